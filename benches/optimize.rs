@@ -7,11 +7,11 @@
 #[path = "support/truth.rs"]
 mod truth;
 
-use quire::domain::experiment::design::{Design, Step};
-use quire::domain::experiment::race::Race;
-use quire::domain::experiment::{Arm, Budget, Objective, Outcome};
+use quire::domain::experiment::design::{Design, RaceStep};
+use quire::domain::experiment::race::SuccessiveHalving;
+use quire::domain::experiment::{Configuration, ExperimentBudget, Objective, TrialOutcome};
 use quire::domain::money::MicroDollars;
-use quire::domain::statistics::chance::Chance;
+use quire::domain::statistics::chance::Random;
 use truth::{Spread, Truth, USUAL};
 
 const RUNS: u64 = 300;
@@ -35,7 +35,7 @@ fn main() {
             let spread = Spread { shared, ..USUAL };
             let (mut even, mut race) = (0.0, 0.0);
             for seed in 0..RUNS {
-                let mut chance = Chance::new(seed);
+                let mut chance = Random::new(seed);
                 let truth = truth::draw(&arms, CASES, spread, &mut || chance.normal());
                 even += truth.regret(evenly(&truth, evaluations, &mut chance)) / RUNS as f64;
                 let one = truth.regret(raced(&truth, &arms, evaluations, seed));
@@ -59,24 +59,24 @@ fn main() {
 }
 
 fn raced(truth: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) -> usize {
-    let nothing = Outcome {
+    let nothing = TrialOutcome {
         score: 0.0,
         cost: MicroDollars(0),
         tokens: 0,
         latency_ms: 0,
-        ..Outcome::default()
+        ..TrialOutcome::default()
     };
-    let mut race = Race::new(Design {
+    let mut race = SuccessiveHalving::new(Design {
         arms: arms
             .iter()
-            .map(|arm| Arm(arm.iter().copied().map(Some).collect()))
+            .map(|arm| Configuration(arm.iter().copied().map(Some).collect()))
             .collect(),
         current: 0,
         cases: CASES,
         objective: Objective::Quality,
-        budget: Budget {
+        budget: ExperimentBudget {
             evaluations: Some(evaluations),
-            ..Budget::default()
+            ..ExperimentBudget::default()
         },
         declared: vec![nothing; arms.len()],
         indifference: 0.02,
@@ -85,12 +85,12 @@ fn raced(truth: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) -> usi
     });
     loop {
         match race.next() {
-            Step::Done(verdict) => return verdict.leader,
-            Step::Evaluate(cells) => {
+            RaceStep::Done(verdict) => return verdict.leader,
+            RaceStep::Evaluate(cells) => {
                 for cell in cells {
                     race.record(
                         cell,
-                        Outcome {
+                        TrialOutcome {
                             score: truth.scores[cell.arm][cell.case],
                             ..nothing
                         },
@@ -102,7 +102,7 @@ fn raced(truth: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) -> usi
 }
 
 /// The best mean after each setting was tried on as many cases, drawn for each.
-fn evenly(truth: &Truth, evaluations: u64, chance: &mut Chance) -> usize {
+fn evenly(truth: &Truth, evaluations: u64, chance: &mut Random) -> usize {
     let each = evaluations as usize / truth.scores.len();
     let means: Vec<f64> = truth
         .scores

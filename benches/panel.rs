@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use quire::clock;
 use quire::domain::time::Timestamp;
-use quire::store::{Settings, Store, answers};
+use quire::store::{Store, StoreSettings, answers};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use support::upstream::Upstream;
@@ -222,7 +222,7 @@ fn lookups(path: PathBuf) -> (f64, f64) {
         millis(begun.elapsed())
     };
     let (store, runtime) = (
-        Store::open(&Settings { path }).expect("the program's store"),
+        Store::open(&StoreSettings { path }).expect("the program's store"),
         runtime(),
     );
     let find = |key: &String| {

@@ -6,14 +6,14 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use quire::domain::chat::{Brief, Request};
-use quire::domain::chunk::Page;
+use quire::domain::chat::{Brief, ModelRequest};
+use quire::domain::chunk::PageText;
 use quire::domain::chunk::passages;
 use quire::domain::parameters::Parameters;
-use quire::domain::search::Query;
-use quire::extract::{Input, Limits, extract};
-use quire::wire::sse::{Decoder, encode};
-use quire::wire::{Kind, Stream};
+use quire::domain::search::SearchQuery;
+use quire::extract::{FileInput, ReadLimits, extract};
+use quire::wire::sse::{SseDecoder, encode};
+use quire::wire::{AnswerDecoder, ApiFormat};
 
 const STREAM: &str = include_str!("../tests/data/streams/deepseek-reasoning.sse");
 const TEXT: &[u8] = include_bytes!("../tests/data/documents/gpl-3.txt");
@@ -41,7 +41,7 @@ fn main() {
         }
         black_box(out);
     });
-    let limits = Limits::default();
+    let limits = ReadLimits::default();
     report("plain text and its passages", TEXT.len(), 1, || {
         black_box(passages(&read(TEXT, "gpl-3.txt", &limits)));
     });
@@ -50,13 +50,13 @@ fn main() {
     });
     let question = "What does the licence say about source code that is conveyed over a network?";
     report("a question for the index", question.len(), 1, || {
-        black_box(Query::of(question));
+        black_box(SearchQuery::of(question));
     });
 }
 
-fn read(bytes: &[u8], name: &str, limits: &Limits) -> Vec<Page> {
+fn read(bytes: &[u8], name: &str, limits: &ReadLimits) -> Vec<PageText> {
     let mut pages = Vec::new();
-    let input = Input {
+    let input = FileInput {
         bytes,
         name,
         encoding: None,
@@ -71,7 +71,7 @@ fn read(bytes: &[u8], name: &str, limits: &Limits) -> Vec<Page> {
 }
 
 fn decode(stream: &str, read: usize) {
-    let mut decoder = Decoder::new(1 << 20);
+    let mut decoder = SseDecoder::new(1 << 20);
     for piece in stream.as_bytes().chunks(read) {
         decoder.push(piece);
         while let Ok(Some(event)) = decoder.next_event() {
@@ -81,15 +81,15 @@ fn decode(stream: &str, read: usize) {
 }
 
 fn complete(body: &str) {
-    let mut decoder = Decoder::new(1 << 20);
-    let mut stream = Stream::new(Kind::OpenAi);
+    let mut decoder = SseDecoder::new(1 << 20);
+    let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
     for piece in body.as_bytes().chunks(READ) {
         decoder.push(piece);
         while let Ok(Some(event)) = decoder.next_event() {
             black_box(stream.push(&event));
         }
     }
-    let request = Request {
+    let request = ModelRequest {
         model: "p/m".into(),
         messages: Vec::new(),
         parameters: Parameters::default(),

@@ -7,22 +7,24 @@ mod stored;
 use std::time::Duration;
 
 use quire::app::patterns::folder;
-use quire::config::{self, Layers};
+use quire::config::{self, ConfigLayers};
 use quire::crypto::jwt::{Claims, Jwt};
 use quire::domain::analysis::{Plan, StageAnswer};
-use quire::domain::chat::{Answer, Brief, CallError, Delta, Message, Request, Role, Source, Task};
+use quire::domain::chat::{
+    Answer, Brief, CallError, Delta, Message, ModelRequest, Role, SourcePassage, Task,
+};
 use quire::domain::chunk::passages;
 use quire::domain::experiment::evaluate::Evaluator;
-use quire::domain::experiment::{cases, jury, spec::Spec};
+use quire::domain::experiment::{cases, jury, spec::ExperimentSpec};
 use quire::domain::findings::Findings;
 use quire::domain::parameters::Parameters;
 use quire::domain::schema;
-use quire::domain::search::{Query, index_terms};
+use quire::domain::search::{SearchQuery, index_terms};
 use quire::domain::time::Timestamp;
-use quire::extract::{self, Input, Limits};
+use quire::extract::{self, FileInput, ReadLimits};
 use quire::llm::demo;
-use quire::wire::sse::{Decoder, Event, encode};
-use quire::wire::{self, Kind, Stream, lines};
+use quire::wire::sse::{SseDecoder, SseFrame, encode};
+use quire::wire::{self, AnswerDecoder, ApiFormat, lines};
 use serde_json::json;
 
 /// What must hold for bytes.
@@ -57,8 +59,8 @@ fn somewhere(bytes: &[u8]) -> usize {
     sum % (bytes.len() + 1)
 }
 
-fn events(pieces: &[&[u8]]) -> (Vec<Event>, bool) {
-    let mut decoder = Decoder::new(LIMIT);
+fn events(pieces: &[&[u8]]) -> (Vec<SseFrame>, bool) {
+    let mut decoder = SseDecoder::new(LIMIT);
     let mut all = Vec::new();
     for piece in pieces {
         decoder.push(piece);
@@ -88,8 +90,8 @@ pub fn sse(bytes: &[u8]) {
     }
 }
 
-fn request(text: &str) -> Request {
-    Request {
+fn request(text: &str) -> ModelRequest {
+    ModelRequest {
         model: "p/m".into(),
         messages: vec![Message::new(Role::User, text)],
         parameters: Parameters::default(),
@@ -106,18 +108,18 @@ fn request(text: &str) -> Request {
 
 type Completed = (String, Result<Answer, CallError>);
 
-fn completion(kind: Kind, pieces: &[&[u8]]) -> Completed {
-    let mut stream = Stream::new(kind);
+fn completion(kind: ApiFormat, pieces: &[&[u8]]) -> Completed {
+    let mut stream = AnswerDecoder::new(kind);
     let mut deltas = Vec::new();
     if kind.sends_lines() {
-        let mut decoder = lines::Decoder::new(LIMIT);
+        let mut decoder = lines::LineDecoder::new(LIMIT);
         pieces.iter().for_each(|piece| decoder.push(piece));
         decoder.end();
         while let Ok(Some(event)) = decoder.next_event() {
             deltas.extend(stream.push(&event));
         }
     } else {
-        let mut decoder = Decoder::new(LIMIT);
+        let mut decoder = SseDecoder::new(LIMIT);
         pieces.iter().for_each(|piece| decoder.push(piece));
         decoder.end();
         while let Ok(Some(event)) = decoder.next_event() {
@@ -140,7 +142,7 @@ fn completion(kind: Kind, pieces: &[&[u8]]) -> Completed {
 /// In every dialect: an answer is what was streamed, is never empty, and does not depend on how the bytes
 /// were cut.
 pub fn streams(bytes: &[u8]) {
-    for kind in Kind::ALL {
+    for kind in ApiFormat::ALL {
         let (text, result) = completion(kind, &[bytes]);
         if let Ok(answer) = &result {
             assert_eq!(answer.text, text);
@@ -148,7 +150,7 @@ pub fn streams(bytes: &[u8]) {
         }
         let (head, tail) = bytes.split_at(somewhere(bytes));
         assert_eq!(completion(kind, &[head, tail]), (text, result));
-        let mut whole = Stream::new(kind);
+        let mut whole = AnswerDecoder::new(kind);
         whole.push_whole(&String::from_utf8_lossy(bytes));
         if let Ok(answer) = whole.finish(&request("q")).1 {
             assert!(!answer.text.trim().is_empty());
@@ -218,7 +220,7 @@ pub fn archive(bytes: &[u8]) {
 
 /// A file of a replica is refused, or read: then writing what was read and reading that gives the same.
 pub fn replica(bytes: &[u8]) {
-    use quire::replica::ltx::{Encoder, Header, read};
+    use quire::replica::ltx::{LtxEncoder, LtxHeader, read};
     let pages = |bytes: &[u8]| {
         let mut pages = Vec::new();
         let header = read(bytes, |_, number, page| {
@@ -227,9 +229,9 @@ pub fn replica(bytes: &[u8]) {
         });
         header.map(|header| (header, pages))
     };
-    let written = |header: Header, list: &[(u32, Vec<u8>)]| {
+    let written = |header: LtxHeader, list: &[(u32, Vec<u8>)]| {
         let mut file = Vec::new();
-        let mut encoder = Encoder::new(&mut file, header).expect("memory takes everything");
+        let mut encoder = LtxEncoder::new(&mut file, header).expect("memory takes everything");
         for (number, page) in list {
             encoder.page(*number, page).expect("pages in order");
         }
@@ -239,7 +241,7 @@ pub fn replica(bytes: &[u8]) {
     if let Ok((header, list)) = pages(bytes) {
         assert_eq!(pages(&written(header, &list)).ok(), Some((header, list)));
     }
-    let header = Header {
+    let header = LtxHeader {
         page_size: 512,
         commit: 2,
         min: 1,
@@ -305,14 +307,14 @@ fn begun(head: &[u8], bytes: &[u8]) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8], name: &str) {
-    let limits = Limits {
+    let limits = ReadLimits {
         input: 1 << 20,
         text: 1 << 16,
         depth: 16,
         rows: 1000,
         pages: 50,
     };
-    let input = Input {
+    let input = FileInput {
         bytes,
         name,
         encoding: None,
@@ -383,7 +385,7 @@ pub fn findings(bytes: &[u8]) {
 /// A question is never syntax of the index.
 pub fn search(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let query = Query::of(&text);
+    let query = SearchQuery::of(&text);
     index_terms(&text);
     for found in query.found_in(&text) {
         assert!(text.get(found.start..found.end).is_some());
@@ -420,17 +422,17 @@ pub fn jwt(bytes: &[u8]) {
 /// Settings are taken or refused with a reason.
 pub fn settings(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes).into_owned();
-    let layers = Layers {
+    let layers = ConfigLayers {
         file: Some(("quire.conf".into(), text.clone())),
-        ..Layers::default()
+        ..ConfigLayers::default()
     };
     let _ = config::load(&layers);
     // Anything else would be taken for the path of a file.
     if text.starts_with('[') {
         let providers = vec![("QUIRE_PROVIDERS".to_owned(), text)];
-        let _ = config::load(&Layers {
+        let _ = config::load(&ConfigLayers {
             environment: providers,
-            ..Layers::default()
+            ..ConfigLayers::default()
         });
     }
 }
@@ -443,12 +445,12 @@ pub fn demo(bytes: &[u8]) {
     asked.brief = Brief {
         task: [Task::Answer, Task::Review, Task::Revise, Task::Synthesise][somewhere(bytes) % 4],
         question: question.to_owned(),
-        sources: vec![Source {
+        sources: vec![SourcePassage {
             number: 1,
             document: "a.txt".into(),
             page: 1,
             text: passage.to_owned(),
-            ..Source::default()
+            ..SourcePassage::default()
         }],
         own: Some(passage.to_owned()),
         peers: vec![quire::domain::chat::Peer {
@@ -527,7 +529,7 @@ pub fn experiments(bytes: &[u8]) {
         let score = rule.score(&case, &text);
         assert!((0.0..=1.0).contains(&score), "{rule:?}: {score}");
     }
-    if let Ok(spec) = serde_json::from_slice::<Spec>(bytes)
+    if let Ok(spec) = serde_json::from_slice::<ExperimentSpec>(bytes)
         && let Ok(arms) = spec.space.arms(&|_, _| true)
     {
         for arm in arms.iter().take(50) {

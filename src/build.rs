@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 
 use flate2::{Compression, GzBuilder};
 
-type Outcome<T> = Result<T, Box<dyn Error>>;
+type BuildResult<T> = Result<T, Box<dyn Error>>;
 
-fn main() -> Outcome<()> {
+fn main() -> BuildResult<()> {
     println!("cargo::rerun-if-changed=assets");
     println!("cargo::rerun-if-changed=src/build.rs");
     println!("cargo::rerun-if-changed=src/build");
@@ -47,7 +47,7 @@ fn main() -> Outcome<()> {
     let mut files = paths
         .iter()
         .map(|path| Ok((public_name(path)?, fs::read(path)?)))
-        .collect::<Outcome<Vec<_>>>()?;
+        .collect::<BuildResult<Vec<_>>>()?;
     let manual = manual::manual(Path::new("assets/manual"), Path::new("assets/openapi.json"))?;
     files.push(("manual.json".to_owned(), manual));
     let tree = hash(&files);
@@ -68,7 +68,7 @@ fn main() -> Outcome<()> {
 }
 
 /// Exports the versions that /health names, from the lock file: it tells what is really linked.
-fn versions(names: &[&str]) -> Outcome<()> {
+fn versions(names: &[&str]) -> BuildResult<()> {
     let lock = toml::from_str::<serde_json::Value>(&fs::read_to_string("Cargo.lock")?)?;
     let packages = lock["package"]
         .as_array()
@@ -84,7 +84,7 @@ fn versions(names: &[&str]) -> Outcome<()> {
 
 /// Collects every file served unchanged: patterns and catalog are for the program, and the manual is built from its
 /// files.
-fn walk(folder: &Path, paths: &mut Vec<PathBuf>) -> Outcome<()> {
+fn walk(folder: &Path, paths: &mut Vec<PathBuf>) -> BuildResult<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
@@ -98,7 +98,7 @@ fn walk(folder: &Path, paths: &mut Vec<PathBuf>) -> Outcome<()> {
     Ok(())
 }
 
-fn public_name(path: &Path) -> Outcome<String> {
+fn public_name(path: &Path) -> BuildResult<String> {
     let name = path.strip_prefix("assets")?.to_str();
     Ok(name
         .ok_or("a file in assets has a name that is not UTF-8")?
@@ -122,7 +122,7 @@ fn hash(files: &[(String, Vec<u8>)]) -> String {
 }
 
 /// Inserts the tree's hash into pages, which name assets under it so that those can be cached forever.
-fn finished(name: &str, bytes: &[u8], tree: &str) -> Outcome<Vec<u8>> {
+fn finished(name: &str, bytes: &[u8], tree: &str) -> BuildResult<Vec<u8>> {
     let is_named = name.ends_with(".html") || name.ends_with(".webmanifest") || name == "sw.js";
     if !is_named {
         return Ok(bytes.to_vec());
@@ -133,7 +133,7 @@ fn finished(name: &str, bytes: &[u8], tree: &str) -> Outcome<Vec<u8>> {
 }
 
 /// The entry module under its stable URL: imports its siblings under the tree's URL, so that none is loaded twice.
-fn entry(bytes: &[u8], tree: &str) -> Outcome<String> {
+fn entry(bytes: &[u8], tree: &str) -> BuildResult<String> {
     let mut text = std::str::from_utf8(bytes)?.to_owned();
     for quote in ['"', '\''] {
         for before in ["from ", "import ", "import("] {
@@ -146,7 +146,7 @@ fn entry(bytes: &[u8], tree: &str) -> Outcome<String> {
 }
 
 /// Writes a file gzipped, without a timestamp: the same content gives the same bytes.
-fn put(folder: &Path, name: &str, bytes: &[u8]) -> Outcome<()> {
+fn put(folder: &Path, name: &str, bytes: &[u8]) -> BuildResult<()> {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().unwrap_or(folder))?;
     let file = fs::File::create(path)?;
@@ -157,7 +157,7 @@ fn put(folder: &Path, name: &str, bytes: &[u8]) -> Outcome<()> {
 }
 
 /// Minifies a JSON file.
-fn small(path: &Path, out: &Path) -> Outcome<()> {
+fn small(path: &Path, out: &Path) -> BuildResult<()> {
     let value: serde_json::Value = serde_json::from_str(&fs::read_to_string(path)?)
         .map_err(|fault| format!("{}: {fault}", path.display()))?;
     fs::write(out, serde_json::to_vec(&value)?)?;
@@ -165,10 +165,10 @@ fn small(path: &Path, out: &Path) -> Outcome<()> {
 }
 
 /// Writes all patterns as one JSON list, ordered by file name.
-fn patterns(folder: &Path, out: &Path) -> Outcome<()> {
+fn patterns(folder: &Path, out: &Path) -> BuildResult<()> {
     let mut paths = fs::read_dir(folder)?
         .map(|entry| Ok(entry?.path()))
-        .collect::<Outcome<Vec<_>>>()?;
+        .collect::<BuildResult<Vec<_>>>()?;
     paths.retain(|path| path.extension().is_some_and(|kind| kind == "toml"));
     paths.sort();
     let mut list = Vec::new();

@@ -10,7 +10,7 @@ use crate::clock;
 /// Severity of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Level {
+pub enum LogLevel {
     /// Needs attention.
     Error,
     /// May need attention.
@@ -21,33 +21,38 @@ pub enum Level {
     Debug,
 }
 
-impl Level {
+impl LogLevel {
     fn as_str(self) -> &'static str {
         match self {
-            Level::Error => "error",
-            Level::Warn => "warn",
-            Level::Info => "info",
-            Level::Debug => "debug",
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
         }
     }
     /// Parses a level's name.
     pub fn parse(name: &str) -> Option<Self> {
-        let all = [Level::Error, Level::Warn, Level::Info, Level::Debug];
+        let all = [
+            LogLevel::Error,
+            LogLevel::Warn,
+            LogLevel::Info,
+            LogLevel::Debug,
+        ];
         all.into_iter().find(|level| level.as_str() == name)
     }
 }
 
-static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+static LEVEL: AtomicU8 = AtomicU8::new(LogLevel::Info as u8);
 static JSON: AtomicBool = AtomicBool::new(false);
 
 /// Sets the level and format of the whole process; called once by the running command.
-pub fn configure(level: Level, json: bool) {
+pub fn configure(level: LogLevel, json: bool) {
     LEVEL.store(level as u8, Ordering::Relaxed);
     JSON.store(json, Ordering::Relaxed);
 }
 
 /// Whether records of this level are written; check it before expensive preparation.
-pub fn enabled(level: Level) -> bool {
+pub fn enabled(level: LogLevel) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
 }
 
@@ -56,22 +61,22 @@ pub type Field<'a> = (&'a str, &'a dyn Display);
 
 /// Logs an event that needs attention.
 pub fn error(message: &str, fields: &[Field]) {
-    write(Level::Error, message, fields);
+    write(LogLevel::Error, message, fields);
 }
 /// Logs an event that may need attention.
 pub fn warn(message: &str, fields: &[Field]) {
-    write(Level::Warn, message, fields);
+    write(LogLevel::Warn, message, fields);
 }
 /// Logs a normal event.
 pub fn info(message: &str, fields: &[Field]) {
-    write(Level::Info, message, fields);
+    write(LogLevel::Info, message, fields);
 }
 /// Logs a detail for debugging.
 pub fn debug(message: &str, fields: &[Field]) {
-    write(Level::Debug, message, fields);
+    write(LogLevel::Debug, message, fields);
 }
 
-fn write(level: Level, message: &str, fields: &[Field]) {
+fn write(level: LogLevel, message: &str, fields: &[Field]) {
     if !enabled(level) {
         return;
     }
@@ -85,7 +90,7 @@ fn write(level: Level, message: &str, fields: &[Field]) {
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
-fn text_line(time: &str, level: Level, message: &str, fields: &[Field]) -> String {
+fn text_line(time: &str, level: LogLevel, message: &str, fields: &[Field]) -> String {
     let mut line = format!("{time} {:5} ", level.as_str());
     escape(&mut line, message);
     for (name, value) in fields {
@@ -103,7 +108,7 @@ fn text_line(time: &str, level: Level, message: &str, fields: &[Field]) -> Strin
     line
 }
 
-fn json_line(time: &str, level: Level, message: &str, fields: &[Field]) -> String {
+fn json_line(time: &str, level: LogLevel, message: &str, fields: &[Field]) -> String {
     let mut line = String::new();
     let mut pair = |name: &str, value: &str| {
         line.push(if line.is_empty() { '{' } else { ',' });
@@ -194,11 +199,11 @@ mod tests {
     fn check(name: &str, value: &str, text: &str, json: &str) {
         let fields: &[Field] = &[(name, &value)];
         assert_eq!(
-            text_line("T", Level::Info, "m", fields),
+            text_line("T", LogLevel::Info, "m", fields),
             format!("T info  m {text}\n")
         );
         let expected = format!("{{\"time\":\"T\",\"level\":\"info\",\"message\":\"m\",{json}}}\n");
-        let line = json_line("T", Level::Info, "m", fields);
+        let line = json_line("T", LogLevel::Info, "m", fields);
         assert_eq!(line, expected);
         serde_json::from_str::<serde_json::Value>(&line).expect("a line is JSON");
     }
@@ -245,8 +250,8 @@ mod tests {
 
     #[test]
     fn levels_are_ordered_and_named() {
-        assert!(Level::Error < Level::Debug);
-        assert_eq!(Level::parse("warn"), Some(Level::Warn));
-        assert_eq!(Level::parse("loud"), None);
+        assert!(LogLevel::Error < LogLevel::Debug);
+        assert_eq!(LogLevel::parse("warn"), Some(LogLevel::Warn));
+        assert_eq!(LogLevel::parse("loud"), None);
     }
 }

@@ -38,7 +38,7 @@ pub fn terminal_width() -> Option<u16> {
 
 /// Resource limits of the document-reading process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Walls {
+pub struct SandboxLimits {
     /// Address space, in bytes.
     pub memory: u64,
     /// CPU time, in seconds.
@@ -52,7 +52,7 @@ pub struct Walls {
 ///
 /// # Errors
 /// When a resource limit cannot be set.
-pub fn confine(walls: &Walls) -> std::io::Result<bool> {
+pub fn confine(walls: &SandboxLimits) -> std::io::Result<bool> {
     limit(Resource::As, walls.memory, walls.memory)?;
     // The soft limit sends SIGXCPU, the hard limit kills.
     limit(Resource::Cpu, walls.cpu_s, walls.cpu_s + 2)?;

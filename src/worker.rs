@@ -8,16 +8,16 @@ use std::process::ExitCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::extract::frame::{Frame, Job, Refusal};
-use crate::extract::{Input, extract, page_picture};
-use crate::system::{Walls, confine};
+use crate::extract::frame::{ReadRefusal, ReadRequest, ReportFrame};
+use crate::extract::{FileInput, extract, page_picture};
+use crate::system::{SandboxLimits, confine};
 
 /// Reads a file from stdin as the job says, and writes frames to stdout.
 pub fn run(job: &str) -> ExitCode {
-    let Ok(job) = serde_json::from_str::<Job>(job) else {
+    let Ok(job) = serde_json::from_str::<ReadRequest>(job) else {
         return ExitCode::from(2);
     };
-    let walls = Walls {
+    let walls = SandboxLimits {
         memory: job.memory,
         cpu_s: job.cpu_s,
         wall_s: job.wall_s,
@@ -37,7 +37,7 @@ pub fn run(job: &str) -> ExitCode {
     }
 }
 
-fn read(job: &Job) -> std::io::Result<()> {
+fn read(job: &ReadRequest) -> std::io::Result<()> {
     let mut bytes = Vec::new();
     let most = job.limits.input as u64 + 1;
     std::io::stdin().lock().take(most).read_to_end(&mut bytes)?;
@@ -45,34 +45,34 @@ fn read(job: &Job) -> std::io::Result<()> {
     if let Some(page) = job.picture {
         let found = catch_unwind(AssertUnwindSafe(|| page_picture(&bytes, page)));
         let frame = match found {
-            Ok(Some(picture)) => Frame::Picture {
+            Ok(Some(picture)) => ReportFrame::Picture {
                 media_type: picture.media_type.to_owned(),
                 base64: STANDARD.encode(picture.bytes),
             },
-            _ => Frame::Refused {
-                reason: Refusal::Unreadable,
+            _ => ReportFrame::Refused {
+                reason: ReadRefusal::Unreadable,
                 message: "the image of this page cannot be read".to_owned(),
             },
         };
         frame.write(&mut out)?;
         return out.flush();
     }
-    let input = Input {
+    let input = FileInput {
         bytes: &bytes,
         name: &job.name,
         encoding: job.encoding.as_deref(),
         limits: &job.limits,
     };
-    let mut sink = |page| Frame::of_page(page).write(&mut out).is_ok();
+    let mut sink = |page| ReportFrame::of_page(page).write(&mut out).is_ok();
     let end = catch_unwind(AssertUnwindSafe(|| extract(&input, &mut sink)));
     let end = end.map_or_else(
-        |_| Frame::Refused {
-            reason: Refusal::Unreadable,
+        |_| ReportFrame::Refused {
+            reason: ReadRefusal::Unreadable,
             message:
                 "our reader failed on this file; the file is stored, but its text was not read"
                     .to_owned(),
         },
-        Frame::of_end,
+        ReportFrame::of_end,
     );
     end.write(&mut out)?;
     out.flush()

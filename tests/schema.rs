@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use quire::domain::id::{AnalysisId, DocumentId, UploadId, UserId};
-use quire::store::{self, OpenError, Settings, Store, StoreError, VERSION};
+use quire::store::{self, OpenError, Store, StoreError, StoreSettings, VERSION};
 use rusqlite::Connection;
 
 /// Every version that was ever kept: its number and a database of it, as SQL.
@@ -46,7 +46,7 @@ impl Drop for Folder {
 }
 
 fn open(path: &Path) -> Result<Store, OpenError> {
-    Store::open(&Settings {
+    Store::open(&StoreSettings {
         path: path.to_owned(),
     })
 }
@@ -163,7 +163,7 @@ fn check_rows(store: &Store) {
         assert!(store::sessions::find_by_refresh(db, &[1; 32])?.is_some());
         assert_eq!(
             store::api_keys::by_hash(db, &[2; 32])?.unwrap().0.scopes,
-            [quire::domain::key::Scope::Analyze]
+            [quire::domain::key::KeyScope::Analyze]
         );
         assert_eq!(store::audit::recent(db, 9, None)?.len(), 1);
         let found = store::documents::by_id(db, &ada, &document)?.unwrap();
@@ -175,7 +175,11 @@ fn check_rows(store: &Store) {
         assert_eq!(
             store::passages::frequency(
                 db,
-                &store::passages::Scope::of(db, &ada, Some(std::slice::from_ref(&document)))?,
+                &store::passages::PassageScope::of(
+                    db,
+                    &ada,
+                    Some(std::slice::from_ref(&document))
+                )?,
                 "ubertragung",
                 9
             )?,
@@ -188,7 +192,7 @@ fn check_rows(store: &Store) {
             (Some("In 2031."), 1500)
         );
         assert_eq!(store::analyses::answers_of(db, &analysis)?[0].text, "2031");
-        let filter = store::analyses::Filter {
+        let filter = store::analyses::HistoryFilter {
             search: Some("THE RIGHTS".into()),
             model: Some("demo/a".into()),
             ..Default::default()

@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use quire::app::documents::Asked;
-use quire::domain::chunk::{Cutter, Page};
-use quire::store::{Settings, Store, documents, users};
+use quire::app::documents::PassageSearch;
+use quire::domain::chunk::{Cutter, PageText};
+use quire::store::{Store, StoreSettings, documents, users};
 
 use crate::set::{self, Library, Quality};
 use crate::support::Folder;
@@ -42,7 +42,7 @@ pub fn quality() {
 pub fn speed() {
     let folder = Folder::new("indexing");
     let path = folder.0.join("quire.db");
-    let store = Store::open(&Settings { path }).unwrap();
+    let store = Store::open(&StoreSettings { path }).unwrap();
     let owner = set::person(1);
     let row = owner.clone();
     store.write_now(move |db| users::insert(db, &row)).unwrap();
@@ -75,7 +75,9 @@ pub fn speed() {
     for question in questions.step_by(5) {
         let (owner, question) = (owner.id.clone(), question.clone());
         let begun = Instant::now();
-        let ask = move |db: &quire::store::Reader| Asked::new(&question).hits(db, &owner, None, 50);
+        let ask = move |db: &quire::store::Reader| {
+            PassageSearch::new(&question).hits(db, &owner, None, 50)
+        };
         let hits = store.read_now(ask).unwrap();
         times.push(begun.elapsed().as_secs_f64() * 1e3);
         assert!(!hits.is_empty());
@@ -113,7 +115,7 @@ fn put<'a>(
                 .collect::<Vec<_>>()
                 .join("\n\n");
             batch += text.len();
-            let page = Page {
+            let page = PageText {
                 number,
                 title: String::new(),
                 text,

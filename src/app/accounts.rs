@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-pub use super::visit::Visit;
+pub use super::visit::RequestOrigin;
 use super::{Error, Kind, Result, folder};
 use crate::config::{Config, Registration};
 use crate::crypto::{self, jwt, refresh, token};
@@ -28,11 +28,11 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Email, Session, User, check_password};
 use crate::log;
 use crate::store::{Store, audit, sessions, sign_in_networks, users};
-pub use presence::Present;
+pub use presence::PresenceGuard;
 pub use profile::NewProfile;
 pub(super) use profile::{needs_session, shut_out};
-pub(super) use setup::Claim;
-pub use setup::Setup;
+pub(super) use setup::AdminClaim;
+pub use setup::FirstAdminRule;
 
 /// How long an access token holds.
 pub const ACCESS_LENGTH: Duration = Duration::from_secs(15 * 60);
@@ -43,7 +43,7 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// What accounts need to know of the settings.
 #[derive(Clone)]
-pub struct Settings {
+pub struct AccountSettings {
     /// Where a deleted account's files are.
     pub data_dir: PathBuf,
     /// The installation's secret.
@@ -55,7 +55,7 @@ pub struct Settings {
     /// Who may make an account.
     pub registration: Registration,
     /// Who becomes the first administrator.
-    pub setup: Setup,
+    pub setup: FirstAdminRule,
 }
 
 /// The use cases, with what they remember between requests.
@@ -65,12 +65,12 @@ pub struct Accounts {
     pub(super) freeing: Store,
     pub(super) data_dir: PathBuf,
     registration: Registration,
-    setup: Setup,
+    setup: FirstAdminRule,
     jwt: jwt::Jwt,
-    refresh: refresh::Refresh,
+    refresh: refresh::RefreshTokens,
     pub(super) passwords: passwords::Passwords,
-    attempts: throttle::Throttle,
-    pub(super) seen: seen::Seen,
+    attempts: throttle::LoginThrottle,
+    pub(super) seen: seen::CallerCache,
     presence: presence::Presence,
     /// Once there is an account there is always one: the last admin cannot be deleted.
     somebody: AtomicBool,
@@ -118,7 +118,7 @@ pub struct SignedIn {
     pub refresh: String,
 }
 
-impl Settings {
+impl AccountSettings {
     /// What the settings say, with the secret that was opened or given.
     ///
     /// # Errors
@@ -130,7 +130,7 @@ impl Settings {
             password_rounds: config.password_rounds,
             login_per_minute: config.limits.login_per_minute,
             registration: config.registration,
-            setup: Setup::of(config)?,
+            setup: FirstAdminRule::of(config)?,
         })
     }
 }
@@ -152,13 +152,13 @@ impl Accounts {
         Self::of(config, folder::open_existing(config)?)
     }
 
-    fn of(config: &Config, opened: folder::Opened) -> Result<Self> {
-        let settings = Settings::of(config, &opened.secret)?;
+    fn of(config: &Config, opened: folder::OpenedFolder) -> Result<Self> {
+        let settings = AccountSettings::of(config, &opened.secret)?;
         Ok(Self::new(opened.store, &settings))
     }
 
     /// Starts nothing yet; the password thread begins with the first password.
-    pub fn new(store: Store, settings: &Settings) -> Self {
+    pub fn new(store: Store, settings: &AccountSettings) -> Self {
         Self {
             freeing: store.for_freeing(),
             store,
@@ -166,10 +166,10 @@ impl Accounts {
             registration: settings.registration,
             setup: settings.setup.clone(),
             jwt: jwt::Jwt::new(&settings.secret),
-            refresh: refresh::Refresh::new(&settings.secret),
+            refresh: refresh::RefreshTokens::new(&settings.secret),
             passwords: passwords::Passwords::new(settings.password_rounds),
-            attempts: throttle::Throttle::new(settings.login_per_minute),
-            seen: seen::Seen::default(),
+            attempts: throttle::LoginThrottle::new(settings.login_per_minute),
+            seen: seen::CallerCache::default(),
             presence: presence::Presence::default(),
             somebody: AtomicBool::new(false),
             has_admin: AtomicBool::new(false),
@@ -177,7 +177,12 @@ impl Accounts {
     }
 
     /// Signs in. Whatever is wrong, the answer and the time it takes are the same.
-    pub async fn login(&self, email: &str, password: &str, visit: &Visit) -> Result<SignedIn> {
+    pub async fn login(
+        &self,
+        email: &str,
+        password: &str,
+        visit: &RequestOrigin,
+    ) -> Result<SignedIn> {
         let account = Email::parse(email).map(|email| email.as_str().to_owned());
         // What is no address at all is counted too: under what was typed, cut to a sane length.
         let tried = account
@@ -218,7 +223,7 @@ impl Accounts {
         &self,
         user: User,
         better: Option<String>,
-        visit: &Visit,
+        visit: &RequestOrigin,
     ) -> Result<SignedIn> {
         let id = SessionId::new(visit.now, chance()?);
         let signed_in = self.tokens(user, id, 0, visit.now)?;
@@ -270,7 +275,7 @@ impl Accounts {
 
     /// A new pair for a refresh token. The token before the one in force gives the same pair for a short
     /// grace; any other of this session means that somebody has a copy, and ends the session.
-    pub async fn refresh(&self, presented: &str, visit: &Visit) -> Result<SignedIn> {
+    pub async fn refresh(&self, presented: &str, visit: &RequestOrigin) -> Result<SignedIn> {
         let (id, renewals) = self.refresh.read(presented).ok_or_else(sign_in_again)?;
         let id = SessionId::parse(id).ok_or_else(sign_in_again)?;
         let next = token::hash(&self.refresh.token(id.as_str(), renewals + 1));
@@ -299,7 +304,7 @@ impl Accounts {
                 sessions::revoke(db, &session.id, now)?;
                 audit::append(
                     db,
-                    &audit::Entry {
+                    &audit::AuditEntry {
                         actor: Some(user.id),
                         ..reused
                     },
@@ -317,7 +322,7 @@ impl Accounts {
     }
 
     /// Ends the caller's session at once. A key has none: it is deleted instead.
-    pub async fn logout(&self, caller: &Caller, visit: &Visit) -> Result<()> {
+    pub async fn logout(&self, caller: &Caller, visit: &RequestOrigin) -> Result<()> {
         let Some(session) = caller.session.clone() else {
             return Err(
                 Error::new(Kind::BadRequest, "an API key has no session to end")
@@ -328,7 +333,7 @@ impl Accounts {
     }
 
     /// Ends the session of a refresh token, for a browser whose access token has run out.
-    pub async fn logout_by_refresh(&self, presented: &str, visit: &Visit) -> Result<()> {
+    pub async fn logout_by_refresh(&self, presented: &str, visit: &RequestOrigin) -> Result<()> {
         let session = self
             .refresh
             .read(presented)
@@ -337,7 +342,7 @@ impl Accounts {
             .await
     }
 
-    async fn end_session(&self, session: SessionId, visit: &Visit) -> Result<()> {
+    async fn end_session(&self, session: SessionId, visit: &RequestOrigin) -> Result<()> {
         let (now, entry) = (
             visit.now,
             visit.entry(None, "session.ended", session.as_str()),
@@ -350,7 +355,7 @@ impl Accounts {
                 sessions::revoke(db, &session, now)?;
                 audit::append(
                     db,
-                    &audit::Entry {
+                    &audit::AuditEntry {
                         actor: Some(user.id),
                         ..entry
                     },
@@ -397,7 +402,7 @@ impl Accounts {
     }
 
     /// What is no address is not noted: it may be a password, typed into the wrong field.
-    async fn note_failure(&self, account: Option<String>, visit: &Visit) -> Result<()> {
+    async fn note_failure(&self, account: Option<String>, visit: &RequestOrigin) -> Result<()> {
         let entry = visit.entry(None, "login.failed", &account.unwrap_or_default());
         Ok(self
             .freeing

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::accounts::{Accounts, Claim, NewAccount, Visit, shut_out};
+use super::accounts::{Accounts, AdminClaim, NewAccount, RequestOrigin, shut_out};
 use super::documents::deletion;
 use super::{Error, Kind, Result};
 use crate::crypto::token;
@@ -20,8 +20,8 @@ pub const RESET_LENGTH: Duration = Duration::from_secs(3600);
 /// How long an invitation holds.
 pub const INVITE_LENGTH: Duration = Duration::from_secs(14 * 24 * 3600);
 
-pub use crate::store::audit::Entry;
-pub use crate::store::password_resets::Reset;
+pub use crate::store::audit::AuditEntry;
+pub use crate::store::password_resets::ResetRequest;
 
 /// What shall change in an account; `None` stays.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,7 +34,7 @@ pub struct UserChange {
 
 /// A link somebody has to be given. Only its hash is kept, so it cannot be shown again.
 #[derive(Clone)]
-pub struct Link {
+pub struct OneTimeLink {
     /// The secret part.
     pub token: String,
     /// Until when it holds.
@@ -67,10 +67,10 @@ impl Accounts {
         actor: Option<&UserId>,
         new: NewAccount,
         role: Role,
-        visit: &Visit,
+        visit: &RequestOrigin,
     ) -> Result<User> {
         // Whoever operates the machine may make the first administrator.
-        let claim = Claim::FirstCome;
+        let claim = AdminClaim::FirstCome;
         self.create(new, actor, (role, claim), None, visit).await
     }
 
@@ -80,9 +80,9 @@ impl Accounts {
         actor: Option<&UserId>,
         id: &UserId,
         change: UserChange,
-        visit: &Visit,
+        visit: &RequestOrigin,
     ) -> Result<User> {
-        let entry = audit::Entry {
+        let entry = audit::AuditEntry {
             detail: describe(change),
             ..visit.entry(actor, "account.managed", id.as_str())
         };
@@ -110,7 +110,7 @@ impl Accounts {
         &self,
         actor: Option<&UserId>,
         id: &UserId,
-        visit: &Visit,
+        visit: &RequestOrigin,
     ) -> Result<()> {
         let entry = visit.entry(actor, "account.deleted", id.as_str());
         let (store, data, id) = (self.freeing.clone(), self.data_dir.clone(), id.clone());
@@ -131,7 +131,7 @@ impl Accounts {
         id: &UserId,
         new: &str,
         keep_keys: bool,
-        visit: &Visit,
+        visit: &RequestOrigin,
     ) -> Result<usize> {
         let hash = self.checked_hash(new).await?;
         let entry = visit.entry(actor, "password.set", id.as_str());
@@ -152,8 +152,8 @@ impl Accounts {
         &self,
         actor: Option<&UserId>,
         id: &UserId,
-        visit: &Visit,
-    ) -> Result<Link> {
+        visit: &RequestOrigin,
+    ) -> Result<OneTimeLink> {
         let link = link(visit.now, RESET_LENGTH)?;
         let (hash, expires, now) = (token::hash(&link.token), link.expires, visit.now);
         let entry = visit.entry(actor, "password.link_made", id.as_str());
@@ -167,7 +167,7 @@ impl Accounts {
     }
 
     /// Who asked for a new password, newest first.
-    pub async fn resets(&self, limit: u32) -> Result<Vec<Reset>> {
+    pub async fn resets(&self, limit: u32) -> Result<Vec<ResetRequest>> {
         Ok(self
             .store
             .read(move |db| password_resets::list(db, limit))
@@ -179,8 +179,8 @@ impl Accounts {
         &self,
         actor: Option<&UserId>,
         email: Option<&str>,
-        visit: &Visit,
-    ) -> Result<Link> {
+        visit: &RequestOrigin,
+    ) -> Result<OneTimeLink> {
         let email = match email {
             None => String::new(),
             Some(text) => Email::parse(text)
@@ -205,7 +205,7 @@ impl Accounts {
     }
 
     /// What happened, newest first.
-    pub async fn audit(&self, limit: u32, cursor: Option<i64>) -> Result<Vec<(i64, Entry)>> {
+    pub async fn audit(&self, limit: u32, cursor: Option<i64>) -> Result<Vec<(i64, AuditEntry)>> {
         Ok(self
             .store
             .read(move |db| audit::recent(db, limit, cursor))
@@ -213,7 +213,7 @@ impl Accounts {
     }
 }
 
-fn delete_with_files(store: &Store, data: &Path, id: &UserId, entry: Entry) -> Result<()> {
+fn delete_with_files(store: &Store, data: &Path, id: &UserId, entry: AuditEntry) -> Result<()> {
     let (originals, parts) = (data.join("documents"), data.join("uploads"));
     let whose = id.clone();
     let (marked, uploads) =
@@ -254,8 +254,8 @@ fn documents_of(db: &Reader, user: &UserId) -> store::Result<Vec<DocumentId>> {
     }
 }
 
-fn link(now: Timestamp, length: Duration) -> Result<Link> {
-    Ok(Link {
+fn link(now: Timestamp, length: Duration) -> Result<OneTimeLink> {
+    Ok(OneTimeLink {
         token: token::new().map_err(Error::internal)?,
         expires: now + length,
     })

@@ -17,32 +17,32 @@ use super::{App, Error, Result};
 use crate::clock;
 use crate::crypto;
 use crate::domain::analysis::{Analysis, Plan, Status};
-use crate::domain::event::Estimate;
+use crate::domain::event::RunEstimate;
 use crate::domain::findings::Findings;
 use crate::domain::id::{AnalysisId, UserId};
-use crate::domain::pattern::Output;
+use crate::domain::pattern::MachineOutput;
 use crate::domain::pattern::estimate;
-use crate::domain::pattern::staged::Staged;
+use crate::domain::pattern::staged::StagedRun;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
-pub use crate::engine::{CancelOnDrop, Ended, Finished, Watch};
-use crate::engine::{Run, Terms};
+pub use crate::engine::{CancelOnDrop, Finished, RunOutcome, RunWatch};
+use crate::engine::{RunSpec, RunTerms};
 use crate::log;
-pub use crate::store::analyses::{Filter, Summary};
-use crate::store::audit::{self, Entry};
+pub use crate::store::analyses::{HistoryFilter, HistoryRow};
+use crate::store::audit::{self, AuditEntry};
 use crate::store::calls;
-pub use crate::store::calls::Call;
+pub use crate::store::calls::CallRecord;
 pub use crate::store::events::StoredEvent;
 use crate::store::{self, Reader, StoreError, analyses, comparisons, events};
 
+pub use check::AnalysisParams;
 pub(super) use check::MAX_PROMPT;
-pub use check::Wanted;
-pub use forecast::Forecast;
+pub use forecast::AnalysisForecast;
 pub(super) use material::Material;
-pub(super) use provision::Panel;
-pub(super) use report::Asked;
-pub use report::Report;
-pub use rerun::Repetition;
+pub(super) use provision::PlannedPanel;
+pub use report::AnalysisReport;
+pub(super) use report::ComparisonOffer;
+pub use rerun::RerunForecast;
 
 /// Use cases around analyses.
 pub struct Analyses<'a>(pub(super) &'a App);
@@ -64,7 +64,7 @@ fn cache_age(plan: &Plan) -> Option<Duration> {
 
 impl Analyses<'_> {
     /// One analysis with its results.
-    pub async fn show(&self, caller: &Caller, id: &AnalysisId) -> Result<Report> {
+    pub async fn show(&self, caller: &Caller, id: &AnalysisId) -> Result<AnalysisReport> {
         let user = Some(caller.user.clone());
         self.report(user, id.clone(), None).await
     }
@@ -77,8 +77,8 @@ impl Analyses<'_> {
         &self,
         caller: Option<&Caller>,
         id: &AnalysisId,
-        ended: Ended,
-    ) -> Result<Report> {
+        ended: RunOutcome,
+    ) -> Result<AnalysisReport> {
         let user = caller.map(|caller| caller.user.clone());
         self.report(user, id.clone(), Some(ended)).await
     }
@@ -87,8 +87,8 @@ impl Analyses<'_> {
         &self,
         user: Option<UserId>,
         id: AnalysisId,
-        ended: Option<Ended>,
-    ) -> Result<Report> {
+        ended: Option<RunOutcome>,
+    ) -> Result<AnalysisReport> {
         let found = self.0.store.read(move |db| {
             let Some(analysis) = analyses::by_id(db, user.as_ref(), &id)? else {
                 return Ok(None);
@@ -96,9 +96,9 @@ impl Analyses<'_> {
             let answers = analyses::answers_of(db, &id)?;
             let asked = match &user {
                 Some(user) if !comparisons::is_decided(db, &id)? => {
-                    Asked::As(comparisons::every(db, user)?)
+                    ComparisonOffer::As(comparisons::every(db, user)?)
                 }
-                _ => Asked::Never,
+                _ => ComparisonOffer::Never,
             };
             let calls = calls_of(db, &analysis)?;
             let vote = user.as_ref().map(|user| analyses::vote_of(db, user, &id));
@@ -111,13 +111,13 @@ impl Analyses<'_> {
             unstored::complete(&mut analysis, &mut answers, ended);
         }
         let report = self.0.worth().report(analysis, answers, calls, asked);
-        Ok(Report { vote, ..report })
+        Ok(AnalysisReport { vote, ..report })
     }
 
     /// Newest first.
-    pub async fn list(&self, caller: &Caller, query: Query) -> Result<Vec<Summary>> {
+    pub async fn list(&self, caller: &Caller, query: HistoryQuery) -> Result<Vec<HistoryRow>> {
         let user = caller.user.clone();
-        let Query {
+        let HistoryQuery {
             limit,
             cursor,
             filter,
@@ -133,7 +133,7 @@ impl Analyses<'_> {
         caller: Option<&Caller>,
         id: &AnalysisId,
         after: u64,
-    ) -> Result<Watch> {
+    ) -> Result<RunWatch> {
         let (user, wanted) = (caller.map(|caller| caller.user.clone()), id.clone());
         let known = self
             .0
@@ -211,7 +211,7 @@ impl Analyses<'_> {
     }
 
     /// What a share link shows.
-    pub async fn shared(&self, token: &str) -> Result<Report> {
+    pub async fn shared(&self, token: &str) -> Result<AnalysisReport> {
         let hash = crypto::token::hash(token);
         let analysis = self
             .0
@@ -228,7 +228,7 @@ impl Analyses<'_> {
         Ok(self
             .0
             .worth()
-            .report(analysis, answers, calls, Asked::Never))
+            .report(analysis, answers, calls, ComparisonOffer::Never))
     }
 
     /// Keeps what a person thinks of the result; a later vote replaces an earlier one.
@@ -303,12 +303,14 @@ impl Analyses<'_> {
         let pictures = self
             .pictures(analysis.user.as_ref(), &analysis.plan)
             .await?;
-        let terms = Terms::of(&analysis.plan, &answers);
+        let terms = RunTerms::of(&analysis.plan, &answers);
         let machine = match analysis.started {
-            None => Staged::new(id.clone(), analysis.plan, forecast),
-            Some(started) => Staged::restore(id.clone(), analysis.plan, forecast, started, answers),
+            None => StagedRun::new(id.clone(), analysis.plan, forecast),
+            Some(started) => {
+                StagedRun::restore(id.clone(), analysis.plan, forecast, started, answers)
+            }
         };
-        self.0.engine.resume(Run {
+        self.0.engine.resume(RunSpec {
             background: analysis.request.experiment.is_some(),
             is_awaited: false,
             is_reserved: false,
@@ -339,16 +341,16 @@ impl Analyses<'_> {
             let (answers, now) = (analyses::answers_of(db, &id)?, clock::now());
             let started = analysis.started.unwrap_or(now);
             let found = Findings::of(&analysis.plan, &answers, None);
-            let machine = Staged::restore(
+            let machine = StagedRun::restore(
                 id.clone(),
                 analysis.plan,
-                Estimate::default(),
+                RunEstimate::default(),
                 started,
                 answers,
             );
             for output in machine.cancelled(now, reason) {
                 match output {
-                    Output::Emit(event) => {
+                    MachineOutput::Emit(event) => {
                         let stored = events::StoredEvent {
                             seq: events::last_seq(db, &id)? + 1,
                             kind: event.name().to_owned(),
@@ -357,9 +359,9 @@ impl Analyses<'_> {
                         };
                         events::append(db, &id, &[stored])?;
                     }
-                    Output::Done(outcome) => {
+                    MachineOutput::Done(outcome) => {
                         let found = found.clone().noted(&outcome.totals);
-                        let end = analyses::End::of(&outcome, Some(&found), None);
+                        let end = analyses::AnalysisEnd::of(&outcome, Some(&found), None);
                         analyses::finish(db, &id, &end, now)?;
                     }
                     // Nothing was open: there is nothing to stop, to keep or to wait for.
@@ -378,16 +380,16 @@ impl Analyses<'_> {
 
 /// What to list.
 #[derive(Debug, Clone)]
-pub struct Query {
+pub struct HistoryQuery {
     /// At most this many.
     pub limit: u32,
     /// Only older than this one.
     pub cursor: Option<AnalysisId>,
     /// Only these.
-    pub filter: Filter,
+    pub filter: HistoryFilter,
 }
 
-fn calls_of(db: &Reader, analysis: &Analysis) -> store::Result<Vec<Call>> {
+fn calls_of(db: &Reader, analysis: &Analysis) -> store::Result<Vec<CallRecord>> {
     let end = analysis
         .finished
         .unwrap_or(Timestamp::from_millis(i64::MAX));
@@ -395,12 +397,12 @@ fn calls_of(db: &Reader, analysis: &Analysis) -> store::Result<Vec<Call>> {
     calls::of_analysis(db, analysis.user.as_ref(), &analysis.id, span)
 }
 
-fn entry(at: Timestamp, actor: Option<&UserId>, action: &str, id: &AnalysisId) -> Entry {
-    Entry {
+fn entry(at: Timestamp, actor: Option<&UserId>, action: &str, id: &AnalysisId) -> AuditEntry {
+    AuditEntry {
         at,
         actor: actor.cloned(),
         action: action.to_owned(),
         target: id.as_str().to_owned(),
-        ..Entry::default()
+        ..AuditEntry::default()
     }
 }

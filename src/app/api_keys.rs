@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::accounts::{Accounts, Visit, chance, needs_session};
+use super::accounts::{Accounts, RequestOrigin, chance, needs_session};
 use super::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::{KeyId, UserId};
-use crate::domain::key::{Confines, Scope};
+use crate::domain::key::{KeyLimits, KeyScope};
 use crate::domain::money::MicroDollars;
 use crate::domain::user::{ApiKey, Caller};
 use crate::store::{api_keys, audit};
@@ -18,14 +18,14 @@ const MOST_DAYS: u32 = 3_650;
 /// Models that a key may name.
 const MOST_MODELS: usize = 100;
 
-/// A key that is wanted. The default opens `Scope::DEFAULT` and lasts until it is deleted.
+/// A key that is wanted. The default opens `KeyScope::DEFAULT` and lasts until it is deleted.
 #[derive(Debug, Clone, Default)]
 pub struct NewKey {
     /// What its owner calls it.
     pub name: String,
     /// Days that it lasts.
     pub days: Option<u32>,
-    /// The parts of the API that it opens, by name; `Scope::DEFAULT` where there are none.
+    /// The parts of the API that it opens, by name; `KeyScope::DEFAULT` where there are none.
     pub scopes: Vec<String>,
     /// Models that it may ask; any where there are none.
     pub models: Vec<String>,
@@ -41,7 +41,7 @@ impl Accounts {
         &self,
         caller: &Caller,
         wanted: NewKey,
-        visit: &Visit,
+        visit: &RequestOrigin,
     ) -> Result<(String, ApiKey)> {
         needs_session(caller, "make further keys")?;
         self.make_key(&caller.user, wanted, visit).await
@@ -52,7 +52,7 @@ impl Accounts {
         &self,
         user: &UserId,
         wanted: NewKey,
-        visit: &Visit,
+        visit: &RequestOrigin,
     ) -> Result<(String, ApiKey)> {
         let (scopes, confines) = checked(&wanted)?;
         let (name, days) = (wanted.name.trim(), wanted.days);
@@ -103,11 +103,11 @@ impl Accounts {
     }
 
     /// Deletes one of the caller's keys; it is refused from then on.
-    pub async fn delete_key(&self, caller: &Caller, id: &str, visit: &Visit) -> Result<()> {
+    pub async fn delete_key(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
         let missing = || Error::new(Kind::Missing, "there is no such key");
         let id = KeyId::parse(id).ok_or_else(missing)?;
         let with = caller.key.as_ref().filter(|with| with.id != id);
-        if with.is_some_and(|with| !with.opens(Scope::Keys)) {
+        if with.is_some_and(|with| !with.opens(KeyScope::Keys)) {
             let why = "an API key without the scope keys deletes no key but itself";
             return Err(Error::new(Kind::Forbidden, why));
         }
@@ -126,7 +126,7 @@ impl Accounts {
     }
 }
 
-fn checked(wanted: &NewKey) -> Result<(Vec<Scope>, Confines)> {
+fn checked(wanted: &NewKey) -> Result<(Vec<KeyScope>, KeyLimits)> {
     let wrong = |field: &str, why: String| Error::field(&["body", field], "value_error", why);
     let name = wanted.name.trim();
     if name.chars().count() > 100 || name.chars().any(char::is_control) {
@@ -139,8 +139,8 @@ fn checked(wanted: &NewKey) -> Result<(Vec<Scope>, Confines)> {
     }
     let mut scopes = Vec::new();
     for name in &wanted.scopes {
-        let scope = Scope::parse(name).ok_or_else(|| {
-            let known = Scope::ALL.map(Scope::as_str).join(", ");
+        let scope = KeyScope::parse(name).ok_or_else(|| {
+            let known = KeyScope::ALL.map(KeyScope::as_str).join(", ");
             wrong("scopes", format!("a scope is one of {known}"))
         })?;
         if !scopes.contains(&scope) {
@@ -158,7 +158,7 @@ fn checked(wanted: &NewKey) -> Result<(Vec<Scope>, Confines)> {
         Some(None) => Err(wrong(field, "an amount of at least 0".to_owned())),
         amount => Ok(amount.flatten()),
     };
-    let confines = Confines {
+    let confines = KeyLimits {
         models: wanted
             .models
             .iter()

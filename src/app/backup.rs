@@ -5,16 +5,18 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::accounts::Visit;
-use super::documents::{Temporary, orphans};
+use super::accounts::RequestOrigin;
+use super::documents::{TemporaryFile, orphans};
 use super::folder::{self, soundness};
-use super::swap::{Swap, Swapped};
+use super::swap::{ReplaceDatabase, ReplacedFiles};
 use super::{App, Error, Kind, Result, backups};
 use crate::clock;
 use crate::config::Config;
 use crate::crypto::{self, secret};
 use crate::domain::id::UserId;
-use crate::store::{BackupError, OpenError, Settings, Store, Verified, audit, fold_log, verify};
+use crate::store::{
+    BackupError, OpenError, Store, StoreSettings, Verified, audit, fold_log, verify,
+};
 
 /// Writes a verified copy. Blocks for as long as it takes; works beside a running server.
 ///
@@ -27,7 +29,7 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<Verified> {
         let text = format!("there is no database in {}", config.data_dir.display());
         return Err(Error::new(Kind::Missing, text));
     }
-    let store = Store::open(&Settings { path }).map_err(unopened)?;
+    let store = Store::open(&StoreSettings { path }).map_err(unopened)?;
     store.backup(to, replace).map_err(|error| match error {
         BackupError::NoRoom(..) => Error::new(Kind::Unavailable, error.to_string())
             .resolve("make room, or write it to another disk"),
@@ -42,7 +44,7 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<Verified> {
 
 impl App {
     /// A verified copy in a file that is gone with what is returned, for the administrator who asks.
-    pub async fn copy(&self, by: &UserId, visit: &Visit) -> Result<Temporary> {
+    pub async fn copy(&self, by: &UserId, visit: &RequestOrigin) -> Result<TemporaryFile> {
         let name = crypto::hex(&crypto::random::<16>()?);
         let path = self
             .config
@@ -54,7 +56,7 @@ impl App {
             visit.entry(Some(by), "backup.downloaded", ""),
         );
         let work = move || {
-            let file = Temporary::new(path);
+            let file = TemporaryFile::new(path);
             store.backup(file.path(), false).map_err(backups::unwell)?;
             store.write_now(move |db| audit::append(db, &entry))?;
             Ok(file)
@@ -67,11 +69,11 @@ impl App {
 
 /// What a restore did.
 #[derive(Debug)]
-pub struct Restored {
+pub struct RestoreOutcome {
     /// The copy that is in place now.
     pub copy: Verified,
     /// What became of the database that was there.
-    pub swapped: Swapped,
+    pub swapped: ReplacedFiles,
     /// Where logs are whose database was missing.
     pub logs: Vec<PathBuf>,
     /// The folder had no secret, and has a new one.
@@ -84,7 +86,7 @@ pub struct Restored {
 /// # Errors
 /// `Conflict` while a server holds the folder, and where there is a database and `replace` is not set; `Internal`
 /// where the copy is not sound or cannot be put there. The folder is as it was then.
-pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<Restored> {
+pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOutcome> {
     let folder = &config.data_dir;
     let Some(_lock) = folder::lock(folder)? else {
         return Err(folder::in_use(folder).resolve("stop it first"));
@@ -104,13 +106,13 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<Restored> 
                 logs.push(orphans::move_log_aside(folder, &log, now).map_err(failed)?);
             }
         }
-        let swap = Swap::new(part.clone(), path, now);
+        let swap = ReplaceDatabase::new(part.clone(), path, now);
         let swapped = swap.run().map_err(failed)?;
         let has_new_secret = config.secret.is_none() && !secret::path(folder).exists();
         if has_new_secret {
             folder::secret_check::accept_locked(config)?;
         }
-        Ok(Restored {
+        Ok(RestoreOutcome {
             copy,
             swapped,
             logs,

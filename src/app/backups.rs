@@ -10,9 +10,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::accounts::Visit;
+use super::accounts::RequestOrigin;
 use super::{App, Error, Kind, Result};
-use crate::config::Backups as Wanted;
+use crate::config::BackupConfig as Wanted;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::log;
@@ -23,7 +23,7 @@ const AGAIN: Duration = Duration::from_secs(3600);
 
 /// A copy in the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copy {
+pub struct BackupFile {
     /// The file's name.
     pub name: String,
     /// When it was begun.
@@ -34,7 +34,7 @@ pub struct Copy {
 
 /// How the last attempt of this process ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
+pub struct BackupAttempt {
     /// When.
     pub at: Timestamp,
     /// The rows of each table, or what went wrong.
@@ -43,20 +43,20 @@ pub struct Attempt {
 
 /// The folder as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shelf {
+pub struct BackupFolder {
     /// The newest first.
-    pub copies: Vec<Copy>,
+    pub copies: Vec<BackupFile>,
     /// The last attempt; none since the start.
-    pub last: Option<Attempt>,
+    pub last: Option<BackupAttempt>,
     /// Why the folder cannot be looked at.
     pub fault: Option<String>,
 }
 
 /// What the server keeps in mind of its copies.
 #[derive(Default)]
-pub(super) struct Desk {
+pub(super) struct BackupStatus {
     underway: AtomicBool,
-    last: Mutex<Option<Attempt>>,
+    last: Mutex<Option<BackupAttempt>>,
     // Unknown until the folder was looked at.
     due: Mutex<Option<Timestamp>>,
 }
@@ -79,7 +79,7 @@ fn time_of(name: &str) -> Option<Timestamp> {
 }
 
 /// The copies in a folder, the newest first. A folder that is not there has none.
-pub fn copies(folder: &Path) -> io::Result<Vec<Copy>> {
+pub fn copies(folder: &Path) -> io::Result<Vec<BackupFile>> {
     let files = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         files => files?,
@@ -90,7 +90,7 @@ pub fn copies(folder: &Path) -> io::Result<Vec<Copy>> {
         let name = file.file_name().to_string_lossy().into_owned();
         if let Some(at) = time_of(&name) {
             let bytes = file.metadata()?.len();
-            found.push(Copy { name, at, bytes });
+            found.push(BackupFile { name, at, bytes });
         }
     }
     found.sort_by_key(|copy| std::cmp::Reverse(copy.at));
@@ -118,7 +118,12 @@ fn make(store: &Store, wanted: &Wanted, now: Timestamp) -> std::result::Result<V
 
 impl App {
     /// Makes a copy in the folder now, for the administrator who asks.
-    pub async fn back_up(&self, by: &UserId, visit: &Visit, now: Timestamp) -> Result<Shelf> {
+    pub async fn back_up(
+        &self,
+        by: &UserId,
+        visit: &RequestOrigin,
+        now: Timestamp,
+    ) -> Result<BackupFolder> {
         self.backed_up(now).await?;
         let entry = visit.entry(Some(by), "backup.made", "");
         self.store
@@ -128,12 +133,12 @@ impl App {
     }
 
     /// The copies in the folder, and how the last attempt ended.
-    pub async fn shelf(&self) -> Result<Shelf> {
+    pub async fn shelf(&self) -> Result<BackupFolder> {
         let folder = self.backup_folder()?.folder.clone();
         let listed = tokio::task::spawn_blocking(move || copies(&folder));
         let copies = listed.await.map_err(Error::internal)?;
         let last = self.backups.last.lock().unwrap_or_else(|e| e.into_inner());
-        Ok(Shelf {
+        Ok(BackupFolder {
             fault: copies.as_ref().err().map(ToString::to_string),
             copies: copies.unwrap_or_default(),
             last: last.clone(),
@@ -183,7 +188,7 @@ impl App {
         self.backups.underway.store(false, Relaxed);
         let made = made.map_err(Error::internal)?;
         let mut last = self.backups.last.lock().unwrap_or_else(|e| e.into_inner());
-        *last = Some(Attempt {
+        *last = Some(BackupAttempt {
             at: now,
             rows: made.clone().map(|verified| verified.rows),
         });

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::App;
-use super::analyses::Wanted;
+use super::analyses::AnalysisParams;
 use crate::clock;
-use crate::config::{self, Layers};
+use crate::config::{self, ConfigLayers};
 use crate::domain::analysis::Status;
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
@@ -23,7 +23,7 @@ fn a_run_outlives_a_clock_that_is_set_forward() {
     let path = std::env::temp_dir().join(format!("quire-clock-{}", std::process::id()));
     let folder = Folder(path);
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let layers = Layers {
+    let layers = ConfigLayers {
         file: None,
         dotenv: None,
         environment: vec![
@@ -44,11 +44,11 @@ fn a_run_outlives_a_clock_that_is_set_forward() {
     // On one thread, whose wall clock is set: the runner shares it.
     runtime.block_on(async {
         let app = App::open(config).unwrap();
-        let wanted = Wanted {
+        let wanted = AnalysisParams {
             prompt: "How thick is the paper?".into(),
             models: vec!["demo/extract".into()],
             pattern: Some("gut".into()),
-            ..Wanted::default()
+            ..AnalysisParams::default()
         };
         let analyses = app.analyses();
         let begun = analyses.start(None, wanted, clock::now()).await.unwrap();

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::analyses::{Begun, Ended, MAX_PROMPT, Report, Wanted};
+use super::analyses::{AnalysisParams, AnalysisReport, Begun, MAX_PROMPT, RunOutcome};
 use super::{App, Error, Kind, Result};
 use crate::domain::analysis::{Member, StageAnswer, Status};
 use crate::domain::chat::{CallErrorKind, Extras, Finish, Message, Passthrough, Role, Usage};
@@ -17,7 +17,7 @@ use crate::domain::user::Caller;
 pub use crate::engine::Reservation;
 use crate::llm::Retired;
 use crate::wire::passthrough;
-use crate::wire::serve_openai::{Asked, shown};
+use crate::wire::serve_openai::{ChatRequest, shown};
 
 /// What stands before the name of a pattern or recipe.
 pub const PREFIX: &str = "quire/";
@@ -33,7 +33,7 @@ pub struct Completions<'a>(pub(super) &'a App);
 
 /// A name that a client can send as `model`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Name {
+pub struct ModelName {
     /// The model; none for a panel.
     pub model: Option<Model>,
     /// The id.
@@ -47,7 +47,7 @@ pub struct Name {
 }
 
 /// A completion under way.
-pub struct Started {
+pub struct StartedCompletion {
     /// The run.
     pub begun: Begun,
     /// Fields of the request that reach nobody.
@@ -101,15 +101,15 @@ impl Completion {
 
 impl Completions<'_> {
     /// Every name that this person can ask for.
-    pub async fn names(&self, caller: &Caller) -> Result<Vec<Name>> {
+    pub async fn names(&self, caller: &Caller) -> Result<Vec<ModelName>> {
         let user = &caller.user;
         let confines = self.0.confines_of(caller).await?;
         let ready = self.0.llm.models(Some(user)).into_iter();
         let ready = ready
             .filter(|(model, state)| *state == Availability::Ready && confines.allow(&model.id));
         let named = |model| self.named(caller, model);
-        let mut names: Vec<Name> = ready.map(|(model, _)| named(model)).collect();
-        let ours = |id: String, created| Name {
+        let mut names: Vec<ModelName> = ready.map(|(model, _)| named(model)).collect();
+        let ours = |id: String, created| ModelName {
             model: None,
             id: format!("{PREFIX}{id}"),
             owner: "quire".to_owned(),
@@ -128,7 +128,7 @@ impl Completions<'_> {
     }
 
     /// One of them, by its id or an alias.
-    pub async fn name(&self, caller: &Caller, id: &str) -> Result<Name> {
+    pub async fn name(&self, caller: &Caller, id: &str) -> Result<ModelName> {
         let confines = self.0.confines_of(caller).await?;
         let model = self.0.llm.find(Some(&caller.user), id);
         let model = model.filter(|model| !id.starts_with(PREFIX) && confines.allow(&model.id));
@@ -148,8 +148,8 @@ impl Completions<'_> {
         self.0.analyses().reserve(caller, places)
     }
 
-    fn named(&self, caller: &Caller, model: Model) -> Name {
-        Name {
+    fn named(&self, caller: &Caller, model: Model) -> ModelName {
+        ModelName {
             id: model.id.clone(),
             owner: model.provider.clone(),
             created: None,
@@ -162,10 +162,10 @@ impl Completions<'_> {
     pub async fn start(
         &self,
         caller: &Caller,
-        asked: Asked,
+        asked: ChatRequest,
         now: Timestamp,
         place: Option<&Reservation>,
-    ) -> Result<Started> {
+    ) -> Result<StartedCompletion> {
         let mut ignored = asked.ignored.clone();
         ignored.extend(self.unread(caller, &asked));
         ignored.truncate(MAX_IGNORED);
@@ -175,7 +175,7 @@ impl Completions<'_> {
             None => analyses.start(Some(caller), wanted, now).await?,
             Some(place) => analyses.start_reserved(caller, wanted, now, place).await?,
         };
-        Ok(Started {
+        Ok(StartedCompletion {
             begun,
             ignored,
             is_panel,
@@ -183,7 +183,7 @@ impl Completions<'_> {
     }
 
     // Fields that no provider is given: a panel has several, and not every provider speaks the client's API.
-    fn unread(&self, caller: &Caller, asked: &Asked) -> Vec<String> {
+    fn unread(&self, caller: &Caller, asked: &ChatRequest) -> Vec<String> {
         let kind = self.0.llm.kind_of(Some(&caller.user), &asked.model);
         let reaches = |name: &str| {
             kind.is_some_and(|kind| passthrough::reaches(kind, &asked.passthrough, name))
@@ -196,11 +196,11 @@ impl Completions<'_> {
             .collect()
     }
 
-    async fn wanted(&self, caller: &Caller, asked: Asked) -> Result<(Wanted, bool)> {
+    async fn wanted(&self, caller: &Caller, asked: ChatRequest) -> Result<(AnalysisParams, bool)> {
         let turns = asked.turns.iter().rev();
         let mut said = turns.filter(|turn| turn.role == Role::User && !turn.text.trim().is_empty());
         let question = said.next().map(|turn| turn.text.clone());
-        let mut wanted = Wanted {
+        let mut wanted = AnalysisParams {
             prompt: question.unwrap_or_else(|| "(no question in words)".to_owned()),
             parameters: asked.parameters,
             response_format: asked.format,
@@ -208,7 +208,7 @@ impl Completions<'_> {
             tools: asked.tools,
             sample: asked.sample,
             is_live: asked.stream,
-            ..Wanted::default()
+            ..AnalysisParams::default()
         };
         let Some(name) = asked.model.strip_prefix(PREFIX) else {
             let user = &caller.user;
@@ -265,9 +265,9 @@ impl Completions<'_> {
     }
 
     // The panel has advised when the person spoke; who writes goes on alone with what the tools gave.
-    async fn acting(&self, caller: &Caller, wanted: Wanted) -> Result<Wanted> {
+    async fn acting(&self, caller: &Caller, wanted: AnalysisParams) -> Result<AnalysisParams> {
         let writer = self.0.analyses().writer(caller, wanted.clone()).await?;
-        Ok(Wanted {
+        Ok(AnalysisParams {
             models: vec![writer],
             pattern: Some(PLAIN.to_owned()),
             recipe: None,
@@ -288,7 +288,7 @@ impl Completions<'_> {
         &self,
         caller: &Caller,
         id: &AnalysisId,
-        ended: Ended,
+        ended: RunOutcome,
     ) -> Result<Completion> {
         let is_stored = ended.unstored.is_none();
         let analyses = self.0.analyses();
@@ -355,7 +355,7 @@ fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
 }
 
 /// A panel answers the last turn. An answer that the client has begun itself (a prefill) becomes part of the question.
-fn end_with_question(wanted: &mut Wanted) {
+fn end_with_question(wanted: &mut AnalysisParams) {
     let mut begun = Vec::new();
     while let Some(turn) =
         (wanted.turns).pop_if(|turn| turn.role == Role::Assistant && turn.calls.is_empty())
@@ -383,7 +383,7 @@ fn end_with_question(wanted: &mut Wanted) {
 }
 
 /// About how many tokens a conversation has.
-pub fn count(asked: &Asked) -> u64 {
+pub fn count(asked: &ChatRequest) -> u64 {
     let turns = asked.turns.iter();
     // Each turn has a few of its own.
     let turns: u64 = turns.map(|turn| turn.tokens() + 4).sum();
@@ -407,7 +407,7 @@ fn unknown(id: &str) -> Error {
 }
 
 // The first reason of a member tells most: a panel fails only when all have.
-fn failure(report: &Report) -> Error {
+fn failure(report: &AnalysisReport) -> Error {
     let error = report
         .answers
         .iter()

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{App, Error, Kind, Result};
 use crate::domain::analysis::Plan;
 use crate::domain::id::{KeyId, UserId};
-use crate::domain::key::Confines;
+use crate::domain::key::KeyLimits;
 use crate::domain::model::{Availability, Model};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate::{self, CallEstimate};
@@ -18,14 +18,14 @@ use crate::store::api_keys;
 
 impl App {
     /// What the caller's key is confined to; nothing for a session, or a key that was not confined.
-    pub(super) async fn confines_of(&self, caller: &Caller) -> Result<Confines> {
+    pub(super) async fn confines_of(&self, caller: &Caller) -> Result<KeyLimits> {
         match &caller.key {
             Some(key) if key.is_confined => Ok(self.confines(&caller.user, &key.id).await?),
-            _ => Ok(Confines::default()),
+            _ => Ok(KeyLimits::default()),
         }
     }
 
-    async fn confines(&self, user: &UserId, key: &KeyId) -> Result<Confines> {
+    async fn confines(&self, user: &UserId, key: &KeyId) -> Result<KeyLimits> {
         let (user, key) = (user.clone(), key.clone());
         let read = self.store.read(move |db| api_keys::by_id(db, &user, &key));
         let found = read
@@ -35,7 +35,7 @@ impl App {
     }
 
     /// The models that a confined caller's panel is made of where nobody names any, strongest first.
-    pub(super) fn within(&self, user: &UserId, confines: &Confines) -> Vec<Model> {
+    pub(super) fn within(&self, user: &UserId, confines: &KeyLimits) -> Vec<Model> {
         let all = self.llm.models(Some(user)).into_iter();
         let mut models: Vec<Model> = all
             .filter(|(model, state)| *state == Availability::Ready && confines.allow(&model.id))
@@ -53,7 +53,7 @@ impl App {
         plan: &Plan,
         calls: &[CallEstimate],
         now: Timestamp,
-    ) -> Result<Option<Grant>> {
+    ) -> Result<Option<KeyReservation>> {
         let confines = self.confines(user, key).await?;
         if let Some(model) = beyond(&confines, plan) {
             let why = format!("this API key may not ask {model}");
@@ -82,11 +82,11 @@ impl App {
     /// Sets aside what a key's calls may cost at most, until they are on record.
     pub(super) async fn grant(
         &self,
-        confines: &Confines,
+        confines: &KeyLimits,
         key: &KeyId,
         cost: MicroDollars,
         now: Timestamp,
-    ) -> Result<Grant> {
+    ) -> Result<KeyReservation> {
         let _asking = self.grants.asking.lock().await;
         // Looked at before the store: what is let go of meanwhile has been stored by then.
         let held = self.grants.held(key);
@@ -124,32 +124,32 @@ impl App {
 
 /// What keys may spend that is not on record yet: two requests must not be granted the same money.
 #[derive(Default)]
-pub(super) struct Grants {
-    held: Mutex<HashMap<KeyId, Held>>,
+pub(super) struct KeyReservations {
+    held: Mutex<HashMap<KeyId, HeldFunds>>,
     /// Held from the look at what is spent until more is set aside.
     asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Held {
+struct HeldFunds {
     now: MicroDollars,
     /// The sum of all that was ever set aside: what is spent meanwhile is part of it.
     ever: MicroDollars,
 }
 
 /// Money that is set aside until this is dropped.
-pub(super) struct Grant {
-    grants: Arc<Grants>,
+pub(super) struct KeyReservation {
+    grants: Arc<KeyReservations>,
     key: KeyId,
     cost: Mutex<MicroDollars>,
     /// What the key's budget had left when it was granted; none where nothing binds it.
     room: Option<MicroDollars>,
-    /// `Held::ever` at that time.
+    /// `HeldFunds::ever` at that time.
     ever: MicroDollars,
 }
 
-impl Grants {
-    fn all(&self) -> MutexGuard<'_, HashMap<KeyId, Held>> {
+impl KeyReservations {
+    fn all(&self) -> MutexGuard<'_, HashMap<KeyId, HeldFunds>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -162,11 +162,11 @@ impl Grants {
         key: &KeyId,
         cost: MicroDollars,
         room: Option<MicroDollars>,
-    ) -> Grant {
+    ) -> KeyReservation {
         let mut all = self.all();
         let held = all.entry(key.clone()).or_default();
         held.add(cost);
-        Grant {
+        KeyReservation {
             grants: self.clone(),
             key: key.clone(),
             cost: Mutex::new(cost),
@@ -176,14 +176,14 @@ impl Grants {
     }
 }
 
-impl Held {
+impl HeldFunds {
     fn add(&mut self, cost: MicroDollars) {
         self.now = self.now.plus(cost);
         self.ever = self.ever.plus(cost);
     }
 }
 
-impl Grant {
+impl KeyReservation {
     pub(super) fn boxed(self) -> Box<dyn KeyFunds> {
         Box::new(self)
     }
@@ -193,7 +193,7 @@ impl Grant {
     }
 }
 
-impl KeyFunds for Grant {
+impl KeyFunds for KeyReservation {
     fn extend(&self, cost: MicroDollars) -> std::result::Result<(), String> {
         let mut all = self.grants.all();
         let held = all.entry(self.key.clone()).or_default();
@@ -210,7 +210,7 @@ impl KeyFunds for Grant {
     }
 }
 
-impl Drop for Grant {
+impl Drop for KeyReservation {
     fn drop(&mut self) {
         let cost = *self.cost();
         let mut all = self.grants.all();
@@ -224,7 +224,7 @@ impl Drop for Grant {
 }
 
 // Whoever would be asked, in another's place too, and may not be.
-fn beyond<'a>(confines: &Confines, plan: &'a Plan) -> Option<&'a str> {
+fn beyond<'a>(confines: &KeyLimits, plan: &'a Plan) -> Option<&'a str> {
     let members = plan.members.iter().chain(&plan.readers);
     let members = members.chain(std::iter::once(&plan.synthesiser));
     let mut asked = members.flat_map(|one| std::iter::once(one).chain(&one.fallbacks));

@@ -15,14 +15,14 @@ use super::patterns;
 use crate::clock;
 use crate::config::Config;
 use crate::crypto::secret;
-use crate::domain::pattern::kept::Origin;
+use crate::domain::pattern::kept::PatternOrigin;
 use crate::domain::time::Timestamp;
 use crate::llm::Llm;
-use crate::store::{self, Settings, Store, audit};
+use crate::store::{self, Store, StoreSettings, audit};
 
 /// How something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum CheckState {
     /// As it should be.
     Well,
     /// Works, but somebody should know.
@@ -33,17 +33,17 @@ pub enum State {
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct CheckResult {
     /// What was looked at.
     pub what: &'static str,
     /// How it is.
-    pub state: State,
+    pub state: CheckState,
     /// In a sentence.
     pub text: String,
 }
 
-fn finding(what: &'static str, state: State, text: impl Into<String>) -> Finding {
-    Finding {
+fn finding(what: &'static str, state: CheckState, text: impl Into<String>) -> CheckResult {
+    CheckResult {
         what,
         state,
         text: text.into(),
@@ -52,12 +52,12 @@ fn finding(what: &'static str, state: State, text: impl Into<String>) -> Finding
 
 /// Fetches the newest database into a file of its own and reads it through: a replica that was never restored is a
 /// hope.
-fn copy_elsewhere(config: &Config, replica: &crate::config::Replica) -> Finding {
+fn copy_elsewhere(config: &Config, replica: &crate::config::ReplicaConfig) -> CheckResult {
     let name = "replica";
     match super::replica::rehearse(config, replica) {
         Ok(None) => finding(
             name,
-            State::Doubtful,
+            CheckState::Doubtful,
             format!("{} holds no database yet", replica.address),
         ),
         Ok(Some(restored)) if restored.damage.is_empty() => {
@@ -65,28 +65,28 @@ fn copy_elsewhere(config: &Config, replica: &crate::config::Replica) -> Finding 
                 "{} gives back a sound database of {} bytes",
                 replica.address, restored.bytes
             );
-            finding(name, State::Well, text)
+            finding(name, CheckState::Well, text)
         }
-        Ok(Some(restored)) => finding(name, State::Broken, restored.damage.join("; ")),
+        Ok(Some(restored)) => finding(name, CheckState::Broken, restored.damage.join("; ")),
         Err(error) => finding(
             name,
-            State::Broken,
+            CheckState::Broken,
             format!("{}: {}", error.public, error.resolution),
         ),
     }
 }
 
 /// Looks at everything.
-pub async fn examine(config: &Config) -> Vec<Finding> {
+pub async fn examine(config: &Config) -> Vec<CheckResult> {
     let mut findings: Vec<_> = config
         .warnings
         .iter()
-        .map(|warning| finding("settings", State::Doubtful, warning.clone()))
+        .map(|warning| finding("settings", CheckState::Doubtful, warning.clone()))
         .collect();
     findings.push(folder(&config.data_dir));
     if let Err(error) = data_folder::check(config) {
         let text = format!("{}. {}", error.public, error.resolution);
-        findings.push(finding("database", State::Broken, text));
+        findings.push(finding("database", CheckState::Broken, text));
     }
     findings.extend(
         config
@@ -96,11 +96,11 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
     );
     findings.extend(config.backups.as_ref().map(backups));
     if let Some(why) = ephemeral(&config.data_dir).filter(|_| config.replica.is_none()) {
-        findings.push(finding("data folder", State::Doubtful, why));
+        findings.push(finding("data folder", CheckState::Doubtful, why));
     }
     if findings
         .iter()
-        .any(|finding| finding.state == State::Broken)
+        .any(|finding| finding.state == CheckState::Broken)
     {
         return findings;
     }
@@ -112,7 +112,7 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
         newest = at;
     } else {
         let text = "there is none yet; the first start makes it";
-        findings.push(finding("database", State::Doubtful, text));
+        findings.push(finding("database", CheckState::Doubtful, text));
     }
     findings.extend(machine::examine(config, clock::now(), newest));
     findings.extend(the_network(config).await);
@@ -122,30 +122,34 @@ pub async fn examine(config: &Config) -> Vec<Finding> {
 }
 
 /// The copies that the server makes by itself: how old the newest is, and whether it can be read.
-fn backups(wanted: &crate::config::Backups) -> Finding {
+fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
     let (name, shown) = ("backups", wanted.folder.display());
     let found = match super::backups::copies(&wanted.folder) {
         Ok(found) => found,
-        Err(error) => return finding(name, State::Broken, format!("{shown}: {error}")),
+        Err(error) => return finding(name, CheckState::Broken, format!("{shown}: {error}")),
     };
     if let Err(error) = try_room(&wanted.folder) {
         return finding(
             name,
-            State::Broken,
+            CheckState::Broken,
             format!("{shown} cannot be used: {error}"),
         );
     }
     let Some(newest) = found.first() else {
         let text = format!("there is no copy in {shown} yet; the server makes one when it runs");
-        return finding(name, State::Doubtful, text);
+        return finding(name, CheckState::Doubtful, text);
     };
     if let Err(error) = store::verify(&wanted.folder.join(&newest.name)) {
-        return finding(name, State::Broken, format!("{}: {error}", newest.name));
+        return finding(
+            name,
+            CheckState::Broken,
+            format!("{}: {error}", newest.name),
+        );
     }
     let hours = clock::now().since(newest.at).as_secs() / 3600;
     let state = match hours > 2 * wanted.every.as_secs() / 3600 {
-        true => State::Doubtful,
-        false => State::Well,
+        true => CheckState::Doubtful,
+        false => CheckState::Well,
     };
     let (name_of, count) = (&newest.name, found.len());
     let text =
@@ -156,21 +160,21 @@ fn backups(wanted: &crate::config::Backups) -> Finding {
 /// As much as a small upload and the database's log need.
 const ROOM: usize = 16 << 20;
 
-fn folder(folder: &Path) -> Finding {
+fn folder(folder: &Path) -> CheckResult {
     let shown = folder.display();
     if matches!(folder.try_exists(), Ok(false)) {
         let text = format!("{shown} is not there yet; the first start makes it");
-        return finding("data folder", State::Doubtful, text);
+        return finding("data folder", CheckState::Doubtful, text);
     }
     match try_room(folder) {
         Ok(()) => finding(
             "data folder",
-            State::Well,
+            CheckState::Well,
             format!("{shown} is writable and has room"),
         ),
         Err(error) => finding(
             "data folder",
-            State::Broken,
+            CheckState::Broken,
             format!("{shown} cannot be used: {error}"),
         ),
     }
@@ -193,31 +197,31 @@ fn write_zeros(path: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-fn the_secret(config: &Config) -> Finding {
+fn the_secret(config: &Config) -> CheckResult {
     if config.secret.is_some() {
-        return finding("secret", State::Well, "it comes from the settings");
+        return finding("secret", CheckState::Well, "it comes from the settings");
     }
     if !secret::path(&config.data_dir).exists() {
         let text = "the file secret in the data folder is missing: put it back from a copy, or run quire secret new \
                     (everybody signs in again, and stored provider keys must be entered again)";
-        return finding("secret", State::Broken, text);
+        return finding("secret", CheckState::Broken, text);
     }
     let exposed =
         secret::of_folder(&config.data_dir).and_then(|_| Ok(secret::is_exposed(&config.data_dir)?));
     match exposed {
         Ok(false) => finding(
             "secret",
-            State::Well,
+            CheckState::Well,
             "it is kept in the data folder, for its owner only",
         ),
         Ok(true) => finding(
             "secret",
-            State::Broken,
+            CheckState::Broken,
             "other people of this machine can read the file secret in the data folder; run chmod 600 on it",
         ),
         Err(error) => finding(
             "secret",
-            State::Broken,
+            CheckState::Broken,
             format!(
                 "the file secret in the data folder {error}: put it back from a copy, or move it elsewhere and run \
                  quire secret new (everybody signs in again, and stored provider keys must be entered again)"
@@ -227,15 +231,15 @@ fn the_secret(config: &Config) -> Finding {
 }
 
 /// It blocks, and nothing else waits for it here.
-async fn the_network(config: &Config) -> Vec<Finding> {
+async fn the_network(config: &Config) -> Vec<CheckResult> {
     let config = config.clone();
     let looked = tokio::task::spawn_blocking(move || network::examine(&config)).await;
     looked.unwrap_or_default()
 }
 
 /// What is to say of it, and when the newest entry of its audit log was written.
-async fn database(config: &Config) -> (Vec<Finding>, Option<Timestamp>) {
-    let settings = Settings {
+async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
+    let settings = StoreSettings {
         path: data_folder::database(&config.data_dir),
     };
     let store = match Store::open(&settings) {
@@ -243,7 +247,7 @@ async fn database(config: &Config) -> (Vec<Finding>, Option<Timestamp>) {
         Err(error) => {
             let error = data_folder::soundness::unopened(&config.data_dir, &error);
             let text = format!("{}. {}", error.public, error.resolution);
-            let found = finding("database", State::Broken, text);
+            let found = finding("database", CheckState::Broken, text);
             return (vec![found], None);
         }
     };
@@ -253,23 +257,23 @@ async fn database(config: &Config) -> (Vec<Finding>, Option<Timestamp>) {
             "it was migrated just now; the old one is {}",
             saved.display()
         );
-        findings.push(finding("database", State::Doubtful, text));
+        findings.push(finding("database", CheckState::Doubtful, text));
     }
     if let Err(error) = tables(&store, config).await {
         let text = format!("{}. {}", error.public, error.resolution);
-        findings.push(finding("database", State::Broken, text));
+        findings.push(finding("database", CheckState::Broken, text));
         return (findings, None);
     }
     findings.push(match store.probe().await {
-        Ok(()) => finding("database", State::Well, "it answers and takes changes"),
-        Err(error) => finding("database", State::Broken, error.to_string()),
+        Ok(()) => finding("database", CheckState::Well, "it answers and takes changes"),
+        Err(error) => finding("database", CheckState::Broken, error.to_string()),
     });
     findings.extend(originals::examine(&store, config).await);
     let (compared, own) = (store.clone(), config.clone());
     let fault =
         tokio::task::spawn_blocking(move || data_folder::secret_check::fault(&own, &compared));
     let fault = fault.await.ok().flatten();
-    findings.extend(fault.map(|text| finding("secret", State::Broken, text)));
+    findings.extend(fault.map(|text| finding("secret", CheckState::Broken, text)));
     let newest = store.read(|db| audit::recent(db, 1, None)).await;
     let newest = newest
         .ok()
@@ -279,13 +283,13 @@ async fn database(config: &Config) -> (Vec<Finding>, Option<Timestamp>) {
     findings.push(match store::verify(&settings.path) {
         Ok(sound) => finding(
             "database",
-            State::Well,
+            CheckState::Well,
             format!(
                 "it is sound: version {}, {} bytes",
                 sound.version, sound.bytes
             ),
         ),
-        Err(error) => finding("database", State::Broken, error.to_string()),
+        Err(error) => finding("database", CheckState::Broken, error.to_string()),
     });
     (findings, newest)
 }
@@ -298,44 +302,52 @@ async fn tables(store: &Store, config: &Config) -> super::Result<()> {
 }
 
 /// Those in the folder; the program's own are tested when it is built.
-fn own_patterns(config: &Config) -> Vec<Finding> {
+fn own_patterns(config: &Config) -> Vec<CheckResult> {
     let (all, faults) = match patterns::house(config) {
         Ok(read) => read,
-        Err(error) => return vec![finding("patterns", State::Broken, error.to_string())],
+        Err(error) => return vec![finding("patterns", CheckState::Broken, error.to_string())],
     };
-    let read = all.iter().filter(|kept| kept.origin == Origin::Folder);
-    let mut findings: Vec<Finding> = faults
+    let read = all
+        .iter()
+        .filter(|kept| kept.origin == PatternOrigin::Folder);
+    let mut findings: Vec<CheckResult> = faults
         .into_iter()
-        .map(|fault| finding("patterns", State::Doubtful, format!("left out: {fault}")))
+        .map(|fault| {
+            finding(
+                "patterns",
+                CheckState::Doubtful,
+                format!("left out: {fault}"),
+            )
+        })
         .collect();
     match read.count() {
         0 => {}
         1 => findings.push(finding(
             "patterns",
-            State::Well,
+            CheckState::Well,
             "one is read from the folder",
         )),
         more => {
             let text = format!("{more} are read from the folder");
-            findings.push(finding("patterns", State::Well, text));
+            findings.push(finding("patterns", CheckState::Well, text));
         }
     }
     findings
 }
 
 /// Really asks each one: a key that is set may still be refused.
-async fn providers(config: &Config) -> Vec<Finding> {
+async fn providers(config: &Config) -> Vec<CheckResult> {
     let llm = Llm::new(models::settings(config));
     llm.refresh().await;
     let mut findings = Vec::new();
     for provider in llm.providers(None) {
         let (state, text) = match (provider.status, provider.message.as_str()) {
             ("ready", _) => (
-                State::Well,
+                CheckState::Well,
                 format!("answers and offers {} models", provider.models),
             ),
-            (status, "") => (State::Doubtful, status.to_owned()),
-            (_, message) => (State::Doubtful, message.to_owned()),
+            (status, "") => (CheckState::Doubtful, status.to_owned()),
+            (_, message) => (CheckState::Doubtful, message.to_owned()),
         };
         findings.push(finding(
             "provider",
@@ -345,7 +357,7 @@ async fn providers(config: &Config) -> Vec<Finding> {
     }
     if findings.is_empty() {
         let text = "none is configured: only the offline demo models answer";
-        findings.push(finding("providers", State::Doubtful, text));
+        findings.push(finding("providers", CheckState::Doubtful, text));
     }
     findings
 }
@@ -413,12 +425,12 @@ mod tests {
 
     #[test]
     fn a_folder_that_cannot_be_used() {
-        assert_eq!(folder(Path::new("/proc")).state, State::Broken);
+        assert_eq!(folder(Path::new("/proc")).state, CheckState::Broken);
         let own = std::env::temp_dir().join(format!("quire-doctor-{}", std::process::id()));
-        assert_eq!(folder(&own).state, State::Doubtful);
+        assert_eq!(folder(&own).state, CheckState::Doubtful);
         assert!(!own.exists(), "looking makes nothing");
         std::fs::create_dir(&own).expect("made");
-        assert_eq!(folder(&own).state, State::Well);
+        assert_eq!(folder(&own).state, CheckState::Well);
         assert_eq!(std::fs::read_dir(&own).expect("made").count(), 0);
         std::fs::remove_dir_all(&own).expect("removed");
     }

@@ -2,28 +2,28 @@
 //! down like any call.
 
 use super::completions::kind_of;
-use super::confines::Grant;
+use super::confines::KeyReservation;
 use super::{App, Error, Kind, Result};
 use crate::clock;
 use crate::crypto;
-use crate::domain::chat::{Bill, CallError, Usage, estimate_tokens};
+use crate::domain::chat::{CallBill, CallError, Usage, estimate_tokens};
 use crate::domain::id::AnalysisId;
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{self, Amount, Charge, Ended};
+use crate::domain::usage::{self, CallCharge, CallEnd, UsageAmount};
 use crate::domain::user::Caller;
-use crate::engine::Aside;
+use crate::engine::ReservedAmount;
 use crate::log;
 use crate::store::{api_keys, calls, usage as days};
-use crate::wire::embed::{self, Asked, Embedded};
+use crate::wire::embed::{self, EmbeddingAnswer, EmbeddingRequest};
 use crate::wire::serve_openai::shown;
 
 /// What came of it.
 #[derive(Debug, Clone)]
-pub struct Vectors {
+pub struct EmbeddingOutcome {
     /// The vectors.
-    pub embedded: Embedded,
+    pub embedded: EmbeddingAnswer,
     /// Tokens read.
     pub tokens: u64,
     /// What it cost, where the price is known.
@@ -36,7 +36,11 @@ pub struct Vectors {
 
 impl App {
     /// Vectors for a caller's texts.
-    pub async fn embed(&self, caller: &Caller, asked: Asked) -> Result<Vectors> {
+    pub async fn embed(
+        &self,
+        caller: &Caller,
+        asked: EmbeddingRequest,
+    ) -> Result<EmbeddingOutcome> {
         let (user, begun) = (&caller.user, clock::now());
         let found = self.llm.find(Some(user), &asked.model);
         let model = found.filter(|model| !model.mock).ok_or_else(|| {
@@ -51,14 +55,14 @@ impl App {
         }
         let guess: u64 = asked.texts.iter().map(|text| estimate_tokens(text)).sum();
         let price = usage::price_of(&model);
-        let bill = |tokens: u64, estimated: bool| Bill {
+        let bill = |tokens: u64, estimated: bool| CallBill {
             usage: Usage {
                 input: tokens,
                 estimated,
                 ..Usage::default()
             },
             tries: 1,
-            ..Bill::default()
+            ..CallBill::default()
         };
         let expected = usage::cost(&bill(guess, true), price);
         // Let go of when the charge is written down: two requests must not be granted the same money.
@@ -70,7 +74,7 @@ impl App {
             // What is refused costs nothing.
             Err(_) => bill(0, false),
         };
-        let charge = Charge {
+        let charge = CallCharge {
             call: CallId {
                 stage: 0,
                 member: 0,
@@ -78,10 +82,10 @@ impl App {
             model: model.id.clone(),
             at: begun,
             ended: match result {
-                Ok(_) => Ended::Answered,
-                Err(_) => Ended::Failed,
+                Ok(_) => CallEnd::Answered,
+                Err(_) => CallEnd::Failed,
             },
-            bill: Bill {
+            bill: CallBill {
                 latency_ms: clock::now().since(begun).as_millis() as u64,
                 ..bill
             },
@@ -97,7 +101,7 @@ impl App {
         if let Err(fault) = written {
             log::error("embeddings not recorded", &[("fault", &fault)]);
         }
-        Ok(Vectors {
+        Ok(EmbeddingOutcome {
             embedded,
             tokens,
             cost,
@@ -112,7 +116,7 @@ impl App {
         cost: Option<MicroDollars>,
         tokens: u64,
         now: Timestamp,
-    ) -> Result<(Aside, Option<Grant>)> {
+    ) -> Result<(ReservedAmount, Option<KeyReservation>)> {
         let standing = self.usage().standing(&caller.user).await?;
         let confines = self.confines_of(caller).await?;
         let is_bound = confines.day_cost.is_some() || confines.all_cost.is_some();
@@ -122,7 +126,9 @@ impl App {
                 .resolve("ask an administrator to set its price"));
         }
         let cost = cost.unwrap_or_default();
-        let aside = self.engine.set_aside(&caller.user, Amount { cost, tokens });
+        let aside = self
+            .engine
+            .set_aside(&caller.user, UsageAmount { cost, tokens });
         let aside = aside
             .await
             .map_err(|over| Error::new(Kind::BudgetExceeded, over))?;
@@ -134,7 +140,7 @@ impl App {
     }
 
     // No analysis has this id: the line stands for itself.
-    async fn write_down(&self, caller: &Caller, charge: Charge) -> Result<()> {
+    async fn write_down(&self, caller: &Caller, charge: CallCharge) -> Result<()> {
         let id = AnalysisId::new(charge.at, crypto::random_number()?);
         let user = caller.user.clone();
         let key = caller.key.as_ref().map(|key| key.id.clone());

@@ -37,7 +37,7 @@ pub enum Kind {
 
 /// A field and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field {
+pub struct FieldError {
     /// Where: `["body", "parameters", "temperature"]`.
     pub place: Vec<String>,
     /// What is wrong, in lower case.
@@ -58,7 +58,7 @@ pub struct Error {
     /// Logged, never sent.
     pub private: Option<String>,
     /// For `BadInput`.
-    pub fields: Vec<Field>,
+    pub fields: Vec<FieldError>,
     /// For `TooFast` and `Unavailable`.
     pub retry_after: Option<Duration>,
 }
@@ -90,7 +90,7 @@ impl Error {
     /// One wrong field.
     pub fn field(place: &[&str], kind: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        let field = Field {
+        let field = FieldError {
             place: place.iter().map(|&part| part.to_owned()).collect(),
             message,
             kind,
@@ -98,7 +98,7 @@ impl Error {
         Self::fields(vec![field])
     }
     /// Several wrong fields.
-    pub fn fields(fields: Vec<Field>) -> Self {
+    pub fn fields(fields: Vec<FieldError>) -> Self {
         let public = fields
             .iter()
             .map(|field| format!("{}: {}", field.place.join("."), field.message))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::accounts::Visit;
+use super::accounts::RequestOrigin;
 use super::{App, Error, Result};
 use crate::domain::id::UserId;
 use crate::log;
@@ -30,7 +30,7 @@ impl App {
         &self,
         wanted: Chains,
         actor: &UserId,
-        visit: &Visit,
+        visit: &RequestOrigin,
     ) -> Result<Chains> {
         if wanted.len() > MOST.0 {
             return Err(fault(&format!(

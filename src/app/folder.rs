@@ -12,21 +12,21 @@ use std::path::{Path, PathBuf};
 use super::documents::orphans::{self, Orphan};
 use super::{Error, Kind, Result, replica, swap};
 use crate::clock;
-use crate::config::{Config, Replica};
+use crate::config::{Config, ReplicaConfig};
 use crate::domain::time::Timestamp;
 use crate::replica::names::Inventory;
-use crate::store::{Settings, Store};
+use crate::store::{Store, StoreSettings};
 use secret_check::Opener;
 pub use secret_check::{accept as accept_secret, new_secret};
 
 /// What lies in an opened folder.
-pub struct Opened {
+pub struct OpenedFolder {
     /// The database, brought up to date.
     pub store: Store,
     /// Signs tokens, seals keys, marks fences.
     pub secret: String,
     /// What keeps the replica up, in a server that has one.
-    pub(super) prepared: Option<replica::Prepared>,
+    pub(super) prepared: Option<replica::PreparedReplica>,
 }
 
 /// Where the database of a data folder is.
@@ -39,7 +39,7 @@ pub fn database(folder: &Path) -> PathBuf {
 /// # Errors
 /// `Conflict` where the folder has lost its database or its secret; `Internal` where it cannot be used. The text is
 /// for whoever starts this program, so it says everything.
-pub fn open(config: &Config) -> Result<Opened> {
+pub fn open(config: &Config) -> Result<OpenedFolder> {
     open_with(config, Opener::Command, |config| {
         if let Some(settings) = &config.replica
             && !database(&config.data_dir).exists()
@@ -56,7 +56,7 @@ pub fn open(config: &Config) -> Result<Opened> {
 ///
 /// # Errors
 /// As [`open`]; `Missing` where there is no installation yet.
-pub fn open_existing(config: &Config) -> Result<Opened> {
+pub fn open_existing(config: &Config) -> Result<OpenedFolder> {
     exists(config)?;
     open(config)
 }
@@ -85,7 +85,7 @@ pub fn check(config: &Config) -> Result<()> {
 }
 
 /// The same for a server, which keeps the replica up where one is set.
-pub(super) fn open_to_serve(config: &Config) -> Result<Opened> {
+pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
     open_with(config, Opener::Server, |config| {
         swap::clear_cut_short(&database(&config.data_dir)).map_err(Error::internal)?;
         let settings = config.replica.as_ref();
@@ -100,7 +100,7 @@ pub(super) fn open_to_serve(config: &Config) -> Result<Opened> {
 
 /// Refuses a folder that has lost its database where the replica has none to put there: before the replica is told
 /// who writes to it from now on. What lies in the folder stays where a database is fetched.
-fn may_fetch(config: &Config, settings: &Replica) -> Result<()> {
+fn may_fetch(config: &Config, settings: &ReplicaConfig) -> Result<()> {
     let Err(refusal) = soundness::check(config, false) else {
         return Ok(());
     };
@@ -118,8 +118,8 @@ fn may_fetch(config: &Config, settings: &Replica) -> Result<()> {
 fn open_with(
     config: &Config,
     opener: Opener,
-    prepare: impl FnOnce(&Config) -> Result<Option<replica::Prepared>>,
-) -> Result<Opened> {
+    prepare: impl FnOnce(&Config) -> Result<Option<replica::PreparedReplica>>,
+) -> Result<OpenedFolder> {
     soundness::check(config, config.replica.is_some())?;
     let folder = &config.data_dir;
     secret_check::check_file(config)?;
@@ -127,13 +127,13 @@ fn open_with(
     let was_there = database(folder).exists();
     let prepared = prepare(config)?;
     let is_fetched = !was_there && database(folder).exists();
-    let follower = prepared.as_ref().map(replica::Prepared::follower);
+    let follower = prepared.as_ref().map(replica::PreparedReplica::follower);
     let path = database(folder);
-    let store = Store::open_followed(&Settings { path }, follower)
+    let store = Store::open_followed(&StoreSettings { path }, follower)
         .map_err(|error| soundness::unopened(folder, &error))?;
     soundness::check_tables(folder, &store)?;
     let secret = secret_check::of(config, &store, is_fetched, opener)?;
-    Ok(Opened {
+    Ok(OpenedFolder {
         store,
         secret,
         prepared,
@@ -171,11 +171,11 @@ pub fn in_use(folder: &Path) -> Error {
 
 /// Held by the process that serves from a folder. Given back when it is dropped, and by the system when
 /// the process ends in whatever way.
-pub struct Lock(#[allow(dead_code, reason = "holding the file is its use")] File);
+pub struct FolderLock(#[allow(dead_code, reason = "holding the file is its use")] File);
 
 /// The lock of a data folder; none while another process holds it. Two servers on one folder would run
 /// each other's analyses and throw away each other's uploads.
-pub fn lock(folder: &Path) -> Result<Option<Lock>> {
+pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
     let unusable = |error: std::io::Error| {
         let text = format!(
             "the data folder {} cannot be locked: {error}",
@@ -196,7 +196,7 @@ pub fn lock(folder: &Path) -> Result<Option<Lock>> {
             let _ = file
                 .set_len(0)
                 .and_then(|()| file.write_all(line.as_bytes()));
-            Ok(Some(Lock(file)))
+            Ok(Some(FolderLock(file)))
         }
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(unusable(error)),

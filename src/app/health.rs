@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{App, Result, folder};
-use crate::llm::Circuit;
-pub use crate::store::times::{BOUNDS_MS, Taken};
-pub use crate::store::usage::Day as Sum;
-use crate::store::usage::Day;
+use crate::llm::CircuitView;
+pub use crate::store::times::{BOUNDS_MS, CommitTimesSnapshot};
+pub use crate::store::usage::DailyUsage as Sum;
+use crate::store::usage::DailyUsage;
 use crate::store::{self, answers, usage};
 
 /// What the database says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Database {
+pub struct DatabaseHealth {
     /// What is wrong with it, if anything is.
     pub fault: Option<String>,
     /// The engine and its version.
@@ -21,7 +21,7 @@ pub struct Database {
 
 /// What the operating system says about this process.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Process {
+pub struct ProcessStats {
     /// Resident memory, in kibibytes.
     pub memory_kib: u64,
     /// Processor time spent since the start.
@@ -34,7 +34,7 @@ pub struct Process {
 
 /// What is under way, and how long commits took since the start. Costs nothing to know.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Pulse {
+pub struct Activity {
     /// Analyses under way or waiting.
     pub runs: usize,
     /// Calls to providers under way.
@@ -44,12 +44,12 @@ pub struct Pulse {
     /// Changes that wait for the database.
     pub changes_waiting: usize,
     /// How long commits took.
-    pub commits: Taken,
+    pub commits: CommitTimesSnapshot,
 }
 
 /// What is under way, and what was used since the first start. Nobody's texts, nobody's names.
 #[derive(Debug, Clone, Default)]
-pub struct Work {
+pub struct Workload {
     /// Analyses under way or waiting.
     pub runs: usize,
     /// Calls to providers under way.
@@ -59,20 +59,20 @@ pub struct Work {
     /// Changes that wait for the database.
     pub changes_waiting: usize,
     /// How long commits took.
-    pub commits: Taken,
+    pub commits: CommitTimesSnapshot,
     /// What was used of each model, all days together.
-    pub models: Vec<Day>,
+    pub models: Vec<DailyUsage>,
     /// Models that are not asked as usual because they failed: 2 not at all, 1 one call at a time.
     pub circuits: Vec<(String, u8)>,
 }
 
 impl App {
     /// What is under way.
-    pub fn pulse(&self) -> Pulse {
+    pub fn pulse(&self) -> Activity {
         let (commits, changes_waiting) = self.store.commits();
         let (calls, calls_waiting) = self.llm.counts();
         let runs = self.engine.count();
-        Pulse {
+        Activity {
             runs,
             calls,
             calls_waiting,
@@ -82,12 +82,12 @@ impl App {
     }
 
     /// What is under way and what was used.
-    pub async fn work(&self) -> Result<Work> {
+    pub async fn work(&self) -> Result<Workload> {
         let days = self
             .store
             .read(|db| usage::days_of_all(db, 0, i64::MAX))
             .await?;
-        let Pulse {
+        let Activity {
             runs,
             calls,
             calls_waiting,
@@ -98,14 +98,14 @@ impl App {
         for provider in self.models().providers(None) {
             for (model, circuit, _) in provider.held {
                 let state = match circuit {
-                    Circuit::Closed => continue,
-                    Circuit::HalfOpen => 1,
-                    Circuit::Open(_) => 2,
+                    CircuitView::Closed => continue,
+                    CircuitView::HalfOpen => 1,
+                    CircuitView::Open(_) => 2,
                 };
                 circuits.push((format!("{}/{model}", provider.id), state));
             }
         }
-        Ok(Work {
+        Ok(Workload {
             runs,
             calls,
             calls_waiting,
@@ -116,8 +116,8 @@ impl App {
         })
     }
     /// How the last read and the last commit went. Costs nothing.
-    pub fn database(&self) -> Database {
-        Database {
+    pub fn database(&self) -> DatabaseHealth {
+        DatabaseHealth {
             fault: self.store.check().err().map(|fault| match fault {
                 store::StoreError::Failed(what) => what,
                 store::StoreError::Closed if self.is_superseded() => {
@@ -146,8 +146,8 @@ impl App {
 }
 
 /// One row a model, in the order of their names.
-fn by_model(days: Vec<Day>) -> Vec<Day> {
-    let mut models: BTreeMap<String, Day> = BTreeMap::new();
+fn by_model(days: Vec<DailyUsage>) -> Vec<DailyUsage> {
+    let mut models: BTreeMap<String, DailyUsage> = BTreeMap::new();
     for day in days {
         let sum = models.entry(day.model.clone()).or_default();
         sum.calls += day.calls;
@@ -156,11 +156,13 @@ fn by_model(days: Vec<Day>) -> Vec<Day> {
         sum.output += day.output;
         sum.cost = sum.cost.plus(day.cost);
     }
-    let named = models.into_iter().map(|(model, sum)| Day { model, ..sum });
+    let named = models
+        .into_iter()
+        .map(|(model, sum)| DailyUsage { model, ..sum });
     named.collect()
 }
 
-impl Process {
+impl ProcessStats {
     /// Memory of its own with its share of what processes have in common, in kibibytes: the system counts page
     /// by page, so this takes longer than all the rest.
     pub fn own_kib() -> u64 {
@@ -218,7 +220,7 @@ mod tests {
 
     #[test]
     fn this_process_is_alive() {
-        let now = Process::now();
+        let now = ProcessStats::now();
         assert!(
             now.memory_kib > 100 && now.threads > 0 && now.open_files > 2,
             "{now:?}"

@@ -111,7 +111,7 @@ mod tests {
     use std::task::Poll;
 
     use super::*;
-    use crate::config::{self, Layers};
+    use crate::config::{self, ConfigLayers};
 
     struct Folder(std::path::PathBuf);
 
@@ -126,7 +126,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("quire-locks-{}", std::process::id()));
         let folder = Folder(path);
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let layers = Layers {
+        let layers = ConfigLayers {
             file: None,
             dotenv: None,
             environment: vec![

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::analyses::{Begun, Wanted};
+use super::analyses::{AnalysisParams, Begun};
 use super::{App, Error, Kind, Result};
 use crate::clock;
 use crate::domain::analysis::{Analysis, Depth, Status};
 use crate::domain::id::AnalysisId;
-use crate::domain::key::Scope;
+use crate::domain::key::KeyScope;
 use crate::domain::user::Caller;
-use crate::wire::mcp::{self, Ask, Consult, Tool};
-pub use crate::wire::mcp::{Message, read};
+use crate::wire::mcp::{self, McpRequest, McpTool, PanelQuestion};
+pub use crate::wire::mcp::{McpMessage, read};
 
 /// The largest message that is read.
 pub const MOST_BYTES: u64 = 4 << 20;
@@ -26,20 +26,22 @@ impl Mcp<'_> {
     /// The answer to a message, if it wants one. Dropping this stops what was begun for it.
     pub async fn answer(&self, caller: &Caller, text: &str) -> Option<Value> {
         match mcp::read(text) {
-            Ok(Message::Request { id, ask }) => {
+            Ok(McpMessage::Request { id, ask }) => {
                 Some(mcp::answered(&id, self.result(caller, ask).await))
             }
-            Ok(Message::Cancelled(_) | Message::Notice) => None,
+            Ok(McpMessage::Cancelled(_) | McpMessage::Notice) => None,
             Err(fault) => Some(mcp::refused(&fault)),
         }
     }
 
-    async fn result(&self, caller: &Caller, ask: Ask) -> Value {
+    async fn result(&self, caller: &Caller, ask: McpRequest) -> Value {
         let (tool, seconds) = match ask {
-            Ask::Initialize(version) => return mcp::hello(version, env!("CARGO_PKG_VERSION")),
-            Ask::Ping => return json!({}),
-            Ask::Tools => return mcp::tools(),
-            Ask::Call(tool, seconds) => (tool, seconds),
+            McpRequest::Initialize(version) => {
+                return mcp::hello(version, env!("CARGO_PKG_VERSION"));
+            }
+            McpRequest::Ping => return json!({}),
+            McpRequest::Tools => return mcp::tools(),
+            McpRequest::Call(tool, seconds) => (tool, seconds),
         };
         let work = self.call(caller, tool);
         match tokio::time::timeout(Duration::from_secs_f64(seconds), work).await {
@@ -51,27 +53,27 @@ impl Mcp<'_> {
         }
     }
 
-    async fn call(&self, caller: &Caller, tool: Tool) -> Result<Value> {
+    async fn call(&self, caller: &Caller, tool: McpTool) -> Result<Value> {
         match tool {
-            Tool::Consult(consult) => self.consult(caller, consult).await,
-            Tool::ListPatterns => self.patterns(caller).await,
-            Tool::SearchDocuments { query, limit } => self.search(caller, &query, limit).await,
-            Tool::AnalysisStatus(id) => {
+            McpTool::Consult(consult) => self.consult(caller, consult).await,
+            McpTool::ListPatterns => self.patterns(caller).await,
+            McpTool::SearchDocuments { query, limit } => self.search(caller, &query, limit).await,
+            McpTool::AnalysisStatus(id) => {
                 let id = AnalysisId::parse(&id).ok_or_else(Error::missing)?;
                 let analysis = self.0.analyses().show(caller, &id).await?.analysis;
                 // What it has asked itself a key may look at, whatever it is for.
                 let with = caller.key.as_ref().map(|key| &key.id);
                 if analysis.request.key.as_ref() != with {
-                    opens(caller, Scope::Analyze)?;
+                    opens(caller, KeyScope::Analyze)?;
                 }
                 Ok(shown(&analysis))
             }
         }
     }
 
-    async fn consult(&self, caller: &Caller, consult: Consult) -> Result<Value> {
+    async fn consult(&self, caller: &Caller, consult: PanelQuestion) -> Result<Value> {
         if !consult.documents.is_empty() {
-            opens(caller, Scope::Documents)?;
+            opens(caller, KeyScope::Documents)?;
         }
         let depth = match consult.depth.as_deref() {
             None => None,
@@ -83,14 +85,14 @@ impl Mcp<'_> {
                 return Err(Error::new(Kind::BadRequest, why));
             }
         };
-        let wanted = Wanted {
+        let wanted = AnalysisParams {
             prompt: consult.question,
             models: consult.models,
             pattern: consult.pattern,
             documents: consult.documents,
             budget_usd: consult.budget_usd,
             depth,
-            ..Wanted::default()
+            ..AnalysisParams::default()
         };
         let analyses = self.0.analyses();
         let Begun {
@@ -143,7 +145,7 @@ impl Mcp<'_> {
     }
 
     async fn search(&self, caller: &Caller, query: &str, limit: usize) -> Result<Value> {
-        opens(caller, Scope::Documents)?;
+        opens(caller, KeyScope::Documents)?;
         let mut hits = self.0.documents().search_all(&caller.user, query).await?;
         hits.truncate(limit);
         let rows: Vec<Value> = hits
@@ -172,7 +174,7 @@ impl Mcp<'_> {
 }
 
 // The tools reach into other parts of the API than their own.
-fn opens(caller: &Caller, scope: Scope) -> Result<()> {
+fn opens(caller: &Caller, scope: KeyScope) -> Result<()> {
     if caller.key.as_ref().is_none_or(|key| key.opens(scope)) {
         return Ok(());
     }

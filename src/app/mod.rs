@@ -44,12 +44,12 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::config::{Config, Environment};
 use crate::crypto;
-use crate::domain::pattern::kept::Kept;
+use crate::domain::pattern::kept::StoredPattern;
 use crate::domain::time::Timestamp;
 use crate::engine::{self, Engine};
 use crate::llm::Llm;
 use crate::log;
-use crate::replica::ship::Shipper;
+use crate::replica::ship::Replicator;
 use crate::store::{self, Store};
 
 pub use error::{Error, Kind, Result};
@@ -69,25 +69,25 @@ pub struct App {
     // Marks the fence around documents.
     secret: String,
     // The program's and its folder's.
-    patterns: Vec<Kept>,
+    patterns: Vec<StoredPattern>,
     accounts: accounts::Accounts,
-    documents: documents::Documents,
+    documents: documents::DocumentService,
     // Archives are imported one at a time.
     imports: Arc<tokio::sync::Semaphore>,
-    experiments_desk: experiments::Desk,
+    experiments_desk: experiments::ExperimentRegistry,
     fallbacks: Mutex<fallbacks::Chains>,
     // What the stored providers looked like when they were last read.
     providers_mark: Mutex<(i64, i64)>,
     // Keys under which requests are being answered.
     underway: repeats::Underway,
     // What API keys may spend that is not on record yet.
-    grants: Arc<confines::Grants>,
+    grants: Arc<confines::KeyReservations>,
     // Connections are asked to close, one after another: another process takes over.
     leaving: AtomicBool,
     // Since when the server is stopping.
     stopping: OnceLock<Instant>,
-    replica: Option<Shipper>,
-    backups: backups::Desk,
+    replica: Option<Replicator>,
+    backups: backups::BackupStatus,
 }
 
 impl App {
@@ -113,22 +113,23 @@ impl App {
         Self::of(config, opened, true)
     }
 
-    fn of(config: Config, opened: folder::Opened, is_alone: bool) -> Result<Arc<Self>> {
-        let folder::Opened {
+    fn of(config: Config, opened: folder::OpenedFolder, is_alone: bool) -> Result<Arc<Self>> {
+        let folder::OpenedFolder {
             store,
             secret,
             prepared,
         } = opened;
         let patterns = patterns::open(&config)?;
-        let settings = accounts::Settings::of(&config, &secret)?;
+        let settings = accounts::AccountSettings::of(&config, &secret)?;
         let accounts = accounts::Accounts::new(store.clone(), &settings);
         let settings = documents::settings(&config)?;
         if is_alone {
             documents::clear_temporary(&config.data_dir);
         }
-        let documents = documents::Documents::open(&config.data_dir, store.clone(), settings)?;
+        let documents =
+            documents::DocumentService::open(&config.data_dir, store.clone(), settings)?;
         let llm = Llm::new(models::settings(&config));
-        let settings = engine::Settings {
+        let settings = engine::EngineSettings {
             max_runs: config.limits.max_runs,
             cache: engine::CacheLimits {
                 ttl: config.cache_ttl,
@@ -155,7 +156,7 @@ impl App {
             accounts,
             documents,
             imports: Arc::new(tokio::sync::Semaphore::new(1)),
-            experiments_desk: experiments::Desk::default(),
+            experiments_desk: experiments::ExperimentRegistry::default(),
             fallbacks: Mutex::default(),
             providers_mark: Mutex::default(),
             underway: repeats::Underway::default(),
@@ -163,7 +164,7 @@ impl App {
             leaving: AtomicBool::new(false),
             stopping: OnceLock::new(),
             replica,
-            backups: backups::Desk::default(),
+            backups: backups::BackupStatus::default(),
         }))
     }
 
@@ -209,8 +210,8 @@ impl App {
     }
 
     /// Stored answers.
-    pub fn cache(&self) -> cache::Cache<'_> {
-        cache::Cache(self)
+    pub fn cache(&self) -> cache::CacheService<'_> {
+        cache::CacheService(self)
     }
 
     /// What programs ask that speak to single models.
@@ -219,18 +220,18 @@ impl App {
     }
 
     /// Usage and budgets.
-    pub fn usage(&self) -> usage::Usage<'_> {
-        usage::Usage(self)
+    pub fn usage(&self) -> usage::UsageService<'_> {
+        usage::UsageService(self)
     }
 
     /// Whether panels pay.
-    pub fn worth(&self) -> worth::Worth<'_> {
-        worth::Worth(self)
+    pub fn worth(&self) -> worth::Comparisons<'_> {
+        worth::Comparisons(self)
     }
 
     /// Models and providers.
-    pub fn models(&self) -> models::Models<'_> {
-        models::Models(self)
+    pub fn models(&self) -> models::ModelService<'_> {
+        models::ModelService(self)
     }
 
     /// Patterns: which there are for whom.
@@ -265,7 +266,7 @@ impl App {
     }
 
     /// Documents: take in, read, search, delete.
-    pub fn documents(&self) -> &documents::Documents {
+    pub fn documents(&self) -> &documents::DocumentService {
         &self.documents
     }
 

@@ -4,16 +4,16 @@ use super::{App, Error, Kind, Result};
 use crate::config::{self, Config};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
-use crate::domain::network::Reach;
+use crate::domain::network::AddressReach;
 use crate::llm;
-pub use crate::llm::{Circuit, ProviderState, Retired, Source};
+pub use crate::llm::{CircuitView, ProviderSource, ProviderStatus, Retired};
 use crate::log;
 use crate::wire;
 
 /// Use cases around models.
-pub struct Models<'a>(pub(super) &'a App);
+pub struct ModelService<'a>(pub(super) &'a App);
 
-impl Models<'_> {
+impl ModelService<'_> {
     /// All models that this person may ask, ready ones first in their catalogue's order.
     pub fn list(&self, user: Option<&UserId>) -> Vec<(Model, Availability)> {
         let mut all = self.0.llm.models(user);
@@ -52,7 +52,7 @@ impl Models<'_> {
     }
 
     /// The state of each provider that this person may ask, as last seen.
-    pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderState> {
+    pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderStatus> {
         self.0.llm.providers(user)
     }
 
@@ -65,7 +65,7 @@ impl Models<'_> {
             let own_port = self.0.config.port;
             let found = tokio::task::spawn_blocking(move || llm::find_local(own_port)).await;
             let found = found.unwrap_or_default();
-            self.0.llm.set_providers(llm::Source::Found, found);
+            self.0.llm.set_providers(llm::ProviderSource::Found, found);
         }
         self.0.llm.refresh().await;
     }
@@ -95,23 +95,23 @@ impl Models<'_> {
 }
 
 /// What the door to the models needs of the configuration.
-pub(super) fn settings(config: &Config) -> llm::Settings {
+pub(super) fn settings(config: &Config) -> llm::LlmSettings {
     let provider = |provider: &config::ProviderConfig| llm::Provider {
         id: provider.id.clone(),
         base_url: provider.base_url.clone(),
         api_key: provider.api_key.as_ref().map(|key| key.expose().to_owned()),
         models: match &provider.models {
-            config::Models::Any => None,
-            config::Models::List(names) => Some(names.clone()),
+            config::ProviderModels::Any => None,
+            config::ProviderModels::List(names) => Some(names.clone()),
         },
         concurrency: provider.concurrency,
         price: provider.price,
         extras: provider.extras.clone(),
-        kind: provider.kind.as_deref().and_then(wire::Kind::parse),
+        kind: provider.kind.as_deref().and_then(wire::ApiFormat::parse),
         owner: None,
-        reach: Reach::Anywhere,
+        reach: AddressReach::Anywhere,
     };
-    llm::Settings {
+    llm::LlmSettings {
         providers: config.providers.iter().map(provider).collect(),
         demo: config.use_mock.unwrap_or(config.providers.is_empty()),
         max_calls: config.limits.max_calls,
@@ -122,6 +122,6 @@ pub(super) fn settings(config: &Config) -> llm::Settings {
         models: config.models.clone(),
         allowed: config.outbound_allow.clone(),
         authorities: config.authorities.clone(),
-        ..llm::Settings::default()
+        ..llm::LlmSettings::default()
     }
 }

@@ -8,12 +8,12 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::accounts::Visit;
+use super::accounts::RequestOrigin;
 use super::{App, Error, Kind, Result};
 use crate::config::Config;
 use crate::domain::id::UserId;
 use crate::domain::pattern::Pattern;
-use crate::domain::pattern::kept::{Kept, Origin};
+use crate::domain::pattern::kept::{PatternOrigin, StoredPattern};
 use crate::domain::user::{Caller, Role};
 use crate::log;
 use crate::store::{audit, patterns};
@@ -30,14 +30,14 @@ pub struct Patterns<'a>(pub(super) &'a App);
 
 /// The patterns of the program and of its folder, whose files have the last word; and what is wrong with
 /// those that were left out.
-pub fn house(config: &Config) -> Result<(Vec<Kept>, Vec<String>)> {
+pub fn house(config: &Config) -> Result<(Vec<StoredPattern>, Vec<String>)> {
     let embedded: Vec<Pattern> = serde_json::from_str(EMBEDDED).map_err(Error::internal)?;
     let mut all = Vec::new();
     for pattern in embedded {
         pattern
             .check()
             .map_err(|fault| Error::new(Kind::Internal, fault))?;
-        all.push(Kept::house(pattern, Origin::Embedded));
+        all.push(StoredPattern::house(pattern, PatternOrigin::Embedded));
     }
     let named = config.patterns.is_some();
     let path: PathBuf = match &config.patterns {
@@ -46,7 +46,7 @@ pub fn house(config: &Config) -> Result<(Vec<Kept>, Vec<String>)> {
     };
     let (found, faults) = folder::load(&path, named);
     for pattern in found {
-        let kept = Kept::house(pattern, Origin::Folder);
+        let kept = StoredPattern::house(pattern, PatternOrigin::Folder);
         match all.iter_mut().find(|known| known.id() == kept.id()) {
             Some(known) => *known = kept,
             None => all.push(kept),
@@ -56,7 +56,7 @@ pub fn house(config: &Config) -> Result<(Vec<Kept>, Vec<String>)> {
 }
 
 /// The same, with the faults in the log.
-pub(super) fn open(config: &Config) -> Result<Vec<Kept>> {
+pub(super) fn open(config: &Config) -> Result<Vec<StoredPattern>> {
     let (all, faults) = house(config)?;
     for fault in &faults {
         log::warn("a pattern is left out", &[("fault", fault)]);
@@ -66,7 +66,7 @@ pub(super) fn open(config: &Config) -> Result<Vec<Kept>> {
 
 impl Patterns<'_> {
     /// All that this person may use: the program's, the folder's, then the team's and their own.
-    pub async fn visible(&self, user: Option<&UserId>) -> Result<Vec<Kept>> {
+    pub async fn visible(&self, user: Option<&UserId>) -> Result<Vec<StoredPattern>> {
         let mut all = self.0.patterns.clone();
         let Some(user) = user.cloned() else {
             return Ok(all);
@@ -91,7 +91,7 @@ impl Patterns<'_> {
     }
 
     /// The same, with where it comes from.
-    pub async fn kept(&self, user: Option<&UserId>, id: &str) -> Result<Option<Kept>> {
+    pub async fn kept(&self, user: Option<&UserId>, id: &str) -> Result<Option<StoredPattern>> {
         if let Some(kept) = self.in_house(id) {
             return Ok(Some(kept.clone()));
         }
@@ -115,8 +115,8 @@ impl Patterns<'_> {
         caller: &Caller,
         pattern: Pattern,
         team: bool,
-        visit: &Visit,
-    ) -> Result<Kept> {
+        visit: &RequestOrigin,
+    ) -> Result<StoredPattern> {
         if team {
             allow_team(caller)?;
         }
@@ -138,9 +138,13 @@ impl Patterns<'_> {
             let why = format!("there are {MOST} patterns already");
             return Err(Error::new(Kind::Conflict, why).resolve("delete one first"));
         }
-        Ok(Kept {
+        Ok(StoredPattern {
             pattern: Arc::new(pattern),
-            origin: if team { Origin::Team } else { Origin::Own },
+            origin: if team {
+                PatternOrigin::Team
+            } else {
+                PatternOrigin::Own
+            },
             owner,
             changed: Some(visit.now),
         })
@@ -152,8 +156,8 @@ impl Patterns<'_> {
         caller: &Caller,
         id: &str,
         pattern: Pattern,
-        visit: &Visit,
-    ) -> Result<Kept> {
+        visit: &RequestOrigin,
+    ) -> Result<StoredPattern> {
         let kept = self.own(caller, id).await?;
         if pattern.id != id {
             let why = format!("must be {id}: an id stays; add a pattern for another one");
@@ -166,7 +170,7 @@ impl Patterns<'_> {
             audit::append(db, &entry)
         });
         written.await?;
-        Ok(Kept {
+        Ok(StoredPattern {
             pattern: Arc::new(pattern),
             changed: Some(visit.now),
             ..kept
@@ -174,7 +178,7 @@ impl Patterns<'_> {
     }
 
     /// Takes a pattern away. Analyses that used it keep what they need of it.
-    pub async fn delete(&self, caller: &Caller, id: &str, visit: &Visit) -> Result<()> {
+    pub async fn delete(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
         self.own(caller, id).await?;
         let entry = visit.entry(Some(&caller.user), "pattern.deleted", id);
         let id = id.to_owned();
@@ -187,18 +191,18 @@ impl Patterns<'_> {
     }
 
     /// The one of this id, if this person may change it.
-    pub async fn own(&self, caller: &Caller, id: &str) -> Result<Kept> {
+    pub async fn own(&self, caller: &Caller, id: &str) -> Result<StoredPattern> {
         let kept = self.kept(Some(&caller.user), id).await?;
         let kept = kept.ok_or_else(Error::missing)?;
         match kept.origin {
-            Origin::Own => {}
-            Origin::Team => allow_team(caller)?,
-            Origin::Embedded | Origin::Folder => return Err(fixed(kept.origin)),
+            PatternOrigin::Own => {}
+            PatternOrigin::Team => allow_team(caller)?,
+            PatternOrigin::Embedded | PatternOrigin::Folder => return Err(fixed(kept.origin)),
         }
         Ok(kept)
     }
 
-    fn in_house(&self, id: &str) -> Option<&Kept> {
+    fn in_house(&self, id: &str) -> Option<&StoredPattern> {
         self.0.patterns.iter().find(|kept| kept.id() == id)
     }
 }
@@ -214,9 +218,9 @@ fn allow_team(caller: &Caller) -> Result<()> {
     }
 }
 
-fn fixed(origin: Origin) -> Error {
+fn fixed(origin: PatternOrigin) -> Error {
     let (why, what) = match origin {
-        Origin::Folder => (
+        PatternOrigin::Folder => (
             "comes from a file",
             "change the file and start the server again",
         ),

@@ -1,10 +1,10 @@
 //! From a checked request to a plan: who takes part, who writes the answer, which passages enter, and
 //! the numbers that make a repetition exact.
 
-use super::analyses::{Material, Panel};
+use super::analyses::{Material, PlannedPanel};
 use super::{App, Error, Kind, Result};
 use crate::crypto::{self, sha256};
-use crate::domain::analysis::{Arrangement, Member, NewAnalysis, Plan, Times};
+use crate::domain::analysis::{Arrangement, Member, NewAnalysis, Plan, RunDeadlines};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::{arrange, reading};
@@ -16,7 +16,7 @@ const PLAIN: &str = "plain";
 const STRANGER: u32 = 1;
 
 /// The ids of those who take part.
-struct Seats {
+struct PanelIds {
     members: Vec<String>,
     writer: String,
 }
@@ -32,7 +32,7 @@ impl App {
         let pattern = self.patterns().find(user, &new.pattern).await?;
         let pattern = pattern.ok_or_else(Error::missing)?;
         let way = arrange::arrangement(&pattern, new.depth);
-        let Seats { members, writer } = self.seats(user, new, way);
+        let PanelIds { members, writer } = self.seats(user, new, way);
         let everybody = members.iter().chain([&writer]);
         let models = everybody.map(|id| self.llm.find(user, id).ok_or_else(Error::missing));
         let models = models.collect::<Result<Vec<Model>>>()?;
@@ -40,7 +40,7 @@ impl App {
         let mut members = self.members(user, new, &models);
         let mut synthesiser = members.pop().ok_or_else(Error::missing)?;
         let stages = arrange::stages(&pattern, new.depth);
-        let panel = Panel {
+        let panel = PlannedPanel {
             members: &mut members,
             synthesiser: &mut synthesiser,
             reads_peers: stages.len() > 1,
@@ -87,7 +87,7 @@ impl App {
             cache: new.cache,
             cache_max_age_s: new.cache_max_age_s,
             budget: new.budget,
-            times: Times {
+            times: RunDeadlines {
                 stage: self.config.limits.stage_timeout.as_secs() as u32,
                 run: self.config.limits.run_timeout.as_secs() as u32,
             },
@@ -146,7 +146,7 @@ impl App {
 
     // Who is asked, and who writes the answer. Whom the person has named is never exchanged; who is named
     // beyond what the arrangement needs is not asked.
-    fn seats(&self, user: Option<&UserId>, new: &NewAnalysis, way: Arrangement) -> Seats {
+    fn seats(&self, user: Option<&UserId>, new: &NewAnalysis, way: Arrangement) -> PanelIds {
         let panel: Vec<Model> = new
             .models
             .iter()
@@ -161,19 +161,19 @@ impl App {
                 let one = chosen()
                     .filter(|id| new.models.contains(id))
                     .unwrap_or(strongest);
-                Seats {
+                PanelIds {
                     members: vec![one.clone()],
                     writer: one,
                 }
             }
             Arrangement::Own => {
                 let samples = new.samples.unwrap_or(arrange::SAMPLES) as usize;
-                Seats {
+                PanelIds {
                     members: vec![strongest.clone(); samples],
                     writer: chosen().unwrap_or(strongest),
                 }
             }
-            Arrangement::Vote => Seats {
+            Arrangement::Vote => PanelIds {
                 members: new.models.clone(),
                 writer: strongest,
             },
@@ -189,12 +189,12 @@ impl App {
                         .then(one.strength.cmp(&two.strength))
                 });
                 drafts.truncate(arrange::DRAFTS);
-                Seats {
+                PanelIds {
                     members: drafts.iter().map(|model| model.id.clone()).collect(),
                     writer: chosen().unwrap_or_else(|| self.choose_synthesiser(user, new)),
                 }
             }
-            Arrangement::Staged => Seats {
+            Arrangement::Staged => PanelIds {
                 members: new.models.clone(),
                 writer: chosen().unwrap_or_else(|| self.choose_synthesiser(user, new)),
             },

@@ -1,25 +1,26 @@
 //! Providers added while the program runs: by admins for everyone, by people for themselves. Keys are tried
 //! before they are kept, kept sealed, and never shown again.
 
-use super::accounts::{Visit, chance, needs_session};
+mod offline;
 mod secrets;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{App, Error, Kind, Result, folder, models};
-use crate::config::Config;
+use super::accounts::{RequestOrigin, chance, needs_session};
+use super::{App, Error, Kind, Result};
 use crate::crypto::vault::Vault;
 use crate::domain::chat::CallErrorKind;
 use crate::domain::id::{ProviderId, UserId};
-use crate::domain::network::Reach;
+use crate::domain::network::AddressReach;
 use crate::domain::provider::{Additions, Extras, StoredProvider, is_name, key_end};
 use crate::domain::user::Caller;
 pub use crate::llm::WellKnown;
-use crate::llm::{self, Llm, Source, TestError};
+use crate::llm::{self, Llm, ProviderSource, TestError};
 use crate::store::{Store, audit, providers};
-use crate::wire::{self, Listed};
+use crate::wire::{self, ListedModel};
+pub use offline::OfflineProviders;
 use secrets::Secrets;
 
 /// Providers of the house, and of one person.
@@ -31,14 +32,14 @@ const MOST_CALLS: usize = 1_000;
 
 /// Whose providers somebody deals with.
 #[derive(Debug, Clone)]
-pub enum Scope {
+pub enum ProviderScope {
     /// Everyone's, with the admin who deals with them; none for whoever operates the machine.
     House(Option<UserId>),
     /// One's own.
     Own(UserId),
 }
 
-impl Scope {
+impl ProviderScope {
     /// A person's own.
     pub fn own(caller: &Caller) -> Result<Self> {
         needs_session(caller, "change providers")?;
@@ -62,7 +63,7 @@ impl Scope {
 
 /// What is wanted of a provider. Absent fields stay as they are, or have their usual values.
 #[derive(Default)]
-pub struct Wanted {
+pub struct ProviderParams {
     /// What it speaks.
     pub kind: Option<String>,
     /// Where it listens; empty for the usual address.
@@ -84,12 +85,12 @@ pub struct Wanted {
 }
 
 /// What came of trying a provider.
-struct Tried {
+struct ProviderTrial {
     said: String,
-    listed: Option<Vec<Listed>>,
+    listed: Option<Vec<ListedModel>>,
 }
 
-impl Tried {
+impl ProviderTrial {
     fn untried(said: String) -> Self {
         Self { said, listed: None }
     }
@@ -104,59 +105,21 @@ pub struct Providers<'a> {
     open_addresses: bool,
 }
 
-/// The same without the rest of the app: for the command line, beside a server that may be running.
-pub struct Desk {
-    store: Store,
-    llm: Llm,
-    secret: String,
-}
-
-impl Desk {
-    /// Opens the store of the data folder. `makes`: also where there is none yet.
-    ///
-    /// # Errors
-    /// As [`folder::open`] and [`folder::open_existing`].
-    pub fn open(config: &Config, makes: bool) -> Result<Self> {
-        let opened = match makes {
-            true => folder::open(config)?,
-            false => folder::open_existing(config)?,
-        };
-        let folder::Opened { store, secret, .. } = opened;
-        let llm = Llm::new(models::settings(config));
-        Ok(Self { store, llm, secret })
-    }
-
-    /// What can be done.
-    pub fn providers(&self) -> Providers<'_> {
-        Providers {
-            store: &self.store,
-            llm: &self.llm,
-            vault: Vault::new(&self.secret),
-            open_addresses: true,
-        }
-    }
-
-    /// Waits until all is written.
-    pub async fn close(&self) {
-        self.store.close().await;
-    }
-}
-
 impl Providers<'_> {
     /// Everyone's, or one's own.
-    pub async fn list(&self, scope: &Scope) -> Result<Vec<StoredProvider>> {
+    pub async fn list(&self, scope: &ProviderScope) -> Result<Vec<StoredProvider>> {
         let owner = scope.owner().cloned();
         let found = move |db: &crate::store::Reader| providers::list_of(db, owner.as_ref());
         Ok(self.store.read(found).await?)
     }
 
     /// Whether providers at addresses that no vendor has may be added.
-    pub fn takes_addresses(&self, scope: &Scope) -> bool {
+    pub fn takes_addresses(&self, scope: &ProviderScope) -> bool {
         self.open_addresses || scope.owner().is_none()
     }
 
     /// The well-known providers that may be added by their names.
-    pub fn known(&self, scope: &Scope) -> Vec<WellKnown> {
+    pub fn known(&self, scope: &ProviderScope) -> Vec<WellKnown> {
         let all = llm::known_providers();
         if self.takes_addresses(scope) {
             return all.collect();
@@ -168,10 +131,10 @@ impl Providers<'_> {
     /// Adds one, if it answers. What came of trying it is a sentence for the person.
     pub async fn add(
         &self,
-        scope: &Scope,
+        scope: &ProviderScope,
         name: &str,
-        wanted: Wanted,
-        visit: &Visit,
+        wanted: ProviderParams,
+        visit: &RequestOrigin,
     ) -> Result<(StoredProvider, String)> {
         if !is_name(name) {
             let why = "1 to 40 lower-case letters, digits, - and _; not demo or quire";
@@ -224,10 +187,10 @@ impl Providers<'_> {
     /// Changes one, if it answers then.
     pub async fn change(
         &self,
-        scope: &Scope,
+        scope: &ProviderScope,
         id: &str,
-        wanted: Wanted,
-        visit: &Visit,
+        wanted: ProviderParams,
+        visit: &RequestOrigin,
     ) -> Result<(StoredProvider, String)> {
         let old = self.find(scope, id).await?;
         let had_key = !old.sealed_key.is_empty();
@@ -262,7 +225,11 @@ impl Providers<'_> {
         Ok((provider, tried.said))
     }
 
-    async fn settle(&self, provider: &StoredProvider, listed: Option<Vec<Listed>>) -> Result<()> {
+    async fn settle(
+        &self,
+        provider: &StoredProvider,
+        listed: Option<Vec<ListedModel>>,
+    ) -> Result<()> {
         self.reload().await?;
         if let Some(listed) = listed {
             let owner = provider.user.as_ref();
@@ -272,7 +239,12 @@ impl Providers<'_> {
     }
 
     /// Takes one away. Calls under way end as they began.
-    pub async fn remove(&self, scope: &Scope, id: &str, visit: &Visit) -> Result<()> {
+    pub async fn remove(
+        &self,
+        scope: &ProviderScope,
+        id: &str,
+        visit: &RequestOrigin,
+    ) -> Result<()> {
         let id = parsed(id)?;
         let owner = scope.owner().cloned();
         let entry = visit.entry(scope.actor(), "provider.removed", id.as_str());
@@ -290,14 +262,14 @@ impl Providers<'_> {
     }
 
     /// Really asks one for its models: how many it has, or why it does not answer.
-    pub async fn test(&self, scope: &Scope, id: &str) -> Result<String> {
+    pub async fn test(&self, scope: &ProviderScope, id: &str) -> Result<String> {
         let stored = self.find(scope, id).await?;
         let asked = self.llm.test(self.opened(&stored)).await;
         let count = asked.map(|listed| listed.len());
         count.map(counted).map_err(|failed| refused(&failed))
     }
 
-    async fn find(&self, scope: &Scope, id: &str) -> Result<StoredProvider> {
+    async fn find(&self, scope: &ProviderScope, id: &str) -> Result<StoredProvider> {
         let (owner, id) = (scope.owner().cloned(), parsed(id)?);
         let look = move |db: &crate::store::Reader| providers::by_id(db, owner.as_ref(), &id);
         self.store.read(look).await?.ok_or_else(Error::missing)
@@ -306,11 +278,11 @@ impl Providers<'_> {
     /// What is wanted, checked, sealed and tried.
     async fn tried(
         &self,
-        scope: &Scope,
+        scope: &ProviderScope,
         mut provider: StoredProvider,
         old: Secrets,
-        wanted: Wanted,
-    ) -> Result<(StoredProvider, Tried)> {
+        wanted: ProviderParams,
+    ) -> Result<(StoredProvider, ProviderTrial)> {
         self.take_over(scope, &mut provider, &wanted)?;
         let key = match wanted.api_key {
             Some(key) => checked_key(key)?,
@@ -332,7 +304,7 @@ impl Providers<'_> {
             false => self.vault.seal(&provider.place(), &secrets)?,
         };
         let tried = match self.llm.test(self.opened(&provider)).await {
-            Ok(listed) => Tried {
+            Ok(listed) => ProviderTrial {
                 said: counted(listed.len()),
                 listed: Some(listed),
             },
@@ -340,10 +312,12 @@ impl Providers<'_> {
             Err(TestError { error, .. })
                 if error.kind == CallErrorKind::Rejected && error.status == Some(404) =>
             {
-                Tried::untried("kept; it has no list of models to try the key with".to_owned())
+                ProviderTrial::untried(
+                    "kept; it has no list of models to try the key with".to_owned(),
+                )
             }
             Err(TestError { error, may_keep }) if wanted.force && may_keep => {
-                Tried::untried(format!("kept untried: {}", error.detail))
+                ProviderTrial::untried(format!("kept untried: {}", error.detail))
             }
             Err(failed) => return Err(refused(&failed)),
         };
@@ -352,13 +326,13 @@ impl Providers<'_> {
 
     fn take_over(
         &self,
-        scope: &Scope,
+        scope: &ProviderScope,
         provider: &mut StoredProvider,
-        wanted: &Wanted,
+        wanted: &ProviderParams,
     ) -> Result<()> {
         if let Some(kind) = &wanted.kind {
-            if !kind.is_empty() && wire::Kind::parse(kind).is_none() {
-                let names = wire::Kind::ALL.map(wire::Kind::as_str).join(", ");
+            if !kind.is_empty() && wire::ApiFormat::parse(kind).is_none() {
+                let names = wire::ApiFormat::ALL.map(wire::ApiFormat::as_str).join(", ");
                 return Err(fault("kind", &format!("must be one of {names}")));
             }
             provider.kind = kind.clone();
@@ -409,7 +383,8 @@ impl Providers<'_> {
     async fn reload(&self) -> Result<()> {
         let stored = self.store.read(providers::all).await?;
         let opened = stored.iter().map(|provider| self.opened(provider));
-        self.llm.set_providers(Source::Stored, opened.collect());
+        self.llm
+            .set_providers(ProviderSource::Stored, opened.collect());
         Ok(())
     }
 
@@ -417,7 +392,7 @@ impl Providers<'_> {
         let Secrets { key, extras } = self.secrets(stored);
         llm::Provider {
             id: stored.name.clone(),
-            kind: wire::Kind::parse(&stored.kind),
+            kind: wire::ApiFormat::parse(&stored.kind),
             base_url: stored.base_url.clone(),
             api_key: Some(key).filter(|key| !key.is_empty()),
             extras,
@@ -426,8 +401,8 @@ impl Providers<'_> {
             price: None,
             owner: stored.user.clone(),
             reach: match stored.user {
-                Some(_) => Reach::Public,
-                None => Reach::Anywhere,
+                Some(_) => AddressReach::Public,
+                None => AddressReach::Anywhere,
             },
         }
     }

@@ -1,12 +1,12 @@
 //! Recipes: what people save under a name to use again, version by version, and share with the team.
 
-use super::accounts::{Visit, chance};
-use super::analyses::Wanted;
+use super::accounts::{RequestOrigin, chance};
+use super::analyses::AnalysisParams;
 use super::{App, Error, Kind, Result};
 use crate::domain::id::{RecipeId, UserId};
 use crate::domain::parameters::Parameters;
-use crate::domain::pattern::kept::Origin;
-use crate::domain::recipe::{self, Body, Recipe};
+use crate::domain::pattern::kept::PatternOrigin;
+use crate::domain::recipe::{self, Recipe, RecipeFields};
 use crate::domain::user::{Caller, Role};
 use crate::store::{audit, recipes};
 
@@ -22,13 +22,13 @@ pub struct Recipes<'a>(pub(super) &'a App);
 
 /// What is to become of a recipe. What is absent stays as it is.
 #[derive(Debug, Clone, Default)]
-pub struct Change {
+pub struct RecipeChange {
     /// Its name.
     pub name: Option<String>,
     /// Whether everybody may use it.
     pub shared: Option<bool>,
     /// What it says.
-    pub body: Option<Body>,
+    pub body: Option<RecipeFields>,
 }
 
 impl Recipes<'_> {
@@ -83,7 +83,7 @@ impl Recipes<'_> {
         &self,
         caller: &Caller,
         reference: Option<&str>,
-        visit: &Visit,
+        visit: &RequestOrigin,
     ) -> Result<Option<Recipe>> {
         let recipe = match reference {
             Some(reference) => Some(self.find(&caller.user, reference).await?),
@@ -115,8 +115,8 @@ impl Recipes<'_> {
     pub async fn save(
         &self,
         caller: &Caller,
-        change: Change,
-        visit: &Visit,
+        change: RecipeChange,
+        visit: &RequestOrigin,
     ) -> Result<(Recipe, bool)> {
         let name = checked(change.name.as_deref().unwrap_or_default())?;
         let (of, named) = (caller.user.clone(), name.clone());
@@ -170,15 +170,15 @@ impl Recipes<'_> {
         &self,
         caller: &Caller,
         id: &str,
-        change: Change,
-        visit: &Visit,
+        change: RecipeChange,
+        visit: &RequestOrigin,
     ) -> Result<Recipe> {
         let known = self.own(caller, id).await?;
         self.save_over(caller, known, change, visit).await
     }
 
     /// Takes a recipe away with all its versions; an admin may do so with what others share.
-    pub async fn delete(&self, caller: &Caller, id: &str, visit: &Visit) -> Result<()> {
+    pub async fn delete(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
         let recipe = match caller.role {
             Role::Admin => self.find(&caller.user, id).await?,
             Role::User => self.own(caller, id).await?,
@@ -196,7 +196,7 @@ impl Recipes<'_> {
     pub(super) async fn fill(
         &self,
         caller: Option<&Caller>,
-        wanted: &mut Wanted,
+        wanted: &mut AnalysisParams,
     ) -> Result<Option<String>> {
         let Some(reference) = wanted.recipe.take() else {
             return self.fill_by_default(caller, wanted).await;
@@ -222,7 +222,7 @@ impl Recipes<'_> {
     async fn fill_by_default(
         &self,
         caller: Option<&Caller>,
-        wanted: &mut Wanted,
+        wanted: &mut AnalysisParams,
     ) -> Result<Option<String>> {
         let says_how = !wanted.models.is_empty() || wanted.pattern.is_some();
         let Some(caller) = caller.filter(|_| !says_how && wanted.experiment.is_none()) else {
@@ -246,8 +246,8 @@ impl Recipes<'_> {
         &self,
         caller: &Caller,
         known: Recipe,
-        change: Change,
-        visit: &Visit,
+        change: RecipeChange,
+        visit: &RequestOrigin,
     ) -> Result<Recipe> {
         let mut recipe = known.clone();
         if let Some(name) = change.name {
@@ -283,9 +283,9 @@ impl Recipes<'_> {
     /// A recipe that could not be used today is not saved; one that is shared names nothing of one's own.
     /// One that is only renamed or shared may name models that are gone since.
     async fn check(&self, caller: &Caller, recipe: &Recipe, is_new: bool) -> Result<()> {
-        let mut wanted = Wanted {
+        let mut wanted = AnalysisParams {
             prompt: "does this recipe work?".to_owned(),
-            ..Wanted::default()
+            ..AnalysisParams::default()
         };
         fill(&mut wanted, recipe.body.clone())?;
         if !is_new {
@@ -303,7 +303,7 @@ impl Recipes<'_> {
             .patterns()
             .kept(Some(&caller.user), &new.pattern)
             .await?;
-        if kept.is_some_and(|kept| kept.origin == Origin::Own) {
+        if kept.is_some_and(|kept| kept.origin == PatternOrigin::Own) {
             let why = "a shared recipe needs a pattern that everybody has";
             return Err(Error::field(&["body", "pattern"], "value_error", why));
         }
@@ -322,7 +322,7 @@ impl Recipes<'_> {
 
 /// What the request says itself goes before what the recipe says. A preset of the request goes before the
 /// recipe's parameters, of whichever kind.
-pub(super) fn fill(wanted: &mut Wanted, body: Body) -> Result<()> {
+pub(super) fn fill(wanted: &mut AnalysisParams, body: RecipeFields) -> Result<()> {
     let said = wanted.preset.as_deref().and_then(Parameters::preset);
     match said {
         Some(preset) => wanted.parameters = wanted.parameters.over(&preset).over(&body.parameters),
@@ -377,7 +377,7 @@ mod tests {
 
     #[test]
     fn the_request_goes_before_the_recipe() {
-        let body = || Body {
+        let body = || RecipeFields {
             pattern: Some("critique".into()),
             models: vec!["a".into(), "b".into()],
             ultra_model: Some("c".into()),
@@ -394,9 +394,9 @@ mod tests {
             prompt: Some("Briefly: {{question}}".into()),
             passages: Some(3),
         };
-        let mut empty = Wanted {
+        let mut empty = AnalysisParams {
             prompt: "Why?".to_owned(),
-            ..Wanted::default()
+            ..AnalysisParams::default()
         };
         fill(&mut empty, body()).expect("legal");
         assert_eq!(empty.pattern.as_deref(), Some("critique"));
@@ -412,7 +412,7 @@ mod tests {
             ("Briefly: Why?", Some(3))
         );
 
-        let mut full = Wanted {
+        let mut full = AnalysisParams {
             pattern: Some("gut".into()),
             models: vec!["x".into()],
             parameters: warm(0.9),
@@ -426,7 +426,7 @@ mod tests {
             .into(),
             budget_usd: Some(2.0),
             depth: Some(Depth::Quick),
-            ..Wanted::default()
+            ..AnalysisParams::default()
         };
         fill(&mut full, body()).expect("legal");
         assert_eq!(
@@ -441,9 +441,9 @@ mod tests {
         let of_a = &full.model_parameters["a"];
         assert_eq!((of_a.temperature, of_a.top_p), (Some(0.2), Some(0.5)));
 
-        let mut preset = Wanted {
+        let mut preset = AnalysisParams {
             preset: Some("creative".into()),
-            ..Wanted::default()
+            ..AnalysisParams::default()
         };
         fill(&mut preset, body()).expect("legal");
         let creative = Parameters::preset("creative").expect("a preset");

@@ -1,3 +1,3 @@
 //! Another Quire, as the command line asks it.
 
-pub use crate::llm::{Fault, Remote};
+pub use crate::llm::{Remote, RemoteError};

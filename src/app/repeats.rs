@@ -13,7 +13,7 @@ use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 use crate::log;
-use crate::store::idempotency::{self, Found, Kept};
+use crate::store::idempotency::{self, KeptAnswer, KeyLookup};
 
 /// For so long the same key gives the same answer.
 pub const KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -23,24 +23,24 @@ const MOST_BYTES: usize = 4 << 20;
 const MOST_LOST: usize = 4096;
 
 /// Keys that are in use in this process.
-pub(super) type Underway = Arc<Keys>;
+pub(super) type Underway = Arc<IdempotencyKeys>;
 
 /// See [`Underway`].
-pub(super) struct Keys {
+pub(super) struct IdempotencyKeys {
     /// Names this process in the store's claims.
     process: String,
-    states: Mutex<HashMap<(UserId, String), State>>,
+    states: Mutex<HashMap<(UserId, String), KeyState>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum KeyState {
     /// Its request is being answered.
     Answering,
     /// Its request was answered, and the answer could not be kept.
     Lost,
 }
 
-impl Default for Keys {
+impl Default for IdempotencyKeys {
     fn default() -> Self {
         let chance = RandomState::new().hash_one(std::process::id());
         Self {
@@ -50,31 +50,31 @@ impl Default for Keys {
     }
 }
 
-impl Keys {
-    fn states(&self) -> MutexGuard<'_, HashMap<(UserId, String), State>> {
+impl IdempotencyKeys {
+    fn states(&self) -> MutexGuard<'_, HashMap<(UserId, String), KeyState>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What to do with a request that has an idempotency key.
-pub enum Turn {
+pub enum IdempotencyTurn {
     /// It was answered before: the headers and the body.
     Again(Vec<(String, String)>, String),
     /// It is to be answered now.
-    First(Claim),
+    First(IdempotencyClaim),
 }
 
 /// A key that is being answered. Dropping it lets this process claim the key again.
-pub struct Claim {
+pub struct IdempotencyClaim {
     name: (UserId, String),
     request: [u8; 32],
     underway: Underway,
 }
 
-impl Drop for Claim {
+impl Drop for IdempotencyClaim {
     fn drop(&mut self) {
         let mut states = self.underway.states();
-        if states.get(&self.name) == Some(&State::Answering) {
+        if states.get(&self.name) == Some(&KeyState::Answering) {
             states.remove(&self.name);
         }
     }
@@ -92,7 +92,7 @@ impl App {
         key: &str,
         request: &str,
         now: Timestamp,
-    ) -> Result<Turn> {
+    ) -> Result<IdempotencyTurn> {
         if key.is_empty() || key.len() > 255 || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             let why = "an idempotency key has 1 to 255 visible ASCII characters";
             return Err(Error::new(Kind::BadRequest, why));
@@ -111,50 +111,50 @@ impl App {
             let found = idempotency::claim(db, place, request, &process, times)?;
             match &found {
                 // This process has dropped it: its client left, and the calls were stopped.
-                Found::Claim {
+                KeyLookup::Claim {
                     request: of,
                     process: by,
                 } if *of == request && *by == process => {
                     idempotency::take_over(db, place, request, &process, now)?;
-                    Ok(Found::Claimed)
+                    Ok(KeyLookup::Claimed)
                 }
                 _ => Ok(found),
             }
         });
         match found.await? {
-            Found::Claimed => Ok(Turn::First(claim)),
-            Found::Answered(kept) if kept.request == request => {
+            KeyLookup::Claimed => Ok(IdempotencyTurn::First(claim)),
+            KeyLookup::Answered(kept) if kept.request == request => {
                 let headers = serde_json::from_str(&kept.headers).map_err(Error::internal)?;
-                Ok(Turn::Again(headers, kept.body))
+                Ok(IdempotencyTurn::Again(headers, kept.body))
             }
-            Found::Claim { request: of, .. } if of == request => Err(unknown_outcome()),
-            Found::Answered(_) | Found::Claim { .. } => {
+            KeyLookup::Claim { request: of, .. } if of == request => Err(unknown_outcome()),
+            KeyLookup::Answered(_) | KeyLookup::Claim { .. } => {
                 let why = "this idempotency key was used for another request";
                 Err(Error::new(Kind::BadRequest, why).resolve("use a new key for each request"))
             }
         }
     }
 
-    fn take(&self, user: &UserId, key: &str, request: [u8; 32]) -> Result<Claim> {
+    fn take(&self, user: &UserId, key: &str, request: [u8; 32]) -> Result<IdempotencyClaim> {
         let name = (user.clone(), key.to_owned());
         let mut states = self.underway.states();
         match states.get(&name) {
-            Some(State::Answering) => {
+            Some(KeyState::Answering) => {
                 let why = "a request with this idempotency key is being answered";
                 let mut error = Error::new(Kind::Conflict, why).resolve("wait for its answer");
                 error.retry_after = Some(Duration::from_secs(1));
                 return Err(error);
             }
-            Some(State::Lost) => {
+            Some(KeyState::Lost) => {
                 let why = "this request was answered, but its answer could not be stored";
                 return Err(Error::new(Kind::Conflict, why)
                     .resolve("use a new idempotency key to ask and pay again"));
             }
             None => {}
         }
-        states.insert(name.clone(), State::Answering);
+        states.insert(name.clone(), KeyState::Answering);
         drop(states);
-        Ok(Claim {
+        Ok(IdempotencyClaim {
             name,
             request,
             underway: self.underway.clone(),
@@ -162,7 +162,7 @@ impl App {
     }
 
     /// Gives a claim up, because its request failed: the key may be used again.
-    pub async fn release(&self, claim: Claim) {
+    pub async fn release(&self, claim: IdempotencyClaim) {
         let (user, key) = claim.name.clone();
         let process = self.underway.process.clone();
         let written = self
@@ -181,7 +181,7 @@ impl App {
     /// the key is refused from then on.
     pub async fn keep_answer(
         &self,
-        claim: Claim,
+        claim: IdempotencyClaim,
         headers: &[(String, String)],
         body: String,
         now: Timestamp,
@@ -194,16 +194,16 @@ impl App {
             );
             let mut states = self.underway.states();
             if states.len() >= MOST_LOST {
-                states.retain(|_, state| *state == State::Answering);
+                states.retain(|_, state| *state == KeyState::Answering);
             }
-            states.insert(claim.name.clone(), State::Lost);
+            states.insert(claim.name.clone(), KeyState::Lost);
         }
         kept.is_ok()
     }
 
     async fn store_answer(
         &self,
-        claim: &Claim,
+        claim: &IdempotencyClaim,
         headers: &[(String, String)],
         body: String,
         now: Timestamp,
@@ -211,7 +211,7 @@ impl App {
         if body.len() > MOST_BYTES {
             return Err(format!("{} bytes are too many", body.len()));
         }
-        let kept = Kept {
+        let kept = KeptAnswer {
             request: claim.request,
             headers: serde_json::to_string(headers).map_err(|fault| fault.to_string())?,
             body,

@@ -7,43 +7,43 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::swap::Swap;
-use super::visit::Visit;
+use super::swap::ReplaceDatabase;
+use super::visit::RequestOrigin;
 use super::{App, Error, Kind, Result, folder};
 use crate::clock;
-use crate::config::{Config, Replica};
-use crate::crypto::{self, stream::Sealer};
+use crate::config::{Config, ReplicaConfig};
+use crate::crypto::{self, stream::StreamCipher};
 use crate::domain::id::UserId;
 use crate::log;
-use crate::replica::folder::Folder;
-use crate::replica::holder::{self, Before, Holder};
+use crate::replica::folder::FolderTarget;
+use crate::replica::holder::{self, PreviousHolder, ReplicaLease};
 use crate::replica::names::{Inventory, SECRET};
-use crate::replica::restore::{Restored, restore};
+use crate::replica::restore::{RestoredFiles, restore};
 use crate::replica::s3::{self, S3};
-use crate::replica::sealed::{self, Sealed};
-pub use crate::replica::ship::Status;
-use crate::replica::ship::{self, Shipper};
-use crate::replica::spool::{Shared, Spool};
-use crate::replica::target::{Fault, Target};
-use crate::store::{Follower, Store, audit, verify};
+use crate::replica::sealed::{self, EncryptedTarget};
+pub use crate::replica::ship::ReplicaStatus;
+use crate::replica::ship::{self, Replicator};
+use crate::replica::spool::{SpoolShared, WalSpool};
+use crate::replica::target::{Target, TargetError};
+use crate::store::{Store, WalFollower, audit, verify};
 
 /// A predecessor that did not let go may still send so many changes; ours come after them.
 const PAST_OTHERS: u64 = 100_000;
 
 /// What is needed to keep a replica up, before there is a store.
-pub(super) struct Prepared {
-    settings: ship::Settings,
-    shared: Arc<Shared>,
-    holder: Holder,
+pub(super) struct PreparedReplica {
+    settings: ship::ReplicatorSettings,
+    shared: Arc<SpoolShared>,
+    holder: ReplicaLease,
     // The folder's secret, where it is to go along.
     secret: Option<PathBuf>,
 }
 
 /// The target of an address.
-pub(super) fn target(config: &Config, replica: &Replica) -> Result<Arc<dyn Target>> {
+pub(super) fn target(config: &Config, replica: &ReplicaConfig) -> Result<Arc<dyn Target>> {
     let inner = plain(config, replica)?;
     let sealer = replica.key.as_ref().map(|key| {
-        Sealer::new(key.expose()).ok_or_else(|| {
+        StreamCipher::new(key.expose()).ok_or_else(|| {
             Error::new(Kind::Internal, "QUIRE_REPLICA_KEY is not a key of 32 bytes")
                 .resolve("`openssl rand -base64 32` makes one; keep it where the replica is not")
         })
@@ -51,12 +51,16 @@ pub(super) fn target(config: &Config, replica: &Replica) -> Result<Arc<dyn Targe
     let sealer = sealer.transpose()?;
     sealed::check(&*inner, sealer.is_some()).map_err(|fault| faulty(replica, &fault))?;
     Ok(match sealer {
-        Some(sealer) => Arc::new(Sealed::over(inner, sealer, config.data_dir.join("tmp"))),
+        Some(sealer) => Arc::new(EncryptedTarget::over(
+            inner,
+            sealer,
+            config.data_dir.join("tmp"),
+        )),
         None => Arc::from(inner),
     })
 }
 
-fn plain(config: &Config, replica: &Replica) -> Result<Box<dyn Target>> {
+fn plain(config: &Config, replica: &ReplicaConfig) -> Result<Box<dyn Target>> {
     let unknown = || {
         let text = format!(
             "QUIRE_REPLICA is {}, which is no address of a replica",
@@ -67,13 +71,14 @@ fn plain(config: &Config, replica: &Replica) -> Result<Box<dyn Target>> {
     if replica.address.starts_with("s3://") {
         let variable = |name: &str| std::env::var(name).ok();
         let mut settings = s3::address(&replica.address, &variable)
-            .map_err(|why| faulty(replica, &Fault::Refused(why)))?;
+            .map_err(|why| faulty(replica, &TargetError::Refused(why)))?;
         settings.authorities.clone_from(&config.authorities);
         return Ok(Box::new(S3::open(settings)));
     }
     match replica.address.strip_prefix("file://") {
         Some(path) if path.starts_with('/') => {
-            let folder = Folder::open(Path::new(path)).map_err(|fault| faulty(replica, &fault))?;
+            let folder =
+                FolderTarget::open(Path::new(path)).map_err(|fault| faulty(replica, &fault))?;
             Ok(Box::new(folder))
         }
         _ => Err(unknown()),
@@ -82,19 +87,19 @@ fn plain(config: &Config, replica: &Replica) -> Result<Box<dyn Target>> {
 
 /// The secret of the folder goes along where nobody but its owner can read it: with it come the sessions and the
 /// keys of providers.
-fn fetch_secret(config: &Config, replica: &Replica, target: &dyn Target) -> Result<()> {
+fn fetch_secret(config: &Config, replica: &ReplicaConfig, target: &dyn Target) -> Result<()> {
     let path = config.data_dir.join("secret");
     if replica.key.is_none() || config.secret.is_some() || path.exists() {
         return Ok(());
     }
     let mut text = String::new();
     let fetched = match target.get(SECRET) {
-        Err(Fault::Missing) => return Ok(()),
+        Err(TargetError::Missing) => return Ok(()),
         Err(fault) => Err(fault),
         Ok(from) => from
             .take(1024)
             .read_to_string(&mut text)
-            .map_err(|error| Fault::Failed(error.to_string())),
+            .map_err(|error| TargetError::Failed(error.to_string())),
     };
     fetched.map_err(|fault| faulty(replica, &fault))?;
     let mut options = std::fs::File::options();
@@ -106,7 +111,7 @@ fn fetch_secret(config: &Config, replica: &Replica, target: &dyn Target) -> Resu
     written.map_err(Error::internal)
 }
 
-fn faulty(replica: &Replica, fault: &Fault) -> Error {
+fn faulty(replica: &ReplicaConfig, fault: &TargetError) -> Error {
     let text = format!("the replica {} cannot be used: {fault}", replica.address);
     Error::new(Kind::Internal, text)
         .resolve("mend that, or take QUIRE_REPLICA away to start with what this machine has")
@@ -116,10 +121,10 @@ fn faulty(replica: &Replica, fault: &Fault) -> Error {
 /// one is kept beside it. None where there is nothing to fetch, or no need.
 pub(super) fn fetch(
     config: &Config,
-    replica: &Replica,
+    replica: &ReplicaConfig,
     target: &dyn Target,
     replaces: bool,
-) -> Result<Option<Restored>> {
+) -> Result<Option<RestoredFiles>> {
     let path = folder::database(&config.data_dir);
     if path.exists() && !replaces {
         return Ok(None);
@@ -137,7 +142,7 @@ pub(super) fn fetch(
     let place = || {
         verify(&part).map_err(|error| error.to_string())?;
         if path.exists() {
-            let swap = Swap::new(part.clone(), path.clone(), clock::now());
+            let swap = ReplaceDatabase::new(part.clone(), path.clone(), clock::now());
             return swap.run().map(drop).map_err(|error| error.to_string());
         }
         // The log of a database that is gone must not be taken for this one's.
@@ -149,7 +154,7 @@ pub(super) fn fetch(
     };
     place().map_err(|why| {
         let _ = std::fs::remove_file(&part);
-        faulty(replica, &Fault::Refused(why))
+        faulty(replica, &TargetError::Refused(why))
     })?;
     for damage in &restored.damage {
         log::error(
@@ -170,7 +175,7 @@ pub(super) fn fetch(
 }
 
 /// Restores into a file that is thrown away.
-pub(super) fn rehearse(config: &Config, replica: &Replica) -> Result<Option<Restored>> {
+pub(super) fn rehearse(config: &Config, replica: &ReplicaConfig) -> Result<Option<RestoredFiles>> {
     let folder = config.data_dir.join("tmp");
     std::fs::create_dir_all(&folder).map_err(Error::internal)?;
     let part = folder.join(format!("rehearsal-{}.db", std::process::id()));
@@ -180,7 +185,7 @@ pub(super) fn rehearse(config: &Config, replica: &Replica) -> Result<Option<Rest
         let sound = restored
             .as_ref()
             .map_or(Ok(()), |_| verify(&part).map(drop));
-        sound.map_err(|error| faulty(replica, &Fault::Refused(error.to_string())))?;
+        sound.map_err(|error| faulty(replica, &TargetError::Refused(error.to_string())))?;
         Ok(restored)
     });
     drop_log(&part);
@@ -196,8 +201,8 @@ fn drop_log(database: &Path) {
 }
 
 /// Takes the replica over, and fetches from it what is missing here.
-pub(super) fn prepare(config: &Config, replica: &Replica) -> Result<Prepared> {
-    let faulty = |fault: Fault| faulty(replica, &fault);
+pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<PreparedReplica> {
+    let faulty = |fault: TargetError| faulty(replica, &fault);
     let target = target(config, replica)?;
     let data = &config.data_dir;
     let has_database = folder::database(data).exists();
@@ -216,8 +221,8 @@ pub(super) fn prepare(config: &Config, replica: &Replica) -> Result<Prepared> {
         ));
     }
     let id = crypto::hex(&crypto::random::<16>()?);
-    let (holder, before) = Holder::claim(Arc::clone(&target), id, data).map_err(faulty)?;
-    if before == Before::Silent {
+    let (holder, before) = ReplicaLease::claim(Arc::clone(&target), id, data).map_err(faulty)?;
+    if before == PreviousHolder::Silent {
         log::warn(
             "who wrote to the replica before has not let go of it",
             &[("replica", &replica.address)],
@@ -229,13 +234,13 @@ pub(super) fn prepare(config: &Config, replica: &Replica) -> Result<Prepared> {
     let whole = fetched
         .as_ref()
         .is_some_and(|restored| restored.damage.is_empty() && restored.position == newest);
-    let continues = whole && before == Before::Clean;
+    let continues = whole && before == PreviousHolder::Clean;
     let newest = match before {
-        Before::Clean => newest,
-        Before::Silent => newest + PAST_OTHERS,
+        PreviousHolder::Clean => newest,
+        PreviousHolder::Silent => newest + PAST_OTHERS,
     };
     let restored_from = fetched.map_or(0, |restored| restored.changes);
-    let settings = ship::Settings {
+    let settings = ship::ReplicatorSettings {
         target,
         shown: replica.address.clone(),
         window: replica.window,
@@ -243,10 +248,10 @@ pub(super) fn prepare(config: &Config, replica: &Replica) -> Result<Prepared> {
         data: data.clone(),
         restored_from,
     };
-    let shared = Shared::new(newest, !continues);
+    let shared = SpoolShared::new(newest, !continues);
     let goes_along = replica.key.is_some() && config.secret.is_none();
     let secret = goes_along.then(|| data.join("secret"));
-    Ok(Prepared {
+    Ok(PreparedReplica {
         settings,
         shared,
         holder,
@@ -254,15 +259,15 @@ pub(super) fn prepare(config: &Config, replica: &Replica) -> Result<Prepared> {
     })
 }
 
-impl Prepared {
+impl PreparedReplica {
     /// What is to follow the store's log.
-    pub(super) fn follower(&self) -> Box<dyn Follower> {
+    pub(super) fn follower(&self) -> Box<dyn WalFollower> {
         let folder = self.settings.data.join("tmp").join("replica");
-        Box::new(Spool::new(Arc::clone(&self.shared), folder))
+        Box::new(WalSpool::new(Arc::clone(&self.shared), folder))
     }
 
     /// Begins to send.
-    pub(super) fn start(self, store: Store) -> Result<Shipper> {
+    pub(super) fn start(self, store: Store) -> Result<Replicator> {
         if let Some(secret) = &self.secret
             && let Ok(file) = std::fs::File::open(secret)
         {
@@ -274,18 +279,18 @@ impl Prepared {
                 )
             })?;
         }
-        Shipper::start(self.settings, self.shared, store, self.holder).map_err(Error::internal)
+        Replicator::start(self.settings, self.shared, store, self.holder).map_err(Error::internal)
     }
 }
 
 impl App {
     /// How the replica is; none where there is none.
-    pub fn replica(&self) -> Option<Status> {
-        self.replica.as_ref().map(Shipper::status)
+    pub fn replica(&self) -> Option<ReplicaStatus> {
+        self.replica.as_ref().map(Replicator::status)
     }
 
     /// Has a whole copy of the database made and sent, for the administrator who asks.
-    pub async fn copy_to_replica(&self, by: &UserId, visit: &Visit) -> Result<()> {
+    pub async fn copy_to_replica(&self, by: &UserId, visit: &RequestOrigin) -> Result<()> {
         let Some(replica) = &self.replica else {
             return Err(Error::new(Kind::Conflict, "no replica is set")
                 .resolve("set QUIRE_REPLICA, or download a copy"));

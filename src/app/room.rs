@@ -2,7 +2,7 @@
 
 use super::{App, Error, Kind, Result};
 use crate::log;
-pub use crate::store::Disk;
+pub use crate::store::DiskState;
 use crate::store::Store;
 
 /// Refuses work that would use up the last free space on the disk.
@@ -27,7 +27,7 @@ pub(super) fn require(store: &Store) -> Result<()> {
 
 impl App {
     /// The state of the data folder's disk. Costs one system call.
-    pub fn disk(&self) -> Option<Disk> {
+    pub fn disk(&self) -> Option<DiskState> {
         self.store.disk()
     }
 

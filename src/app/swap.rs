@@ -15,7 +15,7 @@ const KEPT: usize = 3;
 const MARK: &str = ".before-restore-";
 
 /// What takes whose place.
-pub(super) struct Swap {
+pub(super) struct ReplaceDatabase {
     new: PathBuf,
     place: PathBuf,
     kept: PathBuf,
@@ -23,19 +23,24 @@ pub(super) struct Swap {
 
 /// What became of those that were there.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Swapped {
+pub struct ReplacedFiles {
     /// Where the one that was replaced is, if there was one.
     pub kept: Option<PathBuf>,
     /// Replaced earlier, and removed now.
     pub forgotten: Vec<PathBuf>,
 }
 
-type Step = fn(&Swap) -> io::Result<()>;
+type SwapStep = fn(&ReplaceDatabase) -> io::Result<()>;
 
 /// In this order. Each leaves everything as whole as it was.
-const STEPS: &[Step] = &[Swap::keep, Swap::fold, Swap::drop_log, Swap::replace];
+const STEPS: &[SwapStep] = &[
+    ReplaceDatabase::keep,
+    ReplaceDatabase::fold,
+    ReplaceDatabase::drop_log,
+    ReplaceDatabase::replace,
+];
 
-impl Swap {
+impl ReplaceDatabase {
     /// `new` is a whole database beside the place.
     pub(super) fn new(new: PathBuf, place: PathBuf, now: Timestamp) -> Self {
         let stamp = now.to_string().replace([':', '.'], "-");
@@ -44,13 +49,13 @@ impl Swap {
     }
 
     /// Does it. Where it fails, what was there is there under its one name.
-    pub(super) fn run(self) -> io::Result<Swapped> {
+    pub(super) fn run(self) -> io::Result<ReplacedFiles> {
         clear_cut_short(&self.place)?;
         if let Err(error) = STEPS.iter().try_for_each(|step| step(&self)) {
             let _ = clear_cut_short(&self.place);
             return Err(error);
         }
-        Ok(Swapped {
+        Ok(ReplacedFiles {
             forgotten: forget_oldest(&self.place),
             kept: Some(self.kept).filter(|kept| kept.exists()),
         })
@@ -207,10 +212,10 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::store::{Settings, Store, settings, verify};
+    use crate::store::{Store, StoreSettings, settings, verify};
 
     fn open(path: &Path) -> Store {
-        Store::open(&Settings {
+        Store::open(&StoreSettings {
             path: path.to_owned(),
         })
         .unwrap()
@@ -259,7 +264,7 @@ mod tests {
             killed(&place, "old");
             killed(&new, "new");
             fold_log(&new).unwrap();
-            let swap = Swap::new(new.clone(), place.clone(), Timestamp::from_millis(0));
+            let swap = ReplaceDatabase::new(new.clone(), place.clone(), Timestamp::from_millis(0));
             STEPS
                 .iter()
                 .take(steps)
@@ -292,7 +297,7 @@ mod tests {
         let tried = store.read_now(move |db| {
             settings::get(db, "whose")?;
             changed.write_now(|db| settings::set(db, "whose", "old"))?;
-            let swap = || Swap::new(from.clone(), at.clone(), Timestamp::from_millis(0));
+            let swap = || ReplaceDatabase::new(from.clone(), at.clone(), Timestamp::from_millis(0));
             // As if killed before the new one gets its name.
             let cut_short = STEPS.iter().take(3).try_for_each(|step| step(&swap()));
             let left = value(&at);
@@ -322,7 +327,7 @@ mod tests {
             killed(&new, "new");
             fold_log(&new).unwrap();
             let at = Timestamp::from_millis(minute * 60_000);
-            let swapped = Swap::new(new, place.clone(), at).run().unwrap();
+            let swapped = ReplaceDatabase::new(new, place.clone(), at).run().unwrap();
             let before = swapped.kept.expect("one was there");
             assert_eq!(swapped.forgotten.len(), usize::from(minute > 2), "{minute}");
             if minute == 0 {
@@ -336,7 +341,7 @@ mod tests {
         let new = folder.join("new.db");
         killed(&new, "new");
         fold_log(&new).unwrap();
-        let swap = Swap::new(new, nothing.clone(), Timestamp::from_millis(0));
+        let swap = ReplaceDatabase::new(new, nothing.clone(), Timestamp::from_millis(0));
         assert_eq!(swap.run().unwrap().kept, None);
         assert_eq!(value(&nothing).as_deref(), Some("new"));
         fs::remove_dir_all(folder).unwrap();

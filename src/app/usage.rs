@@ -1,7 +1,7 @@
 //! What people use and what they may: their days, their calls, their budgets. Whether a run may begin is
 //! asked here; whether it may go on, the engine asks before each stage.
 
-use super::accounts::Visit;
+use super::accounts::RequestOrigin;
 use super::{App, Error, Kind, Result, folder};
 use crate::config::Config;
 use crate::domain::analysis::Plan;
@@ -9,23 +9,23 @@ use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate::{self, CallEstimate};
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{Amount, Limits, Over, allow, allow_run, day_text};
-pub use crate::engine::Standing;
-pub use crate::store::calls::Call;
-pub use crate::store::usage::{Day, Person};
+use crate::domain::usage::{LimitExceeded, UsageAmount, UserLimits, allow, allow_run, day_text};
+pub use crate::engine::BudgetStanding;
+pub use crate::store::calls::CallRecord;
+pub use crate::store::usage::{DailyUsage, UserUsage};
 use crate::store::{Store, audit, budgets, calls, usage, users};
 
 /// Use cases around usage and budgets.
-pub struct Usage<'a>(pub(super) &'a App);
+pub struct UsageService<'a>(pub(super) &'a App);
 
-impl Usage<'_> {
+impl UsageService<'_> {
     /// Where a person stands with their budgets.
-    pub async fn standing(&self, user: &UserId) -> Result<Standing> {
+    pub async fn standing(&self, user: &UserId) -> Result<BudgetStanding> {
         Ok(self.0.engine.standing(user).await?)
     }
 
     /// What a person used of each model, newest day first.
-    pub async fn days(&self, user: &UserId, from: i64, to: i64) -> Result<Vec<Day>> {
+    pub async fn days(&self, user: &UserId, from: i64, to: i64) -> Result<Vec<DailyUsage>> {
         let user = user.clone();
         let found = self
             .0
@@ -35,13 +35,13 @@ impl Usage<'_> {
     }
 
     /// What everybody used in a time, dearest first.
-    pub async fn people(&self, from: i64, to: i64) -> Result<Vec<Person>> {
+    pub async fn people(&self, from: i64, to: i64) -> Result<Vec<UserUsage>> {
         let found = self.0.store.read(move |db| usage::of_all(db, from, to));
         Ok(found.await?)
     }
 
     /// What everybody together used in a time, newest day first, by model.
-    pub async fn days_of_all(&self, from: i64, to: i64) -> Result<Vec<Day>> {
+    pub async fn days_of_all(&self, from: i64, to: i64) -> Result<Vec<DailyUsage>> {
         let found = self
             .0
             .store
@@ -50,7 +50,12 @@ impl Usage<'_> {
     }
 
     /// A person's calls, newest first, older than a line.
-    pub async fn calls(&self, user: &UserId, limit: u32, before: Option<i64>) -> Result<Vec<Call>> {
+    pub async fn calls(
+        &self,
+        user: &UserId,
+        limit: u32,
+        before: Option<i64>,
+    ) -> Result<Vec<CallRecord>> {
         let user = user.clone();
         let found = self
             .0
@@ -60,7 +65,7 @@ impl Usage<'_> {
     }
 
     /// The limits that were set for a person; none where the installation's hold.
-    pub async fn budget(&self, user: &UserId) -> Result<Option<Limits>> {
+    pub async fn budget(&self, user: &UserId) -> Result<Option<UserLimits>> {
         let user = user.clone();
         let found = self.0.store.read(move |db| {
             let known = users::by_id(db, &user)?.is_some();
@@ -75,8 +80,8 @@ impl Usage<'_> {
         &self,
         by: &UserId,
         user: &UserId,
-        limits: Option<Limits>,
-        visit: &Visit,
+        limits: Option<UserLimits>,
+        visit: &RequestOrigin,
     ) -> Result<()> {
         self.budget(user).await?;
         let action = match limits {
@@ -116,7 +121,7 @@ impl Usage<'_> {
         }
         allow_run(plan.budget, MicroDollars(0), all.cost).map_err(over)?;
         let Some(user) = user else { return Ok(()) };
-        let Standing {
+        let BudgetStanding {
             limits,
             spent,
             reserved,
@@ -136,7 +141,7 @@ impl Usage<'_> {
 
     // What a run is expected to take, but at least what is set aside for its first stage: without that it
     // would end before it has begun.
-    fn wanted(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> Amount {
+    fn wanted(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> UsageAmount {
         let is_own = |call: &&CallEstimate| {
             user.is_some_and(|user| self.0.llm.own_key(Some(user), &call.model))
         };
@@ -144,7 +149,7 @@ impl Usage<'_> {
         let house: Vec<CallEstimate> = house.cloned().collect();
         let (expected, first) = (estimate::total(calls), estimate::first_bound(calls));
         let (paid, paid_first) = (estimate::known_cost(&house), estimate::first_bound(&house));
-        Amount {
+        UsageAmount {
             cost: paid.max(paid_first.cost),
             tokens: first
                 .tokens
@@ -154,31 +159,36 @@ impl Usage<'_> {
 }
 
 /// What was used, for the command line: opens nothing but the store.
-pub struct Sheet(Store);
+pub struct OfflineUsage(Store);
 
-impl Sheet {
+impl OfflineUsage {
     /// Opens the installation's store, also while the server runs.
     pub fn open(config: &Config) -> Result<Self> {
         Ok(Self(folder::open_existing(config)?.store))
     }
 
     /// One person's days, newest first, each with the day and the model.
-    pub async fn of_one(&self, email: &str, from: i64, to: i64) -> Result<Vec<(String, Day)>> {
+    pub async fn of_one(
+        &self,
+        email: &str,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<(String, DailyUsage)>> {
         let email = email.trim().to_lowercase();
         let found = self.0.read(move |db| match users::by_email(db, &email)? {
             Some(user) => usage::of_user(db, &user.id, from, to).map(Some),
             None => Ok(None),
         });
         let rows = found.await?.ok_or_else(no_account)?;
-        let named = |row: Day| (format!("{}  {}", day_text(row.day), row.model), row);
+        let named = |row: DailyUsage| (format!("{}  {}", day_text(row.day), row.model), row);
         Ok(rows.into_iter().map(named).collect())
     }
 
     /// Everybody's sums, dearest first, each with an address.
-    pub async fn of_all(&self, from: i64, to: i64) -> Result<Vec<(String, Day)>> {
+    pub async fn of_all(&self, from: i64, to: i64) -> Result<Vec<(String, DailyUsage)>> {
         let found = self.0.read(move |db| {
             let mut named = Vec::new();
-            for Person { user, sum } in usage::of_all(db, from, to)? {
+            for UserUsage { user, sum } in usage::of_all(db, from, to)? {
                 let email = users::by_id(db, &user)?.map(|user| user.email);
                 named.push((email.unwrap_or_default(), sum));
             }
@@ -193,7 +203,7 @@ impl Sheet {
     }
 }
 
-fn over(over: Over) -> Error {
+fn over(over: LimitExceeded) -> Error {
     Error::new(Kind::BudgetExceeded, over.to_string()).resolve(
         "choose fewer or cheaper models, set max_tokens, raise the budget, or wait until it begins anew",
     )

@@ -8,7 +8,7 @@ use crate::store::audit;
 
 /// Where a request comes from and when: for throttling and the audit log.
 #[derive(Debug, Clone)]
-pub struct Visit {
+pub struct RequestOrigin {
     /// The caller's address; none for the command line, which is not throttled.
     pub peer: Option<IpAddr>,
     /// What the client calls itself.
@@ -17,7 +17,7 @@ pub struct Visit {
     pub now: Timestamp,
 }
 
-impl Visit {
+impl RequestOrigin {
     /// An act of whoever operates the machine.
     pub fn local(now: Timestamp) -> Self {
         Self {
@@ -34,8 +34,8 @@ impl Visit {
         actor: Option<&UserId>,
         action: &'static str,
         target: &str,
-    ) -> audit::Entry {
-        audit::Entry {
+    ) -> audit::AuditEntry {
+        audit::AuditEntry {
             at: self.now,
             actor: actor.cloned(),
             action: action.to_owned(),

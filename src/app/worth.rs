@@ -1,7 +1,7 @@
 //! Whether panels pay: blind comparisons of a panel's answer with the best single draft, and what people's
 //! votes on them show. The statistics are `domain::worth`'s.
 
-use super::analyses::{Asked, Report};
+use super::analyses::{AnalysisReport, ComparisonOffer};
 use super::{App, Error, Kind, Result};
 use crate::crypto;
 use crate::domain::analysis::{Analysis, StageAnswer};
@@ -9,18 +9,18 @@ use crate::domain::case::fold_case;
 use crate::domain::id::AnalysisId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
-use crate::domain::worth::pair::Pair;
-use crate::domain::worth::{Judgement, Preference, single};
-use crate::store::calls::Call;
-pub use crate::store::comparisons::{Comparison, Count, Scope};
+use crate::domain::worth::pair::AnswerPair;
+use crate::domain::worth::{PanelJudgment, Preference, single};
+use crate::store::calls::CallRecord;
+pub use crate::store::comparisons::{Comparison, ComparisonScope, TopicCount};
 use crate::store::{StoreError, Writer, audit, comparisons};
 
 /// Use cases around comparisons.
-pub struct Worth<'a>(pub(super) &'a App);
+pub struct Comparisons<'a>(pub(super) &'a App);
 
 /// A side of a comparison, or neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub enum ComparisonSide {
     /// The text shown first.
     Left,
     /// The other.
@@ -31,7 +31,7 @@ pub enum Side {
 
 /// A comparison with its texts.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct ComparisonView {
     /// What is stored of it.
     pub comparison: Comparison,
     /// The text shown first.
@@ -42,11 +42,11 @@ pub struct Shown {
 
 /// The votes of one topic, or of all, and what they show.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub struct TopicRow {
     /// The votes.
-    pub count: Count,
+    pub count: TopicCount,
     /// What they show.
-    pub judgement: Judgement,
+    pub judgement: PanelJudgment,
     /// What the panels cost for each dollar of the drafts, where that is known.
     pub multiple: Option<f64>,
 }
@@ -55,25 +55,25 @@ pub struct Row {
 #[derive(Debug, Clone)]
 pub struct Verdicts {
     /// All topics.
-    pub overall: Row,
+    pub overall: TopicRow,
     /// Those with most votes first.
-    pub topics: Vec<Row>,
+    pub topics: Vec<TopicRow>,
 }
 
-impl Worth<'_> {
+impl Comparisons<'_> {
     /// An analysis with what a reader of it is told of the single draft.
     pub(super) fn report(
         &self,
         analysis: Analysis,
         answers: Vec<StageAnswer>,
-        calls: Vec<Call>,
-        asked: Asked,
-    ) -> Report {
+        calls: Vec<CallRecord>,
+        asked: ComparisonOffer,
+    ) -> AnalysisReport {
         let known = |model: &str| self.0.llm.find(analysis.user.as_ref(), model);
         let strength = |model: &str| known(model).map_or(0, |model| model.strength);
         let over = analysis.status.is_over();
         let best = over.then(|| single::best(&analysis.plan, &answers, strength));
-        let mut report = Report {
+        let mut report = AnalysisReport {
             single: best.flatten(),
             comparison_offered: false,
             analysis,
@@ -82,19 +82,25 @@ impl Worth<'_> {
             vote: None,
         };
         let every = match asked {
-            Asked::Never => 0,
-            Asked::As(own) => own.unwrap_or(self.0.config.compare_every),
+            ComparisonOffer::Never => 0,
+            ComparisonOffer::As(own) => own.unwrap_or(self.0.config.compare_every),
         };
         report.comparison_offered = is_drawn(&report.analysis.id, every)
-            && Pair::of(&report.analysis, report.best_single()).is_ok();
+            && AnswerPair::of(&report.analysis, report.best_single()).is_ok();
         report
     }
 
     /// Makes the comparison of an analysis, with its order drawn; the same again where there is one.
-    pub async fn compare(&self, caller: &Caller, id: &AnalysisId, now: Timestamp) -> Result<Shown> {
+    pub async fn compare(
+        &self,
+        caller: &Caller,
+        id: &AnalysisId,
+        now: Timestamp,
+    ) -> Result<ComparisonView> {
         let report = self.0.analyses().show(caller, id).await?;
         let (analysis, draft) = (&report.analysis, report.best_single());
-        Pair::of(analysis, draft).map_err(|unfit| Error::new(Kind::Conflict, unfit.to_string()))?;
+        AnswerPair::of(analysis, draft)
+            .map_err(|unfit| Error::new(Kind::Conflict, unfit.to_string()))?;
         let draft = draft.ok_or_else(Error::missing)?;
         let new = Comparison {
             analysis: id.clone(),
@@ -119,7 +125,7 @@ impl Worth<'_> {
         self.made(caller, id).await
     }
 
-    async fn made(&self, caller: &Caller, id: &AnalysisId) -> Result<Shown> {
+    async fn made(&self, caller: &Caller, id: &AnalysisId) -> Result<ComparisonView> {
         self.comparison(caller, id).await?.ok_or_else(|| {
             Error::new(Kind::Missing, "this analysis has not been compared")
                 .resolve("POST to its comparison makes it")
@@ -127,7 +133,11 @@ impl Worth<'_> {
     }
 
     /// The comparison that was made of an analysis, if there is one.
-    pub async fn comparison(&self, caller: &Caller, id: &AnalysisId) -> Result<Option<Shown>> {
+    pub async fn comparison(
+        &self,
+        caller: &Caller,
+        id: &AnalysisId,
+    ) -> Result<Option<ComparisonView>> {
         let report = self.0.analyses().show(caller, id).await?;
         let (user, id) = (caller.user.clone(), id.clone());
         let found = self
@@ -141,14 +151,14 @@ impl Worth<'_> {
         let of = (comparison.stage, comparison.member);
         let mut answers = report.answers.iter();
         let draft = answers.find(|answer| (answer.stage, answer.member) == of);
-        let Pair { panel, single } = Pair::of(&report.analysis, draft)
+        let AnswerPair { panel, single } = AnswerPair::of(&report.analysis, draft)
             .map_err(|unfit| Error::new(Kind::Conflict, unfit.to_string()))?;
         let (left, right) = if comparison.panel_first {
             (panel, single)
         } else {
             (single, panel)
         };
-        Ok(Some(Shown {
+        Ok(Some(ComparisonView {
             comparison,
             left,
             right,
@@ -160,17 +170,17 @@ impl Worth<'_> {
         &self,
         caller: &Caller,
         id: &AnalysisId,
-        side: Side,
+        side: ComparisonSide,
         now: Timestamp,
-    ) -> Result<Shown> {
+    ) -> Result<ComparisonView> {
         let shown = self.made(caller, id).await?;
         let choice = shown.comparison.preference(side);
-        let entry = audit::Entry {
+        let entry = audit::AuditEntry {
             at: now,
             actor: Some(caller.user.clone()),
             action: "comparison.vote".to_owned(),
             target: id.as_str().to_owned(),
-            ..audit::Entry::default()
+            ..audit::AuditEntry::default()
         };
         let (user, wanted) = (caller.user.clone(), id.clone());
         let decided = self.0.store.write(move |db| {
@@ -205,7 +215,7 @@ impl Worth<'_> {
     }
 
     /// What the votes show.
-    pub async fn verdicts(&self, scope: Scope) -> Result<Verdicts> {
+    pub async fn verdicts(&self, scope: ComparisonScope) -> Result<Verdicts> {
         let found = self.0.store.read(move |db| {
             let of = |by_topic| -> std::result::Result<_, StoreError> {
                 let blind = comparisons::blind(db, &scope, by_topic)?;
@@ -216,13 +226,16 @@ impl Worth<'_> {
         let ((all, all_helped), (topics, helped)) = found.await?;
         let overall = joined(all, all_helped).pop().unwrap_or_default();
         Ok(Verdicts {
-            overall: Row::of(overall),
-            topics: joined(topics, helped).into_iter().map(Row::of).collect(),
+            overall: TopicRow::of(overall),
+            topics: joined(topics, helped)
+                .into_iter()
+                .map(TopicRow::of)
+                .collect(),
         })
     }
 }
 
-impl Report {
+impl AnalysisReport {
     /// The draft of the strongest member, once the analysis is over.
     pub fn best_single(&self) -> Option<&StageAnswer> {
         self.answers.get(self.single?)
@@ -231,17 +244,17 @@ impl Report {
 
 impl Comparison {
     /// Who is meant by a side.
-    pub fn preference(&self, side: Side) -> Preference {
+    pub fn preference(&self, side: ComparisonSide) -> Preference {
         match (side, self.panel_first) {
-            (Side::Tie, _) => Preference::Tie,
-            (Side::Left, true) | (Side::Right, false) => Preference::Panel,
-            (Side::Left, false) | (Side::Right, true) => Preference::Single,
+            (ComparisonSide::Tie, _) => Preference::Tie,
+            (ComparisonSide::Left, true) | (ComparisonSide::Right, false) => Preference::Panel,
+            (ComparisonSide::Left, false) | (ComparisonSide::Right, true) => Preference::Single,
         }
     }
 }
 
-impl Row {
-    fn of(count: Count) -> Self {
+impl TopicRow {
+    fn of(count: TopicCount) -> Self {
         let (panel, single) = (count.panel_cost.dollars(), count.single_cost.dollars());
         Self {
             judgement: count.tally.judge(),
@@ -252,11 +265,11 @@ impl Row {
 }
 
 // Topics differ in case only where people are careless.
-fn joined(blind: Vec<Count>, helped: Vec<Count>) -> Vec<Count> {
+fn joined(blind: Vec<TopicCount>, helped: Vec<TopicCount>) -> Vec<TopicCount> {
     let mut all = blind;
     for one in helped {
         let topic = fold_case(&one.topic);
-        let same = |known: &&mut Count| fold_case(&known.topic) == topic;
+        let same = |known: &&mut TopicCount| fold_case(&known.topic) == topic;
         match all.iter_mut().find(same) {
             Some(known) => {
                 (known.helpful, known.not_helpful) = (one.helpful, one.not_helpful);

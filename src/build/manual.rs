@@ -8,8 +8,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::Outcome;
-use super::options::{Kind, SETTINGS, Setting};
+use super::BuildResult;
+use super::options::{OptionRow, SETTINGS, ValueKind};
 
 /// The topics in the order in which a newcomer reads them; each is a file `assets/manual/TOPIC.md`.
 const TOPICS: &[&str] = &[
@@ -37,7 +37,7 @@ const TOPICS: &[&str] = &[
 ///
 /// # Errors
 /// When a topic has no file, a file has no topic, or a file lacks its title or summary.
-pub(super) fn manual(folder: &Path, openapi: &Path) -> Outcome<Vec<u8>> {
+pub(super) fn manual(folder: &Path, openapi: &Path) -> BuildResult<Vec<u8>> {
     let files = fs::read_dir(folder)?.count();
     if files != TOPICS.len() {
         return Err(format!(
@@ -74,9 +74,9 @@ fn settings() -> String {
     SETTINGS.iter().map(setting).collect()
 }
 
-fn setting(row: &Setting) -> String {
+fn setting(row: &OptionRow) -> String {
     let mut item = format!("- `{}` (`--{}`): {}", row.name, row.flag(), row.help);
-    if let Kind::Choice(words) = row.kind {
+    if let ValueKind::Choice(words) = row.kind {
         let _ = write!(item, ": `{}`", words.join("`, `"));
     }
     item.push('.');
@@ -90,7 +90,7 @@ fn setting(row: &Setting) -> String {
 }
 
 /// Every request of the API as a list item, by area, in the order of the description.
-fn requests(api: &Value) -> Outcome<String> {
+fn requests(api: &Value) -> BuildResult<String> {
     let mut areas: Vec<(&str, String)> = Vec::new();
     let paths = api["paths"].as_object().ok_or("openapi.json: no paths")?;
     for (path, verbs) in paths {

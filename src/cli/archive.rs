@@ -6,15 +6,15 @@ use std::path::Path;
 
 use serde_json::{Map, json};
 
-use super::args::Call;
+use super::args::CommandCall;
 use super::screen::progress;
-use super::{Failure, Outcome, block_on, print, usage};
+use super::{CommandFailure, Outcome, block_on, print, usage};
 use crate::app::accounts::Accounts;
 use crate::app::archive::{self, Counts};
 use crate::domain::id::UserId;
 
 /// Writes the archive.
-pub(super) fn export(call: &Call) -> Outcome {
+pub(super) fn export(call: &CommandCall) -> Outcome {
     let (user, file) = (whose(call)?, file(call)?);
     let place = archive::open(&call.config()?)?;
     let counts = place.export(&user, Path::new(file), &mut steps(call))?;
@@ -22,14 +22,14 @@ pub(super) fn export(call: &Call) -> Outcome {
 }
 
 /// Takes a file in.
-pub(super) fn import(call: &Call) -> Outcome {
+pub(super) fn import(call: &CommandCall) -> Outcome {
     let (user, file) = (whose(call)?, file(call)?);
     let place = archive::open(&call.config()?)?;
     let counts = place.import(&user, Path::new(file), &mut steps(call))?;
     told(call, file, &counts)
 }
 
-fn file(call: &Call) -> Result<&str, Failure> {
+fn file(call: &CommandCall) -> Result<&str, CommandFailure> {
     call.at_most(1)?;
     match call.words.first() {
         Some(file) => Ok(file),
@@ -37,7 +37,7 @@ fn file(call: &Call) -> Result<&str, Failure> {
     }
 }
 
-fn whose(call: &Call) -> Result<UserId, Failure> {
+fn whose(call: &CommandCall) -> Result<UserId, CommandFailure> {
     let Some(email) = call.value("user") else {
         return usage("whose? add --user EMAIL");
     };
@@ -51,7 +51,7 @@ fn whose(call: &Call) -> Result<UserId, Failure> {
 }
 
 // A line that is written over while it grows, where somebody looks on.
-fn steps(call: &Call) -> impl FnMut(&str, u64) + Send {
+fn steps(call: &CommandCall) -> impl FnMut(&str, u64) + Send {
     let shows = !call.has("json") && std::io::stderr().is_terminal();
     move |what, done| {
         if shows {
@@ -60,7 +60,7 @@ fn steps(call: &Call) -> impl FnMut(&str, u64) + Send {
     }
 }
 
-fn told(call: &Call, file: &str, counts: &Counts) -> Outcome {
+fn told(call: &CommandCall, file: &str, counts: &Counts) -> Outcome {
     if call.has("json") {
         let rows = counts
             .iter()

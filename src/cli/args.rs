@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser};
 
-use super::{COMMANDS, Choice, Command, Failure, usage};
+use super::{COMMANDS, Command, CommandFailure, CommandOption, usage};
 use crate::config::{self, Config, options};
 
 /// A command with what was said to it.
-pub(super) struct Call {
+pub(super) struct CommandCall {
     pub command: &'static Command,
     /// What stands after the command, in order.
     pub words: Vec<String>,
@@ -18,7 +18,7 @@ pub(super) struct Call {
     file: Option<PathBuf>,
 }
 
-impl Call {
+impl CommandCall {
     /// All values of an option, in order.
     pub fn values(&self, name: &str) -> Vec<&str> {
         let same = self.options.iter().filter(|(given, _)| *given == name);
@@ -33,12 +33,12 @@ impl Call {
         self.value(name).is_some()
     }
     /// The checked settings.
-    pub fn config(&self) -> Result<Config, Failure> {
+    pub fn config(&self) -> Result<Config, CommandFailure> {
         config::from_surroundings(self.settings.clone(), self.file.as_deref())
             .or_else(|faults| usage(format!("the settings are wrong:\n{faults}")))
     }
     /// Refuses words beyond those the command knows.
-    pub fn at_most(&self, words: usize) -> Result<(), Failure> {
+    pub fn at_most(&self, words: usize) -> Result<(), CommandFailure> {
         match self.words.get(words) {
             Some(word) => usage(format!(
                 "\"{word}\" is one word too many; see `quire help {}`",
@@ -50,11 +50,13 @@ impl Call {
 }
 
 /// Reads the words after the program's name.
-pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Call, Failure> {
+pub(super) fn parse(
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<CommandCall, CommandFailure> {
     let mut parser = Parser::from_args(words);
     let mut command = None;
     let mut help = false;
-    let mut call = Call {
+    let mut call = CommandCall {
         command: &COMMANDS[0],
         words: Vec::new(),
         options: Vec::new(),
@@ -84,13 +86,13 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Call, F
     Ok(call)
 }
 
-enum Piece {
+enum ArgumentPiece {
     Word(String),
     Flag(String),
 }
-use Piece::{Flag, Word};
+use ArgumentPiece::{Flag, Word};
 
-fn next(parser: &mut Parser) -> Result<Option<Piece>, Failure> {
+fn next(parser: &mut Parser) -> Result<Option<ArgumentPiece>, CommandFailure> {
     Ok(match parser.next().or_else(usage)? {
         None => None,
         Some(Arg::Long(name)) => Some(Flag(name.to_owned())),
@@ -99,12 +101,12 @@ fn next(parser: &mut Parser) -> Result<Option<Piece>, Failure> {
     })
 }
 
-fn text(word: OsString) -> Result<String, Failure> {
+fn text(word: OsString) -> Result<String, CommandFailure> {
     let shown = |word: OsString| usage(format!("{} is not unicode", word.to_string_lossy()));
     word.into_string().or_else(shown)
 }
 
-fn find(name: &str) -> Result<&'static Command, Failure> {
+fn find(name: &str) -> Result<&'static Command, CommandFailure> {
     let found = COMMANDS.iter().find(|command| command.name == name);
     found.map_or_else(
         || {
@@ -116,7 +118,7 @@ fn find(name: &str) -> Result<&'static Command, Failure> {
     )
 }
 
-fn value(parser: &mut Parser, name: &str) -> Result<String, Failure> {
+fn value(parser: &mut Parser, name: &str) -> Result<String, CommandFailure> {
     match parser.value() {
         Ok(value) => text(value),
         Err(_) => usage(format!("--{name} needs a value")),
@@ -128,17 +130,17 @@ fn flag(
     parser: &mut Parser,
     name: &str,
     command: Option<&'static Command>,
-    call: &mut Call,
-) -> Result<(), Failure> {
+    call: &mut CommandCall,
+) -> Result<(), CommandFailure> {
     if let Some(row) = options::by_flag(name) {
         let text = match row.kind {
-            options::Kind::Switch => optional(parser)?,
+            options::ValueKind::Switch => optional(parser)?,
             _ => value(parser, name)?,
         };
         call.settings.push((row.name.to_owned(), text));
         return Ok(());
     }
-    let own = command.map_or(&[] as &[Choice], |command| command.options);
+    let own = command.map_or(&[] as &[CommandOption], |command| command.options);
     let Some(option) = own.iter().find(|option| option.name == name) else {
         let elsewhere = COMMANDS
             .iter()
@@ -160,7 +162,7 @@ fn flag(
     Ok(())
 }
 
-fn optional(parser: &mut Parser) -> Result<String, Failure> {
+fn optional(parser: &mut Parser) -> Result<String, CommandFailure> {
     parser
         .optional_value()
         .map_or_else(|| Ok("true".to_owned()), text)
@@ -170,7 +172,7 @@ fn optional(parser: &mut Parser) -> Result<String, Failure> {
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Result<Call, Failure> {
+    fn read(line: &str) -> Result<CommandCall, CommandFailure> {
         parse(line.split_whitespace().map(OsString::from))
     }
 
@@ -219,7 +221,7 @@ mod tests {
             ("ask --json=yes", "unexpected"),
         ] {
             match read(line) {
-                Err(Failure::Usage(text)) => assert!(text.contains(why), "{line}: {text}"),
+                Err(CommandFailure::Usage(text)) => assert!(text.contains(why), "{line}: {text}"),
                 other => panic!("{line}: {:?}", other.map(|call| call.words)),
             }
         }

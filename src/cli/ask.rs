@@ -8,13 +8,13 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::args::Call;
-use super::home::Home;
+use super::args::CommandCall;
+use super::home::LocalSession;
 use super::remote;
 use super::screen::{Screen, progress};
-use super::{Failure, Outcome, block_on, failed, print, public_url, usage};
+use super::{CommandFailure, Outcome, block_on, failed, print, public_url, usage};
 use crate::app;
-use crate::app::analyses::Wanted;
+use crate::app::analyses::AnalysisParams;
 use crate::domain::analysis::{Analysis, Depth, Status};
 use crate::domain::document::DocumentStatus;
 use crate::domain::id::AnalysisId;
@@ -25,7 +25,7 @@ use crate::{clock, log};
 const LONGEST: u64 = 4 << 20;
 
 /// Runs the analysis that the words describe.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(1)?;
     let question = match call.words.first().map(String::as_str) {
         Some(word) if word != "-" => word.to_owned(),
@@ -35,14 +35,14 @@ pub(super) fn run(call: &Call) -> Outcome {
         return remote::run(call, server, &question);
     }
     let config = call.config()?;
-    log::configure(log::Level::Error, config.log_json);
+    log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
         let instead = format!(
             "ask it: quire ask --server {}, with an API key (quire key add EMAIL) in QUIRE_API_KEY",
             public_url(&config)
         );
         let (account, is_quiet) = (call.value("as"), call.has("quiet"));
-        let home = Home::to_run(config, account, is_quiet, &instead).await?;
+        let home = LocalSession::to_run(config, account, is_quiet, &instead).await?;
         let outcome = ask(call, &question, &home).await;
         home.app.close().await;
         outcome
@@ -50,7 +50,7 @@ pub(super) fn run(call: &Call) -> Outcome {
 }
 
 /// The question from stdin. A person at a terminal who has given none has forgotten it.
-fn from_stdin(call: &Call, is_asked_for: bool) -> Result<String, Failure> {
+fn from_stdin(call: &CommandCall, is_asked_for: bool) -> Result<String, CommandFailure> {
     if call.values("file").contains(&"-") {
         return usage("stdin cannot be both the question and a file");
     }
@@ -67,14 +67,14 @@ fn from_stdin(call: &Call, is_asked_for: bool) -> Result<String, Failure> {
     }
 }
 
-async fn ask(call: &Call, question: &str, home: &Home) -> Outcome {
+async fn ask(call: &CommandCall, question: &str, home: &LocalSession) -> Outcome {
     let mut documents = Vec::new();
     for file in call.values("file") {
         documents.push(take_in(call, home, file).await?);
     }
     let names = call.value("panel").or_else(|| call.value("models"));
     let names = names.unwrap_or_default().split(',');
-    let wanted = Wanted {
+    let wanted = AnalysisParams {
         prompt: question.to_owned(),
         models: names
             .map(str::trim)
@@ -85,7 +85,7 @@ async fn ask(call: &Call, question: &str, home: &Home) -> Outcome {
         documents,
         depth: call.value("depth").map(depth).transpose()?,
         ultra_model: call.value("synthesiser").map(str::to_owned),
-        ..Wanted::default()
+        ..AnalysisParams::default()
     };
     // Which models there are decides the default panel and who writes the synthesis.
     home.app.models().probe().await;
@@ -110,12 +110,12 @@ async fn ask(call: &Call, question: &str, home: &Home) -> Outcome {
         print(analysis_shape::full(&report))?;
     }
     match conclude(&report.analysis, is_json, &mut screen) {
-        Err(Failure::Failed(text)) if stopped => Err(Failure::Stopped(text)),
+        Err(CommandFailure::Failed(text)) if stopped => Err(CommandFailure::Stopped(text)),
         outcome => outcome,
     }
 }
 
-fn depth(word: &str) -> Result<Depth, Failure> {
+fn depth(word: &str) -> Result<Depth, CommandFailure> {
     match word {
         "quick" => Ok(Depth::Quick),
         "standard" => Ok(Depth::Standard),
@@ -138,13 +138,17 @@ fn conclude(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcome {
 }
 
 /// Reads a file as an upload would be read.
-async fn take_in(call: &Call, home: &Home, name: &str) -> Result<String, Failure> {
+async fn take_in(
+    call: &CommandCall,
+    home: &LocalSession,
+    name: &str,
+) -> Result<String, CommandFailure> {
     let (shown, path) = match name {
         "-" => ("stdin", Path::new("stdin.txt")),
         name => (name, Path::new(name)),
     };
     let unreadable =
-        |error: std::io::Error| Failure::Failed(format!("cannot read {shown}: {error}"));
+        |error: std::io::Error| CommandFailure::Failed(format!("cannot read {shown}: {error}"));
     let documents = home.app.documents();
     let mut file: Box<dyn Read> = match name {
         "-" => Box::new(std::io::stdin().lock()),
@@ -179,7 +183,7 @@ async fn take_in(call: &Call, home: &Home, name: &str) -> Result<String, Failure
 }
 
 /// Follows the run and says what a person wants to know meanwhile.
-async fn tell(home: &Home, id: &AnalysisId, screen: &mut Screen) -> Outcome {
+async fn tell(home: &LocalSession, id: &AnalysisId, screen: &mut Screen) -> Outcome {
     let mut watch = home.app.analyses().watch(Some(&home.caller), id, 0).await?;
     while let Some(events) = watch.next().await.map_err(app::Error::from)? {
         let data = |text: &str| serde_json::from_str(text).unwrap_or_default();

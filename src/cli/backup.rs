@@ -4,13 +4,13 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::args::Call;
+use super::args::CommandCall;
 use super::{Outcome, print, usage};
 use crate::app::{backup, backups};
 use crate::clock;
 
 /// Writes the copy.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(1)?;
     let Some(file) = call.words.first() else {
         return usage("backup needs the name of the file to write, or a folder");
@@ -33,7 +33,7 @@ pub(super) fn run(call: &Call) -> Outcome {
 }
 
 /// Puts the copy in the database's place.
-pub(super) fn restore(call: &Call) -> Outcome {
+pub(super) fn restore(call: &CommandCall) -> Outcome {
     call.at_most(1)?;
     let Some(file) = call.words.first() else {
         return usage("restore needs the name of the file to read");

@@ -1,12 +1,12 @@
 //! `quire completions SHELL`: what bash, zsh or fish need to complete commands, acts and options, printed from
 //! the tables of commands and settings. Pure but for the printing.
 
-use super::args::Call;
+use super::args::CommandCall;
 use super::{COMMANDS, Command, Outcome, print, usage};
 use crate::config::options;
 
 /// Prints the script.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(1)?;
     match call.words.first().map(String::as_str) {
         Some("bash") => print(bash().trim_end()),
@@ -77,7 +77,7 @@ fn zsh() -> String {
             '--help[explain a command]'\n    '--version[print the version]'\n";
     for row in options::SETTINGS {
         let value = match row.kind {
-            options::Kind::Switch => "",
+            options::ValueKind::Switch => "",
             _ => ":VALUE:_files",
         };
         out += &format!("    '--{}[{}]{value}'\n", row.flag(), bracketed(row.help));
@@ -131,7 +131,7 @@ fn fish() -> String {
             complete -c quire -l version -d 'print the version'\n";
     for row in options::SETTINGS {
         let value = match row.kind {
-            options::Kind::Switch => "",
+            options::ValueKind::Switch => "",
             _ => " -r",
         };
         out += &format!(

@@ -1,11 +1,11 @@
 //! `quire doctor`: what is well with this installation and what is not.
 
-use super::args::Call;
+use super::args::CommandCall;
 use super::{Outcome, block_on, failed, print};
-use crate::app::doctor::{self, State, health};
+use crate::app::doctor::{self, CheckState, health};
 
 /// Examines and reports.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let config = call.config()?;
     if call.has("health") {
@@ -19,15 +19,15 @@ pub(super) fn run(call: &Call) -> Outcome {
         let findings = doctor::examine(&config).await;
         for finding in &findings {
             let mark = match finding.state {
-                State::Well => "ok     ",
-                State::Doubtful => "warning",
-                State::Broken => "broken ",
+                CheckState::Well => "ok     ",
+                CheckState::Doubtful => "warning",
+                CheckState::Broken => "broken ",
             };
             print(format!("{mark}  {}: {}", finding.what, finding.text))?;
         }
         match findings
             .iter()
-            .filter(|finding| finding.state == State::Broken)
+            .filter(|finding| finding.state == CheckState::Broken)
             .count()
         {
             0 => Ok(()),

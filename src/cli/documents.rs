@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::args::Call;
-use super::home::Home;
+use super::args::CommandCall;
+use super::home::LocalSession;
 use super::markdown::clean;
 use super::{Outcome, block_on, print, usage};
 use crate::app::Error;
@@ -19,7 +19,7 @@ pub(super) const DETAILS: &str = "  list                list the documents
   delete ID           delete one with its text";
 
 /// Runs the act that the first word names.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     let act = match call.words.first().map(String::as_str) {
         None => "list",
         Some(act @ ("list" | "search" | "delete")) => act,
@@ -31,21 +31,21 @@ pub(super) fn run(call: &Call) -> Outcome {
         _ => return usage(format!("documents needs one of these:\n{DETAILS}")),
     }
     let config = call.config()?;
-    log::configure(log::Level::Error, config.log_json);
+    log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
-        let home = Home::to_read(config, call.value("as")).await?;
+        let home = LocalSession::to_read(config, call.value("as")).await?;
         let outcome = perform(call, &home, act, &rest.join(" ")).await;
         home.app.close().await;
         outcome
     })
 }
 
-async fn perform(call: &Call, home: &Home, act: &str, words: &str) -> Outcome {
+async fn perform(call: &CommandCall, home: &LocalSession, act: &str, words: &str) -> Outcome {
     let (documents, user) = (home.app.documents(), &home.caller.user);
     match act {
         "search" => {
             let hits = documents.search_all(user, words).await?;
-            let row = |hit: &crate::domain::document::Hit| {
+            let row = |hit: &crate::domain::document::SearchHit| {
                 json!({
                     "document_id": hit.document, "name": hit.name, "page": hit.passage.page, "text": hit.passage.text,
                 })
@@ -74,7 +74,7 @@ async fn perform(call: &Call, home: &Home, act: &str, words: &str) -> Outcome {
     }
 }
 
-async fn list(call: &Call, home: &Home) -> Outcome {
+async fn list(call: &CommandCall, home: &LocalSession) -> Outcome {
     let mut rows: Vec<Value> = Vec::new();
     let mut cursor = None;
     loop {

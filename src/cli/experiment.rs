@@ -6,14 +6,14 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::args::Call;
+use super::args::CommandCall;
 use super::columns::cut;
-use super::home::Home;
+use super::home::LocalSession;
 use super::screen::{progress, width};
-use super::{Failure, Outcome, block_on, failed, print, public_url, usage};
-use crate::app::accounts::Visit;
-use crate::app::experiments::{Forecast, Progress, Shown};
-use crate::domain::experiment::record::State;
+use super::{CommandFailure, Outcome, block_on, failed, print, public_url, usage};
+use crate::app::accounts::RequestOrigin;
+use crate::app::experiments::{ExperimentForecast, ExperimentProgress, ExperimentView};
+use crate::domain::experiment::record::ExperimentState;
 use crate::domain::experiment::sheet;
 use crate::domain::id::ExperimentId;
 use crate::http::handlers::{experiment_shape as shape, experiments::NewExperiment};
@@ -31,9 +31,9 @@ const BAR: usize = 24;
 const LISTED: u32 = 50;
 
 /// Does what the first word says.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     let config = call.config()?;
-    log::configure(log::Level::Error, config.log_json);
+    log::configure(log::LogLevel::Error, config.log_json);
     let word = call.words.first().map(String::as_str);
     let most = if word == Some("list") { 1 } else { 2 };
     call.at_most(most)?;
@@ -50,8 +50,8 @@ pub(super) fn run(call: &Call) -> Outcome {
         );
         let account = call.value("as");
         let home = match word {
-            Some("list" | "show") => Home::to_read(config, account).await?,
-            _ => Home::to_run(config, account, false, &instead).await?,
+            Some("list" | "show") => LocalSession::to_read(config, account).await?,
+            _ => LocalSession::to_run(config, account, false, &instead).await?,
         };
         let outcome = act(call, &home, word.unwrap_or_default()).await;
         home.app.close().await;
@@ -59,7 +59,7 @@ pub(super) fn run(call: &Call) -> Outcome {
     })
 }
 
-async fn act(call: &Call, home: &Home, word: &str) -> Outcome {
+async fn act(call: &CommandCall, home: &LocalSession, word: &str) -> Outcome {
     let argument = call.words.get(1).map(String::as_str);
     match (word, argument) {
         ("list", _) => list(home).await,
@@ -68,7 +68,7 @@ async fn act(call: &Call, home: &Home, word: &str) -> Outcome {
         ("resume", Some(id)) => {
             let id = id_of(id)?;
             home.app.models().probe().await;
-            let visit = Visit::local(clock::now());
+            let visit = RequestOrigin::local(clock::now());
             let experiments = home.app.experiments();
             experiments.resume(&home.caller, &id, &visit).await?;
             follow(call, home, &id).await
@@ -80,14 +80,14 @@ async fn act(call: &Call, home: &Home, word: &str) -> Outcome {
     }
 }
 
-fn id_of(text: &str) -> Result<ExperimentId, Failure> {
+fn id_of(text: &str) -> Result<ExperimentId, CommandFailure> {
     match ExperimentId::parse(text) {
         Some(id) => Ok(id),
         None => usage(format!("\"{text}\" is no id of an experiment")),
     }
 }
 
-async fn start(call: &Call, home: &Home, file: &Path) -> Outcome {
+async fn start(call: &CommandCall, home: &LocalSession, file: &Path) -> Outcome {
     let wanted = read(call, home, file)?.wanted()?;
     home.app.models().probe().await;
     let experiments = home.app.experiments();
@@ -99,12 +99,16 @@ async fn start(call: &Call, home: &Home, file: &Path) -> Outcome {
             false => Ok(()),
         };
     }
-    let visit = Visit::local(clock::now());
+    let visit = RequestOrigin::local(clock::now());
     let begun = experiments.start(&home.caller, wanted, &visit).await?;
     follow(call, home, &begun.id).await
 }
 
-fn read(call: &Call, home: &Home, file: &Path) -> Result<NewExperiment, Failure> {
+fn read(
+    call: &CommandCall,
+    home: &LocalSession,
+    file: &Path,
+) -> Result<NewExperiment, CommandFailure> {
     let open = |path: &Path| {
         std::fs::read(path)
             .or_else(|error| failed(format!("cannot read {}: {error}", path.display())))
@@ -136,7 +140,7 @@ fn read(call: &Call, home: &Home, file: &Path) -> Result<NewExperiment, Failure>
 }
 
 /// What it would take, to stderr: nothing has been spent yet.
-fn tell(forecast: &Forecast) {
+fn tell(forecast: &ExperimentForecast) {
     let cost = |cost: Option<crate::domain::money::MicroDollars>| match cost {
         Some(cost) => format!("${:.4}", cost.dollars()),
         None => "an unknown price".to_owned(),
@@ -164,10 +168,10 @@ fn tell(forecast: &Forecast) {
     }
 }
 
-async fn follow(call: &Call, home: &Home, id: &ExperimentId) -> Outcome {
+async fn follow(call: &CommandCall, home: &LocalSession, id: &ExperimentId) -> Outcome {
     let experiments = home.app.experiments();
     let mut watch = experiments.watch(&home.caller.user, id).await?;
-    let mut bar = Bar::default();
+    let mut bar = ProgressBar::default();
     loop {
         tokio::select! {
             next = watch.next() => match next {
@@ -188,7 +192,7 @@ async fn follow(call: &Call, home: &Home, id: &ExperimentId) -> Outcome {
     conclude(call, home, id).await
 }
 
-async fn conclude(call: &Call, home: &Home, id: &ExperimentId) -> Outcome {
+async fn conclude(call: &CommandCall, home: &LocalSession, id: &ExperimentId) -> Outcome {
     let shown = home.app.experiments().show(&home.caller.user, id).await?;
     if let Some(path) = call.value("out") {
         let text = written(&shown, path)?;
@@ -200,20 +204,20 @@ async fn conclude(call: &Call, home: &Home, id: &ExperimentId) -> Outcome {
         false => print(sheet::markdown(&shown.experiment, &shown.cases, &shown.report).trim_end())?,
     }
     match (shown.experiment.state, &shown.experiment.error) {
-        (State::Paused, Some(why)) => failed(format!("paused: {why}")),
-        (State::Cancelled, _) => failed("stopped before its end"),
+        (ExperimentState::Paused, Some(why)) => failed(format!("paused: {why}")),
+        (ExperimentState::Cancelled, _) => failed("stopped before its end"),
         _ => Ok(()),
     }
 }
 
-fn whole(shown: &Shown) -> Value {
+fn whole(shown: &ExperimentView) -> Value {
     let mut all = shape::full(shown);
     let cases = (0..shown.cases.len()).map(|place| shape::case(shown, place, None));
     all["cases"] = cases.collect();
     all
 }
 
-fn written(shown: &Shown, path: &str) -> Result<String, Failure> {
+fn written(shown: &ExperimentView, path: &str) -> Result<String, CommandFailure> {
     match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "csv" => Ok(sheet::csv(
             &shown.experiment,
@@ -230,7 +234,7 @@ fn written(shown: &Shown, path: &str) -> Result<String, Failure> {
     }
 }
 
-async fn list(home: &Home) -> Outcome {
+async fn list(home: &LocalSession) -> Outcome {
     let experiments = home.app.experiments();
     let found = experiments.list(&home.caller.user, LISTED, None).await?;
     if found.is_empty() {
@@ -251,13 +255,13 @@ async fn list(home: &Home) -> Outcome {
 
 /// The progress on a terminal in one line that is written over; elsewhere a line for every tenth.
 #[derive(Default)]
-struct Bar {
+struct ProgressBar {
     tenth: usize,
     is_open: bool,
 }
 
-impl Bar {
-    fn show(&mut self, progress: &Progress) {
+impl ProgressBar {
+    fn show(&mut self, progress: &ExperimentProgress) {
         let most = progress.budget["evaluations"].as_u64().unwrap_or(0) as usize;
         let done = progress.evaluations;
         let part = share(progress, done, most);
@@ -293,7 +297,7 @@ impl Bar {
 }
 
 /// How much of the budget is used: of whichever part of it is used most.
-fn share(progress: &Progress, done: usize, most: usize) -> f64 {
+fn share(progress: &ExperimentProgress, done: usize, most: usize) -> f64 {
     let of = |name: &str| {
         let limit = progress.budget[name]
             .as_f64()

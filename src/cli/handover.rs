@@ -49,13 +49,13 @@ pub(super) fn given() -> io::Result<Vec<TcpListener>> {
 }
 
 /// What the process that serves now leaves to the one that asks for it.
-pub(super) struct Will {
+pub(super) struct Handover {
     asked: UnixListener,
     path: PathBuf,
     sockets: Vec<OwnedFd>,
 }
 
-impl Will {
+impl Handover {
     /// Only the holder of the folder may make it.
     pub(super) fn of(folder: &Path, sockets: Vec<OwnedFd>) -> io::Result<Self> {
         let path = path(folder);
@@ -117,7 +117,7 @@ impl Will {
     }
 }
 
-impl Drop for Will {
+impl Drop for Handover {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }

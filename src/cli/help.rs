@@ -1,6 +1,6 @@
 //! `quire help` and `quire version`: commands and settings from their tables, topics from the manual.
 
-use super::args::Call;
+use super::args::CommandCall;
 use super::{COMMANDS, Command, Outcome, manual, print, usage};
 use crate::config::options;
 
@@ -8,7 +8,7 @@ use crate::config::options;
 const WIDTH: usize = 80;
 
 /// Explains a command or a topic of the manual; without a word, lists them all.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(1)?;
     let Some(name) = call.words.first() else {
         return print(overview()?);
@@ -29,7 +29,7 @@ pub(super) fn run(call: &Call) -> Outcome {
 }
 
 /// Prints the version, and what was built from which commit.
-pub(super) fn version(call: &Call) -> Outcome {
+pub(super) fn version(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     print(format_args!(
         "quire {}\ncommit    {}\nbuild     {}, {}\nfeatures  {}",
@@ -50,7 +50,7 @@ const FEATURES: &[&str] = &[
     "demo models",
 ];
 
-fn overview() -> Result<String, super::Failure> {
+fn overview() -> Result<String, super::CommandFailure> {
     let mut text = String::from(
         "Quire puts a question to a panel of language models and joins their answers\n\
          into one.\n\nUsage: quire [COMMAND] [OPTIONS]\n\nCommands:\n",

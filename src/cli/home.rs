@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::screen::progress;
-use super::{Failure, failed};
-use crate::app::accounts::{NewAccount, Visit, random_password};
+use super::{CommandFailure, failed};
+use crate::app::accounts::{NewAccount, RequestOrigin, random_password};
 use crate::app::{App, folder};
 use crate::clock;
 use crate::config::Config;
@@ -15,28 +15,28 @@ use crate::domain::user::{Caller, Role, User};
 const NOBODY: &str = "there is no account yet";
 
 /// Where the run lives, and as whom.
-pub(super) struct Home {
+pub(super) struct LocalSession {
     /// The product.
     pub(super) app: Arc<App>,
     /// Who asks.
     pub(super) caller: Caller,
     /// Nothing of it is kept.
     pub(super) is_scrap: bool,
-    _lock: Option<folder::Lock>,
+    _lock: Option<folder::FolderLock>,
     // Last, so that it is removed when everything in it is closed.
-    _scrap: Option<Scrap>,
+    _scrap: Option<TemporaryFolder>,
 }
 
 /// A folder that is removed at the end.
-struct Scrap(PathBuf);
+struct TemporaryFolder(PathBuf);
 
-impl Drop for Scrap {
+impl Drop for TemporaryFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-impl Home {
+impl LocalSession {
     /// For a command that runs something: the data folder as this account, or as its operator. Where there is no
     /// account at all, a folder that is deleted afterwards. `instead`: what to do while a server is using the folder.
     pub(super) async fn to_run(
@@ -44,7 +44,7 @@ impl Home {
         account: Option<&str>,
         is_quiet: bool,
         instead: &str,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, CommandFailure> {
         folder::check(&config)?;
         if folder::database(&config.data_dir).exists() {
             let Some(lock) = folder::lock(&config.data_dir)? else {
@@ -66,7 +66,10 @@ impl Home {
     }
 
     /// For a command that only reads or deletes: the installation that is there, also while a server is using it.
-    pub(super) async fn to_read(config: Config, account: Option<&str>) -> Result<Self, Failure> {
+    pub(super) async fn to_read(
+        config: Config,
+        account: Option<&str>,
+    ) -> Result<Self, CommandFailure> {
         folder::exists(&config)?;
         let app = App::open_beside(config)?;
         match person(&app, account).await? {
@@ -79,7 +82,10 @@ impl Home {
     }
 
     /// The same, with nothing in it where there is no installation yet.
-    pub(super) async fn to_look(config: Config, account: Option<&str>) -> Result<Self, Failure> {
+    pub(super) async fn to_look(
+        config: Config,
+        account: Option<&str>,
+    ) -> Result<Self, CommandFailure> {
         folder::check(&config)?;
         let is_there = folder::database(&config.data_dir).exists();
         match is_there || account.is_some() {
@@ -88,10 +94,10 @@ impl Home {
         }
     }
 
-    async fn in_scrap(mut config: Config) -> Result<Self, Failure> {
+    async fn in_scrap(mut config: Config) -> Result<Self, CommandFailure> {
         // A name nobody can have taken before us.
         let path = std::env::temp_dir().join(format!("quire-ask-{}", random_password()?));
-        let scrap = Scrap(path.clone());
+        let scrap = TemporaryFolder(path.clone());
         // People's own patterns stay where they are.
         let patterns = config.data_dir.join("patterns");
         if config.patterns.is_none() && patterns.is_dir() {
@@ -110,7 +116,7 @@ impl Home {
             setup_token: None,
             is_local: true,
         };
-        let visit = Visit::local(clock::now());
+        let visit = RequestOrigin::local(clock::now());
         let user = app
             .accounts()
             .create_user(None, new, Role::Admin, &visit)
@@ -118,7 +124,12 @@ impl Home {
         Ok(Self::of(app, user, None, Some(scrap)))
     }
 
-    fn of(app: Arc<App>, user: User, lock: Option<folder::Lock>, scrap: Option<Scrap>) -> Self {
+    fn of(
+        app: Arc<App>,
+        user: User,
+        lock: Option<folder::FolderLock>,
+        scrap: Option<TemporaryFolder>,
+    ) -> Self {
         let caller = Caller {
             user: user.id,
             role: user.role,
@@ -136,7 +147,7 @@ impl Home {
 }
 
 /// Whose account it is: the one that is named, or the operator's. None where nobody is named and there is none.
-async fn person(app: &App, account: Option<&str>) -> Result<Option<User>, Failure> {
+async fn person(app: &App, account: Option<&str>) -> Result<Option<User>, CommandFailure> {
     let user = match account {
         Some(email) => Some(app.accounts().user_by_email(email).await?),
         None => operator(app).await?,
@@ -148,7 +159,7 @@ async fn person(app: &App, account: Option<&str>) -> Result<Option<User>, Failur
 }
 
 /// The oldest admin who is not locked: whoever set this up.
-async fn operator(app: &App) -> Result<Option<User>, Failure> {
+async fn operator(app: &App) -> Result<Option<User>, CommandFailure> {
     let mut oldest = None;
     let mut cursor = None;
     loop {

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::args::Call;
-use super::{Failure, Outcome, block_on, print, usage};
-use crate::app::accounts::{Accounts, Visit};
+use super::args::CommandCall;
+use super::{CommandFailure, Outcome, block_on, print, usage};
+use crate::app::accounts::{Accounts, RequestOrigin};
 use crate::app::api_keys::NewKey;
 use crate::clock;
 use crate::domain::user::{ApiKey, Caller};
@@ -15,7 +15,7 @@ pub(super) const DETAILS: &str = "  list EMAIL          list the keys of an acco
   delete EMAIL ID     delete a key; it stops working at once";
 
 /// Runs the act that the first word names.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     let word = |at: usize| call.words.get(at).map(String::as_str);
     let (act, email) = match (word(0), word(1)) {
         (Some(act @ ("list" | "add" | "delete")), Some(email)) => (act, email),
@@ -38,7 +38,7 @@ pub(super) fn run(call: &Call) -> Outcome {
     })
 }
 
-async fn perform(call: &Call, accounts: &Accounts, words: (&str, &str, &str)) -> Outcome {
+async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &str)) -> Outcome {
     let (act, email, id) = words;
     let user = accounts.user_by_email(email).await?;
     let caller = Caller {
@@ -47,7 +47,7 @@ async fn perform(call: &Call, accounts: &Accounts, words: (&str, &str, &str)) ->
         session: None,
         key: None,
     };
-    let visit = Visit::local(clock::now());
+    let visit = RequestOrigin::local(clock::now());
     match act {
         "add" => {
             let wanted = NewKey {
@@ -88,12 +88,15 @@ async fn perform(call: &Call, accounts: &Accounts, words: (&str, &str, &str)) ->
     }
 }
 
-fn listed(call: &Call, option: &str) -> Vec<String> {
+fn listed(call: &CommandCall, option: &str) -> Vec<String> {
     let values = call.values(option).into_iter();
     values.map(str::to_owned).collect()
 }
 
-fn number<T: std::str::FromStr>(call: &Call, option: &str) -> Result<Option<T>, Failure> {
+fn number<T: std::str::FromStr>(
+    call: &CommandCall,
+    option: &str,
+) -> Result<Option<T>, CommandFailure> {
     let Some(text) = call.value(option) else {
         return Ok(None);
     };

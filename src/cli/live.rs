@@ -11,19 +11,19 @@ const MOST: usize = 12;
 
 /// The members that are writing now, and how many lines of them are on the screen.
 #[derive(Default)]
-pub(super) struct Live {
-    members: Vec<Member>,
+pub(super) struct LiveLines {
+    members: Vec<LiveMember>,
     drawn: usize,
 }
 
-struct Member {
+struct LiveMember {
     model: String,
     stage: String,
     characters: usize,
     thinks: bool,
 }
 
-impl Live {
+impl LiveLines {
     /// Takes notice of an event.
     pub(super) fn take(&mut self, kind: &str, data: &Value) {
         let text = |name: &str| data[name].as_str().unwrap_or_default();
@@ -35,7 +35,7 @@ impl Live {
         match (kind, place) {
             ("member.started", place) => {
                 place.map(|at| self.members.remove(at));
-                self.members.push(Member {
+                self.members.push(LiveMember {
                     model: model.to_owned(),
                     stage: stage.to_owned(),
                     characters: 0,
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn members_come_write_and_go() {
-        let mut live = Live::default();
+        let mut live = LiveLines::default();
         let of = |model: &str| json!({"stage": "initial", "model": model, "text": "four"});
         assert_eq!(live.draw(80), "");
         live.take("member.started", &of("a/b"));
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_member_that_begins_again_forgets_and_many_share_a_line() {
-        let mut live = Live::default();
+        let mut live = LiveLines::default();
         let of = |n: usize| json!({"stage": "s", "model": format!("m/{n}"), "text": "x"});
         for n in 0..MOST + 3 {
             live.take("member.started", &of(n));

@@ -3,14 +3,14 @@
 
 use std::io::IsTerminal as _;
 
-use super::args::Call;
+use super::args::CommandCall;
 use super::markdown::Markdown;
-use super::{COMMANDS, Failure, Outcome, print, screen, usage};
+use super::{COMMANDS, CommandFailure, Outcome, print, screen, usage};
 use crate::config::options;
 use crate::http::manual::{self, Topic};
 
 /// Prints the page, or a topic: `quire man | man -l -`.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(1)?;
     let Some(name) = call.words.first() else {
         return print(page(&topics()?).trim_end());
@@ -27,7 +27,7 @@ pub(super) fn run(call: &Call) -> Outcome {
 ///
 /// # Errors
 /// When the manual in the binary is damaged.
-pub(super) fn topics() -> Result<Vec<Topic>, Failure> {
+pub(super) fn topics() -> Result<Vec<Topic>, CommandFailure> {
     manual::topics().or_else(|_| super::failed("the manual in this binary is damaged"))
 }
 
@@ -35,7 +35,7 @@ pub(super) fn topics() -> Result<Vec<Topic>, Failure> {
 ///
 /// # Errors
 /// When the manual in the binary is damaged.
-pub(super) fn topic(id: &str) -> Result<Option<Topic>, Failure> {
+pub(super) fn topic(id: &str) -> Result<Option<Topic>, CommandFailure> {
     Ok(topics()?.into_iter().find(|topic| topic.id == id))
 }
 
@@ -156,7 +156,7 @@ fn page(topics: &[Topic]) -> String {
             roff(&row.flag())
         );
         out += &roff(row.help);
-        if let options::Kind::Choice(words) = row.kind {
+        if let options::ValueKind::Choice(words) = row.kind {
             out += &format!(": {}", roff(&words.join(", ")));
         }
         if !row.default.is_empty() {

@@ -97,13 +97,13 @@ impl Markdown {
     fn wrapped(&self, text: &str, first: &str, other: &str, style: Option<&str>) -> String {
         let mut out = String::from(first);
         let mut column = width(first);
-        let mut inline = Inline::default();
+        let mut inline = InlineState::default();
         let open =
             |out: &mut String| out.push_str(style.filter(|_| self.is_coloured).unwrap_or(""));
         open(&mut out);
         for (at, word) in text.split_whitespace().enumerate() {
             let shown = inline.shown(word);
-            let length: usize = shown.iter().map(Piece::columns).sum();
+            let length: usize = shown.iter().map(MarkdownPiece::columns).sum();
             if at > 0 && column + 1 + length > self.width {
                 out.push('\n');
                 out.push_str(other);
@@ -115,14 +115,14 @@ impl Markdown {
             column += length;
             for piece in shown {
                 match piece {
-                    Piece::Text(character) => out.push(character),
-                    Piece::Style(code) if self.is_coloured => {
+                    MarkdownPiece::Text(character) => out.push(character),
+                    MarkdownPiece::Style(code) if self.is_coloured => {
                         out.push_str(code);
                         if code == PLAIN {
                             open(&mut out);
                         }
                     }
-                    Piece::Style(_) => {}
+                    MarkdownPiece::Style(_) => {}
                 }
             }
         }
@@ -142,12 +142,12 @@ impl Markdown {
 }
 
 #[derive(Clone, Copy)]
-enum Piece {
+enum MarkdownPiece {
     Text(char),
     Style(&'static str),
 }
 
-impl Piece {
+impl MarkdownPiece {
     fn columns(&self) -> usize {
         match self {
             Self::Text(character) => width_of(*character),
@@ -158,32 +158,32 @@ impl Piece {
 
 /// What is open at a place of a line.
 #[derive(Default)]
-struct Inline {
+struct InlineState {
     bold: bool,
     code: bool,
 }
 
-impl Inline {
+impl InlineState {
     fn is_closed(&self) -> bool {
         !self.bold && !self.code
     }
 
     // A word without its marks. Single ones stay: 2*3 is no emphasis.
-    fn shown(&mut self, word: &str) -> Vec<Piece> {
+    fn shown(&mut self, word: &str) -> Vec<MarkdownPiece> {
         let mut out = Vec::new();
         let mut rest = word;
         while let Some(character) = rest.chars().next() {
             let doubled = rest.starts_with("**") || rest.starts_with("__");
             if character == '`' {
                 self.code = !self.code;
-                out.push(Piece::Style(if self.code { CODE } else { PLAIN }));
+                out.push(MarkdownPiece::Style(if self.code { CODE } else { PLAIN }));
                 rest = &rest[1..];
             } else if doubled && !self.code {
                 self.bold = !self.bold;
-                out.push(Piece::Style(if self.bold { BOLD } else { PLAIN }));
+                out.push(MarkdownPiece::Style(if self.bold { BOLD } else { PLAIN }));
                 rest = &rest[2..];
             } else {
-                out.push(Piece::Text(character));
+                out.push(MarkdownPiece::Text(character));
                 rest = &rest[character.len_utf8()..];
             }
         }

@@ -9,10 +9,10 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::args::Call;
-use super::home::Home;
+use super::args::CommandCall;
+use super::home::LocalSession;
 use super::{Outcome, block_on, print, public_url};
-use crate::app::mcp::{MOST_BYTES, Message, read};
+use crate::app::mcp::{MOST_BYTES, McpMessage, read};
 use crate::log;
 
 /// Requests that wait to be read; the client is not read from while they do.
@@ -23,16 +23,16 @@ const AT_ONCE: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Serves until stdin ends.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let config = call.config()?;
-    log::configure(log::Level::Error, config.log_json);
+    log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
         let instead = format!(
             "it offers the same tools to programs at {}/mcp, with an API key (quire key add EMAIL)",
             public_url(&config)
         );
-        let home = Home::to_run(config, call.value("as"), false, &instead).await?;
+        let home = LocalSession::to_run(config, call.value("as"), false, &instead).await?;
         home.app.models().probe().await;
         let outcome = serve(&home).await;
         home.app.close().await;
@@ -40,7 +40,7 @@ pub(super) fn run(call: &Call) -> Outcome {
     })
 }
 
-async fn serve(home: &Home) -> Outcome {
+async fn serve(home: &LocalSession) -> Outcome {
     let mut lines = lines();
     let mut work: JoinSet<Option<Value>> = JoinSet::new();
     let mut running: Vec<(Value, AbortHandle)> = Vec::new();
@@ -50,13 +50,13 @@ async fn serve(home: &Home) -> Outcome {
                 let Some(line) = line else { break };
                 running.retain(|(_, handle)| !handle.is_finished());
                 match read(&line) {
-                    Ok(Message::Cancelled(id)) => {
+                    Ok(McpMessage::Cancelled(id)) => {
                         running.iter().filter(|(of, _)| *of == id).for_each(|(_, handle)| handle.abort());
                     }
                     other => {
                         let (app, caller) = (home.app.clone(), home.caller.clone());
                         let handle = work.spawn(async move { app.mcp().answer(&caller, &line).await });
-                        if let Ok(Message::Request { id, .. }) = other {
+                        if let Ok(McpMessage::Request { id, .. }) = other {
                             running.push((id, handle));
                         }
                     }

@@ -35,7 +35,7 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
-use args::Call;
+use args::CommandCall;
 
 use crate::config::Config;
 
@@ -50,13 +50,13 @@ pub struct Command {
     /// More lines for `quire help COMMAND`; may be empty.
     pub details: &'static str,
     /// Options of its own, besides the settings.
-    pub options: &'static [Choice],
-    run: fn(&Call) -> Outcome,
+    pub options: &'static [CommandOption],
+    run: fn(&CommandCall) -> Outcome,
 }
 
 /// An option of one command.
 #[derive(Debug)]
-pub struct Choice {
+pub struct CommandOption {
     /// Its name, without dashes.
     pub name: &'static str,
     /// What its value is called; empty where it takes none.
@@ -66,11 +66,11 @@ pub struct Choice {
 }
 
 /// How a command ended.
-type Outcome = Result<(), Failure>;
+type Outcome = Result<(), CommandFailure>;
 
 /// Why a command did not do what was asked.
 #[derive(Debug, PartialEq, Eq)]
-enum Failure {
+enum CommandFailure {
     /// The command line or the settings are wrong: exit code 2.
     Usage(String),
     /// Anything else: exit code 1.
@@ -79,8 +79,8 @@ enum Failure {
     Stopped(String),
 }
 
-const fn choice(name: &'static str, value: &'static str, help: &'static str) -> Choice {
-    Choice { name, value, help }
+const fn choice(name: &'static str, value: &'static str, help: &'static str) -> CommandOption {
+    CommandOption { name, value, help }
 }
 
 /// Every command. The first one runs when none is named.
@@ -280,9 +280,9 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = args::parse(words).and_then(|call| (call.command.run)(&call));
     let (text, code) = match outcome {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Failed(text)) => (text, 1),
-        Err(Failure::Usage(text)) => (text, 2),
-        Err(Failure::Stopped(text)) => (text, 130),
+        Err(CommandFailure::Failed(text)) => (text, 1),
+        Err(CommandFailure::Usage(text)) => (text, 2),
+        Err(CommandFailure::Stopped(text)) => (text, 130),
     };
     let mut stderr = std::io::stderr().lock();
     for line in text.lines() {
@@ -301,15 +301,15 @@ fn print(text: impl Display) -> Outcome {
     }
 }
 
-fn failed<T>(text: impl Display) -> Result<T, Failure> {
-    Err(Failure::Failed(text.to_string()))
+fn failed<T>(text: impl Display) -> Result<T, CommandFailure> {
+    Err(CommandFailure::Failed(text.to_string()))
 }
 
-fn usage<T>(text: impl Display) -> Result<T, Failure> {
-    Err(Failure::Usage(text.to_string()))
+fn usage<T>(text: impl Display) -> Result<T, CommandFailure> {
+    Err(CommandFailure::Usage(text.to_string()))
 }
 
-impl From<crate::app::Error> for Failure {
+impl From<crate::app::Error> for CommandFailure {
     /// Whoever sits at the command line operates the machine, so the private text is for them.
     fn from(error: crate::app::Error) -> Self {
         let mut text = error.public;
@@ -319,7 +319,7 @@ impl From<crate::app::Error> for Failure {
         if !error.resolution.is_empty() {
             text = format!("{text}\n{}", error.resolution);
         }
-        Failure::Failed(text)
+        CommandFailure::Failed(text)
     }
 }
 
@@ -351,12 +351,14 @@ fn url(scheme: &str, address: SocketAddr) -> String {
 }
 
 /// Runs a script of the app's asynchronous functions to its end.
-fn block_on<T>(script: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+fn block_on<T>(
+    script: impl Future<Output = Result<T, CommandFailure>>,
+) -> Result<T, CommandFailure> {
     runtime()?.block_on(script)
 }
 
 /// One thread is faster here than two, and smaller; what blocks has threads of its own.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)

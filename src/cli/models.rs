@@ -2,19 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::args::Call;
-use super::home::Home;
+use super::args::CommandCall;
+use super::home::LocalSession;
 use super::{Outcome, block_on, print};
 use crate::domain::model::{Availability, Model};
 use crate::log;
 
 /// Lists them.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let config = call.config()?;
-    log::configure(log::Level::Error, config.log_json);
+    log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
-        let home = Home::to_look(config, call.value("as")).await?;
+        let home = LocalSession::to_look(config, call.value("as")).await?;
         home.app.models().probe().await;
         let models = home.app.models().list(Some(&home.caller.user));
         let outcome = list(call, &models);
@@ -23,7 +23,7 @@ pub(super) fn run(call: &Call) -> Outcome {
     })
 }
 
-fn list(call: &Call, models: &[(Model, Availability)]) -> Outcome {
+fn list(call: &CommandCall, models: &[(Model, Availability)]) -> Outcome {
     if call.has("json") {
         let rows: Vec<Value> = models.iter().map(shape).collect();
         return print(json!({ "models": rows }));

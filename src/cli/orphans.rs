@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::args::Call;
+use super::args::CommandCall;
 use super::{Outcome, print, usage};
-use crate::app::documents::orphans::{self, Kin, Orphan};
+use crate::app::documents::orphans::{self, Orphan, OrphanKind};
 use crate::app::folder;
 use crate::clock;
 
@@ -16,7 +16,7 @@ to, for example after an older backup was restored. It moves them back when the
 database refers to them again, and never deletes them.";
 
 /// Runs the action that the first word names.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     let names: Vec<&str> = call.words.iter().skip(1).map(String::as_str).collect();
     match call.words.first().map(String::as_str) {
         None => list(call),
@@ -33,7 +33,7 @@ pub(super) fn run(call: &Call) -> Outcome {
     }
 }
 
-fn list(call: &Call) -> Outcome {
+fn list(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     let all = folder::orphans(&config)?;
     if call.has("json") {
@@ -59,11 +59,11 @@ fn list(call: &Call) -> Outcome {
     ))
 }
 
-fn word(kin: Kin) -> &'static str {
+fn word(kin: OrphanKind) -> &'static str {
     match kin {
-        Kin::Document => "document",
-        Kin::Upload => "upload",
-        Kin::Log => "log",
+        OrphanKind::Document => "document",
+        OrphanKind::Upload => "upload",
+        OrphanKind::Log => "log",
     }
 }
 

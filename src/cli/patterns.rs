@@ -6,18 +6,18 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::args::Call;
+use super::args::CommandCall;
 use super::{Outcome, failed, print, usage};
 use crate::app::patterns::{folder, house};
 use crate::domain::pattern::Pattern;
-use crate::domain::pattern::kept::{Kept, Origin};
+use crate::domain::pattern::kept::{PatternOrigin, StoredPattern};
 
 pub(super) const DETAILS: &str = "  list             list built-in patterns and those in the folder QUIRE_PATTERNS\n  \
 show ID          print one with its prompts; with --json, a file to start from\n  \
 check FILE …     check TOML or JSON files; names line and field of each problem";
 
 /// Does what the first word says.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     match call.words.first().map(String::as_str) {
         Some("list") | None => list(call),
         Some("show") => show(call),
@@ -28,7 +28,7 @@ pub(super) fn run(call: &Call) -> Outcome {
     }
 }
 
-fn known(call: &Call) -> Result<Vec<Kept>, super::Failure> {
+fn known(call: &CommandCall) -> Result<Vec<StoredPattern>, super::CommandFailure> {
     let (all, faults) = house(&call.config()?)?;
     for fault in faults {
         warn(&format!("left out: {fault}"));
@@ -36,7 +36,7 @@ fn known(call: &Call) -> Result<Vec<Kept>, super::Failure> {
     Ok(all)
 }
 
-fn list(call: &Call) -> Outcome {
+fn list(call: &CommandCall) -> Outcome {
     call.at_most(1)?;
     let all = known(call)?;
     if call.has("json") {
@@ -47,7 +47,7 @@ fn list(call: &Call) -> Outcome {
         let pattern = &kept.pattern;
         let stages: Vec<&str> = pattern.stages.iter().map(|stage| &*stage.name).collect();
         let from = match kept.origin {
-            Origin::Folder => " (from the folder)",
+            PatternOrigin::Folder => " (from the folder)",
             _ => "",
         };
         print(format_args!(
@@ -60,7 +60,7 @@ fn list(call: &Call) -> Outcome {
     Ok(())
 }
 
-fn show(call: &Call) -> Outcome {
+fn show(call: &CommandCall) -> Outcome {
     call.at_most(2)?;
     let Some(id) = call.words.get(1) else {
         return usage("which pattern? `quire patterns list` names them");
@@ -97,7 +97,7 @@ fn show(call: &Call) -> Outcome {
     Ok(())
 }
 
-fn check(call: &Call) -> Outcome {
+fn check(call: &CommandCall) -> Outcome {
     let files = &call.words[1..];
     if files.is_empty() {
         return usage("which file?");

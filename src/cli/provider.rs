@@ -4,10 +4,10 @@
 
 use std::io::BufRead as _;
 
-use super::args::Call;
-use super::{Failure, Outcome, block_on, failed, print, usage};
-use crate::app::accounts::Visit;
-use crate::app::providers::{Desk, Providers, Scope, Wanted};
+use super::args::CommandCall;
+use super::{CommandFailure, Outcome, block_on, failed, print, usage};
+use crate::app::accounts::RequestOrigin;
+use crate::app::providers::{OfflineProviders, ProviderParams, ProviderScope, Providers};
 use crate::clock;
 use crate::domain::provider::StoredProvider;
 
@@ -20,7 +20,7 @@ pub(super) const DETAILS: &str =
   remove NAME         remove it";
 
 /// Runs the act that the first word names.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     let word = |at: usize| call.words.get(at).map(String::as_str);
     let Some(act) = word(0) else {
         return usage(format!("provider needs one of these:\n{DETAILS}"));
@@ -38,18 +38,18 @@ pub(super) fn run(call: &Call) -> Outcome {
     };
     let wanted = match act {
         "add" | "change" => wanted(call)?,
-        _ => Wanted::default(),
+        _ => ProviderParams::default(),
     };
     let config = call.config()?;
     block_on(async {
-        let desk = Desk::open(&config, act == "add")?;
+        let desk = OfflineProviders::open(&config, act == "add")?;
         let outcome = perform(&desk.providers(), act, name, wanted).await;
         desk.close().await;
         outcome
     })
 }
 
-fn wanted(call: &Call) -> Result<Wanted, Failure> {
+fn wanted(call: &CommandCall) -> Result<ProviderParams, CommandFailure> {
     let models = call.value("models").map(|list| {
         let names = list.split(',').map(str::trim);
         let named = names.filter(|name| !name.is_empty() && *name != "*");
@@ -60,18 +60,18 @@ fn wanted(call: &Call) -> Result<Wanted, Failure> {
         Some(Ok(most)) => Some(most),
         None => None,
     };
-    Ok(Wanted {
+    Ok(ProviderParams {
         kind: call.value("kind").map(str::to_owned),
         base_url: call.value("base-url").map(str::to_owned),
         api_key: key(call)?,
         models,
         concurrency,
         force: call.has("force"),
-        ..Wanted::default()
+        ..ProviderParams::default()
     })
 }
 
-fn key(call: &Call) -> Result<Option<String>, Failure> {
+fn key(call: &CommandCall) -> Result<Option<String>, CommandFailure> {
     if let Some(name) = call.value("key-env") {
         return match std::env::var(name) {
             Ok(key) => Ok(Some(key)),
@@ -89,9 +89,14 @@ fn key(call: &Call) -> Result<Option<String>, Failure> {
     }
 }
 
-async fn perform(providers: &Providers<'_>, act: &str, name: &str, wanted: Wanted) -> Outcome {
-    let scope = Scope::House(None);
-    let visit = Visit::local(clock::now());
+async fn perform(
+    providers: &Providers<'_>,
+    act: &str,
+    name: &str,
+    wanted: ProviderParams,
+) -> Outcome {
+    let scope = ProviderScope::House(None);
+    let visit = RequestOrigin::local(clock::now());
     let all = providers.list(&scope).await?;
     let found = || match all.iter().find(|provider| provider.name == name) {
         Some(provider) => Ok(provider.id.as_str()),

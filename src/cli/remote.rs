@@ -9,10 +9,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::args::Call;
+use super::args::CommandCall;
 use super::screen::{Screen, progress};
-use super::{Failure, Outcome, block_on, failed, print, usage};
-use crate::app::remote::{Fault, Remote};
+use super::{CommandFailure, Outcome, block_on, failed, print, usage};
+use crate::app::remote::{Remote, RemoteError};
 
 /// Where the key is looked for.
 const KEY: &str = "QUIRE_API_KEY";
@@ -22,21 +22,21 @@ const WAITING: usize = 64;
 const TRIES: u32 = 5;
 
 /// What the server tells while it works.
-enum Told {
+enum ServerMessage {
     Begun(String),
     Event(String, Value),
-    Over(Result<Value, Failure>),
+    Over(Result<Value, CommandFailure>),
 }
 
 /// Runs the analysis that the words describe on the server at this address.
-pub(super) fn run(call: &Call, server: &str, question: &str) -> Outcome {
+pub(super) fn run(call: &CommandCall, server: &str, question: &str) -> Outcome {
     if call.value("as").is_some() {
         return usage("--as is for the own data folder: a server knows you by your key");
     }
     let key = std::env::var(KEY).unwrap_or_default();
     let config = call.config()?;
     let remote = Remote::new(server, key.trim(), config.authorities);
-    let wanted = Wanted {
+    let wanted = RemoteQuestion {
         body: body(call, question),
         files: call
             .values("file")
@@ -54,13 +54,13 @@ pub(super) fn run(call: &Call, server: &str, question: &str) -> Outcome {
     conclude(&report, is_json, &mut screen)
 }
 
-struct Wanted {
+struct RemoteQuestion {
     body: Value,
     files: Vec<String>,
     is_quiet: bool,
 }
 
-fn body(call: &Call, question: &str) -> Value {
+fn body(call: &CommandCall, question: &str) -> Value {
     let mut body = json!({ "prompt": question, "async": true });
     let names = call.value("panel").or_else(|| call.value("models"));
     let names: Vec<&str> = names
@@ -85,25 +85,29 @@ fn body(call: &Call, question: &str) -> Value {
 }
 
 // The calls block, so they have a thread of their own; Ctrl-C stops the run on the server, too.
-async fn follow(remote: Remote, wanted: Wanted, screen: &mut Screen) -> Result<Value, Failure> {
+async fn follow(
+    remote: Remote,
+    wanted: RemoteQuestion,
+    screen: &mut Screen,
+) -> Result<Value, CommandFailure> {
     let remote = std::sync::Arc::new(remote);
     let (tell, mut told) = mpsc::channel(WAITING);
     let worker = remote.clone();
     std::thread::spawn(move || {
         let outcome = work(&worker, wanted, &tell);
-        let _ = tell.blocking_send(Told::Over(outcome));
+        let _ = tell.blocking_send(ServerMessage::Over(outcome));
     });
     let mut begun = None;
     let mut is_stopped = false;
     loop {
         tokio::select! {
             next = told.recv() => match next {
-                Some(Told::Begun(id)) => begun = Some(id),
-                Some(Told::Event(kind, data)) => screen.show(&[(kind, data)]),
-                Some(Told::Over(outcome)) => {
+                Some(ServerMessage::Begun(id)) => begun = Some(id),
+                Some(ServerMessage::Event(kind, data)) => screen.show(&[(kind, data)]),
+                Some(ServerMessage::Over(outcome)) => {
                     screen.erase();
                     return match outcome {
-                        Ok(_) if is_stopped => Err(Failure::Stopped("stopped".to_owned())),
+                        Ok(_) if is_stopped => Err(CommandFailure::Stopped("stopped".to_owned())),
                         outcome => outcome,
                     };
                 }
@@ -111,7 +115,7 @@ async fn follow(remote: Remote, wanted: Wanted, screen: &mut Screen) -> Result<V
             },
             _ = tokio::signal::ctrl_c() => {
                 let Some(id) = begun.take().filter(|_| !is_stopped) else {
-                    return Err(Failure::Stopped("stopped".to_owned()));
+                    return Err(CommandFailure::Stopped("stopped".to_owned()));
                 };
                 is_stopped = true;
                 let path = format!("/api/analyses/{id}/cancel");
@@ -121,8 +125,12 @@ async fn follow(remote: Remote, wanted: Wanted, screen: &mut Screen) -> Result<V
     }
 }
 
-fn work(remote: &Remote, wanted: Wanted, tell: &mpsc::Sender<Told>) -> Result<Value, Failure> {
-    let Wanted {
+fn work(
+    remote: &Remote,
+    wanted: RemoteQuestion,
+    tell: &mpsc::Sender<ServerMessage>,
+) -> Result<Value, CommandFailure> {
+    let RemoteQuestion {
         mut body,
         files,
         is_quiet,
@@ -138,7 +146,7 @@ fn work(remote: &Remote, wanted: Wanted, tell: &mpsc::Sender<Told>) -> Result<Va
     let Some(id) = started["analysis_id"].as_str() else {
         return failed("the server did not say which analysis it began: is it another version?");
     };
-    let _ = tell.blocking_send(Told::Begun(id.to_owned()));
+    let _ = tell.blocking_send(ServerMessage::Begun(id.to_owned()));
     let (mut last, mut tries) = (0, 0);
     loop {
         let mut is_over = false;
@@ -153,12 +161,12 @@ fn work(remote: &Remote, wanted: Wanted, tell: &mpsc::Sender<Told>) -> Result<Va
                     "analysis.completed" | "analysis.failed" | "analysis.cancelled"
                 );
                 // Nobody is left to tell where the channel is closed.
-                tell.blocking_send(Told::Event(kind, data)).is_ok() && !is_over
+                tell.blocking_send(ServerMessage::Event(kind, data)).is_ok() && !is_over
             },
         );
         match followed {
             _ if is_over => break,
-            Err(fault @ Fault::Refused(..)) => return Err(failure(fault)),
+            Err(fault @ RemoteError::Refused(..)) => return Err(failure(fault)),
             Err(fault) if tries == TRIES => return Err(failure(fault)),
             _ if tries == TRIES => break,
             _ => {
@@ -171,9 +179,9 @@ fn work(remote: &Remote, wanted: Wanted, tell: &mpsc::Sender<Told>) -> Result<Va
 }
 
 // Uploads a file, and waits until it has been read.
-fn give(remote: &Remote, name: &str, is_quiet: bool) -> Result<String, Failure> {
+fn give(remote: &Remote, name: &str, is_quiet: bool) -> Result<String, CommandFailure> {
     let unreadable =
-        |error: std::io::Error| Failure::Failed(format!("cannot read {name}: {error}"));
+        |error: std::io::Error| CommandFailure::Failed(format!("cannot read {name}: {error}"));
     let (file, shown): (Box<dyn Read>, _) = match name {
         "-" => (Box::new(std::io::stdin()), "stdin.txt".to_owned()),
         _ => {
@@ -236,10 +244,10 @@ fn conclude(report: &Value, shown: bool, screen: &mut Screen) -> Outcome {
     }
 }
 
-fn failure(fault: Fault) -> Failure {
-    Failure::Failed(match fault {
-        Fault::Away(why) => format!("the server cannot be reached: {why}"),
-        Fault::Refused(401, why) => format!("the server refused the key in {KEY}: {why}"),
-        Fault::Refused(_, why) => format!("the server refused: {why}"),
+fn failure(fault: RemoteError) -> CommandFailure {
+    CommandFailure::Failed(match fault {
+        RemoteError::Away(why) => format!("the server cannot be reached: {why}"),
+        RemoteError::Refused(401, why) => format!("the server refused the key in {KEY}: {why}"),
+        RemoteError::Refused(_, why) => format!("the server refused: {why}"),
     })
 }

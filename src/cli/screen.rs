@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use serde_json::Value;
 
-use super::live::Live;
+use super::live::LiveLines;
 use super::markdown::Markdown;
 use crate::system;
 
@@ -15,7 +15,7 @@ const WIDTH: usize = 80;
 /// How much is shown.
 pub(super) struct Screen {
     is_quiet: bool,
-    live: Option<Live>,
+    live: Option<LiveLines>,
     /// The answer on a terminal: as it is written.
     answer: Option<Markdown>,
     /// What has been written of it.
@@ -30,7 +30,7 @@ impl Screen {
         let is_terminal = std::io::stdout().is_terminal();
         Self {
             is_quiet,
-            live: (!is_quiet && std::io::stderr().is_terminal()).then(Live::default),
+            live: (!is_quiet && std::io::stderr().is_terminal()).then(LiveLines::default),
             answer: (streams && is_terminal).then(|| markdown(width)),
             written: String::new(),
             width,

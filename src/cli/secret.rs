@@ -1,6 +1,6 @@
 //! `quire secret`: a new secret for a data folder that has lost its own, and going on with another one on purpose.
 
-use super::args::Call;
+use super::args::CommandCall;
 use super::{Outcome, print, usage};
 use crate::app::folder;
 
@@ -13,7 +13,7 @@ it is missing, put it back from a copy. Without a copy, create a new one.
 After either, everyone signs in again, and provider keys must be entered again.";
 
 /// Runs the action that the first word names.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(1)?;
     const COST: &str = "everybody signs in again, and stored provider keys must be entered again";
     let config = call.config()?;

@@ -10,21 +10,21 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
-use super::args::Call;
-use super::{Failure, Outcome, failed, handover, print, runtime, scheme, url};
-use crate::app::accounts::Setup;
+use super::args::CommandCall;
+use super::{CommandFailure, Outcome, failed, handover, print, runtime, scheme, url};
+use crate::app::accounts::FirstAdminRule;
 use crate::app::{App, doctor, folder};
 use crate::config::{Config, Registration};
-use crate::http::{self, Door};
-use crate::tls::Shown;
+use crate::http::{self, Listener};
+use crate::tls::CertificateResolver;
 use crate::{clock, log, system};
 
 /// Serves until it is told to stop.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let config = call.config()?;
     log::configure(
-        log::Level::parse(config.log_level).unwrap_or(log::Level::Info),
+        log::LogLevel::parse(config.log_level).unwrap_or(log::LogLevel::Info),
         config.log_json,
     );
     runtime()?.block_on(serve(config, call.has("take-over")))
@@ -118,9 +118,9 @@ fn held(config: &Config) -> String {
 /// with our own settings.
 async fn take_over(
     config: &Config,
-    tls: Option<Arc<Shown>>,
+    tls: Option<Arc<CertificateResolver>>,
     given: Vec<StdListener>,
-) -> Result<(folder::Lock, Vec<Door>, Vec<String>), Failure> {
+) -> Result<(folder::FolderLock, Vec<Listener>, Vec<String>), CommandFailure> {
     const LOOK: Duration = Duration::from_millis(10);
     let mut before = handover::Predecessor::meet(&config.data_dir).or_else(|error| {
         let held = held(config);
@@ -157,19 +157,23 @@ async fn take_over(
 }
 
 /// What the next process is left. Without it nothing is lost but the hand-over.
-fn will(config: &Config, doors: &[Door]) -> Option<handover::Will> {
+fn will(config: &Config, doors: &[Listener]) -> Option<handover::Handover> {
     let sockets = doors
         .iter()
         .map(|door| door.listener.as_fd().try_clone_to_owned());
     let will = sockets
         .collect::<Result<_, _>>()
-        .and_then(|sockets| handover::Will::of(&config.data_dir, sockets));
+        .and_then(|sockets| handover::Handover::of(&config.data_dir, sockets));
     will.inspect_err(|error| log::warn("a next process cannot take over", &[("why", error)]))
         .ok()
 }
 
 /// Stops once somebody else has taken over. Never ends.
-async fn relieved(will: Option<handover::Will>, app: &App, (stop, stopped): (&Notify, &Notify)) {
+async fn relieved(
+    will: Option<handover::Handover>,
+    app: &App,
+    (stop, stopped): (&Notify, &Notify),
+) {
     if let Some(will) = will {
         let taken_over = async {
             will.done().await;
@@ -186,14 +190,14 @@ async fn relieved(will: Option<handover::Will>, app: &App, (stop, stopped): (&No
 }
 
 /// An address of these listeners that other machines can reach.
-fn reachable(doors: &[Door]) -> Option<IpAddr> {
-    let address = |door: &Door| door.listener.local_addr().ok();
+fn reachable(doors: &[Listener]) -> Option<IpAddr> {
+    let address = |door: &Listener| door.listener.local_addr().ok();
     let mut all = doors.iter().filter_map(address).map(|address| address.ip());
     all.find(|ip| !ip.is_loopback())
 }
 
 /// Startup lines that say how to create the first administrator.
-async fn welcome(app: &App, doors: &[Door]) -> Result<Vec<String>, Failure> {
+async fn welcome(app: &App, doors: &[Listener]) -> Result<Vec<String>, CommandFailure> {
     let Some(setup) = app.accounts().open_setup().await? else {
         return Ok(Vec::new());
     };
@@ -205,17 +209,17 @@ async fn welcome(app: &App, doors: &[Door]) -> Result<Vec<String>, Failure> {
     let here = || address.map_or_else(String::new, |address| url(scheme(config), address));
     let page = format!("{}/login", config.public_url.clone().unwrap_or_else(here));
     let mut lines = match setup {
-        Setup::FirstCome => {
+        FirstAdminRule::FirstCome => {
             return Ok(vec![format!(
                 "There is no account yet: the first one that is created at {page} becomes the administrator"
             )]);
         }
-        Setup::Token { token, is_made: true } => vec![
+        FirstAdminRule::Token { token, is_made: true } => vec![
             "There is no administrator yet. This link makes one, until it is used or the server starts again:"
                 .to_owned(),
             format!("  {page}#setup={token}"),
         ],
-        Setup::Token { .. } => vec![format!(
+        FirstAdminRule::Token { .. } => vec![format!(
             "There is no administrator yet. Create one at {page} with the value of QUIRE_SETUP_TOKEN"
         )],
     };
@@ -246,9 +250,9 @@ fn warn_of_loss(config: &Config) {
 /// Takes the sockets that were opened for us, binds the ports that are missing, and says where people find them.
 async fn doors(
     config: &Config,
-    tls: Option<Arc<Shown>>,
+    tls: Option<Arc<CertificateResolver>>,
     open: Vec<Option<StdListener>>,
-) -> Result<(Vec<Door>, Vec<String>), Failure> {
+) -> Result<(Vec<Listener>, Vec<String>), CommandFailure> {
     let mut open = open.into_iter();
     let (listener, address) = bind(config.host, config.port, open.next().flatten()).await?;
     let index = config.ui_port.is_some();
@@ -260,14 +264,14 @@ async fn doors(
             url(scheme, address)
         ));
     }
-    let mut doors = vec![Door {
+    let mut doors = vec![Listener {
         listener,
         index,
         tls: tls.clone(),
     }];
     if let Some(port) = config.ui_port {
         let (listener, address) = bind(config.host, port, open.next().flatten()).await?;
-        doors.push(Door {
+        doors.push(Listener {
             listener,
             index: false,
             tls,
@@ -281,7 +285,7 @@ async fn bind(
     host: IpAddr,
     port: u16,
     open: Option<StdListener>,
-) -> Result<(TcpListener, SocketAddr), Failure> {
+) -> Result<(TcpListener, SocketAddr), CommandFailure> {
     let wanted = SocketAddr::new(host, port);
     let bound = async {
         let listener = match open {
@@ -306,7 +310,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> Result<Self, Failure> {
+    fn new() -> Result<Self, CommandFailure> {
         let listen = |kind| {
             signal(kind).or_else(|error| failed(format!("cannot listen for signals: {error}")))
         };
@@ -338,18 +342,18 @@ impl Signals {
 }
 
 /// What TLS is spoken with, where it is.
-fn shown(config: &Config) -> Result<Option<Arc<Shown>>, Failure> {
+fn shown(config: &Config) -> Result<Option<Arc<CertificateResolver>>, CommandFailure> {
     let Some(files) = &config.tls else {
         return Ok(None);
     };
-    match Shown::open(files.clone(), clock::now()) {
+    match CertificateResolver::open(files.clone(), clock::now()) {
         Ok(shown) => Ok(Some(Arc::new(shown))),
         Err(why) => failed(why),
     }
 }
 
 /// Takes up a renewed certificate: when its files change, and when we are told to. Never ends.
-async fn renew(shown: Option<&Shown>) {
+async fn renew(shown: Option<&CertificateResolver>) {
     const PAUSE: Duration = Duration::from_secs(10);
     // Without a certificate the signal means what it does to every program.
     let (Some(shown), Ok(mut told)) = (shown, signal(SignalKind::hangup())) else {

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::args::Call;
+use super::args::CommandCall;
 use super::{Outcome, block_on, failed, print, usage};
-use crate::app::usage::{Day, Sheet};
+use crate::app::usage::{DailyUsage, OfflineUsage};
 use crate::clock;
 use crate::domain::usage::day_text;
 
@@ -14,7 +14,7 @@ const DAYS: i64 = 30;
 const MOST_DAYS: i64 = 3660;
 
 /// Prints one person's days, or the sums of everybody.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let days = match call.value("days").map(str::parse::<i64>) {
         None => DAYS,
@@ -25,7 +25,7 @@ pub(super) fn run(call: &Call) -> Outcome {
     let today = clock::now().day();
     let from = today - days + 1;
     block_on(async {
-        let sheet = Sheet::open(&config)?;
+        let sheet = OfflineUsage::open(&config)?;
         let rows = match call.value("user") {
             Some(email) => sheet.of_one(email, from, today).await,
             None => sheet.of_all(from, today).await,
@@ -50,7 +50,7 @@ pub(super) fn run(call: &Call) -> Outcome {
     })
 }
 
-fn line(who: &str, row: &Day) -> String {
+fn line(who: &str, row: &DailyUsage) -> String {
     let mut text = format!(
         "{who}  {:.6} USD  {} calls ({} failed)  {} tokens read, {} written",
         row.cost.dollars(),
@@ -65,7 +65,7 @@ fn line(who: &str, row: &Day) -> String {
     text
 }
 
-fn shape(who: &str, row: &Day) -> serde_json::Value {
+fn shape(who: &str, row: &DailyUsage) -> serde_json::Value {
     json!({
         "of": who,
         "calls": row.calls,

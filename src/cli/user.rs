@@ -3,10 +3,10 @@
 
 use std::io::BufRead as _;
 
-use super::args::Call;
-use super::{Failure, Outcome, block_on, failed, print, usage};
-use crate::app::accounts::{self, Accounts, NewAccount, Visit};
-use crate::app::admin::{Link, UserChange};
+use super::args::CommandCall;
+use super::{CommandFailure, Outcome, block_on, failed, print, usage};
+use crate::app::accounts::{self, Accounts, NewAccount, RequestOrigin};
+use crate::app::admin::{OneTimeLink, UserChange};
 use crate::clock;
 use crate::config::Config;
 use crate::domain::key::keys_deleted;
@@ -25,7 +25,7 @@ pub(super) const DETAILS: &str =
   delete EMAIL --yes  delete an account with all its documents and analyses";
 
 /// Runs the act that the first word names.
-pub(super) fn run(call: &Call) -> Outcome {
+pub(super) fn run(call: &CommandCall) -> Outcome {
     let word = |at: usize| call.words.get(at).map(String::as_str);
     let Some(act) = word(0) else {
         return usage(format!("user needs one of these:\n{DETAILS}"));
@@ -42,26 +42,26 @@ pub(super) fn run(call: &Call) -> Outcome {
         )
     };
     let act = match act {
-        "list" => Act::List,
-        "invite" => Act::Invite(word(1)),
-        "add" => Act::Add(email()?),
-        "passwd" => Act::Password(email()?),
-        "reset-link" => Act::ResetLink(email()?),
-        "role" => Act::Change(email()?, role(word(2))?),
-        "disable" => Act::Change(email()?, lock(true)),
-        "enable" => Act::Change(email()?, lock(false)),
+        "list" => UserAction::List,
+        "invite" => UserAction::Invite(word(1)),
+        "add" => UserAction::Add(email()?),
+        "passwd" => UserAction::Password(email()?),
+        "reset-link" => UserAction::ResetLink(email()?),
+        "role" => UserAction::Change(email()?, role(word(2))?),
+        "disable" => UserAction::Change(email()?, lock(true)),
+        "enable" => UserAction::Change(email()?, lock(false)),
         "delete" if !call.has("yes") => {
             return usage(
                 "this deletes the account with all its documents and analyses; add --yes if you mean it",
             );
         }
-        "delete" => Act::Delete(email()?),
+        "delete" => UserAction::Delete(email()?),
         other => return usage(format!("there is no `user {other}`; there is:\n{DETAILS}")),
     };
     let config = call.config()?;
     block_on(async {
         let accounts = match act {
-            Act::Add(_) => Accounts::open(&config)?,
+            UserAction::Add(_) => Accounts::open(&config)?,
             _ => Accounts::open_existing(&config)?,
         };
         let outcome = perform(call, &config, &accounts, act).await;
@@ -70,7 +70,7 @@ pub(super) fn run(call: &Call) -> Outcome {
     })
 }
 
-enum Act<'a> {
+enum UserAction<'a> {
     List,
     Invite(Option<&'a str>),
     Add(&'a str),
@@ -80,7 +80,7 @@ enum Act<'a> {
     Delete(&'a str),
 }
 
-fn role(word: Option<&str>) -> Result<UserChange, Failure> {
+fn role(word: Option<&str>) -> Result<UserChange, CommandFailure> {
     match word.and_then(Role::parse) {
         Some(role) => Ok(UserChange {
             role: Some(role),
@@ -97,16 +97,21 @@ fn lock(disabled: bool) -> UserChange {
     }
 }
 
-async fn perform(call: &Call, config: &Config, accounts: &Accounts, act: Act<'_>) -> Outcome {
-    let visit = Visit::local(clock::now());
+async fn perform(
+    call: &CommandCall,
+    config: &Config,
+    accounts: &Accounts,
+    act: UserAction<'_>,
+) -> Outcome {
+    let visit = RequestOrigin::local(clock::now());
     match act {
-        Act::List => list(accounts).await,
-        Act::Add(email) => add(call, accounts, email, &visit).await,
-        Act::Invite(email) => {
+        UserAction::List => list(accounts).await,
+        UserAction::Add(email) => add(call, accounts, email, &visit).await,
+        UserAction::Invite(email) => {
             let link = accounts.invite(None, email, &visit).await?;
             print(format!("{}\nholds until {}", link.token, link.expires))
         }
-        Act::Password(email) => {
+        UserAction::Password(email) => {
             let user = accounts.user_by_email(email).await?;
             let (password, made_up) = password(call)?;
             let keep_keys = call.has("keep-keys");
@@ -120,7 +125,7 @@ async fn perform(call: &Call, config: &Config, accounts: &Accounts, act: Act<'_>
             ))?;
             tell(made_up, &password)
         }
-        Act::ResetLink(email) => {
+        UserAction::ResetLink(email) => {
             let user = accounts.user_by_email(email).await?;
             let link = accounts.reset_link(None, &user.id, &visit).await?;
             print(format!(
@@ -129,12 +134,12 @@ async fn perform(call: &Call, config: &Config, accounts: &Accounts, act: Act<'_>
                 link.expires
             ))
         }
-        Act::Change(email, change) => {
+        UserAction::Change(email, change) => {
             let user = accounts.user_by_email(email).await?;
             let user = accounts.change_user(None, &user.id, change, &visit).await?;
             print(line(&user))
         }
-        Act::Delete(email) => {
+        UserAction::Delete(email) => {
             let user = accounts.user_by_email(email).await?;
             accounts.delete_user(None, &user.id, &visit).await?;
             print(format!("{} is deleted", user.email))
@@ -142,7 +147,12 @@ async fn perform(call: &Call, config: &Config, accounts: &Accounts, act: Act<'_>
     }
 }
 
-async fn add(call: &Call, accounts: &Accounts, email: &str, visit: &Visit) -> Outcome {
+async fn add(
+    call: &CommandCall,
+    accounts: &Accounts,
+    email: &str,
+    visit: &RequestOrigin,
+) -> Outcome {
     let (password, made_up) = password(call)?;
     let role = if call.has("admin") {
         Role::Admin
@@ -190,7 +200,7 @@ fn line(user: &User) -> String {
 }
 
 /// The password from stdin, or one that is made up.
-fn password(call: &Call) -> Result<(String, bool), Failure> {
+fn password(call: &CommandCall) -> Result<(String, bool), CommandFailure> {
     if !call.has("password-stdin") {
         return Ok((accounts::random_password()?, true));
     }
@@ -211,6 +221,6 @@ fn tell(made_up: bool, password: &str) -> Outcome {
 }
 
 /// Where people open the link.
-fn address(config: &Config, link: &Link) -> String {
+fn address(config: &Config, link: &OneTimeLink) -> String {
     format!("{}/login?token={}", super::public_url(config), link.token)
 }

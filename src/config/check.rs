@@ -7,19 +7,19 @@ use std::time::Duration;
 use crate::domain::money::MicroDollars;
 use crate::domain::network::Network;
 
-use super::load::{Gathered, Source};
-use super::options::{self, Kind, Setting};
+use super::load::{GatheredValues, ValueSource};
+use super::options::{self, OptionRow, ValueKind};
 
 /// Raw values and the errors found in them so far.
 pub(super) struct Checker {
-    pub gathered: Gathered,
+    pub gathered: GatheredValues,
 }
 
 impl Checker {
     /// Returns where a setting's value comes from.
-    pub fn source(&self, name: &str) -> Source {
+    pub fn source(&self, name: &str) -> ValueSource {
         let raw = self.gathered.values.get(name);
-        raw.map_or(Source::Default, |raw| raw.source.clone())
+        raw.map_or(ValueSource::Default, |raw| raw.source.clone())
     }
 
     /// Records an error of a setting; `right` says what would be valid.
@@ -64,7 +64,7 @@ impl Checker {
     /// Parses an integer within the row's bounds.
     pub fn number(&mut self, name: &str) -> u64 {
         let (least, most) = match row(name).kind {
-            Kind::Number(least, most) | Kind::Seconds(least, most) => (least, most),
+            ValueKind::Number(least, most) | ValueKind::Seconds(least, most) => (least, most),
             _ => (0, u64::MAX),
         };
         let within = |text: &str| text.parse().ok().filter(|n| (least..=most).contains(n));
@@ -103,7 +103,7 @@ impl Checker {
 
     /// Parses the address to listen on. Platforms that set PORT expect the server to listen on all interfaces.
     pub fn host(&mut self) -> IpAddr {
-        let everywhere = self.source("PORT") == Source::Environment;
+        let everywhere = self.source("PORT") == ValueSource::Environment;
         if everywhere && self.given("HOST").is_none() {
             return IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         }
@@ -131,7 +131,7 @@ impl Checker {
 
     /// Parses a choice and returns the word as the table spells it.
     pub fn choice(&mut self, name: &str) -> &'static str {
-        let Kind::Choice(words) = row(name).kind else {
+        let ValueKind::Choice(words) = row(name).kind else {
             return "";
         };
         let read = |text: &str| {
@@ -223,7 +223,7 @@ const SAME_WORD: &[(&str, &str)] = &[
     ("trace", "debug"),
 ];
 
-fn row(name: &str) -> &'static Setting {
+fn row(name: &str) -> &'static OptionRow {
     options::setting(name)
         .expect("the checks name only rows of the table; a test looks up every one")
 }

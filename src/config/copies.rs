@@ -8,7 +8,7 @@ use super::check::Checker;
 
 /// Scheduled backups of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Backups {
+pub struct BackupConfig {
     /// Folder for the backups.
     pub folder: PathBuf,
     /// Interval between two backups.
@@ -19,7 +19,7 @@ pub struct Backups {
 
 /// Continuous replica in another place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replica {
+pub struct ReplicaConfig {
     /// `file:///folder` or `s3://bucket/prefix`.
     pub address: String,
     /// Sync interval: how long acknowledged data may exist only on this machine.
@@ -32,8 +32,8 @@ pub struct Replica {
     pub overwrite: bool,
 }
 
-pub(super) fn replica(checker: &mut Checker) -> Option<Replica> {
-    Some(Replica {
+pub(super) fn replica(checker: &mut Checker) -> Option<ReplicaConfig> {
+    Some(ReplicaConfig {
         address: checker.given("QUIRE_REPLICA")?,
         window: checker.seconds("QUIRE_REPLICA_WINDOW"),
         keep: usize::try_from(checker.number("QUIRE_REPLICA_KEEP")).unwrap_or(usize::MAX),
@@ -42,8 +42,8 @@ pub(super) fn replica(checker: &mut Checker) -> Option<Replica> {
     })
 }
 
-pub(super) fn backups(checker: &mut Checker) -> Option<Backups> {
-    Some(Backups {
+pub(super) fn backups(checker: &mut Checker) -> Option<BackupConfig> {
+    Some(BackupConfig {
         folder: PathBuf::from(checker.given("QUIRE_BACKUP_DIR")?),
         every: Duration::from_secs(3600)
             .saturating_mul(checker.number("QUIRE_BACKUP_EVERY") as u32),

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::file;
-use super::options::{self, Setting};
+use super::options::{self, OptionRow};
 
 /// The contents of all sources of settings.
 #[derive(Debug, Default, Clone)]
-pub struct Layers {
+pub struct ConfigLayers {
     /// Path and text of the file given with `--config`.
     pub file: Option<(String, String)>,
     /// Text of `.env` in the working directory.
@@ -22,7 +22,7 @@ pub struct Layers {
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum ValueSource {
     /// The default in the table.
     Default,
     /// The file given with `--config`, with its path.
@@ -35,45 +35,45 @@ pub enum Source {
     Flag,
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::Default => f.write_str("default"),
-            Source::File(path) => write!(f, "file {path}"),
-            Source::DotEnv => f.write_str(".env"),
-            Source::Environment => f.write_str("environment"),
-            Source::Flag => f.write_str("command line"),
+            ValueSource::Default => f.write_str("default"),
+            ValueSource::File(path) => write!(f, "file {path}"),
+            ValueSource::DotEnv => f.write_str(".env"),
+            ValueSource::Environment => f.write_str("environment"),
+            ValueSource::Flag => f.write_str("command line"),
         }
     }
 }
 
 /// A value as written.
 #[derive(Debug, Clone)]
-pub(super) struct Raw {
+pub(super) struct RawValue {
     pub text: String,
-    pub source: Source,
+    pub source: ValueSource,
     /// The name under which it was set, which may be an alias.
     pub name: String,
 }
 
 /// The merged sources.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
-    pub values: BTreeMap<&'static str, Raw>,
+pub(super) struct GatheredValues {
+    pub values: BTreeMap<&'static str, RawValue>,
     pub faults: Vec<String>,
     pub warnings: Vec<String>,
 }
 
 /// Merges the layers; later ones override earlier ones.
-pub(super) fn gather(layers: &Layers) -> Gathered {
-    let mut all = Gathered::default();
+pub(super) fn gather(layers: &ConfigLayers) -> GatheredValues {
+    let mut all = GatheredValues::default();
     if let Some((path, text)) = &layers.file {
         let pairs = all.config_file(path, text);
-        all.lay(&pairs, &Source::File(path.clone()));
+        all.lay(&pairs, &ValueSource::File(path.clone()));
     }
     if let Some(text) = &layers.dotenv {
         let pairs = all.dotenv(text);
-        all.lay(&pairs, &Source::DotEnv);
+        all.lay(&pairs, &ValueSource::DotEnv);
     }
     // POSIX shells keep the path of their startup file in ENV; it is not meant for us.
     let environment: Vec<_> = layers
@@ -82,12 +82,12 @@ pub(super) fn gather(layers: &Layers) -> Gathered {
         .filter(|(name, value)| name != "ENV" || !value.contains('/'))
         .cloned()
         .collect();
-    all.lay(&environment, &Source::Environment);
-    all.lay(&layers.flags, &Source::Flag);
+    all.lay(&environment, &ValueSource::Environment);
+    all.lay(&layers.flags, &ValueSource::Flag);
     all
 }
 
-impl Gathered {
+impl GatheredValues {
     /// An unreadable line or unknown name in the configuration file is an error: the file was written for Quire.
     fn config_file(&mut self, path: &str, text: &str) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
@@ -117,10 +117,10 @@ impl Gathered {
         pairs
     }
 
-    fn lay(&mut self, pairs: &[(String, String)], source: &Source) {
+    fn lay(&mut self, pairs: &[(String, String)], source: &ValueSource) {
         for row in options::SETTINGS {
             if let Some((name, text)) = self.pick(row, pairs) {
-                let raw = Raw {
+                let raw = RawValue {
                     text,
                     source: source.clone(),
                     name,
@@ -141,7 +141,7 @@ impl Gathered {
 
     /// Returns the value under the main name, else under the first alias that is set. An empty value counts as unset:
     /// templates of environments use it to leave something out.
-    fn pick(&mut self, row: &Setting, pairs: &[(String, String)]) -> Option<(String, String)> {
+    fn pick(&mut self, row: &OptionRow, pairs: &[(String, String)]) -> Option<(String, String)> {
         let mut found: Option<(String, String)> = None;
         for name in std::iter::once(&row.name).chain(row.aliases) {
             let last = pairs.iter().rev().find(|(given, _)| given == name);

@@ -17,15 +17,15 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::domain::catalogue::Sheet;
+use crate::domain::catalogue::CatalogSheet;
 use crate::domain::money::Price;
 pub use crate::domain::network::Network;
 use crate::domain::provider::Extras;
 use crate::domain::usage;
 use check::Checker;
 pub use check::http_url;
-pub use copies::{Backups, Replica};
-pub use load::{Layers, Source};
+pub use copies::{BackupConfig, ReplicaConfig};
+pub use load::{ConfigLayers, ValueSource};
 pub use secret::Secret;
 pub use tls::TlsFiles;
 
@@ -49,11 +49,11 @@ pub struct Config {
     /// Signs tokens and encrypts keys; `None` for the one stored in the data folder.
     pub secret: Option<Secret>,
     /// Continuous replica, also used to restore an empty data folder.
-    pub replica: Option<Replica>,
+    pub replica: Option<ReplicaConfig>,
     /// Token that makes the account registering with it the first administrator.
     pub setup_token: Option<Secret>,
     /// Scheduled backups; `None` makes none.
-    pub backups: Option<Backups>,
+    pub backups: Option<BackupConfig>,
     /// Kind of installation.
     pub environment: Environment,
     /// `error`, `warn`, `info` or `debug`.
@@ -75,7 +75,7 @@ pub struct Config {
     /// PEM text of the certificate authorities to trust instead of the built-in ones.
     pub authorities: Option<String>,
     /// Model data from QUIRE_MODELS_FILE.
-    pub models: Sheet,
+    pub models: CatalogSheet,
     /// Who may register.
     pub registration: Registration,
     /// Allow analyses without an account; `None` for the default rule.
@@ -97,11 +97,11 @@ pub struct Config {
     /// Serve /metrics to everyone.
     pub metrics_public: bool,
     /// Default usage limits of users without their own.
-    pub budgets: usage::Limits,
+    pub budgets: usage::UserLimits,
     /// About one in this many analyses offers a blind comparison; 0 for none.
     pub compare_every: u64,
     /// Limits and timeouts.
-    pub limits: Limits,
+    pub limits: ServerLimits,
     /// PBKDF2 rounds of a new password hash.
     pub password_rounds: u32,
     /// Model providers.
@@ -109,12 +109,12 @@ pub struct Config {
     /// Warnings to print at startup.
     pub warnings: Vec<String>,
     /// Name and source of each setting, in table order. No values.
-    pub sources: Vec<(&'static str, Source)>,
+    pub sources: Vec<(&'static str, ValueSource)>,
 }
 
 /// Limits and timeouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ServerLimits {
     /// Largest document, in bytes.
     pub max_upload: u64,
     /// Free bytes on the data folder's disk below which new files and runs are refused; 0 for no limit.
@@ -215,7 +215,7 @@ pub struct ProviderConfig {
     /// API key.
     pub api_key: Option<Secret>,
     /// Its models.
-    pub models: Models,
+    pub models: ProviderModels,
     /// Concurrent calls to it; `None` for no limit of its own.
     pub concurrency: Option<usize>,
     /// Price of each of its models, if configured.
@@ -226,7 +226,7 @@ pub struct ProviderConfig {
 
 /// A provider's models.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Models {
+pub enum ProviderModels {
     /// Any name is passed on.
     Any,
     /// Only these.
@@ -235,9 +235,9 @@ pub enum Models {
 
 /// All configuration errors, one line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Faults(pub Vec<String>);
+pub struct ConfigErrors(pub Vec<String>);
 
-impl fmt::Display for Faults {
+impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join("\n"))
     }
@@ -261,19 +261,20 @@ impl Config {
 /// Loads the configuration from the environment, `.env`, the file, and flags.
 ///
 /// # Errors
-/// [`Faults`] when the file cannot be read or any setting is invalid.
+/// [`ConfigErrors`] when the file cannot be read or any setting is invalid.
 pub fn from_surroundings(
     flags: Vec<(String, String)>,
     file: Option<&Path>,
-) -> Result<Config, Faults> {
+) -> Result<Config, ConfigErrors> {
     let file = match file {
         None => None,
         Some(path) => {
-            let text = read_file(path).map_err(|why| Faults(vec![format!("--config: {why}")]))?;
+            let text =
+                read_file(path).map_err(|why| ConfigErrors(vec![format!("--config: {why}")]))?;
             Some((path.display().to_string(), text))
         }
     };
-    let layers = Layers {
+    let layers = ConfigLayers {
         file,
         // A missing or unreadable .env is ignored.
         dotenv: std::fs::read_to_string(".env").ok(),
@@ -302,8 +303,8 @@ fn read_file(path: &Path) -> Result<String, String> {
 /// Merges and checks the layers.
 ///
 /// # Errors
-/// [`Faults`] with every invalid setting.
-pub fn load(layers: &Layers) -> Result<Config, Faults> {
+/// [`ConfigErrors`] with every invalid setting.
+pub fn load(layers: &ConfigLayers) -> Result<Config, ConfigErrors> {
     let mut checker = Checker {
         gathered: load::gather(layers),
     };
@@ -323,7 +324,7 @@ pub fn load(layers: &Layers) -> Result<Config, Faults> {
     if faults.is_empty() {
         Ok(config)
     } else {
-        Err(Faults(faults))
+        Err(ConfigErrors(faults))
     }
 }
 
@@ -357,7 +358,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         allow_user_base_urls: checker.switch("ALLOW_USER_BASE_URLS").unwrap_or(false),
         discover_local: checker.switch("DISCOVER_LOCAL").unwrap_or(true),
         authorities: None,
-        models: Sheet::default(),
+        models: CatalogSheet::default(),
         registration: match checker.choice("REGISTRATION") {
             "invite" => Registration::Invite,
             "closed" => Registration::Closed,
@@ -373,7 +374,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         service_name: checker.text("SERVICE_NAME"),
         smtp_url,
         metrics_public: checker.switch("METRICS_PUBLIC").unwrap_or(false),
-        budgets: usage::Limits {
+        budgets: usage::UserLimits {
             day_cost: checker.dollars("BUDGET_DAY_USD"),
             month_cost: checker.dollars("BUDGET_MONTH_USD"),
             day_tokens: checker.number_if_given("BUDGET_DAY_TOKENS"),
@@ -403,11 +404,11 @@ fn authorities(
     None
 }
 
-fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) -> Sheet {
+fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) -> CatalogSheet {
     let Some(path) = checker.given("QUIRE_MODELS_FILE") else {
-        return Sheet::default();
+        return CatalogSheet::default();
     };
-    let faults = match read(&path).map(|text| Sheet::parse(&text)) {
+    let faults = match read(&path).map(|text| CatalogSheet::parse(&text)) {
         Ok(Ok(sheet)) => return sheet,
         Ok(Err(faults)) => faults,
         Err(why) => vec![why],
@@ -415,11 +416,11 @@ fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) 
     for fault in faults {
         checker.fault("QUIRE_MODELS_FILE", &fault);
     }
-    Sheet::default()
+    CatalogSheet::default()
 }
 
-fn limits(checker: &mut Checker) -> Limits {
-    Limits {
+fn limits(checker: &mut Checker) -> ServerLimits {
+    ServerLimits {
         max_upload: checker.number("MAX_UPLOAD_MB") << 20,
         min_free: checker.number("MIN_FREE_MB") << 20,
         document_memory: checker.number("DOCUMENT_MEMORY_MB") << 20,

@@ -2,7 +2,7 @@
 
 /// Type of a setting's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// Any text.
     Text,
     /// Text that is never shown.
@@ -35,20 +35,20 @@ pub enum Kind {
 
 /// One setting.
 #[derive(Debug)]
-pub struct Setting {
+pub struct OptionRow {
     /// Name in the environment and in the configuration file.
     pub name: &'static str,
     /// Aliases. The main name wins when both are set.
     pub aliases: &'static [&'static str],
     /// Type of the value.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// Default, as shown in the help; empty for none.
     pub default: &'static str,
     /// One line for the help.
     pub help: &'static str,
 }
 
-impl Setting {
+impl OptionRow {
     /// Name on the command line: `MAX_UPLOAD_MB` is `max-upload-mb`, `QUIRE_DATA` is `data`.
     pub fn flag(&self) -> String {
         let name = self.name.strip_prefix("QUIRE_").unwrap_or(self.name);
@@ -56,18 +56,18 @@ impl Setting {
     }
     /// Whether the value must never be shown.
     pub fn is_secret(&self) -> bool {
-        matches!(self.kind, Kind::Secret | Kind::Providers) || self.name == "SMTP_URL"
+        matches!(self.kind, ValueKind::Secret | ValueKind::Providers) || self.name == "SMTP_URL"
     }
 }
 
 const fn row(
     name: &'static str,
     aliases: &'static [&'static str],
-    kind: Kind,
+    kind: ValueKind,
     default: &'static str,
     help: &'static str,
-) -> Setting {
-    Setting {
+) -> OptionRow {
+    OptionRow {
         name,
         aliases,
         kind,
@@ -78,97 +78,97 @@ const fn row(
 
 /// Every setting, in the order of the help.
 #[rustfmt::skip]
-pub static SETTINGS: &[Setting] = &[
-    row("HOST", &[], Kind::Host, "127.0.0.1", "address to listen on; 0.0.0.0 when PORT is set by the environment"),
-    row("PORT", &[], Kind::Port, "8080", "port to listen on; 0 picks a free one"),
-    row("UI_PORT", &[], Kind::Port, "", "second port for the pages; the main port then answers / with JSON"),
-    row("QUIRE_TLS_CERT", &[], Kind::Path, "", "certificate chain as PEM: the ports then serve HTTPS; reloaded when the file changes and on SIGHUP"),
-    row("QUIRE_TLS_KEY", &[], Kind::Path, "", "unencrypted key of that certificate as PEM"),
-    row("QUIRE_DATA", &["DATA_DIR"], Kind::Path, "./quire-data", "folder for everything Quire stores"),
-    row("QUIRE_SECRET", &["SECRET_KEY", "JWT_SECRET", "JWT_SECRET_KEY"], Kind::Secret, "", "signs sessions and encrypts stored keys, at least 16 characters; if unset, created at the first start in the data folder"),
-    row("QUIRE_REPLICA", &[], Kind::Text, "", "where everything is copied to, and restored from if the data folder has no database: s3://bucket/prefix or file:///folder"),
-    row("QUIRE_REPLICA_WINDOW", &[], Kind::Seconds(1, 3600), "1", "sync interval: seconds until a change is sent to the replica"),
-    row("QUIRE_REPLICA_KEEP", &[], Kind::Number(1, 1000), "2", "snapshots of the database kept in the replica, with every change since the oldest"),
-    row("QUIRE_REPLICA_KEY", &[], Kind::Secret, "", "encrypts the replica, 32 bytes as `openssl rand -base64 32` prints them; without the key, the replica cannot be read"),
-    row("QUIRE_REPLICA_OVERWRITE", &[], Kind::Switch, "false", "continue with the data folder although the replica has changes that it lacks"),
-    row("QUIRE_BACKUP_DIR", &[], Kind::Path, "", "folder for backups that the server makes by itself; best on another disk"),
-    row("QUIRE_BACKUP_EVERY", &[], Kind::Number(1, 8760), "24", "hours between these backups"),
-    row("QUIRE_BACKUP_KEEP", &[], Kind::Number(1, 1000), "7", "number of these backups to keep"),
-    row("ENVIRONMENT", &["ENV"], Kind::Choice(&["development", "production", "test"]), "development", "purpose of this installation"),
-    row("LOG_LEVEL", &[], Kind::Choice(&["error", "warn", "info", "debug"]), "info", "how much is logged"),
-    row("LOG_FORMAT", &[], Kind::Choice(&["text", "json"]), "text", "format of log lines"),
-    row("CORS_ORIGINS", &["ALLOWED_ORIGINS"], Kind::Origins, "", "origins of other websites that may call the API, separated by commas"),
-    row("PUBLIC_URL", &["RENDER_EXTERNAL_URL"], Kind::Url, "", "the address that people use, for links"),
-    row("TRUSTED_PROXIES", &[], Kind::Networks, "", "addresses or networks whose X-Forwarded headers are trusted"),
-    row("REGISTRATION", &[], Kind::Choice(&["open", "invite", "closed"]), "open", "who may create an account"),
-    row("QUIRE_SETUP_TOKEN", &[], Kind::Secret, "", "makes the account that registers with it the first administrator, at least 16 characters; if unset, one is printed at each start where it is needed"),
-    row("ALLOW_ANONYMOUS", &[], Kind::Switch, "", "analyses without an account, on demo models only; default: on if there are only demo models"),
-    row("USE_MOCK", &["MOCK_MODE", "ENABLE_MOCK_LLM"], Kind::Switch, "", "the offline demo models; default: on if no provider is configured"),
-    row("CACHE_TTL", &[], Kind::Seconds(0, 31_536_000), "86400", "seconds an answer stays in the cache; 0 turns the cache off"),
-    row("CACHE_SIZE_MB", &[], Kind::Number(1, 65_536), "64", "size of the cache in MB; the least recently used answers are removed first"),
-    row("CACHE_SHARING", &[], Kind::Choice(&["off", "team"]), "off", "whether cached answers that use nobody's documents or keys are shared between accounts"),
-    row("APP_TYPE", &[], Kind::Text, "mvp-minimal", "value of app_type in /health"),
-    row("SERVICE_NAME", &[], Kind::Text, "quire", "value of service in /health"),
-    row("SMTP_URL", &[], Kind::Text, "", "has no effect: this version does not send email"),
-    row("METRICS_PUBLIC", &[], Kind::Switch, "false", "allow everyone to read /metrics, not only administrators and this machine"),
-    row("MAX_UPLOAD_MB", &[], Kind::Number(1, 4096), "50", "largest upload, in MiB"),
-    row("MIN_FREE_MB", &[], Kind::Number(0, 1_000_000), "32", "free disk space in MiB below which new files and runs are refused; half as much is reserved for deleting on a full disk; 0 reserves nothing"),
-    row("DOCUMENT_MEMORY_MB", &[], Kind::Number(32, 65_536), "256", "memory limit for reading one document, in MiB"),
-    row("DOCUMENT_CPU_SECONDS", &[], Kind::Seconds(1, 3600), "60", "CPU limit for reading one document, in seconds"),
-    row("DOCUMENT_TEXT_MB", &[], Kind::Number(1, 1024), "64", "largest text taken from one document, in MiB"),
-    row("DOCUMENT_READERS", &[], Kind::Number(0, 64), "0", "documents read at the same time; 0: one per core"),
-    row("MAX_CONNECTIONS", &[], Kind::Number(1, 1_000_000), "1024", "connections at the same time"),
-    row("MAX_RUNS", &[], Kind::Number(1, 10_000), "16", "analyses at the same time"),
-    row("MAX_CALLS", &[], Kind::Number(1, 1_000), "64", "calls to providers at the same time"),
-    row("RATE_LIMIT", &[], Kind::Number(1, 1_000_000_000), "600", "requests per minute for one caller"),
-    row("LOGIN_LIMIT", &[], Kind::Number(1, 1_000_000), "10", "failed sign-in attempts per minute, for one account from one address"),
-    row("BUDGET_DAY_USD", &[], Kind::Dollars, "", "daily budget of a person, in dollars; unset: no limit"),
-    row("BUDGET_MONTH_USD", &[], Kind::Dollars, "", "monthly budget of a person, in dollars; unset: no limit"),
-    row("BUDGET_DAY_TOKENS", &[], Kind::Number(0, 1_000_000_000_000), "", "daily budget of a person, in tokens; unset: no limit"),
-    row("BUDGET_MONTH_TOKENS", &[], Kind::Number(0, 1_000_000_000_000), "", "monthly budget of a person, in tokens; unset: no limit"),
-    row("COMPARE_EVERY", &[], Kind::Number(0, 10_000), "0", "one in about this many analyses offers a blind comparison with a single model; 0: none"),
-    row("HEADER_TIMEOUT", &[], Kind::Seconds(1, 3600), "10", "seconds until a client must have sent its headers"),
-    row("BODY_TIMEOUT", &[], Kind::Seconds(1, 3600), "30", "seconds until a client must have sent its body; for uploads, between two pieces"),
-    row("IDLE_TIMEOUT", &[], Kind::Seconds(1, 86_400), "60", "seconds after which a connection without a request is closed"),
-    row("SHUTDOWN_TIMEOUT", &[], Kind::Seconds(0, 3600), "20", "seconds that running work gets to finish at shutdown"),
-    row("CONNECT_TIMEOUT", &[], Kind::Seconds(1, 600), "10", "seconds to connect to a provider"),
-    row("FIRST_TOKEN_TIMEOUT", &[], Kind::Seconds(1, 3600), "240", "seconds until the first piece of a model's answer; long, because some models think first"),
-    row("TOKEN_TIMEOUT", &[], Kind::Seconds(1, 3600), "120", "seconds between two pieces of a model's answer"),
-    row("STAGE_TIMEOUT", &[], Kind::Seconds(5, 86_400), "600", "seconds per stage of an analysis; models that have not answered by then are skipped"),
-    row("RUN_TIMEOUT", &[], Kind::Seconds(10, 86_400), "1800", "seconds per analysis; a fifth of them is reserved for the synthesis"),
-    row("RETRIES", &[], Kind::Number(0, 10), "2", "retries after a temporary failure of a call"),
-    row("DISCOVER_LOCAL", &[], Kind::Switch, "true", "look for Ollama, LM Studio, llama.cpp, and vLLM on their usual ports of this machine"),
-    row("ALLOW_USER_BASE_URLS", &[], Kind::Switch, "false", "allow everyone, not only administrators, to add providers at public addresses"),
-    row("OUTBOUND_ALLOW", &[], Kind::Networks, "", "private addresses or networks that everyone's providers may use"),
-    row("QUIRE_CA_FILE", &[], Kind::Path, "", "PEM file of the certificate authorities to trust instead of the built-in ones"),
-    row("PASSWORD_ROUNDS", &[], Kind::Number(1, 100_000_000), "600000", "PBKDF2 rounds of a new password hash; fewer are allowed only in the test environment"),
-    row("QUIRE_PROVIDERS", &[], Kind::Providers, "", "further providers: a JSON list, or the path of a file that holds one"),
-    row("QUIRE_MODELS_FILE", &["QUIRE_MODELS"], Kind::Path, "", "JSON file that changes and extends the catalog of models: prices, limits, names"),
-    row("QUIRE_PATTERNS", &[], Kind::Path, "", "folder of your own patterns, TOML or JSON; default: patterns in the data folder"),
-    row("OPENAI_API_KEY", &[], Kind::Secret, "", "key of OpenAI"),
-    row("OPENAI_BASE_URL", &["OPENAI_API_BASE"], Kind::Url, "", "address of OpenAI, or of any server that speaks its chat API; such a server needs no key"),
-    row("DEEPSEEK_API_KEY", &[], Kind::Secret, "", "key of DeepSeek"),
-    row("DEEPSEEK_BASE_URL", &[], Kind::Url, "", "DeepSeek's address; only if it is not the usual one"),
-    row("OPENROUTER_API_KEY", &[], Kind::Secret, "", "key of OpenRouter"),
-    row("OPENROUTER_BASE_URL", &[], Kind::Url, "", "OpenRouter's address; only if it is not the usual one"),
-    row("MISTRAL_API_KEY", &[], Kind::Secret, "", "key of Mistral"),
-    row("MISTRAL_BASE_URL", &[], Kind::Url, "", "Mistral's address; only if it is not the usual one"),
-    row("GROQ_API_KEY", &[], Kind::Secret, "", "key of Groq"),
-    row("GROQ_BASE_URL", &[], Kind::Url, "", "Groq's address; only if it is not the usual one"),
-    row("XAI_API_KEY", &[], Kind::Secret, "", "key of xAI"),
-    row("XAI_BASE_URL", &[], Kind::Url, "", "xAI's address; only if it is not the usual one"),
-    row("ANTHROPIC_API_KEY", &[], Kind::Secret, "", "key of Anthropic"),
-    row("ANTHROPIC_BASE_URL", &[], Kind::Url, "", "Anthropic's address with its version; only if it is not https://api.anthropic.com/v1"),
-    row("GOOGLE_API_KEY", &["GEMINI_API_KEY"], Kind::Secret, "", "key of Google's Gemini"),
-    row("GOOGLE_BASE_URL", &["GEMINI_BASE_URL"], Kind::Url, "", "Gemini's address with its version; only if it is not https://generativelanguage.googleapis.com/v1beta"),
-    row("TOGETHER_API_KEY", &[], Kind::Secret, "", "key of Together"),
-    row("TOGETHER_BASE_URL", &[], Kind::Url, "", "Together's address; only if it is not the usual one"),
-    row("AZURE_OPENAI_API_KEY", &["AZURE_API_KEY"], Kind::Secret, "", "key of Azure OpenAI"),
-    row("AZURE_OPENAI_ENDPOINT", &["AZURE_BASE_URL"], Kind::Url, "", "Azure OpenAI's address up to /openai/v1, such as https://NAME.openai.azure.com/openai/v1"),
-    row("OLLAMA_BASE_URL", &[], Kind::Url, "", "address of an Ollama server; only if it is not http://127.0.0.1:11434; with /v1 at its end, it is called as an OpenAI server"),
-    row("LMSTUDIO_BASE_URL", &[], Kind::Url, "", "address of LM Studio; only if it is not http://127.0.0.1:1234/v1"),
-    row("LLAMACPP_BASE_URL", &[], Kind::Url, "", "address of a llama.cpp server; only if it is not http://127.0.0.1:8080/v1"),
-    row("VLLM_BASE_URL", &[], Kind::Url, "", "address of a vLLM server; only if it is not http://127.0.0.1:8000/v1"),
+pub static SETTINGS: &[OptionRow] = &[
+    row("HOST", &[], ValueKind::Host, "127.0.0.1", "address to listen on; 0.0.0.0 when PORT is set by the environment"),
+    row("PORT", &[], ValueKind::Port, "8080", "port to listen on; 0 picks a free one"),
+    row("UI_PORT", &[], ValueKind::Port, "", "second port for the pages; the main port then answers / with JSON"),
+    row("QUIRE_TLS_CERT", &[], ValueKind::Path, "", "certificate chain as PEM: the ports then serve HTTPS; reloaded when the file changes and on SIGHUP"),
+    row("QUIRE_TLS_KEY", &[], ValueKind::Path, "", "unencrypted key of that certificate as PEM"),
+    row("QUIRE_DATA", &["DATA_DIR"], ValueKind::Path, "./quire-data", "folder for everything Quire stores"),
+    row("QUIRE_SECRET", &["SECRET_KEY", "JWT_SECRET", "JWT_SECRET_KEY"], ValueKind::Secret, "", "signs sessions and encrypts stored keys, at least 16 characters; if unset, created at the first start in the data folder"),
+    row("QUIRE_REPLICA", &[], ValueKind::Text, "", "where everything is copied to, and restored from if the data folder has no database: s3://bucket/prefix or file:///folder"),
+    row("QUIRE_REPLICA_WINDOW", &[], ValueKind::Seconds(1, 3600), "1", "sync interval: seconds until a change is sent to the replica"),
+    row("QUIRE_REPLICA_KEEP", &[], ValueKind::Number(1, 1000), "2", "snapshots of the database kept in the replica, with every change since the oldest"),
+    row("QUIRE_REPLICA_KEY", &[], ValueKind::Secret, "", "encrypts the replica, 32 bytes as `openssl rand -base64 32` prints them; without the key, the replica cannot be read"),
+    row("QUIRE_REPLICA_OVERWRITE", &[], ValueKind::Switch, "false", "continue with the data folder although the replica has changes that it lacks"),
+    row("QUIRE_BACKUP_DIR", &[], ValueKind::Path, "", "folder for backups that the server makes by itself; best on another disk"),
+    row("QUIRE_BACKUP_EVERY", &[], ValueKind::Number(1, 8760), "24", "hours between these backups"),
+    row("QUIRE_BACKUP_KEEP", &[], ValueKind::Number(1, 1000), "7", "number of these backups to keep"),
+    row("ENVIRONMENT", &["ENV"], ValueKind::Choice(&["development", "production", "test"]), "development", "purpose of this installation"),
+    row("LOG_LEVEL", &[], ValueKind::Choice(&["error", "warn", "info", "debug"]), "info", "how much is logged"),
+    row("LOG_FORMAT", &[], ValueKind::Choice(&["text", "json"]), "text", "format of log lines"),
+    row("CORS_ORIGINS", &["ALLOWED_ORIGINS"], ValueKind::Origins, "", "origins of other websites that may call the API, separated by commas"),
+    row("PUBLIC_URL", &["RENDER_EXTERNAL_URL"], ValueKind::Url, "", "the address that people use, for links"),
+    row("TRUSTED_PROXIES", &[], ValueKind::Networks, "", "addresses or networks whose X-Forwarded headers are trusted"),
+    row("REGISTRATION", &[], ValueKind::Choice(&["open", "invite", "closed"]), "open", "who may create an account"),
+    row("QUIRE_SETUP_TOKEN", &[], ValueKind::Secret, "", "makes the account that registers with it the first administrator, at least 16 characters; if unset, one is printed at each start where it is needed"),
+    row("ALLOW_ANONYMOUS", &[], ValueKind::Switch, "", "analyses without an account, on demo models only; default: on if there are only demo models"),
+    row("USE_MOCK", &["MOCK_MODE", "ENABLE_MOCK_LLM"], ValueKind::Switch, "", "the offline demo models; default: on if no provider is configured"),
+    row("CACHE_TTL", &[], ValueKind::Seconds(0, 31_536_000), "86400", "seconds an answer stays in the cache; 0 turns the cache off"),
+    row("CACHE_SIZE_MB", &[], ValueKind::Number(1, 65_536), "64", "size of the cache in MB; the least recently used answers are removed first"),
+    row("CACHE_SHARING", &[], ValueKind::Choice(&["off", "team"]), "off", "whether cached answers that use nobody's documents or keys are shared between accounts"),
+    row("APP_TYPE", &[], ValueKind::Text, "mvp-minimal", "value of app_type in /health"),
+    row("SERVICE_NAME", &[], ValueKind::Text, "quire", "value of service in /health"),
+    row("SMTP_URL", &[], ValueKind::Text, "", "has no effect: this version does not send email"),
+    row("METRICS_PUBLIC", &[], ValueKind::Switch, "false", "allow everyone to read /metrics, not only administrators and this machine"),
+    row("MAX_UPLOAD_MB", &[], ValueKind::Number(1, 4096), "50", "largest upload, in MiB"),
+    row("MIN_FREE_MB", &[], ValueKind::Number(0, 1_000_000), "32", "free disk space in MiB below which new files and runs are refused; half as much is reserved for deleting on a full disk; 0 reserves nothing"),
+    row("DOCUMENT_MEMORY_MB", &[], ValueKind::Number(32, 65_536), "256", "memory limit for reading one document, in MiB"),
+    row("DOCUMENT_CPU_SECONDS", &[], ValueKind::Seconds(1, 3600), "60", "CPU limit for reading one document, in seconds"),
+    row("DOCUMENT_TEXT_MB", &[], ValueKind::Number(1, 1024), "64", "largest text taken from one document, in MiB"),
+    row("DOCUMENT_READERS", &[], ValueKind::Number(0, 64), "0", "documents read at the same time; 0: one per core"),
+    row("MAX_CONNECTIONS", &[], ValueKind::Number(1, 1_000_000), "1024", "connections at the same time"),
+    row("MAX_RUNS", &[], ValueKind::Number(1, 10_000), "16", "analyses at the same time"),
+    row("MAX_CALLS", &[], ValueKind::Number(1, 1_000), "64", "calls to providers at the same time"),
+    row("RATE_LIMIT", &[], ValueKind::Number(1, 1_000_000_000), "600", "requests per minute for one caller"),
+    row("LOGIN_LIMIT", &[], ValueKind::Number(1, 1_000_000), "10", "failed sign-in attempts per minute, for one account from one address"),
+    row("BUDGET_DAY_USD", &[], ValueKind::Dollars, "", "daily budget of a person, in dollars; unset: no limit"),
+    row("BUDGET_MONTH_USD", &[], ValueKind::Dollars, "", "monthly budget of a person, in dollars; unset: no limit"),
+    row("BUDGET_DAY_TOKENS", &[], ValueKind::Number(0, 1_000_000_000_000), "", "daily budget of a person, in tokens; unset: no limit"),
+    row("BUDGET_MONTH_TOKENS", &[], ValueKind::Number(0, 1_000_000_000_000), "", "monthly budget of a person, in tokens; unset: no limit"),
+    row("COMPARE_EVERY", &[], ValueKind::Number(0, 10_000), "0", "one in about this many analyses offers a blind comparison with a single model; 0: none"),
+    row("HEADER_TIMEOUT", &[], ValueKind::Seconds(1, 3600), "10", "seconds until a client must have sent its headers"),
+    row("BODY_TIMEOUT", &[], ValueKind::Seconds(1, 3600), "30", "seconds until a client must have sent its body; for uploads, between two pieces"),
+    row("IDLE_TIMEOUT", &[], ValueKind::Seconds(1, 86_400), "60", "seconds after which a connection without a request is closed"),
+    row("SHUTDOWN_TIMEOUT", &[], ValueKind::Seconds(0, 3600), "20", "seconds that running work gets to finish at shutdown"),
+    row("CONNECT_TIMEOUT", &[], ValueKind::Seconds(1, 600), "10", "seconds to connect to a provider"),
+    row("FIRST_TOKEN_TIMEOUT", &[], ValueKind::Seconds(1, 3600), "240", "seconds until the first piece of a model's answer; long, because some models think first"),
+    row("TOKEN_TIMEOUT", &[], ValueKind::Seconds(1, 3600), "120", "seconds between two pieces of a model's answer"),
+    row("STAGE_TIMEOUT", &[], ValueKind::Seconds(5, 86_400), "600", "seconds per stage of an analysis; models that have not answered by then are skipped"),
+    row("RUN_TIMEOUT", &[], ValueKind::Seconds(10, 86_400), "1800", "seconds per analysis; a fifth of them is reserved for the synthesis"),
+    row("RETRIES", &[], ValueKind::Number(0, 10), "2", "retries after a temporary failure of a call"),
+    row("DISCOVER_LOCAL", &[], ValueKind::Switch, "true", "look for Ollama, LM Studio, llama.cpp, and vLLM on their usual ports of this machine"),
+    row("ALLOW_USER_BASE_URLS", &[], ValueKind::Switch, "false", "allow everyone, not only administrators, to add providers at public addresses"),
+    row("OUTBOUND_ALLOW", &[], ValueKind::Networks, "", "private addresses or networks that everyone's providers may use"),
+    row("QUIRE_CA_FILE", &[], ValueKind::Path, "", "PEM file of the certificate authorities to trust instead of the built-in ones"),
+    row("PASSWORD_ROUNDS", &[], ValueKind::Number(1, 100_000_000), "600000", "PBKDF2 rounds of a new password hash; fewer are allowed only in the test environment"),
+    row("QUIRE_PROVIDERS", &[], ValueKind::Providers, "", "further providers: a JSON list, or the path of a file that holds one"),
+    row("QUIRE_MODELS_FILE", &["QUIRE_MODELS"], ValueKind::Path, "", "JSON file that changes and extends the catalog of models: prices, limits, names"),
+    row("QUIRE_PATTERNS", &[], ValueKind::Path, "", "folder of your own patterns, TOML or JSON; default: patterns in the data folder"),
+    row("OPENAI_API_KEY", &[], ValueKind::Secret, "", "key of OpenAI"),
+    row("OPENAI_BASE_URL", &["OPENAI_API_BASE"], ValueKind::Url, "", "address of OpenAI, or of any server that speaks its chat API; such a server needs no key"),
+    row("DEEPSEEK_API_KEY", &[], ValueKind::Secret, "", "key of DeepSeek"),
+    row("DEEPSEEK_BASE_URL", &[], ValueKind::Url, "", "DeepSeek's address; only if it is not the usual one"),
+    row("OPENROUTER_API_KEY", &[], ValueKind::Secret, "", "key of OpenRouter"),
+    row("OPENROUTER_BASE_URL", &[], ValueKind::Url, "", "OpenRouter's address; only if it is not the usual one"),
+    row("MISTRAL_API_KEY", &[], ValueKind::Secret, "", "key of Mistral"),
+    row("MISTRAL_BASE_URL", &[], ValueKind::Url, "", "Mistral's address; only if it is not the usual one"),
+    row("GROQ_API_KEY", &[], ValueKind::Secret, "", "key of Groq"),
+    row("GROQ_BASE_URL", &[], ValueKind::Url, "", "Groq's address; only if it is not the usual one"),
+    row("XAI_API_KEY", &[], ValueKind::Secret, "", "key of xAI"),
+    row("XAI_BASE_URL", &[], ValueKind::Url, "", "xAI's address; only if it is not the usual one"),
+    row("ANTHROPIC_API_KEY", &[], ValueKind::Secret, "", "key of Anthropic"),
+    row("ANTHROPIC_BASE_URL", &[], ValueKind::Url, "", "Anthropic's address with its version; only if it is not https://api.anthropic.com/v1"),
+    row("GOOGLE_API_KEY", &["GEMINI_API_KEY"], ValueKind::Secret, "", "key of Google's Gemini"),
+    row("GOOGLE_BASE_URL", &["GEMINI_BASE_URL"], ValueKind::Url, "", "Gemini's address with its version; only if it is not https://generativelanguage.googleapis.com/v1beta"),
+    row("TOGETHER_API_KEY", &[], ValueKind::Secret, "", "key of Together"),
+    row("TOGETHER_BASE_URL", &[], ValueKind::Url, "", "Together's address; only if it is not the usual one"),
+    row("AZURE_OPENAI_API_KEY", &["AZURE_API_KEY"], ValueKind::Secret, "", "key of Azure OpenAI"),
+    row("AZURE_OPENAI_ENDPOINT", &["AZURE_BASE_URL"], ValueKind::Url, "", "Azure OpenAI's address up to /openai/v1, such as https://NAME.openai.azure.com/openai/v1"),
+    row("OLLAMA_BASE_URL", &[], ValueKind::Url, "", "address of an Ollama server; only if it is not http://127.0.0.1:11434; with /v1 at its end, it is called as an OpenAI server"),
+    row("LMSTUDIO_BASE_URL", &[], ValueKind::Url, "", "address of LM Studio; only if it is not http://127.0.0.1:1234/v1"),
+    row("LLAMACPP_BASE_URL", &[], ValueKind::Url, "", "address of a llama.cpp server; only if it is not http://127.0.0.1:8080/v1"),
+    row("VLLM_BASE_URL", &[], ValueKind::Url, "", "address of a vLLM server; only if it is not http://127.0.0.1:8000/v1"),
 ];
 
 /// Providers that their key or URL alone enables: ID, setting of the key, setting of the URL.
@@ -209,14 +209,14 @@ pub static REPLACED: &[(&str, &str)] = &[
 ];
 
 /// Finds a setting by name or alias.
-pub fn setting(name: &str) -> Option<&'static Setting> {
+pub fn setting(name: &str) -> Option<&'static OptionRow> {
     SETTINGS
         .iter()
         .find(|row| row.name == name || row.aliases.contains(&name))
 }
 
 /// Finds a setting by its flag, without dashes.
-pub fn by_flag(flag: &str) -> Option<&'static Setting> {
+pub fn by_flag(flag: &str) -> Option<&'static OptionRow> {
     SETTINGS.iter().find(|row| row.flag() == flag)
 }
 
@@ -233,7 +233,7 @@ pub fn help() -> String {
             text.push_str(&format!("  (also {})", row.aliases.join(", ")));
         }
         text.push_str(&format!("\n    {}", row.help));
-        if let Kind::Choice(words) = row.kind {
+        if let ValueKind::Choice(words) = row.kind {
             text.push_str(&format!(": {}", words.join(", ")));
         }
         if !row.default.is_empty() {

@@ -10,12 +10,12 @@ use super::check::{Checker, http_url};
 use crate::domain::money::Price;
 use crate::domain::provider::{Additions, Extras};
 
-use super::{Models, ProviderConfig, Secret, options};
+use super::{ProviderConfig, ProviderModels, Secret, options};
 
 /// An entry of QUIRE_PROVIDERS as written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct ProviderEntry {
     id: String,
     kind: Option<String>,
     base_url: Option<String>,
@@ -56,7 +56,7 @@ pub(super) fn providers(
                 kind: None,
                 base_url,
                 api_key,
-                models: Models::Any,
+                models: ProviderModels::Any,
                 concurrency: None,
                 price: None,
                 extras: Extras::default(),
@@ -79,13 +79,13 @@ pub(super) fn providers(
 fn entries(
     text: &str,
     read: &dyn Fn(&str) -> Result<String, String>,
-) -> Result<Vec<Entry>, String> {
+) -> Result<Vec<ProviderEntry>, String> {
     let json = if text.starts_with('[') {
         text.to_owned()
     } else {
         read(text)?
     };
-    let entries: Vec<Entry> =
+    let entries: Vec<ProviderEntry> =
         serde_json::from_str(&json).map_err(|error| format!("not a list of providers: {error}"))?;
     if entries.len() > MOST_PROVIDERS {
         return Err(format!("at most {MOST_PROVIDERS} providers can be listed"));
@@ -96,7 +96,7 @@ fn entries(
 fn add(
     checker: &mut Checker,
     list: &mut Vec<ProviderConfig>,
-    entry: Entry,
+    entry: ProviderEntry,
     environment: &dyn Fn(&str) -> Option<String>,
 ) {
     match provider(entry, environment) {
@@ -110,7 +110,7 @@ fn add(
 }
 
 fn provider(
-    entry: Entry,
+    entry: ProviderEntry,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<ProviderConfig, String> {
     let id = entry.id;
@@ -191,11 +191,11 @@ fn price(id: &str, value: Option<Value>) -> Result<Option<Price>, String> {
     }
 }
 
-fn models(id: &str, value: Option<serde_json::Value>) -> Result<Models, String> {
+fn models(id: &str, value: Option<serde_json::Value>) -> Result<ProviderModels, String> {
     let wrong = || format!("provider \"{id}\": \"models\" must be a list of names, or \"*\"");
     match value {
-        None => Ok(Models::Any),
-        Some(serde_json::Value::String(any)) if any == "*" => Ok(Models::Any),
+        None => Ok(ProviderModels::Any),
+        Some(serde_json::Value::String(any)) if any == "*" => Ok(ProviderModels::Any),
         Some(serde_json::Value::Array(names)) if !names.is_empty() && names.len() <= 1000 => names
             .into_iter()
             .map(|name| match name {
@@ -203,7 +203,7 @@ fn models(id: &str, value: Option<serde_json::Value>) -> Result<Models, String> 
                 _ => Err(wrong()),
             })
             .collect::<Result<_, _>>()
-            .map(Models::List),
+            .map(ProviderModels::List),
         _ => Err(wrong()),
     }
 }

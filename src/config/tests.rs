@@ -8,17 +8,17 @@ fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn from_environment(list: &[(&str, &str)]) -> Config {
-    let layers = Layers {
+    let layers = ConfigLayers {
         environment: pairs(list),
-        ..Layers::default()
+        ..ConfigLayers::default()
     };
     load(&layers).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
 fn faults(list: &[(&str, &str)]) -> Vec<String> {
-    let layers = Layers {
+    let layers = ConfigLayers {
         environment: pairs(list),
-        ..Layers::default()
+        ..ConfigLayers::default()
     };
     load(&layers).expect_err("must be refused").0
 }
@@ -62,13 +62,13 @@ fn nothing_said_is_the_table_s_defaults() {
         config
             .sources
             .iter()
-            .all(|(_, source)| *source == Source::Default)
+            .all(|(_, source)| *source == ValueSource::Default)
     );
 }
 
 #[test]
 fn later_layers_win() {
-    let layers = Layers {
+    let layers = ConfigLayers {
         file: Some((
             "q.conf".into(),
             "PORT = 1\nUI_PORT = 11\nHOST=::1\nMAX_RUNS=2".into(),
@@ -85,7 +85,7 @@ fn later_layers_win() {
     assert!(
         config
             .sources
-            .contains(&("HOST", Source::File("q.conf".into())))
+            .contains(&("HOST", ValueSource::File("q.conf".into())))
     );
 }
 
@@ -99,9 +99,9 @@ fn a_port_from_the_environment_opens_the_machine() {
     ] {
         assert_eq!(from_environment(&list).host.to_string(), host, "{list:?}");
     }
-    let flags = Layers {
+    let flags = ConfigLayers {
         flags: pairs(&[("PORT", "9")]),
-        ..Layers::default()
+        ..ConfigLayers::default()
     };
     assert_eq!(load(&flags).expect("sound").host.to_string(), "127.0.0.1");
 }
@@ -171,7 +171,7 @@ fn secrets_are_never_printed() {
 
 #[test]
 fn every_fault_is_reported_at_once() {
-    let layers = Layers {
+    let layers = ConfigLayers {
         file: Some(("q.conf".into(), "PROT=1\nnonsense\nMAX_RUNS=0".into())),
         environment: pairs(&[
             ("PORT", "70000"),
@@ -185,7 +185,7 @@ fn every_fault_is_reported_at_once() {
             ("PASSWORD_ROUNDS", "1000"),
             ("QUIRE_PROVIDERS", "[{\"id\":\"x\",\"kind\":\"soap\"}]"),
         ]),
-        ..Layers::default()
+        ..ConfigLayers::default()
     };
     let faults = load(&layers).expect_err("must be refused").0;
     assert_eq!(faults.len(), 13, "{faults:#?}");
@@ -240,7 +240,7 @@ fn providers_by_key_address_and_list() {
     );
     assert_eq!(
         config.providers[2].models,
-        Models::List(vec!["a".into(), "b".into()])
+        ProviderModels::List(vec!["a".into(), "b".into()])
     );
     assert_eq!(config.providers[2].concurrency, Some(2));
 }

@@ -31,7 +31,7 @@ pub struct Claims {
 
 /// Why a token was rejected. Callers answer every variant with the same response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rejected {
+pub enum TokenRejected {
     /// Longer than any token we sign.
     Oversize,
     /// Not three base64url parts, or a header other than ours.
@@ -79,30 +79,30 @@ impl Jwt {
     /// Verifies a token and returns its claims.
     ///
     /// # Errors
-    /// A [`Rejected`] when the token is malformed, not ours, expired, or of another kind.
-    pub fn check(&self, token: &str, kind: &str, now: Timestamp) -> Result<Claims, Rejected> {
+    /// A [`TokenRejected`] when the token is malformed, not ours, expired, or of another kind.
+    pub fn check(&self, token: &str, kind: &str, now: Timestamp) -> Result<Claims, TokenRejected> {
         if token.len() > MOST_BYTES {
-            return Err(Rejected::Oversize);
+            return Err(TokenRejected::Oversize);
         }
-        let (signed, signature) = token.rsplit_once('.').ok_or(Rejected::Malformed)?;
-        let (header, claims) = signed.split_once('.').ok_or(Rejected::Malformed)?;
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenRejected::Malformed)?;
+        let (header, claims) = signed.split_once('.').ok_or(TokenRejected::Malformed)?;
         if header != self.header {
-            return Err(Rejected::Malformed);
+            return Err(TokenRejected::Malformed);
         }
         let decode = |part: &str| {
             URL_SAFE_NO_PAD
                 .decode(part)
-                .map_err(|_| Rejected::Malformed)
+                .map_err(|_| TokenRejected::Malformed)
         };
         hmac::verify(&self.key, signed.as_bytes(), &decode(signature)?)
-            .map_err(|_| Rejected::Forged)?;
+            .map_err(|_| TokenRejected::Forged)?;
         let claims: Claims =
-            serde_json::from_slice(&decode(claims)?).map_err(|_| Rejected::Malformed)?;
+            serde_json::from_slice(&decode(claims)?).map_err(|_| TokenRejected::Malformed)?;
         if claims.exp <= now.seconds() || claims.iat > now.seconds() + LEEWAY {
-            return Err(Rejected::Expired);
+            return Err(TokenRejected::Expired);
         }
         if claims.kind != kind {
-            return Err(Rejected::WrongKind);
+            return Err(TokenRejected::WrongKind);
         }
         Ok(claims)
     }
@@ -155,10 +155,10 @@ mod tests {
         let jwt = Jwt::new("s");
         let token = jwt.sign(&claims());
         for (seconds, expected) in [
-            (-31, Err(Rejected::Expired)),
+            (-31, Err(TokenRejected::Expired)),
             (-30, Ok(claims())),
             (899, Ok(claims())),
-            (900, Err(Rejected::Expired)),
+            (900, Err(TokenRejected::Expired)),
         ] {
             let now = Timestamp::from_millis(NOW.millis() + seconds * 1000);
             assert_eq!(jwt.check(&token, "access", now), expected, "{seconds}");
@@ -184,28 +184,28 @@ mod tests {
             .expect("json"),
         );
         for (token, expected) in [
-            (String::new(), Rejected::Malformed),
-            ("a.b".into(), Rejected::Malformed),
-            ("..".into(), Rejected::Malformed),
-            (format!("{none}.{}.", parts[1]), Rejected::Malformed),
+            (String::new(), TokenRejected::Malformed),
+            ("a.b".into(), TokenRejected::Malformed),
+            ("..".into(), TokenRejected::Malformed),
+            (format!("{none}.{}.", parts[1]), TokenRejected::Malformed),
             (
                 format!("{none}.{}.{}", parts[1], parts[2]),
-                Rejected::Malformed,
+                TokenRejected::Malformed,
             ),
             (
                 format!("{other}.{}.{}", parts[1], parts[2]),
-                Rejected::Malformed,
+                TokenRejected::Malformed,
             ),
-            (format!("{}.{}.", parts[0], parts[1]), Rejected::Forged),
+            (format!("{}.{}.", parts[0], parts[1]), TokenRejected::Forged),
             (
                 format!("{}.{raised}.{}", parts[0], parts[2]),
-                Rejected::Forged,
+                TokenRejected::Forged,
             ),
-            (Jwt::new("other").sign(&claims()), Rejected::Forged),
-            (format!("{token}.x"), Rejected::Malformed),
-            (format!("{token}="), Rejected::Malformed),
-            (jwt.sign(&refresh), Rejected::WrongKind),
-            ("x".repeat(MOST_BYTES + 1), Rejected::Oversize),
+            (Jwt::new("other").sign(&claims()), TokenRejected::Forged),
+            (format!("{token}.x"), TokenRejected::Malformed),
+            (format!("{token}="), TokenRejected::Malformed),
+            (jwt.sign(&refresh), TokenRejected::WrongKind),
+            ("x".repeat(MOST_BYTES + 1), TokenRejected::Oversize),
         ] {
             assert_eq!(jwt.check(&token, "access", NOW), Err(expected), "{token}");
         }

@@ -60,13 +60,13 @@ pub fn dummy(rounds: u32) -> String {
     )
 }
 
-struct Parts {
+struct PasswordHashParts {
     rounds: NonZeroU32,
     salt: Vec<u8>,
     hash: Vec<u8>,
 }
 
-fn parse(stored: &str) -> Option<Parts> {
+fn parse(stored: &str) -> Option<PasswordHashParts> {
     let mut fields = stored.strip_prefix('$')?.split('$');
     if fields.next()? != NAME {
         return None;
@@ -75,7 +75,7 @@ fn parse(stored: &str) -> Option<Parts> {
     let salt = STANDARD_NO_PAD.decode(fields.next()?).ok()?;
     let hash = STANDARD_NO_PAD.decode(fields.next()?).ok()?;
     let sound = fields.next().is_none() && hash.len() == 32 && rounds.get() <= MOST_ROUNDS;
-    sound.then_some(Parts { rounds, salt, hash })
+    sound.then_some(PasswordHashParts { rounds, salt, hash })
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use ring::hmac;
 use super::derive;
 
 /// Signs and reads refresh tokens.
-pub struct Refresh(hmac::Key);
+pub struct RefreshTokens(hmac::Key);
 
 /// Length limit of a token, in bytes.
 const MOST_BYTES: usize = 200;
 
-impl Refresh {
+impl RefreshTokens {
     /// Derives the key from the installation's secret.
     pub fn new(secret: &str) -> Self {
         Self(hmac::Key::new(
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn only_our_own_are_read() {
-        let refresh = Refresh::new("secret");
+        let refresh = RefreshTokens::new("secret");
         let token = refresh.token("session_1", 7);
         assert_eq!(refresh.read(&token), Some(("session_1", 7)));
         assert_eq!(token, refresh.token("session_1", 7), "the same again");
@@ -60,7 +60,7 @@ mod tests {
             token.replace(".7.", ".8."),
             token.replace("_1", "_2"),
             format!("{token}A"),
-            Refresh::new("other").token("session_1", 7),
+            RefreshTokens::new("other").token("session_1", 7),
             "a".repeat(MOST_BYTES + 1),
         ] {
             assert_eq!(refresh.read(&bad), None, "{bad}");

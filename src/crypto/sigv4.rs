@@ -28,7 +28,7 @@ pub struct Credentials<'a> {
 
 /// The request to sign.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
+pub struct SignedRequest<'a> {
     /// In uppercase.
     pub method: &'a str,
     /// Encoded as sent: see [`path`].
@@ -43,7 +43,7 @@ pub struct Request<'a> {
 
 /// Signs a request and returns the headers to add.
 pub fn sign(
-    request: &Request<'_>,
+    request: &SignedRequest<'_>,
     credentials: &Credentials<'_>,
     region: &str,
     now: Timestamp,
@@ -67,7 +67,7 @@ pub fn sign(
         .iter()
         .map(|(name, value)| format!("{name}:{}\n", trimmed(value)))
         .collect();
-    let Request {
+    let SignedRequest {
         method,
         path,
         query,
@@ -147,13 +147,13 @@ mod tests {
         Timestamp::parse("2013-05-24T00:00:00Z").expect("a moment")
     }
 
-    fn authorization(request: &Request<'_>, credentials: &Credentials<'_>) -> String {
+    fn authorization(request: &SignedRequest<'_>, credentials: &Credentials<'_>) -> String {
         let added = sign(request, credentials, "us-east-1", midnight());
         let found = added.into_iter().find(|(name, _)| *name == "authorization");
         found.expect("it is signed").1
     }
 
-    fn check(request: &Request<'_>, signed: &str, signature: &str) {
+    fn check(request: &SignedRequest<'_>, signed: &str, signature: &str) {
         let expected = format!(
             "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,\
              SignedHeaders={signed},Signature={signature}"
@@ -161,8 +161,12 @@ mod tests {
         assert_eq!(authorization(request, &EXAMPLE), expected);
     }
 
-    fn get<'a>(path: &'a str, query: &'a str, headers: &'a [(&'a str, &'a str)]) -> Request<'a> {
-        Request {
+    fn get<'a>(
+        path: &'a str,
+        query: &'a str,
+        headers: &'a [(&'a str, &'a str)],
+    ) -> SignedRequest<'a> {
+        SignedRequest {
             method: "GET",
             path,
             query,
@@ -191,7 +195,7 @@ mod tests {
             usual,
             "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
         );
-        let put = Request {
+        let put = SignedRequest {
             method: "PUT",
             path: &path("/test$file.text"),
             query: "",

@@ -17,9 +17,9 @@ const PIECE: usize = 64 * 1024;
 const SALT: usize = 16;
 
 /// Encrypts and decrypts files with one key.
-pub struct Sealer(String);
+pub struct StreamCipher(String);
 
-impl Sealer {
+impl StreamCipher {
     /// Parses a 32-byte key in base64 or hexadecimal, as `openssl rand -base64 32` prints it.
     pub fn new(key: &str) -> Option<Self> {
         let key = key.trim();
@@ -72,7 +72,7 @@ impl Sealer {
     ///
     /// # Errors
     /// When reading fails, or with `InvalidData` when the header is not ours.
-    pub fn open<R: Read>(&self, place: &str, mut from: R) -> io::Result<Opened<R>> {
+    pub fn open<R: Read>(&self, place: &str, mut from: R) -> io::Result<OpenedFile<R>> {
         let head = full(&mut from, MAGIC.len() + SALT)?;
         let salt = head
             .strip_prefix(MAGIC)
@@ -80,7 +80,7 @@ impl Sealer {
             .ok_or_else(refused)?;
         let key = self.key(place, salt);
         let next = full(&mut from, PIECE + aead::AES_256_GCM.tag_len())?;
-        Ok(Opened {
+        Ok(OpenedFile {
             from,
             key,
             next,
@@ -91,7 +91,7 @@ impl Sealer {
 }
 
 /// Reader that decrypts and authenticates a file chunk by chunk.
-pub struct Opened<R> {
+pub struct OpenedFile<R> {
     from: R,
     key: LessSafeKey,
     next: Vec<u8>,
@@ -99,7 +99,7 @@ pub struct Opened<R> {
     number: u32,
 }
 
-impl<R: Read> Read for Opened<R> {
+impl<R: Read> Read for OpenedFile<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let count = self.plain.read(buffer)?;
@@ -159,13 +159,16 @@ mod tests {
 
     fn sealed(bytes: &[u8]) -> Vec<u8> {
         let mut to = Vec::new();
-        Sealer::new(KEY).unwrap().seal("a", bytes, &mut to).unwrap();
+        StreamCipher::new(KEY)
+            .unwrap()
+            .seal("a", bytes, &mut to)
+            .unwrap();
         to
     }
 
     fn opened(key: &str, place: &str, bytes: &[u8]) -> io::Result<Vec<u8>> {
         let mut plain = Vec::new();
-        Sealer::new(key)
+        StreamCipher::new(key)
             .unwrap()
             .open(place, bytes)?
             .read_to_end(&mut plain)?;
@@ -177,7 +180,7 @@ mod tests {
         let hexadecimal = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
         assert_eq!(opened(hexadecimal, "a", &sealed(b"x")).unwrap(), b"x");
         for bad in ["", "short", "AAECAwQ=", &"g".repeat(64), &"é".repeat(32)] {
-            assert!(Sealer::new(bad).is_none(), "{bad}");
+            assert!(StreamCipher::new(bad).is_none(), "{bad}");
         }
     }
 

@@ -8,16 +8,18 @@ use serde::{Deserialize, Serialize};
 use super::chat::{Format, Message, Passthrough, Usage};
 use super::citation::Citations;
 use super::findings::Findings;
-use super::fit::Reading;
+use super::fit::ContextMode;
 use super::id::{AnalysisId, DocumentId, ExperimentId, KeyId, UserId};
 use super::money::MicroDollars;
 use super::parameters::Parameters;
 use super::time::Timestamp;
 use super::tools::Tools;
 
-pub use super::answer::{Earlier, StageAnswer};
+pub use super::answer::{FailedAttemptRecord, StageAnswer};
 use super::plan::is_first;
-pub use super::plan::{Arrangement, CacheUse, Depth, Member, Picture, Plan, Stage, Times, Who};
+pub use super::plan::{
+    Arrangement, CacheUse, Depth, Member, Plan, PlanPicture, RunDeadlines, Stage, StageRole,
+};
 
 /// A validated analysis request: names are resolved and ranges checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,7 +36,7 @@ pub struct NewAnalysis {
     pub documents: Vec<DocumentId>,
     /// Context mode: how the documents are put into prompts.
     #[serde(default, skip_serializing_if = "is_usual")]
-    pub reading: Reading,
+    pub reading: ContextMode,
     /// Parameters of all members.
     pub parameters: Parameters,
     /// Overrides for single members, by full model id.
@@ -101,8 +103,8 @@ pub struct NewAnalysis {
     pub notes: Vec<String>,
 }
 
-fn is_usual(reading: &Reading) -> bool {
-    *reading == Reading::Auto
+fn is_usual(reading: &ContextMode) -> bool {
+    *reading == ContextMode::Auto
 }
 
 fn whole() -> Depth {

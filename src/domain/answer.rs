@@ -44,7 +44,7 @@ pub struct StageAnswer {
     pub fallback_for: Option<String>,
     /// Failed calls to earlier models in the fallback chain, the planned model first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub earlier: Vec<Earlier>,
+    pub earlier: Vec<FailedAttemptRecord>,
     /// Tool calls requested by the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
@@ -55,7 +55,7 @@ pub struct StageAnswer {
 
 /// A failed call that was replaced by a call to another model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Earlier {
+pub struct FailedAttemptRecord {
     /// Full model id.
     pub model: String,
     /// Why it failed.

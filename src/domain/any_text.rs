@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::chunk::{Page, passages};
+use super::chunk::{PageText, passages};
 use super::experiment::{Case, Evaluator, jury};
 use super::schema::Compiled;
 use super::worth::blind;
@@ -139,12 +139,12 @@ proptest! {
 
     #[test]
     fn documents_and_searches(one in text(), other in text()) {
-        let page = Page { number: 1, title: other.clone(), text: one.repeat(3) };
+        let page = PageText { number: 1, title: other.clone(), text: one.repeat(3) };
         injection::scan(&page);
         for passage in passages(std::slice::from_ref(&page)) {
             prop_assert!(passage.start <= passage.end && passage.end as usize <= page.text.len());
         }
-        search::Query::of(&one).found_in(&other);
+        search::SearchQuery::of(&one).found_in(&other);
         search::rank_by_pairs(&one, [one.as_str(), other.as_str()].into_iter());
     }
 

@@ -5,14 +5,14 @@ const SHORT: usize = 80;
 
 /// Vote counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tally {
+pub struct BallotCount {
     /// Each choice with the letters of its voters, most votes first.
     pub choices: Vec<(String, Vec<char>)>,
     /// Letters of members with an unreadable answer.
     pub unread: Vec<char>,
 }
 
-impl Tally {
+impl BallotCount {
     /// Whether several choices share the highest count.
     pub fn is_tie(&self) -> bool {
         let most = self.choices.first().map(|(_, letters)| letters.len());
@@ -62,8 +62,8 @@ fn list(letters: &[char]) -> String {
 }
 
 /// Counts the votes of the members with these letters. None when no answer can be read.
-pub fn count(question: &str, answers: &[(char, &str)]) -> Option<Tally> {
-    let mut tally = Tally {
+pub fn count(question: &str, answers: &[(char, &str)]) -> Option<BallotCount> {
+    let mut tally = BallotCount {
         choices: Vec::new(),
         unread: Vec::new(),
     };

@@ -34,12 +34,12 @@ const TOKEN: u64 = 60_000;
 
 /// Token bucket of one caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bucket {
+pub struct TokenBucket {
     level: u64,
     at: Timestamp,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// Creates a full bucket.
     pub fn full(rate: Rate, now: Timestamp) -> Self {
         Self {
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_script_of_takes() {
-        let mut bucket = Bucket::full(RATE, at(0));
+        let mut bucket = TokenBucket::full(RATE, at(0));
         let ms = Duration::from_millis;
         for (time, expected) in [
             (0, Ok(())),
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_is_left_is_told() {
-        let mut bucket = Bucket::full(RATE, at(0));
+        let mut bucket = TokenBucket::full(RATE, at(0));
         assert_eq!(bucket.remaining(), 2);
         bucket.take(RATE, at(0)).expect("full");
         assert_eq!(bucket.remaining(), 1);
@@ -154,10 +154,10 @@ mod tests {
     #[test]
     fn extreme_rates_neither_overflow_nor_divide_by_zero() {
         let most = Rate::per_minute(u32::MAX);
-        let mut bucket = Bucket::full(most, at(i64::MIN));
+        let mut bucket = TokenBucket::full(most, at(i64::MIN));
         assert_eq!(bucket.take(most, at(i64::MAX)), Ok(()));
         let none = Rate::per_minute(0);
-        let mut bucket = Bucket::full(none, at(0));
+        let mut bucket = TokenBucket::full(none, at(0));
         assert_eq!(bucket.take(none, at(0)), Ok(()));
         assert_eq!(bucket.take(none, at(0)), Err(Duration::from_secs(60)));
     }

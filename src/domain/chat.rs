@@ -132,7 +132,7 @@ pub struct Passthrough {
 /// One call to one model. `messages` are sent to the provider; `brief` holds the data they were rendered
 /// from, which the local demo models read instead of parsing text.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Request {
+pub struct ModelRequest {
     /// Full model id, `provider/name`.
     pub model: String,
     /// Conversation, oldest message first.
@@ -157,7 +157,7 @@ pub struct Request {
     pub sample: u32,
 }
 
-impl Request {
+impl ModelRequest {
     /// Estimated input tokens, without images.
     pub fn tokens(&self) -> u64 {
         let messages: u64 = self.messages.iter().map(Message::tokens).sum();
@@ -165,7 +165,7 @@ impl Request {
     }
 
     /// Whether both requests are identical in everything that is sent, so that one answer serves both.
-    pub fn is_same_question(&self, other: &Request) -> bool {
+    pub fn is_same_question(&self, other: &ModelRequest) -> bool {
         (&self.model, &self.messages, &self.parameters)
             == (&other.model, &other.messages, &other.parameters)
             && (&self.format, self.sample, &self.passthrough)
@@ -198,7 +198,7 @@ pub struct Brief {
     /// The user's question.
     pub question: String,
     /// Passages of the user's documents.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourcePassage>,
     /// The model's own earlier text, if any.
     pub own: Option<String>,
     /// Other members' texts under letters, in the order shown to this reader.
@@ -209,7 +209,7 @@ pub struct Brief {
 
 /// A passage that a model may use and cite.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Source {
+pub struct SourcePassage {
     /// Cited as `[1]`, `[2]` …; unique within an analysis.
     pub number: u32,
     /// Citation mark: `[D1:p4]` is the fourth page of the request's first document. Empty in analyses stored
@@ -258,7 +258,7 @@ pub enum Delta {
 
 /// Usage of a call, successful or not. Only calls with a bill are charged.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Bill {
+pub struct CallBill {
     /// Usage of all attempts; estimated where the provider gave no count or the stream was cut off.
     pub usage: Usage,
     /// Number of attempts; 0 when no request was sent.

@@ -8,7 +8,7 @@ mod layout;
 
 /// The text of a page, sheet, or section of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Page {
+pub struct PageText {
     /// Number, from 1.
     pub number: u32,
     /// Title where the format has one, else empty.
@@ -34,7 +34,7 @@ pub const MOST: usize = 250_000;
 const HEADING_CHARS: usize = 200;
 
 /// Splits a document into passages, in order. At most `MOST`.
-pub fn passages(pages: &[Page]) -> Vec<Passage> {
+pub fn passages(pages: &[PageText]) -> Vec<Passage> {
     let mut cutter = Cutter::new();
     pages.iter().flat_map(|page| cutter.page(page)).collect()
 }
@@ -54,7 +54,7 @@ impl Cutter {
     }
 
     /// Splits the next page into passages. Returns none once `MOST` is reached.
-    pub fn page(&mut self, page: &Page) -> Vec<Passage> {
+    pub fn page(&mut self, page: &PageText) -> Vec<Passage> {
         let layout = Layout::of(&page.text);
         if !page.title.is_empty() {
             self.section = page.title.chars().take(HEADING_CHARS).collect();
@@ -133,7 +133,7 @@ pub fn is_ideograph(character: char) -> bool {
 
 /// Length in bytes of the next passage in `rest`, which starts at offset `base` of its page.
 fn cut(rest: &str, layout: &Layout, base: usize) -> usize {
-    let mut places = Places::default();
+    let mut places = LastBreaks::default();
     let (mut characters, mut previous, mut blank) = (0, ' ', true);
     let mut next_heading = layout.headings.partition_point(|h| h.start <= base);
     let mut next_block = layout.blocks.partition_point(|b| b.end <= base);
@@ -187,7 +187,7 @@ fn cut(rest: &str, layout: &Layout, base: usize) -> usize {
 
 /// Last break point of each kind seen so far; 0 means none.
 #[derive(Default)]
-struct Places {
+struct LastBreaks {
     block: usize,
     paragraph: usize,
     line: usize,
@@ -195,7 +195,7 @@ struct Places {
     word: usize,
 }
 
-impl Places {
+impl LastBreaks {
     /// Processes one character. Inside a table or code block only line ends are break points.
     fn see(&mut self, at: usize, previous: char, character: char, block: bool, rest: &str) {
         if character == '\n' {

@@ -36,7 +36,7 @@ impl DocumentStatus {
 
 /// A page without extractable text.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Gap {
+pub struct TextlessPage {
     /// Page number, from 1.
     pub page: u32,
     /// Reason, for users.
@@ -48,7 +48,7 @@ pub struct Gap {
 
 /// A place in a document that looks like a prompt injection.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Flag {
+pub struct InjectionFlag {
     /// Page number, from 1.
     pub page: u32,
     /// Start in the page's text, in bytes.
@@ -89,9 +89,9 @@ pub struct Document {
     /// Number of words on all pages.
     pub words: u64,
     /// Pages without text.
-    pub gaps: Vec<Gap>,
+    pub gaps: Vec<TextlessPage>,
     /// Suspected prompt injections.
-    pub flags: Vec<Flag>,
+    pub flags: Vec<InjectionFlag>,
     /// Upload time.
     pub created: Timestamp,
 }
@@ -115,7 +115,7 @@ pub struct Passage {
 
 /// A search result.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Hit {
+pub struct SearchHit {
     /// Document id.
     pub document: DocumentId,
     /// File name of the document.

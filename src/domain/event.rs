@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::analysis::Who;
+use super::analysis::StageRole;
 use super::chat::{Finish, Usage};
 use super::id::AnalysisId;
 use super::money::MicroDollars;
@@ -12,7 +12,7 @@ use super::money::MicroDollars;
 /// One event. Serializes to the `data:` field of the stream; `name` is its `event:` field.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Event {
+pub enum RunEvent {
     /// `analysis.started`: the first event. Not repeated after a server restart.
     Started {
         analysis_id: AnalysisId,
@@ -20,7 +20,7 @@ pub enum Event {
         models: Vec<String>,
         ultra_model: String,
         plan: Vec<StageInfo>,
-        estimate: Estimate,
+        estimate: RunEstimate,
     },
     /// `stage.started`
     StageStarted {
@@ -86,18 +86,18 @@ pub enum Event {
     /// `synthesis.delta`
     SynthesisDelta { text: String },
     /// `analysis.completed`
-    Completed(Totals),
+    Completed(RunTotals),
     /// `analysis.failed`
     Failed {
         error: String,
         #[serde(flatten)]
-        totals: Totals,
+        totals: RunTotals,
     },
     /// `analysis.cancelled`
     Cancelled {
         reason: String,
         #[serde(flatten)]
-        totals: Totals,
+        totals: RunTotals,
     },
 }
 
@@ -107,14 +107,14 @@ pub struct StageInfo {
     /// Name: `initial`, `meta`, `hyper`, `ultra`.
     pub stage: String,
     /// `members` or `synthesiser`; the latter writes the answer.
-    pub who: Who,
+    pub who: StageRole,
     /// Full ids of the participating models.
     pub models: Vec<String>,
 }
 
 /// Estimated usage and cost of a run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Estimate {
+pub struct RunEstimate {
     /// Maximum number of calls.
     pub calls: u32,
     /// Estimated input tokens.
@@ -127,7 +127,7 @@ pub struct Estimate {
 
 /// Totals of a finished run.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Totals {
+pub struct RunTotals {
     /// Wall-clock time from the first call to the last answer, in ms.
     pub total_time_ms: u64,
     /// Token usage of all calls.
@@ -149,7 +149,7 @@ pub struct Totals {
     pub notes: Vec<String>,
 }
 
-impl Event {
+impl RunEvent {
     /// Value of the `event:` field.
     pub fn name(&self) -> &'static str {
         match self {

@@ -9,8 +9,8 @@ use std::fmt::Write;
 
 pub use html::html;
 
-use super::analysis::{Analysis, Plan, StageAnswer, Who};
-use super::citation::{self, Citations, State};
+use super::analysis::{Analysis, Plan, StageAnswer, StageRole};
+use super::citation::{self, CitationState, Citations};
 use super::findings::{Contradiction, Findings, From};
 use super::prompt::letter;
 
@@ -21,7 +21,7 @@ pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     );
     for answer in answers {
         let stage = analysis.plan.stages.get(answer.stage);
-        let synthesis = stage.is_some_and(|stage| stage.who == Who::Synthesiser);
+        let synthesis = stage.is_some_and(|stage| stage.who == StageRole::Synthesiser);
         let (status, text) = match &answer.error {
             None => ("completed", answer.text.as_str()),
             Some(error) => ("failed", error.detail.as_str()),
@@ -154,15 +154,15 @@ fn citations(out: &mut String, found: &Citations) {
 }
 
 // What came of checking a citation, in words.
-fn meaning(state: State) -> &'static str {
+fn meaning(state: CitationState) -> &'static str {
     match state {
-        State::Verified => "✓ the quoted words stand there",
-        State::Elsewhere => "the quoted words stand on another page",
-        State::NotFound => "? the quoted words were not found",
-        State::Supported => "the page has the sentence's words and figures",
-        State::Cited => "cited, nothing quoted",
-        State::Unknown => "✗ no such page was given",
-        State::Gone => "cannot be checked any more",
+        CitationState::Verified => "✓ the quoted words stand there",
+        CitationState::Elsewhere => "the quoted words stand on another page",
+        CitationState::NotFound => "? the quoted words were not found",
+        CitationState::Supported => "the page has the sentence's words and figures",
+        CitationState::Cited => "cited, nothing quoted",
+        CitationState::Unknown => "✗ no such page was given",
+        CitationState::Gone => "cannot be checked any more",
     }
 }
 
@@ -216,7 +216,7 @@ fn stages(out: &mut String, plan: &Plan, answers: &[StageAnswer]) {
         .stages
         .iter()
         .enumerate()
-        .filter(|(_, stage)| stage.who == Who::Members)
+        .filter(|(_, stage)| stage.who == StageRole::Members)
     {
         let of_stage: Vec<&StageAnswer> = answers
             .iter()

@@ -26,7 +26,7 @@ pub use support::{Level, Levels, Support, Supporter};
 
 use super::analysis::{Plan, StageAnswer};
 use super::citation::with_numbers;
-use super::event::Totals;
+use super::event::RunTotals;
 use panel::Panel;
 use sections::Sections;
 use statement::Statement;
@@ -128,7 +128,7 @@ impl Findings {
     }
 
     /// With what the run says of itself.
-    pub fn noted(mut self, totals: &Totals) -> Self {
+    pub fn noted(mut self, totals: &RunTotals) -> Self {
         self.notes.clone_from(&totals.notes);
         self.degraded.clone_from(&totals.degraded);
         self

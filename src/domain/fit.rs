@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Requested context mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Reading {
+pub enum ContextMode {
     /// Whole documents while they are short, else relevant passages.
     #[default]
     Auto,
@@ -48,14 +48,14 @@ pub struct Fitting {
 
 /// Length of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Volume {
+pub struct DocumentSizes {
     /// Characters.
     pub chars: u64,
     /// UTF-8 bytes.
     pub bytes: u64,
 }
 
-impl Volume {
+impl DocumentSizes {
     /// Estimated token count, like `chat::estimate_tokens` but from lengths alone. Characters outside ASCII
     /// have two to four bytes; three are assumed.
     pub fn tokens(self) -> u64 {
@@ -87,7 +87,7 @@ const PART: (usize, usize) = (3_000, 60_000);
 
 /// Uses of a member's context window, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Seat {
+pub struct MemberNeeds {
     /// Size of the context window; 0 if unknown.
     pub window: u64,
     /// Maximum output.
@@ -98,7 +98,7 @@ pub struct Seat {
     pub peers: u64,
 }
 
-impl Seat {
+impl MemberNeeds {
     /// Tokens left for documents; none if the window is unknown.
     pub fn room(self) -> Option<u64> {
         let needed = self.output + self.question + self.peers + RULES;
@@ -108,7 +108,7 @@ impl Seat {
 
 /// Chosen context of a member, with its size limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
+pub struct FitChoice {
     /// Context mode.
     pub fit: Fit,
     /// Maximum characters.
@@ -118,13 +118,13 @@ pub struct Choice {
 }
 
 /// Chooses the context of one member. Never `Parts`, which is a decision for the whole panel.
-pub fn choose(wish: Reading, volume: Volume, seat: Seat) -> Choice {
+pub fn choose(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> FitChoice {
     let room = seat.room();
-    let given = |fit, chars, why: String| Choice { fit, chars, why };
+    let given = |fit, chars, why: String| FitChoice { fit, chars, why };
     let unknown = PASSAGES as u64;
     let most = match (wish, room) {
-        (Reading::Whole, _) => MOST,
-        (Reading::Passages, _) => 0,
+        (ContextMode::Whole, _) => MOST,
+        (ContextMode::Passages, _) => 0,
         (_, None) => unknown,
         (_, Some(_)) => UNASKED,
     };
@@ -133,17 +133,17 @@ pub fn choose(wish: Reading, volume: Volume, seat: Seat) -> Choice {
         return given(Fit::Whole, volume.chars as usize, String::new());
     }
     let why = match room {
-        Some(room) if wish != Reading::Passages && !fits => format!(
+        Some(room) if wish != ContextMode::Passages && !fits => format!(
             "its context window of {} tokens has space for {room} of the documents' {} tokens",
             seat.window,
             volume.tokens()
         ),
-        _ if wish == Reading::Passages => String::new(),
-        None if wish == Reading::Auto => "its context window is unknown".to_owned(),
+        _ if wish == ContextMode::Passages => String::new(),
+        None if wish == ContextMode::Auto => "its context window is unknown".to_owned(),
         _ => format!(
             "the documents have {} characters, more than the limit of {most} for whole documents{}",
             volume.chars,
-            if wish == Reading::Auto {
+            if wish == ContextMode::Auto {
                 " by default"
             } else {
                 ""
@@ -161,8 +161,8 @@ pub fn choose(wish: Reading, volume: Volume, seat: Seat) -> Choice {
 }
 
 /// Characters of a part that all of these members can read; none if one of them has too little space.
-pub fn part(volume: Volume, seats: &[Seat]) -> Option<usize> {
-    let room = |seat: &Seat| seat.room().map_or(PASSAGES, |room| volume.chars_in(room));
+pub fn part(volume: DocumentSizes, seats: &[MemberNeeds]) -> Option<usize> {
+    let room = |seat: &MemberNeeds| seat.room().map_or(PASSAGES, |room| volume.chars_in(room));
     let least = seats.iter().map(room).min()?;
     (least >= PART.0).then(|| least.min(PART.1))
 }
@@ -171,15 +171,15 @@ pub fn part(volume: Volume, seats: &[Seat]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn latin(chars: u64) -> Volume {
-        Volume {
+    fn latin(chars: u64) -> DocumentSizes {
+        DocumentSizes {
             chars,
             bytes: chars,
         }
     }
 
-    fn seat(window: u64) -> Seat {
-        Seat {
+    fn seat(window: u64) -> MemberNeeds {
+        MemberNeeds {
             window,
             output: 1_000,
             question: 100,
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn tokens_from_lengths() {
-        let chinese = Volume {
+        let chinese = DocumentSizes {
             chars: 1_000,
             bytes: 3_000,
         };
@@ -200,8 +200,8 @@ mod tests {
 
     #[test]
     fn what_a_member_is_given() {
+        use ContextMode as Wish;
         use Fit::{Cannot, Passages, Trimmed, Whole};
-        use Reading as Wish;
         for (wish, chars, window, fit, budget) in [
             (Wish::Auto, 90_000, 200_000, Whole, 90_000),
             (Wish::Auto, 100_000, 200_000, Passages, PASSAGES),
@@ -237,7 +237,7 @@ mod tests {
             (&[0], Some(PASSAGES)),
             (&[], None),
         ] {
-            let seats: Vec<Seat> = windows.iter().map(|&window| seat(window)).collect();
+            let seats: Vec<MemberNeeds> = windows.iter().map(|&window| seat(window)).collect();
             assert_eq!(part(latin(500_000), &seats), expected, "{windows:?}");
         }
     }

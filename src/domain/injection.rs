@@ -4,7 +4,7 @@
 
 mod scan;
 
-use super::chat::Source;
+use super::chat::SourcePassage;
 
 pub use scan::scan;
 
@@ -113,7 +113,12 @@ const LEAST_QUOTED: usize = 3;
 const MOST: usize = 200;
 
 /// Returns why the answer is considered injected; none if there is no sign of it.
-pub fn obeyed(sources: &[Source], canary: &str, question: &str, answer: &str) -> Option<String> {
+pub fn obeyed(
+    sources: &[SourcePassage],
+    canary: &str,
+    question: &str,
+    answer: &str,
+) -> Option<String> {
     if !canary.is_empty() && answer.contains(canary) {
         return Some(
             "quarantined: the answer contains the canary hidden among the documents".to_owned(),
@@ -245,13 +250,13 @@ fn plain(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn source(text: &str) -> Source {
-        Source {
+    fn source(text: &str) -> SourcePassage {
+        SourcePassage {
             number: 1,
             document: "offer.txt".into(),
             page: 1,
             text: text.into(),
-            ..Source::default()
+            ..SourcePassage::default()
         }
     }
 

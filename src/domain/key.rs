@@ -16,7 +16,7 @@ pub fn keys_deleted(count: usize) -> String {
 /// A part of the API that a key can open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Scope {
+pub enum KeyScope {
     /// The OpenAI- and Anthropic-compatible APIs and the Model Context Protocol.
     Chat,
     /// Analyses, experiments, patterns, recipes, and model information.
@@ -45,7 +45,7 @@ const DOCUMENTS: &[&str] = &[
 /// Paths that export or import all of a user's data.
 const EVERYTHING: &[&str] = &["/api/users/me/export", "/api/users/me/import"];
 
-impl Scope {
+impl KeyScope {
     /// All scopes.
     pub const ALL: [Self; 6] = [
         Self::Chat,
@@ -100,7 +100,7 @@ impl Scope {
 
 /// Limits of a key besides its scopes. The default has no limits.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Confines {
+pub struct KeyLimits {
     /// Permitted model ids, or id prefixes followed by `*`; empty permits all models.
     pub models: Vec<String>,
     /// Maximum cost per UTC day.
@@ -109,7 +109,7 @@ pub struct Confines {
     pub all_cost: Option<MicroDollars>,
 }
 
-impl Confines {
+impl KeyLimits {
     /// Whether the model is permitted.
     pub fn allow(&self, model: &str) -> bool {
         let matches = |rule: &String| match rule.strip_suffix('*') {
@@ -127,20 +127,20 @@ impl Confines {
 
 /// The API key of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Presented {
+pub struct PresentedKey {
     /// Id of the key.
     pub id: KeyId,
-    /// Scopes of the key; empty means `Scope::DEFAULT`.
-    pub scopes: Vec<Scope>,
+    /// Scopes of the key; empty means `KeyScope::DEFAULT`.
+    pub scopes: Vec<KeyScope>,
     /// Whether the key has limits.
     pub is_confined: bool,
 }
 
-impl Presented {
+impl PresentedKey {
     /// Whether the key has the scope.
-    pub fn opens(&self, scope: Scope) -> bool {
+    pub fn opens(&self, scope: KeyScope) -> bool {
         match self.scopes.is_empty() {
-            true => Scope::DEFAULT.contains(&scope),
+            true => KeyScope::DEFAULT.contains(&scope),
             false => self.scopes.contains(&scope),
         }
     }
@@ -164,29 +164,29 @@ mod tests {
     #[test]
     fn every_path_has_a_part() {
         for (path, scope) in [
-            ("/v1/models", &[Scope::Chat][..]),
-            ("/v1x", &[Scope::Analyze]),
-            ("/mcp", &[Scope::Chat]),
-            ("/api/documents/search", &[Scope::Documents]),
-            ("/api/documentsx", &[Scope::Analyze]),
-            ("/api/admin/users", &[Scope::Admin]),
-            ("/api/analyze", &[Scope::Analyze]),
-            ("/api/users/me/export", &[Scope::Export]),
-            ("/api/users/me/import", &[Scope::Export]),
-            ("/api/users/me/api-keys/{id}", &[Scope::Keys]),
+            ("/v1/models", &[KeyScope::Chat][..]),
+            ("/v1x", &[KeyScope::Analyze]),
+            ("/mcp", &[KeyScope::Chat]),
+            ("/api/documents/search", &[KeyScope::Documents]),
+            ("/api/documentsx", &[KeyScope::Analyze]),
+            ("/api/admin/users", &[KeyScope::Admin]),
+            ("/api/analyze", &[KeyScope::Analyze]),
+            ("/api/users/me/export", &[KeyScope::Export]),
+            ("/api/users/me/import", &[KeyScope::Export]),
+            ("/api/users/me/api-keys/{id}", &[KeyScope::Keys]),
         ] {
-            assert_eq!(Scope::of_path(path), scope, "{path}");
+            assert_eq!(KeyScope::of_path(path), scope, "{path}");
         }
-        for scope in Scope::ALL {
-            assert_eq!(Scope::parse(scope.as_str()), Some(scope));
+        for scope in KeyScope::ALL {
+            assert_eq!(KeyScope::parse(scope.as_str()), Some(scope));
         }
     }
 
     #[test]
     fn models_by_name_or_beginning() {
-        let confines = |models: &[&str]| Confines {
+        let confines = |models: &[&str]| KeyLimits {
             models: models.iter().map(|&model| model.to_owned()).collect(),
-            ..Confines::default()
+            ..KeyLimits::default()
         };
         for (models, model, allowed) in [
             (&[][..], "a/x", true),

@@ -39,7 +39,7 @@ impl Network {
 
 /// Permitted targets of outbound connections. Defaults to the public internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Reach {
+pub enum AddressReach {
     /// Public addresses and the networks in `OUTBOUND_ALLOW`. For addresses chosen by users.
     #[default]
     Public,

@@ -48,7 +48,7 @@ const MOST_STOPS: usize = 64;
 
 /// One glossary entry.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Entry {
+pub struct GlossaryEntry {
     /// Field name.
     pub name: &'static str,
     /// JSON type.
@@ -72,8 +72,8 @@ const fn number(
     range: (f64, f64),
     default: &'static str,
     meaning: &'static str,
-) -> Entry {
-    Entry {
+) -> GlossaryEntry {
+    GlossaryEntry {
         name,
         kind,
         minimum: Some(range.0),
@@ -84,7 +84,7 @@ const fn number(
 }
 
 /// All parameters.
-pub const GLOSSARY: &[Entry] = &[
+pub const GLOSSARY: &[GlossaryEntry] = &[
     number(
         "temperature",
         "number",
@@ -113,7 +113,7 @@ pub const GLOSSARY: &[Entry] = &[
         "the model's own",
         "stop after this many tokens, whether the answer is complete or not",
     ),
-    Entry {
+    GlossaryEntry {
         name: "stop",
         kind: "array",
         minimum: None,
@@ -142,7 +142,7 @@ pub const GLOSSARY: &[Entry] = &[
         "0",
         "above 0, words become less likely each time they occur",
     ),
-    Entry {
+    GlossaryEntry {
         name: "reasoning_effort",
         kind: "string",
         minimum: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::chat::{Format, Message, Passthrough, Source, Task};
+use super::chat::{Format, Message, Passthrough, SourcePassage, Task};
 use super::fit::Fitting;
 use super::id::DocumentId;
 use super::money::{MicroDollars, Price};
@@ -83,13 +83,13 @@ pub struct Plan {
     /// Stages in order; the last one is the synthesis.
     pub stages: Vec<Stage>,
     /// Passages in the prompts. Empty when the documents are read in parts.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourcePassage>,
     /// Other selections of passages, for members with larger or smaller context windows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub readings: Vec<Vec<Source>>,
+    pub readings: Vec<Vec<SourcePassage>>,
     /// The documents split into parts, when they are read one by one before the first stage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<Vec<Source>>,
+    pub parts: Vec<Vec<SourcePassage>>,
     /// Context given to each member and, last, the synthesizer; empty without documents.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fits: Vec<Fitting>,
@@ -109,10 +109,10 @@ pub struct Plan {
     pub budget: Option<MicroDollars>,
     /// Images shown to members with vision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pictures: Vec<Picture>,
+    pub pictures: Vec<PlanPicture>,
     /// Time limits of a stage and of the run.
     #[serde(default)]
-    pub times: Times,
+    pub times: RunDeadlines,
     /// Required output format of the answer; none for free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
@@ -147,14 +147,14 @@ pub struct Plan {
 
 /// Time limits of a run in seconds. The limit of a single call is `timeout_s` of its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Times {
+pub struct RunDeadlines {
     /// Maximum duration of one stage, in s.
     pub stage: u32,
     /// Maximum duration of the whole run, in s.
     pub run: u32,
 }
 
-impl Default for Times {
+impl Default for RunDeadlines {
     fn default() -> Self {
         Self {
             stage: 600,
@@ -165,7 +165,7 @@ impl Default for Times {
 
 /// An image document, or an image page of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Picture {
+pub struct PlanPicture {
     /// Document id.
     pub document: DocumentId,
     /// File name of the document.
@@ -204,29 +204,29 @@ pub(super) fn is_first(number: &u32) -> bool {
 impl Plan {
     /// Index of the stage of first answers, which follows a reading stage.
     pub fn first(&self) -> usize {
-        let reads = self.stages.first().map(|stage| stage.who) == Some(Who::Readers);
+        let reads = self.stages.first().map(|stage| stage.who) == Some(StageRole::Readers);
         usize::from(reads)
     }
 
     /// Whether the stage has a member with this index.
     pub fn has_place(&self, stage: usize, member: usize) -> bool {
         match self.stages.get(stage).map(|stage| stage.who) {
-            Some(Who::Readers) => member < self.readers.len(),
-            Some(Who::Synthesiser) if stage + 1 == self.stages.len() => true,
-            Some(Who::Members | Who::Synthesiser) => member < self.members.len(),
+            Some(StageRole::Readers) => member < self.readers.len(),
+            Some(StageRole::Synthesiser) if stage + 1 == self.stages.len() => true,
+            Some(StageRole::Members | StageRole::Synthesiser) => member < self.members.len(),
             None => false,
         }
     }
 
     /// Passages given to a member.
-    pub fn sources_of(&self, member: &Member) -> &[Source] {
+    pub fn sources_of(&self, member: &Member) -> &[SourcePassage] {
         let chosen = (member.reads as usize).checked_sub(1);
         let chosen = chosen.and_then(|index| self.readings.get(index));
         chosen.unwrap_or(&self.sources)
     }
 
     /// Every passage given to any member.
-    pub fn all_sources(&self) -> impl Iterator<Item = &Source> {
+    pub fn all_sources(&self) -> impl Iterator<Item = &SourcePassage> {
         let others = self.readings.iter().chain(&self.parts).flatten();
         self.sources.iter().chain(others)
     }
@@ -245,7 +245,7 @@ impl Member {
 /// Participants of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Who {
+pub enum StageRole {
     /// Every member without a failure so far.
     Members,
     /// The synthesizer only.
@@ -260,7 +260,7 @@ pub struct Stage {
     /// `initial`, `meta`, `hyper` or `ultra`.
     pub name: String,
     /// Participants.
-    pub who: Who,
+    pub who: StageRole,
     /// Task of the participants.
     pub task: Task,
     /// Prompt template with placeholders; see `prompt.rs`.

@@ -18,7 +18,7 @@ pub struct Price {
     pub cached_input: Option<f64>,
     /// Higher prices for the whole of a call with very long input, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub long: Option<Long>,
+    pub long: Option<LongCallPrice>,
 }
 
 /// Maximum price in dollars per million tokens; a higher one is assumed to be a misplaced decimal point.
@@ -45,7 +45,7 @@ impl Price {
 /// Prices of a long call.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Long {
+pub struct LongCallPrice {
     /// Minimum input tokens (exclusive) of a long call.
     pub over: u64,
     /// As in `Price`.
@@ -113,7 +113,7 @@ mod tests {
             input: 1.0,
             output: 2.0,
             cached_input: None,
-            long: Some(Long {
+            long: Some(LongCallPrice {
                 over: 1_000,
                 input: 3.0,
                 output: 4.0,

@@ -13,7 +13,7 @@ const OLDEST_EVERY: u64 = 4;
 
 /// A document waiting to be processed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaitingDocument {
     /// Document id; ids sort by upload time.
     pub id: DocumentId,
     /// Owner.
@@ -24,14 +24,14 @@ pub struct Waiting {
 
 /// Scheduling state: when each user was last served, and what is being processed.
 #[derive(Debug, Default)]
-pub struct Turns {
-    people: BTreeMap<UserId, Turn>,
+pub struct ReadingQueue {
+    people: BTreeMap<UserId, ReadingTurn>,
     count: u64,
 }
 
 #[derive(Debug, Default)]
-struct Turn {
-    /// When the user was last served, or first seen: see `Turns::now`.
+struct ReadingTurn {
+    /// When the user was last served, or first seen: see `ReadingQueue::now`.
     last: u64,
     /// Number of the user's documents served.
     served: u64,
@@ -39,13 +39,17 @@ struct Turn {
     held: usize,
 }
 
-impl Turns {
+impl ReadingQueue {
     /// Selects the next document when one of `readers` is free: from the user who occupies the fewest
     /// readers, then from the one served longest ago. None while nothing waits, or only documents of users
     /// who occupy all readers but the last.
-    pub fn next<'a>(&self, waiting: &'a [Waiting], readers: usize) -> Option<&'a Waiting> {
+    pub fn next<'a>(
+        &self,
+        waiting: &'a [WaitingDocument],
+        readers: usize,
+    ) -> Option<&'a WaitingDocument> {
         let share = readers.saturating_sub(1).max(1);
-        let turn = |one: &Waiting| {
+        let turn = |one: &WaitingDocument| {
             let turn = self.people.get(&one.user);
             turn.map_or((0, self.now()), |turn| (turn.held, turn.last))
         };
@@ -79,16 +83,16 @@ impl Turns {
 
     /// Records the waiting users. New users queue behind those waiting since an earlier turn and before the
     /// one served last; users who neither wait nor occupy a reader are removed.
-    pub fn see(&mut self, waiting: &[Waiting]) {
+    pub fn see(&mut self, waiting: &[WaitingDocument]) {
         let people: BTreeSet<&UserId> = waiting.iter().map(|one| &one.user).collect();
         self.people
             .retain(|user, turn| turn.held > 0 || people.contains(user));
         let now = self.now();
         for user in people {
             if !self.people.contains_key(user) {
-                let turn = Turn {
+                let turn = ReadingTurn {
                     last: now,
-                    ..Turn::default()
+                    ..ReadingTurn::default()
                 };
                 self.people.insert(user.clone(), turn);
             }
@@ -112,8 +116,8 @@ mod tests {
         UserId::new(Timestamp::from_millis(1), n.into())
     }
 
-    fn document(number: u32, owner: u8, size: u64) -> Waiting {
-        Waiting {
+    fn document(number: u32, owner: u8, size: u64) -> WaitingDocument {
+        WaitingDocument {
             id: DocumentId::new(Timestamp::from_millis(number.into()), number.into()),
             user: user(owner),
             size,
@@ -121,8 +125,8 @@ mod tests {
     }
 
     /// Processes everything with one reader and returns the numbers in order of processing.
-    fn order(mut waiting: Vec<Waiting>) -> Vec<u64> {
-        let mut turns = Turns::default();
+    fn order(mut waiting: Vec<WaitingDocument>) -> Vec<u64> {
+        let mut turns = ReadingQueue::default();
         let mut read = Vec::new();
         while let Some(next) = turns.next(&waiting, 1).cloned() {
             turns.begin(&next.user);
@@ -150,7 +154,7 @@ mod tests {
     #[test]
     fn nobody_holds_the_last_reader() {
         let waiting = [document(1, 1, 10), document(2, 1, 10), document(3, 2, 10)];
-        let mut turns = Turns::default();
+        let mut turns = ReadingQueue::default();
         turns.begin(&user(1));
         assert_eq!(turns.next(&waiting[..2], 2), None);
         assert_eq!(turns.next(&waiting, 2), Some(&waiting[2]));
@@ -162,7 +166,7 @@ mod tests {
 
     #[test]
     fn who_is_idle_is_forgotten_and_who_comes_waits_a_turn() {
-        let mut turns = Turns::default();
+        let mut turns = ReadingQueue::default();
         for n in 0..100 {
             turns.begin(&user(n));
             turns.end(&user(n));
@@ -171,7 +175,7 @@ mod tests {
         turns.see(&[document(1, 3, 1)]);
         assert_eq!(turns.people.len(), 2);
         // A user who returns with one file at a time does not overtake one who has waited.
-        let mut turns = Turns::default();
+        let mut turns = ReadingQueue::default();
         let patient = document(9, 9, 1);
         turns.begin(&user(9));
         turns.end(&user(9));
@@ -207,8 +211,8 @@ mod tests {
         /// A waiting user is served before any other is served twice, and no user ever occupies all readers.
         #[test]
         fn nobody_starves(readers in 1usize..5, events in prop::collection::vec(event(), 1..200)) {
-            let mut turns = Turns::default();
-            let (mut waiting, mut held) = (Vec::<Waiting>::new(), Vec::<UserId>::new());
+            let mut turns = ReadingQueue::default();
+            let (mut waiting, mut held) = (Vec::<WaitingDocument>::new(), Vec::<UserId>::new());
             // For each user who waits and could be served: the users served since.
             let mut since: BTreeMap<UserId, Vec<UserId>> = BTreeMap::new();
             let share = readers.saturating_sub(1).max(1);
@@ -253,7 +257,7 @@ mod tests {
         /// All of a user's documents are processed, however many small ones keep arriving.
         #[test]
         fn no_document_starves(sizes in prop::collection::vec(0u64..100, 1..60)) {
-            let mut turns = Turns::default();
+            let mut turns = ReadingQueue::default();
             let large = document(0, 1, 1_000);
             let mut waiting = vec![large.clone()];
             for (number, size) in sizes.into_iter().enumerate() {

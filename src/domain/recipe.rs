@@ -16,7 +16,7 @@ pub const MAX_NAME: usize = 60;
 /// Defaults that a recipe supplies for a request. Names are stored as given.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Body {
+pub struct RecipeFields {
     /// Pattern id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
@@ -88,7 +88,7 @@ pub struct Recipe {
     /// Version number, from 1.
     pub version: u32,
     /// Settings.
-    pub body: Body,
+    pub body: RecipeFields,
     /// Creation time of the recipe.
     pub created: Timestamp,
     /// Creation time of this version.

@@ -28,7 +28,7 @@ pub struct Tool {
 /// Tool choice.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Choice {
+pub enum ToolChoice {
     /// The model decides.
     #[default]
     Auto,
@@ -47,7 +47,7 @@ pub struct Tools {
     pub list: Vec<Tool>,
     /// Tool choice.
     #[serde(default)]
-    pub choice: Choice,
+    pub choice: ToolChoice,
     /// Whether several tools may be called at once; none when the client did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parallel: Option<bool>,

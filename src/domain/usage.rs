@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use super::chat::Bill;
+use super::chat::CallBill;
 use super::model::Model;
 use super::money::{MicroDollars, Price};
 use super::pattern::CallId;
@@ -15,7 +15,7 @@ use super::time::Timestamp;
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Ended {
+pub enum CallEnd {
     /// With an answer.
     Answered,
     /// With an error.
@@ -24,7 +24,7 @@ pub enum Ended {
     Cancelled,
 }
 
-impl Ended {
+impl CallEnd {
     /// Returns the stored name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl Ended {
 
 /// Usage and cost of one call, at the price of that time.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Charge {
+pub struct CallCharge {
     /// Stage and member of the call.
     pub call: CallId,
     /// Full model id.
@@ -51,16 +51,16 @@ pub struct Charge {
     /// Start time.
     pub at: Timestamp,
     /// How it ended.
-    pub ended: Ended,
+    pub ended: CallEnd,
     /// Usage.
-    pub bill: Bill,
+    pub bill: CallBill,
     /// Price at the time of planning.
     pub price: Option<Price>,
     /// Whether the user's own provider key was used.
     pub own_key: bool,
 }
 
-impl Charge {
+impl CallCharge {
     /// The charge reported by the provider, else tokens times price; none if neither is known.
     pub fn cost(&self) -> Option<MicroDollars> {
         cost(&self.bill, self.price)
@@ -68,7 +68,7 @@ impl Charge {
 }
 
 /// Cost of a bill at a price; zero if nothing was used.
-pub fn cost(bill: &Bill, price: Option<Price>) -> Option<MicroDollars> {
+pub fn cost(bill: &CallBill, price: Option<Price>) -> Option<MicroDollars> {
     let used = bill.usage.input > 0 || bill.usage.output > 0;
     let of_price = || match price {
         Some(price) => Some(price.cost(&bill.usage)),
@@ -104,7 +104,7 @@ pub fn with_margin(reserved: u64) -> u64 {
 /// Spending limits of one user; none where there is no limit. Days and months are in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Limits {
+pub struct UserLimits {
     /// Maximum cost per day on the server's keys.
     #[serde(default, rename = "day_usd")]
     pub day_cost: Option<MicroDollars>,
@@ -119,7 +119,7 @@ pub struct Limits {
     pub month_tokens: Option<u64>,
 }
 
-impl Limits {
+impl UserLimits {
     /// Whether a cost limit is set.
     pub fn bound_cost(&self) -> bool {
         self.day_cost.is_some() || self.month_cost.is_some()
@@ -132,7 +132,7 @@ impl Limits {
 
 /// An amount of money and tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Amount {
+pub struct UsageAmount {
     /// Cost.
     #[serde(rename = "cost_usd")]
     pub cost: MicroDollars,
@@ -140,7 +140,7 @@ pub struct Amount {
     pub tokens: u64,
 }
 
-impl Amount {
+impl UsageAmount {
     /// Sum of both.
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -159,16 +159,16 @@ impl Amount {
 
 /// Usage of one user so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Spent {
+pub struct UserSpending {
     /// Since midnight UTC.
-    pub day: Amount,
+    pub day: UsageAmount,
     /// Since the first of the month.
-    pub month: Amount,
+    pub month: UsageAmount,
 }
 
 /// The limit that would be exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum LimitKind {
     /// Cost per day.
     DayCost,
     /// Cost per month.
@@ -183,9 +183,9 @@ pub enum Which {
 
 /// An exceeded limit. Amounts are micro-dollars or tokens, depending on `which`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Over {
+pub struct LimitExceeded {
     /// The limit.
-    pub which: Which,
+    pub which: LimitKind,
     /// Permitted amount.
     pub limit: u64,
     /// Amount used or reserved for runs in progress.
@@ -201,36 +201,36 @@ pub struct Over {
 /// # Errors
 /// Returns the first limit that would be exceeded.
 pub fn allow(
-    limits: &Limits,
-    spent: &Spent,
-    reserved: Amount,
-    wanted: Amount,
+    limits: &UserLimits,
+    spent: &UserSpending,
+    reserved: UsageAmount,
+    wanted: UsageAmount,
     now: Timestamp,
-) -> Result<(), Over> {
+) -> Result<(), LimitExceeded> {
     let (tomorrow, next_month) = (day_end(now), month_end(now));
     let money = |limit: Option<MicroDollars>| limit.map(|limit| limit.0.max(0) as u64);
     let dollars = |amount: MicroDollars| amount.0.max(0) as u64;
     let checks = [
         (
-            Which::DayCost,
+            LimitKind::DayCost,
             money(limits.day_cost),
             dollars(spent.day.cost),
             tomorrow,
         ),
         (
-            Which::MonthCost,
+            LimitKind::MonthCost,
             money(limits.month_cost),
             dollars(spent.month.cost),
             next_month,
         ),
         (
-            Which::DayTokens,
+            LimitKind::DayTokens,
             limits.day_tokens,
             spent.day.tokens,
             tomorrow,
         ),
         (
-            Which::MonthTokens,
+            LimitKind::MonthTokens,
             limits.month_tokens,
             spent.month.tokens,
             next_month,
@@ -239,13 +239,13 @@ pub fn allow(
     for (which, limit, spent, resets_at) in checks {
         let Some(limit) = limit else { continue };
         let (reserved, wanted) = match which {
-            Which::DayTokens | Which::MonthTokens => (reserved.tokens, wanted.tokens),
+            LimitKind::DayTokens | LimitKind::MonthTokens => (reserved.tokens, wanted.tokens),
             _ => (dollars(reserved.cost), dollars(wanted.cost)),
         };
         let used = spent.saturating_add(reserved);
         // A request that uses none of a kind is not blocked by its limit.
         if wanted > 0 && used.saturating_add(wanted) > limit {
-            return Err(Over {
+            return Err(LimitExceeded {
                 which,
                 limit,
                 used,
@@ -265,10 +265,10 @@ pub fn allow_run(
     budget: Option<MicroDollars>,
     used: MicroDollars,
     wanted: MicroDollars,
-) -> Result<(), Over> {
+) -> Result<(), LimitExceeded> {
     match budget {
-        Some(budget) if wanted.0 > 0 && used.plus(wanted) > budget => Err(Over {
-            which: Which::Run,
+        Some(budget) if wanted.0 > 0 && used.plus(wanted) > budget => Err(LimitExceeded {
+            which: LimitKind::Run,
             limit: budget.0.max(0) as u64,
             used: used.0.max(0) as u64,
             wanted: wanted.0 as u64,
@@ -320,24 +320,24 @@ fn day_of_month(day: i64) -> u8 {
     (of_year - (153 * month + 2) / 5 + 1) as u8
 }
 
-impl Over {
+impl LimitExceeded {
     /// Remaining amount.
     pub fn left(&self) -> u64 {
         self.limit.saturating_sub(self.used)
     }
 }
 
-impl fmt::Display for Over {
+impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self.which {
-            Which::DayCost => "the day's budget",
-            Which::MonthCost => "the month's budget",
-            Which::DayTokens => "the day's token budget",
-            Which::MonthTokens => "the month's token budget",
-            Which::Run => "the budget of this analysis",
+            LimitKind::DayCost => "the day's budget",
+            LimitKind::MonthCost => "the month's budget",
+            LimitKind::DayTokens => "the day's token budget",
+            LimitKind::MonthTokens => "the month's token budget",
+            LimitKind::Run => "the budget of this analysis",
         };
         let amount = |value: u64| match self.which {
-            Which::DayTokens | Which::MonthTokens => format!("{value} tokens"),
+            LimitKind::DayTokens | LimitKind::MonthTokens => format!("{value} tokens"),
             _ => dollars(value),
         };
         let (limit, left, wanted) = (amount(self.limit), amount(self.left()), amount(self.wanted));
@@ -428,17 +428,17 @@ mod tests {
     #[test]
     fn each_limit_holds_alone_and_says_so() {
         let now = at("2026-11-23T01:00:00Z");
-        let amount = |cost, tokens| Amount {
+        let amount = |cost, tokens| UsageAmount {
             cost: MicroDollars(cost),
             tokens,
         };
-        let spent = Spent {
+        let spent = UserSpending {
             day: amount(50, 500),
             month: amount(80, 800),
         };
         let (reserved, wanted) = (amount(10, 100), amount(5, 50));
         let limits =
-            |day_cost: Option<i64>, month_cost: Option<i64>, day_tokens, month_tokens| Limits {
+            |day_cost: Option<i64>, month_cost: Option<i64>, day_tokens, month_tokens| UserLimits {
                 day_cost: day_cost.map(MicroDollars),
                 month_cost: month_cost.map(MicroDollars),
                 day_tokens,
@@ -449,19 +449,19 @@ mod tests {
             (limits(Some(65), Some(95), Some(650), Some(950)), None),
             (
                 limits(Some(64), None, None, None),
-                Some((Which::DayCost, 4)),
+                Some((LimitKind::DayCost, 4)),
             ),
             (
                 limits(Some(99), Some(94), None, None),
-                Some((Which::MonthCost, 4)),
+                Some((LimitKind::MonthCost, 4)),
             ),
             (
                 limits(None, None, Some(649), None),
-                Some((Which::DayTokens, 49)),
+                Some((LimitKind::DayTokens, 49)),
             ),
             (
                 limits(None, None, None, Some(100)),
-                Some((Which::MonthTokens, 0)),
+                Some((LimitKind::MonthTokens, 0)),
             ),
         ] {
             let found = allow(&limits, &spent, reserved, wanted, now);
@@ -503,13 +503,13 @@ mod tests {
             cached_input: None,
             long: None,
         };
-        let bill = |input, charged| Bill {
+        let bill = |input, charged| CallBill {
             usage: Usage {
                 input,
                 ..Usage::default()
             },
             charged,
-            ..Bill::default()
+            ..CallBill::default()
         };
         for (bill, price, expected) in [
             (bill(10, None), Some(price), Some(10)),

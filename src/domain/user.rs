@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::id::{KeyId, SessionId, UserId};
-use super::key::{Confines, Presented, Scope};
+use super::key::{KeyLimits, KeyScope, PresentedKey};
 use super::time::Timestamp;
 
 /// Role of an account.
@@ -89,10 +89,10 @@ pub struct ApiKey {
     pub prefix: String,
     /// SHA-256 of the key.
     pub hash: [u8; 32],
-    /// Scopes; empty means `Scope::DEFAULT`.
-    pub scopes: Vec<Scope>,
+    /// Scopes; empty means `KeyScope::DEFAULT`.
+    pub scopes: Vec<KeyScope>,
     /// Limits.
-    pub confines: Confines,
+    pub confines: KeyLimits,
     /// Creation time.
     pub created: Timestamp,
     /// Last use, to the minute.
@@ -111,7 +111,7 @@ pub struct Caller {
     /// The session, if the credential was a session (cookie or JWT).
     pub session: Option<SessionId>,
     /// The API key, if the credential was a key.
-    pub key: Option<Presented>,
+    pub key: Option<PresentedKey>,
 }
 
 impl Caller {

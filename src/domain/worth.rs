@@ -27,7 +27,7 @@ const MOST_VOTES: f64 = 10_000.0;
 
 /// Counts of blind votes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
-pub struct Tally {
+pub struct VoteTally {
     /// Votes for the panel's answer.
     pub wins: u64,
     /// Votes for neither.
@@ -67,7 +67,7 @@ impl Preference {
 /// Conclusion from the votes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum PanelVerdict {
     /// The panel's answers are preferred.
     Pays,
     /// The single drafts are preferred.
@@ -80,11 +80,11 @@ pub enum Verdict {
 
 /// Evaluation of a tally.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Judgement {
+pub struct PanelJudgment {
     /// The votes.
-    pub tally: Tally,
+    pub tally: VoteTally,
     /// Conclusion.
-    pub verdict: Verdict,
+    pub verdict: PanelVerdict,
     /// Win rate, with ties as half wins, 0 to 1; none without votes.
     pub rate: Option<f64>,
     /// 95 % interval of the true win rate, for a single look; none without votes.
@@ -93,40 +93,40 @@ pub struct Judgement {
     pub more: Option<u64>,
 }
 
-impl Tally {
+impl VoteTally {
     /// Total number of votes.
     pub fn votes(&self) -> u64 {
         self.wins + self.ties + self.losses
     }
 
     /// Evaluates the votes.
-    pub fn judge(self) -> Judgement {
+    pub fn judge(self) -> PanelJudgment {
         let votes = self.votes();
         let (wins, ties, losses) = (self.wins as f64, self.ties as f64, self.losses as f64);
         let verdict = verdict(wins, ties, losses);
-        Judgement {
+        PanelJudgment {
             tally: self,
             verdict,
             rate: (votes > 0).then(|| (wins + ties / 2.0) / votes as f64),
             interval: (votes > 0).then(|| interval::of(wins, ties, losses)),
             more: match verdict {
-                Verdict::Unknown => more(wins, ties, losses),
+                PanelVerdict::Unknown => more(wins, ties, losses),
                 _ => None,
             },
         }
     }
 }
 
-fn verdict(wins: f64, ties: f64, losses: f64) -> Verdict {
+fn verdict(wins: f64, ties: f64, losses: f64) -> PanelVerdict {
     let shown = |evidence: f64| evidence >= -WRONG.ln();
     if shown(evidence::above(wins, ties, losses, 0.5)) {
-        Verdict::Pays
+        PanelVerdict::Pays
     } else if shown(evidence::below(wins, ties, losses, 0.5)) {
-        Verdict::DoesNotPay
+        PanelVerdict::DoesNotPay
     } else if shown(evidence::below(wins, ties, losses, WORTHWHILE)) {
-        Verdict::NoDifference
+        PanelVerdict::NoDifference
     } else {
-        Verdict::Unknown
+        PanelVerdict::Unknown
     }
 }
 
@@ -144,7 +144,7 @@ fn more(wins: f64, ties: f64, losses: f64) -> Option<u64> {
             then(ties, rates.1),
             then(losses, rates.2),
         );
-        after != Verdict::Unknown
+        after != PanelVerdict::Unknown
     };
     let (mut doubt, mut enough) = (0.0, 1.0);
     while !known(enough) {
@@ -164,7 +164,7 @@ fn more(wins: f64, ties: f64, losses: f64) -> Option<u64> {
     Some(enough as u64)
 }
 
-impl Judgement {
+impl PanelJudgment {
     /// Describes the evaluation for users. `multiple` is the panel's price relative to the single draft's.
     pub fn sentence(&self, multiple: Option<f64>) -> String {
         let price = match multiple {
@@ -185,17 +185,17 @@ impl Judgement {
             percent(to)
         );
         match self.verdict {
-            Verdict::Pays => format!(
+            PanelVerdict::Pays => format!(
                 "The panel's answers are preferred: {so_far}. Whether that is worth the price is up to you."
             ),
-            Verdict::DoesNotPay => {
+            PanelVerdict::DoesNotPay => {
                 format!("The panel is not worth it: the single answers are preferred; {so_far}.")
             }
-            Verdict::NoDifference => format!(
+            PanelVerdict::NoDifference => format!(
                 "No relevant difference: {so_far}; the panel is preferred in fewer than {} of 100 votes.",
                 percent(WORTHWHILE)
             ),
-            Verdict::Unknown => format!(
+            PanelVerdict::Unknown => format!(
                 "Unknown, about {} needed at this rate: {so_far}.",
                 counted(self.more.unwrap_or_default(), "more vote")
             ),

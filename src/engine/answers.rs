@@ -7,20 +7,20 @@ mod flights;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::Shared;
+use super::EngineShared;
 use crate::clock;
 use crate::crypto;
-use crate::domain::chat::{Answer, Finish, Request};
+use crate::domain::chat::{Answer, Finish, ModelRequest};
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::store::{Reader, answers};
 
-pub use fields::{Fields, Miss};
-pub(super) use flights::{Flights, Place, Seat};
+pub use fields::{CacheMiss, CanonicalFields};
+pub(super) use flights::{FlightRole, LeaderGuard, SingleFlight};
 
 /// Cache limits.
 #[derive(Debug, Clone)]
-pub struct Limits {
+pub struct CacheLimits {
     /// How long an answer can be reused; zero turns the cache off.
     pub ttl: Duration,
     /// Bytes of all answers together; the least recently used are evicted first.
@@ -30,9 +30,9 @@ pub struct Limits {
 }
 
 /// The cache's in-memory state; the answers are in the store.
-pub(super) struct Cache {
-    pub limits: Limits,
-    pub flights: Flights,
+pub(super) struct AnswerCache {
+    pub limits: CacheLimits,
+    pub flights: SingleFlight,
     /// Bytes added since the total size was last checked.
     grown: AtomicU64,
 }
@@ -40,11 +40,11 @@ pub(super) struct Cache {
 /// Divisor: the total size is checked each time a sixteenth of the limit was added.
 const LOOKED_AT: u64 = 16;
 
-impl Cache {
-    pub fn new(limits: Limits) -> Self {
+impl AnswerCache {
+    pub fn new(limits: CacheLimits) -> Self {
         Self {
             limits,
-            flights: Flights::default(),
+            flights: SingleFlight::default(),
             grown: AtomicU64::new(0),
         }
     }
@@ -62,14 +62,14 @@ impl Cache {
 
 /// Cache key of a call.
 #[derive(Debug, Clone)]
-pub(super) struct Key {
+pub(super) struct CacheKey {
     /// Owner and SHA-256 over all fields.
     pub whole: String,
-    pub fields: Fields,
+    pub fields: CanonicalFields,
 }
 
 /// Owner part of a call's cache key: the user, or `team` for answers that may be shared.
-pub(super) fn owner(shared: &Shared, user: &UserId, request: &Request) -> String {
+pub(super) fn owner(shared: &EngineShared, user: &UserId, request: &ModelRequest) -> String {
     let draws_on_own = !request.brief.sources.is_empty()
         || request
             .messages
@@ -83,12 +83,12 @@ pub(super) fn owner(shared: &Shared, user: &UserId, request: &Request) -> String
 }
 
 /// Returns the cache key of a user's call.
-pub(super) fn key(shared: &Shared, user: &UserId, request: &Request) -> Key {
+pub(super) fn key(shared: &EngineShared, user: &UserId, request: &ModelRequest) -> CacheKey {
     let owner = owner(shared, user, request);
     let endpoint = shared.llm.endpoint(Some(user), &request.model);
-    let fields = Fields::of(&endpoint, request);
+    let fields = CanonicalFields::of(&endpoint, request);
     let hash = crypto::hex(&crypto::sha256::hash(fields.canonical().as_bytes()));
-    Key {
+    CacheKey {
         whole: format!("{owner}.{hash}"),
         fields,
     }
@@ -96,10 +96,10 @@ pub(super) fn key(shared: &Shared, user: &UserId, request: &Request) -> Key {
 
 /// Looks up a stored answer that is at most `most` old. A failing store counts as a miss: the model is called.
 pub(super) async fn find(
-    shared: &Shared,
+    shared: &EngineShared,
     key: &str,
     most: Option<Duration>,
-) -> Option<answers::Kept> {
+) -> Option<answers::CachedAnswer> {
     let (wanted, now) = (key.to_owned(), clock::now());
     let since = most.map_or(Timestamp::default(), |most| now - most);
     let look = move |db: &Reader| answers::look(db, &wanted, now, since);

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Engine, Shared};
+use super::{Engine, EngineShared};
 
 /// How long a waiting job sleeps before it checks again without being notified.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Counts a job while it runs; dropped on panic too.
-struct Count(Arc<Shared>);
+struct JobCounter(Arc<EngineShared>);
 
-impl Drop for Count {
+impl Drop for JobCounter {
     fn drop(&mut self) {
         self.0.jobs.fetch_sub(1, Ordering::Relaxed);
         self.0.left.notify_waiters();
@@ -26,7 +26,7 @@ impl Engine {
     /// start.
     pub fn job(&self, work: impl Future<Output = ()> + Send + 'static) {
         self.shared.jobs.fetch_add(1, Ordering::Relaxed);
-        let count = Count(self.shared.clone());
+        let count = JobCounter(self.shared.clone());
         tokio::spawn(async move {
             let _count = count;
             work.await;
@@ -59,7 +59,7 @@ impl Engine {
     }
 }
 
-impl Shared {
+impl EngineShared {
     fn has_room(&self) -> bool {
         let running = self.running();
         let jobs = running.values().filter(|run| run.background).count();

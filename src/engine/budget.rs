@@ -8,13 +8,15 @@ use crate::clock;
 use crate::domain::analysis::{Member, Plan, StageAnswer};
 use crate::domain::id::UserId;
 use crate::domain::money::{MicroDollars, Price};
-use crate::domain::pattern::{CallId, Claim};
-use crate::domain::usage::{Amount, Limits, Over, Spent, allow, allow_run};
+use crate::domain::pattern::{CallId, CallReservation};
+use crate::domain::usage::{
+    LimitExceeded, UsageAmount, UserLimits, UserSpending, allow, allow_run,
+};
 use crate::store::{Store, StoreError, budgets, usage};
 
 /// Prices and budget of one run, fixed when it was planned.
 #[derive(Debug, Clone, Default)]
-pub struct Terms {
+pub struct RunTerms {
     prices: BTreeMap<String, Price>,
     /// The run's budget, in micro-dollars.
     budget: Option<MicroDollars>,
@@ -22,7 +24,7 @@ pub struct Terms {
     spent: MicroDollars,
 }
 
-impl Terms {
+impl RunTerms {
     /// Collects the terms of a plan and the cost of the calls already made.
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Self {
         let planned = plan.members.iter().chain([&plan.synthesiser]);
@@ -47,27 +49,27 @@ impl Terms {
 
 /// A user's budget status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Standing {
+pub struct BudgetStanding {
     /// The user's own limits, or the server's default.
-    pub limits: Limits,
+    pub limits: UserLimits,
     /// Amounts spent.
-    pub spent: Spent,
+    pub spent: UserSpending,
     /// Amount reserved for calls in progress.
-    pub reserved: Amount,
+    pub reserved: UsageAmount,
 }
 
 /// Reservation ledger of all users; one per process.
-pub(super) struct Book {
+pub(super) struct ReservationLedger {
     store: Store,
     /// Default limits of users without their own.
-    limits: Limits,
-    reserved: Mutex<HashMap<UserId, Amount>>,
+    limits: UserLimits,
+    reserved: Mutex<HashMap<UserId, UsageAmount>>,
     /// Held from reading what is spent until the reservation is made: two runs must not be granted the same money.
     granting: tokio::sync::Mutex<()>,
 }
 
-impl Book {
-    pub fn new(store: Store, limits: Limits) -> Self {
+impl ReservationLedger {
+    pub fn new(store: Store, limits: UserLimits) -> Self {
         Self {
             store,
             limits,
@@ -80,7 +82,7 @@ impl Book {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn standing(&self, user: &UserId) -> Result<Standing, StoreError> {
+    pub async fn standing(&self, user: &UserId) -> Result<BudgetStanding, StoreError> {
         // Read before the store: an amount released in between has been stored by then, so it may be counted
         // twice but never missed.
         let reserved = self.reserved().get(user).copied().unwrap_or_default();
@@ -90,7 +92,7 @@ impl Book {
             Ok((limits, usage::spent(db, &id, today)?))
         });
         let (limits, spent) = look.await?;
-        Ok(Standing {
+        Ok(BudgetStanding {
             limits,
             spent,
             reserved,
@@ -101,18 +103,18 @@ impl Book {
     async fn grant(
         &self,
         user: &UserId,
-        wanted: Amount,
+        wanted: UsageAmount,
         unpriced: Option<&str>,
     ) -> Result<bool, String> {
         let unread = |_| "the budgets could not be read".to_owned();
         // Users without limits need not queue for the lock.
         let limits = self.standing(user).await.map_err(unread)?.limits;
-        if limits == Limits::default() {
+        if limits == UserLimits::default() {
             return Ok(false);
         }
         let _granting = self.granting.lock().await;
         let standing = self.standing(user).await;
-        let Standing {
+        let BudgetStanding {
             limits,
             spent,
             reserved,
@@ -127,11 +129,11 @@ impl Book {
         Ok(true)
     }
 
-    fn let_go(&self, user: &UserId, amount: Amount) {
+    fn let_go(&self, user: &UserId, amount: UsageAmount) {
         let mut all = self.reserved();
         if let Some(sum) = all.get_mut(user) {
             *sum = sum.less(amount);
-            if *sum == Amount::default() {
+            if *sum == UsageAmount::default() {
                 all.remove(user);
             }
         }
@@ -143,52 +145,60 @@ impl Book {
         self.reserved().len()
     }
 
-    fn reserved(&self) -> MutexGuard<'_, HashMap<UserId, Amount>> {
+    fn reserved(&self) -> MutexGuard<'_, HashMap<UserId, UsageAmount>> {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A reservation for something other than a run, released when dropped.
-pub struct Aside {
-    book: Arc<Book>,
+pub struct ReservedAmount {
+    book: Arc<ReservationLedger>,
     user: UserId,
-    amount: Amount,
+    amount: UsageAmount,
 }
 
-impl Aside {
-    pub(super) async fn of(book: Arc<Book>, user: &UserId, amount: Amount) -> Result<Self, String> {
+impl ReservedAmount {
+    pub(super) async fn of(
+        book: Arc<ReservationLedger>,
+        user: &UserId,
+        amount: UsageAmount,
+    ) -> Result<Self, String> {
         let is_bound = book.grant(user, amount, None).await?;
         Ok(Self {
             book,
             user: user.clone(),
-            amount: if is_bound { amount } else { Amount::default() },
+            amount: if is_bound {
+                amount
+            } else {
+                UsageAmount::default()
+            },
         })
     }
 }
 
-impl Drop for Aside {
+impl Drop for ReservedAmount {
     fn drop(&mut self) {
         self.book.let_go(&self.user, self.amount);
     }
 }
 
 /// The reservations of one run, released when dropped.
-pub(super) struct Purse {
-    book: Arc<Book>,
+pub(super) struct BudgetReservation {
+    book: Arc<ReservationLedger>,
     user: Option<UserId>,
     budget: Option<MicroDollars>,
     spent: MicroDollars,
-    open: BTreeMap<CallId, Held>,
+    open: BTreeMap<CallId, LedgerState>,
     /// The budget of the run's API key, if it has one.
     key: Option<Box<dyn KeyFunds>>,
     /// Reserved for calls that have ended but are not stored yet.
-    over: Amount,
+    over: UsageAmount,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Held {
+struct LedgerState {
     /// Counts toward the user's budgets: tokens, and money unless the user's own key pays.
-    amount: Amount,
+    amount: UsageAmount,
     /// Counts toward the run's budget.
     cost: MicroDollars,
     /// Reserved output tokens.
@@ -206,8 +216,8 @@ pub trait KeyFunds: Send + Sync {
     fn extend(&self, cost: MicroDollars) -> Result<(), String>;
 }
 
-impl Purse {
-    pub fn new(book: Arc<Book>, user: Option<UserId>, terms: &Terms) -> Self {
+impl BudgetReservation {
+    pub fn new(book: Arc<ReservationLedger>, user: Option<UserId>, terms: &RunTerms) -> Self {
         Self {
             book,
             user,
@@ -215,7 +225,7 @@ impl Purse {
             budget: terms.budget,
             spent: terms.spent,
             open: BTreeMap::new(),
-            over: Amount::default(),
+            over: UsageAmount::default(),
         }
     }
 
@@ -230,14 +240,18 @@ impl Purse {
     ///
     /// # Errors
     /// When a budget has no room, or a dollar budget applies and a price is unknown, with the reason.
-    pub async fn reserve(&mut self, calls: &[(Claim, bool)]) -> Result<(), String> {
-        let held: Vec<(CallId, Held)> = calls.iter().map(held).collect();
+    pub async fn reserve(&mut self, calls: &[(CallReservation, bool)]) -> Result<(), String> {
+        let held: Vec<(CallId, LedgerState)> = calls.iter().map(held).collect();
         let wanted = held
             .iter()
-            .fold(Held::default(), |sum, (_, one)| sum.plus(one));
-        let open = self.open.values().fold(Held::default(), Held::plus);
+            .fold(LedgerState::default(), |sum, (_, one)| sum.plus(one));
+        let open = self
+            .open
+            .values()
+            .fold(LedgerState::default(), LedgerState::plus);
         let used = self.spent.plus(open.cost);
-        allow_run(self.budget, used, wanted.cost).map_err(|over: Over| over.to_string())?;
+        allow_run(self.budget, used, wanted.cost)
+            .map_err(|over: LimitExceeded| over.to_string())?;
         let unpriced = |of_house: bool| {
             let mut calls = calls.iter();
             let found = calls.find(|(claim, own)| claim.cost.is_none() && !(of_house && *own));
@@ -269,7 +283,7 @@ impl Purse {
     ///
     /// # Errors
     /// When a budget has no room for it, with the reason.
-    pub async fn extend(&mut self, more: Claim, own_key: bool) -> Result<(), String> {
+    pub async fn extend(&mut self, more: CallReservation, own_key: bool) -> Result<(), String> {
         if let Some(key) = &self.key {
             key.extend(more.cost.unwrap_or_default())?;
         }
@@ -286,7 +300,7 @@ impl Purse {
 
     /// Whether ended calls have not been stored yet.
     pub fn is_waiting(&self) -> bool {
-        self.over != Amount::default()
+        self.over != UsageAmount::default()
     }
 
     /// Releases the reservations of ended calls, once they are stored.
@@ -298,16 +312,18 @@ impl Purse {
     }
 }
 
-impl Drop for Purse {
+impl Drop for BudgetReservation {
     fn drop(&mut self) {
         let open = std::mem::take(&mut self.open);
-        let open = open.values().fold(Held::default(), Held::plus);
+        let open = open
+            .values()
+            .fold(LedgerState::default(), LedgerState::plus);
         self.over = self.over.plus(open.amount);
         self.stored();
     }
 }
 
-impl Held {
+impl LedgerState {
     fn plus(self, other: &Self) -> Self {
         Self {
             amount: self.amount.plus(other.amount),
@@ -321,16 +337,16 @@ fn unknown_price(model: &str) -> String {
     format!("the price of {model} is not known, so a budget in dollars cannot be kept")
 }
 
-fn held((claim, own_key): &(Claim, bool)) -> (CallId, Held) {
+fn held((claim, own_key): &(CallReservation, bool)) -> (CallId, LedgerState) {
     let cost = claim.cost.unwrap_or_default();
-    let amount = Amount {
+    let amount = UsageAmount {
         cost: if *own_key { MicroDollars(0) } else { cost },
         tokens: claim.input.saturating_add(claim.output),
     };
-    let held = Held {
+    let held = LedgerState {
         amount,
         cost,
-        ..Held::default()
+        ..LedgerState::default()
     };
     (claim.call, held)
 }

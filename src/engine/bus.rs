@@ -19,27 +19,27 @@ const LEAVING: usize = 64;
 const PAGE: u32 = 200;
 
 /// Live channel of one run: events out, commands in.
-pub(super) struct Hub {
-    state: Mutex<State>,
+pub(super) struct RunChannel {
+    state: Mutex<ChannelState>,
     /// Wakes watchers on new events or the end.
     changed: Notify,
     /// Wakes the driver on commands.
     wanted: Notify,
 }
 
-struct State {
+struct ChannelState {
     recent: VecDeque<Arc<StoredEvent>>,
     bytes: usize,
     last: u64,
     over: bool,
-    wish: Option<Wish>,
+    wish: Option<RunCommand>,
     /// Models to skip, queued for the driver; at most [`LEAVING`].
     leaving: Vec<String>,
 }
 
 /// A command for a run in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum RunCommand {
     /// Finish early: write the answer from what is ready.
     Hurry,
     /// Continue without this model.
@@ -50,9 +50,9 @@ pub(super) enum Wish {
     Checkpoint,
 }
 
-impl Hub {
+impl RunChannel {
     pub fn new(last: u64) -> Self {
-        let state = State {
+        let state = ChannelState {
             recent: VecDeque::new(),
             bytes: 0,
             last,
@@ -67,7 +67,7 @@ impl Hub {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ChannelState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -106,11 +106,11 @@ impl Hub {
     }
 
     pub fn cancel(&self, reason: &str) {
-        self.wish(Wish::Cancel(reason.to_owned()));
+        self.wish(RunCommand::Cancel(reason.to_owned()));
     }
 
     pub fn hurry(&self) {
-        self.wish(Wish::Hurry);
+        self.wish(RunCommand::Hurry);
     }
 
     pub fn leave(&self, model: &str) {
@@ -124,13 +124,13 @@ impl Hub {
     }
 
     pub fn checkpoint(&self) {
-        self.wish(Wish::Checkpoint);
+        self.wish(RunCommand::Checkpoint);
     }
 
-    fn wish(&self, wish: Wish) {
+    fn wish(&self, wish: RunCommand) {
         let mut state = self.state();
         // Finishing early can still be followed by cancel; nothing overrides cancel or checkpoint.
-        if matches!(state.wish, None | Some(Wish::Hurry)) {
+        if matches!(state.wish, None | Some(RunCommand::Hurry)) {
             state.wish = Some(wish);
         }
         drop(state);
@@ -138,7 +138,7 @@ impl Hub {
     }
 
     /// Waits for the next command.
-    pub async fn wanted(&self) -> Wish {
+    pub async fn wanted(&self) -> RunCommand {
         loop {
             if let Some(wish) = self.wish_now() {
                 return wish;
@@ -147,30 +147,30 @@ impl Hub {
         }
     }
 
-    fn wish_now(&self) -> Option<Wish> {
+    fn wish_now(&self) -> Option<RunCommand> {
         let mut state = self.state();
         let Some(wish) = state.wish.clone() else {
-            return state.leaving.pop().map(Wish::Leave);
+            return state.leaving.pop().map(RunCommand::Leave);
         };
         // The run continues after this command, so take it to make room for more.
-        if wish == Wish::Hurry {
+        if wish == RunCommand::Hurry {
             state.wish = None;
         }
         Some(wish)
     }
 
     // Events after a sequence number, or `TooOld` when memory does not reach back that far.
-    fn after(&self, after: u64) -> Seen {
+    fn after(&self, after: u64) -> WatchPosition {
         let state = self.state();
         if after >= state.last {
             return if state.over {
-                Seen::Over
+                WatchPosition::Over
             } else {
-                Seen::Nothing
+                WatchPosition::Nothing
             };
         }
         match state.recent.front() {
-            Some(oldest) if oldest.seq <= after + 1 => Seen::Events(
+            Some(oldest) if oldest.seq <= after + 1 => WatchPosition::Events(
                 state
                     .recent
                     .iter()
@@ -178,12 +178,12 @@ impl Hub {
                     .cloned()
                     .collect(),
             ),
-            _ => Seen::TooOld,
+            _ => WatchPosition::TooOld,
         }
     }
 }
 
-enum Seen {
+enum WatchPosition {
     Events(Vec<Arc<StoredEvent>>),
     Nothing,
     TooOld,
@@ -191,16 +191,21 @@ enum Seen {
 }
 
 /// Follows one run from a given event onward.
-pub struct Watch {
+pub struct RunWatch {
     store: Store,
-    hub: Option<Arc<Hub>>,
+    hub: Option<Arc<RunChannel>>,
     id: AnalysisId,
     after: u64,
     ended: bool,
 }
 
-impl Watch {
-    pub(super) fn new(store: Store, hub: Option<Arc<Hub>>, id: AnalysisId, after: u64) -> Self {
+impl RunWatch {
+    pub(super) fn new(
+        store: Store,
+        hub: Option<Arc<RunChannel>>,
+        id: AnalysisId,
+        after: u64,
+    ) -> Self {
         Self {
             store,
             hub,
@@ -223,11 +228,11 @@ impl Watch {
             // Created before checking, so that no change in between is missed.
             let changed = hub.changed.notified();
             match hub.after(self.after) {
-                Seen::Events(events) => return Ok(self.advance(events)),
-                Seen::TooOld => return Box::pin(self.stored()).await,
-                Seen::Nothing => changed.await,
+                WatchPosition::Events(events) => return Ok(self.advance(events)),
+                WatchPosition::TooOld => return Box::pin(self.stored()).await,
+                WatchPosition::Nothing => changed.await,
                 // What the hub lacks (an end written by another path) is in the store.
-                Seen::Over => self.hub = None,
+                WatchPosition::Over => self.hub = None,
             }
         }
         Ok(None)

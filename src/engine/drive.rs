@@ -7,23 +7,23 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use recall::Following;
+use recall::FollowedCalls;
 
-use super::budget::Purse;
+use super::budget::BudgetReservation;
 mod recall;
 
-use super::bus::{Hub, Wish};
-use super::ended::Ended;
+use super::bus::{RunChannel, RunCommand};
+use super::ended::RunOutcome;
 use super::journal::Journal;
-use super::ledger::Ledger;
-use super::unstored::{Over, Rest};
-use super::{Run, Shared, Terms};
+use super::ledger::CallLedger;
+use super::unstored::{FinishedRun, PendingStore};
+use super::{EngineShared, RunSpec, RunTerms};
 use crate::clock::{self, Stopwatch};
 use crate::domain::analysis::CacheUse;
-use crate::domain::chat::{Answer, CallError, CallErrorKind, Image, Message, Request};
+use crate::domain::chat::{Answer, CallError, CallErrorKind, Image, Message, ModelRequest};
 use crate::domain::id::{AnalysisId, UserId};
-use crate::domain::pattern::staged::Staged;
-use crate::domain::pattern::{Claim, Input, Outcome, Output};
+use crate::domain::pattern::staged::StagedRun;
+use crate::domain::pattern::{CallReservation, MachineInput, MachineOutput, PatternOutcome};
 use crate::domain::time::Timestamp;
 use crate::llm::CallEvent;
 use crate::log;
@@ -38,7 +38,11 @@ const WAITING_EVENTS: usize = 64;
 const BILLS: Duration = Duration::from_secs(1);
 
 /// Waits for a slot, then drives the run. Returns `None` when the run is left for the next start.
-pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Option<Over> {
+pub(super) async fn run(
+    shared: &Arc<EngineShared>,
+    run: RunSpec,
+    hub: &Arc<RunChannel>,
+) -> Option<FinishedRun> {
     let (id, last) = (run.id.clone(), run.last_event);
     let journal = Journal::new(
         shared.store.clone(),
@@ -53,12 +57,12 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
         tokio::select! {
             turn = shared.turns.acquire() => break Some(turn.ok()?),
             wish = hub.wanted() => match wish {
-                Wish::Checkpoint => return None,
+                RunCommand::Checkpoint => return None,
                 // Driven without a slot: it makes no calls.
-                Wish::Cancel(_) => break None,
-                Wish::Hurry => hurried = true,
+                RunCommand::Cancel(_) => break None,
+                RunCommand::Hurry => hurried = true,
                 // No model has been called yet.
-                Wish::Leave(_) => {}
+                RunCommand::Leave(_) => {}
             },
         }
     };
@@ -73,23 +77,24 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
         hub: hub.clone(),
         journal,
         machine: run.machine,
-        purse: Purse::new(shared.book.clone(), run.user.clone(), &run.terms).with_key(run.funds),
+        purse: BudgetReservation::new(shared.book.clone(), run.user.clone(), &run.terms)
+            .with_key(run.funds),
         user: run.user,
         cache: run.cache,
         cache_age: run.cache_age,
         pictures: run.pictures,
         known: run.known,
         terms: run.terms,
-        ledger: Ledger::default(),
+        ledger: CallLedger::default(),
         events,
         inbox,
-        following: Following::default(),
+        following: FollowedCalls::default(),
         cancelled: turn.is_none(),
         watch: Stopwatch::start(),
     };
     let over = driver.go().await;
     match &over {
-        Ok(Some(Over { ended, .. })) => log::info(
+        Ok(Some(FinishedRun { ended, .. })) => log::info(
             "analysis over",
             &[
                 ("analysis", &id),
@@ -111,49 +116,49 @@ pub(super) async fn run(shared: &Arc<Shared>, run: Run, hub: &Arc<Hub>) -> Optio
 
 struct Driver {
     id: AnalysisId,
-    shared: Arc<Shared>,
-    hub: Arc<Hub>,
+    shared: Arc<EngineShared>,
+    hub: Arc<RunChannel>,
     journal: Journal,
-    machine: Staged,
+    machine: StagedRun,
     user: Option<UserId>,
     cache: CacheUse,
     /// Maximum age of a cached answer.
     cache_age: Option<Duration>,
     pictures: Vec<Image>,
-    known: Vec<(Request, Answer)>,
-    terms: Terms,
-    purse: Purse,
-    ledger: Ledger,
+    known: Vec<(ModelRequest, Answer)>,
+    terms: RunTerms,
+    purse: BudgetReservation,
+    ledger: CallLedger,
     events: mpsc::Sender<(u64, CallEvent)>,
     inbox: mpsc::Receiver<(u64, CallEvent)>,
     /// Calls that wait for another caller's identical call, with their requests.
-    following: Following,
+    following: FollowedCalls,
     cancelled: bool,
     /// The state machine's clock: setting the wall clock must not expire its deadlines.
     watch: Stopwatch,
 }
 
 impl Driver {
-    async fn go(mut self) -> Result<Option<Over>, StoreError> {
+    async fn go(mut self) -> Result<Option<FinishedRun>, StoreError> {
         if self.cancelled
-            && let Wish::Cancel(reason) = self.hub.wanted().await
+            && let RunCommand::Cancel(reason) = self.hub.wanted().await
         {
             self.machine
-                .handle(self.watch.now(), Input::Cancelled(reason));
+                .handle(self.watch.now(), MachineInput::Cancelled(reason));
         } else {
-            self.machine.handle(self.watch.now(), Input::Started);
+            self.machine.handle(self.watch.now(), MachineInput::Started);
         }
         let mut flush_at: Option<Instant> = None;
         loop {
             let until = match self.perform().await? {
-                Next::Over(mut outcome) => {
+                NextStep::Over(mut outcome) => {
                     self.settle().await;
                     self.ledger.complete(&mut outcome.totals);
                     self.journal.correct(&outcome.totals);
                     self.journal.finish(clock::now(), outcome.clone()).await?;
                     return Ok(Some(self.over(outcome)));
                 }
-                Next::Wait(until) => until.map(|until| soon(until.since(self.watch.now()))),
+                NextStep::Wait(until) => until.map(|until| soon(until.since(self.watch.now()))),
             };
             if self.journal.is_urgent() {
                 self.flush().await?;
@@ -165,16 +170,16 @@ impl Driver {
                 Some((call, request)) = self.following.next() => self.call(call, request).await,
                 event = self.inbox.recv() => self.hear(event).await,
                 wish = self.hub.wanted() => match wish {
-                    Wish::Hurry => self.machine.handle(self.watch.now(), Input::Hurry),
-                    Wish::Leave(model) => self.machine.handle(self.watch.now(), Input::Leave(model)),
-                    Wish::Cancel(reason) => self.machine.handle(self.watch.now(), Input::Cancelled(reason)),
-                    Wish::Checkpoint => {
+                    RunCommand::Hurry => self.machine.handle(self.watch.now(), MachineInput::Hurry),
+                    RunCommand::Leave(model) => self.machine.handle(self.watch.now(), MachineInput::Leave(model)),
+                    RunCommand::Cancel(reason) => self.machine.handle(self.watch.now(), MachineInput::Cancelled(reason)),
+                    RunCommand::Checkpoint => {
                         self.settle().await;
                         self.flush().await?;
                         return Ok(None);
                     }
                 },
-                () = reached(until) => self.machine.handle(self.watch.now(), Input::Tick),
+                () = reached(until) => self.machine.handle(self.watch.now(), MachineInput::Tick),
                 () = reached(flush_at) => {
                     self.flush().await?;
                     flush_at = None;
@@ -183,33 +188,33 @@ impl Driver {
         }
     }
 
-    fn over(self, outcome: Outcome) -> Over {
+    fn over(self, outcome: PatternOutcome) -> FinishedRun {
         let unstored = self.journal.unstored();
-        let rest = unstored.is_some().then_some(Rest {
+        let rest = unstored.is_some().then_some(PendingStore {
             id: self.id,
             journal: self.journal,
             purse: self.purse,
         });
-        Over {
-            ended: Ended { outcome, unstored },
+        FinishedRun {
+            ended: RunOutcome { outcome, unstored },
             rest,
         }
     }
 
     /// Executes the machine's outputs until it wants to wait.
-    async fn perform(&mut self) -> Result<Next, StoreError> {
+    async fn perform(&mut self) -> Result<NextStep, StoreError> {
         loop {
             match self.machine.poll() {
-                Output::Reserve { calls, .. } => self.reserve(calls).await?,
-                Output::Call(call, request) => self.call(call, *request).await,
-                Output::Stop(call) => {
+                MachineOutput::Reserve { calls, .. } => self.reserve(calls).await?,
+                MachineOutput::Call(call, request) => self.call(call, *request).await,
+                MachineOutput::Stop(call) => {
                     self.following.stop(call);
                     self.ledger.stop(call);
                 }
-                Output::Emit(event) => self.journal.note(event),
-                Output::Keep(answer) => self.journal.keep(*answer),
-                Output::Wait(until) => return Ok(Next::Wait(until)),
-                Output::Done(outcome) => return Ok(Next::Over(*outcome)),
+                MachineOutput::Emit(event) => self.journal.note(event),
+                MachineOutput::Keep(answer) => self.journal.keep(*answer),
+                MachineOutput::Wait(until) => return Ok(NextStep::Wait(until)),
+                MachineOutput::Done(outcome) => return Ok(NextStep::Over(*outcome)),
             }
         }
     }
@@ -222,25 +227,25 @@ impl Driver {
         Ok(())
     }
 
-    async fn reserve(&mut self, calls: Vec<Claim>) -> Result<(), StoreError> {
+    async fn reserve(&mut self, calls: Vec<CallReservation>) -> Result<(), StoreError> {
         // What has ended then counts as spent, no longer as reserved.
         if self.purse.is_waiting() {
             self.flush().await?;
         }
-        let own_key = |claim: Claim| {
+        let own_key = |claim: CallReservation| {
             let own = self.shared.llm.own_key(self.user.as_ref(), &claim.model);
             (claim, own)
         };
-        let calls: Vec<(Claim, bool)> = calls.into_iter().map(own_key).collect();
+        let calls: Vec<(CallReservation, bool)> = calls.into_iter().map(own_key).collect();
         let input = match self.purse.reserve(&calls).await {
-            Ok(()) => Input::Granted,
-            Err(reason) => Input::Denied(reason),
+            Ok(()) => MachineInput::Granted,
+            Err(reason) => MachineInput::Denied(reason),
         };
         self.machine.handle(self.watch.now(), input);
         Ok(())
     }
 
-    fn show_pictures(&self, request: &mut Request) {
+    fn show_pictures(&self, request: &mut ModelRequest) {
         let shows = |message: &Message| !message.images.is_empty();
         if self.pictures.is_empty() && !request.messages.iter().any(shows) {
             return;
@@ -263,11 +268,11 @@ impl Driver {
     }
 
     /// Handles a call's event. Returns the further reservation that the call needs.
-    fn take_in(&mut self, number: u64, event: CallEvent) -> Option<Claim> {
+    fn take_in(&mut self, number: u64, event: CallEvent) -> Option<CallReservation> {
         let now = self.watch.now();
         let input = match event {
             CallEvent::Delta(delta) => match self.ledger.piece(number, &delta, now) {
-                Some(call) => Input::Delta(call, delta),
+                Some(call) => MachineInput::Delta(call, delta),
                 // Late events of a stopped call.
                 None => return None,
             },
@@ -280,14 +285,14 @@ impl Driver {
                 match result {
                     Ok(answer) => {
                         self.remember(open, &answer);
-                        Input::Answered {
+                        MachineInput::Answered {
                             call,
                             answer,
                             cached: false,
                             bill,
                         }
                     }
-                    Err(error) => Input::Failed {
+                    Err(error) => MachineInput::Failed {
                         call,
                         error: readable(error),
                         bill,
@@ -300,7 +305,7 @@ impl Driver {
     }
 
     // An answer without its own limit continues as long as its budgets have room.
-    async fn extend(&mut self, number: u64, more: Claim) {
+    async fn extend(&mut self, number: u64, more: CallReservation) {
         let own = self.shared.llm.own_key(self.user.as_ref(), &more.model);
         let output = more.output;
         match self.purse.extend(more, own).await {
@@ -333,9 +338,9 @@ impl Driver {
     }
 }
 
-enum Next {
+enum NextStep {
     Wait(Option<Timestamp>),
-    Over(Outcome),
+    Over(PatternOutcome),
 }
 
 // Shown to people beside the model's name.

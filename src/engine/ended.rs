@@ -3,13 +3,13 @@
 use crate::domain::answer::StageAnswer;
 use crate::domain::citation::Citations;
 use crate::domain::findings::Findings;
-use crate::domain::pattern::Outcome;
+use crate::domain::pattern::PatternOutcome;
 
 /// The end of a run.
 #[derive(Debug, Clone)]
-pub struct Ended {
+pub struct RunOutcome {
     /// Final status and totals.
-    pub outcome: Outcome,
+    pub outcome: PatternOutcome,
     /// Results missing from the store; `None` when everything is stored.
     pub unstored: Option<Unstored>,
 }

@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 
 use pieces::{is_text, join, same_text};
 
-use super::answers::Seat;
-use super::bus::Hub;
+use super::answers::LeaderGuard;
+use super::bus::RunChannel;
 use super::ended::Unstored;
 use crate::clock;
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::citation::{self, Citations};
-use crate::domain::event::{Event, Totals};
+use crate::domain::event::{RunEvent, RunTotals};
 use crate::domain::findings::Findings;
 use crate::domain::id::{AnalysisId, DocumentId, KeyId, UserId};
 use crate::domain::money::MicroDollars;
-use crate::domain::pattern::Outcome;
+use crate::domain::pattern::PatternOutcome;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::Charge;
+use crate::domain::usage::CallCharge;
 use crate::log;
 use crate::store::events::{self, StoredEvent};
 use crate::store::{
@@ -32,16 +32,16 @@ use crate::store::{
 /// Buffers a run's events and results on their way to the store.
 pub(super) struct Journal {
     store: Store,
-    hub: Arc<Hub>,
+    hub: Arc<RunChannel>,
     id: AnalysisId,
     user: Option<UserId>,
     key: Option<KeyId>,
     last: u64,
-    events: Vec<Event>,
+    events: Vec<RunEvent>,
     kept: Vec<StageAnswer>,
-    charges: Vec<Charge>,
-    cacheable: Vec<Keeping>,
-    hits: Vec<Hit>,
+    charges: Vec<CallCharge>,
+    cacheable: Vec<AnswerToKeep>,
+    hits: Vec<CacheHit>,
     /// Size limit to enforce with the next write, in bytes, when a cache check is due.
     purge: Option<u64>,
     begun: bool,
@@ -52,7 +52,7 @@ pub(super) struct Journal {
     durations: Vec<(String, u64)>,
     is_awaited: bool,
     /// Batches not in the store yet: the one being written and, of an awaited run, those that failed.
-    pending: Vec<Arc<Batch>>,
+    pending: Vec<Arc<JournalBatch>>,
     /// When to retry after a failed write.
     retry_at: Option<Instant>,
 }
@@ -60,7 +60,7 @@ pub(super) struct Journal {
 impl Journal {
     pub fn new(
         store: Store,
-        hub: Arc<Hub>,
+        hub: Arc<RunChannel>,
         id: AnalysisId,
         (user, key): (Option<UserId>, Option<KeyId>),
         last: u64,
@@ -124,7 +124,7 @@ impl Journal {
             .collect()
     }
 
-    pub fn note(&mut self, event: Event) {
+    pub fn note(&mut self, event: RunEvent) {
         self.mark(&event);
         // Merges only with directly preceding text: a restarted member begins a new text.
         let growing = self
@@ -139,17 +139,19 @@ impl Journal {
         self.events.push(event);
     }
 
-    fn mark(&mut self, event: &Event) {
+    fn mark(&mut self, event: &RunEvent) {
         match event {
-            Event::Delta { stage, model, .. } | Event::Reasoning { stage, model, .. } => {
+            RunEvent::Delta { stage, model, .. } | RunEvent::Reasoning { stage, model, .. } => {
                 self.urgent |= self.flowing.insert((stage.clone(), model.clone()));
             }
-            Event::SynthesisDelta { .. } => self.urgent |= self.flowing.insert(Default::default()),
-            Event::MemberStarted { stage, model, .. } => {
+            RunEvent::SynthesisDelta { .. } => {
+                self.urgent |= self.flowing.insert(Default::default())
+            }
+            RunEvent::MemberStarted { stage, model, .. } => {
                 self.flowing.remove(&(stage.clone(), model.clone()));
                 self.flowing.remove(&Default::default());
             }
-            Event::StageCompleted {
+            RunEvent::StageCompleted {
                 stage, duration_ms, ..
             } => self.durations.push((stage.clone(), *duration_ms)),
             _ => {}
@@ -166,16 +168,16 @@ impl Journal {
     }
 
     /// Adds charges, stored in the same transaction as the results of their calls.
-    pub fn charge(&mut self, charges: Vec<Charge>) {
+    pub fn charge(&mut self, charges: Vec<CallCharge>) {
         self.charges.extend(charges);
     }
 
     /// Replaces the totals in the final event with more complete ones.
-    pub fn correct(&mut self, known: &Totals) {
+    pub fn correct(&mut self, known: &RunTotals) {
         if let Some(
-            Event::Completed(totals)
-            | Event::Failed { totals, .. }
-            | Event::Cancelled { totals, .. },
+            RunEvent::Completed(totals)
+            | RunEvent::Failed { totals, .. }
+            | RunEvent::Cancelled { totals, .. },
         ) = self.events.last_mut()
         {
             *totals = known.clone();
@@ -183,15 +185,15 @@ impl Journal {
     }
 
     /// Adds an answer to the cache with the next write; callers that wait for it are woken after that.
-    pub fn remember(&mut self, keeping: Keeping, purge: Option<u64>) {
+    pub fn remember(&mut self, keeping: AnswerToKeep, purge: Option<u64>) {
         self.cacheable.push(keeping);
         self.purge = purge.or(self.purge);
     }
 
     /// Records a cache hit.
-    pub fn hit(&mut self, key: String, kept: &answers::Kept) {
+    pub fn hit(&mut self, key: String, kept: &answers::CachedAnswer) {
         let usage = &kept.answer.usage;
-        self.hits.push(Hit {
+        self.hits.push(CacheHit {
             key,
             model: kept.model.clone(),
             cost: kept.cost,
@@ -219,13 +221,17 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::flush`].
-    pub async fn finish(&mut self, now: Timestamp, outcome: Outcome) -> Result<(), StoreError> {
+    pub async fn finish(
+        &mut self,
+        now: Timestamp,
+        outcome: PatternOutcome,
+    ) -> Result<(), StoreError> {
         let found = self.found(&outcome).await;
         self.write(now, Some((outcome, found))).await
     }
 
     // Runs on a reader thread: comparing long answers takes longer than an event may wait.
-    async fn found(&self, outcome: &Outcome) -> Option<(Findings, Option<Citations>)> {
+    async fn found(&self, outcome: &PatternOutcome) -> Option<(Findings, Option<Citations>)> {
         let (id, outcome) = (self.id.clone(), outcome.clone());
         let kept = [self.pending_answers(), self.kept.clone()].concat();
         let user = self.user.clone();
@@ -265,7 +271,7 @@ impl Journal {
         self.urgent = false;
         let ends = outcome.is_some();
         // Callers that wait for the same call continue after this attempt, successful or not.
-        let _seats: Vec<Seat> = (self.cacheable.iter_mut())
+        let _seats: Vec<LeaderGuard> = (self.cacheable.iter_mut())
             .filter_map(|keeping| keeping.seat.take())
             .collect();
         let batch = Arc::new(self.batch(now, outcome)?);
@@ -319,7 +325,11 @@ impl Journal {
         Ok(())
     }
 
-    fn batch(&mut self, now: Timestamp, outcome: Option<Ended>) -> Result<Batch, StoreError> {
+    fn batch(
+        &mut self,
+        now: Timestamp,
+        outcome: Option<Ended>,
+    ) -> Result<JournalBatch, StoreError> {
         let mut events = Vec::with_capacity(self.events.len());
         for event in self.events.drain(..) {
             self.last += 1;
@@ -331,7 +341,7 @@ impl Journal {
                 data,
             });
         }
-        Ok(Batch {
+        Ok(JournalBatch {
             id: self.id.clone(),
             user: self.user.clone(),
             key: self.key.clone(),
@@ -362,16 +372,16 @@ const AWAITED: usize = 2;
 const RETRY: Duration = Duration::from_secs(5);
 
 /// An answer to add to the cache.
-pub(super) struct Keeping {
+pub(super) struct AnswerToKeep {
     pub key: String,
-    pub kept: answers::Kept,
+    pub kept: answers::CachedAnswer,
     pub ttl: Duration,
     /// Held until stored; other callers wait for its drop.
-    pub seat: Option<Seat>,
+    pub seat: Option<LeaderGuard>,
 }
 
 /// A cache hit to record.
-struct Hit {
+struct CacheHit {
     key: String,
     model: String,
     cost: Option<MicroDollars>,
@@ -379,10 +389,10 @@ struct Hit {
 }
 
 /// How a run ended, and the findings and citations of its answers.
-type Ended = (Outcome, Option<(Findings, Option<Citations>)>);
+type Ended = (PatternOutcome, Option<(Findings, Option<Citations>)>);
 
 /// Everything stored in one transaction.
-struct Batch {
+struct JournalBatch {
     id: AnalysisId,
     user: Option<UserId>,
     key: Option<KeyId>,
@@ -390,14 +400,14 @@ struct Batch {
     first: bool,
     events: Vec<StoredEvent>,
     kept: Vec<StageAnswer>,
-    charges: Vec<Charge>,
-    cacheable: Vec<Keeping>,
-    hits: Vec<Hit>,
+    charges: Vec<CallCharge>,
+    cacheable: Vec<AnswerToKeep>,
+    hits: Vec<CacheHit>,
     purge: Option<u64>,
     outcome: Option<Ended>,
 }
 
-impl Batch {
+impl JournalBatch {
     fn store(&self, db: &Writer) -> Result<(), StoreError> {
         let (id, now) = (&self.id, self.now);
         if self.first {
@@ -416,7 +426,7 @@ impl Batch {
                 api_keys::add_usage(db, key, charge)?;
             }
         }
-        for Keeping { key, kept, ttl, .. } in &self.cacheable {
+        for AnswerToKeep { key, kept, ttl, .. } in &self.cacheable {
             answers::put(db, self.user.as_ref(), key, kept, now, now + *ttl)?;
         }
         for hit in &self.hits {
@@ -434,7 +444,7 @@ impl Batch {
                     Some((findings, citations)) => (Some(findings), citations.as_ref()),
                     None => (None, None),
                 };
-                let end = analyses::End::of(outcome, findings, citations);
+                let end = analyses::AnalysisEnd::of(outcome, findings, citations);
                 analyses::finish(db, id, &end, now)
             }
             None => Ok(()),
@@ -448,19 +458,22 @@ fn citations(
     user: &UserId,
     plan: &Plan,
     answers: &[StageAnswer],
-    outcome: &Outcome,
+    outcome: &PatternOutcome,
 ) -> Option<Citations> {
     plan.all_sources().next()?;
     let last = plan.stages.len().saturating_sub(1);
-    let synthesis = outcome.synthesis.as_deref().map(|text| citation::Text {
-        stage: last,
-        member: None,
-        text,
-    });
+    let synthesis = outcome
+        .synthesis
+        .as_deref()
+        .map(|text| citation::CitingText {
+            stage: last,
+            member: None,
+            text,
+        });
     let members = answers
         .iter()
         .filter(|answer| answer.answered() && answer.stage < last);
-    let members = members.map(|answer| citation::Text {
+    let members = members.map(|answer| citation::CitingText {
         stage: answer.stage,
         member: Some(answer.member),
         text: &answer.text,

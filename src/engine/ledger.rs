@@ -3,39 +3,39 @@
 
 use std::collections::BTreeMap;
 
-use super::answers::{Key, Seat};
-use crate::domain::chat::{Bill, CallErrorKind, Delta, Request, Usage, estimate_tokens};
-use crate::domain::event::Totals;
+use super::answers::{CacheKey, LeaderGuard};
+use crate::domain::chat::{CallBill, CallErrorKind, Delta, ModelRequest, Usage, estimate_tokens};
+use crate::domain::event::RunTotals;
 use crate::domain::money::{MicroDollars, Price};
-use crate::domain::pattern::{CallId, Claim};
+use crate::domain::pattern::{CallId, CallReservation};
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{Charge, Ended, cost};
-use crate::llm::Running;
+use crate::domain::usage::{CallCharge, CallEnd, cost};
+use crate::llm::RunningCall;
 
 /// Output tokens reserved at a time for an answer without its own limit.
 const MORE: u64 = 1_000;
 
 /// The calls of one run.
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(super) struct CallLedger {
     /// Last call number. Numbers are never reused: late events of a stopped call must not be taken for its
     /// successor's.
     next: u64,
-    open: BTreeMap<u64, Open>,
-    charges: Vec<Charge>,
-    unseen: Unseen,
+    open: BTreeMap<u64, OpenCall>,
+    charges: Vec<CallCharge>,
+    unseen: UnseenSpending,
 }
 
 /// A call in progress, or one that was stopped and is not billed yet.
-pub(super) struct Open {
+pub(super) struct OpenCall {
     pub call: CallId,
     pub model: String,
     /// Cache key, if the answer may be cached.
-    pub key: Option<Key>,
+    pub key: Option<CacheKey>,
     /// Held while other callers wait for the same call.
-    pub seat: Option<Seat>,
+    pub seat: Option<LeaderGuard>,
     /// Dropping it cancels the call. `None` once stopped; the state machine has forgotten the call then.
-    running: Option<Running>,
+    running: Option<RunningCall>,
     price: Option<Price>,
     own_key: bool,
     at: Timestamp,
@@ -48,14 +48,14 @@ pub(super) struct Open {
 
 /// Usage of stopped calls, which the state machine does not count.
 #[derive(Default)]
-struct Unseen {
+struct UnseenSpending {
     calls: u32,
     usage: Usage,
     cost: MicroDollars,
     incomplete: bool,
 }
 
-impl Ledger {
+impl CallLedger {
     /// Returns the next call number.
     pub fn number(&mut self) -> u64 {
         self.next += 1;
@@ -63,7 +63,7 @@ impl Ledger {
     }
 
     /// Registers a started call.
-    pub fn open(&mut self, number: u64, open: Open) {
+    pub fn open(&mut self, number: u64, open: OpenCall) {
         self.open.insert(number, open);
     }
 
@@ -84,7 +84,7 @@ impl Ledger {
     }
 
     /// Returns the further reservation a call needs once it exceeds its own: [`MORE`] output tokens.
-    pub fn needs(&self, number: u64) -> Option<Claim> {
+    pub fn needs(&self, number: u64) -> Option<CallReservation> {
         let open = self.open.get(&number)?;
         let is_over = open.reserved.is_some_and(|most| open.counted.output > most);
         if !is_over || open.running.is_none() {
@@ -94,7 +94,7 @@ impl Ledger {
             output: MORE,
             ..Usage::default()
         };
-        Some(Claim {
+        Some(CallReservation {
             call: open.call,
             model: open.model.clone(),
             input: 0,
@@ -144,15 +144,15 @@ impl Ledger {
         &mut self,
         number: u64,
         error: Option<CallErrorKind>,
-        bill: &Bill,
-    ) -> Option<Open> {
+        bill: &CallBill,
+    ) -> Option<OpenCall> {
         let open = self.open.remove(&number)?;
         let stopped = open.running.is_none();
         let ended = match error {
-            _ if stopped => Ended::Cancelled,
-            None => Ended::Answered,
-            Some(CallErrorKind::Cancelled) => Ended::Cancelled,
-            Some(_) => Ended::Failed,
+            _ if stopped => CallEnd::Cancelled,
+            None => CallEnd::Answered,
+            Some(CallErrorKind::Cancelled) => CallEnd::Cancelled,
+            Some(_) => CallEnd::Failed,
         };
         self.charge(&open, ended, bill.clone());
         (!stopped).then_some(open)
@@ -161,18 +161,18 @@ impl Ledger {
     /// Charges calls without a bill by our own token count, marked as estimated.
     pub fn estimate_missing(&mut self, now: Timestamp) {
         for open in std::mem::take(&mut self.open).into_values() {
-            let bill = Bill {
+            let bill = CallBill {
                 usage: open.counted,
                 tries: 1,
                 latency_ms: now.since(open.at).as_millis() as u64,
                 first_token_ms: open.first_token_ms,
-                ..Bill::default()
+                ..CallBill::default()
             };
-            self.charge(&open, Ended::Cancelled, bill);
+            self.charge(&open, CallEnd::Cancelled, bill);
         }
     }
 
-    fn charge(&mut self, open: &Open, ended: Ended, bill: Bill) {
+    fn charge(&mut self, open: &OpenCall, ended: CallEnd, bill: CallBill) {
         if open.running.is_none() && bill.tries > 0 {
             self.unseen.calls += 1;
             self.unseen.usage = self.unseen.usage.plus(&bill.usage);
@@ -181,7 +181,7 @@ impl Ledger {
                 None => self.unseen.incomplete = true,
             }
         }
-        self.charges.push(Charge {
+        self.charges.push(CallCharge {
             call: open.call,
             model: open.model.clone(),
             at: open.at,
@@ -193,12 +193,12 @@ impl Ledger {
     }
 
     /// Takes the charges recorded since the last call, to store them.
-    pub fn take(&mut self) -> Vec<Charge> {
+    pub fn take(&mut self) -> Vec<CallCharge> {
         std::mem::take(&mut self.charges)
     }
 
     /// Adds the usage of stopped calls to a run's totals.
-    pub fn complete(&self, totals: &mut Totals) {
+    pub fn complete(&self, totals: &mut RunTotals) {
         let unseen = &self.unseen;
         totals.usage = totals.usage.plus(&unseen.usage);
         totals.cost_usd = totals.cost_usd.plus(unseen.cost);
@@ -215,9 +215,9 @@ impl Ledger {
     }
 }
 
-impl Open {
+impl OpenCall {
     /// Creates the record of a call that was just started.
-    pub fn new(call: CallId, request: &Request, running: Running, now: Timestamp) -> Self {
+    pub fn new(call: CallId, request: &ModelRequest, running: RunningCall, now: Timestamp) -> Self {
         Self {
             call,
             model: request.model.clone(),
@@ -259,7 +259,7 @@ impl Open {
     }
 
     /// Sets the cache key, and the seat that other callers wait on.
-    pub fn kept(self, key: Option<Key>, seat: Option<Seat>) -> Self {
+    pub fn kept(self, key: Option<CacheKey>, seat: Option<LeaderGuard>) -> Self {
         Self { key, seat, ..self }
     }
 }

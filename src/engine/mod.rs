@@ -7,6 +7,7 @@ mod budget;
 mod bus;
 mod drive;
 mod ended;
+mod handle;
 mod journal;
 mod ledger;
 mod reserve;
@@ -21,33 +22,34 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 
 use crate::clock;
 use crate::domain::analysis::CacheUse;
-use crate::domain::chat::{Answer, Image, Request};
+use crate::domain::chat::{Answer, Image, ModelRequest};
 use crate::domain::id::{AnalysisId, KeyId, UserId};
-use crate::domain::pattern::staged::Staged;
+use crate::domain::pattern::staged::StagedRun;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{Amount, Limits};
+use crate::domain::usage::{UsageAmount, UserLimits};
 use crate::llm::Llm;
 use crate::store::{Reader, Store, StoreError, Writer, answers as kept};
 
-use answers::{Cache, Fields};
-pub use answers::{Limits as CacheLimits, Miss};
-use budget::Book;
-pub use budget::{Aside, KeyFunds, Standing, Terms};
-use bus::Hub;
-pub use bus::Watch;
-pub use ended::{Ended, Unstored};
+use answers::{AnswerCache, CanonicalFields};
+pub use answers::{CacheLimits, CacheMiss};
+use budget::ReservationLedger;
+pub use budget::{BudgetStanding, KeyFunds, ReservedAmount, RunTerms};
+use bus::RunChannel;
+pub use bus::RunWatch;
+pub use ended::{RunOutcome, Unstored};
+pub use handle::{CancelOnDrop, Finished};
 pub use reserve::Reservation;
 use reserve::Reserved;
 
 /// Engine settings.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct EngineSettings {
     /// Runs in progress at once; more wait for a slot.
     pub max_runs: usize,
     /// Cache limits.
     pub cache: CacheLimits,
     /// Default usage limits of users without their own.
-    pub limits: Limits,
+    pub limits: UserLimits,
 }
 
 /// Runs that may wait for a slot.
@@ -58,17 +60,17 @@ const MAX_OF_ONE: usize = 24;
 /// Owns all active runs.
 #[derive(Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    shared: Arc<EngineShared>,
 }
 
-pub(crate) struct Shared {
+pub(crate) struct EngineShared {
     store: Store,
     llm: Llm,
-    settings: Settings,
-    cache: Cache,
-    book: Arc<Book>,
+    settings: EngineSettings,
+    cache: AnswerCache,
+    book: Arc<ReservationLedger>,
     turns: Semaphore,
-    runs: Mutex<Runs>,
+    runs: Mutex<RunMap>,
     /// Slots reserved for runs. Locked after `runs`, where both are.
     reserved: Mutex<Reserved>,
     /// Notified whenever a run has left `runs`, or a job has ended.
@@ -82,20 +84,20 @@ pub(crate) struct Shared {
 /// Number of newest stored answers compared with a call to explain a cache miss.
 const LOOKED_THROUGH: u32 = 500;
 
-fn nearest(fields: &Fields, kept: &[BTreeMap<String, String>]) -> Miss {
+fn nearest(fields: &CanonicalFields, kept: &[BTreeMap<String, String>]) -> CacheMiss {
     let differing = kept.iter().map(|hashes| fields.differing(hashes));
     let nearest = differing.min_by_key(Vec::len);
-    nearest.map_or(Miss::NothingKept, Miss::Differs)
+    nearest.map_or(CacheMiss::NothingKept, CacheMiss::Differs)
 }
 
 /// A run to execute.
-pub struct Run {
+pub struct RunSpec {
     /// ID of the analysis, stored before the run starts.
     pub id: AnalysisId,
     /// The user: bounds the cache and is charged for the usage.
     pub user: Option<UserId>,
     /// State machine, new or restored.
-    pub machine: Staged,
+    pub machine: StagedRun,
     /// The API key of the request; usage is counted for it too.
     pub key: Option<KeyId>,
     /// Reservation in that key's budget, if it has one.
@@ -107,11 +109,11 @@ pub struct Run {
     /// Images shown to vision models with every question.
     pub pictures: Vec<Image>,
     /// Prices and budget.
-    pub terms: Terms,
+    pub terms: RunTerms,
     /// Sequence number of the last stored event; 0 for a new run.
     pub last_event: u64,
     /// Calls of an earlier run of the same user with their answers; not made again.
-    pub known: Vec<(Request, Answer)>,
+    pub known: Vec<(ModelRequest, Answer)>,
     /// Started by a background job: no user waits for it.
     pub background: bool,
     /// A connection waits for the answer, which is delivered even if it cannot be stored. Other runs stop unstored
@@ -123,7 +125,7 @@ pub struct Run {
 
 /// Why a run was refused.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum RunRefused {
     /// The queue is full.
     Full,
     /// The user has too many active and waiting runs.
@@ -136,34 +138,34 @@ pub enum Refused {
 #[derive(Debug)]
 pub enum NotStarted {
     /// Refused.
-    Refused(Refused),
+    Refused(RunRefused),
     /// The run could not be stored.
     Store(StoreError),
 }
 
 /// Stores a new run in the transaction that must commit before the run starts.
 pub type Insert = Box<dyn FnOnce(&Writer) -> crate::store::Result<()> + Send>;
-type Stored = oneshot::Sender<crate::store::Result<()>>;
-type Runs = HashMap<AnalysisId, Running>;
+type StoredRun = oneshot::Sender<crate::store::Result<()>>;
+type RunMap = HashMap<AnalysisId, RunningRun>;
 
 /// An active or waiting run.
 #[derive(Clone)]
-struct Running {
+struct RunningRun {
     user: Option<UserId>,
-    hub: Arc<Hub>,
+    hub: Arc<RunChannel>,
     background: bool,
     is_reserved: bool,
 }
 
 /// A run's entry in `runs`, removed however its task ends, even by a panic: callers that wait for the run or for
 /// the engine to drain must not wait forever.
-struct Place {
-    shared: Arc<Shared>,
+struct RunPermit {
+    shared: Arc<EngineShared>,
     id: AnalysisId,
-    hub: Arc<Hub>,
+    hub: Arc<RunChannel>,
 }
 
-impl Drop for Place {
+impl Drop for RunPermit {
     fn drop(&mut self) {
         self.hub.close();
         self.shared.running().remove(&self.id);
@@ -173,13 +175,13 @@ impl Drop for Place {
 
 impl Engine {
     /// Creates an idle engine.
-    pub fn new(store: Store, llm: Llm, settings: Settings) -> Self {
+    pub fn new(store: Store, llm: Llm, settings: EngineSettings) -> Self {
         let turns = Semaphore::new(settings.max_runs.max(1));
-        let shared = Shared {
-            book: Arc::new(Book::new(store.clone(), settings.limits)),
+        let shared = EngineShared {
+            book: Arc::new(ReservationLedger::new(store.clone(), settings.limits)),
             store,
             llm,
-            cache: Cache::new(settings.cache.clone()),
+            cache: AnswerCache::new(settings.cache.clone()),
             settings,
             turns,
             runs: Mutex::new(HashMap::new()),
@@ -198,41 +200,46 @@ impl Engine {
     ///
     /// # Errors
     /// [`NotStarted`] when the run is refused or cannot be stored.
-    pub async fn start(&self, run: Run, insert: Insert) -> Result<Finished, NotStarted> {
+    pub async fn start(&self, run: RunSpec, insert: Insert) -> Result<Finished, NotStarted> {
         let hub = self.take_place(&run).map_err(NotStarted::Refused)?;
         let (tell, stored) = oneshot::channel();
         let finished = self.spawn(run, hub, Some((insert, tell)));
         match stored.await {
             Ok(Ok(())) => Ok(finished),
             Ok(Err(fault)) => Err(NotStarted::Store(fault)),
-            Err(_) => Err(NotStarted::Refused(Refused::Closing)),
+            Err(_) => Err(NotStarted::Refused(RunRefused::Closing)),
         }
     }
 
     /// Resumes a run that was stored before the last restart; the queue limit does not apply.
-    pub fn resume(&self, run: Run) -> Finished {
-        let hub = Arc::new(Hub::new(run.last_event));
-        let entry = Running::of(&run, &hub);
+    pub fn resume(&self, run: RunSpec) -> Finished {
+        let hub = Arc::new(RunChannel::new(run.last_event));
+        let entry = RunningRun::of(&run, &hub);
         self.shared.running().insert(run.id.clone(), entry);
         self.shared.arrived.notify_one();
         self.spawn(run, hub, None)
     }
 
-    fn take_place(&self, run: &Run) -> Result<Arc<Hub>, Refused> {
+    fn take_place(&self, run: &RunSpec) -> Result<Arc<RunChannel>, RunRefused> {
         let mut running = self.shared.running();
         let places = usize::from(!run.is_reserved);
         let user = run.user.as_ref();
         (self.shared).check_room(&running, user, places, run.background)?;
-        let hub = Arc::new(Hub::new(run.last_event));
-        running.insert(run.id.clone(), Running::of(run, &hub));
+        let hub = Arc::new(RunChannel::new(run.last_event));
+        running.insert(run.id.clone(), RunningRun::of(run, &hub));
         self.shared.arrived.notify_one();
         Ok(hub)
     }
 
-    fn spawn(&self, run: Run, hub: Arc<Hub>, first: Option<(Insert, Stored)>) -> Finished {
+    fn spawn(
+        &self,
+        run: RunSpec,
+        hub: Arc<RunChannel>,
+        first: Option<(Insert, StoredRun)>,
+    ) -> Finished {
         let (tell, finished) = oneshot::channel();
         let shared = self.shared.clone();
-        let place = Place {
+        let place = RunPermit {
             shared: shared.clone(),
             id: run.id.clone(),
             hub: hub.clone(),
@@ -298,7 +305,7 @@ impl Engine {
     /// Cancels all runs of a user.
     pub fn cancel_all_of(&self, user: &UserId, reason: &str) {
         let running = self.shared.running();
-        let own = |run: &&Running| run.user.as_ref() == Some(user);
+        let own = |run: &&RunningRun| run.user.as_ref() == Some(user);
         for run in running.values().filter(own) {
             run.hub.cancel(reason);
         }
@@ -311,9 +318,9 @@ impl Engine {
     pub async fn misses(
         &self,
         user: &UserId,
-        calls: &[Request],
+        calls: &[ModelRequest],
         before: Timestamp,
-    ) -> Result<Vec<(String, Miss)>, StoreError> {
+    ) -> Result<Vec<(String, CacheMiss)>, StoreError> {
         let mut misses = Vec::with_capacity(calls.len());
         for request in calls {
             let owner = answers::owner(&self.shared, user, request);
@@ -326,9 +333,9 @@ impl Engine {
     }
 
     /// Follows a run's events after the given sequence number, stored ones first.
-    pub fn watch(&self, id: AnalysisId, after: u64) -> Watch {
+    pub fn watch(&self, id: AnalysisId, after: u64) -> RunWatch {
         let found = self.shared.running().get(&id).cloned();
-        Watch::new(
+        RunWatch::new(
             self.shared.store.clone(),
             found.map(|run| run.hub),
             id,
@@ -340,7 +347,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn standing(&self, user: &UserId) -> Result<Standing, StoreError> {
+    pub async fn standing(&self, user: &UserId) -> Result<BudgetStanding, StoreError> {
         self.shared.book.standing(user).await
     }
 
@@ -348,8 +355,12 @@ impl Engine {
     ///
     /// # Errors
     /// When a budget has no room for it, with the reason.
-    pub async fn set_aside(&self, user: &UserId, amount: Amount) -> Result<Aside, String> {
-        Aside::of(self.shared.book.clone(), user, amount).await
+    pub async fn set_aside(
+        &self,
+        user: &UserId,
+        amount: UsageAmount,
+    ) -> Result<ReservedAmount, String> {
+        ReservedAmount::of(self.shared.book.clone(), user, amount).await
     }
 
     /// Number of active and waiting runs.
@@ -376,7 +387,7 @@ impl Engine {
                 break;
             }
         }
-        let hubs: Vec<Arc<Hub>> = self
+        let hubs: Vec<Arc<RunChannel>> = self
             .shared
             .running()
             .values()
@@ -399,52 +410,8 @@ impl Engine {
     }
 }
 
-/// Handle that waits for the end of a started run.
-pub struct Finished(tokio::sync::oneshot::Receiver<Option<Ended>>);
-
-impl Finished {
-    /// How the run ended; `None` when a shutdown interrupted it and it will resume.
-    pub async fn outcome(self) -> Option<Ended> {
-        self.0.await.ok().flatten()
-    }
-}
-
-/// Cancels a run when dropped, unless disarmed: for connections that wait for their run.
-pub struct CancelOnDrop {
-    engine: Engine,
-    id: Option<AnalysisId>,
-}
-
-impl CancelOnDrop {
-    /// Creates an armed guard.
-    pub fn new(engine: Engine, id: AnalysisId) -> Self {
-        Self {
-            engine,
-            id: Some(id),
-        }
-    }
-    /// Disarms the guard: the run is over, or should continue without the client.
-    pub fn disarm(&mut self) {
-        self.id = None;
-    }
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        if let Some(id) = &self.id {
-            // A stopping server closes its connections: the client is not to blame.
-            let reason = if self.engine.shared.turns.is_closed() {
-                "the server stopped while a client was waiting for this analysis"
-            } else {
-                "the client closed the connection"
-            };
-            self.engine.cancel(id, reason);
-        }
-    }
-}
-
-impl Running {
-    fn of(run: &Run, hub: &Arc<Hub>) -> Self {
+impl RunningRun {
+    fn of(run: &RunSpec, hub: &Arc<RunChannel>) -> Self {
         Self {
             user: run.user.clone(),
             hub: hub.clone(),
@@ -454,31 +421,31 @@ impl Running {
     }
 }
 
-impl Shared {
+impl EngineShared {
     /// Whether so many more of one person's runs may be taken.
     fn check_room(
         &self,
-        running: &Runs,
+        running: &RunMap,
         user: Option<&UserId>,
         places: usize,
         background: bool,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), RunRefused> {
         if self.turns.is_closed() {
-            return Err(Refused::Closing);
+            return Err(RunRefused::Closing);
         }
         let reserved = self.reserved();
         let all = running.values().filter(|other| !other.is_reserved).count();
         let kept: usize = reserved.values().sum();
         if places > 0 && all + kept + places > self.settings.max_runs + MAX_WAITING {
-            return Err(Refused::Full);
+            return Err(RunRefused::Full);
         }
-        let own = |other: &&Running| {
+        let own = |other: &&RunningRun| {
             other.user.as_ref() == user && !other.background && !other.is_reserved
         };
         let own = running.values().filter(own).count();
         let kept = reserved.get(&user.cloned()).copied().unwrap_or_default();
         if places > 0 && own + kept + places > MAX_OF_ONE && !background {
-            return Err(Refused::TooMany);
+            return Err(RunRefused::TooMany);
         }
         Ok(())
     }
@@ -486,7 +453,7 @@ impl Shared {
     fn is_idle(&self) -> bool {
         self.running().is_empty() && self.jobs.load(Ordering::Relaxed) == 0
     }
-    fn running(&self) -> std::sync::MutexGuard<'_, Runs> {
+    fn running(&self) -> std::sync::MutexGuard<'_, RunMap> {
         // No code panics while it holds the lock; if it did, the map would still be consistent.
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use super::{Engine, Refused, Shared};
+use super::{Engine, EngineShared, RunRefused};
 use crate::domain::id::UserId;
 
 /// Places by person; people without an account count as one.
@@ -11,7 +11,7 @@ pub(super) type Reserved = HashMap<Option<UserId>, usize>;
 
 /// Places among the runs that are under way or wait. Given back when it is dropped.
 pub struct Reservation {
-    shared: Arc<Shared>,
+    shared: Arc<EngineShared>,
     user: Option<UserId>,
     places: usize,
 }
@@ -21,7 +21,7 @@ impl Engine {
     ///
     /// # Errors
     /// As a single run that finds no place.
-    pub fn reserve(&self, user: Option<UserId>, places: usize) -> Result<Reservation, Refused> {
+    pub fn reserve(&self, user: Option<UserId>, places: usize) -> Result<Reservation, RunRefused> {
         let running = self.shared.running();
         (self.shared).check_room(&running, user.as_ref(), places, false)?;
         *self.shared.reserved().entry(user.clone()).or_default() += places;
@@ -45,7 +45,7 @@ impl Drop for Reservation {
     }
 }
 
-impl Shared {
+impl EngineShared {
     pub(super) fn reserved(&self) -> MutexGuard<'_, Reserved> {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }

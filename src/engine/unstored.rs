@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::budget::Purse;
-use super::ended::Ended;
+use super::budget::BudgetReservation;
+use super::ended::RunOutcome;
 use super::journal::Journal;
 use crate::domain::id::AnalysisId;
 use crate::log;
@@ -15,19 +15,19 @@ const TRIES: u32 = 6;
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// A finished run; dropping it discards what is not stored yet.
-pub(super) struct Over {
-    pub ended: Ended,
-    pub rest: Option<Rest>,
+pub(super) struct FinishedRun {
+    pub ended: RunOutcome,
+    pub rest: Option<PendingStore>,
 }
 
 /// What is left to store after the answer was delivered. Its budget stays reserved until then.
-pub(super) struct Rest {
+pub(super) struct PendingStore {
     pub id: AnalysisId,
     pub journal: Journal,
-    pub purse: Purse,
+    pub purse: BudgetReservation,
 }
 
-impl Rest {
+impl PendingStore {
     /// Retries storing for half a minute, or until `stops` returns true because the server shuts down.
     pub async fn store(mut self, stops: impl Fn() -> bool) {
         for _ in 0..TRIES {

@@ -3,7 +3,7 @@
 
 use super::output::Output;
 use super::zip::{Fault, Zip};
-use super::{Input, Unreadable, inner};
+use super::{FileInput, Unreadable, inner};
 
 /// Left behind by programs, and never meant to be read.
 const LITTER: &[&str] = &["__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini"];
@@ -11,7 +11,7 @@ const LITTER: &[&str] = &["__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini"];
 /// Reads what can be read, and names what cannot.
 pub(super) fn read(
     zip: &Zip<'_>,
-    input: &Input<'_>,
+    input: &FileInput<'_>,
     out: &mut Output<'_>,
 ) -> Result<(), Unreadable> {
     if zip.repaired {
@@ -37,7 +37,7 @@ pub(super) fn read(
                 continue;
             }
         }
-        let file = Input {
+        let file = FileInput {
             bytes: &bytes,
             name,
             ..*input
@@ -62,7 +62,7 @@ pub(super) fn read(
 mod tests {
     use super::super::tests::read;
     use super::*;
-    use crate::extract::Limits;
+    use crate::extract::ReadLimits;
     use crate::extract::zip::pack;
 
     #[test]
@@ -78,7 +78,7 @@ mod tests {
             ("prog", b"\x7FELF\x02\x01"),
             ("empty.txt", b""),
         ]);
-        let (report, pages) = read(&bytes, "x.zip", &Limits::default()).expect("readable");
+        let (report, pages) = read(&bytes, "x.zip", &ReadLimits::default()).expect("readable");
         let got: Vec<_> = pages
             .iter()
             .map(|p| (p.number, p.title.as_str(), p.text.as_str()))
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn an_archive_of_nothing_readable_says_so() {
-        let limits = Limits::default();
+        let limits = ReadLimits::default();
         assert_eq!(
             read(&pack(&[("a", b"\x7FELF\x02\x01")]), "", &limits).map(drop),
             Err(Unreadable::NothingInside)

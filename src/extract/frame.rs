@@ -5,9 +5,9 @@ use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Limits, Report, Unreadable, kind};
-use crate::domain::chunk::Page;
-use crate::domain::document::Gap;
+use super::{FileKind, ReadLimits, ReadReport, Unreadable, kind};
+use crate::domain::chunk::PageText;
+use crate::domain::document::TextlessPage;
 
 /// Bytes of one frame: a page of the longest kind, with every character escaped.
 const LONGEST: usize = 8 << 20;
@@ -17,13 +17,13 @@ pub const ARGUMENT: &str = "--read-document-from-stdin";
 
 /// What is to be read, as the process is told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Job {
+pub struct ReadRequest {
     /// The file's name: a hint between kinds of text.
     pub name: String,
     /// The encoding that a person has chosen.
     pub encoding: Option<String>,
     /// What may be given out.
-    pub limits: Limits,
+    pub limits: ReadLimits,
     /// Bytes of address space.
     pub memory: u64,
     /// Seconds of computing.
@@ -38,7 +38,7 @@ pub struct Job {
 /// One thing that it says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Frame {
+pub enum ReportFrame {
     /// A page.
     Page {
         /// Counted from 1.
@@ -56,11 +56,11 @@ pub enum Frame {
         base64: String,
     },
     /// It has come to the end.
-    Done(Told),
+    Done(FrameWriter),
     /// There is nothing to be read.
     Refused {
         /// What follows from it.
-        reason: Refusal,
+        reason: ReadRefusal,
         /// For the person.
         message: String,
     },
@@ -69,7 +69,7 @@ pub enum Frame {
 /// What follows where nothing was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Refusal {
+pub enum ReadRefusal {
     /// It is no kind of file that is taken.
     Unsupported,
     /// There is nothing in it.
@@ -80,20 +80,20 @@ pub enum Refusal {
 
 /// A report on its way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Told {
+pub struct FrameWriter {
     kind: String,
     content_type: String,
     encoding: String,
     pages: u32,
     words: u64,
     notes: Vec<String>,
-    gaps: Vec<Gap>,
+    gaps: Vec<TextlessPage>,
 }
 
-impl Frame {
+impl ReportFrame {
     /// A page as a frame.
-    pub fn of_page(page: Page) -> Self {
-        let Page {
+    pub fn of_page(page: PageText) -> Self {
+        let PageText {
             number,
             title,
             text,
@@ -106,9 +106,9 @@ impl Frame {
     }
 
     /// The end as a frame.
-    pub fn of_end(end: Result<Report, Unreadable>) -> Self {
+    pub fn of_end(end: Result<ReadReport, Unreadable>) -> Self {
         match end {
-            Ok(report) => Self::Done(Told {
+            Ok(report) => Self::Done(FrameWriter {
                 kind: report.kind.to_owned(),
                 content_type: report.content_type.to_owned(),
                 encoding: report.encoding,
@@ -119,9 +119,9 @@ impl Frame {
             }),
             Err(unreadable) => Self::Refused {
                 reason: match unreadable {
-                    Unreadable::Unsupported(_) | Unreadable::Binary => Refusal::Unsupported,
-                    Unreadable::Empty => Refusal::Empty,
-                    _ => Refusal::Unreadable,
+                    Unreadable::Unsupported(_) | Unreadable::Binary => ReadRefusal::Unsupported,
+                    Unreadable::Empty => ReadRefusal::Empty,
+                    _ => ReadRefusal::Unreadable,
                 },
                 message: unreadable.message(),
             },
@@ -153,11 +153,11 @@ impl Frame {
     }
 }
 
-impl Told {
+impl FrameWriter {
     /// What it says, where that can be: kinds are ours, not the file's.
-    pub fn report(self) -> Report {
-        let known: &Kind = kind::named(&self.kind);
-        Report {
+    pub fn report(self) -> ReadReport {
+        let known: &FileKind = kind::named(&self.kind);
+        ReadReport {
             kind: known.name,
             // Pictures have several.
             content_type: super::CONTENT_TYPES
@@ -179,12 +179,12 @@ mod tests {
 
     #[test]
     fn frames_come_back_as_they_went() {
-        let page = Frame::of_page(Page {
+        let page = ReportFrame::of_page(PageText {
             number: 3,
             title: "t".into(),
             text: "ü\n\"".into(),
         });
-        let report = Report {
+        let report = ReadReport {
             kind: "csv",
             content_type: "text/csv",
             encoding: "UTF-8".into(),
@@ -195,27 +195,27 @@ mod tests {
         };
         let mut bytes = Vec::new();
         page.write(&mut bytes).expect("memory");
-        Frame::of_end(Ok(report.clone()))
+        ReportFrame::of_end(Ok(report.clone()))
             .write(&mut bytes)
             .expect("memory");
-        Frame::of_end(Err(Unreadable::Binary))
+        ReportFrame::of_end(Err(Unreadable::Binary))
             .write(&mut bytes)
             .expect("memory");
         let mut from = &bytes[..];
-        assert_eq!(Frame::read(&mut from).expect("a frame"), Some(page));
-        match Frame::read(&mut from).expect("a frame") {
-            Some(Frame::Done(told)) => assert_eq!(told.report(), report),
+        assert_eq!(ReportFrame::read(&mut from).expect("a frame"), Some(page));
+        match ReportFrame::read(&mut from).expect("a frame") {
+            Some(ReportFrame::Done(told)) => assert_eq!(told.report(), report),
             other => panic!("{other:?}"),
         }
-        let refused = Frame::read(&mut from).expect("a frame");
+        let refused = ReportFrame::read(&mut from).expect("a frame");
         assert!(matches!(
             refused,
-            Some(Frame::Refused {
-                reason: Refusal::Unsupported,
+            Some(ReportFrame::Refused {
+                reason: ReadRefusal::Unsupported,
                 ..
             })
         ));
-        assert_eq!(Frame::read(&mut from).expect("the end"), None);
+        assert_eq!(ReportFrame::read(&mut from).expect("the end"), None);
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
             &[4, 0, 0, 0, b'{'],
             &[2, 0, 0, 0, b'{', b'}'],
         ] {
-            assert!(Frame::read(&mut { bytes }).is_err(), "{bytes:?}");
+            assert!(ReportFrame::read(&mut { bytes }).is_err(), "{bytes:?}");
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::{json, table};
 
 /// A kind of file that Quire reads: a row of `KINDS`.
-pub struct Kind {
+pub struct FileKind {
     /// As it is stored and shown.
     pub name: &'static str,
     /// Media type.
@@ -16,8 +16,8 @@ pub struct Kind {
 }
 
 /// Every kind that can be read.
-pub const KINDS: &[Kind] = &[
-    Kind {
+pub const KINDS: &[FileKind] = &[
+    FileKind {
         name: "text",
         content_type: "text/plain",
         extensions: &[
@@ -34,37 +34,37 @@ pub const KINDS: &[Kind] = &[
         ],
         help: "plain text; a form feed starts a new page",
     },
-    Kind {
+    FileKind {
         name: "markdown",
         content_type: "text/markdown",
         extensions: &["md", "markdown", "mdx", "rst", "adoc", "org", "tex"],
         help: "Markdown and its relatives; headings name the passages",
     },
-    Kind {
+    FileKind {
         name: "html",
         content_type: "text/html",
         extensions: &["html", "htm", "xhtml"],
         help: "web pages: headings, lists and tables, without navigation, scripts and hidden parts",
     },
-    Kind {
+    FileKind {
         name: "csv",
         content_type: "text/csv",
         extensions: &["csv", "tsv", "tab", "psv"],
         help: "tables separated by comma, semicolon, tab or pipe; each row names its columns",
     },
-    Kind {
+    FileKind {
         name: "json",
         content_type: "application/json",
         extensions: &["json", "jsonl", "ndjson", "geojson", "ipynb"],
         help: "JSON and JSON Lines, indented to be read",
     },
-    Kind {
+    FileKind {
         name: "xml",
         content_type: "application/xml",
         extensions: &["xml", "svg", "rss", "atom", "xsd", "xsl"],
         help: "XML as it stands",
     },
-    Kind {
+    FileKind {
         name: "source",
         content_type: "text/x-source",
         extensions: &[
@@ -77,61 +77,61 @@ pub const KINDS: &[Kind] = &[
         ],
         help: "source code and settings as they stand",
     },
-    Kind {
+    FileKind {
         name: "docx",
         content_type: "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
         extensions: &["docx", "docm", "dotx"],
         help: "Word: headings, numbered lists, tables, footnotes and comments; without headers, footers and what is deleted or hidden",
     },
-    Kind {
+    FileKind {
         name: "pdf",
         content_type: "application/pdf",
         extensions: &["pdf"],
         help: "PDF: columns in reading order, rows of tables, headings, form fields; pages without text are named and, when scanned, shown to models that see",
     },
-    Kind {
+    FileKind {
         name: "pptx",
         content_type: "application/vnd.openxmlformats-officedocument.presentationml.presentation",
         extensions: &["pptx", "pptm", "ppsx", "potx"],
         help: "PowerPoint: a page a slide, with tables, charts, speaker notes and comments",
     },
-    Kind {
+    FileKind {
         name: "xlsx",
         content_type: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         extensions: &["xlsx", "xlsm", "xltx"],
         help: "Excel: a page a sheet, each row names its columns; dates as dates, formulas by their stored result",
     },
-    Kind {
+    FileKind {
         name: "odt",
         content_type: "application/vnd.oasis.opendocument.text",
         extensions: &["odt", "ods", "odp", "ott", "ots", "otp"],
         help: "OpenDocument texts, sheets and presentations, as the Office kinds",
     },
-    Kind {
+    FileKind {
         name: "epub",
         content_type: "application/epub+zip",
         extensions: &["epub"],
         help: "e-books: the chapters in the order of reading, under the titles of the table of contents",
     },
-    Kind {
+    FileKind {
         name: "eml",
         content_type: "message/rfc822",
         extensions: &["eml"],
         help: "mails: sender, recipients, date and subject, the text, and attachments of readable kinds under their names",
     },
-    Kind {
+    FileKind {
         name: "zip",
         content_type: "application/zip",
         extensions: &["zip"],
         help: "archives of any of these, each file under its path; an archive in it is opened, one in that is not",
     },
-    Kind {
+    FileKind {
         name: "rtf",
         content_type: "application/rtf",
         extensions: &["rtf"],
         help: "RTF: text in the code pages of its fonts, headings, tables and footnotes",
     },
-    Kind {
+    FileKind {
         name: super::PICTURE,
         content_type: "image/*",
         extensions: &["png", "jpg", "jpeg", "gif", "webp"],
@@ -140,7 +140,7 @@ pub const KINDS: &[Kind] = &[
 ];
 
 /// The row of a kind.
-pub fn named(name: &str) -> &'static Kind {
+pub fn named(name: &str) -> &'static FileKind {
     KINDS
         .iter()
         .find(|kind| kind.name == name)
@@ -149,7 +149,7 @@ pub fn named(name: &str) -> &'static Kind {
 
 /// What a text is, with the delimiter for a table.
 #[derive(Debug, PartialEq, Clone, Copy)]
-pub enum Sort {
+pub enum TextSort {
     /// A web page.
     Html,
     /// A table with this delimiter.
@@ -161,45 +161,45 @@ pub enum Sort {
 }
 
 /// Decides by content first.
-pub fn of(text: &str, file_name: &str) -> Sort {
+pub fn of(text: &str, file_name: &str) -> TextSort {
     let claim = claimed(file_name);
     let head = text.trim_start();
     if is_page(head) {
-        return Sort::Html;
+        return TextSort::Html;
     }
     if head.starts_with("<?xml") || starts_with_tag(head, &["svg", "rss", "feed"]) {
         return if claim == Some("html") {
-            Sort::Html
+            TextSort::Html
         } else {
-            Sort::Plain("xml")
+            TextSort::Plain("xml")
         };
     }
     if json::looks_like(text) {
-        return Sort::Json;
+        return TextSort::Json;
     }
     match claim {
-        Some("html") if head.contains('<') => Sort::Html,
-        Some("csv") => table::sniff(text, true).map_or(Sort::Plain("text"), Sort::Table),
-        Some("json") => Sort::Json,
-        Some(kind @ ("markdown" | "source" | "xml")) => Sort::Plain(kind),
+        Some("html") if head.contains('<') => TextSort::Html,
+        Some("csv") => table::sniff(text, true).map_or(TextSort::Plain("text"), TextSort::Table),
+        Some("json") => TextSort::Json,
+        Some(kind @ ("markdown" | "source" | "xml")) => TextSort::Plain(kind),
         _ => by_features(text, head),
     }
 }
 
-fn by_features(text: &str, head: &str) -> Sort {
+fn by_features(text: &str, head: &str) -> TextSort {
     if head.starts_with("#!") {
-        return Sort::Plain("source");
+        return TextSort::Plain("source");
     }
     if has_many_tags(head) {
-        return Sort::Html;
+        return TextSort::Html;
     }
     if let Some(delimiter) = table::sniff(text, false) {
-        return Sort::Table(delimiter);
+        return TextSort::Table(delimiter);
     }
     if is_markdown(text) {
-        return Sort::Plain("markdown");
+        return TextSort::Plain("markdown");
     }
-    Sort::Plain("text")
+    TextSort::Plain("text")
 }
 
 fn claimed(file_name: &str) -> Option<&'static str> {
@@ -290,33 +290,45 @@ mod tests {
     fn content_decides_and_the_name_breaks_ties() {
         let prose = "Dear reader, this is text.\nIt goes on, and on.\n";
         for (text, name, expected) in [
-            (prose, "a.txt", Sort::Plain("text")),
-            (prose, "", Sort::Plain("text")),
-            (prose, "a.csv", Sort::Table(b',')),
-            ("no commas at all\nnone\n", "a.csv", Sort::Plain("text")),
-            ("<!-- c --><!DOCTYPE HTML><p>", "a.txt", Sort::Html),
-            ("<html lang=en>", "x.json", Sort::Html),
+            (prose, "a.txt", TextSort::Plain("text")),
+            (prose, "", TextSort::Plain("text")),
+            (prose, "a.csv", TextSort::Table(b',')),
+            ("no commas at all\nnone\n", "a.csv", TextSort::Plain("text")),
+            ("<!-- c --><!DOCTYPE HTML><p>", "a.txt", TextSort::Html),
+            ("<html lang=en>", "x.json", TextSort::Html),
             (
                 "<?xml version='1.0'?><!DOCTYPE html><html>",
                 "a",
-                Sort::Html,
+                TextSort::Html,
             ),
-            ("<?xml version='1.0'?><data/>", "a", Sort::Plain("xml")),
+            ("<?xml version='1.0'?><data/>", "a", TextSort::Plain("xml")),
             (
                 "<p align=center>x</p><a href=y>z</a>",
                 "README.md",
-                Sort::Plain("markdown"),
+                TextSort::Plain("markdown"),
             ),
-            ("<p align=center>x</p><a href=y>z</a>", "part", Sort::Html),
-            ("{\"a\": [1, 2]}", "a.txt", Sort::Json),
-            ("{\"a\": [1, 2", "a.json", Sort::Json),
-            ("{\"a\": [1, 2", "a.txt", Sort::Plain("text")),
-            ("#!/bin/sh\necho", "run", Sort::Plain("source")),
-            ("fn main() {}", "main.rs", Sort::Plain("source")),
-            ("# Title\n\n- a\n- b\n", "notes", Sort::Plain("markdown")),
-            ("name,age,city\nA,1,X\nB,2,Y\n", "data", Sort::Table(b',')),
-            ("a\tb\n1\t2\n3\t4\n", "data.txt", Sort::Table(b'\t')),
-            ("", "x", Sort::Plain("text")),
+            (
+                "<p align=center>x</p><a href=y>z</a>",
+                "part",
+                TextSort::Html,
+            ),
+            ("{\"a\": [1, 2]}", "a.txt", TextSort::Json),
+            ("{\"a\": [1, 2", "a.json", TextSort::Json),
+            ("{\"a\": [1, 2", "a.txt", TextSort::Plain("text")),
+            ("#!/bin/sh\necho", "run", TextSort::Plain("source")),
+            ("fn main() {}", "main.rs", TextSort::Plain("source")),
+            (
+                "# Title\n\n- a\n- b\n",
+                "notes",
+                TextSort::Plain("markdown"),
+            ),
+            (
+                "name,age,city\nA,1,X\nB,2,Y\n",
+                "data",
+                TextSort::Table(b','),
+            ),
+            ("a\tb\n1\t2\n3\t4\n", "data.txt", TextSort::Table(b'\t')),
+            ("", "x", TextSort::Plain("text")),
         ] {
             assert_eq!(of(text, name), expected, "{name}: {text}");
         }

@@ -2,15 +2,15 @@
 
 /// One recognisable kind of file: where its mark stands, the mark, and what a person calls it.
 /// A mark of printable letters could begin a text, so such rows also need a NUL in the first bytes.
-struct Mark {
+struct MagicMark {
     offset: usize,
     bytes: &'static [u8],
     name: &'static str,
     needs_nul: bool,
 }
 
-const fn sure(offset: usize, bytes: &'static [u8], name: &'static str) -> Mark {
-    Mark {
+const fn sure(offset: usize, bytes: &'static [u8], name: &'static str) -> MagicMark {
+    MagicMark {
         offset,
         bytes,
         name,
@@ -18,8 +18,8 @@ const fn sure(offset: usize, bytes: &'static [u8], name: &'static str) -> Mark {
     }
 }
 
-const fn printable(offset: usize, bytes: &'static [u8], name: &'static str) -> Mark {
-    Mark {
+const fn printable(offset: usize, bytes: &'static [u8], name: &'static str) -> MagicMark {
+    MagicMark {
         offset,
         bytes,
         name,
@@ -27,7 +27,7 @@ const fn printable(offset: usize, bytes: &'static [u8], name: &'static str) -> M
     }
 }
 
-const MARKS: &[Mark] = &[
+const MARKS: &[MagicMark] = &[
     sure(0, b"%PDF-", "PDF"),
     sure(0, b"%!PS-Adobe", "PostScript"),
     sure(0, b"\x89PNG\r\n\x1A\n", "PNG image"),

@@ -4,9 +4,9 @@
 mod header;
 
 use super::output::Output;
-use super::{Input, Unreadable, charset, html, inner};
+use super::{FileInput, Unreadable, charset, html, inner};
 
-use header::{Field, decoded, decoded_words};
+use header::{MailField, decoded, decoded_words};
 
 const MOST_PARTS: usize = 1_000;
 const DEEPEST: usize = 200;
@@ -51,7 +51,7 @@ pub(super) fn is_mail(bytes: &[u8], named: bool) -> bool {
 }
 
 /// Reads a mail.
-pub(super) fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
+pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let (fields, body) = header::split(input.bytes);
     let mut mail = Mail::default();
     let mut head = String::new();
@@ -73,7 +73,7 @@ pub(super) fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(), Unread
     }
     mail.notes.into_iter().for_each(|note| out.note(note));
     for (name, bytes) in mail.attached {
-        let file = Input {
+        let file = FileInput {
             bytes: &bytes,
             name: &name,
             encoding: None,
@@ -98,7 +98,7 @@ struct Mail {
 }
 
 impl Mail {
-    fn part(&mut self, fields: &[Field<'_>], body: &[u8], level: usize) {
+    fn part(&mut self, fields: &[MailField<'_>], body: &[u8], level: usize) {
         self.parts += 1;
         if self.parts > MOST_PARTS || level > DEEPEST {
             self.notes
@@ -125,7 +125,7 @@ impl Mail {
             "text/plain" if !attached => self.put(&plain(&content, kind.get("charset"))),
             "text/html" if !attached => {
                 let page = plain(&content, kind.get("charset"));
-                self.put(&html::body(&page, super::Limits::default().text).text);
+                self.put(&html::body(&page, super::ReadLimits::default().text).text);
             }
             _ => {
                 let name = match name {
@@ -156,8 +156,8 @@ impl Mail {
             return;
         }
         // One text in several forms: the plain one, unless it is empty, as some programs leave it.
-        let media = |fields: &[Field<'_>]| header::parameters(fields, "content-type").value;
-        let rank = |(fields, body): &&(Vec<Field<'_>>, &[u8])| match media(fields).as_str() {
+        let media = |fields: &[MailField<'_>]| header::parameters(fields, "content-type").value;
+        let rank = |(fields, body): &&(Vec<MailField<'_>>, &[u8])| match media(fields).as_str() {
             "text/plain" | "" => {
                 let content = decoded(fields, body);
                 if content.iter().all(u8::is_ascii_whitespace) {
@@ -222,12 +222,12 @@ fn split_parts<'a>(body: &'a [u8], boundary: &str) -> Vec<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::read;
-    use crate::extract::Limits;
+    use crate::extract::ReadLimits;
     use crate::extract::zip::pack;
 
     fn check(mail: &str, expected: &[(&str, &str)]) -> Vec<String> {
         let (report, pages) =
-            read(mail.as_bytes(), "upload", &Limits::default()).expect("readable");
+            read(mail.as_bytes(), "upload", &ReadLimits::default()).expect("readable");
         let got: Vec<_> = pages
             .iter()
             .map(|p| (p.title.as_str(), p.text.as_str()))
@@ -269,7 +269,7 @@ mod tests {
         assert!(notes[0].starts_with("the attachment application/x-thing: "));
         // Cut off anywhere it is still a mail.
         for cut in (200..mail.len()).step_by(7) {
-            let _ = read(&mail.as_bytes()[..cut], "m.eml", &Limits::default());
+            let _ = read(&mail.as_bytes()[..cut], "m.eml", &ReadLimits::default());
         }
     }
 
@@ -284,7 +284,7 @@ mod tests {
             "Note: a\nSubject: b\n\nc",
             "Dear all,\n\nfrom me",
         ] {
-            let (report, _) = read(text.as_bytes(), "a.txt", &Limits::default()).expect("text");
+            let (report, _) = read(text.as_bytes(), "a.txt", &ReadLimits::default()).expect("text");
             assert_eq!(report.kind, "text", "{text}");
         }
     }

@@ -22,19 +22,19 @@ mod samples;
 mod table;
 mod zip;
 
-use crate::domain::chunk::Page;
-use crate::domain::document::Gap;
+use crate::domain::chunk::PageText;
+use crate::domain::document::TextlessPage;
 
-pub use kind::{KINDS, Kind};
+pub use kind::{FileKind, KINDS};
 pub use output::{Full, Output};
-pub use pdf::{Picture, picture as page_picture};
+pub use pdf::{ScanPicture, picture as page_picture};
 pub use records::records;
 
-use kind::Sort;
+use kind::TextSort;
 
 /// Bounds on what one file may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Limits {
+pub struct ReadLimits {
     /// Bytes taken in.
     pub input: usize,
     /// Bytes of text given out; the rest is cut off, with a note.
@@ -47,7 +47,7 @@ pub struct Limits {
     pub pages: usize,
 }
 
-impl Default for Limits {
+impl Default for ReadLimits {
     fn default() -> Self {
         Self {
             input: 64 << 20,
@@ -61,7 +61,7 @@ impl Default for Limits {
 
 /// A file to be read.
 #[derive(Debug, Clone, Copy)]
-pub struct Input<'a> {
+pub struct FileInput<'a> {
     /// All of it.
     pub bytes: &'a [u8],
     /// Only a hint between kinds that any text could be.
@@ -69,12 +69,12 @@ pub struct Input<'a> {
     /// The encoding that a person has chosen, for texts.
     pub encoding: Option<&'a str>,
     /// What it may cost.
-    pub limits: &'a Limits,
+    pub limits: &'a ReadLimits,
 }
 
 /// What was read, beside the pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct ReadReport {
     /// A name of `KINDS`.
     pub kind: &'static str,
     /// Media type by content.
@@ -88,7 +88,7 @@ pub struct Report {
     /// For a person: what was cut, replaced or left out.
     pub notes: Vec<String>,
     /// Pages without text, and why.
-    pub gaps: Vec<Gap>,
+    pub gaps: Vec<TextlessPage>,
 }
 
 /// Why a file gave no text.
@@ -185,9 +185,9 @@ pub fn recognise(head: &[u8]) -> Result<(), Unreadable> {
 
 /// Reads a file and gives its pages to `sink` as they come, until that answers false.
 pub fn extract(
-    input: &Input<'_>,
-    sink: &mut dyn FnMut(Page) -> bool,
-) -> Result<Report, Unreadable> {
+    input: &FileInput<'_>,
+    sink: &mut dyn FnMut(PageText) -> bool,
+) -> Result<ReadReport, Unreadable> {
     if input.bytes.is_empty() {
         return Err(Unreadable::Empty);
     }
@@ -203,7 +203,7 @@ pub fn extract(
     if out.words == 0 && !out.gaps.iter().any(|gap| gap.picture) {
         return Err(Unreadable::NoText);
     }
-    Ok(Report {
+    Ok(ReadReport {
         kind: kind.name,
         content_type: kind.content_type,
         encoding,
@@ -215,7 +215,10 @@ pub fn extract(
 }
 
 /// The dispatch: each kind of file to its reader. Texts have an encoding, others none.
-fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(&'static Kind, String), Unreadable> {
+fn read(
+    input: &FileInput<'_>,
+    out: &mut Output<'_>,
+) -> Result<(&'static FileKind, String), Unreadable> {
     if zip::is_zip(input.bytes) {
         let container = zip::Zip::open(input.bytes);
         let package = office::kind(&container)?;
@@ -252,7 +255,7 @@ fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(&'static Kind, Strin
 const DEEPEST_FILE: usize = 1;
 
 /// Reads a file that is in another, under its name.
-fn inner(file: &Input<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
+fn inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     if file.bytes.is_empty() {
         return Err(Unreadable::Empty);
     }
@@ -274,7 +277,7 @@ const MOST_PICTURE: usize = 5 << 20;
 const MOST_PIXELS: u32 = 8_000;
 
 /// A picture has no text; it is shown to models that see.
-fn show(bytes: &[u8]) -> Result<Report, Unreadable> {
+fn show(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
     let seen = picture::look(bytes).ok_or(Unreadable::Damaged)?;
     if bytes.len() > MOST_PICTURE || seen.width.max(seen.height) > MOST_PIXELS {
         return Err(Unreadable::PictureTooLarge);
@@ -283,7 +286,7 @@ fn show(bytes: &[u8]) -> Result<Report, Unreadable> {
         "a picture of {} x {} pixels: shown to models that see, no text is read from it",
         seen.width, seen.height
     );
-    Ok(Report {
+    Ok(ReadReport {
         kind: PICTURE,
         content_type: seen.content_type,
         encoding: String::new(),
@@ -302,9 +305,9 @@ pub const PICTURE: &str = "image";
 
 /// Files that are text in some encoding; a form feed starts a new page.
 fn read_text(
-    input: &Input<'_>,
+    input: &FileInput<'_>,
     out: &mut Output<'_>,
-) -> Result<(&'static Kind, String), Unreadable> {
+) -> Result<(&'static FileKind, String), Unreadable> {
     let decoded = charset::decode(input.bytes, input.encoding)?;
     if decoded.replaced > 0 {
         out.note(format!(
@@ -329,24 +332,24 @@ fn read_text(
 /// The dispatch: each kind of text to what makes it readable.
 fn render(
     text: String,
-    input: &Input<'_>,
+    input: &FileInput<'_>,
     out: &mut Output<'_>,
-) -> (&'static Kind, String, String) {
+) -> (&'static FileKind, String, String) {
     let limits = input.limits;
     let (kind, title, text, notes) = match kind::of(&text, input.name) {
-        Sort::Html => {
+        TextSort::Html => {
             let reading = html::render(&text, limits.text);
             ("html", reading.title, reading.text, Vec::new())
         }
-        Sort::Table(delimiter) => {
+        TextSort::Table(delimiter) => {
             let (text, notes) = table::render(&text, delimiter, limits.rows, limits.text);
             ("csv", String::new(), text, notes)
         }
-        Sort::Json => {
+        TextSort::Json => {
             let (text, notes) = json::render(&text, limits.text, limits.depth);
             ("json", String::new(), text, notes)
         }
-        Sort::Plain(kind) => (kind, String::new(), text, Vec::new()),
+        TextSort::Plain(kind) => (kind, String::new(), text, Vec::new()),
     };
     notes.into_iter().for_each(|note| out.note(note));
     (kind::named(kind), title, text)
@@ -359,10 +362,10 @@ mod tests {
     pub(super) fn read(
         bytes: &[u8],
         name: &str,
-        limits: &Limits,
-    ) -> Result<(Report, Vec<Page>), Unreadable> {
+        limits: &ReadLimits,
+    ) -> Result<(ReadReport, Vec<PageText>), Unreadable> {
         let mut pages = Vec::new();
-        let input = Input {
+        let input = FileInput {
             bytes,
             name,
             encoding: None,
@@ -376,7 +379,7 @@ mod tests {
     }
 
     fn check(bytes: &[u8], name: &str, kind: &str, text: &str) {
-        let (report, pages) = read(bytes, name, &Limits::default()).expect("readable");
+        let (report, pages) = read(bytes, name, &ReadLimits::default()).expect("readable");
         let all: Vec<&str> = pages.iter().map(|page| page.text.as_str()).collect();
         assert_eq!(
             (report.kind, all.join("\u{C}").as_str()),
@@ -414,17 +417,17 @@ mod tests {
 
     #[test]
     fn refusals() {
-        let small = Limits {
+        let small = ReadLimits {
             input: 10,
-            ..Limits::default()
+            ..ReadLimits::default()
         };
         for (bytes, limits, expected) in [
-            (&b""[..], Limits::default(), Unreadable::Empty),
+            (&b""[..], ReadLimits::default(), Unreadable::Empty),
             (b"eleven bytes", small, Unreadable::TooLarge),
             (b"%PDF-1.7 x", small, Unreadable::Broken("PDF")),
             (b"\0\x01\x02\x03\0\0", small, Unreadable::Binary),
             (b" \n\t--\n", small, Unreadable::NoText),
-            (b"<html></html>", Limits::default(), Unreadable::NoText),
+            (b"<html></html>", ReadLimits::default(), Unreadable::NoText),
         ] {
             let got = read(bytes, "a.txt", &limits).map(drop);
             assert_eq!(got, Err(expected), "{bytes:?}");
@@ -433,9 +436,9 @@ mod tests {
 
     #[test]
     fn long_texts_are_cut_with_a_note() {
-        let limits = Limits {
+        let limits = ReadLimits {
             text: 2_048,
-            ..Limits::default()
+            ..ReadLimits::default()
         };
         let text = "zeile mit ümlaut\n".repeat(500);
         let (report, pages) = read(text.as_bytes(), "a.txt", &limits).expect("readable");
@@ -445,11 +448,11 @@ mod tests {
 
     #[test]
     fn page_numbers_count_empty_pages_and_are_bounded() {
-        let limits = Limits::default();
+        let limits = ReadLimits::default();
         let (_, pages) = read(b"\x0Ctwo\x0C\x0Cfour", "a.txt", &limits).expect("readable");
         let numbers: Vec<u32> = pages.iter().map(|page| page.number).collect();
         assert_eq!(numbers, [2, 4]);
-        let limits = Limits { pages: 3, ..limits };
+        let limits = ReadLimits { pages: 3, ..limits };
         let text = "x\u{C}".repeat(100);
         let (report, pages) = read(text.as_bytes(), "a.txt", &limits).expect("readable");
         assert_eq!((report.pages, pages.len()), (3, 3));

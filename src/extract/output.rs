@@ -1,9 +1,9 @@
 //! Where a reader's text goes, page by page, so that none holds a whole document. Keeps to the limits,
 //! counts words, and remembers what a person should know. Reads nothing itself.
 
-use super::Limits;
-use crate::domain::chunk::{Page, count_words};
-use crate::domain::document::Gap;
+use super::ReadLimits;
+use crate::domain::chunk::{PageText, count_words};
+use crate::domain::document::TextlessPage;
 
 /// A section of a text that has no pages of its own ends at the first line end from here on: about what a
 /// printed page holds, so that a citation of it says where to look.
@@ -22,8 +22,8 @@ pub struct Full;
 
 /// Takes a document's text.
 pub struct Output<'a> {
-    limits: &'a Limits,
-    sink: &'a mut dyn FnMut(Page) -> bool,
+    limits: &'a ReadLimits,
+    sink: &'a mut dyn FnMut(PageText) -> bool,
     text: usize,
     next: u32,
     /// Pages before the file that is being read, when it is one in another.
@@ -35,12 +35,12 @@ pub struct Output<'a> {
     pub(super) pages: u32,
     pub(super) words: u64,
     pub(super) notes: Vec<String>,
-    pub(super) gaps: Vec<Gap>,
+    pub(super) gaps: Vec<TextlessPage>,
 }
 
 impl<'a> Output<'a> {
     /// Gives pages to `sink` until it answers false.
-    pub(super) fn new(limits: &'a Limits, sink: &'a mut dyn FnMut(Page) -> bool) -> Self {
+    pub(super) fn new(limits: &'a ReadLimits, sink: &'a mut dyn FnMut(PageText) -> bool) -> Self {
         Self {
             limits,
             sink,
@@ -138,7 +138,7 @@ impl<'a> Output<'a> {
         };
         let title = self.named(title);
         let wanted = cut == 0
-            || (self.sink)(Page {
+            || (self.sink)(PageText {
                 number,
                 title,
                 text: text[..cut].replace('\u{C}', "\n"),
@@ -180,7 +180,7 @@ impl<'a> Output<'a> {
         self.next = self.next.max(page.saturating_add(1));
         if self.gaps.len() < MOST_GAPS {
             let why = self.named(&why.into());
-            self.gaps.push(Gap { page, why, picture });
+            self.gaps.push(TextlessPage { page, why, picture });
         }
     }
 }
@@ -227,9 +227,9 @@ mod tests {
     use super::*;
 
     fn run(
-        limits: &Limits,
+        limits: &ReadLimits,
         feed: impl FnOnce(&mut Output) -> Result<(), Full>,
-    ) -> (Vec<Page>, Vec<String>, bool) {
+    ) -> (Vec<PageText>, Vec<String>, bool) {
         let mut pages = Vec::new();
         let mut sink = |page| {
             pages.push(page);
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_into_sections_that_lose_nothing() {
-        let limits = Limits::default();
+        let limits = ReadLimits::default();
         let paragraphs: Vec<String> = (0..200)
             .map(|n| format!("Paragraph {n} says: {}", "word ".repeat(n % 60).trim_end()))
             .collect();
@@ -266,10 +266,10 @@ mod tests {
 
     #[test]
     fn limits_end_it_with_a_note() {
-        let limits = Limits {
+        let limits = ReadLimits {
             text: 3_000,
             pages: 3,
-            ..Limits::default()
+            ..ReadLimits::default()
         };
         let (pages, notes, full) = run(&limits, |out| {
             out.page(1, "", &"line of text\n".repeat(400))
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn pages_without_words_are_passed_over_and_keep_their_numbers() {
-        let limits = Limits::default();
+        let limits = ReadLimits::default();
         let (pages, _, _) = run(&limits, |out| {
             out.page(1, "", "\n \n")?;
             out.gap(2, "a scanned picture without text", true);

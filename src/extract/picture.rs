@@ -3,7 +3,7 @@
 
 /// A picture as its header describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Picture {
+pub struct PictureHeader {
     /// `image/png`, `image/jpeg`, `image/gif` or `image/webp`: what the vendors take.
     pub content_type: &'static str,
     /// Pixels across.
@@ -31,7 +31,7 @@ pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// What the header says; none for what is no such picture, or one without a sound header.
-pub fn look(bytes: &[u8]) -> Option<Picture> {
+pub fn look(bytes: &[u8]) -> Option<PictureHeader> {
     let content_type = content_type(bytes)?;
     let (width, height) = match content_type {
         "image/png" => png(bytes),
@@ -39,7 +39,7 @@ pub fn look(bytes: &[u8]) -> Option<Picture> {
         "image/gif" => Some((little(bytes, 6, 2)?, little(bytes, 8, 2)?)),
         _ => webp(bytes),
     }?;
-    (width > 0 && height > 0).then_some(Picture {
+    (width > 0 && height > 0).then_some(PictureHeader {
         content_type,
         width,
         height,

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use encoding_rs::Encoding;
 
-use super::office::{Body, Role};
+use super::office::{BodyText, ParagraphRole};
 use super::output::{Full, Output};
-use super::{Input, Unreadable};
+use super::{FileInput, Unreadable};
 
 const DEEPEST: usize = 2_000;
 const LONGEST_PARAGRAPH: usize = 1 << 20;
@@ -40,10 +40,10 @@ const SKIPPED: &[&str] = &[
 ];
 
 /// Reads the file.
-pub(super) fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
+pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let mut rtf = Rtf {
-        body: Body::new(out, true),
-        state: State::default(),
+        body: BodyText::new(out, true),
+        state: RtfState::default(),
         outer: Vec::new(),
         bytes: Vec::new(),
         text: String::new(),
@@ -62,7 +62,7 @@ pub(super) fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(), Unread
 }
 
 #[derive(Clone, Default)]
-struct State {
+struct RtfState {
     skip: bool,
     hidden: bool,
     fonts: bool,
@@ -74,9 +74,9 @@ struct State {
 }
 
 struct Rtf<'o, 's> {
-    body: Body<'o, 's>,
-    state: State,
-    outer: Vec<State>,
+    body: BodyText<'o, 's>,
+    state: RtfState,
+    outer: Vec<RtfState>,
     bytes: Vec<u8>,
     text: String,
     row: Vec<String>,
@@ -314,8 +314,8 @@ impl Rtf<'_, '_> {
         self.body.open_row(false);
         for cell in std::mem::take(&mut self.row) {
             self.body.open_cell();
-            self.body.paragraph(&cell, &Role::Plain)?;
-            self.body.close_cell(super::office::Cell::default());
+            self.body.paragraph(&cell, &ParagraphRole::Plain)?;
+            self.body.close_cell(super::office::TableCell::default());
         }
         self.body.close_row()
     }
@@ -342,10 +342,9 @@ impl Rtf<'_, '_> {
         if std::mem::take(&mut self.in_table) {
             self.body.close_table()?;
         }
-        let role = self
-            .state
-            .outline
-            .map_or(Role::Plain, |level| Role::Heading(level + 1));
+        let role = self.state.outline.map_or(ParagraphRole::Plain, |level| {
+            ParagraphRole::Heading(level + 1)
+        });
         self.body.paragraph(&text, &role)
     }
 }
@@ -387,7 +386,7 @@ fn of_page(number: i32) -> Option<&'static Encoding> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::read;
-    use crate::extract::Limits;
+    use crate::extract::ReadLimits;
 
     #[test]
     fn what_is_read_and_what_is_not() {
@@ -399,7 +398,7 @@ mod tests {
             ),
         ] {
             let rtf = format!("{{\\rtf1\\ansi\\ansicpg1252 {body}}}");
-            let (report, pages) = read(rtf.as_bytes(), "a", &Limits::default()).expect(body);
+            let (report, pages) = read(rtf.as_bytes(), "a", &ReadLimits::default()).expect(body);
             assert_eq!(
                 (report.kind, pages[0].text.as_str()),
                 ("rtf", expected),

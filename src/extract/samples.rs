@@ -2,19 +2,19 @@
 
 use proptest::prelude::*;
 
-use super::{Input, Limits, Unreadable, extract};
-use crate::domain::chunk::{Page, passages};
+use super::{FileInput, ReadLimits, Unreadable, extract};
+use crate::domain::chunk::{PageText, passages};
 
-struct Read {
+struct SampleRead {
     kind: &'static str,
     encoding: String,
     notes: Vec<String>,
-    pages: Vec<Page>,
+    pages: Vec<PageText>,
 }
 
-fn read_within(limits: &Limits, name: &str, bytes: &[u8]) -> Result<Read, Unreadable> {
+fn read_within(limits: &ReadLimits, name: &str, bytes: &[u8]) -> Result<SampleRead, Unreadable> {
     let mut pages = Vec::new();
-    let input = Input {
+    let input = FileInput {
         bytes,
         name,
         encoding: None,
@@ -24,7 +24,7 @@ fn read_within(limits: &Limits, name: &str, bytes: &[u8]) -> Result<Read, Unread
         pages.push(page);
         true
     })?;
-    Ok(Read {
+    Ok(SampleRead {
         kind: report.kind,
         encoding: report.encoding,
         notes: report.notes,
@@ -32,8 +32,8 @@ fn read_within(limits: &Limits, name: &str, bytes: &[u8]) -> Result<Read, Unread
     })
 }
 
-fn read(name: &str, bytes: &[u8]) -> Read {
-    read_within(&Limits::default(), name, bytes).expect("readable")
+fn read(name: &str, bytes: &[u8]) -> SampleRead {
+    read_within(&ReadLimits::default(), name, bytes).expect("readable")
 }
 
 macro_rules! sample {
@@ -156,7 +156,7 @@ proptest! {
                 _ => bytes[at] = byte,
             }
         }
-        if let Ok(read) = read_within(&Limits { text: 4_096, ..Limits::default() }, name, &bytes) {
+        if let Ok(read) = read_within(&ReadLimits { text: 4_096, ..ReadLimits::default() }, name, &bytes) {
             for passage in passages(&read.pages) {
                 let page = read.pages.iter().find(|page| page.number == passage.page).expect("its page");
                 prop_assert_eq!(&page.text[passage.start as usize..passage.end as usize], passage.text.as_str());
@@ -166,6 +166,6 @@ proptest! {
 
     #[test]
     fn any_markup_gives_text_or_a_refusal(text in "(<[a-z]{1,6}[ a-z=\"'/]{0,12}>|</[a-z]{1,6}>|<!--|-->|<!\\[CDATA\\[|&#?[a-z0-9é]{0,9};?|<title>|<nav>|<td>|<li hidden>|[a-zé ]{1,9}|<){0,60}") {
-        let _ = read_within(&Limits::default(), "", format!("<!doctype html>{text}").as_bytes());
+        let _ = read_within(&ReadLimits::default(), "", format!("<!doctype html>{text}").as_bytes());
     }
 }

@@ -18,14 +18,14 @@ use crate::app::{Error, Kind};
 // Made by the build script. Debug builds read it from disk.
 #[derive(RustEmbed)]
 #[folder = "$OUT_DIR/assets"]
-pub(super) struct Embedded;
+pub(super) struct EmbeddedFiles;
 
 /// The hash of all assets together, part of their addresses.
 pub const TREE: &str = env!("QUIRE_TREE");
 
 /// How long a client may keep what it got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub enum CacheTime {
     /// For ever: the address changes with the content.
     Immutable,
     /// It has to ask each time whether it still holds.
@@ -33,13 +33,13 @@ pub enum Keep {
 }
 
 /// An embedded file as an answer to a request with these headers.
-pub fn reply(name: &str, keep: Keep, headers: &HeaderMap) -> Result<Reply, ApiError> {
+pub fn reply(name: &str, keep: CacheTime, headers: &HeaderMap) -> Result<Reply, ApiError> {
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
     let missing = || ApiError::new(Kind::Missing, "there is no such asset");
     if name.contains("..") || name.contains("//") || !name.bytes().all(sound) {
         return Err(missing());
     }
-    let file = Embedded::get(name).ok_or_else(missing)?;
+    let file = EmbeddedFiles::get(name).ok_or_else(missing)?;
     let gzip = takes_gzip(headers);
     let hash = file.metadata.sha256_hash();
     let digits = hash[..12].iter().map(|byte| format!("{byte:02x}"));
@@ -49,8 +49,8 @@ pub fn reply(name: &str, keep: Keep, headers: &HeaderMap) -> Result<Reply, ApiEr
         if gzip { "-gz" } else { "" }
     );
     let cache = match keep {
-        Keep::Immutable => "public, max-age=31536000, immutable",
-        Keep::Ask => "no-cache",
+        CacheTime::Immutable => "public, max-age=31536000, immutable",
+        CacheTime::Ask => "no-cache",
     };
     let reply = if is_known(headers, &etag) {
         Reply::empty().status(StatusCode::NOT_MODIFIED)
@@ -70,7 +70,7 @@ pub fn reply(name: &str, keep: Keep, headers: &HeaderMap) -> Result<Reply, ApiEr
 /// # Errors
 /// When there is no such file, or it is damaged or not UTF-8.
 pub(super) fn text(name: &str) -> Result<String, ApiError> {
-    let file = Embedded::get(name)
+    let file = EmbeddedFiles::get(name)
         .ok_or_else(|| Error::internal(format!("the asset {name} is missing")))?;
     String::from_utf8(inflated(&file.data)?)
         .map_err(|_| Error::internal(format!("the asset {name} is not UTF-8")).into())
@@ -170,13 +170,16 @@ mod tests {
             "nothing.js",
             "js//index.js",
         ] {
-            assert!(reply(name, Keep::Ask, &HeaderMap::new()).is_err(), "{name}");
+            assert!(
+                reply(name, CacheTime::Ask, &HeaderMap::new()).is_err(),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn the_page_names_this_tree() {
-        let page = Embedded::get("index.html").expect("a page");
+        let page = EmbeddedFiles::get("index.html").expect("a page");
         let text = String::from_utf8(inflated(&page.data).expect("sound")).expect("UTF-8");
         assert!(!text.contains("__TREE__"));
         assert!(text.starts_with("<!doctype html>") && text.contains("<title>"));

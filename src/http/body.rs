@@ -18,7 +18,7 @@ use crate::app::Kind;
 
 /// Why a body did not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum BodyError {
     /// Longer than the limit, in bytes.
     TooLarge(u64),
     /// Nothing came for too long.
@@ -27,24 +27,24 @@ pub enum Fault {
     Broken,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::TooLarge(most) => write!(f, "the body is larger than {}", size(*most)),
-            Fault::Slow => f.write_str("the body took too long to arrive"),
-            Fault::Broken => f.write_str("the body ended before it was complete"),
+            BodyError::TooLarge(most) => write!(f, "the body is larger than {}", size(*most)),
+            BodyError::Slow => f.write_str("the body took too long to arrive"),
+            BodyError::Broken => f.write_str("the body ended before it was complete"),
         }
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for BodyError {}
 
-impl From<Fault> for ApiError {
-    fn from(fault: Fault) -> Self {
+impl From<BodyError> for ApiError {
+    fn from(fault: BodyError) -> Self {
         match fault {
-            Fault::TooLarge(_) => Self::new(Kind::TooLarge, fault.to_string()).closing(),
-            Fault::Slow => Self::slow("the body"),
-            Fault::Broken => Self::new(Kind::BadRequest, fault.to_string()).closing(),
+            BodyError::TooLarge(_) => Self::new(Kind::TooLarge, fault.to_string()).closing(),
+            BodyError::Slow => Self::slow("the body"),
+            BodyError::Broken => Self::new(Kind::BadRequest, fault.to_string()).closing(),
         }
     }
 }
@@ -52,7 +52,7 @@ impl From<Fault> for ApiError {
 impl From<multer::Error> for ApiError {
     fn from(error: multer::Error) -> Self {
         if let multer::Error::StreamReadFailed(cause) = &error
-            && let Some(fault) = cause.downcast_ref::<Fault>()
+            && let Some(fault) = cause.downcast_ref::<BodyError>()
         {
             return (*fault).into();
         }
@@ -74,9 +74,9 @@ pub fn size(bytes: u64) -> String {
 /// reads what no handler wanted: hyper would close the connection over it, at times before the client has
 /// seen the answer, and the client's next request would be lost.
 #[derive(Clone)]
-pub(super) struct Unread(Arc<Mutex<Option<Incoming>>>);
+pub(super) struct UnreadBody(Arc<Mutex<Option<Incoming>>>);
 
-impl Unread {
+impl UnreadBody {
     pub(super) fn new(body: Incoming) -> Self {
         Self(Arc::new(Mutex::new(Some(body))))
     }
@@ -90,13 +90,13 @@ impl Unread {
             && !is_awaited
             && !body.is_end_stream()
         {
-            Inbound::new(body, u64::MAX, patience).discard().await;
+            CountedBody::new(body, u64::MAX, patience).discard().await;
         }
     }
 }
 
 /// A body that counts what comes and gives up on a client that sends nothing.
-pub struct Inbound {
+pub struct CountedBody {
     body: Incoming,
     most: u64,
     seen: u64,
@@ -105,7 +105,7 @@ pub struct Inbound {
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
-impl Inbound {
+impl CountedBody {
     pub(super) fn new(body: Incoming, most: u64, patience: Duration) -> Self {
         Self {
             body,
@@ -121,9 +121,9 @@ impl Inbound {
     }
 
     /// The refusal of a body that is longer than its limit by its own account.
-    pub(super) fn announces_too_much(&self) -> Option<Fault> {
+    pub(super) fn announces_too_much(&self) -> Option<BodyError> {
         let length = self.announced()?;
-        (length > self.most).then_some(Fault::TooLarge(self.most))
+        (length > self.most).then_some(BodyError::TooLarge(self.most))
     }
 
     /// Reads on for a moment without keeping anything. A client that is still sending would otherwise
@@ -143,14 +143,14 @@ impl Inbound {
     }
 }
 
-impl Body for Inbound {
+impl Body for CountedBody {
     type Data = Bytes;
-    type Error = Fault;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let most = self.most;
         if let Some(fault) = self.announces_too_much() {
             return Poll::Ready(Some(Err(fault)));
@@ -159,16 +159,16 @@ impl Body for Inbound {
             let patience = self.patience;
             let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(patience)));
             ready!(alarm.as_mut().poll(context));
-            return Poll::Ready(Some(Err(Fault::Slow)));
+            return Poll::Ready(Some(Err(BodyError::Slow)));
         };
         self.alarm = None;
         let Some(frame) = frame else {
             return Poll::Ready(None);
         };
-        let frame = frame.map_err(|_| Fault::Broken)?;
+        let frame = frame.map_err(|_| BodyError::Broken)?;
         self.seen += frame.data_ref().map_or(0, |data| data.len() as u64);
         if self.seen > most {
-            return Poll::Ready(Some(Err(Fault::TooLarge(most))));
+            return Poll::Ready(Some(Err(BodyError::TooLarge(most))));
         }
         Poll::Ready(Some(Ok(frame)))
     }
@@ -178,7 +178,7 @@ impl Body for Inbound {
 }
 
 /// The whole body, when it arrives within `whole`.
-pub(super) async fn collect(mut body: Inbound, whole: Duration) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn collect(mut body: CountedBody, whole: Duration) -> Result<Vec<u8>, ApiError> {
     let announced = body.announced().unwrap_or(0).min(body.most);
     let mut bytes = Vec::with_capacity(announced as usize);
     let reading = async {
@@ -192,11 +192,11 @@ pub(super) async fn collect(mut body: Inbound, whole: Duration) -> Result<Vec<u8
     match tokio::time::timeout(whole, reading).await {
         Ok(Ok(())) => Ok(bytes),
         Ok(Err(fault)) => {
-            if matches!(fault, Fault::TooLarge(_)) {
+            if matches!(fault, BodyError::TooLarge(_)) {
                 body.discard().await;
             }
             Err(fault.into())
         }
-        Err(_) => Err(Fault::Slow.into()),
+        Err(_) => Err(BodyError::Slow.into()),
     }
 }

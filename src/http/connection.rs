@@ -18,12 +18,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::head::{Guard, Refusal};
+use super::head::{HeadGuard, HeadRefusal};
 use crate::clock;
 
 /// How long a connection may stay in a state.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Timeouts {
     /// From the first byte of the headers to the last.
     pub headers: Duration,
     /// Without a request, and without taking what we send.
@@ -45,15 +45,15 @@ const ANSWERING: u8 = 2;
 const STALLED: u8 = 3;
 
 /// The state of one connection, shared by its socket, its answers and its watch.
-pub struct Pulse {
+pub struct ConnectionActivity {
     state: AtomicU8,
     since: AtomicU64,
     start: Instant,
     fresh: AtomicBool,
-    refusal: OnceLock<Refusal>,
+    refusal: OnceLock<HeadRefusal>,
 }
 
-impl Pulse {
+impl ConnectionActivity {
     /// A connection that was just accepted.
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
@@ -65,15 +65,15 @@ impl Pulse {
         })
     }
     /// Why this request stands for one whose head is not taken, where it does.
-    pub fn refusal<B>(&self, request: &Request<B>) -> Option<Refusal> {
+    pub fn refusal<B>(&self, request: &Request<B>) -> Option<HeadRefusal> {
         let refusal = self.refusal.get().copied();
         refusal.filter(|_| request.headers().contains_key(MARK))
     }
     /// A request is being answered until the returned value is dropped.
-    pub fn busy(self: &Arc<Self>) -> Busy {
+    pub fn busy(self: &Arc<Self>) -> BusyGuard {
         self.state.store(ANSWERING, Relaxed);
         self.fresh.store(false, Relaxed);
-        Busy(self.clone())
+        BusyGuard(self.clone())
     }
     /// Whether nothing has been asked yet. Whoever connects is about to.
     pub fn is_fresh(&self) -> bool {
@@ -86,7 +86,7 @@ impl Pulse {
         is_idle.then(|| self.start.elapsed().saturating_sub(since))
     }
     /// What has lasted longer than it may.
-    pub fn overdue(&self, patience: Patience) -> Option<Overdue> {
+    pub fn overdue(&self, patience: Timeouts) -> Option<Overdue> {
         let since = Duration::from_millis(self.since.load(Relaxed));
         let lasted = self.start.elapsed().saturating_sub(since);
         match self.state.load(Relaxed) {
@@ -115,9 +115,9 @@ impl Pulse {
 }
 
 /// While this lives, its connection is being answered.
-pub struct Busy(Arc<Pulse>);
+pub struct BusyGuard(Arc<ConnectionActivity>);
 
-impl Drop for Busy {
+impl Drop for BusyGuard {
     fn drop(&mut self) {
         self.0.enter(IDLE);
     }
@@ -140,15 +140,15 @@ impl Socket {
                 let (socket, session) = stream.get_mut();
                 session.writer().write_all(bytes)?;
                 session.send_close_notify();
-                session.write_tls(&mut AtOnce(socket)).map(drop)
+                session.write_tls(&mut ImmediateExecutor(socket)).map(drop)
             }
         }
     }
 }
 
-struct AtOnce<'a>(&'a TcpStream);
+struct ImmediateExecutor<'a>(&'a TcpStream);
 
-impl io::Write for AtOnce<'_> {
+impl io::Write for ImmediateExecutor<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.try_write(bytes)
     }
@@ -224,23 +224,23 @@ thread_local! {
 }
 
 /// A socket that tells its pulse when bytes come and go, and passes on only heads that are sound.
-pub struct Wire {
+pub struct ActivitySocket {
     socket: TokioIo<Socket>,
-    pulse: Arc<Pulse>,
-    guard: Guard,
+    pulse: Arc<ConnectionActivity>,
+    guard: HeadGuard,
     /// Checked, and not passed on yet.
     ready: Bytes,
     /// Nothing more is taken in.
     is_over: bool,
 }
 
-impl Wire {
+impl ActivitySocket {
     /// Wraps an accepted socket.
-    pub fn new(socket: Socket, pulse: Arc<Pulse>) -> Self {
+    pub fn new(socket: Socket, pulse: Arc<ConnectionActivity>) -> Self {
         Self {
             socket: TokioIo::new(socket),
             pulse,
-            guard: Guard::new(),
+            guard: HeadGuard::new(),
             ready: Bytes::new(),
             is_over: false,
         }
@@ -261,7 +261,7 @@ impl Wire {
         if let Some(refusal) = refusal {
             self.is_over = true;
             // A body that breaks off tells its handler.
-            if refusal != Refusal::Body {
+            if refusal != HeadRefusal::Body {
                 let _ = self.pulse.refusal.set(refusal);
                 let mut ready = std::mem::take(&mut self.ready).to_vec();
                 ready.extend_from_slice(STAND_IN);
@@ -290,7 +290,7 @@ impl Wire {
     }
 }
 
-impl Read for Wire {
+impl Read for ActivitySocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -335,7 +335,7 @@ impl Read for Wire {
     }
 }
 
-impl Write for Wire {
+impl Write for ActivitySocket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -9,16 +9,16 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, 
 use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use super::body::{self, Inbound, Unread};
+use super::body::{self, CountedBody, UnreadBody};
 use super::error::ApiError;
-use super::routes::Limit;
+use super::routes::BodyLimit;
 use super::server::Server;
 use super::{json, packed};
 use crate::app::{App, Error, Kind};
 use crate::domain::time::Timestamp;
 
 /// One request on its way through a handler.
-pub struct Cx {
+pub struct RequestContext {
     /// The product.
     pub app: Arc<App>,
     /// Method, address and headers.
@@ -36,11 +36,11 @@ pub struct Cx {
     pub(super) server: Arc<Server>,
     pub(super) index: bool,
     pub(super) params: Vec<(&'static str, String)>,
-    pub(super) body: Unread,
-    pub(super) limit: Limit,
+    pub(super) body: UnreadBody,
+    pub(super) limit: BodyLimit,
 }
 
-impl Cx {
+impl RequestContext {
     /// A named part of the path; empty when the row has no such name.
     pub fn param(&self, name: &str) -> &str {
         let mut found = self.params.iter().filter(|(given, _)| *given == name);
@@ -129,24 +129,24 @@ impl Cx {
         )?)
     }
     /// The refusal of a body that is longer than the row's limit by its own account.
-    pub(super) fn announces_too_much(&self) -> Option<body::Fault> {
+    pub(super) fn announces_too_much(&self) -> Option<body::BodyError> {
         let length = self.header(CONTENT_LENGTH)?.parse::<u64>().ok()?;
         let most = self.most();
-        (length > most).then_some(body::Fault::TooLarge(most))
+        (length > most).then_some(body::BodyError::TooLarge(most))
     }
     /// The body in pieces, within the row's limit. A client that sends nothing for too long is cut off.
-    pub fn body(&mut self) -> Result<Inbound, ApiError> {
+    pub fn body(&mut self) -> Result<CountedBody, ApiError> {
         let incoming = self.body.take();
         let incoming = incoming.ok_or_else(|| Error::internal("a handler read the body twice"))?;
         let patience = self.app.config.limits.body_timeout;
-        Ok(Inbound::new(incoming, self.most(), patience))
+        Ok(CountedBody::new(incoming, self.most(), patience))
     }
     /// Bytes that the body may have.
     fn most(&self) -> u64 {
         match self.limit {
-            Limit::Bytes(most) => most,
+            BodyLimit::Bytes(most) => most,
             // Room for the other parts of a form and its boundaries.
-            Limit::Upload => self.app.config.limits.max_upload + (64 << 10),
+            BodyLimit::Upload => self.app.config.limits.max_upload + (64 << 10),
         }
     }
     /// The body as a form with files, in pieces.

@@ -9,14 +9,14 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::head;
-use super::limit::Standing;
+use super::limit::LimitStanding;
 use super::reply::Reply;
 use super::router;
 use crate::app::{Error, Kind};
 
 /// Why a request was refused: what the app says, or one of the two reasons that only HTTP knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
+pub enum ErrorCause {
     /// From the app's closed list.
     App(Kind),
     /// The path is unknown.
@@ -33,25 +33,25 @@ pub enum Cause {
     Range,
 }
 
-use Cause::App;
+use ErrorCause::App;
 
 /// One row a cause: status, code, OpenAI's type for it, what to do where the error itself does not say.
 #[rustfmt::skip]
-pub static KINDS: &[(Cause, u16, &str, &str, &str)] = &[
+pub static KINDS: &[(ErrorCause, u16, &str, &str, &str)] = &[
     (App(Kind::BadRequest),      400, "BAD_REQUEST",            "invalid_request_error", "correct the request"),
     (App(Kind::BadInput),        422, "VALIDATION_ERROR",       "invalid_request_error", "correct the fields named in detail"),
     (App(Kind::SignInNeeded),    401, "UNAUTHENTICATED",        "authentication_error",  "sign in, or send a bearer token or an API key"),
     (App(Kind::Forbidden),       403, "FORBIDDEN",              "permission_error",      "ask an administrator"),
     (App(Kind::Missing),         404, "NOT_FOUND",              "not_found_error",       "check the address"),
-    (Cause::WrongAddress,        404, "NOT_FOUND",              "not_found_error",       "check the address"),
-    (Cause::WrongMethod,         405, "METHOD_NOT_ALLOWED",     "invalid_request_error", "use a method that the Allow header lists"),
-    (Cause::Slow,                408, "REQUEST_TIMEOUT",        "invalid_request_error", "send the request again, faster"),
+    (ErrorCause::WrongAddress,        404, "NOT_FOUND",              "not_found_error",       "check the address"),
+    (ErrorCause::WrongMethod,         405, "METHOD_NOT_ALLOWED",     "invalid_request_error", "use a method that the Allow header lists"),
+    (ErrorCause::Slow,                408, "REQUEST_TIMEOUT",        "invalid_request_error", "send the request again, faster"),
     (App(Kind::Conflict),        409, "CONFLICT",               "invalid_request_error", "read it again and decide"),
     (App(Kind::TooLarge),        413, "PAYLOAD_TOO_LARGE",      "invalid_request_error", "send less"),
     (App(Kind::UnsupportedType), 415, "UNSUPPORTED_MEDIA_TYPE", "invalid_request_error", "send a supported type"),
-    (Cause::Range,               416, "RANGE_NOT_SATISFIABLE",  "invalid_request_error", "ask for a range within the length that Content-Range states"),
-    (Cause::HeadTooLarge,        431, "HEADERS_TOO_LARGE",      "invalid_request_error", "send fewer or shorter headers"),
-    (Cause::Version,             505, "HTTP_VERSION",           "invalid_request_error", "use HTTP/1.1"),
+    (ErrorCause::Range,               416, "RANGE_NOT_SATISFIABLE",  "invalid_request_error", "ask for a range within the length that Content-Range states"),
+    (ErrorCause::HeadTooLarge,        431, "HEADERS_TOO_LARGE",      "invalid_request_error", "send fewer or shorter headers"),
+    (ErrorCause::Version,             505, "HTTP_VERSION",           "invalid_request_error", "use HTTP/1.1"),
     (App(Kind::TooFast),         429, "RATE_LIMITED",           "rate_limit_error",      "wait as long as Retry-After says"),
     (App(Kind::BudgetExceeded),  402, "BUDGET_EXCEEDED",        "insufficient_quota",    "raise the budget, or ask for less"),
     (App(Kind::UpstreamFailed),  502, "UPSTREAM_FAILED",        "api_error",             "try again, or choose another model"),
@@ -61,7 +61,7 @@ pub static KINDS: &[(Cause, u16, &str, &str, &str)] = &[
 
 /// Whose way of refusing a client knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
+pub enum ErrorFormat {
     /// The contract's.
     Ours,
     /// OpenAI's.
@@ -74,14 +74,14 @@ pub enum Dialect {
 
 /// A refusal on its way out. Boxed: results are moved about far more often than they fail.
 #[derive(Debug)]
-pub struct ApiError(Box<Refusal>);
+pub struct ApiError(Box<ErrorReply>);
 
 #[derive(Debug)]
-struct Refusal {
-    cause: Cause,
+struct ErrorReply {
+    cause: ErrorCause,
     error: Error,
     allow: Option<String>,
-    standing: Option<Standing>,
+    standing: Option<LimitStanding>,
     length: Option<u64>,
     close: bool,
 }
@@ -100,7 +100,7 @@ impl ApiError {
     /// The path exists, but not for this method.
     pub fn wrong_method(allow: String) -> Self {
         let text = format!("this path answers {allow}");
-        let mut refusal = Self::of(Cause::WrongMethod, Error::new(Kind::BadRequest, text));
+        let mut refusal = Self::of(ErrorCause::WrongMethod, Error::new(Kind::BadRequest, text));
         refusal.0.allow = Some(allow);
         refusal
     }
@@ -120,18 +120,18 @@ impl ApiError {
             false => "there is nothing at this address".to_owned(),
         };
         Self::of(
-            Cause::WrongAddress,
+            ErrorCause::WrongAddress,
             Error::new(Kind::Missing, why).resolve(advice),
         )
     }
     /// The client took too long.
     pub fn slow(what: &str) -> Self {
         let text = format!("{what} took too long to arrive");
-        Self::of(Cause::Slow, Error::new(Kind::BadRequest, text)).closing()
+        Self::of(ErrorCause::Slow, Error::new(Kind::BadRequest, text)).closing()
     }
     /// The head of the request, or the framing of its body, was refused.
-    pub(super) fn head(refusal: head::Refusal) -> Self {
-        use head::Refusal::{Body, Malformed, TooLarge, Version};
+    pub(super) fn head(refusal: head::HeadRefusal) -> Self {
+        use head::HeadRefusal::{Body, Malformed, TooLarge, Version};
         let (cause, text) = match refusal {
             Malformed(why) => (
                 App(Kind::BadRequest),
@@ -141,9 +141,12 @@ impl ApiError {
                 App(Kind::BadRequest),
                 "the body's chunks are malformed".to_owned(),
             ),
-            TooLarge => (Cause::HeadTooLarge, "the headers are too large".to_owned()),
+            TooLarge => (
+                ErrorCause::HeadTooLarge,
+                "the headers are too large".to_owned(),
+            ),
             Version => (
-                Cause::Version,
+                ErrorCause::Version,
                 "this version of HTTP is not supported".to_owned(),
             ),
         };
@@ -152,7 +155,7 @@ impl ApiError {
     /// Nothing of a content of this length is in the range that was asked for.
     pub(super) fn range(length: u64) -> Self {
         let text = format!("the range is not within the {length} bytes of the content");
-        let mut refusal = Self::of(Cause::Range, Error::new(Kind::BadRequest, text));
+        let mut refusal = Self::of(ErrorCause::Range, Error::new(Kind::BadRequest, text));
         refusal.0.length = Some(length);
         refusal
     }
@@ -162,7 +165,7 @@ impl ApiError {
         self
     }
     /// Tells the caller where it stands with its rate.
-    pub(super) fn standing(mut self, standing: Option<Standing>) -> Self {
+    pub(super) fn standing(mut self, standing: Option<LimitStanding>) -> Self {
         self.0.standing = standing;
         self
     }
@@ -205,7 +208,7 @@ impl ApiError {
         let detail = if error.fields.is_empty() {
             Value::from(error.public.as_str())
         } else {
-            let field = |field: &crate::app::error::Field| json!({"loc": field.place, "msg": field.message, "type": field.kind});
+            let field = |field: &crate::app::error::FieldError| json!({"loc": field.place, "msg": field.message, "type": field.kind});
             error.fields.iter().map(field).collect()
         };
         let resolution = match error.resolution.as_str() {
@@ -224,9 +227,9 @@ impl ApiError {
     }
 
     /// The body and status that clients of another vendor's API know how to read.
-    pub fn reply_as(&self, dialect: Dialect, request_id: &str) -> Reply {
+    pub fn reply_as(&self, dialect: ErrorFormat, request_id: &str) -> Reply {
         let mut reply = self.reply(request_id);
-        if dialect == Dialect::Ours {
+        if dialect == ErrorFormat::Ours {
             return reply;
         }
         let status = self.foreign_status();
@@ -250,16 +253,16 @@ impl ApiError {
         }
     }
     /// The body there, also for a stream that fails.
-    pub fn foreign_body(&self, dialect: Dialect, request_id: &str) -> Value {
+    pub fn foreign_body(&self, dialect: ErrorFormat, request_id: &str) -> Value {
         let error = &self.0.error;
         let message = match error.resolution.as_str() {
             "" => error.public.clone(),
             what => format!("{}: {what}", error.public),
         };
         let (_, _, _, kind, _) = self.row();
-        if dialect == Dialect::Anthropic {
+        if dialect == ErrorFormat::Anthropic {
             let kind = match self.0.cause {
-                App(Kind::Missing) | Cause::WrongAddress => "not_found_error",
+                App(Kind::Missing) | ErrorCause::WrongAddress => "not_found_error",
                 App(Kind::TooLarge) => "request_too_large",
                 App(Kind::TooFast | Kind::BudgetExceeded) => "rate_limit_error",
                 App(Kind::Unavailable) => "overloaded_error",
@@ -269,29 +272,29 @@ impl ApiError {
                 "type": "error", "error": { "type": kind, "message": message }, "request_id": request_id,
             });
         }
-        if dialect == Dialect::Gemini {
+        if dialect == ErrorFormat::Gemini {
             let code = self.foreign_status().as_u16();
             let status = google_status(code);
             return json!({ "error": { "code": code, "message": message, "status": status } });
         }
         let code = match self.0.cause {
             App(Kind::Missing) => Some("model_not_found"),
-            Cause::WrongAddress => Some("unknown_url"),
+            ErrorCause::WrongAddress => Some("unknown_url"),
             App(Kind::SignInNeeded) => Some("invalid_api_key"),
             App(Kind::TooFast) => Some("rate_limit_exceeded"),
             App(Kind::BudgetExceeded) => Some("insufficient_quota"),
             _ => None,
         };
         let kind = match self.0.cause {
-            App(Kind::Missing) | Cause::WrongAddress => "invalid_request_error",
+            App(Kind::Missing) | ErrorCause::WrongAddress => "invalid_request_error",
             _ => kind,
         };
         let param = error.fields.first().and_then(|field| field.place.last());
         json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
     }
 
-    fn of(cause: Cause, error: Error) -> Self {
-        Self(Box::new(Refusal {
+    fn of(cause: ErrorCause, error: Error) -> Self {
+        Self(Box::new(ErrorReply {
             cause,
             error,
             allow: None,
@@ -300,7 +303,7 @@ impl ApiError {
             close: false,
         }))
     }
-    fn row(&self) -> &'static (Cause, u16, &'static str, &'static str, &'static str) {
+    fn row(&self) -> &'static (ErrorCause, u16, &'static str, &'static str, &'static str) {
         KINDS
             .iter()
             .find(|row| row.0 == self.0.cause)
@@ -335,7 +338,7 @@ mod tests {
         for row in KINDS {
             // An address that does not exist and a thing that does not exist are one code to a client.
             assert!(
-                row.0 == Cause::WrongAddress || codes.insert(row.2),
+                row.0 == ErrorCause::WrongAddress || codes.insert(row.2),
                 "{} twice",
                 row.2
             );

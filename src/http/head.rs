@@ -18,7 +18,7 @@ const MAX_CHUNK_DIGITS: u8 = 15;
 
 /// Why input is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum HeadRefusal {
     /// 400, and what is wrong with the head.
     Malformed(&'static str),
     /// 431: the head is too long or has too many lines.
@@ -29,25 +29,25 @@ pub enum Refusal {
     Body,
 }
 
-use Refusal::Malformed;
+use HeadRefusal::Malformed;
 
 /// Follows what one client sends.
-pub struct Guard {
-    state: State,
+pub struct HeadGuard {
+    state: HeadState,
     /// A head that is not complete; nobody else has seen it yet.
     held: Vec<u8>,
 }
 
-enum State {
-    Head(Head),
+enum HeadState {
+    Head(HeadReader),
     /// So many bytes of a body follow.
     Body(u64),
-    Chunked(Chunk),
+    Chunked(ChunkState),
 }
 
 /// A head that is being read.
 #[derive(Default)]
-struct Head {
+struct HeadReader {
     /// Where the line begins that is not complete.
     line: usize,
     lines: usize,
@@ -58,7 +58,7 @@ struct Head {
 }
 
 /// Where in a chunked body.
-enum Chunk {
+enum ChunkState {
     Size { digits: u8, size: u64 },
     Extension { size: u64, seen: usize },
     SizeEnd { size: u64 },
@@ -69,11 +69,11 @@ enum Chunk {
     TrailerEnd { is_empty: bool, seen: usize },
 }
 
-impl Guard {
+impl HeadGuard {
     /// At the start of a connection.
     pub fn new() -> Self {
         Self {
-            state: State::Head(Head::default()),
+            state: HeadState::Head(HeadReader::default()),
             held: Vec::new(),
         }
     }
@@ -90,12 +90,12 @@ impl Guard {
 
     /// Returns how many of these bytes may be passed on. What follows them is held back as the beginning of
     /// a head, or refused.
-    pub fn scan(&mut self, bytes: &[u8]) -> (usize, Option<Refusal>) {
+    pub fn scan(&mut self, bytes: &[u8]) -> (usize, Option<HeadRefusal>) {
         let mut at = 0;
         while at < bytes.len() {
             let rest = &bytes[at..];
             match &mut self.state {
-                State::Head(head) => match head.read(rest) {
+                HeadState::Head(head) => match head.read(rest) {
                     Ok(Some((used, next))) => {
                         at += used;
                         self.state = next;
@@ -106,19 +106,19 @@ impl Guard {
                     }
                     Err(refusal) => return (at, Some(refusal)),
                 },
-                State::Body(left) => {
+                HeadState::Body(left) => {
                     let taken = (*left).min(rest.len() as u64);
                     *left -= taken;
                     at += taken as usize;
                     if *left == 0 {
-                        self.state = State::Head(Head::default());
+                        self.state = HeadState::Head(HeadReader::default());
                     }
                 }
-                State::Chunked(chunk) => match chunk.read(rest) {
+                HeadState::Chunked(chunk) => match chunk.read(rest) {
                     Ok((used, is_over)) => {
                         at += used;
                         if is_over {
-                            self.state = State::Head(Head::default());
+                            self.state = HeadState::Head(HeadReader::default());
                         }
                     }
                     Err(refusal) => return (at, Some(refusal)),
@@ -129,9 +129,9 @@ impl Guard {
     }
 }
 
-impl Head {
+impl HeadReader {
     /// The length of the head and what follows it, once it is complete. `bytes` begin with the head.
-    fn read(&mut self, bytes: &[u8]) -> Result<Option<(usize, State)>, Refusal> {
+    fn read(&mut self, bytes: &[u8]) -> Result<Option<(usize, HeadState)>, HeadRefusal> {
         loop {
             // What speaks another protocol need not be waited for, and is refused alike however it arrives.
             let first = bytes.get(self.line);
@@ -145,7 +145,7 @@ impl Head {
             let line = &bytes[self.line..self.line + length];
             self.line += length + 1;
             if self.line > MAX_HEAD {
-                return Err(Refusal::TooLarge);
+                return Err(HeadRefusal::TooLarge);
             }
             let Some(line) = line.strip_suffix(b"\r") else {
                 return Err(Malformed("a line does not end with CR LF"));
@@ -159,16 +159,16 @@ impl Head {
             }
             self.lines += 1;
             if self.lines > MAX_FIELDS + 1 {
-                return Err(Refusal::TooLarge);
+                return Err(HeadRefusal::TooLarge);
             }
         }
         match bytes.len() > MAX_HEAD {
-            true => Err(Refusal::TooLarge),
+            true => Err(HeadRefusal::TooLarge),
             false => Ok(None),
         }
     }
 
-    fn request_line(&mut self, line: &[u8]) -> Result<(), Refusal> {
+    fn request_line(&mut self, line: &[u8]) -> Result<(), HeadRefusal> {
         let mut parts = line.split(|byte| *byte == b' ');
         let (method, target, version) = (parts.next(), parts.next(), parts.next());
         let (Some(method), Some(target), Some(version), None) =
@@ -182,7 +182,7 @@ impl Head {
         match version {
             b"HTTP/1.1" => self.is_1_1 = true,
             b"HTTP/1.0" => {}
-            other if other.starts_with(b"HTTP/") => return Err(Refusal::Version),
+            other if other.starts_with(b"HTTP/") => return Err(HeadRefusal::Version),
             _ => return Err(Malformed("the request line names no version of HTTP")),
         }
         match is_target(method, target) {
@@ -191,7 +191,7 @@ impl Head {
         }
     }
 
-    fn field(&mut self, line: &[u8]) -> Result<(), Refusal> {
+    fn field(&mut self, line: &[u8]) -> Result<(), HeadRefusal> {
         if line[0] == b' ' || line[0] == b'\t' {
             return Err(Malformed("a header line is folded"));
         }
@@ -227,25 +227,25 @@ impl Head {
         Ok(())
     }
 
-    fn framing(&self) -> Result<State, Refusal> {
+    fn framing(&self) -> Result<HeadState, HeadRefusal> {
         if self.hosts > 1 || (self.is_1_1 && self.hosts == 0) {
             return Err(Malformed("there is not exactly one Host header"));
         }
         match (self.chunked, self.length) {
             (true, Some(_)) => Err(Malformed("there are Content-Length and Transfer-Encoding")),
             (true, None) if !self.is_1_1 => Err(Malformed("HTTP/1.0 knows no Transfer-Encoding")),
-            (true, None) => Ok(State::Chunked(Chunk::START)),
-            (false, Some(length)) if length > 0 => Ok(State::Body(length)),
-            (false, _) => Ok(State::Head(Head::default())),
+            (true, None) => Ok(HeadState::Chunked(ChunkState::START)),
+            (false, Some(length)) if length > 0 => Ok(HeadState::Body(length)),
+            (false, _) => Ok(HeadState::Head(HeadReader::default())),
         }
     }
 }
 
-impl Chunk {
+impl ChunkState {
     const START: Self = Self::Size { digits: 0, size: 0 };
 
     /// How many of these bytes belong to the body, and whether it ends with them.
-    fn read(&mut self, bytes: &[u8]) -> Result<(usize, bool), Refusal> {
+    fn read(&mut self, bytes: &[u8]) -> Result<(usize, bool), HeadRefusal> {
         let mut at = 0;
         while at < bytes.len() {
             if let Self::Data(left) = self {
@@ -268,15 +268,15 @@ impl Chunk {
     }
 
     /// After this byte; none at the end of the body.
-    fn step(&self, byte: u8) -> Result<Option<Self>, Refusal> {
+    fn step(&self, byte: u8) -> Result<Option<Self>, HeadRefusal> {
         let within = |seen: usize| match seen < MAX_HEAD {
             true => Ok(seen + 1),
-            false => Err(Refusal::Body),
+            false => Err(HeadRefusal::Body),
         };
         Ok(Some(match (self, byte) {
             (&Self::Size { digits, size }, _) if byte.is_ascii_hexdigit() => {
                 if digits >= MAX_CHUNK_DIGITS {
-                    return Err(Refusal::Body);
+                    return Err(HeadRefusal::Body);
                 }
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
                 Self::Size {
@@ -310,7 +310,7 @@ impl Chunk {
                 is_empty: true,
                 seen,
             },
-            _ => return Err(Refusal::Body),
+            _ => return Err(HeadRefusal::Body),
         }))
     }
 }

@@ -19,13 +19,13 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a request decides about the headers of its answer.
 #[derive(Default)]
-pub struct Common {
+pub struct CommonHeaders {
     hsts: bool,
     origin: Option<HeaderValue>,
     varies: bool,
 }
 
-impl Common {
+impl CommonHeaders {
     /// Of this request.
     pub fn of(headers: &HeaderMap, app: &App, https: bool) -> Self {
         let listed = |origin: &&HeaderValue| {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::server::Server;
-use crate::app::health::{Process, Pulse};
+use crate::app::health::{Activity, ProcessStats};
 use crate::clock;
 
 /// Minutes that are kept: 46 KB when a day is full.
@@ -14,7 +14,7 @@ const KEPT: usize = 24 * 60;
 
 /// A minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Minute {
+pub struct MinuteCounts {
     /// Which, in minutes of Unix time.
     pub at: u32,
     /// Requests answered, those for the health left out.
@@ -33,38 +33,38 @@ pub struct Minute {
 
 /// The ring.
 #[derive(Default)]
-pub struct Hours(Mutex<Ring>);
+pub struct MinuteStats(Mutex<MinuteRing>);
 
 #[derive(Default)]
-struct Ring {
-    minutes: VecDeque<Minute>,
+struct MinuteRing {
+    minutes: VecDeque<MinuteCounts>,
     // What the counters said a minute ago.
-    before: Totals,
+    before: HourTotals,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Totals {
+struct HourTotals {
     requests: u64,
     failed: u64,
     commits: u64,
     micros: u64,
 }
 
-impl Hours {
+impl MinuteStats {
     /// The minutes from this one on.
-    pub fn since(&self, from: u32) -> Vec<Minute> {
+    pub fn since(&self, from: u32) -> Vec<MinuteCounts> {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let first = ring.minutes.partition_point(|minute| minute.at < from);
         ring.minutes.range(first..).copied().collect()
     }
 
-    fn add(&self, at: u32, now: Totals, pulse: &Pulse, memory_kib: u64) {
+    fn add(&self, at: u32, now: HourTotals, pulse: &Activity, memory_kib: u64) {
         let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let before = std::mem::replace(&mut ring.before, now);
         let commits = now.commits.saturating_sub(before.commits);
         let micros = now.micros.saturating_sub(before.micros);
-        let minute = Minute {
+        let minute = MinuteCounts {
             at,
             requests: small(now.requests.saturating_sub(before.requests)),
             failed: small(now.failed.saturating_sub(before.failed)),
@@ -98,7 +98,7 @@ pub fn note(server: &Server) {
     // The last of the areas is the health's own.
     let counted = || classes.iter().take(classes.len() - 1);
     let pulse = server.app.pulse();
-    let totals = Totals {
+    let totals = HourTotals {
         requests: counted().flatten().sum(),
         failed: counted().map(|area| area[4]).sum(),
         commits: pulse.commits.count,
@@ -108,7 +108,7 @@ pub fn note(server: &Server) {
     let at = u32::try_from(minute).unwrap_or_default();
     server
         .hours
-        .add(at, totals, &pulse, Process::now().memory_kib);
+        .add(at, totals, &pulse, ProcessStats::now().memory_kib);
 }
 
 #[cfg(test)]
@@ -117,18 +117,18 @@ mod tests {
 
     #[test]
     fn a_day_and_no_more_in_order_with_its_gaps() {
-        let hours = Hours::default();
-        let totals = |requests| Totals {
+        let hours = MinuteStats::default();
+        let totals = |requests| HourTotals {
             requests,
             failed: requests / 10,
             commits: requests,
             micros: requests * 7,
         };
-        let pulse = Pulse {
+        let pulse = Activity {
             runs: 2,
             calls: 3,
             calls_waiting: 1,
-            ..Pulse::default()
+            ..Activity::default()
         };
         hours.add(100, totals(20), &pulse, 4096);
         hours.add(101, totals(20), &pulse, 4096);
@@ -140,7 +140,7 @@ mod tests {
             all.iter().map(|minute| minute.at).collect::<Vec<_>>(),
             [100, 101, 200]
         );
-        let expected = Minute {
+        let expected = MinuteCounts {
             at: 200,
             requests: 30,
             failed: 3,
@@ -162,6 +162,6 @@ mod tests {
             (all.len(), all[0].at, all[KEPT - 1].at),
             (KEPT, 4000 - 1440, 3999)
         );
-        assert!(size_of::<Minute>() * KEPT < 64 * 1024);
+        assert!(size_of::<MinuteCounts>() * KEPT < 64 * 1024);
     }
 }

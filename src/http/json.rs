@@ -3,7 +3,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::app::error::Field;
+use crate::app::error::FieldError;
 use crate::app::{Error, Kind};
 use crate::domain::json;
 
@@ -55,11 +55,11 @@ fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
     let (kind, message) = if said.starts_with("missing field") {
         // serde_json reports it at the end of the object; what was read last is not at fault.
         path.retain(|part| !part.last);
-        path.push(Part::named(&quoted));
+        path.push(JsonPart::named(&quoted));
         ("missing", "is needed".to_owned())
     } else if said.starts_with("unknown field") {
         path.retain(|part| !part.last);
-        path.push(Part::named(&quoted));
+        path.push(JsonPart::named(&quoted));
         let known = said
             .split_once("expected ")
             .map(|(_, known)| known.replace('`', ""));
@@ -74,7 +74,7 @@ fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
         ("value_error", said)
     };
     place.extend(path.into_iter().map(|part| part.name));
-    Error::fields(vec![Field {
+    Error::fields(vec![FieldError {
         place,
         message,
         kind,
@@ -96,13 +96,13 @@ fn offset(text: &[u8], line: usize, column: usize) -> usize {
     (before + column).min(text.len())
 }
 
-struct Part {
+struct JsonPart {
     name: String,
     /// The container that this part is in is still open, and the part is its newest.
     last: bool,
 }
 
-impl Part {
+impl JsonPart {
     fn named(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -111,29 +111,29 @@ impl Part {
     }
 }
 
-enum Open {
+enum OpenValue {
     Object { key: Option<String> },
     Array { index: usize },
 }
 
 /// The keys and positions that lead to `end`. The text is valid JSON up to there.
-fn path_at(text: &[u8], end: usize) -> Vec<Part> {
-    let mut open: Vec<Open> = Vec::new();
+fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
+    let mut open: Vec<OpenValue> = Vec::new();
     let mut at = 0;
     while at < end {
         match text[at] {
-            b'{' => open.push(Open::Object { key: None }),
-            b'[' => open.push(Open::Array { index: 0 }),
+            b'{' => open.push(OpenValue::Object { key: None }),
+            b'[' => open.push(OpenValue::Array { index: 0 }),
             // The last byte may close the very container that the complaint is about.
             b'}' | b']' if at + 1 < end => drop(open.pop()),
             b',' => match open.last_mut() {
-                Some(Open::Array { index }) => *index += 1,
-                Some(Open::Object { key }) => *key = None,
+                Some(OpenValue::Array { index }) => *index += 1,
+                Some(OpenValue::Object { key }) => *key = None,
                 None => {}
             },
             b'"' => {
                 let close = string_end(text, at);
-                if let Some(Open::Object { key: key @ None }) = open.last_mut() {
+                if let Some(OpenValue::Object { key: key @ None }) = open.last_mut() {
                     *key = serde_json::from_slice(&text[at..close]).ok();
                 }
                 at = close;
@@ -144,15 +144,15 @@ fn path_at(text: &[u8], end: usize) -> Vec<Part> {
         at += 1;
     }
     let depth = open.len();
-    let name = |open: Open| match open {
-        Open::Object { key } => key,
-        Open::Array { index } => Some(index.to_string()),
+    let name = |open: OpenValue| match open {
+        OpenValue::Object { key } => key,
+        OpenValue::Array { index } => Some(index.to_string()),
     };
     let parts = open.into_iter().map(name).enumerate();
     parts
         .filter_map(|(level, name)| {
             let last = level + 1 == depth;
-            name.map(|name| Part { name, last })
+            name.map(|name| JsonPart { name, last })
         })
         .collect()
 }

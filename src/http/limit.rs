@@ -12,7 +12,7 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use super::error::ApiError;
 use crate::app::{Error, Kind};
-use crate::domain::bucket::{Bucket, Rate};
+use crate::domain::bucket::{Rate, TokenBucket};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 
@@ -21,21 +21,21 @@ use crate::domain::user::Caller;
 const MOST: usize = 4096;
 
 /// The buckets of all callers.
-pub struct Limiter {
+pub struct RateLimiter {
     rate: Rate,
     seed: RandomState,
-    generations: Mutex<[HashMap<u64, Bucket>; 2]>,
+    generations: Mutex<[HashMap<u64, TokenBucket>; 2]>,
 }
 
 /// Where a caller stands after a request that was let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct LimitStanding {
     limit: u32,
     remaining: u32,
     reset: Duration,
 }
 
-impl Limiter {
+impl RateLimiter {
     /// So many requests a minute for everyone.
     pub fn new(per_minute: u32) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Limiter {
         caller: Option<&Caller>,
         peer: IpAddr,
         now: Timestamp,
-    ) -> Result<Standing, ApiError> {
+    ) -> Result<LimitStanding, ApiError> {
         // A hash keyed by chance stands for the caller: nobody can aim at another one's bucket.
         let key = match caller {
             Some(caller) => self.seed.hash_one(caller.user.as_str()),
@@ -69,9 +69,9 @@ impl Limiter {
         }
         let bucket = newer
             .entry(key)
-            .or_insert_with(|| known.unwrap_or_else(|| Bucket::full(self.rate, now)));
+            .or_insert_with(|| known.unwrap_or_else(|| TokenBucket::full(self.rate, now)));
         match bucket.take(self.rate, now) {
-            Ok(()) => Ok(Standing {
+            Ok(()) => Ok(LimitStanding {
                 limit: self.rate.burst,
                 remaining: bucket.remaining(),
                 reset: bucket.until_full(self.rate),
@@ -83,7 +83,7 @@ impl Limiter {
     fn too_fast(&self, wait: Duration) -> ApiError {
         let mut error = Error::new(Kind::TooFast, "too many requests in a short time");
         error.retry_after = Some(wait);
-        let standing = Standing {
+        let standing = LimitStanding {
             limit: self.rate.burst,
             remaining: 0,
             reset: wait,
@@ -92,7 +92,7 @@ impl Limiter {
     }
 }
 
-impl Standing {
+impl LimitStanding {
     /// Adds the three headers.
     pub fn tell(&self, headers: &mut HeaderMap) {
         let reset = self.reset.as_millis().div_ceil(1000) as u64;
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn each_address_has_its_own_bucket() {
-        let limiter = Limiter::new(2);
+        let limiter = RateLimiter::new(2);
         let check = |text: &str| limiter.check(None, address(text), NOW).is_ok();
         assert!(check("10.0.0.1") && check("10.0.0.1"));
         assert!(!check("10.0.0.1"));
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_number_of_buckets_is_bounded_and_the_active_are_kept() {
-        let limiter = Limiter::new(1);
+        let limiter = RateLimiter::new(1);
         let busy = address("192.0.2.1");
         assert!(limiter.check(None, busy, NOW).is_ok());
         for number in 0..50_000_u32 {

@@ -45,24 +45,24 @@ use tokio::time::{sleep, timeout};
 
 use crate::app::{App, Error, Kind};
 use crate::log;
-use crate::tls::Shown;
-use connection::{Overdue, Patience, Socket, Wire};
-pub use cx::Cx;
+use crate::tls::CertificateResolver;
+use connection::{ActivitySocket, Overdue, Socket, Timeouts};
+pub use cx::RequestContext;
 pub use error::ApiError;
 pub use hyper::{StatusCode, header};
 pub use reply::Reply;
-use server::{Answering, Entry, Server};
-use slots::{Place, Slots};
+use server::{EntryPoint, PendingResponse, Server};
+use slots::{ConnectionPermit, ConnectionSlots};
 pub use who::{Admin, LinkToken};
 
 /// A way in: a bound listener, and what `/` is behind it.
-pub struct Door {
+pub struct Listener {
     /// Bound already: the caller knows its port, and a port that is taken is the caller's to report.
     pub listener: TcpListener,
     /// Whether `/` is the JSON index here, because another door serves the pages.
     pub index: bool,
     /// What TLS is spoken with; `None` is plain HTTP.
-    pub tls: Option<Arc<Shown>>,
+    pub tls: Option<Arc<CertificateResolver>>,
 }
 
 /// How long a connection on which nothing has been asked waits for its first request when the server stops.
@@ -70,18 +70,18 @@ const FIRST_WORD: Duration = Duration::from_millis(500);
 
 /// What a connection is told, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Order {
+enum ServerCommand {
     Serve,
     Finish,
     Drop,
 }
 
 /// Serves until `shutdown` is ready, then lets running requests finish, as long as the settings allow.
-pub async fn serve(app: Arc<App>, doors: Vec<Door>, shutdown: impl Future<Output = ()>) {
+pub async fn serve(app: Arc<App>, doors: Vec<Listener>, shutdown: impl Future<Output = ()>) {
     let limits = app.config.limits;
     let server = Arc::new(Server::new(app));
-    let slots = Slots::new(limits.max_connections);
-    let (orders, order) = watch::channel(Order::Serve);
+    let slots = ConnectionSlots::new(limits.max_connections);
+    let (orders, order) = watch::channel(ServerCommand::Serve);
     let tasks = doors
         .into_iter()
         .map(|door| tokio::spawn(accept(server.clone(), door, slots.clone(), order.clone())))
@@ -98,12 +98,12 @@ pub async fn serve(app: Arc<App>, doors: Vec<Door>, shutdown: impl Future<Output
         // Waited for, so that its listener is closed before we go on.
         let _ = task.await;
     }
-    let _ = orders.send(Order::Finish);
+    let _ = orders.send(ServerCommand::Finish);
     if timeout(limits.shutdown_timeout, slots.all_left())
         .await
         .is_err()
     {
-        let _ = orders.send(Order::Drop);
+        let _ = orders.send(ServerCommand::Drop);
         let open = server.stats.open.load(Relaxed);
         log::warn("connections cut off at shutdown", &[("open", &open)]);
         let _ = timeout(Duration::from_secs(1), slots.all_left()).await;
@@ -123,7 +123,12 @@ async fn remember(server: Arc<Server>) {
 }
 
 /// Takes connections for as long as it is not aborted.
-async fn accept(server: Arc<Server>, door: Door, slots: Arc<Slots>, order: watch::Receiver<Order>) {
+async fn accept(
+    server: Arc<Server>,
+    door: Listener,
+    slots: Arc<ConnectionSlots>,
+    order: watch::Receiver<ServerCommand>,
+) {
     let mut pause = Duration::ZERO;
     loop {
         let (socket, peer) = match door.listener.accept().await {
@@ -150,7 +155,7 @@ async fn accept(server: Arc<Server>, door: Door, slots: Arc<Slots>, order: watch
         // Answers are written whole; waiting for more to send would only add a delay.
         let _ = socket.set_nodelay(true);
         // Owned by `serve`, which waits until every slot is back.
-        let entry = Entry {
+        let entry = EntryPoint {
             peer,
             index: door.index,
             https: door.tls.is_some(),
@@ -177,9 +182,14 @@ fn is_the_client_s(error: &io::Error) -> bool {
 }
 
 /// Serves one connection to its end.
-async fn connection(place: Place, socket: Socket, entry: Entry, mut order: watch::Receiver<Order>) {
+async fn connection(
+    place: ConnectionPermit,
+    socket: Socket,
+    entry: EntryPoint,
+    mut order: watch::Receiver<ServerCommand>,
+) {
     let limits = &place.server.app.config.limits;
-    let patience = Patience {
+    let patience = Timeouts {
         headers: limits.header_timeout,
         idle: limits.idle_timeout,
     };
@@ -194,8 +204,8 @@ async fn connection(place: Place, socket: Socket, entry: Entry, mut order: watch
         let app = server.app.clone();
         async move {
             let mut reply = match answering {
-                Answering::Done(reply) => reply,
-                Answering::Coming(reply) => reply.await,
+                PendingResponse::Done(reply) => reply,
+                PendingResponse::Coming(reply) => reply.await,
             };
             if app.is_leaving() {
                 reply = reply.header(header::CONNECTION, "close");
@@ -209,7 +219,7 @@ async fn connection(place: Place, socket: Socket, entry: Entry, mut order: watch
         .header_read_timeout(None)
         // Larger heads are refused before; this holds a whole one and what comes with it.
         .max_buf_size(2 * head::MAX_HEAD)
-        .serve_connection(Wire::new(socket, pulse.clone()), service);
+        .serve_connection(ActivitySocket::new(socket, pulse.clone()), service);
 
     let tick = patience.headers.min(patience.idle) / 2;
     let mut alarm = pin!(sleep(tick));
@@ -233,14 +243,14 @@ async fn connection(place: Place, socket: Socket, entry: Entry, mut order: watch
                 return;
             },
             Ok(()) = order.changed() => match *order.borrow_and_update() {
-                Order::Serve => {}
+                ServerCommand::Serve => {}
                 // The answer to its first request will end it.
-                Order::Finish if pulse.is_fresh() => {
+                ServerCommand::Finish if pulse.is_fresh() => {
                     is_last = true;
                     alarm.set(sleep(FIRST_WORD));
                 }
-                Order::Finish => std::pin::Pin::new(&mut connection).graceful_shutdown(),
-                Order::Drop => return,
+                ServerCommand::Finish => std::pin::Pin::new(&mut connection).graceful_shutdown(),
+                ServerCommand::Drop => return,
             },
         }
     };
@@ -271,7 +281,7 @@ fn last_word(error: &ApiError) -> String {
         body.len()
     );
     let mut reply = error.reply("");
-    headers::Common::default().add(&mut reply, "");
+    headers::CommonHeaders::default().add(&mut reply, "");
     for (name, value) in reply.headers() {
         text.push_str(&format!(
             "{name}: {}\r\n",

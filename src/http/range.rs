@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// What to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub enum RangePart {
     /// All of it, with 200.
     Whole,
     /// These bytes, with 206.
@@ -15,29 +15,29 @@ pub enum Part {
 }
 
 /// The part of `length` bytes that these headers ask for. `etag` is strong and in quotes.
-pub fn part(range: Option<&str>, if_range: Option<&str>, etag: &str, length: u64) -> Part {
+pub fn part(range: Option<&str>, if_range: Option<&str>, etag: &str, length: u64) -> RangePart {
     // A date, or a weak tag, cannot prove that the content is the same.
     if if_range.is_some_and(|tag| tag.trim() != etag) {
-        return Part::Whole;
+        return RangePart::Whole;
     }
     let wanted = range.and_then(|range| range.trim().strip_prefix("bytes="));
     let Some((first, last)) = wanted.and_then(|wanted| wanted.trim().split_once('-')) else {
-        return Part::Whole;
+        return RangePart::Whole;
     };
     let (Some(first), Some(last)) = (number(first), number(last)) else {
-        return Part::Whole;
+        return RangePart::Whole;
     };
     let bytes = match (first, last) {
-        (None, None) => return Part::Whole,
-        (Some(first), Some(last)) if last < first => return Part::Whole,
+        (None, None) => return RangePart::Whole,
+        (Some(first), Some(last)) if last < first => return RangePart::Whole,
         (Some(first), last) => {
             first..last.map_or(length, |last| last.saturating_add(1).min(length))
         }
         (None, Some(last)) => length.saturating_sub(last)..length,
     };
     match bytes.is_empty() {
-        true => Part::Nothing,
-        false => Part::Bytes(bytes),
+        true => RangePart::Nothing,
+        false => RangePart::Bytes(bytes),
     }
 }
 
@@ -57,31 +57,34 @@ mod tests {
     #[test]
     fn ranges() {
         for (range, expected) in [
-            (None, Part::Whole),
-            (Some("bytes=0-0"), Part::Bytes(0..1)),
-            (Some("bytes=2-4"), Part::Bytes(2..5)),
-            (Some("bytes=7-"), Part::Bytes(7..10)),
-            (Some("bytes=7-99"), Part::Bytes(7..10)),
-            (Some("bytes=7-18446744073709551615"), Part::Bytes(7..10)),
-            (Some("bytes=-3"), Part::Bytes(7..10)),
-            (Some("bytes=-99"), Part::Bytes(0..10)),
-            (Some("bytes=10-"), Part::Nothing),
-            (Some("bytes=-0"), Part::Nothing),
-            (Some("bytes=4-2"), Part::Whole),
-            (Some("bytes=-"), Part::Whole),
-            (Some("bytes=+1-2"), Part::Whole),
-            (Some("bytes=99999999999999999999-"), Part::Whole),
-            (Some("bytes=0-1,3-4"), Part::Whole),
-            (Some("lines=0-1"), Part::Whole),
+            (None, RangePart::Whole),
+            (Some("bytes=0-0"), RangePart::Bytes(0..1)),
+            (Some("bytes=2-4"), RangePart::Bytes(2..5)),
+            (Some("bytes=7-"), RangePart::Bytes(7..10)),
+            (Some("bytes=7-99"), RangePart::Bytes(7..10)),
+            (
+                Some("bytes=7-18446744073709551615"),
+                RangePart::Bytes(7..10),
+            ),
+            (Some("bytes=-3"), RangePart::Bytes(7..10)),
+            (Some("bytes=-99"), RangePart::Bytes(0..10)),
+            (Some("bytes=10-"), RangePart::Nothing),
+            (Some("bytes=-0"), RangePart::Nothing),
+            (Some("bytes=4-2"), RangePart::Whole),
+            (Some("bytes=-"), RangePart::Whole),
+            (Some("bytes=+1-2"), RangePart::Whole),
+            (Some("bytes=99999999999999999999-"), RangePart::Whole),
+            (Some("bytes=0-1,3-4"), RangePart::Whole),
+            (Some("lines=0-1"), RangePart::Whole),
         ] {
             assert_eq!(part(range, None, "\"a\"", 10), expected, "{range:?}");
         }
         let same = part(Some("bytes=1-2"), Some("\"a\""), "\"a\"", 10);
-        assert_eq!(same, Part::Bytes(1..3));
+        assert_eq!(same, RangePart::Bytes(1..3));
         for other in ["\"b\"", "W/\"a\"", "Sun, 29 Nov 2026 18:00:00 GMT"] {
             let part = part(Some("bytes=1-2"), Some(other), "\"a\"", 10);
-            assert_eq!(part, Part::Whole, "{other}");
+            assert_eq!(part, RangePart::Whole, "{other}");
         }
-        assert_eq!(part(Some("bytes=0-"), None, "\"a\"", 0), Part::Nothing);
+        assert_eq!(part(Some("bytes=0-"), None, "\"a\"", 0), RangePart::Nothing);
     }
 }

@@ -16,16 +16,16 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncSeekExt, ReadBuf};
 
 use super::assets::is_known;
-use super::connection::Busy;
+use super::connection::BusyGuard;
 use super::error::ApiError;
-use super::range::{Part, part};
+use super::range::{RangePart, part};
 use crate::app::{Error, Kind};
 
 /// An answer being put together.
 pub struct Reply {
     status: StatusCode,
     headers: HeaderMap,
-    body: Body,
+    body: ReplyBody,
 }
 
 impl Reply {
@@ -79,9 +79,9 @@ impl Reply {
         let length = file.metadata().await.map_err(unreadable)?.len();
         let said = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let bytes = match part(said(RANGE), said(IF_RANGE), etag, length) {
-            Part::Nothing => return Err(ApiError::range(length)),
-            Part::Whole => None,
-            Part::Bytes(bytes) => Some(bytes),
+            RangePart::Nothing => return Err(ApiError::range(length)),
+            RangePart::Whole => None,
+            RangePart::Bytes(bytes) => Some(bytes),
         };
         if let Some(bytes) = &bytes {
             let start = std::io::SeekFrom::Start(bytes.start);
@@ -109,20 +109,20 @@ impl Reply {
         Self {
             status: StatusCode::OK,
             headers: room(),
-            body: Body {
-                content: Content::Live(Box::pin(body)),
+            body: ReplyBody {
+                content: ReplyContent::Live(Box::pin(body)),
                 busy: None,
             },
         }
     }
     /// Breaks a body off that is not whole yet when `end` is ready.
     pub(super) fn until(mut self, end: impl Future<Output = ()> + Send + 'static) -> Self {
-        if let Content::Live(body) = self.body.content {
-            let until = Until {
+        if let ReplyContent::Live(body) = self.body.content {
+            let until = TruncatingBody {
                 body,
                 end: Box::pin(end),
             };
-            self.body.content = Content::Live(Box::pin(until));
+            self.body.content = ReplyContent::Live(Box::pin(until));
         }
         self
     }
@@ -159,7 +159,7 @@ impl Reply {
     pub(super) fn length(&self) -> Option<u64> {
         self.body.size_hint().exact()
     }
-    pub(super) fn into_response(mut self, busy: Busy) -> Response<Body> {
+    pub(super) fn into_response(mut self, busy: BusyGuard) -> Response<ReplyBody> {
         self.body.busy = Some(busy);
         let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
@@ -171,8 +171,8 @@ impl Reply {
         Self {
             status: StatusCode::OK,
             headers: room(),
-            body: Body {
-                content: Content::Whole(bytes),
+            body: ReplyBody {
+                content: ReplyContent::Whole(bytes),
                 busy: None,
             },
         }
@@ -192,19 +192,19 @@ fn unreadable(error: std::io::Error) -> ApiError {
 }
 
 /// The one body type of all answers. While it lives, its connection counts as busy.
-pub struct Body {
-    content: Content,
-    busy: Option<Busy>,
+pub struct ReplyBody {
+    content: ReplyContent,
+    busy: Option<BusyGuard>,
 }
 
-enum Content {
+enum ReplyContent {
     Whole(Bytes),
-    Live(Live),
+    Live(LiveBody),
 }
 
-type Live = Pin<Box<dyn HttpBody<Data = Bytes, Error = std::io::Error> + Send>>;
+type LiveBody = Pin<Box<dyn HttpBody<Data = Bytes, Error = std::io::Error> + Send>>;
 
-impl HttpBody for Body {
+impl HttpBody for ReplyBody {
     type Data = Bytes;
     type Error = std::io::Error;
 
@@ -213,32 +213,32 @@ impl HttpBody for Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         match &mut self.content {
-            Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Live(body) => body.as_mut().poll_frame(context),
+            ReplyContent::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            ReplyContent::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            ReplyContent::Live(body) => body.as_mut().poll_frame(context),
         }
     }
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::Whole(bytes) => bytes.is_empty(),
-            Content::Live(body) => body.is_end_stream(),
+            ReplyContent::Whole(bytes) => bytes.is_empty(),
+            ReplyContent::Live(body) => body.is_end_stream(),
         }
     }
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Live(body) => body.size_hint(),
+            ReplyContent::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            ReplyContent::Live(body) => body.size_hint(),
         }
     }
 }
 
 /// A body that ends early, with an error, so that nobody takes what came for the whole.
-struct Until {
-    body: Live,
+struct TruncatingBody {
+    body: LiveBody,
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-impl HttpBody for Until {
+impl HttpBody for TruncatingBody {
     type Data = Bytes;
     type Error = std::io::Error;
 

@@ -7,15 +7,15 @@ use std::collections::HashMap;
 use hyper::Method;
 
 use super::cx::decode;
-use super::error::Dialect;
+use super::error::ErrorFormat;
 use super::routes::{ROUTES, Route, Verb};
 
 /// What was found for a method and a path.
-pub enum Found {
+pub enum RouteMatch {
     /// A row, and the parts of the path that have names.
     Route(&'static Route, Vec<(&'static str, String)>),
     /// The path exists, for these methods.
-    Methods(String, Dialect),
+    Methods(String, ErrorFormat),
     /// No such path.
     Nothing,
 }
@@ -57,7 +57,7 @@ impl Router {
     }
 
     /// The row for this method and path. Literal paths come before those with holes.
-    pub fn find(&self, method: &Method, path: &str) -> Found {
+    pub fn find(&self, method: &Method, path: &str) -> RouteMatch {
         if let Some(rows) = self.literal.get(path) {
             return pick(method, rows, Vec::new());
         }
@@ -71,7 +71,7 @@ impl Router {
                 return pick(method, rows, params);
             }
         }
-        Found::Nothing
+        RouteMatch::Nothing
     }
 }
 
@@ -135,19 +135,23 @@ fn split(path: &'static str) -> Vec<Segment> {
     path.split('/').skip(1).map(segment).collect()
 }
 
-fn pick(method: &Method, rows: &[&'static Route], params: Vec<(&'static str, String)>) -> Found {
+fn pick(
+    method: &Method,
+    rows: &[&'static Route],
+    params: Vec<(&'static str, String)>,
+) -> RouteMatch {
     let wanted = match *method {
         Method::HEAD => "GET",
         _ => method.as_str(),
     };
     match rows.iter().find(|row| row.verb.as_str() == wanted) {
-        Some(row) => Found::Route(row, params),
-        None => Found::Methods(allow(rows), dialect_of(rows)),
+        Some(row) => RouteMatch::Route(row, params),
+        None => RouteMatch::Methods(allow(rows), dialect_of(rows)),
     }
 }
 
-fn dialect_of(rows: &[&'static Route]) -> Dialect {
-    rows.first().map_or(Dialect::Ours, |row| row.dialect)
+fn dialect_of(rows: &[&'static Route]) -> ErrorFormat {
+    rows.first().map_or(ErrorFormat::Ours, |row| row.dialect)
 }
 
 fn allow(rows: &[&'static Route]) -> String {
@@ -249,7 +253,7 @@ mod tests {
         ] {
             assert_eq!(compatible(path).as_deref(), usual, "{path}");
             let found = Router::new().find(&Method::OPTIONS, path);
-            let exists = !matches!(found, Found::Nothing);
+            let exists = !matches!(found, RouteMatch::Nothing);
             assert!(exists || usual.is_none(), "{path}");
         }
     }

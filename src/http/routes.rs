@@ -5,9 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant;
 
-use super::cx::Cx;
+use super::cx::RequestContext;
 use super::error::ApiError;
-use super::error::Dialect::{self, Anthropic, Gemini, OpenAi};
+use super::error::ErrorFormat::{self, Anthropic, Gemini, OpenAi};
 use super::handlers::{
     accounts, admin, analyses, api_keys, archive, backups, cache, compatible, compatible_models,
     documents, embeddings, experiments, gemini, health, history, mcp, models, pages, patterns,
@@ -24,24 +24,24 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<Reply, ApiError>> + Send>>;
 /// The handler of a row. A handler that needs a caller cannot be registered as open: the types differ,
 /// and only the router can make a `Caller`, an `Admin` or a `LinkToken`.
 #[derive(Clone, Copy)]
-pub enum How {
+pub enum RouteHandler {
     /// Anyone, at once: no body, no waiting, no rate limit, no log line.
     Quick(fn(&Server, Instant) -> Reply),
     /// Anyone.
-    Open(fn(Cx) -> Answer),
+    Open(fn(RequestContext) -> Answer),
     /// Anyone; a credential that is presented must hold. The handler checks the body before it misses one.
-    Maybe(fn(Cx, Option<Caller>) -> Answer),
+    Maybe(fn(RequestContext, Option<Caller>) -> Answer),
     /// Whoever is signed in.
-    User(fn(Cx, Caller) -> Answer),
+    User(fn(RequestContext, Caller) -> Answer),
     /// Administrators.
-    Admin(fn(Cx, Admin) -> Answer),
+    Admin(fn(RequestContext, Admin) -> Answer),
     /// Whoever holds the share token in the path.
-    Link(fn(Cx, LinkToken) -> Answer),
+    Link(fn(RequestContext, LinkToken) -> Answer),
 }
 
 /// What a request of this row may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
+pub enum BodyLimit {
     /// At most this many bytes, whole, in memory.
     Bytes(u64),
     /// As much as the settings allow for a document, streamed.
@@ -77,47 +77,55 @@ pub struct Route {
     /// Literal segments, `{name}` for one segment, `{name*}` at the end for all that is left.
     pub path: &'static str,
     /// Who may come in, and what happens then.
-    pub how: How,
+    pub how: RouteHandler,
     /// Bound of the body.
-    pub limit: Limit,
+    pub limit: BodyLimit,
     /// Whether requests count against the caller's rate.
     pub counted: bool,
     /// How it refuses.
-    pub dialect: Dialect,
+    pub dialect: ErrorFormat,
 }
 
-const JSON: Limit = Limit::Bytes(1 << 20);
-const LARGE: Limit = Limit::Bytes(8 << 20);
-const SMALL: Limit = Limit::Bytes(16 << 10);
+const JSON: BodyLimit = BodyLimit::Bytes(1 << 20);
+const LARGE: BodyLimit = BodyLimit::Bytes(8 << 20);
+const SMALL: BodyLimit = BodyLimit::Bytes(16 << 10);
 
-const fn row(verb: Verb, path: &'static str, how: How) -> Route {
+const fn row(verb: Verb, path: &'static str, how: RouteHandler) -> Route {
     Route {
         verb,
         path,
         how,
         limit: JSON,
         counted: true,
-        dialect: Dialect::Ours,
+        dialect: ErrorFormat::Ours,
     }
 }
 
 const fn quick(verb: Verb, path: &'static str, how: fn(&Server, Instant) -> Reply) -> Route {
-    row(verb, path, How::Quick(how)).uncounted()
+    row(verb, path, RouteHandler::Quick(how)).uncounted()
 }
-const fn open(verb: Verb, path: &'static str, how: fn(Cx) -> Answer) -> Route {
-    row(verb, path, How::Open(how))
+const fn open(verb: Verb, path: &'static str, how: fn(RequestContext) -> Answer) -> Route {
+    row(verb, path, RouteHandler::Open(how))
 }
-const fn maybe(verb: Verb, path: &'static str, how: fn(Cx, Option<Caller>) -> Answer) -> Route {
-    row(verb, path, How::Maybe(how))
+const fn maybe(
+    verb: Verb,
+    path: &'static str,
+    how: fn(RequestContext, Option<Caller>) -> Answer,
+) -> Route {
+    row(verb, path, RouteHandler::Maybe(how))
 }
-const fn user(verb: Verb, path: &'static str, how: fn(Cx, Caller) -> Answer) -> Route {
-    row(verb, path, How::User(how))
+const fn user(verb: Verb, path: &'static str, how: fn(RequestContext, Caller) -> Answer) -> Route {
+    row(verb, path, RouteHandler::User(how))
 }
-const fn admin(verb: Verb, path: &'static str, how: fn(Cx, Admin) -> Answer) -> Route {
-    row(verb, path, How::Admin(how))
+const fn admin(verb: Verb, path: &'static str, how: fn(RequestContext, Admin) -> Answer) -> Route {
+    row(verb, path, RouteHandler::Admin(how))
 }
-const fn link(verb: Verb, path: &'static str, how: fn(Cx, LinkToken) -> Answer) -> Route {
-    row(verb, path, How::Link(how))
+const fn link(
+    verb: Verb,
+    path: &'static str,
+    how: fn(RequestContext, LinkToken) -> Answer,
+) -> Route {
+    row(verb, path, RouteHandler::Link(how))
 }
 
 impl Route {
@@ -133,11 +141,11 @@ impl Route {
     }
     /// Takes a document.
     const fn upload(mut self) -> Self {
-        self.limit = Limit::Upload;
+        self.limit = BodyLimit::Upload;
         self
     }
     /// Refuses as clients of this vendor's API expect it.
-    const fn speaks(mut self, dialect: Dialect) -> Self {
+    const fn speaks(mut self, dialect: ErrorFormat) -> Self {
         self.dialect = dialect;
         self
     }
@@ -148,28 +156,28 @@ impl Route {
     }
     /// Whether its answers may hold what is one person's, so that no cache may keep them.
     pub fn is_private(&self) -> bool {
-        let is_open = matches!(self.how, How::Quick(_) | How::Open(_));
+        let is_open = matches!(self.how, RouteHandler::Quick(_) | RouteHandler::Open(_));
         !is_open || self.path == "/metrics" || self.path.starts_with("/api/auth/")
     }
     /// Who may come in, in a word: `open`, `maybe`, `user`, `admin` or `link`.
     pub const fn access(&self) -> &'static str {
         match self.how {
-            How::Quick(_) | How::Open(_) => "open",
-            How::Maybe(_) => "maybe",
-            How::User(_) => "user",
-            How::Admin(_) => "admin",
-            How::Link(_) => "link",
+            RouteHandler::Quick(_) | RouteHandler::Open(_) => "open",
+            RouteHandler::Maybe(_) => "maybe",
+            RouteHandler::User(_) => "user",
+            RouteHandler::Admin(_) => "admin",
+            RouteHandler::Link(_) => "link",
         }
     }
 }
 
-/// Makes a handler that takes only `Cx` fit the table.
+/// Makes a handler that takes only `RequestContext` fit the table.
 macro_rules! o {
     ($handler:path) => {
         |cx| Box::pin($handler(cx))
     };
 }
-/// Makes a handler that takes `Cx` and who is asking fit the table.
+/// Makes a handler that takes `RequestContext` and who is asking fit the table.
 macro_rules! h {
     ($handler:path) => {
         |cx, who| Box::pin($handler(cx, who))

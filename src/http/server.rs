@@ -15,34 +15,34 @@ use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, ALLOW, EXPECT};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request};
 
-use super::body::Unread;
-use super::cx::Cx;
-use super::error::{ApiError, Dialect};
+use super::body::UnreadBody;
+use super::cx::RequestContext;
+use super::error::{ApiError, ErrorFormat};
 use super::handlers::pages::lost;
 use super::head;
 use super::headers;
-use super::hours::Hours;
-use super::limit::Limiter;
+use super::hours::MinuteStats;
+use super::limit::RateLimiter;
 use super::reply::Reply;
-use super::router::{self, Found, Router};
-use super::routes::{Answer, How, Route};
-use super::stats::{self, Stats};
+use super::router::{self, RouteMatch, Router};
+use super::routes::{Answer, Route, RouteHandler};
+use super::stats::{self, RequestStats};
 use super::who::{self, Admin, LinkToken};
-use crate::app::accounts::Present;
+use crate::app::accounts::PresenceGuard;
 use crate::app::{App, Error, Kind};
 use crate::clock;
-use crate::domain::key::{Presented, Scope};
+use crate::domain::key::{KeyScope, PresentedKey};
 use crate::log;
 
 /// What all connections share.
 pub struct Server {
     pub(super) app: Arc<App>,
-    pub(super) stats: Stats,
+    pub(super) stats: RequestStats,
     /// The last day.
-    pub(super) hours: Hours,
-    pub(super) limiter: Limiter,
+    pub(super) hours: MinuteStats,
+    pub(super) limiter: RateLimiter,
     pub(super) router: Router,
-    pub(super) health: super::handlers::health::Cache,
+    pub(super) health: super::handlers::health::HealthCache,
     // Set once: event streams end when they see it.
     pub(super) stopping: AtomicBool,
     seed: RandomState,
@@ -51,7 +51,7 @@ pub struct Server {
 
 /// Where a request came in.
 #[derive(Clone, Copy)]
-pub struct Entry {
+pub struct EntryPoint {
     /// The other end of the socket.
     pub peer: IpAddr,
     /// Whether `/` is the JSON index on this port, because another port serves the pages.
@@ -61,7 +61,7 @@ pub struct Entry {
 }
 
 /// An answer, at once or later.
-pub enum Answering {
+pub enum PendingResponse {
     /// It is there.
     Done(Reply),
     /// It is being made.
@@ -69,12 +69,12 @@ pub enum Answering {
 }
 
 /// What is known of a request before its row is.
-struct Arrival {
+struct RequestMeta {
     started: Instant,
     id: Arc<str>,
-    entry: Entry,
+    entry: EntryPoint,
     https: bool,
-    common: headers::Common,
+    common: headers::CommonHeaders,
 }
 
 impl Server {
@@ -83,9 +83,9 @@ impl Server {
         let rate = app.config.limits.rate_per_minute;
         Self {
             app,
-            stats: Stats::new(),
-            hours: Hours::default(),
-            limiter: Limiter::new(rate),
+            stats: RequestStats::new(),
+            hours: MinuteStats::default(),
+            limiter: RateLimiter::new(rate),
             router: Router::new(),
             health: Default::default(),
             stopping: AtomicBool::new(false),
@@ -101,68 +101,79 @@ impl Server {
     }
 
     /// Answers one request. Never fails: whatever goes wrong has become an answer.
-    pub fn answer(self: &Arc<Self>, request: Request<Incoming>, entry: Entry) -> Answering {
+    pub fn answer(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        entry: EntryPoint,
+    ) -> PendingResponse {
         let started = clock::instant();
         let headers = request.headers();
         let (peer, forwarded) = who::origin_of(headers, entry.peer, &self.app);
         let https = entry.https || forwarded;
-        let arrival = Arrival {
+        let arrival = RequestMeta {
             started,
             id: self.request_id(headers),
-            entry: Entry { peer, ..entry },
+            entry: EntryPoint { peer, ..entry },
             https,
-            common: headers::Common::of(headers, &self.app, https),
+            common: headers::CommonHeaders::of(headers, &self.app, https),
         };
         match self.router.find(request.method(), request.uri().path()) {
-            Found::Route(route, _) if let How::Quick(handler) = route.how => {
+            RouteMatch::Route(route, _) if let RouteHandler::Quick(handler) = route.how => {
                 let mut reply = handler(self, started);
                 arrival.common.add(&mut reply, &arrival.id);
                 let area = stats::area(request.uri().path());
                 self.stats.answered(area, reply.code(), started);
-                Answering::Done(reply)
+                PendingResponse::Done(reply)
             }
             // Boxed, so that a connection that only waits does not keep the room of an answer in the making.
-            found => Answering::Coming(Box::pin(self.clone().follow(request, arrival, found))),
+            found => {
+                PendingResponse::Coming(Box::pin(self.clone().follow(request, arrival, found)))
+            }
         }
     }
 
     /// Answers a request whose head is not taken.
-    pub fn refuse(&self, headers: &HeaderMap, refusal: head::Refusal, entry: Entry) -> Answering {
+    pub fn refuse(
+        &self,
+        headers: &HeaderMap,
+        refusal: head::HeadRefusal,
+        entry: EntryPoint,
+    ) -> PendingResponse {
         let started = clock::instant();
         let id = self.request_id(headers);
         let mut reply = ApiError::head(refusal).reply(&id);
-        headers::Common::of(headers, &self.app, entry.https).add(&mut reply, &id);
+        headers::CommonHeaders::of(headers, &self.app, entry.https).add(&mut reply, &id);
         self.stats.answered(stats::area("/"), reply.code(), started);
         log::info(
             "request refused",
             &[("request", &id), ("status", &reply.code().as_u16())],
         );
-        Answering::Done(reply)
+        PendingResponse::Done(reply)
     }
 
     async fn follow(
         self: Arc<Self>,
         request: Request<Incoming>,
-        arrival: Arrival,
-        found: Found,
+        arrival: RequestMeta,
+        found: RouteMatch,
     ) -> Reply {
         let (started, id) = (arrival.started, arrival.id);
         let (parts, body) = request.into_parts();
         let area = stats::area(parts.uri.path());
-        let logged = log::enabled(log::Level::Info);
+        let logged = log::enabled(log::LogLevel::Info);
         // The token of a share link opens what it leads to: it has no business in a log.
         let path = match &found {
-            Found::Route(route, _) if matches!(route.how, How::Link(_)) => route.path,
+            RouteMatch::Route(route, _) if matches!(route.how, RouteHandler::Link(_)) => route.path,
             _ => parts.uri.path(),
         };
         let line = logged.then(|| (parts.method.clone(), path.to_owned()));
-        let is_private = matches!(&found, Found::Route(route, _) if route.is_private());
+        let is_private = matches!(&found, RouteMatch::Route(route, _) if route.is_private());
         let mut said = None;
-        let (body, is_awaited) = (Unread::new(body), parts.headers.contains_key(EXPECT));
+        let (body, is_awaited) = (UnreadBody::new(body), parts.headers.contains_key(EXPECT));
         let mut reply = match found {
-            Found::Route(route, params) => {
+            RouteMatch::Route(route, params) => {
                 let dialect = spoken(route.dialect, &parts.headers);
-                let cx = Cx {
+                let cx = RequestContext {
                     app: self.app.clone(),
                     request: parts,
                     peer: arrival.entry.peer,
@@ -185,13 +196,15 @@ impl Server {
                     }
                 }
             }
-            Found::Methods(allow, _) if parts.method == Method::OPTIONS => {
+            RouteMatch::Methods(allow, _) if parts.method == Method::OPTIONS => {
                 let reply = Reply::empty().header(ALLOW, &allow);
                 let preflight = parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
                 headers::preflight(reply, preflight.then_some(&allow))
             }
-            Found::Methods(allow, dialect) => refusal(&ApiError::wrong_method(allow), &id, dialect),
-            Found::Nothing => lost(&parts).unwrap_or_else(|| {
+            RouteMatch::Methods(allow, dialect) => {
+                refusal(&ApiError::wrong_method(allow), &id, dialect)
+            }
+            RouteMatch::Nothing => lost(&parts).unwrap_or_else(|| {
                 let error = ApiError::wrong_address(&parts.method, parts.uri.path());
                 refusal(&error, &id, dialect_of(&parts))
             }),
@@ -213,26 +226,21 @@ impl Server {
     async fn run(
         &self,
         route: &'static Route,
-        mut cx: Cx,
+        mut cx: RequestContext,
         said: &mut Option<String>,
     ) -> Result<Reply, ApiError> {
-        if let How::Quick(handler) = route.how {
+        if let RouteHandler::Quick(handler) = route.how {
             return Ok(handler(self, cx.started));
         }
-        if route.dialect == Dialect::Gemini {
+        if route.dialect == ErrorFormat::Gemini {
             who::take_key_of_query(&mut cx);
         }
+        refuse_foreign(route, &cx)?;
         let headers = &cx.request.headers;
-        let is_foreign = unsafe_method(&cx.request.method) && who::is_foreign(&cx.request, &cx.app);
-        // The protocol asks servers to check it whatever the credential is.
-        if is_foreign || (route.path == "/mcp" && who::has_foreign_origin(&cx.request, &cx.app)) {
-            let error = Error::new(Kind::Forbidden, "this request was sent by another site");
-            let instead = "send it from Quire's own pages; if these are, set PUBLIC_URL to the address they are \
-                           opened at";
-            return Err(error.resolve(instead).into());
-        }
-        let takes_caller = matches!(route.how, How::Maybe(_) | How::User(_) | How::Admin(_))
-            || checks_credential(route, headers);
+        let takes_caller = matches!(
+            route.how,
+            RouteHandler::Maybe(_) | RouteHandler::User(_) | RouteHandler::Admin(_)
+        ) || checks_credential(route, headers);
         let mark = self.app.accounts().mark();
         let caller = if takes_caller {
             let caller = who::caller(&cx.app, headers, cx.https, cx.now).await;
@@ -267,15 +275,15 @@ impl Server {
         };
         let now = cx.now;
         let answer = match route.how {
-            How::Quick(_) => unreachable!("answered above"),
-            How::Open(handler) => handler(cx),
-            How::Maybe(handler) => handler(cx, caller),
-            How::User(handler) => handler(cx, caller.ok_or_else(who::missing)?),
-            How::Admin(handler) => {
+            RouteHandler::Quick(_) => unreachable!("answered above"),
+            RouteHandler::Open(handler) => handler(cx),
+            RouteHandler::Maybe(handler) => handler(cx, caller),
+            RouteHandler::User(handler) => handler(cx, caller.ok_or_else(who::missing)?),
+            RouteHandler::Admin(handler) => {
                 let admin = Admin::check(caller.ok_or_else(who::missing)?)?;
                 handler(cx, admin)
             }
-            How::Link(handler) => match LinkToken::check(cx.param("token")) {
+            RouteHandler::Link(handler) => match LinkToken::check(cx.param("token")) {
                 Ok(token) => handler(cx, token),
                 Err(error) => return lost(&cx.request).ok_or(error),
             },
@@ -307,7 +315,7 @@ impl Server {
 }
 
 /// Answers as long as the caller's account is neither locked nor deleted.
-async fn while_present(present: Option<Present>, answer: Answer) -> Result<Reply, ApiError> {
+async fn while_present(present: Option<PresenceGuard>, answer: Answer) -> Result<Reply, ApiError> {
     let Some(mut present) = present else {
         return answer.await;
     };
@@ -361,45 +369,61 @@ fn unsafe_method(method: &Method) -> bool {
 }
 
 // Where nothing is, a program of another API still reads why.
-fn dialect_of(request: &Parts) -> Dialect {
+fn dialect_of(request: &Parts) -> ErrorFormat {
     let path = request.uri.path();
     let is_compatible = path == "/v1" || path.starts_with("/v1/") || router::meant(path).is_some();
     match is_compatible {
-        true => spoken(Dialect::OpenAi, &request.headers),
-        false => Dialect::Ours,
+        true => spoken(ErrorFormat::OpenAi, &request.headers),
+        false => ErrorFormat::Ours,
     }
 }
 
 // Anthropic's SDK shares the lists of models with OpenAI's, and is known by its header.
-fn spoken(dialect: Dialect, headers: &HeaderMap) -> Dialect {
+fn spoken(dialect: ErrorFormat, headers: &HeaderMap) -> ErrorFormat {
     match dialect {
-        Dialect::OpenAi if headers.contains_key("anthropic-version") => Dialect::Anthropic,
+        ErrorFormat::OpenAi if headers.contains_key("anthropic-version") => ErrorFormat::Anthropic,
         other => other,
     }
 }
 
-fn refusal(error: &ApiError, id: &str, dialect: Dialect) -> Reply {
+fn refusal(error: &ApiError, id: &str, dialect: ErrorFormat) -> Reply {
     if let Some(private) = error.private() {
         log::error("request failed", &[("request", &id), ("why", &private)]);
     }
     error.reply_as(dialect, id)
 }
 
-fn opened_by(key: &Presented, route: &Route, cx: &Cx) -> Result<(), ApiError> {
+/// Refuses a request that another site's page has sent.
+///
+/// # Errors
+/// `Forbidden`, naming the setting to change when the pages are Quire's own.
+fn refuse_foreign(route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
+    let is_foreign = unsafe_method(&cx.request.method) && who::is_foreign(&cx.request, &cx.app);
+    // MCP's specification asks servers to check the origin whatever the credential is.
+    if is_foreign || (route.path == "/mcp" && who::has_foreign_origin(&cx.request, &cx.app)) {
+        let error = Error::new(Kind::Forbidden, "this request was sent by another site");
+        let instead = "Send it from Quire's own pages. If these are, set PUBLIC_URL to the address they are \
+                       opened at";
+        return Err(error.resolve(instead).into());
+    }
+    Ok(())
+}
+
+fn opened_by(key: &PresentedKey, route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
     // A key that has leaked can always be given up by whoever holds it.
     if route.path == "/api/users/me/api-keys/{id}" && cx.param("id") == key.id.as_str() {
         return Ok(());
     }
     // What only administrators may is theirs wherever it lies.
     let needed = match route.how {
-        How::Admin(_) => &[Scope::Admin],
-        _ => Scope::of_path(route.path),
+        RouteHandler::Admin(_) => &[KeyScope::Admin],
+        _ => KeyScope::of_path(route.path),
     };
     let Some(needed) = needed.iter().find(|scope| !key.opens(**scope)) else {
         return Ok(());
     };
     let scopes = match key.scopes.is_empty() {
-        true => &Scope::DEFAULT[..],
+        true => &KeyScope::DEFAULT[..],
         false => &key.scopes,
     };
     let has: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
@@ -412,7 +436,7 @@ fn opened_by(key: &Presented, route: &Route, cx: &Cx) -> Result<(), ApiError> {
 /// not where a program goes whose token has run out.
 fn checks_credential(route: &Route, headers: &HeaderMap) -> bool {
     let sent = who::is_explicit(headers);
-    let open = matches!(route.how, How::Open(_));
+    let open = matches!(route.how, RouteHandler::Open(_));
     sent && open && route.path.starts_with("/api/") && !route.path.starts_with("/api/auth/")
 }
 

@@ -6,7 +6,7 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 
-use super::assets::Embedded;
+use super::assets::EmbeddedFiles;
 
 /// Compressed, with everything that the page needs to be usable.
 const FIRST_PAGE: usize = 60_000;
@@ -17,11 +17,11 @@ const ALL: usize = 400_000;
 const TABLES: [&str; 2] = ["openapi.json", "models.json"];
 
 fn stored() -> impl Iterator<Item = String> {
-    Embedded::iter().map(|name| name.into_owned())
+    EmbeddedFiles::iter().map(|name| name.into_owned())
 }
 
 fn packed(name: &str) -> Vec<u8> {
-    let file = Embedded::get(name).unwrap_or_else(|| panic!("there is no {name}"));
+    let file = EmbeddedFiles::get(name).unwrap_or_else(|| panic!("there is no {name}"));
     file.data.into_owned()
 }
 

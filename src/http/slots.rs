@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::connection::Pulse;
+use super::connection::ConnectionActivity;
 use super::limit::network;
 use super::server::Server;
 
@@ -19,39 +19,39 @@ const ASKED: usize = 4;
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// All connections that are open.
-pub(super) struct Slots {
+pub(super) struct ConnectionSlots {
     most: usize,
     // Whoever stops the server waits until all are back.
     permits: Arc<Semaphore>,
-    state: Mutex<State>,
+    state: Mutex<SlotsState>,
     left: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct SlotsState {
     next: u64,
-    open: HashMap<u64, Held>,
+    open: HashMap<u64, HeldConnection>,
     of_network: HashMap<u128, usize>,
 }
 
-struct Held {
+struct HeldConnection {
     network: u128,
-    pulse: Arc<Pulse>,
+    pulse: Arc<ConnectionActivity>,
     close: Arc<Notify>,
 }
 
 /// A connection's place among the open ones, given back when it ends in whatever way.
-pub(super) struct Place {
+pub(super) struct ConnectionPermit {
     pub server: Arc<Server>,
-    pub pulse: Arc<Pulse>,
-    slots: Arc<Slots>,
+    pub pulse: Arc<ConnectionActivity>,
+    slots: Arc<ConnectionSlots>,
     number: u64,
     network: u128,
     close: Arc<Notify>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Slots {
+impl ConnectionSlots {
     pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
             most,
@@ -69,7 +69,11 @@ impl Slots {
 
     /// A place for a connection from this address. Closes idle connections to make room; none where all are
     /// in use.
-    pub async fn admit(self: &Arc<Self>, server: &Arc<Server>, peer: IpAddr) -> Option<Place> {
+    pub async fn admit(
+        self: &Arc<Self>,
+        server: &Arc<Server>,
+        peer: IpAddr,
+    ) -> Option<ConnectionPermit> {
         let share = share(self.most, server.is_trusted_proxy(peer), peer);
         for _ in 0..=ASKED {
             let idle = match self.enter(server, peer, share) {
@@ -88,7 +92,7 @@ impl Slots {
         server: &Arc<Server>,
         peer: IpAddr,
         share: usize,
-    ) -> Result<Place, Option<Arc<Notify>>> {
+    ) -> Result<ConnectionPermit, Option<Arc<Notify>>> {
         let network = network(peer);
         let mut state = self.state();
         if state
@@ -101,10 +105,14 @@ impl Slots {
         let Ok(permit) = self.permits.clone().try_acquire_owned() else {
             return Err(state.longest_idle(None));
         };
-        let (number, pulse, close) = (state.next, Pulse::new(), Arc::new(Notify::new()));
+        let (number, pulse, close) = (
+            state.next,
+            ConnectionActivity::new(),
+            Arc::new(Notify::new()),
+        );
         state.next += 1;
         *state.of_network.entry(network).or_default() += 1;
-        let held = Held {
+        let held = HeldConnection {
             network,
             pulse: pulse.clone(),
             close: close.clone(),
@@ -112,7 +120,7 @@ impl Slots {
         state.open.insert(number, held);
         drop(state);
         server.stats.open.fetch_add(1, Relaxed);
-        Ok(Place {
+        Ok(ConnectionPermit {
             server: server.clone(),
             pulse,
             slots: self.clone(),
@@ -123,12 +131,12 @@ impl Slots {
         })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SlotsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl SlotsState {
     fn longest_idle(&self, network: Option<u128>) -> Option<Arc<Notify>> {
         let candidates = (self.open.values())
             .filter(|held| network.is_none_or(|network| held.network == network))
@@ -138,14 +146,14 @@ impl State {
     }
 }
 
-impl Place {
+impl ConnectionPermit {
     /// Waits until another connection needs the place of an idle one.
     pub async fn wanted(&self) {
         self.close.notified().await;
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut state = self.slots.state();
         state.open.remove(&self.number);

@@ -16,13 +16,13 @@ use hyper::body::{Body, Frame};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use tokio::time::{Sleep, sleep};
 
-use super::cx::Cx;
+use super::cx::RequestContext;
 use super::reply::Reply;
 use super::server::Server;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
+pub struct SseEvent {
     /// What a client that comes back says it has seen; `None` for an event that cannot be resumed from.
     pub id: Option<u64>,
     /// The `event:` field; left out where it is empty.
@@ -34,35 +34,35 @@ pub struct Event {
 /// A stream of events as an answer. `next` takes the state and gives some events with the next state, or
 /// `None` at the end. It is called again only when the client has taken what came before. The stream
 /// also ends when the server stops; a client then comes back with the last id.
-pub fn stream<S, F, Fut>(cx: &Cx, state: S, next: F) -> Reply
+pub fn stream<S, F, Fut>(cx: &RequestContext, state: S, next: F) -> Reply
 where
     S: Send + 'static,
     F: FnMut(S) -> Fut + Send + 'static,
-    Fut: Future<Output = Option<(Vec<Event>, S)>> + Send + 'static,
+    Fut: Future<Output = Option<(Vec<SseEvent>, S)>> + Send + 'static,
 {
     open(cx, state, next, JOIN)
 }
 
 /// The same for a source that joins events itself: each is written as soon as it is there.
-pub fn at_once<S, F, Fut>(cx: &Cx, state: S, next: F) -> Reply
+pub fn at_once<S, F, Fut>(cx: &RequestContext, state: S, next: F) -> Reply
 where
     S: Send + 'static,
     F: FnMut(S) -> Fut + Send + 'static,
-    Fut: Future<Output = Option<(Vec<Event>, S)>> + Send + 'static,
+    Fut: Future<Output = Option<(Vec<SseEvent>, S)>> + Send + 'static,
 {
     open(cx, state, next, Duration::ZERO)
 }
 
-fn open<S, F, Fut>(cx: &Cx, state: S, next: F, join: Duration) -> Reply
+fn open<S, F, Fut>(cx: &RequestContext, state: S, next: F, join: Duration) -> Reply
 where
     S: Send + 'static,
     F: FnMut(S) -> Fut + Send + 'static,
-    Fut: Future<Output = Option<(Vec<Event>, S)>> + Send + 'static,
+    Fut: Future<Output = Option<(Vec<SseEvent>, S)>> + Send + 'static,
 {
-    let events = Events {
+    let events = SseEvents {
         next,
         join,
-        source: Source::Ready(state),
+        source: SseSource::Ready(state),
         // Due at once: the first bytes tell the client, and every proxy, that the stream is open.
         alarm: Box::pin(sleep(Duration::ZERO)),
         server: cx.server.clone(),
@@ -78,15 +78,15 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// Events that come within this after a write are joined into the next one.
 const JOIN: Duration = Duration::from_millis(40);
 
-struct Events<S, F, Fut> {
+struct SseEvents<S, F, Fut> {
     next: F,
     join: Duration,
-    source: Source<S, Fut>,
+    source: SseSource<S, Fut>,
     alarm: Pin<Box<Sleep>>,
     server: Arc<Server>,
 }
 
-enum Source<S, Fut> {
+enum SseSource<S, Fut> {
     /// To be asked.
     Ready(S),
     /// To be asked when the alarm goes off.
@@ -97,18 +97,18 @@ enum Source<S, Fut> {
 }
 
 // The future is boxed, and nothing else in here is ever pinned.
-impl<S, F, Fut> Unpin for Events<S, F, Fut> {}
+impl<S, F, Fut> Unpin for SseEvents<S, F, Fut> {}
 
-impl<S, F, Fut> Events<S, F, Fut> {
+impl<S, F, Fut> SseEvents<S, F, Fut> {
     fn rest(&mut self, length: Duration) {
         self.alarm.set(sleep(length));
     }
 }
 
-impl<S, F, Fut> Body for Events<S, F, Fut>
+impl<S, F, Fut> Body for SseEvents<S, F, Fut>
 where
     F: FnMut(S) -> Fut,
-    Fut: Future<Output = Option<(Vec<Event>, S)>>,
+    Fut: Future<Output = Option<(Vec<SseEvent>, S)>>,
 {
     type Data = Bytes;
     type Error = io::Error;
@@ -122,23 +122,25 @@ where
             if this.server.stopping.load(Relaxed) {
                 return Poll::Ready(None);
             }
-            match std::mem::replace(&mut this.source, Source::Ended) {
-                Source::Ended => return Poll::Ready(None),
-                Source::Resting(state) => {
+            match std::mem::replace(&mut this.source, SseSource::Ended) {
+                SseSource::Ended => return Poll::Ready(None),
+                SseSource::Resting(state) => {
                     if this.alarm.as_mut().poll(context).is_pending() {
-                        this.source = Source::Resting(state);
+                        this.source = SseSource::Resting(state);
                         return Poll::Pending;
                     }
                     this.rest(ALIVE);
-                    this.source = Source::Ready(state);
+                    this.source = SseSource::Ready(state);
                 }
-                Source::Ready(state) => this.source = Source::Waiting(Box::pin((this.next)(state))),
-                Source::Waiting(mut asked) => match asked.as_mut().poll(context) {
+                SseSource::Ready(state) => {
+                    this.source = SseSource::Waiting(Box::pin((this.next)(state)))
+                }
+                SseSource::Waiting(mut asked) => match asked.as_mut().poll(context) {
                     Poll::Ready(None) => return Poll::Ready(None),
                     Poll::Ready(Some((events, state))) => {
                         this.source = match this.join.is_zero() {
-                            true => Source::Ready(state),
-                            false => Source::Resting(state),
+                            true => SseSource::Ready(state),
+                            false => SseSource::Resting(state),
                         };
                         this.rest(if this.join.is_zero() {
                             ALIVE
@@ -150,7 +152,7 @@ where
                         }
                     }
                     Poll::Pending => {
-                        this.source = Source::Waiting(asked);
+                        this.source = SseSource::Waiting(asked);
                         ready!(this.alarm.as_mut().poll(context));
                         this.rest(ALIVE);
                         return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b":\n\n")))));
@@ -161,7 +163,7 @@ where
     }
 }
 
-fn written(events: &[Event]) -> Bytes {
+fn written(events: &[SseEvent]) -> Bytes {
     let size = events.iter().map(|event| event.data.len() + 64).sum();
     let mut text = String::with_capacity(size);
     for event in events {
@@ -187,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_wire_format() {
-        let event = |id, name: &'static str, data: &str| Event {
+        let event = |id, name: &'static str, data: &str| SseEvent {
             id,
             name: name.into(),
             data: data.to_owned(),

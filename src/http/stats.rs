@@ -20,7 +20,7 @@ pub fn area(path: &str) -> usize {
 }
 
 /// The counters.
-pub struct Stats {
+pub struct RequestStats {
     /// Answers by what was asked for, and by the first digit of their status.
     by_class: [[AtomicU64; 5]; AREAS.len()],
     micros: AtomicU64,
@@ -30,7 +30,7 @@ pub struct Stats {
     pub turned_away: AtomicU64,
 }
 
-impl Stats {
+impl RequestStats {
     /// All at zero.
     pub fn new() -> Self {
         Self {

@@ -10,9 +10,9 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::Socket;
-use super::server::Entry;
-use super::slots::Place;
-use super::{ApiError, FIRST_WORD, Order, last_word};
+use super::server::EntryPoint;
+use super::slots::ConnectionPermit;
+use super::{ApiError, FIRST_WORD, ServerCommand, last_word};
 use crate::app::{Error, Kind};
 use crate::tls::ServerConfig;
 
@@ -26,16 +26,16 @@ const MOST_PLAIN_BYTES: usize = 16 << 10;
 /// Serves one connection to its end. A peer that is silent, or does not get on with us, keeps its place until the
 /// handshake's time is over, and no longer.
 pub(super) async fn connection(
-    place: Place,
+    place: ConnectionPermit,
     socket: TcpStream,
     config: Arc<ServerConfig>,
-    entry: Entry,
-    mut order: watch::Receiver<Order>,
+    entry: EntryPoint,
+    mut order: watch::Receiver<ServerCommand>,
 ) {
     let patience = PATIENCE.min(place.server.app.config.limits.header_timeout);
     // Whoever is about to ask is answered once, and then told that this was all.
     let stopped = async {
-        let _ = order.wait_for(|order| *order != Order::Serve).await;
+        let _ = order.wait_for(|order| *order != ServerCommand::Serve).await;
         sleep(FIRST_WORD).await;
     };
     let opened = tokio::select! {

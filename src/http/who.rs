@@ -7,7 +7,7 @@ use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
 
-use super::cx::Cx;
+use super::cx::RequestContext;
 use super::error::ApiError;
 use super::host;
 use crate::app::accounts::Credential;
@@ -60,7 +60,7 @@ pub fn is_explicit(headers: &HeaderMap) -> bool {
 }
 
 /// Moves the key of `?key=`, where Google's older clients send it, into the header of their newer ones.
-pub(super) fn take_key_of_query(cx: &mut Cx) {
+pub(super) fn take_key_of_query(cx: &mut RequestContext) {
     if is_explicit(&cx.request.headers) {
         return;
     }

@@ -5,34 +5,34 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::{Wanted, guarded};
-use super::exchange::{Failed, ask_once, models_once};
-use super::meter::Meter;
-use super::registry::{Entry, Open, PICTURES};
-use super::retry::{self, Failure, Next};
+use super::call::{CallRequest, guarded};
+use super::exchange::{FailedExchange, ask_once, models_once};
+use super::meter::UsageMeter;
+use super::registry::{OpenCircuit, PICTURES, RegisteredProvider};
+use super::retry::{self, FailedAttempt, RetryDecision};
 use super::transport::CancelSlot;
 use super::{Inner, Provider, fault};
 use crate::clock;
-use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Message, Request, Role};
+use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Message, ModelRequest, Role};
 use crate::domain::parameters::Parameters;
-use crate::wire::{self, Listed, Taste, passthrough};
+use crate::wire::{self, ListedModel, ModelCapabilities, passthrough};
 
 /// Fields that a model may refuse one after the other before the call is given up.
 const MOST_REFUSALS: usize = 8;
 
 /// A call at its provider.
-pub(super) struct Asking<'a> {
+pub(super) struct CallAttempt<'a> {
     pub inner: &'a Inner,
-    pub entry: &'a Entry,
+    pub entry: &'a RegisteredProvider,
     pub provider: &'a Provider,
     pub name: &'a str,
-    pub wanted: &'a Wanted<'a>,
+    pub wanted: &'a CallRequest<'a>,
     /// What is asked: the wanted request, or one to mend its answer.
-    pub request: &'a Request,
+    pub request: &'a ModelRequest,
     pub slot: &'a Arc<CancelSlot>,
 }
 
-impl Asking<'_> {
+impl CallAttempt<'_> {
     pub fn left(&self) -> Duration {
         self.wanted.left()
     }
@@ -43,10 +43,10 @@ impl Asking<'_> {
 ///
 /// # Errors
 /// Why there is no answer.
-pub(super) fn ask(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
+pub(super) fn ask(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
     let (entry, origin, now) = (asking.entry, asking.wanted.origin, clock::steady());
     let admitted = entry.admit(asking.name, origin, now);
-    admitted.map_err(|Open(until)| fault::open(until.map(|until| until.since(now))))?;
+    admitted.map_err(|OpenCircuit(until)| fault::open(until.map(|until| until.since(now))))?;
     let answer = ask_counted(asking, meter)?;
     let Some(format) = &asking.request.format else {
         return Ok(answer);
@@ -74,7 +74,7 @@ pub(super) fn ask(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallErro
     request
         .messages
         .extend([said, Message::new(Role::User, again)]);
-    let mending = Asking {
+    let mending = CallAttempt {
         request: &request,
         ..*asking
     };
@@ -92,7 +92,7 @@ pub(super) fn ask(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallErro
     }
 }
 
-fn ask_counted(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
+fn ask_counted(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
     let (entry, origin) = (asking.entry, asking.wanted.origin);
     let result = ask_until(asking, meter);
     match &result {
@@ -108,7 +108,7 @@ fn ask_counted(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> 
 
 /// Models change faster than any table of what they take: a field that one refuses is left out, and the
 /// model remembered by it. What may pass is tried again.
-fn ask_until(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
+fn ask_until(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
     let mut taste = asking.inner.taste(asking.entry, asking.name);
     let (mut tries, mut refusals) = (0, 0);
     let parameters = &asking.request.parameters;
@@ -161,7 +161,7 @@ fn ask_until(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
             asking.entry.hold_back(asking.name, wait, now);
         }
         match next(asking, &failed, tries, meter.has_shown()) {
-            Next::Again(wait) if !asking.slot.pause(wait) => {
+            RetryDecision::Again(wait) if !asking.slot.pause(wait) => {
                 tries += 1;
                 meter.restart();
             }
@@ -170,13 +170,13 @@ fn ask_until(asking: &Asking, meter: &mut Meter) -> Result<Answer, CallError> {
     }
 }
 
-fn next(asking: &Asking, failed: &Failed, tries: u32, shown: bool) -> Next {
+fn next(asking: &CallAttempt, failed: &FailedExchange, tries: u32, shown: bool) -> RetryDecision {
     let is_read = shown && asking.request.is_live;
     if is_read || failed.lasting {
-        return Next::Never;
+        return RetryDecision::Never;
     }
     let settings = &asking.inner.settings;
-    retry::next(&Failure {
+    retry::next(&FailedAttempt {
         error: &failed.error,
         broke_off: failed.broke_off,
         tries,
@@ -187,11 +187,11 @@ fn next(asking: &Asking, failed: &Failed, tries: u32, shown: bool) -> Next {
     })
 }
 
-fn explained(mut error: CallError, tries: u32, next: Next) -> CallError {
+fn explained(mut error: CallError, tries: u32, next: RetryDecision) -> CallError {
     if tries > 0 {
         error.detail += &format!(" (asked {} times)", tries + 1);
     }
-    if let Next::TooLong(wait) = next {
+    if let RetryDecision::TooLong(wait) = next {
         error.detail += &format!(
             "; the provider wants us to wait {} s, which is more than this call has",
             wait.as_secs().max(1)
@@ -207,7 +207,7 @@ fn dice() -> f64 {
 }
 
 /// Waits as long as the provider wants, if there is time for it.
-fn take_turn(asking: &Asking) -> Result<(), CallError> {
+fn take_turn(asking: &CallAttempt) -> Result<(), CallError> {
     loop {
         let now = clock::steady();
         let Some(until) = asking.entry.throttled(asking.name, now) else {
@@ -251,7 +251,7 @@ const SPELLINGS: &[(&str, &[&str])] = &[
 ];
 
 /// What the person set and the model is not given, by its names in the glossary.
-fn left_out(parameters: &Parameters, taste: &Taste) -> Vec<String> {
+fn left_out(parameters: &Parameters, taste: &ModelCapabilities) -> Vec<String> {
     let set = serde_json::to_value(parameters).unwrap_or_default();
     let names = set.as_object().into_iter().flat_map(|set| set.keys());
     let is_refused = |name: &str| {
@@ -278,7 +278,7 @@ pub(super) fn models(
     inner: &Inner,
     provider: &Provider,
     slot: &Arc<CancelSlot>,
-) -> Result<Vec<Listed>, Failed> {
+) -> Result<Vec<ListedModel>, FailedExchange> {
     slot.enter();
     let begun = clock::instant();
     let mut tries = 0;
@@ -289,7 +289,7 @@ pub(super) fn models(
             Err(failed) => failed,
         };
         let gone = clock::instant().saturating_duration_since(begun);
-        let failure = Failure {
+        let failure = FailedAttempt {
             error: &failed.error,
             broke_off: false,
             tries,
@@ -299,7 +299,7 @@ pub(super) fn models(
             dice: dice(),
         };
         match retry::next(&failure) {
-            Next::Again(wait) if !slot.pause(wait) => tries += 1,
+            RetryDecision::Again(wait) if !slot.pause(wait) => tries += 1,
             _ => break Err(failed),
         }
     };
@@ -307,7 +307,7 @@ pub(super) fn models(
     result
 }
 
-fn guarded_once(inner: &Inner, provider: &Provider) -> Result<Vec<Listed>, Failed> {
+fn guarded_once(inner: &Inner, provider: &Provider) -> Result<Vec<ListedModel>, FailedExchange> {
     guarded(|| Ok(models_once(inner, provider)))?
 }
 
@@ -346,10 +346,10 @@ mod tests {
             (&[], &["max_completion_tokens", "top_p"], &["max_tokens"]),
         ] {
             let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-            let taste = Taste {
+            let taste = ModelCapabilities {
                 accepted: owned(accepted),
                 refused: owned(refused),
-                ..Taste::default()
+                ..ModelCapabilities::default()
             };
             let mut found = left_out(&parameters, &taste);
             found.sort();

@@ -17,7 +17,7 @@ const LONGEST_TRY: Duration = Duration::from_secs(600);
 
 /// A model's circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Breaker {
+pub(super) struct CircuitBreaker {
     faults: u32,
     /// Times it opened since the last success.
     opened: u32,
@@ -32,7 +32,7 @@ pub(super) struct Breaker {
 
 /// A circuit's state, as it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Circuit {
+pub enum CircuitView {
     /// The model is asked as usual.
     Closed,
     /// It is not asked before this time.
@@ -41,21 +41,21 @@ pub enum Circuit {
     HalfOpen,
 }
 
-impl Breaker {
-    pub fn circuit(&self, now: Timestamp) -> Circuit {
+impl CircuitBreaker {
+    pub fn circuit(&self, now: Timestamp) -> CircuitView {
         match self.until {
-            None => Circuit::Closed,
-            Some(until) if now < until => Circuit::Open(until),
-            Some(_) => Circuit::HalfOpen,
+            None => CircuitView::Closed,
+            Some(until) if now < until => CircuitView::Open(until),
+            Some(_) => CircuitView::HalfOpen,
         }
     }
 
     /// Whether a call would be turned away.
     pub fn refuses(&self, now: Timestamp) -> bool {
         match self.circuit(now) {
-            Circuit::Closed => false,
-            Circuit::Open(_) => true,
-            Circuit::HalfOpen => {
+            CircuitView::Closed => false,
+            CircuitView::Open(_) => true,
+            CircuitView::HalfOpen => {
                 let trying = self.trying;
                 trying.is_some_and(|since| now.since(since) <= LONGEST_TRY)
             }
@@ -67,7 +67,7 @@ impl Breaker {
         if self.refuses(now) {
             return false;
         }
-        if self.circuit(now) == Circuit::HalfOpen {
+        if self.circuit(now) == CircuitView::HalfOpen {
             self.trying = Some(now);
         }
         true
@@ -91,7 +91,7 @@ impl Breaker {
         self.faults = self.faults.saturating_add(1);
         let first = *self.source.get_or_insert(source);
         self.is_general |= first != source || kind == CallErrorKind::Connect;
-        let still_open = matches!(self.circuit(now), Circuit::Open(_));
+        let still_open = matches!(self.circuit(now), CircuitView::Open(_));
         if was_try || (self.faults >= FAULTS && self.is_general && !still_open) {
             let pause = FIRST_PAUSE * 2u32.saturating_pow(self.opened.min(8));
             self.until = Some(now + pause.min(LONGEST_PAUSE));
@@ -119,8 +119,8 @@ mod tests {
         Timestamp::from_millis(1_000_000 + seconds * 1000)
     }
 
-    fn broken() -> Breaker {
-        let mut breaker = Breaker::default();
+    fn broken() -> CircuitBreaker {
+        let mut breaker = CircuitBreaker::default();
         for source in 0..FAULTS {
             assert!(breaker.admit(at(0)));
             breaker.failed(at(0), Overloaded, source.into());
@@ -135,11 +135,11 @@ mod tests {
             ([7, 7, 7, 7, 7, 7, 7, 8], Overloaded, true),
             ([7, 7, 7, 7, 7, 7, 7, 7], CallErrorKind::Connect, true),
         ] {
-            let mut breaker = Breaker::default();
+            let mut breaker = CircuitBreaker::default();
             for source in sources {
                 breaker.failed(at(0), kind, source);
             }
-            let found = breaker.circuit(at(0)) != Circuit::Closed;
+            let found = breaker.circuit(at(0)) != CircuitView::Closed;
             assert_eq!(found, is_open, "{sources:?} {kind:?}");
         }
     }
@@ -147,47 +147,47 @@ mod tests {
     #[test]
     fn it_opens_after_faults_in_a_row_and_lets_one_through_later() {
         let mut breaker = broken();
-        assert_eq!(breaker.circuit(at(1)), Circuit::Open(at(20)));
+        assert_eq!(breaker.circuit(at(1)), CircuitView::Open(at(20)));
         assert!(!breaker.admit(at(19)));
         assert!(breaker.admit(at(20)) && !breaker.admit(at(20)));
         breaker.failed(at(21), Overloaded, 1);
-        assert_eq!(breaker.circuit(at(21)), Circuit::Open(at(61)));
+        assert_eq!(breaker.circuit(at(21)), CircuitView::Open(at(61)));
         assert!(breaker.admit(at(61)));
         breaker.succeeded();
-        assert_eq!(breaker.circuit(at(61)), Circuit::Closed);
+        assert_eq!(breaker.circuit(at(61)), CircuitView::Closed);
     }
 
     #[test]
     fn what_says_nothing_of_its_health_does_not_count() {
-        let mut breaker = Breaker::default();
+        let mut breaker = CircuitBreaker::default();
         for kind in [RateLimited, Rejected, Cancelled, CallErrorKind::Money] {
             for source in 0..FAULTS * 2 {
                 breaker.failed(at(0), kind, source.into());
             }
         }
-        assert_eq!(breaker.circuit(at(0)), Circuit::Closed);
+        assert_eq!(breaker.circuit(at(0)), CircuitView::Closed);
         // A try that somebody stopped leaves the next one to see.
         let mut breaker = broken();
         assert!(breaker.admit(at(30)));
         breaker.failed(at(31), Cancelled, 1);
-        assert_eq!(breaker.circuit(at(31)), Circuit::HalfOpen);
+        assert_eq!(breaker.circuit(at(31)), CircuitView::HalfOpen);
         assert!(breaker.admit(at(31)));
         // One that was told to wait has found the model well.
         breaker.failed(at(32), RateLimited, 1);
-        assert_eq!(breaker.circuit(at(32)), Circuit::Closed);
+        assert_eq!(breaker.circuit(at(32)), CircuitView::Closed);
     }
 
     #[test]
     fn calls_that_were_out_when_it_opened_do_not_prolong_the_pause() {
         let mut breaker = broken();
         breaker.failed(at(10), Overloaded, 1);
-        assert_eq!(breaker.circuit(at(10)), Circuit::Open(at(20)));
+        assert_eq!(breaker.circuit(at(10)), CircuitView::Open(at(20)));
     }
 
     proptest! {
         #[test]
         fn whatever_happens_it_admits_again(steps in prop::collection::vec((0i64..400, 0u8..4), 0..60)) {
-            let (mut breaker, mut now) = (Breaker::default(), 0);
+            let (mut breaker, mut now) = (CircuitBreaker::default(), 0);
             for (pause, what) in steps {
                 now += pause;
                 match what {
@@ -196,7 +196,7 @@ mod tests {
                     2 => breaker.failed(at(now), Overloaded, now as u64),
                     _ => breaker.failed(at(now), Cancelled, 1),
                 }
-                if let Circuit::Open(until) = breaker.circuit(at(now)) {
+                if let CircuitView::Open(until) = breaker.circuit(at(now)) {
                     prop_assert!(until.since(at(now)) <= LONGEST_PAUSE);
                 }
             }

@@ -4,41 +4,41 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::attempt::{self, Asking};
-use super::meter::Meter;
-use super::registry::{Entry, Origin};
+use super::attempt::{self, CallAttempt};
+use super::meter::UsageMeter;
+use super::registry::{CallOrigin, RegisteredProvider};
 use super::transport::CancelSlot;
 use super::{Inner, demo, fault};
 use crate::clock;
-use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Delta, Request};
+use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta, ModelRequest};
 
 /// A call as it was wanted.
-pub(super) struct Wanted<'a> {
-    pub request: &'a Request,
+pub(super) struct CallRequest<'a> {
+    pub request: &'a ModelRequest,
     /// When it was wanted: waiting in line counts.
     pub asked: Instant,
     /// Who wants it, and what it asks.
-    pub origin: Origin,
+    pub origin: CallOrigin,
     /// Who is to be asked, and the model's name there; none for demo models and for those that are gone.
-    pub entry: Option<(&'a Entry, &'a str)>,
+    pub entry: Option<(&'a RegisteredProvider, &'a str)>,
 }
 
 /// Runs a call to its end. `send` receives the pieces.
 pub(super) fn run(
     inner: &Inner,
-    wanted: &Wanted,
+    wanted: &CallRequest,
     slot: &Arc<CancelSlot>,
     send: &mut dyn FnMut(Delta),
-    bill: &mut Bill,
+    bill: &mut CallBill,
 ) -> Result<Answer, CallError> {
     if slot.is_cancelled() {
         return Err(fault::cancelled());
     }
-    let mut meter = Meter::new(wanted, send);
+    let mut meter = UsageMeter::new(wanted, send);
     slot.enter();
     let result = guarded(|| match wanted.entry {
         Some((entry, name)) => {
-            let asking = Asking {
+            let asking = CallAttempt {
                 inner,
                 entry,
                 provider: &entry.provider,
@@ -79,9 +79,9 @@ pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, CallError>) -> Result<
 
 fn play(
     inner: &Inner,
-    request: &Request,
+    request: &ModelRequest,
     slot: &CancelSlot,
-    meter: &mut Meter,
+    meter: &mut UsageMeter,
 ) -> Result<Answer, CallError> {
     meter.begin();
     let answer = demo::answer(&request.model, request)?;
@@ -95,7 +95,7 @@ fn play(
     Ok(answer)
 }
 
-impl Wanted<'_> {
+impl CallRequest<'_> {
     /// What is left of the time that the whole call may take.
     pub fn left(&self) -> Duration {
         let gone = clock::instant().saturating_duration_since(self.asked);

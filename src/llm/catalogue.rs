@@ -5,37 +5,37 @@ use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 use super::Provider;
-use super::registry::State;
-use crate::domain::catalogue::{Catalogue, Seen, Sheet};
+use super::registry::ProviderRecord;
+use crate::domain::catalogue::{Catalog, CatalogSheet, ListedFacts};
 use crate::domain::model::Model;
 use crate::domain::time::Timestamp;
-use crate::wire::Listed;
+use crate::wire::ListedModel;
 
 /// The catalogue, read when it is first needed: a program that has only demo models never needs it.
-pub(super) struct Known {
-    own: Sheet,
-    catalogue: OnceLock<Catalogue>,
+pub(super) struct LazyCatalog {
+    own: CatalogSheet,
+    catalogue: OnceLock<Catalog>,
 }
 
-impl Known {
-    pub fn new(own: Sheet) -> Self {
+impl LazyCatalog {
+    pub fn new(own: CatalogSheet) -> Self {
         Self {
             own,
             catalogue: OnceLock::new(),
         }
     }
 
-    fn catalogue(&self) -> &Catalogue {
+    fn catalogue(&self) -> &Catalog {
         self.catalogue
-            .get_or_init(|| Catalogue::new(self.own.clone()))
+            .get_or_init(|| Catalog::new(self.own.clone()))
     }
 
     /// The models listed for a provider: those configured, else those of its own list, else the
     /// catalogue's. Of its own list those that we know come first, and what cannot chat is left out.
-    pub fn models_of(&self, provider: &Provider, state: &State) -> Vec<Model> {
+    pub fn models_of(&self, provider: &Provider, state: &ProviderRecord) -> Vec<Model> {
         let names = self.names_of(provider, &state.listed);
         let listed = state.listed.iter();
-        let listed: HashMap<&str, &Listed> =
+        let listed: HashMap<&str, &ListedModel> =
             listed.map(|model| (model.name.as_str(), model)).collect();
         let known = |name: &&str| {
             let listed = listed.get(name).copied();
@@ -44,7 +44,7 @@ impl Known {
         names.iter().map(known).collect()
     }
 
-    fn names_of<'a>(&'a self, provider: &'a Provider, listed: &'a [Listed]) -> Vec<&'a str> {
+    fn names_of<'a>(&'a self, provider: &'a Provider, listed: &'a [ListedModel]) -> Vec<&'a str> {
         if let Some(names) = &provider.models {
             return names.iter().map(String::as_str).collect();
         }
@@ -64,7 +64,12 @@ impl Known {
 
     /// What a name means at a provider that takes any name and has not said what it has: somebody else's
     /// server under a vendor's name most often has that vendor's models.
-    pub fn presumed(&self, provider: &Provider, name: &str, state: &State) -> Option<Model> {
+    pub fn presumed(
+        &self,
+        provider: &Provider,
+        name: &str,
+        state: &ProviderRecord,
+    ) -> Option<Model> {
         if provider.models.is_some() || !state.listed.is_empty() {
             return None;
         }
@@ -78,7 +83,12 @@ impl Known {
 
     /// What an alias means at a provider that no longer has its model: of the models that it really lists, the
     /// newest of the same family.
-    pub fn successor(&self, provider: &Provider, alias: &str, state: &State) -> Option<Model> {
+    pub fn successor(
+        &self,
+        provider: &Provider,
+        alias: &str,
+        state: &ProviderRecord,
+    ) -> Option<Model> {
         if provider.models.is_none() && state.listed.is_empty() {
             return None;
         }
@@ -89,7 +99,7 @@ impl Known {
     }
 
     /// The newest model of the same family that a provider really lists, for a model that it no longer does.
-    pub fn heir(&self, provider: &Provider, name: &str, state: &State) -> Option<Model> {
+    pub fn heir(&self, provider: &Provider, name: &str, state: &ProviderRecord) -> Option<Model> {
         if state.listed.is_empty() {
             return None;
         }
@@ -101,7 +111,7 @@ impl Known {
     /// Whether a provider's own list lacks a model that it is known to have had. A list that holds none of the
     /// names that settings give speaks of something else (Azure lists models, not deployments), and a name that
     /// always means the newest is in no list.
-    pub fn is_unlisted(&self, provider: &Provider, name: &str, state: &State) -> bool {
+    pub fn is_unlisted(&self, provider: &Provider, name: &str, state: &ProviderRecord) -> bool {
         let same = |listed: &str, name: &str| {
             listed == name || listed.strip_suffix(":latest") == Some(name)
         };
@@ -118,7 +128,7 @@ impl Known {
         }
     }
 
-    fn newest(&self, provider: &Provider, old: &Model, state: &State) -> Option<Model> {
+    fn newest(&self, provider: &Provider, old: &Model, state: &ProviderRecord) -> Option<Model> {
         let created = |model: &Model| {
             let name = model.id.split_once('/').map_or("", |(_, name)| name);
             let listed = state.listed.iter().find(|listed| listed.name == name);
@@ -139,7 +149,7 @@ impl Known {
     }
 
     /// A model of a provider: what is known of it, if only its name.
-    pub fn describe(&self, provider: &Provider, name: &str, state: &State) -> Model {
+    pub fn describe(&self, provider: &Provider, name: &str, state: &ProviderRecord) -> Model {
         let listed = state.listed.iter().find(|model| model.name == name);
         self.known(provider, name, listed, state)
     }
@@ -148,8 +158,8 @@ impl Known {
         &self,
         provider: &Provider,
         name: &str,
-        listed: Option<&Listed>,
-        state: &State,
+        listed: Option<&ListedModel>,
+        state: &ProviderRecord,
     ) -> Model {
         let seen = listed.map(|listed| seen(listed, state.checked));
         let mut seen = seen.unwrap_or_default();
@@ -167,10 +177,10 @@ impl Known {
     }
 }
 
-fn seen(listed: &Listed, checked: Option<Timestamp>) -> Seen {
+fn seen(listed: &ListedModel, checked: Option<Timestamp>) -> ListedFacts {
     // The day of an RFC 3339 text.
     let day = checked.map_or_else(String::new, |at| at.to_string().chars().take(10).collect());
-    Seen {
+    ListedFacts {
         context_window: Some(listed.context_window).filter(|tokens| *tokens > 0),
         price: listed.price.map(|price| (price, day)),
         vision: listed.vision,
@@ -183,12 +193,12 @@ mod tests {
     use super::*;
     use crate::domain::money::Price;
 
-    fn known(own: &str) -> Known {
-        Known::new(Sheet::parse(own).unwrap())
+    fn known(own: &str) -> LazyCatalog {
+        LazyCatalog::new(CatalogSheet::parse(own).unwrap())
     }
 
-    fn state(listed: Vec<Listed>) -> State {
-        let mut state = State::default();
+    fn state(listed: Vec<ListedModel>) -> ProviderRecord {
+        let mut state = ProviderRecord::default();
         state.listed = listed;
         state.checked = Some(Timestamp::from_millis(1_795_392_000_000));
         state
@@ -202,9 +212,9 @@ mod tests {
             ..Provider::default()
         };
         let list = |provider: &Provider, learned: &[&str]| -> Vec<String> {
-            let listed = |name: &&str| Listed {
+            let listed = |name: &&str| ListedModel {
                 name: (*name).to_owned(),
-                ..Listed::default()
+                ..ListedModel::default()
             };
             let state = state(learned.iter().map(listed).collect());
             let models = known("{}").models_of(provider, &state);
@@ -235,7 +245,7 @@ mod tests {
             output: 2.0,
             ..Price::default()
         };
-        let listed = |name: &str| Listed {
+        let listed = |name: &str| ListedModel {
             name: name.into(),
             context_window: 7_000,
             price: Some(price),
@@ -279,7 +289,7 @@ mod tests {
         }
         // What an admin has written holds.
         assert_eq!(told("mine"), (Some(5.0), String::new(), 7_000, false, true));
-        let unknown = known.describe(&provider, "new/gpt-9", &State::default());
+        let unknown = known.describe(&provider, "new/gpt-9", &ProviderRecord::default());
         assert_eq!((unknown.family.as_str(), unknown.price), ("gpt", None));
     }
 }

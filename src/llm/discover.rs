@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Provider;
 use super::provider::known_base_url;
-use crate::domain::network::Reach;
+use crate::domain::network::AddressReach;
 
 /// Who may be there; in the order in which they are looked for.
 const USUAL: &[&str] = &["ollama", "lmstudio", "llamacpp", "vllm"];
@@ -24,7 +24,7 @@ pub fn find_local(own: u16) -> Vec<Provider> {
         .filter(|id| known_base_url(id).and_then(port_of).is_some_and(listens))
         .map(|id| Provider {
             id: (*id).to_owned(),
-            reach: Reach::Anywhere,
+            reach: AddressReach::Anywhere,
             ..Provider::default()
         })
         .collect()

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::exchange::{Failed, header, refusal, unreached};
+use super::exchange::{FailedExchange, header, refusal, unreached};
 use super::receive::{MAX_ANSWER, read_some, read_whole};
-use super::registry::{Entry, Open, Origin};
+use super::registry::{CallOrigin, OpenCircuit, RegisteredProvider};
 use super::transport::CancelSlot;
 use super::{Inner, Llm, fault};
 use crate::clock;
 use crate::domain::chat::{CallError, CallErrorKind};
 use crate::domain::id::UserId;
 use crate::wire;
-use crate::wire::embed::{self, Asked, Embedded};
+use crate::wire::embed::{self, EmbeddingAnswer, EmbeddingRequest};
 
 /// Fields that a model may refuse one after the other before the call is given up.
 const MOST_REFUSALS: usize = 4;
@@ -25,15 +25,15 @@ impl Llm {
         &self,
         user: Option<&UserId>,
         model: &str,
-        asked: Asked,
-    ) -> Result<Embedded, CallError> {
+        asked: EmbeddingRequest,
+    ) -> Result<EmbeddingAnswer, CallError> {
         let Some((entry, name)) = self.0.registry.resolve(user, model) else {
             return Err(unable(model));
         };
         let (inner, name) = (self.0.clone(), name.to_owned());
-        let origin = Origin::new(user, &asked.texts);
+        let origin = CallOrigin::new(user, &asked.texts);
         let now = clock::steady();
-        if let Err(Open(until)) = entry.admit(&name, origin, now) {
+        if let Err(OpenCircuit(until)) = entry.admit(&name, origin, now) {
             return Err(fault::open(until.map(|until| until.since(now))));
         }
         let (done, is_done) = oneshot::channel();
@@ -71,11 +71,11 @@ fn unable(model: &str) -> CallError {
 // A refused field is remembered by the model, so that the next call leaves it out at once.
 fn ask(
     inner: &Inner,
-    entry: &Entry,
+    entry: &RegisteredProvider,
     name: &str,
-    asked: &Asked,
+    asked: &EmbeddingRequest,
     slot: &Arc<CancelSlot>,
-) -> Result<Embedded, Failed> {
+) -> Result<EmbeddingAnswer, FailedExchange> {
     let mut refusals = 0;
     loop {
         let refused = entry.refused(name);
@@ -95,12 +95,12 @@ fn ask(
 
 fn once(
     inner: &Inner,
-    entry: &Entry,
+    entry: &RegisteredProvider,
     name: &str,
-    asked: &Asked,
+    asked: &EmbeddingRequest,
     slot: &Arc<CancelSlot>,
     refused: &[String],
-) -> Result<Embedded, Failed> {
+) -> Result<EmbeddingAnswer, FailedExchange> {
     let provider = &entry.provider;
     let kind = provider.dialect();
     let Some((path, mut body)) = embed::request(kind, name, asked) else {
@@ -129,7 +129,7 @@ fn once(
         let header = |name: &str| header(&parts.headers, name);
         let (status, said) = (parts.status.as_u16(), read_some(&mut reader));
         let named = wire::unwelcome_among(&said, &optional);
-        return Err(Failed {
+        return Err(FailedExchange {
             unwelcome: named.filter(|_| matches!(status, 400 | 422)),
             ..refusal(status, &header, &said)
         });
@@ -137,7 +137,7 @@ fn once(
     let text = read_whole(&mut reader)?;
     let value = crate::domain::json::parse(&text).unwrap_or_default();
     let embedded = embed::answer(kind, asked.texts.len(), &value);
-    let embedded = embedded.map(|embedded| Embedded {
+    let embedded = embedded.map(|embedded| EmbeddingAnswer {
         left_out,
         ..embedded
     });

@@ -3,15 +3,17 @@
 
 use ureq::http::HeaderMap;
 
-use super::attempt::{Asking, patience};
+use super::attempt::{CallAttempt, patience};
 use super::receive::{MAX_ANSWER, read_some, read_whole, receive};
 use super::{Inner, Provider, fault, guard, pace};
 use crate::clock;
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Finish};
-use crate::wire::{self, Listed, Reading, Stream, Taste, passthrough};
+use crate::wire::{
+    self, AnswerDecoder, ListedModel, ModelCapabilities, StreamSettings, passthrough,
+};
 
 /// A call that came to nothing.
-pub(super) struct Failed {
+pub(super) struct FailedExchange {
     pub error: CallError,
     /// The field that the model does not take, if that was why.
     pub unwelcome: Option<String>,
@@ -23,7 +25,7 @@ pub(super) struct Failed {
     pub broke_off: bool,
 }
 
-impl From<CallError> for Failed {
+impl From<CallError> for FailedExchange {
     fn from(error: CallError) -> Self {
         Self {
             error,
@@ -37,10 +39,10 @@ impl From<CallError> for Failed {
 
 /// Asks once.
 pub(super) fn ask_once(
-    asking: &Asking,
-    taste: &Taste,
+    asking: &CallAttempt,
+    taste: &ModelCapabilities,
     send: &mut dyn FnMut(Delta),
-) -> Result<Answer, Failed> {
+) -> Result<Answer, FailedExchange> {
     let (provider, request) = (asking.provider, asking.request);
     let left = asking.left();
     if left.is_zero() {
@@ -84,11 +86,11 @@ pub(super) fn ask_once(
     let content_type = header("content-type").unwrap_or_default();
     // An answer takes minutes, and the question may be whole documents.
     drop((outgoing, parts));
-    let reading = Reading {
+    let reading = StreamSettings {
         expects_close: asking.entry.closes_only(asking.name),
         keeps_shown: request.is_live,
     };
-    let mut stream = Stream::reading(kind, reading);
+    let mut stream = AnswerDecoder::reading(kind, reading);
     let content_type = content_type.to_ascii_lowercase();
     let received = receive(&mut reader, &mut stream, &content_type, asking.slot, send);
     if stream.was_closed() {
@@ -104,7 +106,7 @@ pub(super) fn ask_once(
         held.into_iter().for_each(send);
         result
     });
-    result.map_err(|error| Failed {
+    result.map_err(|error| FailedExchange {
         // A model that thought until its limit, or that was blocked, will do so again.
         lasting: asking.slot.is_cut()
             || (error.kind == CallErrorKind::Empty && !matches!(ended, None | Some(Finish::Stop))),
@@ -121,8 +123,8 @@ fn carries(body: &[u8], field: &str) -> bool {
         .any(|window| window == name.as_bytes())
 }
 
-pub(super) fn unreached(error: ureq::Error) -> Failed {
-    Failed {
+pub(super) fn unreached(error: ureq::Error) -> FailedExchange {
+    FailedExchange {
         error: fault::before(&error),
         unwelcome: None,
         lasting: !fault::may_pass(&error),
@@ -138,7 +140,7 @@ pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-pub(super) fn refusal(status: u16, header: pace::Header, body: &str) -> Failed {
+pub(super) fn refusal(status: u16, header: pace::Header, body: &str) -> FailedExchange {
     if (300..400).contains(&status) {
         return fault::elsewhere(status).into();
     }
@@ -147,7 +149,7 @@ pub(super) fn refusal(status: u16, header: pace::Header, body: &str) -> Failed {
     let millis = wait.map(|wait| wait.as_millis() as u64);
     error.retry_after_ms = millis.or(error.retry_after_ms);
     let unwelcome = wire::unwelcome(body).filter(|_| matches!(status, 400 | 422));
-    Failed {
+    FailedExchange {
         error,
         unwelcome,
         lasting: false,
@@ -157,7 +159,10 @@ pub(super) fn refusal(status: u16, header: pace::Header, body: &str) -> Failed {
 }
 
 /// A provider's models, by its own list.
-pub(super) fn models_once(inner: &Inner, provider: &Provider) -> Result<Vec<Listed>, Failed> {
+pub(super) fn models_once(
+    inner: &Inner,
+    provider: &Provider,
+) -> Result<Vec<ListedModel>, FailedExchange> {
     let kind = provider.dialect();
     let mut call = inner
         .agent(provider.reach)

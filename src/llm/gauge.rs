@@ -11,14 +11,14 @@ const FIRST_IDEOGRAPH: char = '\u{2e80}';
 
 /// What has arrived of one answer.
 #[derive(Debug, Default)]
-pub(super) struct Gauge {
+pub(super) struct AnswerProgress {
     ascii: u64,
     ideographs: u64,
     other: u64,
     last: Option<char>,
 }
 
-impl Gauge {
+impl AnswerProgress {
     /// A piece has arrived, of text or of reasoning.
     pub fn add(&mut self, delta: &Delta) {
         let text = match delta {
@@ -66,7 +66,7 @@ mod tests {
             ("    return self.value\n", 5),
             ("----------------------------------------", 2),
         ] {
-            let mut gauge = Gauge::default();
+            let mut gauge = AnswerProgress::default();
             for piece in text.split_inclusive(' ') {
                 gauge.add(&Delta::Text(piece.to_owned()));
             }
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn counts_text_reasoning_and_arguments() {
-        let mut gauge = Gauge::default();
+        let mut gauge = AnswerProgress::default();
         gauge.add(&Delta::Text("word ".repeat(100)));
         gauge.add(&Delta::Reasoning("word ".repeat(10)));
         assert_eq!(gauge.tokens(50), 120);

@@ -8,12 +8,12 @@ use std::net::IpAddr;
 
 use ureq::unversioned::transport::ConnectionDetails;
 
-use crate::domain::network::{Network, Reach, is_public};
+use crate::domain::network::{AddressReach, Network, is_public};
 
 /// Decides which addresses a client may connect to.
-pub(super) struct Guard {
-    reach: Reach,
-    /// Private networks that are allowed in spite of `Reach::Public`.
+pub(super) struct AddressGuard {
+    reach: AddressReach,
+    /// Private networks that are allowed in spite of `AddressReach::Public`.
     allowed: Vec<Network>,
 }
 
@@ -29,8 +29,8 @@ impl fmt::Display for NotPublic {
 
 impl Error for NotPublic {}
 
-impl Guard {
-    pub fn new(reach: Reach, allowed: &[Network]) -> Self {
+impl AddressGuard {
+    pub fn new(reach: AddressReach, allowed: &[Network]) -> Self {
         Self {
             reach,
             allowed: allowed.to_vec(),
@@ -44,7 +44,7 @@ impl Guard {
     /// When this client may not connect to one of them, or would connect through a proxy, which resolves names
     /// itself.
     pub fn check(&self, details: &ConnectionDetails) -> Result<(), ureq::Error> {
-        if self.reach == Reach::Anywhere {
+        if self.reach == AddressReach::Anywhere {
             return Ok(());
         }
         let is_direct = details.config.proxy().is_none();

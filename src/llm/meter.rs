@@ -3,15 +3,17 @@
 
 use std::time::Instant;
 
-use super::call::Wanted;
+use super::call::CallRequest;
 use crate::clock;
-use crate::domain::chat::{Bill, CallError, CallErrorKind, Delta, Request, Usage, estimate_tokens};
+use crate::domain::chat::{
+    CallBill, CallError, CallErrorKind, Delta, ModelRequest, Usage, estimate_tokens,
+};
 
-pub(super) struct Meter<'a> {
+pub(super) struct UsageMeter<'a> {
     send: &'a mut dyn FnMut(Delta),
-    request: &'a Request,
+    request: &'a ModelRequest,
     asked: Instant,
-    bill: Bill,
+    bill: CallBill,
     /// Of the try under way.
     text: u64,
     reasoning: u64,
@@ -21,13 +23,13 @@ pub(super) struct Meter<'a> {
     under_way: bool,
 }
 
-impl<'a> Meter<'a> {
-    pub fn new(wanted: &'a Wanted, send: &'a mut dyn FnMut(Delta)) -> Self {
+impl<'a> UsageMeter<'a> {
+    pub fn new(wanted: &'a CallRequest, send: &'a mut dyn FnMut(Delta)) -> Self {
         Self {
             send,
             request: wanted.request,
             asked: wanted.asked,
-            bill: Bill::default(),
+            bill: CallBill::default(),
             text: 0,
             reasoning: 0,
             holds_text: wanted.request.format.is_some(),
@@ -110,7 +112,7 @@ impl<'a> Meter<'a> {
     }
 
     /// All of it.
-    pub fn bill(mut self) -> Bill {
+    pub fn bill(mut self) -> CallBill {
         // Left in the middle: what was asked may have been read, and what came was written.
         if self.under_way {
             self.spend();

@@ -30,34 +30,34 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
-use crate::domain::catalogue::Sheet;
-use crate::domain::chat::{Answer, Bill, CallError, Delta, Request};
+use crate::domain::catalogue::CatalogSheet;
+use crate::domain::chat::{Answer, CallBill, CallError, Delta, ModelRequest};
 use crate::domain::id::UserId;
-use crate::domain::network::{Network, Reach};
-use crate::wire::{Listed, Taste};
-pub use breaker::Circuit;
-use call::Wanted;
-use catalogue::Known;
+use crate::domain::network::{AddressReach, Network};
+use crate::wire::{ListedModel, ModelCapabilities};
+pub use breaker::CircuitView;
+use call::CallRequest;
+use catalogue::LazyCatalog;
 pub use discover::find_local;
-pub use offer::{ProviderState, Retired};
-use outlet::Outlet;
+pub use offer::{ProviderStatus, Retired};
+use outlet::EventSink;
 pub use provider::{Provider, WellKnown, is_local, known_base_url, known_kind, known_providers};
-use registry::{Entry, Origin, Registry};
-pub use registry::{LastFailure, Source};
-pub use remote::{Fault, Remote};
-pub use threads::Running;
-use threads::{Lane, Refused, Threads};
-use transport::Client;
+use registry::{CallOrigin, ProviderRegistry, RegisteredProvider};
+pub use registry::{LastFailure, ProviderSource};
+pub use remote::{Remote, RemoteError};
+pub use threads::RunningCall;
+use threads::{CallRefused, CallThreads, ProviderLimiter};
+use transport::HttpClients;
 
 /// Limits, times and who may be asked.
 #[derive(Clone)]
-pub struct Settings {
+pub struct LlmSettings {
     /// Configured providers, in order of preference.
     pub providers: Vec<Provider>,
     /// Offer the local demo algorithms.
     pub demo: bool,
     /// What an admin says of models.
-    pub models: Sheet,
+    pub models: CatalogSheet,
     /// Calls at once; more wait.
     pub max_calls: usize,
     /// To open a connection, name resolution included.
@@ -79,12 +79,12 @@ pub struct Settings {
     pub demo_pause: Duration,
 }
 
-impl Default for Settings {
+impl Default for LlmSettings {
     fn default() -> Self {
         Self {
             providers: Vec::new(),
             demo: true,
-            models: Sheet::default(),
+            models: CatalogSheet::default(),
             max_calls: 64,
             connect: Duration::from_secs(10),
             first_token: Duration::from_secs(240),
@@ -108,7 +108,7 @@ pub enum CallEvent {
         /// What came of it.
         result: Result<Answer, CallError>,
         /// What it took.
-        bill: Box<Bill>,
+        bill: Box<CallBill>,
     },
 }
 
@@ -126,29 +126,29 @@ pub struct TestError {
 pub struct Llm(Arc<Inner>);
 
 pub(crate) struct Inner {
-    settings: Settings,
-    client: Client,
-    threads: Threads,
-    registry: Registry,
-    known: Known,
+    settings: LlmSettings,
+    client: HttpClients,
+    threads: CallThreads,
+    registry: ProviderRegistry,
+    known: LazyCatalog,
 }
 
 /// Calls of demo models at once; they are quick.
-const DEMO: Lane = Lane {
+const DEMO: ProviderLimiter = ProviderLimiter {
     id: u64::MAX,
     most: usize::MAX,
 };
 
 impl Llm {
     /// Opens nothing yet.
-    pub fn new(settings: Settings) -> Self {
-        let registry = Registry::default();
-        registry.replace(Source::Configured, settings.providers.clone());
-        let threads = Threads::new(settings.max_calls);
-        let known = Known::new(settings.models.clone());
+    pub fn new(settings: LlmSettings) -> Self {
+        let registry = ProviderRegistry::default();
+        registry.replace(ProviderSource::Configured, settings.providers.clone());
+        let threads = CallThreads::new(settings.max_calls);
+        let known = LazyCatalog::new(settings.models.clone());
         Self(Arc::new(Inner {
             settings,
-            client: Client::default(),
+            client: HttpClients::default(),
             threads,
             registry,
             known,
@@ -157,7 +157,7 @@ impl Llm {
 
     /// Puts these providers in the place of all of their kind, while the program runs. Calls under way end
     /// as they began.
-    pub fn set_providers(&self, source: Source, providers: Vec<Provider>) {
+    pub fn set_providers(&self, source: ProviderSource, providers: Vec<Provider>) {
         self.0.registry.replace(source, providers);
     }
 
@@ -167,33 +167,33 @@ impl Llm {
         &self,
         key: u64,
         user: Option<&UserId>,
-        request: Request,
+        request: ModelRequest,
         tell: mpsc::Sender<(u64, CallEvent)>,
-    ) -> Running {
+    ) -> RunningCall {
         let inner = self.0.clone();
         let asked = clock::instant();
-        let outlet = Outlet::new(key, tell);
+        let outlet = EventSink::new(key, tell);
         let spare = outlet.clone();
         let entry = self.0.registry.resolve(user, &request.model);
         let entry = entry.map(|(entry, name)| (entry, name.to_owned()));
         let lane = entry.as_ref().map_or(DEMO, |(entry, _)| entry.lane());
         let texts = request.messages.iter().map(|message| &message.text);
-        let origin = Origin::new(user, texts.collect::<Vec<_>>());
+        let origin = CallOrigin::new(user, texts.collect::<Vec<_>>());
         let started = self.0.threads.start(lane, move |slot| {
             let mut send = |delta| outlet.pass(delta, slot);
-            let wanted = Wanted {
+            let wanted = CallRequest {
                 request: &request,
                 asked,
                 origin,
                 entry: entry.as_ref().map(|(entry, name)| (&**entry, &**name)),
             };
-            let mut bill = Bill::default();
+            let mut bill = CallBill::default();
             let result = call::run(&inner, &wanted, slot, &mut send, &mut bill);
             outlet.finish(result, bill);
         });
-        started.unwrap_or_else(|Refused| {
+        started.unwrap_or_else(|CallRefused| {
             spare.refuse();
-            Running::over()
+            RunningCall::over()
         })
     }
 
@@ -209,7 +209,7 @@ impl Llm {
         self.ask_each(new).await;
     }
 
-    async fn ask_each(&self, entries: Vec<Arc<Entry>>) {
+    async fn ask_each(&self, entries: Vec<Arc<RegisteredProvider>>) {
         let mut asked = Vec::new();
         for entry in entries {
             let (inner, (done, is_done)) = (self.0.clone(), oneshot::channel());
@@ -232,9 +232,9 @@ impl Llm {
     ///
     /// # Errors
     /// When the provider cannot be reached, refuses, or there is no room for another call.
-    pub async fn test(&self, provider: Provider) -> Result<Vec<Listed>, TestError> {
+    pub async fn test(&self, provider: Provider) -> Result<Vec<ListedModel>, TestError> {
         let (inner, (done, is_done)) = (self.0.clone(), oneshot::channel());
-        let lane = Lane {
+        let lane = ProviderLimiter {
             id: u64::MAX - 1,
             most: 8,
         };
@@ -258,10 +258,12 @@ impl Llm {
     }
 
     /// What a test has found out of a provider that is among ours by now.
-    pub fn teach(&self, owner: Option<&UserId>, id: &str, listed: Vec<Listed>) {
-        let is_it = |entry: &&Arc<Entry>| {
+    pub fn teach(&self, owner: Option<&UserId>, id: &str, listed: Vec<ListedModel>) {
+        let is_it = |entry: &&Arc<RegisteredProvider>| {
             let provider = &entry.provider;
-            entry.source == Source::Stored && provider.id == id && provider.owner.as_ref() == owner
+            entry.source == ProviderSource::Stored
+                && provider.id == id
+                && provider.owner.as_ref() == owner
         };
         if let Some(entry) = self.0.registry.all().iter().find(is_it) {
             entry.learn(Ok(listed));
@@ -288,9 +290,9 @@ impl Llm {
     }
 }
 
-impl Entry {
-    fn lane(&self) -> Lane {
-        Lane {
+impl RegisteredProvider {
+    fn lane(&self) -> ProviderLimiter {
+        ProviderLimiter {
             id: self.lane,
             most: self.provider.bears(),
         }
@@ -299,9 +301,9 @@ impl Entry {
 
 impl Inner {
     /// What a model takes: what the catalogue says, less what the model has refused.
-    fn taste(&self, entry: &Entry, name: &str) -> Taste {
+    fn taste(&self, entry: &RegisteredProvider, name: &str) -> ModelCapabilities {
         let model = self.known.describe(&entry.provider, name, &entry.state());
-        Taste {
+        ModelCapabilities {
             accepted: model.parameters,
             refused: entry.refused(name),
             structured: model.structured,
@@ -313,7 +315,7 @@ impl Inner {
         }
     }
 
-    fn agent(&self, reach: Reach) -> &ureq::Agent {
+    fn agent(&self, reach: AddressReach) -> &ureq::Agent {
         self.client.agent(&self.settings, reach)
     }
 }

@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
-use super::breaker::Circuit;
-use super::catalogue::Known;
-use super::registry::{Entry, LastFailure, Source};
+use super::breaker::CircuitView;
+use super::catalogue::LazyCatalog;
+use super::registry::{LastFailure, ProviderSource, RegisteredProvider};
 use super::{Llm, demo};
 use crate::clock;
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::time::Timestamp;
-use crate::wire::Kind;
+use crate::wire::ApiFormat;
 
 /// A provider as last seen.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ProviderState {
+pub struct ProviderStatus {
     /// Its id: the first part of its models' ids.
     pub id: String,
     /// Where it comes from.
-    pub source: Source,
+    pub source: ProviderSource,
     /// It belongs to one person.
     pub own: bool,
     /// `ready`, `needs_key`, `unknown` (not asked yet), `unavailable`, `throttled` or `circuit_open`; the
@@ -36,7 +36,7 @@ pub struct ProviderState {
     /// The last call that failed.
     pub last_failure: Option<LastFailure>,
     /// Models that are not asked as usual: name, circuit, and until when the provider wants no call.
-    pub held: Vec<(String, Circuit, Option<Timestamp>)>,
+    pub held: Vec<(String, CircuitView, Option<Timestamp>)>,
 }
 
 /// A model that is no longer offered.
@@ -166,12 +166,15 @@ impl Llm {
     /// A well-known model that nobody can ask because no provider has been configured; none where one has.
     pub fn needing_key(&self, user: Option<&UserId>, name: &str) -> Option<Model> {
         let entries = self.0.registry.of(user);
-        let is_demo = self.0.settings.demo && entries.iter().all(|one| one.source == Source::Found);
+        let is_demo = self.0.settings.demo
+            && entries
+                .iter()
+                .all(|one| one.source == ProviderSource::Found);
         is_demo.then(|| self.0.known.named(name)).flatten()
     }
 
     /// The API format of a model's provider; none for demo models.
-    pub fn kind_of(&self, user: Option<&UserId>, name: &str) -> Option<Kind> {
+    pub fn kind_of(&self, user: Option<&UserId>, name: &str) -> Option<ApiFormat> {
         let id = self.find(user, name)?.id;
         let (entry, _) = self.0.registry.resolve(user, &id)?;
         Some(entry.provider.dialect())
@@ -180,7 +183,9 @@ impl Llm {
     /// Whether somebody has configured or added a provider for everyone. What was found by itself does not count.
     pub fn has_house_provider(&self) -> bool {
         let entries = self.0.registry.of(None);
-        entries.iter().any(|entry| entry.source != Source::Found)
+        entries
+            .iter()
+            .any(|entry| entry.source != ProviderSource::Found)
     }
 
     /// Whether a person's call to this model goes out with their own key.
@@ -190,10 +195,10 @@ impl Llm {
     }
 
     /// Every provider that a person may ask, as last seen.
-    pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderState> {
+    pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderStatus> {
         let now = clock::steady();
         let entries = self.0.registry.of(user);
-        let shown = |entry: &Arc<Entry>| entry.shown(&self.0.known, user, now);
+        let shown = |entry: &Arc<RegisteredProvider>| entry.shown(&self.0.known, user, now);
         entries.iter().map(shown).collect()
     }
 
@@ -203,12 +208,12 @@ impl Llm {
     }
 }
 
-impl Entry {
-    fn shown(&self, known: &Known, user: Option<&UserId>, now: Timestamp) -> ProviderState {
+impl RegisteredProvider {
+    fn shown(&self, known: &LazyCatalog, user: Option<&UserId>, now: Timestamp) -> ProviderStatus {
         let state = self.state();
         let held = state.held(user, now);
-        let is_open = |(_, circuit, _): &(String, Circuit, Option<Timestamp>)| {
-            matches!(circuit, Circuit::Open(_))
+        let is_open = |(_, circuit, _): &(String, CircuitView, Option<Timestamp>)| {
+            matches!(circuit, CircuitView::Open(_))
         };
         let status = match (
             self.provider.availability(state.fault.is_some()),
@@ -223,7 +228,7 @@ impl Entry {
             (Availability::Ready, None) => "unknown",
             (availability, _) => availability.as_str(),
         };
-        ProviderState {
+        ProviderStatus {
             id: self.provider.id.clone(),
             source: self.source,
             own: self.provider.owner.is_some(),

@@ -8,19 +8,19 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::CallEvent;
 use super::transport::CancelSlot;
-use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Delta};
+use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta};
 
 /// Between two looks whether the reader has made room: the first, and the longest.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 
 /// One call's way to its reader.
 #[derive(Clone)]
-pub(super) struct Outlet {
+pub(super) struct EventSink {
     key: u64,
     tell: Sender<(u64, CallEvent)>,
 }
 
-impl Outlet {
+impl EventSink {
     pub fn new(key: u64, tell: Sender<(u64, CallEvent)>) -> Self {
         Self { key, tell }
     }
@@ -43,7 +43,7 @@ impl Outlet {
     }
 
     /// Passes the end on, however long the reader takes: it comes exactly once. Not for the runtime.
-    pub fn finish(&self, result: Result<Answer, CallError>, bill: Bill) {
+    pub fn finish(&self, result: Result<Answer, CallError>, bill: CallBill) {
         let bill = Box::new(bill);
         let event = CallEvent::Finished { result, bill };
         let _ = self.tell.blocking_send((self.key, event));

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use crate::domain::id::UserId;
 use crate::domain::model::Availability;
 use crate::domain::money::Price;
-use crate::domain::network::Reach;
+use crate::domain::network::AddressReach;
 use crate::domain::provider::Extras;
-use crate::wire::Kind;
-use crate::wire::openai::{PLAIN, Quirks};
+use crate::wire::ApiFormat;
+use crate::wire::openai::{PLAIN, ProviderQuirks};
 
 /// A configured provider. No `Debug`: it holds a key.
 #[derive(Clone, PartialEq, Default)]
@@ -16,7 +16,7 @@ pub struct Provider {
     /// The first part of its models' ids.
     pub id: String,
     /// What it speaks; the table's when absent, or what most do.
-    pub kind: Option<Kind>,
+    pub kind: Option<ApiFormat>,
     /// Where it listens; the table's when absent.
     pub base_url: Option<String>,
     /// Sent as a bearer token, if there is one.
@@ -31,51 +31,51 @@ pub struct Provider {
     /// The one person who may ask it; everyone when absent.
     pub owner: Option<UserId>,
     /// Where its address may lead. Only what the operator or an administrator added may be in a private network.
-    pub reach: Reach,
+    pub reach: AddressReach,
     /// Headers and fields that settings add to its requests.
     pub extras: Extras,
 }
 
 /// How a key is sent: always a header, never part of an address, which would end in logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Auth {
+enum KeyHeader {
     Bearer,
     Header(&'static str),
 }
 
-struct Row {
+struct ProviderRow {
     id: &'static str,
     base_url: &'static str,
-    kind: Kind,
-    auth: Auth,
+    kind: ApiFormat,
+    auth: KeyHeader,
     needs_key: bool,
     /// Runs on a machine at home, one or two answers at a time, and costs nothing.
     is_local: bool,
-    quirks: Quirks,
+    quirks: ProviderQuirks,
 }
 
 /// A vendor that speaks chat completions and wants a key.
-const fn vendor(id: &'static str, base_url: &'static str, quirks: Quirks) -> Row {
-    Row {
+const fn vendor(id: &'static str, base_url: &'static str, quirks: ProviderQuirks) -> ProviderRow {
+    ProviderRow {
         id,
         base_url,
-        kind: Kind::OpenAi,
-        auth: Auth::Bearer,
+        kind: ApiFormat::OpenAi,
+        auth: KeyHeader::Bearer,
         needs_key: true,
         is_local: false,
         quirks,
     }
 }
 
-const fn local(id: &'static str, base_url: &'static str, kind: Kind) -> Row {
-    Row {
+const fn local(id: &'static str, base_url: &'static str, kind: ApiFormat) -> ProviderRow {
+    ProviderRow {
         kind,
         needs_key: false,
         is_local: true,
         ..vendor(
             id,
             base_url,
-            Quirks {
+            ProviderQuirks {
                 top_k: true,
                 strict_turns: true,
                 ..PLAIN
@@ -85,24 +85,24 @@ const fn local(id: &'static str, base_url: &'static str, kind: Kind) -> Row {
 }
 
 /// Well-known providers and their habits.
-const TABLE: &[Row] = &[
+const TABLE: &[ProviderRow] = &[
     vendor(
         "openai",
         "https://api.openai.com/v1",
-        Quirks {
+        ProviderQuirks {
             max_completion_tokens: true,
             developer: true,
             ..PLAIN
         },
     ),
-    Row {
-        kind: Kind::Anthropic,
-        auth: Auth::Header("x-api-key"),
+    ProviderRow {
+        kind: ApiFormat::Anthropic,
+        auth: KeyHeader::Header("x-api-key"),
         ..vendor("anthropic", "https://api.anthropic.com/v1", PLAIN)
     },
-    Row {
-        kind: Kind::Gemini,
-        auth: Auth::Header("x-goog-api-key"),
+    ProviderRow {
+        kind: ApiFormat::Gemini,
+        auth: KeyHeader::Header("x-goog-api-key"),
         ..vendor(
             "google",
             "https://generativelanguage.googleapis.com/v1beta",
@@ -112,7 +112,7 @@ const TABLE: &[Row] = &[
     vendor(
         "deepseek",
         "https://api.deepseek.com/v1",
-        Quirks {
+        ProviderQuirks {
             strict_turns: true,
             ..PLAIN
         },
@@ -120,7 +120,7 @@ const TABLE: &[Row] = &[
     vendor(
         "openrouter",
         "https://openrouter.ai/api/v1",
-        Quirks {
+        ProviderQuirks {
             top_k: true,
             reasoning_object: true,
             ..PLAIN
@@ -130,7 +130,7 @@ const TABLE: &[Row] = &[
     vendor(
         "mistral",
         "https://api.mistral.ai/v1",
-        Quirks {
+        ProviderQuirks {
             stream_options: false,
             random_seed: true,
             ..PLAIN
@@ -141,28 +141,28 @@ const TABLE: &[Row] = &[
     vendor(
         "together",
         "https://api.together.xyz/v1",
-        Quirks {
+        ProviderQuirks {
             top_k: true,
             ..PLAIN
         },
     ),
     // Every customer has an address of their own: https://NAME.openai.azure.com/openai/v1
-    Row {
-        auth: Auth::Header("api-key"),
+    ProviderRow {
+        auth: KeyHeader::Header("api-key"),
         ..vendor(
             "azure",
             "",
-            Quirks {
+            ProviderQuirks {
                 stream_options: false,
                 max_completion_tokens: true,
                 ..PLAIN
             },
         )
     },
-    local("ollama", "http://127.0.0.1:11434", Kind::Ollama),
-    local("lmstudio", "http://127.0.0.1:1234/v1", Kind::OpenAi),
-    local("llamacpp", "http://127.0.0.1:8080/v1", Kind::OpenAi),
-    local("vllm", "http://127.0.0.1:8000/v1", Kind::OpenAi),
+    local("ollama", "http://127.0.0.1:11434", ApiFormat::Ollama),
+    local("lmstudio", "http://127.0.0.1:1234/v1", ApiFormat::OpenAi),
+    local("llamacpp", "http://127.0.0.1:8080/v1", ApiFormat::OpenAi),
+    local("vllm", "http://127.0.0.1:8000/v1", ApiFormat::OpenAi),
 ];
 
 /// What there is to say of a well-known provider to whoever chooses one.
@@ -171,7 +171,7 @@ pub struct WellKnown {
     /// Its id.
     pub name: &'static str,
     /// What it speaks.
-    pub kind: Kind,
+    pub kind: ApiFormat,
     /// Where it listens; absent where every customer has an address of their own.
     pub base_url: Option<&'static str>,
     /// It answers nobody without a key.
@@ -191,7 +191,7 @@ pub fn known_providers() -> impl Iterator<Item = WellKnown> {
     })
 }
 
-fn known(id: &str) -> Option<&'static Row> {
+fn known(id: &str) -> Option<&'static ProviderRow> {
     TABLE.iter().find(|row| row.id == id)
 }
 
@@ -208,7 +208,7 @@ pub fn is_local(id: &str) -> bool {
 }
 
 /// The dialect of a well-known provider.
-pub fn known_kind(id: &str) -> Option<Kind> {
+pub fn known_kind(id: &str) -> Option<ApiFormat> {
     known(id).map(|row| row.kind)
 }
 
@@ -222,10 +222,10 @@ impl Provider {
     }
 
     /// What it speaks. Ollama's own dialect is not what it speaks under /v1.
-    pub(super) fn dialect(&self) -> Kind {
-        let known = known(&self.id).map_or(Kind::OpenAi, |row| row.kind);
+    pub(super) fn dialect(&self) -> ApiFormat {
+        let known = known(&self.id).map_or(ApiFormat::OpenAi, |row| row.kind);
         match self.kind.unwrap_or(known) {
-            Kind::Ollama if self.base().ends_with("/v1") => Kind::OpenAi,
+            ApiFormat::Ollama if self.base().ends_with("/v1") => ApiFormat::OpenAi,
             kind => kind,
         }
     }
@@ -254,8 +254,8 @@ impl Provider {
         }
         if let Some(key) = &self.api_key {
             let (name, value) = match self.auth(dialect) {
-                Auth::Bearer => ("authorization", format!("Bearer {key}")),
-                Auth::Header(name) => (name, key.clone()),
+                KeyHeader::Bearer => ("authorization", format!("Bearer {key}")),
+                KeyHeader::Header(name) => (name, key.clone()),
             };
             headers.insert(name.to_owned(), value);
         }
@@ -263,12 +263,12 @@ impl Provider {
         headers
     }
 
-    fn auth(&self, dialect: Kind) -> Auth {
+    fn auth(&self, dialect: ApiFormat) -> KeyHeader {
         match (dialect, known(&self.id)) {
-            (Kind::Anthropic, _) => Auth::Header("x-api-key"),
-            (Kind::Gemini, _) => Auth::Header("x-goog-api-key"),
+            (ApiFormat::Anthropic, _) => KeyHeader::Header("x-api-key"),
+            (ApiFormat::Gemini, _) => KeyHeader::Header("x-goog-api-key"),
             (_, Some(row)) if row.kind == dialect => row.auth,
-            _ => Auth::Bearer,
+            _ => KeyHeader::Bearer,
         }
     }
 
@@ -277,7 +277,7 @@ impl Provider {
         known_base_url(&self.id) == Some(self.base())
     }
 
-    pub(super) fn quirks(&self) -> Quirks {
+    pub(super) fn quirks(&self) -> ProviderQuirks {
         // Azure and the servers at home are what they are wherever they listen.
         known(&self.id)
             .filter(|row| self.is_at_home() || row.is_local || row.base_url.is_empty())
@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn each_is_asked_in_its_own_way() {
-        let provider = |id: &str, base_url: Option<&str>, kind: Option<Kind>| Provider {
+        let provider = |id: &str, base_url: Option<&str>, kind: Option<ApiFormat>| Provider {
             id: id.into(),
             base_url: base_url.map(str::to_owned),
             api_key: Some("k".into()),
@@ -369,12 +369,12 @@ mod tests {
                 "api-key: k",
             ),
             (
-                provider("mine", Some("http://h/v1"), Some(Kind::Anthropic)),
+                provider("mine", Some("http://h/v1"), Some(ApiFormat::Anthropic)),
                 "http://h/v1/x",
                 "anthropic-version: 2023-06-01, x-api-key: k",
             ),
             (
-                provider("anthropic", Some("http://h/v1"), Some(Kind::OpenAi)),
+                provider("anthropic", Some("http://h/v1"), Some(ApiFormat::OpenAi)),
                 "http://h/v1/x",
                 "authorization: Bearer k",
             ),
@@ -390,7 +390,7 @@ mod tests {
             );
         }
         let ollama = |base_url: &str| provider("ollama", Some(base_url), None).dialect();
-        assert_eq!(ollama("http://h:11434"), Kind::Ollama);
-        assert_eq!(ollama("http://h:11434/v1"), Kind::OpenAi);
+        assert_eq!(ollama("http://h:11434"), ApiFormat::Ollama);
+        assert_eq!(ollama("http://h:11434/v1"), ApiFormat::OpenAi);
     }
 }

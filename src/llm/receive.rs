@@ -5,11 +5,11 @@ use std::io::Read;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
 use super::fault;
-use super::gauge::Gauge;
+use super::gauge::AnswerProgress;
 use super::transport::CancelSlot;
 use crate::domain::chat::{CallError, Delta};
-use crate::wire::sse::{self, Event, Malformed};
-use crate::wire::{Stream, lines};
+use crate::wire::sse::{self, MalformedStream, SseFrame};
+use crate::wire::{AnswerDecoder, lines};
 
 /// Bytes of an answer: far more than any model writes.
 pub(super) const MAX_ANSWER: usize = 8 << 20;
@@ -42,7 +42,7 @@ fn unpack<'a>(first: &'a [u8], rest: impl Read + 'a) -> Box<dyn Read + 'a> {
 /// The connection broke, or what came is no answer.
 pub(super) fn receive(
     reader: &mut dyn Read,
-    stream: &mut Stream,
+    stream: &mut AnswerDecoder,
     content_type: &str,
     slot: &CancelSlot,
     send: &mut dyn FnMut(Delta),
@@ -51,8 +51,8 @@ pub(super) fn receive(
         return Err(fault::web_page());
     }
     let mut buffer = [0; 4 * 1024];
-    let mut decoder = Frames::of(stream);
-    let (mut total, mut gauge) = (0, Gauge::default());
+    let mut decoder = FrameDecoder::of(stream);
+    let (mut total, mut gauge) = (0, AnswerProgress::default());
     while !stream.is_over() && !slot.is_cancelled() && !slot.is_cut() {
         let read = match read_piece(reader, &mut buffer, total) {
             Ok(0) => break,
@@ -81,7 +81,7 @@ pub(super) fn receive(
             return Err(fault::too_large());
         }
         decoder.push(piece);
-        let mut joined = Joined::default();
+        let mut joined = JoinedDeltas::default();
         while let Some(event) = decoder.next_event().map_err(|_| fault::huge_event())? {
             for delta in stream.push(&event) {
                 gauge.add(&delta);
@@ -119,16 +119,16 @@ fn read_piece(reader: &mut dyn Read, buffer: &mut [u8], total: usize) -> std::io
 }
 
 /// How a dialect divides what it sends.
-enum Frames {
-    Events(sse::Decoder),
-    Lines(lines::Decoder),
+enum FrameDecoder {
+    Events(sse::SseDecoder),
+    Lines(lines::LineDecoder),
 }
 
-impl Frames {
-    fn of(stream: &Stream) -> Self {
+impl FrameDecoder {
+    fn of(stream: &AnswerDecoder) -> Self {
         match stream.kind().sends_lines() {
-            true => Self::Lines(lines::Decoder::new(MAX_EVENT)),
-            false => Self::Events(sse::Decoder::new(MAX_EVENT)),
+            true => Self::Lines(lines::LineDecoder::new(MAX_EVENT)),
+            false => Self::Events(sse::SseDecoder::new(MAX_EVENT)),
         }
     }
 
@@ -150,7 +150,7 @@ impl Frames {
         }
     }
 
-    fn next_event(&mut self) -> Result<Option<Event>, Malformed> {
+    fn next_event(&mut self) -> Result<Option<SseFrame>, MalformedStream> {
         match self {
             Self::Events(decoder) => decoder.next_event(),
             Self::Lines(decoder) => decoder.next_event(),
@@ -170,7 +170,7 @@ impl Frames {
 fn whole(
     first: &[u8],
     reader: &mut dyn Read,
-    stream: &mut Stream,
+    stream: &mut AnswerDecoder,
     send: &mut dyn FnMut(Delta),
 ) -> Result<(), CallError> {
     let text = read_whole(&mut first.chain(reader))?;
@@ -220,9 +220,9 @@ pub(super) fn read_some(reader: &mut impl Read) -> String {
 
 /// Neighbours of one kind: a provider that sends forty events at once shall not cause forty wake-ups.
 #[derive(Default)]
-struct Joined(Option<Delta>);
+struct JoinedDeltas(Option<Delta>);
 
-impl Joined {
+impl JoinedDeltas {
     fn add(&mut self, delta: Delta, send: &mut dyn FnMut(Delta)) {
         match (&mut self.0, delta) {
             (Some(Delta::Text(held)), Delta::Text(more))
@@ -244,14 +244,14 @@ impl Joined {
 mod tests {
     use super::*;
     use crate::domain::chat::CallErrorKind;
-    use crate::wire::Kind;
+    use crate::wire::ApiFormat;
 
     fn received(body: &[u8], content_type: &str) -> (Vec<Delta>, Result<(), CallErrorKind>) {
         let mut deltas = Vec::new();
         let mut body = body;
         let result = receive(
             &mut body,
-            &mut Stream::new(Kind::OpenAi),
+            &mut AnswerDecoder::new(ApiFormat::OpenAi),
             content_type,
             &CancelSlot::default(),
             &mut |delta| deltas.push(delta),

@@ -8,17 +8,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::Provider;
-use super::breaker::{Breaker, Circuit};
+use super::breaker::{CircuitBreaker, CircuitView};
 use crate::clock;
 use crate::domain::chat::CallError;
 use crate::domain::id::UserId;
 use crate::domain::model::Availability;
 use crate::domain::time::Timestamp;
-use crate::wire::Listed;
+use crate::wire::ListedModel;
 
 /// Where a provider comes from. Of several with one name the last kind here answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Source {
+pub enum ProviderSource {
     /// A server on this machine that was found by itself.
     Found,
     /// The environment or the configuration file.
@@ -37,23 +37,23 @@ const MOST_REFUSED: usize = 64;
 const MOST_REMEMBERED: usize = 256;
 
 /// A provider and what is known of it.
-pub(super) struct Entry {
+pub(super) struct RegisteredProvider {
     pub provider: Provider,
-    pub source: Source,
+    pub source: ProviderSource,
     /// Its lane in `threads`.
     pub lane: u64,
-    state: Mutex<State>,
+    state: Mutex<ProviderRecord>,
 }
 
 /// What a provider's own list said and how its models have fared.
 #[derive(Default)]
-pub(super) struct State {
-    pub listed: Vec<Listed>,
+pub(super) struct ProviderRecord {
+    pub listed: Vec<ListedModel>,
     pub checked: Option<Timestamp>,
     /// Why its list could not be read; none when it could.
     pub fault: Option<String>,
     pub last_failure: Option<LastFailure>,
-    models: BTreeMap<String, Course>,
+    models: BTreeMap<String, ModelRecord>,
 }
 
 /// People with whom one model's faults are remembered.
@@ -61,14 +61,14 @@ const MOST_PEOPLE: usize = 128;
 
 /// Where a call comes from, as far as its failure may be the request's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Origin {
+pub(super) struct CallOrigin {
     /// Whose call it is.
     person: u64,
     /// What it asks.
     prompt: u64,
 }
 
-impl Origin {
+impl CallOrigin {
     pub fn new(user: Option<&UserId>, prompt: impl Hash) -> Self {
         Self {
             person: hashed(user),
@@ -85,11 +85,11 @@ fn hashed(value: impl Hash) -> u64 {
 
 /// How one model has fared.
 #[derive(Default)]
-struct Course {
+struct ModelRecord {
     /// For everybody: opened by what more than one person has seen.
-    breaker: Breaker,
+    breaker: CircuitBreaker,
     /// For one person each: opened by what more than one of their prompts has seen.
-    own: BTreeMap<u64, Breaker>,
+    own: BTreeMap<u64, CircuitBreaker>,
     /// It opens its reasoning in the prompt and only closes it in its answer.
     closes_only: bool,
     /// The provider has asked us to wait until then.
@@ -110,10 +110,10 @@ pub struct LastFailure {
 }
 
 /// A model's circuit is open: it failed too often. Until then, where that is known.
-pub(super) struct Open(pub Option<Timestamp>);
+pub(super) struct OpenCircuit(pub Option<Timestamp>);
 
-impl Entry {
-    pub fn state(&self) -> MutexGuard<'_, State> {
+impl RegisteredProvider {
+    pub fn state(&self) -> MutexGuard<'_, ProviderRecord> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -122,7 +122,12 @@ impl Entry {
     ///
     /// # Errors
     /// The circuit is open; until then, where that is known.
-    pub fn admit(&self, model: &str, origin: Origin, now: Timestamp) -> Result<(), Open> {
+    pub fn admit(
+        &self,
+        model: &str,
+        origin: CallOrigin,
+        now: Timestamp,
+    ) -> Result<(), OpenCircuit> {
         let mut state = self.state();
         let Some(course) = state.models.get_mut(model) else {
             return Ok(());
@@ -130,8 +135,8 @@ impl Entry {
         let own = course.own.get_mut(&origin.person);
         let both = own.as_deref().into_iter().chain([&course.breaker]);
         if let Some(breaker) = { both }.find(|breaker| breaker.refuses(now)) {
-            return Err(Open(match breaker.circuit(now) {
-                Circuit::Open(until) => Some(until),
+            return Err(OpenCircuit(match breaker.circuit(now) {
+                CircuitView::Open(until) => Some(until),
                 _ => None,
             }));
         }
@@ -149,7 +154,7 @@ impl Entry {
     }
 
     /// A call has ended with an answer.
-    pub fn succeeded(&self, model: &str, origin: Origin) {
+    pub fn succeeded(&self, model: &str, origin: CallOrigin) {
         let mut state = self.state();
         // An answer proves more than a failed look at the list of models.
         state.fault = None;
@@ -160,7 +165,7 @@ impl Entry {
     }
 
     /// A call has ended without an answer, all its tries together.
-    pub fn failed(&self, model: &str, origin: Origin, error: &CallError, now: Timestamp) {
+    pub fn failed(&self, model: &str, origin: CallOrigin, error: &CallError, now: Timestamp) {
         let mut state = self.state();
         let course = state.course(model);
         course.breaker.failed(now, error.kind, origin.person);
@@ -169,7 +174,7 @@ impl Entry {
         }
         let own = course.own.entry(origin.person).or_default();
         own.failed(now, error.kind, origin.prompt);
-        if *own == Breaker::default() {
+        if *own == CircuitBreaker::default() {
             course.own.remove(&origin.person);
         }
         if error.kind != crate::domain::chat::CallErrorKind::Cancelled {
@@ -214,7 +219,7 @@ impl Entry {
         course.is_some_and(|course| course.closes_only)
     }
 
-    pub fn learn(&self, found: Result<Vec<Listed>, CallError>) {
+    pub fn learn(&self, found: Result<Vec<ListedModel>, CallError>) {
         let mut state = self.state();
         state.checked = Some(clock::now());
         match found {
@@ -240,10 +245,10 @@ impl Entry {
         let mut state = self.state();
         let mut count = 0;
         for (name, course) in &mut state.models {
-            let is_hit = course.breaker != Breaker::default() || !course.own.is_empty();
+            let is_hit = course.breaker != CircuitBreaker::default() || !course.own.is_empty();
             let held = is_hit || course.throttled.is_some();
             if held && model.is_none_or(|wanted| wanted == name) {
-                (course.breaker, course.throttled) = (Breaker::default(), None);
+                (course.breaker, course.throttled) = (CircuitBreaker::default(), None);
                 course.own.clear();
                 count += 1;
             }
@@ -260,14 +265,14 @@ fn told(error: &CallError) -> String {
     }
 }
 
-impl State {
+impl ProviderRecord {
     /// Whether a model has refused pictures.
     pub fn is_blind(&self, model: &str) -> bool {
         let course = self.models.get(model);
         course.is_some_and(|course| course.refused.iter().any(|field| field == PICTURES))
     }
 
-    fn course(&mut self, model: &str) -> &mut Course {
+    fn course(&mut self, model: &str) -> &mut ModelRecord {
         if self.models.len() >= MOST_REMEMBERED && !self.models.contains_key(model) {
             self.models.clear();
         }
@@ -280,32 +285,34 @@ impl State {
         &self,
         user: Option<&UserId>,
         now: Timestamp,
-    ) -> Vec<(String, Circuit, Option<Timestamp>)> {
+    ) -> Vec<(String, CircuitView, Option<Timestamp>)> {
         let held = self.models.iter().map(|(name, course)| {
             let throttled = course.throttled.filter(|until| *until > now);
             let circuit = match course.circuit(user, now) {
-                Circuit::Open(until) => Circuit::Open(clock::shown(until)),
+                CircuitView::Open(until) => CircuitView::Open(clock::shown(until)),
                 other => other,
             };
             (name.clone(), circuit, throttled.map(clock::shown))
         });
-        held.filter(|(_, circuit, throttled)| *circuit != Circuit::Closed || throttled.is_some())
-            .collect()
+        held.filter(|(_, circuit, throttled)| {
+            *circuit != CircuitView::Closed || throttled.is_some()
+        })
+        .collect()
     }
 }
 
-impl Course {
-    fn circuit(&self, user: Option<&UserId>, now: Timestamp) -> Circuit {
+impl ModelRecord {
+    fn circuit(&self, user: Option<&UserId>, now: Timestamp) -> CircuitView {
         let own = self.own.get(&hashed(user));
-        let own = own.map_or(Circuit::Closed, |own| own.circuit(now));
+        let own = own.map_or(CircuitView::Closed, |own| own.circuit(now));
         match self.breaker.circuit(now) {
-            Circuit::Closed => own,
+            CircuitView::Closed => own,
             open => open,
         }
     }
 
     fn availability(&self, user: Option<&UserId>, now: Timestamp) -> Availability {
-        if matches!(self.circuit(user, now), Circuit::Open(_)) {
+        if matches!(self.circuit(user, now), CircuitView::Open(_)) {
             Availability::CircuitOpen
         } else if self.throttled.is_some_and(|until| until > now) {
             Availability::Throttled
@@ -317,21 +324,21 @@ impl Course {
 
 /// All providers.
 #[derive(Default)]
-pub(super) struct Registry {
-    entries: RwLock<Vec<Arc<Entry>>>,
+pub(super) struct ProviderRegistry {
+    entries: RwLock<Vec<Arc<RegisteredProvider>>>,
     lanes: AtomicU64,
 }
 
-impl Registry {
+impl ProviderRegistry {
     /// Puts these in the place of all of their kind. One that stays as it was keeps what is known of it.
-    pub fn replace(&self, source: Source, providers: Vec<Provider>) {
+    pub fn replace(&self, source: ProviderSource, providers: Vec<Provider>) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let (old, mut kept): (Vec<_>, Vec<_>) =
             entries.drain(..).partition(|entry| entry.source == source);
         for provider in providers {
             let same = old.iter().find(|entry| entry.provider == provider);
             kept.push(same.cloned().unwrap_or_else(|| {
-                Arc::new(Entry {
+                Arc::new(RegisteredProvider {
                     provider,
                     source,
                     lane: self.lanes.fetch_add(1, Ordering::Relaxed),
@@ -339,26 +346,26 @@ impl Registry {
                 })
             }));
         }
-        kept.sort_by_key(|entry| entry.source != Source::Configured);
+        kept.sort_by_key(|entry| entry.source != ProviderSource::Configured);
         *entries = kept;
     }
 
     /// Every provider there is, whoever's.
-    pub fn all(&self) -> Vec<Arc<Entry>> {
+    pub fn all(&self) -> Vec<Arc<RegisteredProvider>> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         entries.clone()
     }
 
     /// Those that a person may ask, one a name: their own in the place of the house's, a stored one in the
     /// place of a configured one.
-    pub fn of(&self, user: Option<&UserId>) -> Vec<Arc<Entry>> {
+    pub fn of(&self, user: Option<&UserId>) -> Vec<Arc<RegisteredProvider>> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        let visible = |entry: &&Arc<Entry>| {
+        let visible = |entry: &&Arc<RegisteredProvider>| {
             let owner = entry.provider.owner.as_ref();
             owner.is_none() || owner == user
         };
-        let rank = |entry: &Entry| (entry.provider.owner.is_some(), entry.source);
-        let mut chosen: Vec<Arc<Entry>> = Vec::new();
+        let rank = |entry: &RegisteredProvider| (entry.provider.owner.is_some(), entry.source);
+        let mut chosen: Vec<Arc<RegisteredProvider>> = Vec::new();
         for entry in entries.iter().filter(visible) {
             match chosen
                 .iter_mut()
@@ -377,7 +384,7 @@ impl Registry {
         &self,
         user: Option<&UserId>,
         model: &'m str,
-    ) -> Option<(Arc<Entry>, &'m str)> {
+    ) -> Option<(Arc<RegisteredProvider>, &'m str)> {
         let (id, name) = model.split_once('/')?;
         let entry = self
             .of(user)
@@ -404,17 +411,20 @@ mod tests {
     fn each_person_asks_their_own_provider_of_a_name_else_the_house_s() {
         let ada = UserId::new(Timestamp::from_millis(1), 1);
         let bob = UserId::new(Timestamp::from_millis(1), 2);
-        let registry = Registry::default();
-        registry.replace(Source::Found, vec![provider("ollama", "found", None)]);
+        let registry = ProviderRegistry::default();
         registry.replace(
-            Source::Configured,
+            ProviderSource::Found,
+            vec![provider("ollama", "found", None)],
+        );
+        registry.replace(
+            ProviderSource::Configured,
             vec![
                 provider("openai", "house", None),
                 provider("ollama", "set", None),
             ],
         );
         registry.replace(
-            Source::Stored,
+            ProviderSource::Stored,
             vec![
                 provider("openai", "ada", Some(&ada)),
                 provider("groq", "admin", None),
@@ -437,23 +447,23 @@ mod tests {
             assert_eq!(key(user, model).as_deref(), expected, "{user:?} {model}");
         }
         assert_eq!(registry.of(Some(&bob)).len(), 3);
-        registry.replace(Source::Stored, Vec::new());
+        registry.replace(ProviderSource::Stored, Vec::new());
         assert_eq!(key(Some(&ada), "openai/m").as_deref(), Some("house"));
     }
 
     #[test]
     fn what_is_known_of_a_provider_outlives_a_change_of_the_others() {
-        let registry = Registry::default();
-        registry.replace(Source::Stored, vec![provider("a", "1", None)]);
+        let registry = ProviderRegistry::default();
+        registry.replace(ProviderSource::Stored, vec![provider("a", "1", None)]);
         registry.all()[0].remember_refusal("m", "top_k");
         registry.replace(
-            Source::Stored,
+            ProviderSource::Stored,
             vec![provider("b", "1", None), provider("a", "1", None)],
         );
         let known = |at: usize| registry.all()[at].refused("m");
         assert_eq!((known(0), known(1)), (vec![], vec!["top_k".to_owned()]));
         // Another key, another provider.
-        registry.replace(Source::Stored, vec![provider("a", "2", None)]);
+        registry.replace(ProviderSource::Stored, vec![provider("a", "2", None)]);
         assert_eq!(known(0), Vec::<String>::new());
     }
 }

@@ -8,8 +8,8 @@ use serde_json::Value;
 use ureq::http::{Response, StatusCode};
 use ureq::{Body, RequestBuilder, SendBody};
 
-use super::{Settings, transport};
-use crate::domain::network::Reach;
+use super::{LlmSettings, transport};
+use crate::domain::network::AddressReach;
 use crate::wire::sse;
 
 /// Bytes of an answer that is read whole.
@@ -32,7 +32,7 @@ pub struct Remote {
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub enum RemoteError {
     /// Nothing like Quire answered there, in words.
     Away(String),
     /// The server refused: status and its own words.
@@ -43,11 +43,11 @@ impl Remote {
     /// A server at this address, with or without a path. `authorities` are PEM texts in the place of those
     /// built in.
     pub fn new(base: &str, key: &str, authorities: Option<String>) -> Self {
-        let settings = Settings {
+        let settings = LlmSettings {
             first_token: PATIENCE,
             idle: SILENCE,
             authorities,
-            ..Settings::default()
+            ..LlmSettings::default()
         };
         let base = base.trim().trim_end_matches('/');
         let base = match base.contains("://") {
@@ -58,18 +58,18 @@ impl Remote {
             base,
             key: key.to_owned(),
             // The person at the command line chose the server.
-            agent: transport::agent(&settings, Reach::Anywhere),
+            agent: transport::agent(&settings, AddressReach::Anywhere),
         }
     }
 
     /// GET.
-    pub fn get(&self, path: &str) -> Result<Value, Fault> {
+    pub fn get(&self, path: &str) -> Result<Value, RemoteError> {
         let request = self.agent.get(format!("{}{path}", self.base));
         whole(self.signed(request).call())
     }
 
     /// POST of a JSON body.
-    pub fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value, RemoteError> {
         let request = self.agent.post(format!("{}{path}", self.base));
         let request = self
             .signed(request)
@@ -78,7 +78,7 @@ impl Remote {
     }
 
     /// Uploads a file as a browser's form does, piece by piece.
-    pub fn upload(&self, path: &str, name: &str, file: impl Read) -> Result<Value, Fault> {
+    pub fn upload(&self, path: &str, name: &str, file: impl Read) -> Result<Value, RemoteError> {
         // A name must not end its own quotation.
         let name: String = name
             .chars()
@@ -111,7 +111,7 @@ impl Remote {
         path: &str,
         after: u64,
         mut take: impl FnMut(u64, String, Value) -> bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), RemoteError> {
         let request = self.agent.get(format!("{}{path}", self.base));
         let mut request = self.signed(request).header("accept", "text/event-stream");
         if after > 0 {
@@ -122,13 +122,15 @@ impl Remote {
             StatusCode::OK => BufReader::new(response.into_body().into_reader()),
             _ => return whole(Ok(response)).map(drop),
         };
-        let mut decoder = sse::Decoder::new(MOST_EVENT);
+        let mut decoder = sse::SseDecoder::new(MOST_EVENT);
         let mut buffer = [0; 8 * 1024];
         loop {
             let read = match reader.read(&mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(read) => read,
-                Err(error) => return Err(Fault::Away(format!("the connection broke: {error}"))),
+                Err(error) => {
+                    return Err(RemoteError::Away(format!("the connection broke: {error}")));
+                }
             };
             decoder.push(&buffer[..read]);
             while let Some(event) = decoder.next_event().map_err(unbounded)? {
@@ -150,21 +152,21 @@ impl Remote {
     }
 }
 
-fn unbounded(_: sse::Malformed) -> Fault {
+fn unbounded(_: sse::MalformedStream) -> RemoteError {
     let most = MOST_EVENT >> 20;
-    Fault::Away(format!("it sends an event longer than {most} MiB"))
+    RemoteError::Away(format!("it sends an event longer than {most} MiB"))
 }
 
-fn away(error: ureq::Error) -> Fault {
-    Fault::Away(error.to_string())
+fn away(error: ureq::Error) -> RemoteError {
+    RemoteError::Away(error.to_string())
 }
 
-fn whole(response: Result<Response<Body>, ureq::Error>) -> Result<Value, Fault> {
+fn whole(response: Result<Response<Body>, ureq::Error>) -> Result<Value, RemoteError> {
     let (parts, body) = response.map_err(away)?.into_parts();
     let mut text = String::new();
     let mut reader = body.into_with_config().limit(MOST).reader();
     let read = reader.read_to_string(&mut text);
-    read.map_err(|error| Fault::Away(format!("the connection broke: {error}")))?;
+    read.map_err(|error| RemoteError::Away(format!("the connection broke: {error}")))?;
     let value: Value = crate::domain::json::parse(&text).unwrap_or_default();
     if parts.status.is_success() && !value.is_null() {
         return Ok(value);
@@ -172,21 +174,21 @@ fn whole(response: Result<Response<Body>, ureq::Error>) -> Result<Value, Fault> 
     let words = ["message", "error", "detail"];
     let told = words.iter().find_map(|name| value[*name].as_str());
     match (told, parts.status.is_redirection()) {
-        (Some(told), _) => Err(Fault::Refused(parts.status.as_u16(), told.to_owned())),
+        (Some(told), _) => Err(RemoteError::Refused(parts.status.as_u16(), told.to_owned())),
         (None, true) => {
             let to = parts
                 .headers
                 .get("location")
                 .and_then(|to| to.to_str().ok());
             let why = format!("it sends elsewhere: {}", to.unwrap_or_default());
-            Err(Fault::Away(why))
+            Err(RemoteError::Away(why))
         }
         (None, false) => {
             let why = format!(
                 "what answers there is no Quire (status {})",
                 parts.status.as_u16()
             );
-            Err(Fault::Away(why))
+            Err(RemoteError::Away(why))
         }
     }
 }

@@ -11,7 +11,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 const LEAST_GROWTH: f64 = 1.2;
 
 /// What another try depends on.
-pub(super) struct Failure<'a> {
+pub(super) struct FailedAttempt<'a> {
     pub error: &'a CallError,
     /// It came in the middle of an answer.
     pub broke_off: bool,
@@ -29,7 +29,7 @@ pub(super) struct Failure<'a> {
 
 /// What to do after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum RetryDecision {
     /// Try again after this long.
     Again(Duration),
     /// It would help, but the provider asks for more time than the call has.
@@ -42,10 +42,10 @@ pub(super) enum Next {
 /// between nothing and the longest first one. Each later one is longer than the one before it could be, and at most
 /// twice that: a server that is still in trouble sees calls become rarer. Where the provider says how long, at
 /// least that.
-pub(super) fn next(failure: &Failure) -> Next {
+pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     let error = failure.error;
     if failure.tries >= failure.retries || !may_pass(failure) {
-        return Next::Never;
+        return RetryDecision::Never;
     }
     // A limit by the minute is not over in a second.
     let scale = if error.kind == CallErrorKind::RateLimited {
@@ -64,14 +64,14 @@ pub(super) fn next(failure: &Failure) -> Next {
     let wait = asked.map_or(jitter, |asked| asked.saturating_add(jitter / 4));
     // With less than half the time left a new answer would hardly be whole.
     if wait.saturating_mul(2) < failure.left {
-        Next::Again(wait)
+        RetryDecision::Again(wait)
     } else {
-        asked.map_or(Next::Never, Next::TooLong)
+        asked.map_or(RetryDecision::Never, RetryDecision::TooLong)
     }
 }
 
 /// Money, keys and refused requests do not get better by waiting.
-fn may_pass(failure: &Failure) -> bool {
+fn may_pass(failure: &FailedAttempt) -> bool {
     let is_first = failure.tries == 0;
     match failure.error.kind {
         CallErrorKind::RateLimited
@@ -95,13 +95,13 @@ mod tests {
     #[test]
     fn another_try_and_when() {
         use CallErrorKind::*;
-        let again = |millis| Next::Again(Duration::from_millis(millis));
-        let too_long = |millis| Next::TooLong(Duration::from_millis(millis));
+        let again = |millis| RetryDecision::Again(Duration::from_millis(millis));
+        let too_long = |millis| RetryDecision::TooLong(Duration::from_millis(millis));
         for (kind, status, after, tries, left, expected) in [
             (Overloaded, Some(503), None, 0, 300, again(500)),
             (Overloaded, Some(529), None, 1, 300, again(1_600)),
-            (Overloaded, Some(503), None, 2, 300, Next::Never),
-            (Overloaded, None, None, 0, 1, Next::Never),
+            (Overloaded, Some(503), None, 2, 300, RetryDecision::Never),
+            (Overloaded, None, None, 0, 1, RetryDecision::Never),
             (RateLimited, Some(429), None, 0, 300, again(2_000)),
             (RateLimited, Some(429), Some(2_500), 0, 300, again(3_000)),
             (RateLimited, Some(429), Some(10), 0, 300, again(510)),
@@ -124,19 +124,19 @@ mod tests {
             ),
             (Truncated, None, None, 0, 300, again(500)),
             (Connect, None, None, 0, 300, again(500)),
-            (Timeout, None, None, 0, 300, Next::Never),
+            (Timeout, None, None, 0, 300, RetryDecision::Never),
             (Timeout, Some(504), None, 0, 300, again(500)),
-            (Money, Some(429), Some(1_000), 0, 300, Next::Never),
-            (Auth, Some(401), None, 0, 300, Next::Never),
-            (Rejected, Some(400), None, 0, 300, Next::Never),
-            (Malformed, None, None, 0, 300, Next::Never),
+            (Money, Some(429), Some(1_000), 0, 300, RetryDecision::Never),
+            (Auth, Some(401), None, 0, 300, RetryDecision::Never),
+            (Rejected, Some(400), None, 0, 300, RetryDecision::Never),
+            (Malformed, None, None, 0, 300, RetryDecision::Never),
             (Empty, None, None, 0, 300, again(500)),
-            (Empty, None, None, 1, 300, Next::Never),
-            (Cancelled, None, None, 0, 300, Next::Never),
+            (Empty, None, None, 1, 300, RetryDecision::Never),
+            (Cancelled, None, None, 0, 300, RetryDecision::Never),
         ] {
             let mut error = CallError::new(kind, "");
             (error.status, error.retry_after_ms) = (status, after);
-            let failure = Failure {
+            let failure = FailedAttempt {
                 error: &error,
                 broke_off: false,
                 tries,
@@ -161,7 +161,7 @@ mod tests {
                 [(true, 0, true), (true, 1, false), (false, 0, false)]
             {
                 let error = CallError::new(kind, "");
-                let found = next(&Failure {
+                let found = next(&FailedAttempt {
                     error: &error,
                     broke_off,
                     tries,
@@ -171,7 +171,7 @@ mod tests {
                     dice: 0.5,
                 });
                 assert_eq!(
-                    found != Next::Never,
+                    found != RetryDecision::Never,
                     expected,
                     "{kind:?} {broke_off} {tries}"
                 );
@@ -183,7 +183,7 @@ mod tests {
     fn those_turned_away_together_come_back_apart() {
         let error = CallError::new(CallErrorKind::Overloaded, "");
         let at = |dice| {
-            next(&Failure {
+            next(&FailedAttempt {
                 error: &error,
                 broke_off: false,
                 tries: 0,
@@ -193,16 +193,16 @@ mod tests {
                 dice,
             })
         };
-        assert_eq!(at(0.0), Next::Again(Duration::ZERO));
-        assert_eq!(at(0.25), Next::Again(Duration::from_millis(250)));
-        assert_eq!(at(1.0), Next::Again(Duration::from_secs(1)));
+        assert_eq!(at(0.0), RetryDecision::Again(Duration::ZERO));
+        assert_eq!(at(0.25), RetryDecision::Again(Duration::from_millis(250)));
+        assert_eq!(at(1.0), RetryDecision::Again(Duration::from_secs(1)));
     }
 
     #[test]
     fn every_pause_is_longer_than_the_one_before() {
         let error = CallError::new(CallErrorKind::Overloaded, "");
         let at = |tries, dice| {
-            next(&Failure {
+            next(&FailedAttempt {
                 error: &error,
                 broke_off: false,
                 tries,
@@ -213,7 +213,7 @@ mod tests {
             })
         };
         let millis = |next| match next {
-            Next::Again(wait) => wait.as_millis(),
+            RetryDecision::Again(wait) => wait.as_millis(),
             other => panic!("{other:?}"),
         };
         for tries in 1..4 {

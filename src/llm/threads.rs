@@ -13,47 +13,47 @@ const STACK: usize = 256 * 1024;
 /// Calls that may wait. Runs and members are bounded too, so this many mean that something is wrong.
 const MOST_WAITING: usize = 1024;
 
-type Job = Box<dyn FnOnce(&Arc<CancelSlot>) + Send>;
+type CallJob = Box<dyn FnOnce(&Arc<CancelSlot>) + Send>;
 
 /// Starts calls.
 #[derive(Clone)]
-pub(super) struct Threads(Arc<Mutex<Line>>);
+pub(super) struct CallThreads(Arc<Mutex<CallQueue>>);
 
-struct Line {
+struct CallQueue {
     most: usize,
     busy: usize,
     started: u64,
     /// Calls under way by lane; lanes without any are not there.
     lanes: BTreeMap<u64, usize>,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<WaitingCall>,
     sweeping: bool,
 }
 
 /// Calls that share a limit: those to one provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lane {
+pub(super) struct ProviderLimiter {
     pub id: u64,
     /// Calls at once.
     pub most: usize,
 }
 
-struct Waiting {
-    lane: Lane,
+struct WaitingCall {
+    lane: ProviderLimiter,
     slot: Arc<CancelSlot>,
-    job: Job,
+    job: CallJob,
 }
 
 /// Too many calls wait, or the system gives no thread.
 #[derive(Debug)]
-pub(super) struct Refused;
+pub(super) struct CallRefused;
 
 /// A call under way. Dropping it cancels the call.
-pub struct Running {
+pub struct RunningCall {
     slot: Arc<CancelSlot>,
-    threads: Option<Threads>,
+    threads: Option<CallThreads>,
 }
 
-impl Running {
+impl RunningCall {
     /// Interrupts the call, also when it waits in line or is blocked in a read. It still ends with its
     /// one `Finished`.
     pub fn cancel(&self) {
@@ -85,16 +85,16 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningCall {
     fn drop(&mut self) {
         self.cancel();
     }
 }
 
-impl Threads {
+impl CallThreads {
     /// So many calls at once in all.
     pub fn new(most: usize) -> Self {
-        Self(Arc::new(Mutex::new(Line {
+        Self(Arc::new(Mutex::new(CallQueue {
             most: most.max(1),
             busy: 0,
             started: 0,
@@ -107,11 +107,11 @@ impl Threads {
     /// The job runs on a thread, now or when it is its turn; at once when it is cancelled before.
     pub fn start(
         &self,
-        lane: Lane,
+        lane: ProviderLimiter,
         job: impl FnOnce(&Arc<CancelSlot>) + Send + 'static,
-    ) -> Result<Running, Refused> {
+    ) -> Result<RunningCall, CallRefused> {
         let slot = Arc::new(CancelSlot::default());
-        let first = Waiting {
+        let first = WaitingCall {
             lane,
             slot: slot.clone(),
             job: Box::new(job),
@@ -119,7 +119,7 @@ impl Threads {
         let mut line = self.line();
         if !line.has_room(lane) {
             if line.waiting.len() >= MOST_WAITING {
-                return Err(Refused);
+                return Err(CallRefused);
             }
             line.waiting.push_back(first);
         } else {
@@ -130,10 +130,10 @@ impl Threads {
             let threads = self.clone();
             if spawn(name, move || threads.work(first)).is_err() {
                 self.line().give_back(lane);
-                return Err(Refused);
+                return Err(CallRefused);
             }
         }
-        Ok(Running {
+        Ok(RunningCall {
             slot,
             threads: Some(self.clone()),
         })
@@ -145,13 +145,13 @@ impl Threads {
         (line.busy, line.waiting.len())
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
+    fn line(&self) -> MutexGuard<'_, CallQueue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(&self, first: Waiting) {
+    fn work(&self, first: WaitingCall) {
         let mut next = Some(first);
-        while let Some(Waiting { lane, slot, job }) = next {
+        while let Some(WaitingCall { lane, slot, job }) = next {
             run(&slot, job);
             let mut line = self.line();
             line.give_back(lane);
@@ -175,7 +175,7 @@ impl Threads {
         drop(line);
         let threads = self.clone();
         let sweeper = spawn("quire-call-end".into(), move || {
-            while let Some(Waiting { slot, job, .. }) = threads.next_cancelled() {
+            while let Some(WaitingCall { slot, job, .. }) = threads.next_cancelled() {
                 run(&slot, job);
             }
         });
@@ -185,7 +185,7 @@ impl Threads {
         }
     }
 
-    fn next_cancelled(&self) -> Option<Waiting> {
+    fn next_cancelled(&self) -> Option<WaitingCall> {
         let mut line = self.line();
         let found = line
             .waiting
@@ -196,18 +196,18 @@ impl Threads {
     }
 }
 
-impl Line {
-    fn has_room(&self, lane: Lane) -> bool {
+impl CallQueue {
+    fn has_room(&self, lane: ProviderLimiter) -> bool {
         let busy = self.lanes.get(&lane.id).copied().unwrap_or(0);
         self.busy < self.most && busy < lane.most.max(1)
     }
 
-    fn take(&mut self, lane: Lane) {
+    fn take(&mut self, lane: ProviderLimiter) {
         self.busy += 1;
         *self.lanes.entry(lane.id).or_default() += 1;
     }
 
-    fn give_back(&mut self, lane: Lane) {
+    fn give_back(&mut self, lane: ProviderLimiter) {
         self.busy -= 1;
         if let Some(busy) = self.lanes.get_mut(&lane.id) {
             *busy -= 1;
@@ -218,7 +218,7 @@ impl Line {
     }
 
     /// The first in line whose provider has room. One call has ended, so one can begin at most.
-    fn next(&mut self) -> Option<Waiting> {
+    fn next(&mut self) -> Option<WaitingCall> {
         let found = self
             .waiting
             .iter()
@@ -234,7 +234,7 @@ fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> std::io::Result<
     thread.spawn(work).map(drop)
 }
 
-fn run(slot: &Arc<CancelSlot>, job: Job) {
+fn run(slot: &Arc<CancelSlot>, job: CallJob) {
     slot.begin();
     // A fault of ours in one call must not take the place of all later ones.
     let _ = catch_unwind(AssertUnwindSafe(|| job(slot)));
@@ -248,8 +248,8 @@ mod tests {
     use super::*;
 
     const LONG: Duration = Duration::from_secs(600);
-    const WIDE: Lane = Lane { id: 0, most: 100 };
-    const NARROW: Lane = Lane { id: 1, most: 1 };
+    const WIDE: ProviderLimiter = ProviderLimiter { id: 0, most: 100 };
+    const NARROW: ProviderLimiter = ProviderLimiter { id: 1, most: 1 };
 
     /// A job that says its name, then waits until it is cancelled.
     fn job(
@@ -266,8 +266,8 @@ mod tests {
     #[test]
     fn those_over_the_limit_wait_for_their_turn() {
         let (tell, told) = mpsc::channel();
-        let threads = Threads::new(2);
-        let mut calls: Vec<Running> = (0..4)
+        let threads = CallThreads::new(2);
+        let mut calls: Vec<RunningCall> = (0..4)
             .map(|name| threads.start(WIDE, job(name, &tell)).unwrap())
             .collect();
         let mut begun = [told.recv().unwrap().0, told.recv().unwrap().0];
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn a_provider_with_few_places_does_not_hold_up_the_others() {
         let (tell, told) = mpsc::channel();
-        let threads = Threads::new(8);
+        let threads = CallThreads::new(8);
         let first = threads.start(NARROW, job(1, &tell)).unwrap();
         assert_eq!(told.recv().unwrap(), (1, false));
         let _second = threads.start(NARROW, job(2, &tell)).unwrap();
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn who_is_cancelled_in_line_ends_at_once() {
         let (tell, told) = mpsc::channel();
-        let threads = Threads::new(1);
+        let threads = CallThreads::new(1);
         let _busy = threads.start(WIDE, job(1, &tell)).unwrap();
         assert_eq!(told.recv().unwrap(), (1, false));
         let waiting = threads.start(WIDE, job(2, &tell)).unwrap();
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn a_panic_takes_nobody_s_place() {
         let (tell, told) = mpsc::channel();
-        let threads = Threads::new(1);
+        let threads = CallThreads::new(1);
         let _broken = threads
             .start(WIDE, |_: &Arc<CancelSlot>| panic!("on purpose"))
             .unwrap();
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn the_line_has_an_end() {
-        let threads = Threads::new(1);
+        let threads = CallThreads::new(1);
         let (tell, _told) = mpsc::channel();
         let calls: Vec<_> = (0..MOST_WAITING as u32 + 1)
             .map(|name| threads.start(WIDE, job(name, &tell)))

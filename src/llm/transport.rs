@@ -17,10 +17,10 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, ShutdownHandle, Transport,
 };
 
-use super::Settings;
-use super::guard::Guard;
+use super::LlmSettings;
+use super::guard::AddressGuard;
 use crate::clock;
-use crate::domain::network::{Reach, literal};
+use crate::domain::network::{AddressReach, literal};
 
 /// Where a call's socket can be found by whoever wants to stop it, and how long its next read may take.
 #[derive(Default)]
@@ -144,7 +144,7 @@ fn arm(handle: &Weak<dyn ShutdownHandle>) -> Result<(), ureq::Error> {
 
 struct Cancellable {
     inner: DefaultConnector,
-    guard: Guard,
+    guard: AddressGuard,
 }
 
 impl fmt::Debug for Cancellable {
@@ -154,7 +154,7 @@ impl fmt::Debug for Cancellable {
 }
 
 impl Connector for Cancellable {
-    type Out = Timed;
+    type Out = TimedTransport;
 
     fn connect(
         &self,
@@ -180,16 +180,16 @@ impl Connector for Cancellable {
             }),
         };
         let opened = self.inner.connect(&details, chained)?;
-        Ok(opened.map(|transport| Timed(transport.boxed())))
+        Ok(opened.map(|transport| TimedTransport(transport.boxed())))
     }
 }
 
 /// A connection whose reads end when the current call's next piece is due: lines that only keep the connection
 /// alive do not put that off.
 #[derive(Debug)]
-struct Timed(Box<dyn Transport>);
+struct TimedTransport(Box<dyn Transport>);
 
-impl Transport for Timed {
+impl Transport for TimedTransport {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.0.buffers()
     }
@@ -221,9 +221,9 @@ impl Transport for Timed {
 /// Reads addresses and `localhost` itself, whatever the system makes of their spelling: an image without
 /// /etc/hosts has nothing to ask.
 #[derive(Debug, Default)]
-struct Names(DefaultResolver);
+struct NameResolver(DefaultResolver);
 
-impl Resolver for Names {
+impl Resolver for NameResolver {
     fn resolve(
         &self,
         uri: &Uri,
@@ -252,17 +252,17 @@ fn local(uri: &Uri) -> Option<SocketAddr> {
 /// The HTTP clients, one for each reach: whoever opens a connection states where it may lead. Created at
 /// first use, because TLS roots cost memory that a demo never needs.
 #[derive(Default)]
-pub(super) struct Client {
+pub(super) struct HttpClients {
     public: OnceLock<ureq::Agent>,
     anywhere: OnceLock<ureq::Agent>,
 }
 
-impl Client {
+impl HttpClients {
     /// The client for this reach.
-    pub fn agent(&self, settings: &Settings, reach: Reach) -> &ureq::Agent {
+    pub fn agent(&self, settings: &LlmSettings, reach: AddressReach) -> &ureq::Agent {
         let agent = match reach {
-            Reach::Public => &self.public,
-            Reach::Anywhere => &self.anywhere,
+            AddressReach::Public => &self.public,
+            AddressReach::Anywhere => &self.anywhere,
         };
         agent.get_or_init(|| self::agent(settings, reach))
     }
@@ -272,7 +272,7 @@ impl Client {
 /// sends us elsewhere would also send the key there. No pool: a stream is left before its last byte, so
 /// its connection could not serve again, and one that the provider has closed meanwhile looks like a
 /// failed call; beside a model's seconds a handshake is nothing.
-pub(super) fn agent(settings: &Settings, reach: Reach) -> ureq::Agent {
+pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -292,17 +292,17 @@ pub(super) fn agent(settings: &Settings, reach: Reach) -> ureq::Agent {
         .max_idle_connections_per_host(0);
     let config = match reach {
         // A proxy resolves names itself, out of the guard's sight.
-        Reach::Public => config.proxy(None),
-        Reach::Anywhere => config,
+        AddressReach::Public => config.proxy(None),
+        AddressReach::Anywhere => config,
     };
     let connector = Cancellable {
         inner: DefaultConnector::new(),
-        guard: Guard::new(reach, &settings.allowed),
+        guard: AddressGuard::new(reach, &settings.allowed),
     };
-    ureq::Agent::with_parts(config.build(), connector, Names::default())
+    ureq::Agent::with_parts(config.build(), connector, NameResolver::default())
 }
 
-fn tls(settings: &Settings) -> TlsConfig {
+fn tls(settings: &LlmSettings) -> TlsConfig {
     let Some(authorities) = &settings.authorities else {
         return TlsConfig::default();
     };

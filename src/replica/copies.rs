@@ -5,8 +5,8 @@ use std::io::{self, BufWriter, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use super::ltx::{self, Encoder, Header};
-use super::target::{Fault, Result, Target};
+use super::ltx::{self, LtxEncoder, LtxHeader};
+use super::target::{Result, Target, TargetError};
 use crate::clock;
 
 /// Writes every page of a database that does not change meanwhile. Returns the database's size in bytes.
@@ -15,14 +15,14 @@ use crate::clock;
 /// When the database cannot be read or the file cannot be written.
 pub fn of(database: &File, page_size: u32, pages: u32, to: &Path, number: u64) -> io::Result<u64> {
     let at = clock::now().millis();
-    let header = Header {
+    let header = LtxHeader {
         page_size,
         commit: pages,
         min: 1,
         max: number,
         at,
     };
-    let mut encoder = Encoder::new(BufWriter::new(File::create(to)?), header)?;
+    let mut encoder = LtxEncoder::new(BufWriter::new(File::create(to)?), header)?;
     let mut page = vec![0; page_size as usize];
     for number in (1..=pages).filter(|&number| number != ltx::lock_page(page_size)) {
         database.read_exact_at(&mut page, u64::from(number - 1) * u64::from(page_size))?;
@@ -54,16 +54,16 @@ pub fn of_closed(database: &Path, to: &Path, number: u64) -> io::Result<u64> {
 /// been lost. Returns the bytes it uses at the target.
 ///
 /// # Errors
-/// [`Fault::Missing`] when there is no file to send; otherwise when the target did not accept it.
+/// [`TargetError::Missing`] when there is no file to send; otherwise when the target did not accept it.
 pub fn put(target: &dyn Target, name: &str, path: &Path) -> Result<u64> {
-    let failed = |error: io::Error| Fault::Failed(error.to_string());
+    let failed = |error: io::Error| TargetError::Failed(error.to_string());
     let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Fault::Missing),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(TargetError::Missing),
         file => file.map_err(failed)?,
     };
     let bytes = file.metadata().map_err(failed)?.len();
     match target.put(name, &file, true) {
-        Err(Fault::Taken) if is_same(target.get(name)?, path).map_err(failed)? => {}
+        Err(TargetError::Taken) if is_same(target.get(name)?, path).map_err(failed)? => {}
         put => put?,
     }
     Ok(target.stored_size(bytes))

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::names::{self, DOCUMENTS, UNKNOWN};
 use super::originals::Originals;
-use super::target::{Fault, Result, Target};
+use super::target::{Result, Target, TargetError};
 use crate::clock;
 use crate::domain::id::DocumentId;
 use crate::domain::time::Timestamp;
@@ -27,7 +27,7 @@ const LONGEST_NOTE: u64 = 16 * 1024 * 1024;
 
 /// Originals that exist nowhere.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct MissingOriginals {
     /// Why the replica is incomplete: originals that it had are now in neither place.
     pub lost: Option<String>,
     /// Documents without an original in either place since this process started: an archive may be imported without
@@ -36,7 +36,7 @@ pub struct Report {
 }
 
 /// State of the originals on both sides.
-pub struct Documents {
+pub struct OriginalsSync {
     target: Arc<dyn Target>,
     originals: Arc<Originals>,
     scratch: PathBuf,
@@ -56,7 +56,7 @@ pub struct Documents {
     has_asked_for_missing: bool,
 }
 
-impl Documents {
+impl OriginalsSync {
     /// Creates the state for a data folder; temporary files go to `scratch`.
     pub fn new(target: Arc<dyn Target>, originals: Arc<Originals>, scratch: PathBuf) -> Self {
         Self {
@@ -116,9 +116,9 @@ impl Documents {
     ///
     /// # Errors
     /// When the store cannot be read, or the target fails.
-    pub fn round(&mut self, store: &Store, removing: bool) -> Result<Report> {
+    pub fn round(&mut self, store: &Store, removing: bool) -> Result<MissingOriginals> {
         if !self.is_due {
-            return Ok(Report {
+            return Ok(MissingOriginals {
                 lost: None,
                 absent: self.absent,
             });
@@ -150,11 +150,11 @@ impl Documents {
             )
         });
         let absent = self.absent;
-        Ok(Report { lost, absent })
+        Ok(MissingOriginals { lost, absent })
     }
 
     fn read(&mut self, store: &Store) -> Result<()> {
-        let failed = |error: crate::store::StoreError| Fault::Failed(error.to_string());
+        let failed = |error: crate::store::StoreError| TargetError::Failed(error.to_string());
         let mark = Some(store.read_now(documents::mark).map_err(failed)?);
         if self.mark != mark {
             let now = store.read_now(documents::sizes).map_err(failed)?;
@@ -191,10 +191,10 @@ impl Documents {
             }
             match File::open(self.originals.path(id)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => nowhere.push(id.clone()),
-                Err(error) => return Err(Fault::Failed(error.to_string())),
+                Err(error) => return Err(TargetError::Failed(error.to_string())),
                 Ok(file) => {
                     let length = file.metadata().map(|about| about.len());
-                    if length.map_err(|error| Fault::Failed(error.to_string()))? == size {
+                    if length.map_err(|error| TargetError::Failed(error.to_string()))? == size {
                         self.target.put(&names::original(id), &file, false)?;
                         there.insert(id.clone(), stored);
                         self.known.insert(id.clone());
@@ -260,12 +260,12 @@ impl Documents {
     fn noted(&self) -> Result<BTreeMap<DocumentId, Timestamp>> {
         let mut text = String::new();
         match self.target.get(UNKNOWN) {
-            Err(Fault::Missing) => return Ok(BTreeMap::new()),
+            Err(TargetError::Missing) => return Ok(BTreeMap::new()),
             Err(fault) => return Err(fault),
             Ok(from) => from
                 .take(LONGEST_NOTE)
                 .read_to_string(&mut text)
-                .map_err(|error| Fault::Failed(error.to_string()))?,
+                .map_err(|error| TargetError::Failed(error.to_string()))?,
         };
         let line = |line: &str| {
             let (id, at) = line.split_once(' ')?;
@@ -287,7 +287,7 @@ impl Documents {
             Ok(file)
         };
         let put = write()
-            .map_err(|error: io::Error| Fault::Failed(error.to_string()))
+            .map_err(|error: io::Error| TargetError::Failed(error.to_string()))
             .and_then(|file| self.target.put(UNKNOWN, &file, false));
         let _ = std::fs::remove_file(path);
         put

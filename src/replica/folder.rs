@@ -6,15 +6,15 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::target::{Entry, Fault, Result, Target};
+use super::target::{Result, Target, TargetEntry, TargetError};
 
 /// Suffix of files still being written, which are ignored.
 const PART: &str = ".part";
 
 /// Target of a `file://` address.
-pub struct Folder(PathBuf);
+pub struct FolderTarget(PathBuf);
 
-impl Folder {
+impl FolderTarget {
     /// Opens the folder, creating it if needed.
     ///
     /// # Errors
@@ -27,12 +27,14 @@ impl Folder {
     fn path(&self, name: &str) -> Result<PathBuf> {
         let plain = |part: &str| !part.is_empty() && !part.starts_with('.');
         if !name.split('/').all(plain) {
-            return Err(Fault::Refused(format!("{name:?} is not a valid name")));
+            return Err(TargetError::Refused(format!(
+                "{name:?} is not a valid name"
+            )));
         }
         Ok(self.0.join(name))
     }
 
-    fn walk(&self, folder: &Path, beginning: &str, names: &mut Vec<Entry>) -> io::Result<()> {
+    fn walk(&self, folder: &Path, beginning: &str, names: &mut Vec<TargetEntry>) -> io::Result<()> {
         let entries = match fs::read_dir(folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             entries => entries?,
@@ -51,14 +53,14 @@ impl Folder {
             } else if name.starts_with(beginning) && !name.ends_with(PART) {
                 let bytes = entry.metadata()?.len();
                 let name = name.to_owned();
-                names.push(Entry { name, bytes });
+                names.push(TargetEntry { name, bytes });
             }
         }
         Ok(())
     }
 }
 
-impl Target for Folder {
+impl Target for FolderTarget {
     fn put(&self, name: &str, file: &File, only_new: bool) -> Result<()> {
         let path = self.path(name)?;
         let parent = path.parent().unwrap_or(&self.0);
@@ -83,20 +85,20 @@ impl Target for Folder {
         let written = write();
         let _ = fs::remove_file(&part);
         written.map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => Fault::Taken,
+            ErrorKind::AlreadyExists => TargetError::Taken,
             _ => failed(error),
         })
     }
 
     fn get(&self, name: &str) -> Result<Box<dyn Read + Send>> {
         match File::open(self.path(name)?) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(Fault::Missing),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(TargetError::Missing),
             Err(error) => Err(failed(error)),
             Ok(file) => Ok(Box::new(file)),
         }
     }
 
-    fn list(&self, beginning: &str, each: &mut dyn FnMut(Entry)) -> Result<()> {
+    fn list(&self, beginning: &str, each: &mut dyn FnMut(TargetEntry)) -> Result<()> {
         let mut names = Vec::new();
         self.walk(&self.0, beginning, &mut names).map_err(failed)?;
         names.sort_by(|a, b| a.name.cmp(&b.name));
@@ -121,15 +123,15 @@ fn make(folder: &Path) -> Result<()> {
     builder.recursive(true).mode(0o700);
     builder
         .create(folder)
-        .map_err(|error| Fault::Failed(format!("{}: {error}", folder.display())))
+        .map_err(|error| TargetError::Failed(format!("{}: {error}", folder.display())))
 }
 
-fn failed(error: io::Error) -> Fault {
+fn failed(error: io::Error) -> TargetError {
     match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            Fault::Refused(error.to_string())
+            TargetError::Refused(error.to_string())
         }
-        _ => Fault::Failed(error.to_string()),
+        _ => TargetError::Failed(error.to_string()),
     }
 }
 
@@ -142,7 +144,7 @@ mod tests {
     #[test]
     fn files_are_whole_or_not_there() {
         let base = std::env::temp_dir().join(format!("quire-target-{}", std::process::id()));
-        let target = Folder::open(&base.join("replica")).expect("a folder");
+        let target = FolderTarget::open(&base.join("replica")).expect("a folder");
         let put = |name: &str, text: &str, only_new| {
             let path = base.join("source");
             File::create(&path)
@@ -160,7 +162,7 @@ mod tests {
         };
         assert_eq!(names(""), Vec::<String>::new());
         assert_eq!(put("ltx/0/b", "two", true), Ok(()));
-        assert_eq!(put("ltx/0/b", "three", true), Err(Fault::Taken));
+        assert_eq!(put("ltx/0/b", "three", true), Err(TargetError::Taken));
         assert_eq!(put("ltx/0/a", "1", true), Ok(()));
         assert_eq!(put("ltx/9/a", "nine", false), Ok(()));
         assert_eq!(put("ltx/9/a", "nine!", false), Ok(()));
@@ -175,9 +177,12 @@ mod tests {
         assert_eq!(names("ltx/0/").len(), 2);
         assert_eq!(target.remove("ltx/0/b"), Ok(()));
         assert_eq!(target.remove("ltx/0/b"), Ok(()));
-        assert_eq!(target.get("ltx/0/b").err(), Some(Fault::Missing));
+        assert_eq!(target.get("ltx/0/b").err(), Some(TargetError::Missing));
         for out in ["../x", "/etc/passwd", "a//b", "a/../../x", "", "."] {
-            assert!(matches!(target.get(out), Err(Fault::Refused(_))), "{out}");
+            assert!(
+                matches!(target.get(out), Err(TargetError::Refused(_))),
+                "{out}"
+            );
         }
         fs::remove_dir_all(base).expect("removed");
     }

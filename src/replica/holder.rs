@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lease::{self, Lease, Seen, Watch};
+use super::lease::{self, Lease, LeaseView, LeaseWatch};
 use super::names::{self, RELEASED};
-use super::target::{Fault, Result, Target};
+use super::target::{Result, Target, TargetError};
 use crate::clock;
 
 /// Advice when two processes use one replica.
@@ -21,7 +21,7 @@ pub const TWO: &str = "two Quires must not share one replica";
 const PATIENCE: Duration = Duration::from_secs(6);
 
 /// This process's lease on a replica.
-pub struct Holder {
+pub struct ReplicaLease {
     target: Arc<dyn Target>,
     id: String,
     data: PathBuf,
@@ -30,19 +30,23 @@ pub struct Holder {
 
 /// How the previous process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Before {
+pub enum PreviousHolder {
     /// There was none, or it has sent everything and released the replica.
     Clean,
     /// It did not answer: it crashed, or is unreachable.
     Silent,
 }
 
-impl Holder {
+impl ReplicaLease {
     /// Claims the replica, and waits for the previous process to release it.
     ///
     /// # Errors
     /// When the target or the data folder cannot be written to.
-    pub fn claim(target: Arc<dyn Target>, id: String, data: &Path) -> Result<(Self, Before)> {
+    pub fn claim(
+        target: Arc<dyn Target>,
+        id: String,
+        data: &Path,
+    ) -> Result<(Self, PreviousHolder)> {
         let scratch = scratch(data);
         fs::create_dir_all(&scratch).map_err(failed)?;
         // Unsent changes of the last process are in the database, and no other process reads these files.
@@ -54,7 +58,7 @@ impl Holder {
         let own = before.as_deref().filter(|before| noted(data, before));
         note(data, &id, own).map_err(failed)?;
         lease::write(&*target, &scratch, names::HOLDER, &id)?;
-        let watch = Watch::new(Arc::clone(&target), id.clone(), scratch);
+        let watch = LeaseWatch::new(Arc::clone(&target), id.clone(), scratch);
         let holder = Self {
             target,
             id,
@@ -63,16 +67,16 @@ impl Holder {
         };
         if own.is_some() {
             // It was this folder's process, and only one process uses a folder at a time.
-            return Ok((holder, Before::Clean));
+            return Ok((holder, PreviousHolder::Clean));
         }
         let end = clock::instant() + PATIENCE;
         loop {
             let released = lease::read(&*holder.target, RELEASED)?;
             if before.is_none() || before == released {
-                return Ok((holder, Before::Clean));
+                return Ok((holder, PreviousHolder::Clean));
             }
             if clock::instant() > end {
-                return Ok((holder, Before::Silent));
+                return Ok((holder, PreviousHolder::Silent));
             }
             std::thread::sleep(Duration::from_millis(300));
         }
@@ -83,7 +87,7 @@ impl Holder {
     /// # Errors
     /// When the last check failed.
     pub fn is_ours(&self) -> Result<bool> {
-        Ok(self.lease.seen()? == Seen::Ours)
+        Ok(self.lease.seen()? == LeaseView::Ours)
     }
 
     /// Returns the thread that watches the lease.
@@ -162,6 +166,6 @@ fn noted(data: &Path, holder: &str) -> bool {
     note.lines().any(|line| line == holder)
 }
 
-fn failed(error: io::Error) -> Fault {
-    Fault::Failed(error.to_string())
+fn failed(error: io::Error) -> TargetError {
+    TargetError::Failed(error.to_string())
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::names::{ANSWERED, ASKED, HOLDER, RELEASED};
-use super::target::{Fault, Result, Target};
+use super::target::{Result, Target, TargetError};
 
 /// Interval between two checks.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -19,7 +19,7 @@ const MOST_UNANSWERED: u32 = 15;
 
 /// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
+pub enum LeaseView {
     /// This process owns the replica.
     Ours,
     /// Another process owns it.
@@ -30,7 +30,7 @@ pub enum Seen {
 }
 
 /// Checks the replica's notes, one step at a time.
-pub struct Watch {
+pub struct LeaseWatch {
     target: Arc<dyn Target>,
     id: String,
     scratch: PathBuf,
@@ -46,7 +46,7 @@ struct Replacement {
     unanswered: u32,
 }
 
-impl Watch {
+impl LeaseWatch {
     /// Creates a watch for the process with this ID; temporary files go to `scratch`.
     pub fn new(target: Arc<dyn Target>, id: String, scratch: PathBuf) -> Self {
         Self {
@@ -63,13 +63,13 @@ impl Watch {
     ///
     /// # Errors
     /// When the target fails.
-    pub fn step(&mut self) -> Result<Seen> {
+    pub fn step(&mut self) -> Result<LeaseView> {
         let asks = self.steps.is_multiple_of(QUESTION_EVERY);
         self.steps += 1;
         let Some(holder) = read(&*self.target, HOLDER)? else {
             // Processes never replace another by removing its note: the target has lost it.
             self.write(HOLDER, &self.id)?;
-            return Ok(Seen::Ours);
+            return Ok(LeaseView::Ours);
         };
         if holder != self.id {
             return self.look_at(holder, asks);
@@ -82,10 +82,10 @@ impl Watch {
             self.write(ANSWERED, &question)?;
             self.answered = Some(question);
         }
-        Ok(Seen::Ours)
+        Ok(LeaseView::Ours)
     }
 
-    fn look_at(&mut self, holder: String, asks: bool) -> Result<Seen> {
+    fn look_at(&mut self, holder: String, asks: bool) -> Result<LeaseView> {
         let sign = read(&*self.target, ANSWERED)?;
         let has_stopped = read(&*self.target, RELEASED)?.as_ref() == Some(&holder);
         if asks {
@@ -102,7 +102,7 @@ impl Watch {
             unanswered,
         });
         let is_gone = has_stopped || unanswered >= MOST_UNANSWERED;
-        Ok(Seen::Replaced { is_gone })
+        Ok(LeaseView::Replaced { is_gone })
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
@@ -112,8 +112,8 @@ impl Watch {
 
 /// Result of the thread's last check.
 #[derive(Default)]
-struct State {
-    seen: Option<Result<Seen>>,
+struct LeaseState {
+    seen: Option<Result<LeaseView>>,
     stopping: bool,
 }
 
@@ -122,7 +122,7 @@ struct State {
 pub struct Lease(Arc<Thread>);
 
 struct Thread {
-    shared: Arc<(Mutex<State>, Condvar)>,
+    shared: Arc<(Mutex<LeaseState>, Condvar)>,
 }
 
 impl Drop for Thread {
@@ -137,8 +137,8 @@ impl Lease {
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn start(mut watch: Watch) -> io::Result<Self> {
-        let shared: Arc<(Mutex<State>, Condvar)> = Arc::default();
+    pub fn start(mut watch: LeaseWatch) -> io::Result<Self> {
+        let shared: Arc<(Mutex<LeaseState>, Condvar)> = Arc::default();
         let seen = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("quire-lease".into())
@@ -163,13 +163,13 @@ impl Lease {
     ///
     /// # Errors
     /// When the last check failed.
-    pub fn seen(&self) -> Result<Seen> {
+    pub fn seen(&self) -> Result<LeaseView> {
         let state = lock(&self.0.shared.0);
-        state.seen.clone().unwrap_or(Ok(Seen::Ours))
+        state.seen.clone().unwrap_or(Ok(LeaseView::Ours))
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(state: &Mutex<LeaseState>) -> MutexGuard<'_, LeaseState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -182,11 +182,11 @@ pub(super) fn read(target: &dyn Target, name: &str) -> Result<Option<String>> {
     const LONGEST: u64 = 100;
     let mut text = String::new();
     match target.get(name) {
-        Err(Fault::Missing) => Ok(None),
+        Err(TargetError::Missing) => Ok(None),
         Err(fault) => Err(fault),
         Ok(from) => {
             let read = from.take(LONGEST).read_to_string(&mut text);
-            read.map_err(|error| Fault::Failed(error.to_string()))?;
+            read.map_err(|error| TargetError::Failed(error.to_string()))?;
             Ok(Some(text))
         }
     }
@@ -206,7 +206,7 @@ pub(super) fn write(target: &dyn Target, scratch: &Path, name: &str, text: &str)
         Ok(file)
     };
     let put = written()
-        .map_err(|error: io::Error| Fault::Failed(error.to_string()))
+        .map_err(|error: io::Error| TargetError::Failed(error.to_string()))
         .and_then(|file| target.put(name, &file, false));
     let _ = fs::remove_file(path);
     put
@@ -214,7 +214,7 @@ pub(super) fn write(target: &dyn Target, scratch: &Path, name: &str, text: &str)
 
 #[cfg(test)]
 mod tests {
-    use super::super::folder::Folder;
+    use super::super::folder::FolderTarget;
     use super::*;
 
     #[test]
@@ -222,40 +222,40 @@ mod tests {
         let base = std::env::temp_dir().join(format!("quire-lease-{}", std::process::id()));
         let _ = fs::remove_dir_all(&base);
         fs::create_dir_all(&base).unwrap();
-        let target: Arc<dyn Target> = Arc::new(Folder::open(&base.join("replica")).unwrap());
+        let target: Arc<dyn Target> = Arc::new(FolderTarget::open(&base.join("replica")).unwrap());
         let watch = |id: &str| {
             let scratch = base.join(id);
             fs::create_dir_all(&scratch).unwrap();
-            Watch::new(Arc::clone(&target), id.into(), scratch)
+            LeaseWatch::new(Arc::clone(&target), id.into(), scratch)
         };
         let note = |name: &str, text: &str| write(&*target, &base, name, text).unwrap();
         let (mut first, mut other) = (watch("first"), watch("other"));
         // A note that the target has lost is written again.
-        assert_eq!(first.step(), Ok(Seen::Ours));
+        assert_eq!(first.step(), Ok(LeaseView::Ours));
         assert_eq!(read(&*target, HOLDER).unwrap().as_deref(), Some("first"));
         note(HOLDER, "other");
         for _ in 0..MOST_UNANSWERED * 3 {
-            assert_eq!(first.step(), Ok(Seen::Replaced { is_gone: false }));
-            assert_eq!(other.step(), Ok(Seen::Ours));
+            assert_eq!(first.step(), Ok(LeaseView::Replaced { is_gone: false }));
+            assert_eq!(other.step(), Ok(LeaseView::Ours));
         }
         // It dies: the answers stop.
         let quiet = (0..MOST_UNANSWERED * 2)
-            .take_while(|_| first.step() == Ok(Seen::Replaced { is_gone: false }));
+            .take_while(|_| first.step() == Ok(LeaseView::Replaced { is_gone: false }));
         let quiet = quiet.count() as u32;
         assert!(
             (MOST_UNANSWERED - 3..=MOST_UNANSWERED + 1).contains(&quiet),
             "{quiet}"
         );
         // It returns, as another process.
-        assert_eq!(other.step(), Ok(Seen::Ours));
-        assert_eq!(other.step(), Ok(Seen::Ours));
-        assert_eq!(other.step(), Ok(Seen::Ours));
-        assert_eq!(first.step(), Ok(Seen::Replaced { is_gone: false }));
+        assert_eq!(other.step(), Ok(LeaseView::Ours));
+        assert_eq!(other.step(), Ok(LeaseView::Ours));
+        assert_eq!(other.step(), Ok(LeaseView::Ours));
+        assert_eq!(first.step(), Ok(LeaseView::Replaced { is_gone: false }));
         // An orderly stop is noticed immediately.
         note(RELEASED, "other");
-        assert_eq!(first.step(), Ok(Seen::Replaced { is_gone: true }));
+        assert_eq!(first.step(), Ok(LeaseView::Replaced { is_gone: true }));
         note(HOLDER, "first");
-        assert_eq!(first.step(), Ok(Seen::Ours));
+        assert_eq!(first.step(), Ok(LeaseView::Ours));
         fs::remove_dir_all(base).unwrap();
     }
 }

@@ -7,11 +7,11 @@ use super::target::{Result, Target};
 
 /// Confirmed stored sizes of the newest snapshot and of the changes after it.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub struct SizeLedger {
     sizes: BTreeMap<String, u64>,
 }
 
-impl Ledger {
+impl SizeLedger {
     /// Records a change that the target has confirmed.
     pub fn change(&mut self, number: u64, stored: u64) {
         self.sizes.insert(names::change(number), stored);
@@ -65,14 +65,14 @@ impl Ledger {
 mod tests {
     use std::io::Write as _;
 
-    use super::super::folder::Folder;
+    use super::super::folder::FolderTarget;
     use super::*;
 
     #[test]
     fn what_is_missing_cut_or_without_a_beginning_is_named() {
         let base = std::env::temp_dir().join(format!("quire-ledger-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&base);
-        let target = Folder::open(&base.join("replica")).unwrap();
+        let target = FolderTarget::open(&base.join("replica")).unwrap();
         let put = |name: &str, bytes: &[u8]| {
             let path = base.join("source");
             std::fs::File::create(&path)
@@ -82,7 +82,7 @@ mod tests {
                 .put(name, &std::fs::File::open(path).unwrap(), false)
                 .unwrap();
         };
-        let mut ledger = Ledger::default();
+        let mut ledger = SizeLedger::default();
         assert_eq!(ledger.audit(&target, 0).unwrap(), ["a snapshot"]);
         put(&names::snapshot(3), b"whole");
         put(&names::change(4), b"four");

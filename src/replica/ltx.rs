@@ -27,7 +27,7 @@ static CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_GO_ISO);
 
 /// Header of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
+pub struct LtxHeader {
     /// Size of a page, in bytes.
     pub page_size: u32,
     /// Size of the database after these changes, in pages.
@@ -50,9 +50,9 @@ fn faulty(why: &str) -> io::Error {
 }
 
 /// Writes a file. Pages must come in ascending order, a snapshot's without gaps.
-pub struct Encoder<W> {
+pub struct LtxEncoder<W> {
     to: W,
-    header: Header,
+    header: LtxHeader,
     digest: Digest<'static, u64, Table<16>>,
     written: u64,
     last: u32,
@@ -60,12 +60,12 @@ pub struct Encoder<W> {
     packed: Vec<u8>,
 }
 
-impl<W: Write> Encoder<W> {
+impl<W: Write> LtxEncoder<W> {
     /// Writes the header.
     ///
     /// # Errors
     /// When writing fails.
-    pub fn new(to: W, header: Header) -> io::Result<Self> {
+    pub fn new(to: W, header: LtxHeader) -> io::Result<Self> {
         let mut encoder = Self {
             to,
             header,
@@ -154,9 +154,9 @@ fn varint(to: &mut Vec<u8>, mut value: u64) {
 /// `InvalidData` when the file is damaged; otherwise when reading or `page` fails.
 pub fn read(
     from: impl Read,
-    mut page: impl FnMut(&Header, u32, &[u8]) -> io::Result<()>,
-) -> io::Result<Header> {
-    let mut from = Summed::new(io::BufReader::with_capacity(64 * 1024, from));
+    mut page: impl FnMut(&LtxHeader, u32, &[u8]) -> io::Result<()>,
+) -> io::Result<LtxHeader> {
+    let mut from = ChecksumWriter::new(io::BufReader::with_capacity(64 * 1024, from));
     let header = header(&from.take::<HEADER>()?)?;
     let mut packed = vec![0; get_maximum_output_size(header.page_size as usize)];
     let mut plain = vec![0; header.page_size as usize];
@@ -197,11 +197,11 @@ pub fn read(
     }
 }
 
-fn header(bytes: &[u8; HEADER]) -> io::Result<Header> {
+fn header(bytes: &[u8; HEADER]) -> io::Result<LtxHeader> {
     let word =
         |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let long = |at: usize| u64::from(word(at)) << 32 | u64::from(word(at + 4));
-    let header = Header {
+    let header = LtxHeader {
         page_size: word(8),
         commit: word(12),
         min: long(16),
@@ -221,12 +221,12 @@ fn header(bytes: &[u8; HEADER]) -> io::Result<Header> {
     Ok(header)
 }
 
-struct Summed<R> {
+struct ChecksumWriter<R> {
     inner: R,
     digest: Digest<'static, u64, Table<16>>,
 }
 
-impl<R: BufRead> Summed<R> {
+impl<R: BufRead> ChecksumWriter<R> {
     fn new(inner: R) -> Self {
         let digest = CRC.digest();
         Self { inner, digest }
@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     fn file(min: u64, commit: u32, pages: &[(u32, Vec<u8>)]) -> Vec<u8> {
-        let header = Header {
+        let header = LtxHeader {
             page_size: 512,
             commit,
             min,
@@ -277,7 +277,7 @@ mod tests {
             at: 7,
         };
         let mut bytes = Vec::new();
-        let mut encoder = Encoder::new(&mut bytes, header).expect("a header");
+        let mut encoder = LtxEncoder::new(&mut bytes, header).expect("a header");
         for (number, page) in pages {
             encoder.page(*number, page).expect("a page");
         }
@@ -286,7 +286,7 @@ mod tests {
         bytes
     }
 
-    type Pages = (Header, Vec<(u32, Vec<u8>)>);
+    type Pages = (LtxHeader, Vec<(u32, Vec<u8>)>);
 
     fn pages(bytes: &[u8]) -> io::Result<Pages> {
         let mut pages = Vec::new();
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn pages_come_in_order_and_never_the_locked_one() {
-        let header = Header {
+        let header = LtxHeader {
             page_size: 65_536,
             commit: 20_000,
             min: 2,
@@ -320,7 +320,7 @@ mod tests {
             at: 0,
         };
         let page = vec![0; 65_536];
-        let mut encoder = Encoder::new(Vec::new(), header).expect("a header");
+        let mut encoder = LtxEncoder::new(Vec::new(), header).expect("a header");
         assert_eq!(lock_page(65_536), 16_385);
         assert_eq!(lock_page(4096), 262_145);
         for (number, expected) in [

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::names;
-use super::target::{Fault, Result, Target};
+use super::target::{Result, Target, TargetError};
 use crate::clock;
 use crate::domain::id::DocumentId;
 use crate::log;
@@ -29,12 +29,12 @@ pub struct Originals {
     folder: PathBuf,
     scratch: PathBuf,
     store: Store,
-    state: Mutex<State>,
+    state: Mutex<OriginalsState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct OriginalsState {
     // Being fetched.
     underway: BTreeSet<DocumentId>,
     // Still to be fetched in the background.
@@ -64,7 +64,7 @@ impl Originals {
     /// Ensures that an original is in the data folder. Blocks while it is fetched.
     ///
     /// # Errors
-    /// [`Fault::Missing`] when the replica does not have it or the document is deleted; any other fault when it
+    /// [`TargetError::Missing`] when the replica does not have it or the document is deleted; any other fault when it
     /// could not be fetched now.
     pub fn bring(&self, id: &DocumentId) -> Result<()> {
         let mut state = self.state();
@@ -96,15 +96,15 @@ impl Originals {
     }
 
     fn fetch_to(&self, id: &DocumentId, scratch: &Path) -> Result<()> {
-        let failed = |error: io::Error| Fault::Failed(error.to_string());
-        let expected = self.size(id)?.ok_or(Fault::Missing)?;
+        let failed = |error: io::Error| TargetError::Failed(error.to_string());
+        let expected = self.size(id)?.ok_or(TargetError::Missing)?;
         let mut from = self.target.get(&names::original(id))?;
         let mut options = File::options();
         options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = options.open(scratch).map_err(failed)?;
         let bytes = io::copy(&mut from, &mut file).map_err(failed)?;
         if bytes != expected {
-            return Err(Fault::Failed(format!(
+            return Err(TargetError::Failed(format!(
                 "the original of document {} has {bytes} bytes in the replica instead of {expected}",
                 id.as_str()
             )));
@@ -114,7 +114,7 @@ impl Originals {
         // If the document was deleted meanwhile, its file must not come back.
         if self.size(id)?.is_none() {
             let _ = std::fs::remove_file(self.path(id));
-            return Err(Fault::Missing);
+            return Err(TargetError::Missing);
         }
         Ok(())
     }
@@ -123,7 +123,7 @@ impl Originals {
         let id = id.clone();
         self.store
             .read_now(move |db| documents::size_of(db, &id))
-            .map_err(|error| Fault::Failed(error.to_string()))
+            .map_err(|error| TargetError::Failed(error.to_string()))
     }
 
     /// Fetches these in the background.
@@ -186,7 +186,7 @@ impl Originals {
             drop(state);
             match self.bring(&id) {
                 // The replication thread reports originals that are in neither place.
-                Ok(()) | Err(Fault::Missing) => {}
+                Ok(()) | Err(TargetError::Missing) => {}
                 Err(fault) => {
                     if !std::mem::replace(&mut told, true) {
                         log::warn("an original could not be fetched yet", &[("why", &fault)]);
@@ -202,7 +202,7 @@ impl Originals {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, OriginalsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

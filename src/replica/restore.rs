@@ -8,11 +8,11 @@ use std::path::Path;
 
 use super::ltx;
 use super::names::{self, Inventory};
-use super::target::{Fault, Result, Target};
+use super::target::{Result, Target, TargetError};
 
 /// Result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Restored {
+pub struct RestoredFiles {
     /// The last restored change.
     pub position: u64,
     /// The last change in the replica: greater if something could not be read.
@@ -30,7 +30,7 @@ pub struct Restored {
 ///
 /// # Errors
 /// `Refused` when the replica contains no readable database; otherwise when the target or the disk fails.
-pub fn restore(target: &dyn Target, to: &Path) -> Result<Option<Restored>> {
+pub fn restore(target: &dyn Target, to: &Path) -> Result<Option<RestoredFiles>> {
     let inventory = Inventory::of(target)?;
     let newest = inventory.newest();
     if newest == 0 {
@@ -44,10 +44,10 @@ pub fn restore(target: &dyn Target, to: &Path) -> Result<Option<Restored>> {
                 restored.damage = damage;
                 return Ok(Some(restored));
             }
-            Err(Trouble::Damaged(why)) => {
+            Err(RestoreError::Damaged(why)) => {
                 damage.push(format!("{}: {why}", names::snapshot(snapshot)))
             }
-            Err(Trouble::Fault(fault)) => {
+            Err(RestoreError::Fault(fault)) => {
                 let _ = std::fs::remove_file(to);
                 return Err(fault);
             }
@@ -57,35 +57,35 @@ pub fn restore(target: &dyn Target, to: &Path) -> Result<Option<Restored>> {
     if damage.is_empty() {
         damage.push("it contains no snapshot".into())
     }
-    Err(Fault::Refused(format!(
+    Err(TargetError::Refused(format!(
         "the replica contains no readable database: {}",
         damage.join("; ")
     )))
 }
 
-enum Trouble {
+enum RestoreError {
     /// A file of the replica is damaged.
     Damaged(String),
     /// The target or the local disk failed.
-    Fault(Fault),
+    Fault(TargetError),
 }
 
-impl From<Fault> for Trouble {
-    fn from(fault: Fault) -> Self {
+impl From<TargetError> for RestoreError {
+    fn from(fault: TargetError) -> Self {
         match fault {
             // Another process may have deleted it for retention.
-            Fault::Missing => Self::Damaged(fault.to_string()),
+            TargetError::Missing => Self::Damaged(fault.to_string()),
             other => Self::Fault(other),
         }
     }
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for RestoreError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::InvalidData => Self::Damaged(error.to_string()),
             io::ErrorKind::UnexpectedEof => Self::Damaged("it is cut off".into()),
-            _ => Self::Fault(Fault::Failed(error.to_string())),
+            _ => Self::Fault(TargetError::Failed(error.to_string())),
         }
     }
 }
@@ -96,16 +96,16 @@ fn one_way(
     snapshot: u64,
     changes: &[u64],
     damage: &mut Vec<String>,
-) -> std::result::Result<Restored, Trouble> {
+) -> std::result::Result<RestoredFiles, RestoreError> {
     let database = new_file(to)?;
     let from = target.get(&names::snapshot(snapshot))?;
     let header = apply(&database, from)?;
     if header.min != 1 || header.max != snapshot {
-        return Err(Trouble::Damaged(
+        return Err(RestoreError::Damaged(
             "it has the contents of another file".into(),
         ));
     }
-    let mut done = Restored {
+    let mut done = RestoredFiles {
         position: snapshot,
         newest: 0,
         changes: 0,
@@ -121,7 +121,7 @@ fn one_way(
                 done.changes += 1;
                 done.bytes = u64::from(applied.commit) * u64::from(applied.page_size);
             }
-            Err(Trouble::Damaged(why)) => {
+            Err(RestoreError::Damaged(why)) => {
                 damage.push(format!("{}: {why}", names::change(number)));
                 break;
             }
@@ -143,13 +143,13 @@ fn one_change(
     part: &Path,
     number: u64,
     page_size: u32,
-) -> std::result::Result<File, Trouble> {
+) -> std::result::Result<File, RestoreError> {
     let mut file = new_file(part)?;
     io::copy(&mut target.get(&names::change(number))?, &mut file)?;
     file.seek(SeekFrom::Start(0))?;
     let header = ltx::read(&file, |_, _, _| Ok(()))?;
     if (header.min, header.max, header.page_size) != (number, number, page_size) {
-        return Err(Trouble::Damaged(
+        return Err(RestoreError::Damaged(
             "it has the contents of another file".into(),
         ));
     }
@@ -157,7 +157,7 @@ fn one_change(
     Ok(file)
 }
 
-fn apply(database: &File, from: impl io::Read) -> io::Result<ltx::Header> {
+fn apply(database: &File, from: impl io::Read) -> io::Result<ltx::LtxHeader> {
     ltx::read(from, |header, number, page| {
         database.write_all_at(page, u64::from(number - 1) * u64::from(header.page_size))
     })

@@ -8,22 +8,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::names::SNAPSHOTS;
-use super::target::{Entry, Fault, Result, Target};
-use crate::crypto::stream::{self, Sealer};
+use super::target::{Result, Target, TargetEntry, TargetError};
+use crate::crypto::stream::{self, StreamCipher};
 
 const END: &str = ".sealed";
 
 /// Encrypts what is written to another target.
-pub struct Sealed {
+pub struct EncryptedTarget {
     inner: Box<dyn Target>,
-    sealer: Sealer,
+    sealer: StreamCipher,
     scratch: PathBuf,
     number: AtomicU64,
 }
 
-impl Sealed {
+impl EncryptedTarget {
     /// Wraps a target; files are encrypted in `scratch` before they are sent.
-    pub fn over(inner: Box<dyn Target>, sealer: Sealer, scratch: PathBuf) -> Self {
+    pub fn over(inner: Box<dyn Target>, sealer: StreamCipher, scratch: PathBuf) -> Self {
         Self {
             inner,
             sealer,
@@ -44,19 +44,19 @@ pub fn check(inner: &dyn Target, sealed: bool) -> Result<()> {
     })?;
     match (others, sealed) {
         (false, _) => Ok(()),
-        (true, false) => Err(Fault::Refused(
+        (true, false) => Err(TargetError::Refused(
             "it is encrypted: set QUIRE_REPLICA_KEY".into(),
         )),
         (true, true) => {
             let why = "what lies there is not sealed: take QUIRE_REPLICA_KEY away, or choose another prefix";
-            Err(Fault::Refused(why.into()))
+            Err(TargetError::Refused(why.into()))
         }
     }
 }
 
-impl Target for Sealed {
+impl Target for EncryptedTarget {
     fn put(&self, name: &str, mut file: &File, only_new: bool) -> Result<()> {
-        let failed = |error: std::io::Error| Fault::Failed(error.to_string());
+        let failed = |error: std::io::Error| TargetError::Failed(error.to_string());
         fs::create_dir_all(&self.scratch).map_err(failed)?;
         // Several threads may put files at the same time.
         let number = self.number.fetch_add(1, Ordering::Relaxed);
@@ -79,12 +79,12 @@ impl Target for Sealed {
     fn get(&self, name: &str) -> Result<Box<dyn Read + Send>> {
         let from = self.inner.get(&format!("{name}{END}"))?;
         let opened = self.sealer.open(name, BufReader::new(from));
-        Ok(Box::new(
-            opened.map_err(|error| Fault::Refused(error.to_string()))?,
-        ))
+        Ok(Box::new(opened.map_err(|error| {
+            TargetError::Refused(error.to_string())
+        })?))
     }
 
-    fn list(&self, beginning: &str, each: &mut dyn FnMut(Entry)) -> Result<()> {
+    fn list(&self, beginning: &str, each: &mut dyn FnMut(TargetEntry)) -> Result<()> {
         self.inner.list(beginning, &mut |mut entry| {
             if let Some(name) = entry.name.strip_suffix(END) {
                 entry.name = name.to_owned();

@@ -4,47 +4,47 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::holder::Holder;
-use super::lease::{Lease, Seen};
+use super::holder::ReplicaLease;
+use super::lease::{Lease, LeaseView};
 use super::originals::Originals;
-use super::spool::Shared;
+use super::spool::SpoolShared;
 use super::status::{Bell, locked};
-pub use super::status::{Settings, Status};
-use super::worker::Worker;
+pub use super::status::{ReplicaStatus, ReplicatorSettings};
+use super::worker::ReplicatorWorker;
 use crate::clock;
 use crate::store::Store;
 
 /// The replication thread.
-pub struct Shipper {
-    status: Arc<Mutex<Status>>,
-    shared: Arc<Shared>,
+pub struct Replicator {
+    status: Arc<Mutex<ReplicaStatus>>,
+    shared: Arc<SpoolShared>,
     originals: Arc<Originals>,
     lease: Lease,
     signal: Arc<Bell>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Shipper {
+impl Replicator {
     /// Starts the thread. `shared` is the state of the log's follower.
     ///
     /// # Errors
     /// When the thread cannot be started.
     pub fn start(
-        settings: Settings,
-        shared: Arc<Shared>,
+        settings: ReplicatorSettings,
+        shared: Arc<SpoolShared>,
         store: Store,
-        holder: Holder,
+        holder: ReplicaLease,
     ) -> std::io::Result<Self> {
-        let status = Arc::new(Mutex::new(Status {
+        let status = Arc::new(Mutex::new(ReplicaStatus {
             shown: settings.shown.clone(),
             window: settings.window,
-            ..Status::default()
+            ..ReplicaStatus::default()
         }));
         let signal: Arc<Bell> = Arc::default();
         let originals = Originals::new(Arc::clone(&settings.target), &settings.data, store.clone());
         let originals = Arc::new(originals);
         let lease = holder.lease();
-        let worker = Worker::new(
+        let worker = ReplicatorWorker::new(
             settings,
             (Arc::clone(&shared), store, holder),
             Arc::clone(&originals),
@@ -66,7 +66,7 @@ impl Shipper {
     }
 
     /// Returns the status of the replica.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> ReplicaStatus {
         let mut status = locked(&self.status).clone();
         let state = self.shared.lock();
         let bytes = state.waiting.iter().map(|waiting| waiting.bytes).sum();
@@ -74,7 +74,7 @@ impl Shipper {
         status.fault = status.fault.or_else(|| state.fault.clone());
         status.originals_left = self.originals.left();
         status.is_abandoned =
-            status.superseded && self.lease.seen() == Ok(Seen::Replaced { is_gone: true });
+            status.superseded && self.lease.seen() == Ok(LeaseView::Replaced { is_gone: true });
         status
     }
 

@@ -8,17 +8,17 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::ltx::{Encoder, Header};
-use super::wal::{self, News, Position};
+use super::ltx::{LtxEncoder, LtxHeader};
+use super::wal::{self, WalChanges, WalPosition};
 use crate::clock;
-use crate::store::Follower;
+use crate::store::WalFollower;
 
 /// Size limit of all waiting files, in bytes (256 MiB); beyond, they are discarded and a snapshot is made later.
 const ROOM: u64 = 256 * 1024 * 1024;
 
 /// A change waiting to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaitingChange {
     /// Number of the change.
     pub number: u64,
     /// Size of its file, in bytes.
@@ -27,11 +27,11 @@ pub struct Waiting {
 
 /// State of the spool.
 #[derive(Debug, Default)]
-pub struct State {
+pub struct SpoolState {
     /// Last assigned number.
     pub newest: u64,
     /// Changes not sent yet, in order.
-    pub waiting: VecDeque<Waiting>,
+    pub waiting: VecDeque<WaitingChange>,
     /// Something was missed, or nothing is known yet: a snapshot is needed.
     pub lost: bool,
     /// Last change included in the snapshot in progress.
@@ -44,20 +44,20 @@ pub struct State {
 
 /// State shared by the follower and the sending thread.
 #[derive(Debug, Default)]
-pub struct Shared(Mutex<State>);
+pub struct SpoolShared(Mutex<SpoolState>);
 
-impl Shared {
+impl SpoolShared {
     /// Creates the state of a replica with this last change; `lost` when the database may differ from it.
     pub fn new(newest: u64, lost: bool) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State {
+        Arc::new(Self(Mutex::new(SpoolState {
             newest,
             lost,
-            ..State::default()
+            ..SpoolState::default()
         })))
     }
 
     /// Locks the state.
-    pub fn lock(&self) -> MutexGuard<'_, State> {
+    pub fn lock(&self) -> MutexGuard<'_, SpoolState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -68,16 +68,16 @@ pub fn file_of(folder: &Path, number: u64) -> PathBuf {
 }
 
 /// Follower of the log.
-pub struct Spool {
-    shared: Arc<Shared>,
+pub struct WalSpool {
+    shared: Arc<SpoolShared>,
     folder: PathBuf,
-    position: Position,
+    position: WalPosition,
 }
 
-impl Spool {
+impl WalSpool {
     /// Creates a follower that writes to this folder.
-    pub fn new(shared: Arc<Shared>, folder: PathBuf) -> Self {
-        let position = Position::default();
+    pub fn new(shared: Arc<SpoolShared>, folder: PathBuf) -> Self {
+        let position = WalPosition::default();
         Self {
             shared,
             folder,
@@ -96,9 +96,9 @@ impl Spool {
             file => Some(file?),
         };
         let (pages, commit, page_size, next) = match wal::read(log.as_ref(), self.position)? {
-            News::None => return Ok(true),
-            News::Lost => return Ok(false),
-            News::Changes {
+            WalChanges::None => return Ok(true),
+            WalChanges::Lost => return Ok(false),
+            WalChanges::Changes {
                 pages,
                 commit,
                 page_size,
@@ -108,7 +108,7 @@ impl Spool {
         let Some(log) = log else { return Ok(true) };
         let number = self.shared.lock().newest + 1;
         let at = clock::now().millis();
-        let header = Header {
+        let header = LtxHeader {
             page_size,
             commit,
             min: number,
@@ -116,7 +116,7 @@ impl Spool {
             at,
         };
         let path = file_of(&self.folder, number);
-        let mut encoder = Encoder::new(BufWriter::new(File::create(&path)?), header)?;
+        let mut encoder = LtxEncoder::new(BufWriter::new(File::create(&path)?), header)?;
         let mut page = vec![0; page_size as usize];
         for (number, place) in pages {
             log.read_exact_at(&mut page, place)?;
@@ -126,7 +126,7 @@ impl Spool {
         self.position = next;
         let mut state = self.shared.lock();
         state.newest = number;
-        state.waiting.push_back(Waiting { number, bytes });
+        state.waiting.push_back(WaitingChange { number, bytes });
         state.since = (state.since.0 + 1, state.since.1 + bytes);
         Ok(state
             .waiting
@@ -137,7 +137,7 @@ impl Spool {
     }
 }
 
-impl Follower for Spool {
+impl WalFollower for WalSpool {
     fn look(&mut self, log: &Path, foreign: bool) {
         if self.shared.lock().lost {
             return;
@@ -156,7 +156,7 @@ impl Follower for Spool {
     }
 
     fn emptied(&mut self) {
-        self.position = Position::default();
+        self.position = WalPosition::default();
     }
 
     fn held(&mut self) {

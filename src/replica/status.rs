@@ -8,7 +8,7 @@ use super::target::Target;
 use crate::domain::time::Timestamp;
 
 /// Settings of the replication thread.
-pub struct Settings {
+pub struct ReplicatorSettings {
     /// The target.
     pub target: Arc<dyn Target>,
     /// The target's name as shown to people.
@@ -25,7 +25,7 @@ pub struct Settings {
 
 /// Status of a replica.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Status {
+pub struct ReplicaStatus {
     /// The target's name as shown to people.
     pub shown: String,
     /// Sync interval: how long acknowledged data may exist only here, while nothing fails.
@@ -52,7 +52,7 @@ pub struct Status {
 
 /// Requests to the thread, and whether it has ended.
 #[derive(Default)]
-pub(super) struct Signal {
+pub(super) struct ReplicatorSignal {
     /// Deadline for stopping.
     pub stop_by: Option<Instant>,
     /// A snapshot was requested.
@@ -67,4 +67,4 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// Requests to the thread, and the condition variable that wakes it.
-pub(super) type Bell = (Mutex<Signal>, Condvar);
+pub(super) type Bell = (Mutex<ReplicatorSignal>, Condvar);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// A stored file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct TargetEntry {
     /// Full name with folders: `ltx/0/0000000000000001-0000000000000001.ltx`.
     pub name: String,
     /// Stored size, in bytes.
@@ -16,7 +16,7 @@ pub struct Entry {
 
 /// Why an operation failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub enum TargetError {
     /// There is no file of this name.
     Missing,
     /// The name exists, but a new one was required.
@@ -27,7 +27,7 @@ pub enum Fault {
     Failed(String),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("the file does not exist"),
@@ -37,30 +37,30 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for TargetError {}
 
 /// Result of an operation.
-pub type Result<T> = std::result::Result<T, Fault>;
+pub type Result<T> = std::result::Result<T, TargetError>;
 
 /// A folder, or a prefix in a bucket. Every call blocks.
 pub trait Target: Send + Sync {
     /// Stores a file atomically under a name. With `only_new`, never replaces one.
     ///
     /// # Errors
-    /// [`Fault::Taken`] when the name exists and `only_new` is set; otherwise when the target fails.
+    /// [`TargetError::Taken`] when the name exists and `only_new` is set; otherwise when the target fails.
     fn put(&self, name: &str, file: &File, only_new: bool) -> Result<()>;
 
     /// Opens a file for reading from its beginning. The reader fails rather than ends early.
     ///
     /// # Errors
-    /// [`Fault::Missing`] when there is no such file; otherwise when the target fails.
+    /// [`TargetError::Missing`] when there is no such file; otherwise when the target fails.
     fn get(&self, name: &str) -> Result<Box<dyn Read + Send>>;
 
     /// Lists all files with this name prefix, ordered by name.
     ///
     /// # Errors
     /// When the target fails.
-    fn list(&self, beginning: &str, each: &mut dyn FnMut(Entry)) -> Result<()>;
+    fn list(&self, beginning: &str, each: &mut dyn FnMut(TargetEntry)) -> Result<()>;
 
     /// Removes a file; succeeds if it does not exist.
     ///

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::copies;
-use super::folder::Folder;
+use super::folder::FolderTarget;
 use super::names;
-use super::restore::{Restored, restore};
-use super::spool::{Shared, Spool, file_of};
-use super::target::Fault;
-use crate::store::{Settings, Store, StoreError, settings, verify};
+use super::restore::{RestoredFiles, restore};
+use super::spool::{SpoolShared, WalSpool, file_of};
+use super::target::TargetError;
+use crate::store::{Store, StoreError, StoreSettings, settings, verify};
 
 struct Place(PathBuf);
 
@@ -38,22 +38,22 @@ impl Drop for Place {
 /// A followed store with its sender, driven step by step.
 struct Rig {
     store: Store,
-    shared: Arc<Shared>,
-    target: Folder,
+    shared: Arc<SpoolShared>,
+    target: FolderTarget,
     spool: PathBuf,
     database: PathBuf,
 }
 
 impl Rig {
     fn new(place: &Place) -> Self {
-        let shared = Shared::new(0, true);
+        let shared = SpoolShared::new(0, true);
         let (spool, database) = (place.at("spool"), place.at("quire.db"));
-        let follower = Spool::new(Arc::clone(&shared), spool.clone());
-        let settings = Settings {
+        let follower = WalSpool::new(Arc::clone(&shared), spool.clone());
+        let settings = StoreSettings {
             path: database.clone(),
         };
         let store = Store::open_followed(&settings, Some(Box::new(follower))).unwrap();
-        let target = Folder::open(&place.at("replica")).unwrap();
+        let target = FolderTarget::open(&place.at("replica")).unwrap();
         Self {
             store,
             shared,
@@ -91,11 +91,11 @@ impl Rig {
         let path = self.spool.join("copy");
         copies::of(held.file(), held.page_size, held.pages, &path, number).unwrap();
         match copies::put(&self.target, &names::snapshot(number), &path) {
-            Ok(_) | Err(Fault::Taken) => {}
+            Ok(_) | Err(TargetError::Taken) => {}
             other => panic!("{other:?}"),
         }
     }
-    fn restored(&self, to: &Path) -> Restored {
+    fn restored(&self, to: &Path) -> RestoredFiles {
         let restored = restore(&self.target, to).unwrap().expect("a database");
         verify(to).unwrap();
         restored
@@ -103,7 +103,7 @@ impl Rig {
 }
 
 fn value(path: &Path) -> Option<String> {
-    let store = Store::open(&Settings {
+    let store = Store::open(&StoreSettings {
         path: path.to_owned(),
     })
     .unwrap();
@@ -149,7 +149,7 @@ proptest! {
                 Step::Checkpoint => { let _ = runtime.block_on(rig.store.checkpoint()); }
                 Step::Other(length) => {
                     // As the command line does next to a server.
-                    let other = Store::open(&Settings { path: rig.database.clone() }).unwrap();
+                    let other = Store::open(&StoreSettings { path: rig.database.clone() }).unwrap();
                     rig.set(&other, &text(length));
                     runtime.block_on(other.close());
                 }

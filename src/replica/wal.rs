@@ -15,14 +15,14 @@ const MAGIC: u32 = 0x377f_0682;
 
 /// Position in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Position {
+pub struct WalPosition {
     salts: (u32, u32),
     sums: (u32, u32),
     /// Byte offset; 0 for the beginning of any log.
     offset: u64,
 }
 
-impl Position {
+impl WalPosition {
     /// Whether nothing of the current log was read yet.
     pub fn is_fresh(&self) -> bool {
         self.offset == 0
@@ -31,7 +31,7 @@ impl Position {
 
 /// Result of reading on.
 #[derive(Debug, PartialEq, Eq)]
-pub enum News {
+pub enum WalChanges {
     /// No new transactions.
     None,
     /// Complete transactions.
@@ -43,7 +43,7 @@ pub enum News {
         /// Size of a page, in bytes.
         page_size: u32,
         /// Position after them.
-        next: Position,
+        next: WalPosition,
     },
     /// The log was restarted, and may have contained something that was not read.
     Lost,
@@ -53,13 +53,13 @@ pub enum News {
 ///
 /// # Errors
 /// When the log cannot be read.
-pub fn read(log: Option<&File>, from: Position) -> io::Result<News> {
+pub fn read(log: Option<&File>, from: WalPosition) -> io::Result<WalChanges> {
     let length = log.map_or(Ok(0), |log| log.metadata().map(|data| data.len()))?;
     let Some(log) = log.filter(|_| length >= HEADER) else {
         return Ok(if from.is_fresh() {
-            News::None
+            WalChanges::None
         } else {
-            News::Lost
+            WalChanges::Lost
         });
     };
     let mut bytes = [0; HEADER as usize];
@@ -72,16 +72,16 @@ pub fn read(log: Option<&File>, from: Position) -> io::Result<News> {
     if word(0) & !1 != MAGIC || sums != (word(24), word(28)) {
         // A crash can leave an incomplete header; nothing after it counts.
         return Ok(if from.is_fresh() {
-            News::None
+            WalChanges::None
         } else {
-            News::Lost
+            WalChanges::Lost
         });
     }
     if !from.is_fresh() && (from.salts != salts || length < from.offset) {
-        return Ok(News::Lost);
+        return Ok(WalChanges::Lost);
     }
     let start = match from.is_fresh() {
-        true => Position {
+        true => WalPosition {
             salts,
             sums,
             offset: HEADER,
@@ -91,7 +91,13 @@ pub fn read(log: Option<&File>, from: Position) -> io::Result<News> {
     frames(log, start, page_size, length, big)
 }
 
-fn frames(log: &File, start: Position, page_size: u32, length: u64, big: bool) -> io::Result<News> {
+fn frames(
+    log: &File,
+    start: WalPosition,
+    page_size: u32,
+    length: u64,
+    big: bool,
+) -> io::Result<WalChanges> {
     let mut frame = vec![0; FRAME_HEADER + page_size as usize];
     let (mut pages, mut waiting) = (BTreeMap::new(), Vec::new());
     let (mut at, mut commit, mut next) = (start, 0, start);
@@ -116,11 +122,11 @@ fn frames(log: &File, start: Position, page_size: u32, length: u64, big: bool) -
         }
     }
     if commit == 0 {
-        return Ok(News::None);
+        return Ok(WalChanges::None);
     }
     // Pages beyond the end were truncated by a later transaction.
     pages.retain(|number, _| *number <= commit);
-    Ok(News::Changes {
+    Ok(WalChanges::Changes {
         pages,
         commit,
         page_size,

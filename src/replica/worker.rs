@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::copies;
-use super::documents::{Documents, Report};
-use super::holder::{self, Holder};
-use super::ledger::Ledger;
+use super::documents::{MissingOriginals, OriginalsSync};
+use super::holder::{self, ReplicaLease};
+use super::ledger::SizeLedger;
 use super::names::{self, Inventory};
 use super::originals::Originals;
-use super::spool::{Shared, file_of};
-use super::status::{Bell, Settings, Status, locked};
-use super::target::{Fault, Result};
+use super::spool::{SpoolShared, file_of};
+use super::status::{Bell, ReplicaStatus, ReplicatorSettings, locked};
+use super::target::{Result, TargetError};
 use crate::clock;
 use crate::domain::time::Timestamp;
 use crate::log;
@@ -40,13 +40,13 @@ const LONGEST_UNLISTED: Duration = Duration::from_secs(60);
 
 /// Fingerprint of the log that changes with every commit, by this process or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seal {
+struct CommitStamp {
     commits: u64,
     length: u64,
     modified: Option<SystemTime>,
 }
 
-impl Seal {
+impl CommitStamp {
     fn of(store: &Store, log: &Path) -> Self {
         let about = std::fs::metadata(log).ok();
         Self {
@@ -58,22 +58,22 @@ impl Seal {
 }
 
 /// State of the replication thread.
-pub(super) struct Worker {
-    settings: Settings,
-    shared: Arc<Shared>,
+pub(super) struct ReplicatorWorker {
+    settings: ReplicatorSettings,
+    shared: Arc<SpoolShared>,
     store: Store,
-    holder: Holder,
-    documents: Documents,
-    ledger: Ledger,
+    holder: ReplicaLease,
+    documents: OriginalsSync,
+    ledger: SizeLedger,
     // When the target was last listed, and how long that took; None after a failure.
     audited: Option<(Instant, Duration)>,
     // Whether this round has listed the target.
     is_audited: bool,
-    status: Arc<Mutex<Status>>,
+    status: Arc<Mutex<ReplicaStatus>>,
     signal: Arc<Bell>,
     spool: PathBuf,
     // The log's fingerprint at the last look, and when that was.
-    seen: Option<Seal>,
+    seen: Option<CommitStamp>,
     looked: Option<Instant>,
     copied: Instant,
     copy_due: bool,
@@ -82,19 +82,19 @@ pub(super) struct Worker {
     database: u64,
 }
 
-impl Worker {
+impl ReplicatorWorker {
     /// Creates the state before the first round.
     pub fn new(
-        settings: Settings,
-        (shared, store, holder): (Arc<Shared>, Store, Holder),
+        settings: ReplicatorSettings,
+        (shared, store, holder): (Arc<SpoolShared>, Store, ReplicaLease),
         originals: Arc<Originals>,
-        (status, signal): (Arc<Mutex<Status>>, Arc<Bell>),
+        (status, signal): (Arc<Mutex<ReplicaStatus>>, Arc<Bell>),
     ) -> Self {
         let spool = settings.data.join("tmp").join("replica");
-        let documents = Documents::new(Arc::clone(&settings.target), originals, spool.clone());
+        let documents = OriginalsSync::new(Arc::clone(&settings.target), originals, spool.clone());
         Self {
             documents,
-            ledger: Ledger::default(),
+            ledger: SizeLedger::default(),
             audited: None,
             is_audited: false,
             spool,
@@ -124,7 +124,7 @@ impl Worker {
                     locked(&self.status).absent = report.absent;
                     match report.lost {
                         None => self.well(begun),
-                        Some(lost) => self.unwell(&Fault::Failed(lost)),
+                        Some(lost) => self.unwell(&TargetError::Failed(lost)),
                     }
                     self.settings.window
                 }
@@ -177,16 +177,16 @@ impl Worker {
 
     /// Sends what the replica lacks, and verifies the rest. Succeeds only if everything stored before it started is
     /// in the replica, or the report says what is not.
-    fn round(&mut self, stopping: bool) -> Result<Report> {
+    fn round(&mut self, stopping: bool) -> Result<MissingOriginals> {
         self.is_audited = false;
         if locked(&self.status).superseded {
-            return Ok(Report::default());
+            return Ok(MissingOriginals::default());
         }
         if !self.holder.is_ours()? {
             self.hand_over();
-            return Ok(Report::default());
+            return Ok(MissingOriginals::default());
         }
-        let seal = Seal::of(&self.store, &self.settings.data.join("quire.db-wal"));
+        let seal = CommitStamp::of(&self.store, &self.settings.data.join("quire.db-wal"));
         let is_news = stopping || self.is_news(seal);
         if is_news {
             // Before reading the log: a document deleted by now is deleted in the changes sent next, and only after
@@ -224,7 +224,7 @@ impl Worker {
         self.copy(closed)?;
         self.send()?;
         match self.is_lost() {
-            true => Err(Fault::Failed("another snapshot must be made".into())),
+            true => Err(TargetError::Failed("another snapshot must be made".into())),
             false => Ok(()),
         }
     }
@@ -293,18 +293,18 @@ impl Worker {
         self.documents.refresh(&self.store)?;
         match self.documents.round(&self.store, false)?.lost {
             None => self.holder.hand_over(),
-            Some(lost) => Err(Fault::Failed(lost)),
+            Some(lost) => Err(TargetError::Failed(lost)),
         }
     }
 
     /// Whether anything may have been committed since the last look.
-    fn is_news(&self, seal: Seal) -> bool {
+    fn is_news(&self, seal: CommitStamp) -> bool {
         let is_old = |at: Instant| clock::instant() - at >= FOREIGN;
         self.seen != Some(seal) || self.looked.is_none_or(is_old)
     }
 
     /// Reads the log. Returns false when that was deferred because files are waiting.
-    fn look(&mut self, seal: Seal, must: bool) -> Result<bool> {
+    fn look(&mut self, seal: CommitStamp, must: bool) -> Result<bool> {
         let waits = !self.shared.lock().waiting.is_empty();
         if waits && !must && seal.length <= LARGE_LOG {
             return Ok(false);
@@ -312,7 +312,7 @@ impl Worker {
         // Busy: another connection is reading, so the log is truncated another time. It was read anyway.
         match self.store.look_now() {
             Ok(()) | Err(crate::store::StoreError::Busy) => {}
-            Err(error) => return Err(Fault::Failed(error.to_string())),
+            Err(error) => return Err(TargetError::Failed(error.to_string())),
         }
         self.seen = Some(seal);
         self.looked = Some(clock::instant());
@@ -325,7 +325,7 @@ impl Worker {
             let path = self.spool.join("copy");
             match copies::put(&*self.settings.target, &names::snapshot(number), &path) {
                 Ok(stored) => self.ledger.snapshot(number, stored),
-                Err(Fault::Missing) => {
+                Err(TargetError::Missing) => {
                     // The file was deleted by someone: make another snapshot.
                     self.unsent = None;
                     self.shared.lock().lost = true;
@@ -349,7 +349,7 @@ impl Worker {
             if state.waiting.front() == Some(&first) {
                 match sent {
                     Ok(stored) => self.ledger.change(first.number, stored),
-                    Err(Fault::Missing) => {
+                    Err(TargetError::Missing) => {
                         state.lost = true;
                         state.waiting.clear();
                         return Ok(());
@@ -373,7 +373,7 @@ impl Worker {
     /// Makes a snapshot; the next `send` sends it.
     fn copy(&mut self, closed: bool) -> Result<()> {
         let path = self.spool.join("copy");
-        let failed = |error: std::io::Error| Fault::Failed(error.to_string());
+        let failed = |error: std::io::Error| TargetError::Failed(error.to_string());
         let number = if closed {
             let number = self.shared.lock().newest + 1;
             self.database = copies::of_closed(&self.settings.data.join("quire.db"), &path, number)
@@ -385,7 +385,7 @@ impl Worker {
             let held = self
                 .store
                 .hold_now()
-                .map_err(|error| Fault::Failed(error.to_string()))?;
+                .map_err(|error| TargetError::Failed(error.to_string()))?;
             let number = self.shared.lock().held_at;
             let made = copies::of(held.file(), held.page_size, held.pages, &path, number);
             if made.is_err() {
@@ -424,10 +424,10 @@ impl Worker {
         }
     }
 
-    fn unwell(&self, fault: &Fault) {
+    fn unwell(&self, fault: &TargetError) {
         let mut status = locked(&self.status);
         let why = match fault {
-            Fault::Taken => format!("{fault}: {}", holder::TWO),
+            TargetError::Taken => format!("{fault}: {}", holder::TWO),
             other => other.to_string(),
         };
         if status.fault.as_ref() != Some(&why) {

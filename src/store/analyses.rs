@@ -15,12 +15,12 @@ use crate::domain::citation::Citations;
 use crate::domain::findings::Findings;
 use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::money::MicroDollars;
-use crate::domain::pattern::Outcome;
+use crate::domain::pattern::PatternOutcome;
 use crate::domain::time::Timestamp;
 
 /// A row of the history: an analysis without its plan, which can be large.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Summary {
+pub struct HistoryRow {
     /// Its id.
     pub id: AnalysisId,
     /// Status.
@@ -45,7 +45,7 @@ pub struct Summary {
 
 /// The end of an analysis.
 #[derive(Debug, Clone, PartialEq)]
-pub struct End<'a> {
+pub struct AnalysisEnd<'a> {
     /// A final status.
     pub status: Status,
     /// The synthesis.
@@ -62,10 +62,10 @@ pub struct End<'a> {
     pub citations: Option<&'a Citations>,
 }
 
-impl<'a> End<'a> {
+impl<'a> AnalysisEnd<'a> {
     /// Collects the end of a run from its outcome.
     pub fn of(
-        outcome: &'a Outcome,
+        outcome: &'a PatternOutcome,
         findings: Option<&'a Findings>,
         citations: Option<&'a Citations>,
     ) -> Self {
@@ -166,7 +166,7 @@ pub fn status_of(db: &Reader, user: Option<&UserId>, id: &AnalysisId) -> Result<
 
 /// Filter of the history; the default matches everything.
 #[derive(Debug, Clone, Default)]
-pub struct Filter {
+pub struct HistoryFilter {
     /// Only questions that contain this text.
     pub search: Option<String>,
     /// Only with this status.
@@ -190,8 +190,8 @@ pub fn list_of(
     user: &UserId,
     limit: u32,
     cursor: Option<&AnalysisId>,
-    filter: &Filter,
-) -> Result<Vec<Summary>> {
+    filter: &HistoryFilter,
+) -> Result<Vec<HistoryRow>> {
     // `~` sorts after every ID, so without a cursor the list starts at the newest.
     db.all(
         "SELECT id, status, request, error, usage, cost, created, started, finished,
@@ -237,7 +237,7 @@ pub fn set_started(db: &Writer, id: &AnalysisId, now: Timestamp) -> Result<()> {
 ///
 /// # Errors
 /// `Missing` when it was deleted or is already over; otherwise when the database cannot be written.
-pub fn finish(db: &Writer, id: &AnalysisId, end: &End<'_>, now: Timestamp) -> Result<()> {
+pub fn finish(db: &Writer, id: &AnalysisId, end: &AnalysisEnd<'_>, now: Timestamp) -> Result<()> {
     db.run_one(
         "UPDATE analyses SET status = ?2, synthesis = ?3, error = ?4, usage = ?5, cost = ?6, finished = ?7,
                 findings = ?8, citations = ?9
@@ -456,8 +456,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Analysis> {
     })
 }
 
-fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
-    Ok(Summary {
+fn summary(row: &Row<'_>) -> rusqlite::Result<HistoryRow> {
+    Ok(HistoryRow {
         id: row.get("id")?,
         status: row.get("status")?,
         request: json(row, "request")?,

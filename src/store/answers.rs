@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 
 /// A cached answer with its original cost.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Kept {
+pub struct CachedAnswer {
     /// Full ID of the model.
     pub model: String,
     /// The answer.
@@ -25,7 +25,7 @@ pub struct Kept {
     pub fields: BTreeMap<String, String>,
 }
 
-impl Kept {
+impl CachedAnswer {
     /// Approximate size in the cache, in bytes.
     pub fn bytes(&self, key: &str) -> u64 {
         let Answer {
@@ -48,7 +48,7 @@ impl Kept {
 
 /// Contents and savings of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Stats {
+pub struct CacheStats {
     /// Number of answers.
     pub entries: u64,
     /// Their size in bytes.
@@ -64,7 +64,12 @@ pub struct Stats {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn look(db: &Reader, key: &str, now: Timestamp, since: Timestamp) -> Result<Option<Kept>> {
+pub fn look(
+    db: &Reader,
+    key: &str,
+    now: Timestamp,
+    since: Timestamp,
+) -> Result<Option<CachedAnswer>> {
     db.maybe(
         "SELECT model, answer, cost, fields FROM answer_cache WHERE key = ?1 AND expires > ?2 AND created >= ?3",
         (key, now, since),
@@ -92,7 +97,7 @@ pub fn put(
     db: &Writer,
     user: Option<&UserId>,
     key: &str,
-    kept: &Kept,
+    kept: &CachedAnswer,
     now: Timestamp,
     expires: Timestamp,
 ) -> Result<()> {
@@ -137,7 +142,7 @@ pub fn purge(db: &Writer, now: Timestamp, max_bytes: u64) -> Result<usize> {
 
 /// Filter of answers to delete; absent fields match everything.
 #[derive(Debug, Clone, Default)]
-pub struct Which {
+pub struct CacheSelection {
     /// Created for this user.
     pub user: Option<UserId>,
     /// By this model (full ID).
@@ -150,7 +155,7 @@ pub struct Which {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn clear(db: &Writer, which: &Which) -> Result<usize> {
+pub fn clear(db: &Writer, which: &CacheSelection) -> Result<usize> {
     db.run(
         "DELETE FROM answer_cache WHERE (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR model = ?2)
              AND (?3 IS NULL OR created < ?3)",
@@ -190,14 +195,14 @@ pub fn fields_of(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn stats(db: &Reader) -> Result<Stats> {
+pub fn stats(db: &Reader) -> Result<CacheStats> {
     db.maybe(
         "SELECT count(*) AS entries, coalesce(sum(bytes), 0) AS bytes, coalesce(sum(hits), 0) AS hits,
                 coalesce(sum(CASE WHEN cost > 0 THEN cost * hits ELSE 0 END), 0) AS saved
          FROM answer_cache",
         [],
         |row| {
-            Ok(Stats {
+            Ok(CacheStats {
                 entries: count(row, "entries")?,
                 bytes: count(row, "bytes")?,
                 hits: count(row, "hits")?,
@@ -208,9 +213,9 @@ pub fn stats(db: &Reader) -> Result<Stats> {
     .ok_or(StoreError::Missing)
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Kept> {
+fn from_row(row: &Row<'_>) -> rusqlite::Result<CachedAnswer> {
     let cost: i64 = row.get("cost")?;
-    Ok(Kept {
+    Ok(CachedAnswer {
         model: row.get("model")?,
         answer: json(row, "answer")?,
         cost: (cost >= 0).then_some(MicroDollars(cost)),
@@ -225,8 +230,8 @@ mod tests {
     use super::*;
     use crate::domain::chat::{Finish, Usage};
 
-    fn kept(text: &str, cost: Option<i64>) -> Kept {
-        Kept {
+    fn kept(text: &str, cost: Option<i64>) -> CachedAnswer {
+        CachedAnswer {
             model: "a/x".into(),
             answer: Answer {
                 text: text.into(),
@@ -288,11 +293,12 @@ mod tests {
             assert_eq!(found, Some(kept("newer", Some(1))));
             assert_eq!(fields_of(db, "1", at(9), 9)?, [kept("", None).fields]);
             assert_eq!(fields_of(db, "1", at(2), 9)?, []);
-            let of = |user: Option<&UserId>, model: Option<&str>, before: Option<i64>| Which {
-                user: user.cloned(),
-                model: model.map(str::to_owned),
-                before: before.map(at),
-            };
+            let of =
+                |user: Option<&UserId>, model: Option<&str>, before: Option<i64>| CacheSelection {
+                    user: user.cloned(),
+                    model: model.map(str::to_owned),
+                    before: before.map(at),
+                };
             assert_eq!(clear(db, &of(Some(&two), None, None)), Ok(0));
             assert_eq!(clear(db, &of(None, Some("b/y"), None)), Ok(0));
             assert_eq!(clear(db, &of(None, Some("a/x"), Some(2))), Ok(0));

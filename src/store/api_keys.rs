@@ -9,10 +9,10 @@ use super::error::Result;
 use super::users;
 use super::values::{integer, json, moment, to_json};
 use crate::domain::id::{KeyId, UserId};
-use crate::domain::key::Confines;
+use crate::domain::key::KeyLimits;
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::Charge;
+use crate::domain::usage::CallCharge;
 use crate::domain::user::{ApiKey, User};
 
 /// Inserts a key.
@@ -115,7 +115,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &KeyId) -> Result<Option<ApiKey>> {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn add_usage(db: &Writer, id: &KeyId, charge: &Charge) -> Result<()> {
+pub fn add_usage(db: &Writer, id: &KeyId, charge: &CallCharge) -> Result<()> {
     let used = &charge.bill.usage;
     db.run(
         "INSERT INTO key_usage (key_id, day, calls, tokens, cost)
@@ -165,7 +165,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
         created: row.get(6)?,
         last_used: moment(row, 7)?,
         expires: moment(row, 8)?,
-        confines: Confines {
+        confines: KeyLimits {
             models: json(row, 9)?,
             day_cost: limit(row.get(10)?),
             all_cost: limit(row.get(11)?),
@@ -181,7 +181,7 @@ fn limit(stored: MicroDollars) -> Option<MicroDollars> {
 mod tests {
     use super::super::tests::{at, user, with_writer};
     use super::*;
-    use crate::domain::key::Scope;
+    use crate::domain::key::KeyScope;
 
     #[test]
     fn a_key_opens_its_owner_s_account_until_it_is_deleted_or_the_account_locked() {
@@ -195,8 +195,8 @@ mod tests {
                 name: "ci".into(),
                 prefix: "quire_ab".into(),
                 hash: [5; 32],
-                scopes: vec![Scope::Analyze],
-                confines: Confines {
+                scopes: vec![KeyScope::Analyze],
+                confines: KeyLimits {
                     models: vec!["a/*".into()],
                     day_cost: Some(MicroDollars(7)),
                     all_cost: None,

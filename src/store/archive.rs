@@ -11,7 +11,7 @@ use super::version::VERSION;
 use super::{analyses, comparisons, documents, experiments, patterns, recipes};
 use crate::domain::analysis::StageAnswer;
 use crate::domain::document::DocumentStatus;
-use crate::domain::experiment::record::State;
+use crate::domain::experiment::record::ExperimentState;
 use crate::domain::id::{AnalysisId, DocumentId, ExperimentId, RecipeId, UserId};
 use crate::domain::pattern::file::is_id;
 
@@ -20,7 +20,7 @@ pub const SCHEMA: u32 = VERSION;
 
 /// A table with data of users.
 #[derive(Debug)]
-pub struct Table {
+pub struct ArchiveTable {
     /// Name in the database and in the archive.
     pub name: &'static str,
     /// Query for the finished rows of the user ?1.
@@ -45,8 +45,8 @@ const ROW: u64 = 8 << 20;
 /// Size limit of a row with a model's answer, which has at most 8 MiB, or with a plan and all the text it sends.
 const LONG_ROW: u64 = 32 << 20;
 
-const fn table(name: &'static str, rows: &'static str) -> Table {
-    Table {
+const fn table(name: &'static str, rows: &'static str) -> ArchiveTable {
+    ArchiveTable {
         name,
         rows,
         left: &["user_id"],
@@ -58,8 +58,8 @@ const fn table(name: &'static str, rows: &'static str) -> Table {
     }
 }
 
-const fn child(name: &'static str, rows: &'static str, parent: &'static str) -> Table {
-    Table {
+const fn child(name: &'static str, rows: &'static str, parent: &'static str) -> ArchiveTable {
+    ArchiveTable {
         parent: Some(parent),
         has_id: false,
         ..table(name, rows)
@@ -67,8 +67,8 @@ const fn child(name: &'static str, rows: &'static str, parent: &'static str) -> 
 }
 
 /// All tables; children follow their parents.
-pub const TABLES: &[Table] = &[
-    Table {
+pub const TABLES: &[ArchiveTable] = &[
+    ArchiveTable {
         json: &["gaps", "flags"],
         ..table("documents", "SELECT * FROM documents WHERE user_id = ?1 AND status <> 'processing' ORDER BY id")
     },
@@ -78,7 +78,7 @@ pub const TABLES: &[Table] = &[
          WHERE d.user_id = ?1 AND d.status <> 'processing' ORDER BY p.document_id, p.page",
         "document_id",
     ),
-    Table {
+    ArchiveTable {
         left: &["id", "user_id"],
         ..child(
             "passages",
@@ -87,15 +87,15 @@ pub const TABLES: &[Table] = &[
             "document_id",
         )
     },
-    Table {
+    ArchiveTable {
         json: &["body"],
         ..table("patterns", "SELECT * FROM patterns WHERE user_id = ?1 ORDER BY id")
     },
-    Table {
+    ArchiveTable {
         left: &["user_id", "shared"],
         ..table("recipes", "SELECT * FROM recipes WHERE user_id = ?1 ORDER BY id")
     },
-    Table {
+    ArchiveTable {
         json: &["body"],
         ..child(
             "recipe_versions",
@@ -104,7 +104,7 @@ pub const TABLES: &[Table] = &[
             "recipe_id",
         )
     },
-    Table {
+    ArchiveTable {
         left: &["user_id", "share_hash", "lease_owner", "lease_until", "question_folded", "topic_folded"],
         json: &["request", "plan", "usage", "findings", "citations"],
         max_row: LONG_ROW,
@@ -113,7 +113,7 @@ pub const TABLES: &[Table] = &[
             "SELECT * FROM analyses WHERE user_id = ?1 AND finished > 0 AND origin <> 'call' ORDER BY id",
         )
     },
-    Table {
+    ArchiveTable {
         json: &["answer"],
         max_row: LONG_ROW,
         ..child(
@@ -125,15 +125,15 @@ pub const TABLES: &[Table] = &[
         )
     },
     child("votes", "SELECT * FROM votes WHERE user_id = ?1 ORDER BY analysis_id", "analysis_id"),
-    Table {
+    ArchiveTable {
         left: &["user_id", "topic_folded"],
         ..child("comparisons", "SELECT * FROM comparisons WHERE user_id = ?1 ORDER BY analysis_id", "analysis_id")
     },
-    Table {
+    ArchiveTable {
         json: &["body", "design", "verdict", "applied", "judging"],
         ..table("experiments", "SELECT * FROM experiments WHERE user_id = ?1 AND finished > 0 ORDER BY id")
     },
-    Table {
+    ArchiveTable {
         json: &["body"],
         ..child(
             "experiment_cases",
@@ -154,11 +154,11 @@ pub const TABLES: &[Table] = &[
          WHERE e.user_id = ?1 AND e.finished > 0 ORDER BY j.experiment_id, j.place, j.first, j.second, j.judge",
         "experiment_id",
     ),
-    Table {
+    ArchiveTable {
         is_taken: false,
         ..child("usage", "SELECT * FROM usage WHERE user_id = ?1 ORDER BY day, model", "")
     },
-    Table {
+    ArchiveTable {
         is_taken: false,
         left: &["id", "user_id"],
         ..child("calls", "SELECT * FROM calls WHERE user_id = ?1 ORDER BY id", "")
@@ -171,14 +171,14 @@ pub const TABLES: &[Table] = &[
 /// When the database cannot be read.
 pub fn each(
     db: &Reader,
-    table: &Table,
+    table: &ArchiveTable,
     user: &UserId,
     mut take: impl FnMut(Map<String, Value>) -> bool,
 ) -> Result<()> {
     db.each(table.rows, [user], |row| Ok(take(object(row, table)?)))
 }
 
-fn object(row: &Row<'_>, table: &Table) -> rusqlite::Result<Map<String, Value>> {
+fn object(row: &Row<'_>, table: &ArchiveTable) -> rusqlite::Result<Map<String, Value>> {
     let names = row.as_ref().column_names();
     let mut object = Map::new();
     for (place, name) in names.into_iter().enumerate() {
@@ -200,7 +200,7 @@ fn object(row: &Row<'_>, table: &Table) -> rusqlite::Result<Map<String, Value>> 
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn owner_of(db: &Reader, table: &Table, id: &str) -> Result<Option<String>> {
+pub fn owner_of(db: &Reader, table: &ArchiveTable, id: &str) -> Result<Option<String>> {
     // The table name is one of ours, never from an archive.
     let sql = format!(
         "SELECT coalesce(user_id, '') FROM {} WHERE id = ?1",
@@ -213,7 +213,7 @@ pub fn owner_of(db: &Reader, table: &Table, id: &str) -> Result<Option<String>> 
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn columns(db: &Reader, table: &Table) -> Result<Vec<String>> {
+pub fn columns(db: &Reader, table: &ArchiveTable) -> Result<Vec<String>> {
     let mut names = db.all(
         "SELECT name FROM pragma_table_info(?1) ORDER BY cid",
         [table.name],
@@ -228,7 +228,12 @@ pub fn columns(db: &Reader, table: &Table) -> Result<Vec<String>> {
 /// # Errors
 /// When the table's columns cannot be read, the disk is full, or a row whose index cannot be written cannot be
 /// removed.
-pub fn put(db: &Writer, table: &Table, user: &UserId, mut row: Map<String, Value>) -> Result<bool> {
+pub fn put(
+    db: &Writer,
+    table: &ArchiveTable,
+    user: &UserId,
+    mut row: Map<String, Value>,
+) -> Result<bool> {
     let id = row.get(table.parent.unwrap_or("id"));
     let id = id.and_then(Value::as_str).unwrap_or_default().to_owned();
     let (mut names, mut cells) = (Vec::new(), Vec::new());
@@ -271,7 +276,7 @@ pub fn put(db: &Writer, table: &Table, user: &UserId, mut row: Map<String, Value
 }
 
 // Writes what is derived from a row and not in the archive. When this fails, the row itself is unreadable.
-fn index(db: &Writer, table: &Table, id: &str) -> Result<()> {
+fn index(db: &Writer, table: &ArchiveTable, id: &str) -> Result<()> {
     match table.name {
         "analyses" => db.with(|db| analyses::index::write(db, id)),
         "comparisons" => db.with(|db| comparisons::fold_topic(db, id)),
@@ -293,7 +298,7 @@ fn cell(value: Value) -> Cell {
 
 /// Whether an imported row can be read and is finished: a running one would be resumed here. Other contents are
 /// checked where they are used.
-pub fn is_sound(db: &Reader, table: &Table, user: &UserId, id: &str) -> bool {
+pub fn is_sound(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) -> bool {
     match table.name {
         "analyses" => AnalysisId::parse(id)
             .and_then(|id| analyses::by_id(db, Some(user), &id).ok()?)
@@ -307,14 +312,16 @@ pub fn is_sound(db: &Reader, table: &Table, user: &UserId, id: &str) -> bool {
         ),
         "experiments" => ExperimentId::parse(id)
             .and_then(|id| experiments::by_id(db, user, &id).ok()?)
-            .is_some_and(|found| found.state != State::Running && found.finished.is_some()),
+            .is_some_and(|found| {
+                found.state != ExperimentState::Running && found.finished.is_some()
+            }),
         "recipes" => RecipeId::parse(id).is_some(),
         _ => true,
     }
 }
 
 /// Whether all children of an imported row can be read; otherwise the row is removed with them.
-pub fn are_children_sound(db: &Reader, table: &Table, user: &UserId, id: &str) -> bool {
+pub fn are_children_sound(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) -> bool {
     match table.name {
         "analyses" => AnalysisId::parse(id).is_some_and(|id| {
             let found = analyses::by_id(db, Some(user), &id).ok().flatten();
@@ -341,7 +348,7 @@ pub fn are_children_sound(db: &Reader, table: &Table, user: &UserId, id: &str) -
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn remove(db: &Writer, table: &Table, user: &UserId, id: &str) -> Result<()> {
+pub fn remove(db: &Writer, table: &ArchiveTable, user: &UserId, id: &str) -> Result<()> {
     let sql = format!("DELETE FROM {} WHERE id = ?1 AND user_id = ?2", table.name);
     db.run(&sql, [id, user.as_str()]).map(drop)
 }

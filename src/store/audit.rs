@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 
 /// An audit log entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Entry {
+pub struct AuditEntry {
     /// Time of the action.
     pub at: Timestamp,
     /// The acting user; `None` for the command line and for callers without an account.
@@ -27,7 +27,7 @@ pub struct Entry {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn append(db: &Writer, entry: &Entry) -> Result<()> {
+pub fn append(db: &Writer, entry: &AuditEntry) -> Result<()> {
     db.run(
         "INSERT INTO audit (at, actor, action, target, address, detail)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -55,12 +55,12 @@ pub fn delete_before(db: &Writer, before: Timestamp) -> Result<usize> {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn recent(db: &Reader, limit: u32, cursor: Option<i64>) -> Result<Vec<(i64, Entry)>> {
+pub fn recent(db: &Reader, limit: u32, cursor: Option<i64>) -> Result<Vec<(i64, AuditEntry)>> {
     db.all(
         "SELECT * FROM audit WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
         (cursor.unwrap_or(i64::MAX), limit),
         |row| {
-            let entry = Entry {
+            let entry = AuditEntry {
                 at: row.get("at")?,
                 actor: text(row, "actor")?.and_then(|actor| UserId::parse(&actor)),
                 action: row.get("action")?,
@@ -83,11 +83,11 @@ mod tests {
     fn lines_outlive_their_actor_and_come_in_pages() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
-            let entry = |n: i64| Entry {
+            let entry = |n: i64| AuditEntry {
                 at: at(n),
                 actor: (n % 2 == 1).then(|| user(1).id),
                 action: format!("act.{n}"),
-                ..Entry::default()
+                ..AuditEntry::default()
             };
             (1..=5).try_for_each(|n| append(db, &entry(n)))?;
             users::delete(db, &user(1).id)?;

@@ -5,16 +5,16 @@ use super::error::Result;
 use super::values::integer;
 use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
-use crate::domain::usage::Limits;
+use crate::domain::usage::UserLimits;
 
 /// Returns a user's own limits, if set.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn of_user(db: &Reader, user: &UserId) -> Result<Option<Limits>> {
+pub fn of_user(db: &Reader, user: &UserId) -> Result<Option<UserLimits>> {
     db.maybe("SELECT * FROM budgets WHERE user_id = ?1", [user], |row| {
         let known = |value: i64| (value >= 0).then_some(value);
-        Ok(Limits {
+        Ok(UserLimits {
             day_cost: known(row.get("day_cost")?).map(MicroDollars),
             month_cost: known(row.get("month_cost")?).map(MicroDollars),
             day_tokens: known(row.get("day_tokens")?).map(|tokens| tokens as u64),
@@ -27,7 +27,7 @@ pub fn of_user(db: &Reader, user: &UserId) -> Result<Option<Limits>> {
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn put(db: &Writer, user: &UserId, limits: &Limits) -> Result<()> {
+pub fn put(db: &Writer, user: &UserId, limits: &UserLimits) -> Result<()> {
     let dollars = |amount: Option<MicroDollars>| amount.map_or(-1, |amount| amount.0.max(0));
     let tokens = |count: Option<u64>| count.map_or(-1, integer);
     db.run(
@@ -64,12 +64,12 @@ mod tests {
             users::insert(db, &user(1))?;
             let id = user(1).id;
             assert_eq!(of_user(db, &id)?, None);
-            let limits = Limits {
+            let limits = UserLimits {
                 day_cost: Some(MicroDollars(0)),
                 month_tokens: Some(9),
-                ..Limits::default()
+                ..UserLimits::default()
             };
-            put(db, &id, &Limits::default())?;
+            put(db, &id, &UserLimits::default())?;
             put(db, &id, &limits)?;
             assert_eq!(of_user(db, &id)?, Some(limits));
             assert_eq!((delete(db, &id)?, delete(db, &id)?), (true, false));

@@ -5,22 +5,22 @@ use rusqlite::{Row, params};
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::values::{count, integer, text, to_json};
-use crate::domain::chat::{Bill, Usage};
+use crate::domain::chat::{CallBill, Usage};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{Charge, Ended};
+use crate::domain::usage::{CallCharge, CallEnd};
 
 /// A logged call.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Call {
+pub struct CallRecord {
     /// Row number, increasing.
     pub id: i64,
     /// ID of the analysis, which may be deleted.
     pub analysis: String,
     /// Usage and outcome.
-    pub charge: Charge,
+    pub charge: CallCharge,
     /// Cost at that time; `None` if the price was unknown.
     pub cost: Option<MicroDollars>,
 }
@@ -33,9 +33,9 @@ pub fn insert(
     db: &Writer,
     user: Option<&UserId>,
     analysis: &AnalysisId,
-    charge: &Charge,
+    charge: &CallCharge,
 ) -> Result<()> {
-    let Charge { call, bill, .. } = charge;
+    let CallCharge { call, bill, .. } = charge;
     let price = match &charge.price {
         Some(price) => to_json(price)?,
         None => String::new(),
@@ -77,7 +77,7 @@ pub fn latest(
     user: Option<&UserId>,
     limit: u32,
     before: Option<i64>,
-) -> Result<Vec<Call>> {
+) -> Result<Vec<CallRecord>> {
     db.all(
         "SELECT * FROM calls WHERE (?1 IS NULL OR user_id = ?1) AND id < ?2 ORDER BY id DESC LIMIT ?3",
         (user, before.unwrap_or(i64::MAX), limit),
@@ -95,7 +95,7 @@ pub fn of_analysis(
     user: Option<&UserId>,
     analysis: &AnalysisId,
     (from, to): (Timestamp, Timestamp),
-) -> Result<Vec<Call>> {
+) -> Result<Vec<CallRecord>> {
     db.all(
         "SELECT * FROM calls WHERE user_id IS ?1 AND at BETWEEN ?2 AND ?3 AND analysis_id = ?4
          ORDER BY at, id LIMIT 2000",
@@ -104,21 +104,21 @@ pub fn of_analysis(
     )
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Call> {
+fn read(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
     let known = |value: i64| (value >= 0).then_some(value);
     let price = text(row, "price")?;
-    Ok(Call {
+    Ok(CallRecord {
         id: row.get("id")?,
         analysis: row.get("analysis_id")?,
-        charge: Charge {
+        charge: CallCharge {
             call: CallId {
                 stage: count(row, "stage")? as usize,
                 member: count(row, "member")? as usize,
             },
             model: row.get("model")?,
             at: row.get("at")?,
-            ended: Ended::parse(&row.get::<_, String>("outcome")?).unwrap_or(Ended::Failed),
-            bill: Bill {
+            ended: CallEnd::parse(&row.get::<_, String>("outcome")?).unwrap_or(CallEnd::Failed),
+            bill: CallBill {
                 usage: Usage {
                     input: count(row, "input")?,
                     output: count(row, "output")?,
@@ -130,7 +130,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Call> {
                 tries: row.get("tries")?,
                 latency_ms: count(row, "latency_ms")?,
                 first_token_ms: known(row.get("first_token_ms")?).map(|ms| ms as u64),
-                ..Bill::default()
+                ..CallBill::default()
             },
             price: price.and_then(|price| serde_json::from_str(&price).ok()),
             own_key: row.get("own_key")?,
@@ -159,7 +159,7 @@ mod tests {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             let analysis = AnalysisId::new(at(1), 1);
-            let charge = |n: i64, ended, price| Charge {
+            let charge = |n: i64, ended, price| CallCharge {
                 call: CallId {
                     stage: n as usize,
                     member: 2,
@@ -167,7 +167,7 @@ mod tests {
                 model: "a/x".into(),
                 at: at(n),
                 ended,
-                bill: Bill {
+                bill: CallBill {
                     usage: Usage {
                         input: 10,
                         output: 5,
@@ -179,7 +179,7 @@ mod tests {
                     tries: 2,
                     latency_ms: 9,
                     first_token_ms: (n == 1).then_some(4),
-                    ..Bill::default()
+                    ..CallBill::default()
                 },
                 price,
                 own_key: n == 2,
@@ -190,8 +190,8 @@ mod tests {
                 cached_input: Some(0.5),
                 long: None,
             };
-            let one = charge(1, Ended::Answered, Some(price));
-            let two = charge(2, Ended::Cancelled, None);
+            let one = charge(1, CallEnd::Answered, Some(price));
+            let two = charge(2, CallEnd::Cancelled, None);
             insert(db, Some(&user(1).id), &analysis, &one)?;
             insert(db, None, &analysis, &two)?;
             let all_of = |user, span| of_analysis(db, user, &analysis, span);

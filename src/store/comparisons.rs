@@ -11,7 +11,7 @@ use crate::domain::case::fold_case;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
-use crate::domain::worth::{Preference, Tally};
+use crate::domain::worth::{Preference, VoteTally};
 
 /// A blind comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct Comparison {
 
 /// Filter of comparisons and votes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Scope {
+pub struct ComparisonScope {
     /// Only this user's; `None` for all.
     pub user: Option<UserId>,
     /// Only this topic, ignoring case; empty for all.
@@ -57,11 +57,11 @@ pub struct Scope {
 
 /// Votes about one topic.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Count {
+pub struct TopicCount {
     /// Topic; empty for all together.
     pub topic: String,
     /// Blind votes.
-    pub tally: Tally,
+    pub tally: VoteTally,
     /// Comparisons with both prices known and a draft that was not free.
     pub priced: u64,
     /// Cost of their panels.
@@ -192,7 +192,7 @@ pub fn decide(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn blind(db: &Reader, scope: &Scope, by_topic: bool) -> Result<Vec<Count>> {
+pub fn blind(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<Vec<TopicCount>> {
     db.all(
         "SELECT CASE WHEN ?5 THEN min(topic) ELSE '' END AS of_topic,
                 coalesce(sum(choice = 'panel'), 0) AS wins, coalesce(sum(choice = 'tie'), 0) AS ties,
@@ -207,9 +207,9 @@ pub fn blind(db: &Reader, scope: &Scope, by_topic: bool) -> Result<Vec<Count>> {
          ORDER BY count(*) DESC, of_topic LIMIT 500",
         params![scope.user, fold_case(&scope.topic), scope.pattern, scope.since, by_topic],
         |row| {
-            Ok(Count {
+            Ok(TopicCount {
                 topic: row.get("of_topic")?,
-                tally: Tally {
+                tally: VoteTally {
                     wins: count(row, "wins")?,
                     ties: count(row, "ties")?,
                     losses: count(row, "losses")?,
@@ -217,7 +217,7 @@ pub fn blind(db: &Reader, scope: &Scope, by_topic: bool) -> Result<Vec<Count>> {
                 priced: count(row, "priced")?,
                 panel_cost: row.get("panel")?,
                 single_cost: row.get("single")?,
-                ..Count::default()
+                ..TopicCount::default()
             })
         },
     )
@@ -227,7 +227,7 @@ pub fn blind(db: &Reader, scope: &Scope, by_topic: bool) -> Result<Vec<Count>> {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn helped(db: &Reader, scope: &Scope, by_topic: bool) -> Result<Vec<Count>> {
+pub fn helped(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<Vec<TopicCount>> {
     db.all(
         "SELECT CASE WHEN ?5 THEN min(a.topic) ELSE '' END AS of_topic,
                 sum(v.choice = 'helpful') AS helpful, sum(v.choice = 'not_helpful') AS not_helpful
@@ -244,11 +244,11 @@ pub fn helped(db: &Reader, scope: &Scope, by_topic: bool) -> Result<Vec<Count>> 
             by_topic
         ],
         |row| {
-            Ok(Count {
+            Ok(TopicCount {
                 topic: row.get("of_topic")?,
                 helpful: count(row, "helpful")?,
                 not_helpful: count(row, "not_helpful")?,
-                ..Count::default()
+                ..TopicCount::default()
             })
         },
     )

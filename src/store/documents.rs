@@ -6,9 +6,9 @@ use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::passages;
 use super::values::{count, integer, json, text, to_json};
-use crate::domain::chunk::Page;
+use crate::domain::chunk::PageText;
 use crate::domain::document::{Document, Passage};
-use crate::domain::fit::Volume;
+use crate::domain::fit::DocumentSizes;
 use crate::domain::id::{DocumentId, UserId};
 
 /// Inserts a document, with its text if it was read already.
@@ -98,7 +98,7 @@ pub fn add_text(
     db: &Writer,
     (user, id): (&UserId, &DocumentId),
     come: u32,
-    pages: &[Page],
+    pages: &[PageText],
     found: &[Passage],
 ) -> Result<()> {
     db.run_one(
@@ -121,13 +121,18 @@ pub fn add_text(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn page_of(db: &Reader, user: &UserId, id: &DocumentId, number: u32) -> Result<Option<Page>> {
+pub fn page_of(
+    db: &Reader,
+    user: &UserId,
+    id: &DocumentId,
+    number: u32,
+) -> Result<Option<PageText>> {
     db.maybe(
         "SELECT p.page, p.title, p.text FROM document_pages p JOIN documents d ON d.id = p.document_id
          WHERE d.user_id = ?1 AND d.id = ?2 AND p.page = ?3",
         (user, id, number),
         |row| {
-            Ok(Page {
+            Ok(PageText {
                 number: row.get(0)?,
                 title: row.get(1)?,
                 text: row.get(2)?,
@@ -225,7 +230,7 @@ pub fn list_of(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn volume(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Volume>> {
+pub fn volume(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<DocumentSizes>> {
     /// Number of words up to which the text is measured: that means reading all of it.
     const COUNTED: u64 = 300_000;
     /// Estimated characters per word.
@@ -235,7 +240,7 @@ pub fn volume(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Volu
     };
     if document.words > COUNTED {
         let chars = document.words * WORD;
-        return Ok(Some(Volume {
+        return Ok(Some(DocumentSizes {
             chars,
             bytes: chars,
         }));
@@ -245,7 +250,7 @@ pub fn volume(db: &Reader, user: &UserId, id: &DocumentId) -> Result<Option<Volu
          FROM document_pages WHERE document_id = ?1",
         [id],
         |row| {
-            Ok(Volume {
+            Ok(DocumentSizes {
                 chars: count(row, "chars")?,
                 bytes: count(row, "bytes")?,
             })

@@ -7,9 +7,11 @@ use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::values::{count, json, moment, text, to_json};
 use crate::domain::experiment::record::{
-    Applied, Evaluation, Experiment, Judging, Judgment, Line, State,
+    Applied, Evaluation, Experiment, ExperimentState, ExperimentSummary, Judging, Judgment,
 };
-use crate::domain::experiment::{Bill, Case, Cell, MOST_CASES, Outcome, design::Verdict};
+use crate::domain::experiment::{
+    Case, JudgeCost, MOST_CASES, Trial, TrialOutcome, design::RaceVerdict,
+};
 use crate::domain::id::{AnalysisId, ExperimentId, UserId};
 use crate::domain::time::Timestamp;
 
@@ -88,7 +90,7 @@ pub fn list_of(
     user: &UserId,
     limit: u32,
     cursor: Option<&ExperimentId>,
-) -> Result<Vec<Line>> {
+) -> Result<Vec<ExperimentSummary>> {
     db.all(
         "SELECT e.id, e.name, e.status, e.verdict, e.created, e.finished,
                 json_array_length(e.design, '$.arms') AS arms,
@@ -100,7 +102,7 @@ pub fn list_of(
          FROM experiments e WHERE e.user_id = ?1 AND e.id < ?2 ORDER BY e.id DESC LIMIT ?3",
         (user, cursor.map_or("~", ExperimentId::as_str), limit),
         |row| {
-            Ok(Line {
+            Ok(ExperimentSummary {
                 id: row.get("id")?,
                 name: row.get("name")?,
                 state: row.get("status")?,
@@ -139,18 +141,18 @@ pub fn evaluations_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Evaluation>>
         (id, MOST_EVALUATIONS),
         |row| {
             let number: i64 = row.get("number")?;
-            let outcome = Outcome {
+            let outcome = TrialOutcome {
                 score: row.get("score")?,
                 cost: row.get("cost")?,
                 tokens: count(row, "tokens")?,
                 latency_ms: count(row, "latency_ms")?,
-                judged: Bill {
+                judged: JudgeCost {
                     cost: row.get("judge_cost")?,
                     tokens: count(row, "judge_tokens")?,
                 },
             };
             Ok(Evaluation {
-                cell: Cell {
+                cell: Trial {
                     arm: place(row, "arm")?,
                     case: place(row, "place")?,
                 },
@@ -166,7 +168,7 @@ pub fn evaluations_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Evaluation>>
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn begin(db: &Writer, id: &ExperimentId, cell: Cell, analysis: &AnalysisId) -> Result<()> {
+pub fn begin(db: &Writer, id: &ExperimentId, cell: Trial, analysis: &AnalysisId) -> Result<()> {
     db.run(
         "INSERT INTO experiment_results (experiment_id, arm, place, analysis_id) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (experiment_id, arm, place) DO UPDATE SET analysis_id = excluded.analysis_id
@@ -183,8 +185,8 @@ pub fn begin(db: &Writer, id: &ExperimentId, cell: Cell, analysis: &AnalysisId) 
 pub fn record(
     db: &Writer,
     id: &ExperimentId,
-    cell: Cell,
-    outcome: &Outcome,
+    cell: Trial,
+    outcome: &TrialOutcome,
     error: Option<&str>,
 ) -> Result<()> {
     db.run(
@@ -227,9 +229,9 @@ pub fn set_judging(db: &Writer, id: &ExperimentId, judging: &Judging) -> Result<
 pub fn set_state(
     db: &Writer,
     id: &ExperimentId,
-    state: State,
+    state: ExperimentState,
     error: Option<&str>,
-    ended: Option<(Timestamp, Option<&Verdict>)>,
+    ended: Option<(Timestamp, Option<&RaceVerdict>)>,
 ) -> Result<()> {
     let verdict = ended.and_then(|(_, verdict)| verdict).map(to_json);
     db.run_one(
@@ -256,7 +258,7 @@ pub fn cancel_all_of(db: &Writer, user: &UserId, now: Timestamp) -> Result<Vec<E
         |row| row.get("id"),
     )?;
     for id in &running {
-        set_state(db, id, State::Cancelled, None, Some((now, None)))?;
+        set_state(db, id, ExperimentState::Cancelled, None, Some((now, None)))?;
     }
     Ok(running)
 }

@@ -13,7 +13,7 @@ use super::error::{Result, StoreError};
 const LARGE_LOG: u64 = 4 * 1024 * 1024;
 
 /// Follows the log. Called between changes, while the log does not change. Must be fast: every change waits.
-pub trait Follower: Send {
+pub trait WalFollower: Send {
     /// Reads what was added since the last call. `foreign`: another process has changed the database meanwhile.
     fn look(&mut self, log: &Path, foreign: bool);
     /// The log was truncated after a look.
@@ -23,7 +23,7 @@ pub trait Follower: Send {
 }
 
 /// The database at one moment. While this is held, its file does not change.
-pub struct Held {
+pub struct HeldSnapshot {
     // Ends with its connection.
     _transaction: Reader,
     file: Arc<File>,
@@ -33,7 +33,7 @@ pub struct Held {
     pub pages: u32,
 }
 
-impl Held {
+impl HeldSnapshot {
     /// The database file, for positioned reads. Do not open it again: closing it would release SQLite's locks.
     pub fn file(&self) -> &File {
         &self.file
@@ -41,17 +41,21 @@ impl Held {
 }
 
 /// The log and its follower.
-pub(super) struct Log {
+pub(super) struct WalLog {
     database: PathBuf,
     path: PathBuf,
-    follower: Option<Box<dyn Follower>>,
+    follower: Option<Box<dyn WalFollower>>,
     version: Option<i64>,
     // Opened once and kept: POSIX releases all locks of a process on a file when any of its handles is closed.
     file: Option<Arc<File>>,
 }
 
-impl Log {
-    pub(super) fn new(database: &Path, db: &Writer, follower: Option<Box<dyn Follower>>) -> Self {
+impl WalLog {
+    pub(super) fn new(
+        database: &Path,
+        db: &Writer,
+        follower: Option<Box<dyn WalFollower>>,
+    ) -> Self {
         let path = PathBuf::from(format!("{}-wal", database.display()));
         let version = version(db).ok();
         let database = database.to_owned();
@@ -114,7 +118,7 @@ impl Log {
     ///
     /// # Errors
     /// `Busy` while another connection uses the log; otherwise when the database cannot be read or written.
-    pub(super) fn hold(&mut self, db: &Writer) -> Result<Held> {
+    pub(super) fn hold(&mut self, db: &Writer) -> Result<HeldSnapshot> {
         self.look(db);
         self.empty(db)?;
         let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
@@ -137,7 +141,7 @@ impl Log {
         if let Some(follower) = &mut self.follower {
             follower.held();
         }
-        Ok(Held {
+        Ok(HeldSnapshot {
             _transaction: reader,
             file,
             page_size,

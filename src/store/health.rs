@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::{Result, StoreError};
-use super::room::Room;
+use super::room::DiskWatch;
 
 /// Time between the end of one scan of a damaged database and the start of the next: anyone may poll `/health`, and
 /// reading a large file takes long.
@@ -13,30 +13,30 @@ const BETWEEN_SCANS: Duration = Duration::from_secs(30);
 
 /// State of the scan of the whole database.
 #[derive(Default)]
-enum Scan {
+enum IntegrityScan {
     #[default]
     Never,
     Running,
     Ended(Instant),
 }
 
-fn locked(scan: &Mutex<Scan>) -> MutexGuard<'_, Scan> {
+fn locked(scan: &Mutex<IntegrityScan>) -> MutexGuard<'_, IntegrityScan> {
     scan.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Failures that no later success has cleared.
 #[derive(Default)]
-pub(super) struct Health {
+pub(super) struct StoreHealth {
     reads_fail: AtomicBool,
     writes_fail: AtomicBool,
     // A damaged page was read. Only a scan of the whole database can clear this.
     is_damaged: AtomicBool,
-    scan: Mutex<Scan>,
+    scan: Mutex<IntegrityScan>,
     /// Watches the disk, in a server.
-    pub room: OnceLock<Room>,
+    pub room: OnceLock<DiskWatch>,
 }
 
-impl Health {
+impl StoreHealth {
     /// Records the outcome of a read.
     pub fn read(&self, went_well: bool) {
         self.reads_fail.store(!went_well, Relaxed);
@@ -64,7 +64,7 @@ impl Health {
 
     /// Whether a commit has failed for lack of space, and none has been written since.
     pub fn lacks_room(&self) -> bool {
-        self.room.get().is_some_and(Room::has_failed)
+        self.room.get().is_some_and(DiskWatch::has_failed)
     }
 
     /// Records the end of the writer thread.
@@ -78,23 +78,23 @@ impl Health {
     }
 
     /// Whether a scan of the damaged database may start now: not while one runs, and not within [`BETWEEN_SCANS`]
-    /// of the last one. A caller that gets true must call [`Health::scanned`] at its end.
+    /// of the last one. A caller that gets true must call [`StoreHealth::scanned`] at its end.
     pub fn begin_scan(&self, now: Instant) -> bool {
         let mut scan = locked(&self.scan);
         let is_due = match *scan {
-            Scan::Never => true,
-            Scan::Running => false,
-            Scan::Ended(at) => now.saturating_duration_since(at) >= BETWEEN_SCANS,
+            IntegrityScan::Never => true,
+            IntegrityScan::Running => false,
+            IntegrityScan::Ended(at) => now.saturating_duration_since(at) >= BETWEEN_SCANS,
         };
         if is_due {
-            *scan = Scan::Running;
+            *scan = IntegrityScan::Running;
         }
         is_due
     }
 
     /// Records the end of a scan.
     pub fn scanned(&self, now: Instant) {
-        *locked(&self.scan) = Scan::Ended(now);
+        *locked(&self.scan) = IntegrityScan::Ended(now);
     }
 
     /// Records that the whole database was scanned and is sound.
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_damaged_database_is_read_through_at_most_every_thirty_seconds() {
-        let (health, begun) = (Health::default(), Instant::now());
+        let (health, begun) = (StoreHealth::default(), Instant::now());
         let after = |seconds| begun + Duration::from_secs(seconds);
         assert!(health.begin_scan(begun));
         // A long scan: no other one starts meanwhile.

@@ -10,7 +10,7 @@ const MOST: u32 = 1_000;
 
 /// A stored answer and the request it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptAnswer {
     /// SHA-256 of the request.
     pub request: [u8; 32],
     /// Header names and values as JSON; the process ID in a claim.
@@ -21,11 +21,11 @@ pub struct Kept {
 
 /// What is known of a key when it is claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum KeyLookup {
     /// Nothing: the key is claimed now.
     Claimed,
     /// The request was answered before.
-    Answered(Kept),
+    Answered(KeptAnswer),
     /// Claimed, without an answer yet.
     Claim {
         /// SHA-256 of the claimed request.
@@ -45,13 +45,13 @@ pub fn claim(
     request: [u8; 32],
     process: &str,
     (since, now): (Timestamp, Timestamp),
-) -> Result<Found> {
+) -> Result<KeyLookup> {
     let found = db.maybe(
         "SELECT request, headers, CAST(body AS TEXT), status FROM idempotency
          WHERE user_id = ?1 AND key = ?2 AND created > ?3",
         (user, key, since),
         |row| {
-            let kept = Kept {
+            let kept = KeptAnswer {
                 request: row.get(0)?,
                 headers: row.get(1)?,
                 body: row.get(2)?,
@@ -60,9 +60,9 @@ pub fn claim(
         },
     )?;
     match found {
-        Some((kept, 200)) => return Ok(Found::Answered(kept)),
+        Some((kept, 200)) => return Ok(KeyLookup::Answered(kept)),
         Some((claim, _)) => {
-            return Ok(Found::Claim {
+            return Ok(KeyLookup::Claim {
                 request: claim.request,
                 process: claim.headers,
             });
@@ -70,7 +70,7 @@ pub fn claim(
         None => {}
     }
     take_over(db, (user, key), request, process, now)?;
-    Ok(Found::Claimed)
+    Ok(KeyLookup::Claimed)
 }
 
 /// Claims a key unconditionally.
@@ -108,7 +108,13 @@ pub fn release(db: &Writer, user: &UserId, key: &str, process: &str) -> Result<(
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn keep(db: &Writer, user: &UserId, key: &str, kept: &Kept, now: Timestamp) -> Result<()> {
+pub fn keep(
+    db: &Writer,
+    user: &UserId,
+    key: &str,
+    kept: &KeptAnswer,
+    now: Timestamp,
+) -> Result<()> {
     db.run(
         "INSERT OR REPLACE INTO idempotency (user_id, key, request, status, headers, body, created)
          VALUES (?1, ?2, ?3, 200, ?4, CAST(?5 AS BLOB), ?6)",
@@ -142,18 +148,18 @@ mod tests {
             users::insert_first_is_admin(db, &user(1))?;
             users::insert(db, &user(2))?;
             let (owner, other) = (user(1).id, user(2).id);
-            let kept = |number: u8| Kept {
+            let kept = |number: u8| KeptAnswer {
                 request: [number; 32],
                 headers: "[]".into(),
                 body: "{\"a\":1}".into(),
             };
             let find = |user: &UserId, key: &str, since: i64| {
                 let found = claim(db, (user, key), [9; 32], "p", (at(since), at(20)))?;
-                if found == Found::Claimed {
+                if found == KeyLookup::Claimed {
                     release(db, user, key, "p")?;
                 }
                 Ok::<_, super::super::error::StoreError>(match found {
-                    Found::Answered(kept) => Some(kept),
+                    KeyLookup::Answered(kept) => Some(kept),
                     _ => None,
                 })
             };
@@ -181,8 +187,8 @@ mod tests {
                 let times = (at(since), at(10));
                 claim(db, (&owner, "k"), [request; 32], process, times)
             };
-            assert_eq!(ask(1, "a", 0), Ok(Found::Claimed));
-            let claimed = Found::Claim {
+            assert_eq!(ask(1, "a", 0), Ok(KeyLookup::Claimed));
+            let claimed = KeyLookup::Claim {
                 request: [1; 32],
                 process: "a".into(),
             };
@@ -190,16 +196,20 @@ mod tests {
             release(db, &owner, "k", "b")?;
             assert_eq!(ask(2, "b", 0), Ok(claimed), "not its own");
             release(db, &owner, "k", "a")?;
-            assert_eq!(ask(2, "b", 0), Ok(Found::Claimed));
-            assert_eq!(ask(3, "c", 10), Ok(Found::Claimed), "the other was too old");
-            let kept = Kept {
+            assert_eq!(ask(2, "b", 0), Ok(KeyLookup::Claimed));
+            assert_eq!(
+                ask(3, "c", 10),
+                Ok(KeyLookup::Claimed),
+                "the other was too old"
+            );
+            let kept = KeptAnswer {
                 request: [3; 32],
                 headers: "[]".into(),
                 body: "{}".into(),
             };
             keep(db, &owner, "k", &kept, at(11))?;
             release(db, &owner, "k", "c")?;
-            assert_eq!(ask(3, "c", 0), Ok(Found::Answered(kept)));
+            assert_eq!(ask(3, "c", 0), Ok(KeyLookup::Answered(kept)));
             Ok(())
         });
     }

@@ -15,10 +15,10 @@ pub(super) const SCHEMA: &str = include_str!("../../schema.sql");
 /// Oldest version that exists.
 const OLDEST: u32 = 1;
 
-type Step = fn(&Transaction<'_>) -> rusqlite::Result<()>;
+type MigrationStep = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
 /// The step at index n migrates version `OLDEST + n` to the next. Never change a released one.
-const STEPS: &[Step] = &[
+const STEPS: &[MigrationStep] = &[
     votes_and_encodings,
     providers_and_money,
     panels,
@@ -313,7 +313,7 @@ fn folded_text_and_links(db: &Transaction<'_>) -> rusqlite::Result<()> {
 }
 
 /// State of the file.
-enum Found {
+enum FileState {
     Nothing,
     Version(u32),
 }
@@ -324,16 +324,16 @@ enum Found {
 /// `Newer`, `Foreign`, or `Damaged` for a file we must not touch; otherwise when the backup or migration fails.
 pub(super) fn bring_up(db: &mut Connection, path: &Path) -> Result<Option<PathBuf>, OpenError> {
     let saved = match inspect(db)? {
-        Found::Version(VERSION) => return Ok(None),
-        Found::Version(old) => Some(save(path, old)?),
-        Found::Nothing => None,
+        FileState::Version(VERSION) => return Ok(None),
+        FileState::Version(old) => Some(save(path, old)?),
+        FileState::Nothing => None,
     };
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Check again inside the transaction: another process may have migrated first.
     match inspect(&transaction)? {
-        Found::Version(VERSION) => return Ok(saved),
-        Found::Nothing => transaction.execute_batch(SCHEMA)?,
-        Found::Version(old) => {
+        FileState::Version(VERSION) => return Ok(saved),
+        FileState::Nothing => transaction.execute_batch(SCHEMA)?,
+        FileState::Version(old) => {
             for step in &STEPS[(old - OLDEST) as usize..] {
                 step(&transaction)?;
             }
@@ -355,12 +355,12 @@ pub(super) fn bring_up(db: &mut Connection, path: &Path) -> Result<Option<PathBu
     Ok(saved)
 }
 
-fn inspect(db: &Connection) -> Result<Found, OpenError> {
+fn inspect(db: &Connection) -> Result<FileState, OpenError> {
     let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let (mark, version) = (number("application_id")?, number("user_version")?);
     if tables == 0 && mark == 0 && version == 0 {
-        return Ok(Found::Nothing);
+        return Ok(FileState::Nothing);
     }
     if mark != i64::from(APPLICATION_ID) {
         return Err(OpenError::Foreign);
@@ -370,7 +370,7 @@ fn inspect(db: &Connection) -> Result<Found, OpenError> {
             found,
             known: VERSION,
         }),
-        Ok(found) if found >= OLDEST => Ok(Found::Version(found)),
+        Ok(found) if found >= OLDEST => Ok(FileState::Version(found)),
         _ => Err(OpenError::Damaged(format!(
             "it claims to have version {version}"
         ))),

@@ -57,9 +57,9 @@ use crate::clock;
 pub use backup::{BackupError, Verified, fold_log, verify};
 pub use connection::{Reader, Writer};
 pub use error::{OpenError, Result, StoreError};
-pub use follow::{Follower, Held};
+pub use follow::{HeldSnapshot, WalFollower};
 pub use log_check::check_log;
-pub use room::Disk;
+pub use room::DiskState;
 pub use version::{APPLICATION_ID, VERSION};
 
 // Reads the first page of each essential table; through an index, the table itself would not be read.
@@ -72,7 +72,7 @@ const FIRST_PAGES: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM users NOT
 
 /// Location of the database.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct StoreSettings {
     /// The file; its folder must exist.
     pub path: PathBuf,
 }
@@ -84,11 +84,11 @@ pub fn engine_version() -> &'static str {
 
 /// Handle of the database. Cheap to clone; the threads end when it is closed or the last clone is dropped.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>, For);
+pub struct Store(Arc<StoreInner>, WriteKind);
 
 /// Purpose of a handle's writes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum For {
+enum WriteKind {
     /// Anything.
     Anything,
     /// Signing in and deleting: a full disk must not prevent them.
@@ -97,17 +97,17 @@ enum For {
     Nothing,
 }
 
-struct Inner {
+struct StoreInner {
     path: PathBuf,
     saved: Option<PathBuf>,
-    readers: readers::Readers,
-    changes: Arc<queue::Queue<writer::Job>>,
+    readers: readers::ReadPool,
+    changes: Arc<queue::WriteQueue<writer::WriteJob>>,
     done: watch::Receiver<bool>,
-    health: Arc<health::Health>,
-    times: Arc<times::Times>,
+    health: Arc<health::StoreHealth>,
+    times: Arc<times::CommitTimes>,
 }
 
-impl Drop for Inner {
+impl Drop for StoreInner {
     fn drop(&mut self) {
         self.readers.queue.close();
         self.changes.close();
@@ -119,7 +119,7 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError`] when the file is unusable, newer, or locked, or the migration fails.
-    pub fn open(settings: &Settings) -> std::result::Result<Self, OpenError> {
+    pub fn open(settings: &StoreSettings) -> std::result::Result<Self, OpenError> {
         Self::open_followed(settings, None)
     }
 
@@ -128,8 +128,8 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_followed(
-        settings: &Settings,
-        follower: Option<Box<dyn Follower>>,
+        settings: &StoreSettings,
+        follower: Option<Box<dyn WalFollower>>,
     ) -> std::result::Result<Self, OpenError> {
         let followed = follower.is_some();
         let path = settings.path.clone();
@@ -142,11 +142,11 @@ impl Store {
         let mut db = Writer::open(&path, followed)?;
         let saved = migrate::bring_up(db.connection(), &path)?;
 
-        let log = follow::Log::new(&path, &db, follower);
-        let changes = Arc::new(queue::Queue::new());
-        let health = Arc::new(health::Health::default());
+        let log = follow::WalLog::new(&path, &db, follower);
+        let changes = Arc::new(queue::WriteQueue::new());
+        let health = Arc::new(health::StoreHealth::default());
         let (end, done) = watch::channel(false);
-        let times = Arc::new(times::Times::default());
+        let times = Arc::new(times::CommitTimes::default());
         let taken = Arc::clone(&times);
         let (queue, told, file) = (Arc::clone(&changes), Arc::clone(&health), path.clone());
         std::thread::Builder::new()
@@ -158,9 +158,9 @@ impl Store {
                 end.send_replace(true);
             })
             .map_err(|error| OpenError::Failed(format!("no thread: {error}")))?;
-        let readers = readers::Readers::new(path.clone(), Arc::clone(&health));
+        let readers = readers::ReadPool::new(path.clone(), Arc::clone(&health));
         Ok(Self(
-            Arc::new(Inner {
+            Arc::new(StoreInner {
                 path,
                 saved,
                 readers,
@@ -169,7 +169,7 @@ impl Store {
                 health,
                 times,
             }),
-            For::Anything,
+            WriteKind::Anything,
         ))
     }
 
@@ -256,13 +256,13 @@ impl Store {
     /// `Closed`, or `Failed` with what is wrong.
     pub fn check(&self) -> Result<()> {
         if *self.0.done.borrow() {
-            return Err(closed(queue::Closed));
+            return Err(closed(queue::QueueClosed));
         }
         self.0.health.check()
     }
 
     /// Histogram of commit times, and the number of queued changes.
-    pub fn commits(&self) -> (times::Taken, usize) {
+    pub fn commits(&self) -> (times::CommitTimesSnapshot, usize) {
         (self.0.times.taken(), self.0.changes.length())
     }
 
@@ -286,7 +286,7 @@ impl Store {
             let _ = scan.await;
         }
         self.read(|db| db.one(FIRST_PAGES, [], |_| Ok(()))).await?;
-        let writing = Self(Arc::clone(&self.0), For::Nothing);
+        let writing = Self(Arc::clone(&self.0), WriteKind::Nothing);
         writing.write(|_| Ok(())).await?;
         if health.lacks_room() {
             let same = format!("PRAGMA user_version = {VERSION}");
@@ -315,30 +315,34 @@ impl Store {
     /// kept in reserve for [`Store::for_freeing`]. 0 keeps none. Blocks.
     pub fn keep_room(&self, floor: u64) {
         if let Some(folder) = self.0.path.parent() {
-            let _ = self.0.health.room.set(room::Room::keep(folder, floor));
+            let _ = self.0.health.room.set(room::DiskWatch::keep(folder, floor));
         }
     }
 
     /// State of the disk; `None` when it is not watched.
-    pub fn disk(&self) -> Option<Disk> {
-        self.0.health.room.get().map(room::Room::disk)
+    pub fn disk(&self) -> Option<DiskState> {
+        self.0.health.room.get().map(room::DiskWatch::disk)
     }
 
     /// Whether the disk reserve has been released and must be restored.
     pub fn lacks_reserve(&self) -> bool {
         let room = self.0.health.room.get();
-        room.is_some_and(room::Room::lacks_reserve)
+        room.is_some_and(room::DiskWatch::lacks_reserve)
     }
 
     /// Restores a released reserve if there is space. Blocks. Returns whether it did.
     pub fn restock(&self) -> bool {
-        self.0.health.room.get().is_some_and(room::Room::restock)
+        self.0
+            .health
+            .room
+            .get()
+            .is_some_and(room::DiskWatch::restock)
     }
 
     /// Returns a handle for changes that a full disk must not prevent, such as deleting: the reserve is released for
     /// them.
     pub fn for_freeing(&self) -> Self {
-        Self(Arc::clone(&self.0), For::Freeing)
+        Self(Arc::clone(&self.0), WriteKind::Freeing)
     }
 
     /// Wraps a change for the writer thread, or refuses it without disk space.
@@ -346,13 +350,13 @@ impl Store {
         &self,
         change: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
     ) -> Result<impl FnOnce(&Writer) -> Result<T> + Send + 'static> {
-        let is_freeing = self.1 == For::Freeing;
+        let is_freeing = self.1 == WriteKind::Freeing;
         let health = &self.0.health;
-        if self.1 == For::Anything
+        if self.1 == WriteKind::Anything
             && health
                 .room
                 .get()
-                .is_some_and(room::Room::is_for_freeing_only)
+                .is_some_and(room::DiskWatch::is_for_freeing_only)
         {
             return Err(StoreError::Full);
         }
@@ -371,7 +375,7 @@ impl Store {
     /// `Busy` while another connection uses the log; otherwise when the database cannot be written.
     pub async fn checkpoint(&self) -> Result<()> {
         let (answer, answered) = oneshot::channel();
-        let job = writer::Job::Checkpoint(Box::new(move |result| {
+        let job = writer::WriteJob::Checkpoint(Box::new(move |result| {
             let _ = answer.send(result);
         }));
         self.0.changes.put(job).await.map_err(closed)?;
@@ -383,7 +387,7 @@ impl Store {
     /// # Errors
     /// `Closed`, or when a large log cannot be checkpointed.
     pub fn look_now(&self) -> Result<()> {
-        self.on_log(writer::Job::Look)
+        self.on_log(writer::WriteJob::Look)
     }
 
     /// Empties the log and holds the database file unchanged until the returned value is dropped; the log grows
@@ -391,13 +395,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Busy`] while another connection reads from the log; otherwise when the database cannot be used.
-    pub fn hold_now(&self) -> Result<Held> {
-        self.on_log(writer::Job::Hold)
+    pub fn hold_now(&self) -> Result<HeldSnapshot> {
+        self.on_log(writer::WriteJob::Hold)
     }
 
     fn on_log<T: Send + 'static>(
         &self,
-        job: impl FnOnce(Box<dyn FnOnce(Result<T>) + Send>) -> writer::Job,
+        job: impl FnOnce(Box<dyn FnOnce(Result<T>) + Send>) -> writer::WriteJob,
     ) -> Result<T> {
         let (answer, answered) = sync_channel(1);
         let job = job(Box::new(move |result| {
@@ -434,7 +438,7 @@ impl Store {
     }
 }
 
-fn closed(_: queue::Closed) -> StoreError {
+fn closed(_: queue::QueueClosed) -> StoreError {
     StoreError::Closed
 }
 

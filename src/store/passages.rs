@@ -5,7 +5,7 @@ use rusqlite::Row;
 use super::connection::{Reader, Writer};
 use super::error::Result;
 use super::values::to_json;
-use crate::domain::document::{Hit, Passage};
+use crate::domain::document::{Passage, SearchHit};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::search::index_terms;
 
@@ -42,20 +42,20 @@ pub(super) fn insert(
 const MAX_RANGES: usize = 32;
 
 /// The passages a search covers: those of some documents of a user, or of all.
-pub struct Scope {
+pub struct PassageScope {
     /// First and last row of each run, ascending, without gaps inside a run.
     runs: Vec<(i64, i64)>,
     /// The same with the smallest gaps closed, so that there are at most [`MAX_RANGES`].
     ranges: Vec<(i64, i64)>,
 }
 
-impl Scope {
+impl PassageScope {
     /// Finds the rows of these documents of this user, or of all.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn of(db: &Reader, user: &UserId, documents: Option<&[DocumentId]>) -> Result<Self> {
-        let mut ids = Runs::default();
+        let mut ids = TermRuns::default();
         match documents {
             // The index on a column keeps the rows of each value in order.
             None => db.each(
@@ -97,9 +97,9 @@ impl Scope {
 }
 
 #[derive(Default)]
-struct Runs(Vec<(i64, i64)>);
+struct TermRuns(Vec<(i64, i64)>);
 
-impl Runs {
+impl TermRuns {
     // Numbers must ascend.
     fn add(&mut self, id: i64) -> rusqlite::Result<bool> {
         match self.0.last_mut() {
@@ -129,7 +129,7 @@ fn joined(runs: &[(i64, i64)]) -> Vec<(i64, i64)> {
 ///
 /// # Errors
 /// When the part is not a valid expression or the database cannot be read.
-pub fn frequency(db: &Reader, scope: &Scope, part: &str, most: u64) -> Result<u64> {
+pub fn frequency(db: &Reader, scope: &PassageScope, part: &str, most: u64) -> Result<u64> {
     let mut found = 0;
     let sql =
         "SELECT rowid FROM passages_fts WHERE passages_fts MATCH ?1 AND rowid BETWEEN ?2 AND ?3";
@@ -149,7 +149,12 @@ pub fn frequency(db: &Reader, scope: &Scope, part: &str, most: u64) -> Result<u6
 ///
 /// # Errors
 /// When the part is not a valid expression or the database cannot be read.
-pub fn matches(db: &Reader, scope: &Scope, part: &str, most: usize) -> Result<Vec<(i64, f64)>> {
+pub fn matches(
+    db: &Reader,
+    scope: &PassageScope,
+    part: &str,
+    most: usize,
+) -> Result<Vec<(i64, f64)>> {
     let mut found: Vec<(i64, f64)> = Vec::new();
     // A word in the heading counts less than one in the text. bm25() is lower for better matches.
     let sql = "SELECT rowid, -bm25(passages_fts, 0.6, 1.0, 0.8) FROM passages_fts
@@ -179,7 +184,7 @@ pub fn matches(db: &Reader, scope: &Scope, part: &str, most: usize) -> Result<Ve
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<Hit>> {
+pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<SearchHit>> {
     db.maybe(
         "SELECT d.name, p.*, 0.0 AS score FROM passages p JOIN documents d ON d.id = p.document_id
          WHERE p.id = ?2 AND p.user_id = ?1",
@@ -198,7 +203,7 @@ pub fn first_of(
     user: &UserId,
     documents: &[DocumentId],
     limit: u32,
-) -> Result<Vec<Hit>> {
+) -> Result<Vec<SearchHit>> {
     db.all(
         "SELECT d.name, p.*, 0.0 AS score
          FROM passages p JOIN documents d ON d.id = p.document_id
@@ -245,8 +250,8 @@ pub fn delete_some(db: &Writer, user: &UserId, document: &DocumentId, most: u32)
     )
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Hit> {
-    Ok(Hit {
+fn from_row(row: &Row<'_>) -> rusqlite::Result<SearchHit> {
+    Ok(SearchHit {
         document: row.get("document_id")?,
         name: row.get("name")?,
         passage: Passage {
@@ -287,7 +292,7 @@ mod tests {
             let both = [first.clone(), second];
             let all = [first.clone(), foreign];
             let found = |documents: &[DocumentId], words: &str| -> Result<Vec<String>> {
-                let scope = Scope::of(db, &user(1).id, Some(documents))?;
+                let scope = PassageScope::of(db, &user(1).id, Some(documents))?;
                 let rows = matches(db, &scope, words, 9)?;
                 assert_eq!(
                     frequency(db, &scope, words, 9)?,
@@ -306,8 +311,8 @@ mod tests {
             assert_eq!(found(&both, "kaffee")?, [""; 0]);
             assert_eq!(found(&both, "uebertragung")?.len(), 2, "written out");
             let (mine, theirs) = (
-                Scope::of(db, &user(1).id, None)?,
-                Scope::of(db, &user(2).id, None)?,
+                PassageScope::of(db, &user(1).id, None)?,
+                PassageScope::of(db, &user(2).id, None)?,
             );
             assert_eq!((mine.len(), theirs.len()), (4, 1));
             for (scope, word, most, expected) in [
@@ -346,7 +351,7 @@ mod tests {
 
     #[test]
     fn runs_are_joined_over_the_smallest_gaps() {
-        let mut runs = Runs::default();
+        let mut runs = TermRuns::default();
         for id in [1, 2, 3, 7, 8, 20] {
             runs.add(id).expect("no row is read");
         }

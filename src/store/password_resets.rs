@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 
 /// A reset request, as admins see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reset {
+pub struct ResetRequest {
     /// The user.
     pub user: UserId,
     /// Their email address.
@@ -70,14 +70,14 @@ pub fn take(db: &Writer, hash: &[u8; 32], now: Timestamp) -> Result<Option<UserI
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn list(db: &Reader, limit: u32) -> Result<Vec<Reset>> {
+pub fn list(db: &Reader, limit: u32) -> Result<Vec<ResetRequest>> {
     db.all(
         "SELECT r.user_id, u.email, r.requested, r.expires
          FROM password_resets r JOIN users u ON u.id = r.user_id
          ORDER BY r.requested DESC LIMIT ?1",
         [limit],
         |row| {
-            Ok(Reset {
+            Ok(ResetRequest {
                 user: row.get("user_id")?,
                 email: row.get("email")?,
                 requested: row.get("requested")?,

@@ -9,14 +9,14 @@ use super::error::Result;
 use super::values::{json, to_json};
 use crate::domain::id::UserId;
 use crate::domain::pattern::Pattern;
-use crate::domain::pattern::kept::{Kept, Origin};
+use crate::domain::pattern::kept::{PatternOrigin, StoredPattern};
 use crate::domain::time::Timestamp;
 
 /// Lists the team's and this user's patterns by ID.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Kept>> {
+pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<StoredPattern>> {
     db.all(
         "SELECT * FROM patterns WHERE user_id IS NULL OR user_id = ?1 ORDER BY id LIMIT ?2",
         (user, limit),
@@ -28,7 +28,7 @@ pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Kept>> {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn by_id(db: &Reader, user: &UserId, id: &str) -> Result<Option<Kept>> {
+pub fn by_id(db: &Reader, user: &UserId, id: &str) -> Result<Option<StoredPattern>> {
     db.maybe(
         "SELECT * FROM patterns WHERE id = ?2 AND (user_id IS NULL OR user_id = ?1)",
         (user, id),
@@ -85,13 +85,13 @@ pub fn delete(db: &Writer, id: &str) -> Result<()> {
     db.run_one("DELETE FROM patterns WHERE id = ?1", [id])
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Kept> {
+fn from_row(row: &Row<'_>) -> rusqlite::Result<StoredPattern> {
     let owner: Option<UserId> = row.get("user_id")?;
-    Ok(Kept {
+    Ok(StoredPattern {
         pattern: Arc::new(json(row, "body")?),
         origin: match owner {
-            Some(_) => Origin::Own,
-            None => Origin::Team,
+            Some(_) => PatternOrigin::Own,
+            None => PatternOrigin::Team,
         },
         owner,
         changed: Some(row.get("changed")?),
@@ -144,7 +144,7 @@ mod tests {
                     found.changed,
                     found.owner
                 ),
-                ("New", Origin::Own, Some(at(9)), Some(ada.clone()))
+                ("New", PatternOrigin::Own, Some(at(9)), Some(ada.clone()))
             );
             delete(db, "adas")?;
             assert_eq!(delete(db, "adas"), Err(StoreError::Missing));

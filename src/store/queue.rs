@@ -9,13 +9,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Limit on queued jobs; further async callers wait.
 const ROOM: usize = 256;
 
-pub(super) struct Queue<J> {
-    state: Mutex<State<J>>,
+pub(super) struct WriteQueue<J> {
+    state: Mutex<QueueState<J>>,
     ready: Condvar,
     room: Arc<Semaphore>,
 }
 
-struct State<J> {
+struct QueueState<J> {
     jobs: VecDeque<(J, Option<OwnedSemaphorePermit>)>,
     idle: usize,
     closed: bool,
@@ -23,12 +23,12 @@ struct State<J> {
 
 /// The queue is closed.
 #[derive(Debug, PartialEq)]
-pub(super) struct Closed;
+pub(super) struct QueueClosed;
 
-impl<J> Queue<J> {
+impl<J> WriteQueue<J> {
     pub(super) fn new() -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Mutex::new(QueueState {
                 jobs: VecDeque::new(),
                 idle: 0,
                 closed: false,
@@ -41,24 +41,24 @@ impl<J> Queue<J> {
     /// Waits for room, then queues the job. A caller dropped while waiting has queued nothing.
     ///
     /// # Errors
-    /// [`Closed`] when the queue is closed.
-    pub(super) async fn put(&self, job: J) -> Result<(), Closed> {
+    /// [`QueueClosed`] when the queue is closed.
+    pub(super) async fn put(&self, job: J) -> Result<(), QueueClosed> {
         let place = Arc::clone(&self.room).acquire_owned().await;
-        self.add(job, Some(place.map_err(|_| Closed)?))
+        self.add(job, Some(place.map_err(|_| QueueClosed)?))
     }
 
     /// Queues the job of a thread that blocks until it is done.
     ///
     /// # Errors
-    /// [`Closed`] when the queue is closed.
-    pub(super) fn put_now(&self, job: J) -> Result<(), Closed> {
+    /// [`QueueClosed`] when the queue is closed.
+    pub(super) fn put_now(&self, job: J) -> Result<(), QueueClosed> {
         self.add(job, None)
     }
 
-    fn add(&self, job: J, place: Option<OwnedSemaphorePermit>) -> Result<(), Closed> {
+    fn add(&self, job: J, place: Option<OwnedSemaphorePermit>) -> Result<(), QueueClosed> {
         let mut state = self.lock();
         if state.closed {
-            return Err(Closed);
+            return Err(QueueClosed);
         }
         state.jobs.push_back((job, place));
         // A busy thread checks the queue before it sleeps: under load no wakeup is needed.
@@ -92,7 +92,7 @@ impl<J> Queue<J> {
         Self::first(self.lock(), most)
     }
 
-    fn first(mut state: MutexGuard<'_, State<J>>, most: usize) -> Vec<J> {
+    fn first(mut state: MutexGuard<'_, QueueState<J>>, most: usize) -> Vec<J> {
         let count = most.min(state.jobs.len());
         let taken: Vec<_> = state.jobs.drain(..count).collect();
         // Release permits after the lock: releasing one wakes a task that may want it.
@@ -112,7 +112,7 @@ impl<J> Queue<J> {
         self.lock().jobs.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<J>> {
+    fn lock(&self) -> MutexGuard<'_, QueueState<J>> {
         // No foreign code runs under this lock, so a poisoned one still holds consistent state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -124,12 +124,12 @@ mod tests {
 
     #[test]
     fn closing_keeps_what_is_queued_and_refuses_the_rest() {
-        let queue = Queue::new();
+        let queue = WriteQueue::new();
         for job in 0..3 {
             assert_eq!(queue.put_now(job), Ok(()));
         }
         queue.close();
-        assert_eq!(queue.put_now(3), Err(Closed));
+        assert_eq!(queue.put_now(3), Err(QueueClosed));
         assert_eq!(queue.take(2), Some(vec![0, 1]));
         assert_eq!(queue.take_waiting(9), vec![2]);
         assert_eq!(queue.take(1), None);
@@ -141,7 +141,7 @@ mod tests {
             .build()
             .expect("a runtime");
         runtime.block_on(async {
-            let queue = Queue::new();
+            let queue = WriteQueue::new();
             for job in 0..ROOM {
                 queue.put(job).await.expect("room");
             }

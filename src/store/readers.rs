@@ -11,8 +11,8 @@ use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::connection::Reader;
 use super::error::{Result, StoreError};
-use super::health::Health;
-use super::queue::Queue;
+use super::health::StoreHealth;
+use super::queue::WriteQueue;
 
 /// Number of reader threads; on two cores, four were slower.
 const READERS: u32 = 2;
@@ -25,11 +25,11 @@ const SHARED: usize = 4;
 /// A caller's query. Given an error instead of a connection, it passes that on.
 pub(super) type Job = Box<dyn FnOnce(Result<&Reader>) + Send>;
 
-pub(super) struct Readers {
-    pub(super) queue: Arc<Queue<Job>>,
+pub(super) struct ReadPool {
+    pub(super) queue: Arc<WriteQueue<Job>>,
     pool: Pool<Connect>,
     started: Once,
-    health: Arc<Health>,
+    health: Arc<StoreHealth>,
 }
 
 struct Connect(PathBuf);
@@ -49,8 +49,8 @@ impl ManageConnection for Connect {
     }
 }
 
-impl Readers {
-    pub(super) fn new(path: PathBuf, health: Arc<Health>) -> Self {
+impl ReadPool {
+    pub(super) fn new(path: PathBuf, health: Arc<StoreHealth>) -> Self {
         let pool = Pool::builder()
             .max_size(READERS)
             // An idle server keeps no connection, and so no page cache.
@@ -69,7 +69,7 @@ impl Readers {
             ))
             .build_unchecked(Connect(path));
         Self {
-            queue: Arc::new(Queue::new()),
+            queue: Arc::new(WriteQueue::new()),
             pool,
             started: Once::new(),
             health,
@@ -95,7 +95,7 @@ impl Readers {
     }
 }
 
-fn run(queue: &Queue<Job>, pool: &Pool<Connect>, health: &Health) {
+fn run(queue: &WriteQueue<Job>, pool: &Pool<Connect>, health: &StoreHealth) {
     while let Some(jobs) = queue.take(SHARED) {
         match pool.get() {
             Ok(db) => {

@@ -14,7 +14,7 @@ const ALMOST_NOTHING: u64 = 1 << 20;
 
 /// State of the data folder's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Disk {
+pub struct DiskState {
     /// Free bytes.
     pub free: u64,
     /// Free bytes below which no file or run is accepted.
@@ -26,7 +26,7 @@ pub struct Disk {
 }
 
 /// Watches the free space of a data folder.
-pub(super) struct Room {
+pub(super) struct DiskWatch {
     folder: PathBuf,
     floor: u64,
     // The reserve has been released.
@@ -36,7 +36,7 @@ pub(super) struct Room {
     has_failed: AtomicBool,
 }
 
-impl Room {
+impl DiskWatch {
     /// Watches a data folder; creates the reserve, half as large as the floor, if there is space.
     pub fn keep(folder: &Path, floor: u64) -> Self {
         let room = Self {
@@ -64,12 +64,12 @@ impl Room {
     }
 
     /// Returns the state of the disk. Costs one system call.
-    pub fn disk(&self) -> Disk {
+    pub fn disk(&self) -> DiskState {
         let free = self.free();
         let spent = self.is_spent.load(Relaxed);
         // The reserve's size must be free besides, or restoring it would use up the space.
         let wanted = self.floor + if spent { self.reserve() } else { 0 };
-        Disk {
+        DiskState {
             free,
             floor: self.floor,
             is_low: self.floor > 0 && free < wanted,

@@ -8,7 +8,7 @@ use crate::domain::money::MicroDollars;
 
 /// Calls that were avoided, and their usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Saved {
+pub struct Savings {
     /// Cache hits.
     pub hits: u64,
     /// Original cost of the answers, where known.
@@ -52,14 +52,14 @@ pub fn add(
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn sum(db: &Reader, user: Option<&UserId>, from: i64, to: i64) -> Result<Saved> {
+pub fn sum(db: &Reader, user: Option<&UserId>, from: i64, to: i64) -> Result<Savings> {
     db.maybe(
         "SELECT coalesce(sum(hits), 0) AS hits, coalesce(sum(cost), 0) AS cost,
                 coalesce(sum(unpriced), 0) AS unpriced, coalesce(sum(tokens), 0) AS tokens
          FROM savings WHERE (?1 IS NULL OR user_id = ?1) AND day BETWEEN ?2 AND ?3",
         (user, from, to),
         |row| {
-            Ok(Saved {
+            Ok(Savings {
                 hits: count(row, "hits")?,
                 cost: row.get("cost")?,
                 unpriced: count(row, "unpriced")?,
@@ -87,7 +87,7 @@ mod tests {
             add(db, &ada, 9, "m", Some(MicroDollars(2)), 1)?;
             add(db, &bob, 5, "n", Some(MicroDollars(1)), 1)?;
             let of_ada = sum(db, Some(&ada), 5, 8)?;
-            let expected = Saved {
+            let expected = Savings {
                 hits: 2,
                 cost: MicroDollars(40),
                 unpriced: 1,

@@ -28,7 +28,7 @@ impl Folder {
     }
     pub(super) fn open(&self) -> Store {
         let path = self.0.join("quire.db");
-        Store::open(&Settings { path }).expect("a fresh store")
+        Store::open(&StoreSettings { path }).expect("a fresh store")
     }
 }
 
@@ -355,7 +355,7 @@ fn a_backup_is_whole_while_writes_go_on_and_replaces_nothing_unasked() {
     assert!(store.backup(&copy, true).is_ok());
     assert_eq!(verify(&copy).map(|copy| copy.version), Ok(VERSION));
 
-    let restored = Store::open(&Settings { path: copy.clone() }).expect("the copy opens");
+    let restored = Store::open(&StoreSettings { path: copy.clone() }).expect("the copy opens");
     assert_eq!(restored.read_now(users::count), Ok(199));
     drop(restored);
     let leftovers = std::fs::read_dir(folder.path()).expect("the folder");

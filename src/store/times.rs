@@ -8,7 +8,7 @@ pub const BOUNDS_MS: [u64; 9] = [1, 2, 5, 10, 25, 50, 100, 500, 2500];
 
 /// Counters, updated atomically.
 #[derive(Debug, Default)]
-pub(super) struct Times {
+pub(super) struct CommitTimes {
     buckets: [AtomicU64; BOUNDS_MS.len()],
     count: AtomicU64,
     micros: AtomicU64,
@@ -16,7 +16,7 @@ pub(super) struct Times {
 
 /// Counters at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Taken {
+pub struct CommitTimesSnapshot {
     /// Commits per bucket: longer than the previous bound, and at most this one.
     pub buckets: [u64; BOUNDS_MS.len()],
     /// Number of commits.
@@ -25,7 +25,7 @@ pub struct Taken {
     pub micros: u64,
 }
 
-impl Times {
+impl CommitTimes {
     pub fn add(&self, took: Duration) {
         let fits = |bound: &u64| took <= Duration::from_millis(*bound);
         if let Some(at) = BOUNDS_MS.iter().position(fits) {
@@ -35,8 +35,8 @@ impl Times {
         self.micros.fetch_add(took.as_micros() as u64, Relaxed);
     }
 
-    pub fn taken(&self) -> Taken {
-        Taken {
+    pub fn taken(&self) -> CommitTimesSnapshot {
+        CommitTimesSnapshot {
             buckets: std::array::from_fn(|at| self.buckets[at].load(Relaxed)),
             count: self.count.load(Relaxed),
             micros: self.micros.load(Relaxed),
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn buckets() {
-        let times = Times::default();
+        let times = CommitTimes::default();
         for micros in [0, 1000, 1001, 9000, 3_000_000] {
             times.add(Duration::from_micros(micros));
         }

@@ -4,19 +4,19 @@ use super::connection::Reader;
 use super::error::Result;
 use super::values::count;
 use crate::domain::id::UserId;
-use crate::domain::reading_queue::Waiting;
+use crate::domain::reading_queue::WaitingDocument;
 
 /// Lists all documents waiting to be read, except those of locked accounts.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn waiting(db: &Reader) -> Result<Vec<Waiting>> {
+pub fn waiting(db: &Reader) -> Result<Vec<WaitingDocument>> {
     db.all(
         "SELECT d.id, d.user_id, d.size FROM documents d JOIN users u ON u.id = d.user_id
          WHERE d.status = 'processing' AND u.disabled = 0",
         [],
         |row| {
-            Ok(Waiting {
+            Ok(WaitingDocument {
                 id: row.get("id")?,
                 user: row.get("user_id")?,
                 size: count(row, "size")?,
@@ -58,7 +58,7 @@ mod tests {
                 ..document(1, 1)
             };
             insert(db, &reading, &[], &[])?;
-            let entry = Waiting {
+            let entry = WaitingDocument {
                 id: reading.id.clone(),
                 user: owner.clone(),
                 size: reading.size,

@@ -31,7 +31,7 @@ pub struct Upload {
 
 /// An uploaded part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
+pub struct UploadPart {
     /// Index, from 0.
     pub number: u32,
     /// Size in bytes.
@@ -88,7 +88,7 @@ pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
 ///
 /// # Errors
 /// `Missing` when there is no such upload of this user; otherwise when the database cannot be written.
-pub fn note_part(db: &Writer, user: &UserId, id: &UploadId, part: Part) -> Result<()> {
+pub fn note_part(db: &Writer, user: &UserId, id: &UploadId, part: UploadPart) -> Result<()> {
     db.run_one(
         "INSERT INTO upload_parts (upload_id, part, size)
          SELECT id, ?3, ?4 FROM uploads WHERE user_id = ?1 AND id = ?2
@@ -101,13 +101,13 @@ pub fn note_part(db: &Writer, user: &UserId, id: &UploadId, part: Part) -> Resul
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn parts_of(db: &Reader, user: &UserId, id: &UploadId) -> Result<Vec<Part>> {
+pub fn parts_of(db: &Reader, user: &UserId, id: &UploadId) -> Result<Vec<UploadPart>> {
     db.all(
         "SELECT p.part, p.size FROM upload_parts p JOIN uploads u ON u.id = p.upload_id
          WHERE u.user_id = ?1 AND u.id = ?2 ORDER BY p.part",
         (user, id),
         |row| {
-            Ok(Part {
+            Ok(UploadPart {
                 number: row.get("part")?,
                 size: count(row, "size")?,
             })
@@ -196,7 +196,7 @@ mod tests {
                 expires: at(100),
             };
             insert(db, &upload)?;
-            let part = |number, size| Part { number, size };
+            let part = |number, size| UploadPart { number, size };
             for arrived in [part(2, 5), part(0, 9), part(0, 10)] {
                 note_part(db, &owner, &upload.id, arrived)?;
             }

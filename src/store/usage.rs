@@ -7,11 +7,11 @@ use super::error::Result;
 use super::values::{count, integer};
 use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
-use crate::domain::usage::{Amount, Charge, Ended, Spent, month_start};
+use crate::domain::usage::{CallCharge, CallEnd, UsageAmount, UserSpending, month_start};
 
 /// Usage of one model on one day.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Day {
+pub struct DailyUsage {
     /// UTC day, counted from 1970.
     pub day: i64,
     /// Full model ID.
@@ -40,18 +40,18 @@ pub struct Day {
 
 /// Usage of one user in a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Person {
+pub struct UserUsage {
     /// The user.
     pub user: UserId,
     /// Sum over all models; `model` is empty and `day` the newest.
-    pub sum: Day,
+    pub sum: DailyUsage,
 }
 
 /// Adds a call to its day. Ignores a call that was never sent.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn add(db: &Writer, user: &UserId, day: i64, charge: &Charge) -> Result<()> {
+pub fn add(db: &Writer, user: &UserId, day: i64, charge: &CallCharge) -> Result<()> {
     let (used, cost) = (&charge.bill.usage, charge.cost());
     if charge.bill.tries == 0 {
         return Ok(());
@@ -81,7 +81,7 @@ pub fn add(db: &Writer, user: &UserId, day: i64, charge: &Charge) -> Result<()> 
             integer(used.input),
             integer(used.output),
             known,
-            charge.ended != Ended::Answered,
+            charge.ended != CallEnd::Answered,
             integer(used.cached),
             integer(used.reasoning),
             cost.is_none(),
@@ -96,7 +96,7 @@ pub fn add(db: &Writer, user: &UserId, day: i64, charge: &Charge) -> Result<()> 
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn of_user(db: &Reader, user: &UserId, from_day: i64, to_day: i64) -> Result<Vec<Day>> {
+pub fn of_user(db: &Reader, user: &UserId, from_day: i64, to_day: i64) -> Result<Vec<DailyUsage>> {
     db.all(
         "SELECT * FROM usage WHERE user_id = ?1 AND day BETWEEN ?2 AND ?3
          ORDER BY day DESC, model LIMIT 20000",
@@ -109,7 +109,7 @@ pub fn of_user(db: &Reader, user: &UserId, from_day: i64, to_day: i64) -> Result
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<Person>> {
+pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<UserUsage>> {
     db.all(
         "SELECT user_id, max(day) AS day, '' AS model, sum(calls) AS calls, sum(input) AS input,
              sum(output) AS output, sum(cost) AS cost, sum(failed) AS failed, sum(cached) AS cached,
@@ -119,7 +119,7 @@ pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<Person>> {
          GROUP BY user_id ORDER BY sum(cost) DESC, user_id LIMIT 20000",
         (from_day, to_day),
         |row| {
-            Ok(Person {
+            Ok(UserUsage {
                 user: row.get("user_id")?,
                 sum: from_row(row)?,
             })
@@ -131,7 +131,7 @@ pub fn of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<Person>> {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn days_of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<Day>> {
+pub fn days_of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<DailyUsage>> {
     db.all(
         "SELECT day, model, sum(calls) AS calls, sum(input) AS input, sum(output) AS output,
              sum(cost) AS cost, sum(failed) AS failed, sum(cached) AS cached,
@@ -148,7 +148,7 @@ pub fn days_of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<Day>> 
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn spent(db: &Reader, user: &UserId, today: i64) -> Result<Spent> {
+pub fn spent(db: &Reader, user: &UserId, today: i64) -> Result<UserSpending> {
     let since = |from: i64| {
         db.one(
             "SELECT coalesce(sum(cost - own_key), 0) AS cost,
@@ -156,21 +156,21 @@ pub fn spent(db: &Reader, user: &UserId, today: i64) -> Result<Spent> {
              FROM usage WHERE user_id = ?1 AND day BETWEEN ?2 AND ?3",
             (user, from, today),
             |row| {
-                Ok(Amount {
+                Ok(UsageAmount {
                     cost: row.get("cost")?,
                     tokens: count(row, "tokens")?,
                 })
             },
         )
     };
-    Ok(Spent {
+    Ok(UserSpending {
         day: since(today)?,
         month: since(month_start(today))?,
     })
 }
 
-fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Day> {
-    Ok(Day {
+fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<DailyUsage> {
+    Ok(DailyUsage {
         day: row.get("day")?,
         model: row.get("model")?,
         calls: count(row, "calls")?,
@@ -191,27 +191,27 @@ mod tests {
     use super::super::tests::{at, user, with_writer};
     use super::super::users;
     use super::*;
-    use crate::domain::chat::{Bill, Usage};
+    use crate::domain::chat::{CallBill, Usage};
     use crate::domain::money::Price;
     use crate::domain::pattern::CallId;
 
-    fn charge(model: &str, own_key: bool, tries: u32) -> Charge {
-        Charge {
+    fn charge(model: &str, own_key: bool, tries: u32) -> CallCharge {
+        CallCharge {
             call: CallId {
                 stage: 0,
                 member: 0,
             },
             model: model.into(),
             at: at(1),
-            ended: Ended::Answered,
-            bill: Bill {
+            ended: CallEnd::Answered,
+            bill: CallBill {
                 usage: Usage {
                     input: 10,
                     output: 3,
                     ..Usage::default()
                 },
                 tries,
-                ..Bill::default()
+                ..CallBill::default()
             },
             price: Some(Price {
                 input: 0.1,
@@ -238,14 +238,14 @@ mod tests {
                 add(db, &user(n).id, day, &charge(model, false, 1))?;
                 add(db, &user(n).id, day, &charge(model, false, 0))?;
             }
-            let row = |day, model: &str, calls: u64| Day {
+            let row = |day, model: &str, calls: u64| DailyUsage {
                 day,
                 model: model.into(),
                 calls,
                 input: 10 * calls,
                 output: 3 * calls,
                 cost: MicroDollars(7 * calls as i64),
-                ..Day::default()
+                ..DailyUsage::default()
             };
             let all = vec![row(6, "a/x", 1), row(6, "b/y", 1), row(5, "a/x", 2)];
             assert_eq!(of_user(db, &user(1).id, 0, 9), Ok(all.clone()));
@@ -263,9 +263,9 @@ mod tests {
         with_writer(|db| {
             let id = user(1).id;
             users::insert(db, &user(1))?;
-            let unpriced = Charge {
+            let unpriced = CallCharge {
                 price: None,
-                ended: Ended::Failed,
+                ended: CallEnd::Failed,
                 ..charge("a/x", false, 1)
             };
             // Days of January and February 1970.
@@ -273,7 +273,7 @@ mod tests {
             add(db, &id, 31, &charge("a/x", false, 1))?;
             add(db, &id, 32, &charge("a/x", true, 1))?;
             add(db, &id, 32, &unpriced)?;
-            let amount = |cost, tokens| Amount {
+            let amount = |cost, tokens| UsageAmount {
                 cost: MicroDollars(cost),
                 tokens,
             };

@@ -9,7 +9,7 @@ use super::error::{Result, StoreError};
 use crate::domain::analysis::Status;
 use crate::domain::document::DocumentStatus;
 use crate::domain::experiment::pairwise::Preferred;
-use crate::domain::experiment::record::State;
+use crate::domain::experiment::record::ExperimentState;
 use crate::domain::id::{
     AnalysisId, DocumentId, ExperimentId, KeyId, ProviderId, RecipeId, SessionId, UploadId, UserId,
 };
@@ -46,7 +46,7 @@ as_text!(
     DocumentStatus,
     Preference,
     Preferred,
-    State,
+    ExperimentState,
     Role
 );
 

@@ -5,17 +5,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::connection::Writer;
 use super::error::{Result, StoreError};
-use super::follow::{Held, Log};
-use super::health::Health;
-use super::queue::Queue;
-use super::times::Times;
+use super::follow::{HeldSnapshot, WalLog};
+use super::health::StoreHealth;
+use super::queue::WriteQueue;
+use super::times::CommitTimes;
 use crate::clock;
 
 /// Limit on jobs per commit. More would delay the first one without gain.
 const GROUP: usize = 128;
 
 /// Outcome of a job, reported once the result of the commit is known.
-pub(super) struct Verdict {
+pub(super) struct CommitResult {
     /// Result of the job; its changes are rolled back on an error.
     pub(super) went: Result<()>,
     /// Reports to the caller.
@@ -23,9 +23,9 @@ pub(super) struct Verdict {
 }
 
 /// A caller's work. Given an error instead of a connection, it passes that on.
-pub(super) type Work = Box<dyn FnOnce(Result<&Writer>) -> Verdict + Send>;
+pub(super) type Work = Box<dyn FnOnce(Result<&Writer>) -> CommitResult + Send>;
 
-pub(super) enum Job {
+pub(super) enum WriteJob {
     /// A change.
     Work(Work),
     /// Checkpoint the whole log.
@@ -33,11 +33,11 @@ pub(super) enum Job {
     /// Let the follower read the log.
     Look(Box<dyn FnOnce(Result<()>) + Send>),
     /// Empty the log and hold the database as it is then.
-    Hold(Box<dyn FnOnce(Result<Held>) + Send>),
+    Hold(Box<dyn FnOnce(Result<HeldSnapshot>) + Send>),
 }
 
-impl Job {
-    fn on_log(self, db: &Writer, log: &mut Log) {
+impl WriteJob {
+    fn on_log(self, db: &Writer, log: &mut WalLog) {
         match self {
             Self::Work(_) => {}
             Self::Checkpoint(answer) => answer(log.checkpoint(db)),
@@ -51,10 +51,10 @@ impl Job {
 pub(super) fn work<T: Send + 'static>(
     change: impl FnOnce(&Writer) -> Result<T> + Send + 'static,
     answer: impl FnOnce(Result<T>) + Send + 'static,
-) -> Job {
-    Job::Work(Box::new(move |db| {
+) -> WriteJob {
+    WriteJob::Work(Box::new(move |db| {
         let result = db.and_then(change);
-        Verdict {
+        CommitResult {
             went: result.as_ref().map(drop).map_err(Clone::clone),
             answer: Box::new(move |commit| {
                 answer(match (result, commit) {
@@ -69,10 +69,10 @@ pub(super) fn work<T: Send + 'static>(
 /// Runs until the queue is closed and empty. Reports each commit's outcome to `health` and its duration to `times`.
 pub(super) fn live(
     db: Writer,
-    log: Log,
-    queue: &Queue<Job>,
-    health: &Health,
-    times: &Times,
+    log: WalLog,
+    queue: &WriteQueue<WriteJob>,
+    health: &StoreHealth,
+    times: &CommitTimes,
     reopen: impl Fn() -> Result<Writer>,
 ) {
     let end = catch_unwind(AssertUnwindSafe(|| {
@@ -86,10 +86,10 @@ pub(super) fn live(
 
 fn run(
     mut db: Writer,
-    mut log: Log,
-    queue: &Queue<Job>,
-    health: &Health,
-    times: &Times,
+    mut log: WalLog,
+    queue: &WriteQueue<WriteJob>,
+    health: &StoreHealth,
+    times: &CommitTimes,
     reopen: impl Fn() -> Result<Writer>,
 ) {
     while let Some(jobs) = queue.take(GROUP) {
@@ -102,7 +102,7 @@ fn run(
         let mut group = Vec::with_capacity(jobs.len());
         for job in jobs {
             match job {
-                Job::Work(work) => group.push(work),
+                WriteJob::Work(work) => group.push(work),
                 // It must include what was queued before.
                 other => {
                     commit_group(&db, std::mem::take(&mut group), health, times);
@@ -117,7 +117,7 @@ fn run(
     let _ = log.checkpoint(&db);
 }
 
-fn commit_group(db: &Writer, group: Vec<Work>, health: &Health, times: &Times) {
+fn commit_group(db: &Writer, group: Vec<Work>, health: &StoreHealth, times: &CommitTimes) {
     let mut waiting = group.into_iter();
     while waiting.len() > 0 {
         let (begun, rows) = (clock::instant(), db.rows_changed());
@@ -125,7 +125,7 @@ fn commit_group(db: &Writer, group: Vec<Work>, health: &Health, times: &Times) {
         times.add(clock::instant().saturating_duration_since(begun));
         health.wrote(&commit);
         // A job that found no space is rolled back alone; the rest of its group may have fit.
-        let had_no_room = |verdict: &Verdict| verdict.went == Err(StoreError::Full);
+        let had_no_room = |verdict: &CommitResult| verdict.went == Err(StoreError::Full);
         if verdicts.iter().any(had_no_room) {
             health.wrote(&Err(StoreError::Full));
         } else if commit.is_ok() && db.rows_changed() != rows {
@@ -141,7 +141,10 @@ fn commit_group(db: &Writer, group: Vec<Work>, health: &Health, times: &Times) {
 }
 
 /// Runs jobs until there are none or the transaction is lost; returns their outcomes and the result of the commit.
-fn one_transaction(db: &Writer, jobs: &mut std::vec::IntoIter<Work>) -> (Vec<Verdict>, Result<()>) {
+fn one_transaction(
+    db: &Writer,
+    jobs: &mut std::vec::IntoIter<Work>,
+) -> (Vec<CommitResult>, Result<()>) {
     if let Err(error) = db.control("BEGIN IMMEDIATE") {
         let refused = jobs.map(|job| job(Err(error.clone()))).collect();
         return (refused, Err(error));
@@ -158,7 +161,7 @@ fn one_transaction(db: &Writer, jobs: &mut std::vec::IntoIter<Work>) -> (Vec<Ver
 }
 
 /// Fails only when the whole transaction is lost, with all earlier jobs in it.
-fn one_job(db: &Writer, job: Work, verdicts: &mut Vec<Verdict>) -> Result<()> {
+fn one_job(db: &Writer, job: Work, verdicts: &mut Vec<CommitResult>) -> Result<()> {
     if let Err(error) = db.control("SAVEPOINT job") {
         verdicts.push(job(Err(error.clone())));
         return Err(error);

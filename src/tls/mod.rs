@@ -4,7 +4,7 @@
 mod ours;
 mod validity;
 
-pub use ours::Ours;
+pub use ours::LocalVerifier;
 pub use rustls::ServerConfig;
 
 use std::fs::{self, File};
@@ -31,14 +31,14 @@ const MOST_FILE_BYTES: u64 = 1 << 20;
 type Stamps = [Option<SystemTime>; 2];
 
 /// The certificate that clients see, reloaded when its files change.
-pub struct Shown {
+pub struct CertificateResolver {
     files: Files,
     config: Arc<ServerConfig>,
     current: Arc<Current>,
     seen: Mutex<Stamps>,
 }
 
-impl Shown {
+impl CertificateResolver {
     /// Loads the files.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Shown {
     /// or `None` when nothing has changed.
     ///
     /// # Errors
-    /// As [`Shown::open`]. The previous certificate stays in use, and the same files are not tried again until they
+    /// As [`CertificateResolver::open`]. The previous certificate stays in use, and the same files are not tried again until they
     /// change.
     pub fn refresh(&self, in_any_case: bool, now: Timestamp) -> Result<Option<Timestamp>, String> {
         // Taken before reading: a change while we read is noticed the next time.
@@ -111,12 +111,12 @@ impl ResolvesServerCert for Current {
 }
 
 /// The contents of the two files.
-struct Read {
+struct LoadedFiles {
     certified: Arc<CertifiedKey>,
     validity: Validity,
 }
 
-impl Read {
+impl LoadedFiles {
     fn holds(&self, files: &Files, now: Timestamp) -> Result<(), String> {
         let (shown, until) = (files.certificate.display(), self.validity.until);
         if until < now {
@@ -142,7 +142,7 @@ impl Files {
         [stamp(&self.certificate), stamp(&self.key)]
     }
 
-    fn read(&self) -> Result<Read, String> {
+    fn read(&self) -> Result<LoadedFiles, String> {
         let (chain_at, key_at) = (self.certificate.display(), self.key.display());
         let pem = content(&self.certificate)?;
         let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
@@ -166,7 +166,7 @@ impl Files {
             ),
             error => format!("the key in {key_at} cannot be used with {chain_at}: {error}"),
         })?;
-        Ok(Read {
+        Ok(LoadedFiles {
             certified: Arc::new(certified),
             validity,
         })

@@ -13,16 +13,16 @@ use rustls::{
 };
 
 /// A TLS connection to a server on this machine.
-pub struct Ours(StreamOwned<ClientConnection, TcpStream>);
+pub struct LocalVerifier(StreamOwned<ClientConnection, TcpStream>);
 
-impl Ours {
+impl LocalVerifier {
     /// Wraps a socket, which keeps its timeouts.
     ///
     /// # Errors
     /// When the TLS configuration or connection cannot be created.
     pub fn over(socket: TcpStream, address: IpAddr) -> io::Result<Self> {
         let provider = super::provider();
-        let anyone = Anyone(provider.signature_verification_algorithms);
+        let anyone = AcceptAny(provider.signature_verification_algorithms);
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
@@ -35,13 +35,13 @@ impl Ours {
     }
 }
 
-impl Read for Ours {
+impl Read for LocalVerifier {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
     }
 }
 
-impl Write for Ours {
+impl Write for LocalVerifier {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(bytes)
     }
@@ -52,9 +52,9 @@ impl Write for Ours {
 
 #[derive(Debug)]
 /// Verifier that accepts any certificate but still checks handshake signatures.
-struct Anyone(WebPkiSupportedAlgorithms);
+struct AcceptAny(WebPkiSupportedAlgorithms);
 
-impl ServerCertVerifier for Anyone {
+impl ServerCertVerifier for AcceptAny {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

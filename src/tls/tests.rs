@@ -48,7 +48,7 @@ fn now() -> Timestamp {
 }
 
 fn fault(folder: &Folder) -> String {
-    let opened = Shown::open(folder.files(), now());
+    let opened = CertificateResolver::open(folder.files(), now());
     opened.err().expect("it is refused")
 }
 
@@ -113,7 +113,7 @@ fn a_renewal_replaces_and_a_bad_one_does_not() {
     let (certificate, key) = made(2030);
     folder.put(&certificate, &key);
     touched(0);
-    let shown = Shown::open(folder.files(), now()).unwrap();
+    let shown = CertificateResolver::open(folder.files(), now()).unwrap();
     let first = || shown.current.0.read().unwrap().cert[0].clone();
     let before = first();
     assert_eq!(shown.refresh(false, now()), Ok(None), "nothing has changed");

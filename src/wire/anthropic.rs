@@ -3,15 +3,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::calling::Fragment;
-use super::counts::{self, Counts};
-use super::growing::Growing;
-use super::prompt::{Turn, budget, divide, effort, is_acting, is_signed_thought};
-use super::sse::Event;
-use super::{Kind, Taste, refusal, subset};
-use crate::domain::chat::{Request, estimate_tokens};
+use super::calling::ToolCallFragment;
+use super::counts::{self, UsageCounts};
+use super::growing::AnswerBuilder;
+use super::prompt::{PromptTurn, budget, divide, effort, is_acting, is_signed_thought};
+use super::sse::SseFrame;
+use super::{ApiFormat, ModelCapabilities, refusal, subset};
+use crate::domain::chat::{ModelRequest, estimate_tokens};
 use crate::domain::model::{Structured, Thinking};
-use crate::domain::tools::{Choice, Tool, Tools};
+use crate::domain::tools::{Tool, ToolChoice, Tools};
 
 /// Tokens an answer may have where nobody says and the model's own limit is not known. The field is required.
 const USUAL_MOST: u64 = 8_192;
@@ -22,7 +22,7 @@ const KEPT_FROM: u64 = 1_024;
 /// The least that thinking may be given.
 const LEAST_BUDGET: u64 = 1_024;
 
-pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
+pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities) -> Value {
     let enforced = (request.format.as_ref()).and_then(|format| subset::anthropic(&format.schema));
     let shape = match taste.shape("output_config", request) {
         Structured::Native if enforced.is_none() => Structured::Prompt,
@@ -86,20 +86,20 @@ fn offer(body: &mut Map<String, Value>, tools: &Tools, thinks: bool) {
     };
     body.insert("tools".into(), tools.list.iter().map(tool).collect());
     let mut choice = match &tools.choice {
-        Choice::None => json!({ "type": "none" }),
+        ToolChoice::None => json!({ "type": "none" }),
         // Thinking models may not be forced.
-        Choice::Required if !thinks => json!({ "type": "any" }),
-        Choice::Named(name) if !thinks => json!({ "type": "tool", "name": name }),
+        ToolChoice::Required if !thinks => json!({ "type": "any" }),
+        ToolChoice::Named(name) if !thinks => json!({ "type": "tool", "name": name }),
         _ => json!({ "type": "auto" }),
     };
-    if tools.parallel == Some(false) && tools.choice != Choice::None {
+    if tools.parallel == Some(false) && tools.choice != ToolChoice::None {
         choice["disable_parallel_tool_use"] = json!(true);
     }
     body.insert("tool_choice".into(), choice);
 }
 
 // All results of a turn's calls must stand in the one turn behind it, in front of any words.
-fn messages(turns: &[Turn]) -> Value {
+fn messages(turns: &[PromptTurn]) -> Value {
     let mut messages: Vec<Value> = Vec::new();
     let mut is_results = false;
     for one in turns {
@@ -117,7 +117,7 @@ fn messages(turns: &[Turn]) -> Value {
     Value::Array(messages)
 }
 
-fn turn(turn: &Turn) -> Value {
+fn turn(turn: &PromptTurn) -> Value {
     let role = if turn.is_model { "assistant" } else { "user" };
     let is_plain = turn.images.is_empty() && turn.calls.is_empty() && turn.result_of.is_none();
     if is_plain && !turn.reasoning_items.iter().any(is_signed_thought) {
@@ -126,7 +126,7 @@ fn turn(turn: &Turn) -> Value {
     json!({ "role": role, "content": blocks(turn) })
 }
 
-fn blocks(turn: &Turn) -> Vec<Value> {
+fn blocks(turn: &PromptTurn) -> Vec<Value> {
     let mut parts: Vec<Value> = turn
         .images
         .iter()
@@ -151,7 +151,7 @@ fn blocks(turn: &Turn) -> Vec<Value> {
     parts
 }
 
-fn max_tokens(request: &Request, taste: &Taste) -> u64 {
+fn max_tokens(request: &ModelRequest, taste: &ModelCapabilities) -> u64 {
     let own = request.parameters.max_tokens.map(u64::from);
     let known = Some(taste.max_output).filter(|most| *most > 0);
     let most = own.unwrap_or_else(|| known.map_or(USUAL_MOST, |most| most.min(MOST_UNASKED)));
@@ -167,16 +167,17 @@ fn config(body: &mut Map<String, Value>) -> &mut Map<String, Value> {
 
 /// A client of Anthropic's API leaves it to the model how much it thinks, which without an effort is as much as with
 /// a high one.
-fn is_adaptive(request: &Request) -> bool {
+fn is_adaptive(request: &ModelRequest) -> bool {
     let passthrough = request.passthrough.as_deref();
     passthrough.is_some_and(|it| {
         let thinking = it.fields.get("thinking");
-        it.format == Kind::Anthropic.as_str() && thinking.is_some_and(|it| it["type"] == "adaptive")
+        it.format == ApiFormat::Anthropic.as_str()
+            && thinking.is_some_and(|it| it["type"] == "adaptive")
     })
 }
 
 /// The model has called a tool, and the thoughts that it would want back with the result are not there.
-fn lacks_thoughts(request: &Request) -> bool {
+fn lacks_thoughts(request: &ModelRequest) -> bool {
     let mut messages = request.messages.iter().rev();
     let last = messages.find(|message| !message.calls.is_empty());
     is_acting(request)
@@ -184,7 +185,12 @@ fn lacks_thoughts(request: &Request) -> bool {
 }
 
 /// True when the model is told to think.
-fn think(body: &mut Map<String, Value>, request: &Request, taste: &Taste, most: &mut u64) -> bool {
+fn think(
+    body: &mut Map<String, Value>,
+    request: &ModelRequest,
+    taste: &ModelCapabilities,
+    most: &mut u64,
+) -> bool {
     let adaptive = || (is_adaptive(request) && !taste.refuses("thinking")).then_some("high");
     let Some(effort) = effort(request, taste, "thinking").or_else(adaptive) else {
         return false;
@@ -217,7 +223,12 @@ fn think(body: &mut Map<String, Value>, request: &Request, taste: &Taste, most: 
     true
 }
 
-fn sample(body: &mut Map<String, Value>, request: &Request, taste: &Taste, thinks: bool) {
+fn sample(
+    body: &mut Map<String, Value>,
+    request: &ModelRequest,
+    taste: &ModelCapabilities,
+    thinks: bool,
+) {
     let own = &request.parameters;
     let mut set = |name: &str, spelled: &str, value: Option<Value>| {
         if let Some(value) = value.filter(|_| taste.takes(name, spelled)) {
@@ -237,7 +248,7 @@ fn sample(body: &mut Map<String, Value>, request: &Request, taste: &Taste, think
     set("top_k", "top_k", own.top_k.map(Value::from));
 }
 
-pub(super) fn read(growing: &mut Growing, event: &Event) {
+pub(super) fn read(growing: &mut AnswerBuilder, event: &SseFrame) {
     let Ok(data) = crate::domain::json::parse(&event.data) else {
         return growing.unreadable(&event.data, "Anthropic message");
     };
@@ -265,10 +276,10 @@ pub(super) fn read(growing: &mut Growing, event: &Event) {
                 }
             }
             if let Some(arguments) = delta["partial_json"].as_str() {
-                growing.call(Fragment {
+                growing.call(ToolCallFragment {
                     index: Some(place),
                     arguments,
-                    ..Fragment::default()
+                    ..ToolCallFragment::default()
                 });
             }
         }
@@ -286,7 +297,7 @@ pub(super) fn read(growing: &mut Growing, event: &Event) {
     }
 }
 
-pub(super) fn whole(growing: &mut Growing, body: &Value) {
+pub(super) fn whole(growing: &mut AnswerBuilder, body: &Value) {
     if let Some(error) = refusal::reported(body) {
         return growing.fail(refusal::in_band(error));
     }
@@ -308,7 +319,7 @@ fn is_thought(block: &Value) -> bool {
     block["type"] == "thinking" || block["type"] == "redacted_thinking"
 }
 
-fn block(growing: &mut Growing, place: u64, block: &Value, is_whole: bool) {
+fn block(growing: &mut AnswerBuilder, place: u64, block: &Value, is_whole: bool) {
     growing.text(block["text"].as_str().unwrap_or_default());
     growing.reasoning(block["thinking"].as_str().unwrap_or_default());
     if block["type"] == "tool_use" {
@@ -320,7 +331,7 @@ fn block(growing: &mut Growing, place: u64, block: &Value, is_whole: bool) {
             true => input.to_string(),
             false => String::new(),
         };
-        growing.call(Fragment {
+        growing.call(ToolCallFragment {
             index: Some(place),
             id: text("id"),
             name: text("name"),
@@ -329,7 +340,7 @@ fn block(growing: &mut Growing, place: u64, block: &Value, is_whole: bool) {
     }
 }
 
-fn stopped(growing: &mut Growing, stop: &Value) {
+fn stopped(growing: &mut AnswerBuilder, stop: &Value) {
     let Some(reason) = stop["stop_reason"].as_str() else {
         return;
     };
@@ -342,7 +353,7 @@ fn stopped(growing: &mut Growing, stop: &Value) {
 }
 
 /// Counts are cumulative. An answer that was made in several steps lists them, and they are paid one by one.
-fn usage(growing: &mut Growing, found: &Value) {
+fn usage(growing: &mut AnswerBuilder, found: &Value) {
     let steps = found["iterations"]
         .as_array()
         .filter(|steps| !steps.is_empty());
@@ -356,7 +367,7 @@ fn usage(growing: &mut Growing, found: &Value) {
         // Some that imitate it count like chat completions.
         return growing.count(counts::of(found));
     }
-    growing.count(Counts {
+    growing.count(UsageCounts {
         input,
         output: sum("output_tokens"),
         cached: sum("cache_read_input_tokens"),

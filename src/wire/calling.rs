@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::domain::chat::{CallError, CallErrorKind, Finish, Request, estimate_tokens};
+use crate::domain::chat::{CallError, CallErrorKind, Finish, ModelRequest, estimate_tokens};
 use crate::domain::tools::{self, ToolCall};
 
 /// The calls of one answer, in the order in which they began.
 #[derive(Debug, Default)]
-pub(super) struct Calling(Vec<Begun>);
+pub(super) struct ToolCallBuilder(Vec<Begun>);
 
 /// A call that has begun.
 #[derive(Debug, Default)]
@@ -22,14 +22,14 @@ struct Begun {
 
 /// What a fragment says. Empty text means that it does not say.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Fragment<'a> {
+pub(super) struct ToolCallFragment<'a> {
     pub index: Option<u64>,
     pub id: &'a str,
     pub name: &'a str,
     pub arguments: &'a str,
 }
 
-impl Calling {
+impl ToolCallBuilder {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -49,7 +49,7 @@ impl Calling {
     }
 
     /// Takes a fragment: more of a call that is known, or the beginning of another.
-    pub fn take(&mut self, fragment: Fragment) {
+    pub fn take(&mut self, fragment: ToolCallFragment) {
         let at = match self.known(&fragment) {
             Some(at) => at,
             None if self.0.len() > tools::MOST => return,
@@ -91,8 +91,8 @@ impl Calling {
     }
 
     /// Which call a fragment belongs to; none where it begins one.
-    fn known(&self, fragment: &Fragment) -> Option<usize> {
-        let Fragment {
+    fn known(&self, fragment: &ToolCallFragment) -> Option<usize> {
+        let ToolCallFragment {
             index, id, name, ..
         } = *fragment;
         let of_id = (self.0.iter()).rposition(|begun| !id.is_empty() && begun.call.id == id);
@@ -165,7 +165,7 @@ impl Calling {
     /// `Malformed` where a call has no name or its arguments are no JSON object.
     pub fn finish(
         self,
-        request: &Request,
+        request: &ModelRequest,
         finish: Option<Finish>,
     ) -> Result<Vec<ToolCall>, CallError> {
         let earlier = request.messages.iter().map(|message| message.calls.len());
@@ -247,9 +247,9 @@ mod tests {
     type Told<'a> = (Option<u64>, &'a str, &'a str, &'a str);
 
     fn calls(fragments: &[Told]) -> Vec<(String, String, String)> {
-        let mut calling = Calling::default();
+        let mut calling = ToolCallBuilder::default();
         for &(index, id, name, arguments) in fragments {
-            calling.take(Fragment {
+            calling.take(ToolCallFragment {
                 index,
                 id,
                 name,

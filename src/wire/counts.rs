@@ -8,7 +8,7 @@ use crate::domain::money::MicroDollars;
 
 /// What has been reported so far. Later reports of a stream replace earlier ones, field by field.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(super) struct UsageCounts {
     pub input: Option<u64>,
     pub output: Option<u64>,
     pub cached: Option<u64>,
@@ -115,7 +115,7 @@ fn find(found: &Value, paths: &[&[&str]]) -> Option<u64> {
 }
 
 /// A usage object of chat completions or responses.
-pub(super) fn of(found: &Value) -> Counts {
+pub(super) fn of(found: &Value) -> UsageCounts {
     let (mut input, mut output) = (find(found, INPUT), find(found, OUTPUT));
     let total = find(found, TOTAL).filter(|&total| total > 0);
     let (cached, stored) = (find(found, CACHED), find(found, STORED));
@@ -144,7 +144,7 @@ pub(super) fn of(found: &Value) -> Counts {
         output = written.checked_add(thought);
     }
     let kept = cached.unwrap_or(0).saturating_add(stored.unwrap_or(0));
-    Counts {
+    UsageCounts {
         input,
         output,
         cached,
@@ -158,14 +158,14 @@ pub(super) fn of(found: &Value) -> Counts {
 
 /// llama.cpp's measurements of its own speed, where it reports no usage: tokens read anew, tokens that were still
 /// in memory, and tokens written.
-pub(super) fn of_timings(found: &Value) -> Counts {
+pub(super) fn of_timings(found: &Value) -> UsageCounts {
     let count = |name: &str| whole(&found[name]);
     let cached = count("cache_n");
-    Counts {
+    UsageCounts {
         input: count("prompt_n").map(|read| read.saturating_add(cached.unwrap_or(0))),
         output: count("predicted_n"),
         cached,
-        ..Counts::default()
+        ..UsageCounts::default()
     }
 }
 
@@ -198,10 +198,10 @@ fn charged(found: &Value) -> Option<MicroDollars> {
     }
 }
 
-impl Counts {
+impl UsageCounts {
     /// Takes a later report over. What it leaves out, or gives as zero on a whole side, stays as it was.
-    pub fn take(&mut self, later: Counts) {
-        let side = |counts: &Counts| {
+    pub fn take(&mut self, later: UsageCounts) {
+        let side = |counts: &UsageCounts| {
             let parts = [counts.input, counts.cached, counts.stored];
             parts.into_iter().flatten().fold(0u64, u64::saturating_add)
         };
@@ -272,7 +272,7 @@ mod tests {
     }
 
     fn counted(reports: &[Value]) -> (u64, u64, u64, u64, u64, Option<i64>) {
-        let mut counts = Counts::default();
+        let mut counts = UsageCounts::default();
         for report in reports {
             counts.take(of(report));
         }

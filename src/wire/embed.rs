@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::serve_openai::{Fault, fault, model};
-use super::{Kind, passthrough};
+use super::serve_openai::{RequestError, fault, model};
+use super::{ApiFormat, passthrough};
 use crate::domain::chat::Passthrough;
 
 /// Texts of one request.
@@ -13,7 +13,7 @@ const MOST_BYTES: usize = 2_000_000;
 
 /// What a client wants.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Asked {
+pub struct EmbeddingRequest {
     /// A model's id.
     pub model: String,
     /// Texts, in order.
@@ -30,7 +30,7 @@ pub struct Asked {
 ///
 /// # Errors
 /// The field that is missing, malformed or too large.
-pub fn read(body: &Value) -> Result<Asked, Fault> {
+pub fn read(body: &Value) -> Result<EmbeddingRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return fault("body", "the body must be a JSON object");
     };
@@ -69,21 +69,21 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
         },
     };
     const KNOWN: &[&str] = &["model", "input", "encoding_format", "dimensions", "user"];
-    Ok(Asked {
+    Ok(EmbeddingRequest {
         model: model(fields)?,
         texts,
         dimensions,
         is_base64,
-        passthrough: passthrough::read(Kind::OpenAi, fields, KNOWN, &[])?,
+        passthrough: passthrough::read(ApiFormat::OpenAi, fields, KNOWN, &[])?,
     })
 }
 
 /// The request at a provider: the path behind its base URL, and the body. None where it has no such thing.
-pub fn request(kind: Kind, name: &str, asked: &Asked) -> Option<(String, Value)> {
+pub fn request(kind: ApiFormat, name: &str, asked: &EmbeddingRequest) -> Option<(String, Value)> {
     let (texts, dimensions) = (&asked.texts, asked.dimensions);
     let mut body = json!({ "model": name, "input": texts });
     match kind {
-        Kind::OpenAi | Kind::Responses => {
+        ApiFormat::OpenAi | ApiFormat::Responses => {
             body["encoding_format"] = json!("float");
             if let Some(dimensions) = dimensions {
                 body["dimensions"] = json!(dimensions);
@@ -91,7 +91,7 @@ pub fn request(kind: Kind, name: &str, asked: &Asked) -> Option<(String, Value)>
             pass_on(kind, &mut body, asked);
             Some(("embeddings".to_owned(), body))
         }
-        Kind::Ollama => {
+        ApiFormat::Ollama => {
             // What does not fit is an error and not cut off without a word.
             body["truncate"] = json!(false);
             if let Some(dimensions) = dimensions {
@@ -100,7 +100,7 @@ pub fn request(kind: Kind, name: &str, asked: &Asked) -> Option<(String, Value)>
             pass_on(kind, &mut body, asked);
             Some(("api/embed".to_owned(), body))
         }
-        Kind::Gemini => {
+        ApiFormat::Gemini => {
             let path = super::gemini::safe(name);
             let one = |text: &String| {
                 let mut one = json!({ "model": format!("models/{path}"), "content": { "parts": [{ "text": text }] } });
@@ -113,7 +113,7 @@ pub fn request(kind: Kind, name: &str, asked: &Asked) -> Option<(String, Value)>
             let path = format!("models/{path}:batchEmbedContents");
             Some((path, json!({ "requests": all })))
         }
-        Kind::Anthropic => None,
+        ApiFormat::Anthropic => None,
     }
 }
 
@@ -147,7 +147,7 @@ pub fn leave_out(body: &mut Value, refused: &[String]) -> Vec<String> {
 }
 
 // Quire's own fields stay as they are.
-fn pass_on(kind: Kind, body: &mut Value, asked: &Asked) {
+fn pass_on(kind: ApiFormat, body: &mut Value, asked: &EmbeddingRequest) {
     let Some(body) = body.as_object_mut() else {
         return;
     };
@@ -159,7 +159,7 @@ fn pass_on(kind: Kind, body: &mut Value, asked: &Asked) {
 }
 
 /// The fields of a request that a provider of this kind is not sent. None: no provider was found.
-pub fn ignored(kind: Option<Kind>, asked: &Asked) -> Vec<String> {
+pub fn ignored(kind: Option<ApiFormat>, asked: &EmbeddingRequest) -> Vec<String> {
     let reaches =
         |name: &str| kind.is_some_and(|kind| passthrough::reaches(kind, &asked.passthrough, name));
     let names = asked.passthrough.fields.keys();
@@ -171,7 +171,7 @@ pub fn ignored(kind: Option<Kind>, asked: &Asked) -> Vec<String> {
 
 /// Vectors in the order of the texts, and tokens where the provider has counted them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Embedded {
+pub struct EmbeddingAnswer {
     /// One a text.
     pub vectors: Vec<Vec<f32>>,
     /// Tokens read.
@@ -181,7 +181,7 @@ pub struct Embedded {
 }
 
 /// A provider's answer. None where it is none, or not as many vectors as texts.
-pub fn answer(kind: Kind, texts: usize, body: &Value) -> Option<Embedded> {
+pub fn answer(kind: ApiFormat, texts: usize, body: &Value) -> Option<EmbeddingAnswer> {
     let vector = |value: &Value| -> Option<Vec<f32>> {
         let numbers = value.as_array().filter(|numbers| !numbers.is_empty())?;
         numbers
@@ -190,11 +190,11 @@ pub fn answer(kind: Kind, texts: usize, body: &Value) -> Option<Embedded> {
             .collect()
     };
     let (vectors, tokens): (Option<Vec<_>>, _) = match kind {
-        Kind::Ollama => {
+        ApiFormat::Ollama => {
             let all = body["embeddings"].as_array()?.iter();
             (all.map(vector).collect(), &body["prompt_eval_count"])
         }
-        Kind::Gemini => {
+        ApiFormat::Gemini => {
             let all = body["embeddings"].as_array()?.iter();
             (
                 all.map(|one| vector(&one["values"])).collect(),
@@ -210,7 +210,7 @@ pub fn answer(kind: Kind, texts: usize, body: &Value) -> Option<Embedded> {
     };
     let vectors = vectors.filter(|vectors| vectors.len() == texts)?;
     let tokens = tokens.as_u64();
-    Some(Embedded {
+    Some(EmbeddingAnswer {
         vectors,
         tokens,
         left_out: Vec::new(),
@@ -229,9 +229,9 @@ mod tests {
         let asked = asked.expect("sound");
         assert_eq!((asked.texts.len(), asked.is_base64), (2, true));
         assert_eq!(ignored(None, &asked), ["x"]);
-        assert_eq!(ignored(Some(Kind::Gemini), &asked), ["x"]);
-        assert!(ignored(Some(Kind::Ollama), &asked).is_empty());
-        let (_, sent) = request(Kind::OpenAi, "m", &asked).expect("it has embeddings");
+        assert_eq!(ignored(Some(ApiFormat::Gemini), &asked), ["x"]);
+        assert!(ignored(Some(ApiFormat::Ollama), &asked).is_empty());
+        let (_, sent) = request(ApiFormat::OpenAi, "m", &asked).expect("it has embeddings");
         assert_eq!(
             (&sent["x"], &sent["encoding_format"]),
             (&json!(1), &json!("float"))
@@ -257,15 +257,15 @@ mod tests {
 
     #[test]
     fn what_a_model_has_refused_is_left_out() {
-        let asked = Asked {
+        let asked = EmbeddingRequest {
             texts: vec!["a".into(), "b".into()],
             dimensions: Some(2),
-            ..Asked::default()
+            ..EmbeddingRequest::default()
         };
         for (kind, field) in [
-            (Kind::OpenAi, "dimensions"),
-            (Kind::Ollama, "dimensions"),
-            (Kind::Gemini, "outputDimensionality"),
+            (ApiFormat::OpenAi, "dimensions"),
+            (ApiFormat::Ollama, "dimensions"),
+            (ApiFormat::Gemini, "outputDimensionality"),
         ] {
             let (_, mut body) = request(kind, "m", &asked).expect("it has embeddings");
             let refused = [field.to_owned(), "model".to_owned(), "input".to_owned()];
@@ -277,26 +277,26 @@ mod tests {
 
     #[test]
     fn each_provider_s_way() {
-        let asked = Asked {
+        let asked = EmbeddingRequest {
             texts: vec!["a".into(), "b".into()],
             dimensions: Some(2),
-            ..Asked::default()
+            ..EmbeddingRequest::default()
         };
         for (kind, path, place, given) in [
             (
-                Kind::OpenAi,
+                ApiFormat::OpenAi,
                 "embeddings",
                 "/dimensions",
                 json!({ "data": [{ "index": 1, "embedding": [3, 4] }, { "index": 0, "embedding": [1, 2] }], "usage": { "prompt_tokens": 5 } }),
             ),
             (
-                Kind::Ollama,
+                ApiFormat::Ollama,
                 "api/embed",
                 "/dimensions",
                 json!({ "embeddings": [[1, 2], [3, 4]], "prompt_eval_count": 5 }),
             ),
             (
-                Kind::Gemini,
+                ApiFormat::Gemini,
                 "models/m:batchEmbedContents",
                 "/requests/1/outputDimensionality",
                 json!({ "embeddings": [{ "values": [1, 2] }, { "values": [3, 4] }] }),
@@ -306,10 +306,10 @@ mod tests {
             assert_eq!((at.as_str(), body.pointer(place)), (path, Some(&json!(2))));
             let told = answer(kind, 2, &given).expect("vectors");
             assert_eq!(told.vectors, [[1.0, 2.0], [3.0, 4.0]]);
-            assert_eq!(told.tokens.is_some(), kind != Kind::Gemini);
+            assert_eq!(told.tokens.is_some(), kind != ApiFormat::Gemini);
             assert_eq!(answer(kind, 3, &given), None, "one is missing");
             assert_eq!(answer(kind, 2, &json!({ "error": "x" })), None);
         }
-        assert_eq!(request(Kind::Anthropic, "m", &asked), None);
+        assert_eq!(request(ApiFormat::Anthropic, "m", &asked), None);
     }
 }

@@ -3,14 +3,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::counts::{self, Counts};
-use super::growing::Growing;
-use super::prompt::{Turn, budget, called, divide, effort};
-use super::sse::Event;
-use super::{Taste, refusal, subset};
-use crate::domain::chat::{CallError, CallErrorKind, Request};
+use super::counts::{self, UsageCounts};
+use super::growing::AnswerBuilder;
+use super::prompt::{PromptTurn, budget, called, divide, effort};
+use super::sse::SseFrame;
+use super::{ModelCapabilities, refusal, subset};
+use crate::domain::chat::{CallError, CallErrorKind, ModelRequest};
 use crate::domain::model::{Structured, Thinking};
-use crate::domain::tools::{Choice, Tool, Tools};
+use crate::domain::tools::{Tool, ToolChoice, Tools};
 
 pub(super) fn path(name: &str) -> String {
     format!("models/{}:streamGenerateContent?alt=sse", safe(name))
@@ -25,7 +25,7 @@ pub(super) fn safe(name: &str) -> String {
         .collect()
 }
 
-pub(super) fn body(request: &Request, taste: &Taste) -> Value {
+pub(super) fn body(request: &ModelRequest, taste: &ModelCapabilities) -> Value {
     let shape = taste.shape("responseJsonSchema", request);
     let (system, turns) = divide(request, shape);
     let mut body = Map::new();
@@ -80,10 +80,10 @@ fn offer(body: &mut Map<String, Value>, tools: &Tools) {
     let all: Vec<Value> = tools.list.iter().map(declared).collect();
     body.insert("tools".into(), json!([{ "functionDeclarations": all }]));
     let wanted = match &tools.choice {
-        Choice::Auto => return,
-        Choice::None => json!({ "mode": "NONE" }),
-        Choice::Required => json!({ "mode": "ANY" }),
-        Choice::Named(name) => json!({ "mode": "ANY", "allowedFunctionNames": [name] }),
+        ToolChoice::Auto => return,
+        ToolChoice::None => json!({ "mode": "NONE" }),
+        ToolChoice::Required => json!({ "mode": "ANY" }),
+        ToolChoice::Named(name) => json!({ "mode": "ANY", "allowedFunctionNames": [name] }),
     };
     body.insert(
         "toolConfig".into(),
@@ -91,7 +91,7 @@ fn offer(body: &mut Map<String, Value>, tools: &Tools) {
     );
 }
 
-fn turn(request: &Request, turn: &Turn) -> Value {
+fn turn(request: &ModelRequest, turn: &PromptTurn) -> Value {
     if let Some(id) = turn.result_of {
         let given = json!({ "name": called(request, id), "response": { "result": turn.text } });
         return json!({ "role": "user", "parts": [{ "functionResponse": given }] });
@@ -115,7 +115,7 @@ fn turn(request: &Request, turn: &Turn) -> Value {
     json!({ "role": role, "parts": parts })
 }
 
-fn sampling(request: &Request, taste: &Taste) -> Map<String, Value> {
+fn sampling(request: &ModelRequest, taste: &ModelCapabilities) -> Map<String, Value> {
     let own = &request.parameters;
     let mut config = Map::new();
     for (known, spelled, value) in [
@@ -156,7 +156,7 @@ fn sampling(request: &Request, taste: &Taste) -> Map<String, Value> {
 }
 
 /// A level or a budget, never both: that is refused.
-fn thinking(request: &Request, taste: &Taste) -> Option<Value> {
+fn thinking(request: &ModelRequest, taste: &ModelCapabilities) -> Option<Value> {
     if matches!(taste.thinking, Thinking::Fixed | Thinking::Unknown)
         && request.parameters.reasoning_effort.is_none()
     {
@@ -188,7 +188,7 @@ fn thinking(request: &Request, taste: &Taste) -> Option<Value> {
     Some(config)
 }
 
-pub(super) fn read(growing: &mut Growing, event: &Event) {
+pub(super) fn read(growing: &mut AnswerBuilder, event: &SseFrame) {
     match crate::domain::json::parse(&event.data) {
         Ok(frame) => take(growing, &frame),
         Err(_) => growing.unreadable(&event.data, "Gemini answer"),
@@ -196,7 +196,7 @@ pub(super) fn read(growing: &mut Growing, event: &Event) {
 }
 
 /// Without `alt=sse` the frames come as one list.
-pub(super) fn whole(growing: &mut Growing, body: &Value) {
+pub(super) fn whole(growing: &mut AnswerBuilder, body: &Value) {
     let frames = body
         .as_array()
         .map_or(std::slice::from_ref(body), Vec::as_slice);
@@ -215,7 +215,7 @@ fn is_frame(frame: &Value) -> bool {
         .any(|name| !frame[*name].is_null())
 }
 
-fn take(growing: &mut Growing, frame: &Value) {
+fn take(growing: &mut AnswerBuilder, frame: &Value) {
     if let Some(error) = refusal::reported(frame) {
         return growing.fail(refusal::in_band(error));
     }
@@ -267,7 +267,7 @@ const UNUSABLE: &[&str] = &[
     "MISSING_THOUGHT_SIGNATURE",
 ];
 
-fn stopped(growing: &mut Growing, reason: &str) {
+fn stopped(growing: &mut AnswerBuilder, reason: &str) {
     if UNUSABLE
         .iter()
         .any(|known| known.eq_ignore_ascii_case(reason))
@@ -281,7 +281,7 @@ fn stopped(growing: &mut Growing, reason: &str) {
     growing.stopped(reason);
 }
 
-fn usage(growing: &mut Growing, found: &Value) {
+fn usage(growing: &mut AnswerBuilder, found: &Value) {
     if !found.is_object() {
         return;
     }
@@ -295,11 +295,11 @@ fn usage(growing: &mut Growing, found: &Value) {
     let output = sum(count("candidatesTokenCount"), reasoning);
     // Some leave the answer's own count to be worked out from the total.
     let rest = || count("totalTokenCount")?.checked_sub(input?);
-    growing.count(Counts {
+    growing.count(UsageCounts {
         input,
         output: output.filter(|&output| output > 0).or_else(rest).or(output),
         cached: count("cachedContentTokenCount"),
         reasoning,
-        ..Counts::default()
+        ..UsageCounts::default()
     });
 }

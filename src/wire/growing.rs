@@ -3,35 +3,35 @@
 
 use serde_json::{Value, json};
 
-use super::calling::{Calling, Fragment};
-use super::counts::Counts;
+use super::calling::{ToolCallBuilder, ToolCallFragment};
+use super::counts::UsageCounts;
 use super::endings;
 use super::prompt::is_detail;
 use super::refusal::{self, clean};
-use super::think::{Divider, Piece};
+use super::think::{ReasoningSplitter, ThinkPiece};
 use crate::domain::chat::{
-    Answer, CallError, CallErrorKind, Delta, Extras, Finish, Request, Usage, estimate_tokens,
+    Answer, CallError, CallErrorKind, Delta, Extras, Finish, ModelRequest, Usage, estimate_tokens,
 };
 use crate::domain::tools::ToolCall;
 
 /// Text, reasoning, tokens and the end.
 #[derive(Debug, Default)]
-pub(super) struct Growing {
+pub(super) struct AnswerBuilder {
     text: String,
     reasoning: String,
     extras: Extras,
     /// Alternatives among the log probabilities so far.
     alternatives: usize,
-    calls: Calling,
-    divider: Divider,
-    counts: Counts,
+    calls: ToolCallBuilder,
+    divider: ReasoningSplitter,
+    counts: UsageCounts,
     finish: Option<Finish>,
     /// An ending that no vendor documents as good.
     cut: Option<String>,
     refusal: String,
     fault: Option<CallError>,
     done: bool,
-    fresh: Vec<Piece>,
+    fresh: Vec<ThinkPiece>,
     /// The index of the one choice that was asked for, as the host counts.
     choice: Option<u64>,
     /// A reader has been given pieces that cannot be taken back.
@@ -45,7 +45,7 @@ const MOST_ITEMS: usize = 512;
 /// Tokens and their alternatives whose log probabilities are kept: some ten megabytes.
 const MOST_ALTERNATIVES: usize = 100_000;
 
-impl Growing {
+impl AnswerBuilder {
     /// The model is known to open its reasoning in the prompt.
     pub fn expect_close(&mut self) {
         self.divider.expect_close();
@@ -80,7 +80,7 @@ impl Growing {
     pub fn reasoning(&mut self, piece: &str) {
         if !piece.is_empty() {
             self.divider.is_told_apart();
-            self.fresh.push(Piece::Reasoning(piece.to_owned()));
+            self.fresh.push(ThinkPiece::Reasoning(piece.to_owned()));
         }
     }
 
@@ -115,14 +115,14 @@ impl Growing {
             item.remove("index");
         }
         let item = item.clone();
-        self.fresh.push(Piece::Sealed(item));
+        self.fresh.push(ThinkPiece::Sealed(item));
     }
 
     /// A whole block of reasoning.
     pub fn sealed(&mut self, item: &Value) {
         if self.extras.reasoning.len() < MOST_ITEMS {
             self.extras.reasoning.push(item.clone());
-            self.fresh.push(Piece::Sealed(item.clone()));
+            self.fresh.push(ThinkPiece::Sealed(item.clone()));
         }
     }
 
@@ -157,7 +157,7 @@ impl Growing {
     }
 
     /// A fragment of a tool call.
-    pub fn call(&mut self, fragment: Fragment) {
+    pub fn call(&mut self, fragment: ToolCallFragment) {
         self.calls.take(fragment);
     }
 
@@ -167,7 +167,7 @@ impl Growing {
     }
 
     /// What the provider has counted.
-    pub fn count(&mut self, counts: Counts) {
+    pub fn count(&mut self, counts: UsageCounts) {
         self.counts.take(counts);
     }
 
@@ -250,21 +250,21 @@ impl Growing {
         let shown = (self.text.len(), self.reasoning.len());
         for piece in std::mem::take(&mut self.fresh) {
             match piece {
-                Piece::Text(text) => {
+                ThinkPiece::Text(text) => {
                     self.text.push_str(&text);
                     out.push(Delta::Text(text));
                 }
-                Piece::Reasoning(text) => {
+                ThinkPiece::Reasoning(text) => {
                     self.reasoning.push_str(&text);
                     out.push(Delta::Reasoning(text));
                 }
-                Piece::Sealed(item) => out.push(Delta::Sealed(item)),
+                ThinkPiece::Sealed(item) => out.push(Delta::Sealed(item)),
                 // Its reader sees the mark, and can tell where the answer begins.
-                Piece::Closed(close) if self.keeps_shown && shown.0 > 0 => {
+                ThinkPiece::Closed(close) if self.keeps_shown && shown.0 > 0 => {
                     self.text.push_str(close);
                     out.push(Delta::Text(close.to_owned()));
                 }
-                Piece::Closed(_) => {
+                ThinkPiece::Closed(_) => {
                     out.clear();
                     if shown != (0, 0) {
                         out.push(Delta::Restart);
@@ -296,7 +296,7 @@ impl Growing {
     ///
     /// # Errors
     /// What the provider reported, or how the answer was less than a whole one.
-    pub fn finish(mut self, request: &Request) -> (Vec<Delta>, Result<Answer, CallError>) {
+    pub fn finish(mut self, request: &ModelRequest) -> (Vec<Delta>, Result<Answer, CallError>) {
         if let Some(fault) = self.fault.take() {
             return (Vec::new(), Err(fault));
         }
@@ -323,7 +323,7 @@ impl Growing {
         (held, result)
     }
 
-    fn answer(mut self, request: &Request) -> Result<Answer, CallError> {
+    fn answer(mut self, request: &ModelRequest) -> Result<Answer, CallError> {
         if !self.refusal.is_empty() {
             let detail = format!("the model refused: {}", clean(&self.refusal));
             return Err(CallError::new(CallErrorKind::Rejected, detail));
@@ -377,7 +377,7 @@ impl Growing {
     }
 
     /// The provider's counts; what it counted as nothing beside an answer is estimated.
-    fn usage(&self, request: &Request, calls: &[ToolCall]) -> Usage {
+    fn usage(&self, request: &ModelRequest, calls: &[ToolCall]) -> Usage {
         let counted = self.counts.usage();
         let (text, reasoning) = (
             estimate_tokens(&self.text),

@@ -2,18 +2,18 @@
 
 use std::collections::VecDeque;
 
-use super::sse::{Event, Malformed};
+use super::sse::{MalformedStream, SseFrame};
 
 /// Takes bytes, gives lines, each as an event without a name.
 #[derive(Debug)]
-pub struct Decoder {
+pub struct LineDecoder {
     limit: usize,
     line: Vec<u8>,
-    ready: VecDeque<Event>,
+    ready: VecDeque<SseFrame>,
     broken: bool,
 }
 
-impl Decoder {
+impl LineDecoder {
     /// A decoder that holds at most `limit` bytes of an unfinished line.
     pub fn new(limit: usize) -> Self {
         Self {
@@ -44,9 +44,9 @@ impl Decoder {
     }
 
     /// The next whole line; blank ones are left out.
-    pub fn next_event(&mut self) -> Result<Option<Event>, Malformed> {
+    pub fn next_event(&mut self) -> Result<Option<SseFrame>, MalformedStream> {
         match self.ready.pop_front() {
-            None if self.broken => Err(Malformed::TooLong),
+            None if self.broken => Err(MalformedStream::TooLong),
             event => Ok(event),
         }
     }
@@ -56,9 +56,9 @@ impl Decoder {
         let text = String::from_utf8_lossy(&line);
         let text = text.trim();
         if !text.is_empty() {
-            self.ready.push_back(Event {
+            self.ready.push_back(SseFrame {
                 data: text.to_owned(),
-                ..Event::default()
+                ..SseFrame::default()
             });
         }
     }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     fn lines(pieces: &[&[u8]], limit: usize) -> (Vec<String>, bool) {
-        let mut decoder = Decoder::new(limit);
+        let mut decoder = LineDecoder::new(limit);
         let mut found = Vec::new();
         let mut broken = false;
         for piece in pieces {
@@ -80,7 +80,7 @@ mod tests {
             match decoder.next_event() {
                 Ok(Some(event)) => found.push(event.data),
                 Ok(None) => return (found, broken),
-                Err(Malformed::TooLong) => {
+                Err(MalformedStream::TooLong) => {
                     broken = true;
                     return (found, broken);
                 }

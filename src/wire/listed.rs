@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Kind;
+use super::ApiFormat;
 use crate::domain::money::Price;
 use crate::domain::time::Timestamp;
 
@@ -11,7 +11,7 @@ const MOST: usize = 1_000;
 
 /// A model, as its provider's list describes it.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Listed {
+pub struct ListedModel {
     /// Its name there.
     pub name: String,
     /// Tokens it reads and writes together; 0 where the list does not say.
@@ -27,32 +27,32 @@ pub struct Listed {
 }
 
 /// The models in a provider's answer, at most a thousand.
-pub fn models(kind: Kind, body: &str) -> Option<Vec<Listed>> {
+pub fn models(kind: ApiFormat, body: &str) -> Option<Vec<ListedModel>> {
     let value: Value = crate::domain::json::parse(body).ok()?;
     let list = [&value["data"], &value["models"], &value]
         .into_iter()
         .find_map(Value::as_array)?;
     let listed = list.iter().filter_map(|model| match kind {
-        Kind::Gemini => gemini(model),
-        Kind::Ollama => named(&model["name"]),
-        Kind::OpenAi | Kind::Responses | Kind::Anthropic => plain(model),
+        ApiFormat::Gemini => gemini(model),
+        ApiFormat::Ollama => named(&model["name"]),
+        ApiFormat::OpenAi | ApiFormat::Responses | ApiFormat::Anthropic => plain(model),
     });
     Some(listed.take(MOST).collect())
 }
 
-fn named(name: &Value) -> Option<Listed> {
+fn named(name: &Value) -> Option<ListedModel> {
     let name = name.as_str()?;
     let sound = !name.is_empty()
         && name.len() <= 200
         && !name.chars().any(|c| c.is_control() || c.is_whitespace());
-    sound.then(|| Listed {
+    sound.then(|| ListedModel {
         name: name.to_owned(),
-        ..Listed::default()
+        ..ListedModel::default()
     })
 }
 
 /// OpenAI's list has names only; OpenRouter, Together, vLLM and Anthropic say more in fields of their own.
-fn plain(model: &Value) -> Option<Listed> {
+fn plain(model: &Value) -> Option<ListedModel> {
     let mut listed = named(&model["id"])?;
     let windows = [
         "context_length",
@@ -99,7 +99,7 @@ fn price(pricing: &Value) -> Option<Price> {
     })
 }
 
-fn gemini(model: &Value) -> Option<Listed> {
+fn gemini(model: &Value) -> Option<ListedModel> {
     let methods = model["supportedGenerationMethods"].as_array();
     if methods.is_some_and(|methods| !methods.iter().any(|method| method == "generateContent")) {
         return None;
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn lists_say_more_or_less() {
         let openrouter = r#"{"data":[{"id":"a/b","context_length":128000,"architecture":{"input_modalities":["text","image"]},"pricing":{"prompt":"0.000003","completion":"0.000015","input_cache_read":"0.0000003"},"supported_parameters":["temperature","reasoning","tools"]},{"id":"auto","pricing":{"prompt":"-1","completion":"-1"}}]}"#;
-        let found = models(Kind::OpenAi, openrouter).expect("a list");
+        let found = models(ApiFormat::OpenAi, openrouter).expect("a list");
         assert_eq!(
             (found[0].context_window, found[0].vision),
             (128_000, Some(true))
@@ -127,14 +127,14 @@ mod tests {
         assert_eq!(found[0].parameters, ["temperature", "reasoning_effort"]);
         assert_eq!((found[1].price, found[1].vision), (None, None));
         let gemini = r#"{"models":[{"name":"models/gemini-3-pro","inputTokenLimit":1048576,"supportedGenerationMethods":["generateContent"]},{"name":"models/embedding-1","supportedGenerationMethods":["embedContent"]}]}"#;
-        let found = models(Kind::Gemini, gemini).expect("a list");
+        let found = models(ApiFormat::Gemini, gemini).expect("a list");
         assert_eq!(
             (found.len(), &*found[0].name, found[0].context_window),
             (1, "gemini-3-pro", 1_048_576)
         );
         let ollama = r#"{"models":[{"name":"llama3.2:3b","model":"llama3.2:3b","details":{"family":"llama"}}]}"#;
         assert_eq!(
-            models(Kind::Ollama, ollama).expect("a list")[0].name,
+            models(ApiFormat::Ollama, ollama).expect("a list")[0].name,
             "llama3.2:3b"
         );
         for (body, count) in [
@@ -144,7 +144,7 @@ mod tests {
             ("{}", None),
             ("<html>", None),
         ] {
-            let found = models(Kind::OpenAi, body).map(|list| list.len());
+            let found = models(ApiFormat::OpenAi, body).map(|list| list.len());
             assert_eq!(found, count, "{body}");
         }
     }

@@ -19,13 +19,13 @@ const MOST_HITS: usize = 50;
 
 /// A message of a client.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Message {
+pub enum McpMessage {
     /// Wants an answer.
     Request {
         /// Goes back as it came.
         id: Value,
         /// What for.
-        ask: Ask,
+        ask: McpRequest,
     },
     /// The request of this id is not wanted any more.
     Cancelled(Value),
@@ -35,7 +35,7 @@ pub enum Message {
 
 /// What a request asks.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Ask {
+pub enum McpRequest {
     /// Who is there, and which version is spoken.
     Initialize(&'static str),
     /// A sign of life.
@@ -43,14 +43,14 @@ pub enum Ask {
     /// Which tools there are.
     Tools,
     /// To use one.
-    Call(Tool, f64),
+    Call(McpTool, f64),
 }
 
 /// A tool with what was said to it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Tool {
+pub enum McpTool {
     /// Puts a question to a panel.
-    Consult(Consult),
+    Consult(PanelQuestion),
     /// Lists the patterns.
     ListPatterns,
     /// Searches the person's documents.
@@ -66,7 +66,7 @@ pub enum Tool {
 
 /// A question to a panel.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Consult {
+pub struct PanelQuestion {
     /// The question.
     pub question: String,
     /// The panel; empty for the default.
@@ -83,7 +83,7 @@ pub struct Consult {
 
 /// Why a message is not understood: the protocol's number and a sentence.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fault {
+pub struct McpError {
     /// Of the request; null where it has none.
     pub id: Value,
     /// JSON-RPC's number.
@@ -93,8 +93,8 @@ pub struct Fault {
 }
 
 /// Reads one message.
-pub fn read(text: &str) -> Result<Message, Fault> {
-    let fault = |id: &Value, code, text: &str| Fault {
+pub fn read(text: &str) -> Result<McpMessage, McpError> {
+    let fault = |id: &Value, code, text: &str| McpError {
         id: id.clone(),
         code,
         text: text.to_owned(),
@@ -106,31 +106,31 @@ pub fn read(text: &str) -> Result<Message, Fault> {
     let Some(method) = message["method"].as_str() else {
         // An answer to something that was never asked: there is nobody to tell.
         return match is_answer {
-            true => Ok(Message::Notice),
+            true => Ok(McpMessage::Notice),
             false => Err(fault(&id, -32600, "this is no request of JSON-RPC 2.0")),
         };
     };
     let params = &message["params"];
     if message.get("id").is_none() {
         return Ok(match method {
-            "notifications/cancelled" => Message::Cancelled(params["requestId"].clone()),
-            _ => Message::Notice,
+            "notifications/cancelled" => McpMessage::Cancelled(params["requestId"].clone()),
+            _ => McpMessage::Notice,
         });
     }
     if !(id.is_string() || id.is_number()) {
         return Err(fault(&Value::Null, -32600, "an id is a string or a number"));
     }
     let ask = match method {
-        "initialize" => Ask::Initialize(version(params["protocolVersion"].as_str())),
-        "ping" => Ask::Ping,
-        "tools/list" => Ask::Tools,
+        "initialize" => McpRequest::Initialize(version(params["protocolVersion"].as_str())),
+        "ping" => McpRequest::Ping,
+        "tools/list" => McpRequest::Tools,
         "tools/call" => {
             let (tool, deadline) = call(params).map_err(|why| fault(&id, -32602, &why))?;
-            Ask::Call(tool, deadline)
+            McpRequest::Call(tool, deadline)
         }
         _ => return Err(fault(&id, -32601, &format!("there is no method {method}"))),
     };
-    Ok(Message::Request { id, ask })
+    Ok(McpMessage::Request { id, ask })
 }
 
 fn version(wanted: Option<&str>) -> &'static str {
@@ -138,7 +138,7 @@ fn version(wanted: Option<&str>) -> &'static str {
     known.copied().unwrap_or(USUAL)
 }
 
-fn call(params: &Value) -> Result<(Tool, f64), String> {
+fn call(params: &Value) -> Result<(McpTool, f64), String> {
     let empty = Map::new();
     let name = params["name"]
         .as_str()
@@ -167,7 +167,7 @@ fn call(params: &Value) -> Result<(Tool, f64), String> {
         return Err(format!("{name} takes no {stray}"));
     }
     let tool = match name {
-        "consult" => Tool::Consult(Consult {
+        "consult" => McpTool::Consult(PanelQuestion {
             question: text(said, "question")?.ok_or("question is missing")?,
             models: texts(said, "models")?,
             pattern: text(said, "pattern")?,
@@ -175,14 +175,14 @@ fn call(params: &Value) -> Result<(Tool, f64), String> {
             depth: text(said, "depth")?,
             budget_usd: number(said, "budget_usd", 0.0, 1e6)?,
         }),
-        "search_documents" => Tool::SearchDocuments {
+        "search_documents" => McpTool::SearchDocuments {
             query: text(said, "query")?.ok_or("query is missing")?,
             limit: number(said, "limit", 1.0, MOST_HITS as f64)?.map_or(HITS, |n| n as usize),
         },
         "analysis_status" => {
-            Tool::AnalysisStatus(text(said, "analysis_id")?.ok_or("analysis_id is missing")?)
+            McpTool::AnalysisStatus(text(said, "analysis_id")?.ok_or("analysis_id is missing")?)
         }
-        _ => Tool::ListPatterns,
+        _ => McpTool::ListPatterns,
     };
     let deadline = number(said, "deadline_s", 1.0, LONGEST)?.unwrap_or(DEADLINE);
     Ok((tool, deadline))
@@ -227,7 +227,7 @@ pub fn answered(id: &Value, result: Value) -> Value {
 }
 
 /// A refusal.
-pub fn refused(fault: &Fault) -> Value {
+pub fn refused(fault: &McpError) -> Value {
     json!({"jsonrpc": "2.0", "id": fault.id, "error": {"code": fault.code, "message": fault.text}})
 }
 
@@ -298,7 +298,7 @@ mod tests {
 
     fn said(text: &str) -> String {
         match read(text) {
-            Ok(Message::Request { id, ask }) => format!("{id} {ask:?}"),
+            Ok(McpMessage::Request { id, ask }) => format!("{id} {ask:?}"),
             Ok(other) => format!("{other:?}"),
             Err(fault) => format!("{} {} {}", fault.id, fault.code, fault.text),
         }

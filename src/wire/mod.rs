@@ -43,17 +43,17 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use crate::domain::chat::{Answer, CallError, Delta, Finish, Request};
+use crate::domain::chat::{Answer, CallError, Delta, Finish, ModelRequest};
 use crate::domain::model::{Structured, Thinking};
-use growing::Growing;
-pub use listed::{Listed, models};
-pub use openai::Quirks;
+use growing::AnswerBuilder;
+pub use listed::{ListedModel, models};
+pub use openai::ProviderQuirks;
 pub use refusal::{clean, error, shows_no_pictures, unwelcome, unwelcome_among};
-use surrogates::Halves;
+use surrogates::PendingSurrogates;
 
 /// A dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Kind {
+pub enum ApiFormat {
     /// OpenAI's chat completions, which most others speak too.
     #[default]
     OpenAi,
@@ -67,7 +67,7 @@ pub enum Kind {
     Ollama,
 }
 
-impl Kind {
+impl ApiFormat {
     /// All of them.
     pub const ALL: [Self; 5] = [
         Self::OpenAi,
@@ -119,7 +119,7 @@ impl Kind {
 
 /// What is known of how a model wants to be asked.
 #[derive(Debug, Clone, Default)]
-pub struct Taste {
+pub struct ModelCapabilities {
     /// Parameters that it takes, by their names in the glossary; empty where it is not known.
     pub accepted: Vec<String>,
     /// Fields by their names on the wire that it has refused before.
@@ -138,7 +138,7 @@ pub struct Taste {
     pub body: Map<String, Value>,
 }
 
-impl Taste {
+impl ModelCapabilities {
     /// Whether a parameter may be sent: `known` in the glossary, `spelled` on the wire.
     fn takes(&self, known: &str, spelled: &str) -> bool {
         let accepted = &self.accepted;
@@ -150,7 +150,7 @@ impl Taste {
     }
 
     /// How the answer's shape is asked for; what was refused is not asked for again.
-    fn shape(&self, native: &str, request: &Request) -> Structured {
+    fn shape(&self, native: &str, request: &ModelRequest) -> Structured {
         match self.structured {
             // A forced tool would stand among the program's own.
             Structured::Tool if request.tools.is_some() => Structured::Prompt,
@@ -165,7 +165,7 @@ impl Taste {
 
 /// A request as it goes out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
+pub struct OutgoingRequest {
     /// Behind the base URL, without a slash in front.
     pub path: String,
     /// JSON.
@@ -174,27 +174,27 @@ pub struct Outgoing {
 
 /// A call in a dialect. `name` is the model's name at its provider.
 pub fn request(
-    kind: Kind,
+    kind: ApiFormat,
     name: &str,
-    request: &Request,
-    taste: &Taste,
-    quirks: Quirks,
-) -> Outgoing {
+    request: &ModelRequest,
+    taste: &ModelCapabilities,
+    quirks: ProviderQuirks,
+) -> OutgoingRequest {
     let (path, mut body) = match kind {
-        Kind::OpenAi => (
+        ApiFormat::OpenAi => (
             "chat/completions".to_owned(),
             openai::body(name, request, taste, quirks),
         ),
-        Kind::Responses => (
+        ApiFormat::Responses => (
             "responses".to_owned(),
             responses::body(name, request, taste),
         ),
-        Kind::Anthropic => ("messages".to_owned(), anthropic::body(name, request, taste)),
-        Kind::Gemini => (gemini::path(name), gemini::body(request, taste)),
-        Kind::Ollama => ("api/chat".to_owned(), ollama::body(name, request, taste)),
+        ApiFormat::Anthropic => ("messages".to_owned(), anthropic::body(name, request, taste)),
+        ApiFormat::Gemini => (gemini::path(name), gemini::body(request, taste)),
+        ApiFormat::Ollama => ("api/chat".to_owned(), ollama::body(name, request, taste)),
     };
     passthrough::add(kind, &mut body, request, taste);
-    Outgoing {
+    OutgoingRequest {
         path,
         body: body.to_string().into_bytes(),
     }
@@ -202,32 +202,32 @@ pub fn request(
 
 /// An answer on its way. Every event goes in; `finish` says what the whole came to.
 #[derive(Debug)]
-pub struct Stream {
-    kind: Kind,
-    growing: Growing,
-    halves: Halves,
+pub struct AnswerDecoder {
+    kind: ApiFormat,
+    growing: AnswerBuilder,
+    halves: PendingSurrogates,
     /// Pieces of an answer have come, readable or not.
     is_streamed: bool,
 }
 
 /// What is known before a stream begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Reading {
+pub struct StreamSettings {
     /// The model opens its reasoning in the prompt and only closes it in its answer.
     pub expects_close: bool,
     /// What has been given out cannot be taken back: no `Delta::Restart`.
     pub keeps_shown: bool,
 }
 
-impl Stream {
+impl AnswerDecoder {
     /// Nothing yet.
-    pub fn new(kind: Kind) -> Self {
-        Self::reading(kind, Reading::default())
+    pub fn new(kind: ApiFormat) -> Self {
+        Self::reading(kind, StreamSettings::default())
     }
 
     /// Nothing yet, of a stream of which something is known.
-    pub fn reading(kind: Kind, reading: Reading) -> Self {
-        let mut growing = Growing::default();
+    pub fn reading(kind: ApiFormat, reading: StreamSettings) -> Self {
+        let mut growing = AnswerBuilder::default();
         if reading.expects_close {
             growing.expect_close();
         }
@@ -237,18 +237,18 @@ impl Stream {
         Self {
             kind,
             growing,
-            halves: Halves::default(),
+            halves: PendingSurrogates::default(),
             is_streamed: false,
         }
     }
 
     /// Its API format.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ApiFormat {
         self.kind
     }
 
     /// Takes an event, gives the pieces of text in it.
-    pub fn push(&mut self, event: &sse::Event) -> Vec<Delta> {
+    pub fn push(&mut self, event: &sse::SseFrame) -> Vec<Delta> {
         if self.is_over() || is_keep_alive(event) {
             return Vec::new();
         }
@@ -258,7 +258,7 @@ impl Stream {
         let event = match self.halves.mend(&event.data) {
             Cow::Borrowed(_) => event,
             Cow::Owned(data) => {
-                mended = sse::Event {
+                mended = sse::SseFrame {
                     data,
                     ..event.clone()
                 };
@@ -270,7 +270,7 @@ impl Stream {
             Some(parts) => {
                 for data in parts {
                     let event = event.event.clone();
-                    let part = sse::Event {
+                    let part = sse::SseFrame {
                         event,
                         data,
                         id: None,
@@ -286,9 +286,9 @@ impl Stream {
     pub fn push_whole(&mut self, body: &str) -> Vec<Delta> {
         // Or with its stream's pieces, one behind the other, without the frame of events.
         if let Some(parts) = joined::divide(body.trim()) {
-            let events = parts.into_iter().map(|data| sse::Event {
+            let events = parts.into_iter().map(|data| sse::SseFrame {
                 data,
-                ..sse::Event::default()
+                ..sse::SseFrame::default()
             });
             return events.flat_map(|event| self.push(&event)).collect();
         }
@@ -296,11 +296,11 @@ impl Stream {
         let body = self.halves.mend(body);
         let value = crate::domain::json::parse(&body).unwrap_or_default();
         match self.kind {
-            Kind::OpenAi => openai::whole(growing, &value),
-            Kind::Responses => responses::whole(growing, &value),
-            Kind::Anthropic => anthropic::whole(growing, &value),
-            Kind::Gemini => gemini::whole(growing, &value),
-            Kind::Ollama => ollama::whole(growing, &value),
+            ApiFormat::OpenAi => openai::whole(growing, &value),
+            ApiFormat::Responses => responses::whole(growing, &value),
+            ApiFormat::Anthropic => anthropic::whole(growing, &value),
+            ApiFormat::Gemini => gemini::whole(growing, &value),
+            ApiFormat::Ollama => ollama::whole(growing, &value),
         }
         growing.take()
     }
@@ -340,12 +340,12 @@ impl Stream {
     ///
     /// # Errors
     /// What the provider reported, or how the answer was less than a whole one.
-    pub fn finish(self, request: &Request) -> (Vec<Delta>, Result<Answer, CallError>) {
+    pub fn finish(self, request: &ModelRequest) -> (Vec<Delta>, Result<Answer, CallError>) {
         self.growing.finish(request)
     }
 
     /// The same for an answer that we end here: it ends as by a token limit, and its tokens are estimated.
-    pub fn cut_off(mut self, request: &Request) -> (Vec<Delta>, Result<Answer, CallError>) {
+    pub fn cut_off(mut self, request: &ModelRequest) -> (Vec<Delta>, Result<Answer, CallError>) {
         self.growing.cut_off();
         self.growing.finish(request)
     }
@@ -357,13 +357,13 @@ impl Stream {
 }
 
 /// Takes an event of an API format.
-fn read(kind: Kind, growing: &mut Growing, event: &sse::Event) {
+fn read(kind: ApiFormat, growing: &mut AnswerBuilder, event: &sse::SseFrame) {
     match kind {
-        Kind::OpenAi => openai::read(growing, event),
-        Kind::Responses => responses::read(growing, event),
-        Kind::Anthropic => anthropic::read(growing, event),
-        Kind::Gemini => gemini::read(growing, event),
-        Kind::Ollama => ollama::read(growing, event),
+        ApiFormat::OpenAi => openai::read(growing, event),
+        ApiFormat::Responses => responses::read(growing, event),
+        ApiFormat::Anthropic => anthropic::read(growing, event),
+        ApiFormat::Gemini => gemini::read(growing, event),
+        ApiFormat::Ollama => ollama::read(growing, event),
     }
 }
 
@@ -375,7 +375,7 @@ fn is_done(data: &str) -> bool {
 
 /// What is only sent so that a connection does not look idle: an event without data, a comment that was sent as
 /// data, or a ping.
-fn is_keep_alive(event: &sse::Event) -> bool {
+fn is_keep_alive(event: &sse::SseFrame) -> bool {
     const WORDS: &[&str] = &[
         "ping",
         "keep-alive",

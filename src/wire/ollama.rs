@@ -3,16 +3,16 @@
 
 use serde_json::{Map, Value, json};
 
-use super::counts::{self, Counts};
-use super::growing::Growing;
+use super::counts::{self, UsageCounts};
+use super::growing::AnswerBuilder;
 use super::openai::functions;
 use super::prompt::{called, divide, effort};
-use super::sse::Event;
-use super::{Taste, refusal};
-use crate::domain::chat::Request;
+use super::sse::SseFrame;
+use super::{ModelCapabilities, refusal};
+use crate::domain::chat::ModelRequest;
 use crate::domain::model::Structured;
 use crate::domain::model::Thinking;
-use crate::domain::tools::Choice;
+use crate::domain::tools::ToolChoice;
 
 /// What an answer is given where nobody limits it.
 const ROOM: u64 = 2_048;
@@ -21,7 +21,7 @@ const STEP: u64 = 4_096;
 /// More than this no machine at home holds beside the model.
 const MOST: u64 = 131_072;
 
-pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
+pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities) -> Value {
     // It holds every model to a schema itself.
     let shape = match taste.refuses("format") {
         true => Structured::Prompt,
@@ -71,13 +71,14 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
         body["format"] = format.schema.clone();
     }
     // It cannot be made to call one, or kept from calling two: only what can be left out is obeyed.
-    if let Some(tools) = (request.tools.as_deref()).filter(|tools| tools.choice != Choice::None) {
+    if let Some(tools) = (request.tools.as_deref()).filter(|tools| tools.choice != ToolChoice::None)
+    {
         body["tools"] = functions(tools);
     }
     body
 }
 
-fn options(request: &Request, taste: &Taste) -> Map<String, Value> {
+fn options(request: &ModelRequest, taste: &ModelCapabilities) -> Map<String, Value> {
     let own = &request.parameters;
     let mut options = Map::new();
     for (known, spelled, value) in [
@@ -122,14 +123,14 @@ fn options(request: &Request, taste: &Taste) -> Map<String, Value> {
     options
 }
 
-pub(super) fn read(growing: &mut Growing, event: &Event) {
+pub(super) fn read(growing: &mut AnswerBuilder, event: &SseFrame) {
     match crate::domain::json::parse(&event.data) {
         Ok(line) => whole(growing, &line),
         Err(_) => growing.unreadable(&event.data, "Ollama answer"),
     }
 }
 
-pub(super) fn whole(growing: &mut Growing, line: &Value) {
+pub(super) fn whole(growing: &mut AnswerBuilder, line: &Value) {
     if let Some(error) = refusal::reported(line) {
         return growing.fail(refusal::in_band(error));
     }
@@ -146,10 +147,10 @@ pub(super) fn whole(growing: &mut Growing, line: &Value) {
     }
     if line["done"] == true {
         // Absent where the whole prompt was still in memory from the last call.
-        growing.count(Counts {
+        growing.count(UsageCounts {
             input: counts::whole(&line["prompt_eval_count"]),
             output: counts::whole(&line["eval_count"]),
-            ..Counts::default()
+            ..UsageCounts::default()
         });
         // Before 2024 there was no word for it: the mark alone was the proper end.
         growing.stopped(line["done_reason"].as_str().unwrap_or("stop"));

@@ -4,17 +4,17 @@ mod stream;
 
 use serde_json::{Map, Value, json};
 
-use super::Taste;
-use super::prompt::{Turn, divide, effort, in_words, is_acting, is_detail};
+use super::ModelCapabilities;
+use super::prompt::{PromptTurn, divide, effort, in_words, is_acting, is_detail};
 use super::subset::{is_strict, top};
-use crate::domain::chat::{Image, Request, Role};
+use crate::domain::chat::{Image, ModelRequest, Role};
 use crate::domain::model::{Structured, Thinking};
-use crate::domain::tools::{Choice, Tool, ToolCall, Tools};
+use crate::domain::tools::{Tool, ToolCall, ToolChoice, Tools};
 pub(super) use stream::{read, whole};
 
 /// Where a provider departs from OpenAI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quirks {
+pub struct ProviderQuirks {
     /// Understands `stream_options.include_usage`.
     pub stream_options: bool,
     /// Wants `max_completion_tokens` where others want `max_tokens`.
@@ -32,7 +32,7 @@ pub struct Quirks {
 }
 
 /// A server that does what most do.
-pub const PLAIN: Quirks = Quirks {
+pub const PLAIN: ProviderQuirks = ProviderQuirks {
     stream_options: true,
     max_completion_tokens: false,
     top_k: false,
@@ -42,7 +42,12 @@ pub const PLAIN: Quirks = Quirks {
     strict_turns: false,
 };
 
-pub(super) fn body(name: &str, request: &Request, taste: &Taste, quirks: Quirks) -> Value {
+pub(super) fn body(
+    name: &str,
+    request: &ModelRequest,
+    taste: &ModelCapabilities,
+    quirks: ProviderQuirks,
+) -> Value {
     let shape = taste.shape("response_format", request);
     let mut body = Map::new();
     body.insert("model".into(), json!(name));
@@ -83,7 +88,12 @@ pub(super) fn body(name: &str, request: &Request, taste: &Taste, quirks: Quirks)
     Value::Object(body)
 }
 
-fn messages(request: &Request, shape: Structured, taste: &Taste, quirks: Quirks) -> Value {
+fn messages(
+    request: &ModelRequest,
+    shape: Structured,
+    taste: &ModelCapabilities,
+    quirks: ProviderQuirks,
+) -> Value {
     let thought = |message: Value, reasoning: &str, items: &[Value]| {
         // OpenAI itself refuses the fields.
         match quirks.developer {
@@ -101,7 +111,7 @@ fn messages(request: &Request, shape: Structured, taste: &Taste, quirks: Quirks)
         let first =
             (!instructions.is_empty()).then(|| json!({ "role": system, "content": instructions }));
         let rest = turns.iter().map(
-            |Turn {
+            |PromptTurn {
                  is_model,
                  text,
                  images,
@@ -135,7 +145,12 @@ fn messages(request: &Request, shape: Structured, taste: &Taste, quirks: Quirks)
 }
 
 /// Some models want to read their own reasoning before the results of the tools that they called.
-fn with_reasoning(mut message: Value, reasoning: &str, items: &[Value], taste: &Taste) -> Value {
+fn with_reasoning(
+    mut message: Value,
+    reasoning: &str,
+    items: &[Value],
+    taste: &ModelCapabilities,
+) -> Value {
     if !reasoning.is_empty() && !taste.refuses("reasoning_content") {
         message["reasoning_content"] = json!(reasoning);
     }
@@ -170,10 +185,10 @@ fn acted(role: &str, content: Value, calls: &[ToolCall], result_of: Option<&str>
 fn offer(body: &mut Map<String, Value>, tools: &Tools) {
     body.insert("tools".into(), functions(tools));
     match &tools.choice {
-        Choice::Auto => {}
-        Choice::None => _ = body.insert("tool_choice".into(), json!("none")),
-        Choice::Required => _ = body.insert("tool_choice".into(), json!("required")),
-        Choice::Named(name) => {
+        ToolChoice::Auto => {}
+        ToolChoice::None => _ = body.insert("tool_choice".into(), json!("none")),
+        ToolChoice::Required => _ = body.insert("tool_choice".into(), json!("required")),
+        ToolChoice::Named(name) => {
             let named = json!({ "type": "function", "function": { "name": name } });
             body.insert("tool_choice".into(), named);
         }
@@ -212,7 +227,12 @@ fn content(text: &str, images: &[Image]) -> Value {
     Value::Array(parts)
 }
 
-fn sample(body: &mut Map<String, Value>, request: &Request, taste: &Taste, quirks: Quirks) {
+fn sample(
+    body: &mut Map<String, Value>,
+    request: &ModelRequest,
+    taste: &ModelCapabilities,
+    quirks: ProviderQuirks,
+) {
     let limit = if quirks.max_completion_tokens || taste.refuses("max_tokens") {
         "max_completion_tokens"
     } else {
@@ -260,7 +280,12 @@ fn sample(body: &mut Map<String, Value>, request: &Request, taste: &Taste, quirk
     }
 }
 
-fn think(body: &mut Map<String, Value>, request: &Request, taste: &Taste, quirks: Quirks) {
+fn think(
+    body: &mut Map<String, Value>,
+    request: &ModelRequest,
+    taste: &ModelCapabilities,
+    quirks: ProviderQuirks,
+) {
     let spelled = if quirks.reasoning_object {
         "reasoning"
     } else {

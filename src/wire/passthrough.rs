@@ -3,9 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::serve_openai::{Fault, fault};
-use super::{Kind, Taste};
-use crate::domain::chat::{Passthrough, Request};
+use super::serve_openai::{RequestError, fault};
+use super::{ApiFormat, ModelCapabilities};
+use crate::domain::chat::{ModelRequest, Passthrough};
 use crate::domain::provider::FIXED_FIELDS;
 
 /// Fields of one request that are passed on.
@@ -119,11 +119,11 @@ const OLLAMA_OPTIONS: &[&str] = &[
 
 /// The fields of a request that mean nothing to Quire. `also`: fields that it knows and passes on unread.
 pub(super) fn read(
-    format: Kind,
+    format: ApiFormat,
     fields: &Map<String, Value>,
     known: &[&str],
     also: &[&str],
-) -> Result<Passthrough, Fault> {
+) -> Result<Passthrough, RequestError> {
     let is_ours = |name: &str| known.contains(&name) && !also.contains(&name);
     let found: Map<String, Value> = fields
         .iter()
@@ -159,27 +159,32 @@ fn is_reserved(name: &str) -> bool {
 }
 
 /// Whether a client's field goes to a provider that speaks `kind`.
-pub fn reaches(kind: Kind, passthrough: &Passthrough, name: &str) -> bool {
+pub fn reaches(kind: ApiFormat, passthrough: &Passthrough, name: &str) -> bool {
     if is_reserved(name) {
         return false;
     }
-    match (kind, Kind::parse(&passthrough.format)) {
-        (Kind::Anthropic, from) => from == Some(Kind::Anthropic),
-        (Kind::Gemini, from) => from == Some(Kind::Gemini),
-        (_, Some(Kind::Anthropic)) => !ANTHROPIC.contains(&name),
+    match (kind, ApiFormat::parse(&passthrough.format)) {
+        (ApiFormat::Anthropic, from) => from == Some(ApiFormat::Anthropic),
+        (ApiFormat::Gemini, from) => from == Some(ApiFormat::Gemini),
+        (_, Some(ApiFormat::Anthropic)) => !ANTHROPIC.contains(&name),
         _ => true,
     }
 }
 
 /// Adds the fields of the client's and of the settings to a body.
-pub(super) fn add(kind: Kind, body: &mut Value, request: &Request, taste: &Taste) {
+pub(super) fn add(
+    kind: ApiFormat,
+    body: &mut Value,
+    request: &ModelRequest,
+    taste: &ModelCapabilities,
+) {
     let Some(body) = body.as_object_mut() else {
         return;
     };
     if let Some(passthrough) = &request.passthrough {
         for (name, value) in &passthrough.fields {
             // Whether Anthropic's models may think depends on the whole request, and its body says it.
-            let is_placed = name == "thinking" && kind == Kind::Anthropic;
+            let is_placed = name == "thinking" && kind == ApiFormat::Anthropic;
             if reaches(kind, passthrough, name) && !taste.refuses(name) && !is_placed {
                 place(kind, body, name, value);
             }
@@ -193,12 +198,12 @@ pub(super) fn add(kind: Kind, body: &mut Value, request: &Request, taste: &Taste
 }
 
 // What Quire says itself stays as it is.
-fn place(kind: Kind, body: &mut Map<String, Value>, name: &str, value: &Value) {
+fn place(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value: &Value) {
     let ollama = match name {
         "repetition_penalty" => "repeat_penalty",
         name => name,
     };
-    if kind == Kind::Ollama && OLLAMA_OPTIONS.contains(&ollama) {
+    if kind == ApiFormat::Ollama && OLLAMA_OPTIONS.contains(&ollama) {
         let options = body.entry("options").or_insert_with(|| json!({}));
         if let Some(options) = options.as_object_mut() {
             options.insert(ollama.to_owned(), value.clone());
@@ -207,7 +212,7 @@ fn place(kind: Kind, body: &mut Map<String, Value>, name: &str, value: &Value) {
     }
     // The object says more than the word for the effort that Quire has taken from it.
     if name == "reasoning" && value.is_object() {
-        if kind == Kind::OpenAi && !body.contains_key("reasoning_effort") {
+        if kind == ApiFormat::OpenAi && !body.contains_key("reasoning_effort") {
             body.insert(name.to_owned(), value.clone());
         }
         return;
@@ -242,7 +247,7 @@ fn merge(own: &mut Value, value: &Value) {
 }
 
 /// The names of the fields that a request carries beside Quire's own.
-pub fn names(kind: Kind, request: &Request, taste: &Taste) -> Vec<String> {
+pub fn names(kind: ApiFormat, request: &ModelRequest, taste: &ModelCapabilities) -> Vec<String> {
     let passthrough = request.passthrough.as_deref();
     let of_client = passthrough.into_iter().flat_map(|passthrough| {
         let names = passthrough.fields.keys();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 /// An object or a list that is open, and where in it the value at hand stands.
-enum Open {
+enum OpenContainer {
     Object(String),
     List(usize),
 }
@@ -12,24 +12,24 @@ enum Open {
 /// Lines, from 1, by path: `stages.1.prompt`.
 pub fn lines(text: &str) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
-    let mut path: Vec<Open> = Vec::new();
+    let mut path: Vec<OpenContainer> = Vec::new();
     let mut line = 1;
     let mut rest = text.char_indices();
     while let Some((start, character)) = rest.next() {
         match character {
             '\n' => line += 1,
-            '{' => path.push(Open::Object(String::new())),
-            '[' => path.push(Open::List(0)),
+            '{' => path.push(OpenContainer::Object(String::new())),
+            '[' => path.push(OpenContainer::List(0)),
             '}' | ']' => drop(path.pop()),
             ',' => {
-                if let Some(Open::List(place)) = path.last_mut() {
+                if let Some(OpenContainer::List(place)) = path.last_mut() {
                     *place += 1;
                 }
             }
             '"' => {
                 let end = end_of_text(&mut rest).unwrap_or(text.len() - 1);
                 let is_name = text[end + 1..].trim_start().starts_with(':');
-                if let Some(Open::Object(name)) = path.last_mut()
+                if let Some(OpenContainer::Object(name)) = path.last_mut()
                     && is_name
                 {
                     *name = serde_json::from_str(&text[start..=end]).unwrap_or_default();
@@ -58,12 +58,12 @@ fn end_of_text(rest: &mut std::str::CharIndices) -> Option<usize> {
     None
 }
 
-fn shown(path: &[Open]) -> String {
+fn shown(path: &[OpenContainer]) -> String {
     let parts: Vec<String> = path
         .iter()
         .map(|open| match open {
-            Open::Object(name) => name.clone(),
-            Open::List(place) => place.to_string(),
+            OpenContainer::Object(name) => name.clone(),
+            OpenContainer::List(place) => place.to_string(),
         })
         .collect();
     parts.join(".")

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::Taste;
-use crate::domain::chat::{Image, Request, Role};
+use super::ModelCapabilities;
+use crate::domain::chat::{Image, ModelRequest, Role};
 use crate::domain::model::Structured;
 use crate::domain::tools::ToolCall;
 
 /// A turn, neighbours of one role joined: some vendors insist on taking turns.
-pub(super) struct Turn<'a> {
+pub(super) struct PromptTurn<'a> {
     pub is_model: bool,
     pub text: String,
     pub images: &'a [Image],
@@ -18,16 +18,19 @@ pub(super) struct Turn<'a> {
     pub reasoning_items: &'a [Value],
 }
 
-impl Turn<'_> {
+impl PromptTurn<'_> {
     fn is_plain(&self) -> bool {
         self.calls.is_empty() && self.result_of.is_none() && self.reasoning_items.is_empty()
     }
 }
 
 /// The instructions above the conversation, and the conversation.
-pub(super) fn divide<'a>(request: &'a Request, shape: Structured) -> (String, Vec<Turn<'a>>) {
+pub(super) fn divide<'a>(
+    request: &'a ModelRequest,
+    shape: Structured,
+) -> (String, Vec<PromptTurn<'a>>) {
     let mut system: Vec<String> = Vec::new();
-    let mut turns: Vec<Turn> = Vec::new();
+    let mut turns: Vec<PromptTurn> = Vec::new();
     for message in &request.messages {
         if message.role == Role::System {
             system.push(message.text.clone());
@@ -46,7 +49,7 @@ pub(super) fn divide<'a>(request: &'a Request, shape: Structured) -> (String, Ve
                 last.text.push_str("\n\n");
                 last.text.push_str(&message.text);
             }
-            _ => turns.push(Turn {
+            _ => turns.push(PromptTurn {
                 is_model,
                 text: message.text.clone(),
                 images: &message.images,
@@ -62,7 +65,7 @@ pub(super) fn divide<'a>(request: &'a Request, shape: Structured) -> (String, Ve
 }
 
 /// The name of the tool that a result belongs to: some vendors go by it.
-pub(super) fn called<'a>(request: &'a Request, id: &'a str) -> &'a str {
+pub(super) fn called<'a>(request: &'a ModelRequest, id: &'a str) -> &'a str {
     let mut calls = request.messages.iter().flat_map(|message| &message.calls);
     calls
         .find(|call| call.id == id)
@@ -70,7 +73,7 @@ pub(super) fn called<'a>(request: &'a Request, id: &'a str) -> &'a str {
 }
 
 /// The program has run tools: some vendors then want their own thoughts back, which no client has.
-pub(super) fn is_acting(request: &Request) -> bool {
+pub(super) fn is_acting(request: &ModelRequest) -> bool {
     let mut messages = request.messages.iter();
     request.tools.is_some() && messages.any(|message| message.result_of.is_some())
 }
@@ -99,7 +102,7 @@ pub(super) fn is_detail(item: &Value) -> bool {
 }
 
 /// For models that can be held to a schema by asking only.
-pub(super) fn in_words(request: &Request, shape: Structured) -> Option<String> {
+pub(super) fn in_words(request: &ModelRequest, shape: Structured) -> Option<String> {
     let format = request.format.as_ref()?;
     (shape == Structured::Prompt).then(|| {
         format!(
@@ -128,7 +131,11 @@ pub(super) fn budget(effort: &str) -> u64 {
 
 /// The effort that was wanted, if the model takes one under this name on the wire: the nearest word that
 /// it knows, the lower of two that are as near.
-pub(super) fn effort(request: &Request, taste: &Taste, spelled: &str) -> Option<&'static str> {
+pub(super) fn effort(
+    request: &ModelRequest,
+    taste: &ModelCapabilities,
+    spelled: &str,
+) -> Option<&'static str> {
     let wanted = request.parameters.reasoning_effort.as_deref();
     let wanted = wanted.filter(|_| taste.takes("reasoning_effort", spelled))?;
     let place = |word: &str| EFFORTS.iter().position(|known| *known == word);
@@ -147,7 +154,7 @@ mod tests {
     fn an_effort_is_said_in_a_word_that_the_model_knows() {
         assert_eq!(EFFORTS, parameters::EFFORTS);
         let said = |wanted: &str, efforts: &[&str]| {
-            let request = Request {
+            let request = ModelRequest {
                 model: String::new(),
                 messages: Vec::new(),
                 parameters: Parameters {
@@ -163,9 +170,9 @@ mod tests {
                 is_reread: false,
                 is_live: false,
             };
-            let taste = Taste {
+            let taste = ModelCapabilities {
                 efforts: efforts.iter().map(|word| (*word).to_owned()).collect(),
-                ..Taste::default()
+                ..ModelCapabilities::default()
             };
             effort(&request, &taste, "reasoning_effort")
         };

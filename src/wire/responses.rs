@@ -3,18 +3,18 @@
 
 use serde_json::{Map, Value, json};
 
-use super::calling::Fragment;
+use super::calling::ToolCallFragment;
 use super::counts;
-use super::growing::Growing;
-use super::prompt::{Turn, divide, effort, is_encrypted_item};
-use super::sse::Event;
+use super::growing::AnswerBuilder;
+use super::prompt::{PromptTurn, divide, effort, is_encrypted_item};
+use super::sse::SseFrame;
 use super::subset::{is_strict, top};
-use super::{Taste, refusal};
-use crate::domain::chat::Request;
+use super::{ModelCapabilities, refusal};
+use crate::domain::chat::ModelRequest;
 use crate::domain::model::{Structured, Thinking};
-use crate::domain::tools::{Choice, Tool, Tools};
+use crate::domain::tools::{Tool, ToolChoice, Tools};
 
-pub(super) fn body(name: &str, request: &Request, taste: &Taste) -> Value {
+pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities) -> Value {
     let shape = taste.shape("text.format", request);
     let (system, turns) = divide(request, shape);
     let mut body = Map::new();
@@ -99,10 +99,10 @@ fn offer(body: &mut Map<String, Value>, tools: &Tools) {
     };
     body.insert("tools".into(), tools.list.iter().map(flat).collect());
     let choice = match &tools.choice {
-        Choice::Auto => None,
-        Choice::None => Some(json!("none")),
-        Choice::Required => Some(json!("required")),
-        Choice::Named(name) => Some(json!({ "type": "function", "name": name })),
+        ToolChoice::Auto => None,
+        ToolChoice::None => Some(json!("none")),
+        ToolChoice::Required => Some(json!("required")),
+        ToolChoice::Named(name) => Some(json!({ "type": "function", "name": name })),
     };
     if let Some(choice) = choice {
         body.insert("tool_choice".into(), choice);
@@ -113,7 +113,7 @@ fn offer(body: &mut Map<String, Value>, tools: &Tools) {
 }
 
 // Calls and their results are items of their own.
-fn items(one: &Turn) -> Vec<Value> {
+fn items(one: &PromptTurn) -> Vec<Value> {
     if let Some(id) = one.result_of {
         return vec![json!({ "type": "function_call_output", "call_id": id, "output": one.text })];
     }
@@ -131,7 +131,7 @@ fn items(one: &Turn) -> Vec<Value> {
     items
 }
 
-fn turn(turn: &Turn) -> Value {
+fn turn(turn: &PromptTurn) -> Value {
     let (role, kind) = if turn.is_model {
         ("assistant", "output_text")
     } else {
@@ -149,7 +149,7 @@ fn turn(turn: &Turn) -> Value {
     json!({ "role": role, "content": parts })
 }
 
-pub(super) fn read(growing: &mut Growing, event: &Event) {
+pub(super) fn read(growing: &mut AnswerBuilder, event: &SseFrame) {
     // Some that imitate it end like chat completions.
     if super::is_done(&event.data) {
         return growing.end();
@@ -166,10 +166,10 @@ pub(super) fn read(growing: &mut Growing, event: &Event) {
         "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
             growing.reasoning(piece);
         }
-        "response.function_call_arguments.delta" => growing.call(Fragment {
+        "response.function_call_arguments.delta" => growing.call(ToolCallFragment {
             index: Some(place),
             arguments: piece,
-            ..Fragment::default()
+            ..ToolCallFragment::default()
         }),
         "response.output_item.added" | "response.output_item.done"
             if data["item"]["type"] == "function_call" =>
@@ -190,7 +190,7 @@ pub(super) fn read(growing: &mut Growing, event: &Event) {
     }
 }
 
-pub(super) fn whole(growing: &mut Growing, body: &Value) {
+pub(super) fn whole(growing: &mut AnswerBuilder, body: &Value) {
     if let Some(error) = refusal::reported(body) {
         return growing.fail(refusal::in_band(error));
     }
@@ -221,9 +221,9 @@ pub(super) fn whole(growing: &mut Growing, body: &Value) {
 }
 
 // Given at its beginning and at its end; complete arguments that are repeated count once.
-fn function_call(growing: &mut Growing, place: u64, item: &Value) {
+fn function_call(growing: &mut AnswerBuilder, place: u64, item: &Value) {
     let text = |name: &str| item[name].as_str().unwrap_or_default();
-    growing.call(Fragment {
+    growing.call(ToolCallFragment {
         index: Some(place),
         id: text("call_id"),
         name: text("name"),
@@ -231,7 +231,7 @@ fn function_call(growing: &mut Growing, place: u64, item: &Value) {
     });
 }
 
-fn ended(growing: &mut Growing, response: &Value, status: &str) {
+fn ended(growing: &mut AnswerBuilder, response: &Value, status: &str) {
     growing.count(counts::of(&response["usage"]));
     let status = response["status"].as_str().unwrap_or(status);
     if !response["error"].is_null() || status == "failed" {

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::serve_content::content;
-use super::serve_openai::{Asked, Fault, Frame, Told, check_turns, fault, model};
+use super::serve_openai::{ChatRequest, ChunkFrame, RequestError, Told, check_turns, fault, model};
 use super::serve_parameters::{flag, parameters};
-use super::serve_tools::{self, Shape};
-use super::{Kind, passthrough};
+use super::serve_tools::{self, ToolShape};
+use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Finish, Message, Role, Usage};
 use crate::domain::tools::ToolCall;
 
@@ -33,11 +33,11 @@ const KNOWN: &[&str] = &[
 const UNREAD: &[&str] = &["metadata", "service_tier"];
 
 /// A body of `/v1/messages`, or of its `count_tokens`, which needs no limit.
-pub fn read(body: &Value, needs_limit: bool) -> Result<Asked, Fault> {
+pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return fault("body", "the body must be a JSON object");
     };
-    let mut asked = Asked {
+    let mut asked = ChatRequest {
         model: model(fields)?,
         stream: flag(fields, "stream")?,
         usage: true,
@@ -45,7 +45,7 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<Asked, Fault> {
         shows_thinking: fields
             .get("thinking")
             .is_some_and(|thinking| thinking.is_object() && thinking["type"] != "disabled"),
-        ..Asked::default()
+        ..ChatRequest::default()
     };
     let format = fields.get("output_config").map(|config| &config["format"]);
     asked.format = format.and_then(wanted_format);
@@ -72,8 +72,8 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<Asked, Fault> {
         take(&mut asked.turns, role, &message["content"])?;
     }
     check_turns(&asked.turns)?;
-    asked.offer(serve_tools::read(fields, Shape::Anthropic)?);
-    asked.passthrough = passthrough::read(Kind::Anthropic, fields, KNOWN, UNREAD)?;
+    asked.offer(serve_tools::read(fields, ToolShape::Anthropic)?);
+    asked.passthrough = passthrough::read(ApiFormat::Anthropic, fields, KNOWN, UNREAD)?;
     // The model is to decide how much: no effort says so, and only Anthropic's models know it.
     if let Some(thinking) = fields.get("thinking").filter(|it| it["type"] == "adaptive") {
         let further = &mut asked.passthrough.fields;
@@ -91,7 +91,7 @@ fn wanted_format(given: &Value) -> Option<Value> {
 }
 
 // Calls are blocks of the model's turn, results of the person's: here each result is a turn of its own.
-fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), Fault> {
+fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), RequestError> {
     let blocks = given.as_array().map_or(&[][..], Vec::as_slice);
     let is = |block: &Value, kind: &str| block["type"] == kind;
     let (mut rest, mut calls, mut thoughts) = (Vec::new(), Vec::new(), Vec::new());
@@ -143,7 +143,7 @@ fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), Fault
 }
 
 /// A whole message.
-pub fn message(frame: &Frame, told: &Told) -> Value {
+pub fn message(frame: &ChunkFrame, told: &Told) -> Value {
     let Told { text, calls, .. } = *told;
     let mut content = match frame.shows_thinking {
         true => thoughts(told),
@@ -188,8 +188,8 @@ fn block(call: &ToolCall, input: Value) -> Value {
 
 /// The events of a stream.
 #[derive(Debug)]
-pub struct Events {
-    frame: Frame,
+pub struct MessageEvents {
+    frame: ChunkFrame,
     /// The index of the block that is open, or that comes next.
     index: usize,
     open: Option<Block>,
@@ -204,9 +204,9 @@ enum Block {
 
 type Named = (&'static str, Value);
 
-impl Events {
+impl MessageEvents {
     /// Of this message.
-    pub fn new(frame: Frame) -> Self {
+    pub fn new(frame: ChunkFrame) -> Self {
         Self {
             frame,
             index: 0,
@@ -415,11 +415,11 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(tokens(&usage)["input_tokens"], 6);
-        let mut events = Events::new(Frame {
+        let mut events = MessageEvents::new(ChunkFrame {
             id: "m".into(),
             model: "m".into(),
             created: 7,
-            ..Frame::default()
+            ..ChunkFrame::default()
         });
         let told = Told {
             text: "",

@@ -3,9 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::serve_openai::{Asked, Fault, Frame, choices, fault, finish_reason, model, tokens};
+use super::serve_openai::{
+    ChatRequest, ChunkFrame, RequestError, choices, fault, finish_reason, model, tokens,
+};
 use super::serve_parameters::{flag, parameters};
-use super::{Kind, passthrough};
+use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Finish, Message, Role, Usage};
 
 const KNOWN: &[&str] = &[
@@ -43,7 +45,7 @@ const FILL: &str = "You fill a gap in a text. The user gives the text before the
 /// # Errors
 /// When a field has the wrong type, or asks for what a chat API cannot give: token ids, or log probabilities of
 /// the prompt itself.
-pub fn read(body: &Value) -> Result<Vec<Asked>, Fault> {
+pub fn read(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
     let Some(fields) = body.as_object() else {
         return fault("body", "the body must be a JSON object");
     };
@@ -72,7 +74,7 @@ pub fn read(body: &Value) -> Result<Vec<Asked>, Fault> {
         Some(Value::String(text)) => Some(text.as_str()).filter(|text| !text.is_empty()),
         Some(_) => return fault("suffix", "suffix must be a text"),
     };
-    let asked = Asked {
+    let asked = ChatRequest {
         model: model(fields)?,
         stream: flag(fields, "stream")?,
         usage: fields
@@ -80,17 +82,17 @@ pub fn read(body: &Value) -> Result<Vec<Asked>, Fault> {
             .is_some_and(|it| it["include_usage"] == json!(true)),
         parameters,
         choices: n,
-        passthrough: passthrough::read(Kind::OpenAi, fields, KNOWN, &[])?,
+        passthrough: passthrough::read(ApiFormat::OpenAi, fields, KNOWN, &[])?,
         ignored: fields
             .get("logprobs")
             .filter(|value| !value.is_null())
             .map(|_| "logprobs".to_owned())
             .into_iter()
             .collect(),
-        ..Asked::default()
+        ..ChatRequest::default()
     };
     let prompts = prompts(fields)?;
-    let one = |prompt: &str| Asked {
+    let one = |prompt: &str| ChatRequest {
         turns: conversation(prompt, suffix),
         echo: echo.then(|| prompt.to_owned()),
         ..asked.clone()
@@ -98,7 +100,7 @@ pub fn read(body: &Value) -> Result<Vec<Asked>, Fault> {
     Ok(prompts.into_iter().map(one).collect())
 }
 
-fn prompts(fields: &Map<String, Value>) -> Result<Vec<&str>, Fault> {
+fn prompts(fields: &Map<String, Value>) -> Result<Vec<&str>, RequestError> {
     let texts: Vec<&str> = match fields.get("prompt") {
         Some(Value::String(text)) => vec![text],
         Some(Value::Array(list)) => match list.iter().map(Value::as_str).collect() {
@@ -135,7 +137,7 @@ fn conversation(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
 }
 
 /// A whole answer.
-pub fn completion(frame: &Frame, text: &str, finish: Finish, usage: &Usage) -> Value {
+pub fn completion(frame: &ChunkFrame, text: &str, finish: Finish, usage: &Usage) -> Value {
     let text = format!("{}{text}", frame.echo.as_deref().unwrap_or_default());
     let mut told = chunk(frame, &text, Some(finish));
     told["usage"] = tokens(usage);
@@ -143,29 +145,29 @@ pub fn completion(frame: &Frame, text: &str, finish: Finish, usage: &Usage) -> V
 }
 
 /// The first chunk of a stream: the prompt, where the client wants it repeated.
-pub fn opening(frame: &Frame) -> Value {
+pub fn opening(frame: &ChunkFrame) -> Value {
     chunk(frame, frame.echo.as_deref().unwrap_or_default(), None)
 }
 
 /// A piece of the answer.
-pub fn piece(frame: &Frame, text: &str) -> Value {
+pub fn piece(frame: &ChunkFrame, text: &str) -> Value {
     chunk(frame, text, None)
 }
 
 /// The chunk with the reason why the answer ended.
-pub fn ending(frame: &Frame, finish: Finish) -> Value {
+pub fn ending(frame: &ChunkFrame, finish: Finish) -> Value {
     chunk(frame, "", Some(finish))
 }
 
 /// The chunk with the usage, for clients that asked for it.
-pub fn counted(frame: &Frame, usage: &Usage) -> Value {
+pub fn counted(frame: &ChunkFrame, usage: &Usage) -> Value {
     let mut last = chunk(frame, "", None);
     last["choices"] = json!([]);
     last["usage"] = tokens(usage);
     last
 }
 
-fn chunk(frame: &Frame, text: &str, finish: Option<Finish>) -> Value {
+fn chunk(frame: &ChunkFrame, text: &str, finish: Option<Finish>) -> Value {
     let finish = finish.map(|finish| finish_reason(frame, finish));
     json!({
         "id": frame.id, "object": "text_completion", "created": frame.created, "model": frame.model,

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::serve_openai::{Fault, fault};
+use super::serve_openai::{RequestError, fault};
 use crate::domain::chat::Image;
 
 /// A text, or a list of parts: text and pictures.
-pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), Fault> {
+pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), RequestError> {
     let parts = match content {
         Value::String(text) => return Ok((text.clone(), Vec::new())),
         Value::Null => return Ok((String::new(), Vec::new())),
@@ -47,7 +47,7 @@ pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), Fault> {
     Ok((texts.join("\n\n"), images))
 }
 
-fn picture(url: &str) -> Result<Image, Fault> {
+fn picture(url: &str) -> Result<Image, RequestError> {
     let is_data = url
         .get(.."data:".len())
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
@@ -70,7 +70,7 @@ fn picture(url: &str) -> Result<Image, Fault> {
     image(media_type, base64)
 }
 
-fn anthropic_picture(source: &Value) -> Result<Image, Fault> {
+fn anthropic_picture(source: &Value) -> Result<Image, RequestError> {
     match source["type"].as_str() {
         Some("base64") => image(
             source["media_type"].as_str().unwrap_or_default(),
@@ -83,7 +83,7 @@ fn anthropic_picture(source: &Value) -> Result<Image, Fault> {
     }
 }
 
-fn image(media_type: &str, base64: &str) -> Result<Image, Fault> {
+fn image(media_type: &str, base64: &str) -> Result<Image, RequestError> {
     let media_type = match media_type.trim().to_ascii_lowercase() {
         // No such type is registered, but browsers and scripts write it.
         kind if kind == "image/jpg" => "image/jpeg".to_owned(),

@@ -3,14 +3,14 @@
 
 use serde_json::{Value, json};
 
-use super::serve_openai::{Fault, fault};
+use super::serve_openai::{RequestError, fault};
 
 /// Files in one request.
 const MOST: usize = 20;
 
 /// A file that a client sent inside its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attached {
+pub struct AttachedFile {
     /// Its place in the body, as a JSON pointer.
     place: String,
     /// Its name, where the client gave one.
@@ -18,12 +18,12 @@ pub struct Attached {
     /// What the client says about it.
     context: String,
     /// What it holds.
-    pub content: Content,
+    pub content: FileContent,
 }
 
 /// What a file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
+pub enum FileContent {
     /// Its text.
     Text(String),
     /// Its bytes in base64, and their media type.
@@ -34,7 +34,7 @@ pub enum Content {
 ///
 /// # Errors
 /// When there are more than 20, when one is only named by an address or an id, or when it has no content.
-pub fn take(body: &mut Value) -> Result<Vec<Attached>, Fault> {
+pub fn take(body: &mut Value) -> Result<Vec<AttachedFile>, RequestError> {
     let mut found = Vec::new();
     for list in ["messages", "input"] {
         if let Some(list_value) = body.get_mut(list) {
@@ -51,7 +51,7 @@ pub fn take(body: &mut Value) -> Result<Vec<Attached>, Fault> {
 }
 
 /// Puts a file's text where the file was.
-pub fn put(body: &mut Value, file: &Attached, text: &str) {
+pub fn put(body: &mut Value, file: &AttachedFile, text: &str) {
     let title = match file.title.is_empty() {
         true => "document",
         false => file.title.as_str(),
@@ -70,7 +70,11 @@ pub fn put(body: &mut Value, file: &Attached, text: &str) {
 }
 
 // As deep as clients nest: a message, its content, a tool's result within it.
-fn visit(value: &mut Value, place: &str, found: &mut Vec<Attached>) -> Result<(), Fault> {
+fn visit(
+    value: &mut Value,
+    place: &str,
+    found: &mut Vec<AttachedFile>,
+) -> Result<(), RequestError> {
     match value {
         Value::Array(list) => {
             for (index, one) in list.iter_mut().enumerate() {
@@ -94,18 +98,18 @@ fn visit(value: &mut Value, place: &str, found: &mut Vec<Attached>) -> Result<()
     Ok(())
 }
 
-fn file(part: &Value, place: &str) -> Result<Option<Attached>, Fault> {
+fn file(part: &Value, place: &str) -> Result<Option<AttachedFile>, RequestError> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (title, content) = match part["type"].as_str() {
         Some("document") => (&part["title"], source(&part["source"])?),
-        Some("search_result") => (&part["title"], Content::Text(texts(&part["content"])?)),
+        Some("search_result") => (&part["title"], FileContent::Text(texts(&part["content"])?)),
         Some("file") if part["file"].is_object() => {
             (&part["file"]["filename"], data(&part["file"]["file_data"])?)
         }
         Some("input_file") => (&part["filename"], data(&part["file_data"])?),
         _ => return Ok(None),
     };
-    Ok(Some(Attached {
+    Ok(Some(AttachedFile {
         place: place.to_owned(),
         title: text(title)
             .chars()
@@ -118,15 +122,15 @@ fn file(part: &Value, place: &str) -> Result<Option<Attached>, Fault> {
 }
 
 // Anthropic's ways to give a document.
-fn source(source: &Value) -> Result<Content, Fault> {
+fn source(source: &Value) -> Result<FileContent, RequestError> {
     let given = source["data"].as_str();
     match (source["type"].as_str(), given) {
-        (Some("text"), Some(text)) => Ok(Content::Text(text.to_owned())),
+        (Some("text"), Some(text)) => Ok(FileContent::Text(text.to_owned())),
         (Some("base64"), Some(bytes)) => {
             let media_type = source["media_type"].as_str().unwrap_or("application/pdf");
-            Ok(Content::Base64(media_type.to_owned(), bytes.to_owned()))
+            Ok(FileContent::Base64(media_type.to_owned(), bytes.to_owned()))
         }
-        (Some("content"), _) => Ok(Content::Text(texts(&source["content"])?)),
+        (Some("content"), _) => Ok(FileContent::Text(texts(&source["content"])?)),
         (Some("text" | "base64"), None) => fault("messages", "a document needs its data"),
         _ => fault(
             "messages",
@@ -135,7 +139,7 @@ fn source(source: &Value) -> Result<Content, Fault> {
     }
 }
 
-fn texts(content: &Value) -> Result<String, Fault> {
+fn texts(content: &Value) -> Result<String, RequestError> {
     match content {
         Value::String(text) => Ok(text.clone()),
         Value::Array(parts) => {
@@ -150,7 +154,7 @@ fn texts(content: &Value) -> Result<String, Fault> {
 }
 
 // OpenAI's: a data URL, or bare base64 of a PDF.
-fn data(data: &Value) -> Result<Content, Fault> {
+fn data(data: &Value) -> Result<FileContent, RequestError> {
     let Some(data) = data.as_str() else {
         return fault(
             "messages",
@@ -164,7 +168,7 @@ fn data(data: &Value) -> Result<Content, Fault> {
             None => return fault("messages", "file_data must be a data URL with base64"),
         },
     };
-    Ok(Content::Base64(media_type.to_owned(), bytes.to_owned()))
+    Ok(FileContent::Base64(media_type.to_owned(), bytes.to_owned()))
 }
 
 #[cfg(test)]
@@ -177,27 +181,27 @@ mod tests {
         for (body, content) in [
             (
                 json!({ "messages": [{ "content": [{ "type": "document", "source": { "type": "text", "data": "a" } }] }] }),
-                Content::Text("a".into()),
+                FileContent::Text("a".into()),
             ),
             (
                 json!({ "messages": [{ "content": [{ "type": "document", "source": { "type": "base64", "media_type": "application/pdf", "data": "AAAA" } }] }] }),
-                Content::Base64("application/pdf".into(), "AAAA".into()),
+                FileContent::Base64("application/pdf".into(), "AAAA".into()),
             ),
             (
                 json!({ "messages": [{ "content": [{ "type": "tool_result", "content": [{ "type": "document", "source": { "type": "content", "content": [{ "type": "text", "text": "b" }] } }] }] }] }),
-                Content::Text("b".into()),
+                FileContent::Text("b".into()),
             ),
             (
                 json!({ "messages": [{ "content": [{ "type": "file", "file": { "filename": "f", "file_data": pdf } }] }] }),
-                Content::Base64("application/pdf".into(), "AAAA".into()),
+                FileContent::Base64("application/pdf".into(), "AAAA".into()),
             ),
             (
                 json!({ "input": [{ "content": [{ "type": "input_file", "file_data": "AAAA" }] }] }),
-                Content::Base64("application/pdf".into(), "AAAA".into()),
+                FileContent::Base64("application/pdf".into(), "AAAA".into()),
             ),
             (
                 json!({ "messages": [{ "content": [{ "type": "search_result", "title": "t", "source": "s", "content": [{ "type": "text", "text": "c" }] }] }] }),
-                Content::Text("c".into()),
+                FileContent::Text("c".into()),
             ),
         ] {
             let mut left = body.clone();

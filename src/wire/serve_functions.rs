@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::serve_openai::{Fault, fault};
+use super::serve_openai::{RequestError, fault};
 use super::serve_tools;
 use crate::domain::chat::Message;
 use crate::domain::tools::ToolCall;
@@ -45,7 +45,7 @@ pub(super) fn as_tools(fields: &Map<String, Value>) -> Map<String, Value> {
 ///
 /// # Errors
 /// When the call has no name.
-pub(super) fn call(message: &Value, position: usize) -> Result<Option<ToolCall>, Fault> {
+pub(super) fn call(message: &Value, position: usize) -> Result<Option<ToolCall>, RequestError> {
     let given = &message["function_call"];
     if given.is_null() {
         return Ok(None);
@@ -58,7 +58,7 @@ pub(super) fn call(message: &Value, position: usize) -> Result<Option<ToolCall>,
 ///
 /// # Errors
 /// When no function of that name was called.
-pub(super) fn result_of(message: &Value, turns: &[Message]) -> Result<String, Fault> {
+pub(super) fn result_of(message: &Value, turns: &[Message]) -> Result<String, RequestError> {
     let name = message["name"].as_str().unwrap_or_default();
     let calls = turns.iter().rev().flat_map(|turn| turn.calls.iter().rev());
     match calls.into_iter().find(|call| call.name == name) {

@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::serve_openai::{self as openai, Asked, Fault, Frame, Told, fault};
-use super::{Kind, passthrough};
+use super::serve_openai::{self as openai, ChatRequest, ChunkFrame, RequestError, Told, fault};
+use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Finish, Usage};
 
 const KNOWN: &[&str] = &[
@@ -41,7 +41,7 @@ const SETTINGS: &[(&str, &str)] = &[
 ///
 /// # Errors
 /// The field that is missing, malformed, or of a kind that is not passed on.
-pub fn read(model: &str, body: &Value, stream: bool) -> Result<Asked, Fault> {
+pub fn read(model: &str, body: &Value, stream: bool) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return fault("body", "the body must be a JSON object");
     };
@@ -62,7 +62,7 @@ pub fn read(model: &str, body: &Value, stream: bool) -> Result<Asked, Fault> {
     asked.usage = true;
     asked.ignored.extend(left_out);
     asked.shows_thinking = named(named(config, "thinkingConfig"), "includeThoughts") == true;
-    asked.passthrough = passthrough::read(Kind::Gemini, fields, KNOWN, UNREAD)?;
+    asked.passthrough = passthrough::read(ApiFormat::Gemini, fields, KNOWN, UNREAD)?;
     Ok(asked)
 }
 
@@ -127,7 +127,7 @@ fn plain(schema: &Value) -> Value {
     }
 }
 
-fn messages(body: &Value) -> Result<Value, Fault> {
+fn messages(body: &Value) -> Result<Value, RequestError> {
     let mut messages = Vec::new();
     let system = named(body, "systemInstruction");
     let words = list(&system["parts"]).iter();
@@ -185,7 +185,7 @@ impl Calls {
 }
 
 // Results are turns of their own, in front of any words.
-fn said(parts: &Value, calls: &mut Calls, messages: &mut Vec<Value>) -> Result<(), Fault> {
+fn said(parts: &Value, calls: &mut Calls, messages: &mut Vec<Value>) -> Result<(), RequestError> {
     let mut content = Vec::new();
     for part in list(parts) {
         let (result, data) = (named(part, "functionResponse"), named(part, "inlineData"));
@@ -220,7 +220,7 @@ fn said(parts: &Value, calls: &mut Calls, messages: &mut Vec<Value>) -> Result<(
     Ok(())
 }
 
-fn answered(parts: &Value, calls: &mut Calls) -> Result<Value, Fault> {
+fn answered(parts: &Value, calls: &mut Calls) -> Result<Value, RequestError> {
     let (mut text, mut thought, mut told) = (String::new(), String::new(), Vec::new());
     for part in list(parts) {
         let call = named(part, "functionCall");
@@ -291,7 +291,7 @@ fn tools(body: &Value, chat: &mut Map<String, Value>, left_out: &mut Vec<String>
 }
 
 /// A whole answer.
-pub fn answer(frame: &Frame, told: &Told) -> Value {
+pub fn answer(frame: &ChunkFrame, told: &Told) -> Value {
     let mut parts = Vec::new();
     if frame.shows_thinking && !told.reasoning.is_empty() {
         parts.push(json!({ "text": told.reasoning, "thought": true }));
@@ -303,22 +303,22 @@ pub fn answer(frame: &Frame, told: &Told) -> Value {
 }
 
 /// A frame of a stream: a piece of the answer.
-pub fn piece(frame: &Frame, text: &str) -> Value {
+pub fn piece(frame: &ChunkFrame, text: &str) -> Value {
     framed(frame, vec![json!({ "text": text })])
 }
 
 /// A piece of the reasoning, for a client that has asked for it.
-pub fn thought(frame: &Frame, text: &str) -> Option<Value> {
+pub fn thought(frame: &ChunkFrame, text: &str) -> Option<Value> {
     let part = json!({ "text": text, "thought": true });
     frame.shows_thinking.then(|| framed(frame, vec![part]))
 }
 
 /// The last frame: calls, why it ended, and its tokens.
-pub fn ending(frame: &Frame, told: &Told) -> Value {
+pub fn ending(frame: &ChunkFrame, told: &Told) -> Value {
     ended(frame, Vec::new(), told)
 }
 
-fn ended(frame: &Frame, mut parts: Vec<Value>, told: &Told) -> Value {
+fn ended(frame: &ChunkFrame, mut parts: Vec<Value>, told: &Told) -> Value {
     parts.extend(told.calls.iter().map(|call| {
         let mut part =
             json!({ "functionCall": { "id": call.id, "name": call.name, "args": call.input() } });
@@ -337,7 +337,7 @@ fn ended(frame: &Frame, mut parts: Vec<Value>, told: &Told) -> Value {
     whole
 }
 
-fn framed(frame: &Frame, parts: Vec<Value>) -> Value {
+fn framed(frame: &ChunkFrame, parts: Vec<Value>) -> Value {
     let content = json!({ "role": "model", "parts": parts });
     json!({
         "candidates": [{ "index": 0, "content": content }], "modelVersion": frame.model,

@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 
 /// A name that a client can send as `model`.
 #[derive(Debug, Clone, Copy)]
-pub struct Listed<'a> {
+pub struct ServedModel<'a> {
     /// What the client sends.
     pub id: &'a str,
     /// The provider, or `quire` for a panel.
@@ -24,7 +24,7 @@ pub struct Listed<'a> {
 
 /// A row of OpenAI's list with the fields of OpenRouter's (openrouter.ai/docs/api/api-reference/models). What is
 /// unknown is null, never a zero.
-pub fn row(listed: &Listed) -> Value {
+pub fn row(listed: &ServedModel) -> Value {
     let created = listed.created.millis() / 1_000;
     let mut row =
         json!({ "id": listed.id, "object": "model", "created": created, "owned_by": listed.owner });
@@ -60,7 +60,7 @@ pub fn row(listed: &Listed) -> Value {
     row
 }
 
-fn mark(row: &mut Value, listed: &Listed) {
+fn mark(row: &mut Value, listed: &ServedModel) {
     if let Some(successor) = listed.retired {
         row["retired"] = json!(true);
         row["successor"] = json!(successor);
@@ -115,7 +115,7 @@ fn supported(model: Option<&Model>) -> Vec<&'static str> {
 }
 
 /// A row of Anthropic's list.
-pub fn anthropic_row(listed: &Listed) -> Value {
+pub fn anthropic_row(listed: &ServedModel) -> Value {
     let model = listed.model;
     let mut row = json!({
         "type": "model", "id": listed.id, "display_name": model.map_or(listed.id, |model| &model.name),
@@ -161,8 +161,8 @@ pub fn anthropic_page(
 mod tests {
     use super::*;
 
-    fn listed<'a>(id: &'a str, model: Option<&'a Model>) -> Listed<'a> {
-        Listed {
+    fn listed<'a>(id: &'a str, model: Option<&'a Model>) -> ServedModel<'a> {
+        ServedModel {
             id,
             owner: "p",
             created: Timestamp::from_millis(1_700_000_000_000),
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_retired_model_is_marked_with_its_successor() {
-        let gone = Listed {
+        let gone = ServedModel {
             retired: Some(Some("p/n")),
             ..listed("p/m", None)
         };

@@ -10,15 +10,15 @@ use serde_json::{Map, Value, json};
 use super::serve_content::content;
 use super::serve_functions;
 use super::serve_parameters::{flag, parameters, whole};
-use super::serve_tools::{self, Offered, Shape};
-use super::{Kind, passthrough};
+use super::serve_tools::{self, OfferedTools, ToolShape};
+use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Extras, Finish, Message, Passthrough, Role, Usage};
 use crate::domain::parameters::Parameters;
 use crate::domain::tools::{ToolCall, Tools};
 
 /// What a client wants.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Asked {
+pub struct ChatRequest {
     /// A model's id, or `quire/` and a pattern's or recipe's.
     pub model: String,
     /// The conversation; its last turn is the question.
@@ -53,8 +53,8 @@ pub struct Asked {
     pub passthrough: Passthrough,
 }
 
-impl Asked {
-    pub(super) fn offer(&mut self, offered: Offered) {
+impl ChatRequest {
+    pub(super) fn offer(&mut self, offered: OfferedTools) {
         self.tools = offered.tools;
         self.ignored.extend(offered.left_out);
     }
@@ -62,15 +62,15 @@ impl Asked {
 
 /// What is wrong with a request, and which field it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct RequestError {
     /// The field.
     pub param: &'static str,
     /// What is wrong.
     pub why: String,
 }
 
-pub(super) fn fault<T>(param: &'static str, why: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault {
+pub(super) fn fault<T>(param: &'static str, why: impl Into<String>) -> Result<T, RequestError> {
+    Err(RequestError {
         param,
         why: why.into(),
     })
@@ -82,14 +82,14 @@ pub const MOST_TEXT: usize = 2_000_000;
 const MOST_TURNS: usize = 2_000;
 
 /// A chat completion's body. A Responses-shaped body (`input` instead of `messages`) is understood too.
-pub fn read(body: &Value) -> Result<Asked, Fault> {
+pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return fault("body", "the body must be a JSON object");
     };
     if !fields.contains_key("messages") && fields.contains_key("input") {
         return super::serve_responses::read(body);
     }
-    let mut asked = Asked {
+    let mut asked = ChatRequest {
         model: model(fields)?,
         stream: flag(fields, "stream")?,
         usage: fields
@@ -98,7 +98,7 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
         progress: flag(fields, "include_reasoning")?,
         parameters: parameters(fields)?,
         format: format(fields.get("response_format")),
-        ..Asked::default()
+        ..ChatRequest::default()
     };
     let Some(messages) = fields.get("messages").and_then(Value::as_array) else {
         return fault("messages", "messages must be a list");
@@ -110,8 +110,8 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
     check_turns(&asked.turns)?;
     asked.choices = choices(fields)?;
     asked.is_legacy = serve_functions::is_legacy(fields);
-    asked.offer(serve_tools::read(fields, Shape::Nested)?);
-    asked.passthrough = passthrough::read(Kind::OpenAi, fields, KNOWN, UNREAD)?;
+    asked.offer(serve_tools::read(fields, ToolShape::Nested)?);
+    asked.passthrough = passthrough::read(ApiFormat::OpenAi, fields, KNOWN, UNREAD)?;
     Ok(asked)
 }
 
@@ -132,7 +132,7 @@ fn format(given: Option<&Value>) -> Option<Value> {
 pub const MOST_CHOICES: u32 = 16;
 
 /// How many answers are wanted: `n`, or 1.
-pub(super) fn choices(fields: &Map<String, Value>) -> Result<u32, Fault> {
+pub(super) fn choices(fields: &Map<String, Value>) -> Result<u32, RequestError> {
     let n = whole(fields.get("n"), "n")?.unwrap_or(1);
     match u32::try_from(n) {
         Ok(n @ 1..=MOST_CHOICES) => Ok(n),
@@ -187,14 +187,14 @@ const UNREAD: &[&str] = &[
     "store",
 ];
 
-pub(super) fn model(fields: &Map<String, Value>) -> Result<String, Fault> {
+pub(super) fn model(fields: &Map<String, Value>) -> Result<String, RequestError> {
     match fields.get("model").and_then(Value::as_str).map(str::trim) {
         Some(model) if !model.is_empty() && model.len() <= 200 => Ok(model.to_owned()),
         _ => fault("model", "you must provide a model parameter"),
     }
 }
 
-pub(super) fn check_turns(turns: &[Message]) -> Result<(), Fault> {
+pub(super) fn check_turns(turns: &[Message]) -> Result<(), RequestError> {
     let characters: usize = turns.iter().map(|turn| turn.text.len()).sum();
     if turns.len() > MOST_TURNS || characters > MOST_TEXT {
         return fault("messages", "the conversation is too long");
@@ -210,7 +210,7 @@ pub(super) fn check_turns(turns: &[Message]) -> Result<(), Fault> {
     }
 }
 
-fn turn(message: &Value, earlier: &[Message]) -> Result<Message, Fault> {
+fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
     let role = match message["role"].as_str() {
         Some("system" | "developer") => Role::System,
         Some("user") => Role::User,
@@ -251,7 +251,7 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, Fault> {
 
 /// What stays the same over all chunks of an answer.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Frame {
+pub struct ChunkFrame {
     /// Of the answer.
     pub id: String,
     /// As it was asked for.
@@ -288,7 +288,7 @@ pub struct Told<'a> {
 }
 
 /// A whole answer.
-pub fn completion(frame: &Frame, told: &Told) -> Value {
+pub fn completion(frame: &ChunkFrame, told: &Told) -> Value {
     let Told { text, calls, .. } = *told;
     let mut message =
         json!({ "role": "assistant", "content": text, "refusal": null, "annotations": [] });
@@ -316,17 +316,17 @@ pub fn completion(frame: &Frame, told: &Told) -> Value {
 }
 
 /// The first chunk: some clients fail without a role.
-pub fn opening(frame: &Frame) -> Value {
+pub fn opening(frame: &ChunkFrame) -> Value {
     chunk(frame, json!({ "role": "assistant", "content": "" }), None)
 }
 
 /// A piece of the answer.
-pub fn piece(frame: &Frame, text: &str) -> Value {
+pub fn piece(frame: &ChunkFrame, text: &str) -> Value {
     chunk(frame, json!({ "content": text }), None)
 }
 
 /// A piece of what went before it.
-pub fn thought(frame: &Frame, text: &str) -> Value {
+pub fn thought(frame: &ChunkFrame, text: &str) -> Value {
     chunk(frame, json!({ "reasoning_content": text }), None)
 }
 
@@ -346,7 +346,7 @@ fn add_details(message: &mut Value, extras: &Extras) {
 }
 
 /// The chunks of what comes whole behind the text: calls of tools, items of reasoning, log probabilities.
-pub fn behind(frame: &Frame, calls: &[ToolCall], extras: &Extras) -> Vec<Value> {
+pub fn behind(frame: &ChunkFrame, calls: &[ToolCall], extras: &Extras) -> Vec<Value> {
     let mut delta = match (calls.first(), frame.is_legacy) {
         (None, _) => json!({}),
         (Some(call), true) => json!({ "function_call": serve_functions::told(call) }),
@@ -362,19 +362,19 @@ pub fn behind(frame: &Frame, calls: &[ToolCall], extras: &Extras) -> Vec<Value> 
 }
 
 /// The one chunk that says why it ended.
-pub fn ending(frame: &Frame, finish: Finish) -> Value {
+pub fn ending(frame: &ChunkFrame, finish: Finish) -> Value {
     chunk(frame, json!({}), Some(finish_reason(frame, finish)))
 }
 
 /// The chunk behind it, for who has asked for it.
-pub fn counted(frame: &Frame, usage: &Usage) -> Value {
+pub fn counted(frame: &ChunkFrame, usage: &Usage) -> Value {
     let mut last = chunk(frame, json!({}), None);
     last["choices"] = json!([]);
     last["usage"] = tokens(usage);
     last
 }
 
-fn chunk(frame: &Frame, delta: Value, finish: Option<&str>) -> Value {
+fn chunk(frame: &ChunkFrame, delta: Value, finish: Option<&str>) -> Value {
     json!({
         "id": frame.id, "object": "chat.completion.chunk", "created": frame.created, "model": frame.model,
         "choices": [{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish }],
@@ -382,7 +382,7 @@ fn chunk(frame: &Frame, delta: Value, finish: Option<&str>) -> Value {
 }
 
 /// Why an answer ended, in OpenAI's word.
-pub(super) fn finish_reason(frame: &Frame, finish: Finish) -> &'static str {
+pub(super) fn finish_reason(frame: &ChunkFrame, finish: Finish) -> &'static str {
     match finish {
         Finish::ToolCalls if frame.is_legacy => "function_call",
         Finish::Stop => "stop",
@@ -479,11 +479,11 @@ mod tests {
 
     #[test]
     fn a_stream_has_one_role_one_end_and_its_usage_behind_it() {
-        let frame = Frame {
+        let frame = ChunkFrame {
             id: "chatcmpl-1".into(),
             model: "m".into(),
             created: 7,
-            ..Frame::default()
+            ..ChunkFrame::default()
         };
         assert_eq!(opening(&frame)["choices"][0]["delta"]["role"], "assistant");
         assert_eq!(

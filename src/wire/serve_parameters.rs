@@ -4,11 +4,11 @@
 use serde_json::{Map, Value};
 
 use super::prompt::budget;
-use super::serve_openai::{Fault, fault};
+use super::serve_openai::{RequestError, fault};
 use crate::domain::parameters::{EFFORTS, Parameters};
 
 /// What the three APIs have in common of it.
-pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Fault> {
+pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, RequestError> {
     let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
     let number = |name: &'static str| match given(name) {
         None => Ok(None),
@@ -46,7 +46,7 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Faul
 /// How hard the model is to think, wherever an API writes it: OpenAI's `reasoning_effort` and `reasoning.effort`,
 /// Anthropic's `output_config.effort` and `thinking`, OpenRouter's `reasoning.max_tokens` and `.enabled`. A word
 /// wins over a number of tokens, a number over a switch.
-fn effort(fields: &Map<String, Value>) -> Result<Option<String>, Fault> {
+fn effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
     let inner = |outer: &str, name: &str| {
         let value = fields.get(outer)?.get(name)?;
         (!value.is_null()).then_some(value)
@@ -94,7 +94,7 @@ fn is_unlimited(count: &Value) -> bool {
 }
 
 // -1 and 0 say that all are kept, which is what most do without the field.
-fn top_k(given: Option<&Value>) -> Result<Option<u32>, Fault> {
+fn top_k(given: Option<&Value>) -> Result<Option<u32>, RequestError> {
     if given.is_some_and(|value| *value == -1 || *value == 0) {
         return Ok(None);
     }
@@ -109,7 +109,10 @@ fn whole_float(value: &Value) -> Option<i64> {
 }
 
 /// A count, where there is one. Some languages know no whole numbers and send 100.0.
-pub(super) fn whole(value: Option<&Value>, name: &'static str) -> Result<Option<u64>, Fault> {
+pub(super) fn whole(
+    value: Option<&Value>,
+    name: &'static str,
+) -> Result<Option<u64>, RequestError> {
     let Some(value) = value.filter(|value| !value.is_null()) else {
         return Ok(None);
     };
@@ -124,7 +127,7 @@ pub(super) fn whole(value: Option<&Value>, name: &'static str) -> Result<Option<
 }
 
 /// A switch, off where it is not there.
-pub(super) fn flag(fields: &Map<String, Value>, name: &'static str) -> Result<bool, Fault> {
+pub(super) fn flag(fields: &Map<String, Value>, name: &'static str) -> Result<bool, RequestError> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(false),
         Some(Value::Bool(on)) => Ok(*on),
@@ -132,7 +135,7 @@ pub(super) fn flag(fields: &Map<String, Value>, name: &'static str) -> Result<bo
     }
 }
 
-fn stops(given: Option<&Value>) -> Result<Vec<String>, Fault> {
+fn stops(given: Option<&Value>) -> Result<Vec<String>, RequestError> {
     let list = match given {
         None => return Ok(Vec::new()),
         // An empty text ends nothing; forms send it for a field that was left empty.
@@ -156,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    fn read(body: &Value) -> Result<Parameters, Fault> {
+    fn read(body: &Value) -> Result<Parameters, RequestError> {
         parameters(body.as_object().expect("an object"))
     }
 

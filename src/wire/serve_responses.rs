@@ -6,11 +6,11 @@ mod events;
 use serde_json::{Map, Value, json};
 
 use super::serve_content::content;
-use super::serve_openai::{Asked, Fault, Frame, Told, check_turns, fault, model};
+use super::serve_openai::{ChatRequest, ChunkFrame, RequestError, Told, check_turns, fault, model};
 use super::serve_parameters::{flag, parameters};
 use super::serve_settings::settings;
-use super::serve_tools::{self, Shape};
-use super::{Kind, passthrough};
+use super::serve_tools::{self, ToolShape};
+use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Finish, Message, Role};
 use crate::domain::tools::ToolCall;
 pub use events::Events;
@@ -53,18 +53,18 @@ const UNREAD: &[&str] = &[
 ];
 
 /// A body of `/v1/responses`.
-pub fn read(body: &Value) -> Result<Asked, Fault> {
+pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return fault("body", "the body must be a JSON object");
     };
     refuse_stored(fields)?;
-    let mut asked = Asked {
+    let mut asked = ChatRequest {
         model: model(fields)?,
         stream: flag(fields, "stream")?,
         usage: true,
         parameters: parameters(fields)?,
         format: format(&fields.get("text").cloned().unwrap_or_default()["format"]),
-        ..Asked::default()
+        ..ChatRequest::default()
     };
     let instructions = fields.get("instructions").and_then(Value::as_str);
     if let Some(text) = instructions.filter(|text| !text.is_empty()) {
@@ -80,15 +80,15 @@ pub fn read(body: &Value) -> Result<Asked, Fault> {
         _ => return fault("input", "input must be a text or a list of items"),
     }
     check_turns(&asked.turns).map_err(in_input)?;
-    let offered = serve_tools::read(fields, Shape::Flat)?;
+    let offered = serve_tools::read(fields, ToolShape::Flat)?;
     asked.settings = settings(fields, &offered);
     asked.offer(offered);
-    asked.passthrough = passthrough::read(Kind::Responses, fields, KNOWN, UNREAD)?;
+    asked.passthrough = passthrough::read(ApiFormat::Responses, fields, KNOWN, UNREAD)?;
     Ok(asked)
 }
 
 /// Refuses what refers to something that is stored at a vendor: without it the answer would be another one.
-fn refuse_stored(fields: &Map<String, Value>) -> Result<(), Fault> {
+fn refuse_stored(fields: &Map<String, Value>) -> Result<(), RequestError> {
     let is_given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
     let kept = "responses are not kept here: send the whole conversation as input";
     for (name, why) in [
@@ -113,7 +113,7 @@ fn refuse_stored(fields: &Map<String, Value>) -> Result<(), Fault> {
 }
 
 /// Names the field as this API has it.
-fn in_input(mut fault: Fault) -> Fault {
+fn in_input(mut fault: RequestError) -> RequestError {
     if fault.param == "messages" {
         fault.param = "input";
     }
@@ -143,7 +143,7 @@ const VENDORS: &[&str] = &[
 
 /// A call that the program ran, of a function or of a tool that has an item of its own: `custom_tool_call` with a
 /// text, `local_shell_call` with an action. Those are written as calls of a function with one argument.
-fn called(kind: &str, item: &Value) -> Result<ToolCall, Fault> {
+fn called(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
     if kind == "function_call" {
         return serve_tools::call(&item["call_id"], &item["name"], &item["arguments"]);
     }
@@ -159,7 +159,7 @@ fn called(kind: &str, item: &Value) -> Result<ToolCall, Fault> {
 }
 
 // Calls belong to the turn of the model's that they follow.
-fn take(turns: &mut Vec<Message>, item: &Value) -> Result<(), Fault> {
+fn take(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> {
     let kind = item["type"].as_str().unwrap_or_default();
     match kind {
         "reasoning" => reflect(turns, item),
@@ -226,7 +226,7 @@ fn speak(turns: &mut Vec<Message>, said: Message) {
     });
 }
 
-fn turn(item: &Value) -> Result<Message, Fault> {
+fn turn(item: &Value) -> Result<Message, RequestError> {
     match item["type"].as_str() {
         None | Some("message") => {}
         Some(other) => {
@@ -252,7 +252,7 @@ fn turn(item: &Value) -> Result<Message, Fault> {
 }
 
 /// A whole response, or the state of one under way.
-pub fn response(frame: &Frame, state: &str, told: Option<&Told>) -> Value {
+pub fn response(frame: &ChunkFrame, state: &str, told: Option<&Told>) -> Value {
     let cut = told.is_some_and(|told| told.finish == Finish::Length);
     let usage = told.map(|Told { usage, .. }| {
         json!({
@@ -276,7 +276,7 @@ pub fn response(frame: &Frame, state: &str, told: Option<&Told>) -> Value {
     response
 }
 
-fn output(frame: &Frame, told: &Told) -> Vec<Value> {
+fn output(frame: &ChunkFrame, told: &Told) -> Vec<Value> {
     let mut output = thoughts(frame, told);
     if told.calls.is_empty() || !told.text.is_empty() {
         output.push(item(frame, "completed", Some(told.text)));
@@ -287,7 +287,7 @@ fn output(frame: &Frame, told: &Told) -> Vec<Value> {
 }
 
 /// The items of reasoning: the vendor's own, or one around the words of a vendor that has none.
-fn thoughts(frame: &Frame, told: &Told) -> Vec<Value> {
+fn thoughts(frame: &ChunkFrame, told: &Told) -> Vec<Value> {
     let own = told.extras.reasoning.iter();
     let own: Vec<Value> = own.filter(|item| is_item(item)).cloned().collect();
     match own.is_empty() && !told.reasoning.is_empty() {
@@ -300,7 +300,7 @@ fn is_item(item: &Value) -> bool {
     item["type"] == "reasoning"
 }
 
-fn thought_item(frame: &Frame, summary: &[Value]) -> Value {
+fn thought_item(frame: &ChunkFrame, summary: &[Value]) -> Value {
     json!({ "id": format!("rs_{}", frame.id), "type": "reasoning", "summary": summary })
 }
 
@@ -308,7 +308,7 @@ fn summary(text: &str) -> Value {
     json!({ "type": "summary_text", "text": text })
 }
 
-fn item(frame: &Frame, state: &str, text: Option<&str>) -> Value {
+fn item(frame: &ChunkFrame, state: &str, text: Option<&str>) -> Value {
     let content: Vec<Value> = text.map(part).into_iter().collect();
     json!({
         "id": format!("msg_{}", frame.id), "type": "message", "role": "assistant", "status": state,

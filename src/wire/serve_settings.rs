@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::serve_tools::Offered;
+use super::serve_tools::OfferedTools;
 use crate::domain::tools::Tool;
 
 /// Fields that are repeated as they were sent, with the value that stands for an absent one.
@@ -17,7 +17,7 @@ fn defaults() -> Value {
 }
 
 /// The settings of a request whose tools have been read.
-pub(super) fn settings(fields: &Map<String, Value>, offered: &Offered) -> Map<String, Value> {
+pub(super) fn settings(fields: &Map<String, Value>, offered: &OfferedTools) -> Map<String, Value> {
     let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
     let mut settings = Map::new();
     if let Value::Object(defaults) = defaults() {
@@ -70,11 +70,11 @@ fn tool(tool: &Tool) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::serve_tools::{self, Shape};
+    use crate::wire::serve_tools::{self, ToolShape};
 
     fn of(body: &Value) -> Map<String, Value> {
         let fields = body.as_object().unwrap();
-        settings(fields, &serve_tools::read(fields, Shape::Flat).unwrap())
+        settings(fields, &serve_tools::read(fields, ToolShape::Flat).unwrap())
     }
 
     #[test]

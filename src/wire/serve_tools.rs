@@ -6,15 +6,15 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::serve_functions;
-use super::serve_openai::{Fault, fault};
-use crate::domain::tools::{Choice, MOST, Tool, ToolCall, Tools};
+use super::serve_openai::{RequestError, fault};
+use crate::domain::tools::{MOST, Tool, ToolCall, ToolChoice, Tools};
 
 /// Bytes of one tool's description and schema.
 const MOST_BYTES: usize = 200_000;
 
 /// What came of reading a request's tools.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Offered {
+pub struct OfferedTools {
     /// Those that are passed on; none where there are none.
     pub tools: Option<Arc<Tools>>,
     /// Those that are not, by their kind.
@@ -23,7 +23,7 @@ pub struct Offered {
 
 /// How an API writes a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub enum ToolShape {
     /// Chat completions: the function is a level below.
     Nested,
     /// Responses.
@@ -33,12 +33,12 @@ pub enum Shape {
 }
 
 /// The tools of a body.
-pub fn read(fields: &Map<String, Value>, shape: Shape) -> Result<Offered, Fault> {
-    if shape == Shape::Nested && serve_functions::is_legacy(fields) {
+pub fn read(fields: &Map<String, Value>, shape: ToolShape) -> Result<OfferedTools, RequestError> {
+    if shape == ToolShape::Nested && serve_functions::is_legacy(fields) {
         return read(&serve_functions::as_tools(fields), shape);
     }
     let list = match fields.get("tools") {
-        None | Some(Value::Null) => return Ok(Offered::default()),
+        None | Some(Value::Null) => return Ok(OfferedTools::default()),
         Some(Value::Array(list)) => list,
         Some(_) => return fault("tools", "tools must be a list"),
     };
@@ -48,11 +48,11 @@ pub fn read(fields: &Map<String, Value>, shape: Shape) -> Result<Offered, Fault>
     let (mut kept, mut left_out) = (Vec::new(), Vec::new());
     for given in list {
         match (given["type"].as_str(), shape) {
-            (None, Shape::Nested) if given["function"].is_object() => {
+            (None, ToolShape::Nested) if given["function"].is_object() => {
                 kept.push(tool(given, shape)?)
             }
-            (Some("function"), Shape::Nested | Shape::Flat)
-            | (None | Some("custom"), Shape::Anthropic) => kept.push(tool(given, shape)?),
+            (Some("function"), ToolShape::Nested | ToolShape::Flat)
+            | (None | Some("custom"), ToolShape::Anthropic) => kept.push(tool(given, shape)?),
             (kind, _) => {
                 let kind = kind.unwrap_or("a tool without a type");
                 left_out.push(format!("tools: {}", short(kind)));
@@ -67,7 +67,7 @@ pub fn read(fields: &Map<String, Value>, shape: Shape) -> Result<Offered, Fault>
         given = &allowed["mode"];
     }
     let choice = choice(given, shape)?;
-    if let Choice::Named(name) = &choice
+    if let ToolChoice::Named(name) = &choice
         && !kept.iter().any(|tool| tool.name == *name)
     {
         return fault(
@@ -76,7 +76,7 @@ pub fn read(fields: &Map<String, Value>, shape: Shape) -> Result<Offered, Fault>
         );
     }
     let parallel = match shape {
-        Shape::Anthropic => {
+        ToolShape::Anthropic => {
             let barred =
                 &fields.get("tool_choice").unwrap_or(&Value::Null)["disable_parallel_tool_use"];
             barred.as_bool().filter(|barred| *barred).map(|_| false)
@@ -90,7 +90,7 @@ pub fn read(fields: &Map<String, Value>, shape: Shape) -> Result<Offered, Fault>
             parallel,
         })
     });
-    Ok(Offered { tools, left_out })
+    Ok(OfferedTools { tools, left_out })
 }
 
 /// Whether a list of tools that may be called has this one.
@@ -107,15 +107,15 @@ fn short(text: &str) -> String {
         .collect()
 }
 
-fn tool(given: &Value, shape: Shape) -> Result<Tool, Fault> {
+fn tool(given: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
     // Programs that speak both of OpenAI's APIs mix up their two forms.
     let inner = match &given["function"] {
-        inner @ Value::Object(_) if shape != Shape::Anthropic => inner,
+        inner @ Value::Object(_) if shape != ToolShape::Anthropic => inner,
         _ => given,
     };
     let schema = match shape {
-        Shape::Nested | Shape::Flat => "parameters",
-        Shape::Anthropic => "input_schema",
+        ToolShape::Nested | ToolShape::Flat => "parameters",
+        ToolShape::Anthropic => "input_schema",
     };
     let name = inner["name"].as_str().unwrap_or_default();
     let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
@@ -144,22 +144,22 @@ fn tool(given: &Value, shape: Shape) -> Result<Tool, Fault> {
     })
 }
 
-fn choice(given: &Value, shape: Shape) -> Result<Choice, Fault> {
+fn choice(given: &Value, shape: ToolShape) -> Result<ToolChoice, RequestError> {
     let word = match (given, shape) {
-        (Value::Null, _) => return Ok(Choice::Auto),
-        (Value::String(word), Shape::Nested | Shape::Flat) => word.as_str(),
+        (Value::Null, _) => return Ok(ToolChoice::Auto),
+        (Value::String(word), ToolShape::Nested | ToolShape::Flat) => word.as_str(),
         (Value::Object(_), _) => given["type"].as_str().unwrap_or_default(),
         _ => "",
     };
     let name = match shape {
-        Shape::Nested => &given["function"]["name"],
+        ToolShape::Nested => &given["function"]["name"],
         _ => &given["name"],
     };
     match (word, name.as_str()) {
-        ("auto", _) => Ok(Choice::Auto),
-        ("none", _) => Ok(Choice::None),
-        ("required", _) | ("any", _) => Ok(Choice::Required),
-        ("function" | "tool", Some(name)) => Ok(Choice::Named(name.to_owned())),
+        ("auto", _) => Ok(ToolChoice::Auto),
+        ("none", _) => Ok(ToolChoice::None),
+        ("required", _) | ("any", _) => Ok(ToolChoice::Required),
+        ("function" | "tool", Some(name)) => Ok(ToolChoice::Named(name.to_owned())),
         _ => fault(
             "tool_choice",
             "tool_choice must be auto, none, required, or the name of one tool",
@@ -168,7 +168,7 @@ fn choice(given: &Value, shape: Shape) -> Result<Choice, Fault> {
 }
 
 /// A call that a client gives back, as the chat API and Responses write it.
-pub fn call(id: &Value, name: &Value, arguments: &Value) -> Result<ToolCall, Fault> {
+pub fn call(id: &Value, name: &Value, arguments: &Value) -> Result<ToolCall, RequestError> {
     let (Some(id), Some(name)) = (id.as_str(), name.as_str()) else {
         return fault("messages", "a call of a tool needs an id and a name");
     };
@@ -186,7 +186,7 @@ pub fn call(id: &Value, name: &Value, arguments: &Value) -> Result<ToolCall, Fau
 }
 
 /// The calls of a chat message that a client gives back.
-pub fn calls(message: &Value) -> Result<Vec<ToolCall>, Fault> {
+pub fn calls(message: &Value) -> Result<Vec<ToolCall>, RequestError> {
     let calls = message["tool_calls"].as_array();
     let one = |given: &Value| {
         let function = &given["function"];
@@ -219,7 +219,7 @@ pub fn told(calls: &[ToolCall], is_stream: bool) -> Value {
 mod tests {
     use super::*;
 
-    fn offered(body: Value, shape: Shape) -> Result<Offered, Fault> {
+    fn offered(body: Value, shape: ToolShape) -> Result<OfferedTools, RequestError> {
         read(body.as_object().expect("an object"), shape)
     }
 
@@ -229,18 +229,18 @@ mod tests {
         let nested = json!({ "tools": [{ "type": "function", "function": { "name": "weather", "description": "d", "parameters": schema } }], "tool_choice": { "type": "function", "function": { "name": "weather" } }, "parallel_tool_calls": false });
         let flat = json!({ "tools": [{ "type": "function", "name": "weather", "description": "d", "parameters": schema }], "tool_choice": { "type": "function", "name": "weather" }, "parallel_tool_calls": false });
         let own = json!({ "tools": [{ "name": "weather", "description": "d", "input_schema": schema }], "tool_choice": { "type": "tool", "name": "weather", "disable_parallel_tool_use": true } });
-        let one = offered(nested, Shape::Nested).expect("sound");
+        let one = offered(nested, ToolShape::Nested).expect("sound");
         let tools = one.tools.clone().expect("some");
-        assert_eq!(tools.choice, Choice::Named("weather".into()));
+        assert_eq!(tools.choice, ToolChoice::Named("weather".into()));
         assert_eq!((tools.list.len(), tools.parallel), (1, Some(false)));
-        assert_eq!(offered(flat, Shape::Flat), Ok(one.clone()));
-        assert_eq!(offered(own, Shape::Anthropic), Ok(one));
+        assert_eq!(offered(flat, ToolShape::Flat), Ok(one.clone()));
+        assert_eq!(offered(own, ToolShape::Anthropic), Ok(one));
     }
 
     #[test]
     fn what_a_vendor_would_run_is_named() {
         let body = json!({ "tools": [{ "type": "web_search" }] });
-        let offered = offered(body, Shape::Flat).expect("sound");
+        let offered = offered(body, ToolShape::Flat).expect("sound");
         assert_eq!(offered.tools, None);
         assert_eq!(offered.left_out, ["tools: web_search"]);
     }
@@ -270,14 +270,17 @@ mod tests {
                 "tools",
             ),
         ] {
-            let refused = offered(body.clone(), Shape::Nested).expect_err("refused");
+            let refused = offered(body.clone(), ToolShape::Nested).expect_err("refused");
             assert_eq!(refused.param, param, "{body}");
         }
         for none in [
             json!({ "tools": [] }),
             json!({ "functions": [], "function_call": "none" }),
         ] {
-            assert_eq!(offered(none, Shape::Nested), Ok(Offered::default()));
+            assert_eq!(
+                offered(none, ToolShape::Nested),
+                Ok(OfferedTools::default())
+            );
         }
     }
 
@@ -285,8 +288,8 @@ mod tests {
     fn legacy_functions_are_tools() {
         let schema = json!({ "type": "object" });
         let legacy = json!({ "functions": [{ "name": "weather", "parameters": schema }], "function_call": { "name": "weather" } });
-        let tools = offered(legacy, Shape::Nested).unwrap().tools.unwrap();
-        assert_eq!(tools.choice, Choice::Named("weather".into()));
+        let tools = offered(legacy, ToolShape::Nested).unwrap().tools.unwrap();
+        assert_eq!(tools.choice, ToolChoice::Named("weather".into()));
         assert_eq!((tools.list.len(), tools.parallel), (1, Some(false)));
     }
 

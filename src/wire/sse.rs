@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Event {
+pub struct SseFrame {
     /// The `event:` field; empty when there was none.
     pub event: String,
     /// The `data:` lines, joined by line feeds.
@@ -17,7 +17,7 @@ pub struct Event {
 
 /// What makes a stream no stream of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Malformed {
+pub enum MalformedStream {
     /// A line or an event over the limit.
     TooLong,
 }
@@ -26,12 +26,12 @@ const FIELDS: [&[u8]; 4] = [b"event", b"data", b"id", b"retry"];
 
 /// Takes bytes, gives events.
 #[derive(Debug)]
-pub struct Decoder {
+pub struct SseDecoder {
     limit: usize,
     line: Vec<u8>,
-    event: Event,
+    event: SseFrame,
     has_data: bool,
-    ready: VecDeque<Event>,
+    ready: VecDeque<SseFrame>,
     skip_line_feed: bool,
     first_line: bool,
     broken: bool,
@@ -40,13 +40,13 @@ pub struct Decoder {
     pending: Option<String>,
 }
 
-impl Decoder {
+impl SseDecoder {
     /// A decoder that holds at most `limit` bytes of an unfinished line or event.
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
             line: Vec::new(),
-            event: Event::default(),
+            event: SseFrame::default(),
             has_data: false,
             ready: VecDeque::new(),
             skip_line_feed: false,
@@ -118,10 +118,10 @@ impl Decoder {
     ///
     /// # Errors
     /// `TooLong` once a line or an event is over the limit.
-    pub fn next_event(&mut self) -> Result<Option<Event>, Malformed> {
+    pub fn next_event(&mut self) -> Result<Option<SseFrame>, MalformedStream> {
         match self.ready.pop_front() {
             Some(event) => Ok(Some(event)),
-            None if self.broken => Err(Malformed::TooLong),
+            None if self.broken => Err(MalformedStream::TooLong),
             None => Ok(None),
         }
     }
@@ -179,7 +179,7 @@ impl Decoder {
     }
 }
 
-impl Decoder {
+impl SseDecoder {
     fn give(&mut self) {
         let event = std::mem::take(&mut self.event);
         if std::mem::take(&mut self.has_data) {
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     fn decode(pieces: &[&[u8]]) -> Vec<(String, String)> {
-        let mut decoder = Decoder::new(1 << 20);
+        let mut decoder = SseDecoder::new(1 << 20);
         let mut events = Vec::new();
         for piece in pieces {
             decoder.push(piece);
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn events_without_their_blank_line_end_where_their_data_is_complete() {
         let whole = |stream: &str| {
-            let mut decoder = Decoder::new(1 << 20);
+            let mut decoder = SseDecoder::new(1 << 20);
             decoder.push(stream.as_bytes());
             decoder.end();
             let next = std::iter::from_fn(|| decoder.next_event().ok().flatten());
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_refused_not_collected() {
-        let mut decoder = Decoder::new(100);
+        let mut decoder = SseDecoder::new(100);
         decoder.push(b"data: ok\n\n");
         decoder.push(&[b'x'; 200]);
         assert_eq!(
@@ -306,12 +306,12 @@ mod tests {
                 .map(|event| event.map(|event| event.data)),
             Ok(Some("ok".into()))
         );
-        assert_eq!(decoder.next_event(), Err(Malformed::TooLong));
-        let mut endless = Decoder::new(100);
+        assert_eq!(decoder.next_event(), Err(MalformedStream::TooLong));
+        let mut endless = SseDecoder::new(100);
         for _ in 0..100 {
             endless.push(b"data: xxxxxxxxxx\n");
         }
-        assert_eq!(endless.next_event(), Err(Malformed::TooLong));
+        assert_eq!(endless.next_event(), Err(MalformedStream::TooLong));
     }
 
     proptest! {

@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 
 /// First halves whose second ones are still to come, in the order of the strings they ended.
 #[derive(Debug, Default)]
-pub(super) struct Halves(VecDeque<u16>);
+pub(super) struct PendingSurrogates(VecDeque<u16>);
 
 /// Strings of one chunk that may wait for a second half.
 const MOST: usize = 8;
 
-impl Halves {
+impl PendingSurrogates {
     /// The same JSON with whole characters.
     pub fn mend<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
         let is_escaped = |at: &str| text.contains(at);
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     fn mended(chunks: &[&str]) -> Vec<String> {
-        let mut halves = Halves::default();
+        let mut halves = PendingSurrogates::default();
         let read = |text: &&str| {
             let mended = halves.mend(text);
             let value: Value = serde_json::from_str(&mended).unwrap();
@@ -118,7 +118,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(text in r#"(\\|u|d83d|de00|"|é|x){0,20}"#) {
-            let mut halves = Halves::default();
+            let mut halves = PendingSurrogates::default();
             halves.mend(&text);
             halves.mend(&text);
         }

@@ -12,8 +12,8 @@ use super::*;
 use crate::domain::chat::{Brief, CallErrorKind, Finish, Format, Message, Role};
 use crate::domain::parameters::Parameters;
 
-fn wanted(parameters: Parameters) -> Request {
-    Request {
+fn wanted(parameters: Parameters) -> ModelRequest {
+    ModelRequest {
         model: "p/m".into(),
         messages: vec![
             Message::new(Role::System, "Be brief."),
@@ -31,8 +31,8 @@ fn wanted(parameters: Parameters) -> Request {
     }
 }
 
-fn shaped() -> Request {
-    Request {
+fn shaped() -> ModelRequest {
+    ModelRequest {
         format: Some(Format {
             name: "answer".into(),
             schema: json!({ "type": "object", "properties": { "a": { "type": "string" } } }),
@@ -44,11 +44,11 @@ fn shaped() -> Request {
 
 type Decoded = (String, String, Result<Answer, CallError>);
 
-fn decode(kind: Kind, pieces: &[&[u8]], request: &Request) -> Decoded {
-    let mut stream = Stream::new(kind);
+fn decode(kind: ApiFormat, pieces: &[&[u8]], request: &ModelRequest) -> Decoded {
+    let mut stream = AnswerDecoder::new(kind);
     let mut deltas = Vec::new();
     if kind.sends_lines() {
-        let mut decoder = lines::Decoder::new(1 << 20);
+        let mut decoder = lines::LineDecoder::new(1 << 20);
         for piece in pieces {
             decoder.push(piece);
         }
@@ -57,7 +57,7 @@ fn decode(kind: Kind, pieces: &[&[u8]], request: &Request) -> Decoded {
             deltas.extend(stream.push(&event));
         }
     } else {
-        let mut decoder = sse::Decoder::new(1 << 20);
+        let mut decoder = sse::SseDecoder::new(1 << 20);
         for piece in pieces {
             decoder.push(piece);
             while let Ok(Some(event)) = decoder.next_event() {
@@ -110,8 +110,8 @@ const OLLAMA: &str = r#"{"model":"llama3.2","created_at":"2023-08-04T08:52:19.38
 {"model":"llama3.2","created_at":"2023-08-04T19:22:45.499127Z","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","total_duration":4883583458,"load_duration":1334875,"prompt_eval_count":26,"prompt_eval_duration":342546000,"eval_count":282,"eval_duration":4535599000}
 "#;
 
-fn recordings() -> Vec<(&'static str, Kind, String)> {
-    use Kind::{Anthropic, Gemini, Ollama, Responses};
+fn recordings() -> Vec<(&'static str, ApiFormat, String)> {
+    use ApiFormat::{Anthropic, Gemini, Ollama, Responses};
     vec![
         (
             "redacted",
@@ -221,7 +221,7 @@ fn recorded_answers_are_whole() {
     assert_eq!(charged.map(|cost| cost.0), Some(12));
 }
 
-fn find(name: &str) -> (&'static str, Kind, String) {
+fn find(name: &str) -> (&'static str, ApiFormat, String) {
     recordings()
         .into_iter()
         .find(|(known, _, _)| *known == name)
@@ -317,27 +317,27 @@ fn recordings_byte_by_byte() {
 fn whole_answers_are_taken_where_a_stream_was_asked_for() {
     for (kind, body, begins) in [
         (
-            Kind::Anthropic,
+            ApiFormat::Anthropic,
             recording!("anthropic-text.json"),
             "Hello! I'm doing well",
         ),
         (
-            Kind::Gemini,
+            ApiFormat::Gemini,
             recording!("gemini-text.json"),
             "There are **3**",
         ),
         (
-            Kind::Responses,
+            ApiFormat::Responses,
             recording!("responses-whole.json"),
             "According to the document",
         ),
         (
-            Kind::Ollama,
+            ApiFormat::Ollama,
             r#"{"message":{"content":"hi"},"done":true,"eval_count":1,"prompt_eval_count":2}"#,
             "hi",
         ),
     ] {
-        let mut stream = Stream::new(kind);
+        let mut stream = AnswerDecoder::new(kind);
         stream.push_whole(body);
         let answer = stream.finish(&wanted(Parameters::default())).1.unwrap();
         assert!(answer.text.starts_with(begins), "{kind:?}: {}", answer.text);
@@ -346,7 +346,7 @@ fn whole_answers_are_taken_where_a_stream_was_asked_for() {
             "{kind:?}"
         );
         for body in ["", "null", "[]", "{}", "\"text\"", "{\"object\":\"list\"}"] {
-            let mut stream = Stream::new(kind);
+            let mut stream = AnswerDecoder::new(kind);
             stream.push_whole(body);
             let error = stream.finish(&wanted(Parameters::default())).1.unwrap_err();
             assert_eq!(error.kind, CallErrorKind::Malformed, "{kind:?} {body}");
@@ -363,29 +363,29 @@ fn faults_in_the_middle_are_faults() {
         )
     };
     for (kind, body, expected) in [
-        (Kind::Anthropic, anthropic("overloaded_error"), Overloaded),
-        (Kind::Anthropic, anthropic("rate_limit_error"), RateLimited),
-        (Kind::Anthropic, anthropic("api_error"), Overloaded),
-        (Kind::Anthropic, anthropic("invalid_request_error"), Rejected),
-        (Kind::Anthropic, anthropic("authentication_error"), Auth),
-        (Kind::Anthropic, anthropic("billing_error"), Money),
-        (Kind::Gemini, "data: {\"error\":{\"code\":503,\"message\":\"x\",\"status\":\"UNAVAILABLE\"}}\n\n".into(), Overloaded),
-        (Kind::Gemini, "data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}\n\n".into(), Rejected),
-        (Kind::Gemini, "data: {\"candidates\":[{\"finishReason\":\"SAFETY\"}]}\n\n".into(), Rejected),
-        (Kind::Gemini, "data: {\"candidates\":[{\"finishReason\":\"MALFORMED_FUNCTION_CALL\"}]}\n\n".into(), Malformed),
-        (Kind::Gemini, "data: {\"candidates\":[{\"finishReason\":\"MAX_TOKENS\"}]}\n\n".into(), Empty),
-        (Kind::Responses, "data: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"server_error\",\"message\":\"x\"}}}\n\n".into(), Overloaded),
-        (Kind::Responses, "event: error\ndata: {\"type\":\"error\",\"code\":\"rate_limit_exceeded\",\"message\":\"x\"}\n\n".into(), RateLimited),
-        (Kind::Responses, "data: {\"type\":\"response.refusal.delta\",\"delta\":\"no\"}\n\ndata: {\"type\":\"response.completed\",\"response\":{}}\n\n".into(), Rejected),
-        (Kind::Ollama, "{\"message\":{\"content\":\"hel\"}}\n{\"error\":\"model runner has stopped\"}\n".into(), Overloaded),
-        (Kind::Ollama, "{\"message\":{\"content\":\"hel\"}}\noops\n".into(), Malformed),
+        (ApiFormat::Anthropic, anthropic("overloaded_error"), Overloaded),
+        (ApiFormat::Anthropic, anthropic("rate_limit_error"), RateLimited),
+        (ApiFormat::Anthropic, anthropic("api_error"), Overloaded),
+        (ApiFormat::Anthropic, anthropic("invalid_request_error"), Rejected),
+        (ApiFormat::Anthropic, anthropic("authentication_error"), Auth),
+        (ApiFormat::Anthropic, anthropic("billing_error"), Money),
+        (ApiFormat::Gemini, "data: {\"error\":{\"code\":503,\"message\":\"x\",\"status\":\"UNAVAILABLE\"}}\n\n".into(), Overloaded),
+        (ApiFormat::Gemini, "data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}\n\n".into(), Rejected),
+        (ApiFormat::Gemini, "data: {\"candidates\":[{\"finishReason\":\"SAFETY\"}]}\n\n".into(), Rejected),
+        (ApiFormat::Gemini, "data: {\"candidates\":[{\"finishReason\":\"MALFORMED_FUNCTION_CALL\"}]}\n\n".into(), Malformed),
+        (ApiFormat::Gemini, "data: {\"candidates\":[{\"finishReason\":\"MAX_TOKENS\"}]}\n\n".into(), Empty),
+        (ApiFormat::Responses, "data: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"server_error\",\"message\":\"x\"}}}\n\n".into(), Overloaded),
+        (ApiFormat::Responses, "event: error\ndata: {\"type\":\"error\",\"code\":\"rate_limit_exceeded\",\"message\":\"x\"}\n\n".into(), RateLimited),
+        (ApiFormat::Responses, "data: {\"type\":\"response.refusal.delta\",\"delta\":\"no\"}\n\ndata: {\"type\":\"response.completed\",\"response\":{}}\n\n".into(), Rejected),
+        (ApiFormat::Ollama, "{\"message\":{\"content\":\"hel\"}}\n{\"error\":\"model runner has stopped\"}\n".into(), Overloaded),
+        (ApiFormat::Ollama, "{\"message\":{\"content\":\"hel\"}}\noops\n".into(), Malformed),
     ] {
         let error = decode(kind, &[body.as_bytes()], &wanted(Parameters::default())).2.expect_err(&body);
         assert_eq!(error.kind, expected, "{body}");
     }
     let cut = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"hel\"}\n\ndata: {\"type\":\"response.incomplete\",\"response\":{\"incomplete_details\":{\"reason\":\"max_output_tokens\"}}}\n\n";
     let answer = decode(
-        Kind::Responses,
+        ApiFormat::Responses,
         &[cut.as_bytes()],
         &wanted(Parameters::default()),
     )
@@ -457,10 +457,10 @@ fn recorded_refusals_are_known() {
 
 #[test]
 fn kinds_have_names() {
-    for kind in Kind::ALL {
-        assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+    for kind in ApiFormat::ALL {
+        assert_eq!(ApiFormat::parse(kind.as_str()), Some(kind));
     }
-    assert_eq!(Kind::parse("soap"), None);
+    assert_eq!(ApiFormat::parse("soap"), None);
 }
 
 #[test]
@@ -469,7 +469,7 @@ fn a_count_that_cannot_be_is_not_believed() {
         data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1000000000000000}}\n\n\
         data: [DONE]\n\n";
     let ask = wanted(Parameters::default());
-    let (_, _, result) = decode(Kind::OpenAi, &[stream.as_bytes()], &ask);
+    let (_, _, result) = decode(ApiFormat::OpenAi, &[stream.as_bytes()], &ask);
     let usage = result.unwrap().usage;
     assert!(usage.estimated && usage.output < 100, "{usage:?}");
 }

@@ -23,7 +23,7 @@ const STEP: usize = 4096;
 
 /// A piece of the answer, told apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(super) enum ThinkPiece {
     Text(String),
     Reasoning(String),
     /// All text so far was reasoning: this closing mark has ended it, and none had opened it.
@@ -33,8 +33,8 @@ pub(super) enum Piece {
 
 /// Divides a growing text into reasoning and answer.
 #[derive(Debug, Default)]
-pub(super) struct Divider {
-    mode: Mode,
+pub(super) struct ReasoningSplitter {
+    mode: SplitterMode,
     /// What may be the beginning of a mark, or waits for one.
     held: String,
     /// Bytes of `held` that hold no closing mark and begin none, while one is awaited.
@@ -56,7 +56,7 @@ pub(super) struct Divider {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Mode {
+enum SplitterMode {
     /// Nothing but white space so far, or since a block's end.
     #[default]
     Start,
@@ -72,7 +72,7 @@ enum Mode {
 }
 
 /// What stands at a place of the text.
-enum Found<T> {
+enum MarkFound<T> {
     Nothing,
     /// Too little has come to tell.
     Perhaps,
@@ -84,7 +84,7 @@ enum Found<T> {
 const MOST_TAG: usize = 128;
 
 /// Whether a text begins with a mark, whatever its case; a tag may have attributes.
-fn begins(text: &str, mark: &str) -> Found<()> {
+fn begins(text: &str, mark: &str) -> MarkFound<()> {
     let (bytes, wanted) = (text.as_bytes(), mark.as_bytes());
     if let Some(name) = mark.strip_suffix('>')
         && name[1..].starts_with(|first: char| first.is_ascii_alphabetic())
@@ -95,30 +95,30 @@ fn begins(text: &str, mark: &str) -> Found<()> {
     }
     let length = bytes.len().min(wanted.len());
     match bytes[..length].eq_ignore_ascii_case(&wanted[..length]) {
-        false => Found::Nothing,
-        true if length == wanted.len() => Found::Mark((), length),
-        true => Found::Perhaps,
+        false => MarkFound::Nothing,
+        true if length == wanted.len() => MarkFound::Mark((), length),
+        true => MarkFound::Perhaps,
     }
 }
 
-fn with_attributes(text: &str) -> Found<()> {
+fn with_attributes(text: &str) -> MarkFound<()> {
     let within = text.find(['>', '\n']).unwrap_or(text.len());
     match text.as_bytes().get(within) {
         Some(b'>') if within < MOST_TAG && text[..within].contains('=') => {
-            Found::Mark((), within + 1)
+            MarkFound::Mark((), within + 1)
         }
-        None if within < MOST_TAG => Found::Perhaps,
-        _ => Found::Nothing,
+        None if within < MOST_TAG => MarkFound::Perhaps,
+        _ => MarkFound::Nothing,
     }
 }
 
-fn first_of<T: Copy>(text: &str, marks: impl Iterator<Item = (&'static str, T)>) -> Found<T> {
-    let mut found = Found::Nothing;
+fn first_of<T: Copy>(text: &str, marks: impl Iterator<Item = (&'static str, T)>) -> MarkFound<T> {
+    let mut found = MarkFound::Nothing;
     for (mark, value) in marks {
         match begins(text, mark) {
-            Found::Mark((), length) => return Found::Mark(value, length),
-            Found::Perhaps => found = Found::Perhaps,
-            Found::Nothing => {}
+            MarkFound::Mark((), length) => return MarkFound::Mark(value, length),
+            MarkFound::Perhaps => found = MarkFound::Perhaps,
+            MarkFound::Nothing => {}
         }
     }
     found
@@ -128,15 +128,15 @@ fn first_of<T: Copy>(text: &str, marks: impl Iterator<Item = (&'static str, T)>)
 fn find(text: &str, marks: &[&'static str]) -> Result<(usize, usize), usize> {
     for (at, _) in text.match_indices(FIRST) {
         match first_of(&text[at..], marks.iter().map(|mark| (*mark, ()))) {
-            Found::Mark((), length) => return Ok((at, length)),
-            Found::Perhaps => return Err(at),
-            Found::Nothing => {}
+            MarkFound::Mark((), length) => return Ok((at, length)),
+            MarkFound::Perhaps => return Err(at),
+            MarkFound::Nothing => {}
         }
     }
     Err(text.len())
 }
 
-impl Divider {
+impl ReasoningSplitter {
     /// The model opens its reasoning in the prompt.
     pub fn expect_close(&mut self) {
         self.expects_close = true;
@@ -153,7 +153,7 @@ impl Divider {
     }
 
     /// Takes a piece of text, gives what is sure.
-    pub fn push(&mut self, piece: &str, out: &mut Vec<Piece>) {
+    pub fn push(&mut self, piece: &str, out: &mut Vec<ThinkPiece>) {
         if self.held.len() > MOST_SPACE && !self.awaits_close() {
             // Held for a closing mark, until the vendor sent reasoning in a field of its own.
             let held = std::mem::take(&mut self.held);
@@ -162,7 +162,7 @@ impl Divider {
         self.push_parts(piece, out);
     }
 
-    fn push_parts(&mut self, text: &str, out: &mut Vec<Piece>) {
+    fn push_parts(&mut self, text: &str, out: &mut Vec<ThinkPiece>) {
         let mut rest = text;
         while !rest.is_empty() {
             let (part, later) = rest.split_at(rest.floor_char_boundary(STEP));
@@ -180,14 +180,14 @@ impl Divider {
     }
 
     /// Takes what was held for a closing mark as any other text.
-    fn stop_awaiting(&mut self, out: &mut Vec<Piece>) {
+    fn stop_awaiting(&mut self, out: &mut Vec<ThinkPiece>) {
         self.expects_close = false;
         let held = std::mem::take(&mut self.held);
         self.push_parts(&held, out);
     }
 
     /// One step; false where more text is needed.
-    fn step(&mut self, out: &mut Vec<Piece>) -> bool {
+    fn step(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
         if self.held.is_empty() {
             return false;
         }
@@ -195,23 +195,23 @@ impl Divider {
             return self.wait_for_close(out);
         }
         match self.mode {
-            Mode::Start => self.start(),
-            Mode::Text => self.text(out),
-            Mode::Reasoning(close) => match find(&self.held, &[close]) {
+            SplitterMode::Start => self.start(),
+            SplitterMode::Text => self.text(out),
+            SplitterMode::Reasoning(close) => match find(&self.held, &[close]) {
                 Ok((at, length)) => {
                     self.give(at, length, false, out);
-                    self.mode = Mode::Start;
+                    self.mode = SplitterMode::Start;
                     true
                 }
                 Err(sure) => self.give_sure(sure, false, out),
             },
-            Mode::Header => self.header(),
-            Mode::Wrapped(_) => false,
-            Mode::Channel(is_final) => self.channel(is_final, out),
+            SplitterMode::Header => self.header(),
+            SplitterMode::Wrapped(_) => false,
+            SplitterMode::Channel(is_final) => self.channel(is_final, out),
         }
     }
 
-    fn wait_for_close(&mut self, out: &mut Vec<Piece>) -> bool {
+    fn wait_for_close(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
         let closing: Vec<&'static str> = distinct().map(|marks| marks.close).collect();
         let (at, length) = match find(&self.held[self.scanned..], &closing) {
             Ok((at, length)) => (self.scanned + at, length),
@@ -227,7 +227,7 @@ impl Divider {
         let opening = distinct().filter(|marks| !marks.open.is_empty());
         let opening = opening.map(|marks| (marks.open, ()));
         let skipped = match first_of(trimmed, opening) {
-            Found::Mark((), open) => self.held.len() - trimmed.len() + open,
+            MarkFound::Mark((), open) => self.held.len() - trimmed.len() + open,
             _ => 0,
         };
         self.held.drain(..skipped.min(at));
@@ -241,36 +241,36 @@ impl Divider {
             return false;
         }
         let space = self.held.len() - trimmed.len();
-        let channels = BEGINS.iter().map(|mark| (*mark, Mode::Header));
-        let blocks = opening().map(|marks| (marks.open, Mode::Reasoning(marks.close)));
+        let channels = BEGINS.iter().map(|mark| (*mark, SplitterMode::Header));
+        let blocks = opening().map(|marks| (marks.open, SplitterMode::Reasoning(marks.close)));
         let is_behind = (self.is_marked || self.was_closed) && !self.has_text;
         let answers = ANSWERS.iter().filter(|_| is_behind);
-        let answers = answers.map(|(open, close)| (*open, Mode::Wrapped(close)));
+        let answers = answers.map(|(open, close)| (*open, SplitterMode::Wrapped(close)));
         match first_of(trimmed, channels.chain(blocks).chain(answers)) {
-            Found::Mark(Mode::Wrapped(close), length) if self.wrapped.is_none() => {
+            MarkFound::Mark(SplitterMode::Wrapped(close), length) if self.wrapped.is_none() => {
                 self.held.drain(..space + length);
                 self.wrapped = Some(close);
             }
-            Found::Mark(mode, length) if !matches!(mode, Mode::Wrapped(_)) => {
+            MarkFound::Mark(mode, length) if !matches!(mode, SplitterMode::Wrapped(_)) => {
                 self.held.drain(..space + length);
                 self.mode = mode;
                 self.is_marked = true;
-                self.channels |= mode == Mode::Header;
+                self.channels |= mode == SplitterMode::Header;
             }
-            Found::Perhaps if self.held.len() <= MOST_SPACE => return false,
+            MarkFound::Perhaps if self.held.len() <= MOST_SPACE => return false,
             _ => {
                 // The space between a block and the answer is neither's; an answer's own stays.
                 if is_behind {
                     self.held.drain(..space);
                 }
-                self.mode = Mode::Text;
+                self.mode = SplitterMode::Text;
             }
         }
         true
     }
 
     /// Gives text up to the next mark.
-    fn text(&mut self, out: &mut Vec<Piece>) -> bool {
+    fn text(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
         let held = std::mem::take(&mut self.held);
         // The space in front of the mark that closes an answer is not the answer's.
         let wrapped = self.wrapped;
@@ -282,23 +282,23 @@ impl Divider {
         for (at, character) in held[..sure].char_indices() {
             let found = match FIRST.contains(&character) && !self.code.is_within() {
                 true => self.mark(&held[at..]),
-                false => Found::Nothing,
+                false => MarkFound::Nothing,
             };
             match found {
-                Found::Mark(Mark::Plain, _) => {
+                MarkFound::Mark(MarkKind::Plain, _) => {
                     self.has_plain = true;
                     self.code.take(character);
                 }
-                Found::Nothing => self.code.take(character),
-                Found::Perhaps => {
+                MarkFound::Nothing => self.code.take(character),
+                MarkFound::Perhaps => {
                     let sure = kept(&held[..at]);
                     self.tell(&held[..sure], out);
                     held[sure..].clone_into(&mut self.held);
                     return false;
                 }
-                Found::Mark(mark, length) => {
+                MarkFound::Mark(mark, length) => {
                     let sure = match mark {
-                        Mark::Answered => kept(&held[..at]),
+                        MarkKind::Answered => kept(&held[..at]),
                         _ => at,
                     };
                     self.tell(&held[..sure], out);
@@ -314,43 +314,48 @@ impl Divider {
     }
 
     /// Goes on behind a mark.
-    fn pass(&mut self, mark: Mark, out: &mut Vec<Piece>) {
+    fn pass(&mut self, mark: MarkKind, out: &mut Vec<ThinkPiece>) {
         match mark {
-            Mark::Plain => {}
-            Mark::Answered => {
+            MarkKind::Plain => {}
+            MarkKind::Answered => {
                 self.wrapped = None;
-                self.mode = Mode::Start;
+                self.mode = SplitterMode::Start;
             }
-            Mark::Open(mode) => {
+            MarkKind::Open(mode) => {
                 self.mode = mode;
                 self.is_marked = true;
             }
-            Mark::Close(close) => {
+            MarkKind::Close(close) => {
                 self.was_closed = true;
                 self.wrapped = wrapper(close);
-                self.mode = Mode::Start;
+                self.mode = SplitterMode::Start;
                 self.has_text = false;
                 self.code = Code::default();
-                out.push(Piece::Closed(close));
+                out.push(ThinkPiece::Closed(close));
             }
         }
     }
 
     /// A mark of reasoning within the text, or of the answer's end.
-    fn mark(&self, text: &str) -> Found<Mark> {
+    fn mark(&self, text: &str) -> MarkFound<MarkKind> {
         let blocks = opening().filter(|marks| {
             // At a line's beginning, or anywhere once the answer has begun with a block.
             (marks.distinct && self.code.at_start) || self.is_marked || self.was_closed
         });
-        let blocks = blocks.map(|marks| (marks.open, Mark::Open(Mode::Reasoning(marks.close))));
+        let blocks = blocks.map(|marks| {
+            (
+                marks.open,
+                MarkKind::Open(SplitterMode::Reasoning(marks.close)),
+            )
+        });
         let is_alone = !self.is_marked && !self.was_closed && !self.has_plain;
         let closing = distinct().filter(|_| is_alone);
-        let closing = closing.map(|marks| (marks.close, Mark::Close(marks.close)));
+        let closing = closing.map(|marks| (marks.close, MarkKind::Close(marks.close)));
         let plain = opening().filter(|marks| is_alone && marks.distinct);
-        let plain = plain.map(|marks| (marks.open, Mark::Plain));
+        let plain = plain.map(|marks| (marks.open, MarkKind::Plain));
         let channels = BEGINS.iter().filter(|_| self.channels);
-        let channels = channels.map(|mark| (*mark, Mark::Open(Mode::Header)));
-        let answered = self.wrapped.map(|close| (close, Mark::Answered));
+        let channels = channels.map(|mark| (*mark, MarkKind::Open(SplitterMode::Header)));
+        let answered = self.wrapped.map(|close| (close, MarkKind::Answered));
         let marks = channels.chain(blocks).chain(closing).chain(plain);
         first_of(text, marks.chain(answered))
     }
@@ -360,18 +365,18 @@ impl Divider {
             Ok((at, length)) => {
                 let is_final = self.held[..at].to_ascii_lowercase().contains("final");
                 self.held.drain(..at + length);
-                self.mode = Mode::Channel(is_final);
+                self.mode = SplitterMode::Channel(is_final);
                 true
             }
             Err(_) if self.held.len() <= MOST_HEADER => false,
             Err(_) => {
-                self.mode = Mode::Text;
+                self.mode = SplitterMode::Text;
                 true
             }
         }
     }
 
-    fn channel(&mut self, is_final: bool, out: &mut Vec<Piece>) -> bool {
+    fn channel(&mut self, is_final: bool, out: &mut Vec<ThinkPiece>) -> bool {
         let all: Vec<&'static str> = ENDS.iter().chain(BEGINS).copied().collect();
         match find(&self.held, &all) {
             Ok((at, length)) => {
@@ -379,7 +384,11 @@ impl Divider {
                     .iter()
                     .any(|end| self.held[at..].to_ascii_lowercase().starts_with(end));
                 self.give(at, length, is_final, out);
-                self.mode = if begins { Mode::Header } else { Mode::Start };
+                self.mode = if begins {
+                    SplitterMode::Header
+                } else {
+                    SplitterMode::Start
+                };
                 true
             }
             Err(sure) => self.give_sure(sure, is_final, out),
@@ -387,40 +396,41 @@ impl Divider {
     }
 
     /// Gives what stands before a mark, and takes the mark out.
-    fn give(&mut self, at: usize, length: usize, is_text: bool, out: &mut Vec<Piece>) {
+    fn give(&mut self, at: usize, length: usize, is_text: bool, out: &mut Vec<ThinkPiece>) {
         self.give_sure(at, is_text, out);
         self.held.drain(..length);
     }
 
-    fn give_sure(&mut self, length: usize, is_text: bool, out: &mut Vec<Piece>) -> bool {
+    fn give_sure(&mut self, length: usize, is_text: bool, out: &mut Vec<ThinkPiece>) -> bool {
         let sure: String = self.held.drain(..length).collect();
         match is_text {
             true => self.tell(&sure, out),
             false if sure.is_empty() => {}
-            false => out.push(Piece::Reasoning(sure)),
+            false => out.push(ThinkPiece::Reasoning(sure)),
         }
         false
     }
 
-    fn tell(&mut self, text: &str, out: &mut Vec<Piece>) {
+    fn tell(&mut self, text: &str, out: &mut Vec<ThinkPiece>) {
         self.has_text |= !text.trim().is_empty();
         if !text.is_empty() {
-            out.push(Piece::Text(text.to_owned()));
+            out.push(ThinkPiece::Text(text.to_owned()));
         }
     }
 
     /// What was held back when the stream ended.
-    pub fn finish(mut self, out: &mut Vec<Piece>) {
+    pub fn finish(mut self, out: &mut Vec<ThinkPiece>) {
         let held = std::mem::take(&mut self.held);
         match self.mode {
-            Mode::Reasoning(_) | Mode::Channel(false) => {
+            SplitterMode::Reasoning(_) | SplitterMode::Channel(false) => {
                 self.held = held;
                 self.give_sure(self.held.len(), false, out);
             }
             // White space behind a block is no answer.
-            Mode::Start if (self.is_marked || self.was_closed) && held.trim().is_empty() => {}
+            SplitterMode::Start
+                if (self.is_marked || self.was_closed) && held.trim().is_empty() => {}
             // No mark has closed what was expected to be reasoning: it was the answer.
-            Mode::Start if self.expects_close => {
+            SplitterMode::Start if self.expects_close => {
                 self.held = held;
                 self.stop_awaiting(out);
                 let rest = std::mem::take(&mut self.held);
@@ -432,10 +442,10 @@ impl Divider {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Mark {
+enum MarkKind {
     /// An opening mark within a line: the text's own, and so is what closes it.
     Plain,
-    Open(Mode),
+    Open(SplitterMode),
     Close(&'static str),
     /// The end of an answer that a mark has opened.
     Answered,

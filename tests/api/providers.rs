@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use quire::domain::chat::{
-    Answer, Bill, Brief, CallError, CallErrorKind, Delta, Finish, Message, Peer, Request, Role,
-    Source, Task,
+    Answer, Brief, CallBill, CallError, CallErrorKind, Delta, Finish, Message, ModelRequest, Peer,
+    Role, SourcePassage, Task,
 };
 use quire::domain::model::Availability;
-use quire::domain::network::Reach;
+use quire::domain::network::AddressReach;
 use quire::domain::parameters::Parameters;
-use quire::llm::{self, CallEvent, Llm, Running, Settings};
+use quire::llm::{self, CallEvent, Llm, LlmSettings, RunningCall};
 use tokio::sync::mpsc;
 
 use crate::support::provider::{Line, Provider, on};
@@ -18,13 +18,13 @@ const KEY: &str = "sk-test-0123456789abcdefghij";
 const SHORT: Duration = Duration::from_millis(300);
 const LONG: Duration = Duration::from_secs(30);
 
-pub fn settings(provider: &Provider) -> Settings {
-    Settings {
+pub fn settings(provider: &Provider) -> LlmSettings {
+    LlmSettings {
         providers: vec![llm::Provider {
             id: "p".into(),
             base_url: Some(provider.base_url()),
             api_key: Some(KEY.into()),
-            reach: Reach::Anywhere,
+            reach: AddressReach::Anywhere,
             ..llm::Provider::default()
         }],
         demo: true,
@@ -33,12 +33,12 @@ pub fn settings(provider: &Provider) -> Settings {
         retries: 0,
         retry_pause: Duration::from_millis(5),
         demo_pause: Duration::ZERO,
-        ..Settings::default()
+        ..LlmSettings::default()
     }
 }
 
-pub fn request(model: &str) -> Request {
-    Request {
+pub fn request(model: &str) -> ModelRequest {
+    ModelRequest {
         model: format!("p/{model}"),
         messages: vec![Message::new(Role::User, "Say hello.")],
         parameters: Parameters::default(),
@@ -55,11 +55,11 @@ pub fn request(model: &str) -> Request {
 
 /// A call that can be listened to.
 pub struct Call {
-    pub running: Running,
+    pub running: RunningCall,
     pub events: mpsc::Receiver<(u64, CallEvent)>,
 }
 
-pub fn call(llm: &Llm, request: Request) -> Call {
+pub fn call(llm: &Llm, request: ModelRequest) -> Call {
     let (tell, events) = mpsc::channel(64);
     Call {
         running: llm.start(7, None, request, tell),
@@ -76,7 +76,7 @@ impl Call {
         (text, result)
     }
     /// The same with its bill.
-    pub fn whole(mut self) -> (String, Result, Bill) {
+    pub fn whole(mut self) -> (String, Result, CallBill) {
         let mut text = String::new();
         loop {
             let (key, event) = self.events.blocking_recv().expect("a call tells its end");
@@ -274,7 +274,7 @@ fn silence_has_an_end() {
             Duration::from_millis(20),
         ),
     ]);
-    let quick = Settings {
+    let quick = LlmSettings {
         first_token: SHORT,
         idle: SHORT,
         ..settings(&provider)
@@ -291,7 +291,7 @@ fn silence_has_an_end() {
         provider.wait_left(model);
     }
     let patient = Llm::new(settings(&provider));
-    let short = Request {
+    let short = ModelRequest {
         deadline: SHORT,
         format: None,
         tools: None,
@@ -326,7 +326,7 @@ fn cancelling_is_felt_upstream_in_every_window() {
                 let Call { running, events } = call;
                 drop(running);
                 // It may have begun before it is cancelled, so it asks nobody.
-                let local = Request {
+                let local = ModelRequest {
                     model: "demo/extract".into(),
                     ..request("")
                 };
@@ -377,7 +377,7 @@ fn a_reader_that_does_not_read_holds_up_nobody_but_its_call() {
 #[test]
 fn a_call_cancelled_in_line_is_never_made() {
     let provider = Provider::script([on("first").hang()]);
-    let llm = Llm::new(Settings {
+    let llm = Llm::new(LlmSettings {
         max_calls: 1,
         ..settings(&provider)
     });
@@ -394,7 +394,7 @@ fn a_call_cancelled_in_line_is_never_made() {
 #[test]
 fn waiting_in_line_counts() {
     let provider = Provider::script([on("first").hang()]);
-    let llm = Llm::new(Settings {
+    let llm = Llm::new(LlmSettings {
         max_calls: 1,
         ..settings(&provider)
     });
@@ -402,7 +402,7 @@ fn waiting_in_line_counts() {
     provider.wait_asked(1);
     let second = call(
         &llm,
-        Request {
+        ModelRequest {
             deadline: Duration::ZERO,
             format: None,
             ..request("second")
@@ -419,7 +419,7 @@ fn sixty_four_at_once_and_more_than_there_are_places() {
             .times(104)
             .dribble(&hello(), 40, Duration::from_millis(2))]);
     for (places, calls) in [(64, 64), (4, 40)] {
-        let llm = Llm::new(Settings {
+        let llm = Llm::new(LlmSettings {
             max_calls: places,
             ..settings(&provider)
         });
@@ -454,7 +454,7 @@ fn what_may_pass_is_tried_again() {
             .header("retry-after", "3600")
             .status(429, json, "{}"),
     ]);
-    let llm = Llm::new(Settings {
+    let llm = Llm::new(LlmSettings {
         retries: 2,
         ..settings(&provider)
     });
@@ -476,7 +476,7 @@ fn what_may_pass_is_tried_again() {
 fn a_call_that_waits_to_try_again_can_be_cancelled() {
     let provider = Provider::script([on("m").status(503, "application/json", "{}")]);
     let patient = Duration::from_secs(10);
-    let llm = Llm::new(Settings {
+    let llm = Llm::new(LlmSettings {
         retries: 2,
         retry_pause: patient,
         ..settings(&provider)
@@ -496,7 +496,7 @@ fn a_field_that_a_model_refuses_is_left_out_and_remembered() {
         on("n").times(2).status(400, "application/json", refusal),
     ]);
     let llm = Llm::new(settings(&provider));
-    let warm = |model: &str| Request {
+    let warm = |model: &str| ModelRequest {
         parameters: Parameters {
             temperature: Some(0.5),
             ..Parameters::default()
@@ -520,7 +520,7 @@ fn a_model_nobody_has_is_unavailable() {
     let provider = Provider::script([]);
     let llm = Llm::new(settings(&provider));
     for model in ["gone/m", "m", "demo/nobody"] {
-        let request = Request {
+        let request = ModelRequest {
             model: model.into(),
             ..request("")
         };
@@ -540,14 +540,14 @@ fn demo_models_stream_what_they_answer() {
     let provider = Provider::script([]);
     let llm = Llm::new(settings(&provider));
     let paragraphs = TEXT.split("\n\n").cycle().take(600);
-    let source = |(number, text): (usize, &str)| Source {
+    let source = |(number, text): (usize, &str)| SourcePassage {
         number: number as u32 + 1,
         document: "gpl-3.txt".into(),
         page: 1,
         text: text.to_owned(),
-        ..Source::default()
+        ..SourcePassage::default()
     };
-    let sources: Vec<Source> = paragraphs.enumerate().map(source).collect();
+    let sources: Vec<SourcePassage> = paragraphs.enumerate().map(source).collect();
     for task in [Task::Answer, Task::Review, Task::Revise, Task::Synthesise] {
         let calls: Vec<Call> = ["extract", "phrases", "sceptic", "merge"]
             .into_iter()
@@ -584,7 +584,7 @@ async fn a_provider_says_which_models_it_has() {
         on("GET models").status(200, "application/json", list),
         on("GET models").status(401, "application/json", "{}"),
     ]);
-    let llm = Llm::new(Settings {
+    let llm = Llm::new(LlmSettings {
         retries: 1,
         ..settings(&provider)
     });

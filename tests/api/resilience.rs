@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use quire::domain::chat::{Bill, CallErrorKind, Delta, Message, Request, Role};
+use quire::domain::chat::{CallBill, CallErrorKind, Delta, Message, ModelRequest, Role};
 use quire::domain::id::UserId;
 use quire::domain::model::Availability;
 use quire::domain::parameters::Parameters;
 use quire::domain::time::Timestamp;
-use quire::llm::{self, CallEvent, Circuit, Llm, Settings, Source};
+use quire::llm::{self, CallEvent, CircuitView, Llm, LlmSettings, ProviderSource};
 
 use tokio::sync::mpsc;
 
@@ -18,7 +18,7 @@ use crate::support::provider::{Asked, Provider, on};
 const JSON: &str = "application/json";
 
 fn twice(provider: &Provider) -> Llm {
-    Llm::new(Settings {
+    Llm::new(LlmSettings {
         retries: 2,
         ..settings(provider)
     })
@@ -55,10 +55,10 @@ fn a_pause_that_does_not_fit_ends_the_call_and_holds_the_next_one_back() {
     assert!(error.detail.contains("3600 s"), "{}", error.detail);
     assert_eq!(
         bill,
-        Bill {
+        CallBill {
             latency_ms: bill.latency_ms,
             tries: 1,
-            ..Bill::default()
+            ..CallBill::default()
         }
     );
     // The next one does not even ask.
@@ -105,8 +105,8 @@ fn a_counter_at_its_end_holds_the_next_call_back() {
 }
 
 /// A call of the model `m` with a prompt of its own.
-fn about(number: usize) -> Request {
-    Request {
+fn about(number: usize) -> ModelRequest {
+    ModelRequest {
         messages: vec![Message::new(Role::User, format!("Question {number}"))],
         ..request("m")
     }
@@ -123,7 +123,7 @@ fn what_one_prompt_or_one_person_sees_opens_no_circuit_for_others() {
     let ada = UserId::new(Timestamp::from_millis(1), 1);
     let bob = UserId::new(Timestamp::from_millis(1), 2);
     let ask = |user: &UserId, text: &str| {
-        let request = Request {
+        let request = ModelRequest {
             messages: vec![Message::new(Role::User, text)],
             ..request("m")
         };
@@ -214,7 +214,7 @@ fn a_stream_that_breaks_off_is_begun_again_unless_somebody_reads_it() {
         // What was begun in vain was paid for.
         assert!(bill.usage.estimated, "{model}: {bill:?}");
     }
-    let live = Request {
+    let live = ModelRequest {
         is_live: true,
         ..request("live")
     };
@@ -246,7 +246,7 @@ fn a_model_that_keeps_failing_is_left_alone_until_somebody_resets_it() {
     assert!(error.detail.contains("in a row"), "{}", error.detail);
     let state = llm.providers(None).remove(0);
     assert_eq!(state.status, "circuit_open");
-    assert!(matches!(state.held[0], (ref name, Circuit::Open(_), None) if name == "m"));
+    assert!(matches!(state.held[0], (ref name, CircuitView::Open(_), None) if name == "m"));
     assert!(call(&llm, request("n")).whole().1.is_ok());
     llm.reset(None);
     assert!(call(&llm, request("m")).whole().1.is_ok());
@@ -267,7 +267,7 @@ fn a_refused_parameter_is_left_out_once_remembered_and_told() {
         on("n").times(2).status(400, JSON, refusal),
     ]);
     let llm = Llm::new(settings(&provider));
-    let warm = |model: &str| Request {
+    let warm = |model: &str| ModelRequest {
         parameters: Parameters {
             temperature: Some(0.5),
             ..Parameters::default()
@@ -337,7 +337,7 @@ fn signs_of_life_are_not_an_answer() {
         on("next").dribble(&(event("hel") + &alive), 60, Duration::from_millis(20)),
     ]);
     let short = Duration::from_millis(300);
-    let llm = Llm::new(Settings {
+    let llm = Llm::new(LlmSettings {
         first_token: short,
         idle: short,
         ..settings(&provider)
@@ -366,7 +366,7 @@ fn an_address_that_a_user_gave_must_be_public() {
     };
     let asks = |llm: &Llm| {
         let (tell, mut events) = tokio::sync::mpsc::channel(64);
-        let wanted = Request {
+        let wanted = ModelRequest {
             model: "own/m".into(),
             ..request("")
         };
@@ -389,7 +389,10 @@ fn an_address_that_a_user_gave_must_be_public() {
         "2130706433",
     ] {
         let llm = Llm::new(settings(&provider));
-        llm.set_providers(Source::Stored, vec![own(format!("http://{host}:{port}"))]);
+        llm.set_providers(
+            ProviderSource::Stored,
+            vec![own(format!("http://{host}:{port}"))],
+        );
         let error = asks(&llm).unwrap_err();
         assert_eq!(
             error.kind,
@@ -400,11 +403,11 @@ fn an_address_that_a_user_gave_must_be_public() {
     }
     assert_eq!(provider.asked().len(), 0);
     // Where it is allowed, it is asked.
-    let llm = Llm::new(Settings {
+    let llm = Llm::new(LlmSettings {
         allowed: vec![quire::domain::network::Network::parse("127.0.0.0/8").unwrap()],
         ..settings(&provider)
     });
-    llm.set_providers(Source::Stored, vec![own(provider.base_url())]);
+    llm.set_providers(ProviderSource::Stored, vec![own(provider.base_url())]);
     assert!(asks(&llm).is_ok());
     assert!(llm.own_key(Some(&user), "own/m") && !llm.own_key(Some(&user), "p/m"));
     assert_eq!(llm.find(None, "own/m").map(|model| model.id), None);

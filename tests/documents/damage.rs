@@ -7,8 +7,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use quire::extract::Limits;
-use quire::extract::frame::{ARGUMENT, Frame, Job};
+use quire::extract::ReadLimits;
+use quire::extract::frame::{ARGUMENT, ReadRequest, ReportFrame};
 
 use crate::manifest::samples;
 use crate::pack;
@@ -18,7 +18,7 @@ const FEW: usize = 25;
 /// Larger files only take longer.
 const LONGEST: usize = 100 << 10;
 
-const LIMITS: Limits = Limits {
+const LIMITS: ReadLimits = ReadLimits {
     input: 4 << 20,
     text: 256 << 10,
     depth: 32,
@@ -178,7 +178,7 @@ pub fn rounds() -> usize {
 
 /// What the reading process says of a file, and what is wrong with that.
 fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
-    let job = Job {
+    let job = ReadRequest {
         name: name.to_owned(),
         encoding: None,
         limits: LIMITS,
@@ -207,9 +207,9 @@ fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
     }
     let mut from = ended.stdout.as_slice();
     let (mut pages, mut text, mut last) = (0, 0, 0);
-    while let Some(frame) = Frame::read(&mut from).map_err(|error| error.to_string())? {
+    while let Some(frame) = ReportFrame::read(&mut from).map_err(|error| error.to_string())? {
         match frame {
-            Frame::Page {
+            ReportFrame::Page {
                 number, text: page, ..
             } => {
                 pages += 1;
@@ -219,7 +219,7 @@ fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
                 }
                 last = number;
             }
-            Frame::Done(told) => {
+            ReportFrame::Done(told) => {
                 let report = told.report();
                 return match report.pages as usize == pages
                     && pages <= LIMITS.pages
@@ -232,11 +232,11 @@ fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
                     )),
                 };
             }
-            Frame::Refused { message, .. } if message.contains("our reader failed") => {
+            ReportFrame::Refused { message, .. } if message.contains("our reader failed") => {
                 return Err(format!("panicked: {first}"));
             }
-            Frame::Refused { .. } => return Ok(()),
-            Frame::Picture { .. } => return Err("nobody asked for a picture".to_owned()),
+            ReportFrame::Refused { .. } => return Ok(()),
+            ReportFrame::Picture { .. } => return Err("nobody asked for a picture".to_owned()),
         }
     }
     Err("it ended without saying how".to_owned())

@@ -1,8 +1,8 @@
 //! What a person sees in each file must be in what is read out of it, on its page; what must not be read is
 //! refused with its reason.
 
-use quire::domain::chunk::Page;
-use quire::extract::Report;
+use quire::domain::chunk::PageText;
+use quire::extract::ReadReport;
 
 use crate::manifest::{Sample, samples};
 
@@ -34,7 +34,12 @@ fn check(sample: &Sample, faults: &mut Vec<String>) {
     }
 }
 
-fn compare(sample: &Sample, report: &Report, pages: &[Page], fault: &mut dyn FnMut(String)) {
+fn compare(
+    sample: &Sample,
+    report: &ReadReport,
+    pages: &[PageText],
+    fault: &mut dyn FnMut(String),
+) {
     let all: Vec<String> = pages.iter().map(|page| folded(&page.text)).collect();
     let text = all.join(" ");
     for words in &sample.words {

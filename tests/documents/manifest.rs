@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 
-use quire::domain::chunk::Page;
-use quire::extract::{self, Input, Limits, Report, Unreadable};
+use quire::domain::chunk::PageText;
+use quire::extract::{self, FileInput, ReadLimits, ReadReport, Unreadable};
 use serde::Deserialize;
 
 /// One file and what must be read out of it.
@@ -77,14 +77,14 @@ impl Sample {
         Some(text)
     }
 
-    pub fn read(&self) -> Result<(Report, Vec<Page>), Unreadable> {
+    pub fn read(&self) -> Result<(ReadReport, Vec<PageText>), Unreadable> {
         let bytes = self.bytes();
         let mut pages = Vec::new();
-        let input = Input {
+        let input = FileInput {
             bytes: &bytes,
             name: self.name(),
             encoding: None,
-            limits: &Limits::default(),
+            limits: &ReadLimits::default(),
         };
         let report = extract::extract(&input, &mut |page| {
             pages.push(page);

@@ -5,13 +5,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use quire::app::documents::Asked;
-use quire::domain::chunk::{Cutter, Page};
+use quire::app::documents::PassageSearch;
+use quire::domain::chunk::{Cutter, PageText};
 use quire::domain::document::{Document, DocumentStatus, Passage};
 use quire::domain::id::{DocumentId, UserId};
 use quire::domain::time::Timestamp;
 use quire::domain::user::{Role, User};
-use quire::store::{self, Settings, Store, documents, users};
+use quire::store::{self, Store, StoreSettings, documents, users};
 use rusqlite::Connection;
 
 pub const LANGUAGES: [&str; 7] = ["en", "de", "es", "ru", "zh", "th", "hi"];
@@ -51,7 +51,7 @@ impl Article {
 
     fn passages(&self) -> Vec<Passage> {
         let mut cutter = Cutter::new();
-        let pages = (1..).zip(&self.paragraphs).map(|(number, text)| Page {
+        let pages = (1..).zip(&self.paragraphs).map(|(number, text)| PageText {
             number,
             title: String::new(),
             text: text.clone(),
@@ -165,7 +165,7 @@ pub struct Library {
 impl Library {
     pub fn new(folder: &Path) -> Self {
         let path: PathBuf = folder.join("quire.db");
-        let store = Store::open(&Settings { path }).unwrap();
+        let store = Store::open(&StoreSettings { path }).unwrap();
         let plain = Connection::open_in_memory().unwrap();
         let mut library = Self {
             store,
@@ -238,7 +238,8 @@ impl Library {
 
     fn ours(&self, owner: &User, question: &str) -> Vec<(String, u32)> {
         let (owner, question) = (owner.id.clone(), question.to_owned());
-        let ask = move |db: &store::Reader| Asked::new(&question).hits(db, &owner, None, 50);
+        let ask =
+            move |db: &store::Reader| PassageSearch::new(&question).hits(db, &owner, None, 50);
         let hits = self.store.read_now(ask).unwrap();
         hits.into_iter()
             .map(|hit| (hit.name, hit.passage.page))
@@ -277,7 +278,7 @@ pub struct Shelf {
 impl Shelf {
     pub fn new(folder: &Path) -> Self {
         let path: PathBuf = folder.join("quire.db");
-        let store = Store::open(&Settings { path }).unwrap();
+        let store = Store::open(&StoreSettings { path }).unwrap();
         let people = [person(0), person(1)];
         for row in people.clone() {
             store.write_now(move |db| users::insert(db, &row)).unwrap();
@@ -298,8 +299,9 @@ impl Shelf {
     pub fn ask(&self, person: u32, document: &DocumentId, question: &str) -> Vec<(u32, f64)> {
         let owner = self.people[person as usize].id.clone();
         let (document, question) = ([document.clone()], question.to_owned());
-        let ask =
-            move |db: &store::Reader| Asked::new(&question).hits(db, &owner, Some(&document), 50);
+        let ask = move |db: &store::Reader| {
+            PassageSearch::new(&question).hits(db, &owner, Some(&document), 50)
+        };
         let hits = self.store.read_now(ask).unwrap();
         let told = hits.into_iter().map(|hit| (hit.passage.page, hit.score));
         told.collect()

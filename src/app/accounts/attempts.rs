@@ -6,8 +6,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::throttle::{Key, network};
-use super::{Accounts, Visit};
+use super::throttle::{ThrottleKey, network};
+use super::{Accounts, RequestOrigin};
 use crate::app::Result;
 use crate::domain::time::Timestamp;
 use crate::store::sign_in_networks;
@@ -16,7 +16,7 @@ use crate::store::sign_in_networks;
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
     /// What it was counted under: given back if the password is correct.
-    counted: Vec<Key>,
+    counted: Vec<ThrottleKey>,
     /// How long it waits before the password is checked.
     pub wait: Duration,
 }
@@ -30,7 +30,7 @@ impl Accounts {
     pub(super) async fn note_attempt(
         &self,
         account: Option<&str>,
-        visit: &Visit,
+        visit: &RequestOrigin,
     ) -> Result<Attempt> {
         let mut attempt = Attempt::default();
         let Some(peer) = visit.peer else {
@@ -38,10 +38,10 @@ impl Accounts {
         };
         let (network, now) = (network(peer), visit.now);
         let Some(account) = account else {
-            self.count(Key::Network(network), now, &mut attempt)?;
+            self.count(ThrottleKey::Network(network), now, &mut attempt)?;
             return Ok(attempt);
         };
-        let pair = Key::Pair(account.to_owned(), network);
+        let pair = ThrottleKey::Pair(account.to_owned(), network);
         if let Err(too_fast) = self.count(pair, now, &mut attempt) {
             if !self.is_known(account, network).await? {
                 return Err(too_fast);
@@ -50,8 +50,8 @@ impl Accounts {
             return Ok(attempt);
         }
         // Each counts, even where the other one refuses.
-        let over_network = self.count(Key::Network(network), now, &mut attempt);
-        let over_account = self.count(Key::Account(account.to_owned()), now, &mut attempt);
+        let over_network = self.count(ThrottleKey::Network(network), now, &mut attempt);
+        let over_account = self.count(ThrottleKey::Account(account.to_owned()), now, &mut attempt);
         if let Err(too_fast) = over_network.and(over_account)
             && !self.is_known(account, network).await?
         {
@@ -67,7 +67,7 @@ impl Accounts {
         }
     }
 
-    fn count(&self, key: Key, now: Timestamp, attempt: &mut Attempt) -> Result<()> {
+    fn count(&self, key: ThrottleKey, now: Timestamp, attempt: &mut Attempt) -> Result<()> {
         self.attempts.take(key.clone(), now)?;
         attempt.counted.push(key);
         Ok(())

@@ -7,7 +7,7 @@ use super::{Accounts, Credential, sign_in_again};
 use crate::app::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::SessionId;
-use crate::domain::key::{Presented, Scope};
+use crate::domain::key::{KeyScope, PresentedKey};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Role};
 use crate::store::{StoreError, api_keys, sessions};
@@ -67,7 +67,7 @@ impl Accounts {
         let (key, user) = found
             .filter(|(key, user)| !user.disabled && key.expires.is_none_or(|end| end > now))
             .ok_or_else(bad_key)?;
-        let presented = Presented {
+        let presented = PresentedKey {
             id: key.id.clone(),
             scopes: key.scopes,
             is_confined: key.confines.are_some(),
@@ -75,7 +75,7 @@ impl Accounts {
         let caller = Caller {
             user: user.id,
             // An administrator's key that is not for administration sees what anybody's would.
-            role: match presented.opens(Scope::Admin) {
+            role: match presented.opens(KeyScope::Admin) {
                 true => user.role,
                 false => Role::User,
             },

@@ -1,6 +1,6 @@
 //! The sessions a person has open, on which devices, and ending them from elsewhere. Shows no token.
 
-use super::{Accounts, Visit, needs_session};
+use super::{Accounts, RequestOrigin, needs_session};
 use crate::app::{Error, Result};
 use crate::domain::id::SessionId;
 use crate::domain::time::Timestamp;
@@ -17,7 +17,7 @@ impl Accounts {
     }
 
     /// Ends one of the caller's sessions at once. Somebody else's is not there.
-    pub async fn end_one(&self, caller: &Caller, id: &str, visit: &Visit) -> Result<()> {
+    pub async fn end_one(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
         needs_session(caller, "end a session")?;
         let id = SessionId::parse(id).ok_or_else(Error::missing)?;
         let entry = visit.entry(Some(&caller.user), "session.ended", id.as_str());
@@ -38,7 +38,7 @@ impl Accounts {
     }
 
     /// Ends all of the caller's sessions but this one. Says how many.
-    pub async fn end_others(&self, caller: &Caller, visit: &Visit) -> Result<usize> {
+    pub async fn end_others(&self, caller: &Caller, visit: &RequestOrigin) -> Result<usize> {
         needs_session(caller, "end the other sessions")?;
         let entry = visit.entry(
             Some(&caller.user),

@@ -17,10 +17,10 @@ const QUEUE: usize = 32;
 pub struct Passwords {
     rounds: u32,
     dummy: String,
-    queue: OnceLock<SyncSender<Job>>,
+    queue: OnceLock<SyncSender<PasswordJob>>,
 }
 
-enum Job {
+enum PasswordJob {
     Hash(String, oneshot::Sender<Result<String>>),
     Verify {
         password: String,
@@ -42,14 +42,14 @@ impl Passwords {
     /// A hash to store.
     pub async fn hash(&self, password: &str) -> Result<String> {
         let (answer, answered) = oneshot::channel();
-        self.send(Job::Hash(password.to_owned(), answer))?;
+        self.send(PasswordJob::Hash(password.to_owned(), answer))?;
         answered.await.map_err(|_| gone())?
     }
 
     /// Whether the password fits the stored hash. Without one it takes as long and fits nothing.
     pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool> {
         let (answer, answered) = oneshot::channel();
-        self.send(Job::Verify {
+        self.send(PasswordJob::Verify {
             password: password.to_owned(),
             stored: stored.unwrap_or(&self.dummy).to_owned(),
             answer,
@@ -63,7 +63,7 @@ impl Passwords {
         password::needs_rehash(stored, self.rounds)
     }
 
-    fn send(&self, job: Job) -> Result<()> {
+    fn send(&self, job: PasswordJob) -> Result<()> {
         let queue = self.queue.get_or_init(|| start(self.rounds));
         queue.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => Error {
@@ -79,7 +79,7 @@ impl Passwords {
     }
 }
 
-fn start(rounds: u32) -> SyncSender<Job> {
+fn start(rounds: u32) -> SyncSender<PasswordJob> {
     let (queue, jobs) = sync_channel(QUEUE);
     // If there is no thread to be had, the receiver is dropped and every send says so.
     let _ = std::thread::Builder::new()
@@ -90,15 +90,15 @@ fn start(rounds: u32) -> SyncSender<Job> {
 }
 
 /// Ends when the last sender is gone. Who has left no longer wants an answer.
-fn work(jobs: &Receiver<Job>, rounds: u32) {
+fn work(jobs: &Receiver<PasswordJob>, rounds: u32) {
     for job in jobs {
         match job {
-            Job::Hash(_, answer) if answer.is_closed() => {}
-            Job::Verify { answer, .. } if answer.is_closed() => {}
-            Job::Hash(password, answer) => {
+            PasswordJob::Hash(_, answer) if answer.is_closed() => {}
+            PasswordJob::Verify { answer, .. } if answer.is_closed() => {}
+            PasswordJob::Hash(password, answer) => {
                 let _ = answer.send(password::hash(&password, rounds).map_err(Error::internal));
             }
-            Job::Verify {
+            PasswordJob::Verify {
                 password,
                 stored,
                 answer,

@@ -16,27 +16,27 @@ type Ended = watch::Sender<bool>;
 
 #[derive(Default)]
 pub(super) struct Presence {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<PresenceState>>,
     /// Woken whenever something has come in flight.
     arrived: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct PresenceState {
     /// Counts the accounts that were ended.
     epoch: u64,
     in_flight: HashMap<UserId, Weak<Ended>>,
 }
 
 /// One request or stream of an account, while it lives.
-pub struct Present {
-    state: Arc<Mutex<State>>,
+pub struct PresenceGuard {
+    state: Arc<Mutex<PresenceState>>,
     user: UserId,
     group: Arc<Ended>,
     ended: watch::Receiver<bool>,
 }
 
-impl Present {
+impl PresenceGuard {
     /// Waits until the account is locked or deleted.
     pub async fn ended(&mut self) {
         // The sender lives as long as `group`.
@@ -44,7 +44,7 @@ impl Present {
     }
 }
 
-impl Drop for Present {
+impl Drop for PresenceGuard {
     fn drop(&mut self) {
         let mut state = lock(&self.state);
         let is_ours = (state.in_flight.get(&self.user))
@@ -57,7 +57,7 @@ impl Drop for Present {
 }
 
 impl Presence {
-    fn enter(&self, user: &UserId) -> (Present, u64) {
+    fn enter(&self, user: &UserId) -> (PresenceGuard, u64) {
         let mut state = lock(&self.state);
         let known = state.in_flight.get(user).and_then(Weak::upgrade);
         let group = known.unwrap_or_else(|| {
@@ -68,7 +68,7 @@ impl Presence {
         let epoch = state.epoch;
         drop(state);
         self.arrived.notify_one();
-        let present = Present {
+        let present = PresenceGuard {
             state: self.state.clone(),
             user: user.clone(),
             ended: group.subscribe(),
@@ -98,7 +98,7 @@ impl Accounts {
     ///
     /// # Errors
     /// `Kind::SignInNeeded` when the account was locked or deleted since.
-    pub async fn enter(&self, user: &UserId, mark: u64) -> Result<Present> {
+    pub async fn enter(&self, user: &UserId, mark: u64) -> Result<PresenceGuard> {
         let (present, epoch) = self.presence.enter(user);
         if epoch != mark {
             let id = user.clone();
@@ -128,7 +128,7 @@ impl Accounts {
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(state: &Mutex<PresenceState>) -> MutexGuard<'_, PresenceState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

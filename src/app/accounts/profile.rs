@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::rules::{checked_name, taken_error};
-use super::setup::Setup;
-use super::{Accounts, Visit};
+use super::setup::FirstAdminRule;
+use super::{Accounts, RequestOrigin};
 use crate::app::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::UserId;
@@ -38,7 +38,7 @@ impl Accounts {
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub async fn open_setup(&self) -> Result<Option<&Setup>> {
+    pub async fn open_setup(&self) -> Result<Option<&FirstAdminRule>> {
         if self.has_admin.load(Relaxed) {
             return Ok(None);
         }
@@ -55,7 +55,12 @@ impl Accounts {
     }
 
     /// Changes the caller's name and address.
-    pub async fn update_me(&self, caller: &Caller, new: NewProfile, visit: &Visit) -> Result<User> {
+    pub async fn update_me(
+        &self,
+        caller: &Caller,
+        new: NewProfile,
+        visit: &RequestOrigin,
+    ) -> Result<User> {
         let mut user = self.me(caller).await?;
         if let Some(name) = new.name {
             user.name = checked_name(&name).map_err(|field| Error::fields(vec![field]))?;
@@ -92,7 +97,7 @@ impl Accounts {
         caller: &Caller,
         current: &str,
         new: &str,
-        visit: &Visit,
+        visit: &RequestOrigin,
     ) -> Result<()> {
         needs_session(caller, "change the password")?;
         let user = self.me(caller).await?;
@@ -126,7 +131,7 @@ impl Accounts {
 
     /// Notes that somebody cannot sign in. Says the same, and works as long, whether or not there is such
     /// an account. Admins make the link.
-    pub async fn request_reset(&self, email: &str, visit: &Visit) -> Result<()> {
+    pub async fn request_reset(&self, email: &str, visit: &RequestOrigin) -> Result<()> {
         self.note_attempt(None, visit).await?;
         let Some(email) = Email::parse(email) else {
             return Ok(());
@@ -154,7 +159,7 @@ impl Accounts {
         reset: &str,
         new: &str,
         keep_keys: bool,
-        visit: &Visit,
+        visit: &RequestOrigin,
     ) -> Result<usize> {
         self.note_attempt(None, visit).await?;
         let hash = self.checked_hash(new).await?;
@@ -171,7 +176,7 @@ impl Accounts {
                 let target = user.to_string();
                 audit::append(
                     db,
-                    &audit::Entry {
+                    &audit::AuditEntry {
                         actor: Some(user.clone()),
                         target,
                         ..entry

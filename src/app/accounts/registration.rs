@@ -1,9 +1,9 @@
 //! Making an account: who may, which addresses and passwords are taken, who becomes admin.
 
 use super::rules::{checked_name, taken_error};
-use super::setup::{self, Claim, Setup};
-use super::{Accounts, NewAccount, Visit, chance};
-use crate::app::error::Field;
+use super::setup::{self, AdminClaim, FirstAdminRule};
+use super::{Accounts, NewAccount, RequestOrigin, chance};
+use crate::app::error::FieldError;
 use crate::app::{Error, Kind, Result};
 use crate::config::Registration;
 use crate::crypto::token;
@@ -18,12 +18,12 @@ impl Accounts {
     /// # Errors
     /// `Forbidden` where registration is closed, an invitation is missing, or the setup token does not hold;
     /// `BadRequest` where the address is taken or the password is weak.
-    pub async fn register(&self, new: NewAccount, visit: &Visit) -> Result<User> {
+    pub async fn register(&self, new: NewAccount, visit: &RequestOrigin) -> Result<User> {
         let has_token = new
             .setup_token
             .as_deref()
             .is_some_and(|token| !token.is_empty());
-        let may_set_up = has_token && matches!(self.setup, Setup::Token { .. });
+        let may_set_up = has_token && matches!(self.setup, FirstAdminRule::Token { .. });
         if self.registration == Registration::Closed && !may_set_up {
             return Err(Error::new(Kind::Forbidden, "registration is closed here")
                 .resolve("ask an admin to create your account"));
@@ -31,7 +31,7 @@ impl Accounts {
         self.note_attempt(None, visit).await?;
         let claim = self.setup.claim(new.setup_token.as_deref(), new.is_local)?;
         let invite = match (self.registration, claim) {
-            (_, Claim::Setup) => None,
+            (_, AdminClaim::Setup) => None,
             (Registration::Invite, _) => Some(new.invite.clone().unwrap_or_default()),
             _ => None,
         };
@@ -45,9 +45,9 @@ impl Accounts {
         &self,
         new: NewAccount,
         actor: Option<&UserId>,
-        (role, claim): (Role, Claim),
+        (role, claim): (Role, AdminClaim),
         invite: Option<String>,
-        visit: &Visit,
+        visit: &RequestOrigin,
     ) -> Result<User> {
         let (email, name) = checked(&new)?;
         check_password(&new.password)
@@ -107,32 +107,32 @@ enum Inserted {
 
 fn insert(
     db: &Writer,
-    (user, claim): (&User, Claim),
+    (user, claim): (&User, AdminClaim),
     invite: Option<&str>,
     now: Timestamp,
-    entry: &audit::Entry,
+    entry: &audit::AuditEntry,
 ) -> store::Result<Inserted> {
-    if claim == Claim::FromElsewhere && users::count(db)? == 0 {
+    if claim == AdminClaim::FromElsewhere && users::count(db)? == 0 {
         return Ok(Inserted::NotLocal);
     }
     // Where the first to come is the administrator, nobody is there yet who could have invited them.
-    let is_first = claim == Claim::FirstCome && users::count(db)? == 0;
+    let is_first = claim == AdminClaim::FirstCome && users::count(db)? == 0;
     if let Some(invite) = invite
         && !is_first
         && !invites::take(db, &token::hash(invite), &user.email, now)?
     {
         return Ok(Inserted::NotInvited);
     }
-    if claim == Claim::Setup && users::has_admin(db)? {
+    if claim == AdminClaim::Setup && users::has_admin(db)? {
         return Ok(Inserted::SetUpAlready);
     }
     let role = match (user.role, claim) {
-        (Role::User, Claim::FirstCome) => users::insert_first_is_admin(db, user)?,
-        (Role::User, Claim::Ordinary | Claim::FromElsewhere) => {
+        (Role::User, AdminClaim::FirstCome) => users::insert_first_is_admin(db, user)?,
+        (Role::User, AdminClaim::Ordinary | AdminClaim::FromElsewhere) => {
             users::insert(db, user).map(|()| Role::User)?
         }
         // An admin who makes an admin means it.
-        (Role::Admin, _) | (_, Claim::Setup) => {
+        (Role::Admin, _) | (_, AdminClaim::Setup) => {
             let role = Role::Admin;
             let admin = User {
                 role,
@@ -150,7 +150,7 @@ fn checked(new: &NewAccount) -> Result<(Email, String)> {
     let mut fields = Vec::new();
     let email = Email::parse(&new.email);
     if email.is_none() {
-        fields.push(Field {
+        fields.push(FieldError {
             place: vec!["body".into(), "email".into()],
             message: "not a valid e-mail address".into(),
             kind: "value_error",

@@ -1,17 +1,17 @@
 //! What an account's name and address must be like.
 
-use crate::app::error::Field;
+use crate::app::error::FieldError;
 use crate::app::{Error, Kind};
 
 /// A name for showing: trimmed, bounded, without control characters.
-pub(super) fn checked_name(name: &str) -> std::result::Result<String, Field> {
+pub(super) fn checked_name(name: &str) -> std::result::Result<String, FieldError> {
     let name = name.trim();
     let wrong = match name {
         name if name.chars().count() > 100 => "a name may have at most 100 characters",
         name if name.chars().any(char::is_control) => "a name has no control characters",
         _ => return Ok(name.to_owned()),
     };
-    Err(Field {
+    Err(FieldError {
         place: vec!["body".into(), "name".into()],
         message: wrong.into(),
         kind: "value_error",

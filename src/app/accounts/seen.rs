@@ -14,7 +14,7 @@ const LONGEST: Duration = Duration::from_secs(2);
 
 /// Remembers callers for a moment.
 #[derive(Default)]
-pub struct Seen(Mutex<Memory>);
+pub struct CallerCache(Mutex<Memory>);
 
 #[derive(Default)]
 struct Memory {
@@ -23,7 +23,7 @@ struct Memory {
     callers: HashMap<Box<[u8]>, (Timestamp, Caller)>,
 }
 
-impl Seen {
+impl CallerCache {
     /// The caller with this key, if the database said so a moment ago; else the epoch to `note` with.
     pub fn find(&self, key: &[u8], now: Timestamp) -> Result<Caller, u64> {
         let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn remembered_for_a_moment() {
-        let seen = Seen::default();
+        let seen = CallerCache::default();
         assert_eq!(seen.find(b"a", at(0)), Err(0));
         seen.note(0, b"a", &caller(), at(5000));
         for (time, known) in [(4999, false), (5000, true), (7000, true), (7001, false)] {
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn an_answer_from_before_a_change_is_not_kept() {
-        let seen = Seen::default();
+        let seen = CallerCache::default();
         let epoch = seen.find(b"a", at(0)).expect_err("empty");
         seen.forget();
         seen.note(epoch, b"a", &caller(), at(0));
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let seen = Seen::default();
+        let seen = CallerCache::default();
         for n in 0..2 * MOST {
             seen.note(0, &n.to_be_bytes(), &caller(), at(0));
             assert!(seen.0.lock().expect("sound").callers.len() <= MOST);

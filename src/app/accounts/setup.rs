@@ -7,7 +7,7 @@ use crate::crypto::{self, token};
 
 /// The rule of an installation.
 #[derive(Clone)]
-pub enum Setup {
+pub enum FirstAdminRule {
     /// The first account becomes the administrator.
     FirstCome,
     /// An account becomes the administrator only with this token, and only while there is none.
@@ -21,7 +21,7 @@ pub enum Setup {
 
 /// What a registration asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::app) enum Claim {
+pub(in crate::app) enum AdminClaim {
     /// To be the administrator where nobody has an account yet.
     FirstCome,
     /// The same, from elsewhere through a proxy: an ordinary account, and refused where nobody has one yet.
@@ -32,7 +32,7 @@ pub(in crate::app) enum Claim {
     Setup,
 }
 
-impl Setup {
+impl FirstAdminRule {
     /// As the settings say; makes a token where one is needed and none is set.
     ///
     /// # Errors
@@ -57,17 +57,17 @@ impl Setup {
     ///
     /// # Errors
     /// `Forbidden` where the token is not the right one.
-    pub(super) fn claim(&self, shown: Option<&str>, is_local: bool) -> Result<Claim> {
+    pub(super) fn claim(&self, shown: Option<&str>, is_local: bool) -> Result<AdminClaim> {
         let shown = shown.map(str::trim).filter(|shown| !shown.is_empty());
         match (self, shown) {
-            (Self::FirstCome, _) if is_local => Ok(Claim::FirstCome),
-            (Self::FirstCome, _) => Ok(Claim::FromElsewhere),
-            (Self::Token { .. }, None) => Ok(Claim::Ordinary),
+            (Self::FirstCome, _) if is_local => Ok(AdminClaim::FirstCome),
+            (Self::FirstCome, _) => Ok(AdminClaim::FromElsewhere),
+            (Self::Token { .. }, None) => Ok(AdminClaim::Ordinary),
             // Hashes have one length, and comparing them takes one time.
             (Self::Token { token, .. }, Some(shown))
                 if crypto::same(&token::hash(token), &token::hash(shown)) =>
             {
-                Ok(Claim::Setup)
+                Ok(AdminClaim::Setup)
             }
             (Self::Token { .. }, Some(_)) => Err(Error::new(
                 Kind::Forbidden,
@@ -105,17 +105,20 @@ mod tests {
 
     #[test]
     fn only_the_right_token_claims() {
-        let setup = Setup::Token {
+        let setup = FirstAdminRule::Token {
             token: "0123456789abcdef".to_owned(),
             is_made: false,
         };
         let right = Some(" 0123456789abcdef ");
-        assert_eq!(setup.claim(right, false), Ok(Claim::Setup));
+        assert_eq!(setup.claim(right, false), Ok(AdminClaim::Setup));
         for none in [None, Some(""), Some("  ")] {
-            assert_eq!(setup.claim(none, true), Ok(Claim::Ordinary));
-            assert_eq!(Setup::FirstCome.claim(none, true), Ok(Claim::FirstCome));
-            let stranger = Setup::FirstCome.claim(none, false);
-            assert_eq!(stranger, Ok(Claim::FromElsewhere));
+            assert_eq!(setup.claim(none, true), Ok(AdminClaim::Ordinary));
+            assert_eq!(
+                FirstAdminRule::FirstCome.claim(none, true),
+                Ok(AdminClaim::FirstCome)
+            );
+            let stranger = FirstAdminRule::FirstCome.claim(none, false);
+            assert_eq!(stranger, Ok(AdminClaim::FromElsewhere));
         }
         for wrong in ["0123456789abcde", "0123456789abcdef0", "x"] {
             let refused = setup.claim(Some(wrong), true).map_err(|error| error.kind);

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::app::{Error, Kind, Result};
-use crate::domain::bucket::{Bucket, Rate};
+use crate::domain::bucket::{Rate, TokenBucket};
 use crate::domain::time::Timestamp;
 
 /// Buckets that are kept; one is about 100 bytes.
@@ -25,19 +25,19 @@ const QUEUE: Rate = Rate {
 };
 
 /// Remembers who tried.
-pub struct Throttle {
+pub struct LoginThrottle {
     pair: Rate,
     network: Rate,
     account: Rate,
-    buckets: Mutex<HashMap<Key, Bucket>>,
+    buckets: Mutex<HashMap<ThrottleKey, TokenBucket>>,
 }
 
 /// Who tried, or who was tried. An account is the e-mail address that was tried, whether it exists or not.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Key {
+pub enum ThrottleKey {
     /// An account, tried from one network.
     Pair(String, IpAddr),
-    /// The same beyond the strict limit, where the network is known: see [`Throttle::queue`].
+    /// The same beyond the strict limit, where the network is known: see [`LoginThrottle::queue`].
     Queue(String, IpAddr),
     /// An account, tried from anywhere.
     Account(String),
@@ -53,7 +53,7 @@ pub fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-impl Throttle {
+impl LoginThrottle {
     /// `per_minute` attempts for an account from one network; multiples of it for the others.
     pub fn new(per_minute: u32) -> Self {
         let times = |factor| Rate::per_minute(per_minute.saturating_mul(factor));
@@ -69,7 +69,7 @@ impl Throttle {
     ///
     /// # Errors
     /// `Kind::TooFast`, with the time until the next attempt.
-    pub fn take(&self, key: Key, now: Timestamp) -> Result<()> {
+    pub fn take(&self, key: ThrottleKey, now: Timestamp) -> Result<()> {
         self.counted(key, now).map(drop)
     }
 
@@ -79,11 +79,11 @@ impl Throttle {
     /// `Kind::TooFast` while as many attempts as may are waiting.
     pub fn queue(&self, account: String, network: IpAddr, now: Timestamp) -> Result<Duration> {
         // The tokens that are missing are the attempts that wait, this one included.
-        self.counted(Key::Queue(account, network), now)
+        self.counted(ThrottleKey::Queue(account, network), now)
             .map(|bucket| bucket.until_full(QUEUE))
     }
 
-    fn counted(&self, key: Key, now: Timestamp) -> Result<Bucket> {
+    fn counted(&self, key: ThrottleKey, now: Timestamp) -> Result<TokenBucket> {
         let rate = self.rate(&key);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= MOST && !buckets.contains_key(&key) {
@@ -91,33 +91,33 @@ impl Throttle {
         }
         let bucket = buckets
             .entry(key)
-            .or_insert_with(|| Bucket::full(rate, now));
+            .or_insert_with(|| TokenBucket::full(rate, now));
         bucket.take(rate, now).map_err(too_fast)?;
         Ok(*bucket)
     }
 
     /// The attempt was a good one after all.
-    pub fn put_back(&self, key: &Key) {
+    pub fn put_back(&self, key: &ThrottleKey) {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bucket) = buckets.get_mut(key) {
             bucket.put_back(self.rate(key));
         }
     }
 
-    fn rate(&self, key: &Key) -> Rate {
+    fn rate(&self, key: &ThrottleKey) -> Rate {
         match key {
-            Key::Pair(..) => self.pair,
-            Key::Queue(..) => QUEUE,
-            Key::Account(_) => self.account,
-            Key::Network(_) => self.network,
+            ThrottleKey::Pair(..) => self.pair,
+            ThrottleKey::Queue(..) => QUEUE,
+            ThrottleKey::Account(_) => self.account,
+            ThrottleKey::Network(_) => self.network,
         }
     }
 
     /// Forgets who may try freely again; if that is not enough, the half that tried longest ago.
-    fn make_room(&self, buckets: &mut HashMap<Key, Bucket>, now: Timestamp) {
+    fn make_room(&self, buckets: &mut HashMap<ThrottleKey, TokenBucket>, now: Timestamp) {
         buckets.retain(|key, bucket| !bucket.is_full(self.rate(key), now));
         if buckets.len() > MOST / 2 {
-            let mut times: Vec<_> = buckets.values().map(Bucket::last).collect();
+            let mut times: Vec<_> = buckets.values().map(TokenBucket::last).collect();
             let middle = times.len() / 2;
             let (_, &mut median, _) = times.select_nth_unstable(middle);
             let mut spare = times.len() - middle;
@@ -148,17 +148,17 @@ mod tests {
 
     #[test]
     fn pairs_accounts_and_networks_are_counted_apart() {
-        let throttle = Throttle::new(2);
+        let throttle = LoginThrottle::new(2);
         let here = IpAddr::from([127, 0, 0, 1]);
-        let pair = || Key::Pair("a@b.co".into(), here);
+        let pair = || ThrottleKey::Pair("a@b.co".into(), here);
         assert!(throttle.take(pair(), at(0)).is_ok());
         assert!(throttle.take(pair(), at(0)).is_ok());
         let error = throttle.take(pair(), at(0)).expect_err("third");
         assert_eq!(error.kind, Kind::TooFast);
         assert_eq!(error.retry_after, Some(Duration::from_secs(30)));
         for (key, most) in [
-            (Key::Network(here), 10),
-            (Key::Account("a@b.co".into()), 40),
+            (ThrottleKey::Network(here), 10),
+            (ThrottleKey::Account("a@b.co".into()), 40),
         ] {
             assert!((0..most).all(|_| throttle.take(key.clone(), at(0)).is_ok()));
             assert!(throttle.take(key, at(0)).is_err());
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn attempts_in_the_queue_are_checked_one_after_the_other() {
-        let throttle = Throttle::new(10);
+        let throttle = LoginThrottle::new(10);
         let queue = |seconds| throttle.queue("a@b.co".into(), [192, 0, 2, 1].into(), at(seconds));
         let waits: Vec<_> = (0..10).map(|_| queue(0)).collect();
         let expected: Vec<_> = (1..=10).map(|n| Ok(Duration::from_secs(3 * n))).collect();
@@ -197,8 +197,8 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_newest_stay() {
-        let throttle = Throttle::new(1);
-        let address = |n: usize| Key::Pair(n.to_string(), [127, 0, 0, 1].into());
+        let throttle = LoginThrottle::new(1);
+        let address = |n: usize| ThrottleKey::Pair(n.to_string(), [127, 0, 0, 1].into());
         for n in 0..3 * MOST {
             throttle.take(address(n), at(0)).expect("its first");
         }

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::conversation::{check_conversation, named};
-use super::rerun::Earlier;
-use super::{Analyses, Begun, Wanted, cache_age, entry};
-use crate::app::confines::Grant;
+use super::rerun::EarlierRun;
+use super::{Analyses, AnalysisParams, Begun, cache_age, entry};
+use crate::app::confines::KeyReservation;
 use crate::app::locks::check_active_in;
 use crate::app::{Error, Kind, Result, room};
 use crate::clock;
@@ -15,16 +15,16 @@ use crate::domain::chat::{Format, Usage};
 use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate;
-use crate::domain::pattern::staged::Staged;
+use crate::domain::pattern::staged::StagedRun;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
-use crate::engine::{CancelOnDrop, NotStarted, Refused, Reservation, Run, Terms};
+use crate::engine::{CancelOnDrop, NotStarted, Reservation, RunRefused, RunSpec, RunTerms};
 use crate::store::{self, Writer, analyses, audit};
 
 /// An analysis that could be begun.
-struct Ready {
+struct PreparedRun {
     analysis: Analysis,
-    run: Run,
+    run: RunSpec,
 }
 
 impl Analyses<'_> {
@@ -33,7 +33,7 @@ impl Analyses<'_> {
     pub async fn start(
         &self,
         caller: Option<&Caller>,
-        wanted: Wanted,
+        wanted: AnalysisParams,
         now: Timestamp,
     ) -> Result<Begun> {
         let new = self.check(caller, wanted).await?;
@@ -58,7 +58,7 @@ impl Analyses<'_> {
     pub async fn start_reserved(
         &self,
         caller: &Caller,
-        wanted: Wanted,
+        wanted: AnalysisParams,
         now: Timestamp,
         _: &Reservation,
     ) -> Result<Begun> {
@@ -73,7 +73,7 @@ impl Analyses<'_> {
     pub(in crate::app) async fn start_for(
         &self,
         caller: &Caller,
-        wanted: Wanted,
+        wanted: AnalysisParams,
         with: impl FnOnce(&Writer, &AnalysisId) -> store::Result<()> + Send + 'static,
     ) -> Result<AnalysisId> {
         let new = self.check(Some(caller), wanted).await?;
@@ -97,7 +97,7 @@ impl Analyses<'_> {
         &self,
         user: Option<UserId>,
         new: NewAnalysis,
-        earlier: Option<Earlier>,
+        earlier: Option<EarlierRun>,
         now: Timestamp,
     ) -> Result<Begun> {
         let ready = self.prepare(user, new, earlier, now).await?;
@@ -109,9 +109,9 @@ impl Analyses<'_> {
         &self,
         user: Option<UserId>,
         new: NewAnalysis,
-        earlier: Option<Earlier>,
+        earlier: Option<EarlierRun>,
         now: Timestamp,
-    ) -> Result<Ready> {
+    ) -> Result<PreparedRun> {
         if let Some(user) = &user {
             self.0.check_active(user).await?;
         }
@@ -149,15 +149,15 @@ impl Analyses<'_> {
             shared: None,
         };
         let (cache, cache_age) = (plan.cache, cache_age(&plan));
-        let terms = Terms::of(&plan, &[]);
+        let terms = RunTerms::of(&plan, &[]);
         let known = earlier.map_or_else(Vec::new, |earlier| earlier.known(&plan));
-        let machine = Staged::new(id.clone(), plan, forecast);
-        let run = Run {
+        let machine = StagedRun::new(id.clone(), plan, forecast);
+        let run = RunSpec {
             background: analysis.request.experiment.is_some(),
             is_awaited: !analysis.request.detached,
             is_reserved: false,
             key: analysis.request.key.clone(),
-            funds: funds.map(Grant::boxed),
+            funds: funds.map(KeyReservation::boxed),
             cache_age,
             known,
             pictures,
@@ -168,13 +168,13 @@ impl Analyses<'_> {
             cache,
             last_event: 0,
         };
-        Ok(Ready { analysis, run })
+        Ok(PreparedRun { analysis, run })
     }
 
     // Stored and driven, or neither.
     async fn launch(
         &self,
-        Ready { analysis, run }: Ready,
+        PreparedRun { analysis, run }: PreparedRun,
         with: impl FnOnce(&Writer, &AnalysisId) -> store::Result<()> + Send + 'static,
     ) -> Result<Begun> {
         let id = run.id.clone();
@@ -204,7 +204,7 @@ impl Analyses<'_> {
 }
 
 // What a client would have sent for it.
-fn again(old: NewAnalysis) -> Result<Wanted> {
+fn again(old: NewAnalysis) -> Result<AnalysisParams> {
     check_conversation(&old)?;
     let shape = |format: Format| {
         if format.any {
@@ -215,7 +215,7 @@ fn again(old: NewAnalysis) -> Result<Wanted> {
         json!({ "type": "json_schema", "json_schema": inner })
     };
     let inherited = named(&old);
-    Ok(Wanted {
+    Ok(AnalysisParams {
         inherited,
         prompt: old.prompt,
         models: old.models,
@@ -255,15 +255,15 @@ fn not_started(fault: NotStarted) -> Error {
         NotStarted::Refused(refused) => refused,
     };
     let (kind, text) = match refused {
-        Refused::TooMany => (
+        RunRefused::TooMany => (
             Kind::TooFast,
             "as many of your analyses are running and waiting as one person may have",
         ),
-        Refused::Full => (
+        RunRefused::Full => (
             Kind::Unavailable,
             "as many analyses are running and waiting as this server takes",
         ),
-        Refused::Closing => (Kind::Unavailable, "the server is shutting down"),
+        RunRefused::Closing => (Kind::Unavailable, "the server is shutting down"),
     };
     let mut error = Error::new(kind, text).resolve("try again in a minute");
     error.retry_after = Some(std::time::Duration::from_secs(30));

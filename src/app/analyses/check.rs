@@ -9,11 +9,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Analyses;
-use crate::app::error::Field;
+use crate::app::error::FieldError;
 use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::{CacheUse, Depth, NewAnalysis};
 use crate::domain::chat::{Message, Passthrough};
-use crate::domain::fit::Reading;
+use crate::domain::fit::ContextMode;
 use crate::domain::id::{AnalysisId, ExperimentId, UserId};
 use crate::domain::model::Model;
 use crate::domain::money::MicroDollars;
@@ -42,7 +42,7 @@ const USUAL_PANEL: usize = 3;
 
 /// What a client sent, of the right types but otherwise unchecked.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct AnalysisParams {
     /// The question.
     pub prompt: String,
     /// Names of models; empty for the default panel.
@@ -54,7 +54,7 @@ pub struct Wanted {
     /// Ids of documents.
     pub documents: Vec<String>,
     /// How they are read.
-    pub reading: Reading,
+    pub reading: ContextMode,
     /// For all members.
     pub parameters: Parameters,
     /// By model name, over the above.
@@ -107,7 +107,7 @@ impl Analyses<'_> {
     pub(in crate::app) async fn check(
         &self,
         caller: Option<&Caller>,
-        mut wanted: Wanted,
+        mut wanted: AnalysisParams,
     ) -> Result<NewAnalysis> {
         // Boxed, because a recipe is checked as a request when it is saved, and the two would contain each other.
         let recipe = Box::pin(self.0.recipes().fill(caller, &mut wanted)).await?;
@@ -192,7 +192,7 @@ impl Analyses<'_> {
     }
 
     // What a confined key leaves open is chosen among what it allows.
-    async fn confine(&self, caller: Option<&Caller>, wanted: &mut Wanted) -> Result<()> {
+    async fn confine(&self, caller: Option<&Caller>, wanted: &mut AnalysisParams) -> Result<()> {
         let Some(caller) = caller else { return Ok(()) };
         let confines = self.0.confines_of(caller).await?;
         if confines.models.is_empty() {
@@ -213,7 +213,7 @@ impl Analyses<'_> {
         &self,
         user: Option<&UserId>,
         names: &[String],
-        faults: &mut Vec<Field>,
+        faults: &mut Vec<FieldError>,
     ) -> Vec<Model> {
         let chosen = if names.is_empty() {
             self.0.models().default_panel(user)
@@ -249,7 +249,7 @@ impl Analyses<'_> {
         user: Option<&UserId>,
         name: &str,
         place: &[&str],
-        faults: &mut Vec<Field>,
+        faults: &mut Vec<FieldError>,
     ) -> Option<Model> {
         let found = self.0.llm.find(user, name);
         if let (None, Some(known)) = (&found, self.0.llm.needing_key(user, name)) {
@@ -281,7 +281,7 @@ impl Analyses<'_> {
         &self,
         user: Option<&UserId>,
         id: &str,
-        faults: &mut Vec<Field>,
+        faults: &mut Vec<FieldError>,
     ) -> Result<()> {
         let patterns = self.0.patterns();
         if patterns.find(user, id).await?.is_none() {
@@ -301,8 +301,8 @@ impl Analyses<'_> {
     fn check_model_parameters(
         &self,
         user: Option<&UserId>,
-        wanted: &Wanted,
-        faults: &mut Vec<Field>,
+        wanted: &AnalysisParams,
+        faults: &mut Vec<FieldError>,
     ) -> BTreeMap<String, Parameters> {
         let mut checked = BTreeMap::new();
         if wanted.model_parameters.len() > MAX_MEMBERS + 1 {
@@ -361,7 +361,7 @@ impl Analyses<'_> {
 }
 
 // Of a document it is clear what these two patterns do with it.
-fn usual_task(wanted: &Wanted) -> Option<&'static str> {
+fn usual_task(wanted: &AnalysisParams) -> Option<&'static str> {
     if wanted.documents.is_empty() || !wanted.prompt.trim().is_empty() {
         return None;
     }
@@ -373,7 +373,7 @@ fn usual_task(wanted: &Wanted) -> Option<&'static str> {
 }
 
 // Models that only lack a key are not unknown: they are not there yet.
-fn refusal(faults: Vec<Field>) -> Error {
+fn refusal(faults: Vec<FieldError>) -> Error {
     if faults.iter().any(|fault| fault.kind != NEEDS_KEY) {
         return Error::fields(faults);
     }

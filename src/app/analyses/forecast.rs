@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Analyses, Wanted};
-use crate::app::usage::Standing;
+use super::{Analyses, AnalysisParams};
+use crate::app::usage::BudgetStanding;
 use crate::app::{Error, Kind, Result};
 use crate::clock;
 use crate::domain::analysis::Plan;
@@ -13,13 +13,13 @@ use crate::domain::user::Caller;
 
 /// What an analysis would take.
 #[derive(Debug, Clone)]
-pub struct Forecast {
+pub struct AnalysisForecast {
     /// How it would be run.
     pub plan: Plan,
     /// Every call.
     pub calls: Vec<CallEstimate>,
     /// Where the person stands with their budgets; none for somebody without an account.
-    pub standing: Option<Standing>,
+    pub standing: Option<BudgetStanding>,
     /// Why it would not be begun, where a budget is in the way.
     pub refused: Option<Error>,
     /// Models whose context window is too small, and the window.
@@ -32,7 +32,11 @@ pub struct Forecast {
 
 impl Analyses<'_> {
     /// Who would write the answer.
-    pub(in crate::app) async fn writer(&self, caller: &Caller, wanted: Wanted) -> Result<String> {
+    pub(in crate::app) async fn writer(
+        &self,
+        caller: &Caller,
+        wanted: AnalysisParams,
+    ) -> Result<String> {
         let new = self.check(Some(caller), wanted).await?;
         let user = Some(&caller.user);
         let material = self.material(user, &new).await?;
@@ -41,7 +45,11 @@ impl Analyses<'_> {
     }
 
     /// Tokens and cost before anything is spent.
-    pub async fn forecast(&self, caller: Option<&Caller>, wanted: Wanted) -> Result<Forecast> {
+    pub async fn forecast(
+        &self,
+        caller: Option<&Caller>,
+        wanted: AnalysisParams,
+    ) -> Result<AnalysisForecast> {
         let new = self.check(caller, wanted).await?;
         let user = caller.map(|caller| &caller.user);
         let material = self.material(user, &new).await?;
@@ -57,7 +65,7 @@ impl Analyses<'_> {
             afforded => afforded.err(),
         };
         let (blind, is_unseen) = self.blind(user, &plan);
-        Ok(Forecast {
+        Ok(AnalysisForecast {
             blind,
             is_unseen,
             too_small: self.too_small(user, &calls),

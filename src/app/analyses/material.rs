@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Analyses;
 use crate::app::{Error, Kind, Result};
-use crate::domain::analysis::{NewAnalysis, Picture, Plan};
+use crate::domain::analysis::{NewAnalysis, Plan, PlanPicture};
 use crate::domain::chat::Image;
 use crate::domain::id::UserId;
 use crate::domain::model::Model;
@@ -16,7 +16,7 @@ const MOST_PICTURES: usize = 4;
 /// What a plan is made of beside the question.
 #[derive(Debug, Default)]
 pub(in crate::app) struct Material {
-    pub pictures: Vec<Picture>,
+    pub pictures: Vec<PlanPicture>,
     /// What a person should know of the documents before anything is asked.
     pub warnings: Vec<String>,
 }
@@ -70,7 +70,7 @@ impl Analyses<'_> {
         Ok(Material { pictures, warnings })
     }
 
-    async fn scan(&self, user: &UserId, picture: &Picture) -> Result<Image> {
+    async fn scan(&self, user: &UserId, picture: &PlanPicture) -> Result<Image> {
         let documents = self.0.documents();
         let found = documents.page_picture(user, &picture.document, picture.page);
         let (media_type, base64) = found.await?.ok_or_else(|| {
@@ -119,7 +119,7 @@ mod tests {
             vision,
             ..crate::llm::demo::models().remove(0)
         };
-        let picture = Picture {
+        let picture = PlanPicture {
             document: DocumentId::new(Timestamp::from_millis(1), 1),
             name: "plan.png".into(),
             content_type: "image/png".into(),

@@ -4,8 +4,8 @@
 use super::Analyses;
 use crate::app::{Error, Result};
 use crate::domain::analysis::{Member, NewAnalysis};
-use crate::domain::chat::{Source, estimate_tokens};
-use crate::domain::fit::{self, Choice, Fit, Fitting, Reading, Seat, Volume};
+use crate::domain::chat::{SourcePassage, estimate_tokens};
+use crate::domain::fit::{self, ContextMode, DocumentSizes, Fit, FitChoice, Fitting, MemberNeeds};
 use crate::domain::id::UserId;
 use crate::domain::pattern::reading;
 
@@ -16,17 +16,17 @@ const PEER: u64 = 700;
 
 /// What a plan is given of documents.
 #[derive(Debug, Default)]
-pub(in crate::app) struct Provision {
-    pub sources: Vec<Source>,
-    pub readings: Vec<Vec<Source>>,
-    pub parts: Vec<Vec<Source>>,
+pub(in crate::app) struct ContextAllocation {
+    pub sources: Vec<SourcePassage>,
+    pub readings: Vec<Vec<SourcePassage>>,
+    pub parts: Vec<Vec<SourcePassage>>,
     pub readers: Vec<Member>,
     pub fits: Vec<Fitting>,
     pub notes: Vec<String>,
 }
 
 /// Who takes part: the members, and who writes the answer.
-pub(in crate::app) struct Panel<'a> {
+pub(in crate::app) struct PlannedPanel<'a> {
     pub members: &'a mut Vec<Member>,
     pub synthesiser: &'a mut Member,
     /// Later stages read what the members wrote in earlier ones.
@@ -39,16 +39,16 @@ impl Analyses<'_> {
         &self,
         user: Option<&UserId>,
         new: &NewAnalysis,
-        panel: Panel<'_>,
-    ) -> Result<Provision> {
+        panel: PlannedPanel<'_>,
+    ) -> Result<ContextAllocation> {
         let (Some(user), false) = (user, new.documents.is_empty()) else {
-            return Ok(Provision::default());
+            return Ok(ContextAllocation::default());
         };
         let volume = self.0.documents().volume(user, &new.documents).await?;
         if volume.chars == 0 {
-            return Ok(Provision::default());
+            return Ok(ContextAllocation::default());
         }
-        if new.reading == Reading::Parts
+        if new.reading == ContextMode::Parts
             && new.passages.is_none()
             && let Some(provision) = self.divide(user, new, volume, &panel).await?
         {
@@ -56,8 +56,8 @@ impl Analyses<'_> {
         }
         // One part is all of it.
         let wish = match new.reading {
-            _ if new.passages.is_some() => Reading::Passages,
-            Reading::Parts => Reading::Whole,
+            _ if new.passages.is_some() => ContextMode::Passages,
+            ContextMode::Parts => ContextMode::Whole,
             other => other,
         };
         self.share_out(user, new, (wish, volume), panel).await
@@ -67,15 +67,15 @@ impl Analyses<'_> {
         &self,
         user: &UserId,
         new: &NewAnalysis,
-        (wish, volume): (Reading, Volume),
-        panel: Panel<'_>,
-    ) -> Result<Provision> {
-        let mut provision = Provision::default();
+        (wish, volume): (ContextMode, DocumentSizes),
+        panel: PlannedPanel<'_>,
+    ) -> Result<ContextAllocation> {
+        let mut provision = ContextAllocation::default();
         let texts = panel.members.len() as u64;
         let choice = |member: &Member| {
             fit::choose(wish, volume, self.seat(user, new, member, &panel, texts))
         };
-        let choices: Vec<Choice> = panel.members.iter().map(&choice).collect();
+        let choices: Vec<FitChoice> = panel.members.iter().map(&choice).collect();
         let writer = choice(panel.synthesiser);
         refuse_if_none(&choices, panel.members)?;
         if writer.fit == Fit::Cannot {
@@ -90,7 +90,7 @@ impl Analyses<'_> {
         }
         // The most is what `sources` holds: it is what people are shown.
         budgets.sort_unstable_by_key(|&budget| std::cmp::Reverse(budget));
-        let reads = |choice: &Choice| {
+        let reads = |choice: &FitChoice| {
             let budget = budget_of(choice);
             budgets.iter().position(|&one| one == budget).unwrap_or(0) as u32
         };
@@ -127,9 +127,9 @@ impl Analyses<'_> {
         &self,
         user: &UserId,
         new: &NewAnalysis,
-        volume: Volume,
-        panel: &Panel<'_>,
-    ) -> Result<Option<Provision>> {
+        volume: DocumentSizes,
+        panel: &PlannedPanel<'_>,
+    ) -> Result<Option<ContextAllocation>> {
         let mut readers: Vec<Member> = Vec::new();
         for member in panel.members.iter() {
             if readers.iter().all(|known| known.model != member.model) {
@@ -141,7 +141,7 @@ impl Analyses<'_> {
         }
         let alone = |member: &Member| self.seat(user, new, member, panel, 0);
         readers.retain(|member| fit::part(volume, &[alone(member)]).is_some());
-        let seats: Vec<Seat> = readers.iter().map(alone).collect();
+        let seats: Vec<MemberNeeds> = readers.iter().map(alone).collect();
         let Some(chars) = fit::part(volume, &seats) else {
             return Err(no_room(
                 &panel.members[0].model,
@@ -178,13 +178,13 @@ impl Analyses<'_> {
             fit: Fit::Parts,
             why: why.clone(),
         };
-        Ok(Some(Provision {
+        Ok(Some(ContextAllocation {
             fits: everybody.map(fitting).collect(),
             readers: (0..parts.len())
                 .map(|part| reader(&readers, part))
                 .collect(),
             parts,
-            ..Provision::default()
+            ..ContextAllocation::default()
         }))
     }
 
@@ -193,9 +193,9 @@ impl Analyses<'_> {
         user: &UserId,
         new: &NewAnalysis,
         member: &Member,
-        panel: &Panel<'_>,
+        panel: &PlannedPanel<'_>,
         texts: u64,
-    ) -> Seat {
+    ) -> MemberNeeds {
         let model = self.0.llm.find(Some(user), &member.model);
         let model = model.unwrap_or_default();
         // A member and whoever may take its place: the least that any of them can take.
@@ -209,7 +209,7 @@ impl Analyses<'_> {
             (most, window) => most.min(ANSWER).min(window / 4),
         };
         let peers = if panel.reads_peers { texts } else { 0 };
-        Seat {
+        MemberNeeds {
             window: match model.context_window {
                 0 => 0,
                 own => windows.fold(own, u64::min),
@@ -222,7 +222,7 @@ impl Analyses<'_> {
 }
 
 // Room for all of it, with a frame around each passage.
-fn budget_of(choice: &Choice) -> usize {
+fn budget_of(choice: &FitChoice) -> usize {
     match choice.fit {
         Fit::Whole => 2 * choice.chars + fit::PASSAGES,
         _ => choice.chars,
@@ -254,7 +254,7 @@ fn check_count(parts: usize) -> Result<()> {
     ))
 }
 
-fn refuse_if_none(choices: &[Choice], members: &[Member]) -> Result<()> {
+fn refuse_if_none(choices: &[FitChoice], members: &[Member]) -> Result<()> {
     if choices.iter().any(|choice| choice.fit != Fit::Cannot) {
         return Ok(());
     }
@@ -270,7 +270,7 @@ fn no_room(model: &str, why: &str) -> Error {
     .resolve("choose a model with a larger context, or fewer documents")
 }
 
-fn dismiss(members: &mut Vec<Member>, choices: &[Choice], notes: &mut Vec<String>) {
+fn dismiss(members: &mut Vec<Member>, choices: &[FitChoice], notes: &mut Vec<String>) {
     let mut choices = choices.iter();
     members.retain(|member| match choices.next() {
         Some(choice) if choice.fit == Fit::Cannot => {

@@ -1,12 +1,12 @@
 //! An analysis with the results of its calls, and whether its owner is offered a blind comparison.
 
-use super::Call;
+use super::CallRecord;
 use crate::domain::analysis::Analysis;
 use crate::domain::answer::StageAnswer;
 
 /// An analysis with the results of its calls.
 #[derive(Debug, Clone)]
-pub struct Report {
+pub struct AnalysisReport {
     /// The analysis.
     pub analysis: Analysis,
     /// By stage and member.
@@ -16,12 +16,12 @@ pub struct Report {
     /// Its owner is asked to compare the panel with that draft.
     pub comparison_offered: bool,
     /// Every call that was made, in the order of their start; old lines are thrown away.
-    pub calls: Vec<Call>,
+    pub calls: Vec<CallRecord>,
     /// What its owner said of it, as `vote` takes it.
     pub vote: Option<String>,
 }
 
-impl Report {
+impl AnalysisReport {
     /// Why each member that failed did.
     pub fn failures(&self) -> Vec<String> {
         let reason = |answer: &StageAnswer| {
@@ -36,7 +36,7 @@ impl Report {
 
 /// Whether a reader of an analysis may be asked for a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::app) enum Asked {
+pub(in crate::app) enum ComparisonOffer {
     /// No: it has a vote, or its reader has none.
     Never,
     /// As often as this person wants it; none: as the installation is set.

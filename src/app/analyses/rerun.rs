@@ -2,13 +2,13 @@
 //! run and not asked again. And one that is told to come to its end.
 
 use super::conversation::{check_conversation, named};
-use super::{Analyses, Begun, Forecast, Wanted};
+use super::{Analyses, AnalysisForecast, AnalysisParams, Begun};
 use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::{CacheUse, NewAnalysis, Plan, StageAnswer, Status};
-use crate::domain::chat::{Answer, Request, Role};
+use crate::domain::chat::{Answer, ModelRequest, Role};
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::estimate::CallEstimate;
-use crate::domain::pattern::staged::Staged;
+use crate::domain::pattern::staged::StagedRun;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 
@@ -18,16 +18,16 @@ impl Analyses<'_> {
         &self,
         caller: &Caller,
         id: &AnalysisId,
-        wanted: Wanted,
+        wanted: AnalysisParams,
         now: Timestamp,
     ) -> Result<Begun> {
         let old = self.show(caller, id).await?;
-        let wanted = Wanted {
+        let wanted = AnalysisParams {
             parent: Some(id.clone()),
             ..with_conversation(wanted, &old.analysis.request)?
         };
         let new = self.check(Some(caller), wanted).await?;
-        let earlier = Earlier {
+        let earlier = EarlierRun {
             plan: old.analysis.plan,
             answers: old.answers,
         };
@@ -40,12 +40,12 @@ impl Analyses<'_> {
         &self,
         caller: &Caller,
         id: &AnalysisId,
-        wanted: Wanted,
-    ) -> Result<Repetition> {
+        wanted: AnalysisParams,
+    ) -> Result<RerunForecast> {
         let old = self.show(caller, id).await?;
         let wanted = with_conversation(wanted, &old.analysis.request)?;
         let mut forecast = self.forecast(Some(caller), wanted).await?;
-        let earlier = Earlier {
+        let earlier = EarlierRun {
             plan: old.analysis.plan,
             answers: old.answers,
         };
@@ -57,7 +57,7 @@ impl Analyses<'_> {
                 forecast.calls.remove(at);
             }
         }
-        Ok(Repetition { forecast, taken })
+        Ok(RerunForecast { forecast, taken })
     }
 
     /// Has the answer written now, of what is ready.
@@ -98,7 +98,7 @@ impl Analyses<'_> {
 
 // The changes are fields of an analysis request, which has none for the conversation that its question ends.
 // A changed question takes the place of the old one in it.
-fn with_conversation(wanted: Wanted, old: &NewAnalysis) -> Result<Wanted> {
+fn with_conversation(wanted: AnalysisParams, old: &NewAnalysis) -> Result<AnalysisParams> {
     check_conversation(old)?;
     let mut turns = old.turns.clone();
     let mut questions = turns
@@ -108,7 +108,7 @@ fn with_conversation(wanted: Wanted, old: &NewAnalysis) -> Result<Wanted> {
     if let Some(last) = questions.find(|turn| turn.text == old.prompt) {
         last.text.clone_from(&wanted.prompt);
     }
-    Ok(Wanted {
+    Ok(AnalysisParams {
         turns,
         tools: old.tools.clone(),
         inherited: named(old),
@@ -117,31 +117,31 @@ fn with_conversation(wanted: Wanted, old: &NewAnalysis) -> Result<Wanted> {
 }
 
 /// A repetition that has not begun.
-pub struct Repetition {
+pub struct RerunForecast {
     /// What it would take; its calls are those that would be made.
-    pub forecast: Forecast,
+    pub forecast: AnalysisForecast,
     /// What would be taken over, in its new places.
     pub taken: Vec<StageAnswer>,
 }
 
 /// A run that is over, or came as far as this.
-pub(super) struct Earlier {
+pub(super) struct EarlierRun {
     plan: Plan,
     answers: Vec<StageAnswer>,
 }
 
-impl Earlier {
+impl EarlierRun {
     /// What need not be asked again in this plan: calls are compared whole when they are made.
-    pub fn known(&self, plan: &Plan) -> Vec<(Request, Answer)> {
+    pub fn known(&self, plan: &Plan) -> Vec<(ModelRequest, Answer)> {
         match self.serves(plan) {
-            true => Staged::asked(&self.plan, &self.answers),
+            true => StagedRun::asked(&self.plan, &self.answers),
             false => Vec::new(),
         }
     }
 
     fn spared(&self, plan: &Plan) -> Vec<StageAnswer> {
         match self.serves(plan) {
-            true => Staged::taken_over(plan, &self.plan, &self.answers),
+            true => StagedRun::taken_over(plan, &self.plan, &self.answers),
             false => Vec::new(),
         }
     }

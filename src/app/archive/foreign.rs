@@ -6,12 +6,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Count, Counts, Place, Progress, pieces, too_large, unreadable};
+use super::{ArchivePaths, Counts, Progress, TableCount, pieces, too_large, unreadable};
 use crate::app::{Error, Result};
 use crate::clock;
 use crate::crypto::{random_number, sha256};
 use crate::domain::analysis::{
-    Arrangement, CacheUse, Depth, Member, NewAnalysis, Plan, Stage, StageAnswer, Times, Who,
+    Arrangement, CacheUse, Depth, Member, NewAnalysis, Plan, RunDeadlines, Stage, StageAnswer,
+    StageRole,
 };
 use crate::domain::chat::{Finish, Message, Role, Task, Usage, estimate_tokens};
 use crate::domain::id::{AnalysisId, UserId};
@@ -19,7 +20,7 @@ use crate::domain::json;
 use crate::domain::parameters::Parameters;
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
-use crate::store::archive::{self, Table};
+use crate::store::archive::{self, ArchiveTable};
 
 /// Length limit of a model's name, in characters.
 const LONGEST_NAME: usize = 100;
@@ -28,7 +29,7 @@ const MOST_MODELS: usize = 64;
 
 /// A past question and its answers.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Past {
+pub(super) struct ForeignConversation {
     pub question: String,
     pub turns: Vec<Message>,
     /// Model and text of each member's answer.
@@ -39,11 +40,11 @@ pub(super) struct Past {
 }
 
 // Parses one piece of a file; None when it contains no conversation.
-fn read(piece: &[u8]) -> Option<Past> {
+fn read(piece: &[u8]) -> Option<ForeignConversation> {
     past(&serde_json::from_slice(piece).ok()?)
 }
 
-fn past(value: &Value) -> Option<Past> {
+fn past(value: &Value) -> Option<ForeignConversation> {
     let one = match value["messages"].is_array() {
         true => conversation(value)?,
         false => predecessor(value)?,
@@ -104,7 +105,7 @@ fn made(value: &Value) -> Option<Timestamp> {
     })
 }
 
-fn conversation(value: &Value) -> Option<Past> {
+fn conversation(value: &Value) -> Option<ForeignConversation> {
     let mut turns = Vec::new();
     for message in value["messages"].as_array()? {
         let role = match message["role"].as_str()? {
@@ -128,7 +129,7 @@ fn conversation(value: &Value) -> Option<Past> {
     turns.truncate(question + 1);
     let question = turns[question].text.clone();
     let writer = model(value["model"].as_str());
-    Some(Past {
+    Some(ForeignConversation {
         question,
         // A single question needs no turns.
         turns: if turns.len() > 1 { turns } else { Vec::new() },
@@ -139,7 +140,7 @@ fn conversation(value: &Value) -> Option<Past> {
     })
 }
 
-fn predecessor(value: &Value) -> Option<Past> {
+fn predecessor(value: &Value) -> Option<ForeignConversation> {
     let inner = if value["results"]["ultra_synthesis"].is_null() && value["data"].is_object() {
         &value["data"]
     } else {
@@ -190,7 +191,7 @@ fn predecessor(value: &Value) -> Option<Past> {
     let writer = ["ultra_model", "lead_model", "synthesizer"];
     let writer = writer.iter().find_map(|name| inner[*name].as_str());
     let writer = writer.or(inner["metadata"]["ultra_model"].as_str());
-    Some(Past {
+    Some(ForeignConversation {
         question,
         turns: Vec::new(),
         writer: model(writer.or(drafts.first().map(|(model, _)| model.as_str()))),
@@ -206,7 +207,7 @@ fn predecessor(value: &Value) -> Option<Past> {
 /// `TooLarge` when the file or a conversation in it exceeds its limit, before anything is changed; `BadRequest` when
 /// the file contains no conversation.
 pub(super) fn keep(
-    place: &Place,
+    place: &ArchivePaths,
     user: &UserId,
     from: &Path,
     progress: Progress<'_>,
@@ -219,7 +220,7 @@ pub(super) fn keep(
         true => Ok(()),
         false => Err(too_large("a conversation in it has too many values")),
     })?;
-    let mut count = Count::default();
+    let mut count = TableCount::default();
     pieces::each(from, &mut |piece| {
         match read(piece) {
             None => count.refused += 1,
@@ -250,10 +251,10 @@ pub(super) enum Kept {
 }
 
 pub(super) fn keep_one(
-    place: &Place,
+    place: &ArchivePaths,
     user: &UserId,
-    one: &Past,
-    (analyses, answers): (&'static Table, &'static Table),
+    one: &ForeignConversation,
+    (analyses, answers): (&'static ArchiveTable, &'static ArchiveTable),
 ) -> Result<Kept> {
     let made = one.made.unwrap_or_else(clock::now);
     let id = AnalysisId::new(made, random_number()?);
@@ -296,7 +297,7 @@ pub(super) fn keep_one(
     }
 }
 
-fn planned(one: &Past) -> (Plan, Vec<StageAnswer>) {
+fn planned(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
     let seat = |model: &str| Member {
         model: model.to_owned(),
         parameters: Parameters::default(),
@@ -314,9 +315,9 @@ fn planned(one: &Past) -> (Plan, Vec<StageAnswer>) {
     let is_panel = !one.drafts.is_empty();
     let mut stages = Vec::new();
     if is_panel {
-        stages.push(stage("initial", Who::Members, Task::Answer));
+        stages.push(stage("initial", StageRole::Members, Task::Answer));
     }
-    stages.push(stage("ultra", Who::Synthesiser, Task::Synthesise));
+    stages.push(stage("ultra", StageRole::Synthesiser, Task::Synthesise));
     let last = stages.len() - 1;
     let mut given: Vec<StageAnswer> = one
         .drafts
@@ -347,7 +348,7 @@ fn planned(one: &Past) -> (Plan, Vec<StageAnswer>) {
         cache_max_age_s: None,
         budget: None,
         pictures: Vec::new(),
-        times: Times::default(),
+        times: RunDeadlines::default(),
         format: None,
         arrangement: if is_panel {
             Arrangement::Staged
@@ -393,7 +394,7 @@ fn given(stage: usize, member: usize, model: &str, text: &str) -> StageAnswer {
     }
 }
 
-fn requested(one: &Past, plan: &Plan) -> NewAnalysis {
+fn requested(one: &ForeignConversation, plan: &Plan) -> NewAnalysis {
     NewAnalysis {
         prompt: one.question.clone(),
         models: plan
@@ -442,9 +443,10 @@ mod tests {
 not json
 {"messages":[{"role":"user","content":"Alone"}]}
 {"prompt":"Which?","model_responses":{"gpt-4":"One.","claude":{"text":"Two."}},"ultra_response":"Both.","timestamp":"2024-05-01T10:00:00Z","ultra_model":"gpt-4"}"#;
-        let found: Vec<Option<Past>> = lines.lines().map(|line| read(line.as_bytes())).collect();
+        let found: Vec<Option<ForeignConversation>> =
+            lines.lines().map(|line| read(line.as_bytes())).collect();
         let refused = found.iter().filter(|one| one.is_none()).count();
-        let found: Vec<Past> = found.into_iter().flatten().collect();
+        let found: Vec<ForeignConversation> = found.into_iter().flatten().collect();
         // One of them is blank.
         assert_eq!((found.len(), refused), (2, 3));
         let one = &found[0];
@@ -481,12 +483,12 @@ not json
 
     #[test]
     fn a_plan_holds_what_was_said() {
-        let one = Past {
+        let one = ForeignConversation {
             question: "Why?".into(),
             drafts: vec![("a/b".into(), "One.".into()), ("c/d".into(), "Two.".into())],
             writer: "a/b".into(),
             answer: "Both.".into(),
-            ..Past::default()
+            ..ForeignConversation::default()
         };
         let (plan, given) = planned(&one);
         assert_eq!(

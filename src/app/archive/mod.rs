@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{App, Error, Kind, Result, documents, folder};
-use crate::app::documents::{Received, Temporary};
+use crate::app::documents::{ReceivedFile, TemporaryFile};
 use crate::clock;
 use crate::config::Config;
 use crate::crypto;
@@ -47,7 +47,7 @@ struct Manifest {
 
 /// What happened to a table's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Count {
+pub struct TableCount {
     /// Exported or imported.
     pub added: u64,
     /// Already present.
@@ -57,19 +57,19 @@ pub struct Count {
 }
 
 /// Counts per table, in archive order.
-pub type Counts = Vec<(String, Count)>;
+pub type Counts = Vec<(String, TableCount)>;
 
 /// Callback for progress: the name of the current table, and the number of rows done.
 pub type Progress<'a> = &'a mut (dyn FnMut(&str, u64) + Send);
 
 /// The installation's store and folders, as far as archives need them.
 #[derive(Clone)]
-pub struct Place {
+pub struct ArchivePaths {
     store: Store,
     /// Folder of the original documents.
     documents: PathBuf,
     /// Fetches originals that exist only in the replica; `None` on the command line.
-    shelf: Option<documents::Shelf>,
+    shelf: Option<documents::OriginalFiles>,
     /// Folder for temporary files.
     scratch: PathBuf,
     /// Size limit of a document, in bytes.
@@ -80,7 +80,7 @@ pub struct Place {
 ///
 /// # Errors
 /// When there is no usable data folder, or its folders cannot be created.
-pub fn open(config: &Config) -> Result<Place> {
+pub fn open(config: &Config) -> Result<ArchivePaths> {
     let store = folder::open_existing(config)?.store;
     let place = of(store, config);
     for path in [&place.documents, &place.scratch] {
@@ -89,8 +89,8 @@ pub fn open(config: &Config) -> Result<Place> {
     Ok(place)
 }
 
-fn of(store: Store, config: &Config) -> Place {
-    Place {
+fn of(store: Store, config: &Config) -> ArchivePaths {
+    ArchivePaths {
         store,
         documents: config.data_dir.join("documents"),
         shelf: None,
@@ -104,12 +104,12 @@ impl App {
     ///
     /// # Errors
     /// When the store cannot be read or the file cannot be written.
-    pub async fn export(&self, user: &UserId) -> Result<Temporary> {
+    pub async fn export(&self, user: &UserId) -> Result<TemporaryFile> {
         let (mut place, user) = (of(self.store.clone(), &self.config), user.clone());
         place.shelf = Some(self.documents().shelf().clone());
         let name = crypto::hex(&crypto::random::<16>()?);
         let work = move || {
-            let file = Temporary::new(place.scratch.join(format!("archive-{name}")));
+            let file = TemporaryFile::new(place.scratch.join(format!("archive-{name}")));
             place.export(&user, file.path(), &mut |_, _| ())?;
             Ok(file)
         };
@@ -121,8 +121,8 @@ impl App {
     /// Imports an uploaded file. Completes even if the caller goes away.
     ///
     /// # Errors
-    /// As [`Place::import`].
-    pub async fn import(&self, user: &UserId, received: Received) -> Result<Counts> {
+    /// As [`ArchivePaths::import`].
+    pub async fn import(&self, user: &UserId, received: ReceivedFile) -> Result<Counts> {
         let (place, user) = (of(self.store.clone(), &self.config), user.clone());
         // One at a time: each may use the full memory allowance of an import.
         let turn = self.imports.clone().acquire_owned().await;
@@ -137,7 +137,7 @@ impl App {
     }
 }
 
-impl Place {
+impl ArchivePaths {
     /// Fetches a document's original if needed, and returns its path.
     fn original(&self, id: &str) -> Result<PathBuf> {
         match (&self.shelf, DocumentId::parse(id)) {

@@ -8,23 +8,23 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, Header};
 
-use super::{Count, Counts, MANIFEST, ORIGINALS, Place, Progress, TABLES, manifest};
+use super::{ArchivePaths, Counts, MANIFEST, ORIGINALS, Progress, TABLES, TableCount, manifest};
 use crate::app::documents::open_new;
 use crate::app::{Error, Result};
 use crate::clock;
 use crate::crypto::{hex, random};
 use crate::domain::id::UserId;
-use crate::store::archive::{self, Table};
+use crate::store::archive::{self, ArchiveTable};
 use crate::store::{self, users};
 
-type Tar = Builder<GzEncoder<BufWriter<File>>>;
+type TarWriter = Builder<GzEncoder<BufWriter<File>>>;
 
 /// Writes a person's archive to a new file; removes it on failure.
 ///
 /// # Errors
 /// `Conflict` when the file exists; `Internal` when it cannot be written or the store cannot be read.
 pub(super) fn pack(
-    place: &Place,
+    place: &ArchivePaths,
     user: &UserId,
     to: &Path,
     progress: Progress<'_>,
@@ -50,10 +50,10 @@ pub(super) fn pack(
 }
 
 fn fill(
-    place: &Place,
+    place: &ArchivePaths,
     user: &UserId,
     email: &str,
-    tar: &mut Tar,
+    tar: &mut TarWriter,
     progress: Progress<'_>,
 ) -> Result<Counts> {
     let first = serde_json::to_vec_pretty(&manifest(email)).map_err(Error::internal)?;
@@ -63,9 +63,9 @@ fn fill(
         let added = rows(place, user, table, tar, progress)?;
         counts.push((
             table.name.to_owned(),
-            Count {
+            TableCount {
                 added,
-                ..Count::default()
+                ..TableCount::default()
             },
         ));
     }
@@ -82,19 +82,19 @@ fn fill(
     }
     counts.push((
         "original documents".to_owned(),
-        Count {
+        TableCount {
             added,
-            ..Count::default()
+            ..TableCount::default()
         },
     ));
     Ok(counts)
 }
 
 fn rows(
-    place: &Place,
+    place: &ArchivePaths,
     user: &UserId,
-    table: &'static Table,
-    tar: &mut Tar,
+    table: &'static ArchiveTable,
+    tar: &mut TarWriter,
     progress: Progress<'_>,
 ) -> Result<u64> {
     let name = hex(&random::<16>()?);
@@ -140,7 +140,7 @@ fn scratch(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-fn documents(place: &Place, user: &UserId) -> Result<Vec<String>> {
+fn documents(place: &ArchivePaths, user: &UserId) -> Result<Vec<String>> {
     let user = user.clone();
     let Some(table) = archive::TABLES.first() else {
         return Ok(Vec::new());
@@ -156,7 +156,7 @@ fn documents(place: &Place, user: &UserId) -> Result<Vec<String>> {
     Ok(read?)
 }
 
-fn append(tar: &mut Tar, path: &str, length: u64, data: impl Read) -> Result<()> {
+fn append(tar: &mut TarWriter, path: &str, length: u64, data: impl Read) -> Result<()> {
     let mut header = Header::new_gnu();
     header.set_size(length);
     header.set_mode(0o600);

@@ -84,7 +84,7 @@ fn lines(source: &mut impl BufRead, take: &mut dyn FnMut(&[u8]) -> Result<()>) -
 
 fn elements(source: &mut impl BufRead, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut piece = Vec::new();
-    let mut scan = Scan::default();
+    let mut scan = ListScan::default();
     loop {
         let text = source.fill_buf().map_err(unreadable)?;
         let read = text.len();
@@ -93,9 +93,9 @@ fn elements(source: &mut impl BufRead, take: &mut dyn FnMut(&[u8]) -> Result<()>
         }
         for byte in text {
             match scan.next(*byte) {
-                Step::Outside => {}
-                Step::Inside => piece.push(*byte),
-                Step::Between => {
+                ScanStep::Outside => {}
+                ScanStep::Inside => piece.push(*byte),
+                ScanStep::Between => {
                     take(&piece)?;
                     piece.clear();
                 }
@@ -115,22 +115,22 @@ fn elements(source: &mut impl BufRead, take: &mut dyn FnMut(&[u8]) -> Result<()>
 
 /// Position of the scanner in a list of values.
 #[derive(Default)]
-struct Scan {
+struct ListScan {
     depth: u64,
     in_string: bool,
     is_escaped: bool,
     has_value: bool,
 }
 
-enum Step {
+enum ScanStep {
     Outside,
     Inside,
     /// A value has ended.
     Between,
 }
 
-impl Scan {
-    fn next(&mut self, byte: u8) -> Step {
+impl ListScan {
+    fn next(&mut self, byte: u8) -> ScanStep {
         if self.in_string {
             match byte {
                 _ if self.is_escaped => self.is_escaped = false,
@@ -138,7 +138,7 @@ impl Scan {
                 b'"' => self.in_string = false,
                 _ => {}
             }
-            return Step::Inside;
+            return ScanStep::Inside;
         }
         let level = self.depth;
         match byte {
@@ -150,16 +150,16 @@ impl Scan {
         let ends = level == 1 && matches!(byte, b',' | b']');
         match byte {
             // The list's own bracket.
-            b'[' if level == 0 && !self.has_value => Step::Outside,
+            b'[' if level == 0 && !self.has_value => ScanStep::Outside,
             _ if ends && self.has_value => {
                 self.has_value = false;
-                Step::Between
+                ScanStep::Between
             }
-            b']' if ends => Step::Outside,
-            _ if byte.is_ascii_whitespace() && !self.has_value => Step::Outside,
+            b']' if ends => ScanStep::Outside,
+            _ if byte.is_ascii_whitespace() && !self.has_value => ScanStep::Outside,
             _ => {
                 self.has_value = true;
-                Step::Inside
+                ScanStep::Inside
             }
         }
     }

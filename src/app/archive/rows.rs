@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::{too_large, unreadable};
 use crate::app;
 use crate::domain::json;
-use crate::store::archive::Table;
+use crate::store::archive::ArchiveTable;
 
 /// Bytes of memory that a row, or all rows with the same parent, may use once parsed, because they are loaded
 /// together (64 MiB).
@@ -27,12 +27,12 @@ const MAX_ID: usize = 64;
 /// Reader of a table's lines.
 pub(super) struct Lines<R: Read> {
     source: BufReader<R>,
-    table: &'static Table,
+    table: &'static ArchiveTable,
     line: Vec<u8>,
 }
 
 impl<R: Read> Lines<R> {
-    pub(super) fn new(source: R, table: &'static Table) -> Self {
+    pub(super) fn new(source: R, table: &'static ArchiveTable) -> Self {
         Self {
             source: BufReader::with_capacity(64 << 10, source),
             table,
@@ -70,7 +70,7 @@ impl<R: Read> Lines<R> {
             return Ok(None);
         };
         let mut text = serde_json::Deserializer::from_slice(line);
-        let row = Row(columns).deserialize(&mut text);
+        let row = RowReader(columns).deserialize(&mut text);
         let row = row.and_then(|row| text.end().map(|()| row));
         let length = line.len() as u64;
         // Do not keep a long line's buffer for the short lines that follow.
@@ -84,11 +84,11 @@ impl<R: Read> Lines<R> {
 
 /// Rejects rows that would use too much memory once loaded.
 #[derive(Default)]
-pub(super) struct Sizes(BTreeMap<String, u64>);
+pub(super) struct RowLimits(BTreeMap<String, u64>);
 
-impl Sizes {
+impl RowLimits {
     /// Whether the row, together with earlier rows of the same parent, stays within limits.
-    pub(super) fn admit(&mut self, table: &Table, row: &Map<String, Value>) -> bool {
+    pub(super) fn admit(&mut self, table: &ArchiveTable, row: &Map<String, Value>) -> bool {
         let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
         if table.has_id && text("id").len() > MAX_ID {
             return false;
@@ -114,7 +114,7 @@ impl Sizes {
     }
 }
 
-fn size(table: &Table, name: &str, value: &Value) -> usize {
+fn size(table: &ArchiveTable, name: &str, value: &Value) -> usize {
     // Bytes of memory of a cell besides its text.
     const CELL: usize = 64;
     let text = value.as_str().unwrap_or_default();
@@ -125,9 +125,9 @@ fn size(table: &Table, name: &str, value: &Value) -> usize {
 }
 
 /// Deserializes an object, keeping only these columns.
-struct Row<'a>(&'a [&'a str]);
+struct RowReader<'a>(&'a [&'a str]);
 
-impl<'de> DeserializeSeed<'de> for Row<'_> {
+impl<'de> DeserializeSeed<'de> for RowReader<'_> {
     type Value = Map<String, Value>;
 
     fn deserialize<D: Deserializer<'de>>(self, text: D) -> Result<Self::Value, D::Error> {
@@ -135,7 +135,7 @@ impl<'de> DeserializeSeed<'de> for Row<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Row<'_> {
+impl<'de> Visitor<'de> for RowReader<'_> {
     type Value = Map<String, Value>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,7 +146,7 @@ impl<'de> Visitor<'de> for Row<'_> {
         let mut row = Map::new();
         while let Some(name) = map.next_key::<String>()? {
             match self.0.contains(&name.as_str()) {
-                true => _ = row.insert(name, map.next_value::<Cell>()?.0),
+                true => _ = row.insert(name, map.next_value::<ColumnValue>()?.0),
                 false => _ = map.next_value::<IgnoredAny>()?,
             }
         }
@@ -155,9 +155,9 @@ impl<'de> Visitor<'de> for Row<'_> {
 }
 
 /// A column's value. No column is nested: lists and objects become null.
-struct Cell(Value);
+struct ColumnValue(Value);
 
-impl<'de> Deserialize<'de> for Cell {
+impl<'de> Deserialize<'de> for ColumnValue {
     fn deserialize<D: Deserializer<'de>>(text: D) -> Result<Self, D::Error> {
         text.deserialize_any(Scalar)
     }
@@ -166,39 +166,39 @@ impl<'de> Deserialize<'de> for Cell {
 struct Scalar;
 
 impl<'de> Visitor<'de> for Scalar {
-    type Value = Cell;
+    type Value = ColumnValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
-    fn visit_unit<E>(self) -> Result<Cell, E> {
-        Ok(Cell(Value::Null))
+    fn visit_unit<E>(self) -> Result<ColumnValue, E> {
+        Ok(ColumnValue(Value::Null))
     }
-    fn visit_bool<E>(self, value: bool) -> Result<Cell, E> {
-        Ok(Cell(value.into()))
+    fn visit_bool<E>(self, value: bool) -> Result<ColumnValue, E> {
+        Ok(ColumnValue(value.into()))
     }
-    fn visit_i64<E>(self, value: i64) -> Result<Cell, E> {
-        Ok(Cell(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<ColumnValue, E> {
+        Ok(ColumnValue(value.into()))
     }
-    fn visit_u64<E>(self, value: u64) -> Result<Cell, E> {
-        Ok(Cell(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<ColumnValue, E> {
+        Ok(ColumnValue(value.into()))
     }
-    fn visit_f64<E>(self, value: f64) -> Result<Cell, E> {
-        Ok(Cell(value.into()))
+    fn visit_f64<E>(self, value: f64) -> Result<ColumnValue, E> {
+        Ok(ColumnValue(value.into()))
     }
-    fn visit_str<E>(self, value: &str) -> Result<Cell, E> {
-        Ok(Cell(value.into()))
+    fn visit_str<E>(self, value: &str) -> Result<ColumnValue, E> {
+        Ok(ColumnValue(value.into()))
     }
-    fn visit_string<E>(self, value: String) -> Result<Cell, E> {
-        Ok(Cell(value.into()))
+    fn visit_string<E>(self, value: String) -> Result<ColumnValue, E> {
+        Ok(ColumnValue(value.into()))
     }
-    fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<Cell, S::Error> {
+    fn visit_seq<S: SeqAccess<'de>>(self, mut list: S) -> Result<ColumnValue, S::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Cell(Value::Null))
+        Ok(ColumnValue(Value::Null))
     }
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Cell, M::Error> {
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<ColumnValue, M::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Cell(Value::Null))
+        Ok(ColumnValue(Value::Null))
     }
 }
 
@@ -210,7 +210,7 @@ mod tests {
     use crate::app::Kind;
     use crate::store::archive::TABLES;
 
-    fn table(name: &str) -> &'static Table {
+    fn table(name: &str) -> &'static ArchiveTable {
         let found = TABLES.iter().find(|table| table.name == name);
         found.expect("a table")
     }
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn what_is_used_together_is_bounded_together() {
-        let mut sizes = Sizes::default();
+        let mut sizes = RowLimits::default();
         let bomb = "[{\"\":0},".repeat(50_000);
         let row = |parent: &str| json!({"recipe_id": parent, "body": bomb});
         let table = table("recipe_versions");

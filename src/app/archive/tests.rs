@@ -10,7 +10,7 @@ use tar::{Builder, Header};
 use super::*;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Role, User};
-use crate::store::{Settings, archive, users};
+use crate::store::{StoreSettings, archive, users};
 
 struct Scratch(PathBuf);
 
@@ -30,14 +30,14 @@ impl Drop for Scratch {
     }
 }
 
-fn place(scratch: &Scratch) -> Place {
-    let store = Store::open(&Settings {
+fn place(scratch: &Scratch) -> ArchivePaths {
+    let store = Store::open(&StoreSettings {
         path: scratch.0.join("quire.db"),
     });
     for folder in ["documents", "tmp"] {
         std::fs::create_dir_all(scratch.0.join(folder)).expect("a folder");
     }
-    Place {
+    ArchivePaths {
         store: store.expect("a database"),
         documents: scratch.0.join("documents"),
         shelf: None,
@@ -56,7 +56,7 @@ fn a_conversation_of_which_a_row_does_not_fit_is_counted_as_refused_and_leaves_n
         found.expect("a table")
     };
     let (analyses, answers) = (table("analyses"), table("stage_answers"));
-    let one = foreign::Past {
+    let one = foreign::ForeignConversation {
         question: "Why?".into(),
         turns: Vec::new(),
         drafts: Vec::new(),
@@ -80,7 +80,7 @@ fn a_conversation_of_which_a_row_does_not_fit_is_counted_as_refused_and_leaves_n
     assert!(count());
 }
 
-fn person(place: &Place, n: u128) -> UserId {
+fn person(place: &ArchivePaths, n: u128) -> UserId {
     let user = User {
         id: UserId::new(Timestamp::from_millis(1), n),
         email: format!("p{n}@example.com"),
@@ -126,11 +126,11 @@ fn lines(rows: &[Value]) -> Vec<u8> {
     rows.collect::<String>().into_bytes()
 }
 
-fn import(place: &Place, user: &UserId, path: &Path) -> Result<Counts> {
+fn import(place: &ArchivePaths, user: &UserId, path: &Path) -> Result<Counts> {
     place.import(user, path, &mut |_, _| ())
 }
 
-fn count(counts: &Counts, name: &str) -> Count {
+fn count(counts: &Counts, name: &str) -> TableCount {
     let found = counts.iter().find(|(known, _)| known == name);
     found.map(|(_, count)| *count).unwrap_or_default()
 }

@@ -10,17 +10,17 @@ use flate2::read::GzDecoder;
 use serde_json::{Map, Value};
 use tar::{Archive, Entry};
 
-use super::rows::{Lines, Sizes};
+use super::rows::{Lines, RowLimits};
 use super::{
-    Count, Counts, FORMAT, MANIFEST, Manifest, ORIGINALS, Place, Progress, TABLES, too_large,
-    unreadable,
+    ArchivePaths, Counts, FORMAT, MANIFEST, Manifest, ORIGINALS, Progress, TABLES, TableCount,
+    too_large, unreadable,
 };
-use crate::app::documents::{Temporary, open_new};
+use crate::app::documents::{TemporaryFile, open_new};
 use crate::app::{Error, Kind, Result};
 use crate::crypto::{hex, sha256};
 use crate::domain::id::{UserId, ulid};
 use crate::domain::time::Timestamp;
-use crate::store::archive::{self, SCHEMA, Table};
+use crate::store::archive::{self, ArchiveTable, SCHEMA};
 
 /// Size limit of all entries together, in bytes (16 GiB).
 const MOST_BYTES: u64 = 16 << 30;
@@ -34,11 +34,11 @@ const TIME: usize = 10;
 const BATCH: usize = 100;
 const BATCH_BYTES: u64 = 1 << 20;
 
-type Tar = Archive<GzDecoder<BufReader<File>>>;
+type TarReader = Archive<GzDecoder<BufReader<File>>>;
 
 /// What the first pass learned about the archive's IDs.
 #[derive(Default)]
-struct Ids {
+struct KnownIds {
     /// IDs that belong to something else here, and their replacements.
     renamed: BTreeMap<String, String>,
     /// IDs that exist already.
@@ -53,13 +53,13 @@ struct Ids {
 /// `BadRequest` for a file that is not an archive or is damaged; `Conflict` for one of a newer version; `TooLarge`
 /// above a limit.
 pub(super) fn unpack(
-    place: &Place,
+    place: &ArchivePaths,
     user: &UserId,
     from: &Path,
     progress: Progress<'_>,
 ) -> Result<Counts> {
     let mut ids = look_through(place, user, from)?;
-    let mut counts: BTreeMap<String, Count> = BTreeMap::new();
+    let mut counts: BTreeMap<String, TableCount> = BTreeMap::new();
     let mut order = Vec::new();
     let mut tar = opened(from)?;
     for entry in tar.entries().map_err(unreadable)?.raw(true) {
@@ -91,7 +91,7 @@ pub(super) fn unpack(
     Ok(counts.collect())
 }
 
-fn opened(from: &Path) -> Result<Tar> {
+fn opened(from: &Path) -> Result<TarReader> {
     let file = File::open(from).map_err(unreadable)?;
     Ok(Archive::new(GzDecoder::new(BufReader::new(file))))
 }
@@ -102,14 +102,14 @@ fn name_of(entry: &Entry<'_, impl Read>) -> Result<String> {
     Ok(name.to_owned())
 }
 
-fn table_of(name: &str) -> Option<&'static Table> {
+fn table_of(name: &str) -> Option<&'static ArchiveTable> {
     let name = name.strip_prefix(TABLES)?.strip_suffix(".jsonl")?;
     archive::TABLES.iter().find(|table| table.name == name)
 }
 
 // First pass, before anything is changed: checks the limits and finds out which IDs are taken here. Entries are read
 // raw: the tar crate would read an extended name of any length into memory, and no archive of ours needs one.
-fn look_through(place: &Place, user: &UserId, from: &Path) -> Result<Ids> {
+fn look_through(place: &ArchivePaths, user: &UserId, from: &Path) -> Result<KnownIds> {
     let mut tar = opened(from)?;
     let mut entries = tar.entries().map_err(unreadable)?.raw(true);
     let first = entries.next().ok_or_else(|| unreadable("it is empty"))?;
@@ -131,7 +131,7 @@ fn look_through(place: &Place, user: &UserId, from: &Path) -> Result<Ids> {
             Error::new(Kind::Conflict, why).resolve("import it with that version or a newer one")
         );
     }
-    let mut ids = Ids::default();
+    let mut ids = KnownIds::default();
     let (mut bytes, mut files, mut number) = (0u64, 0, 0);
     for entry in entries {
         let entry = entry.map_err(unreadable)?;
@@ -161,11 +161,11 @@ fn look_through(place: &Place, user: &UserId, from: &Path) -> Result<Ids> {
 
 // Decides what an ID becomes: itself, the ID of an existing item, or a new one.
 fn settle(
-    place: &Place,
+    place: &ArchivePaths,
     user: &UserId,
-    table: &'static Table,
+    table: &'static ArchiveTable,
     row: &Map<String, Value>,
-    ids: &mut Ids,
+    ids: &mut KnownIds,
 ) -> Result<()> {
     let text = |name: &str| {
         row.get(name)
@@ -223,16 +223,16 @@ fn moved(user: &UserId, id: &str) -> String {
 }
 
 fn rows(
-    place: &Place,
+    place: &ArchivePaths,
     user: &UserId,
-    table: &'static Table,
+    table: &'static ArchiveTable,
     entry: Entry<'_, impl Read>,
-    ids: &mut Ids,
+    ids: &mut KnownIds,
     progress: Progress<'_>,
-) -> Result<Count> {
+) -> Result<TableCount> {
     let columns = place.store.read_now(|db| archive::columns(db, table))?;
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-    let (mut count, mut sizes) = (Count::default(), Sizes::default());
+    let (mut count, mut sizes) = (TableCount::default(), RowLimits::default());
     let mut lines = Lines::new(entry, table);
     loop {
         let (mut batch, mut bytes) = (Vec::new(), 0);
@@ -241,13 +241,13 @@ fn rows(
                 break;
             };
             match fate(table, &row, ids) {
-                Fate::Put if sizes.admit(table, &row) => {
+                RowFate::Put if sizes.admit(table, &row) => {
                     renamed(&mut row, ids);
                     bytes += length;
                     batch.push(row);
                 }
-                Fate::Present => count.present += 1,
-                Fate::Put | Fate::Refused => count.refused += 1,
+                RowFate::Present => count.present += 1,
+                RowFate::Put | RowFate::Refused => count.refused += 1,
             }
         }
         if batch.is_empty() {
@@ -258,39 +258,39 @@ fn rows(
     }
 }
 
-enum Fate {
+enum RowFate {
     Put,
     Present,
     Refused,
 }
 
-fn fate(table: &Table, row: &Map<String, Value>, ids: &Ids) -> Fate {
+fn fate(table: &ArchiveTable, row: &Map<String, Value>, ids: &KnownIds) -> RowFate {
     let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
     let Some(parent) = table.parent else {
         return match ids.present.contains(text("id")) {
-            true => Fate::Present,
-            false => Fate::Put,
+            true => RowFate::Present,
+            false => RowFate::Put,
         };
     };
     let id = text(parent);
     if ids.present.contains(id) {
-        return Fate::Present;
+        return RowFate::Present;
     }
     let new = ids.renamed.get(id).map_or(id, String::as_str);
     match ids.put.values().any(|put| put.contains(new)) {
-        true => Fate::Put,
+        true => RowFate::Put,
         // Its parent belongs to another person or does not exist.
-        false => Fate::Refused,
+        false => RowFate::Refused,
     }
 }
 
 fn put(
-    place: &Place,
+    place: &ArchivePaths,
     user: &UserId,
-    table: &'static Table,
+    table: &'static ArchiveTable,
     batch: Vec<Map<String, Value>>,
-    ids: &mut Ids,
-    count: &mut Count,
+    ids: &mut KnownIds,
+    count: &mut TableCount,
 ) -> Result<()> {
     let (whose, wanted) = (user.clone(), batch.len() as u64);
     let put = place.store.write_now(move |db| {
@@ -341,7 +341,7 @@ fn free_name(
 }
 
 // IDs also occur in texts and in JSON within texts: replace every renamed one.
-fn renamed(row: &mut Map<String, Value>, ids: &Ids) {
+fn renamed(row: &mut Map<String, Value>, ids: &KnownIds) {
     if ids.renamed.is_empty() {
         return;
     }
@@ -378,11 +378,11 @@ fn replaced(text: &str, renamed: &BTreeMap<String, String>) -> Option<String> {
 
 // Stores an original if this import inserted its document and the hash matches. None: already there, or unknown.
 fn original(
-    place: &Place,
+    place: &ArchivePaths,
     user: &UserId,
     id: &str,
     entry: Entry<'_, impl Read>,
-    ids: &Ids,
+    ids: &KnownIds,
 ) -> Result<Option<bool>> {
     let new = ids.renamed.get(id).map_or(id, String::as_str);
     let is_new = ids
@@ -401,7 +401,7 @@ fn original(
     let path = place.documents.join(document.as_str());
     let mut file = open_new(&path).map_err(Error::internal)?;
     // Removed again unless it is complete, matches its row, and is synced to disk.
-    let kept = Temporary::new(path);
+    let kept = TemporaryFile::new(path);
     let mut hasher = sha256::Hasher::new();
     let mut source = entry.take(place.limit);
     let mut buffer = vec![0; 64 << 10];
@@ -423,10 +423,10 @@ fn original(
 
 // Removes items whose children cannot all be read: they would break every list.
 fn take_back(
-    place: &Place,
+    place: &ArchivePaths,
     user: &UserId,
-    ids: &mut Ids,
-    counts: &mut BTreeMap<String, Count>,
+    ids: &mut KnownIds,
+    counts: &mut BTreeMap<String, TableCount>,
 ) -> Result<()> {
     for table in archive::TABLES.iter().filter(|table| table.has_id) {
         let Some(put) = ids.put.remove(table.name) else {

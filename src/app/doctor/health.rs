@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::tls::Ours;
+use crate::tls::LocalVerifier;
 
 /// To connect, and between two pieces of the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -16,11 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MOST: u64 = 64 << 10;
 
 /// What a server said of itself, or why nothing like Quire answered.
-pub type Said = Result<Answer, String>;
+pub type Said = Result<HealthProbe, String>;
 
 /// A Quire's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct HealthProbe {
     /// `ok`, `warning` or `error`.
     pub status: String,
     /// Why, where it is not `ok`.
@@ -29,7 +29,7 @@ pub struct Answer {
     pub version: String,
 }
 
-impl Answer {
+impl HealthProbe {
     /// Whether it can be sent requests.
     pub fn serves(&self) -> bool {
         self.status != "error"
@@ -63,7 +63,7 @@ pub(super) fn ask_at(address: SocketAddr, sealed: bool) -> Said {
     socket.set_read_timeout(Some(PATIENCE)).map_err(unheard)?;
     socket.set_write_timeout(Some(PATIENCE)).map_err(unheard)?;
     let bytes = match sealed {
-        true => Ours::over(socket, address.ip()).and_then(|socket| asked(socket, address)),
+        true => LocalVerifier::over(socket, address.ip()).and_then(|socket| asked(socket, address)),
         false => asked(socket, address),
     };
     understood(&String::from_utf8_lossy(&bytes.map_err(unheard)?))
@@ -78,14 +78,14 @@ fn asked(mut socket: impl Read + Write, address: SocketAddr) -> io::Result<Vec<u
     Ok(bytes)
 }
 
-fn understood(text: &str) -> Option<Answer> {
+fn understood(text: &str) -> Option<HealthProbe> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     head.starts_with("HTTP/1.").then_some(())?;
     let value: Value = serde_json::from_str(body).ok()?;
     let word = |name: &str| value[name].as_str().map(str::to_owned);
     // Other programs have a /health with a status, too.
     value["database"]["engine"].as_str()?;
-    Some(Answer {
+    Some(HealthProbe {
         status: word("status")?,
         message: word("message").unwrap_or_default(),
         version: word("version")?,

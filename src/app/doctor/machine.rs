@@ -1,7 +1,7 @@
 //! What the machine gives: the clock, file handles, memory. Reads what the system says of itself; where it says
 //! nothing, there is no finding.
 
-use super::{Finding, State, finding};
+use super::{CheckResult, CheckState, finding};
 use crate::config::Config;
 use crate::domain::time::Timestamp;
 
@@ -11,7 +11,11 @@ const OWN_FILES: u64 = 64;
 const OWN_MEMORY: u64 = 96;
 
 /// All of it. `newest` is when the newest entry of the audit log was written.
-pub(super) fn examine(config: &Config, now: Timestamp, newest: Option<Timestamp>) -> Vec<Finding> {
+pub(super) fn examine(
+    config: &Config,
+    now: Timestamp,
+    newest: Option<Timestamp>,
+) -> Vec<CheckResult> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let group = [
         "/sys/fs/cgroup/memory.max",
@@ -28,13 +32,13 @@ pub(super) fn examine(config: &Config, now: Timestamp, newest: Option<Timestamp>
 }
 
 /// Signed tokens, limits and certificates are all as right as the clock.
-fn clock(now: Timestamp, newest: Option<Timestamp>) -> Finding {
+fn clock(now: Timestamp, newest: Option<Timestamp>) -> CheckResult {
     const MEND: &str = "turn on time synchronisation (timedatectl set-ntp true)";
     // No release is older than this.
     let built = Timestamp::parse("2026-01-01T00:00:00Z");
     if built.is_some_and(|built| now < built) {
         let text = format!("it says {now}, which is long ago: no certificate holds then; {MEND}");
-        return finding("clock", State::Broken, text);
+        return finding("clock", CheckState::Broken, text);
     }
     match newest {
         Some(newest) if newest.since(now).as_secs() > 120 => {
@@ -42,13 +46,13 @@ fn clock(now: Timestamp, newest: Option<Timestamp>) -> Finding {
             let text = format!(
                 "it says {now}, but something was recorded {behind} minutes later than that; {MEND}"
             );
-            finding("clock", State::Broken, text)
+            finding("clock", CheckState::Broken, text)
         }
-        _ => finding("clock", State::Well, format!("it says {now}")),
+        _ => finding("clock", CheckState::Well, format!("it says {now}")),
     }
 }
 
-fn files(limits: &str, connections: u64) -> Option<Finding> {
+fn files(limits: &str, connections: u64) -> Option<CheckResult> {
     let line = limits
         .lines()
         .find(|line| line.starts_with("Max open files"))?;
@@ -58,13 +62,17 @@ fn files(limits: &str, connections: u64) -> Option<Finding> {
         let text = format!(
             "{most} may be open, and {needed} are needed for MAX_CONNECTIONS={connections}; set LimitNOFILE={needed} (systemd), ulimit -n {needed} (shell), or fewer connections"
         );
-        finding("open files", State::Doubtful, text)
+        finding("open files", CheckState::Doubtful, text)
     } else {
-        finding("open files", State::Well, format!("{most} may be open"))
+        finding(
+            "open files",
+            CheckState::Well,
+            format!("{most} may be open"),
+        )
     })
 }
 
-fn room(bytes: u64, document: u64) -> Option<Finding> {
+fn room(bytes: u64, document: u64) -> Option<CheckResult> {
     let (most, one) = (bytes >> 20, document >> 20);
     // Without a limit the older kind of group says a number that no machine has.
     if most > 1 << 24 {
@@ -76,9 +84,13 @@ fn room(bytes: u64, document: u64) -> Option<Finding> {
             "the limit is {most} MiB, and reading one document may take {one}: set DOCUMENT_MEMORY_MB to {} or less",
             most.saturating_sub(OWN_MEMORY).max(32)
         );
-        finding("memory", State::Doubtful, text)
+        finding("memory", CheckState::Doubtful, text)
     } else {
-        finding("memory", State::Well, format!("the limit is {most} MiB"))
+        finding(
+            "memory",
+            CheckState::Well,
+            format!("the limit is {most} MiB"),
+        )
     })
 }
 
@@ -94,10 +106,10 @@ mod tests {
     fn clocks() {
         let now = at("2026-11-23T12:00:00Z");
         for (now, newest, expected) in [
-            (now, None, State::Well),
-            (now, Some(at("2026-11-23T12:01:00Z")), State::Well),
-            (now, Some(at("2026-11-23T12:10:00Z")), State::Broken),
-            (at("1970-01-01T00:10:00Z"), None, State::Broken),
+            (now, None, CheckState::Well),
+            (now, Some(at("2026-11-23T12:01:00Z")), CheckState::Well),
+            (now, Some(at("2026-11-23T12:10:00Z")), CheckState::Broken),
+            (at("1970-01-01T00:10:00Z"), None, CheckState::Broken),
         ] {
             assert_eq!(clock(now, newest).state, expected, "{now} {newest:?}");
         }
@@ -106,12 +118,15 @@ mod tests {
     #[test]
     fn limits_of_the_system() {
         let line = "Limit  Soft  Hard  Units\nMax open files            1024                 524288               files\n";
-        let state = |found: Option<Finding>| found.map(|found| found.state);
-        assert_eq!(state(files(line, 1024)), Some(State::Doubtful));
-        assert_eq!(state(files(line, 900)), Some(State::Well));
+        let state = |found: Option<CheckResult>| found.map(|found| found.state);
+        assert_eq!(state(files(line, 1024)), Some(CheckState::Doubtful));
+        assert_eq!(state(files(line, 900)), Some(CheckState::Well));
         assert_eq!(state(files("", 1)), None);
-        assert_eq!(state(room(512 << 20, 256 << 20)), Some(State::Well));
-        assert_eq!(state(room(256 << 20, 256 << 20)), Some(State::Doubtful));
+        assert_eq!(state(room(512 << 20, 256 << 20)), Some(CheckState::Well));
+        assert_eq!(
+            state(room(256 << 20, 256 << 20)),
+            Some(CheckState::Doubtful)
+        );
         assert_eq!(state(room(0x7fff_ffff_ffff_f000, 1)), None);
     }
 }

@@ -6,11 +6,11 @@ use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use super::health::{self, Said};
-use super::{Finding, State, finding};
+use super::{CheckResult, CheckState, finding};
 use crate::clock;
 use crate::config::Config;
 use crate::domain::time::Timestamp;
-use crate::llm::{Fault, Remote};
+use crate::llm::{Remote, RemoteError};
 use crate::tls::Files;
 
 /// Where the server sends some events with pauses between them, so that one can see whether they arrive so.
@@ -19,7 +19,7 @@ const TICKS: &str = "/api/internal/ticks";
 const APART: Duration = Duration::from_millis(60);
 
 /// All of it. Blocks, for some seconds where somebody does not answer.
-pub(super) fn examine(config: &Config) -> Vec<Finding> {
+pub(super) fn examine(config: &Config) -> Vec<CheckResult> {
     let mut findings = Vec::new();
     let mut is_serving = false;
     for (name, port) in [("PORT", Some(config.port)), ("UI_PORT", config.ui_port)] {
@@ -57,40 +57,40 @@ fn the_port(
     address: SocketAddr,
     bound: Result<(), ErrorKind>,
     ask: impl FnOnce() -> Said,
-) -> (Finding, bool) {
+) -> (CheckResult, bool) {
     let (state, text, is_serving) = match bound {
-        Ok(()) => (State::Well, format!("{address} is free"), false),
+        Ok(()) => (CheckState::Well, format!("{address} is free"), false),
         Err(ErrorKind::AddrInUse) => match ask() {
             Ok(answer) if answer.serves() => {
                 let text = format!("a Quire {} serves at {address}", answer.version);
-                (State::Well, text, true)
+                (CheckState::Well, text, true)
             }
             Ok(answer) => {
                 let text = format!("the Quire at {address} is not well: {}", answer.message);
-                (State::Broken, text, true)
+                (CheckState::Broken, text, true)
             }
             Err(_) => {
                 let text = format!(
                     "{address} is taken by another program: stop it (ss -ltnp shows which), or set {name} to another port"
                 );
-                (State::Broken, text, false)
+                (CheckState::Broken, text, false)
             }
         },
         Err(ErrorKind::PermissionDenied) => {
             let text = format!(
                 "{address} is not open to this user: take a port above 1023, or give the program the right (setcap cap_net_bind_service=+ep)"
             );
-            (State::Broken, text, false)
+            (CheckState::Broken, text, false)
         }
         Err(ErrorKind::AddrNotAvailable) => {
             let text = format!(
                 "this machine has no address {}: set HOST to one that it has, or to 0.0.0.0",
                 address.ip()
             );
-            (State::Broken, text, false)
+            (CheckState::Broken, text, false)
         }
         Err(other) => (
-            State::Broken,
+            CheckState::Broken,
             format!("{address} cannot be listened on: {other}"),
             false,
         ),
@@ -99,7 +99,7 @@ fn the_port(
 }
 
 /// The hosts of addresses that are set; those of well-known providers are tried when they are asked.
-fn names(config: &Config) -> Vec<Finding> {
+fn names(config: &Config) -> Vec<CheckResult> {
     let own = config
         .providers
         .iter()
@@ -122,12 +122,12 @@ fn names(config: &Config) -> Vec<Finding> {
             "{} cannot be resolved: look at the spelling, and at /etc/resolv.conf (in a container: its --dns)",
             unknown.join(", ")
         );
-        findings.push(finding("names", State::Broken, text));
+        findings.push(finding("names", CheckState::Broken, text));
     }
     if !known.is_empty() {
         findings.push(finding(
             "names",
-            State::Well,
+            CheckState::Well,
             format!("{} can be resolved", known.join(", ")),
         ));
     }
@@ -148,7 +148,7 @@ fn host(url: &str) -> Option<&str> {
     (!host.is_empty() && host.parse::<IpAddr>().is_err()).then_some(host)
 }
 
-fn certificates(config: &Config) -> Finding {
+fn certificates(config: &Config) -> CheckResult {
     let text = match &config.authorities {
         None => "the authorities built in are trusted, whatever this machine has".to_owned(),
         Some(pem) => {
@@ -156,15 +156,15 @@ fn certificates(config: &Config) -> Finding {
             format!("the {count} in QUIRE_CA_FILE are trusted, and no others")
         }
     };
-    finding("authorities", State::Well, text)
+    finding("authorities", CheckState::Well, text)
 }
 
 /// Renewals come a month before the end; where two weeks are left, none has come.
 const SOON: Duration = Duration::from_secs(14 * 86_400);
 
-fn certificate(files: &Files, now: Timestamp) -> Finding {
+fn certificate(files: &Files, now: Timestamp) -> CheckResult {
     let (state, text) = match files.until() {
-        Err(why) => (State::Broken, why),
+        Err(why) => (CheckState::Broken, why),
         Ok(until) => {
             let shown = files.certificate.display();
             let days = until.since(now).as_secs() / 86_400;
@@ -172,15 +172,15 @@ fn certificate(files: &Files, now: Timestamp) -> Finding {
             match until {
                 _ if until < now => {
                     let text = format!("the certificate in {shown} ended at {until}; {mend}");
-                    (State::Broken, text)
+                    (CheckState::Broken, text)
                 }
                 _ if until.since(now) < SOON => {
                     let text = format!("the certificate in {shown} ends in {days} days; {mend}");
-                    (State::Doubtful, text)
+                    (CheckState::Doubtful, text)
                 }
                 _ => {
                     let text = format!("the one in {shown} holds until {until}, {days} days");
-                    (State::Well, text)
+                    (CheckState::Well, text)
                 }
             }
         }
@@ -189,21 +189,23 @@ fn certificate(files: &Files, now: Timestamp) -> Finding {
 }
 
 /// Through everything that stands in front: does it lead here, and do events arrive as they are sent.
-fn public(url: &str, config: &Config, is_serving: bool) -> Vec<Finding> {
+fn public(url: &str, config: &Config, is_serving: bool) -> Vec<CheckResult> {
     if !is_serving {
         let text =
             format!("{url} is looked at only while the server runs: start it, and ask again");
-        return vec![finding("public address", State::Doubtful, text)];
+        return vec![finding("public address", CheckState::Doubtful, text)];
     }
     let remote = Remote::new(url, "", config.authorities.clone());
     match remote.get("/api/health") {
         Ok(value) if value["database"]["engine"].is_string() => {}
         Ok(_) => return vec![broken(url, "what answers there is no Quire")],
-        Err(Fault::Away(why) | Fault::Refused(_, why)) => return vec![broken(url, &why)],
+        Err(RemoteError::Away(why) | RemoteError::Refused(_, why)) => {
+            return vec![broken(url, &why)];
+        }
     }
     let reached = finding(
         "public address",
-        State::Well,
+        CheckState::Well,
         format!("{url} leads to a Quire"),
     );
     let mut arrived: Vec<Instant> = Vec::new();
@@ -212,28 +214,32 @@ fn public(url: &str, config: &Config, is_serving: bool) -> Vec<Finding> {
         true
     });
     let streamed = match followed {
-        Err(Fault::Away(why) | Fault::Refused(_, why)) => broken(url, &why),
+        Err(RemoteError::Away(why) | RemoteError::Refused(_, why)) => broken(url, &why),
         Ok(()) => streaming(&arrived),
     };
     vec![reached, streamed]
 }
 
-fn broken(url: &str, why: &str) -> Finding {
+fn broken(url: &str, why: &str) -> CheckResult {
     let text = format!("{url}: {why}; look at what stands in front of Quire, and at PUBLIC_URL");
-    finding("public address", State::Broken, text)
+    finding("public address", CheckState::Broken, text)
 }
 
-fn streaming(arrived: &[Instant]) -> Finding {
+fn streaming(arrived: &[Instant]) -> CheckResult {
     let first_to_last = match (arrived.first(), arrived.last()) {
         (Some(first), Some(last)) => last.saturating_duration_since(*first),
         _ => Duration::ZERO,
     };
     let gaps = arrived.len().saturating_sub(1) as u32;
     if gaps > 0 && first_to_last >= APART * gaps {
-        return finding("streaming", State::Well, "events arrive as they are sent");
+        return finding(
+            "streaming",
+            CheckState::Well,
+            "events arrive as they are sent",
+        );
     }
     let text = "events arrive all at once: something in front holds answers back; nginx: proxy_buffering off; Cloudflare and other caches: do not cache or transform text/event-stream";
-    finding("streaming", State::Broken, text)
+    finding("streaming", CheckState::Broken, text)
 }
 
 #[cfg(test)]
@@ -259,7 +265,7 @@ mod tests {
         let quire = |status: &str| {
             let status = status.to_owned();
             move || {
-                Ok(health::Answer {
+                Ok(health::HealthProbe {
                     status,
                     message: "m".to_owned(),
                     version: "1".to_owned(),
@@ -272,12 +278,18 @@ mod tests {
         };
         let (well, ill) = (quire("warning"), quire("error"));
         let taken = Err(ErrorKind::AddrInUse);
-        assert_eq!(see(Ok(()), &|| Err(String::new())), (State::Well, false));
-        assert_eq!(see(taken, &|| well.clone()()), (State::Well, true));
-        assert_eq!(see(taken, &|| ill.clone()()), (State::Broken, true));
-        assert_eq!(see(taken, &|| Err(String::new())), (State::Broken, false));
+        assert_eq!(
+            see(Ok(()), &|| Err(String::new())),
+            (CheckState::Well, false)
+        );
+        assert_eq!(see(taken, &|| well.clone()()), (CheckState::Well, true));
+        assert_eq!(see(taken, &|| ill.clone()()), (CheckState::Broken, true));
+        assert_eq!(
+            see(taken, &|| Err(String::new())),
+            (CheckState::Broken, false)
+        );
         let denied = Err(ErrorKind::PermissionDenied);
-        assert_eq!(see(denied, &|| well.clone()()), (State::Broken, false));
+        assert_eq!(see(denied, &|| well.clone()()), (CheckState::Broken, false));
     }
 
     #[test]
@@ -289,9 +301,12 @@ mod tests {
                 .map(|ms| start + Duration::from_millis(*ms))
                 .collect()
         };
-        assert_eq!(streaming(&after(&[0, 250, 500, 750])).state, State::Well);
-        assert_eq!(streaming(&after(&[0, 1, 2, 3])).state, State::Broken);
-        assert_eq!(streaming(&after(&[750])).state, State::Broken);
-        assert_eq!(streaming(&[]).state, State::Broken);
+        assert_eq!(
+            streaming(&after(&[0, 250, 500, 750])).state,
+            CheckState::Well
+        );
+        assert_eq!(streaming(&after(&[0, 1, 2, 3])).state, CheckState::Broken);
+        assert_eq!(streaming(&after(&[750])).state, CheckState::Broken);
+        assert_eq!(streaming(&[]).state, CheckState::Broken);
     }
 }

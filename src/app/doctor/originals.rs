@@ -1,7 +1,7 @@
 //! Compares the rows of documents with the files beside the database, and lists the files that were moved aside.
 
-use super::{Finding, State, finding};
-use crate::app::documents::orphans::{self, Compared, KEPT_DAYS, Orphan, YOUNG_MINUTES};
+use super::{CheckResult, CheckState, finding};
+use crate::app::documents::orphans::{self, FileComparison, KEPT_DAYS, Orphan, YOUNG_MINUTES};
 use crate::config::Config;
 use crate::store::Store;
 
@@ -9,7 +9,7 @@ use crate::store::Store;
 const MOST: usize = 20;
 
 /// What is to say. Reading the folders blocks, so it happens on a thread of its own.
-pub(super) async fn examine(store: &Store, config: &Config) -> Vec<Finding> {
+pub(super) async fn examine(store: &Store, config: &Config) -> Vec<CheckResult> {
     let (store, data) = (store.clone(), config.data_dir.clone());
     let compared = tokio::task::spawn_blocking(move || orphans::compare(&store, &data)).await;
     match compared {
@@ -17,29 +17,29 @@ pub(super) async fn examine(store: &Store, config: &Config) -> Vec<Finding> {
         Ok(Err(error)) => {
             let why = error.private.unwrap_or(error.public);
             let text = format!("files and rows cannot be compared: {why}");
-            vec![finding("originals", State::Broken, text)]
+            vec![finding("originals", CheckState::Broken, text)]
         }
-        Err(error) => vec![finding("originals", State::Broken, error.to_string())],
+        Err(error) => vec![finding("originals", CheckState::Broken, error.to_string())],
     }
 }
 
-fn told(compared: &Compared, has_replica: bool) -> Vec<Finding> {
+fn told(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
     let name = "originals";
     let mut findings = Vec::new();
     let names = listed(&compared.missing);
     findings.push(match (compared.missing.len(), has_replica) {
-        (0, _) => finding(name, State::Well, "every document has its file"),
+        (0, _) => finding(name, CheckState::Well, "every document has its file"),
         (count, true) => {
             let text = format!(
                 "{count} documents have no file here yet; the server fetches them from the replica: {names}"
             );
-            finding(name, State::Doubtful, text)
+            finding(name, CheckState::Doubtful, text)
         }
         (count, false) => {
             let text = format!(
                 "{count} documents have lost their file; put the folder documents back from a copy: {names}"
             );
-            finding(name, State::Broken, text)
+            finding(name, CheckState::Broken, text)
         }
     });
     if !compared.loose.is_empty() {
@@ -49,7 +49,7 @@ fn told(compared: &Compared, has_replica: bool) -> Vec<Finding> {
             compared.loose.len(),
             listed(&compared.loose)
         );
-        findings.push(finding(name, State::Doubtful, text));
+        findings.push(finding(name, CheckState::Doubtful, text));
     }
     if !compared.aside.is_empty() {
         let names: Vec<String> = compared.aside.iter().map(shown).collect();
@@ -59,7 +59,7 @@ fn told(compared: &Compared, has_replica: bool) -> Vec<Finding> {
             compared.aside.len(),
             listed(&names)
         );
-        findings.push(finding(name, State::Doubtful, text));
+        findings.push(finding(name, CheckState::Doubtful, text));
     }
     findings
 }

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
-use super::Documents;
-use super::child::Ended;
+use super::DocumentService;
+use super::child::ChildExit;
 use super::intake;
 use crate::app::{Error, Kind, Result};
-use crate::domain::chunk::Page;
+use crate::domain::chunk::PageText;
 use crate::domain::id::UserId;
 
 use tokio::sync::Semaphore;
@@ -23,12 +23,12 @@ const SLACK: usize = 256 << 10;
 const PER_PAGE: usize = 16;
 
 /// Admits readings: a few at a time, one per person.
-pub(super) struct Turns {
+pub(super) struct ReadingTurns {
     everyone: Arc<Semaphore>,
     own: Mutex<BTreeMap<UserId, Weak<Semaphore>>>,
 }
 
-impl Turns {
+impl ReadingTurns {
     /// At most `at_once` readings at a time.
     pub fn new(at_once: usize) -> Self {
         Self {
@@ -51,15 +51,15 @@ impl Turns {
 }
 
 /// Stops reading when the request that wants the file is dropped.
-struct Gone(Arc<AtomicBool>);
+struct StopOnDrop(Arc<AtomicBool>);
 
-impl Drop for Gone {
+impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.store(true, Relaxed);
     }
 }
 
-impl Documents {
+impl DocumentService {
     /// The text of a file in base64, its pages marked: at most `most` bytes. The files of one person are read one
     /// after the other.
     ///
@@ -80,7 +80,7 @@ impl Documents {
         let mut reader = self.reader.of(user);
         reader.room.text = reader.room.text.min(most.saturating_add(SLACK));
         let called = name.to_owned();
-        let gone = Gone(Arc::default());
+        let gone = StopOnDrop(Arc::default());
         let is_gone = gone.0.clone();
         let reading = tokio::task::spawn_blocking(move || {
             let (mut pages, mut size) = (Vec::new(), 0);
@@ -99,12 +99,12 @@ impl Documents {
             return Err(too_much_text());
         }
         match ended.map_err(stopped)? {
-            Ended::Refused(_, why) => Err(unreadable(name, &why)),
-            Ended::Read(_) | Ended::Left => joined(name, &pages),
+            ChildExit::Refused(_, why) => Err(unreadable(name, &why)),
+            ChildExit::Read(_) | ChildExit::Left => joined(name, &pages),
         }
     }
 
-    async fn receive(&self, name: &str, base64: &str) -> Result<intake::Received> {
+    async fn receive(&self, name: &str, base64: &str) -> Result<intake::ReceivedFile> {
         let mut incoming = self.begin()?;
         let base64: String = base64.split_ascii_whitespace().collect();
         let bytes = STANDARD
@@ -135,7 +135,7 @@ fn stopped(error: std::io::Error) -> Error {
     }
 }
 
-fn joined(name: &str, pages: &[Page]) -> Result<String> {
+fn joined(name: &str, pages: &[PageText]) -> Result<String> {
     if pages.iter().all(|page| page.text.trim().is_empty()) {
         return Err(unreadable(name, "it holds no text, only pictures"));
     }
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn readings_of_one_person_take_turns_and_leave_room_for_others() {
         let user = |n| UserId::new(Timestamp::from_millis(1), n);
-        let turns = Turns::new(2);
+        let turns = ReadingTurns::new(2);
         let own = turns.of(&user(1)).try_acquire_owned().expect("a turn");
         assert!(turns.of(&user(1)).try_acquire_owned().is_err());
         assert!(turns.of(&user(2)).try_acquire_owned().is_ok());

@@ -12,14 +12,14 @@ use std::thread::JoinHandle;
 
 use tokio::sync::Notify;
 
-use crate::domain::chunk::Page;
+use crate::domain::chunk::PageText;
 use crate::domain::id::UserId;
-use crate::extract::frame::{ARGUMENT, Frame, Job, Refusal};
-use crate::extract::{Limits, Report};
+use crate::extract::frame::{ARGUMENT, ReadRefusal, ReadRequest, ReportFrame};
+use crate::extract::{ReadLimits, ReadReport};
 
 /// What reading one file may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub struct ReadBudget {
     /// Bytes of memory.
     pub memory: u64,
     /// Seconds of computing.
@@ -30,15 +30,15 @@ pub struct Room {
     pub input: u64,
 }
 
-impl Room {
-    fn job(&self, name: &str, encoding: Option<&str>) -> Job {
-        Job {
+impl ReadBudget {
+    fn job(&self, name: &str, encoding: Option<&str>) -> ReadRequest {
+        ReadRequest {
             name: name.to_owned(),
             encoding: encoding.map(str::to_owned),
-            limits: Limits {
+            limits: ReadLimits {
                 input: self.input as usize,
                 text: self.text,
-                ..Limits::default()
+                ..ReadLimits::default()
             },
             memory: self.memory,
             cpu_s: self.cpu_s,
@@ -50,50 +50,50 @@ impl Room {
 }
 
 /// How it ended.
-pub(super) enum Ended {
+pub(super) enum ChildExit {
     /// All of it was read that can be.
-    Read(Report),
+    Read(ReadReport),
     /// Nothing was, and why.
-    Refused(Refusal, String),
+    Refused(ReadRefusal, String),
     /// Whoever took the pages wanted no more.
     Left,
 }
 
 /// Starts processes that read files.
 #[derive(Clone)]
-pub(super) struct Reader {
+pub(super) struct ChildReader {
     pub program: PathBuf,
-    pub room: Room,
+    pub room: ReadBudget,
     /// Those at work, so that they can be stopped.
-    pub running: Running,
+    pub running: RunningChildren,
     /// For whom, so that one person's can be stopped.
     pub user: Option<UserId>,
 }
 
 /// Processes at work.
 #[derive(Clone, Default)]
-pub(super) struct Running {
-    at_work: Arc<Mutex<AtWork>>,
+pub(super) struct RunningChildren {
+    at_work: Arc<Mutex<ChildGuard>>,
     /// Woken whenever a process was started.
     arrived: Arc<Notify>,
 }
 
 #[derive(Default)]
-struct AtWork {
-    children: Vec<Arc<Process>>,
+struct ChildGuard {
+    children: Vec<Arc<ChildProcess>>,
     /// The server ends: what is cut short now says nothing about its file.
     stopped: bool,
 }
 
 /// One of them.
-struct Process {
+struct ChildProcess {
     child: Mutex<Child>,
     user: Option<UserId>,
     /// It was stopped from here, which says nothing about its file.
     interrupted: AtomicBool,
 }
 
-impl Running {
+impl RunningChildren {
     /// Ends them all, and those that are started from now on.
     pub fn stop(&self) {
         let mut at_work = lock(&self.at_work);
@@ -121,8 +121,8 @@ impl Running {
         self.arrived.notified().await;
     }
 
-    fn add(&self, child: Child, user: Option<UserId>) -> Arc<Process> {
-        let one = Arc::new(Process {
+    fn add(&self, child: Child, user: Option<UserId>) -> Arc<ChildProcess> {
+        let one = Arc::new(ChildProcess {
             child: Mutex::new(child),
             user,
             interrupted: AtomicBool::new(false),
@@ -136,13 +136,13 @@ impl Running {
         one
     }
 
-    fn remove(&self, one: &Arc<Process>) {
+    fn remove(&self, one: &Arc<ChildProcess>) {
         let mut at_work = lock(&self.at_work);
         at_work.children.retain(|other| !Arc::ptr_eq(other, one));
     }
 }
 
-impl Process {
+impl ChildProcess {
     // Never waits: whoever holds the lock has killed the process already and is about to collect it.
     fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
@@ -166,7 +166,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-impl Reader {
+impl ChildReader {
     /// The same for a person.
     pub fn of(&self, user: &UserId) -> Self {
         Self {
@@ -180,8 +180,8 @@ impl Reader {
         &self,
         path: &Path,
         (name, encoding): (&str, Option<&str>),
-        take: &mut dyn FnMut(Page) -> bool,
-    ) -> io::Result<Ended> {
+        take: &mut dyn FnMut(PageText) -> bool,
+    ) -> io::Result<ChildExit> {
         #[cfg(test)]
         if self.program.as_os_str().is_empty() {
             return here(&self.room, path, (name, encoding), take);
@@ -192,17 +192,17 @@ impl Reader {
 
     /// The picture of a page that has no text: its media type and its bytes in base64. Blocks.
     pub fn picture(&self, path: &Path, page: u32) -> io::Result<Option<(String, String)>> {
-        let job = Job {
+        let job = ReadRequest {
             picture: Some(page),
             ..self.room.job("", None)
         };
         let mut picture = None;
         self.run(path, &job, |out| {
-            let frame = Frame::read(&mut BufReader::with_capacity(64 << 10, out))?;
-            if let Some(Frame::Picture { media_type, base64 }) = frame {
+            let frame = ReportFrame::read(&mut BufReader::with_capacity(64 << 10, out))?;
+            if let Some(ReportFrame::Picture { media_type, base64 }) = frame {
                 picture = Some((media_type, base64));
             }
-            Ok(Some(Ended::Left))
+            Ok(Some(ChildExit::Left))
         })?;
         Ok(picture)
     }
@@ -210,9 +210,9 @@ impl Reader {
     fn run(
         &self,
         path: &Path,
-        job: &Job,
-        listen: impl FnOnce(ChildStdout) -> io::Result<Option<Ended>>,
-    ) -> io::Result<Ended> {
+        job: &ReadRequest,
+        listen: impl FnOnce(ChildStdout) -> io::Result<Option<ChildExit>>,
+    ) -> io::Result<ChildExit> {
         let mut child = Command::new(&self.program)
             .args([ARGUMENT, &serde_json::to_string(job)?])
             .env_clear()
@@ -242,7 +242,7 @@ impl Reader {
         }
     }
 
-    fn cut_short(&self, status: ExitStatus, complaint: &str) -> Ended {
+    fn cut_short(&self, status: ExitStatus, complaint: &str) -> ChildExit {
         let (memory, cpu) = (self.room.memory >> 20, self.room.cpu_s);
         let why = match status.signal() {
             _ if complaint.contains("memory allocation") => {
@@ -257,8 +257,8 @@ impl Reader {
             "the process that reads a document was cut short",
             &[("status", &status), ("why", &why)],
         );
-        Ended::Refused(
-            Refusal::Unreadable,
+        ChildExit::Refused(
+            ReadRefusal::Unreadable,
             format!("{why}; the file is kept, its text was not read"),
         )
     }
@@ -290,18 +290,18 @@ mod libc_signal {
 fn listen(
     out: impl Read,
     most: usize,
-    take: &mut dyn FnMut(Page) -> bool,
-) -> io::Result<Option<Ended>> {
+    take: &mut dyn FnMut(PageText) -> bool,
+) -> io::Result<Option<ChildExit>> {
     let mut out = BufReader::with_capacity(64 << 10, out);
     let mut told = 0;
-    while let Some(frame) = Frame::read(&mut out)? {
+    while let Some(frame) = ReportFrame::read(&mut out)? {
         match frame {
-            Frame::Page {
+            ReportFrame::Page {
                 number,
                 title,
                 text,
             } => {
-                let page = Page {
+                let page = PageText {
                     number,
                     title,
                     text,
@@ -312,13 +312,13 @@ fn listen(
                     return Err(io::ErrorKind::InvalidData.into());
                 }
                 if !take(page) {
-                    return Ok(Some(Ended::Left));
+                    return Ok(Some(ChildExit::Left));
                 }
             }
-            Frame::Picture { .. } => return Err(io::ErrorKind::InvalidData.into()),
-            Frame::Done(told) => return Ok(Some(Ended::Read(told.report()))),
-            Frame::Refused { reason, message } => {
-                return Ok(Some(Ended::Refused(reason, message)));
+            ReportFrame::Picture { .. } => return Err(io::ErrorKind::InvalidData.into()),
+            ReportFrame::Done(told) => return Ok(Some(ChildExit::Read(told.report()))),
+            ReportFrame::Refused { reason, message } => {
+                return Ok(Some(ChildExit::Refused(reason, message)));
             }
         }
     }
@@ -328,24 +328,26 @@ fn listen(
 /// Tests of the library have no program to start.
 #[cfg(test)]
 fn here(
-    room: &Room,
+    room: &ReadBudget,
     path: &Path,
     (name, encoding): (&str, Option<&str>),
-    take: &mut dyn FnMut(Page) -> bool,
-) -> io::Result<Ended> {
+    take: &mut dyn FnMut(PageText) -> bool,
+) -> io::Result<ChildExit> {
     let bytes = std::fs::read(path)?;
     let job = room.job(name, encoding);
-    let input = crate::extract::Input {
+    let input = crate::extract::FileInput {
         bytes: &bytes,
         name,
         encoding,
         limits: &job.limits,
     };
-    Ok(match Frame::of_end(crate::extract::extract(&input, take)) {
-        Frame::Done(told) => Ended::Read(told.report()),
-        Frame::Refused { reason, message } => Ended::Refused(reason, message),
-        Frame::Page { .. } | Frame::Picture { .. } => Ended::Left,
-    })
+    Ok(
+        match ReportFrame::of_end(crate::extract::extract(&input, take)) {
+            ReportFrame::Done(told) => ChildExit::Read(told.report()),
+            ReportFrame::Refused { reason, message } => ChildExit::Refused(reason, message),
+            ReportFrame::Page { .. } | ReportFrame::Picture { .. } => ChildExit::Left,
+        },
+    )
 }
 
 #[cfg(test)]
@@ -358,12 +360,12 @@ mod tests {
         for number in 1..=4 {
             let text = "x".repeat(100);
             let title = String::new();
-            let page = Page {
+            let page = PageText {
                 number,
                 title,
                 text,
             };
-            Frame::of_page(page).write(&mut said).expect("memory");
+            ReportFrame::of_page(page).write(&mut said).expect("memory");
         }
         for (most, wanted, ends) in [(400, 4, true), (399, 3, false), (0, 0, false)] {
             let mut heard = 0;
@@ -395,20 +397,20 @@ mod tests {
             assert!(made.expect("mkfifo").success());
             Self(folder)
         }
-        fn reader(&self) -> Reader {
-            Reader {
+        fn reader(&self) -> ChildReader {
+            ChildReader {
                 program: self.0.join("reader"),
-                room: Room {
+                room: ReadBudget {
                     memory: 0,
                     cpu_s: 0,
                     text: 1 << 20,
                     input: 1 << 20,
                 },
-                running: Running::default(),
+                running: RunningChildren::default(),
                 user: None,
             }
         }
-        fn read(&self, reader: &Reader) -> io::Result<Ended> {
+        fn read(&self, reader: &ChildReader) -> io::Result<ChildExit> {
             reader.read(&self.0.join("reader"), ("a.txt", None), &mut |_| true)
         }
     }
@@ -427,7 +429,7 @@ mod tests {
         let program = Program::new("complains", script);
         let ended = program.read(&program.reader()).expect("read");
         assert!(
-            matches!(ended, Ended::Refused(Refusal::Unreadable, why) if why.contains("our reader failed"))
+            matches!(ended, ChildExit::Refused(ReadRefusal::Unreadable, why) if why.contains("our reader failed"))
         );
     }
 
@@ -435,7 +437,10 @@ mod tests {
     fn a_process_that_closes_its_output_and_stays_is_stopped() {
         let program = Program::new("stays", "exec >&- 2>&-; read word < FOLDER/line");
         let ended = program.read(&program.reader()).expect("read");
-        assert!(matches!(ended, Ended::Refused(Refusal::Unreadable, _)));
+        assert!(matches!(
+            ended,
+            ChildExit::Refused(ReadRefusal::Unreadable, _)
+        ));
     }
 
     #[test]
@@ -449,7 +454,7 @@ mod tests {
             [reader.of(&user(1)), reader.of(&user(2))],
             reader.running.clone(),
         );
-        let theirs = Reader {
+        let theirs = ChildReader {
             program: other.0.join("reader"),
             ..readers[1].clone()
         };

@@ -17,31 +17,31 @@ use crate::domain::id::UserId;
 const MAX_WAITING: usize = 256;
 const MAX_OWN: usize = 32;
 
-type Job = Box<dyn FnOnce() + Send>;
+type WorkerJob = Box<dyn FnOnce() + Send>;
 
 /// Starts its thread with its first job; finishes what waits when it is dropped.
 #[derive(Default)]
-pub(super) struct Desk {
-    shared: Arc<Shared>,
+pub(super) struct BackgroundWorker {
+    shared: Arc<WorkerShared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct WorkerShared {
+    state: Mutex<WorkerState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct WorkerState {
     /// Nobody's jobs are the server's own.
-    waiting: BTreeMap<Option<UserId>, VecDeque<Job>>,
+    waiting: BTreeMap<Option<UserId>, VecDeque<WorkerJob>>,
     /// Whose turn it is: everybody with a job that waits, once.
     turns: VecDeque<Option<UserId>>,
     is_closed: bool,
 }
 
-impl Desk {
+impl BackgroundWorker {
     /// Does the server's own `work` on the thread. It is done whole even if the caller leaves.
     ///
     /// # Errors
@@ -73,7 +73,7 @@ impl Desk {
         F: FnOnce() -> Result<T> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move || {
+        let job: WorkerJob = Box::new(move || {
             let result = catch_unwind(AssertUnwindSafe(work));
             let _ = answer.send(
                 result.unwrap_or_else(|_| Err(Error::internal("a document's work panicked"))),
@@ -102,7 +102,7 @@ impl Desk {
     }
 }
 
-impl Drop for Desk {
+impl Drop for BackgroundWorker {
     fn drop(&mut self) {
         self.shared.state().is_closed = true;
         self.shared.changed.notify_one();
@@ -116,8 +116,8 @@ impl Drop for Desk {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl WorkerShared {
+    fn state(&self) -> MutexGuard<'_, WorkerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -140,8 +140,8 @@ impl Shared {
     }
 }
 
-impl State {
-    fn push(&mut self, user: Option<UserId>, job: Job) -> Result<()> {
+impl WorkerState {
+    fn push(&mut self, user: Option<UserId>, job: WorkerJob) -> Result<()> {
         let all: usize = self.waiting.values().map(VecDeque::len).sum();
         let own = self.waiting.entry(user.clone()).or_default();
         let refusal = match (user.is_some() && own.len() >= MAX_OWN, all >= MAX_WAITING) {
@@ -162,7 +162,7 @@ impl State {
         Ok(())
     }
 
-    fn pop(&mut self) -> Option<Job> {
+    fn pop(&mut self) -> Option<WorkerJob> {
         let user = self.turns.pop_front()?;
         let own = self.waiting.get_mut(&user)?;
         let job = own.pop_front();
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn work_is_done_in_order_and_a_panic_harms_nobody() {
-        let desk = Desk::default();
+        let desk = BackgroundWorker::default();
         runtime().block_on(async {
             let broken: Result<()> = desk.hand(|| panic!("on purpose")).await;
             assert_eq!(broken.map_err(|e| e.kind), Err(Kind::Internal));
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn people_take_turns_and_nobody_fills_the_desk() {
-        let desk = Desk::default();
+        let desk = BackgroundWorker::default();
         let (go, wait) = sync_channel::<()>(0);
         let (begun, has_begun) = channel();
         let (done, order) = channel();

@@ -19,9 +19,9 @@ const BUFFER: usize = 256 * 1024;
 const LOOK_EVERY: u64 = 1 << 20;
 
 /// A file on its way in.
-pub struct Incoming {
+pub struct IncomingFile {
     file: BufWriter<File>,
-    path: Temporary,
+    path: TemporaryFile,
     hasher: sha256::Hasher,
     size: u64,
     limit: u64,
@@ -30,16 +30,16 @@ pub struct Incoming {
 }
 
 /// A file that has come in whole and lies safely on disk.
-pub struct Received {
+pub struct ReceivedFile {
     /// Where.
-    pub(super) path: Temporary,
+    pub(super) path: TemporaryFile,
     /// Hex SHA-256.
     pub(super) sha256: String,
     /// Bytes.
     pub(super) size: u64,
 }
 
-impl Received {
+impl ReceivedFile {
     /// Where it is.
     pub(in crate::app) fn path(&self) -> &Path {
         self.path.path()
@@ -47,9 +47,9 @@ impl Received {
 }
 
 /// A file that is removed with this value, unless it was moved away before.
-pub struct Temporary(PathBuf);
+pub struct TemporaryFile(PathBuf);
 
-impl Temporary {
+impl TemporaryFile {
     /// Takes charge of a file that exists already or soon will.
     pub(in crate::app) fn new(path: PathBuf) -> Self {
         Self(path)
@@ -64,7 +64,7 @@ impl Temporary {
     }
 }
 
-impl Drop for Temporary {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         if self.0.as_os_str().is_empty() {
             return;
@@ -74,11 +74,11 @@ impl Drop for Temporary {
     }
 }
 
-impl Incoming {
+impl IncomingFile {
     /// An empty file in `folder` that takes up to `limit` bytes.
     pub(super) fn begin(folder: &Path, limit: u64) -> Result<Self> {
         let name = hex(&crate::crypto::random::<16>()?);
-        let path = Temporary::new(folder.join(name));
+        let path = TemporaryFile::new(folder.join(name));
         // Opened without an await: were the caller to leave during one, the file could appear after
         // its guard is gone.
         let file = open_new(path.path()).map_err(fault)?;
@@ -123,14 +123,14 @@ impl Incoming {
     }
 
     /// Makes sure that all of it is on disk.
-    pub async fn finish(mut self) -> Result<Received> {
+    pub async fn finish(mut self) -> Result<ReceivedFile> {
         if self.size == 0 {
             return Err(Error::new(Kind::BadRequest, "the file is empty")
                 .resolve("choose a file with something in it"));
         }
         self.file.flush().await.map_err(fault)?;
         self.file.get_ref().sync_all().await.map_err(fault)?;
-        Ok(Received {
+        Ok(ReceivedFile {
             path: self.path,
             sha256: hex(&self.hasher.finish()),
             size: self.size,
@@ -201,7 +201,7 @@ mod tests {
     fn counts_hashes_and_keeps() {
         let folder = folder("keeps");
         let received = run(async {
-            let mut incoming = Incoming::begin(&folder, 10).expect("begun");
+            let mut incoming = IncomingFile::begin(&folder, 10).expect("begun");
             incoming.write(b"ab").await.expect("room");
             incoming.write(b"c").await.expect("room");
             incoming.finish().await.expect("whole")
@@ -217,15 +217,18 @@ mod tests {
     fn too_much_nothing_and_leaving_half_way_leave_no_file() {
         let folder = folder("refuses");
         run(async {
-            let mut incoming = Incoming::begin(&folder, 3).expect("begun");
+            let mut incoming = IncomingFile::begin(&folder, 3).expect("begun");
             assert_eq!(
                 incoming.write(b"abcd").await.map_err(|e| e.kind),
                 Err(Kind::TooLarge)
             );
             drop(incoming);
-            let empty = Incoming::begin(&folder, 3).expect("begun").finish().await;
+            let empty = IncomingFile::begin(&folder, 3)
+                .expect("begun")
+                .finish()
+                .await;
             assert_eq!(empty.err().map(|e| e.kind), Some(Kind::BadRequest));
-            let mut left = Incoming::begin(&folder, 3).expect("begun");
+            let mut left = IncomingFile::begin(&folder, 3).expect("begun");
             left.write(b"a").await.expect("room");
         });
         assert_eq!(std::fs::read_dir(&folder).expect("there").count(), 0);

@@ -12,15 +12,15 @@ use crate::domain::reading_queue::MAX_WAITING;
 use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError, documents, unread};
 
-use super::intake::{Received, Temporary, fault};
+use super::intake::{ReceivedFile, TemporaryFile, fault};
 
 /// A file to keep.
-pub(super) struct Job {
+pub(super) struct KeepJob {
     pub store: Store,
     pub folder: PathBuf,
     pub user: UserId,
     pub name: String,
-    pub received: Received,
+    pub received: ReceivedFile,
     pub now: Timestamp,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Job {
 ///
 /// # Errors
 /// `TooFast` when too many of the person's documents wait already; nothing of the file is kept when it fails.
-pub(super) fn keep(job: Job) -> Result<(Document, bool)> {
+pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
     if let Some(known) = known(&job)? {
         return Ok((known, false));
     }
@@ -40,7 +40,7 @@ pub(super) fn keep(job: Job) -> Result<(Document, bool)> {
         return Err(queue_full());
     }
     let document = describe(&job)?;
-    let blob = Temporary::new(job.folder.join(document.id.as_str()));
+    let blob = TemporaryFile::new(job.folder.join(document.id.as_str()));
     std::fs::rename(job.received.path.path(), blob.path()).map_err(fault)?;
     // The name must be as safe as the bytes before anything is acknowledged.
     std::fs::File::open(&job.folder)
@@ -71,14 +71,14 @@ pub(super) fn queue_full() -> Error {
     full
 }
 
-fn known(job: &Job) -> Result<Option<Document>> {
+fn known(job: &KeepJob) -> Result<Option<Document>> {
     let (user, sha256) = (job.user.clone(), job.received.sha256.clone());
     Ok(job
         .store
         .read_now(move |db| documents::by_sha(db, &user, &sha256))?)
 }
 
-fn describe(job: &Job) -> Result<Document> {
+fn describe(job: &KeepJob) -> Result<Document> {
     Ok(Document {
         id: DocumentId::new(job.now, crypto::random_number()?),
         user: job.user.clone(),

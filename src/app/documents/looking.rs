@@ -1,11 +1,11 @@
 //! Looking closer at one document: a page of it, who still quotes it, and reading it again.
 
 use super::keep::queue_full;
-use super::{Documents, missing};
+use super::{DocumentService, missing};
 use crate::app::{Error, Kind, Result};
-use crate::domain::analysis::Picture;
-use crate::domain::chunk::Page;
-use crate::domain::document::{Document, DocumentStatus, Flag, Gap};
+use crate::domain::analysis::PlanPicture;
+use crate::domain::chunk::PageText;
+use crate::domain::document::{Document, DocumentStatus, InjectionFlag, TextlessPage};
 use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::reading_queue::MAX_WAITING;
 use crate::domain::time::Timestamp;
@@ -17,22 +17,22 @@ const MOST_USES: u32 = 20;
 
 /// One page as people and models see it.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct PageView {
     /// Of which document.
     pub document: Document,
     /// The page; its text is empty where there is none.
-    pub page: Page,
+    pub page: PageText,
     /// Why there is no text.
-    pub gap: Option<Gap>,
+    pub gap: Option<TextlessPage>,
     /// What in it reads like orders to models.
-    pub flags: Vec<Flag>,
+    pub flags: Vec<InjectionFlag>,
     /// The pages with text before and after it.
     pub neighbours: (Option<u32>, Option<u32>),
 }
 
 /// An analysis that was given a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Use {
+pub struct DocumentUse {
     /// Which.
     pub analysis: AnalysisId,
     /// What was asked.
@@ -41,9 +41,9 @@ pub struct Use {
     pub created: Timestamp,
 }
 
-impl Documents {
+impl DocumentService {
     /// One page. `Missing` where there is neither text nor a reason why not.
-    pub async fn page(&self, user: &UserId, id: &DocumentId, number: u32) -> Result<Shown> {
+    pub async fn page(&self, user: &UserId, id: &DocumentId, number: u32) -> Result<PageView> {
         let document = self.show(user, id).await?;
         let (owner, one) = (user.clone(), id.clone());
         let (page, neighbours) = self
@@ -62,10 +62,10 @@ impl Documents {
                 format!("there is no page {number}"),
             ));
         }
-        Ok(Shown {
-            page: page.unwrap_or(Page {
+        Ok(PageView {
+            page: page.unwrap_or(PageText {
                 number,
-                ..Page::default()
+                ..PageText::default()
             }),
             document,
             gap,
@@ -75,7 +75,7 @@ impl Documents {
     }
 
     /// The newest analyses that were given this document, and how many there are.
-    pub async fn uses(&self, user: &UserId, id: &DocumentId) -> Result<(Vec<Use>, u64)> {
+    pub async fn uses(&self, user: &UserId, id: &DocumentId) -> Result<(Vec<DocumentUse>, u64)> {
         self.show(user, id).await?;
         let (user, id) = (user.clone(), id.clone());
         let found = self.store.read(move |db| {
@@ -85,11 +85,13 @@ impl Documents {
             ))
         });
         let (found, count) = found.await?;
-        let uses = found.into_iter().map(|(analysis, question, created)| Use {
-            analysis,
-            question,
-            created,
-        });
+        let uses = found
+            .into_iter()
+            .map(|(analysis, question, created)| DocumentUse {
+                analysis,
+                question,
+                created,
+            });
         Ok((uses.collect(), count))
     }
 
@@ -179,7 +181,7 @@ impl Documents {
         user: &UserId,
         ids: &[DocumentId],
         most: usize,
-    ) -> Result<(Vec<Picture>, usize)> {
+    ) -> Result<(Vec<PlanPicture>, usize)> {
         let mut pictures = Vec::new();
         let mut more = 0;
         for id in ids {
@@ -189,7 +191,7 @@ impl Documents {
                     more += 1;
                     continue;
                 }
-                pictures.push(Picture {
+                pictures.push(PlanPicture {
                     document: document.id.clone(),
                     name: format!("{}, page {}", document.name, gap.page),
                     content_type: String::new(),

@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::domain::analysis::Picture;
-use crate::domain::chat::Source;
+use crate::domain::analysis::PlanPicture;
+use crate::domain::chat::SourcePassage;
 use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::retrieval::{self, Candidate};
@@ -32,52 +32,52 @@ use crate::log;
 use crate::store::{Store, documents};
 
 use super::{Error, Kind, Result};
-use child::Running;
-use desk::Desk;
-use readers::{Readers, Settled};
+use child::RunningChildren;
+use desk::BackgroundWorker;
+use readers::{ReadOutcome, ReaderPool};
 
-pub use crate::extract::{KINDS, Kind as ReadableKind};
+pub use crate::extract::{FileKind as ReadableKind, KINDS};
 pub use attached::too_much_text;
-pub use child::Room;
-pub use intake::{Incoming, Received, Temporary, too_large};
+pub use child::ReadBudget;
+pub use intake::{IncomingFile, ReceivedFile, TemporaryFile, too_large};
 pub(in crate::app) use intake::{open_new, private_folder};
-pub use looking::{Shown, Use};
+pub use looking::{DocumentUse, PageView};
 pub use names::clean as clean_name;
-pub use search::Asked;
-pub(in crate::app) use shelf::Shelf;
-pub use uploads::{Announced, Progress};
+pub use search::PassageSearch;
+pub(in crate::app) use shelf::OriginalFiles;
+pub use uploads::{UploadAnnouncement, UploadProgress};
 
 /// Documents that one question may be put to.
 const MOST_AT_ONCE: usize = 64;
 
 /// The documents of everybody, the thread that puts new ones away and those that read them.
-pub struct Documents {
+pub struct DocumentService {
     store: Store,
-    shelf: Shelf,
-    folders: Folders,
+    shelf: OriginalFiles,
+    folders: DocumentFolders,
     limit: u64,
-    desk: Desk,
+    desk: BackgroundWorker,
     // Draws pages that have no text.
-    pictures: Desk,
-    reader: child::Reader,
-    readers: Readers,
+    pictures: BackgroundWorker,
+    reader: child::ChildReader,
+    readers: ReaderPool,
     /// Admits the reading of files that came inside requests.
-    attached: attached::Turns,
+    attached: attached::ReadingTurns,
 }
 
 /// How documents are read.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct DocumentSettings {
     /// The program that is started to read one; it must be this one.
     pub program: PathBuf,
     /// What reading one may take; its `input` is the largest file that is taken.
-    pub room: Room,
+    pub room: ReadBudget,
     /// Read at the same time.
     pub at_once: usize,
 }
 
 /// As the installation's settings say.
-pub(in crate::app) fn settings(config: &Config) -> Result<Settings> {
+pub(in crate::app) fn settings(config: &Config) -> Result<DocumentSettings> {
     let program = match &config.reader {
         Some(program) => program.clone(),
         // The one that runs, even where a newer one has taken its place in the folder.
@@ -86,9 +86,9 @@ pub(in crate::app) fn settings(config: &Config) -> Result<Settings> {
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let limits = &config.limits;
-    Ok(Settings {
+    Ok(DocumentSettings {
         program,
-        room: Room {
+        room: ReadBudget {
             memory: limits.document_memory,
             cpu_s: limits.document_cpu.as_secs(),
             text: limits.document_text,
@@ -106,7 +106,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where the bytes are.
 #[derive(Clone)]
-struct Folders {
+struct DocumentFolders {
     /// The data folder, which holds the others.
     data: PathBuf,
     /// One file a document, by id.
@@ -124,16 +124,16 @@ pub(in crate::app) fn clear_temporary(data_dir: &Path) {
         .into_iter()
         .flatten();
     left.flatten()
-        .for_each(|entry| drop(Temporary::new(entry.path())));
+        .for_each(|entry| drop(TemporaryFile::new(entry.path())));
 }
 
-impl Documents {
+impl DocumentService {
     /// Makes the folders in `data_dir` where they are missing. Blocks.
     ///
     /// # Errors
     /// Where a folder cannot be made.
-    pub fn open(data_dir: &Path, store: Store, settings: Settings) -> Result<Self> {
-        let folders = Folders {
+    pub fn open(data_dir: &Path, store: Store, settings: DocumentSettings) -> Result<Self> {
+        let folders = DocumentFolders {
             data: data_dir.to_owned(),
             kept: data_dir.join("documents"),
             incoming: data_dir.join("tmp"),
@@ -142,29 +142,29 @@ impl Documents {
         for folder in [&folders.kept, &folders.incoming, &folders.parts] {
             intake::private_folder(folder).map_err(intake::fault)?;
         }
-        let reader = child::Reader {
+        let reader = child::ChildReader {
             program: settings.program,
             room: settings.room,
-            running: Running::default(),
+            running: RunningChildren::default(),
             user: None,
         };
-        let shelf = Shelf::new(folders.kept.clone());
+        let shelf = OriginalFiles::new(folders.kept.clone());
         let originals = shelf.clone();
         Ok(Self {
             shelf,
-            readers: Readers::new(store.clone(), originals, reader.clone(), settings.at_once),
-            attached: attached::Turns::new(settings.at_once),
+            readers: ReaderPool::new(store.clone(), originals, reader.clone(), settings.at_once),
+            attached: attached::ReadingTurns::new(settings.at_once),
             reader,
             store,
             folders,
             limit: settings.room.input,
-            desk: Desk::default(),
-            pictures: Desk::default(),
+            desk: BackgroundWorker::default(),
+            pictures: BackgroundWorker::default(),
         })
     }
 
     /// Where the originals are.
-    pub(in crate::app) fn shelf(&self) -> &Shelf {
+    pub(in crate::app) fn shelf(&self) -> &OriginalFiles {
         &self.shelf
     }
 
@@ -174,8 +174,8 @@ impl Documents {
     }
 
     /// Begins to take a file in.
-    pub fn begin(&self) -> Result<Incoming> {
-        Incoming::begin(&self.folders.incoming, self.limit)?.on_disk_of(&self.store)
+    pub fn begin(&self) -> Result<IncomingFile> {
+        IncomingFile::begin(&self.folders.incoming, self.limit)?.on_disk_of(&self.store)
     }
 
     /// Keeps a file that has come in and has it read. The same bytes again give the document that is
@@ -185,10 +185,10 @@ impl Documents {
         &self,
         user: &UserId,
         name: &str,
-        received: Received,
+        received: ReceivedFile,
         now: Timestamp,
     ) -> Result<Document> {
-        let job = keep::Job {
+        let job = keep::KeepJob {
             store: self.store.clone(),
             folder: self.folders.kept.clone(),
             user: user.clone(),
@@ -209,7 +209,7 @@ impl Documents {
         let told = self.readers.watch(&document.id, is_new);
         self.readers.work()?;
         match tokio::time::timeout(PATIENCE, told).await {
-            Ok(Ok(Settled::Unsupported(message))) => {
+            Ok(Ok(ReadOutcome::Unsupported(message))) => {
                 Err(Error::new(Kind::UnsupportedType, message)
                     .resolve(format!("these can be read: {}", readable())))
             }
@@ -310,7 +310,11 @@ impl Documents {
     }
 
     /// Those of these documents that are pictures.
-    pub async fn pictures_among(&self, user: &UserId, ids: &[DocumentId]) -> Result<Vec<Picture>> {
+    pub async fn pictures_among(
+        &self,
+        user: &UserId,
+        ids: &[DocumentId],
+    ) -> Result<Vec<PlanPicture>> {
         let (user, ids) = (user.clone(), ids.to_vec());
         let found = self.store.read(move |db| {
             let mut pictures = Vec::new();
@@ -319,7 +323,7 @@ impl Documents {
                 let is_picture = |document: &Document| {
                     document.kind == PICTURE && document.status == DocumentStatus::Processed
                 };
-                pictures.extend(document.filter(is_picture).map(|document| Picture {
+                pictures.extend(document.filter(is_picture).map(|document| PlanPicture {
                     document: document.id,
                     name: document.name,
                     content_type: document.content_type,
@@ -340,7 +344,7 @@ impl Documents {
         ids: &[DocumentId],
         question: &str,
         budget: usize,
-    ) -> Result<Vec<Source>> {
+    ) -> Result<Vec<SourcePassage>> {
         if ids.len() > MOST_AT_ONCE {
             let message = format!("at most {MOST_AT_ONCE} documents at once");
             return Err(Error::field(
@@ -354,7 +358,7 @@ impl Documents {
         let candidates = self
             .store
             .read(move |db| {
-                let asked = search::Asked::new(&question);
+                let asked = search::PassageSearch::new(&question);
                 let mut candidates: Vec<Candidate> = Vec::new();
                 for (index, id) in ids.iter().enumerate() {
                     if ids[..index].contains(id) {

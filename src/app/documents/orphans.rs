@@ -26,7 +26,7 @@ const YOUNG: Duration = Duration::from_secs(YOUNG_MINUTES * 60);
 
 /// What a file or folder was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kin {
+pub enum OrphanKind {
     /// The original of a document: a file.
     Document,
     /// The parts of an unfinished upload: a folder.
@@ -35,7 +35,7 @@ pub enum Kin {
     Log,
 }
 
-impl Kin {
+impl OrphanKind {
     /// Its folder, here and in the data folder.
     fn folder(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ pub struct Orphan {
     /// The id that it is stored under.
     pub name: String,
     /// What it was.
-    pub kin: Kin,
+    pub kin: OrphanKind,
     /// The day on which it was moved, as `2026-11-29`.
     pub since: String,
     /// Bytes of it.
@@ -78,7 +78,7 @@ impl Orphan {
 
 /// How the rows of the database and the files beside it compare.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Compared {
+pub struct FileComparison {
     /// Documents whose file is neither in its place nor moved aside.
     pub missing: Vec<String>,
     /// Files and folders of uploads that no row names, still in their place.
@@ -95,7 +95,7 @@ pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
     let mut found = Vec::new();
     for day in entries(&data.join(FOLDER))? {
         let since = text(&day);
-        for kin in [Kin::Document, Kin::Upload, Kin::Log] {
+        for kin in [OrphanKind::Document, OrphanKind::Upload, OrphanKind::Log] {
             for entry in entries(&day.path().join(kin.folder()))? {
                 let name = text(&entry);
                 if kin.owns(&name) {
@@ -118,15 +118,15 @@ pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
 ///
 /// # Errors
 /// Where the store or a folder cannot be read.
-pub fn compare(store: &Store, data: &Path) -> Result<Compared> {
+pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
     let aside = list(data).map_err(fault)?;
-    let known = Known::read(store, data)?;
+    let known = KnownFiles::read(store, data)?;
     let moved = |id: &String| {
-        let is = |orphan: &Orphan| orphan.kin == Kin::Document && orphan.name == *id;
+        let is = |orphan: &Orphan| orphan.kin == OrphanKind::Document && orphan.name == *id;
         aside.iter().any(is)
     };
     let lacks = |id: &&String| !data.join("documents").join(id).exists() && !moved(id);
-    Ok(Compared {
+    Ok(FileComparison {
         missing: known.documents.iter().filter(lacks).cloned().collect(),
         loose: known.orphans().map(|(_, entry)| text(entry)).collect(),
         aside,
@@ -138,13 +138,13 @@ pub fn compare(store: &Store, data: &Path) -> Result<Compared> {
 /// # Errors
 /// Where the store or a folder cannot be read. A single file that cannot be moved stays and is only logged.
 pub(super) fn tidy(store: &Store, data: &Path, now: Timestamp) -> Result<(usize, usize)> {
-    let known = Known::read(store, data)?;
+    let known = KnownFiles::read(store, data)?;
     let back = put_back(&known, data).map_err(fault)?;
     deletion::finish_cut_short(&data.join("documents"), &known.documents).map_err(fault)?;
     let mut aside = 0;
     for (kin, entry) in known.orphans() {
         let path = entry.path();
-        if kin == Kin::Upload && deletion::is_marked(&path) {
+        if kin == OrphanKind::Upload && deletion::is_marked(&path) {
             fs::remove_dir_all(&path).map_err(fault)?;
         } else if path.exists() && !is_young(&path, now) {
             aside += usize::from(noted(move_aside(data, kin, &path, now), &path));
@@ -162,7 +162,7 @@ pub(in crate::app) fn move_log_aside(
     log: &Path,
     now: Timestamp,
 ) -> io::Result<PathBuf> {
-    move_aside(data, Kin::Log, log, now)
+    move_aside(data, OrphanKind::Log, log, now)
 }
 
 /// Deletes these for good. `early`: also those that have not been kept for [`KEPT_DAYS`]. Deletes none where one of
@@ -177,7 +177,7 @@ pub(in crate::app) fn delete(
     now: Timestamp,
 ) -> Result<Vec<Orphan>> {
     let all = list(data).map_err(fault)?;
-    let known = Known::read(store, data)?;
+    let known = KnownFiles::read(store, data)?;
     let mut doomed = Vec::new();
     for name in names {
         let same = all.iter().filter(|orphan| orphan.name == *name);
@@ -213,17 +213,17 @@ pub(in crate::app) fn delete(
 }
 
 /// What the database names, and what lies in the folders.
-struct Known {
+struct KnownFiles {
     documents: BTreeSet<String>,
     uploads: BTreeSet<String>,
-    entries: Vec<(Kin, DirEntry)>,
+    entries: Vec<(OrphanKind, DirEntry)>,
 }
 
-impl Known {
+impl KnownFiles {
     fn read(store: &Store, data: &Path) -> Result<Self> {
         // Listed before the rows are read: what is stored meanwhile is not in the list.
         let mut listed = Vec::new();
-        for kin in [Kin::Document, Kin::Upload] {
+        for kin in [OrphanKind::Document, OrphanKind::Upload] {
             let all = entries(&data.join(kin.folder())).map_err(fault)?;
             listed.extend(all.into_iter().map(|entry| (kin, entry)));
         }
@@ -238,21 +238,21 @@ impl Known {
         })
     }
 
-    fn names(&self, kin: Kin, name: &str) -> bool {
+    fn names(&self, kin: OrphanKind, name: &str) -> bool {
         match kin {
-            Kin::Document => self.documents.contains(name),
-            Kin::Upload => self.uploads.contains(name),
-            Kin::Log => false,
+            OrphanKind::Document => self.documents.contains(name),
+            OrphanKind::Upload => self.uploads.contains(name),
+            OrphanKind::Log => false,
         }
     }
 
-    fn orphans(&self) -> impl Iterator<Item = (Kin, &DirEntry)> {
+    fn orphans(&self) -> impl Iterator<Item = (OrphanKind, &DirEntry)> {
         let all = self.entries.iter().map(|(kin, entry)| (*kin, entry));
         all.filter(|(kin, entry)| !self.names(*kin, &text(entry)))
     }
 }
 
-fn put_back(known: &Known, data: &Path) -> io::Result<usize> {
+fn put_back(known: &KnownFiles, data: &Path) -> io::Result<usize> {
     let mut back = 0;
     for orphan in list(data)? {
         let home = data.join(orphan.kin.folder());
@@ -267,13 +267,13 @@ fn put_back(known: &Known, data: &Path) -> io::Result<usize> {
     Ok(back)
 }
 
-fn move_aside(data: &Path, kin: Kin, from: &Path, now: Timestamp) -> io::Result<PathBuf> {
+fn move_aside(data: &Path, kin: OrphanKind, from: &Path, now: Timestamp) -> io::Result<PathBuf> {
     let day: String = now.to_string().chars().take(10).collect();
     let folder = data.join(FOLDER).join(day).join(kin.folder());
     intake::private_folder(&folder)?;
     let name = from.file_name().unwrap_or_default().to_string_lossy();
     // Never over something that is there. Ids are unique, names of logs are not.
-    let most = if kin == Kin::Log { 1000 } else { 1 };
+    let most = if kin == OrphanKind::Log { 1000 } else { 1 };
     let free = (1..=most)
         .map(|number| match number {
             1 => folder.join(&*name),

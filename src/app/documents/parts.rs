@@ -1,11 +1,11 @@
 //! Whole documents cut into parts of bounded size, every page in order: for panels that divide the reading
 //! among themselves. Cuts only between passages, and leaves nothing out.
 
-use super::Documents;
+use super::DocumentService;
 use crate::app::{Error, Kind, Result};
-use crate::domain::chat::Source;
+use crate::domain::chat::SourcePassage;
 use crate::domain::document::{DocumentStatus, Passage};
-use crate::domain::fit::{MOST, Volume};
+use crate::domain::fit::{DocumentSizes, MOST};
 use crate::domain::id::{DocumentId, UserId};
 use crate::store::{documents, passages};
 
@@ -14,12 +14,12 @@ const SLICE: u32 = 500;
 /// What a passage costs beside its text: its mark, the document's name and the page.
 const FRAME: usize = 80;
 
-impl Documents {
+impl DocumentService {
     /// How long these documents are together. One that is not the person's fails the call.
-    pub async fn volume(&self, user: &UserId, ids: &[DocumentId]) -> Result<Volume> {
+    pub async fn volume(&self, user: &UserId, ids: &[DocumentId]) -> Result<DocumentSizes> {
         let (user, ids) = (user.clone(), ids.to_vec());
         let found = self.store.read(move |db| {
-            let mut volume = Volume::default();
+            let mut volume = DocumentSizes::default();
             for id in &ids {
                 let document = documents::by_id(db, &user, id)?;
                 let is_read = document.is_none_or(|one| one.status != DocumentStatus::Processing);
@@ -44,8 +44,8 @@ impl Documents {
         user: &UserId,
         ids: &[DocumentId],
         chars: usize,
-    ) -> Result<Vec<Vec<Source>>> {
-        let mut parts = Parts::new(chars);
+    ) -> Result<Vec<Vec<SourcePassage>>> {
+        let mut parts = PartBuilder::new(chars);
         let mut distinct: Vec<&DocumentId> = Vec::new();
         for id in ids {
             if distinct.contains(&id) {
@@ -82,15 +82,15 @@ fn unready(id: &DocumentId) -> Error {
 }
 
 /// Parts while they are being filled.
-struct Parts {
+struct PartBuilder {
     most: usize,
     left: usize,
     total: u64,
     number: u32,
-    parts: Vec<Vec<Source>>,
+    parts: Vec<Vec<SourcePassage>>,
 }
 
-impl Parts {
+impl PartBuilder {
     fn new(most: usize) -> Self {
         Self {
             most,
@@ -119,7 +119,7 @@ impl Parts {
         self.left = self.left.saturating_sub(cost);
         self.number += 1;
         if let Some(part) = self.parts.last_mut() {
-            part.push(Source {
+            part.push(SourcePassage {
                 number: self.number,
                 mark: format!("D{place}:p{}", passage.page),
                 document_id: Some(id.clone()),
@@ -133,7 +133,7 @@ impl Parts {
         Ok(())
     }
 
-    fn done(self) -> Vec<Vec<Source>> {
+    fn done(self) -> Vec<Vec<SourcePassage>> {
         self.parts
     }
 }
@@ -147,7 +147,7 @@ mod tests {
     fn parts_are_full_and_lose_nothing() {
         let id = DocumentId::new(Timestamp::from_millis(0), 0);
         for (most, expected) in [(10_000, 1), (2_200, 5), (100, 10)] {
-            let mut parts = Parts::new(most);
+            let mut parts = PartBuilder::new(most);
             for ordinal in 0..10 {
                 let passage = Passage {
                     ordinal,

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::child::Reader;
+use super::child::ChildReader;
 use super::deletion;
-use super::shelf::Shelf;
+use super::shelf::OriginalFiles;
 use super::text;
 use crate::app::{Error, Result};
 use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
-use crate::domain::reading_queue::Turns;
-use crate::extract::frame::Refusal;
+use crate::domain::reading_queue::ReadingQueue;
+use crate::extract::frame::ReadRefusal;
 use crate::log;
 use crate::store::{Store, StoreError, documents, unread, users};
 
@@ -30,7 +30,7 @@ const PAUSES: [Duration; 3] = [
 
 /// How reading a document ended, for whoever waits for it.
 #[derive(Debug, Clone)]
-pub(super) enum Settled {
+pub(super) enum ReadOutcome {
     /// The document says how.
     Kept,
     /// It is no kind of file that is taken, and is gone again.
@@ -38,40 +38,40 @@ pub(super) enum Settled {
 }
 
 /// Somebody who waits.
-struct Waiting {
-    tell: oneshot::Sender<Settled>,
+struct Waiter {
+    tell: oneshot::Sender<ReadOutcome>,
     /// It has just been sent: where it is no kind that is taken, it need not stay.
     is_new: bool,
 }
 
 /// The threads that read.
-pub(super) struct Readers(Arc<Shared>);
+pub(super) struct ReaderPool(Arc<ReaderPoolShared>);
 
-struct Shared {
+struct ReaderPoolShared {
     store: Store,
-    shelf: Shelf,
-    reader: Reader,
+    shelf: OriginalFiles,
+    reader: ChildReader,
     most: usize,
-    state: Mutex<State>,
+    state: Mutex<ReaderPoolState>,
     gone: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct ReaderPoolState {
     /// Documents in hand.
     taken: Vec<DocumentId>,
-    turns: Turns,
-    waiting: BTreeMap<DocumentId, Vec<Waiting>>,
+    turns: ReadingQueue,
+    waiting: BTreeMap<DocumentId, Vec<Waiter>>,
     threads: usize,
     /// How often there was said to be something to read.
     calls: u64,
     stopping: bool,
 }
 
-impl Readers {
+impl ReaderPool {
     /// At most so many at once; `shelf` holds the originals.
-    pub fn new(store: Store, shelf: Shelf, reader: Reader, most: usize) -> Self {
-        Self(Arc::new(Shared {
+    pub fn new(store: Store, shelf: OriginalFiles, reader: ChildReader, most: usize) -> Self {
+        Self(Arc::new(ReaderPoolShared {
             store,
             shelf,
             reader,
@@ -82,7 +82,7 @@ impl Readers {
     }
 
     /// Told when this document is settled. To be asked for before `work`.
-    pub fn watch(&self, id: &DocumentId, is_new: bool) -> oneshot::Receiver<Settled> {
+    pub fn watch(&self, id: &DocumentId, is_new: bool) -> oneshot::Receiver<ReadOutcome> {
         let (tell, told) = oneshot::channel();
         let mut state = self.0.state();
         // Those who have stopped waiting for one that is never read, because it was deleted first.
@@ -90,7 +90,7 @@ impl Readers {
             .waiting
             .retain(|_, all| all.iter().any(|one| !one.tell.is_closed()));
         let all = state.waiting.entry(id.clone()).or_default();
-        all.push(Waiting { tell, is_new });
+        all.push(Waiter { tell, is_new });
         told
     }
 
@@ -112,7 +112,7 @@ impl Readers {
     }
 }
 
-impl Drop for Readers {
+impl Drop for ReaderPool {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.stopping = true;
@@ -129,8 +129,8 @@ impl Drop for Readers {
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl ReaderPoolShared {
+    fn state(&self) -> MutexGuard<'_, ReaderPoolState> {
         self.state
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -240,7 +240,7 @@ impl Shared {
             .stopping
     }
 
-    fn read_patiently(&self, document: &Document) -> Result<Settled> {
+    fn read_patiently(&self, document: &Document) -> Result<ReadOutcome> {
         let mut is_worth_it = |pause| self.wait(pause) && !self.is_locked(&document.user);
         retried(&mut is_worth_it, &mut || self.read(document.clone()))
     }
@@ -284,29 +284,29 @@ impl Shared {
         Ok(())
     }
 
-    fn read(&self, document: Document) -> Result<Settled> {
+    fn read(&self, document: Document) -> Result<ReadOutcome> {
         let path = self.shelf.bring(&document.id)?;
         let (refused, id, user) = (
             text::take(&self.store, &self.reader, document.clone(), &path)?,
             document.id,
             document.user,
         );
-        let Some((Refusal::Unsupported | Refusal::Empty, message)) = refused else {
-            return Ok(Settled::Kept);
+        let Some((ReadRefusal::Unsupported | ReadRefusal::Empty, message)) = refused else {
+            return Ok(ReadOutcome::Kept);
         };
         // Only while somebody is there to be told. Else it stays, and says so.
-        let is_told = |one: &Waiting| one.is_new && !one.tell.is_closed();
-        let waiting = |state: &State| {
+        let is_told = |one: &Waiter| one.is_new && !one.tell.is_closed();
+        let waiting = |state: &ReaderPoolState| {
             state
                 .waiting
                 .get(&id)
                 .is_some_and(|all| all.iter().any(is_told))
         };
         if !waiting(&self.state()) {
-            return Ok(Settled::Kept);
+            return Ok(ReadOutcome::Kept);
         }
         self.discard(user, id)?;
-        Ok(Settled::Unsupported(message))
+        Ok(ReadOutcome::Unsupported(message))
     }
 }
 

@@ -3,15 +3,15 @@
 
 use std::collections::HashMap;
 
-use super::Documents;
+use super::DocumentService;
 use crate::app::Result;
 use crate::domain::chunk::is_ideograph;
-use crate::domain::document::{Document, Hit};
+use crate::domain::document::{Document, SearchHit};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::retrieval::{self, Candidate};
-use crate::domain::search::weigh::{self, Found, Statistics};
-use crate::domain::search::{Part, Query, rank_by_pairs};
-use crate::store::passages::{self, Scope};
+use crate::domain::search::weigh::{self, TermStatistics, WeighedPassage};
+use crate::domain::search::{QueryPart, SearchQuery, rank_by_pairs};
+use crate::store::passages::{self, PassageScope};
 use crate::store::{self, Reader};
 
 /// Hits that a search shows.
@@ -25,37 +25,42 @@ const EVERYWHERE: u64 = 6_000;
 /// Passages that are read to be ranked, at least.
 const MIN_RANKED: usize = 100;
 
-impl Documents {
+impl DocumentService {
     /// The passages of one document that a person's words find, best first.
-    pub async fn search(&self, user: &UserId, id: &DocumentId, words: &str) -> Result<Vec<Hit>> {
+    pub async fn search(
+        &self,
+        user: &UserId,
+        id: &DocumentId,
+        words: &str,
+    ) -> Result<Vec<SearchHit>> {
         let document = self.show(user, id).await?;
         let words = words.to_owned();
         let found = self
             .store
-            .read(move |db| Asked::new(&words).in_one(db, &document, MOST_HITS));
+            .read(move |db| PassageSearch::new(&words).in_one(db, &document, MOST_HITS));
         Ok(found.await?)
     }
 
     /// The passages of all the person's documents that their words find, best first.
-    pub async fn search_all(&self, user: &UserId, words: &str) -> Result<Vec<Hit>> {
+    pub async fn search_all(&self, user: &UserId, words: &str) -> Result<Vec<SearchHit>> {
         let (user, words) = (user.clone(), words.to_owned());
         let found = self
             .store
-            .read(move |db| Asked::new(&words).hits(db, &user, None, MOST_HITS));
+            .read(move |db| PassageSearch::new(&words).hits(db, &user, None, MOST_HITS));
         Ok(found.await?)
     }
 }
 
 /// A search over the passages of one document, of some, or of all that a person has.
-pub struct Asked<'a> {
+pub struct PassageSearch<'a> {
     words: &'a str,
-    query: Query,
+    query: SearchQuery,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> PassageSearch<'a> {
     /// Reads a question.
     pub fn new(words: &'a str) -> Self {
-        let query = Query::of(words);
+        let query = SearchQuery::of(words);
         Self { words, query }
     }
 
@@ -83,7 +88,7 @@ impl<'a> Asked<'a> {
         })
     }
 
-    fn in_one(&self, db: &Reader, document: &Document, most: u32) -> store::Result<Vec<Hit>> {
+    fn in_one(&self, db: &Reader, document: &Document, most: u32) -> store::Result<Vec<SearchHit>> {
         let one = std::slice::from_ref(&document.id);
         let found = self.hits(db, &document.user, Some(one), most)?;
         if !found.is_empty() || !self.words.chars().any(is_ideograph) {
@@ -110,10 +115,10 @@ impl<'a> Asked<'a> {
         user: &UserId,
         documents: Option<&[DocumentId]>,
         most: u32,
-    ) -> store::Result<Vec<Hit>> {
-        let scope = Scope::of(db, user, documents)?;
-        let parts: Vec<String> = self.query.parts.iter().map(Part::expression).collect();
-        let statistics = Statistics {
+    ) -> store::Result<Vec<SearchHit>> {
+        let scope = PassageScope::of(db, user, documents)?;
+        let parts: Vec<String> = self.query.parts.iter().map(QueryPart::expression).collect();
+        let statistics = TermStatistics {
             passages: scope.len(),
             frequencies: parts
                 .iter()
@@ -136,7 +141,7 @@ impl<'a> Asked<'a> {
         let mut found = Vec::new();
         for (row, (_, parts)) in rows {
             let hit = passages::by_row(db, user, row)?;
-            found.extend(hit.map(|hit| Found { hit, parts }));
+            found.extend(hit.map(|hit| WeighedPassage { hit, parts }));
         }
         let mut hits = weigh::rank(found, &self.query, &statistics);
         hits.truncate(most as usize);

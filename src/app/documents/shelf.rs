@@ -8,16 +8,16 @@ use crate::app::{Error, Kind, Result};
 use crate::domain::id::DocumentId;
 use crate::log;
 use crate::replica::originals::Originals;
-use crate::replica::target::Fault;
+use crate::replica::target::TargetError;
 
 /// The originals of everybody.
 #[derive(Clone)]
-pub(in crate::app) struct Shelf {
+pub(in crate::app) struct OriginalFiles {
     folder: PathBuf,
     replica: Arc<OnceLock<Arc<Originals>>>,
 }
 
-impl Shelf {
+impl OriginalFiles {
     /// In this folder, one file a document.
     pub fn new(folder: PathBuf) -> Self {
         let replica = Arc::default();
@@ -48,7 +48,7 @@ impl Shelf {
         let path = self.path(id);
         let replica = self.replica.get().filter(|_| !path.exists());
         match replica.map(|replica| replica.bring(id)) {
-            None | Some(Ok(()) | Err(Fault::Missing)) => Ok(path),
+            None | Some(Ok(()) | Err(TargetError::Missing)) => Ok(path),
             Some(Err(fault)) => {
                 log::warn("an original could not be fetched", &[("why", &fault)]);
                 let text = "the file is in the replica and cannot be fetched from there now";

@@ -36,7 +36,7 @@ impl House {
             .expect("chance");
         let path = std::env::temp_dir().join(format!("quire-documents-{name}"));
         std::fs::create_dir_all(&path).expect("a folder");
-        let settings = store::Settings {
+        let settings = store::StoreSettings {
             path: path.join("quire.db"),
         };
         let store = Store::open(&settings).expect("a store");
@@ -56,23 +56,23 @@ impl House {
             runtime,
         }
     }
-    fn documents(&self) -> Documents {
+    fn documents(&self) -> DocumentService {
         self.limited_to(100_000)
     }
-    fn limited_to(&self, input: u64) -> Documents {
-        let room = Room {
+    fn limited_to(&self, input: u64) -> DocumentService {
+        let room = ReadBudget {
             memory: 0,
             cpu_s: 0,
             text: 1 << 20,
             input,
         };
         // No program: the library's tests read in their own process.
-        let settings = Settings {
+        let settings = DocumentSettings {
             program: PathBuf::new(),
             room,
             at_once: 2,
         };
-        Documents::open(&self.path, self.store.clone(), settings).expect("documents")
+        DocumentService::open(&self.path, self.store.clone(), settings).expect("documents")
     }
     fn files(&self, folder: &str) -> usize {
         std::fs::read_dir(self.path.join(folder)).map_or(0, Iterator::count)
@@ -85,7 +85,12 @@ impl Drop for House {
     }
 }
 
-async fn send(documents: &Documents, who: u128, name: &str, bytes: &[u8]) -> Result<Document> {
+async fn send(
+    documents: &DocumentService,
+    who: u128,
+    name: &str,
+    bytes: &[u8],
+) -> Result<Document> {
     let mut incoming = documents.begin()?;
     for piece in bytes.chunks(7_000) {
         incoming.write(piece).await?;
@@ -274,14 +279,14 @@ fn questions_without_spaces_find_their_passage() {
 fn parts_in_any_order_resumed_by_another_process() {
     let house = House::new();
     let text = "word ".repeat(500);
-    let announced = Announced {
+    let announced = UploadAnnouncement {
         file_name: "parts.txt".into(),
         size: 2_500,
         chunk_size: 1_000,
         total_chunks: 3,
     };
     let me = user(1).id;
-    let part = async |documents: &Documents, number: usize| {
+    let part = async |documents: &DocumentService, number: usize| {
         let mut incoming = documents.begin().expect("begun");
         let end = (number * 1_000 + 1_000).min(text.len());
         incoming
@@ -348,7 +353,7 @@ fn announcements_are_checked_bounded_and_expire() {
     let house = House::new();
     let documents = house.documents();
     let me = user(1).id;
-    let announced = |size, chunk_size, total_chunks| Announced {
+    let announced = |size, chunk_size, total_chunks| UploadAnnouncement {
         file_name: "a".into(),
         size,
         chunk_size,

@@ -3,14 +3,14 @@
 
 use std::path::Path;
 
-use super::child::{Ended, Reader};
+use super::child::{ChildExit, ChildReader};
 use super::intake::fault;
 use crate::app::Result;
-use crate::domain::chunk::{Cutter, Page};
-use crate::domain::document::{Document, DocumentStatus, Flag, Passage};
+use crate::domain::chunk::{Cutter, PageText};
+use crate::domain::document::{Document, DocumentStatus, InjectionFlag, Passage};
 use crate::domain::injection;
-use crate::extract::Report;
-use crate::extract::frame::Refusal;
+use crate::extract::ReadReport;
+use crate::extract::frame::ReadRefusal;
 use crate::store::{Store, StoreError, documents, passages};
 
 /// Bytes of text that are written at once: other people's writes have their turn between two of them.
@@ -23,14 +23,14 @@ const SLICE: u32 = 200;
 /// Reads a document that is in hand and leaves it `processed` or `failed`. Gives why nothing could be read.
 pub(super) fn take(
     store: &Store,
-    reader: &Reader,
+    reader: &ChildReader,
     mut document: Document,
     path: &Path,
-) -> Result<Option<(Refusal, String)>> {
+) -> Result<Option<(ReadRefusal, String)>> {
     if !begin(store, &document)? {
         return Ok(None);
     }
-    let mut intake = Intake::new(store, &document);
+    let mut intake = PageWriter::new(store, &document);
     let wish = document.encoding.clone();
     let ended = reader
         .of(&document.user)
@@ -42,18 +42,18 @@ pub(super) fn take(
     let refused = match (ended, outcome) {
         // It was deleted meanwhile, or its account was locked: then it is read once that is unlocked.
         (_, false) => return Ok(None),
-        (Ended::Read(report), true) => {
+        (ChildExit::Read(report), true) => {
             describe(&mut document, report);
             document.flags = flags;
             None
         }
-        (Ended::Refused(reason, message), true) => {
+        (ChildExit::Refused(reason, message), true) => {
             document.status = DocumentStatus::Failed;
             document.message.clone_from(&message);
             document.encoding = None;
             Some((reason, message))
         }
-        (Ended::Left, true) => None,
+        (ChildExit::Left, true) => None,
     };
     if refused.is_some() && pages > 0 {
         // What came before the reader failed may be cut anywhere: no answer is built on it.
@@ -79,7 +79,7 @@ pub(super) fn begin(store: &Store, document: &Document) -> Result<bool> {
     Ok(store.write_now(move |db| documents::forget_text(db, &user, &id))?)
 }
 
-fn describe(document: &mut Document, report: Report) {
+fn describe(document: &mut Document, report: ReadReport) {
     document.status = DocumentStatus::Processed;
     document.content_type = report.content_type.to_owned();
     document.kind = report.kind.to_owned();
@@ -96,20 +96,20 @@ fn describe(document: &mut Document, report: Report) {
 }
 
 /// Pages on their way into the store.
-struct Intake<'a> {
+struct PageWriter<'a> {
     store: &'a Store,
     document: &'a Document,
-    pages: Vec<Page>,
+    pages: Vec<PageText>,
     passages: Vec<Passage>,
     bytes: usize,
     taken: u32,
     cutter: Cutter,
-    flags: Vec<Flag>,
+    flags: Vec<InjectionFlag>,
     /// None while all is well; false when the document is gone.
     end: Option<Result<bool>>,
 }
 
-impl<'a> Intake<'a> {
+impl<'a> PageWriter<'a> {
     fn new(store: &'a Store, document: &'a Document) -> Self {
         Self {
             store,
@@ -125,7 +125,7 @@ impl<'a> Intake<'a> {
     }
 
     /// False when no more is wanted.
-    fn add(&mut self, page: Page) -> bool {
+    fn add(&mut self, page: PageText) -> bool {
         // Pages cost something even where they are empty.
         self.bytes += page.text.len() + page.title.len() + 64;
         self.passages.extend(self.cutter.page(&page));
@@ -163,7 +163,7 @@ impl<'a> Intake<'a> {
     }
 
     /// How many pages were taken, what in them reads like orders, and whether the document is still there.
-    fn end(mut self) -> Result<(u32, Vec<Flag>, bool)> {
+    fn end(mut self) -> Result<(u32, Vec<InjectionFlag>, bool)> {
         if self.end.is_none() && !self.pages.is_empty() {
             self.write();
         }

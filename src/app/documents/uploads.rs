@@ -10,11 +10,11 @@ use crate::crypto::{self, hex, sha256};
 use crate::domain::document::Document;
 use crate::domain::id::{UploadId, UserId};
 use crate::domain::time::Timestamp;
-use crate::store::uploads::{Part, Upload};
+use crate::store::uploads::{Upload, UploadPart};
 use crate::store::{Store, StoreError, uploads};
 
-use super::intake::{self, Received, Temporary, fault, too_large};
-use super::{Documents, deletion, names};
+use super::intake::{self, ReceivedFile, TemporaryFile, fault, too_large};
+use super::{DocumentService, deletion, names};
 
 /// An upload that is not finished by then is deleted.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -25,7 +25,7 @@ const MOST_PARTS: u32 = 10_000;
 
 /// What a client says before it sends parts.
 #[derive(Debug, Clone)]
-pub struct Announced {
+pub struct UploadAnnouncement {
     /// The file's name.
     pub file_name: String,
     /// Bytes of the whole file.
@@ -38,7 +38,7 @@ pub struct Announced {
 
 /// How far an upload has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
+pub struct UploadProgress {
     /// Its id.
     pub id: UploadId,
     /// The file's name, cleaned.
@@ -51,14 +51,14 @@ pub struct Progress {
     pub expires: Timestamp,
 }
 
-impl Documents {
+impl DocumentService {
     /// Opens an upload in parts.
     pub async fn announce(
         &self,
         user: &UserId,
-        announced: Announced,
+        announced: UploadAnnouncement,
         now: Timestamp,
-    ) -> Result<Progress> {
+    ) -> Result<UploadProgress> {
         check(&announced, self.limit)?;
         room::require(&self.store)?;
         self.expire_uploads(now).await?;
@@ -93,7 +93,12 @@ impl Documents {
     }
 
     /// How far an upload has come: what to send to resume it.
-    pub async fn progress(&self, user: &UserId, id: &UploadId, now: Timestamp) -> Result<Progress> {
+    pub async fn progress(
+        &self,
+        user: &UserId,
+        id: &UploadId,
+        now: Timestamp,
+    ) -> Result<UploadProgress> {
         let (upload, parts) = self.find(user, id, now).await?;
         Ok(progress(upload, parts))
     }
@@ -104,9 +109,9 @@ impl Documents {
         user: &UserId,
         id: &UploadId,
         number: u32,
-        received: Received,
+        received: ReceivedFile,
         now: Timestamp,
-    ) -> Result<Progress> {
+    ) -> Result<UploadProgress> {
         let (upload, _) = self.find(user, id, now).await?;
         let expected = part_size(&upload, number).ok_or_else(|| {
             wrong(
@@ -130,7 +135,7 @@ impl Documents {
                 .and_then(|folder| folder.sync_all())
                 .map_err(fault)?;
             let (user, id) = (upload.user.clone(), upload.id.clone());
-            let part = Part {
+            let part = UploadPart {
                 number,
                 size: expected,
             };
@@ -169,7 +174,7 @@ impl Documents {
             );
         }
         let folder = self.folders.parts.join(upload.id.as_str());
-        let whole = Temporary::new(self.folders.incoming.join(hex(&crypto::random::<16>()?)));
+        let whole = TemporaryFile::new(self.folders.incoming.join(hex(&crypto::random::<16>()?)));
         let (from, size) = (folder.clone(), upload.size);
         let joined = self
             .desk
@@ -232,7 +237,7 @@ impl Documents {
     }
 }
 
-fn check(announced: &Announced, limit: u64) -> Result<()> {
+fn check(announced: &UploadAnnouncement, limit: u64) -> Result<()> {
     if announced.size == 0 {
         return Err(wrong("fileSize", "the file is empty".to_owned()));
     }
@@ -272,8 +277,8 @@ fn part_path(folder: &Path, number: u32) -> PathBuf {
     folder.join(number.to_string())
 }
 
-fn progress(upload: Upload, received: Vec<u32>) -> Progress {
-    Progress {
+fn progress(upload: Upload, received: Vec<u32>) -> UploadProgress {
+    UploadProgress {
         id: upload.id,
         file_name: upload.file_name,
         total_chunks: upload.total_chunks,
@@ -282,7 +287,7 @@ fn progress(upload: Upload, received: Vec<u32>) -> Progress {
     }
 }
 
-fn join(folder: &Path, parts: u32, size: u64, whole: Temporary) -> Result<Received> {
+fn join(folder: &Path, parts: u32, size: u64, whole: TemporaryFile) -> Result<ReceivedFile> {
     let mut file = intake::open_new(whole.path()).map_err(fault)?;
     let (mut hasher, mut written) = (sha256::Hasher::new(), 0u64);
     let mut piece = vec![0; 256 * 1024];
@@ -304,7 +309,7 @@ fn join(folder: &Path, parts: u32, size: u64, whole: Temporary) -> Result<Receiv
         )));
     }
     file.sync_all().map_err(fault)?;
-    Ok(Received {
+    Ok(ReceivedFile {
         path: whole,
         sha256: hex(&hasher.finish()),
         size,

@@ -1,8 +1,8 @@
 //! Applies a configuration: saves it as a recipe, and optionally makes it the person's default; and reverts that.
 
 use super::Experiments;
-use crate::app::accounts::Visit;
-use crate::app::recipes::Change;
+use crate::app::accounts::RequestOrigin;
+use crate::app::recipes::RecipeChange;
 use crate::app::{Error, Kind, Result};
 use crate::domain::experiment::record::Applied;
 use crate::domain::id::{ExperimentId, UserId};
@@ -12,7 +12,7 @@ use crate::store::{audit, experiments, recipes};
 
 /// Which configuration to apply, and how.
 #[derive(Debug, Clone, Default)]
-pub struct Wish {
+pub struct ApplyTarget {
     /// Index of the configuration; the leader if `None`.
     pub place: Option<usize>,
     /// Also make it the default of this person's requests.
@@ -31,8 +31,8 @@ impl Experiments<'_> {
         &self,
         caller: &Caller,
         id: &ExperimentId,
-        wish: Wish,
-        visit: &Visit,
+        wish: ApplyTarget,
+        visit: &RequestOrigin,
     ) -> Result<Applied> {
         let _alone = self.0.experiments_desk.applying.lock().await;
         let shown = self.show(&caller.user, id).await?;
@@ -49,7 +49,7 @@ impl Experiments<'_> {
             let why = format!("must be from 0 to {}", one.design.arms.len() - 1);
             return Err(Error::field(&["body", "place"], "out_of_range", why));
         };
-        let change = Change {
+        let change = RecipeChange {
             name: Some(wish.name.unwrap_or_else(|| name_of(&one.spec.name))),
             shared: None,
             body: Some(one.spec.body_of(arm)),
@@ -87,7 +87,7 @@ impl Experiments<'_> {
         &self,
         caller: &Caller,
         id: &ExperimentId,
-        visit: &Visit,
+        visit: &RequestOrigin,
     ) -> Result<Vec<String>> {
         let _alone = self.0.experiments_desk.applying.lock().await;
         let found = self.find(&caller.user, id).await?;
@@ -134,7 +134,7 @@ impl Experiments<'_> {
         &self,
         caller: &Caller,
         applied: &Applied,
-        visit: &Visit,
+        visit: &RequestOrigin,
     ) -> Result<String> {
         let recipes = self.0.recipes();
         let id = applied.recipe.as_str();
@@ -163,9 +163,9 @@ impl Experiments<'_> {
         }
         let before = format!("{id}@{}", applied.version - 1);
         let old = recipes.find(&caller.user, &before).await?;
-        let change = Change {
+        let change = RecipeChange {
             body: Some(old.body),
-            ..Change::default()
+            ..RecipeChange::default()
         };
         recipes.change(caller, id, change, visit).await?;
         Ok(format!(

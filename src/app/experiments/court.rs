@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::waits::{Waits, Work};
+use super::waits::{ExperimentWaits, Work};
 use crate::app::{App, Kind, Result, analyses};
 use crate::crypto;
 use crate::domain::analysis::{CacheUse, Status};
@@ -11,9 +11,9 @@ use crate::domain::chat::estimate_tokens;
 use crate::domain::experiment::jury::{self, Probe};
 use crate::domain::experiment::pairwise::Preferred;
 use crate::domain::experiment::record::Experiment;
-use crate::domain::experiment::scoring::{Judge, Way};
+use crate::domain::experiment::scoring::{JudgeMode, JudgeSpec};
 use crate::domain::experiment::spec::PLAIN;
-use crate::domain::experiment::{Bill, Case};
+use crate::domain::experiment::{Case, JudgeCost};
 use crate::domain::money::Price;
 use crate::domain::parameters::Parameters;
 use crate::domain::prompt::PEER_BUDGET;
@@ -28,34 +28,34 @@ const OWN_WORDS: u64 = 600;
 const SAME_MARK: f64 = 0.06;
 
 /// A judge with its context.
-pub(super) struct Court<'a> {
+pub(super) struct LlmJudge<'a> {
     pub app: &'a Arc<App>,
-    pub waits: &'a Waits,
+    pub waits: &'a ExperimentWaits,
     pub experiment: &'a Experiment,
-    pub judge: &'a Judge,
+    pub judge: &'a JudgeSpec,
 }
 
 /// Outcome of a judgment.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Opinion<T> {
+pub(super) struct JudgeOpinion<T> {
     /// The verdict, or why there is none.
-    pub said: std::result::Result<T, Silence>,
+    pub said: std::result::Result<T, JudgeError>,
     /// Cost of the judgment.
-    pub bill: Bill,
+    pub bill: JudgeCost,
     /// Whether swapping the answers changed the verdict.
     pub flipped: bool,
 }
 
 /// Why there is no verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Silence {
+pub(super) enum JudgeError {
     /// The judge could not be called, or did not answer.
     Failed(String),
     /// The judge's reply cannot be parsed.
     Unreadable(&'static str),
 }
 
-impl Court<'_> {
+impl LlmJudge<'_> {
     /// Compares two answers in both orders; a changed verdict counts as a tie.
     ///
     /// # Errors
@@ -65,8 +65,8 @@ impl Court<'_> {
         case: &Case,
         first: &str,
         second: &str,
-    ) -> Work<Opinion<Preferred>> {
-        if self.judge.kind == Way::Rubric {
+    ) -> Work<JudgeOpinion<Preferred>> {
+        if self.judge.kind == JudgeMode::Rubric {
             return self.compare_marks(case, first, second).await;
         }
         let nonce = nonce()?;
@@ -83,7 +83,7 @@ impl Court<'_> {
         bill = bill.plus(turned.1);
         let turned = turned.0.and_then(|text| read(jury::preferred(&text)));
         Ok(match (once, turned) {
-            (Ok(once), Ok(turned)) => Opinion {
+            (Ok(once), Ok(turned)) => JudgeOpinion {
                 said: Ok(Preferred::of_both_orders(once, turned)),
                 flipped: once != turned.turned(),
                 bill,
@@ -95,10 +95,10 @@ impl Court<'_> {
     /// Marks one answer by a rubric, from 0 to 1.
     ///
     /// # Errors
-    /// As [`Court::compare`].
-    pub async fn marks(&self, case: &Case, answer: &str) -> Work<Opinion<f64>> {
+    /// As [`LlmJudge::compare`].
+    pub async fn marks(&self, case: &Case, answer: &str) -> Work<JudgeOpinion<f64>> {
         let (text, bill) = self.ask(jury::rubric(case, answer, &nonce()?)).await?;
-        Ok(Opinion {
+        Ok(JudgeOpinion {
             said: text.and_then(|text| read(jury::marks(&text))),
             flipped: false,
             bill,
@@ -108,8 +108,8 @@ impl Court<'_> {
     /// Whether a planted bias misleads the judge; `None` without a verdict.
     ///
     /// # Errors
-    /// As [`Court::compare`].
-    pub async fn is_taken_in(&self, case: &Case, probe: &Probe) -> Work<(Option<bool>, Bill)> {
+    /// As [`LlmJudge::compare`].
+    pub async fn is_taken_in(&self, case: &Case, probe: &Probe) -> Work<(Option<bool>, JudgeCost)> {
         let opinion = self.compare(case, &probe.first, &probe.second).await?;
         let taken = opinion.said.ok().map(|said| jury::is_taken_in(probe, said));
         Ok((taken, opinion.bill))
@@ -120,12 +120,12 @@ impl Court<'_> {
         case: &Case,
         first: &str,
         second: &str,
-    ) -> Work<Opinion<Preferred>> {
+    ) -> Work<JudgeOpinion<Preferred>> {
         let one = self.marks(case, first).await?;
         let other = self.marks(case, second).await?;
         let bill = one.bill.plus(other.bill);
         Ok(match (one.said, other.said) {
-            (Ok(one), Ok(other)) => Opinion {
+            (Ok(one), Ok(other)) => JudgeOpinion {
                 said: Ok(match one - other {
                     apart if apart > SAME_MARK => Preferred::First,
                     apart if apart < -SAME_MARK => Preferred::Second,
@@ -138,8 +138,11 @@ impl Court<'_> {
         })
     }
 
-    async fn ask(&self, prompt: String) -> Work<(std::result::Result<String, Silence>, Bill)> {
-        let wanted = analyses::Wanted {
+    async fn ask(
+        &self,
+        prompt: String,
+    ) -> Work<(std::result::Result<String, JudgeError>, JudgeCost)> {
+        let wanted = analyses::AnalysisParams {
             prompt,
             models: vec![self.judge.model.clone()],
             pattern: Some(PLAIN.to_owned()),
@@ -151,7 +154,7 @@ impl Court<'_> {
             detached: true,
             topic: Some("experiment".to_owned()),
             experiment: Some(self.experiment.id.clone()),
-            ..analyses::Wanted::default()
+            ..analyses::AnalysisParams::default()
         };
         let caller = Caller {
             user: self.experiment.user.clone(),
@@ -167,7 +170,9 @@ impl Court<'_> {
                 Ok(id) => break id,
                 // A full queue says nothing about the judge.
                 Err(error) if error.kind == Kind::Unavailable => self.waits.refused(error).await?,
-                Err(error) => return Ok((Err(Silence::Failed(error.public)), Bill::default())),
+                Err(error) => {
+                    return Ok((Err(JudgeError::Failed(error.public)), JudgeCost::default()));
+                }
             }
         };
         self.waits.over(&id).await?;
@@ -178,15 +183,15 @@ impl Court<'_> {
             .read(move |db| stored::by_id(db, Some(&user), &wanted));
         let Some(done) = read.await? else {
             let why = "its analysis was deleted".to_owned();
-            return Ok((Err(Silence::Failed(why)), Bill::default()));
+            return Ok((Err(JudgeError::Failed(why)), JudgeCost::default()));
         };
-        let bill = Bill {
+        let bill = JudgeCost {
             cost: done.cost,
             tokens: done.usage.input + done.usage.output,
         };
         let said = match (done.status, done.synthesis) {
             (Status::Completed, Some(text)) => Ok(text),
-            (_, _) => Err(Silence::Failed(
+            (_, _) => Err(JudgeError::Failed(
                 done.error.unwrap_or_else(|| "it did not answer".to_owned()),
             )),
         };
@@ -194,16 +199,16 @@ impl Court<'_> {
     }
 }
 
-fn silent<T>(silence: Silence, bill: Bill) -> Opinion<T> {
-    Opinion {
+fn silent<T>(silence: JudgeError, bill: JudgeCost) -> JudgeOpinion<T> {
+    JudgeOpinion {
         said: Err(silence),
         flipped: false,
         bill,
     }
 }
 
-fn read<T>(said: std::result::Result<T, &'static str>) -> std::result::Result<T, Silence> {
-    said.map_err(Silence::Unreadable)
+fn read<T>(said: std::result::Result<T, &'static str>) -> std::result::Result<T, JudgeError> {
+    said.map_err(JudgeError::Unreadable)
 }
 
 fn nonce() -> Result<String> {
@@ -229,17 +234,17 @@ pub(super) fn asked(cases: &[Case]) -> u64 {
 }
 
 /// Upper bound on the cost of judging one answer, given the input tokens; `None` when the judge's price is unknown.
-pub(super) fn most(judge: &Judge, price: Option<Price>, asked: u64) -> Option<Bill> {
+pub(super) fn most(judge: &JudgeSpec, price: Option<Price>, asked: u64) -> Option<JudgeCost> {
     let usage = crate::domain::chat::Usage {
         input: asked,
         output: REPLY.into(),
         ..Default::default()
     };
     let calls = match judge.kind {
-        Way::Pairwise => 2_u32,
-        Way::Rubric => 1,
+        JudgeMode::Pairwise => 2_u32,
+        JudgeMode::Rubric => 1,
     };
-    Some(Bill {
+    Some(JudgeCost {
         cost: price?.cost(&usage).times(calls),
         tokens: (asked + u64::from(REPLY)) * u64::from(calls),
     })
@@ -252,8 +257,8 @@ mod tests {
     #[test]
     fn a_judge_is_never_asked_more_than_was_reckoned_with() {
         let nonce = nonce().expect("a nonce");
-        let judge = Judge {
-            kind: Way::Pairwise,
+        let judge = JudgeSpec {
+            kind: JudgeMode::Pairwise,
             model: "p/judge".to_owned(),
             same_family: false,
         };
@@ -290,7 +295,7 @@ mod tests {
         assert_eq!(bill.cost, crate::domain::money::MicroDollars(i64::MAX));
     }
 
-    fn most_of(judge: &Judge, asked: u64) -> Bill {
+    fn most_of(judge: &JudgeSpec, asked: u64) -> JudgeCost {
         super::most(judge, Some(Price::default()), asked).expect("a price")
     }
 }

@@ -12,16 +12,17 @@ use crate::app::{Error, Result};
 use crate::clock;
 use crate::crypto;
 use crate::domain::experiment::design::Design;
-use crate::domain::experiment::race::Race;
-use crate::domain::experiment::scoring::Way;
-use crate::domain::experiment::spec::{MAX_NAME, Spec};
+use crate::domain::experiment::race::SuccessiveHalving;
+use crate::domain::experiment::scoring::JudgeMode;
+use crate::domain::experiment::spec::{ExperimentSpec, MAX_NAME};
 use crate::domain::experiment::{
-    Arm, Bill, Budget, Case, Dial, Fault, MOST_CASES, Objective, Outcome, Scoring, Space,
+    Case, Configuration, ExperimentBudget, ExperimentError, JudgeCost, MOST_CASES, Objective,
+    Parameter, Scoring, SearchSpace, TrialOutcome,
 };
 use crate::domain::id::{DocumentId, ExperimentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate;
-use crate::domain::recipe::Body;
+use crate::domain::recipe::RecipeFields;
 use crate::domain::statistics::paired;
 use crate::domain::usage;
 use crate::domain::user::Caller;
@@ -39,23 +40,23 @@ const USUAL_DEVIATION: f64 = 0.25;
 
 /// The request, with the right types but otherwise unchecked.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct ExperimentParams {
     /// Display name.
     pub name: String,
     /// Test cases.
     pub cases: Vec<Case>,
     /// Parameters to vary.
-    pub space: Space,
+    pub space: SearchSpace,
     /// Values common to all configurations.
-    pub base: Body,
+    pub base: RecipeFields,
     /// Configuration currently in use.
-    pub current: BTreeMap<Dial, Value>,
+    pub current: BTreeMap<Parameter, Value>,
     /// Evaluator.
     pub evaluator: Scoring,
     /// Objective to maximize.
     pub objective: Objective,
     /// Budget.
-    pub budget: Budget,
+    pub budget: ExperimentBudget,
     /// Score differences below this do not matter.
     pub indifference: Option<f64>,
     /// Accepted probability that the race ends with a wrong result.
@@ -66,9 +67,9 @@ pub struct Wanted {
 
 /// A valid experiment and what it would take.
 #[derive(Debug, Clone)]
-pub struct Forecast {
+pub struct ExperimentForecast {
     /// The complete specification.
-    pub spec: Spec,
+    pub spec: ExperimentSpec,
     /// Design of the race.
     pub design: Design,
     /// Test cases.
@@ -92,9 +93,9 @@ pub struct Forecast {
 }
 
 /// Expected and maximum cost of one evaluation.
-pub(super) struct Load {
-    pub(super) expected: Outcome,
-    pub(super) most: Outcome,
+pub(super) struct EvaluationCost {
+    pub(super) expected: TrialOutcome,
+    pub(super) most: TrialOutcome,
     pub(super) priced: bool,
 }
 
@@ -103,10 +104,14 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// `BadInput` with the invalid field; store errors.
-    pub(super) async fn draft(&self, caller: &Caller, wanted: Wanted) -> Result<Forecast> {
+    pub(super) async fn draft(
+        &self,
+        caller: &Caller,
+        wanted: ExperimentParams,
+    ) -> Result<ExperimentForecast> {
         let cases = checked_cases(wanted.cases)?;
         let name = checked_name(&wanted.name)?;
-        let mut spec = Spec {
+        let mut spec = ExperimentSpec {
             name,
             space: wanted.space,
             base: wanted.base,
@@ -139,7 +144,7 @@ impl Experiments<'_> {
         if spec
             .evaluator
             .judge()
-            .is_some_and(|judge| judge.kind == Way::Pairwise)
+            .is_some_and(|judge| judge.kind == JudgeMode::Pairwise)
         {
             add_reference(&mut loads, current);
         }
@@ -184,9 +189,9 @@ impl Experiments<'_> {
     }
 
     // Expands every valid configuration; parameters that a model does not support are left out.
-    fn settings(&self, user: &UserId, spec: &Spec) -> Result<Vec<Arm>> {
+    fn settings(&self, user: &UserId, spec: &ExperimentSpec) -> Result<Vec<Configuration>> {
         let llm = &self.0.llm;
-        let takes = |name: &str, dial: Dial| {
+        let takes = |name: &str, dial: Parameter| {
             let names: Vec<&str> = match name {
                 "" => spec.base.models.iter().map(String::as_str).collect(),
                 name => vec![name],
@@ -195,7 +200,7 @@ impl Experiments<'_> {
                 .into_iter()
                 .filter_map(|name| llm.find(Some(user), name));
             let word = match dial {
-                Dial::Effort => "reasoning_effort",
+                Parameter::Effort => "reasoning_effort",
                 other => other.as_str(),
             };
             models.into_iter().all(|model| {
@@ -207,7 +212,10 @@ impl Experiments<'_> {
             .arms(&takes)
             .map_err(|fault| refused("space", &fault))?;
         if arms.len() > MOST_SETTINGS {
-            return Err(refused("space", &Fault::TooMany("settings", MOST_SETTINGS)));
+            return Err(refused(
+                "space",
+                &ExperimentError::TooMany("settings", MOST_SETTINGS),
+            ));
         }
         if arms.len() < 2 {
             let why = "there is only one setting: give an axis at least two values that its models support";
@@ -220,10 +228,10 @@ impl Experiments<'_> {
     async fn loads(
         &self,
         caller: &Caller,
-        spec: &Spec,
-        arms: &[Arm],
+        spec: &ExperimentSpec,
+        arms: &[Configuration],
         cases: &[Case],
-    ) -> Result<Vec<Load>> {
+    ) -> Result<Vec<EvaluationCost>> {
         let length = |case: &&Case| (case.documents.len(), case.prompt.len());
         let longest = cases.iter().max_by_key(length).ok_or_else(Error::missing)?;
         let judged = self.judged(&caller.user, spec, arms, cases)?;
@@ -240,14 +248,14 @@ impl Experiments<'_> {
             let bound = estimate::upper_bound(calls);
             let tokens = calls.iter().map(|call| call.upper_bound_tokens);
             let tokens = tokens.fold(0, u64::saturating_add);
-            let of = |cost: Option<MicroDollars>, tokens| Outcome {
+            let of = |cost: Option<MicroDollars>, tokens| TrialOutcome {
                 score: 0.0,
                 cost: cost.unwrap_or_default(),
                 tokens,
                 latency_ms: stages.max(1) * USUAL_STAGE,
-                judged: judged.map_or_else(Bill::default, |bill| bill.unwrap_or_default()),
+                judged: judged.map_or_else(JudgeCost::default, |bill| bill.unwrap_or_default()),
             };
-            loads.push(Load {
+            loads.push(EvaluationCost {
                 expected: of(
                     expected.cost_usd,
                     (expected.input_tokens).saturating_add(expected.output_tokens),
@@ -267,10 +275,10 @@ impl Experiments<'_> {
     fn judged(
         &self,
         user: &UserId,
-        spec: &Spec,
-        arms: &[Arm],
+        spec: &ExperimentSpec,
+        arms: &[Configuration],
         cases: &[Case],
-    ) -> Result<Option<Option<Bill>>> {
+    ) -> Result<Option<Option<JudgeCost>>> {
         let Some(judge) = spec.evaluator.judge() else {
             return Ok(None);
         };
@@ -304,8 +312,8 @@ impl Experiments<'_> {
 }
 
 // Once the current configuration has left the race, its answers are requested only for comparison.
-fn add_reference(loads: &mut [Load], current: usize) {
-    let reference = Bill {
+fn add_reference(loads: &mut [EvaluationCost], current: usize) {
+    let reference = JudgeCost {
         cost: loads[current].most.cost,
         tokens: loads[current].most.tokens,
     };
@@ -379,7 +387,12 @@ fn check_objective(objective: &Objective) -> Result<()> {
 }
 
 // Something must bound the experiment; when nothing costs money, the number of evaluations does.
-fn check_budget(spec: &mut Spec, loads: &[Load], arms: usize, cases: usize) -> Result<()> {
+fn check_budget(
+    spec: &mut ExperimentSpec,
+    loads: &[EvaluationCost],
+    arms: usize,
+    cases: usize,
+) -> Result<()> {
     let fault = |why: String| Error::field(&["body", "budget"], "value_error", why);
     if spec.budget.cost.is_some()
         && let Some(place) = loads.iter().position(|load| !load.priced)
@@ -390,7 +403,7 @@ fn check_budget(spec: &mut Spec, loads: &[Load], arms: usize, cases: usize) -> R
         );
         return Err(fault(why));
     }
-    if spec.budget == Budget::default() {
+    if spec.budget == ExperimentBudget::default() {
         if loads
             .iter()
             .any(|load| !load.priced || load.most.whole_cost().0 > 0)
@@ -405,13 +418,19 @@ fn check_budget(spec: &mut Spec, loads: &[Load], arms: usize, cases: usize) -> R
     Ok(())
 }
 
-pub(super) fn forecast(spec: Spec, design: Design, cases: Vec<Case>, loads: &[Load]) -> Forecast {
-    let race = Race::new(design.clone());
+pub(super) fn forecast(
+    spec: ExperimentSpec,
+    design: Design,
+    cases: Vec<Case>,
+    loads: &[EvaluationCost],
+) -> ExperimentForecast {
+    let race = SuccessiveHalving::new(design.clone());
     let (order, held) = race.cases();
     let held_back = held.len();
     let count = loads.len() as u64;
-    let sum = |of: &dyn Fn(&Load) -> u64| loads.iter().map(of).fold(0, u64::saturating_add);
-    let each = |of: &dyn Fn(&Load) -> u64| (sum(of) / count.max(1)).max(1);
+    let sum =
+        |of: &dyn Fn(&EvaluationCost) -> u64| loads.iter().map(of).fold(0, u64::saturating_add);
+    let each = |of: &dyn Fn(&EvaluationCost) -> u64| (sum(of) / count.max(1)).max(1);
     let all = count * order.len() as u64 + 2 * held_back as u64;
     let parts = [
         Some(all),
@@ -432,7 +451,7 @@ pub(super) fn forecast(spec: Spec, design: Design, cases: Vec<Case>, loads: &[Lo
     let most = (dearest.unwrap_or(0).saturating_mul(evaluations)).min(i64::MAX as u64) as i64;
     let most = spec.budget.cost.map_or(most, |limit| most.min(limit.0));
     let detectable = paired::detectable(held_back, USUAL_DEVIATION, 0.05, 0.8).min(1.0);
-    Forecast {
+    ExperimentForecast {
         stopping: stopping(&spec, held_back),
         warnings: warnings(order.len(), held_back, count, evaluations),
         cost: is_priced.then_some(MicroDollars(dear as i64)),
@@ -447,7 +466,7 @@ pub(super) fn forecast(spec: Spec, design: Design, cases: Vec<Case>, loads: &[Lo
     }
 }
 
-fn refused(name: &'static str, fault: &Fault) -> Error {
+fn refused(name: &'static str, fault: &ExperimentError) -> Error {
     Error::field(&["body", name], "value_error", fault.to_string())
 }
 

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Experiments, Shown};
+use super::{ExperimentView, Experiments};
 use crate::app::{Error, Result};
 use crate::clock;
-use crate::domain::experiment::Cell;
+use crate::domain::experiment::Trial;
 use crate::domain::experiment::pairwise::Preferred;
 use crate::domain::experiment::record::{Evaluation, Judgment};
 use crate::domain::id::{AnalysisId, ExperimentId};
-use crate::domain::statistics::chance::Chance;
+use crate::domain::statistics::chance::Random;
 use crate::domain::user::Caller;
 use crate::store::{analyses, experiments};
 
@@ -21,7 +21,7 @@ const BEST: usize = 4;
 
 /// Two anonymous answers.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Duel {
+pub struct BlindComparison {
     /// Index of the case.
     pub case: usize,
     /// Identifies the pair in the verdict.
@@ -36,7 +36,7 @@ pub struct Duel {
 
 /// A person's verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Choice {
+pub enum ComparisonChoice {
     /// Left is better.
     Left,
     /// Right is better.
@@ -49,7 +49,7 @@ pub enum Choice {
 
 /// A case and two configurations, the lower index first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Pair {
+struct ConfigurationPair {
     case: usize,
     first: usize,
     second: usize,
@@ -65,10 +65,10 @@ impl Experiments<'_> {
         caller: &Caller,
         id: &ExperimentId,
         after: Option<&str>,
-    ) -> Result<Option<Duel>> {
+    ) -> Result<Option<BlindComparison>> {
         let shown = self.show(&caller.user, id).await?;
         let pairs = pairs(&shown);
-        let is_open = |pair: &&Pair| !decided(&shown, **pair);
+        let is_open = |pair: &&ConfigurationPair| !decided(&shown, **pair);
         let start = after.and_then(|token| pairs.iter().position(|pair| pair.token() == token));
         let (before, behind) = pairs.split_at(start.map_or(0, |place| place + 1));
         let next = behind.iter().chain(before).find(is_open).copied();
@@ -76,7 +76,7 @@ impl Experiments<'_> {
             return Ok(None);
         };
         let texts = self.texts(&shown, pair).await?;
-        Ok(Some(Duel {
+        Ok(Some(BlindComparison {
             case: pair.case,
             token: pair.token(),
             answers: match pair.is_turned(shown.experiment.spec.seed) {
@@ -97,9 +97,9 @@ impl Experiments<'_> {
         caller: &Caller,
         id: &ExperimentId,
         token: &str,
-        choice: Choice,
-    ) -> Result<Option<Duel>> {
-        if choice != Choice::Skip {
+        choice: ComparisonChoice,
+    ) -> Result<Option<BlindComparison>> {
+        if choice != ComparisonChoice::Skip {
             let shown = self.show(&caller.user, id).await?;
             let pair = pairs(&shown).into_iter().find(|pair| pair.token() == token);
             let pair = pair.ok_or_else(|| {
@@ -110,8 +110,8 @@ impl Experiments<'_> {
                 )
             })?;
             let preferred = match choice {
-                Choice::Left => Preferred::First,
-                Choice::Right => Preferred::Second,
+                ComparisonChoice::Left => Preferred::First,
+                ComparisonChoice::Right => Preferred::Second,
                 _ => Preferred::Neither,
             };
             let is_turned = pair.is_turned(shown.experiment.spec.seed);
@@ -136,7 +136,11 @@ impl Experiments<'_> {
         self.duel(caller, id, Some(token)).await
     }
 
-    async fn texts(&self, shown: &Shown, pair: Pair) -> Result<(String, String)> {
+    async fn texts(
+        &self,
+        shown: &ExperimentView,
+        pair: ConfigurationPair,
+    ) -> Result<(String, String)> {
         let analysis = |arm: usize| -> Result<AnalysisId> {
             let mut found = shown.evaluations.iter();
             let found = found.find(|one| one.cell.case == pair.case && one.cell.arm == arm);
@@ -153,19 +157,19 @@ impl Experiments<'_> {
     }
 }
 
-impl Pair {
+impl ConfigurationPair {
     // Not a secret: the cases show which side is which anyway.
     fn token(&self) -> String {
         format!("{}.{}.{}", self.case, self.first, self.second)
     }
     fn is_turned(&self, seed: u64) -> bool {
         let place = (self.case as u64) << 32 | (self.first as u64) << 16 | self.second as u64;
-        Chance::new(seed ^ place).unit() < 0.5
+        Random::new(seed ^ place).unit() < 0.5
     }
 }
 
 /// Pairs of the best configurations on cases that both answered, in an order shuffled once by the seed.
-fn pairs(shown: &Shown) -> Vec<Pair> {
+fn pairs(shown: &ExperimentView) -> Vec<ConfigurationPair> {
     let tried = shown.report.leaderboard.iter().filter(|row| row.cases > 0);
     let mut best: Vec<usize> = tried.map(|row| row.place).take(BEST).collect();
     let current = shown.report.current;
@@ -173,16 +177,16 @@ fn pairs(shown: &Shown) -> Vec<Pair> {
         best.push(current);
     }
     let answered = |one: &&Evaluation| one.outcome.is_some() && one.error.is_none();
-    let answered: BTreeSet<Cell> = (shown.evaluations.iter().filter(answered))
+    let answered: BTreeSet<Trial> = (shown.evaluations.iter().filter(answered))
         .map(|one| one.cell)
         .collect();
-    let answered = |arm: usize, case: usize| answered.contains(&Cell { arm, case });
+    let answered = |arm: usize, case: usize| answered.contains(&Trial { arm, case });
     let mut pairs = Vec::new();
     for case in 0..shown.cases.len() {
         for (place, &one) in best.iter().enumerate() {
             for &other in &best[place + 1..] {
                 if answered(one, case) && answered(other, case) {
-                    pairs.push(Pair {
+                    pairs.push(ConfigurationPair {
                         case,
                         first: one.min(other),
                         second: one.max(other),
@@ -191,12 +195,12 @@ fn pairs(shown: &Shown) -> Vec<Pair> {
             }
         }
     }
-    Chance::new(shown.experiment.spec.seed ^ 0xD0E1).shuffle(&mut pairs);
+    Random::new(shown.experiment.spec.seed ^ 0xD0E1).shuffle(&mut pairs);
     pairs.truncate(MOST);
     pairs
 }
 
-fn decided(shown: &Shown, pair: Pair) -> bool {
+fn decided(shown: &ExperimentView, pair: ConfigurationPair) -> bool {
     shown.judgments.iter().any(|one| {
         one.judge.is_none()
             && (one.case, one.first, one.second) == (pair.case, pair.first, pair.second)

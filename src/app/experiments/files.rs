@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Experiments;
 use crate::app::{Error, Kind, Result};
 use crate::domain::experiment::MOST_CASES;
-use crate::domain::experiment::cases::{self, Read};
+use crate::domain::experiment::cases::{self, ParsedCases};
 use crate::extract;
 use crate::wire::toml_text;
 
@@ -14,7 +14,7 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// `BadRequest` when the file is not UTF-8; `BadInput` when a case is invalid.
-    pub fn read_cases(&self, bytes: &[u8]) -> Result<Read> {
+    pub fn read_cases(&self, bytes: &[u8]) -> Result<ParsedCases> {
         let text = std::str::from_utf8(bytes).map_err(|_| {
             let error = Error::new(Kind::BadRequest, "the file is not UTF-8 text");
             error.resolve("save it as CSV in UTF-8, or as JSON")

@@ -2,10 +2,10 @@
 
 use super::AT_ONCE;
 use crate::app::{Error, Result};
-use crate::domain::experiment::design::{Design, Step};
-use crate::domain::experiment::race::{ALL_UP_TO, Race};
-use crate::domain::experiment::spec::Spec;
-use crate::domain::experiment::{Objective, Outcome};
+use crate::domain::experiment::design::{Design, RaceStep};
+use crate::domain::experiment::race::{ALL_UP_TO, SuccessiveHalving};
+use crate::domain::experiment::spec::ExperimentSpec;
+use crate::domain::experiment::{Objective, TrialOutcome};
 
 /// Refuses a budget that allows no evaluation.
 ///
@@ -13,7 +13,10 @@ use crate::domain::experiment::{Objective, Outcome};
 /// `BadInput` when the budget does not cover two configurations on one case, besides the share reserved for the final
 /// comparison.
 pub(super) fn check_reach(design: &Design) -> Result<()> {
-    if matches!(Race::new(design.clone()).next(), Step::Evaluate(_)) {
+    if matches!(
+        SuccessiveHalving::new(design.clone()).next(),
+        RaceStep::Evaluate(_)
+    ) {
         return Ok(());
     }
     let budget = &design.budget;
@@ -22,7 +25,7 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
     if design.arms.len() <= ALL_UP_TO && (budget.cost.is_some() || budget.tokens.is_some()) {
         return Ok(());
     }
-    let least = |of: &dyn Fn(&Outcome) -> u64| {
+    let least = |of: &dyn Fn(&TrialOutcome) -> u64| {
         let dearest = design.declared.iter().map(of).max().unwrap_or(0);
         // Two evaluations are at most four fifths of it.
         dearest.saturating_mul(5).div_ceil(2)
@@ -33,7 +36,7 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
     });
     let tokens = budget
         .tokens
-        .map(|_| format!("{} tokens", least(&Outcome::whole_tokens)));
+        .map(|_| format!("{} tokens", least(&TrialOutcome::whole_tokens)));
     let time = budget.latency_ms.map(|_| {
         let seconds = least(&|outcome| outcome.latency_ms).div_ceil(1_000);
         format!("{seconds} seconds")
@@ -48,7 +51,7 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
 }
 
 /// Describes the stopping rule.
-pub(super) fn stopping(spec: &Spec, held_back: usize) -> String {
+pub(super) fn stopping(spec: &ExperimentSpec, held_back: usize) -> String {
     let not_worth = match spec.objective {
         Objective::Weighted {
             uses: Some(uses), ..
@@ -91,32 +94,32 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::draft::{Load, forecast};
+    use super::super::draft::{EvaluationCost, forecast};
     use super::*;
-    use crate::domain::experiment::{Arm, Bill, Budget, Case};
+    use crate::domain::experiment::{Case, Configuration, ExperimentBudget, JudgeCost};
     use crate::domain::money::MicroDollars;
 
     fn amount() -> impl Strategy<Value = u64> {
         prop_oneof![0u64..4, 0u64..1_000_000, Just(u64::MAX), any::<u64>()]
     }
 
-    fn outcome() -> impl Strategy<Value = Outcome> {
-        (amount(), amount(), amount()).prop_map(|(cost, tokens, latency_ms)| Outcome {
+    fn outcome() -> impl Strategy<Value = TrialOutcome> {
+        (amount(), amount(), amount()).prop_map(|(cost, tokens, latency_ms)| TrialOutcome {
             score: 0.0,
             cost: MicroDollars((cost >> 1) as i64),
             tokens,
             latency_ms,
-            judged: Bill {
+            judged: JudgeCost {
                 cost: MicroDollars((tokens >> 1) as i64),
                 tokens: cost,
             },
         })
     }
 
-    fn budget() -> impl Strategy<Value = Budget> {
+    fn budget() -> impl Strategy<Value = ExperimentBudget> {
         let part = || prop::option::of(amount());
         (part(), part(), part(), part()).prop_map(|(cost, tokens, latency_ms, evaluations)| {
-            Budget {
+            ExperimentBudget {
                 cost: cost.map(|cost| MicroDollars((cost >> 1) as i64)),
                 tokens,
                 latency_ms,
@@ -134,18 +137,18 @@ mod tests {
             cases in 1usize..40,
             seed in any::<u64>(),
         ) {
-            let loads: Vec<Load> = loads
+            let loads: Vec<EvaluationCost> = loads
                 .into_iter()
-                .map(|(expected, most, priced)| Load { expected, most, priced })
+                .map(|(expected, most, priced)| EvaluationCost { expected, most, priced })
                 .collect();
-            let spec: Spec = serde_json::from_value(json!({
+            let spec: ExperimentSpec = serde_json::from_value(json!({
                 "name": "n", "space": [], "base": {}, "evaluator": {"kind": "exact"},
                 "objective": {"kind": "weighted", "dollar": 1.0, "second": 0.1, "uses": seed}, "budget": {},
                 "indifference": 0.02, "wrong": 0.1, "seed": seed,
             })).expect("a specification");
-            let spec = Spec { budget, ..spec };
+            let spec = ExperimentSpec { budget, ..spec };
             let design = Design {
-                arms: (0..loads.len()).map(|place| Arm(vec![Some(place)])).collect(),
+                arms: (0..loads.len()).map(|place| Configuration(vec![Some(place)])).collect(),
                 current: loads.len() / 2,
                 cases,
                 objective: spec.objective,

@@ -20,21 +20,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::accounts::{Visit, chance};
+use super::accounts::{RequestOrigin, chance};
 use super::{App, Error, Kind, Result, room};
 use crate::clock;
-use crate::domain::experiment::record::{Evaluation, Experiment, Judging, Line, State};
-use crate::domain::experiment::{Case, race::Race};
+use crate::domain::experiment::record::{
+    Evaluation, Experiment, ExperimentState, ExperimentSummary, Judging,
+};
+use crate::domain::experiment::{Case, race::SuccessiveHalving};
 use crate::domain::id::{ExperimentId, UserId};
 use crate::domain::user::Caller;
 use crate::log;
 use crate::store::{audit, experiments};
 
-pub use apply::Wish;
-pub use draft::{Forecast, Wanted};
-pub use duel::{Choice, Duel};
-pub use progress::Progress;
-pub use result::{Answered, Shown};
+pub use apply::ApplyTarget;
+pub use draft::{ExperimentForecast, ExperimentParams};
+pub use duel::{BlindComparison, ComparisonChoice};
+pub use progress::ExperimentProgress;
+pub use result::{EvaluationView, ExperimentView};
 
 /// Evaluations of one experiment in progress at once.
 const AT_ONCE: usize = 2;
@@ -46,34 +48,34 @@ pub struct Experiments<'a>(pub(super) &'a Arc<App>);
 
 /// Registry of the experiments running in this process.
 #[derive(Default)]
-pub(super) struct Desk {
-    seats: Mutex<HashMap<ExperimentId, Arc<Seat>>>,
+pub(super) struct ExperimentRegistry {
+    seats: Mutex<HashMap<ExperimentId, Arc<RunningExperiment>>>,
     // Serializes applying and reverting configurations: both read first and then write twice.
     applying: tokio::sync::Mutex<()>,
 }
 
 /// A running experiment: its progress, and the request to stop.
-struct Seat {
-    progress: watch::Sender<Progress>,
+struct RunningExperiment {
+    progress: watch::Sender<ExperimentProgress>,
     stop: watch::Sender<bool>,
 }
 
-impl Desk {
-    fn seats(&self) -> MutexGuard<'_, HashMap<ExperimentId, Arc<Seat>>> {
+impl ExperimentRegistry {
+    fn seats(&self) -> MutexGuard<'_, HashMap<ExperimentId, Arc<RunningExperiment>>> {
         // No code panics while it holds the lock; if it did, the map would still be consistent.
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Follows an experiment's progress.
-pub struct Watch {
+pub struct ExperimentWatch {
     seen: bool,
-    progress: Option<watch::Receiver<Progress>>,
+    progress: Option<watch::Receiver<ExperimentProgress>>,
 }
 
-impl Watch {
+impl ExperimentWatch {
     /// Waits for a progress update not returned before; `None` once the experiment is no longer running.
-    pub async fn next(&mut self) -> Option<Progress> {
+    pub async fn next(&mut self) -> Option<ExperimentProgress> {
         let progress = self.progress.as_mut()?;
         if self.seen && progress.changed().await.is_err() {
             return None;
@@ -88,7 +90,11 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// `BadInput` with the field that is invalid; store errors.
-    pub async fn forecast(&self, caller: &Caller, wanted: Wanted) -> Result<Forecast> {
+    pub async fn forecast(
+        &self,
+        caller: &Caller,
+        wanted: ExperimentParams,
+    ) -> Result<ExperimentForecast> {
         self.draft(caller, wanted).await
     }
 
@@ -100,8 +106,8 @@ impl Experiments<'_> {
     pub async fn start(
         &self,
         caller: &Caller,
-        wanted: Wanted,
-        visit: &Visit,
+        wanted: ExperimentParams,
+        visit: &RequestOrigin,
     ) -> Result<Experiment> {
         if caller.key.as_ref().is_some_and(|key| key.is_confined) {
             let why = "this API key is restricted to models or amounts, which an experiment cannot enforce";
@@ -113,7 +119,7 @@ impl Experiments<'_> {
         let experiment = Experiment {
             id: ExperimentId::new(visit.now, chance()?),
             user: caller.user.clone(),
-            state: State::Running,
+            state: ExperimentState::Running,
             spec: draft.spec,
             design: draft.design,
             verdict: None,
@@ -154,7 +160,7 @@ impl Experiments<'_> {
         user: &UserId,
         limit: u32,
         cursor: Option<ExperimentId>,
-    ) -> Result<Vec<Line>> {
+    ) -> Result<Vec<ExperimentSummary>> {
         let user = user.clone();
         let found = self
             .0
@@ -167,10 +173,10 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// `Missing` for an unknown experiment; store errors.
-    pub async fn watch(&self, user: &UserId, id: &ExperimentId) -> Result<Watch> {
+    pub async fn watch(&self, user: &UserId, id: &ExperimentId) -> Result<ExperimentWatch> {
         self.find(user, id).await?;
         let seat = self.0.experiments_desk.seats().get(id).cloned();
-        Ok(Watch {
+        Ok(ExperimentWatch {
             seen: false,
             progress: seat.map(|seat| seat.progress.subscribe()),
         })
@@ -180,7 +186,7 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// `Missing` for an unknown experiment; store errors.
-    pub async fn cancel(&self, caller: &Caller, id: &ExperimentId) -> Result<State> {
+    pub async fn cancel(&self, caller: &Caller, id: &ExperimentId) -> Result<ExperimentState> {
         self.find(&caller.user, id).await?;
         if !self.unseat(id).await {
             let (user, wanted) = (caller.user.clone(), id.clone());
@@ -188,9 +194,9 @@ impl Experiments<'_> {
                 // If it has ended meanwhile, keep that state.
                 let now = experiments::by_id(db, &user, &wanted)?.map(|now| now.state);
                 match now {
-                    Some(State::Running | State::Paused) => {
+                    Some(ExperimentState::Running | ExperimentState::Paused) => {
                         let ended = Some((clock::now(), None));
-                        experiments::set_state(db, &wanted, State::Cancelled, None, ended)
+                        experiments::set_state(db, &wanted, ExperimentState::Cancelled, None, ended)
                     }
                     _ => Ok(()),
                 }
@@ -218,53 +224,63 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// `Missing` for an unknown experiment; `Conflict` when it is completed or too many are running; store errors.
-    pub async fn resume(&self, caller: &Caller, id: &ExperimentId, visit: &Visit) -> Result<State> {
+    pub async fn resume(
+        &self,
+        caller: &Caller,
+        id: &ExperimentId,
+        visit: &RequestOrigin,
+    ) -> Result<ExperimentState> {
         let found = self.find(&caller.user, id).await?;
         match found.state {
-            State::Running => return Ok(State::Running),
-            State::Completed => {
+            ExperimentState::Running => return Ok(ExperimentState::Running),
+            ExperimentState::Completed => {
                 let why = "this experiment is complete: there is nothing left to evaluate";
                 return Err(Error::new(Kind::Conflict, why).resolve("start a new one"));
             }
-            State::Paused | State::Cancelled => {}
+            ExperimentState::Paused | ExperimentState::Cancelled => {}
         }
         let entry = visit.entry(Some(&caller.user), "experiment.resume", id.as_str());
         let (user, wanted) = (caller.user.clone(), id.clone());
         let written = self.0.store.write(move |db| {
             // Of two concurrent calls, the second finds it running.
             let now = experiments::by_id(db, &user, &wanted)?;
-            if now.is_none_or(|now| now.state == State::Running) {
-                return Ok(Resumed::Already);
+            if now.is_none_or(|now| now.state == ExperimentState::Running) {
+                return Ok(ResumeOutcome::Already);
             }
             if experiments::running(db, &user)? >= MOST_RUNNING {
-                return Ok(Resumed::TooMany);
+                return Ok(ResumeOutcome::TooMany);
             }
-            experiments::set_state(db, &wanted, State::Running, None, None)?;
+            experiments::set_state(db, &wanted, ExperimentState::Running, None, None)?;
             audit::append(db, &entry)?;
             let cases = experiments::cases_of(db, &wanted)?;
             let done = experiments::evaluations_of(db, &wanted)?;
-            Ok(Resumed::With(cases, done))
+            Ok(ResumeOutcome::With(cases, done))
         });
         let (cases, done) = match written.await? {
-            Resumed::With(cases, done) => (cases, done),
-            Resumed::Already => return Ok(State::Running),
-            Resumed::TooMany => return Err(too_many()),
+            ResumeOutcome::With(cases, done) => (cases, done),
+            ResumeOutcome::Already => return Ok(ExperimentState::Running),
+            ResumeOutcome::TooMany => return Err(too_many()),
         };
         let experiment = Experiment {
-            state: State::Running,
+            state: ExperimentState::Running,
             error: None,
             finished: None,
             ..found
         };
         self.spawn(experiment, cases, done).await?;
-        Ok(State::Running)
+        Ok(ExperimentState::Running)
     }
 
     /// Deletes an experiment with its analyses; stops it first if it is running.
     ///
     /// # Errors
     /// `Missing` for an unknown experiment; store errors.
-    pub async fn delete(&self, caller: &Caller, id: &ExperimentId, visit: &Visit) -> Result<()> {
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        id: &ExperimentId,
+        visit: &RequestOrigin,
+    ) -> Result<()> {
         self.cancel(caller, id).await?;
         let entry = visit.entry(Some(&caller.user), "experiment.delete", id.as_str());
         let (user, id) = (caller.user.clone(), id.clone());
@@ -297,7 +313,7 @@ impl Experiments<'_> {
             if !self.0.is_active(&experiment.user).await? {
                 let ended = Some((clock::now(), None));
                 let cancel = self.0.store.write(move |db| {
-                    experiments::set_state(db, &id, State::Cancelled, None, ended)
+                    experiments::set_state(db, &id, ExperimentState::Cancelled, None, ended)
                 });
                 cancel.await?;
                 continue;
@@ -333,9 +349,9 @@ impl Experiments<'_> {
             (race, experiment, done)
         });
         let (race, experiment, done) = worked.await.map_err(Error::internal)?;
-        let (progress, _) = watch::channel(Progress::of(&experiment.spec, &race));
+        let (progress, _) = watch::channel(ExperimentProgress::of(&experiment.spec, &race));
         let (stop, _) = watch::channel(false);
-        let seat = Arc::new(Seat { progress, stop });
+        let seat = Arc::new(RunningExperiment { progress, stop });
         let id = experiment.id.clone();
         let taken = self
             .0
@@ -349,8 +365,15 @@ impl Experiments<'_> {
         engine.job(async move {
             // It may have been stopped or deleted before it had a seat.
             let now = Experiments(&app).find(&experiment.user, &id).await;
-            if now.is_ok_and(|now| now.state == State::Running) {
-                let runner = runner::Runner::new(app.clone(), experiment, cases, race, done, &seat);
+            if now.is_ok_and(|now| now.state == ExperimentState::Running) {
+                let runner = runner::ExperimentRunner::new(
+                    app.clone(),
+                    experiment,
+                    cases,
+                    race,
+                    done,
+                    &seat,
+                );
                 runner.run().await;
             }
             // If it was resumed meanwhile, another seat is registered.
@@ -367,16 +390,16 @@ impl Experiments<'_> {
 }
 
 /// Outcome of the attempt to resume.
-enum Resumed {
+enum ResumeOutcome {
     With(Vec<Case>, Vec<Evaluation>),
     Already,
     TooMany,
 }
 
 /// Rebuilds the race from everything recorded.
-fn race_of(experiment: &Experiment, done: &[Evaluation]) -> Race {
+fn race_of(experiment: &Experiment, done: &[Evaluation]) -> SuccessiveHalving {
     let results = done.iter().filter_map(|one| Some((one.cell, one.outcome?)));
-    Race::resumed(experiment.design.clone(), results)
+    SuccessiveHalving::resumed(experiment.design.clone(), results)
 }
 
 fn too_many() -> Error {

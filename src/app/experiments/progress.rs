@@ -3,16 +3,16 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::domain::experiment::design::{Fate, Step};
-use crate::domain::experiment::race::Race;
+use crate::domain::experiment::design::{ConfigurationState, RaceStep};
+use crate::domain::experiment::race::SuccessiveHalving;
 use crate::domain::experiment::space::setting;
-use crate::domain::experiment::spec::Spec;
-use crate::domain::experiment::{Budget, Outcome};
-use crate::domain::statistics::{paired, sequence::Sequence};
+use crate::domain::experiment::spec::ExperimentSpec;
+use crate::domain::experiment::{ExperimentBudget, TrialOutcome};
+use crate::domain::statistics::{paired, sequence::ConfidenceSequence};
 
 /// Snapshot of an experiment's progress.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Progress {
+pub struct ExperimentProgress {
     /// Completed evaluations.
     pub evaluations: usize,
     /// Amounts spent.
@@ -20,7 +20,7 @@ pub struct Progress {
     /// Budget.
     pub budget: Value,
     /// Leading configuration.
-    pub best: Option<Best>,
+    pub best: Option<LeadingConfiguration>,
     /// Configurations still in the race.
     pub racing: usize,
     /// Estimated seconds left; `None` before the first evaluation.
@@ -29,7 +29,7 @@ pub struct Progress {
 
 /// The leading configuration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Best {
+pub struct LeadingConfiguration {
     /// Index.
     pub place: usize,
     /// Parameter values.
@@ -42,13 +42,13 @@ pub struct Best {
     pub cases: usize,
 }
 
-impl Progress {
+impl ExperimentProgress {
     /// Computes the progress of a race.
-    pub fn of(spec: &Spec, race: &Race) -> Self {
+    pub fn of(spec: &ExperimentSpec, race: &SuccessiveHalving) -> Self {
         let spent = race.spent();
         let done = race.results().len();
         let racing: Vec<usize> = (0..race.fates().len())
-            .filter(|&arm| race.fates()[arm] == Fate::Racing)
+            .filter(|&arm| race.fates()[arm] == ConfigurationState::Racing)
             .collect();
         Self {
             evaluations: done,
@@ -66,14 +66,18 @@ impl Progress {
 }
 
 /// Money, tokens, seconds, and evaluations as JSON.
-pub fn amounts(spent: &Outcome, evaluations: u64) -> Value {
+pub fn amounts(spent: &TrialOutcome, evaluations: u64) -> Value {
     json!({
         "cost_usd": spent.whole_cost(), "tokens": spent.whole_tokens(), "seconds": spent.latency_ms as f64 / 1e3,
         "evaluations": evaluations,
     })
 }
 
-fn best(spec: &Spec, race: &Race, racing: &[usize]) -> Option<Best> {
+fn best(
+    spec: &ExperimentSpec,
+    race: &SuccessiveHalving,
+    racing: &[usize],
+) -> Option<LeadingConfiguration> {
     let all = race.cases().0.len();
     // Compare only cases that every remaining configuration has answered.
     let depth = (racing.iter().map(|&arm| race.values(arm, all).len())).min()?;
@@ -83,25 +87,26 @@ fn best(spec: &Spec, race: &Race, racing: &[usize]) -> Option<Best> {
     let place = *ranked.first().filter(|_| depth > 0)?;
     let values = race.values(place, depth);
     let design = race.design();
-    Some(Best {
+    Some(LeadingConfiguration {
         place,
         setting: setting(&spec.space, design.arms.get(place)?),
         mean: mean(place),
-        interval: Sequence::over(0.0, 1.0, 0.05, &values).interval(),
+        interval: ConfidenceSequence::over(0.0, 1.0, 0.05, &values).interval(),
         cases: depth,
     })
 }
 
-fn left(race: &Race, spent: &Outcome, done: usize) -> Option<u64> {
+fn left(race: &SuccessiveHalving, spent: &TrialOutcome, done: usize) -> Option<u64> {
     if done == 0 {
         return None;
     }
-    if matches!(race.next(), Step::Done(_)) {
+    if matches!(race.next(), RaceStep::Done(_)) {
         return Some(0);
     }
     let each = spent.latency_ms as f64 / done as f64;
     let (order, held) = race.cases();
-    let racing = (0..race.fates().len()).filter(|&arm| race.fates()[arm] == Fate::Racing);
+    let racing =
+        (0..race.fates().len()).filter(|&arm| race.fates()[arm] == ConfigurationState::Racing);
     let open = racing.map(|arm| order.len() - race.values(arm, order.len()).len());
     let open = open.sum::<usize>() + 2 * held.len();
     let more = open.min(affordable(&race.design().budget, spent, done));
@@ -109,7 +114,7 @@ fn left(race: &Race, spent: &Outcome, done: usize) -> Option<u64> {
 }
 
 /// Number of further evaluations within the budget, at the average cost so far.
-fn affordable(budget: &Budget, spent: &Outcome, done: usize) -> usize {
+fn affordable(budget: &ExperimentBudget, spent: &TrialOutcome, done: usize) -> usize {
     let parts = [
         (
             budget.cost.map(|cost| cost.0 as f64),

@@ -1,8 +1,8 @@
 //! The analysis that an experiment starts for one case under one configuration.
 
 use crate::app::{Result, analyses, recipes};
-use crate::domain::experiment::spec::Spec;
-use crate::domain::experiment::{Arm, Case};
+use crate::domain::experiment::spec::ExperimentSpec;
+use crate::domain::experiment::{Case, Configuration};
 use crate::domain::id::ExperimentId;
 use crate::domain::plan::CacheUse;
 
@@ -12,19 +12,19 @@ use crate::domain::plan::CacheUse;
 /// # Errors
 /// `BadInput` when the configuration is not a valid request.
 pub(super) fn request(
-    spec: &Spec,
-    arm: &Arm,
+    spec: &ExperimentSpec,
+    arm: &Configuration,
     case: &Case,
     experiment: &ExperimentId,
-) -> Result<analyses::Wanted> {
-    let mut wanted = analyses::Wanted {
+) -> Result<analyses::AnalysisParams> {
+    let mut wanted = analyses::AnalysisParams {
         prompt: case.prompt.clone(),
         documents: case.documents.clone(),
         cache: CacheUse::Off,
         detached: true,
         topic: Some("experiment".to_owned()),
         experiment: Some(experiment.clone()),
-        ..analyses::Wanted::default()
+        ..analyses::AnalysisParams::default()
     };
     recipes::fill(&mut wanted, spec.body_of(arm))?;
     Ok(wanted)

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{Experiments, Progress, race_of};
+use super::{ExperimentProgress, Experiments, race_of};
 use crate::app::{Error, Result};
 use crate::domain::experiment::calibration::{Calibration, calibrate};
 use crate::domain::experiment::pairwise::{Match, Preferred};
 use crate::domain::experiment::record::{Evaluation, Experiment, Judgment};
-use crate::domain::experiment::report::{self, Report};
-use crate::domain::experiment::{Case, Cell, race::Race};
+use crate::domain::experiment::report::{self, ExperimentReport};
+use crate::domain::experiment::{Case, Trial, race::SuccessiveHalving};
 use crate::domain::id::{ExperimentId, UserId};
 use crate::store::{analyses, experiments};
 
 /// An experiment with all its results.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct ExperimentView {
     /// The experiment.
     pub experiment: Experiment,
     /// Its cases.
@@ -24,18 +24,18 @@ pub struct Shown {
     /// Verdicts of judges and of the person.
     pub judgments: Vec<Judgment>,
     /// The race, rebuilt from everything recorded.
-    pub race: Race,
+    pub race: SuccessiveHalving,
     /// Progress.
-    pub progress: Progress,
+    pub progress: ExperimentProgress,
     /// Report.
-    pub report: Report,
+    pub report: ExperimentReport,
     /// Agreement of the scores with the person's verdicts.
     pub calibration: Calibration,
 }
 
 /// An evaluation with its answer.
 #[derive(Debug, Clone)]
-pub struct Answered {
+pub struct EvaluationView {
     /// The evaluation.
     pub evaluation: Evaluation,
     /// The answer, if there is one.
@@ -47,7 +47,7 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// `Missing` for an unknown experiment; store errors.
-    pub async fn show(&self, user: &UserId, id: &ExperimentId) -> Result<Shown> {
+    pub async fn show(&self, user: &UserId, id: &ExperimentId) -> Result<ExperimentView> {
         let (user, id) = (user.clone(), id.clone());
         let found = self.0.store.read(move |db| {
             let Some(experiment) = experiments::by_id(db, &user, &id)? else {
@@ -68,14 +68,18 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn answers(&self, shown: &Shown, case: usize) -> Result<Vec<Answered>> {
+    pub async fn answers(
+        &self,
+        shown: &ExperimentView,
+        case: usize,
+    ) -> Result<Vec<EvaluationView>> {
         let of_case = shown.evaluations.iter().filter(|one| one.cell.case == case);
         let wanted: Vec<Evaluation> = of_case.cloned().collect();
         let user = shown.experiment.user.clone();
         let read = self.0.store.read(move |db| {
             let answered = wanted.into_iter().map(|evaluation| {
                 let text = analyses::synthesis_of(db, &user, &evaluation.analysis)?;
-                Ok(Answered { evaluation, text })
+                Ok(EvaluationView { evaluation, text })
             });
             answered.collect()
         });
@@ -83,17 +87,17 @@ impl Experiments<'_> {
     }
 }
 
-type Stored = (Experiment, Vec<Case>, Vec<Evaluation>, Vec<Judgment>);
+type StoredExperiment = (Experiment, Vec<Case>, Vec<Evaluation>, Vec<Judgment>);
 
-fn worked_out((experiment, cases, evaluations, judgments): Stored) -> Shown {
+fn worked_out((experiment, cases, evaluations, judgments): StoredExperiment) -> ExperimentView {
     let race = race_of(&experiment, &evaluations);
     let failed = evaluations.iter().filter(|one| one.error.is_some());
     let failed = failed.map(|one| one.cell).collect();
     let space = &experiment.spec.space;
-    Shown {
+    ExperimentView {
         calibration: calibrate(&labelled(&judgments, &race)),
         report: report::report(&race, space, &failed, &matches_of(&judgments)),
-        progress: Progress::of(&experiment.spec, &race),
+        progress: ExperimentProgress::of(&experiment.spec, &race),
         race,
         experiment,
         cases,
@@ -123,7 +127,7 @@ fn matches_of(judgments: &[Judgment]) -> Vec<Match> {
 }
 
 /// Pairs the person's verdicts with the judge's, or else with what the scores say.
-fn labelled(judgments: &[Judgment], race: &Race) -> Vec<(Preferred, Preferred)> {
+fn labelled(judgments: &[Judgment], race: &SuccessiveHalving) -> Vec<(Preferred, Preferred)> {
     let own = judgments.iter().filter(|one| one.judge.is_none());
     let labels = own.filter_map(|own| {
         let same = |one: &&Judgment| {
@@ -134,7 +138,7 @@ fn labelled(judgments: &[Judgment], race: &Race) -> Vec<(Preferred, Preferred)> 
             return Some((own.preferred, other.preferred));
         }
         let score = |arm: usize| {
-            let cell = Cell {
+            let cell = Trial {
                 arm,
                 case: own.case,
             };

@@ -1,7 +1,7 @@
 //! Rules that score answers: those that may take long work on a thread that nobody else waits for.
 
 use crate::app::{Error, Result};
-use crate::domain::experiment::{Case, Evaluator, Fault};
+use crate::domain::experiment::{Case, Evaluator, ExperimentError};
 
 /// Checks a rule against its cases, which it gives back.
 ///
@@ -10,7 +10,7 @@ use crate::domain::experiment::{Case, Evaluator, Fault};
 pub(super) async fn check(
     rule: &Evaluator,
     cases: Vec<Case>,
-) -> Result<(Vec<Case>, std::result::Result<(), Fault>)> {
+) -> Result<(Vec<Case>, std::result::Result<(), ExperimentError>)> {
     if !rule.is_large() {
         let checked = rule.check(&cases);
         return Ok((cases, checked));

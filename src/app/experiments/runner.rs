@@ -8,16 +8,16 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::request::request;
-use super::waits::{AGAIN, Interrupt, Waits, Work};
-use super::{AT_ONCE, Progress, Seat};
+use super::waits::{AGAIN, ExperimentWaits, Interrupt, Work};
+use super::{AT_ONCE, ExperimentProgress, RunningExperiment};
 use crate::app::{App, Error, Result};
 use crate::clock;
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
 use crate::domain::chat::CallErrorKind;
-use crate::domain::experiment::design::{Step, Verdict};
-use crate::domain::experiment::race::Race;
-use crate::domain::experiment::record::{Evaluation, Experiment, Judgment, State};
-use crate::domain::experiment::{Bill, Case, Cell, Outcome};
+use crate::domain::experiment::design::{RaceStep, RaceVerdict};
+use crate::domain::experiment::race::SuccessiveHalving;
+use crate::domain::experiment::record::{Evaluation, Experiment, ExperimentState, Judgment};
+use crate::domain::experiment::{Case, JudgeCost, Trial, TrialOutcome};
 use crate::domain::id::AnalysisId;
 use crate::domain::user::{Caller, Role};
 use crate::log;
@@ -26,55 +26,55 @@ use crate::store::{analyses, experiments};
 /// Consecutive transient failures that pause an experiment.
 const MOST_FAILURES: usize = 3;
 /// The runner's next step.
-enum Turn {
+enum NextAction {
     /// Start this evaluation.
-    Begin(Cell),
+    Begin(Trial),
     /// The evaluation at this index of `begun` is over.
     Over(usize),
 }
 
 /// A running experiment.
-pub(super) struct Runner<'s> {
+pub(super) struct ExperimentRunner<'s> {
     pub(super) app: Arc<App>,
     pub(super) experiment: Experiment,
     pub(super) cases: Vec<Case>,
-    pub(super) race: Race,
+    pub(super) race: SuccessiveHalving,
     // Evaluations started earlier without a recorded outcome.
     pub(super) open: Vec<Evaluation>,
     // The analysis that answered each completed cell.
-    pub(super) answers: BTreeMap<Cell, AnalysisId>,
+    pub(super) answers: BTreeMap<Trial, AnalysisId>,
     // Evaluations in progress, at most `AT_ONCE`.
-    pub(super) begun: Vec<(Cell, AnalysisId)>,
-    pub(super) waits: Waits,
-    progress: &'s watch::Sender<Progress>,
+    pub(super) begun: Vec<(Trial, AnalysisId)>,
+    pub(super) waits: ExperimentWaits,
+    progress: &'s watch::Sender<ExperimentProgress>,
     // Consecutive transient failures, and the cost of failed attempts.
     failures: usize,
-    wasted: BTreeMap<Cell, Outcome>,
+    wasted: BTreeMap<Trial, TrialOutcome>,
 }
 
 /// Outcome of an analysis.
-pub(super) struct Brought {
-    pub outcome: Outcome,
+pub(super) struct TrialAnswer {
+    pub outcome: TrialOutcome,
     pub text: Option<String>,
     pub error: Option<String>,
     passes: bool,
 }
 
 /// The outcome with its score.
-pub(super) struct Scored {
-    pub outcome: Outcome,
+pub(super) struct ScoredTrial {
+    pub outcome: TrialOutcome,
     pub error: Option<String>,
     pub judgment: Option<Judgment>,
 }
 
-impl<'s> Runner<'s> {
+impl<'s> ExperimentRunner<'s> {
     pub(super) fn new(
         app: Arc<App>,
         experiment: Experiment,
         cases: Vec<Case>,
-        race: Race,
+        race: SuccessiveHalving,
         done: Vec<Evaluation>,
-        seat: &'s Seat,
+        seat: &'s RunningExperiment,
     ) -> Self {
         let answers = done.iter().filter(|one| one.outcome.is_some());
         let answers = answers.map(|one| (one.cell, one.analysis.clone()));
@@ -85,7 +85,7 @@ impl<'s> Runner<'s> {
                 .filter(|one| one.outcome.is_none())
                 .collect(),
             begun: Vec::with_capacity(AT_ONCE),
-            waits: Waits::new(app.clone(), seat.stop.subscribe()),
+            waits: ExperimentWaits::new(app.clone(), seat.stop.subscribe()),
             progress: &seat.progress,
             failures: 0,
             wasted: BTreeMap::new(),
@@ -118,16 +118,16 @@ impl<'s> Runner<'s> {
             Err(Interrupt::Left) => Ok(()),
             Ok(verdict) => {
                 let ended = Some((at, Some(verdict)));
-                experiments::set_state(db, &id, State::Completed, None, ended)
+                experiments::set_state(db, &id, ExperimentState::Completed, None, ended)
             }
             Err(Interrupt::Stopped) => {
-                experiments::set_state(db, &id, State::Cancelled, None, Some((at, None)))
+                experiments::set_state(db, &id, ExperimentState::Cancelled, None, Some((at, None)))
             }
             Err(Interrupt::Paused(why)) => {
-                experiments::set_state(db, &id, State::Paused, Some(why), None)
+                experiments::set_state(db, &id, ExperimentState::Paused, Some(why), None)
             }
             Err(Interrupt::Failed(fault)) => {
-                experiments::set_state(db, &id, State::Paused, Some(&fault.public), None)
+                experiments::set_state(db, &id, ExperimentState::Paused, Some(&fault.public), None)
             }
         });
         if let Err(fault) = written.await {
@@ -138,23 +138,23 @@ impl<'s> Runner<'s> {
         }
     }
 
-    async fn drive(&mut self) -> Work<Verdict> {
+    async fn drive(&mut self) -> Work<RaceVerdict> {
         loop {
             let cells = match self.race.next() {
-                Step::Done(verdict) => {
+                RaceStep::Done(verdict) => {
                     self.give_up_on(&[]).await?;
                     self.probe().await?;
                     return Ok(verdict);
                 }
-                Step::Evaluate(cells) => self.in_order(cells),
+                RaceStep::Evaluate(cells) => self.in_order(cells),
             };
             self.give_up_on(&cells).await?;
-            let is_begun = |cell: &Cell| self.begun.iter().any(|(other, _)| other == cell);
+            let is_begun = |cell: &Trial| self.begun.iter().any(|(other, _)| other == cell);
             let has_room = self.begun.len() < AT_ONCE;
             let next = cells.into_iter().find(|cell| has_room && !is_begun(cell));
             match self.turn(next).await? {
-                Turn::Begin(cell) => self.begin(cell).await?,
-                Turn::Over(place) => {
+                NextAction::Begin(cell) => self.begin(cell).await?,
+                NextAction::Over(place) => {
                     let (cell, analysis) = self.begun.remove(place);
                     self.finish(cell, analysis).await?;
                 }
@@ -163,23 +163,23 @@ impl<'s> Runner<'s> {
     }
 
     // Refills each slot as soon as its evaluation is over, independent of the others.
-    async fn turn(&self, next: Option<Cell>) -> Work<Turn> {
+    async fn turn(&self, next: Option<Trial>) -> Work<NextAction> {
         tokio::select! {
             biased;
             place = self.waits.first_over(&self.begun), if !self.begun.is_empty() => {
-                place.map(Turn::Over)
+                place.map(NextAction::Over)
             }
             room = self.waits.room(), if next.is_some() => {
                 room?;
                 let cell = next.ok_or_else(|| Error::internal("no cell"))?;
-                Ok(Turn::Begin(cell))
+                Ok(NextAction::Begin(cell))
             }
             else => Err(Error::internal("a race asked for nothing").into()),
         }
     }
 
     // Stops evaluations that the race no longer wants because the budget is spent.
-    async fn give_up_on(&mut self, wanted: &[Cell]) -> Work<()> {
+    async fn give_up_on(&mut self, wanted: &[Trial]) -> Work<()> {
         while let Some(place) = (self.begun.iter()).position(|(cell, _)| !wanted.contains(cell)) {
             let (_, analysis) = self.begun.remove(place);
             self.waits.cancel(&analysis).await?;
@@ -188,18 +188,18 @@ impl<'s> Runner<'s> {
     }
 
     // The current configuration's answer comes first: others are compared with it.
-    fn in_order(&self, mut cells: Vec<Cell>) -> Vec<Cell> {
+    fn in_order(&self, mut cells: Vec<Trial>) -> Vec<Trial> {
         let current = self.experiment.design.current;
         let Some(first) = cells.first().map(|cell| cell.case) else {
             return cells;
         };
-        let is_later = |cell: &Cell| (cell.case != first, cell.arm != current);
+        let is_later = |cell: &Trial| (cell.case != first, cell.arm != current);
         cells.sort_by_key(is_later);
         cells
     }
 
     // Starts an evaluation, or adopts the one that an earlier run has started.
-    async fn begin(&mut self, cell: Cell) -> Work<()> {
+    async fn begin(&mut self, cell: Trial) -> Work<()> {
         if let Some(place) = self.open.iter().position(|one| one.cell == cell) {
             let analysis = self.open.swap_remove(place).analysis;
             let status = self.status(&analysis).await?;
@@ -220,7 +220,7 @@ impl<'s> Runner<'s> {
     ///
     /// # Errors
     /// Any error of starting an analysis.
-    pub(super) async fn ask(&self, cell: Cell) -> Result<AnalysisId> {
+    pub(super) async fn ask(&self, cell: Trial) -> Result<AnalysisId> {
         let design = &self.experiment.design;
         let found = design.arms.get(cell.arm).zip(self.cases.get(cell.case));
         let (arm, case) = found.ok_or_else(|| Error::internal("a cell that is not there"))?;
@@ -245,7 +245,7 @@ impl<'s> Runner<'s> {
     }
 
     // Scores and records a finished evaluation.
-    async fn finish(&mut self, cell: Cell, analysis: AnalysisId) -> Work<()> {
+    async fn finish(&mut self, cell: Trial, analysis: AnalysisId) -> Work<()> {
         let Some(brought) = self.brought(&analysis).await? else {
             return Err(Interrupt::Left);
         };
@@ -258,9 +258,9 @@ impl<'s> Runner<'s> {
             Err((silent, taken)) => {
                 // The answer exists; only judging is retried.
                 self.open.push(begun_as(cell, analysis));
-                let outcome = Outcome {
+                let outcome = TrialOutcome {
                     judged: taken,
-                    ..Outcome::default()
+                    ..TrialOutcome::default()
                 };
                 return self.again(cell, outcome, silent).await;
             }
@@ -270,7 +270,7 @@ impl<'s> Runner<'s> {
     }
 
     // A provider's outage says nothing about a configuration: nothing is recorded, and the race asks again.
-    async fn again(&mut self, cell: Cell, took: Outcome, why: String) -> Work<()> {
+    async fn again(&mut self, cell: Trial, took: TrialOutcome, why: String) -> Work<()> {
         let before = self.wasted.remove(&cell).unwrap_or_default();
         self.wasted.insert(cell, plus(before, took));
         self.failures += 1;
@@ -282,7 +282,12 @@ impl<'s> Runner<'s> {
         self.waits.pause(AGAIN * self.failures as u32).await
     }
 
-    async fn record(&mut self, cell: Cell, analysis: AnalysisId, scored: Scored) -> Result<()> {
+    async fn record(
+        &mut self,
+        cell: Trial,
+        analysis: AnalysisId,
+        scored: ScoredTrial,
+    ) -> Result<()> {
         let wasted = self.wasted.remove(&cell).unwrap_or_default();
         let outcome = plus(scored.outcome, wasted);
         let (id, error) = (self.experiment.id.clone(), scored.error);
@@ -301,7 +306,7 @@ impl<'s> Runner<'s> {
             return Err(Error::internal("the race did not ask for this evaluation"));
         }
         self.progress
-            .send_replace(Progress::of(&self.experiment.spec, &self.race));
+            .send_replace(ExperimentProgress::of(&self.experiment.spec, &self.race));
         Ok(())
     }
 
@@ -318,7 +323,7 @@ impl<'s> Runner<'s> {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(super) async fn brought(&self, analysis: &AnalysisId) -> Result<Option<Brought>> {
+    pub(super) async fn brought(&self, analysis: &AnalysisId) -> Result<Option<TrialAnswer>> {
         let (user, id) = (self.experiment.user.clone(), analysis.clone());
         let read = self.app.store.read(move |db| {
             let found = analyses::by_id(db, Some(&user), &id)?;
@@ -337,7 +342,7 @@ impl<'s> Runner<'s> {
 }
 
 /// An evaluation without a recorded outcome.
-pub(super) fn begun_as(cell: Cell, analysis: AnalysisId) -> Evaluation {
+pub(super) fn begun_as(cell: Trial, analysis: AnalysisId) -> Evaluation {
     Evaluation {
         cell,
         analysis,
@@ -346,17 +351,17 @@ pub(super) fn begun_as(cell: Cell, analysis: AnalysisId) -> Evaluation {
     }
 }
 
-fn gone() -> Brought {
-    Brought {
-        outcome: Outcome::default(),
+fn gone() -> TrialAnswer {
+    TrialAnswer {
+        outcome: TrialOutcome::default(),
         text: None,
         error: Some("its analysis was deleted".to_owned()),
         passes: false,
     }
 }
 
-fn plus(one: Outcome, other: Outcome) -> Outcome {
-    Outcome {
+fn plus(one: TrialOutcome, other: TrialOutcome) -> TrialOutcome {
+    TrialOutcome {
         score: one.score,
         cost: one.cost.plus(other.cost),
         tokens: one.tokens.saturating_add(other.tokens),
@@ -365,14 +370,14 @@ fn plus(one: Outcome, other: Outcome) -> Outcome {
     }
 }
 
-fn read_off(analysis: Analysis, answers: &[StageAnswer]) -> Brought {
+fn read_off(analysis: Analysis, answers: &[StageAnswer]) -> TrialAnswer {
     let took = analysis.started.zip(analysis.finished);
-    let outcome = Outcome {
+    let outcome = TrialOutcome {
         score: 0.0,
         cost: analysis.cost,
         tokens: analysis.usage.input + analysis.usage.output,
         latency_ms: took.map_or(0, |(from, to)| (to.millis() - from.millis()).max(0) as u64),
-        judged: Bill::default(),
+        judged: JudgeCost::default(),
     };
     let answered = analysis.status == Status::Completed && analysis.synthesis.is_some();
     let errors = answers.iter().filter_map(|answer| answer.error.as_ref());
@@ -381,7 +386,7 @@ fn read_off(analysis: Analysis, answers: &[StageAnswer]) -> Brought {
         let first = errors.clone().next().map(|error| error.detail.clone());
         first.or(analysis.error.clone())
     };
-    Brought {
+    TrialAnswer {
         outcome,
         error: (!answered).then(|| reason().unwrap_or_else(|| "no answer was written".to_owned())),
         text: analysis.synthesis.clone().filter(|_| answered),

@@ -1,15 +1,15 @@
 //! Scores an answer: by the experiment's rule, or by its judge, with marks or against the current configuration's
 //! answer to the same case. Also probes the judge for biases.
 
-use super::court::{Court, Opinion, Silence, asked, most};
+use super::court::{JudgeError, JudgeOpinion, LlmJudge, asked, most};
 use super::rules;
-use super::runner::{Brought, Runner, Scored, begun_as};
+use super::runner::{ExperimentRunner, ScoredTrial, TrialAnswer, begun_as};
 use super::waits::{Interrupt, Work};
 use crate::domain::experiment::jury::{self, Probe};
 use crate::domain::experiment::pairwise::Preferred;
 use crate::domain::experiment::record::{Judgment, Probed};
-use crate::domain::experiment::scoring::{Judge, Way};
-use crate::domain::experiment::{Bill, Cell, Outcome, Scoring};
+use crate::domain::experiment::scoring::{JudgeMode, JudgeSpec};
+use crate::domain::experiment::{JudgeCost, Scoring, Trial, TrialOutcome};
 use crate::domain::id::AnalysisId;
 use crate::domain::usage;
 use crate::store::{analyses, experiments};
@@ -18,14 +18,14 @@ use crate::store::{analyses, experiments};
 const PROBED: usize = 3;
 
 /// A score, or why there is none now and what the attempt cost.
-type Told = std::result::Result<Scored, (String, Bill)>;
+type Told = std::result::Result<ScoredTrial, (String, JudgeCost)>;
 
-impl Runner<'_> {
+impl ExperimentRunner<'_> {
     /// Scores an evaluation's answer; a missing answer scores 0.
     ///
     /// # Errors
     /// [`Interrupt`] when the experiment stops, pauses, or fails.
-    pub(super) async fn score(&mut self, cell: Cell, brought: Brought) -> Work<Told> {
+    pub(super) async fn score(&mut self, cell: Trial, brought: TrialAnswer) -> Work<Told> {
         let Some(text) = &brought.text else {
             return Ok(Ok(plain(brought, 0.0)));
         };
@@ -44,16 +44,16 @@ impl Runner<'_> {
         }
         let text = text.clone();
         match judge.kind {
-            Way::Rubric => self.by_marks(cell, brought, &judge, &text).await,
-            Way::Pairwise => self.against_current(cell, brought, &judge, &text).await,
+            JudgeMode::Rubric => self.by_marks(cell, brought, &judge, &text).await,
+            JudgeMode::Pairwise => self.against_current(cell, brought, &judge, &text).await,
         }
     }
 
     async fn by_marks(
         &mut self,
-        cell: Cell,
-        brought: Brought,
-        judge: &Judge,
+        cell: Trial,
+        brought: TrialAnswer,
+        judge: &JudgeSpec,
         text: &str,
     ) -> Work<Told> {
         let opinion = self
@@ -67,9 +67,9 @@ impl Runner<'_> {
     // scores 0.5 by definition.
     async fn against_current(
         &mut self,
-        cell: Cell,
-        brought: Brought,
-        judge: &Judge,
+        cell: Trial,
+        brought: TrialAnswer,
+        judge: &JudgeSpec,
         text: &str,
     ) -> Work<Told> {
         let current = self.experiment.design.current;
@@ -111,11 +111,11 @@ impl Runner<'_> {
 
     fn told<T>(
         &mut self,
-        brought: Brought,
-        opinion: Opinion<T>,
+        brought: TrialAnswer,
+        opinion: JudgeOpinion<T>,
         score: impl FnOnce(T) -> (f64, Option<Judgment>),
     ) -> Told {
-        let mut outcome = Outcome {
+        let mut outcome = TrialOutcome {
             judged: opinion.bill,
             ..brought.outcome
         };
@@ -123,18 +123,18 @@ impl Runner<'_> {
             Ok(said) => {
                 let (score, judgment) = score(said);
                 outcome.score = score;
-                Ok(Scored {
+                Ok(ScoredTrial {
                     outcome,
                     judgment,
                     error: None,
                 })
             }
-            Err(Silence::Failed(why)) => Err((format!("the judge: {why}"), opinion.bill)),
+            Err(JudgeError::Failed(why)) => Err((format!("the judge: {why}"), opinion.bill)),
             // Neither for nor against: half of the maximum.
-            Err(Silence::Unreadable(why)) => {
+            Err(JudgeError::Unreadable(why)) => {
                 self.experiment.judging.unreadable += 1;
                 outcome.score = 0.5;
-                Ok(Scored {
+                Ok(ScoredTrial {
                     outcome,
                     judgment: None,
                     error: Some(why.to_owned()),
@@ -144,8 +144,8 @@ impl Runner<'_> {
     }
 
     // The current configuration's answer to a case; requested now if the race no longer asks for it.
-    async fn reference(&mut self, case: usize) -> Work<(Option<String>, Bill)> {
-        let cell = Cell {
+    async fn reference(&mut self, case: usize) -> Work<(Option<String>, JudgeCost)> {
+        let cell = Trial {
             arm: self.experiment.design.current,
             case,
         };
@@ -158,7 +158,7 @@ impl Runner<'_> {
             None => (self.asked_for(cell).await?, true),
         };
         self.waits.over(&analysis).await?;
-        let mut bill = Bill::default();
+        let mut bill = JudgeCost::default();
         if is_new {
             self.open.push(begun_as(cell, analysis.clone()));
             if let Some(brought) = self.brought(&analysis).await? {
@@ -175,7 +175,7 @@ impl Runner<'_> {
     }
 
     // Starts an evaluation outside the race. Waits while the queue is full.
-    async fn asked_for(&self, cell: Cell) -> Work<AnalysisId> {
+    async fn asked_for(&self, cell: Trial) -> Work<AnalysisId> {
         loop {
             self.waits.check()?;
             match self.ask(cell).await {
@@ -185,8 +185,8 @@ impl Runner<'_> {
         }
     }
 
-    fn court<'a>(&'a self, judge: &'a Judge) -> Court<'a> {
-        Court {
+    fn court<'a>(&'a self, judge: &'a JudgeSpec) -> LlmJudge<'a> {
+        LlmJudge {
             app: &self.app,
             waits: &self.waits,
             experiment: &self.experiment,
@@ -236,7 +236,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    async fn plant(&mut self, case: usize, judge: &Judge, probe: &Probe) -> Work<()> {
+    async fn plant(&mut self, case: usize, judge: &JudgeSpec, probe: &Probe) -> Work<()> {
         let court = self.court(judge);
         let (taken_in, bill) = court.is_taken_in(&self.cases[case], probe).await?;
         let judging = &mut self.experiment.judging;
@@ -264,10 +264,10 @@ impl Runner<'_> {
     }
 
     // Whether the budget has room for this in addition to everything spent.
-    fn affords(&self, bill: Option<Bill>) -> bool {
+    fn affords(&self, bill: Option<JudgeCost>) -> bool {
         let budget = &self.experiment.spec.budget;
         let spent = self.race.spent();
-        let gone = Bill {
+        let gone = JudgeCost {
             cost: spent.whole_cost(),
             tokens: spent.whole_tokens(),
         };
@@ -281,9 +281,9 @@ impl Runner<'_> {
     }
 }
 
-fn plain(brought: Brought, score: f64) -> Scored {
-    Scored {
-        outcome: Outcome {
+fn plain(brought: TrialAnswer, score: f64) -> ScoredTrial {
+    ScoredTrial {
+        outcome: TrialOutcome {
             score,
             ..brought.outcome
         },

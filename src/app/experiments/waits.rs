@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::app::{App, Error, Kind};
-use crate::domain::experiment::Cell;
+use crate::domain::experiment::Trial;
 use crate::domain::id::AnalysisId;
 use crate::store::StoreError;
 
@@ -46,12 +46,12 @@ pub(super) type Work<T> = std::result::Result<T, Interrupt>;
 
 /// Wait operations of one experiment.
 #[derive(Clone)]
-pub(super) struct Waits {
+pub(super) struct ExperimentWaits {
     app: Arc<App>,
     stop: watch::Receiver<bool>,
 }
 
-impl Waits {
+impl ExperimentWaits {
     /// `stop` becomes true when the owner stops the experiment; its sender outlives the experiment.
     pub fn new(app: Arc<App>, stop: watch::Receiver<bool>) -> Self {
         Self { app, stop }
@@ -72,7 +72,7 @@ impl Waits {
     /// Waits this long.
     ///
     /// # Errors
-    /// As [`Waits::check`].
+    /// As [`ExperimentWaits::check`].
     pub async fn pause(&self, time: Duration) -> Work<()> {
         tokio::select! {
             biased;
@@ -84,7 +84,7 @@ impl Waits {
     /// Waits until the server has room for a background run.
     ///
     /// # Errors
-    /// As [`Waits::check`].
+    /// As [`ExperimentWaits::check`].
     pub async fn room(&self) -> Work<()> {
         tokio::select! {
             biased;
@@ -99,7 +99,7 @@ impl Waits {
     /// Waits until an analysis is over or left for the next start. Cancels it when the experiment is stopped first.
     ///
     /// # Errors
-    /// As [`Waits::check`], or `Failed` when the store cannot be read.
+    /// As [`ExperimentWaits::check`], or `Failed` when the store cannot be read.
     pub async fn over(&self, analysis: &AnalysisId) -> Work<()> {
         tokio::select! {
             biased;
@@ -114,8 +114,8 @@ impl Waits {
     /// Waits until one of these is over and returns its index. Cancels none.
     ///
     /// # Errors
-    /// As [`Waits::over`].
-    pub async fn first_over(&self, begun: &[(Cell, AnalysisId)]) -> Work<usize> {
+    /// As [`ExperimentWaits::over`].
+    pub async fn first_over(&self, begun: &[(Trial, AnalysisId)]) -> Work<usize> {
         let mut ends: Vec<_> = begun
             .iter()
             .map(|(_, one)| Box::pin(self.ended(one)))
@@ -149,7 +149,7 @@ impl Waits {
     /// Handles a refusal to start a run: waits when the queue is full, pauses the experiment otherwise.
     ///
     /// # Errors
-    /// `Paused` when a person must act, `Failed` on an internal error; otherwise as [`Waits::check`].
+    /// `Paused` when a person must act, `Failed` on an internal error; otherwise as [`ExperimentWaits::check`].
     pub async fn refused(&self, error: Error) -> Work<()> {
         self.check()?;
         match error.kind {
@@ -177,7 +177,7 @@ impl Waits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, Layers};
+    use crate::config::{self, ConfigLayers};
 
     struct Folder(std::path::PathBuf);
 
@@ -189,7 +189,7 @@ mod tests {
 
     fn app(folder: &Folder) -> Arc<App> {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let layers = Layers {
+        let layers = ConfigLayers {
             file: None,
             dotenv: None,
             environment: vec![
@@ -215,7 +215,7 @@ mod tests {
         runtime.block_on(async {
             let app = app(&folder);
             let (stop, stopped) = watch::channel(false);
-            let waits = Waits::new(app.clone(), stopped);
+            let waits = ExperimentWaits::new(app.clone(), stopped);
             let refusal = |kind| Error::new(kind, "no");
             // The engine's error when it is full: the work continues afterwards.
             let waited = waits.refused(refusal(Kind::Unavailable)).await;

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::crypto::secret::{self, Unusable};
 use crate::crypto::vault::Vault;
 use crate::log;
-use crate::store::{OpenError, Settings, Store, providers, settings, users};
+use crate::store::{OpenError, Store, StoreSettings, providers, settings, users};
 
 /// The setting with the check value of the secret that the database is used with.
 const CHECK: &str = "secret_check";
@@ -145,7 +145,7 @@ pub(in crate::app) fn accept_locked(config: &Config) -> Result<()> {
     if !path.exists() {
         return Ok(());
     }
-    let store = Store::open(&Settings { path });
+    let store = Store::open(&StoreSettings { path });
     let store = store.map_err(|error: OpenError| super::soundness::unopened(folder, &error))?;
     let value = secret::check_value(&used);
     let noted = store.write_now(move |db| settings::set(db, CHECK, &value));

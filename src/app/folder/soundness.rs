@@ -23,7 +23,7 @@ const FRAME_HEADER: u64 = 24;
 
 /// Why a file cannot be the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::app) enum Damage {
+pub(in crate::app) enum DatabaseDamage {
     /// No file.
     Missing,
     /// A file of 0 bytes.
@@ -43,7 +43,7 @@ pub(in crate::app) enum Damage {
     Foreign,
 }
 
-impl fmt::Display for Damage {
+impl fmt::Display for DatabaseDamage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("is missing"),
@@ -73,9 +73,9 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     let logs = logs(folder);
     let found = found(folder);
     let is_new = match damage {
-        Damage::Missing => logs.is_empty() && (replicated || found.is_empty()),
+        DatabaseDamage::Missing => logs.is_empty() && (replicated || found.is_empty()),
         // A first start that was killed leaves this, and no folder of documents yet.
-        Damage::Empty => {
+        DatabaseDamage::Empty => {
             let is_log = |path: &PathBuf| path.to_string_lossy().ends_with("-wal");
             let started = folder.join("documents").exists();
             !logs.iter().any(is_log) && found.is_empty() && !started
@@ -118,7 +118,7 @@ pub(in crate::app) fn unopened(folder: &Path, error: &OpenError) -> Error {
              for a backup.",
         ),
         OpenError::Damaged(why) => damaged(folder, why),
-        OpenError::Foreign => refusal(folder, Damage::Foreign, &found(folder), &logs(folder)),
+        OpenError::Foreign => refusal(folder, DatabaseDamage::Foreign, &found(folder), &logs(folder)),
         OpenError::Busy => Error::new(Kind::Conflict, format!("{shown}/quire.db: {error}"))
             .resolve("Stop the other process, or set QUIRE_DATA to another folder."),
         OpenError::Newer { .. } | OpenError::Failed(_) => {
@@ -147,10 +147,10 @@ fn damaged(folder: &Path, why: &str) -> Error {
     )
 }
 
-fn refusal(folder: &Path, damage: Damage, found: &[String], logs: &[PathBuf]) -> Error {
+fn refusal(folder: &Path, damage: DatabaseDamage, found: &[String], logs: &[PathBuf]) -> Error {
     let shown = folder.display();
     let mut text = match damage {
-        Damage::Missing => format!("{shown} has no database: quire.db is missing"),
+        DatabaseDamage::Missing => format!("{shown} has no database: quire.db is missing"),
         damage => format!("{shown}/quire.db {damage}"),
     };
     let sizes = logs.iter().map(|path| {
@@ -163,11 +163,11 @@ fn refusal(folder: &Path, damage: Damage, found: &[String], logs: &[PathBuf]) ->
         text = format!("{text}, but the folder holds {}", all.join(", "));
     }
     let replace = match damage {
-        Damage::Missing | Damage::Folder => "",
+        DatabaseDamage::Missing | DatabaseDamage::Folder => "",
         _ => " --replace",
     };
     let first = match damage {
-        Damage::Folder => {
+        DatabaseDamage::Folder => {
             "Move that folder elsewhere (a container makes one where it mounts a file that does not exist). "
         }
         _ => "",
@@ -224,36 +224,38 @@ pub(in crate::app) fn logs(folder: &Path) -> Vec<PathBuf> {
 ///
 /// # Errors
 /// Where the file cannot be read.
-pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<Damage>> {
+pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<DatabaseDamage>> {
     let mut file = match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some(Damage::Missing)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Ok(Some(DatabaseDamage::Missing));
+        }
         file => file?,
     };
     let about = file.metadata()?;
     if about.is_dir() {
-        return Ok(Some(Damage::Folder));
+        return Ok(Some(DatabaseDamage::Folder));
     }
     let bytes = about.len();
     let mut header = Vec::with_capacity(HEADER);
     file.by_ref().take(HEADER as u64).read_to_end(&mut header)?;
     if header.is_empty() {
-        return Ok(Some(Damage::Empty));
+        return Ok(Some(DatabaseDamage::Empty));
     }
     let begins = header.len().min(MAGIC.len());
     if header[..begins] != MAGIC[..begins] {
-        return Ok(Some(Damage::NotSqlite));
+        return Ok(Some(DatabaseDamage::NotSqlite));
     }
-    let Some(header) = Header::of(&header) else {
+    let Some(header) = DatabaseHeader::of(&header) else {
         let expected = HEADER as u64;
         return Ok(Some(match bytes < expected {
-            true => Damage::CutOff { bytes, expected },
-            false => Damage::NotSqlite,
+            true => DatabaseDamage::CutOff { bytes, expected },
+            false => DatabaseDamage::NotSqlite,
         }));
     };
     let expected = u64::from(header.pages) * u64::from(header.page_size);
     // The first page of ours has its mark before any other page follows it, whatever moment a start is killed at.
     if header.mark != APPLICATION_ID && bytes > u64::from(header.page_size) {
-        return Ok(Some(Damage::Foreign));
+        return Ok(Some(DatabaseDamage::Foreign));
     }
     if bytes >= expected {
         return Ok(None);
@@ -264,12 +266,12 @@ pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<Damage>> {
     let first_missing = u32::try_from(bytes / u64::from(header.page_size)).unwrap_or(u32::MAX) + 1;
     match log_covers(&log, header.page_size, first_missing)? {
         true => Ok(None),
-        false => Ok(Some(Damage::CutOff { bytes, expected })),
+        false => Ok(Some(DatabaseDamage::CutOff { bytes, expected })),
     }
 }
 
 /// What a database says of its size.
-struct Header {
+struct DatabaseHeader {
     page_size: u32,
     /// 0 where it does not say.
     pages: u32,
@@ -277,7 +279,7 @@ struct Header {
     mark: i32,
 }
 
-impl Header {
+impl DatabaseHeader {
     fn of(bytes: &[u8]) -> Option<Self> {
         if bytes.len() < HEADER {
             return None;
@@ -345,7 +347,7 @@ fn log_covers(log: &Path, page_size: u32, first: u32) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Settings, settings};
+    use crate::store::{StoreSettings, settings};
 
     fn folder(name: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("quire-sound-{name}-{}", std::process::id()));
@@ -357,8 +359,8 @@ mod tests {
     fn files_that_cannot_be_a_database() {
         let folder = folder("files");
         let path = folder.join("quire.db");
-        assert_eq!(damage(&path).unwrap(), Some(Damage::Missing));
-        let store = Store::open(&Settings { path: path.clone() }).unwrap();
+        assert_eq!(damage(&path).unwrap(), Some(DatabaseDamage::Missing));
+        let store = Store::open(&StoreSettings { path: path.clone() }).unwrap();
         store.close_to_changes();
         let copy = folder.join("copy.db");
         fs::copy(&path, &copy).unwrap();
@@ -366,24 +368,24 @@ mod tests {
         assert_eq!(damage(&copy).unwrap(), None);
         let size = whole.len() as u64;
         for (length, expected) in [
-            (0, Some(Damage::Empty)),
+            (0, Some(DatabaseDamage::Empty)),
             (
                 10,
-                Some(Damage::CutOff {
+                Some(DatabaseDamage::CutOff {
                     bytes: 10,
                     expected: 100,
                 }),
             ),
             (
                 4096,
-                Some(Damage::CutOff {
+                Some(DatabaseDamage::CutOff {
                     bytes: 4096,
                     expected: size,
                 }),
             ),
             (
                 whole.len() - 1,
-                Some(Damage::CutOff {
+                Some(DatabaseDamage::CutOff {
                     bytes: size - 1,
                     expected: size,
                 }),
@@ -394,9 +396,9 @@ mod tests {
             assert_eq!(damage(&copy).unwrap(), expected, "{length}");
         }
         fs::write(&copy, "a text").unwrap();
-        assert_eq!(damage(&copy).unwrap(), Some(Damage::NotSqlite));
+        assert_eq!(damage(&copy).unwrap(), Some(DatabaseDamage::NotSqlite));
         fs::write(&copy, [0; 8192]).unwrap();
-        assert_eq!(damage(&copy).unwrap(), Some(Damage::NotSqlite));
+        assert_eq!(damage(&copy).unwrap(), Some(DatabaseDamage::NotSqlite));
         fs::remove_dir_all(folder).unwrap();
     }
 
@@ -405,7 +407,7 @@ mod tests {
     fn a_short_file_whose_log_has_the_rest_is_sound() {
         let folder = folder("short");
         let (path, copy) = (folder.join("quire.db"), folder.join("copy.db"));
-        let store = Store::open(&Settings { path: path.clone() }).unwrap();
+        let store = Store::open(&StoreSettings { path: path.clone() }).unwrap();
         let text = "x".repeat(100_000);
         store
             .write_now(move |db| settings::set(db, "long", &text))
@@ -421,7 +423,7 @@ mod tests {
         fs::write(&copy, &moved).unwrap();
         assert!(matches!(
             damage(&copy).unwrap(),
-            Some(Damage::CutOff { .. })
+            Some(DatabaseDamage::CutOff { .. })
         ));
         let copied_log = PathBuf::from(format!("{}-wal", copy.display()));
         fs::write(&copied_log, &whole_log).unwrap();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::domain::pattern::Pattern;
-use crate::domain::pattern::file::{self, Fault};
+use crate::domain::pattern::file::{self, PatternError};
 use crate::wire::{places, toml_text};
 
 /// Files of a folder that are read.
@@ -18,7 +18,7 @@ pub const MOST_BYTES: usize = 256 << 10;
 
 /// What is wrong with a text, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct PatternProblem {
     /// From 1, where it is known.
     pub line: Option<usize>,
     /// `stages.1.prompt`; empty where it is about the whole or cannot be read.
@@ -27,7 +27,7 @@ pub struct Told {
     pub message: String,
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for PatternProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(line) = self.line {
             write!(f, "line {line}: ")?;
@@ -39,8 +39,8 @@ impl fmt::Display for Told {
     }
 }
 
-impl From<Fault> for Told {
-    fn from(fault: Fault) -> Self {
+impl From<PatternError> for PatternProblem {
+    fn from(fault: PatternError) -> Self {
         Self {
             line: None,
             place: fault.place,
@@ -50,12 +50,12 @@ impl From<Fault> for Told {
 }
 
 /// A pattern, and what will disappoint whoever runs it.
-pub type Read = (Pattern, Vec<Told>);
+pub type Read = (Pattern, Vec<PatternProblem>);
 
 /// Reads a text: JSON where it begins with a brace, else TOML.
-pub fn parse(text: &str) -> Result<Read, Vec<Told>> {
+pub fn parse(text: &str) -> Result<Read, Vec<PatternProblem>> {
     let unreadable = |line, message: String| {
-        vec![Told {
+        vec![PatternProblem {
             line: Some(line),
             place: String::new(),
             message,
@@ -86,9 +86,9 @@ pub fn parse(text: &str) -> Result<Read, Vec<Told>> {
             place = place.rsplit_once('.')?.0;
         }
     };
-    let told = |fault: Fault| Told {
+    let told = |fault: PatternError| PatternProblem {
         line: line(&fault.place),
-        ..Told::from(fault)
+        ..PatternProblem::from(fault)
     };
     match file::read(&value) {
         Ok(pattern) => {
@@ -100,9 +100,9 @@ pub fn parse(text: &str) -> Result<Read, Vec<Told>> {
 }
 
 /// Reads a file.
-pub fn read(path: &Path) -> Result<Read, Vec<Told>> {
+pub fn read(path: &Path) -> Result<Read, Vec<PatternProblem>> {
     let unreadable = |message: String| {
-        vec![Told {
+        vec![PatternProblem {
             line: None,
             place: String::new(),
             message,

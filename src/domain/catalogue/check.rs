@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Row;
+use super::CatalogRow;
 use crate::domain::parameters::{EFFORTS, GLOSSARY};
 
 /// Maximum token count; a higher one is assumed to be a typing error.
 const LONGEST: u64 = 1_000_000_000;
 
 /// Deserializes one row. Records an error and returns none when the value is not a valid row.
-pub(super) fn read(value: Value, place: &str, faults: &mut Vec<String>) -> Option<Row> {
+pub(super) fn read(value: Value, place: &str, faults: &mut Vec<String>) -> Option<CatalogRow> {
     if !value.is_object() {
         // Serde would accept a list as an object with its fields in order.
         faults.push(format!("{place}: it must be an object"));
@@ -32,7 +32,7 @@ pub(super) fn short(name: &str) -> String {
 }
 
 /// Validates a class: the fields of a model without an id.
-pub(super) fn class(row: &Row, place: &str, faults: &mut Vec<String>) {
+pub(super) fn class(row: &CatalogRow, place: &str, faults: &mut Vec<String>) {
     if !row.id.is_empty() || row.like.is_some() {
         faults.push(format!("{place}: a class cannot have \"id\" or \"like\""));
     }
@@ -40,7 +40,7 @@ pub(super) fn class(row: &Row, place: &str, faults: &mut Vec<String>) {
 }
 
 /// Validates the models after their classes have been applied.
-pub(super) fn rows(rows: &[Row], faults: &mut Vec<String>) {
+pub(super) fn rows(rows: &[CatalogRow], faults: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     for row in rows {
         let place = format!("model \"{}\"", short(&row.id));
@@ -63,7 +63,7 @@ fn is_id(id: &str) -> bool {
         && !id.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
-fn facts(row: &Row, place: &str, faults: &mut Vec<String>) {
+fn facts(row: &CatalogRow, place: &str, faults: &mut Vec<String>) {
     let mut fault = |is_wrong: bool, what: &str| {
         if is_wrong {
             faults.push(format!("{place}: {what}"));

@@ -8,7 +8,7 @@ use crate::domain::money::Price;
 /// A partial model description. `Model` documents the fields.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Row {
+pub struct CatalogRow {
     pub(super) id: String,
     /// Name of the class that supplies missing fields.
     pub(super) like: Option<String>,
@@ -30,7 +30,7 @@ pub struct Row {
 
 /// Model facts from a provider's model list.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Seen {
+pub struct ListedFacts {
     /// Context window in tokens, input and output together.
     pub context_window: Option<u64>,
     /// Price and the date on which it was retrieved.
@@ -41,15 +41,15 @@ pub struct Seen {
     pub parameters: Option<Vec<String>>,
 }
 
-impl Row {
+impl CatalogRow {
     /// Fills missing fields from `base`.
-    pub(super) fn over(self, base: &Row) -> Row {
+    pub(super) fn over(self, base: &CatalogRow) -> CatalogRow {
         let (price, price_of) = match self.price {
             // A price without a date has none: the base's date belongs to another price.
             Some(_) => (self.price, self.price_of),
             None => (base.price, self.price_of.or_else(|| base.price_of.clone())),
         };
-        Row {
+        CatalogRow {
             id: self.id,
             like: self.like,
             name: self.name.or_else(|| base.name.clone()),
@@ -97,20 +97,20 @@ impl Row {
     }
 }
 
-impl Seen {
+impl ListedFacts {
     /// Splits into facts that change over time and the rest.
-    pub(super) fn into_rows(self) -> (Row, Row) {
+    pub(super) fn into_rows(self) -> (CatalogRow, CatalogRow) {
         let (price, price_of) = self.price.unzip();
-        let fresh = Row {
+        let fresh = CatalogRow {
             context_window: self.context_window,
             price,
             price_of,
-            ..Row::default()
+            ..CatalogRow::default()
         };
-        let rest = Row {
+        let rest = CatalogRow {
             vision: self.vision,
             parameters: self.parameters,
-            ..Row::default()
+            ..CatalogRow::default()
         };
         (fresh, rest)
     }

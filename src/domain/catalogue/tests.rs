@@ -4,13 +4,13 @@ use super::*;
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::money::Price;
 
-fn own(text: &str) -> Catalogue {
-    Catalogue::new(Sheet::parse(text).unwrap())
+fn own(text: &str) -> Catalog {
+    Catalog::new(CatalogSheet::parse(text).unwrap())
 }
 
-fn known(catalogue: &Catalogue, id: &str) -> Model {
+fn known(catalogue: &Catalog, id: &str) -> Model {
     let (provider, name) = id.split_once('/').unwrap();
-    catalogue.describe(provider, name, Seen::default())
+    catalogue.describe(provider, name, ListedFacts::default())
 }
 
 /// Model names used by the predecessor and in common use, with the models they may refer to.
@@ -65,7 +65,7 @@ const OLD_NAMES: &[(&str, &[&str])] = &[
 
 #[test]
 fn the_built_in_sheet_is_sound() {
-    let sheet = Sheet::read(BUILT_IN, &BTreeMap::new());
+    let sheet = CatalogSheet::read(BUILT_IN, &BTreeMap::new());
     let sheet = sheet.unwrap_or_else(|faults| panic!("{}", faults.join("\n")));
     let catalogue = own("{}");
     let mut taken = std::collections::BTreeSet::new();
@@ -280,10 +280,10 @@ fn what_cannot_be_meant_is_refused_in_words() {
             "server \"s\": unknown class \"c\"",
         ),
     ] {
-        let faults = Sheet::parse(text).expect_err(text).join("\n");
+        let faults = CatalogSheet::parse(text).expect_err(text).join("\n");
         assert!(faults.contains(expected), "{text}\n{faults}");
     }
-    let all = Sheet::parse(
+    let all = CatalogSheet::parse(
         r#"{"models": [{"id": "a"}, {"id": "a/b", "x": 1}, {"id": "a/c", "price_of": "?"}]}"#,
     );
     assert_eq!(all.unwrap_err().len(), 3, "all errors are reported at once");
@@ -353,7 +353,7 @@ fn a_local_model_is_known_without_its_tag() {
 #[test]
 fn what_a_provider_says_comes_between_the_sheets() {
     let catalogue = own(r#"{"models": [{"id": "openai/gpt-5", "context_window": 5}]}"#);
-    let seen = || Seen {
+    let seen = || ListedFacts {
         context_window: Some(7),
         price: Some((
             Price {

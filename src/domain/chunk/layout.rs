@@ -11,14 +11,14 @@ pub(super) struct Heading {
 }
 
 /// A table or fenced code block, as the byte range from its first line to the end of its last.
-pub(super) struct Block {
+pub(super) struct LayoutBlock {
     pub start: usize,
     pub end: usize,
     /// Whether the first line names the columns of the others.
     table: bool,
 }
 
-impl Block {
+impl LayoutBlock {
     /// Whether the block fits in one passage.
     pub fn small(&self) -> bool {
         self.end - self.start < LONGEST
@@ -29,23 +29,23 @@ impl Block {
 #[derive(Default)]
 pub(super) struct Layout {
     pub headings: Vec<Heading>,
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<LayoutBlock>,
 }
 
 impl Layout {
     pub fn of(text: &str) -> Self {
         let mut layout = Self::default();
         let mut at = 0;
-        let mut open: Option<(usize, Kind)> = None;
+        let mut open: Option<(usize, BlockKind)> = None;
         for line in text.split_inclusive('\n') {
             let trimmed = line.trim_start();
             let fence = trimmed.starts_with("```") || trimmed.starts_with("~~~");
             match open {
-                Some((start, Kind::Fence)) if fence => {
-                    layout.close(start, at + line.len(), Kind::Fence);
+                Some((start, BlockKind::Fence)) if fence => {
+                    layout.close(start, at + line.len(), BlockKind::Fence);
                     open = None;
                 }
-                Some((_, Kind::Fence)) => {}
+                Some((_, BlockKind::Fence)) => {}
                 _ => {
                     let row = row_of(trimmed);
                     if let Some((start, kind)) = open
@@ -55,7 +55,7 @@ impl Layout {
                         open = None;
                     }
                     if fence {
-                        open = Some((at, Kind::Fence));
+                        open = Some((at, BlockKind::Fence));
                     } else if let Some(kind) = row {
                         open = open.or(Some((at, kind)));
                     } else if let Some(words) = heading_text(line) {
@@ -70,17 +70,17 @@ impl Layout {
             at += line.len();
         }
         // An unclosed fence does not count as a fence.
-        if let Some((start, kind)) = open.filter(|&(_, kind)| kind != Kind::Fence) {
+        if let Some((start, kind)) = open.filter(|&(_, kind)| kind != BlockKind::Fence) {
             layout.close(start, text.len(), kind);
         }
         layout
     }
 
-    fn close(&mut self, start: usize, end: usize, kind: Kind) {
-        self.blocks.push(Block {
+    fn close(&mut self, start: usize, end: usize, kind: BlockKind) {
+        self.blocks.push(LayoutBlock {
             start,
             end,
-            table: kind == Kind::Piped,
+            table: kind == BlockKind::Piped,
         });
     }
 
@@ -95,7 +95,7 @@ impl Layout {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum BlockKind {
     Fence,
     /// `| a | b |`: the first row names the columns.
     Piped,
@@ -103,11 +103,11 @@ enum Kind {
     Named,
 }
 
-fn row_of(line: &str) -> Option<Kind> {
+fn row_of(line: &str) -> Option<BlockKind> {
     if line.starts_with('|') {
-        Some(Kind::Piped)
+        Some(BlockKind::Piped)
     } else {
-        line.contains(" | ").then_some(Kind::Named)
+        line.contains(" | ").then_some(BlockKind::Named)
     }
 }
 

@@ -3,8 +3,8 @@
 use super::*;
 use proptest::prelude::*;
 
-fn page(text: &str) -> Page {
-    Page {
+fn page(text: &str) -> PageText {
+    PageText {
         number: 1,
         title: String::new(),
         text: text.to_owned(),
@@ -73,7 +73,7 @@ fn headings_start_passages_and_name_them() {
 
 #[test]
 fn the_page_title_stands_in_for_a_heading() {
-    let titled = Page {
+    let titled = PageText {
         title: "Sheet 1".into(),
         ..page("a | b")
     };
@@ -166,16 +166,16 @@ fn abbreviations_end_no_sentence() {
 fn sections_reach_over_pages() {
     let pages = [
         page("# Duties\n\nfirst"),
-        Page {
+        PageText {
             number: 2,
             ..page("second")
         },
-        Page {
+        PageText {
             number: 3,
             title: "Annex".into(),
             ..page("third")
         },
-        Page {
+        PageText {
             number: 4,
             ..page("fourth\n\n# Last")
         },

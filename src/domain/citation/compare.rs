@@ -18,7 +18,7 @@ const MOST: usize = 400;
 
 /// A normalized word and its position in the source text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Word {
+pub struct PlainWord {
     /// Lower case, without accents.
     pub plain: String,
     /// Start offset in bytes.
@@ -39,7 +39,7 @@ const NEGATIONS: &[&str] = &[
     "mis", "anti",
 ];
 
-fn is_negation(word: &Word) -> bool {
+fn is_negation(word: &PlainWord) -> bool {
     let is_short = word.plain == "t";
     is_short || NEGATIONS.contains(&word.plain.as_str())
 }
@@ -57,9 +57,9 @@ fn is_sign(c: char, before: Option<char>, next: Option<char>) -> bool {
 }
 
 /// Splits a text into normalized words; each ideograph is one word.
-pub fn words(text: &str) -> Vec<Word> {
-    let mut found: Vec<Word> = Vec::new();
-    let mut open: Option<Word> = None;
+pub fn words(text: &str) -> Vec<PlainWord> {
+    let mut found: Vec<PlainWord> = Vec::new();
+    let mut open: Option<PlainWord> = None;
     let mut rest = text.char_indices().peekable();
     let mut before = None;
     while let Some((at, c)) = rest.next() {
@@ -97,10 +97,10 @@ pub fn words(text: &str) -> Vec<Word> {
     found
 }
 
-fn word(at: usize, c: char) -> Word {
+fn word(at: usize, c: char) -> PlainWord {
     let mut text = String::new();
     plain(c, &mut text);
-    Word {
+    PlainWord {
         plain: text,
         start: at,
         end: at + c.len_utf8(),
@@ -110,17 +110,17 @@ fn word(at: usize, c: char) -> Word {
 }
 
 // 3.5 and 1,000 are one number each.
-fn joins_within(open: &Option<Word>, c: char, next: Option<char>) -> bool {
-    let is_digit = |word: &Word| word.plain.ends_with(|last: char| last.is_ascii_digit());
+fn joins_within(open: &Option<PlainWord>, c: char, next: Option<char>) -> bool {
+    let is_digit = |word: &PlainWord| word.plain.ends_with(|last: char| last.is_ascii_digit());
     matches!(c, '.' | ',')
         && open.as_ref().is_some_and(is_digit)
         && next.is_some_and(|next| next.is_ascii_digit())
 }
 
 // A hyphen at a line end, with the rest of the word on the next line.
-fn is_broken(open: &Option<Word>, c: char, rest: &str) -> bool {
+fn is_broken(open: &Option<PlainWord>, c: char, rest: &str) -> bool {
     let mut behind = rest.chars().skip(1);
-    let has_letter = |word: &Word| word.plain.ends_with(char::is_alphabetic);
+    let has_letter = |word: &PlainWord| word.plain.ends_with(char::is_alphabetic);
     if c == '\u{AD}' {
         return open.is_some();
     }
@@ -179,12 +179,12 @@ fn plain(c: char, out: &mut String) {
 }
 
 /// Finds a quotation in a text and returns its byte range.
-pub fn locate(quote: &str, text: &[Word]) -> Option<(usize, usize)> {
+pub fn locate(quote: &str, text: &[PlainWord]) -> Option<(usize, usize)> {
     let quote = quote
         .replace("[…]", "…")
         .replace("[...]", "…")
         .replace("...", "…");
-    let mut fragments: Vec<Vec<Word>> = quote.split('…').map(words).collect();
+    let mut fragments: Vec<Vec<PlainWord>> = quote.split('…').map(words).collect();
     fragments.retain(|words| !words.is_empty());
     let total: usize = fragments.iter().map(Vec::len).sum();
     let first = fragments.first()?;
@@ -222,8 +222,8 @@ pub fn locate(quote: &str, text: &[Word]) -> Option<(usize, usize)> {
 
 // First match of these words within `from..to`.
 fn find(
-    wanted: &[Word],
-    text: &[Word],
+    wanted: &[PlainWord],
+    text: &[PlainWord],
     from: usize,
     to: usize,
     errors: &mut usize,
@@ -237,7 +237,7 @@ fn find(
 }
 
 // Number of text words matched when the text starts with the wanted words.
-fn matches(wanted: &[Word], text: &[Word], errors: &mut usize) -> Option<usize> {
+fn matches(wanted: &[PlainWord], text: &[PlainWord], errors: &mut usize) -> Option<usize> {
     let (mut mine, mut theirs) = (0, 0);
     while mine < wanted.len() {
         let (one, other) = (&wanted[mine], text.get(theirs)?);
@@ -258,7 +258,7 @@ fn matches(wanted: &[Word], text: &[Word], errors: &mut usize) -> Option<usize> 
 }
 
 // Whether one word equals two split words. Letters only, because 1 and 5 are not 15.
-fn is_joined(one: &Word, two: Option<&[Word]>) -> bool {
+fn is_joined(one: &PlainWord, two: Option<&[PlainWord]>) -> bool {
     let Some([first, second]) = two else {
         return false;
     };
@@ -272,7 +272,7 @@ fn is_joined(one: &Word, two: Option<&[Word]>) -> bool {
 }
 
 // Whether the words differ in one letter that OCR confuses, other than the first.
-fn is_slip(one: &Word, other: &Word) -> bool {
+fn is_slip(one: &PlainWord, other: &PlainWord) -> bool {
     const CONFUSED: &[(char, char)] = &[('c', 'e'), ('l', 'i'), ('h', 'b')];
     let (a, b): (Vec<char>, Vec<char>) =
         (one.plain.chars().collect(), other.plain.chars().collect());

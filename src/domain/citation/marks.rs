@@ -1,11 +1,11 @@
 //! Citation marks: `[D1:p4]` is page 4 of the first document. Parses the forms that models write and converts
 //! between marks and passage numbers. Verifies nothing.
 
-use crate::domain::chat::Source;
+use crate::domain::chat::SourcePassage;
 
 /// Target of one citation mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mark {
+pub enum CitationMark {
     /// Pages of a document, both numbered from 1.
     Pages {
         /// Position of the document in the request.
@@ -23,13 +23,13 @@ pub enum Mark {
 
 /// A bracketed group of marks with its byte range in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cite {
+pub struct MarkGroup {
     /// Offset of the opening bracket.
     pub start: usize,
     /// Offset after the closing bracket.
     pub end: usize,
     /// The marks, at least one.
-    pub marks: Vec<Mark>,
+    pub marks: Vec<CitationMark>,
 }
 
 /// Maximum length of a bracket's content in bytes; longer brackets hold a remark, not marks.
@@ -37,7 +37,7 @@ const LONGEST: usize = 120;
 const BRACKETS: [(char, char); 3] = [('[', ']'), ('(', ')'), ('【', '】')];
 
 /// Returns all citations in text order.
-pub fn cites(text: &str) -> Vec<Cite> {
+pub fn cites(text: &str) -> Vec<MarkGroup> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some((start, open)) = next_open(text, at) {
@@ -59,9 +59,12 @@ pub fn cites(text: &str) -> Vec<Cite> {
             read(&text[inside..inside + length], open == '[')
         };
         // "(D3)" is a vitamin as often as a citation.
-        let is_bare = open != '[' && marks.iter().any(|mark| matches!(mark, Mark::Document(_)));
+        let is_bare = open != '['
+            && marks
+                .iter()
+                .any(|mark| matches!(mark, CitationMark::Document(_)));
         if !marks.is_empty() && !is_bare {
-            found.push(Cite { start, end, marks });
+            found.push(MarkGroup { start, end, marks });
             at = end;
         }
     }
@@ -76,8 +79,8 @@ fn next_open(text: &str, at: usize) -> Option<(usize, char)> {
 
 /// Parses the content of a bracket: `D1:p4-6, D2:p1`, `D1, p. 4`, `3, 5`. Returns nothing if any part is not
 /// a mark.
-pub fn read(inner: &str, numbers: bool) -> Vec<Mark> {
-    let mut marks: Vec<Mark> = Vec::new();
+pub fn read(inner: &str, numbers: bool) -> Vec<CitationMark> {
+    let mut marks: Vec<CitationMark> = Vec::new();
     for part in inner.split([',', ';', '，', '；', '、']) {
         let part: String = part
             .chars()
@@ -90,7 +93,7 @@ pub fn read(inner: &str, numbers: bool) -> Vec<Mark> {
         let Some(mark) = one(&part, marks.last().copied(), numbers) else {
             return Vec::new();
         };
-        if matches!((marks.last(), mark), (Some(Mark::Document(one)), Mark::Pages { document, .. }) if *one == document)
+        if matches!((marks.last(), mark), (Some(CitationMark::Document(one)), CitationMark::Pages { document, .. }) if *one == document)
         {
             marks.pop();
         }
@@ -99,18 +102,20 @@ pub fn read(inner: &str, numbers: bool) -> Vec<Mark> {
     marks
 }
 
-fn one(part: &str, before: Option<Mark>, numbers: bool) -> Option<Mark> {
+fn one(part: &str, before: Option<CitationMark>, numbers: bool) -> Option<CitationMark> {
     if let Some(rest) = part.strip_prefix('d') {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let document = rest[..digits].parse().ok()?;
         let rest = rest[digits..].trim_start_matches([':', '-', '/', '：']);
         if rest.is_empty() {
-            return Some(Mark::Document(document));
+            return Some(CitationMark::Document(document));
         }
         return pages(document, rest);
     }
     let document = match before {
-        Some(Mark::Document(document) | Mark::Pages { document, .. }) => Some(document),
+        Some(CitationMark::Document(document) | CitationMark::Pages { document, .. }) => {
+            Some(document)
+        }
         _ => None,
     };
     match document {
@@ -119,13 +124,13 @@ fn one(part: &str, before: Option<Mark>, numbers: bool) -> Option<Mark> {
             .parse()
             .ok()
             .filter(|number| *number < 10_000)
-            .map(Mark::Number),
+            .map(CitationMark::Number),
         _ => None,
     }
 }
 
 // `p4`, `pp4-6`, `page4`, `seite4`, `4`.
-fn pages(document: u32, text: &str) -> Option<Mark> {
+fn pages(document: u32, text: &str) -> Option<CitationMark> {
     let names = ["pages", "page", "pp", "pg", "p", "seiten", "seite", "s"];
     let bare = names
         .iter()
@@ -137,10 +142,10 @@ fn pages(document: u32, text: &str) -> Option<Mark> {
         Some(end) => end.trim_start_matches('p').parse().ok()?,
         None => from,
     };
-    (from <= to).then_some(Mark::Pages { document, from, to })
+    (from <= to).then_some(CitationMark::Pages { document, from, to })
 }
 
-impl Mark {
+impl CitationMark {
     /// Formats the mark without brackets.
     pub fn text(self) -> String {
         match self {
@@ -152,7 +157,7 @@ impl Mark {
     }
 
     /// Whether the mark refers to the passage.
-    pub fn meets(self, source: &Source) -> bool {
+    pub fn meets(self, source: &SourcePassage) -> bool {
         let own = || read(&source.mark, false).into_iter();
         match self {
             Self::Number(number) => source.number == number,
@@ -173,9 +178,9 @@ impl Mark {
 }
 
 /// Replaces passage numbers with marks: `[3]` becomes `[D1:p4]`.
-pub fn with_marks(text: &str, sources: &[Source]) -> String {
+pub fn with_marks(text: &str, sources: &[SourcePassage]) -> String {
     replaced(text, |mark| match mark {
-        Mark::Number(number) => {
+        CitationMark::Number(number) => {
             let source = sources.iter().find(|source| source.number == number);
             let marked = source.map(|source| source.mark.clone());
             marked.filter(|mark| !mark.is_empty()).into_iter().collect()
@@ -185,9 +190,9 @@ pub fn with_marks(text: &str, sources: &[Source]) -> String {
 }
 
 /// Replaces known marks with passage numbers: `[D1:p4]` becomes `[3, 4]` when two passages are from that page.
-pub fn with_numbers(text: &str, sources: &[Source]) -> String {
+pub fn with_numbers(text: &str, sources: &[SourcePassage]) -> String {
     replaced(text, |mark| match mark {
-        Mark::Number(_) => Vec::new(),
+        CitationMark::Number(_) => Vec::new(),
         _ => {
             let meant = sources.iter().filter(|source| mark.meets(source));
             meant.map(|source| source.number.to_string()).collect()
@@ -196,7 +201,7 @@ pub fn with_numbers(text: &str, sources: &[Source]) -> String {
 }
 
 // Brackets without a known mark stay as they are.
-fn replaced(text: &str, name: impl Fn(Mark) -> Vec<String>) -> String {
+fn replaced(text: &str, name: impl Fn(CitationMark) -> Vec<String>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     for cite in cites(text) {
@@ -219,11 +224,11 @@ fn replaced(text: &str, name: impl Fn(Mark) -> Vec<String>) -> String {
 mod tests {
     use super::*;
 
-    fn source(number: u32, mark: &str) -> Source {
-        Source {
+    fn source(number: u32, mark: &str) -> SourcePassage {
+        SourcePassage {
             number,
             mark: mark.into(),
-            ..Source::default()
+            ..SourcePassage::default()
         }
     }
 

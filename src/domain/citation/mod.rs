@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::analysis::Plan;
-use crate::domain::chat::Source;
+use crate::domain::chat::SourcePassage;
 use crate::domain::id::DocumentId;
 
-pub use marks::{Cite, Mark, cites, with_marks, with_numbers};
+pub use marks::{CitationMark, MarkGroup, cites, with_marks, with_numbers};
 pub use quotes::Quote;
 
 /// Maximum number of citations stored per analysis; the rest are only counted.
@@ -24,7 +24,7 @@ const MOST_PAGES: u32 = 12;
 /// Result of checking one citation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum CitationState {
     /// The quoted words occur on the cited page.
     Verified,
     /// The quoted words occur on another page that was given.
@@ -43,7 +43,7 @@ pub enum State {
 
 /// One checked citation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Item {
+pub struct Citation {
     /// Stage index.
     pub stage: usize,
     /// Member index; none for the synthesis.
@@ -52,7 +52,7 @@ pub struct Item {
     /// The mark in canonical form: `D1:p4`.
     pub mark: String,
     /// Result of the check.
-    pub state: State,
+    pub state: CitationState,
     /// Quoted words, at most 300 characters.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub quote: String,
@@ -74,14 +74,14 @@ pub struct Item {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Citations {
     /// Number of citations by state.
-    pub counts: BTreeMap<State, u32>,
+    pub counts: BTreeMap<CitationState, u32>,
     /// The first citations, up to `MOST`.
-    pub items: Vec<Item>,
+    pub items: Vec<Citation>,
 }
 
 /// A text to check.
 #[derive(Debug, Clone, Copy)]
-pub struct Text<'a> {
+pub struct CitingText<'a> {
     /// Stage index.
     pub stage: usize,
     /// Member index; none for the synthesis.
@@ -93,10 +93,10 @@ pub struct Text<'a> {
 /// Checks every citation in the texts. `page` returns the text of a page, or none if it no longer exists.
 pub fn check<'a>(
     plan: &Plan,
-    texts: impl IntoIterator<Item = Text<'a>>,
+    texts: impl IntoIterator<Item = CitingText<'a>>,
     page: &mut dyn FnMut(&DocumentId, u32) -> Option<String>,
 ) -> Citations {
-    let mut desk = Desk::of(plan, page);
+    let mut desk = CitationChecker::of(plan, page);
     let mut found = Citations::default();
     for text in texts {
         desk.read(&text, &mut found);
@@ -104,25 +104,25 @@ pub fn check<'a>(
     found
 }
 
-struct Desk<'a> {
+struct CitationChecker<'a> {
     /// By position in the request: the document and the pages that were given to any member.
     given: BTreeMap<u32, (DocumentId, BTreeSet<u32>)>,
-    sources: Vec<&'a Source>,
+    sources: Vec<&'a SourcePassage>,
     page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<String>,
     /// The last page used, as a one-entry cache: citations of one page come together.
-    last: Option<(DocumentId, u32, Vec<compare::Word>)>,
+    last: Option<(DocumentId, u32, Vec<compare::PlainWord>)>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> CitationChecker<'a> {
     fn of(plan: &'a Plan, page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<String>) -> Self {
-        let sources: Vec<&Source> = plan.all_sources().collect();
+        let sources: Vec<&SourcePassage> = plan.all_sources().collect();
         let mut given: BTreeMap<u32, (DocumentId, BTreeSet<u32>)> = BTreeMap::new();
         for source in &sources {
             let Some(id) = &source.document_id else {
                 continue;
             };
             for mark in marks::read(&source.mark, false) {
-                if let Mark::Pages { document, from, to } = mark {
+                if let CitationMark::Pages { document, from, to } = mark {
                     let known = given
                         .entry(document)
                         .or_insert_with(|| (id.clone(), BTreeSet::new()));
@@ -138,7 +138,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn read(&mut self, text: &Text<'_>, found: &mut Citations) {
+    fn read(&mut self, text: &CitingText<'_>, found: &mut Citations) {
         let cites = cites(text.text);
         let quotes = quotes::find(text.text, &cites);
         for (index, cite) in cites.iter().enumerate() {
@@ -159,9 +159,9 @@ impl<'a> Desk<'a> {
     }
 
     // Resolves passage numbers of older analyses to marks. Ignores marks when no document was given.
-    fn place_of(&self, mark: Mark) -> Option<Mark> {
+    fn place_of(&self, mark: CitationMark) -> Option<CitationMark> {
         match mark {
-            Mark::Number(number) => {
+            CitationMark::Number(number) => {
                 let source = self.sources.iter().find(|source| source.number == number)?;
                 marks::read(&source.mark, false).into_iter().next()
             }
@@ -171,17 +171,17 @@ impl<'a> Desk<'a> {
 
     fn keep(
         &mut self,
-        text: &Text<'_>,
-        mark: Mark,
+        text: &CitingText<'_>,
+        mark: CitationMark,
         quote: Option<&str>,
         claim: &str,
         found: &mut Citations,
     ) {
-        let mut item = Item {
+        let mut item = Citation {
             stage: text.stage,
             member: text.member,
             mark: mark.text(),
-            state: State::Unknown,
+            state: CitationState::Unknown,
             quote: quote.unwrap_or_default().chars().take(300).collect(),
             document_id: None,
             page: 0,
@@ -195,11 +195,11 @@ impl<'a> Desk<'a> {
         }
     }
 
-    fn judge(&mut self, mark: Mark, quote: Option<&str>, claim: &str, item: &mut Item) {
+    fn judge(&mut self, mark: CitationMark, quote: Option<&str>, claim: &str, item: &mut Citation) {
         let (document, from, to) = match mark {
-            Mark::Pages { document, from, to } => (document, from, to),
-            Mark::Document(document) => (document, 1, u32::MAX),
-            Mark::Number(_) => return,
+            CitationMark::Pages { document, from, to } => (document, from, to),
+            CitationMark::Document(document) => (document, 1, u32::MAX),
+            CitationMark::Number(_) => return,
         };
         let Some((id, pages)) = self.given.get(&document).cloned() else {
             return;
@@ -219,8 +219,10 @@ impl<'a> Desk<'a> {
             };
             is_there = true;
             let place = match quote {
-                Some(quote) => compare::locate(quote, words).map(|place| (State::Verified, place)),
-                None => quotes::bears(words, claim).then_some((State::Supported, (0, 0))),
+                Some(quote) => {
+                    compare::locate(quote, words).map(|place| (CitationState::Verified, place))
+                }
+                None => quotes::bears(words, claim).then_some((CitationState::Supported, (0, 0))),
             };
             if let Some((state, (start, end))) = place {
                 item.state = state;
@@ -229,14 +231,14 @@ impl<'a> Desk<'a> {
             }
         }
         item.state = match quote {
-            _ if !is_there => State::Gone,
-            None => State::Cited,
+            _ if !is_there => CitationState::Gone,
+            None => CitationState::Cited,
             Some(quote) => self.elsewhere(quote, item),
         };
     }
 
     // Searches the other pages that were given, as far as their passages reach.
-    fn elsewhere(&self, quote: &str, item: &mut Item) -> State {
+    fn elsewhere(&self, quote: &str, item: &mut Citation) -> CitationState {
         for source in &self.sources {
             let words = compare::words(&source.text);
             if let (Some((start, end)), Some(id)) =
@@ -249,14 +251,15 @@ impl<'a> Desk<'a> {
                     item.start = source.start + start as u32;
                     item.end = source.start + end as u32;
                 }
-                return State::Elsewhere;
+                return CitationState::Elsewhere;
             }
         }
-        State::NotFound
+        CitationState::NotFound
     }
 
-    fn words(&mut self, id: &DocumentId, page: u32) -> Option<&[compare::Word]> {
-        let known = |last: &(DocumentId, u32, Vec<compare::Word>)| last.0 == *id && last.1 == page;
+    fn words(&mut self, id: &DocumentId, page: u32) -> Option<&[compare::PlainWord]> {
+        let known =
+            |last: &(DocumentId, u32, Vec<compare::PlainWord>)| last.0 == *id && last.1 == page;
         if !self.last.as_ref().is_some_and(known) {
             let text = (self.page)(id, page)?;
             self.last = Some((id.clone(), page, compare::words(&text)));
@@ -270,14 +273,15 @@ pub fn struck(text: &str, found: &Citations) -> String {
     let unknown: BTreeSet<&str> = found
         .items
         .iter()
-        .filter(|item| item.state == State::Unknown)
+        .filter(|item| item.state == CitationState::Unknown)
         .map(|item| item.mark.as_str())
         .collect();
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     for cite in cites(text) {
         let of_kind = |wanted: bool| -> String {
-            let is_unknown = |mark: &&Mark| unknown.contains(mark.text().as_str()) == wanted;
+            let is_unknown =
+                |mark: &&CitationMark| unknown.contains(mark.text().as_str()) == wanted;
             let marks = cite.marks.iter().filter(is_unknown).map(|mark| mark.text());
             marks.collect::<Vec<_>>().join(", ")
         };

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::compare::{Word, words};
-use super::marks::Cite;
+use super::compare::{PlainWord, words};
+use super::marks::MarkGroup;
 
 /// Minimum number of words of a quotation; fewer are a term in quotation marks.
 const LEAST_WORDS: usize = 3;
@@ -31,7 +31,7 @@ pub struct Quote {
 }
 
 /// Returns every quotation that has a citation nearby.
-pub fn find(text: &str, cites: &[Cite]) -> Vec<Quote> {
+pub fn find(text: &str, cites: &[MarkGroup]) -> Vec<Quote> {
     let spans = spans(text).into_iter().chain(blocks(text));
     let quote = |(start, end): (usize, usize)| {
         let quoted = text[start..end].trim().to_owned();
@@ -92,7 +92,7 @@ fn blocks(text: &str) -> Vec<(usize, usize)> {
 
 // The citation inside the quotation, else the next one in the same paragraph, else the previous one on the
 // same line.
-fn near(text: &str, (start, end): (usize, usize), cites: &[Cite]) -> Option<usize> {
+fn near(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -> Option<usize> {
     let within =
         |from: usize, to: usize, stop: &str| to - from <= NEAR && !text[from..to].contains(stop);
     let behind = cites.iter().position(|cite| cite.start >= end);
@@ -106,7 +106,7 @@ fn near(text: &str, (start, end): (usize, usize), cites: &[Cite]) -> Option<usiz
 }
 
 /// Returns the sentence that a citation follows.
-pub fn claim<'a>(text: &'a str, cite: &Cite) -> &'a str {
+pub fn claim<'a>(text: &'a str, cite: &MarkGroup) -> &'a str {
     let before = &text[..cite.start];
     let paragraph = before.rfind("\n").map_or(0, |at| at + 1);
     let sentence = before[paragraph..]
@@ -121,9 +121,9 @@ pub fn claim<'a>(text: &'a str, cite: &Cite) -> &'a str {
 }
 
 /// Whether a page contains every significant word and figure of a claim. Does not prove that it says the same.
-pub fn bears(page: &[Word], claim: &str) -> bool {
+pub fn bears(page: &[PlainWord], claim: &str) -> bool {
     let there: BTreeSet<&str> = page.iter().map(|word| word.plain.as_str()).collect();
-    let telling: Vec<Word> = words(claim)
+    let telling: Vec<PlainWord> = words(claim)
         .into_iter()
         .filter(|word| {
             word.plain.chars().count() > 3 || word.plain.contains(|c: char| c.is_ascii_digit())

@@ -14,7 +14,7 @@ fn id() -> DocumentId {
 }
 
 fn plan() -> Plan {
-    let source = |(index, text): (usize, &&str)| Source {
+    let source = |(index, text): (usize, &&str)| SourcePassage {
         number: index as u32 + 1,
         mark: format!("D1:p{}", index + 1),
         document_id: Some(id()),
@@ -29,13 +29,13 @@ fn plan() -> Plan {
     plan
 }
 
-fn states(text: &str) -> Vec<State> {
+fn states(text: &str) -> Vec<CitationState> {
     let mut page = |_: &DocumentId, number: u32| {
         PAGES
             .get(number as usize - 1)
             .map(|text| (*text).to_owned())
     };
-    let text = Text {
+    let text = CitingText {
         stage: 0,
         member: None,
         text,
@@ -49,7 +49,7 @@ fn states(text: &str) -> Vec<State> {
 
 #[test]
 fn each_citation_is_what_it_is() {
-    use State::{Cited, Elsewhere, NotFound, Supported, Unknown, Verified};
+    use CitationState::{Cited, Elsewhere, NotFound, Supported, Unknown, Verified};
     for (text, expected) in [
         ("It says “a deposit of 900 euros” [D1:p1].", vec![Verified]),
         ("It says “a deposit of 900 euros” [D1:p2].", vec![Elsewhere]),
@@ -83,7 +83,7 @@ fn spans_lead_to_the_words() {
             .get(number as usize - 1)
             .map(|text| (*text).to_owned())
     };
-    let text = Text {
+    let text = CitingText {
         stage: 2,
         member: Some(1),
         text: "“SHALL NOT enter without notice of 24\nhours” [D1:p2]",
@@ -95,11 +95,11 @@ fn spans_lead_to_the_words() {
         &PAGES[1][item.start as usize..item.end as usize],
         "shall not enter without notice of 24 hours"
     );
-    assert_eq!(found.counts[&State::Verified], 1);
+    assert_eq!(found.counts[&CitationState::Verified], 1);
     let mut gone = |_: &DocumentId, _: u32| None;
     assert_eq!(
         check(&plan(), [text], &mut gone).items[0].state,
-        State::Gone
+        CitationState::Gone
     );
 }
 
@@ -116,7 +116,7 @@ fn no_planted_false_citation_is_verified() {
                 };
                 assert_eq!(
                     asks(&quote.join(" "), number + 1),
-                    [State::Verified],
+                    [CitationState::Verified],
                     "{quote:?}"
                 );
                 // On the wrong page, with a word missing or changed, or with reversed order.
@@ -136,7 +136,7 @@ fn no_planted_false_citation_is_verified() {
                     (turned.join(" "), number + 1),
                 ] {
                     let got = asks(&false_one, page);
-                    assert_ne!(got, [State::Verified], "{false_one} on {page}");
+                    assert_ne!(got, [CitationState::Verified], "{false_one} on {page}");
                     planted += 1;
                 }
             }
@@ -149,7 +149,7 @@ fn no_planted_false_citation_is_verified() {
 fn unknown_marks_are_struck_out() {
     let text = "True [D1:p1], false [D9:p1], both [D1:p2, D9:p2].";
     let mut page = |_: &DocumentId, _: u32| Some(String::new());
-    let one = Text {
+    let one = CitingText {
         stage: 0,
         member: None,
         text,

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::pairwise::Preferred;
 use crate::domain::statistics::agreement::{Weight, kappa};
-use crate::domain::statistics::chance::Chance;
+use crate::domain::statistics::chance::Random;
 use crate::domain::statistics::paired::ends;
 
 /// Minimum number of labels for a statement about trust.
@@ -67,7 +67,7 @@ fn interval(
     if pairs.len() < 2 {
         return None;
     }
-    let mut chance = Chance::new(pairs.len() as u64);
+    let mut chance = Random::new(pairs.len() as u64);
     let mut drawn: Vec<f64> = (0..DRAWS)
         .filter_map(|_| {
             let again: Vec<_> = (0..pairs.len())
@@ -105,7 +105,7 @@ mod tests {
 
     /// A judge that is right with the given probability and answers randomly otherwise.
     fn judged(labels: usize, right: f64) -> Calibration {
-        let mut chance = Chance::new(5);
+        let mut chance = Random::new(5);
         let all = [First, Neither, Second];
         let pairs: Vec<_> = (0..labels)
             .map(|_| {

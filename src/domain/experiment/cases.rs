@@ -22,14 +22,14 @@ const DOCUMENTS: &[&str] = &["documents", "document_ids"];
 
 /// An error in a file of cases.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct CasesError {
     /// Line number, from 1; none for the file as a whole.
     pub line: Option<usize>,
     /// What is wrong.
     pub why: String,
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for CasesError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.line {
             Some(line) => write!(f, "line {line}: {}", self.why),
@@ -40,7 +40,7 @@ impl std::fmt::Display for Fault {
 
 /// Imported cases and notes for the user.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Read {
+pub struct ParsedCases {
     /// Cases in file order.
     pub cases: Vec<Case>,
     /// Notes, such as unused columns.
@@ -52,7 +52,7 @@ pub struct Read {
 /// # Errors
 /// Fails when the table is empty, no column holds questions, a row has no question or one that is too long,
 /// there are more than `MOST_CASES` rows, or there are none.
-pub fn of_rows(rows: &[(usize, Vec<String>)]) -> Result<Read, Fault> {
+pub fn of_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesError> {
     let Some(((_, header), rows)) = rows.split_first() else {
         return Err(whole("the file is empty"));
     };
@@ -71,7 +71,7 @@ pub fn of_rows(rows: &[(usize, Vec<String>)]) -> Result<Read, Fault> {
         )));
     };
     let others = [column(EXPECTED), column(LABELS), column(DOCUMENTS)];
-    let mut read = Read::default();
+    let mut read = ParsedCases::default();
     for (line, row) in rows {
         let cell = |place: Option<usize>| {
             let text = row.get(place?)?.trim();
@@ -109,11 +109,11 @@ pub fn of_rows(rows: &[(usize, Vec<String>)]) -> Result<Read, Fault> {
 /// # Errors
 /// Fails when the text is not JSON, an entry is not an object, a question is missing or too long, there are
 /// more than `MOST_CASES` cases, or there are none.
-pub fn of_json(text: &str) -> Result<Read, Fault> {
-    let mut read = Read::default();
+pub fn of_json(text: &str) -> Result<ParsedCases, CasesError> {
+    let mut read = ParsedCases::default();
     let trimmed = text.trim_start_matches('\u{feff}').trim();
     if trimmed.starts_with('[') || is_one(trimmed) {
-        let all: Value = crate::domain::json::parse(trimmed).map_err(|fault| Fault {
+        let all: Value = crate::domain::json::parse(trimmed).map_err(|fault| CasesError {
             line: Some(fault.line()),
             why: format!("not JSON: {fault}"),
         })?;
@@ -137,7 +137,7 @@ pub fn of_json(text: &str) -> Result<Read, Fault> {
         if line.trim().is_empty() {
             continue;
         }
-        let fault = |why: String| Fault {
+        let fault = |why: String| CasesError {
             line: line_number,
             why,
         };
@@ -196,10 +196,10 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-fn add(read: &mut Read, case: Case, line: Option<usize>) -> Result<(), Fault> {
+fn add(read: &mut ParsedCases, case: Case, line: Option<usize>) -> Result<(), CasesError> {
     let place = read.cases.len() + 1;
     let fault = |why: String| match line {
-        Some(_) => Fault { line, why },
+        Some(_) => CasesError { line, why },
         None => whole(&format!("case {place}: {why}")),
     };
     if case.prompt.trim().is_empty() {
@@ -219,7 +219,7 @@ fn add(read: &mut Read, case: Case, line: Option<usize>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn finished(mut read: Read) -> Result<Read, Fault> {
+fn finished(mut read: ParsedCases) -> Result<ParsedCases, CasesError> {
     if read.cases.is_empty() {
         return Err(whole("the file contains no cases"));
     }
@@ -237,8 +237,8 @@ fn finished(mut read: Read) -> Result<Read, Fault> {
     Ok(read)
 }
 
-fn whole(why: &str) -> Fault {
-    Fault {
+fn whole(why: &str) -> CasesError {
+    CasesError {
         line: None,
         why: why.to_owned(),
     }

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arm, Budget, Cell, Objective, Outcome};
-use crate::domain::statistics::paired::Difference;
+use super::{Configuration, ExperimentBudget, Objective, Trial, TrialOutcome};
+use crate::domain::statistics::paired::PairedDifference;
 
 /// Design of a race. Stored with the experiment; immutable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Design {
     /// Candidate configurations.
-    pub arms: Vec<Arm>,
+    pub arms: Vec<Configuration>,
     /// Index of the current configuration.
     pub current: usize,
     /// Number of cases.
@@ -17,9 +17,9 @@ pub struct Design {
     /// Definition of "best".
     pub objective: Objective,
     /// Spending limit.
-    pub budget: Budget,
+    pub budget: ExperimentBudget,
     /// Per configuration, the upper bound of one evaluation's usage; `score` is unused.
-    pub declared: Vec<Outcome>,
+    pub declared: Vec<TrialOutcome>,
     /// Smallest relevant difference in value, 0 to 1.
     pub indifference: f64,
     /// Permitted error probability, 0 to 1.
@@ -30,17 +30,17 @@ pub struct Design {
 
 /// The next action of a race.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Step {
+pub enum RaceStep {
     /// Evaluate these trials, in any order and concurrently, and record each outcome.
-    Evaluate(Vec<Cell>),
+    Evaluate(Vec<Trial>),
     /// The race is over.
-    Done(Verdict),
+    Done(RaceVerdict),
 }
 
 /// Status of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "fate")]
-pub enum Fate {
+pub enum ConfigurationState {
     /// Never tried: outside the budget or never proposed.
     Untried,
     /// Still in the race.
@@ -54,7 +54,7 @@ pub enum Fate {
 /// Why the race ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stop {
+pub enum StopReason {
     /// One configuration was left.
     OneLeft,
     /// No remaining configuration beats the leader by more than the indifference.
@@ -70,7 +70,7 @@ pub enum Stop {
 /// Result of the comparison on the holdout, which is free of the winner's curse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Finding {
+pub enum HoldoutFinding {
     /// The leader is better than the current configuration.
     Better,
     /// The leader is worse on the holdout: its lead was luck.
@@ -85,15 +85,15 @@ pub enum Finding {
 
 /// Result of a race.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
+pub struct RaceVerdict {
     /// Index of the leader.
     pub leader: usize,
     /// Why the race ended.
-    pub stop: Stop,
+    pub stop: StopReason,
     /// Comparison of leader and current configuration on the holdout.
-    pub finding: Finding,
+    pub finding: HoldoutFinding,
     /// Statistics of that comparison.
-    pub difference: Option<Difference>,
+    pub difference: Option<PairedDifference>,
 }
 
 /// Evidence that eliminated a configuration.

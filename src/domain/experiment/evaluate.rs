@@ -7,7 +7,7 @@ use regex_lite::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Case, Fault};
+use super::{Case, ExperimentError};
 use crate::domain::schema::{self, Compiled};
 
 /// Maximum size of a regular expression in bytes.
@@ -68,22 +68,27 @@ impl Evaluator {
     /// # Errors
     /// Fails when a pattern or schema is invalid, or a case lacks the expected answer, number, or letter that
     /// the rule compares.
-    pub fn check(&self, cases: &[Case]) -> Result<(), Fault> {
+    pub fn check(&self, cases: &[Case]) -> Result<(), ExperimentError> {
         let needs_expected = match self {
             Self::Regex {
                 pattern: Some(pattern),
             } => {
-                compile(pattern).map_err(Fault::Evaluator)?;
+                compile(pattern).map_err(ExperimentError::Evaluator)?;
                 false
             }
             Self::Schema { schema, compiled } => {
-                compiled.check(schema).map_err(Fault::Evaluator)?;
+                compiled.check(schema).map_err(ExperimentError::Evaluator)?;
                 false
             }
             _ => true,
         };
         for (place, case) in cases.iter().enumerate().filter(|_| needs_expected) {
-            let fault = |why: &str| Err(Fault::Evaluator(format!("case {}: {why}", place + 1)));
+            let fault = |why: &str| {
+                Err(ExperimentError::Evaluator(format!(
+                    "case {}: {why}",
+                    place + 1
+                )))
+            };
             let Some(expected) = case
                 .expected
                 .as_deref()
@@ -99,8 +104,9 @@ impl Evaluator {
                     return fault("the expected answer is not a letter");
                 }
                 Self::Regex { .. } => {
-                    compile(expected)
-                        .map_err(|why| Fault::Evaluator(format!("case {}: {why}", place + 1)))?;
+                    compile(expected).map_err(|why| {
+                        ExperimentError::Evaluator(format!("case {}: {why}", place + 1))
+                    })?;
                 }
                 _ => {}
             }

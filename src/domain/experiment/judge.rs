@@ -1,12 +1,12 @@
 //! Statistical decisions of a race: ranking, elimination, value of continuing, and the holdout comparison.
 //! Does not manage the budget.
 
-use super::design::{Elimination, Finding};
+use super::design::{Elimination, HoldoutFinding};
 use super::level;
 use super::observations::Observations;
-use crate::domain::statistics::chance::Chance;
-use crate::domain::statistics::paired::{self, Difference};
-use crate::domain::statistics::{rate, sequence::Sequence};
+use crate::domain::statistics::chance::Random;
+use crate::domain::statistics::paired::{self, PairedDifference};
+use crate::domain::statistics::{rate, sequence::ConfidenceSequence};
 
 /// Minimum number of cases for stopping early; with fewer, resampling tells little.
 const LEAST_CASES: usize = 10;
@@ -16,7 +16,7 @@ const DRAWS: usize = 400;
 const LEVEL: f64 = 0.05;
 
 /// Ranking after a round.
-pub(super) struct Standing {
+pub(super) struct Ranking {
     /// Configurations, best first.
     pub ranking: Vec<usize>,
     /// Configurations proven worse.
@@ -35,7 +35,7 @@ pub(super) fn stand(
     arms: &[usize],
     cases: usize,
     comparisons: usize,
-) -> Standing {
+) -> Ranking {
     let design = &seen.design;
     let mean = |&arm: &usize| mean_of(seen, arm, cases);
     let levels = level::levels(seen, arms).unwrap_or_else(|| arms.iter().map(mean).collect());
@@ -51,7 +51,7 @@ pub(super) fn stand(
     });
     let ranking: Vec<usize> = sorted.into_iter().map(|(arm, _)| arm).collect();
     let Some((&leader, others)) = ranking.split_first() else {
-        return Standing {
+        return Ranking {
             ranking,
             beaten: Vec::new(),
         };
@@ -61,7 +61,7 @@ pub(super) fn stand(
     let wrong = 2.0 * design.wrong / comparisons as f64;
     let beaten = others.iter().filter_map(|&arm| {
         let differences = apart(&seen.values(arm, cases), &best);
-        let interval = Sequence::over(-1.0, 1.0, wrong, &differences).interval();
+        let interval = ConfidenceSequence::over(-1.0, 1.0, wrong, &differences).interval();
         let elimination = Elimination {
             by: leader,
             cases,
@@ -69,7 +69,7 @@ pub(super) fn stand(
         };
         (interval.1 < -design.indifference).then_some((arm, elimination))
     });
-    Standing {
+    Ranking {
         beaten: beaten.collect(),
         ranking,
     }
@@ -91,7 +91,7 @@ pub(super) fn outlook(seen: &Observations, ranking: &[usize], cases: usize) -> O
     }
     let design = &seen.design;
     let values: Vec<Vec<f64>> = ranking.iter().map(|&arm| seen.values(arm, cases)).collect();
-    let mut chance = Chance::new(design.seed ^ cases as u64);
+    let mut chance = Random::new(design.seed ^ cases as u64);
     let (mut held, mut gain) = (0, 0.0);
     for _ in 0..DRAWS {
         let drawn: Vec<usize> = (0..cases).map(|_| chance.below(cases)).collect();
@@ -109,16 +109,19 @@ pub(super) fn outlook(seen: &Observations, ranking: &[usize], cases: usize) -> O
 }
 
 /// Compares leader and current configuration on holdout pairs.
-pub(super) fn confirm(pairs: &[(f64, f64)], same: bool) -> (Finding, Option<Difference>) {
+pub(super) fn confirm(
+    pairs: &[(f64, f64)],
+    same: bool,
+) -> (HoldoutFinding, Option<PairedDifference>) {
     if same {
-        return (Finding::CurrentLeads, None);
+        return (HoldoutFinding::CurrentLeads, None);
     }
     let differences: Vec<f64> = pairs
         .iter()
         .map(|(leader, current)| leader - current)
         .collect();
     let Some(mut difference) = paired::student(&differences, 1.0 - LEVEL) else {
-        return (Finding::NotTested, None);
+        return (HoldoutFinding::NotTested, None);
     };
     difference.interval = within_reason(difference.interval, differences.len());
     // With binary or mostly identical scores, Student's t underestimates the variance.
@@ -131,9 +134,9 @@ pub(super) fn confirm(pairs: &[(f64, f64)], same: bool) -> (Finding, Option<Diff
         difference.p = difference.p.max(rate::sign_test(ups, downs));
     }
     let finding = match difference.p < LEVEL {
-        true if difference.mean > 0.0 => Finding::Better,
-        true => Finding::Worse,
-        false => Finding::NotDistinguishable,
+        true if difference.mean > 0.0 => HoldoutFinding::Better,
+        true => HoldoutFinding::Worse,
+        false => HoldoutFinding::NotDistinguishable,
     };
     (finding, Some(difference))
 }

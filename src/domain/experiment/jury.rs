@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Case;
 use super::pairwise::Preferred;
-use crate::domain::chunk::Page;
+use crate::domain::chunk::PageText;
 use crate::domain::injection;
 use crate::domain::prompt::anonymous;
 use crate::domain::schema;
@@ -125,7 +125,7 @@ fn mark_of(value: &Value) -> Option<f64> {
 
 /// Whether an answer contains instructions to its judge.
 pub fn addresses_judge(answer: &str) -> bool {
-    let page = Page {
+    let page = PageText {
         number: 1,
         title: String::new(),
         text: answer.to_owned(),

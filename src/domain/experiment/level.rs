@@ -27,7 +27,7 @@ const VALUE: f64 = 0.001;
 pub(super) fn levels(seen: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
     let all = seen.order.len();
     let tried: Vec<usize> = (0..seen.design.arms.len())
-        .filter(|&arm| seen.fates[arm] != super::design::Fate::Untried)
+        .filter(|&arm| seen.fates[arm] != super::design::ConfigurationState::Untried)
         .collect();
     if tried.len() > MOST || tried.len() < 3 {
         return None;
@@ -37,7 +37,7 @@ pub(super) fn levels(seen: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
     if sharing.is_empty() {
         return None;
     }
-    let found = predict(&Seen::of(&values), &sharing);
+    let found = predict(&CenteredScores::of(&values), &sharing);
     let level = |arm: &usize| tried.iter().position(|one| one == arm).map(|at| found[at]);
     arms.iter().map(level).collect()
 }
@@ -59,9 +59,9 @@ fn sharing(seen: &Observations, tried: &[usize]) -> Vec<Vec<usize>> {
 }
 
 /// Sufficient statistics of the observations after removing case difficulty.
-struct Seen {
+struct CenteredScores {
     /// Information matrix of the configuration effects.
-    known: Square,
+    known: SquareMatrix,
     /// Sum of each configuration's deviations from the case means.
     above: Vec<f64>,
     /// Sum of the squared deviations, and its degrees of freedom.
@@ -69,12 +69,12 @@ struct Seen {
     count: f64,
 }
 
-impl Seen {
+impl CenteredScores {
     /// Computes the statistics. Each configuration has outcomes for a prefix of the cases.
     fn of(values: &[Vec<f64>]) -> Self {
         let size = values.len();
         let mut seen = Self {
-            known: Square::new(size),
+            known: SquareMatrix::new(size),
             above: vec![0.0; size],
             squares: 0.0,
             count: 0.0,
@@ -108,7 +108,7 @@ impl Seen {
     }
 }
 
-fn predict(seen: &Seen, sharing: &[Vec<usize>]) -> Vec<f64> {
+fn predict(seen: &CenteredScores, sharing: &[Vec<usize>]) -> Vec<f64> {
     let size = seen.above.len();
     // Configuration effects are one more axis, on which all values are distinct.
     let own: Vec<usize> = (0..size).collect();
@@ -145,9 +145,9 @@ fn predict(seen: &Seen, sharing: &[Vec<usize>]) -> Vec<f64> {
 }
 
 /// Prior covariance of the configurations.
-fn prior(axes: &[&[usize]], variances: &[f64]) -> Square {
+fn prior(axes: &[&[usize]], variances: &[f64]) -> SquareMatrix {
     let size = axes.first().map_or(0, |places| places.len());
-    let mut prior = Square::new(size);
+    let mut prior = SquareMatrix::new(size);
     for (places, variance) in axes.iter().zip(variances) {
         for one in 0..size {
             for other in (0..size).filter(|&other| places[one] == places[other]) {
@@ -160,7 +160,7 @@ fn prior(axes: &[&[usize]], variances: &[f64]) -> Square {
 
 /// For one axis: the number of values, the sum of squared pulls per value, and the sum of the weights of
 /// configurations that share a value.
-fn within(places: &[usize], pull: &[f64], weight: &Square) -> (f64, f64, f64) {
+fn within(places: &[usize], pull: &[f64], weight: &SquareMatrix) -> (f64, f64, f64) {
     let most = places.iter().max().map_or(0, |most| most + 1);
     let mut pulls: Vec<Option<f64>> = vec![None; most];
     for (&place, pull) in places.iter().zip(pull) {
@@ -178,12 +178,12 @@ fn within(places: &[usize], pull: &[f64], weight: &Square) -> (f64, f64, f64) {
 }
 
 /// Square matrix in row-major order.
-struct Square {
+struct SquareMatrix {
     size: usize,
     cells: Vec<f64>,
 }
 
-impl Square {
+impl SquareMatrix {
     fn new(size: usize) -> Self {
         Self {
             size,
@@ -278,12 +278,12 @@ fn swap_rows(cells: &mut [f64], size: usize, one: usize, other: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::statistics::chance::Chance;
+    use crate::domain::statistics::chance::Random;
 
     /// Squared errors of the levels against the truth: predicted, and by plain means.
     fn errors(shared: f64, own: f64) -> (f64, f64) {
         let (mut predicted, mut plain) = (0.0, 0.0);
-        let mut chance = Chance::new(7);
+        let mut chance = Random::new(7);
         for _ in 0..100 {
             let axes: Vec<Vec<usize>> = vec![
                 (0..24).map(|at| at / 6).collect(),
@@ -297,7 +297,7 @@ mod tests {
             let values: Vec<Vec<f64>> = (truth.iter())
                 .map(|level| (0..3).map(|_| level + 0.15 * chance.normal()).collect())
                 .collect();
-            let mut levels = predict(&Seen::of(&values), &axes);
+            let mut levels = predict(&CenteredScores::of(&values), &axes);
             let mut means: Vec<f64> = (values.iter())
                 .map(|own| own.iter().sum::<f64>() / own.len() as f64)
                 .collect();
@@ -325,19 +325,19 @@ mod tests {
 
     #[test]
     fn what_is_solved_solves() {
-        let mut chance = Chance::new(8);
-        let mut left = Square::new(7);
+        let mut chance = Random::new(8);
+        let mut left = SquareMatrix::new(7);
         left.cells
             .iter_mut()
             .for_each(|cell| *cell = chance.normal());
         *left.at(0, 0) = 0.0;
-        let mut right = Square::new(7);
+        let mut right = SquareMatrix::new(7);
         right
             .cells
             .iter_mut()
             .for_each(|cell| *cell = chance.normal());
         let vector: Vec<f64> = (0..7).map(|_| chance.normal()).collect();
-        let copy = Square {
+        let copy = SquareMatrix {
             size: 7,
             cells: left.cells.clone(),
         };

@@ -38,7 +38,7 @@ use super::money::MicroDollars;
 pub use design::Elimination;
 pub use evaluate::Evaluator;
 pub use scoring::Scoring;
-pub use space::{Arm, Axis, Dial, Space};
+pub use space::{Axis, Configuration, Parameter, SearchSpace};
 
 /// Maximum number of cases of an experiment.
 pub const MOST_CASES: usize = 1_000;
@@ -94,7 +94,7 @@ impl Objective {
         }
     }
     /// Value of an outcome, 0 to 1, as compared in the race.
-    pub fn value(&self, outcome: &Outcome) -> f64 {
+    pub fn value(&self, outcome: &TrialOutcome) -> f64 {
         let paid = match self {
             Self::Quality | Self::Pareto => 0.0,
             Self::Weighted { dollar, second, .. } => {
@@ -113,7 +113,7 @@ impl Objective {
 /// Spending limits. An absent limit does not apply, but at least one is required.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Budget {
+pub struct ExperimentBudget {
     /// Cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<MicroDollars>,
@@ -130,7 +130,7 @@ pub struct Budget {
 
 /// A trial: one configuration on one case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Cell {
+pub struct Trial {
     /// Index of the configuration.
     pub arm: usize,
     /// Index of the case.
@@ -140,14 +140,14 @@ pub struct Cell {
 /// Usage of judging an answer. Counts toward the budget, not toward the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Bill {
+pub struct JudgeCost {
     /// Cost.
     pub cost: MicroDollars,
     /// Tokens, input and output.
     pub tokens: u64,
 }
 
-impl Bill {
+impl JudgeCost {
     /// Sum of both bills.
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -159,7 +159,7 @@ impl Bill {
 
 /// Outcome of a trial. A failed call has score 0 and its actual cost.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct TrialOutcome {
     /// Score, 0 to 1.
     pub score: f64,
     /// Cost of answering.
@@ -170,10 +170,10 @@ pub struct Outcome {
     pub latency_ms: u64,
     /// Usage of judging the answer.
     #[serde(default)]
-    pub judged: Bill,
+    pub judged: JudgeCost,
 }
 
-impl Outcome {
+impl TrialOutcome {
     /// Total cost, including judging.
     pub fn whole_cost(&self) -> MicroDollars {
         self.cost.plus(self.judged.cost)
@@ -186,24 +186,24 @@ impl Outcome {
 
 /// An error in an experiment request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub enum ExperimentError {
     /// A space without configurations, or an axis without values.
     Empty(&'static str),
     /// Too many items of a kind, with the limit.
     TooMany(&'static str, usize),
     /// A parameter with two axes.
-    Twice(Dial),
+    Twice(Parameter),
     /// A value that the parameter does not accept.
-    Value(Dial, Value),
+    Value(Parameter, Value),
     /// A duplicate value, which would repeat a configuration.
-    Again(Dial, Value),
+    Again(Parameter, Value),
     /// An invalid current configuration, with the reason.
     Current(String),
     /// An unusable scoring rule, with the reason.
     Evaluator(String),
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for ExperimentError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Empty(what) => write!(f, "there is no {what}"),

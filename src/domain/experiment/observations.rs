@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::design::{Design, Fate};
-use super::{Cell, Outcome};
+use super::design::{ConfigurationState, Design};
+use super::{Trial, TrialOutcome};
 
 /// Outcomes recorded so far, with the context to interpret them.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,16 +13,16 @@ pub(super) struct Observations {
     pub order: Vec<usize>,
     /// Holdout cases.
     pub held: Vec<usize>,
-    pub results: BTreeMap<Cell, Outcome>,
+    pub results: BTreeMap<Trial, TrialOutcome>,
     /// Status of each configuration, by index in the design.
-    pub fates: Vec<Fate>,
+    pub fates: Vec<ConfigurationState>,
 }
 
 impl Observations {
     /// Values of a configuration on the first `cases` cases, up to the first one without an outcome.
     pub fn values(&self, arm: usize, cases: usize) -> Vec<f64> {
         let met = self.order.iter().take(cases);
-        let outcomes = met.map_while(|&case| self.results.get(&Cell { arm, case }));
+        let outcomes = met.map_while(|&case| self.results.get(&Trial { arm, case }));
         outcomes
             .map(|outcome| self.design.objective.value(outcome))
             .collect()

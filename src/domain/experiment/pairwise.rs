@@ -2,8 +2,8 @@
 //! minorization-maximization (Hunter, "MM algorithms for generalized Bradley-Terry models", 2004), with
 //! bootstrap intervals over cases. A preference that flips with the order counts as a tie.
 
-use super::Fault;
-use crate::domain::statistics::chance::Chance;
+use super::ExperimentError;
+use crate::domain::statistics::chance::Random;
 use crate::domain::statistics::paired::ends;
 
 /// Pseudo-wins added to each side of every compared pair; without them, an undefeated configuration would
@@ -85,10 +85,10 @@ pub struct Strengths {
 ///
 /// # Errors
 /// Fails when a match compares a configuration with itself or with an unknown index.
-pub fn fit(settings: usize, matches: &[Match], seed: u64) -> Result<Strengths, Fault> {
+pub fn fit(settings: usize, matches: &[Match], seed: u64) -> Result<Strengths, ExperimentError> {
     let wrong = |one: &Match| one.first == one.second || one.first.max(one.second) >= settings;
     if matches.iter().any(wrong) {
-        return Err(Fault::Evaluator(
+        return Err(ExperimentError::Evaluator(
             "a comparison needs two different known settings".to_owned(),
         ));
     }
@@ -96,7 +96,7 @@ pub fn fit(settings: usize, matches: &[Match], seed: u64) -> Result<Strengths, F
     let mut cases: Vec<usize> = matches.iter().map(|one| one.case).collect();
     cases.sort_unstable();
     cases.dedup();
-    let mut chance = Chance::new(seed);
+    let mut chance = Random::new(seed);
     let mut drawn: Vec<Vec<f64>> = vec![Vec::with_capacity(DRAWS); settings];
     for _ in 0..DRAWS {
         // Resample whole cases: matches on one case are not independent.
@@ -123,18 +123,18 @@ pub fn fit(settings: usize, matches: &[Match], seed: u64) -> Result<Strengths, F
 
 /// Match counts of a pair.
 #[derive(Debug, Clone, Copy, Default)]
-struct Count {
+struct PairCount {
     first: f64,
     ties: f64,
     second: f64,
 }
 
 fn solve(settings: usize, matches: &[Match], besides: f64) -> (Vec<f64>, f64) {
-    let mut pairs = std::collections::BTreeMap::<(usize, usize), Count>::new();
+    let mut pairs = std::collections::BTreeMap::<(usize, usize), PairCount>::new();
     for one in matches {
         let turned = one.first > one.second;
         let key = (one.first.min(one.second), one.first.max(one.second));
-        let count = pairs.entry(key).or_insert(Count {
+        let count = pairs.entry(key).or_insert(PairCount {
             first: besides,
             ties: 0.0,
             second: besides,
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn planted_strengths_come_back_in_their_order_within_their_intervals() {
-        let mut chance = Chance::new(21);
+        let mut chance = Random::new(21);
         let planted: Vec<f64> = (0..8)
             .map(|place| f64::from(place) * 0.35 - 1.225)
             .collect();

@@ -1,12 +1,12 @@
 //! Further simulation tests: invariants of every race, however it is interrupted, ordered, priced, or observed.
 
 use super::*;
-use crate::domain::statistics::sequence::Sequence;
+use crate::domain::statistics::sequence::ConfidenceSequence;
 
 /// With any size, budget, result order, and interruptions, the race ends the same.
 #[test]
 fn races_killed_anywhere_end_as_unbroken_ones() {
-    let mut chance = Chance::new(21);
+    let mut chance = Random::new(21);
     for seed in 0..15 {
         let axes = [
             2 + chance.below(5),
@@ -21,19 +21,19 @@ fn races_killed_anywhere_end_as_unbroken_ones() {
         let mut design = design(&arms, cases, 20 + chance.below(300) as u64, seed);
         design.budget.cost = Some(MicroDollars(20_000 + chance.below(200_000) as i64));
         design.declared = prices.iter().map(|&price| paid(0.0, price)).collect();
-        let outcome = |cell: Cell| paid(truth.scores[cell.arm][cell.case], prices[cell.arm]);
-        let mut whole = Race::new(design.clone());
-        let mut broken = Race::new(design.clone());
-        let mut stored: Vec<(Cell, Outcome)> = Vec::new();
-        while let Step::Evaluate(cells) = whole.next() {
+        let outcome = |cell: Trial| paid(truth.scores[cell.arm][cell.case], prices[cell.arm]);
+        let mut whole = SuccessiveHalving::new(design.clone());
+        let mut broken = SuccessiveHalving::new(design.clone());
+        let mut stored: Vec<(Trial, TrialOutcome)> = Vec::new();
+        while let RaceStep::Evaluate(cells) = whole.next() {
             assert!(whole.record(cells[0], outcome(cells[0])));
         }
-        while let Step::Evaluate(cells) = broken.next() {
+        while let RaceStep::Evaluate(cells) = broken.next() {
             let cell = cells[chance.below(cells.len())];
             assert!(broken.record(cell, outcome(cell)));
             stored.push((cell, outcome(cell)));
             if chance.below(40) == 0 {
-                broken = Race::resumed(design.clone(), stored.iter().copied());
+                broken = SuccessiveHalving::resumed(design.clone(), stored.iter().copied());
             }
         }
         assert_eq!(broken.next(), whole.next(), "{seed}");
@@ -46,7 +46,7 @@ fn races_killed_anywhere_end_as_unbroken_ones() {
 #[test]
 fn of_settings_that_answer_alike_the_current_one_stays() {
     let arms = grid(&[3, 4]);
-    let mut chance = Chance::new(22);
+    let mut chance = Random::new(22);
     for seed in 0..50 {
         let mut truth = truth::draw(&arms, 30, USUAL, &mut || chance.normal());
         let one = truth.scores[0].clone();
@@ -56,15 +56,15 @@ fn of_settings_that_answer_alike_the_current_one_stays() {
             .for_each(|scores| scores.clone_from(&one));
         let mut design = design(&arms, 30, 90 + 10 * seed, seed);
         design.current = chance.below(12);
-        let mut race = Race::new(design);
+        let mut race = SuccessiveHalving::new(design);
         let verdict = run(&mut race, &truth);
-        let expected = (race.design().current, Finding::CurrentLeads);
+        let expected = (race.design().current, HoldoutFinding::CurrentLeads);
         assert_eq!((verdict.leader, verdict.finding), expected);
         assert!(
             !race
                 .fates()
                 .iter()
-                .any(|fate| matches!(fate, Fate::Beaten(_)))
+                .any(|fate| matches!(fate, ConfigurationState::Beaten(_)))
         );
     }
 }
@@ -75,22 +75,22 @@ fn of_settings_that_answer_alike_the_current_one_stays() {
 fn intervals_hold_while_the_race_is_looked_at() {
     let worth = [0.3, 0.5, 0.5, 0.6, 0.7, 0.9];
     let arms = grid(&[6]);
-    let mut chance = Chance::new(23);
+    let mut chance = Random::new(23);
     let (mut missed, mut all) = (0, 0);
     for seed in 0..150 {
         let scores = worth.map(|worth| {
             let score = |_| if chance.unit() < worth { 1.0 } else { 0.0 };
             (0..80).map(score).collect::<Vec<f64>>()
         });
-        let mut race = Race::new(design(&arms, 80, 300, seed));
+        let mut race = SuccessiveHalving::new(design(&arms, 80, 300, seed));
         let mut sound = [true; 6];
-        while let Step::Evaluate(cells) = race.next() {
+        while let RaceStep::Evaluate(cells) = race.next() {
             for cell in cells {
                 race.record(cell, paid(scores[cell.arm][cell.case], 0));
             }
             for (arm, worth) in worth.iter().enumerate() {
                 let values = race.values(arm, 80);
-                let (from, to) = Sequence::over(0.0, 1.0, 0.05, &values).interval();
+                let (from, to) = ConfidenceSequence::over(0.0, 1.0, 0.05, &values).interval();
                 sound[arm] &= from <= *worth && *worth <= to;
             }
         }

@@ -4,7 +4,7 @@
 //! for the good part, one for the rest, and their ratio.
 
 use super::design::Design;
-use crate::domain::statistics::chance::Chance;
+use crate::domain::statistics::chance::Random;
 
 /// Fraction of the tried configurations that counts as good.
 const GOOD: f64 = 0.25;
@@ -18,7 +18,7 @@ pub(super) fn first(design: &Design, most: usize) -> Vec<usize> {
         .filter(|&arm| arm != design.current)
         .collect();
     if arms.len() > most {
-        Chance::new(design.seed ^ 0xF1).shuffle(&mut rest);
+        Random::new(design.seed ^ 0xF1).shuffle(&mut rest);
         while chosen.len() < most.max(2) && !rest.is_empty() {
             let uses = |arm: usize| -> usize {
                 let shared = |&other: &usize| {
@@ -50,7 +50,7 @@ pub(super) fn next(design: &Design, tried: &[(usize, f64)], most: usize) -> Vec<
     let tables: Vec<_> = (0..axes)
         .map(|axis| (histogram(design, good, axis), histogram(design, rest, axis)))
         .collect();
-    let mut chance = Chance::new(design.seed ^ (tried.len() as u64) << 8);
+    let mut chance = Random::new(design.seed ^ (tried.len() as u64) << 8);
     let mut scored: Vec<(f64, usize)> = Vec::new();
     for arm in 0..design.arms.len() {
         // Drawn for every configuration, tried or not, so that the draws do not depend on which were tried.

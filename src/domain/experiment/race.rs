@@ -9,13 +9,15 @@
 
 use std::collections::BTreeMap;
 
-use super::design::{Design, Fate, Finding, Step, Stop, Verdict};
+use super::design::{
+    ConfigurationState, Design, HoldoutFinding, RaceStep, RaceVerdict, StopReason,
+};
 use super::judge;
 use super::observations::Observations;
 use super::propose;
 use super::spending::{NOTHING, RESERVE, amounts, held_back, limits, plus, usual_declared};
-use super::{Cell, Outcome};
-use crate::domain::statistics::chance::Chance;
+use super::{Trial, TrialOutcome};
+use crate::domain::statistics::chance::Random;
 
 /// Maximum number of configurations that are all tried; larger spaces use proposals.
 pub const ALL_UP_TO: usize = 64;
@@ -29,16 +31,16 @@ const GLANCE: usize = 4;
 const PACE: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Phase {
+enum RacePhase {
     Explore,
     Race,
-    Confirm(usize, Stop),
-    Over(Verdict),
+    Confirm(usize, StopReason),
+    Over(RaceVerdict),
 }
 
 /// A round: configurations evaluated on the same range of cases.
 #[derive(Debug, Clone, PartialEq)]
-struct Rung {
+struct Round {
     arms: Vec<usize>,
     from: usize,
     to: usize,
@@ -46,27 +48,27 @@ struct Rung {
 
 /// State of a race.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Race {
+pub struct SuccessiveHalving {
     seen: Observations,
-    spent: Outcome,
-    phase: Phase,
-    rung: Rung,
+    spent: TrialOutcome,
+    phase: RacePhase,
+    rung: Round,
     /// Number of cases of the round for which all its configurations have outcomes.
     met: usize,
     /// Trials handed out and not yet recorded.
-    batch: Vec<Cell>,
+    batch: Vec<Trial>,
 }
 
-impl Race {
+impl SuccessiveHalving {
     /// Starts a race. Ends immediately if the design has no configurations or cases.
     pub fn new(design: Design) -> Self {
         let mut order: Vec<usize> = (0..design.cases).collect();
-        Chance::new(design.seed).shuffle(&mut order);
+        Random::new(design.seed).shuffle(&mut order);
         let held = order.split_off(design.cases - held_back(&design));
         let mut race = Self {
             spent: NOTHING,
-            phase: Phase::Race,
-            rung: Rung {
+            phase: RacePhase::Race,
+            rung: Round {
                 arms: Vec::new(),
                 from: 0,
                 to: 0,
@@ -77,7 +79,7 @@ impl Race {
                 order,
                 held,
                 results: BTreeMap::new(),
-                fates: vec![Fate::Untried; design.arms.len()],
+                fates: vec![ConfigurationState::Untried; design.arms.len()],
                 design,
             },
         };
@@ -85,7 +87,10 @@ impl Race {
         race
     }
     /// Rebuilds a race from stored outcomes, in the order in which they were recorded.
-    pub fn resumed(design: Design, results: impl IntoIterator<Item = (Cell, Outcome)>) -> Self {
+    pub fn resumed(
+        design: Design,
+        results: impl IntoIterator<Item = (Trial, TrialOutcome)>,
+    ) -> Self {
         let mut race = Self::new(design);
         for (cell, outcome) in results {
             race.record(cell, outcome);
@@ -93,21 +98,21 @@ impl Race {
         race
     }
     /// Returns the next step; the same until an outcome is recorded.
-    pub fn next(&self) -> Step {
+    pub fn next(&self) -> RaceStep {
         match self.phase {
-            Phase::Over(verdict) => Step::Done(verdict),
-            _ => Step::Evaluate(self.batch.clone()),
+            RacePhase::Over(verdict) => RaceStep::Done(verdict),
+            _ => RaceStep::Evaluate(self.batch.clone()),
         }
     }
     /// Records an outcome. Returns false and changes nothing if the trial is not open.
-    pub fn record(&mut self, cell: Cell, outcome: Outcome) -> bool {
+    pub fn record(&mut self, cell: Trial, outcome: TrialOutcome) -> bool {
         if !self.batch.contains(&cell) {
             return false;
         }
         self.seen.results.insert(cell, outcome);
         self.spent = plus(self.spent, outcome);
         self.seen.fates[cell.arm] = match self.seen.fates[cell.arm] {
-            Fate::Untried => Fate::Racing,
+            ConfigurationState::Untried => ConfigurationState::Racing,
             fate => fate,
         };
         self.batch.retain(|open| *open != cell);
@@ -124,15 +129,15 @@ impl Race {
         true
     }
     /// Total usage so far; its score is unused.
-    pub fn spent(&self) -> Outcome {
+    pub fn spent(&self) -> TrialOutcome {
         self.spent
     }
     /// Current status of each configuration.
-    pub fn fates(&self) -> &[Fate] {
+    pub fn fates(&self) -> &[ConfigurationState] {
         &self.seen.fates
     }
     /// All recorded outcomes.
-    pub fn results(&self) -> &BTreeMap<Cell, Outcome> {
+    pub fn results(&self) -> &BTreeMap<Trial, TrialOutcome> {
         &self.seen.results
     }
     /// Design of the race.
@@ -150,7 +155,7 @@ impl Race {
 
     /// Cases of the current phase.
     fn list(&self) -> &[usize] {
-        if matches!(self.phase, Phase::Confirm(..)) {
+        if matches!(self.phase, RacePhase::Confirm(..)) {
             &self.seen.held
         } else {
             &self.seen.order
@@ -159,7 +164,7 @@ impl Race {
     /// Counts the cases of the round for which all its configurations have outcomes.
     fn count_met(&mut self) {
         let known = |&&case: &&usize| {
-            let cell = |&arm: &usize| self.seen.results.contains_key(&Cell { arm, case });
+            let cell = |&arm: &usize| self.seen.results.contains_key(&Trial { arm, case });
             self.rung.arms.iter().all(cell)
         };
         let cases = self
@@ -170,13 +175,13 @@ impl Race {
     }
     fn begin(&mut self) {
         if self.seen.design.current >= self.seen.design.arms.len() || self.seen.order.is_empty() {
-            let verdict = Verdict {
+            let verdict = RaceVerdict {
                 leader: self.seen.design.current,
-                stop: Stop::Cases,
-                finding: Finding::NotTested,
+                stop: StopReason::Cases,
+                finding: HoldoutFinding::NotTested,
                 difference: None,
             };
-            self.phase = Phase::Over(verdict);
+            self.phase = RacePhase::Over(verdict);
             return;
         }
         let arms = self.seen.design.arms.len();
@@ -186,7 +191,7 @@ impl Race {
             self.rung.arms = propose::first(&self.seen.design, most);
             self.rung.to = 1;
         } else {
-            self.phase = Phase::Explore;
+            self.phase = RacePhase::Explore;
             let most = (self.evaluations_left() / 3).clamp(2, FIRST + 1);
             self.rung.arms = propose::first(&self.seen.design, most);
             self.rung.to = GLANCE
@@ -199,16 +204,16 @@ impl Race {
     fn advance(&mut self) {
         // Each iteration uses up cases, configurations, or a phase; the bound only guards against a bug here.
         for _ in 0..100_000 {
-            if matches!(self.phase, Phase::Over(_)) || self.fill() {
+            if matches!(self.phase, RacePhase::Over(_)) || self.fill() {
                 return;
             }
             match self.phase {
-                Phase::Explore => self.after_glance(),
-                Phase::Race => self.after_rung(),
-                Phase::Confirm(leader, stop) => {
-                    self.phase = Phase::Over(self.verdict(leader, stop));
+                RacePhase::Explore => self.after_glance(),
+                RacePhase::Race => self.after_rung(),
+                RacePhase::Confirm(leader, stop) => {
+                    self.phase = RacePhase::Over(self.verdict(leader, stop));
                 }
-                Phase::Over(_) => return,
+                RacePhase::Over(_) => return,
             }
         }
     }
@@ -220,7 +225,7 @@ impl Race {
             .unwrap_or_default();
         let mut batch = Vec::new();
         for &case in cases {
-            let row = self.rung.arms.iter().map(|&arm| Cell { arm, case });
+            let row = self.rung.arms.iter().map(|&arm| Trial { arm, case });
             let row = row.filter(|cell| !self.seen.results.contains_key(cell));
             if !self.affords(batch.iter().copied().chain(row.clone()), self.keep()) {
                 break;
@@ -232,7 +237,7 @@ impl Race {
     }
     fn after_glance(&mut self) {
         let tried: Vec<usize> = (0..self.seen.fates.len())
-            .filter(|&arm| self.seen.fates[arm] == Fate::Racing)
+            .filter(|&arm| self.seen.fates[arm] == ConfigurationState::Racing)
             .collect();
         let glance = self.rung.to;
         let half_left = self.part_left() > 0.5 && self.met == glance;
@@ -247,12 +252,12 @@ impl Race {
         };
         self.met = 0;
         if newcomers.is_empty() {
-            self.phase = Phase::Race;
+            self.phase = RacePhase::Race;
             // A proposed configuration that the budget stopped partway is not comparable.
             let whole = tried
                 .into_iter()
                 .filter(|&arm| self.values(arm, glance).len() == glance);
-            self.rung = Rung {
+            self.rung = Round {
                 arms: whole.collect(),
                 from: 0,
                 to: glance,
@@ -268,18 +273,18 @@ impl Race {
         let comparable: Vec<usize> = self.rung.arms.clone();
         // Nothing was evaluated: the budget does not cover one case for two configurations.
         if depth == 0 || comparable.is_empty() {
-            self.confirm(self.seen.design.current, Stop::Budget);
+            self.confirm(self.seen.design.current, StopReason::Budget);
             return;
         }
         let looks = self.comparisons();
         let standing = judge::stand(&self.seen, &comparable, depth, looks);
         for (arm, elimination) in &standing.beaten {
-            self.seen.fates[*arm] = Fate::Beaten(*elimination);
+            self.seen.fates[*arm] = ConfigurationState::Beaten(*elimination);
         }
         let mut left = standing.ranking;
-        left.retain(|&arm| self.seen.fates[arm] == Fate::Racing);
+        left.retain(|&arm| self.seen.fates[arm] == ConfigurationState::Racing);
         let Some(&leader) = left.first() else {
-            self.confirm(self.seen.design.current, Stop::Budget);
+            self.confirm(self.seen.design.current, StopReason::Budget);
             return;
         };
         if let Some(stop) = self.reason_to_stop(&left, depth, cut_short) {
@@ -287,39 +292,39 @@ impl Race {
             return;
         }
         for arm in left.split_off(self.carried(left.len(), depth)) {
-            self.seen.fates[arm] = Fate::SetAside;
+            self.seen.fates[arm] = ConfigurationState::SetAside;
         }
         if left.len() == 1 {
-            self.confirm(leader, Stop::OneLeft);
+            self.confirm(leader, StopReason::OneLeft);
             return;
         }
         left.sort_unstable();
-        self.rung = Rung {
+        self.rung = Round {
             arms: left,
             from: depth,
             to: (depth + (depth / PACE).max(1)).min(self.seen.order.len()),
         };
         self.met = 0;
     }
-    fn reason_to_stop(&self, left: &[usize], depth: usize, cut_short: bool) -> Option<Stop> {
+    fn reason_to_stop(&self, left: &[usize], depth: usize, cut_short: bool) -> Option<StopReason> {
         if left.len() == 1 {
-            return Some(Stop::OneLeft);
+            return Some(StopReason::OneLeft);
         } else if cut_short {
-            return Some(Stop::Budget);
+            return Some(StopReason::Budget);
         } else if depth == self.seen.order.len() {
-            return Some(Stop::Cases);
+            return Some(StopReason::Cases);
         }
         let outlook = judge::outlook(&self.seen, left, depth)?;
         if outlook.close_enough {
-            return Some(Stop::CloseEnough);
+            return Some(StopReason::CloseEnough);
         }
         let open = left.len() * (self.seen.order.len() - depth);
         let usual = self.spent.whole_cost().dollars() / self.seen.results.len().max(1) as f64;
         let price = usual * open.min(self.evaluations_left()) as f64;
         let worth = self.seen.design.objective.worth(outlook.gain)?;
-        (worth.dollars() < price).then_some(Stop::NotWorth)
+        (worth.dollars() < price).then_some(StopReason::NotWorth)
     }
-    fn confirm(&mut self, leader: usize, stop: Stop) {
+    fn confirm(&mut self, leader: usize, stop: StopReason) {
         self.met = 0;
         let mut arms = vec![leader, self.seen.design.current];
         arms.dedup();
@@ -329,12 +334,12 @@ impl Race {
         } else {
             0
         };
-        self.rung = Rung { arms, from: 0, to };
-        self.phase = Phase::Confirm(leader, stop);
+        self.rung = Round { arms, from: 0, to };
+        self.phase = RacePhase::Confirm(leader, stop);
     }
-    fn verdict(&self, leader: usize, stop: Stop) -> Verdict {
+    fn verdict(&self, leader: usize, stop: StopReason) -> RaceVerdict {
         let value = |arm: usize, case: usize| {
-            let outcome = self.seen.results.get(&Cell { arm, case })?;
+            let outcome = self.seen.results.get(&Trial { arm, case })?;
             Some(self.seen.design.objective.value(outcome))
         };
         let pairs: Vec<(f64, f64)> = self
@@ -347,7 +352,7 @@ impl Race {
             .collect();
         let same = leader == self.seen.design.current && !self.seen.results.is_empty();
         let (finding, difference) = judge::confirm(&pairs, same);
-        Verdict {
+        RaceVerdict {
             leader,
             stop,
             finding,
@@ -360,7 +365,7 @@ impl Race {
             .seen
             .fates
             .iter()
-            .filter(|fate| **fate != Fate::Untried)
+            .filter(|fate| **fate != ConfigurationState::Untried)
             .count();
         // In a large space the tried configurations depend on earlier outcomes, so all are counted.
         if self.seen.fates.len() > ALL_UP_TO {
@@ -391,16 +396,16 @@ impl Race {
 }
 
 /// Budget calculations.
-impl Race {
+impl SuccessiveHalving {
     /// Fraction of the budget that is reserved in the current phase.
     fn keep(&self) -> f64 {
-        if matches!(self.phase, Phase::Confirm(..)) {
+        if matches!(self.phase, RacePhase::Confirm(..)) {
             0.0
         } else {
             RESERVE
         }
     }
-    fn affords(&self, cells: impl Iterator<Item = Cell>, keep: f64) -> bool {
+    fn affords(&self, cells: impl Iterator<Item = Trial>, keep: f64) -> bool {
         let (mut after, mut count) = (self.spent, self.seen.results.len() as u64);
         for cell in cells {
             let declared = self

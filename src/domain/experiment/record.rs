@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::design::{Design, Verdict};
-use super::spec::Spec;
-use super::{Bill, Cell, Outcome};
+use super::design::{Design, RaceVerdict};
+use super::spec::ExperimentSpec;
+use super::{JudgeCost, Trial, TrialOutcome};
 use crate::domain::id::{AnalysisId, ExperimentId, RecipeId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 /// State of an experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum ExperimentState {
     /// Running, or waiting for idle capacity.
     Running,
     /// Stopped by a problem that a user can fix; can be resumed.
@@ -23,7 +23,7 @@ pub enum State {
     Cancelled,
 }
 
-impl State {
+impl ExperimentState {
     /// Returns the stored name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,13 +53,13 @@ pub struct Experiment {
     /// Owner.
     pub user: UserId,
     /// Current state.
-    pub state: State,
+    pub state: ExperimentState,
     /// Specification.
-    pub spec: Spec,
+    pub spec: ExperimentSpec,
     /// Design of the race.
     pub design: Design,
     /// Verdict, once finished.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<RaceVerdict>,
     /// Why it is paused.
     pub error: Option<String>,
     /// How the winner was applied.
@@ -74,13 +74,13 @@ pub struct Experiment {
 
 /// A row of the experiment list.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Line {
+pub struct ExperimentSummary {
     /// Its id.
     pub id: ExperimentId,
     /// Display name.
     pub name: String,
     /// Current state.
-    pub state: State,
+    pub state: ExperimentState,
     /// Number of configurations.
     pub arms: usize,
     /// Number of cases.
@@ -90,7 +90,7 @@ pub struct Line {
     /// Cost of the evaluations.
     pub cost: MicroDollars,
     /// Verdict, once finished.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<RaceVerdict>,
     /// Creation time.
     pub created: Timestamp,
     /// End time.
@@ -101,11 +101,11 @@ pub struct Line {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// Configuration and case.
-    pub cell: Cell,
+    pub cell: Trial,
     /// The analysis that produced the answer.
     pub analysis: AnalysisId,
     /// Outcome; none while in progress.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<TrialOutcome>,
     /// Why there is no answer.
     pub error: Option<String>,
 }
@@ -140,7 +140,7 @@ pub struct Judging {
     /// Results of the bias probes.
     pub probes: Vec<Probed>,
     /// Usage of the probes.
-    pub bill: Bill,
+    pub bill: JudgeCost,
 }
 
 /// Susceptibility of a judge to one bias.

@@ -6,41 +6,41 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::design::{Fate, Finding, Step, Stop, Verdict};
+use super::design::{ConfigurationState, HoldoutFinding, RaceStep, RaceVerdict, StopReason};
 use super::judge;
 use super::pairwise::{self, Match};
-use super::race::Race;
+use super::race::SuccessiveHalving;
 use super::sensitivity::{self, Influence};
 use super::space::{label, setting};
-use super::{Cell, Outcome, Space};
+use super::{SearchSpace, Trial, TrialOutcome};
 use crate::domain::money::MicroDollars;
-use crate::domain::statistics::paired::{self, Difference};
-use crate::domain::statistics::sequence::Sequence;
+use crate::domain::statistics::paired::{self, PairedDifference};
+use crate::domain::statistics::sequence::ConfidenceSequence;
 
 /// Error probability of an interval.
 const LEVEL: f64 = 0.05;
 
 /// Report of a race.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct ExperimentReport {
     /// Summary sentence.
     pub sentence: String,
     /// Holdout comparison of leader and current configuration; none while the race runs.
-    pub finding: Option<Finding>,
+    pub finding: Option<HoldoutFinding>,
     /// Why the race ended.
-    pub stop: Option<Stop>,
+    pub stop: Option<StopReason>,
     /// Index of the best configuration, if any was tried.
     pub leader: Option<usize>,
     /// Index of the current configuration.
     pub current: usize,
     /// Statistics of the holdout comparison.
-    pub difference: Option<Difference>,
+    pub difference: Option<PairedDifference>,
     /// Every configuration, best first, untried ones last.
-    pub leaderboard: Vec<Row>,
+    pub leaderboard: Vec<ConfigurationRow>,
     /// Indexes of the configurations on the Pareto front of quality, cost, and latency.
     pub pareto: Vec<usize>,
     /// Rounds: which configurations continued, were dropped, or were eliminated.
-    pub fates: Vec<Round>,
+    pub fates: Vec<RoundReport>,
     /// Influence of each parameter.
     pub sensitivity: Vec<Influence>,
     /// Strengths by configuration from pairwise comparisons, if any.
@@ -49,7 +49,7 @@ pub struct Report {
 
 /// A row of the leaderboard.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
+pub struct ConfigurationRow {
     /// Index of the configuration.
     pub place: usize,
     /// Parameter values.
@@ -73,9 +73,9 @@ pub struct Row {
     /// Latency per case.
     pub latency_ms: Option<Latency>,
     /// Status.
-    pub fate: Fate,
+    pub fate: ConfigurationState,
     /// Difference to the leader on common cases.
-    pub against_leader: Option<Against>,
+    pub against_leader: Option<LeaderDifference>,
     /// Whether it is on the Pareto front of quality, cost, and latency.
     pub pareto: bool,
 }
@@ -91,7 +91,7 @@ pub struct Latency {
 
 /// Difference to the leader. Computed after the leader was selected, so not evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Against {
+pub struct LeaderDifference {
     /// Mean; negative if the leader is better.
     pub mean: f64,
     /// Lower end of the 95 % confidence interval.
@@ -104,7 +104,7 @@ pub struct Against {
 
 /// State of the race after a number of cases.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Round {
+pub struct RoundReport {
     /// Number of cases.
     pub cases: usize,
     /// Configurations that continued.
@@ -128,11 +128,16 @@ pub struct Strength {
 
 /// Builds the report. `failed` holds the trials without an answer, `matches` the preferences of judges and
 /// users.
-pub fn report(race: &Race, space: &Space, failed: &BTreeSet<Cell>, matches: &[Match]) -> Report {
+pub fn report(
+    race: &SuccessiveHalving,
+    space: &SearchSpace,
+    failed: &BTreeSet<Trial>,
+    matches: &[Match],
+) -> ExperimentReport {
     let design = race.design();
     let verdict = match race.next() {
-        Step::Done(verdict) => Some(verdict),
-        Step::Evaluate(_) => None,
+        RaceStep::Done(verdict) => Some(verdict),
+        RaceStep::Evaluate(_) => None,
     };
     let tried: Vec<usize> = (0..design.arms.len())
         .filter(|&arm| !values(race, arm).is_empty())
@@ -141,19 +146,19 @@ pub fn report(race: &Race, space: &Space, failed: &BTreeSet<Cell>, matches: &[Ma
         Some(verdict) => tried.contains(&verdict.leader).then_some(verdict.leader),
         None => leading(race, &tried),
     };
-    let mut rows: Vec<Row> = (0..design.arms.len())
+    let mut rows: Vec<ConfigurationRow> = (0..design.arms.len())
         .map(|arm| row(race, space, failed, arm, leader))
         .collect();
     adjust(race, &mut rows, leader);
     let pareto = front(&mut rows);
     rows.sort_by(|a, b| {
-        let first = |row: &Row| Some(row.place) != leader;
-        let level = |row: &Row| row.level.unwrap_or(f64::NEG_INFINITY);
+        let first = |row: &ConfigurationRow| Some(row.place) != leader;
+        let level = |row: &ConfigurationRow| row.level.unwrap_or(f64::NEG_INFINITY);
         (first(a).cmp(&first(b)))
             .then(level(b).total_cmp(&level(a)))
             .then(a.place.cmp(&b.place))
     });
-    Report {
+    ExperimentReport {
         sentence: sentence(race, space, verdict.as_ref(), leader),
         finding: verdict.map(|verdict| verdict.finding),
         stop: verdict.map(|verdict| verdict.stop),
@@ -172,15 +177,15 @@ pub fn report(race: &Race, space: &Space, failed: &BTreeSet<Cell>, matches: &[Ma
 #[path = "report_tests.rs"]
 mod tests;
 
-fn values(race: &Race, arm: usize) -> Vec<f64> {
+fn values(race: &SuccessiveHalving, arm: usize) -> Vec<f64> {
     race.values(arm, race.cases().0.len())
 }
 
 // The configuration still in the race with the best mean on the cases common to all of them.
-fn leading(race: &Race, tried: &[usize]) -> Option<usize> {
+fn leading(race: &SuccessiveHalving, tried: &[usize]) -> Option<usize> {
     let racing = tried
         .iter()
-        .filter(|&&arm| race.fates()[arm] == Fate::Racing);
+        .filter(|&&arm| race.fates()[arm] == ConfigurationState::Racing);
     let depth = racing.clone().map(|&arm| values(race, arm).len()).min()?;
     let mean = |arm: usize| paired::mean(&race.values(arm, depth));
     racing
@@ -189,14 +194,14 @@ fn leading(race: &Race, tried: &[usize]) -> Option<usize> {
 }
 
 fn row(
-    race: &Race,
-    space: &Space,
-    failed: &BTreeSet<Cell>,
+    race: &SuccessiveHalving,
+    space: &SearchSpace,
+    failed: &BTreeSet<Trial>,
     arm: usize,
     leader: Option<usize>,
-) -> Row {
+) -> ConfigurationRow {
     let own = values(race, arm);
-    let outcomes: Vec<&Outcome> = (race.results().iter())
+    let outcomes: Vec<&TrialOutcome> = (race.results().iter())
         .filter(|(cell, _)| cell.arm == arm)
         .map(|(_, outcome)| outcome)
         .collect();
@@ -208,11 +213,11 @@ fn row(
         .unwrap_or_default();
     let shared = own.len().min(best.len());
     let level = paired::mean(&best) + paired::mean(&own[..shared]) - paired::mean(&best[..shared]);
-    Row {
+    ConfigurationRow {
         place: arm,
         setting: setting(space, &race.design().arms[arm]),
         mean: is_tried.then(|| paired::mean(&own)),
-        interval: is_tried.then(|| Sequence::over(0.0, 1.0, LEVEL, &own).interval()),
+        interval: is_tried.then(|| ConfidenceSequence::over(0.0, 1.0, LEVEL, &own).interval()),
         level: is_tried.then_some(level),
         cases: own.len(),
         failed: failed.iter().filter(|cell| cell.arm == arm).count(),
@@ -225,7 +230,7 @@ fn row(
     }
 }
 
-fn latency(outcomes: &[&Outcome]) -> Latency {
+fn latency(outcomes: &[&TrialOutcome]) -> Latency {
     let mut all: Vec<u64> = outcomes.iter().map(|outcome| outcome.latency_ms).collect();
     all.sort_unstable();
     let place = (all.len() as f64 * 0.95).ceil() as usize;
@@ -236,10 +241,10 @@ fn latency(outcomes: &[&Outcome]) -> Latency {
 }
 
 // All comparisons with the leader together, for the multiple-testing correction.
-fn adjust(race: &Race, rows: &mut [Row], leader: Option<usize>) {
+fn adjust(race: &SuccessiveHalving, rows: &mut [ConfigurationRow], leader: Option<usize>) {
     let Some(leader) = leader else { return };
     let best = values(race, leader);
-    let mut found: Vec<(usize, Difference)> = Vec::new();
+    let mut found: Vec<(usize, PairedDifference)> = Vec::new();
     for row in rows.iter().filter(|row| row.place != leader) {
         let own = values(race, row.place);
         let differences: Vec<f64> = own.iter().zip(&best).map(|(a, b)| a - b).collect();
@@ -250,7 +255,7 @@ fn adjust(race: &Race, rows: &mut [Row], leader: Option<usize>) {
     let adjusted = paired::holm(&found.iter().map(|(_, one)| one.p).collect::<Vec<_>>());
     for ((place, one), p_adjusted) in found.into_iter().zip(adjusted) {
         let (from, to) = judge::within_reason(one.interval, one.cases);
-        rows[place].against_leader = Some(Against {
+        rows[place].against_leader = Some(LeaderDifference {
             mean: one.mean,
             from,
             to,
@@ -260,8 +265,8 @@ fn adjust(race: &Race, rows: &mut [Row], leader: Option<usize>) {
 }
 
 // Pareto front: rows that no other matches or beats in quality, cost, and latency while being better in one.
-fn front(rows: &mut [Row]) -> Vec<usize> {
-    let of = |row: &Row| Some((row.level?, row.cost_usd?.0, row.latency_ms?.mean));
+fn front(rows: &mut [ConfigurationRow]) -> Vec<usize> {
+    let of = |row: &ConfigurationRow| Some((row.level?, row.cost_usd?.0, row.latency_ms?.mean));
     let points: Vec<Option<(f64, i64, u64)>> = rows.iter().map(of).collect();
     let beats = |a: (f64, i64, u64), b: (f64, i64, u64)| {
         a.0 >= b.0 && a.1 <= b.1 && a.2 <= b.2 && (a.0 > b.0 || a.1 < b.1 || a.2 < b.2)
@@ -277,19 +282,19 @@ fn front(rows: &mut [Row]) -> Vec<usize> {
     front
 }
 
-fn rounds(race: &Race, tried: &[usize]) -> Vec<Round> {
+fn rounds(race: &SuccessiveHalving, tried: &[usize]) -> Vec<RoundReport> {
     let depth = |arm: usize| values(race, arm).len();
     let depths: BTreeSet<usize> = tried.iter().map(|&arm| depth(arm)).collect();
     let round = |cases: usize| {
-        let fell = |is: fn(&Fate) -> bool| {
+        let fell = |is: fn(&ConfigurationState) -> bool| {
             let here = tried.iter().copied().filter(|&arm| depth(arm) == cases);
             here.filter(|&arm| is(&race.fates()[arm])).collect()
         };
-        let set_aside: Vec<usize> = fell(|fate| *fate == Fate::SetAside);
-        let beaten: Vec<usize> = fell(|fate| matches!(fate, Fate::Beaten(_)));
+        let set_aside: Vec<usize> = fell(|fate| *fate == ConfigurationState::SetAside);
+        let beaten: Vec<usize> = fell(|fate| matches!(fate, ConfigurationState::Beaten(_)));
         let on = |arm: &usize| depth(*arm) >= cases;
         let gone = |arm: &usize| set_aside.contains(arm) || beaten.contains(arm);
-        Round {
+        RoundReport {
             cases,
             left: (tried.iter().copied())
                 .filter(|arm| on(arm) && !gone(arm))
@@ -330,9 +335,9 @@ fn strengths(settings: usize, matches: &[Match], seed: u64) -> Option<Vec<Streng
 }
 
 fn sentence(
-    race: &Race,
-    space: &Space,
-    verdict: Option<&Verdict>,
+    race: &SuccessiveHalving,
+    space: &SearchSpace,
+    verdict: Option<&RaceVerdict>,
     leader: Option<usize>,
 ) -> String {
     let design = race.design();
@@ -352,7 +357,7 @@ fn sentence(
             "{name} leads after {cases} cases so far. The experiment is still running."
         );
     };
-    let figures = |one: &Difference| {
+    let figures = |one: &PairedDifference| {
         let (from, to) = one.interval;
         let than = match one.mean.abs() < 0.005 {
             true => "the same".to_owned(),
@@ -369,21 +374,21 @@ fn sentence(
         )
     };
     match (verdict.finding, &verdict.difference) {
-        (Finding::Better, Some(one)) => {
+        (HoldoutFinding::Better, Some(one)) => {
             format!(
                 "{name} is better than your current setting: {}.",
                 figures(one)
             )
         }
-        (Finding::Worse, Some(one)) => format!(
+        (HoldoutFinding::Worse, Some(one)) => format!(
             "Keep your current setting. {name} led the race by chance: {}.",
             figures(one)
         ),
-        (Finding::NotDistinguishable, Some(one)) => format!(
+        (HoldoutFinding::NotDistinguishable, Some(one)) => format!(
             "{name} leads, but is not distinguishable from your current setting: {}.",
             figures(one)
         ),
-        (Finding::CurrentLeads, _) => format!(
+        (HoldoutFinding::CurrentLeads, _) => format!(
             "Your current setting leads: on {cases} cases none of the {} other settings was better.",
             design.arms.len() - 1
         ),

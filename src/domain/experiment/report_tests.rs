@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::domain::experiment::design::Design;
-use crate::domain::experiment::{Arm, Budget, Objective};
-use crate::domain::statistics::chance::Chance;
+use crate::domain::experiment::{Configuration, ExperimentBudget, Objective};
+use crate::domain::statistics::chance::Random;
 use serde_json::json;
 
-fn space() -> Space {
+fn space() -> SearchSpace {
     serde_json::from_value(json!([
         {"dial": "model", "values": ["p/a", "p/b", "p/c"]},
         {"dial": "temperature", "values": [0.0, 1.0]},
@@ -15,22 +15,22 @@ fn space() -> Space {
 }
 
 /// Runs a race in which `of` gives the outcome of a configuration on a case.
-fn raced(cases: usize, of: impl Fn(usize, usize, f64) -> Outcome) -> Race {
-    let arms: Vec<Arm> = space().arms(&|_, _| true).expect("arms");
-    let nothing = Outcome {
+fn raced(cases: usize, of: impl Fn(usize, usize, f64) -> TrialOutcome) -> SuccessiveHalving {
+    let arms: Vec<Configuration> = space().arms(&|_, _| true).expect("arms");
+    let nothing = TrialOutcome {
         score: 0.0,
         cost: MicroDollars(0),
         tokens: 0,
         latency_ms: 0,
-        ..Outcome::default()
+        ..TrialOutcome::default()
     };
-    let mut race = Race::new(Design {
+    let mut race = SuccessiveHalving::new(Design {
         current: 0,
         cases,
         objective: Objective::Quality,
-        budget: Budget {
+        budget: ExperimentBudget {
             evaluations: Some(1_000),
-            ..Budget::default()
+            ..ExperimentBudget::default()
         },
         declared: vec![nothing; arms.len()],
         indifference: 0.02,
@@ -38,8 +38,8 @@ fn raced(cases: usize, of: impl Fn(usize, usize, f64) -> Outcome) -> Race {
         seed: 3,
         arms,
     });
-    let mut chance = Chance::new(9);
-    while let Step::Evaluate(cells) = race.next() {
+    let mut chance = Random::new(9);
+    while let RaceStep::Evaluate(cells) = race.next() {
         for cell in cells {
             race.record(cell, of(cell.arm, cell.case, chance.normal()));
         }
@@ -47,18 +47,18 @@ fn raced(cases: usize, of: impl Fn(usize, usize, f64) -> Outcome) -> Race {
     race
 }
 
-fn outcome(score: f64, cost: i64, latency_ms: u64) -> Outcome {
-    Outcome {
+fn outcome(score: f64, cost: i64, latency_ms: u64) -> TrialOutcome {
+    TrialOutcome {
         score: score.clamp(0.0, 1.0),
         cost: MicroDollars(cost),
         tokens: 100,
         latency_ms,
-        ..Outcome::default()
+        ..TrialOutcome::default()
     }
 }
 
 // p/b is much better and more expensive, p/c is bad; temperature has no effect.
-fn plain(arm: usize, _: usize, noise: f64) -> Outcome {
+fn plain(arm: usize, _: usize, noise: f64) -> TrialOutcome {
     let (mean, cost) = [(0.5, 10), (0.8, 90), (0.2, 10)][arm / 2];
     outcome(mean + noise * 0.1, cost, 100 + arm as u64)
 }
@@ -69,7 +69,7 @@ fn the_winner_is_named_with_its_figures_on_unseen_cases() {
     let report = report(&race, &space(), &BTreeSet::new(), &[]);
     let leader = report.leader.expect("a leader");
     assert_eq!(leader / 2, 1);
-    assert_eq!(report.finding, Some(Finding::Better));
+    assert_eq!(report.finding, Some(HoldoutFinding::Better));
     assert!(report.sentence.contains("p/b") && report.sentence.contains("holdout cases"));
     assert_eq!(report.leaderboard[0].place, leader);
     assert_eq!(report.leaderboard.len(), 6);
@@ -129,9 +129,9 @@ fn settings_that_are_equal_are_not_told_apart() {
         let report = report(&raced(40, same), &space(), &BTreeSet::new(), &[]);
         distinguished += usize::from(matches!(
             report.finding,
-            Some(Finding::Better | Finding::Worse)
+            Some(HoldoutFinding::Better | HoldoutFinding::Worse)
         ));
-        if report.finding == Some(Finding::NotDistinguishable) {
+        if report.finding == Some(HoldoutFinding::NotDistinguishable) {
             assert!(
                 report.sentence.contains("not distinguishable"),
                 "{}",
@@ -150,8 +150,12 @@ fn everybody_who_fell_away_is_in_one_round() {
         .flat_map(|round| round.set_aside.iter().chain(&round.beaten).copied())
         .collect();
     gone.sort_unstable();
-    let fallen =
-        (0..6).filter(|&arm| matches!(race.fates()[arm], Fate::SetAside | Fate::Beaten(_)));
+    let fallen = (0..6).filter(|&arm| {
+        matches!(
+            race.fates()[arm],
+            ConfigurationState::SetAside | ConfigurationState::Beaten(_)
+        )
+    });
     assert_eq!(gone, fallen.collect::<Vec<_>>());
     assert!(report.fates.is_sorted_by(|a, b| a.cases < b.cases));
 }
@@ -159,14 +163,14 @@ fn everybody_who_fell_away_is_in_one_round() {
 #[test]
 fn a_race_that_has_not_begun_says_so() {
     let nothing = outcome(0.0, 0, 0);
-    let race = Race::new(Design {
+    let race = SuccessiveHalving::new(Design {
         arms: space().arms(&|_, _| true).expect("arms"),
         current: 0,
         cases: 30,
         objective: Objective::Quality,
-        budget: Budget {
+        budget: ExperimentBudget {
             evaluations: Some(100),
-            ..Budget::default()
+            ..ExperimentBudget::default()
         },
         declared: vec![nothing; 6],
         indifference: 0.02,
@@ -179,7 +183,7 @@ fn a_race_that_has_not_begun_says_so() {
         report
             .leaderboard
             .iter()
-            .all(|row| row.mean.is_none() && row.fate == Fate::Untried)
+            .all(|row| row.mean.is_none() && row.fate == ConfigurationState::Untried)
     );
     assert!(report.sensitivity.is_empty() && report.pareto.is_empty());
 }

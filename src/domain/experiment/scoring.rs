@@ -11,15 +11,15 @@ pub enum Scoring {
     /// Deterministic rule.
     Rule(Evaluator),
     /// LLM judge.
-    Judge(Judge),
+    Judge(JudgeSpec),
 }
 
 /// An LLM judge.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Judge {
+pub struct JudgeSpec {
     /// Judging mode.
-    pub kind: Way,
+    pub kind: JudgeMode,
     /// Full id of the judging model.
     pub model: String,
     /// Whether it may judge answers of models of its own family.
@@ -30,7 +30,7 @@ pub struct Judge {
 /// Judging mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Way {
+pub enum JudgeMode {
     /// Pairwise comparison with the current configuration's answer, in both orders.
     Pairwise,
     /// Marks for accuracy and other criteria.
@@ -39,7 +39,7 @@ pub enum Way {
 
 impl Scoring {
     /// Returns the judge, if any.
-    pub fn judge(&self) -> Option<&Judge> {
+    pub fn judge(&self) -> Option<&JudgeSpec> {
         match self {
             Self::Rule(_) => None,
             Self::Judge(judge) => Some(judge),

@@ -5,15 +5,15 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::race::Race;
-use super::{Dial, Space};
+use super::race::SuccessiveHalving;
+use super::{Parameter, SearchSpace};
 use crate::domain::statistics::paired;
 
 /// Influence of one parameter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Influence {
     /// Parameter.
-    pub dial: Dial,
+    pub dial: Parameter,
     /// Fraction of the variation between configurations explained by its values, 0 to 1: the sum of squares
     /// between values over the total. Includes noise.
     pub share: f64,
@@ -37,7 +37,7 @@ pub struct Effect {
 }
 
 /// Computes the influence of every parameter that varies among the tried configurations, largest first.
-pub(super) fn of(race: &Race, space: &Space, tried: &[usize]) -> Vec<Influence> {
+pub(super) fn of(race: &SuccessiveHalving, space: &SearchSpace, tried: &[usize]) -> Vec<Influence> {
     let all = race.cases().0.len();
     let depth = tried.iter().map(|&arm| race.values(arm, all).len()).min();
     let Some(depth) = depth.filter(|&depth| depth > 0 && tried.len() > 1) else {

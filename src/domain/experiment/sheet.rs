@@ -5,16 +5,16 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::design::Fate;
+use super::design::ConfigurationState;
 use super::record::{Evaluation, Experiment};
-use super::report::{Report, Row};
+use super::report::{ConfigurationRow, ExperimentReport};
 use super::space::label;
-use super::{Case, Dial};
+use super::{Case, Parameter};
 use crate::domain::export::cell;
 
 /// CSV (RFC 4180) with a header and one row per finished evaluation.
 pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) -> String {
-    let dials: Vec<Dial> = (experiment.spec.space.0.iter())
+    let dials: Vec<Parameter> = (experiment.spec.space.0.iter())
         .map(|axis| axis.dial)
         .collect();
     let mut head = vec!["setting"];
@@ -64,7 +64,7 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
 }
 
 /// The report as Markdown.
-pub fn markdown(experiment: &Experiment, cases: &[Case], report: &Report) -> String {
+pub fn markdown(experiment: &Experiment, cases: &[Case], report: &ExperimentReport) -> String {
     let mut out = String::new();
     let spec = &experiment.spec;
     let _ = writeln!(out, "# {}\n\n{}\n", spec.name, report.sentence);
@@ -101,7 +101,12 @@ pub fn markdown(experiment: &Experiment, cases: &[Case], report: &Report) -> Str
     out
 }
 
-fn line(experiment: &Experiment, report: &Report, rank: usize, row: &Row) -> String {
+fn line(
+    experiment: &Experiment,
+    report: &ExperimentReport,
+    rank: usize,
+    row: &ConfigurationRow,
+) -> String {
     let arm = &experiment.design.arms[row.place];
     let mut name = escaped(&label(&experiment.spec.space, arm));
     if row.place == report.current {
@@ -119,11 +124,11 @@ fn line(experiment: &Experiment, report: &Report, rank: usize, row: &Row) -> Str
                 .map(|time| format!("{:.2}", time.mean as f64 / 1e3))
         ),
         match row.fate {
-            Fate::Untried => "never tried",
-            Fate::Racing if report.finding.is_some() => "raced to the end",
-            Fate::Racing => "racing",
-            Fate::SetAside => "set aside",
-            Fate::Beaten(_) => "shown to be worse",
+            ConfigurationState::Untried => "never tried",
+            ConfigurationState::Racing if report.finding.is_some() => "raced to the end",
+            ConfigurationState::Racing => "racing",
+            ConfigurationState::SetAside => "set aside",
+            ConfigurationState::Beaten(_) => "shown to be worse",
         }
     )
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Fault;
+use super::ExperimentError;
 
 /// Maximum number of configurations of a space.
 pub const MOST_ARMS: usize = 10_000;
@@ -14,7 +14,7 @@ pub const MOST_ARMS: usize = 10_000;
 /// A parameter that an experiment can vary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Dial {
+pub enum Parameter {
     /// The model, or the panel as a list of models.
     Model,
     /// Prompt variant, with `{{question}}` for the case's question.
@@ -35,7 +35,7 @@ pub enum Dial {
     Passages,
 }
 
-impl Dial {
+impl Parameter {
     /// Returns the stored name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -85,7 +85,7 @@ impl Dial {
 #[serde(deny_unknown_fields)]
 pub struct Axis {
     /// Parameter.
-    pub dial: Dial,
+    pub dial: Parameter,
     /// Candidate values; null is the default.
     pub values: Vec<Value>,
 }
@@ -93,26 +93,29 @@ pub struct Axis {
 /// The axes of an experiment.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Space(pub Vec<Axis>);
+pub struct SearchSpace(pub Vec<Axis>);
 
 /// A configuration: for each axis the index of its value, or none where the default applies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Arm(pub Vec<Option<usize>>);
+pub struct Configuration(pub Vec<Option<usize>>);
 
-impl Space {
+impl SearchSpace {
     /// Enumerates every valid configuration once, in axis order. `takes` returns whether a model accepts a
     /// parameter; it is called only for model parameters, with an empty name when no axis is of models.
     ///
     /// # Errors
     /// Fails when there is no axis, an axis is empty or repeated, a value is invalid or repeated, or there
     /// are more than `MOST_ARMS` combinations.
-    pub fn arms(&self, takes: &dyn Fn(&str, Dial) -> bool) -> Result<Vec<Arm>, Fault> {
+    pub fn arms(
+        &self,
+        takes: &dyn Fn(&str, Parameter) -> bool,
+    ) -> Result<Vec<Configuration>, ExperimentError> {
         self.check()?;
         let mut all: Vec<Vec<usize>> = vec![Vec::new()];
         for axis in &self.0 {
             if all.len() * axis.values.len() > MOST_ARMS {
-                return Err(Fault::TooMany("settings", MOST_ARMS));
+                return Err(ExperimentError::TooMany("settings", MOST_ARMS));
             }
             let longer = |start: &Vec<usize>| {
                 let start = start.clone();
@@ -125,7 +128,7 @@ impl Space {
         Ok(legal.filter(|arm| seen.insert(arm.clone())).collect())
     }
     /// Value of a configuration's parameter; none at the default.
-    pub fn value<'a>(&'a self, arm: &Arm, dial: Dial) -> Option<&'a Value> {
+    pub fn value<'a>(&'a self, arm: &Configuration, dial: Parameter) -> Option<&'a Value> {
         let axis = self.0.iter().position(|axis| axis.dial == dial)?;
         let place = (*arm.0.get(axis)?)?;
         self.0[axis]
@@ -133,36 +136,39 @@ impl Space {
             .get(place)
             .filter(|value| !value.is_null())
     }
-    fn check(&self) -> Result<(), Fault> {
+    fn check(&self) -> Result<(), ExperimentError> {
         let mut dials = BTreeSet::new();
         for axis in &self.0 {
             if axis.values.is_empty() {
-                return Err(Fault::Empty("value on an axis"));
+                return Err(ExperimentError::Empty("value on an axis"));
             }
             if !dials.insert(axis.dial) {
-                return Err(Fault::Twice(axis.dial));
+                return Err(ExperimentError::Twice(axis.dial));
             }
             if let Some(bad) = axis.values.iter().find(|value| !axis.dial.takes(value)) {
-                return Err(Fault::Value(axis.dial, bad.clone()));
+                return Err(ExperimentError::Value(axis.dial, bad.clone()));
             }
             let again = (1..axis.values.len())
                 .find(|&place| axis.values[..place].contains(&axis.values[place]));
             if let Some(place) = again {
-                return Err(Fault::Again(axis.dial, axis.values[place].clone()));
+                return Err(ExperimentError::Again(
+                    axis.dial,
+                    axis.values[place].clone(),
+                ));
             }
         }
         if dials.is_empty() {
-            Err(Fault::Empty("axis"))
+            Err(ExperimentError::Empty("axis"))
         } else {
             Ok(())
         }
     }
-    fn legal(&self, places: &[usize], takes: &dyn Fn(&str, Dial) -> bool) -> Arm {
+    fn legal(&self, places: &[usize], takes: &dyn Fn(&str, Parameter) -> bool) -> Configuration {
         let model = self
             .0
             .iter()
             .zip(places)
-            .find(|(axis, _)| axis.dial == Dial::Model);
+            .find(|(axis, _)| axis.dial == Parameter::Model);
         let models: Vec<&str> = match model.map(|(axis, &place)| &axis.values[place]) {
             Some(Value::String(one)) => vec![one],
             Some(Value::Array(panel)) => panel.iter().filter_map(Value::as_str).collect(),
@@ -173,12 +179,12 @@ impl Space {
                 axis.dial.is_of_model() && !models.iter().all(|model| takes(model, axis.dial));
             (!refused && !axis.values[place].is_null()).then_some(place)
         });
-        Arm(places.collect())
+        Configuration(places.collect())
     }
 }
 
 /// A configuration as an object of parameter values; null where the default applies.
-pub fn setting(space: &Space, arm: &Arm) -> Value {
+pub fn setting(space: &SearchSpace, arm: &Configuration) -> Value {
     let values = space.0.iter().map(|axis| {
         let value = space.value(arm, axis.dial).cloned();
         (axis.dial.as_str().to_owned(), value.unwrap_or_default())
@@ -187,7 +193,7 @@ pub fn setting(space: &Space, arm: &Arm) -> Value {
 }
 
 /// A configuration as text: `model p/a, temperature 0.5`. Long values are shortened.
-pub fn label(space: &Space, arm: &Arm) -> String {
+pub fn label(space: &SearchSpace, arm: &Configuration) -> String {
     // Parameters with a single value do not distinguish configurations.
     let turned = space.0.iter().filter(|axis| axis.values.len() > 1);
     let words = turned.filter_map(|axis| {
@@ -217,7 +223,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn space(axes: Value) -> Space {
+    fn space(axes: Value) -> SearchSpace {
         serde_json::from_value(axes).expect("a space")
     }
 
@@ -228,9 +234,9 @@ mod tests {
             {"dial": "temperature", "values": [null, 0.0, 1.0]},
             {"dial": "effort", "values": ["low", "high"]},
         ]));
-        let takes = |model: &str, dial: Dial| match dial {
-            Dial::Temperature => model == "a/warm",
-            Dial::Effort => model == "b/thinks",
+        let takes = |model: &str, dial: Parameter| match dial {
+            Parameter::Temperature => model == "a/warm",
+            Parameter::Effort => model == "b/thinks",
             _ => true,
         };
         let arms = space.arms(&takes).expect("legal");
@@ -246,34 +252,37 @@ mod tests {
                 vec![Some(2), None, None],
             ]
         );
-        assert_eq!(space.value(&arms[1], Dial::Temperature), Some(&json!(0.0)));
-        assert_eq!(space.value(&arms[0], Dial::Temperature), None);
-        assert_eq!(space.value(&arms[0], Dial::Passages), None);
+        assert_eq!(
+            space.value(&arms[1], Parameter::Temperature),
+            Some(&json!(0.0))
+        );
+        assert_eq!(space.value(&arms[0], Parameter::Temperature), None);
+        assert_eq!(space.value(&arms[0], Parameter::Passages), None);
     }
 
     #[test]
     fn what_cannot_be_tried_is_refused() {
         for (axes, fault) in [
-            (json!([]), Fault::Empty("axis")),
+            (json!([]), ExperimentError::Empty("axis")),
             (
                 json!([{"dial": "effort", "values": []}]),
-                Fault::Empty("value on an axis"),
+                ExperimentError::Empty("value on an axis"),
             ),
             (
                 json!([{"dial": "top_p", "values": [0.5]}, {"dial": "top_p", "values": [0.9]}]),
-                Fault::Twice(Dial::TopP),
+                ExperimentError::Twice(Parameter::TopP),
             ),
             (
                 json!([{"dial": "temperature", "values": [0.5, 3]}]),
-                Fault::Value(Dial::Temperature, json!(3)),
+                ExperimentError::Value(Parameter::Temperature, json!(3)),
             ),
             (
                 json!([{"dial": "top_p", "values": [0.5, 0.9, 0.5]}]),
-                Fault::Again(Dial::TopP, json!(0.5)),
+                ExperimentError::Again(Parameter::TopP, json!(0.5)),
             ),
             (
                 json!([{"dial": "model", "values": [[]]}]),
-                Fault::Value(Dial::Model, json!([])),
+                ExperimentError::Value(Parameter::Model, json!([])),
             ),
         ] {
             assert_eq!(space(axes).arms(&|_, _| true), Err(fault));
@@ -284,7 +293,7 @@ mod tests {
         ]));
         assert_eq!(
             large.arms(&|_, _| true),
-            Err(Fault::TooMany("settings", MOST_ARMS))
+            Err(ExperimentError::TooMany("settings", MOST_ARMS))
         );
     }
 }

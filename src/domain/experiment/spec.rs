@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Arm, Budget, Dial, Fault, Objective, Scoring, Space};
-use crate::domain::recipe::Body;
+use super::{
+    Configuration, ExperimentBudget, ExperimentError, Objective, Parameter, Scoring, SearchSpace,
+};
+use crate::domain::recipe::RecipeFields;
 
 /// Id of the pattern that sends the question to one model unchanged.
 pub const PLAIN: &str = "plain";
@@ -17,22 +19,22 @@ pub const MAX_NAME: usize = 80;
 
 /// Specification of an experiment without its cases. Stored with it; immutable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Spec {
+pub struct ExperimentSpec {
     /// Display name.
     pub name: String,
     /// Search space.
-    pub space: Space,
+    pub space: SearchSpace,
     /// Settings common to all configurations.
-    pub base: Body,
+    pub base: RecipeFields,
     /// The current configuration; omitted axes use their first value.
     #[serde(default)]
-    pub current: BTreeMap<Dial, Value>,
+    pub current: BTreeMap<Parameter, Value>,
     /// Scoring method.
     pub evaluator: Scoring,
     /// Definition of "best".
     pub objective: Objective,
     /// Spending limit.
-    pub budget: Budget,
+    pub budget: ExperimentBudget,
     /// Smallest relevant difference in value, 0 to 1.
     pub indifference: f64,
     /// Permitted error probability, 0 to 1.
@@ -41,19 +43,19 @@ pub struct Spec {
     pub seed: u64,
 }
 
-impl Spec {
+impl ExperimentSpec {
     /// Returns the index of the current configuration.
     ///
     /// # Errors
     /// Fails when `current` names a parameter without an axis or matches none of the configurations.
-    pub fn current_of(&self, arms: &[Arm]) -> Result<usize, Fault> {
+    pub fn current_of(&self, arms: &[Configuration]) -> Result<usize, ExperimentError> {
         if let Some(dial) =
             (self.current.keys()).find(|&&dial| self.space.0.iter().all(|axis| axis.dial != dial))
         {
             let why = format!("{} is not an axis of the space", dial.as_str());
-            return Err(Fault::Current(why));
+            return Err(ExperimentError::Current(why));
         }
-        let fits = |arm: &Arm, is_lenient: bool| {
+        let fits = |arm: &Configuration, is_lenient: bool| {
             self.space.0.iter().zip(&arm.0).all(|(axis, place)| {
                 let wanted = self.current.get(&axis.dial).unwrap_or(&axis.values[0]);
                 match place.and_then(|place| axis.values.get(place)) {
@@ -65,15 +67,15 @@ impl Spec {
         // Parameters that the model does not accept are at their default, whatever was requested.
         let exact = arms.iter().position(|arm| fits(arm, false));
         let found = exact.or_else(|| arms.iter().position(|arm| fits(arm, true)));
-        found.ok_or_else(|| Fault::Current("it is not among the settings".to_owned()))
+        found.ok_or_else(|| ExperimentError::Current("it is not among the settings".to_owned()))
     }
     /// Settings of an analysis under this configuration.
-    pub fn body_of(&self, arm: &Arm) -> Body {
+    pub fn body_of(&self, arm: &Configuration) -> RecipeFields {
         let mut body = self.base.clone();
         let value = |dial| self.space.value(arm, dial);
         let text = |dial| value(dial).and_then(Value::as_str).map(str::to_owned);
         let number = |dial| value(dial).and_then(Value::as_u64).map(|n| n as u32);
-        match value(Dial::Model) {
+        match value(Parameter::Model) {
             Some(Value::String(model)) => body.models = vec![model.clone()],
             Some(Value::Array(panel)) => {
                 let names = panel.iter().filter_map(Value::as_str);
@@ -81,20 +83,21 @@ impl Spec {
             }
             _ => {}
         }
-        if let Some(members) = number(Dial::Members) {
+        if let Some(members) = number(Parameter::Members) {
             body.models.truncate(members as usize);
             // The arrangement `self` takes its number of samples from here.
             body.samples = Some(members).filter(|&members| members > 1);
         }
-        body.prompt = text(Dial::Prompt).or(body.prompt);
-        body.pattern = text(Dial::Pattern).or(body.pattern);
-        body.passages = number(Dial::Passages).or(body.passages);
+        body.prompt = text(Parameter::Prompt).or(body.prompt);
+        body.pattern = text(Parameter::Pattern).or(body.pattern);
+        body.passages = number(Parameter::Passages).or(body.passages);
         let parameters = &mut body.parameters;
-        parameters.reasoning_effort = text(Dial::Effort).or(parameters.reasoning_effort.take());
+        parameters.reasoning_effort =
+            text(Parameter::Effort).or(parameters.reasoning_effort.take());
         let real = |dial| value(dial).and_then(Value::as_f64);
-        parameters.temperature = real(Dial::Temperature).or(parameters.temperature);
-        parameters.top_p = real(Dial::TopP).or(parameters.top_p);
-        parameters.max_tokens = number(Dial::MaxTokens).or(parameters.max_tokens);
+        parameters.temperature = real(Parameter::Temperature).or(parameters.temperature);
+        parameters.top_p = real(Parameter::TopP).or(parameters.top_p);
+        parameters.max_tokens = number(Parameter::MaxTokens).or(parameters.max_tokens);
         // A single model without a pattern or depth gets the question unchanged.
         if body.models.len() == 1 && body.pattern.is_none() && body.depth.is_none() {
             body.pattern = Some(PLAIN.to_owned());
@@ -108,7 +111,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn spec(space: Value, base: Value, current: Value) -> Spec {
+    fn spec(space: Value, base: Value, current: Value) -> ExperimentSpec {
         serde_json::from_value(json!({
             "name": "n", "space": space, "base": base, "current": current,
             "evaluator": {"kind": "exact"}, "objective": {"kind": "quality"}, "budget": {},
@@ -130,7 +133,7 @@ mod tests {
         );
         let arms = spec.space.arms(&|_, _| true).expect("arms");
         let of = |places: [Option<usize>; 3]| {
-            let arm = Arm(places.to_vec());
+            let arm = Configuration(places.to_vec());
             assert!(arms.contains(&arm));
             spec.body_of(&arm)
         };
@@ -149,7 +152,7 @@ mod tests {
         let axes = json!([
             {"dial": "model", "values": ["p/a", "p/b"]}, {"dial": "temperature", "values": [0, 1]},
         ]);
-        let takes = |model: &str, _: Dial| model == "p/a";
+        let takes = |model: &str, _: Parameter| model == "p/a";
         for (current, expected) in [
             (json!({}), Ok(0)),
             (json!({"temperature": 1}), Ok(1)),
@@ -162,7 +165,7 @@ mod tests {
         ] {
             let spec = spec(axes.clone(), json!({}), current.clone());
             let arms = spec.space.arms(&takes).expect("arms");
-            let expected = expected.map_err(|why| Fault::Current(why.to_owned()));
+            let expected = expected.map_err(|why| ExperimentError::Current(why.to_owned()));
             assert_eq!(spec.current_of(&arms), expected, "{current}");
         }
     }

@@ -2,26 +2,26 @@
 //! no decisions.
 
 use super::design::Design;
-use super::{Bill, Budget, Outcome};
+use super::{ExperimentBudget, JudgeCost, TrialOutcome};
 use crate::domain::money::MicroDollars;
 
 /// Fraction of the budget reserved for the holdout comparison.
 pub(super) const RESERVE: f64 = 0.2;
 
 /// Zero usage.
-pub(super) const NOTHING: Outcome = Outcome {
+pub(super) const NOTHING: TrialOutcome = TrialOutcome {
     score: 0.0,
     cost: MicroDollars(0),
     tokens: 0,
     latency_ms: 0,
-    judged: Bill {
+    judged: JudgeCost {
         cost: MicroDollars(0),
         tokens: 0,
     },
 };
 
-pub(super) fn plus(one: Outcome, other: Outcome) -> Outcome {
-    Outcome {
+pub(super) fn plus(one: TrialOutcome, other: TrialOutcome) -> TrialOutcome {
+    TrialOutcome {
         score: 0.0,
         cost: one.cost.plus(other.cost),
         tokens: one.tokens.saturating_add(other.tokens),
@@ -30,7 +30,7 @@ pub(super) fn plus(one: Outcome, other: Outcome) -> Outcome {
     }
 }
 
-pub(super) fn limits(budget: &Budget) -> [Option<f64>; 4] {
+pub(super) fn limits(budget: &ExperimentBudget) -> [Option<f64>; 4] {
     [
         budget.cost.map(|cost| cost.0 as f64),
         budget.tokens.map(|tokens| tokens as f64),
@@ -39,7 +39,7 @@ pub(super) fn limits(budget: &Budget) -> [Option<f64>; 4] {
     ]
 }
 
-pub(super) fn amounts(outcome: &Outcome, count: u64) -> [f64; 4] {
+pub(super) fn amounts(outcome: &TrialOutcome, count: u64) -> [f64; 4] {
     [
         outcome.whole_cost().0 as f64,
         outcome.whole_tokens() as f64,

@@ -7,11 +7,13 @@ mod truth;
 
 use std::collections::BTreeMap;
 
-use super::design::{Design, Fate, Finding, Step, Stop, Verdict};
-use super::race::Race;
-use super::{Arm, Budget, Cell, Objective, Outcome};
+use super::design::{
+    ConfigurationState, Design, HoldoutFinding, RaceStep, RaceVerdict, StopReason,
+};
+use super::race::SuccessiveHalving;
+use super::{Configuration, ExperimentBudget, Objective, Trial, TrialOutcome};
 use crate::domain::money::MicroDollars;
-use crate::domain::statistics::chance::Chance;
+use crate::domain::statistics::chance::Random;
 use truth::{Spread, Truth, USUAL};
 
 /// Every combination of axes of these lengths.
@@ -26,15 +28,15 @@ fn grid(axes: &[usize]) -> Vec<Vec<usize>> {
 }
 
 fn design(arms: &[Vec<usize>], cases: usize, evaluations: u64, seed: u64) -> Design {
-    let places = |arm: &Vec<usize>| Arm(arm.iter().copied().map(Some).collect());
+    let places = |arm: &Vec<usize>| Configuration(arm.iter().copied().map(Some).collect());
     Design {
         arms: arms.iter().map(places).collect(),
         current: 0,
         cases,
         objective: Objective::Quality,
-        budget: Budget {
+        budget: ExperimentBudget {
             evaluations: Some(evaluations),
-            ..Budget::default()
+            ..ExperimentBudget::default()
         },
         declared: vec![paid(0.0, 0); arms.len()],
         indifference: 0.02,
@@ -43,22 +45,22 @@ fn design(arms: &[Vec<usize>], cases: usize, evaluations: u64, seed: u64) -> Des
     }
 }
 
-fn paid(score: f64, micro: i64) -> Outcome {
-    Outcome {
+fn paid(score: f64, micro: i64) -> TrialOutcome {
+    TrialOutcome {
         score,
         cost: MicroDollars(micro),
         tokens: 0,
         latency_ms: 0,
-        ..Outcome::default()
+        ..TrialOutcome::default()
     }
 }
 
 /// Runs a race to its end.
-fn run(race: &mut Race, truth: &Truth) -> Verdict {
+fn run(race: &mut SuccessiveHalving, truth: &Truth) -> RaceVerdict {
     loop {
         match race.next() {
-            Step::Done(verdict) => return verdict,
-            Step::Evaluate(cells) => {
+            RaceStep::Done(verdict) => return verdict,
+            RaceStep::Evaluate(cells) => {
                 for cell in cells {
                     assert!(race.record(cell, paid(truth.scores[cell.arm][cell.case], 0)));
                 }
@@ -71,7 +73,7 @@ fn run(race: &mut Race, truth: &Truth) -> Verdict {
 #[test]
 fn it_ends_when_going_on_costs_more_than_it_can_bring() {
     let arms = grid(&[6]);
-    let mut chance = Chance::new(8);
+    let mut chance = Random::new(8);
     let truth = truth::draw(&arms, 200, USUAL, &mut || chance.normal());
     let end = |uses: Option<u64>| {
         let mut design = design(&arms, 200, 2_000, 1);
@@ -81,11 +83,11 @@ fn it_ends_when_going_on_costs_more_than_it_can_bring() {
             second: 0.0,
             uses,
         };
-        let mut race = Race::new(design);
+        let mut race = SuccessiveHalving::new(design);
         loop {
             match race.next() {
-                Step::Done(verdict) => return (verdict.stop, race.spent().cost.0),
-                Step::Evaluate(cells) => {
+                RaceStep::Done(verdict) => return (verdict.stop, race.spent().cost.0),
+                RaceStep::Evaluate(cells) => {
                     for cell in cells {
                         let outcome = paid(truth.scores[cell.arm][cell.case], 1_000);
                         assert!(race.record(cell, outcome));
@@ -95,14 +97,14 @@ fn it_ends_when_going_on_costs_more_than_it_can_bring() {
         }
     };
     let (without, few, many) = (end(None), end(Some(3)), end(Some(100_000_000)));
-    assert_eq!(few.0, Stop::NotWorth);
+    assert_eq!(few.0, StopReason::NotWorth);
     assert!(few.1 < without.1, "{few:?} {without:?}");
     assert_eq!(many, without);
-    assert_ne!(without.0, Stop::NotWorth);
+    assert_ne!(without.0, StopReason::NotWorth);
 }
 
 /// Baseline: picks the best mean after evaluating configurations on random cases.
-fn uniform(truth: &Truth, evaluations: usize, chance: &mut Chance) -> usize {
+fn uniform(truth: &Truth, evaluations: usize, chance: &mut Random) -> usize {
     let mut seen: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for turn in 0..evaluations {
         let arm = turn % truth.scores.len();
@@ -120,11 +122,11 @@ fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
     let arms = grid(&[4, 3, 2]);
     for shared in [0.0, 0.7] {
         let spread = Spread { shared, ..USUAL };
-        let mut chance = Chance::new(3);
+        let mut chance = Random::new(3);
         let (mut ours, mut theirs) = (0.0, 0.0);
         for seed in 0..600 {
             let truth = truth::draw(&arms, 40, spread, &mut || chance.normal());
-            let mut race = Race::new(design(&arms, 40, 120, seed));
+            let mut race = SuccessiveHalving::new(design(&arms, 40, 120, seed));
             ours += truth.regret(run(&mut race, &truth).leader);
             assert!(race.results().len() <= 120);
             theirs += truth.regret(uniform(&truth, 120, &mut chance));
@@ -138,7 +140,7 @@ fn regret_is_at_most_two_fifths_of_uniform_evaluation() {
 fn of_equal_settings_none_is_declared_the_winner() {
     let arms = grid(&[8]);
     let mut wrong = 0;
-    let mut chance = Chance::new(4);
+    let mut chance = Random::new(4);
     let spread = Spread { arm: 0.0, ..USUAL };
     for seed in 0..1_000 {
         let truth = truth::draw(&arms, 60, spread, &mut || chance.normal());
@@ -151,9 +153,12 @@ fn of_equal_settings_none_is_declared_the_winner() {
                 .flatten()
                 .for_each(|score| *score = score.round());
         }
-        let mut race = Race::new(design(&arms, 60, 240, seed));
+        let mut race = SuccessiveHalving::new(design(&arms, 60, 240, seed));
         let verdict = run(&mut race, &truth);
-        wrong += usize::from(matches!(verdict.finding, Finding::Better | Finding::Worse));
+        wrong += usize::from(matches!(
+            verdict.finding,
+            HoldoutFinding::Better | HoldoutFinding::Worse
+        ));
     }
     assert!(wrong <= 100, "{wrong}");
 }
@@ -166,7 +171,7 @@ fn elimination_never_drops_what_still_reaches_the_leader() {
     let worth = [0.2, 0.2, 0.19, 0.0, -0.1, -0.2];
     let arms = grid(&[6]);
     let (mut wrong, mut beaten) = (0, 0);
-    let mut chance = Chance::new(5);
+    let mut chance = Random::new(5);
     let spread = Spread {
         arm: 0.0,
         noise: 0.05,
@@ -181,10 +186,10 @@ fn elimination_never_drops_what_still_reaches_the_leader() {
         }
         let mut design = design(&arms, 300, 100_000, seed);
         design.indifference = 0.0;
-        let mut race = Race::new(design);
+        let mut race = SuccessiveHalving::new(design);
         run(&mut race, &truth);
         for (arm, fate) in race.fates().iter().enumerate() {
-            if let Fate::Beaten(left) = fate {
+            if let ConfigurationState::Beaten(left) = fate {
                 assert!(left.interval.1 < 0.0, "{left:?}");
                 wrong += usize::from(arm < 2);
                 beaten += 1;
@@ -200,23 +205,24 @@ fn elimination_never_drops_what_still_reaches_the_leader() {
 fn a_resumed_race_ends_as_an_unbroken_one() {
     for (axes, evaluations) in [(vec![4, 3, 2], 120), (vec![5, 5, 4, 3], 400)] {
         let arms = grid(&axes);
-        let mut chance = Chance::new(6);
+        let mut chance = Random::new(6);
         let truth = truth::draw(&arms, 40, USUAL, &mut || chance.normal());
-        let mut whole = Race::new(design(&arms, 40, evaluations, 9));
+        let mut whole = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
         let verdict = run(&mut whole, &truth);
-        let mut broken = Race::new(design(&arms, 40, evaluations, 9));
-        let mut stored: Vec<(Cell, Outcome)> = Vec::new();
+        let mut broken = SuccessiveHalving::new(design(&arms, 40, evaluations, 9));
+        let mut stored: Vec<(Trial, TrialOutcome)> = Vec::new();
         let resumed = loop {
             match broken.next() {
-                Step::Done(verdict) => break verdict,
-                Step::Evaluate(cells) => {
+                RaceStep::Done(verdict) => break verdict,
+                RaceStep::Evaluate(cells) => {
                     // Outcomes arrive in any order.
                     let cell = cells[chance.below(cells.len())];
                     let outcome = paid(truth.scores[cell.arm][cell.case], 0);
                     assert!(broken.record(cell, outcome));
                     assert!(!broken.record(cell, outcome), "a second time");
                     stored.push((cell, outcome));
-                    broken = Race::resumed(broken.design().clone(), stored.iter().copied());
+                    broken =
+                        SuccessiveHalving::resumed(broken.design().clone(), stored.iter().copied());
                 }
             }
         };
@@ -230,16 +236,16 @@ fn a_resumed_race_ends_as_an_unbroken_one() {
 #[test]
 fn the_budget_is_never_overrun_beyond_one_call() {
     let arms = grid(&[4, 3]);
-    let mut chance = Chance::new(8);
+    let mut chance = Random::new(8);
     for seed in 0..200 {
         let truth = truth::draw(&arms, 30, USUAL, &mut || chance.normal());
         let mut design = design(&arms, 30, 10_000, seed);
         let limit = 20_000 + 1_000 * seed as i64;
         design.budget.cost = Some(MicroDollars(limit));
         design.declared = vec![paid(0.0, 1_000); arms.len()];
-        let mut race = Race::new(design);
+        let mut race = SuccessiveHalving::new(design);
         let honest = seed % 2 == 0;
-        while let Step::Evaluate(cells) = race.next() {
+        while let RaceStep::Evaluate(cells) = race.next() {
             let before = race.spent().cost.0;
             let cell = cells[0];
             assert!(before + 1_000 <= limit, "{before} of {limit}");
@@ -265,7 +271,7 @@ fn the_budget_is_never_overrun_beyond_one_call() {
 #[test]
 fn a_large_space_is_searched() {
     let arms = grid(&[5, 5, 4, 3]);
-    let mut chance = Chance::new(12);
+    let mut chance = Random::new(12);
     let spread = Spread {
         arm: 0.15,
         shared: 0.9,
@@ -274,7 +280,7 @@ fn a_large_space_is_searched() {
     let (mut ours, mut drawn) = (0.0, 0.0);
     for seed in 0..50 {
         let truth = truth::draw(&arms, 40, spread, &mut || chance.normal());
-        let mut race = Race::new(design(&arms, 40, 500, seed));
+        let mut race = SuccessiveHalving::new(design(&arms, 40, 500, seed));
         ours += truth.regret(run(&mut race, &truth).leader);
         // The best of 40 random configurations, with certain knowledge.
         let lucky = (0..40).map(|_| truth.regret(chance.below(arms.len())));
@@ -287,16 +293,19 @@ fn a_large_space_is_searched() {
 fn a_clear_winner_is_found_and_said() {
     let arms = grid(&[4]);
     let mut truth = truth::draw(&arms, 60, USUAL, &mut || 0.0);
-    let mut chance = Chance::new(1);
+    let mut chance = Random::new(1);
     for (arm, scores) in truth.scores.iter_mut().enumerate() {
         let base = if arm == 2 { 0.8 } else { 0.4 };
         scores
             .iter_mut()
             .for_each(|score| *score = base + 0.1 * chance.normal());
     }
-    let mut race = Race::new(design(&arms, 60, 200, 1));
+    let mut race = SuccessiveHalving::new(design(&arms, 60, 200, 1));
     let verdict = run(&mut race, &truth);
-    assert_eq!((verdict.leader, verdict.finding), (2, Finding::Better));
+    assert_eq!(
+        (verdict.leader, verdict.finding),
+        (2, HoldoutFinding::Better)
+    );
     let found = verdict.difference.expect("tested");
     assert!(
         found.interval.0 < 0.4 && 0.4 < found.interval.1,
@@ -309,7 +318,7 @@ fn races_that_cannot_be_run_end_at_once() {
     for (arms, cases, evaluations) in [(0, 10, 10), (3, 0, 10), (3, 10, 0), (1, 1, 1), (2, 2, 2)] {
         let arms = grid(&[arms]);
         let truth = truth::draw(&arms, cases, USUAL, &mut || 0.0);
-        let mut race = Race::new(design(&arms, cases, evaluations, 1));
+        let mut race = SuccessiveHalving::new(design(&arms, cases, evaluations, 1));
         let verdict = run(&mut race, &truth);
         assert!(race.results().len() as u64 <= evaluations, "{verdict:?}");
     }
@@ -319,22 +328,22 @@ fn races_that_cannot_be_run_end_at_once() {
 mod any_request {
     use proptest::prelude::*;
 
-    use super::super::Bill;
+    use super::super::JudgeCost;
     use super::*;
 
     fn amount() -> impl Strategy<Value = u64> {
         prop_oneof![0u64..5, 0u64..100_000, Just(u64::MAX), any::<u64>()]
     }
 
-    fn outcome() -> impl Strategy<Value = Outcome> {
+    fn outcome() -> impl Strategy<Value = TrialOutcome> {
         let score = prop_oneof![0.0..1.0, Just(f64::NAN), Just(f64::INFINITY), Just(-1e300)];
         (score, amount(), amount(), amount(), amount()).prop_map(
-            |(score, cost, tokens, latency_ms, judged)| Outcome {
+            |(score, cost, tokens, latency_ms, judged)| TrialOutcome {
                 score,
                 cost: MicroDollars((cost >> 1) as i64),
                 tokens,
                 latency_ms,
-                judged: Bill {
+                judged: JudgeCost {
                     cost: MicroDollars((judged >> 1) as i64),
                     tokens: judged,
                 },
@@ -342,10 +351,10 @@ mod any_request {
         )
     }
 
-    fn budget() -> impl Strategy<Value = Budget> {
+    fn budget() -> impl Strategy<Value = ExperimentBudget> {
         let part = || prop::option::of(amount());
         (part(), part(), part(), part()).prop_map(|(cost, tokens, latency_ms, evaluations)| {
-            Budget {
+            ExperimentBudget {
                 cost: cost.map(|cost| MicroDollars((cost >> 1) as i64)),
                 tokens,
                 latency_ms,
@@ -412,10 +421,10 @@ mod any_request {
             outcomes in prop::collection::vec(outcome(), 1..20),
             order in any::<u64>(),
         ) {
-            let mut race = Race::new(design);
-            let mut chance = Chance::new(order);
+            let mut race = SuccessiveHalving::new(design);
+            let mut chance = Random::new(order);
             for count in 0..400 {
-                let Step::Evaluate(cells) = race.next() else { break };
+                let RaceStep::Evaluate(cells) = race.next() else { break };
                 prop_assert!(!cells.is_empty());
                 let cell = cells[chance.below(cells.len())];
                 prop_assert!(race.record(cell, outcomes[count % outcomes.len()]));
@@ -428,16 +437,16 @@ mod any_request {
     fn a_large_space_with_a_budget_for_less_than_two_evaluations_is_over_at_once() {
         let arms = grid(&[70]);
         for evaluations in 0..3 {
-            let race = Race::new(design(&arms, 10, evaluations, 1));
-            let Step::Done(verdict) = race.next() else {
+            let race = SuccessiveHalving::new(design(&arms, 10, evaluations, 1));
+            let RaceStep::Done(verdict) = race.next() else {
                 panic!("{evaluations}");
             };
             assert_eq!(
                 (verdict.finding, verdict.stop),
-                (Finding::NotTested, Stop::Budget)
+                (HoldoutFinding::NotTested, StopReason::Budget)
             );
         }
-        let race = Race::new(design(&arms, 10, 3, 1));
-        assert!(matches!(race.next(), Step::Evaluate(_)));
+        let race = SuccessiveHalving::new(design(&arms, 10, 3, 1));
+        assert!(matches!(race.next(), RaceStep::Evaluate(_)));
     }
 }

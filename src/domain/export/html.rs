@@ -7,7 +7,7 @@ use std::fmt::Write;
 use super::inline::{Cite, escape};
 use super::prose::{inline, prose};
 use super::{first_line, list, meaning};
-use crate::domain::analysis::{Analysis, Member, StageAnswer, Who};
+use crate::domain::analysis::{Analysis, Member, StageAnswer, StageRole};
 use crate::domain::citation;
 use crate::domain::findings::{Contradiction, Findings, Point};
 use crate::domain::money::MicroDollars;
@@ -205,7 +205,7 @@ fn points(out: &mut String, title: &str, all: impl Iterator<Item = String>) {
 
 fn drafts(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], cite: Cite<'_>) {
     let stages = analysis.plan.stages.iter().enumerate();
-    for (index, stage) in stages.filter(|(_, stage)| stage.who == Who::Members) {
+    for (index, stage) in stages.filter(|(_, stage)| stage.who == StageRole::Members) {
         let of_stage: Vec<_> = answers
             .iter()
             .filter(|answer| answer.stage == index)
@@ -281,7 +281,7 @@ fn costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
     out.push_str("<section>\n<h2>What it took</h2>\n<table class=\"costs\"><thead><tr><th>Stage</th><th>Member</th><th>Read</th><th>Written</th><th>Cost</th><th>Time</th></tr></thead><tbody>\n");
     for answer in answers {
         let stage = analysis.plan.stages.get(answer.stage);
-        let seated = stage.is_some_and(|stage| stage.who == Who::Members);
+        let seated = stage.is_some_and(|stage| stage.who == StageRole::Members);
         let seat = if seated {
             format!("{} · ", letter(answer.member))
         } else {

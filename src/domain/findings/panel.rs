@@ -3,8 +3,8 @@
 use super::markdown::sentences;
 use super::sections;
 use super::statement::Statement;
-use crate::domain::analysis::{Plan, StageAnswer, Who};
-use crate::domain::chat::{Source, Task};
+use crate::domain::analysis::{Plan, StageAnswer, StageRole};
+use crate::domain::chat::{SourcePassage, Task};
 use crate::domain::citation::with_numbers;
 use crate::domain::prompt::letter;
 
@@ -34,7 +34,7 @@ pub(super) struct Panel<'a> {
     pub members: usize,
     pub drafts: Vec<Draft>,
     pub reviews: Vec<Review>,
-    pub sources: &'a [Source],
+    pub sources: &'a [SourcePassage],
     /// Of those who have a first answer.
     pub answered: usize,
     first: usize,
@@ -54,7 +54,7 @@ impl<'a> Panel<'a> {
             let Some(stage) = plan.stages.get(answer.stage) else {
                 continue;
             };
-            if stage.who != Who::Members {
+            if stage.who != StageRole::Members {
                 continue;
             }
             let letter = letter(answer.member);

@@ -2,8 +2,8 @@
 //! text is removed because of it. Text that reports such instructions, quoted or as an example, is not
 //! flagged.
 
-use crate::domain::chunk::Page;
-use crate::domain::document::Flag;
+use crate::domain::chunk::PageText;
+use crate::domain::document::InjectionFlag;
 
 /// Maximum number of flags per page.
 const MOST: usize = 5;
@@ -193,10 +193,10 @@ const REPORTS: &[&str] = &[
 ];
 
 /// Finds the suspicious places of a page, in text order.
-pub fn scan(page: &Page) -> Vec<Flag> {
+pub fn scan(page: &PageText) -> Vec<InjectionFlag> {
     let (as_it_is, its_places) = lowered(&page.text, false);
     let (run_on, run_places) = lowered(&page.text, true);
-    let mut found: Vec<Flag> = Vec::new();
+    let mut found: Vec<InjectionFlag> = Vec::new();
     let mut keep = |places: &[usize], at: usize, length: usize, why: &str| {
         let (start, end) = (places[at], places[at + length]);
         let is_new = found
@@ -335,13 +335,13 @@ fn leaks(text: &str) -> Vec<(usize, usize)> {
     found
 }
 
-fn flag(page: &Page, (start, end): (usize, usize), why: &str) -> Flag {
+fn flag(page: &PageText, (start, end): (usize, usize), why: &str) -> InjectionFlag {
     let text = &page.text;
     let from = text[..start]
         .rfind('\n')
         .map_or(0, |line| line + 1)
         .max(text.floor_char_boundary(start.saturating_sub(40)));
-    Flag {
+    InjectionFlag {
         page: page.number,
         start: start as u32,
         end: end as u32,
@@ -368,8 +368,8 @@ mod tests {
             .collect()
     }
 
-    fn flags(text: &str) -> Vec<Flag> {
-        scan(&Page {
+    fn flags(text: &str) -> Vec<InjectionFlag> {
+        scan(&PageText {
             number: 7,
             title: String::new(),
             text: text.to_owned(),

@@ -1,7 +1,7 @@
 //! Derives the stages of a run from a pattern and a depth.
 
 use super::{Arrangement, Pattern};
-use crate::domain::analysis::{Depth, Stage, Who};
+use crate::domain::analysis::{Depth, Stage, StageRole};
 
 /// Agreement threshold of a cascade, 0 to 1: below it, the first answers go to the synthesizer.
 pub const CASCADE_BAR: f64 = 0.8;
@@ -29,7 +29,7 @@ pub fn stages(pattern: &Pattern, depth: Depth) -> Vec<Stage> {
             // The single answer is the final answer.
             stages
                 .iter_mut()
-                .for_each(|stage| stage.who = Who::Synthesiser);
+                .for_each(|stage| stage.who = StageRole::Synthesiser);
         }
         Arrangement::Staged | Arrangement::Own if depth == Depth::Standard && stages.len() > 3 => {
             let last = stages.pop();
@@ -52,8 +52,8 @@ mod tests {
         let stage = |(index, name): (usize, &&str)| StageText {
             name: (*name).into(),
             who: match index == last && last > 0 {
-                true => Who::Synthesiser,
-                false => Who::Members,
+                true => StageRole::Synthesiser,
+                false => StageRole::Members,
             },
             task: Task::Answer,
             help: String::new(),
@@ -94,7 +94,7 @@ mod tests {
             assert_eq!(names.join(" "), expected, "{way:?} {depth:?}");
             let ends_with_one = stages
                 .last()
-                .is_some_and(|last| last.who == Who::Synthesiser);
+                .is_some_and(|last| last.who == StageRole::Synthesiser);
             assert_eq!(ends_with_one, way != Vote);
         }
     }

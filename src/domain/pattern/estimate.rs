@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use crate::domain::analysis::{Member, Plan, Who};
-use crate::domain::chat::{Message, Request, Source, Usage, estimate_tokens};
-use crate::domain::event::Estimate;
+use crate::domain::analysis::{Member, Plan, StageRole};
+use crate::domain::chat::{Message, ModelRequest, SourcePassage, Usage, estimate_tokens};
+use crate::domain::event::RunEstimate;
 use crate::domain::money::MicroDollars;
-use crate::domain::pattern::{CallId, Claim, reading};
+use crate::domain::pattern::{CallId, CallReservation, reading};
 use crate::domain::prompt;
 use crate::domain::tools::Tools;
-use crate::domain::usage::Amount;
+use crate::domain::usage::UsageAmount;
 
 /// Assumed output tokens of an answer without a limit: about a page of text.
 const TYPICAL_ANSWER: u64 = 700;
@@ -41,10 +41,10 @@ pub struct CallEstimate {
 }
 
 /// Returns the upper bound of a call's usage.
-pub fn claim(call: CallId, request: &Request, member: &Member) -> Claim {
+pub fn claim(call: CallId, request: &ModelRequest, member: &Member) -> CallReservation {
     let input = request.tokens();
     let output = longest(member);
-    Claim {
+    CallReservation {
         call,
         model: request.model.clone(),
         input,
@@ -81,9 +81,9 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
     let mut calls = Vec::new();
     for (index, stage) in plan.stages.iter().enumerate() {
         let asked: Vec<&Member> = match stage.who {
-            Who::Readers => plan.readers.iter().collect(),
-            Who::Members => plan.members.iter().collect(),
-            Who::Synthesiser => vec![&plan.synthesiser],
+            StageRole::Readers => plan.readers.iter().collect(),
+            StageRole::Members => plan.members.iter().collect(),
+            StageRole::Synthesiser => vec![&plan.synthesiser],
         };
         // Later stages read every member's text from the previous stage.
         let texts = if index <= plan.first() { 0 } else { members };
@@ -91,10 +91,12 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
         let own = estimate_tokens(&stage.prompt) + estimate_tokens(&plan.question) + earlier;
         for (seat, member) in asked.into_iter().enumerate() {
             let documents = match stage.who {
-                Who::Readers => beginning(plan, plan.parts.get(seat).map_or(&[], Vec::as_slice)),
+                StageRole::Readers => {
+                    beginning(plan, plan.parts.get(seat).map_or(&[], Vec::as_slice))
+                }
                 _ => beginning_of(plan, member),
             };
-            let tools = if stage.who == Who::Synthesiser {
+            let tools = if stage.who == StageRole::Synthesiser {
                 tools
             } else {
                 0
@@ -133,16 +135,16 @@ pub fn documents_of(plan: &Plan, member: &Member) -> u64 {
     beginning_of(plan, member).saturating_sub(beginning(plan, &[]))
 }
 
-fn beginning(plan: &Plan, sources: &[Source]) -> u64 {
+fn beginning(plan: &Plan, sources: &[SourcePassage]) -> u64 {
     estimate_tokens(&prompt::system_message(sources, &plan.nonce, &plan.canary).text)
 }
 
 /// Upper bound of the first stage.
-pub fn first_bound(calls: &[CallEstimate]) -> Amount {
+pub fn first_bound(calls: &[CallEstimate]) -> UsageAmount {
     let stage = calls.first().map(|call| call.stage.as_str());
     let first = calls.iter().filter(|call| Some(&*call.stage) == stage);
-    first.fold(Amount::default(), |sum, call| {
-        sum.plus(Amount {
+    first.fold(UsageAmount::default(), |sum, call| {
+        sum.plus(UsageAmount {
             cost: call.upper_bound_usd.unwrap_or_default(),
             tokens: call.upper_bound_tokens,
         })
@@ -162,12 +164,12 @@ pub fn known_cost(calls: &[CallEstimate]) -> MicroDollars {
 }
 
 /// Total of all calls. The cost is none if any member's price is unknown.
-pub fn total(calls: &[CallEstimate]) -> Estimate {
+pub fn total(calls: &[CallEstimate]) -> RunEstimate {
     let cost = calls
         .iter()
         .map(|call| call.cost_usd)
         .try_fold(MicroDollars(0), |sum, cost| Some(sum.plus(cost?)));
-    Estimate {
+    RunEstimate {
         calls: calls.len() as u32,
         input_tokens: calls.iter().map(|call| call.input_tokens).sum(),
         output_tokens: calls.iter().map(|call| call.output_tokens).sum(),

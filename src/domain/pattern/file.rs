@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::{Arrangement, Pattern, StageText, reading};
-use crate::domain::analysis::Who;
+use crate::domain::analysis::StageRole;
 use crate::domain::chat::Task;
 use crate::domain::prompt;
 
@@ -31,7 +31,7 @@ const HEADINGS: &[&str] = &[
 
 /// An error in a pattern, with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct PatternError {
     /// Path such as `stages.1.prompt`; empty for the whole pattern.
     pub place: String,
     /// Message in lower case.
@@ -42,12 +42,12 @@ pub struct Fault {
 ///
 /// # Errors
 /// Returns every error found: missing, unknown, or invalid fields, or stages that cannot be run.
-pub fn read(value: &Value) -> Result<Pattern, Vec<Fault>> {
+pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     let mut faults = Vec::new();
     let Some(tree) = value.as_object() else {
         return Err(vec![fault("", "a pattern must be an object")]);
     };
-    let mut fields = Fields {
+    let mut fields = TableFields {
         tree,
         place: String::new(),
         faults: &mut faults,
@@ -111,10 +111,10 @@ pub fn is_id(id: &str) -> bool {
 }
 
 /// Returns problems that do not prevent a run but degrade its result.
-pub fn warnings(pattern: &Pattern) -> Vec<Fault> {
+pub fn warnings(pattern: &Pattern) -> Vec<PatternError> {
     let mut found = Vec::new();
     for (at, stage) in pattern.stages.iter().enumerate() {
-        if stage.who != Who::Synthesiser {
+        if stage.who != StageRole::Synthesiser {
             continue;
         }
         let missing: Vec<&str> = HEADINGS
@@ -123,7 +123,7 @@ pub fn warnings(pattern: &Pattern) -> Vec<Fault> {
             .filter(|heading| !stage.prompt.contains(heading))
             .collect();
         if !missing.is_empty() {
-            found.push(Fault {
+            found.push(PatternError {
                 place: format!("stages.{at}.prompt"),
                 message: format!(
                     "does not ask for {}: the result shows agreement, contradictions and blind spots only if the synthesis has these headings",
@@ -137,7 +137,7 @@ pub fn warnings(pattern: &Pattern) -> Vec<Fault> {
 
 impl Pattern {
     /// Returns the errors that prevent a run, with their locations.
-    pub fn faults(&self) -> Vec<Fault> {
+    pub fn faults(&self) -> Vec<PatternError> {
         let mut faults = Vec::new();
         if self.stages.is_empty() {
             return vec![fault("stages", "there are no stages")];
@@ -171,7 +171,7 @@ impl Pattern {
                     "the first stage must contain the placeholder {question}",
                 ));
             }
-            if stage.who == Who::Synthesiser && !needs("peers") {
+            if stage.who == StageRole::Synthesiser && !needs("peers") {
                 faults.push(fault(
                     &place,
                     "the synthesis must contain the placeholder {peers}",
@@ -181,12 +181,12 @@ impl Pattern {
         faults
     }
 
-    fn check_flow(&self, faults: &mut Vec<Fault>) {
+    fn check_flow(&self, faults: &mut Vec<PatternError>) {
         let last = self.stages.len() - 1;
         let place = format!("stages.{last}.who");
         match self.arrangement {
             Arrangement::Single | Arrangement::Vote => {
-                if last > 0 || self.stages[0].who != Who::Members {
+                if last > 0 || self.stages[0].who != StageRole::Members {
                     let name = self.arrangement.as_str();
                     let why = format!(
                         "the arrangement {name} must have exactly one stage, with who = members"
@@ -216,11 +216,11 @@ impl Pattern {
                 faults.push(fault(&format!("stages.{at}"), why));
             }
         }
-        if self.stages[last].who != Who::Synthesiser {
+        if self.stages[last].who != StageRole::Synthesiser {
             faults.push(fault(&place, "the last stage must have who = synthesiser"));
         }
         for (at, stage) in self.stages[..last].iter().enumerate() {
-            if stage.who != Who::Members {
+            if stage.who != StageRole::Members {
                 let why = "every stage before the last must have who = members";
                 faults.push(fault(&format!("stages.{at}.who"), why));
             }
@@ -231,7 +231,7 @@ impl Pattern {
 fn stages(
     tree: &Map<String, Value>,
     arrangement: Arrangement,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<PatternError>,
 ) -> Vec<StageText> {
     let list = match tree.get("stages") {
         Some(Value::Array(list)) if !list.is_empty() => list,
@@ -256,7 +256,7 @@ fn stages(
             faults.push(fault(&place, "a stage must be an object"));
             continue;
         };
-        let mut fields = Fields {
+        let mut fields = TableFields {
             tree,
             place: format!("{place}."),
             faults,
@@ -277,9 +277,11 @@ fn stages(
         let prompt = fields.text("prompt", MAX_PROMPT, None);
         let ends =
             at + 1 == list.len() && !matches!(arrangement, Arrangement::Single | Arrangement::Vote);
-        let who = fields
-            .word("who")
-            .unwrap_or(if ends { Who::Synthesiser } else { Who::Members });
+        let who = fields.word("who").unwrap_or(if ends {
+            StageRole::Synthesiser
+        } else {
+            StageRole::Members
+        });
         let task = fields
             .word("task")
             .unwrap_or_else(|| usual(at, who, &prompt));
@@ -296,28 +298,28 @@ fn stages(
 }
 
 /// Default task of a stage.
-fn usual(at: usize, who: Who, prompt: &str) -> Task {
+fn usual(at: usize, who: StageRole, prompt: &str) -> Task {
     match who {
-        Who::Synthesiser => Task::Synthesise,
+        StageRole::Synthesiser => Task::Synthesise,
         // Files cannot define a readers stage: it is added for long documents.
-        Who::Readers => Task::Read,
-        Who::Members if at == 0 => Task::Answer,
-        Who::Members if prompt.contains("{reviews}") || prompt.contains("{own_initial}") => {
+        StageRole::Readers => Task::Read,
+        StageRole::Members if at == 0 => Task::Answer,
+        StageRole::Members if prompt.contains("{reviews}") || prompt.contains("{own_initial}") => {
             Task::Revise
         }
-        Who::Members => Task::Review,
+        StageRole::Members => Task::Review,
     }
 }
 
 /// Reader of an object's fields that collects errors.
-struct Fields<'a> {
+struct TableFields<'a> {
     tree: &'a Map<String, Value>,
     /// Path prefix with a trailing dot, or empty.
     place: String,
-    faults: &'a mut Vec<Fault>,
+    faults: &'a mut Vec<PatternError>,
 }
 
-impl Fields<'_> {
+impl TableFields<'_> {
     fn fault(&mut self, name: &str, message: &str) {
         let place = format!("{}{name}", self.place);
         self.faults.push(fault(&place, message));
@@ -425,8 +427,8 @@ impl Fields<'_> {
     }
 }
 
-fn fault(place: &str, message: &str) -> Fault {
-    Fault {
+fn fault(place: &str, message: &str) -> PatternError {
+    PatternError {
         place: place.to_owned(),
         message: message.to_owned(),
     }
@@ -450,7 +452,7 @@ mod tests {
     #[test]
     fn what_is_left_out_is_what_it_usually_is() {
         let pattern = read(&sound()).expect("a pattern");
-        let flow: Vec<(Who, Task)> = pattern
+        let flow: Vec<(StageRole, Task)> = pattern
             .stages
             .iter()
             .map(|stage| (stage.who, stage.task))
@@ -458,10 +460,10 @@ mod tests {
         assert_eq!(
             flow,
             [
-                (Who::Members, Task::Answer),
-                (Who::Members, Task::Review),
-                (Who::Members, Task::Revise),
-                (Who::Synthesiser, Task::Synthesise),
+                (StageRole::Members, Task::Answer),
+                (StageRole::Members, Task::Review),
+                (StageRole::Members, Task::Revise),
+                (StageRole::Synthesiser, Task::Synthesise),
             ]
         );
         assert_eq!((pattern.panel, pattern.category.as_str()), ((2, 4), "Own"));
@@ -571,7 +573,7 @@ mod tests {
                 other => other[name] = value,
             }
             let faults = read(&tree).err().unwrap_or_default();
-            let fits = |fault: &Fault| fault.place == place && fault.message.contains(words);
+            let fits = |fault: &PatternError| fault.place == place && fault.message.contains(words);
             assert!(faults.iter().any(fits), "{pointer}: {faults:?}");
         }
         assert!(read(&json!([])).is_err());

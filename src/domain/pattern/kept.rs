@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 /// Origin of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Origin {
+pub enum PatternOrigin {
     /// Built into the program.
     Embedded,
     /// A file in the patterns folder.
@@ -24,20 +24,20 @@ pub enum Origin {
 
 /// A pattern with its origin.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Kept {
+pub struct StoredPattern {
     /// The pattern.
     pub pattern: Arc<Pattern>,
     /// Origin.
-    pub origin: Origin,
+    pub origin: PatternOrigin,
     /// Owner, for a user's own pattern.
     pub owner: Option<UserId>,
     /// Time of the last change, for a stored pattern.
     pub changed: Option<Timestamp>,
 }
 
-impl Kept {
+impl StoredPattern {
     /// Wraps a pattern that is built in or comes from the patterns folder.
-    pub fn house(pattern: Pattern, origin: Origin) -> Self {
+    pub fn house(pattern: Pattern, origin: PatternOrigin) -> Self {
         Self {
             pattern: Arc::new(pattern),
             origin,

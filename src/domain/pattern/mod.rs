@@ -12,9 +12,9 @@ pub mod suggest;
 use serde::{Deserialize, Serialize};
 
 pub use super::analysis::Arrangement;
-use super::analysis::{Stage, StageAnswer, Status, Who};
-use super::chat::{Answer, Bill, CallError, Delta, Request, Task};
-use super::event::{Event, Totals};
+use super::analysis::{Stage, StageAnswer, StageRole, Status};
+use super::chat::{Answer, CallBill, CallError, Delta, ModelRequest, Task};
+use super::event::{RunEvent, RunTotals};
 use super::money::MicroDollars;
 use super::time::Timestamp;
 
@@ -76,7 +76,7 @@ pub struct StageText {
     /// `initial`, `meta`, `hyper` or `ultra`.
     pub name: String,
     /// Participants.
-    pub who: Who,
+    pub who: StageRole,
     /// Task of the participants.
     pub task: Task,
     /// What happens in this stage, for users.
@@ -123,7 +123,7 @@ pub struct CallId {
 
 /// Upper bound of a call's usage, for a budget reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
+pub struct CallReservation {
     /// The call.
     pub call: CallId,
     /// Full model id.
@@ -138,7 +138,7 @@ pub struct Claim {
 
 /// Input of the state machine.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Input {
+pub enum MachineInput {
     /// Start, or resume after a restart.
     Started,
     /// A streamed piece of an answer.
@@ -152,7 +152,7 @@ pub enum Input {
         /// Whether it came from the cache instead of a model.
         cached: bool,
         /// Usage.
-        bill: Bill,
+        bill: CallBill,
     },
     /// A failed call. It may still have incurred usage.
     Failed {
@@ -161,7 +161,7 @@ pub enum Input {
         /// Why it failed.
         error: CallError,
         /// Usage.
-        bill: Bill,
+        bill: CallBill,
     },
     /// The time named by `Wait` has come.
     Tick,
@@ -179,31 +179,31 @@ pub enum Input {
 
 /// Output of the state machine: an action for the caller.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Output {
+pub enum MachineOutput {
     /// Reserve the upper bound of these calls. Answered by `Granted` or `Denied`; none of them is made before.
     Reserve {
         /// Index into the plan's stages.
         stage: usize,
         /// Calls to be made together.
-        calls: Vec<Claim>,
+        calls: Vec<CallReservation>,
     },
     /// Call a model.
-    Call(CallId, Box<Request>),
+    Call(CallId, Box<ModelRequest>),
     /// Abort a call.
     Stop(CallId),
     /// Publish an event.
-    Emit(Event),
+    Emit(RunEvent),
     /// Store the result of a call.
     Keep(Box<StageAnswer>),
     /// Wait for an input, or until this time.
     Wait(Option<Timestamp>),
     /// The run is finished.
-    Done(Box<Outcome>),
+    Done(Box<PatternOutcome>),
 }
 
 /// Result of a run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub struct PatternOutcome {
     /// Completed, failed, or cancelled.
     pub status: Status,
     /// The final answer.
@@ -211,5 +211,5 @@ pub struct Outcome {
     /// Why there is no answer.
     pub error: Option<String>,
     /// Totals.
-    pub totals: Totals,
+    pub totals: RunTotals,
 }

@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use crate::domain::analysis::{Plan, Stage, StageAnswer, Who};
-use crate::domain::chat::{Source, Task};
+use crate::domain::analysis::{Plan, Stage, StageAnswer, StageRole};
+use crate::domain::chat::{SourcePassage, Task};
 
 /// Name of the reading stage.
 pub const STAGE: &str = "reading";
@@ -30,7 +30,7 @@ write only: nothing on this here.";
 pub fn stage() -> Stage {
     Stage {
         name: STAGE.to_owned(),
-        who: Who::Readers,
+        who: StageRole::Readers,
         task: Task::Read,
         prompt: PROMPT.to_owned(),
     }
@@ -42,17 +42,17 @@ pub fn notes_budget(parts: usize) -> usize {
 }
 
 /// Converts the notes to sources for all later stages, in the order of the parts.
-pub fn notes(plan: &Plan, answers: &[(usize, &str)]) -> Vec<Source> {
+pub fn notes(plan: &Plan, answers: &[(usize, &str)]) -> Vec<SourcePassage> {
     let budget = notes_budget(plan.parts.len());
     let note = |&(part, text): &(usize, &str)| {
         let of = plan.parts.get(part)?;
-        Some(Source {
+        Some(SourcePassage {
             number: part as u32 + 1,
             mark: span(of),
             document: format!("notes on {}", names(of)),
             page: of.first().map_or(1, |source| source.page),
             text: text.chars().take(budget).collect(),
-            ..Source::default()
+            ..SourcePassage::default()
         })
     };
     answers.iter().filter_map(note).collect()
@@ -60,7 +60,7 @@ pub fn notes(plan: &Plan, answers: &[(usize, &str)]) -> Vec<Source> {
 
 /// Coverage of the documents after the reading stage.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Coverage {
+pub struct ReadCoverage {
     /// Number of parts.
     pub parts: usize,
     /// Number of parts read.
@@ -69,7 +69,7 @@ pub struct Coverage {
     pub missing: Vec<(String, String)>,
 }
 
-impl Coverage {
+impl ReadCoverage {
     /// Computes the coverage; none when nothing is read in parts.
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
         if plan.parts.is_empty() {
@@ -118,7 +118,7 @@ impl Coverage {
 }
 
 /// Formats the pages of a part: `D1:p1-12, D2:p1`.
-pub fn span(sources: &[Source]) -> String {
+pub fn span(sources: &[SourcePassage]) -> String {
     let mut spans: Vec<(&str, u32, u32)> = Vec::new();
     for source in sources {
         let document = source.mark.split(':').next().unwrap_or_default();
@@ -138,7 +138,7 @@ pub fn span(sources: &[Source]) -> String {
     text
 }
 
-fn names(sources: &[Source]) -> String {
+fn names(sources: &[SourcePassage]) -> String {
     let mut names: Vec<&str> = sources.iter().map(|source| &*source.document).collect();
     names.dedup();
     names.join(", ")
@@ -148,18 +148,18 @@ fn names(sources: &[Source]) -> String {
 mod tests {
     use super::*;
 
-    fn source(document: u32, page: u32) -> Source {
-        Source {
+    fn source(document: u32, page: u32) -> SourcePassage {
+        SourcePassage {
             mark: format!("D{document}:p{page}"),
             document: format!("file{document}.pdf"),
             page,
-            ..Source::default()
+            ..SourcePassage::default()
         }
     }
 
     #[test]
     fn spans_name_every_document_of_a_part() {
-        let part = |pairs: &[(u32, u32)]| -> Vec<Source> {
+        let part = |pairs: &[(u32, u32)]| -> Vec<SourcePassage> {
             pairs.iter().map(|&(d, p)| source(d, p)).collect()
         };
         for (pairs, expected) in [

@@ -13,12 +13,12 @@ mod report;
 mod takeover;
 mod warm;
 
-use board::Board;
+use board::RunState;
 
-use super::{CallId, Input, Output, estimate};
-use crate::domain::analysis::{Earlier, Plan, StageAnswer, Status};
-use crate::domain::chat::{Answer, Bill, CallError, CallErrorKind, Delta, Extras};
-use crate::domain::event::{Estimate, Event};
+use super::{CallId, MachineInput, MachineOutput, estimate};
+use crate::domain::analysis::{FailedAttemptRecord, Plan, StageAnswer, Status};
+use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta, Extras};
+use crate::domain::event::{RunEstimate, RunEvent};
 use crate::domain::id::AnalysisId;
 use crate::domain::prompt;
 use crate::domain::time::Timestamp;
@@ -37,12 +37,12 @@ const RESUMED: &str = "the server stopped during this analysis: calls that were 
 
 /// State of one run.
 #[derive(Debug, Clone)]
-pub struct Staged {
+pub struct StagedRun {
     id: AnalysisId,
-    board: Board,
-    estimate: Estimate,
-    open: BTreeMap<usize, Open>,
-    out: VecDeque<Output>,
+    board: RunState,
+    estimate: RunEstimate,
+    open: BTreeMap<usize, StagedCall>,
+    out: VecDeque<MachineOutput>,
     started: Timestamp,
     stage_started: Timestamp,
     notes: Vec<String>,
@@ -51,7 +51,7 @@ pub struct Staged {
     /// Members waiting until another call to the same model has cached their common prefix.
     held: Vec<usize>,
     /// Failed calls of the current stage that were replaced by a fallback, by member.
-    earlier: BTreeMap<usize, Vec<Earlier>>,
+    earlier: BTreeMap<usize, Vec<FailedAttemptRecord>>,
     /// Start of the run's time limit: its start or its resumption.
     timed: Timestamp,
     degraded: Option<String>,
@@ -62,7 +62,7 @@ pub struct Staged {
 }
 
 #[derive(Debug, Clone)]
-struct Open {
+struct StagedCall {
     since: Timestamp,
     until: Timestamp,
     first_token: Option<u64>,
@@ -75,18 +75,18 @@ struct Open {
 
 /// Usage of a call.
 #[derive(Default)]
-struct Took {
+struct CallUse {
     cached: bool,
-    bill: Bill,
+    bill: CallBill,
 }
 
-impl Staged {
+impl StagedRun {
     /// Creates a run that has not started.
-    pub fn new(id: AnalysisId, plan: Plan, estimate: Estimate) -> Self {
+    pub fn new(id: AnalysisId, plan: Plan, estimate: RunEstimate) -> Self {
         let moment = Timestamp::default();
         Self {
             id,
-            board: Board {
+            board: RunState {
                 plan,
                 results: BTreeMap::new(),
                 stage: 0,
@@ -113,7 +113,7 @@ impl Staged {
     pub fn restore(
         id: AnalysisId,
         plan: Plan,
-        estimate: Estimate,
+        estimate: RunEstimate,
         started: Timestamp,
         results: Vec<StageAnswer>,
     ) -> Self {
@@ -129,20 +129,24 @@ impl Staged {
     }
 
     /// Cancels the run and returns the remaining actions.
-    pub fn cancelled(mut self, now: Timestamp, reason: String) -> impl Iterator<Item = Output> {
-        self.handle(now, Input::Cancelled(reason));
+    pub fn cancelled(
+        mut self,
+        now: Timestamp,
+        reason: String,
+    ) -> impl Iterator<Item = MachineOutput> {
+        self.handle(now, MachineInput::Cancelled(reason));
         self.out.into_iter()
     }
 
     /// Processes an input. Inputs for calls that are no longer open are ignored.
-    pub fn handle(&mut self, now: Timestamp, input: Input) {
+    pub fn handle(&mut self, now: Timestamp, input: MachineInput) {
         if self.over {
             return;
         }
         match input {
-            Input::Started => self.start(now),
-            Input::Delta(call, delta) => self.delta(now, call, delta),
-            Input::Answered {
+            MachineInput::Started => self.start(now),
+            MachineInput::Delta(call, delta) => self.delta(now, call, delta),
+            MachineInput::Answered {
                 call,
                 answer,
                 cached,
@@ -156,21 +160,21 @@ impl Staged {
                 } else {
                     Ok(answer)
                 };
-                self.settle(now, call, result, Took { cached, bill });
+                self.settle(now, call, result, CallUse { cached, bill });
             }
-            Input::Failed { call, error, bill } => {
-                let took = Took {
+            MachineInput::Failed { call, error, bill } => {
+                let took = CallUse {
                     cached: false,
                     bill,
                 };
                 self.settle(now, call, Err(error), took);
             }
-            Input::Tick => self.expire(now),
-            Input::Granted => self.granted(now),
-            Input::Denied(reason) => self.denied(now, reason),
-            Input::Hurry => self.synthesise_now(now),
-            Input::Leave(model) => self.leave_out(now, &model),
-            Input::Cancelled(reason) => {
+            MachineInput::Tick => self.expire(now),
+            MachineInput::Granted => self.granted(now),
+            MachineInput::Denied(reason) => self.denied(now, reason),
+            MachineInput::Hurry => self.synthesise_now(now),
+            MachineInput::Leave(model) => self.leave_out(now, &model),
+            MachineInput::Cancelled(reason) => {
                 self.stop_open();
                 self.finish(now, Status::Cancelled, None, Some(reason));
             }
@@ -178,10 +182,10 @@ impl Staged {
     }
 
     /// Returns the next action; call it until it returns `Wait` or `Done`.
-    pub fn poll(&mut self) -> Output {
+    pub fn poll(&mut self) -> MachineOutput {
         self.out
             .pop_front()
-            .unwrap_or_else(|| Output::Wait(self.open.values().map(|open| open.until).min()))
+            .unwrap_or_else(|| MachineOutput::Wait(self.open.values().map(|open| open.until).min()))
     }
 
     fn start(&mut self, now: Timestamp) {
@@ -191,7 +195,7 @@ impl Staged {
             let event = self
                 .board
                 .announcement(self.id.clone(), self.estimate.clone());
-            self.out.push_back(Output::Emit(event));
+            self.out.push_back(MachineOutput::Emit(event));
         }
         self.begin(now, 0);
     }
@@ -280,7 +284,7 @@ impl Staged {
         };
         let calls = members.iter().map(claim).collect();
         self.asking.extend(members);
-        self.out.push_back(Output::Reserve { stage, calls });
+        self.out.push_back(MachineOutput::Reserve { stage, calls });
     }
 
     // Ends a run that cannot continue with its best answer.
@@ -299,8 +303,8 @@ impl Staged {
             "there is no synthesis: {reason}; this is the best answer so far, by {letter} ({model})"
         ));
         self.degraded = Some(reason);
-        let event = Event::SynthesisDelta { text: text.clone() };
-        self.out.push_back(Output::Emit(event));
+        let event = RunEvent::SynthesisDelta { text: text.clone() };
+        self.out.push_back(MachineOutput::Emit(event));
         self.finish(now, Status::Completed, Some(text), None);
     }
 
@@ -317,12 +321,13 @@ impl Staged {
             self.board.name().to_owned(),
             self.board.member(member).name(),
         );
-        self.out.push_back(Output::Emit(Event::MemberStarted {
-            stage,
-            model,
-            attempt: self.attempt(member),
-        }));
-        self.out.push_back(Output::Call(
+        self.out
+            .push_back(MachineOutput::Emit(RunEvent::MemberStarted {
+                stage,
+                model,
+                attempt: self.attempt(member),
+            }));
+        self.out.push_back(MachineOutput::Call(
             CallId {
                 stage: self.board.stage,
                 member,
@@ -336,7 +341,7 @@ impl Staged {
     }
 
     fn expect(&mut self, now: Timestamp, member: usize) {
-        let open = Open {
+        let open = StagedCall {
             since: now,
             until: now + CALL_LIMIT,
             first_token: None,
@@ -366,7 +371,7 @@ impl Staged {
         open.has_read = true;
         let attempt = self.attempt(call.member) + restarts;
         let event = self.board.text_event(call.member, delta, attempt);
-        self.out.push_back(Output::Emit(event));
+        self.out.push_back(MachineOutput::Emit(event));
         self.warmed(now);
     }
 
@@ -375,7 +380,7 @@ impl Staged {
         now: Timestamp,
         call: CallId,
         result: Result<Answer, CallError>,
-        took: Took,
+        took: CallUse,
     ) {
         if call.stage != self.board.stage {
             return;
@@ -437,7 +442,7 @@ impl Staged {
         }
         self.board.results.insert(call, kept.clone());
         self.emit_settled(&kept);
-        self.out.push_back(Output::Keep(Box::new(kept)));
+        self.out.push_back(MachineOutput::Keep(Box::new(kept)));
         if self.is_stage_settled() {
             self.stage_over(now);
         } else {
@@ -451,12 +456,13 @@ impl Staged {
         }
         let (answered, failed) = self.board.counts();
         let duration_ms = now.since(self.stage_started).as_millis() as u64;
-        self.out.push_back(Output::Emit(Event::StageCompleted {
-            stage: self.board.name().to_owned(),
-            answered,
-            failed,
-            duration_ms,
-        }));
+        self.out
+            .push_back(MachineOutput::Emit(RunEvent::StageCompleted {
+                stage: self.board.name().to_owned(),
+                answered,
+                failed,
+                duration_ms,
+            }));
         if self.board.is_last() {
             return self.synthesise(now);
         }
@@ -484,7 +490,8 @@ impl Staged {
         self.held.clear();
         let stage = self.board.stage;
         for (member, _) in std::mem::take(&mut self.open) {
-            self.out.push_back(Output::Stop(CallId { stage, member }));
+            self.out
+                .push_back(MachineOutput::Stop(CallId { stage, member }));
         }
     }
 }

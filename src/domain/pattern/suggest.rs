@@ -7,7 +7,7 @@ mod signs;
 mod tests;
 
 use super::Pattern;
-use super::kept::Kept;
+use super::kept::StoredPattern;
 use signs::{SIGNS, STRONG, WEAK};
 
 /// Maximum number of characters of a question that are examined.
@@ -29,7 +29,7 @@ pub struct Ranked<'a> {
 }
 
 /// Ranks all patterns, best first; those without signs follow in their original order.
-pub fn rank<'a>(patterns: &'a [Kept], question: &str) -> Vec<Ranked<'a>> {
+pub fn rank<'a>(patterns: &'a [StoredPattern], question: &str) -> Vec<Ranked<'a>> {
     let end = question.char_indices().nth(MOST_READ);
     let read = end.map_or(question, |(end, _)| &question[..end]);
     let lower = read.to_lowercase();
@@ -42,7 +42,7 @@ pub fn rank<'a>(patterns: &'a [Kept], question: &str) -> Vec<Ranked<'a>> {
     ranked
 }
 
-fn weigh<'a>(pattern: &'a Pattern, lower: &str, forms: &[form::Form]) -> Ranked<'a> {
+fn weigh<'a>(pattern: &'a Pattern, lower: &str, forms: &[form::QuestionForm]) -> Ranked<'a> {
     let mut left = 1.0;
     let mut said: Vec<&str> = Vec::new();
     match SIGNS.iter().find(|(id, ..)| *id == pattern.id) {

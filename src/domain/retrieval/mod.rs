@@ -3,8 +3,8 @@
 
 mod alike;
 
-use super::chat::Source;
-use super::document::{Hit, Passage};
+use super::chat::SourcePassage;
+use super::document::{Passage, SearchHit};
 use super::id::DocumentId;
 use alike::Shingles;
 
@@ -19,7 +19,7 @@ pub struct Candidate {
     /// Whether `passages` is the whole document.
     pub whole: bool,
     /// Search results for the question in this document, best first.
-    pub hits: Vec<Hit>,
+    pub hits: Vec<SearchHit>,
 }
 
 /// Characters per source besides its text: mark, document name, and page.
@@ -30,9 +30,9 @@ const LONGEST_JOINED: usize = 3_600;
 
 /// Chooses passages within `budget` characters. They are numbered from 1, in the order of the documents and
 /// of their text, with neighbors joined. If not even one fits, returns the first passage, truncated.
-pub fn choose(candidates: &[Candidate], budget: usize) -> Vec<Source> {
+pub fn choose(candidates: &[Candidate], budget: usize) -> Vec<SourcePassage> {
     let chosen = share(candidates, budget);
-    let mut sources: Vec<Source> = Vec::new();
+    let mut sources: Vec<SourcePassage> = Vec::new();
     for (place, mut passages) in chosen.into_iter().enumerate() {
         passages.sort_by_key(|passage| passage.ordinal);
         let mut before: Option<&Passage> = None;
@@ -60,7 +60,7 @@ pub fn choose(candidates: &[Candidate], budget: usize) -> Vec<Source> {
 }
 
 /// Appends a passage to the source that ends just before it. Returns false if it is not adjacent.
-fn join(source: &mut Source, before: &Passage, passage: &Passage) -> bool {
+fn join(source: &mut SourcePassage, before: &Passage, passage: &Passage) -> bool {
     let neighbours = before.page == passage.page
         && before.ordinal + 1 == passage.ordinal
         && before.heading == passage.heading
@@ -166,7 +166,12 @@ fn cost(passage: &Passage) -> usize {
     passage.text.chars().count() + FRAME
 }
 
-fn source(candidates: &[Candidate], place: usize, passage: &Passage, number: usize) -> Source {
+fn source(
+    candidates: &[Candidate],
+    place: usize,
+    passage: &Passage,
+    number: usize,
+) -> SourcePassage {
     let Candidate { id, name, .. } = &candidates[place];
     // Prefix the heading unless the passage contains it.
     let text = if passage.heading.is_empty() || passage.text.contains(&passage.heading) {
@@ -174,7 +179,7 @@ fn source(candidates: &[Candidate], place: usize, passage: &Passage, number: usi
     } else {
         format!("({})\n{}", passage.heading, passage.text)
     };
-    Source {
+    SourcePassage {
         number: number as u32,
         mark: format!("D{}:p{}", place + 1, passage.page),
         document_id: Some(id.clone()),

@@ -24,7 +24,7 @@ fn candidate(name: &str, passages: u32, hits: &[u32]) -> Candidate {
         whole: true,
         hits: hits
             .iter()
-            .map(|&ordinal| Hit {
+            .map(|&ordinal| SearchHit {
                 document: DocumentId::new(Timestamp::from_millis(0), 0),
                 name: name.to_owned(),
                 passage: passage(ordinal, 1_000),
@@ -136,7 +136,7 @@ fn what_says_the_same_is_given_once() {
     let mut long = candidate("a", 50, &[]);
     long.whole = false;
     for (ordinal, text) in [(10, words(0)), (20, words(1)), (30, words(300))] {
-        long.hits.push(Hit {
+        long.hits.push(SearchHit {
             document: long.id.clone(),
             name: "a".into(),
             passage: Passage {

@@ -25,7 +25,7 @@ const MAX_NESTED: usize = 400;
 /// # Errors
 /// Fails with a phrase that says so.
 pub(super) fn check(schema: &Value, value: &Value) -> Result<(), String> {
-    let mut meter = Meter {
+    let mut meter = EffortMeter {
         root: schema,
         known: HashMap::new(),
     };
@@ -35,7 +35,7 @@ pub(super) fn check(schema: &Value, value: &Value) -> Result<(), String> {
         .ok_or_else(|| "the top: checking it against the schema would take too long".to_owned())
 }
 
-struct Meter<'a> {
+struct EffortMeter<'a> {
     root: &'a Value,
     /// Steps by the addresses of a schema and a value; none while being computed.
     known: HashMap<(usize, usize), Option<u64>>,
@@ -45,7 +45,7 @@ fn address(value: &Value) -> usize {
     std::ptr::from_ref(value) as usize
 }
 
-impl<'a> Meter<'a> {
+impl<'a> EffortMeter<'a> {
     // None: too many steps.
     fn steps(&mut self, schema: &'a Value, value: &'a Value, nested: usize) -> Option<u64> {
         let Some(rules) = schema.as_object() else {
@@ -76,7 +76,7 @@ impl<'a> Meter<'a> {
         let mut steps = 1u64;
         for name in names {
             let name = Value::String(name.clone());
-            let mut meter = Meter {
+            let mut meter = EffortMeter {
                 root: self.root,
                 known: HashMap::new(),
             };

@@ -33,22 +33,22 @@ fn is_hiragana(character: char) -> bool {
 
 /// How a run of characters is indexed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Script {
+enum ScriptKind {
     Spaced,
     Packed,
     Spaceless,
 }
 
-fn script(character: char) -> Script {
+fn script(character: char) -> ScriptKind {
     match () {
-        () if is_packed(character) => Script::Packed,
-        () if is_spaceless(character) => Script::Spaceless,
-        () => Script::Spaced,
+        () if is_packed(character) => ScriptKind::Packed,
+        () if is_spaceless(character) => ScriptKind::Spaceless,
+        () => ScriptKind::Spaced,
     }
 }
 
 /// An indexed piece of a word.
-pub(super) enum Piece<'a> {
+pub(super) enum WordPiece<'a> {
     /// A word of a script with spaces.
     Word(&'a str),
     /// An n-gram of a script without spaces; the flag tells that it is the whole run.
@@ -56,31 +56,31 @@ pub(super) enum Piece<'a> {
 }
 
 /// Passes the pieces of one word to `each`, in order.
-pub(super) fn pieces<'a>(word: &'a str, each: &mut dyn FnMut(Piece<'a>)) {
+pub(super) fn pieces<'a>(word: &'a str, each: &mut dyn FnMut(WordPiece<'a>)) {
     let mut rest = word;
     while let Some(first) = rest.chars().next() {
         let kind = script(first);
         let end = rest
-            .find(|c| script(c) != kind && !(kind == Script::Spaceless && is_mark(c)))
+            .find(|c| script(c) != kind && !(kind == ScriptKind::Spaceless && is_mark(c)))
             .unwrap_or(rest.len());
         let (run, after) = rest.split_at(end);
         rest = after;
         let size = match kind {
-            Script::Spaced => {
-                each(Piece::Word(run));
+            ScriptKind::Spaced => {
+                each(WordPiece::Word(run));
                 continue;
             }
-            Script::Packed => 2,
-            Script::Spaceless => 3,
+            ScriptKind::Packed => 2,
+            ScriptKind::Spaceless => 3,
         };
         let letters: Vec<char> = run.chars().filter(|&c| !is_mark(c)).collect();
         if letters.len() < size {
-            each(Piece::Gram(letters.iter().collect(), true));
+            each(WordPiece::Gram(letters.iter().collect(), true));
         }
         for gram in letters.windows(size) {
             // Kana bigrams are endings and particles, which occur in every sentence.
             if !gram.iter().all(|&c| is_hiragana(c)) {
-                each(Piece::Gram(gram.iter().collect(), false));
+                each(WordPiece::Gram(gram.iter().collect(), false));
             }
         }
     }

@@ -9,7 +9,7 @@ pub mod weigh;
 use std::collections::BTreeSet;
 
 use super::chunk::is_ideograph;
-use letters::Piece;
+use letters::WordPiece;
 
 pub use terms::index_terms;
 
@@ -26,14 +26,14 @@ const MOST_PAIRS: usize = 512;
 
 /// A parsed search query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Query {
+pub struct SearchQuery {
     /// Parts in the order of the question, without duplicates.
-    pub parts: Vec<Part>,
+    pub parts: Vec<QueryPart>,
 }
 
 /// A word, a prefix, or a phrase.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct QueryPart {
     words: Vec<String>,
     prefix: bool,
     /// Whether the user put it in quotation marks.
@@ -43,7 +43,7 @@ pub struct Part {
 
 /// Match of a query part in a text, as a byte range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Found {
+pub struct TermMatch {
     /// Start offset.
     pub start: usize,
     /// End offset.
@@ -52,7 +52,7 @@ pub struct Found {
     pub part: usize,
 }
 
-impl Part {
+impl QueryPart {
     /// Formats the part in FTS5 syntax. Only letters, digits, and marks occur between the quotation marks.
     pub fn expression(&self) -> String {
         let star = if self.prefix { "*" } else { "" };
@@ -60,7 +60,7 @@ impl Part {
     }
 }
 
-impl Query {
+impl SearchQuery {
     /// Parses the searchable parts of `text`.
     pub fn of(text: &str) -> Self {
         let mut query = Self::default();
@@ -77,11 +77,11 @@ impl Query {
     }
 
     /// Locates the parts in a text, in text order.
-    pub fn found_in(&self, text: &str) -> Vec<Found> {
+    pub fn found_in(&self, text: &str) -> Vec<TermMatch> {
         let mut found = Vec::new();
         for (part, gram) in self.parts.iter().enumerate().filter(|(_, part)| part.gram) {
             let needle = gram.words.first().map_or("", String::as_str);
-            found.extend(text.match_indices(needle).map(|(start, _)| Found {
+            found.extend(text.match_indices(needle).map(|(start, _)| TermMatch {
                 start,
                 end: start + needle.len(),
                 part,
@@ -116,7 +116,7 @@ impl Query {
                         });
                 if same {
                     let end = here[last].1;
-                    found.push(Found {
+                    found.push(TermMatch {
                         start,
                         end,
                         part: index,
@@ -132,19 +132,19 @@ impl Query {
         let (mut spaced, mut grams) = (Vec::new(), Vec::new());
         for word in words(phrase).take(16) {
             letters::pieces(word, &mut |piece| match piece {
-                Piece::Word(word) => spaced.push(lowered(word)),
-                Piece::Gram(gram, _) => grams.push(gram),
+                WordPiece::Word(word) => spaced.push(lowered(word)),
+                WordPiece::Gram(gram, _) => grams.push(gram),
             });
         }
         if !spaced.is_empty() && grams.is_empty() {
-            self.add(Part {
+            self.add(QueryPart {
                 words: spaced,
                 prefix: false,
                 quoted: true,
                 gram: false,
             });
         } else if !grams.is_empty() && spaced.is_empty() {
-            self.add(Part {
+            self.add(QueryPart {
                 words: grams,
                 prefix: false,
                 quoted: true,
@@ -157,15 +157,15 @@ impl Query {
         let runs: Vec<&str> = words(token).collect();
         for run in &runs {
             letters::pieces(run, &mut |piece| match piece {
-                Piece::Gram(gram, alone) => {
-                    self.add(Part {
+                WordPiece::Gram(gram, alone) => {
+                    self.add(QueryPart {
                         words: vec![gram],
                         prefix: alone,
                         quoted: false,
                         gram: true,
                     });
                 }
-                Piece::Word(word) => self.add_word(word, small),
+                WordPiece::Word(word) => self.add_word(word, small),
             });
         }
         // A compound name is a phrase in the text: `user_name`, `3.14`, `read-only`.
@@ -173,7 +173,7 @@ impl Query {
         let ascii = name.is_ascii() && name.len() <= LONGEST_TERM;
         if ascii && (2..=6).contains(&runs.len()) && !name.contains(['\'', '"']) {
             let words = runs.iter().map(lowered).collect();
-            self.add(Part {
+            self.add(QueryPart {
                 words,
                 prefix: false,
                 quoted: false,
@@ -199,7 +199,7 @@ impl Query {
                 .filter(|part| part.len() > 2 && !small(part))
                 .cloned()
                 .collect();
-            self.add(Part {
+            self.add(QueryPart {
                 words: parts,
                 prefix: false,
                 quoted: false,
@@ -228,7 +228,7 @@ impl Query {
             _ => length - 3,
         };
         let words = vec![word.chars().take(kept).collect()];
-        self.add(Part {
+        self.add(QueryPart {
             words,
             prefix,
             quoted: false,
@@ -236,7 +236,7 @@ impl Query {
         });
     }
 
-    fn add(&mut self, part: Part) {
+    fn add(&mut self, part: QueryPart) {
         let telling = part
             .words
             .iter()

@@ -2,7 +2,7 @@
 //! identifiers, words hyphenated at line ends, and alternative spellings. Returned as text, to be tokenized
 //! like the rest.
 
-use super::letters::{self, Piece};
+use super::letters::{self, WordPiece};
 
 /// Returns additional index terms separated by spaces. Empty for most plain text.
 pub fn index_terms(text: &str) -> String {
@@ -35,8 +35,8 @@ fn describe(token: &str, out: &mut String) {
         .filter(|word| !word.is_empty())
     {
         letters::pieces(word, &mut |piece| match piece {
-            Piece::Gram(gram, _) => add(out, &gram),
-            Piece::Word(word) => {
+            WordPiece::Gram(gram, _) => add(out, &gram),
+            WordPiece::Word(word) => {
                 for part in letters::humps(word) {
                     add(out, &part);
                 }

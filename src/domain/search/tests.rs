@@ -4,8 +4,8 @@ use super::*;
 use proptest::prelude::*;
 
 fn expressions_of(text: &str) -> Option<String> {
-    let query = Query::of(text);
-    let parts: Vec<String> = query.parts.iter().map(Part::expression).collect();
+    let query = SearchQuery::of(text);
+    let parts: Vec<String> = query.parts.iter().map(QueryPart::expression).collect();
     (!parts.is_empty()).then(|| parts.join(" OR "))
 }
 
@@ -54,7 +54,7 @@ fn expressions() {
 #[test]
 fn a_pasted_book_is_searched_by_some_of_its_words() {
     let book: String = (0..9_000).map(|n| format!("word{n} ")).collect();
-    assert_eq!(Query::of(&book).parts.len(), MOST_PARTS);
+    assert_eq!(SearchQuery::of(&book).parts.len(), MOST_PARTS);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn parts_are_found_again() {
         ("押金", "两个月的押金。", vec!["押金"]),
         ("nothing", "else", vec![]),
     ] {
-        let found: Vec<&str> = Query::of(question)
+        let found: Vec<&str> = SearchQuery::of(question)
             .found_in(text)
             .iter()
             .map(|found| &text[found.start..found.end])
@@ -108,7 +108,7 @@ fn scripts_without_spaces_are_ranked_by_pairs() {
 proptest! {
     #[test]
     fn never_syntax(text in "(\\PC|[\"“„」 _.-]){0,200}") {
-        let query = Query::of(&text);
+        let query = SearchQuery::of(&text);
         for part in &query.parts {
             let term = part.expression();
             let inner = term.trim_end_matches('*');

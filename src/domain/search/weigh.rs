@@ -4,8 +4,8 @@
 //! BM25 as in S. Robertson and H. Zaragoza, "The Probabilistic Relevance Framework" (2009), section 3.4, with
 //! the document frequency of the Lucene variant, which is never negative.
 
-use super::Query;
-use crate::domain::document::Hit;
+use super::SearchQuery;
+use crate::domain::document::SearchHit;
 
 /// `k1`: how quickly further occurrences of a word stop adding weight.
 const SATURATION: f64 = 1.2;
@@ -28,17 +28,17 @@ const MAX_SCORED: u64 = 6_000;
 
 /// Frequencies of a query's parts in the searched passages.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Statistics {
+pub struct TermStatistics {
     /// Number of passages searched.
     pub passages: u64,
     /// For each part of the query, the number of these passages that contain it.
     pub frequencies: Vec<u64>,
 }
 
-impl Statistics {
+impl TermStatistics {
     /// Selects the parts to search for: those that occur, quoted ones first, then the rarest, as many as
     /// `MAX_SCORED` permits but at least `HANDFUL`.
-    pub fn selected(&self, query: &Query) -> Vec<usize> {
+    pub fn selected(&self, query: &SearchQuery) -> Vec<usize> {
         let mut order: Vec<usize> = (0..query.parts.len())
             .filter(|&part| self.frequency(part) > 0)
             .collect();
@@ -67,20 +67,24 @@ impl Statistics {
 }
 
 /// A passage returned by the index, with the query parts that matched.
-pub struct Found {
+pub struct WeighedPassage {
     /// The passage; its score is replaced.
-    pub hit: Hit,
+    pub hit: SearchHit,
     /// Bit n is set if part n matched in the index.
     pub parts: u64,
 }
 
 /// Ranks passages by score, best first; ties keep the order of the text.
-pub fn rank(found: Vec<Found>, query: &Query, statistics: &Statistics) -> Vec<Hit> {
+pub fn rank(
+    found: Vec<WeighedPassage>,
+    query: &SearchQuery,
+    statistics: &TermStatistics,
+) -> Vec<SearchHit> {
     let lengths = found.iter().map(|one| one.hit.passage.text.len());
     let average = lengths.sum::<usize>() as f64 / found.len().max(1) as f64;
-    let mut hits: Vec<Hit> = found
+    let mut hits: Vec<SearchHit> = found
         .into_iter()
-        .map(|Found { mut hit, parts }| {
+        .map(|WeighedPassage { mut hit, parts }| {
             hit.score = score(&hit, parts, query, statistics, average);
             hit
         })
@@ -94,7 +98,13 @@ pub fn rank(found: Vec<Found>, query: &Query, statistics: &Statistics) -> Vec<Hi
     hits
 }
 
-fn score(hit: &Hit, indexed: u64, query: &Query, statistics: &Statistics, average: f64) -> f64 {
+fn score(
+    hit: &SearchHit,
+    indexed: u64,
+    query: &SearchQuery,
+    statistics: &TermStatistics,
+    average: f64,
+) -> f64 {
     let mut counts = vec![0.0; query.parts.len()];
     for found in query.found_in(&hit.passage.text) {
         counts[found.part] += 1.0;
@@ -129,9 +139,9 @@ mod tests {
     use crate::domain::id::DocumentId;
     use crate::domain::time::Timestamp;
 
-    fn hit(ordinal: u32, text: &str) -> Found {
-        Found {
-            hit: Hit {
+    fn hit(ordinal: u32, text: &str) -> WeighedPassage {
+        WeighedPassage {
+            hit: SearchHit {
                 document: DocumentId::new(Timestamp::from_millis(0), 0),
                 name: String::new(),
                 passage: Passage {
@@ -149,8 +159,8 @@ mod tests {
     }
 
     fn order(question: &str, frequencies: &[u64], texts: &[&str]) -> Vec<u32> {
-        let query = Query::of(question);
-        let statistics = Statistics {
+        let query = SearchQuery::of(question);
+        let statistics = TermStatistics {
             passages: 100,
             frequencies: frequencies.to_vec(),
         };
@@ -190,9 +200,9 @@ mod tests {
 
     #[test]
     fn frequent_words_are_searched_while_rare_ones_are_few() {
-        let query = Query::of("alpha beta gamma delta epsilon zeta etas thetas");
+        let query = SearchQuery::of("alpha beta gamma delta epsilon zeta etas thetas");
         let of = |frequencies: &[u64]| {
-            let statistics = Statistics {
+            let statistics = TermStatistics {
                 passages: 50_000,
                 frequencies: frequencies.to_vec(),
             };
@@ -210,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_weight_falls_with_frequency_and_stays_positive() {
-        let statistics = Statistics {
+        let statistics = TermStatistics {
             passages: 1_000,
             frequencies: vec![0, 1, 10, 500, 1_000, 2_000],
         };

@@ -3,9 +3,9 @@
 
 /// Pseudorandom number generator (splitmix64: Steele, Lea, and Flood 2014).
 #[derive(Debug, Clone)]
-pub struct Chance(u64);
+pub struct Random(u64);
 
-impl Chance {
+impl Random {
     /// Creates a generator with this seed.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
@@ -47,14 +47,14 @@ mod tests {
     #[test]
     fn the_stream_is_the_published_one() {
         // First outputs of the reference implementation for the seed 1234567.
-        let mut chance = Chance::new(1_234_567);
+        let mut chance = Random::new(1_234_567);
         assert_eq!(chance.bits(), 6_457_827_717_110_365_317);
         assert_eq!(chance.bits(), 3_203_168_211_198_807_973);
     }
 
     #[test]
     fn places_are_even_and_normal_numbers_are_normal() {
-        let mut chance = Chance::new(1);
+        let mut chance = Random::new(1);
         let mut seen = [0_u32; 7];
         let (mut sum, mut squares) = (0.0, 0.0);
         for _ in 0..70_000 {

@@ -2,11 +2,11 @@
 //! differences, and corrections for multiple comparisons.
 
 use super::beta::{normal_quantile, student_quantile, student_tails};
-use super::chance::Chance;
+use super::chance::Random;
 
 /// Result of a paired comparison at a fixed number of cases.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Difference {
+pub struct PairedDifference {
     /// Mean difference.
     pub mean: f64,
     /// Confidence interval at the requested level.
@@ -37,7 +37,7 @@ pub fn deviation(values: &[f64]) -> f64 {
 
 /// Student's t-test over paired differences. None for fewer than two cases. Identical differences have no
 /// variance: if they are not 0, the p-value is that of the sign test, and the interval is a point.
-pub fn student(differences: &[f64], confidence: f64) -> Option<Difference> {
+pub fn student(differences: &[f64], confidence: f64) -> Option<PairedDifference> {
     let cases = differences.len();
     if cases < 2 {
         return None;
@@ -55,7 +55,7 @@ pub fn student(differences: &[f64], confidence: f64) -> Option<Difference> {
     } else {
         (0.0, super::rate::sign_test(cases as u64, 0))
     };
-    Some(Difference {
+    Some(PairedDifference {
         mean: middle,
         interval: (middle - half, middle + half),
         p,
@@ -69,7 +69,7 @@ pub fn bootstrap(values: &[f64], confidence: f64, draws: usize, seed: u64) -> Op
     if values.len() < 2 || draws < 20 {
         return None;
     }
-    let mut chance = Chance::new(seed);
+    let mut chance = Random::new(seed);
     let mut means: Vec<f64> = (0..draws)
         .map(|_| {
             let drawn = (0..values.len()).map(|_| values[chance.below(values.len())]);

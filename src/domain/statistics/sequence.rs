@@ -10,7 +10,7 @@ const LARGEST_BET: f64 = 0.5;
 
 /// State of the sequence after some values.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sequence {
+pub struct ConfidenceSequence {
     from: f64,
     to: f64,
     /// ln(2/α), where α is the error probability of both sides together.
@@ -24,7 +24,7 @@ pub struct Sequence {
     interval: (f64, f64),
 }
 
-impl Sequence {
+impl ConfidenceSequence {
     /// Creates a sequence for values from `from` to `to` with an error probability of at most `wrong`, both
     /// sides together.
     pub fn new(from: f64, to: f64, wrong: f64) -> Self {

@@ -4,8 +4,8 @@
 use serde_json::Value;
 
 use super::agreement::{Weight, kappa, kendall};
-use super::chance::Chance;
-use super::sequence::Sequence;
+use super::chance::Random;
+use super::sequence::ConfidenceSequence;
 use super::{beta, paired, rate};
 
 fn expected(part: &str) -> Vec<Value> {
@@ -161,7 +161,8 @@ fn agreement_is_that_of_scikit_learn() {
 fn the_sequence_is_that_of_the_paper() {
     for row in expected("sequence") {
         let values = numbers(&row["values"]);
-        let (from, to) = Sequence::over(0.0, 1.0, number(&row["wrong"]), &values).interval();
+        let (from, to) =
+            ConfidenceSequence::over(0.0, 1.0, number(&row["wrong"]), &values).interval();
         close(from, number(&row["from"]), &row);
         close(to, number(&row["to"]), &row);
     }
@@ -174,9 +175,9 @@ fn the_sequence_holds_at_all_times_at_once() {
     const RUNS: usize = 1_000;
     for ends in [[-1.0, 1.0], [0.0, 0.2]] {
         let mut missed = 0;
-        let mut chance = Chance::new(5);
+        let mut chance = Random::new(5);
         for _ in 0..RUNS {
-            let mut sequence = Sequence::new(-1.0, 1.0, 0.05);
+            let mut sequence = ConfidenceSequence::new(-1.0, 1.0, 0.05);
             let middle = f64::midpoint(ends[0], ends[1]);
             missed += usize::from((0..300).any(|_| {
                 sequence.add(ends[chance.below(2)]);
@@ -187,7 +188,7 @@ fn the_sequence_holds_at_all_times_at_once() {
         assert!(missed <= RUNS / 20, "{missed} of {RUNS}");
     }
     // It does shrink: an interval of the whole range would also be valid.
-    let narrow = Sequence::over(-1.0, 1.0, 0.05, &[0.1; 300]).interval();
+    let narrow = ConfidenceSequence::over(-1.0, 1.0, 0.05, &[0.1; 300]).interval();
     assert!(narrow.1 - narrow.0 < 0.2, "{narrow:?}");
 }
 
@@ -195,7 +196,7 @@ fn the_sequence_holds_at_all_times_at_once() {
 #[test]
 fn intervals_cover_at_their_nominal_rate() {
     const RUNS: usize = 2_000;
-    let mut chance = Chance::new(11);
+    let mut chance = Random::new(11);
     let (mut student, mut drawn) = (0, 0);
     for run in 0..RUNS {
         let values: Vec<f64> = (0..25).map(|_| 0.1 + 0.3 * chance.normal()).collect();

@@ -7,7 +7,7 @@ use crate::domain::analysis::{Analysis, StageAnswer, Status};
 
 /// A panel's answer and a single draft, without what reveals their origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pair {
+pub struct AnswerPair {
     /// The panel's answer.
     pub panel: String,
     /// The single draft.
@@ -16,7 +16,7 @@ pub struct Pair {
 
 /// Why an analysis cannot be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unfit {
+pub enum NotComparable {
     /// It has no answer, or not yet.
     NotCompleted,
     /// Its answer has a structured format, which reveals it.
@@ -27,7 +27,7 @@ pub enum Unfit {
     Same,
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for NotComparable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotCompleted => "only a completed analysis can be compared",
@@ -40,24 +40,24 @@ impl fmt::Display for Unfit {
     }
 }
 
-impl Pair {
+impl AnswerPair {
     /// Builds the pair from an analysis and the chosen draft.
     ///
     /// # Errors
     /// Fails when the analysis has no answer or draft, its answer has a structured format, only one model was
     /// called, or the texts are empty or equal.
-    pub fn of(analysis: &Analysis, draft: Option<&StageAnswer>) -> Result<Self, Unfit> {
+    pub fn of(analysis: &Analysis, draft: Option<&StageAnswer>) -> Result<Self, NotComparable> {
         let plan = &analysis.plan;
         let (Status::Completed, Some(synthesis), Some(draft)) =
             (analysis.status, &analysis.synthesis, draft)
         else {
-            return Err(Unfit::NotCompleted);
+            return Err(NotComparable::NotCompleted);
         };
         if plan.format.is_some() {
-            return Err(Unfit::Shaped);
+            return Err(NotComparable::Shaped);
         }
         if plan.members.len() < 2 && plan.stages.len() < 2 {
-            return Err(Unfit::Alone);
+            return Err(NotComparable::Alone);
         }
         let shown = |text: &str| plain(text, &plan.question, plan.members.len());
         let pair = Self {
@@ -65,7 +65,7 @@ impl Pair {
             single: shown(&draft.text),
         };
         if pair.panel.is_empty() || pair.single.is_empty() || pair.panel == pair.single {
-            return Err(Unfit::Same);
+            return Err(NotComparable::Same);
         }
         Ok(pair)
     }

@@ -57,7 +57,7 @@ fn price(plan: &Plan, model: &str) -> Option<Price> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::analysis::Earlier;
+    use crate::domain::analysis::FailedAttemptRecord;
     use crate::domain::chat::{CallError, CallErrorKind, Usage};
     use crate::domain::worth::tests::{answer, plan};
 
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(cost(&plan, &asked), Some(MicroDollars(7)));
         let mut both = vec![stored, asked];
         assert_eq!(total(&plan, &both), Some(MicroDollars(27)));
-        both[1].earlier.push(Earlier {
+        both[1].earlier.push(FailedAttemptRecord {
             model: "p/x".into(),
             error: CallError::new(CallErrorKind::Empty, "empty"),
             usage,

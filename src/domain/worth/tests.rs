@@ -9,7 +9,7 @@ use super::interval;
 use super::*;
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::statistics::beta::{beta, ln_gamma};
-use crate::domain::statistics::chance::Chance;
+use crate::domain::statistics::chance::Random;
 
 /// A stored plan with these members.
 pub(super) fn plan(models: &[&str]) -> Plan {
@@ -37,7 +37,7 @@ pub(super) fn answer(stage: usize, member: usize, model: &str) -> StageAnswer {
 const RUNS: u32 = 2_000;
 
 /// A vote of a user who prefers the panel at this rate, with ties counted as half.
-fn vote(chance: &mut Chance, tally: &mut Tally, rate: f64, ties: f64) {
+fn vote(chance: &mut Random, tally: &mut VoteTally, rate: f64, ties: f64) {
     match chance.unit() {
         x if x < rate - ties / 2.0 => tally.wins += 1,
         x if x < rate + ties / 2.0 => tally.ties += 1,
@@ -45,17 +45,17 @@ fn vote(chance: &mut Chance, tally: &mut Tally, rate: f64, ties: f64) {
     }
 }
 
-fn tally(wins: u64, ties: u64, losses: u64) -> Tally {
-    Tally { wins, ties, losses }
+fn tally(wins: u64, ties: u64, losses: u64) -> VoteTally {
+    VoteTally { wins, ties, losses }
 }
 
 /// Fraction of 2,000 runs in which the interval contains the true rate.
-fn coverage(chance: &mut Chance, votes: u32, ties: f64, rate: impl Fn(&mut Chance) -> f64) -> f64 {
+fn coverage(chance: &mut Random, votes: u32, ties: f64, rate: impl Fn(&mut Random) -> f64) -> f64 {
     let mut known: HashMap<(u64, u64), (f64, f64)> = HashMap::new();
     let mut covered = 0;
     for _ in 0..RUNS {
         let rate = rate(chance);
-        let mut seen = Tally::default();
+        let mut seen = VoteTally::default();
         (0..votes).for_each(|_| vote(chance, &mut seen, rate, ties));
         let (from, to) = *known.entry((seen.wins, seen.ties)).or_insert_with(|| {
             interval::of(seen.wins as f64, seen.ties as f64, seen.losses as f64)
@@ -69,7 +69,7 @@ const RATES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
 #[test]
 fn the_interval_covers_the_truth_in_93_to_97_percent_of_2000_runs() {
-    let mut chance = Chance::new(4);
+    let mut chance = Random::new(4);
     let sound = |part: f64, votes: u32, rate: f64, ties: f64| {
         let text = format!("{part} at {votes} votes, rate {rate}, ties {ties}");
         assert!((0.93..=0.97).contains(&part), "{text}");
@@ -87,7 +87,7 @@ fn the_interval_covers_the_truth_in_93_to_97_percent_of_2000_runs() {
     // With fewer votes, too few outcomes are possible for 95 % at each rate; on average it is reached.
     for votes in (5..20).chain([20, 30, 50, 100, 200]) {
         for ties in [0.0, 0.1, 0.2] {
-            let any = |chance: &mut Chance| 0.1 + 0.8 * chance.unit();
+            let any = |chance: &mut Random| 0.1 + 0.8 * chance.unit();
             let part = coverage(&mut chance, votes, ties, any);
             sound(part, votes, f64::NAN, ties);
         }
@@ -118,20 +118,20 @@ fn without_ties_the_exact_coverage_at_each_rate_is_93_to_97_percent_from_50_vote
 
 #[test]
 fn pays_is_said_wrongly_in_fewer_than_5_percent_though_somebody_looks_after_every_vote() {
-    let mut chance = Chance::new(5);
-    let mut known: HashMap<Tally, Verdict> = HashMap::new();
+    let mut chance = Random::new(5);
+    let mut known: HashMap<VoteTally, PanelVerdict> = HashMap::new();
     // A panel that is equal or slightly worse must not be said to pay; one that is not worse must not be said
     // not to.
     for (rate, ties) in [(0.5, 0.0), (0.5, 0.2), (0.45, 0.1)] {
         let (mut pays, mut does_not) = (0, 0);
         for _ in 0..RUNS {
-            let mut seen = Tally::default();
+            let mut seen = VoteTally::default();
             let (mut said_pays, mut said_not) = (false, false);
             for _ in 0..150 {
                 vote(&mut chance, &mut seen, rate, ties);
                 let verdict = *known.entry(seen).or_insert_with(|| seen.judge_only());
-                said_pays |= verdict == Verdict::Pays;
-                said_not |= verdict == Verdict::DoesNotPay;
+                said_pays |= verdict == PanelVerdict::Pays;
+                said_not |= verdict == PanelVerdict::DoesNotPay;
             }
             pays += u32::from(said_pays);
             does_not += u32::from(said_not);
@@ -147,14 +147,14 @@ fn pays_is_said_wrongly_in_fewer_than_5_percent_though_somebody_looks_after_ever
 
 #[test]
 fn no_difference_is_said_wrongly_in_fewer_than_5_percent() {
-    let mut chance = Chance::new(6);
-    let mut known: HashMap<Tally, Verdict> = HashMap::new();
+    let mut chance = Random::new(6);
+    let mut known: HashMap<VoteTally, PanelVerdict> = HashMap::new();
     let mut wrong = 0;
     for _ in 0..RUNS {
-        let mut seen = Tally::default();
+        let mut seen = VoteTally::default();
         let said = (0..150).any(|_| {
             vote(&mut chance, &mut seen, WORTHWHILE, 0.0);
-            *known.entry(seen).or_insert_with(|| seen.judge_only()) == Verdict::NoDifference
+            *known.entry(seen).or_insert_with(|| seen.judge_only()) == PanelVerdict::NoDifference
         });
         wrong += u32::from(said);
     }
@@ -164,15 +164,15 @@ fn no_difference_is_said_wrongly_in_fewer_than_5_percent() {
 
 #[test]
 fn what_is_so_is_found() {
-    let mut chance = Chance::new(7);
+    let mut chance = Random::new(7);
     for (rate, ties, votes, expected) in [
-        (0.7, 0.0, 120, Verdict::Pays),
-        (0.75, 0.2, 60, Verdict::Pays),
-        (0.25, 0.1, 60, Verdict::DoesNotPay),
-        (0.5, 0.6, 250, Verdict::NoDifference),
+        (0.7, 0.0, 120, PanelVerdict::Pays),
+        (0.75, 0.2, 60, PanelVerdict::Pays),
+        (0.25, 0.1, 60, PanelVerdict::DoesNotPay),
+        (0.5, 0.6, 250, PanelVerdict::NoDifference),
     ] {
         let found = (0..300).filter(|_| {
-            let mut seen = Tally::default();
+            let mut seen = VoteTally::default();
             (0..votes).for_each(|_| vote(&mut chance, &mut seen, rate, ties));
             seen.judge_only() == expected
         });
@@ -181,15 +181,15 @@ fn what_is_so_is_found() {
     }
 }
 
-impl Tally {
-    fn judge_only(&self) -> Verdict {
+impl VoteTally {
+    fn judge_only(&self) -> PanelVerdict {
         verdict(self.wins as f64, self.ties as f64, self.losses as f64)
     }
 }
 
 #[test]
 fn verdicts_of_tallies_that_can_be_checked_by_hand() {
-    use Verdict::{DoesNotPay, NoDifference, Pays, Unknown};
+    use PanelVerdict::{DoesNotPay, NoDifference, Pays, Unknown};
     for (tally, expected) in [
         (tally(0, 0, 0), Unknown),
         (tally(6, 0, 0), Unknown),
@@ -207,7 +207,7 @@ fn verdicts_of_tallies_that_can_be_checked_by_hand() {
 
 #[test]
 fn seven_wins_are_the_least_that_convince_and_the_count_of_missing_votes_is_right() {
-    assert_eq!(Tally::default().judge().more, Some(7));
+    assert_eq!(VoteTally::default().judge().more, Some(7));
     assert_eq!(tally(3, 0, 0).judge().more, Some(4));
     assert_eq!(tally(7, 0, 0).judge().more, None);
     for start in [tally(6, 2, 3), tally(12, 0, 8), tally(5, 5, 5)] {
@@ -217,8 +217,8 @@ fn seven_wins_are_the_least_that_convince_and_the_count_of_missing_votes_is_righ
             let grown = |count: u64| count as f64 * (1.0 + more / votes);
             verdict(grown(start.wins), grown(start.ties), grown(start.losses))
         };
-        assert_eq!(after(more - 1.0), Verdict::Unknown, "{start:?}");
-        assert_ne!(after(more), Verdict::Unknown, "{start:?}");
+        assert_eq!(after(more - 1.0), PanelVerdict::Unknown, "{start:?}");
+        assert_ne!(after(more), PanelVerdict::Unknown, "{start:?}");
     }
     // The hardest rates lie between "no difference" and "pays"; even they are settled eventually.
     let hardest = (500..=600).filter_map(|wins| tally(wins, 0, 1_000 - wins).judge().more);
@@ -229,7 +229,7 @@ fn seven_wins_are_the_least_that_convince_and_the_count_of_missing_votes_is_righ
 fn sentences_say_what_is_known_and_no_more() {
     for (tally, multiple, parts) in [
         (
-            Tally::default(),
+            VoteTally::default(),
             None,
             vec!["no blind votes yet", "at least 7"],
         ),
@@ -299,7 +299,7 @@ fn intervals_are_within_bounds_hold_the_rate_and_shrink() {
             "{judged:?}"
         );
     }
-    let width = |judged: Judgement| judged.interval.map(|(from, to)| to - from).unwrap();
+    let width = |judged: PanelJudgment| judged.interval.map(|(from, to)| to - from).unwrap();
     assert!(width(tally(30, 0, 20).judge()) < width(tally(3, 0, 2).judge()));
     assert!(width(tally(5, 20, 5).judge()) < width(tally(15, 0, 15).judge()));
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::crypto;
-use crate::domain::chat::{Format, Message, Request, Role};
+use crate::domain::chat::{Format, Message, ModelRequest, Role};
 use crate::domain::parameters::Parameters;
 
 /// Version of the key's format; increased when stored answers change their meaning.
@@ -14,22 +14,22 @@ const SCHEMA: u32 = 2;
 
 /// Canonical content of each field.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fields(BTreeMap<&'static str, Value>);
+pub struct CanonicalFields(BTreeMap<&'static str, Value>);
 
 /// Why a call missed the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Miss {
+pub enum CacheMiss {
     /// Nothing was stored for this owner at that time.
     NothingKept,
     /// The nearest stored call differs in these fields.
     Differs(Vec<String>),
 }
 
-impl Fields {
+impl CanonicalFields {
     /// Collects the fields of a call to an endpoint. Destructures the whole request, so that the compiler flags any
     /// new field that is not considered here.
-    pub fn of(endpoint: &str, request: &Request) -> Self {
-        let Request {
+    pub fn of(endpoint: &str, request: &ModelRequest) -> Self {
+        let ModelRequest {
             model,
             messages,
             parameters,
@@ -180,8 +180,8 @@ mod tests {
     use super::*;
     use crate::domain::chat::{Brief, Image};
 
-    fn request() -> Request {
-        Request {
+    fn request() -> ModelRequest {
+        ModelRequest {
             model: "x/y".into(),
             messages: vec![
                 Message::new(Role::System, "rules"),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     /// One change of one field: its name, and the change.
-    type Change = (&'static str, fn(&mut Request, u32));
+    type Change = (&'static str, fn(&mut ModelRequest, u32));
 
     const CHANGES: &[Change] = &[
         ("model", |request, n| request.model = format!("x/{n}")),
@@ -268,7 +268,7 @@ mod tests {
             let mut two = one.clone();
             let (name, change) = CHANGES[which];
             change(&mut two, n);
-            let (one, two) = (Fields::of("e", &one), Fields::of("e", &two));
+            let (one, two) = (CanonicalFields::of("e", &one), CanonicalFields::of("e", &two));
             prop_assert_ne!(one.canonical(), two.canonical());
             prop_assert_eq!(two.differing(&one.hashes()), [name.to_owned()]);
         }
@@ -276,15 +276,15 @@ mod tests {
 
     #[test]
     fn what_cannot_change_an_answer_does_not_change_the_key() {
-        let one = Fields::of("e", &request());
+        let one = CanonicalFields::of("e", &request());
         let mut other = request();
         other.deadline = Duration::from_secs(9);
         other.is_reread = true;
         other.parameters.timeout_s = Some(9);
-        assert_eq!(one, Fields::of("e", &other));
-        assert_ne!(one, Fields::of("f", &other), "another address");
+        assert_eq!(one, CanonicalFields::of("e", &other));
+        assert_ne!(one, CanonicalFields::of("f", &other), "another address");
         assert_eq!(
-            Fields::of("f", &other).differing(&one.hashes()),
+            CanonicalFields::of("f", &other).differing(&one.hashes()),
             ["provider"]
         );
     }

@@ -7,33 +7,33 @@ use tokio::sync::watch;
 
 /// Calls in progress by cache key. An entry exists as long as its seat.
 #[derive(Default, Clone)]
-pub(in crate::engine) struct Flights(Arc<Mutex<HashMap<String, watch::Receiver<()>>>>);
+pub(in crate::engine) struct SingleFlight(Arc<Mutex<HashMap<String, watch::Receiver<()>>>>);
 
 /// A caller's role for a key.
-pub(in crate::engine) enum Place {
+pub(in crate::engine) enum FlightRole {
     /// Leader: makes the call.
-    Leads(Seat),
+    Leads(LeaderGuard),
     /// Follower: waits for the leader, then checks the cache again.
     Follows(watch::Receiver<()>),
 }
 
 /// Held by the leader until its answer is stored or will not come. Dropping it wakes the followers.
-pub(in crate::engine) struct Seat {
-    flights: Flights,
+pub(in crate::engine) struct LeaderGuard {
+    flights: SingleFlight,
     key: String,
     _wakes: watch::Sender<()>,
 }
 
-impl Flights {
+impl SingleFlight {
     /// Joins the call with this key, as leader or follower.
-    pub fn join(&self, key: &str) -> Place {
+    pub fn join(&self, key: &str) -> FlightRole {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = flights.get(key) {
-            return Place::Follows(waiting.clone());
+            return FlightRole::Follows(waiting.clone());
         }
         let (wakes, waiting) = watch::channel(());
         flights.insert(key.to_owned(), waiting);
-        Place::Leads(Seat {
+        FlightRole::Leads(LeaderGuard {
             flights: self.clone(),
             key: key.to_owned(),
             _wakes: wakes,
@@ -41,7 +41,7 @@ impl Flights {
     }
 }
 
-impl Drop for Seat {
+impl Drop for LeaderGuard {
     fn drop(&mut self) {
         let mut flights = self
             .flights
@@ -58,17 +58,17 @@ mod tests {
 
     #[tokio::test]
     async fn one_leads_and_the_others_wait_until_its_seat_is_free() {
-        let flights = Flights::default();
-        let Place::Leads(seat) = flights.join("k") else {
+        let flights = SingleFlight::default();
+        let FlightRole::Leads(seat) = flights.join("k") else {
             panic!("nobody was there");
         };
-        let Place::Follows(mut waiting) = flights.join("k") else {
+        let FlightRole::Follows(mut waiting) = flights.join("k") else {
             panic!("somebody is there");
         };
-        assert!(matches!(flights.join("other"), Place::Leads(_)));
+        assert!(matches!(flights.join("other"), FlightRole::Leads(_)));
         drop(seat);
         assert!(waiting.changed().await.is_err(), "woken by the seat's end");
-        assert!(matches!(flights.join("k"), Place::Leads(_)));
+        assert!(matches!(flights.join("k"), FlightRole::Leads(_)));
         assert!(flights.0.lock().unwrap().is_empty());
     }
 }

@@ -4,14 +4,14 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::chat::{Bill, Usage};
+use crate::domain::chat::{CallBill, Usage};
 use crate::domain::id::AnalysisId;
 use crate::domain::money::Price;
 use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{Charge, Ended, MARGIN_PERCENT};
+use crate::domain::usage::{CallCharge, CallEnd, MARGIN_PERCENT};
 use crate::domain::user::{Role, User};
-use crate::store::{Settings, calls, users};
+use crate::store::{StoreSettings, calls, users};
 
 const PRICE: Price = Price {
     input: 1.0,
@@ -34,7 +34,7 @@ fn store() -> (Folder, Store, UserId) {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let path = std::env::temp_dir().join(format!("quire-budget-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&path).unwrap();
-    let settings = Settings {
+    let settings = StoreSettings {
         path: path.join("quire.db"),
     };
     let store = Store::open(&settings).unwrap();
@@ -53,9 +53,9 @@ fn store() -> (Folder, Store, UserId) {
     (Folder(path), store, id)
 }
 
-fn claim(member: usize, tokens: u64) -> (Claim, bool) {
+fn claim(member: usize, tokens: u64) -> (CallReservation, bool) {
     let call = CallId { stage: 0, member };
-    let claim = Claim {
+    let claim = CallReservation {
         call,
         model: "p/m".into(),
         input: tokens,
@@ -66,19 +66,19 @@ fn claim(member: usize, tokens: u64) -> (Claim, bool) {
 }
 
 /// Stores what a call used, as the journal does.
-fn bill(store: &Store, user: &UserId, call: CallId, tokens: u64, ended: Ended) {
-    let charge = Charge {
+fn bill(store: &Store, user: &UserId, call: CallId, tokens: u64, ended: CallEnd) {
+    let charge = CallCharge {
         call,
         model: "p/m".into(),
         at: clock::now(),
         ended,
-        bill: Bill {
+        bill: CallBill {
             usage: Usage {
                 input: tokens,
                 ..Usage::default()
             },
             tries: 1,
-            ..Bill::default()
+            ..CallBill::default()
         },
         price: Some(PRICE),
         own_key: false,
@@ -102,11 +102,11 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (_folder, store, user) = store();
-            let limits = Limits { day_tokens: Some(cap), ..Limits::default() };
-            let book = Arc::new(Book::new(store.clone(), limits));
-            let terms = Terms { budget: Some(MicroDollars(run_cap)), ..Terms::default() };
-            let mut purses: Vec<Purse> = (0..3)
-                .map(|_| Purse::new(book.clone(), Some(user.clone()), &terms))
+            let limits = UserLimits { day_tokens: Some(cap), ..UserLimits::default() };
+            let book = Arc::new(ReservationLedger::new(store.clone(), limits));
+            let terms = RunTerms { budget: Some(MicroDollars(run_cap)), ..RunTerms::default() };
+            let mut purses: Vec<BudgetReservation> = (0..3)
+                .map(|_| BudgetReservation::new(book.clone(), Some(user.clone()), &terms))
                 .collect();
             // Granted calls in progress, by run.
             let mut open: Vec<Vec<(CallId, u64)>> = vec![Vec::new(); 3];
@@ -124,7 +124,7 @@ proptest! {
                     // A call ends: answered, failed, or stopped, with a bill near its reservation.
                     2 => if let Some((call, reserved)) = open[run].pop() {
                         let took = reserved * percent / 100;
-                        bill(&store, &user, call, took, Ended::Failed);
+                        bill(&store, &user, call, took, CallEnd::Failed);
                         purses[run].close(call, MicroDollars(took as i64));
                         of_run[run] += took;
                         if flushes {
@@ -135,7 +135,7 @@ proptest! {
                     _ => {
                         open[run].clear();
                         of_run[run] = 0;
-                        purses[run] = Purse::new(book.clone(), Some(user.clone()), &terms);
+                        purses[run] = BudgetReservation::new(book.clone(), Some(user.clone()), &terms);
                     }
                 }
             }
@@ -160,18 +160,18 @@ fn what_cannot_be_reckoned_is_refused_where_dollars_are_bound() {
     runtime.block_on(async {
         let (_folder, store, user) = store();
         for (limits, budget, own_key, refused) in [
-            (Limits::default(), None, false, false),
-            (Limits::default(), Some(9), false, true),
-            (Limits::default(), Some(9), true, true),
+            (UserLimits::default(), None, false, false),
+            (UserLimits::default(), Some(9), false, true),
+            (UserLimits::default(), Some(9), true, true),
             (of_a_day(9), None, false, true),
             (of_a_day(9), None, true, false),
         ] {
-            let book = Arc::new(Book::new(store.clone(), limits));
-            let terms = Terms {
+            let book = Arc::new(ReservationLedger::new(store.clone(), limits));
+            let terms = RunTerms {
                 budget: budget.map(MicroDollars),
-                ..Terms::default()
+                ..RunTerms::default()
             };
-            let mut purse = Purse::new(book, Some(user.clone()), &terms);
+            let mut purse = BudgetReservation::new(book, Some(user.clone()), &terms);
             let mut asked = claim(0, 5);
             asked.0.cost = None;
             asked.1 = own_key;
@@ -185,9 +185,9 @@ fn what_cannot_be_reckoned_is_refused_where_dollars_are_bound() {
     });
 }
 
-fn of_a_day(micro: i64) -> Limits {
-    Limits {
+fn of_a_day(micro: i64) -> UserLimits {
+    UserLimits {
         day_cost: Some(MicroDollars(micro)),
-        ..Limits::default()
+        ..UserLimits::default()
     }
 }

@@ -7,27 +7,27 @@ use tokio::task::JoinSet;
 
 use super::Driver;
 use crate::domain::analysis::CacheUse;
-use crate::domain::chat::{Answer, Bill, Request};
+use crate::domain::chat::{Answer, CallBill, ModelRequest};
 use crate::domain::money::MicroDollars;
-use crate::domain::pattern::{CallId, Input};
+use crate::domain::pattern::{CallId, MachineInput};
 use crate::domain::usage;
-use crate::engine::answers::{self, Key, Place, Seat};
-use crate::engine::journal::Keeping;
-use crate::engine::ledger::Open;
-use crate::store::answers::Kept;
+use crate::engine::answers::{self, CacheKey, FlightRole, LeaderGuard};
+use crate::engine::journal::AnswerToKeep;
+use crate::engine::ledger::OpenCall;
+use crate::store::answers::CachedAnswer;
 
 /// Calls of this run that wait for another caller's identical call.
 #[derive(Default)]
-pub(super) struct Following {
+pub(super) struct FollowedCalls {
     waiting: BTreeSet<CallId>,
-    woken: JoinSet<(CallId, Request)>,
+    woken: JoinSet<(CallId, ModelRequest)>,
 }
 
-impl Following {
+impl FollowedCalls {
     fn wait(
         &mut self,
         call: CallId,
-        request: Request,
+        request: ModelRequest,
         until: impl Future<Output = ()> + Send + 'static,
     ) {
         self.waiting.insert(call);
@@ -43,7 +43,7 @@ impl Following {
     }
 
     /// Waits for the next call whose wait is over, forever when there is none. Cancel-safe.
-    pub async fn next(&mut self) -> Option<(CallId, Request)> {
+    pub async fn next(&mut self) -> Option<(CallId, ModelRequest)> {
         loop {
             match self.woken.join_next().await {
                 Some(Ok((call, request))) if self.waiting.remove(&call) => {
@@ -57,7 +57,7 @@ impl Following {
 }
 
 impl Driver {
-    pub(super) async fn call(&mut self, call: CallId, mut request: Request) {
+    pub(super) async fn call(&mut self, call: CallId, mut request: ModelRequest) {
         if let Some(answer) = self.take_known(&request) {
             return self.given(call, answer);
         }
@@ -70,7 +70,7 @@ impl Driver {
                 return self.recalled(call, key, kept);
             }
             match self.shared.cache.flights.join(&key.whole) {
-                Place::Leads(taken) => {
+                FlightRole::Leads(taken) => {
                     // The previous leader may have finished since the lookup above.
                     if let Some(kept) =
                         answers::find(&self.shared, &key.whole, self.cache_age).await
@@ -79,7 +79,7 @@ impl Driver {
                     }
                     seat = Some(taken);
                 }
-                Place::Follows(mut leader) => {
+                FlightRole::Follows(mut leader) => {
                     let over = async move {
                         // The leader's end is the sender's drop: no value is ever sent.
                         while leader.changed().await.is_ok() {}
@@ -91,13 +91,19 @@ impl Driver {
         self.ask(call, request, key, seat);
     }
 
-    fn ask(&mut self, call: CallId, request: Request, key: Option<Key>, seat: Option<Seat>) {
+    fn ask(
+        &mut self,
+        call: CallId,
+        request: ModelRequest,
+        key: Option<CacheKey>,
+        seat: Option<LeaderGuard>,
+    ) {
         let (llm, user, number) = (&self.shared.llm, self.user.as_ref(), self.ledger.number());
         let own_key = llm.own_key(user, &request.model);
         let price = self.terms.price(&request.model);
         let asked = request.clone();
         let running = llm.start(number, user, request, self.events.clone());
-        let open = Open::new(call, &asked, running, self.watch.now());
+        let open = OpenCall::new(call, &asked, running, self.watch.now());
         let mut open = open.paid(price, own_key).kept(key, seat);
         if let Some(reserved) = self.purse.reserved_output(call) {
             // An answer with the caller's own limit is cut off there; any other once no budget has room for more.
@@ -109,7 +115,7 @@ impl Driver {
         self.ledger.open(number, open);
     }
 
-    fn recalled(&mut self, call: CallId, key: &Key, kept: Kept) {
+    fn recalled(&mut self, call: CallId, key: &CacheKey, kept: CachedAnswer) {
         self.journal.hit(key.whole.clone(), &kept);
         self.given(call, kept.answer);
     }
@@ -117,23 +123,23 @@ impl Driver {
     // No provider was called, and nothing is paid.
     fn given(&mut self, call: CallId, answer: Answer) {
         self.purse.close(call, MicroDollars(0));
-        let input = Input::Answered {
+        let input = MachineInput::Answered {
             call,
             answer,
             cached: true,
-            bill: Bill::default(),
+            bill: CallBill::default(),
         };
         self.machine.handle(self.watch.now(), input);
     }
 
-    fn take_known(&mut self, request: &Request) -> Option<Answer> {
+    fn take_known(&mut self, request: &ModelRequest) -> Option<Answer> {
         let mut known = self.known.iter();
         let at = known.position(|(known, _)| known.is_same_question(request))?;
         Some(self.known.swap_remove(at).1)
     }
 
     // Anonymous answers have no owner and are not cached.
-    fn cache_key(&self, request: &Request) -> Option<Key> {
+    fn cache_key(&self, request: &ModelRequest) -> Option<CacheKey> {
         let user = self.user.as_ref()?;
         if self.cache == CacheUse::Off || self.shared.cache.limits.ttl.is_zero() {
             return None;
@@ -141,22 +147,22 @@ impl Driver {
         Some(answers::key(&self.shared, user, request))
     }
 
-    pub(super) fn remember(&mut self, open: Open, answer: &Answer) {
-        let Some(Key { whole, fields }) = open.key else {
+    pub(super) fn remember(&mut self, open: OpenCall, answer: &Answer) {
+        let Some(CacheKey { whole, fields }) = open.key else {
             return;
         };
         if !answers::is_worth_keeping(answer) {
             return;
         }
         let price = self.terms.price(&open.model);
-        let kept = Kept {
+        let kept = CachedAnswer {
             cost: price.map(|price| price.cost(&answer.usage)),
             model: open.model,
             answer: answer.clone(),
             fields: fields.hashes(),
         };
         let purge = self.shared.cache.grow(kept.bytes(&whole));
-        let keeping = Keeping {
+        let keeping = AnswerToKeep {
             key: whole,
             kept,
             ttl: self.shared.cache.limits.ttl,

@@ -7,13 +7,13 @@ const MOST_FIELDS: usize = 2_000;
 const LONGEST_VALUE: usize = 64 << 10;
 
 /// One field, its continued lines included.
-pub struct Field<'a> {
+pub struct MailField<'a> {
     name: &'a [u8],
     /// As it stands there.
     pub value: &'a [u8],
 }
 
-impl Field<'_> {
+impl MailField<'_> {
     /// Whether this is its name, in any case.
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
@@ -21,8 +21,8 @@ impl Field<'_> {
 }
 
 /// The fields and the body. A part without fields is all body.
-pub fn split(bytes: &[u8]) -> (Vec<Field<'_>>, &[u8]) {
-    let mut fields: Vec<Field<'_>> = Vec::new();
+pub fn split(bytes: &[u8]) -> (Vec<MailField<'_>>, &[u8]) {
+    let mut fields: Vec<MailField<'_>> = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
         let line = &bytes[at..];
@@ -48,7 +48,7 @@ pub fn split(bytes: &[u8]) -> (Vec<Field<'_>>, &[u8]) {
                 break;
             }
             let value = content[colon + 1..].trim_ascii_start();
-            fields.push(Field {
+            fields.push(MailField {
                 name: &content[..colon],
                 value,
             });
@@ -65,13 +65,13 @@ pub fn split(bytes: &[u8]) -> (Vec<Field<'_>>, &[u8]) {
 
 /// A value and its parameters: `text/plain; charset=utf-8`.
 #[derive(Default)]
-pub struct Parameters {
+pub struct MimeParameters {
     /// In lower case.
     pub value: String,
     named: Vec<(String, String)>,
 }
 
-impl Parameters {
+impl MimeParameters {
     /// A parameter that is not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.named.iter().find(|(known, _)| known == name)?;
@@ -80,14 +80,14 @@ impl Parameters {
 }
 
 /// The parameters of a field, pieces put together and decoded.
-pub fn parameters(fields: &[Field<'_>], name: &str) -> Parameters {
+pub fn parameters(fields: &[MailField<'_>], name: &str) -> MimeParameters {
     let Some(field) = fields.iter().find(|field| field.is(name)) else {
-        return Parameters::default();
+        return MimeParameters::default();
     };
     let text = text_of(field.value);
     let mut pieces = pieces(&text).into_iter();
     let value = pieces.next().unwrap_or_default().trim().to_lowercase();
-    let mut found = Parameters {
+    let mut found = MimeParameters {
         value,
         named: Vec::new(),
     };
@@ -241,7 +241,7 @@ fn hexed(bytes: &[u8], mark: u8) -> Vec<u8> {
 }
 
 /// A body as it was before it was packed for sending.
-pub fn decoded(fields: &[Field<'_>], body: &[u8]) -> Vec<u8> {
+pub fn decoded(fields: &[MailField<'_>], body: &[u8]) -> Vec<u8> {
     match parameters(fields, "content-transfer-encoding")
         .value
         .as_str()

@@ -17,7 +17,7 @@ const LONGEST_CELL: usize = 256 << 10;
 
 /// What a paragraph is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Role {
+pub enum ParagraphRole {
     /// Text.
     #[default]
     Plain,
@@ -29,7 +29,7 @@ pub enum Role {
 
 /// A cell of a table.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Cell {
+pub struct TableCell {
     /// Columns beyond its own that it covers.
     pub spans: usize,
     /// Whether it goes on from the row above.
@@ -37,7 +37,7 @@ pub struct Cell {
 }
 
 #[derive(Default)]
-struct Table {
+struct BodyTable {
     grid: Grid,
     row: Vec<String>,
     above: Vec<String>,
@@ -45,14 +45,14 @@ struct Table {
 }
 
 /// The text so far.
-pub struct Body<'o, 's> {
+pub struct BodyText<'o, 's> {
     out: &'o mut Output<'s>,
     /// The title of the page that is being written.
     pub title: String,
     heading: String,
     text: String,
     notes: Vec<String>,
-    tables: Vec<Table>,
+    tables: Vec<BodyTable>,
     after_item: bool,
     breaking: bool,
     paged: bool,
@@ -61,7 +61,7 @@ pub struct Body<'o, 's> {
     pub flows: bool,
 }
 
-impl<'o, 's> Body<'o, 's> {
+impl<'o, 's> BodyText<'o, 's> {
     /// With `flows` a text that may have page breaks; else pages come by `end_page` alone.
     pub fn new(out: &'o mut Output<'s>, flows: bool) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl<'o, 's> Body<'o, 's> {
     }
 
     /// A paragraph. In a table it becomes a line of the open cell.
-    pub fn paragraph(&mut self, text: &str, role: &Role) -> Result<(), Full> {
+    pub fn paragraph(&mut self, text: &str, role: &ParagraphRole) -> Result<(), Full> {
         let text = text.trim();
         if let Some(table) = self.tables.last_mut() {
             if !text.is_empty()
@@ -115,7 +115,7 @@ impl<'o, 's> Body<'o, 's> {
                 if !cell.is_empty() {
                     cell.push('\n');
                 }
-                if let Role::Item(_, mark) = role {
+                if let ParagraphRole::Item(_, mark) = role {
                     cell.push_str(mark);
                     cell.push(' ');
                 }
@@ -127,16 +127,16 @@ impl<'o, 's> Body<'o, 's> {
         self.after_block()
     }
 
-    fn block(&mut self, text: &str, role: &Role) {
+    fn block(&mut self, text: &str, role: &ParagraphRole) {
         if text.is_empty() {
             return;
         }
-        let item = matches!(role, Role::Item(..));
+        let item = matches!(role, ParagraphRole::Item(..));
         self.separate(if item && self.after_item { 1 } else { 2 });
         self.after_item = item;
         match role {
-            Role::Plain => self.text.push_str(text),
-            Role::Heading(level) => {
+            ParagraphRole::Plain => self.text.push_str(text),
+            ParagraphRole::Heading(level) => {
                 // A heading is one line, or its rest would be read as text.
                 let line = one_line(text);
                 self.text.push_str(&"#".repeat((*level).clamp(1, 6)));
@@ -144,7 +144,7 @@ impl<'o, 's> Body<'o, 's> {
                 self.text.push_str(&line);
                 self.heading = line.chars().take(200).collect();
             }
-            Role::Item(level, mark) => {
+            ParagraphRole::Item(level, mark) => {
                 self.text.push_str(&"  ".repeat((*level).min(12)));
                 self.text.push_str(mark);
                 self.text.push(' ');
@@ -187,9 +187,9 @@ impl<'o, 's> Body<'o, 's> {
             self.separate(2);
         }
         if self.tables.len() < DEEPEST_TABLE {
-            self.tables.push(Table {
+            self.tables.push(BodyTable {
                 grid: Grid::new(records),
-                ..Table::default()
+                ..BodyTable::default()
             });
         } else {
             self.too_deep += 1;
@@ -197,7 +197,7 @@ impl<'o, 's> Body<'o, 's> {
     }
 
     /// The table that rows and cells belong to.
-    fn table(&mut self) -> Option<&mut Table> {
+    fn table(&mut self) -> Option<&mut BodyTable> {
         self.tables.last_mut().filter(|_| self.too_deep == 0)
     }
 
@@ -226,7 +226,7 @@ impl<'o, 's> Body<'o, 's> {
     }
 
     /// The open cell is over.
-    pub fn close_cell(&mut self, cell: Cell) {
+    pub fn close_cell(&mut self, cell: TableCell) {
         let Some(table) = self.table() else {
             return;
         };

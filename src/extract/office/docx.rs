@@ -4,11 +4,11 @@
 
 use std::collections::HashMap;
 
-use super::body::{Body, Cell, Role, one_line};
+use super::body::{BodyText, ParagraphRole, TableCell, one_line};
 use super::drawing;
 use super::package::{Relation, relations};
 use super::styles::{Lists, Numbered, Styles};
-use super::xml::{Piece, Tag, Xml};
+use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged};
 use crate::extract::output::{Full, Output};
 use crate::extract::zip::Zip;
@@ -23,14 +23,14 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         let link = links.iter().find(|link| link.kind == kind)?;
         Xml::part(zip, &link.target)
     };
-    let mut word = Word {
+    let mut word = DocxWord {
         zip,
         styles: Styles::read(of("styles")),
         lists: Lists::read(of("numbering")),
         footnotes: notes(of("footnotes"), "footnote"),
         endnotes: notes(of("endnotes"), "endnote"),
         comments: notes(of("comments"), "comment"),
-        body: Body::new(out, true),
+        body: BodyText::new(out, true),
         links: &links,
         open: Vec::new(),
         cells: Vec::new(),
@@ -57,7 +57,7 @@ fn notes(xml: Option<Xml<'_>>, element: &str) -> HashMap<String, String> {
     let Some(mut xml) = xml else { return notes };
     let mut total = 0;
     while let Some(piece) = xml.next() {
-        let Piece::Open(tag) = piece else { continue };
+        let XmlPiece::Open(tag) = piece else { continue };
         // The lines between text and notes are notes of their own kinds.
         if tag.name() != element || tag.get("type").is_some_and(|kind| kind != "normal") {
             continue;
@@ -82,14 +82,14 @@ fn note(xml: &mut Xml<'_>) -> String {
     let (mut text, mut inside) = (String::new(), false);
     while xml.depth() > outside {
         match xml.next() {
-            Some(Piece::Open(tag)) => match tag.name() {
+            Some(XmlPiece::Open(tag)) => match tag.name() {
                 "t" => inside = true,
                 "del" | "moveFrom" | "Fallback" => xml.skip(),
                 "p" | "tab" | "br" | "tc" => text.push(' '),
                 _ => {}
             },
-            Some(Piece::Close(name)) if name == "t" => inside = false,
-            Some(Piece::Text(piece)) if inside && text.len() < LONGEST_PARAGRAPH => {
+            Some(XmlPiece::Close(name)) if name == "t" => inside = false,
+            Some(XmlPiece::Text(piece)) if inside && text.len() < LONGEST_PARAGRAPH => {
                 text.push_str(&piece);
             }
             Some(_) => {}
@@ -101,7 +101,7 @@ fn note(xml: &mut Xml<'_>) -> String {
 
 /// A paragraph that is being read.
 #[derive(Default)]
-struct Paragraph {
+struct DocxParagraph {
     text: String,
     style: String,
     outline: Option<usize>,
@@ -111,31 +111,31 @@ struct Paragraph {
     boxes: Vec<String>,
 }
 
-struct Word<'a, 'o, 's> {
+struct DocxWord<'a, 'o, 's> {
     zip: &'a Zip<'a>,
     styles: Styles,
     lists: Lists,
     footnotes: HashMap<String, String>,
     endnotes: HashMap<String, String>,
     comments: HashMap<String, String>,
-    body: Body<'o, 's>,
+    body: BodyText<'o, 's>,
     links: &'a [Relation],
     /// A box in a paragraph holds paragraphs of its own.
-    open: Vec<Paragraph>,
-    cells: Vec<Cell>,
+    open: Vec<DocxParagraph>,
+    cells: Vec<TableCell>,
     in_text: bool,
     hidden: bool,
     pictures: usize,
 }
 
-impl Word<'_, '_, '_> {
+impl DocxWord<'_, '_, '_> {
     fn walk(&mut self, xml: &mut Xml<'_>) -> Result<(), Full> {
         while let Some(piece) = xml.next() {
             match piece {
-                Piece::Open(tag) => self.open(&tag, xml)?,
-                Piece::Close(name) => self.close(&name)?,
-                Piece::Text(text) if self.in_text => self.write(&text),
-                Piece::Text(_) => {}
+                XmlPiece::Open(tag) => self.open(&tag, xml)?,
+                XmlPiece::Close(name) => self.close(&name)?,
+                XmlPiece::Text(text) if self.in_text => self.write(&text),
+                XmlPiece::Text(_) => {}
             }
         }
         Ok(())
@@ -153,7 +153,7 @@ impl Word<'_, '_, '_> {
     fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) -> Result<(), Full> {
         match tag.name() {
             "t" => self.in_text = true,
-            "p" => self.open.push(Paragraph::default()),
+            "p" => self.open.push(DocxParagraph::default()),
             "pPr" => self.paragraph_properties(xml)?,
             "rPr" => self.run_properties(xml),
             "tab" | "ptab" => self.write("\t"),
@@ -177,7 +177,7 @@ impl Word<'_, '_, '_> {
             "tr" => self.body.open_row(false),
             "tblHeader" if tag.is_on() => self.body.names_columns(),
             "tc" => {
-                self.cells.push(Cell::default());
+                self.cells.push(TableCell::default());
                 self.body.open_cell();
             }
             "gridSpan" | "vMerge" | "hMerge" => self.merge(tag),
@@ -223,7 +223,7 @@ impl Word<'_, '_, '_> {
         let mut breaks = false;
         while xml.depth() > outside {
             let Some(piece) = xml.next() else { break };
-            let Piece::Open(tag) = piece else { continue };
+            let XmlPiece::Open(tag) = piece else { continue };
             let value = || tag.get("val").unwrap_or_default();
             match tag.name() {
                 "pStyle" => paragraph.style = value(),
@@ -251,7 +251,7 @@ impl Word<'_, '_, '_> {
         let outside = xml.depth() - 1;
         while xml.depth() > outside {
             let Some(piece) = xml.next() else { break };
-            let Piece::Open(tag) = piece else { continue };
+            let XmlPiece::Open(tag) = piece else { continue };
             match tag.name() {
                 "vanish" | "webHidden" => self.hidden = tag.is_on(),
                 "rStyle" => self.hidden |= self.styles.hidden(&tag.get("val").unwrap_or_default()),
@@ -305,11 +305,11 @@ impl Word<'_, '_, '_> {
             return Ok(());
         }
         if let Some(mut paragraph) = self.open.pop() {
-            let rest = Paragraph {
+            let rest = DocxParagraph {
                 style: paragraph.style.clone(),
                 outline: paragraph.outline,
                 section_ends: paragraph.section_ends,
-                ..Paragraph::default()
+                ..DocxParagraph::default()
             };
             if paragraph.text.trim().is_empty() {
                 paragraph.text.clear();
@@ -318,7 +318,7 @@ impl Word<'_, '_, '_> {
                 paragraph.section_ends = false;
                 self.put(paragraph)?;
                 // It is text that goes on: neither a second heading nor a second item.
-                self.open.push(Paragraph {
+                self.open.push(DocxParagraph {
                     style: String::new(),
                     outline: None,
                     ..rest
@@ -344,7 +344,7 @@ impl Word<'_, '_, '_> {
         self.put(paragraph)
     }
 
-    fn put(&mut self, paragraph: Paragraph) -> Result<(), Full> {
+    fn put(&mut self, paragraph: DocxParagraph) -> Result<(), Full> {
         let text = paragraph.text.trim();
         if !text.is_empty() {
             let (role, mark) = self.role(&paragraph);
@@ -354,7 +354,7 @@ impl Word<'_, '_, '_> {
             }
         }
         for text in paragraph.boxes {
-            self.body.paragraph(&text, &Role::Plain)?;
+            self.body.paragraph(&text, &ParagraphRole::Plain)?;
         }
         if paragraph.section_ends {
             self.body.break_page(true)?;
@@ -363,7 +363,7 @@ impl Word<'_, '_, '_> {
     }
 
     /// What it is, and for a heading the number it has.
-    fn role(&mut self, paragraph: &Paragraph) -> (Role, Option<String>) {
+    fn role(&mut self, paragraph: &DocxParagraph) -> (ParagraphRole, Option<String>) {
         let own = paragraph
             .outline
             .map(|level| (level < 9).then_some(level + 1));
@@ -385,11 +385,11 @@ impl Word<'_, '_, '_> {
         });
         match (heading, mark) {
             (Some(level), Some((_, mark))) if mark != "-" && !mark.is_empty() => {
-                (Role::Heading(level), Some(mark))
+                (ParagraphRole::Heading(level), Some(mark))
             }
-            (Some(level), _) => (Role::Heading(level), None),
-            (None, Some((level, mark))) => (Role::Item(level, mark), None),
-            (None, None) => (Role::Plain, None),
+            (Some(level), _) => (ParagraphRole::Heading(level), None),
+            (None, Some((level, mark))) => (ParagraphRole::Item(level, mark), None),
+            (None, None) => (ParagraphRole::Plain, None),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::body::one_line;
 use super::package::Relation;
-use super::xml::{Piece, Tag, Xml};
+use super::xml::{Tag, Xml, XmlPiece};
 use crate::extract::zip::Zip;
 
 const MOST_WORDS: usize = 64 << 10;
@@ -30,7 +30,7 @@ fn chart(mut xml: Xml<'_>) -> Vec<String> {
     let mut total = 0;
     while let Some(piece) = xml.next() {
         match piece {
-            Piece::Open(tag) => match tag.name() {
+            XmlPiece::Open(tag) => match tag.name() {
                 "ser" => series = Some(Series::default()),
                 "tx" => part = "name",
                 "cat" | "xVal" => part = "category",
@@ -48,7 +48,7 @@ fn chart(mut xml: Xml<'_>) -> Vec<String> {
                 }
                 _ => {}
             },
-            Piece::Close(name) if name == "ser" => {
+            XmlPiece::Close(name) if name == "ser" => {
                 lines.extend(series.take().and_then(|series| series.line()));
             }
             _ => {}
@@ -100,15 +100,15 @@ fn diagram(mut xml: Xml<'_>) -> Vec<String> {
     let (mut lines, mut line, mut total) = (Vec::new(), String::new(), 0);
     while let Some(piece) = xml.next() {
         match piece {
-            Piece::Open(tag) if tag.name() == "t" => {
+            XmlPiece::Open(tag) if tag.name() == "t" => {
                 // `dgm:t` holds a whole text body, `a:t` within it the words.
                 continue;
             }
-            Piece::Text(text) if total < MOST_WORDS => {
+            XmlPiece::Text(text) if total < MOST_WORDS => {
                 total += text.len();
                 line.push_str(&text);
             }
-            Piece::Close(name) if name == "p" || name == "pt" => {
+            XmlPiece::Close(name) if name == "p" || name == "pt" => {
                 let words = one_line(&std::mem::take(&mut line));
                 if !words.is_empty() {
                     lines.push(format!("- {words}"));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::body::one_line;
 use super::package::resolve;
-use super::xml::{Piece, Xml};
+use super::xml::{Xml, XmlPiece};
 use super::{Pictures, damaged};
 use crate::extract::output::Output;
 use crate::extract::zip::Zip;
@@ -21,7 +21,7 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
         return Ok(Pictures(0));
     };
     let folder = main.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let book = Book::read(zip, &main, folder, out);
+    let book = EpubBook::read(zip, &main, folder, out);
     let titles = titles(zip, &book);
     let scrambled = scrambled(zip);
     let mut locked = 0;
@@ -62,7 +62,7 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
 fn main_part(zip: &Zip<'_>) -> Option<String> {
     let mut xml = Xml::part(zip, "META-INF/container.xml");
     while let Some(piece) = xml.as_mut().and_then(Xml::next) {
-        if let Piece::Open(tag) = piece
+        if let XmlPiece::Open(tag) = piece
             && tag.name() == "rootfile"
             && let Some(path) = tag.get("full-path")
             && zip.find(&path).is_some()
@@ -79,18 +79,18 @@ fn main_part(zip: &Zip<'_>) -> Option<String> {
 }
 
 #[derive(Default)]
-struct Book {
+struct EpubBook {
     spine: Vec<String>,
     contents: Vec<String>,
     pictures: usize,
 }
 
-impl Book {
+impl EpubBook {
     fn read(zip: &Zip<'_>, main: &str, folder: &str, out: &mut Output<'_>) -> Self {
         let (mut book, mut items) = (Self::default(), HashMap::new());
         let mut xml = Xml::part(zip, main);
         while let Some(piece) = xml.as_mut().and_then(Xml::next) {
-            let Piece::Open(tag) = piece else { continue };
+            let XmlPiece::Open(tag) = piece else { continue };
             match tag.name() {
                 "item" if items.len() < MOST_CHAPTERS => {
                     let path = resolve(folder, &unescaped(&tag.get("href").unwrap_or_default()));
@@ -144,7 +144,7 @@ fn unescaped(path: &str) -> String {
 
 /// The chapters' titles by path, from the table of contents: the new kind is a web page, the old one an
 /// XML of its own.
-fn titles(zip: &Zip<'_>, book: &Book) -> HashMap<String, String> {
+fn titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
     let mut titles = HashMap::new();
     for path in &book.contents {
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -154,16 +154,16 @@ fn titles(zip: &Zip<'_>, book: &Book) -> HashMap<String, String> {
         let (mut target, mut text) = (None, String::new());
         while let Some(piece) = xml.next() {
             match piece {
-                Piece::Open(tag) => match tag.name() {
+                XmlPiece::Open(tag) => match tag.name() {
                     "a" => (target, text) = (tag.get("href"), String::new()),
                     "navPoint" => text.clear(),
                     "text" => text = xml.inside(),
                     "content" => target = tag.get("src"),
                     _ => {}
                 },
-                Piece::Text(piece) if text.len() < 2_000 => text.push_str(&piece),
-                Piece::Text(_) => {}
-                Piece::Close(name) if name == "a" || name == "content" => {
+                XmlPiece::Text(piece) if text.len() < 2_000 => text.push_str(&piece),
+                XmlPiece::Text(_) => {}
+                XmlPiece::Close(name) if name == "a" || name == "content" => {
                     let target = target.take().unwrap_or_default();
                     let file = target.split('#').next().unwrap_or_default();
                     let title: String = one_line(&text).chars().take(300).collect();
@@ -174,7 +174,7 @@ fn titles(zip: &Zip<'_>, book: &Book) -> HashMap<String, String> {
                             .or_insert(title);
                     }
                 }
-                Piece::Close(_) => {}
+                XmlPiece::Close(_) => {}
             }
         }
     }
@@ -188,7 +188,7 @@ fn scrambled(zip: &Zip<'_>) -> Vec<String> {
         return found;
     };
     while let Some(piece) = xml.next() {
-        let Piece::Open(tag) = piece else { continue };
+        let XmlPiece::Open(tag) = piece else { continue };
         match tag.name() {
             "EncryptedData" => method.clear(),
             "EncryptionMethod" if method.is_empty() => {

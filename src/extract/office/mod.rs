@@ -16,9 +16,9 @@ mod xml;
 
 use super::output::Output;
 use super::zip::Zip;
-use super::{Limits, Unreadable};
+use super::{ReadLimits, Unreadable};
 
-pub use body::{Body, Cell, Role};
+pub use body::{BodyText, ParagraphRole, TableCell};
 pub use package::{Package, kind};
 
 /// How many pictures a file holds whose inside is not read.
@@ -28,7 +28,7 @@ struct Pictures(usize);
 pub(super) fn read(
     zip: &Zip<'_>,
     package: &Package,
-    limits: &Limits,
+    limits: &ReadLimits,
     out: &mut Output<'_>,
 ) -> Result<&'static str, Unreadable> {
     if zip.repaired {

@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 
-use super::xml::{Piece, Xml};
+use super::xml::{Xml, XmlPiece};
 
 const MOST_FORMATS: usize = 100_000;
 
 /// What a cell's format makes of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Shape {
+pub enum NumberShape {
     /// As it is.
     #[default]
     Number,
@@ -27,7 +27,7 @@ pub enum Shape {
 
 /// The shapes of a workbook's cell formats.
 #[derive(Debug, Default)]
-pub struct Shapes(Vec<Shape>);
+pub struct Shapes(Vec<NumberShape>);
 
 impl Shapes {
     /// Reads `xl/styles.xml`.
@@ -39,7 +39,7 @@ impl Shapes {
         let mut in_cells = false;
         while let Some(piece) = xml.next() {
             match piece {
-                Piece::Open(tag) => match tag.name() {
+                XmlPiece::Open(tag) => match tag.name() {
                     "numFmt" if codes.len() < MOST_FORMATS => {
                         let id = tag.get("numFmtId").unwrap_or_default();
                         codes.insert(id, tag.get("formatCode").unwrap_or_default());
@@ -54,7 +54,7 @@ impl Shapes {
                     }
                     _ => {}
                 },
-                Piece::Close(name) if name == "cellXfs" => in_cells = false,
+                XmlPiece::Close(name) if name == "cellXfs" => in_cells = false,
                 _ => {}
             }
         }
@@ -62,24 +62,24 @@ impl Shapes {
     }
 
     /// The shape of a cell's style.
-    pub fn of(&self, style: usize) -> Shape {
+    pub fn of(&self, style: usize) -> NumberShape {
         self.0.get(style).copied().unwrap_or_default()
     }
 }
 
 /// The formats that every workbook has, ECMA-376 part 1, 18.8.30, with those of East Asia.
-fn built_in(id: u32) -> Shape {
+fn built_in(id: u32) -> NumberShape {
     match id {
-        9 | 10 => Shape::Percent,
-        14..=17 | 22 | 27..=31 | 36 | 50..=54 | 57 | 58 => Shape::Date,
-        19 | 21 | 33 | 35 | 45..=47 => Shape::Seconds,
-        18 | 20 | 32 | 34 | 55 | 56 => Shape::Time,
-        _ => Shape::Number,
+        9 | 10 => NumberShape::Percent,
+        14..=17 | 22 | 27..=31 | 36 | 50..=54 | 57 | 58 => NumberShape::Date,
+        19 | 21 | 33 | 35 | 45..=47 => NumberShape::Seconds,
+        18 | 20 | 32 | 34 | 55 | 56 => NumberShape::Time,
+        _ => NumberShape::Number,
     }
 }
 
 /// By the letters of a format outside quotes and brackets: `d/m/yy`, `[h]:mm`, `0.0%`.
-pub fn of_code(code: &str) -> Shape {
+pub fn of_code(code: &str) -> NumberShape {
     let (mut quoted, mut bracket, mut escaped) = (false, false, false);
     let (mut day, mut clock, mut month, mut digits, mut percent) =
         (false, false, false, false, false);
@@ -110,28 +110,28 @@ pub fn of_code(code: &str) -> Shape {
         }
     }
     match (day, clock, month) {
-        (true, ..) if seconds => Shape::Moment,
-        (true, ..) => Shape::Date,
-        (_, true, _) if seconds => Shape::Seconds,
-        (_, true, _) => Shape::Time,
-        (_, _, true) if !digits => Shape::Date,
-        _ if percent => Shape::Percent,
-        _ => Shape::Number,
+        (true, ..) if seconds => NumberShape::Moment,
+        (true, ..) => NumberShape::Date,
+        (_, true, _) if seconds => NumberShape::Seconds,
+        (_, true, _) => NumberShape::Time,
+        (_, _, true) if !digits => NumberShape::Date,
+        _ if percent => NumberShape::Percent,
+        _ => NumberShape::Number,
     }
 }
 
 /// The text for a stored value. `from_1904`: days are counted as old Macintoshes did.
-pub fn shown(value: &str, shape: Shape, from_1904: bool) -> String {
+pub fn shown(value: &str, shape: NumberShape, from_1904: bool) -> String {
     let Ok(number) = value.trim().parse::<f64>() else {
         return value.trim().to_owned();
     };
     match shape {
-        Shape::Number => plain(number, value),
-        Shape::Percent => format!("{}%", plain(number * 100.0, "")),
-        Shape::Date | Shape::Moment => {
+        NumberShape::Number => plain(number, value),
+        NumberShape::Percent => format!("{}%", plain(number * 100.0, "")),
+        NumberShape::Date | NumberShape::Moment => {
             date(number, from_1904, shape).unwrap_or_else(|| plain(number, value))
         }
-        Shape::Time | Shape::Seconds => {
+        NumberShape::Time | NumberShape::Seconds => {
             time(number, from_1904, shape).unwrap_or_else(|| plain(number, value))
         }
     }
@@ -153,7 +153,7 @@ fn plain(number: f64, raw: &str) -> String {
 
 const LAST_DAY: f64 = 2_958_466.0;
 
-fn date(number: f64, from_1904: bool, shape: Shape) -> Option<String> {
+fn date(number: f64, from_1904: bool, shape: NumberShape) -> Option<String> {
     if !(0.0..LAST_DAY).contains(&number) {
         return None;
     }
@@ -178,7 +178,7 @@ fn date(number: f64, from_1904: bool, shape: Shape) -> Option<String> {
     })
 }
 
-fn time(number: f64, from_1904: bool, shape: Shape) -> Option<String> {
+fn time(number: f64, from_1904: bool, shape: NumberShape) -> Option<String> {
     if !(0.0..LAST_DAY).contains(&number) {
         return None;
     }
@@ -189,10 +189,10 @@ fn time(number: f64, from_1904: bool, shape: Shape) -> Option<String> {
     Some(of_seconds((number * 86_400.0).round() as u64, shape))
 }
 
-fn of_seconds(seconds: u64, shape: Shape) -> String {
+fn of_seconds(seconds: u64, shape: NumberShape) -> String {
     let (hours, minutes, rest) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
     match (rest, shape) {
-        (0, Shape::Date | Shape::Time) => format!("{hours:02}:{minutes:02}"),
+        (0, NumberShape::Date | NumberShape::Time) => format!("{hours:02}:{minutes:02}"),
         _ => format!("{hours:02}:{minutes:02}:{rest:02}"),
     }
 }
@@ -222,20 +222,20 @@ mod tests {
     #[test]
     fn codes() {
         for (code, expected) in [
-            ("General", Shape::Number),
-            ("0.00", Shape::Number),
-            ("yyyy-mm-dd", Shape::Date),
-            ("[$-409]d\\-mmm\\-yy;@", Shape::Date),
-            ("[h]:mm:ss", Shape::Seconds),
-            ("h:mm AM/PM", Shape::Time),
-            ("0.0%", Shape::Percent),
-            ("#,##0 \"days\"", Shape::Number),
-            ("[Red]0.00", Shape::Number),
-            ("mmm", Shape::Date),
-            ("0.00E+00", Shape::Number),
-            ("_($* #,##0.00_)", Shape::Number),
-            ("@", Shape::Number),
-            ("[mm]:ss", Shape::Seconds),
+            ("General", NumberShape::Number),
+            ("0.00", NumberShape::Number),
+            ("yyyy-mm-dd", NumberShape::Date),
+            ("[$-409]d\\-mmm\\-yy;@", NumberShape::Date),
+            ("[h]:mm:ss", NumberShape::Seconds),
+            ("h:mm AM/PM", NumberShape::Time),
+            ("0.0%", NumberShape::Percent),
+            ("#,##0 \"days\"", NumberShape::Number),
+            ("[Red]0.00", NumberShape::Number),
+            ("mmm", NumberShape::Date),
+            ("0.00E+00", NumberShape::Number),
+            ("_($* #,##0.00_)", NumberShape::Number),
+            ("@", NumberShape::Number),
+            ("[mm]:ss", NumberShape::Seconds),
         ] {
             assert_eq!(of_code(code), expected, "{code}");
         }
@@ -244,29 +244,29 @@ mod tests {
     #[test]
     fn values() {
         for (value, shape, from_1904, expected) in [
-            ("45321", Shape::Date, false, "2024-01-30"),
-            ("45321.5", Shape::Date, false, "2024-01-30 12:00"),
-            ("43859", Shape::Date, true, "2024-01-30"),
-            ("1", Shape::Date, false, "1900-01-01"),
-            ("59", Shape::Date, false, "1900-02-28"),
-            ("60", Shape::Date, false, "1900-02-29"),
-            ("61", Shape::Date, false, "1900-03-01"),
-            ("25569", Shape::Date, false, "1970-01-01"),
-            ("0.75", Shape::Time, false, "18:00"),
-            ("1.5", Shape::Time, false, "36:00"),
-            ("0.75", Shape::Seconds, false, "18:00:00"),
-            ("45321.5", Shape::Moment, false, "2024-01-30 12:00:00"),
-            ("45321", Shape::Moment, false, "2024-01-30"),
-            ("45321.999999", Shape::Date, false, "2024-01-31"),
-            ("-1", Shape::Date, false, "-1"),
-            ("1e300", Shape::Date, false, "1e300"),
-            ("0.25", Shape::Percent, false, "25%"),
-            ("0.30000000000000004", Shape::Number, false, "0.3"),
-            ("1234567.5", Shape::Number, false, "1234567.5"),
-            ("-0", Shape::Number, false, "0"),
-            ("1E+20", Shape::Number, false, "1E+20"),
-            ("NaN", Shape::Number, false, "NaN"),
-            ("words", Shape::Date, false, "words"),
+            ("45321", NumberShape::Date, false, "2024-01-30"),
+            ("45321.5", NumberShape::Date, false, "2024-01-30 12:00"),
+            ("43859", NumberShape::Date, true, "2024-01-30"),
+            ("1", NumberShape::Date, false, "1900-01-01"),
+            ("59", NumberShape::Date, false, "1900-02-28"),
+            ("60", NumberShape::Date, false, "1900-02-29"),
+            ("61", NumberShape::Date, false, "1900-03-01"),
+            ("25569", NumberShape::Date, false, "1970-01-01"),
+            ("0.75", NumberShape::Time, false, "18:00"),
+            ("1.5", NumberShape::Time, false, "36:00"),
+            ("0.75", NumberShape::Seconds, false, "18:00:00"),
+            ("45321.5", NumberShape::Moment, false, "2024-01-30 12:00:00"),
+            ("45321", NumberShape::Moment, false, "2024-01-30"),
+            ("45321.999999", NumberShape::Date, false, "2024-01-31"),
+            ("-1", NumberShape::Date, false, "-1"),
+            ("1e300", NumberShape::Date, false, "1e300"),
+            ("0.25", NumberShape::Percent, false, "25%"),
+            ("0.30000000000000004", NumberShape::Number, false, "0.3"),
+            ("1234567.5", NumberShape::Number, false, "1234567.5"),
+            ("-0", NumberShape::Number, false, "0"),
+            ("1E+20", NumberShape::Number, false, "1E+20"),
+            ("NaN", NumberShape::Number, false, "NaN"),
+            ("words", NumberShape::Date, false, "words"),
         ] {
             assert_eq!(
                 shown(value, shape, from_1904),

@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use super::body::{Body, Cell, Role, one_line};
-use super::xml::{Piece, Tag, Xml};
+use super::body::{BodyText, ParagraphRole, TableCell, one_line};
+use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged};
 use crate::extract::output::{Full, Output};
 use crate::extract::zip::Zip;
@@ -20,8 +20,8 @@ pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
         damaged(out, "its content is lost");
         return Pictures(0);
     };
-    let mut reader = Reader {
-        body: Body::new(out, true),
+    let mut reader = OdfReader {
+        body: BodyText::new(out, true),
         breaking: HashSet::new(),
         hidden: HashSet::new(),
         style: String::new(),
@@ -31,7 +31,7 @@ pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
         cell: Repeated::default(),
         row_repeats: 1,
         rows_left: rows,
-        kind: Sort::Text,
+        kind: OdfSort::Text,
         number: 0,
         page_title: String::new(),
         tables: 0,
@@ -53,16 +53,16 @@ pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sort {
+enum OdfSort {
     Text,
     Sheets,
     Slides,
 }
 
 /// A paragraph that is being read; in a note or a box there may be one within another.
-struct Paragraph {
+struct OdfParagraph {
     text: String,
-    role: Role,
+    role: ParagraphRole,
 }
 
 /// A cell of a sheet stands for several alike.
@@ -72,18 +72,18 @@ struct Repeated {
     spans: usize,
 }
 
-struct Reader<'o, 's> {
-    body: Body<'o, 's>,
+struct OdfReader<'o, 's> {
+    body: BodyText<'o, 's>,
     breaking: HashSet<String>,
     hidden: HashSet<String>,
     style: String,
-    open: Vec<Paragraph>,
+    open: Vec<OdfParagraph>,
     lists: usize,
     fresh_item: bool,
     cell: Repeated,
     row_repeats: usize,
     rows_left: usize,
-    kind: Sort,
+    kind: OdfSort,
     number: u32,
     page_title: String,
     tables: usize,
@@ -93,13 +93,13 @@ struct Reader<'o, 's> {
     left_out: usize,
 }
 
-impl Reader<'_, '_> {
+impl OdfReader<'_, '_> {
     fn walk(&mut self, xml: &mut Xml<'_>) -> Result<(), Full> {
         while let Some(piece) = xml.next() {
             match piece {
-                Piece::Open(tag) => self.open(&tag, xml)?,
-                Piece::Close(name) => self.close(&name)?,
-                Piece::Text(text) => self.write(&text),
+                XmlPiece::Open(tag) => self.open(&tag, xml)?,
+                XmlPiece::Close(name) => self.close(&name)?,
+                XmlPiece::Text(text) => self.write(&text),
             }
         }
         if self.left_out > 0 {
@@ -217,17 +217,17 @@ impl Reader<'_, '_> {
             return;
         }
         self.kind = match tag.name() {
-            "spreadsheet" => Sort::Sheets,
-            "presentation" => Sort::Slides,
+            "spreadsheet" => OdfSort::Sheets,
+            "presentation" => OdfSort::Slides,
             _ => self.kind,
         };
-        self.body.flows = self.kind == Sort::Text;
+        self.body.flows = self.kind == OdfSort::Text;
     }
 
     fn open_paragraph(&mut self, tag: &Tag) -> Result<(), Full> {
         let style = tag.get("style-name").unwrap_or_default();
         if self.open.is_empty()
-            && self.kind == Sort::Text
+            && self.kind == OdfSort::Text
             && self.breaking.contains(&style)
             && !self.body.is_blank()
         {
@@ -237,15 +237,15 @@ impl Reader<'_, '_> {
             let level = tag
                 .get("outline-level")
                 .and_then(|level| level.parse().ok());
-            Role::Heading(level.unwrap_or(1))
+            ParagraphRole::Heading(level.unwrap_or(1))
         } else if style == "Title" {
-            Role::Heading(1)
+            ParagraphRole::Heading(1)
         } else if self.lists > 0 && std::mem::take(&mut self.fresh_item) {
-            Role::Item(self.lists - 1, "-".to_owned())
+            ParagraphRole::Item(self.lists - 1, "-".to_owned())
         } else {
-            Role::Plain
+            ParagraphRole::Plain
         };
-        self.open.push(Paragraph {
+        self.open.push(OdfParagraph {
             text: String::new(),
             role,
         });
@@ -268,7 +268,7 @@ impl Reader<'_, '_> {
     }
 
     fn end_paragraph(&mut self) -> Result<(), Full> {
-        let Some(Paragraph { text, mut role }) = self.open.pop() else {
+        let Some(OdfParagraph { text, mut role }) = self.open.pop() else {
             return Ok(());
         };
         let text = text.trim();
@@ -287,18 +287,18 @@ impl Reader<'_, '_> {
         if self.notes > 0 {
             return self
                 .body
-                .paragraph(&format!("Speaker notes: {text}"), &Role::Plain);
+                .paragraph(&format!("Speaker notes: {text}"), &ParagraphRole::Plain);
         }
         if self.page_title == "?" {
             self.page_title = one_line(text).chars().take(300).collect();
-            role = Role::Heading(1);
+            role = ParagraphRole::Heading(1);
         }
         self.body.paragraph(text, &role)
     }
 
     /// A page ends within a paragraph.
     fn split(&mut self) -> Result<(), Full> {
-        if self.kind != Sort::Text {
+        if self.kind != OdfSort::Text {
             return Ok(());
         }
         if let Some(paragraph) = self.open.last_mut() {
@@ -329,7 +329,7 @@ impl Reader<'_, '_> {
     }
 
     fn open_table(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
-        if self.kind == Sort::Sheets && self.tables == 0 {
+        if self.kind == OdfSort::Sheets && self.tables == 0 {
             let hidden = self
                 .hidden
                 .contains(&tag.get("style-name").unwrap_or_default());
@@ -341,12 +341,12 @@ impl Reader<'_, '_> {
             self.body.title = one_line(&tag.get("name").unwrap_or_default());
         }
         self.tables += 1;
-        self.body.open_table(self.kind == Sort::Sheets);
+        self.body.open_table(self.kind == OdfSort::Sheets);
     }
 
     fn close_cell(&mut self) {
         let Repeated { times, spans } = std::mem::take(&mut self.cell);
-        self.body.close_cell(Cell {
+        self.body.close_cell(TableCell {
             spans,
             continues: false,
         });
@@ -361,7 +361,7 @@ impl Reader<'_, '_> {
         let filled = self.body.row_is_filled();
         self.rows_left -= if filled { times } else { 0 };
         self.body.close_row_times(if filled { times } else { 1 })?;
-        if self.kind == Sort::Sheets && self.body.is_long() {
+        if self.kind == OdfSort::Sheets && self.body.is_long() {
             let next = self.body.next();
             return self.body.end_page(next);
         }
@@ -371,7 +371,7 @@ impl Reader<'_, '_> {
     fn close_table(&mut self) -> Result<(), Full> {
         self.tables = self.tables.saturating_sub(1);
         self.body.close_table()?;
-        if self.kind == Sort::Sheets && self.tables == 0 {
+        if self.kind == OdfSort::Sheets && self.tables == 0 {
             self.number += 1;
             let next = self.body.next();
             if self.body.is_blank() {
@@ -411,14 +411,14 @@ fn inside(xml: &mut Xml<'_>, apart: &str) -> (String, String) {
     let (mut special, mut text) = (String::new(), String::new());
     while xml.depth() > outside {
         match xml.next() {
-            Some(Piece::Open(tag)) if tag.name() == apart => special.push_str(&xml.inside()),
-            Some(Piece::Open(tag)) if tag.name() == "date" || tag.name() == "date-string" => {
+            Some(XmlPiece::Open(tag)) if tag.name() == apart => special.push_str(&xml.inside()),
+            Some(XmlPiece::Open(tag)) if tag.name() == "date" || tag.name() == "date-string" => {
                 xml.skip()
             }
-            Some(Piece::Open(tag)) if matches!(tag.name(), "p" | "s" | "tab" | "line-break") => {
+            Some(XmlPiece::Open(tag)) if matches!(tag.name(), "p" | "s" | "tab" | "line-break") => {
                 text.push(' ')
             }
-            Some(Piece::Text(piece)) if text.len() < LONGEST_PARAGRAPH => text.push_str(&piece),
+            Some(XmlPiece::Text(piece)) if text.len() < LONGEST_PARAGRAPH => text.push_str(&piece),
             Some(_) => {}
             None => break,
         }

@@ -1,6 +1,6 @@
 //! What kind of office file a container is, and how its parts refer to each other.
 
-use super::xml::{Piece, Xml};
+use super::xml::{Xml, XmlPiece};
 use crate::extract::Unreadable;
 use crate::extract::zip::Zip;
 
@@ -88,7 +88,7 @@ fn is_locked(zip: &Zip<'_>) -> bool {
         return false;
     };
     while let Some(piece) = xml.next() {
-        if matches!(piece, Piece::Open(tag) if tag.name() == "encryption-data") {
+        if matches!(piece, XmlPiece::Open(tag) if tag.name() == "encryption-data") {
             return true;
         }
     }
@@ -101,7 +101,7 @@ fn content_types(zip: &Zip<'_>) -> Vec<(String, String)> {
         return types;
     };
     while let Some(piece) = xml.next() {
-        if let Piece::Open(tag) = piece
+        if let XmlPiece::Open(tag) = piece
             && tag.name() == "Override"
             && types.len() < MOST_RELATIONS
         {
@@ -136,7 +136,7 @@ pub fn relations(zip: &Zip<'_>, part: &str) -> Vec<Relation> {
         return found;
     };
     while let Some(piece) = xml.next() {
-        let Piece::Open(tag) = piece else { continue };
+        let XmlPiece::Open(tag) = piece else { continue };
         if tag.name() != "Relationship"
             || tag.get("TargetMode").as_deref() == Some("External")
             || found.len() >= MOST_RELATIONS

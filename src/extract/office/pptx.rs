@@ -1,10 +1,10 @@
 //! Presentations: a slide is a page under its own title, with tables, charts, diagrams, speaker notes and
 //! comments. Leaves out dates, footers and slide numbers, and what layouts say on every slide.
 
-use super::body::{Body, Cell, Role, one_line};
+use super::body::{BodyText, ParagraphRole, TableCell, one_line};
 use super::drawing;
 use super::package::{Relation, relations};
-use super::xml::{Piece, Tag, Xml};
+use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged};
 use crate::extract::output::{Full, Output};
 use crate::extract::zip::Zip;
@@ -22,7 +22,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
             continue;
         };
         let links = relations(zip, slide);
-        let mut reader = Slide::new(zip, &links, Body::new(out, false));
+        let mut reader = Slide::new(zip, &links, BodyText::new(out, false));
         reader.walk(&mut xml);
         reader.say(&links);
         let (shown, blank) = (reader.pictures, reader.is_blank());
@@ -63,7 +63,7 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
     let mut slides = Vec::new();
     let mut xml = Xml::part(zip, part);
     while let Some(piece) = xml.as_mut().and_then(Xml::next) {
-        let Piece::Open(tag) = piece else { continue };
+        let XmlPiece::Open(tag) = piece else { continue };
         if tag.name() != "sldId" || slides.len() >= MOST_SLIDES {
             continue;
         }
@@ -100,7 +100,7 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
 
 /// What a shape is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ShapePlace {
     Title,
     Body,
     /// Date, footer, number: the same on every slide.
@@ -111,28 +111,28 @@ enum Place {
 struct Slide<'a, 'o, 's> {
     zip: &'a Zip<'a>,
     links: &'a [Relation],
-    body: Body<'o, 's>,
+    body: BodyText<'o, 's>,
     title: String,
-    place: Place,
+    place: ShapePlace,
     text: Option<String>,
     level: usize,
     bullet: Option<bool>,
     in_text: bool,
     in_table: usize,
-    cells: Vec<Cell>,
+    cells: Vec<TableCell>,
     pictures: usize,
     hidden: bool,
     blank: bool,
 }
 
 impl<'a, 'o, 's> Slide<'a, 'o, 's> {
-    fn new(zip: &'a Zip<'a>, links: &'a [Relation], body: Body<'o, 's>) -> Self {
+    fn new(zip: &'a Zip<'a>, links: &'a [Relation], body: BodyText<'o, 's>) -> Self {
         Self {
             zip,
             links,
             body,
             title: String::new(),
-            place: Place::Other,
+            place: ShapePlace::Other,
             text: None,
             level: 0,
             bullet: None,
@@ -152,10 +152,10 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
     fn walk(&mut self, xml: &mut Xml<'_>) {
         while let Some(piece) = xml.next() {
             match piece {
-                Piece::Open(tag) => self.open(&tag, xml),
-                Piece::Close(name) => self.close(&name),
-                Piece::Text(text) if self.in_text => self.write(&text),
-                Piece::Text(_) => {}
+                XmlPiece::Open(tag) => self.open(&tag, xml),
+                XmlPiece::Close(name) => self.close(&name),
+                XmlPiece::Text(text) if self.in_text => self.write(&text),
+                XmlPiece::Text(_) => {}
             }
         }
         // Full cannot come before the page's end: a slide hands nothing on by itself.
@@ -173,13 +173,13 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
     fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
         match tag.name() {
             "sld" => self.hidden = tag.get("show").as_deref() == Some("0"),
-            "sp" | "graphicFrame" | "cxnSp" => self.place = Place::Other,
+            "sp" | "graphicFrame" | "cxnSp" => self.place = ShapePlace::Other,
             "ph" => {
                 self.place = match tag.get("type").as_deref() {
-                    Some("title" | "ctrTitle") => Place::Title,
-                    Some("dt" | "ftr" | "hdr" | "sldNum" | "sldImg") => Place::Frame,
-                    Some("body") | None => Place::Body,
-                    Some(_) => Place::Other,
+                    Some("title" | "ctrTitle") => ShapePlace::Title,
+                    Some("dt" | "ftr" | "hdr" | "sldNum" | "sldImg") => ShapePlace::Frame,
+                    Some("body") | None => ShapePlace::Body,
+                    Some(_) => ShapePlace::Other,
                 };
             }
             "p" => (self.text, self.level, self.bullet) = (Some(String::new()), 0, None),
@@ -199,7 +199,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             "tc" => {
                 // Cells that a merged one covers are there, and empty.
                 let continues = tag.get("vMerge").as_deref() == Some("1");
-                self.cells.push(Cell {
+                self.cells.push(TableCell {
                     spans: 0,
                     continues,
                 });
@@ -209,7 +209,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             "cNvPr" => self.describe(tag),
             "chart" | "relIds" => {
                 for line in drawing::referred(self.zip, self.links, tag) {
-                    self.put(&line, &Role::Plain);
+                    self.put(&line, &ParagraphRole::Plain);
                 }
             }
             "Fallback" | "extLst" => xml.skip(),
@@ -221,7 +221,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
     fn describe(&mut self, tag: &Tag) {
         let words = one_line(&tag.get("descr").unwrap_or_default());
         if words.contains(' ') {
-            self.put(&format!("[image: {words}]"), &Role::Plain);
+            self.put(&format!("[image: {words}]"), &ParagraphRole::Plain);
         }
     }
 
@@ -256,27 +256,27 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             return;
         }
         match self.place {
-            Place::Frame => {}
-            Place::Title => {
+            ShapePlace::Frame => {}
+            ShapePlace::Title => {
                 if self.title.is_empty() {
                     self.title = one_line(&text).chars().take(300).collect();
-                    self.put(&text, &Role::Heading(1));
+                    self.put(&text, &ParagraphRole::Heading(1));
                 } else {
-                    self.put(&text, &Role::Heading(2));
+                    self.put(&text, &ParagraphRole::Heading(2));
                 }
             }
             place => {
-                let item = self.bullet.unwrap_or(place == Place::Body) && self.in_table == 0;
+                let item = self.bullet.unwrap_or(place == ShapePlace::Body) && self.in_table == 0;
                 let role = match item {
-                    true => Role::Item(self.level, "-".to_owned()),
-                    false => Role::Plain,
+                    true => ParagraphRole::Item(self.level, "-".to_owned()),
+                    false => ParagraphRole::Plain,
                 };
                 self.put(&text, &role);
             }
         }
     }
 
-    fn put(&mut self, text: &str, role: &Role) {
+    fn put(&mut self, text: &str, role: &ParagraphRole) {
         self.blank = false;
         // Full cannot come before the page's end.
         let _: Result<(), Full> = self.body.paragraph(text, role);
@@ -294,7 +294,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
                 continue;
             };
             for text in spoken(&mut xml, element) {
-                self.put(&format!("{mark}: {text}"), &Role::Plain);
+                self.put(&format!("{mark}: {text}"), &ParagraphRole::Plain);
             }
         }
     }
@@ -306,7 +306,7 @@ fn spoken(xml: &mut Xml<'_>, element: &str) -> Vec<String> {
     let (mut frame, mut inside) = (false, false);
     while let Some(piece) = xml.next() {
         match piece {
-            Piece::Open(tag) => match tag.name() {
+            XmlPiece::Open(tag) => match tag.name() {
                 name if name == element => {
                     text.clear();
                     frame = false;
@@ -322,9 +322,11 @@ fn spoken(xml: &mut Xml<'_>, element: &str) -> Vec<String> {
                 "br" => text.push('\n'),
                 _ => {}
             },
-            Piece::Text(piece) if inside && text.len() < LONGEST_PARAGRAPH => text.push_str(&piece),
-            Piece::Text(_) => {}
-            Piece::Close(name) => match name.as_str() {
+            XmlPiece::Text(piece) if inside && text.len() < LONGEST_PARAGRAPH => {
+                text.push_str(&piece)
+            }
+            XmlPiece::Text(_) => {}
+            XmlPiece::Close(name) => match name.as_str() {
                 "t" | "text" => inside = false,
                 "p" => text.push('\n'),
                 name if name == element => {

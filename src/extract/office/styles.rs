@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::xml::{Piece, Xml};
+use super::xml::{Xml, XmlPiece};
 
 /// A style takes from the one that it is based on; chains are no longer than this.
 const LONGEST_CHAIN: usize = 12;
@@ -39,7 +39,7 @@ impl Styles {
             return Self(styles);
         };
         while let Some(piece) = xml.next() {
-            if let Piece::Open(tag) = piece
+            if let XmlPiece::Open(tag) = piece
                 && tag.name() == "style"
                 && styles.len() < MOST_STYLES
             {
@@ -83,7 +83,7 @@ fn style(xml: &mut Xml<'_>) -> Style {
     let mut name = String::new();
     while xml.depth() > outside {
         let Some(piece) = xml.next() else { break };
-        let Piece::Open(tag) = piece else { continue };
+        let XmlPiece::Open(tag) = piece else { continue };
         let value = || tag.get("val").unwrap_or_default();
         match tag.name() {
             "name" => name = value().to_lowercase(),
@@ -111,7 +111,7 @@ fn style(xml: &mut Xml<'_>) -> Style {
 }
 
 #[derive(Debug, Clone, Default)]
-struct Level {
+struct ListLevel {
     start: u32,
     format: String,
     text: String,
@@ -120,7 +120,7 @@ struct Level {
 /// All lists, and how far each has counted.
 #[derive(Debug, Default)]
 pub struct Lists {
-    kinds: HashMap<String, Vec<Level>>,
+    kinds: HashMap<String, Vec<ListLevel>>,
     lists: HashMap<String, String>,
     restarts: HashMap<String, Vec<Option<u32>>>,
     counts: HashMap<String, [Option<u32>; LEVELS]>,
@@ -134,14 +134,14 @@ impl Lists {
         let (mut kind, mut list, mut level) = (String::new(), String::new(), 0usize);
         let mut in_list = false;
         while let Some(piece) = xml.next() {
-            let Piece::Open(tag) = piece else { continue };
+            let XmlPiece::Open(tag) = piece else { continue };
             let value = || tag.get("val").unwrap_or_default();
             match tag.name() {
                 "abstractNum" if lists.kinds.len() < MOST_STYLES => {
                     kind = tag.get("abstractNumId").unwrap_or_default();
                     lists
                         .kinds
-                        .insert(kind.clone(), vec![Level::default(); LEVELS]);
+                        .insert(kind.clone(), vec![ListLevel::default(); LEVELS]);
                     in_list = false;
                 }
                 "num" if lists.lists.len() < MOST_STYLES => {

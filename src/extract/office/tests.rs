@@ -1,13 +1,13 @@
 //! Files made here part by part, each for one thing that must survive or must not.
 
-use crate::domain::chunk::Page;
+use crate::domain::chunk::PageText;
 use crate::extract::zip::pack;
-use crate::extract::{Input, Limits, Report, Unreadable, extract};
+use crate::extract::{FileInput, ReadLimits, ReadReport, Unreadable, extract};
 
-pub(super) fn read(bytes: &[u8]) -> Result<(Report, Vec<Page>), Unreadable> {
-    let limits = Limits::default();
+pub(super) fn read(bytes: &[u8]) -> Result<(ReadReport, Vec<PageText>), Unreadable> {
+    let limits = ReadLimits::default();
     let mut pages = Vec::new();
-    let input = Input {
+    let input = FileInput {
         bytes,
         name: "upload",
         encoding: None,

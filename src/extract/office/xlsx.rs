@@ -4,7 +4,7 @@
 use super::body::one_line;
 use super::numbers::{Shapes, shown};
 use super::package::{Relation, relations};
-use super::xml::{Piece, Tag, Xml};
+use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged};
 use crate::extract::output::{Full, Output};
 use crate::extract::table::Grid;
@@ -30,7 +30,7 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
     };
     let (sheets, from_1904) = sheets(zip, part, &links, out);
     let strings = Strings::read(of("sharedStrings"), out);
-    let mut reader = Reader {
+    let mut reader = XlsxReader {
         shapes: Shapes::read(of("styles")),
         strings,
         from_1904,
@@ -68,7 +68,7 @@ fn sheets(
     let (mut sheets, mut from_1904) = (Vec::new(), false);
     let mut xml = Xml::part(zip, part);
     while let Some(piece) = xml.as_mut().and_then(Xml::next) {
-        let Piece::Open(tag) = piece else { continue };
+        let XmlPiece::Open(tag) = piece else { continue };
         match tag.name() {
             "workbookPr" => {
                 from_1904 = matches!(tag.get("date1904").as_deref(), Some("1" | "true"));
@@ -106,7 +106,7 @@ impl Strings {
         let mut strings = Self::default();
         let Some(mut xml) = xml else { return strings };
         while let Some(piece) = xml.next() {
-            if let Piece::Open(tag) = piece
+            if let XmlPiece::Open(tag) = piece
                 && tag.name() == "si"
             {
                 rich_text(&mut xml, &mut strings.text);
@@ -142,13 +142,13 @@ fn rich_text(xml: &mut Xml<'_>, into: &mut String) {
     let mut inside = false;
     while xml.depth() > outside {
         match xml.next() {
-            Some(Piece::Open(tag)) => match tag.name() {
+            Some(XmlPiece::Open(tag)) => match tag.name() {
                 "t" => inside = true,
                 "rPh" => xml.skip(),
                 _ => {}
             },
-            Some(Piece::Close(name)) if name == "t" => inside = false,
-            Some(Piece::Text(text)) if inside && into.len() < most => {
+            Some(XmlPiece::Close(name)) if name == "t" => inside = false,
+            Some(XmlPiece::Text(text)) if inside && into.len() < most => {
                 into.push_str(&escapes(&text))
             }
             Some(_) => {}
@@ -186,7 +186,7 @@ fn escapes(text: &str) -> String {
     out
 }
 
-struct Reader {
+struct XlsxReader {
     shapes: Shapes,
     strings: Strings,
     from_1904: bool,
@@ -197,7 +197,7 @@ struct Reader {
 
 /// A sheet that is being read.
 #[derive(Default)]
-struct Sheet {
+struct XlsxSheet {
     name: String,
     grid: Grid,
     text: String,
@@ -206,7 +206,7 @@ struct Sheet {
     parts: u32,
 }
 
-impl Sheet {
+impl XlsxSheet {
     fn hand_on(&mut self, out: &mut Output<'_>) -> Result<(), Full> {
         let title = match self.parts {
             0 => self.name.clone(),
@@ -218,7 +218,7 @@ impl Sheet {
     }
 }
 
-impl Reader {
+impl XlsxReader {
     fn sheet(
         &mut self,
         zip: &Zip<'_>,
@@ -230,14 +230,14 @@ impl Reader {
             damaged(out, &format!("the sheet {name} is lost"));
             return Ok(());
         };
-        let mut sheet = Sheet {
+        let mut sheet = XlsxSheet {
             name: name.to_owned(),
             grid: Grid::new(true),
-            ..Sheet::default()
+            ..XlsxSheet::default()
         };
         while let Some(piece) = xml.next() {
             match piece {
-                Piece::Open(tag) => match tag.name() {
+                XmlPiece::Open(tag) => match tag.name() {
                     "row" => {
                         let next = sheet.number.saturating_add(1);
                         sheet.number = tag.get("r").and_then(|r| r.parse().ok()).unwrap_or(next);
@@ -246,7 +246,7 @@ impl Reader {
                     "c" => self.cell(&tag, &mut xml, &mut sheet.row),
                     _ => {}
                 },
-                Piece::Close(name) if name == "row" => {
+                XmlPiece::Close(name) if name == "row" => {
                     if self.rows_left == 0 {
                         out.note(format!("only the first {} rows are shown", self.most_rows));
                         break;
@@ -286,7 +286,7 @@ impl Reader {
         let (mut value, mut text, mut formula) = (None, String::new(), false);
         while xml.depth() > outside {
             match xml.next() {
-                Some(Piece::Open(tag)) => match tag.name() {
+                Some(XmlPiece::Open(tag)) => match tag.name() {
                     "v" => value = Some(xml.inside()),
                     "is" => rich_text(xml, &mut text),
                     "f" => formula = true,
@@ -351,7 +351,7 @@ fn beside(zip: &Zip<'_>, part: &str, text: &mut String) {
 
 fn comments(xml: &mut Xml<'_>, text: &mut String) {
     while let Some(piece) = xml.next() {
-        if let Piece::Open(tag) = piece
+        if let XmlPiece::Open(tag) = piece
             && tag.name() == "comment"
             && text.len() < 2 * PAGE
         {
@@ -367,10 +367,10 @@ fn shapes(xml: &mut Xml<'_>, text: &mut String) {
     let mut line = String::new();
     while let Some(piece) = xml.next() {
         match piece {
-            Piece::Open(tag) if tag.name() == "t" && line.len() < LONGEST_CELL => {
+            XmlPiece::Open(tag) if tag.name() == "t" && line.len() < LONGEST_CELL => {
                 line.push_str(&xml.inside());
             }
-            Piece::Close(name) if name == "p" => {
+            XmlPiece::Close(name) if name == "p" => {
                 let words = one_line(&std::mem::take(&mut line));
                 if !words.is_empty() && text.len() < 2 * PAGE {
                     text.push_str(&format!("\n{words}"));

@@ -18,7 +18,7 @@ const DEEPEST: usize = 1_024;
 const MOST_HELD: usize = 32 << 20;
 
 /// A piece of markup.
-pub enum Piece {
+pub enum XmlPiece {
     /// `<name …>`, also for one that closes itself; its `Close` follows.
     Open(Tag),
     /// `</name>`, without its prefix.
@@ -126,7 +126,7 @@ impl<'z> Xml<'z> {
     }
 
     /// The next piece; `None` at the end, and where it cannot be read any further.
-    pub fn next(&mut self) -> Option<Piece> {
+    pub fn next(&mut self) -> Option<XmlPiece> {
         if self.ended {
             return None;
         }
@@ -176,7 +176,7 @@ impl<'z> Xml<'z> {
         let mut text = String::new();
         while self.depth > outside {
             match self.next() {
-                Some(Piece::Text(piece)) if text.len() < LONGEST_PIECE => text.push_str(&piece),
+                Some(XmlPiece::Text(piece)) if text.len() < LONGEST_PIECE => text.push_str(&piece),
                 Some(_) => {}
                 None => break,
             }
@@ -195,23 +195,23 @@ impl<'z> Xml<'z> {
     }
 }
 
-fn piece(event: Event<'static>) -> Piece {
+fn piece(event: Event<'static>) -> XmlPiece {
     match event {
-        Event::Start(start) => Piece::Open(Tag(start)),
-        Event::End(end) => Piece::Close(end.local_name().into_inner().to_owned()),
-        Event::Text(text) => Piece::Text(text.xml10_content().into_owned()),
-        Event::CData(text) => Piece::Text(text.xml10_content().into_owned()),
+        Event::Start(start) => XmlPiece::Open(Tag(start)),
+        Event::End(end) => XmlPiece::Close(end.local_name().into_inner().to_owned()),
+        Event::Text(text) => XmlPiece::Text(text.xml10_content().into_owned()),
+        Event::CData(text) => XmlPiece::Text(text.xml10_content().into_owned()),
         Event::GeneralRef(name) => {
             if let Ok(Some(character)) = name.resolve_char_ref() {
-                return Piece::Text(character.to_string());
+                return XmlPiece::Text(character.to_string());
             }
             let name = name.into_inner();
-            Piece::Text(match resolve_predefined_entity(&name) {
+            XmlPiece::Text(match resolve_predefined_entity(&name) {
                 Some(text) => text.to_owned(),
                 // Never expanded: what a DTD declares is somebody's bomb or somebody's file.
                 None => format!("&{name};"),
             })
         }
-        _ => Piece::Text(String::new()),
+        _ => XmlPiece::Text(String::new()),
     }
 }

@@ -19,7 +19,7 @@ pub struct Glyph {
 
 /// What a page shows.
 #[derive(Default)]
-pub struct Canvas<'a> {
+pub struct PageCanvas<'a> {
     /// In the order in which they are drawn.
     pub glyphs: Vec<Glyph>,
     /// Characters without a text, other than blanks.

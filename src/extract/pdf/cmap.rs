@@ -8,7 +8,7 @@ const MOST_TEXT: usize = 16;
 
 /// What a run of codes maps to.
 #[derive(Debug, Clone, PartialEq)]
-enum Target {
+enum CMapTarget {
     /// The first code's number; the others count on.
     Number(u32),
     /// One code's text.
@@ -21,7 +21,7 @@ enum Target {
 struct Range {
     low: u32,
     high: u32,
-    target: Target,
+    target: CMapTarget,
 }
 
 /// A character map.
@@ -38,10 +38,10 @@ impl CMap {
     /// Reads what it can; a damaged map has fewer entries.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut map = Self::default();
-        let tokens = Tokens { bytes, at: 0 };
-        let mut stack: Vec<Token> = Vec::new();
+        let tokens = CMapTokens { bytes, at: 0 };
+        let mut stack: Vec<CMapToken> = Vec::new();
         for token in tokens {
-            let Token::Word(word) = token else {
+            let CMapToken::Word(word) = token else {
                 if stack.len() < MOST_ENTRIES {
                     stack.push(token);
                 }
@@ -50,11 +50,12 @@ impl CMap {
             match word {
                 b"endcodespacerange" => map.spaces(&stack),
                 b"endbfchar" => map.pairs(&stack, text_target),
-                b"endcidchar" => map.pairs(&stack, |token| token.number().map(Target::Number)),
+                b"endcidchar" => map.pairs(&stack, |token| token.number().map(CMapTarget::Number)),
                 b"endbfrange" => map.triples(&stack),
                 b"endcidrange" => map.triples(&stack),
                 b"def" => {
-                    if let [.., Token::Name(b"WMode"), Token::Number(1)] = stack.as_slice() {
+                    if let [.., CMapToken::Name(b"WMode"), CMapToken::Number(1)] = stack.as_slice()
+                    {
                         map.vertical = true;
                     }
                 }
@@ -100,12 +101,12 @@ impl CMap {
     pub fn text(&self, code: u32) -> Option<String> {
         let range = self.range(code)?;
         match &range.target {
-            Target::Text(text) => Some(text.to_string()),
-            Target::Counting(head, last) => {
+            CMapTarget::Text(text) => Some(text.to_string()),
+            CMapTarget::Counting(head, last) => {
                 let last = char::from_u32(last.checked_add(code - range.low)?)?;
                 Some(format!("{head}{last}"))
             }
-            Target::Number(_) => None,
+            CMapTarget::Number(_) => None,
         }
     }
 
@@ -113,7 +114,7 @@ impl CMap {
     pub fn number(&self, code: u32) -> Option<u32> {
         let range = self.range(code)?;
         match range.target {
-            Target::Number(first) => first.checked_add(code - range.low),
+            CMapTarget::Number(first) => first.checked_add(code - range.low),
             _ => None,
         }
     }
@@ -128,15 +129,15 @@ impl CMap {
             .find(|range| code <= range.high)
     }
 
-    fn push(&mut self, low: u32, high: u32, target: Target) {
+    fn push(&mut self, low: u32, high: u32, target: CMapTarget) {
         if low <= high && self.ranges.len() < MOST_ENTRIES {
             self.ranges.push(Range { low, high, target });
         }
     }
 
-    fn spaces(&mut self, stack: &[Token]) {
+    fn spaces(&mut self, stack: &[CMapToken]) {
         for pair in stack.as_chunks::<2>().0 {
-            if let [Token::Hex(low), Token::Hex(high)] = pair
+            if let [CMapToken::Hex(low), CMapToken::Hex(high)] = pair
                 && (1..=4).contains(&low.len())
                 && self.spaces.len() < 100
             {
@@ -146,7 +147,7 @@ impl CMap {
         }
     }
 
-    fn pairs(&mut self, stack: &[Token], target: impl Fn(&Token) -> Option<Target>) {
+    fn pairs(&mut self, stack: &[CMapToken], target: impl Fn(&CMapToken) -> Option<CMapTarget>) {
         for [code, value] in stack.as_chunks::<2>().0 {
             if let (Some(code), Some(target)) = (code.number(), target(value)) {
                 self.push(code, code, target);
@@ -154,17 +155,17 @@ impl CMap {
         }
     }
 
-    fn triples(&mut self, stack: &[Token]) {
+    fn triples(&mut self, stack: &[CMapToken]) {
         let mut rest = stack.iter();
         while let (Some(low), Some(high), Some(value)) = (rest.next(), rest.next(), rest.next()) {
             let (Some(low), Some(high)) = (low.number(), high.number()) else {
                 continue;
             };
             match value {
-                Token::Open => {
+                CMapToken::Open => {
                     let mut code = low;
                     for token in rest.by_ref() {
-                        if *token == Token::Close {
+                        if *token == CMapToken::Close {
                             break;
                         }
                         if let Some(target) = text_target(token) {
@@ -173,34 +174,36 @@ impl CMap {
                         code = code.saturating_add(1);
                     }
                 }
-                Token::Hex(bytes) => {
+                CMapToken::Hex(bytes) => {
                     if let Some(target) = counting(bytes, low == high) {
                         self.push(low, high, target);
                     }
                 }
-                Token::Number(first) => self.push(low, high, Target::Number(*first)),
+                CMapToken::Number(first) => self.push(low, high, CMapTarget::Number(*first)),
                 _ => {}
             }
         }
     }
 }
 
-fn text_target(token: &Token) -> Option<Target> {
+fn text_target(token: &CMapToken) -> Option<CMapTarget> {
     match token {
-        Token::Hex(bytes) => text(bytes).map(|text| Target::Text(text.into())),
-        Token::Name(name) => super::encoding::named(name).map(|text| Target::Text(text.into())),
+        CMapToken::Hex(bytes) => text(bytes).map(|text| CMapTarget::Text(text.into())),
+        CMapToken::Name(name) => {
+            super::encoding::named(name).map(|text| CMapTarget::Text(text.into()))
+        }
         _ => None,
     }
 }
 
-fn counting(bytes: &[u8], single: bool) -> Option<Target> {
+fn counting(bytes: &[u8], single: bool) -> Option<CMapTarget> {
     let whole = text(bytes)?;
     if single {
-        return Some(Target::Text(whole.into()));
+        return Some(CMapTarget::Text(whole.into()));
     }
     let last = whole.chars().next_back()?;
     let head = &whole[..whole.len() - last.len_utf8()];
-    Some(Target::Counting(head.into(), u32::from(last)))
+    Some(CMapTarget::Counting(head.into(), u32::from(last)))
 }
 
 /// UTF-16 in big-endian order; a single byte stands for itself.
@@ -226,7 +229,7 @@ fn number(bytes: &[u8]) -> u32 {
 }
 
 #[derive(Debug, PartialEq, Clone)]
-enum Token<'a> {
+enum CMapToken<'a> {
     Hex(Vec<u8>),
     Number(u32),
     Name(&'a [u8]),
@@ -235,7 +238,7 @@ enum Token<'a> {
     Close,
 }
 
-impl Token<'_> {
+impl CMapToken<'_> {
     fn number(&self) -> Option<u32> {
         match self {
             Self::Hex(bytes) if (1..=4).contains(&bytes.len()) => Some(number(bytes)),
@@ -245,15 +248,15 @@ impl Token<'_> {
     }
 }
 
-struct Tokens<'a> {
+struct CMapTokens<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl<'a> Iterator for Tokens<'a> {
-    type Item = Token<'a>;
+impl<'a> Iterator for CMapTokens<'a> {
+    type Item = CMapToken<'a>;
 
-    fn next(&mut self) -> Option<Token<'a>> {
+    fn next(&mut self) -> Option<CMapToken<'a>> {
         loop {
             let byte = *self.bytes.get(self.at)?;
             self.at += 1;
@@ -261,10 +264,10 @@ impl<'a> Iterator for Tokens<'a> {
                 b'%' => {
                     self.take_while(|byte| byte != b'\n' && byte != b'\r');
                 }
-                b'[' => return Some(Token::Open),
-                b']' => return Some(Token::Close),
+                b'[' => return Some(CMapToken::Open),
+                b']' => return Some(CMapToken::Close),
                 b'<' if self.bytes.get(self.at) != Some(&b'<') => return Some(self.hex()),
-                b'/' => return Some(Token::Name(self.take_while(is_regular))),
+                b'/' => return Some(CMapToken::Name(self.take_while(is_regular))),
                 b'(' => {
                     self.take_while(|byte| byte != b')');
                 }
@@ -274,7 +277,7 @@ impl<'a> Iterator for Tokens<'a> {
                     let digits = std::str::from_utf8(word)
                         .ok()
                         .and_then(|text| text.parse().ok());
-                    return Some(digits.map_or(Token::Word(word), Token::Number));
+                    return Some(digits.map_or(CMapToken::Word(word), CMapToken::Number));
                 }
                 b'<' => self.at += 1,
                 _ => {}
@@ -283,7 +286,7 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-impl<'a> Tokens<'a> {
+impl<'a> CMapTokens<'a> {
     fn take_while(&mut self, wanted: impl Fn(u8) -> bool) -> &'a [u8] {
         let rest = &self.bytes[self.at..];
         let length = rest
@@ -294,7 +297,7 @@ impl<'a> Tokens<'a> {
         &rest[..length]
     }
 
-    fn hex(&mut self) -> Token<'a> {
+    fn hex(&mut self) -> CMapToken<'a> {
         let digits: Vec<u8> = self
             .take_while(|byte| byte != b'>')
             .iter()
@@ -306,7 +309,7 @@ impl<'a> Tokens<'a> {
             .map(|pair| pair[0] << 4 | pair.get(1).copied().unwrap_or(0))
             .take(4 * MOST_TEXT)
             .collect();
-        Token::Hex(bytes)
+        CMapToken::Hex(bytes)
     }
 }
 

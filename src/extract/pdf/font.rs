@@ -16,7 +16,7 @@ const MOST_WIDTHS: usize = 70_000;
 
 /// One character of a shown string.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shown {
+pub struct ShownGlyph {
     /// Empty when nothing tells what it is.
     pub text: String,
     /// Along the line, in units of the font's size.
@@ -29,12 +29,12 @@ pub struct Shown {
 pub struct Font {
     /// Where the file itself says it. Wins.
     to_unicode: Option<CMap>,
-    kind: Kind,
+    kind: FontKind,
     /// From top to bottom.
     pub vertical: bool,
 }
 
-enum Kind {
+enum FontKind {
     Simple(Box<Simple>),
     Composite(Box<Composite>),
 }
@@ -45,7 +45,7 @@ struct Simple {
 }
 
 struct Composite {
-    code: Code,
+    code: CodeSpace,
     /// Glyph number to text, from the font's program.
     glyphs: HashMap<u32, char>,
     /// Character identifier to glyph number, when it is not the same.
@@ -55,7 +55,7 @@ struct Composite {
 }
 
 /// How a composite font's strings are cut.
-enum Code {
+enum CodeSpace {
     /// Two bytes each, the character identifier itself.
     Identity,
     /// UTF-16 in big-endian order.
@@ -79,12 +79,12 @@ impl Font {
             let (composite, vertical) = Composite::read(dict, to_unicode.is_some());
             return Self {
                 to_unicode,
-                kind: Kind::Composite(Box::new(composite)),
+                kind: FontKind::Composite(Box::new(composite)),
                 vertical,
             };
         }
         Self {
-            kind: Kind::Simple(Box::new(Simple::read(
+            kind: FontKind::Simple(Box::new(Simple::read(
                 dict,
                 subtype.as_deref().unwrap_or(b""),
             ))),
@@ -94,12 +94,12 @@ impl Font {
     }
 
     /// The characters of a string, given to `take` one by one.
-    pub fn show(&self, bytes: &[u8], take: &mut dyn FnMut(Shown)) {
+    pub fn show(&self, bytes: &[u8], take: &mut dyn FnMut(ShownGlyph)) {
         match &self.kind {
-            Kind::Simple(simple) => {
+            FontKind::Simple(simple) => {
                 for &byte in bytes {
                     let text = self.mapped(u32::from(byte));
-                    take(Shown {
+                    take(ShownGlyph {
                         text: text
                             .or_else(|| simple.text[usize::from(byte)].clone())
                             .unwrap_or_default(),
@@ -108,13 +108,13 @@ impl Font {
                     });
                 }
             }
-            Kind::Composite(composite) => {
+            FontKind::Composite(composite) => {
                 let mut rest = bytes;
                 while !rest.is_empty() {
                     let (code, length) = composite.cut(rest);
                     let (head, tail) = rest.split_at(length.clamp(1, rest.len()));
                     let id = composite.id(code);
-                    take(Shown {
+                    take(ShownGlyph {
                         text: self
                             .mapped(code)
                             .or_else(|| composite.text(head, id))
@@ -263,7 +263,7 @@ impl Composite {
             .unwrap_or_default();
         let (code, vertical) = code_of(dict);
         let (mut glyphs, mut glyph_of) = (HashMap::new(), None);
-        if !mapped && matches!(code, Code::Identity | Code::Map(_)) {
+        if !mapped && matches!(code, CodeSpace::Identity | CodeSpace::Map(_)) {
             let descriptor = descendant
                 .get::<Dict<'_>>("FontDescriptor")
                 .unwrap_or_default();
@@ -293,38 +293,38 @@ impl Composite {
             (code, length)
         };
         match &self.code {
-            Code::Identity => pair(2),
-            Code::Unicode if (0xD8..0xDC).contains(&bytes[0]) => pair(4),
-            Code::Unicode => pair(2),
-            Code::Legacy(encoding) => {
+            CodeSpace::Identity => pair(2),
+            CodeSpace::Unicode if (0xD8..0xDC).contains(&bytes[0]) => pair(4),
+            CodeSpace::Unicode => pair(2),
+            CodeSpace::Legacy(encoding) => {
                 let single =
                     bytes[0] < 0x80 || *encoding == SHIFT_JIS && (0xA0..0xE0).contains(&bytes[0]);
                 pair(if single { 1 } else { 2 })
             }
-            Code::Map(map) => map.code(bytes, 2),
+            CodeSpace::Map(map) => map.code(bytes, 2),
         }
     }
 
     fn id(&self, code: u32) -> u32 {
         match &self.code {
-            Code::Map(map) => map.number(code).unwrap_or(code),
+            CodeSpace::Map(map) => map.number(code).unwrap_or(code),
             _ => code,
         }
     }
 
     fn text(&self, bytes: &[u8], id: u32) -> Option<String> {
         match &self.code {
-            Code::Unicode => {
+            CodeSpace::Unicode => {
                 let units = bytes.as_chunks::<2>().0;
                 let units = units.iter().map(|&pair| u16::from_be_bytes(pair));
                 char::decode_utf16(units)
                     .collect::<Result<String, _>>()
                     .ok()
             }
-            Code::Legacy(encoding) => encoding
+            CodeSpace::Legacy(encoding) => encoding
                 .decode_without_bom_handling_and_without_replacement(bytes)
                 .map(|text| text.into_owned()),
-            Code::Identity | Code::Map(_) => {
+            CodeSpace::Identity | CodeSpace::Map(_) => {
                 let glyph = match &self.glyph_of {
                     Some(map) => {
                         let pair = map.as_chunks::<2>().0.get(id as usize)?;
@@ -342,7 +342,7 @@ impl Composite {
     fn width(&self, id: u32, length: usize) -> f64 {
         let usual = match &self.code {
             // Its identifiers are in a table that is not here: a single byte is half as wide.
-            Code::Legacy(_) => return if length == 1 { 0.5 } else { 1.0 },
+            CodeSpace::Legacy(_) => return if length == 1 { 0.5 } else { 1.0 },
             _ => self.usual,
         };
         self.widths.get(&id).copied().unwrap_or(usual) / 1_000.0
@@ -350,25 +350,25 @@ impl Composite {
 }
 
 /// How a composite font's strings are cut, and whether it is written from top to bottom.
-fn code_of(dict: &Dict<'_>) -> (Code, bool) {
+fn code_of(dict: &Dict<'_>) -> (CodeSpace, bool) {
     match dict.get::<Object<'_>>("Encoding") {
         Some(Object::Name(name)) => {
             let name = name.as_str();
             let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
             let code = if has(&["UCS2", "UTF16"]) {
-                Code::Unicode
+                CodeSpace::Unicode
             } else if has(&["RKSJ"]) {
-                Code::Legacy(SHIFT_JIS)
+                CodeSpace::Legacy(SHIFT_JIS)
             } else if has(&["GBK", "GBpc", "GB-EUC"]) {
-                Code::Legacy(GBK)
+                CodeSpace::Legacy(GBK)
             } else if has(&["B5", "ETen", "HKscs"]) {
-                Code::Legacy(BIG5)
+                CodeSpace::Legacy(BIG5)
             } else if has(&["KSC"]) {
-                Code::Legacy(EUC_KR)
+                CodeSpace::Legacy(EUC_KR)
             } else if has(&["EUC"]) {
-                Code::Legacy(EUC_JP)
+                CodeSpace::Legacy(EUC_JP)
             } else {
-                Code::Identity
+                CodeSpace::Identity
             };
             (code, name.ends_with("-V"))
         }
@@ -376,9 +376,9 @@ fn code_of(dict: &Dict<'_>) -> (Code, bool) {
             let bytes = stream.decoded_data().unwrap_or_default();
             let map = CMap::parse(&bytes);
             let vertical = map.vertical;
-            (Code::Map(Box::new(map)), vertical)
+            (CodeSpace::Map(Box::new(map)), vertical)
         }
-        _ => (Code::Identity, false),
+        _ => (CodeSpace::Identity, false),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::layout::Line;
+use super::layout::LayoutLine;
 
 /// Pages before and behind that a page is compared with.
 const AROUND: usize = 4;
@@ -16,9 +16,9 @@ const LINES: usize = 3;
 /// Kinds of lines that are remembered as seen.
 const MOST_KINDS: usize = 10_000;
 
-struct Held {
+struct HeldLine {
     number: u32,
-    lines: Vec<Line>,
+    lines: Vec<LayoutLine>,
     /// Lines that may be furniture: their place and their kind.
     edges: Vec<(usize, String)>,
     given: bool,
@@ -26,7 +26,7 @@ struct Held {
 
 /// The pages around the one that is written next.
 pub struct Window {
-    pages: VecDeque<Held>,
+    pages: VecDeque<HeldLine>,
     seen: HashSet<String>,
     left_out: usize,
 }
@@ -47,9 +47,14 @@ impl Window {
     }
 
     /// Takes a page and gives those whose surroundings are known now.
-    pub fn push(&mut self, number: u32, lines: Vec<Line>, height: f64) -> Vec<(u32, Vec<Line>)> {
+    pub fn push(
+        &mut self,
+        number: u32,
+        lines: Vec<LayoutLine>,
+        height: f64,
+    ) -> Vec<(u32, Vec<LayoutLine>)> {
         let edges = edges(&lines, height);
-        self.pages.push_back(Held {
+        self.pages.push_back(HeldLine {
             number,
             lines,
             edges,
@@ -66,7 +71,7 @@ impl Window {
     }
 
     /// The last pages.
-    pub fn finish(&mut self) -> Vec<(u32, Vec<Line>)> {
+    pub fn finish(&mut self) -> Vec<(u32, Vec<LayoutLine>)> {
         match self.pages.len() {
             0 => Vec::new(),
             count => self.give(count - 1),
@@ -74,7 +79,7 @@ impl Window {
     }
 
     /// Every page up to this one that has not been given yet.
-    fn give(&mut self, last: usize) -> Vec<(u32, Vec<Line>)> {
+    fn give(&mut self, last: usize) -> Vec<(u32, Vec<LayoutLine>)> {
         let mut ready = Vec::new();
         for index in 0..=last {
             if !self.pages[index].given {
@@ -84,7 +89,7 @@ impl Window {
         ready
     }
 
-    fn cleared(&mut self, index: usize) -> (u32, Vec<Line>) {
+    fn cleared(&mut self, index: usize) -> (u32, Vec<LayoutLine>) {
         let page = &self.pages[index];
         let mut drop = HashSet::new();
         for (at, kind) in &page.edges {
@@ -120,7 +125,7 @@ impl Window {
 }
 
 /// The outermost lines with what kind of line each is: its words, with numbers that may count.
-fn edges(lines: &[Line], height: f64) -> Vec<(usize, String)> {
+fn edges(lines: &[LayoutLine], height: f64) -> Vec<(usize, String)> {
     let mut order: Vec<usize> = (0..lines.len())
         .filter(|&at| lines[at].y.is_finite())
         .collect();
@@ -169,8 +174,8 @@ fn kind(end: char, text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn line(text: &str, y: f64) -> Line {
-        Line {
+    fn line(text: &str, y: f64) -> LayoutLine {
+        LayoutLine {
             text: text.to_owned(),
             y,
             size: 10.0,
@@ -178,7 +183,7 @@ mod tests {
         }
     }
 
-    fn run(pages: Vec<Vec<Line>>) -> (Vec<String>, usize) {
+    fn run(pages: Vec<Vec<LayoutLine>>) -> (Vec<String>, usize) {
         let mut window = Window::new();
         let mut all = Vec::new();
         for (index, lines) in pages.into_iter().enumerate() {
@@ -187,7 +192,7 @@ mod tests {
         all.extend(window.finish());
         let numbers: Vec<u32> = all.iter().map(|page| page.0).collect();
         assert_eq!(numbers, (1..=all.len() as u32).collect::<Vec<_>>());
-        let text = |page: &(u32, Vec<Line>)| {
+        let text = |page: &(u32, Vec<LayoutLine>)| {
             page.1
                 .iter()
                 .map(|line| line.text.clone())

@@ -8,9 +8,9 @@ use hayro_syntax::content::{Instruction, UntypedIter};
 use hayro_syntax::object::{Array, Dict, Name, Object, ObjectIdentifier, Stream};
 use hayro_syntax::page::{Page, Resources, Rotation};
 
-use super::canvas::{Canvas, Glyph};
-use super::font::{Font, Shown};
-use super::marks::{Marks, replacement};
+use super::canvas::{Glyph, PageCanvas};
+use super::font::{Font, ShownGlyph};
+use super::marks::{MarkedContent, replacement};
 use super::matrix::Matrix;
 use super::operands::{last_number, matrix, name, numbers, rectangle, six};
 use super::script::letters;
@@ -30,10 +30,10 @@ const MOST_FONTS: usize = 200;
 pub type Fonts = HashMap<ObjectIdentifier, Rc<Font>>;
 
 /// What `page` shows.
-pub fn run<'a>(page: &Page<'a>, fonts: &mut Fonts) -> Canvas<'a> {
+pub fn run<'a>(page: &Page<'a>, fonts: &mut Fonts) -> PageCanvas<'a> {
     let area = page.media_box();
-    let mut runner = Runner {
-        canvas: Canvas::default(),
+    let mut runner = PageInterpreter {
+        canvas: PageCanvas::default(),
         fonts,
         instructions: 0,
         forms: 0,
@@ -41,7 +41,7 @@ pub fn run<'a>(page: &Page<'a>, fonts: &mut Fonts) -> Canvas<'a> {
     };
     let base = base(page);
     let content = content(page.raw());
-    runner.stream(&content, page.resources(), &State::new(base), 0);
+    runner.stream(&content, page.resources(), &GraphicsState::new(base), 0);
     for annotation in page
         .raw()
         .get::<Array<'_>>("Annots")
@@ -101,7 +101,7 @@ fn content(page: &Dict<'_>) -> Vec<u8> {
 }
 
 #[derive(Clone)]
-struct State {
+struct GraphicsState {
     map: Matrix,
     text: Matrix,
     line: Matrix,
@@ -114,7 +114,7 @@ struct State {
     rise: f64,
 }
 
-impl State {
+impl GraphicsState {
     fn new(map: Matrix) -> Self {
         Self {
             map,
@@ -131,21 +131,27 @@ impl State {
     }
 }
 
-struct Runner<'f, 'a> {
-    canvas: Canvas<'a>,
+struct PageInterpreter<'f, 'a> {
+    canvas: PageCanvas<'a>,
     fonts: &'f mut Fonts,
     instructions: usize,
     forms: usize,
     area: f64,
 }
 
-impl<'a> Runner<'_, 'a> {
-    fn stream(&mut self, content: &[u8], resources: &Resources<'a>, start: &State, depth: usize) {
+impl<'a> PageInterpreter<'_, 'a> {
+    fn stream(
+        &mut self,
+        content: &[u8],
+        resources: &Resources<'a>,
+        start: &GraphicsState,
+        depth: usize,
+    ) {
         let mut state = start.clone();
         let mut saved = Vec::new();
         let mut instructions = UntypedIter::new(content);
         // Text that replaces what is drawn, and how deep in marks it was opened.
-        let mut marks = Marks::default();
+        let mut marks = MarkedContent::default();
         while let Some(instruction) = instructions.next() {
             self.instructions += 1;
             if self.instructions > MOST_INSTRUCTIONS || self.canvas.glyphs.len() > MOST_GLYPHS {
@@ -178,7 +184,12 @@ impl<'a> Runner<'_, 'a> {
     }
 
     /// The operators that only concern text.
-    fn text(&mut self, operator: &[u8], instruction: &Instruction<'_, '_>, state: &mut State) {
+    fn text(
+        &mut self,
+        operator: &[u8],
+        instruction: &Instruction<'_, '_>,
+        state: &mut GraphicsState,
+    ) {
         match operator {
             b"BT" => (state.text, state.line) = (Matrix::IDENTITY, Matrix::IDENTITY),
             b"Tc" => state.spacing = last_number(instruction),
@@ -229,7 +240,7 @@ impl<'a> Runner<'_, 'a> {
         }
     }
 
-    fn show_all(&mut self, instruction: &Instruction<'_, '_>, state: &mut State) {
+    fn show_all(&mut self, instruction: &Instruction<'_, '_>, state: &mut GraphicsState) {
         for operand in instruction.operands() {
             if let Object::String(bytes) = operand {
                 self.show(bytes.as_bytes(), state);
@@ -237,14 +248,14 @@ impl<'a> Runner<'_, 'a> {
         }
     }
 
-    fn show(&mut self, bytes: &[u8], state: &mut State) {
+    fn show(&mut self, bytes: &[u8], state: &mut GraphicsState) {
         let Some(font) = state.font.clone() else {
             return;
         };
         font.show(bytes, &mut |shown| self.glyph(shown, font.vertical, state));
     }
 
-    fn glyph(&mut self, shown: Shown, vertical: bool, state: &mut State) {
+    fn glyph(&mut self, shown: ShownGlyph, vertical: bool, state: &mut GraphicsState) {
         let map = state.text.then(state.map);
         let size = state.size;
         let (start, along) = if vertical {
@@ -307,7 +318,7 @@ impl<'a> Runner<'_, 'a> {
         &mut self,
         instruction: &Instruction<'_, '_>,
         resources: &Resources<'a>,
-        state: &mut State,
+        state: &mut GraphicsState,
     ) {
         let dict = instruction
             .operands()
@@ -329,7 +340,7 @@ impl<'a> Runner<'_, 'a> {
         &mut self,
         instruction: &Instruction<'_, '_>,
         resources: &Resources<'a>,
-        state: &State,
+        state: &GraphicsState,
         depth: usize,
     ) {
         let Some(stream) = instruction
@@ -361,7 +372,7 @@ impl<'a> Runner<'_, 'a> {
         &mut self,
         stream: &Stream<'a>,
         resources: &Resources<'a>,
-        state: &State,
+        state: &GraphicsState,
         depth: usize,
     ) {
         self.forms += 1;
@@ -423,19 +434,19 @@ impl<'a> Runner<'_, 'a> {
             place[1] - low * tall,
         ]);
         if fit.is_sane() {
-            self.form(&stream, resources, &State::new(fit.then(base)), 1);
+            self.form(&stream, resources, &GraphicsState::new(fit.then(base)), 1);
         }
     }
 }
 
-fn next_line(state: &mut State, x: f64, y: f64) {
+fn next_line(state: &mut GraphicsState, x: f64, y: f64) {
     let line = Matrix::shift(x, y).then(state.line);
     if line.is_sane() {
         (state.text, state.line) = (line, line);
     }
 }
 
-fn advance(state: &mut State, length: f64) {
+fn advance(state: &mut GraphicsState, length: f64) {
     let moved = match &state.font {
         Some(font) if font.vertical => Matrix::shift(0.0, length),
         _ => Matrix::shift(length * state.stretch, 0.0),

@@ -1,7 +1,7 @@
 //! From pieces on a page to text as a person reads it: columns one after the other, the cells of a
 //! table's row side by side, headings marked, words that a line's end cut in two made whole.
 
-use super::piece::Piece;
+use super::piece::LinePiece;
 use super::script::logical;
 
 /// A column has at least this many lines beside the other's.
@@ -17,7 +17,7 @@ const CELL: f64 = 1.3;
 
 /// A line as it will be written.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Line {
+pub struct LayoutLine {
     /// What it says, with ` | ` between cells.
     pub text: String,
     /// Where it stands, from the page's foot.
@@ -29,7 +29,7 @@ pub struct Line {
 }
 
 /// Lines in reading order.
-pub fn lines(pieces: Vec<Piece>) -> Vec<Line> {
+pub fn lines(pieces: Vec<LinePiece>) -> Vec<LayoutLine> {
     let mut lines = Vec::new();
     if pieces.len() > MOST_PIECES {
         block(pieces, &mut lines);
@@ -39,7 +39,7 @@ pub fn lines(pieces: Vec<Piece>) -> Vec<Line> {
     lines
 }
 
-fn region(pieces: Vec<Piece>, depth: usize, lines: &mut Vec<Line>) {
+fn region(pieces: Vec<LinePiece>, depth: usize, lines: &mut Vec<LayoutLine>) {
     let gutter = if depth < DEEPEST && pieces.len() >= 2 * LEAST_LINES {
         gutter(&pieces)
     } else {
@@ -79,8 +79,8 @@ struct Gutter {
 }
 
 /// The strip with the most lines on both sides, if what stands there is running text.
-fn gutter(pieces: &[Piece]) -> Option<Gutter> {
-    let mut order: Vec<&Piece> = pieces.iter().collect();
+fn gutter(pieces: &[LinePiece]) -> Option<Gutter> {
+    let mut order: Vec<&LinePiece> = pieces.iter().collect();
     order.sort_by(|a, b| b.y.total_cmp(&a.y));
     let left = pieces.iter().map(|piece| piece.x0).fold(f64::MAX, f64::min);
     let right = pieces.iter().map(|piece| piece.x1).fold(f64::MIN, f64::max);
@@ -106,7 +106,7 @@ fn gutter(pieces: &[Piece]) -> Option<Gutter> {
 }
 
 /// How far the nearest text is from the strip's line.
-fn room(order: &[&Piece], gutter: &Gutter) -> f64 {
+fn room(order: &[&LinePiece], gutter: &Gutter) -> f64 {
     order
         .iter()
         .filter(|piece| (gutter.bottom..=gutter.top).contains(&piece.y))
@@ -121,7 +121,7 @@ fn room(order: &[&Piece], gutter: &Gutter) -> f64 {
 }
 
 /// The longest stretch from top to bottom that no text crosses at `x`.
-fn longest(order: &[&Piece], x: f64) -> Option<Gutter> {
+fn longest(order: &[&LinePiece], x: f64) -> Option<Gutter> {
     let (mut best, mut from): (Option<Gutter>, usize) = (None, 0);
     for at in 0..=order.len() {
         let crossed = order
@@ -141,13 +141,13 @@ fn longest(order: &[&Piece], x: f64) -> Option<Gutter> {
 }
 
 /// Whether the pieces on both sides of `x` are two columns of running text.
-fn columns(stretch: &[&Piece], x: f64) -> Option<Gutter> {
+fn columns(stretch: &[&LinePiece], x: f64) -> Option<Gutter> {
     if stretch.len() < 2 * LEAST_LINES {
         return None;
     }
-    let (left, right): (Vec<&Piece>, Vec<&Piece>) =
+    let (left, right): (Vec<&LinePiece>, Vec<&LinePiece>) =
         stretch.iter().copied().partition(|piece| piece.x1 <= x);
-    let (left, right) = (Side::of(&left)?, Side::of(&right)?);
+    let (left, right) = (ColumnSide::of(&left)?, ColumnSide::of(&right)?);
     let shared = left
         .lines
         .iter()
@@ -158,7 +158,7 @@ fn columns(stretch: &[&Piece], x: f64) -> Option<Gutter> {
     let beside = overlap > 0.4 * (left.top - left.bottom).min(right.top - right.bottom);
     // The cells of a table stand on common lines and are short; columns of text are long or stand freely.
     let free = shared * 2 < fewer;
-    let text = |side: &Side| side.running || free && side.letters >= 8.0;
+    let text = |side: &ColumnSide| side.running || free && side.letters >= 8.0;
     (beside && text(&left) && text(&right)).then(|| Gutter {
         x,
         top: left.top.max(right.top) + 0.01,
@@ -167,7 +167,7 @@ fn columns(stretch: &[&Piece], x: f64) -> Option<Gutter> {
     })
 }
 
-struct Side {
+struct ColumnSide {
     lines: Vec<f64>,
     top: f64,
     bottom: f64,
@@ -177,9 +177,9 @@ struct Side {
     running: bool,
 }
 
-impl Side {
+impl ColumnSide {
     /// Nothing when there are too few lines.
-    fn of(pieces: &[&Piece]) -> Option<Self> {
+    fn of(pieces: &[&LinePiece]) -> Option<Self> {
         let mut lines: Vec<(f64, f64, f64, usize, usize)> = Vec::new();
         for piece in pieces {
             let letters = piece.text.chars().count();
@@ -222,9 +222,9 @@ fn middle(values: impl Iterator<Item = usize>) -> usize {
 }
 
 /// Pieces without columns: rows from top to bottom.
-fn block(mut pieces: Vec<Piece>, lines: &mut Vec<Line>) {
+fn block(mut pieces: Vec<LinePiece>, lines: &mut Vec<LayoutLine>) {
     pieces.sort_by(|a, b| b.y.total_cmp(&a.y));
-    let mut rows: Vec<Vec<Piece>> = Vec::new();
+    let mut rows: Vec<Vec<LinePiece>> = Vec::new();
     for piece in pieces {
         let row = rows.iter_mut().rev().take(3).find(|row| on(row, &piece));
         match row {
@@ -240,7 +240,7 @@ fn block(mut pieces: Vec<Piece>, lines: &mut Vec<Line>) {
 }
 
 /// Whether a piece stands on a row. Raised and lowered small characters do.
-fn on(row: &[Piece], piece: &Piece) -> bool {
+fn on(row: &[LinePiece], piece: &LinePiece) -> bool {
     let large = row
         .iter()
         .max_by(|a, b| a.size.total_cmp(&b.size))
@@ -254,7 +254,7 @@ fn on(row: &[Piece], piece: &Piece) -> bool {
     near && clear
 }
 
-fn line(mut row: Vec<Piece>) -> Line {
+fn line(mut row: Vec<LinePiece>) -> LayoutLine {
     row.sort_by(|a, b| a.x0.total_cmp(&b.x0));
     let mut text = String::new();
     let (mut end, mut widest): (Option<f64>, (f64, f64, f64)) = (None, (0.0, 0.0, 0.0));
@@ -273,7 +273,7 @@ fn line(mut row: Vec<Piece>) -> Line {
             widest = (piece.x1 - piece.x0, piece.y, piece.size);
         }
     }
-    Line {
+    LayoutLine {
         text: logical(text),
         y: widest.1,
         size: widest.2,
@@ -282,7 +282,7 @@ fn line(mut row: Vec<Piece>) -> Line {
 }
 
 /// Marks where a paragraph ends: the gap to the next line is larger than it is between most lines.
-fn space(lines: &mut [Line]) {
+fn space(lines: &mut [LayoutLine]) {
     let gaps = lines.windows(2).map(|pair| pair[0].y - pair[1].y);
     let mut relative: Vec<f64> = gaps
         .zip(lines.iter())
@@ -306,9 +306,9 @@ fn differ(one: f64, other: f64) -> bool {
 }
 
 /// The text of a page. `body` is the size of the document's running text.
-pub fn written(lines: &[Line], body: f64) -> String {
+pub fn written(lines: &[LayoutLine], body: f64) -> String {
     let mut text = String::new();
-    let mut before: Option<&Line> = None;
+    let mut before: Option<&LayoutLine> = None;
     for line in lines {
         let words = line.text.trim();
         if words.is_empty() {
@@ -337,12 +337,12 @@ pub fn written(lines: &[Line], body: f64) -> String {
     text
 }
 
-fn level_of(line: &Line, body: f64) -> usize {
+fn level_of(line: &LayoutLine, body: f64) -> usize {
     level(line, body)
 }
 
 /// How high a heading is; 0 for running text.
-fn level(line: &Line, body: f64) -> usize {
+fn level(line: &LayoutLine, body: f64) -> usize {
     let letters = line
         .text
         .chars()
@@ -372,8 +372,8 @@ fn is_cut(text: &str, next: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn piece(x0: f64, y: f64, text: &str) -> Piece {
-        Piece {
+    fn piece(x0: f64, y: f64, text: &str) -> LinePiece {
+        LinePiece {
             x0,
             x1: x0 + 5.0 * text.chars().count() as f64,
             y,
@@ -382,7 +382,7 @@ mod tests {
         }
     }
 
-    fn read(pieces: Vec<Piece>) -> String {
+    fn read(pieces: Vec<LinePiece>) -> String {
         written(&lines(pieces), 10.0)
     }
 
@@ -440,11 +440,11 @@ mod tests {
     #[test]
     fn cut_words_headings_and_paragraphs() {
         let mut pieces = vec![
-            Piece {
+            LinePiece {
                 size: 18.0,
                 ..piece(50.0, 720.0, "The Great")
             },
-            Piece {
+            LinePiece {
                 size: 18.0,
                 ..piece(50.0, 700.0, "Heading")
             },
@@ -454,7 +454,7 @@ mod tests {
             piece(50.0, 620.0, "# Next"),
             piece(50.0, 608.0, "ends here"),
         ];
-        pieces.push(Piece {
+        pieces.push(LinePiece {
             size: 6.0,
             ..piece(100.5, 649.5, "2")
         });

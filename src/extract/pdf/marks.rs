@@ -4,7 +4,7 @@ use hayro_syntax::content::Instruction;
 use hayro_syntax::object::{Dict, Object, String as Bytes};
 use hayro_syntax::page::Resources;
 
-use super::canvas::{Canvas, Glyph};
+use super::canvas::{Glyph, PageCanvas};
 use super::operands::words;
 use super::script::letters;
 
@@ -13,20 +13,20 @@ const DEEPEST: usize = 512;
 
 /// Marked content whose text the file gives in another way than by its characters.
 #[derive(Default)]
-pub struct Marks {
+pub struct MarkedContent {
     open: Vec<Option<(String, usize)>>,
 }
 
-impl Marks {
+impl MarkedContent {
     /// A mark begins, with the text that it gives.
-    pub fn open(&mut self, text: Option<String>, canvas: &Canvas<'_>) {
+    pub fn open(&mut self, text: Option<String>, canvas: &PageCanvas<'_>) {
         if self.open.len() < DEEPEST {
             self.open.push(text.map(|text| (text, canvas.glyphs.len())));
         }
     }
 
     /// The first character of what was drawn takes the text, the others are left out.
-    pub fn close(&mut self, canvas: &mut Canvas<'_>) {
+    pub fn close(&mut self, canvas: &mut PageCanvas<'_>) {
         let Some(Some((text, from))) = self.open.pop() else {
             return;
         };

@@ -24,13 +24,13 @@ mod widths;
 
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 
-use super::{Full, Input, Output, Unreadable};
-use canvas::Canvas;
+use super::{FileInput, Full, Output, Unreadable};
+use canvas::PageCanvas;
 use furniture::Window;
 use interpret::Fonts;
-use layout::Line;
+use layout::LayoutLine;
 
-pub use scan::{Picture, picture};
+pub use scan::{ScanPicture, picture};
 
 /// What a person calls such a file.
 pub const NAME: &str = "PDF";
@@ -43,12 +43,12 @@ const NAMELESS: &str = "its font gives no characters' names, so its text cannot 
 const SCAN: f64 = 0.4;
 
 /// Gives the pages to `out`.
-pub fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
+pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let pdf = open(input.bytes)?;
     let titles = outline::titles(&pdf);
     let mut fonts = Fonts::new();
     let mut window = Window::new();
-    let mut body = Body::default();
+    let mut body = BodySize::default();
     let mut nameless = false;
     for (index, page) in pdf.pages().iter().enumerate() {
         let number = index as u32 + 1;
@@ -86,9 +86,9 @@ pub fn read(input: &Input<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
 }
 
 fn write(
-    pages: impl IntoIterator<Item = (u32, Vec<Line>)>,
+    pages: impl IntoIterator<Item = (u32, Vec<LayoutLine>)>,
     titles: &[String],
-    body: &Body,
+    body: &BodySize,
     out: &mut Output<'_>,
 ) -> Result<(), Full> {
     for (number, lines) in pages {
@@ -107,7 +107,7 @@ fn open(bytes: &[u8]) -> Result<Pdf, Unreadable> {
 }
 
 /// The lines of every direction, that with the most characters first.
-fn lines(canvas: Canvas<'_>) -> Vec<Line> {
+fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
     let mut all = Vec::new();
     for run in piece::runs(canvas.glyphs) {
         let mut lines = layout::lines(run.pieces);
@@ -127,7 +127,7 @@ struct Reason {
 }
 
 impl Reason {
-    fn of(canvas: &Canvas<'_>) -> Option<Self> {
+    fn of(canvas: &PageCanvas<'_>) -> Option<Self> {
         let shown = canvas
             .glyphs
             .iter()
@@ -154,13 +154,13 @@ impl Reason {
 
 /// The size of the document's running text: that of most characters so far.
 #[derive(Default)]
-struct Body {
+struct BodySize {
     /// Characters of each size, in steps of half a point.
     sizes: std::collections::BTreeMap<u32, usize>,
 }
 
-impl Body {
-    fn weigh(&mut self, lines: &[Line]) {
+impl BodySize {
+    fn weigh(&mut self, lines: &[LayoutLine]) {
         for line in lines {
             let step = (line.size * 2.0).round().clamp(0.0, 2_000.0) as u32;
             *self.sizes.entry(step).or_default() += line.text.len();

@@ -12,7 +12,7 @@ const OFF: f64 = 0.3;
 
 /// Part of a line without a wide gap.
 #[derive(Debug, Clone)]
-pub struct Piece {
+pub struct LinePiece {
     /// Where it begins and ends along its line.
     pub x0: f64,
     /// Its end.
@@ -26,9 +26,9 @@ pub struct Piece {
 }
 
 /// Pieces that run in one direction, with the share of the page's characters.
-pub struct Run {
+pub struct DirectionRun {
     /// In the frame that has the direction to the right.
-    pub pieces: Vec<Piece>,
+    pub pieces: Vec<LinePiece>,
     /// How many characters.
     pub glyphs: usize,
     /// It is the direction of upright text.
@@ -36,7 +36,7 @@ pub struct Run {
 }
 
 /// All pieces of a page, one run for each direction, the largest first.
-pub fn runs(glyphs: Vec<Glyph>) -> Vec<Run> {
+pub fn runs(glyphs: Vec<Glyph>) -> Vec<DirectionRun> {
     let mut groups: Vec<(i32, Vec<Glyph>)> = Vec::new();
     for glyph in glyphs {
         let angle = angle(&glyph);
@@ -47,9 +47,9 @@ pub fn runs(glyphs: Vec<Glyph>) -> Vec<Run> {
             None => groups.push((angle, vec![glyph])),
         }
     }
-    let mut runs: Vec<Run> = groups
+    let mut runs: Vec<DirectionRun> = groups
         .into_iter()
-        .map(|(angle, group)| Run {
+        .map(|(angle, group)| DirectionRun {
             glyphs: group.len(),
             pieces: pieces(turned(group, angle)),
             upright: angle == 0,
@@ -81,8 +81,8 @@ fn turned(mut glyphs: Vec<Glyph>, angle: i32) -> Vec<Glyph> {
     glyphs
 }
 
-fn pieces(glyphs: Vec<Glyph>) -> Vec<Piece> {
-    let mut pieces: Vec<Piece> = Vec::new();
+fn pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
+    let mut pieces: Vec<LinePiece> = Vec::new();
     let mut last: Option<Glyph> = None;
     let mut blank = false;
     for mut glyph in glyphs {
@@ -146,8 +146,8 @@ fn pieces(glyphs: Vec<Glyph>) -> Vec<Piece> {
     pieces
 }
 
-fn begin(glyph: &Glyph) -> Piece {
-    Piece {
+fn begin(glyph: &Glyph) -> LinePiece {
+    LinePiece {
         x0: glyph.x,
         x1: glyph.x + glyph.along.0,
         y: glyph.y,

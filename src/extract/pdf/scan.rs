@@ -17,7 +17,7 @@ const MOST_DECODED: u64 = 400_000_000;
 
 /// A picture as a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct ScanPicture {
     /// `image/jpeg` or `image/png`.
     pub media_type: &'static str,
     /// The file.
@@ -25,11 +25,11 @@ pub struct Picture {
 }
 
 /// The largest picture of page `page`, counted from 1.
-pub fn picture(bytes: &[u8], page: u32) -> Option<Picture> {
+pub fn picture(bytes: &[u8], page: u32) -> Option<ScanPicture> {
     let pdf = super::open(bytes).ok()?;
     let page = pdf.pages().get(page.checked_sub(1)? as usize)?;
     let (_, stream) = interpret::run(page, &mut Fonts::new()).largest?;
-    let image = Image::read(&stream)?;
+    let image = ScanImage::read(&stream)?;
     match stream.filters().last() {
         Some(Filter::DctDecode) => photograph(&stream, &image),
         Some(Filter::CcittFaxDecode) => fax(&stream, &image),
@@ -43,7 +43,7 @@ pub fn picture(bytes: &[u8], page: u32) -> Option<Picture> {
 
 /// Whether `picture` would show this one: what is packed as JBIG2 or JPEG 2000 is not unpacked here.
 pub fn is_shown(stream: &Stream<'_>) -> bool {
-    Image::read(stream).is_some_and(|image| match stream.filters().last() {
+    ScanImage::read(stream).is_some_and(|image| match stream.filters().last() {
         Some(Filter::DctDecode) => passes(stream, &image),
         Some(Filter::CcittFaxDecode) => stream.filters().len() == 1,
         Some(Filter::Jbig2Decode | Filter::JpxDecode) => false,
@@ -52,14 +52,14 @@ pub fn is_shown(stream: &Stream<'_>) -> bool {
 }
 
 /// A JPEG is passed on as it is; in the colours of print it would be shown wrongly.
-fn photograph(stream: &Stream<'_>, image: &Image) -> Option<Picture> {
-    passes(stream, image).then(|| Picture {
+fn photograph(stream: &Stream<'_>, image: &ScanImage) -> Option<ScanPicture> {
+    passes(stream, image).then(|| ScanPicture {
         media_type: "image/jpeg",
         bytes: stream.raw_data().into_owned(),
     })
 }
 
-fn passes(stream: &Stream<'_>, image: &Image) -> bool {
+fn passes(stream: &Stream<'_>, image: &ScanImage) -> bool {
     let bytes = stream.raw_data();
     stream.filters().len() == 1
         && bytes.starts_with(b"\xFF\xD8")
@@ -80,7 +80,7 @@ enum Colours {
 }
 
 #[derive(Debug, PartialEq)]
-struct Image {
+struct ScanImage {
     width: u32,
     height: u32,
     bits: u32,
@@ -89,7 +89,7 @@ struct Image {
     inverted: bool,
 }
 
-impl Image {
+impl ScanImage {
     fn read(stream: &Stream<'_>) -> Option<Self> {
         let dict = stream.dict();
         let (width, height) = (dict.get::<u32>("Width")?, dict.get::<u32>("Height")?);
@@ -124,7 +124,7 @@ impl Image {
     }
 
     /// Written row by row; every `step`th row and column of what is too large.
-    fn png(&self, samples: &[u8]) -> Option<Picture> {
+    fn png(&self, samples: &[u8]) -> Option<ScanPicture> {
         let stride = (self.width as usize * self.parts() * self.bits as usize).div_ceil(8);
         // A picture that ends early is white from there on, as a scanner's would be.
         let rows = (samples.len() / stride).min(self.height as usize);
@@ -135,7 +135,7 @@ impl Image {
         while step < 64 {
             let bytes = self.written(samples, rows, stride, step)?;
             if bytes.len() <= MOST_PICTURE {
-                return Some(Picture {
+                return Some(ScanPicture {
                     media_type: "image/png",
                     bytes,
                 });
@@ -262,7 +262,7 @@ fn colours(space: Object<'_>, depth: usize) -> Option<Colours> {
 }
 
 /// A page that a fax machine or a scanner has packed in black and white.
-fn fax(stream: &Stream<'_>, image: &Image) -> Option<Picture> {
+fn fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScanPicture> {
     if stream.filters().len() != 1 {
         return None;
     }
@@ -302,7 +302,7 @@ fn fax(stream: &Stream<'_>, image: &Image) -> Option<Picture> {
     });
     // What could be decoded before an error is shown.
     let _ = hayro_ccitt::decode(&stream.raw_data(), &mut rows, &mut context);
-    let packed = Image {
+    let packed = ScanImage {
         width: columns,
         height: rows.count as u32,
         bits: 1,
@@ -359,8 +359,8 @@ fn chunk(file: &mut Vec<u8>, name: &[u8; 4], body: &[u8]) {
 mod tests {
     use super::*;
 
-    fn image(bits: u32, colours: Colours) -> Image {
-        Image {
+    fn image(bits: u32, colours: Colours) -> ScanImage {
+        ScanImage {
             width: 4,
             height: 2,
             bits,

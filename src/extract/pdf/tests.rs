@@ -1,7 +1,7 @@
 //! Small files, written here object by object, through the whole reader.
 
-use crate::domain::chunk::Page;
-use crate::extract::{Input, Limits, Report, Unreadable, extract, page_picture};
+use crate::domain::chunk::PageText;
+use crate::extract::{FileInput, ReadLimits, ReadReport, Unreadable, extract, page_picture};
 
 /// A file of these objects, the first of which is the catalogue.
 fn file(objects: &[String]) -> Vec<u8> {
@@ -59,9 +59,9 @@ const HELVETICA: &str =
     "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>";
 const FONT: &str = "/Resources << /Font << /F 3 0 R >> >>";
 
-fn read(bytes: &[u8]) -> Result<(Report, Vec<Page>), Unreadable> {
-    let limits = Limits::default();
-    let input = Input {
+fn read(bytes: &[u8]) -> Result<(ReadReport, Vec<PageText>), Unreadable> {
+    let limits = ReadLimits::default();
+    let input = FileInput {
         bytes,
         name: "a.pdf",
         encoding: None,

@@ -6,12 +6,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::accounts::{
-    ACCESS_LENGTH, NewAccount, NewProfile, REFRESH_LENGTH, SignedIn, Visit,
+    ACCESS_LENGTH, NewAccount, NewProfile, REFRESH_LENGTH, RequestOrigin, SignedIn,
 };
 use crate::app::{Error, Kind};
 use crate::domain::key::keys_deleted;
 use crate::domain::user::{Caller, User};
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::who::{self, SessionCookie};
@@ -47,7 +47,7 @@ struct EmailBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ResetBody {
+struct ResetPasswordBody {
     token: String,
     new_password: String,
     keep_api_keys: Option<bool>,
@@ -69,7 +69,7 @@ struct PasswordBody {
 }
 
 /// POST /api/auth/register
-pub async fn register(mut cx: Cx) -> Result<Reply, ApiError> {
+pub async fn register(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: RegisterBody = cx.json().await?;
     let new = NewAccount {
         email: body.email,
@@ -89,7 +89,7 @@ pub async fn register(mut cx: Cx) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/auth/login
-pub async fn login(mut cx: Cx) -> Result<Reply, ApiError> {
+pub async fn login(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: LoginBody = cx.json().await?;
     let accounts = cx.app.accounts();
     let signed_in = accounts
@@ -99,7 +99,7 @@ pub async fn login(mut cx: Cx) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/auth/refresh
-pub async fn refresh(mut cx: Cx) -> Result<Reply, ApiError> {
+pub async fn refresh(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: RefreshBody = cx.json_or_empty().await?;
     let Some(token) = refresh_token(&cx, body) else {
         let error = Error::new(
@@ -116,7 +116,7 @@ pub async fn refresh(mut cx: Cx) -> Result<Reply, ApiError> {
 
 /// POST /api/auth/logout. Open, because a browser whose access token has run out must be able to end its
 /// session too, with its refresh token.
-pub async fn logout(mut cx: Cx) -> Result<Reply, ApiError> {
+pub async fn logout(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: RefreshBody = cx.json_or_empty().await?;
     let token = refresh_token(&cx, body);
     let accounts = cx.app.accounts();
@@ -138,7 +138,7 @@ pub async fn logout(mut cx: Cx) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/auth/request-password-reset
-pub async fn request_reset(mut cx: Cx) -> Result<Reply, ApiError> {
+pub async fn request_reset(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: EmailBody = cx.json_or_empty().await?;
     let Some(email) = body.email.or_else(|| cx.query("email")) else {
         return Err(Error::field(&["body", "email"], "missing", "is needed").into());
@@ -151,8 +151,8 @@ pub async fn request_reset(mut cx: Cx) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/auth/reset-password
-pub async fn reset_password(mut cx: Cx) -> Result<Reply, ApiError> {
-    let body: ResetBody = cx.json().await?;
+pub async fn reset_password(mut cx: RequestContext) -> Result<Reply, ApiError> {
+    let body: ResetPasswordBody = cx.json().await?;
     let keep_keys = body.keep_api_keys.unwrap_or(false);
     let (accounts, visit) = (cx.app.accounts(), visit(&cx));
     let deleted = accounts
@@ -165,13 +165,13 @@ pub async fn reset_password(mut cx: Cx) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/users/me
-pub async fn me(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn me(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let user = cx.app.accounts().me(&caller).await?;
     Ok(private(Reply::json(&shape(&user))))
 }
 
 /// PUT /api/users/me
-pub async fn update_me(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn update_me(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ProfileBody = cx.json().await?;
     let new = NewProfile {
         email: body.email,
@@ -186,7 +186,7 @@ pub async fn update_me(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/users/me/change-password
-pub async fn change_password(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn change_password(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: PasswordBody = cx.json().await?;
     let accounts = cx.app.accounts();
     let (current, new) = (&body.current_password, &body.new_password);
@@ -197,8 +197,8 @@ pub async fn change_password(mut cx: Cx, caller: Caller) -> Result<Reply, ApiErr
 }
 
 /// Where this request comes from, for throttling and the audit log.
-pub(super) fn visit(cx: &Cx) -> Visit {
-    Visit {
+pub(super) fn visit(cx: &RequestContext) -> RequestOrigin {
+    RequestOrigin {
         peer: Some(cx.peer),
         client: cx.client(),
         now: cx.now,
@@ -232,7 +232,7 @@ pub(super) fn private(reply: Reply) -> Reply {
 }
 
 /// The token of the body, else the cookie's.
-fn refresh_token(cx: &Cx, body: RefreshBody) -> Option<String> {
+fn refresh_token(cx: &RequestContext, body: RefreshBody) -> Option<String> {
     let name = SessionCookie::Refresh.name(who::is_secure(&cx.app, cx.https));
     let cookie = || cx.cookie(name).map(str::to_owned);
     body.refresh_token
@@ -241,7 +241,7 @@ fn refresh_token(cx: &Cx, body: RefreshBody) -> Option<String> {
 }
 
 /// Both tokens: in the body for programs, as cookies for browsers.
-fn pair(cx: &Cx, signed_in: &SignedIn) -> Reply {
+fn pair(cx: &RequestContext, signed_in: &SignedIn) -> Reply {
     let body = json!({
         "status": "success",
         "access_token": signed_in.access,
@@ -257,7 +257,7 @@ fn pair(cx: &Cx, signed_in: &SignedIn) -> Reply {
 }
 
 /// Out of reach of scripts and of requests that other sites cause; over https, of http as well.
-fn cookie(cx: &Cx, which: SessionCookie, value: &str, seconds: u64) -> String {
+fn cookie(cx: &RequestContext, which: SessionCookie, value: &str, seconds: u64) -> String {
     let secure = who::is_secure(&cx.app, cx.https);
     let (name, path) = (which.name(secure), which.path(secure));
     let secure = if secure { "; Secure" } else { "" };

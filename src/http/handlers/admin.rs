@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::accounts::{done, private, shape, visit};
 use crate::app::accounts::{NewAccount, random_password};
-use crate::app::admin::{Entry, Link, Reset, UserChange};
+use crate::app::admin::{AuditEntry, OneTimeLink, ResetRequest, UserChange};
 use crate::app::{Error, Kind};
 use crate::domain::id::UserId;
 use crate::domain::user::Role;
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::who::Admin;
@@ -26,7 +26,7 @@ struct NewUserBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ChangeBody {
+struct ChangeUserBody {
     role: Option<Role>,
     disabled: Option<bool>,
 }
@@ -38,7 +38,7 @@ struct InviteBody {
 }
 
 /// GET /api/admin/users
-pub async fn users(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
+pub async fn users(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
     let cursor = match cursor {
         None => None,
@@ -56,7 +56,7 @@ pub async fn users(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/admin/users. Without a password one is made up and shown once.
-pub async fn create_user(mut cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn create_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: NewUserBody = cx.json().await?;
     let made_up = match body.password {
         None => Some(random_password()?),
@@ -84,8 +84,8 @@ pub async fn create_user(mut cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
 }
 
 /// PUT /api/admin/users/{id}
-pub async fn change_user(mut cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
-    let body: ChangeBody = cx.json().await?;
+pub async fn change_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
+    let body: ChangeUserBody = cx.json().await?;
     let change = UserChange {
         role: body.role,
         disabled: body.disabled,
@@ -109,7 +109,7 @@ pub async fn change_user(mut cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
 }
 
 /// DELETE /api/admin/users/{id}
-pub async fn delete_user(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn delete_user(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let (by, id) = (&admin.caller().user, id(&cx)?);
     cx.app
         .accounts()
@@ -122,7 +122,7 @@ pub async fn delete_user(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/admin/users/{id}/reset-link
-pub async fn reset_link(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn reset_link(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let (by, id) = (&admin.caller().user, id(&cx)?);
     let made = cx
         .app
@@ -134,10 +134,10 @@ pub async fn reset_link(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/admin/password-resets
-pub async fn resets(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
+pub async fn resets(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let (limit, _) = cx.page()?;
     let resets = cx.app.accounts().resets(limit).await?;
-    let shown = |reset: &Reset| {
+    let shown = |reset: &ResetRequest| {
         json!({
             "user_id": reset.user,
             "email": reset.email,
@@ -152,7 +152,7 @@ pub async fn resets(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/admin/invites
-pub async fn invite(mut cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn invite(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: InviteBody = cx.json_or_empty().await?;
     let by = &admin.caller().user;
     let made = cx
@@ -167,7 +167,7 @@ pub async fn invite(mut cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/admin/audit
-pub async fn audit(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
+pub async fn audit(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
     let cursor = match cursor {
         None => None,
@@ -176,7 +176,7 @@ pub async fn audit(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
     let lines = cx.app.accounts().audit(limit, cursor).await?;
     let next = lines.last().filter(|_| lines.len() == limit as usize);
     let next = next.map(|(number, _)| number.to_string());
-    let shown = |(_, line): &(i64, Entry)| {
+    let shown = |(_, line): &(i64, AuditEntry)| {
         json!({
             "at": line.at,
             "actor": line.actor,
@@ -193,7 +193,7 @@ pub async fn audit(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/admin/config: names and sources, no values.
-pub async fn config(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
+pub async fn config(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let config = &cx.app.config;
     let shown = config
         .sources
@@ -205,7 +205,7 @@ pub async fn config(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
     )))
 }
 
-fn id(cx: &Cx) -> Result<UserId, ApiError> {
+fn id(cx: &RequestContext) -> Result<UserId, ApiError> {
     UserId::parse(cx.param("id"))
         .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such account"))
 }
@@ -220,7 +220,7 @@ fn bad_cursor() -> ApiError {
 }
 
 /// A link to hand over: its path always, its whole address where it is known.
-fn link(cx: &Cx, link: &Link, path: &str) -> Value {
+fn link(cx: &RequestContext, link: &OneTimeLink, path: &str) -> Value {
     let public = cx.app.config.public_url.as_deref();
     json!({
         "status": "success",

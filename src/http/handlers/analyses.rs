@@ -8,19 +8,19 @@ use hyper::header::{CONTENT_DISPOSITION, HeaderName, LOCATION};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::analysis_shape::{self as shape, Form};
+use super::analysis_shape::{self as shape, ResultsShape};
 use super::usage;
-use crate::app::analyses::{Begun, CancelOnDrop, Report, Wanted, Watch};
+use crate::app::analyses::{AnalysisParams, AnalysisReport, Begun, CancelOnDrop, RunWatch};
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::analysis::{CacheUse, Depth, Plan, Status};
 use crate::domain::export;
-use crate::domain::fit::{Fitting, Reading};
+use crate::domain::fit::{ContextMode, Fitting};
 use crate::domain::id::AnalysisId;
 use crate::domain::parameters::Parameters;
 use crate::domain::pattern::estimate;
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::sse;
@@ -43,7 +43,7 @@ struct NewAnalysisBody {
     #[serde(default)]
     document_id: Option<String>,
     #[serde(default)]
-    reading: Reading,
+    reading: ContextMode,
     #[serde(alias = "options", default)]
     parameters: Parameters,
     #[serde(default)]
@@ -77,13 +77,13 @@ struct NewAnalysisBody {
 }
 
 impl NewAnalysisBody {
-    fn wanted(self) -> Wanted {
+    fn wanted(self) -> AnalysisParams {
         let documents = self
             .document_ids
             .into_iter()
             .chain(self.document_id)
             .collect();
-        Wanted {
+        AnalysisParams {
             reading: self.reading,
             prompt: self.prompt,
             models: self.models,
@@ -118,16 +118,20 @@ impl NewAnalysisBody {
 }
 
 /// POST /analyze, /api/analyze
-pub async fn start(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
-    begin(cx, caller, Form::Map).await
+pub async fn start(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
+    begin(cx, caller, ResultsShape::Map).await
 }
 
 /// POST /api/orchestrator/analyze: the same, but `results` is a list.
-pub async fn orchestrate(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
-    begin(cx, caller, Form::List).await
+pub async fn orchestrate(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
+    begin(cx, caller, ResultsShape::List).await
 }
 
-async fn begin(mut cx: Cx, caller: Option<Caller>, form: Form) -> Result<Reply, ApiError> {
+async fn begin(
+    mut cx: RequestContext,
+    caller: Option<Caller>,
+    form: ResultsShape,
+) -> Result<Reply, ApiError> {
     let body: NewAnalysisBody = cx.json().await?;
     let accepts_events = cx.wants_events();
     let (streamed, detached) = (body.stream || accepts_events, body.detached);
@@ -162,7 +166,7 @@ async fn begin(mut cx: Cx, caller: Option<Caller>, form: Form) -> Result<Reply, 
     Ok(stored(answer(&report, form)?, is_stored))
 }
 
-fn answer(report: &Report, form: Form) -> Result<Reply, ApiError> {
+fn answer(report: &AnalysisReport, form: ResultsShape) -> Result<Reply, ApiError> {
     match report.analysis.status {
         Status::Completed => Ok(Reply::json(&shape::result(report, form))),
         _ => {
@@ -204,7 +208,7 @@ fn accepted(id: &AnalysisId) -> Reply {
 }
 
 /// POST /api/estimate, /api/estimate-tokens
-pub async fn forecast(mut cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let body: NewAnalysisBody = cx.json().await?;
     let forecast = cx
         .app
@@ -254,13 +258,13 @@ fn seats(plan: &Plan) -> Vec<Value> {
 }
 
 /// GET /api/analyses/{id} and its aliases
-pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let report = cx.app.analyses().show(&caller, &id(&cx)?).await?;
     Ok(Reply::json(&shape::full(&report)))
 }
 
 /// DELETE /api/analyses/{id}
-pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app
         .analyses()
         .delete(&caller, &id(&cx)?, clock::now())
@@ -271,7 +275,7 @@ pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/analyses/{id}/events, /analyze/stream/{id}
-pub async fn events(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let given = match cx.header(HeaderName::from_static("last-event-id")) {
         Some(text) => Some(text.to_owned()),
         None => cx.query("after"),
@@ -295,20 +299,20 @@ pub async fn events(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/analyses/{id}/progress
-pub async fn progress(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn progress(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let report = cx.app.analyses().show(&caller, &id(&cx)?).await?;
     Ok(Reply::json(&shape::progress(&report)))
 }
 
 /// POST /api/analyses/{id}/cancel
-pub async fn cancel(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let status = cx.app.analyses().cancel(&caller, &id).await?;
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
 /// POST /api/analyses/{id}/synthesize
-pub async fn synthesize(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn synthesize(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let status = cx.app.analyses().hurry(&caller, &id).await?;
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
@@ -322,7 +326,7 @@ struct LeaveBody {
 }
 
 /// POST /api/analyses/{id}/leave-out: goes on without one model.
-pub async fn leave_out(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn leave_out(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: LeaveBody = cx.json().await?;
     let id = id(&cx)?;
     let analyses = cx.app.analyses();
@@ -332,7 +336,7 @@ pub async fn leave_out(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 
 /// POST /api/analyses/{id}/rerun: the fields of a new analysis; those that are not given are the old one's.
 /// With `dry_run` it only tells what would be asked.
-pub async fn rerun(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let mut changes: Map<String, Value> = cx.json().await?;
     let foreseen = match changes.remove("dry_run") {
         None => false,
@@ -349,7 +353,7 @@ pub async fn rerun(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     // Read as it would have been had the client sent all of it: the same faults, the same code.
     let whole = serde_json::to_vec(&body).map_err(Error::internal)?;
     let body: NewAnalysisBody = crate::http::json::read(&whole)?;
-    let wanted = Wanted {
+    let wanted = AnalysisParams {
         detached: true,
         ..body.wanted()
     };
@@ -363,7 +367,7 @@ pub async fn rerun(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/analyses/{id}/retry
-pub async fn retry(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn retry(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let begun = cx
         .app
         .analyses()
@@ -373,7 +377,7 @@ pub async fn retry(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/analyses/{id}/export?format=
-pub async fn export(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let report = cx.app.analyses().show(&caller, &id).await?;
     let format = cx.query("format").unwrap_or_else(|| "json".into());
@@ -414,7 +418,7 @@ pub async fn export(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/analyses/{id}/share
-pub async fn share(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn share(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let token = cx.app.analyses().share(&caller, &id).await?;
     let path = format!("/share/{token}");
@@ -428,7 +432,7 @@ pub async fn share(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// DELETE /api/analyses/{id}/share
-pub async fn unshare(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app.analyses().unshare(&caller, &id(&cx)?).await?;
     Ok(Reply::json(
         &json!({ "success": true, "message": "the link no longer works" }),
@@ -436,7 +440,7 @@ pub async fn unshare(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/shared/{token}
-pub async fn shared(cx: Cx, token: LinkToken) -> Result<Reply, ApiError> {
+pub async fn shared(cx: RequestContext, token: LinkToken) -> Result<Reply, ApiError> {
     let report = cx.app.analyses().shared(token.as_str()).await?;
     Ok(Reply::json(&shape::full(&report)))
 }
@@ -448,7 +452,7 @@ struct VoteBody {
 }
 
 /// POST /api/analyses/{id}/vote
-pub async fn vote(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let body: VoteBody = cx.json().await?;
     cx.app
@@ -461,11 +465,11 @@ pub async fn vote(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 // The guard lives as long as the body: a client that leaves drops both.
-fn follow(cx: &Cx, watch: Watch, guard: Option<CancelOnDrop>) -> Reply {
+fn follow(cx: &RequestContext, watch: RunWatch, guard: Option<CancelOnDrop>) -> Reply {
     sse::stream(cx, (watch, guard), |(mut watch, guard)| async move {
         // A store that cannot answer ends the stream without a last event; the client comes back for it.
         let events = watch.next().await.ok().flatten()?;
-        let events = events.iter().map(|event| sse::Event {
+        let events = events.iter().map(|event| sse::SseEvent {
             id: Some(event.seq),
             name: event.kind.clone().into(),
             data: event.data.clone(),
@@ -474,6 +478,6 @@ fn follow(cx: &Cx, watch: Watch, guard: Option<CancelOnDrop>) -> Reply {
     })
 }
 
-fn id(cx: &Cx) -> Result<AnalysisId, ApiError> {
+fn id(cx: &RequestContext) -> Result<AnalysisId, ApiError> {
     AnalysisId::parse(cx.param("id")).ok_or_else(|| Error::missing().into())
 }

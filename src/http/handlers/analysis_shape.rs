@@ -2,21 +2,22 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::app::analyses::{Call, Repetition, Report, Summary};
+use crate::app::analyses::{AnalysisReport, CallRecord, HistoryRow, RerunForecast};
 use crate::domain::analysis::{
-    Analysis, Arrangement, Earlier, Member, NewAnalysis, Plan, StageAnswer, Status, Who,
+    Analysis, Arrangement, FailedAttemptRecord, Member, NewAnalysis, Plan, StageAnswer, StageRole,
+    Status,
 };
-use crate::domain::chat::Source;
-use crate::domain::citation::Item;
+use crate::domain::chat::SourcePassage;
+use crate::domain::citation::Citation;
 use crate::domain::pattern::estimate;
-use crate::domain::pattern::reading::Coverage;
+use crate::domain::pattern::reading::ReadCoverage;
 use crate::domain::prompt::letter;
 use crate::domain::schema;
 use crate::domain::worth::single;
 
 /// The two shapes of `results`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum ResultsShape {
     /// By model.
     Map,
     /// A list of members.
@@ -24,7 +25,7 @@ pub enum Form {
 }
 
 /// A row of a list.
-pub fn listed(analysis: &Summary) -> Value {
+pub fn listed(analysis: &HistoryRow) -> Value {
     let request = &analysis.request;
     json!({
         "id": analysis.id, "analysis_id": analysis.id, "status": analysis.status, "pattern": request.pattern,
@@ -70,14 +71,14 @@ pub fn request(old: &NewAnalysis) -> Map<String, Value> {
 }
 
 /// Everything about one analysis.
-pub fn full(report: &Report) -> Value {
-    let mut whole = result(report, Form::Map);
+pub fn full(report: &AnalysisReport) -> Value {
+    let mut whole = result(report, ResultsShape::Map);
     let more = summary(&report.analysis);
     if let (Value::Object(whole), Value::Object(more)) = (&mut whole, more) {
         whole.extend(more);
         whole.insert("sources".into(), json!(sources(&report.analysis.plan)));
         whole.insert("fits".into(), json!(report.analysis.plan.fits));
-        let coverage = Coverage::of(&report.analysis.plan, &report.answers);
+        let coverage = ReadCoverage::of(&report.analysis.plan, &report.answers);
         whole.insert("coverage".into(), json!(coverage.map(covered)));
         whole.insert("failures".into(), json!(report.failures()));
         whole.insert("vote".into(), json!(report.vote));
@@ -87,13 +88,13 @@ pub fn full(report: &Report) -> Value {
 }
 
 // When each call began, how long its first word took, and its last.
-fn timeline(report: &Report) -> Vec<Value> {
+fn timeline(report: &AnalysisReport) -> Vec<Value> {
     let analysis = &report.analysis;
     let began = analysis.started.unwrap_or(analysis.created);
-    let call = |call: &Call| {
+    let call = |call: &CallRecord| {
         let (charge, bill) = (&call.charge, &call.charge.bill);
         let stage = analysis.plan.stages.get(charge.call.stage);
-        let seat = stage.filter(|stage| stage.who == Who::Members);
+        let seat = stage.filter(|stage| stage.who == StageRole::Members);
         json!({
             "stage": stage.map(|stage| &stage.name), "letter": seat.map(|_| letter(charge.call.member)),
             "model": charge.model, "outcome": charge.ended, "tries": bill.tries,
@@ -106,8 +107,8 @@ fn timeline(report: &Report) -> Vec<Value> {
 }
 
 // Of documents that are read in parts only the places: all of the text would be too much.
-fn sources(plan: &Plan) -> Vec<Source> {
-    let placed = |source: &Source| Source {
+fn sources(plan: &Plan) -> Vec<SourcePassage> {
+    let placed = |source: &SourcePassage| SourcePassage {
         text: String::new(),
         ..source.clone()
     };
@@ -115,7 +116,7 @@ fn sources(plan: &Plan) -> Vec<Source> {
     plan.sources.iter().cloned().chain(parts).collect()
 }
 
-fn covered(coverage: Coverage) -> Value {
+fn covered(coverage: ReadCoverage) -> Value {
     let missing = coverage.missing.iter();
     let missing = missing.map(|(pages, why)| json!({"pages": pages, "why": why}));
     json!({
@@ -125,7 +126,7 @@ fn covered(coverage: Coverage) -> Value {
 }
 
 /// The answer to a request that waited.
-pub fn result(report: &Report, form: Form) -> Value {
+pub fn result(report: &AnalysisReport, form: ResultsShape) -> Value {
     let analysis = &report.analysis;
     let performance = performance(report);
     let responses = model_responses(report);
@@ -134,11 +135,11 @@ pub fn result(report: &Report, form: Form) -> Value {
     let format = analysis.plan.format.as_ref();
     let structured = format.and_then(|_| schema::find(&ultra));
     let results = match form {
-        Form::Map => json!({
+        ResultsShape::Map => json!({
             "model_responses": responses, "ultra_response": ultra, "performance": performance,
             "stages": stages(report),
         }),
-        Form::List => Value::Array(first_answers(report).map(list_entry).collect()),
+        ResultsShape::List => Value::Array(first_answers(report).map(list_entry).collect()),
     };
     let cached = report.answers.iter().any(StageAnswer::answered)
         && report
@@ -177,10 +178,10 @@ fn notes(analysis: &Analysis) -> &[String] {
 }
 
 // Where each stands, as the answers of the stages are named.
-fn citations(report: &Report) -> Option<Value> {
+fn citations(report: &AnalysisReport) -> Option<Value> {
     let found = report.analysis.citations.as_ref()?;
     let stages = &report.analysis.plan.stages;
-    let item = |item: &Item| {
+    let item = |item: &Citation| {
         let place = match (item.member, stages.get(item.stage)) {
             (Some(member), Some(stage)) => json!({"stage": stage.name, "member": letter(member)}),
             _ => json!("synthesis"),
@@ -194,7 +195,7 @@ fn citations(report: &Report) -> Option<Value> {
     Some(json!({"counts": found.counts, "items": items}))
 }
 
-fn best_single(report: &Report) -> Option<Value> {
+fn best_single(report: &AnalysisReport) -> Option<Value> {
     let draft = report.best_single()?;
     Some(json!({
         "model": draft.model, "letter": letter(draft.member), "text": draft.text, "cost_usd": draft.cost,
@@ -203,7 +204,7 @@ fn best_single(report: &Report) -> Option<Value> {
 }
 
 /// What a repetition would take over and what it would ask.
-pub fn repetition(told: &Repetition) -> Value {
+pub fn repetition(told: &RerunForecast) -> Value {
     let (plan, calls) = (&told.forecast.plan, &told.forecast.calls);
     let place = |answer: &StageAnswer| {
         let stage = &plan.stages[answer.stage];
@@ -221,15 +222,15 @@ pub fn repetition(told: &Repetition) -> Value {
 }
 
 /// How far it is, by stage.
-pub fn progress(report: &Report) -> Value {
+pub fn progress(report: &AnalysisReport) -> Value {
     let analysis = &report.analysis;
     let mut stages = Map::new();
     let mut current = None;
     for (index, stage) in analysis.plan.stages.iter().enumerate() {
         let total = match stage.who {
-            Who::Readers => analysis.plan.parts.len(),
-            Who::Members => analysis.plan.members.len(),
-            Who::Synthesiser => 1,
+            StageRole::Readers => analysis.plan.parts.len(),
+            StageRole::Members => analysis.plan.members.len(),
+            StageRole::Synthesiser => 1,
         };
         let settled = report
             .answers
@@ -265,7 +266,7 @@ fn models(analysis: &Analysis) -> Vec<String> {
 }
 
 // Another member may have stood in for the synthesiser.
-fn written_by(report: &Report) -> Option<&str> {
+fn written_by(report: &AnalysisReport) -> Option<&str> {
     // Votes are counted by nobody.
     if report.analysis.plan.arrangement == Arrangement::Vote {
         return None;
@@ -279,7 +280,7 @@ fn written_by(report: &Report) -> Option<&str> {
     Some(writer.map_or(planned, |answer| &answer.model))
 }
 
-fn first_answers(report: &Report) -> impl Iterator<Item = &StageAnswer> {
+fn first_answers(report: &AnalysisReport) -> impl Iterator<Item = &StageAnswer> {
     let first = report.analysis.plan.first();
     report
         .answers
@@ -287,7 +288,7 @@ fn first_answers(report: &Report) -> impl Iterator<Item = &StageAnswer> {
         .filter(move |answer| answer.stage == first)
 }
 
-fn model_responses(report: &Report) -> Map<String, Value> {
+fn model_responses(report: &AnalysisReport) -> Map<String, Value> {
     first_answers(report)
         .filter(|answer| answer.answered())
         .map(|answer| (answer.model.clone(), json!(answer.text)))
@@ -306,7 +307,7 @@ fn list_entry(answer: &StageAnswer) -> Value {
     entry
 }
 
-fn stages(report: &Report) -> Vec<Value> {
+fn stages(report: &AnalysisReport) -> Vec<Value> {
     let stage = |(index, stage): (usize, &crate::domain::analysis::Stage)| {
         let of_stage = report.answers.iter().filter(|answer| answer.stage == index);
         let answers: Vec<Value> = of_stage
@@ -324,12 +325,12 @@ fn stages(report: &Report) -> Vec<Value> {
         .collect()
 }
 
-fn stage_answer(answer: &StageAnswer, who: Who) -> Value {
-    let failed = |earlier: &Earlier| json!({ "model": earlier.model, "error": earlier.error.detail, "usage": earlier.usage, "cost_usd": earlier.cost });
+fn stage_answer(answer: &StageAnswer, who: StageRole) -> Value {
+    let failed = |earlier: &FailedAttemptRecord| json!({ "model": earlier.model, "error": earlier.error.detail, "usage": earlier.usage, "cost_usd": earlier.cost });
     let earlier: Vec<Value> = answer.earlier.iter().map(failed).collect();
     json!({
         "model": answer.model,
-        "letter": (who == Who::Members).then(|| letter(answer.member)),
+        "letter": (who == StageRole::Members).then(|| letter(answer.member)),
         "status": if answer.answered() { "completed" } else { "failed" },
         "text": answer.text, "reasoning": answer.reasoning,
         "error": answer.error.as_ref().map(|error| &error.detail),
@@ -340,7 +341,7 @@ fn stage_answer(answer: &StageAnswer, who: Who) -> Value {
     })
 }
 
-fn performance(report: &Report) -> Value {
+fn performance(report: &AnalysisReport) -> Value {
     let analysis = &report.analysis;
     let mut times: Map<String, Value> = Map::new();
     let mut tokens: Map<String, Value> = Map::new();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::accounts::{done, private, visit};
 use crate::app::api_keys::NewKey;
 use crate::domain::user::{ApiKey, Caller};
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
@@ -23,7 +23,7 @@ struct KeyBody {
 }
 
 /// POST /api/users/me/api-keys
-pub async fn create(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: KeyBody = cx.json_or_empty().await?;
     let wanted = NewKey {
         name: body.name.unwrap_or_default(),
@@ -40,7 +40,7 @@ pub async fn create(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/users/me/api-keys
-pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let keys = cx.app.accounts().keys(&caller).await?;
     let keys: Vec<Value> = keys.iter().map(shape).collect();
     Ok(private(Reply::json(
@@ -49,7 +49,7 @@ pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// DELETE /api/users/me/api-keys/{id}
-pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app
         .accounts()
         .delete_key(&caller, cx.param("id"), &visit(&cx))

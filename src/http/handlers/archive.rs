@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 use super::accounts::private;
 use super::documents::uploaded;
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
 /// GET /api/users/me/export
-pub async fn export(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let file = cx.app.export(&caller.user).await?;
     // The open file outlives its name.
     let reply = Reply::file(file.path(), "application/gzip").await?;
@@ -20,7 +20,7 @@ pub async fn export(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/users/me/import
-pub async fn import(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn import(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (_, received) = uploaded(&mut cx).await?;
     let counts = cx.app.import(&caller.user, received).await?;
     let rows = counts

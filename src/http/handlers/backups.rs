@@ -7,27 +7,27 @@ use serde_json::{Value, json};
 
 use super::accounts::{private, visit};
 use crate::app::App;
-use crate::app::backups::{self, Shelf};
-use crate::http::cx::Cx;
+use crate::app::backups::{self, BackupFolder};
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::who::Admin;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
-    to: Option<To>,
+struct BackupBody {
+    to: Option<BackupTarget>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq)]
 #[serde(rename_all = "lowercase")]
-enum To {
+enum BackupTarget {
     Folder,
     Replica,
 }
 
 /// GET /api/admin/backup: the database as it is now, read through before it is sent.
-pub async fn download(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn download(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let copy = cx.app.copy(&admin.caller().user, &visit(&cx)).await?;
     // The open file outlives its name.
     let reply = Reply::file(copy.path(), "application/vnd.sqlite3").await?;
@@ -36,19 +36,19 @@ pub async fn download(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/admin/backups
-pub async fn list(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
+pub async fn list(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     Ok(private(Reply::json(&shelf(&cx.app).await?)))
 }
 
 /// POST /api/admin/backup: into the folder where one is set, else to the replica, or as `to` says.
-pub async fn make(mut cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
-    let body: Body = cx.json_or_empty().await?;
+pub async fn make(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
+    let body: BackupBody = cx.json_or_empty().await?;
     let usual = match (&cx.app.config.backups, cx.app.replica()) {
-        (None, Some(_)) => To::Replica,
-        _ => To::Folder,
+        (None, Some(_)) => BackupTarget::Replica,
+        _ => BackupTarget::Folder,
     };
     let by = &admin.caller().user;
-    if body.to.unwrap_or(usual) == To::Folder {
+    if body.to.unwrap_or(usual) == BackupTarget::Folder {
         let made = cx.app.back_up(by, &visit(&cx), cx.now).await?;
         let told = json!({"folder": shown(&cx.app, Some(&made)), "replica": replica(&cx.app)});
         return Ok(private(Reply::json(&told).status(StatusCode::CREATED)));
@@ -66,7 +66,7 @@ async fn shelf(app: &App) -> Result<Value, ApiError> {
     Ok(json!({ "folder": folder, "replica": replica(app) }))
 }
 
-fn shown(app: &App, shelf: Option<&Shelf>) -> Value {
+fn shown(app: &App, shelf: Option<&BackupFolder>) -> Value {
     let Some((wanted, shelf)) = app.config.backups.as_ref().zip(shelf) else {
         return Value::Null;
     };

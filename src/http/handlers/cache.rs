@@ -7,21 +7,21 @@ use serde_json::{Value, json};
 
 use super::accounts::private;
 use crate::app::Error;
-use crate::app::cache::{Look, Miss, Saved, Which};
+use crate::app::cache::{CacheLookup, CacheMiss, CacheSelection, Savings};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::who::Admin;
 
 /// What hits have spared.
-pub fn saved(saved: &Saved) -> Value {
+pub fn saved(saved: &Savings) -> Value {
     json!({ "hits": saved.hits, "cost_usd": saved.cost, "unpriced": saved.unpriced, "tokens": saved.tokens })
 }
 
 /// GET /api/cache/stats
-pub async fn stats(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
+pub async fn stats(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let (stats, sum) = cx.app.cache().stats().await?;
     let config = &cx.app.config;
     Ok(private(Reply::json(&json!({
@@ -41,13 +41,13 @@ struct ClearBody {
 }
 
 /// POST /api/cache/clear
-pub async fn clear(mut cx: Cx, _: Admin) -> Result<Reply, ApiError> {
+pub async fn clear(mut cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let body: ClearBody = cx.json_or_empty().await?;
     let user = body.user.map(|id| {
         UserId::parse(&id)
             .ok_or_else(|| Error::field(&["body", "user"], "value_error", "not a person's id"))
     });
-    let which = Which {
+    let which = CacheSelection {
         user: user.transpose()?,
         model: body.model,
         before: (body.older_than_s).map(|age| cx.now - Duration::from_secs(age.into())),
@@ -56,15 +56,15 @@ pub async fn clear(mut cx: Cx, _: Admin) -> Result<Reply, ApiError> {
 }
 
 /// DELETE /api/users/me/cache
-pub async fn clear_own(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    let which = Which {
+pub async fn clear_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let which = CacheSelection {
         user: Some(caller.user),
-        ..Which::default()
+        ..CacheSelection::default()
     };
     cleared(&cx, which).await
 }
 
-async fn cleared(cx: &Cx, which: Which) -> Result<Reply, ApiError> {
+async fn cleared(cx: &RequestContext, which: CacheSelection) -> Result<Reply, ApiError> {
     let count = cx.app.cache().clear(which).await?;
     Ok(Reply::json(&json!({
         "status": "success", "success": true, "removed": count,
@@ -73,7 +73,7 @@ async fn cleared(cx: &Cx, which: Which) -> Result<Reply, ApiError> {
 }
 
 /// DELETE /api/cache/{key}
-pub async fn delete(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
+pub async fn delete(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     cx.app.cache().delete(cx.param("key")).await?;
     Ok(Reply::json(
         &json!({ "success": true, "message": "the stored answer is removed" }),
@@ -81,7 +81,7 @@ pub async fn delete(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/analyses/{id}/cache
-pub async fn explain(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn explain(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = AnalysisId::parse(cx.param("id")).ok_or_else(Error::missing)?;
     let looks = cx.app.cache().explain(&caller, &id).await?;
     let calls: Vec<Value> = looks.iter().map(call).collect();
@@ -90,16 +90,16 @@ pub async fn explain(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     )))
 }
 
-fn call(look: &Look) -> Value {
+fn call(look: &CacheLookup) -> Value {
     let (differs, why) = match &look.miss {
         None => (None, "given again".to_owned()),
-        Some(Miss::NothingKept) => (None, "nothing was kept then".to_owned()),
-        Some(Miss::Differs(fields)) if fields.is_empty() => (
+        Some(CacheMiss::NothingKept) => (None, "nothing was kept then".to_owned()),
+        Some(CacheMiss::Differs(fields)) if fields.is_empty() => (
             Some(fields),
             "the same had been kept, but the cache was not to be used, or it had run out"
                 .to_owned(),
         ),
-        Some(Miss::Differs(fields)) => {
+        Some(CacheMiss::Differs(fields)) => {
             let names = fields.join(", ");
             (
                 Some(fields),

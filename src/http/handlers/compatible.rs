@@ -4,18 +4,18 @@
 use hyper::header::HeaderName;
 use serde_json::{Value, json};
 
-use super::compatible_stream::{Following, Tongue};
+use super::compatible_stream::{CompletionStream, StreamDialect};
 use super::{analyses, compatible_files, compatible_several};
-use crate::app::completions::{Completion, Started, count};
-use crate::app::repeats::Turn;
+use crate::app::completions::{Completion, StartedCompletion, count};
+use crate::app::repeats::IdempotencyTurn;
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::id::AnalysisId;
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
-use crate::wire::serve_openai::{self as openai, Asked, Fault, Frame, Told};
+use crate::wire::serve_openai::{self as openai, ChatRequest, ChunkFrame, RequestError, Told};
 use crate::wire::{
     serve_anthropic as anthropic, serve_completions as completions, serve_gemini as gemini,
     serve_responses as responses,
@@ -23,7 +23,7 @@ use crate::wire::{
 
 /// Which API a request speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Api {
+pub(super) enum ClientApi {
     /// Chat completions.
     Chat,
     /// Text completions.
@@ -37,35 +37,35 @@ pub(super) enum Api {
 }
 
 /// POST /v1/chat/completions
-pub async fn chat(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn chat(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = body(&mut cx, &caller).await?;
     let asked = openai::read(&body).map_err(refused)?;
-    once(cx, caller, &body, vec![asked], Api::Chat).await
+    once(cx, caller, &body, vec![asked], ClientApi::Chat).await
 }
 
 /// POST /v1/completions
-pub async fn complete(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn complete(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Value = cx.json().await?;
     let asked = completions::read(&body).map_err(refused)?;
-    once(cx, caller, &body, asked, Api::Completions).await
+    once(cx, caller, &body, asked, ClientApi::Completions).await
 }
 
 /// POST /v1/responses
-pub async fn responses(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn responses(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = body(&mut cx, &caller).await?;
     let asked = responses::read(&body).map_err(refused)?;
-    once(cx, caller, &body, vec![asked], Api::Responses).await
+    once(cx, caller, &body, vec![asked], ClientApi::Responses).await
 }
 
 /// POST /v1/messages
-pub async fn messages(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn messages(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = body(&mut cx, &caller).await?;
     let asked = anthropic::read(&body, true).map_err(refused)?;
-    once(cx, caller, &body, vec![asked], Api::Messages).await
+    once(cx, caller, &body, vec![asked], ClientApi::Messages).await
 }
 
 /// POST /v1/messages/count_tokens: an estimate, as everywhere before a vendor has counted.
-pub async fn count_tokens(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn count_tokens(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body = body(&mut cx, &caller).await?;
     let asked = anthropic::read(&body, false).map_err(refused)?;
     cx.app.completions().name(&caller, &asked.model).await?;
@@ -73,24 +73,24 @@ pub async fn count_tokens(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError>
 }
 
 // The body, with the text of its documents in their place.
-async fn body(cx: &mut Cx, caller: &Caller) -> Result<Value, ApiError> {
+async fn body(cx: &mut RequestContext, caller: &Caller) -> Result<Value, ApiError> {
     let mut body: Value = cx.json().await?;
     compatible_files::inline(cx, caller, &mut body).await?;
     Ok(body)
 }
 
 pub(super) async fn once(
-    cx: Cx,
+    cx: RequestContext,
     caller: Caller,
     body: &Value,
-    asked: Vec<Asked>,
-    api: Api,
+    asked: Vec<ChatRequest>,
+    api: ClientApi,
 ) -> Result<Reply, ApiError> {
     let all = compatible_several::each(asked)?;
     let stream = all.iter().any(|asked| asked.stream);
     let who = caller.clone();
     let work = async {
-        let only = match <[Asked; 1]>::try_from(all) {
+        let only = match <[ChatRequest; 1]>::try_from(all) {
             Ok([only]) => only,
             Err(all) => return compatible_several::answer(&cx, caller, all, api).await,
         };
@@ -104,7 +104,7 @@ pub(super) async fn once(
 
 /// A whole answer that was given under this key is given again; streams are not kept.
 pub(super) async fn under_key(
-    cx: &Cx,
+    cx: &RequestContext,
     caller: &Caller,
     request: impl FnOnce() -> String,
     work: impl Future<Output = Result<(Reply, String), ApiError>>,
@@ -113,8 +113,8 @@ pub(super) async fn under_key(
         return Ok(work.await?.0);
     };
     let claim = match cx.app.claim(caller, key, &request(), cx.now).await? {
-        Turn::First(claim) => claim,
-        Turn::Again(headers, body) => {
+        IdempotencyTurn::First(claim) => claim,
+        IdempotencyTurn::Again(headers, body) => {
             let reply = Reply::bytes(body, "application/json")
                 .header(HeaderName::from_static("idempotent-replayed"), "true");
             let named = headers.iter().filter_map(|(name, value)| {
@@ -146,10 +146,10 @@ pub(super) async fn under_key(
 
 // The reply, and its text where it is whole.
 async fn answer(
-    cx: &Cx,
+    cx: &RequestContext,
     caller: Caller,
-    asked: Asked,
-    api: Api,
+    asked: ChatRequest,
+    api: ClientApi,
 ) -> Result<(Reply, String), ApiError> {
     let (stream, usage, progress) = (asked.stream, asked.usage, asked.progress);
     let mut frame = frame_of(cx, &asked);
@@ -157,7 +157,7 @@ async fn answer(
     let started = completions
         .start(&caller, asked, clock::now(), None)
         .await?;
-    let Started {
+    let StartedCompletion {
         begun,
         mut ignored,
         is_panel,
@@ -179,8 +179,8 @@ async fn answer(
     };
     if stream {
         let watch = cx.app.analyses().watch(Some(&caller), &begun.id, 0).await?;
-        let tongue = Tongue::new(api, frame, usage, progress);
-        let mut following = Following::new(cx, caller, begun, watch, tongue, is_panel);
+        let tongue = StreamDialect::new(api, frame, usage, progress);
+        let mut following = CompletionStream::new(cx, caller, begun, watch, tongue, is_panel);
         following.wait_for_answer().await?;
         return Ok((named(following.reply(cx), &ignored), String::new()));
     }
@@ -205,8 +205,8 @@ async fn answer(
 }
 
 /// What all parts of the answer to a request have in common, without its id.
-pub(super) fn frame_of(cx: &Cx, asked: &Asked) -> Frame {
-    Frame {
+pub(super) fn frame_of(cx: &RequestContext, asked: &ChatRequest) -> ChunkFrame {
+    ChunkFrame {
         id: String::new(),
         created: cx.now.millis() / 1_000,
         model: asked.model.clone(),
@@ -219,14 +219,16 @@ pub(super) fn frame_of(cx: &Cx, asked: &Asked) -> Frame {
 }
 
 /// A whole answer in the shape of an API.
-pub(super) fn whole(api: Api, frame: &Frame, done: &Completion) -> Value {
+pub(super) fn whole(api: ClientApi, frame: &ChunkFrame, done: &Completion) -> Value {
     let told = said(done);
     match api {
-        Api::Chat => openai::completion(frame, &told),
-        Api::Completions => completions::completion(frame, told.text, told.finish, told.usage),
-        Api::Responses => responses::response(frame, "completed", Some(&told)),
-        Api::Messages => anthropic::message(frame, &told),
-        Api::Gemini => gemini::answer(frame, &told),
+        ClientApi::Chat => openai::completion(frame, &told),
+        ClientApi::Completions => {
+            completions::completion(frame, told.text, told.finish, told.usage)
+        }
+        ClientApi::Responses => responses::response(frame, "completed", Some(&told)),
+        ClientApi::Messages => anthropic::message(frame, &told),
+        ClientApi::Gemini => gemini::answer(frame, &told),
     }
 }
 
@@ -243,7 +245,7 @@ pub(super) fn said(done: &Completion) -> Told<'_> {
 }
 
 /// Adds the headers that say what an answer cost and who gave it.
-pub(super) fn told(reply: Reply, cx: &Cx, done: &Completion) -> Reply {
+pub(super) fn told(reply: Reply, cx: &RequestContext, done: &Completion) -> Reply {
     let took = clock::instant()
         .saturating_duration_since(cx.started)
         .as_millis();
@@ -272,17 +274,17 @@ pub(super) fn told(reply: Reply, cx: &Cx, done: &Completion) -> Reply {
 }
 
 /// An id as the vendor's clients know it: a prefix, and the part of ours that is unique.
-pub(super) fn id_of(api: Api, id: &AnalysisId) -> String {
+pub(super) fn id_of(api: ClientApi, id: &AnalysisId) -> String {
     let own = id.as_str().rsplit('_').next().unwrap_or_default();
     match api {
-        Api::Chat => format!("chatcmpl-{own}"),
-        Api::Completions => format!("cmpl-{own}"),
-        Api::Responses => format!("resp_{own}"),
-        Api::Messages => format!("msg_{own}"),
-        Api::Gemini => own.to_owned(),
+        ClientApi::Chat => format!("chatcmpl-{own}"),
+        ClientApi::Completions => format!("cmpl-{own}"),
+        ClientApi::Responses => format!("resp_{own}"),
+        ClientApi::Messages => format!("msg_{own}"),
+        ClientApi::Gemini => own.to_owned(),
     }
 }
 
-pub(super) fn refused(fault: Fault) -> ApiError {
+pub(super) fn refused(fault: RequestError) -> ApiError {
     Error::field(&[fault.param], "value_error", fault.why).into()
 }

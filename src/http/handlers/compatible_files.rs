@@ -6,9 +6,9 @@ use serde_json::Value;
 use super::compatible::refused;
 use crate::app::documents::too_much_text;
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
-use crate::wire::serve_files::{self as files, Content};
+use crate::wire::serve_files::{self as files, FileContent};
 use crate::wire::serve_openai::MOST_TEXT;
 
 /// Replaces each file of a body by its text.
@@ -16,12 +16,16 @@ use crate::wire::serve_openai::MOST_TEXT;
 /// # Errors
 /// When a file is not in the request itself, cannot be read or holds no text.
 /// `TooLarge` as soon as their text together is longer than a conversation may be.
-pub(super) async fn inline(cx: &Cx, caller: &Caller, body: &mut Value) -> Result<(), ApiError> {
+pub(super) async fn inline(
+    cx: &RequestContext,
+    caller: &Caller,
+    body: &mut Value,
+) -> Result<(), ApiError> {
     let mut left = MOST_TEXT;
     for file in files::take(body).map_err(refused)? {
         let text = match &file.content {
-            Content::Text(text) => text.clone(),
-            Content::Base64(_, bytes) => {
+            FileContent::Text(text) => text.clone(),
+            FileContent::Base64(_, bytes) => {
                 let given = (file.title.as_str(), bytes.as_str());
                 let documents = cx.app.documents();
                 documents.read_attached(&caller.user, given, left).await?

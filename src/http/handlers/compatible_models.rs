@@ -4,15 +4,15 @@ use hyper::header::HeaderName;
 use serde_json::{Value, json};
 
 use crate::app::Error;
-use crate::app::completions::Name;
+use crate::app::completions::ModelName;
 use crate::domain::user::Caller;
-use crate::http::cx::{Cx, decode};
+use crate::http::cx::{RequestContext, decode};
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
-use crate::wire::serve_models::{self as wire, Listed};
+use crate::wire::serve_models::{self as wire, ServedModel};
 
 /// GET /v1/models
-pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let names = cx.app.completions().names(&caller).await?;
     if !is_anthropic(&cx) {
         let rows: Vec<Value> = names
@@ -31,7 +31,7 @@ pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /v1/models/{name*}
-pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     // Some clients send the slash of an id as it is, others as %2F.
     let id = decode(cx.param("name"), false).ok_or_else(Error::missing)?;
     let name = cx.app.completions().name(&caller, &id).await?;
@@ -44,13 +44,13 @@ pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 // Every one of Anthropic's clients sends it, and nobody else's.
-fn is_anthropic(cx: &Cx) -> bool {
+fn is_anthropic(cx: &RequestContext) -> bool {
     cx.header(HeaderName::from_static("anthropic-version"))
         .is_some()
 }
 
-fn listed<'a>(cx: &Cx, name: &'a Name) -> Listed<'a> {
-    Listed {
+fn listed<'a>(cx: &RequestContext, name: &'a ModelName) -> ServedModel<'a> {
+    ServedModel {
         id: &name.id,
         owner: &name.owner,
         created: name.created.unwrap_or(cx.app.started),

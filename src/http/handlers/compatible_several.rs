@@ -8,17 +8,19 @@ use hyper::header::HeaderName;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::compatible::{self, Api};
+use super::compatible::{self, ClientApi};
 use crate::app::completions::{Completion, Reservation};
 use crate::app::{App, Error, Kind};
 use crate::clock;
 use crate::domain::id::AnalysisId;
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
-use crate::http::error::{ApiError, Dialect};
+use crate::http::cx::RequestContext;
+use crate::http::error::{ApiError, ErrorFormat};
 use crate::http::reply::Reply;
-use crate::http::sse::{self, Event};
-use crate::wire::serve_openai::{self as openai, Asked, Fault, Frame, MOST_CHOICES};
+use crate::http::sse::{self, SseEvent};
+use crate::wire::serve_openai::{
+    self as openai, ChatRequest, ChunkFrame, MOST_CHOICES, RequestError,
+};
 use crate::wire::serve_several::{chunks, joined};
 
 /// Runs of one request that are under way at once.
@@ -47,15 +49,15 @@ struct Gathered {
 ///
 /// # Errors
 /// When there are more than 16.
-pub(super) fn each(asked: Vec<Asked>) -> Result<Vec<Asked>, ApiError> {
+pub(super) fn each(asked: Vec<ChatRequest>) -> Result<Vec<ChatRequest>, ApiError> {
     let count: u32 = asked.iter().map(|one| one.choices.max(1)).sum();
     if count > MOST_CHOICES {
         let why =
             format!("at most {MOST_CHOICES} answers are given to one request: prompts times n");
-        return Err(compatible::refused(Fault { param: "n", why }));
+        return Err(compatible::refused(RequestError { param: "n", why }));
     }
     let samples = asked.into_iter().flat_map(|one| {
-        (0..one.choices.max(1)).map(move |sample| Asked {
+        (0..one.choices.max(1)).map(move |sample| ChatRequest {
             sample,
             ..one.clone()
         })
@@ -69,10 +71,10 @@ pub(super) fn each(asked: Vec<Asked>) -> Result<Vec<Asked>, ApiError> {
 /// # Errors
 /// When there is no place for the runs: nothing was begun. As the first run that failed where no other has an answer.
 pub(super) async fn answer(
-    cx: &Cx,
+    cx: &RequestContext,
     caller: Caller,
-    all: Vec<Asked>,
-    api: Api,
+    all: Vec<ChatRequest>,
+    api: ClientApi,
 ) -> Result<(Reply, String), ApiError> {
     let wanted = all.len();
     let (stream, usage) = all
@@ -93,7 +95,7 @@ pub(super) async fn answer(
         named.push(("x-quire-ignored", ignored.join(", ")));
     }
     if let Some((_, error)) = failure {
-        let error = ApiError::from(error).foreign_body(Dialect::OpenAi, &cx.id);
+        let error = ApiError::from(error).foreign_body(ErrorFormat::OpenAi, &cx.id);
         answer["incomplete"] = json!({ "wanted": wanted, "given": given, "error": error["error"] });
         named.push(("x-quire-incomplete", format!("{given} of {wanted}")));
     }
@@ -115,7 +117,12 @@ pub(super) async fn answer(
 ///
 /// # Errors
 /// When there is no place for the runs: nothing was begun.
-async fn gather(cx: &Cx, caller: &Caller, all: Vec<Asked>, api: Api) -> Result<Gathered, ApiError> {
+async fn gather(
+    cx: &RequestContext,
+    caller: &Caller,
+    all: Vec<ChatRequest>,
+    api: ClientApi,
+) -> Result<Gathered, ApiError> {
     let places = all.len().min(AT_ONCE);
     let reservation = Arc::new(cx.app.completions().reserve(caller, places)?);
     let mut gathered = Gathered::default();
@@ -155,8 +162,8 @@ async fn one(
     app: &App,
     caller: &Caller,
     place: &Reservation,
-    (asked, mut frame): (Asked, Frame),
-    api: Api,
+    (asked, mut frame): (ChatRequest, ChunkFrame),
+    api: ClientApi,
 ) -> Result<Choice, Error> {
     let completions = app.completions();
     let started = completions
@@ -204,13 +211,13 @@ fn union(choices: &[Choice]) -> Vec<String> {
     all
 }
 
-fn streamed(cx: &Cx, answer: &Value, with_usage: bool) -> Reply {
-    let event = |data: String| Event {
+fn streamed(cx: &RequestContext, answer: &Value, with_usage: bool) -> Reply {
+    let event = |data: String| SseEvent {
         id: None,
         name: "".into(),
         data,
     };
-    let mut events: Vec<Event> = chunks(answer, with_usage)
+    let mut events: Vec<SseEvent> = chunks(answer, with_usage)
         .iter()
         .map(|chunk| event(chunk.to_string()))
         .collect();

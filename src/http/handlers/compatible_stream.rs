@@ -7,56 +7,56 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::timeout_at;
 
-use super::compatible::{Api, said};
-use crate::app::analyses::{Begun, CancelOnDrop, Ended, Finished, StoredEvent, Watch};
+use super::compatible::{ClientApi, said};
+use crate::app::analyses::{Begun, CancelOnDrop, Finished, RunOutcome, RunWatch, StoredEvent};
 use crate::app::completions::Completion;
 use crate::app::{App, Error, Kind};
 use crate::clock;
 use crate::domain::event::LAST;
 use crate::domain::id::AnalysisId;
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
-use crate::http::error::{ApiError, Dialect};
+use crate::http::cx::RequestContext;
+use crate::http::error::{ApiError, ErrorFormat};
 use crate::http::reply::Reply;
-use crate::http::sse::{self, Event};
-use crate::wire::serve_openai::{self as openai, Frame};
+use crate::http::sse::{self, SseEvent};
+use crate::wire::serve_openai::{self as openai, ChunkFrame};
 use crate::wire::{
     serve_anthropic as anthropic, serve_completions as completions, serve_gemini as gemini,
     serve_responses as responses,
 };
 
 /// How a stream is written.
-pub(super) enum Tongue {
+pub(super) enum StreamDialect {
     Chat {
-        frame: Frame,
+        frame: ChunkFrame,
         usage: bool,
         progress: bool,
     },
     Completions {
-        frame: Frame,
+        frame: ChunkFrame,
         usage: bool,
     },
     Responses(responses::Events),
-    Messages(anthropic::Events),
-    Gemini(Frame),
+    Messages(anthropic::MessageEvents),
+    Gemini(ChunkFrame),
 }
 
-impl Tongue {
-    pub fn new(api: Api, frame: Frame, usage: bool, progress: bool) -> Self {
+impl StreamDialect {
+    pub fn new(api: ClientApi, frame: ChunkFrame, usage: bool, progress: bool) -> Self {
         match api {
-            Api::Chat => Self::Chat {
+            ClientApi::Chat => Self::Chat {
                 frame,
                 usage,
                 progress,
             },
-            Api::Completions => Self::Completions { frame, usage },
-            Api::Responses => Self::Responses(responses::Events::new(frame)),
-            Api::Messages => Self::Messages(anthropic::Events::new(frame)),
-            Api::Gemini => Self::Gemini(frame),
+            ClientApi::Completions => Self::Completions { frame, usage },
+            ClientApi::Responses => Self::Responses(responses::Events::new(frame)),
+            ClientApi::Messages => Self::Messages(anthropic::MessageEvents::new(frame)),
+            ClientApi::Gemini => Self::Gemini(frame),
         }
     }
 
-    fn opening(&mut self) -> Vec<Event> {
+    fn opening(&mut self) -> Vec<SseEvent> {
         match self {
             Self::Chat { frame, .. } => vec![bare(&openai::opening(frame))],
             Self::Completions { frame, .. } => vec![bare(&completions::opening(frame))],
@@ -66,7 +66,7 @@ impl Tongue {
         }
     }
 
-    fn text(&mut self, text: &str) -> Vec<Event> {
+    fn text(&mut self, text: &str) -> Vec<SseEvent> {
         match self {
             Self::Chat { frame, .. } => vec![bare(&openai::piece(frame, text))],
             Self::Completions { frame, .. } => vec![bare(&completions::piece(frame, text))],
@@ -78,7 +78,7 @@ impl Tongue {
 
     // A model's own reasoning always, a panel's progress where it was asked for; and only in the one API whose
     // clients show it without being told how.
-    fn thought(&mut self, text: &str, is_own: bool) -> Vec<Event> {
+    fn thought(&mut self, text: &str, is_own: bool) -> Vec<SseEvent> {
         match self {
             _ if text.is_empty() => Vec::new(),
             Self::Chat {
@@ -95,7 +95,7 @@ impl Tongue {
     }
 
     // The end of a block of reasoning, as its vendor wants it back.
-    fn sealed(&mut self, item: &Value) -> Vec<Event> {
+    fn sealed(&mut self, item: &Value) -> Vec<SseEvent> {
         match self {
             Self::Responses(events) => named(events.sealed(item)),
             Self::Messages(events) => named(events.sealed(item)),
@@ -104,11 +104,11 @@ impl Tongue {
         }
     }
 
-    fn ending(&mut self, done: &Completion) -> Vec<Event> {
+    fn ending(&mut self, done: &Completion) -> Vec<SseEvent> {
         match self {
             Self::Chat { frame, usage, .. } => {
                 let behind = openai::behind(frame, &done.calls, &done.extras);
-                let mut events: Vec<Event> = behind.iter().map(bare).collect();
+                let mut events: Vec<SseEvent> = behind.iter().map(bare).collect();
                 events.push(bare(&openai::ending(frame, done.finish)));
                 if *usage {
                     events.push(bare(&openai::counted(frame, &done.usage)));
@@ -133,14 +133,14 @@ impl Tongue {
         }
     }
 
-    fn failure(&mut self, error: &ApiError, request_id: &str) -> Vec<Event> {
+    fn failure(&mut self, error: &ApiError, request_id: &str) -> Vec<SseEvent> {
         match self {
             Self::Chat { .. } | Self::Completions { .. } => {
-                vec![bare(&error.foreign_body(Dialect::OpenAi, request_id))]
+                vec![bare(&error.foreign_body(ErrorFormat::OpenAi, request_id))]
             }
-            Self::Gemini(_) => vec![bare(&error.foreign_body(Dialect::Gemini, request_id))],
+            Self::Gemini(_) => vec![bare(&error.foreign_body(ErrorFormat::Gemini, request_id))],
             Self::Responses(events) => {
-                let body = error.foreign_body(Dialect::OpenAi, request_id);
+                let body = error.foreign_body(ErrorFormat::OpenAi, request_id);
                 let text = |name: &str| {
                     body["error"][name]
                         .as_str()
@@ -150,38 +150,38 @@ impl Tongue {
                 vec![name(events.failure(&text("type"), &text("message")))]
             }
             Self::Messages(_) => {
-                let body = error.foreign_body(Dialect::Anthropic, request_id);
+                let body = error.foreign_body(ErrorFormat::Anthropic, request_id);
                 vec![name(("error", body))]
             }
         }
     }
 }
 
-fn done_event() -> Event {
-    Event {
+fn done_event() -> SseEvent {
+    SseEvent {
         id: None,
         name: "".into(),
         data: "[DONE]".to_owned(),
     }
 }
 
-fn bare(body: &Value) -> Event {
-    Event {
+fn bare(body: &Value) -> SseEvent {
+    SseEvent {
         id: None,
         name: "".into(),
         data: body.to_string(),
     }
 }
 
-fn name((name, body): (&'static str, Value)) -> Event {
-    Event {
+fn name((name, body): (&'static str, Value)) -> SseEvent {
+    SseEvent {
         id: None,
         name: name.into(),
         data: body.to_string(),
     }
 }
 
-fn named(events: Vec<(&'static str, Value)>) -> Vec<Event> {
+fn named(events: Vec<(&'static str, Value)>) -> Vec<SseEvent> {
     events.into_iter().map(name).collect()
 }
 
@@ -199,42 +199,42 @@ fn broken_off() -> Error {
 const HEADERS_HELD: Duration = Duration::from_secs(50);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum StreamPhase {
     Opening,
     Body,
     Over,
 }
 
 /// A run that is passed on.
-pub(super) struct Following {
+pub(super) struct CompletionStream {
     app: Arc<App>,
     caller: Caller,
     id: AnalysisId,
     request_id: Arc<str>,
-    watch: Watch,
+    watch: RunWatch,
     // Stops the run when the client leaves.
     guard: Option<CancelOnDrop>,
     /// Events that came while the headers were held back.
     held: Vec<Arc<StoredEvent>>,
     finished: Option<Finished>,
-    ended: Option<Ended>,
-    tongue: Tongue,
+    ended: Option<RunOutcome>,
+    tongue: StreamDialect,
     is_panel: bool,
-    phase: Phase,
+    phase: StreamPhase,
     said: bool,
 }
 
-impl Following {
+impl CompletionStream {
     pub fn new(
-        cx: &Cx,
+        cx: &RequestContext,
         caller: Caller,
         Begun {
             id,
             finished,
             guard,
         }: Begun,
-        watch: Watch,
-        tongue: Tongue,
+        watch: RunWatch,
+        tongue: StreamDialect,
         is_panel: bool,
     ) -> Self {
         Self {
@@ -249,7 +249,7 @@ impl Following {
             ended: None,
             tongue,
             is_panel,
-            phase: Phase::Opening,
+            phase: StreamPhase::Opening,
             said: false,
         }
     }
@@ -287,7 +287,7 @@ impl Following {
     }
 
     /// The stream as an answer.
-    pub fn reply(self, cx: &Cx) -> Reply {
+    pub fn reply(self, cx: &RequestContext) -> Reply {
         // The journal of a run joins what comes within a blink.
         sse::at_once(cx, self, |mut following| async move {
             let events = following.next().await?;
@@ -295,14 +295,14 @@ impl Following {
         })
     }
 
-    async fn next(&mut self) -> Option<Vec<Event>> {
+    async fn next(&mut self) -> Option<Vec<SseEvent>> {
         match self.phase {
-            Phase::Over => return None,
-            Phase::Opening => {
-                self.phase = Phase::Body;
+            StreamPhase::Over => return None,
+            StreamPhase::Opening => {
+                self.phase = StreamPhase::Body;
                 return Some(self.tongue.opening());
             }
-            Phase::Body => {}
+            StreamPhase::Body => {}
         }
         loop {
             let held = std::mem::take(&mut self.held);
@@ -345,7 +345,7 @@ impl Following {
     }
 
     // What a reader may want to see while the answer is not there yet.
-    fn aside(&mut self, kind: &str, data: &Value) -> Vec<Event> {
+    fn aside(&mut self, kind: &str, data: &Value) -> Vec<SseEvent> {
         let text = |name: &str| data[name].as_str().unwrap_or_default();
         let line = match kind {
             "member.reasoning" if !self.is_panel => text("text").to_owned(),
@@ -364,15 +364,15 @@ impl Following {
     }
 
     // How the run ended. None when the server stopped first.
-    async fn ended(&mut self) -> Option<Ended> {
+    async fn ended(&mut self) -> Option<RunOutcome> {
         if let Some(finished) = self.finished.take() {
             self.ended = finished.outcome().await;
         }
         self.ended.clone()
     }
 
-    async fn end(&mut self) -> Vec<Event> {
-        self.phase = Phase::Over;
+    async fn end(&mut self) -> Vec<SseEvent> {
+        self.phase = StreamPhase::Over;
         let Some(ended) = self.ended().await else {
             return self.fail(&stopped().into());
         };
@@ -391,8 +391,8 @@ impl Following {
         }
     }
 
-    fn fail(&mut self, error: &ApiError) -> Vec<Event> {
-        self.phase = Phase::Over;
+    fn fail(&mut self, error: &ApiError) -> Vec<SseEvent> {
+        self.phase = StreamPhase::Over;
         self.tongue.failure(error, &self.request_id)
     }
 }
@@ -403,19 +403,19 @@ mod tests {
 
     #[test]
     fn a_failure_is_no_clean_end() {
-        let frame = Frame {
+        let frame = ChunkFrame {
             id: "x".into(),
             model: "m".into(),
             created: 1,
-            ..Frame::default()
+            ..ChunkFrame::default()
         };
         let error: ApiError = Error::new(Kind::TooFast, "slow down").into();
         for (api, name, words) in [
-            (Api::Chat, "", "rate_limit_exceeded"),
-            (Api::Responses, "response.failed", "slow down"),
-            (Api::Messages, "error", "rate_limit_error"),
+            (ClientApi::Chat, "", "rate_limit_exceeded"),
+            (ClientApi::Responses, "response.failed", "slow down"),
+            (ClientApi::Messages, "error", "rate_limit_error"),
         ] {
-            let mut tongue = Tongue::new(api, frame.clone(), true, false);
+            let mut tongue = StreamDialect::new(api, frame.clone(), true, false);
             let events = tongue.failure(&error, "7");
             let last = events.last().expect("one");
             assert_eq!(last.name, name);

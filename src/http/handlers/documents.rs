@@ -8,12 +8,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::app::documents::{Announced, Progress, Received, Use};
+use crate::app::documents::{DocumentUse, ReceivedFile, UploadAnnouncement, UploadProgress};
 use crate::app::{Error, Kind};
 use crate::domain::document::Document;
 use crate::domain::id::{DocumentId, UploadId};
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
@@ -46,7 +46,7 @@ struct ReadBody {
 const LONGEST_FIELD: usize = 1_024;
 
 /// POST /api/upload-document
-pub async fn upload(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn upload(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (name, received) = uploaded(&mut cx).await?;
     let document = cx
         .app
@@ -57,7 +57,7 @@ pub async fn upload(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// The file of a form, and its name.
-pub(super) async fn uploaded(cx: &mut Cx) -> Result<(String, Received), ApiError> {
+pub(super) async fn uploaded(cx: &mut RequestContext) -> Result<(String, ReceivedFile), ApiError> {
     let mut form = cx.multipart().await?;
     let mut file = None;
     while let Some(field) = form.next_field().await? {
@@ -70,7 +70,7 @@ pub(super) async fn uploaded(cx: &mut Cx) -> Result<(String, Received), ApiError
 }
 
 /// GET /api/documents
-pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
     let cursor = match cursor {
         None => None,
@@ -93,13 +93,13 @@ pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/documents/{id}
-pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let document = cx.app.documents().show(&caller.user, &id(&cx)?).await?;
     Ok(Reply::json(&shape(&document)))
 }
 
 /// GET /api/documents/{id}/text
-pub async fn text(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn text(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (document, pages) = cx.app.documents().text(&caller.user, &id(&cx)?).await?;
     let pages: Vec<Value> = pages
         .iter()
@@ -115,7 +115,7 @@ pub async fn text(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/documents/{id}/content
-pub async fn content(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn content(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (document, path) = cx.app.documents().content(&caller.user, &id(&cx)?).await?;
     let (headers, kind) = (&cx.request.headers, &document.content_type);
     let etag = format!("\"{}\"", document.sha256);
@@ -127,7 +127,7 @@ pub async fn content(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/documents/{id}/pages/{n}
-pub async fn page(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn page(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let number = number(&cx)?;
     let shown = cx
         .app
@@ -143,7 +143,7 @@ pub async fn page(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/documents/{id}/read
-pub async fn read_again(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn read_again(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ReadBody = cx.json().await?;
     let encoding = body
         .encoding
@@ -157,7 +157,7 @@ pub async fn read_again(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/documents/{id}/uses
-pub async fn uses(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn uses(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let (uses, count) = cx.app.documents().uses(&caller.user, &id).await?;
     Ok(Reply::json(
@@ -166,7 +166,7 @@ pub async fn uses(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// DELETE /api/documents/{id}
-pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let (uses, count) = cx.app.documents().uses(&caller.user, &id).await?;
     cx.app.documents().delete(&caller.user, &id).await?;
@@ -182,23 +182,23 @@ pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     })))
 }
 
-fn quoting(uses: &[Use]) -> Vec<Value> {
-    let shown = |one: &Use| {
+fn quoting(uses: &[DocumentUse]) -> Vec<Value> {
+    let shown = |one: &DocumentUse| {
         let question: String = one.question.chars().take(200).collect();
         json!({"id": one.analysis, "question": question, "created_at": one.created})
     };
     uses.iter().map(shown).collect()
 }
 
-fn number(cx: &Cx) -> Result<u32, ApiError> {
+fn number(cx: &RequestContext) -> Result<u32, ApiError> {
     let number = cx.param("n").parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| ApiError::new(Kind::Missing, "pages are counted from 1"))
 }
 
 /// POST /api/create-document-session
-pub async fn announce(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn announce(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: AnnouncedBody = cx.json().await?;
-    let announced = Announced {
+    let announced = UploadAnnouncement {
         file_name: body.file_name,
         size: body.file_size,
         chunk_size: body.chunk_size,
@@ -213,7 +213,7 @@ pub async fn announce(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/document-sessions/{id}
-pub async fn progress(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn progress(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = session(cx.param("id"))?;
     let progress = cx
         .app
@@ -224,7 +224,7 @@ pub async fn progress(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/upload-document-chunk
-pub async fn put_part(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn put_part(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (mut id, mut number, mut part) = (None, None, None);
     let mut form = cx.multipart().await?;
     while let Some(field) = form.next_field().await? {
@@ -254,7 +254,7 @@ pub async fn put_part(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/finalize-document-upload
-pub async fn finalize(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn finalize(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: FinalizeBody = cx.json().await?;
     let id = session(&body.session_id)?;
     let document = cx
@@ -266,7 +266,7 @@ pub async fn finalize(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// A file field to disk, piece by piece.
-async fn take(cx: &Cx, mut field: Field<'_>) -> Result<Received, ApiError> {
+async fn take(cx: &RequestContext, mut field: Field<'_>) -> Result<ReceivedFile, ApiError> {
     let mut incoming = match cx.app.documents().begin() {
         Ok(incoming) => incoming,
         Err(error) => return Err(refused(field, error).await),
@@ -313,7 +313,7 @@ fn no_field(name: &str) -> ApiError {
         .into()
 }
 
-pub(super) fn id(cx: &Cx) -> Result<DocumentId, ApiError> {
+pub(super) fn id(cx: &RequestContext) -> Result<DocumentId, ApiError> {
     DocumentId::parse(cx.param("id"))
         .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such document"))
 }
@@ -346,7 +346,7 @@ fn shape(document: &Document) -> Value {
     })
 }
 
-fn so_far(progress: &Progress) -> Value {
+fn so_far(progress: &UploadProgress) -> Value {
     json!({
         "status": "success",
         "sessionId": progress.id,

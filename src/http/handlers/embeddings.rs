@@ -6,23 +6,27 @@ use serde_json::{Value, json};
 
 use super::compatible::{refused, under_key};
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
-use crate::wire::embed::{self, Asked};
+use crate::wire::embed::{self, EmbeddingRequest};
 
 /// Names of ignored fields in the answer's header.
 const MAX_IGNORED: usize = 20;
 
 /// POST /v1/embeddings
-pub async fn create(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Value = cx.json().await?;
     let asked = embed::read(&body).map_err(refused)?;
     let request = || format!("Embeddings {body}");
     under_key(&cx, &caller, request, answer(&cx, &caller, asked)).await
 }
 
-async fn answer(cx: &Cx, caller: &Caller, asked: Asked) -> Result<(Reply, String), ApiError> {
+async fn answer(
+    cx: &RequestContext,
+    caller: &Caller,
+    asked: EmbeddingRequest,
+) -> Result<(Reply, String), ApiError> {
     let (model, is_base64) = (asked.model.clone(), asked.is_base64);
     let told = cx.app.embed(caller, asked).await?;
     let ignored = told.ignored.iter().take(MAX_IGNORED).map(String::as_str);

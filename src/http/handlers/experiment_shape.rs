@@ -2,16 +2,18 @@
 
 use serde_json::{Value, json};
 
-use crate::app::experiments::{Answered, Duel, Forecast, Shown};
-use crate::domain::experiment::record::{Applied, Line};
+use crate::app::experiments::{
+    BlindComparison, EvaluationView, ExperimentForecast, ExperimentView,
+};
+use crate::domain::experiment::record::{Applied, ExperimentSummary};
 use crate::domain::experiment::space::setting;
-use crate::domain::experiment::spec::Spec;
+use crate::domain::experiment::spec::ExperimentSpec;
 
 /// Settings that an estimate lists.
 const LISTED: usize = 50;
 
 /// What an experiment would take.
-pub fn forecast(forecast: &Forecast) -> Value {
+pub fn forecast(forecast: &ExperimentForecast) -> Value {
     let arms = &forecast.design.arms;
     let settings: Vec<Value> = arms
         .iter()
@@ -33,7 +35,7 @@ pub fn forecast(forecast: &Forecast) -> Value {
 }
 
 /// A line of the list.
-pub fn line(line: &Line) -> Value {
+pub fn line(line: &ExperimentSummary) -> Value {
     json!({
         "id": line.id, "name": line.name, "status": line.state, "arms": line.arms, "cases": line.cases,
         "evaluations": line.evaluations, "cost_usd": line.cost,
@@ -43,7 +45,7 @@ pub fn line(line: &Line) -> Value {
 }
 
 /// Everything about one experiment but its cases.
-pub fn full(shown: &Shown) -> Value {
+pub fn full(shown: &ExperimentView) -> Value {
     let one = &shown.experiment;
     let spec = &one.spec;
     json!({
@@ -58,7 +60,7 @@ pub fn full(shown: &Shown) -> Value {
 }
 
 /// A case and what each setting brought on it; the answers where they are given.
-pub fn case(shown: &Shown, place: usize, answers: Option<&[Answered]>) -> Value {
+pub fn case(shown: &ExperimentView, place: usize, answers: Option<&[EvaluationView]>) -> Value {
     let case = &shown.cases[place];
     let of_case = shown
         .evaluations
@@ -90,7 +92,7 @@ pub fn case(shown: &Shown, place: usize, answers: Option<&[Answered]>) -> Value 
 }
 
 // Of a rule only how far it agrees with the person; of a model also how it errs.
-fn judge(shown: &Shown) -> Value {
+fn judge(shown: &ExperimentView) -> Value {
     let one = &shown.experiment;
     let mut judge = json!({ "calibration": shown.calibration });
     if let Some(model) = one.spec.evaluator.judge() {
@@ -107,7 +109,7 @@ fn judge(shown: &Shown) -> Value {
     judge
 }
 
-fn budget(spec: &Spec) -> Value {
+fn budget(spec: &ExperimentSpec) -> Value {
     json!({
         "cost_usd": spec.budget.cost, "tokens": spec.budget.tokens,
         "seconds": spec.budget.latency_ms.map(|ms| ms / 1_000), "evaluations": spec.budget.evaluations,
@@ -115,7 +117,7 @@ fn budget(spec: &Spec) -> Value {
 }
 
 /// Two answers without names.
-pub fn duel(duel: &Duel, shown: &Shown) -> Value {
+pub fn duel(duel: &BlindComparison, shown: &ExperimentView) -> Value {
     let case = &shown.cases[duel.case];
     let [left, right] = &duel.answers;
     json!({

@@ -11,15 +11,17 @@ use serde_json::{Value, json};
 use super::accounts::{private, visit};
 use super::experiment_shape as shape;
 use crate::app::Error;
-use crate::app::experiments::{Choice, Duel, Wanted, Watch, Wish};
-use crate::domain::experiment::record::State;
+use crate::app::experiments::{
+    ApplyTarget, BlindComparison, ComparisonChoice, ExperimentParams, ExperimentWatch,
+};
+use crate::domain::experiment::record::ExperimentState;
 use crate::domain::experiment::sheet;
-use crate::domain::experiment::{self, Case, Dial, Objective, Scoring, Space};
+use crate::domain::experiment::{self, Case, Objective, Parameter, Scoring, SearchSpace};
 use crate::domain::id::ExperimentId;
 use crate::domain::money::MicroDollars;
-use crate::domain::recipe::Body;
+use crate::domain::recipe::RecipeFields;
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::sse;
@@ -31,16 +33,16 @@ pub struct NewExperiment {
     #[serde(default)]
     name: String,
     cases: Vec<Case>,
-    space: Space,
+    space: SearchSpace,
     #[serde(default)]
-    base: Body,
+    base: RecipeFields,
     #[serde(default)]
-    current: BTreeMap<Dial, Value>,
+    current: BTreeMap<Parameter, Value>,
     evaluator: Scoring,
     #[serde(default = "quality")]
     objective: Objective,
     #[serde(default)]
-    budget: Budget,
+    budget: BudgetBody,
     #[serde(default)]
     indifference: Option<f64>,
     #[serde(default)]
@@ -51,7 +53,7 @@ pub struct NewExperiment {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Budget {
+struct BudgetBody {
     cost_usd: Option<f64>,
     tokens: Option<u64>,
     seconds: Option<u64>,
@@ -64,13 +66,13 @@ fn quality() -> Objective {
 
 impl NewExperiment {
     /// What is asked of the app. Refuses an amount that is none.
-    pub fn wanted(self) -> Result<Wanted, Error> {
+    pub fn wanted(self) -> Result<ExperimentParams, Error> {
         let cost = self.budget.cost_usd.map(|dollars| {
             let why = "must be an amount of at least 0";
             MicroDollars::from_dollars(dollars)
                 .ok_or_else(|| Error::field(&["body", "budget", "cost_usd"], "out_of_range", why))
         });
-        Ok(Wanted {
+        Ok(ExperimentParams {
             name: self.name,
             cases: self.cases,
             space: self.space,
@@ -78,7 +80,7 @@ impl NewExperiment {
             current: self.current,
             evaluator: self.evaluator,
             objective: self.objective,
-            budget: experiment::Budget {
+            budget: experiment::ExperimentBudget {
                 cost: cost.transpose()?,
                 tokens: self.budget.tokens,
                 latency_ms: self.budget.seconds.map(|s| s.saturating_mul(1_000)),
@@ -92,7 +94,7 @@ impl NewExperiment {
 }
 
 /// POST /api/experiments/cases: a file of cases as the body.
-pub async fn read_cases(mut cx: Cx, _: Caller) -> Result<Reply, ApiError> {
+pub async fn read_cases(mut cx: RequestContext, _: Caller) -> Result<Reply, ApiError> {
     let bytes = cx.bytes().await?;
     let read = cx.app.experiments().read_cases(&bytes)?;
     let body = json!({ "cases": read.cases, "notes": read.notes });
@@ -100,14 +102,14 @@ pub async fn read_cases(mut cx: Cx, _: Caller) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/experiments/estimate
-pub async fn estimate(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn estimate(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let wanted = cx.json::<NewExperiment>().await?.wanted()?;
     let forecast = cx.app.experiments().forecast(&caller, wanted).await?;
     Ok(private(Reply::json(&shape::forecast(&forecast))))
 }
 
 /// POST /api/experiments
-pub async fn start(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn start(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let wanted = cx.json::<NewExperiment>().await?.wanted()?;
     let visit = visit(&cx);
     let begun = cx.app.experiments().start(&caller, wanted, &visit).await?;
@@ -119,7 +121,7 @@ pub async fn start(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/experiments
-pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
     let cursor = cursor.map(|text| {
         let why = "not a cursor of this list";
@@ -140,13 +142,13 @@ pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/experiments/{id}
-pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let shown = cx.app.experiments().show(&caller.user, &id(&cx)?).await?;
     Ok(private(Reply::json(&shape::full(&shown))))
 }
 
 /// GET /api/experiments/{id}/cases
-pub async fn cases(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn cases(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let shown = cx.app.experiments().show(&caller.user, &id(&cx)?).await?;
     let cases: Vec<Value> = (0..shown.cases.len())
         .map(|place| shape::case(&shown, place, None))
@@ -155,7 +157,7 @@ pub async fn cases(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/experiments/{id}/cases/{n}: with the answers.
-pub async fn case(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn case(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let experiments = cx.app.experiments();
     let shown = experiments.show(&caller.user, &id(&cx)?).await?;
     let place = cx.param("n").parse().ok();
@@ -170,7 +172,7 @@ pub async fn case(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/experiments/{id}/export?format=
-pub async fn export(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let shown = cx.app.experiments().show(&caller.user, &id).await?;
     let format = cx.query("format").unwrap_or_else(|| "json".into());
@@ -203,10 +205,10 @@ pub async fn export(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/experiments/{id}/events
-pub async fn events(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let watch = cx.app.experiments().watch(&caller.user, &id).await?;
-    let state = Following {
+    let state = ExperimentStream {
         app: cx.app.clone(),
         caller,
         id,
@@ -230,7 +232,7 @@ pub async fn events(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
                 ("experiment.finished", body.to_string())
             }
         };
-        let event = sse::Event {
+        let event = sse::SseEvent {
             id: None,
             name: event.0.into(),
             data: event.1,
@@ -239,22 +241,22 @@ pub async fn events(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     }))
 }
 
-struct Following {
+struct ExperimentStream {
     app: std::sync::Arc<crate::app::App>,
     caller: Caller,
     id: ExperimentId,
-    watch: Option<Watch>,
+    watch: Option<ExperimentWatch>,
 }
 
 /// POST /api/experiments/{id}/cancel
-pub async fn cancel(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let state = cx.app.experiments().cancel(&caller, &id).await?;
     Ok(status(&id, state))
 }
 
 /// POST /api/experiments/{id}/resume
-pub async fn resume(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn resume(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (id, visit) = (id(&cx)?, visit(&cx));
     let state = cx.app.experiments().resume(&caller, &id, &visit).await?;
     Ok(status(&id, state))
@@ -266,26 +268,26 @@ struct ApplyBody {
     #[serde(default)]
     place: Option<usize>,
     #[serde(rename = "as", default)]
-    how: How,
+    how: ApplyHow,
     #[serde(default)]
     name: Option<String>,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum How {
+enum ApplyHow {
     #[default]
     Recipe,
     Default,
 }
 
 /// POST /api/experiments/{id}/apply
-pub async fn apply(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn apply(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ApplyBody = cx.json_or_empty().await?;
     let (id, visit) = (id(&cx)?, visit(&cx));
-    let wish = Wish {
+    let wish = ApplyTarget {
         place: body.place,
-        default: body.how == How::Default,
+        default: body.how == ApplyHow::Default,
         name: body.name,
     };
     let experiments = cx.app.experiments();
@@ -295,7 +297,7 @@ pub async fn apply(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/experiments/{id}/revert
-pub async fn revert(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn revert(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (id, visit) = (id(&cx)?, visit(&cx));
     let notes = cx.app.experiments().revert(&caller, &id, &visit).await?;
     let body = json!({ "experiment_id": id, "applied": null, "notes": notes });
@@ -306,12 +308,12 @@ pub async fn revert(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 #[serde(deny_unknown_fields)]
 struct DuelBody {
     token: String,
-    preferred: Side,
+    preferred: DuelSide,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Side {
+enum DuelSide {
     Left,
     Right,
     Tie,
@@ -319,21 +321,21 @@ enum Side {
 }
 
 /// GET /api/experiments/{id}/duel
-pub async fn duel(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn duel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (id, experiments) = (id(&cx)?, cx.app.experiments());
     let duel = experiments.duel(&caller, &id, None).await?;
     shown_duel(&cx, &caller, &id, duel).await
 }
 
 /// POST /api/experiments/{id}/duel
-pub async fn decide(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn decide(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: DuelBody = cx.json().await?;
     let (id, experiments) = (id(&cx)?, cx.app.experiments());
     let choice = match body.preferred {
-        Side::Left => Choice::Left,
-        Side::Right => Choice::Right,
-        Side::Tie => Choice::Tie,
-        Side::Skip => Choice::Skip,
+        DuelSide::Left => ComparisonChoice::Left,
+        DuelSide::Right => ComparisonChoice::Right,
+        DuelSide::Tie => ComparisonChoice::Tie,
+        DuelSide::Skip => ComparisonChoice::Skip,
     };
     let duel = experiments
         .decide(&caller, &id, &body.token, choice)
@@ -342,10 +344,10 @@ pub async fn decide(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 async fn shown_duel(
-    cx: &Cx,
+    cx: &RequestContext,
     caller: &Caller,
     id: &ExperimentId,
-    duel: Option<Duel>,
+    duel: Option<BlindComparison>,
 ) -> Result<Reply, ApiError> {
     let shown = cx.app.experiments().show(&caller.user, id).await?;
     let body = match duel {
@@ -356,16 +358,16 @@ async fn shown_duel(
 }
 
 /// DELETE /api/experiments/{id}
-pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (id, visit) = (id(&cx)?, visit(&cx));
     cx.app.experiments().delete(&caller, &id, &visit).await?;
     super::accounts::done("the experiment is deleted")
 }
 
-fn status(id: &ExperimentId, state: State) -> Reply {
+fn status(id: &ExperimentId, state: ExperimentState) -> Reply {
     Reply::json(&json!({ "experiment_id": id, "status": state }))
 }
 
-fn id(cx: &Cx) -> Result<ExperimentId, ApiError> {
+fn id(cx: &RequestContext) -> Result<ExperimentId, ApiError> {
     ExperimentId::parse(cx.param("id")).ok_or_else(|| Error::missing().into())
 }

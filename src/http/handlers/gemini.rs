@@ -3,17 +3,17 @@
 
 use serde_json::{Value, json};
 
-use super::compatible::{Api, once, refused};
+use super::compatible::{ClientApi, once, refused};
 use crate::app::completions::count;
 use crate::app::{Error, Kind};
 use crate::domain::user::Caller;
-use crate::http::cx::{Cx, decode};
+use crate::http::cx::{RequestContext, decode};
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::wire::serve_gemini as gemini;
 
 /// POST /v1beta/models/{name*}, /v1/models/{name*}
-pub async fn act(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn act(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let address = decode(cx.param("name"), false).ok_or_else(Error::missing)?;
     // A model's own name may have a colon: `llama3:8b:generateContent`.
     let (model, action) = address.rsplit_once(':').unwrap_or((&address, ""));
@@ -39,7 +39,7 @@ pub async fn act(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     let asked = gemini::read(model, &body, stream).map_err(refused)?;
     // An answer that is kept under an idempotency key is that of this model.
     body["model"] = json!(model);
-    once(cx, caller, &body, vec![asked], Api::Gemini).await
+    once(cx, caller, &body, vec![asked], ClientApi::Gemini).await
 }
 
 fn unknown(action: &str) -> ApiError {
@@ -55,7 +55,7 @@ fn unknown(action: &str) -> ApiError {
 }
 
 /// GET /v1beta/models
-pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let names = cx.app.completions().names(&caller).await?;
     let rows = names.iter().map(|name| {
         let model = name.model.as_ref();

@@ -9,22 +9,22 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
 use super::metrics as prometheus_text;
-use crate::app::health::{Database, Process};
-use crate::app::replica::Status;
-use crate::app::room::Disk;
+use crate::app::health::{DatabaseHealth, ProcessStats};
+use crate::app::replica::ReplicaStatus;
+use crate::app::room::DiskState;
 use crate::app::{App, Kind};
 use crate::clock;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Role};
 use crate::http::header::CACHE_CONTROL;
-use crate::http::hours::Minute;
+use crate::http::hours::MinuteCounts;
 use crate::http::server::Server;
 use crate::http::who::Admin;
-use crate::http::{ApiError, Cx, Reply, StatusCode, sse, who};
+use crate::http::{ApiError, Reply, RequestContext, StatusCode, sse, who};
 
 /// The health answer, kept for a second, and what the last real question to the database gave.
 #[derive(Default)]
-pub struct Cache {
+pub struct HealthCache {
     kept: Mutex<Option<(Instant, StatusCode, Bytes)>>,
     asked: Notify,
     broken: AtomicBool,
@@ -79,8 +79,8 @@ pub async fn watch(server: &Server) {
 fn condition(
     app: &App,
     fault: Option<&str>,
-    replica: Option<&Status>,
-    disk: Option<&Disk>,
+    replica: Option<&ReplicaStatus>,
+    disk: Option<&DiskState>,
 ) -> (&'static str, Option<String>) {
     if let Some(fault) = fault {
         return ("error", Some(fault.to_owned()));
@@ -113,7 +113,7 @@ fn body(app: &App, broken: bool) -> (StatusCode, Bytes) {
     let fault = fault.map(|fault| format!("the database does not work: {fault}"));
     let (shown, disk) = (app.replica(), app.disk());
     let (status, message) = condition(app, fault.as_deref(), shown.as_ref(), disk.as_ref());
-    let process = Process::now();
+    let process = ProcessStats::now();
     let config = &app.config;
     let mut body = json!({
         "status": status,
@@ -163,7 +163,7 @@ fn body(app: &App, broken: bool) -> (StatusCode, Bytes) {
 }
 
 /// Where it lies and what is wrong with it is for admins: here is only what anybody may rely on.
-fn replica(status: &Status) -> Value {
+fn replica(status: &ReplicaStatus) -> Value {
     let state = match (&status.fault, status.absent) {
         (Some(_), _) => "error",
         (None, 0) => "ok",
@@ -178,7 +178,7 @@ fn replica(status: &Status) -> Value {
     })
 }
 
-fn disk(disk: &Disk) -> Value {
+fn disk(disk: &DiskState) -> Value {
     let state = match (disk.is_full, disk.is_low) {
         (true, _) => "error",
         (false, true) => "warning",
@@ -228,7 +228,7 @@ const ABSENT: &[(&str, &str)] = &[
     ("sentry_sdk", "not used: errors go to the log"),
 ];
 
-fn dependencies(database: &Database, works: bool) -> Value {
+fn dependencies(database: &DatabaseHealth, works: bool) -> Value {
     let row = |available: bool, required: bool, served_by: &str| json!({"available": available, "required": required, "served_by": served_by});
     let mut all = Map::new();
     let sqlite = format!("rusqlite {} / {}", env!("QUIRE_RUSQLITE"), database.engine);
@@ -245,8 +245,8 @@ fn dependencies(database: &Database, works: bool) -> Value {
 }
 
 /// `GET /api/metrics`.
-pub async fn metrics(cx: Cx) -> Result<Reply, ApiError> {
-    let facts = Facts::gather(&cx).await?;
+pub async fn metrics(cx: RequestContext) -> Result<Reply, ApiError> {
+    let facts = HealthFacts::gather(&cx).await?;
     Ok(Reply::json(&json!({
         "status": "ok",
         "metrics": {
@@ -262,7 +262,7 @@ pub async fn metrics(cx: Cx) -> Result<Reply, ApiError> {
 
 /// `GET /metrics`: for administrators and for programs on this machine, or for all where the settings
 /// say so.
-pub async fn prometheus(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let local = who::is_local(&cx.request, cx.peer);
     let admin = caller
         .as_ref()
@@ -273,7 +273,7 @@ pub async fn prometheus(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiErro
             Some(_) => ApiError::new(Kind::Forbidden, "this is for administrators"),
         });
     }
-    let facts = Facts::gather(&cx).await?;
+    let facts = HealthFacts::gather(&cx).await?;
     let classes = cx.server.stats.classes();
     let text = prometheus_text::text(&classes, &facts.plain(), &cx.app.work().await?);
     Ok(Reply::bytes(
@@ -283,13 +283,13 @@ pub async fn prometheus(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiErro
 }
 
 /// `GET /api/admin/metrics`: the last hours, minute by minute, a list for each figure.
-pub async fn hours(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
+pub async fn hours(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let hours = cx.query_number("hours", 1, 24, 6)?;
     let now = clock::now();
     let minute = u32::try_from(now.seconds().div_euclid(60)).unwrap_or_default();
     let from = minute.saturating_sub(hours as u32 * 60);
     let minutes = cx.server.hours.since(from);
-    let list = |figure: fn(&Minute) -> f64| minutes.iter().map(figure).collect::<Vec<_>>();
+    let list = |figure: fn(&MinuteCounts) -> f64| minutes.iter().map(figure).collect::<Vec<_>>();
     let at: Vec<_> = minutes
         .iter()
         .map(|minute| Timestamp::from_millis(i64::from(minute.at) * 60_000))
@@ -308,8 +308,8 @@ pub async fn hours(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
 }
 
 /// `GET /api/internal/resources`.
-pub async fn resources(cx: Cx) -> Result<Reply, ApiError> {
-    let process = Process::now();
+pub async fn resources(cx: RequestContext) -> Result<Reply, ApiError> {
+    let process = ProcessStats::now();
     let up = uptime(&cx.app).as_secs_f64();
     Ok(Reply::json(&json!({
         "memory_mb": megabytes(process.memory_kib),
@@ -327,7 +327,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// `GET /api/internal/ticks`: a few events with pauses between them. Whoever asks through a proxy sees whether
 /// it holds answers back (`quire doctor` does).
-pub async fn ticks(cx: Cx) -> Result<Reply, ApiError> {
+pub async fn ticks(cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(sse::stream(&cx, 0, |sent: u8| async move {
         if sent == TICKS {
             return None;
@@ -335,7 +335,7 @@ pub async fn ticks(cx: Cx) -> Result<Reply, ApiError> {
         if sent > 0 {
             tokio::time::sleep(PAUSE).await;
         }
-        let tick = sse::Event {
+        let tick = sse::SseEvent {
             id: None,
             name: "tick".into(),
             data: sent.to_string(),
@@ -344,18 +344,18 @@ pub async fn ticks(cx: Cx) -> Result<Reply, ApiError> {
     }))
 }
 
-struct Facts {
+struct HealthFacts {
     uptime: u64,
     requests: u64,
     seconds: f64,
     open: usize,
     turned_away: u64,
     cache_hits: u64,
-    process: Process,
+    process: ProcessStats,
 }
 
-impl Facts {
-    async fn gather(cx: &Cx) -> Result<Self, ApiError> {
+impl HealthFacts {
+    async fn gather(cx: &RequestContext) -> Result<Self, ApiError> {
         let stats = &cx.server.stats;
         Ok(Self {
             uptime: uptime(&cx.app).as_secs(),
@@ -364,7 +364,7 @@ impl Facts {
             open: stats.open.load(Relaxed),
             turned_away: stats.turned_away.load(Relaxed),
             cache_hits: cx.app.cache_hits().await?,
-            process: Process::now(),
+            process: ProcessStats::now(),
         })
     }
 
@@ -429,7 +429,7 @@ impl Facts {
                 "quire_process_memory_bytes",
                 "gauge",
                 "Memory of its own, with its share of what processes have in common.",
-                Process::own_kib() as f64 * 1024.0,
+                ProcessStats::own_kib() as f64 * 1024.0,
             ),
         ]
     }

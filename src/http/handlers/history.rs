@@ -5,23 +5,23 @@ use serde_json::{Value, json};
 
 use super::analysis_shape as shape;
 use crate::app::Error;
-use crate::app::analyses::{Filter, Query};
+use crate::app::analyses::{HistoryFilter, HistoryQuery};
 use crate::domain::analysis::Status;
 use crate::domain::id::AnalysisId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
 /// GET /api/analyses, /api/analyze
-pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
     let cursor = read(cursor, "cursor", "not a cursor of this list", |text| {
         AnalysisId::parse(text)
     })?;
     // One more than asked for tells whether there is a next page.
-    let query = Query {
+    let query = HistoryQuery {
         limit: limit + 1,
         cursor,
         filter: filter(&cx)?,
@@ -39,11 +39,11 @@ pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     ))
 }
 
-fn filter(cx: &Cx) -> Result<Filter, ApiError> {
+fn filter(cx: &RequestContext) -> Result<HistoryFilter, ApiError> {
     let given = |name: &str| cx.query(name).filter(|text| !text.is_empty());
     let states = "must be queued, running, completed, failed or cancelled";
     let moment = "must be a moment in UTC such as 2026-11-23T00:00:00Z";
-    Ok(Filter {
+    Ok(HistoryFilter {
         search: given("q"),
         status: read(cx.query("status"), "status", states, Status::parse)?,
         pattern: given("pattern"),

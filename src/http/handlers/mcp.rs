@@ -4,12 +4,12 @@
 use hyper::StatusCode;
 
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
 /// POST /mcp
-pub async fn answer(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn answer(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let message: serde_json::Value = cx.json().await?;
     match cx.app.mcp().answer(&caller, &message.to_string()).await {
         Some(answer) => Ok(Reply::json(&answer)),

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::app::health::{BOUNDS_MS, Sum, Taken, Work};
+use crate::app::health::{BOUNDS_MS, CommitTimesSnapshot, Sum, Workload};
 use crate::http::stats::AREAS;
 
 /// A figure without labels: name, kind, help, value.
@@ -13,7 +13,7 @@ pub type Plain = (&'static str, &'static str, &'static str, f64);
 type Column = (&'static str, &'static str, fn(&Sum) -> f64);
 
 /// All of them as text.
-pub fn text(classes: &[[u64; 5]; AREAS.len()], plain: &[Plain], work: &Work) -> String {
+pub fn text(classes: &[[u64; 5]; AREAS.len()], plain: &[Plain], work: &Workload) -> String {
     let mut text = String::with_capacity(8 << 10);
     let name = "quire_requests_total";
     head(&mut text, name, "counter", "Requests answered.");
@@ -47,7 +47,7 @@ pub fn text(classes: &[[u64; 5]; AREAS.len()], plain: &[Plain], work: &Work) -> 
     text
 }
 
-fn under_way(work: &Work) -> [Plain; 4] {
+fn under_way(work: &Workload) -> [Plain; 4] {
     [
         (
             "quire_analyses",
@@ -76,7 +76,7 @@ fn under_way(work: &Work) -> [Plain; 4] {
     ]
 }
 
-fn models(text: &mut String, work: &Work) {
+fn models(text: &mut String, work: &Workload) {
     let columns: [Column; 3] = [
         (
             "quire_model_calls_total",
@@ -115,7 +115,7 @@ fn models(text: &mut String, work: &Work) {
     }
 }
 
-fn commits(text: &mut String, taken: &Taken) {
+fn commits(text: &mut String, taken: &CommitTimesSnapshot) {
     let name = "quire_commit_seconds";
     head(
         text,
@@ -178,9 +178,9 @@ mod tests {
     fn the_format() {
         let mut classes = [[0; 5]; AREAS.len()];
         classes[1][3] = 7;
-        let mut work = Work {
+        let mut work = Workload {
             circuits: vec![("lab/a\"b\\c\nd".to_owned(), 2)],
-            ..Work::default()
+            ..Workload::default()
         };
         work.commits.buckets[0] = 2;
         work.commits.buckets[2] = 1;

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::app::models::{Circuit, ProviderState, Retired, Source};
+use crate::app::models::{CircuitView, ProviderSource, ProviderStatus, Retired};
 use crate::domain::model::{Availability, Model};
 use crate::domain::parameters::{GLOSSARY, PRESETS};
 use crate::domain::user::{Caller, Role};
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::who::Admin;
@@ -30,7 +30,7 @@ fn model((model, state): &(Model, Availability), retired: Option<Retired>) -> Va
     shown
 }
 
-fn all(cx: &Cx, caller: Option<&Caller>) -> Vec<Value> {
+fn all(cx: &RequestContext, caller: Option<&Caller>) -> Vec<Value> {
     let user = caller.map(|caller| &caller.user);
     let models = cx.app.models();
     let list = models.list(user);
@@ -39,12 +39,12 @@ fn all(cx: &Cx, caller: Option<&Caller>) -> Vec<Value> {
 }
 
 /// GET /api/available-models: a model that its provider no longer lists has `retired` and its `successor`.
-pub async fn available(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+pub async fn available(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     Ok(Reply::json(&all(&cx, caller.as_ref())))
 }
 
 /// GET /api/models, /api/llms, /api/orchestrator/models
-pub async fn list(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+pub async fn list(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let models = all(&cx, caller.as_ref());
     let available: Vec<&Value> = models
         .iter()
@@ -60,10 +60,10 @@ pub async fn list(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
     })))
 }
 
-fn providers(cx: &Cx, caller: Option<&Caller>) -> Reply {
+fn providers(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
     let is_admin = caller.is_some_and(|caller| caller.role == Role::Admin);
     let states = cx.app.models().providers(caller.map(|caller| &caller.user));
-    let shown = |state: ProviderState| {
+    let shown = |state: ProviderStatus| {
         let entry = provider(&state, is_admin || state.own);
         (state.id, entry)
     };
@@ -75,11 +75,11 @@ fn providers(cx: &Cx, caller: Option<&Caller>) -> Reply {
 }
 
 /// What a provider said in its own words is for those who can do something about it.
-fn provider(state: &ProviderState, in_full: bool) -> Value {
+fn provider(state: &ProviderStatus, in_full: bool) -> Value {
     let source = match state.source {
-        Source::Found => "found on this machine",
-        Source::Configured => "configured",
-        Source::Stored => "added",
+        ProviderSource::Found => "found on this machine",
+        ProviderSource::Configured => "configured",
+        ProviderSource::Stored => "added",
     };
     let message = match (in_full, state.status) {
         _ if state.message.is_empty() => String::new(),
@@ -95,9 +95,9 @@ fn provider(state: &ProviderState, in_full: bool) -> Value {
         .iter()
         .map(|(model, circuit, throttled)| {
             let (name, until) = match circuit {
-                Circuit::Closed => ("closed", None),
-                Circuit::Open(until) => ("open", Some(until)),
-                Circuit::HalfOpen => ("half_open", None),
+                CircuitView::Closed => ("closed", None),
+                CircuitView::Open(until) => ("open", Some(until)),
+                CircuitView::HalfOpen => ("half_open", None),
             };
             json!({ "model": model, "circuit": name, "open_until": until, "throttled_until": throttled })
         })
@@ -110,23 +110,23 @@ fn provider(state: &ProviderState, in_full: bool) -> Value {
 }
 
 /// GET /api/llm/status, /api/llm/health-check
-pub async fn status(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+pub async fn status(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     Ok(providers(&cx, caller.as_ref()))
 }
 
 /// POST /api/llm/health-check
-pub async fn probe(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn probe(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     cx.app.models().probe().await;
     Ok(providers(&cx, Some(admin.caller())))
 }
 
 /// GET /api/parameters
-pub async fn parameters(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+pub async fn parameters(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let models = cx
         .app
         .models()
         .list(caller.as_ref().map(|caller| &caller.user));
-    let entry = |entry: &crate::domain::parameters::Entry| {
+    let entry = |entry: &crate::domain::parameters::GlossaryEntry| {
         let mut shown = json!(entry);
         let mut providers: Vec<&str> = models
             .iter()

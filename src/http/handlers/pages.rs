@@ -4,14 +4,14 @@ use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
-use crate::app::accounts::Setup;
-use crate::http::assets::{self, Keep};
+use crate::app::accounts::FirstAdminRule;
+use crate::http::assets::{self, CacheTime};
 use crate::http::header::{ACCEPT, CONTENT_SECURITY_POLICY};
 use crate::http::headers::PAGE_POLICY;
-use crate::http::{ApiError, Cx, LinkToken, Reply};
+use crate::http::{ApiError, LinkToken, Reply, RequestContext};
 
 /// `GET /`: the page, or for programs the index.
-pub async fn home(cx: Cx) -> Result<Reply, ApiError> {
+pub async fn home(cx: RequestContext) -> Result<Reply, ApiError> {
     let accept = cx.header(ACCEPT).unwrap_or_default();
     let program = accept.contains("application/json")
         && !accept.contains("text/html")
@@ -23,13 +23,13 @@ pub async fn home(cx: Cx) -> Result<Reply, ApiError> {
 }
 
 /// Every page.
-pub async fn page(cx: Cx) -> Result<Reply, ApiError> {
-    let reply = assets::reply("index.html", Keep::Ask, &cx.request.headers)?;
+pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
+    let reply = assets::reply("index.html", CacheTime::Ask, &cx.request.headers)?;
     Ok(reply.header(CONTENT_SECURITY_POLICY, PAGE_POLICY))
 }
 
 /// The page of a shared result. Whether the link holds, the page asks.
-pub async fn shared(cx: Cx, _: LinkToken) -> Result<Reply, ApiError> {
+pub async fn shared(cx: RequestContext, _: LinkToken) -> Result<Reply, ApiError> {
     page(cx).await
 }
 
@@ -45,7 +45,7 @@ pub fn lost(request: &Parts) -> Option<Reply> {
     if request.method != Method::GET || !accepts.contains("text/html") || of_programs {
         return None;
     }
-    let reply = assets::reply("index.html", Keep::Ask, headers).ok()?;
+    let reply = assets::reply("index.html", CacheTime::Ask, headers).ok()?;
     let reply = match reply.code() {
         StatusCode::OK => reply.status(StatusCode::NOT_FOUND),
         _ => reply,
@@ -54,39 +54,39 @@ pub fn lost(request: &Parts) -> Option<Reply> {
 }
 
 /// `GET /assets/index.js`: the entry, under an address that stays.
-pub async fn entry(cx: Cx) -> Result<Reply, ApiError> {
-    assets::reply("index.js", Keep::Ask, &cx.request.headers)
+pub async fn entry(cx: RequestContext) -> Result<Reply, ApiError> {
+    assets::reply("index.js", CacheTime::Ask, &cx.request.headers)
 }
 
 /// `GET /sw.js`: keeps the shell of the pages; it stands at the root, whose pages it serves.
-pub async fn worker(cx: Cx) -> Result<Reply, ApiError> {
-    assets::reply("sw.js", Keep::Ask, &cx.request.headers)
+pub async fn worker(cx: RequestContext) -> Result<Reply, ApiError> {
+    assets::reply("sw.js", CacheTime::Ask, &cx.request.headers)
 }
 
 /// `GET /manifest.webmanifest`
-pub async fn manifest(cx: Cx) -> Result<Reply, ApiError> {
-    assets::reply("manifest.webmanifest", Keep::Ask, &cx.request.headers)
+pub async fn manifest(cx: RequestContext) -> Result<Reply, ApiError> {
+    assets::reply("manifest.webmanifest", CacheTime::Ask, &cx.request.headers)
 }
 
 /// `GET /assets/{tree}/{path*}`. A page from before an update still finds its files, but cannot keep them.
-pub async fn asset(cx: Cx) -> Result<Reply, ApiError> {
+pub async fn asset(cx: RequestContext) -> Result<Reply, ApiError> {
     let keep = match cx.param("tree") == assets::TREE {
-        true => Keep::Immutable,
-        false => Keep::Ask,
+        true => CacheTime::Immutable,
+        false => CacheTime::Ask,
     };
     assets::reply(cx.param("path"), keep, &cx.request.headers)
 }
 
 /// `GET /api/openapi.json`.
-pub async fn openapi(cx: Cx) -> Result<Reply, ApiError> {
-    assets::reply("openapi.json", Keep::Ask, &cx.request.headers)
+pub async fn openapi(cx: RequestContext) -> Result<Reply, ApiError> {
+    assets::reply("openapi.json", CacheTime::Ask, &cx.request.headers)
 }
 
-async fn index(cx: &Cx) -> Reply {
+async fn index(cx: &RequestContext) -> Reply {
     // Where the database cannot say, the sign-in form is the better guess; health tells what is wrong.
     let first_run = cx.app.accounts().is_first_run().await.unwrap_or(false);
     let setup = cx.app.accounts().open_setup().await.unwrap_or(None);
-    let needs_token = matches!(setup, Some(Setup::Token { .. }));
+    let needs_token = matches!(setup, Some(FirstAdminRule::Token { .. }));
     let demo = cx.app.config.providers.is_empty();
     Reply::json(&json!({
         "message": "Quire puts a question and your documents to a panel of language models and gives one answer",

@@ -5,17 +5,17 @@ use serde_json::{Map, Value, json};
 
 use super::accounts::{done, private, visit};
 use crate::app::Error;
-use crate::app::error::Field;
-use crate::app::patterns::folder::{self, Read, Told};
-use crate::domain::pattern::kept::{Kept, Origin};
+use crate::app::error::FieldError;
+use crate::app::patterns::folder::{self, PatternProblem, Read};
+use crate::domain::pattern::kept::{PatternOrigin, StoredPattern};
 use crate::domain::pattern::{Pattern, file, suggest};
 use crate::domain::prompt;
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-fn shape(kept: &Kept) -> Value {
+fn shape(kept: &StoredPattern) -> Value {
     let pattern: &Pattern = &kept.pattern;
     let stages: Vec<Value> = pattern.stages.iter().map(|stage| json!({ "name": stage.name, "who": stage.who, "task": stage.task, "help": stage.help })).collect();
     json!({
@@ -27,7 +27,7 @@ fn shape(kept: &Kept) -> Value {
 }
 
 /// With what its stages ask, and as a file would have it: what is read can be sent back.
-fn whole(kept: &Kept) -> Value {
+fn whole(kept: &StoredPattern) -> Value {
     let mut shown = shape(kept);
     for (at, stage) in kept.pattern.stages.iter().enumerate() {
         shown["stages"][at]["prompt"] = json!(stage.prompt);
@@ -37,24 +37,27 @@ fn whole(kept: &Kept) -> Value {
     shown
 }
 
-async fn visible(cx: &Cx, caller: Option<&Caller>) -> Result<Vec<Kept>, ApiError> {
+async fn visible(
+    cx: &RequestContext,
+    caller: Option<&Caller>,
+) -> Result<Vec<StoredPattern>, ApiError> {
     let user = caller.map(|caller| &caller.user);
     Ok(cx.app.patterns().visible(user).await?)
 }
 
 /// GET /api/orchestrator/patterns
-pub async fn list_bare(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+pub async fn list_bare(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let all = visible(&cx, caller.as_ref()).await?;
     let shown: Vec<Value> = all.iter().map(shape).collect();
     Ok(Reply::json(&shown))
 }
 
 /// GET /api/patterns, /api/analysis-patterns
-pub async fn list(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+pub async fn list(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let all = visible(&cx, caller.as_ref()).await?;
-    let wanted = |kept: &&Kept| match cx.query("origin").as_deref() {
-        Some("own") => kept.origin == Origin::Own,
-        Some("team") => kept.origin == Origin::Team,
+    let wanted = |kept: &&StoredPattern| match cx.query("origin").as_deref() {
+        Some("own") => kept.origin == PatternOrigin::Own,
+        Some("team") => kept.origin == PatternOrigin::Team,
         _ => true,
     };
     let shown: Vec<Value> = all.iter().filter(wanted).map(shape).collect();
@@ -62,7 +65,7 @@ pub async fn list(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/patterns/suggest?prompt=
-pub async fn suggest(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+pub async fn suggest(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let prompt = cx
         .query("prompt")
         .filter(|prompt| !prompt.trim().is_empty());
@@ -78,7 +81,7 @@ pub async fn suggest(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> 
 }
 
 /// GET /api/patterns/{id}
-pub async fn show(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
+pub async fn show(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let user = caller.as_ref().map(|caller| &caller.user);
     let kept = cx.app.patterns().kept(user, cx.param("id")).await?;
     let kept = kept.ok_or_else(Error::missing)?;
@@ -86,7 +89,7 @@ pub async fn show(cx: Cx, caller: Option<Caller>) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/patterns
-pub async fn add(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn add(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let mut body: Map<String, Value> = cx.json().await?;
     let team = match body.remove("team") {
         None | Some(Value::Null) => false,
@@ -105,7 +108,7 @@ pub async fn add(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// PUT /api/patterns/{id}
-pub async fn change(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Map<String, Value> = cx.json().await?;
     // What is wrong with the text is nobody's business who may not change the pattern.
     cx.app.patterns().own(&caller, cx.param("id")).await?;
@@ -118,7 +121,7 @@ pub async fn change(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// DELETE /api/patterns/{id}
-pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let visit = visit(&cx);
     let app = cx.app.patterns();
     app.delete(&caller, cx.param("id"), &visit).await?;
@@ -126,7 +129,7 @@ pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/patterns/check: keeps nothing.
-pub async fn check(mut cx: Cx, _: Caller) -> Result<Reply, ApiError> {
+pub async fn check(mut cx: RequestContext, _: Caller) -> Result<Reply, ApiError> {
     let mut body: Map<String, Value> = cx.json().await?;
     body.remove("team");
     let shown = match read(body) {
@@ -141,12 +144,12 @@ pub async fn check(mut cx: Cx, _: Caller) -> Result<Reply, ApiError> {
 }
 
 /// The pattern's own fields, or in `text` the whole of a file.
-fn read(body: Map<String, Value>) -> Result<Read, Vec<Told>> {
+fn read(body: Map<String, Value>) -> Result<Read, Vec<PatternProblem>> {
     if let Some(text) = body.get("text") {
         let alone = body.len() == 1;
         return match text.as_str() {
             Some(text) if alone => folder::parse(text),
-            _ => Err(vec![Told {
+            _ => Err(vec![PatternProblem {
                 line: None,
                 place: "text".to_owned(),
                 message: "is the whole of a file, with nothing but team beside it".to_owned(),
@@ -154,27 +157,34 @@ fn read(body: Map<String, Value>) -> Result<Read, Vec<Told>> {
         };
     }
     let pattern = file::read(&Value::Object(body));
-    let pattern =
-        pattern.map_err(|faults| faults.into_iter().map(Told::from).collect::<Vec<_>>())?;
+    let pattern = pattern.map_err(|faults| {
+        faults
+            .into_iter()
+            .map(PatternProblem::from)
+            .collect::<Vec<_>>()
+    })?;
     let warnings = file::warnings(&pattern);
-    Ok((pattern, warnings.into_iter().map(Told::from).collect()))
+    Ok((
+        pattern,
+        warnings.into_iter().map(PatternProblem::from).collect(),
+    ))
 }
 
-fn told(list: &[Told]) -> Vec<Value> {
+fn told(list: &[PatternProblem]) -> Vec<Value> {
     list.iter()
         .map(|told| json!({ "place": told.place, "line": told.line, "message": told.message }))
         .collect()
 }
 
-fn refused(faults: Vec<Told>) -> ApiError {
-    let field = |told: Told| {
+fn refused(faults: Vec<PatternProblem>) -> ApiError {
+    let field = |told: PatternProblem| {
         let parts = told.place.split('.').filter(|part| !part.is_empty());
         let place = std::iter::once("body").chain(parts).map(str::to_owned);
         let message = match told.line {
             Some(line) => format!("line {line}: {}", told.message),
             None => told.message.clone(),
         };
-        Field {
+        FieldError {
             place: place.collect(),
             message,
             kind: "value_error",

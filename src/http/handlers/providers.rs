@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::accounts::{done, private, visit};
 use crate::app::fallbacks::Chains;
-use crate::app::providers::{Providers, Scope, Wanted, WellKnown};
+use crate::app::providers::{ProviderParams, ProviderScope, Providers, WellKnown};
 use crate::domain::provider::{Additions, StoredProvider};
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::who::Admin;
@@ -19,19 +19,19 @@ use crate::wire;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Models {
+enum ModelsBody {
     Any(String),
     Names(Vec<String>),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewBody {
+struct NewProviderBody {
     name: String,
     kind: Option<String>,
     base_url: Option<String>,
     api_key: Option<String>,
-    models: Option<Models>,
+    models: Option<ModelsBody>,
     concurrency: Option<usize>,
     headers: Option<BTreeMap<String, String>>,
     body: Option<Map<String, Value>>,
@@ -42,11 +42,11 @@ struct NewBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ChangeBody {
+struct ChangeProviderBody {
     kind: Option<String>,
     base_url: Option<String>,
     api_key: Option<String>,
-    models: Option<Models>,
+    models: Option<ModelsBody>,
     concurrency: Option<usize>,
     headers: Option<BTreeMap<String, String>>,
     body: Option<Map<String, Value>>,
@@ -55,11 +55,11 @@ struct ChangeBody {
     force: bool,
 }
 
-fn names(models: Option<Models>) -> Option<Vec<String>> {
+fn names(models: Option<ModelsBody>) -> Option<Vec<String>> {
     models.map(|models| match models {
-        Models::Any(any) if any == "*" || any.is_empty() => Vec::new(),
-        Models::Any(one) => vec![one],
-        Models::Names(names) => names,
+        ModelsBody::Any(any) if any == "*" || any.is_empty() => Vec::new(),
+        ModelsBody::Any(one) => vec![one],
+        ModelsBody::Names(names) => names,
     })
 }
 
@@ -81,24 +81,24 @@ fn choice(known: &WellKnown) -> Value {
     })
 }
 
-fn house(admin: &Admin) -> Scope {
-    Scope::House(Some(admin.caller().user.clone()))
+fn house(admin: &Admin) -> ProviderScope {
+    ProviderScope::House(Some(admin.caller().user.clone()))
 }
 
-async fn list(cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
+async fn list(cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiError> {
     let providers = cx.app.providers();
     let found = providers.list(&scope).await?;
     let shown: Vec<Value> = found.iter().map(|one| shape(&providers, one)).collect();
     let known: Vec<Value> = providers.known(&scope).iter().map(choice).collect();
     Ok(private(Reply::json(&json!({
-        "providers": shown, "next_cursor": null, "known": known, "kinds": wire::Kind::ALL.map(wire::Kind::as_str),
+        "providers": shown, "next_cursor": null, "known": known, "kinds": wire::ApiFormat::ALL.map(wire::ApiFormat::as_str),
         "takes_addresses": providers.takes_addresses(&scope),
     }))))
 }
 
-async fn add(mut cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
-    let body: NewBody = cx.json().await?;
-    let wanted = Wanted {
+async fn add(mut cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiError> {
+    let body: NewProviderBody = cx.json().await?;
+    let wanted = ProviderParams {
         kind: body.kind,
         base_url: body.base_url,
         api_key: body.api_key,
@@ -116,9 +116,9 @@ async fn add(mut cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
     Ok(private(Reply::json(&body).status(StatusCode::CREATED)))
 }
 
-async fn change(mut cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
-    let body: ChangeBody = cx.json().await?;
-    let wanted = Wanted {
+async fn change(mut cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiError> {
+    let body: ChangeProviderBody = cx.json().await?;
+    let wanted = ProviderParams {
         kind: body.kind,
         base_url: body.base_url,
         api_key: body.api_key,
@@ -137,77 +137,77 @@ async fn change(mut cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
     )))
 }
 
-async fn remove(cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
+async fn remove(cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiError> {
     let visit = visit(&cx);
     let app = cx.app.providers();
     app.remove(&scope, cx.param("id"), &visit).await?;
     done("the provider is removed")
 }
 
-async fn test(cx: Cx, scope: Scope) -> Result<Reply, ApiError> {
+async fn test(cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiError> {
     let said = cx.app.providers().test(&scope, cx.param("id")).await?;
     done(&said)
 }
 
 /// GET /api/admin/providers
-pub async fn list_all(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn list_all(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     list(cx, house(&admin)).await
 }
 
 /// POST /api/admin/providers
-pub async fn add_one(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn add_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     add(cx, house(&admin)).await
 }
 
 /// PUT /api/admin/providers/{id}
-pub async fn change_one(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn change_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     change(cx, house(&admin)).await
 }
 
 /// DELETE /api/admin/providers/{id}
-pub async fn remove_one(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn remove_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     remove(cx, house(&admin)).await
 }
 
 /// POST /api/admin/providers/{id}/test
-pub async fn test_one(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn test_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     test(cx, house(&admin)).await
 }
 
 /// GET /api/users/me/providers
-pub async fn list_own(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    list(cx, Scope::Own(caller.user)).await
+pub async fn list_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    list(cx, ProviderScope::Own(caller.user)).await
 }
 
 /// POST /api/users/me/providers
-pub async fn add_own(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    add(cx, Scope::own(&caller)?).await
+pub async fn add_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    add(cx, ProviderScope::own(&caller)?).await
 }
 
 /// PUT /api/users/me/providers/{id}
-pub async fn change_own(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    change(cx, Scope::own(&caller)?).await
+pub async fn change_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    change(cx, ProviderScope::own(&caller)?).await
 }
 
 /// DELETE /api/users/me/providers/{id}
-pub async fn remove_own(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    remove(cx, Scope::own(&caller)?).await
+pub async fn remove_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    remove(cx, ProviderScope::own(&caller)?).await
 }
 
 /// POST /api/users/me/providers/{id}/test
-pub async fn test_own(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
-    test(cx, Scope::own(&caller)?).await
+pub async fn test_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    test(cx, ProviderScope::own(&caller)?).await
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ResetBody {
+struct ResetProviderBody {
     model: Option<String>,
 }
 
 /// POST /api/admin/breakers/reset
-pub async fn reset(mut cx: Cx, _: Admin) -> Result<Reply, ApiError> {
-    let body: ResetBody = cx.json_or_empty().await?;
+pub async fn reset(mut cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
+    let body: ResetProviderBody = cx.json_or_empty().await?;
     let count = cx.app.models().reset(body.model.as_deref());
     Ok(Reply::json(&json!({
         "status": "success", "success": true, "reset": count,
@@ -222,12 +222,12 @@ struct FallbacksBody {
 }
 
 /// GET /api/admin/fallbacks
-pub async fn fallbacks(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
+pub async fn fallbacks(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     Ok(Reply::json(&json!({ "fallbacks": cx.app.fallbacks() })))
 }
 
 /// PUT /api/admin/fallbacks
-pub async fn set_fallbacks(mut cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn set_fallbacks(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: FallbacksBody = cx.json().await?;
     let (actor, visit) = (admin.caller().user.clone(), visit(&cx));
     let app = &cx.app;

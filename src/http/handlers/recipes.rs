@@ -7,12 +7,12 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::accounts::{done, private, visit};
-use crate::app::recipes::Change;
+use crate::app::recipes::RecipeChange;
 use crate::domain::analysis::Depth;
 use crate::domain::parameters::Parameters;
-use crate::domain::recipe::{Body, Recipe};
+use crate::domain::recipe::{Recipe, RecipeFields};
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
@@ -60,15 +60,15 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 impl RecipeBody {
     /// What the recipe will say when this is laid over what it says now. An empty text or list takes away, and
     /// so does null where there is no emptiness; what is not named stays.
-    fn over(self, known: Body) -> Change {
+    fn over(self, known: RecipeFields) -> RecipeChange {
         let text = |new: Option<String>, old: Option<String>| match new {
             Some(new) => Some(new).filter(|new| !new.is_empty()),
             None => old,
         };
-        Change {
+        RecipeChange {
             name: self.name,
             shared: self.shared,
-            body: Some(Body {
+            body: Some(RecipeFields {
                 pattern: text(self.pattern, known.pattern),
                 models: self.models.unwrap_or(known.models),
                 ultra_model: text(self.ultra_model, known.ultra_model),
@@ -86,7 +86,7 @@ impl RecipeBody {
     }
 }
 
-fn shape(cx: &Cx, recipe: &Recipe, caller: &Caller) -> Value {
+fn shape(cx: &RequestContext, recipe: &Recipe, caller: &Caller) -> Value {
     let body = &recipe.body;
     let models = cx.app.models();
     let named = body.models.iter().chain(&body.ultra_model);
@@ -107,7 +107,7 @@ fn shape(cx: &Cx, recipe: &Recipe, caller: &Caller) -> Value {
 }
 
 /// GET /api/recipes
-pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let found = cx.app.recipes().list(&caller.user).await?;
     let shown: Vec<Value> = found
         .iter()
@@ -120,9 +120,9 @@ pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// POST /api/recipes: a new one, or a new version of one's own of this name.
-pub async fn save(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn save(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: RecipeBody = cx.json().await?;
-    let change = body.over(Body::default());
+    let change = body.over(RecipeFields::default());
     let visit = visit(&cx);
     let (recipe, new) = cx.app.recipes().save(&caller, change, &visit).await?;
     let status = if new {
@@ -135,7 +135,7 @@ pub async fn save(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// PUT /api/users/me/recipe
-pub async fn set_default(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn set_default(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: DefaultBody = cx.json().await?;
     let visit = visit(&cx);
     let app = cx.app.recipes();
@@ -147,13 +147,13 @@ pub async fn set_default(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> 
 }
 
 /// GET /api/recipes/{id}
-pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let recipe = cx.app.recipes().find(&caller.user, cx.param("id")).await?;
     Ok(private(Reply::json(&shape(&cx, &recipe, &caller))))
 }
 
 /// PUT /api/recipes/{id}
-pub async fn change(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: RecipeBody = cx.json().await?;
     let app = cx.app.recipes();
     let known = app.own(&caller, cx.param("id")).await?;
@@ -164,7 +164,7 @@ pub async fn change(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// DELETE /api/recipes/{id}
-pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let visit = visit(&cx);
     let app = cx.app.recipes();
     app.delete(&caller, cx.param("id"), &visit).await?;
@@ -172,7 +172,7 @@ pub async fn delete(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/recipes/{id}/versions
-pub async fn versions(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn versions(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let app = cx.app.recipes();
     let found = app.versions(&caller.user, cx.param("id")).await?;
     let shown: Vec<Value> = found

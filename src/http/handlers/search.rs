@@ -4,11 +4,11 @@
 use serde_json::{Value, json};
 
 use crate::app::Error;
-use crate::domain::document::Hit;
+use crate::domain::document::SearchHit;
 use crate::domain::id::DocumentId;
-use crate::domain::search::Query;
+use crate::domain::search::SearchQuery;
 use crate::domain::user::Caller;
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
@@ -16,11 +16,11 @@ use crate::http::reply::Reply;
 const MOST_MARKED: usize = 50;
 
 /// GET /api/documents/{id}/search?q=
-pub async fn in_one(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn in_one(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = super::documents::id(&cx)?;
     let words = words(&cx)?;
     let hits = cx.app.documents().search(&caller.user, &id, &words).await?;
-    let query = Query::of(&words);
+    let query = SearchQuery::of(&words);
     let results: Vec<Value> = hits.iter().map(|hit| found(hit, &query)).collect();
     Ok(Reply::json(
         &json!({"document_id": id, "query": words, "count": results.len(), "results": results}),
@@ -28,10 +28,10 @@ pub async fn in_one(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/search?q=
-pub async fn in_all(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn in_all(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let words = words(&cx)?;
     let hits = cx.app.documents().search_all(&caller.user, &words).await?;
-    let query = Query::of(&words);
+    let query = SearchQuery::of(&words);
     // The document with the best hit first, its hits in their order.
     let mut documents: Vec<(&DocumentId, &str, Vec<Value>)> = Vec::new();
     for hit in &hits {
@@ -50,7 +50,7 @@ pub async fn in_all(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     ))
 }
 
-fn words(cx: &Cx) -> Result<String, ApiError> {
+fn words(cx: &RequestContext) -> Result<String, ApiError> {
     let words = cx.query("q").unwrap_or_default();
     match words.trim().is_empty() {
         true => Err(Error::field(&["query", "q"], "missing", "say what to search for").into()),
@@ -58,7 +58,7 @@ fn words(cx: &Cx) -> Result<String, ApiError> {
     }
 }
 
-fn found(hit: &Hit, query: &Query) -> Value {
+fn found(hit: &SearchHit, query: &SearchQuery) -> Value {
     let matches: Vec<[usize; 2]> = query
         .found_in(&hit.passage.text)
         .iter()

@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::accounts::{done, private, visit};
 use crate::domain::user::{Caller, Session};
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
 /// GET /api/users/me/sessions
-pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let open = cx.app.accounts().open_sessions(&caller, cx.now).await?;
     let shown: Vec<Value> = open.iter().map(|one| shape(one, &caller)).collect();
     Ok(private(Reply::json(
@@ -18,7 +18,7 @@ pub async fn list(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// DELETE /api/users/me/sessions/{id}
-pub async fn end(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn end(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let accounts = cx.app.accounts();
     accounts
         .end_one(&caller, cx.param("id"), &visit(&cx))
@@ -27,7 +27,7 @@ pub async fn end(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// DELETE /api/users/me/sessions: all but the one that asks.
-pub async fn end_others(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn end_others(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let ended = cx.app.accounts().end_others(&caller, &visit(&cx)).await?;
     Ok(private(Reply::json(&json!({
         "status": "success", "success": true, "ended": ended,

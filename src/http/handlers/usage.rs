@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use super::accounts::{done, private, visit};
 use super::cache;
-use crate::app::usage::{Call, Day, Standing};
+use crate::app::usage::{BudgetStanding, CallRecord, DailyUsage};
 use crate::app::{Error, Kind};
 use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{Limits, day_end, day_text, month_end, month_start, parse_day};
+use crate::domain::usage::{UserLimits, day_end, day_text, month_end, month_start, parse_day};
 use crate::domain::user::{Caller, Role};
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::who::Admin;
@@ -24,7 +24,7 @@ use crate::http::who::Admin;
 const MOST_DAYS: i64 = 400;
 
 /// GET /api/usage
-pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let today = cx.now.day();
     let (from, to) = (
         day(&cx, "from", month_start(today))?,
@@ -35,8 +35,8 @@ pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
         return Err(Error::field(&["query", "from"], "out_of_range", message).into());
     }
     let user = match whose(&cx, &caller)? {
-        Whose::One(user) => user,
-        Whose::All => return everybody(&cx, from, to).await,
+        UsageScope::One(user) => user,
+        UsageScope::All => return everybody(&cx, from, to).await,
     };
     let usage = cx.app.usage();
     let days = usage.days(&user, from, to).await?;
@@ -63,7 +63,7 @@ pub async fn show(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     }))))
 }
 
-async fn everybody(cx: &Cx, from: i64, to: i64) -> Result<Reply, ApiError> {
+async fn everybody(cx: &RequestContext, from: i64, to: i64) -> Result<Reply, ApiError> {
     if let Some(by) = group(cx)? {
         return everybody_together(cx, from, to, by).await;
     }
@@ -87,7 +87,12 @@ async fn everybody(cx: &Cx, from: i64, to: i64) -> Result<Reply, ApiError> {
     }))))
 }
 
-async fn everybody_together(cx: &Cx, from: i64, to: i64, by: Group) -> Result<Reply, ApiError> {
+async fn everybody_together(
+    cx: &RequestContext,
+    from: i64,
+    to: i64,
+    by: UsageGroup,
+) -> Result<Reply, ApiError> {
     let days = cx.app.usage().days_of_all(from, to).await?;
     let totals = sum(days.iter());
     let rows = by.of(days);
@@ -106,7 +111,7 @@ async fn everybody_together(cx: &Cx, from: i64, to: i64, by: Group) -> Result<Re
 }
 
 /// GET /api/usage/calls
-pub async fn calls(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn calls(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
     let cursor = cursor.map(|text| text.parse::<i64>()).transpose();
     let cursor = cursor.map_err(|_| {
@@ -117,8 +122,8 @@ pub async fn calls(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
         )
     })?;
     let user = match whose(&cx, &caller)? {
-        Whose::One(user) => user,
-        Whose::All => {
+        UsageScope::One(user) => user,
+        UsageScope::All => {
             let message = "must be one account here";
             return Err(Error::field(&["query", "user"], "value_error", message).into());
         }
@@ -133,7 +138,7 @@ pub async fn calls(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 }
 
 /// GET /api/admin/users/{id}/budget
-pub async fn budget_of(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
+pub async fn budget_of(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let user = id(cx.param("id"))?;
     let own = cx.app.usage().budget(&user).await?;
     let standing = cx.app.usage().standing(&user).await?;
@@ -144,8 +149,8 @@ pub async fn budget_of(cx: Cx, _: Admin) -> Result<Reply, ApiError> {
 }
 
 /// PUT /api/admin/users/{id}/budget. What is left out or null has no limit.
-pub async fn set_budget(mut cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
-    let limits: Limits = cx.json().await?;
+pub async fn set_budget(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
+    let limits: UserLimits = cx.json().await?;
     for (name, amount) in [
         ("day_usd", limits.day_cost),
         ("month_usd", limits.month_cost),
@@ -165,7 +170,7 @@ pub async fn set_budget(mut cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
 }
 
 /// DELETE /api/admin/users/{id}/budget
-pub async fn delete_budget(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn delete_budget(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let (user, by) = (id(cx.param("id"))?, &admin.caller().user);
     let usage = cx.app.usage();
     usage.set_budget(by, &user, None, &visit(&cx)).await?;
@@ -173,7 +178,7 @@ pub async fn delete_budget(cx: Cx, admin: Admin) -> Result<Reply, ApiError> {
 }
 
 /// Limits, what is used of them, and when they begin anew.
-pub fn budget(standing: &Standing, now: Timestamp) -> Value {
+pub fn budget(standing: &BudgetStanding, now: Timestamp) -> Value {
     json!({
         "limits": standing.limits,
         "spent": standing.spent,
@@ -183,15 +188,15 @@ pub fn budget(standing: &Standing, now: Timestamp) -> Value {
     })
 }
 
-enum Whose {
+enum UsageScope {
     One(UserId),
     All,
 }
 
 // Other people's numbers are for admins.
-fn whose(cx: &Cx, caller: &Caller) -> Result<Whose, ApiError> {
+fn whose(cx: &RequestContext, caller: &Caller) -> Result<UsageScope, ApiError> {
     let wanted = match cx.query("user").filter(|wanted| !wanted.is_empty()) {
-        None => return Ok(Whose::One(caller.user.clone())),
+        None => return Ok(UsageScope::One(caller.user.clone())),
         Some(wanted) => wanted,
     };
     if caller.role != Role::Admin && wanted != caller.user.as_str() {
@@ -201,8 +206,8 @@ fn whose(cx: &Cx, caller: &Caller) -> Result<Whose, ApiError> {
         ));
     }
     match wanted.as_str() {
-        "all" => Ok(Whose::All),
-        one => id(one).map(Whose::One),
+        "all" => Ok(UsageScope::All),
+        one => id(one).map(UsageScope::One),
     }
 }
 
@@ -210,7 +215,7 @@ fn id(text: &str) -> Result<UserId, ApiError> {
     UserId::parse(text).ok_or_else(|| ApiError::new(Kind::Missing, "there is no such account"))
 }
 
-fn day(cx: &Cx, name: &str, default: i64) -> Result<i64, ApiError> {
+fn day(cx: &RequestContext, name: &str, default: i64) -> Result<i64, ApiError> {
     let Some(text) = cx.query(name).filter(|text| !text.is_empty()) else {
         return Ok(default);
     };
@@ -219,7 +224,7 @@ fn day(cx: &Cx, name: &str, default: i64) -> Result<i64, ApiError> {
     parse_day(&text).ok_or_else(wrong)
 }
 
-fn wants_csv(cx: &Cx) -> Result<bool, ApiError> {
+fn wants_csv(cx: &RequestContext) -> Result<bool, ApiError> {
     match cx.query("format").as_deref() {
         None | Some("" | "json") => Ok(false),
         Some("csv") => Ok(true),
@@ -229,7 +234,7 @@ fn wants_csv(cx: &Cx) -> Result<bool, ApiError> {
     }
 }
 
-fn add(sum: &mut Day, row: &Day) {
+fn add(sum: &mut DailyUsage, row: &DailyUsage) {
     sum.calls += row.calls;
     sum.failed += row.failed;
     sum.input += row.input;
@@ -242,32 +247,32 @@ fn add(sum: &mut Day, row: &Day) {
     sum.estimated += row.estimated;
 }
 
-fn sum<'a>(rows: impl Iterator<Item = &'a Day>) -> Day {
-    let mut sum = Day::default();
+fn sum<'a>(rows: impl Iterator<Item = &'a DailyUsage>) -> DailyUsage {
+    let mut sum = DailyUsage::default();
     rows.for_each(|row| add(&mut sum, row));
     sum
 }
 
 /// What rows are added up by.
-enum Group {
+enum UsageGroup {
     Day,
     Model,
 }
 
-impl Group {
-    fn of(&self, days: Vec<Day>) -> Vec<Day> {
+impl UsageGroup {
+    fn of(&self, days: Vec<DailyUsage>) -> Vec<DailyUsage> {
         match self {
-            Group::Day => grouped(days, |row| (row.day, String::new())),
-            Group::Model => grouped(days, |row| (0, row.model.clone())),
+            UsageGroup::Day => grouped(days, |row| (row.day, String::new())),
+            UsageGroup::Model => grouped(days, |row| (0, row.model.clone())),
         }
     }
 }
 
-fn group(cx: &Cx) -> Result<Option<Group>, ApiError> {
+fn group(cx: &RequestContext) -> Result<Option<UsageGroup>, ApiError> {
     match cx.query("group").as_deref() {
         None | Some("") => Ok(None),
-        Some("day") => Ok(Some(Group::Day)),
-        Some("model") => Ok(Some(Group::Model)),
+        Some("day") => Ok(Some(UsageGroup::Day)),
+        Some("model") => Ok(Some(UsageGroup::Model)),
         Some(_) => {
             let message = "must be day or model; left out: both";
             Err(Error::field(&["query", "group"], "value_error", message).into())
@@ -276,21 +281,23 @@ fn group(cx: &Cx) -> Result<Option<Group>, ApiError> {
 }
 
 /// Rows of the same key added up; newest day first, then by model.
-fn grouped(rows: Vec<Day>, key: impl Fn(&Day) -> (i64, String)) -> Vec<Day> {
-    let mut sums: BTreeMap<(i64, String), Day> = BTreeMap::new();
+fn grouped(rows: Vec<DailyUsage>, key: impl Fn(&DailyUsage) -> (i64, String)) -> Vec<DailyUsage> {
+    let mut sums: BTreeMap<(i64, String), DailyUsage> = BTreeMap::new();
     for row in &rows {
         let (day, model) = key(row);
-        let of_key = sums.entry((-day, model.clone())).or_insert_with(|| Day {
-            day,
-            model,
-            ..Day::default()
-        });
+        let of_key = sums
+            .entry((-day, model.clone()))
+            .or_insert_with(|| DailyUsage {
+                day,
+                model,
+                ..DailyUsage::default()
+            });
         add(of_key, row);
     }
     sums.into_values().collect()
 }
 
-fn shown_day(row: &Day) -> String {
+fn shown_day(row: &DailyUsage) -> String {
     if row.day == 0 {
         String::new()
     } else {
@@ -298,7 +305,7 @@ fn shown_day(row: &Day) -> String {
     }
 }
 
-fn shape(row: &Day) -> Value {
+fn shape(row: &DailyUsage) -> Value {
     let mut shown = json!({
         "calls": row.calls,
         "failed": row.failed,
@@ -320,7 +327,7 @@ fn shape(row: &Day) -> Value {
     shown
 }
 
-fn call(call: &Call) -> Value {
+fn call(call: &CallRecord) -> Value {
     let (charge, bill) = (&call.charge, &call.charge.bill);
     json!({
         "at": charge.at,
@@ -339,12 +346,12 @@ fn call(call: &Call) -> Value {
     })
 }
 
-fn csv_of(rows: &[Day]) -> Reply {
-    let line = |row: &Day| format!("{},{}", shown_day(row), cell(&row.model));
+fn csv_of(rows: &[DailyUsage]) -> Reply {
+    let line = |row: &DailyUsage| format!("{},{}", shown_day(row), cell(&row.model));
     csv("day,model", rows.iter().map(|row| (line(row), row)))
 }
 
-fn csv<'a>(key: &str, rows: impl Iterator<Item = (String, &'a Day)>) -> Reply {
+fn csv<'a>(key: &str, rows: impl Iterator<Item = (String, &'a DailyUsage)>) -> Reply {
     let mut text = format!(
         "{key},calls,failed,input_tokens,output_tokens,cached_tokens,reasoning_tokens,cost_usd,own_key_usd,unpriced,estimated\r\n"
     );

@@ -4,13 +4,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::accounts::private;
-use crate::app::worth::{Row, Scope, Shown, Side};
+use crate::app::worth::{ComparisonScope, ComparisonSide, ComparisonView, TopicRow};
 use crate::app::{Error, Kind};
 use crate::domain::id::AnalysisId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Role};
 use crate::domain::worth::{Preference, WORTHWHILE, WRONG, single};
-use crate::http::cx::Cx;
+use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
@@ -23,13 +23,13 @@ const MOST_EVERY: u64 = 10_000;
 const DAY: i64 = 86_400_000;
 
 /// POST /api/analyses/{id}/comparison
-pub async fn compare(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn compare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let shown = cx.app.worth().compare(&caller, &id(&cx)?, cx.now).await?;
     Ok(private(Reply::json(&comparison_of(&shown))))
 }
 
 /// GET /api/analyses/{id}/comparison
-pub async fn comparison(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn comparison(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let shown = cx.app.worth().comparison(&caller, &id).await?;
     let body = shown.as_ref().map_or_else(
@@ -41,33 +41,33 @@ pub async fn comparison(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct VoteBody {
-    choice: Choice,
+struct ComparisonVoteBody {
+    choice: ComparisonBodyChoice,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Choice {
+enum ComparisonBodyChoice {
     Left,
     Right,
     Tie,
 }
 
 /// POST /api/analyses/{id}/comparison/vote
-pub async fn vote(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
-    let VoteBody { choice } = cx.json().await?;
+    let ComparisonVoteBody { choice } = cx.json().await?;
     let side = match choice {
-        Choice::Left => Side::Left,
-        Choice::Right => Side::Right,
-        Choice::Tie => Side::Tie,
+        ComparisonBodyChoice::Left => ComparisonSide::Left,
+        ComparisonBodyChoice::Right => ComparisonSide::Right,
+        ComparisonBodyChoice::Tie => ComparisonSide::Tie,
     };
     let shown = cx.app.worth().vote(&caller, &id, side, cx.now).await?;
     Ok(private(Reply::json(&comparison_of(&shown))))
 }
 
 /// GET /api/worth
-pub async fn report(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let all = match cx.query("all").as_deref() {
         None | Some("" | "false") => false,
         Some("true") => true,
@@ -88,7 +88,7 @@ pub async fn report(cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
         days => Timestamp::from_millis(cx.now.millis() - days as i64 * DAY),
     };
     let (every, own) = cx.app.worth().every(&caller).await?;
-    let scope = Scope {
+    let scope = ComparisonScope {
         user: (!all).then_some(caller.user),
         topic: cx.query("topic").unwrap_or_default().trim().to_owned(),
         pattern: cx.query("pattern").unwrap_or_default(),
@@ -116,7 +116,7 @@ struct EveryBody {
 }
 
 /// PUT /api/worth: how often the caller is asked for a comparison.
-pub async fn set_every(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn set_every(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let EveryBody { compare_every } = cx.json().await?;
     if compare_every.is_some_and(|every| every > MOST_EVERY) {
         let message = format!("must be a whole number from 0 to {MOST_EVERY}, or null");
@@ -130,7 +130,7 @@ pub async fn set_every(mut cx: Cx, caller: Caller) -> Result<Reply, ApiError> {
     }))))
 }
 
-fn row(row: &Row) -> Value {
+fn row(row: &TopicRow) -> Value {
     let (count, judged) = (&row.count, &row.judgement);
     json!({
         "topic": count.topic,
@@ -153,7 +153,7 @@ fn row(row: &Row) -> Value {
     })
 }
 
-fn comparison_of(shown: &Shown) -> Value {
+fn comparison_of(shown: &ComparisonView) -> Value {
     let comparison = &shown.comparison;
     let reveal = comparison.choice.map(|(preferred, decided)| {
         let (panel, single) = if comparison.panel_first {
@@ -183,6 +183,6 @@ fn comparison_of(shown: &Shown) -> Value {
     })
 }
 
-fn id(cx: &Cx) -> Result<AnalysisId, ApiError> {
+fn id(cx: &RequestContext) -> Result<AnalysisId, ApiError> {
     AnalysisId::parse(cx.param("id")).ok_or_else(|| Error::missing().into())
 }

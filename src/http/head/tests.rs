@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 /// What passes and why the rest does not, fed in pieces of this size.
-fn fed(bytes: &[u8], piece: usize) -> (Vec<u8>, Option<Refusal>) {
-    let (mut guard, mut passed) = (Guard::new(), Vec::new());
+fn fed(bytes: &[u8], piece: usize) -> (Vec<u8>, Option<HeadRefusal>) {
+    let (mut guard, mut passed) = (HeadGuard::new(), Vec::new());
     for piece in bytes.chunks(piece.max(1)) {
         let mut come = guard.take_held();
         come.extend_from_slice(piece);
@@ -100,8 +100,8 @@ fn what_may_be_read_in_two_ways_is_refused() {
 #[test]
 fn request_lines_are_checked() {
     for (line, refusal) in [
-        ("GET / HTTP/2.0", Refusal::Version),
-        ("PRI * HTTP/2.0", Refusal::Version),
+        ("GET / HTTP/2.0", HeadRefusal::Version),
+        ("PRI * HTTP/2.0", HeadRefusal::Version),
         (
             "GET / ICY",
             Malformed("the request line names no version of HTTP"),
@@ -164,10 +164,10 @@ fn a_head_is_bounded() {
     let long = format!("host: x\r\nx: {}\r\n", "y".repeat(MAX_HEAD));
     let many = format!("host: x\r\n{}", "x: y\r\n".repeat(MAX_FIELDS));
     for lines in [long, many] {
-        assert_eq!(fed(&head(&lines), 1_000).1, Some(Refusal::TooLarge));
+        assert_eq!(fed(&head(&lines), 1_000).1, Some(HeadRefusal::TooLarge));
     }
     let endless = vec![b'x'; 2 * MAX_HEAD];
-    assert_eq!(fed(&endless, 100).1, Some(Refusal::TooLarge));
+    assert_eq!(fed(&endless, 100).1, Some(HeadRefusal::TooLarge));
     let most = format!("host: x\r\n{}", "x: y\r\n".repeat(MAX_FIELDS - 1));
     assert_eq!(fed(&head(&most), 1_000).1, None);
 }
@@ -190,7 +190,7 @@ fn a_broken_chunk_ends_the_input() {
         for piece in [1, 10_000] {
             assert_eq!(
                 fed(bytes.as_bytes(), piece).1,
-                Some(Refusal::Body),
+                Some(HeadRefusal::Body),
                 "{body:?}"
             );
         }

@@ -6,7 +6,7 @@ use super::text;
 
 /// What a question word asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum AnswerKind {
     /// A date or duration.
     Time,
     /// An amount.
@@ -18,32 +18,32 @@ pub enum Kind {
 }
 
 /// Question words and what they ask for, longer ones first: the first match wins.
-const WORDS: &[(&str, Kind)] = &[
-    ("how many", Kind::Number),
-    ("how much", Kind::Number),
-    ("wie viel", Kind::Number),
-    ("wie viele", Kind::Number),
-    ("wieviel", Kind::Number),
-    ("combien", Kind::Number),
-    ("cuánto", Kind::Number),
-    ("cuántos", Kind::Number),
-    ("how long", Kind::Time),
-    ("wie lange", Kind::Time),
-    ("when", Kind::Time),
-    ("wann", Kind::Time),
-    ("quand", Kind::Time),
-    ("cuándo", Kind::Time),
-    ("who", Kind::Person),
-    ("whom", Kind::Person),
-    ("wer", Kind::Person),
-    ("wem", Kind::Person),
-    ("qui", Kind::Person),
-    ("quién", Kind::Person),
-    ("why", Kind::Reason),
-    ("warum", Kind::Reason),
-    ("wieso", Kind::Reason),
-    ("pourquoi", Kind::Reason),
-    ("por qué", Kind::Reason),
+const WORDS: &[(&str, AnswerKind)] = &[
+    ("how many", AnswerKind::Number),
+    ("how much", AnswerKind::Number),
+    ("wie viel", AnswerKind::Number),
+    ("wie viele", AnswerKind::Number),
+    ("wieviel", AnswerKind::Number),
+    ("combien", AnswerKind::Number),
+    ("cuánto", AnswerKind::Number),
+    ("cuántos", AnswerKind::Number),
+    ("how long", AnswerKind::Time),
+    ("wie lange", AnswerKind::Time),
+    ("when", AnswerKind::Time),
+    ("wann", AnswerKind::Time),
+    ("quand", AnswerKind::Time),
+    ("cuándo", AnswerKind::Time),
+    ("who", AnswerKind::Person),
+    ("whom", AnswerKind::Person),
+    ("wer", AnswerKind::Person),
+    ("wem", AnswerKind::Person),
+    ("qui", AnswerKind::Person),
+    ("quién", AnswerKind::Person),
+    ("why", AnswerKind::Reason),
+    ("warum", AnswerKind::Reason),
+    ("wieso", AnswerKind::Reason),
+    ("pourquoi", AnswerKind::Reason),
+    ("por qué", AnswerKind::Reason),
 ];
 
 const MONTHS: &[&str] = &[
@@ -121,7 +121,7 @@ const REASONS: &[&str] = &[
     "razón",
 ];
 
-impl Kind {
+impl AnswerKind {
     /// Name of the kind, for "it asks for …".
     pub fn name(self) -> &'static str {
         match self {
@@ -156,7 +156,7 @@ impl Kind {
 }
 
 /// Returns what the question asks for, and the question word.
-pub fn kind(question: &str) -> Option<(&'static str, Kind)> {
+pub fn kind(question: &str) -> Option<(&'static str, AnswerKind)> {
     let words: Vec<String> = text::words(question)
         .iter()
         .map(|word| word.text.to_lowercase())
@@ -191,11 +191,11 @@ mod tests {
     #[test]
     fn question_words_tell_the_kind() {
         for (question, expected) in [
-            ("When does it end?", Some(Kind::Time)),
-            ("How many days?", Some(Kind::Number)),
-            ("Warum gilt das?", Some(Kind::Reason)),
-            ("¿Por qué?", Some(Kind::Reason)),
-            ("Who signs, and when?", Some(Kind::Time)),
+            ("When does it end?", Some(AnswerKind::Time)),
+            ("How many days?", Some(AnswerKind::Number)),
+            ("Warum gilt das?", Some(AnswerKind::Reason)),
+            ("¿Por qué?", Some(AnswerKind::Reason)),
+            ("Who signs, and when?", Some(AnswerKind::Time)),
             ("Summarise this", None),
             ("whenever", None),
         ] {
@@ -207,17 +207,17 @@ mod tests {
     #[test]
     fn sentences_fit_by_wording() {
         for (sentence, kind, fits) in [
-            ("It ends in 2007.", Kind::Time, true),
-            ("Within 30 days.", Kind::Time, true),
-            ("buster,2017-06-17", Kind::Time, true),
-            ("It cost 20000.", Kind::Time, false),
-            ("It cost £3€.", Kind::Time, false),
-            ("On 3 October it rained.", Kind::Time, true),
-            ("Some time later.", Kind::Time, false),
-            ("It was signed by Ada.", Kind::Person, true),
-            ("It was signed.", Kind::Person, false),
-            ("Because it rained.", Kind::Reason, true),
-            ("Section 7 applies.", Kind::Number, false),
+            ("It ends in 2007.", AnswerKind::Time, true),
+            ("Within 30 days.", AnswerKind::Time, true),
+            ("buster,2017-06-17", AnswerKind::Time, true),
+            ("It cost 20000.", AnswerKind::Time, false),
+            ("It cost £3€.", AnswerKind::Time, false),
+            ("On 3 October it rained.", AnswerKind::Time, true),
+            ("Some time later.", AnswerKind::Time, false),
+            ("It was signed by Ada.", AnswerKind::Person, true),
+            ("It was signed.", AnswerKind::Person, false),
+            ("Because it rained.", AnswerKind::Reason, true),
+            ("Section 7 applies.", AnswerKind::Number, false),
         ] {
             assert_eq!(kind.fits(sentence), fits, "{sentence}");
         }

@@ -1,13 +1,13 @@
 //! Checks a claim against the sources: word for word, or by its words and figures. Reports what the passages say,
 //! never what is true.
 
-use super::claims::Claim;
+use super::claims::DraftClaim;
 use super::numbers;
-use super::reading::Reading;
+use super::reading::PromptReading;
 use super::sentences;
 use super::stop;
 use super::text;
-use super::verdict::Verdict;
+use super::verdict::ClaimVerdict;
 
 /// Share of a claim's weight (0 to 1) from which a passage counts as being about it.
 const SAME_SUBJECT: f64 = 0.7;
@@ -16,9 +16,9 @@ const SAME_WORDS: f64 = 0.85;
 
 /// A claim's verdict, and the line it rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct ClaimCheck {
     /// What the sources say.
-    pub verdict: Verdict,
+    pub verdict: ClaimVerdict,
     /// The line that supports or contradicts the claim; otherwise the nearest one, if any is close.
     pub line: Option<usize>,
     /// The reason, for people; empty when the line speaks for itself.
@@ -26,7 +26,7 @@ pub struct Finding {
 }
 
 /// Checks a claim. Without sources, nothing can be verified.
-pub fn check(claim: &Claim, reading: &Reading) -> Finding {
+pub fn check(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
     if reading.bare {
         return unverifiable(None, "there is no document to check against");
     }
@@ -38,8 +38,8 @@ pub fn check(claim: &Claim, reading: &Reading) -> Finding {
         } else {
             ""
         };
-        return Finding {
-            verdict: Verdict::Supported,
+        return ClaimCheck {
+            verdict: ClaimVerdict::Supported,
             line: Some(line),
             why: why.to_owned(),
         };
@@ -48,7 +48,7 @@ pub fn check(claim: &Claim, reading: &Reading) -> Finding {
 }
 
 /// Compares the claim with the line nearest to it.
-fn compare(claim: &Claim, reading: &Reading) -> Finding {
+fn compare(claim: &DraftClaim, reading: &PromptReading) -> ClaimCheck {
     let Some((line, share)) = nearest(claim, reading) else {
         return unverifiable(None, "no passage uses its words");
     };
@@ -60,7 +60,7 @@ fn compare(claim: &Claim, reading: &Reading) -> Finding {
     if !claim.values.is_subset(&there) {
         let mut found = unverifiable(Some(line), "the figures differ");
         if !there.is_empty() && claim.values.is_disjoint(&there) {
-            found.verdict = Verdict::Contradicted;
+            found.verdict = ClaimVerdict::Contradicted;
         }
         return found;
     }
@@ -76,16 +76,16 @@ fn compare(claim: &Claim, reading: &Reading) -> Finding {
     if share < SAME_WORDS {
         return unverifiable(Some(line), "a passage mentions it, in other words");
     }
-    Finding {
-        verdict: Verdict::Supported,
+    ClaimCheck {
+        verdict: ClaimVerdict::Supported,
         line: Some(line),
         why: "the same content words".to_owned(),
     }
 }
 
-fn unverifiable(line: Option<usize>, why: &str) -> Finding {
-    Finding {
-        verdict: Verdict::Unverifiable,
+fn unverifiable(line: Option<usize>, why: &str) -> ClaimCheck {
+    ClaimCheck {
+        verdict: ClaimVerdict::Unverifiable,
         line,
         why: why.to_owned(),
     }
@@ -93,7 +93,7 @@ fn unverifiable(line: Option<usize>, why: &str) -> Finding {
 
 /// Finds the nearest line that contains the claim's figures, or else the nearest one by its other words: if the
 /// figure appears elsewhere in the text, the claim must not be called contradicted.
-fn nearest(claim: &Claim, reading: &Reading) -> Option<(usize, f64)> {
+fn nearest(claim: &DraftClaim, reading: &PromptReading) -> Option<(usize, f64)> {
     if let Some((line, share)) = reading.closest(&claim.terms) {
         let there = numbers::values(&reading.lines[line].text);
         if share >= SAME_SUBJECT && claim.values.is_subset(&there) {
@@ -104,7 +104,7 @@ fn nearest(claim: &Claim, reading: &Reading) -> Option<(usize, f64)> {
 }
 
 /// Finds the line with the claim's exact words; every sentence of a longer quote must occur somewhere.
-fn verbatim(claim: &Claim, reading: &Reading) -> Option<usize> {
+fn verbatim(claim: &DraftClaim, reading: &PromptReading) -> Option<usize> {
     if let Some(line) = reading.verbatim(&claim.text) {
         return Some(line);
     }
@@ -117,7 +117,7 @@ fn verbatim(claim: &Claim, reading: &Reading) -> Option<usize> {
 }
 
 /// The claim's terms without figures, which are compared separately.
-fn subject(claim: &Claim) -> Vec<String> {
+fn subject(claim: &DraftClaim) -> Vec<String> {
     let words = claim
         .terms
         .iter()
@@ -139,32 +139,32 @@ mod tests {
         for (text, expected) in [
             (
                 "“The customer must pay all fees within 30 days.” [1]",
-                Verdict::Supported,
+                ClaimVerdict::Supported,
             ),
             (
                 "The customer must pay fees within 30 days.",
-                Verdict::Supported,
+                ClaimVerdict::Supported,
             ),
             (
                 "The customer must pay all fees within 60 days.",
-                Verdict::Contradicted,
+                ClaimVerdict::Contradicted,
             ),
             (
                 "“The customer may pay the fees within 30 days” [1]",
-                Verdict::Unverifiable,
+                ClaimVerdict::Unverifiable,
             ),
             (
                 "Support is included in the basic plan.",
-                Verdict::Unverifiable,
+                ClaimVerdict::Unverifiable,
             ),
             (
                 "Astronauts receive free rockets from the vendor.",
-                Verdict::Unverifiable,
+                ClaimVerdict::Unverifiable,
             ),
         ] {
             let claim = claims(text).remove(0);
             assert_eq!(
-                check(&claim, &Reading::of(&brief("", &[SOURCE]))).verdict,
+                check(&claim, &PromptReading::of(&brief("", &[SOURCE]))).verdict,
                 expected,
                 "{text}"
             );
@@ -174,8 +174,8 @@ mod tests {
     #[test]
     fn a_wrong_citation_is_told() {
         let claim = claims("“The customer must pay all fees within 30 days.” [7]").remove(0);
-        let found = check(&claim, &Reading::of(&brief("", &[SOURCE])));
-        assert_eq!(found.verdict, Verdict::Supported);
+        let found = check(&claim, &PromptReading::of(&brief("", &[SOURCE])));
+        assert_eq!(found.verdict, ClaimVerdict::Supported);
         assert!(found.why.contains("another passage"));
     }
 
@@ -184,20 +184,20 @@ mod tests {
         let claim = claims("The sky is blue and green today.").remove(0);
         let found = check(
             &claim,
-            &Reading::of(&brief("The sky is blue and green today.", &[])),
+            &PromptReading::of(&brief("The sky is blue and green today.", &[])),
         );
-        assert_eq!(found.verdict, Verdict::Unverifiable);
+        assert_eq!(found.verdict, ClaimVerdict::Unverifiable);
     }
 
     #[test]
     fn verdicts_are_read_generously() {
         for (text, expected) in [
-            ("supported", Verdict::Supported),
-            ("**Contradicted** by [2]", Verdict::Contradicted),
-            ("not sure", Verdict::Unverifiable),
-            ("", Verdict::Unverifiable),
+            ("supported", ClaimVerdict::Supported),
+            ("**Contradicted** by [2]", ClaimVerdict::Contradicted),
+            ("not sure", ClaimVerdict::Unverifiable),
+            ("", ClaimVerdict::Unverifiable),
         ] {
-            assert_eq!(Verdict::parse(text), expected, "{text}");
+            assert_eq!(ClaimVerdict::parse(text), expected, "{text}");
         }
     }
 }

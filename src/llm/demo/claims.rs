@@ -7,7 +7,7 @@ use super::numbers;
 use super::sentences;
 use super::stop;
 use super::text;
-use super::verdict::Verdict;
+use super::verdict::ClaimVerdict;
 
 /// Limit on claims read from one text.
 const MOST: usize = 60;
@@ -19,7 +19,7 @@ pub const MARK: &str =
 
 /// A statement in a member's text.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Claim {
+pub struct DraftClaim {
     /// Without Markdown, citations, and member letters.
     pub text: String,
     /// Whether it is presented as a quotation.
@@ -36,13 +36,13 @@ pub struct Claim {
 
 /// A numbered entry of a review.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Critique {
+pub struct ReviewEntry {
     /// Its number within the review.
     pub number: u32,
     /// The claim it refers to.
     pub claim: String,
     /// The reviewer's verdict.
-    pub verdict: Verdict,
+    pub verdict: ClaimVerdict,
     /// The letter of the reviewed text, if the review has headings.
     pub about: Option<char>,
     /// Whether the reviewed text omits the claim.
@@ -50,10 +50,10 @@ pub struct Critique {
 }
 
 /// Parses the claims of a text, in order and without duplicates.
-pub fn claims(markdown: &str) -> Vec<Claim> {
+pub fn claims(markdown: &str) -> Vec<DraftClaim> {
     // A demo text's own remarks are not claims about the subject; only its quotations are.
     let quotes_only = markdown.contains(MARK);
-    let mut found: Vec<Claim> = Vec::new();
+    let mut found: Vec<DraftClaim> = Vec::new();
     for line in markdown.lines() {
         let line = line.trim();
         if is_furniture(line) {
@@ -89,8 +89,8 @@ pub fn claims(markdown: &str) -> Vec<Claim> {
 
 /// Parses the critiques of a review, in the format the patterns ask for: `claim:` and `verdict:`, or `missing:` for an
 /// omission.
-pub fn critiques(markdown: &str) -> Vec<Critique> {
-    let mut found: Vec<Critique> = Vec::new();
+pub fn critiques(markdown: &str) -> Vec<ReviewEntry> {
+    let mut found: Vec<ReviewEntry> = Vec::new();
     let mut about = None;
     for line in markdown.lines().map(str::trim) {
         if line.starts_with('#') {
@@ -103,16 +103,16 @@ pub fn critiques(markdown: &str) -> Vec<Critique> {
             }
             let digits: String = head.chars().filter(char::is_ascii_digit).take(4).collect();
             let quote = quotes(claim).first().map(|quote| (*quote).to_owned());
-            found.push(Critique {
+            found.push(ReviewEntry {
                 number: digits.parse().unwrap_or(found.len() as u32 + 1),
                 claim: quote.unwrap_or_else(|| plain(claim)),
-                verdict: Verdict::Unverifiable,
+                verdict: ClaimVerdict::Unverifiable,
                 about,
                 missing: missing.is_some(),
             });
         } else if let (Some((_, verdict)), Some(last)) = (field(line, "verdict"), found.last_mut())
         {
-            last.verdict = Verdict::parse(verdict);
+            last.verdict = ClaimVerdict::parse(verdict);
         }
     }
     found
@@ -123,8 +123,8 @@ pub fn is_review(markdown: &str) -> bool {
     !critiques(markdown).is_empty()
 }
 
-fn claim(text: String, quoted: bool, cites: BTreeSet<u32>, terms: Vec<String>) -> Claim {
-    Claim {
+fn claim(text: String, quoted: bool, cites: BTreeSet<u32>, terms: Vec<String>) -> DraftClaim {
+    DraftClaim {
         values: numbers::values(&text),
         negated: text::words(&text)
             .iter()
@@ -322,16 +322,21 @@ mod tests {
     fn critiques_are_read_in_the_pattern_s_shape() {
         let review = "## On answer A\n1. claim: \"fees are due in 60 days\"\n   verdict: contradicted\n   evidence: \"30 days\" [1]\n   fix: fees are due in 30 days\n2. **Claim:** “cats sleep all day long”\n   **Verdict:** supported\n   **Fix:** keep\n3. missing: “dogs bark at the moon” [1]";
         let found = critiques(review);
-        let read: Vec<(u32, Verdict, &str, bool)> = found
+        let read: Vec<(u32, ClaimVerdict, &str, bool)> = found
             .iter()
             .map(|one| (one.number, one.verdict, one.claim.as_str(), one.missing))
             .collect();
         assert_eq!(
             read,
             [
-                (1, Verdict::Contradicted, "fees are due in 60 days", false),
-                (2, Verdict::Supported, "cats sleep all day long", false),
-                (3, Verdict::Unverifiable, "dogs bark at the moon", true),
+                (
+                    1,
+                    ClaimVerdict::Contradicted,
+                    "fees are due in 60 days",
+                    false
+                ),
+                (2, ClaimVerdict::Supported, "cats sleep all day long", false),
+                (3, ClaimVerdict::Unverifiable, "dogs bark at the moon", true),
             ]
         );
         assert!(found.iter().all(|one| one.about == Some('A')));

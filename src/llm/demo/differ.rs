@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::numbers::{Figure, figures};
-use super::reading::Reading;
+use super::reading::PromptReading;
 use super::text;
 
 /// Two lines with different figures for what looks like the same thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct FigureDifference {
     /// Index of the earlier line.
     pub left: usize,
     /// Index of the later line.
@@ -19,7 +19,7 @@ pub struct Difference {
 }
 
 /// Finds lines that differ in a figure with the same unit but share the words around it.
-pub fn differences(reading: &Reading, most: usize) -> Vec<Difference> {
+pub fn differences(reading: &PromptReading, most: usize) -> Vec<FigureDifference> {
     let mut by_unit: BTreeMap<String, Vec<(usize, Figure)>> = BTreeMap::new();
     for (index, line) in reading.lines.iter().enumerate() {
         for figure in figures(&line.text) {
@@ -32,7 +32,7 @@ pub fn differences(reading: &Reading, most: usize) -> Vec<Difference> {
             }
         }
     }
-    let mut found: Vec<(f64, Difference)> = Vec::new();
+    let mut found: Vec<(f64, FigureDifference)> = Vec::new();
     for mentions in by_unit.values() {
         for (place, (left, first)) in mentions.iter().enumerate() {
             for (right, second) in &mentions[place + 1..] {
@@ -45,7 +45,7 @@ pub fn differences(reading: &Reading, most: usize) -> Vec<Difference> {
                 if likeness >= 0.25 && !found.iter().any(|(_, known)| known.figures == told) {
                     found.push((
                         likeness,
-                        Difference {
+                        FigureDifference {
                             left: *left,
                             right: *right,
                             figures: told,
@@ -91,7 +91,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                differences(&Reading::of(&brief("x", &[text])), 5).len(),
+                differences(&PromptReading::of(&brief("x", &[text])), 5).len(),
                 expected,
                 "{text}"
             );

@@ -2,11 +2,11 @@
 
 /// A Markdown text under construction.
 #[derive(Debug, Default)]
-pub struct Draft {
+pub struct DraftWriter {
     text: String,
 }
 
-impl Draft {
+impl DraftWriter {
     /// Creates an empty draft.
     pub fn new() -> Self {
         Self::default()
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn empty_lists_leave_no_heading() {
-        let mut draft = Draft::new();
+        let mut draft = DraftWriter::new();
         draft.say("Hello.");
         draft.list("Nothing", [] as [&str; 0]);
         draft.list("Two", ["a", "b"]);

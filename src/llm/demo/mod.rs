@@ -21,14 +21,15 @@ mod verdict;
 mod weave;
 
 use crate::domain::chat::{
-    Answer, Brief, CallError, CallErrorKind, Finish, Peer, Request, Task, Usage, estimate_tokens,
+    Answer, Brief, CallError, CallErrorKind, Finish, ModelRequest, Peer, Task, Usage,
+    estimate_tokens,
 };
 use crate::domain::citation::{with_marks, with_numbers};
 use crate::domain::model::{Model, Structured, Thinking};
 use crate::domain::money::Price;
 
-use reading::Reading;
-use review::Lens;
+use reading::PromptReading;
+use review::ReviewFocus;
 
 /// A demo algorithm.
 struct Algorithm {
@@ -38,8 +39,8 @@ struct Algorithm {
     /// Description for the first line of its answers.
     nature: &'static str,
     strength: u32,
-    answer: fn(&Reading) -> String,
-    lens: Lens,
+    answer: fn(&PromptReading) -> String,
+    lens: ReviewFocus,
 }
 
 const MODELS: &[Algorithm] = &[
@@ -50,7 +51,7 @@ const MODELS: &[Algorithm] = &[
         nature: "extractive summary",
         strength: 2,
         answer: rank::answer,
-        lens: Lens::Nearness,
+        lens: ReviewFocus::Nearness,
     },
     Algorithm {
         name: "phrases",
@@ -59,7 +60,7 @@ const MODELS: &[Algorithm] = &[
         nature: "key phrases and coverage of the question",
         strength: 1,
         answer: phrases::answer,
-        lens: Lens::Words,
+        lens: ReviewFocus::Words,
     },
     Algorithm {
         name: "sceptic",
@@ -68,7 +69,7 @@ const MODELS: &[Algorithm] = &[
         nature: "figures, hedges, and absolute words",
         strength: 1,
         answer: sceptic::answer,
-        lens: Lens::Figures,
+        lens: ReviewFocus::Figures,
     },
     Algorithm {
         name: "merge",
@@ -77,7 +78,7 @@ const MODELS: &[Algorithm] = &[
         nature: "alignment of statements",
         strength: 3,
         answer: weave::answer,
-        lens: Lens::Shared,
+        lens: ReviewFocus::Shared,
     },
 ];
 
@@ -118,7 +119,7 @@ pub fn models() -> Vec<Model> {
 ///
 /// # Errors
 /// `Unavailable` for an unknown model; `Empty` when a stop sequence cuts off the whole answer.
-pub fn answer(model_id: &str, request: &Request) -> Result<Answer, CallError> {
+pub fn answer(model_id: &str, request: &ModelRequest) -> Result<Answer, CallError> {
     let name = model_id.strip_prefix("demo/").unwrap_or(model_id);
     let Some(algorithm) = MODELS.iter().find(|algorithm| algorithm.name == name) else {
         return Err(CallError::new(
@@ -168,7 +169,7 @@ fn numbered(brief: &Brief) -> Brief {
 }
 
 fn write(algorithm: &Algorithm, brief: &Brief) -> String {
-    let reading = Reading::of(brief);
+    let reading = PromptReading::of(brief);
     let body = match brief.task {
         Task::Answer | Task::Read => first(algorithm, &reading),
         Task::Review => review::review(brief, &reading, algorithm.lens),
@@ -185,11 +186,11 @@ fn write(algorithm: &Algorithm, brief: &Brief) -> String {
 }
 
 /// The algorithm's answer to the question alone.
-fn first(algorithm: &Algorithm, reading: &Reading) -> String {
+fn first(algorithm: &Algorithm, reading: &PromptReading) -> String {
     if !reading.bare {
         return (algorithm.answer)(reading);
     }
-    let mut draft = draft::Draft::new();
+    let mut draft = draft::DraftWriter::new();
     draft.say("*There is no document, and a demo algorithm knows no facts: it can only look at the wording of the question. Upload a document, or add a language model.*");
     // A long prompt may itself be the text to summarize: people paste it.
     if reading.lines.len() >= 4 {
@@ -221,7 +222,7 @@ fn first(algorithm: &Algorithm, reading: &Reading) -> String {
 }
 
 /// Truncates at the first stop sequence, and at the token limit at the end of a word.
-fn limit(mut text: String, request: &Request) -> (String, Finish) {
+fn limit(mut text: String, request: &ModelRequest) -> (String, Finish) {
     let stops = request
         .parameters
         .stop

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::draft::{Draft, count, join};
+use super::draft::{DraftWriter, count, join};
 use super::rank;
-use super::reading::{Reading, cite};
+use super::reading::{PromptReading, cite};
 use super::stop;
 use super::text;
 
@@ -22,8 +22,8 @@ pub struct Phrase {
 }
 
 /// The first answer of `demo/phrases`.
-pub fn answer(reading: &Reading) -> String {
-    let mut draft = Draft::new();
+pub fn answer(reading: &PromptReading) -> String {
+    let mut draft = DraftWriter::new();
     let phrases = phrases(reading, 9);
     let used = reading
         .asked
@@ -59,7 +59,7 @@ pub fn answer(reading: &Reading) -> String {
 }
 
 /// Finds the key phrases: frequent and long ones first, without parts of better ones.
-pub fn phrases(reading: &Reading, most: usize) -> Vec<Phrase> {
+pub fn phrases(reading: &PromptReading, most: usize) -> Vec<Phrase> {
     let mut found: BTreeMap<String, Phrase> = BTreeMap::new();
     for line in &reading.lines {
         for run in runs(&line.text) {
@@ -120,8 +120,8 @@ pub fn phrases(reading: &Reading, most: usize) -> Vec<Phrase> {
 }
 
 /// Runs of content words separated by single spaces.
-fn runs(line: &str) -> Vec<Vec<text::Word<'_>>> {
-    let mut runs: Vec<Vec<text::Word<'_>>> = vec![Vec::new()];
+fn runs(line: &str) -> Vec<Vec<text::TextWord<'_>>> {
+    let mut runs: Vec<Vec<text::TextWord<'_>>> = vec![Vec::new()];
     let mut end = 0;
     for word in text::words(line) {
         let plain = word.text.starts_with(char::is_alphabetic) && !stop::is_stop(word.text);
@@ -156,7 +156,7 @@ fn told(phrase: &Phrase) -> String {
 }
 
 /// For each word of the question, where it occurs, and the most relevant line.
-fn meetings(reading: &Reading) -> Vec<String> {
+fn meetings(reading: &PromptReading) -> Vec<String> {
     if reading.bare {
         return Vec::new();
     }
@@ -193,7 +193,7 @@ fn meetings(reading: &Reading) -> Vec<String> {
 }
 
 /// For the first phrases, the most central line that contains them.
-fn standing(reading: &Reading, phrases: &[Phrase]) -> Vec<String> {
+fn standing(reading: &PromptReading, phrases: &[Phrase]) -> Vec<String> {
     let order = rank::rank(reading);
     let mut shown: Vec<usize> = Vec::new();
     for phrase in phrases.iter().take(4) {
@@ -211,7 +211,7 @@ fn standing(reading: &Reading, phrases: &[Phrase]) -> Vec<String> {
         .collect()
 }
 
-fn outline(reading: &Reading) -> Vec<String> {
+fn outline(reading: &PromptReading) -> Vec<String> {
     let headings = reading.headings.iter().take(8);
     let mut told: Vec<String> = headings
         .map(|(source, heading)| format!("{}{}", text::shorten(heading, 80), cite(*source)))
@@ -225,7 +225,7 @@ fn outline(reading: &Reading) -> Vec<String> {
     told
 }
 
-fn gaps(reading: &Reading) -> Vec<String> {
+fn gaps(reading: &PromptReading) -> Vec<String> {
     let mut gaps: Vec<String> = Vec::new();
     let missing = reading.missing();
     if !missing.is_empty() {
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn phrases_of_a_real_text() {
-        let found: Vec<String> = phrases(&Reading::of(&brief("", &[gpl()])), 9)
+        let found: Vec<String> = phrases(&PromptReading::of(&brief("", &[gpl()])), 9)
             .into_iter()
             .map(|phrase| phrase.text.to_lowercase())
             .collect();
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_phrase_is_not_told_twice() {
-        let reading = Reading::of(&brief(
+        let reading = PromptReading::of(&brief(
             "",
             &["Covered work here. Covered work there. A covered work."],
         ));
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn missing_words_are_told() {
-        let text = answer(&Reading::of(&brief(
+        let text = answer(&PromptReading::of(&brief(
             "How many dragons?",
             &["The contract has 3 parties."],
         )));

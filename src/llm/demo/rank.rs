@@ -1,8 +1,8 @@
 //! `demo/extract`: ranks sentences by centrality and relevance to the question, and quotes the best ones word for
 //! word. Writes no sentence of its own about the subject.
 
-use super::draft::{Draft, count};
-use super::reading::Reading;
+use super::draft::{DraftWriter, count};
+use super::reading::PromptReading;
 use super::text;
 
 /// Limit on sentences in the quadratic step.
@@ -13,8 +13,8 @@ const ROUNDS: usize = 15;
 const DAMPING: f64 = 0.85;
 
 /// The first answer of `demo/extract`.
-pub fn answer(reading: &Reading) -> String {
-    let mut draft = Draft::new();
+pub fn answer(reading: &PromptReading) -> String {
+    let mut draft = DraftWriter::new();
     let ranked = rank(reading);
     let near: Vec<usize> = ranked
         .iter()
@@ -66,7 +66,7 @@ pub fn answer(reading: &Reading) -> String {
 
 /// Ranks lines by centrality, biased toward the question: LexRank with a start distribution that prefers lines near
 /// the question.
-pub fn rank(reading: &Reading) -> Vec<usize> {
+pub fn rank(reading: &PromptReading) -> Vec<usize> {
     let candidates = candidates(reading);
     let lines = |place: usize| &reading.lines[candidates[place]];
     let size = candidates.len();
@@ -105,7 +105,12 @@ pub fn rank(reading: &Reading) -> Vec<usize> {
 }
 
 /// Takes the first lines of an order, skipping those similar to a chosen or taken one.
-pub fn spread(reading: &Reading, order: &[usize], most: usize, taken: &[usize]) -> Vec<usize> {
+pub fn spread(
+    reading: &PromptReading,
+    order: &[usize],
+    most: usize,
+    taken: &[usize],
+) -> Vec<usize> {
     let mut chosen: Vec<usize> = Vec::new();
     for &index in order {
         let terms = &reading.lines[index].terms;
@@ -118,7 +123,7 @@ pub fn spread(reading: &Reading, order: &[usize], most: usize, taken: &[usize]) 
 }
 
 /// A line's relevance to the question, plus a bonus if it fits the kind of answer asked for.
-pub fn nearness(reading: &Reading, index: usize) -> f64 {
+pub fn nearness(reading: &PromptReading, index: usize) -> f64 {
     let line = &reading.lines[index];
     let relevance = reading.relevance(&line.terms);
     let fits = reading
@@ -128,7 +133,7 @@ pub fn nearness(reading: &Reading, index: usize) -> f64 {
 }
 
 /// Stable-sorts an order by nearness to the question.
-fn by_nearness(reading: &Reading, mut order: Vec<usize>) -> Vec<usize> {
+fn by_nearness(reading: &PromptReading, mut order: Vec<usize>) -> Vec<usize> {
     let near: std::collections::BTreeMap<usize, f64> = order
         .iter()
         .map(|&index| (index, nearness(reading, index)))
@@ -138,7 +143,7 @@ fn by_nearness(reading: &Reading, mut order: Vec<usize>) -> Vec<usize> {
 }
 
 /// Whole sentences of a sensible length, in text order; only the most promising ones when there are many.
-fn candidates(reading: &Reading) -> Vec<usize> {
+fn candidates(reading: &PromptReading) -> Vec<usize> {
     let whole = |least: usize| -> Vec<usize> {
         let fit = |index: &usize| {
             let line = &reading.lines[*index];
@@ -170,7 +175,7 @@ fn candidates(reading: &Reading) -> Vec<usize> {
 }
 
 /// Cheap estimate of a line's value: frequent terms, and nearness to the question.
-fn promise(reading: &Reading, index: usize) -> f64 {
+fn promise(reading: &PromptReading, index: usize) -> f64 {
     let terms = &reading.lines[index].terms;
     let common = terms
         .iter()
@@ -187,7 +192,7 @@ mod tests {
     #[test]
     fn the_question_moves_the_choice() {
         let first = |question: &str| {
-            let reading = Reading::of(&brief(question, &[gpl()]));
+            let reading = PromptReading::of(&brief(question, &[gpl()]));
             let text = answer(&reading);
             text.lines()
                 .find(|line| line.starts_with("- “"))
@@ -209,7 +214,7 @@ mod tests {
 
     #[test]
     fn repeated_sentences_are_chosen_once() {
-        let reading = Reading::of(&brief(
+        let reading = PromptReading::of(&brief(
             "cats",
             &[
                 "Cats sleep on warm roofs daily.",
@@ -222,7 +227,7 @@ mod tests {
     #[test]
     fn few_words_are_enough() {
         for text in ["x", "字", "One.", "A. B. C."] {
-            let reading = Reading::of(&brief("q", &[text]));
+            let reading = PromptReading::of(&brief("q", &[text]));
             assert!(!answer(&reading).is_empty(), "{text}");
         }
     }

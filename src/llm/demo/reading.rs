@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::chat::Brief;
 
-use super::asks::{self, Kind};
+use super::asks::{self, AnswerKind};
 use super::sentences::{self, Sentence};
 use super::stop;
 use super::text;
@@ -15,7 +15,7 @@ const MOST_LINES: usize = 6_000;
 
 /// A sentence of a source, or of the question when there are no sources.
 #[derive(Debug, Clone)]
-pub struct Line {
+pub struct SourceLine {
     /// Source number; 0 for the question's own text.
     pub source: u32,
     /// As written, with normalized whitespace.
@@ -28,7 +28,7 @@ pub struct Line {
 
 /// A content word of the question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct SubjectWord {
     /// As written.
     pub word: String,
     /// Stems in the text that match this word; empty when there are none.
@@ -37,15 +37,15 @@ pub struct Asked {
 
 /// A preprocessed request.
 #[derive(Debug)]
-pub struct Reading {
+pub struct PromptReading {
     /// All distinct sentences in order, without headings.
-    pub lines: Vec<Line>,
+    pub lines: Vec<SourceLine>,
     /// Headings with their source number, in order.
     pub headings: Vec<(u32, String)>,
     /// The question's content words.
-    pub asked: Vec<Asked>,
+    pub asked: Vec<SubjectWord>,
     /// The kind of answer asked for, and the question word.
-    pub kind: Option<(&'static str, Kind)>,
+    pub kind: Option<(&'static str, AnswerKind)>,
     /// Whether there are no sources, so that `lines` are the question's own sentences.
     pub bare: bool,
     /// Number, document, and page of every source.
@@ -53,7 +53,7 @@ pub struct Reading {
     postings: BTreeMap<String, Vec<usize>>,
 }
 
-impl Reading {
+impl PromptReading {
     /// Preprocesses a brief.
     pub fn of(brief: &Brief) -> Self {
         let mut lines = Vec::new();
@@ -84,7 +84,7 @@ impl Reading {
                     headings.push((source, text));
                     continue;
                 }
-                lines.push(Line {
+                lines.push(SourceLine {
                     source,
                     terms: text::terms(&text),
                     fragment: (index == 0 && text.starts_with(char::is_lowercase))
@@ -201,12 +201,12 @@ impl Reading {
     }
 
     /// Formats ` [3]`, or nothing without sources.
-    pub fn cite(&self, line: &Line) -> String {
+    pub fn cite(&self, line: &SourceLine) -> String {
         cite(line.source)
     }
 
     /// Formats a line as a quotation with its source: “text” [3].
-    pub fn quote(&self, line: &Line) -> String {
+    pub fn quote(&self, line: &SourceLine) -> String {
         format!("“{}”{}", text::shorten(&line.text, 480), cite(line.source))
     }
 }
@@ -227,7 +227,7 @@ fn is_markup(text: &str) -> bool {
         || text.matches("://").count() > 1
 }
 
-fn asked(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<Asked> {
+fn asked(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<SubjectWord> {
     let mut seen = BTreeSet::new();
     let mut asked = Vec::new();
     for word in text::words(question) {
@@ -235,7 +235,7 @@ fn asked(question: &str, postings: &BTreeMap<String, Vec<usize>>) -> Vec<Asked> 
         if stop::is_stop(word.text) || stop::is_asking(word.text) || !seen.insert(stem.clone()) {
             continue;
         }
-        asked.push(Asked {
+        asked.push(SubjectWord {
             word: word.text.to_owned(),
             found: related(&stem, postings),
         });
@@ -286,7 +286,7 @@ mod tests {
             ("Please summarise the document", vec![]),
             ("What about warranty?", vec![("warranty", false)]),
         ] {
-            let reading = Reading::of(&brief(question, &[text]));
+            let reading = PromptReading::of(&brief(question, &[text]));
             let found: Vec<(&str, bool)> = reading
                 .asked
                 .iter()
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn without_sources_the_question_is_the_text() {
-        let reading = Reading::of(&brief("Cats sleep. Dogs bark.", &[]));
+        let reading = PromptReading::of(&brief("Cats sleep. Dogs bark.", &[]));
         assert!(reading.bare);
         assert_eq!(reading.lines.len(), 2);
         assert_eq!(reading.quote(&reading.lines[0]), "“Cats sleep.”");
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn overlapping_passages_are_read_once() {
-        let reading = Reading::of(&brief(
+        let reading = PromptReading::of(&brief(
             "x",
             &["One is here. Two is here.", "Two is here. Three is here."],
         ));
@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn unknown_words_lower_the_closeness() {
-        let reading = Reading::of(&brief(
+        let reading = PromptReading::of(&brief(
             "x",
             &["Fees are due in 30 days. Cats sleep all day."],
         ));

@@ -1,13 +1,13 @@
 //! `Task::Review` for all demo algorithms: checks the peers' claims against the sources and compares the texts. The
 //! algorithms differ in what they prioritize.
 
-use super::check::{self, Finding};
-use super::claims::{self, Claim};
-use super::draft::{Draft, count};
+use super::check::{self, ClaimCheck};
+use super::claims::{self, DraftClaim};
+use super::draft::{DraftWriter, count};
 use super::rank;
-use super::reading::Reading;
+use super::reading::PromptReading;
 use super::text;
-use super::verdict::Verdict;
+use super::verdict::ClaimVerdict;
 use crate::domain::chat::{Brief, Peer};
 
 /// Limit on critiques per text.
@@ -17,7 +17,7 @@ const SUPPORTED: usize = 2;
 
 /// What an algorithm prioritizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lens {
+pub enum ReviewFocus {
     /// Statements near the question.
     Nearness,
     /// Statements with many of the question's words.
@@ -30,18 +30,18 @@ pub enum Lens {
 
 /// A peer's claims, each with its check against the sources.
 #[derive(Debug, Clone)]
-pub struct Read {
+pub struct CheckedClaims {
     /// The peer's letter.
     pub letter: char,
     /// Claims and findings, in the text's order.
-    pub claims: Vec<(Claim, Finding)>,
+    pub claims: Vec<(DraftClaim, ClaimCheck)>,
 }
 
 /// Writes the review.
-pub fn review(brief: &Brief, reading: &Reading, lens: Lens) -> String {
+pub fn review(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> String {
     let read = read(&brief.peers, reading);
-    let mut draft = Draft::new();
-    let all: Vec<&(Claim, Finding)> = read.iter().flat_map(|read| &read.claims).collect();
+    let mut draft = DraftWriter::new();
+    let all: Vec<&(DraftClaim, ClaimCheck)> = read.iter().flat_map(|read| &read.claims).collect();
     let of = |verdict| {
         all.iter()
             .filter(|(_, finding)| finding.verdict == verdict)
@@ -51,9 +51,9 @@ pub fn review(brief: &Brief, reading: &Reading, lens: Lens) -> String {
         "*Checked {} in {}: {} supported, {} contradicted, {} unverifiable. \"Supported\" means that a passage contains the words, not that they are true.*",
         count(all.len(), "statement"),
         count(read.len(), "text"),
-        of(Verdict::Supported),
-        of(Verdict::Contradicted),
-        of(Verdict::Unverifiable),
+        of(ClaimVerdict::Supported),
+        of(ClaimVerdict::Contradicted),
+        of(ClaimVerdict::Unverifiable),
     ));
     let mut number = 0;
     for peer in &read {
@@ -65,12 +65,12 @@ pub fn review(brief: &Brief, reading: &Reading, lens: Lens) -> String {
 }
 
 /// Parses the peers' texts and checks every claim.
-pub fn read(peers: &[Peer], reading: &Reading) -> Vec<Read> {
-    let check = |claim: Claim| {
+pub fn read(peers: &[Peer], reading: &PromptReading) -> Vec<CheckedClaims> {
+    let check = |claim: DraftClaim| {
         let finding = check::check(&claim, reading);
         (claim, finding)
     };
-    let read = |peer: &Peer| Read {
+    let read = |peer: &Peer| CheckedClaims {
         letter: peer.letter,
         claims: claims::claims(&peer.text).into_iter().map(check).collect(),
     };
@@ -78,11 +78,16 @@ pub fn read(peers: &[Peer], reading: &Reading) -> Vec<Read> {
 }
 
 /// How much a claim matters to the question through a lens; higher comes first.
-pub fn weight(claim: &Claim, reading: &Reading, lens: Lens, sharers: usize) -> f64 {
+pub fn weight(
+    claim: &DraftClaim,
+    reading: &PromptReading,
+    lens: ReviewFocus,
+    sharers: usize,
+) -> f64 {
     let near = reading.relevance(&claim.terms);
     match lens {
-        Lens::Nearness => near,
-        Lens::Words => {
+        ReviewFocus::Nearness => near,
+        ReviewFocus::Words => {
             let held = reading.asked.iter().filter(|asked| {
                 asked
                     .found
@@ -91,40 +96,48 @@ pub fn weight(claim: &Claim, reading: &Reading, lens: Lens, sharers: usize) -> f
             });
             held.count() as f64 + near
         }
-        Lens::Figures => near + if claim.values.is_empty() { 0.0 } else { 1.0 },
-        Lens::Shared => near + sharers as f64,
+        ReviewFocus::Figures => near + if claim.values.is_empty() { 0.0 } else { 1.0 },
+        ReviewFocus::Shared => near + sharers as f64,
     }
 }
 
 /// Whether two claims state the same.
-pub fn alike(left: &Claim, right: &Claim) -> bool {
+pub fn alike(left: &DraftClaim, right: &DraftClaim) -> bool {
     left.values == right.values
         && left.negated == right.negated
         && text::likeness(&left.terms, &right.terms) >= 0.6
 }
 
-fn section(peer: &Read, all: &[Read], reading: &Reading, lens: Lens, number: &mut u32) -> String {
+fn section(
+    peer: &CheckedClaims,
+    all: &[CheckedClaims],
+    reading: &PromptReading,
+    lens: ReviewFocus,
+    number: &mut u32,
+) -> String {
     let mut told = format!("## On answer {}\n", peer.letter);
     if peer.claims.is_empty() {
         told.push_str("\nIt contains no statement that can be checked against a passage.");
         return told;
     }
-    let sharers = |claim: &Claim| {
-        let shares = |read: &&Read| read.claims.iter().any(|(other, _)| alike(claim, other));
+    let sharers = |claim: &DraftClaim| {
+        let shares =
+            |read: &&CheckedClaims| read.claims.iter().any(|(other, _)| alike(claim, other));
         all.iter().filter(shares).count()
     };
-    let weighed = |pair: &(Claim, Finding)| weight(&pair.0, reading, lens, sharers(&pair.0));
-    let mut order: Vec<(f64, &(Claim, Finding))> = peer
+    let weighed =
+        |pair: &(DraftClaim, ClaimCheck)| weight(&pair.0, reading, lens, sharers(&pair.0));
+    let mut order: Vec<(f64, &(DraftClaim, ClaimCheck))> = peer
         .claims
         .iter()
         .map(|pair| (weighed(pair), pair))
         .collect();
     // Claims that need the author's attention come first; the sort is stable, so ties keep the text's order.
     order.sort_by(|a, b| a.1.1.verdict.cmp(&b.1.1.verdict).then(b.0.total_cmp(&a.0)));
-    let order: Vec<&(Claim, Finding)> = order.into_iter().map(|(_, pair)| pair).collect();
+    let order: Vec<&(DraftClaim, ClaimCheck)> = order.into_iter().map(|(_, pair)| pair).collect();
     let flawed = order
         .iter()
-        .filter(|(_, finding)| finding.verdict != Verdict::Supported);
+        .filter(|(_, finding)| finding.verdict != ClaimVerdict::Supported);
     let shown = flawed.count().clamp(SUPPORTED, PER_TEXT).min(order.len());
     for (claim, finding) in &order[..shown] {
         *number += 1;
@@ -148,7 +161,7 @@ fn section(peer: &Read, all: &[Read], reading: &Reading, lens: Lens, number: &mu
     if rest > 0 {
         let fine = order[shown..]
             .iter()
-            .filter(|(_, finding)| finding.verdict == Verdict::Supported)
+            .filter(|(_, finding)| finding.verdict == ClaimVerdict::Supported)
             .count();
         told.push_str(&format!(
             "\n\n*{} more checked, {fine} supported.*",
@@ -158,7 +171,7 @@ fn section(peer: &Read, all: &[Read], reading: &Reading, lens: Lens, number: &mu
     told
 }
 
-fn evidence(claim: &Claim, finding: &Finding, reading: &Reading) -> String {
+fn evidence(claim: &DraftClaim, finding: &ClaimCheck, reading: &PromptReading) -> String {
     let why = if finding.why.is_empty() {
         String::new()
     } else {
@@ -174,13 +187,13 @@ fn evidence(claim: &Claim, finding: &Finding, reading: &Reading) -> String {
     }
 }
 
-fn fix(finding: &Finding, reading: &Reading) -> String {
+fn fix(finding: &ClaimCheck, reading: &PromptReading) -> String {
     match (finding.verdict, finding.line) {
-        (Verdict::Supported, Some(line)) if !finding.why.is_empty() => {
+        (ClaimVerdict::Supported, Some(line)) if !finding.why.is_empty() => {
             format!("keep, cite{}", reading.cite(&reading.lines[line]))
         }
-        (Verdict::Supported, _) => "keep".to_owned(),
-        (Verdict::Contradicted, Some(line)) => format!(
+        (ClaimVerdict::Supported, _) => "keep".to_owned(),
+        (ClaimVerdict::Contradicted, Some(line)) => format!(
             "say what the passage says{}",
             reading.cite(&reading.lines[line])
         ),
@@ -188,8 +201,8 @@ fn fix(finding: &Finding, reading: &Reading) -> String {
     }
 }
 
-fn shared(read: &[Read], most: usize) -> Vec<String> {
-    let mut told: Vec<(String, &Claim)> = Vec::new();
+fn shared(read: &[CheckedClaims], most: usize) -> Vec<String> {
+    let mut told: Vec<(String, &DraftClaim)> = Vec::new();
     for peer in read {
         for (claim, _) in &peer.claims {
             let letters: Vec<String> = read
@@ -214,7 +227,7 @@ fn shared(read: &[Read], most: usize) -> Vec<String> {
 }
 
 /// Words of the question that no text addresses, and the nearest lines that no text uses.
-fn missing(read: &[Read], brief: &Brief, reading: &Reading) -> Vec<String> {
+fn missing(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -> Vec<String> {
     let said = |stem: &String| {
         read.iter().any(|peer| {
             peer.claims
@@ -247,7 +260,7 @@ fn missing(read: &[Read], brief: &Brief, reading: &Reading) -> Vec<String> {
 }
 
 /// Lines near the question that no claim rests on, nearest first.
-pub fn unused(read: &[Read], reading: &Reading) -> Vec<usize> {
+pub fn unused(read: &[CheckedClaims], reading: &PromptReading) -> Vec<usize> {
     let used = |line: usize| {
         let terms = &reading.lines[line].terms;
         read.iter()
@@ -281,16 +294,16 @@ mod tests {
                 "“Support is not included in the basic plan.” [1]",
             ],
         );
-        let told = review(&brief, &Reading::of(&brief), Lens::Figures);
+        let told = review(&brief, &PromptReading::of(&brief), ReviewFocus::Figures);
         let critiques = claims::critiques(&told);
-        let verdicts: Vec<(u32, Verdict, bool)> = critiques
+        let verdicts: Vec<(u32, ClaimVerdict, bool)> = critiques
             .iter()
             .map(|one| (one.number, one.verdict, one.missing))
             .collect();
         let expected = [
-            (1, Verdict::Contradicted, false),
-            (2, Verdict::Supported, false),
-            (3, Verdict::Unverifiable, true),
+            (1, ClaimVerdict::Contradicted, false),
+            (2, ClaimVerdict::Supported, false),
+            (3, ClaimVerdict::Unverifiable, true),
         ];
         assert_eq!(verdicts, expected, "{told}");
         assert!(told.contains("## On answer A") && told.contains("## On answer B"));
@@ -303,7 +316,7 @@ mod tests {
             brief("Fees?", &[SOURCE]),
             &[same, "Cats are fine animals indeed.", same],
         );
-        let told = review(&brief, &Reading::of(&brief), Lens::Shared);
+        let told = review(&brief, &PromptReading::of(&brief), ReviewFocus::Shared);
         assert!(told.contains("(A, C)"), "{told}");
     }
 
@@ -311,7 +324,7 @@ mod tests {
     fn nobody_to_review() {
         let brief = brief("Fees?", &[SOURCE]);
         assert!(
-            review(&brief, &Reading::of(&brief), Lens::Words)
+            review(&brief, &PromptReading::of(&brief), ReviewFocus::Words)
                 .contains("Checked 0 statements in 0 texts")
         );
     }

@@ -1,13 +1,13 @@
 //! `Task::Revise` for all demo algorithms: keeps the supported parts of its own text, follows a critique only when the
 //! evidence holds, and names it. Never follows a majority.
 
-use super::check::{self, Finding};
-use super::claims::{self, Claim, Critique};
-use super::draft::Draft;
-use super::reading::Reading;
-use super::review::{self, Lens};
+use super::check::{self, ClaimCheck};
+use super::claims::{self, DraftClaim, ReviewEntry};
+use super::draft::DraftWriter;
+use super::reading::PromptReading;
+use super::review::{self, ReviewFocus};
 use super::text;
-use super::verdict::Verdict;
+use super::verdict::ClaimVerdict;
 use crate::domain::chat::Brief;
 
 /// Limit on statements kept from its own text.
@@ -16,7 +16,7 @@ const MOST: usize = 8;
 const ADDED: usize = 2;
 
 /// Writes the revision. `first` is the algorithm's own first answer, used when its last text was a review.
-pub fn revise(brief: &Brief, reading: &Reading, lens: Lens, first: &str) -> String {
+pub fn revise(brief: &Brief, reading: &PromptReading, lens: ReviewFocus, first: &str) -> String {
     let own = match brief.own.as_deref() {
         Some(own) if !claims::is_review(own) && !own.trim().is_empty() => own,
         _ => first,
@@ -25,17 +25,17 @@ pub fn revise(brief: &Brief, reading: &Reading, lens: Lens, first: &str) -> Stri
     let mut kept = Vec::new();
     let mut changes = Vec::new();
     let mut refused = Vec::new();
-    let mut mine: Vec<Claim> = claims::claims(own);
+    let mut mine: Vec<DraftClaim> = claims::claims(own);
     mine.truncate(MOST);
     for claim in &mine {
         let finding = check::check(claim, reading);
-        let received: Vec<&(char, Critique)> = critiques
+        let received: Vec<&(char, ReviewEntry)> = critiques
             .iter()
             .filter(|(_, critique)| speaks_of(critique, claim))
             .collect();
         let against = received
             .iter()
-            .filter(|(_, critique)| critique.verdict != Verdict::Supported);
+            .filter(|(_, critique)| critique.verdict != ClaimVerdict::Supported);
         let names: Vec<String> = against
             .map(|(letter, critique)| format!("{letter}{}", critique.number))
             .collect();
@@ -55,7 +55,7 @@ pub fn revise(brief: &Brief, reading: &Reading, lens: Lens, first: &str) -> Stri
             reading.cite(line)
         ));
     }
-    let mut draft = Draft::new();
+    let mut draft = DraftWriter::new();
     draft.list_or(
         "Answer",
         kept,
@@ -68,10 +68,10 @@ pub fn revise(brief: &Brief, reading: &Reading, lens: Lens, first: &str) -> Stri
 
 /// Keeps, changes, or marks one claim of its own text.
 fn settle(
-    claim: &Claim,
-    finding: &Finding,
+    claim: &DraftClaim,
+    finding: &ClaimCheck,
     against: &[String],
-    reading: &Reading,
+    reading: &PromptReading,
     (kept, changes, refused): (&mut Vec<String>, &mut Vec<String>, &mut Vec<String>),
 ) {
     let said = text::shorten(&claim.text, 480);
@@ -79,7 +79,7 @@ fn settle(
     let line = finding.line.map(|line| &reading.lines[line]);
     let place = line.map(|line| reading.cite(line)).unwrap_or_default();
     match (finding.verdict, against.is_empty()) {
-        (Verdict::Supported, told) => {
+        (ClaimVerdict::Supported, told) => {
             kept.push(format!("“{said}”{place}"));
             if !told {
                 refused.push(format!(
@@ -89,13 +89,13 @@ fn settle(
             }
         }
         (_, true) if reading.bare => kept.push(format!("“{said}”")),
-        (Verdict::Contradicted, true) => kept.push(format!(
+        (ClaimVerdict::Contradicted, true) => kept.push(format!(
             "“{said}” (unverified: a passage gives other figures{place})"
         )),
-        (Verdict::Unverifiable, true) => kept.push(format!("“{said}” (unverified)")),
+        (ClaimVerdict::Unverifiable, true) => kept.push(format!("“{said}” (unverified)")),
         (_, false) => {
             let instead = match (finding.verdict, line) {
-                (Verdict::Contradicted, Some(line)) => {
+                (ClaimVerdict::Contradicted, Some(line)) => {
                     kept.push(reading.quote(line));
                     format!("the passage's words{place}")
                 }
@@ -109,7 +109,7 @@ fn settle(
     }
 }
 
-fn critiques(brief: &Brief) -> Vec<(char, Critique)> {
+fn critiques(brief: &Brief) -> Vec<(char, ReviewEntry)> {
     let of = |peer: &crate::domain::chat::Peer| {
         let letter = peer.letter;
         claims::critiques(&peer.text)
@@ -119,7 +119,7 @@ fn critiques(brief: &Brief) -> Vec<(char, Critique)> {
     brief.peers.iter().flat_map(of).collect()
 }
 
-fn speaks_of(critique: &Critique, claim: &Claim) -> bool {
+fn speaks_of(critique: &ReviewEntry, claim: &DraftClaim) -> bool {
     let quoted = critique.claim.trim_end_matches(['…', ' ']);
     !critique.missing
         && !quoted.is_empty()
@@ -130,10 +130,10 @@ fn speaks_of(critique: &Critique, claim: &Claim) -> bool {
 /// Lines from reviews or other answers that its own text lacks, with the name of their source.
 fn additions(
     brief: &Brief,
-    reading: &Reading,
-    lens: Lens,
-    critiques: &[(char, Critique)],
-    mine: &[Claim],
+    reading: &PromptReading,
+    lens: ReviewFocus,
+    critiques: &[(char, ReviewEntry)],
+    mine: &[DraftClaim],
 ) -> Vec<(String, usize)> {
     let mut added: Vec<(String, usize)> = Vec::new();
     let asked_for = left_out(brief, reading, critiques);
@@ -156,8 +156,8 @@ fn additions(
 /// peer has.
 fn left_out(
     brief: &Brief,
-    reading: &Reading,
-    critiques: &[(char, Critique)],
+    reading: &PromptReading,
+    critiques: &[(char, ReviewEntry)],
 ) -> Vec<(String, usize)> {
     let mine = |about: char| brief.peers.iter().all(|peer| peer.letter != about);
     let missed = critiques
@@ -171,7 +171,7 @@ fn left_out(
 }
 
 /// Lines that support other answers, the most relevant to the question first.
-fn taken_over(brief: &Brief, reading: &Reading, lens: Lens) -> Vec<(String, usize)> {
+fn taken_over(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> Vec<(String, usize)> {
     let mut found: Vec<(f64, char, usize)> = Vec::new();
     let answers = brief
         .peers
@@ -180,7 +180,7 @@ fn taken_over(brief: &Brief, reading: &Reading, lens: Lens) -> Vec<(String, usiz
     for peer in answers {
         for claim in claims::claims(&peer.text) {
             let finding = check::check(&claim, reading);
-            if let (Verdict::Supported, Some(line)) = (finding.verdict, finding.line) {
+            if let (ClaimVerdict::Supported, Some(line)) = (finding.verdict, finding.line) {
                 let weight = review::weight(&claim, reading, lens, 0);
                 found.push((weight, peer.letter, line));
             }
@@ -204,7 +204,12 @@ mod tests {
     fn revised(own: &str, peers: &[&str]) -> String {
         let mut brief = with_peers(brief("When are fees due?", &[SOURCE]), peers);
         brief.own = Some(own.to_owned());
-        revise(&brief, &Reading::of(&brief), Lens::Nearness, "")
+        revise(
+            &brief,
+            &PromptReading::of(&brief),
+            ReviewFocus::Nearness,
+            "",
+        )
     }
 
     #[test]

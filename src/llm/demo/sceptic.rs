@@ -1,22 +1,22 @@
 //! `demo/sceptic`: collects what a careful reader would check: figures, hedges, absolute words, inconsistent figures.
 //! Says where to look, never what is false.
 
-use super::differ::{self, Difference};
-use super::draft::{Draft, count};
+use super::differ::{self, FigureDifference};
+use super::draft::{DraftWriter, count};
 use super::numbers;
 use super::rank;
-use super::reading::Reading;
+use super::reading::PromptReading;
 use super::stop::{ABSOLUTES, HEDGES};
 use super::text;
 
 /// The first answer of `demo/sceptic`.
-pub fn answer(reading: &Reading) -> String {
+pub fn answer(reading: &PromptReading) -> String {
     let order = rank::rank(reading);
     let figures = choose(reading, &order, |line| !numbers::figures(line).is_empty());
     let hedged = choose(reading, &order, |line| listed(line, HEDGES).is_some());
     let absolute = choose(reading, &order, |line| listed(line, ABSOLUTES).is_some());
     let differences = differ::differences(reading, 3);
-    let mut draft = Draft::new();
+    let mut draft = DraftWriter::new();
     draft.say(&format!(
         "*Read {}: {} with figures, {} with hedges, {} with absolute words, {} whose figures differ.*",
         count(reading.lines.len(), "sentence"),
@@ -64,7 +64,7 @@ pub fn answer(reading: &Reading) -> String {
 
 /// Number of lines of a kind, and the three most relevant to the question.
 fn choose(
-    reading: &Reading,
+    reading: &PromptReading,
     order: &[usize],
     of_sort: impl Fn(&str) -> bool,
 ) -> (usize, Vec<usize>) {
@@ -95,7 +95,7 @@ fn listed(line: &str, list: &[&str]) -> Option<String> {
 }
 
 /// Formats a difference.
-pub fn told(reading: &Reading, pair: &Difference) -> String {
+pub fn told(reading: &PromptReading, pair: &FigureDifference) -> String {
     format!(
         "{} or {}: {} — {}",
         pair.figures.0,
@@ -106,10 +106,10 @@ pub fn told(reading: &Reading, pair: &Difference) -> String {
 }
 
 fn questions(
-    reading: &Reading,
+    reading: &PromptReading,
     figures: &[usize],
     absolute: &[usize],
-    differences: &[Difference],
+    differences: &[FigureDifference],
 ) -> Vec<String> {
     let mut asked = Vec::new();
     if let Some(pair) = differences.first() {
@@ -161,7 +161,7 @@ mod tests {
         let text = "The fee is 40 euros. It may rise later this year. We always deliver perfect goods. \
                     Notice of termination must be given 30 days before the contract ends. \
                     Notice of termination must be given 60 days before the contract ends.";
-        let told = answer(&Reading::of(&brief("fee", &[text])));
+        let told = answer(&PromptReading::of(&brief("fee", &[text])));
         for expected in [
             "40 euros",
             "*may*",
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn reads_a_real_text() {
-        let told = answer(&Reading::of(&brief(
+        let told = answer(&PromptReading::of(&brief(
             "How long do I have to cure a violation?",
             &[gpl()],
         )));
@@ -187,6 +187,6 @@ mod tests {
 
     #[test]
     fn an_empty_text_has_nothing_to_check() {
-        assert!(answer(&Reading::of(&brief("", &[]))).starts_with("*Read 0 sentences"));
+        assert!(answer(&PromptReading::of(&brief("", &[]))).starts_with("*Read 0 sentences"));
     }
 }

@@ -199,15 +199,15 @@ pub fn is_place(word: &str) -> bool {
     listed(&PLACE_SET, word)
 }
 
-type Set = LazyLock<HashSet<&'static str>>;
+type WordSet = LazyLock<HashSet<&'static str>>;
 
-static STOP_SET: Set = LazyLock::new(|| STOP.split(' ').collect());
-static ASKING_SET: Set = LazyLock::new(|| ASKING.split(' ').collect());
-static ABBREVIATION_SET: Set = LazyLock::new(|| ABBREVIATIONS.split(' ').collect());
-static NEGATION_SET: Set = LazyLock::new(|| NEGATIONS.split(' ').collect());
-static PLACE_SET: Set = LazyLock::new(|| PLACES.split(' ').collect());
+static STOP_SET: WordSet = LazyLock::new(|| STOP.split(' ').collect());
+static ASKING_SET: WordSet = LazyLock::new(|| ASKING.split(' ').collect());
+static ABBREVIATION_SET: WordSet = LazyLock::new(|| ABBREVIATIONS.split(' ').collect());
+static NEGATION_SET: WordSet = LazyLock::new(|| NEGATIONS.split(' ').collect());
+static PLACE_SET: WordSet = LazyLock::new(|| PLACES.split(' ').collect());
 
-fn listed(list: &Set, word: &str) -> bool {
+fn listed(list: &WordSet, word: &str) -> bool {
     let word = word.to_lowercase().replace('\u{2019}', "'");
     list.contains(word.as_str())
 }

@@ -3,36 +3,37 @@
 
 use std::collections::BTreeSet;
 
-use super::claims::Claim;
+use super::claims::DraftClaim;
 use super::differ;
-use super::draft::{Draft, count};
-use super::reading::{Reading, cite};
-use super::review::{self, Lens, Read};
+use super::draft::{DraftWriter, count};
+use super::reading::{PromptReading, cite};
+use super::review::{self, CheckedClaims, ReviewFocus};
 use super::sceptic;
 use super::text;
-use super::verdict::Verdict;
+use super::verdict::ClaimVerdict;
 use crate::domain::chat::Brief;
 
 /// Limit on clusters; comparing them is quadratic.
 const MOST_CLUSTERS: usize = 200;
 
 /// A statement and the members that make it.
-struct Cluster {
-    claim: Claim,
+struct StatementGroup {
+    claim: DraftClaim,
     letters: BTreeSet<char>,
-    verdict: Verdict,
+    verdict: ClaimVerdict,
     line: Option<usize>,
 }
 
 /// Writes the synthesis.
-pub fn synthesise(brief: &Brief, reading: &Reading, lens: Lens) -> String {
+pub fn synthesise(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> String {
     let read = review::read(&brief.peers, reading);
     let mut clusters = clusters(&read);
-    let weight = |cluster: &Cluster| weight(cluster, reading, lens);
+    let weight = |cluster: &StatementGroup| weight(cluster, reading, lens);
     clusters.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
-    let good = |cluster: &&Cluster| cluster.verdict == Verdict::Supported || reading.bare;
-    let best: Vec<&Cluster> = clusters.iter().filter(good).take(6).collect();
-    let mut draft = Draft::new();
+    let good =
+        |cluster: &&StatementGroup| cluster.verdict == ClaimVerdict::Supported || reading.bare;
+    let best: Vec<&StatementGroup> = clusters.iter().filter(good).take(6).collect();
+    let mut draft = DraftWriter::new();
     draft.say(&format!(
         "## Answer\n\n{}",
         lead(brief, reading, &clusters, best.len())
@@ -79,30 +80,31 @@ pub fn synthesise(brief: &Brief, reading: &Reading, lens: Lens) -> String {
 }
 
 /// Rank of a cluster: supported ones first, then what the lens prioritizes. Agreement counts least.
-fn weight(cluster: &Cluster, reading: &Reading, lens: Lens) -> f64 {
+fn weight(cluster: &StatementGroup, reading: &PromptReading, lens: ReviewFocus) -> f64 {
     let sharers = cluster.letters.len();
-    let borne = f64::from(u8::from(cluster.verdict == Verdict::Supported));
+    let borne = f64::from(u8::from(cluster.verdict == ClaimVerdict::Supported));
     review::weight(&cluster.claim, reading, lens, sharers) + borne + 0.2 * sharers as f64
 }
 
 /// Merges claims that state the same, in order of first appearance.
-fn clusters(read: &[Read]) -> Vec<Cluster> {
-    let mut clusters: Vec<Cluster> = Vec::new();
+fn clusters(read: &[CheckedClaims]) -> Vec<StatementGroup> {
+    let mut clusters: Vec<StatementGroup> = Vec::new();
     for peer in read {
         for (claim, finding) in &peer.claims {
             let line = finding
                 .line
-                .filter(|_| finding.verdict != Verdict::Unverifiable);
-            let same = |cluster: &&mut Cluster| {
-                let same_line =
-                    cluster.verdict == Verdict::Supported && line.is_some() && cluster.line == line;
-                (same_line && finding.verdict == Verdict::Supported)
+                .filter(|_| finding.verdict != ClaimVerdict::Unverifiable);
+            let same = |cluster: &&mut StatementGroup| {
+                let same_line = cluster.verdict == ClaimVerdict::Supported
+                    && line.is_some()
+                    && cluster.line == line;
+                (same_line && finding.verdict == ClaimVerdict::Supported)
                     || review::alike(&cluster.claim, claim)
             };
             if let Some(cluster) = clusters.iter_mut().find(same) {
                 cluster.letters.insert(peer.letter);
             } else if clusters.len() < MOST_CLUSTERS {
-                clusters.push(Cluster {
+                clusters.push(StatementGroup {
                     claim: claim.clone(),
                     letters: BTreeSet::from([peer.letter]),
                     verdict: finding.verdict,
@@ -114,7 +116,12 @@ fn clusters(read: &[Read]) -> Vec<Cluster> {
     clusters
 }
 
-fn lead(brief: &Brief, reading: &Reading, clusters: &[Cluster], shown: usize) -> String {
+fn lead(
+    brief: &Brief,
+    reading: &PromptReading,
+    clusters: &[StatementGroup],
+    shown: usize,
+) -> String {
     let members = count(brief.peers.len(), "text");
     if clusters.is_empty() {
         return format!("*The {members} contain no statements that can be compared.*");
@@ -132,7 +139,7 @@ fn lead(brief: &Brief, reading: &Reading, clusters: &[Cluster], shown: usize) ->
     }
     let borne = clusters
         .iter()
-        .filter(|cluster| cluster.verdict == Verdict::Supported)
+        .filter(|cluster| cluster.verdict == ClaimVerdict::Supported)
         .count();
     format!(
         "*From the {members}: {}, of which the passages support {borne}. The most relevant to the question:*",
@@ -140,10 +147,10 @@ fn lead(brief: &Brief, reading: &Reading, clusters: &[Cluster], shown: usize) ->
     )
 }
 
-fn told(cluster: &Cluster, reading: &Reading) -> String {
+fn told(cluster: &StatementGroup, reading: &PromptReading) -> String {
     let letters = letters(cluster);
     match cluster.line.map(|line| &reading.lines[line]) {
-        Some(line) if cluster.verdict == Verdict::Supported => {
+        Some(line) if cluster.verdict == ClaimVerdict::Supported => {
             format!("{} ({letters})", reading.quote(line))
         }
         _ => format!(
@@ -153,15 +160,15 @@ fn told(cluster: &Cluster, reading: &Reading) -> String {
     }
 }
 
-fn brief_told(cluster: &Cluster, reading: &Reading) -> String {
+fn brief_told(cluster: &StatementGroup, reading: &PromptReading) -> String {
     let place = cluster
         .line
         .map(|line| cite(reading.lines[line].source))
         .unwrap_or_default();
     let state = match cluster.verdict {
-        Verdict::Supported => "",
-        Verdict::Contradicted => "; a passage gives other figures",
-        Verdict::Unverifiable => "; not in the passages",
+        ClaimVerdict::Supported => "",
+        ClaimVerdict::Contradicted => "; a passage gives other figures",
+        ClaimVerdict::Unverifiable => "; not in the passages",
     };
     format!(
         "“{}”{place} ({}{state})",
@@ -170,7 +177,7 @@ fn brief_told(cluster: &Cluster, reading: &Reading) -> String {
     )
 }
 
-fn letters(cluster: &Cluster) -> String {
+fn letters(cluster: &StatementGroup) -> String {
     cluster
         .letters
         .iter()
@@ -180,11 +187,11 @@ fn letters(cluster: &Cluster) -> String {
 }
 
 /// Contradictions of claims with passages, among claims, and among passages.
-fn contradictions(clusters: &[Cluster], reading: &Reading) -> Vec<String> {
+fn contradictions(clusters: &[StatementGroup], reading: &PromptReading) -> Vec<String> {
     let mut found = Vec::new();
     for cluster in clusters
         .iter()
-        .filter(|cluster| cluster.verdict == Verdict::Contradicted)
+        .filter(|cluster| cluster.verdict == ClaimVerdict::Contradicted)
     {
         if let Some(line) = cluster.line {
             let said = text::shorten(&cluster.claim.text, 160);
@@ -206,7 +213,7 @@ fn contradictions(clusters: &[Cluster], reading: &Reading) -> Vec<String> {
             // Contradictions with a passage are listed above.
             let told = [left, right]
                 .iter()
-                .any(|one| one.verdict == Verdict::Contradicted);
+                .any(|one| one.verdict == ClaimVerdict::Contradicted);
             if apart && !told && found.len() < 4 && ((figures && likeness >= 0.5) || denied) {
                 found.push(format!(
                     "{} — against {}",
@@ -226,7 +233,7 @@ fn contradictions(clusters: &[Cluster], reading: &Reading) -> Vec<String> {
     found
 }
 
-fn blind_spots(read: &[Read], brief: &Brief, reading: &Reading) -> Vec<String> {
+fn blind_spots(read: &[CheckedClaims], brief: &Brief, reading: &PromptReading) -> Vec<String> {
     let mut spots = Vec::new();
     let missing = reading.missing();
     if !missing.is_empty() && !reading.bare {
@@ -266,7 +273,7 @@ fn blind_spots(read: &[Read], brief: &Brief, reading: &Reading) -> Vec<String> {
 }
 
 /// Lists the documents of the cited numbers.
-fn sources(reading: &Reading, shown: &[&Cluster]) -> String {
+fn sources(reading: &PromptReading, shown: &[&StatementGroup]) -> String {
     let lines = shown.iter().filter_map(|cluster| cluster.line);
     let cited: BTreeSet<u32> = lines.map(|line| reading.lines[line].source).collect();
     let cited = reading
@@ -298,7 +305,7 @@ mod tests {
             brief("When must fees be paid, and is there a refund?", &[SOURCE]),
             peers,
         );
-        synthesise(&brief, &Reading::of(&brief), Lens::Shared)
+        synthesise(&brief, &PromptReading::of(&brief), ReviewFocus::Shared)
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::chat::{Message, Peer, Role, Source};
+use crate::domain::chat::{Message, Peer, Role, SourcePassage};
 use crate::domain::parameters::Parameters;
 use crate::domain::prompt;
 
@@ -18,12 +18,12 @@ pub(super) fn gpl() -> &'static str {
 }
 
 pub(super) fn brief(question: &str, sources: &[&str]) -> Brief {
-    let source = |(index, text): (usize, &&str)| Source {
+    let source = |(index, text): (usize, &&str)| SourcePassage {
         number: index as u32 + 1,
         document: "licence.txt".into(),
         page: 1,
         text: (*text).to_owned(),
-        ..Source::default()
+        ..SourcePassage::default()
     };
     Brief {
         question: question.to_owned(),
@@ -41,8 +41,8 @@ pub(super) fn with_peers(mut brief: Brief, texts: &[&str]) -> Brief {
     brief
 }
 
-fn request(brief: Brief, parameters: Parameters) -> Request {
-    Request {
+fn request(brief: Brief, parameters: Parameters) -> ModelRequest {
+    ModelRequest {
         model: "demo/extract".into(),
         messages: vec![Message::new(Role::User, brief.question.clone())],
         parameters,

@@ -5,7 +5,7 @@ use super::stop;
 
 /// A word and its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Word<'a> {
+pub struct TextWord<'a> {
     /// As written.
     pub text: &'a str,
     /// Byte offset of its first character.
@@ -13,7 +13,7 @@ pub struct Word<'a> {
 }
 
 /// Splits a text into words. In scripts without spaces, overlapping pairs of characters count as words.
-pub fn words(text: &str) -> Vec<Word<'_>> {
+pub fn words(text: &str) -> Vec<TextWord<'_>> {
     let mut found = Vec::new();
     let mut characters = text.char_indices().peekable();
     while let Some((start, first)) = characters.next() {
@@ -35,7 +35,7 @@ pub fn words(text: &str) -> Vec<Word<'_>> {
         if dense {
             push_pairs(run, start, &mut found);
         } else {
-            found.push(Word {
+            found.push(TextWord {
                 text: run,
                 at: start,
             });
@@ -171,17 +171,17 @@ fn is_dense(character: char) -> bool {
         | '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}')
 }
 
-fn push_pairs<'a>(run: &'a str, start: usize, found: &mut Vec<Word<'a>>) {
+fn push_pairs<'a>(run: &'a str, start: usize, found: &mut Vec<TextWord<'a>>) {
     let places: Vec<usize> = run.char_indices().map(|(at, _)| at).collect();
     if places.len() == 1 {
-        found.push(Word {
+        found.push(TextWord {
             text: run,
             at: start,
         });
     }
     for (index, &from) in places.iter().enumerate().take(places.len() - 1) {
         let to = places.get(index + 2).copied().unwrap_or(run.len());
-        found.push(Word {
+        found.push(TextWord {
             text: &run[from..to],
             at: start + from,
         });

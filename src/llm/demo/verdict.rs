@@ -2,7 +2,7 @@
 
 /// What the sources say about a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
+pub enum ClaimVerdict {
     /// A passage contradicts it.
     Contradicted,
     /// No passage states it.
@@ -11,7 +11,7 @@ pub enum Verdict {
     Supported,
 }
 
-impl Verdict {
+impl ClaimVerdict {
     /// The word used in the patterns.
     pub fn name(self) -> &'static str {
         match self {

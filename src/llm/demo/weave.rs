@@ -3,17 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::draft::{Draft, count, join};
+use super::draft::{DraftWriter, count, join};
 use super::rank;
-use super::reading::Reading;
+use super::reading::PromptReading;
 use super::text;
 
 /// Similarity (0 to 1) from which two lines count as stating the same.
 const ALIKE: f64 = 0.35;
 
 /// The first answer of `demo/merge`.
-pub fn answer(reading: &Reading) -> String {
-    let mut draft = Draft::new();
+pub fn answer(reading: &PromptReading) -> String {
+    let mut draft = DraftWriter::new();
     let order = rank::rank(reading);
     if reading.bare {
         let best = rank::spread(reading, &order, 5, &[]);
@@ -72,7 +72,7 @@ pub fn answer(reading: &Reading) -> String {
 }
 
 /// Pairs of similar lines from different passages, in rank order.
-fn said_twice(reading: &Reading, order: &[usize]) -> Vec<(usize, usize)> {
+fn said_twice(reading: &PromptReading, order: &[usize]) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     for (place, &left) in order.iter().enumerate() {
         for &right in &order[place + 1..] {
@@ -89,7 +89,7 @@ fn said_twice(reading: &Reading, order: &[usize]) -> Vec<(usize, usize)> {
 }
 
 /// The best lines of each passage, the most relevant to the question.
-fn best_of_each(reading: &Reading, order: &[usize], taken: &[usize]) -> Vec<String> {
+fn best_of_each(reading: &PromptReading, order: &[usize], taken: &[usize]) -> Vec<String> {
     // A single passage may contribute several lines; many passages contribute one each.
     let each = (5 / reading.places.len().max(1)).max(1);
     let mut best: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
@@ -114,7 +114,7 @@ fn best_of_each(reading: &Reading, order: &[usize], taken: &[usize]) -> Vec<Stri
 }
 
 /// For each word of the question, the passages that use it.
-fn coverage(reading: &Reading) -> Vec<String> {
+fn coverage(reading: &PromptReading) -> Vec<String> {
     let mut told = Vec::new();
     for asked in reading
         .asked
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn repeated_statements_are_paired_across_passages() {
-        let told = answer(&Reading::of(&brief(
+        let told = answer(&PromptReading::of(&brief(
             "notice period and fees",
             &[
                 "The notice period of this contract is 30 days. Cats sleep all day.",

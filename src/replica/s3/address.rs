@@ -8,7 +8,7 @@ use ureq::http::Uri;
 
 /// Everything needed to connect to a bucket.
 #[derive(Clone)]
-pub struct Settings {
+pub struct BucketSettings {
     pub(super) secure: bool,
     /// Host and port, as in the `host` header.
     pub(super) host: String,
@@ -23,19 +23,19 @@ pub struct Settings {
     pub(super) token: Option<String>,
     /// PEM text of the certificate authorities to trust instead of the built-in ones.
     pub authorities: Option<String>,
-    pub(super) patience: Patience,
+    pub(super) patience: BucketTimeouts,
 }
 
 /// Timeouts and retry pauses.
 #[derive(Clone)]
-pub(super) struct Patience {
+pub(super) struct BucketTimeouts {
     pub connect: Duration,
     /// Per chunk, in either direction.
     pub piece: Duration,
     pub pauses: Vec<Duration>,
 }
 
-impl Default for Patience {
+impl Default for BucketTimeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
@@ -45,7 +45,7 @@ impl Default for Patience {
     }
 }
 
-impl fmt::Debug for Settings {
+impl fmt::Debug for BucketSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.secure { "https" } else { "http" };
         write!(
@@ -60,7 +60,7 @@ impl fmt::Debug for Settings {
 ///
 /// # Errors
 /// A sentence that says what to set.
-pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Settings, String> {
+pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<BucketSettings, String> {
     let given = |name: &str| {
         let value = env(name)?.trim().to_owned();
         (!value.is_empty()).then_some(value)
@@ -106,7 +106,7 @@ pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Setti
             (true, host, base)
         }
     };
-    Ok(Settings {
+    Ok(BucketSettings {
         secure,
         host,
         base,
@@ -117,7 +117,7 @@ pub fn address(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Setti
         secret,
         token,
         authorities: None,
-        patience: Patience::default(),
+        patience: BucketTimeouts::default(),
     })
 }
 
@@ -209,7 +209,7 @@ mod tests {
 
     const KEY: &str = "AWS_ACCESS_KEY_ID=AKIA AWS_SECRET_ACCESS_KEY=hidden";
 
-    fn read(text: &str, variables: &str) -> Result<Settings, String> {
+    fn read(text: &str, variables: &str) -> Result<BucketSettings, String> {
         address(text, &|name| {
             let mut pairs = variables.split(' ').filter_map(|pair| pair.split_once('='));
             let (_, value) = pairs.find(|(found, _)| *found == name)?;

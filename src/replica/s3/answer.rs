@@ -9,8 +9,8 @@ use quick_xml::events::Event;
 use ureq::Body;
 use ureq::http::Response;
 
-use super::address::Settings;
-use crate::replica::target::{Entry, Fault};
+use super::address::BucketSettings;
+use crate::replica::target::{TargetEntry, TargetError};
 
 /// Size limit of a page of a listing, in bytes.
 const MOST_PAGE: u64 = 2 << 20;
@@ -23,8 +23,8 @@ const DEEPEST: usize = 32;
 
 /// A page of a listing.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Page {
-    pub entries: Vec<Entry>,
+pub(super) struct ListPage {
+    pub entries: Vec<TargetEntry>,
     /// Token of the next page.
     pub next: Option<String>,
 }
@@ -33,16 +33,16 @@ pub(super) struct Page {
 ///
 /// # Errors
 /// `Failed` when the listing is cut off or too long; `Refused` when it is not from an S3-compatible store.
-pub(super) fn page(body: &mut Body) -> Result<Page, Fault> {
-    let text = all(body, MOST_PAGE).map_err(Fault::Failed)?;
-    let mut page = Page::default();
+pub(super) fn page(body: &mut Body) -> Result<ListPage, TargetError> {
+    let text = all(body, MOST_PAGE).map_err(TargetError::Failed)?;
+    let mut page = ListPage::default();
     let (mut key, mut bytes, mut more) = (None, None, false);
     let root = leaves(&text, &mut |parent, name, text| match (parent, name) {
         ("Contents", "Key") => key = Some(text),
         ("Contents", "Size") => bytes = text.trim().parse().ok(),
         ("ListBucketResult", "Contents") => {
             if let (Some(name), Some(bytes)) = (key.take(), bytes.take()) {
-                page.entries.push(Entry { name, bytes });
+                page.entries.push(TargetEntry { name, bytes });
             }
         }
         ("ListBucketResult", "IsTruncated") => more = text.trim() == "true",
@@ -54,20 +54,20 @@ pub(super) fn page(body: &mut Body) -> Result<Page, Fault> {
         Some("ListBucketResult") if page.next.is_some() => {}
         Some("ListBucketResult") => {
             let why = "the list goes on, but the answer does not say where";
-            return Err(Fault::Refused(why.into()));
+            return Err(TargetError::Refused(why.into()));
         }
         Some(_) => {
             let why = "the server is not an S3-compatible store";
-            return Err(Fault::Refused(why.into()));
+            return Err(TargetError::Refused(why.into()));
         }
-        None => return Err(Fault::Failed("the listing was cut off".into())),
+        None => return Err(TargetError::Failed("the listing was cut off".into())),
     }
     Ok(page)
 }
 
 /// An error response.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct BucketRefusal {
     pub status: u16,
     /// S3's error code; empty for a response of something else, or to a HEAD request.
     pub code: String,
@@ -82,7 +82,7 @@ pub(super) fn finish(mut answer: Response<Body>) {
     let _ = all(answer.body_mut(), MOST_WHY);
 }
 
-impl Refusal {
+impl BucketRefusal {
     pub fn read(mut answer: Response<Body>) -> Self {
         let header = |name: &str| {
             let value = answer.headers().get(name)?.to_str().ok()?;
@@ -112,13 +112,13 @@ impl Refusal {
         self.status == 501 || self.code == "NotImplemented"
     }
 
-    pub fn fault(&self, settings: &Settings) -> Fault {
+    pub fn fault(&self, settings: &BucketSettings) -> TargetError {
         match (self.status, self.code.as_str()) {
             (_, "NoSuchBucket") => {}
-            (404, "NoSuchKey" | "") if !self.foreign => return Fault::Missing,
-            (412, _) => return Fault::Taken,
+            (404, "NoSuchKey" | "") if !self.foreign => return TargetError::Missing,
+            (412, _) => return TargetError::Taken,
             (_, "RequestTimeTooSkewed") => {
-                return Fault::Refused(self.told(settings, "this machine's clock is wrong"));
+                return TargetError::Refused(self.told(settings, "this machine's clock is wrong"));
             }
             (507 | 501, _) => {}
             (408 | 409 | 429 | 500.., _)
@@ -130,13 +130,13 @@ impl Refusal {
                 | "IncompleteBody"
                 | "OperationAborted"
                 | "XAmzContentSHA256Mismatch",
-            ) => return Fault::Failed(self.told(settings, "")),
+            ) => return TargetError::Failed(self.told(settings, "")),
             _ => {}
         }
-        Fault::Refused(self.told(settings, &self.advice(settings)))
+        TargetError::Refused(self.told(settings, &self.advice(settings)))
     }
 
-    fn advice(&self, settings: &Settings) -> String {
+    fn advice(&self, settings: &BucketSettings) -> String {
         let code = self.code.as_str();
         if code == "NoSuchBucket" {
             return format!("create the bucket {}, or use another one", settings.bucket);
@@ -167,7 +167,7 @@ impl Refusal {
     }
 
     /// Combines the store's own message and our advice.
-    fn told(&self, settings: &Settings, advice: &str) -> String {
+    fn told(&self, settings: &BucketSettings, advice: &str) -> String {
         let mut text = match self.code.as_str() {
             "" => format!("the store answered with status {}", self.status),
             code => format!("the store says {}", shown(code, settings)),
@@ -184,7 +184,7 @@ impl Refusal {
 }
 
 /// One line of foreign text, with our secrets removed.
-fn shown(text: &str, settings: &Settings) -> String {
+fn shown(text: &str, settings: &BucketSettings) -> String {
     let mut text = text.replace(&settings.secret, "…");
     if let Some(token) = &settings.token {
         text = text.replace(token, "…");

@@ -9,10 +9,10 @@ use ureq::http::{Request, Response};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, SendBody};
 
-use super::address::Settings;
+use super::address::BucketSettings;
 use crate::clock;
 use crate::crypto::{hex, sha256, sigv4};
-use crate::replica::target::Fault;
+use crate::replica::target::TargetError;
 
 /// Size in bytes above which a body waits for the store's 100-continue, so that a refusal comes first.
 const ASKED_FIRST: u64 = 1 << 20;
@@ -20,31 +20,31 @@ const ASKED_FIRST: u64 = 1 << 20;
 const BUFFER: usize = 16 * 1024;
 
 /// Client of one bucket.
-pub(super) struct Client {
-    pub settings: Settings,
+pub(super) struct BucketClient {
+    pub settings: BucketSettings,
     agent: Agent,
 }
 
 /// A request.
 #[derive(Default)]
-pub(super) struct Ask<'a> {
+pub(super) struct BucketRequest<'a> {
     pub method: &'static str,
     /// Including the prefix; empty for the bucket itself.
     pub key: &'a str,
     pub query: &'a [(&'a str, &'a str)],
     pub headers: &'a [(&'a str, &'a str)],
-    pub body: Option<&'a Content<'a>>,
+    pub body: Option<&'a UploadContent<'a>>,
 }
 
 /// A file to send.
-pub(super) struct Content<'a> {
+pub(super) struct UploadContent<'a> {
     file: &'a File,
     pub bytes: u64,
     pub hash: String,
 }
 
-impl Client {
-    pub fn new(settings: Settings) -> Self {
+impl BucketClient {
+    pub fn new(settings: BucketSettings) -> Self {
         let patience = &settings.patience;
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -75,7 +75,7 @@ impl Client {
     ///
     /// # Errors
     /// `Failed` when there is no response; `Refused` when the request is invalid.
-    pub fn ask(&self, ask: &Ask<'_>) -> Result<Response<Body>, Fault> {
+    pub fn ask(&self, ask: &BucketRequest<'_>) -> Result<Response<Body>, TargetError> {
         let settings = &self.settings;
         let key = sigv4::path(ask.key);
         let path = match format!("{}/{key}", settings.base) {
@@ -87,7 +87,7 @@ impl Client {
         let query = sigv4::query(ask.query);
         let mut headers = vec![("host", settings.host.as_str())];
         headers.extend_from_slice(ask.headers);
-        let request = sigv4::Request {
+        let request = sigv4::SignedRequest {
             method: ask.method,
             path: &path,
             query: &query,
@@ -124,9 +124,9 @@ impl Client {
         };
         match answered {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(Fault::Failed(format!("{}: {error}", settings.host))),
+            Ok(Err(error)) => Err(TargetError::Failed(format!("{}: {error}", settings.host))),
             // The library's own message may contain a header.
-            Err(_) => Err(Fault::Refused("the request is invalid".into())),
+            Err(_) => Err(TargetError::Refused("the request is invalid".into())),
         }
     }
 }
@@ -143,7 +143,7 @@ fn tls(authorities: Option<&str>) -> TlsConfig {
     TlsConfig::builder().root_certs(roots).build()
 }
 
-impl<'a> Content<'a> {
+impl<'a> UploadContent<'a> {
     /// Reads the whole file once, for its length and hash.
     ///
     /// # Errors
@@ -167,8 +167,8 @@ impl<'a> Content<'a> {
         Ok(Self { file, bytes, hash })
     }
 
-    fn source(&self) -> Source<'a> {
-        Source {
+    fn source(&self) -> FileSource<'a> {
+        FileSource {
             file: self.file,
             at: 0,
             bytes: self.bytes,
@@ -177,13 +177,13 @@ impl<'a> Content<'a> {
 }
 
 /// A positioned reader of the first `bytes` of a file, independent of other readers.
-struct Source<'a> {
+struct FileSource<'a> {
     file: &'a File,
     at: u64,
     bytes: u64,
 }
 
-impl Read for Source<'_> {
+impl Read for FileSource<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.bytes - self.at).unwrap_or(usize::MAX);
         let most = left.min(buffer.len());

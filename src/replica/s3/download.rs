@@ -9,13 +9,13 @@ use ureq::Body;
 use ureq::BodyReader;
 use ureq::http::{Response, StatusCode};
 
-use super::answer::Refusal;
-use super::client::{Ask, Client};
-use crate::replica::target::{Fault, Result};
+use super::answer::BucketRefusal;
+use super::client::{BucketClient, BucketRequest};
+use crate::replica::target::{Result, TargetError};
 
 /// A download in progress.
 pub(super) struct Download {
-    client: Arc<Client>,
+    client: Arc<BucketClient>,
     key: String,
     reader: BodyReader<'static>,
     /// The object's ETag; without one, a download cannot be resumed.
@@ -30,20 +30,22 @@ impl Download {
     ///
     /// # Errors
     /// `Missing` when there is no such object; otherwise when the store fails or does not report the length.
-    pub fn begin(client: &Arc<Client>, key: &str) -> Result<Self> {
-        let ask = Ask {
+    pub fn begin(client: &Arc<BucketClient>, key: &str) -> Result<Self> {
+        let ask = BucketRequest {
             method: "GET",
             key,
-            ..Ask::default()
+            ..BucketRequest::default()
         };
         let answer = client.ask(&ask)?;
         if answer.status() != StatusCode::OK {
-            return Err(Refusal::read(answer).fault(&client.settings));
+            return Err(BucketRefusal::read(answer).fault(&client.settings));
         }
         // The library's own content length is none for an empty file.
         let told = header(&answer, "content-length").and_then(|told| told.parse().ok());
         let Some(bytes) = told else {
-            return Err(Fault::Failed("the store does not report the length".into()));
+            return Err(TargetError::Failed(
+                "the store does not report the length".into(),
+            ));
         };
         Ok(Self {
             client: Arc::clone(client),
@@ -59,14 +61,14 @@ impl Download {
     /// Opens a new connection where the old one broke.
     fn resume(&mut self) -> Result<()> {
         let Some(mark) = &self.mark else {
-            return Err(Fault::Failed("the connection broke".into()));
+            return Err(TargetError::Failed("the connection broke".into()));
         };
         let range = format!("bytes={}-", self.at);
-        let ask = Ask {
+        let ask = BucketRequest {
             method: "GET",
             key: &self.key,
             headers: &[("if-match", mark), ("range", &range)],
-            ..Ask::default()
+            ..BucketRequest::default()
         };
         let answer = self.client.ask(&ask)?;
         let beginning = format!("bytes {}-", self.at);
@@ -76,13 +78,13 @@ impl Download {
                 self.reader = answer.into_body().into_reader();
                 Ok(())
             }
-            StatusCode::PRECONDITION_FAILED => Err(Fault::Refused(
+            StatusCode::PRECONDITION_FAILED => Err(TargetError::Refused(
                 "the object was replaced while it was read".into(),
             )),
-            StatusCode::OK | StatusCode::PARTIAL_CONTENT => {
-                Err(Fault::Failed("the store does not support ranges".into()))
-            }
-            _ => Err(Refusal::read(answer).fault(&self.client.settings)),
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => Err(TargetError::Failed(
+                "the store does not support ranges".into(),
+            )),
+            _ => Err(BucketRefusal::read(answer).fault(&self.client.settings)),
         }
     }
 }
@@ -109,7 +111,7 @@ impl Read for Download {
             self.broken += 1;
             thread::sleep(*pause);
             match self.resume() {
-                Ok(()) | Err(Fault::Failed(_)) => {}
+                Ok(()) | Err(TargetError::Failed(_)) => {}
                 Err(fault) => return Err(io::Error::other(fault)),
             }
         }

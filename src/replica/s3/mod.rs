@@ -17,18 +17,18 @@ use std::thread;
 use ureq::Body;
 use ureq::http::{Response, StatusCode};
 
-pub use self::address::{Settings, address};
-use self::answer::{Page, Refusal};
-use self::client::{Ask, Client, Content};
+pub use self::address::{BucketSettings, address};
+use self::answer::{BucketRefusal, ListPage};
+use self::client::{BucketClient, BucketRequest, UploadContent};
 use self::download::Download;
-use super::target::{Entry, Fault, Result, Target};
+use super::target::{Result, Target, TargetEntry, TargetError};
 use crate::crypto::{hex, sha256};
 
 const ONLY_NEW: &[(&str, &str)] = &[("if-none-match", "*")];
 
 /// Target of an `s3://` address.
 pub struct S3 {
-    client: Arc<Client>,
+    client: Arc<BucketClient>,
     /// Whether the store supports conditional puts: one of the constants below.
     conditions: AtomicU8,
 }
@@ -42,21 +42,23 @@ const MOST_TRIED: u64 = 1 << 20;
 
 impl S3 {
     /// Creates the target without sending a request.
-    pub fn open(settings: Settings) -> Self {
+    pub fn open(settings: BucketSettings) -> Self {
         Self {
-            client: Arc::new(Client::new(settings)),
+            client: Arc::new(BucketClient::new(settings)),
             conditions: AtomicU8::new(UNTRIED),
         }
     }
 
-    fn settings(&self) -> &Settings {
+    fn settings(&self) -> &BucketSettings {
         &self.client.settings
     }
 
     fn key(&self, name: &str) -> Result<String> {
         let plain = |part: &str| !part.is_empty() && !part.starts_with('.');
         if !name.split('/').all(plain) {
-            return Err(Fault::Refused(format!("{name:?} is not a valid name")));
+            return Err(TargetError::Refused(format!(
+                "{name:?} is not a valid name"
+            )));
         }
         Ok(format!("{}{name}", self.settings().prefix))
     }
@@ -65,7 +67,7 @@ impl S3 {
     fn tried<T>(&self, mut once: impl FnMut() -> Result<T>) -> Result<T> {
         for pause in &self.settings().patience.pauses {
             match once() {
-                Err(Fault::Failed(_)) => thread::sleep(*pause),
+                Err(TargetError::Failed(_)) => thread::sleep(*pause),
                 done => return done,
             }
         }
@@ -73,29 +75,34 @@ impl S3 {
     }
 
     fn exists(&self, key: &str) -> Result<bool> {
-        let ask = Ask {
+        let ask = BucketRequest {
             method: "HEAD",
             key,
-            ..Ask::default()
+            ..BucketRequest::default()
         };
         let answer = self.client.ask(&ask)?;
         if answer.status().is_success() {
             return Ok(true);
         }
-        match Refusal::read(answer).fault(self.settings()) {
-            Fault::Missing => Ok(false),
+        match BucketRefusal::read(answer).fault(self.settings()) {
+            TargetError::Missing => Ok(false),
             fault => Err(fault),
         }
     }
 
-    fn put_once(&self, key: &str, content: &Content<'_>, only_new: bool) -> Result<Sent> {
+    fn put_once(
+        &self,
+        key: &str,
+        content: &UploadContent<'_>,
+        only_new: bool,
+    ) -> Result<PutOutcome> {
         let known = self.conditions.load(Ordering::Relaxed);
         if only_new && known != KEPT {
             match self.exists(key) {
                 Ok(false) => {}
-                Ok(true) => return Err(Fault::Taken),
+                Ok(true) => return Err(TargetError::Taken),
                 // A HEAD response has no reason; the next request's response has one.
-                Err(Fault::Refused(_)) if known == UNTRIED => {}
+                Err(TargetError::Refused(_)) if known == UNTRIED => {}
                 Err(fault) => return Err(fault),
             }
         }
@@ -106,33 +113,38 @@ impl S3 {
             if conditional && known == UNTRIED {
                 self.try_condition(key, content);
             }
-            return Ok(Sent::Whole);
+            return Ok(PutOutcome::Whole);
         }
-        let refusal = Refusal::read(answer);
+        let refusal = BucketRefusal::read(answer);
         if conditional && refusal.knows_no_conditions() {
             self.conditions.store(NONE, Ordering::Relaxed);
             return self.put_once(key, content, only_new);
         }
         match refusal.fault(self.settings()) {
-            Fault::Failed(why) if refusal.status == 409 => Ok(Sent::Contested(why)),
+            TargetError::Failed(why) if refusal.status == 409 => Ok(PutOutcome::Contested(why)),
             // A put cannot miss anything: the server is not a bucket.
-            Fault::Missing => Err(Fault::Refused(NO_STORE.into())),
+            TargetError::Missing => Err(TargetError::Refused(NO_STORE.into())),
             fault => Err(fault),
         }
     }
 
-    fn send(&self, key: &str, content: &Content<'_>, only_new: bool) -> Result<Response<Body>> {
-        self.client.ask(&Ask {
+    fn send(
+        &self,
+        key: &str,
+        content: &UploadContent<'_>,
+        only_new: bool,
+    ) -> Result<Response<Body>> {
+        self.client.ask(&BucketRequest {
             method: "PUT",
             key,
             headers: if only_new { ONLY_NEW } else { &[] },
             body: Some(content),
-            ..Ask::default()
+            ..BucketRequest::default()
         })
     }
 
     /// Repeats a put that must now be refused. The stored object stays the same either way.
-    fn try_condition(&self, key: &str, content: &Content<'_>) {
+    fn try_condition(&self, key: &str, content: &UploadContent<'_>) {
         if content.bytes > MOST_TRIED {
             return;
         }
@@ -149,7 +161,7 @@ impl S3 {
     }
 
     /// Whether the stored object equals this content.
-    fn holds(&self, key: &str, content: &Content<'_>) -> Result<bool> {
+    fn holds(&self, key: &str, content: &UploadContent<'_>) -> Result<bool> {
         let mut there = Download::begin(&self.client, key)?;
         let mut hasher = sha256::Hasher::new();
         let mut piece = vec![0; 16 * 1024];
@@ -157,24 +169,24 @@ impl S3 {
             match there.read(&mut piece) {
                 Ok(0) => return Ok(hex(&hasher.finish()) == content.hash),
                 Ok(read) => hasher.update(&piece[..read]),
-                Err(error) => return Err(Fault::Failed(error.to_string())),
+                Err(error) => return Err(TargetError::Failed(error.to_string())),
             }
         }
     }
 
-    fn page(&self, beginning: &str, token: Option<&str>) -> Result<Page> {
+    fn page(&self, beginning: &str, token: Option<&str>) -> Result<ListPage> {
         let mut query = vec![("list-type", "2"), ("prefix", beginning)];
         query.extend(token.map(|token| ("continuation-token", token)));
-        let mut answer = self.client.ask(&Ask {
+        let mut answer = self.client.ask(&BucketRequest {
             method: "GET",
             query: &query,
-            ..Ask::default()
+            ..BucketRequest::default()
         })?;
         if answer.status() == StatusCode::OK {
             return answer::page(answer.body_mut());
         }
-        match Refusal::read(answer).fault(self.settings()) {
-            Fault::Missing | Fault::Taken => Err(Fault::Refused(NO_STORE.into())),
+        match BucketRefusal::read(answer).fault(self.settings()) {
+            TargetError::Missing | TargetError::Taken => Err(TargetError::Refused(NO_STORE.into())),
             fault => Err(fault),
         }
     }
@@ -183,7 +195,7 @@ impl S3 {
 const NO_STORE: &str = "the server is not an S3-compatible store";
 
 /// Outcome of a put.
-enum Sent {
+enum PutOutcome {
     Whole,
     /// Another process is writing there, too.
     Contested(String),
@@ -192,24 +204,24 @@ enum Sent {
 impl Target for S3 {
     fn put(&self, name: &str, file: &File, only_new: bool) -> Result<()> {
         let key = self.key(name)?;
-        let read = |error| Fault::Failed(format!("{name} cannot be read: {error}"));
-        let content = Content::of(file).map_err(read)?;
+        let read = |error| TargetError::Failed(format!("{name} cannot be read: {error}"));
+        let content = UploadContent::of(file).map_err(read)?;
         let (mut doubtful, mut contested) = (false, false);
         let put = self.tried(|| match self.put_once(&key, &content, only_new) {
-            Ok(Sent::Whole) => Ok(()),
-            Ok(Sent::Contested(why)) => {
+            Ok(PutOutcome::Whole) => Ok(()),
+            Ok(PutOutcome::Contested(why)) => {
                 contested = true;
-                Err(Fault::Failed(why))
+                Err(TargetError::Failed(why))
             }
             // The previous attempt may have succeeded, with only its response lost.
-            Err(Fault::Taken) if doubtful && self.holds(&key, &content)? => Ok(()),
+            Err(TargetError::Taken) if doubtful && self.holds(&key, &content)? => Ok(()),
             Err(fault) => {
-                doubtful |= matches!(fault, Fault::Failed(_));
+                doubtful |= matches!(fault, TargetError::Failed(_));
                 Err(fault)
             }
         });
         match put {
-            Err(Fault::Failed(_)) if contested && only_new => Err(Fault::Taken),
+            Err(TargetError::Failed(_)) if contested && only_new => Err(TargetError::Taken),
             put => put,
         }
     }
@@ -220,37 +232,37 @@ impl Target for S3 {
         Ok(Box::new(download))
     }
 
-    fn list(&self, beginning: &str, each: &mut dyn FnMut(Entry)) -> Result<()> {
+    fn list(&self, beginning: &str, each: &mut dyn FnMut(TargetEntry)) -> Result<()> {
         let prefix = &self.settings().prefix;
         let beginning = format!("{prefix}{beginning}");
         let mut last = String::new();
         let mut token = None;
         loop {
             let page = self.tried(|| self.page(&beginning, token.as_deref()))?;
-            for Entry { name: key, bytes } in page.entries {
+            for TargetEntry { name: key, bytes } in page.entries {
                 let name = match key.strip_prefix(prefix.as_str()) {
                     Some(name) if key.starts_with(&beginning) => name,
                     _ => {
-                        return Err(Fault::Refused(
+                        return Err(TargetError::Refused(
                             "the store lists objects that were not requested".into(),
                         ));
                     }
                 };
                 if key <= last {
                     let why = "the store lists its names in no order";
-                    return Err(Fault::Refused(why.into()));
+                    return Err(TargetError::Refused(why.into()));
                 }
                 // Consoles create such an object for a folder.
                 if !name.is_empty() && !name.ends_with('/') {
                     let name = name.to_owned();
-                    each(Entry { name, bytes });
+                    each(TargetEntry { name, bytes });
                 }
                 last = key;
             }
             match page.next {
                 None => return Ok(()),
                 next if next == token => {
-                    return Err(Fault::Failed("the store's listing has no end".into()));
+                    return Err(TargetError::Failed("the store's listing has no end".into()));
                 }
                 next => token = next,
             }
@@ -260,17 +272,17 @@ impl Target for S3 {
     fn remove(&self, name: &str) -> Result<()> {
         let key = self.key(name)?;
         self.tried(|| {
-            let answer = self.client.ask(&Ask {
+            let answer = self.client.ask(&BucketRequest {
                 method: "DELETE",
                 key: &key,
-                ..Ask::default()
+                ..BucketRequest::default()
             })?;
             if answer.status().is_success() {
                 answer::finish(answer);
                 return Ok(());
             }
-            match Refusal::read(answer).fault(self.settings()) {
-                Fault::Missing => Ok(()),
+            match BucketRefusal::read(answer).fault(self.settings()) {
+                TargetError::Missing => Ok(()),
                 fault => Err(fault),
             }
         })

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use self::server::{BUCKET, Bucket, Conditions, KEY, SECRET, Trouble};
-use super::address::Patience;
+use super::address::BucketTimeouts;
 use super::*;
 
 #[path = "../../../tests/api/support/s3.rs"]
@@ -14,14 +14,14 @@ use super::*;
 mod server;
 
 /// A target with short timeouts.
-fn target(bucket: &Bucket, address: &str, change: impl FnOnce(&mut Settings)) -> S3 {
+fn target(bucket: &Bucket, address: &str, change: impl FnOnce(&mut BucketSettings)) -> S3 {
     let variables = bucket.variables();
     let env = |name: &str| {
         let found = variables.iter().find(|(found, _)| *found == name);
         found.map(|(_, value)| value.clone())
     };
     let mut settings = super::address(address, &env).expect("an address");
-    settings.patience = Patience {
+    settings.patience = BucketTimeouts {
         connect: Duration::from_secs(10),
         piece: Duration::from_secs(10),
         pauses: vec![Duration::ZERO; 3],
@@ -50,7 +50,7 @@ fn read(target: &S3, name: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut reader = target.get(name)?;
     let read = reader.read_to_end(&mut bytes);
-    read.map_err(|error| Fault::Failed(error.to_string()))?;
+    read.map_err(|error| TargetError::Failed(error.to_string()))?;
     Ok(bytes)
 }
 
@@ -72,7 +72,7 @@ fn files_are_whole_or_not_there() {
         assert_eq!(target.put("ltx/0/b", &file(b"two"), true), Ok(()));
         assert_eq!(
             target.put("ltx/0/b", &file(b"three"), true),
-            Err(Fault::Taken)
+            Err(TargetError::Taken)
         );
         assert_eq!(target.put("ltx/9/a", &file(b"nine"), false), Ok(()));
         assert_eq!(target.put("ltx/9/a", &file(b"nine!"), false), Ok(()));
@@ -91,12 +91,15 @@ fn files_are_whole_or_not_there() {
         assert_eq!(read(&target, "ltx/0/b"), Ok(b"two".to_vec()));
         assert_eq!(read(&target, "ltx/0/a"), Ok(Vec::new()));
         assert!(read(&target, "ltx/9/b c") == Ok(large), "it comes back");
-        assert_eq!(read(&target, "ltx/0/c"), Err(Fault::Missing));
+        assert_eq!(read(&target, "ltx/0/c"), Err(TargetError::Missing));
         assert_eq!(target.remove("ltx/0/b"), Ok(()));
         assert_eq!(target.remove("ltx/0/b"), Ok(()));
-        assert_eq!(read(&target, "ltx/0/b"), Err(Fault::Missing));
+        assert_eq!(read(&target, "ltx/0/b"), Err(TargetError::Missing));
         for out in ["../x", "/x", "a//b", "a/../../x", "", "."] {
-            assert!(matches!(target.get(out), Err(Fault::Refused(_))), "{out}");
+            assert!(
+                matches!(target.get(out), Err(TargetError::Refused(_))),
+                "{out}"
+            );
         }
     }
 }
@@ -145,7 +148,7 @@ fn what_may_succeed_later_is_tried_again() {
     bucket.asked();
     let why = "the store says SlowDown: Please reduce your request rate".to_owned();
     let put = target.put("a", &file(b"some bytes"), false);
-    assert_eq!(put, Err(Fault::Failed(why)));
+    assert_eq!(put, Err(TargetError::Failed(why)));
     assert_eq!(bucket.asked().len(), 4);
 }
 
@@ -219,7 +222,7 @@ fn what_somebody_must_change_is_said_once() {
         for (method, call) in calls {
             bucket.trouble(method, trouble.clone());
             bucket.asked();
-            let Err(Fault::Refused(why)) = call(&target) else {
+            let Err(TargetError::Refused(why)) = call(&target) else {
                 panic!("{method} {parts:?} is refused")
             };
             assert!(
@@ -238,7 +241,7 @@ fn a_large_file_is_refused_before_it_is_sent() {
     let bucket = Bucket::new();
     bucket.trouble("PUT", Trouble::Says(403, "AccessDenied", "Access Denied"));
     let put = plain(&bucket).put("a", &file(&vec![7; 4 << 20]), true);
-    assert!(matches!(put, Err(Fault::Refused(_))), "{put:?}");
+    assert!(matches!(put, Err(TargetError::Refused(_))), "{put:?}");
 }
 
 #[test]
@@ -250,7 +253,7 @@ fn a_wrong_secret_is_found_out_and_not_shown() {
         settings.token = Some("lent".into());
     });
     let put = target.put("a", &file(b"bytes"), true);
-    let Err(Fault::Refused(why)) = put else {
+    let Err(TargetError::Refused(why)) = put else {
         panic!("{put:?}")
     };
     assert!(
@@ -276,7 +279,7 @@ fn a_broken_download_goes_on_where_it_broke_or_fails() {
     for _ in 0..4 {
         bucket.trouble("GET", Trouble::Half);
     }
-    let Err(Fault::Failed(why)) = read(&target, "a") else {
+    let Err(TargetError::Failed(why)) = read(&target, "a") else {
         panic!("the end is missing")
     };
     assert!(
@@ -301,12 +304,18 @@ fn a_lost_answer_is_no_other_writer() {
     bucket.trouble("PUT", Trouble::Lost);
     assert_eq!(target.put("a", &file(b"ours"), true), Ok(()));
     bucket.trouble("PUT", Trouble::Says(500, "InternalError", ""));
-    assert_eq!(target.put("a", &file(b"theirs"), true), Err(Fault::Taken));
+    assert_eq!(
+        target.put("a", &file(b"theirs"), true),
+        Err(TargetError::Taken)
+    );
     for _ in 0..4 {
         let conflict = "ConditionalRequestConflict";
         bucket.trouble("PUT", Trouble::Says(409, conflict, "Both."));
     }
-    assert_eq!(target.put("b", &file(b"ours"), true), Err(Fault::Taken));
+    assert_eq!(
+        target.put("b", &file(b"ours"), true),
+        Err(TargetError::Taken)
+    );
 }
 
 #[test]
@@ -331,7 +340,10 @@ fn a_store_without_conditions_is_asked_before() {
         bucket.conditions(conditions);
         let target = plain(&bucket);
         assert_eq!(target.put("a", &file(b"one"), true), Ok(()));
-        assert_eq!(target.put("a", &file(b"two"), true), Err(Fault::Taken));
+        assert_eq!(
+            target.put("a", &file(b"two"), true),
+            Err(TargetError::Taken)
+        );
         assert_eq!(target.put("b", &file(b"two"), true), Ok(()));
         let whole = |line: &&str| line.replace(' ', &format!(" /{BUCKET}/p/"));
         let expected: Vec<String> = expected.iter().map(whole).collect();
@@ -348,7 +360,7 @@ fn a_store_by_others() {
     };
     let settings = super::address(&place, &|name| std::env::var(name).ok());
     let settings = settings.expect("an address");
-    let forged = Settings {
+    let forged = BucketSettings {
         secret: "another".into(),
         ..settings.clone()
     };
@@ -360,7 +372,7 @@ fn a_store_by_others() {
     }
     assert_eq!(
         target.put("many/0000", &file(b"x"), true),
-        Err(Fault::Taken)
+        Err(TargetError::Taken)
     );
     assert_eq!(target.put("one/a b+ü", &file(&large), true), Ok(()));
     assert_eq!(target.put("one/none", &file(b""), true), Ok(()));
@@ -371,7 +383,7 @@ fn a_store_by_others() {
     assert!(read(&target, "one/a b+ü") == Ok(large), "it comes back");
     assert_eq!(read(&target, "one/none"), Ok(Vec::new()));
     assert_eq!(read(&target, "many/0007"), Ok(b"many/0007".to_vec()));
-    assert_eq!(read(&target, "many/x"), Err(Fault::Missing));
+    assert_eq!(read(&target, "many/x"), Err(TargetError::Missing));
     for n in 0..1002 {
         assert_eq!(target.remove(&format!("many/{n:04}")), Ok(()));
     }
@@ -395,7 +407,7 @@ fn silence_is_a_failure() {
     for _ in 0..2 {
         bucket.trouble("GET", Trouble::Late(Duration::from_secs(2)));
     }
-    assert!(matches!(read(&target, "a"), Err(Fault::Failed(_))));
+    assert!(matches!(read(&target, "a"), Err(TargetError::Failed(_))));
     drop(bucket);
-    assert!(matches!(read(&target, "a"), Err(Fault::Failed(_))));
+    assert!(matches!(read(&target, "a"), Err(TargetError::Failed(_))));
 }

@@ -8,7 +8,7 @@ use crate::domain::case::fold_case;
 
 /// The indexed parts of a stored request.
 #[derive(Default, Deserialize)]
-struct Named {
+struct IndexedRequest {
     #[serde(default)]
     models: Vec<String>,
     #[serde(default)]
@@ -45,7 +45,7 @@ pub(super) fn link(
     is_listed: bool,
 ) -> rusqlite::Result<()> {
     // An unreadable request links nothing: one old row must not keep a database from opening.
-    let named: Named = serde_json::from_str(request).unwrap_or_default();
+    let named: IndexedRequest = serde_json::from_str(request).unwrap_or_default();
     if is_listed {
         let mut add = db.prepare_cached(
             "INSERT INTO analysis_models (analysis_id, model) VALUES (?1, ?2) ON CONFLICT DO NOTHING",

@@ -7,8 +7,8 @@ use super::super::events::{self, StoredEvent};
 use super::super::tests::{at, user, with_writer};
 use super::super::users;
 use super::*;
-use crate::domain::analysis::{CacheUse, Member, Plan, Stage, Times, Who};
-use crate::domain::chat::{CallError, CallErrorKind, Finish, Source, Task};
+use crate::domain::analysis::{CacheUse, Member, Plan, RunDeadlines, Stage, StageRole};
+use crate::domain::chat::{CallError, CallErrorKind, Finish, SourcePassage, Task};
 use crate::domain::parameters::Parameters;
 
 fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
@@ -65,7 +65,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             synthesiser: member,
             stages: vec![Stage {
                 name: "ultra".into(),
-                who: Who::Synthesiser,
+                who: StageRole::Synthesiser,
                 task: Task::Synthesise,
                 prompt: "{question}".into(),
             }],
@@ -73,12 +73,12 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             parts: Vec::new(),
             readers: Vec::new(),
             fits: Vec::new(),
-            sources: vec![Source {
+            sources: vec![SourcePassage {
                 number: 1,
                 document: "a.txt".into(),
                 page: 1,
                 text: "a passage".into(),
-                ..Source::default()
+                ..SourcePassage::default()
             }],
             nonce: "n".into(),
             seed: u64::MAX,
@@ -92,7 +92,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             passthrough: None,
             bare: false,
             is_live: false,
-            times: Times::default(),
+            times: RunDeadlines::default(),
             arrangement: Default::default(),
             agreement: None,
             canary: String::new(),
@@ -150,7 +150,7 @@ fn an_analysis_lives_from_queued_to_its_one_end() {
             note: "careful".into(),
             ..Findings::default()
         };
-        let end = End {
+        let end = AnalysisEnd {
             status: Status::Completed,
             synthesis: Some("because"),
             error: None,
@@ -202,7 +202,10 @@ fn nobody_reaches_what_is_somebody_else_s() {
             assert_eq!(by_id(db, who, id)?.is_some(), sees, "{who:?} {id}");
             assert_eq!(status_of(db, who, id)?.is_some(), sees, "{who:?} {id}");
         }
-        assert_eq!(list_of(db, &two, 9, None, &Filter::default()), Ok(vec![]));
+        assert_eq!(
+            list_of(db, &two, 9, None, &HistoryFilter::default()),
+            Ok(vec![])
+        );
         assert_eq!(delete(db, Some(&two), &mine.id), Ok(false));
         assert_eq!(delete(db, None, &mine.id), Ok(false));
         let missing = Err(StoreError::Missing);
@@ -224,7 +227,7 @@ fn a_share_link_shows_one_analysis_until_it_is_taken_away() {
             by_share(db, &[7; 32])?.map(|it| it.shared),
             Some(Some([7; 32]))
         );
-        assert!(list_of(db, &user(1).id, 9, None, &Filter::default())?[0].shared);
+        assert!(list_of(db, &user(1).id, 9, None, &HistoryFilter::default())?[0].shared);
         set_share(db, &user(1).id, &it.id, None)?;
         assert_eq!(by_share(db, &[7; 32]), Ok(None));
         Ok(())
@@ -238,7 +241,7 @@ fn history_is_searched_as_it_is_written() {
         for (n, prompt) in (1..).zip(["100% sure?", "100 times", "under_score", "UNDER score"]) {
             insert(db, &analysis(n, Some(1), prompt))?;
         }
-        let cancelled = End {
+        let cancelled = AnalysisEnd {
             status: Status::Cancelled,
             synthesis: None,
             error: Some("stopped"),
@@ -248,7 +251,7 @@ fn history_is_searched_as_it_is_written() {
             findings: None,
         };
         finish(db, &analysis(2, None, "").id, &cancelled, at(9))?;
-        let with = |filter: Filter| {
+        let with = |filter: HistoryFilter| {
             let lines = list_of(db, &user(1).id, 9, None, &filter)?;
             Ok::<_, StoreError>(
                 lines
@@ -259,10 +262,10 @@ fn history_is_searched_as_it_is_written() {
         };
         let found = |search: Option<&str>, status| {
             let search = search.map(str::to_owned);
-            with(Filter {
+            with(HistoryFilter {
                 search,
                 status,
-                ..Filter::default()
+                ..HistoryFilter::default()
             })
         };
         assert_eq!(found(None, None)?.len(), 4);
@@ -274,15 +277,15 @@ fn history_is_searched_as_it_is_written() {
         assert_eq!(found(Some("sure"), Some(Status::Cancelled))?, [""; 0]);
 
         let of_pattern = |pattern: &str| {
-            with(Filter {
+            with(HistoryFilter {
                 pattern: Some(pattern.into()),
-                ..Filter::default()
+                ..HistoryFilter::default()
             })
         };
         let of_model = |model: &str| {
-            with(Filter {
+            with(HistoryFilter {
                 model: Some(model.into()),
-                ..Filter::default()
+                ..HistoryFilter::default()
             })
         };
         let request = analysis(1, None, "").request;
@@ -290,14 +293,14 @@ fn history_is_searched_as_it_is_written() {
         assert_eq!(of_pattern("another")?, [""; 0]);
         assert_eq!(of_model(&request.models[0])?.len(), 4);
         assert_eq!(of_model("another")?, [""; 0]);
-        let span = Filter {
+        let span = HistoryFilter {
             from: Some(at(2)),
             to: Some(at(4)),
-            ..Filter::default()
+            ..HistoryFilter::default()
         };
         assert_eq!(with(span)?, ["under_score", "100 times"]);
 
-        let all = Filter::default();
+        let all = HistoryFilter::default();
         let first = list_of(db, &user(1).id, 3, None, &all)?;
         let last = first.last().map(|line| &line.id);
         let rest = list_of(db, &user(1).id, 3, last, &all)?;

@@ -97,24 +97,28 @@ fn votes_are_counted_by_topic_person_pattern_and_time() {
         analyses::put_vote(db, &user(1).id, &id(3), "not_helpful", at(3))?;
         analyses::put_vote(db, &user(1).id, &id(2), "panel", at(3))?;
 
-        let ada = Scope {
+        let ada = ComparisonScope {
             user: Some(user(1).id),
-            ..Scope::default()
+            ..ComparisonScope::default()
         };
-        let shown = |scope: &Scope, by_topic: bool| -> Result<Vec<(String, u64, u64, u64)>> {
-            let rows = blind(db, scope, by_topic)?.into_iter();
-            let row = |one: Count| {
-                let Tally { wins, ties, losses } = one.tally;
-                (one.topic.to_lowercase(), wins, ties, losses)
+        let shown =
+            |scope: &ComparisonScope, by_topic: bool| -> Result<Vec<(String, u64, u64, u64)>> {
+                let rows = blind(db, scope, by_topic)?.into_iter();
+                let row = |one: TopicCount| {
+                    let VoteTally { wins, ties, losses } = one.tally;
+                    (one.topic.to_lowercase(), wins, ties, losses)
+                };
+                Ok(rows.map(row).collect())
             };
-            Ok(rows.map(row).collect())
-        };
         let row = |topic: &str, wins, ties, losses| (topic.to_owned(), wins, ties, losses);
         let tea = row("tea", 1, 1, 0);
         assert_eq!(shown(&ada, true)?, [tea.clone(), row("ink", 0, 0, 1)]);
         assert_eq!(shown(&ada, false)?, [row("", 1, 1, 1)]);
-        assert_eq!(shown(&Scope::default(), false)?, [row("", 2, 1, 1)]);
-        let only = |change: fn(&mut Scope)| {
+        assert_eq!(
+            shown(&ComparisonScope::default(), false)?,
+            [row("", 2, 1, 1)]
+        );
+        let only = |change: fn(&mut ComparisonScope)| {
             let mut scope = ada.clone();
             change(&mut scope);
             scope
@@ -135,7 +139,10 @@ fn votes_are_counted_by_topic_person_pattern_and_time() {
             .iter()
             .map(|one| (&*one.topic, one.helpful, one.not_helpful));
         assert_eq!(thumbs.collect::<Vec<_>>(), [("ink", 0, 1), ("tea", 1, 0)]);
-        assert_eq!(helped(db, &Scope::default(), false)?[0].helpful, 1);
+        assert_eq!(
+            helped(db, &ComparisonScope::default(), false)?[0].helpful,
+            1
+        );
         Ok(())
     });
 }

@@ -4,7 +4,7 @@ use super::super::error::StoreError;
 use super::super::tests::{Folder, at, user, with_writer};
 use super::super::{unread, users};
 use super::*;
-use crate::domain::document::{DocumentStatus, Gap};
+use crate::domain::document::{DocumentStatus, TextlessPage};
 use crate::domain::user::{Role, User};
 
 pub(in super::super) fn document(n: u32, owner: u32) -> Document {
@@ -114,7 +114,7 @@ fn an_outcome_takes_the_place_of_what_was_there() {
             message: "read".into(),
             pages: 2,
             encoding: None,
-            gaps: vec![Gap {
+            gaps: vec![TextlessPage {
                 page: 2,
                 why: "empty".into(),
                 picture: true,
@@ -127,7 +127,7 @@ fn an_outcome_takes_the_place_of_what_was_there() {
             "not theirs"
         );
         assert_eq!(forget_text(db, &owner, &read.id), Ok(true));
-        let page = Page {
+        let page = PageText {
             number: 1,
             title: "Sheet".into(),
             text: "new".into(),
@@ -142,7 +142,8 @@ fn an_outcome_takes_the_place_of_what_was_there() {
         assert_eq!(pages_of(db, &owner, &read.id), Ok(vec![(1, "new".into())]));
         assert_eq!(unread::waiting(db), Ok(vec![]));
         for (word, hits) in [("oldword", 0), ("newword", 1)] {
-            let scope = passages::Scope::of(db, &owner, Some(std::slice::from_ref(&read.id)))?;
+            let scope =
+                passages::PassageScope::of(db, &owner, Some(std::slice::from_ref(&read.id)))?;
             assert_eq!(passages::frequency(db, &scope, word, 9)?, hits, "{word}");
         }
         Ok(())

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use crate::wire::calling::Fragment;
+use crate::wire::calling::ToolCallFragment;
 use crate::wire::counts;
-use crate::wire::growing::Growing;
+use crate::wire::growing::AnswerBuilder;
 use crate::wire::refusal::{clean, field, in_band, reported};
-use crate::wire::sse::Event;
+use crate::wire::sse::SseFrame;
 
-pub(in crate::wire) fn read(growing: &mut Growing, event: &Event) {
+pub(in crate::wire) fn read(growing: &mut AnswerBuilder, event: &SseFrame) {
     let data = event.data.trim();
     if crate::wire::is_done(data) {
         return growing.end();
@@ -27,7 +27,7 @@ pub(in crate::wire) fn read(growing: &mut Growing, event: &Event) {
     take(growing, &chunk);
 }
 
-pub(in crate::wire) fn whole(growing: &mut Growing, body: &Value) {
+pub(in crate::wire) fn whole(growing: &mut AnswerBuilder, body: &Value) {
     if body["choices"].is_null() && reported(body).is_none() {
         return growing.malformed("chat completion");
     }
@@ -35,7 +35,7 @@ pub(in crate::wire) fn whole(growing: &mut Growing, body: &Value) {
     growing.end();
 }
 
-fn take(growing: &mut Growing, chunk: &Value) {
+fn take(growing: &mut AnswerBuilder, chunk: &Value) {
     let choices = chunk["choices"].as_array();
     let mut choices = choices.into_iter().flatten();
     let first = choices
@@ -66,7 +66,7 @@ fn take(growing: &mut Growing, chunk: &Value) {
 
 /// Takes the tokens from wherever a host counts them: Groq in a field of its own, Moonshot within the choice,
 /// llama.cpp beside its speed, Bedrock in its metrics.
-fn count(growing: &mut Growing, chunk: &Value, choice: &Value) {
+fn count(growing: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
     if chunk["timings"].is_object() {
         growing.count(counts::of_timings(&chunk["timings"]));
     }
@@ -94,7 +94,7 @@ const REASONING: &[&str] = &[
     "thinking_content",
 ];
 
-fn piece(growing: &mut Growing, piece: &Value) {
+fn piece(growing: &mut AnswerBuilder, piece: &Value) {
     let mut reasoning = REASONING.iter().map(|name| thought(&piece[*name]));
     let reasoning = reasoning.find(|text| !text.is_empty());
     growing.reasoning(reasoning.unwrap_or_default());
@@ -130,7 +130,7 @@ fn thought(found: &Value) -> &str {
     texts.find(|text| !text.is_empty()).unwrap_or_default()
 }
 
-fn tool(growing: &mut Growing, call: &Value) {
+fn tool(growing: &mut AnswerBuilder, call: &Value) {
     // Some leave out the object around a function, or name its arguments as others do.
     let function = match &call["function"] {
         found @ Value::Object(_) => found,
@@ -147,7 +147,7 @@ fn tool(growing: &mut Growing, call: &Value) {
         Value::Number(number) => Cow::Owned(number.to_string()),
         id => Cow::Borrowed(id.as_str().unwrap_or_default()),
     };
-    growing.call(Fragment {
+    growing.call(ToolCallFragment {
         index: counts::whole(&call["index"]),
         id: &id,
         name: function["name"].as_str().unwrap_or_default(),
@@ -155,7 +155,7 @@ fn tool(growing: &mut Growing, call: &Value) {
     });
 }
 
-fn part(growing: &mut Growing, part: &Value) {
+fn part(growing: &mut AnswerBuilder, part: &Value) {
     let kind = part["type"].as_str().unwrap_or_default();
     if kind.contains("reasoning") || kind.contains("thinking") {
         growing.reasoning(thought(part));

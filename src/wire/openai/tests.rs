@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::chat::{
-    Answer, Brief, CallError, CallErrorKind, Delta, Finish, Message, Request, Role,
+    Answer, Brief, CallError, CallErrorKind, Delta, Finish, Message, ModelRequest, Role,
 };
 use crate::domain::parameters::Parameters;
-use crate::wire::sse::Decoder;
-use crate::wire::{Kind, Stream, Taste, clean, error, models, unwelcome};
+use crate::wire::sse::SseDecoder;
+use crate::wire::{AnswerDecoder, ApiFormat, ModelCapabilities, clean, error, models, unwelcome};
 
-fn request_of(parameters: Parameters) -> Request {
-    Request {
+fn request_of(parameters: Parameters) -> ModelRequest {
+    ModelRequest {
         model: "p/m".into(),
         messages: vec![Message::new(Role::User, "hello there")],
         parameters,
@@ -29,8 +29,8 @@ fn request_of(parameters: Parameters) -> Request {
 }
 
 fn decode(body: &[u8], cut: usize) -> (String, String, Result<Answer, CallError>) {
-    let mut stream = Stream::new(Kind::OpenAi);
-    let mut decoder = Decoder::new(1 << 20);
+    let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
+    let mut decoder = SseDecoder::new(1 << 20);
     let mut deltas = Vec::new();
     for piece in [&body[..cut], &body[cut..]] {
         decoder.push(piece);
@@ -89,8 +89,8 @@ fn recorded_streams_decode_alike_wherever_they_are_cut() {
 #[test]
 fn recorded_streams_byte_by_byte() {
     for (name, body) in STREAMS {
-        let mut stream = Stream::new(Kind::OpenAi);
-        let mut decoder = Decoder::new(1 << 20);
+        let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
+        let mut decoder = SseDecoder::new(1 << 20);
         for byte in body.as_bytes() {
             decoder.push(&[*byte]);
             while let Ok(Some(event)) = decoder.next_event() {
@@ -174,7 +174,7 @@ fn every_recording_cut_short_is_no_whole_answer() {
 #[test]
 fn whole_answers_are_taken_where_a_stream_was_asked_for() {
     for (name, body) in recordings!("groq-text.json", "groq-reasoning.json") {
-        let mut stream = Stream::new(Kind::OpenAi);
+        let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
         let deltas = stream.push_whole(body);
         let answer = stream.finish(&request_of(Parameters::default())).1.unwrap();
         assert!(deltas.contains(&Delta::Text(answer.text.clone())), "{name}");
@@ -182,7 +182,7 @@ fn whole_answers_are_taken_where_a_stream_was_asked_for() {
         assert!(answer.usage.output > 0 && !answer.usage.estimated, "{name}");
     }
     for body in ["", "null", "[]", "{}", "\"text\"", "{\"object\":\"list\"}"] {
-        let mut stream = Stream::new(Kind::OpenAi);
+        let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
         stream.push_whole(body);
         let error = stream
             .finish(&request_of(Parameters::default()))
@@ -359,10 +359,10 @@ fn only_accepted_parameters_are_sent_as_the_provider_spells_them() {
     };
     let body = |accepted: &[&str], refused: &[&str], quirks| -> Value {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let taste = Taste {
+        let taste = ModelCapabilities {
             accepted: owned(accepted),
             refused: owned(refused),
-            ..Taste::default()
+            ..ModelCapabilities::default()
         };
         super::body("m", &request_of(parameters.clone()), &taste, quirks)
     };
@@ -380,7 +380,7 @@ fn only_accepted_parameters_are_sent_as_the_provider_spells_them() {
     let some = body(
         &["max_tokens"],
         &[],
-        Quirks {
+        ProviderQuirks {
             max_completion_tokens: true,
             stream_options: false,
             ..plain
@@ -519,7 +519,7 @@ fn error_bodies_become_kinds_and_say_nothing_secret() {
 #[test]
 fn lists_of_models_are_read() {
     let names = |body: &str| -> Option<Vec<String>> {
-        let list = models(Kind::OpenAi, body)?;
+        let list = models(ApiFormat::OpenAi, body)?;
         Some(list.into_iter().map(|model| model.name).collect())
     };
     assert_eq!(

@@ -10,8 +10,8 @@ use crate::domain::chat::{Brief, Message, Role};
 use crate::domain::parameters::Parameters;
 use crate::wire::{self, openai, unwelcome_among};
 
-fn request(format: Kind, fields: Value) -> Request {
-    Request {
+fn request(format: ApiFormat, fields: Value) -> ModelRequest {
+    ModelRequest {
         model: "p/m".into(),
         messages: vec![Message::new(Role::User, "hello")],
         parameters: Parameters {
@@ -32,7 +32,7 @@ fn request(format: Kind, fields: Value) -> Request {
     }
 }
 
-fn sent(kind: Kind, request: &Request, taste: &Taste) -> Value {
+fn sent(kind: ApiFormat, request: &ModelRequest, taste: &ModelCapabilities) -> Value {
     let outgoing = wire::request(kind, "m", request, taste, openai::PLAIN);
     serde_json::from_slice(&outgoing.body).expect("JSON")
 }
@@ -41,15 +41,35 @@ fn sent(kind: Kind, request: &Request, taste: &Taste) -> Value {
 fn a_field_reaches_the_providers_that_may_know_it() {
     let fields = json!({ "min_p": 0.1, "metadata": { "a": "b" }, "models": ["dear"] });
     for (from, to, expected) in [
-        (Kind::OpenAi, Kind::OpenAi, &["min_p", "metadata"][..]),
-        (Kind::OpenAi, Kind::Responses, &["min_p", "metadata"]),
-        (Kind::OpenAi, Kind::Anthropic, &[]),
-        (Kind::OpenAi, Kind::Gemini, &[]),
-        (Kind::Anthropic, Kind::Anthropic, &["min_p", "metadata"]),
-        (Kind::Anthropic, Kind::OpenAi, &["min_p"]),
-        (Kind::Responses, Kind::OpenAi, &["min_p", "metadata"]),
+        (
+            ApiFormat::OpenAi,
+            ApiFormat::OpenAi,
+            &["min_p", "metadata"][..],
+        ),
+        (
+            ApiFormat::OpenAi,
+            ApiFormat::Responses,
+            &["min_p", "metadata"],
+        ),
+        (ApiFormat::OpenAi, ApiFormat::Anthropic, &[]),
+        (ApiFormat::OpenAi, ApiFormat::Gemini, &[]),
+        (
+            ApiFormat::Anthropic,
+            ApiFormat::Anthropic,
+            &["min_p", "metadata"],
+        ),
+        (ApiFormat::Anthropic, ApiFormat::OpenAi, &["min_p"]),
+        (
+            ApiFormat::Responses,
+            ApiFormat::OpenAi,
+            &["min_p", "metadata"],
+        ),
     ] {
-        let body = sent(to, &request(from, fields.clone()), &Taste::default());
+        let body = sent(
+            to,
+            &request(from, fields.clone()),
+            &ModelCapabilities::default(),
+        );
         let found = ["min_p", "metadata", "models"].into_iter();
         let found: Vec<&str> = found.filter(|name| !body[*name].is_null()).collect();
         assert_eq!(found, expected, "{from:?} to {to:?}");
@@ -62,8 +82,8 @@ fn what_quire_says_itself_stays_and_what_was_refused_is_skipped() {
         "model": "other", "stream": false, "messages": [], "api_key": "k", "temperature": 2, "min_p": 0.1,
         "stream_options": {}, "n": 5, "reasoning": { "max_tokens": 9 },
     });
-    let request = request(Kind::OpenAi, fields);
-    let body = sent(Kind::OpenAi, &request, &Taste::default());
+    let request = request(ApiFormat::OpenAi, fields);
+    let body = sent(ApiFormat::OpenAi, &request, &ModelCapabilities::default());
     assert_eq!(
         (&body["model"], &body["stream"]),
         (&json!("m"), &json!(true))
@@ -76,23 +96,26 @@ fn what_quire_says_itself_stays_and_what_was_refused_is_skipped() {
     assert_eq!((&body["n"], &body["api_key"]), (&Value::Null, &Value::Null));
     assert_eq!(body["stream_options"], json!({ "include_usage": true }));
     assert_eq!(body["reasoning"], json!({ "max_tokens": 9 }));
-    let refused = Taste {
+    let refused = ModelCapabilities {
         refused: vec!["min_p".into()],
-        ..Taste::default()
+        ..ModelCapabilities::default()
     };
-    assert_eq!(sent(Kind::OpenAi, &request, &refused)["min_p"], Value::Null);
+    assert_eq!(
+        sent(ApiFormat::OpenAi, &request, &refused)["min_p"],
+        Value::Null
+    );
 }
 
 #[test]
 fn settings_are_merged_over_a_body_but_not_over_what_is_asked() {
     let body =
         json!({ "model": "x", "options": { "num_gpu": 0 }, "keep_alive": "5m", "temperature": 0 });
-    let taste = Taste {
+    let taste = ModelCapabilities {
         body: body.as_object().expect("an object").clone(),
-        ..Taste::default()
+        ..ModelCapabilities::default()
     };
-    let request = request(Kind::OpenAi, json!({ "repetition_penalty": 1.1 }));
-    let body = sent(Kind::Ollama, &request, &taste);
+    let request = request(ApiFormat::OpenAi, json!({ "repetition_penalty": 1.1 }));
+    let body = sent(ApiFormat::Ollama, &request, &taste);
     assert_eq!(
         (&body["model"], &body["keep_alive"]),
         (&json!("m"), &json!("5m"))
@@ -103,7 +126,7 @@ fn settings_are_merged_over_a_body_but_not_over_what_is_asked() {
         (&json!(0), &json!(1.1))
     );
     assert!(options["num_ctx"].is_u64(), "{body}");
-    assert_eq!(sent(Kind::OpenAi, &request, &taste)["temperature"], 0);
+    assert_eq!(sent(ApiFormat::OpenAi, &request, &taste)["temperature"], 0);
 }
 
 #[test]
@@ -150,7 +173,7 @@ fn too_much_is_refused() {
     let long = json!({ "a": "x".repeat(300_000) });
     let name = json!({ "a".repeat(65): 1 });
     for fields in [&many, long.as_object().unwrap(), name.as_object().unwrap()] {
-        assert!(read(Kind::OpenAi, fields, &[], &[]).is_err());
+        assert!(read(ApiFormat::OpenAi, fields, &[], &[]).is_err());
     }
 }
 
@@ -159,11 +182,11 @@ proptest! {
     fn whatever_a_client_sends_the_question_and_the_model_stay(
         name in "[a-z_]{1,12}|model|messages|stream|input|contents|system|tools|options|generationConfig",
         value in prop_oneof![Just(json!(null)), Just(json!([])), Just(json!({ "model": "x", "num_ctx": 1 })), Just(json!("x"))],
-        kind in prop::sample::select(Kind::ALL.to_vec()),
-        from in prop::sample::select(Kind::ALL.to_vec()),
+        kind in prop::sample::select(ApiFormat::ALL.to_vec()),
+        from in prop::sample::select(ApiFormat::ALL.to_vec()),
     ) {
-        let with = sent(kind, &request(from, json!({ name.clone(): value })), &Taste::default());
-        let without = sent(kind, &request(from, json!({})), &Taste::default());
+        let with = sent(kind, &request(from, json!({ name.clone(): value })), &ModelCapabilities::default());
+        let without = sent(kind, &request(from, json!({})), &ModelCapabilities::default());
         for field in ["model", "messages", "input", "contents", "stream", "system", "temperature"] {
             prop_assert_eq!(&with[field], &without[field], "{} of {}", field, &name);
         }
@@ -206,22 +229,22 @@ fn what_costs_extra_or_runs_at_a_vendor_goes_only_where_settings_say_so() {
         .map(|name| ((*name).to_owned(), json!("of the client")))
         .collect();
     let kinds = [
-        Kind::OpenAi,
-        Kind::Responses,
-        Kind::Anthropic,
-        Kind::Gemini,
-        Kind::Ollama,
+        ApiFormat::OpenAi,
+        ApiFormat::Responses,
+        ApiFormat::Anthropic,
+        ApiFormat::Gemini,
+        ApiFormat::Ollama,
     ];
     for (from, to) in kinds.iter().flat_map(|from| kinds.map(|to| (*from, to))) {
         let request = request(from, fields.clone().into());
-        let body = sent(to, &request, &Taste::default());
+        let body = sent(to, &request, &ModelCapabilities::default());
         assert!(
             !body.to_string().contains("of the client"),
             "{from:?} to {to:?}: {body}"
         );
-        let taste = Taste {
+        let taste = ModelCapabilities {
             body: Map::from_iter([("service_tier".to_owned(), json!("flex"))]),
-            ..Taste::default()
+            ..ModelCapabilities::default()
         };
         assert_eq!(sent(to, &request, &taste)["service_tier"], "flex");
     }

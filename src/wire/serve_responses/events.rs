@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::{call_item, is_item, item, part, response, summary, thought_item};
 use crate::domain::chat::{Extras, Finish};
 use crate::domain::tools::ToolCall;
-use crate::wire::serve_openai::{Frame, Told};
+use crate::wire::serve_openai::{ChunkFrame, Told};
 
 /// The events of a stream, each with its number.
 #[derive(Debug)]
 pub struct Events {
-    frame: Frame,
+    frame: ChunkFrame,
     number: u64,
     /// Items that are complete; the one that is open has this place.
     place: usize,
@@ -33,7 +33,7 @@ type Named = (&'static str, Value);
 
 impl Events {
     /// Of this response.
-    pub fn new(frame: Frame) -> Self {
+    pub fn new(frame: ChunkFrame) -> Self {
         Self {
             frame,
             number: 0,
@@ -224,11 +224,11 @@ mod tests {
 
     #[test]
     fn events_are_numbered_and_the_last_holds_the_whole() {
-        let frame = Frame {
+        let frame = ChunkFrame {
             id: "resp_1".into(),
             model: "m".into(),
             created: 7,
-            ..Frame::default()
+            ..ChunkFrame::default()
         };
         let mut events = Events::new(frame);
         let mut all = events.opening();

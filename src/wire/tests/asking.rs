@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use super::{shaped, wanted};
-use crate::domain::chat::{Image, Request};
+use crate::domain::chat::{Image, ModelRequest};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::parameters::Parameters;
-use crate::wire::{Kind, Taste, openai, request};
+use crate::wire::{ApiFormat, ModelCapabilities, openai, request};
 
-fn sent(kind: Kind, ask: &Request, taste: &Taste) -> Value {
+fn sent(kind: ApiFormat, ask: &ModelRequest, taste: &ModelCapabilities) -> Value {
     let outgoing = request(kind, "m", ask, taste, openai::PLAIN);
     serde_json::from_slice(&outgoing.body).unwrap()
 }
@@ -29,8 +29,8 @@ fn each_dialect_has_its_own_names() {
         media_type: "image/png".into(),
         base64: "AAAA".into(),
     }];
-    let plain = Taste::default();
-    let anthropic = sent(Kind::Anthropic, &ask, &plain);
+    let plain = ModelCapabilities::default();
+    let anthropic = sent(ApiFormat::Anthropic, &ask, &plain);
     assert_eq!(anthropic["system"], "Be brief.");
     assert_eq!(
         anthropic["messages"][0]["content"][0]["source"]["data"],
@@ -50,7 +50,7 @@ fn each_dialect_has_its_own_names() {
         (&anthropic["max_tokens"], &anthropic["stop_sequences"][0]),
         (&json!(50), &json!("END"))
     );
-    let gemini = sent(Kind::Gemini, &ask, &plain);
+    let gemini = sent(ApiFormat::Gemini, &ask, &plain);
     assert_eq!(gemini["systemInstruction"]["parts"][0]["text"], "Be brief.");
     assert_eq!(
         gemini["contents"][0]["parts"][0]["inlineData"]["mimeType"],
@@ -60,7 +60,7 @@ fn each_dialect_has_its_own_names() {
         gemini["generationConfig"],
         json!({ "temperature": 1.5, "topP": 0.5, "topK": 7, "maxOutputTokens": 50, "seed": 3, "stopSequences": ["END"] })
     );
-    let responses = sent(Kind::Responses, &ask, &plain);
+    let responses = sent(ApiFormat::Responses, &ask, &plain);
     assert_eq!(
         (&responses["instructions"], &responses["store"]),
         (&json!("Be brief."), &json!(false))
@@ -70,7 +70,7 @@ fn each_dialect_has_its_own_names() {
         "data:image/png;base64,AAAA"
     );
     assert_eq!(responses["max_output_tokens"], 50);
-    let ollama = sent(Kind::Ollama, &ask, &plain);
+    let ollama = sent(ApiFormat::Ollama, &ask, &plain);
     assert_eq!(ollama["messages"][1]["images"][0], "AAAA");
     assert_eq!(
         (
@@ -79,13 +79,20 @@ fn each_dialect_has_its_own_names() {
         ),
         (&json!(50), &json!(4_096))
     );
-    let chat = sent(Kind::OpenAi, &ask, &plain);
+    let chat = sent(ApiFormat::OpenAi, &ask, &plain);
     assert_eq!(
         chat["messages"][1]["content"][1]["image_url"]["url"],
         "data:image/png;base64,AAAA"
     );
     // A name from outside stays where it belongs.
-    let path = request(Kind::Gemini, "../../x?key=1", &ask, &plain, openai::PLAIN).path;
+    let path = request(
+        ApiFormat::Gemini,
+        "../../x?key=1",
+        &ask,
+        &plain,
+        openai::PLAIN,
+    )
+    .path;
     assert_eq!(path, "models/....xkey1:streamGenerateContent?alt=sse");
 }
 
@@ -99,13 +106,13 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
             ..Parameters::default()
         })
     };
-    let taste = |thinking: Thinking, max_output: u64| Taste {
+    let taste = |thinking: Thinking, max_output: u64| ModelCapabilities {
         thinking,
         max_output,
-        ..Taste::default()
+        ..ModelCapabilities::default()
     };
     let body = sent(
-        Kind::Anthropic,
+        ApiFormat::Anthropic,
         &ask("minimal", None),
         &taste(Thinking::Adaptive, 64_000),
     );
@@ -119,7 +126,7 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
         (&Value::Null, &json!(32_000))
     );
     let body = sent(
-        Kind::Anthropic,
+        ApiFormat::Anthropic,
         &ask("high", None),
         &taste(Thinking::Budget, 64_000),
     );
@@ -130,7 +137,7 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
     assert_eq!(body["max_tokens"], 48_384);
     // A budget must be less than the limit, and has a least size of its own.
     let body = sent(
-        Kind::Anthropic,
+        ApiFormat::Anthropic,
         &ask("high", Some(2_000)),
         &taste(Thinking::Budget, 64_000),
     );
@@ -139,7 +146,7 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
         (&json!(1_999), &json!(2_000))
     );
     let body = sent(
-        Kind::Anthropic,
+        ApiFormat::Anthropic,
         &ask("high", Some(500)),
         &taste(Thinking::Budget, 64_000),
     );
@@ -148,7 +155,7 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
         (&Value::Null, &json!(0.5))
     );
     let body = sent(
-        Kind::Anthropic,
+        ApiFormat::Anthropic,
         &ask("none", None),
         &taste(Thinking::Adaptive, 0),
     );
@@ -157,7 +164,7 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
         (&Value::Null, &json!(8_192))
     );
     let config = |effort, thinking| {
-        sent(Kind::Gemini, &ask(effort, None), &taste(thinking, 0))["generationConfig"]["thinkingConfig"].clone()
+        sent(ApiFormat::Gemini, &ask(effort, None), &taste(thinking, 0))["generationConfig"]["thinkingConfig"].clone()
     };
     assert_eq!(
         config("none", Thinking::Budget),
@@ -169,13 +176,13 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
     );
     assert_eq!(config("high", Thinking::Fixed), Value::Null);
     let body = sent(
-        Kind::Ollama,
+        ApiFormat::Ollama,
         &ask("none", None),
         &taste(Thinking::Unknown, 0),
     );
     assert_eq!(body["think"], false);
     let body = sent(
-        Kind::OpenAi,
+        ApiFormat::OpenAi,
         &ask("high", None),
         &taste(Thinking::Toggle, 0),
     );
@@ -184,7 +191,7 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
         (&json!("enabled"), &Value::Null)
     );
     let body = sent(
-        Kind::Responses,
+        ApiFormat::Responses,
         &ask("high", None),
         &taste(Thinking::Effort, 0),
     );
@@ -196,56 +203,56 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
 
 #[test]
 fn a_shape_is_asked_for_as_well_as_the_model_can() {
-    let taste = |structured: Structured, refused: &[&str]| Taste {
+    let taste = |structured: Structured, refused: &[&str]| ModelCapabilities {
         structured,
         refused: refused.iter().map(|name| (*name).to_owned()).collect(),
-        ..Taste::default()
+        ..ModelCapabilities::default()
     };
     let native = taste(Structured::Native, &[]);
     assert_eq!(
-        sent(Kind::OpenAi, &shaped(), &native)["response_format"]["json_schema"]["strict"],
+        sent(ApiFormat::OpenAi, &shaped(), &native)["response_format"]["json_schema"]["strict"],
         false
     );
     assert_eq!(
-        sent(Kind::Responses, &shaped(), &native)["text"]["format"]["name"],
+        sent(ApiFormat::Responses, &shaped(), &native)["text"]["format"]["name"],
         "answer"
     );
     assert_eq!(
-        sent(Kind::Anthropic, &shaped(), &native)["output_config"]["format"]["type"],
+        sent(ApiFormat::Anthropic, &shaped(), &native)["output_config"]["format"]["type"],
         "json_schema"
     );
     assert_eq!(
-        sent(Kind::Gemini, &shaped(), &native)["generationConfig"]["responseMimeType"],
+        sent(ApiFormat::Gemini, &shaped(), &native)["generationConfig"]["responseMimeType"],
         "application/json"
     );
     let tool = taste(Structured::Tool, &[]);
     assert_eq!(
-        sent(Kind::OpenAi, &shaped(), &tool)["tool_choice"]["function"]["name"],
+        sent(ApiFormat::OpenAi, &shaped(), &tool)["tool_choice"]["function"]["name"],
         "answer"
     );
     assert_eq!(
-        sent(Kind::Anthropic, &shaped(), &tool)["tool_choice"]["name"],
+        sent(ApiFormat::Anthropic, &shaped(), &tool)["tool_choice"]["name"],
         "answer"
     );
     assert_eq!(
-        sent(Kind::Responses, &shaped(), &tool)["tool_choice"]["name"],
+        sent(ApiFormat::Responses, &shaped(), &tool)["tool_choice"]["name"],
         "answer"
     );
     assert_eq!(
-        sent(Kind::Gemini, &shaped(), &tool)["toolConfig"]["functionCallingConfig"]["mode"],
+        sent(ApiFormat::Gemini, &shaped(), &tool)["toolConfig"]["functionCallingConfig"]["mode"],
         "ANY"
     );
     assert_eq!(
-        sent(Kind::Ollama, &shaped(), &tool)["format"]["type"],
+        sent(ApiFormat::Ollama, &shaped(), &tool)["format"]["type"],
         "object"
     );
     // In words where there is no better way, or where it was refused.
     for (kind, refused) in [
-        (Kind::OpenAi, "response_format"),
-        (Kind::Anthropic, "output_config"),
-        (Kind::Gemini, "responseJsonSchema"),
-        (Kind::Responses, "text.format"),
-        (Kind::Ollama, "format"),
+        (ApiFormat::OpenAi, "response_format"),
+        (ApiFormat::Anthropic, "output_config"),
+        (ApiFormat::Gemini, "responseJsonSchema"),
+        (ApiFormat::Responses, "text.format"),
+        (ApiFormat::Ollama, "format"),
     ] {
         for taste in [
             taste(Structured::Prompt, &["format"]),
@@ -264,7 +271,9 @@ fn a_shape_is_asked_for_as_well_as_the_model_can() {
 fn a_long_beginning_is_marked_where_it_is_read_again() {
     let mut ask = wanted(Parameters::default());
     ask.is_reread = true;
-    let system = |ask: &Request| sent(Kind::Anthropic, ask, &Taste::default())["system"].clone();
+    let system = |ask: &ModelRequest| {
+        sent(ApiFormat::Anthropic, ask, &ModelCapabilities::default())["system"].clone()
+    };
     assert_eq!(system(&ask), "Be brief.", "too short to be kept");
     ask.messages[0].text = "Be brief. ".repeat(1_000);
     let kept = system(&ask);

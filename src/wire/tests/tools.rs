@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::tools::{Choice, Tool, ToolCall, Tools};
+use crate::domain::tools::{Tool, ToolCall, ToolChoice, Tools};
 
-fn tools(choice: Choice) -> Tools {
+fn tools(choice: ToolChoice) -> Tools {
     Tools {
         list: vec![Tool {
             name: "weather".into(),
@@ -20,7 +20,7 @@ fn tools(choice: Choice) -> Tools {
     }
 }
 
-fn acting(choice: Choice) -> Request {
+fn acting(choice: ToolChoice) -> ModelRequest {
     let call = |id: &str, place: &str| ToolCall {
         id: id.into(),
         name: "weather".into(),
@@ -45,15 +45,15 @@ fn acting(choice: Choice) -> Request {
     ask
 }
 
-fn sent(kind: Kind, ask: &Request) -> Value {
-    let outgoing = request(kind, "m", ask, &Taste::default(), openai::PLAIN);
+fn sent(kind: ApiFormat, ask: &ModelRequest) -> Value {
+    let outgoing = request(kind, "m", ask, &ModelCapabilities::default(), openai::PLAIN);
     serde_json::from_slice(&outgoing.body).unwrap()
 }
 
 #[test]
 fn a_conversation_with_tools_goes_out_in_each_dialect() {
-    let ask = acting(Choice::Auto);
-    let chat = sent(Kind::OpenAi, &ask);
+    let ask = acting(ToolChoice::Auto);
+    let chat = sent(ApiFormat::OpenAi, &ask);
     let own = &chat["messages"];
     assert_eq!(own[2]["content"], Value::Null);
     assert_eq!(own[2]["tool_calls"][1]["id"], "c2");
@@ -67,7 +67,7 @@ fn a_conversation_with_tools_goes_out_in_each_dialect() {
         (&Value::Null, &json!(false))
     );
 
-    let responses = sent(Kind::Responses, &ask);
+    let responses = sent(ApiFormat::Responses, &ask);
     let own = &responses["input"];
     assert_eq!(
         (&own[1]["type"], &own[2]["call_id"]),
@@ -80,7 +80,7 @@ fn a_conversation_with_tools_goes_out_in_each_dialect() {
     assert_eq!(responses["tools"][0]["strict"], false);
 
     // Both results in one turn, in front of what the person says.
-    let anthropic = sent(Kind::Anthropic, &ask);
+    let anthropic = sent(ApiFormat::Anthropic, &ask);
     let own = &anthropic["messages"];
     assert_eq!(own.as_array().unwrap().len(), 3);
     assert_eq!(own[1]["content"][0]["input"]["location"], "Rome");
@@ -96,7 +96,7 @@ fn a_conversation_with_tools_goes_out_in_each_dialect() {
         json!({ "type": "auto", "disable_parallel_tool_use": true })
     );
 
-    let gemini = sent(Kind::Gemini, &ask);
+    let gemini = sent(ApiFormat::Gemini, &ask);
     let own = &gemini["contents"];
     assert_eq!(own[1]["parts"][0]["thoughtSignature"], "sig");
     assert_eq!(own[2]["parts"][0]["functionResponse"]["name"], "weather");
@@ -105,7 +105,7 @@ fn a_conversation_with_tools_goes_out_in_each_dialect() {
         "weather"
     );
 
-    let ollama = sent(Kind::Ollama, &ask);
+    let ollama = sent(ApiFormat::Ollama, &ask);
     let own = &ollama["messages"];
     assert_eq!(
         own[2]["tool_calls"][0]["function"]["arguments"]["location"],
@@ -119,61 +119,66 @@ fn a_conversation_with_tools_goes_out_in_each_dialect() {
 
 #[test]
 fn a_choice_is_said_in_each_dialect() {
-    let named = || Choice::Named("weather".into());
+    let named = || ToolChoice::Named("weather".into());
     for (kind, place, choice, expected) in [
         (
-            Kind::OpenAi,
+            ApiFormat::OpenAi,
             "/tool_choice",
-            Choice::Required,
+            ToolChoice::Required,
             json!("required"),
         ),
         (
-            Kind::OpenAi,
+            ApiFormat::OpenAi,
             "/tool_choice/function/name",
             named(),
             json!("weather"),
         ),
-        (Kind::Responses, "/tool_choice", Choice::None, json!("none")),
         (
-            Kind::Responses,
-            "/tool_choice/name",
-            named(),
-            json!("weather"),
-        ),
-        (
-            Kind::Anthropic,
-            "/tool_choice/type",
-            Choice::Required,
-            json!("any"),
-        ),
-        (
-            Kind::Anthropic,
-            "/tool_choice/type",
-            Choice::None,
+            ApiFormat::Responses,
+            "/tool_choice",
+            ToolChoice::None,
             json!("none"),
         ),
         (
-            Kind::Anthropic,
+            ApiFormat::Responses,
             "/tool_choice/name",
             named(),
             json!("weather"),
         ),
         (
-            Kind::Gemini,
+            ApiFormat::Anthropic,
+            "/tool_choice/type",
+            ToolChoice::Required,
+            json!("any"),
+        ),
+        (
+            ApiFormat::Anthropic,
+            "/tool_choice/type",
+            ToolChoice::None,
+            json!("none"),
+        ),
+        (
+            ApiFormat::Anthropic,
+            "/tool_choice/name",
+            named(),
+            json!("weather"),
+        ),
+        (
+            ApiFormat::Gemini,
             "/toolConfig/functionCallingConfig/mode",
-            Choice::Required,
+            ToolChoice::Required,
             json!("ANY"),
         ),
         (
-            Kind::Gemini,
+            ApiFormat::Gemini,
             "/toolConfig/functionCallingConfig/allowedFunctionNames/0",
             named(),
             json!("weather"),
         ),
         (
-            Kind::Gemini,
+            ApiFormat::Gemini,
             "/toolConfig/functionCallingConfig/mode",
-            Choice::None,
+            ToolChoice::None,
             json!("NONE"),
         ),
     ] {
@@ -181,7 +186,7 @@ fn a_choice_is_said_in_each_dialect() {
         assert_eq!(body.pointer(place), Some(&expected), "{kind:?} {choice:?}");
     }
     assert_eq!(
-        sent(Kind::Ollama, &acting(Choice::None))["tools"],
+        sent(ApiFormat::Ollama, &acting(ToolChoice::None))["tools"],
         Value::Null
     );
 }
@@ -189,28 +194,28 @@ fn a_choice_is_said_in_each_dialect() {
 #[test]
 fn calls_as_vendors_sent_them() {
     let mut ask = wanted(Parameters::default());
-    ask.tools = Some(Arc::new(tools(Choice::Auto)));
+    ask.tools = Some(Arc::new(tools(ToolChoice::Auto)));
     for (kind, recording, name, arguments) in [
         (
-            Kind::OpenAi,
+            ApiFormat::OpenAi,
             events(recording!("deepseek-tool.chunks.txt")),
             "weather",
             "{\"location\": \"San Francisco\"}",
         ),
         (
-            Kind::OpenAi,
+            ApiFormat::OpenAi,
             events(recording!("mistral-tool.chunks.txt")),
             "weather",
             "{\"location\": \"San Francisco\"}",
         ),
         (
-            Kind::Anthropic,
+            ApiFormat::Anthropic,
             events(recording!("anthropic-tool.chunks.txt")),
             "weather",
             "{\"location\": \"San Francisco\"}",
         ),
         (
-            Kind::Gemini,
+            ApiFormat::Gemini,
             recording!("gemini-tool.sse").to_owned(),
             "get_country",
             "{}",
@@ -227,7 +232,7 @@ fn calls_as_vendors_sent_them() {
                 (name, arguments)
             );
             assert!(!call.id.is_empty());
-            assert_eq!(call.signature.is_some(), kind == Kind::Gemini);
+            assert_eq!(call.signature.is_some(), kind == ApiFormat::Gemini);
         }
     }
 }
@@ -235,7 +240,7 @@ fn calls_as_vendors_sent_them() {
 #[test]
 fn calls_that_nobody_can_make_are_no_answer() {
     let mut ask = wanted(Parameters::default());
-    ask.tools = Some(Arc::new(tools(Choice::Auto)));
+    ask.tools = Some(Arc::new(tools(ToolChoice::Auto)));
     let chunk = |delta: Value, finish: Value| {
         format!(
             "data: {}\n\n",
@@ -254,7 +259,7 @@ fn calls_that_nobody_can_make_are_no_answer() {
         ("", "tool_calls", Ok(1)),
     ] {
         let text = chunk(called(arguments), json!(finish)) + "data: [DONE]\n\n";
-        let result = decode(Kind::OpenAi, &[text.as_bytes()], &ask).2;
+        let result = decode(ApiFormat::OpenAi, &[text.as_bytes()], &ask).2;
         let told = result
             .map(|answer| answer.calls.len())
             .map_err(|error| error.kind);
@@ -262,7 +267,7 @@ fn calls_that_nobody_can_make_are_no_answer() {
     }
     // A line that breaks off within a call is no call.
     let text = chunk(called("{\"a\":1}"), Value::Null);
-    let result = decode(Kind::OpenAi, &[text.as_bytes()], &ask).2;
+    let result = decode(ApiFormat::OpenAi, &[text.as_bytes()], &ask).2;
     assert_eq!(
         result.map_err(|error| error.kind),
         Err(CallErrorKind::Truncated)

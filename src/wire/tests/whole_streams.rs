@@ -3,15 +3,15 @@
 use super::*;
 use crate::domain::tools::{Tool, Tools};
 
-const STREAMS: &[(Kind, &str)] = &[
-    (Kind::OpenAi, recording!("whole-openai.sse")),
-    (Kind::Responses, recording!("whole-responses.sse")),
-    (Kind::Anthropic, recording!("whole-anthropic.sse")),
-    (Kind::Gemini, recording!("whole-gemini.sse")),
-    (Kind::Ollama, recording!("whole-ollama.ndjson")),
+const STREAMS: &[(ApiFormat, &str)] = &[
+    (ApiFormat::OpenAi, recording!("whole-openai.sse")),
+    (ApiFormat::Responses, recording!("whole-responses.sse")),
+    (ApiFormat::Anthropic, recording!("whole-anthropic.sse")),
+    (ApiFormat::Gemini, recording!("whole-gemini.sse")),
+    (ApiFormat::Ollama, recording!("whole-ollama.ndjson")),
 ];
 
-fn calling() -> Request {
+fn calling() -> ModelRequest {
     let weather = Tool {
         name: "weather".into(),
         description: String::new(),
@@ -22,13 +22,13 @@ fn calling() -> Request {
         list: vec![weather],
         ..Tools::default()
     };
-    Request {
+    ModelRequest {
         tools: Some(std::sync::Arc::new(tools)),
         ..wanted(Parameters::default())
     }
 }
 
-fn check(kind: Kind, pieces: &[&[u8]], place: &str) {
+fn check(kind: ApiFormat, pieces: &[&[u8]], place: &str) {
     let (text, reasoning, result) = decode(kind, pieces, &calling());
     let answer = result.unwrap_or_else(|error| panic!("{kind:?} {place}: {error:?}"));
     assert_eq!(
@@ -49,7 +49,7 @@ fn check(kind: Kind, pieces: &[&[u8]], place: &str) {
     let usage = &answer.usage;
     // Ollama counts neither what it had in memory nor its reasoning.
     let (cached, thought) = match kind {
-        Kind::Ollama => (0, 0),
+        ApiFormat::Ollama => (0, 0),
         _ => (80, 6),
     };
     assert_eq!(
@@ -82,11 +82,11 @@ fn a_whole_stream_cut_short_is_no_whole_answer() {
     for (kind, body) in STREAMS {
         // The mark of the end: what comes behind it is no part of the answer.
         let mark = match kind {
-            Kind::OpenAi => "\"finish_reason\":\"tool_calls\"}",
-            Kind::Responses => "\"response.completed\",",
-            Kind::Anthropic => "\"stop_reason\":\"tool_use\"",
-            Kind::Gemini => "\"finishReason\"",
-            Kind::Ollama => "\"done_reason\"",
+            ApiFormat::OpenAi => "\"finish_reason\":\"tool_calls\"}",
+            ApiFormat::Responses => "\"response.completed\",",
+            ApiFormat::Anthropic => "\"stop_reason\":\"tool_use\"",
+            ApiFormat::Gemini => "\"finishReason\"",
+            ApiFormat::Ollama => "\"done_reason\"",
         };
         let end = body.find(mark).unwrap();
         for at in (0..end).filter(|&at| body.is_char_boundary(at)) {

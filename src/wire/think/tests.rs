@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn divided(mut divider: Divider, pieces: &[&str]) -> (String, String) {
+fn divided(mut divider: ReasoningSplitter, pieces: &[&str]) -> (String, String) {
     let mut out = Vec::new();
     for piece in pieces {
         divider.push(piece, &mut out);
@@ -13,17 +13,17 @@ fn divided(mut divider: Divider, pieces: &[&str]) -> (String, String) {
     let (mut reasoning, mut answer) = (String::new(), String::new());
     for piece in out {
         match piece {
-            Piece::Text(text) => answer.push_str(&text),
-            Piece::Reasoning(text) => reasoning.push_str(&text),
-            Piece::Sealed(_) => {}
-            Piece::Closed(_) => reasoning.push_str(&std::mem::take(&mut answer)),
+            ThinkPiece::Text(text) => answer.push_str(&text),
+            ThinkPiece::Reasoning(text) => reasoning.push_str(&text),
+            ThinkPiece::Sealed(_) => {}
+            ThinkPiece::Closed(_) => reasoning.push_str(&std::mem::take(&mut answer)),
         }
     }
     (reasoning, answer)
 }
 
 fn divide(pieces: &[&str]) -> (String, String) {
-    divided(Divider::default(), pieces)
+    divided(ReasoningSplitter::default(), pieces)
 }
 
 const CASES: &[(&str, &str, &str)] = &[
@@ -140,7 +140,7 @@ fn a_model_that_opens_its_reasoning_in_the_prompt_is_held_until_it_closes_it() {
         ("cut off </thi", "", "cut off </thi"),
     ] {
         for cut in 0..=whole.len() {
-            let mut divider = Divider::default();
+            let mut divider = ReasoningSplitter::default();
             divider.expect_close();
             let found = divided(divider, &[&whole[..cut], &whole[cut..]]);
             assert_eq!(
@@ -150,7 +150,7 @@ fn a_model_that_opens_its_reasoning_in_the_prompt_is_held_until_it_closes_it() {
             );
         }
     }
-    let mut divider = Divider::default();
+    let mut divider = ReasoningSplitter::default();
     let mut out = Vec::new();
     divider.expect_close();
     divider.push("reasoning", &mut out);
@@ -159,7 +159,7 @@ fn a_model_that_opens_its_reasoning_in_the_prompt_is_held_until_it_closes_it() {
 
 #[test]
 fn reasoning_in_a_field_of_its_own_leaves_closing_marks_to_the_answer() {
-    let mut divider = Divider::default();
+    let mut divider = ReasoningSplitter::default();
     divider.is_told_apart();
     let found = divided(divider, &["the mark </think> ends it"]);
     assert_eq!(
@@ -199,8 +199,8 @@ fn every_mark_begins_with_a_known_character() {
     }
 }
 
-fn awaiting() -> Divider {
-    let mut divider = Divider::default();
+fn awaiting() -> ReasoningSplitter {
+    let mut divider = ReasoningSplitter::default();
     divider.expect_close();
     divider
 }
@@ -217,7 +217,7 @@ fn what_is_held_for_a_closing_mark_is_scanned_once_and_bounded() {
     divider.push("think>yes", &mut out);
     divider.finish(&mut out);
     assert_eq!(out.len(), 2);
-    assert_eq!(out[1], Piece::Text("yes".into()));
+    assert_eq!(out[1], ThinkPiece::Text("yes".into()));
 
     let (mut divider, mut out) = (awaiting(), Vec::new());
     let text = "a<think></think>".repeat(MOST_AWAITED / 64);

@@ -10,9 +10,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use quire::app::App;
-use quire::config::{self, Layers};
-use quire::http::{Door, serve};
-use quire::tls::Shown;
+use quire::config::{self, ConfigLayers};
+use quire::http::{Listener, serve};
+use quire::tls::CertificateResolver;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -51,7 +51,7 @@ pub struct Server {
     /// Its second door, where `UI_PORT` is among the settings.
     pub pages: Option<SocketAddr>,
     /// What its doors show, where they speak TLS.
-    pub tls: Option<Arc<Shown>>,
+    pub tls: Option<Arc<CertificateResolver>>,
     folder: Option<Folder>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -185,13 +185,13 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
         .iter()
         .copied()
         .partition(|(name, _)| *name == READER);
-    let layers = Layers {
+    let layers = ConfigLayers {
         file: None,
         dotenv: None,
         environment: own(&usual),
         flags: own(&settings),
     };
-    quire::log::configure(quire::log::Level::Error, false);
+    quire::log::configure(quire::log::LogLevel::Error, false);
     let mut config = config::load(&layers).expect("settings that hold");
     // This process is no quire that could be started to read a document.
     let program = reader.first().map(|(_, program)| *program);
@@ -199,18 +199,24 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
     config
 }
 
-type Ready = (Arc<App>, SocketAddr, Option<SocketAddr>, Option<Arc<Shown>>);
+type Ready = (
+    Arc<App>,
+    SocketAddr,
+    Option<SocketAddr>,
+    Option<Arc<CertificateResolver>>,
+);
 
 async fn run(config: config::Config, told: mpsc::Sender<Ready>, stopped: oneshot::Receiver<()>) {
     let ui_port = config.ui_port;
     let files = config.tls.clone();
-    let shown = |files| Shown::open(files, quire::clock::now()).expect("a certificate");
+    let shown =
+        |files| CertificateResolver::open(files, quire::clock::now()).expect("a certificate");
     let tls = files.map(shown).map(Arc::new);
     let app = App::open(config).expect("the app opens");
     let bind = |port: u16| TcpListener::bind(("127.0.0.1", port));
     let listener = bind(0).await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut doors = vec![Door {
+    let mut doors = vec![Listener {
         listener,
         index: ui_port.is_some(),
         tls: tls.clone(),
@@ -219,7 +225,7 @@ async fn run(config: config::Config, told: mpsc::Sender<Ready>, stopped: oneshot
     if let Some(port) = ui_port {
         let listener = bind(port).await.unwrap();
         pages = Some(listener.local_addr().unwrap());
-        doors.push(Door {
+        doors.push(Listener {
             listener,
             index: false,
             tls: tls.clone(),

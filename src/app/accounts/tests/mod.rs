@@ -31,14 +31,14 @@ fn house(registration: Registration) -> House {
         std::env::temp_dir().join(format!("quire-accounts-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let path = folder.join("quire.db");
-    let store = Store::open(&store::Settings { path }).expect("a database");
-    let settings = Settings {
+    let store = Store::open(&store::StoreSettings { path }).expect("a database");
+    let settings = AccountSettings {
         data_dir: folder.clone(),
         secret: "a secret for tests".into(),
         password_rounds: 10,
         login_per_minute: 10,
         registration,
-        setup: Setup::FirstCome,
+        setup: FirstAdminRule::FirstCome,
     };
     let accounts = Arc::new(Accounts::new(store, &settings));
     House { accounts, folder }
@@ -51,8 +51,8 @@ fn run<F: Future>(script: F) -> F::Output {
     runtime.expect("a runtime").block_on(script)
 }
 
-fn visit(seconds: i64) -> Visit {
-    Visit {
+fn visit(seconds: i64) -> RequestOrigin {
+    RequestOrigin {
         peer: Some([192, 0, 2, 1].into()),
         client: "test".into(),
         now: Timestamp::from_millis(1_800_000_000_000 + seconds * 1000),
@@ -141,7 +141,7 @@ fn too_many_attempts_on_one_account_are_slowed() {
                 .await
                 .expect("good ones do not count");
         }
-        let stranger = |seconds| Visit {
+        let stranger = |seconds| RequestOrigin {
             peer: Some([203, 0, 113, 1].into()),
             ..visit(seconds)
         };
@@ -181,7 +181,7 @@ fn guesses_from_many_addresses_slow_strangers_only() {
     run(async {
         let accounts = &house.accounts;
         signed_in(accounts, "a@b.co").await;
-        let from = |address: &str| Visit {
+        let from = |address: &str| RequestOrigin {
             peer: Some(address.parse().expect("an address")),
             ..visit(0)
         };

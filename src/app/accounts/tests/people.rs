@@ -107,7 +107,7 @@ fn closed_and_invited_registration() {
                 None,
                 account("a@b.co"),
                 Role::Admin,
-                &Visit::local(visit(0).now),
+                &RequestOrigin::local(visit(0).now),
             )
             .await;
         assert_eq!(made.expect("made by the operator").role, Role::Admin);

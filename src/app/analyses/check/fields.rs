@@ -2,14 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{MAX_DOCUMENTS, MAX_MEMBERS, MAX_PROMPT, MAX_TOPIC, Wanted};
-use crate::app::error::Field;
+use super::{AnalysisParams, MAX_DOCUMENTS, MAX_MEMBERS, MAX_PROMPT, MAX_TOPIC};
+use crate::app::error::FieldError;
 use crate::domain::chat::Format;
 use crate::domain::id::DocumentId;
 use crate::domain::parameters::{OutOfRange, Parameters};
 use crate::domain::schema;
 
-pub(super) async fn check_format(wanted: Option<Value>, faults: &mut Vec<Field>) -> Option<Format> {
+pub(super) async fn check_format(
+    wanted: Option<Value>,
+    faults: &mut Vec<FieldError>,
+) -> Option<Format> {
     let wanted = wanted?;
     let place = &["body", "response_format"];
     let (name, schema) = match wanted["type"].as_str() {
@@ -57,7 +60,7 @@ async fn compiled(format: &Format) -> Result<(), String> {
     checked.unwrap_or_else(|_| Err("the schema cannot be read".to_owned()))
 }
 
-pub(super) fn check_topic(topic: Option<&str>, faults: &mut Vec<Field>) -> Option<String> {
+pub(super) fn check_topic(topic: Option<&str>, faults: &mut Vec<FieldError>) -> Option<String> {
     let topic = topic.map(str::trim).filter(|topic| !topic.is_empty())?;
     let place = &["body", "topic"];
     if topic.chars().count() > MAX_TOPIC {
@@ -70,7 +73,7 @@ pub(super) fn check_topic(topic: Option<&str>, faults: &mut Vec<Field>) -> Optio
     Some(topic.to_owned())
 }
 
-pub(super) fn check_bars(wanted: &Wanted, faults: &mut Vec<Field>) {
+pub(super) fn check_bars(wanted: &AnalysisParams, faults: &mut Vec<FieldError>) {
     if wanted
         .agreement
         .is_some_and(|bar| !(0.0..=1.0).contains(&bar))
@@ -88,7 +91,7 @@ pub(super) fn check_bars(wanted: &Wanted, faults: &mut Vec<Field>) {
     }
 }
 
-pub(super) fn check_prompt(prompt: &str, faults: &mut Vec<Field>) {
+pub(super) fn check_prompt(prompt: &str, faults: &mut Vec<FieldError>) {
     if prompt.trim().is_empty() {
         faults.push(field(
             &["body", "prompt"],
@@ -110,7 +113,10 @@ pub(super) fn check_prompt(prompt: &str, faults: &mut Vec<Field>) {
     }
 }
 
-pub(super) fn check_parameters(wanted: &Wanted, faults: &mut Vec<Field>) -> Parameters {
+pub(super) fn check_parameters(
+    wanted: &AnalysisParams,
+    faults: &mut Vec<FieldError>,
+) -> Parameters {
     // What is passed on to one model is for its provider to judge.
     if !wanted.passed_on {
         check_ranges(&wanted.parameters, &["body", "parameters"], faults);
@@ -129,14 +135,14 @@ pub(super) fn check_parameters(wanted: &Wanted, faults: &mut Vec<Field>) -> Para
     wanted.parameters.over(&preset)
 }
 
-pub(super) fn check_ranges(parameters: &Parameters, place: &[&str], faults: &mut Vec<Field>) {
+pub(super) fn check_ranges(parameters: &Parameters, place: &[&str], faults: &mut Vec<FieldError>) {
     for OutOfRange { name, message } in parameters.check().err().unwrap_or_default() {
         let place: Vec<&str> = place.iter().copied().chain([name]).collect();
         faults.push(field(&place, "out_of_range", &message));
     }
 }
 
-pub(super) fn check_documents(ids: &[String], faults: &mut Vec<Field>) -> Vec<DocumentId> {
+pub(super) fn check_documents(ids: &[String], faults: &mut Vec<FieldError>) -> Vec<DocumentId> {
     if ids.len() > MAX_DOCUMENTS {
         faults.push(field(
             &["body", "document_ids"],
@@ -160,8 +166,8 @@ pub(super) fn check_documents(ids: &[String], faults: &mut Vec<Field>) -> Vec<Do
     known
 }
 
-pub(super) fn field(place: &[&str], kind: &'static str, message: &str) -> Field {
-    Field {
+pub(super) fn field(place: &[&str], kind: &'static str, message: &str) -> FieldError {
+    FieldError {
         place: place.iter().map(|&part| part.to_owned()).collect(),
         message: message.to_owned(),
         kind,

@@ -1,7 +1,7 @@
 //! Models that a recipe or an earlier analysis names and that are gone since: the run goes on without them and
 //! reports it. A name that the client itself gives is never left out.
 
-use super::{Analyses, Wanted};
+use super::{Analyses, AnalysisParams};
 use crate::app::{Error, Result};
 use crate::domain::id::UserId;
 
@@ -13,7 +13,7 @@ impl Analyses<'_> {
     pub(super) fn leave_out_missing(
         &self,
         user: Option<&UserId>,
-        wanted: &mut Wanted,
+        wanted: &mut AnalysisParams,
     ) -> Result<Vec<String>> {
         let llm = &self.0.llm;
         let inherited = std::mem::take(&mut wanted.inherited);

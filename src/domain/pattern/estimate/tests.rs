@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::analysis::Stage;
 use crate::domain::chat::Task;
-use crate::domain::money::{Long, Price};
+use crate::domain::money::{LongCallPrice, Price};
 use crate::domain::pattern::staged::tests::two;
 
 /// Dollars per million tokens: free, usual, and absurd.
@@ -20,19 +20,20 @@ fn dollars() -> impl Strategy<Value = f64> {
 }
 
 fn price() -> impl Strategy<Value = Price> {
-    let long = (any::<u64>(), dollars(), dollars()).prop_map(|(over, input, output)| Long {
-        over,
-        input,
-        output,
-        cached_input: None,
-    });
+    let long =
+        (any::<u64>(), dollars(), dollars()).prop_map(|(over, input, output)| LongCallPrice {
+            over,
+            input,
+            output,
+            cached_input: None,
+        });
     let long = prop::option::of(long);
     (dollars(), dollars(), long).prop_map(|(input, output, long)| Price {
         input,
         output,
         cached_input: None,
         // A long call never has a lower price, or reading more would cost less.
-        long: long.map(|long| Long {
+        long: long.map(|long| LongCallPrice {
             input: long.input.max(input),
             output: long.output.max(output),
             ..long
@@ -55,8 +56,8 @@ fn member() -> impl Strategy<Value = Member> {
         })
 }
 
-fn source() -> impl Strategy<Value = Source> {
-    ("[a-z\u{4e00}]{0,40}", any::<u32>()).prop_map(|(text, number)| Source {
+fn source() -> impl Strategy<Value = SourcePassage> {
+    ("[a-z\u{4e00}]{0,40}", any::<u32>()).prop_map(|(text, number)| SourcePassage {
         number,
         mark: format!("D{number}:p1"),
         document_id: None,
@@ -70,9 +71,9 @@ fn source() -> impl Strategy<Value = Source> {
 
 fn stage() -> impl Strategy<Value = Stage> {
     let who = prop_oneof![
-        Just(Who::Readers),
-        Just(Who::Members),
-        Just(Who::Synthesiser)
+        Just(StageRole::Readers),
+        Just(StageRole::Members),
+        Just(StageRole::Synthesiser)
     ];
     (who, ".{0,60}").prop_map(|(who, prompt)| Stage {
         name: "stage".to_owned(),

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::domain::analysis::{Arrangement, Member, Plan, Stage, StageAnswer, Who};
-use crate::domain::chat::{Brief, Message, Peer, Request, Source, Task};
-use crate::domain::event::{Estimate, Event, StageInfo, Totals};
+use crate::domain::analysis::{Arrangement, Member, Plan, Stage, StageAnswer, StageRole};
+use crate::domain::chat::{Brief, Message, ModelRequest, Peer, SourcePassage, Task};
+use crate::domain::event::{RunEstimate, RunEvent, RunTotals, StageInfo};
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::{CallId, reading};
 use crate::domain::prompt;
@@ -17,7 +17,7 @@ const SYNTHESIS_ATTEMPTS: usize = 3;
 
 /// Plan, results, and current stage.
 #[derive(Debug, Clone)]
-pub(super) struct Board {
+pub(super) struct RunState {
     pub plan: Plan,
     pub results: BTreeMap<CallId, StageAnswer>,
     pub stage: usize,
@@ -25,7 +25,7 @@ pub(super) struct Board {
     pub turned: BTreeMap<usize, usize>,
 }
 
-impl Board {
+impl RunState {
     // Participants of the current stage; in later stages, members without a failure so far. A review needs at
     // least two texts.
     pub fn participants(&self) -> Vec<usize> {
@@ -174,11 +174,11 @@ impl Board {
         }
     }
 
-    pub fn totals(&self, total_time_ms: u64, notes: &[String]) -> Totals {
-        let mut totals = Totals {
+    pub fn totals(&self, total_time_ms: u64, notes: &[String]) -> RunTotals {
+        let mut totals = RunTotals {
             total_time_ms,
             notes: [&self.plan.notes, notes].concat(),
-            ..Totals::default()
+            ..RunTotals::default()
         };
         for result in self.results.values() {
             match result.answered() {
@@ -291,7 +291,7 @@ impl Board {
 
     /// Whether the synthesizer's stage is current.
     pub fn is_last(&self) -> bool {
-        self.plan.stages[self.stage].who == Who::Synthesiser
+        self.plan.stages[self.stage].who == StageRole::Synthesiser
     }
 
     /// Whether the run consists of a single model's answer.
@@ -305,7 +305,7 @@ impl Board {
     }
 
     /// Sources given to a member in the current stage.
-    pub fn sources(&self, member: usize) -> Cow<'_, [Source]> {
+    pub fn sources(&self, member: usize) -> Cow<'_, [SourcePassage]> {
         if self.is_reading() {
             let part = self.plan.parts.get(member);
             return Cow::Borrowed(part.map_or(&[], Vec::as_slice));
@@ -336,14 +336,14 @@ impl Board {
     }
 
     /// Builds the request of a member (in the last stage: of an attempt) in the current stage.
-    pub fn request(&self, member: usize, deadline: Duration) -> Request {
+    pub fn request(&self, member: usize, deadline: Duration) -> ModelRequest {
         let asked = self.member(member).clone();
         let brief = self.brief(member);
         let before = self.texts_before(self.stage);
         let own = before
             .iter()
             .find(|(author, _)| *author == member && !self.is_last());
-        let holes = prompt::Holes {
+        let holes = prompt::Placeholders {
             brief: &brief,
             own: own.map_or("", |(_, text)| text),
             own_initial: self.text_at(self.plan.first(), member),
@@ -357,7 +357,7 @@ impl Board {
         }
         let messages = prompt::conversation(&self.plan, self.beginning(member), user);
         let model = asked.model.clone();
-        Request {
+        ModelRequest {
             model: asked.model,
             messages,
             parameters: asked.parameters,
@@ -375,7 +375,9 @@ impl Board {
     // Whether another call to the model follows. Every call starts with the documents.
     fn reads_again(&self, model: &str) -> bool {
         let stages = self.plan.stages.iter();
-        let rounds = stages.filter(|stage| stage.who == Who::Members).count();
+        let rounds = stages
+            .filter(|stage| stage.who == StageRole::Members)
+            .count();
         let seats = self.plan.members.iter();
         let seats = seats.filter(|member| member.model == model).count();
         let writes = usize::from(self.plan.synthesiser.model == model);
@@ -384,7 +386,7 @@ impl Board {
     }
 
     /// Rebuilds the requests of all successful calls.
-    pub fn asked(&mut self) -> Vec<(StageAnswer, Request)> {
+    pub fn asked(&mut self) -> Vec<(StageAnswer, ModelRequest)> {
         let results: Vec<StageAnswer> = self.results.values().cloned().collect();
         // A fallback reader was called in the planned reader's name.
         let is_itself = |result: &StageAnswer| {
@@ -405,13 +407,13 @@ impl Board {
     }
 
     /// Builds the request of a member in a stage from the results so far.
-    pub fn would_ask(&mut self, stage: usize, member: usize) -> Request {
+    pub fn would_ask(&mut self, stage: usize, member: usize) -> ModelRequest {
         self.stage = stage;
         self.request(member, Duration::ZERO)
     }
 
     /// The `analysis.started` event.
-    pub fn announcement(&self, analysis_id: AnalysisId, estimate: Estimate) -> Event {
+    pub fn announcement(&self, analysis_id: AnalysisId, estimate: RunEstimate) -> RunEvent {
         let models: Vec<String> = self.plan.members.iter().map(Member::name).collect();
         // Votes are counted, so there is no synthesizer.
         let ultra_model = match self.plan.arrangement {
@@ -422,13 +424,13 @@ impl Board {
             stage: stage.name.clone(),
             who: stage.who,
             models: match stage.who {
-                Who::Readers => self.plan.readers.iter().map(Member::name).collect(),
-                Who::Members => models.clone(),
-                Who::Synthesiser => vec![ultra_model.clone()],
+                StageRole::Readers => self.plan.readers.iter().map(Member::name).collect(),
+                StageRole::Members => models.clone(),
+                StageRole::Synthesiser => vec![ultra_model.clone()],
             },
         };
         let plan = self.plan.stages.iter().map(info).collect();
-        Event::Started {
+        RunEvent::Started {
             analysis_id,
             pattern: self.plan.pattern.clone(),
             models: models.clone(),

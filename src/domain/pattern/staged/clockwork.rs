@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{GRACE, Output, Staged, Took};
+use super::{CallUse, GRACE, MachineOutput, StagedRun};
 use crate::domain::chat::{CallError, CallErrorKind};
 use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 /// Divisor of the run's time that gives the share reserved for the synthesis.
 const KEPT_FOR_SYNTHESIS: u32 = 5;
 
-impl Staged {
+impl StagedRun {
     /// Time left for a call that starts now: the minimum of the stage's and the run's remainder.
     pub(super) fn time_left(&self, now: Timestamp) -> Duration {
         let times = self.board.plan.times;
@@ -61,7 +61,7 @@ impl Staged {
                 stage: self.board.stage,
                 member,
             };
-            self.out.push_back(Output::Stop(call));
+            self.out.push_back(MachineOutput::Stop(call));
             self.settle(
                 now,
                 call,
@@ -69,7 +69,7 @@ impl Staged {
                     CallErrorKind::Timeout,
                     "no answer within the time limit",
                 )),
-                Took::default(),
+                CallUse::default(),
             );
         }
     }

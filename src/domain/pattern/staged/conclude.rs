@@ -1,18 +1,18 @@
 //! Early conclusions: answers that agree, counted votes, and a user's request for the synthesis. Makes no
 //! calls.
 
-use super::{Output, Staged, Took};
+use super::{CallUse, MachineOutput, StagedRun};
 use crate::domain::analysis::{Arrangement, Status};
 use crate::domain::ballot;
 use crate::domain::chat::{Answer, CallError, CallErrorKind};
-use crate::domain::event::Event;
+use crate::domain::event::RunEvent;
 use crate::domain::findings::agreement;
 use crate::domain::injection;
 use crate::domain::pattern::CallId;
 use crate::domain::prompt;
 use crate::domain::time::Timestamp;
 
-impl Staged {
+impl StagedRun {
     /// Returns the next stage if stages can be skipped, or the number of stages if no further stage is needed.
     pub(super) fn spared(&mut self, stage: usize) -> Option<usize> {
         let stages = self.board.plan.stages.len();
@@ -101,8 +101,8 @@ impl Staged {
     }
 
     fn end_with(&mut self, now: Timestamp, text: String) {
-        let event = Event::SynthesisDelta { text: text.clone() };
-        self.out.push_back(Output::Emit(event));
+        let event = RunEvent::SynthesisDelta { text: text.clone() };
+        self.out.push_back(MachineOutput::Emit(event));
         self.finish(now, Status::Completed, Some(text), None);
     }
 
@@ -142,9 +142,9 @@ impl Staged {
         };
         let stage = self.board.stage;
         let call = CallId { stage, member };
-        self.out.push_back(Output::Stop(call));
+        self.out.push_back(MachineOutput::Stop(call));
         let error = CallError::new(CallErrorKind::Cancelled, "stopped by you");
-        self.settle(now, call, Err(error), Took::default());
+        self.settle(now, call, Err(error), CallUse::default());
     }
 
     fn leave_out_open(&mut self, now: Timestamp) {
@@ -157,12 +157,12 @@ impl Staged {
                 return;
             }
             let call = CallId { stage, member };
-            self.out.push_back(Output::Stop(call));
+            self.out.push_back(MachineOutput::Stop(call));
             let error = CallError::new(
                 CallErrorKind::Cancelled,
                 "skipped: the synthesis started without it",
             );
-            self.settle(now, call, Err(error), Took::default());
+            self.settle(now, call, Err(error), CallUse::default());
         }
     }
 

@@ -1,22 +1,22 @@
 //! Fallbacks: another model replaces a failed member, if an administrator configured one, and always with a
 //! note.
 
-use super::{Staged, Took};
-use crate::domain::analysis::Earlier;
-use crate::domain::chat::{Bill, CallError, CallErrorKind};
-use crate::domain::event::Event;
+use super::{CallUse, StagedRun};
+use crate::domain::analysis::FailedAttemptRecord;
+use crate::domain::chat::{CallBill, CallError, CallErrorKind};
+use crate::domain::event::RunEvent;
 use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
-impl Staged {
+impl StagedRun {
     /// Switches to the next fallback of a member. Returns false if there is none or no time for it.
     pub(super) fn turn_to_fallback(
         &mut self,
         now: Timestamp,
         member: usize,
         error: &CallError,
-        bill: &Bill,
+        bill: &CallBill,
     ) -> bool {
         let Some(next) = self.board.next_fallback(member) else {
             return false;
@@ -32,19 +32,23 @@ impl Staged {
             "{model} failed in stage {stage}: {}; {next} takes its place",
             error.detail
         ));
-        self.out.push_back(super::Output::Emit(Event::MemberFailed {
-            stage,
-            model: model.clone(),
-            error: error.detail.clone(),
-            retried: bill.tries > 1,
-            fallback: Some(next),
-        }));
-        self.earlier.entry(member).or_default().push(Earlier {
-            model,
-            error: error.clone(),
-            usage: bill.usage,
-            cost,
-        });
+        self.out
+            .push_back(super::MachineOutput::Emit(RunEvent::MemberFailed {
+                stage,
+                model: model.clone(),
+                error: error.detail.clone(),
+                retried: bill.tries > 1,
+                fallback: Some(next),
+            }));
+        self.earlier
+            .entry(member)
+            .or_default()
+            .push(FailedAttemptRecord {
+                model,
+                error: error.clone(),
+                usage: bill.usage,
+                cost,
+            });
         *self.board.turned.entry(member).or_default() += 1;
         self.reserve(vec![member]);
         true
@@ -73,6 +77,11 @@ impl Staged {
         self.board.turned.insert(member, turned);
         self.expect(now, member);
         let stage = self.board.stage;
-        self.settle(now, CallId { stage, member }, Err(error), Took::default());
+        self.settle(
+            now,
+            CallId { stage, member },
+            Err(error),
+            CallUse::default(),
+        );
     }
 }

@@ -1,15 +1,15 @@
 //! Events and notes of a run: settled calls, started stages, and totals. Makes no decisions.
 
-use super::board::Board;
-use super::{Open, Output, Staged};
+use super::board::RunState;
+use super::{MachineOutput, StagedCall, StagedRun};
 use crate::domain::analysis::{Plan, StageAnswer, Status};
-use crate::domain::chat::{Answer, Delta, Finish, Request};
-use crate::domain::event::{Estimate, Event};
+use crate::domain::chat::{Answer, Delta, Finish, ModelRequest};
+use crate::domain::event::{RunEstimate, RunEvent};
 use crate::domain::id::AnalysisId;
-use crate::domain::pattern::{CallId, Outcome, reading};
+use crate::domain::pattern::{CallId, PatternOutcome, reading};
 use crate::domain::time::Timestamp;
 
-impl Board {
+impl RunState {
     /// Suffix for readers of a truncated answer; empty for a complete one.
     pub fn shortfall(&self, stage: usize, member: usize) -> &'static str {
         let result = self.results.get(&CallId { stage, member });
@@ -23,35 +23,35 @@ impl Board {
     }
 
     /// A piece of a member's answer; `attempt` counts the answers that were begun.
-    pub fn text_event(&self, member: usize, delta: Delta, attempt: u32) -> Event {
+    pub fn text_event(&self, member: usize, delta: Delta, attempt: u32) -> RunEvent {
         let (stage, model) = (self.name().to_owned(), self.member(member).name());
         match delta {
-            Delta::Restart => Event::MemberStarted {
+            Delta::Restart => RunEvent::MemberStarted {
                 stage,
                 model,
                 attempt,
             },
-            Delta::Reasoning(text) => Event::Reasoning {
+            Delta::Reasoning(text) => RunEvent::Reasoning {
                 stage,
                 model,
                 text,
                 item: None,
             },
-            Delta::Sealed(item) => Event::Reasoning {
+            Delta::Sealed(item) => RunEvent::Reasoning {
                 stage,
                 model,
                 text: String::new(),
                 item: Some(item),
             },
-            Delta::Text(text) if self.is_last() => Event::SynthesisDelta { text },
-            Delta::Text(text) => Event::Delta { stage, model, text },
+            Delta::Text(text) if self.is_last() => RunEvent::SynthesisDelta { text },
+            Delta::Text(text) => RunEvent::Delta { stage, model, text },
         }
     }
 }
 
-impl Staged {
+impl StagedRun {
     /// Rebuilds the requests of a run's successful calls.
-    pub fn requests(plan: &Plan, results: &[StageAnswer]) -> Vec<(CallId, Request)> {
+    pub fn requests(plan: &Plan, results: &[StageAnswer]) -> Vec<(CallId, ModelRequest)> {
         let asked = Self::answered(plan, results).into_iter();
         asked
             .map(|(result, request)| {
@@ -62,9 +62,9 @@ impl Staged {
     }
 
     /// Requests and answers of a run, so that a repetition can reuse them.
-    pub fn asked(plan: &Plan, results: &[StageAnswer]) -> Vec<(Request, Answer)> {
+    pub fn asked(plan: &Plan, results: &[StageAnswer]) -> Vec<(ModelRequest, Answer)> {
         let asked = Self::answered(plan, results).into_iter();
-        let given = |(result, request): (StageAnswer, Request)| {
+        let given = |(result, request): (StageAnswer, ModelRequest)| {
             let answer = Answer {
                 finish: result.finish?,
                 text: result.text,
@@ -79,7 +79,7 @@ impl Staged {
     }
 
     // What the cache gives, or what was held back, comes in one piece.
-    pub(super) fn show_at_once(&mut self, member: usize, answer: &Answer, open: &Open) {
+    pub(super) fn show_at_once(&mut self, member: usize, answer: &Answer, open: &StagedCall) {
         let mut pieces = Vec::new();
         if !open.has_read {
             if !answer.reasoning.is_empty() {
@@ -92,13 +92,16 @@ impl Staged {
         }
         for piece in pieces {
             let event = self.board.text_event(member, piece, 1);
-            self.out.push_back(Output::Emit(event));
+            self.out.push_back(MachineOutput::Emit(event));
         }
     }
 
-    pub(super) fn answered(plan: &Plan, results: &[StageAnswer]) -> Vec<(StageAnswer, Request)> {
+    pub(super) fn answered(
+        plan: &Plan,
+        results: &[StageAnswer],
+    ) -> Vec<(StageAnswer, ModelRequest)> {
         let id = AnalysisId::new(Timestamp::default(), 0);
-        let mut run = Self::new(id, plan.clone(), Estimate::default());
+        let mut run = Self::new(id, plan.clone(), RunEstimate::default());
         run.board.restore(results.to_vec());
         run.board.asked()
     }
@@ -118,30 +121,31 @@ impl Staged {
             self.started
         };
         let answers: Vec<StageAnswer> = self.board.results.values().cloned().collect();
-        let covered = reading::Coverage::of(&self.board.plan, &answers);
+        let covered = reading::ReadCoverage::of(&self.board.plan, &answers);
         self.notes.extend(covered.map(|covered| covered.sentence()));
         let mut totals = self
             .board
             .totals(now.since(began).as_millis() as u64, &self.notes);
         totals.degraded = self.degraded.clone();
         let reason = error.clone().unwrap_or_default();
-        self.out.push_back(Output::Emit(match status {
-            Status::Completed => Event::Completed(totals.clone()),
-            Status::Cancelled => Event::Cancelled {
+        self.out.push_back(MachineOutput::Emit(match status {
+            Status::Completed => RunEvent::Completed(totals.clone()),
+            Status::Cancelled => RunEvent::Cancelled {
                 reason,
                 totals: totals.clone(),
             },
-            _ => Event::Failed {
+            _ => RunEvent::Failed {
                 error: reason,
                 totals: totals.clone(),
             },
         }));
-        self.out.push_back(Output::Done(Box::new(Outcome {
-            status,
-            synthesis,
-            error,
-            totals,
-        })));
+        self.out
+            .push_back(MachineOutput::Done(Box::new(PatternOutcome {
+                status,
+                synthesis,
+                error,
+                totals,
+            })));
     }
 
     pub(super) fn nobody_answered(&mut self, now: Timestamp) {
@@ -182,7 +186,7 @@ impl Staged {
             ));
         }
         let event = match (&kept.error, kept.finish) {
-            (None, Some(finish_reason)) => Event::MemberCompleted {
+            (None, Some(finish_reason)) => RunEvent::MemberCompleted {
                 stage,
                 model,
                 usage: kept.usage,
@@ -216,7 +220,7 @@ impl Staged {
                     .map_or_else(String::new, |model| format!("; {model} takes its place"));
                 self.notes
                     .push(format!("{model} {place} in stage {stage}: {error}{next}"));
-                Event::MemberFailed {
+                RunEvent::MemberFailed {
                     stage,
                     model,
                     error,
@@ -225,15 +229,15 @@ impl Staged {
                 }
             }
         };
-        self.out.push_back(Output::Emit(event));
+        self.out.push_back(MachineOutput::Emit(event));
     }
 
     pub(super) fn emit_stage_started(&mut self) {
-        let event = Event::StageStarted {
+        let event = RunEvent::StageStarted {
             stage: self.board.name().to_owned(),
             index: self.board.stage,
             total: self.board.plan.stages.len(),
         };
-        self.out.push_back(Output::Emit(event));
+        self.out.push_back(MachineOutput::Emit(event));
     }
 }

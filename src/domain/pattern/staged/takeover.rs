@@ -1,24 +1,24 @@
 //! Finds answers of an earlier run that a plan can reuse, without any calls. A call with a prompt that
 //! depends on an answer not yet known counts as not reusable.
 
-use super::Staged;
-use crate::domain::analysis::{Plan, StageAnswer, Who};
-use crate::domain::event::Estimate;
+use super::StagedRun;
+use crate::domain::analysis::{Plan, StageAnswer, StageRole};
+use crate::domain::event::RunEstimate;
 use crate::domain::id::AnalysisId;
 use crate::domain::time::Timestamp;
 
-impl Staged {
+impl StagedRun {
     /// Returns the reusable answers with their stage and member in the new plan.
     pub fn taken_over(plan: &Plan, earlier: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
         let mut known = Self::answered(earlier, answers);
         let id = AnalysisId::new(Timestamp::default(), 0);
-        let mut run = Self::new(id, plan.clone(), Estimate::default());
+        let mut run = Self::new(id, plan.clone(), RunEstimate::default());
         let mut spared = Vec::new();
         for (stage, of) in plan.stages.iter().enumerate() {
             let seats = match of.who {
-                Who::Readers => plan.parts.len(),
-                Who::Members => plan.members.len(),
-                Who::Synthesiser => 1,
+                StageRole::Readers => plan.parts.len(),
+                StageRole::Members => plan.members.len(),
+                StageRole::Synthesiser => 1,
             };
             let mut found = Vec::new();
             for member in 0..seats {

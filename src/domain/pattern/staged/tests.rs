@@ -6,11 +6,11 @@ mod parts;
 mod ways;
 
 use super::*;
-use crate::domain::analysis::{CacheUse, Member, Stage, Times, Who};
-use crate::domain::chat::{Bill, Finish, Request, Task, Usage};
+use crate::domain::analysis::{CacheUse, Member, RunDeadlines, Stage, StageRole};
+use crate::domain::chat::{CallBill, Finish, ModelRequest, Task, Usage};
 use crate::domain::money::{MicroDollars, Price};
 use crate::domain::parameters::Parameters;
-use crate::domain::pattern::Claim;
+use crate::domain::pattern::CallReservation;
 
 fn member(model: &str) -> Member {
     Member {
@@ -28,8 +28,8 @@ fn member(model: &str) -> Member {
     }
 }
 
-fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, Who, Task)]) -> Plan {
-    let stage = |&(name, who, task): &(&str, Who, Task)| Stage {
+fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, StageRole, Task)]) -> Plan {
+    let stage = |&(name, who, task): &(&str, StageRole, Task)| Stage {
         name: name.into(),
         who,
         task,
@@ -58,7 +58,7 @@ fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, Who, Task)]) -> Pla
         passthrough: None,
         bare: false,
         is_live: false,
-        times: Times::default(),
+        times: RunDeadlines::default(),
         arrangement: Default::default(),
         agreement: None,
         canary: String::new(),
@@ -68,7 +68,7 @@ fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, Who, Task)]) -> Pla
 
 fn four() -> Plan {
     use Task::*;
-    let (members, last) = (Who::Members, Who::Synthesiser);
+    let (members, last) = (StageRole::Members, StageRole::Synthesiser);
     plan(
         &["a", "b", "c"],
         "s",
@@ -86,8 +86,8 @@ pub(in crate::domain) fn two(models: &[&str], synthesiser: &str) -> Plan {
         models,
         synthesiser,
         &[
-            ("initial", Who::Members, Task::Answer),
-            ("ultra", Who::Synthesiser, Task::Synthesise),
+            ("initial", StageRole::Members, Task::Answer),
+            ("ultra", StageRole::Synthesiser, Task::Synthesise),
         ],
     )
 }
@@ -100,8 +100,8 @@ fn id() -> AnalysisId {
     AnalysisId::new(at(0), 1)
 }
 
-fn machine(plan: Plan) -> Staged {
-    Staged::new(id(), plan, Estimate::default())
+fn machine(plan: Plan) -> StagedRun {
+    StagedRun::new(id(), plan, RunEstimate::default())
 }
 
 fn answer(text: &str) -> Answer {
@@ -119,8 +119,8 @@ fn answer(text: &str) -> Answer {
     }
 }
 
-fn answered(stage: usize, member: usize, text: &str) -> Input {
-    Input::Answered {
+fn answered(stage: usize, member: usize, text: &str) -> MachineInput {
+    MachineInput::Answered {
         call: CallId { stage, member },
         answer: answer(text),
         cached: false,
@@ -129,62 +129,66 @@ fn answered(stage: usize, member: usize, text: &str) -> Input {
 }
 
 /// Usage of `answer`: 20 micro-dollars at the price of `member`.
-fn bill() -> Bill {
-    Bill {
+fn bill() -> CallBill {
+    CallBill {
         usage: answer("").usage,
         tries: 1,
-        ..Bill::default()
+        ..CallBill::default()
     }
 }
 
-fn failed(stage: usize, member: usize) -> Input {
+fn failed(stage: usize, member: usize) -> MachineInput {
     failed_with(
         CallId { stage, member },
         CallError::new(CallErrorKind::Overloaded, "busy"),
     )
 }
 
-fn failed_with(call: CallId, error: CallError) -> Input {
-    Input::Failed {
+fn failed_with(call: CallId, error: CallError) -> MachineInput {
+    MachineInput::Failed {
         call,
         error,
-        bill: Bill::default(),
+        bill: CallBill::default(),
     }
 }
 
 /// Handles an input and returns the actions as text.
-fn told(machine: &mut Staged, ms: i64, input: Input) -> Vec<String> {
+fn told(machine: &mut StagedRun, ms: i64, input: MachineInput) -> Vec<String> {
     machine.handle(at(ms), input);
     drain(machine).iter().filter_map(words).collect()
 }
 
-fn drain(machine: &mut Staged) -> Vec<Output> {
+fn drain(machine: &mut StagedRun) -> Vec<MachineOutput> {
     let mut all = Vec::new();
     loop {
         match machine.poll() {
-            Output::Wait(_) => return all,
-            Output::Reserve { .. } => machine.handle(machine.stage_started, Input::Granted),
+            MachineOutput::Wait(_) => return all,
+            MachineOutput::Reserve { .. } => {
+                machine.handle(machine.stage_started, MachineInput::Granted)
+            }
             output => all.push(output),
         }
     }
 }
 
-fn words(output: &Output) -> Option<String> {
+fn words(output: &MachineOutput) -> Option<String> {
     Some(match output {
-        Output::Call(call, request) => format!("call {} {}", call.stage, request.model),
-        Output::Stop(call) => format!("stop {} {}", call.stage, call.member),
-        Output::Emit(Event::StageStarted { stage, .. }) => format!("+{stage}"),
-        Output::Emit(Event::StageCompleted {
+        MachineOutput::Call(call, request) => format!("call {} {}", call.stage, request.model),
+        MachineOutput::Stop(call) => format!("stop {} {}", call.stage, call.member),
+        MachineOutput::Emit(RunEvent::StageStarted { stage, .. }) => format!("+{stage}"),
+        MachineOutput::Emit(RunEvent::StageCompleted {
             stage,
             answered,
             failed,
             ..
         }) => format!("-{stage} {answered}/{failed}"),
-        Output::Emit(Event::SynthesisDelta { text }) => format!("synthesis '{text}'"),
-        Output::Emit(Event::MemberFailed {
+        MachineOutput::Emit(RunEvent::SynthesisDelta { text }) => format!("synthesis '{text}'"),
+        MachineOutput::Emit(RunEvent::MemberFailed {
             model, fallback, ..
         }) => format!("failed {model} then {fallback:?}"),
-        Output::Done(outcome) => format!("{} {:?}", outcome.status.as_str(), outcome.synthesis),
+        MachineOutput::Done(outcome) => {
+            format!("{} {:?}", outcome.status.as_str(), outcome.synthesis)
+        }
         _ => return None,
     })
 }
@@ -193,7 +197,7 @@ fn words(output: &Output) -> Option<String> {
 fn four_stages_flow_into_one_answer() {
     let mut machine = machine(four());
     assert_eq!(
-        told(&mut machine, 0, Input::Started),
+        told(&mut machine, 0, MachineInput::Started),
         ["+initial", "call 0 a", "call 0 b", "call 0 c"]
     );
     assert_eq!(told(&mut machine, 1, answered(0, 1, "B0")), [""; 0]);
@@ -225,12 +229,12 @@ fn four_stages_flow_into_one_answer() {
 #[test]
 fn first_answers_are_independent_and_later_readers_see_letters_only() {
     let mut machine = machine(four());
-    machine.handle(at(0), Input::Started);
-    let calls = |outputs: Vec<Output>| -> Vec<Box<Request>> {
+    machine.handle(at(0), MachineInput::Started);
+    let calls = |outputs: Vec<MachineOutput>| -> Vec<Box<ModelRequest>> {
         outputs
             .into_iter()
             .filter_map(|output| {
-                if let Output::Call(_, request) = output {
+                if let MachineOutput::Call(_, request) = output {
                     Some(request)
                 } else {
                     None
@@ -260,7 +264,7 @@ fn first_answers_are_independent_and_later_readers_see_letters_only() {
 #[test]
 fn a_revision_holds_the_first_answer_and_the_own_review_apart() {
     let mut machine = machine(four());
-    machine.handle(at(0), Input::Started);
+    machine.handle(at(0), MachineInput::Started);
     for (stage, text) in [(0, "first"), (1, "review")] {
         for member in 0..3 {
             drain(&mut machine);
@@ -269,7 +273,7 @@ fn a_revision_holds_the_first_answer_and_the_own_review_apart() {
     }
     let outputs = drain(&mut machine);
     let request = outputs.iter().find_map(|output| match output {
-        Output::Call(
+        MachineOutput::Call(
             CallId {
                 stage: 2,
                 member: 1,
@@ -290,7 +294,7 @@ fn a_revision_holds_the_first_answer_and_the_own_review_apart() {
 #[test]
 fn a_failed_member_is_dropped_and_the_run_goes_on() {
     let mut machine = machine(four());
-    told(&mut machine, 0, Input::Started);
+    told(&mut machine, 0, MachineInput::Started);
     told(&mut machine, 1, answered(0, 0, "A"));
     told(&mut machine, 1, failed(0, 1));
     assert_eq!(
@@ -308,7 +312,7 @@ fn a_failed_member_is_dropped_and_the_run_goes_on() {
 #[test]
 fn a_stage_that_gives_nothing_lets_the_one_before_flow_on() {
     let mut machine = machine(four());
-    told(&mut machine, 0, Input::Started);
+    told(&mut machine, 0, MachineInput::Started);
     for member in 0..3 {
         told(&mut machine, 1, answered(0, member, "first"));
     }
@@ -316,9 +320,9 @@ fn a_stage_that_gives_nothing_lets_the_one_before_flow_on() {
     told(&mut machine, 2, failed(1, 1));
     machine.handle(at(3), failed(1, 2));
     let outputs = drain(&mut machine);
-    let Some(Output::Call(_, request)) = outputs
+    let Some(MachineOutput::Call(_, request)) = outputs
         .iter()
-        .find(|output| matches!(output, Output::Call(..)))
+        .find(|output| matches!(output, MachineOutput::Call(..)))
     else {
         panic!("{outputs:?}")
     };
@@ -332,10 +336,10 @@ fn a_stage_that_gives_nothing_lets_the_one_before_flow_on() {
 #[test]
 fn nobody_answered_is_a_failure_with_every_reason() {
     let mut machine = machine(two(&["a", "b"], "s"));
-    told(&mut machine, 0, Input::Started);
+    told(&mut machine, 0, MachineInput::Started);
     told(&mut machine, 1, failed(0, 0));
     machine.handle(at(2), answered(0, 1, "  \n"));
-    let Some(Output::Done(outcome)) = drain(&mut machine).pop() else {
+    let Some(MachineOutput::Done(outcome)) = drain(&mut machine).pop() else {
         panic!("not over")
     };
     assert_eq!(
@@ -347,7 +351,7 @@ fn nobody_answered_is_a_failure_with_every_reason() {
 #[test]
 fn another_member_writes_when_the_synthesiser_fails() {
     let mut machine = machine(two(&["a", "s", "b"], "s"));
-    told(&mut machine, 0, Input::Started);
+    told(&mut machine, 0, MachineInput::Started);
     for member in 0..3 {
         told(&mut machine, 1, answered(0, member, "x"));
     }
@@ -370,10 +374,10 @@ fn another_member_writes_when_the_synthesiser_fails() {
 #[test]
 fn cancelling_stops_every_open_call_and_nothing_follows() {
     let mut machine = machine(two(&["a", "b"], "s"));
-    told(&mut machine, 0, Input::Started);
+    told(&mut machine, 0, MachineInput::Started);
     told(&mut machine, 1, answered(0, 0, "x"));
     assert_eq!(
-        told(&mut machine, 2, Input::Cancelled("stop".into())),
+        told(&mut machine, 2, MachineInput::Cancelled("stop".into())),
         ["stop 0 1", "cancelled None"]
     );
     assert_eq!(told(&mut machine, 3, answered(0, 1, "y")), [""; 0]);
@@ -382,13 +386,13 @@ fn cancelling_stops_every_open_call_and_nothing_follows() {
 #[test]
 fn a_call_that_never_ends_is_given_up() {
     let mut machine = machine(two(&["a"], "s"));
-    told(&mut machine, 0, Input::Started);
-    let Output::Wait(Some(until)) = machine.poll() else {
+    told(&mut machine, 0, MachineInput::Started);
+    let MachineOutput::Wait(Some(until)) = machine.poll() else {
         panic!("no time limit")
     };
     assert_eq!(until, at(305_000));
     assert_eq!(
-        told(&mut machine, 305_000, Input::Tick),
+        told(&mut machine, 305_000, MachineInput::Tick),
         [
             "stop 0 0",
             "failed a then None",
@@ -403,7 +407,7 @@ fn a_restored_run_asks_only_what_is_missing() {
     let mut first = machine(four());
     let mut outputs = Vec::new();
     for input in [
-        Input::Started,
+        MachineInput::Started,
         answered(0, 0, "A"),
         answered(0, 1, "B"),
         failed(0, 2),
@@ -413,14 +417,18 @@ fn a_restored_run_asks_only_what_is_missing() {
         outputs.extend(drain(&mut first));
     }
     let kept = outputs.into_iter().filter_map(|output| {
-        if let Output::Keep(kept) = output {
+        if let MachineOutput::Keep(kept) = output {
             Some(*kept)
         } else {
             None
         }
     });
-    let mut second = Staged::restore(id(), four(), Estimate::default(), at(0), kept.collect());
-    assert_eq!(told(&mut second, 9, Input::Started), ["+meta", "call 1 b"]);
+    let mut second =
+        StagedRun::restore(id(), four(), RunEstimate::default(), at(0), kept.collect());
+    assert_eq!(
+        told(&mut second, 9, MachineInput::Started),
+        ["+meta", "call 1 b"]
+    );
     assert_eq!(
         told(&mut second, 10, answered(1, 1, "M")),
         ["-meta 2/0", "+hyper", "call 2 a", "call 2 b"]
@@ -433,7 +441,7 @@ fn what_the_cache_gives_is_free() {
         budget: Some(MicroDollars(30)),
         ..two(&["a", "b"], "s")
     });
-    told(&mut capped, 0, Input::Started);
+    told(&mut capped, 0, MachineInput::Started);
     told(&mut capped, 1, answered(0, 0, "x"));
     let call = CallId {
         stage: 0,
@@ -441,18 +449,18 @@ fn what_the_cache_gives_is_free() {
     };
     capped.handle(
         at(1),
-        Input::Answered {
+        MachineInput::Answered {
             call,
             answer: answer("y"),
             cached: true,
-            bill: Bill::default(),
+            bill: CallBill::default(),
         },
     );
     let outputs = drain(&mut capped);
     assert!(
         outputs
             .iter()
-            .any(|output| matches!(output, Output::Call(..))),
+            .any(|output| matches!(output, MachineOutput::Call(..))),
         "20 spent, 30 allowed, the cache is free"
     );
 }
@@ -460,22 +468,22 @@ fn what_the_cache_gives_is_free() {
 #[test]
 fn a_failed_call_costs_what_it_took() {
     let mut run = machine(two(&["a", "b"], "s"));
-    told(&mut run, 0, Input::Started);
+    told(&mut run, 0, MachineInput::Started);
     told(&mut run, 1, answered(0, 0, "x"));
     let call = CallId {
         stage: 0,
         member: 1,
     };
     let error = CallError::new(CallErrorKind::Truncated, "cut");
-    let cut = Input::Failed {
+    let cut = MachineInput::Failed {
         call,
         error,
         bill: bill(),
     };
     run.handle(at(1), cut);
-    run.handle(at(1), Input::Cancelled("enough".into()));
+    run.handle(at(1), MachineInput::Cancelled("enough".into()));
     let totals = drain(&mut run).into_iter().find_map(|output| match output {
-        Output::Done(outcome) => Some(outcome.totals),
+        MachineOutput::Done(outcome) => Some(outcome.totals),
         _ => None,
     });
     let totals = totals.unwrap();
@@ -486,11 +494,11 @@ fn a_failed_call_costs_what_it_took() {
 }
 
 /// Handles actions up to the next reservation and returns its claims.
-fn asked(machine: &mut Staged) -> Vec<Claim> {
+fn asked(machine: &mut StagedRun) -> Vec<CallReservation> {
     loop {
         match machine.poll() {
-            Output::Reserve { calls, .. } => return calls,
-            Output::Wait(_) | Output::Done(_) => panic!("nothing was asked for"),
+            MachineOutput::Reserve { calls, .. } => return calls,
+            MachineOutput::Wait(_) | MachineOutput::Done(_) => panic!("nothing was asked for"),
             _ => {}
         }
     }
@@ -498,9 +506,9 @@ fn asked(machine: &mut Staged) -> Vec<Claim> {
 
 #[test]
 fn a_run_without_money_ends_with_the_best_it_has() {
-    let denied = || Input::Denied("the money is used up".into());
+    let denied = || MachineInput::Denied("the money is used up".into());
     let mut poor = machine(four());
-    poor.handle(at(0), Input::Started);
+    poor.handle(at(0), MachineInput::Started);
     let claims = asked(&mut poor);
     let models: Vec<&str> = claims.iter().map(|claim| claim.model.as_str()).collect();
     assert_eq!(models, ["a", "b", "c"]);
@@ -512,19 +520,19 @@ fn a_run_without_money_ends_with_the_best_it_has() {
     assert_eq!(told(&mut poor, 1, denied()), ["failed None"]);
 
     let mut run = machine(four());
-    told(&mut run, 0, Input::Started);
+    told(&mut run, 0, MachineInput::Started);
     for member in 0..3 {
         run.handle(at(1), answered(0, member, &format!("draft {member}")));
     }
     asked(&mut run);
-    run.handle(at(1), Input::Granted);
+    run.handle(at(1), MachineInput::Granted);
     for member in 0..3 {
         run.handle(at(2), answered(1, member, "review"));
     }
     asked(&mut run);
     run.handle(at(2), denied());
     let outcome = drain(&mut run).into_iter().find_map(|output| match output {
-        Output::Done(outcome) => Some(*outcome),
+        MachineOutput::Done(outcome) => Some(*outcome),
         _ => None,
     });
     let outcome = outcome.unwrap();
@@ -537,6 +545,6 @@ fn a_run_without_money_ends_with_the_best_it_has() {
     );
     assert!(outcome.totals.notes[0].contains("by A (a)"), "{outcome:?}");
     // A grant that was not requested has no effect.
-    run.handle(at(3), Input::Granted);
-    assert_eq!(run.poll(), Output::Wait(None));
+    run.handle(at(3), MachineInput::Granted);
+    assert_eq!(run.poll(), MachineOutput::Wait(None));
 }

@@ -1,14 +1,14 @@
 //! Prompt-cache warming: if one model gets several calls with the same long prefix, the first call is sent
 //! alone; once it has read the prefix, the provider serves it to the others from its cache for less.
 
-use super::Staged;
+use super::StagedRun;
 use crate::domain::chat::estimate_tokens;
 use crate::domain::time::Timestamp;
 
 /// Minimum length in tokens of a prefix that providers cache.
 const CACHED_FROM: u64 = 1_024;
 
-impl Staged {
+impl StagedRun {
     /// Makes the calls of the granted reservation.
     pub(super) fn granted(&mut self, now: Timestamp) {
         let mut leading: Vec<String> = Vec::new();

@@ -3,12 +3,12 @@
 use super::has_word;
 
 /// A form of questions and the patterns that it suggests, each with its weight.
-pub(super) struct Form {
+pub(super) struct QuestionForm {
     pub reason: &'static str,
     pub speaks_for: &'static [(&'static str, f64)],
 }
 
-const CLOSED: Form = Form {
+const CLOSED: QuestionForm = QuestionForm {
     reason: "it can be answered with yes, no, one choice or one figure",
     speaks_for: &[
         ("vote", 0.6),
@@ -17,7 +17,7 @@ const CLOSED: Form = Form {
         ("single", 0.1),
     ],
 };
-const DECISION: Form = Form {
+const DECISION: QuestionForm = QuestionForm {
     reason: "it asks for a decision",
     speaks_for: &[
         ("confidence", 0.35),
@@ -27,11 +27,11 @@ const DECISION: Form = Form {
         ("stakeholder", 0.15),
     ],
 };
-const SHORT: Form = Form {
+const SHORT: QuestionForm = QuestionForm {
     reason: "it is short and asks for one thing",
     speaks_for: &[("single", 0.35), ("cascade", 0.3), ("gut", 0.1)],
 };
-const LONG: Form = Form {
+const LONG: QuestionForm = QuestionForm {
     reason: "it includes a long text",
     speaks_for: &[
         ("summarize", 0.25),
@@ -40,11 +40,11 @@ const LONG: Form = Form {
         ("extract", 0.15),
     ],
 };
-const MANY: Form = Form {
+const MANY: QuestionForm = QuestionForm {
     reason: "it asks several questions",
     speaks_for: &[("analyze", 0.3), ("synthesis", 0.15)],
 };
-const CALCULATED: Form = Form {
+const CALCULATED: QuestionForm = QuestionForm {
     reason: "it asks for a calculation or code, where several attempts of one model help",
     speaks_for: &[("self", 0.55), ("vote", 0.2)],
 };
@@ -55,7 +55,7 @@ const LONG_FROM: usize = 1_500;
 const SHORT_TO: usize = 12;
 
 /// Detects the forms of a question given in lower case; `length` is that of the whole question, in characters.
-pub(super) fn of(lower: &str, length: usize) -> Vec<Form> {
+pub(super) fn of(lower: &str, length: usize) -> Vec<QuestionForm> {
     let mut found = Vec::new();
     let any = |words: &[&str]| words.iter().any(|word| has_word(lower, word));
     let decision = any(&[

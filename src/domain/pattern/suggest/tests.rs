@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::super::kept::Origin;
+use super::super::kept::PatternOrigin;
 use super::*;
 
-fn embedded() -> Vec<Kept> {
+fn embedded() -> Vec<StoredPattern> {
     let text = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
     let list: Vec<Pattern> = serde_json::from_str(text).expect("the embedded patterns");
-    let kept = |pattern| Kept::house(pattern, Origin::Embedded);
+    let kept = |pattern| StoredPattern::house(pattern, PatternOrigin::Embedded);
     list.into_iter().map(kept).collect()
 }
 
@@ -100,7 +100,7 @@ fn ordinary_questions_find_their_pattern_among_the_first_three() {
     assert!(missed.is_empty(), "\n{}", missed.join("\n"));
     let left: Vec<&str> = patterns
         .iter()
-        .map(Kept::id)
+        .map(StoredPattern::id)
         .filter(|id| !covered.contains(id))
         .collect();
     assert!(left.is_empty(), "no question for {left:?}");
@@ -140,7 +140,7 @@ fn one_s_own_pattern_is_found_by_what_it_says_of_itself() {
     let tree = serde_json::json!({ "id": "leases", "name": "Lease review", "use_cases": ["Commercial leases and their indexation"], "stages": [
         { "name": "initial", "prompt": "{question}" }, { "name": "ultra", "prompt": "{peers}" } ] });
     let own = crate::domain::pattern::file::read(&tree).expect("a pattern");
-    patterns.push(Kept::house(own, Origin::Own));
+    patterns.push(StoredPattern::house(own, PatternOrigin::Own));
     let ranked = rank(&patterns, "Check the indexation of our commercial leases");
     assert_eq!(ranked[0].pattern.id, "leases");
     assert!(

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::analysis::Times;
+use crate::domain::analysis::RunDeadlines;
 use crate::domain::chat::Format;
-use crate::domain::pattern::Outcome;
+use crate::domain::pattern::PatternOutcome;
 
 /// Milliseconds per second.
 const SECOND: i64 = 1_000;
@@ -17,25 +17,25 @@ fn with_chain() -> Plan {
     plan
 }
 
-fn broke(stage: usize, member: usize) -> Input {
-    Input::Failed {
+fn broke(stage: usize, member: usize) -> MachineInput {
+    MachineInput::Failed {
         call: CallId { stage, member },
         error: CallError::new(CallErrorKind::Overloaded, "busy"),
-        bill: Bill { tries: 3, ..bill() },
+        bill: CallBill { tries: 3, ..bill() },
     }
 }
 
-fn kept(outputs: &[Output]) -> Vec<StageAnswer> {
+fn kept(outputs: &[MachineOutput]) -> Vec<StageAnswer> {
     let kept = outputs.iter().filter_map(|output| match output {
-        Output::Keep(kept) => Some((**kept).clone()),
+        MachineOutput::Keep(kept) => Some((**kept).clone()),
         _ => None,
     });
     kept.collect()
 }
 
-fn outcome(outputs: &[Output]) -> Option<Outcome> {
+fn outcome(outputs: &[MachineOutput]) -> Option<PatternOutcome> {
     outputs.iter().find_map(|output| match output {
-        Output::Done(outcome) => Some((**outcome).clone()),
+        MachineOutput::Done(outcome) => Some((**outcome).clone()),
         _ => None,
     })
 }
@@ -43,11 +43,11 @@ fn outcome(outputs: &[Output]) -> Option<Outcome> {
 #[test]
 fn a_fallback_takes_the_place_and_the_letter_for_the_rest_of_the_run() {
     let mut run = machine(with_chain());
-    told(&mut run, 0, Input::Started);
+    told(&mut run, 0, MachineInput::Started);
     run.handle(at(1), broke(0, 0));
     let outputs = drain(&mut run);
     let failed = outputs.iter().find_map(|output| match output {
-        Output::Emit(Event::MemberFailed {
+        MachineOutput::Emit(RunEvent::MemberFailed {
             model,
             retried,
             fallback,
@@ -56,7 +56,7 @@ fn a_fallback_takes_the_place_and_the_letter_for_the_rest_of_the_run() {
         _ => None,
     });
     assert_eq!(failed, Some(("a".into(), true, Some("x".into()))));
-    assert!(outputs.iter().any(|output| matches!(output, Output::Call(CallId { stage: 0, member: 0 }, request) if request.model == "x")));
+    assert!(outputs.iter().any(|output| matches!(output, MachineOutput::Call(CallId { stage: 0, member: 0 }, request) if request.model == "x")));
     run.handle(at(2), answered(0, 0, "by x"));
     let answer = kept(&drain(&mut run)).remove(0);
     assert_eq!(
@@ -73,7 +73,7 @@ fn a_fallback_takes_the_place_and_the_letter_for_the_rest_of_the_run() {
     let models: Vec<&str> = outputs
         .iter()
         .filter_map(|output| match output {
-            Output::Call(_, request) => Some(request.model.as_str()),
+            MachineOutput::Call(_, request) => Some(request.model.as_str()),
             _ => None,
         })
         .collect();
@@ -82,7 +82,7 @@ fn a_fallback_takes_the_place_and_the_letter_for_the_rest_of_the_run() {
         ["x", "b", "c"],
         "the planned model is not asked again"
     );
-    run.handle(at(4), Input::Cancelled("enough".into()));
+    run.handle(at(4), MachineInput::Cancelled("enough".into()));
     let outcome = outcome(&drain(&mut run)).unwrap();
     // The failed call is charged too.
     assert_eq!((outcome.totals.failed, outcome.totals.answered), (1, 3));
@@ -99,7 +99,7 @@ fn a_chain_has_an_end_and_is_resumed_where_it_was() {
     let mut run = machine(with_chain());
     let mut outputs = Vec::new();
     for input in [
-        Input::Started,
+        MachineInput::Started,
         broke(0, 0),
         broke(0, 0),
         broke(0, 0),
@@ -117,7 +117,7 @@ fn a_chain_has_an_end_and_is_resumed_where_it_was() {
     let mut run = machine(plan.clone());
     let mut outputs = Vec::new();
     for input in [
-        Input::Started,
+        MachineInput::Started,
         answered(0, 0, "A"),
         broke(0, 1),
         answered(0, 1, "by z"),
@@ -126,12 +126,12 @@ fn a_chain_has_an_end_and_is_resumed_where_it_was() {
         run.handle(at(1), input);
         outputs.extend(drain(&mut run));
     }
-    let mut again = Staged::restore(id(), plan, Estimate::default(), at(0), kept(&outputs));
+    let mut again = StagedRun::restore(id(), plan, RunEstimate::default(), at(0), kept(&outputs));
     assert_eq!(
-        told(&mut again, 9, Input::Started),
+        told(&mut again, 9, MachineInput::Started),
         ["+meta", "call 1 a", "call 1 z", "call 1 c"]
     );
-    again.handle(at(10), Input::Cancelled("enough".into()));
+    again.handle(at(10), MachineInput::Cancelled("enough".into()));
     let notes = outcome(&drain(&mut again)).unwrap().totals.notes;
     assert!(
         notes.iter().any(|note| note.contains("z takes its place")),
@@ -142,10 +142,10 @@ fn a_chain_has_an_end_and_is_resumed_where_it_was() {
 #[test]
 fn a_fallback_without_money_drops_its_member_and_nobody_else() {
     let mut run = machine(with_chain());
-    told(&mut run, 0, Input::Started);
+    told(&mut run, 0, MachineInput::Started);
     run.handle(at(1), broke(0, 0));
     asked(&mut run);
-    run.handle(at(1), Input::Denied("the money is used up".into()));
+    run.handle(at(1), MachineInput::Denied("the money is used up".into()));
     let dropped = kept(&drain(&mut run)).remove(0);
     assert_eq!(dropped.error.unwrap().detail, "the money is used up");
     run.handle(at(2), answered(0, 1, "B"));
@@ -160,31 +160,31 @@ fn the_synthesiser_s_fallback_comes_before_the_members() {
     let mut plan = two(&["a", "b"], "s");
     plan.synthesiser.fallbacks = vec![member("t")];
     let mut run = machine(plan);
-    told(&mut run, 0, Input::Started);
+    told(&mut run, 0, MachineInput::Started);
     told(&mut run, 1, answered(0, 0, "A"));
     told(&mut run, 1, answered(0, 1, "B"));
     run.handle(at(2), broke(1, 0));
     let outputs = drain(&mut run);
     assert!(
-        outputs
-            .iter()
-            .any(|output| matches!(output, Output::Call(_, request) if request.model == "t"))
+        outputs.iter().any(
+            |output| matches!(output, MachineOutput::Call(_, request) if request.model == "t")
+        )
     );
     run.handle(at(3), answered(1, 1, "by t"));
     let answer = kept(&drain(&mut run)).remove(0);
     assert_eq!(answer.fallback_for.as_deref(), Some("s"));
 }
 
-fn timed(plan: Plan, stage: u32, run: u32) -> Staged {
+fn timed(plan: Plan, stage: u32, run: u32) -> StagedRun {
     machine(Plan {
-        times: Times { stage, run },
+        times: RunDeadlines { stage, run },
         ..plan
     })
 }
 
-fn limits(outputs: &[Output]) -> Vec<u64> {
+fn limits(outputs: &[MachineOutput]) -> Vec<u64> {
     let limits = outputs.iter().filter_map(|output| match output {
-        Output::Call(_, request) => Some(request.deadline.as_secs()),
+        MachineOutput::Call(_, request) => Some(request.deadline.as_secs()),
         _ => None,
     });
     limits.collect()
@@ -193,10 +193,10 @@ fn limits(outputs: &[Output]) -> Vec<u64> {
 #[test]
 fn a_call_has_what_its_stage_and_its_run_have_left() {
     let mut run = timed(four(), 100, 1_000);
-    run.handle(at(0), Input::Started);
+    run.handle(at(0), MachineInput::Started);
     assert_eq!(limits(&drain(&mut run)), [100, 100, 100]);
     let mut run = timed(four(), 600, 300);
-    run.handle(at(0), Input::Started);
+    run.handle(at(0), MachineInput::Started);
     // A fifth is reserved for the synthesis.
     assert_eq!(limits(&drain(&mut run)), [240, 240, 240]);
     for member in 0..3 {
@@ -208,7 +208,7 @@ fn a_call_has_what_its_stage_and_its_run_have_left() {
 #[test]
 fn stages_without_time_are_left_out_and_the_synthesis_is_written() {
     let mut run = timed(four(), 600, 300);
-    told(&mut run, 0, Input::Started);
+    told(&mut run, 0, MachineInput::Started);
     run.handle(at(239 * SECOND), answered(0, 0, "A"));
     run.handle(at(239 * SECOND), answered(0, 1, "B"));
     let late = CallError::new(CallErrorKind::Timeout, "slow");
@@ -237,7 +237,7 @@ fn stages_without_time_are_left_out_and_the_synthesis_is_written() {
 #[test]
 fn a_run_whose_writers_all_fail_keeps_the_best_draft() {
     let mut run = machine(two(&["a", "b"], "s"));
-    told(&mut run, 0, Input::Started);
+    told(&mut run, 0, MachineInput::Started);
     told(&mut run, 1, answered(0, 0, "draft A"));
     told(&mut run, 1, answered(0, 1, "draft B"));
     let mut outputs = Vec::new();
@@ -264,12 +264,12 @@ fn a_shape_is_asked_of_the_one_answer_only() {
         format: Some(format.clone()),
         ..two(&["a", "b"], "s")
     });
-    run.handle(at(0), Input::Started);
-    let shapes = |outputs: &[Output]| -> Vec<bool> {
+    run.handle(at(0), MachineInput::Started);
+    let shapes = |outputs: &[MachineOutput]| -> Vec<bool> {
         outputs
             .iter()
             .filter_map(|output| match output {
-                Output::Call(_, request) => Some(request.format == Some(format.clone())),
+                MachineOutput::Call(_, request) => Some(request.format == Some(format.clone())),
                 _ => None,
             })
             .collect()
@@ -285,7 +285,7 @@ proptest! {
     #[test]
     fn every_order_of_failures_ends(script in prop::collection::vec((0usize..4, 0u8..6, 0i64..90), 0..80), chain in 0usize..3) {
         let mut plan = four();
-        plan.times = Times { stage: 60, run: 200 };
+        plan.times = RunDeadlines { stage: 60, run: 200 };
         for seat in &mut plan.members {
             seat.fallbacks = (0..chain).map(|at| member(&format!("{}{at}", seat.model))).collect();
         }
@@ -293,28 +293,28 @@ proptest! {
         let mut machine = machine(plan);
         let mut open: Vec<CallId> = Vec::new();
         let (mut now, mut done) = (0, 0);
-        machine.handle(at(0), Input::Started);
+        machine.handle(at(0), MachineInput::Started);
         let mut script = script.into_iter();
         for _ in 0..500 {
             let mut asking = 0;
             loop {
                 let output = machine.poll();
                 match output {
-                    Output::Wait(_) => break,
-                    Output::Reserve { calls, .. } => {
+                    MachineOutput::Wait(_) => break,
+                    MachineOutput::Reserve { calls, .. } => {
                         asking = calls.len();
                         let deny = script.len() % 7 == 3;
-                        machine.handle(at(now), if deny { Input::Denied("no money".into()) } else { Input::Granted });
+                        machine.handle(at(now), if deny { MachineInput::Denied("no money".into()) } else { MachineInput::Granted });
                     }
-                    Output::Call(call, request) => {
+                    MachineOutput::Call(call, request) => {
                         prop_assert_eq!(done, 0);
                         prop_assert!(request.deadline <= std::time::Duration::from_secs(200));
                         open.push(call);
                     }
-                    Output::Stop(call) => open.retain(|&other| other != call),
-                    Output::Keep(kept) => open.retain(|&other| other != CallId { stage: kept.stage, member: kept.member }),
-                    Output::Done(_) => done += 1,
-                    Output::Emit(_) => {}
+                    MachineOutput::Stop(call) => open.retain(|&other| other != call),
+                    MachineOutput::Keep(kept) => open.retain(|&other| other != CallId { stage: kept.stage, member: kept.member }),
+                    MachineOutput::Done(_) => done += 1,
+                    MachineOutput::Emit(_) => {}
                 }
             }
             prop_assert!(open.len() <= 3 && asking <= 3);
@@ -328,11 +328,11 @@ proptest! {
                 0 | 1 => answered(call.stage, call.member, "text"),
                 2 => fails(CallErrorKind::Connect),
                 3 => fails(CallErrorKind::Timeout),
-                4 => Input::Tick,
+                4 => MachineInput::Tick,
                 _ => fails(CallErrorKind::Cancelled),
             };
             // The driver forgets a call that has ended.
-            if !matches!(input, Input::Tick) {
+            if !matches!(input, MachineInput::Tick) {
                 open.retain(|&other| other != call);
             }
             machine.handle(at(now), input);

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::analysis::Arrangement;
-use crate::domain::chat::Source;
+use crate::domain::chat::SourcePassage;
 
 /// A plan of each arrangement, with prefixes that make calls wait for one another.
 fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
@@ -30,7 +30,7 @@ fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
             let mut plan = plan(
                 &["a", "b", "c"],
                 "s",
-                &[("initial", Who::Members, Task::Answer)],
+                &[("initial", StageRole::Members, Task::Answer)],
             );
             plan.arrangement = Arrangement::Vote;
             plan
@@ -42,7 +42,11 @@ fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
             parts::in_parts(plan, 2)
         }
         _ => {
-            let mut plan = plan(&["a"], "a", &[("initial", Who::Synthesiser, Task::Answer)]);
+            let mut plan = plan(
+                &["a"],
+                "a",
+                &[("initial", StageRole::Synthesiser, Task::Answer)],
+            );
             plan.arrangement = Arrangement::Single;
             plan
         }
@@ -50,12 +54,12 @@ fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
     plan.members.truncate(members);
     plan.agreement = bar;
     plan.canary = "c4n4ry".into();
-    plan.sources = vec![Source {
+    plan.sources = vec![SourcePassage {
         number: 1,
         document: "long.txt".into(),
         page: 1,
         text: "word ".repeat(1_500),
-        ..Source::default()
+        ..SourcePassage::default()
     }];
     for member in &mut plan.members {
         member.price = member.price.map(|price| Price {
@@ -79,25 +83,25 @@ proptest! {
         let mut done = 0;
         let mut asked = BTreeSet::new();
         let mut cost = MicroDollars(0);
-        machine.handle(at(0), Input::Started);
+        machine.handle(at(0), MachineInput::Started);
         let mut script = script.into_iter();
         for step in 1.. {
             for output in drain(&mut machine) {
                 match output {
-                    Output::Call(call, request) => {
+                    MachineOutput::Call(call, request) => {
                         prop_assert_eq!(done, 0);
                         prop_assert!(asked.insert((call, request.model)), "{:?} asked twice", call);
                         // A fallback replaces its member.
                         open.retain(|&other| other != call);
                         open.push(call);
                     }
-                    Output::Stop(call) => open.retain(|&other| other != call),
-                    Output::Keep(kept) => {
+                    MachineOutput::Stop(call) => open.retain(|&other| other != call),
+                    MachineOutput::Keep(kept) => {
                         let earlier = kept.earlier.iter().filter_map(|one| one.cost);
                         cost = earlier.chain(kept.cost).fold(cost, MicroDollars::plus);
                         open.retain(|&other| other != CallId { stage: kept.stage, member: kept.member });
                     }
-                    Output::Done(outcome) => {
+                    MachineOutput::Done(outcome) => {
                         // Only usage of actual calls is charged.
                         prop_assert_eq!(outcome.totals.cost_usd, cost);
                         done += 1;
@@ -111,20 +115,20 @@ proptest! {
             let (which, what) = script.next().unwrap_or((0, 0));
             let call = open[which % open.len()];
             machine.handle(at(step), match what {
-                0 | 1 => Input::Answered { call, answer: answer(TEXTS[which]), cached: what == 1, bill: bill() },
+                0 | 1 => MachineInput::Answered { call, answer: answer(TEXTS[which]), cached: what == 1, bill: bill() },
                 2 => failed_with(call, CallError::new(CallErrorKind::Connect, "gone")),
-                3 => Input::Delta(call, Delta::Text("t".into())),
-                4 => Input::Delta(call, Delta::Reasoning("r".into())),
-                5 => Input::Hurry,
-                _ if step > 40 => Input::Cancelled("enough".into()),
-                _ => Input::Delta(CallId { stage: 9, member: 9 }, Delta::Text("stray".into())),
+                3 => MachineInput::Delta(call, Delta::Text("t".into())),
+                4 => MachineInput::Delta(call, Delta::Reasoning("r".into())),
+                5 => MachineInput::Hurry,
+                _ if step > 40 => MachineInput::Cancelled("enough".into()),
+                _ => MachineInput::Delta(CallId { stage: 9, member: 9 }, Delta::Text("stray".into())),
             });
         }
         prop_assert_eq!(done, 1);
         prop_assert!(open.is_empty());
         // Inputs after the end have no effect.
-        machine.handle(at(9_999), Input::Hurry);
-        machine.handle(at(9_999), Input::Started);
+        machine.handle(at(9_999), MachineInput::Hurry);
+        machine.handle(at(9_999), MachineInput::Started);
         prop_assert!(drain(&mut machine).is_empty());
     }
 }

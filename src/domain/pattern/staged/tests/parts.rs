@@ -1,17 +1,17 @@
 //! Documents that are read in parts before the first answers.
 
 use super::*;
-use crate::domain::chat::Source;
-use crate::domain::pattern::reading::{self, Coverage};
+use crate::domain::chat::SourcePassage;
+use crate::domain::pattern::reading::{self, ReadCoverage};
 
 pub(super) fn in_parts(mut plan: Plan, parts: usize) -> Plan {
-    let part = |number: usize| Source {
+    let part = |number: usize| SourcePassage {
         number: number as u32 + 1,
         mark: format!("D1:p{}", number + 1),
         document: "long.pdf".into(),
         page: number as u32 + 1,
         text: format!("text of page {}", number + 1),
-        ..Source::default()
+        ..SourcePassage::default()
     };
     let panel = plan.members.clone();
     let reader = |number: usize| {
@@ -28,10 +28,10 @@ pub(super) fn in_parts(mut plan: Plan, parts: usize) -> Plan {
     plan
 }
 
-fn calls(outputs: &[Output]) -> Vec<&Request> {
-    let mut calls: Vec<&Request> = Vec::new();
+fn calls(outputs: &[MachineOutput]) -> Vec<&ModelRequest> {
+    let mut calls: Vec<&ModelRequest> = Vec::new();
     for output in outputs {
-        if let Output::Call(_, request) = output {
+        if let MachineOutput::Call(_, request) = output {
             calls.push(request);
         }
     }
@@ -41,7 +41,7 @@ fn calls(outputs: &[Output]) -> Vec<&Request> {
 #[test]
 fn each_part_is_read_once_and_the_notes_stand_for_it() {
     let mut machine = machine(in_parts(two(&["a", "b"], "s"), 3));
-    machine.handle(at(0), Input::Started);
+    machine.handle(at(0), MachineInput::Started);
     let began = drain(&mut machine);
     let asked = calls(&began);
     let who: Vec<&str> = asked.iter().map(|request| &*request.model).collect();
@@ -74,7 +74,7 @@ fn each_part_is_read_once_and_the_notes_stand_for_it() {
     let last = drain(&mut machine);
     assert_eq!(calls(&last)[0].brief.peers.len(), 2);
     machine.handle(at(4), answered(2, 0, "S"));
-    let Some(Output::Done(outcome)) = drain(&mut machine).pop() else {
+    let Some(MachineOutput::Done(outcome)) = drain(&mut machine).pop() else {
         panic!("not over");
     };
     assert_eq!(outcome.synthesis.as_deref(), Some("S"));
@@ -85,7 +85,7 @@ fn each_part_is_read_once_and_the_notes_stand_for_it() {
 #[test]
 fn who_cannot_read_a_part_is_stood_in_for_and_what_nobody_reads_is_named() {
     let mut machine = machine(in_parts(two(&["a", "b"], "s"), 2));
-    machine.handle(at(0), Input::Started);
+    machine.handle(at(0), MachineInput::Started);
     drain(&mut machine);
     assert_eq!(
         told(&mut machine, 1, failed(0, 0)),
@@ -101,7 +101,7 @@ fn who_cannot_read_a_part_is_stood_in_for_and_what_nobody_reads_is_named() {
     told(&mut machine, 4, answered(1, 0, "A"));
     told(&mut machine, 4, answered(1, 1, "B"));
     machine.handle(at(5), answered(2, 0, "S"));
-    let Some(Output::Done(outcome)) = drain(&mut machine).pop() else {
+    let Some(MachineOutput::Done(outcome)) = drain(&mut machine).pop() else {
         panic!("not over");
     };
     let note = "1 of 2 parts of the documents were read; not read: D1:p1 (busy)";
@@ -115,11 +115,11 @@ fn who_cannot_read_a_part_is_stood_in_for_and_what_nobody_reads_is_named() {
 #[test]
 fn nothing_read_is_no_answer() {
     let mut machine = machine(in_parts(two(&["a"], "s"), 2));
-    machine.handle(at(0), Input::Started);
+    machine.handle(at(0), MachineInput::Started);
     drain(&mut machine);
     told(&mut machine, 1, failed(0, 0));
     machine.handle(at(2), failed(0, 1));
-    let Some(Output::Done(outcome)) = drain(&mut machine).pop() else {
+    let Some(MachineOutput::Done(outcome)) = drain(&mut machine).pop() else {
         panic!("not over");
     };
     assert_eq!(outcome.status, Status::Failed);
@@ -129,21 +129,21 @@ fn nothing_read_is_no_answer() {
 fn a_run_that_was_interrupted_reads_on_where_it_was() {
     let plan = in_parts(four(), 3);
     let mut machine = machine(plan.clone());
-    machine.handle(at(0), Input::Started);
+    machine.handle(at(0), MachineInput::Started);
     drain(&mut machine);
     machine.handle(at(1), answered(0, 1, "second"));
     let kept: Vec<StageAnswer> = drain(&mut machine)
         .into_iter()
         .filter_map(|output| match output {
-            Output::Keep(kept) => Some(*kept),
+            MachineOutput::Keep(kept) => Some(*kept),
             _ => None,
         })
         .collect();
-    let read = Coverage::of(&plan, &kept).expect("in parts");
+    let read = ReadCoverage::of(&plan, &kept).expect("in parts");
     assert_eq!((read.read, read.missing.len()), (1, 2));
-    let mut again = Staged::restore(id(), plan, Estimate::default(), at(0), kept);
+    let mut again = StagedRun::restore(id(), plan, RunEstimate::default(), at(0), kept);
     assert_eq!(
-        told(&mut again, 9, Input::Started),
+        told(&mut again, 9, MachineInput::Started),
         ["+reading", "call 0 a", "call 0 c"]
     );
 }
@@ -151,9 +151,9 @@ fn a_run_that_was_interrupted_reads_on_where_it_was() {
 #[test]
 fn a_hurry_waits_for_the_first_answers() {
     let mut machine = machine(in_parts(four(), 2));
-    machine.handle(at(0), Input::Started);
+    machine.handle(at(0), MachineInput::Started);
     drain(&mut machine);
-    assert_eq!(told(&mut machine, 1, Input::Hurry), [""; 0]);
+    assert_eq!(told(&mut machine, 1, MachineInput::Hurry), [""; 0]);
     told(&mut machine, 1, answered(0, 0, "first"));
     told(&mut machine, 1, answered(0, 1, "second"));
     assert_eq!(
@@ -173,19 +173,19 @@ fn a_hurry_waits_for_the_first_answers() {
 #[test]
 fn one_member_is_left_out_at_the_persons_wish() {
     let mut machine = machine(four());
-    machine.handle(at(0), Input::Started);
+    machine.handle(at(0), MachineInput::Started);
     drain(&mut machine);
     told(&mut machine, 1, answered(0, 0, "A"));
     assert_eq!(
-        told(&mut machine, 2, Input::Leave("nobody".into())),
+        told(&mut machine, 2, MachineInput::Leave("nobody".into())),
         [""; 0]
     );
     assert_eq!(
-        told(&mut machine, 2, Input::Leave("b".into())),
+        told(&mut machine, 2, MachineInput::Leave("b".into())),
         ["stop 0 1", "failed b then None"]
     );
     assert_eq!(
-        told(&mut machine, 3, Input::Leave("b".into())),
+        told(&mut machine, 3, MachineInput::Leave("b".into())),
         [""; 0],
         "once is enough"
     );
@@ -195,7 +195,11 @@ fn one_member_is_left_out_at_the_persons_wish() {
 
 #[test]
 fn one_model_alone_reads_and_answers() {
-    let plan = plan(&["a"], "a", &[("initial", Who::Synthesiser, Task::Answer)]);
+    let plan = plan(
+        &["a"],
+        "a",
+        &[("initial", StageRole::Synthesiser, Task::Answer)],
+    );
     let mut machine = machine(in_parts(
         Plan {
             arrangement: crate::domain::analysis::Arrangement::Single,
@@ -203,7 +207,7 @@ fn one_model_alone_reads_and_answers() {
         },
         2,
     ));
-    machine.handle(at(0), Input::Started);
+    machine.handle(at(0), MachineInput::Started);
     drain(&mut machine);
     told(&mut machine, 1, answered(0, 0, "first"));
     assert_eq!(

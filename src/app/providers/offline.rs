@@ -1,0 +1,46 @@
+//! Providers without a server: for the command line, beside one that may be running.
+
+use super::Providers;
+use crate::app::{Result, folder, models};
+use crate::config::Config;
+use crate::crypto::vault::Vault;
+use crate::llm::Llm;
+use crate::store::Store;
+
+/// The provider service on a store of its own, without the rest of the app.
+pub struct OfflineProviders {
+    store: Store,
+    llm: Llm,
+    secret: String,
+}
+
+impl OfflineProviders {
+    /// Opens the store of the data folder. `makes` creates it where there is none.
+    ///
+    /// # Errors
+    /// As [`folder::open`] and [`folder::open_existing`].
+    pub fn open(config: &Config, makes: bool) -> Result<Self> {
+        let opened = match makes {
+            true => folder::open(config)?,
+            false => folder::open_existing(config)?,
+        };
+        let folder::OpenedFolder { store, secret, .. } = opened;
+        let llm = Llm::new(models::settings(config));
+        Ok(Self { store, llm, secret })
+    }
+
+    /// The service.
+    pub fn providers(&self) -> Providers<'_> {
+        Providers {
+            store: &self.store,
+            llm: &self.llm,
+            vault: Vault::new(&self.secret),
+            open_addresses: true,
+        }
+    }
+
+    /// Waits until all changes are written.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+}
