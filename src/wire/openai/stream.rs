@@ -45,10 +45,11 @@ fn take(growing: &mut AnswerBuilder, chunk: &Value) {
         return growing.fail(in_band(error));
     }
     count(growing, chunk, first);
-    let found = [&first["delta"], &first["message"]];
-    match found.into_iter().find(|found| found.is_object()) {
-        // Behind the pieces some give the whole message once more.
-        Some(message) if growing.has_told(message["content"].as_str().unwrap_or_default()) => {}
+    let (delta, message) = (&first["delta"], &first["message"]);
+    // Behind the pieces some send the whole message once more. A piece may well equal all text before it.
+    let is_repeat = growing.has_told(message["content"].as_str().unwrap_or_default());
+    match [delta, message].into_iter().find(|found| found.is_object()) {
+        Some(_) if !delta.is_object() && is_repeat => {}
         Some(found) => {
             piece(growing, found);
             growing.logprobs(&first["logprobs"]);
