@@ -388,10 +388,14 @@ fn is_keep_alive(event: &sse::SseFrame) -> bool {
     let data = event.data.trim();
     let is_word = |text: &str| WORDS.iter().any(|word| text.eq_ignore_ascii_case(word));
     let name = event.event.as_str();
+    // A ping with half an object is a stream that is no longer intact.
+    let is_whole = |data: &str| {
+        !data.starts_with('{') || serde_json::from_str::<serde::de::IgnoredAny>(data).is_ok()
+    };
     data.is_empty()
         || data.starts_with(':')
         || is_word(data.trim_matches(['[', ']', '"', '.']))
-        || (is_word(name) && !data.contains("error"))
+        || (is_word(name) && !data.contains("error") && is_whole(data))
 }
 
 #[cfg(test)]

@@ -473,3 +473,42 @@ fn a_count_that_cannot_be_is_not_believed() {
     let usage = result.unwrap().usage;
     assert!(usage.estimated && usage.output < 100, "{usage:?}");
 }
+
+fn chunk(content: &str) -> sse::SseFrame {
+    sse::SseFrame {
+        data: json!({ "choices": [{ "index": 0, "delta": { "content": content } }] }).to_string(),
+        ..sse::SseFrame::default()
+    }
+}
+
+#[test]
+fn a_piece_that_equals_all_text_before_it_is_kept() {
+    let mut decoder = AnswerDecoder::new(ApiFormat::OpenAi);
+    let pieces = ["ha", "ha", "haha"].map(chunk);
+    let texts: Vec<Delta> = pieces.iter().flat_map(|one| decoder.push(one)).collect();
+    let text: String = texts
+        .iter()
+        .filter_map(|delta| match delta {
+            Delta::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(text, "hahahaha");
+}
+
+#[test]
+fn half_a_ping_is_no_keep_alive() {
+    for (data, expected) in [
+        ("{\"type\": \"ping\"}", true),
+        ("{\"type\": \"pi", false),
+        ("", true),
+        ("ping", true),
+    ] {
+        let event = sse::SseFrame {
+            event: "ping".into(),
+            data: data.into(),
+            ..sse::SseFrame::default()
+        };
+        assert_eq!(is_keep_alive(&event), expected, "{data}");
+    }
+}
