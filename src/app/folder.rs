@@ -1,13 +1,14 @@
 //! The data folder: made for its owner only, locked by the one process that serves from it, and where in
 //! it the database and the secret are. Refuses a folder that has lost one of the two.
 
+mod paths;
 pub(super) mod secret_check;
 pub(super) mod soundness;
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::documents::orphans::{self, Orphan};
 use super::{Error, Kind, Result, replica, swap};
@@ -16,6 +17,7 @@ use crate::config::{Config, ReplicaConfig};
 use crate::domain::time::Timestamp;
 use crate::replica::names::Inventory;
 use crate::store::{Store, StoreSettings};
+pub use paths::database;
 use secret_check::Opener;
 pub use secret_check::{accept as accept_secret, new_secret};
 
@@ -27,11 +29,6 @@ pub struct OpenedFolder {
     pub secret: String,
     /// What keeps the replica up, in a server that has one.
     pub(super) prepared: Option<replica::PreparedReplica>,
-}
-
-/// Where the database of a data folder is.
-pub fn database(folder: &Path) -> PathBuf {
-    folder.join("quire.db")
 }
 
 /// Makes what is missing, and opens. Blocks.

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::folder::database;
 use super::swap::ReplaceDatabase;
 use super::visit::RequestOrigin;
-use super::{App, Error, Kind, Result, folder};
+use super::{App, Error, Kind, Result};
 use crate::clock;
 use crate::config::{Config, ReplicaConfig};
 use crate::crypto::{self, stream::StreamCipher};
@@ -125,7 +126,7 @@ pub(super) fn fetch(
     target: &dyn Target,
     replaces: bool,
 ) -> Result<Option<RestoredFiles>> {
-    let path = folder::database(&config.data_dir);
+    let path = database(&config.data_dir);
     if path.exists() && !replaces {
         return Ok(None);
     }
@@ -205,7 +206,7 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
     let faulty = |fault: TargetError| faulty(replica, &fault);
     let target = target(config, replica)?;
     let data = &config.data_dir;
-    let has_database = folder::database(data).exists();
+    let has_database = database(data).exists();
     // Of a database whose every change was handed over, the replica lacks nothing.
     let replaces = has_database && !replica.overwrite && holder::is_handed_over(data);
     let may_go_on = !has_database || replica.overwrite || replaces;

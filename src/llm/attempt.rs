@@ -5,38 +5,20 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::call::{CallRequest, guarded};
+use super::asking::{CallAttempt, guarded, patience};
 use super::exchange::{FailedExchange, ask_once, models_once};
 use super::meter::UsageMeter;
-use super::registry::{OpenCircuit, PICTURES, RegisteredProvider};
+use super::registry::{OpenCircuit, PICTURES};
 use super::retry::{self, FailedAttempt, RetryDecision};
 use super::transport::CancelSlot;
 use super::{Inner, Provider, fault};
 use crate::clock;
-use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Message, ModelRequest, Role};
+use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Message, Role};
 use crate::domain::parameters::Parameters;
 use crate::wire::{self, ListedModel, ModelCapabilities, passthrough};
 
 /// Fields that a model may refuse one after the other before the call is given up.
 const MOST_REFUSALS: usize = 8;
-
-/// A call at its provider.
-pub(super) struct CallAttempt<'a> {
-    pub inner: &'a Inner,
-    pub entry: &'a RegisteredProvider,
-    pub provider: &'a Provider,
-    pub name: &'a str,
-    pub wanted: &'a CallRequest<'a>,
-    /// What is asked: the wanted request, or one to mend its answer.
-    pub request: &'a ModelRequest,
-    pub slot: &'a Arc<CancelSlot>,
-}
-
-impl CallAttempt<'_> {
-    pub fn left(&self) -> Duration {
-        self.wanted.left()
-    }
-}
 
 /// Asks until there is an answer or no hope of one, where the model's circuit lets it. The circuit counts calls,
 /// not the tries that they take. An answer that is not of the wanted shape is mended once.
@@ -309,11 +291,6 @@ pub(super) fn models(
 
 fn guarded_once(inner: &Inner, provider: &Provider) -> Result<Vec<ListedModel>, FailedExchange> {
     guarded(|| Ok(models_once(inner, provider)))?
-}
-
-/// For a list of models, which nobody should have to wait for.
-pub(super) fn patience(inner: &Inner) -> Duration {
-    inner.settings.connect * 2
 }
 
 #[cfg(test)]

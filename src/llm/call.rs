@@ -1,27 +1,13 @@
 //! One call, from request to result, on a thread of its own, and what it took.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use super::attempt::{self, CallAttempt};
+use super::asking::{CallAttempt, CallRequest, guarded};
+use super::attempt;
 use super::meter::UsageMeter;
-use super::registry::{CallOrigin, RegisteredProvider};
 use super::transport::CancelSlot;
 use super::{Inner, demo, fault};
-use crate::clock;
 use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta, ModelRequest};
-
-/// A call as it was wanted.
-pub(super) struct CallRequest<'a> {
-    pub request: &'a ModelRequest,
-    /// When it was wanted: waiting in line counts.
-    pub asked: Instant,
-    /// Who wants it, and what it asks.
-    pub origin: CallOrigin,
-    /// Who is to be asked, and the model's name there; none for demo models and for those that are gone.
-    pub entry: Option<(&'a RegisteredProvider, &'a str)>,
-}
 
 /// Runs a call to its end. `send` receives the pieces.
 pub(super) fn run(
@@ -67,16 +53,6 @@ pub(super) fn run(
     }
 }
 
-/// A fault of ours in one answer must not take others with it.
-pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallError> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
-        Err(CallError::new(
-            CallErrorKind::Malformed,
-            "the answer could not be read",
-        ))
-    })
-}
-
 fn play(
     inner: &Inner,
     request: &ModelRequest,
@@ -93,12 +69,4 @@ fn play(
     }
     meter.answered(&answer.usage);
     Ok(answer)
-}
-
-impl CallRequest<'_> {
-    /// What is left of the time that the whole call may take.
-    pub fn left(&self) -> Duration {
-        let gone = clock::instant().saturating_duration_since(self.asked);
-        self.request.deadline.saturating_sub(gone)
-    }
 }

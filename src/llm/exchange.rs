@@ -3,7 +3,7 @@
 
 use ureq::http::HeaderMap;
 
-use super::attempt::{CallAttempt, patience};
+use super::asking::{CallAttempt, patience};
 use super::receive::{MAX_ANSWER, read_some, read_whole, receive};
 use super::{Inner, Provider, fault, guard, pace};
 use crate::clock;

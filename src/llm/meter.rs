@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::call::CallRequest;
+use super::asking::CallRequest;
 use crate::clock;
 use crate::domain::chat::{
     CallBill, CallError, CallErrorKind, Delta, ModelRequest, Usage, estimate_tokens,

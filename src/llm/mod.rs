@@ -1,6 +1,7 @@
 //! Calls to models: one blocking call a thread, and the offline demo models behind the same door. Knows
 //! nothing of panels, stores or callers.
 
+mod asking;
 mod attempt;
 mod breaker;
 mod call;
@@ -35,8 +36,8 @@ use crate::domain::chat::{Answer, CallBill, CallError, Delta, ModelRequest};
 use crate::domain::id::UserId;
 use crate::domain::network::{AddressReach, Network};
 use crate::wire::{ListedModel, ModelCapabilities};
+use asking::CallRequest;
 pub use breaker::CircuitView;
-use call::CallRequest;
 use catalogue::LazyCatalog;
 pub use discover::find_local;
 pub use offer::{ProviderStatus, Retired};

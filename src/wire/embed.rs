@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::serve_openai::{RequestError, fault, model};
+use super::serve::model;
+use super::serve_error::{RequestError, fault};
 use super::{ApiFormat, passthrough};
 use crate::domain::chat::Passthrough;
 

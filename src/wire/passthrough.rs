@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::serve_openai::{RequestError, fault};
+use super::serve_error::{RequestError, fault};
 use super::{ApiFormat, ModelCapabilities};
 use crate::domain::chat::{ModelRequest, Passthrough};
 use crate::domain::provider::FIXED_FIELDS;

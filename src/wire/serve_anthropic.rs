@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::serve::{ChatRequest, ChunkFrame, Told, check_turns, model};
+use super::serve_call;
 use super::serve_content::content;
-use super::serve_openai::{ChatRequest, ChunkFrame, RequestError, Told, check_turns, fault, model};
+use super::serve_error::{RequestError, fault};
 use super::serve_parameters::{flag, parameters};
 use super::serve_tools::{self, ToolShape};
 use super::{ApiFormat, passthrough};
@@ -97,7 +99,7 @@ fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), Reque
     let (mut rest, mut calls, mut thoughts) = (Vec::new(), Vec::new(), Vec::new());
     for block in blocks {
         if is(block, "tool_use") && role == Role::Assistant {
-            calls.push(serve_tools::call(
+            calls.push(serve_call::call(
                 &block["id"],
                 &block["name"],
                 &block["input"],

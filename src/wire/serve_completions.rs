@@ -3,9 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::serve_openai::{
-    ChatRequest, ChunkFrame, RequestError, choices, fault, finish_reason, model, tokens,
-};
+use super::serve::{ChatRequest, ChunkFrame, model};
+use super::serve_error::{RequestError, fault};
+use super::serve_openai::{choices, finish_reason, tokens};
 use super::serve_parameters::{flag, parameters};
 use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Finish, Message, Role, Usage};
@@ -117,7 +117,7 @@ fn prompts(fields: &Map<String, Value>) -> Result<Vec<&str>, RequestError> {
     let size: usize = texts.iter().map(|text| text.len()).sum();
     match texts.iter().any(|text| !text.trim().is_empty()) {
         false => fault("prompt", "the prompt is empty"),
-        true if size > super::serve_openai::MOST_TEXT => fault("prompt", "the prompt is too long"),
+        true if size > super::serve::MOST_TEXT => fault("prompt", "the prompt is too long"),
         true => Ok(texts),
     }
 }

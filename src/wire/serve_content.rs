@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::serve_openai::{RequestError, fault};
+use super::serve_error::{RequestError, fault};
 use crate::domain::chat::Image;
 
 /// A text, or a list of parts: text and pictures.

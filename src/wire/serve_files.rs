@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::serve_openai::{RequestError, fault};
+use super::serve_error::{RequestError, fault};
 
 /// Files in one request.
 const MOST: usize = 20;

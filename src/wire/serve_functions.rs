@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::serve_openai::{RequestError, fault};
-use super::serve_tools;
+use super::serve_call;
+use super::serve_error::{RequestError, fault};
 use crate::domain::chat::Message;
 use crate::domain::tools::ToolCall;
 
@@ -51,7 +51,7 @@ pub(super) fn call(message: &Value, position: usize) -> Result<Option<ToolCall>,
         return Ok(None);
     }
     let id = json!(format!("call_{position}"));
-    serve_tools::call(&id, &given["name"], &given["arguments"]).map(Some)
+    serve_call::call(&id, &given["name"], &given["arguments"]).map(Some)
 }
 
 /// The id of the call whose result a message of the role `function` is: the last one of that name.

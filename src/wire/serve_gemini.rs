@@ -3,7 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::serve_openai::{self as openai, ChatRequest, ChunkFrame, RequestError, Told, fault};
+use super::serve::{ChatRequest, ChunkFrame, Told};
+use super::serve_error::{RequestError, fault};
+use super::serve_openai as openai;
 use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Finish, Usage};
 

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::prompt::budget;
-use super::serve_openai::{RequestError, fault};
+use super::serve_error::{RequestError, fault};
 use crate::domain::parameters::{EFFORTS, Parameters};
 
 /// What the three APIs have in common of it.

@@ -5,8 +5,10 @@ mod events;
 
 use serde_json::{Map, Value, json};
 
+use super::serve::{ChatRequest, ChunkFrame, Told, check_turns, model};
+use super::serve_call;
 use super::serve_content::content;
-use super::serve_openai::{ChatRequest, ChunkFrame, RequestError, Told, check_turns, fault, model};
+use super::serve_error::{RequestError, fault};
 use super::serve_parameters::{flag, parameters};
 use super::serve_settings::settings;
 use super::serve_tools::{self, ToolShape};
@@ -145,7 +147,7 @@ const VENDORS: &[&str] = &[
 /// text, `local_shell_call` with an action. Those are written as calls of a function with one argument.
 fn called(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
     if kind == "function_call" {
-        return serve_tools::call(&item["call_id"], &item["name"], &item["arguments"]);
+        return serve_call::call(&item["call_id"], &item["name"], &item["arguments"]);
     }
     let own = json!(kind.trim_end_matches("_call"));
     let name = match item["name"].is_string() {
@@ -155,7 +157,7 @@ fn called(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
     let given = ["input", "action", "operation"].into_iter();
     let given = { given }.find(|name| !item[*name].is_null());
     let arguments = given.map_or(json!({}), |name| json!({ name: item[name] }));
-    serve_tools::call(&item["call_id"], name, &arguments)
+    serve_call::call(&item["call_id"], name, &arguments)
 }
 
 // Calls belong to the turn of the model's that they follow.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::serve_call;
+use super::serve_error::{RequestError, fault};
 use super::serve_functions;
-use super::serve_openai::{RequestError, fault};
 use crate::domain::tools::{MOST, Tool, ToolCall, ToolChoice, Tools};
 
 /// Bytes of one tool's description and schema.
@@ -167,30 +168,12 @@ fn choice(given: &Value, shape: ToolShape) -> Result<ToolChoice, RequestError> {
     }
 }
 
-/// A call that a client gives back, as the chat API and Responses write it.
-pub fn call(id: &Value, name: &Value, arguments: &Value) -> Result<ToolCall, RequestError> {
-    let (Some(id), Some(name)) = (id.as_str(), name.as_str()) else {
-        return fault("messages", "a call of a tool needs an id and a name");
-    };
-    let arguments = match arguments {
-        Value::String(text) => text.clone(),
-        Value::Object(_) => arguments.to_string(),
-        _ => "{}".to_owned(),
-    };
-    Ok(ToolCall {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        arguments,
-        ..ToolCall::default()
-    })
-}
-
 /// The calls of a chat message that a client gives back.
 pub fn calls(message: &Value) -> Result<Vec<ToolCall>, RequestError> {
     let calls = message["tool_calls"].as_array();
     let one = |given: &Value| {
         let function = &given["function"];
-        let mut told = call(&given["id"], &function["name"], &function["arguments"])?;
+        let mut told = serve_call::call(&given["id"], &function["name"], &function["arguments"])?;
         let signature = &given["extra_content"]["google"]["thought_signature"];
         told.signature = signature.as_str().map(str::to_owned);
         Ok(told)

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{call_item, is_item, item, part, response, summary, thought_item};
 use crate::domain::chat::{Extras, Finish};
 use crate::domain::tools::ToolCall;
-use crate::wire::serve_openai::{ChunkFrame, Told};
+use crate::wire::serve::{ChunkFrame, Told};
 
 /// The events of a stream, each with its number.
 #[derive(Debug)]

@@ -1,0 +1,27 @@
+//! One call of a tool, as programs send it back.
+
+use serde_json::Value;
+
+use super::serve_error::{RequestError, fault};
+use crate::domain::tools::ToolCall;
+
+/// Reads a tool call in the form of the chat API and of Responses.
+///
+/// # Errors
+/// A call without an ID or a name.
+pub fn call(id: &Value, name: &Value, arguments: &Value) -> Result<ToolCall, RequestError> {
+    let (Some(id), Some(name)) = (id.as_str(), name.as_str()) else {
+        return fault("messages", "a call of a tool needs an id and a name");
+    };
+    let arguments = match arguments {
+        Value::String(text) => text.clone(),
+        Value::Object(_) => arguments.to_string(),
+        _ => "{}".to_owned(),
+    };
+    Ok(ToolCall {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        arguments,
+        ..ToolCall::default()
+    })
+}
