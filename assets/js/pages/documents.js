@@ -22,7 +22,7 @@ export function view(data, context) {
   const all = [...data.documents];
   const list = el("ul", { class: "rows" });
   const search = SearchAll({ words: data.q, signal, onSearch: (words) => context.note(words ? `/documents?q=${encodeURIComponent(words)}` : "/documents") });
-  const empty = Empty("No documents yet", "What you bring here can be read by the panel: a question then gets its answer from your text, with the passage behind every claim.");
+  const empty = Empty("No documents yet", "The panel can read what you upload here. Its answers then link to the passages they cite.");
   for (const stored of all) list.append(Row(stored));
   drawEmpty();
 

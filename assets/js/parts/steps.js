@@ -26,7 +26,7 @@ function intro({ data, to, arrange }) {
   return el("section", { class: "intro-step", "aria-labelledby": "step-title" },
     el("div", { class: "intro-words" },
       el("h1", { id: "step-title", tabindex: "-1" }, "One question, several models, one answer you can check"),
-      el("p", { class: "lead" }, "Put a question to a panel of language models, with your documents at hand. They answer alone, read and correct one another, and one of them writes the answer, with a passage behind every claim."),
+      el("p", { class: "lead" }, "Put a question to a panel of language models, with your documents at hand. They answer alone and review one another, and one of them writes the answer, with links to the passages it cites."),
       el("div", { class: "actions" },
         button("Start", { class: "primary large", on: { click: () => to(PROMPT) } }, "Start", icon("arrow")),
         user.get() && button("Everything on one screen", { class: "secondary large", on: { click: () => arrange(ONE) } }),
