@@ -61,7 +61,7 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     browser.press("Copy and edit");
     browser.wait_text(".check-word", "Valid");
     write(&browser, "Id", "Not An Id");
-    browser.wait_text(".field-fault:not([hidden])", "An id has 2 to 40");
+    browser.wait_text(".field-fault:not([hidden])", "2 to 40 lowercase letters");
     to_top(&browser);
     judge(&browser, axe.as_deref(), "the form of a pattern");
     browser.picture("orchestrator-form");
@@ -75,7 +75,7 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     let text = text.as_str().unwrap().replace("my_critique", "house_rules");
     let broken = text.replacen("{peers}", "{pears}", 1);
     write(&browser, ".pattern-text", &broken);
-    browser.wait_text(".fault-list", "Unknown hole {pears}");
+    browser.wait_text(".fault-list", "nknown placeholder {pears}");
     browser.press("Line ");
     let chosen = browser.value("(() => { const area = document.querySelector('.pattern-text'); return area === document.activeElement && area.selectionEnd > area.selectionStart && area.scrollTop > 100; })()");
     assert_eq!(chosen, json!(true), "the cursor stands on the fault's line");
