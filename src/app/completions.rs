@@ -44,6 +44,8 @@ pub struct ModelName {
     pub created: Option<Timestamp>,
     /// Its provider no longer lists it.
     pub retired: Option<Retired>,
+    /// The models of a recipe that are gone or no longer listed.
+    pub retired_members: Vec<String>,
 }
 
 /// A completion under way.
@@ -115,12 +117,17 @@ impl Completions<'_> {
             owner: "quire".to_owned(),
             created,
             retired: None,
+            retired_members: Vec::new(),
         };
         let patterns = self.0.patterns().ids(Some(user)).await?;
         let recipes = self.0.recipes().list(user).await?;
         for recipe in recipes {
             if !patterns.contains(&recipe.name) {
-                names.push(ours(recipe.name, Some(recipe.created)));
+                let gone = self.0.models().retired_of(user, &recipe.body).into_iter();
+                names.push(ModelName {
+                    retired_members: gone.map(|(name, _)| name).collect(),
+                    ..ours(recipe.name, Some(recipe.created))
+                });
             }
         }
         names.extend(patterns.into_iter().map(|id| ours(id, None)));
@@ -154,6 +161,7 @@ impl Completions<'_> {
             owner: model.provider.clone(),
             created: None,
             retired: self.0.llm.retired(Some(&caller.user), &model.id),
+            retired_members: Vec::new(),
             model: Some(model),
         }
     }
@@ -168,9 +176,10 @@ impl Completions<'_> {
     ) -> Result<StartedCompletion> {
         let mut ignored = asked.ignored.clone();
         ignored.extend(self.unread(caller, &asked));
-        ignored.truncate(MAX_IGNORED);
         let (wanted, is_panel) = self.wanted(caller, asked).await?;
+        ignored.extend(self.missing_members(caller, &wanted).await?);
         let analyses = self.0.analyses();
+        ignored.truncate(MAX_IGNORED);
         let begun = match place {
             None => analyses.start(Some(caller), wanted, now).await?,
             Some(place) => analyses.start_reserved(caller, wanted, now, place).await?,
@@ -182,6 +191,28 @@ impl Completions<'_> {
         })
     }
 
+    // Models of the recipe that the run goes on without. A stream's headers are sent before its notes are known.
+    async fn missing_members(
+        &self,
+        caller: &Caller,
+        wanted: &AnalysisParams,
+    ) -> Result<Vec<String>> {
+        let (Some(name), user) = (&wanted.recipe, &caller.user) else {
+            return Ok(Vec::new());
+        };
+        let recipe = self.0.recipes().find(user, name).await?.body;
+        let (writer, mut models) = (recipe.ultra_model, recipe.models);
+        if !wanted.models.is_empty() {
+            models.clear();
+        }
+        let is_missing = |name: &String| self.0.llm.find(Some(user), name).is_none();
+        let models = models.iter().filter(|name| is_missing(name));
+        let writer = writer.iter().filter(|name| is_missing(name));
+        let models = models.map(|name| format!("models: {}", shown(name)));
+        let writer = writer.map(|name| format!("ultra_model: {}", shown(name)));
+        Ok(models.chain(writer).collect())
+    }
+
     // Fields that no provider is given: a panel has several, and not every provider speaks the client's API.
     fn unread(&self, caller: &Caller, asked: &ChatRequest) -> Vec<String> {
         let kind = self.0.llm.kind_of(Some(&caller.user), &asked.model);
@@ -189,9 +220,14 @@ impl Completions<'_> {
             kind.is_some_and(|kind| passthrough::reaches(kind, &asked.passthrough, name))
         };
         let is_panel = asked.model.starts_with(PREFIX);
+        // A budget of thinking reaches every provider, at least as an effort.
+        let is_effort = |name: &str| {
+            let value = asked.passthrough.fields.get("thinking");
+            name == "thinking" && value.is_some_and(|it| it["type"] == "enabled")
+        };
         let names = asked.passthrough.fields.keys();
         names
-            .filter(|name| !(reaches(name) || is_panel && *name == MEMBERS))
+            .filter(|name| !(reaches(name) || is_panel && *name == MEMBERS || is_effort(name)))
             .map(|name| shown(name))
             .collect()
     }

@@ -5,6 +5,7 @@ use crate::config::{self, Config};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::network::AddressReach;
+use crate::domain::recipe::RecipeFields;
 use crate::llm;
 pub use crate::llm::{CircuitView, ProviderSource, ProviderStatus, Retired};
 use crate::log;
@@ -49,6 +50,19 @@ impl ModelService<'_> {
     /// Whether a model is gone, or its provider no longer lists it.
     pub fn retired(&self, user: Option<&UserId>, name: &str) -> Option<Retired> {
         self.0.llm.retired(user, name)
+    }
+
+    /// The models that a recipe names and that are gone or no longer listed, each once.
+    pub fn retired_of(&self, user: &UserId, recipe: &RecipeFields) -> Vec<(String, Retired)> {
+        let mut found: Vec<(String, Retired)> = Vec::new();
+        for name in recipe.models.iter().chain(&recipe.ultra_model) {
+            if found.iter().all(|(known, _)| known != name)
+                && let Some(retired) = self.retired(Some(user), name)
+            {
+                found.push((name.clone(), retired));
+            }
+        }
+        found
     }
 
     /// The state of each provider that this person may ask, as last seen.

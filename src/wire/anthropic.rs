@@ -176,6 +176,15 @@ fn is_adaptive(request: &ModelRequest) -> bool {
     })
 }
 
+/// The budget that a client of Anthropic's API has set itself.
+fn own_budget(request: &ModelRequest) -> Option<&Value> {
+    let passthrough = request.passthrough.as_deref()?;
+    let thinking = passthrough.fields.get("thinking")?;
+    let is_budget =
+        passthrough.format == ApiFormat::Anthropic.as_str() && thinking["type"] == "enabled";
+    is_budget.then_some(thinking)
+}
+
 /// The model has called a tool, and the thoughts that it would want back with the result are not there.
 fn lacks_thoughts(request: &ModelRequest) -> bool {
     let mut messages = request.messages.iter().rev();
@@ -197,6 +206,13 @@ fn think(
     };
     if effort == "none" || taste.thinking == Thinking::Fixed || lacks_thoughts(request) {
         return false;
+    }
+    // Of a model that nobody knows, the client knows best.
+    if taste.thinking == Thinking::Unknown
+        && let Some(own) = own_budget(request)
+    {
+        body.insert("thinking".into(), own.clone());
+        return true;
     }
     if taste.thinking != Thinking::Budget {
         body.insert("thinking".into(), json!({ "type": "adaptive" }));

@@ -76,12 +76,29 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
     check_turns(&asked.turns)?;
     asked.offer(serve_tools::read(fields, ToolShape::Anthropic)?);
     asked.passthrough = passthrough::read(ApiFormat::Anthropic, fields, KNOWN, UNREAD)?;
-    // The model is to decide how much: no effort says so, and only Anthropic's models know it.
-    if let Some(thinking) = fields.get("thinking").filter(|it| it["type"] == "adaptive") {
+    // An effort does not say that the model decides how much, nor how many tokens exactly.
+    let is_exact = |it: &&Value| it["type"] == "adaptive" || it["type"] == "enabled";
+    if let Some(thinking) = fields.get("thinking").filter(is_exact) {
         let further = &mut asked.passthrough.fields;
         further.insert("thinking".into(), thinking.clone());
     }
+    if marks_cache(fields) {
+        asked.ignored.push("cache_control".into());
+    }
     Ok(asked)
+}
+
+// Quire marks what is worth keeping itself: a client's own marks on blocks and tools go nowhere.
+fn marks_cache(fields: &serde_json::Map<String, Value>) -> bool {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let is_marked = |block: &Value| !block["cache_control"].is_null();
+    let field = |name: &str| fields.get(name).map(list).unwrap_or_default();
+    let messages = field("messages");
+    field("system").iter().any(is_marked)
+        || field("tools").iter().any(is_marked)
+        || messages
+            .iter()
+            .any(|message| list(&message["content"]).iter().any(is_marked))
 }
 
 // Here the schema has no name; the chat API's has one.

@@ -132,30 +132,59 @@ fn plain(schema: &Value) -> Value {
 fn messages(body: &Value) -> Result<Value, RequestError> {
     let mut messages = Vec::new();
     let system = named(body, "systemInstruction");
-    let words = list(&system["parts"]).iter();
-    let words: Vec<&str> = words.filter_map(|part| part["text"].as_str()).collect();
+    let mut words = Vec::new();
+    for part in parts(system, "systemInstruction")? {
+        match part["text"].as_str() {
+            Some(text) => words.push(text.to_owned()),
+            None => return fault("systemInstruction", "each of its parts must be text"),
+        }
+    }
     if !words.is_empty() {
         messages.push(json!({ "role": "system", "content": words.join("\n\n") }));
     }
-    if let Some(text) = body["contents"].as_str() {
-        messages.push(json!({ "role": "user", "content": text }));
-    }
     let mut calls = Calls::default();
-    let contents = &body["contents"];
-    let one = std::slice::from_ref(contents);
-    let contents = if contents.is_object() {
-        one
-    } else {
-        list(contents)
+    let contents = match &body["contents"] {
+        Value::Array(contents) => contents.as_slice(),
+        Value::Null => &[],
+        one => std::slice::from_ref(one),
     };
     for content in contents {
+        let parts = parts(content, "contents")?;
         match content["role"].as_str() {
-            None | Some("user" | "function") => said(&content["parts"], &mut calls, &mut messages)?,
-            Some("model") => messages.push(answered(&content["parts"], &mut calls)?),
+            None | Some("user" | "function") => said(&parts, &mut calls, &mut messages)?,
+            Some("model") => messages.push(answered(&parts, &mut calls)?),
             Some(_) => return fault("contents", "each content needs a role: user or model"),
         }
     }
     Ok(Value::Array(messages))
+}
+
+/// The parts of a content: Google's servers read one object for a list of one, and its SDKs take a string.
+fn parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestError> {
+    let text = |text: &str| vec![json!({ "text": text })];
+    let why = "it must be a string, or an object with parts: a list of objects or of strings";
+    let given = match content {
+        Value::Null => return Ok(Vec::new()),
+        Value::String(words) => return Ok(text(words)),
+        Value::Object(fields) if fields.contains_key("parts") => &content["parts"],
+        // The model's turn without any words comes back like this.
+        Value::Object(fields) if fields.keys().all(|name| name == "role") => {
+            return Ok(Vec::new());
+        }
+        // A part where a content was wanted, or a list of parts.
+        Value::Object(_) | Value::Array(_) => content,
+        _ => return fault(field, why),
+    };
+    let one = |part: &Value| match part {
+        Value::String(words) => Ok(json!({ "text": words })),
+        Value::Object(_) => Ok(part.clone()),
+        _ => fault(field, why),
+    };
+    match given {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(parts) => parts.iter().map(one).collect(),
+        only => Ok(vec![one(only)?]),
+    }
 }
 
 /// Calls whose results are still to come. Google's clients often send neither with an id.
@@ -187,9 +216,9 @@ impl Calls {
 }
 
 // Results are turns of their own, in front of any words.
-fn said(parts: &Value, calls: &mut Calls, messages: &mut Vec<Value>) -> Result<(), RequestError> {
+fn said(parts: &[Value], calls: &mut Calls, messages: &mut Vec<Value>) -> Result<(), RequestError> {
     let mut content = Vec::new();
-    for part in list(parts) {
+    for part in parts {
         let (result, data) = (named(part, "functionResponse"), named(part, "inlineData"));
         if result.is_object() {
             let Some(id) = calls.end(result) else {
@@ -222,9 +251,9 @@ fn said(parts: &Value, calls: &mut Calls, messages: &mut Vec<Value>) -> Result<(
     Ok(())
 }
 
-fn answered(parts: &Value, calls: &mut Calls) -> Result<Value, RequestError> {
+fn answered(parts: &[Value], calls: &mut Calls) -> Result<Value, RequestError> {
     let (mut text, mut thought, mut told) = (String::new(), String::new(), Vec::new());
-    for part in list(parts) {
+    for part in parts {
         let call = named(part, "functionCall");
         if call.is_object() {
             let function = json!({ "name": call["name"], "arguments": call["args"] });

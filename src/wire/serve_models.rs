@@ -20,6 +20,8 @@ pub struct ServedModel<'a> {
     pub model: Option<&'a Model>,
     /// Its provider no longer lists it. The inner value is the model that takes its place, where one is known.
     pub retired: Option<Option<&'a str>>,
+    /// The models of a recipe that are gone or no longer listed.
+    pub retired_members: &'a [String],
 }
 
 /// A row of OpenAI's list with the fields of OpenRouter's (openrouter.ai/docs/api/api-reference/models). What is
@@ -64,6 +66,9 @@ fn mark(row: &mut Value, listed: &ServedModel) {
     if let Some(successor) = listed.retired {
         row["retired"] = json!(true);
         row["successor"] = json!(successor);
+    }
+    if !listed.retired_members.is_empty() {
+        row["retired_models"] = json!(listed.retired_members);
     }
 }
 
@@ -168,6 +173,7 @@ mod tests {
             created: Timestamp::from_millis(1_700_000_000_000),
             model,
             retired: None,
+            retired_members: &[],
         }
     }
 

@@ -246,3 +246,50 @@ fn google_s_own_fields_reach_google() {
         "{sent}"
     );
 }
+
+#[test]
+fn instructions_and_parts_are_read_in_every_form_and_never_dropped() {
+    let provider = acting();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let path = "/v1beta/models/p/any:generateContent";
+    let one = json!({ "text": "Be brief." });
+    for name in ["systemInstruction", "system_instruction"] {
+        for system in [
+            json!({ "parts": [one] }),
+            json!({ "parts": one }),
+            json!({ "parts": "Be brief." }),
+            json!("Be brief."),
+            one.clone(),
+        ] {
+            for contents in [
+                json!([{ "role": "user", "parts": { "text": "Warm?" } }]),
+                json!({ "parts": ["Warm?"] }),
+                json!(["Warm?"]),
+            ] {
+                let answer = client.post(path, json!({ name: system, "contents": contents }));
+                assert_eq!(answer.status, 200, "{system} {contents} {}", answer.text());
+                let sent = last_sent(&provider)["messages"].to_string();
+                assert!(
+                    sent.contains("Be brief.") && sent.contains("Warm?"),
+                    "{sent}"
+                );
+            }
+        }
+        for system in [
+            json!(7),
+            json!({ "parts": [{ "inlineData": {} }] }),
+            json!({ "parts": 7 }),
+        ] {
+            let answer = client.post(path, json!({ name: system, "contents": "Warm?" }));
+            assert_eq!(answer.status, 400, "{system} {}", answer.text());
+            assert!(
+                answer.text().contains("systemInstruction"),
+                "{}",
+                answer.text()
+            );
+        }
+    }
+    let wrong = client.get("/v1beta/models/p/any").json();
+    assert_eq!(wrong["error"]["status"], "UNIMPLEMENTED", "{wrong}");
+}

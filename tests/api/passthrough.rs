@@ -343,3 +343,43 @@ fn nobody_who_sees_is_told_before_anything_is_spent() {
         json!({ "count": 1, "not_seen_by": ["p/text"], "unseen": false })
     );
 }
+
+#[test]
+fn a_budget_of_thinking_reaches_an_unknown_model_and_lost_cache_marks_are_told() {
+    let provider = Provider::answering(|_: &Asked| {
+        on("").sse("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3}}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Thin.\"}}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":2}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n")
+    });
+    let own = json!([{ "id": "an", "kind": "anthropic", "base_url": provider.base_url(), "api_key": "k", "models": ["mine"] }]);
+    let server = crate::support::Server::with(&[("QUIRE_PROVIDERS", &own.to_string())]);
+    let mut client = server.user("ada@example.com");
+    let thinking = json!({ "type": "enabled", "budget_tokens": 5_000 });
+    let marked =
+        json!([{ "type": "text", "text": "Be brief.", "cache_control": { "type": "ephemeral" } }]);
+    for (system, ignored) in [(json!("Be brief."), ""), (marked, "cache_control")] {
+        let message = json!({ "model": "an/mine", "max_tokens": 9_000, "system": system, "thinking": thinking,
+            "messages": [{ "role": "user", "content": "Is it thin?" }] });
+        let answer = client.post("/v1/messages", message);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("x-quire-ignored"), ignored);
+        let sent = &provider.asked()[0].body;
+        assert_eq!(sent["thinking"], thinking, "{sent}");
+        assert_eq!(sent["output_config"], Value::Null, "{sent}");
+    }
+}
+
+#[test]
+#[ignore = "waits for three pauses of 17 s that a provider asks for"]
+fn a_stream_that_is_refused_before_its_first_word_has_the_refusals_status() {
+    let provider = Provider::answering(|_: &Asked| {
+        let body = json!({ "error": { "message": "slow down", "type": "rate_limit_error" } });
+        let refusal = on("").status(429, "application/json", &body.to_string());
+        refusal.header("Retry-After", "17")
+    });
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let answer = client.post(
+        "/v1/chat/completions",
+        ask_with("p/mine", json!({ "stream": true })),
+    );
+    assert_eq!(answer.status, 429, "{}", answer.text());
+}

@@ -95,6 +95,17 @@ fn a_recipe_a_retry_and_a_rerun_go_on_without_a_model_that_is_gone() {
             json!([{ "model": "p/old", "successor": null }])
         );
     }
+    let rows = ada.get("/v1/models").json()["data"].clone();
+    let mut rows = rows.as_array().unwrap().iter();
+    let pair = rows.find(|row| row["id"] == "quire/pair").unwrap();
+    assert_eq!(pair["retired_models"], json!(["p/old"]), "{pair}");
+    for stream in [false, true] {
+        let chat = json!({ "model": "quire/pair", "stream": stream,
+            "messages": [{ "role": "user", "content": "How thick is the paper?" }] });
+        let answer = ada.post("/v1/chat/completions", chat);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("x-quire-ignored"), "models: p/old");
+    }
     // A new name for it is no new recipe.
     let id = recipes["recipes"][0]["id"].as_str().unwrap();
     let renamed = ada.put(&format!("/api/recipes/{id}"), json!({ "name": "renamed" }));
@@ -152,4 +163,21 @@ fn a_model_that_is_named_twice_gives_two_samples() {
     let answer = ada.post("/v1/chat/completions", body);
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("x-quire-panel"), "p/m, p/m#2");
+}
+
+#[test]
+fn a_model_that_is_also_the_writer_is_marked_once() {
+    let provider = listing("new");
+    let server = Server::with(&[("QUIRE_PROVIDERS", &named(&provider, "p", &["old", "new"]))]);
+    let mut ada = server.user("ada@example.org");
+    let recipe = json!({ "name": "twice", "pattern": "summarize", "models": ["p/old", "p/new"], "ultra_model": "p/old" });
+    assert_eq!(ada.post("/api/recipes", recipe).status, 201);
+    let one = named(&provider, "p", &["new"]);
+    let again = Server::in_folder(server.stop(), &[("QUIRE_PROVIDERS", &one)]);
+    ada.base = again.client().base;
+    let recipes = ada.get("/api/recipes").json();
+    assert_eq!(
+        recipes["recipes"][0]["retired"],
+        json!([{ "model": "p/old", "successor": null }])
+    );
 }

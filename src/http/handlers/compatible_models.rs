@@ -56,5 +56,6 @@ fn listed<'a>(cx: &RequestContext, name: &'a ModelName) -> ServedModel<'a> {
         created: name.created.unwrap_or(cx.app.started),
         model: name.model.as_ref(),
         retired: (name.retired.as_ref()).map(|retired| retired.successor.as_deref()),
+        retired_members: &name.retired_members,
     }
 }

@@ -2,10 +2,8 @@
 //! knows. A run that fails is never passed on as a clean end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::timeout_at;
 
 use super::compatible::{ClientApi, said};
 use crate::app::analyses::{Begun, CancelOnDrop, Finished, RunOutcome, RunWatch, StoredEvent};
@@ -195,9 +193,6 @@ fn broken_off() -> Error {
     Error::new(Kind::UpstreamFailed, why)
 }
 
-/// How long headers wait for the first piece of an answer.
-const HEADERS_HELD: Duration = Duration::from_secs(50);
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StreamPhase {
     Opening,
@@ -255,18 +250,14 @@ impl CompletionStream {
     }
 
     /// Waits for the first piece of a single model's answer, so that a failure before it has a status of its own
-    /// instead of a stream's. Not for ever: proxies give up on a silent connection after a minute.
+    /// instead of a stream's. The call's own time limit ends the wait: a status of 200 that is followed by an error
+    /// would keep clients from trying again.
     ///
     /// # Errors
     /// Why there will be no answer.
     pub async fn wait_for_answer(&mut self) -> Result<(), ApiError> {
-        let until = (clock::instant() + HEADERS_HELD).into();
         while !self.is_panel {
-            let next = match timeout_at(until, self.watch.next()).await {
-                Ok(next) => next.ok().flatten(),
-                Err(_) => return Ok(()),
-            };
-            let Some(events) = next else {
+            let Some(events) = self.watch.next().await.ok().flatten() else {
                 return Err(stopped().into());
             };
             let is_one = |names: &[&str]| events.iter().any(|event| names.contains(&&*event.kind));

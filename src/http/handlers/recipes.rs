@@ -89,11 +89,10 @@ impl RecipeBody {
 fn shape(cx: &RequestContext, recipe: &Recipe, caller: &Caller) -> Value {
     let body = &recipe.body;
     let models = cx.app.models();
-    let named = body.models.iter().chain(&body.ultra_model);
-    let retired = named.filter_map(|name| {
-        let retired = models.retired(Some(&caller.user), name)?;
-        Some(json!({ "model": name, "successor": retired.successor }))
-    });
+    let retired = models.retired_of(&caller.user, body);
+    let retired = retired
+        .iter()
+        .map(|(name, gone)| json!({ "model": name, "successor": gone.successor }));
     let retired: Vec<Value> = retired.collect();
     json!({
         "id": recipe.id, "name": recipe.name, "version": recipe.version, "shared": recipe.shared,
