@@ -372,8 +372,9 @@ fn a_budget_of_thinking_reaches_an_unknown_model_and_lost_cache_marks_are_told()
 fn a_stream_that_is_refused_before_its_first_word_has_the_refusals_status() {
     let provider = Provider::answering(|_: &Asked| {
         let body = json!({ "error": { "message": "slow down", "type": "rate_limit_error" } });
-        let refusal = on("").status(429, "application/json", &body.to_string());
-        refusal.header("Retry-After", "17")
+        on("")
+            .header("Retry-After", "17")
+            .status(429, "application/json", &body.to_string())
     });
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
