@@ -347,7 +347,7 @@ impl Providers<'_> {
                         .ok_or_else(|| {
                             fault(
                                 "base_url",
-                                "must begin with http:// or https:// and hold no name, password, ? or #: a key has its own field",
+                                "must begin with http:// or https://, name its host in plain ASCII (xn--…), and hold no user name, password, ? or #: a key has its own field",
                             )
                         })?,
                 ),

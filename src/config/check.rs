@@ -151,7 +151,7 @@ impl Checker {
         self.read(
             name,
             http_url,
-            "a URL that begins with http:// or https:// and contains no user name or password",
+            "a URL that begins with http:// or https://, with a host in plain ASCII (xn--…) and no user name or password",
         )
     }
 
@@ -246,10 +246,18 @@ pub fn http_url(text: &str) -> Option<String> {
         .or_else(|| text.strip_prefix("https://"))?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let sound = !authority.is_empty()
-        && !authority.contains('@')
+        && has_plain_host(authority)
         && !text.contains('#')
         && !text.chars().any(|c| c.is_whitespace() || c.is_control());
     sound.then(|| text.to_owned())
+}
+
+/// Whether a URL's authority names its host in letters that are what they look like. Clients read `①②⑦.0.0.1` and
+/// `%31%32%37.0.0.1` as 127.0.0.1, so a check of the address as it is written would miss them; a name in another
+/// script has an ASCII form (`xn--…`).
+fn has_plain_host(authority: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:[]".contains(c);
+    authority.chars().all(plain)
 }
 
 /// Whether only this machine can open the URL: its host is `localhost`, a subdomain of it, or a loopback address.

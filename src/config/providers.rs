@@ -135,7 +135,7 @@ fn provider(
         None if known && id != "azure" => None,
         None => return Err(format!("provider \"{id}\" needs a \"base_url\"")),
         Some(url) => Some(http_url(&url).ok_or(format!(
-            "provider \"{id}\": \"base_url\" must begin with http:// or https:// and contain no user name or password"
+            "provider \"{id}\": \"base_url\" must begin with http:// or https://, name its host in plain ASCII (xn--…), and contain no user name or password"
         ))?),
     };
     let api_key = match (entry.api_key, entry.api_key_env) {

@@ -226,6 +226,13 @@ fn one_s_own_provider_is_nobody_else_s() {
     );
 }
 
+/// Hosts that a client may read as 127.0.0.1.
+const ODD_HOSTS: [&str; 3] = [
+    "http://①②⑦.0.0.1/v1",
+    "http://127。0。0。1/v1",
+    "http://%31%32%37.0.0.1/v1",
+];
+
 #[test]
 fn an_address_of_one_s_own_must_be_allowed_and_public() {
     let closed = Server::start();
@@ -260,6 +267,15 @@ fn an_address_of_one_s_own_must_be_allowed_and_public() {
             .post(OWN, json!({ "name": name }))
             .refused(422, "VALIDATION_ERROR");
         assert!(refusal.to_string().contains("private network"), "{refusal}");
+    }
+    for url in ODD_HOSTS {
+        for force in [false, true] {
+            let odd = json!({ "name": "mine", "base_url": url, "force": force });
+            let refusal = ada.post(OWN, odd).refused(422, "VALIDATION_ERROR");
+            let said = refusal.to_string();
+            let named = said.contains("base_url") && said.contains("plain ASCII");
+            assert!(named, "{url}: {said}");
+        }
     }
     for url in [
         "http://127.0.0.1:9/v1",
