@@ -168,7 +168,37 @@ pub fn in_use(folder: &Path) -> Error {
 
 /// Held by the process that serves from a folder. Given back when it is dropped, and by the system when
 /// the process ends in whatever way.
-pub struct FolderLock(#[allow(dead_code, reason = "holding the file is its use")] File);
+pub struct FolderLock(File);
+
+impl FolderLock {
+    /// Notes where the server listens, for commands that name it to people. The lock holds without it, so a full
+    /// disk stops nobody here.
+    pub fn note_address(&self, address: &str) {
+        let _ = (&self.0).write_all(format!("{address}\n").as_bytes());
+    }
+}
+
+/// Where the server that holds a folder listens: `http://127.0.0.1:8080`. None where the lock does not say. Only means
+/// something while the folder is held.
+pub fn server_address(folder: &Path) -> Option<String> {
+    let address = lock_line(folder, 1)?;
+    address.starts_with("http").then_some(address)
+}
+
+/// Whether a process holds the folder now. Makes nothing.
+pub fn is_held(folder: &Path) -> bool {
+    let file = File::open(folder.join("lock"));
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// A line of a folder's lock, from 0.
+fn lock_line(folder: &Path, number: usize) -> Option<String> {
+    const LONGEST: u64 = 200;
+    let mut text = String::new();
+    let file = File::open(folder.join("lock")).ok()?;
+    file.take(LONGEST).read_to_string(&mut text).ok()?;
+    text.lines().nth(number).map(str::to_owned)
+}
 
 /// The lock of a data folder; none while another process holds it. Two servers on one folder would run
 /// each other's analyses and throw away each other's uploads.
@@ -218,11 +248,8 @@ fn make(folder: &Path) -> Result<()> {
 /// Who holds a folder, as its lock says it: "process 12, since 2026-11-23T12:00:00.000Z". None where it
 /// says nothing that can be understood. Only means something after [`lock`] gave none.
 pub fn holder(folder: &Path) -> Option<String> {
-    const LONGEST: u64 = 80;
-    let mut line = String::new();
-    let file = File::open(folder.join("lock")).ok()?;
-    file.take(LONGEST).read_to_string(&mut line).ok()?;
-    let (process, since) = line.trim_end().split_once(' ')?;
+    let line = lock_line(folder, 0)?;
+    let (process, since) = line.split_once(' ')?;
     let process: u32 = process.parse().ok()?;
     let since = Timestamp::parse(since)?;
     Some(format!("process {process}, since {since}"))
@@ -245,6 +272,13 @@ mod tests {
         assert!(lock(&folder).expect("a folder").is_some());
         // Written once more, not added to.
         assert!(holder(&folder).is_some());
+        assert_eq!(server_address(&folder), None);
+        let held = lock(&folder).expect("a folder").expect("free");
+        held.note_address("http://127.0.0.1:43211");
+        assert!(holder(&folder).is_some());
+        let address = server_address(&folder);
+        assert_eq!(address.as_deref(), Some("http://127.0.0.1:43211"));
+        drop(held);
         for unclear in ["", "12", "x 2026-11-23T12:00:00.000Z", "12 today", "\u{0}"] {
             std::fs::write(folder.join("lock"), unclear).expect("written");
             assert_eq!(holder(&folder), None, "{unclear}");

@@ -323,9 +323,17 @@ impl From<crate::app::Error> for CommandFailure {
     }
 }
 
-/// The address people use.
+/// The address people use: as the settings say it, else where the server that holds the data folder listens, else
+/// where one would.
 fn public_url(config: &Config) -> String {
     let shown = || {
+        let is_held = crate::app::folder::is_held(&config.data_dir);
+        if let Some(address) = is_held
+            .then(|| crate::app::folder::server_address(&config.data_dir))
+            .flatten()
+        {
+            return address;
+        }
         let port = config.ui_port.unwrap_or(config.port);
         url(scheme(config), SocketAddr::new(config.host, port))
     };

@@ -39,7 +39,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     let tls = shown(&config)?;
     let given = handover::given().or_else(|error| failed(format!("LISTEN_FDS: {error}")))?;
     let is_activated = !given.is_empty();
-    let (_lock, doors, lines) = match folder::lock(&config.data_dir)? {
+    let (lock, doors, lines) = match folder::lock(&config.data_dir)? {
         Some(lock) => {
             let open = given.into_iter().map(Some).collect();
             let (doors, lines) = doors(&config, tls.clone(), open).await?;
@@ -48,6 +48,11 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
         None if takes_over => take_over(&config, tls.clone(), given).await?,
         None => return failed(held(&config)),
     };
+    // Pages are on the last door.
+    let last = doors.last().map(|door| door.listener.local_addr());
+    if let Some(Ok(address)) = last {
+        lock.note_address(&url(scheme(&config), address));
+    }
     warn_of_loss(&config);
     let will = will(&config, &doors);
     if let Some(open) = reachable(&doors) {

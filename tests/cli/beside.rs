@@ -91,6 +91,8 @@ fn what_runs_something_refuses_beside_a_server_and_says_what_to_do() {
             said.contains(&who) && said.contains(instead),
             "{words:?}: {said}"
         );
+        // The port that the server has, not the one a server would have by default.
+        assert!(said.contains(&server.address), "{words:?}: {said}");
     }
 }
 
