@@ -110,6 +110,13 @@ impl App {
     pub fn open_to_serve(config: Config) -> Result<Arc<Self>> {
         let opened = folder::open_to_serve(&config)?;
         opened.store.keep_room(config.limits.min_free);
+        if opened
+            .store
+            .disk()
+            .is_some_and(|disk| disk.is_reserve_blocked)
+        {
+            crate::log::warn(room::RESERVE_BLOCKED, &[]);
+        }
         Self::of(config, opened, true)
     }
 

@@ -5,6 +5,10 @@ use crate::log;
 pub use crate::store::DiskState;
 use crate::store::Store;
 
+/// What is wrong where the reserve cannot be made, and what to do.
+pub const RESERVE_BLOCKED: &str = "reserve in the data folder is not a file, so no space is kept for a full disk: move it \
+                                   elsewhere, and the server makes the file within a few seconds";
+
 /// Refuses work that would use up the last free space on the disk.
 ///
 /// # Errors

@@ -23,6 +23,8 @@ pub struct DiskState {
     pub is_low: bool,
     /// Writes fail: a commit failed for lack of space and none has succeeded since, or the next one will.
     pub is_full: bool,
+    /// Something other than a file has the reserve's name, so there is no reserve.
+    pub is_reserve_blocked: bool,
 }
 
 /// Watches the free space of a data folder.
@@ -63,7 +65,7 @@ impl DiskWatch {
             .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// Returns the state of the disk. Costs one system call.
+    /// Returns the state of the disk. Costs one system call, or two without a reserve.
     pub fn disk(&self) -> DiskState {
         let free = self.free();
         let spent = self.is_spent.load(Relaxed);
@@ -74,6 +76,9 @@ impl DiskWatch {
             floor: self.floor,
             is_low: self.floor > 0 && free < wanted,
             is_full: self.has_failed() || free < ALMOST_NOTHING.min(self.floor),
+            is_reserve_blocked: self.floor > 0
+                && spent
+                && fs::metadata(self.path()).is_ok_and(|entry| !entry.is_file()),
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::metrics as prometheus_text;
 use crate::app::health::{DatabaseHealth, ProcessStats};
 use crate::app::replica::ReplicaStatus;
-use crate::app::room::DiskState;
+use crate::app::room::{self, DiskState};
 use crate::app::{App, Kind};
 use crate::clock;
 use crate::domain::time::Timestamp;
@@ -92,6 +92,7 @@ fn condition(
             "the disk is full: reading, signing in and deleting work, nothing else is stored"
         }
         Some(disk) if disk.is_low => "the disk is almost full: no new file and no new run is taken",
+        Some(disk) if disk.is_reserve_blocked => room::RESERVE_BLOCKED,
         _ if replica_warns => {
             "the replica does not have everything: what is not there is on this machine only"
         }
