@@ -28,7 +28,12 @@ fn told(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
     let mut findings = Vec::new();
     let names = listed(&compared.missing);
     findings.push(match (compared.missing.len(), has_replica) {
-        (0, _) => finding(name, CheckState::Well, "every document has its file"),
+        (0, _) => finding(
+            name,
+            CheckState::Well,
+            "every document has its file (sizes are compared; to compare the content too, run sha256sum on a file in \
+             the folder documents: GET /api/documents/ID shows the sha256 it should have)",
+        ),
         (count, true) => {
             let text = format!(
                 "{count} documents have no file here yet; the server fetches them from the replica: {names}"
@@ -42,6 +47,18 @@ fn told(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
             finding(name, CheckState::Broken, text)
         }
     });
+    if !compared.damaged.is_empty() {
+        let text = format!(
+            "{} documents have a damaged file; {}: {}",
+            compared.damaged.len(),
+            match has_replica {
+                true => "move each elsewhere, and the server fetches it from the replica",
+                false => "put each back into the folder documents from a copy",
+            },
+            listed(&compared.damaged)
+        );
+        findings.push(finding(name, CheckState::Broken, text));
+    }
     if !compared.loose.is_empty() {
         let text = format!(
             "{} files belong to no document or upload; the server moves each aside at a start or within an hour, once \

@@ -280,9 +280,15 @@ impl DocumentService {
     }
 
     /// Where the original bytes are.
+    ///
+    /// # Errors
+    /// `Missing` where the person has no such document; `Unavailable` where its file has another size than was stored.
     pub async fn content(&self, user: &UserId, id: &DocumentId) -> Result<(Document, PathBuf)> {
         let document = self.show(user, id).await?;
         let path = self.shelf.find(&document.id).await?;
+        if let Ok(about) = tokio::fs::metadata(&path).await {
+            shelf::check_size(&document, about.len())?;
+        }
         Ok((document, path))
     }
 

@@ -81,6 +81,8 @@ impl Orphan {
 pub struct FileComparison {
     /// Documents whose file is neither in its place nor moved aside.
     pub missing: Vec<String>,
+    /// Documents whose file has another size than was stored, with both sizes in words.
+    pub damaged: Vec<String>,
     /// Files and folders of uploads that no row names, still in their place.
     pub loose: Vec<String>,
     /// Those that were moved aside.
@@ -126,7 +128,15 @@ pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
         aside.iter().any(is)
     };
     let lacks = |id: &&String| !data.join("documents").join(id).exists() && !moved(id);
+    let sizes = store.read_now(documents::sizes)?;
+    let damaged = sizes.into_iter().filter_map(|(id, size)| {
+        let bytes = fs::metadata(data.join("documents").join(id.as_str()))
+            .ok()?
+            .len();
+        (bytes != size).then(|| format!("{} ({bytes} of {size} bytes)", id.as_str()))
+    });
     Ok(FileComparison {
+        damaged: damaged.collect(),
         missing: known.documents.iter().filter(lacks).cloned().collect(),
         loose: known.orphans().map(|(_, entry)| text(entry)).collect(),
         aside,

@@ -286,6 +286,9 @@ impl ReaderPoolShared {
 
     fn read(&self, document: Document) -> Result<ReadOutcome> {
         let path = self.shelf.bring(&document.id)?;
+        if let Ok(about) = std::fs::metadata(&path) {
+            super::shelf::check_size(&document, about.len())?;
+        }
         let (refused, id, user) = (
             text::take(&self.store, &self.reader, document.clone(), &path)?,
             document.id,

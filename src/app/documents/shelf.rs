@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::app::{Error, Kind, Result};
+use crate::domain::document::Document;
 use crate::domain::id::DocumentId;
 use crate::log;
 use crate::replica::originals::Originals;
@@ -73,4 +74,21 @@ impl OriginalFiles {
             .await
             .map_err(Error::internal)?
     }
+}
+
+/// Refuses a file that has another size than the document it was stored for: a copy or a disk has damaged it.
+///
+/// # Errors
+/// `Unavailable`, with both sizes and what to do.
+pub(super) fn check_size(document: &Document, bytes: u64) -> Result<()> {
+    if bytes == document.size {
+        return Ok(());
+    }
+    let text = format!(
+        "the stored file of this document is damaged: it has {bytes} of {} bytes",
+        document.size
+    );
+    Err(Error::new(Kind::Unavailable, text).resolve(
+        "Upload the file again, or have an administrator put it back from a copy of the folder documents",
+    ))
 }
