@@ -307,6 +307,7 @@ impl Store {
     pub fn find_damage(&self) -> Result<Option<String>> {
         self.read_now(|db| match db.one(FIRST_PAGES, [], |_| Ok(())) {
             Err(error) if db.is_damaged() => Ok(Some(error.to_string())),
+            Err(StoreError::Failed(why)) if why.contains("no such table") => Ok(Some(why)),
             read => read.map(|()| None),
         })
     }

@@ -1,6 +1,7 @@
 //! Accidents with the data folder: a database that is older, missing, empty, or cut off. Whatever happens, nothing
 //! that a person gave the server is deleted, and putting things right brings everything back.
 
+mod leftovers;
 mod refusals;
 
 use std::fs::{self, File};

@@ -116,18 +116,32 @@ pub fn new_secret(config: &Config) -> Result<PathBuf> {
         return Err(Error::new(Kind::Conflict, text)
             .resolve("move it away first if everybody should sign in again"));
     }
-    accept(config)?;
+    accept_unless_served(config)?;
     Ok(path)
 }
 
-/// Notes the secret as the one that the database is used with from now on, for whoever operates the machine. Makes
-/// the file where there is none and `QUIRE_SECRET` is not set.
+/// Notes the secret as the one that the database is used with from now on, for whoever operates the machine.
 ///
 /// # Errors
 /// `Conflict` where a server holds the folder or the file cannot be a secret; `Missing` where there is no
-/// installation.
+/// installation, or no secret to accept.
 pub fn accept(config: &Config) -> Result<()> {
     exists(config)?;
+    let path = secret::path(&config.data_dir);
+    if config.secret.is_none() && !path.exists() {
+        let text = format!(
+            "{} is missing, so there is no secret to accept",
+            path.display()
+        );
+        return Err(Error::new(Kind::Missing, text).resolve(format!(
+            "Put the file secret back from a copy of the folder, or set QUIRE_SECRET to what it was. To create a new \
+             one instead, run quire secret new: {COST}."
+        )));
+    }
+    accept_unless_served(config)
+}
+
+fn accept_unless_served(config: &Config) -> Result<()> {
     let Some(_lock) = lock(&config.data_dir)? else {
         return Err(in_use(&config.data_dir).resolve("stop it first"));
     };

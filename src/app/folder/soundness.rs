@@ -92,7 +92,13 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
 fn check_folders(folder: &Path) -> Result<()> {
     for name in ["documents", "uploads", "tmp", orphans::FOLDER] {
         let path = folder.join(name);
-        if path.exists() && !path.is_dir() {
+        let Ok(about) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        if about.is_symlink() && !path.exists() {
+            return Err(dangling(&path));
+        }
+        if !path.is_dir() {
             let text = format!(
                 "{} is a file, and Quire needs a folder there",
                 path.display()
@@ -104,6 +110,20 @@ fn check_folders(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The refusal of a link in the place of a folder: what it leads to is gone, or on a disk that is not mounted.
+fn dangling(path: &Path) -> Error {
+    let target = fs::read_link(path).unwrap_or_default();
+    let text = format!(
+        "{} is a link to {}, which does not exist",
+        path.display(),
+        target.display()
+    );
+    Error::new(Kind::Conflict, text).resolve(
+        "Nothing was changed. Mount the disk that the link leads to, or put the folder back there, and start again. \
+         If nothing was stored there, remove the link.",
+    )
 }
 
 /// The refusal of a database that could not be opened, with what to do about it.
@@ -194,22 +214,39 @@ fn found(folder: &Path) -> Vec<String> {
             count => found.push(format!("{count} {what}")),
         }
     }
-    if orphans::list(folder).is_ok_and(|all| !all.is_empty()) {
+    // Whatever has its name: a copy may have brought something else there than what Quire moves aside.
+    if holds_a_file(&folder.join(orphans::FOLDER)) {
         found.push(format!("files in {}", orphans::FOLDER));
     }
     if crate::crypto::secret::path(folder).exists() {
         found.push("the file secret".to_owned());
     }
     let older = fs::read_dir(folder).into_iter().flatten().flatten();
-    let older = older.filter(|entry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        name.starts_with("quire.db.before-restore-") || name.starts_with("quire.db.v")
-    });
-    if older.count() > 0 {
-        found.push("older databases".to_owned());
+    let mut older: Vec<String> = older
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| is_older_database(name))
+        .collect();
+    older.sort();
+    if !older.is_empty() {
+        found.push(format!("copies of a database ({})", older.join(", ")));
     }
     found
+}
+
+/// Whether a name is that of a database that was replaced, brought up to date, or backed up.
+fn is_older_database(name: &str) -> bool {
+    let is_beside = ["quire.db.before-restore", "quire.db.v"];
+    let is_backup = name.starts_with("quire-2") && name.ends_with(".db");
+    is_backup || is_beside.iter().any(|start| name.starts_with(start))
+}
+
+/// Whether a folder, or one in it, holds a file.
+fn holds_a_file(folder: &Path) -> bool {
+    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.any(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => holds_a_file(&entry.path()),
+        _ => true,
+    })
 }
 
 /// Logs that are not empty: of the database's last changes.

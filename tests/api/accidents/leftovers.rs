@@ -1,0 +1,142 @@
+//! Folders that have lost a part of what Quire keeps in them: what is left is never taken for a new installation, and
+//! a damaged file is never given out as a whole one.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use super::{age, all_there, command, data, house, quire, refused, refused_by_all, start, stop};
+use crate::support::Client;
+use crate::support::server::Folder;
+
+#[test]
+fn a_missing_secret_cannot_be_accepted() {
+    let folder = Folder::new();
+    let (_, _) = house(&folder, 0);
+    let secret = data(&folder).join("secret");
+    let away = folder.path().join("away");
+    fs::rename(&secret, &away).unwrap();
+    let said = refused(command(&folder, &["secret", "accept"]));
+    assert!(
+        said.contains("is missing") && said.contains("run quire secret new"),
+        "{said}"
+    );
+    assert!(!secret.exists());
+    fs::rename(&away, &secret).unwrap();
+    quire(&folder, &["secret", "accept"]);
+}
+
+#[test]
+fn a_folder_with_only_leftovers_is_no_new_installation() {
+    for (name, shown) in [
+        (
+            "orphans/2026-11-29/documents/letter.txt",
+            "files in orphans",
+        ),
+        ("orphans/letter.txt", "files in orphans"),
+        ("quire.db.before-restore", "quire.db.before-restore"),
+        ("quire.db.v6.bak", "quire.db.v6.bak"),
+        (
+            "quire-2026-11-23T19-15-00-123Z.db",
+            "quire-2026-11-23T19-15-00-123Z.db",
+        ),
+    ] {
+        let folder = Folder::new();
+        let left = data(&folder).join(name);
+        fs::create_dir_all(left.parent().unwrap()).unwrap();
+        fs::write(&left, "left").unwrap();
+        let said = refused(command(&folder, &["serve"]));
+        assert!(
+            said.contains("has no database")
+                && said.contains(shown)
+                && said.contains("quire restore"),
+            "{name}: {said}"
+        );
+        assert_eq!(fs::read(&left).unwrap(), b"left", "{name}");
+        assert!(!data(&folder).join("quire.db").exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_refused() {
+    let folder = Folder::new();
+    let (ada, ids) = house(&folder, 1);
+    age(&folder);
+    let (there, away) = (data(&folder).join("documents"), folder.path().join("away"));
+    fs::rename(&there, &away).unwrap();
+    symlink(folder.path().join("nowhere"), &there).unwrap();
+    refused_by_all(&folder, "documents is a link to");
+    fs::remove_file(&there).unwrap();
+    // One that leads somewhere is fine.
+    symlink(&away, &there).unwrap();
+    all_there(&mut start(&folder).known(&ada), &ids);
+}
+
+#[test]
+fn a_database_without_one_of_its_tables_is_refused() {
+    let folder = Folder::new();
+    house(&folder, 0);
+    let db = rusqlite::Connection::open(data(&folder).join("quire.db")).unwrap();
+    db.execute_batch("PRAGMA foreign_keys = OFF; DROP TABLE users;")
+        .unwrap();
+    drop(db);
+    for words in [&["serve"][..], &["user", "list"], &["models"]] {
+        let said = refused(command(&folder, words));
+        assert!(
+            said.contains("quire.db is damaged: ")
+                && said.contains("users")
+                && said.contains("quire restore"),
+            "{words:?}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_damaged_original_is_told_and_not_given_out() {
+    let folder = Folder::new();
+    let (ada, ids) = house(&folder, 3);
+    let documents = data(&folder).join("documents");
+    fs::write(documents.join(&ids[0]), "").unwrap();
+    fs::write(documents.join(&ids[1]), "Paper").unwrap();
+    let server = start(&folder);
+    let mut ada = server.known(&ada);
+    for (id, bytes) in [(&ids[0], 0), (&ids[1], 5)] {
+        let answer = ada.get(&format!("/api/documents/{id}/content"));
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        let text = answer.text();
+        assert!(
+            text.contains(&format!("damaged: it has {bytes} of")),
+            "{text}"
+        );
+    }
+    let whole = ada.get(&format!("/api/documents/{}/content", ids[2]));
+    assert_eq!(whole.status, 200);
+    stop(server);
+    let said = command(&folder, &["doctor", "--port", "0"])
+        .output()
+        .unwrap();
+    assert_eq!(said.status.code(), Some(1));
+    let text = String::from_utf8(said.stdout).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("broken   originals"))
+        .unwrap_or_else(|| panic!("{text}"));
+    assert!(
+        line.contains(&format!("{} (0 of", ids[0])) && line.contains(&format!("{} (5 of", ids[1])),
+        "{line}"
+    );
+    assert!(!line.contains(&ids[2]), "{line}");
+    assert!(text.contains("sha256sum"), "{text}");
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_reserve_is_told() {
+    let folder = Folder::new();
+    fs::create_dir_all(data(&folder).join("reserve")).unwrap();
+    let server = start(&folder);
+    let mut anyone = Client::new(server.address);
+    let health = anyone.get("/health").json();
+    assert_eq!(health["status"], "warning", "{health}");
+    let message = health["message"].as_str().unwrap_or_default();
+    assert!(message.contains("reserve in the data folder"), "{health}");
+    stop(server);
+}
