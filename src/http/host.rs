@@ -35,6 +35,13 @@ pub(super) fn is_literal(authority: &str) -> bool {
     split(authority.as_bytes()).is_some_and(|(name, _)| network::literal(name).is_some())
 }
 
+/// Whether this leads to the machine itself without a name server: `localhost`, a name below it, or an address of
+/// 127.0.0.0/8 or `::1`.
+pub(super) fn is_loopback(authority: &str) -> bool {
+    let host = split(authority.as_bytes()).and_then(|(name, _)| network::literal(name));
+    host.is_some_and(|address| address.to_canonical().is_loopback())
+}
+
 /// The host, and what follows its colon.
 fn split(authority: &[u8]) -> Option<(&str, Option<&str>)> {
     let text = std::str::from_utf8(authority).ok()?;
@@ -124,6 +131,20 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_literal(host), literal, "{host}");
+        }
+        for (host, loopback) in [
+            ("127.0.0.1:8080", true),
+            ("127.0.0.1", true),
+            ("[::1]:8080", true),
+            ("localhost:8080", true),
+            ("192.168.1.2:8080", false),
+            ("203.0.113.5", false),
+            ("0.0.0.0", false),
+            ("[2001:db8::1]", false),
+            ("127.0.0.1.example.org", false),
+            ("", false),
+        ] {
+            assert_eq!(is_loopback(host), loopback, "{host}");
         }
     }
 }

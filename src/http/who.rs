@@ -3,9 +3,9 @@
 
 use std::net::IpAddr;
 
-use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN};
 use hyper::http::request::Parts;
+use hyper::{HeaderMap, Version};
 
 use super::cx::RequestContext;
 use super::error::ApiError;
@@ -190,8 +190,8 @@ pub fn is_foreign(request: &Parts, app: &App) -> bool {
         let is_hidden = app.config.host.is_loopback() && app.config.trusted_proxies.is_empty();
         return !has_own_origin(request, app, is_hidden);
     }
-    let site = headers.get("sec-fetch-site");
-    site.is_some_and(|site| site != "same-origin" && site != "none")
+    let mut sites = headers.get_all("sec-fetch-site").iter();
+    sites.any(|site| site != "same-origin" && site != "none")
 }
 
 /// Whether a page of another site sent this, by what its browser says. Names that anybody could have pointed here
@@ -203,8 +203,12 @@ pub fn has_foreign_origin(request: &Parts, app: &App) -> bool {
 /// `strict`: the name under which the request came proves nothing (DNS rebinding), except for addresses and
 /// `localhost`.
 fn has_own_origin(request: &Parts, app: &App, strict: bool) -> bool {
-    let origin = request.headers.get(ORIGIN);
-    let Some(origin) = origin.and_then(|origin| origin.to_str().ok()) else {
+    // Of two, nobody can say which one the browser meant.
+    let mut origins = request.headers.get_all(ORIGIN).iter();
+    let (Some(origin), None) = (origins.next(), origins.next()) else {
+        return false;
+    };
+    let Ok(origin) = origin.to_str() else {
         return false;
     };
     let origin = origin.to_ascii_lowercase();
@@ -228,22 +232,54 @@ fn named(request: &Parts) -> Option<&str> {
     }
 }
 
-/// Headers that proxies add.
+/// How the names of headers begin that only proxies, content networks, and load balancers add.
 const PROXY_HEADERS: &[&str] = &[
+    "akamai-",
+    "cdn-",
+    "cf-",
+    "client-ip",
+    "fastly-",
+    "fly-",
     "forwarded",
+    "front-end-",
+    "incap-",
+    "proxy-",
+    "true-client-",
     "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
+    "wl-proxy-",
+    "x-amz-cf-",
+    "x-amzn-",
+    "x-appengine-",
+    "x-arr-",
+    "x-azure-",
+    "x-client-ip",
+    "x-cloud-trace-",
+    "x-cluster-client-",
+    "x-envoy-",
+    "x-forward",
+    "x-original-",
+    "x-proxy",
+    "x-real-",
+    "x-remote-",
+    "x-scheme",
+    "x-ssl",
+    "x-url-scheme",
+    "x-varnish",
+    "x-vercel-",
 ];
 
 /// Whether a request comes from this machine itself, by what can be seen: not from elsewhere through a proxy on this
-/// machine, and not from a page whose name was pointed here.
+/// machine, and not from a page whose name was pointed here. Whoever calls a server on its own machine names a
+/// loopback address; proxies pass their public one on, or call with HTTP/1.0 (nginx before 1.29.7).
 pub fn is_local(request: &Parts, peer: IpAddr) -> bool {
-    let mut proxy_headers = PROXY_HEADERS.iter();
-    let has_proxy = proxy_headers.any(|name| request.headers.contains_key(*name));
-    peer.is_loopback() && !has_proxy && named(request).is_none_or(host::is_literal)
+    let is_proxys = |name: &HeaderName| {
+        let mut starts = PROXY_HEADERS.iter();
+        starts.any(|start| name.as_str().starts_with(start))
+    };
+    peer.is_loopback()
+        && request.version >= Version::HTTP_11
+        && named(request).is_some_and(host::is_loopback)
+        && !request.headers.keys().any(is_proxys)
 }
 
 /// The client's address and whether it speaks https. What proxies say counts only as far as they are

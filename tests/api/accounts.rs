@@ -392,10 +392,35 @@ fn a_stranger_behind_a_proxy_is_not_the_first_administrator() {
         ("x-real-ip", "192.0.2.1"),
         ("via", "1.1 proxy"),
         ("host", "quire.example.org"),
+        ("host", "203.0.113.5"),
+        ("host", "10.0.0.5"),
+        ("host", "[2001:db8::1]"),
+        ("cf-connecting-ip", "192.0.2.1"),
+        ("true-client-ip", "192.0.2.1"),
+        ("x-client-ip", "192.0.2.1"),
+        ("fly-client-ip", "192.0.2.1"),
+        ("cdn-loop", "cloudflare"),
+        ("x-envoy-external-address", "192.0.2.1"),
+        ("x-original-forwarded-for", "192.0.2.1"),
+        ("x-forwarded-port", "443"),
+        ("front-end-https", "on"),
     ] {
         let mut stranger = server.client().with(header, value);
-        register(&mut stranger, "a@b.co").refused(403, "FORBIDDEN");
+        let answer = register(&mut stranger, "a@b.co");
+        assert_eq!(answer.status, 403, "{header}: {value}: {}", answer.text());
     }
+    // What nginx sends where nothing but its target is set.
+    let body = json!({"email": "a@b.co", "password": PASSWORD}).to_string();
+    let answer = server.raw(
+        format!(
+            "POST /api/auth/register HTTP/1.0\r\nhost: {}\r\ncontent-type: application/json\r\n\
+             connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            server.address,
+            body.len()
+        )
+        .as_bytes(),
+    );
+    assert_eq!(&answer[9..12], "403", "{answer}");
     assert_eq!(role(&server, server.client(), "root@b.co"), "admin");
     let stranger = server.client().with("x-forwarded-for", "192.0.2.1");
     assert_eq!(role(&server, stranger, "a@b.co"), "user");

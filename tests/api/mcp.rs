@@ -95,6 +95,24 @@ fn pages_of_other_sites_are_refused_whatever_they_carry() {
             false => drop(answer.refused(403, "FORBIDDEN")),
         }
     }
+    let own = format!("http://{host}");
+    for origins in [
+        [own.as_str(), "http://evil.example"],
+        ["http://evil.example", &own],
+    ] {
+        let body = list().to_string();
+        let answer = server.raw(
+            format!(
+                "POST /mcp HTTP/1.1\r\nhost: {host}\r\norigin: {}\r\norigin: {}\r\nx-api-key: {key}\r\n\
+                 connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                origins[0],
+                origins[1],
+                body.len()
+            )
+            .as_bytes(),
+        );
+        assert_eq!(&answer[9..12], "403", "{origins:?}: {answer}");
+    }
 }
 
 /// The name under which a page reached us proves nothing: it may have been pointed here (DNS rebinding).
