@@ -14,6 +14,7 @@ mod setup;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod turns;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -70,6 +71,7 @@ pub struct Accounts {
     refresh: refresh::RefreshTokens,
     pub(super) passwords: passwords::Passwords,
     attempts: throttle::LoginThrottle,
+    turns: turns::LoginTurns,
     pub(super) seen: seen::CallerCache,
     presence: presence::Presence,
     /// Once there is an account there is always one: the last admin cannot be deleted.
@@ -169,6 +171,7 @@ impl Accounts {
             refresh: refresh::RefreshTokens::new(&settings.secret),
             passwords: passwords::Passwords::new(settings.password_rounds),
             attempts: throttle::LoginThrottle::new(settings.login_per_minute),
+            turns: turns::LoginTurns::default(),
             seen: seen::CallerCache::default(),
             presence: presence::Presence::default(),
             somebody: AtomicBool::new(false),
@@ -188,8 +191,8 @@ impl Accounts {
         let tried = account
             .clone()
             .unwrap_or_else(|| email.chars().take(254).collect());
-        let attempt = self.note_attempt(Some(&tried), visit).await?;
-        tokio::time::sleep(attempt.wait).await;
+        let mut attempt = self.note_attempt(Some(&tried), visit).await?;
+        self.await_turn(&mut attempt).await?;
         let user = match account {
             Some(ref address) => {
                 let address = address.clone();

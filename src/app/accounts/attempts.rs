@@ -1,14 +1,15 @@
 //! Counts attempts to sign in: strictly for one account from one network, loosely for one account from
 //! everywhere and for one network. A network that has signed in to the account before is never blocked: it is not
-//! held to the loose limits, and beyond the strict one its attempts wait for their turn instead of being refused, so
-//! that a correct password succeeds and guesses stay bounded.
+//! held to the loose limits, and beyond the strict one its attempts wait for their turn instead of being refused, the
+//! newest first, so that a correct password succeeds and guesses stay bounded.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use super::throttle::{ThrottleKey, network};
+use super::turns::LoginTurn;
 use super::{Accounts, RequestOrigin};
 use crate::app::Result;
+use crate::clock;
 use crate::domain::time::Timestamp;
 use crate::store::sign_in_networks;
 
@@ -17,8 +18,8 @@ use crate::store::sign_in_networks;
 pub(super) struct Attempt {
     /// What it was counted under: given back if the password is correct.
     counted: Vec<ThrottleKey>,
-    /// How long it waits before the password is checked.
-    pub wait: Duration,
+    /// What it waits for before the password is checked.
+    pub turn: Option<LoginTurn>,
 }
 
 impl Accounts {
@@ -46,7 +47,7 @@ impl Accounts {
             if !self.is_known(account, network).await? {
                 return Err(too_fast);
             }
-            attempt.wait = self.attempts.queue(account.to_owned(), network, now)?;
+            attempt.turn = Some(self.turns.join(account, network, clock::instant()));
             return Ok(attempt);
         }
         // Each counts, even where the other one refuses.
@@ -58,6 +59,17 @@ impl Accounts {
             return Err(too_fast);
         }
         Ok(attempt)
+    }
+
+    /// Waits until the password of an attempt may be checked.
+    ///
+    /// # Errors
+    /// `Kind::TooFast` where newer attempts came first for too long.
+    pub(super) async fn await_turn(&self, attempt: &mut Attempt) -> Result<()> {
+        match attempt.turn.take() {
+            Some(turn) => self.turns.wait(turn).await,
+            None => Ok(()),
+        }
     }
 
     /// Takes an attempt back that turned out to be a good one.

@@ -101,8 +101,8 @@ impl Accounts {
     ) -> Result<()> {
         needs_session(caller, "change the password")?;
         let user = self.me(caller).await?;
-        let attempt = self.note_attempt(Some(&user.email), visit).await?;
-        tokio::time::sleep(attempt.wait).await;
+        let mut attempt = self.note_attempt(Some(&user.email), visit).await?;
+        self.await_turn(&mut attempt).await?;
         if current.len() > 1024
             || !self
                 .passwords

@@ -17,13 +17,6 @@ const NETWORK_FACTOR: u32 = 5;
 /// How many times the strict limit one account may be tried from all networks together. Slows guessing from
 /// many addresses; its owner's networks are not held to it.
 const ACCOUNT_FACTOR: u32 = 20;
-/// Attempts beyond the strict limit from a network that has signed in to the account before: one every 3 s is
-/// checked, and 10 wait, so the last one waits 30 s. A correct password succeeds; guesses stay bounded.
-const QUEUE: Rate = Rate {
-    burst: 10,
-    per_minute: 20,
-};
-
 /// Remembers who tried.
 pub struct LoginThrottle {
     pair: Rate,
@@ -37,8 +30,6 @@ pub struct LoginThrottle {
 pub enum ThrottleKey {
     /// An account, tried from one network.
     Pair(String, IpAddr),
-    /// The same beyond the strict limit, where the network is known: see [`LoginThrottle::queue`].
-    Queue(String, IpAddr),
     /// An account, tried from anywhere.
     Account(String),
     /// Where the attempt came from.
@@ -70,20 +61,6 @@ impl LoginThrottle {
     /// # Errors
     /// `Kind::TooFast`, with the time until the next attempt.
     pub fn take(&self, key: ThrottleKey, now: Timestamp) -> Result<()> {
-        self.counted(key, now).map(drop)
-    }
-
-    /// Returns how long an attempt beyond the strict limit waits before it is checked.
-    ///
-    /// # Errors
-    /// `Kind::TooFast` while as many attempts as may are waiting.
-    pub fn queue(&self, account: String, network: IpAddr, now: Timestamp) -> Result<Duration> {
-        // The tokens that are missing are the attempts that wait, this one included.
-        self.counted(ThrottleKey::Queue(account, network), now)
-            .map(|bucket| bucket.until_full(QUEUE))
-    }
-
-    fn counted(&self, key: ThrottleKey, now: Timestamp) -> Result<TokenBucket> {
         let rate = self.rate(&key);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= MOST && !buckets.contains_key(&key) {
@@ -92,8 +69,7 @@ impl LoginThrottle {
         let bucket = buckets
             .entry(key)
             .or_insert_with(|| TokenBucket::full(rate, now));
-        bucket.take(rate, now).map_err(too_fast)?;
-        Ok(*bucket)
+        bucket.take(rate, now).map_err(too_fast)
     }
 
     /// The attempt was a good one after all.
@@ -107,7 +83,6 @@ impl LoginThrottle {
     fn rate(&self, key: &ThrottleKey) -> Rate {
         match key {
             ThrottleKey::Pair(..) => self.pair,
-            ThrottleKey::Queue(..) => QUEUE,
             ThrottleKey::Account(_) => self.account,
             ThrottleKey::Network(_) => self.network,
         }
@@ -130,7 +105,8 @@ impl LoginThrottle {
     }
 }
 
-fn too_fast(wait: Duration) -> Error {
+/// The refusal of an attempt, with the time until the next one.
+pub fn too_fast(wait: Duration) -> Error {
     Error {
         retry_after: Some(wait),
         ..Error::new(Kind::TooFast, "too many attempts")
@@ -166,25 +142,6 @@ mod tests {
         throttle.put_back(&pair());
         assert!(throttle.take(pair(), at(0)).is_ok());
         assert!(throttle.take(pair(), at(30)).is_ok());
-    }
-
-    #[test]
-    fn attempts_in_the_queue_are_checked_one_after_the_other() {
-        let throttle = LoginThrottle::new(10);
-        let queue = |seconds| throttle.queue("a@b.co".into(), [192, 0, 2, 1].into(), at(seconds));
-        let waits: Vec<_> = (0..10).map(|_| queue(0)).collect();
-        let expected: Vec<_> = (1..=10).map(|n| Ok(Duration::from_secs(3 * n))).collect();
-        assert_eq!(waits, expected);
-        let full = queue(0).expect_err("ten wait");
-        assert_eq!(
-            (full.kind, full.retry_after),
-            (Kind::TooFast, Some(Duration::from_secs(3)))
-        );
-        assert_eq!(queue(3), Ok(Duration::from_secs(30)));
-        assert_eq!(queue(3 + 30), Ok(Duration::from_secs(3)));
-        // Whoever sends without pause for a day gets one guess every 3 s, and the ten at the start.
-        let day = (33..33 + 86_400).filter(|second| queue(*second).is_ok());
-        assert!(day.count() <= 86_400 / 3 + 10);
     }
 
     #[test]

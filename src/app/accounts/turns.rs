@@ -1,0 +1,178 @@
+//! Turns of attempts beyond the strict limit, from a network that has signed in to the account before: one every
+//! 3 s, and the newest first. An attempt is never refused for the length of the line, so nobody who fills it from the
+//! owner's own network keeps the owner out: what is left standing are the guesses that came before.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::throttle::too_fast;
+use crate::app::Result;
+use crate::clock;
+
+/// From one turn to the next.
+const PAUSE: Duration = Duration::from_secs(3);
+/// Attempts that wait. One more, and the oldest is refused.
+const MOST: usize = 10;
+/// Longer than the last of a full line waits where nobody else comes.
+const PATIENCE: Duration = Duration::from_secs(33);
+
+/// Who waits where.
+#[derive(Default)]
+pub(super) struct LoginTurns {
+    lines: Mutex<HashMap<LineKey, Line>>,
+}
+
+/// The account that is tried, and the network it is tried from.
+type LineKey = (String, IpAddr);
+
+/// Those who wait, the oldest first.
+struct Line {
+    /// When the next turn is given.
+    due: Instant,
+    waiting: VecDeque<oneshot::Sender<()>>,
+}
+
+/// A place in a line.
+#[derive(Debug)]
+pub(super) struct LoginTurn {
+    line: LineKey,
+    given: oneshot::Receiver<()>,
+}
+
+impl LoginTurns {
+    /// Gives the newest place, and takes the oldest away where there are too many.
+    pub fn join(&self, account: &str, network: IpAddr, now: Instant) -> LoginTurn {
+        let key = (account.to_owned(), network);
+        let (given_to, given) = oneshot::channel();
+        let mut lines = self.lines();
+        // A line is kept until its next turn is due, or leaving and coming back would shorten the pause.
+        lines.retain(|_, line| {
+            line.waiting.retain(|waiting| !waiting.is_closed());
+            !line.waiting.is_empty() || line.due > now
+        });
+        let line = lines.entry(key.clone()).or_insert_with(|| Line {
+            due: now + PAUSE,
+            waiting: VecDeque::new(),
+        });
+        line.waiting.push_back(given_to);
+        if line.waiting.len() > MOST {
+            line.waiting.pop_front();
+        }
+        LoginTurn { line: key, given }
+    }
+
+    /// Waits for the turn. Whoever waits gives it when it is due, to whomever it belongs.
+    ///
+    /// # Errors
+    /// `Kind::TooFast` where newer attempts came first for too long.
+    pub async fn wait(&self, mut turn: LoginTurn) -> Result<()> {
+        let end = clock::instant() + PATIENCE;
+        loop {
+            let now = clock::instant();
+            let next = self.give(&turn.line, now);
+            if now >= end {
+                turn.given.close();
+                return turn.given.try_recv().map_err(|_| too_fast(PAUSE));
+            }
+            tokio::select! {
+                biased;
+                given = &mut turn.given => return given.map_err(|_| too_fast(PAUSE)),
+                () = tokio::time::sleep_until(next.min(end).into()) => {}
+            }
+        }
+    }
+
+    /// Gives a turn if one is due. Returns when the next one is.
+    fn give(&self, key: &LineKey, now: Instant) -> Instant {
+        let mut lines = self.lines();
+        let Some(line) = lines.get_mut(key) else {
+            return now + PAUSE;
+        };
+        if now < line.due {
+            return line.due;
+        }
+        while let Some(newest) = line.waiting.pop_back() {
+            // Whoever has left wants no turn.
+            if newest.send(()).is_ok() {
+                line.due = now + PAUSE;
+                break;
+            }
+        }
+        line.due.max(now + Duration::from_millis(1))
+    }
+
+    fn lines(&self) -> MutexGuard<'_, HashMap<LineKey, Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    fn key() -> LineKey {
+        ("a@b.co".to_owned(), HERE)
+    }
+
+    #[test]
+    fn the_newest_comes_first_and_is_never_refused() {
+        let (turns, start) = (LoginTurns::default(), clock::instant());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let join = || turns.join("a@b.co", HERE, start);
+        let mut guesses: Vec<_> = (0..100).map(|_| join()).collect();
+        let mut owner = join();
+        let waits = |turn: &mut LoginTurn| turn.given.try_recv();
+        turns.give(&key(), at(2));
+        assert_eq!(waits(&mut owner), Err(oneshot::error::TryRecvError::Empty));
+        turns.give(&key(), at(3));
+        assert_eq!(waits(&mut owner), Ok(()));
+        let closed = Err(oneshot::error::TryRecvError::Closed);
+        let answers: Vec<_> = guesses.iter_mut().map(waits).collect();
+        let refused = answers.iter().filter(|answer| **answer == closed);
+        assert_eq!(refused.count(), 100 - (MOST - 1), "the oldest are refused");
+        let last = guesses.last_mut().expect("a guess");
+        turns.give(&key(), at(5));
+        assert!(waits(last).is_err(), "one every 3 s");
+        turns.give(&key(), at(6));
+        assert_eq!(waits(last), Ok(()));
+    }
+
+    #[test]
+    fn guesses_stay_bounded_however_many_are_sent() {
+        let (turns, start) = (LoginTurns::default(), clock::instant());
+        let (mut kept, mut given) = (Vec::new(), 0);
+        for second in 0..3600 {
+            let now = start + Duration::from_secs(second);
+            kept.extend([(); 3].map(|()| turns.join("a@b.co", HERE, now)));
+            turns.give(&key(), now);
+            kept.retain_mut(|turn: &mut LoginTurn| match turn.given.try_recv() {
+                Ok(()) => {
+                    given += 1;
+                    false
+                }
+                Err(error) => error == oneshot::error::TryRecvError::Empty,
+            });
+            assert!(kept.len() <= MOST);
+        }
+        assert_eq!(given, 3600 / 3 - 1);
+        // Nor do those who leave and come back come sooner.
+        drop(kept);
+        let now = start + Duration::from_secs(3600);
+        let mut back = turns.join("a@b.co", HERE, now);
+        turns.give(&key(), now + Duration::from_secs(3));
+        assert_eq!(back.given.try_recv(), Ok(()));
+        let mut again = turns.join("a@b.co", HERE, now + Duration::from_secs(4));
+        turns.give(&key(), now + Duration::from_secs(5));
+        assert!(again.given.try_recv().is_err());
+        turns.join("b@b.co", HERE, now + Duration::from_secs(60));
+        drop(again);
+        turns.join("b@b.co", HERE, now + Duration::from_secs(60));
+        assert_eq!(turns.lines().len(), 1, "lines without anyone are forgotten");
+    }
+}
