@@ -139,6 +139,10 @@ impl App {
         let stats = self.store.read(answers::stats).await?;
         Ok(stats.hits)
     }
+    /// Whether the key of some provider is stored and cannot be read.
+    pub fn has_lost_keys(&self) -> bool {
+        self.llm.has_lost_keys()
+    }
     /// Whether some model can be asked at all.
     pub fn can_answer(&self) -> bool {
         !self.config.providers.is_empty() || self.config.use_mock != Some(false)

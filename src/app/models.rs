@@ -121,6 +121,7 @@ pub(super) fn settings(config: &Config) -> llm::LlmSettings {
         concurrency: provider.concurrency,
         price: provider.price,
         extras: provider.extras.clone(),
+        is_key_lost: false,
         kind: provider.kind.as_deref().and_then(wire::ApiFormat::parse),
         owner: None,
         reach: AddressReach::Anywhere,

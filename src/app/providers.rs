@@ -202,6 +202,11 @@ impl Providers<'_> {
             return Err(fault("api_key", why));
         }
         let secrets = self.secrets(&old);
+        if secrets.is_lost && wanted.api_key.is_none() {
+            let why =
+                "the stored key cannot be read with this installation's secret: enter it again";
+            return Err(fault("api_key", why));
+        }
         let repeats =
             wanted.headers.is_some() && wanted.body.is_some() && wanted.model_settings.is_some();
         if moves && !secrets.extras.is_empty() && !repeats {
@@ -298,7 +303,12 @@ impl Providers<'_> {
         let extras = extras
             .checked(may_sign)
             .map_err(|why| fault("headers", &why))?;
-        let secrets = Secrets { key, extras }.packed();
+        let secrets = Secrets {
+            key,
+            extras,
+            is_lost: false,
+        };
+        let secrets = secrets.packed();
         provider.sealed_key = match secrets.is_empty() {
             true => String::new(),
             false => self.vault.seal(&provider.place(), &secrets)?,
@@ -389,13 +399,18 @@ impl Providers<'_> {
     }
 
     fn opened(&self, stored: &StoredProvider) -> llm::Provider {
-        let Secrets { key, extras } = self.secrets(stored);
+        let Secrets {
+            key,
+            extras,
+            is_lost,
+        } = self.secrets(stored);
         llm::Provider {
             id: stored.name.clone(),
             kind: wire::ApiFormat::parse(&stored.kind),
             base_url: stored.base_url.clone(),
             api_key: Some(key).filter(|key| !key.is_empty()),
             extras,
+            is_key_lost: is_lost,
             models: stored.models.clone(),
             concurrency: stored.concurrency,
             price: None,

@@ -118,7 +118,7 @@ fn once(
         .agent(provider.reach)
         .post(provider.url(&path))
         .header("content-type", "application/json");
-    for (name, value) in &provider.headers(name) {
+    for (name, value) in &provider.headers(name)? {
         call = call.header(name, value);
     }
     let config = call.config().timeout_global(Some(limit));

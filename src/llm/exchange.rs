@@ -56,7 +56,7 @@ pub(super) fn ask_once(
         .post(provider.url(&outgoing.path))
         .header("content-type", "application/json")
         .header("accept", "text/event-stream, application/json");
-    for (name, value) in &provider.headers(asking.name) {
+    for (name, value) in &provider.headers(asking.name)? {
         call = call.header(name, value);
     }
     let config = call.config().timeout_global(Some(left));
@@ -167,7 +167,7 @@ pub(super) fn models_once(
     let mut call = inner
         .agent(provider.reach)
         .get(provider.url(kind.models_path()));
-    for (name, value) in &provider.headers("") {
+    for (name, value) in &provider.headers("")? {
         call = call.header(name, value);
     }
     let config = call.config().timeout_global(Some(patience(inner)));

@@ -10,6 +10,16 @@ pub(super) fn cancelled() -> CallError {
     CallError::new(CallErrorKind::Cancelled, "stopped")
 }
 
+/// The provider's key cannot be read.
+pub(super) fn key_lost(provider: &str) -> CallError {
+    CallError::new(
+        CallErrorKind::Auth,
+        format!(
+            "the key of {provider} cannot be read with this installation's secret: enter its key again"
+        ),
+    )
+}
+
 /// As many calls wait as may.
 pub(super) fn busy() -> CallError {
     CallError::new(

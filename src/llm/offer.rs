@@ -202,6 +202,12 @@ impl Llm {
         entries.iter().map(shown).collect()
     }
 
+    /// Whether the key of some provider cannot be read.
+    pub fn has_lost_keys(&self) -> bool {
+        let entries = self.0.registry.all();
+        entries.iter().any(|entry| entry.provider.is_key_lost)
+    }
+
     /// Whether the demo algorithms are offered.
     pub fn has_demo(&self) -> bool {
         self.0.settings.demo

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::fault;
+use crate::domain::chat::CallError;
 use crate::domain::id::UserId;
 use crate::domain::model::Availability;
 use crate::domain::money::Price;
@@ -34,6 +36,8 @@ pub struct Provider {
     pub reach: AddressReach,
     /// Headers and fields that settings add to its requests.
     pub extras: Extras,
+    /// Its key is stored and cannot be read, so it is never called: a call without the key would be somebody else's.
+    pub is_key_lost: bool,
 }
 
 /// How a key is sent: always a header, never part of an address, which would end in logs.
@@ -243,7 +247,13 @@ impl Provider {
 
     /// Headers of every request of a model, or of the provider where none is named: the key's, and what
     /// settings add, which wins.
-    pub(super) fn headers(&self, model: &str) -> BTreeMap<String, String> {
+    ///
+    /// # Errors
+    /// `CallErrorKind::Auth` where the key cannot be read.
+    pub(super) fn headers(&self, model: &str) -> Result<BTreeMap<String, String>, CallError> {
+        if self.is_key_lost {
+            return Err(fault::key_lost(&self.id));
+        }
         let dialect = self.dialect();
         let fixed = dialect.headers().iter();
         let mut headers: BTreeMap<String, String> = fixed
@@ -260,7 +270,7 @@ impl Provider {
             headers.insert(name.to_owned(), value);
         }
         headers.extend(self.extras.headers_of(model));
-        headers
+        Ok(headers)
     }
 
     fn auth(&self, dialect: ApiFormat) -> KeyHeader {
@@ -285,9 +295,9 @@ impl Provider {
     }
 
     pub(super) fn has_key(&self) -> bool {
-        self.api_key.is_some()
-            || self.base_url.is_some()
-            || known(&self.id).is_none_or(|row| !row.needs_key)
+        let needs_none =
+            self.base_url.is_some() || known(&self.id).is_none_or(|row| !row.needs_key);
+        !self.is_key_lost && (self.api_key.is_some() || needs_none)
     }
 
     pub(super) fn availability(&self, faulty: bool) -> Availability {
@@ -320,6 +330,19 @@ mod tests {
             let has_address = row.base_url.starts_with("http") && !row.base_url.ends_with('/');
             assert!(has_address || row.id == "azure", "{}", row.id);
         }
+    }
+
+    #[test]
+    fn a_provider_whose_key_is_lost_is_never_called() {
+        let lost = Provider {
+            id: "lab".into(),
+            base_url: Some("https://lab.example/v1".into()),
+            is_key_lost: true,
+            ..Provider::default()
+        };
+        assert_eq!(lost.availability(false), Availability::NeedsKey);
+        let refused = lost.headers("m").expect_err("no call without its key");
+        assert!(refused.detail.contains("enter its key again"));
     }
 
     #[test]
@@ -381,6 +404,7 @@ mod tests {
         ] {
             let found: Vec<String> = provider
                 .headers("m")
+                .expect("its key is known")
                 .iter()
                 .map(|(name, value)| format!("{name}: {value}"))
                 .collect();

@@ -9,6 +9,7 @@ use crate::app::{Error, Kind, Result};
 use crate::config::Config;
 use crate::crypto::secret::{self, Unusable};
 use crate::crypto::vault::Vault;
+use crate::domain::provider::StoredProvider;
 use crate::log;
 use crate::store::{OpenError, Store, StoreSettings, providers, settings, users};
 
@@ -95,8 +96,28 @@ pub(in crate::app) fn fault(config: &Config, store: &Store) -> Option<String> {
             let error = other(config, keys);
             Some(format!("{}. {}", error.public, error.resolution))
         }
-        _ => None,
+        _ => lost_keys(config, store),
     }
+}
+
+/// Reports the providers whose keys were sealed with an earlier secret. None where there are none.
+fn lost_keys(config: &Config, store: &Store) -> Option<String> {
+    let vault = Vault::new(&read(config).ok()?);
+    let stored = store.read_now(providers::all).ok()?;
+    let is_lost = |provider: &&StoredProvider| {
+        !provider.sealed_key.is_empty()
+            && vault.open(&provider.place(), &provider.sealed_key).is_err()
+    };
+    let lost: Vec<_> = stored.iter().filter(is_lost).collect();
+    if lost.is_empty() {
+        return None;
+    }
+    let names: Vec<_> = lost.iter().map(|provider| provider.name.as_str()).collect();
+    Some(format!(
+        "these providers have a key that this secret cannot read: {}. Enter the key of each again: on the page of \
+         the settings, or remove it and run quire provider add",
+        names.join(", ")
+    ))
 }
 
 /// Makes a new secret for an installation that has lost its own, for whoever operates the machine. Returns its path.

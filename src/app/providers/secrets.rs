@@ -12,6 +12,8 @@ use crate::log;
 pub(super) struct Secrets {
     pub key: String,
     pub extras: Extras,
+    /// They are stored and cannot be read: the installation's secret is another one.
+    pub is_lost: bool,
 }
 
 impl Secrets {
@@ -20,7 +22,7 @@ impl Secrets {
         if self.extras.is_empty() {
             return self.key.clone();
         }
-        let Self { key, extras } = self;
+        let Self { key, extras, .. } = self;
         format!("\n{}", serde_json::json!({ "key": key, "extras": extras }))
     }
 
@@ -28,13 +30,14 @@ impl Secrets {
         let Some(packed) = text.strip_prefix('\n') else {
             return Self {
                 key: text.to_owned(),
-                extras: Extras::default(),
+                ..Self::default()
             };
         };
         let value: Value = serde_json::from_str(packed).unwrap_or_default();
         Self {
             key: value["key"].as_str().unwrap_or_default().to_owned(),
             extras: serde_json::from_value(value["extras"].clone()).unwrap_or_default(),
+            is_lost: false,
         }
     }
 }
@@ -59,7 +62,10 @@ impl Providers<'_> {
                     "a provider's key does not open: the installation's secret is another one",
                     &[("provider", &stored.name)],
                 );
-                Secrets::default()
+                Secrets {
+                    is_lost: true,
+                    ..Secrets::default()
+                }
             },
             |text| Secrets::unpacked(&text),
         )

@@ -96,6 +96,9 @@ fn condition(
         _ if replica_warns => {
             "the replica does not have everything: what is not there is on this machine only"
         }
+        _ if app.has_lost_keys() => {
+            "a provider's key cannot be read with this installation's secret: enter its key again"
+        }
         _ if !app.can_answer() => {
             "no model can be asked: configure a provider or turn the demo models on"
         }

@@ -310,8 +310,24 @@ fn another_secret_beside_sealed_keys_is_refused_until_it_is_accepted() {
     assert!(said.status.success());
     let server = Executable::with(&folder, &with_secret(OTHER));
     assert_eq!(server.known(&ada).get("/api/users/me").status, 401);
-    Client::new(server.address).signed_in("ada@example.com");
+    let mut ada = Client::new(server.address).signed_in("ada@example.com");
+    // The key that was sealed with the earlier secret is lost, and nothing goes out without it.
+    let health = ada.get("/health").json();
+    assert_eq!(health["status"], "warning", "{health}");
+    let message = health["message"].as_str().unwrap();
+    assert!(message.contains("enter its key again"), "{health}");
+    let asked = serde_json::json!({
+        "model": "lab/m", "messages": [{"role": "user", "content": "Say hello."}]
+    });
+    let said = ada.post("/v1/chat/completions", asked).text();
+    assert!(said.contains("enter its key again"), "{said}");
     stop(server);
+    let mut doctor = command(&folder, &["doctor", "--port", "0"]);
+    let said = doctor.env("QUIRE_SECRET", OTHER).output().unwrap();
+    let text = String::from_utf8(said.stdout).unwrap();
+    let mut lines = text.lines();
+    let line = lines.find(|line| line.starts_with("broken   secret"));
+    assert!(line.is_some_and(|line| line.contains("lab")), "{text}");
     refused_with(&folder, ONE);
 }
 
