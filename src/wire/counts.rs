@@ -66,6 +66,15 @@ const CACHED: &[&[&str]] = &[
     &["inputTokensDetails", "cachedTokens"],
     &["cachedContentTokenCount"],
 ];
+/// Of these, the ones that are part of the prompt's tokens by their vendor's definition.
+const CACHED_WITHIN: &[&[&str]] = &[
+    &["prompt_tokens_details", "cached_tokens"],
+    &["input_tokens_details", "cached_tokens"],
+    &["cached_tokens"],
+    &["promptTokensDetails", "cachedTokens"],
+    &["inputTokensDetails", "cachedTokens"],
+    &["cachedContentTokenCount"],
+];
 /// Tokens written into a prompt cache.
 const STORED: &[&[&str]] = &[
     &["prompt_tokens_details", "cache_write_tokens"],
@@ -144,6 +153,8 @@ pub(super) fn of(found: &Value) -> UsageCounts {
         output = written.checked_add(thought);
     }
     let kept = cached.unwrap_or(0).saturating_add(stored.unwrap_or(0));
+    // A part that is larger than its whole is an error of the vendor's, and cut to the whole.
+    let is_within = find(found, CACHED_WITHIN).unwrap_or(0) > 0;
     UsageCounts {
         input,
         output,
@@ -152,7 +163,7 @@ pub(super) fn of(found: &Value) -> UsageCounts {
         reasoning,
         charged: charged(found),
         // Some hosts pass Anthropic's counts on: what was cached is then not part of what was read.
-        beside: kept > 0 && (kept > read || is_sum(&[read, written, kept])),
+        beside: kept > 0 && (kept > read && !is_within || is_sum(&[read, written, kept])),
     }
 }
 
@@ -345,6 +356,10 @@ mod tests {
             (
                 json!({ "input_tokens": 100, "output_tokens": 7, "input_tokens_details": { "cached_tokens": 80.0 } }),
                 cached,
+            ),
+            (
+                json!({ "prompt_tokens": 100, "completion_tokens": 7, "total_tokens": 107, "prompt_tokens_details": { "cached_tokens": 900 } }),
+                (100, 7, 100, 0, 0, None),
             ),
             (
                 json!({ "prompt_tokens": 20, "completion_tokens": 7, "total_tokens": 27, "cache_read_input_tokens": 80, "cache_creation_input_tokens": 0 }),
