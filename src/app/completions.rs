@@ -191,7 +191,7 @@ impl Completions<'_> {
         })
     }
 
-    // Models of the recipe that the run goes on without. A stream's headers are sent before its notes are known.
+    // Models of the recipe that no longer exist. A stream's headers are sent before its notes are known.
     async fn missing_members(
         &self,
         caller: &Caller,

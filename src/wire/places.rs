@@ -9,11 +9,15 @@ enum OpenContainer {
     List(usize),
 }
 
+/// Maximum work, as bytes of paths written; later values have no line. Without it, one long key above many values would
+/// cost its length for each of them.
+const MAX_PATHS: usize = 16 << 20;
+
 /// Lines, from 1, by path: `stages.1.prompt`.
 pub fn lines(text: &str) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
     let mut path: Vec<OpenContainer> = Vec::new();
-    let mut line = 1;
+    let (mut line, mut size) = (1, 0);
     let mut rest = text.char_indices();
     while let Some((start, character)) = rest.next() {
         match character {
@@ -40,6 +44,10 @@ pub fn lines(text: &str) -> BTreeMap<String, usize> {
         // The first mark of a value, or its name, is where it stands.
         if !character.is_whitespace() && !matches!(character, ',' | '}' | ']' | ':') {
             let shown = shown(&path);
+            size += shown.len();
+            if size > MAX_PATHS {
+                break;
+            }
             found.entry(shown).or_insert(line);
         }
     }
@@ -72,6 +80,16 @@ fn shown(path: &[OpenContainer]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_key_above_many_values_is_bounded() {
+        let values = vec!["1"; 1_000].join(",");
+        let text = format!("{{\"first\": 1, \"{}\": [{values}]}}", "k".repeat(1 << 20));
+        let found = lines(&text);
+        assert_eq!(found.get("first"), Some(&1));
+        let size: usize = found.keys().map(String::len).sum();
+        assert!(size <= MAX_PATHS, "{size}");
+    }
 
     #[test]
     fn every_value_has_its_line() {

@@ -74,7 +74,7 @@ function Upload(file, list, onDone, signal) {
 
   function line(connected) {
     if (connected) return progress(bar.value);
-    state.textContent = "Connection lost. The upload resumes by itself.";
+    state.textContent = "Connection lost. The upload will resume automatically.";
     announce(`The upload of ${file.name} waits for the line.`);
   }
 

@@ -1,6 +1,6 @@
-//! Turns of attempts beyond the strict limit, from a network that has signed in to the account before: one every
-//! 3 s, and the newest first. An attempt is never refused for the length of the line, so nobody who fills it from the
-//! owner's own network keeps the owner out: what is left standing are the guesses that came before.
+//! Queue of sign-in attempts beyond the strict limit, from a network that has signed in to the account before: one
+//! attempt every 3 s, newest first. When the queue is full, the oldest attempt is refused, so that a burst of guesses
+//! does not keep the owner out. A flood of more than ten new attempts in 3 s still can.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -13,30 +13,30 @@ use super::throttle::too_fast;
 use crate::app::Result;
 use crate::clock;
 
-/// From one turn to the next.
+/// Time between two turns.
 const PAUSE: Duration = Duration::from_secs(3);
-/// Attempts that wait. One more, and the oldest is refused.
+/// Maximum number of waiting attempts; one more refuses the oldest.
 const MOST: usize = 10;
-/// Longer than the last of a full line waits where nobody else comes.
+/// Maximum wait: longer than a full queue takes when no newer attempt arrives.
 const PATIENCE: Duration = Duration::from_secs(33);
 
-/// Who waits where.
+/// The queues of all accounts and networks.
 #[derive(Default)]
 pub(super) struct LoginTurns {
     lines: Mutex<HashMap<LineKey, Line>>,
 }
 
-/// The account that is tried, and the network it is tried from.
+/// Account and network of an attempt.
 type LineKey = (String, IpAddr);
 
-/// Those who wait, the oldest first.
+/// One queue, oldest attempt first.
 struct Line {
     /// When the next turn is given.
     due: Instant,
     waiting: VecDeque<oneshot::Sender<()>>,
 }
 
-/// A place in a line.
+/// A place in a queue.
 #[derive(Debug)]
 pub(super) struct LoginTurn {
     line: LineKey,
@@ -44,7 +44,7 @@ pub(super) struct LoginTurn {
 }
 
 impl LoginTurns {
-    /// Gives the newest place, and takes the oldest away where there are too many.
+    /// Joins the queue as the newest attempt; a full queue drops its oldest.
     pub fn join(&self, account: &str, network: IpAddr, now: Instant) -> LoginTurn {
         let key = (account.to_owned(), network);
         let (given_to, given) = oneshot::channel();
@@ -65,7 +65,7 @@ impl LoginTurns {
         LoginTurn { line: key, given }
     }
 
-    /// Waits for the turn. Whoever waits gives it when it is due, to whomever it belongs.
+    /// Waits for the turn. Each waiting attempt also hands out turns that are due, its own or another's.
     ///
     /// # Errors
     /// `Kind::TooFast` where newer attempts came first for too long.
@@ -96,7 +96,7 @@ impl LoginTurns {
             return line.due;
         }
         while let Some(newest) = line.waiting.pop_back() {
-            // Whoever has left wants no turn.
+            // A client that has disconnected gets no turn.
             if newest.send(()).is_ok() {
                 line.due = now + PAUSE;
                 break;

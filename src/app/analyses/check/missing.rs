@@ -1,4 +1,4 @@
-//! Models that a recipe or an earlier analysis names and that are gone since: the run goes on without them and
+//! Models that a recipe or an earlier analysis names and that no longer exist: the run continues without them and
 //! reports it. A name that the client itself gives is never left out.
 
 use super::{Analyses, AnalysisParams};
