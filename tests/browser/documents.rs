@@ -67,7 +67,7 @@ fn several_are_dropped_and_a_large_one_comes_over_a_broken_line() {
 
     browser.run(BREAK_THE_LINE, json!([]));
     browser.run(LARGE, json!([]));
-    browser.wait_text(".upload-state", "The upload resumes by itself");
+    browser.wait_text(".upload-state", "The upload will resume automatically");
     until("the large one", || {
         let found = browser.text(".document-list");
         (found.contains("large.txt") && found.contains("words")).then_some(())
