@@ -1,14 +1,18 @@
-//! ZIP archives of files that can be read themselves: each under its path, in the archive's order. An
-//! archive in an archive is opened, one in that is not. Nothing is written anywhere, so paths are only names.
+//! ZIP archives of readable files: each file under its path, in the archive's order. An archive inside an
+//! archive is opened; one nested deeper is not. Nothing is written to disk, so paths are only names.
 
 use super::output::Output;
 use super::zip::{Fault, Zip};
 use super::{FileInput, Unreadable, inner};
 
-/// Left behind by programs, and never meant to be read.
+/// Path fragments of files that programs leave behind and that hold no document.
 const LITTER: &[&str] = &["__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini"];
 
-/// Reads what can be read, and names what cannot.
+/// Reads every readable file in the archive; a note names each of the others.
+///
+/// # Errors
+/// [`Unreadable::NoText`] for an archive without files, [`Unreadable::Locked`] when all of them are
+/// encrypted, [`Unreadable::NothingInside`] when none can be read.
 pub(super) fn read(
     zip: &Zip<'_>,
     input: &FileInput<'_>,
@@ -16,7 +20,7 @@ pub(super) fn read(
 ) -> Result<(), Unreadable> {
     if zip.repaired {
         out.note(
-            "the archive is damaged: its directory is lost; what could be found is read".to_owned(),
+            "the archive is damaged: its directory is lost; only the entries that could be found are read".to_owned(),
         );
     }
     let (mut files, mut locked, mut read) = (0, 0, 0);
@@ -32,7 +36,7 @@ pub(super) fn read(
         }
         if let Some(fault) = fault {
             out.note(format!("{name}: {}", fault.message()));
-            // Half a file of most kinds reads as a damaged one; an oversized one is not read by halves.
+            // Half a file of most kinds reads as a damaged one; an oversized file is not read in part.
             if fault != Fault::Damaged || bytes.is_empty() {
                 continue;
             }

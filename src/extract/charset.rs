@@ -1,37 +1,39 @@
-//! Bytes in any common encoding to clean text. Decides the encoding by marks, then by content, and
-//! refuses what is no text at all. Says what it had to replace.
+//! Decodes bytes in any common encoding to clean text. Detects the encoding by byte order mark, then by
+//! content; refuses binary data and counts what it had to replace.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::Unreadable;
 
-/// Text and how it was had.
+/// Decoded text, its encoding, and what was lost.
 #[derive(Debug, PartialEq)]
 pub struct Decoded {
-    /// With `\n` line ends and no control characters but tab and form feed.
+    /// Text with `\n` line ends and no control characters except tab and form feed.
     pub text: String,
-    /// The encoding's name in lower case.
+    /// The encoding's name in lowercase.
     pub encoding: String,
-    /// Byte sequences that mean nothing in that encoding, each replaced by U+FFFD.
+    /// Number of byte sequences invalid in that encoding, each replaced by U+FFFD.
     pub replaced: usize,
-    /// Control characters left out.
+    /// Number of control characters removed.
     pub dropped: usize,
 }
 
-/// A declaration of the encoding stands within this many bytes, in HTML as in XML.
+/// Bytes searched for a declaration of the encoding, in HTML as in XML.
 const DECLARED_WITHIN: usize = 1_024;
-/// Detection reads no more: half a megabyte takes up to 70 ms.
+/// Bytes that encoding detection looks at: half a megabyte takes up to 70 ms.
 const DETECT_WITHIN: usize = 256 * 1024;
 
-/// The name of the encoding that a label means, in lower case.
+/// The canonical name in lowercase of the encoding that a label means.
 pub fn named(label: &str) -> Option<String> {
     let encoding = Encoding::for_label(label.trim().as_bytes())?;
     Some(encoding.name().to_lowercase())
 }
 
-/// Decodes `bytes`, in the encoding that a person has chosen or in the one they seem to have. Fails only for
-/// what is binary.
+/// Decodes `bytes` in the `chosen` encoding, or in the detected one.
+///
+/// # Errors
+/// [`Unreadable::Binary`] when the bytes are no text in any encoding.
 pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<Decoded, Unreadable> {
     if let Some(encoding) = chosen.and_then(|label| Encoding::for_label(label.as_bytes())) {
         return with(encoding, bytes);
@@ -73,7 +75,8 @@ fn with(encoding: &'static Encoding, bytes: &[u8]) -> Result<Decoded, Unreadable
     clean(&text, &encoding.name().to_lowercase(), replaced)
 }
 
-/// Normalises line ends and drops control characters; too many of either fault mean binary.
+/// Normalizes line ends and drops control characters; too many of these or of replaced bytes mean binary
+/// data.
 fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreadable> {
     let mut kept = String::with_capacity(text.len());
     let (mut characters, mut dropped) = (0usize, 0usize);
@@ -88,7 +91,8 @@ fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreada
             }
             '\n' | '\t' | '\u{C}' => kept.push(character),
             '\u{B}' | '\u{85}' | '\u{2028}' | '\u{2029}' => kept.push('\n'),
-            // Backspace and escape come in logs and manual pages: dropped, but no sign of binary.
+            // Logs and manual pages contain backspaces and escapes: dropped, but not counted as a sign of
+            // binary data.
             '\u{8}' | '\u{1B}' | '\u{FEFF}' => {}
             // The end-of-file mark of DOS.
             '\u{1A}' if rest.peek().is_none() => {}
@@ -107,7 +111,8 @@ fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreada
     })
 }
 
-/// UTF-32, with a mark or seen by its zero bytes. encoding_rs leaves it out, since the web has none.
+/// Decodes UTF-32, recognized by its byte order mark or by its zero bytes. encoding_rs omits it because the
+/// web does not use it.
 fn utf32(bytes: &[u8]) -> Option<(&'static str, String)> {
     let read = |big: bool, bytes: &[u8]| -> Option<String> {
         let (units, rest) = bytes.as_chunks::<4>();
@@ -139,8 +144,8 @@ fn utf32(bytes: &[u8]) -> Option<(&'static str, String)> {
     }
 }
 
-/// In UTF-16 of any European text every other byte is zero; in other scripts spaces and line ends
-/// still are. Binary has zeros on both sides.
+/// Detects UTF-16 without a byte order mark: in European text every other byte is zero; in other scripts
+/// spaces and line ends still are. Binary data has zeros in both positions.
 fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
     let (units, rest) = bytes.as_chunks::<2>();
     if !rest.is_empty() || units.len() < 2 {
@@ -158,7 +163,8 @@ fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
     (plausible && !encoding.decode_without_bom_handling(bytes).1).then_some(encoding)
 }
 
-/// UTF-8 with some damage: far more whole multi-byte characters than broken ones.
+/// Whether the bytes are UTF-8 with some damage: at least ten times as many whole multi-byte characters as
+/// broken ones.
 fn mostly_utf8(bytes: &[u8]) -> bool {
     let (mut whole, mut broken) = (0usize, 0usize);
     for chunk in bytes.utf8_chunks() {
@@ -168,7 +174,7 @@ fn mostly_utf8(bytes: &[u8]) -> bool {
     whole >= 10 * broken
 }
 
-/// The encoding that HTML, XML, CSS or a source file names for itself.
+/// The encoding that HTML, XML, CSS, or a source file declares.
 fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(DECLARED_WITHIN)]).to_lowercase();
     ["charset=", "encoding=", "coding:", "coding="]

@@ -1,11 +1,11 @@
-//! Character references of HTML (`&eacute;`, `&#8211;`) to characters: all names of HTML 5; an unknown
-//! name stays as it was written.
+//! Decodes HTML character references (`&eacute;`, `&#8211;`), with all names of HTML 5. An unknown name
+//! stays as written.
 
 use std::borrow::Cow;
 
 use html_escape::NAMED_ENTITIES;
 
-/// Bytes of the longest name, `CounterClockwiseContourIntegral`.
+/// Length in bytes of the longest name, `CounterClockwiseContourIntegral`.
 const LONGEST_NAME: usize = 31;
 
 /// Decodes every reference in `text`.
@@ -31,7 +31,7 @@ pub fn decode(text: &str) -> String {
     out
 }
 
-/// The reference at the start of `text`: what it stands for, and its length.
+/// The character that the reference at the start of `text` means, and the reference's length in bytes.
 fn one(text: &str) -> Option<(Cow<'static, str>, usize)> {
     let inner = &text[1..];
     if let Some(number) = inner.strip_prefix('#') {
@@ -58,14 +58,14 @@ fn one(text: &str) -> Option<(Cow<'static, str>, usize)> {
         .get(..length)
         .filter(|name| (2..=LONGEST_NAME).contains(&name.len()))?;
     let closed = inner[length..].starts_with(';');
-    // Old pages leave the semicolon out of these; for other names that would eat words.
+    // Old pages omit the semicolon of these; for other names that would swallow ordinary words.
     if !closed && !["amp", "lt", "gt", "quot", "nbsp", "copy", "reg"].contains(&name) {
         return None;
     }
     let known = NAMED_ENTITIES.binary_search_by(|(known, _)| (*known).cmp(name.as_bytes()));
     let text = match NAMED_ENTITIES[known.ok()?].1 {
         "\u{A0}" => " ",
-        // Soft hyphens, spaces of no width and marks of direction would only break words apart.
+        // Soft hyphens, zero-width spaces, and direction marks would only break words apart.
         "\u{AD}" | "\u{200B}" | "\u{200E}" | "\u{200F}" | "\u{2060}" => "",
         text => text,
     };

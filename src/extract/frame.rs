@@ -1,5 +1,6 @@
-//! What the process that reads a file tells the server: pages as they come, then how it ended. Four bytes of
-//! length, then JSON. Believes nothing beyond its limits: the process may have been taken over by the file.
+//! The protocol between the child process that reads a file and the server: pages as they are read, then
+//! the outcome. Each frame is a four-byte length followed by JSON. The server enforces its own limits,
+//! because a malicious file may have taken over the child.
 
 use std::io::{self, Read, Write};
 
@@ -9,78 +10,78 @@ use super::{FileKind, ReadLimits, ReadReport, Unreadable, kind};
 use crate::domain::chunk::PageText;
 use crate::domain::document::TextlessPage;
 
-/// Bytes of one frame: a page of the longest kind, with every character escaped.
+/// Bytes of one frame at most: the longest page with every character escaped.
 const LONGEST: usize = 8 << 20;
 
-/// The first argument that starts the program as a reader of files. No command of the command line.
+/// The first argument that starts the program as a document reader. Not a command of the command line.
 pub const ARGUMENT: &str = "--read-document-from-stdin";
 
-/// What is to be read, as the process is told.
+/// What the child reads, and within which limits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ReadRequest {
-    /// The file's name: a hint between kinds of text.
+    /// The file's name: a hint to tell kinds of text apart.
     pub name: String,
-    /// The encoding that a person has chosen.
+    /// The encoding that the user has chosen.
     pub encoding: Option<String>,
-    /// What may be given out.
+    /// Bounds on the text that is returned.
     pub limits: ReadLimits,
-    /// Bytes of address space.
+    /// Address space in bytes.
     pub memory: u64,
-    /// Seconds of computing.
+    /// CPU time in seconds.
     pub cpu_s: u64,
-    /// Seconds by the clock.
+    /// Wall-clock time in seconds.
     pub wall_s: u32,
-    /// Not the text is wanted, but the picture of this page.
+    /// The page to return as a picture, in place of the text.
     #[serde(default)]
     pub picture: Option<u32>,
 }
 
-/// One thing that it says.
+/// One message of the child.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReportFrame {
     /// A page.
     Page {
-        /// Counted from 1.
+        /// Page number, counted from 1.
         number: u32,
-        /// Its title, or empty.
+        /// Page title, or empty.
         title: String,
-        /// Its text.
+        /// Page text.
         text: String,
     },
-    /// The picture of the page that was asked for.
+    /// The requested picture of a page.
     Picture {
-        /// `image/png`, `image/jpeg`.
+        /// Media type: `image/png` or `image/jpeg`.
         media_type: String,
-        /// Its bytes in base64.
+        /// The picture's bytes in base64.
         base64: String,
     },
-    /// It has come to the end.
-    Done(FrameWriter),
-    /// There is nothing to be read.
+    /// The whole file is read.
+    Done(SentReport),
+    /// The file cannot be read.
     Refused {
-        /// What follows from it.
+        /// How the server treats the file.
         reason: ReadRefusal,
-        /// For the person.
+        /// The reason, in words for the user.
         message: String,
     },
 }
 
-/// What follows where nothing was read.
+/// How the server treats a file that gave no text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReadRefusal {
-    /// It is no kind of file that is taken.
+    /// The file's kind is not supported; the upload is refused.
     Unsupported,
-    /// There is nothing in it.
+    /// The file is empty.
     Empty,
-    /// It is kept, and its text is not known.
+    /// The original is kept without text.
     Unreadable,
 }
 
-/// A report on its way.
+/// A [`ReadReport`] in the form that is sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FrameWriter {
+pub struct SentReport {
     kind: String,
     content_type: String,
     encoding: String,
@@ -91,7 +92,7 @@ pub struct FrameWriter {
 }
 
 impl ReportFrame {
-    /// A page as a frame.
+    /// Makes a frame of a page.
     pub fn of_page(page: PageText) -> Self {
         let PageText {
             number,
@@ -105,10 +106,10 @@ impl ReportFrame {
         }
     }
 
-    /// The end as a frame.
+    /// Makes the final frame.
     pub fn of_end(end: Result<ReadReport, Unreadable>) -> Self {
         match end {
-            Ok(report) => Self::Done(FrameWriter {
+            Ok(report) => Self::Done(SentReport {
                 kind: report.kind.to_owned(),
                 content_type: report.content_type.to_owned(),
                 encoding: report.encoding,
@@ -128,14 +129,21 @@ impl ReportFrame {
         }
     }
 
-    /// Writes it.
+    /// Writes the frame: its length in four bytes, then its JSON.
+    ///
+    /// # Errors
+    /// When the frame cannot be serialized or `out` fails.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let body = serde_json::to_vec(self)?;
         out.write_all(&(body.len() as u32).to_le_bytes())?;
         out.write_all(&body)
     }
 
-    /// Reads the next one; none at the end.
+    /// Reads the next frame, or `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// When the stream fails or ends within a frame, when the frame is longer than the limit, or when it is
+    /// not valid JSON.
     pub fn read(from: &mut impl Read) -> io::Result<Option<Self>> {
         let mut length = [0; 4];
         match from.read_exact(&mut length) {
@@ -153,13 +161,13 @@ impl ReportFrame {
     }
 }
 
-impl FrameWriter {
-    /// What it says, where that can be: kinds are ours, not the file's.
+impl SentReport {
+    /// The report, with the file's kind mapped to a known one: nothing the child sends is trusted.
     pub fn report(self) -> ReadReport {
         let known: &FileKind = kind::named(&self.kind);
         ReadReport {
             kind: known.name,
-            // Pictures have several.
+            // A picture's media type is one of several.
             content_type: super::CONTENT_TYPES
                 .iter()
                 .find(|one| **one == self.content_type)

@@ -1,21 +1,22 @@
-//! A web page to readable text: headings as `#`, lists as `-`, table rows with ` | `. Leaves out what
-//! a reader of the page does not read: scripts, styles, navigation, footers, hidden parts.
+//! Converts a web page to readable text: headings as `#`, lists as `-`, table rows with ` | `. Omits
+//! scripts, styles, navigation, footers, and hidden parts.
 
 use super::entities;
 use super::markup::{Token, Tokens, attribute};
 
-/// Left out with all that is inside.
+/// Elements that are dropped with their content.
 const DROPPED: &[&str] = &[
     "script", "style", "nav", "footer", "template", "noscript", "svg", "iframe", "object",
     "canvas", "noembed", "noframes", "select", "datalist",
 ];
-/// Elements with no inside.
+/// Void elements, which have no content.
 const VOID: &[&str] = &[
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source",
     "track", "wbr",
 ];
-/// Elements whose end tag may be left out: a hidden one ends where the next of its kind begins.
+/// Elements whose end tag is optional: a hidden one ends where the next of its kind begins.
 const UNCLOSED: &[&str] = &["p", "li", "dt", "dd", "tr", "td", "th", "option"];
+/// Block elements, which start and end a paragraph.
 const PARAGRAPHS: &[&str] = &[
     "p",
     "div",
@@ -44,20 +45,21 @@ const PARAGRAPHS: &[&str] = &[
     "dialog",
     "caption",
 ];
+/// List levels that are indented at most; deeper ones look like this one.
 const DEEPEST_LIST: usize = 16;
 
-/// What a page says.
+/// The text of a web page.
 #[derive(Debug, PartialEq, Default)]
 pub struct Reading {
-    /// The page's own title.
+    /// The page's title.
     pub title: String,
-    /// Its text.
+    /// The page's text.
     pub text: String,
-    /// What there is to say about it.
+    /// Remarks for the user on what was changed or omitted.
     pub notes: Vec<String>,
 }
 
-/// Reads a page; stops once the text is longer than `max_text` bytes. Its title stands above it.
+/// Converts a page, with its title above the text; stops once the text is longer than `max_text` bytes.
 pub fn render(page: &str, max_text: usize) -> Reading {
     let mut reading = body(page, max_text);
     let (title, text) = (&reading.title, &reading.text);
@@ -72,7 +74,7 @@ pub fn render(page: &str, max_text: usize) -> Reading {
     reading
 }
 
-/// Reads a page without putting its title above it.
+/// Converts a page without putting its title above the text.
 pub fn body(page: &str, max_text: usize) -> Reading {
     let mut tokens = Tokens::new(page);
     let mut writer = Writer::default();
@@ -81,8 +83,8 @@ pub fn body(page: &str, max_text: usize) -> Reading {
     while writer.out.len() <= max_text {
         let position = tokens.position();
         let Some(token) = tokens.next() else {
-            // An element left out that never ends would take the rest of the page with it. It is
-            // read after all, and nothing is left out from there on: so this happens once.
+            // A dropped element that never ends would swallow the rest of the page. Its content is read
+            // after all, and nothing is dropped from there on, so this happens at most once.
             let Some(open) = dropped.take().filter(|open| !is_code(&open.name)) else {
                 break;
             };
@@ -117,7 +119,7 @@ pub fn body(page: &str, max_text: usize) -> Reading {
     writer.finish()
 }
 
-/// The inside of these is never text for a person, however the page is broken.
+/// Whether an element's content is never text for a reader, however broken the page is.
 fn is_code(name: &str) -> bool {
     matches!(name, "script" | "style")
 }
@@ -138,7 +140,7 @@ fn is_dropped(name: &str, attributes: &str) -> bool {
     DROPPED.contains(&name) || (!matches!(name, "html" | "body") && hidden())
 }
 
-/// The element being left out.
+/// The element whose content is being dropped.
 struct Dropped {
     name: String,
     depth: usize,
@@ -162,7 +164,7 @@ impl Dropped {
     }
 }
 
-/// Puts the text together. Breaks and spaces are remembered and written only before the next word.
+/// Assembles the text. Breaks and spaces are remembered and written only before the next word.
 #[derive(Default)]
 struct Writer {
     out: String,
@@ -222,7 +224,7 @@ impl Writer {
             "dt" | "dd" => self.end_line(1),
             "tr" => self.end_row(1),
             "td" | "th" => {
-                // The row's own line must not be broken between its cells.
+                // The cells of a row stay on one line.
                 if self.row && self.out.len() > self.row_start {
                     self.breaks = 0;
                 }
@@ -274,8 +276,8 @@ impl Writer {
         }
     }
 
-    /// A paragraph begins or ends. Inside a cell or a heading that is only a space, else the row or
-    /// the heading would fall apart.
+    /// Starts or ends a paragraph. Inside a cell or a heading that is only a space, or the row or the
+    /// heading would be torn apart.
     fn block(&mut self) {
         if self.in_cell || self.heading {
             self.space = true;
@@ -338,7 +340,7 @@ impl Writer {
         self.space = false;
     }
 
-    /// Writes the breaks, spaces and marks that are due before a word.
+    /// Writes the pending breaks, spaces, and marks before a word.
     fn begin(&mut self) {
         if self.breaks > 0 {
             if !self.out.is_empty() {
@@ -353,7 +355,7 @@ impl Writer {
         {
             self.out.push(' ');
         }
-        // Bounded, since a row may hold any number of empty cells.
+        // Bounded, because a row may hold any number of empty cells.
         self.out
             .extend(std::iter::repeat_n(" | ", self.separators.min(64)));
         self.separators = 0;
@@ -451,7 +453,7 @@ mod tests {
             "http://www.w3.org/1999/xhtml"
         );
         check(&page, "# A & B\n\none\n\na < b two");
-        // Not well-formed: browsers would read it as HTML too, where the script never ends.
+        // Not well-formed: browsers too would read it as HTML, where the script never ends.
         check(&page.replace("</p>", ""), "# A & B\n\n");
         check("<p>a<div/>b", "a\n\nb");
     }

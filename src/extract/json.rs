@@ -1,9 +1,9 @@
-//! JSON to lines that a model and a search can read: indented when it came in one line, escapes of
-//! letters undone, numbers and key order untouched. Never builds a tree, so a large file costs no memory.
+//! Converts JSON to lines that a model and a search can read: one-line JSON is indented, escaped letters
+//! are decoded, numbers and key order stay. Builds no tree, so memory stays small for large files.
 
 use serde::de::IgnoredAny;
 
-/// True for one JSON value, or for lines that are each one (JSON Lines).
+/// Whether the text is one JSON value, or lines of one value each (JSON Lines).
 pub fn looks_like(text: &str) -> bool {
     let text = text.trim();
     text.starts_with(['{', '[']) && (is_one_value(text) || is_lines(text))
@@ -24,20 +24,18 @@ fn is_lines(text: &str) -> bool {
     count > 1
 }
 
-/// The text to show, and what there is to say about it.
+/// Returns the text to show, and notes for the user.
 pub fn render(text: &str, max_text: usize, max_depth: usize) -> (String, Vec<String>) {
     let mut notes = Vec::new();
     if !looks_like(text) {
-        notes.push("the JSON is broken; it is shown as it stands".to_owned());
+        notes.push("the JSON is invalid; it is shown unchanged".to_owned());
         return (text.to_owned(), notes);
     }
     let depth = depth(text);
     let lines = text.trim().lines().count();
-    // Indenting is quadratic in the depth, so what is nested absurdly deep stays as it is.
+    // Indentation is quadratic in the depth, so very deeply nested JSON stays unchanged.
     if depth > max_depth {
-        notes.push(format!(
-            "nested {depth} levels deep; it is shown as it stands"
-        ));
+        notes.push(format!("nested {depth} levels deep; it is shown unchanged"));
         return (text.to_owned(), notes);
     }
     let crowded = lines == 1 && text.len() > 120;
@@ -62,7 +60,7 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// Copies valid JSON; undoes `\uXXXX` inside strings, and with `indent` breaks the lines.
+/// Copies valid JSON; decodes `\uXXXX` inside strings, and with `indent` breaks the lines.
 fn reflow(text: &str, indent: bool, max_text: usize) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut depth, mut quoted) = (0usize, false);
@@ -87,7 +85,7 @@ fn reflow(text: &str, indent: bool, max_text: usize) -> String {
                 let inner = rest[1..].trim_start();
                 if inner.starts_with(['}', ']']) {
                     used = rest.len() - inner.len();
-                    // Keeps `{}` together without counting a level that nothing is in.
+                    // Keeps `{}` together: an empty object adds no level.
                     out.push_str(&inner[..1]);
                     used += 1;
                 } else {
@@ -118,8 +116,8 @@ fn new_line(out: &mut String, depth: usize) {
     out.extend(std::iter::repeat_n("  ", depth));
 }
 
-/// What the escape at the start of `rest` shows as, and how many bytes it is. Only letters and the
-/// like are undone: a quote, a backslash or a control character stays escaped.
+/// The decoded form of the escape at the start of `rest`, and its length in bytes. Only letters and similar
+/// characters are decoded: a quote, a backslash, or a control character stays escaped.
 fn unescape(rest: &str) -> (String, usize) {
     let unit = |from: usize| {
         let digits = rest.get(from + 2..from + 6)?;
@@ -148,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn recognised() {
+    fn recognized() {
         for (text, expected) in [
             (r#"{"a":1}"#, true),
             ("[1, 2]", true),

@@ -1,17 +1,17 @@
-//! Which kind of text a file is, by what it says; its name only decides between kinds that any text
-//! could be. Knows nothing of bytes and encodings.
+//! Detects the kind of a text by its content; the file name decides only between kinds that any text could
+//! be. Bytes and encodings are handled elsewhere.
 
 use super::{json, table};
 
 /// A kind of file that Quire reads: a row of `KINDS`.
 pub struct FileKind {
-    /// As it is stored and shown.
+    /// The name that is stored and shown.
     pub name: &'static str,
     /// Media type.
     pub content_type: &'static str,
-    /// Endings of file names that claim it, without the dot.
+    /// File name extensions of this kind, without the dot.
     pub extensions: &'static [&'static str],
-    /// For a person: what is taken from it.
+    /// What is extracted, in words for the user.
     pub help: &'static str,
 }
 
@@ -44,25 +44,25 @@ pub const KINDS: &[FileKind] = &[
         name: "html",
         content_type: "text/html",
         extensions: &["html", "htm", "xhtml"],
-        help: "web pages: headings, lists and tables, without navigation, scripts and hidden parts",
+        help: "web pages: headings, lists, and tables, without navigation, scripts, and hidden parts",
     },
     FileKind {
         name: "csv",
         content_type: "text/csv",
         extensions: &["csv", "tsv", "tab", "psv"],
-        help: "tables separated by comma, semicolon, tab or pipe; each row names its columns",
+        help: "tables separated by comma, semicolon, tab, or pipe; each row names its columns",
     },
     FileKind {
         name: "json",
         content_type: "application/json",
         extensions: &["json", "jsonl", "ndjson", "geojson", "ipynb"],
-        help: "JSON and JSON Lines, indented to be read",
+        help: "JSON and JSON Lines, indented for reading",
     },
     FileKind {
         name: "xml",
         content_type: "application/xml",
         extensions: &["xml", "svg", "rss", "atom", "xsd", "xsl"],
-        help: "XML as it stands",
+        help: "XML, unchanged",
     },
     FileKind {
         name: "source",
@@ -75,71 +75,71 @@ pub const KINDS: &[FileKind] = &[
             "tcl", "f90", "pas", "asm", "s", "proto", "graphql", "cmake", "mk", "gradle", "tf",
             "vue", "svelte", "diff", "patch",
         ],
-        help: "source code and settings as they stand",
+        help: "source code and settings, unchanged",
     },
     FileKind {
         name: "docx",
         content_type: "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
         extensions: &["docx", "docm", "dotx"],
-        help: "Word: headings, numbered lists, tables, footnotes and comments; without headers, footers and what is deleted or hidden",
+        help: "Word: headings, numbered lists, tables, footnotes, and comments; without headers, footers, and deleted or hidden text",
     },
     FileKind {
         name: "pdf",
         content_type: "application/pdf",
         extensions: &["pdf"],
-        help: "PDF: columns in reading order, rows of tables, headings, form fields; pages without text are named and, when scanned, shown to models that see",
+        help: "PDF: columns in reading order, rows of tables, headings, form fields; pages without text are named and, when scanned, shown to vision models",
     },
     FileKind {
         name: "pptx",
         content_type: "application/vnd.openxmlformats-officedocument.presentationml.presentation",
         extensions: &["pptx", "pptm", "ppsx", "potx"],
-        help: "PowerPoint: a page a slide, with tables, charts, speaker notes and comments",
+        help: "PowerPoint: one page per slide, with tables, charts, speaker notes, and comments",
     },
     FileKind {
         name: "xlsx",
         content_type: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         extensions: &["xlsx", "xlsm", "xltx"],
-        help: "Excel: a page a sheet, each row names its columns; dates as dates, formulas by their stored result",
+        help: "Excel: one page per sheet, each row names its columns; dates as dates, formulas by their stored result",
     },
     FileKind {
         name: "odt",
         content_type: "application/vnd.oasis.opendocument.text",
         extensions: &["odt", "ods", "odp", "ott", "ots", "otp"],
-        help: "OpenDocument texts, sheets and presentations, as the Office kinds",
+        help: "OpenDocument texts, sheets, and presentations, read like the Office kinds",
     },
     FileKind {
         name: "epub",
         content_type: "application/epub+zip",
         extensions: &["epub"],
-        help: "e-books: the chapters in the order of reading, under the titles of the table of contents",
+        help: "e-books: the chapters in reading order, under their titles in the table of contents",
     },
     FileKind {
         name: "eml",
         content_type: "message/rfc822",
         extensions: &["eml"],
-        help: "mails: sender, recipients, date and subject, the text, and attachments of readable kinds under their names",
+        help: "emails: sender, recipients, date, and subject, the text, and attachments of readable kinds under their names",
     },
     FileKind {
         name: "zip",
         content_type: "application/zip",
         extensions: &["zip"],
-        help: "archives of any of these, each file under its path; an archive in it is opened, one in that is not",
+        help: "archives of any of these, each file under its path; an archive inside is opened, one nested deeper is not",
     },
     FileKind {
         name: "rtf",
         content_type: "application/rtf",
         extensions: &["rtf"],
-        help: "RTF: text in the code pages of its fonts, headings, tables and footnotes",
+        help: "RTF: text in the code pages of its fonts, headings, tables, and footnotes",
     },
     FileKind {
         name: super::PICTURE,
         content_type: "image/*",
         extensions: &["png", "jpg", "jpeg", "gif", "webp"],
-        help: "PNG, JPEG, GIF and WebP up to 5 MB: shown to models that see; no text is read from them",
+        help: "PNG, JPEG, GIF, and WebP up to 5 MB: shown to vision models; no text is extracted",
     },
 ];
 
-/// The row of a kind.
+/// The row of the kind with this name.
 pub fn named(name: &str) -> &'static FileKind {
     KINDS
         .iter()
@@ -147,20 +147,20 @@ pub fn named(name: &str) -> &'static FileKind {
         .unwrap_or(&KINDS[0])
 }
 
-/// What a text is, with the delimiter for a table.
+/// The kind of a text, with the delimiter for a table.
 #[derive(Debug, PartialEq, Clone, Copy)]
 pub enum TextSort {
     /// A web page.
     Html,
-    /// A table with this delimiter.
+    /// A table with this delimiter byte.
     Table(u8),
-    /// JSON or JSON Lines, or what claims to be.
+    /// JSON or JSON Lines, or a file whose name claims it.
     Json,
-    /// Any other row of `KINDS`, shown as it stands.
+    /// Any other row of `KINDS`, shown unchanged.
     Plain(&'static str),
 }
 
-/// Decides by content first.
+/// Detects the kind of a text, by content first.
 pub fn of(text: &str, file_name: &str) -> TextSort {
     let claim = claimed(file_name);
     let head = text.trim_start();
@@ -210,10 +210,10 @@ fn claimed(file_name: &str) -> Option<&'static str> {
         .map(|kind| kind.name)
 }
 
-/// A whole page says so at its start, after comments and an XML declaration.
+/// Whether a whole page begins here, after comments and an XML declaration.
 fn is_page(head: &str) -> bool {
     let mut rest = head;
-    // Bounded: a page does not begin with more than a few comments.
+    // Bounded: pages begin with a few comments at most.
     for _ in 0..8 {
         let end = if rest.starts_with("<!--") {
             rest.find("-->").map(|at| at + 3)
@@ -243,7 +243,7 @@ fn starts_with_tag(text: &str, names: &[&str]) -> bool {
     })
 }
 
-/// A piece of a page without its frame: several different closed elements near the start.
+/// Whether the text is a fragment of a page: several different closed elements near the start.
 fn has_many_tags(head: &str) -> bool {
     if !head.starts_with('<') {
         return false;
@@ -260,7 +260,7 @@ fn has_many_tags(head: &str) -> bool {
     closed.iter().filter(|tag| start.contains(*tag)).count() >= 2
 }
 
-/// Two different signs of Markdown, one of them a heading or a fence.
+/// Whether the text shows two different signs of Markdown, one of them a heading or a fence.
 fn is_markdown(text: &str) -> bool {
     let (mut headings, mut fences, mut others) = (0, 0, 0);
     for line in text.lines().take(400) {

@@ -1,7 +1,7 @@
-//! Recognises files that are no text by their first bytes. Names them; does not read them.
+//! Recognizes binary files by their first bytes and names their kind. Does not read them.
 
-/// One recognisable kind of file: where its mark stands, the mark, and what a person calls it.
-/// A mark of printable letters could begin a text, so such rows also need a NUL in the first bytes.
+/// The signature of one kind of file: its offset, its bytes, and the kind's name for the user. A signature
+/// of printable letters could begin a text, so such rows also require a NUL in the first bytes.
 struct MagicMark {
     offset: usize,
     bytes: &'static [u8],
@@ -9,6 +9,7 @@ struct MagicMark {
     needs_nul: bool,
 }
 
+/// A signature that no text begins with.
 const fn sure(offset: usize, bytes: &'static [u8], name: &'static str) -> MagicMark {
     MagicMark {
         offset,
@@ -18,6 +19,7 @@ const fn sure(offset: usize, bytes: &'static [u8], name: &'static str) -> MagicM
     }
 }
 
+/// A signature of printable letters, valid only together with a NUL.
 const fn printable(offset: usize, bytes: &'static [u8], name: &'static str) -> MagicMark {
     MagicMark {
         offset,
@@ -27,6 +29,7 @@ const fn printable(offset: usize, bytes: &'static [u8], name: &'static str) -> M
     }
 }
 
+/// The known signatures.
 const MARKS: &[MagicMark] = &[
     sure(0, b"%PDF-", "PDF"),
     sure(0, b"%!PS-Adobe", "PostScript"),
@@ -66,12 +69,12 @@ const MARKS: &[MagicMark] = &[
     sure(0, b"\0\x01\0\0\0", "font"),
 ];
 
-/// What the file is, when its first bytes say that it is no text.
+/// The name of the file's kind, when its first bytes show that it is binary.
 pub fn name_of(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") {
         return Some(compound(bytes));
     }
-    // A PDF may carry some bytes of rubbish before its mark, and readers accept that.
+    // Readers accept some bytes of garbage before the signature of a PDF.
     let head = &bytes[..bytes.len().min(1_024)];
     if head.windows(5).take(64).any(|window| window == b"%PDF-") {
         return Some("PDF");
@@ -88,11 +91,11 @@ pub fn name_of(bytes: &[u8]) -> Option<&'static str> {
         .map(|mark| mark.name)
 }
 
-/// What an Office file with a password is called here: Office puts the whole file into a box that only the
-/// password opens.
+/// Name of an Office file with a password: Office wraps the whole file in a compound file that only the
+/// password decrypts.
 pub const ENCRYPTED: &str = "encrypted Office document";
 
-/// The streams of a compound file, in UTF-16, and whose they are.
+/// Streams of a compound file, in UTF-16, and the kind of file that contains them.
 const STREAMS: &[(&str, &str)] = &[
     ("EncryptedPackage", ENCRYPTED),
     ("WordDocument", "Word 97 document (DOC)"),
@@ -101,7 +104,7 @@ const STREAMS: &[(&str, &str)] = &[
     ("__substg1.0_", "Outlook message (MSG)"),
 ];
 
-/// The old Office files are one kind of container; what is in it tells them apart.
+/// The kind of an old Office file: all share one container format and differ in its streams.
 fn compound(bytes: &[u8]) -> &'static str {
     let holds = |name: &str| {
         let wide: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -113,7 +116,7 @@ fn compound(bytes: &[u8]) -> &'static str {
         .map_or("old Microsoft Office document", |(_, kind)| kind)
 }
 
-/// What a person can save such a file as, so that it can be read.
+/// The extension of a format that the user can save such a file as, so that it can be read.
 pub fn instead(kind: &str) -> Option<&'static str> {
     match kind {
         "Word 97 document (DOC)" => Some(".docx"),

@@ -1,5 +1,5 @@
-//! Mails: who wrote to whom, when and about what, then the text, then the attachments that can be read, each
-//! under its name. Of a text in two forms the plain one is taken. Follows no link and fetches nothing.
+//! Emails: sender, recipients, date, and subject, then the text, then readable attachments under their
+//! names. Of a text in two forms the plain one is used. Follows no link and fetches nothing.
 
 mod header;
 
@@ -8,11 +8,13 @@ use super::{FileInput, Unreadable, charset, html, inner};
 
 use header::{MailField, decoded, decoded_words};
 
+/// MIME parts read at most.
 const MOST_PARTS: usize = 1_000;
+/// Levels of nested MIME parts at most.
 const DEEPEST: usize = 200;
-/// The fields that are shown, in this order.
+/// The header fields that are shown, in this order.
 const SHOWN: &[&str] = &["From", "To", "Cc", "Date", "Subject"];
-/// Fields that only mails have.
+/// Header fields that occur only in emails.
 const SIGNS: &[&str] = &[
     "from",
     "to",
@@ -29,7 +31,8 @@ const SIGNS: &[&str] = &[
     "x-mailer",
 ];
 
-/// Whether a text begins with the head of a mail. `named`: its file name says so, which makes up for little.
+/// Whether a text begins with the header of an email. With `named` (the file name says so) fewer fields
+/// suffice.
 pub(super) fn is_mail(bytes: &[u8], named: bool) -> bool {
     let head = &bytes[..bytes.len().min(64 << 10)];
     let (fields, _) = header::split(head);
@@ -50,7 +53,10 @@ pub(super) fn is_mail(bytes: &[u8], named: bool) -> bool {
     signs.count() >= if named { 1 } else { 3 } && (named || sent)
 }
 
-/// Reads a mail.
+/// Reads an email.
+///
+/// # Errors
+/// Never: an email without text still has its header. The signature is that of every reader.
 pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let (fields, body) = header::split(input.bytes);
     let mut mail = Mail::default();
@@ -67,7 +73,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
         .unwrap_or_default();
     let subject: String = subject.chars().take(300).collect();
     let text = format!("{head}\n{}", mail.text.trim_start_matches('\n'));
-    // Full: what there is has been given.
+    // Full: the limit is reached; the text so far has been passed on.
     if out.flow(&subject, &text).is_err() {
         return Ok(());
     }
@@ -80,7 +86,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
             limits: input.limits,
         };
         if let Err(reason) = inner(&file, out) {
-            out.note(format!("the attachment {name}: {}", reason.message()));
+            out.note(format!("attachment {name}: {}", reason.message()));
         }
         if out.is_full() {
             break;
@@ -102,7 +108,7 @@ impl Mail {
         self.parts += 1;
         if self.parts > MOST_PARTS || level > DEEPEST {
             self.notes
-                .push("the mail has more parts than are read".to_owned());
+                .push("the email has more parts than are read".to_owned());
             self.notes.dedup();
             return;
         }
@@ -133,7 +139,7 @@ impl Mail {
                     None if media == "message/rfc822" => "forwarded message.eml".to_owned(),
                     None => media.to_owned(),
                 };
-                // Parts of how it is sent, and of how it looks.
+                // Other parts concern transport and appearance.
                 if !matches!(
                     media,
                     "application/pgp-signature" | "application/pkcs7-signature"
@@ -155,7 +161,7 @@ impl Mail {
             }
             return;
         }
-        // One text in several forms: the plain one, unless it is empty, as some programs leave it.
+        // Alternatives of one text: the plain one, unless it is empty, as some programs leave it.
         let media = |fields: &[MailField<'_>]| header::parameters(fields, "content-type").value;
         let rank = |(fields, body): &&(Vec<MailField<'_>>, &[u8])| match media(fields).as_str() {
             "text/plain" | "" => {
@@ -183,14 +189,14 @@ impl Mail {
     }
 }
 
-/// Bytes in the encoding that the part names, or in the one they seem to have where that is unknown.
+/// Decodes bytes in the encoding that the part names, or in the detected one when that is unknown.
 fn plain(bytes: &[u8], label: Option<&str>) -> String {
     let label = label.filter(|label| encoding_rs::Encoding::for_label(label.as_bytes()).is_some());
     let read = charset::decode(bytes, label).or_else(|_| charset::decode(bytes, None));
     read.map(|decoded| decoded.text).unwrap_or_default()
 }
 
-/// The parts between lines of `--boundary`.
+/// Splits a multipart body at the lines `--boundary`.
 fn split_parts<'a>(body: &'a [u8], boundary: &str) -> Vec<&'a [u8]> {
     let mark = format!("--{boundary}");
     let (mut parts, mut start, mut at) = (Vec::new(), None, 0);
@@ -214,7 +220,7 @@ fn split_parts<'a>(body: &'a [u8], boundary: &str) -> Vec<&'a [u8]> {
         }
         at += length;
     }
-    // A mail that was cut off ends with its last part.
+    // A truncated email ends with its last part.
     parts.extend(start.map(|start| &body[start.min(body.len())..]));
     parts
 }
@@ -266,8 +272,8 @@ mod tests {
             ],
         );
         assert_eq!(notes.len(), 1, "{notes:?}");
-        assert!(notes[0].starts_with("the attachment application/x-thing: "));
-        // Cut off anywhere it is still a mail.
+        assert!(notes[0].starts_with("attachment application/x-thing: "));
+        // Truncated anywhere, it is still an email.
         for cut in (200..mail.len()).step_by(7) {
             let _ = read(&mail.as_bytes()[..cut], "m.eml", &ReadLimits::default());
         }

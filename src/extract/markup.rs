@@ -1,6 +1,6 @@
-//! Splits HTML and XHTML into tags and text as browsers do, whatever the markup. Builds no tree and keeps no
-//! stack, so its time is linear and its memory constant for any input. Knows no element's meaning
-//! beyond which ones hold raw text.
+//! Splits HTML and XHTML into tags and text as browsers do, whatever the markup. Builds no tree and keeps
+//! no stack, so its time is linear and its memory constant for any input. Knows no meaning of elements
+//! except which ones hold raw text.
 
 use quick_xml::events::{BytesStart, Event};
 
@@ -8,25 +8,25 @@ use super::entities;
 
 const XHTML: &str = "http://www.w3.org/1999/xhtml";
 
-/// A piece of a page.
+/// A token of a page.
 #[derive(Debug, PartialEq)]
 pub enum Token<'a> {
     /// `<name …>`; the attributes are read on demand.
     Open {
-        /// Lower case.
+        /// The element's name in lowercase.
         name: String,
-        /// What stands between the name and `>`.
+        /// Everything between the name and `>`.
         attributes: &'a str,
     },
     /// `</name>`.
     Close(String),
-    /// Text as written, entities and all.
+    /// Text as written, with entities undecoded.
     Text(&'a str),
-    /// The inside of a raw-text element, up to its end tag.
+    /// The content of a raw-text element, up to its end tag.
     Raw(&'a str),
 }
 
-/// Elements whose inside is not markup. The HTML standard, "Parsing HTML documents", 13.2.6.
+/// Elements whose content is not markup (HTML standard, "Parsing HTML documents", 13.2.6).
 const RAW: &[&str] = &[
     "script",
     "style",
@@ -39,18 +39,19 @@ const RAW: &[&str] = &[
     "plaintext",
 ];
 
-/// Where reading stands.
+/// Iterates over the tokens of a page.
 pub struct Tokens<'a> {
     text: &'a str,
     at: usize,
     raw: Option<String>,
-    /// Whether the page is XML: `<script/>` is a whole element, and no element holds raw text.
+    /// Whether the page is XML: `<script/>` is then a complete element, and no element holds raw text.
     is_xml: bool,
-    /// The element that has just opened and closes itself.
+    /// The self-closing element that has just opened.
     empty: Option<String>,
 }
 
-/// Whether a page is well-formed XML with XHTML's namespace at its root. Most that only say so are not.
+/// Whether a page is well-formed XML with XHTML's namespace at its root. Most pages that claim XHTML are
+/// not.
 fn is_xhtml(text: &str) -> bool {
     let mut reader = quick_xml::Reader::from_str(text);
     let is_root = |tag: &BytesStart<'_>| {
@@ -75,7 +76,7 @@ fn is_xhtml(text: &str) -> bool {
 }
 
 impl<'a> Tokens<'a> {
-    /// Reads `text` from its start.
+    /// Starts at the beginning of `text`.
     pub fn new(text: &'a str) -> Self {
         Self {
             text,
@@ -86,12 +87,12 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// The byte where the next token starts.
+    /// The byte offset of the next token.
     pub fn position(&self) -> usize {
         self.at
     }
 
-    /// Goes on from `position`.
+    /// Continues from the byte offset `position`.
     pub fn rewind(&mut self, position: usize) {
         self.at = position;
         self.raw = None;
@@ -178,7 +179,7 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// The next `<` that begins markup; `a < b` does not.
+/// The offset of the next `<` that begins markup; the one in `a < b` does not.
 fn markup_start(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     text.match_indices('<')
@@ -202,18 +203,18 @@ fn close_of(text: &str, name: &str) -> Option<usize> {
     })
 }
 
-/// The length of a comment after its `<!--`, end mark included. `<!-->` is a whole comment.
+/// Length in bytes of a comment after its `<!--`, end mark included. `<!-->` is a complete comment.
 fn comment_length(comment: &str) -> Option<usize> {
     if comment.starts_with('>') {
         return Some(1);
     }
     let plain = comment.find("-->").map(|at| at + 3);
-    // Searched only before the plain mark: else every comment would cost a search of the whole page.
+    // Searched only before the plain mark; otherwise every comment would search the whole page.
     let before = &comment[..plain.unwrap_or(comment.len())];
     before.find("--!>").map(|at| at + 4).or(plain)
 }
 
-/// The `>` that ends a tag: one inside a quoted attribute value does not.
+/// The offset of the `>` that ends a tag; one inside a quoted attribute value does not.
 fn tag_end(attributes: &str) -> Option<usize> {
     let (mut quote, mut after_equals) = (0u8, false);
     for (at, &byte) in attributes.as_bytes().iter().enumerate() {
@@ -226,7 +227,7 @@ fn tag_end(attributes: &str) -> Option<usize> {
         }
         after_equals = byte == b'=' || (after_equals && byte.is_ascii_whitespace());
     }
-    // A quote that is never closed would swallow the page; then the first `>` ends the tag.
+    // A quote that is never closed would swallow the page, so the first `>` ends the tag instead.
     if quote == 0 {
         None
     } else {
@@ -234,7 +235,7 @@ fn tag_end(attributes: &str) -> Option<usize> {
     }
 }
 
-/// The value of one attribute, entities decoded; empty when it has none.
+/// The value of one attribute with entities decoded; empty when the attribute has no value.
 pub fn attribute(attributes: &str, wanted: &str) -> Option<String> {
     let mut rest = attributes.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
     while !rest.is_empty() {

@@ -1,5 +1,5 @@
-//! File bytes to plain text by page, with limits on size, depth and rows. Pure: no I/O, no clock.
-//! Refuses what is no text by its content, whatever its name says, and never invents any.
+//! Extracts plain text by page from the bytes of a file, with limits on size, depth, and rows. Pure: no
+//! I/O, no clock. Judges a file by its content, whatever its name says, and never invents text.
 
 mod archive;
 mod charset;
@@ -32,18 +32,18 @@ pub use records::records;
 
 use kind::TextSort;
 
-/// Bounds on what one file may cost.
+/// Bounds on what reading one file may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ReadLimits {
-    /// Bytes taken in.
+    /// Bytes of the file.
     pub input: usize,
-    /// Bytes of text given out; the rest is cut off, with a note.
+    /// Bytes of extracted text; the rest is cut off, with a note.
     pub text: usize,
-    /// Levels of nesting that are followed.
+    /// Levels of nesting.
     pub depth: usize,
     /// Rows of a table.
     pub rows: usize,
-    /// Pages.
+    /// Number of pages.
     pub pages: usize,
 }
 
@@ -59,71 +59,71 @@ impl Default for ReadLimits {
     }
 }
 
-/// A file to be read.
+/// A file to read.
 #[derive(Debug, Clone, Copy)]
 pub struct FileInput<'a> {
-    /// All of it.
+    /// The file's bytes.
     pub bytes: &'a [u8],
-    /// Only a hint between kinds that any text could be.
+    /// The file's name: a hint only between kinds that any text could be.
     pub name: &'a str,
-    /// The encoding that a person has chosen, for texts.
+    /// The encoding that the user has chosen; applies to texts.
     pub encoding: Option<&'a str>,
-    /// What it may cost.
+    /// Bounds on the cost.
     pub limits: &'a ReadLimits,
 }
 
-/// What was read, beside the pages.
+/// The outcome of reading a file, apart from its pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadReport {
-    /// A name of `KINDS`.
+    /// The file's kind: a name in `KINDS`.
     pub kind: &'static str,
-    /// Media type by content.
+    /// Media type, detected from the content.
     pub content_type: &'static str,
-    /// The encoding it was read in, for texts.
+    /// The encoding of a text; empty for other kinds.
     pub encoding: String,
-    /// Pages with text; none in a picture or a scan.
+    /// Number of pages with text; zero for a picture or a scan.
     pub pages: u32,
-    /// Words in all pages.
+    /// Number of words on all pages.
     pub words: u64,
-    /// For a person: what was cut, replaced or left out.
+    /// Notes for the user: what was cut, replaced, or omitted.
     pub notes: Vec<String>,
-    /// Pages without text, and why.
+    /// Pages without text, with the reason.
     pub gaps: Vec<TextlessPage>,
 }
 
-/// Why a file gave no text.
+/// Why no text could be extracted from a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreadable {
-    /// No bytes.
+    /// The file has no bytes.
     Empty,
-    /// More bytes than the limit.
+    /// The file is larger than the limit.
     TooLarge,
-    /// A known format that this version does not read.
+    /// A known format that is not supported.
     Unsupported(&'static str),
-    /// No text in any encoding.
+    /// The bytes are no text in any encoding.
     Binary,
-    /// Readable, but there are no words in it.
+    /// The file is readable but holds no words.
     NoText,
-    /// It begins as a picture and is none.
+    /// The file begins like a picture but has no valid header.
     Damaged,
-    /// Needs a password.
+    /// The file needs a password.
     Locked,
-    /// None of the files in it can be read.
+    /// None of the files inside can be read.
     NothingInside,
-    /// In more files within files than are opened.
+    /// The file is nested deeper than archives are opened.
     TooDeep,
-    /// No words, only pictures that cannot be shown one by one.
+    /// The file holds no words, only pictures that cannot be shown one by one.
     PicturesOnly,
-    /// Nothing in it holds together: what kind of file it is.
+    /// Nothing in a file of this kind can be parsed.
     Broken(&'static str),
-    /// Its fonts do not say which characters they show.
+    /// The fonts do not map their glyphs to characters.
     Nameless,
-    /// A picture that no model takes.
+    /// The picture is larger than models accept.
     PictureTooLarge,
 }
 
 impl Unreadable {
-    /// A sentence for the person.
+    /// The reason in a sentence for the user.
     pub fn message(self) -> String {
         match self {
             Self::Empty => "the file is empty".to_owned(),
@@ -148,30 +148,34 @@ impl Unreadable {
             Self::NothingInside => {
                 "none of the files in it can be read: they are of other kinds, damaged, or too large once unpacked".to_owned()
             }
-            Self::TooDeep => "it lies in too many files within files".to_owned(),
+            Self::TooDeep => "it is nested in more archives than are opened".to_owned(),
             Self::PicturesOnly => "there is no text in the file, only pictures".to_owned(),
-            Self::Nameless => "its fonts do not say which characters they show, so its text cannot be read; a copy that was saved or printed in another way may do better".to_owned(),
+            Self::Nameless => "its fonts do not map to characters, so its text cannot be read; try a copy saved or printed in another way".to_owned(),
             Self::Broken(kind) => {
                 format!("the {kind} file is damaged: nothing in it can be read")
             }
             Self::PictureTooLarge => format!(
-                "a picture may have {} MB and {MOST_PIXELS} pixels a side, which is what models take; make it smaller",
+                "a picture may have at most {} MB and {MOST_PIXELS} pixels per side, the most that models accept; make it smaller",
                 MOST_PICTURE >> 20
             ),
         }
     }
 }
 
-/// The name of the encoding that a label means, as web pages label them.
+/// The canonical name of the encoding that a label means, as web pages label them.
 pub fn encoding_named(label: &str) -> Option<String> {
     charset::named(label)
 }
 
-/// Bytes enough for `recognise` to tell whether a file can be text.
+/// Bytes of a file's start that suffice for `recognize`.
 pub const HEAD: usize = 64 * 1024;
 
-/// Tells from a file's first bytes that it is of no kind that can be read.
-pub fn recognise(head: &[u8]) -> Result<(), Unreadable> {
+/// Checks by a file's first bytes whether it may be of a readable kind.
+///
+/// # Errors
+/// [`Unreadable::Locked`] for an encrypted Office file, [`Unreadable::Unsupported`] for any other known
+/// binary format.
+pub fn recognize(head: &[u8]) -> Result<(), Unreadable> {
     if picture::content_type(head).is_some() {
         return Ok(());
     }
@@ -183,7 +187,7 @@ pub fn recognise(head: &[u8]) -> Result<(), Unreadable> {
     }
 }
 
-/// Reads a file and gives its pages to `sink` as they come, until that answers false.
+/// Reads a file and passes its pages to `sink` as they are read, until it returns false.
 pub fn extract(
     input: &FileInput<'_>,
     sink: &mut dyn FnMut(PageText) -> bool,
@@ -194,7 +198,7 @@ pub fn extract(
     if input.bytes.len() > input.limits.input {
         return Err(Unreadable::TooLarge);
     }
-    recognise(input.bytes)?;
+    recognize(input.bytes)?;
     if picture::content_type(input.bytes).is_some() {
         return show(input.bytes);
     }
@@ -214,7 +218,7 @@ pub fn extract(
     })
 }
 
-/// The dispatch: each kind of file to its reader. Texts have an encoding, others none.
+/// Dispatches each kind of file to its reader. Only texts have an encoding.
 fn read(
     input: &FileInput<'_>,
     out: &mut Output<'_>,
@@ -251,15 +255,15 @@ fn read(
     read_text(input, out)
 }
 
-/// An archive or a mail within this many others is not opened.
+/// Levels of archives and emails that are opened inside another.
 const DEEPEST_FILE: usize = 1;
 
-/// Reads a file that is in another, under its name.
+/// Reads a file that is inside another, under its name.
 fn inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     if file.bytes.is_empty() {
         return Err(Unreadable::Empty);
     }
-    recognise(file.bytes)?;
+    recognize(file.bytes)?;
     if picture::content_type(file.bytes).is_some() {
         return Err(Unreadable::PicturesOnly);
     }
@@ -272,11 +276,11 @@ fn inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     }
 }
 
-/// Bytes of a picture, and pixels of its longer side, that every vendor takes.
+/// Bytes of a picture that every provider accepts.
 const MOST_PICTURE: usize = 5 << 20;
 const MOST_PIXELS: u32 = 8_000;
 
-/// A picture has no text; it is shown to models that see.
+/// Reports a picture, which has no text; vision models receive it as it is.
 fn show(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
     let seen = picture::look(bytes).ok_or(Unreadable::Damaged)?;
     if bytes.len() > MOST_PICTURE || seen.width.max(seen.height) > MOST_PIXELS {
@@ -303,7 +307,7 @@ const CONTENT_TYPES: &[&str] = &["image/png", "image/jpeg", "image/gif", "image/
 /// The kind of a document that is a picture.
 pub const PICTURE: &str = "image";
 
-/// Files that are text in some encoding; a form feed starts a new page.
+/// Reads a file that is text in some encoding; a form feed starts a new page.
 fn read_text(
     input: &FileInput<'_>,
     out: &mut Output<'_>,
@@ -321,7 +325,7 @@ fn read_text(
     let (kind, title, text) = render(decoded.text, input, out);
     let mut parts = text.split('\u{C}').enumerate();
     let paged = text.contains('\u{C}');
-    // Full: the rest is not wanted, and what there is has been given.
+    // Full: the limit is reached; the text so far has been passed on.
     let _: Result<(), Full> = parts.try_for_each(|(index, part)| match paged {
         true => out.page(index as u32 + 1, &title, part),
         false => out.flow(&title, part),
@@ -329,7 +333,7 @@ fn read_text(
     Ok((kind, decoded.encoding))
 }
 
-/// The dispatch: each kind of text to what makes it readable.
+/// Dispatches each kind of text to its formatter.
 fn render(
     text: String,
     input: &FileInput<'_>,

@@ -1,34 +1,35 @@
-//! Where a reader's text goes, page by page, so that none holds a whole document. Keeps to the limits,
-//! counts words, and remembers what a person should know. Reads nothing itself.
+//! Collects a reader's text page by page, so that no reader holds a whole document. Enforces the limits,
+//! counts words, and records notes for the user. Reads nothing itself.
 
 use super::ReadLimits;
 use crate::domain::chunk::{PageText, count_words};
 use crate::domain::document::TextlessPage;
 
-/// A section of a text that has no pages of its own ends at the first line end from here on: about what a
-/// printed page holds, so that a citation of it says where to look.
+/// Bytes after which a section of a text without pages ends at the next line end: about a printed page, so
+/// that a citation points close to its place.
 const SECTION: usize = 4 << 10;
-/// A paragraph may be this much longer than a section before it is cut within.
+/// Bytes of a section at most: a longer paragraph is cut.
 const LONGEST_SECTION: usize = 2 * SECTION;
-/// One page is held in memory and sent in one piece.
+/// Bytes of a page at most: one page is held in memory and sent in one piece.
 const LONGEST_PAGE: usize = 1 << 20;
-/// Notes and gaps beyond these are counted, not kept.
+/// Notes kept at most; further ones are counted.
 const MOST_NOTES: usize = 50;
+/// Pages without text recorded at most; further ones are counted.
 const MOST_GAPS: usize = 5_000;
 
-/// No more is wanted: the limit is reached, or whoever reads has gone. A reader stops at once.
+/// The limit is reached, or the recipient has gone. The reader stops at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
-/// Takes a document's text.
+/// Receives a document's text.
 pub struct Output<'a> {
     limits: &'a ReadLimits,
     sink: &'a mut dyn FnMut(PageText) -> bool,
     text: usize,
     next: u32,
-    /// Pages before the file that is being read, when it is one in another.
+    /// Number of pages before the file being read, when it is inside another.
     base: u32,
-    /// The names of the files that it is in, and its own.
+    /// The names of the enclosing files, and the file's own.
     path: Vec<String>,
     full: bool,
     last: u32,
@@ -39,7 +40,7 @@ pub struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    /// Gives pages to `sink` until it answers false.
+    /// Passes pages to `sink` until it returns false.
     pub(super) fn new(limits: &'a ReadLimits, sink: &'a mut dyn FnMut(PageText) -> bool) -> Self {
         Self {
             limits,
@@ -57,12 +58,12 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// The number that the next page gets unless it has one of its own.
+    /// The number of the next page, unless it has one of its own.
     pub fn next(&self) -> u32 {
         self.next - self.base
     }
 
-    /// Reads a file that is in this one: its pages come behind those so far, under its name.
+    /// Reads a file inside this one: its pages follow those so far, under its name.
     pub(super) fn within<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.base, self.next - 1);
         self.path.push(name.to_owned());
@@ -72,17 +73,17 @@ impl<'a> Output<'a> {
         read
     }
 
-    /// How many files are around the one that is being read.
+    /// Number of files that enclose the one being read.
     pub(super) fn depth(&self) -> usize {
         self.path.len()
     }
 
-    /// Whether no more is wanted.
+    /// Whether the limit is reached.
     pub(super) fn is_full(&self) -> bool {
         self.full
     }
 
-    /// Something said of a page or of the whole, with the name of the file in this one that it is about.
+    /// Prefixes a remark with the name of the inner file that it concerns.
     fn named(&self, text: &str) -> String {
         match (self.path.is_empty(), text.is_empty()) {
             (true, _) => text.to_owned(),
@@ -91,13 +92,16 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Bytes of text that may still come.
+    /// Bytes of text that still fit.
     pub fn room(&self) -> usize {
         self.limits.text.saturating_sub(self.text)
     }
 
-    /// A page with its own number; numbers only grow. One without words is passed over: whoever knows why
-    /// it has none says so with `gap`.
+    /// Adds a page with its own number; numbers only grow. A page without words is skipped: the reader
+    /// reports the reason with `gap`.
+    ///
+    /// # Errors
+    /// [`Full`] when the limit is reached or the recipient has gone.
     pub fn page(&mut self, number: u32, title: &str, text: &str) -> Result<(), Full> {
         let given = self.give(number.saturating_add(self.base), title, text);
         self.full |= given.is_err();
@@ -105,7 +109,7 @@ impl<'a> Output<'a> {
     }
 
     fn give(&mut self, number: u32, title: &str, text: &str) -> Result<(), Full> {
-        // A damaged file may count as it likes; a page's number is its name, so no two have the same.
+        // A damaged file may number pages in any way; a page's number identifies it, so each is unique.
         let number = number.max(self.last.saturating_add(1));
         self.next = number.saturating_add(1);
         let text = text.trim_start_matches('\n').trim_end();
@@ -124,7 +128,7 @@ impl<'a> Output<'a> {
         let cut = cut(text, room.min(LONGEST_PAGE));
         if cut < text.len() && room > LONGEST_PAGE {
             self.note(format!(
-                "page {number} is longer than {} KiB; its rest is left out",
+                "page {number} is longer than {} KiB; the rest is omitted",
                 LONGEST_PAGE >> 10
             ));
         }
@@ -153,7 +157,10 @@ impl<'a> Output<'a> {
         if wanted { Ok(()) } else { Err(Full) }
     }
 
-    /// Text of a format without pages: cut into sections of about a printed page, under one title.
+    /// Adds text of a format without pages: cut into sections of about a printed page, under one title.
+    ///
+    /// # Errors
+    /// [`Full`] when the limit is reached or the recipient has gone.
     pub fn flow(&mut self, title: &str, text: &str) -> Result<(), Full> {
         let mut rest = text;
         while !rest.is_empty() {
@@ -164,7 +171,7 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Something a person should know of the whole document.
+    /// Adds a note for the user about the whole document.
     pub fn note(&mut self, note: String) {
         let note = self.named(&note);
         if self.notes.len() < MOST_NOTES && !self.notes.contains(&note) {
@@ -172,10 +179,10 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// A page without text, and why; `picture` when it can be shown to a model that sees.
+    /// Records a page without text, and the reason; `picture` when a vision model can be shown it.
     pub fn gap(&mut self, page: u32, why: impl Into<String>, picture: bool) {
         let page = page.saturating_add(self.base);
-        // A page of a file in this one is not to be had as a picture.
+        // Pages of an inner file cannot be rendered as pictures.
         let picture = picture && self.path.is_empty();
         self.next = self.next.max(page.saturating_add(1));
         if self.gaps.len() < MOST_GAPS {
@@ -185,10 +192,11 @@ impl<'a> Output<'a> {
     }
 }
 
-/// Where a section ends: behind the last paragraph that fits, else the last line, else the last word.
+/// The offset where a section ends: after the last paragraph that fits, else the last line, else the last
+/// word.
 fn section(text: &str) -> usize {
     if text.len() <= LONGEST_SECTION {
-        // Two sections of like size read better than a full one and a crumb.
+        // Two sections of similar size read better than a full one and a remnant.
         if text.len() <= SECTION + SECTION / 2 {
             return text.len();
         }
@@ -212,7 +220,8 @@ fn section(text: &str) -> usize {
         .unwrap_or(most)
 }
 
-/// The longest beginning within `limit` bytes, ending with a line if one ends in its second half.
+/// The length of the longest prefix within `limit` bytes, ending at a line end if one is in its second
+/// half.
 fn cut(text: &str, limit: usize) -> usize {
     if text.len() <= limit {
         return text.len();

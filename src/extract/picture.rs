@@ -1,20 +1,20 @@
-//! Pictures: which kind, and how large, by their first bytes. Their content is for models that see; no text
-//! is read from them.
+//! Detects the format and size of pictures by their first bytes. Their content is for vision models; no
+//! text is extracted.
 
 /// A picture as its header describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PictureHeader {
-    /// `image/png`, `image/jpeg`, `image/gif` or `image/webp`: what the vendors take.
+    /// Media type: `image/png`, `image/jpeg`, `image/gif`, or `image/webp`, which all providers accept.
     pub content_type: &'static str,
-    /// Pixels across.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels down.
+    /// Height in pixels.
     pub height: u32,
 }
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1A\n";
 
-/// The media type by the first bytes alone.
+/// The media type, judged by the first bytes alone.
 pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
     let is_webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
     [
@@ -30,7 +30,7 @@ pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
     .find_map(|(is, name)| is.then_some(name))
 }
 
-/// What the header says; none for what is no such picture, or one without a sound header.
+/// Parses the header; `None` for another format or an invalid header.
 pub fn look(bytes: &[u8]) -> Option<PictureHeader> {
     let content_type = content_type(bytes)?;
     let (width, height) = match content_type {
@@ -62,7 +62,7 @@ fn png(bytes: &[u8]) -> Option<(u32, u32)> {
     (bytes.get(12..16)? == b"IHDR").then_some((big(bytes, 16, 4)?, big(bytes, 20, 4)?))
 }
 
-// Segments up to the frame's header (ITU T.81, B.2.2); a frame's marker is C0 to CF without C4, C8 and CC.
+// Skips segments up to the frame header (ITU T.81, B.2.2), whose marker is C0 to CF without C4, C8, and CC.
 fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
     let mut at = 2;
     loop {

@@ -1,8 +1,9 @@
-//! The rows of a table, cell by cell, for those who want more of it than its text.
+//! The rows of a table, cell by cell, for callers that need more than its text.
 
 use super::table;
 
-/// Rows with the lines they begin on, at most so many. None where it is no table, not even one of one column.
+/// The rows with the lines they begin on, `most` at most. `None` when the text is not a table, not even one
+/// of one column.
 pub fn records(text: &str, most: usize) -> Option<Vec<(usize, Vec<String>)>> {
     let text = text.trim_start_matches('\u{feff}');
     let delimiter = table::sniff(text, true).unwrap_or(b',');
@@ -11,7 +12,7 @@ pub fn records(text: &str, most: usize) -> Option<Vec<(usize, Vec<String>)>> {
     let (mut line, mut seen) = (1, 0);
     for record in reader.records().take(most) {
         let record = record.ok()?;
-        // Counted here: the reader's own count is one behind after a line that ends in two characters.
+        // Counted here: the reader's own count is one too low after a line that ends in two characters.
         let start = record.position().map_or(0, |place| place.byte() as usize);
         let blank = text[start..]
             .bytes()

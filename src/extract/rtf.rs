@@ -1,5 +1,5 @@
-//! RTF: text in whatever code page its fonts have, headings by outline level, tables by rows, footnotes
-//! behind their paragraph. Leaves out pictures, headers and footers, field codes, hidden and deleted text.
+//! RTF: text in the code pages of its fonts, headings by outline level, tables by rows, footnotes after
+//! their paragraph. Omits pictures, headers and footers, field codes, and hidden or deleted text.
 
 use std::collections::HashMap;
 
@@ -9,9 +9,11 @@ use super::office::{BodyText, ParagraphRole};
 use super::output::{Full, Output};
 use super::{FileInput, Unreadable};
 
+/// Nested groups at most.
 const DEEPEST: usize = 2_000;
+/// Bytes of one paragraph at most.
 const LONGEST_PARAGRAPH: usize = 1 << 20;
-/// Groups whose inside is no text of the document.
+/// Groups whose content is not text of the document.
 const SKIPPED: &[&str] = &[
     "colortbl",
     "stylesheet",
@@ -39,7 +41,10 @@ const SKIPPED: &[&str] = &[
     "atnauthor",
 ];
 
-/// Reads the file.
+/// Reads an RTF file.
+///
+/// # Errors
+/// [`Unreadable::NoText`] or another reason when the file gives no text.
 pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let mut rtf = Rtf {
         body: BodyText::new(out, true),
@@ -56,7 +61,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
         high: None,
         notes: 0,
     };
-    // Full: what there is has been given.
+    // Full: the limit is reached; the text so far has been passed on.
     let _: Result<(), Full> = rtf.walk(input.bytes);
     Ok(())
 }
@@ -67,7 +72,7 @@ struct RtfState {
     hidden: bool,
     fonts: bool,
     font: i32,
-    /// Characters that stand behind `\u` for programs that do not know it.
+    /// Number of fallback characters after `\u` for programs without Unicode.
     behind: Option<usize>,
     outline: Option<usize>,
     note: Option<usize>,
@@ -127,7 +132,7 @@ impl Rtf<'_, '_> {
             let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
             self.body.note(format!("[^{number}]: {words}"));
         }
-        // What a paragraph is outlives the group that says so.
+        // A paragraph's role outlives the group that sets it.
         let outline = self.state.outline;
         self.state = before;
         self.state.outline = outline;
@@ -161,7 +166,7 @@ impl Rtf<'_, '_> {
         }
     }
 
-    /// A control word or sign; gives the place behind it.
+    /// Handles a control word or sign and returns the offset after it.
     fn control(&mut self, input: &[u8], at: usize) -> Result<usize, Full> {
         let rest = &input[at..];
         let Some(&first) = rest.first() else {
@@ -331,7 +336,7 @@ impl Rtf<'_, '_> {
         }
         let text = std::mem::take(&mut self.text);
         if !self.row.is_empty() {
-            // Within a row: one more line of the cell that is not over yet.
+            // Inside a row: one more line of the cell that is still open.
             self.cell.push_str(text.trim());
             self.cell.push('\n');
             return Ok(());
@@ -349,7 +354,7 @@ impl Rtf<'_, '_> {
     }
 }
 
-/// By the numbers that Windows gives to character sets.
+/// The encoding for a Windows character set number.
 fn of_charset(number: i32) -> Option<&'static Encoding> {
     let label = match number {
         77 => "macintosh",
@@ -371,6 +376,7 @@ fn of_charset(number: i32) -> Option<&'static Encoding> {
     Encoding::for_label(label.as_bytes())
 }
 
+/// The encoding for a Windows code page number.
 fn of_page(number: i32) -> Option<&'static Encoding> {
     match number {
         932 => Some(encoding_rs::SHIFT_JIS),

@@ -1,4 +1,4 @@
-//! Real files through the whole reader. The files and where they come from: tests/data/documents/NOTICE.
+//! Tests of the whole reader with real files, whose sources are in tests/data/documents/NOTICE.
 
 use proptest::prelude::*;
 

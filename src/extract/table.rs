@@ -1,24 +1,25 @@
-//! Comma-, semicolon-, tab- and pipe-separated tables to lines that keep their meaning when they
-//! are read alone: each row names its columns. Ragged rows survive.
+//! Converts comma-, semicolon-, tab-, and pipe-separated tables to lines that keep their meaning on their
+//! own: each row names its columns. Accepts rows of uneven length.
 
 use csv::{ReaderBuilder, StringRecord};
 
+/// The delimiters that are tried.
 const DELIMITERS: &[u8] = b",;\t|";
-/// Rows looked at to find the delimiter.
+/// Rows examined to find the delimiter.
 const SAMPLE: usize = 50;
 
-/// The delimiter with which `text` is a table, if it is one. `named` says that the file name claims
-/// it; then one row or column more or less does not matter.
+/// The delimiter with which `text` is a table, if it is one. With `named` (the file name says so) one row
+/// or column more or less does not matter.
 pub fn sniff(text: &str, named: bool) -> Option<u8> {
     DELIMITERS
         .iter()
         .filter_map(|&delimiter| {
             let widths = widths(text, delimiter);
-            // The commonest width: a header may be longer than its rows.
+            // The most common width: a header may be longer than its rows.
             let count = |width: usize| widths.iter().filter(|&&other| other == width).count();
             let width = *widths.iter().max_by_key(|&&width| count(width))?;
             let alike = count(width);
-            // Prose has one comma a line now and then: without the name's word, two columns need a tab.
+            // Prose often has one comma per line: unless the file name says so, two columns require tabs.
             let fits = if named {
                 widths.iter().filter(|&&other| other > 1).count() * 2 > widths.len()
             } else {
@@ -26,7 +27,8 @@ pub fn sniff(text: &str, named: bool) -> Option<u8> {
                     && widths.len() >= 3
                     && alike == widths.len()
             };
-            // Evenness before width: decimal commas make more cells than the semicolons between them.
+            // Evenness counts before width: decimal commas make more cells than the semicolons between
+            // them.
             fits.then_some(((alike * 1_000 / widths.len(), width), delimiter))
         })
         .max_by_key(|&(score, _)| score)
@@ -34,7 +36,7 @@ pub fn sniff(text: &str, named: bool) -> Option<u8> {
 }
 
 fn widths(text: &str, delimiter: u8) -> Vec<usize> {
-    // A sample cut inside a quoted cell only spoils its last row, which is left out.
+    // A sample cut inside a quoted cell spoils only its last row, which is left out.
     let end = text
         .char_indices()
         .nth(64 * 1024)
@@ -61,7 +63,7 @@ pub(super) fn reader(text: &str, delimiter: u8) -> csv::Reader<&[u8]> {
         .from_reader(text.as_bytes())
 }
 
-/// The table as text, and what there is to say about it.
+/// Returns the table as text, and notes for the user.
 pub fn render(
     text: &str,
     delimiter: u8,
@@ -74,7 +76,8 @@ pub fn render(
     let (mut rows, mut ragged) = (0usize, 0usize);
     let mut width = 0;
     let mut row = StringRecord::new();
-    // Reading from memory that is valid UTF-8 with flexible rows cannot fail; should it, the rows so far stand.
+    // Reading valid UTF-8 from memory with flexible rows cannot fail; if it did, the rows so far would
+    // remain.
     while reader.read_record(&mut row).unwrap_or(false) {
         if rows == 0 {
             width = row.len();
@@ -106,7 +109,7 @@ pub fn render(
     (out, notes)
 }
 
-/// A first row of short, different, wordy cells names the columns.
+/// Whether the first row names the columns: its cells are short, distinct, and contain letters.
 fn is_header(row: &StringRecord) -> bool {
     let mut seen = std::collections::BTreeSet::new();
     row.len() > 1
@@ -138,19 +141,20 @@ fn write_row(out: &mut String, row: &StringRecord, header: Option<&StringRecord>
     out.push('\n');
 }
 
-/// A table whose rows come one by one from a reader, as lines that name their columns where its first row
-/// does. Whether it does is decided when the second row is there.
+/// A table whose rows arrive one by one, written as lines that name their columns when its first row does.
+/// Whether it does is decided when the second row arrives.
 #[derive(Debug, Default)]
 pub struct Grid {
     header: Option<StringRecord>,
     first: Option<StringRecord>,
     begun: bool,
-    /// Rows of a sheet are mostly records; a table in a text is as often a form or a layout.
+    /// Whether the table comes from a sheet, whose rows are mostly records; a table in a text is as often a
+    /// form or a layout.
     records: bool,
 }
 
 impl Grid {
-    /// A table of a text, or with `records` one of a sheet.
+    /// A table of a text, or with `records` of a sheet.
     pub fn new(records: bool) -> Self {
         Self {
             records,
@@ -158,7 +162,7 @@ impl Grid {
         }
     }
 
-    /// The next row. `named`: the file itself says that this row names the columns.
+    /// Adds the next row. `named`: the file itself says that this row names the columns.
     pub fn row(&mut self, cells: &[String], named: bool, out: &mut String) {
         let filled = cells.len() - cells.iter().rev().take_while(|cell| blank(cell)).count();
         let row = StringRecord::from_iter(&cells[..filled]);
@@ -173,7 +177,7 @@ impl Grid {
                 self.head(row, out);
                 return;
             }
-            // A lone cell above a table is its title.
+            // A single cell above a table is its title.
             self.begun = row.len() > 1;
             if self.begun {
                 self.first = Some(row);
@@ -185,7 +189,7 @@ impl Grid {
         }
     }
 
-    /// The table is over, or what is written so far is wanted.
+    /// Ends the table, or writes what is pending so far.
     pub fn end(&mut self, out: &mut String) {
         if let Some(first) = self.first.take() {
             write_row(out, &first, None);
@@ -203,8 +207,8 @@ impl Grid {
         (self.header, self.begun) = (Some(row), true);
     }
 
-    /// Wordy cells above a number name their columns. Where all is words, only a sheet's row of three or
-    /// more does: a pair of words is as often a form's first line.
+    /// Cells with letters above a number name their columns. When all cells are words, only a sheet's row
+    /// of three or more does: a pair of words is as often the first line of a form.
     fn names(&self, first: &StringRecord, second: &StringRecord) -> bool {
         let number = |cell: &str| cell.chars().any(|c| c.is_ascii_digit());
         let counts = second

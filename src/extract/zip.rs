@@ -1,46 +1,49 @@
-//! The container under office files, books and archives: finds the entries of a ZIP file and inflates one
-//! at a time within limits. Trusts no size, offset or count that the file states; nothing is ever written
-//! to a disk, so a path in it is only a name. Refuses encrypted entries and methods other than deflate.
+//! The ZIP container of office files, books, and archives: finds the entries and inflates one at a time
+//! within limits. Trusts no size, offset, or count that the file states. Nothing is written to disk, so a
+//! path in it is only a name. Refuses encrypted entries and methods other than deflate.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, Read};
 
 use flate2::{Crc, bufread::DeflateDecoder};
 
-/// Entries beyond these are not looked at.
+/// Entries that are read at most.
 const MOST_ENTRIES: usize = 20_000;
-/// Bytes inflated of one file altogether: an hour of somebody's afternoon otherwise.
+/// Bytes inflated per container at most; bounds the time a decompression bomb can take.
 const MOST_INFLATED: u64 = 1 << 30;
-/// Beyond this size an entry may not be larger than so many times what it was packed to: real sheets reach
-/// 60, deflate itself ends at 1,032.
+/// Bytes of an entry from which its compression ratio is checked.
 const RATIO_FROM: u64 = 16 << 20;
+/// Compression ratio at most: real sheets reach 60, deflate itself ends at 1,032.
 const MOST_RATIO: u64 = 300;
 
+/// Signature of a local file header.
 const LOCAL: &[u8] = b"PK\x03\x04";
+/// Signature of a central directory entry.
 const CENTRAL: &[u8] = b"PK\x01\x02";
+/// Signature of the end of the central directory.
 const END: &[u8] = b"PK\x05\x06";
 
-/// Why an entry could not be read to its end.
+/// Why an entry could not be read completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Needs a password.
+    /// The entry is encrypted.
     Locked,
-    /// Packed by a method that is not deflate.
+    /// The compression method is not deflate.
     Method,
-    /// The bytes are not what they were when it was packed.
+    /// The bytes do not match their checksum or cannot be inflated.
     Damaged,
-    /// It grows past a limit.
+    /// The entry grows past a limit.
     TooLarge,
 }
 
 impl Fault {
-    /// For a person.
+    /// The reason, in words for the user.
     pub fn message(self) -> &'static str {
         match self {
             Self::Locked => "it is encrypted",
-            Self::Method => "it is packed by an unusual method",
+            Self::Method => "it is compressed by an unsupported method",
             Self::Damaged => "it is damaged",
-            Self::TooLarge => "it grows past the limit when it is unpacked",
+            Self::TooLarge => "it is too large once unpacked",
         }
     }
 }
@@ -48,7 +51,7 @@ impl Fault {
 /// A file in the container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its path, as it is written there.
+    /// The path as the container states it.
     pub name: String,
     start: usize,
     packed: usize,
@@ -60,20 +63,20 @@ pub struct Entry {
 /// An opened container.
 pub struct Zip<'a> {
     bytes: &'a [u8],
-    /// In the order of its directory.
+    /// The entries in the order of the directory.
     pub entries: Vec<Entry>,
-    /// Whether its directory is lost, and the entries were found by looking for them.
+    /// Whether the directory is lost and the entries were found by their own headers.
     pub repaired: bool,
     spent: Cell<u64>,
 }
 
-/// Whether the bytes begin as a container does.
+/// Whether the bytes begin like a ZIP container.
 pub fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(LOCAL) || bytes.starts_with(END)
 }
 
 impl<'a> Zip<'a> {
-    /// Finds the entries, by the directory or, where that is lost, by their own headers.
+    /// Finds the entries by the directory or, if that is lost, by their own headers.
     pub fn open(bytes: &'a [u8]) -> Self {
         let listed = directory(bytes).filter(|entries| !entries.is_empty());
         let repaired = listed.is_none() && !bytes.starts_with(END);
@@ -85,7 +88,7 @@ impl<'a> Zip<'a> {
         }
     }
 
-    /// The entry of a path; case does not matter, as in the programs that write them.
+    /// The entry with this path; case is ignored, as in the programs that write such files.
     pub fn find(&self, name: &str) -> Option<&Entry> {
         let exact = self.entries.iter().find(|entry| entry.name == name);
         exact.or_else(|| {
@@ -95,7 +98,11 @@ impl<'a> Zip<'a> {
         })
     }
 
-    /// The inflated bytes as a stream.
+    /// The entry's inflated bytes as a stream.
+    ///
+    /// # Errors
+    /// [`Fault::Locked`] for an encrypted entry, [`Fault::Method`] for an unsupported method,
+    /// [`Fault::Damaged`] when its header is missing or invalid.
     pub fn stream(&self, entry: &Entry) -> Result<Inflated<'_>, Fault> {
         if entry.locked {
             return Err(Fault::Locked);
@@ -121,7 +128,8 @@ impl<'a> Zip<'a> {
         })
     }
 
-    /// The inflated bytes, `limit` at most. Of a damaged entry what could be had, with the fault.
+    /// The inflated bytes, `limit` at most. A damaged entry returns the bytes before the damage, with the
+    /// fault.
     pub fn read(&self, entry: &Entry, limit: usize) -> (Vec<u8>, Option<Fault>) {
         let mut stream = match self.stream(entry) {
             Ok(stream) => stream,
@@ -133,7 +141,7 @@ impl<'a> Zip<'a> {
             (Some(fault), _) => Some(fault),
             (None, Err(_)) => Some(Fault::Damaged),
             (None, Ok(length)) if length == limit && more(&mut stream) => Some(Fault::TooLarge),
-            // At the very limit the end may not have been seen, and with it the check.
+            // Exactly at the limit the end may not have been reached, and with it the checksum.
             (None, Ok(_)) => stream.fault,
         };
         (bytes, fault)
@@ -149,7 +157,7 @@ enum Source<'a> {
     Deflated(Box<DeflateDecoder<&'a [u8]>>),
 }
 
-/// The bytes of one entry as they were before they were packed.
+/// The inflated bytes of one entry.
 pub struct Inflated<'a> {
     source: Source<'a>,
     packed: u64,
@@ -157,7 +165,7 @@ pub struct Inflated<'a> {
     crc: Crc,
     given: u64,
     spent: &'a Cell<u64>,
-    /// What went wrong, once it has.
+    /// The first failure, if any.
     pub fault: Option<Fault>,
 }
 
@@ -207,13 +215,13 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
     Some(u32::from_le_bytes([unit[0], unit[1], unit[2], unit[3]]) as usize)
 }
 
-/// The entries by the directory at the file's end. `None` where it is not to be found or not to be used.
+/// The entries of the directory at the file's end. `None` when it is missing or unusable.
 fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
-    // The comment behind the end mark has 64 KiB at most; rubbish behind that is forgiven a little.
+    // The comment after the end record has 64 KiB at most; some garbage after that is tolerated.
     let from = bytes.len().saturating_sub(80 * 1024);
     let end = from + bytes[from..].windows(4).rposition(|mark| mark == END)?;
     let (size, stated) = (u32_at(bytes, end + 12)?, u32_at(bytes, end + 16)?);
-    // Whatever stands before the container shifts all its offsets alike.
+    // Data before the container shifts all its offsets by the same amount.
     let begins = |at: &usize| {
         bytes
             .get(*at..)
@@ -253,7 +261,7 @@ fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
     Some(entries)
 }
 
-/// Sizes that do not fit 32 bits stand in an extra field, each only where it is needed.
+/// ZIP64: sizes that do not fit 32 bits are in an extra field, each only when needed.
 fn wide(extras: &[u8], unpacked: usize, mut values: [usize; 2]) -> [usize; 2] {
     const HERE: usize = u32::MAX as usize;
     let mut at = 0;
@@ -261,7 +269,7 @@ fn wide(extras: &[u8], unpacked: usize, mut values: [usize; 2]) -> [usize; 2] {
         if id == 1 {
             let mut field = at + 4 + if unpacked == HERE { 8 } else { 0 };
             for value in values.iter_mut().filter(|value| **value == HERE) {
-                // The upper half is nought in any file that fits here.
+                // The upper half is zero in any file that fits in memory.
                 *value = u32_at(extras, field).unwrap_or(*value);
                 field += 8;
             }
@@ -271,13 +279,13 @@ fn wide(extras: &[u8], unpacked: usize, mut values: [usize; 2]) -> [usize; 2] {
     values
 }
 
-/// Where an entry's bytes begin behind its own header.
+/// The offset of an entry's data, after its local header.
 fn content(bytes: &[u8], local: usize) -> Option<usize> {
     let header = bytes.get(local..).filter(|rest| rest.starts_with(LOCAL))?;
     Some(local + 30 + u16_at(header, 26)? + u16_at(header, 28)?)
 }
 
-/// The entries by their own headers, for a file that lost its end.
+/// The entries by their local headers, for a truncated file.
 fn search(bytes: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut at = 0;
@@ -302,7 +310,7 @@ fn lone(bytes: &[u8], at: usize) -> Option<Entry> {
     let start = at + 30 + named + u16_at(header, 28)?;
     let rest = bytes.get(start..)?;
     let stated = u32_at(header, 18)?;
-    // Written as a stream: its size stands behind it, so it goes up to whatever comes next.
+    // Written as a stream: its size follows the data, so the data extends to the next header.
     let streamed = flags & 8 != 0;
     let packed = if streamed || stated > rest.len() {
         let next = [LOCAL, CENTRAL]
@@ -327,12 +335,12 @@ fn find(bytes: &[u8], mark: &[u8]) -> Option<usize> {
     bytes.windows(mark.len()).position(|window| window == mark)
 }
 
-/// What DOS called the upper half of its characters, which is what a name is in unless it says UTF-8.
+/// The upper half of DOS code page 437, in which names are encoded unless flagged as UTF-8.
 const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{A0}";
 
 fn name_of(bytes: &[u8], flags: usize) -> String {
     let name = match std::str::from_utf8(bytes) {
-        // Many write UTF-8 without saying so, and nothing else looks like it by chance.
+        // Many programs write UTF-8 without the flag, and nothing else looks like it by chance.
         Ok(name) => name.to_owned(),
         Err(_) if flags & 0x800 != 0 => String::from_utf8_lossy(bytes).into_owned(),
         Err(_) => bytes
@@ -356,20 +364,20 @@ fn name_of(bytes: &[u8], flags: usize) -> String {
         .collect()
 }
 
-/// A stream with a limit on what is taken from it between two refills, so that no single piece of markup
-/// is held whole however long it is.
+/// A reader that limits the bytes taken between two refills, so that no single piece of markup is held in
+/// memory whole, however long it is.
 pub struct Metered<R> {
     inner: R,
     left: usize,
 }
 
 impl<R> Metered<R> {
-    /// Nothing may be taken before `refill`.
+    /// Creates the reader; nothing can be read before `refill`.
     pub fn new(inner: R) -> Self {
         Self { inner, left: 0 }
     }
 
-    /// Lets `bytes` be taken from here on.
+    /// Allows `bytes` more bytes to be read.
     pub fn refill(&mut self, bytes: usize) {
         self.left = bytes;
     }
@@ -398,7 +406,7 @@ impl<R: BufRead> BufRead for Metered<R> {
     }
 }
 
-/// A container made for a test: deflated entries, a directory, nothing unusual.
+/// Builds a container for tests: deflated entries and a directory.
 #[cfg(test)]
 pub fn pack(entries: &[(&str, &[u8])]) -> Vec<u8> {
     use std::io::Write;
@@ -479,7 +487,7 @@ mod tests {
         assert_eq!(fault, Some(Fault::Damaged));
         assert!(got.len() > 1_000, "{}", got.len());
         let mut bytes = pack(&[("a", b"some words")]);
-        // The flag that says encrypted, in the directory's row.
+        // The encryption flag, in the directory's row.
         let row = find(&bytes, CENTRAL).expect("a row");
         bytes[row + 8] |= 1;
         assert_eq!(read(&bytes, "a"), (Vec::new(), Some(Fault::Locked)));

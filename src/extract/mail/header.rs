@@ -1,26 +1,28 @@
-//! The head of a mail or of a part of one: fields, their parameters, encoded words, and how the body is
-//! packed. Tolerates what mail programs do; RFC 5322, 2045, 2047 and 2231 are what they should do.
+//! The header of an email or of a MIME part: fields, parameters, encoded words, and transfer encodings.
+//! Tolerates what email programs send; the standards are RFC 5322, 2045, 2047, and 2231.
 
 use crate::extract::charset;
 
+/// Header fields read at most.
 const MOST_FIELDS: usize = 2_000;
+/// Bytes of one field's value at most.
 const LONGEST_VALUE: usize = 64 << 10;
 
-/// One field, its continued lines included.
+/// One field, including its continuation lines.
 pub struct MailField<'a> {
     name: &'a [u8],
-    /// As it stands there.
+    /// The value as written, undecoded.
     pub value: &'a [u8],
 }
 
 impl MailField<'_> {
-    /// Whether this is its name, in any case.
+    /// Whether the field has this name, ignoring case.
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 }
 
-/// The fields and the body. A part without fields is all body.
+/// Splits into fields and body. A part without fields is all body.
 pub fn split(bytes: &[u8]) -> (Vec<MailField<'_>>, &[u8]) {
     let mut fields: Vec<MailField<'_>> = Vec::new();
     let mut at = 0;
@@ -36,7 +38,7 @@ pub fn split(bytes: &[u8]) -> (Vec<MailField<'_>>, &[u8]) {
         }
         if matches!(content.first(), Some(b' ' | b'\t')) {
             if let Some(last) = fields.last_mut() {
-                // What goes on is one slice with what began.
+                // A continued value is one slice with its first line.
                 let start = last.value.as_ptr() as usize - bytes.as_ptr() as usize;
                 last.value = &bytes[start..at + content.len()];
             }
@@ -55,7 +57,7 @@ pub fn split(bytes: &[u8]) -> (Vec<MailField<'_>>, &[u8]) {
         } else if !(fields.is_empty()
             && (content.starts_with(b"From ") || content.starts_with(b">From ")))
         {
-            // No field: the body began without an empty line before it.
+            // Not a field: the body began without an empty line before it.
             return (fields, line);
         }
         at += length;
@@ -66,20 +68,20 @@ pub fn split(bytes: &[u8]) -> (Vec<MailField<'_>>, &[u8]) {
 /// A value and its parameters: `text/plain; charset=utf-8`.
 #[derive(Default)]
 pub struct MimeParameters {
-    /// In lower case.
+    /// The value in lowercase.
     pub value: String,
     named: Vec<(String, String)>,
 }
 
 impl MimeParameters {
-    /// A parameter that is not empty.
+    /// The parameter's value, unless it is empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.named.iter().find(|(known, _)| known == name)?;
         Some(found.1.as_str()).filter(|value| !value.is_empty())
     }
 }
 
-/// The parameters of a field, pieces put together and decoded.
+/// The parameters of a field, with split values joined and decoded.
 pub fn parameters(fields: &[MailField<'_>], name: &str) -> MimeParameters {
     let Some(field) = fields.iter().find(|field| field.is(name)) else {
         return MimeParameters::default();
@@ -107,7 +109,7 @@ pub fn parameters(fields: &[MailField<'_>], name: &str) -> MimeParameters {
                     .replace("\\\\", "\\")
             },
         );
-        // `name*0*=UTF-8''…` and `name*1=…` are one value in pieces, of which some are escaped.
+        // `name*0*=UTF-8''…` and `name*1=…` are parts of one value, some of them escaped (RFC 2231).
         let base = key.split('*').next().unwrap_or_default().to_owned();
         let first = key == base || !found.named.iter().any(|(known, _)| *known == base);
         let piece = match key.ends_with('*') {
@@ -144,7 +146,7 @@ fn pieces(text: &str) -> Vec<String> {
     pieces
 }
 
-/// `UTF-8''a%20b`
+/// Decodes an extended value such as `UTF-8''a%20b`.
 fn unescaped(text: &str, first: bool) -> String {
     let mut parts = text.splitn(3, '\'');
     let (label, rest) = match (first, parts.next(), parts.next(), parts.next()) {
@@ -164,11 +166,11 @@ fn text_of(value: &[u8]) -> String {
     }
 }
 
-/// A value with its encoded words as text, on one line.
+/// A value on one line, with its encoded words decoded.
 pub fn decoded_words(value: &[u8]) -> String {
     let text = text_of(value);
     let (mut out, mut rest) = (String::new(), text.as_str());
-    // Bytes of neighbours in one encoding belong together: a character may be cut between them.
+    // Adjacent words in one encoding are decoded together: a character may be split between them.
     let mut held: Option<(String, Vec<u8>)> = None;
     while let Some(at) = rest.find("=?") {
         let Some((label, bytes, length)) = word(&rest[at..]) else {
@@ -206,7 +208,8 @@ fn flush(out: &mut String, held: &mut Option<(String, Vec<u8>)>) {
     }
 }
 
-/// `=?utf-8?Q?caf=C3=A9?=`: the encoding, the bytes, and the length of it all.
+/// Parses an encoded word such as `=?utf-8?Q?caf=C3=A9?=` into its encoding, its bytes, and its length in
+/// bytes.
 fn word(text: &str) -> Option<(&str, Vec<u8>, usize)> {
     let inner = text.strip_prefix("=?")?;
     let (label, rest) = inner.split_once('?')?;
@@ -221,7 +224,7 @@ fn word(text: &str) -> Option<(&str, Vec<u8>, usize)> {
     (label.len() < 60).then_some((label, bytes, length))
 }
 
-/// Bytes with some of them as a mark and two hex digits.
+/// Decodes escapes of a mark and two hex digits.
 fn hexed(bytes: &[u8], mark: u8) -> Vec<u8> {
     let digit = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
@@ -240,7 +243,7 @@ fn hexed(bytes: &[u8], mark: u8) -> Vec<u8> {
     out
 }
 
-/// A body as it was before it was packed for sending.
+/// The body with its transfer encoding undone.
 pub fn decoded(fields: &[MailField<'_>], body: &[u8]) -> Vec<u8> {
     match parameters(fields, "content-transfer-encoding")
         .value
@@ -267,7 +270,8 @@ fn quoted_printable(body: &[u8]) -> Vec<u8> {
     hexed(&joined, b'=')
 }
 
-/// Whatever is no digit is passed over, padding in the middle too: mails are put together from pieces.
+/// Decodes base64. Skips anything that is not a digit, padding in the middle included: emails are often
+/// assembled from pieces.
 fn base64(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(body.len() / 4 * 3);
     let (mut bits, mut count) = (0u32, 0);

@@ -1,38 +1,41 @@
-//! Puts the paragraphs, lists, tables and notes of an office file together into pages. Knows nothing of
-//! markup; whoever walks it says what a paragraph is.
+//! Assembles the paragraphs, lists, tables, and notes of an office file into pages. Independent of the
+//! markup: the reader that walks it decides what a paragraph is.
 
 use crate::extract::output::{Full, Output};
 use crate::extract::table::Grid;
 
-/// A text that knows no pages is handed on in pieces of this size.
+/// Bytes after which the text of a file without pages is passed on.
 const MOST_HELD: usize = 128 << 10;
-/// What stands between two page breaks is one page up to here; beyond, the breaks are too rare to be pages.
+/// Bytes up to which the text between two page breaks is one page; beyond, the breaks are too rare to mark
+/// pages.
 const LONGEST_PAGE: usize = 12 << 10;
-/// Tables in tables deeper than this are read as the text of their cell.
+/// Nested tables at most; deeper ones are read as the text of their cell.
 const DEEPEST_TABLE: usize = 8;
-/// A cell that spans rows says so in each of them, if it is short.
+/// Bytes of a cell that is repeated in each row or column it spans, at most.
 const SHORT: usize = 80;
+/// Columns of a table at most.
 const WIDEST: usize = 4_096;
+/// Bytes of a cell at most.
 const LONGEST_CELL: usize = 256 << 10;
 
-/// What a paragraph is.
+/// The role of a paragraph.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ParagraphRole {
-    /// Text.
+    /// Running text.
     #[default]
     Plain,
-    /// A heading of a level from 1.
+    /// A heading with its level, from 1.
     Heading(usize),
-    /// An item of a list: how deep it is, and its mark.
+    /// A list item: its nesting level, and its mark.
     Item(usize, String),
 }
 
 /// A cell of a table.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TableCell {
-    /// Columns beyond its own that it covers.
+    /// Number of further columns that the cell covers.
     pub spans: usize,
-    /// Whether it goes on from the row above.
+    /// Whether the cell continues the one in the row above.
     pub continues: bool,
 }
 
@@ -44,10 +47,10 @@ struct BodyTable {
     names: bool,
 }
 
-/// The text so far.
+/// The text assembled so far.
 pub struct BodyText<'o, 's> {
     out: &'o mut Output<'s>,
-    /// The title of the page that is being written.
+    /// The title of the current page.
     pub title: String,
     heading: String,
     text: String,
@@ -57,12 +60,12 @@ pub struct BodyText<'o, 's> {
     breaking: bool,
     paged: bool,
     too_deep: usize,
-    /// Whether breaks end pages. Slides and sheets end theirs themselves.
+    /// Whether breaks end pages. Readers of slides and sheets end pages themselves.
     pub flows: bool,
 }
 
 impl<'o, 's> BodyText<'o, 's> {
-    /// With `flows` a text that may have page breaks; else pages come by `end_page` alone.
+    /// With `flows` a text that may have page breaks; otherwise only `end_page` ends a page.
     pub fn new(out: &'o mut Output<'s>, flows: bool) -> Self {
         Self {
             out,
@@ -79,12 +82,12 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// Something a person should know of the whole document.
+    /// Adds a note for the user about the whole document.
     pub fn remark(&mut self, note: String) {
         self.out.note(note);
     }
 
-    /// A page without text.
+    /// Records a page without text, and the reason.
     pub fn gap(&mut self, number: u32, why: &str) {
         self.out.gap(number, why, false);
     }
@@ -94,17 +97,20 @@ impl<'o, 's> BodyText<'o, 's> {
         self.out.next()
     }
 
-    /// Whether it is time to end a page that the file does not end.
+    /// Whether the current page is long enough to be ended, in a file without page breaks.
     pub fn is_long(&self) -> bool {
         self.tables.len() < 2 && self.text.len() > MOST_HELD
     }
 
-    /// Whether nothing has been written since the last page.
+    /// Whether the current page has no text yet.
     pub fn is_blank(&self) -> bool {
         self.text.trim().is_empty()
     }
 
-    /// A paragraph. In a table it becomes a line of the open cell.
+    /// Adds a paragraph. Inside a table it becomes a line of the open cell.
+    ///
+    /// # Errors
+    /// [`Full`] when the limit is reached or the recipient has gone.
     pub fn paragraph(&mut self, text: &str, role: &ParagraphRole) -> Result<(), Full> {
         let text = text.trim();
         if let Some(table) = self.tables.last_mut() {
@@ -137,7 +143,7 @@ impl<'o, 's> BodyText<'o, 's> {
         match role {
             ParagraphRole::Plain => self.text.push_str(text),
             ParagraphRole::Heading(level) => {
-                // A heading is one line, or its rest would be read as text.
+                // A heading is one line; otherwise its second line would be read as text.
                 let line = one_line(text);
                 self.text.push_str(&"#".repeat((*level).clamp(1, 6)));
                 self.text.push(' ');
@@ -161,7 +167,7 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// A footnote or a comment: it stands behind the paragraph or the table it belongs to.
+    /// Adds a footnote or a comment, written after the paragraph or table it belongs to.
     pub fn note(&mut self, note: String) {
         self.notes.push(note);
     }
@@ -181,7 +187,7 @@ impl<'o, 's> BodyText<'o, 's> {
         Ok(())
     }
 
-    /// A table begins; in a cell it is one more part of that cell.
+    /// Opens a table; inside a cell it becomes part of that cell.
     pub fn open_table(&mut self, records: bool) {
         if self.tables.is_empty() {
             self.separate(2);
@@ -196,12 +202,12 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// The table that rows and cells belong to.
+    /// The innermost open table.
     fn table(&mut self) -> Option<&mut BodyTable> {
         self.tables.last_mut().filter(|_| self.too_deep == 0)
     }
 
-    /// A row begins; `names`: the file says that it names the columns.
+    /// Opens a row; `names`: the file says that it names the columns.
     pub fn open_row(&mut self, names: bool) {
         if let Some(table) = self.table() {
             table.row.clear();
@@ -209,14 +215,14 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// The file says only within the row that it names the columns.
+    /// Marks the open row as naming the columns, for files that say so only within the row.
     pub fn names_columns(&mut self) {
         if let Some(table) = self.table() {
             table.names = true;
         }
     }
 
-    /// A cell begins.
+    /// Opens a cell.
     pub fn open_cell(&mut self) {
         if let Some(table) = self.table()
             && table.row.len() < WIDEST
@@ -225,7 +231,7 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// The open cell is over.
+    /// Closes the open cell.
     pub fn close_cell(&mut self, cell: TableCell) {
         let Some(table) = self.table() else {
             return;
@@ -245,11 +251,11 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// The cell that was closed last is there so many times more.
+    /// Repeats the last closed cell `times` more times.
     pub fn repeat_cell(&mut self, times: usize) {
         if let Some(table) = self.table() {
             let cell = table.row.last().cloned().unwrap_or_default();
-            // Only short texts are worth repeating; the rest of the row keeps its columns.
+            // Only short texts are repeated; the rest of the row keeps its columns.
             let cell = if cell.len() <= SHORT {
                 cell
             } else {
@@ -266,7 +272,10 @@ impl<'o, 's> BodyText<'o, 's> {
             .is_some_and(|table| table.row.iter().any(|cell| !cell.is_empty()))
     }
 
-    /// The row is over, and is there so many times.
+    /// Closes the row and repeats it, `times` in all.
+    ///
+    /// # Errors
+    /// [`Full`] when the limit is reached or the recipient has gone.
     pub fn close_row_times(&mut self, times: usize) -> Result<(), Full> {
         let row = match self.table() {
             Some(table) if times > 1 => table.row.clone(),
@@ -282,7 +291,10 @@ impl<'o, 's> BodyText<'o, 's> {
         Ok(())
     }
 
-    /// The row is over.
+    /// Closes the row.
+    ///
+    /// # Errors
+    /// [`Full`] when the limit is reached or the recipient has gone.
     pub fn close_row(&mut self) -> Result<(), Full> {
         let nested = self.tables.len() > 1;
         let Some(table) = self.table() else {
@@ -291,7 +303,7 @@ impl<'o, 's> BodyText<'o, 's> {
         let mut cells = std::mem::take(&mut table.row);
         table.above.clone_from(&cells);
         if let [only] = &mut cells[..] {
-            // A table of one column is a frame around a text: its paragraphs stay what they are.
+            // A table of one column is a frame around a text: its paragraphs keep their roles.
             let text = std::mem::take(only);
             if nested {
                 self.append_to_outer_cell(&text);
@@ -331,7 +343,10 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// The table is over.
+    /// Closes the table.
+    ///
+    /// # Errors
+    /// [`Full`] when the limit is reached or the recipient has gone.
     pub fn close_table(&mut self) -> Result<(), Full> {
         if self.too_deep > 0 {
             self.too_deep -= 1;
@@ -358,11 +373,14 @@ impl<'o, 's> BodyText<'o, 's> {
         Ok(())
     }
 
-    /// A page ends here. One that the last layout put here (`laid_out`) is no second break where the author's
-    /// own stands already.
+    /// Ends the page at a break. A break of the last layout (`laid_out`) does not count right after one of
+    /// the author's.
+    ///
+    /// # Errors
+    /// [`Full`] when the limit is reached or the recipient has gone.
     pub fn break_page(&mut self, laid_out: bool) -> Result<(), Full> {
         if !self.tables.is_empty() {
-            // A row is not torn apart.
+            // Rows are kept whole: the page ends after the table.
             self.breaking = true;
             return Ok(());
         }
@@ -378,7 +396,10 @@ impl<'o, 's> BodyText<'o, 's> {
         }
     }
 
-    /// The page with this number is over.
+    /// Ends the page with this number.
+    ///
+    /// # Errors
+    /// [`Full`] when the limit is reached or the recipient has gone.
     pub fn end_page(&mut self, number: u32) -> Result<(), Full> {
         self.after_block()?;
         let text = std::mem::take(&mut self.text);
@@ -396,14 +417,17 @@ impl<'o, 's> BodyText<'o, 's> {
         given
     }
 
-    /// A page without a title of its own is known by the heading that it goes on from.
+    /// Titles the next page, unless it gets its own title, with the heading that it continues.
     fn next_title(&mut self) {
         if self.flows {
             self.title.clone_from(&self.heading);
         }
     }
 
-    /// Ends what a damaged file has left open.
+    /// Closes the tables that a damaged file leaves open.
+    ///
+    /// # Errors
+    /// [`Full`] when the limit is reached or the recipient has gone.
     pub fn finish_tables(&mut self) -> Result<(), Full> {
         self.too_deep = 0;
         while !self.tables.is_empty() {
@@ -413,7 +437,10 @@ impl<'o, 's> BodyText<'o, 's> {
         Ok(())
     }
 
-    /// The text is over.
+    /// Ends the text.
+    ///
+    /// # Errors
+    /// [`Full`] when the limit is reached or the recipient has gone.
     pub fn finish(&mut self) -> Result<(), Full> {
         self.finish_tables()?;
         self.after_block()?;
@@ -424,7 +451,7 @@ impl<'o, 's> BodyText<'o, 's> {
     }
 }
 
-/// Text on one line.
+/// Joins a text into one line.
 pub fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,6 +1,6 @@
-//! Word documents: headings by what their styles define, lists with their numbers, tables by rows, notes
-//! and comments behind the paragraph they belong to, pages where the file has breaks. Leaves out headers
-//! and footers, what is deleted or hidden, field codes, and the second copy of each text box.
+//! Word documents: headings by the definition of their styles, lists with their numbers, tables by rows,
+//! notes and comments after their paragraph, pages at the file's breaks. Omits headers and footers, deleted
+//! or hidden text, field codes, and the second copy of each text box.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,12 @@ use super::{Pictures, damaged};
 use crate::extract::output::{Full, Output};
 use crate::extract::zip::Zip;
 
+/// Bytes of all notes and comments at most.
 const MOST_NOTES_TEXT: usize = 8 << 20;
+/// Bytes of one paragraph at most.
 const LONGEST_PARAGRAPH: usize = 1 << 20;
 
-/// Reads the document with this main part.
+/// Reads the document whose main part is `part`.
 pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     let links = relations(zip, part);
     let of = |kind: &str| {
@@ -39,26 +41,26 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         pictures: 0,
     };
     let Some(mut xml) = Xml::part(zip, part) else {
-        damaged(out, "its main part is lost");
+        damaged(out, "its main part is missing");
         return Pictures(0);
     };
-    // Full: what there is has been given.
+    // Full: the limit is reached; the text so far has been passed on.
     let _: Result<(), Full> = word.walk(&mut xml).and_then(|()| word.body.finish());
     let pictures = word.pictures;
     if xml.broken() {
-        damaged(out, "its text is read up to the damage");
+        damaged(out, "its text is read only up to the damage");
     }
     Pictures(pictures)
 }
 
-/// Footnotes, endnotes or comments by id.
+/// Footnotes, endnotes, or comments by id.
 fn notes(xml: Option<Xml<'_>>, element: &str) -> HashMap<String, String> {
     let mut notes = HashMap::new();
     let Some(mut xml) = xml else { return notes };
     let mut total = 0;
     while let Some(piece) = xml.next() {
         let XmlPiece::Open(tag) = piece else { continue };
-        // The lines between text and notes are notes of their own kinds.
+        // The separator lines between text and notes are stored as notes of other types.
         if tag.name() != element || tag.get("type").is_some_and(|kind| kind != "normal") {
             continue;
         }
@@ -99,7 +101,7 @@ fn note(xml: &mut Xml<'_>) -> String {
     text
 }
 
-/// A paragraph that is being read.
+/// A paragraph being read.
 #[derive(Default)]
 struct DocxParagraph {
     text: String,
@@ -107,7 +109,7 @@ struct DocxParagraph {
     outline: Option<usize>,
     numbered: Option<Numbered>,
     section_ends: bool,
-    /// What stands in boxes that are anchored in it.
+    /// Texts of the boxes anchored in the paragraph.
     boxes: Vec<String>,
 }
 
@@ -120,7 +122,7 @@ struct DocxWord<'a, 'o, 's> {
     comments: HashMap<String, String>,
     body: BodyText<'o, 's>,
     links: &'a [Relation],
-    /// A box in a paragraph holds paragraphs of its own.
+    /// The open paragraphs: a text box in a paragraph holds paragraphs of its own.
     open: Vec<DocxParagraph>,
     cells: Vec<TableCell>,
     in_text: bool,
@@ -159,7 +161,7 @@ impl DocxWord<'_, '_, '_> {
             "tab" | "ptab" => self.write("\t"),
             "noBreakHyphen" => self.write("-"),
             "cr" => self.write("\n"),
-            // Formulas on one line.
+            // Formulas are written on one line.
             "sup" => self.write("^"),
             "sub" => self.write("_"),
             "den" => self.write("/"),
@@ -193,7 +195,7 @@ impl DocxWord<'_, '_, '_> {
                     self.body.note(line);
                 }
             }
-            // What is deleted, what is a copy for old programs, and what is no text.
+            // Deleted text, fallback copies for old programs, and field codes.
             "del" | "moveFrom" | "Fallback" | "instrText" | "delText" | "delInstrText"
             | "sectPr" | "tblPr" | "sdtPr" | "fldData" | "binData" | "tblPrEx" => xml.skip(),
             _ => {}
@@ -235,7 +237,7 @@ impl DocxWord<'_, '_, '_> {
                 "pageBreakBefore" => breaks = tag.is_on(),
                 "sectPr" => paragraph.section_ends = true,
                 "type" if value() == "continuous" => paragraph.section_ends = false,
-                // What the properties were before somebody changed them.
+                // The properties before a tracked change.
                 "pPrChange" => xml.skip(),
                 _ => {}
             }
@@ -261,7 +263,7 @@ impl DocxWord<'_, '_, '_> {
         }
     }
 
-    /// A character by its number in a font. In symbol fonts it means what only the font knows.
+    /// Writes a character given by its code in a font. In symbol fonts only the font knows its meaning.
     fn symbol(&mut self, tag: &Tag) {
         let code = tag.get("char").unwrap_or_default();
         let character = u32::from_str_radix(&code, 16).ok().and_then(char::from_u32);
@@ -299,7 +301,7 @@ impl DocxWord<'_, '_, '_> {
         }
     }
 
-    /// A page ends within the paragraph; what follows belongs to the next.
+    /// Ends a page inside a paragraph; the rest of the paragraph belongs to the next page.
     fn split(&mut self, laid_out: bool) -> Result<(), Full> {
         if self.open.len() > 1 {
             return Ok(());
@@ -317,7 +319,7 @@ impl DocxWord<'_, '_, '_> {
             } else {
                 paragraph.section_ends = false;
                 self.put(paragraph)?;
-                // It is text that goes on: neither a second heading nor a second item.
+                // The rest continues the text: it is neither a second heading nor a second item.
                 self.open.push(DocxParagraph {
                     style: String::new(),
                     outline: None,
@@ -362,7 +364,7 @@ impl DocxWord<'_, '_, '_> {
         Ok(())
     }
 
-    /// What it is, and for a heading the number it has.
+    /// The paragraph's role, and a heading's number.
     fn role(&mut self, paragraph: &DocxParagraph) -> (ParagraphRole, Option<String>) {
         let own = paragraph
             .outline
@@ -370,7 +372,7 @@ impl DocxWord<'_, '_, '_> {
         let heading = own.unwrap_or_else(|| self.styles.heading(&paragraph.style));
         let styled = self.styles.numbered(&paragraph.style);
         let numbered = paragraph.numbered.clone().map(|mut own| {
-            // A paragraph may say only the level, and its style the list.
+            // A paragraph may give only the level, and its style the list.
             if own.list.is_empty() {
                 own.list = styled
                     .as_ref()

@@ -1,13 +1,14 @@
-//! The words in charts and diagrams, which are parts of their own.
+//! The text of charts and diagrams, which are separate parts of the container.
 
 use super::body::one_line;
 use super::package::Relation;
 use super::xml::{Tag, Xml, XmlPiece};
 use crate::extract::zip::Zip;
 
+/// Bytes of text from one chart or diagram at most.
 const MOST_WORDS: usize = 64 << 10;
 
-/// The text of the chart or the diagram that a tag refers to.
+/// The text of the chart or diagram that a tag refers to.
 pub fn referred(zip: &Zip<'_>, links: &[Relation], tag: &Tag) -> Vec<String> {
     let is_chart = tag.name() == "chart";
     let id = if is_chart {
@@ -80,7 +81,8 @@ impl Series {
 
     /// `Sales | Q1: 4.3 | Q2: 2.5`
     fn line(self) -> Option<String> {
-        // Without a name, or with categories that are not one to each value, the values stand alone.
+        // Without a name, or with categories that do not match the values one to one, the values are
+        // written alone.
         let paired = self.categories.len() == self.values.len();
         let values = self.values.iter().enumerate().map(|(at, value)| {
             if paired {
@@ -95,13 +97,13 @@ impl Series {
     }
 }
 
-/// The points of a diagram, a line each.
+/// The points of a diagram, one per line.
 fn diagram(mut xml: Xml<'_>) -> Vec<String> {
     let (mut lines, mut line, mut total) = (Vec::new(), String::new(), 0);
     while let Some(piece) = xml.next() {
         match piece {
             XmlPiece::Open(tag) if tag.name() == "t" => {
-                // `dgm:t` holds a whole text body, `a:t` within it the words.
+                // `dgm:t` holds a whole text body; the words are in its `a:t` elements.
                 continue;
             }
             XmlPiece::Text(text) if total < MOST_WORDS => {

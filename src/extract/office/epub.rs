@@ -1,5 +1,5 @@
-//! EPUB books: the chapters in the order of reading, each a web page under the title that the table of
-//! contents gives it. Refuses books under copy protection; embedded fonts that are scrambled do not matter.
+//! EPUB books: the chapters in reading order, each a web page under its title in the table of contents.
+//! Refuses copy-protected books; obfuscated fonts do not matter.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,18 @@ use crate::extract::output::Output;
 use crate::extract::zip::Zip;
 use crate::extract::{Unreadable, charset, html};
 
+/// Chapters read at most.
 const MOST_CHAPTERS: usize = 10_000;
+/// Bytes of one chapter at most.
 const LONGEST_CHAPTER: usize = 32 << 20;
 
 /// Reads the book.
+///
+/// # Errors
+/// [`Unreadable::Locked`] when every chapter is encrypted.
 pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable> {
     let Some(main) = main_part(zip) else {
-        damaged(out, "its list of chapters is lost");
+        damaged(out, "its list of chapters is missing");
         return Ok(Pictures(0));
     };
     let folder = main.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -31,19 +36,19 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
             continue;
         }
         let Some(entry) = zip.find(path) else {
-            damaged(out, &format!("the chapter {path} is lost"));
+            damaged(out, &format!("chapter {path} is missing"));
             continue;
         };
         let (bytes, fault) = zip.read(entry, LONGEST_CHAPTER);
         if let Some(fault) = fault {
-            damaged(out, &format!("the chapter {path}: {}", fault.message()));
+            damaged(out, &format!("chapter {path}: {}", fault.message()));
         }
         let Ok(decoded) = charset::decode(&bytes, None) else {
             continue;
         };
         let reading = html::body(&decoded.text, out.room());
         let title = titles.get(path).cloned().unwrap_or(reading.title);
-        // Full: what there is has been given.
+        // Full: the limit is reached; the text so far has been passed on.
         if out.flow(&title, &reading.text).is_err() {
             break;
         }
@@ -52,9 +57,7 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
         return Err(Unreadable::Locked);
     }
     if locked > 0 {
-        out.note(format!(
-            "chapters that are encrypted and left out: {locked}"
-        ));
+        out.note(format!("encrypted chapters omitted: {locked}"));
     }
     Ok(Pictures(book.pictures))
 }
@@ -70,7 +73,7 @@ fn main_part(zip: &Zip<'_>) -> Option<String> {
             return Some(path);
         }
     }
-    // The list may be found by its name all the same.
+    // The package file may still be found by its extension.
     let found = zip
         .entries
         .iter()
@@ -106,20 +109,20 @@ impl EpubBook {
                 }
                 "itemref" if book.spine.len() < MOST_CHAPTERS => {
                     let id = tag.get("idref").unwrap_or_default();
-                    // A book may name one chapter any number of times; it is read once.
+                    // A book may list one chapter any number of times; it is read once.
                     book.spine.extend(items.remove(&id));
                 }
                 _ => {}
             }
         }
         if xml.is_none_or(|xml| xml.broken()) {
-            damaged(out, "its list of chapters is not whole");
+            damaged(out, "its list of chapters is incomplete");
         }
         book
     }
 }
 
-/// `%20` in a path.
+/// Decodes percent escapes in a path, such as `%20`.
 fn unescaped(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
@@ -142,8 +145,8 @@ fn unescaped(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The chapters' titles by path, from the table of contents: the new kind is a web page, the old one an
-/// XML of its own.
+/// The chapters' titles by path, from the table of contents: a web page in EPUB 3, an XML format of its own
+/// (NCX) in EPUB 2.
 fn titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
     let mut titles = HashMap::new();
     for path in &book.contents {
@@ -168,7 +171,7 @@ fn titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
                     let file = target.split('#').next().unwrap_or_default();
                     let title: String = one_line(&text).chars().take(300).collect();
                     if !file.is_empty() && !title.is_empty() && titles.len() < MOST_CHAPTERS {
-                        // The first that leads into a file names it.
+                        // The first entry that points into a file names it.
                         titles
                             .entry(resolve(folder, &unescaped(file)))
                             .or_insert(title);
@@ -181,7 +184,7 @@ fn titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
     titles
 }
 
-/// The entries that only a licence opens.
+/// The entries that the encryption list marks as encrypted.
 fn scrambled(zip: &Zip<'_>) -> Vec<String> {
     let (mut found, mut method) = (Vec::new(), String::new());
     let Some(mut xml) = Xml::part(zip, "META-INF/encryption.xml") else {

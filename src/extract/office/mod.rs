@@ -1,4 +1,4 @@
-//! Office files and books: what is in a container of XML parts, as pages of text.
+//! Office files and books: containers of XML parts, read as pages of text.
 
 mod body;
 mod docx;
@@ -21,10 +21,14 @@ use super::{ReadLimits, Unreadable};
 pub use body::{BodyText, ParagraphRole, TableCell};
 pub use package::{Package, kind};
 
-/// How many pictures a file holds whose inside is not read.
+/// Number of pictures in a file, whose content is not read.
 struct Pictures(usize);
 
-/// Reads an opened container of a kind that `kind` told. The answer is a name of `KINDS`.
+/// Reads an opened container of the kind that `package::kind` detected. Returns a name in `KINDS`.
+///
+/// # Errors
+/// [`Unreadable::PicturesOnly`] when the file holds pictures but no words, [`Unreadable::Locked`] for a
+/// copy-protected book.
 pub(super) fn read(
     zip: &Zip<'_>,
     package: &Package,
@@ -52,7 +56,7 @@ pub(super) fn read(
     Ok(kind)
 }
 
-/// Says that the file is not whole.
+/// Adds the note that the file is damaged.
 fn damaged(out: &mut Output<'_>, what: &str) {
     out.note(format!("the file is damaged: {what}"));
 }

@@ -1,31 +1,32 @@
-//! What a sheet shows for a stored number: dates and times by their format, percentages, and numbers with
-//! the digits that mean something. Everything else of a format (currency, colours, rounding) is left alone.
+//! The text a sheet shows for a stored number: dates and times by their format, percentages, and numbers
+//! with their significant digits. The rest of a format (currency, colors, rounding) is ignored.
 
 use std::collections::HashMap;
 
 use super::xml::{Xml, XmlPiece};
 
+/// Formats of one workbook read at most.
 const MOST_FORMATS: usize = 100_000;
 
-/// What a cell's format makes of a number.
+/// How a cell's format presents a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NumberShape {
-    /// As it is.
+    /// Unchanged.
     #[default]
     Number,
-    /// A day, with a time unless it is midnight.
+    /// A date, with a time unless it is midnight.
     Date,
-    /// A day with a time to the second.
+    /// A date with a time to the second.
     Moment,
-    /// A time of day or a duration.
+    /// A time of day or a duration, to the minute.
     Time,
-    /// The same to the second.
+    /// A time of day or a duration, to the second.
     Seconds,
-    /// Times a hundred.
+    /// A percentage: the number times 100.
     Percent,
 }
 
-/// The shapes of a workbook's cell formats.
+/// The shapes of a workbook's cell formats, by style index.
 #[derive(Debug, Default)]
 pub struct Shapes(Vec<NumberShape>);
 
@@ -61,13 +62,13 @@ impl Shapes {
         Self(shapes)
     }
 
-    /// The shape of a cell's style.
+    /// The shape of the cell style with this index.
     pub fn of(&self, style: usize) -> NumberShape {
         self.0.get(style).copied().unwrap_or_default()
     }
 }
 
-/// The formats that every workbook has, ECMA-376 part 1, 18.8.30, with those of East Asia.
+/// The predefined formats (ECMA-376 part 1, 18.8.30), with those of East Asia.
 fn built_in(id: u32) -> NumberShape {
     match id {
         9 | 10 => NumberShape::Percent,
@@ -78,14 +79,14 @@ fn built_in(id: u32) -> NumberShape {
     }
 }
 
-/// By the letters of a format outside quotes and brackets: `d/m/yy`, `[h]:mm`, `0.0%`.
+/// Derives the shape from the letters of a format outside quotes and brackets: `d/m/yy`, `[h]:mm`, `0.0%`.
 pub fn of_code(code: &str) -> NumberShape {
     let (mut quoted, mut bracket, mut escaped) = (false, false, false);
     let (mut day, mut clock, mut month, mut digits, mut percent) =
         (false, false, false, false, false);
     let mut seconds = false;
     let mut duration = String::new();
-    // What follows the first semicolon is for numbers below nought.
+    // The part after the first semicolon is for negative numbers.
     for character in code.to_lowercase().replace("general", "").chars() {
         match character {
             _ if std::mem::take(&mut escaped) => {}
@@ -120,7 +121,7 @@ pub fn of_code(code: &str) -> NumberShape {
     }
 }
 
-/// The text for a stored value. `from_1904`: days are counted as old Macintoshes did.
+/// The text for a stored value. `from_1904`: days are counted from 1904, as on the old Macintosh.
 pub fn shown(value: &str, shape: NumberShape, from_1904: bool) -> String {
     let Ok(number) = value.trim().parse::<f64>() else {
         return value.trim().to_owned();
@@ -137,7 +138,7 @@ pub fn shown(value: &str, shape: NumberShape, from_1904: bool) -> String {
     }
 }
 
-/// Fifteen digits mean something, as in the program itself: 0.1 + 0.2 is 0.3.
+/// Writes fifteen significant digits, as Excel does: 0.1 + 0.2 is 0.3.
 fn plain(number: f64, raw: &str) -> String {
     if !number.is_finite() || (number != 0.0 && !(1e-6..1e15).contains(&number.abs())) {
         return if raw.is_empty() {
@@ -147,10 +148,11 @@ fn plain(number: f64, raw: &str) -> String {
         };
     }
     let rounded = format!("{number:.14e}").parse().unwrap_or(number);
-    // No minus before nought.
+    // No minus sign before zero.
     format!("{}", if rounded == 0.0 { 0.0 } else { rounded })
 }
 
+/// Day number of 31 December 9999, the last date that Excel knows.
 const LAST_DAY: f64 = 2_958_466.0;
 
 fn date(number: f64, from_1904: bool, shape: NumberShape) -> Option<String> {
@@ -163,7 +165,8 @@ fn date(number: f64, from_1904: bool, shape: NumberShape) -> Option<String> {
     if days == 0.0 && !from_1904 {
         return time(number, false, shape);
     }
-    // Excel believes in a 29 February 1900, so days up to it are one off; it is shown as Excel shows it.
+    // Excel treats 1900 as a leap year, so days before March 1900 are one off; dates are shown as Excel
+    // shows them.
     let shift = match (from_1904, days) {
         (true, _) => 24_107.0,
         (false, 60.0) => return Some("1900-02-29".to_owned()),
@@ -182,7 +185,7 @@ fn time(number: f64, from_1904: bool, shape: NumberShape) -> Option<String> {
     if !(0.0..LAST_DAY).contains(&number) {
         return None;
     }
-    // A point of time that shows only its clock; small ones are durations.
+    // Large numbers are points in time that show only their clock; small ones are durations.
     if number >= 1_000.0 {
         return date(number, from_1904, shape);
     }
@@ -197,7 +200,7 @@ fn of_seconds(seconds: u64, shape: NumberShape) -> String {
     }
 }
 
-/// Days since 1970 to a date, by Hinnant's days_from_civil turned round.
+/// Converts days since 1970 to a date: the inverse of Hinnant's days_from_civil.
 fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);

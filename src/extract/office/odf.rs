@@ -1,5 +1,5 @@
-//! OpenDocument texts, sheets and slides: one kind of markup for all three. Leaves out what is deleted or
-//! hidden, headers and footers; notes and comments stand behind their paragraph.
+//! OpenDocument texts, sheets, and slides, which share one markup. Omits deleted or hidden text, headers,
+//! and footers; notes and comments follow their paragraph.
 
 use std::collections::HashSet;
 
@@ -9,15 +9,17 @@ use super::{Pictures, damaged};
 use crate::extract::output::{Full, Output};
 use crate::extract::zip::Zip;
 
+/// Bytes of one paragraph at most.
 const LONGEST_PARAGRAPH: usize = 1 << 20;
-/// A cell or a row that says it is repeated more often is the empty rest of a sheet.
+/// Repetitions of a cell or a row at most: a higher count marks the empty rest of a sheet.
 const MOST_REPEATS: usize = 1_000;
+/// Styles read at most.
 const MOST_STYLES: usize = 50_000;
 
 /// Reads the container's content.
 pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
     let Some(mut xml) = Xml::part(zip, "content.xml") else {
-        damaged(out, "its content is lost");
+        damaged(out, "its content is missing");
         return Pictures(0);
     };
     let mut reader = OdfReader {
@@ -40,14 +42,14 @@ pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
         pictures: 0,
         left_out: 0,
     };
-    // Full: what there is has been given.
+    // Full: the limit is reached; the text so far has been passed on.
     let _: Result<(), Full> = reader.walk(&mut xml).and_then(|()| reader.body.finish());
     let (pictures, rows_left) = (reader.pictures, reader.rows_left);
     if rows_left == 0 {
         out.note(format!("only the first {rows} rows are shown"));
     }
     if xml.broken() {
-        damaged(out, "its text is read up to the damage");
+        damaged(out, "its text is read only up to the damage");
     }
     Pictures(pictures)
 }
@@ -59,13 +61,13 @@ enum OdfSort {
     Slides,
 }
 
-/// A paragraph that is being read; in a note or a box there may be one within another.
+/// A paragraph being read; a note or a box may hold one inside another.
 struct OdfParagraph {
     text: String,
     role: ParagraphRole,
 }
 
-/// A cell of a sheet stands for several alike.
+/// How often a cell of a sheet is repeated.
 #[derive(Default)]
 struct Repeated {
     times: usize,
@@ -103,15 +105,13 @@ impl OdfReader<'_, '_> {
             }
         }
         if self.left_out > 0 {
-            self.body.remark(format!(
-                "hidden sheets that are left out: {}",
-                self.left_out
-            ));
+            self.body
+                .remark(format!("hidden sheets omitted: {}", self.left_out));
         }
         Ok(())
     }
 
-    /// White space in the markup is one space; more of it is said by tags.
+    /// Writes text with white space collapsed to one space; tags stand for more.
     fn write(&mut self, text: &str) {
         let Some(paragraph) = self.open.last_mut() else {
             return;
@@ -167,7 +167,7 @@ impl OdfReader<'_, '_> {
             "table-cell" | "covered-table-cell" => {
                 self.cell = Repeated {
                     times: number("number-columns-repeated").unwrap_or(1).max(1),
-                    // The cells that it covers are there themselves.
+                    // Covered cells are present in the markup themselves.
                     spans: 0,
                 };
                 self.body.open_cell();
@@ -180,7 +180,7 @@ impl OdfReader<'_, '_> {
                     .contains(&tag.get("style-name").unwrap_or_default());
                 if hidden {
                     self.body.remark(format!(
-                        "slide {} is hidden when the slides are shown",
+                        "slide {} is hidden in the presentation",
                         self.number
                     ));
                 }
@@ -197,7 +197,7 @@ impl OdfReader<'_, '_> {
         Ok(())
     }
 
-    /// A style that puts a page break before its paragraphs, or hides them.
+    /// Records a style that puts a page break before its paragraphs or hides them.
     fn style(&mut self, tag: &Tag) {
         if self.breaking.len() + self.hidden.len() > MOST_STYLES {
             return;
@@ -211,7 +211,7 @@ impl OdfReader<'_, '_> {
         }
     }
 
-    /// The element that says which of the three it is.
+    /// Handles the element that tells whether the file is a text, a sheet, or a presentation.
     fn begin(&mut self, tag: &Tag) {
         if !self.open.is_empty() || self.number > 0 {
             return;
@@ -273,7 +273,7 @@ impl OdfReader<'_, '_> {
         };
         let text = text.trim();
         if let Some(outer) = self.open.last_mut() {
-            // A box in a paragraph.
+            // The paragraph is in a box inside another one.
             if !text.is_empty() {
                 outer.text.push('\n');
                 outer.text.push_str(text);
@@ -296,7 +296,7 @@ impl OdfReader<'_, '_> {
         self.body.paragraph(text, &role)
     }
 
-    /// A page ends within a paragraph.
+    /// Ends a page inside a paragraph.
     fn split(&mut self) -> Result<(), Full> {
         if self.kind != OdfSort::Text {
             return Ok(());
@@ -356,7 +356,7 @@ impl OdfReader<'_, '_> {
     }
 
     fn close_row(&mut self) -> Result<(), Full> {
-        // Only rows with text cost anything; a sheet's empty rest says it is a million rows.
+        // Only rows with text count; the empty rest of a sheet claims a million rows.
         let times = self.row_repeats.min(self.rows_left).min(MOST_REPEATS);
         let filled = self.body.row_is_filled();
         self.rows_left -= if filled { times } else { 0 };
@@ -405,7 +405,7 @@ impl OdfReader<'_, '_> {
     }
 }
 
-/// The text of an element that was just opened, and apart from it that of one kind of child.
+/// The text of the element just opened, and separately that of one kind of child.
 fn inside(xml: &mut Xml<'_>, apart: &str) -> (String, String) {
     let outside = xml.depth() - 1;
     let (mut special, mut text) = (String::new(), String::new());

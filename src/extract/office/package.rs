@@ -1,29 +1,34 @@
-//! What kind of office file a container is, and how its parts refer to each other.
+//! The kind of office file in a container, and the relations between its parts.
 
 use super::xml::{Xml, XmlPiece};
 use crate::extract::Unreadable;
 use crate::extract::zip::Zip;
 
+/// Relations or content types read at most.
 const MOST_RELATIONS: usize = 50_000;
 
-/// What a container holds.
+/// The kind of file that a container holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Package {
-    /// A Word document, by its main part.
+    /// A Word document, with the path of its main part.
     Word(String),
-    /// An Excel workbook.
+    /// An Excel workbook, with the path of its main part.
     Sheets(String),
-    /// A PowerPoint presentation.
+    /// A PowerPoint presentation, with the path of its main part.
     Slides(String),
-    /// An OpenDocument text, sheet or presentation.
+    /// An OpenDocument text, sheet, or presentation.
     Open,
     /// An EPUB book.
     Book,
-    /// Just files.
+    /// An archive of ordinary files.
     Archive,
 }
 
-/// Decides by the parts that every such file must have.
+/// Detects the kind by the parts that every such file has.
+///
+/// # Errors
+/// [`Unreadable::Locked`] for an encrypted OpenDocument file, [`Unreadable::Unsupported`] for a binary
+/// Excel workbook.
 pub fn kind(zip: &Zip<'_>) -> Result<Package, Unreadable> {
     if zip.find("META-INF/container.xml").is_some() {
         return Ok(Package::Book);
@@ -112,18 +117,18 @@ fn content_types(zip: &Zip<'_>) -> Vec<(String, String)> {
     types
 }
 
-/// What one part says of another.
+/// A relation of one part to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relation {
-    /// As the part names it.
+    /// The id by which the part refers to it.
     pub id: String,
-    /// The last word of its type: `slide`, `notesSlide`, `chart`, …
+    /// The last segment of its type: `slide`, `notesSlide`, `chart`, …
     pub kind: String,
     /// The other part's path in the container.
     pub target: String,
 }
 
-/// The relations of a part, those to the outside left out. The container's own are those of ``.
+/// The relations of a part, without external ones. The path of the container itself is empty.
 pub fn relations(zip: &Zip<'_>, part: &str) -> Vec<Relation> {
     let (folder, file) = part.rsplit_once('/').unwrap_or(("", part));
     let name = if folder.is_empty() {
@@ -153,7 +158,7 @@ pub fn relations(zip: &Zip<'_>, part: &str) -> Vec<Relation> {
     found
 }
 
-/// A path relative to a folder of the container. It cannot leave it: there is nothing above its root.
+/// Resolves a path relative to a folder of the container. `..` above the root has no effect.
 pub fn resolve(folder: &str, target: &str) -> String {
     let (base, rest) = match target.strip_prefix('/') {
         Some(absolute) => ("", absolute),

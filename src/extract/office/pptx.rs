@@ -1,5 +1,5 @@
-//! Presentations: a slide is a page under its own title, with tables, charts, diagrams, speaker notes and
-//! comments. Leaves out dates, footers and slide numbers, and what layouts say on every slide.
+//! Presentations: each slide is a page under its own title, with tables, charts, diagrams, speaker notes,
+//! and comments. Omits dates, footers, and slide numbers, and the text of layouts.
 
 use super::body::{BodyText, ParagraphRole, TableCell, one_line};
 use super::drawing;
@@ -9,16 +9,18 @@ use super::{Pictures, damaged};
 use crate::extract::output::{Full, Output};
 use crate::extract::zip::Zip;
 
+/// Slides read at most.
 const MOST_SLIDES: usize = 10_000;
+/// Bytes of one paragraph at most.
 const LONGEST_PARAGRAPH: usize = 256 << 10;
 
-/// Reads the presentation with this main part.
+/// Reads the presentation whose main part is `part`.
 pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
     let mut pictures = 0;
     for (index, slide) in slides(zip, part, out).iter().enumerate() {
         let number = index as u32 + 1;
         let Some(mut xml) = Xml::part(zip, slide) else {
-            out.gap(number, "the slide is lost", false);
+            out.gap(number, "the slide is missing", false);
             continue;
         };
         let links = relations(zip, slide);
@@ -33,7 +35,7 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         } else {
             title
         };
-        // Full: what there is has been given.
+        // Full: the limit is reached; the text so far has been passed on.
         if body.end_page(number).is_err() {
             break;
         }
@@ -46,18 +48,19 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
             out.gap(number, why, false);
         }
         if xml.broken() {
-            damaged(out, &format!("slide {number} is read up to the damage"));
+            damaged(
+                out,
+                &format!("slide {number} is read only up to the damage"),
+            );
         }
         if hidden {
-            out.note(format!(
-                "slide {number} is hidden when the slides are shown"
-            ));
+            out.note(format!("slide {number} is hidden in the presentation"));
         }
     }
     Pictures(pictures)
 }
 
-/// The slides in the order in which they are shown.
+/// The paths of the slides in presentation order.
 fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
     let links = relations(zip, part);
     let mut slides = Vec::new();
@@ -76,7 +79,7 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
         );
     }
     if slides.is_empty() {
-        // The list is lost: the slides' names have their numbers.
+        // The list is missing: the slides' file names carry their numbers.
         let number = |name: &str| -> Option<u32> {
             let digits = name
                 .strip_prefix("ppt/slides/slide")?
@@ -91,19 +94,22 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
             .collect();
         found.sort();
         if !found.is_empty() {
-            damaged(out, "the slides' order is lost; they are read by number");
+            damaged(
+                out,
+                "the order of the slides is lost; they are read by number",
+            );
         }
         slides.extend(found.into_iter().map(|(_, name)| name));
     }
     slides
 }
 
-/// What a shape is for.
+/// The placeholder type of a shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ShapePlace {
     Title,
     Body,
-    /// Date, footer, number: the same on every slide.
+    /// Date, footer, or slide number: the same on every slide.
     Frame,
     Other,
 }
@@ -158,7 +164,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
                 XmlPiece::Text(_) => {}
             }
         }
-        // Full cannot come before the page's end: a slide hands nothing on by itself.
+        // `Full` cannot occur before the page ends: a slide passes nothing on by itself.
         let _: Result<(), Full> = self.body.finish_tables();
     }
 
@@ -197,7 +203,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             }
             "tr" => self.body.open_row(false),
             "tc" => {
-                // Cells that a merged one covers are there, and empty.
+                // Cells covered by a merged one are present and empty.
                 let continues = tag.get("vMerge").as_deref() == Some("1");
                 self.cells.push(TableCell {
                     spans: 0,
@@ -217,7 +223,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
         }
     }
 
-    /// Somebody's own words for a picture; programs fill in file names, which say nothing.
+    /// Writes the author's description of a picture; file names that programs fill in are skipped.
     fn describe(&mut self, tag: &Tag) {
         let words = one_line(&tag.get("descr").unwrap_or_default());
         if words.contains(' ') {
@@ -226,7 +232,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
     }
 
     fn close(&mut self, name: &str) {
-        // Full cannot come before the page's end.
+        // `Full` cannot occur before the page ends.
         let _: Result<(), Full> = match name {
             "t" => {
                 self.in_text = false;
@@ -278,11 +284,11 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
 
     fn put(&mut self, text: &str, role: &ParagraphRole) {
         self.blank = false;
-        // Full cannot come before the page's end.
+        // `Full` cannot occur before the page ends.
         let _: Result<(), Full> = self.body.paragraph(text, role);
     }
 
-    /// What is said of the slide: the speaker's notes, and comments.
+    /// Adds the speaker's notes and the comments of the slide.
     fn say(&mut self, links: &[Relation]) {
         for link in links {
             let (mark, element) = match link.kind.as_str() {
@@ -300,7 +306,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
     }
 }
 
-/// The text of each element of a name that is neither a picture of the slide nor its number.
+/// The text of each element of a name, without the slide's image and number.
 fn spoken(xml: &mut Xml<'_>, element: &str) -> Vec<String> {
     let (mut found, mut text) = (Vec::new(), String::new());
     let (mut frame, mut inside) = (false, false);

@@ -1,21 +1,23 @@
-//! What a Word file's styles and list definitions say of a paragraph: whether it is a heading, how it is
-//! numbered, whether it is hidden. Styles are known by what they define, since their names are translated.
+//! The properties that a Word file's styles and list definitions give a paragraph: heading level,
+//! numbering, hidden text. Styles are identified by their definition, because their names are translated.
 
 use std::collections::HashMap;
 
 use super::xml::{Xml, XmlPiece};
 
-/// A style takes from the one that it is based on; chains are no longer than this.
+/// Length of a chain of styles based on each other, at most.
 const LONGEST_CHAIN: usize = 12;
+/// Styles and list definitions read at most.
 const MOST_STYLES: usize = 20_000;
+/// Levels of a list.
 const LEVELS: usize = 9;
 
-/// The list and the level that a paragraph is an item of.
+/// The list and the level of a list item.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Numbered {
-    /// The list's id; `0` is none.
+    /// The list's id; `0` means none.
     pub list: String,
-    /// From 0.
+    /// Level, from 0.
     pub level: usize,
 }
 
@@ -49,17 +51,17 @@ impl Styles {
         Self(styles)
     }
 
-    /// The level of a heading, from 1.
+    /// The heading level of a style, from 1.
     pub fn heading(&self, id: &str) -> Option<usize> {
         self.first(id, |style| style.outline)
     }
 
-    /// The list of a paragraph that has no list of its own.
+    /// The list that a style puts its paragraphs in.
     pub fn numbered(&self, id: &str) -> Option<Numbered> {
         self.first(id, |style| style.numbered.clone())
     }
 
-    /// Whether its text is hidden.
+    /// Whether a style hides its text.
     pub fn hidden(&self, id: &str) -> bool {
         self.first(id, |style| style.hidden.then_some(())).is_some()
     }
@@ -117,7 +119,7 @@ struct ListLevel {
     text: String,
 }
 
-/// All lists, and how far each has counted.
+/// All lists and their counters.
 #[derive(Debug, Default)]
 pub struct Lists {
     kinds: HashMap<String, Vec<ListLevel>>,
@@ -175,7 +177,7 @@ impl Lists {
         lists
     }
 
-    /// Counts one more item and gives its mark: `-`, `3.`, `2.1`. `None` where the list is not defined.
+    /// Counts one more item and returns its mark: `-`, `3.`, `2.1`. `None` when the list is not defined.
     pub fn mark(&mut self, item: &Numbered) -> Option<String> {
         let kind = self.lists.get(&item.list)?;
         let levels = self.kinds.get(kind)?;
@@ -183,7 +185,7 @@ impl Lists {
         if own.format == "bullet" || own.format == "none" && own.text.is_empty() {
             return Some("-".to_owned());
         }
-        // Lists of one kind go on counting unless one of them starts anew.
+        // Lists with one definition continue counting unless one of them restarts.
         let restart = self.restarts.get(&item.list);
         let key = if restart.is_some() {
             format!("list {}", item.list)
@@ -222,7 +224,7 @@ fn counted(format: &str, count: u32) -> String {
     }
 }
 
-/// a … z, aa, bb, … as Word counts.
+/// Letters as Word counts with them: a … z, aa, bb, …
 fn letters(count: u32, first: u8) -> String {
     let Some(index) = count.checked_sub(1).filter(|index| *index < 26 * 8) else {
         return count.to_string();

@@ -1,4 +1,4 @@
-//! Files made here part by part, each for one thing that must survive or must not.
+//! Tests with files built part by part, each for one thing that must be kept or omitted.
 
 use crate::domain::chunk::PageText;
 use crate::extract::zip::pack;
@@ -153,7 +153,7 @@ fn damage_and_encryption_are_said() {
     assert_eq!(pages[0].text, "so far");
     assert_eq!(
         report.notes,
-        ["the file is damaged: its text is read up to the damage"]
+        ["the file is damaged: its text is read only up to the damage"]
     );
     let pictures = word("<w:p><w:r><a:blip/></w:r></w:p>", &[]);
     assert_eq!(read(&pictures).map(drop), Err(Unreadable::PicturesOnly));
@@ -237,7 +237,7 @@ fn a_slide_is_a_page_with_its_title_notes_and_chart() {
     assert_eq!(
         report.notes,
         [
-            "slide 1 is hidden when the slides are shown",
+            "slide 1 is hidden in the presentation",
             "pictures whose inside is not read: 1"
         ]
     );
@@ -287,8 +287,8 @@ fn a_sheet_is_a_page_whose_rows_name_their_columns() {
     assert_eq!(
         report.notes,
         [
-            "the sheet Lists is hidden and left out",
-            "formulas without a stored result, shown as nothing: 1"
+            "the hidden sheet Lists is omitted",
+            "formulas without a stored result, left empty: 1"
         ]
     );
 }
@@ -344,7 +344,7 @@ fn opendocument_texts_sheets_and_slides() {
     let (report, pages) = read(&open_document("spreadsheet", &sheets)).expect("readable");
     assert_eq!((pages.len(), pages[0].title.as_str()), (1, "Staff"));
     assert_eq!(pages[0].text, "a |  |  | 7 | 7\na |  |  | 7 | 7\nend");
-    assert_eq!(report.notes, ["hidden sheets that are left out: 1"]);
+    assert_eq!(report.notes, ["hidden sheets omitted: 1"]);
     let slides = r#"<office:presentation><draw:page><draw:frame presentation:class="title"><draw:text-box><text:p>First</text:p></draw:text-box></draw:frame><draw:frame><draw:text-box><text:p>words</text:p></draw:text-box></draw:frame><presentation:notes><text:p>say it</text:p></presentation:notes></draw:page><draw:page/></office:presentation>"#;
     let (report, pages) = read(&open_document("presentation", slides)).expect("readable");
     assert_eq!(
@@ -393,6 +393,6 @@ fn books_by_their_spine_under_the_titles_of_their_contents() {
     let (report, pages) = read(&pack(&locked)).expect("the rest");
     assert_eq!(
         (pages.len(), report.notes[0].as_str()),
-        (1, "chapters that are encrypted and left out: 1")
+        (1, "encrypted chapters omitted: 1")
     );
 }

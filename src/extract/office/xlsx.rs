@@ -1,5 +1,5 @@
-//! Workbooks: a sheet is a page under its own name, a row a line that names its columns, dates as dates.
-//! Formulas give the result that was stored. Leaves out hidden sheets, and says so.
+//! Workbooks: each sheet is a page under its own name, each row a line that names its columns, dates are
+//! written as dates. Formulas give their stored result. Omits hidden sheets, with a note.
 
 use super::body::one_line;
 use super::numbers::{Shapes, shown};
@@ -10,18 +10,20 @@ use crate::extract::output::{Full, Output};
 use crate::extract::table::Grid;
 use crate::extract::zip::Zip;
 
-/// Shared strings held in memory.
+/// Bytes of shared strings held in memory at most.
 const MOST_STRINGS: usize = 64 << 20;
+/// Sheets read at most.
 const MOST_SHEETS: usize = 2_000;
-/// A sheet's text is handed on in pages of this size.
+/// Bytes after which a sheet's text is passed on as a page.
 const PAGE: usize = 128 << 10;
-/// Columns; the format itself has four times as many, and nobody uses them.
+/// Columns read at most; the format allows four times as many, which sheets do not use in practice.
 const WIDEST: usize = 4_096;
-/// Of a picture of a lonely cell far away, so many empty ones before it are kept.
+/// Empty cells kept before a distant cell, at most.
 const WIDEST_HOLE: usize = 64;
+/// Bytes of a cell at most.
 const LONGEST_CELL: usize = 32 << 10;
 
-/// Reads the workbook with this main part.
+/// Reads the workbook whose main part is `part`.
 pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pictures {
     let links = relations(zip, part);
     let of = |kind: &str| {
@@ -39,14 +41,14 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
         unsaved: 0,
     };
     for (name, target) in sheets {
-        // Full: what there is has been given.
+        // Full: the limit is reached; the text so far has been passed on.
         if reader.sheet(zip, &name, &target, out).is_err() {
             break;
         }
     }
     if reader.unsaved > 0 {
         out.note(format!(
-            "formulas without a stored result, shown as nothing: {}",
+            "formulas without a stored result, left empty: {}",
             reader.unsaved
         ));
     }
@@ -58,7 +60,7 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
     Pictures(pictures)
 }
 
-/// The sheets that are shown, by name and part, and where days are counted from.
+/// The visible sheets by name and part, and whether days are counted from 1904.
 fn sheets(
     zip: &Zip<'_>,
     part: &str,
@@ -76,7 +78,7 @@ fn sheets(
             "sheet" if sheets.len() < MOST_SHEETS => {
                 let name = one_line(&tag.get("name").unwrap_or_default());
                 if tag.get("state").is_some_and(|state| state != "visible") {
-                    out.note(format!("the sheet {name} is hidden and left out"));
+                    out.note(format!("the hidden sheet {name} is omitted"));
                     continue;
                 }
                 let id = tag.prefixed("id");
@@ -89,12 +91,12 @@ fn sheets(
         }
     }
     if xml.is_none_or(|xml| xml.broken()) {
-        damaged(out, "the list of its sheets is not whole");
+        damaged(out, "the list of its sheets is incomplete");
     }
     (sheets, from_1904)
 }
 
-/// The texts that cells refer to by number, one behind the other.
+/// The shared strings, which cells refer to by number, stored in one buffer.
 #[derive(Default)]
 struct Strings {
     text: String,
@@ -113,7 +115,7 @@ impl Strings {
                 strings.ends.push(strings.text.len() as u32);
                 if strings.text.len() > MOST_STRINGS {
                     out.note(format!(
-                        "of the workbook's texts only the first {} MB are used",
+                        "only the first {} MB of the workbook's text are used",
                         MOST_STRINGS >> 20
                     ));
                     break;
@@ -121,7 +123,7 @@ impl Strings {
             }
         }
         if xml.broken() {
-            damaged(out, "some of the texts in its cells are lost");
+            damaged(out, "some of the text in its cells is lost");
         }
         strings
     }
@@ -135,7 +137,7 @@ impl Strings {
     }
 }
 
-/// The runs of a text up to the end of its element, without the readings of ideographs.
+/// The runs of a text up to the end of its element, without phonetic readings.
 fn rich_text(xml: &mut Xml<'_>, into: &mut String) {
     let outside = xml.depth() - 1;
     let most = into.len() + LONGEST_CELL;
@@ -157,7 +159,7 @@ fn rich_text(xml: &mut Xml<'_>, into: &mut String) {
     }
 }
 
-/// `_x000D_` stands for a character that XML does not like.
+/// Decodes escapes such as `_x000D_`, which stand for characters that XML does not allow.
 fn escapes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -195,7 +197,7 @@ struct XlsxReader {
     unsaved: usize,
 }
 
-/// A sheet that is being read.
+/// A sheet being read.
 #[derive(Default)]
 struct XlsxSheet {
     name: String,
@@ -227,7 +229,7 @@ impl XlsxReader {
         out: &mut Output<'_>,
     ) -> Result<(), Full> {
         let Some(mut xml) = Xml::part(zip, part) else {
-            damaged(out, &format!("the sheet {name} is lost"));
+            damaged(out, &format!("the sheet {name} is missing"));
             return Ok(());
         };
         let mut sheet = XlsxSheet {
@@ -262,7 +264,10 @@ impl XlsxReader {
         }
         sheet.grid.end(&mut sheet.text);
         if xml.broken() {
-            damaged(out, &format!("the sheet {name} is read up to the damage"));
+            damaged(
+                out,
+                &format!("the sheet {name} is read only up to the damage"),
+            );
         }
         beside(zip, part, &mut sheet.text);
         if sheet.text.trim().is_empty() && sheet.parts == 0 {
@@ -315,7 +320,7 @@ impl XlsxReader {
     }
 }
 
-/// Puts a cell where it belongs; columns only grow, whatever the file says.
+/// Puts a cell at its column; columns only grow, whatever the file says.
 fn place(row: &mut Vec<String>, column: usize, mut text: String) {
     if text.is_empty() || row.len() >= WIDEST {
         return;
@@ -326,7 +331,7 @@ fn place(row: &mut Vec<String>, column: usize, mut text: String) {
     row.push(text);
 }
 
-/// The column of a place such as `AB12`, from 0.
+/// The column of a cell reference such as `AB12`, from 0.
 fn column(place: &str) -> Option<usize> {
     let letters = place.bytes().take_while(u8::is_ascii_alphabetic);
     let column = letters.take(4).fold(0usize, |column, letter| {
@@ -335,7 +340,7 @@ fn column(place: &str) -> Option<usize> {
     column.checked_sub(1)
 }
 
-/// What stands beside the cells: comments, and the words in shapes.
+/// Adds the text outside the cells: comments, and the words in shapes.
 fn beside(zip: &Zip<'_>, part: &str, text: &mut String) {
     for link in relations(zip, part) {
         let Some(mut xml) = Xml::part(zip, &link.target) else {

@@ -1,5 +1,6 @@
-//! XML as a stream of tags and text, by local names: no tree, no namespaces, no entities beyond the five, a
-//! limit on depth and on the length of one piece. What cannot be read ends the stream; `broken` says so.
+//! A streaming XML reader of tags and text by local names: no tree, no namespaces, only the five predefined
+//! entities, with a limit on depth and on the length of one piece. Input that cannot be read ends the
+//! stream; `broken` reports it.
 
 use std::io::{BufRead, BufReader, Cursor};
 
@@ -10,20 +11,20 @@ use quick_xml::{Reader, XmlVersion};
 
 use crate::extract::zip::{Metered, Zip};
 
-/// One tag or one run of text is no longer.
+/// Bytes of one tag or one run of text at most.
 const LONGEST_PIECE: usize = 8 << 20;
-/// Office files nest some 40 deep; a table in a table adds six.
+/// Levels of nesting at most: office files nest some 40 deep, and a table inside a table adds six.
 const DEEPEST: usize = 1_024;
-/// Markup that is not UTF-8 is held whole to be decoded.
+/// Bytes of markup in another encoding than UTF-8 at most, which is held whole to be decoded.
 const MOST_HELD: usize = 32 << 20;
 
 /// A piece of markup.
 pub enum XmlPiece {
-    /// `<name …>`, also for one that closes itself; its `Close` follows.
+    /// `<name …>`; a self-closing tag is followed by its `Close` too.
     Open(Tag),
     /// `</name>`, without its prefix.
     Close(String),
-    /// Text, references resolved.
+    /// Text with references resolved.
     Text(String),
 }
 
@@ -31,23 +32,23 @@ pub enum XmlPiece {
 pub struct Tag(BytesStart<'static>);
 
 impl Tag {
-    /// Its name without a prefix.
+    /// The element's name without its prefix.
     pub fn name(&self) -> &str {
         self.0.local_name().into_inner()
     }
 
-    /// An attribute by its local name; one without a prefix comes first.
+    /// The attribute with this local name; one without a prefix has precedence.
     pub fn get(&self, name: &str) -> Option<String> {
         self.named(name, |prefixed| !prefixed)
             .or_else(|| self.named(name, |prefixed| prefixed))
     }
 
-    /// An attribute that has a prefix, where another of the same name has none (`id` and `r:id`).
+    /// The prefixed attribute with this local name, when one without a prefix exists too (`id` and `r:id`).
     pub fn prefixed(&self, name: &str) -> Option<String> {
         self.named(name, |prefixed| prefixed)
     }
 
-    /// Whether a property such as `<w:vanish/>` is on: it is unless its value says no.
+    /// Whether a property such as `<w:vanish/>` is on, as it is unless its value turns it off.
     pub fn is_on(&self) -> bool {
         !matches!(
             self.get("val").as_deref(),
@@ -73,7 +74,7 @@ impl Tag {
     }
 }
 
-/// Where reading stands.
+/// Iterates over the pieces of a part.
 pub struct Xml<'z> {
     reader: Reader<Metered<Box<dyn BufRead + 'z>>>,
     buffer: Vec<u8>,
@@ -83,7 +84,7 @@ pub struct Xml<'z> {
 }
 
 impl<'z> Xml<'z> {
-    /// A part of a container; `None` where there is no such part.
+    /// Opens a part of a container; `None` when there is no such part.
     pub fn part(zip: &'z Zip<'_>, name: &str) -> Option<Self> {
         let entry = zip.find(name.trim_start_matches('/'))?;
         let mut stream: Box<dyn BufRead + 'z> = match zip.stream(entry) {
@@ -103,7 +104,7 @@ impl<'z> Xml<'z> {
         Some(Self::new(stream))
     }
 
-    /// Markup that is already decoded.
+    /// Reads markup that is already decoded.
     #[cfg(test)]
     pub fn text(text: &'z str) -> Self {
         Self::new(Box::new(text.as_bytes()))
@@ -125,12 +126,12 @@ impl<'z> Xml<'z> {
         }
     }
 
-    /// The next piece; `None` at the end, and where it cannot be read any further.
+    /// The next piece; `None` at the end or when the rest cannot be read.
     pub fn next(&mut self) -> Option<XmlPiece> {
         if self.ended {
             return None;
         }
-        // A buffer that one long run of text has blown up is not kept.
+        // Releases a buffer that one long run of text has grown.
         if self.buffer.capacity() > 1 << 20 {
             self.buffer = Vec::new();
         }
@@ -164,13 +165,13 @@ impl<'z> Xml<'z> {
         }
     }
 
-    /// Goes behind the end of the element that was opened last.
+    /// Skips to the end of the element opened last.
     pub fn skip(&mut self) {
         let outside = self.depth.saturating_sub(1);
         while self.depth > outside && self.next().is_some() {}
     }
 
-    /// All text up to the end of the element that was opened last.
+    /// All text up to the end of the element opened last.
     pub fn inside(&mut self) -> String {
         let outside = self.depth.saturating_sub(1);
         let mut text = String::new();
@@ -184,12 +185,12 @@ impl<'z> Xml<'z> {
         text
     }
 
-    /// How many elements are open.
+    /// Number of open elements.
     pub fn depth(&self) -> usize {
         self.depth
     }
 
-    /// Whether it ended before its end.
+    /// Whether the stream ended early.
     pub fn broken(&self) -> bool {
         self.broken
     }
@@ -208,7 +209,7 @@ fn piece(event: Event<'static>) -> XmlPiece {
             let name = name.into_inner();
             XmlPiece::Text(match resolve_predefined_entity(&name) {
                 Some(text) => text.to_owned(),
-                // Never expanded: what a DTD declares is somebody's bomb or somebody's file.
+                // Never expanded: a DTD may declare a decompression bomb or a local file.
                 None => format!("&{name};"),
             })
         }

@@ -1,32 +1,33 @@
-//! What a page draws: glyphs, rules, and pictures, in the order in which they are drawn.
+//! What a page draws: glyphs and pictures, in drawing order.
 
 use hayro_syntax::object::Stream;
 
 /// A character on the page, in points from the page's lower left corner.
 #[derive(Debug, Clone)]
 pub struct Glyph {
-    /// What it says; never empty.
+    /// The character's text; never empty.
     pub text: String,
-    /// Where it begins on its line.
+    /// Horizontal position of its origin.
     pub x: f64,
-    /// Its line.
+    /// Vertical position of its baseline.
     pub y: f64,
-    /// The way to where it ends.
+    /// Vector from its origin to its end.
     pub along: (f64, f64),
-    /// Height of its font.
+    /// Font size.
     pub size: f64,
 }
 
-/// What a page shows.
+/// The content of a page.
 #[derive(Default)]
 pub struct PageCanvas<'a> {
-    /// In the order in which they are drawn.
+    /// The glyphs in drawing order.
     pub glyphs: Vec<Glyph>,
-    /// Characters without a text, other than blanks.
+    /// Number of characters without a text, blanks not counted.
     pub unnamed: usize,
-    /// Share of the page that pictures cover, and the largest of them.
+    /// Share of the page that pictures cover, 0 to 1.
     pub covered: f64,
+    /// The largest picture, with the share of the page that it covers.
     pub largest: Option<(f64, Stream<'a>)>,
-    /// Something was left out because there was too much.
+    /// Whether something was omitted because a limit was reached.
     pub cut: bool,
 }

@@ -1,15 +1,14 @@
-//! The encoding that is written in a CFF font: which glyph's name each code has.
-//! Reads the header's tables and no outline.
+//! The encoding inside a CFF font: the glyph name of each code. Reads the header's tables and no outlines.
 
 use super::bytes::u16_at;
 use super::encoding::{Base, named};
 
-/// Strings that every CFF font knows by number; the first 150 are the characters of the standard encoding.
+/// Number of predefined strings of CFF; the first 150 are the characters of the standard encoding.
 const STANDARD_STRINGS: usize = 391;
 
-/// The text of each code, or nothing when the font has identifiers instead of names.
+/// The text of each code; `None` when the font has identifiers in place of names.
 pub fn encoding(bytes: &[u8]) -> Option<Vec<Option<String>>> {
-    // An OpenType font holds the table.
+    // An OpenType font contains the CFF table.
     let bytes = match bytes.get(..4)? {
         b"OTTO" => table(bytes)?,
         _ => bytes,
@@ -37,7 +36,7 @@ pub fn encoding(bytes: &[u8]) -> Option<Vec<Option<String>>> {
                 *slot = Base::Standard.character(code as u8).map(String::from);
             }
         }
-        // Of expert fonts: small capitals and old figures, rare.
+        // Expert fonts (small capitals and old-style figures) are rare.
         1 => return None,
         at => own_encoding(bytes, at, |code, glyph| {
             if let Some(slot) = texts.get_mut(code) {
@@ -58,7 +57,7 @@ fn table(bytes: &[u8]) -> Option<&[u8]> {
     })
 }
 
-/// The parts of an index and where it ends.
+/// The entries of an index, and the offset of its end.
 fn index(bytes: &[u8], at: usize) -> Option<(Vec<&[u8]>, usize)> {
     let count = usize::from(u16_at(bytes, at)?);
     if count == 0 {
@@ -111,7 +110,7 @@ impl Top {
                 17 => top.outlines = usize::try_from(last).ok(),
                 28 => last = next() << 8 | next(),
                 29 => last = next() << 24 | next() << 16 | next() << 8 | next(),
-                // Past the end there are only such bytes.
+                // Past the end all bytes read as the end mark.
                 30 => while next() & 0xF != 0xF {},
                 32..=246 => last = i32::from(byte) - 139,
                 247..=250 => last = (i32::from(byte) - 247) * 256 + next() + 108,
@@ -123,10 +122,10 @@ impl Top {
     }
 }
 
-/// The number of each glyph's name.
+/// The string number of each glyph's name.
 fn names(bytes: &[u8], at: usize, glyphs: usize) -> Option<Vec<usize>> {
     if at <= 2 {
-        // One of the three sets that every CFF font knows; the first counts on.
+        // One of the three predefined character sets; the first counts up.
         return (at == 0).then(|| (0..glyphs.min(229)).collect());
     }
     let mut names = vec![0];
@@ -170,7 +169,7 @@ fn own_encoding(bytes: &[u8], at: usize, mut note: impl FnMut(usize, usize)) -> 
     Some(())
 }
 
-/// A string that every CFF font knows: the standard encoding's characters in order, then some of Latin 1.
+/// A predefined string: the standard encoding's characters in order, then some of Latin 1.
 fn standard_string(number: usize) -> Option<String> {
     const LATIN: &str =
         "¹¬µ™ÐÞ½±¼÷¦°þ¾²®−ð×³©ÁÂÄÀÅÃÇÉÊËÈÍÎÏÌÑÓÔÖÒÕŠÚÛÜÙÝŸŽáâäàåãçéêëèíîïìñóôöòõšúûüùýÿž";

@@ -1,19 +1,19 @@
-//! Reads the maps of a font: character codes to text (`ToUnicode`) or to glyph numbers (`Encoding` of
-//! a composite font). Keeps to what the file says; follows no map that is not in it.
+//! Parses the character maps of a font: codes to text (`ToUnicode`) or to glyph numbers (`Encoding` of a
+//! composite font). Uses only what the file contains; follows no map outside it.
 
-/// Entries beyond these are left out: the largest real maps have some 30,000.
+/// Entries read at most: the largest real maps have some 30,000.
 const MOST_ENTRIES: usize = 100_000;
-/// Characters that one code may stand for.
+/// Characters that one code may stand for, at most.
 const MOST_TEXT: usize = 16;
 
-/// What a run of codes maps to.
+/// The target of a range of codes.
 #[derive(Debug, Clone, PartialEq)]
 enum CMapTarget {
-    /// The first code's number; the others count on.
+    /// The number of the first code; the others count up.
     Number(u32),
-    /// One code's text.
+    /// The text of a single code.
     Text(Box<str>),
-    /// The text before the last character, which counts on.
+    /// The text before the last character, and the last character, which counts up.
     Counting(Box<str>, u32),
 }
 
@@ -27,15 +27,15 @@ struct Range {
 /// A character map.
 #[derive(Debug, Clone, Default)]
 pub struct CMap {
-    /// How many bytes a code has, and between what bounds.
+    /// Code spaces: the number of bytes of a code, and the lowest and highest code.
     spaces: Vec<(u8, u32, u32)>,
     ranges: Vec<Range>,
-    /// Written from top to bottom.
+    /// Whether the text runs from top to bottom.
     pub vertical: bool,
 }
 
 impl CMap {
-    /// Reads what it can; a damaged map has fewer entries.
+    /// Parses what it can; a damaged map has fewer entries.
     pub fn parse(bytes: &[u8]) -> Self {
         let mut map = Self::default();
         let tokens = CMapTokens { bytes, at: 0 };
@@ -63,18 +63,19 @@ impl CMap {
             }
             stack.clear();
         }
-        // Later entries win, as they do in other readers.
+        // Later entries have precedence, as in other readers.
         map.ranges.reverse();
         map.ranges.sort_by_key(|range| range.low);
         map
     }
 
-    /// No entry at all.
+    /// Whether the map has no entry.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
 
-    /// The code at the beginning of `bytes` and how many bytes it has; `usual` where the map says nothing.
+    /// The code at the start of `bytes` and its length in bytes; `usual` is the length when the map gives
+    /// none.
     pub fn code(&self, bytes: &[u8], usual: usize) -> (u32, usize) {
         let mut code = 0;
         for (index, &byte) in bytes.iter().take(4).enumerate() {
@@ -121,7 +122,7 @@ impl CMap {
 
     fn range(&self, code: u32) -> Option<&Range> {
         let end = self.ranges.partition_point(|range| range.low <= code);
-        // Ranges may overlap; the nearest few are enough for any sane map.
+        // Ranges may overlap; the nearest few are enough for any reasonable map.
         self.ranges[..end]
             .iter()
             .rev()
@@ -206,7 +207,7 @@ fn counting(bytes: &[u8], single: bool) -> Option<CMapTarget> {
     Some(CMapTarget::Counting(head.into(), u32::from(last)))
 }
 
-/// UTF-16 in big-endian order; a single byte stands for itself.
+/// Decodes big-endian UTF-16; a single byte stands for itself.
 fn text(bytes: &[u8]) -> Option<String> {
     if let [byte] = bytes {
         return Some(char::from(*byte).to_string());

@@ -1,27 +1,27 @@
-//! What the codes and glyph names of fonts stand for. Knows the encodings that every PDF reader has and
-//! Adobe's list of glyph names (glyphs.txt, without scripts that no font names this way); guesses nothing.
+//! The text of font codes and glyph names, by the encodings predefined in PDF and Adobe's list of glyph
+//! names (glyphs.txt, without scripts that no font names this way). Guesses nothing.
 
 use std::borrow::Cow;
 
 use encoding_rs::{Encoding, MACINTOSH, WINDOWS_1252};
 
-/// An encoding that a PDF may name without saying what is in it.
+/// A predefined encoding that a PDF may refer to by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Base {
-    /// Adobe's own, of most fonts without another.
+    /// Adobe's standard encoding, the default of most fonts.
     Standard,
-    /// Of the old Macintosh.
+    /// Mac Roman.
     Mac,
-    /// Of Windows in the West.
+    /// Windows-1252.
     Windows,
-    /// Of the font Symbol.
+    /// The encoding of the font Symbol.
     Symbol,
-    /// Of the font ZapfDingbats.
+    /// The encoding of the font ZapfDingbats.
     Dingbats,
 }
 
 impl Base {
-    /// By the name in a font's `Encoding`.
+    /// The encoding with this name in a font's `Encoding`.
     pub fn of(name: &[u8]) -> Option<Self> {
         match name {
             b"StandardEncoding" => Some(Self::Standard),
@@ -39,7 +39,7 @@ impl Base {
         match self {
             Self::Standard => standard(code),
             Self::Mac => single(MACINTOSH, code),
-            // A code without a character is drawn as a bullet.
+            // Undefined codes are drawn as a bullet.
             Self::Windows => single(WINDOWS_1252, code).map(|character| match character {
                 '\u{80}'..='\u{9F}' => '•',
                 _ => character,
@@ -116,10 +116,10 @@ fn dingbat(code: u8) -> Option<char> {
     Some(odd)
 }
 
-/// One name a line, sorted by its bytes.
+/// Adobe's glyph list, one name per line, sorted by bytes.
 const GLYPHS: &str = include_str!("glyphs.txt");
 
-/// The text of a glyph's name, by the rules of Adobe's list.
+/// The text of a glyph name, by the rules of Adobe's list.
 pub fn named(name: &[u8]) -> Option<Cow<'static, str>> {
     let name = std::str::from_utf8(name).ok()?;
     let base = name.split('.').next().filter(|base| !base.is_empty())?;
@@ -141,7 +141,7 @@ fn listed(name: &str) -> Option<&'static str> {
     while low < high {
         let middle = low + (high - low) / 2;
         let bytes = GLYPHS.as_bytes();
-        // Line ends are single bytes, so the slice between two of them is whole text.
+        // Line ends are single bytes, so the slice between two of them is valid text.
         let start = bytes[..middle]
             .iter()
             .rposition(|&byte| byte == b'\n')
@@ -152,7 +152,7 @@ fn listed(name: &str) -> Option<&'static str> {
             .map_or(GLYPHS.len(), |at| middle + at);
         let (key, text) = GLYPHS[start..end].split_once(' ')?;
         match key.cmp(name) {
-            // Editors and tools dislike a line that ends with a space.
+            // Editors and tools strip a space at the end of a line.
             std::cmp::Ordering::Equal => return Some(if text == "␠" { " " } else { text }),
             std::cmp::Ordering::Less => low = end + 1,
             std::cmp::Ordering::Greater => high = start,
@@ -161,7 +161,7 @@ fn listed(name: &str) -> Option<&'static str> {
     None
 }
 
-/// `uni20AC` and `u1F600`.
+/// The text of names such as `uni20AC` and `u1F600`.
 fn numbered(name: &str) -> Option<String> {
     let is_hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let text = |digits: &str| char::from_u32(u32::from_str_radix(digits, 16).ok()?);

@@ -1,5 +1,5 @@
-//! A font of a page: cuts the bytes of a shown string into characters, each with its text and width.
-//! Draws nothing; reads a font's program only where it alone knows what the codes mean.
+//! A font of a page: splits the bytes of a shown string into characters, each with its text and width.
+//! Draws nothing; reads a font's program only when nothing else tells what the codes mean.
 
 use std::collections::HashMap;
 
@@ -11,26 +11,26 @@ use super::encoding::{Base, named};
 use super::program;
 use super::widths::Family;
 
-/// Widths of a composite font beyond these are taken to be the usual one.
+/// Widths of a composite font read at most; the others have the default width.
 const MOST_WIDTHS: usize = 70_000;
 
 /// One character of a shown string.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShownGlyph {
-    /// Empty when nothing tells what it is.
+    /// The character's text; empty when unknown.
     pub text: String,
-    /// Along the line, in units of the font's size.
+    /// Advance along the line, in multiples of the font size.
     pub width: f64,
-    /// The single byte 32, which word spacing widens.
+    /// Whether it is the single byte 32, which word spacing widens.
     pub space: bool,
 }
 
-/// What a font of a page tells about its characters.
+/// A font's mapping from codes to text and widths.
 pub struct Font {
-    /// Where the file itself says it. Wins.
+    /// The file's own map from codes to text, which has precedence.
     to_unicode: Option<CMap>,
     kind: FontKind,
-    /// From top to bottom.
+    /// Whether the text runs from top to bottom.
     pub vertical: bool,
 }
 
@@ -46,28 +46,28 @@ struct Simple {
 
 struct Composite {
     code: CodeSpace,
-    /// Glyph number to text, from the font's program.
+    /// Glyph numbers to text, from the font's program.
     glyphs: HashMap<u32, char>,
-    /// Character identifier to glyph number, when it is not the same.
+    /// Character identifiers to glyph numbers, when they differ.
     glyph_of: Option<Vec<u8>>,
     widths: HashMap<u32, f64>,
     usual: f64,
 }
 
-/// How a composite font's strings are cut.
+/// How a composite font's strings are split into codes.
 enum CodeSpace {
-    /// Two bytes each, the character identifier itself.
+    /// Two bytes each: the character identifier itself.
     Identity,
-    /// UTF-16 in big-endian order.
+    /// Big-endian UTF-16.
     Unicode,
-    /// An encoding of text that is older than Unicode.
+    /// A text encoding older than Unicode.
     Legacy(&'static Encoding),
-    /// The file's own map.
+    /// The file's own code map.
     Map(Box<CMap>),
 }
 
 impl Font {
-    /// Reads what the dictionary says; what is missing or damaged has usual values.
+    /// Reads a font dictionary; missing or damaged entries get defaults.
     pub fn read(dict: &Dict<'_>) -> Self {
         let to_unicode = dict
             .get::<Stream<'_>>("ToUnicode")
@@ -93,7 +93,7 @@ impl Font {
         }
     }
 
-    /// The characters of a string, given to `take` one by one.
+    /// Passes the characters of a string to `take` one by one.
     pub fn show(&self, bytes: &[u8], take: &mut dyn FnMut(ShownGlyph)) {
         match &self.kind {
             FontKind::Simple(simple) => {
@@ -130,7 +130,7 @@ impl Font {
 
     fn mapped(&self, code: u32) -> Option<String> {
         let text = self.to_unicode.as_ref()?.text(code)?;
-        // Some writers map what they do not know to the mark for that.
+        // Some writers map unknown characters to U+FFFD.
         (!text.contains(['\u{FFFD}', '\u{FFFF}'])).then_some(text)
     }
 }
@@ -174,7 +174,7 @@ impl Simple {
     }
 }
 
-/// What each code of a simple font stands for.
+/// The text of each code of a simple font.
 fn texts(
     dict: &Dict<'_>,
     descriptor: &Dict<'_>,
@@ -227,7 +227,8 @@ fn texts(
     texts
 }
 
-/// `a65` in the bitmap fonts that TeX writes: the code in a set whose middle is that of ASCII.
+/// Names such as `a65` in TeX's bitmap fonts: the number is the character's code, which in the middle of
+/// the set is ASCII.
 fn counted(name: &[u8]) -> Option<String> {
     let digits = std::str::from_utf8(name).ok()?.strip_prefix('a')?;
     let code: u8 = digits.parse().ok()?;
@@ -236,7 +237,7 @@ fn counted(name: &[u8]) -> Option<String> {
         .then(|| char::from(code).to_string())
 }
 
-/// The encoding of a font that names none.
+/// The encoding of a font that declares none.
 fn usual(name: &str, subtype: &[u8], descriptor: &Dict<'_>) -> Option<Base> {
     if name.contains("ZapfDingbats") {
         return Some(Base::Dingbats);
@@ -247,7 +248,7 @@ fn usual(name: &str, subtype: &[u8], descriptor: &Dict<'_>) -> Option<Base> {
     match subtype {
         b"Type3" => None,
         b"TrueType" => Some(Base::Windows),
-        // Its program has its own encoding, which could not be read: nothing is known.
+        // The font's program has its own encoding, which could not be read: nothing is known.
         _ if descriptor.contains_key("FontFile") || descriptor.contains_key("FontFile3") => {
             Some(Base::Standard)
         }
@@ -341,7 +342,7 @@ impl Composite {
 
     fn width(&self, id: u32, length: usize) -> f64 {
         let usual = match &self.code {
-            // Its identifiers are in a table that is not here: a single byte is half as wide.
+            // The widths are in a table outside the file: a single byte is half as wide.
             CodeSpace::Legacy(_) => return if length == 1 { 0.5 } else { 1.0 },
             _ => self.usual,
         };
@@ -349,7 +350,7 @@ impl Composite {
     }
 }
 
-/// How a composite font's strings are cut, and whether it is written from top to bottom.
+/// How a composite font's strings are split, and whether the text runs from top to bottom.
 fn code_of(dict: &Dict<'_>) -> (CodeSpace, bool) {
     match dict.get::<Object<'_>>("Encoding") {
         Some(Object::Name(name)) => {
@@ -382,7 +383,7 @@ fn code_of(dict: &Dict<'_>) -> (CodeSpace, bool) {
     }
 }
 
-/// `W`: runs of `first [widths]` and `first last width`.
+/// Parses `W`: runs of `first [widths]` and `first last width`.
 fn runs(array: &Array<'_>) -> HashMap<u32, f64> {
     let mut widths = HashMap::new();
     let mut open: Vec<f64> = Vec::new();

@@ -1,25 +1,25 @@
-//! Leaves out what stands at the top or foot of page after page: titles, dates, page numbers. Looks at a
-//! few pages around each, so that a document is never held whole; the first of its kind stays.
+//! Removes the lines repeated at the top or foot of pages: titles, dates, page numbers. Compares each page
+//! with a few around it, so that a document is never held whole; the first line of its kind stays.
 
 use std::collections::{HashSet, VecDeque};
 
 use super::layout::LayoutLine;
 
-/// Pages before and behind that a page is compared with.
+/// Number of pages before and after with which a page is compared.
 const AROUND: usize = 4;
-/// Of them as many must have the line too: every second page, since left and right pages differ.
+/// Number of these that must have the line too: every second page, because left and right pages differ.
 const LEAST: usize = 3;
-/// Share of the page's height that is its top or foot.
+/// Share of the page's height, 0 to 1, that is its top or foot.
 const MARGIN: f64 = 0.13;
-/// Lines at each end that are looked at.
+/// Lines examined at each end of a page.
 const LINES: usize = 3;
-/// Kinds of lines that are remembered as seen.
+/// Kinds of lines remembered at most.
 const MOST_KINDS: usize = 10_000;
 
 struct HeldLine {
     number: u32,
     lines: Vec<LayoutLine>,
-    /// Lines that may be furniture: their place and their kind.
+    /// Lines that may repeat: their index and their kind.
     edges: Vec<(usize, String)>,
     given: bool,
 }
@@ -32,7 +32,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// Without pages.
+    /// Creates an empty window.
     pub fn new() -> Self {
         Self {
             pages: VecDeque::new(),
@@ -41,12 +41,12 @@ impl Window {
         }
     }
 
-    /// Lines left out so far.
+    /// Number of lines removed so far.
     pub fn left_out(&self) -> usize {
         self.left_out
     }
 
-    /// Takes a page and gives those whose surroundings are known now.
+    /// Adds a page and returns those that have all their neighbors now.
     pub fn push(
         &mut self,
         number: u32,
@@ -70,7 +70,7 @@ impl Window {
         ready
     }
 
-    /// The last pages.
+    /// Returns the last pages.
     pub fn finish(&mut self) -> Vec<(u32, Vec<LayoutLine>)> {
         match self.pages.len() {
             0 => Vec::new(),
@@ -78,7 +78,7 @@ impl Window {
         }
     }
 
-    /// Every page up to this one that has not been given yet.
+    /// Returns every page up to this one that has not been returned yet.
     fn give(&mut self, last: usize) -> Vec<(u32, Vec<LayoutLine>)> {
         let mut ready = Vec::new();
         for index in 0..=last {
@@ -99,7 +99,7 @@ impl Window {
             if others.count() < LEAST {
                 continue;
             }
-            // A title is worth reading once; a page's number is known anyway.
+            // A title is kept once; a page number is known anyway.
             let is_number = !kind.chars().any(char::is_alphabetic);
             if is_number || self.seen.contains(kind) {
                 drop.insert(*at);
@@ -107,7 +107,7 @@ impl Window {
                 self.seen.insert(kind.clone());
             }
         }
-        // A page that would be empty without them says what it says.
+        // A page that would be empty without these lines keeps them.
         if drop.len() == page.lines.len() {
             drop.clear();
         }
@@ -124,7 +124,7 @@ impl Window {
     }
 }
 
-/// The outermost lines with what kind of line each is: its words, with numbers that may count.
+/// The outermost lines with their kind: the line's words, with numbers replaced because they may count.
 fn edges(lines: &[LayoutLine], height: f64) -> Vec<(usize, String)> {
     let mut order: Vec<usize> = (0..lines.len())
         .filter(|&at| lines[at].y.is_finite())
@@ -158,14 +158,14 @@ fn kind(end: char, text: &str) -> String {
             kind.push(character);
         }
     }
-    // Roman numbers count too.
+    // Roman numerals count too.
     if !kind.is_empty()
         && kind.len() < 8
         && kind.chars().all(|character| "ivxlc".contains(character))
     {
         kind = "0".to_owned();
     }
-    // Where it stands is part of what it is; a sign that is no letter keeps numbers apart from words.
+    // The position belongs to the kind; a sign that is not a letter keeps numbers apart from words.
     kind.insert(0, if end == 't' { '^' } else { '_' });
     kind
 }

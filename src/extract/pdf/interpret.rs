@@ -1,5 +1,5 @@
-//! Runs a page's content streams as far as text and pictures go: where each character stands, how large
-//! it is and what it says. Draws nothing and follows nothing outside the file; everything is bounded.
+//! Runs a page's content streams for text and pictures: the position, size, and text of each character.
+//! Draws nothing and follows nothing outside the file; everything is bounded.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -15,21 +15,25 @@ use super::matrix::Matrix;
 use super::operands::{last_number, matrix, name, numbers, rectangle, six};
 use super::script::letters;
 
-/// Bounds on one page; real pages stay far below.
+/// Glyphs on one page at most; real pages stay far below this and the following limits.
 const MOST_GLYPHS: usize = 200_000;
+/// Instructions on one page at most.
 const MOST_INSTRUCTIONS: usize = 4_000_000;
+/// Forms and annotations on one page at most.
 const MOST_FORMS: usize = 2_000;
+/// Nested forms at most.
 const DEEPEST_FORM: usize = 12;
+/// Saved graphics states at most.
 const MOST_STATES: usize = 512;
-/// Space between all characters, in sizes of the font, that is not one between words.
+/// Character spacing, in multiples of the font size, that is not yet a blank between words.
 const WIDEST_SET: f64 = 0.4;
-/// Fonts kept between pages.
+/// Fonts cached across pages at most.
 const MOST_FONTS: usize = 200;
 
-/// Fonts that pages share.
+/// Fonts by object, shared by pages.
 pub type Fonts = HashMap<ObjectIdentifier, Rc<Font>>;
 
-/// What `page` shows.
+/// Interprets a page and returns its content.
 pub fn run<'a>(page: &Page<'a>, fonts: &mut Fonts) -> PageCanvas<'a> {
     let area = page.media_box();
     let mut runner = PageInterpreter {
@@ -59,7 +63,7 @@ pub fn run<'a>(page: &Page<'a>, fonts: &mut Fonts) -> PageCanvas<'a> {
     runner.canvas
 }
 
-/// The map from the page's own space to that of its reader, upright.
+/// The map from the page's coordinates to the reader's, upright.
 fn base(page: &Page<'_>) -> Matrix {
     let area = page.media_box();
     let (width, height) = (area.width(), area.height());
@@ -72,7 +76,7 @@ fn base(page: &Page<'_>) -> Matrix {
     Matrix::shift(-area.x0, -area.y0).then(turn)
 }
 
-/// Width and height as the reader sees them.
+/// Width and height in points, with the page's rotation applied.
 pub fn upright(page: &Page<'_>) -> (f64, f64) {
     let area = page.media_box();
     match page.rotation() {
@@ -81,7 +85,7 @@ pub fn upright(page: &Page<'_>) -> (f64, f64) {
     }
 }
 
-/// The page's content in one piece. Not by `Page::page_stream`, which keeps it for good.
+/// The page's content in one piece. `Page::page_stream` is not used because it caches the content for good.
 fn content(page: &Dict<'_>) -> Vec<u8> {
     match page.get::<Object<'_>>("Contents") {
         Some(Object::Stream(stream)) => stream
@@ -150,7 +154,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         let mut state = start.clone();
         let mut saved = Vec::new();
         let mut instructions = UntypedIter::new(content);
-        // Text that replaces what is drawn, and how deep in marks it was opened.
+        // Replacement text of marked content, and the depth at which it was opened.
         let mut marks = MarkedContent::default();
         while let Some(instruction) = instructions.next() {
             self.instructions += 1;
@@ -183,7 +187,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         }
     }
 
-    /// The operators that only concern text.
+    /// Handles the operators that concern only text.
     fn text(
         &mut self,
         operator: &[u8],
@@ -262,7 +266,7 @@ impl<'a> PageInterpreter<'_, 'a> {
             // The origin is above the middle of the character.
             ((-shown.width / 2.0 * size, state.rise), (0.0, -size))
         } else {
-            // What is set wide on purpose has no blanks for that.
+            // Text set wide on purpose has no blanks for that.
             let set = state.spacing.clamp(0.0, WIDEST_SET * size.abs());
             let length = shown.width * size + set;
             ((0.0, state.rise), (length * state.stretch, 0.0))
@@ -335,7 +339,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         }
     }
 
-    /// A picture, or a form: a content stream of its own.
+    /// Handles a picture, or a form: a content stream of its own.
     fn object(
         &mut self,
         instruction: &Instruction<'_, '_>,
@@ -393,7 +397,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         }
     }
 
-    /// What a field or a note shows on the page.
+    /// Reads the appearance of a form field or an annotation.
     fn annotation(&mut self, annotation: &Dict<'a>, base: Matrix, resources: &Resources<'a>) {
         const HIDDEN: u32 = 0b10_0010;
         if annotation.get::<u32>("F").unwrap_or(0) & HIDDEN != 0 {

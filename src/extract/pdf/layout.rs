@@ -1,34 +1,34 @@
-//! From pieces on a page to text as a person reads it: columns one after the other, the cells of a
-//! table's row side by side, headings marked, words that a line's end cut in two made whole.
+//! Orders the pieces of a page as a person reads them: columns one after another, the cells of a table's
+//! row side by side, headings marked, hyphenated words joined.
 
 use super::piece::LinePiece;
 use super::script::logical;
 
-/// A column has at least this many lines beside the other's.
+/// Lines that a column has at least beside the other.
 const LEAST_LINES: usize = 4;
-/// Columns within columns.
+/// Nested columns at most.
 const DEEPEST: usize = 8;
-/// Pieces of one page that are put in order by columns; beyond, a page is a drawing.
+/// Pieces of one page that are ordered by columns; a page with more is a drawing.
 const MOST_PIECES: usize = 20_000;
-/// Lines on a common line though one is raised: share of the font's size.
+/// Vertical distance, in multiples of the font size, up to which pieces share a line though one is raised.
 const SAME_LINE: f64 = 0.4;
-/// From this gap on, in sizes of the font, pieces of a row are cells.
+/// Gap, in multiples of the font size, from which pieces of a row are cells.
 const CELL: f64 = 1.3;
 
-/// A line as it will be written.
+/// A line of the extracted text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayoutLine {
-    /// What it says, with ` | ` between cells.
+    /// The line's text, with ` | ` between cells.
     pub text: String,
-    /// Where it stands, from the page's foot.
+    /// Height in points above the page's foot.
     pub y: f64,
-    /// Height of its font.
+    /// Font size in points.
     pub size: f64,
-    /// The line before it is not of the same paragraph.
+    /// Whether the line starts a new paragraph.
     pub apart: bool,
 }
 
-/// Lines in reading order.
+/// The lines of a page in reading order.
 pub fn lines(pieces: Vec<LinePiece>) -> Vec<LayoutLine> {
     let mut lines = Vec::new();
     if pieces.len() > MOST_PIECES {
@@ -74,11 +74,11 @@ struct Gutter {
     x: f64,
     top: f64,
     bottom: f64,
-    /// Lines beside it on the side that has fewer.
+    /// Number of lines beside it, on the side that has fewer.
     lines: usize,
 }
 
-/// The strip with the most lines on both sides, if what stands there is running text.
+/// The strip with the most lines on both sides, when both hold running text.
 fn gutter(pieces: &[LinePiece]) -> Option<Gutter> {
     let mut order: Vec<&LinePiece> = pieces.iter().collect();
     order.sort_by(|a, b| b.y.total_cmp(&a.y));
@@ -92,7 +92,7 @@ fn gutter(pieces: &[LinePiece]) -> Option<Gutter> {
             continue;
         };
         let better = best.is_none_or(|best| found.lines > best.lines + best.lines / 10);
-        // Of a wide strip the middle is taken, so that what hangs out is on its side.
+        // In a wide strip the middle is used, so that overhanging text stays on its side.
         let wider = best.is_some_and(|best| found.lines >= best.lines) && {
             let room = room(&order, &found);
             room > width
@@ -105,7 +105,7 @@ fn gutter(pieces: &[LinePiece]) -> Option<Gutter> {
     best
 }
 
-/// How far the nearest text is from the strip's line.
+/// Distance of the nearest text from the strip's line.
 fn room(order: &[&LinePiece], gutter: &Gutter) -> f64 {
     order
         .iter()
@@ -120,7 +120,7 @@ fn room(order: &[&LinePiece], gutter: &Gutter) -> f64 {
         .fold(f64::MAX, f64::min)
 }
 
-/// The longest stretch from top to bottom that no text crosses at `x`.
+/// The longest vertical stretch that no text crosses at `x`.
 fn longest(order: &[&LinePiece], x: f64) -> Option<Gutter> {
     let (mut best, mut from): (Option<Gutter>, usize) = (None, 0);
     for at in 0..=order.len() {
@@ -156,7 +156,8 @@ fn columns(stretch: &[&LinePiece], x: f64) -> Option<Gutter> {
     let fewer = left.lines.len().min(right.lines.len());
     let overlap = left.top.min(right.top) - left.bottom.max(right.bottom);
     let beside = overlap > 0.4 * (left.top - left.bottom).min(right.top - right.bottom);
-    // The cells of a table stand on common lines and are short; columns of text are long or stand freely.
+    // The cells of a table share lines and are short; columns of text are long or have lines at independent
+    // heights.
     let free = shared * 2 < fewer;
     let text = |side: &ColumnSide| side.running || free && side.letters >= 8.0;
     (beside && text(&left) && text(&right)).then(|| Gutter {
@@ -171,14 +172,14 @@ struct ColumnSide {
     lines: Vec<f64>,
     top: f64,
     bottom: f64,
-    /// Characters of the middle line.
+    /// Number of characters in the middle line.
     letters: f64,
-    /// Long lines of several words that fill the column.
+    /// Whether long lines of several words fill the column.
     running: bool,
 }
 
 impl ColumnSide {
-    /// Nothing when there are too few lines.
+    /// Measures one side; `None` when it has too few lines.
     fn of(pieces: &[&LinePiece]) -> Option<Self> {
         let mut lines: Vec<(f64, f64, f64, usize, usize)> = Vec::new();
         for piece in pieces {
@@ -221,7 +222,7 @@ fn middle(values: impl Iterator<Item = usize>) -> usize {
     values.get(values.len() / 2).copied().unwrap_or(0)
 }
 
-/// Pieces without columns: rows from top to bottom.
+/// Orders pieces without columns: rows from top to bottom.
 fn block(mut pieces: Vec<LinePiece>, lines: &mut Vec<LayoutLine>) {
     pieces.sort_by(|a, b| b.y.total_cmp(&a.y));
     let mut rows: Vec<Vec<LinePiece>> = Vec::new();
@@ -239,7 +240,7 @@ fn block(mut pieces: Vec<LinePiece>, lines: &mut Vec<LayoutLine>) {
     space(&mut lines[begin..]);
 }
 
-/// Whether a piece stands on a row. Raised and lowered small characters do.
+/// Whether a piece belongs to a row. Raised and lowered small characters do.
 fn on(row: &[LinePiece], piece: &LinePiece) -> bool {
     let large = row
         .iter()
@@ -281,7 +282,7 @@ fn line(mut row: Vec<LinePiece>) -> LayoutLine {
     }
 }
 
-/// Marks where a paragraph ends: the gap to the next line is larger than it is between most lines.
+/// Marks where a paragraph ends: the gap to the next line is larger than between most lines.
 fn space(lines: &mut [LayoutLine]) {
     let gaps = lines.windows(2).map(|pair| pair[0].y - pair[1].y);
     let mut relative: Vec<f64> = gaps
@@ -290,7 +291,7 @@ fn space(lines: &mut [LayoutLine]) {
         .filter(|gap| (0.5..3.0).contains(gap))
         .collect();
     relative.sort_by(f64::total_cmp);
-    // The lower quarter: where many lines stand apart, those of a paragraph are still the closest.
+    // The lower quartile: when many lines are far apart, those of a paragraph are still the closest.
     let usual = relative.get(relative.len() / 4).copied().unwrap_or(1.2);
     for index in 0..lines.len() {
         lines[index].apart = index == 0 || {
@@ -305,7 +306,7 @@ fn differ(one: f64, other: f64) -> bool {
     one.max(other) > 1.12 * one.min(other)
 }
 
-/// The text of a page. `body` is the size of the document's running text.
+/// The text of a page. `body` is the font size of the document's running text, in points.
 pub fn written(lines: &[LayoutLine], body: f64) -> String {
     let mut text = String::new();
     let mut before: Option<&LayoutLine> = None;
@@ -328,7 +329,7 @@ pub fn written(lines: &[LayoutLine], body: f64) -> String {
             text.push(' ');
         } else if level == 0 && words.starts_with('#') && (text.is_empty() || text.ends_with('\n'))
         {
-            // A sign on the page is not a heading.
+            // A `#` on the page is not a heading.
             text.push('\\');
         }
         text.push_str(words);
@@ -341,7 +342,7 @@ fn level_of(line: &LayoutLine, body: f64) -> usize {
     level(line, body)
 }
 
-/// How high a heading is; 0 for running text.
+/// The level of a heading; 0 for running text.
 fn level(line: &LayoutLine, body: f64) -> usize {
     let letters = line
         .text
@@ -359,7 +360,7 @@ fn level(line: &LayoutLine, body: f64) -> usize {
     }
 }
 
-/// A word that the end of a line cut in two.
+/// Whether the end of a line cuts a word in two.
 fn is_cut(text: &str, next: &str) -> bool {
     let mut back = text.chars().rev();
     let hyphen = matches!(back.next(), Some('-' | '\u{AD}' | '‐'));

@@ -1,4 +1,4 @@
-//! Marked content whose text the file gives in another way than by its characters (`ActualText`).
+//! Marked content with replacement text (`ActualText`).
 
 use hayro_syntax::content::Instruction;
 use hayro_syntax::object::{Dict, Object, String as Bytes};
@@ -8,24 +8,24 @@ use super::canvas::{Glyph, PageCanvas};
 use super::operands::words;
 use super::script::letters;
 
-/// Marks within marks.
+/// Nested marks at most.
 const DEEPEST: usize = 512;
 
-/// Marked content whose text the file gives in another way than by its characters.
+/// The open marked content and its replacement texts.
 #[derive(Default)]
 pub struct MarkedContent {
     open: Vec<Option<(String, usize)>>,
 }
 
 impl MarkedContent {
-    /// A mark begins, with the text that it gives.
+    /// Opens a mark, with its replacement text if it has one.
     pub fn open(&mut self, text: Option<String>, canvas: &PageCanvas<'_>) {
         if self.open.len() < DEEPEST {
             self.open.push(text.map(|text| (text, canvas.glyphs.len())));
         }
     }
 
-    /// The first character of what was drawn takes the text, the others are left out.
+    /// Closes a mark: the first of its characters takes the replacement text, the others are removed.
     pub fn close(&mut self, canvas: &mut PageCanvas<'_>) {
         let Some(Some((text, from))) = self.open.pop() else {
             return;
@@ -47,7 +47,7 @@ impl MarkedContent {
     }
 }
 
-/// `ActualText` of short pieces: a whole paragraph's has lost where its words stand.
+/// The `ActualText` of short pieces: that of a whole paragraph would lose the position of its words.
 pub fn replacement(instruction: &Instruction<'_, '_>, resources: &Resources<'_>) -> Option<String> {
     let mut operands = instruction.operands();
     operands.next()?;

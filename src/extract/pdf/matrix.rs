@@ -1,19 +1,19 @@
-//! Affine maps of the plane, as PDF writes them: six numbers.
+//! Affine maps of the plane, written as six numbers as in PDF.
 
 /// `x' = a x + c y + e`, `y' = b x + d y + f`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Matrix(pub [f64; 6]);
 
 impl Matrix {
-    /// Leaves everything where it is.
+    /// The identity map.
     pub const IDENTITY: Self = Self([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
 
-    /// A move.
+    /// A translation.
     pub fn shift(x: f64, y: f64) -> Self {
         Self([1.0, 0.0, 0.0, 1.0, x, y])
     }
 
-    /// First this map, then `outer`.
+    /// Applies this map first, then `outer`.
     pub fn then(self, outer: Self) -> Self {
         let ([a, b, c, d, e, f], [a2, b2, c2, d2, e2, f2]) = (self.0, outer.0);
         Self([
@@ -26,25 +26,25 @@ impl Matrix {
         ])
     }
 
-    /// Where a point goes.
+    /// Maps a point.
     pub fn point(self, x: f64, y: f64) -> (f64, f64) {
         let [a, b, c, d, e, f] = self.0;
         (a * x + c * y + e, b * x + d * y + f)
     }
 
-    /// Where a direction goes.
+    /// Maps a direction.
     pub fn direction(self, x: f64, y: f64) -> (f64, f64) {
         let [a, b, c, d, _, _] = self.0;
         (a * x + c * y, b * x + d * y)
     }
 
-    /// How much larger an area becomes.
+    /// The factor by which an area grows.
     pub fn area(self) -> f64 {
         let [a, b, c, d, _, _] = self.0;
         (a * d - b * c).abs()
     }
 
-    /// Only numbers that can be reckoned with.
+    /// Whether the numbers are finite and small enough to compute with.
     pub fn is_sane(self) -> bool {
         self.0
             .iter()

@@ -1,5 +1,5 @@
-//! Reads PDF: text in reading order page by page, and honest gaps where a page has none.
-//! Never draws a page and never guesses what a character is: a page whose fonts do not say it is a gap.
+//! Reads PDF: text in reading order page by page, and a reported gap for each page without text. Never
+//! renders a page and never guesses a character: a page whose fonts map no characters is a gap.
 
 mod bytes;
 mod canvas;
@@ -32,17 +32,22 @@ use layout::LayoutLine;
 
 pub use scan::{ScanPicture, picture};
 
-/// What a person calls such a file.
+/// The name of the kind in messages.
 pub const NAME: &str = "PDF";
 
-/// Fewer words than these beside a picture of the whole page are a stamp or a page number.
+/// Words on a page below which it is a scan with a stamp or a page number, when a picture covers it.
 const FEW_WORDS: usize = 5;
-/// Why a page whose characters have no text is a gap.
-const NAMELESS: &str = "its font gives no characters' names, so its text cannot be read";
-/// Share of the page that a scan covers.
+/// The reason for a gap when no character of a page has a text.
+const NAMELESS: &str = "its fonts do not map to characters, so its text cannot be read";
+/// Share of the page, 0 to 1, that a picture covers at least to be a scan.
 const SCAN: f64 = 0.4;
 
-/// Gives the pages to `out`.
+/// Reads a PDF file and passes its pages to `out`.
+///
+/// # Errors
+/// [`Unreadable::Locked`] when the file needs a password, [`Unreadable::Unsupported`] for unknown
+/// encryption, [`Unreadable::Broken`] when it cannot be parsed, [`Unreadable::Nameless`] when its fonts map
+/// no characters.
 pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let pdf = open(input.bytes)?;
     let titles = outline::titles(&pdf);
@@ -72,7 +77,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
     }
     let rest = window.finish();
     let left_out = window.left_out();
-    // Full: the rest is not wanted, and what there is has been given.
+    // Full: the limit is reached; the text so far has been passed on.
     let _: Result<(), Full> = write(rest, &titles, &body, out);
     if left_out > 0 {
         out.note(format!(
@@ -106,13 +111,13 @@ fn open(bytes: &[u8]) -> Result<Pdf, Unreadable> {
     })
 }
 
-/// The lines of every direction, that with the most characters first.
+/// The lines of each text direction, the one with the most characters first.
 fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
     let mut all = Vec::new();
     for run in piece::runs(canvas.glyphs) {
         let mut lines = layout::lines(run.pieces);
         if !run.upright {
-            // Their places are in another frame: nothing at the top or foot of the page.
+            // Their positions are in a rotated frame, so they are never at the top or foot of the page.
             lines.iter_mut().for_each(|line| line.y = f64::NAN);
         }
         all.append(&mut lines);
@@ -152,10 +157,10 @@ impl Reason {
     }
 }
 
-/// The size of the document's running text: that of most characters so far.
+/// The font size of the document's running text: the one with the most bytes of text so far.
 #[derive(Default)]
 struct BodySize {
-    /// Characters of each size, in steps of half a point.
+    /// Bytes of text by font size, in steps of half a point.
     sizes: std::collections::BTreeMap<u32, usize>,
 }
 

@@ -1,11 +1,11 @@
-//! What stands before an operator or in a dictionary, as numbers, maps and text.
+//! Reads operands and dictionary entries as numbers, matrices, and text.
 
 use hayro_syntax::content::Instruction;
 use hayro_syntax::object::{Array, Dict, Name, Number, Object};
 
 use super::matrix::Matrix;
 
-/// A name.
+/// The object as a name.
 pub fn name<'b, 'a>(object: &'b Object<'a>) -> Option<&'b Name<'a>> {
     match object {
         Object::Name(name) => Some(name),
@@ -13,7 +13,7 @@ pub fn name<'b, 'a>(object: &'b Object<'a>) -> Option<&'b Name<'a>> {
     }
 }
 
-/// The last number, or zero.
+/// The last operand as a number, or zero.
 pub fn last_number(instruction: &Instruction<'_, '_>) -> f64 {
     instruction
         .operands()
@@ -22,7 +22,7 @@ pub fn last_number(instruction: &Instruction<'_, '_>) -> f64 {
         .unwrap_or(0.0)
 }
 
-/// The first numbers, or zeros.
+/// The first operands as numbers, or zeros.
 pub fn numbers<const COUNT: usize>(instruction: &Instruction<'_, '_>) -> [f64; COUNT] {
     let mut all = [0.0; COUNT];
     for (slot, value) in all
@@ -34,7 +34,7 @@ pub fn numbers<const COUNT: usize>(instruction: &Instruction<'_, '_>) -> [f64; C
     all
 }
 
-/// A number.
+/// The object as a number.
 pub fn number(object: &Object<'_>) -> Option<f64> {
     match object {
         Object::Number(number) => Some(number.as_f64()),
@@ -42,25 +42,25 @@ pub fn number(object: &Object<'_>) -> Option<f64> {
     }
 }
 
-/// Six numbers.
+/// Six operands as a matrix.
 pub fn six(instruction: &Instruction<'_, '_>) -> Matrix {
     Matrix(numbers(instruction))
 }
 
-/// A map in a dictionary.
+/// The `Matrix` entry of a dictionary.
 pub fn matrix(dict: &Dict<'_>) -> Option<Matrix> {
     list(dict, "Matrix")
         .map(Matrix)
         .filter(|matrix| matrix.is_sane())
 }
 
-/// A rectangle with its lower left corner first.
+/// A rectangle entry, with its lower left corner first.
 pub fn rectangle(dict: &Dict<'_>, key: &str) -> Option<[f64; 4]> {
     let [x0, y0, x1, y1] = list(dict, key)?;
     Some([x0.min(x1), y0.min(y1), x0.max(x1), y0.max(y1)])
 }
 
-/// So many numbers of a list.
+/// A list entry of `COUNT` numbers.
 pub fn list<const COUNT: usize>(dict: &Dict<'_>, key: &str) -> Option<[f64; COUNT]> {
     let values: Vec<f64> = dict
         .get::<Array<'_>>(key)?
@@ -71,7 +71,7 @@ pub fn list<const COUNT: usize>(dict: &Dict<'_>, key: &str) -> Option<[f64; COUN
     values.try_into().ok()
 }
 
-/// A string that is meant for people: UTF-16, UTF-8 with its mark, or about Latin 1.
+/// Decodes a text string: UTF-16, UTF-8 with its byte order mark, or approximately Latin 1.
 pub fn words(bytes: &[u8]) -> String {
     if let Some(rest) = bytes.strip_prefix(b"\xFE\xFF") {
         let units = rest

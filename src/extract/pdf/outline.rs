@@ -1,5 +1,5 @@
-//! The titles of a document's parts: which entry of its outline a page stands under.
-//! Follows only targets within the file and reads a bounded number of entries.
+//! The outline of a document: the title under which each page belongs. Follows only targets inside the file
+//! and reads a bounded number of entries.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,13 +8,14 @@ use hayro_syntax::object::{Array, Dict, MaybeRef, Object, ObjectIdentifier, Stri
 
 use super::operands::words;
 
-/// Entries and named targets that are read.
+/// Entries and named targets read at most.
 const MOST: usize = 20_000;
-/// Parts and their parts; what is deeper names a paragraph rather than a page.
+/// Levels of the outline that are used; deeper ones name a paragraph rather than a page.
 const DEEPEST: usize = 2;
+/// Characters of a title at most.
 const LONGEST: usize = 200;
 
-/// The title that each page stands under, for those that have one.
+/// The outline title of each page, for pages that have one.
 pub fn titles(pdf: &Pdf) -> Vec<String> {
     let pages = pdf.pages();
     let mut titles = vec![String::new(); pages.len()];
@@ -57,7 +58,7 @@ pub fn titles(pdf: &Pdf) -> Vec<String> {
         .into_iter()
         .filter_map(|(page, title)| Some((*number.get(&page)?, title)))
         .collect();
-    // Stable, so that of several entries of one page the first names it.
+    // A stable sort: of several entries for one page the first names it.
     starts.sort_by_key(|start| start.0);
     starts.dedup_by_key(|start| start.0);
     for (index, (start, title)) in starts.iter().enumerate() {
@@ -71,7 +72,7 @@ pub fn titles(pdf: &Pdf) -> Vec<String> {
 
 struct Walk {
     seen: HashSet<ObjectIdentifier>,
-    /// Pages by the names of targets.
+    /// Named targets and their pages.
     targets: HashMap<Vec<u8>, ObjectIdentifier>,
     found: Vec<(ObjectIdentifier, String)>,
 }
@@ -142,7 +143,7 @@ impl Walk {
     }
 }
 
-/// The page of `[page /XYZ …]`, or of a dictionary that holds it.
+/// The page of a target `[page /XYZ …]`, or of a dictionary that contains one.
 fn page_of(target: Object<'_>) -> Option<ObjectIdentifier> {
     let array = match target {
         Object::Array(array) => array,

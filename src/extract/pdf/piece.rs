@@ -1,37 +1,37 @@
-//! From characters on a page to pieces of a line: words and the blanks between them are told by where
-//! characters stand, accents join their letters, and what is drawn twice is read once.
+//! Joins the characters of a page into pieces of lines: positions tell words and blanks apart, accents are
+//! joined to their letters, and text drawn twice is read once.
 
 use super::canvas::Glyph;
 
-/// A gap of this share of the font's size is a blank between words.
+/// Gap, in multiples of the font size, from which there is a blank between words.
 const BLANK: f64 = 0.12;
-/// From here on it may be the gap between two columns or cells.
+/// Gap, in multiples of the font size, from which it may separate columns or cells.
 const WIDE: f64 = 0.9;
-/// A character this far off the line is on another line.
+/// Vertical distance, in multiples of the font size, from which a character is on another line.
 const OFF: f64 = 0.3;
 
-/// Part of a line without a wide gap.
+/// Part of a line without a wide gap; positions in points.
 #[derive(Debug, Clone)]
 pub struct LinePiece {
-    /// Where it begins and ends along its line.
+    /// Start along its line.
     pub x0: f64,
-    /// Its end.
+    /// End along its line.
     pub x1: f64,
-    /// Its line.
+    /// Baseline.
     pub y: f64,
-    /// Height of most of its characters.
+    /// Font size of most of its characters.
     pub size: f64,
-    /// What it says.
+    /// Its text.
     pub text: String,
 }
 
-/// Pieces that run in one direction, with the share of the page's characters.
+/// The pieces of one text direction.
 pub struct DirectionRun {
-    /// In the frame that has the direction to the right.
+    /// The pieces, in a frame rotated so that the text runs to the right.
     pub pieces: Vec<LinePiece>,
-    /// How many characters.
+    /// Number of characters.
     pub glyphs: usize,
-    /// It is the direction of upright text.
+    /// Whether the text is upright.
     pub upright: bool,
 }
 
@@ -42,7 +42,7 @@ pub fn runs(glyphs: Vec<Glyph>) -> Vec<DirectionRun> {
         let angle = angle(&glyph);
         match groups.iter().position(|(known, _)| *known == angle) {
             Some(at) => groups[at].1.push(glyph),
-            // More directions than these are a drawing.
+            // A page with more directions is a drawing.
             None if groups.len() >= 16 => {}
             None => groups.push((angle, vec![glyph])),
         }
@@ -59,7 +59,7 @@ pub fn runs(glyphs: Vec<Glyph>) -> Vec<DirectionRun> {
     runs
 }
 
-/// In steps of 5 degrees, which is more than scans are off.
+/// The angle in steps of 5 degrees, which exceeds the skew of scans.
 fn angle(glyph: &Glyph) -> i32 {
     let (x, y) = glyph.along;
     if x == 0.0 && y == 0.0 {
@@ -136,7 +136,7 @@ fn pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
             }
             piece.text.push_str(&glyph.text);
             piece.x1 = piece.x1.max(glyph.x + glyph.along.0);
-            // The line is that of its large characters: what is raised is a note or an exponent.
+            // Large characters define the line: a raised character is a note mark or an exponent.
             if glyph.size > piece.size * 1.05 {
                 (piece.size, piece.y) = (glyph.size, glyph.y);
             }
@@ -162,7 +162,7 @@ fn pop(text: &mut String, end: &str) {
     }
 }
 
-/// A letter with its accent, drawn one over the other in either order.
+/// Joins a letter with its accent, drawn one over the other in either order.
 fn joined(first: &Glyph, second: &Glyph) -> Option<String> {
     let over = |accent: &Glyph, letter: &Glyph| {
         let middle = accent.x + accent.along.0 / 2.0;
@@ -180,7 +180,7 @@ fn single(text: &str) -> Option<char> {
     characters.next().filter(|_| characters.next().is_none())
 }
 
-/// For each accent as it stands alone or combines: letters and what they become.
+/// For each accent, standalone or combining: pairs of a letter and its accented form.
 const ACCENTED: [(&[char], &str); 11] = [
     (
         &['´', '\u{301}'],
@@ -218,7 +218,7 @@ fn accented(letter: char, accent: char) -> Option<char> {
 mod tests {
     use super::*;
 
-    /// Characters of size 10 in a row: each with its place and its width.
+    /// Reads characters of size 10 in a row, each with its position and width.
     fn read(glyphs: &[(&str, f64, f64)]) -> Vec<String> {
         let glyphs = glyphs
             .iter()

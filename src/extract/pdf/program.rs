@@ -1,5 +1,5 @@
-//! What a font's own program knows of its characters: the encoding of a Type 1 or CFF font, and which
-//! character each glyph of a TrueType font draws. Reads tables, never outlines.
+//! The character information in a font's own program: the encoding of a Type 1 or CFF font, and the
+//! character of each TrueType glyph. Reads tables, never outlines.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use hayro_syntax::object::{Dict, Stream};
 use super::bytes::{u16_at, u32_at};
 use super::encoding::{Base, named};
 
-/// The text of each code by the encoding that is written in the font's program.
+/// The text of each code, by the encoding in the font's program.
 pub fn encoding(descriptor: &Dict<'_>) -> Option<Vec<Option<String>>> {
     if let Some(stream) = descriptor.get::<Stream<'_>>("FontFile") {
         return type1(&stream.decoded_data().ok()?);
@@ -17,7 +17,7 @@ pub fn encoding(descriptor: &Dict<'_>) -> Option<Vec<Option<String>>> {
     super::cff::encoding(&stream.decoded_data().ok()?)
 }
 
-/// `/Encoding … dup 65 /A put … readonly def` in the clear part of a Type 1 program.
+/// Parses `/Encoding … dup 65 /A put … readonly def` in the clear part of a Type 1 program.
 fn type1(bytes: &[u8]) -> Option<Vec<Option<String>>> {
     let clear = &bytes[..find(bytes, b"eexec").unwrap_or(bytes.len())];
     let clear = &clear[find(clear, b"/Encoding")? + 9..];
@@ -59,7 +59,7 @@ fn find(bytes: &[u8], word: &[u8]) -> Option<usize> {
     bytes.windows(word.len()).position(|window| window == word)
 }
 
-/// Which character each glyph of an embedded TrueType font draws, by its own table.
+/// The character of each glyph of an embedded TrueType font, by its `cmap` table.
 pub fn characters(descriptor: &Dict<'_>) -> HashMap<u32, char> {
     let stream = descriptor
         .get::<Stream<'_>>("FontFile2")
@@ -94,7 +94,7 @@ fn unicode_table(font: &[u8]) -> Option<HashMap<u32, char>> {
     Some(found)
 }
 
-/// Format 4: runs of characters with a distance to their glyphs, or a list of them.
+/// Format 4: runs of characters with an offset to their glyphs, or a list of glyphs.
 fn segments(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<()> {
     let double = usize::from(u16_at(font, start + 6)?) & !1;
     for index in (0..double).step_by(2) {
@@ -117,7 +117,7 @@ fn segments(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option
     Some(())
 }
 
-/// Format 12: runs of characters whose glyphs count on.
+/// Format 12: runs of characters whose glyphs count up.
 fn groups(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<()> {
     let count = u32_at(font, start + 12)?.min(10_000) as usize;
     for index in 0..count {
@@ -134,7 +134,7 @@ fn groups(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<(
     Some(())
 }
 
-/// The first character of a glyph is kept: the plain one comes before its variants.
+/// Records the first character of a glyph: the plain one comes before its variants.
 fn note(found: &mut HashMap<u32, char>, glyph: u32, code: u32) {
     if glyph != 0
         && found.len() < 65_536

@@ -1,5 +1,5 @@
-//! The picture of a scanned page, for models that see: the largest picture on the page, as a JPEG where it
-//! is one and as a PNG otherwise. Gives nothing rather than a picture that it does not understand.
+//! The picture of a scanned page, for vision models: the largest picture on the page, as a JPEG if it is
+//! one and as a PNG otherwise. Returns nothing for a picture in a format that it does not understand.
 
 use std::io::Write;
 
@@ -12,15 +12,15 @@ use hayro_syntax::object::{Array, Dict, Name, Number, Object, Stream, String as 
 use super::interpret::{self, Fonts};
 use crate::extract::{MOST_PICTURE, MOST_PIXELS};
 
-/// Pixels of a picture that is decoded at all: a page of A0 in 400 dots an inch has half as many.
+/// Pixels of a decoded picture at most: twice as many as an A0 page at 400 dots per inch.
 const MOST_DECODED: u64 = 400_000_000;
 
 /// A picture as a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanPicture {
-    /// `image/jpeg` or `image/png`.
+    /// Media type: `image/jpeg` or `image/png`.
     pub media_type: &'static str,
-    /// The file.
+    /// The file's bytes.
     pub bytes: Vec<u8>,
 }
 
@@ -41,7 +41,7 @@ pub fn picture(bytes: &[u8], page: u32) -> Option<ScanPicture> {
     }
 }
 
-/// Whether `picture` would show this one: what is packed as JBIG2 or JPEG 2000 is not unpacked here.
+/// Whether `picture` can return this one: JBIG2 and JPEG 2000 are not decoded.
 pub fn is_shown(stream: &Stream<'_>) -> bool {
     ScanImage::read(stream).is_some_and(|image| match stream.filters().last() {
         Some(Filter::DctDecode) => passes(stream, &image),
@@ -51,7 +51,7 @@ pub fn is_shown(stream: &Stream<'_>) -> bool {
     })
 }
 
-/// A JPEG is passed on as it is; in the colours of print it would be shown wrongly.
+/// Returns a JPEG unchanged, except CMYK ones, which would be shown in wrong colors.
 fn photograph(stream: &Stream<'_>, image: &ScanImage) -> Option<ScanPicture> {
     passes(stream, image).then(|| ScanPicture {
         media_type: "image/jpeg",
@@ -68,14 +68,14 @@ fn passes(stream: &Stream<'_>, image: &ScanImage) -> bool {
         && !matches!(image.colours, Colours::Print)
 }
 
-/// How a sample becomes a colour.
+/// How samples become colors.
 #[derive(Debug, Clone, PartialEq)]
 enum Colours {
     Gray,
     Rgb,
-    /// Cyan, magenta, yellow and black.
+    /// Cyan, magenta, yellow, and black.
     Print,
-    /// Red, green and blue of each entry.
+    /// A palette: red, green, and blue of each entry.
     Palette(Vec<u8>),
 }
 
@@ -85,7 +85,7 @@ struct ScanImage {
     height: u32,
     bits: u32,
     colours: Colours,
-    /// Low is light.
+    /// Whether a low sample means light.
     inverted: bool,
 }
 
@@ -123,10 +123,10 @@ impl ScanImage {
         }
     }
 
-    /// Written row by row; every `step`th row and column of what is too large.
+    /// Encodes a PNG row by row; of a picture that is too large, every `step`th row and column.
     fn png(&self, samples: &[u8]) -> Option<ScanPicture> {
         let stride = (self.width as usize * self.parts() * self.bits as usize).div_ceil(8);
-        // A picture that ends early is white from there on, as a scanner's would be.
+        // A truncated picture is white from there on, as a scanner would leave it.
         let rows = (samples.len() / stride).min(self.height as usize);
         if rows == 0 {
             return None;
@@ -176,7 +176,8 @@ impl ScanImage {
         Some(file)
     }
 
-    /// How light a gray pixel is. Of those left out in its row the darkest counts, or thin lines vanish.
+    /// The lightness of a gray pixel. Of the columns skipped in its row the darkest counts, or thin lines
+    /// would vanish.
     fn part(&self, row: &[u8], column: usize, step: usize) -> u8 {
         (column..(column + step).min(self.width as usize))
             .map(|column| self.light(sample(row, column, self.bits)))
@@ -261,7 +262,7 @@ fn colours(space: Object<'_>, depth: usize) -> Option<Colours> {
     }
 }
 
-/// A page that a fax machine or a scanner has packed in black and white.
+/// Decodes a black-and-white page in fax compression.
 fn fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScanPicture> {
     if stream.filters().len() != 1 {
         return None;
@@ -300,7 +301,7 @@ fn fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScanPicture> {
         },
         strict: false,
     });
-    // What could be decoded before an error is shown.
+    // The rows decoded before an error are shown.
     let _ = hayro_ccitt::decode(&stream.raw_data(), &mut rows, &mut context);
     let packed = ScanImage {
         width: columns,
@@ -312,11 +313,11 @@ fn fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScanPicture> {
     packed.png(&rows.bytes)
 }
 
-/// Collects rows, eight pixels a byte.
+/// Collects rows of eight pixels per byte.
 struct Rows {
     columns: u32,
     most: usize,
-    /// A byte of black pixels.
+    /// The byte for eight black pixels.
     black: u8,
     bytes: Vec<u8>,
     count: usize,

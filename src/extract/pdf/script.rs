@@ -1,5 +1,5 @@
-//! Text as people write it from text as fonts draw it: ligatures and joined forms become letters, and what
-//! is written from right to left is put in the order in which it is read.
+//! Converts text as fonts draw it to text as people write it: ligatures and joined forms become letters,
+//! and right-to-left text is put in reading order.
 
 /// Joined forms of Arabic letters: the first of a letter's forms, and the letter.
 const ARABIC: [(char, &str); 40] = [
@@ -45,8 +45,8 @@ const ARABIC: [(char, &str); 40] = [
     ('\u{FEFB}', "لا"),
 ];
 
-/// A character's text in letters, without control characters and those that a font made up for itself.
-/// Several letters that are written from right to left come in the order in which they stand.
+/// A character's text in letters, without control characters and private-use ones. Several right-to-left
+/// letters come in the order in which they are drawn.
 pub fn letters(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
@@ -72,7 +72,7 @@ pub fn letters(text: &str) -> String {
     plain
 }
 
-/// A line in the order in which it is read, from the order in which it stands.
+/// Reorders a line from visual order to reading order.
 pub fn logical(line: String) -> String {
     let leftward = line
         .chars()
@@ -97,7 +97,7 @@ pub fn logical(line: String) -> String {
     characters.into_iter().collect()
 }
 
-/// Turns round every run of characters that are `of` a kind, with what stands between two of them.
+/// Reverses every run of characters that satisfy `of`, with the characters between two of them.
 fn turn(characters: &mut [char], of: impl Fn(char) -> bool) {
     let mut at = 0;
     while at < characters.len() {
@@ -118,10 +118,10 @@ fn turn(characters: &mut [char], of: impl Fn(char) -> bool) {
     }
 }
 
-/// Written from right to left.
+/// Whether a character is written from right to left.
 fn is_leftward(character: char) -> bool {
     matches!(character, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFE}')
-        // Numbers are not, in any script.
+        // Digits are not, in any script.
         && !matches!(character, '\u{660}'..='\u{669}' | '\u{6F0}'..='\u{6F9}')
 }
 

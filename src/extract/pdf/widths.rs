@@ -1,24 +1,24 @@
-//! How wide the characters of the fonts are that every PDF reader has, for files that leave it out.
-//! From Adobe's metrics of these fonts; of accented letters and signs the width is that of their like.
+//! Character widths of the standard 14 fonts, for files that omit them. From Adobe's metrics; accented
+//! letters and signs have the width of a similar character.
 
-/// A family that a font's name tells.
+/// A font family, recognized by the font's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
-    /// Every character is as wide as any other.
+    /// Monospaced fonts.
     Courier,
-    /// Helvetica, Arial and what is unknown.
+    /// Helvetica, Arial, and unknown fonts.
     Helvetica,
-    /// Its bold face.
+    /// The bold face of Helvetica.
     HelveticaBold,
-    /// Times and other faces with serifs.
+    /// Times and other serif fonts.
     Times,
-    /// Its bold face.
+    /// The bold face of Times.
     TimesBold,
-    /// Its italic face.
+    /// The italic face of Times.
     TimesItalic,
 }
 
-/// From `!` to `~` in thousandths of the font's size, after the space.
+/// Widths from `!` to `~`, preceded by the space's, in thousandths of the font size.
 type Table = [u16; 95];
 
 const HELVETICA: Table = [
@@ -58,7 +58,7 @@ const TIMES_ITALIC: Table = [
 ];
 
 impl Family {
-    /// By a font's `BaseFont`, which may begin with a subset's mark.
+    /// The family of a font's `BaseFont`, which may begin with a subset tag.
     pub fn of(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
@@ -80,7 +80,7 @@ impl Family {
         }
     }
 
-    /// Thousandths of the font's size.
+    /// Width in thousandths of the font size.
     pub fn width(self, character: char) -> f64 {
         let table = match self {
             Self::Courier => return 600.0,
@@ -97,7 +97,7 @@ impl Family {
     }
 }
 
-/// A character of ASCII that is as wide.
+/// An ASCII character of the same width.
 fn like(character: char) -> char {
     match character {
         ' '..='~' => character,
