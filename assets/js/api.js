@@ -1,8 +1,9 @@
-// Talks to the server: JSON in and out, the contract's error body becomes an ApiProblem, an expired
-// session is renewed once. Never sees a token: cookies carry them.
+// The API client: JSON requests and responses; the contract's error body becomes an ApiProblem; an expired
+// session is
+// renewed once. Never sees a token: cookies carry them.
 import { online, recall, remember, user } from "./state.js";
 
-/** What went wrong, in words for a person (`message`, `resolution`) and for code (`status`, `code`). */
+/** An error, in words for the user (`message`, `resolution`) and for code (`status`, `code`). */
 export class ApiProblem extends Error {
   constructor(status, body) {
     super(messageOf(status, body));
@@ -26,8 +27,8 @@ function fieldOf(loc) {
   return (loc ?? []).filter((part) => part !== "body").join(".").replaceAll("_", " ");
 }
 
-/** Calls a path. Options: `body` (sent as JSON, or as the form or file it is), `query`, `signal`, `raw` (gives the Response),
- * `keepalive` (goes on when the page is left). */
+/** Sends a request. Options: `body` (sent as JSON, or unchanged if it is a form or a file), `query`, `signal`, `raw`
+ * (returns the Response), `keepalive` (continues when the page is left). */
 export async function call(method, path, options = {}) {
   let response = await send(method, path, options);
   if (response.status === 401 && signedInBefore() && !path.startsWith("/api/auth/")) {
@@ -48,7 +49,7 @@ async function send(method, path, { body, query, signal, keepalive, accept = "ap
     if (content !== "" && content !== null && content !== undefined) address.searchParams.set(name, content);
   }
   const headers = { accept };
-  // A form names its own type, with the boundary that the browser chooses; a file has one already.
+  // A form sets its own type with the boundary that the browser chooses; a file has a type already.
   const own = body instanceof FormData || body instanceof Blob;
   if (body !== undefined && !own) headers["content-type"] = "application/json";
   try {
@@ -77,7 +78,7 @@ async function problemOf(response) {
 
 let renewal = null;
 
-/** Renews the session by the refresh cookie; several callers share one attempt. */
+/** Renews the session with the refresh cookie; concurrent callers share one attempt. */
 export function renew() {
   renewal ??= send("POST", "/api/auth/refresh", { body: {} })
     .then((response) => response.ok)
@@ -88,7 +89,7 @@ export function renew() {
   return renewal;
 }
 
-/** True when this browser has signed in and not out again, as far as it remembers. */
+/** Whether this browser has signed in and not signed out since, as far as it remembers. */
 export function signedInBefore() {
   return recall("signed-in") === true;
 }
@@ -98,7 +99,7 @@ function forget() {
   if (user.get()) user.set(null);
 }
 
-/** Learns who is signed in; null when nobody is. */
+/** Fetches the signed-in user; null when there is none. */
 export async function whoAmI(signal) {
   try {
     const me = await get("/api/users/me", { signal });
@@ -125,7 +126,7 @@ export async function signOut() {
   }
 }
 
-/** Uploads one file and reports progress from 0 to 1. fetch cannot report progress, so XMLHttpRequest. */
+/** Uploads one file and reports progress from 0 to 1, with XMLHttpRequest because fetch cannot report it. */
 export async function upload(file, { onProgress, signal }) {
   try {
     return await uploadOnce(file, onProgress, signal);

@@ -1,18 +1,18 @@
-// Builds elements. Text goes in as text nodes only: there is no way to pass HTML through here.
+// Creates elements. Text is inserted only as text nodes: there is no way to pass HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 let counter = 0;
 
-/** A fresh id for label and description references. */
+/** A unique id for label and description references. */
 export function uid(prefix) {
   counter += 1;
   return `${prefix}-${counter}`;
 }
 
 /**
- * An element. Props: `class`, `on` (listeners by name), `data` (dataset), every other name is a
- * property where the element has one, else an attribute. Children: nodes, strings, arrays; null and
- * false are left out.
+ * An element. Props: `class`, `on` (listeners by name), `data` (dataset); every other name is a property if
+ * the element has one, otherwise an attribute. Children: nodes, strings, arrays; null and false are
+ * omitted.
  */
 export function el(tag, props, ...children) {
   const node = document.createElement(tag);
@@ -36,7 +36,7 @@ function append(node, children) {
   }
 }
 
-/** Replaces everything inside `node`. Whoever was in there by keyboard goes on at the place around it. */
+/** Replaces everything inside `node`. If the focus was inside, it moves to the enclosing landmark. */
 export function fill(node, ...children) {
   const within = node.contains(document.activeElement) && document.activeElement !== node;
   node.replaceChildren();
@@ -45,7 +45,7 @@ export function fill(node, ...children) {
   return node;
 }
 
-/** Where what had the focus is gone, the keyboard goes on at the dialog, section or page around `node`. */
+/** If the focused element is gone, moves the focus to the dialog, section, or page around `node`. */
 export function keepPlace(node = null) {
   if (document.activeElement && document.activeElement !== document.body) return;
   const place = node?.closest("dialog, section, main") ?? document.getElementById("main");
@@ -53,12 +53,12 @@ export function keepPlace(node = null) {
   place.focus({ preventScroll: true });
 }
 
-/** A button that always has an accessible name; `label` is also its text unless children are given. */
+/** A button that always has an accessible name: `label`, which is also its text unless children are given. */
 export function button(label, props, ...children) {
   return el("button", { type: "button", "aria-label": label, ...props }, children.length ? children : label);
 }
 
-/** A link inside the application: the router follows it without a page load. */
+/** A link inside the application, which the router follows without a page load. */
 export function link(href, text, props) {
   return el("a", { href, ...props }, text);
 }
@@ -80,7 +80,7 @@ const ICONS = {
   warning: "M12 4l9 16H3zM12 10v4M12 17v.5",
 };
 
-/** A line drawing, decorative: what it stands next to carries the meaning. */
+/** A decorative line icon: the text next to it carries the meaning. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
@@ -93,9 +93,9 @@ export function icon(name) {
   return svg;
 }
 
-/** Says something to screen readers, politely. */
+/** Announces a text to screen readers, politely. */
 export function announce(text) {
   const live = document.getElementById("live");
-  // The same words twice would not be read again.
+  // Screen readers would ignore the same text repeated.
   live.textContent = live.textContent === text ? `${text}\u00a0` : text;
 }

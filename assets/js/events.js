@@ -1,6 +1,8 @@
-// Follows the events of one analysis to their end, through broken lines, sleep and restarts of the
-// server. The browser's EventSource resumes by Last-Event-ID; what it gives up on is tried again here.
-// Somebody without an account gets the events as the answer to the request itself.
+// Follows the events of one analysis to its end, through lost connections, sleep, and restarts of the
+// server. The
+// browser's EventSource resumes with Last-Event-ID; when it gives up, this module reconnects. Without an
+// account the
+// events are the response to the request itself.
 import { call, get } from "./api.js";
 
 const NAMES = [
@@ -12,8 +14,8 @@ const LAST = new Set(["analysis.completed", "analysis.failed", "analysis.cancell
 const LONGEST_PAUSE = 15_000;
 
 /**
- * Calls `onEvent(name, data)` for every event in order, each once; `onLine(connected)` when the line
- * breaks or is back; `onGone(problem)` when there is nothing (any more) to follow.
+ * Calls `onEvent(name, data)` once for every event in order; `onLine(connected)` when the connection is
+ * lost or restored; `onGone(problem)` when there is nothing (any more) to follow.
  */
 export function follow(id, { onEvent, onLine, onGone, signal }) {
   let last = 0;
@@ -38,7 +40,7 @@ export function follow(id, { onEvent, onLine, onGone, signal }) {
     source.onerror = () => {
       if (signal.aborted) return;
       onLine?.(false);
-      // CONNECTING: the browser tries again by itself. CLOSED: it got an answer that is no stream.
+      // CONNECTING: the browser retries by itself. CLOSED: the response was not an event stream.
       if (source.readyState === EventSource.CLOSED) askThenReopen();
     };
     for (const name of NAMES) source.addEventListener(name, (event) => receive(name, event));
@@ -52,7 +54,8 @@ export function follow(id, { onEvent, onLine, onGone, signal }) {
     onEvent(name, JSON.parse(event.data));
   }
 
-  // An ordinary request first: it renews an expired session, and tells a lost analysis from a lost line.
+  // First an ordinary request: it renews an expired session, and tells a deleted analysis from a lost
+  // connection.
   function askThenReopen() {
     source.close();
     timer = setTimeout(async () => {
@@ -70,8 +73,8 @@ export function follow(id, { onEvent, onLine, onGone, signal }) {
 }
 
 /**
- * Starts an analysis whose events come as the answer, and gives a function that follows them. Here the
- * connection is the run: when it is closed, the run ends, and nobody can come back to it.
+ * Starts an analysis whose events are the response, and returns a function that follows them. The run is tied
+ * to this connection: when it closes, the run ends and cannot be resumed.
  */
 export async function startHere(request, signal) {
   const response = await call("POST", "/api/analyze", {
@@ -87,7 +90,7 @@ export async function startHere(request, signal) {
   };
 }
 
-// True when the last event of the run was among them.
+// Returns whether the run's last event was among them.
 async function readEvents(reader, onEvent) {
   let rest = "";
   for (;;) {

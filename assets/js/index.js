@@ -1,4 +1,4 @@
-// Starts the application: the header, the state of the line, the first page.
+// Starts the application: the header, the connection state, the first page.
 import { signOut } from "./api.js";
 import { button, el, fill, link } from "./dom.js";
 import { go, start } from "./router.js";
@@ -55,7 +55,7 @@ online.watch((connected) => {
   document.querySelector(".site-header").after(banner);
 });
 
-// Components by the names that scripts look for; the pages import them themselves.
+// Components by the names that scripts look for; the pages import them directly.
 export const components = {
   PromptInput: () => import("./parts/prompt-input.js"),
   ModelSelector: () => import("./parts/model-selector.js"),
@@ -65,6 +65,6 @@ export const components = {
 
 listen(go);
 await start();
-// Nothing waits for these, so they come last.
+// Nothing depends on these, so they load last.
 import("./shell/offline.js").then(({ keepShell }) => keepShell());
 import("./parts/owed.js").then(({ payAll }) => user.watch((person) => person && payAll()));

@@ -1,4 +1,4 @@
-// Everything one owns as one file, to be kept or taken to another server, and such a file taken in.
+// Export of all of a user's data as one file, and import of such a file.
 import { post } from "../api.js";
 import { el, fill, icon } from "../dom.js";
 import { count, plural } from "../format.js";

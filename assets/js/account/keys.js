@@ -1,4 +1,4 @@
-// Keys for programs: made with an end and limits, shown once, with what a program needs to use them.
+// API keys: created with an expiry and limits, shown once, with code snippets that use them.
 import { post, remove } from "../api.js";
 import { button, el, fill, icon } from "../dom.js";
 import { money, plural, sentence, when } from "../format.js";
@@ -19,7 +19,7 @@ const SCOPES = [
   ["export", "Export", "all your data, going out or coming in"],
 ];
 
-/** The section. `keys` is changed. */
+/** The section. Changes `keys`. */
 export function Keys(keys, { isAdmin, signal }) {
   const list = el("ul", { class: "rows" });
   const shown = el("div", { class: "new-key" });
@@ -94,7 +94,7 @@ function limitsOf(key) {
   ].filter(Boolean);
 }
 
-// The address is the one this page was fetched from: it works from wherever this browser is.
+// The address is the one this page came from, so it works from this browser's network.
 function Snippets(key) {
   const base = `${location.origin}/v1`;
   const panel = el("div", { class: "snippet-panel" });

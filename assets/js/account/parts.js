@@ -1,4 +1,4 @@
-// What the sections of the account and of the administration are made of.
+// Building blocks of the account and administration sections.
 import { button, el, fill } from "../dom.js";
 import { Alert } from "../parts/states.js";
 
@@ -7,7 +7,7 @@ export function section(title, lead, ...content) {
   return el("section", { class: "card", "aria-label": title }, el("h2", null, title), lead && el("p", null, lead), content);
 }
 
-/** A form that shows what went wrong. `submit` may fail. */
+/** A form that shows errors. `submit` may throw. */
 export function form(fields, label, submit, look = "secondary") {
   const message = el("div", { class: "step-message" });
   const send = button(label, { type: "submit", class: look });

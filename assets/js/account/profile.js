@@ -1,4 +1,4 @@
-// One's name, the look of the pages, the password.
+// The user's name, the color theme, and the password.
 import { post, put } from "../api.js";
 import { el } from "../dom.js";
 import { chooseTheme, theme, user } from "../state.js";
@@ -18,14 +18,14 @@ export function Profile(me) {
     }));
 }
 
-/** Light, dark or as the device has it. */
+/** Light, dark, or the system's theme. */
 export function Look() {
   const choice = Choice("Theme", { value: theme(), on: { change: (event) => chooseTheme(event.target.value) } },
     [["system", "As this device has it"], ["light", "Light"], ["dark", "Dark"]], "Kept in this browser.");
   return section("Look", null, choice.node);
 }
 
-/** What is used when a question says nothing else. */
+/** The default recipe, used when a question names nothing else. */
 export function Standard(recipes, standard) {
   const choice = Choice("Recipe", { value: standard ?? "", on: { change: async (event) => {
     try {
@@ -40,9 +40,9 @@ export function Standard(recipes, standard) {
     el("p", null, el("a", { href: "/orchestrator" }, recipes.length > 0 ? "See and edit recipes" : "Make a recipe")));
 }
 
-/** Changing it ends all other sessions. */
+/** Changing the password ends all other sessions. */
 export function Password(me) {
-  // Hidden, so that password keepers know whose password changes.
+  // Hidden; tells password managers which account the password belongs to.
   const account = el("input", { type: "email", value: me.email, autocomplete: "username", hidden: true, readOnly: true, "aria-label": "Account" });
   const old = Field("Present password", { type: "password", autocomplete: "current-password", required: true });
   const fresh = Field("New password", { type: "password", autocomplete: "new-password", required: true, minLength: 8 },

@@ -1,4 +1,4 @@
-// Where one is signed in, and signing out there.
+// The user's sessions, and signing out of them.
 import { get, remove } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { sentence, when } from "../format.js";
@@ -48,7 +48,7 @@ export function Sessions(sessions, signal) {
   return section("Sessions", "Where you are signed in. An unused session ends after seven days.", list, el("div", { class: "actions" }, others, rest));
 }
 
-// A name people know, where the program says one; else what it says.
+// A familiar name of the client if it can be recognized, otherwise its user agent.
 function deviceOf(client) {
   const find = (table) => table.find(([sign]) => client.includes(sign))?.[1];
   const [browser, system] = [find(BROWSERS), find(SYSTEMS)];

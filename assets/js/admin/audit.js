@@ -1,4 +1,4 @@
-// Who did what and when: the audit log, newest first.
+// The audit log, newest entries first.
 import { get } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { exactly, when } from "../format.js";
@@ -7,7 +7,7 @@ import { Failure, Loading } from "../parts/states.js";
 
 const PAGE = 30;
 
-/** The section. `people` give names to ids. */
+/** The section. `people` maps ids to names. */
 export function Audit(people, signal) {
   const names = new Map(people.map((each) => [each.id, each.email]));
   const rows = el("tbody");

@@ -1,4 +1,4 @@
-// Copies of the database: one to take away, those in the server's folder, a whole one for the replica.
+// Backups of the database: a download, those in the server's folder, and a snapshot for the replica.
 import { get, post } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { bytes, count, plural, sentence, when } from "../format.js";
@@ -43,7 +43,7 @@ export function Backups(first, signal) {
     body.querySelector("button")?.focus();
   }
 
-  // It is made beside everything else, and said to be there when it is.
+  // The snapshot is made in the background; a message appears when it has arrived.
   async function arrived(told) {
     const before = told.replica.copied_at;
     for (let look = 0; look < LOOKS; look += 1) {

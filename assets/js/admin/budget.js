@@ -1,4 +1,4 @@
-// What one person may spend: looked at and set in a dialog.
+// A user's budget, shown and changed in a dialog.
 import { get, put, remove } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { sentence } from "../format.js";

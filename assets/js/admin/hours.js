@@ -1,4 +1,5 @@
-// What the server did in the last hours, drawn. Minutes in which it did not run are said, not drawn as nothing to do.
+// Charts of the server's activity in the last hours. Minutes without a running server are marked, not drawn
+// as idle.
 import { get } from "../api.js";
 import { el, fill } from "../dom.js";
 import { count, plural, sentence } from "../format.js";
@@ -7,7 +8,7 @@ import { Columns } from "../charts/columns.js";
 import { Choice } from "../parts/field.js";
 
 const NEWS_MS = 60_000;
-// How many minutes one column stands for.
+// Minutes per column, by the number of hours shown.
 const SPANS = { 1: { name: "The last hour", step: 1 }, 6: { name: "The last 6 hours", step: 5 }, 24: { name: "The last day", step: 20 } };
 
 const sum = (values) => values.reduce((all, value) => all + value, 0);
@@ -26,7 +27,7 @@ const FIGURES = {
   commit_ms: { name: "Time to store a change", of: mean, show: (value) => `${count(Math.round(value * 100) / 100)} ms` },
 };
 
-/** The section; `first` is what `/api/admin/metrics` told. */
+/** The section; `first` is the response of `/api/admin/metrics`. */
 export function Hours(first, signal) {
   let told = first;
   const picture = el("div", { class: "card" });
@@ -65,7 +66,7 @@ export function Hours(first, signal) {
     el("div", { class: "usage-choices" }, span.node, figure.node), picture);
 }
 
-/** The minutes of each column, from the first to the one that is not over. */
+/** The minutes of each column, from the first to the current one. */
 function columnsOf(told, name, step) {
   const wide = step * 60_000;
   const begin = Math.floor(Date.parse(told.from) / wide) * wide + wide;

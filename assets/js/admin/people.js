@@ -1,4 +1,4 @@
-// Who has an account: role, lock, budget, a link for a new password, an end; new accounts and invitations.
+// Accounts: role, lock, budget, reset link, deletion; new accounts and invitations.
 import { get, post, put, remove } from "../api.js";
 import { button, el, fill, icon } from "../dom.js";
 import { plural, sentence, when } from "../format.js";
@@ -99,7 +99,7 @@ export function People(first, signal) {
   ];
 }
 
-// A link is shown whole where the server knows its address, else as seen from here.
+// A link is complete if the server knows its public address; otherwise it uses the address of this page.
 function Handed(words, told) {
   const address = told.url ?? `${location.origin}${told.path}`;
   return el("div", { class: "notice" }, el("p", null, words),
@@ -133,7 +133,7 @@ function Invite(signal) {
     }), out);
 }
 
-/** Who asked for a new password and waits for a link. */
+/** Users who have requested a new password and wait for a link. */
 export function Waiting({ password_resets: waiting }, signal) {
   if (waiting.length === 0) return null;
   return section("Forgotten passwords", "These people asked for a new password. This server sends no mail: hand each a link.",

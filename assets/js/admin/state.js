@@ -1,4 +1,4 @@
-// How the server does: what health says, the stored answers, where its settings come from.
+// The state of the server: health, answer cache, and the sources of its settings.
 import { get, post } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { bytes, count, duration, money, plural, sentence, when } from "../format.js";
@@ -9,7 +9,7 @@ import { toast } from "../parts/toast.js";
 const NEWS_MS = 15_000;
 const LOOK = { ok: "good", warning: "warn" };
 
-/** Health, looked at again while the page is open. */
+/** Health, refreshed while the page is open. */
 export function State(health, signal) {
   const body = el("div", { class: "state-body" });
   draw(health);
@@ -38,7 +38,7 @@ function Facts(rows) {
   return el("dl", { class: "sums" }, rows.filter(([, value]) => value || value === 0).map(([name, value]) => el("div", null, el("dt", null, name), el("dd", null, String(value)))));
 }
 
-/** The stored answers. */
+/** The answer cache. */
 export function Cache(first, signal) {
   const body = el("div");
   draw(first);
@@ -65,7 +65,7 @@ export function Cache(first, signal) {
     first.entries > 0 && el("div", { class: "actions" }, button("Clear cache", { class: "secondary", on: { click: clear } })));
 }
 
-/** Names and where each comes from; values are not told. */
+/** The settings by name with their source; values are not sent. */
 export function Settings({ settings, warnings }) {
   const changed = settings.filter((one) => one.source !== "default");
   return section("Settings of the server", "Set where the server is started; each is explained by quire help settings. Values are not shown here.",

@@ -1,10 +1,10 @@
-// Parts of a whole as bars, the largest first.
+// Shares of a whole as bars, the largest first.
 import { Chart } from "./chart.js";
 import { fitted, linear, svg } from "./svg.js";
 
 const NARROW = 480;
 
-/** Props as of a chart, and `bars`: `{label, part, words}` with parts from 0 to 1; `show(part)` writes one. */
+/** Props of a chart, and `bars`: `{label, part, words}` with parts from 0 to 1; `show(part)` formats one. */
 export function Bars({ title, about, bars, show, table }) {
   return Chart({ title, about, table, draw: ({ width, point }) => {
     const narrow = width < NARROW;

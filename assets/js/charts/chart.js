@@ -1,14 +1,13 @@
-// The frame of every picture: a caption, the drawing with points that the keyboard can visit, the words of the
-// point one is at, and the same figures as a table. Draws again when its width changes.
+// The frame of every chart: a caption, a drawing whose points the keyboard can reach, the description of
+// the current
+// point, and the same figures as a table. Redraws when its width changes.
 import { el, fill, uid } from "../dom.js";
 import { svg } from "./svg.js";
 
 /**
- * Props: `title`, `about` (what the picture shows, in a sentence), `draw({width, point})` giving
- * `{height, nodes}`, `table()` giving `{heads, rows}`, `legend` as `[[kind, words]]`, `hint`
- * on how to read it. `point(words, ...nodes)`
- * makes a part of the drawing that can be visited.
- */
+ * Props: `title`, `about` (what the chart shows, in a sentence), `draw({width, point})` returning
+ * `{height, nodes}`, `table()` returning `{heads, rows}`, `legend` as `[[kind, words]]`, `hint`
+ * on how to read it. `point(words, ...nodes)` makes a part of the drawing reachable by keyboard.
 export function Chart({ title, about, draw, table, legend = [], hint = "" }) {
   const name = uid("chart");
   const readout = el("p", { class: "chart-readout fine", "aria-hidden": "true" }, hint);
@@ -21,7 +20,7 @@ export function Chart({ title, about, draw, table, legend = [], hint = "" }) {
   picture.addEventListener("keydown", move);
   picture.addEventListener("focusin", (event) => visit(points.indexOf(event.target.closest(".point"))));
   picture.addEventListener("pointerover", (event) => tell(event.target.closest(".point")));
-  // The observer goes with the element: nothing has to stop it.
+  // The observer is collected with the element and needs no disconnect.
   new ResizeObserver(([entry]) => paint(Math.floor(entry.contentRect.width))).observe(box);
 
   function paint(width) {
@@ -56,7 +55,7 @@ export function Chart({ title, about, draw, table, legend = [], hint = "" }) {
     if (node) readout.textContent = node.getAttribute("aria-label");
   }
 
-  // One stop for Tab; arrows go from point to point, in the order of the table.
+  // One tab stop; arrow keys move between points, in the order of the table.
   function move(event) {
     const next = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: points.length - 1 }[event.key];
     if (next === undefined || points.length === 0) return;
@@ -74,7 +73,7 @@ function sign(kind) {
   return el("span", { class: `chart-sign ${kind}`, "aria-hidden": "true" });
 }
 
-/** The figures behind a picture; built when somebody wants them. */
+/** The figures of a chart as a table, built on demand. */
 export function Figures(title, table) {
   const node = el("details", { class: "chart-figures", on: { toggle: () => {
     if (node.open && node.children.length === 1) node.append(Table(title, table()));
@@ -82,7 +81,7 @@ export function Figures(title, table) {
   return node;
 }
 
-/** A table that may scroll. `heads` are words, `rows` lists of words whose first names the row. */
+/** A table that may scroll. `heads` are strings, `rows` lists of strings whose first names the row. */
 export function Table(label, { heads, rows }) {
   return el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": label },
     el("table", { class: "figures" },

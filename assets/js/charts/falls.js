@@ -1,4 +1,4 @@
-// Who ran how far: a line for each runner up to where it stopped, and a mark that says why.
+// How far each runner got: a line up to where it stopped, and a mark for the reason.
 import { Chart } from "./chart.js";
 import { fitted, linear, mark, svg, ticks } from "./svg.js";
 
@@ -6,8 +6,8 @@ const NARROW = 700;
 const MARKS = { beaten: "beaten", set_aside: "aside" };
 
 /**
- * Props as of a chart, and `runners`: `{label, to, fate, kind, words}` where `to` is how far it came;
- * `length` of the course and `course`, its name.
+ * Props of a chart, and `runners`: `{label, to, fate, kind, words}` where `to` is how far each got;
+ * `length` is the length of the course and `course` its name.
  */
 export function Falls({ title, about, runners, length, course, legend, table }) {
   return Chart({ title, about, legend, table, draw: ({ width, point }) => {

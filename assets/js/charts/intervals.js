@@ -1,12 +1,12 @@
-// Rows of a value and how sure it is: a mark on a line, with a whisker as long as the doubt.
+// Rows of a value with its uncertainty: a mark on a line, with whiskers for the confidence interval.
 import { Chart } from "./chart.js";
 import { fitted, linear, mark, svg, ticks } from "./svg.js";
 
 const NARROW = 700;
 
 /**
- * Props as of a chart, and `rows`: `{label, value, interval, kind, words}`; `show(value)` writes a value;
- * `range` is what the axis holds at least.
+ * Props of a chart, and `rows`: `{label, value, interval, kind, words}`; `show(value)` formats a value;
+ * `range` is the minimum range of the axis.
  */
 export function Intervals({ title, about, rows, show, range, legend, hint, table }) {
   return Chart({ title, about, legend, hint, table, draw: ({ width, point }) => {
@@ -32,7 +32,7 @@ export function Intervals({ title, about, rows, show, range, legend, hint, table
   } });
 }
 
-// The axis spans the intervals and no more, so that small differences stay visible.
+// The axis spans only the intervals, so that small differences stay visible.
 function spanOf(rows, range) {
   const all = [...rows.flatMap((row) => [row.value, ...(row.interval ?? [])]), ...(range ?? [])].filter(Number.isFinite);
   const [from, to] = [Math.min(...all), Math.max(...all)];

@@ -1,4 +1,4 @@
-// Two figures of many things against each other, with the front of those that nothing beats in both.
+// Two figures per item as a scatter plot, with the Pareto front.
 import { Chart } from "./chart.js";
 import { linear, mark, svg, ticks } from "./svg.js";
 
@@ -6,8 +6,8 @@ const PAD = { left: 48, right: 18, top: 26, bottom: 44 };
 const LABEL = { wide: 20, high: 13 };
 
 /**
- * Props as of a chart, and `dots`: `{x, y, label, kind, front, words}` with a better thing further
- * up and further left; `across` and `up`: `{name, show}`.
+ * Props of a chart, and `dots`: `{x, y, label, kind, front, words}`, better ones further up and
+ * further left; `across` and `up`: `{name, show}`.
  */
 export function Scatter({ title, about, dots, across, up, legend, table }) {
   return Chart({ title, about, legend, table, draw: ({ width, point }) => {
@@ -40,7 +40,7 @@ function beside(x, y, width) {
   return { x: left ? x - 10 : x + 10, y: y - 8, "text-anchor": left ? "end" : "start" };
 }
 
-// Labels that would lie on others are left out, those of special things last.
+// Omits labels that would overlap others; those of highlighted dots are omitted last.
 function room(dots, placeOf) {
   const taken = new Map();
   for (const dot of [...dots].sort((a, b) => Boolean(b.kind) - Boolean(a.kind))) {
@@ -51,7 +51,7 @@ function room(dots, placeOf) {
   return taken;
 }
 
-// A step for each thing that is better than all that are cheaper.
+// A step for each dot that is better than all cheaper ones.
 function front(dots, x, y, width) {
   const best = dots.filter((dot) => dot.front).sort((a, b) => a.x - b.x || b.y - a.y);
   let top = -Infinity;

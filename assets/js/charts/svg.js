@@ -1,10 +1,10 @@
-// What every picture is drawn with: SVG elements, scales, round ticks, texts that fit. Knows no figures.
+// Primitives of the charts: SVG elements, scales, round ticks, fitted texts. Independent of the data.
 
 const SPACE = "http://www.w3.org/2000/svg";
-/** The width of a letter of the charts' type, on average and in pixels. */
+/** Average width of a letter in the charts' font, in pixels. */
 const LETTER = 7.2;
 
-/** An SVG element. Attributes that are null are left out. */
+/** An SVG element. Attributes that are null are omitted. */
 export function svg(tag, attributes, ...children) {
   const node = document.createElementNS(SPACE, tag);
   for (const [name, value] of Object.entries(attributes ?? {})) {
@@ -14,7 +14,7 @@ export function svg(tag, attributes, ...children) {
   return node;
 }
 
-/** A function from values to pixels. A span of nothing is drawn in the middle. */
+/** A function from values to pixels. An empty range maps to the middle. */
 export function linear([from, to], [left, right]) {
   const span = to - from;
   return (value) => (span === 0 ? (left + right) / 2 : left + ((value - from) / span) * (right - left));
@@ -32,13 +32,13 @@ export function ticks(from, to, wanted = 5) {
   return Array.from({ length: last - first + 1 }, (_, place) => Number(((first + place) * step).toPrecision(12)));
 }
 
-/** The text, cut so that it takes at most this many pixels. */
+/** The text, cut to at most this many pixels. */
 export function fitted(text, pixels) {
   const most = Math.max(3, Math.floor(pixels / LETTER));
   return text.length <= most ? text : `${text.slice(0, most - 1).trimEnd()}…`;
 }
 
-/** Marks of one meaning each, so that no picture speaks by colour alone. */
+/** Marks of distinct shapes, so that no chart relies on color alone. */
 export function mark(kind, x, y, size = 5) {
   const square = (half) => ({ x: x - half, y: y - half, width: half * 2, height: half * 2 });
   switch (kind) {

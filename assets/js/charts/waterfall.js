@@ -1,4 +1,4 @@
-// What happened when: a bar for each call, hollow until its first word and full while it wrote, in lanes.
+// A timeline of calls: a bar for each, hollow until its first token and filled while it streams, in lanes.
 import { Chart } from "./chart.js";
 import { fitted, linear, mark, svg, ticks } from "./svg.js";
 
@@ -7,8 +7,8 @@ const HEAD = 28;
 const BAR = 14;
 
 /**
- * Props as of a chart, and `lanes`: `{label, bars}` with bars `{label, from, first, to, ended, words}` where
- * `first` may be null; `show(value)` writes a value of the axis.
+ * Props of a chart, and `lanes`: `{label, bars}` with bars `{label, from, first, to, ended, words}` where
+ * `first` may be null; `show(value)` formats a value of the axis.
  */
 export function Waterfall({ title, about, lanes, show, legend, hint, table }) {
   return Chart({ title, about, legend, hint, table, draw: ({ width, point }) => {

@@ -1,4 +1,4 @@
-// What "best" means, what is used now, and what may be spent.
+// The objective, the current setting, and the budget of an experiment.
 import { el, fill, uid } from "../dom.js";
 import { Choice, Field } from "../parts/field.js";
 import { holds, spaceOf } from "./draft.js";
@@ -45,7 +45,7 @@ export function ObjectivePicker({ draft, changed }) {
     }))), extra) };
 }
 
-/** `{node, refresh()}`: which setting is used now; `refresh` when the space has changed. */
+/** `{node, refresh()}`: the setting used now; call `refresh` when the search space has changed. */
 export function CurrentPicker({ draft, models, changed }) {
   const node = el("div", { class: "current-picker" });
   refresh();
@@ -69,7 +69,7 @@ export function CurrentPicker({ draft, models, changed }) {
   return { node, refresh };
 }
 
-/** `{node}`; changes `draft.budget` and the finer points. */
+/** `{node}`; changes `draft.budget` and the advanced options. */
 export function BudgetFields({ draft, changed }) {
   const amount = (label, key, factor, hint) => Field(label, { type: "number", min: 0, step: "any", value: draft.budget[key] ? draft.budget[key] / factor : "", on: { input: ({ target }) => {
     const given = Number(target.value) * factor;

@@ -1,4 +1,4 @@
-// Case by case: two settings beside each other, who won where, and both answers when a case is opened.
+// Results case by case: two settings side by side, the better one, and both answers when a case is opened.
 import { get } from "../api.js";
 import { button, el, fill, link } from "../dom.js";
 import { duration, money, plural, sentence } from "../format.js";
@@ -8,7 +8,7 @@ import { Failure, Loading } from "../parts/states.js";
 import { score } from "./words.js";
 
 const SHOWN = 25;
-/** Scores that differ by less are even: the last digit of a float is nobody's victory. */
+/** Scores that differ by less are equal: a difference in a float's last digit means nothing. */
 const EVEN = 1e-9;
 
 /** Props: `id`, `cases`, `settings` (`[{place, setting}]`, the best first), `leader`, `current`, `words`. */
@@ -83,7 +83,7 @@ function CaseResult({ one, left, right, won }, { id, chosen, named, signal }) {
   }
 }
 
-// What is asked mostly stands at the end of what is long.
+// In long prompts the question is mostly at the end.
 function ending(prompt) {
   const flat = prompt.replace(/\s+/g, " ").trim();
   if (flat.length <= 160) return flat;

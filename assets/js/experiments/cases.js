@@ -1,4 +1,4 @@
-// The cases of a new experiment: typed in, read from a file, or taken from the history.
+// The cases of a new experiment: entered, read from a file, or taken from the history.
 import { call, get } from "../api.js";
 import { announce, button, el, fill, icon, uid } from "../dom.js";
 import { excerpt, plural, sentence, when } from "../format.js";
@@ -53,7 +53,7 @@ export function CaseEditor({ draft, documents, changed, signal }) {
     announce("The case is removed.");
   }
 
-  // What comes from elsewhere is added behind; the empty first row gives way.
+  // Imported cases are appended; an empty first row is replaced.
   function add(cases, words) {
     const kept = draft.cases.filter((one) => one.prompt.trim() || one.expected?.trim());
     const room = MOST - kept.length;

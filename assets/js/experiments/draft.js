@@ -1,12 +1,11 @@
-// What somebody puts together before an experiment: kept through a reload, turned into the request. Draws
-// nothing.
+// The draft of an experiment: survives a reload, and becomes the request. Contains no user interface.
 import { recall, remember } from "../state.js";
 
 const KEY = "experiment-draft";
 const PLAIN = "{{question}}";
-/** Dials that belong to models; others go to how a question is asked. */
+/** Parameters of models; the others concern how the question is asked. */
 export const OF_MODELS = ["effort", "temperature", "top_p", "max_tokens"];
-/** In the order in which a person thinks of them. */
+/** The order in which parameters are shown. */
 export const ORDER = ["model", "prompt", "pattern", "members", ...OF_MODELS, "passages"];
 
 export function newDraft() {
@@ -24,12 +23,12 @@ export function loadDraft() {
 export const saveDraft = (draft) => remember(KEY, draft, sessionStorage);
 export const dropDraft = () => remember(KEY, null, sessionStorage);
 
-/** What is really varied: `[{dial, values}]`. */
+/** The parameters that vary: `[{dial, values}]`. */
 export function spaceOf(draft) {
   return ORDER.map((dial) => ({ dial, values: draft.axes[dial] ?? [] })).filter(({ values }) => values.length > 1);
 }
 
-// A dial with one value is no question: it holds for every setting.
+// A parameter with a single value is fixed for every setting.
 function baseOf(draft) {
   const base = {};
   for (const dial of ORDER) {
@@ -44,7 +43,7 @@ function baseOf(draft) {
   return base;
 }
 
-/** A draft like an experiment that there is. */
+/** A draft with the values of an existing experiment. */
 export function draftOf(told, cases) {
   const { base } = told;
   const of = (dial, value) => (value === null || value === undefined || value.length === 0 ? {} : { [dial]: [value] });
@@ -65,7 +64,7 @@ export function draftOf(told, cases) {
   };
 }
 
-/** The request of POST /api/experiments, and of its estimate. */
+/** The request for POST /api/experiments and for its estimate. */
 export function requestOf(draft) {
   const space = spaceOf(draft);
   const cases = draft.cases.filter((one) => one.prompt.trim()).map(({ prompt, expected, label, documents }) => ({
@@ -84,7 +83,7 @@ export function requestOf(draft) {
   };
 }
 
-/** What is still missing before anything can be estimated, in words; empty when nothing is. */
+/** What the draft still lacks for an estimate, in words; empty when it is complete. */
 export function missing(draft) {
   const told = [];
   const cases = draft.cases.filter((one) => one.prompt.trim());
@@ -101,7 +100,7 @@ export function missing(draft) {
   return told;
 }
 
-/** How many settings there are; `takes(model, dial)` says whether a model can be told a dial. */
+/** The number of settings; `takes(model, dial)` is whether a model supports a parameter. */
 export function countSettings(draft, takes) {
   const space = spaceOf(draft);
   const models = draft.axes.model;
@@ -112,7 +111,7 @@ export function countSettings(draft, takes) {
   }, 1), 0);
 }
 
-/** Whether a list has this value; values may be lists themselves. */
+/** Whether a list contains this value; values may be lists themselves. */
 export function holds(values, value) {
   return values.some((one) => same(one, value));
 }

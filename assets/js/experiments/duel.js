@@ -1,5 +1,6 @@
-// Blind judging: two answers without names, one key for each verdict. How far a model as judge agrees with
-// what one says here decides whether its verdicts count.
+// Blind judging: two anonymous answers, one key for each verdict. The agreement between a judging model and
+// the
+// user's verdicts decides whether the model's verdicts count.
 import { get, post } from "../api.js";
 import { announce, button, el, fill } from "../dom.js";
 import { openDialog } from "../parts/dialog.js";
@@ -11,8 +12,8 @@ const KEYS = { 1: "left", ArrowLeft: "left", 2: "right", ArrowRight: "right", t:
 const SAID = { left: "The first is better.", right: "The second is better.", tie: "A tie.", skip: "Skipped." };
 
 /**
- * The section with what is known of the scores' agreement with the person, and the button that begins. Draws
- * itself anew after verdicts: nothing else on the page changes by them. `words` names settings.
+ * The section with the agreement between the scores and the user, and the button that starts judging. Redraws
+ * itself after verdicts, which change nothing else on the page. `words` names settings.
  */
 export function Judging({ told, words, signal }) {
   const path = `/api/experiments/${encodeURIComponent(told.id)}`;

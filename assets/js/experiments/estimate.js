@@ -1,4 +1,4 @@
-// What an experiment would take and could show, before anything is spent; and the button that begins it.
+// The expected cost and power of an experiment before anything is spent, and the button that starts it.
 import { post } from "../api.js";
 import { announce, button, el, fill, icon } from "../dom.js";
 import { count, money, plural, sentence } from "../format.js";
@@ -6,7 +6,7 @@ import { Alert, Loading, Missing } from "../parts/states.js";
 import { missing, requestOf } from "./draft.js";
 import { namer, score } from "./words.js";
 
-/** `{node, stale()}`; `begun(id)` after the start. `stale` when the draft has changed. */
+/** `{node, stale()}`; `begun(id)` is called after the start. Call `stale` when the draft has changed. */
 export function EstimateView({ draft, models, begun, signal }) {
   const body = el("div", { class: "estimate-body" });
   const ask = button("See what it would take", { class: "secondary", on: { click: estimate } });
@@ -87,7 +87,7 @@ function costOf({ expected, at_most: most } = {}) {
   return most > expected ? `about ${money(expected)}, at most ${money(most)}` : `about ${money(expected)}`;
 }
 
-// What nobody may be led to hope for: more than these cases can show.
+// The smallest difference that these cases can detect.
 function detectable({ difference, power, cases }) {
   if (cases < 2) return "With so few cases no difference can be shown: the last comparison needs cases of its own.";
   const often = `${Math.round(power * 10)} times of 10`;

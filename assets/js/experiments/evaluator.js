@@ -1,4 +1,4 @@
-// How answers are scored, in the order in which the scores can be trusted.
+// The scoring methods, most reliable first.
 import { el, fill, uid } from "../dom.js";
 import { Choice, Field } from "../parts/field.js";
 import { inOrder } from "../parts/model-selector.js";
@@ -46,7 +46,7 @@ export function EvaluatorPicker({ draft, models, changed }) {
 
 const isJudge = (kind) => kind === "pairwise" || kind === "rubric";
 
-/** A choice among several with its help. */
+/** A radio button with its help text. */
 export function Radio(name, value, label, help, checked, choose) {
   const words = uid("radio");
   return el("label", { class: "radio" },

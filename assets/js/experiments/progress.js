@@ -1,5 +1,6 @@
-// An experiment while it runs: how far it is, what leads, what was spent, how long it may take. Says it
-// aloud seldom: who listens wants news, not numbers.
+// A running experiment: progress, the leading setting, cost, and remaining time. Announces news to screen
+// readers
+// only occasionally.
 import { post } from "../api.js";
 import { announce, button, el, fill } from "../dom.js";
 import { count, duration, money, plural, sentence } from "../format.js";
@@ -10,7 +11,7 @@ import { score, span } from "./words.js";
 const SPEAKS_MS = 20_000;
 const LONGEST_PAUSE = 15_000;
 
-/** `{node}`: follows the events of a running experiment; `ended()` when it is over. `words` names settings. */
+/** `{node}`: follows the events of a running experiment; calls `ended()` at its end. `words` names settings. */
 export function ProgressView({ told, words, ended, signal }) {
   const bar = el("progress", { class: "experiment-bar", max: 1, "aria-label": "How much of the budget is used" });
   const doing = el("p", { class: "run-doing" });
@@ -69,7 +70,7 @@ export function ProgressView({ told, words, ended, signal }) {
     el("p", { class: "fine" }, "It goes on in the background; you can leave this page.")) };
 }
 
-// The part of the limit that is nearest to be reached.
+// The used share of the limit closest to being reached.
 function used(spent, budget = {}) {
   const parts = ["cost_usd", "tokens", "seconds", "evaluations"].filter((kind) => budget[kind] > 0).map((kind) => (spent[kind] ?? 0) / budget[kind]);
   return Math.min(1, Math.max(0, ...parts));
@@ -86,7 +87,7 @@ function spentOf(spent, budget = {}) {
   ].filter(Boolean).join(", ") || "nothing yet";
 }
 
-/** What stands there when it is not running, and not over either: why, and how it goes on. */
+/** The notice of an experiment that is neither running nor over: the reason, and how to resume. */
 export function Halted({ told, resumed, signal }) {
   const message = el("div", { class: "step-message" });
   const words = told.status === "paused" ? "It waits" : told.status === "failed" ? "It could not go on" : "It was stopped";
@@ -106,8 +107,9 @@ export function Halted({ told, resumed, signal }) {
     message, el("div", { class: "actions" }, on));
 }
 
-// The browser's EventSource comes back by itself after a broken line; after an answer that is no stream it
-// does not, and is opened again here.
+// The browser's EventSource reconnects by itself after a lost connection, but not after a response that is
+// not an
+// event stream; then it is reopened here.
 function follow(id, { onProgress, onLine, onEnd, signal }) {
   let pause = 500;
   let source = null;

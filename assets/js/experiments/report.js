@@ -1,5 +1,6 @@
-// What came of an experiment, as pictures with their tables: the leaderboard, quality against cost and time,
-// how settings fell away, what mattered. Draws what the report says and reckons nothing of its own.
+// The results of an experiment as charts with their tables: the leaderboard, quality against cost and time,
+// the
+// elimination rounds, the influence of parameters. Shows the report's figures and computes none of its own.
 import { el } from "../dom.js";
 import { cost, count, duration, money, plural, sentence } from "../format.js";
 import { Bars } from "../charts/bars.js";
@@ -18,7 +19,7 @@ const STOPS = {
   cases: "It ended when the cases were used up.", budget: "It ended when the budget was spent.",
 };
 
-/** The sentence, and the figures it rests on. */
+/** The conclusion in a sentence, and the figures behind it. */
 export function Verdict({ sentence: words, finding, difference, stop, notes }) {
   const figures = difference && `On the ${plural(difference.cases, "case")} held back: ${change(difference.mean)} (${change(difference.interval[0])} to ${change(difference.interval[1])}), p ${difference.p < 0.001 ? "under 0.001" : `= ${difference.p.toFixed(3)}`}.`;
   return el("div", { class: "verdict", data: { finding: finding ?? "" } },
@@ -27,7 +28,7 @@ export function Verdict({ sentence: words, finding, difference, stop, notes }) {
     notes?.length > 0 && el("ul", { class: "fine notes" }, notes.map((note) => el("li", null, sentence(note)))));
 }
 
-/** Everything below the sentence. `words` names settings. */
+/** Everything below the conclusion. `words` names settings. */
 export function ReportView(report, words, objective) {
   const board = report.leaderboard.filter((row) => row.cases > 0);
   if (board.length === 0) return [el("p", { class: "fine" }, "No setting has been tried on a case yet.")];
@@ -39,12 +40,12 @@ function Section(title, ...content) {
   return el("section", { class: "report-section" }, el("h2", null, title), content);
 }
 
-// Quick models differ by less than tenths of a second.
+// Fast models differ by less than tenths of a second.
 const brief = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : duration(ms));
 
 const named = ({ words, kind, rank }, row) => `${rank.get(row.place)}. ${words.name(row.setting)}${kind(row.place) === "leader" ? ", the leader" : kind(row.place) === "current" ? ", used now" : ""}`;
 
-// The first ones, and what is used now wherever it stands.
+// The best settings, and the current one wherever it ranks.
 function first(board, current, most) {
   const shown = board.slice(0, most);
   const now = board.find((row) => row.place === current);

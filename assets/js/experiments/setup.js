@@ -1,5 +1,5 @@
-// How an experiment was put together, for whoever reads its result: every value in full, the way of scoring, the
-// goal and the limits.
+// The setup of a finished experiment: every value in full, the scoring method, the objective, and the
+// limits.
 import { el } from "../dom.js";
 import { count, duration, money } from "../format.js";
 import { DIALS, score } from "./words.js";
@@ -10,7 +10,7 @@ const WAYS = {
 };
 const GOALS = { quality: "the best answers", weighted: "good answers for their price", pareto: "the trade-off of quality, cost and time" };
 
-/** Takes an experiment and what names its settings; folded, since most readers want the result. */
+/** Takes an experiment and the names of its settings; collapsed, since most readers want the result. */
 export function Setup(told, words) {
   const line = (name, ...value) => el("div", null, el("dt", null, name), el("dd", { dir: "auto" }, value));
   const { evaluator, objective, budget } = told;

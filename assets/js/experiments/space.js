@@ -1,5 +1,6 @@
-// What is tried: models, prompts and the rest, each as a list of values. Only dials that somebody chosen takes
-// are offered, and the number of settings is always in sight.
+// The search space: models, prompts, and other parameters, each as a list of values. Offers only parameters
+// that a
+// chosen model supports, and always shows the number of settings.
 import { button, el, fill, icon, uid } from "../dom.js";
 import { plural } from "../format.js";
 import { Field } from "../parts/field.js";
@@ -15,7 +16,7 @@ const HINTS = {
   passages: "Passages of the documents that a model is given at most.",
 };
 
-/** `{node, refresh()}`; changes `draft.axes` and calls `changed`. `refresh` when documents have come or gone. */
+/** `{node, refresh()}`; changes `draft.axes` and calls `changed`. Call `refresh` when documents were added or removed. */
 export function SpaceEditor({ draft, data, changed }) {
   const more = el("div", { class: "dials" });
   const total = el("p", { class: "setting-count", role: "status" });
@@ -35,7 +36,7 @@ export function SpaceEditor({ draft, data, changed }) {
     changed();
   }
 
-  // Which dials make sense depends on the models, and on documents.
+  // The models and the documents determine which parameters are offered.
   function rebuild() {
     fill(more, dials());
     edited();
@@ -79,7 +80,7 @@ const asksDocuments = (draft) => draft.documents.length > 0 || draft.cases.some(
 const chosen = (draft) => [...new Set(draft.axes.model.flat())];
 const meaning = (parameters, dial) => parameters.parameters.find((one) => one.name === dial)?.meaning;
 
-/** Whether a model can be told this dial. One that says nothing of what it takes is believed to. */
+/** Whether a model supports this parameter. A model without that information is assumed to. */
 export function takes(models, id, dial) {
   const known = models.find((model) => model.id === id)?.parameters ?? [];
   const word = dial === "effort" ? "reasoning_effort" : dial;
@@ -113,7 +114,7 @@ function ModelAxis({ draft, models, edited }) {
     drawPanels();
     edited();
   } } });
-  // What is gone since the draft was kept cannot be asked.
+  // Models that no longer exist are removed from the draft.
   draft.axes.model = draft.axes.model.filter((value) => [value].flat().every((id) => ready.some((model) => model.id === id)));
   draw();
   drawPanels();

@@ -1,4 +1,4 @@
-// What is done with an experiment's winner: a recipe, the default, or back again; and the export.
+// Actions on an experiment's winner: save as recipe, make it the default, or undo that; and the export.
 import { post } from "../api.js";
 import { button, el, fill, icon } from "../dom.js";
 import { sentence } from "../format.js";
@@ -10,8 +10,8 @@ import { toast } from "../parts/toast.js";
 import { removeWithUndo } from "../parts/undo.js";
 
 /**
- * Props: `told` (the experiment), `settings` (those that were tried, the best first), `words`, `go`; `again` puts
- * its like together.
+ * Props: `told` (the experiment), `settings` (those tried, the best first), `words`, `go`; `again` starts a
+ * similar experiment.
  */
 export function Taking({ told, settings, words, again, go, signal }) {
   const path = `/api/experiments/${encodeURIComponent(told.id)}`;

@@ -1,5 +1,6 @@
-// How far scores can be trusted: their agreement with the person who asks, how a judging model errs, and who was
-// preferred to whom.
+// The reliability of the scores: their agreement with the user, the errors of a judging model, and the
+// preferences
+// between settings.
 import { el } from "../dom.js";
 import { count, money, plural, sentence } from "../format.js";
 import { Figures, Table } from "../charts/chart.js";
@@ -12,7 +13,7 @@ const BIASES = {
   obedience: "Obeys an instruction inside an answer",
 };
 
-/** `judge` of an experiment. */
+/** Takes the `judge` of an experiment. */
 export function Trust(judge) {
   const { calibration, model, probes } = judge;
   const unknown = !calibration || (calibration.labels === 0 && !model);
@@ -39,7 +40,7 @@ function habits({ model, kind, pairs, flips, unreadable, orders }) {
   ].filter(Boolean).join(" ");
 }
 
-/** Who was preferred to whom, as one number each; nothing before anybody compared. */
+/** The preferences as one strength per setting; nothing before the first comparison. */
 export function Strengths(report, words) {
   if (!report.strengths?.length) return null;
   const settings = new Map(report.leaderboard.map((row) => [row.place, row.setting]));

@@ -1,4 +1,4 @@
-// What things of an experiment are called: dials, settings, states, scores. Asks nobody.
+// Names of parameters, settings, states, and scores of an experiment. Pure.
 import { cost, duration, money, plural } from "../format.js";
 
 const two = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
@@ -29,28 +29,28 @@ const FINDINGS = {
   not_tested: "Too little to tell",
 };
 
-/** The finding as a line of a list says it. */
+/** The finding, in the words of a list row. */
 export const finding = (name) => FINDINGS[name] ?? "";
 
 const FATES = {
   untried: "not tried", racing: "in the race to the end", set_aside: "set aside, not shown to be worse", beaten: "shown to be worse",
 };
 
-/** What became of a setting. Fates are words, or objects that hold one. */
+/** The outcome of a setting. Outcomes are strings, or objects with one key. */
 export const fate = (told) => FATES[fateOf(told)] ?? String(fateOf(told) ?? "");
 export const fateOf = (told) => (typeof told === "object" && told !== null ? told.fate ?? Object.keys(told)[0] : told);
 
-/** What was spent, as one phrase. */
+/** The amounts spent, as one phrase. */
 export function spentOf(spent) {
   return [plural(spent.evaluations ?? 0, "evaluation"), spent.cost_usd > 0 && money(spent.cost_usd), spent.tokens > 0 && plural(spent.tokens, "token")].filter(Boolean).join(" · ");
 }
 
-/** What an evaluation takes: money and time. */
+/** Cost and time per evaluation. */
 export const perCase = ({ cost_usd: usd, latency_ms: ms }) => [cost(usd), duration(ms)].filter(Boolean).join(", ");
 
 /**
- * Names settings by what differs between them: `name(setting)` in a phrase, `parts(setting)` as `[dial, words]`.
- * `axes` is the space; `models` the known models, for their names.
+ * Names settings by their differences: `name(setting)` in a phrase, `parts(setting)` as `[dial, words]`.
+ * `axes` is the search space; `models` are the known models, for their names.
  */
 export function namer(axes, models = []) {
   const varied = axes.filter((axis) => axis.values.length > 1);
@@ -85,14 +85,14 @@ const PHRASES = {
   passages: (number) => plural(Number(number), "passage"),
 };
 
-// The part of its id that people know it by; the whole where another provider has the same.
+// The part of a model's id after the provider; the whole id if another provider has the same model.
 function modelName(id, models) {
   const tail = (text) => text.slice(text.indexOf("/") + 1);
   const alike = models.filter((model) => tail(model.id) === tail(id));
   return alike.length > 1 ? id : tail(id);
 }
 
-// In a phrase its size has to do; where there are several of one size, their order.
+// In a phrase, a panel is named by its size; several of one size by their order.
 function panelName(panel, { values }) {
   const alike = values.filter((one) => Array.isArray(one) && one.length === panel.length);
   const place = alike.length > 1 ? ` (${alike.findIndex((one) => one.join() === panel.join()) + 1})` : "";

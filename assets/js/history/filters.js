@@ -1,5 +1,6 @@
-// What the history is narrowed to: words, state, pattern, model, days. Kept in the address, so that a reload
-// or a link finds the same list.
+// The filters of the history: words, state, pattern, model, days. Kept in the address, so that a reload or
+// a link
+// shows the same list.
 import { button, el } from "../dom.js";
 import { plural } from "../format.js";
 import { Choice, Field } from "../parts/field.js";
@@ -9,7 +10,7 @@ const TYPING_MS = 250;
 const NAMES = ["q", "status", "pattern", "model", "from", "to"];
 const STATES = [["", "Any state"], ["completed", "Complete"], ["running", "Running"], ["queued", "Queued"], ["failed", "Failed"], ["cancelled", "Cancelled"]];
 
-/** The filter that an address holds. */
+/** The filter in an address. */
 export function filterOf(params) {
   return Object.fromEntries(NAMES.map((name) => [name, params[name] ?? ""]));
 }
@@ -20,7 +21,7 @@ export function addressOf(filter) {
   return query.size > 0 ? `/history?${query}` : "/history";
 }
 
-/** The filter as the server reads it: days are the reader's own. */
+/** The filter as the server expects it: days are in the user's time zone. */
 export function queryOf(filter) {
   const start = (day, later) => {
     const [year, month, date] = day.split("-").map(Number);
@@ -30,7 +31,7 @@ export function queryOf(filter) {
   return { ...filter, from: filter.from && start(filter.from, 0), to: filter.to && start(filter.to, 1) };
 }
 
-/** Whether anything is left out. */
+/** Whether the filter excludes anything. */
 export function isNarrow(filter) {
   return NAMES.some((name) => filter[name]);
 }
@@ -43,7 +44,7 @@ export function Filters({ filter, patterns, models, onChange }) {
     timer = setTimeout(() => take("q", search.input.value.trim()), TYPING_MS);
   } } });
   const pick = (name, label, options) => {
-    // What an old link names need not be there any more.
+    // The value in an old link may no longer exist.
     const known = options.some(([value]) => value === filter[name]) ? options : [...options, [filter[name], filter[name]]];
     const choice = Choice(label, { value: filter[name], on: { change: () => take(name, choice.input.value) } }, known);
     return choice;

@@ -1,9 +1,9 @@
-// The rows of the history under headings: by day, by pattern, or all in one list. Rows come page by page.
+// The rows of the history under headings: by day, by pattern, or ungrouped. Rows are loaded page by page.
 import { el } from "../dom.js";
 
 const day = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 
-/** The ways to group, for a choice. */
+/** The grouping options. */
 export const WAYS = [["day", "By day"], ["pattern", "By pattern"], ["none", "Not grouped"]];
 
 /** `{node, add(analyses, row), clear(), rows()}`; `way` is one of `WAYS`. */
@@ -31,7 +31,7 @@ export function Groups({ way, patterns }) {
       node.replaceChildren();
     },
     rows: () => [...node.querySelectorAll(".row")],
-    /** Groups whose last row has gone need no heading. */
+    /** Removes groups without rows. */
     tidy() {
       for (const [name, list] of lists) {
         if (list.children.length > 0) continue;

@@ -1,7 +1,8 @@
-// The keyboard in a list of rows: j and k go down and up, Enter opens (it is a link), Delete deletes. Not
-// while somebody types.
+// Keyboard navigation in a list of rows: j and k move down and up, Enter opens (each row is a link), Delete
+// deletes.
+// Inactive in input fields.
 
-/** Listens until the page is left; `rows()` are the rows as they stand. */
+/** Listens until the page is left; `rows()` returns the current rows. */
 export function listenForKeys({ rows, remove, signal }) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;

@@ -1,21 +1,22 @@
-// Deletes with second thoughts: the row says that it goes, and can be kept, for some seconds. The server is
-// told when they are over, or when the page is left.
+// Deletion with undo: for some seconds the row shows that it is deleted and can be restored. The server is
+// told
+// afterwards, or when the page is left.
 import { announce, button, el } from "../dom.js";
 import { owe, pay, payLeaving, settle } from "../parts/owed.js";
 
 const SECONDS = 10;
 
-/** What is about to be deleted; `signal` ends with the page. */
+/** The pending deletions; `signal` ends with the page. */
 export function Leaving(signal) {
   const pending = new Set();
   const all = () => Promise.all([...pending].map((one) => one.go()));
-  // Whatever was deleted is deleted, wherever one goes.
+  // Leaving the page completes pending deletions.
   signal.addEventListener("abort", all, { once: true });
   window.addEventListener("pagehide", () => pending.forEach((one) => one.close()), { signal });
 
   return { leave, /** Tells the server now. */ flush: all };
 
-  /** Puts a notice in the row's place. `path` is deleted; `kept(problem)` is told when the row is back. */
+  /** Replaces the row with a notice. `path` is deleted; `kept(problem)` is called when the row is restored. */
   function leave(row, words, { path, gone, kept }) {
     const keep = button(`Undo: keep ${words}`, { class: "link-button", on: { click: undo } }, "Undo");
     const notice = el("li", { class: "row row-leaving" }, el("span", null, `${words} is deleted.`), keep);
@@ -27,7 +28,7 @@ export function Leaving(signal) {
     keep.focus();
     announce(`${words} is deleted.`);
 
-    // Nobody who stands on "Undo" loses it under their hands.
+    // The timer waits while "Undo" has the focus.
     function later() {
       if (document.activeElement !== keep || !document.hasFocus()) return void go();
       owe(path, SECONDS * 1000);

@@ -1,4 +1,4 @@
-// One earlier analysis in the list.
+// One past analysis in the list.
 import { button, el, icon, link } from "../dom.js";
 import { duration, exactly, excerpt, money, plural, when } from "../format.js";
 import { AnalysisExports } from "../parts/exports.js";

@@ -1,4 +1,4 @@
-// Tries one model: a short prompt, the answer as it comes, and how quick it was, as seen from this browser.
+// Tests one model: a short prompt, the streamed answer, and the speed as measured in this browser.
 import { call } from "../api.js";
 import { announce, button, el, fill } from "../dom.js";
 import { count, duration, plural } from "../format.js";
@@ -78,7 +78,7 @@ async function ask(model, prompt, signal, onPiece) {
   }
   if (first === null) throw new Error("the model gave no text");
   const whole = performance.now() - began;
-  // What comes in one piece has no speed.
+  // An answer in one piece has no measurable speed.
   const writing = whole - first;
   return { text, first, whole, tokens, rate: tokens > 1 && writing > 50 ? (tokens * 1000) / writing : null };
 }

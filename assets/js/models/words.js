@@ -1,4 +1,4 @@
-// What the states of providers and models are called.
+// Names of the states of providers and models.
 
 /** A provider's state: `[words, look]`. */
 export const PROVIDER = {
@@ -15,7 +15,7 @@ export const MODEL = {
   ready: "ready", needs_key: "needs a key", throttled: "asks us to wait", unavailable: "not reachable", circuit_open: "left alone after failures",
 };
 
-/** Servers on one's own machine: name, port, how it is begun. */
+/** Local model servers: name, port, start command. */
 export const LOCAL = [
   ["Ollama", 11434, "ollama serve"],
   ["llama.cpp", 8080, "llama-server -m model.gguf"],

@@ -1,4 +1,4 @@
-// A dry run: what each member would be sent and what it would cost, without asking anybody.
+// A dry run: the prompt and cost of each member, without calling any model.
 import { post } from "../api.js";
 import { button, el, fill, icon } from "../dom.js";
 import { count, money, plural, sentence } from "../format.js";
@@ -9,7 +9,7 @@ import { Template } from "./template.js";
 
 const DEPTHS = [["full", "Full: every stage"], ["standard", "Standard: one round of review"], ["quick", "Quick: one model"]];
 
-/** The part of a page. `recipe`: its name, then panel and settings are the recipe's. */
+/** The section. `recipe`: its name; panel and settings are then the recipe's. */
 export function DryRun({ pattern, models, panel, recipe, signal }) {
   const usable = models.filter((one) => one.available);
   const chosen = new Set(panel);

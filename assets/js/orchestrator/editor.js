@@ -1,5 +1,6 @@
-// Writes a pattern, in a form or as the text of a file. The server reads it while it is being written; what is
-// wrong is said at its field or line, and the picture shows what is there already.
+// Edits a pattern, as a form or as the text of a file. The server validates it during editing; problems
+// appear at
+// their field or line, and the diagram shows the valid part.
 import { post, put } from "../api.js";
 import { button, el, fill, icon, link, uid } from "../dom.js";
 import { plural, sentence } from "../format.js";
@@ -13,7 +14,7 @@ import { BEGINNING, toToml } from "./toml.js";
 
 const PATIENCE_MS = 400;
 
-/** A new pattern, a copy, or one's own to be changed. */
+/** A new pattern, a copy, or one of the user's own. */
 export function PatternEditor({ params, pattern }, { signal, go }) {
   const changing = pattern && "edit" in params;
   const source = !pattern ? BEGINNING : changing ? pattern.source
@@ -25,7 +26,7 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
   const team = el("input", { type: "checkbox", "aria-label": "For everybody on this server" });
   const message = el("div", { class: "step-message" });
   const save = button(changing ? "Save" : "Add the pattern", { type: "submit", class: "primary" });
-  // What the text says, as far as it could be read; the form begins with it.
+  // The last valid content of the text, with which the form starts.
   let read = source;
   let form = null;
   const panel = el("div", { class: "editor-panel" });
@@ -68,19 +69,19 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
     }
   }
 
-  // Puts the cursor on a line.
+  // Moves the cursor to a line.
   function jump(line) {
     if (!text.isConnected) tabs.choose(1);
     const lines = text.value.split("\n");
     const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
-    // Coming into focus scrolls to the cursor, however the lines are broken.
+    // Focusing scrolls to the cursor, however the lines are wrapped.
     text.blur();
     text.setSelectionRange(start, start);
     text.focus();
     text.setSelectionRange(start, start + (lines[line - 1] ?? "").length);
   }
 
-  // Tab leaves the field, as everywhere; Ctrl and Enter saves.
+  // Tab leaves the field as everywhere; Ctrl+Enter saves.
   function indent(event) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) text.form.requestSubmit();
   }
@@ -103,7 +104,7 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
     }
   }
 
-  // A pattern for everybody is sent as its fields: a text stands alone.
+  // A pattern for the team is sent as its fields, because a text carries no other fields.
   async function parsed() {
     const answer = await post("/api/patterns/check", { text: text.value }, { signal });
     if (!answer.valid) throw new Error("the text has faults still: they are named beside it");
@@ -134,7 +135,7 @@ function Told({ valid, faults, warnings, pattern }, jump) {
   ];
 }
 
-// What was read has the names of a file; pictures have those of the list.
+// Parsed patterns use the names of the file format; diagrams use those of the list.
 function shown(pattern) {
   return { ...pattern, recommended_panel: { from: pattern.panel[0], to: pattern.panel[1] } };
 }

@@ -1,12 +1,13 @@
-// A pattern as a picture: who is asked in each stage, and whose texts each reads. Drawn from what the server
-// says of the pattern; knows no pattern by name.
+// A pattern as a diagram: the members of each stage, and whose texts each reads. Drawn from the server's
+// description;
+// contains no knowledge of single patterns.
 import { svg } from "../charts/svg.js";
 import { stageName } from "../parts/stages.js";
 
 const GAP = 26;
 const DOT = 6;
 
-/** The picture. `small`: without words, for a list. */
+/** The diagram. `small`: without text, for lists. */
 export function Flow(pattern, { small = false } = {}) {
   const columns = columnsOf(pattern);
   const rows = Math.max(...columns.map((column) => column.seats));
@@ -42,7 +43,7 @@ export function Flow(pattern, { small = false } = {}) {
   }, nodes);
 }
 
-/** What the picture says. */
+/** A description of the diagram. */
 export function inWords(pattern) {
   const [from, to] = [pattern.recommended_panel.from, pattern.recommended_panel.to];
   const who = from === to ? (from === 1 ? "One model" : `${from} models`) : `${from} to ${to} models`;
@@ -69,7 +70,7 @@ function columnsOf(pattern) {
   return columns;
 }
 
-// Who reads whom between two stages: everybody the others, oneself with a line of its own.
+// The reading relations between two stages; a member's own text has a separate line.
 function linesInto(columns, place) {
   const { seats, final } = columns[place];
   const before = columns[place - 1].seats;

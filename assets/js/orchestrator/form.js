@@ -1,5 +1,6 @@
-// A pattern as a form: its names, its panel and its stages. Every change is told as a whole source; what the
-// server finds wrong is said at the field it is about.
+// A pattern as a form: its names, its panel, and its stages. Every change is reported as a complete source;
+// the
+// server's errors appear at the field they concern.
 import { button, el, fill, icon, uid } from "../dom.js";
 import { sentence } from "../format.js";
 import { Choice, Field } from "../parts/field.js";
@@ -11,7 +12,7 @@ const ARRANGEMENTS = [
 ];
 const MOST_STAGES = 6;
 
-/** `{node, tell(faults)}`. `source` is not changed; `onChange(source)` is given another. `fixed`: the id stays. */
+/** `{node, tell(faults)}`. `source` is not modified; `onChange(source)` gets a new one. `fixed`: the id cannot change. */
 export function PatternForm(source, { fixed, onChange }) {
   let now = structuredClone(source);
   const places = new Map();
@@ -28,7 +29,7 @@ export function PatternForm(source, { fixed, onChange }) {
   };
   draw();
 
-  // A field with room for what is wrong with it.
+  // A field with space for its error.
   function at(place, part) {
     const fault = el("p", { class: "field-fault", id: uid("fault"), hidden: true });
     part.node.append(fault);
@@ -64,7 +65,7 @@ export function PatternForm(source, { fixed, onChange }) {
       text(`stages.${place}.prompt`, `What ${name} asks`, stage.prompt, (value) => changeStage(place, { prompt: value }), { rows: 8, maxLength: 20_000, class: "stage-prompt" }));
   }
 
-  // Put before the last one, which writes the answer.
+  // Inserted before the last stage, which writes the answer.
   function add() {
     const fresh = { name: `stage_${now.stages.length}`, help: "", prompt: "{sources}\n\nQuestion: {question}\n\nYour own answer: {own}\n\nThe others' texts, under letters:\n{peers}\n" };
     const list = [...now.stages];

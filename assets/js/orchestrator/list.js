@@ -1,4 +1,4 @@
-// All patterns, by what they are for, each with its picture; and the recipes.
+// All patterns by purpose, each with its diagram; and the recipes.
 import { el, fill, link } from "../dom.js";
 import { plural, when } from "../format.js";
 import { user } from "../state.js";
@@ -9,7 +9,7 @@ import { Flow } from "./flow.js";
 export const EFFORT = { low: "Low effort", medium: "Medium effort", high: "High effort" };
 const ORIGINS = { own: "yours", team: "the team’s", folder: "from this server’s folder" };
 
-/** How many models a pattern is made for. */
+/** The panel size that a pattern is made for. */
 export function panelWords({ from, to }) {
   return from === to ? plural(from, "model") : `${from} to ${to} models`;
 }

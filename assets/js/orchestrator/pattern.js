@@ -1,4 +1,4 @@
-// One pattern: its picture, what it is for, what each stage asks, and what a question would cost with it.
+// One pattern: its diagram, its purpose, the prompt of each stage, and the cost of a question.
 import { button, el, icon, link } from "../dom.js";
 import { sentence, when } from "../format.js";
 import { user } from "../state.js";

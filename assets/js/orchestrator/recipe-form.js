@@ -1,4 +1,4 @@
-// The form of a recipe: new, a copy, or one's own to be changed, which makes a new version.
+// The form of a recipe: a new one, a copy, or one of the user's own, whose change creates a new version.
 import { get, post, put } from "../api.js";
 import { button, el, fill, link } from "../dom.js";
 import { short } from "../format.js";

@@ -1,5 +1,5 @@
-// One recipe: what it fills in, its versions, who may use it, whether it is the one that is used when nothing
-// is said, and a dry run.
+// One recipe: the values it fills in, its versions, its visibility, whether it is the default, and a dry
+// run.
 import { get, put } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
 import { exactly, money, sentence, when } from "../format.js";
@@ -24,7 +24,7 @@ export function RecipePage({ recipe, versions, patterns, models, standard, panel
   const place = el("div", { class: "dry-place" });
   dry();
 
-  // What a stage asks is the pattern's; it is fetched with its texts.
+  // The prompts of the stages are part of the pattern, which is fetched with its texts.
   async function dry() {
     const pattern = recipe.pattern ? await get(`/api/patterns/${encodeURIComponent(recipe.pattern)}`, { signal }).catch(() => null) : null;
     if (!signal.aborted) fill(place, DryRun({ pattern, models, panel, recipe: recipe.id, signal }));
@@ -46,7 +46,7 @@ export function RecipePage({ recipe, versions, patterns, models, standard, panel
     place,
     versions.length > 1 && Versions(versions, patterns, models, recipe, act, signal));
 
-  // Analyses that were made with it stay as they are.
+  // Analyses made with it are unchanged.
   function drop() {
     const back = () => location.pathname === "/orchestrator" && go("/orchestrator", { replace: true });
     removeWithUndo(`/api/recipes/${recipe.id}`, `${recipe.name} is deleted.`, back);
@@ -88,7 +88,7 @@ function Versions(versions, patterns, models, recipe, act, signal) {
         recipe.own && one.version !== recipe.version && button(`Go back to version ${one.version}`, { class: "secondary", on: { click: () => act(put(`/api/recipes/${recipe.id}`, bodyOf(one), { signal }), `Version ${one.version} is in force again, as a new version.`) } }))))));
 }
 
-/** What a version says, to be sent again: what it leaves open is taken away. */
+/** The body that sends a version again, without the fields it leaves open. */
 export function bodyOf({ pattern, models, ultra_model: writer, parameters, model_parameters: own, preset, prompt, ...rest }) {
   const { depth, stop_when_agreed: agreed, samples, budget_usd: budget, passages } = rest;
   return {

@@ -1,4 +1,4 @@
-// The text a stage asks with. What is put in when it is asked stands there in words.
+// The prompt template of a stage, with its placeholders described in words.
 import { el } from "../dom.js";
 
 const HOLES = {
@@ -6,7 +6,7 @@ const HOLES = {
   own_initial: "its own first answer", peers: "the others’ texts, under letters", reviews: "what the others wrote about them", members: "how many members there are",
 };
 
-/** The template; `filled` puts texts into holes that are known already. */
+/** The template; `filled` maps placeholders to texts that are already known. */
 export function Template(prompt, filled = {}) {
   const parts = prompt.trim().split(/\{(question|sources|own|own_initial|peers|reviews|members)\}/);
   return el("div", { class: "template", tabindex: "0", role: "group", "aria-label": "Text of the request", dir: "auto" }, parts.map((part, place) => {

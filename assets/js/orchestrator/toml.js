@@ -1,4 +1,4 @@
-// A pattern as the text of a file, as people write it: long texts over several lines. Reading is the server's.
+// A pattern as TOML in the usual style, with long texts over several lines. The server parses it.
 
 const FIELDS = ["id", "name", "description", "category", "arrangement", "complexity", "panel", "use_cases", "limitations"];
 const OF_STAGE = ["name", "who", "task", "help", "prompt"];
@@ -22,12 +22,12 @@ function written(value) {
     return `[\n${value.map((each) => `    ${JSON.stringify(each)},`).join("\n")}\n]`;
   }
   if (!value.includes("\n")) return JSON.stringify(value);
-  // A backslash or three quotes would mean something inside.
+  // Escapes backslashes and triple quotes, which have a meaning inside.
   const safe = value.replaceAll("\\", "\\\\").replaceAll('"""', '""\\"').replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`);
   return `"""\n${safe.replace(/"$/, '\\"')}"""`;
 }
 
-/** What a new pattern begins with: two stages that work as they stand. */
+/** The initial content of a new pattern: two stages that work unchanged. */
 export const BEGINNING = {
   id: "my_pattern",
   name: "My pattern",
