@@ -1,5 +1,5 @@
-//! Copies of the database: written while it is in use, read through before they get their name, and before they
-//! take the database's place.
+//! Backups of the database, written while it is in use, and restores. A copy is verified before it gets its
+//! name, and before it replaces the database.
 
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -18,10 +18,11 @@ use crate::store::{
     BackupError, OpenError, Store, StoreSettings, Verified, audit, fold_log, verify,
 };
 
-/// Writes a verified copy. Blocks for as long as it takes; works beside a running server.
+/// Writes a verified copy. Blocks until it is complete; works while a server runs.
 ///
 /// # Errors
-/// `Missing` where there is no database, `Conflict` where the folder has lost it or the copy's name is taken.
+/// `Missing` when there is no database, `Conflict` when the folder has lost it or the copy's name is taken,
+/// `Unavailable` when the disk is full.
 pub fn write(config: &Config, to: &Path, replace: bool) -> Result<Verified> {
     let path = folder::database(&config.data_dir);
     soundness::check(config, false)?;
@@ -32,18 +33,21 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<Verified> {
     let store = Store::open(&StoreSettings { path }).map_err(unopened)?;
     store.backup(to, replace).map_err(|error| match error {
         BackupError::NoRoom(..) => Error::new(Kind::Unavailable, error.to_string())
-            .resolve("make room, or write it to another disk"),
-        BackupError::Exists(path) => Error::new(
-            Kind::Conflict,
-            format!("{} is there already", path.display()),
-        )
-        .resolve("choose another name, or add --replace"),
+            .resolve("free some space, or write it to another disk"),
+        BackupError::Exists(path) => {
+            Error::new(Kind::Conflict, format!("{} already exists", path.display()))
+                .resolve("choose another name, or add --replace")
+        }
         other => Error::new(Kind::Internal, other.to_string()),
     })
 }
 
 impl App {
-    /// A verified copy in a file that is gone with what is returned, for the administrator who asks.
+    /// Writes a verified copy for an administrator to a file that is removed when the returned value is
+    /// dropped.
+    ///
+    /// # Errors
+    /// `Unavailable` when the copy cannot be written or verified.
     pub async fn copy(&self, by: &UserId, visit: &RequestOrigin) -> Result<TemporaryFile> {
         let name = crypto::hex(&crypto::random::<16>()?);
         let path = self
@@ -67,25 +71,25 @@ impl App {
     }
 }
 
-/// What a restore did.
+/// The outcome of a restore.
 #[derive(Debug)]
 pub struct RestoreOutcome {
-    /// The copy that is in place now.
+    /// The copy that replaced the database.
     pub copy: Verified,
-    /// What became of the database that was there.
+    /// What happened to the replaced database.
     pub swapped: ReplacedFiles,
-    /// Where logs are whose database was missing.
+    /// Where logs without a database were moved.
     pub logs: Vec<PathBuf>,
-    /// The folder had no secret, and has a new one.
+    /// Whether the folder had no secret, so that a new one was created.
     pub has_new_secret: bool,
 }
 
-/// Puts a copy in the place of the database, once it has been read through. What was there stays beside it under
+/// Replaces the database with a copy after verifying it. The replaced database stays next to it under
 /// another name. Blocks.
 ///
 /// # Errors
-/// `Conflict` while a server holds the folder, and where there is a database and `replace` is not set; `Internal`
-/// where the copy is not sound or cannot be put there. The folder is as it was then.
+/// `Conflict` while a server holds the folder, and when there is a database and `replace` is not set;
+/// `Internal` when the copy is damaged or cannot be put in place. The folder is then unchanged.
 pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOutcome> {
     let folder = &config.data_dir;
     let Some(_lock) = folder::lock(folder)? else {
@@ -94,11 +98,12 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOut
     let path = folder::database(folder);
     if path.exists() && !replace {
         let text = format!("there is a database in {}", folder.display());
-        return Err(Error::new(Kind::Conflict, text).resolve("add --replace; it is kept beside it"));
+        return Err(Error::new(Kind::Conflict, text)
+            .resolve("add --replace; the replaced database is kept next to it"));
     }
     let part = beside(&path, ".restored");
     let failed = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
-    let restored = brought(from, &part).and_then(|copy| {
+    let restored = copied_and_verified(from, &part).and_then(|copy| {
         let now = clock::now();
         let mut logs = Vec::new();
         if !path.exists() {
@@ -119,13 +124,13 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOut
             has_new_secret,
         })
     });
-    // After the swap there is nothing left to remove.
+    // After the replacement nothing is left to remove.
     let _ = cleared(&part);
     restored
 }
 
-/// Copies a database and what is in its log only into one file, and reads that through.
-fn brought(from: &Path, part: &Path) -> Result<Verified> {
+/// Copies a database and its log into one file, and verifies that file.
+fn copied_and_verified(from: &Path, part: &Path) -> Result<Verified> {
     let failed = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
     cleared(part).map_err(failed)?;
     let copied = |end: &str| {
@@ -146,7 +151,7 @@ fn brought(from: &Path, part: &Path) -> Result<Verified> {
     verify(part).map_err(unsound)
 }
 
-/// Removes what an earlier restore left there.
+/// Removes what an earlier restore left behind.
 fn cleared(part: &Path) -> std::io::Result<()> {
     for end in ["", "-wal", "-shm"] {
         match std::fs::remove_file(beside(part, end)) {
@@ -161,7 +166,7 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(format!("{}{end}", path.display()))
 }
 
-/// Why the database cannot be opened is for whoever starts the server, so it is said in full.
+/// The complete error, because it is for the person who starts the server.
 fn unopened(error: OpenError) -> Error {
     Error::new(Kind::Internal, error.to_string())
 }

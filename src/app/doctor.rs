@@ -1,5 +1,5 @@
-//! What is well with an installation and what is not: folder, room, secret, database, machine, network,
-//! patterns, providers. Repairs and makes nothing; opening the database may migrate it, as a start would.
+//! Checks an installation: folder, disk, secret, database, machine, network, patterns, providers. Repairs
+//! and creates nothing; opening the database may migrate it, as a start would.
 
 pub mod health;
 mod machine;
@@ -20,25 +20,25 @@ use crate::domain::time::Timestamp;
 use crate::llm::Llm;
 use crate::store::{self, Store, StoreSettings, audit};
 
-/// How something is.
+/// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckState {
-    /// As it should be.
+    /// Works.
     Well,
-    /// Works, but somebody should know.
+    /// Works, but needs attention.
     Doubtful,
     /// Does not work.
     Broken,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckResult {
-    /// What was looked at.
+    /// The subject of the check.
     pub what: &'static str,
-    /// How it is.
+    /// Its outcome.
     pub state: CheckState,
-    /// In a sentence.
+    /// The finding, in a sentence.
     pub text: String,
 }
 
@@ -50,15 +50,15 @@ fn finding(what: &'static str, state: CheckState, text: impl Into<String>) -> Ch
     }
 }
 
-/// Fetches the newest database into a file of its own and reads it through: a replica that was never restored is a
-/// hope.
+/// Restores the newest database from the replica to a temporary file and reads it through, to prove that
+/// the replica can be restored.
 fn copy_elsewhere(config: &Config, replica: &crate::config::ReplicaConfig) -> CheckResult {
     let name = "replica";
     match super::replica::rehearse(config, replica) {
         Ok(None) => finding(
             name,
             CheckState::Doubtful,
-            format!("{} holds no database yet", replica.address),
+            format!("{} contains no database yet", replica.address),
         ),
         Ok(Some(restored)) if restored.damage.is_empty() => {
             let text = format!(
@@ -76,7 +76,7 @@ fn copy_elsewhere(config: &Config, replica: &crate::config::ReplicaConfig) -> Ch
     }
 }
 
-/// Looks at everything.
+/// Runs every check.
 pub async fn examine(config: &Config) -> Vec<CheckResult> {
     let mut findings: Vec<_> = config
         .warnings
@@ -111,7 +111,7 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
         findings.extend(found);
         newest = at;
     } else {
-        let text = "there is none yet; the first start makes it";
+        let text = "there is none yet; the first start creates it";
         findings.push(finding("database", CheckState::Doubtful, text));
     }
     findings.extend(machine::examine(config, clock::now(), newest));
@@ -121,7 +121,7 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
     findings
 }
 
-/// The copies that the server makes by itself: how old the newest is, and whether it can be read.
+/// Checks the automatic backups: the age of the newest one, and whether it can be read.
 fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
     let (name, shown) = ("backups", wanted.folder.display());
     let found = match super::backups::copies(&wanted.folder) {
@@ -136,7 +136,7 @@ fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
         );
     }
     let Some(newest) = found.first() else {
-        let text = format!("there is no copy in {shown} yet; the server makes one when it runs");
+        let text = format!("there is no backup in {shown} yet; the server writes one when it runs");
         return finding(name, CheckState::Doubtful, text);
     };
     if let Err(error) = store::verify(&wanted.folder.join(&newest.name)) {
@@ -157,20 +157,20 @@ fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
     finding(name, state, text)
 }
 
-/// As much as a small upload and the database's log need.
+/// Bytes written as a trial: what a small upload and the database's log need.
 const ROOM: usize = 16 << 20;
 
 fn folder(folder: &Path) -> CheckResult {
     let shown = folder.display();
     if matches!(folder.try_exists(), Ok(false)) {
-        let text = format!("{shown} is not there yet; the first start makes it");
+        let text = format!("{shown} is not there yet; the first start creates it");
         return finding("data folder", CheckState::Doubtful, text);
     }
     match try_room(folder) {
         Ok(()) => finding(
             "data folder",
             CheckState::Well,
-            format!("{shown} is writable and has room"),
+            format!("{shown} is writable and has free space"),
         ),
         Err(error) => finding(
             "data folder",
@@ -180,7 +180,7 @@ fn folder(folder: &Path) -> CheckResult {
     }
 }
 
-/// Room is tried, not asked for: quotas and reserved blocks make the answer to a question worth little.
+/// Writes a trial file: quotas and reserved blocks make reported free space unreliable.
 fn try_room(folder: &Path) -> io::Result<()> {
     let path = folder.join(format!(".doctor-{}", std::process::id()));
     let written = write_zeros(&path);
@@ -203,7 +203,7 @@ fn the_secret(config: &Config) -> CheckResult {
     }
     if !secret::path(&config.data_dir).exists() {
         let text = "the file secret in the data folder is missing: put it back from a copy, or run quire secret new \
-                    (everybody signs in again, and stored provider keys must be entered again)";
+                    (everyone must sign in again, and stored provider keys must be entered again)";
         return finding("secret", CheckState::Broken, text);
     }
     let exposed =
@@ -212,32 +212,32 @@ fn the_secret(config: &Config) -> CheckResult {
         Ok(false) => finding(
             "secret",
             CheckState::Well,
-            "it is kept in the data folder, for its owner only",
+            "it is in the data folder, readable only by its owner",
         ),
         Ok(true) => finding(
             "secret",
             CheckState::Broken,
-            "other people of this machine can read the file secret in the data folder; run chmod 600 on it",
+            "other users of this machine can read the file secret in the data folder; run chmod 600 on it",
         ),
         Err(error) => finding(
             "secret",
             CheckState::Broken,
             format!(
                 "the file secret in the data folder {error}: put it back from a copy, or move it elsewhere and run \
-                 quire secret new (everybody signs in again, and stored provider keys must be entered again)"
+                 quire secret new (everyone must sign in again, and stored provider keys must be entered again)"
             ),
         ),
     }
 }
 
-/// It blocks, and nothing else waits for it here.
+/// Runs the network checks. They block, and nothing else waits for them here.
 async fn the_network(config: &Config) -> Vec<CheckResult> {
     let config = config.clone();
     let looked = tokio::task::spawn_blocking(move || network::examine(&config)).await;
     looked.unwrap_or_default()
 }
 
-/// What is to say of it, and when the newest entry of its audit log was written.
+/// The findings, and the time of the newest entry of the audit log.
 async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
     let settings = StoreSettings {
         path: data_folder::database(&config.data_dir),
@@ -254,7 +254,7 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
     let mut findings = Vec::new();
     if let Some(saved) = store.saved_before_migrating() {
         let text = format!(
-            "it was migrated just now; the old one is {}",
+            "it was migrated just now; the old database is {}",
             saved.display()
         );
         findings.push(finding("database", CheckState::Doubtful, text));
@@ -265,7 +265,7 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
         return (findings, None);
     }
     findings.push(match store.probe().await {
-        Ok(()) => finding("database", CheckState::Well, "it answers and takes changes"),
+        Ok(()) => finding("database", CheckState::Well, "it can be read and written"),
         Err(error) => finding("database", CheckState::Broken, error.to_string()),
     });
     findings.extend(originals::examine(&store, config).await);
@@ -278,7 +278,7 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
     let newest = newest
         .ok()
         .and_then(|all| all.first().map(|(_, entry)| entry.at));
-    // After closing, all of it is in the one file that is read through.
+    // After closing, all data is in the one file that is read through.
     store.close().await;
     findings.push(match store::verify(&settings.path) {
         Ok(sound) => finding(
@@ -301,7 +301,7 @@ async fn tables(store: &Store, config: &Config) -> super::Result<()> {
     read.await.map_err(super::Error::internal)?
 }
 
-/// Those in the folder; the program's own are tested when it is built.
+/// Checks the patterns in the folder; the built-in ones are tested when the program is built.
 fn own_patterns(config: &Config) -> Vec<CheckResult> {
     let (all, faults) = match patterns::house(config) {
         Ok(read) => read,
@@ -316,7 +316,7 @@ fn own_patterns(config: &Config) -> Vec<CheckResult> {
             finding(
                 "patterns",
                 CheckState::Doubtful,
-                format!("left out: {fault}"),
+                format!("skipped: {fault}"),
             )
         })
         .collect();
@@ -335,7 +335,7 @@ fn own_patterns(config: &Config) -> Vec<CheckResult> {
     findings
 }
 
-/// Really asks each one: a key that is set may still be refused.
+/// Sends a request to each provider: a key that is set may still be refused.
 async fn providers(config: &Config) -> Vec<CheckResult> {
     let llm = Llm::new(models::settings(config));
     llm.refresh().await;
@@ -356,33 +356,28 @@ async fn providers(config: &Config) -> Vec<CheckResult> {
         ));
     }
     if findings.is_empty() {
-        let text = "none is configured: only the offline demo models answer";
+        let text = "none is configured; only the offline demo models are available";
         findings.push(finding("providers", CheckState::Doubtful, text));
     }
     findings
 }
 
-/// Why what is stored here may be gone after a restart: the folder lies in memory, or in the layer of a
-/// container that is thrown away with it.
+/// The reason why stored data may not survive a restart: the folder is in memory, or in the writable layer
+/// of a container.
 pub fn ephemeral(folder: &Path) -> Option<String> {
     let path = folder.canonicalize().ok()?;
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
     let kind = file_system(&mounts, &path)?;
     let why = match kind {
-        "tmpfs" | "ramfs" => "lies in memory",
-        "overlay" | "aufs" => {
-            "lies in the container's own layer, not on a disk that is mounted into it"
-        }
+        "tmpfs" | "ramfs" => "is in memory",
+        "overlay" | "aufs" => "is in the container's own layer, not on a mounted disk",
         _ => return None,
     };
-    Some(format!(
-        "{} {why}: it is gone after a restart",
-        folder.display()
-    ))
+    Some(format!("{} {why}: a restart loses it", folder.display()))
 }
 
-/// The kind of file system that a path lies on: of the mounts above it, the longest, and of several at
-/// one place the last.
+/// The file system type of a path: that of the longest mount point above it, and of several with the same
+/// one the last.
 fn file_system<'m>(mounts: &'m str, path: &Path) -> Option<&'m str> {
     let rows = mounts.lines().filter_map(|line| {
         let (left, right) = line.split_once(" - ")?;

@@ -1,5 +1,5 @@
-//! The data folder: made for its owner only, locked by the one process that serves from it, and where in
-//! it the database and the secret are. Refuses a folder that has lost one of the two.
+//! The data folder: created for its owner only, and locked by the one process that serves from it. Opens
+//! the database and the secret in it, and refuses a folder that has lost one of them.
 
 mod paths;
 pub(super) mod secret_check;
@@ -21,21 +21,21 @@ pub use paths::database;
 use secret_check::Opener;
 pub use secret_check::{accept as accept_secret, new_secret};
 
-/// What lies in an opened folder.
+/// An opened data folder.
 pub struct OpenedFolder {
-    /// The database, brought up to date.
+    /// The database, migrated to the current schema.
     pub store: Store,
-    /// Signs tokens, seals keys, marks fences.
+    /// The secret that signs tokens and encrypts stored keys.
     pub secret: String,
-    /// What keeps the replica up, in a server that has one.
+    /// The prepared replication, in a server with a replica.
     pub(super) prepared: Option<replica::PreparedReplica>,
 }
 
-/// Makes what is missing, and opens. Blocks.
+/// Opens the folder and creates what is missing. Blocks.
 ///
 /// # Errors
-/// `Conflict` where the folder has lost its database or its secret; `Internal` where it cannot be used. The text is
-/// for whoever starts this program, so it says everything.
+/// `Conflict` when the folder has lost its database or its secret; `Internal` when it cannot be used. The
+/// message is complete, because it is for the person who starts the program.
 pub fn open(config: &Config) -> Result<OpenedFolder> {
     open_with(config, Opener::Command, |config| {
         if let Some(settings) = &config.replica
@@ -49,19 +49,19 @@ pub fn open(config: &Config) -> Result<OpenedFolder> {
     })
 }
 
-/// The same for what needs an installation that is there: makes none.
+/// Like [`open`], for commands that need an existing installation: creates none.
 ///
 /// # Errors
-/// As [`open`]; `Missing` where there is no installation yet.
+/// As [`open`]; `Missing` when there is no installation yet.
 pub fn open_existing(config: &Config) -> Result<OpenedFolder> {
     exists(config)?;
     open(config)
 }
 
-/// Whether there is an installation, or a replica to fetch it from. Opens and makes nothing.
+/// Checks that there is an installation, or a replica to restore it from. Opens and creates nothing.
 ///
 /// # Errors
-/// `Missing` where there is none; `Conflict` where the folder has lost its database.
+/// `Missing` when there is none; `Conflict` when the folder has lost its database.
 pub fn exists(config: &Config) -> Result<()> {
     soundness::check(config, config.replica.is_some())?;
     if config.replica.is_some() || database(&config.data_dir).exists() {
@@ -69,11 +69,12 @@ pub fn exists(config: &Config) -> Result<()> {
     }
     let text = format!("there is no database in {} yet", config.data_dir.display());
     Err(Error::new(Kind::Missing, text).resolve(
-        "`quire serve` and `quire user add` make one; QUIRE_DATA names the folder of another installation",
+        "`quire serve` and `quire user add` create one; QUIRE_DATA names the folder of another installation",
     ))
 }
 
-/// Whether the folder may be opened: it has a database that can be sound, or nothing of value. Only reads.
+/// Checks that the folder may be opened: it has a database that can be sound, or nothing of value. Only
+/// reads.
 ///
 /// # Errors
 /// `Conflict`, with what was found and what to do.
@@ -81,7 +82,10 @@ pub fn check(config: &Config) -> Result<()> {
     soundness::check(config, config.replica.is_some())
 }
 
-/// The same for a server, which keeps the replica up where one is set.
+/// Like [`open`], for a server, which also prepares replication if it is set.
+///
+/// # Errors
+/// As [`open`], and when the replica cannot be used.
 pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
     open_with(config, Opener::Server, |config| {
         swap::clear_cut_short(&database(&config.data_dir)).map_err(Error::internal)?;
@@ -95,15 +99,15 @@ pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
     })
 }
 
-/// Refuses a folder that has lost its database where the replica has none to put there: before the replica is told
-/// who writes to it from now on. What lies in the folder stays where a database is fetched.
+/// Refuses a folder that has lost its database when the replica has none to restore, before this process
+/// registers as the replica's writer. Files in the folder stay when a database is restored.
 fn may_fetch(config: &Config, settings: &ReplicaConfig) -> Result<()> {
     let Err(refusal) = soundness::check(config, false) else {
         return Ok(());
     };
     let target = replica::target(config, settings)?;
     let inventory = Inventory::of(&*target).map_err(|fault| {
-        let text = format!("the replica {} cannot be read: {fault}", settings.address);
+        let text = format!("cannot read the replica {}: {fault}", settings.address);
         Error::new(Kind::Internal, text)
     })?;
     match inventory.newest() {
@@ -140,15 +144,15 @@ fn open_with(
 /// The files that were moved aside because no row names them.
 ///
 /// # Errors
-/// Where the folder cannot be read.
+/// When the folder cannot be read.
 pub fn orphans(config: &Config) -> Result<Vec<Orphan>> {
     orphans::list(&config.data_dir).map_err(Error::internal)
 }
 
-/// Deletes files that were moved aside, for good, and gives which. `early`: also those that are young. Blocks.
+/// Deletes files that were moved aside, for good, and returns them. `early`: also recent ones. Blocks.
 ///
 /// # Errors
-/// `Missing` where a name is not among them, `Conflict` where one has to be kept; nothing is deleted then.
+/// `Missing` when a name is not among them, `Conflict` when one must be kept; nothing is deleted then.
 pub fn delete_orphans(
     config: &Config,
     names: &[&str],
@@ -159,39 +163,39 @@ pub fn delete_orphans(
     orphans::delete(&store, &config.data_dir, (names, early), now)
 }
 
-/// The refusal of something that a running server's folder does not allow.
+/// The error for an action that is not allowed while a server uses the folder.
 pub fn in_use(folder: &Path) -> Error {
     let who = holder(folder).map_or_else(String::new, |who| format!(" ({who})"));
     let text = format!("a server is using {}{who}", folder.display());
     Error::new(Kind::Conflict, text)
 }
 
-/// Held by the process that serves from a folder. Given back when it is dropped, and by the system when
-/// the process ends in whatever way.
+/// The lock of a data folder, held by the process that serves from it. Released when dropped, and by the
+/// system however the process ends.
 pub struct FolderLock(File);
 
 impl FolderLock {
-    /// Notes where the server listens, for commands that name it to people. The lock holds without it, so a full
-    /// disk stops nobody here.
+    /// Records where the server listens, for commands that show the address. A full disk does not matter:
+    /// the lock is valid without it.
     pub fn note_address(&self, address: &str) {
         let _ = (&self.0).write_all(format!("{address}\n").as_bytes());
     }
 }
 
-/// Where the server that holds a folder listens: `http://127.0.0.1:8080`. None where the lock does not say. Only means
-/// something while the folder is held.
+/// The address of the server that holds a folder, such as `http://127.0.0.1:8080`. `None` when the lock
+/// does not record it. Meaningful only while the folder is held.
 pub fn server_address(folder: &Path) -> Option<String> {
     let address = lock_line(folder, 1)?;
     address.starts_with("http").then_some(address)
 }
 
-/// Whether a process holds the folder now. Makes nothing.
+/// Whether a process holds the folder now. Creates nothing.
 pub fn is_held(folder: &Path) -> bool {
     let file = File::open(folder.join("lock"));
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// A line of a folder's lock, from 0.
+/// A line of a folder's lock file, counted from 0.
 fn lock_line(folder: &Path, number: usize) -> Option<String> {
     const LONGEST: u64 = 200;
     let mut text = String::new();
@@ -200,14 +204,14 @@ fn lock_line(folder: &Path, number: usize) -> Option<String> {
     text.lines().nth(number).map(str::to_owned)
 }
 
-/// The lock of a data folder; none while another process holds it. Two servers on one folder would run
-/// each other's analyses and throw away each other's uploads.
+/// Takes the lock of a data folder; `None` while another process holds it. Two servers on one folder would
+/// run each other's analyses and delete each other's uploads.
+///
+/// # Errors
+/// `Internal` when the folder or its lock file cannot be created or locked.
 pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
     let unusable = |error: std::io::Error| {
-        let text = format!(
-            "the data folder {} cannot be locked: {error}",
-            folder.display()
-        );
+        let text = format!("cannot lock the data folder {}: {error}", folder.display());
         Error::new(Kind::Internal, text)
     };
     make(folder)?;
@@ -218,7 +222,8 @@ pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
         .map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => {
-            // For whoever is refused. The lock holds without it, so a full disk stops nobody here.
+            // For the message to a process that is refused. The lock is valid without it, so a full disk
+            // does not matter.
             let line = format!("{} {}\n", std::process::id(), clock::now());
             let _ = file
                 .set_len(0)
@@ -230,7 +235,7 @@ pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
     }
 }
 
-/// Makes the folder where it is missing.
+/// Creates the folder if it is missing.
 fn make(folder: &Path) -> Result<()> {
     let mut builder = DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(folder);
@@ -240,13 +245,12 @@ fn make(folder: &Path) -> Result<()> {
             true => format!("the data folder {shown} is a file"),
             false => format!("the data folder {shown} cannot be used: {error}"),
         };
-        Error::new(Kind::Internal, text)
-            .resolve("set QUIRE_DATA to a folder that can be written to")
+        Error::new(Kind::Internal, text).resolve("set QUIRE_DATA to a writable folder")
     })
 }
 
-/// Who holds a folder, as its lock says it: "process 12, since 2026-11-23T12:00:00.000Z". None where it
-/// says nothing that can be understood. Only means something after [`lock`] gave none.
+/// The process that holds a folder, as recorded in its lock: "process 12, since 2026-11-23T12:00:00.000Z".
+/// `None` when the record is missing or unreadable. Meaningful only after [`lock`] returned `None`.
 pub fn holder(folder: &Path) -> Option<String> {
     let line = lock_line(folder, 0)?;
     let (process, since) = line.split_once(' ')?;
@@ -270,7 +274,7 @@ mod tests {
         assert!(said.starts_with(&who), "{said}");
         drop(first);
         assert!(lock(&folder).expect("a folder").is_some());
-        // Written once more, not added to.
+        // Overwritten, not appended.
         assert!(holder(&folder).is_some());
         assert_eq!(server_address(&folder), None);
         let held = lock(&folder).expect("a folder").expect("free");

@@ -1,5 +1,4 @@
-//! Patterns: which there are for whom, and people's own. What a pattern may say is `domain::pattern`'s to
-//! judge.
+//! Patterns: those available to a user, and storing custom ones. `domain::pattern` validates their content.
 
 pub mod folder;
 #[cfg(test)]
@@ -20,16 +19,19 @@ use crate::store::{audit, patterns};
 
 static EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
 
-/// Patterns of one owner, the team being one.
+/// Stored patterns per owner at most; the team is one owner.
 const MOST: i64 = 100;
-/// The team's and one's own.
+/// Stored patterns listed at most: the team's and the user's own.
 const MOST_SHOWN: u32 = 200;
 
-/// Use cases around patterns.
+/// Use cases of patterns.
 pub struct Patterns<'a>(pub(super) &'a App);
 
-/// The patterns of the program and of its folder, whose files have the last word; and what is wrong with
-/// those that were left out.
+/// The built-in patterns and those of the folder, which override built-in ones of the same id, and the
+/// problems of the files that were skipped.
+///
+/// # Errors
+/// `Internal` when a built-in pattern is invalid.
 pub fn house(config: &Config) -> Result<(Vec<StoredPattern>, Vec<String>)> {
     let embedded: Vec<Pattern> = serde_json::from_str(EMBEDDED).map_err(Error::internal)?;
     let mut all = Vec::new();
@@ -55,7 +57,7 @@ pub fn house(config: &Config) -> Result<(Vec<StoredPattern>, Vec<String>)> {
     Ok((all, faults))
 }
 
-/// The same, with the faults in the log.
+/// Like [`house`], with the problems logged.
 pub(super) fn open(config: &Config) -> Result<Vec<StoredPattern>> {
     let (all, faults) = house(config)?;
     for fault in &faults {
@@ -65,7 +67,10 @@ pub(super) fn open(config: &Config) -> Result<Vec<StoredPattern>> {
 }
 
 impl Patterns<'_> {
-    /// All that this person may use: the program's, the folder's, then the team's and their own.
+    /// All patterns available to this user: built-in, from the folder, the team's, and the user's own.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn visible(&self, user: Option<&UserId>) -> Result<Vec<StoredPattern>> {
         let mut all = self.0.patterns.clone();
         let Some(user) = user.cloned() else {
@@ -76,7 +81,7 @@ impl Patterns<'_> {
             .store
             .read(move |db| patterns::visible(db, &user, MOST_SHOWN));
         for kept in stored.await? {
-            // A file that came later stands before what is stored under its id.
+            // A file added later overrides a stored pattern of the same id.
             if self.in_house(kept.id()).is_none() {
                 all.push(kept);
             }
@@ -84,13 +89,19 @@ impl Patterns<'_> {
         Ok(all)
     }
 
-    /// The one of this id, if this person may use it.
+    /// The pattern with this id, if it is available to this user.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn find(&self, user: Option<&UserId>, id: &str) -> Result<Option<Arc<Pattern>>> {
         let found = self.kept(user, id).await?;
         Ok(found.map(|kept| kept.pattern))
     }
 
-    /// The same, with where it comes from.
+    /// Like [`Self::find`], with its origin.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn kept(&self, user: Option<&UserId>, id: &str) -> Result<Option<StoredPattern>> {
         if let Some(kept) = self.in_house(id) {
             return Ok(Some(kept.clone()));
@@ -103,13 +114,20 @@ impl Patterns<'_> {
         Ok(found.await?)
     }
 
-    /// The ids of all that this person may use.
+    /// The ids of all patterns available to this user.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn ids(&self, user: Option<&UserId>) -> Result<Vec<String>> {
         let visible = self.visible(user).await?;
         Ok(visible.iter().map(|kept| kept.id().to_owned()).collect())
     }
 
-    /// Keeps a pattern: one's own, or with `team` everybody's.
+    /// Stores a pattern: the user's own, or with `team` everyone's.
+    ///
+    /// # Errors
+    /// `Forbidden` when the caller may not change the team's patterns, `Conflict` when the id is taken or
+    /// there are too many patterns.
     pub async fn add(
         &self,
         caller: &Caller,
@@ -150,7 +168,11 @@ impl Patterns<'_> {
         })
     }
 
-    /// Puts another text in a pattern's place. Analyses that have begun keep the old one.
+    /// Replaces a pattern's text. Analyses that have started keep the old one.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such pattern, `Forbidden` when the caller may not change it, `BadInput`
+    /// when the id differs.
     pub async fn change(
         &self,
         caller: &Caller,
@@ -177,7 +199,10 @@ impl Patterns<'_> {
         })
     }
 
-    /// Takes a pattern away. Analyses that used it keep what they need of it.
+    /// Deletes a pattern. Analyses that used it keep what they need of it.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such pattern, `Forbidden` when the caller may not change it.
     pub async fn delete(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
         self.own(caller, id).await?;
         let entry = visit.entry(Some(&caller.user), "pattern.deleted", id);
@@ -190,7 +215,10 @@ impl Patterns<'_> {
         Ok(written.await?)
     }
 
-    /// The one of this id, if this person may change it.
+    /// The pattern with this id, if this user may change it.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such pattern, `Forbidden` when the caller may not change it.
     pub async fn own(&self, caller: &Caller, id: &str) -> Result<StoredPattern> {
         let kept = self.kept(Some(&caller.user), id).await?;
         let kept = kept.ok_or_else(Error::missing)?;

@@ -1,5 +1,5 @@
-//! `quire export` and `quire import`: everything a person owns into one file, and back in elsewhere. Also while
-//! a server runs.
+//! `quire export` and `quire import`: write everything a user owns to one file, and read it back elsewhere.
+//! Both work while a server runs.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -15,31 +15,31 @@ use crate::domain::id::UserId;
 
 /// Writes the archive.
 pub(super) fn export(call: &CommandCall) -> Outcome {
-    let (user, file) = (whose(call)?, file(call)?);
+    let (user, file) = (owner(call)?, file(call)?);
     let place = archive::open(&call.config()?)?;
     let counts = place.export(&user, Path::new(file), &mut steps(call))?;
-    told(call, file, &counts)
+    report(call, file, &counts)
 }
 
-/// Takes a file in.
+/// Imports a file.
 pub(super) fn import(call: &CommandCall) -> Outcome {
-    let (user, file) = (whose(call)?, file(call)?);
+    let (user, file) = (owner(call)?, file(call)?);
     let place = archive::open(&call.config()?)?;
     let counts = place.import(&user, Path::new(file), &mut steps(call))?;
-    told(call, file, &counts)
+    report(call, file, &counts)
 }
 
 fn file(call: &CommandCall) -> Result<&str, CommandFailure> {
     call.at_most(1)?;
     match call.words.first() {
         Some(file) => Ok(file),
-        None => usage(format!("{} needs the name of a file", call.command.name)),
+        None => usage(format!("{} needs a file name", call.command.name)),
     }
 }
 
-fn whose(call: &CommandCall) -> Result<UserId, CommandFailure> {
+fn owner(call: &CommandCall) -> Result<UserId, CommandFailure> {
     let Some(email) = call.value("user") else {
-        return usage("whose? add --user EMAIL");
+        return usage("the account is missing: add --user EMAIL");
     };
     let config = call.config()?;
     block_on(async {
@@ -50,7 +50,7 @@ fn whose(call: &CommandCall) -> Result<UserId, CommandFailure> {
     })
 }
 
-// A line that is written over while it grows, where somebody looks on.
+// On a terminal, progress is one line that is overwritten.
 fn steps(call: &CommandCall) -> impl FnMut(&str, u64) + Send {
     let shows = !call.has("json") && std::io::stderr().is_terminal();
     move |what, done| {
@@ -60,7 +60,7 @@ fn steps(call: &CommandCall) -> impl FnMut(&str, u64) + Send {
     }
 }
 
-fn told(call: &CommandCall, file: &str, counts: &Counts) -> Outcome {
+fn report(call: &CommandCall, file: &str, counts: &Counts) -> Outcome {
     if call.has("json") {
         let rows = counts
             .iter()
@@ -73,10 +73,13 @@ fn told(call: &CommandCall, file: &str, counts: &Counts) -> Outcome {
         }
         let mut line = format!("{}: {}", name.replace('_', " "), count.added);
         if count.present > 0 {
-            line += &format!(", {} there already", count.present);
+            line += &format!(", {} already present", count.present);
         }
         if count.refused > 0 {
-            line += &format!(", {} refused: they are not what they say", count.refused);
+            line += &format!(
+                ", {} refused because their content does not match their description",
+                count.refused
+            );
         }
         progress(&line);
     }

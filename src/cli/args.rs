@@ -1,4 +1,5 @@
-//! From words to a call: the command, its words, its options, and the flags that are settings.
+//! Parses the command line into a call: the command, its words, its options, and the flags that are
+//! settings.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,10 +9,10 @@ use lexopt::{Arg, Parser};
 use super::{COMMANDS, Command, CommandFailure, CommandOption, usage};
 use crate::config::{self, Config, options};
 
-/// A command with what was said to it.
+/// A command with its arguments.
 pub(super) struct CommandCall {
     pub command: &'static Command,
-    /// What stands after the command, in order.
+    /// The words after the command, in order.
     pub words: Vec<String>,
     options: Vec<(&'static str, String)>,
     settings: Vec<(String, String)>,
@@ -33,15 +34,21 @@ impl CommandCall {
         self.value(name).is_some()
     }
     /// The checked settings.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Usage`] when a setting is invalid.
     pub fn config(&self) -> Result<Config, CommandFailure> {
         config::from_surroundings(self.settings.clone(), self.file.as_deref())
-            .or_else(|faults| usage(format!("the settings are wrong:\n{faults}")))
+            .or_else(|faults| usage(format!("invalid settings:\n{faults}")))
     }
-    /// Refuses words beyond those the command knows.
+    /// Refuses more than `words` words.
+    ///
+    /// # Errors
+    /// [`CommandFailure::Usage`] when there are more.
     pub fn at_most(&self, words: usize) -> Result<(), CommandFailure> {
         match self.words.get(words) {
             Some(word) => usage(format!(
-                "\"{word}\" is one word too many; see `quire help {}`",
+                "unexpected argument \"{word}\"; see `quire help {}`",
                 self.command.name
             )),
             None => Ok(()),
@@ -49,7 +56,7 @@ impl CommandCall {
     }
 }
 
-/// Reads the words after the program's name.
+/// Parses the arguments after the program's name.
 pub(super) fn parse(
     words: impl IntoIterator<Item = OsString>,
 ) -> Result<CommandCall, CommandFailure> {
@@ -102,7 +109,7 @@ fn next(parser: &mut Parser) -> Result<Option<ArgumentPiece>, CommandFailure> {
 }
 
 fn text(word: OsString) -> Result<String, CommandFailure> {
-    let shown = |word: OsString| usage(format!("{} is not unicode", word.to_string_lossy()));
+    let shown = |word: OsString| usage(format!("{} is not valid Unicode", word.to_string_lossy()));
     word.into_string().or_else(shown)
 }
 
@@ -125,7 +132,7 @@ fn value(parser: &mut Parser, name: &str) -> Result<String, CommandFailure> {
     }
 }
 
-/// A flag is a setting, or an option of the command that stands before it.
+/// Parses a flag: a setting, or an option of the command before it.
 fn flag(
     parser: &mut Parser,
     name: &str,
@@ -147,7 +154,7 @@ fn flag(
             .find(|other| other.options.iter().any(|o| o.name == name));
         return usage(match elsewhere {
             Some(other) => format!(
-                "--{name} belongs to `quire {}`, which has to stand before it",
+                "--{name} is an option of `quire {}` and must come after it",
                 other.name
             ),
             None if name.chars().count() == 1 => format!("there is no option -{name}"),
@@ -216,8 +223,8 @@ mod tests {
             ("--prot 9", "no option --prot"),
             ("-x", "no option -x"),
             ("--port", "--port needs a value"),
-            ("--file a ask", "belongs to `quire ask`"),
-            ("serve --json", "belongs to `quire ask`"),
+            ("--file a ask", "an option of `quire ask`"),
+            ("serve --json", "an option of `quire ask`"),
             ("ask --json=yes", "unexpected"),
         ] {
             match read(line) {

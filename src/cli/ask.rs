@@ -1,6 +1,6 @@
-//! `quire ask`: one analysis from the command line. Progress to stderr, the answer to stdout, how: screen.rs. Does by itself
-//! what the server does, with the same app; where there is no account yet, it works in a folder that is deleted
-//! afterwards. Refuses while a server is using the data folder: that one can be asked with --server.
+//! `quire ask`: one analysis from the command line, with progress on stderr and the answer on stdout (see
+//! screen.rs). Runs the same app as the server; without any account it works in a folder that is deleted
+//! afterwards. Refuses while a server uses the data folder: that server can be asked with --server.
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Read};
@@ -21,10 +21,10 @@ use crate::domain::id::AnalysisId;
 use crate::http::handlers::analysis_shape;
 use crate::{clock, log};
 
-/// Bytes of a question from stdin; the domain's own limit is stricter.
+/// Bytes read of a question from stdin at most; the domain's own limit is stricter.
 const LONGEST: u64 = 4 << 20;
 
-/// Runs the analysis that the words describe.
+/// Runs the analysis that the arguments describe.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(1)?;
     let question = match call.words.first().map(String::as_str) {
@@ -49,10 +49,10 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     })
 }
 
-/// The question from stdin. A person at a terminal who has given none has forgotten it.
+/// Reads the question from stdin. On a terminal without a question, that is a usage error.
 fn from_stdin(call: &CommandCall, is_asked_for: bool) -> Result<String, CommandFailure> {
     if call.values("file").contains(&"-") {
-        return usage("stdin cannot be both the question and a file");
+        return usage("stdin cannot hold both the question and a file");
     }
     let mut text = String::new();
     if is_asked_for || !std::io::stdin().is_terminal() {
@@ -87,7 +87,7 @@ async fn ask(call: &CommandCall, question: &str, home: &LocalSession) -> Outcome
         ultra_model: call.value("synthesiser").map(str::to_owned),
         ..AnalysisParams::default()
     };
-    // Which models there are decides the default panel and who writes the synthesis.
+    // The available models decide the default panel and the synthesizer.
     home.app.models().probe().await;
     let analyses = home.app.analyses();
     let begun = analyses
@@ -96,7 +96,7 @@ async fn ask(call: &CommandCall, question: &str, home: &LocalSession) -> Outcome
     let is_json = call.has("json");
     let mut screen = Screen::new(call.has("quiet"), !is_json);
     let stopped = tokio::select! {
-        told = tell(home, &begun.id, &mut screen) => {
+        told = follow(home, &begun.id, &mut screen) => {
             told?;
             false
         }
@@ -120,11 +120,11 @@ fn depth(word: &str) -> Result<Depth, CommandFailure> {
         "quick" => Ok(Depth::Quick),
         "standard" => Ok(Depth::Standard),
         "full" => Ok(Depth::Full),
-        _ => usage("--depth must be quick, standard or full"),
+        _ => usage("--depth must be quick, standard, or full"),
     }
 }
 
-/// The answer, or why there is none.
+/// Prints the answer, or fails with the reason why there is none.
 fn conclude(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcome {
     match (analysis.status, &analysis.synthesis) {
         (Status::Completed, Some(_)) if shown => Ok(()),
@@ -137,7 +137,7 @@ fn conclude(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcome {
     }
 }
 
-/// Reads a file as an upload would be read.
+/// Reads a file like an upload.
 async fn take_in(
     call: &CommandCall,
     home: &LocalSession,
@@ -182,8 +182,8 @@ async fn take_in(
     }
 }
 
-/// Follows the run and says what a person wants to know meanwhile.
-async fn tell(home: &LocalSession, id: &AnalysisId, screen: &mut Screen) -> Outcome {
+/// Follows the run and reports progress.
+async fn follow(home: &LocalSession, id: &AnalysisId, screen: &mut Screen) -> Outcome {
     let mut watch = home.app.analyses().watch(Some(&home.caller), id, 0).await?;
     while let Some(events) = watch.next().await.map_err(app::Error::from)? {
         let data = |text: &str| serde_json::from_str(text).unwrap_or_default();

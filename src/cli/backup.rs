@@ -1,4 +1,5 @@
-//! `quire backup FILE|FOLDER` and `quire restore FILE`: a verified copy of the database, and back again.
+//! `quire backup FILE|FOLDER` and `quire restore FILE`: write a verified copy of the database, and restore
+//! one.
 
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use crate::clock;
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(1)?;
     let Some(file) = call.words.first() else {
-        return usage("backup needs the name of the file to write, or a folder");
+        return usage("backup needs the file to write, or a folder");
     };
     let config = call.config()?;
     let file = backups::place(Path::new(file), clock::now());
@@ -32,17 +33,17 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     ))
 }
 
-/// Puts the copy in the database's place.
+/// Replaces the database with the copy.
 pub(super) fn restore(call: &CommandCall) -> Outcome {
     call.at_most(1)?;
     let Some(file) = call.words.first() else {
-        return usage("restore needs the name of the file to read");
+        return usage("restore needs the file to read");
     };
     let config = call.config()?;
     let restored = backup::restore(&config, Path::new(file), call.has("replace"))?;
     let (copy, swapped) = (restored.copy, restored.swapped);
     let before = swapped.kept.map_or_else(String::new, |kept| {
-        format!("; what was there is {}", kept.display())
+        format!("; the replaced database is {}", kept.display())
     });
     print(format!(
         "{file}: {} bytes with {} rows, checked and in place{before}",
@@ -51,13 +52,13 @@ pub(super) fn restore(call: &CommandCall) -> Outcome {
     ))?;
     for log in restored.logs {
         print(format!(
-            "moved aside, a log whose database was missing: {}",
+            "moved aside a log whose database was missing: {}",
             log.display()
         ))?;
     }
     if restored.has_new_secret {
         print(
-            "the folder had no secret, and has a new one: everybody signs in again, and stored provider keys must \
+            "the folder had no secret, and has a new one: everyone must sign in again, and stored provider keys must \
              be entered again",
         )?;
     }

@@ -1,19 +1,19 @@
-//! Columns that text takes on a terminal: letters of East Asia and emoji take two, combining marks none.
+//! Width of text in terminal columns: East Asian characters and emoji take two, combining marks none.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// The columns of a text.
+/// The width of a text in columns.
 pub(super) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The columns of a single character.
+/// The width of a character in columns.
 pub(super) fn width_of(character: char) -> usize {
     character.width().unwrap_or(0)
 }
 
-/// The beginning of a line that fits a terminal of so many columns. The last one stays empty: a line that wraps
-/// could not be drawn over.
+/// The prefix of a line that fits a terminal of `columns` columns. The last column stays empty: a line that
+/// wraps could not be overwritten.
 pub(super) fn cut(line: &str, columns: usize) -> &str {
     let mut left = columns.saturating_sub(1);
     let end = line.char_indices().find(|(_, character)| {

@@ -1,5 +1,5 @@
-//! `quire completions SHELL`: what bash, zsh or fish need to complete commands, acts and options, printed from
-//! the tables of commands and settings. Pure but for the printing.
+//! `quire completions SHELL`: completion scripts of commands, actions, and options for bash, zsh, and fish,
+//! generated from the tables of commands and settings.
 
 use super::args::CommandCall;
 use super::{COMMANDS, Command, Outcome, print, usage};
@@ -12,11 +12,11 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         Some("bash") => print(bash().trim_end()),
         Some("zsh") => print(zsh().trim_end()),
         Some("fish") => print(fish().trim_end()),
-        _ => usage("completions for which shell? it is bash, zsh or fish"),
+        _ => usage("completions needs a shell: bash, zsh, or fish"),
     }
 }
 
-/// The words that may follow a command: those that its usage names in lower case.
+/// The actions of a command: the lowercase words in its usage.
 fn acts(command: &Command) -> Vec<&'static str> {
     let first = |part: &'static str| {
         let part = part.trim().trim_start_matches('[');
@@ -27,7 +27,7 @@ fn acts(command: &Command) -> Vec<&'static str> {
     command.usage.split('|').map(first).filter(is_act).collect()
 }
 
-/// The words after a command that are known beforehand.
+/// The words that may follow a command.
 fn words(command: &Command) -> Vec<&'static str> {
     let mut words = acts(command);
     if command.name == "help" {

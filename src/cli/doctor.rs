@@ -1,10 +1,10 @@
-//! `quire doctor`: what is well with this installation and what is not.
+//! `quire doctor`: checks the installation.
 
 use super::args::CommandCall;
 use super::{Outcome, block_on, failed, print};
 use crate::app::doctor::{self, CheckState, health};
 
-/// Examines and reports.
+/// Runs the checks and prints the findings.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let config = call.config()?;
@@ -31,8 +31,8 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
             .count()
         {
             0 => Ok(()),
-            1 => failed("one thing is broken"),
-            more => failed(format!("{more} things are broken")),
+            1 => failed("one check failed"),
+            more => failed(format!("{more} checks failed")),
         }
     })
 }

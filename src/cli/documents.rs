@@ -1,4 +1,4 @@
-//! `quire documents …`: lists, searches, and deletes what a person has uploaded, also while the server runs.
+//! `quire documents …`: lists, searches, and deletes a user's documents, also while the server runs.
 
 use serde_json::{Value, json};
 
@@ -10,15 +10,15 @@ use crate::app::Error;
 use crate::domain::id::DocumentId;
 use crate::log;
 
-/// Documents that are asked for at once.
+/// Documents fetched per query.
 const PAGE: u32 = 100;
 
-/// The acts, for the help.
+/// The actions, for the help text.
 pub(super) const DETAILS: &str = "  list                list the documents
   search WORDS        the passages that match, best first
   delete ID           delete one with its text";
 
-/// Runs the act that the first word names.
+/// Runs the action that the first word names.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let act = match call.words.first().map(String::as_str) {
         None => "list",

@@ -1,5 +1,5 @@
-//! `quire experiment`: the same search for the best setting as the server runs, from a file and with a progress
-//! bar. Prints what it would take before it spends anything.
+//! `quire experiment`: the server's search for the best setting, run from a file with a progress bar.
+//! Prints the estimate before spending anything.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -25,12 +25,12 @@ show ID          print the results of one\n  \
 resume ID        continue one that was stopped\n\
 Progress goes to stderr, the result to stdout. Ctrl-C stops it and\nkeeps its results.";
 
-/// Characters of the bar.
+/// Width of the progress bar in characters.
 const BAR: usize = 24;
-/// Experiments that are listed.
+/// Experiments listed at most.
 const LISTED: u32 = 50;
 
-/// Does what the first word says.
+/// Runs the action that the first word names.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
@@ -38,7 +38,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let most = if word == Some("list") { 1 } else { 2 };
     call.at_most(most)?;
     if !matches!(word, Some("run" | "list" | "show" | "resume")) {
-        return usage("experiment needs run FILE, list, show ID or resume ID");
+        return usage("experiment needs run FILE, list, show ID, or resume ID");
     }
     if let (Some("show" | "resume"), Some(id)) = (word, call.words.get(1)) {
         id_of(id)?;
@@ -83,7 +83,7 @@ async fn act(call: &CommandCall, home: &LocalSession, word: &str) -> Outcome {
 fn id_of(text: &str) -> Result<ExperimentId, CommandFailure> {
     match ExperimentId::parse(text) {
         Some(id) => Ok(id),
-        None => usage(format!("\"{text}\" is no id of an experiment")),
+        None => usage(format!("\"{text}\" is not the id of an experiment")),
     }
 }
 
@@ -92,7 +92,7 @@ async fn start(call: &CommandCall, home: &LocalSession, file: &Path) -> Outcome 
     home.app.models().probe().await;
     let experiments = home.app.experiments();
     let forecast = experiments.forecast(&home.caller, wanted.clone()).await?;
-    tell(&forecast);
+    print_forecast(&forecast);
     if call.has("estimate") {
         return match call.has("json") {
             true => print(format_args!("{:#}", shape::forecast(&forecast))),
@@ -139,8 +139,8 @@ fn read(
     serde_json::from_value(value).or_else(|fault| failed(format!("{}: {fault}", file.display())))
 }
 
-/// What it would take, to stderr: nothing has been spent yet.
-fn tell(forecast: &ExperimentForecast) {
+/// Prints the estimate to stderr; nothing has been spent yet.
+fn print_forecast(forecast: &ExperimentForecast) {
     let cost = |cost: Option<crate::domain::money::MicroDollars>| match cost {
         Some(cost) => format!("${:.4}", cost.dollars()),
         None => "an unknown price".to_owned(),
@@ -187,7 +187,7 @@ async fn follow(call: &CommandCall, home: &LocalSession, id: &ExperimentId) -> O
     }
     bar.end();
     if !home.is_scrap {
-        progress(&format!("kept as {id}"));
+        progress(&format!("stored as {id}"));
     }
     conclude(call, home, id).await
 }
@@ -205,7 +205,7 @@ async fn conclude(call: &CommandCall, home: &LocalSession, id: &ExperimentId) ->
     }
     match (shown.experiment.state, &shown.experiment.error) {
         (ExperimentState::Paused, Some(why)) => failed(format!("paused: {why}")),
-        (ExperimentState::Cancelled, _) => failed("stopped before its end"),
+        (ExperimentState::Cancelled, _) => failed("stopped early"),
         _ => Ok(()),
     }
 }
@@ -230,7 +230,7 @@ fn written(shown: &ExperimentView, path: &str) -> Result<String, CommandFailure>
             &shown.report,
         )),
         "json" => Ok(format!("{:#}", whole(shown))),
-        _ => usage("--out must end in .json, .csv or .md"),
+        _ => usage("--out must end in .json, .csv, or .md"),
     }
 }
 
@@ -253,7 +253,7 @@ async fn list(home: &LocalSession) -> Outcome {
     Ok(())
 }
 
-/// The progress on a terminal in one line that is written over; elsewhere a line for every tenth.
+/// Progress: on a terminal one line that is overwritten; elsewhere a line per tenth.
 #[derive(Default)]
 struct ProgressBar {
     tenth: usize,
@@ -296,7 +296,7 @@ impl ProgressBar {
     }
 }
 
-/// How much of the budget is used: of whichever part of it is used most.
+/// Used share of the budget, 0 to 1: of the limit that is used most.
 fn share(progress: &ExperimentProgress, done: usize, most: usize) -> f64 {
     let of = |name: &str| {
         let limit = progress.budget[name]

@@ -1,9 +1,9 @@
-//! One process after another without a connection lost: the listening sockets themselves go from the old one to
-//! the new one (SCM_RIGHTS over a socket in the data folder), or stay with systemd. Who connects meanwhile waits
-//! in the kernel's queue, which both share. Refuses processes of other users.
+//! Replaces a running process without losing a connection: the old process passes its listening sockets to
+//! the new one (SCM_RIGHTS over a socket in the data folder), or systemd keeps them. Clients that connect
+//! meanwhile wait in the kernel's queue, which both processes share. Refuses processes of other users.
 //!
-//! Why not SO_REUSEPORT: there each process has a queue of its own, and what the old one has not accepted when
-//! it closes is reset.
+//! SO_REUSEPORT is not used: it gives each process a queue of its own, and connections that the old process
+//! has not accepted when it closes are reset.
 
 use std::fs;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read as _, Write as _};
@@ -26,13 +26,13 @@ use tokio::time::timeout;
 
 use crate::log;
 
-/// Doors that are handed over at most.
+/// Listening sockets handed over at most.
 const MOST: usize = 4;
-/// How long either waits for the other's next word.
+/// How long either process waits for the other's next byte.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What comes with the sockets; another would be another protocol.
+/// The byte sent with the sockets: the version of the protocol.
 const HELLO: [u8; 1] = [1];
-/// The new process has all it needs: the old one may go.
+/// The byte that tells the old process to stop: the new one has everything it needs.
 const GO: [u8; 1] = [2];
 
 /// Sockets that systemd has opened for this process (LISTEN_FDS), in its order.
@@ -41,14 +41,14 @@ pub(super) fn given() -> io::Result<Vec<TcpListener>> {
     let mut sockets = Vec::new();
     for place in 0..passed.len() {
         if let Some(socket) = passed.take_tcp_listener(place)? {
-            // The copy does not go on to the processes that read files.
+            // The copy is not inherited by the processes that read files.
             sockets.push(TcpListener::from(socket.as_fd().try_clone_to_owned()?));
         }
     }
     Ok(sockets)
 }
 
-/// What the process that serves now leaves to the one that asks for it.
+/// The serving process's offer to hand over its listening sockets.
 pub(super) struct Handover {
     asked: UnixListener,
     path: PathBuf,
@@ -56,10 +56,10 @@ pub(super) struct Handover {
 }
 
 impl Handover {
-    /// Only the holder of the folder may make it.
+    /// Creates the offer; only the process that holds the folder's lock may do so.
     pub(super) fn of(folder: &Path, sockets: Vec<OwnedFd>) -> io::Result<Self> {
         let path = path(folder);
-        // Of a process that was killed.
+        // The socket of a process that was killed.
         let _ = fs::remove_file(&path);
         let asked = UnixListener::bind(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
@@ -70,7 +70,7 @@ impl Handover {
         })
     }
 
-    /// Until a process has got the sockets and says that it goes on.
+    /// Waits until a process has received the sockets and tells this one to stop.
     pub(super) async fn done(&self) {
         loop {
             let Ok((heir, _)) = self.asked.accept().await else {
@@ -80,14 +80,14 @@ impl Handover {
             match timeout(PATIENCE, self.hand_over(heir)).await {
                 Ok(Ok(process)) => return log::info("handing over", &[("process", &process)]),
                 Ok(Err(error)) => log::warn("not handed over", &[("why", &error)]),
-                Err(_) => log::warn("not handed over", &[("why", &"it said nothing more")]),
+                Err(_) => log::warn("not handed over", &[("why", &"no answer in time")]),
             }
         }
     }
 
     async fn hand_over(&self, mut heir: UnixStream) -> io::Result<i32> {
         let who = heir.peer_cred()?;
-        // The folder is its owner's alone, but a folder's rights can be changed.
+        // The folder belongs to its owner alone, but its permissions can be changed.
         let owner = fs::metadata(&self.path)?.uid();
         if who.uid() != owner && who.uid() != 0 {
             return Err(io::Error::new(ErrorKind::PermissionDenied, "another user"));
@@ -123,15 +123,15 @@ impl Drop for Handover {
     }
 }
 
-/// The process that serves from a folder, as the next one meets it. It goes on serving until it is relieved.
+/// The process that serves from the folder, seen by the one that replaces it. It serves until `relieve`.
 pub(super) struct Predecessor {
     line: BlockingStream,
-    /// What it listens on, in the order of its doors.
+    /// Its listening sockets, in the order of its listeners.
     pub(super) sockets: Vec<TcpListener>,
 }
 
 impl Predecessor {
-    /// Asks for its sockets. Blocks.
+    /// Requests its sockets. Blocks.
     pub(super) fn meet(folder: &Path) -> io::Result<Self> {
         let mut line = BlockingStream::connect(path(folder))?;
         line.set_read_timeout(Some(PATIENCE))?;
@@ -146,14 +146,14 @@ impl Predecessor {
         });
         let sockets: Vec<_> = messages.flatten().map(TcpListener::from).collect();
         if word != HELLO || sockets.is_empty() {
-            // It has closed the line, or is something else.
+            // It has closed the connection, or speaks another protocol.
             let _ = line.read(&mut word);
             return Err(ErrorKind::InvalidData.into());
         }
         Ok(Self { line, sockets })
     }
 
-    /// From here on it stops, and lets go of the folder.
+    /// Tells it to stop and to release the folder.
     pub(super) fn relieve(mut self) -> io::Result<()> {
         self.line.write_all(&GO)
     }

@@ -4,7 +4,7 @@ use super::args::CommandCall;
 use super::{COMMANDS, Command, Outcome, manual, print, usage};
 use crate::config::options;
 
-/// Columns that every help text fits.
+/// Width of help texts in columns.
 const WIDTH: usize = 80;
 
 /// Explains a command or a topic of the manual; without a word, lists them all.
@@ -17,7 +17,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let topic = manual::topic(name)?;
     match (command, topic) {
         (None, None) => usage(format!(
-            "there is no command and no topic \"{name}\"; `quire help` lists them"
+            "there is no command or topic \"{name}\"; `quire help` lists them"
         )),
         (command, topic) => {
             let command = command.map(explain);
@@ -28,7 +28,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     }
 }
 
-/// Prints the version, and what was built from which commit.
+/// Prints the version, the commit, and the build's features.
 pub(super) fn version(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     print(format_args!(
@@ -41,7 +41,7 @@ pub(super) fn version(call: &CommandCall) -> Outcome {
     ))
 }
 
-/// What this binary can do beyond answering HTTP, for bug reports.
+/// Features of this binary beyond answering HTTP, for bug reports.
 const FEATURES: &[&str] = &[
     concat!("SQLite (rusqlite ", env!("QUIRE_RUSQLITE"), ")"),
     "TLS (rustls)",
@@ -82,7 +82,7 @@ fn push_row(text: &mut String, name: &str, summary: &str) {
     text.push('\n');
 }
 
-/// Words in lines of at most 80 columns.
+/// Words filled into lines of at most 80 columns.
 fn filled(words: &[impl AsRef<str>], first: &str, other: &str) -> String {
     let mut out = String::from(first);
     let mut column = first.chars().count();
@@ -125,7 +125,7 @@ fn explain(command: &Command) -> String {
     text + "\nEvery setting is an option too: `quire help settings`."
 }
 
-/// A line of prepared text; one that is too long goes on below its last column of text.
+/// Appends a line of prepared text; one that is too long continues below its last column of text.
 fn push_line(text: &mut String, line: &str) {
     if line.chars().count() <= WIDTH {
         text.push_str(line);

@@ -1,5 +1,6 @@
-//! Where a command does its work, and as whom: in the data folder as its operator; for a run without any account, in
-//! a folder that is deleted afterwards. Beside a server, commands that read use its database; those that run refuse.
+//! The data folder and account that a command works with: the data folder as its operator or, for a run
+//! without any account, a folder that is deleted afterwards. While a server runs, commands that read use
+//! its database; commands that run something refuse.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,20 +15,20 @@ use crate::domain::user::{Caller, Role, User};
 
 const NOBODY: &str = "there is no account yet";
 
-/// Where the run lives, and as whom.
+/// An app opened for one command, and its caller.
 pub(super) struct LocalSession {
-    /// The product.
+    /// The opened app.
     pub(super) app: Arc<App>,
-    /// Who asks.
+    /// The account on whose behalf the command runs.
     pub(super) caller: Caller,
-    /// Nothing of it is kept.
+    /// Whether the data is deleted afterwards.
     pub(super) is_scrap: bool,
     _lock: Option<folder::FolderLock>,
-    // Last, so that it is removed when everything in it is closed.
+    // Last, so that it is removed after everything in it is closed.
     _scrap: Option<TemporaryFolder>,
 }
 
-/// A folder that is removed at the end.
+/// A folder that is removed when dropped.
 struct TemporaryFolder(PathBuf);
 
 impl Drop for TemporaryFolder {
@@ -37,8 +38,9 @@ impl Drop for TemporaryFolder {
 }
 
 impl LocalSession {
-    /// For a command that runs something: the data folder as this account, or as its operator. Where there is no
-    /// account at all, a folder that is deleted afterwards. `instead`: what to do while a server is using the folder.
+    /// For a command that runs something: opens the data folder as this account, or as its operator.
+    /// Without any account, opens a folder that is deleted afterwards. `instead`: what to do while a server
+    /// uses the folder.
     pub(super) async fn to_run(
         config: Config,
         account: Option<&str>,
@@ -57,15 +59,16 @@ impl LocalSession {
             }
         }
         if account.is_some() {
-            return failed(format!("--as is not possible: {NOBODY}"));
+            return failed(format!("--as cannot be used: {NOBODY}"));
         }
         if !is_quiet {
-            progress(&format!("{NOBODY}, so this run is not kept"));
+            progress(&format!("{NOBODY}, so this run is not stored"));
         }
         Self::in_scrap(config).await
     }
 
-    /// For a command that only reads or deletes: the installation that is there, also while a server is using it.
+    /// For a command that only reads or deletes: opens the existing installation, also while a server uses
+    /// it.
     pub(super) async fn to_read(
         config: Config,
         account: Option<&str>,
@@ -76,12 +79,14 @@ impl LocalSession {
             Some(user) => Ok(Self::of(app, user, None, None)),
             None => {
                 app.close().await;
-                failed(format!("{NOBODY}: quire user add EMAIL --admin makes one"))
+                failed(format!(
+                    "{NOBODY}: create one with quire user add EMAIL --admin"
+                ))
             }
         }
     }
 
-    /// The same, with nothing in it where there is no installation yet.
+    /// Like `to_read`, but with an empty folder when there is no installation yet.
     pub(super) async fn to_look(
         config: Config,
         account: Option<&str>,
@@ -95,17 +100,17 @@ impl LocalSession {
     }
 
     async fn in_scrap(mut config: Config) -> Result<Self, CommandFailure> {
-        // A name nobody can have taken before us.
+        // A random name that nobody else can have created before.
         let path = std::env::temp_dir().join(format!("quire-ask-{}", random_password()?));
         let scrap = TemporaryFolder(path.clone());
-        // People's own patterns stay where they are.
+        // Custom patterns are still read from the data folder.
         let patterns = config.data_dir.join("patterns");
         if config.patterns.is_none() && patterns.is_dir() {
             config.patterns = Some(patterns);
         }
         config.data_dir = path;
         config.replica = None;
-        // Nobody ever signs in with it.
+        // No one ever signs in with it.
         config.password_rounds = 1;
         let app = App::open(config)?;
         let new = NewAccount {
@@ -146,7 +151,7 @@ impl LocalSession {
     }
 }
 
-/// Whose account it is: the one that is named, or the operator's. None where nobody is named and there is none.
+/// The named account, or the operator's. `None` when no account is named and none exists.
 async fn person(app: &App, account: Option<&str>) -> Result<Option<User>, CommandFailure> {
     let user = match account {
         Some(email) => Some(app.accounts().user_by_email(email).await?),
@@ -158,7 +163,7 @@ async fn person(app: &App, account: Option<&str>) -> Result<Option<User>, Comman
     }
 }
 
-/// The oldest admin who is not locked: whoever set this up.
+/// The oldest administrator whose account is not locked: the person who set up the installation.
 async fn operator(app: &App) -> Result<Option<User>, CommandFailure> {
     let mut oldest = None;
     let mut cursor = None;

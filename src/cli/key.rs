@@ -1,4 +1,5 @@
-//! `quire key …`: API keys from the command line, with the rules of the pages, also while the server runs.
+//! `quire key …`: API keys from the command line, by the same rules as on the pages, also while the server
+//! runs.
 
 use serde_json::json;
 
@@ -9,24 +10,26 @@ use crate::app::api_keys::NewKey;
 use crate::clock;
 use crate::domain::user::{ApiKey, Caller};
 
-/// The acts, for the help.
+/// The actions, for the help text.
 pub(super) const DETAILS: &str = "  list EMAIL          list the keys of an account
   add EMAIL           create a key and print it; it is shown only once
   delete EMAIL ID     delete a key; it stops working at once";
 
-/// Runs the act that the first word names.
+/// Runs the action that the first word names.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let word = |at: usize| call.words.get(at).map(String::as_str);
     let (act, email) = match (word(0), word(1)) {
         (Some(act @ ("list" | "add" | "delete")), Some(email)) => (act, email),
         (Some("list" | "add" | "delete"), None) => {
-            return usage("whose? an e-mail address is missing");
+            return usage("the account is missing: add its email address");
         }
         _ => return usage(format!("key needs one of these:\n{DETAILS}")),
     };
     call.at_most(if act == "delete" { 3 } else { 2 })?;
     let id = match (act, word(2)) {
-        ("delete", None) => return usage("which key? `quire key list EMAIL` names them"),
+        ("delete", None) => {
+            return usage("the key's id is missing; `quire key list EMAIL` lists them");
+        }
         (_, id) => id.unwrap_or_default(),
     };
     let config = call.config()?;
@@ -79,7 +82,7 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
                     .last_used
                     .map_or("never used".to_owned(), |at| format!("last used {at}"));
                 print(format!(
-                    "{}  {}…  {}  made {}  {used}",
+                    "{}  {}…  {}  created {}  {used}",
                     key.id, key.prefix, key.name, key.created
                 ))?;
             }

@@ -1,15 +1,15 @@
-//! Members at work as lines of a terminal that are drawn over while they write. Pure: takes events, gives
-//! what to print. Knows nothing of where it is printed.
+//! Live progress of the members as lines of a terminal that are redrawn while they write. Pure: takes
+//! events and returns the text to print.
 
 use serde_json::Value;
 
 use super::columns::cut;
 use super::markdown::clean;
 
-/// More members than this share a last line.
+/// Members with a line of their own at most; the others share a last line.
 const MOST: usize = 12;
 
-/// The members that are writing now, and how many lines of them are on the screen.
+/// The members that are writing, and the number of their lines on the screen.
 #[derive(Default)]
 pub(super) struct LiveLines {
     members: Vec<LiveMember>,
@@ -24,7 +24,7 @@ struct LiveMember {
 }
 
 impl LiveLines {
-    /// Takes notice of an event.
+    /// Applies an event.
     pub(super) fn take(&mut self, kind: &str, data: &Value) {
         let text = |name: &str| data[name].as_str().unwrap_or_default();
         let (model, stage) = (text("model"), text("stage"));
@@ -57,21 +57,21 @@ impl LiveLines {
         }
     }
 
-    /// Clears what is on the screen, so that other lines can be printed in its place.
+    /// Clears the drawn lines, so that other lines can be printed in their place.
     pub(super) fn erase(&mut self) -> String {
         let up = "\x1b[1A\x1b[2K".repeat(self.drawn);
         self.drawn = 0;
         up
     }
 
-    /// The members as they are now, over what was drawn before. No line is wider than the terminal: one that
-    /// wraps could not be drawn over.
+    /// Draws the current state of the members over the last drawing. No line is wider than the terminal:
+    /// one that wraps could not be overwritten.
     pub(super) fn draw(&mut self, width: usize) -> String {
         let mut out = self.erase();
         for member in self.members.iter().take(MOST) {
             let state = match (member.thinks, member.characters) {
                 (true, _) => "thinks".to_owned(),
-                (false, 0) => "waits for its first word".to_owned(),
+                (false, 0) => "waiting for the first words".to_owned(),
                 (false, written) => format!("{written} characters"),
             };
             let line = format!("  {} · {} · {state}", member.model, member.stage);
@@ -103,7 +103,7 @@ mod tests {
         live.take("member.delta", &of("nobody"));
         assert_eq!(
             live.draw(80),
-            "  a/b · initial · 4 characters\n  c/d · initial · waits for its first word\n"
+            "  a/b · initial · 4 characters\n  c/d · initial · waiting for the first words\n"
         );
         live.take("member.completed", &of("a/b"));
         live.take("member.reasoning", &of("c/d"));

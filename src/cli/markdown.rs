@@ -1,9 +1,9 @@
-//! Markdown made readable on a terminal, a line at a time as it is written: headings, emphasis, lists, code,
-//! quotations, links, wrapped at words. Pure. Refuses to pass on anything that could steer the terminal.
+//! Renders Markdown for a terminal, line by line as it arrives: headings, emphasis, lists, code,
+//! quotations, and links, wrapped at words. Pure. Removes anything that could control the terminal.
 
 use super::columns::{width, width_of};
 
-/// Wider lines are hard to read.
+/// Width of a line in columns at most: wider lines are hard to read.
 const WIDEST: usize = 100;
 
 const BOLD: &str = "\x1b[1m";
@@ -11,28 +11,28 @@ const FAINT: &str = "\x1b[2m";
 const CODE: &str = "\x1b[36m";
 const PLAIN: &str = "\x1b[0m";
 
-/// A text on its way to a terminal.
+/// A renderer of streamed Markdown.
 pub(super) struct Markdown {
     width: usize,
-    is_coloured: bool,
-    /// What came after the last line's end.
+    is_colored: bool,
+    /// Text received after the last line end.
     rest: String,
-    /// Within a block of code.
+    /// Whether the line is inside a code block.
     in_code: bool,
 }
 
 impl Markdown {
-    /// For a terminal that is so wide.
-    pub(super) fn new(width: usize, is_coloured: bool) -> Self {
+    /// Creates a renderer for a terminal of `width` columns.
+    pub(super) fn new(width: usize, is_colored: bool) -> Self {
         Self {
             width: width.clamp(20, WIDEST),
-            is_coloured,
+            is_colored,
             rest: String::new(),
             in_code: false,
         }
     }
 
-    /// Takes a piece of the text, gives the lines that are whole by now.
+    /// Takes a piece of text and returns the lines that it completes.
     pub(super) fn push(&mut self, piece: &str) -> String {
         self.rest.push_str(piece);
         let Some(end) = self.rest.rfind('\n') else {
@@ -43,7 +43,7 @@ impl Markdown {
         lines.lines().map(|line| self.line(line)).collect()
     }
 
-    /// What is left at the end.
+    /// Returns the rest at the end.
     pub(super) fn finish(&mut self) -> String {
         match std::mem::take(&mut self.rest) {
             rest if rest.is_empty() => rest,
@@ -93,13 +93,12 @@ impl Markdown {
         }
     }
 
-    // Wraps at words; the styles within take no room.
+    // Wraps at words; escape sequences count as no columns.
     fn wrapped(&self, text: &str, first: &str, other: &str, style: Option<&str>) -> String {
         let mut out = String::from(first);
         let mut column = width(first);
         let mut inline = InlineState::default();
-        let open =
-            |out: &mut String| out.push_str(style.filter(|_| self.is_coloured).unwrap_or(""));
+        let open = |out: &mut String| out.push_str(style.filter(|_| self.is_colored).unwrap_or(""));
         open(&mut out);
         for (at, word) in text.split_whitespace().enumerate() {
             let shown = inline.shown(word);
@@ -116,7 +115,7 @@ impl Markdown {
             for piece in shown {
                 match piece {
                     MarkdownPiece::Text(character) => out.push(character),
-                    MarkdownPiece::Style(code) if self.is_coloured => {
+                    MarkdownPiece::Style(code) if self.is_colored => {
                         out.push_str(code);
                         if code == PLAIN {
                             open(&mut out);
@@ -127,14 +126,14 @@ impl Markdown {
             }
         }
         let is_styled = style.is_some() || !inline.is_closed();
-        if self.is_coloured && is_styled {
+        if self.is_colored && is_styled {
             out.push_str(PLAIN);
         }
         out + "\n"
     }
 
     fn styled(&self, style: &str, text: &str) -> String {
-        match self.is_coloured {
+        match self.is_colored {
             true => format!("{style}{text}{PLAIN}"),
             false => text.to_owned(),
         }
@@ -156,7 +155,7 @@ impl MarkdownPiece {
     }
 }
 
-/// What is open at a place of a line.
+/// The styles open at a position of a line.
 #[derive(Default)]
 struct InlineState {
     bold: bool,
@@ -168,7 +167,7 @@ impl InlineState {
         !self.bold && !self.code
     }
 
-    // A word without its marks. Single ones stay: 2*3 is no emphasis.
+    // A word without its marks. Single asterisks stay: 2*3 is not emphasis.
     fn shown(&mut self, word: &str) -> Vec<MarkdownPiece> {
         let mut out = Vec::new();
         let mut rest = word;
@@ -191,7 +190,7 @@ impl InlineState {
     }
 }
 
-/// The length of "12. " at the start of a line.
+/// Length in bytes of "12. " at the start of a line.
 fn numbered(text: &str) -> Option<usize> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let rest = &text[digits..];
@@ -203,7 +202,7 @@ fn is_all(text: &str, mark: &str) -> bool {
     text.trim_end().replace(mark, "").is_empty()
 }
 
-/// Without what steers a terminal or turns the direction of writing.
+/// Removes characters that control a terminal or change the writing direction.
 pub(super) fn clean(text: &str) -> String {
     let text = text.replace('\t', "    ");
     let steers =
@@ -215,14 +214,14 @@ pub(super) fn clean(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn shown(text: &str, is_coloured: bool) -> String {
-        let mut markdown = Markdown::new(30, is_coloured);
+    fn shown(text: &str, is_colored: bool) -> String {
+        let mut markdown = Markdown::new(30, is_colored);
         let first = markdown.push(text);
         first + &markdown.finish()
     }
 
     #[test]
-    fn markdown_without_colours_is_text() {
+    fn markdown_without_colors_is_text() {
         for (text, expected) in [
             ("# A title #\n", "A title\n"),
             ("a **bold** `word`", "a bold word\n"),

@@ -1,6 +1,6 @@
-//! `quire mcp`: the tools of Quire for a program that starts it and speaks the Model Context Protocol over stdin
-//! and stdout. One message a line; requests are worked on side by side. Ends, and stops what runs, when stdin
-//! does.
+//! `quire mcp`: Quire's tools over stdin and stdout, for programs that start it and speak the Model Context
+//! Protocol. One message per line; requests run concurrently. When stdin ends, it stops the running work
+//! and exits.
 
 use std::io::{BufRead as _, Read as _};
 use std::time::Duration;
@@ -15,11 +15,11 @@ use super::{Outcome, block_on, print, public_url};
 use crate::app::mcp::{MOST_BYTES, McpMessage, read};
 use crate::log;
 
-/// Requests that wait to be read; the client is not read from while they do.
+/// Requests waiting at most; stdin is not read while the queue is full.
 const WAITING: usize = 16;
-/// Requests at once.
+/// Concurrent requests at most.
 const AT_ONCE: usize = 16;
-/// What is under way when stdin ends gets so long to be answered.
+/// How long requests that are running when stdin ends may take to finish.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Serves until stdin ends.
@@ -62,31 +62,31 @@ async fn serve(home: &LocalSession) -> Outcome {
                     }
                 }
             }
-            Some(done) = work.join_next() => tell(done.ok().flatten())?,
+            Some(done) = work.join_next() => write_message(done.ok().flatten())?,
             _ = tokio::signal::ctrl_c() => return Ok(()),
         }
     }
     let rest = async {
         while let Some(done) = work.join_next().await {
-            tell(done.ok().flatten())?;
+            write_message(done.ok().flatten())?;
         }
         Ok(())
     };
     tokio::time::timeout(PATIENCE, rest).await.unwrap_or(Ok(()))
 }
 
-fn tell(answer: Option<Value>) -> Outcome {
+fn write_message(answer: Option<Value>) -> Outcome {
     answer.map_or(Ok(()), print)
 }
 
-/// The lines of stdin, read by a thread that waits for them and ends with the process.
+/// The lines of stdin, read by a thread of its own, which ends with the process.
 fn lines() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(WAITING);
     std::thread::spawn(move || {
         let mut stdin = std::io::stdin().lock();
         loop {
             let mut line = Vec::new();
-            // One that is longer is cut, and is no JSON any more: the client is told.
+            // A line that is too long is cut and thus no longer valid JSON, which the client is told.
             let read = stdin.by_ref().take(MOST_BYTES).read_until(b'\n', &mut line);
             let text = String::from_utf8_lossy(&line).trim().to_owned();
             if !matches!(read, Ok(1..)) || !text.is_empty() && sender.blocking_send(text).is_err() {

@@ -1,5 +1,5 @@
-//! The command line: a table of commands, one file each. Turns words into calls of the app and results
-//! into text and exit codes. Knows nothing of how anything is done.
+//! The command line: a table of commands, one file each. Turns arguments into calls of the app, and results
+//! into text and exit codes. Contains no product logic.
 
 mod archive;
 mod args;
@@ -43,13 +43,13 @@ use crate::config::Config;
 pub struct Command {
     /// Its name.
     pub name: &'static str,
-    /// What follows the name.
+    /// The arguments after the name, for the help text.
     pub usage: &'static str,
     /// One line for the help.
     pub summary: &'static str,
     /// More lines for `quire help COMMAND`; may be empty.
     pub details: &'static str,
-    /// Options of its own, besides the settings.
+    /// Options of the command, besides the settings.
     pub options: &'static [CommandOption],
     run: fn(&CommandCall) -> Outcome,
 }
@@ -59,23 +59,23 @@ pub struct Command {
 pub struct CommandOption {
     /// Its name, without dashes.
     pub name: &'static str,
-    /// What its value is called; empty where it takes none.
+    /// Placeholder of its value in help texts; empty for a flag.
     pub value: &'static str,
     /// One line for the help.
     pub help: &'static str,
 }
 
-/// How a command ended.
+/// The outcome of a command.
 type Outcome = Result<(), CommandFailure>;
 
-/// Why a command did not do what was asked.
+/// Why a command failed.
 #[derive(Debug, PartialEq, Eq)]
 enum CommandFailure {
-    /// The command line or the settings are wrong: exit code 2.
+    /// Invalid arguments or settings: exit code 2.
     Usage(String),
-    /// Anything else: exit code 1.
+    /// Any other failure: exit code 1.
     Failed(String),
-    /// Stopped by whoever started it: exit code 130, as shells have it.
+    /// Interrupted by the user: exit code 130, as in shells.
     Stopped(String),
 }
 
@@ -275,7 +275,7 @@ pub static COMMANDS: &[Command] = &[
     },
 ];
 
-/// Runs the command that these words name.
+/// Runs the command that these arguments name.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = args::parse(words).and_then(|call| (call.command.run)(&call));
     let (text, code) = match outcome {
@@ -291,7 +291,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Prints to stdout. A reader that has gone away (`| head`) is no failure.
+/// Prints to stdout. A closed pipe (`| head`) is not a failure.
 fn print(text: impl Display) -> Outcome {
     match writeln!(std::io::stdout().lock(), "{text}") {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -310,7 +310,7 @@ fn usage<T>(text: impl Display) -> Result<T, CommandFailure> {
 }
 
 impl From<crate::app::Error> for CommandFailure {
-    /// Whoever sits at the command line operates the machine, so the private text is for them.
+    /// Includes the private text: the user of the command line operates the machine.
     fn from(error: crate::app::Error) -> Self {
         let mut text = error.public;
         if let Some(private) = error.private {
@@ -323,8 +323,8 @@ impl From<crate::app::Error> for CommandFailure {
     }
 }
 
-/// The address people use: as the settings say it, else where the server that holds the data folder listens, else
-/// where one would.
+/// The public address: from the settings, otherwise where the server that holds the data folder listens,
+/// otherwise where one would listen.
 fn public_url(config: &Config) -> String {
     let shown = || {
         let is_held = crate::app::folder::is_held(&config.data_dir);
@@ -340,7 +340,7 @@ fn public_url(config: &Config) -> String {
     config.public_url.clone().unwrap_or_else(shown)
 }
 
-/// What the ports speak.
+/// The URL scheme of the listeners.
 fn scheme(config: &Config) -> &'static str {
     match config.tls {
         Some(_) => "https",
@@ -348,7 +348,8 @@ fn scheme(config: &Config) -> &'static str {
     }
 }
 
-/// "Every address" cannot be opened in a browser; this machine's own can.
+/// The URL of an address. A browser cannot open the unspecified address, so the loopback address takes its
+/// place.
 fn url(scheme: &str, address: SocketAddr) -> String {
     match address.ip() {
         ip if ip.is_unspecified() => {
@@ -358,14 +359,14 @@ fn url(scheme: &str, address: SocketAddr) -> String {
     }
 }
 
-/// Runs a script of the app's asynchronous functions to its end.
+/// Runs an asynchronous function of the app to its end.
 fn block_on<T>(
     script: impl Future<Output = Result<T, CommandFailure>>,
 ) -> Result<T, CommandFailure> {
     runtime()?.block_on(script)
 }
 
-/// One thread is faster here than two, and smaller; what blocks has threads of its own.
+/// One thread is faster and smaller here than two; blocking work has threads of its own.
 fn runtime() -> Result<tokio::runtime::Runtime, CommandFailure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

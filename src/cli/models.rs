@@ -1,4 +1,4 @@
-//! `quire models`: which models can be asked, found by asking every provider.
+//! `quire models`: lists the available models, by asking every provider.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::{Outcome, block_on, print};
 use crate::domain::model::{Availability, Model};
 use crate::log;
 
-/// Lists them.
+/// Lists the models.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let config = call.config()?;
@@ -35,7 +35,7 @@ fn list(call: &CommandCall, models: &[(Model, Availability)]) -> Outcome {
     for (model, state) in models {
         let price = match &model.price {
             Some(price) => format!(
-                "${} read, ${} written a million tokens",
+                "${} input, ${} output per million tokens",
                 price.input, price.output
             ),
             None => "price unknown".to_owned(),

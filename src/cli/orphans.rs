@@ -1,5 +1,5 @@
-//! `quire orphans`: files that no row of the database names, which the server has moved aside. Works while the server
-//! runs.
+//! `quire orphans`: files that no row of the database names and that the server has moved aside. Works
+//! while the server runs.
 
 use serde_json::{Value, json};
 
@@ -23,8 +23,8 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         Some("list") if names.is_empty() => list(call),
         Some("delete") if !names.is_empty() => {
             let config = call.config()?;
-            let gone = folder::delete_orphans(&config, &names, call.has("early"), clock::now())?;
-            for orphan in &gone {
+            let deleted = folder::delete_orphans(&config, &names, call.has("early"), clock::now())?;
+            for orphan in &deleted {
                 print(format!("{} is deleted", orphan.name))?;
             }
             Ok(())
@@ -54,7 +54,7 @@ fn list(call: &CommandCall) -> Outcome {
         ))?;
     }
     print(format!(
-        "Each is kept for {} days at least, and then until you delete it: quire orphans delete NAME",
+        "Each is kept for at least {} days, and then until you delete it: quire orphans delete NAME",
         orphans::KEPT_DAYS
     ))
 }

@@ -1,5 +1,6 @@
-//! `quire patterns`: what comes with the program and its folder, and whether a file of one's own is sound.
-//! Needs no server and no database; the team's and people's own are shown by the API and the pages.
+//! `quire patterns`: lists the built-in patterns and those in the folder, and validates pattern files.
+//! Needs no server and no database; patterns stored for the team or a user are shown by the API and the
+//! pages.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -16,14 +17,14 @@ pub(super) const DETAILS: &str = "  list             list built-in patterns and 
 show ID          print one with its prompts; with --json, a file to start from\n  \
 check FILE …     check TOML or JSON files; names line and field of each problem";
 
-/// Does what the first word says.
+/// Runs the action that the first word names.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     match call.words.first().map(String::as_str) {
         Some("list") | None => list(call),
         Some("show") => show(call),
         Some("check") => check(call),
         Some(other) => usage(format!(
-            "there is no \"{other}\" for patterns; it is list, show or check"
+            "patterns has no action \"{other}\"; use list, show, or check"
         )),
     }
 }
@@ -31,7 +32,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 fn known(call: &CommandCall) -> Result<Vec<StoredPattern>, super::CommandFailure> {
     let (all, faults) = house(&call.config()?)?;
     for fault in faults {
-        warn(&format!("left out: {fault}"));
+        warn(&format!("skipped: {fault}"));
     }
     Ok(all)
 }
@@ -63,12 +64,12 @@ fn list(call: &CommandCall) -> Outcome {
 fn show(call: &CommandCall) -> Outcome {
     call.at_most(2)?;
     let Some(id) = call.words.get(1) else {
-        return usage("which pattern? `quire patterns list` names them");
+        return usage("the pattern's id is missing; `quire patterns list` lists them");
     };
     let all = known(call)?;
     let Some(kept) = all.iter().find(|kept| kept.id() == id) else {
         return failed(format!(
-            "there is no pattern \"{id}\"; `quire patterns list` names them"
+            "there is no pattern \"{id}\"; `quire patterns list` lists them"
         ));
     };
     let pattern = &kept.pattern;
@@ -110,7 +111,7 @@ fn check(call: &CommandCall) -> Outcome {
                     warn(&format!("{file}: {warning}"));
                 }
                 print(format_args!(
-                    "{file}: sound, id {}, {} stages",
+                    "{file}: valid, id {}, {} stages",
                     pattern.id,
                     pattern.stages.len()
                 ))?;
@@ -125,8 +126,8 @@ fn check(call: &CommandCall) -> Outcome {
     }
     match wrong {
         0 => Ok(()),
-        1 => failed("one file is not sound"),
-        more => failed(format!("{more} files are not sound")),
+        1 => failed("one file is invalid"),
+        more => failed(format!("{more} files are invalid")),
     }
 }
 

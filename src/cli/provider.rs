@@ -1,6 +1,6 @@
-//! `quire provider …`: everyone's providers from the command line, with the rules of the pages. Works while
-//! the server runs, which notices within ten seconds. A key is never a word of the command line, where other
-//! people on the machine could read it.
+//! `quire provider …`: shared providers from the command line, by the same rules as on the pages. Works
+//! while the server runs, which notices changes within ten seconds. A key is never an argument, because
+//! other people on the machine could read it.
 
 use std::io::BufRead as _;
 
@@ -11,7 +11,7 @@ use crate::app::providers::{OfflineProviders, ProviderParams, ProviderScope, Pro
 use crate::clock;
 use crate::domain::provider::StoredProvider;
 
-/// The acts, for the help.
+/// The actions, for the help text.
 pub(super) const DETAILS: &str =
     "  list                list added providers, without those from the environment
   add NAME            add one, if it answers; a well-known NAME needs only a key
@@ -19,7 +19,7 @@ pub(super) const DETAILS: &str =
   test NAME           ask it for its models
   remove NAME         remove it";
 
-/// Runs the act that the first word names.
+/// Runs the action that the first word names.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let word = |at: usize| call.words.get(at).map(String::as_str);
     let Some(act) = word(0) else {
@@ -27,7 +27,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     };
     if !["list", "add", "change", "test", "remove"].contains(&act) {
         return usage(format!(
-            "there is no `provider {act}`; there is:\n{DETAILS}"
+            "provider has no action `{act}`; it has:\n{DETAILS}"
         ));
     }
     call.at_most(if act == "list" { 1 } else { 2 })?;
@@ -37,7 +37,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         _ => return usage(format!("`provider {act}` needs a name, such as openai")),
     };
     let wanted = match act {
-        "add" | "change" => wanted(call)?,
+        "add" | "change" => params(call)?,
         _ => ProviderParams::default(),
     };
     let config = call.config()?;
@@ -49,14 +49,14 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     })
 }
 
-fn wanted(call: &CommandCall) -> Result<ProviderParams, CommandFailure> {
+fn params(call: &CommandCall) -> Result<ProviderParams, CommandFailure> {
     let models = call.value("models").map(|list| {
         let names = list.split(',').map(str::trim);
         let named = names.filter(|name| !name.is_empty() && *name != "*");
         named.map(str::to_owned).collect()
     });
     let concurrency = match call.value("concurrency").map(str::parse) {
-        Some(Err(_)) => return usage("--concurrency is a number"),
+        Some(Err(_)) => return usage("--concurrency needs a number"),
         Some(Ok(most)) => Some(most),
         None => None,
     };
@@ -75,7 +75,7 @@ fn key(call: &CommandCall) -> Result<Option<String>, CommandFailure> {
     if let Some(name) = call.value("key-env") {
         return match std::env::var(name) {
             Ok(key) => Ok(Some(key)),
-            Err(_) => usage(format!("the environment has no {name}")),
+            Err(_) => usage(format!("the environment variable {name} is not set")),
         };
     }
     if !call.has("key-stdin") {
@@ -100,10 +100,10 @@ async fn perform(
     let all = providers.list(&scope).await?;
     let found = || match all.iter().find(|provider| provider.name == name) {
         Some(provider) => Ok(provider.id.as_str()),
-        None => failed(format!("no provider called {name} was added")),
+        None => failed(format!("there is no added provider {name}")),
     };
     match act {
-        "list" if all.is_empty() => print("no provider was added"),
+        "list" if all.is_empty() => print("no provider has been added"),
         "list" => all.iter().try_for_each(|provider| print(line(provider))),
         "add" => {
             let (added, said) = providers.add(&scope, name, wanted, &visit).await?;
@@ -119,13 +119,16 @@ async fn perform(
         )),
         _ => {
             providers.remove(&scope, found()?, &visit).await?;
-            print(format!("{name} is removed"))
+            print(format!("{name} removed"))
         }
     }
 }
 
 fn line(provider: &StoredProvider) -> String {
-    let address = provider.base_url.as_deref().unwrap_or("its usual address");
+    let address = provider
+        .base_url
+        .as_deref()
+        .unwrap_or("its default address");
     let key = match (provider.sealed_key.is_empty(), provider.key_end.as_str()) {
         (true, _) => "no key".to_owned(),
         (false, "") => "a key".to_owned(),

@@ -1,5 +1,5 @@
-//! `quire ask --server`: the same question, asked of a running server. Needs no data folder; the key comes from
-//! the environment, where it stands in no list of processes.
+//! `quire ask --server`: the same question, sent to a running server. Needs no data folder; the key comes
+//! from the environment, where it does not appear in the list of processes.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,24 +14,26 @@ use super::screen::{Screen, progress};
 use super::{CommandFailure, Outcome, block_on, failed, print, usage};
 use crate::app::remote::{Remote, RemoteError};
 
-/// Where the key is looked for.
+/// Environment variable of the API key.
 const KEY: &str = "QUIRE_API_KEY";
-/// Events on their way to the screen.
+/// Events queued for the screen at most.
 const WAITING: usize = 64;
-/// How often a broken stream is taken up again.
+/// Reconnections of a broken stream at most.
 const TRIES: u32 = 5;
 
-/// What the server tells while it works.
+/// A message of the thread that talks to the server.
 enum ServerMessage {
     Begun(String),
     Event(String, Value),
     Over(Result<Value, CommandFailure>),
 }
 
-/// Runs the analysis that the words describe on the server at this address.
+/// Runs the analysis that the arguments describe on the server at this address.
 pub(super) fn run(call: &CommandCall, server: &str, question: &str) -> Outcome {
     if call.value("as").is_some() {
-        return usage("--as is for the own data folder: a server knows you by your key");
+        return usage(
+            "--as works only without --server: a server takes the account from the API key",
+        );
     }
     let key = std::env::var(KEY).unwrap_or_default();
     let config = call.config()?;
@@ -84,7 +86,7 @@ fn body(call: &CommandCall, question: &str) -> Value {
     body
 }
 
-// The calls block, so they have a thread of their own; Ctrl-C stops the run on the server, too.
+// The calls block, so they run on a thread of their own; Ctrl-C also stops the run on the server.
 async fn follow(
     remote: Remote,
     wanted: RemoteQuestion,
@@ -111,7 +113,7 @@ async fn follow(
                         outcome => outcome,
                     };
                 }
-                None => return failed("the work ended without a result"),
+                None => return failed("the run ended without a result"),
             },
             _ = tokio::signal::ctrl_c() => {
                 let Some(id) = begun.take().filter(|_| !is_stopped) else {
@@ -144,7 +146,7 @@ fn work(
     }
     let started = remote.post("/api/analyze", &body).map_err(failure)?;
     let Some(id) = started["analysis_id"].as_str() else {
-        return failed("the server did not say which analysis it began: is it another version?");
+        return failed("the server did not name the analysis it started; its version may differ");
     };
     let _ = tell.blocking_send(ServerMessage::Begun(id.to_owned()));
     let (mut last, mut tries) = (0, 0);
@@ -160,7 +162,7 @@ fn work(
                     kind.as_str(),
                     "analysis.completed" | "analysis.failed" | "analysis.cancelled"
                 );
-                // Nobody is left to tell where the channel is closed.
+                // A closed channel means that nothing listens any more.
                 tell.blocking_send(ServerMessage::Event(kind, data)).is_ok() && !is_over
             },
         );
@@ -178,7 +180,7 @@ fn work(
     remote.get(&format!("/api/analyses/{id}")).map_err(failure)
 }
 
-// Uploads a file, and waits until it has been read.
+// Uploads a file and waits until it has been read.
 fn give(remote: &Remote, name: &str, is_quiet: bool) -> Result<String, CommandFailure> {
     let unreadable =
         |error: std::io::Error| CommandFailure::Failed(format!("cannot read {name}: {error}"));
@@ -193,20 +195,20 @@ fn give(remote: &Remote, name: &str, is_quiet: bool) -> Result<String, CommandFa
             )
         }
     };
-    let mut told = remote
+    let mut stored = remote
         .upload("/api/upload-document", &shown, file)
         .map_err(failure)?;
     let id = ["document_id", "id"]
         .iter()
-        .find_map(|field| told[*field].as_str());
+        .find_map(|field| stored[*field].as_str());
     let Some(id) = id.map(str::to_owned) else {
-        return failed(format!("the server did not keep {shown}"));
+        return failed(format!("the server did not store {shown}"));
     };
     loop {
-        let document = if told["document"].is_object() {
-            &told["document"]
+        let document = if stored["document"].is_object() {
+            &stored["document"]
         } else {
-            &told
+            &stored
         };
         match document["status"].as_str() {
             Some("failed") => {
@@ -217,7 +219,7 @@ fn give(remote: &Remote, name: &str, is_quiet: bool) -> Result<String, CommandFa
             _ => break,
         }
         std::thread::sleep(Duration::from_millis(300));
-        told = remote
+        stored = remote
             .get(&format!("/api/documents/{id}"))
             .map_err(failure)?;
     }
@@ -246,7 +248,7 @@ fn conclude(report: &Value, shown: bool, screen: &mut Screen) -> Outcome {
 
 fn failure(fault: RemoteError) -> CommandFailure {
     CommandFailure::Failed(match fault {
-        RemoteError::Away(why) => format!("the server cannot be reached: {why}"),
+        RemoteError::Away(why) => format!("cannot reach the server: {why}"),
         RemoteError::Refused(401, why) => format!("the server refused the key in {KEY}: {why}"),
         RemoteError::Refused(_, why) => format!("the server refused: {why}"),
     })

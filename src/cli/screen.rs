@@ -1,5 +1,5 @@
-//! What a person sees while `quire ask` works: members as live lines, and the answer as it is written, where
-//! stdout and stderr are terminals; plain lines where they are not; nothing at all where quiet was asked for.
+//! The display of `quire ask`: on terminals, members as live lines and the answer as it is written;
+//! otherwise plain lines; with --quiet nothing.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -9,22 +9,22 @@ use super::live::LiveLines;
 use super::markdown::Markdown;
 use crate::system;
 
-/// Where nobody says how wide a terminal is.
+/// Columns assumed when the terminal's width is unknown.
 const WIDTH: usize = 80;
 
-/// How much is shown.
+/// The display, and what it already shows.
 pub(super) struct Screen {
     is_quiet: bool,
     live: Option<LiveLines>,
-    /// The answer on a terminal: as it is written.
+    /// Renders the answer on a terminal as it is written.
     answer: Option<Markdown>,
-    /// What has been written of it.
+    /// The part of the answer already written.
     written: String,
     width: usize,
 }
 
 impl Screen {
-    /// `streams`: the answer itself may be shown while it is written.
+    /// `streams`: whether the answer may be shown while it is written.
     pub(super) fn new(is_quiet: bool, streams: bool) -> Self {
         let width = width();
         let is_terminal = std::io::stdout().is_terminal();
@@ -37,7 +37,7 @@ impl Screen {
         }
     }
 
-    /// Shows what happened since the last time.
+    /// Shows new events.
     pub(super) fn show(&mut self, events: &[(String, Value)]) {
         for (kind, data) in events {
             if let Some(live) = &mut self.live {
@@ -55,14 +55,14 @@ impl Screen {
         }
     }
 
-    /// The whole answer at the end: what is still missing of it.
+    /// Writes what is missing of the complete answer.
     pub(super) fn conclude(&mut self, text: &str) -> super::Outcome {
         self.erase();
         let Some(answer) = &mut self.answer else {
             return super::print(text.trim_end());
         };
         if self.written.trim() != text.trim() {
-            // Begun anew by another model, or never streamed: the whole of it, once more.
+            // Rewritten by another model, or never streamed: write all of it.
             let before = answer.finish();
             let rule = if self.written.is_empty() { "" } else { "\n" };
             let mut whole = markdown(self.width);
@@ -89,7 +89,7 @@ impl Screen {
         }
     }
 
-    /// Takes the live lines off the screen.
+    /// Clears the live lines from the screen.
     pub(super) fn erase(&mut self) {
         if let Some(live) = &mut self.live {
             note(&live.erase());
@@ -97,15 +97,15 @@ impl Screen {
     }
 }
 
-/// The columns of the terminal.
+/// Width of the terminal in columns.
 pub(super) fn width() -> usize {
     system::terminal_width().map_or(WIDTH, usize::from)
 }
 
-/// A renderer for a terminal of this many columns; NO_COLOR takes the styles away.
+/// A renderer for a terminal of this many columns; NO_COLOR disables styles.
 pub(super) fn markdown(width: usize) -> Markdown {
-    let is_coloured = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    Markdown::new(width, is_coloured)
+    let is_colored = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    Markdown::new(width, is_colored)
 }
 
 fn note(text: &str) {
@@ -114,7 +114,7 @@ fn note(text: &str) {
     }
 }
 
-/// One event as a line for a person; none for those that say only a piece.
+/// One event as a line of text; `None` for events that carry only a piece of text.
 fn line(kind: &str, data: &Value) -> Option<String> {
     let text = |name: &str| data[name].as_str().unwrap_or_default();
     let number = |name: &str| data[name].as_u64().unwrap_or_default();
@@ -152,7 +152,7 @@ fn line(kind: &str, data: &Value) -> Option<String> {
     })
 }
 
-/// What it came to, and what a reader of the answer should know.
+/// The summary at the end: time, cost, and remarks on the answer.
 fn ending(data: &Value) -> String {
     let seconds = data["total_time_ms"].as_u64().unwrap_or_default() as f64 / 1000.0;
     let more = match data["cost_incomplete"] == true {
@@ -168,9 +168,9 @@ fn ending(data: &Value) -> String {
     format!("{seconds:.1} s, ${cost:.4}{more}{notes}")
 }
 
-/// Writes a line for a person to stderr.
+/// Writes a line to stderr.
 pub(super) fn progress(line: &str) {
-    // Names of files and models come from outside and must not steer the terminal.
+    // Names of files and models are untrusted and must not control the terminal.
     let clean: String = line.chars().filter(|c| !c.is_control()).collect();
     let _ = writeln!(std::io::stderr().lock(), "{clean}");
 }

@@ -1,4 +1,5 @@
-//! `quire secret`: a new secret for a data folder that has lost its own, and going on with another one on purpose.
+//! `quire secret`: creates a new secret for a data folder that lost its own, or accepts another one on
+//! purpose.
 
 use super::args::CommandCall;
 use super::{Outcome, print, usage};
@@ -15,7 +16,8 @@ After either, everyone signs in again, and provider keys must be entered again."
 /// Runs the action that the first word names.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(1)?;
-    const COST: &str = "everybody signs in again, and stored provider keys must be entered again";
+    const COST: &str =
+        "everyone must sign in again, and stored provider keys must be entered again";
     let config = call.config()?;
     match call.words.first().map(String::as_str) {
         Some("new") => {

@@ -1,4 +1,4 @@
-//! `quire serve`: opens the app, binds the ports, serves until a signal, closes in order.
+//! `quire serve`: opens the app, binds the ports, serves until a signal, and shuts down in order.
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
@@ -19,7 +19,7 @@ use crate::http::{self, Listener};
 use crate::tls::CertificateResolver;
 use crate::{clock, log, system};
 
-/// Serves until it is told to stop.
+/// Serves until a signal stops it.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let config = call.config()?;
@@ -31,32 +31,32 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 }
 
 async fn serve(mut config: Config, takes_over: bool) -> Outcome {
-    // Before anything is opened: a signal during the start must not be lost.
+    // Before anything is opened: a signal during startup must not be lost.
     let mut signals = Signals::new()?;
     for warning in &config.warnings {
         log::warn(warning, &[]);
     }
-    let tls = shown(&config)?;
+    let tls = certificate(&config)?;
     let given = handover::given().or_else(|error| failed(format!("LISTEN_FDS: {error}")))?;
     let is_activated = !given.is_empty();
-    let (lock, doors, lines) = match folder::lock(&config.data_dir)? {
+    let (lock, listeners, lines) = match folder::lock(&config.data_dir)? {
         Some(lock) => {
             let open = given.into_iter().map(Some).collect();
-            let (doors, lines) = doors(&config, tls.clone(), open).await?;
-            (lock, doors, lines)
+            let (listeners, lines) = listeners(&config, tls.clone(), open).await?;
+            (lock, listeners, lines)
         }
         None if takes_over => take_over(&config, tls.clone(), given).await?,
-        None => return failed(held(&config)),
+        None => return failed(in_use_message(&config)),
     };
-    // Pages are on the last door.
-    let last = doors.last().map(|door| door.listener.local_addr());
+    // The pages are on the last listener.
+    let last = listeners.last().map(|one| one.listener.local_addr());
     if let Some(Ok(address)) = last {
         lock.note_address(&url(scheme(&config), address));
     }
     warn_of_loss(&config);
-    let will = will(&config, &doors);
-    if let Some(open) = reachable(&doors) {
-        // A socket that was handed to us may be open to others where the settings say otherwise.
+    let offer = handover_offer(&config, &listeners);
+    if let Some(open) = reachable(&listeners) {
+        // A socket that was passed to us may be reachable by others although the settings say otherwise.
         config.host = open;
     }
     let app = App::open_to_serve(config)?;
@@ -64,7 +64,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     for line in lines {
         print(line)?;
     }
-    for line in welcome(&app, &doors).await? {
+    for line in setup_lines(&app, &listeners).await? {
         print(line)?;
     }
     let (stop, stopped) = (Notify::new(), Notify::new());
@@ -73,7 +73,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
             stop.notified().await;
             stopped.notify_one();
         };
-        http::serve(app.clone(), doors, told).await;
+        http::serve(app.clone(), listeners, told).await;
         app.close().await;
     };
     let slowly = is_activated.then_some(&*app);
@@ -83,8 +83,8 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
             log::warn("stopped at once by a second signal", &[]);
             std::process::exit(130);
         }
-        () = relieved(will, &app, (&stop, &stopped)) => {}
-        () = abandoned(&app, &stop) => {}
+        () = stop_when_relieved(offer, &app, (&stop, &stopped)) => {}
+        () = stop_when_abandoned(&app, &stop) => {}
         () = upkeep(&app) => {}
         () = renew(tls.as_deref()) => {}
     }
@@ -98,9 +98,9 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     Ok(())
 }
 
-/// Stops once the process that took over the replica has ended: then nobody stores anything, and only a new start
-/// can take over. Never ends.
-async fn abandoned(app: &App, stop: &Notify) {
+/// Stops once the process that took over the replica has ended: nothing stores data then, and only a
+/// restart can take over. Never returns.
+async fn stop_when_abandoned(app: &App, stop: &Notify) {
     const LOOK: Duration = Duration::from_secs(1);
     while !app.is_abandoned() {
         tokio::time::sleep(LOOK).await;
@@ -109,8 +109,8 @@ async fn abandoned(app: &App, stop: &Notify) {
     std::future::pending().await
 }
 
-/// Why there cannot be a second one, and who the first one is.
-fn held(config: &Config) -> String {
+/// The error for a data folder in use, with the process that uses it.
+fn in_use_message(config: &Config) -> String {
     let shown = config.data_dir.display();
     let who = folder::holder(&config.data_dir).map_or_else(String::new, |who| format!(" ({who})"));
     format!(
@@ -119,8 +119,8 @@ fn held(config: &Config) -> String {
     )
 }
 
-/// Takes the place of the process that holds the folder. It is told to go when nothing is left that can be wrong
-/// with our own settings.
+/// Takes over from the process that holds the folder. It is told to stop only when nothing in our own
+/// settings can fail any more.
 async fn take_over(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,
@@ -128,12 +128,12 @@ async fn take_over(
 ) -> Result<(folder::FolderLock, Vec<Listener>, Vec<String>), CommandFailure> {
     const LOOK: Duration = Duration::from_millis(10);
     let mut before = handover::Predecessor::meet(&config.data_dir).or_else(|error| {
-        let held = held(config);
+        let held = in_use_message(config);
         failed(format!("{held}\nit does not hand over: {error}"))
     })?;
     let wanted = [Some(config.port), config.ui_port].into_iter().flatten();
     let wanted = wanted.map(|port| SocketAddr::new(config.host, port));
-    // The next one may listen elsewhere.
+    // The new process may be set to listen elsewhere.
     let fits = |socket: &StdListener, wanted: SocketAddr| {
         let is = socket.local_addr().unwrap_or(wanted);
         is.ip() == wanted.ip() && (wanted.port() == 0 || is.port() == wanted.port())
@@ -146,42 +146,43 @@ async fn take_over(
             .collect(),
         false => given.into_iter().map(Some).collect(),
     };
-    let (doors, lines) = doors(config, tls, open).await?;
+    let (listeners, lines) = listeners(config, tls, open).await?;
     let told = before.relieve();
-    told.or_else(|error| failed(format!("the one before cannot be told to go: {error}")))?;
-    // It may take its own time to stop, which may be longer than ours.
+    told.or_else(|error| failed(format!("the previous process cannot be stopped: {error}")))?;
+    // Its own time to stop may be longer than ours.
     let patience = config.limits.shutdown_timeout * 2 + Duration::from_secs(60);
     let begun = clock::instant();
     while begun.elapsed() < patience {
         if let Some(lock) = folder::lock(&config.data_dir)? {
-            return Ok((lock, doors, lines));
+            return Ok((lock, listeners, lines));
         }
         tokio::time::sleep(LOOK).await;
     }
-    failed(held(config))
+    failed(in_use_message(config))
 }
 
-/// What the next process is left. Without it nothing is lost but the hand-over.
-fn will(config: &Config, doors: &[Listener]) -> Option<handover::Handover> {
-    let sockets = doors
+/// The offer to hand over to a next process. Without it only the handover is impossible.
+fn handover_offer(config: &Config, listeners: &[Listener]) -> Option<handover::Handover> {
+    let sockets = listeners
         .iter()
-        .map(|door| door.listener.as_fd().try_clone_to_owned());
-    let will = sockets
+        .map(|one| one.listener.as_fd().try_clone_to_owned());
+    let offer = sockets
         .collect::<Result<_, _>>()
         .and_then(|sockets| handover::Handover::of(&config.data_dir, sockets));
-    will.inspect_err(|error| log::warn("a next process cannot take over", &[("why", error)]))
+    offer
+        .inspect_err(|error| log::warn("a next process cannot take over", &[("why", error)]))
         .ok()
 }
 
-/// Stops once somebody else has taken over. Never ends.
-async fn relieved(
-    will: Option<handover::Handover>,
+/// Stops once another process has taken over. Never returns.
+async fn stop_when_relieved(
+    offer: Option<handover::Handover>,
     app: &App,
     (stop, stopped): (&Notify, &Notify),
 ) {
-    if let Some(will) = will {
+    if let Some(offer) = offer {
         let taken_over = async {
-            will.done().await;
+            offer.done().await;
             app.leave().await;
             stop.notify_one();
         };
@@ -190,27 +191,31 @@ async fn relieved(
             () = stopped.notified() => {}
         }
     }
-    // The will's sockets are closed by now: where nobody has taken them over, nobody shall wait at them.
+    // The offered sockets are closed now: unless another process took them over, no client may wait on
+    // them.
     std::future::pending().await
 }
 
 /// An address of these listeners that other machines can reach.
-fn reachable(doors: &[Listener]) -> Option<IpAddr> {
-    let address = |door: &Listener| door.listener.local_addr().ok();
-    let mut all = doors.iter().filter_map(address).map(|address| address.ip());
+fn reachable(listeners: &[Listener]) -> Option<IpAddr> {
+    let address = |one: &Listener| one.listener.local_addr().ok();
+    let mut all = listeners
+        .iter()
+        .filter_map(address)
+        .map(|address| address.ip());
     all.find(|ip| !ip.is_loopback())
 }
 
-/// Startup lines that say how to create the first administrator.
-async fn welcome(app: &App, doors: &[Listener]) -> Result<Vec<String>, CommandFailure> {
+/// Startup lines that explain how to create the first administrator.
+async fn setup_lines(app: &App, listeners: &[Listener]) -> Result<Vec<String>, CommandFailure> {
     let Some(setup) = app.accounts().open_setup().await? else {
         return Ok(Vec::new());
     };
     let config = &app.config;
-    // Pages are on the last door.
-    let address = doors
+    // The pages are on the last listener.
+    let address = listeners
         .last()
-        .and_then(|door| door.listener.local_addr().ok());
+        .and_then(|one| one.listener.local_addr().ok());
     let here = || address.map_or_else(String::new, |address| url(scheme(config), address));
     let page = format!("{}/login", config.public_url.clone().unwrap_or_else(here));
     let mut lines = match setup {
@@ -228,32 +233,33 @@ async fn welcome(app: &App, doors: &[Listener]) -> Result<Vec<String>, CommandFa
             "There is no administrator yet. Create one at {page} with the value of QUIRE_SETUP_TOKEN"
         )],
     };
-    if config.public_url.is_none() && reachable(doors).is_some_and(|ip| ip.is_unspecified()) {
+    if config.public_url.is_none() && reachable(listeners).is_some_and(|ip| ip.is_unspecified()) {
         lines.push("From another machine, put this one's name or address in the link".to_owned());
     }
     if config.registration == Registration::Open {
-        let text = "Everybody who can reach this server can create an ordinary account (REGISTRATION=open)";
+        let text =
+            "Everyone who can reach this server can create an ordinary account (REGISTRATION=open)";
         lines.push(text.to_owned());
     }
     Ok(lines)
 }
 
-/// Says loudly that what is stored may not last, where that is so.
+/// Warns when stored data may not survive a restart.
 fn warn_of_loss(config: &Config) {
     if let Some(why) = doctor::ephemeral(&config.data_dir).filter(|_| config.replica.is_none()) {
-        log::warn("what is stored may not outlive a restart", &[("why", &why)]);
+        log::warn("stored data may not survive a restart", &[("why", &why)]);
         let disk = format!(
             "a disk mounted at {} (docker run -v quire:/data, a `disk` in render.yaml)",
             config.data_dir.display()
         );
-        log::warn("one line mends it", &[("either", &disk)]);
+        log::warn("one line fixes it", &[("either", &disk)]);
         let replica = "QUIRE_REPLICA=s3://bucket/prefix with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, outside Amazon, AWS_ENDPOINT_URL";
-        log::warn("one line mends it", &[("or", &replica)]);
+        log::warn("one line fixes it", &[("or", &replica)]);
     }
 }
 
-/// Takes the sockets that were opened for us, binds the ports that are missing, and says where people find them.
-async fn doors(
+/// Uses the sockets that were passed to us, binds the missing ports, and returns the addresses to print.
+async fn listeners(
     config: &Config,
     tls: Option<Arc<CertificateResolver>>,
     open: Vec<Option<StdListener>>,
@@ -269,21 +275,21 @@ async fn doors(
             url(scheme, address)
         ));
     }
-    let mut doors = vec![Listener {
+    let mut listeners = vec![Listener {
         listener,
         index,
         tls: tls.clone(),
     }];
     if let Some(port) = config.ui_port {
         let (listener, address) = bind(config.host, port, open.next().flatten()).await?;
-        doors.push(Listener {
+        listeners.push(Listener {
             listener,
             index: false,
             tls,
         });
         lines.push(format!("Its pages are on {}", url(scheme, address)));
     }
-    Ok((doors, lines))
+    Ok((listeners, lines))
 }
 
 async fn bind(
@@ -308,7 +314,7 @@ async fn bind(
         .or_else(|error| failed(format!("cannot listen on {wanted}: {error}")))
 }
 
-/// The two signals that ask us to stop.
+/// The two signals that stop the server.
 struct Signals {
     term: Signal,
     int: Signal,
@@ -324,8 +330,8 @@ impl Signals {
             int: listen(SignalKind::interrupt())?,
         })
     }
-    /// The first signal asks to stop in order, at a good moment where somebody else keeps the sockets; the second
-    /// one ends the wait.
+    /// The first signal asks for an orderly stop, at a good moment if another process keeps the sockets;
+    /// the second one ends the wait.
     async fn obey(&mut self, stop: &Notify, slowly: Option<&App>) {
         self.next().await;
         log::info("stopping", &[]);
@@ -346,8 +352,8 @@ impl Signals {
     }
 }
 
-/// What TLS is spoken with, where it is.
-fn shown(config: &Config) -> Result<Option<Arc<CertificateResolver>>, CommandFailure> {
+/// The TLS certificate, if one is set.
+fn certificate(config: &Config) -> Result<Option<Arc<CertificateResolver>>, CommandFailure> {
     let Some(files) = &config.tls else {
         return Ok(None);
     };
@@ -357,10 +363,10 @@ fn shown(config: &Config) -> Result<Option<Arc<CertificateResolver>>, CommandFai
     }
 }
 
-/// Takes up a renewed certificate: when its files change, and when we are told to. Never ends.
+/// Reloads a renewed certificate when its files change or on SIGHUP. Never returns.
 async fn renew(shown: Option<&CertificateResolver>) {
     const PAUSE: Duration = Duration::from_secs(10);
-    // Without a certificate the signal means what it does to every program.
+    // Without a certificate SIGHUP keeps its default meaning.
     let (Some(shown), Ok(mut told)) = (shown, signal(SignalKind::hangup())) else {
         return std::future::pending().await;
     };
@@ -371,18 +377,21 @@ async fn renew(shown: Option<&CertificateResolver>) {
         };
         match shown.refresh(is_told, clock::now()) {
             Ok(None) => {}
-            Ok(Some(until)) => log::info("certificate read again", &[("until", &until)]),
-            Err(why) => log::error("the certificate from before is kept", &[("why", &why)]),
+            Ok(Some(until)) => log::info("certificate reloaded", &[("until", &until)]),
+            Err(why) => log::error("the previous certificate stays in use", &[("why", &why)]),
         }
     }
 }
 
-/// Gives memory back while nothing happens, clears away what has run out, and keeps what is known of the
-/// providers fresh. Never ends.
+/// Housekeeping: returns memory while idle, deletes expired data, and refreshes the state of the providers.
+/// Never returns.
 async fn upkeep(app: &Arc<App>) {
+    /// Pause between rounds.
     const PAUSE: Duration = Duration::from_secs(10);
+    /// Rounds between cleanups: one per hour.
     const TIDY_EVERY: u32 = 360;
-    // A provider that could not be reached is asked again every minute: it may have started after us.
+    /// Rounds between probes while a provider is unavailable: one per minute, because it may have started
+    /// after us.
     const ASK_EVERY: u32 = 6;
     let mut round = 0_u32;
     app.models().probe().await;
@@ -391,7 +400,7 @@ async fn upkeep(app: &Arc<App>) {
         system::give_back();
         app.restock().await;
         round = round.wrapping_add(1);
-        // The command line may have changed them.
+        // The command line may have changed the providers.
         report(app.notice_providers()).await;
         app.back_up_when_due(clock::now()).await;
         app.models().probe_new().await;

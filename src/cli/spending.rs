@@ -1,4 +1,4 @@
-//! `quire usage`: what people used and what it cost, from the store, also while the server runs.
+//! `quire usage`: tokens, calls, and cost per account from the store, also while the server runs.
 
 use serde_json::json;
 
@@ -8,18 +8,18 @@ use crate::app::usage::{DailyUsage, OfflineUsage};
 use crate::clock;
 use crate::domain::usage::day_text;
 
-/// Days that are shown when nothing is said.
+/// Days shown by default.
 const DAYS: i64 = 30;
-/// More at once would be a list that nobody reads.
+/// Days shown at most; a longer list is unreadable.
 const MOST_DAYS: i64 = 3660;
 
-/// Prints one person's days, or the sums of everybody.
+/// Prints one account's days, or the sums of all accounts.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let days = match call.value("days").map(str::parse::<i64>) {
         None => DAYS,
         Some(Ok(days)) if (1..=MOST_DAYS).contains(&days) => days,
-        Some(_) => return usage(format!("--days is a number from 1 to {MOST_DAYS}")),
+        Some(_) => return usage(format!("--days must be a number from 1 to {MOST_DAYS}")),
     };
     let config = call.config()?;
     let today = clock::now().day();
@@ -41,7 +41,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
             };
         }
         if rows.is_empty() {
-            return print("nothing was used");
+            return print("no usage");
         }
         for (who, row) in &rows {
             print(line(who, row))?;
@@ -52,7 +52,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 
 fn line(who: &str, row: &DailyUsage) -> String {
     let mut text = format!(
-        "{who}  {:.6} USD  {} calls ({} failed)  {} tokens read, {} written",
+        "{who}  {:.6} USD  {} calls ({} failed)  {} input tokens, {} output tokens",
         row.cost.dollars(),
         row.calls,
         row.failed,

@@ -1,5 +1,5 @@
-//! `quire user …`: accounts from the command line, with the rules of the pages. Works while the server
-//! runs; what ends a session here bites there within two seconds.
+//! `quire user …`: accounts from the command line, by the same rules as on the pages. Works while the
+//! server runs; a session ended here ends there within two seconds.
 
 use std::io::BufRead as _;
 
@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::domain::key::keys_deleted;
 use crate::domain::user::{Role, User};
 
-/// The acts, for the help.
+/// The actions, for the help text.
 pub(super) const DETAILS: &str =
     "  add EMAIL           create an account; the first one becomes administrator
   list                list all accounts
@@ -24,7 +24,7 @@ pub(super) const DETAILS: &str =
   enable EMAIL        unlock it
   delete EMAIL --yes  delete an account with all its documents and analyses";
 
-/// Runs the act that the first word names.
+/// Runs the action that the first word names.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let word = |at: usize| call.words.get(at).map(String::as_str);
     let Some(act) = word(0) else {
@@ -35,12 +35,8 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         "role" => 3,
         _ => 2,
     })?;
-    let email = || {
-        word(1).map_or_else(
-            || usage(format!("`user {act}` needs an e-mail address")),
-            Ok,
-        )
-    };
+    let email =
+        || word(1).map_or_else(|| usage(format!("`user {act}` needs an email address")), Ok);
     let act = match act {
         "list" => UserAction::List,
         "invite" => UserAction::Invite(word(1)),
@@ -52,11 +48,11 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         "enable" => UserAction::Change(email()?, lock(false)),
         "delete" if !call.has("yes") => {
             return usage(
-                "this deletes the account with all its documents and analyses; add --yes if you mean it",
+                "this deletes the account with all its documents and analyses; add --yes to confirm",
             );
         }
         "delete" => UserAction::Delete(email()?),
-        other => return usage(format!("there is no `user {other}`; there is:\n{DETAILS}")),
+        other => return usage(format!("user has no action `{other}`; it has:\n{DETAILS}")),
     };
     let config = call.config()?;
     block_on(async {
@@ -86,7 +82,7 @@ fn role(word: Option<&str>) -> Result<UserChange, CommandFailure> {
             role: Some(role),
             ..UserChange::default()
         }),
-        None => usage("the role is \"admin\" or \"user\""),
+        None => usage("the role must be \"admin\" or \"user\""),
     }
 }
 
@@ -109,7 +105,7 @@ async fn perform(
         UserAction::Add(email) => add(call, accounts, email, &visit).await,
         UserAction::Invite(email) => {
             let link = accounts.invite(None, email, &visit).await?;
-            print(format!("{}\nholds until {}", link.token, link.expires))
+            print(format!("{}\nvalid until {}", link.token, link.expires))
         }
         UserAction::Password(email) => {
             let user = accounts.user_by_email(email).await?;
@@ -123,13 +119,13 @@ async fn perform(
                 user.email,
                 keys_deleted(deleted)
             ))?;
-            tell(made_up, &password)
+            print_password(made_up, &password)
         }
         UserAction::ResetLink(email) => {
             let user = accounts.user_by_email(email).await?;
             let link = accounts.reset_link(None, &user.id, &visit).await?;
             print(format!(
-                "{}\nholds until {}, once",
+                "{}\nvalid once, until {}",
                 address(config, &link),
                 link.expires
             ))
@@ -142,7 +138,7 @@ async fn perform(
         UserAction::Delete(email) => {
             let user = accounts.user_by_email(email).await?;
             accounts.delete_user(None, &user.id, &visit).await?;
-            print(format!("{} is deleted", user.email))
+            print(format!("{} deleted", user.email))
         }
     }
 }
@@ -169,7 +165,7 @@ async fn add(
     };
     let user = accounts.create_user(None, new, role, visit).await?;
     print(line(&user))?;
-    tell(made_up, &password)
+    print_password(made_up, &password)
 }
 
 async fn list(accounts: &Accounts) -> Outcome {
@@ -192,14 +188,14 @@ fn line(user: &User) -> String {
         format!("last signed in {at}")
     });
     format!(
-        "{}  {}  {state}  made {}  {seen}",
+        "{}  {}  {state}  created {}  {seen}",
         user.email,
         user.role.as_str(),
         user.created
     )
 }
 
-/// The password from stdin, or one that is made up.
+/// The password from stdin, or a generated one.
 fn password(call: &CommandCall) -> Result<(String, bool), CommandFailure> {
     if !call.has("password-stdin") {
         return Ok((accounts::random_password()?, true));
@@ -212,7 +208,7 @@ fn password(call: &CommandCall) -> Result<(String, bool), CommandFailure> {
     }
 }
 
-fn tell(made_up: bool, password: &str) -> Outcome {
+fn print_password(made_up: bool, password: &str) -> Outcome {
     if made_up {
         print(format!("password: {password}"))
     } else {
@@ -220,7 +216,7 @@ fn tell(made_up: bool, password: &str) -> Outcome {
     }
 }
 
-/// Where people open the link.
+/// The address at which the link is opened.
 fn address(config: &Config, link: &OneTimeLink) -> String {
     format!("{}/login?token={}", super::public_url(config), link.token)
 }

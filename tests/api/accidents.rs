@@ -149,7 +149,7 @@ fn house(folder: &Folder, documents: usize) -> (Client, Vec<String>) {
 }
 
 fn kept(said: &str) -> String {
-    let kept = said.split("what was there is ").nth(1);
+    let kept = said.split("the replaced database is ").nth(1);
     let kept = kept.unwrap_or_else(|| panic!("{said}"));
     kept.lines().next().unwrap().trim().to_owned()
 }
@@ -412,7 +412,7 @@ fn a_missing_secret_is_refused_until_a_new_one_is_made_on_purpose() {
     let new = fs::read(&secret).unwrap();
     assert_ne!(old, new);
     let said = refused(command(&folder, &["secret", "new"]));
-    assert!(said.contains("is there already"), "{said}");
+    assert!(said.contains("already exists"), "{said}");
     assert_eq!(fs::read(&secret).unwrap(), new);
     let server = start(&folder);
     ada = server.known(&ada);

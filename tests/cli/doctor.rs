@@ -73,10 +73,10 @@ fn the_doctor_looks_through_the_public_address() {
     };
     let said = look(&server.address).well();
     for line in [
-        "ok       port: a Quire",
+        "ok       port: Quire",
         "ok       clock",
         "ok       authorities",
-        "leads to a Quire",
+        "leads to Quire",
         "ok       streaming: events arrive as they are sent",
     ] {
         assert!(said.contains(line), "{line} in {said}");

@@ -50,23 +50,23 @@ fn a_served_certificate_is_looked_at_and_read_again() {
     assert_eq!(ask(&["doctor", "--health"]).well().trim(), "ok");
     let said = ask(&["doctor"]).out;
     assert!(
-        said.contains("ok       certificate: the one in chain.pem holds until"),
+        said.contains("ok       certificate: the one in chain.pem is valid until"),
         "{said}"
     );
-    assert!(said.contains("a Quire "), "{said}");
+    assert!(said.contains(" serves at "), "{said}");
 
     place.certify(5);
     server.signal("-HUP");
-    logged("certificate read again");
+    logged("certificate reloaded");
     let said = ask(&["doctor"]).out;
     assert!(
-        said.contains("warning  certificate: the certificate in chain.pem ends in"),
+        said.contains("warning  certificate: the certificate in chain.pem expires in"),
         "{said}"
     );
     assert_eq!(ask(&["doctor", "--health"]).well().trim(), "ok");
     fs::write(place.0.join("key.pem"), "no key").unwrap();
     server.signal("-HUP");
-    logged("the certificate from before is kept");
+    logged("the previous certificate stays in use");
     let said = ask(&["doctor"]).out;
     assert!(
         said.contains("broken   certificate: there is no PEM private key"),

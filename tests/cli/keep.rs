@@ -110,7 +110,7 @@ fn a_backup_is_put_back_and_what_was_there_is_kept() {
     assert!(place.run(&["user", "list"]).well().contains("later@b.co"));
     let said = place.run(&["restore", "copy.db", "--replace"]).well();
     let kept = said
-        .split("what was there is ")
+        .split("the replaced database is ")
         .nth(1)
         .expect("where it is")
         .trim();

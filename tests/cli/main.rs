@@ -374,7 +374,7 @@ fn a_backup_is_a_database_that_opens() {
         place
             .run(&["backup", "copy.db"])
             .refused(1)
-            .contains("is there already")
+            .contains("already exists")
     );
     place.run(&["backup", "copy.db", "--replace"]).well();
     let other = Place::new();
@@ -422,7 +422,7 @@ fn the_doctor_says_what_is_wrong() {
     let said = place.run(&["doctor", "--port", "0"]);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(
-        said.out.contains("broken   secret") && said.err.contains("one thing is broken"),
+        said.out.contains("broken   secret") && said.err.contains("one check failed"),
         "{said:?}"
     );
     set_mode(&place.data().join("secret"), 0o600);

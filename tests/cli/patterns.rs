@@ -32,7 +32,7 @@ fn patterns_are_listed_shown_and_checked() {
         checked.out
     );
     assert!(
-        checked.out.contains("sound, id critique, 4 stages"),
+        checked.out.contains("valid, id critique, 4 stages"),
         "{}",
         checked.out
     );
@@ -89,7 +89,7 @@ fn the_data_folder_s_patterns_are_there_and_bad_ones_are_told() {
         (&["patterns", "show"], "which pattern?"),
         (&["patterns", "check"], "which file?"),
         (&["patterns", "bake"], "no \"bake\""),
-        (&["patterns", "check", "nowhere.toml"], "not sound"),
+        (&["patterns", "check", "nowhere.toml"], "is invalid"),
     ] {
         let said = place.run(words);
         assert!(

@@ -1,5 +1,5 @@
-//! Asks the server that runs on this machine how it is: what a container's health check calls every few seconds.
-//! Opens nothing, writes nothing, and gives up after five seconds.
+//! Asks the server on this machine for its health, as a container's health check does every few seconds.
+//! Opens and writes nothing, and gives up after five seconds.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -10,36 +10,39 @@ use serde_json::Value;
 use crate::config::Config;
 use crate::tls::LocalVerifier;
 
-/// To connect, and between two pieces of the answer.
+/// Timeout for connecting, and between two parts of the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Bytes of an answer that are read.
+/// Bytes of an answer read at most.
 const MOST: u64 = 64 << 10;
 
-/// What a server said of itself, or why nothing like Quire answered.
+/// A server's answer, or the reason why no Quire server answered.
 pub type Said = Result<HealthProbe, String>;
 
-/// A Quire's answer.
+/// The health of a Quire server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthProbe {
-    /// `ok`, `warning` or `error`.
+    /// `ok`, `warning`, or `error`.
     pub status: String,
-    /// Why, where it is not `ok`.
+    /// The reason, unless the status is `ok`.
     pub message: String,
     /// Its version.
     pub version: String,
 }
 
 impl HealthProbe {
-    /// Whether it can be sent requests.
+    /// Whether it accepts requests.
     pub fn serves(&self) -> bool {
         self.status != "error"
     }
 }
 
-/// Asks the server of these settings.
+/// Asks the server with these settings.
+///
+/// # Errors
+/// The reason, when the port is 0 or no Quire server answers.
 pub fn ask(config: &Config) -> Said {
     if config.port == 0 {
-        return Err("the port is 0, so nobody can know where the server is; set PORT".to_owned());
+        return Err("the port is 0, so the server's address is unknown; set PORT".to_owned());
     }
     let port = config.ui_port.unwrap_or(config.port);
     ask_at(
@@ -48,7 +51,7 @@ pub fn ask(config: &Config) -> Said {
     )
 }
 
-/// "Every address" cannot be connected to; this machine's own can.
+/// The address to connect to: the unspecified address is replaced by the loopback address.
 pub(super) fn from_here(host: IpAddr) -> IpAddr {
     match host {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -63,14 +66,16 @@ pub(super) fn ask_at(address: SocketAddr, sealed: bool) -> Said {
     socket.set_read_timeout(Some(PATIENCE)).map_err(unheard)?;
     socket.set_write_timeout(Some(PATIENCE)).map_err(unheard)?;
     let bytes = match sealed {
-        true => LocalVerifier::over(socket, address.ip()).and_then(|socket| asked(socket, address)),
-        false => asked(socket, address),
+        true => {
+            LocalVerifier::over(socket, address.ip()).and_then(|socket| response(socket, address))
+        }
+        false => response(socket, address),
     };
-    understood(&String::from_utf8_lossy(&bytes.map_err(unheard)?))
-        .ok_or_else(|| format!("what answers at {address} is no Quire"))
+    parse(&String::from_utf8_lossy(&bytes.map_err(unheard)?))
+        .ok_or_else(|| format!("the program that answers at {address} is not Quire"))
 }
 
-fn asked(mut socket: impl Read + Write, address: SocketAddr) -> io::Result<Vec<u8>> {
+fn response(mut socket: impl Read + Write, address: SocketAddr) -> io::Result<Vec<u8>> {
     let request = format!("GET /health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     socket.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
@@ -78,12 +83,12 @@ fn asked(mut socket: impl Read + Write, address: SocketAddr) -> io::Result<Vec<u
     Ok(bytes)
 }
 
-fn understood(text: &str) -> Option<HealthProbe> {
+fn parse(text: &str) -> Option<HealthProbe> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     head.starts_with("HTTP/1.").then_some(())?;
     let value: Value = serde_json::from_str(body).ok()?;
     let word = |name: &str| value[name].as_str().map(str::to_owned);
-    // Other programs have a /health with a status, too.
+    // Other programs have a /health with a status too.
     value["database"]["engine"].as_str()?;
     Some(HealthProbe {
         status: word("status")?,
@@ -100,7 +105,7 @@ mod tests {
     fn answers() {
         let quire =
             r#"{"status":"error","version":"1","database":{"engine":"SQLite 3"},"message":"m"}"#;
-        let answer = understood(&format!("HTTP/1.1 503 x\r\na: b\r\n\r\n{quire}"));
+        let answer = parse(&format!("HTTP/1.1 503 x\r\na: b\r\n\r\n{quire}"));
         let answer = answer.expect("a Quire's");
         assert_eq!((answer.message.as_str(), answer.serves()), ("m", false));
         for other in [
@@ -109,7 +114,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\n\r\n{\"status\":\"ok\",\"version\":\"2\"}",
             "SSH-2.0-x\r\n\r\n{}",
         ] {
-            assert_eq!(understood(other), None, "{other}");
+            assert_eq!(parse(other), None, "{other}");
         }
     }
 

@@ -1,16 +1,16 @@
-//! What the machine gives: the clock, file handles, memory. Reads what the system says of itself; where it says
-//! nothing, there is no finding.
+//! Checks of the machine: clock, open files, memory. Reads what the system reports; if it reports nothing,
+//! there is no finding.
 
 use super::{CheckResult, CheckState, finding};
 use crate::config::Config;
 use crate::domain::time::Timestamp;
 
-/// Files that are open besides connections: the database's, the log's, those that are read.
+/// Open files besides connections: the database's, the log's, and those being read.
 const OWN_FILES: u64 = 64;
-/// Memory that the server takes besides the readers of documents, in MiB.
+/// Memory in MiB that the server needs in addition to the document readers.
 const OWN_MEMORY: u64 = 96;
 
-/// All of it. `newest` is when the newest entry of the audit log was written.
+/// Runs the checks. `newest` is the time of the newest entry of the audit log.
 pub(super) fn examine(
     config: &Config,
     now: Timestamp,
@@ -31,20 +31,21 @@ pub(super) fn examine(
     found.into_iter().flatten().collect()
 }
 
-/// Signed tokens, limits and certificates are all as right as the clock.
+/// Checks the clock, on which signed tokens, limits, and certificates depend.
 fn clock(now: Timestamp, newest: Option<Timestamp>) -> CheckResult {
-    const MEND: &str = "turn on time synchronisation (timedatectl set-ntp true)";
-    // No release is older than this.
+    const MEND: &str = "turn on time synchronization (timedatectl set-ntp true)";
+    // Every release is newer than this.
     let built = Timestamp::parse("2026-01-01T00:00:00Z");
     if built.is_some_and(|built| now < built) {
-        let text = format!("it says {now}, which is long ago: no certificate holds then; {MEND}");
+        let text =
+            format!("it says {now}, which is too early for any certificate to be valid; {MEND}");
         return finding("clock", CheckState::Broken, text);
     }
     match newest {
         Some(newest) if newest.since(now).as_secs() > 120 => {
             let behind = newest.since(now).as_secs() / 60;
             let text = format!(
-                "it says {now}, but something was recorded {behind} minutes later than that; {MEND}"
+                "it says {now}, but the audit log has an entry from {behind} minutes later; {MEND}"
             );
             finding("clock", CheckState::Broken, text)
         }
@@ -60,21 +61,21 @@ fn files(limits: &str, connections: u64) -> Option<CheckResult> {
     let needed = connections + OWN_FILES;
     Some(if most < needed {
         let text = format!(
-            "{most} may be open, and {needed} are needed for MAX_CONNECTIONS={connections}; set LimitNOFILE={needed} (systemd), ulimit -n {needed} (shell), or fewer connections"
+            "the limit is {most}, but {needed} are needed for MAX_CONNECTIONS={connections}; set LimitNOFILE={needed} (systemd), ulimit -n {needed} (shell), or fewer connections"
         );
         finding("open files", CheckState::Doubtful, text)
     } else {
         finding(
             "open files",
             CheckState::Well,
-            format!("{most} may be open"),
+            format!("the limit is {most}"),
         )
     })
 }
 
 fn room(bytes: u64, document: u64) -> Option<CheckResult> {
     let (most, one) = (bytes >> 20, document >> 20);
-    // Without a limit the older kind of group says a number that no machine has.
+    // Without a limit, version 1 control groups report a number larger than any machine's memory.
     if most > 1 << 24 {
         return None;
     }

@@ -1,5 +1,5 @@
-//! The way in and the way out: ports, names, certificates, and what stands between people and the server.
-//! Listens for a moment where nobody does; asks the public address only where one is set.
+//! Checks of the network: ports, names, certificates, and proxies in front of the server. Listens on a port
+//! for a moment if it is free; requests the public address only if one is set.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
@@ -13,12 +13,12 @@ use crate::domain::time::Timestamp;
 use crate::llm::{Remote, RemoteError};
 use crate::tls::Files;
 
-/// Where the server sends some events with pauses between them, so that one can see whether they arrive so.
+/// Path at which the server sends some events with pauses, to show whether they arrive with pauses.
 const TICKS: &str = "/api/internal/ticks";
-/// Events that come closer together than this on average were held back: they are sent four times slower.
+/// Average interval below which events were buffered by a proxy: they are sent four times slower.
 const APART: Duration = Duration::from_millis(60);
 
-/// All of it. Blocks, for some seconds where somebody does not answer.
+/// Runs the checks. Blocks, for some seconds when a peer does not answer.
 pub(super) fn examine(config: &Config) -> Vec<CheckResult> {
     let mut findings = Vec::new();
     let mut is_serving = false;
@@ -51,7 +51,7 @@ pub(super) fn examine(config: &Config) -> Vec<CheckResult> {
     findings
 }
 
-/// The finding, and whether a Quire serves there.
+/// The finding for a port, and whether a Quire server listens there.
 fn the_port(
     name: &str,
     address: SocketAddr,
@@ -62,11 +62,11 @@ fn the_port(
         Ok(()) => (CheckState::Well, format!("{address} is free"), false),
         Err(ErrorKind::AddrInUse) => match ask() {
             Ok(answer) if answer.serves() => {
-                let text = format!("a Quire {} serves at {address}", answer.version);
+                let text = format!("Quire {} serves at {address}", answer.version);
                 (CheckState::Well, text, true)
             }
             Ok(answer) => {
-                let text = format!("the Quire at {address} is not well: {}", answer.message);
+                let text = format!("Quire at {address} reports a problem: {}", answer.message);
                 (CheckState::Broken, text, true)
             }
             Err(_) => {
@@ -78,7 +78,7 @@ fn the_port(
         },
         Err(ErrorKind::PermissionDenied) => {
             let text = format!(
-                "{address} is not open to this user: take a port above 1023, or give the program the right (setcap cap_net_bind_service=+ep)"
+                "this user may not listen on {address}: use a port above 1023, or grant the permission (setcap cap_net_bind_service=+ep)"
             );
             (CheckState::Broken, text, false)
         }
@@ -91,14 +91,15 @@ fn the_port(
         }
         Err(other) => (
             CheckState::Broken,
-            format!("{address} cannot be listened on: {other}"),
+            format!("cannot listen on {address}: {other}"),
             false,
         ),
     };
     (finding("port", state, text), is_serving)
 }
 
-/// The hosts of addresses that are set; those of well-known providers are tried when they are asked.
+/// Checks the host names of configured addresses; those of well-known providers are resolved when they are
+/// called.
 fn names(config: &Config) -> Vec<CheckResult> {
     let own = config
         .providers
@@ -119,7 +120,7 @@ fn names(config: &Config) -> Vec<CheckResult> {
     let mut findings = Vec::new();
     if !unknown.is_empty() {
         let text = format!(
-            "{} cannot be resolved: look at the spelling, and at /etc/resolv.conf (in a container: its --dns)",
+            "{} cannot be resolved: check the spelling and /etc/resolv.conf (in a container: its --dns)",
             unknown.join(", ")
         );
         findings.push(finding("names", CheckState::Broken, text));
@@ -134,7 +135,7 @@ fn names(config: &Config) -> Vec<CheckResult> {
     findings
 }
 
-/// The name in an address; none where it holds a number, which needs no resolving.
+/// The host name in a URL; `None` for an IP address, which needs no resolving.
 fn host(url: &str) -> Option<&str> {
     let rest = url.split_once("://")?.1;
     let authority = rest.split(['/', '?', '#']).next()?;
@@ -150,16 +151,17 @@ fn host(url: &str) -> Option<&str> {
 
 fn certificates(config: &Config) -> CheckResult {
     let text = match &config.authorities {
-        None => "the authorities built in are trusted, whatever this machine has".to_owned(),
+        None => "the built-in authorities are trusted, not those of this machine".to_owned(),
         Some(pem) => {
             let count = pem.matches("-----BEGIN CERTIFICATE-----").count();
-            format!("the {count} in QUIRE_CA_FILE are trusted, and no others")
+            format!("only the {count} in QUIRE_CA_FILE are trusted")
         }
     };
     finding("authorities", CheckState::Well, text)
 }
 
-/// Renewals come a month before the end; where two weeks are left, none has come.
+/// Remaining validity that calls for a warning: renewals come a month before the end, so at two weeks one
+/// is overdue.
 const SOON: Duration = Duration::from_secs(14 * 86_400);
 
 fn certificate(files: &Files, now: Timestamp) -> CheckResult {
@@ -168,18 +170,18 @@ fn certificate(files: &Files, now: Timestamp) -> CheckResult {
         Ok(until) => {
             let shown = files.certificate.display();
             let days = until.since(now).as_secs() / 86_400;
-            let mend = "renew it (certbot renew); a Quire that runs takes the new one up by itself";
+            let mend = "renew it (certbot renew); a running server loads the new one by itself";
             match until {
                 _ if until < now => {
-                    let text = format!("the certificate in {shown} ended at {until}; {mend}");
+                    let text = format!("the certificate in {shown} expired at {until}; {mend}");
                     (CheckState::Broken, text)
                 }
                 _ if until.since(now) < SOON => {
-                    let text = format!("the certificate in {shown} ends in {days} days; {mend}");
+                    let text = format!("the certificate in {shown} expires in {days} days; {mend}");
                     (CheckState::Doubtful, text)
                 }
                 _ => {
-                    let text = format!("the one in {shown} holds until {until}, {days} days");
+                    let text = format!("the one in {shown} is valid until {until}, {days} days");
                     (CheckState::Well, text)
                 }
             }
@@ -188,17 +190,18 @@ fn certificate(files: &Files, now: Timestamp) -> CheckResult {
     finding("certificate", state, text)
 }
 
-/// Through everything that stands in front: does it lead here, and do events arrive as they are sent.
+/// Checks the public address through any proxy: whether it leads here, and whether events arrive as they
+/// are sent.
 fn public(url: &str, config: &Config, is_serving: bool) -> Vec<CheckResult> {
     if !is_serving {
         let text =
-            format!("{url} is looked at only while the server runs: start it, and ask again");
+            format!("{url} is checked only while the server runs: start it and run this again");
         return vec![finding("public address", CheckState::Doubtful, text)];
     }
     let remote = Remote::new(url, "", config.authorities.clone());
     match remote.get("/api/health") {
         Ok(value) if value["database"]["engine"].is_string() => {}
-        Ok(_) => return vec![broken(url, "what answers there is no Quire")],
+        Ok(_) => return vec![broken(url, "the program that answers there is not Quire")],
         Err(RemoteError::Away(why) | RemoteError::Refused(_, why)) => {
             return vec![broken(url, &why)];
         }
@@ -206,7 +209,7 @@ fn public(url: &str, config: &Config, is_serving: bool) -> Vec<CheckResult> {
     let reached = finding(
         "public address",
         CheckState::Well,
-        format!("{url} leads to a Quire"),
+        format!("{url} leads to Quire"),
     );
     let mut arrived: Vec<Instant> = Vec::new();
     let followed = remote.events(TICKS, 0, |_, _, _| {
@@ -221,7 +224,7 @@ fn public(url: &str, config: &Config, is_serving: bool) -> Vec<CheckResult> {
 }
 
 fn broken(url: &str, why: &str) -> CheckResult {
-    let text = format!("{url}: {why}; look at what stands in front of Quire, and at PUBLIC_URL");
+    let text = format!("{url}: {why}; check the proxy in front of Quire, and PUBLIC_URL");
     finding("public address", CheckState::Broken, text)
 }
 
@@ -238,7 +241,7 @@ fn streaming(arrived: &[Instant]) -> CheckResult {
             "events arrive as they are sent",
         );
     }
-    let text = "events arrive all at once: something in front holds answers back; nginx: proxy_buffering off; Cloudflare and other caches: do not cache or transform text/event-stream";
+    let text = "events arrive all at once because a proxy in front buffers responses; nginx: proxy_buffering off; Cloudflare and other caches: do not cache or transform text/event-stream";
     finding("streaming", CheckState::Broken, text)
 }
 

@@ -1,29 +1,29 @@
-//! Compares the rows of documents with the files beside the database, and lists the files that were moved aside.
+//! Compares the rows of documents with their files, and lists the files that were moved aside.
 
 use super::{CheckResult, CheckState, finding};
 use crate::app::documents::orphans::{self, FileComparison, KEPT_DAYS, Orphan, YOUNG_MINUTES};
 use crate::config::Config;
 use crate::store::Store;
 
-/// So many names are in one finding.
+/// Names in one finding at most.
 const MOST: usize = 20;
 
-/// What is to say. Reading the folders blocks, so it happens on a thread of its own.
+/// Runs the checks. Reading the folders blocks, so it happens on a thread of its own.
 pub(super) async fn examine(store: &Store, config: &Config) -> Vec<CheckResult> {
     let (store, data) = (store.clone(), config.data_dir.clone());
     let compared = tokio::task::spawn_blocking(move || orphans::compare(&store, &data)).await;
     match compared {
-        Ok(Ok(compared)) => told(&compared, config.replica.is_some()),
+        Ok(Ok(compared)) => findings(&compared, config.replica.is_some()),
         Ok(Err(error)) => {
             let why = error.private.unwrap_or(error.public);
-            let text = format!("files and rows cannot be compared: {why}");
+            let text = format!("cannot compare files and rows: {why}");
             vec![finding("originals", CheckState::Broken, text)]
         }
         Err(error) => vec![finding("originals", CheckState::Broken, error.to_string())],
     }
 }
 
-fn told(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
+fn findings(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
     let name = "originals";
     let mut findings = Vec::new();
     let names = listed(&compared.missing);
@@ -42,7 +42,7 @@ fn told(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
         }
         (count, false) => {
             let text = format!(
-                "{count} documents have lost their file; put the folder documents back from a copy: {names}"
+                "{count} documents have lost their file; restore the folder documents from a copy: {names}"
             );
             finding(name, CheckState::Broken, text)
         }
@@ -53,7 +53,7 @@ fn told(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
             compared.damaged.len(),
             match has_replica {
                 true => "move each elsewhere, and the server fetches it from the replica",
-                false => "put each back into the folder documents from a copy",
+                false => "restore each in the folder documents from a copy",
             },
             listed(&compared.damaged)
         );
@@ -69,7 +69,7 @@ fn told(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
         findings.push(finding(name, CheckState::Doubtful, text));
     }
     if !compared.aside.is_empty() {
-        let names: Vec<String> = compared.aside.iter().map(shown).collect();
+        let names: Vec<String> = compared.aside.iter().map(with_date).collect();
         let text = format!(
             "{} files were moved aside, and come back when the database refers to them again; each is kept for \
              {KEPT_DAYS} days at least, and then until it is deleted with quire orphans delete NAME: {}",
@@ -81,7 +81,7 @@ fn told(compared: &FileComparison, has_replica: bool) -> Vec<CheckResult> {
     findings
 }
 
-fn shown(orphan: &Orphan) -> String {
+fn with_date(orphan: &Orphan) -> String {
     format!("{} (since {})", orphan.name, orphan.since)
 }
 

@@ -1,8 +1,8 @@
-//! Where things lie in a data folder.
+//! Paths in a data folder.
 
 use std::path::{Path, PathBuf};
 
-/// Where the database of a data folder is.
+/// The path of a data folder's database.
 pub fn database(folder: &Path) -> PathBuf {
     folder.join("quire.db")
 }

@@ -1,6 +1,6 @@
-//! The installation's secret at a start: read, made at the first one, and compared with the secret that the database
-//! was used with. Another secret signs everybody out and cannot read stored provider keys, so no start goes on with
-//! one unnoticed.
+//! The installation's secret at startup: read, created at the first start, and compared with the secret
+//! that the database was used with. Another secret signs every user out and cannot decrypt stored provider
+//! keys, so no start continues with one unnoticed.
 
 use std::path::{Path, PathBuf};
 
@@ -13,37 +13,37 @@ use crate::domain::provider::StoredProvider;
 use crate::log;
 use crate::store::{OpenError, Store, StoreSettings, providers, settings, users};
 
-/// The setting with the check value of the secret that the database is used with.
+/// Name of the setting that stores the check value of the database's secret.
 const CHECK: &str = "secret_check";
 
-/// What another secret costs.
-const COST: &str = "everybody signs in again, and stored provider keys must be entered again";
+/// The consequence of changing the secret.
+const COST: &str = "everyone must sign in again, and stored provider keys must be entered again";
 
-/// Who opens the folder.
+/// The kind of process that opens the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opener {
-    /// A server: it notes the secret, and goes on with another one where nothing is lost by that.
+    /// A server: it stores the check value, and continues with another secret if nothing is lost by that.
     Server,
-    /// A command: it changes nothing, because its environment may lack what the server's has.
+    /// A command: it changes nothing, because its environment may lack the server's settings.
     Command,
 }
 
-/// How the secret compares with the one that the database was used with.
+/// The secret compared with the one that the database was used with.
 #[derive(Debug, PartialEq, Eq)]
 enum Compared {
     Same,
-    /// The database has no check value yet, and nothing speaks against this secret.
+    /// The database has no check value yet, and nothing contradicts this secret.
     NotNoted,
-    /// Another one. So many provider keys were sealed with the earlier secret.
+    /// A different secret, with the number of provider keys encrypted with the earlier one.
     Other {
         keys: usize,
     },
 }
 
-/// Reads the secret, or makes it where the installation is new.
+/// Reads the secret, or creates it for a new installation.
 ///
 /// # Errors
-/// `Conflict` where the secret is gone, cannot be one, or is not the one the database was used with.
+/// `Conflict` when the secret is missing, invalid, or not the one the database was used with.
 pub(super) fn of(
     config: &Config,
     store: &Store,
@@ -64,7 +64,7 @@ pub(super) fn of(
         (Compared::Other { keys: 0 }, Opener::Server) => {
             log::warn(
                 "the secret is not the one that this database was used with",
-                &[("so", &"everybody signs in again")],
+                &[("so", &"everyone must sign in again")],
             );
             note(store, &used);
         }
@@ -76,7 +76,7 @@ pub(super) fn of(
 /// Refuses a file that cannot be a secret, before anything is opened.
 ///
 /// # Errors
-/// `Conflict`, with what is wrong with it and what to do.
+/// `Conflict`, with the problem and what to do.
 pub(super) fn check_file(config: &Config) -> Result<()> {
     match config.secret.is_none() && secret::path(&config.data_dir).exists() {
         true => read(config).map(drop),
@@ -84,9 +84,9 @@ pub(super) fn check_file(config: &Config) -> Result<()> {
     }
 }
 
-/// Reports a secret that is not the one the database was used with, in a sentence. None where all is well.
+/// Describes a secret other than the one the database was used with. `None` when the secret is right.
 pub(in crate::app) fn fault(config: &Config, store: &Store) -> Option<String> {
-    // Reading a secret that is missing makes one.
+    // Reading a missing secret would create one.
     let is_there = config.secret.is_some() || secret::path(&config.data_dir).exists();
     if !is_there {
         return None;
@@ -100,7 +100,7 @@ pub(in crate::app) fn fault(config: &Config, store: &Store) -> Option<String> {
     }
 }
 
-/// Reports the providers whose keys were sealed with an earlier secret. None where there are none.
+/// Names the providers whose keys were encrypted with an earlier secret. `None` when there are none.
 fn lost_keys(config: &Config, store: &Store) -> Option<String> {
     let vault = Vault::new(&read(config).ok()?);
     let stored = store.read_now(providers::all).ok()?;
@@ -120,10 +120,12 @@ fn lost_keys(config: &Config, store: &Store) -> Option<String> {
     ))
 }
 
-/// Makes a new secret for an installation that has lost its own, for whoever operates the machine. Returns its path.
+/// Creates a new secret for an installation that has lost its own; only for the command line. Returns its
+/// path.
 ///
 /// # Errors
-/// `Conflict` where there is a secret, or a server holds the folder; `Missing` where there is no installation.
+/// `Conflict` when there is a secret, or a server holds the folder; `Missing` when there is no
+/// installation.
 pub fn new_secret(config: &Config) -> Result<PathBuf> {
     exists(config)?;
     let folder = &config.data_dir;
@@ -133,18 +135,18 @@ pub fn new_secret(config: &Config) -> Result<PathBuf> {
         return Err(Error::new(Kind::Conflict, text));
     }
     if path.exists() {
-        let text = format!("{} is there already", path.display());
+        let text = format!("{} already exists", path.display());
         return Err(Error::new(Kind::Conflict, text)
-            .resolve("move it away first if everybody should sign in again"));
+            .resolve("move it away first if everyone is to sign in again"));
     }
     accept_unless_served(config)?;
     Ok(path)
 }
 
-/// Notes the secret as the one that the database is used with from now on, for whoever operates the machine.
+/// Records the current secret as the database's; only for the command line.
 ///
 /// # Errors
-/// `Conflict` where a server holds the folder or the file cannot be a secret; `Missing` where there is no
+/// `Conflict` when a server holds the folder or the file cannot be a secret; `Missing` when there is no
 /// installation, or no secret to accept.
 pub fn accept(config: &Config) -> Result<()> {
     exists(config)?;
@@ -169,10 +171,11 @@ fn accept_unless_served(config: &Config) -> Result<()> {
     accept_locked(config)
 }
 
-/// The same for a caller that holds the folder's lock already.
+/// Like [`accept`], for a caller that already holds the folder's lock.
 ///
 /// # Errors
-/// `Conflict` where the file cannot be a secret; `Internal` where the database cannot be opened or written to.
+/// `Conflict` when the file cannot be a secret; `Internal` when the database cannot be opened or written
+/// to.
 pub(in crate::app) fn accept_locked(config: &Config) -> Result<()> {
     let folder = &config.data_dir;
     let path = super::database(folder);
@@ -206,7 +209,7 @@ fn compare(store: &Store, secret: &str) -> Result<Compared> {
     match noted {
         Some(noted) if noted == secret::check_value(secret) => Ok(Compared::Same),
         Some(_) => Ok(Compared::Other { keys }),
-        // Of a database from before there were check values, the keys themselves tell.
+        // In a database older than the check value, the encrypted keys show whether the secret fits.
         None => {
             let vault = Vault::new(secret);
             let opens = sealed
@@ -220,7 +223,7 @@ fn compare(store: &Store, secret: &str) -> Result<Compared> {
     }
 }
 
-// A full disk must not keep the server from starting: the next start notes it.
+// A full disk must not prevent a start: the next one stores the check value.
 fn note(store: &Store, secret: &str) {
     let value = secret::check_value(secret);
     if let Err(error) = store.write_now(move |db| settings::set(db, CHECK, &value)) {
@@ -228,9 +231,8 @@ fn note(store: &Store, secret: &str) {
     }
 }
 
-/// Refuses a folder whose database is in use and whose secret is gone. A
-/// replica keeps no secret without QUIRE_REPLICA_KEY: for what was fetched from one, a new secret is made, and the
-/// log says so.
+/// Refuses to create a secret for a folder whose database is in use. A replica contains no secret without
+/// QUIRE_REPLICA_KEY: for a database restored from one, a new secret is created and logged.
 fn may_make(folder: &Path, store: &Store, is_fetched: bool) -> Result<()> {
     let is_used =
         store.read_now(|db| Ok(users::count(db)? > 0 || !providers::all(db)?.is_empty()))?;
@@ -239,7 +241,7 @@ fn may_make(folder: &Path, store: &Store, is_fetched: bool) -> Result<()> {
     }
     if is_used {
         log::warn(
-            "the replica keeps no secret: a new one is made",
+            "the replica contains no secret; creating a new one",
             &[("so", &COST)],
         );
     }
@@ -248,7 +250,7 @@ fn may_make(folder: &Path, store: &Store, is_fetched: bool) -> Result<()> {
 
 fn lost(folder: &Path) -> Error {
     let text = format!(
-        "{} has a database, but its file secret is missing: with another secret everybody is signed out, and the \
+        "{} has a database, but its file secret is missing: with another secret everyone is signed out, and the \
          provider keys that are stored cannot be read",
         folder.display()
     );
@@ -273,10 +275,10 @@ fn other(config: &Config, keys: usize) -> Error {
         None => secret::path(&config.data_dir).display().to_string(),
     };
     let cost = match keys {
-        0 => "everybody is signed out with it".to_owned(),
-        1 => "it cannot read the stored provider key, and everybody is signed out".to_owned(),
+        0 => "everyone is signed out with it".to_owned(),
+        1 => "it cannot read the stored provider key, and everyone is signed out".to_owned(),
         keys => {
-            format!("it cannot read the {keys} stored provider keys, and everybody is signed out")
+            format!("it cannot read the {keys} stored provider keys, and everyone is signed out")
         }
     };
     let text = format!("{what} is not the secret that this database was used with: {cost}");

@@ -1,6 +1,6 @@
-//! Inspects a data folder before anything in it is opened: a database that is missing, empty, or cut off beside
-//! things that people stored is an accident (a wrong mount, a full disk, a copy that stopped half-way), and starting
-//! anyway would hide it. Only reads.
+//! Inspects a data folder before anything in it is opened. A missing, empty, or truncated database next to
+//! stored data is an accident (a wrong mount, a full disk, an interrupted copy), and starting anyway would
+//! hide it. Only reads.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,33 +13,34 @@ use crate::app::{Error, Kind, Result};
 use crate::config::Config;
 use crate::store::{APPLICATION_ID, OpenError, Store};
 
-/// What every SQLite database begins with.
+/// The first bytes of every SQLite database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// Bytes of a database's header.
+/// Size of a database's header in bytes.
 const HEADER: usize = 100;
-/// Bytes of a log's header, and of what precedes each page in it.
+/// Size of a log's header in bytes.
 const LOG_HEADER: u64 = 32;
+/// Size of the header before each page in a log, in bytes.
 const FRAME_HEADER: u64 = 24;
 
 /// Why a file cannot be the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::app) enum DatabaseDamage {
-    /// No file.
+    /// The file does not exist.
     Missing,
-    /// A file of 0 bytes.
+    /// The file has 0 bytes.
     Empty,
-    /// Fewer bytes than its header and its log account for.
+    /// The file is shorter than its header and its log imply.
     CutOff {
-        /// Its size.
+        /// Its size in bytes.
         bytes: u64,
-        /// The size it should have.
+        /// Its expected size in bytes.
         expected: u64,
     },
-    /// Something else.
+    /// The file is not an SQLite database.
     NotSqlite,
-    /// A folder has its name.
+    /// A folder has the database's name.
     Folder,
-    /// A sound database, but not one of ours.
+    /// A sound database of another program.
     Foreign,
 }
 
@@ -58,11 +59,11 @@ impl fmt::Display for DatabaseDamage {
     }
 }
 
-/// Refuses a data folder that holds something of value and no database that could be sound. `replicated`: a missing
-/// database is about to be fetched from the replica.
+/// Refuses a data folder that holds data but no database that can be sound. `replicated`: a missing
+/// database is about to be restored from the replica.
 ///
 /// # Errors
-/// `Conflict`, with what was found and what to do; `Internal` where the folder cannot be read.
+/// `Conflict`, with what was found and what to do; `Internal` when the folder cannot be read.
 pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     let folder = &config.data_dir;
     check_folders(folder)?;
@@ -74,7 +75,7 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     let found = found(folder);
     let is_new = match damage {
         DatabaseDamage::Missing => logs.is_empty() && (replicated || found.is_empty()),
-        // A first start that was killed leaves this, and no folder of documents yet.
+        // A first start that was killed leaves an empty file, and no folder of documents yet.
         DatabaseDamage::Empty => {
             let is_log = |path: &PathBuf| path.to_string_lossy().ends_with("-wal");
             let started = folder.join("documents").exists();
@@ -88,7 +89,7 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     }
 }
 
-/// Refuses a folder in which a file has the name of one of its folders.
+/// Refuses a folder in which a file has the name of a subfolder.
 fn check_folders(folder: &Path) -> Result<()> {
     for name in ["documents", "uploads", "tmp", orphans::FOLDER] {
         let path = folder.join(name);
@@ -112,7 +113,8 @@ fn check_folders(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The refusal of a link in the place of a folder: what it leads to is gone, or on a disk that is not mounted.
+/// The error for a dangling link in place of a folder: its target was deleted, or is on a disk that is not
+/// mounted.
 fn dangling(path: &Path) -> Error {
     let target = fs::read_link(path).unwrap_or_default();
     let text = format!(
@@ -126,11 +128,11 @@ fn dangling(path: &Path) -> Error {
     )
 }
 
-/// The refusal of a database that could not be opened, with what to do about it.
+/// The error for a database that could not be opened, with what to do about it.
 pub(in crate::app) fn unopened(folder: &Path, error: &OpenError) -> Error {
     let shown = folder.display();
     match error {
-        // Nothing is known to be wrong with either file, so only a person can say which one to keep.
+        // Both files may be sound, so only a person can decide which one to keep.
         OpenError::OtherLog(_) => Error::new(Kind::Conflict, format!("{shown}: {error}")).resolve(
             "Nothing was changed. Copy the folder before you try anything. If quire.db is the one to keep (a backup \
              that was copied there, say), move quire.db-wal and quire.db-shm elsewhere and start again. If the log is \
@@ -147,10 +149,10 @@ pub(in crate::app) fn unopened(folder: &Path, error: &OpenError) -> Error {
     }
 }
 
-/// Reads from each table that a start needs, so that damage is found before anybody is served.
+/// Reads from each table that a start needs, so that damage is found before any request is served.
 ///
 /// # Errors
-/// `Conflict` where a page of the database is damaged; `Internal` where it cannot be read for another reason.
+/// `Conflict` when a page of the database is damaged; `Internal` when it cannot be read for another reason.
 pub(in crate::app) fn check_tables(folder: &Path, store: &Store) -> Result<()> {
     match store.find_damage()? {
         Some(why) => Err(damaged(folder, &why)),
@@ -203,7 +205,7 @@ fn refusal(folder: &Path, damage: DatabaseDamage, found: &[String], logs: &[Path
     ))
 }
 
-/// What is in the folder that a new installation would not have, in words.
+/// Lists what the folder holds that a new installation would not have.
 fn found(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for (name, what) in [("documents", "documents"), ("uploads", "uploads in parts")] {
@@ -214,7 +216,7 @@ fn found(folder: &Path) -> Vec<String> {
             count => found.push(format!("{count} {what}")),
         }
     }
-    // Whatever has its name: a copy may have brought something else there than what Quire moves aside.
+    // Any file there counts: a copy may have brought files that Quire did not move aside itself.
     if holds_a_file(&folder.join(orphans::FOLDER)) {
         found.push(format!("files in {}", orphans::FOLDER));
     }
@@ -233,14 +235,14 @@ fn found(folder: &Path) -> Vec<String> {
     found
 }
 
-/// Whether a name is that of a database that was replaced, brought up to date, or backed up.
+/// Whether a name is that of a replaced database, of a copy from before a migration, or of a backup.
 fn is_older_database(name: &str) -> bool {
     let is_beside = ["quire.db.before-restore", "quire.db.v"];
     let is_backup = name.starts_with("quire-2") && name.ends_with(".db");
     is_backup || is_beside.iter().any(|start| name.starts_with(start))
 }
 
-/// Whether a folder, or one in it, holds a file.
+/// Whether a folder or one of its subfolders holds a file.
 fn holds_a_file(folder: &Path) -> bool {
     let mut entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.any(|entry| match entry.file_type() {
@@ -249,7 +251,7 @@ fn holds_a_file(folder: &Path) -> bool {
     })
 }
 
-/// Logs that are not empty: of the database's last changes.
+/// Logs with the database's last changes: those that are not empty.
 pub(in crate::app) fn logs(folder: &Path) -> Vec<PathBuf> {
     let log = |end: &str| PathBuf::from(format!("{}{end}", super::database(folder).display()));
     let mut logs = vec![log("-wal"), log("-journal")];
@@ -257,10 +259,10 @@ pub(in crate::app) fn logs(folder: &Path) -> Vec<PathBuf> {
     logs
 }
 
-/// What is wrong with the file of a database, as far as its header and its size tell.
+/// Examines a database file by its header and its size; `None` when it looks sound.
 ///
 /// # Errors
-/// Where the file cannot be read.
+/// When the file cannot be read.
 pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<DatabaseDamage>> {
     let mut file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -290,15 +292,15 @@ pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<DatabaseDamage>> 
         }));
     };
     let expected = u64::from(header.pages) * u64::from(header.page_size);
-    // The first page of ours has its mark before any other page follows it, whatever moment a start is killed at.
+    // Our first page has its application id before any other page follows it, whenever a start is killed.
     if header.mark != APPLICATION_ID && bytes > u64::from(header.page_size) {
         return Ok(Some(DatabaseDamage::Foreign));
     }
     if bytes >= expected {
         return Ok(None);
     }
-    // Changes are moved from the log into the file in the order of pages, so a kill meanwhile leaves it short: what
-    // is missing must then all be in the log.
+    // Checkpoints copy pages from the log into the file in order, so an interrupted one leaves the file
+    // short: the missing pages must then all be in the log.
     let log = PathBuf::from(format!("{}-wal", path.display()));
     let first_missing = u32::try_from(bytes / u64::from(header.page_size)).unwrap_or(u32::MAX) + 1;
     match log_covers(&log, header.page_size, first_missing)? {
@@ -307,12 +309,12 @@ pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<DatabaseDamage>> 
     }
 }
 
-/// What a database says of its size.
+/// The fields of a database's header that give its size and owner.
 struct DatabaseHeader {
     page_size: u32,
-    /// 0 where it does not say.
+    /// Number of pages; 0 when the header does not say.
     pages: u32,
-    /// Which program it belongs to.
+    /// Application id: the program that the database belongs to.
     mark: i32,
 }
 
@@ -327,7 +329,7 @@ impl DatabaseHeader {
             size if size.is_power_of_two() && size >= 512 => size,
             _ => return None,
         };
-        // Valid only where both counters agree; older programs did not keep it.
+        // Valid only when both change counters agree; older programs did not maintain it.
         let pages = match number(24) == number(92) {
             true => number(28),
             false => 0,
@@ -346,7 +348,7 @@ fn number(bytes: &[u8]) -> u32 {
         .fold(0, |sum, byte| sum << 8 | u32::from(*byte))
 }
 
-/// Whether the committed part of a log holds every page from `first` to the database's end.
+/// Whether the committed part of a log contains every page from `first` to the database's end.
 fn log_covers(log: &Path, page_size: u32, first: u32) -> io::Result<bool> {
     let mut file = match File::open(log) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -365,7 +367,7 @@ fn log_covers(log: &Path, page_size: u32, first: u32) -> io::Result<bool> {
         let at = LOG_HEADER + frame * (FRAME_HEADER + u64::from(page_size));
         file.seek(SeekFrom::Start(at))?;
         file.read_exact(&mut head)?;
-        // Frames of an earlier round have other salts.
+        // Frames of an earlier checkpoint cycle have other salts.
         if head[8..16] != header[16..24] {
             break;
         }
@@ -439,7 +441,7 @@ mod tests {
         fs::remove_dir_all(folder).unwrap();
     }
 
-    /// A kill while changes are moved from the log into the file leaves a short file and a whole log.
+    /// A process killed during a checkpoint leaves a short file and a complete log.
     #[test]
     fn a_short_file_whose_log_has_the_rest_is_sound() {
         let folder = folder("short");
@@ -454,7 +456,7 @@ mod tests {
         store.close_to_changes();
         let folded = fs::read(&path).unwrap();
         assert!(short.len() < folded.len(), "the log had more pages");
-        // The first page says the new size, and the others are not there yet.
+        // The first page has the new size, and the others are not there yet.
         let mut moved = short;
         moved[..4096].copy_from_slice(&folded[..4096]);
         fs::write(&copy, &moved).unwrap();
@@ -465,7 +467,7 @@ mod tests {
         let copied_log = PathBuf::from(format!("{}-wal", copy.display()));
         fs::write(&copied_log, &whole_log).unwrap();
         assert_eq!(damage(&copy).unwrap(), None);
-        // Without its last commit it lacks pages.
+        // Without its last commit the log lacks pages.
         fs::write(&copied_log, &whole_log[..whole_log.len() / 2]).unwrap();
         assert!(damage(&copy).unwrap().is_some());
         fs::remove_dir_all(folder).unwrap();

@@ -1,5 +1,5 @@
-//! Patterns in files and texts: which format, which line. A bad file is told and left out; it never keeps
-//! the program from starting.
+//! Parses pattern files: detects the format and locates problems by line. An invalid file is reported and
+//! skipped; it never prevents a start.
 
 use std::fmt;
 use std::fs;
@@ -11,19 +11,20 @@ use crate::domain::pattern::Pattern;
 use crate::domain::pattern::file::{self, PatternError};
 use crate::wire::{places, toml_text};
 
-/// Files of a folder that are read.
+/// Files of a folder read at most.
 const MOST_FILES: usize = 200;
-/// Bytes of a file.
+/// Bytes of a pattern file at most.
 pub const MOST_BYTES: usize = 256 << 10;
 
-/// What is wrong with a text, and where.
+/// A problem in a pattern's text, with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatternProblem {
-    /// From 1, where it is known.
+    /// Line number from 1, if known.
     pub line: Option<usize>,
-    /// `stages.1.prompt`; empty where it is about the whole or cannot be read.
+    /// Path of the field, such as `stages.1.prompt`; empty when it concerns the whole text or the text
+    /// cannot be parsed.
     pub place: String,
-    /// In lower case.
+    /// The problem, in lowercase.
     pub message: String,
 }
 
@@ -49,10 +50,13 @@ impl From<PatternError> for PatternProblem {
     }
 }
 
-/// A pattern, and what will disappoint whoever runs it.
+/// A pattern, with warnings about it.
 pub type Read = (Pattern, Vec<PatternProblem>);
 
-/// Reads a text: JSON where it begins with a brace, else TOML.
+/// Parses a text: JSON if it begins with a brace, otherwise TOML.
+///
+/// # Errors
+/// The problems that make the text invalid.
 pub fn parse(text: &str) -> Result<Read, Vec<PatternProblem>> {
     let unreadable = |line, message: String| {
         vec![PatternProblem {
@@ -76,7 +80,7 @@ pub fn parse(text: &str) -> Result<Read, Vec<PatternProblem>> {
             toml_text::read(text).map_err(|fault| unreadable(fault.line, fault.message))?;
         (document.value, document.lines)
     };
-    // What is missing has no line; what it is missing from has.
+    // A missing field has no line; the table that lacks it has one.
     let line = |place: &str| {
         let mut place = place;
         loop {
@@ -99,7 +103,10 @@ pub fn parse(text: &str) -> Result<Read, Vec<PatternProblem>> {
     }
 }
 
-/// Reads a file.
+/// Reads and parses a file.
+///
+/// # Errors
+/// The problems that make the file unreadable or invalid.
 pub fn read(path: &Path) -> Result<Read, Vec<PatternProblem>> {
     let unreadable = |message: String| {
         vec![PatternProblem {
@@ -116,8 +123,8 @@ pub fn read(path: &Path) -> Result<Read, Vec<PatternProblem>> {
     parse(&text)
 }
 
-/// All patterns of a folder in the order of their files' names, and a sentence for each fault. A folder that
-/// is not there is a fault only where somebody has named it.
+/// All patterns of a folder ordered by file name, and a sentence for each problem. A missing folder is a
+/// problem only if it was configured.
 pub(super) fn load(folder: &Path, named: bool) -> (Vec<Pattern>, Vec<String>) {
     let mut faults = Vec::new();
     let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {
@@ -138,7 +145,7 @@ pub(super) fn load(folder: &Path, named: bool) -> (Vec<Pattern>, Vec<String>) {
         let count = paths.len();
         let shown = folder.display();
         faults.push(format!(
-            "{shown}: {count} files, of which {MOST_FILES} are read"
+            "{shown}: {count} files, of which only {MOST_FILES} are read"
         ));
         paths.truncate(MOST_FILES);
     }
@@ -148,7 +155,7 @@ pub(super) fn load(folder: &Path, named: bool) -> (Vec<Pattern>, Vec<String>) {
         match read(&path) {
             Ok((pattern, _)) if patterns.iter().any(|known| known.id == pattern.id) => {
                 faults.push(format!(
-                    "{shown}: another file has the id {} already",
+                    "{shown}: another file already has the id {}",
                     pattern.id
                 ));
             }

@@ -1,4 +1,4 @@
-//! Rules that every embedded pattern keeps, and what comes of a folder of people's own.
+//! Rules that every embedded pattern follows, and tests of a folder of custom patterns.
 
 use std::collections::BTreeSet;
 
@@ -41,7 +41,7 @@ fn every_embedded_pattern_keeps_the_rules() {
                 prompt.starts_with("{sources}"),
                 "{about}: sources come first"
             );
-            // It adds nothing of ours to what a person wrote: that is what it is for.
+            // It sends only what the user wrote, with no text of ours.
             if id == "plain" {
                 continue;
             }
@@ -75,7 +75,7 @@ fn every_embedded_pattern_keeps_the_rules() {
 fn reviews_are_structured_and_revisions_name_them() {
     let mut seen = 0;
     for pattern in embedded() {
-        // These two edit and compare whole texts: nobody criticises anybody.
+        // These two edit and compare whole texts: no member criticizes another.
         if ["gut", "confidence"].contains(&pattern.id.as_str())
             || pattern.arrangement != Arrangement::Staged
         {
@@ -140,7 +140,7 @@ fn a_folder_adds_and_overrides_and_bad_files_are_told_by_line() {
         "d.toml: line 1: invalid basic string, expected `\"`",
         "e.json: line 3: name: must be a string",
         "e.json: stages: there are no stages",
-        "f.toml: another file has the id legal already",
+        "f.toml: another file already has the id legal",
     ]) {
         assert!(fault.contains(words), "{fault}: {words}");
     }

@@ -182,7 +182,7 @@ fn a_secret_that_cannot_be_one_is_refused_and_can_be_replaced_on_purpose() {
                 why,
                 "Put the file back",
                 "quire secret new",
-                "everybody signs in again",
+                "everyone must sign in again",
             ] {
                 assert!(said.contains(part), "{words:?}: {said}");
             }
@@ -267,7 +267,7 @@ fn refused_with(folder: &Folder, secret: &str) {
             "the stored provider key",
             "Put the earlier secret back",
             "quire secret accept",
-            "everybody signs in again",
+            "everyone must sign in again",
         ] {
             assert!(said.contains(part), "{words:?}: {said}");
         }
