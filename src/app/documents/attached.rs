@@ -1,4 +1,4 @@
-//! Reads a file that came inside a request, in the same sandboxed process as an upload. Nothing is kept.
+//! Reads a file sent inside a request, in the same sandboxed process as an upload. Stores nothing.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -17,19 +17,19 @@ use crate::domain::id::UserId;
 
 use tokio::sync::Semaphore;
 
-/// Bytes that the reader may write beyond the limit, so that text it cuts off there still counts as too much.
+/// Bytes that the reader may write beyond the limit, so that a text cut off there still counts as too long.
 const SLACK: usize = 256 << 10;
-/// Bytes that a page costs beside its text: the line that names it.
+/// Bytes that a page costs in addition to its text: the line that names it.
 const PER_PAGE: usize = 16;
 
-/// Admits readings: a few at a time, one per person.
+/// Limits concurrent readings: a few in all, one per user.
 pub(super) struct ReadingTurns {
     everyone: Arc<Semaphore>,
     own: Mutex<BTreeMap<UserId, Weak<Semaphore>>>,
 }
 
 impl ReadingTurns {
-    /// At most `at_once` readings at a time.
+    /// Allows `at_once` readings at a time.
     pub fn new(at_once: usize) -> Self {
         Self {
             everyone: Arc::new(Semaphore::new(at_once.max(1))),
@@ -37,7 +37,7 @@ impl ReadingTurns {
         }
     }
 
-    // Lives as long as a reading of the person runs or waits.
+    // The user's semaphore; dropped when no reading of the user runs or waits.
     fn of(&self, user: &UserId) -> Arc<Semaphore> {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
         own.retain(|_, turn| turn.strong_count() > 0);
@@ -50,7 +50,7 @@ impl ReadingTurns {
     }
 }
 
-/// Stops reading when the request that wants the file is dropped.
+/// Stops reading when the request is dropped.
 struct StopOnDrop(Arc<AtomicBool>);
 
 impl Drop for StopOnDrop {
@@ -60,8 +60,8 @@ impl Drop for StopOnDrop {
 }
 
 impl DocumentService {
-    /// The text of a file in base64, its pages marked: at most `most` bytes. The files of one person are read one
-    /// after the other.
+    /// The text of a base64 file with its pages marked, `most` bytes at most. Files of one user are read
+    /// one after another.
     ///
     /// # Errors
     /// `BadRequest` when it is not base64, cannot be read or holds no text; `TooLarge` over the limit of an upload
@@ -80,21 +80,21 @@ impl DocumentService {
         let mut reader = self.reader.of(user);
         reader.room.text = reader.room.text.min(most.saturating_add(SLACK));
         let called = name.to_owned();
-        let gone = StopOnDrop(Arc::default());
-        let is_gone = gone.0.clone();
+        let stop_on_drop = StopOnDrop(Arc::default());
+        let is_dropped = stop_on_drop.0.clone();
         let reading = tokio::task::spawn_blocking(move || {
             let (mut pages, mut size) = (Vec::new(), 0);
             let ended = reader.read(received.path(), (&called, None), &mut |page| {
                 size += page.text.len() + PER_PAGE;
                 pages.push(page);
-                size <= most && !is_gone.load(Relaxed)
+                size <= most && !is_dropped.load(Relaxed)
             });
-            // Kept until the process has ended, even if the request is gone.
+            // Held until the process has ended, even if the request is gone.
             drop((own, turn));
             (ended, pages, size)
         });
         let (ended, pages, size) = reading.await.map_err(Error::internal)?;
-        drop(gone);
+        drop(stop_on_drop);
         if size > most {
             return Err(too_much_text());
         }
@@ -116,7 +116,7 @@ impl DocumentService {
     }
 }
 
-/// The refusal of files that together hold more text than a request may have.
+/// The error for files that together hold more text than a request may have.
 pub fn too_much_text() -> Error {
     Error::new(
         Kind::TooLarge,
@@ -156,7 +156,7 @@ fn unreadable(name: &str, why: &str) -> Error {
         true => "the document".to_owned(),
         false => format!("the document {name:?}"),
     };
-    Error::new(Kind::BadRequest, format!("{what} cannot be read: {why}"))
+    Error::new(Kind::BadRequest, format!("cannot read {what}: {why}"))
         .resolve("send a PDF or another document with text in it")
 }
 
@@ -174,7 +174,7 @@ mod tests {
         assert!(turns.of(&user(2)).try_acquire_owned().is_ok());
         drop(own);
         assert!(turns.of(&user(1)).try_acquire_owned().is_ok());
-        // Nobody who has no reading is remembered.
+        // Users without a running reading are not remembered.
         let kept = turns.of(&user(3));
         assert_eq!(turns.own.lock().expect("no panic").len(), 1);
         drop(kept);

@@ -1,5 +1,5 @@
-//! Reads one file in a process of its own and takes what it says. Whatever becomes of that process, this ends
-//! with a sentence for the person.
+//! Reads one file in a child process and receives its pages. However the process ends, the outcome is an
+//! explanation for the user.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -17,16 +17,16 @@ use crate::domain::id::UserId;
 use crate::extract::frame::{ARGUMENT, ReadRefusal, ReadRequest, ReportFrame};
 use crate::extract::{ReadLimits, ReadReport};
 
-/// What reading one file may take.
+/// Limits for reading one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadBudget {
-    /// Bytes of memory.
+    /// Address space in bytes.
     pub memory: u64,
-    /// Seconds of computing.
+    /// CPU time in seconds.
     pub cpu_s: u64,
-    /// Bytes of text.
+    /// Text in bytes.
     pub text: usize,
-    /// Bytes of the file.
+    /// File size in bytes.
     pub input: u64,
 }
 
@@ -42,20 +42,20 @@ impl ReadBudget {
             },
             memory: self.memory,
             cpu_s: self.cpu_s,
-            // Where there is little of a processor, computing takes long by the clock.
+            // On a busy or slow CPU, wall-clock time exceeds CPU time by far.
             wall_s: u32::try_from(self.cpu_s * 12 + 30).unwrap_or(u32::MAX),
             picture: None,
         }
     }
 }
 
-/// How it ended.
+/// How reading ended.
 pub(super) enum ChildExit {
-    /// All of it was read that can be.
+    /// The file was read.
     Read(ReadReport),
-    /// Nothing was, and why.
+    /// The file was refused, with the reason.
     Refused(ReadRefusal, String),
-    /// Whoever took the pages wanted no more.
+    /// The recipient of the pages wanted no more.
     Left,
 }
 
@@ -64,44 +64,44 @@ pub(super) enum ChildExit {
 pub(super) struct ChildReader {
     pub program: PathBuf,
     pub room: ReadBudget,
-    /// Those at work, so that they can be stopped.
+    /// The running processes, so that they can be stopped.
     pub running: RunningChildren,
-    /// For whom, so that one person's can be stopped.
+    /// The owner of the files, so that a user's processes can be stopped.
     pub user: Option<UserId>,
 }
 
-/// Processes at work.
+/// The running reader processes.
 #[derive(Clone, Default)]
 pub(super) struct RunningChildren {
     at_work: Arc<Mutex<ChildGuard>>,
-    /// Woken whenever a process was started.
+    /// Notified whenever a process is started.
     arrived: Arc<Notify>,
 }
 
 #[derive(Default)]
 struct ChildGuard {
     children: Vec<Arc<ChildProcess>>,
-    /// The server ends: what is cut short now says nothing about its file.
+    /// Whether the server is shutting down: an interrupted reading then says nothing about its file.
     stopped: bool,
 }
 
-/// One of them.
+/// One running process.
 struct ChildProcess {
     child: Mutex<Child>,
     user: Option<UserId>,
-    /// It was stopped from here, which says nothing about its file.
+    /// Whether it was stopped from here, which says nothing about its file.
     interrupted: AtomicBool,
 }
 
 impl RunningChildren {
-    /// Ends them all, and those that are started from now on.
+    /// Stops all processes, and those started from now on.
     pub fn stop(&self) {
         let mut at_work = lock(&self.at_work);
         at_work.stopped = true;
         at_work.children.iter().for_each(|one| one.interrupt());
     }
 
-    /// Ends those of one person.
+    /// Stops the processes of one user.
     pub fn stop_of(&self, user: &UserId) {
         let at_work = lock(&self.at_work);
         let own = at_work.children.iter();
@@ -109,14 +109,14 @@ impl RunningChildren {
             .for_each(|one| one.interrupt());
     }
 
-    /// The people whose files are being read.
+    /// The users whose files are being read.
     pub fn users(&self) -> Vec<UserId> {
         let at_work = lock(&self.at_work);
         let users = at_work.children.iter();
         users.filter_map(|one| one.user.clone()).collect()
     }
 
-    /// Waits until a process was started since the last call. For one caller at a time.
+    /// Waits until a process has been started since the last call. For a single caller.
     pub async fn arrived(&self) {
         self.arrived.notified().await;
     }
@@ -143,16 +143,16 @@ impl RunningChildren {
 }
 
 impl ChildProcess {
-    // Never waits: whoever holds the lock has killed the process already and is about to collect it.
+    // Never waits: a holder of the lock has already killed the process and is about to collect it.
     fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
         if let Ok(mut child) = self.child.try_lock() {
-            // It may have ended already, which is as well.
+            // It may have ended already.
             let _ = child.kill();
         }
     }
 
-    // Kills it, which changes nothing for one that has ended, and collects it.
+    // Kills the process, which has no effect on one that has ended, and collects its exit status.
     fn collect(&self) -> io::Result<ExitStatus> {
         let mut child = lock(&self.child);
         let _ = child.kill();
@@ -167,7 +167,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ChildReader {
-    /// The same for a person.
+    /// The same reader for a user.
     pub fn of(&self, user: &UserId) -> Self {
         Self {
             user: Some(user.clone()),
@@ -175,7 +175,7 @@ impl ChildReader {
         }
     }
 
-    /// Reads a file and gives its pages to `take` as they come, until that answers false. Blocks.
+    /// Reads a file and passes its pages to `take` as they arrive, until it returns false. Blocks.
     pub fn read(
         &self,
         path: &Path,
@@ -191,6 +191,9 @@ impl ChildReader {
     }
 
     /// The picture of a page that has no text: its media type and its bytes in base64. Blocks.
+    ///
+    /// # Errors
+    /// When the process cannot be started or is stopped, or the file cannot be opened.
     pub fn picture(&self, path: &Path, page: u32) -> io::Result<Option<(String, String)>> {
         let job = ReadRequest {
             picture: Some(page),
@@ -223,13 +226,15 @@ impl ChildReader {
             .spawn()?;
         let (out, said) = (child.stdout.take(), child.stderr.take());
         let process = self.running.add(child, self.user.clone());
-        // Both pipes are read at once: a process that fills one while we wait at the other would stop for good.
+        // Both pipes are read concurrently: a process that fills one while we wait at the other would block
+        // forever.
         let complaint = said.map(listen_aside).transpose();
         let end = match &complaint {
             Ok(_) => out.map_or(Ok(None), listen),
             Err(_) => Ok(None),
         };
-        // Whatever the end was, the process has nothing more to say. How it ended by itself is still told.
+        // Whatever the outcome, the process has nothing more to report. How it ended by itself is still
+        // known.
         let status = process.collect();
         self.running.remove(&process);
         let complaint = complaint?.and_then(|aside| aside.join().ok());
@@ -264,7 +269,7 @@ impl ChildReader {
     }
 }
 
-// Reads what a process complains of on a thread of its own, to the end; the beginning is kept.
+// Reads the process's stderr on a thread of its own, to the end; only the beginning is kept.
 fn listen_aside(mut said: ChildStderr) -> io::Result<JoinHandle<String>> {
     const KEPT: u64 = 4_096;
     std::thread::Builder::new()
@@ -278,22 +283,22 @@ fn listen_aside(mut said: ChildStderr) -> io::Result<JoinHandle<String>> {
         })
 }
 
-/// Signals as Linux numbers them.
+/// Signal numbers on Linux.
 mod libc_signal {
     pub const KILL: i32 = 9;
     pub const ALRM: i32 = 14;
     pub const XCPU: i32 = 24;
 }
 
-// None: it ended without saying how. It keeps to its limits by itself while it is what we have written: one that
-// says more has been taken over by its file.
+// `None`: the process ended without an outcome. Our own reader keeps to its limits, so one that sends more
+// has been taken over by its file.
 fn listen(
     out: impl Read,
     most: usize,
     take: &mut dyn FnMut(PageText) -> bool,
 ) -> io::Result<Option<ChildExit>> {
     let mut out = BufReader::with_capacity(64 << 10, out);
-    let mut told = 0;
+    let mut received = 0;
     while let Some(frame) = ReportFrame::read(&mut out)? {
         match frame {
             ReportFrame::Page {
@@ -306,9 +311,9 @@ fn listen(
                     title,
                     text,
                 };
-                // A page without text is none of ours: it costs as well.
-                told += page.text.len().max(1);
-                if told > most {
+                // Our own reader sends no page without text, so such a page counts too.
+                received += page.text.len().max(1);
+                if received > most {
                     return Err(io::ErrorKind::InvalidData.into());
                 }
                 if !take(page) {
@@ -316,7 +321,7 @@ fn listen(
                 }
             }
             ReportFrame::Picture { .. } => return Err(io::ErrorKind::InvalidData.into()),
-            ReportFrame::Done(told) => return Ok(Some(ChildExit::Read(told.report()))),
+            ReportFrame::Done(report) => return Ok(Some(ChildExit::Read(report.report()))),
             ReportFrame::Refused { reason, message } => {
                 return Ok(Some(ChildExit::Refused(reason, message)));
             }
@@ -325,7 +330,7 @@ fn listen(
     Ok(None)
 }
 
-/// Tests of the library have no program to start.
+/// Library tests have no program to start.
 #[cfg(test)]
 fn here(
     room: &ReadBudget,
@@ -378,7 +383,7 @@ mod tests {
         }
     }
 
-    /// A program in the place of the reader, in a folder that is removed at the end.
+    /// A program in place of the reader, in a folder that is removed at the end.
     struct Program(PathBuf);
 
     impl Program {
@@ -423,7 +428,7 @@ mod tests {
 
     #[test]
     fn a_process_that_complains_at_length_does_not_stop_for_good() {
-        // Far more than a pipe holds, before a word on the other.
+        // Far more than a pipe holds, before any output on the other one.
         let script =
             "head -c 1000000 /dev/zero | tr '\\0' x >&2; echo memory allocation >&2; exit 1";
         let program = Program::new("complains", script);

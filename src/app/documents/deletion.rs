@@ -1,5 +1,6 @@
-//! Deletes the files of what its owner deletes. A mark is put beside a file before its row goes, so that a kill in
-//! between neither keeps the bytes of a deleted document nor takes them from one that is still there.
+//! Deletes the files of documents and uploads that their owner deletes. A mark file is created before the
+//! row is deleted, so that a crash in between neither keeps the bytes of a deleted document nor loses those
+//! of an existing one.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -9,12 +10,13 @@ use std::path::{Path, PathBuf};
 use crate::domain::id::DocumentId;
 use crate::log;
 
+/// Suffix of the mark file of a document.
 const MARK: &str = ".deleted";
-/// In the folder of an upload that is finished or given up.
+/// Name of the mark file in the folder of an upload that is finished or abandoned.
 const OVER: &str = "over";
 
-/// Marks documents whose rows are about to go. `folder` holds the originals. Without room for the marks the deletion
-/// goes on: it makes room.
+/// Marks documents whose rows are about to be deleted. `folder` holds the originals. When the disk is too
+/// full for the marks, the deletion continues: it frees space.
 pub(in crate::app) fn mark(folder: &Path, ids: &[DocumentId]) {
     for id in ids {
         let _ = File::create_new(marked(folder, id.as_str()));
@@ -22,23 +24,26 @@ pub(in crate::app) fn mark(folder: &Path, ids: &[DocumentId]) {
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
 }
 
-/// Takes the marks away from documents that stay after all.
+/// Removes the marks of documents that stay after all.
 pub(in crate::app) fn unmark(folder: &Path, ids: &[DocumentId]) {
     for id in ids {
         let _ = fs::remove_file(marked(folder, id.as_str()));
     }
 }
 
-/// Removes the files of documents whose rows are gone, and their marks.
+/// Removes the files of documents whose rows are deleted, and their marks.
 pub(in crate::app) fn finish(folder: &Path, ids: &[DocumentId]) {
     for id in ids {
-        if gone(&folder.join(id.as_str())) {
-            gone(&marked(folder, id.as_str()));
+        if removed(&folder.join(id.as_str())) {
+            removed(&marked(folder, id.as_str()));
         }
     }
 }
 
-/// Removes what kills have left: the files of marked documents that have no row, and marks.
+/// Cleans up after crashes: removes the files of marked documents without a row, and their marks.
+///
+/// # Errors
+/// When the folder cannot be read.
 pub(super) fn finish_cut_short(folder: &Path, known: &BTreeSet<String>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -46,14 +51,14 @@ pub(super) fn finish_cut_short(folder: &Path, known: &BTreeSet<String>) -> io::R
         let Some(id) = name.strip_suffix(MARK).and_then(DocumentId::parse) else {
             continue;
         };
-        if known.contains(id.as_str()) || gone(&folder.join(id.as_str())) {
-            gone(&path);
+        if known.contains(id.as_str()) || removed(&folder.join(id.as_str())) {
+            removed(&path);
         }
     }
     Ok(())
 }
 
-/// Marks the folder of an upload whose row is about to go.
+/// Marks the folder of an upload whose row is about to be deleted.
 pub(in crate::app) fn mark_upload(folder: &Path) {
     if folder.is_dir() {
         let _ = File::create_new(folder.join(OVER));
@@ -61,17 +66,17 @@ pub(in crate::app) fn mark_upload(folder: &Path) {
     }
 }
 
-/// Takes the mark away from an upload that stays after all.
+/// Removes the mark of an upload that stays after all.
 pub(in crate::app) fn unmark_upload(folder: &Path) {
     let _ = fs::remove_file(folder.join(OVER));
 }
 
-/// Removes the folder of an upload whose row is gone.
+/// Removes the folder of an upload whose row is deleted.
 pub(in crate::app) fn finish_upload(folder: &Path) {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             log::warn(
-                "the parts of a deleted upload stay for now",
+                "cannot remove the parts of a deleted upload yet",
                 &[("why", &error)],
             );
         }
@@ -88,11 +93,12 @@ fn marked(folder: &Path, id: &str) -> PathBuf {
     folder.join(format!("{id}{MARK}"))
 }
 
-/// True where the file is not there any more. Where it is, the mark stays, and the next start tries again.
-fn gone(path: &Path) -> bool {
+/// Removes a file and returns whether it no longer exists. If it does, its mark stays and the next start
+/// tries again.
+fn removed(path: &Path) -> bool {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            log::warn("a deleted file stays for now", &[("why", &error)]);
+            log::warn("cannot remove a deleted file yet", &[("why", &error)]);
             false
         }
         _ => true,

@@ -1,6 +1,5 @@
-//! The one thread on which files are put away, one after the other: a file's two halves (bytes and rows) must
-//! not be left apart by a caller that goes away. People take turns, so that nobody's many files hold up
-//! another's one.
+//! The single thread that stores files, one after another: a caller that disconnects cannot separate a
+//! file's bytes from its row. Users take turns, so that one user's many files do not delay another's.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,13 +12,14 @@ use tokio::sync::oneshot;
 use crate::app::{Error, Kind, Result};
 use crate::domain::id::UserId;
 
-/// Jobs that may wait, of everybody and of one person. Each file lies on disk while it waits.
+/// Jobs waiting at most, of all users. Each has its file on disk while it waits.
 const MAX_WAITING: usize = 256;
+/// Jobs of one user waiting at most.
 const MAX_OWN: usize = 32;
 
 type WorkerJob = Box<dyn FnOnce() + Send>;
 
-/// Starts its thread with its first job; finishes what waits when it is dropped.
+/// Starts its thread with the first job; finishes the waiting jobs when dropped.
 #[derive(Default)]
 pub(super) struct BackgroundWorker {
     shared: Arc<WorkerShared>,
@@ -34,15 +34,15 @@ struct WorkerShared {
 
 #[derive(Default)]
 struct WorkerState {
-    /// Nobody's jobs are the server's own.
+    /// Waiting jobs by user; `None` holds the server's own.
     waiting: BTreeMap<Option<UserId>, VecDeque<WorkerJob>>,
-    /// Whose turn it is: everybody with a job that waits, once.
+    /// Round-robin order: every user with a waiting job, once.
     turns: VecDeque<Option<UserId>>,
     is_closed: bool,
 }
 
 impl BackgroundWorker {
-    /// Does the server's own `work` on the thread. It is done whole even if the caller leaves.
+    /// Runs the server's own `work` on the thread. It completes even if the caller is dropped.
     ///
     /// # Errors
     /// As `hand_for`.
@@ -54,11 +54,11 @@ impl BackgroundWorker {
         self.queue(None, work).await
     }
 
-    /// Does a person's `work` on the thread. It is done whole even if the caller leaves.
+    /// Runs a user's `work` on the thread. It completes even if the caller is dropped.
     ///
     /// # Errors
-    /// `TooFast` when too much of the person's work waits already, `Unavailable` when too much of everybody's
-    /// does; the error of `work`.
+    /// `TooFast` when too many of the user's jobs wait already, `Unavailable` when too many jobs wait in
+    /// all; the error of `work`.
     pub(super) async fn hand_for<T, F>(&self, user: &UserId, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -176,8 +176,8 @@ impl WorkerState {
 
 fn busy(kind: Kind) -> Error {
     let why = match kind {
-        Kind::TooFast => "too many of your files are being taken in at once",
-        _ => "too many files are being taken in at once",
+        Kind::TooFast => "too many of your files are being uploaded at once",
+        _ => "too many files are being uploaded at once",
     };
     let mut busy = Error::new(kind, why).resolve("try again in a moment");
     busy.retry_after = Some(Duration::from_secs(5));
@@ -200,7 +200,7 @@ mod tests {
         UserId::new(Timestamp::from_millis(1), n)
     }
 
-    /// Puts work on the desk without waiting for it.
+    /// Queues work without waiting for its result.
     async fn left<T>(work: impl Future<Output = Result<T>>) -> Option<Kind> {
         let mut work = Box::pin(work);
         let state = std::future::poll_fn(|cx| std::task::Poll::Ready(work.as_mut().poll(cx))).await;

@@ -1,5 +1,5 @@
-//! Takes a file in: to a temporary file on disk, counted and hashed on the way. Whatever goes wrong,
-//! and whoever leaves half-way, the temporary file goes too.
+//! Receives an upload into a temporary file, counting and hashing its bytes. Whatever fails, and if the
+//! caller disconnects half-way, the temporary file is removed.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -12,53 +12,53 @@ use crate::app::{Error, Kind, Result, room};
 use crate::crypto::{hex, sha256};
 use crate::store::Store;
 
-/// Each write of this size is one visit to a blocking thread.
+/// Bytes of the write buffer: each flush takes one turn on a blocking thread.
 const BUFFER: usize = 256 * 1024;
 
-/// The disk is looked at again after so many bytes.
+/// Bytes after which the free disk space is checked again.
 const LOOK_EVERY: u64 = 1 << 20;
 
-/// A file on its way in.
+/// A file being received.
 pub struct IncomingFile {
     file: BufWriter<File>,
     path: TemporaryFile,
     hasher: sha256::Hasher,
     size: u64,
     limit: u64,
-    // Whose disk must keep its last room.
+    // The store whose disk must keep its reserve.
     store: Option<Store>,
 }
 
-/// A file that has come in whole and lies safely on disk.
+/// A file that has been received completely and is safely on disk.
 pub struct ReceivedFile {
-    /// Where.
+    /// The temporary file.
     pub(super) path: TemporaryFile,
-    /// Hex SHA-256.
+    /// SHA-256 in hexadecimal.
     pub(super) sha256: String,
-    /// Bytes.
+    /// Size in bytes.
     pub(super) size: u64,
 }
 
 impl ReceivedFile {
-    /// Where it is.
+    /// The path of the temporary file.
     pub(in crate::app) fn path(&self) -> &Path {
         self.path.path()
     }
 }
 
-/// A file that is removed with this value, unless it was moved away before.
+/// A file that is removed when dropped, unless it was moved away before.
 pub struct TemporaryFile(PathBuf);
 
 impl TemporaryFile {
-    /// Takes charge of a file that exists already or soon will.
+    /// Takes ownership of a file that exists or is about to be created.
     pub(in crate::app) fn new(path: PathBuf) -> Self {
         Self(path)
     }
-    /// Where it is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.0
     }
-    /// The file stays.
+    /// Keeps the file.
     pub(in crate::app) fn keep(mut self) {
         self.0 = PathBuf::new();
     }
@@ -69,18 +69,21 @@ impl Drop for TemporaryFile {
         if self.0.as_os_str().is_empty() {
             return;
         }
-        // Not there any more is what we want; any other failure is cleared up at the next start.
+        // A missing file is fine; after any other failure the next start cleans up.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
 impl IncomingFile {
-    /// An empty file in `folder` that takes up to `limit` bytes.
+    /// Creates an empty file in `folder` that takes up to `limit` bytes.
+    ///
+    /// # Errors
+    /// `Internal` when the file cannot be created, `Unavailable` when the disk is full.
     pub(super) fn begin(folder: &Path, limit: u64) -> Result<Self> {
         let name = hex(&crate::crypto::random::<16>()?);
         let path = TemporaryFile::new(folder.join(name));
-        // Opened without an await: were the caller to leave during one, the file could appear after
-        // its guard is gone.
+        // Opened without an await: if the caller were dropped during one, the file could appear after its
+        // guard is gone.
         let file = open_new(path.path()).map_err(fault)?;
         Ok(Self {
             file: BufWriter::with_capacity(BUFFER, File::from_std(file)),
@@ -92,7 +95,10 @@ impl IncomingFile {
         })
     }
 
-    /// From now on it is refused where it would take the last room of the store's disk.
+    /// Refuses bytes that would use up the reserve of the store's disk.
+    ///
+    /// # Errors
+    /// `Unavailable` when only the reserve is left.
     pub(super) fn on_disk_of(self, store: &Store) -> Result<Self> {
         room::require(store)?;
         Ok(Self {
@@ -101,7 +107,11 @@ impl IncomingFile {
         })
     }
 
-    /// Takes more bytes. Over the limit it fails at once.
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// `TooLarge` over the limit, `Unavailable` when the disk is full, `Internal` when the file cannot be
+    /// written.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let before = self.size;
         self.size += bytes.len() as u64;
@@ -117,16 +127,20 @@ impl IncomingFile {
         self.file.write_all(bytes).await.map_err(fault)
     }
 
-    /// Bytes so far.
+    /// Number of bytes received so far.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Makes sure that all of it is on disk.
+    /// Flushes the file to disk.
+    ///
+    /// # Errors
+    /// `BadRequest` when the file is empty, `Unavailable` when the disk is full, `Internal` when the file
+    /// cannot be written.
     pub async fn finish(mut self) -> Result<ReceivedFile> {
         if self.size == 0 {
             return Err(Error::new(Kind::BadRequest, "the file is empty")
-                .resolve("choose a file with something in it"));
+                .resolve("choose a file that is not empty"));
         }
         self.file.flush().await.map_err(fault)?;
         self.file.get_ref().sync_all().await.map_err(fault)?;
@@ -138,7 +152,10 @@ impl IncomingFile {
     }
 }
 
-/// A new private file; an existing one is a fault.
+/// Creates a private file; fails if it exists.
+///
+/// # Errors
+/// When the file exists or cannot be created.
 pub(in crate::app) fn open_new(path: &Path) -> io::Result<std::fs::File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -147,7 +164,10 @@ pub(in crate::app) fn open_new(path: &Path) -> io::Result<std::fs::File> {
     options.open(path)
 }
 
-/// A folder that nobody else can look into, with those above it.
+/// Creates a folder with mode 0700, and its missing parents.
+///
+/// # Errors
+/// When a folder cannot be created.
 pub(in crate::app) fn private_folder(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -156,7 +176,7 @@ pub(in crate::app) fn private_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// The refusal of a file over `limit` bytes.
+/// The error for a file larger than `limit` bytes.
 pub fn too_large(limit: u64) -> Error {
     let shown = if limit < 1 << 20 {
         format!("{limit} bytes")
@@ -167,12 +187,15 @@ pub fn too_large(limit: u64) -> Error {
         .resolve("split it, or ask the administrator to raise MAX_UPLOAD_MB")
 }
 
-/// What a failing disk means to the caller. The system's own words hold paths, so they are only logged.
+/// Translates an I/O error for the caller. The system's message may contain paths, so it is only logged.
 pub(super) fn fault(error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            let mut full = Error::new(Kind::Unavailable, "there is no room left for documents")
-                .resolve("delete documents that are no longer needed, or tell the administrator");
+            let mut full = Error::new(
+                Kind::Unavailable,
+                "the disk is full; no document can be stored",
+            )
+            .resolve("delete documents that are no longer needed, or tell the administrator");
             full.private = Some(error.to_string());
             full
         }

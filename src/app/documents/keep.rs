@@ -1,4 +1,4 @@
-//! Puts a file that has come in away: bytes in the data folder and a row in the store, both or neither. Runs on
+//! Stores a received file: its bytes in the data folder and its row in the store, both or neither. Runs on
 //! the document thread, so it may block.
 
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::store::{Store, StoreError, documents, unread};
 
 use super::intake::{ReceivedFile, TemporaryFile, fault};
 
-/// A file to keep.
+/// A file to store.
 pub(super) struct KeepJob {
     pub store: Store,
     pub folder: PathBuf,
@@ -24,10 +24,11 @@ pub(super) struct KeepJob {
     pub now: Timestamp,
 }
 
-/// Keeps it, to be read in its turn, unless the person has the same bytes already. True when it is new.
+/// Stores the file and queues it for reading, unless the user already has the same bytes. Returns whether
+/// it is new.
 ///
 /// # Errors
-/// `TooFast` when too many of the person's documents wait already; nothing of the file is kept when it fails.
+/// `TooFast` when too many of the user's documents wait already; nothing of the file is stored on failure.
 pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
     if let Some(known) = known(&job)? {
         return Ok((known, false));
@@ -42,7 +43,7 @@ pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
     let document = describe(&job)?;
     let blob = TemporaryFile::new(job.folder.join(document.id.as_str()));
     std::fs::rename(job.received.path.path(), blob.path()).map_err(fault)?;
-    // The name must be as safe as the bytes before anything is acknowledged.
+    // The directory entry must be as durable as the bytes before anything is acknowledged.
     std::fs::File::open(&job.folder)
         .and_then(|folder| folder.sync_all())
         .map_err(fault)?;
@@ -55,7 +56,7 @@ pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
             blob.keep();
             Ok((document, true))
         }
-        // Another process took in the same bytes meanwhile.
+        // Another process stored the same bytes meanwhile.
         Err(StoreError::Conflict(_)) => known(&job)?
             .map(|known| (known, false))
             .ok_or_else(|| Error::internal("a document is there and is not")),
@@ -63,7 +64,7 @@ pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
     }
 }
 
-/// The refusal of a document beyond those that one person may have waiting.
+/// The error for more unread documents than one user may have.
 pub(super) fn queue_full() -> Error {
     let why = format!("{MAX_WAITING} of your documents are waiting to be read");
     let mut full = Error::new(Kind::TooFast, why).resolve("wait until some of them have been read");

@@ -1,4 +1,4 @@
-//! Looking closer at one document: a page of it, who still quotes it, and reading it again.
+//! Details of one document: its pages, the analyses that use it, and reading it again.
 
 use super::keep::queue_full;
 use super::{DocumentService, missing};
@@ -12,37 +12,41 @@ use crate::domain::time::Timestamp;
 use crate::extract;
 use crate::store::{StoreError, analyses, documents, unread};
 
-/// Analyses that are named.
+/// Analyses listed at most.
 const MOST_USES: u32 = 20;
 
-/// One page as people and models see it.
+/// One page as users and models see it.
 #[derive(Debug, Clone)]
 pub struct PageView {
-    /// Of which document.
+    /// The page's document.
     pub document: Document,
-    /// The page; its text is empty where there is none.
+    /// The page; its text is empty when there is none.
     pub page: PageText,
-    /// Why there is no text.
+    /// The reason why the page has no text.
     pub gap: Option<TextlessPage>,
-    /// What in it reads like orders to models.
+    /// Possible prompt injections on the page.
     pub flags: Vec<InjectionFlag>,
-    /// The pages with text before and after it.
+    /// The nearest pages with text before and after it.
     pub neighbours: (Option<u32>, Option<u32>),
 }
 
-/// An analysis that was given a document.
+/// An analysis that used a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentUse {
-    /// Which.
+    /// The analysis.
     pub analysis: AnalysisId,
-    /// What was asked.
+    /// Its question.
     pub question: String,
-    /// When.
+    /// Its creation time.
     pub created: Timestamp,
 }
 
 impl DocumentService {
-    /// One page. `Missing` where there is neither text nor a reason why not.
+    /// One page.
+    ///
+    /// # Errors
+    /// `Missing` when the user has no such document, or the page has neither text nor a reason for having
+    /// none.
     pub async fn page(&self, user: &UserId, id: &DocumentId, number: u32) -> Result<PageView> {
         let document = self.show(user, id).await?;
         let (owner, one) = (user.clone(), id.clone());
@@ -74,7 +78,10 @@ impl DocumentService {
         })
     }
 
-    /// The newest analyses that were given this document, and how many there are.
+    /// The newest analyses that used this document, and the number of all of them.
+    ///
+    /// # Errors
+    /// `Missing` when the user has no such document.
     pub async fn uses(&self, user: &UserId, id: &DocumentId) -> Result<(Vec<DocumentUse>, u64)> {
         self.show(user, id).await?;
         let (user, id) = (user.clone(), id.clone());
@@ -95,7 +102,12 @@ impl DocumentService {
         Ok((uses.collect(), count))
     }
 
-    /// Reads a document again, in another encoding where one is named.
+    /// Reads a document again, in another encoding if one is named.
+    ///
+    /// # Errors
+    /// `BadInput` for an unknown encoding, `Missing` when the user has no such document, `Conflict` while
+    /// it is being read, `TooFast` when too many of the user's documents wait already, `UnsupportedType`
+    /// when it is of no readable kind.
     pub async fn read_again(
         &self,
         user: &UserId,
@@ -113,7 +125,7 @@ impl DocumentService {
                     format!("there is no encoding {label}"),
                 )
                 .resolve(
-                    "name one as web pages do: utf-8, windows-1252, shift_jis, gb18030, koi8-r …",
+                    "use a label of the web, such as utf-8, windows-1252, shift_jis, gb18030, koi8-r …",
                 ));
             }
         };
@@ -121,7 +133,7 @@ impl DocumentService {
         if document.status == DocumentStatus::Processing {
             return Err(Error::new(
                 Kind::Conflict,
-                "it is being read at this moment",
+                "the document is being read right now",
             ));
         }
         let again = Document {
@@ -146,6 +158,10 @@ impl DocumentService {
     }
 
     /// The picture of a page without text: its media type and its bytes in base64.
+    ///
+    /// # Errors
+    /// `Missing` when the user has no such document; `Unavailable` when its file is damaged or cannot be
+    /// fetched, or too many jobs wait; `TooFast` when too many jobs of the user wait.
     pub async fn page_picture(
         &self,
         user: &UserId,
@@ -154,12 +170,16 @@ impl DocumentService {
     ) -> Result<Option<(String, String)>> {
         let (_, path) = self.content(user, id).await?;
         let reader = self.reader.of(user);
-        // One at a time: a picture may be large. Not on the thread that keeps files: it may take long.
+        // One at a time because a picture may be large, and not on the thread that stores files because it
+        // may take long.
         let work = move || reader.picture(&path, page).map_err(super::intake::fault);
         self.pictures.hand_for(user, work).await
     }
 
-    /// What in these documents reads like orders to models, for people.
+    /// Warnings for the user of possible prompt injections in these documents.
+    ///
+    /// # Errors
+    /// `Missing` when one of them is not the user's.
     pub async fn warnings(&self, user: &UserId, ids: &[DocumentId]) -> Result<Vec<String>> {
         let mut warnings = Vec::new();
         for id in ids {
@@ -174,8 +194,11 @@ impl DocumentService {
         Ok(warnings)
     }
 
-    /// Pages without text that can be shown to a model that sees, up to `most` of all these documents, and how
-    /// many more there are.
+    /// Pages of these documents without text that can be shown to a vision model, `most` at most, and the
+    /// number of further ones.
+    ///
+    /// # Errors
+    /// `Missing` when one of the documents is not the user's.
     pub async fn scans_among(
         &self,
         user: &UserId,

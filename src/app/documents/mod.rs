@@ -1,5 +1,5 @@
-//! Documents: take in, read, list, search, give back, delete. Only their owner can do any of it.
-//! The bytes lie in the data folder under the document's id, the text in the store.
+//! Documents: upload, read, list, search, download, delete; accessible only to their owner. The bytes are
+//! in the data folder under the document's id, the text is in the store.
 
 mod attached;
 mod child;
@@ -47,40 +47,40 @@ pub use search::PassageSearch;
 pub(in crate::app) use shelf::OriginalFiles;
 pub use uploads::{UploadAnnouncement, UploadProgress};
 
-/// Documents that one question may be put to.
+/// Documents in one question at most.
 const MOST_AT_ONCE: usize = 64;
 
-/// The documents of everybody, the thread that puts new ones away and those that read them.
+/// All documents, the thread that stores new ones, and those that read them.
 pub struct DocumentService {
     store: Store,
     shelf: OriginalFiles,
     folders: DocumentFolders,
     limit: u64,
     desk: BackgroundWorker,
-    // Draws pages that have no text.
+    // Renders pages without text.
     pictures: BackgroundWorker,
     reader: child::ChildReader,
     readers: ReaderPool,
-    /// Admits the reading of files that came inside requests.
+    /// Limits the concurrent readings of files sent inside requests.
     attached: attached::ReadingTurns,
 }
 
-/// How documents are read.
+/// Settings for reading documents.
 #[derive(Debug, Clone)]
 pub struct DocumentSettings {
-    /// The program that is started to read one; it must be this one.
+    /// The program started to read a document: this binary.
     pub program: PathBuf,
-    /// What reading one may take; its `input` is the largest file that is taken.
+    /// Limits for reading one document; its `input` is the largest file accepted, in bytes.
     pub room: ReadBudget,
-    /// Read at the same time.
+    /// Number of documents read concurrently.
     pub at_once: usize,
 }
 
-/// As the installation's settings say.
+/// The installation's settings.
 pub(in crate::app) fn settings(config: &Config) -> Result<DocumentSettings> {
     let program = match &config.reader {
         Some(program) => program.clone(),
-        // The one that runs, even where a newer one has taken its place in the folder.
+        // The running binary, even if a newer one has replaced it in the folder.
         None if cfg!(target_os = "linux") => PathBuf::from("/proc/self/exe"),
         None => std::env::current_exe().map_err(Error::internal)?,
     };
@@ -101,24 +101,24 @@ pub(in crate::app) fn settings(config: &Config) -> Result<DocumentSettings> {
     })
 }
 
-/// An upload is answered at the latest after this time, read or not.
+/// How long an upload waits for its text before it is answered.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Where the bytes are.
+/// The folders of the documents.
 #[derive(Clone)]
 struct DocumentFolders {
     /// The data folder, which holds the others.
     data: PathBuf,
-    /// One file a document, by id.
+    /// The originals, one file per document, by id.
     kept: PathBuf,
-    /// Files on their way in; a start empties it.
+    /// Temporary files of running uploads; emptied at startup.
     incoming: PathBuf,
-    /// One folder an upload in parts, by id.
+    /// The parts of chunked uploads, one folder per upload, by id.
     parts: PathBuf,
 }
 
-/// Removes what was on its way in when the last process ended: nobody was told that it had arrived. Only for the
-/// process that holds the folder.
+/// Removes the temporary files of uploads that the last process did not finish and so never acknowledged.
+/// Only for the process that holds the folder's lock.
 pub(in crate::app) fn clear_temporary(data_dir: &Path) {
     let left = std::fs::read_dir(data_dir.join("tmp"))
         .into_iter()
@@ -128,10 +128,10 @@ pub(in crate::app) fn clear_temporary(data_dir: &Path) {
 }
 
 impl DocumentService {
-    /// Makes the folders in `data_dir` where they are missing. Blocks.
+    /// Creates missing folders in `data_dir`. Blocks.
     ///
     /// # Errors
-    /// Where a folder cannot be made.
+    /// When a folder cannot be created.
     pub fn open(data_dir: &Path, store: Store, settings: DocumentSettings) -> Result<Self> {
         let folders = DocumentFolders {
             data: data_dir.to_owned(),
@@ -163,24 +163,31 @@ impl DocumentService {
         })
     }
 
-    /// Where the originals are.
+    /// The store of the originals.
     pub(in crate::app) fn shelf(&self) -> &OriginalFiles {
         &self.shelf
     }
 
-    /// The most bytes a file may have.
+    /// The largest accepted file, in bytes.
     pub fn limit(&self) -> u64 {
         self.limit
     }
 
-    /// Begins to take a file in.
+    /// Starts receiving a file.
+    ///
+    /// # Errors
+    /// `Unavailable` when the disk is full, `Internal` when the temporary file cannot be created.
     pub fn begin(&self) -> Result<IncomingFile> {
         IncomingFile::begin(&self.folders.incoming, self.limit)?.on_disk_of(&self.store)
     }
 
-    /// Keeps a file that has come in and has it read. The same bytes again give the document that is
-    /// there. Once this has begun it is done whole, even if the caller leaves. Where reading takes longer than
-    /// a moment, the document is `processing`.
+    /// Stores a received file and has it read. The same bytes again return the existing document. Completes
+    /// even if the caller is dropped. If reading takes longer than two seconds, the document is
+    /// `processing`.
+    ///
+    /// # Errors
+    /// `UnsupportedType` when the file is of no readable kind, `TooFast` or `Unavailable` when too many
+    /// files wait already or the disk is full.
     pub async fn upload(
         &self,
         user: &UserId,
@@ -200,15 +207,15 @@ impl DocumentService {
         if !is_new && document.status != DocumentStatus::Processing {
             return Ok(document);
         }
-        // The same bytes, sent again while they are being read, wait and are told alike.
+        // The same bytes sent again while they are being read wait for the same outcome.
         self.settled(&document, is_new).await
     }
 
-    // What becomes of a document within a moment. One that is new and no kind that is taken is gone again.
+    // Waits a moment for the outcome. A new document of an unsupported kind is removed again.
     async fn settled(&self, document: &Document, is_new: bool) -> Result<Document> {
-        let told = self.readers.watch(&document.id, is_new);
+        let outcome = self.readers.watch(&document.id, is_new);
         self.readers.work()?;
-        match tokio::time::timeout(PATIENCE, told).await {
+        match tokio::time::timeout(PATIENCE, outcome).await {
             Ok(Ok(ReadOutcome::Unsupported(message))) => {
                 Err(Error::new(Kind::UnsupportedType, message)
                     .resolve(format!("these can be read: {}", readable())))
@@ -217,23 +224,23 @@ impl DocumentService {
         }
     }
 
-    /// Stops what is being read for a person whose account was locked. Their documents wait: none of them is
-    /// read before the account is unlocked and `resume` is called.
+    /// Stops reading for a user whose account was locked. Their documents wait until the account is
+    /// unlocked and `resume` is called.
     pub fn stop_reading(&self, user: &UserId) {
         self.reader.running.stop_of(user);
     }
 
-    /// The people whose files are being read.
+    /// The users whose files are being read.
     pub(in crate::app) fn readers_for(&self) -> Vec<UserId> {
         self.reader.running.users()
     }
 
-    /// Waits until a file began to be read since the last call. For one caller at a time.
+    /// Waits until a file has started to be read since the last call. For a single caller.
     pub(in crate::app) async fn reading_arrived(&self) {
         self.reader.running.arrived().await;
     }
 
-    /// Goes on with what was being read when the server stopped, and with what waits for an unlocked account.
+    /// Continues reading after a restart or the unlocking of an account.
     ///
     /// # Errors
     /// `Internal` when no thread can be started.
@@ -241,7 +248,10 @@ impl DocumentService {
         self.readers.work()
     }
 
-    /// A page of the person's documents, newest first.
+    /// A page of the user's documents, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn list(
         &self,
         user: &UserId,
@@ -256,6 +266,9 @@ impl DocumentService {
     }
 
     /// One document.
+    ///
+    /// # Errors
+    /// `Missing` when the user has no such document.
     pub async fn show(&self, user: &UserId, id: &DocumentId) -> Result<Document> {
         let (user, id) = (user.clone(), id.clone());
         self.store
@@ -264,7 +277,10 @@ impl DocumentService {
             .ok_or_else(missing)
     }
 
-    /// What the models will see of it, by page.
+    /// The text that models see, by page.
+    ///
+    /// # Errors
+    /// `Missing` when the user has no such document.
     pub async fn text(
         &self,
         user: &UserId,
@@ -279,10 +295,11 @@ impl DocumentService {
         Ok((document, pages))
     }
 
-    /// Where the original bytes are.
+    /// The document and the path of its original.
     ///
     /// # Errors
-    /// `Missing` where the person has no such document; `Unavailable` where its file has another size than was stored.
+    /// `Missing` when the user has no such document; `Unavailable` when its file has another size than was
+    /// stored.
     pub async fn content(&self, user: &UserId, id: &DocumentId) -> Result<(Document, PathBuf)> {
         let document = self.show(user, id).await?;
         let path = self.shelf.find(&document.id).await?;
@@ -292,10 +309,10 @@ impl DocumentService {
         Ok((document, path))
     }
 
-    /// Deletes rows, index, and bytes at once. Completes even if the caller leaves.
+    /// Deletes rows, index, and bytes at once. Completes even if the caller is dropped.
     ///
     /// # Errors
-    /// `Missing` where the person has no such document.
+    /// `Missing` when the user has no such document.
     pub async fn delete(&self, user: &UserId, id: &DocumentId) -> Result<()> {
         self.show(user, id).await?;
         let (store, user, id) = (self.store.for_freeing(), user.clone(), id.clone());
@@ -315,7 +332,10 @@ impl DocumentService {
             .map_err(Error::internal)?
     }
 
-    /// Those of these documents that are pictures.
+    /// The pictures among these documents.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn pictures_among(
         &self,
         user: &UserId,
@@ -341,9 +361,12 @@ impl DocumentService {
         Ok(found.await?)
     }
 
-    /// What of these documents goes into a prompt with this question, in at most `budget` characters.
-    /// A document that is not the person's fails the whole call: better no answer than one that
-    /// silently lacks a document.
+    /// The passages of these documents for a prompt with this question, `budget` characters at most. A
+    /// document of another user fails the whole call: no answer is better than one that silently lacks a
+    /// document.
+    ///
+    /// # Errors
+    /// `BadInput` for too many documents, `Missing` when one of them is not the user's.
     pub async fn passages_for(
         &self,
         user: &UserId,
@@ -387,11 +410,12 @@ impl DocumentService {
         }
     }
 
-    /// Moves files aside that no row names, and puts those back that a row names again. Deletes nothing that was
-    /// not deleted by its owner. Runs on the thread that keeps files, so it cannot meet one that is half kept.
+    /// Moves files aside that no row names, and puts back those that a row names again. Deletes nothing
+    /// that its owner did not delete. Runs on the thread that stores files, so it cannot meet a half-stored
+    /// one.
     ///
     /// # Errors
-    /// Where the store or the folders cannot be read.
+    /// When the store or the folders cannot be read.
     pub async fn tidy(&self, now: Timestamp) -> Result<()> {
         let (store, data) = (self.store.clone(), self.folders.data.clone());
         let work = move || {
@@ -399,11 +423,11 @@ impl DocumentService {
             if aside > 0 {
                 let to = data.join(orphans::FOLDER);
                 let what =
-                    "files without a row in the database moved aside: see quire orphans list";
+                    "moved files without a row in the database aside: see quire orphans list";
                 log::warn(what, &[("count", &aside), ("to", &to.display())]);
             }
             if back > 0 {
-                log::info("files that were moved aside put back", &[("count", &back)]);
+                log::info("put back files that were moved aside", &[("count", &back)]);
             }
             Ok(())
         };

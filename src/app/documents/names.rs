@@ -1,10 +1,10 @@
-//! Cleans the file names that browsers and programs send. A cleaned name is only shown, never used as a path.
+//! Cleans file names of uploads. A cleaned name is only shown, never used as a path.
 
-/// Longest name kept, in characters.
+/// Characters of a name at most.
 const LONGEST: usize = 200;
 
-/// The last part of any path, without control characters and without the marks that make a text run
-/// backwards (`invoice\u{202E}fdp.exe` shows as `invoiceexe.pdf`).
+/// The last part of a path, without control characters and without the marks that reverse the writing
+/// direction (`invoice\u{202E}fdp.exe` shows as `invoiceexe.pdf`).
 pub fn clean(sent: &str) -> String {
     let last = sent
         .rsplit(['/', '\\'])
@@ -22,7 +22,7 @@ pub fn clean(sent: &str) -> String {
     if shown.chars().count() <= LONGEST {
         return shown.to_owned();
     }
-    // The ending says what it is, so the middle goes.
+    // The extension shows the kind, so the middle is cut.
     let ending: String = match shown.rsplit_once('.') {
         Some((_, ending)) if ending.chars().count() <= 16 => format!(".{ending}"),
         _ => String::new(),

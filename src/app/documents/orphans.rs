@@ -1,6 +1,6 @@
-//! Files that no row of the database names: moved aside, listed, put back when the row is there again, and deleted
-//! only when a person names them. An older backup, a wrong mount, or a crash leaves such files; the database at hand
-//! is no proof that nobody wants them.
+//! Files that no row of the database names: moved aside, listed, put back when the row exists again, and
+//! deleted only when an administrator names them. An older backup, a wrong mount, or a crash leaves such
+//! files; the current database is no proof that they are unwanted.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, File};
@@ -16,15 +16,16 @@ use crate::domain::time::Timestamp;
 use crate::log;
 use crate::store::{Store, documents, uploads};
 
-/// The folder in the data folder, with a folder in it for each day on which something was moved.
+/// Name of the folder in the data folder; it holds a folder for each day on which something was moved.
 pub const FOLDER: &str = "orphans";
-/// Days for which they are kept in any case; afterwards they stay until somebody deletes them.
+/// Days for which orphans are kept in any case; afterwards they stay until an administrator deletes them.
 pub const KEPT_DAYS: u64 = 30;
-/// Files changed within so many minutes are left alone: another process may be about to store their row.
+/// Minutes since the last change during which a file is left alone: another process may be about to store
+/// its row.
 pub const YOUNG_MINUTES: u64 = 10;
 const YOUNG: Duration = Duration::from_secs(YOUNG_MINUTES * 60);
 
-/// What a file or folder was.
+/// What an orphan was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrphanKind {
     /// The original of a document: a file.
@@ -36,7 +37,7 @@ pub enum OrphanKind {
 }
 
 impl OrphanKind {
-    /// Its folder, here and in the data folder.
+    /// Its folder's name, in the orphans folder and in the data folder.
     fn folder(self) -> &'static str {
         match self {
             Self::Document => "documents",
@@ -53,46 +54,46 @@ impl OrphanKind {
     }
 }
 
-/// One that was moved aside.
+/// A file or folder that was moved aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
-    /// The id that it is stored under.
+    /// Its name: the id under which it was stored.
     pub name: String,
     /// What it was.
     pub kin: OrphanKind,
     /// The day on which it was moved, as `2026-11-29`.
     pub since: String,
-    /// Bytes of it.
+    /// Size in bytes.
     pub bytes: u64,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
 }
 
 impl Orphan {
-    /// When it has been kept for [`KEPT_DAYS`].
+    /// The time at which it has been kept for [`KEPT_DAYS`].
     pub fn kept_until(&self) -> Option<Timestamp> {
         let since = Timestamp::parse(&format!("{}T00:00:00Z", self.since))?;
         Some(since + Duration::from_secs((KEPT_DAYS + 1) * 86_400))
     }
 }
 
-/// How the rows of the database and the files beside it compare.
+/// The differences between the rows of the database and the files.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FileComparison {
     /// Documents whose file is neither in its place nor moved aside.
     pub missing: Vec<String>,
-    /// Documents whose file has another size than was stored, with both sizes in words.
+    /// Documents whose file has another size than was stored, with both sizes in bytes.
     pub damaged: Vec<String>,
-    /// Files and folders of uploads that no row names, still in their place.
+    /// Files of documents and folders of uploads that no row names, still in their place.
     pub loose: Vec<String>,
-    /// Those that were moved aside.
+    /// Files that were moved aside.
     pub aside: Vec<Orphan>,
 }
 
-/// Those that were moved aside, oldest first.
+/// Files that were moved aside, oldest first.
 ///
 /// # Errors
-/// Where a folder cannot be read.
+/// When a folder cannot be read.
 pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
     let mut found = Vec::new();
     for day in entries(&data.join(FOLDER))? {
@@ -116,10 +117,10 @@ pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
     Ok(found)
 }
 
-/// Compares rows and files. Changes nothing. Blocks.
+/// Compares rows and files without changing anything. Blocks.
 ///
 /// # Errors
-/// Where the store or a folder cannot be read.
+/// When the store or a folder cannot be read.
 pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
     let aside = list(data).map_err(fault)?;
     let known = KnownFiles::read(store, data)?;
@@ -143,10 +144,11 @@ pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
     })
 }
 
-/// Puts back what a row names again, and moves aside what none names. Gives how many of each. Blocks.
+/// Puts back files that a row names again and moves aside files that no row names. Returns the numbers
+/// moved aside and put back. Blocks.
 ///
 /// # Errors
-/// Where the store or a folder cannot be read. A single file that cannot be moved stays and is only logged.
+/// When the store or a folder cannot be read. A single file that cannot be moved stays and is only logged.
 pub(super) fn tidy(store: &Store, data: &Path, now: Timestamp) -> Result<(usize, usize)> {
     let known = KnownFiles::read(store, data)?;
     let back = put_back(&known, data).map_err(fault)?;
@@ -163,10 +165,10 @@ pub(super) fn tidy(store: &Store, data: &Path, now: Timestamp) -> Result<(usize,
     Ok((aside, back))
 }
 
-/// Moves a log aside whose database is missing, before another database takes its place. Gives where it is.
+/// Moves a log without its database aside, before another database takes its place. Returns the new path.
 ///
 /// # Errors
-/// Where it cannot be moved.
+/// When it cannot be moved.
 pub(in crate::app) fn move_log_aside(
     data: &Path,
     log: &Path,
@@ -175,11 +177,11 @@ pub(in crate::app) fn move_log_aside(
     move_aside(data, OrphanKind::Log, log, now)
 }
 
-/// Deletes these for good. `early`: also those that have not been kept for [`KEPT_DAYS`]. Deletes none where one of
-/// them must stay. Blocks.
+/// Deletes these orphans for good; none of them if one must stay. `early`: also those not yet kept for
+/// [`KEPT_DAYS`]. Blocks.
 ///
 /// # Errors
-/// `Missing` where a name is not among those that were moved aside, `Conflict` where one must be kept.
+/// `Missing` when a name is not among the files that were moved aside, `Conflict` when one must be kept.
 pub(in crate::app) fn delete(
     store: &Store,
     data: &Path,
@@ -195,10 +197,11 @@ pub(in crate::app) fn delete(
         doomed.extend(same.cloned());
         if doomed.len() == before {
             let text = format!("{name} is not among the files that were moved aside");
-            return Err(Error::new(Kind::Missing, text).resolve("quire orphans list shows them"));
+            return Err(Error::new(Kind::Missing, text).resolve("see quire orphans list"));
         }
         if known.documents.contains(*name) || known.uploads.contains(*name) {
-            let text = format!("{name} is in the database again: it is put back at the next start");
+            let text =
+                format!("{name} is in the database again and will be put back at the next start");
             return Err(Error::new(Kind::Conflict, text));
         }
     }
@@ -209,7 +212,7 @@ pub(in crate::app) fn delete(
         let (name, since) = (&young.name, &young.since);
         let text = format!("{name} was moved aside on {since}, and is kept for {KEPT_DAYS} days");
         return Err(Error::new(Kind::Conflict, text)
-            .resolve("add --early to delete it now: nothing can bring it back"));
+            .resolve("add --early to delete it now; this cannot be undone"));
     }
     for orphan in &doomed {
         match orphan.path.is_dir() {
@@ -222,7 +225,7 @@ pub(in crate::app) fn delete(
     Ok(doomed)
 }
 
-/// What the database names, and what lies in the folders.
+/// The names in the database, and the entries of the folders.
 struct KnownFiles {
     documents: BTreeSet<String>,
     uploads: BTreeSet<String>,
@@ -231,13 +234,13 @@ struct KnownFiles {
 
 impl KnownFiles {
     fn read(store: &Store, data: &Path) -> Result<Self> {
-        // Listed before the rows are read: what is stored meanwhile is not in the list.
+        // Listed before the rows are read, so that a file stored meanwhile is not in the list.
         let mut listed = Vec::new();
         for kin in [OrphanKind::Document, OrphanKind::Upload] {
             let all = entries(&data.join(kin.folder())).map_err(fault)?;
             listed.extend(all.into_iter().map(|entry| (kin, entry)));
         }
-        // Only what has the form of our names: what somebody else put there is not ours to move.
+        // Only names of our form: other people's files are left alone.
         listed.retain(|(kin, entry)| kin.owns(&text(entry)));
         let ids = store.read_now(documents::ids)?;
         let sessions = store.read_now(uploads::ids)?;
@@ -267,7 +270,7 @@ fn put_back(known: &KnownFiles, data: &Path) -> io::Result<usize> {
     for orphan in list(data)? {
         let home = data.join(orphan.kin.folder());
         let place = home.join(&orphan.name);
-        // Never over something that is there.
+        // Never overwrites an existing file.
         if known.names(orphan.kin, &orphan.name) && !place.exists() {
             let moved = fs::rename(&orphan.path, &place).and_then(|()| settle(&home));
             back += usize::from(noted(moved, &orphan.path));
@@ -282,7 +285,7 @@ fn move_aside(data: &Path, kin: OrphanKind, from: &Path, now: Timestamp) -> io::
     let folder = data.join(FOLDER).join(day).join(kin.folder());
     intake::private_folder(&folder)?;
     let name = from.file_name().unwrap_or_default().to_string_lossy();
-    // Never over something that is there. Ids are unique, names of logs are not.
+    // Never overwrites an existing file. Ids are unique, names of logs are not.
     let most = if kin == OrphanKind::Log { 1000 } else { 1 };
     let free = (1..=most)
         .map(|number| match number {
@@ -297,7 +300,7 @@ fn move_aside(data: &Path, kin: OrphanKind, from: &Path, now: Timestamp) -> io::
     Ok(place)
 }
 
-/// A file that cannot be moved is where it was, which harms nobody.
+/// Logs a failed move. The file stays where it is, which does no harm.
 fn noted<T>(moved: io::Result<T>, path: &Path) -> bool {
     moved
         .inspect_err(|error| {
@@ -310,12 +313,12 @@ fn noted<T>(moved: io::Result<T>, path: &Path) -> bool {
         .is_ok()
 }
 
-/// Names themselves must survive a power cut.
+/// Syncs a folder: directory entries must survive a power failure too.
 fn settle(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Removes the folders above a file that has gone, as far as nothing else is in them.
+/// Removes the empty folders above a removed file.
 fn drop_if_empty(path: &Path) {
     for folder in path.ancestors().skip(1).take(3) {
         if fs::remove_dir(folder).is_err() {
@@ -330,7 +333,7 @@ fn is_young(path: &Path, now: Timestamp) -> bool {
     changed.is_ok_and(|changed| now.duration_since(changed).is_ok_and(|age| age < YOUNG))
 }
 
-/// What is in a folder; nothing where there is none.
+/// The entries of a folder; none if it does not exist.
 fn entries(folder: &Path) -> io::Result<Vec<DirEntry>> {
     match fs::read_dir(folder) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {

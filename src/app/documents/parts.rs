@@ -1,5 +1,5 @@
-//! Whole documents cut into parts of bounded size, every page in order: for panels that divide the reading
-//! among themselves. Cuts only between passages, and leaves nothing out.
+//! Splits whole documents into parts of bounded size, every page in order, for panels that divide the
+//! reading among their members. Cuts only between passages and omits nothing.
 
 use super::DocumentService;
 use crate::app::{Error, Kind, Result};
@@ -9,13 +9,16 @@ use crate::domain::fit::{DocumentSizes, MOST};
 use crate::domain::id::{DocumentId, UserId};
 use crate::store::{documents, passages};
 
-/// Passages that are read from the store at once.
+/// Passages read from the store per query.
 const SLICE: u32 = 500;
-/// What a passage costs beside its text: its mark, the document's name and the page.
+/// Characters that a passage costs in addition to its text: its mark, the document's name, and the page.
 const FRAME: usize = 80;
 
 impl DocumentService {
-    /// How long these documents are together. One that is not the person's fails the call.
+    /// The combined size of these documents.
+    ///
+    /// # Errors
+    /// `Missing` when one of them is not the user's, `Conflict` while one is still being read.
     pub async fn volume(&self, user: &UserId, ids: &[DocumentId]) -> Result<DocumentSizes> {
         let (user, ids) = (user.clone(), ids.to_vec());
         let found = self.store.read(move |db| {
@@ -37,8 +40,11 @@ impl DocumentService {
         found.await?
     }
 
-    /// These documents in parts of at most so many characters, in the order given. Documents longer than
-    /// `fit::MOST` characters together are refused.
+    /// These documents in parts of `most` characters at most, in the order given.
+    ///
+    /// # Errors
+    /// `Missing` when one of them is not the user's, `BadInput` when they exceed `fit::MOST` characters
+    /// together.
     pub async fn parts_of(
         &self,
         user: &UserId,
@@ -81,7 +87,7 @@ fn unready(id: &DocumentId) -> Error {
         .resolve("try again in a moment")
 }
 
-/// Parts while they are being filled.
+/// The parts being filled.
 struct PartBuilder {
     most: usize,
     left: usize,
@@ -107,10 +113,11 @@ impl PartBuilder {
         self.total += chars as u64;
         if self.total > MOST {
             let why = format!(
-                "the documents have more than {MOST} characters: too much to be read in parts"
+                "the documents have more than {MOST} characters, too many to be read in parts"
             );
-            return Err(Error::field(&["body", "reading"], "too_long", why)
-                .resolve("choose fewer documents, or have the passages chosen that matter"));
+            return Err(Error::field(&["body", "reading"], "too_long", why).resolve(
+                "choose fewer documents, or the reading mode that selects relevant passages",
+            ));
         }
         if cost > self.left || self.parts.is_empty() {
             self.parts.push(Vec::new());

@@ -1,6 +1,6 @@
-//! Reads the documents that are kept and not read yet, a few at a time: their list is in the store, so none is
-//! lost by a crash and none waits in memory. Whose turn it is, `domain::reading_queue` decides. Threads start
-//! with work and end when there is none.
+//! Reads the stored documents that have not been read yet, a few at a time. Their list is in the store, so
+//! none is lost in a crash and none waits in memory; `domain::reading_queue` decides the order. Threads
+//! start with work and end when there is none.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -20,27 +20,27 @@ use crate::extract::frame::ReadRefusal;
 use crate::log;
 use crate::store::{Store, StoreError, documents, unread, users};
 
-/// How long the server waits before it tries again what failed on its side: a disk that refuses one write often
-/// takes the next.
+/// Pauses before each retry of a failure on the server's side: a disk that refuses one write often accepts
+/// the next.
 const PAUSES: [Duration; 3] = [
     Duration::from_millis(50),
     Duration::from_millis(250),
     Duration::from_millis(500),
 ];
 
-/// How reading a document ended, for whoever waits for it.
+/// How reading a document ended, for those who wait for it.
 #[derive(Debug, Clone)]
 pub(super) enum ReadOutcome {
-    /// The document says how.
+    /// The document is stored; its status has the details.
     Kept,
-    /// It is no kind of file that is taken, and is gone again.
+    /// The document is of no readable kind and was removed again.
     Unsupported(String),
 }
 
-/// Somebody who waits.
+/// A caller that waits for the outcome.
 struct Waiter {
     tell: oneshot::Sender<ReadOutcome>,
-    /// It has just been sent: where it is no kind that is taken, it need not stay.
+    /// Whether the document was just uploaded: if its kind is unsupported, it is removed.
     is_new: bool,
 }
 
@@ -58,18 +58,18 @@ struct ReaderPoolShared {
 
 #[derive(Default)]
 struct ReaderPoolState {
-    /// Documents in hand.
+    /// Documents being read.
     taken: Vec<DocumentId>,
     turns: ReadingQueue,
     waiting: BTreeMap<DocumentId, Vec<Waiter>>,
     threads: usize,
-    /// How often there was said to be something to read.
+    /// Number of calls of `work`.
     calls: u64,
     stopping: bool,
 }
 
 impl ReaderPool {
-    /// At most so many at once; `shelf` holds the originals.
+    /// Reads `most` documents concurrently; `shelf` holds the originals.
     pub fn new(store: Store, shelf: OriginalFiles, reader: ChildReader, most: usize) -> Self {
         Self(Arc::new(ReaderPoolShared {
             store,
@@ -81,11 +81,11 @@ impl ReaderPool {
         }))
     }
 
-    /// Told when this document is settled. To be asked for before `work`.
+    /// Resolves when this document's reading has ended. Must be called before `work`.
     pub fn watch(&self, id: &DocumentId, is_new: bool) -> oneshot::Receiver<ReadOutcome> {
         let (tell, told) = oneshot::channel();
         let mut state = self.0.state();
-        // Those who have stopped waiting for one that is never read, because it was deleted first.
+        // Drops waiters that gave up on a document that is never read because it was deleted first.
         state
             .waiting
             .retain(|_, all| all.iter().any(|one| !one.tell.is_closed()));
@@ -94,7 +94,10 @@ impl ReaderPool {
         told
     }
 
-    /// There is something to read: a thread more, while there are few.
+    /// Starts another thread while there are few, because there may be something to read.
+    ///
+    /// # Errors
+    /// `Internal` when no thread can be started.
     pub fn work(&self) -> Result<()> {
         let mut state = self.0.state();
         state.calls += 1;
@@ -119,7 +122,7 @@ impl Drop for ReaderPool {
         self.0.gone.notify_all();
         while state.threads > 0 {
             self.0.reader.running.stop();
-            // A process may have been started just now: looked for again and again.
+            // A process may have been started just now, so this looks again and again.
             let pause = std::time::Duration::from_millis(50);
             state = match self.0.gone.wait_timeout(state, pause) {
                 Ok((state, _)) => state,
@@ -151,7 +154,7 @@ impl ReaderPoolShared {
                     state.taken.retain(|other| *other != id);
                     drop(state);
                     for one in waiting {
-                        // Whoever has stopped waiting asks the document.
+                        // A caller that has stopped waiting reads the document's status.
                         let _ = one.tell.send(settled.clone());
                     }
                 }
@@ -161,9 +164,10 @@ impl ReaderPoolShared {
                     if self.is_locked(&user) || self.give_up(document) {
                         self.state().taken.retain(|other| *other != id);
                     }
-                    // Else it stays in hand, so that it is not tried over and over; the next start tries again.
+                    // Otherwise it stays marked as being read, so that it is not retried endlessly; the
+                    // next start tries again.
                     log::error(
-                        "a document could not be read",
+                        "cannot read a document",
                         &[("document", &id), ("fault", &fault)],
                     );
                 }
@@ -172,12 +176,12 @@ impl ReaderPoolShared {
         }
     }
 
-    // The next document by turn that no thread has in hand. Without one, this thread counts as gone.
+    // The next document in turn that no thread is reading. Without one, this thread counts as ended.
     fn next(&self) -> Option<Document> {
         let mut state = self.state();
         while !state.stopping {
             let calls = state.calls;
-            // The state is not held meanwhile: whoever calls `work` must not wait for the store.
+            // The lock is released meanwhile: callers of `work` must not wait for the store.
             drop(state);
             let found = self.store.read_now(unread::waiting);
             state = self.state();
@@ -198,13 +202,13 @@ impl ReaderPoolShared {
                             state.turns.end(&next.user);
                             state.taken.retain(|other| *other != next.id);
                         }
-                        // More may have come while the store was asked.
+                        // More documents may have arrived during the query.
                         None if state.calls != calls => {}
                         None => break,
                     }
                 }
                 Err(fault) => {
-                    log::error("unread documents could not be listed", &[("fault", &fault)]);
+                    log::error("cannot list unread documents", &[("fault", &fault)]);
                     break;
                 }
             }
@@ -214,7 +218,7 @@ impl ReaderPoolShared {
         None
     }
 
-    // A document in hand that still waits: another thread may have read it since it was listed.
+    // A document that still waits: another thread may have read it since it was listed.
     fn waiting(&self, user: &UserId, id: &DocumentId) -> Option<Document> {
         let (user, id) = (user.clone(), id.clone());
         let found = self
@@ -230,7 +234,7 @@ impl ReaderPoolShared {
         found.is_ok_and(|found| found.is_none_or(|user| user.disabled))
     }
 
-    // Waits, unless the server ends meanwhile: then false.
+    // Waits, and returns false if the server shuts down meanwhile.
     fn wait(&self, pause: Duration) -> bool {
         let waited = self
             .gone
@@ -245,7 +249,7 @@ impl ReaderPoolShared {
         retried(&mut is_worth_it, &mut || self.read(document.clone()))
     }
 
-    // What keeps the server from reading a file now says nothing about the file: its owner may have it read again.
+    // A failure on the server's side says nothing about the file: its owner may have it read again.
     fn give_up(&self, mut document: Document) -> bool {
         document = Document {
             status: DocumentStatus::Failed,
@@ -258,7 +262,7 @@ impl ReaderPoolShared {
         };
         "the server could not read it just now; have it read again"
             .clone_into(&mut document.message);
-        // What has come so far may be cut anywhere.
+        // The text so far may be cut anywhere.
         if text::begin(&self.store, &document).is_err() {
             return false;
         }
@@ -268,10 +272,10 @@ impl ReaderPoolShared {
         matches!(done, Ok(()) | Err(StoreError::Missing))
     }
 
-    /// Deletes a document that is not taken: its row, then its file.
+    /// Deletes a document of an unsupported kind: its row, then its file.
     ///
     /// # Errors
-    /// When the store cannot be written; the document then stays whole.
+    /// When the store cannot be written; the document then stays complete.
     fn discard(&self, user: UserId, id: DocumentId) -> Result<()> {
         let (folder, ids) = (self.shelf.folder(), [id.clone()]);
         deletion::mark(folder, &ids);
@@ -297,7 +301,7 @@ impl ReaderPoolShared {
         let Some((ReadRefusal::Unsupported | ReadRefusal::Empty, message)) = refused else {
             return Ok(ReadOutcome::Kept);
         };
-        // Only while somebody is there to be told. Else it stays, and says so.
+        // Only while a caller waits for the outcome. Otherwise the document stays, with the reason.
         let is_told = |one: &Waiter| one.is_new && !one.tell.is_closed();
         let waiting = |state: &ReaderPoolState| {
             state
@@ -313,7 +317,7 @@ impl ReaderPoolShared {
     }
 }
 
-// Does the work until it succeeds, with a pause before each further try; `wait` says whether to go on.
+// Retries the work until it succeeds, with a pause before each retry; `wait` returns whether to continue.
 fn retried<T>(
     wait: &mut dyn FnMut(Duration) -> bool,
     work: &mut dyn FnMut() -> Result<T>,

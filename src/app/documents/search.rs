@@ -1,5 +1,5 @@
-//! Finds passages by a person's words: in one document, in some, or in all of theirs. Queries the full-text index;
-//! how to query and how to rank is in `domain::search`.
+//! Finds passages by words: in one document, in several, or in all of a user's. Queries the full-text
+//! index; `domain::search` builds the query and ranks the results.
 
 use std::collections::HashMap;
 
@@ -14,19 +14,23 @@ use crate::domain::search::{QueryPart, SearchQuery, rank_by_pairs};
 use crate::store::passages::{self, PassageScope};
 use crate::store::{self, Reader};
 
-/// Hits that a search shows.
+/// Hits returned by a search at most.
 const MOST_HITS: u32 = 50;
-/// Hits of one document that are weighed for a prompt.
+/// Hits per document considered for a prompt at most.
 const MOST_WEIGHED: u32 = 100;
-/// Passages of one document that are looked at one by one.
+/// Passages of one document scanned one by one at most.
 const MOST_LOOKED_AT: u32 = 4_096;
-/// A part that occurs in this many passages occurs everywhere; counting further changes no weight that matters.
+/// Passages after which a term counts as occurring everywhere; counting further changes no weight that
+/// matters.
 const EVERYWHERE: u64 = 6_000;
-/// Passages that are read to be ranked, at least.
+/// Passages read for ranking at least.
 const MIN_RANKED: usize = 100;
 
 impl DocumentService {
-    /// The passages of one document that a person's words find, best first.
+    /// The passages of one document that match, best first.
+    ///
+    /// # Errors
+    /// `Missing` when the user has no such document.
     pub async fn search(
         &self,
         user: &UserId,
@@ -41,7 +45,10 @@ impl DocumentService {
         Ok(found.await?)
     }
 
-    /// The passages of all the person's documents that their words find, best first.
+    /// The passages of all the user's documents that match, best first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn search_all(&self, user: &UserId, words: &str) -> Result<Vec<SearchHit>> {
         let (user, words) = (user.clone(), words.to_owned());
         let found = self
@@ -51,20 +58,23 @@ impl DocumentService {
     }
 }
 
-/// A search over the passages of one document, of some, or of all that a person has.
+/// A search over the passages of one document, of several, or of all of a user's.
 pub struct PassageSearch<'a> {
     words: &'a str,
     query: SearchQuery,
 }
 
 impl<'a> PassageSearch<'a> {
-    /// Reads a question.
+    /// Parses a question.
     pub fn new(words: &'a str) -> Self {
         let query = SearchQuery::of(words);
         Self { words, query }
     }
 
-    /// What is known of a document before choosing from it.
+    /// The information about a document needed to choose passages from it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub(super) fn candidate(
         &self,
         db: &Reader,
@@ -94,7 +104,7 @@ impl<'a> PassageSearch<'a> {
         if !found.is_empty() || !self.words.chars().any(is_ideograph) {
             return Ok(found);
         }
-        // It may have been taken in before the index knew what Chinese and Japanese are found by.
+        // It may have been indexed before the index supported Chinese and Japanese.
         let all = passages::first_of(db, &document.user, one, MOST_LOOKED_AT)?;
         let best = rank_by_pairs(self.words, all.iter().map(|hit| hit.passage.text.as_str()));
         Ok(best
@@ -104,8 +114,8 @@ impl<'a> PassageSearch<'a> {
             .collect())
     }
 
-    /// The passages of these documents, or of all the person's, best first. Words are weighed by how often they
-    /// occur in these passages alone.
+    /// The passages of these documents, or of all the user's, best first. Words are weighed by their
+    /// frequency in these passages alone.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -125,7 +135,7 @@ impl<'a> PassageSearch<'a> {
                 .map(|part| passages::frequency(db, &scope, part, EVERYWHERE))
                 .collect::<store::Result<_>>()?,
         };
-        // By row: a first score, and which parts of the query are in it.
+        // By row: a first score, and the parts of the query it contains.
         let mut rows: HashMap<i64, (f64, u64)> = HashMap::new();
         for part in statistics.selected(&self.query) {
             let weight = statistics.weight(part);

@@ -1,5 +1,5 @@
-//! Where the original of a document is: in the data folder, or in the replica, from which it is fetched when somebody
-//! needs it.
+//! The originals of documents: in the data folder, or in the replica, from which they are fetched on
+//! demand.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -11,7 +11,7 @@ use crate::log;
 use crate::replica::originals::Originals;
 use crate::replica::target::TargetError;
 
-/// The originals of everybody.
+/// All originals.
 #[derive(Clone)]
 pub(in crate::app) struct OriginalFiles {
     folder: PathBuf,
@@ -19,13 +19,13 @@ pub(in crate::app) struct OriginalFiles {
 }
 
 impl OriginalFiles {
-    /// In this folder, one file a document.
+    /// Originals in this folder, one file per document.
     pub fn new(folder: PathBuf) -> Self {
         let replica = Arc::default();
         Self { folder, replica }
     }
 
-    /// From now on, what is not in the folder is fetched from here.
+    /// Sets where originals that are not in the folder are fetched from.
     pub fn fetch_from(&self, originals: Arc<Originals>) {
         let _ = self.replica.set(originals);
     }
@@ -35,24 +35,24 @@ impl OriginalFiles {
         &self.folder
     }
 
-    /// Where the original lies once it is here.
+    /// The path of an original in the folder.
     pub fn path(&self, id: &DocumentId) -> PathBuf {
         self.folder.join(id.as_str())
     }
 
-    /// Fetches the original where it is only in the replica. Where it is in neither place, opening the path says so.
-    /// Blocks while it is fetched.
+    /// Fetches an original that is only in the replica. If it is in neither place, opening the path fails.
+    /// Blocks during the fetch.
     ///
     /// # Errors
-    /// When the replica cannot give it now.
+    /// `Unavailable` when the replica cannot deliver it now.
     pub fn bring(&self, id: &DocumentId) -> Result<PathBuf> {
         let path = self.path(id);
         let replica = self.replica.get().filter(|_| !path.exists());
         match replica.map(|replica| replica.bring(id)) {
             None | Some(Ok(()) | Err(TargetError::Missing)) => Ok(path),
             Some(Err(fault)) => {
-                log::warn("an original could not be fetched", &[("why", &fault)]);
-                let text = "the file is in the replica and cannot be fetched from there now";
+                log::warn("cannot fetch an original", &[("why", &fault)]);
+                let text = "the file is in the replica and cannot be fetched now";
                 let mut error =
                     Error::new(Kind::Unavailable, text).resolve("try again in a moment");
                 error.private = Some(fault.to_string());
@@ -61,10 +61,10 @@ impl OriginalFiles {
         }
     }
 
-    /// The same, for tasks.
+    /// Like `bring`, for async callers.
     ///
     /// # Errors
-    /// When the replica cannot give it now.
+    /// `Unavailable` when the replica cannot deliver it now.
     pub async fn find(&self, id: &DocumentId) -> Result<PathBuf> {
         if self.replica.get().is_none() {
             return Ok(self.path(id));
@@ -76,7 +76,7 @@ impl OriginalFiles {
     }
 }
 
-/// Refuses a file that has another size than the document it was stored for: a copy or a disk has damaged it.
+/// Refuses a file of another size than was stored for the document: a copy or a disk has damaged it.
 ///
 /// # Errors
 /// `Unavailable`, with both sizes and what to do.
@@ -89,6 +89,6 @@ pub(super) fn check_size(document: &Document, bytes: u64) -> Result<()> {
         document.size
     );
     Err(Error::new(Kind::Unavailable, text).resolve(
-        "Upload the file again, or have an administrator put it back from a copy of the folder documents",
+        "Upload the file again, or have an administrator restore it from a copy of the folder documents",
     ))
 }

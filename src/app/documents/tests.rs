@@ -1,4 +1,4 @@
-//! Tests of the document use cases against a real database and a real folder.
+//! Tests of the document use cases with a real database and a real folder.
 
 use super::*;
 use crate::domain::document::DocumentStatus;
@@ -22,7 +22,7 @@ fn user(n: u128) -> User {
     }
 }
 
-/// A data folder with two people in it; removed at the end.
+/// A data folder with two users; removed at the end.
 struct House {
     path: PathBuf,
     store: Store,
@@ -66,7 +66,7 @@ impl House {
             text: 1 << 20,
             input,
         };
-        // No program: the library's tests read in their own process.
+        // No program: library tests read in their own process.
         let settings = DocumentSettings {
             program: PathBuf::new(),
             room,
@@ -152,7 +152,7 @@ fn kept_once_found_shown_and_really_deleted() {
     });
 }
 
-/// What goes wrong on our side is no trait of the file, and nothing that only a new start mends.
+/// A failure on the server's side is no property of the file and needs no restart to recover.
 #[test]
 fn what_the_server_could_not_read_can_be_read_again() {
     let house = House::new();

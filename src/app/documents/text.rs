@@ -1,5 +1,5 @@
-//! Takes a document's text into the store, page by page as it is read, so that neither its length nor its
-//! reader's memory becomes the server's.
+//! Writes a document's text to the store, page by page as it is read, so that the server's memory depends
+//! on neither its length nor its reader.
 
 use std::path::Path;
 
@@ -13,14 +13,15 @@ use crate::extract::ReadReport;
 use crate::extract::frame::ReadRefusal;
 use crate::store::{Store, StoreError, documents, passages};
 
-/// Bytes of text that are written at once: other people's writes have their turn between two of them.
+/// Bytes of text written per transaction: other writes take turns in between.
 const BATCH: usize = 128 << 10;
-/// Places of one document that are shown as suspicious, about.
+/// Possible prompt injections recorded per document at most, approximately.
 const MOST_FLAGS: usize = 50;
-/// Passages that are taken out of the index at once.
+/// Passages removed from the index per transaction.
 const SLICE: u32 = 200;
 
-/// Reads a document that is in hand and leaves it `processed` or `failed`. Gives why nothing could be read.
+/// Reads a document and leaves it `processed` or `failed`. Returns the refusal if the file could not be
+/// read.
 pub(super) fn take(
     store: &Store,
     reader: &ChildReader,
@@ -40,7 +41,7 @@ pub(super) fn take(
         .map_err(fault)?;
     let (pages, flags, outcome) = intake.end()?;
     let refused = match (ended, outcome) {
-        // It was deleted meanwhile, or its account was locked: then it is read once that is unlocked.
+        // Deleted meanwhile, or its account was locked: then it is read after the account is unlocked.
         (_, false) => return Ok(None),
         (ChildExit::Read(report), true) => {
             describe(&mut document, report);
@@ -56,7 +57,7 @@ pub(super) fn take(
         (ChildExit::Left, true) => None,
     };
     if refused.is_some() && pages > 0 {
-        // What came before the reader failed may be cut anywhere: no answer is built on it.
+        // The text before the failure may be cut anywhere: no answer may be based on it.
         begin(store, &document)?;
         document.pages = 0;
     }
@@ -66,12 +67,12 @@ pub(super) fn take(
     }
 }
 
-// Away with what an earlier reading has left. False when the document itself is gone.
+// Removes the text of an earlier reading. Returns false when the document itself no longer exists.
 pub(super) fn begin(store: &Store, document: &Document) -> Result<bool> {
     loop {
         let (user, id) = (document.user.clone(), document.id.clone());
-        let gone = store.write_now(move |db| passages::delete_some(db, &user, &id, SLICE))?;
-        if gone < SLICE as usize {
+        let deleted = store.write_now(move |db| passages::delete_some(db, &user, &id, SLICE))?;
+        if deleted < SLICE as usize {
             break;
         }
     }
@@ -95,7 +96,7 @@ fn describe(document: &mut Document, report: ReadReport) {
     document.gaps = report.gaps;
 }
 
-/// Pages on their way into the store.
+/// Writes pages to the store in batches.
 struct PageWriter<'a> {
     store: &'a Store,
     document: &'a Document,
@@ -105,7 +106,7 @@ struct PageWriter<'a> {
     taken: u32,
     cutter: Cutter,
     flags: Vec<InjectionFlag>,
-    /// None while all is well; false when the document is gone.
+    /// The outcome, if it has ended early; `Ok(false)` when the document no longer exists.
     end: Option<Result<bool>>,
 }
 
@@ -124,9 +125,9 @@ impl<'a> PageWriter<'a> {
         }
     }
 
-    /// False when no more is wanted.
+    /// Adds a page. Returns false when no more is wanted.
     fn add(&mut self, page: PageText) -> bool {
-        // Pages cost something even where they are empty.
+        // Empty pages cost something too.
         self.bytes += page.text.len() + page.title.len() + 64;
         self.passages.extend(self.cutter.page(&page));
         if self.flags.len() < MOST_FLAGS {
@@ -162,7 +163,7 @@ impl<'a> PageWriter<'a> {
         }
     }
 
-    /// How many pages were taken, what in them reads like orders, and whether the document is still there.
+    /// The number of pages, the possible prompt injections, and whether the document still exists.
     fn end(mut self) -> Result<(u32, Vec<InjectionFlag>, bool)> {
         if self.end.is_none() && !self.pages.is_empty() {
             self.write();

@@ -1,5 +1,5 @@
-//! Uploads in parts, for slow lines: announced, filled in any order, resumed after a break of the line
-//! or of the server, and put together at the end.
+//! Chunked uploads, for slow connections: announced, filled in any order, resumed after a lost connection
+//! or a restart of the server, and joined at the end.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -16,43 +16,47 @@ use crate::store::{Store, StoreError, uploads};
 use super::intake::{self, ReceivedFile, TemporaryFile, fault, too_large};
 use super::{DocumentService, deletion, names};
 
-/// An upload that is not finished by then is deleted.
+/// Lifetime of an unfinished upload.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// Uploads that one person may have under way.
+/// Unfinished uploads per user at most.
 const MOST_UNDER_WAY: u64 = 8;
-/// Parts of one upload: each is a file and a row.
+/// Parts of one upload at most: each is a file and a row.
 const MOST_PARTS: u32 = 10_000;
 
-/// What a client says before it sends parts.
+/// A client's description of the upload to come.
 #[derive(Debug, Clone)]
 pub struct UploadAnnouncement {
     /// The file's name.
     pub file_name: String,
-    /// Bytes of the whole file.
+    /// Size of the whole file in bytes.
     pub size: u64,
-    /// Bytes of each part but the last.
+    /// Size of each part except the last, in bytes.
     pub chunk_size: u64,
-    /// How many parts there will be.
+    /// Number of parts.
     pub total_chunks: u32,
 }
 
-/// How far an upload has come.
+/// The progress of an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadProgress {
     /// Its id.
     pub id: UploadId,
     /// The file's name, cleaned.
     pub file_name: String,
-    /// How many parts there are.
+    /// Number of parts.
     pub total_chunks: u32,
-    /// The numbers of the parts that are here, in order.
+    /// Numbers of the received parts, in order.
     pub received: Vec<u32>,
-    /// When what is here is thrown away.
+    /// When the unfinished upload is deleted.
     pub expires: Timestamp,
 }
 
 impl DocumentService {
-    /// Opens an upload in parts.
+    /// Starts a chunked upload.
+    ///
+    /// # Errors
+    /// `BadInput` when the announced sizes do not match or the file is too large, `Conflict` when the user
+    /// has too many unfinished uploads, `Unavailable` when the disk is full.
     pub async fn announce(
         &self,
         user: &UserId,
@@ -84,7 +88,7 @@ impl DocumentService {
             })
             .await?;
         if !opened {
-            let message = format!("at most {MOST_UNDER_WAY} uploads in parts may be under way");
+            let message = format!("at most {MOST_UNDER_WAY} chunked uploads may be unfinished");
             return Err(
                 Error::new(Kind::Conflict, message).resolve("finish one of them, or wait a day")
             );
@@ -92,7 +96,10 @@ impl DocumentService {
         Ok(progress(upload, Vec::new()))
     }
 
-    /// How far an upload has come: what to send to resume it.
+    /// The progress of an upload, from which a client resumes it.
+    ///
+    /// # Errors
+    /// `Missing` when the user has no such upload.
     pub async fn progress(
         &self,
         user: &UserId,
@@ -103,7 +110,11 @@ impl DocumentService {
         Ok(progress(upload, parts))
     }
 
-    /// Takes a part. The same part again takes the place of the first.
+    /// Stores a part. The same part again replaces the first.
+    ///
+    /// # Errors
+    /// `Missing` when the user has no such upload or it has ended meanwhile, `BadInput` when the number or
+    /// the size is wrong, `Unavailable` when the disk is full.
     pub async fn put_part(
         &self,
         user: &UserId,
@@ -154,7 +165,11 @@ impl DocumentService {
         self.progress(user, id, now).await
     }
 
-    /// Puts the parts together and keeps the file. Parts that are missing are named.
+    /// Joins the parts and stores the file.
+    ///
+    /// # Errors
+    /// `Missing` when the user has no such upload, `BadRequest` naming the missing parts, and the errors of
+    /// `upload`.
     pub async fn finalize(&self, user: &UserId, id: &UploadId, now: Timestamp) -> Result<Document> {
         room::require(&self.store)?;
         let (upload, parts) = self.find(user, id, now).await?;
@@ -227,7 +242,7 @@ impl DocumentService {
     /// Deletes uploads that were not finished in time.
     ///
     /// # Errors
-    /// Where the store or their folder cannot be changed.
+    /// When the store or a folder cannot be changed.
     pub async fn expire_uploads(&self, now: Timestamp) -> Result<()> {
         let (store, parts) = (self.store.clone(), self.folders.parts.clone());
         let work = move || expire(&store, &parts, now);
@@ -251,7 +266,7 @@ fn check(announced: &UploadAnnouncement, limit: u64) -> Result<()> {
     if parts > u64::from(MOST_PARTS) {
         return Err(wrong(
             "chunkSize",
-            format!("that makes {parts} parts; at most {MOST_PARTS} are taken"),
+            format!("that makes {parts} parts; at most {MOST_PARTS} are accepted"),
         ));
     }
     if u64::from(announced.total_chunks) != parts {
