@@ -1,5 +1,5 @@
-//! What admins, and whoever operates the machine, do with other people's accounts. Who may call these is
-//! decided by the routes and the command line; each act is in the audit log with its actor.
+//! Administration of accounts by administrators and the command line. The routes and the command line
+//! decide who may call these; each action is in the audit log with its actor.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,34 +15,37 @@ use crate::store::{
     self, Reader, Store, StoreError, audit, documents, invites, password_resets, uploads, users,
 };
 
-/// How long a reset link holds.
+/// How long a reset link is valid.
 pub const RESET_LENGTH: Duration = Duration::from_secs(3600);
-/// How long an invitation holds.
+/// How long an invitation is valid.
 pub const INVITE_LENGTH: Duration = Duration::from_secs(14 * 24 * 3600);
 
 pub use crate::store::audit::AuditEntry;
 pub use crate::store::password_resets::ResetRequest;
 
-/// What shall change in an account; `None` stays.
+/// Changes to an account; `None` leaves a value unchanged.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UserChange {
     /// A new role.
     pub role: Option<Role>,
-    /// Locked or not.
+    /// Whether the account is locked.
     pub disabled: Option<bool>,
 }
 
-/// A link somebody has to be given. Only its hash is kept, so it cannot be shown again.
+/// A link for single use. Only its hash is stored, so it cannot be shown again.
 #[derive(Clone)]
 pub struct OneTimeLink {
     /// The secret part.
     pub token: String,
-    /// Until when it holds.
+    /// When it expires.
     pub expires: Timestamp,
 }
 
 impl Accounts {
     /// Accounts, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn users(&self, limit: u32, cursor: Option<UserId>) -> Result<Vec<User>> {
         Ok(self
             .store
@@ -50,7 +53,10 @@ impl Accounts {
             .await?)
     }
 
-    /// The account with this address.
+    /// The account with this email address.
+    ///
+    /// # Errors
+    /// `Missing` when there is none.
     pub async fn user_by_email(&self, email: &str) -> Result<User> {
         let missing = || Error::new(Kind::Missing, "there is no account with this email");
         let email = Email::parse(email).ok_or_else(missing)?;
@@ -61,7 +67,10 @@ impl Accounts {
         user.ok_or_else(missing)
     }
 
-    /// Makes an account for somebody, whatever the rules of registration.
+    /// Creates an account, whatever the registration rules.
+    ///
+    /// # Errors
+    /// `BadInput` for an invalid email address or a weak password, `Conflict` when the address is taken.
     pub async fn create_user(
         &self,
         actor: Option<&UserId>,
@@ -69,12 +78,15 @@ impl Accounts {
         role: Role,
         visit: &RequestOrigin,
     ) -> Result<User> {
-        // Whoever operates the machine may make the first administrator.
+        // The command line may create the first administrator.
         let claim = AdminClaim::FirstCome;
         self.create(new, actor, (role, claim), None, visit).await
     }
 
-    /// Changes a role, locks or unlocks. Bites at once.
+    /// Changes the role or locks or unlocks an account, effective at once.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such account, `Conflict` when it is the last administrator.
     pub async fn change_user(
         &self,
         actor: Option<&UserId>,
@@ -102,10 +114,10 @@ impl Accounts {
         user
     }
 
-    /// Deletes an account with everything that belongs to it, files included. Completes even if the caller leaves.
+    /// Deletes an account with all its data, files included. Completes even if the caller is dropped.
     ///
     /// # Errors
-    /// `Missing` where there is no such account, `Conflict` where it is the last administrator.
+    /// `Missing` when there is no such account, `Conflict` when it is the last administrator.
     pub async fn delete_user(
         &self,
         actor: Option<&UserId>,
@@ -120,8 +132,8 @@ impl Accounts {
         deleted.map_err(Error::internal)?
     }
 
-    /// Sets somebody's password. All their sessions end, and their API keys are deleted unless `keep_keys` is
-    /// set. Returns how many were.
+    /// Sets an account's password. All its sessions end, and its API keys are deleted unless `keep_keys` is
+    /// set. Returns the number of deleted keys.
     ///
     /// # Errors
     /// `Kind::BadRequest` for a weak password, `Kind::Missing` when there is no such account.
@@ -147,7 +159,10 @@ impl Accounts {
         Ok(deleted)
     }
 
-    /// A link with which somebody sets a new password. One made before holds no more.
+    /// Creates a link for setting a new password. An earlier link becomes invalid.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such account.
     pub async fn reset_link(
         &self,
         actor: Option<&UserId>,
@@ -166,7 +181,10 @@ impl Accounts {
         Ok(link)
     }
 
-    /// Who asked for a new password, newest first.
+    /// Requests for a new password, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn resets(&self, limit: u32) -> Result<Vec<ResetRequest>> {
         Ok(self
             .store
@@ -174,7 +192,10 @@ impl Accounts {
             .await?)
     }
 
-    /// An invitation, for one address or for whoever holds it.
+    /// Creates an invitation, for one email address or for anyone who has the link.
+    ///
+    /// # Errors
+    /// `BadInput` for an invalid email address.
     pub async fn invite(
         &self,
         actor: Option<&UserId>,
@@ -189,7 +210,7 @@ impl Accounts {
                     Error::field(
                         &["body", "email"],
                         "value_error",
-                        "not a valid e-mail address",
+                        "not a valid email address",
                     )
                 })?,
         };
@@ -204,7 +225,10 @@ impl Accounts {
         Ok(link)
     }
 
-    /// What happened, newest first.
+    /// Audit entries, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn audit(&self, limit: u32, cursor: Option<i64>) -> Result<Vec<(i64, AuditEntry)>> {
         Ok(self
             .store
@@ -215,17 +239,17 @@ impl Accounts {
 
 fn delete_with_files(store: &Store, data: &Path, id: &UserId, entry: AuditEntry) -> Result<()> {
     let (originals, parts) = (data.join("documents"), data.join("uploads"));
-    let whose = id.clone();
+    let owner = id.clone();
     let (marked, uploads) =
-        store.read_now(move |db| Ok((documents_of(db, &whose)?, uploads::ids_of(db, &whose)?)))?;
+        store.read_now(move |db| Ok((documents_of(db, &owner)?, uploads::ids_of(db, &owner)?)))?;
     deletion::mark(&originals, &marked);
     for upload in &uploads {
         deletion::mark_upload(&parts.join(upload.as_str()));
     }
-    let whose = id.clone();
+    let owner = id.clone();
     let deleted = store.write_now(move |db| {
-        let files = (documents_of(db, &whose)?, uploads::ids_of(db, &whose)?);
-        let deleted = users::delete(db, &whose)?;
+        let files = (documents_of(db, &owner)?, uploads::ids_of(db, &owner)?);
+        let deleted = users::delete(db, &owner)?;
         audit::append(db, &entry)?;
         deleted.then_some(files).ok_or(StoreError::Missing)
     });
@@ -275,10 +299,11 @@ fn describe(change: UserChange) -> String {
 fn about_account(error: StoreError) -> Error {
     match error {
         StoreError::Missing => Error::new(Kind::Missing, "there is no such account"),
-        StoreError::Conflict(_) => {
-            Error::new(Kind::Conflict, "one admin who is not locked has to remain")
-                .resolve("make somebody else an admin first")
-        }
+        StoreError::Conflict(_) => Error::new(
+            Kind::Conflict,
+            "at least one administrator who is not locked must remain",
+        )
+        .resolve("make someone else an administrator first"),
         other => other.into(),
     }
 }

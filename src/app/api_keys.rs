@@ -1,4 +1,4 @@
-//! API keys of one account: made once and shown once, listed, deleted.
+//! API keys of an account: created and shown once, listed, deleted.
 
 use std::time::Duration;
 
@@ -11,32 +11,36 @@ use crate::domain::money::MicroDollars;
 use crate::domain::user::{ApiKey, Caller};
 use crate::store::{api_keys, audit};
 
-/// Keys one account may have.
+/// Keys per account at most.
 const MOST_KEYS: usize = 100;
-/// Days that a key may be made for.
+/// Lifetime of a key in days at most.
 const MOST_DAYS: u32 = 3_650;
-/// Models that a key may name.
+/// Models named by a key at most.
 const MOST_MODELS: usize = 100;
 
-/// A key that is wanted. The default opens `KeyScope::DEFAULT` and lasts until it is deleted.
+/// Parameters of a new key. The default has `KeyScope::DEFAULT` and never expires.
 #[derive(Debug, Clone, Default)]
 pub struct NewKey {
-    /// What its owner calls it.
+    /// The owner's name for it.
     pub name: String,
-    /// Days that it lasts.
+    /// Lifetime in days.
     pub days: Option<u32>,
-    /// The parts of the API that it opens, by name; `KeyScope::DEFAULT` where there are none.
+    /// Names of the parts of the API that it may use; `KeyScope::DEFAULT` when empty.
     pub scopes: Vec<String>,
-    /// Models that it may ask; any where there are none.
+    /// Models that it may use; all when empty.
     pub models: Vec<String>,
-    /// US dollars that its calls may cost a day.
+    /// Daily budget in US dollars.
     pub day_usd: Option<f64>,
-    /// US dollars that they may cost in all.
+    /// Total budget in US dollars.
     pub all_usd: Option<f64>,
 }
 
 impl Accounts {
-    /// A new key of the caller: the key itself, which is not kept, and what is known of it.
+    /// Creates a key of the caller: the key itself, which is not stored, and its description.
+    ///
+    /// # Errors
+    /// `Forbidden` when the caller uses an API key, `BadInput` for invalid parameters, `Conflict` when
+    /// there are too many keys.
     pub async fn create_key(
         &self,
         caller: &Caller,
@@ -47,7 +51,10 @@ impl Accounts {
         self.make_key(&caller.user, wanted, visit).await
     }
 
-    /// The same for whoever operates the machine.
+    /// Creates a key for the command line, by the same rules.
+    ///
+    /// # Errors
+    /// `BadInput` for invalid parameters, `Conflict` when there are too many keys.
     pub async fn make_key(
         &self,
         user: &UserId,
@@ -88,12 +95,15 @@ impl Accounts {
                 Kind::BadRequest,
                 format!("an account may have {MOST_KEYS} keys"),
             )
-            .resolve("delete one that is not used"));
+            .resolve("delete an unused one"));
         }
         Ok((text, key))
     }
 
     /// The caller's keys.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn keys(&self, caller: &Caller) -> Result<Vec<ApiKey>> {
         let user = caller.user.clone();
         Ok(self
@@ -102,13 +112,17 @@ impl Accounts {
             .await?)
     }
 
-    /// Deletes one of the caller's keys; it is refused from then on.
+    /// Deletes one of the caller's keys, effective at once.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such key, `Forbidden` when the caller uses another API key without the
+    /// scope `keys`.
     pub async fn delete_key(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
         let missing = || Error::new(Kind::Missing, "there is no such key");
         let id = KeyId::parse(id).ok_or_else(missing)?;
         let with = caller.key.as_ref().filter(|with| with.id != id);
         if with.is_some_and(|with| !with.opens(KeyScope::Keys)) {
-            let why = "an API key without the scope keys deletes no key but itself";
+            let why = "an API key without the scope keys can delete only itself";
             return Err(Error::new(Kind::Forbidden, why));
         }
         let entry = visit.entry(Some(&caller.user), "key.deleted", id.as_str());
@@ -134,14 +148,14 @@ fn checked(wanted: &NewKey) -> Result<(Vec<KeyScope>, KeyLimits)> {
         return Err(wrong("name", why.to_owned()));
     }
     if (wanted.days).is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
-        let why = format!("a key lasts 1 to {MOST_DAYS} days");
+        let why = format!("a key is valid for 1 to {MOST_DAYS} days");
         return Err(wrong("expires_in_days", why));
     }
     let mut scopes = Vec::new();
     for name in &wanted.scopes {
         let scope = KeyScope::parse(name).ok_or_else(|| {
             let known = KeyScope::ALL.map(KeyScope::as_str).join(", ");
-            wrong("scopes", format!("a scope is one of {known}"))
+            wrong("scopes", format!("a scope must be one of {known}"))
         })?;
         if !scopes.contains(&scope) {
             scopes.push(scope);
@@ -151,11 +165,11 @@ fn checked(wanted: &NewKey) -> Result<(Vec<KeyScope>, KeyLimits)> {
         !model.trim().is_empty() && model.len() <= 200 && !model.chars().any(char::is_control)
     };
     if wanted.models.len() > MOST_MODELS || !wanted.models.iter().all(sound) {
-        let why = format!("at most {MOST_MODELS} ids of models, or beginnings of ids and a *");
+        let why = format!("at most {MOST_MODELS} model ids, or prefixes of ids followed by *");
         return Err(wrong("models", why));
     }
     let amount = |field: &str, dollars: Option<f64>| match dollars.map(MicroDollars::from_dollars) {
-        Some(None) => Err(wrong(field, "an amount of at least 0".to_owned())),
+        Some(None) => Err(wrong(field, "must be at least 0".to_owned())),
         amount => Ok(amount.flatten()),
     };
     let confines = KeyLimits {

@@ -1,5 +1,5 @@
-//! Copies in a folder of the administrator's: one is made when it is due or asked for, read through, and the newest
-//! are kept. Touches no file whose name is not of its own making.
+//! Automatic backups to the administrator's folder: written when due or on request, verified, and pruned to
+//! the newest few. Touches no file whose name it did not choose itself.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
@@ -18,55 +18,55 @@ use crate::domain::time::Timestamp;
 use crate::log;
 use crate::store::{BackupError, Store, Verified, audit};
 
-/// After a failure it is tried again, and told again.
+/// Pause after a failure before the next attempt, which is logged again.
 const AGAIN: Duration = Duration::from_secs(3600);
 
-/// A copy in the folder.
+/// A backup in the folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupFile {
     /// The file's name.
     pub name: String,
-    /// When it was begun.
+    /// When the backup was started.
     pub at: Timestamp,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
 }
 
-/// How the last attempt of this process ended.
+/// The outcome of this process's last attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupAttempt {
-    /// When.
+    /// When it was made.
     pub at: Timestamp,
-    /// The rows of each table, or what went wrong.
+    /// The number of rows of each table, or the error.
     pub rows: std::result::Result<BTreeMap<String, u64>, String>,
 }
 
-/// The folder as it is.
+/// The state of the backup folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupFolder {
-    /// The newest first.
+    /// The backups, newest first.
     pub copies: Vec<BackupFile>,
-    /// The last attempt; none since the start.
+    /// The last attempt since the start of the server.
     pub last: Option<BackupAttempt>,
-    /// Why the folder cannot be looked at.
+    /// The error when the folder cannot be read.
     pub fault: Option<String>,
 }
 
-/// What the server keeps in mind of its copies.
+/// The server's record of its backups.
 #[derive(Default)]
 pub(super) struct BackupStatus {
     underway: AtomicBool,
     last: Mutex<Option<BackupAttempt>>,
-    // Unknown until the folder was looked at.
+    // `None` until the folder has been read.
     due: Mutex<Option<Timestamp>>,
 }
 
-/// The name of a copy made then, in the folder or as a person's own.
+/// The file name of a backup started at this time, in the folder or as a download.
 pub fn name_of(now: Timestamp) -> String {
     format!("quire-{}.db", now.to_string().replace([':', '.'], "-"))
 }
 
-/// When a copy of this name was made; none of files that are not ours.
+/// When a backup of this name was started; `None` for other files.
 fn time_of(name: &str) -> Option<Timestamp> {
     let stamp = name.strip_prefix("quire-")?.strip_suffix(".db")?;
     let (day, time) = stamp.split_once('T')?;
@@ -74,11 +74,14 @@ fn time_of(name: &str) -> Option<Timestamp> {
         return None;
     };
     let at = Timestamp::parse(&format!("{day}T{hour}:{minute}:{second}.{rest}"))?;
-    // What reads like one of ours and is spelled otherwise is somebody else's.
+    // A similar name with another spelling is not ours.
     (name_of(at) == name).then_some(at)
 }
 
-/// The copies in a folder, the newest first. A folder that is not there has none.
+/// The backups in a folder, newest first. A missing folder has none.
+///
+/// # Errors
+/// When the folder cannot be read.
 pub fn copies(folder: &Path) -> io::Result<Vec<BackupFile>> {
     let files = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -97,7 +100,7 @@ pub fn copies(folder: &Path) -> io::Result<Vec<BackupFile>> {
     Ok(found)
 }
 
-/// Makes one, and removes the oldest beyond those to keep. Blocks.
+/// Writes a backup and removes the oldest ones beyond the number to keep. Blocks.
 fn make(store: &Store, wanted: &Wanted, now: Timestamp) -> std::result::Result<Verified, String> {
     let folder = &wanted.folder;
     let failed = |error: io::Error| format!("{}: {error}", folder.display());
@@ -117,7 +120,10 @@ fn make(store: &Store, wanted: &Wanted, now: Timestamp) -> std::result::Result<V
 }
 
 impl App {
-    /// Makes a copy in the folder now, for the administrator who asks.
+    /// Writes a backup to the folder now, for an administrator.
+    ///
+    /// # Errors
+    /// `Conflict` when no folder is set or a backup is running, `Unavailable` when the backup fails.
     pub async fn back_up(
         &self,
         by: &UserId,
@@ -132,7 +138,10 @@ impl App {
         self.shelf().await
     }
 
-    /// The copies in the folder, and how the last attempt ended.
+    /// The backups in the folder, and the outcome of the last attempt.
+    ///
+    /// # Errors
+    /// `Conflict` when no folder is set.
     pub async fn shelf(&self) -> Result<BackupFolder> {
         let folder = self.backup_folder()?.folder.clone();
         let listed = tokio::task::spawn_blocking(move || copies(&folder));
@@ -145,7 +154,7 @@ impl App {
         })
     }
 
-    /// Makes a copy where the newest is old enough. Cheap where it is not; nothing where no folder is set.
+    /// Writes a backup when the newest is old enough. Cheap otherwise; does nothing when no folder is set.
     pub async fn back_up_when_due(&self, now: Timestamp) {
         let Some(wanted) = &self.config.backups else {
             return;
@@ -172,7 +181,7 @@ impl App {
             ),
             Err(error) => {
                 *self.due() = Some(now + AGAIN);
-                log::error("no backup could be made", &[("why", &error.public)]);
+                log::error("backup failed", &[("why", &error.public)]);
             }
         }
     }
@@ -180,8 +189,8 @@ impl App {
     async fn backed_up(&self, now: Timestamp) -> Result<Verified> {
         let wanted = self.backup_folder()?.clone();
         if self.backups.underway.swap(true, Relaxed) {
-            let error = Error::new(Kind::Conflict, "a backup is being made already");
-            return Err(error.resolve("wait until it is done"));
+            let error = Error::new(Kind::Conflict, "a backup is already running");
+            return Err(error.resolve("wait until it has finished"));
         }
         let (store, every) = (self.store.clone(), wanted.every);
         let made = tokio::task::spawn_blocking(move || make(&store, &wanted, now)).await;
@@ -203,19 +212,19 @@ impl App {
 
     fn backup_folder(&self) -> Result<&Wanted> {
         self.config.backups.as_ref().ok_or_else(|| {
-            Error::new(Kind::Conflict, "no folder for backups is set")
+            Error::new(Kind::Conflict, "no backup folder is set")
                 .resolve("set QUIRE_BACKUP_DIR, or download a copy")
         })
     }
 }
 
-/// In full: only administrators see it, and it is theirs to mend.
+/// The complete error, because only administrators see it and can fix the cause.
 pub(super) fn unwell(why: impl std::fmt::Display) -> Error {
     Error::new(Kind::Unavailable, format!("the backup failed: {why}"))
-        .resolve("mend what it says; what is stored is untouched, and so are older copies")
+        .resolve("fix the cause and try again; stored data and older backups are unchanged")
 }
 
-/// For the command line: a copy under a name of its own where a folder is meant.
+/// For the command line: the path of a backup; in a folder it gets a generated name.
 pub fn place(to: &Path, now: Timestamp) -> PathBuf {
     match to.is_dir() {
         true => to.join(name_of(now)),

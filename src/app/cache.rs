@@ -1,5 +1,5 @@
-//! The cache as people deal with it: what it holds and has spared, what is thrown away, and why a call was not
-//! found in it. What it is made of is the engine's.
+//! Management of the answer cache: its contents and savings, deletion, and explanations of cache misses.
+//! The engine implements the cache.
 
 use super::{App, Error, Result};
 use crate::domain::analysis::StageAnswer;
@@ -13,21 +13,24 @@ pub use crate::store::answers::{CacheSelection, CacheStats};
 pub use crate::store::savings::Savings;
 use crate::store::{answers, savings};
 
-/// Use cases around the cache.
+/// Use cases of the cache.
 pub struct CacheService<'a>(pub(super) &'a App);
 
-/// One call of an analysis, as the cache sees it.
+/// A call of an analysis with its cache lookup.
 pub struct CacheLookup {
-    /// What was asked.
+    /// The answer.
     pub answer: StageAnswer,
-    /// Its key.
+    /// The cache key.
     pub key: String,
-    /// Why it was asked; none where it was not.
+    /// Why the call was made; `None` for a cache hit.
     pub miss: Option<CacheMiss>,
 }
 
 impl CacheService<'_> {
-    /// What it holds, and what it has spared everybody so far.
+    /// The contents of the cache, and the total savings of all users.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn stats(&self) -> Result<(CacheStats, Savings)> {
         let read = |db: &_| {
             Ok((
@@ -38,14 +41,20 @@ impl CacheService<'_> {
         Ok(self.0.store.read(read).await?)
     }
 
-    /// What it has spared a person, or everybody, in a time.
+    /// The savings of a user, or of all users, in a period.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn saved(&self, user: Option<&UserId>, from: i64, to: i64) -> Result<Savings> {
         let user = user.cloned();
         let read = move |db: &_| savings::sum(db, user.as_ref(), from, to);
         Ok(self.0.store.read(read).await?)
     }
 
-    /// Throws answers away. Says how many went.
+    /// Deletes cached answers. Returns their number.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
     pub async fn clear(&self, which: CacheSelection) -> Result<usize> {
         Ok(self
             .0
@@ -55,7 +64,10 @@ impl CacheService<'_> {
             .await?)
     }
 
-    /// Throws one answer away.
+    /// Deletes one cached answer.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such answer.
     pub async fn delete(&self, key: &str) -> Result<()> {
         let key = key.to_owned();
         match self
@@ -70,8 +82,11 @@ impl CacheService<'_> {
         }
     }
 
-    /// Of each call of an analysis that was answered: whether it was given again, and if not, what was
-    /// different from all that was kept when the analysis began.
+    /// Explains each answered call of an analysis: a cache hit, or the difference from everything that was
+    /// cached when the analysis started.
+    ///
+    /// # Errors
+    /// `Missing` when the caller has no such analysis.
     pub async fn explain(&self, caller: &Caller, id: &AnalysisId) -> Result<Vec<CacheLookup>> {
         let report = self.0.analyses().show(caller, id).await?;
         let calls: Vec<(CallId, ModelRequest)> =

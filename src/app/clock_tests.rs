@@ -1,4 +1,4 @@
-//! A run while the machine's clock is set.
+//! A run during a change of the machine's clock.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn a_run_outlives_a_clock_that_is_set_forward() {
         .enable_all()
         .build()
         .unwrap();
-    // On one thread, whose wall clock is set: the runner shares it.
+    // On one thread, whose clock is changed: the runner shares it.
     runtime.block_on(async {
         let app = App::open(config).unwrap();
         let wanted = AnalysisParams {
@@ -53,7 +53,7 @@ fn a_run_outlives_a_clock_that_is_set_forward() {
         let analyses = app.analyses();
         let begun = analyses.start(None, wanted, clock::now()).await.unwrap();
         let mut watch = app.engine.watch(begun.id.clone(), 0);
-        // Its calls are under way.
+        // Its calls are running.
         let first = watch.next().await.unwrap();
         assert!(first.is_some());
         clock::jump::by(YEAR);

@@ -1,5 +1,5 @@
-//! What an API key is confined to: models and money. Asked before a run begins; what runs with it is counted
-//! in `store::api_keys`.
+//! Limits of API keys: models and budgets, checked before a run starts. Spending is counted in
+//! `store::api_keys`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ use crate::engine::KeyFunds;
 use crate::store::api_keys;
 
 impl App {
-    /// What the caller's key is confined to; nothing for a session, or a key that was not confined.
+    /// The limits of the caller's key; none for a session or an unlimited key.
     pub(super) async fn confines_of(&self, caller: &Caller) -> Result<KeyLimits> {
         match &caller.key {
             Some(key) if key.is_confined => Ok(self.confines(&caller.user, &key.id).await?),
@@ -34,7 +34,8 @@ impl App {
         Ok(found.confines)
     }
 
-    /// The models that a confined caller's panel is made of where nobody names any, strongest first.
+    /// The ready models that a limited caller may use, strongest first, for a panel in which no model is
+    /// named.
     pub(super) fn within(&self, user: &UserId, confines: &KeyLimits) -> Vec<Model> {
         let all = self.llm.models(Some(user)).into_iter();
         let mut models: Vec<Model> = all
@@ -45,7 +46,11 @@ impl App {
         models
     }
 
-    /// Refuses a run that its key does not allow; what it may cost is set aside until the run is stored.
+    /// Refuses a run that its key does not allow, and reserves its cost until the run is stored.
+    ///
+    /// # Errors
+    /// `Forbidden` for a model that the key may not use, `BudgetExceeded` when its budget is too small or a
+    /// price is unknown.
     pub(super) async fn within_confines(
         &self,
         user: &UserId,
@@ -55,17 +60,17 @@ impl App {
         now: Timestamp,
     ) -> Result<Option<KeyReservation>> {
         let confines = self.confines(user, key).await?;
-        if let Some(model) = beyond(&confines, plan) {
-            let why = format!("this API key may not ask {model}");
+        if let Some(model) = forbidden_model(&confines, plan) {
+            let why = format!("this API key may not use {model}");
             let may = confines.models.join(", ");
-            return Err(Error::new(Kind::Forbidden, why).resolve(format!("it may ask {may}")));
+            return Err(Error::new(Kind::Forbidden, why).resolve(format!("it may use {may}")));
         }
         if [confines.day_cost, confines.all_cost] == [None, None] {
             return Ok(None);
         }
         if let Some(call) = calls.iter().find(|call| call.cost_usd.is_none()) {
             let why = format!(
-                "the price of {} is not known, so this API key's budget cannot be kept",
+                "the price of {} is not known, so this API key's budget cannot be enforced",
                 call.model
             );
             return Err(Error::new(Kind::BudgetExceeded, why));
@@ -74,12 +79,15 @@ impl App {
         self.grant(&confines, key, cost, now).await.map(Some)
     }
 
-    /// Sets aside what a run that goes on after a restart may cost at most.
+    /// Reserves the maximum cost of a run that continues after a restart.
     pub(super) fn hold_again(&self, key: &KeyId, cost: MicroDollars) -> Box<dyn KeyFunds> {
         self.grants.hold(key, cost, None).boxed()
     }
 
-    /// Sets aside what a key's calls may cost at most, until they are on record.
+    /// Reserves the maximum cost of a key's calls until they are recorded.
+    ///
+    /// # Errors
+    /// `BudgetExceeded` when the key's budget is too small.
     pub(super) async fn grant(
         &self,
         confines: &KeyLimits,
@@ -88,7 +96,7 @@ impl App {
         now: Timestamp,
     ) -> Result<KeyReservation> {
         let _asking = self.grants.asking.lock().await;
-        // Looked at before the store: what is let go of meanwhile has been stored by then.
+        // Read before the store: a reservation released meanwhile has been recorded by then.
         let held = self.grants.held(key);
         let wanted = key.clone();
         let read = self
@@ -110,39 +118,39 @@ impl App {
                 continue;
             }
             let why = format!(
-                "this may take up to {:.4} USD; {:.4} of this API key's {:.4} {when} are spent or set aside",
+                "this may cost up to {:.4} USD; {:.4} of this API key's {:.4} {when} are spent or reserved",
                 cost.dollars(),
                 taken.dollars(),
                 limit.dollars(),
             );
             return Err(Error::new(Kind::BudgetExceeded, why)
-                .resolve("its owner may make a key with a larger budget"));
+                .resolve("its owner can create a key with a larger budget"));
         }
         Ok(self.grants.hold(key, cost, room))
     }
 }
 
-/// What keys may spend that is not on record yet: two requests must not be granted the same money.
+/// Money reserved by keys and not recorded yet: two requests must not be granted the same money.
 #[derive(Default)]
 pub(super) struct KeyReservations {
     held: Mutex<HashMap<KeyId, HeldFunds>>,
-    /// Held from the look at what is spent until more is set aside.
+    /// Held from reading what is spent until more is reserved.
     asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct HeldFunds {
     now: MicroDollars,
-    /// The sum of all that was ever set aside: what is spent meanwhile is part of it.
+    /// The sum of all reservations ever made: what has been spent meanwhile is part of it.
     ever: MicroDollars,
 }
 
-/// Money that is set aside until this is dropped.
+/// Money reserved until this is dropped.
 pub(super) struct KeyReservation {
     grants: Arc<KeyReservations>,
     key: KeyId,
     cost: Mutex<MicroDollars>,
-    /// What the key's budget had left when it was granted; none where nothing binds it.
+    /// What was left of the key's budget when it was granted; `None` without a budget.
     room: Option<MicroDollars>,
     /// `HeldFunds::ever` at that time.
     ever: MicroDollars,
@@ -197,7 +205,7 @@ impl KeyFunds for KeyReservation {
     fn extend(&self, cost: MicroDollars) -> std::result::Result<(), String> {
         let mut all = self.grants.all();
         let held = all.entry(self.key.clone()).or_default();
-        // Whatever was set aside since may be spent by now; nothing of it has come back.
+        // Everything reserved since may be spent by now; none of it has been returned.
         let since = MicroDollars(held.ever.0.saturating_sub(self.ever.0));
         if self.room.is_some_and(|room| since.plus(cost) > room) {
             return Err("this API key's budget is used up".to_owned());
@@ -223,8 +231,8 @@ impl Drop for KeyReservation {
     }
 }
 
-// Whoever would be asked, in another's place too, and may not be.
-fn beyond<'a>(confines: &KeyLimits, plan: &'a Plan) -> Option<&'a str> {
+// A model of the plan, or one of its fallbacks, that the key may not use.
+fn forbidden_model<'a>(confines: &KeyLimits, plan: &'a Plan) -> Option<&'a str> {
     let members = plan.members.iter().chain(&plan.readers);
     let members = members.chain(std::iter::once(&plan.synthesiser));
     let mut asked = members.flat_map(|one| std::iter::once(one).chain(&one.fallbacks));

@@ -1,5 +1,4 @@
-//! Embeddings for programs: passed on to the one provider that is named, within every budget, and written
-//! down like any call.
+//! Embeddings: passed through to the named provider, within every budget, and recorded like any call.
 
 use super::completions::kind_of;
 use super::confines::KeyReservation;
@@ -19,23 +18,27 @@ use crate::store::{api_keys, calls, usage as days};
 use crate::wire::embed::{self, EmbeddingAnswer, EmbeddingRequest};
 use crate::wire::serve_openai::shown;
 
-/// What came of it.
+/// The result of an embeddings call.
 #[derive(Debug, Clone)]
 pub struct EmbeddingOutcome {
     /// The vectors.
     pub embedded: EmbeddingAnswer,
-    /// Tokens read.
+    /// Input tokens.
     pub tokens: u64,
-    /// What it cost, where the price is known.
+    /// Cost in millionths of a dollar, if the price is known.
     pub cost: Option<MicroDollars>,
-    /// Whether the call is in the usage records. False where the store failed after the call.
+    /// Whether the call is in the usage records. False when the store failed after the call.
     pub is_recorded: bool,
-    /// Fields of the request that did not go to the provider.
+    /// Fields of the request that were not sent to the provider.
     pub ignored: Vec<String>,
 }
 
 impl App {
-    /// Vectors for a caller's texts.
+    /// Computes vectors for a caller's texts.
+    ///
+    /// # Errors
+    /// `Missing` when the model is unknown, `Forbidden` when the API key may not use it, `BudgetExceeded`
+    /// when a budget is too small or the price is unknown, and the provider's error.
     pub async fn embed(
         &self,
         caller: &Caller,
@@ -44,13 +47,13 @@ impl App {
         let (user, begun) = (&caller.user, clock::now());
         let found = self.llm.find(Some(user), &asked.model);
         let model = found.filter(|model| !model.mock).ok_or_else(|| {
-            let why = format!("{:?} is no model that makes embeddings here", asked.model);
+            let why = format!("there is no embedding model {:?}", asked.model);
             Error::new(Kind::Missing, why)
-                .resolve("name it with its provider, as openai/text-embedding-3-small")
+                .resolve("name it with its provider, such as openai/text-embedding-3-small")
         })?;
         let confines = self.confines_of(caller).await?;
         if !confines.allow(&model.id) {
-            let why = format!("this API key may not ask {}", model.id);
+            let why = format!("this API key may not use {}", model.id);
             return Err(Error::new(Kind::Forbidden, why));
         }
         let guess: u64 = asked.texts.iter().map(|text| estimate_tokens(text)).sum();
@@ -65,13 +68,13 @@ impl App {
             ..CallBill::default()
         };
         let expected = usage::cost(&bill(guess, true), price);
-        // Let go of when the charge is written down: two requests must not be granted the same money.
+        // Released when the charge is recorded: two requests must not be granted the same money.
         let _granted = self.afford_vectors(caller, expected, guess, begun).await?;
         let mut ignored = embed::ignored(self.llm.kind_of(Some(user), &model.id), &asked);
         let result = self.llm.embed(Some(user), &model.id, asked).await;
         let bill = match &result {
             Ok(embedded) => bill(embedded.tokens.unwrap_or(guess), embedded.tokens.is_none()),
-            // What is refused costs nothing.
+            // A refused call costs nothing.
             Err(_) => bill(0, false),
         };
         let charge = CallCharge {
@@ -94,9 +97,9 @@ impl App {
         };
         let (tokens, cost) = (charge.bill.usage.input, charge.cost());
         let written = self.write_down(caller, charge).await;
-        let embedded = result.map_err(told)?;
+        let embedded = result.map_err(call_failed)?;
         ignored.extend(embedded.left_out.iter().map(|name| shown(name)));
-        // They are paid: what cannot be written down is no reason to withhold them.
+        // The vectors are paid for: a failure to record the call is no reason to withhold them.
         let is_recorded = written.is_ok();
         if let Err(fault) = written {
             log::error("embeddings not recorded", &[("fault", &fault)]);
@@ -121,7 +124,8 @@ impl App {
         let confines = self.confines_of(caller).await?;
         let is_bound = confines.day_cost.is_some() || confines.all_cost.is_some();
         if cost.is_none() && (is_bound || standing.limits.bound_cost()) {
-            let why = "the price of this model is not known, so a budget in dollars cannot be kept";
+            let why =
+                "the price of this model is not known, so a budget in dollars cannot be enforced";
             return Err(Error::new(Kind::BudgetExceeded, why)
                 .resolve("ask an administrator to set its price"));
         }
@@ -139,7 +143,7 @@ impl App {
         Ok((aside, grant))
     }
 
-    // No analysis has this id: the line stands for itself.
+    // No analysis has this id: the record stands alone.
     async fn write_down(&self, caller: &Caller, charge: CallCharge) -> Result<()> {
         let id = AnalysisId::new(charge.at, crypto::random_number()?);
         let user = caller.user.clone();
@@ -156,9 +160,9 @@ impl App {
     }
 }
 
-fn told(error: CallError) -> Error {
+fn call_failed(error: CallError) -> Error {
     let wait = error.retry_after_ms.map(std::time::Duration::from_millis);
-    let mut told = Error::new(kind_of(error.kind), error.detail);
-    told.retry_after = wait;
-    told
+    let mut failure = Error::new(kind_of(error.kind), error.detail);
+    failure.retry_after = wait;
+    failure
 }

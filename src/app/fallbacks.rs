@@ -1,4 +1,5 @@
-//! Who is asked in whose place when a model fails. Off unless an admin says so; always shown in the result.
+//! Fallback models that replace a failed one. Off unless an administrator sets them; the result always
+//! reports them.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +9,16 @@ use crate::domain::id::UserId;
 use crate::log;
 use crate::store::{audit, settings};
 
-/// Where they are stored.
+/// Name of the setting that stores them.
 const KEY: &str = "fallbacks";
-/// Models with a chain, and links of one.
+/// Models with a chain at most, and models in one chain at most.
 const MOST: (usize, usize) = (100, 3);
 
-/// Chains by the full id of the model that is planned.
+/// Fallback chains by the full id of the planned model.
 pub type Chains = BTreeMap<String, Vec<String>>;
 
 impl App {
-    /// The chains as they hold now.
+    /// The current chains.
     pub fn fallbacks(&self) -> Chains {
         self.fallbacks
             .lock()
@@ -25,7 +26,10 @@ impl App {
             .unwrap_or_default()
     }
 
-    /// Puts these in the place of all chains. Names are resolved to full ids.
+    /// Replaces all chains. Names are resolved to full ids.
+    ///
+    /// # Errors
+    /// `BadInput` for an unknown or repeated model, or too many.
     pub async fn set_fallbacks(
         &self,
         wanted: Chains,
@@ -51,7 +55,7 @@ impl App {
             for name in names {
                 let next = self.known(name)?;
                 if next == id || chain.contains(&next) {
-                    return Err(fault(&format!("{id}: {next} is in its own chain twice")));
+                    return Err(fault(&format!("{id}: {next} occurs twice in the chain")));
                 }
                 chain.push(next);
             }
@@ -70,7 +74,7 @@ impl App {
         Ok(chains)
     }
 
-    /// Takes up what is stored.
+    /// Loads the stored chains.
     pub(super) async fn load_fallbacks(&self) -> Result<()> {
         let stored = self.store.read(|db| settings::get(db, KEY)).await?;
         let chains = stored.map(|text| serde_json::from_str(&text));
@@ -92,8 +96,8 @@ impl App {
         let model = self.llm.find(None, name);
         let shown: String = name.chars().take(80).collect();
         match model {
-            // A real model is never replaced by an algorithm, nor the other way round.
-            Some(model) if model.mock => Err(fault("demo models have no part in chains")),
+            // A model is never replaced by a demo algorithm, nor the other way round.
+            Some(model) if model.mock => Err(fault("demo models cannot be part of a chain")),
             Some(model) => Ok(model.id),
             None => Err(fault(&format!("no model is called {shown:?}"))),
         }

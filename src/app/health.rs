@@ -1,4 +1,4 @@
-//! How the program is: its database, its cache, the process. Reads, never repairs.
+//! Health of the program: its database, its cache, and the process. Reads only, never repairs.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,64 +10,65 @@ pub use crate::store::usage::DailyUsage as Sum;
 use crate::store::usage::DailyUsage;
 use crate::store::{self, answers, usage};
 
-/// What the database says.
+/// The state of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseHealth {
-    /// What is wrong with it, if anything is.
+    /// The error, if there is one.
     pub fault: Option<String>,
     /// The engine and its version.
     pub engine: String,
 }
 
-/// What the operating system says about this process.
+/// The operating system's figures for this process.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ProcessStats {
-    /// Resident memory, in kibibytes.
+    /// Resident memory in KiB.
     pub memory_kib: u64,
-    /// Processor time spent since the start.
+    /// CPU time since the start.
     pub cpu: Duration,
-    /// File handles that are open.
+    /// Number of open files.
     pub open_files: usize,
-    /// Threads.
+    /// Number of threads.
     pub threads: u64,
 }
 
-/// What is under way, and how long commits took since the start. Costs nothing to know.
+/// The current load, and commit times since the start. Costs no query.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Activity {
-    /// Analyses under way or waiting.
+    /// Number of running or waiting analyses.
     pub runs: usize,
-    /// Calls to providers under way.
+    /// Number of running calls to providers.
     pub calls: usize,
-    /// Calls that wait for their turn.
+    /// Number of calls waiting in a queue.
     pub calls_waiting: usize,
-    /// Changes that wait for the database.
+    /// Number of writes waiting for the database.
     pub changes_waiting: usize,
-    /// How long commits took.
+    /// Distribution of commit times.
     pub commits: CommitTimesSnapshot,
 }
 
-/// What is under way, and what was used since the first start. Nobody's texts, nobody's names.
+/// The current load, and usage since the first start. Contains no texts and no names of users.
 #[derive(Debug, Clone, Default)]
 pub struct Workload {
-    /// Analyses under way or waiting.
+    /// Number of running or waiting analyses.
     pub runs: usize,
-    /// Calls to providers under way.
+    /// Number of running calls to providers.
     pub calls: usize,
-    /// Calls that wait for their turn.
+    /// Number of calls waiting in a queue.
     pub calls_waiting: usize,
-    /// Changes that wait for the database.
+    /// Number of writes waiting for the database.
     pub changes_waiting: usize,
-    /// How long commits took.
+    /// Distribution of commit times.
     pub commits: CommitTimesSnapshot,
-    /// What was used of each model, all days together.
+    /// Usage per model, all days together.
     pub models: Vec<DailyUsage>,
-    /// Models that are not asked as usual because they failed: 2 not at all, 1 one call at a time.
+    /// Models whose circuit breaker is not closed: 2 for open (no calls), 1 for half-open (one call at a
+    /// time).
     pub circuits: Vec<(String, u8)>,
 }
 
 impl App {
-    /// What is under way.
+    /// The current load.
     pub fn pulse(&self) -> Activity {
         let (commits, changes_waiting) = self.store.commits();
         let (calls, calls_waiting) = self.llm.counts();
@@ -81,7 +82,10 @@ impl App {
         }
     }
 
-    /// What is under way and what was used.
+    /// The current load, and usage since the first start.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn work(&self) -> Result<Workload> {
         let days = self
             .store
@@ -115,41 +119,44 @@ impl App {
             circuits,
         })
     }
-    /// How the last read and the last commit went. Costs nothing.
+    /// The outcome of the last read and the last commit. Costs no query.
     pub fn database(&self) -> DatabaseHealth {
         DatabaseHealth {
             fault: self.store.check().err().map(|fault| match fault {
                 store::StoreError::Failed(what) => what,
                 store::StoreError::Closed if self.is_superseded() => {
-                    "another Quire has taken over the replica, and stores everything now".into()
+                    "another process has taken over the replica and stores all data now".into()
                 }
                 other => other.to_string(),
             }),
             engine: format!("SQLite {}", store::engine_version()),
         }
     }
-    /// Really asks the database, so that `database` is true of now. Gives up after five seconds.
+    /// Runs a query, so that `database` is up to date. Gives up after five seconds.
     pub async fn probe_database(&self) -> bool {
         let asked = tokio::time::timeout(Duration::from_secs(5), self.store.probe()).await;
         let there = folder::database(&self.config.data_dir);
         matches!(asked, Ok(Ok(()))) && tokio::fs::metadata(there).await.is_ok()
     }
-    /// How often an answer was given again instead of bought again.
+    /// Number of calls answered from the cache.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn cache_hits(&self) -> Result<u64> {
         let stats = self.store.read(answers::stats).await?;
         Ok(stats.hits)
     }
-    /// Whether the key of some provider is stored and cannot be read.
+    /// Whether a provider has a stored key that cannot be decrypted.
     pub fn has_lost_keys(&self) -> bool {
         self.llm.has_lost_keys()
     }
-    /// Whether some model can be asked at all.
+    /// Whether any model can be called.
     pub fn can_answer(&self) -> bool {
         !self.config.providers.is_empty() || self.config.use_mock != Some(false)
     }
 }
 
-/// One row a model, in the order of their names.
+/// One row per model, ordered by name.
 fn by_model(days: Vec<DailyUsage>) -> Vec<DailyUsage> {
     let mut models: BTreeMap<String, DailyUsage> = BTreeMap::new();
     for day in days {
@@ -167,14 +174,14 @@ fn by_model(days: Vec<DailyUsage>) -> Vec<DailyUsage> {
 }
 
 impl ProcessStats {
-    /// Memory of its own with its share of what processes have in common, in kibibytes: the system counts page
-    /// by page, so this takes longer than all the rest.
+    /// Proportional set size in KiB: private memory plus the share of common memory. The kernel counts it
+    /// page by page, so it takes longer than all other figures.
     pub fn own_kib() -> u64 {
         let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
         line(&rollup, "Pss:")
     }
 
-    /// As it is now. What cannot be read is zero.
+    /// The current figures. Those that cannot be read are zero.
     pub fn now() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
@@ -182,7 +189,7 @@ impl ProcessStats {
         Self {
             memory_kib: line(&status, "VmRSS:"),
             cpu: cpu(&stat),
-            // Less the one that the counting itself opens.
+            // Without the one opened to count them.
             open_files: files.map_or(0, |files| files.count().saturating_sub(1)),
             threads: line(&status, "Threads:"),
         }
@@ -196,12 +203,13 @@ fn line(status: &str, name: &str) -> u64 {
     number.unwrap_or_default()
 }
 
-/// The process's name may hold anything, so the fields are counted from the last bracket on.
+/// CPU time from `/proc/self/stat`. The process name may contain anything, so fields are counted from the
+/// last bracket.
 fn cpu(stat: &str) -> Duration {
     let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
     let ticks = rest.split_whitespace().skip(11).take(2);
     let ticks: u64 = ticks.filter_map(|tick| tick.parse::<u64>().ok()).sum();
-    // A tick is a hundredth of a second on every Linux that a program can see.
+    // User space sees a tick of 10 ms on every Linux.
     Duration::from_millis(ticks * 10)
 }
 

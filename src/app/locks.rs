@@ -1,5 +1,6 @@
-//! Locking or deleting an account stops everything that it started: runs, experiments, requests and streams.
-//! Whatever begins work later (a timer, a queue, a restart) asks the store whether the account is active.
+//! Locking or deleting an account stops everything that it started: runs, experiments, requests, and
+//! streams. Code that starts work later (a timer, a queue, a restart) checks in the store whether the
+//! account is active.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +11,15 @@ use crate::domain::id::UserId;
 use crate::log;
 use crate::store::{StoreError, Writer, experiments, users};
 
-/// How often work in flight is compared with the accounts: the command line locks them in another process.
+/// How often running work is compared with the accounts: the command line locks them in another process.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 
 impl App {
-    /// Stops everything of an account that was locked or deleted. Call it last: the request that asks for it
+    /// Stops everything of an account that was locked or deleted. Must be called last: the calling request
     /// may be one of the account's own.
     ///
     /// # Errors
-    /// When its experiments cannot be marked as cancelled. Everything in flight has been stopped even then.
+    /// When its experiments cannot be marked as cancelled. All running work has been stopped even then.
     pub async fn stop_account(self: &Arc<Self>, user: &UserId, reason: &str) -> Result<()> {
         let id = user.clone();
         let cancelled = self
@@ -29,15 +30,16 @@ impl App {
             self.experiments().stop_seats(cancelled);
         }
         self.documents().stop_reading(user);
-        // Requests before their runs, and without a wait in between: what ends is the request, for the reason that
-        // its account is gone, not a run of it that fails for whatever comes of that.
+        // Requests before their runs, without a pause in between: a request then ends because its account
+        // is gone, not because of the failure of a run.
         self.accounts().end_presence(user);
         self.engine.cancel_all_of(user, reason);
         cancelled.map(drop).map_err(Error::from)
     }
 
-    /// Stops the work of accounts that another process has locked or deleted. Never ends, and sleeps without a timer
-    /// while nothing is in flight. What this process locks or deletes, it stops at once.
+    /// Stops the work of accounts that another process has locked or deleted. Never returns, and sleeps
+    /// without a timer while no work is running. Accounts locked or deleted by this process are stopped at
+    /// once.
     pub async fn watch_accounts(self: &Arc<Self>) {
         loop {
             tokio::select! {
@@ -50,13 +52,13 @@ impl App {
                 match self.stop_inactive().await {
                     Ok(true) => {}
                     Ok(false) => break,
-                    Err(fault) => log::error("accounts could not be checked", &[("fault", &fault)]),
+                    Err(fault) => log::error("cannot check accounts", &[("fault", &fault)]),
                 }
             }
         }
     }
 
-    /// Whether anything is in flight that needs another look.
+    /// Returns whether any work is running that needs another check.
     async fn stop_inactive(self: &Arc<Self>) -> Result<bool> {
         let mut busy = self.accounts().present();
         busy.extend(self.engine.users());
@@ -88,17 +90,21 @@ impl App {
         Ok(self.store.read(move |db| users::is_active(db, &id)).await?)
     }
 
-    /// Refuses work for an account that is locked or gone.
+    /// Refuses work for an account that is locked or deleted.
+    ///
+    /// # Errors
+    /// `Forbidden` when the account is not active.
     pub(super) async fn check_active(&self, user: &UserId) -> Result<()> {
         match self.is_active(user).await? {
             true => Ok(()),
             false => Err(Error::new(Kind::Forbidden, "this account is locked")
-                .resolve("ask an admin to unlock it")),
+                .resolve("ask an administrator to unlock it")),
         }
     }
 }
 
-/// The same inside a write, where no lock can come in between. No account is a person who is not signed in.
+/// Like `check_active`, inside a write, where no lock can come in between. `None` is a user who is not
+/// signed in.
 pub(super) fn check_active_in(db: &Writer, user: Option<&UserId>) -> crate::store::Result<()> {
     match user {
         Some(user) if !users::is_active(db, user)? => Err(StoreError::Missing),

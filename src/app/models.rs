@@ -1,4 +1,4 @@
-//! Models and providers: what there is, whether it can be asked, and a real probe on request.
+//! Models and providers: which exist, whether they can be called, and a real test on request.
 
 use super::{App, Error, Kind, Result};
 use crate::config::{self, Config};
@@ -11,18 +11,18 @@ pub use crate::llm::{CircuitView, ProviderSource, ProviderStatus, Retired};
 use crate::log;
 use crate::wire;
 
-/// Use cases around models.
+/// Use cases of models.
 pub struct ModelService<'a>(pub(super) &'a App);
 
 impl ModelService<'_> {
-    /// All models that this person may ask, ready ones first in their catalogue's order.
+    /// All models that this user may call, ready ones first in the catalog's order.
     pub fn list(&self, user: Option<&UserId>) -> Vec<(Model, Availability)> {
         let mut all = self.0.llm.models(user);
         all.sort_by_key(|(_, state)| *state != Availability::Ready);
         all
     }
 
-    /// The default panel: three ready models, of different providers as far as there are.
+    /// The default panel: three ready models, from different providers if possible.
     pub fn default_panel(&self, user: Option<&UserId>) -> Vec<String> {
         let ready: Vec<Model> = self
             .list(user)
@@ -47,12 +47,12 @@ impl ModelService<'_> {
         panel.into_iter().map(|model| model.id.clone()).collect()
     }
 
-    /// Whether a model is gone, or its provider no longer lists it.
+    /// Whether a model no longer exists, or its provider no longer lists it.
     pub fn retired(&self, user: Option<&UserId>, name: &str) -> Option<Retired> {
         self.0.llm.retired(user, name)
     }
 
-    /// The models that a recipe names and that are gone or no longer listed, each once.
+    /// The models named by a recipe that no longer exist or are no longer listed, each once.
     pub fn retired_of(&self, user: &UserId, recipe: &RecipeFields) -> Vec<(String, Retired)> {
         let mut found: Vec<(String, Retired)> = Vec::new();
         for name in recipe.models.iter().chain(&recipe.ultra_model) {
@@ -65,15 +65,15 @@ impl ModelService<'_> {
         found
     }
 
-    /// The state of each provider that this person may ask, as last seen.
+    /// The last known state of each provider that this user may call.
     pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderStatus> {
         self.0.llm.providers(user)
     }
 
-    /// Really asks every provider for its models, and looks for servers on this machine.
+    /// Requests every provider's list of models, and looks for servers on this machine.
     pub async fn probe(&self) {
         if let Err(fault) = self.0.notice_providers().await {
-            log::error("stored providers could not be read", &[("fault", &fault)]);
+            log::error("cannot read stored providers", &[("fault", &fault)]);
         }
         if self.0.config.discover_local {
             let own_port = self.0.config.port;
@@ -84,12 +84,12 @@ impl ModelService<'_> {
         self.0.llm.refresh().await;
     }
 
-    /// Asks the providers that have come since the last look for their models.
+    /// Requests the lists of models of providers added since the last probe.
     pub async fn probe_new(&self) {
         self.0.llm.refresh_new().await;
     }
 
-    /// Lets models be asked again that are not asked because they failed. Says how many.
+    /// Closes the circuit breakers of failed models, and returns their number.
     pub fn reset(&self, name: Option<&str>) -> usize {
         self.0.llm.reset(name)
     }
@@ -99,7 +99,10 @@ impl ModelService<'_> {
         self.0.llm.has_demo()
     }
 
-    /// A model by any of its names, or a sentence that says what there is.
+    /// The model with this name or alias.
+    ///
+    /// # Errors
+    /// `Missing` when there is none, with suggestions.
     pub fn find(&self, user: Option<&UserId>, name: &str) -> Result<Model> {
         self.0
             .llm
@@ -108,7 +111,7 @@ impl ModelService<'_> {
     }
 }
 
-/// What the door to the models needs of the configuration.
+/// The settings of the LLM client.
 pub(super) fn settings(config: &Config) -> llm::LlmSettings {
     let provider = |provider: &config::ProviderConfig| llm::Provider {
         id: provider.id.clone(),

@@ -1,5 +1,5 @@
-//! From a checked request to a plan: who takes part, who writes the answer, which passages enter, and
-//! the numbers that make a repetition exact.
+//! Turns a checked request into a plan: the members, the synthesizer, the passages, and the numbers that
+//! make a repetition exact.
 
 use super::analyses::{Material, PlannedPanel};
 use super::{App, Error, Kind, Result};
@@ -10,12 +10,12 @@ use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::{arrange, reading};
 use crate::domain::usage;
 
-/// The pattern that asks one model just what was written.
+/// The pattern that sends one model exactly what was written.
 const PLAIN: &str = "plain";
-/// The strength of a model that the catalogue does not know.
+/// The strength assumed for a model that is not in the catalog.
 const STRANGER: u32 = 1;
 
-/// The ids of those who take part.
+/// The ids of the panel's models.
 struct PanelIds {
     members: Vec<String>,
     writer: String,
@@ -38,16 +38,16 @@ impl App {
         let models = models.collect::<Result<Vec<Model>>>()?;
         can_do(new, way, &models)?;
         let mut members = self.members(user, new, &models);
-        let mut synthesiser = members.pop().ok_or_else(Error::missing)?;
+        let mut synthesizer = members.pop().ok_or_else(Error::missing)?;
         let stages = arrange::stages(&pattern, new.depth);
         let panel = PlannedPanel {
             members: &mut members,
-            synthesiser: &mut synthesiser,
+            synthesiser: &mut synthesizer,
             reads_peers: stages.len() > 1,
         };
         let given = self.analyses().provide(user, new, panel).await?;
         number(&mut members, new.sample);
-        synthesiser.sample = new.sample;
+        synthesizer.sample = new.sample;
         let mut notes = new.notes.clone();
         notes.extend(self.retired_notes(user, &models));
         notes.extend(material.notes(&models));
@@ -57,14 +57,14 @@ impl App {
         if new.format.is_some() && models.last().is_some_and(|model| model.mock) {
             notes.push(format!(
                 "{} is a local algorithm and writes no JSON: the answer is text",
-                synthesiser.model
+                synthesizer.model
             ));
         }
         Ok(Plan {
             pattern: pattern.id.clone(),
             question: new.prompt.clone(),
             members,
-            synthesiser,
+            synthesiser: synthesizer,
             stages: match given.parts.is_empty() {
                 true => stages,
                 false => std::iter::once(reading::stage()).chain(stages).collect(),
@@ -92,7 +92,7 @@ impl App {
                 run: self.config.limits.run_timeout.as_secs() as u32,
             },
             format: new.format.clone(),
-            // Only where nothing must be said of documents is nothing said.
+            // The bare prompt is sent only if no document has to be introduced.
             bare: pattern.id == PLAIN && !new.turns.is_empty() && new.documents.is_empty(),
             is_live: new.is_live,
             turns: new.turns.clone(),
@@ -101,7 +101,7 @@ impl App {
         })
     }
 
-    // One that its provider no longer lists is asked all the same: lists have gaps.
+    // A model that its provider no longer lists is called all the same: lists have gaps.
     fn retired_notes(&self, user: Option<&UserId>, models: &[Model]) -> Vec<String> {
         let mut ids: Vec<&str> = models.iter().map(|model| &*model.id).collect();
         ids.sort_unstable();
@@ -116,7 +116,7 @@ impl App {
         ids.into_iter().filter_map(note).collect()
     }
 
-    // Each with its parameters, its price as it stands, and who takes its place.
+    // Each member with its parameters, its current price, and its fallbacks.
     fn members(&self, user: Option<&UserId>, new: &NewAnalysis, models: &[Model]) -> Vec<Member> {
         let chains = self.fallbacks();
         let member = |model: &Model| {
@@ -144,8 +144,8 @@ impl App {
         models.iter().map(member).collect()
     }
 
-    // Who is asked, and who writes the answer. Whom the person has named is never exchanged; who is named
-    // beyond what the arrangement needs is not asked.
+    // The models that answer, and the one that writes the synthesis. A model that the user has named is
+    // never replaced; named models beyond what the arrangement needs are not called.
     fn seats(&self, user: Option<&UserId>, new: &NewAnalysis, way: Arrangement) -> PanelIds {
         let panel: Vec<Model> = new
             .models
@@ -157,7 +157,7 @@ impl App {
         let chosen = || new.ultra_model.clone();
         match way {
             Arrangement::Single => {
-                // One of the panel, whoever else would write a synthesis: there is none.
+                // A member of the panel, because there is no synthesis to write.
                 let one = chosen()
                     .filter(|id| new.models.contains(id))
                     .unwrap_or(strongest);
@@ -179,7 +179,7 @@ impl App {
             },
             Arrangement::Cascade => {
                 let mut drafts: Vec<&Model> = panel.iter().collect();
-                // Stable: the person's order decides between equals; an unknown price is taken for a high one.
+                // A stable sort: the user's order decides between equals; an unknown price counts as high.
                 let price = |model: &Model| {
                     usage::price_of(model).map_or(f64::INFINITY, |price| price.input + price.output)
                 };
@@ -191,19 +191,19 @@ impl App {
                 drafts.truncate(arrange::DRAFTS);
                 PanelIds {
                     members: drafts.iter().map(|model| model.id.clone()).collect(),
-                    writer: chosen().unwrap_or_else(|| self.choose_synthesiser(user, new)),
+                    writer: chosen().unwrap_or_else(|| self.choose_synthesizer(user, new)),
                 }
             }
             Arrangement::Staged => PanelIds {
                 members: new.models.clone(),
-                writer: chosen().unwrap_or_else(|| self.choose_synthesiser(user, new)),
+                writer: chosen().unwrap_or_else(|| self.choose_synthesizer(user, new)),
             },
         }
     }
 
-    // The strongest ready model that is not a member, else the strongest member. A panel of demo
-    // algorithms is never summed up by a model that costs money, nor a real one by an algorithm.
-    fn choose_synthesiser(&self, user: Option<&UserId>, new: &NewAnalysis) -> String {
+    // The strongest ready model that is not a member, otherwise the strongest member. A paid model never
+    // summarizes a panel of demo algorithms, and no algorithm a panel of models.
+    fn choose_synthesizer(&self, user: Option<&UserId>, new: &NewAnalysis) -> String {
         let members = &new.models;
         let all: Vec<(Model, Availability)> = self.llm.models(user);
         let panel: Vec<Model> = members
@@ -211,8 +211,8 @@ impl App {
             .filter_map(|id| self.llm.find(user, id))
             .collect();
         let demo = panel.iter().all(|model| model.mock);
-        // A stranger is not chosen over the panel: what the catalogue does not know may be anything, and what
-        // has no known price cannot be kept within a budget.
+        // A model that is not in the catalog is not preferred to the panel's: nothing is known about it,
+        // and without a known price no budget can be enforced.
         let is_known = |model: &Model| {
             let is_priced = usage::price_of(model).is_some();
             model.mock || model.strength > STRANGER && (is_priced || new.budget.is_none())
@@ -237,8 +237,8 @@ impl App {
             .map_or_else(|| members[0].clone(), |model| model.id.clone())
     }
 
-    // Unknown to whoever wrote the documents, yet the same when the same person asks the same documents
-    // again: the prompt's beginning then stays the same bytes.
+    // Unpredictable to the authors of the documents, yet the same when the same user asks about the same
+    // documents again, so that the prompt's prefix stays identical.
     fn secret_of(&self, what: &str, user: Option<&UserId>, new: &NewAnalysis) -> String {
         let mut hasher = sha256::Hasher::new();
         hasher.update(what.as_bytes());
@@ -270,26 +270,26 @@ fn named<'m>(models: impl Iterator<Item = &'m Model>) -> String {
     names.join(", ")
 }
 
-// What could only fail is refused before anything is spent.
+// Refuses what can only fail, before anything is spent.
 fn can_do(new: &NewAnalysis, way: Arrangement, models: &[Model]) -> Result<()> {
     if new.format.is_some() && way == Arrangement::Vote {
         let why = "this pattern counts votes and writes no JSON";
         return Err(
             Error::field(&["body", "response_format"], "value_error", why)
-                .resolve("choose another pattern, or leave the format out"),
+                .resolve("choose another pattern, or omit the format"),
         );
     }
     if shows(new) && models.iter().all(Model::is_blind) {
         let why = format!(
-            "no member of the panel sees pictures: {}",
+            "no member of the panel is a vision model: {}",
             named(models.iter())
         );
-        return Err(Error::new(Kind::BadRequest, why).resolve("choose a model that sees"));
+        return Err(Error::new(Kind::BadRequest, why).resolve("choose a vision model"));
     }
     Ok(())
 }
 
-// Tells the samples of one model apart, those of several answers to one request too.
+// Numbers the samples of one model, also across several answers to one request.
 fn number(members: &mut [Member], first: u32) {
     let mut seen: Vec<String> = Vec::new();
     for member in members {

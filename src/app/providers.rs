@@ -1,5 +1,5 @@
-//! Providers added while the program runs: by admins for everyone, by people for themselves. Keys are tried
-//! before they are kept, kept sealed, and never shown again.
+//! Providers added at run time: by administrators for everyone, by users for themselves. Keys are tested
+//! before they are stored, stored encrypted, and never shown again.
 
 mod offline;
 mod secrets;
@@ -23,24 +23,29 @@ use crate::wire::{self, ListedModel};
 pub use offline::OfflineProviders;
 use secrets::Secrets;
 
-/// Providers of the house, and of one person.
+/// Shared providers at most, and providers per user at most.
 const MOST: (usize, usize) = (64, 16);
-/// Characters of a key.
+/// Characters of a key at most.
 const LONGEST_KEY: usize = 4_096;
+/// Models listed per provider at most.
 const MOST_MODELS: usize = 1_000;
+/// Concurrent calls that can be set at most.
 const MOST_CALLS: usize = 1_000;
 
-/// Whose providers somebody deals with.
+/// Whose providers a request concerns.
 #[derive(Debug, Clone)]
 pub enum ProviderScope {
-    /// Everyone's, with the admin who deals with them; none for whoever operates the machine.
+    /// Everyone's, with the administrator who manages them; `None` for the command line.
     House(Option<UserId>),
-    /// One's own.
+    /// The user's own.
     Own(UserId),
 }
 
 impl ProviderScope {
-    /// A person's own.
+    /// The caller's own providers.
+    ///
+    /// # Errors
+    /// `Forbidden` when the caller uses an API key.
     pub fn own(caller: &Caller) -> Result<Self> {
         needs_session(caller, "change providers")?;
         Ok(Self::Own(caller.user.clone()))
@@ -61,30 +66,30 @@ impl ProviderScope {
     }
 }
 
-/// What is wanted of a provider. Absent fields stay as they are, or have their usual values.
+/// Parameters of a provider to add or change. Absent fields keep their values, or get defaults.
 #[derive(Default)]
 pub struct ProviderParams {
-    /// What it speaks.
+    /// Its API format.
     pub kind: Option<String>,
-    /// Where it listens; empty for the usual address.
+    /// Its address; empty for the default.
     pub base_url: Option<String>,
     /// Its key; empty for none.
     pub api_key: Option<String>,
     /// Its models; empty for all that it lists.
     pub models: Option<Vec<String>>,
-    /// Calls at once; 0 for no limit of its own.
+    /// Concurrent calls; 0 for no limit of its own.
     pub concurrency: Option<usize>,
-    /// Headers that are added to its requests; empty for none.
+    /// Headers added to its requests; empty for none.
     pub headers: Option<BTreeMap<String, String>>,
-    /// Body fields that are added to its requests; empty for none.
+    /// Body fields added to its requests; empty for none.
     pub body: Option<Map<String, Value>>,
-    /// The same for single models.
+    /// Headers and body fields for single models.
     pub model_settings: Option<BTreeMap<String, Additions>>,
-    /// Keep it even if it could not be tried.
+    /// Whether to store it even if the test fails.
     pub force: bool,
 }
 
-/// What came of trying a provider.
+/// The outcome of testing a provider.
 struct ProviderTrial {
     said: String,
     listed: Option<Vec<ListedModel>>,
@@ -101,24 +106,27 @@ pub struct Providers<'a> {
     store: &'a Store,
     llm: &'a Llm,
     vault: Vault,
-    /// People who are not admins may give addresses.
+    /// Whether users who are not administrators may set addresses.
     open_addresses: bool,
 }
 
 impl Providers<'_> {
-    /// Everyone's, or one's own.
+    /// Everyone's providers, or the user's own.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn list(&self, scope: &ProviderScope) -> Result<Vec<StoredProvider>> {
         let owner = scope.owner().cloned();
         let found = move |db: &crate::store::Reader| providers::list_of(db, owner.as_ref());
         Ok(self.store.read(found).await?)
     }
 
-    /// Whether providers at addresses that no vendor has may be added.
+    /// Whether providers at custom addresses may be added.
     pub fn takes_addresses(&self, scope: &ProviderScope) -> bool {
         self.open_addresses || scope.owner().is_none()
     }
 
-    /// The well-known providers that may be added by their names.
+    /// The well-known providers, which can be added by name.
     pub fn known(&self, scope: &ProviderScope) -> Vec<WellKnown> {
         let all = llm::known_providers();
         if self.takes_addresses(scope) {
@@ -128,7 +136,11 @@ impl Providers<'_> {
             .collect()
     }
 
-    /// Adds one, if it answers. What came of trying it is a sentence for the person.
+    /// Adds a provider, if it answers. Returns it with the outcome of the test in a sentence.
+    ///
+    /// # Errors
+    /// `BadInput` for invalid parameters, an address that the user may not set, or a failed test;
+    /// `Conflict` when the name exists.
     pub async fn add(
         &self,
         scope: &ProviderScope,
@@ -137,7 +149,7 @@ impl Providers<'_> {
         visit: &RequestOrigin,
     ) -> Result<(StoredProvider, String)> {
         if !is_name(name) {
-            let why = "1 to 40 lower-case letters, digits, - and _; not demo or quire";
+            let why = "1 to 40 lowercase letters, digits, - and _; not demo or quire";
             return Err(fault("name", why));
         }
         let known = self.list(scope).await?;
@@ -184,7 +196,11 @@ impl Providers<'_> {
         Ok((provider, tried.said))
     }
 
-    /// Changes one, if it answers then.
+    /// Changes a provider, if it still answers.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such provider; `BadInput` for invalid parameters, an address that the
+    /// user may not set, or a failed test.
     pub async fn change(
         &self,
         scope: &ProviderScope,
@@ -198,20 +214,19 @@ impl Providers<'_> {
             Some(url.trim_end_matches('/')).filter(|url| !url.is_empty()) != old.base_url.as_deref()
         });
         if moves && had_key && wanted.api_key.is_none() {
-            let why = "a new address needs the key again: it must not be sent where its owner did not mean it";
+            let why =
+                "a new address needs the key again: a stored key is never sent to another address";
             return Err(fault("api_key", why));
         }
         let secrets = self.secrets(&old);
         if secrets.is_lost && wanted.api_key.is_none() {
-            let why =
-                "the stored key cannot be read with this installation's secret: enter it again";
+            let why = "the stored key cannot be decrypted with this installation's secret; enter it again";
             return Err(fault("api_key", why));
         }
         let repeats =
             wanted.headers.is_some() && wanted.body.is_some() && wanted.model_settings.is_some();
         if moves && !secrets.extras.is_empty() && !repeats {
-            let why =
-                "a new address needs headers, body and model_settings again: they may hold secrets";
+            let why = "a new address needs headers, body, and model_settings again, because they may hold secrets";
             return Err(fault("headers", why));
         }
         let changed = StoredProvider {
@@ -243,7 +258,10 @@ impl Providers<'_> {
         Ok(())
     }
 
-    /// Takes one away. Calls under way end as they began.
+    /// Removes a provider. Running calls finish.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such provider.
     pub async fn remove(
         &self,
         scope: &ProviderScope,
@@ -266,7 +284,11 @@ impl Providers<'_> {
         self.reload().await
     }
 
-    /// Really asks one for its models: how many it has, or why it does not answer.
+    /// Requests a provider's list of models and returns the number of models, or why it does not answer, in
+    /// a sentence.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such provider; `BadInput` when the test fails.
     pub async fn test(&self, scope: &ProviderScope, id: &str) -> Result<String> {
         let stored = self.find(scope, id).await?;
         let asked = self.llm.test(self.opened(&stored)).await;
@@ -280,7 +302,7 @@ impl Providers<'_> {
         self.store.read(look).await?.ok_or_else(Error::missing)
     }
 
-    /// What is wanted, checked, sealed and tried.
+    /// Checks, encrypts, and tests the parameters.
     async fn tried(
         &self,
         scope: &ProviderScope,
@@ -318,16 +340,19 @@ impl Providers<'_> {
                 said: counted(listed.len()),
                 listed: Some(listed),
             },
-            // Some have no list, which is no reason not to ask them.
+            // Some providers have no list of models, but can be called all the same.
             Err(TestError { error, .. })
                 if error.kind == CallErrorKind::Rejected && error.status == Some(404) =>
             {
                 ProviderTrial::untried(
-                    "kept; it has no list of models to try the key with".to_owned(),
+                    "stored; it has no list of models to test the key with".to_owned(),
                 )
             }
             Err(TestError { error, may_keep }) if wanted.force && may_keep => {
-                ProviderTrial::untried(format!("kept untried: {}", error.detail))
+                ProviderTrial::untried(format!(
+                    "stored without a successful test: {}",
+                    error.detail
+                ))
             }
             Err(failed) => return Err(refused(&failed)),
         };
@@ -350,7 +375,8 @@ impl Providers<'_> {
         if let Some(url) = &wanted.base_url {
             provider.base_url = match url.trim() {
                 "" => None,
-                // What stands behind a question mark is shown and logged like the rest of an address.
+                // A query string is shown and logged like the rest of an address, so it must not hold a
+                // key.
                 url => Some(
                     crate::config::http_url(url)
                         .filter(|url| !url.contains(['?', '#']))
@@ -371,7 +397,7 @@ impl Providers<'_> {
         }
         let at_home = llm::is_local(&provider.name) && provider.base_url.is_none();
         if (provider.base_url.is_some() || at_home) && !self.takes_addresses(scope) {
-            let why = "only admins may add providers at an address of their own here";
+            let why = "only administrators may add providers at custom addresses";
             return Err(fault("base_url", why));
         }
         if let Some(models) = &wanted.models {
@@ -389,7 +415,7 @@ impl Providers<'_> {
         Ok(())
     }
 
-    /// Tells the door to the models what is stored now.
+    /// Reloads the stored providers into the LLM client.
     async fn reload(&self) -> Result<()> {
         let stored = self.store.read(providers::all).await?;
         let opened = stored.iter().map(|provider| self.opened(provider));
@@ -424,7 +450,7 @@ impl Providers<'_> {
 }
 
 impl App {
-    /// Providers added while the program runs.
+    /// Providers added at run time.
     pub fn providers(&self) -> Providers<'_> {
         Providers {
             store: &self.store,
@@ -434,7 +460,10 @@ impl App {
         }
     }
 
-    /// Takes up what another process has changed. Cheap where nothing has been.
+    /// Applies changes made by another process. Cheap when there are none.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn notice_providers(&self) -> Result<()> {
         let mark = self.store.read(providers::mark).await?;
         let known = &self.providers_mark;
@@ -454,7 +483,7 @@ fn checked_key(key: String) -> Result<String> {
     if key.len() > LONGEST_KEY || !key.chars().all(|c| c.is_ascii_graphic()) {
         return Err(fault(
             "api_key",
-            "holds characters that no key can have, or too many",
+            "contains characters that no key can have, or is too long",
         ));
     }
     Ok(key)
@@ -474,7 +503,7 @@ fn refused(failed: &TestError) -> Error {
         _ => "base_url",
     };
     let advice = match failed.may_keep {
-        true => "correct it, or force it to be kept untried",
+        true => "correct it, or force it to be stored without a test",
         false => "use a public address, or ask an administrator to add the provider",
     };
     fault(place, &failed.error.detail).resolve(advice)

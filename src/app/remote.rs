@@ -1,3 +1,3 @@
-//! Another Quire, as the command line asks it.
+//! The client of another Quire server, for the command line.
 
 pub use crate::llm::{Remote, RemoteError};

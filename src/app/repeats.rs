@@ -1,6 +1,6 @@
-//! One answer to a request that is sent twice under the same key, for a day. A key is claimed in the store before
-//! anything is paid, so that neither a crash nor a second server pays twice. Only answers are kept, never refusals:
-//! what failed may be tried again.
+//! Idempotency keys: a request repeated with the same key gets the same answer for a day. A key is claimed
+//! in the store before any paid call, so that neither a crash nor a second server pays twice. Only answers
+//! are stored, never errors: a failed request may be retried.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -15,28 +15,28 @@ use crate::domain::user::Caller;
 use crate::log;
 use crate::store::idempotency::{self, KeptAnswer, KeyLookup};
 
-/// For so long the same key gives the same answer.
+/// How long a key returns the same answer.
 pub const KEPT: Duration = Duration::from_secs(24 * 3600);
-/// Longer answers are not kept.
+/// Bytes of an answer that is stored, at most.
 const MOST_BYTES: usize = 4 << 20;
-/// Keys whose answers could not be kept that are remembered.
+/// Keys remembered whose answers could not be stored, at most.
 const MOST_LOST: usize = 4096;
 
-/// Keys that are in use in this process.
+/// The idempotency keys in use in this process.
 pub(super) type Underway = Arc<IdempotencyKeys>;
 
-/// See [`Underway`].
+/// The keys behind [`Underway`].
 pub(super) struct IdempotencyKeys {
-    /// Names this process in the store's claims.
+    /// Identifies this process in the store's claims.
     process: String,
     states: Mutex<HashMap<(UserId, String), KeyState>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeyState {
-    /// Its request is being answered.
+    /// The request is being processed.
     Answering,
-    /// Its request was answered, and the answer could not be kept.
+    /// The request was answered, and the answer could not be stored.
     Lost,
 }
 
@@ -56,15 +56,15 @@ impl IdempotencyKeys {
     }
 }
 
-/// What to do with a request that has an idempotency key.
+/// How to proceed with a request that has an idempotency key.
 pub enum IdempotencyTurn {
-    /// It was answered before: the headers and the body.
+    /// It was answered before: the headers and the body of the answer.
     Again(Vec<(String, String)>, String),
-    /// It is to be answered now.
+    /// It must be processed now.
     First(IdempotencyClaim),
 }
 
-/// A key that is being answered. Dropping it lets this process claim the key again.
+/// A claimed key. Dropping it lets this process claim the key again.
 pub struct IdempotencyClaim {
     name: (UserId, String),
     request: [u8; 32],
@@ -81,7 +81,7 @@ impl Drop for IdempotencyClaim {
 }
 
 impl App {
-    /// Claims a key for a request, or finds what it was answered.
+    /// Claims a key for a request, or returns the stored answer.
     ///
     /// # Errors
     /// When the key is malformed or was used for another request (400), when its request is being answered or its
@@ -97,7 +97,7 @@ impl App {
             let why = "an idempotency key has 1 to 255 visible ASCII characters";
             return Err(Error::new(Kind::BadRequest, why));
         }
-        // What one API key was answered is no answer to another, which may be confined.
+        // The answer to one API key is not valid for another, which may have limits.
         let name = match &caller.key {
             Some(with) => format!("{} {key}", with.id),
             None => key.to_owned(),
@@ -110,7 +110,7 @@ impl App {
             let times = (now - KEPT, now);
             let found = idempotency::claim(db, place, request, &process, times)?;
             match &found {
-                // This process has dropped it: its client left, and the calls were stopped.
+                // This process dropped the claim: its client disconnected, and the calls were stopped.
                 KeyLookup::Claim {
                     request: of,
                     process: by,
@@ -161,7 +161,7 @@ impl App {
         })
     }
 
-    /// Gives a claim up, because its request failed: the key may be used again.
+    /// Releases a claim whose request failed: the key may be used again.
     pub async fn release(&self, claim: IdempotencyClaim) {
         let (user, key) = claim.name.clone();
         let process = self.underway.process.clone();
@@ -169,7 +169,7 @@ impl App {
             .store
             .write(move |db| idempotency::release(db, &user, &key, &process));
         if let Err(fault) = written.await {
-            // This process takes it over when it is used again.
+            // This process takes the claim over when the key is used again.
             log::error(
                 "idempotency key not released",
                 &[("fault", &format!("{fault:?}"))],
@@ -177,8 +177,8 @@ impl App {
         }
     }
 
-    /// Stores the answer to a request. False when that fails: the answer is paid, so the client still gets it, and
-    /// the key is refused from then on.
+    /// Stores the answer to a request. Returns false on failure: the answer is paid for, so the client
+    /// still gets it, and the key is refused from then on.
     pub async fn keep_answer(
         &self,
         claim: IdempotencyClaim,
@@ -222,7 +222,7 @@ impl App {
     }
 }
 
-// The process that made the claim has died, or is another server of the same store.
+// The claiming process has died, or is another server on the same store.
 fn unknown_outcome() -> Error {
     let why = "another server process began to answer this request and recorded no answer";
     Error::new(Kind::Conflict, why).resolve(

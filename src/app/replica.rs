@@ -1,5 +1,5 @@
-//! The copy elsewhere: fetched where the data folder has no database, kept up while the server runs. Refuses to
-//! send an old folder over a newer replica.
+//! The replica: restored when the data folder has no database, kept up to date while the server runs.
+//! Refuses to replicate an old folder over a newer replica.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -28,25 +28,27 @@ use crate::replica::spool::{SpoolShared, WalSpool};
 use crate::replica::target::{Target, TargetError};
 use crate::store::{Store, WalFollower, audit, verify};
 
-/// A predecessor that did not let go may still send so many changes; ours come after them.
+/// Gap in the numbering of changes: a predecessor that is still running may send this many more, and ours
+/// come after them.
 const PAST_OTHERS: u64 = 100_000;
 
-/// What is needed to keep a replica up, before there is a store.
+/// The prepared replication, before there is a store.
 pub(super) struct PreparedReplica {
     settings: ship::ReplicatorSettings,
     shared: Arc<SpoolShared>,
     holder: ReplicaLease,
-    // The folder's secret, where it is to go along.
+    // The path of the folder's secret, if it is replicated.
     secret: Option<PathBuf>,
 }
 
-/// The target of an address.
+/// The storage at the replica's address.
 pub(super) fn target(config: &Config, replica: &ReplicaConfig) -> Result<Arc<dyn Target>> {
     let inner = plain(config, replica)?;
     let sealer = replica.key.as_ref().map(|key| {
         StreamCipher::new(key.expose()).ok_or_else(|| {
-            Error::new(Kind::Internal, "QUIRE_REPLICA_KEY is not a key of 32 bytes")
-                .resolve("`openssl rand -base64 32` makes one; keep it where the replica is not")
+            Error::new(Kind::Internal, "QUIRE_REPLICA_KEY is not a key of 32 bytes").resolve(
+                "create one with `openssl rand -base64 32`, and keep it apart from the replica",
+            )
         })
     });
     let sealer = sealer.transpose()?;
@@ -64,10 +66,11 @@ pub(super) fn target(config: &Config, replica: &ReplicaConfig) -> Result<Arc<dyn
 fn plain(config: &Config, replica: &ReplicaConfig) -> Result<Box<dyn Target>> {
     let unknown = || {
         let text = format!(
-            "QUIRE_REPLICA is {}, which is no address of a replica",
+            "QUIRE_REPLICA is {}, which is not a valid address",
             replica.address
         );
-        Error::new(Kind::Internal, text).resolve("s3://bucket/prefix or file:///path/to/a/folder")
+        Error::new(Kind::Internal, text)
+            .resolve("use s3://bucket/prefix or file:///path/to/a/folder")
     };
     if replica.address.starts_with("s3://") {
         let variable = |name: &str| std::env::var(name).ok();
@@ -86,8 +89,8 @@ fn plain(config: &Config, replica: &ReplicaConfig) -> Result<Box<dyn Target>> {
     }
 }
 
-/// The secret of the folder goes along where nobody but its owner can read it: with it come the sessions and the
-/// keys of providers.
+/// Restores the folder's secret, which is replicated only in encrypted form, because it gives access to
+/// sessions and provider keys.
 fn fetch_secret(config: &Config, replica: &ReplicaConfig, target: &dyn Target) -> Result<()> {
     let path = config.data_dir.join("secret");
     if replica.key.is_none() || config.secret.is_some() || path.exists() {
@@ -113,13 +116,13 @@ fn fetch_secret(config: &Config, replica: &ReplicaConfig, target: &dyn Target) -
 }
 
 fn faulty(replica: &ReplicaConfig, fault: &TargetError) -> Error {
-    let text = format!("the replica {} cannot be used: {fault}", replica.address);
+    let text = format!("cannot use the replica {}: {fault}", replica.address);
     Error::new(Kind::Internal, text)
-        .resolve("mend that, or take QUIRE_REPLICA away to start with what this machine has")
+        .resolve("fix that, or remove QUIRE_REPLICA to start with the data on this machine")
 }
 
-/// Fetches the database of a replica where the folder has none, or where the replica's `replaces` it: then the old
-/// one is kept beside it. None where there is nothing to fetch, or no need.
+/// Restores a replica's database if the folder has none, or if it `replaces` the folder's, which is then
+/// kept next to it. `None` when there is nothing to restore or no need to.
 pub(super) fn fetch(
     config: &Config,
     replica: &ReplicaConfig,
@@ -135,7 +138,7 @@ pub(super) fn fetch(
     let fetched = restore(target, &part).map_err(|fault| faulty(replica, &fault))?;
     let Some(restored) = fetched else {
         log::info(
-            "the replica holds no database yet",
+            "the replica contains no database yet",
             &[("replica", &replica.address)],
         );
         return Ok(None);
@@ -146,7 +149,7 @@ pub(super) fn fetch(
             let swap = ReplaceDatabase::new(part.clone(), path.clone(), clock::now());
             return swap.run().map(drop).map_err(|error| error.to_string());
         }
-        // The log of a database that is gone must not be taken for this one's.
+        // The log of a removed database must not be applied to this one.
         drop_log(&path);
         drop_log(&part);
         std::fs::rename(&part, &path).map_err(|error| error.to_string())?;
@@ -158,10 +161,7 @@ pub(super) fn fetch(
         faulty(replica, &TargetError::Refused(why))
     })?;
     for damage in &restored.damage {
-        log::error(
-            "something in the replica is damaged and was left out",
-            &[("what", damage)],
-        );
+        log::error("skipped damaged data in the replica", &[("what", damage)]);
     }
     log::info(
         "restored from the replica",
@@ -175,7 +175,7 @@ pub(super) fn fetch(
     Ok(Some(restored))
 }
 
-/// Restores into a file that is thrown away.
+/// Restores into a temporary file, as a test.
 pub(super) fn rehearse(config: &Config, replica: &ReplicaConfig) -> Result<Option<RestoredFiles>> {
     let folder = config.data_dir.join("tmp");
     std::fs::create_dir_all(&folder).map_err(Error::internal)?;
@@ -194,25 +194,25 @@ pub(super) fn rehearse(config: &Config, replica: &ReplicaConfig) -> Result<Optio
     sound
 }
 
-// Reading a database to the end leaves an empty log beside it.
+// Verifying a database leaves an empty log next to it.
 fn drop_log(database: &Path) {
     for end in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{end}", database.display()));
     }
 }
 
-/// Takes the replica over, and fetches from it what is missing here.
+/// Takes the replica over, and restores from it what is missing here.
 pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<PreparedReplica> {
     let faulty = |fault: TargetError| faulty(replica, &fault);
     let target = target(config, replica)?;
     let data = &config.data_dir;
     let has_database = database(data).exists();
-    // Of a database whose every change was handed over, the replica lacks nothing.
+    // The replica contains every change of a database that was handed over.
     let replaces = has_database && !replica.overwrite && holder::is_handed_over(data);
     let may_go_on = !has_database || replica.overwrite || replaces;
     if !may_go_on && !holder::is_known(&*target, data).map_err(faulty)? {
         let text = format!(
-            "another Quire has written to the replica {} since {} did",
+            "another installation has written to the replica {} since {} did",
             replica.address,
             data.display()
         );
@@ -225,7 +225,7 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
     let (holder, before) = ReplicaLease::claim(Arc::clone(&target), id, data).map_err(faulty)?;
     if before == PreviousHolder::Silent {
         log::warn(
-            "who wrote to the replica before has not let go of it",
+            "the previous writer has not released the replica",
             &[("replica", &replica.address)],
         );
     }
@@ -261,23 +261,20 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
 }
 
 impl PreparedReplica {
-    /// What is to follow the store's log.
+    /// The component that follows the store's log.
     pub(super) fn follower(&self) -> Box<dyn WalFollower> {
         let folder = self.settings.data.join("tmp").join("replica");
         Box::new(WalSpool::new(Arc::clone(&self.shared), folder))
     }
 
-    /// Begins to send.
+    /// Starts replicating.
     pub(super) fn start(self, store: Store) -> Result<Replicator> {
         if let Some(secret) = &self.secret
             && let Ok(file) = std::fs::File::open(secret)
         {
             let put = self.settings.target.put(SECRET, &file, false);
             put.map_err(|fault| {
-                Error::new(
-                    Kind::Internal,
-                    format!("the replica cannot be used: {fault}"),
-                )
+                Error::new(Kind::Internal, format!("cannot use the replica: {fault}"))
             })?;
         }
         Replicator::start(self.settings, self.shared, store, self.holder).map_err(Error::internal)
@@ -285,12 +282,15 @@ impl PreparedReplica {
 }
 
 impl App {
-    /// How the replica is; none where there is none.
+    /// The state of the replica, if there is one.
     pub fn replica(&self) -> Option<ReplicaStatus> {
         self.replica.as_ref().map(Replicator::status)
     }
 
-    /// Has a whole copy of the database made and sent, for the administrator who asks.
+    /// Requests a snapshot of the database, to be sent to the replica soon, for an administrator.
+    ///
+    /// # Errors
+    /// `Conflict` when no replica is set.
     pub async fn copy_to_replica(&self, by: &UserId, visit: &RequestOrigin) -> Result<()> {
         let Some(replica) = &self.replica else {
             return Err(Error::new(Kind::Conflict, "no replica is set")
@@ -304,19 +304,19 @@ impl App {
         Ok(())
     }
 
-    /// Whether another process stores for us now: nothing can be changed here any more.
+    /// Whether another process has taken over storage: nothing can be changed here any more.
     pub fn is_superseded(&self) -> bool {
         self.replica().is_some_and(|status| status.superseded)
     }
 
-    /// Whether another process took the replica over and has ended since: nothing is stored anywhere.
+    /// Whether another process took the replica over and has ended since: no process stores data.
     pub fn is_abandoned(&self) -> bool {
         self.replica
             .as_ref()
             .is_some_and(|shipper| shipper.status().is_abandoned)
     }
 
-    /// Sends what is not there yet, as long as there is time. Says so where that was not long enough.
+    /// Sends the remaining changes until the deadline, and logs when it was too early.
     pub(super) async fn finish_replica(self: &Arc<Self>, until: Instant) {
         let app = Arc::clone(self);
         let work = move || {
@@ -329,11 +329,9 @@ impl App {
             let status = shipper.status();
             let handed_over = status.superseded && status.waiting.0 == 0;
             if !done && !handed_over {
-                let why = status
-                    .fault
-                    .unwrap_or_else(|| "there was no more time".into());
+                let why = status.fault.unwrap_or_else(|| "the time ran out".into());
                 log::error(
-                    "not everything is in the replica: what is not is in the data folder only",
+                    "the replica is incomplete: the newest changes are only in the data folder",
                     &[
                         ("replica", &status.shown),
                         ("why", &why),

@@ -1,11 +1,11 @@
-//! Free space on the disk: below the floor, new files and runs are refused; what frees space is always allowed.
+//! Free disk space: below the minimum, new files and runs are refused; deletions are always allowed.
 
 use super::{App, Error, Kind, Result};
 use crate::log;
 pub use crate::store::DiskState;
 use crate::store::Store;
 
-/// What is wrong where the reserve cannot be made, and what to do.
+/// The problem when the reserve cannot be created, and what to do.
 pub const RESERVE_BLOCKED: &str = "reserve in the data folder is not a file, so no space is kept for a full disk: move it \
                                    elsewhere, and the server makes the file within a few seconds";
 
@@ -22,7 +22,7 @@ pub(super) fn require(store: &Store) -> Result<()> {
                 disk.floor >> 20
             );
             Err(Error::new(Kind::Unavailable, text).resolve(
-                "delete documents or analyses that are no longer needed, or have an administrator make room",
+                "delete documents or analyses that are no longer needed, or ask an administrator to free space",
             ))
         }
         _ => Ok(()),
@@ -35,9 +35,9 @@ impl App {
         self.store.disk()
     }
 
-    /// Keeps the reserve on the disk: makes it again once there is room. The server does it every few seconds.
+    /// Restores the reserve once there is free space again. The server calls it every few seconds.
     pub async fn restock(&self) {
-        // Work every few seconds would keep every idle thread of the pool alive.
+        // Work every few seconds would keep all idle threads of the pool alive.
         if !self.store.lacks_reserve() {
             return;
         }
@@ -46,7 +46,10 @@ impl App {
             tokio::task::spawn_blocking(move || store.restock()).await,
             Ok(true)
         ) {
-            log::info("the disk has room again: its reserve is back", &[]);
+            log::info(
+                "the disk has free space again; the reserve is restored",
+                &[],
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Puts a database in the place of another. Whenever it is cut short, one of the two is there, whole and with all
-//! that was committed to it; what is replaced is kept beside it.
+//! Replaces a database with another. Whenever it is interrupted, one of the two is in place, complete with
+//! every committed change; the replaced database is kept next to it.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -10,29 +10,30 @@ use super::folder::soundness;
 use crate::domain::time::Timestamp;
 use crate::store::{BackupError, fold_log};
 
-/// So many of the databases that were replaced are kept.
+/// Replaced databases kept at most.
 const KEPT: usize = 3;
+/// Marks the file names of replaced databases.
 const MARK: &str = ".before-restore-";
 
-/// What takes whose place.
+/// The replacement of a database.
 pub(super) struct ReplaceDatabase {
     new: PathBuf,
     place: PathBuf,
     kept: PathBuf,
 }
 
-/// What became of those that were there.
+/// What happened to replaced databases.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ReplacedFiles {
-    /// Where the one that was replaced is, if there was one.
+    /// Where the replaced database is, if there was one.
     pub kept: Option<PathBuf>,
-    /// Replaced earlier, and removed now.
+    /// Databases replaced earlier and removed now.
     pub forgotten: Vec<PathBuf>,
 }
 
 type SwapStep = fn(&ReplaceDatabase) -> io::Result<()>;
 
-/// In this order. Each leaves everything as whole as it was.
+/// The steps in order. Each leaves a complete database in place.
 const STEPS: &[SwapStep] = &[
     ReplaceDatabase::keep,
     ReplaceDatabase::fold,
@@ -41,14 +42,17 @@ const STEPS: &[SwapStep] = &[
 ];
 
 impl ReplaceDatabase {
-    /// `new` is a whole database beside the place.
+    /// `new` is a complete database next to `place`.
     pub(super) fn new(new: PathBuf, place: PathBuf, now: Timestamp) -> Self {
         let stamp = now.to_string().replace([':', '.'], "-");
         let kept = beside(&place, &format!("{MARK}{stamp}"));
         Self { new, place, kept }
     }
 
-    /// Does it. Where it fails, what was there is there under its one name.
+    /// Replaces the database.
+    ///
+    /// # Errors
+    /// When a step fails. The old database is then in place under its own name.
     pub(super) fn run(self) -> io::Result<ReplacedFiles> {
         clear_cut_short(&self.place)?;
         if let Err(error) = STEPS.iter().try_for_each(|step| step(&self)) {
@@ -61,17 +65,17 @@ impl ReplaceDatabase {
         })
     }
 
-    /// Under a second name the old one outlives the loss of its first. The log comes first: a database without the
-    /// log that belongs to it would be less than whole.
+    /// Gives the old database a second name, which survives the loss of the first. The log comes first: a
+    /// database without its log would be incomplete.
     fn keep(&self) -> io::Result<()> {
         for end in ["-wal", "-journal", ""] {
             let (old, kept) = (beside(&self.place, end), beside(&self.kept, end));
             match fs::hard_link(&old, &kept) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                // Never over one that is kept already.
+                // Never overwrites one that is already kept.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
-                // Not every file system has links.
+                // Not every file system supports hard links.
                 Err(_) => {
                     let part = beside(&kept, ".part");
                     fs::copy(&old, &part)?;
@@ -83,9 +87,9 @@ impl ReplaceDatabase {
         self.settle()
     }
 
-    /// Moves what is only in the log into the database, under both its names. A damaged one keeps its log as it is:
-    /// SQLite would delete it, or write it over what is left. A sound one is not replaced while its log cannot be
-    /// folded, because another program has it open or the disk is full.
+    /// Checkpoints the old database's log into it, under both its names. A damaged database keeps its log:
+    /// SQLite would delete it, or apply it to what is left. A sound one is not replaced while its log
+    /// cannot be checkpointed, because another program has it open or the disk is full.
     fn fold(&self) -> io::Result<()> {
         if soundness::damage(&self.place)?.is_some() {
             return Ok(());
@@ -94,13 +98,13 @@ impl ReplaceDatabase {
             Ok(()) | Err(BackupError::Unsound(_)) => {}
             Err(error) => {
                 let text = format!(
-                    "the log of {} cannot be brought into it: {error}",
+                    "cannot checkpoint the log of {}: {error}",
                     self.place.display()
                 );
                 return Err(io::Error::other(text));
             }
         }
-        // The second name of a log that is empty now, and of a journal that was rolled back.
+        // The second name of a log that is empty now, or of a journal that was rolled back.
         let log = beside(&self.kept, "-wal");
         if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
             fs::remove_file(log)?;
@@ -111,7 +115,7 @@ impl ReplaceDatabase {
         }
     }
 
-    /// The new one must never be read with the old one's log.
+    /// Removes the old log, which must never be applied to the new database.
     fn drop_log(&self) -> io::Result<()> {
         for end in ["-wal", "-shm", "-journal"] {
             match fs::remove_file(beside(&self.place, end)) {
@@ -127,16 +131,19 @@ impl ReplaceDatabase {
         self.settle()
     }
 
-    /// Names themselves must survive a power cut.
+    /// Syncs the folder: directory entries must survive a power failure too.
     fn settle(&self) -> io::Result<()> {
         let folder = self.place.parent().unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()
     }
 }
 
-/// Clears away what a restore that was cut short left: second names of the files that are still in use, empty logs
-/// without a database, and half a copy. Opening the database by its second name would give it a second log, and ruin
-/// it. A log with something in it stays. Requires the folder's lock.
+/// Cleans up after an interrupted restore: second names of files in use, empty logs without a database, and
+/// half a copy. Opening the database by its second name would give it a second log and corrupt it. A log
+/// that is not empty stays. Requires the folder's lock.
+///
+/// # Errors
+/// When the folder cannot be read or a file cannot be removed.
 pub(super) fn clear_cut_short(place: &Path) -> io::Result<()> {
     if !place.exists() {
         return Ok(());
@@ -159,9 +166,10 @@ pub(super) fn clear_cut_short(place: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives which were removed. That one cannot be is no reason to call a restore failed.
+/// Removes the oldest replaced databases and returns their paths. A failure to remove one does not fail the
+/// restore.
 fn forget_oldest(place: &Path) -> Vec<PathBuf> {
-    let mut kept = kept(place).unwrap_or_default();
+    let mut kept = replaced(place).unwrap_or_default();
     let many = kept.len().saturating_sub(KEPT);
     kept.truncate(many);
     kept.retain(|old| {
@@ -174,8 +182,8 @@ fn forget_oldest(place: &Path) -> Vec<PathBuf> {
     kept
 }
 
-/// The databases that were replaced, oldest first.
-fn kept(place: &Path) -> io::Result<Vec<PathBuf>> {
+/// The replaced databases, oldest first.
+fn replaced(place: &Path) -> io::Result<Vec<PathBuf>> {
     let mut kept = marked(place)?;
     kept.retain(|path| {
         let name = path.to_string_lossy();
@@ -186,7 +194,7 @@ fn kept(place: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(kept)
 }
 
-/// Everything with a name of those, in the order of their names: a log comes after its database.
+/// All files of replaced databases, ordered by name: a log comes after its database.
 fn marked(place: &Path) -> io::Result<Vec<PathBuf>> {
     let folder = place.parent().unwrap_or(Path::new("."));
     let own = place.file_name().unwrap_or_default().to_string_lossy();
@@ -221,7 +229,8 @@ mod tests {
         .unwrap()
     }
 
-    /// What is read there. From a copy: the file may have two names, and a store has it open for a moment longer.
+    // The value is read from a copy: the file may have two names, and a store still has it open for a
+    // moment.
     fn value(path: &Path) -> Option<String> {
         let scratch = unused(path);
         for end in ["", "-wal"] {
@@ -241,7 +250,7 @@ mod tests {
         path.with_file_name(format!("scratch-{number}"))
     }
 
-    /// A database whose last commit is in the log only, as kill -9 leaves it.
+    /// A database whose last commit is only in the log, as after kill -9.
     fn killed(path: &Path, whose: &'static str) {
         let scratch = unused(path);
         let store = open(&scratch);
@@ -269,7 +278,7 @@ mod tests {
                 .iter()
                 .take(steps)
                 .for_each(|step| step(&swap).unwrap());
-            // The next start, and what it finds beside.
+            // The next start, and the files it finds.
             let expected = if steps < 4 { "old" } else { "new" };
             assert_eq!(value(&place).as_deref(), Some(expected), "{steps}");
             if steps >= 1 {
@@ -284,7 +293,7 @@ mod tests {
         }
     }
 
-    /// A reader of old keeps a log from being folded: what came after it is in the log only.
+    /// An open reader prevents the checkpoint, so later changes are only in the log.
     #[test]
     fn one_that_somebody_reads_is_not_replaced_and_loses_nothing() {
         let folder = std::env::temp_dir().join(format!("quire-swap-{}-read", std::process::id()));
@@ -298,7 +307,7 @@ mod tests {
             settings::get(db, "whose")?;
             changed.write_now(|db| settings::set(db, "whose", "old"))?;
             let swap = || ReplaceDatabase::new(from.clone(), at.clone(), Timestamp::from_millis(0));
-            // As if killed before the new one gets its name.
+            // As if killed before the new database gets its name.
             let cut_short = STEPS.iter().take(3).try_for_each(|step| step(&swap()));
             let left = value(&at);
             clear_cut_short(&at).unwrap();
@@ -309,7 +318,7 @@ mod tests {
         assert!(refused);
         let text = whole.unwrap_err().to_string();
         assert!(text.contains("another process has it open"), "{text}");
-        assert_eq!(kept(&place).unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(replaced(&place).unwrap(), Vec::<PathBuf>::new());
         assert_eq!(value(&place).as_deref(), Some("old"));
         drop(store);
         fs::remove_dir_all(folder).unwrap();
@@ -335,7 +344,7 @@ mod tests {
                 assert_eq!(fs::read(beside(&before, "-wal")).unwrap(), b"its log");
             }
             assert_eq!(value(&place).as_deref(), Some("new"));
-            assert_eq!(kept(&place).unwrap().len(), 3.min(minute as usize + 1));
+            assert_eq!(replaced(&place).unwrap().len(), 3.min(minute as usize + 1));
         }
         let nothing = folder.join("other.db");
         let new = folder.join("new.db");

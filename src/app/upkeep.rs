@@ -1,5 +1,5 @@
-//! Clears away what has run out: sessions, links, uploads, stored answers. Files without a row are moved aside.
-//! Says nothing to anybody; what it removes could not be reached any more.
+//! Deletes what has expired: sessions, links, uploads, stored answers; moves files without a row aside.
+//! Nothing that it deletes could still be used.
 
 use std::time::Duration;
 
@@ -8,23 +8,26 @@ use crate::domain::time::Timestamp;
 use crate::log;
 use crate::store::{analyses, answers, audit, calls, idempotency};
 
-/// An analysis without an account is shown while its connection lasts, and so is what a program passes on to
-/// a single model; this is for looking into trouble.
+/// How long analyses without an account and passthrough calls to a single model are kept, for
+/// troubleshooting. Clients see such an analysis only while connected.
 const KEPT_ANONYMOUS: Duration = Duration::from_secs(24 * 3600);
-/// A little over a year: what was done, and what single calls took. The sums of a day are kept for good.
+/// How long audit entries and single calls are kept: a little over a year. Daily sums are kept forever.
 const KEPT_AUDIT: Duration = Duration::from_secs(400 * 24 * 3600);
 
 impl App {
-    /// One round. Cheap where nothing has run out; the server does it every hour.
+    /// Runs one round. Cheap when nothing has expired; the server runs it every hour.
+    ///
+    /// # Errors
+    /// When the store or a folder cannot be read or changed.
     pub async fn tidy(&self, now: Timestamp) -> Result<()> {
         self.accounts().tidy(now).await?;
-        // The command line may have unlocked the account of documents that wait.
+        // The command line may have unlocked an account whose documents wait.
         self.documents().resume()?;
         self.documents().expire_uploads(now).await?;
         self.documents().tidy(now).await?;
         let most = self.config.cache_bytes;
         let store = self.store.for_freeing();
-        let gone = store.write(move |db| answers::purge(db, now, most)).await?;
+        let deleted = store.write(move |db| answers::purge(db, now, most)).await?;
         store
             .write(move |db| {
                 analyses::delete_anonymous(db, now - KEPT_ANONYMOUS)?;
@@ -34,8 +37,8 @@ impl App {
                 audit::delete_before(db, now - KEPT_AUDIT).map(drop)
             })
             .await?;
-        if gone > 0 {
-            log::debug("stored answers removed", &[("count", &gone)]);
+        if deleted > 0 {
+            log::debug("stored answers removed", &[("count", &deleted)]);
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! What people use and what they may: their days, their calls, their budgets. Whether a run may begin is
-//! asked here; whether it may go on, the engine asks before each stage.
+//! Usage and budgets of users: their days, calls, and limits. Checks whether a run may start; the engine
+//! checks before each stage whether it may continue.
 
 use super::accounts::RequestOrigin;
 use super::{App, Error, Kind, Result, folder};
@@ -15,16 +15,22 @@ pub use crate::store::calls::CallRecord;
 pub use crate::store::usage::{DailyUsage, UserUsage};
 use crate::store::{Store, audit, budgets, calls, usage, users};
 
-/// Use cases around usage and budgets.
+/// Use cases of usage and budgets.
 pub struct UsageService<'a>(pub(super) &'a App);
 
 impl UsageService<'_> {
-    /// Where a person stands with their budgets.
+    /// A user's budgets and what is left of them.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn standing(&self, user: &UserId) -> Result<BudgetStanding> {
         Ok(self.0.engine.standing(user).await?)
     }
 
-    /// What a person used of each model, newest day first.
+    /// A user's usage per day and model, newest day first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn days(&self, user: &UserId, from: i64, to: i64) -> Result<Vec<DailyUsage>> {
         let user = user.clone();
         let found = self
@@ -34,13 +40,19 @@ impl UsageService<'_> {
         Ok(found.await?)
     }
 
-    /// What everybody used in a time, dearest first.
+    /// Each user's usage in a period, most expensive first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn people(&self, from: i64, to: i64) -> Result<Vec<UserUsage>> {
         let found = self.0.store.read(move |db| usage::of_all(db, from, to));
         Ok(found.await?)
     }
 
-    /// What everybody together used in a time, newest day first, by model.
+    /// The usage of all users in a period per day and model, newest day first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn days_of_all(&self, from: i64, to: i64) -> Result<Vec<DailyUsage>> {
         let found = self
             .0
@@ -49,7 +61,10 @@ impl UsageService<'_> {
         Ok(found.await?)
     }
 
-    /// A person's calls, newest first, older than a line.
+    /// A user's calls older than a cursor, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn calls(
         &self,
         user: &UserId,
@@ -64,7 +79,10 @@ impl UsageService<'_> {
         Ok(found.await?)
     }
 
-    /// The limits that were set for a person; none where the installation's hold.
+    /// The limits set for a user; `None` when the server's limits apply.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such account.
     pub async fn budget(&self, user: &UserId) -> Result<Option<UserLimits>> {
         let user = user.clone();
         let found = self.0.store.read(move |db| {
@@ -75,7 +93,10 @@ impl UsageService<'_> {
         known.then_some(limits).ok_or_else(no_account)
     }
 
-    /// Sets a person's limits, or takes them away so that the installation's hold.
+    /// Sets a user's limits, or removes them so that the server's limits apply.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such account.
     pub async fn set_budget(
         &self,
         by: &UserId,
@@ -103,7 +124,10 @@ impl UsageService<'_> {
         Ok(changed.await?)
     }
 
-    /// Refuses a run that would exceed its own budget or its person's.
+    /// Refuses a run that would exceed its own budget or the user's.
+    ///
+    /// # Errors
+    /// `BudgetExceeded` when a budget is too small or the price of a model is unknown.
     pub async fn afford(
         &self,
         user: Option<&UserId>,
@@ -113,7 +137,7 @@ impl UsageService<'_> {
     ) -> Result<()> {
         let unpriced = calls.iter().filter(|call| call.cost_usd.is_none());
         let mut unpriced = unpriced.map(|call| call.model.as_str());
-        let all = self.wanted(None, calls);
+        let all = self.expected_usage(None, calls);
         if plan.budget.is_some()
             && let Some(model) = unpriced.next()
         {
@@ -135,13 +159,13 @@ impl UsageService<'_> {
                 "ask an administrator to lift the budget",
             ));
         }
-        let wanted = self.wanted(Some(user), calls);
+        let wanted = self.expected_usage(Some(user), calls);
         allow(&limits, &spent, reserved, wanted, now).map_err(over)
     }
 
-    // What a run is expected to take, but at least what is set aside for its first stage: without that it
-    // would end before it has begun.
-    fn wanted(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> UsageAmount {
+    // The expected usage of a run, but at least what is reserved for its first stage: with less it would
+    // end before it starts.
+    fn expected_usage(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> UsageAmount {
         let is_own = |call: &&CallEstimate| {
             user.is_some_and(|user| self.0.llm.own_key(Some(user), &call.model))
         };
@@ -158,16 +182,22 @@ impl UsageService<'_> {
     }
 }
 
-/// What was used, for the command line: opens nothing but the store.
+/// Usage for the command line: opens only the store.
 pub struct OfflineUsage(Store);
 
 impl OfflineUsage {
     /// Opens the installation's store, also while the server runs.
+    ///
+    /// # Errors
+    /// As [`folder::open_existing`].
     pub fn open(config: &Config) -> Result<Self> {
         Ok(Self(folder::open_existing(config)?.store))
     }
 
-    /// One person's days, newest first, each with the day and the model.
+    /// One user's usage, newest day first, labeled with day and model.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such account.
     pub async fn of_one(
         &self,
         email: &str,
@@ -184,7 +214,10 @@ impl OfflineUsage {
         Ok(rows.into_iter().map(named).collect())
     }
 
-    /// Everybody's sums, dearest first, each with an address.
+    /// The sums of all users, most expensive first, labeled with the email address.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn of_all(&self, from: i64, to: i64) -> Result<Vec<(String, DailyUsage)>> {
         let found = self.0.read(move |db| {
             let mut named = Vec::new();
@@ -205,17 +238,17 @@ impl OfflineUsage {
 
 fn over(over: LimitExceeded) -> Error {
     Error::new(Kind::BudgetExceeded, over.to_string()).resolve(
-        "choose fewer or cheaper models, set max_tokens, raise the budget, or wait until it begins anew",
+        "choose fewer or cheaper models, set max_tokens, raise the budget, or wait until it renews",
     )
 }
 
 fn unknown_price(model: &str, instead: &str) -> Error {
     Error::new(
         Kind::BudgetExceeded,
-        format!("the price of {model} is not known, so a budget in dollars cannot be kept"),
+        format!("the price of {model} is not known, so a budget in dollars cannot be enforced"),
     )
     .resolve(format!(
-        "choose models with a known price, set this one's, or {instead}"
+        "choose models with a known price, set this model's price, or {instead}"
     ))
 }
 

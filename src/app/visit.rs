@@ -1,4 +1,4 @@
-//! Where a request comes from.
+//! The origin of a request.
 
 use std::net::IpAddr;
 
@@ -6,19 +6,19 @@ use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::store::audit;
 
-/// Where a request comes from and when: for throttling and the audit log.
+/// The origin and time of a request, for throttling and the audit log.
 #[derive(Debug, Clone)]
 pub struct RequestOrigin {
-    /// The caller's address; none for the command line, which is not throttled.
+    /// The client's IP address; `None` for the command line, which is not throttled.
     pub peer: Option<IpAddr>,
-    /// What the client calls itself.
+    /// The client's description of itself (user agent).
     pub client: String,
-    /// When.
+    /// The time of the request.
     pub now: Timestamp,
 }
 
 impl RequestOrigin {
-    /// An act of whoever operates the machine.
+    /// The origin of an action on the command line.
     pub fn local(now: Timestamp) -> Self {
         Self {
             peer: None,

@@ -1,5 +1,5 @@
-//! Whether panels pay: blind comparisons of a panel's answer with the best single draft, and what people's
-//! votes on them show. The statistics are `domain::worth`'s.
+//! Panel versus single model: blind comparisons of a panel's answer with the best single draft, and the
+//! statistics of users' votes, computed by `domain::worth`.
 
 use super::analyses::{AnalysisReport, ComparisonOffer};
 use super::{App, Error, Kind, Result};
@@ -15,53 +15,53 @@ use crate::store::calls::CallRecord;
 pub use crate::store::comparisons::{Comparison, ComparisonScope, TopicCount};
 use crate::store::{StoreError, Writer, audit, comparisons};
 
-/// Use cases around comparisons.
+/// Use cases of comparisons.
 pub struct Comparisons<'a>(pub(super) &'a App);
 
-/// A side of a comparison, or neither.
+/// A side of a comparison, or a tie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ComparisonSide {
     /// The text shown first.
     Left,
-    /// The other.
+    /// The text shown second.
     Right,
-    /// Neither.
+    /// No preference.
     Tie,
 }
 
 /// A comparison with its texts.
 #[derive(Debug, Clone)]
 pub struct ComparisonView {
-    /// What is stored of it.
+    /// The stored comparison.
     pub comparison: Comparison,
     /// The text shown first.
     pub left: String,
-    /// The other.
+    /// The text shown second.
     pub right: String,
 }
 
-/// The votes of one topic, or of all, and what they show.
+/// The votes on one topic or on all, with their evaluation.
 #[derive(Debug, Clone)]
 pub struct TopicRow {
     /// The votes.
     pub count: TopicCount,
-    /// What they show.
+    /// The evaluation of the votes.
     pub judgement: PanelJudgment,
-    /// What the panels cost for each dollar of the drafts, where that is known.
+    /// Cost of the panels divided by the cost of the single drafts, if known.
     pub multiple: Option<f64>,
 }
 
-/// Whether panels pay, all together and by topic.
+/// The evaluation of panels versus single models, in total and by topic.
 #[derive(Debug, Clone)]
 pub struct Verdicts {
-    /// All topics.
+    /// All topics together.
     pub overall: TopicRow,
-    /// Those with most votes first.
+    /// Each topic, those with most votes first.
     pub topics: Vec<TopicRow>,
 }
 
 impl Comparisons<'_> {
-    /// An analysis with what a reader of it is told of the single draft.
+    /// An analysis with the information about its best single draft.
     pub(super) fn report(
         &self,
         analysis: Analysis,
@@ -90,7 +90,10 @@ impl Comparisons<'_> {
         report
     }
 
-    /// Makes the comparison of an analysis, with its order drawn; the same again where there is one.
+    /// Creates the comparison of an analysis, in random order; returns the existing one if there is one.
+    ///
+    /// # Errors
+    /// `Missing` when the caller has no such analysis; `Conflict` when its answers cannot be compared.
     pub async fn compare(
         &self,
         caller: &Caller,
@@ -122,17 +125,20 @@ impl Comparisons<'_> {
             .write(move |db| comparisons::insert(db, &new))
             .await;
         stored?;
-        self.made(caller, id).await
+        self.existing(caller, id).await
     }
 
-    async fn made(&self, caller: &Caller, id: &AnalysisId) -> Result<ComparisonView> {
+    async fn existing(&self, caller: &Caller, id: &AnalysisId) -> Result<ComparisonView> {
         self.comparison(caller, id).await?.ok_or_else(|| {
             Error::new(Kind::Missing, "this analysis has not been compared")
-                .resolve("POST to its comparison makes it")
+                .resolve("create it with POST")
         })
     }
 
-    /// The comparison that was made of an analysis, if there is one.
+    /// The comparison of an analysis, if there is one.
+    ///
+    /// # Errors
+    /// `Missing` when the caller has no such analysis; `Conflict` when its answers cannot be compared.
     pub async fn comparison(
         &self,
         caller: &Caller,
@@ -147,7 +153,7 @@ impl Comparisons<'_> {
         let Some(comparison) = found.await? else {
             return Ok(None);
         };
-        // The draft that was chosen then, whoever is the strongest now.
+        // The draft chosen at the time, whichever is the strongest now.
         let of = (comparison.stage, comparison.member);
         let mut answers = report.answers.iter();
         let draft = answers.find(|answer| (answer.stage, answer.member) == of);
@@ -165,7 +171,10 @@ impl Comparisons<'_> {
         }))
     }
 
-    /// Keeps which side a person prefers, once; what is given back tells which was which.
+    /// Stores a vote, once; the returned comparison reveals which text was which.
+    ///
+    /// # Errors
+    /// `Missing` when the analysis has not been compared; `Conflict` when there is a vote already.
     pub async fn vote(
         &self,
         caller: &Caller,
@@ -173,7 +182,7 @@ impl Comparisons<'_> {
         side: ComparisonSide,
         now: Timestamp,
     ) -> Result<ComparisonView> {
-        let shown = self.made(caller, id).await?;
+        let shown = self.existing(caller, id).await?;
         let choice = shown.comparison.preference(side);
         let entry = audit::AuditEntry {
             at: now,
@@ -190,16 +199,20 @@ impl Comparisons<'_> {
         match decided.await {
             Err(StoreError::Conflict(_)) => Err(Error::new(
                 Kind::Conflict,
-                "this comparison has a vote: who knows which text was whose cannot vote blindly any more",
+                "this comparison already has a vote; a second one would not be blind",
             )),
             decided => {
                 decided?;
-                self.made(caller, id).await
+                self.existing(caller, id).await
             }
         }
     }
 
-    /// How often a person is asked for a comparison, and whether they said so themself.
+    /// The interval at which a user is offered a comparison (one in so many analyses), and whether the user
+    /// has set it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn every(&self, caller: &Caller) -> Result<(u64, bool)> {
         let user = caller.user.clone();
         let own = self.0.store.read(move |db| comparisons::every(db, &user));
@@ -207,14 +220,20 @@ impl Comparisons<'_> {
         Ok((own.unwrap_or(self.0.config.compare_every), own.is_some()))
     }
 
-    /// Sets it; none: as the installation is set.
+    /// Sets the interval; `None` restores the server default.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
     pub async fn set_every(&self, caller: &Caller, every: Option<u64>) -> Result<()> {
         let user = caller.user.clone();
         let set = move |db: &Writer| comparisons::set_every(db, &user, every);
         Ok(self.0.store.write(set).await?)
     }
 
-    /// What the votes show.
+    /// Evaluates the votes.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub async fn verdicts(&self, scope: ComparisonScope) -> Result<Verdicts> {
         let found = self.0.store.read(move |db| {
             let of = |by_topic| -> std::result::Result<_, StoreError> {
@@ -243,7 +262,7 @@ impl AnalysisReport {
 }
 
 impl Comparison {
-    /// Who is meant by a side.
+    /// The preference that a choice of this side expresses.
     pub fn preference(&self, side: ComparisonSide) -> Preference {
         match (side, self.panel_first) {
             (ComparisonSide::Tie, _) => Preference::Tie,
@@ -264,7 +283,7 @@ impl TopicRow {
     }
 }
 
-// Topics differ in case only where people are careless.
+// Merges topics that differ only in case.
 fn joined(blind: Vec<TopicCount>, helped: Vec<TopicCount>) -> Vec<TopicCount> {
     let mut all = blind;
     for one in helped {
@@ -280,7 +299,8 @@ fn joined(blind: Vec<TopicCount>, helped: Vec<TopicCount>) -> Vec<TopicCount> {
     all
 }
 
-// One in so many, by the id (FNV-1a): the same at every look, and known to nobody beforehand.
+// Draws one in `every` analyses by the hash of the id (FNV-1a): the same result each time, but not
+// predictable beforehand.
 fn is_drawn(id: &AnalysisId, every: u64) -> bool {
     let hash = id
         .as_str()

@@ -334,7 +334,7 @@ impl LedgerState {
 }
 
 fn unknown_price(model: &str) -> String {
-    format!("the price of {model} is not known, so a budget in dollars cannot be kept")
+    format!("the price of {model} is not known, so a budget in dollars cannot be enforced")
 }
 
 fn held((claim, own_key): &(CallReservation, bool)) -> (CallId, LedgerState) {

@@ -311,7 +311,7 @@ fn nobody_who_sees_is_told_before_anything_is_spent() {
     assert!(
         answer
             .text()
-            .contains("no member of the panel sees pictures"),
+            .contains("no member of the panel is a vision model"),
         "{}",
         answer.text()
     );

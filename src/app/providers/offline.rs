@@ -1,4 +1,4 @@
-//! Providers without a server: for the command line, beside one that may be running.
+//! Providers without a running server, for the command line.
 
 use super::Providers;
 use crate::app::{Result, folder, models};
@@ -7,7 +7,7 @@ use crate::crypto::vault::Vault;
 use crate::llm::Llm;
 use crate::store::Store;
 
-/// The provider service on a store of its own, without the rest of the app.
+/// The provider service with a store of its own, without the rest of the app.
 pub struct OfflineProviders {
     store: Store,
     llm: Llm,
@@ -15,7 +15,7 @@ pub struct OfflineProviders {
 }
 
 impl OfflineProviders {
-    /// Opens the store of the data folder. `makes` creates it where there is none.
+    /// Opens the store of the data folder. `makes`: create it if there is none.
     ///
     /// # Errors
     /// As [`folder::open`] and [`folder::open_existing`].
@@ -39,7 +39,7 @@ impl OfflineProviders {
         }
     }
 
-    /// Waits until all changes are written.
+    /// Closes the store after all changes are written.
     pub async fn close(&self) {
         self.store.close().await;
     }

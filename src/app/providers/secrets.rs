@@ -1,5 +1,5 @@
-//! What is sealed of a provider that was added while the program runs: its key, and the headers and fields that
-//! are added to its requests. Names of headers and fields may be shown, values never.
+//! The encrypted part of a stored provider: its key, and the headers and body fields added to its requests.
+//! Names of headers and fields may be shown, values never.
 
 use serde_json::Value;
 
@@ -7,17 +7,18 @@ use super::Providers;
 use crate::domain::provider::{Extras, StoredProvider};
 use crate::log;
 
-/// What is sealed of a provider: its key, and what is added to its requests, which may hold secrets too.
+/// The decrypted secrets of a provider: its key, and the additions to its requests, which may hold secrets
+/// too.
 #[derive(Default)]
 pub(super) struct Secrets {
     pub key: String,
     pub extras: Extras,
-    /// They are stored and cannot be read: the installation's secret is another one.
+    /// Whether they cannot be decrypted because the installation's secret has changed.
     pub is_lost: bool,
 }
 
 impl Secrets {
-    // A key alone stands for itself, as it always did; a key never begins with a line break.
+    // A key alone is stored as it is, as in earlier versions; a key never begins with a line break.
     pub fn packed(&self) -> String {
         if self.extras.is_empty() {
             return self.key.clone();
@@ -43,10 +44,10 @@ impl Secrets {
 }
 
 impl Providers<'_> {
-    /// Whether it has a key, and the names of the headers and fields that are added to its requests.
+    /// Whether the provider has a key, and the names of the headers and fields added to its requests.
     pub fn shown(&self, stored: &StoredProvider) -> (bool, Value) {
         let secrets = self.secrets(stored);
-        // A key that does not open any more is still there.
+        // A key that can no longer be decrypted still exists.
         let has_key = !stored.sealed_key.is_empty() && secrets.extras.is_empty();
         (has_key || !secrets.key.is_empty(), secrets.extras.names())
     }
@@ -59,7 +60,7 @@ impl Providers<'_> {
         opened.map_or_else(
             |_| {
                 log::error(
-                    "a provider's key does not open: the installation's secret is another one",
+                    "cannot decrypt a provider's key: the installation's secret has changed",
                     &[("provider", &stored.name)],
                 );
                 Secrets {
