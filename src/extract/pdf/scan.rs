@@ -65,12 +65,12 @@ fn passes(stream: &Stream<'_>, image: &ScanImage) -> bool {
         && bytes.starts_with(b"\xFF\xD8")
         && bytes.len() <= MOST_PICTURE
         && image.width.max(image.height) <= MOST_PIXELS
-        && !matches!(image.colours, Colours::Print)
+        && !matches!(image.colors, Colors::Print)
 }
 
 /// How samples become colors.
 #[derive(Debug, Clone, PartialEq)]
-enum Colours {
+enum Colors {
     Gray,
     Rgb,
     /// Cyan, magenta, yellow, and black.
@@ -84,7 +84,7 @@ struct ScanImage {
     width: u32,
     height: u32,
     bits: u32,
-    colours: Colours,
+    colors: Colors,
     /// Whether a low sample means light.
     inverted: bool,
 }
@@ -100,9 +100,9 @@ impl ScanImage {
             dict.get::<u32>("BitsPerComponent").unwrap_or(8)
         };
         let sane = width > 0 && height > 0 && u64::from(width) * u64::from(height) <= MOST_DECODED;
-        let colours = match dict.get::<Object<'_>>("ColorSpace") {
-            Some(space) if !mask => colours(space, 0)?,
-            _ => Colours::Gray,
+        let colors = match dict.get::<Object<'_>>("ColorSpace") {
+            Some(space) if !mask => colors(space, 0)?,
+            _ => Colors::Gray,
         };
         let decode = dict.get::<Array<'_>>("Decode");
         let first = decode.and_then(|array| array.iter::<Number>().next());
@@ -110,16 +110,16 @@ impl ScanImage {
             width,
             height,
             bits,
-            colours,
+            colors,
             inverted: first.is_some_and(|first| first.as_f64() > 0.5),
         })
     }
 
     fn parts(&self) -> usize {
-        match self.colours {
-            Colours::Gray | Colours::Palette(_) => 1,
-            Colours::Rgb => 3,
-            Colours::Print => 4,
+        match self.colors {
+            Colors::Gray | Colors::Palette(_) => 1,
+            Colors::Rgb => 3,
+            Colors::Print => 4,
         }
     }
 
@@ -146,7 +146,7 @@ impl ScanImage {
     }
 
     fn written(&self, samples: &[u8], rows: usize, stride: usize, step: usize) -> Option<Vec<u8>> {
-        let gray = matches!(self.colours, Colours::Gray);
+        let gray = matches!(self.colors, Colors::Gray);
         let width = (self.width as usize).div_ceil(step);
         let height = rows.div_ceil(step);
         let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
@@ -159,7 +159,7 @@ impl ScanImage {
                 if gray {
                     line.push(self.part(row, column, step));
                 } else {
-                    line.extend(self.colour(row, column));
+                    line.extend(self.color(row, column));
                 }
             }
             packed.write_all(&line).ok()?;
@@ -191,19 +191,19 @@ impl ScanImage {
         if self.inverted { 255 - light } else { light }
     }
 
-    fn colour(&self, row: &[u8], column: usize) -> [u8; 3] {
+    fn color(&self, row: &[u8], column: usize) -> [u8; 3] {
         let part = |index: usize| sample(row, column * self.parts() + index, self.bits);
-        match &self.colours {
-            Colours::Gray => [self.light(part(0)); 3],
-            Colours::Rgb => [0, 1, 2].map(|index| self.light(part(index))),
-            Colours::Print => {
+        match &self.colors {
+            Colors::Gray => [self.light(part(0)); 3],
+            Colors::Rgb => [0, 1, 2].map(|index| self.light(part(index))),
+            Colors::Print => {
                 let black = 255 - u16::from(self.light(part(3)));
                 [0, 1, 2].map(|index| {
-                    let colour = 255 - u16::from(self.light(part(index)));
-                    (colour * black / 255) as u8
+                    let color = 255 - u16::from(self.light(part(index)));
+                    (color * black / 255) as u8
                 })
             }
-            Colours::Palette(entries) => {
+            Colors::Palette(entries) => {
                 let at = 3 * usize::from(part(0));
                 [0, 1, 2].map(|index| entries.get(at + index).copied().unwrap_or(255))
             }
@@ -221,11 +221,11 @@ fn sample(row: &[u8], index: usize, bits: u32) -> u8 {
     byte >> (8 - bits - at % 8) & ((1 << bits) - 1)
 }
 
-fn colours(space: Object<'_>, depth: usize) -> Option<Colours> {
+fn colors(space: Object<'_>, depth: usize) -> Option<Colors> {
     let by_name = |name: &[u8]| match name {
-        b"DeviceGray" | b"G" | b"CalGray" => Some(Colours::Gray),
-        b"DeviceRGB" | b"RGB" | b"CalRGB" => Some(Colours::Rgb),
-        b"DeviceCMYK" | b"CMYK" => Some(Colours::Print),
+        b"DeviceGray" | b"G" | b"CalGray" => Some(Colors::Gray),
+        b"DeviceRGB" | b"RGB" | b"CalRGB" => Some(Colors::Rgb),
+        b"DeviceCMYK" | b"CMYK" => Some(Colors::Print),
         _ => None,
     };
     let array = match space {
@@ -237,13 +237,13 @@ fn colours(space: Object<'_>, depth: usize) -> Option<Colours> {
     let family = parts.next::<Name<'_>>()?;
     match &*family {
         b"ICCBased" => match parts.next::<Stream<'_>>()?.dict().get::<u32>("N")? {
-            1 => Some(Colours::Gray),
-            3 => Some(Colours::Rgb),
-            4 => Some(Colours::Print),
+            1 => Some(Colors::Gray),
+            3 => Some(Colors::Rgb),
+            4 => Some(Colors::Print),
             _ => None,
         },
         b"Indexed" | b"I" => {
-            let base = colours(parts.next::<Object<'_>>()?, depth + 1)?;
+            let base = colors(parts.next::<Object<'_>>()?, depth + 1)?;
             parts.next::<Number>()?;
             let entries = match parts.next::<Object<'_>>()? {
                 Object::String(bytes) => Bytes::as_bytes(&bytes).to_vec(),
@@ -251,8 +251,8 @@ fn colours(space: Object<'_>, depth: usize) -> Option<Colours> {
                 _ => return None,
             };
             match base {
-                Colours::Rgb => Some(Colours::Palette(entries)),
-                Colours::Gray => Some(Colours::Palette(
+                Colors::Rgb => Some(Colors::Palette(entries)),
+                Colors::Gray => Some(Colors::Palette(
                     entries.iter().flat_map(|&gray| [gray; 3]).collect(),
                 )),
                 _ => None,
@@ -307,7 +307,7 @@ fn fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScanPicture> {
         width: columns,
         height: rows.count as u32,
         bits: 1,
-        colours: Colours::Gray,
+        colors: Colors::Gray,
         inverted: image.inverted,
     };
     packed.png(&rows.bytes)
@@ -360,23 +360,23 @@ fn chunk(file: &mut Vec<u8>, name: &[u8; 4], body: &[u8]) {
 mod tests {
     use super::*;
 
-    fn image(bits: u32, colours: Colours) -> ScanImage {
+    fn image(bits: u32, colors: Colors) -> ScanImage {
         ScanImage {
             width: 4,
             height: 2,
             bits,
-            colours,
+            colors,
             inverted: false,
         }
     }
 
     #[test]
-    fn samples_become_colours() {
+    fn samples_become_colors() {
         let row = [0b1001_0000];
         assert_eq!(sample(&row, 0, 1), 1);
         assert_eq!(sample(&row, 1, 2), 0b01);
         assert_eq!(sample(&row, 0, 4), 0b1001);
-        let gray = image(1, Colours::Gray);
+        let gray = image(1, Colors::Gray);
         assert_eq!((gray.light(0), gray.light(1)), (0, 255));
         assert_eq!(gray.part(&row, 0, 1), 255);
         assert_eq!(
@@ -384,21 +384,21 @@ mod tests {
             0,
             "the darkest of those that are left out"
         );
-        let print = image(8, Colours::Print);
-        assert_eq!(print.colour(&[0, 0, 0, 0], 0), [255; 3]);
-        assert_eq!(print.colour(&[0, 0, 0, 255], 0), [0; 3]);
-        let palette = image(2, Colours::Palette(vec![1, 2, 3, 4, 5, 6]));
-        assert_eq!(palette.colour(&[0b0100_1100], 0), [4, 5, 6]);
-        assert_eq!(palette.colour(&[0b0100_1100], 2), [255; 3]);
+        let print = image(8, Colors::Print);
+        assert_eq!(print.color(&[0, 0, 0, 0], 0), [255; 3]);
+        assert_eq!(print.color(&[0, 0, 0, 255], 0), [0; 3]);
+        let palette = image(2, Colors::Palette(vec![1, 2, 3, 4, 5, 6]));
+        assert_eq!(palette.color(&[0b0100_1100], 0), [4, 5, 6]);
+        assert_eq!(palette.color(&[0b0100_1100], 2), [255; 3]);
     }
 
     #[test]
     fn a_png_says_its_size() {
-        let png = image(8, Colours::Gray)
+        let png = image(8, Colors::Gray)
             .png(&[0, 64, 128, 255, 1, 2, 3, 4])
             .expect("a picture");
         let seen = crate::extract::picture::look(&png.bytes).expect("a picture");
         assert_eq!((seen.width, seen.height), (4, 2));
-        assert_eq!(image(8, Colours::Gray).png(&[0, 1]), None);
+        assert_eq!(image(8, Colors::Gray).png(&[0, 1]), None);
     }
 }
