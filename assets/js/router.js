@@ -1,5 +1,6 @@
-// Shows the page that belongs to the address. Pages are loaded when first needed; leaving one aborts
-// its signal, so nothing it started outlives it.
+// Shows the page for the address. Pages are loaded on demand; leaving one aborts its signal, so nothing it
+// started
+// outlives it.
 import { signedInBefore, whoAmI } from "./api.js";
 import { announce, el, fill, link } from "./dom.js";
 import { user } from "./state.js";
@@ -7,7 +8,7 @@ import { EmptyPage, Failure, Loading } from "./parts/states.js";
 
 const analyze = () => import("./pages/analyze.js");
 
-// path, title, who may see it, module. A last segment that starts with a colon is a parameter.
+// Path, title, access, module. A last segment that starts with a colon is a parameter.
 const TABLE = [
   ["/", "Quire", "anyone", () => (user.get() ? analyze() : import("./pages/landing.js"))],
   ["/analyze", "Analyze", "anyone", analyze],
@@ -37,14 +38,14 @@ export function start() {
   return show();
 }
 
-/** Goes to an address of this application. Pages get it as an argument: they never import this module. */
+/** Navigates to an address of this application. Pages get it as an argument: they never import this module. */
 export function go(address, { replace = false } = {}) {
   if (replace) history.replaceState(null, "", address);
   else history.pushState(null, "", address);
   return show();
 }
 
-// Changes the address without leaving the page: for state that a reload or a link should find again.
+// Changes the address without leaving the page, for state that a reload or a link should restore.
 function note(address) {
   history.replaceState(null, "", address);
   shown = location.pathname + location.search;
@@ -83,7 +84,7 @@ async function show() {
     return fill(main, EmptyPage("There is no such page", "The address may be mistyped, or from another version.", link("/", "To the start page", { class: "button primary" })));
   }
   const query = Object.fromEntries(new URLSearchParams(location.search));
-  // What loads within a blink should not flicker.
+  // A page that loads quickly shows no loading indicator.
   const patience = setTimeout(() => signal.aborted || fill(main, Loading("Loading")), 150);
   try {
     if (!user.get() && (route.access === "user" || signedInBefore())) await whoAmI(signal);
@@ -108,8 +109,9 @@ function askToSignIn() {
   return go(`/login?next=${encodeURIComponent(next)}`, { replace: true });
 }
 
-// Screen readers and keyboards start at the new page's beginning, except on the very first load, where
-// the browser has put them there already.
+// Screen readers and keyboards start at the new page's beginning, except on the first load, where the
+// browser has
+// already placed them there.
 function arrive(main, title) {
   for (const anchor of document.querySelectorAll(".site-nav a")) {
     if (new URL(anchor.href).pathname === location.pathname) anchor.setAttribute("aria-current", "page");
@@ -121,7 +123,7 @@ function arrive(main, title) {
     window.scrollTo(0, 0);
     announce(title);
   }
-  // A page that was drawn anew has taken the element with it that was in focus.
+  // Redrawing the page has removed the focused element.
   else if (shown && document.activeElement === document.body) main.focus({ preventScroll: true });
   shown = here;
 }

@@ -1,7 +1,7 @@
-// Small observable values and what is kept in the browser. Holds no token: who somebody is lives in
-// HttpOnly cookies, out of reach of scripts.
+// Observable values and browser storage. Holds no token: the session is in HttpOnly cookies, which scripts
+// cannot read.
 
-/** A value that can be watched. */
+/** An observable value. */
 export function value(initial) {
   let current = initial;
   const watchers = new Set();
@@ -20,10 +20,10 @@ export function value(initial) {
   };
 }
 
-/** The signed-in person, or null. */
+/** The signed-in user, or null. */
 export const user = value(null);
 
-/** Whether this device has a network, and the server was reached the last time. */
+/** Whether this device has a network, and the last request reached the server. */
 export const online = value(navigator.onLine);
 
 /** Reads a stored JSON value; anything unreadable counts as absent. */
@@ -35,22 +35,22 @@ export function recall(key, area = localStorage) {
   }
 }
 
-/** Stores a JSON value; null removes it. A full or forbidden storage is no reason to stop. */
+/** Stores a JSON value; null removes it. Ignores full or forbidden storage. */
 export function remember(key, content, area = localStorage) {
   try {
     if (content === null) area.removeItem(`quire.${key}`);
     else area.setItem(`quire.${key}`, JSON.stringify(content));
   } catch {
-    // What could not be kept is only a convenience.
+    // Stored values are only a convenience.
   }
 }
 
-/** The chosen theme: `system`, `light` or `dark`. */
+/** The chosen theme: `system`, `light`, or `dark`. */
 export function theme() {
   return document.documentElement.dataset.theme ?? "system";
 }
 
-/** Changes the theme and keeps the choice. The stored form is read by theme.js. */
+/** Changes and stores the theme. theme.js reads the stored value. */
 export function chooseTheme(name) {
   const root = document.documentElement;
   try {
@@ -62,6 +62,6 @@ export function chooseTheme(name) {
       localStorage.setItem("quire.theme", name);
     }
   } catch {
-    // The choice then lasts until the page is left.
+    // Without storage the choice lasts until the page is left.
   }
 }

@@ -1,10 +1,11 @@
-// Style sheets that only some pages need, fetched when the first of them is shown. A page waits for its own,
-// so that nothing is seen half dressed.
+// Style sheets that only some pages need, loaded when the first of them is shown. A page waits for its own,
+// so that it
+// is never shown unstyled.
 import { el } from "./dom.js";
 
 const known = new Map();
 
-/** Loads `assets/css/<name>.css` once; resolves when it holds, or when it cannot be had. */
+/** Loads `assets/css/<name>.css` once; resolves when it is applied, or has failed to load. */
 export function styled(name) {
   if (!known.has(name)) {
     known.set(name, new Promise((resolve) => {

@@ -1,17 +1,18 @@
-// Sends a large file in parts: a lost line or a reload costs one part, not the file. Which parts are there
-// the server says; this browser keeps only the upload's id.
+// Chunked upload of large files: a lost connection or a reload costs one part, not the file. The server
+// knows which
+// parts it has; this browser keeps only the upload's id.
 import { get, post } from "../api.js";
 import { recall, remember } from "../state.js";
 
 const PART = 2 * 1024 * 1024;
 const WAITS_MS = [1000, 2000, 4000, 8000, 15_000];
 
-/** Files of more bytes than this are worth sending in parts. */
+/** Files larger than this (in bytes) are sent in parts. */
 export const LARGE = 2 * PART;
 
 /**
- * Sends a file and gives the stored document. `onProgress` is told the part that is there, from 0 to 1;
- * `onLine(false)` when the line is gone and it waits, `onLine(true)` when it goes on.
+ * Uploads a file and returns the stored document. `onProgress` gets the uploaded share, from 0 to 1;
+ * `onLine(false)` is called while the connection is lost, `onLine(true)` when the upload continues.
  */
 export async function sendInParts(file, { onProgress, onLine, signal }) {
   const key = `upload.${file.name}.${file.size}.${file.lastModified}`;
@@ -43,7 +44,7 @@ async function resume(id, signal) {
   try {
     return await get(`/api/document-sessions/${encodeURIComponent(id)}`, { signal });
   } catch (problem) {
-    // It was kept for a day only, or it is somebody else's.
+    // The upload has expired after a day, or belongs to another user.
     if (problem.status === 404) return null;
     throw problem;
   }
@@ -55,7 +56,7 @@ function missing({ receivedChunks, totalChunks }) {
   return -1;
 }
 
-// Only what may go better the next time is tried again: no line, a server that restarts or is busy.
+// Retries only temporary failures: no connection, or a server that is restarting or busy.
 async function retried(act, onLine, signal) {
   for (let tries = 0; ; tries += 1) {
     try {

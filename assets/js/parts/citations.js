@@ -1,5 +1,6 @@
 // Citations in a text: `[D1:p4]` and the older `[3]` become buttons that open the page with the passage
-// marked. What the server found out about each is shown with it; a mark that names nothing is struck out.
+// marked. Each
+// shows the result of its check; a citation of an unknown passage is struck out.
 import { button, el, icon } from "../dom.js";
 import { plural } from "../format.js";
 import { openPlace } from "./sources.js";
@@ -8,7 +9,7 @@ import { toast } from "./toast.js";
 const MARK = /D\s?(\d{1,3})\s*[:,]?\s*(?:pp?\.?|page)\s?(\d{1,6})(?:\s*[-–]\s*p?\.?\s?(\d{1,6}))?/i;
 const MARKS = new RegExp(`^\\s*${MARK.source}(?:\\s*(?:[,;]|and)\\s*${MARK.source})*\\s*$`, "i");
 const NUMBERS = /^\d{1,4}(\s*[,;]\s*\d{1,4})*$/;
-// A quotation stands near its mark; further away it belongs to another.
+// Maximum distance in characters between a quotation and its citation.
 const NEAR = 1500;
 
 const STATES = {
@@ -21,8 +22,8 @@ const STATES = {
 };
 
 /**
- * What makes citations of one text: a function from what stands in brackets, the text and the place in it to
- * nodes, or null where it is no citation. `where` is the stage and the member, or null for the synthesis.
+ * Creates the citation renderer of one text: a function from the content of brackets, the text, and the offset in it
+ * to nodes, or null if it is no citation. `where` is the stage and the member, or null for the synthesis.
  */
 export function Citer(run, where) {
   return (label, text, at) => {
@@ -50,7 +51,7 @@ function byMark(run, where, [, document, page, last], text, at) {
       ? `The question has no document ${document}: the model made this mark up.`
       : `The model was not given page ${page} of document ${document}: the mark is made up.`)];
   }
-  // While an analysis runs nobody knows yet whether it names anything.
+  // Citations are not checked while an analysis runs.
   if (!place) return [`[${mark}]`];
   const name = sources[0]?.document ?? run.sources.find((each) => each.document_id === place)?.document ?? `document ${document}`;
   return [Citation(shown, `${shown} of ${name}`, run, sources, item, Number(page))];
@@ -74,7 +75,7 @@ function stateOf(item) {
   return String(item?.state ?? "").toLowerCase().replace(/[^a-z]/g, "");
 }
 
-// What was found out about this mark at this place: of several the one whose quotation stands nearest.
+// The check of this citation at this offset: of several, the one whose quotation is nearest.
 function itemFor(run, where, marks, text, at) {
   const items = (run.citations?.items ?? []).filter((item) => isAt(item.where, where) && marks.includes(bare(item.mark)));
   if (items.length < 2 || text === undefined) return items[0] ?? null;
@@ -104,7 +105,7 @@ function letters(text) {
   return text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "");
 }
 
-/** How many citations hold, in a sentence; null where none were checked. */
+/** The number of supported citations, in a sentence; null if none were checked. */
 export function CitationCount({ citations }) {
   const items = citations?.items ?? [];
   if (items.length === 0) return null;

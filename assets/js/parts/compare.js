@@ -1,5 +1,6 @@
-// The panel's answer beside the best single draft: in the open on request, or blindly with one vote. What
-// people are shown before the vote holds no name, and neither does anything on the way there.
+// The panel's answer next to the best single draft: openly on request, or blindly with one vote. Nothing
+// that is shown
+// or fetched before the vote contains a name.
 import { get, post } from "../api.js";
 import { button, el } from "../dom.js";
 import { money, sentence } from "../format.js";
@@ -15,7 +16,7 @@ const PREFERRED = {
   tie: "You saw no difference that matters.",
 };
 
-/** The best single draft, one click away. */
+/** Opens the best single draft. */
 export function SingleButton(run, models) {
   const draft = run.single;
   return button("Single-model answer", { class: "secondary", title: "The first answer of the strongest member", on: { click: () => openDialog(
@@ -28,12 +29,12 @@ export function SingleButton(run, models) {
   ) } });
 }
 
-/** A button that begins the blind comparison of this analysis. */
+/** A button that starts the blind comparison of this analysis. */
 export function CompareButton(run, models) {
   return button("Blind test", { class: "secondary", title: "Compare the panel's answer with a single model's, without names", on: { click: () => compare(run, models) } });
 }
 
-/** What stands above a result whose turn it is. */
+/** The invitation above a result that was drawn for a comparison. */
 export function Offer(run, models) {
   const node = el("p", { class: "notice offer" },
     "Was the panel worth it? Two texts without names, one vote. ",
@@ -43,7 +44,7 @@ export function Offer(run, models) {
   return node;
 }
 
-// True when it has a vote, now or already.
+// Returns whether it has a vote, now or already.
 async function compare(run, models) {
   const path = `/api/analyses/${encodeURIComponent(run.id)}/comparison`;
   try {

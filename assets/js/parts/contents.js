@@ -1,7 +1,7 @@
-// A long page of sections with its contents beside it; on a phone, above it.
+// A long page of sections with a table of contents next to it; on a phone, above it.
 import { el, uid } from "../dom.js";
 
-/** Takes sections, each with a heading; null ones are left out. */
+/** Takes sections, each with a heading; null ones are omitted. */
 export function WithContents(label, sections) {
   const there = sections.flat().filter(Boolean);
   const links = there.map((section) => {

@@ -1,8 +1,8 @@
-// Copies a text, and says so.
+// Copies a text and confirms it.
 import { button, icon } from "../dom.js";
 import { toast } from "./toast.js";
 
-/** A button that copies what `text()` gives. `label` names what is copied. */
+/** A button that copies the result of `text()`. `label` names what is copied. */
 export function CopyButton(label, text) {
   return button(label, { class: "quiet icon-only copy-button", title: label, on: { click: () => copy(text()) } }, icon("copy"));
 }
@@ -11,7 +11,7 @@ async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // Without https browsers withhold the clipboard; the old way still works.
+    // Without HTTPS, browsers deny access to the clipboard; the deprecated way still works.
     if (!copyBySelection(text)) return toast("The browser did not allow copying.", "failed");
   }
   toast("Copied.");

@@ -1,7 +1,7 @@
-// Modal dialogs on the browser's own <dialog>: it keeps the focus inside and gives it back.
+// Modal dialogs with the browser's <dialog>, which traps and restores the focus.
 import { button, el, icon, uid } from "../dom.js";
 
-/** Opens a dialog with this content; it removes itself when closed. Resolves with the closing word. */
+/** Opens a dialog with this content; it is removed when closed. Resolves with its return value. */
 export function openDialog(title, content, { kind = "", actions = [] } = {}) {
   const heading = uid("dialog");
   const dialog = el("dialog", { class: `dialog ${kind}`, "aria-labelledby": heading },
@@ -23,7 +23,7 @@ export function openDialog(title, content, { kind = "", actions = [] } = {}) {
   });
 }
 
-/** Asks before something that cannot be undone; `text` is a string or elements. True when confirmed. */
+/** Asks for confirmation of something irreversible; `text` is a string or elements. True when confirmed. */
 export async function confirm(title, text, label) {
   const answer = await openDialog(title, typeof text === "string" ? el("p", null, text) : text, {
     kind: "confirm",

@@ -1,5 +1,6 @@
-// Deletes a document. One that nothing rests on goes at once and can be had back for a moment; before one
-// that analyses quote it is said which.
+// Deletes a document. One that no analysis uses is deleted with a short undo; otherwise a dialog first
+// lists the
+// analyses that cite it.
 import { get, remove } from "../api.js";
 import { button, el, link } from "../dom.js";
 import { excerpt, plural, sentence } from "../format.js";
@@ -9,7 +10,7 @@ import { toast } from "./toast.js";
 
 const UNDO_MS = 6000;
 
-/** `hide()` takes the document out of sight and gives what brings it back. */
+/** `hide()` hides the document and returns a function that shows it again. */
 export async function deleteDocument(stored, { signal, hide }) {
   let uses;
   try {
@@ -32,7 +33,7 @@ function Quoted({ analyses, count }) {
   ];
 }
 
-// The deletion waits for the moment in which it can be taken back. Leaving the page ends that moment.
+// The deletion is sent when the undo period ends, or when the page is left.
 function withUndo(stored, bringBack, signal) {
   const ends = new AbortController();
   const timer = setTimeout(end, UNDO_MS);

@@ -1,5 +1,4 @@
-// Where the text of a document can be read: its address, or a dialog over the page, whose reader is fetched when
-// somebody opens it.
+// Links to the text of a document: its address, or a dialog over the page, whose code is loaded on demand.
 import { el, fill, link } from "../dom.js";
 import { openDialog } from "./dialog.js";
 import { idOf, nameOf } from "./reading.js";

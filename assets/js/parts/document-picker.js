@@ -1,12 +1,12 @@
-// Chooses documents for a question: those that are there, and new ones.
+// Chooses documents for a question: existing ones, and new uploads.
 import { button, el, link, uid } from "../dom.js";
 import { plural } from "../format.js";
 import { openDocument } from "./document-link.js";
 import { describe, follow, idOf, nameOf } from "./reading.js";
 import { DocumentUpload } from "./upload.js";
 
-/** `{node}`; `chosen` is a Set of ids that it changes. `documents` null: nobody is signed in.
- * `files` were dropped before it was there. */
+/** `{node}`; `chosen` is a Set of ids that it changes. `documents` is null when no user is signed in.
+ * `files` were dropped on the page before. */
 export function DocumentPicker({ documents, chosen, onChange, signal, files }) {
   const label = uid("documents");
   if (!documents) {
@@ -17,7 +17,8 @@ export function DocumentPicker({ documents, chosen, onChange, signal, files }) {
     el("p", { id: label, class: "group-label" }, "Documents"), list,
     DocumentUpload({ signal, files, onDone: (stored) => {
       [...list.children].find((row) => row.dataset.id === idOf(stored))?.remove();
-      // What is still being read is chosen already: it is to be asked about as soon as it can be.
+      // A document that is still being read is selected already: the question can use it as soon as it is
+      // ready.
       if (stored.status !== "failed") chosen.add(idOf(stored));
       keep(stored);
       list.prepend(row(stored));
@@ -25,7 +26,7 @@ export function DocumentPicker({ documents, chosen, onChange, signal, files }) {
     } }));
   for (const stored of documents) list.append(row(stored));
 
-  // Whoever comes back to this step finds them again.
+  // Keeps uploads for a return to this step.
   function keep(stored) {
     const place = documents.findIndex((each) => idOf(each) === idOf(stored));
     if (place < 0) documents.unshift(stored);

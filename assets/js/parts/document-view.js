@@ -1,4 +1,4 @@
-// A document as the models see it: what it is, what is wrong with it, search inside it, and its pages.
+// A document as the models see it: its properties, its problems, search inside it, and its pages.
 import { get } from "../api.js";
 import { button, el, fill, icon } from "../dom.js";
 import { excerpt, plural, sentence } from "../format.js";
@@ -7,7 +7,7 @@ import { PageReader } from "./page-reader.js";
 import { describe, idOf } from "./reading.js";
 import { snippet } from "./spans.js";
 
-/** `{node, go(page, span)}`: everything about a document that has been read. */
+/** `{node, go(page, span)}`: all views of a document that has been read. */
 export function DocumentView(stored, { page = 1, span = null, signal, onTurn, level = 2 }) {
   const reader = PageReader(stored, { signal, onTurn, level });
   const hits = el("div", { class: "hits", role: "status" });
@@ -23,7 +23,7 @@ export function DocumentView(stored, { page = 1, span = null, signal, onTurn, le
   return { node, go: reader.go };
 }
 
-/** Pages without text and places that give orders, each a press away; null where all is well. */
+/** Pages without text and possible prompt injections, each linked to its page; null if there are none. */
 function Troubles(stored, go) {
   const { gaps = [], flags = [] } = stored;
   const place = (each, words) => el("li", null,

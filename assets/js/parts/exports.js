@@ -1,5 +1,5 @@
-// Takes an analysis along as a file: the server's export, or, for somebody without an account, whose
-// analyses are not kept, three of the formats made here.
+// Downloads an analysis as a file: the server's exports or, without an account, three formats generated
+// here.
 import { call } from "../api.js";
 import { button, el, icon } from "../dom.js";
 import { sentence } from "../format.js";
@@ -8,7 +8,7 @@ import { stageName } from "./stages.js";
 import { toast } from "./toast.js";
 
 const FORMATS = [["json", "JSON", "json"], ["csv", "CSV", "csv"], ["markdown", "Markdown", "md"]];
-// To read, send on and print; only analyses have it.
+// A formatted page for reading and printing; only analyses have it.
 const PAGE = ["html", "HTML", "html"];
 const WRITERS = { json: asJson, csv: asCsv, markdown: asMarkdown };
 
@@ -17,7 +17,7 @@ export function AnalysisExports(id) {
   return Buttons([...FORMATS, PAGE], fetched(id, `/api/analyses/${encodeURIComponent(id)}/export`));
 }
 
-/** The export buttons of what else has such an export at `path`. */
+/** The export buttons of another resource with an export at `path`. */
 export function ExportButtons(id, path) {
   return Buttons(FORMATS, fetched(id, path));
 }
@@ -29,7 +29,7 @@ function fetched(id, path) {
   };
 }
 
-/** The same for an analysis that only this page knows. */
+/** The export buttons of an analysis that only this page knows. */
 export function LocalExportButtons(run) {
   return Buttons(FORMATS, async (format, ending) => save(new Blob([WRITERS[format](run)]), `analysis.${ending}`));
 }
@@ -51,7 +51,7 @@ function save(blob, name) {
   document.body.append(anchor);
   anchor.click();
   anchor.remove();
-  // The browser reads the blob after the click returns.
+  // The browser reads the blob after the click handler has returned.
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
   toast(`Saved as ${name}.`);
 }
@@ -74,7 +74,7 @@ function asJson(run) {
 }
 
 function asCsv(run) {
-  // A cell that begins like a formula is kept from being one.
+  // Spreadsheets must not run a cell as a formula.
   const cell = (content) => `"${String(content ?? "").replace(/^([=+\-@\t\r])/, "'$1").replaceAll('"', '""')}"`;
   const rows = calls(run.stages).map((each) => [each.stage, each.model, each.letter, each.status, each.latency, each.text || each.problem]);
   return [["stage", "model", "letter", "status", "latency_ms", "text"], ...rows].map((row) => row.map(cell).join(",")).join("\r\n");

@@ -1,7 +1,7 @@
-// A labelled input with its hint, so that no form forgets one of the three.
+// A labeled input with its hint.
 import { el, uid } from "../dom.js";
 
-/** `{node, input}`; props go to the input. `hint` is read with it. */
+/** `{node, input}`; props go to the input. `hint` is its accessible description. */
 export function Field(label, props, hint) {
   const id = uid("field");
   const name = `${id}-label`;
@@ -15,7 +15,7 @@ export function Field(label, props, hint) {
   return { node, input };
 }
 
-/** A labelled select. `options` are `[value, text]`. */
+/** A labeled select. `options` are `[value, text]`. */
 export function Choice(label, props, options, hint) {
   const id = uid("field");
   const name = `${id}-label`;

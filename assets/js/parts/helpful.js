@@ -1,4 +1,4 @@
-// Whether an answer helped, said by whoever asked. Counted by topic under Settings; nobody else sees it.
+// Feedback on whether an answer helped. Counted by topic in the settings; visible only to the user.
 import { post } from "../api.js";
 import { announce, button, el } from "../dom.js";
 import { sentence } from "../format.js";
@@ -6,7 +6,7 @@ import { toast } from "./toast.js";
 
 const CHOICES = [["helpful", "Yes"], ["not_helpful", "No"]];
 
-/** The question below an answer; what was said before is shown and can be changed. */
+/** The question below an answer; an earlier reply is shown and can be changed. */
 export function Helpful(run) {
   const buttons = CHOICES.map(([choice, label]) => button(label, {
     class: "secondary", "aria-label": `${label}: this answer ${choice === "helpful" ? "helped" : "did not help"}`, "aria-pressed": String(run.vote === choice),

@@ -1,8 +1,9 @@
-// Colours for code: comments, texts, numbers, and the words that most languages keep for themselves. Nothing is
-// parsed: what it does not know stays as it is.
+// Syntax highlighting: comments, strings, numbers, and keywords common to most languages. Nothing is
+// parsed; unknown
+// code stays plain.
 import { el, fill } from "../dom.js";
 
-// Longer code is shown plain: nobody reads it here.
+// Code with more characters is not highlighted.
 const MOST = 30_000;
 const HASHES = /^(py|python|rb|ruby|sh|bash|zsh|shell|console|ya?ml|toml|ini|conf|r|perl|make|makefile|dockerfile)$/;
 const DASHES = /^(sql|lua|haskell|hs|ada)$/;
@@ -13,17 +14,17 @@ const WORDS = new Set(("abstract and as assert async await begin bool break case
   "switch then this throw throws trait true try type typeof union unless until use using var void when where while with yield " +
   "create table insert into update delete from join left right inner outer on group by order having limit values set primary key").split(" "));
 
-/** Colours what an element shows in this language. */
+/** Highlights the content of an element in this language. */
 export function paint(node, language) {
   fill(node, highlighted(node.textContent, language));
 }
 
-/** Nodes for a text in this language; the text alone where the language has no such things. */
+/** Nodes for a text in this language; the text alone if the language has no syntax to highlight. */
 export function highlighted(text, language) {
   const name = language.toLowerCase();
   if (PLAIN.test(name) || text.length > MOST) return [text];
   const line = HASHES.test(name) ? "#[^\\n]*" : DASHES.test(name) ? "--[^\\n]*" : "//[^\\n]*";
-  // A quotation mark alone begins a lifetime there.
+  // A single quote alone begins a lifetime in Rust.
   const single = /^(rust|rs)$/.test(name) ? "'(?:\\\\.|[^'\\\\])'" : "'(?:\\\\.|[^'\\\\\\n])*'";
   const pattern = new RegExp(`(?<comment>/\\*[\\s\\S]*?(?:\\*/|$)|<!--[\\s\\S]*?(?:-->|$)|${line})` +
     "|(?<text>\"(?:\\\\.|[^\"\\\\\\n])*\"?|" + single + "|`(?:\\\\.|[^`\\\\])*`?)" +

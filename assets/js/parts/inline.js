@@ -1,11 +1,12 @@
-// The inside of a Markdown line: emphasis, code, links, citations. Nodes only, never HTML strings.
+// Inline Markdown: emphasis, code, links, citations. Creates nodes only, never HTML strings.
 import { el } from "../dom.js";
 
 const DEEPEST = 8;
-// Delimiters are looked for this far only, so that a text full of unpaired ones stays cheap.
+// Closing delimiters are searched for this many characters at most, so that a text full of unpaired ones
+// stays cheap.
 const REACH = 4000;
 
-/** Nodes for one run of text. `cite(label, text, at)` gives nodes for a citation in brackets, or null. */
+/** Nodes for one run of text. `cite(label, text, at)` returns nodes for a citation in brackets, or null. */
 export function inline(text, cite, depth = 0) {
   const out = [];
   let plain = "";
@@ -73,7 +74,7 @@ function formula(text, at, open, close) {
   return { nodes: [el("code", { class: "math" }, text.slice(at + open.length, end).trim())], next: end + close.length };
 }
 
-// A dollar is mostly money: it opens a formula only where what it encloses looks like one.
+// A dollar sign is mostly money: it starts a formula only if the enclosed text looks like one.
 function dollars(text, at) {
   if (/[\p{L}\p{N}]/u.test(text[at - 1] ?? "")) return null;
   if (text[at + 1] === "$") return formula(text, at, "$$", "$$");
@@ -107,7 +108,7 @@ function bracket(text, at, cite, depth, image) {
   const target = /^\(\s*<?([^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*)>?(?:\s+["'(][^)]*)?\s*\)/.exec(text.slice(close + 1, close + REACH));
   if (target) {
     const next = close + 1 + target[0].length;
-    // An image would let a document's author phone home from the reader's browser: its address is shown instead.
+    // An image would let a document's author track the reader: its address is shown in its place.
     if (image) return { nodes: [`image: ${label || "without a name"} (${target[1]})`], next };
     return { nodes: anchor(target[1], inline(label, cite, depth + 1), label), next };
   }
@@ -126,7 +127,7 @@ function closing(text, at) {
   return -1;
 }
 
-// Some models put marks into brackets of their own.
+// Some models write citations in other brackets.
 function otherBracket(text, at, cite) {
   const found = cite && /^(?:\((D\s?\d[^()\n]{1,120})\)|【(D\s?\d[^【】\n]{1,120})】)/i.exec(text.slice(at, at + 130));
   const nodes = found && cite(found[1] ?? found[2], text, at);
@@ -146,7 +147,7 @@ function bareLink(text, at) {
   return { nodes: anchor(address, [address], address), next: at + address.length };
 }
 
-// Where a link leads is always to be seen, and nothing but the web and mail is linked.
+// The target of a link is always visible, and only web and email addresses become links.
 function anchor(address, children, label) {
   let url;
   try {

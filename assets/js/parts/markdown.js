@@ -1,28 +1,29 @@
-// Markdown to elements. Understands what models write: headings, paragraphs, lists, tables, quotes, code.
-// Makes no HTML strings, loads no image, follows no link by itself.
+// Renders Markdown to elements, with the syntax that models use: headings, paragraphs, lists, tables,
+// quotes, code.
+// Creates no HTML strings, loads no image, follows no link by itself.
 import { el } from "../dom.js";
 import { CopyButton } from "./copy.js";
 import { inline } from "./inline.js";
 
 const DEEPEST = 6;
-// Blocks on a sheet of a growing text.
+// Blocks per container of a growing text.
 const SHEET = 16;
-// What stands above a text on the page is at most a second-level heading.
+// The headings above a text on the page are of the second level at most.
 const FIRST_LEVEL = 3;
 const HEADING = /^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$/;
 
-/** Elements for a text. `cite` makes citations (see inline.js); without it they stay text. */
+/** Elements for a text. `cite` renders citations (see inline.js); without it they stay text. */
 export function markdown(text, cite) {
   const lines = text.replace(/\r\n?/g, "\n").split("\n");
   const levels = lines.map((line) => HEADING.exec(line)?.[1].length).filter(Boolean);
-  // Texts begin their headings anywhere; on the page they continue its own, without gaps.
+  // Heading levels are shifted so that they continue those of the page without gaps.
   return blocks(lines, { cite, top: levels.reduce((top, level) => Math.min(top, level), 6), last: FIRST_LEVEL - 1 }, 0);
 }
 
 /**
- * A container for a text that grows. Finished blocks are built once, only the last is built again, so the
- * cost of a new piece does not depend on the length of what is there already. They stand on sheets: what is
- * written below does not have those above laid out again.
+ * A container for a streamed text. Finished blocks are built once and only the last is rebuilt, so the cost of a new
+ * piece does not depend on the length of the text. Blocks are grouped in containers, so that new ones at the end cause
+ * no new layout of the earlier ones.
  */
 export function GrowingText(cite) {
   const tail = el("div", { class: "prose" });
@@ -55,7 +56,7 @@ export function GrowingText(cite) {
       }
       tail.replaceChildren(...markdown(text.slice(done), cite));
     },
-    /** Builds everything afresh: blocks that a blank line had split (loose lists) come together. */
+    /** Rebuilds everything: blocks split at a blank line (loose lists) are joined. */
     finish(text) {
       done = text.length;
       tail.replaceChildren(...markdown(text, cite));
@@ -64,7 +65,7 @@ export function GrowingText(cite) {
   };
 }
 
-// The last blank line after which a block surely starts anew: outside code, not before an indented line.
+// The last blank line after which a new block certainly begins: outside code, not before an indented line.
 function lastBoundary(text, from) {
   let boundary = from;
   let fenced = false;
@@ -97,11 +98,11 @@ function block(lines, at, text, depth) {
   if (line.trim() === "") return [null, at + 1];
   const fence = /^\s*(`{3,}|~{3,})\s*([\w+#.-]*)/.exec(line);
   if (fence) return code(lines, at, fence);
-  // A bracket with a stroke before it opens a formula only where it stands alone: else it is just a bracket.
+  // An escaped bracket starts a formula only on a line of its own; otherwise it is just a bracket.
   const formula = /^\s*(\$\$|\\\[(?=\s*$|.*\\\]\s*$))/.exec(line);
   if (formula) return math(lines, at, formula[1]);
   const heading = HEADING.exec(line);
-  // While a text streams, a heading may not have its words yet.
+  // In a streamed text, a heading may not have its words yet.
   if (heading) return [heading[2] ? title(heading, text) : null, at + 1];
   if (/^ {0,3}([-*_])(\s*\1){2,}\s*$/.test(line)) return [el("hr"), at + 1];
   if (depth < DEEPEST && /^ {0,3}>/.test(line)) return quote(lines, at, text, depth);
@@ -122,7 +123,7 @@ function code(lines, at, fence) {
   while (next < lines.length && !lines[next].trimStart().startsWith(fence[1])) body.push(lines[next++]);
   const label = fence[2] ? `Code in ${fence[2]}` : "Code";
   const shown = el("code", null, body.join("\n"));
-  // Before it is painted, where the colours are there already; a blink later where they are not.
+  // Highlights before the first paint if the highlighter is loaded, otherwise shortly after.
   if (fence[2]) import("./highlight.js").then(({ paint }) => paint(shown, fence[2]), () => {});
   const block = el("div", { class: "code-block" },
     el("pre", { tabindex: "0", role: "group", "aria-label": label }, shown),
@@ -130,7 +131,7 @@ function code(lines, at, fence) {
   return [block, next + 1];
 }
 
-// Formulas stay as they were written, in a type that keeps their signs apart.
+// Formulas stay as written, in a monospaced font.
 function math(lines, at, open) {
   const close = open === "$$" ? "$$" : "\\]";
   let text = lines[at].trim().slice(open.length);
@@ -148,7 +149,8 @@ function quote(lines, at, text, depth) {
   return [el("blockquote", null, blocks(inner, text, depth + 1)), next];
 }
 
-// What starts a list item: its indent, the width of its marker, and a number if it is ordered.
+// The start of a list item: its indentation, the width of its marker, and its number if the list is
+// ordered.
 function marker(line) {
   const found = /^(\s*)([-*+]|(\d{1,9})[.)])(\s+)(?=\S)/.exec(line);
   if (!found) return null;
@@ -166,7 +168,7 @@ function list(lines, at, text, depth) {
     const [item, after] = listItem(lines, next, here, first.indent);
     node.append(el("li", { dir: "auto" }, tight(blocks(item, text, depth + 1))));
     next = after;
-    // A blank line between items is still the same list.
+    // A blank line between items continues the same list.
     let peek = next;
     while (peek < lines.length && lines[peek].trim() === "") peek += 1;
     if (peek > next && peek < lines.length && marker(lines[peek])?.indent === first.indent) next = peek;
@@ -190,7 +192,7 @@ function listItem(lines, at, here, base) {
   return [item, next];
 }
 
-// An item of one paragraph is that paragraph's text, not a paragraph with its margins.
+// An item of one paragraph contains that paragraph's text, without a paragraph's margins.
 function tight(nodes) {
   if (nodes[0]?.tagName !== "P") return nodes;
   return [...nodes[0].childNodes, ...nodes.slice(1)];

@@ -1,11 +1,11 @@
-// One member of the panel in one stage: its text as it grows, its state, what it took.
+// One member of the panel in one stage: its text as it is streamed, its state, its cost and time.
 import { button, el, icon } from "../dom.js";
 import { cost, count, duration, plural, sentence, tokens } from "../format.js";
 import { CopyButton } from "./copy.js";
 import { GrowingText } from "./markdown.js";
 import { nameOf } from "./model-name.js";
 
-/** The letter under which the other members know this one. */
+/** The letter by which the other members know this one. */
 export function Letter(letter) {
   if (!letter) return null;
   const tint = (letter.charCodeAt(letter.length - 1) - 65) % 6;
@@ -13,15 +13,15 @@ export function Letter(letter) {
 }
 
 /**
- * `{node, name, member, draw()}`: draws the member again if it has changed, and gives what is to be done once the page
- * is laid out, or null. `onStop(member)` gives up on it while it runs.
+ * `{node, name, member, draw()}`: redraws the member if it has changed, and returns what has to be done after layout,
+ * or null. `onStop(member)` skips it while it runs.
  */
 export function MemberCard(member, { models, cite, onStop }) {
   const { name, demo } = nameOf(member.model, models);
   const state = el("p", { class: "member-state" });
   const text = GrowingText(cite);
   const body = el("div", { class: "member-body", tabindex: "0", role: "group", "aria-label": `Answer of ${name}`, on: { scroll: () => {
-    // Follow the end only for a reader who is at the end.
+    // Scrolls along only while the reader is at the end.
     following = body.scrollHeight - body.scrollTop - body.clientHeight < 40;
   } } }, text.node);
   const facts = el("p", { class: "member-facts" });
@@ -42,7 +42,7 @@ export function MemberCard(member, { models, cite, onStop }) {
   let drawn = -1;
   let following = true;
 
-  // Once it is as high as a card may be, what is written in it no longer moves anything around it.
+  // Once a card has its maximum height, its text no longer moves anything around it.
   function toTheEnd() {
     const height = body.scrollHeight;
     if (height > body.clientHeight + 1) node.classList.add("full");
@@ -88,7 +88,7 @@ function stateOf(member) {
   }
 }
 
-/** What a reader should know of how an answer came about; empty where all went as planned. */
+/** Remarks on how an answer came about; empty if all went as planned. */
 export function remarksOf(member) {
   if (member.status !== "done") return "";
   return [
@@ -98,7 +98,7 @@ export function remarksOf(member) {
   ].filter(Boolean).join(" ");
 }
 
-/** What a member took, in one line. */
+/** Tokens, cost, and time of a member, in one line. */
 export function factsOf(member) {
   if (member.status !== "done") return member.text ? plural(member.text.length, "character") : "";
   return [

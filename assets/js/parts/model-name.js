@@ -1,8 +1,8 @@
-// What a model is called on the pages.
+// Display names of models.
 
-/** A model's name for people, and whether it is a demo algorithm. */
+/** A model's display name, and whether it is a demo algorithm. */
 export function nameOf(model, models) {
   const known = models?.find((each) => each.id === model);
-  // The badge says already that it is one.
+  // The badge already marks it as a demo.
   return { name: (known?.name ?? model).replace(/ \(demo\)$/, ""), demo: known?.mock ?? model.startsWith("demo/") };
 }

@@ -1,11 +1,11 @@
-// The panel: which models take part, what each costs, takes and can do, and whether it can be asked now.
+// The panel: which models take part; the price, abilities, and availability of each.
 import { button, el, fill, uid } from "../dom.js";
 import { count, money, plural, short } from "../format.js";
 import { Choice, Field } from "./field.js";
 import { nameOf } from "./model-name.js";
 
 const MANY = 9;
-// A provider may list hundreds; they are found by their name.
+// Models shown at once at most; a provider may list hundreds, and search finds the others.
 const AT_ONCE = 40;
 
 const STATUS = {
@@ -24,20 +24,20 @@ const ORDERS = [
   ["context", "Largest context", (a, b) => (b.context_window ?? 0) - (a.context_window ?? 0)],
 ];
 
-/** Those that can be asked first; language models before demo algorithms. */
+/** Available models first; language models before demo algorithms. */
 export function inOrder(models) {
   const rank = (model) => (model.available ? 0 : 2) + (model.mock ? 1 : 0);
   return [...models].sort((a, b) => rank(a) - rank(b));
 }
 
-/** The panel for somebody who has not chosen yet. */
+/** The default panel. */
 export function defaultPanel(models) {
   return inOrder(models).filter((model) => model.available).slice(0, 3).map((model) => model.id);
 }
 
 /**
- * `{node, draw()}`; `chosen` is a Set that it changes, `onChange` is called after each change. `speeds` promises what
- * is known of the models' speed.
+ * `{node, draw()}`; `chosen` is a Set that it changes; `onChange` is called after each change. `speeds` is a promise
+ * of the models' known speed.
  */
 export function ModelSelector({ models, chosen, onChange, speeds }) {
   const legend = uid("models");
@@ -63,7 +63,7 @@ export function ModelSelector({ models, chosen, onChange, speeds }) {
     const compare = ORDERS.find(([id]) => id === order.input.value)[2];
     const matching = all.filter((model) => wanted.every((word) => describing(model).includes(word)) || chosen.has(model.id))
       .sort((a, b) => compare(a, b, known));
-    // Who is chosen is never out of sight.
+    // Chosen models are always visible.
     const first = matching.filter((model, place) => whole || place < AT_ONCE || chosen.has(model.id));
     fill(list, first.map((model) => Item(model, chosen, known, () => {
       sum();
@@ -76,7 +76,7 @@ export function ModelSelector({ models, chosen, onChange, speeds }) {
     sum();
   }
 
-  // Only the words change: whoever stands on a model keeps their place.
+  // Updates only the texts, so that the focus stays where it is.
   function learn() {
     for (const item of list.children) {
       const model = all.find((each) => each.id === item.dataset.model);
@@ -125,7 +125,7 @@ function facts(model, known) {
   ].filter(Boolean).join(" · ");
 }
 
-// Documents go to every model as text; what is named is what not all of them take.
+// Every model accepts documents as text; these are the abilities that not all models have.
 function takes({ vision, efforts, parameters, structured, tags }) {
   return [
     vision && "Images",

@@ -1,5 +1,6 @@
-// Deletions that a person was told of and the server not yet. They are kept in this browser, because a request
-// that is sent while a page is left may be lost: what was not confirmed is sent again at the next start.
+// Deletions not yet confirmed by the server. They are kept in this browser, because a request sent while a
+// page is
+// left may be lost: unconfirmed ones are sent again at the next start.
 import { remove } from "../api.js";
 import { recall, remember, user } from "../state.js";
 
@@ -15,41 +16,41 @@ const mine = () => kept().filter((one) => one.by === me());
 const mark = (path, due) => ({ path, due, by: me() });
 const others = (path) => kept().filter((one) => one.path !== path || one.by !== me());
 
-/** Notes a deletion that is due in `wait` milliseconds, or at once when the page is left. */
+/** Records a deletion that is due in `wait` milliseconds, or at once when the page is left. */
 export function owe(path, wait) {
   here.add(path);
   remember(KEY, [...others(path), mark(path, Date.now() + wait)].slice(-MOST));
 }
 
-/** It stays, or is done. */
+/** Removes the record: the item stays, or its deletion is confirmed. */
 export function settle(path) {
   here.delete(path);
   const left = others(path);
   remember(KEY, left.length > 0 ? left : null);
 }
 
-/** Whether what stands under this address is on its way out: lists leave it out. */
+/** Whether the item at this path is about to be deleted: lists omit it. */
 export const isGoing = (path) => here.has(path) || mine().some((one) => one.path === path);
 
-/** Tells the server. What is there no longer is deleted too. */
+/** Sends the deletion. An item that no longer exists counts as deleted. */
 export async function pay(path) {
   try {
     await remove(path);
   } catch (problem) {
     if (problem.status !== 404) throw problem;
   } finally {
-    // Cut off by the page's end, it may or may not have arrived.
+    // Interrupted by leaving the page, it may or may not have arrived.
     if (!left) settle(path);
   }
 }
 
-/** Tells the server while the page is left; whether that arrives is seen at the next start. */
+/** Sends the deletion while the page is left; the next start checks whether it arrived. */
 export function payLeaving(path) {
   remember(KEY, [...others(path), mark(path, 0)]);
   remove(path, { keepalive: true }).then(() => settle(path), () => {});
 }
 
-/** Makes good for what an earlier page could not confirm; what another window may still undo has its time. */
+/** Sends the deletions that an earlier page could not confirm; those that another window may still undo wait. */
 export function payAll() {
   for (const { path, due } of mine()) {
     if (here.has(path)) continue;

@@ -1,5 +1,6 @@
-// Pages of a document, one at a time: the text as the models see it, with places marked in it and what is
-// odd about the page said above. A page is fetched when it is wanted.
+// The pages of a document, one at a time: the text as the models see it with marked spans, and remarks on
+// the page
+// above. Pages are fetched on demand.
 import { get } from "../api.js";
 import { announce, button, el, fill, icon } from "../dom.js";
 import { count, excerpt, sentence } from "../format.js";
@@ -8,14 +9,14 @@ import { idOf } from "./reading.js";
 import { marked } from "./spans.js";
 import { Failure, Loading } from "./states.js";
 
-// A page of this many characters is shown at once; the rest on demand, so that a book does not freeze the browser.
+// Characters of a page shown at once; the rest on demand, so that a long page does not freeze the browser.
 const SHOWN = 60_000;
 const KEPT = 12;
 
 /**
  * `{node, go(page, span, others)}`: `span` is `{start, end}` in bytes of the page's text, or null; `others` are
- * more of them, marked but not scrolled to. `onTurn(page, span)`
- * is told of every page that is shown; `level` is the heading level of a page's title.
+ * more spans, marked but not scrolled to. `onTurn(page, span)` is called for every page shown; `level` is the heading
+ * level of a page's title.
  */
 export function PageReader(stored, { signal, onTurn, level = 2 }) {
   const last = Math.max(1, (stored.pages ?? 1) + (stored.gaps?.length ?? 0));
@@ -38,12 +39,12 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
     const mine = ++asked;
     here = wanted;
     number.input.value = String(wanted);
-    // A button that is disabled loses the focus: it goes to its neighbour.
+    // A disabled button loses the focus, which moves to the other one.
     const held = document.activeElement === back || document.activeElement === forth;
     back.disabled = wanted <= 1;
     forth.disabled = wanted >= last;
     if (held && document.activeElement?.disabled !== false) (back.disabled ? forth : back).focus();
-    // Who reads on with the keys must not lose the focus with the page that goes.
+    // Keeps the focus in the text when the page that has it is replaced.
     const reading = sheet.contains(document.activeElement);
     const patience = setTimeout(() => {
       fill(sheet, Loading("Fetching the page"));
@@ -78,7 +79,7 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
     } else if (last > 1) announce(`Page ${page.number} of ${last}`);
   }
 
-  // Arrows turn pages wherever they have nothing else to do.
+  // Arrow keys turn pages unless they have another function.
   function turn(event) {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!step || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.target.matches("input")) return;
@@ -107,7 +108,7 @@ function Text(page, span, flags, others) {
   return [body, more];
 }
 
-// Fetches a page once; the last few are kept.
+// Fetches each page once and caches the last few.
 function Pages(stored, signal) {
   const kept = new Map();
   return async (number) => {

@@ -1,9 +1,9 @@
-// How the panel works together: the pattern, a picture of who reads whom, and what each of its stages does.
+// The choice of a pattern, with a diagram and a description of its stages.
 import { el, fill, link, uid } from "../dom.js";
 import { Choice } from "./field.js";
 import { stageHelp, stageName } from "./stages.js";
 
-/** `{node, choose(id), show(id)}`; `onChange(id)` when another pattern is chosen. `brief`: the stages only on wish. */
+/** `{node, choose(id), show(id)}`; `onChange(id)` when another pattern is chosen. `brief`: stages are collapsed. */
 export function PatternPicker({ patterns, chosen, onChange, brief }) {
   const help = el("div", { class: "pattern-help", id: uid("pattern"), role: "status" });
   const picture = el("div", { class: "pattern-picture" });
@@ -40,7 +40,7 @@ export function PatternPicker({ patterns, chosen, onChange, brief }) {
     onChange(id);
   }
 
-  /** Shows another choice that was made elsewhere. */
+  /** Shows a choice made elsewhere. */
   function show(id) {
     input.value = id;
     explain(id);
@@ -48,7 +48,7 @@ export function PatternPicker({ patterns, chosen, onChange, brief }) {
   return { node, choose, show };
 }
 
-// Drawing is not needed to choose: it comes when it is there.
+// The diagram is not needed to choose: it appears when loaded.
 async function draw(pattern, place, input) {
   if (!pattern.recommended_panel) return fill(place);
   const { Flow } = await import("../orchestrator/flow.js");

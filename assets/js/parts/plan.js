@@ -1,5 +1,6 @@
-// What a run will take, before anything is spent: what each member is given of the documents, tokens and
-// cost. Asked of the server anew whenever the choice changes.
+// The estimate of a run: how much of the documents each member reads, tokens, and cost. Requested from the
+// server
+// whenever the choice changes.
 import { post } from "../api.js";
 import { el, fill, icon } from "../dom.js";
 import { count, duration, money, plural, sentence } from "../format.js";
@@ -17,8 +18,8 @@ const FITS = {
 };
 
 /**
- * `{node, summary, body, update()}`, the two standing in the first; `request()` gives the body of the analysis as it would be started, `speeds` promises what is
- * known of the models' speed.
+ * `{node, summary, body, update()}`; the first contains the other two. `request()` returns the body of the analysis as
+ * it would be started; `speeds` is a promise of the models' known speed.
  */
 export function PlanView({ request, models, signal, speeds }) {
   const body = el("div", { class: "plan-body" });
@@ -85,7 +86,7 @@ function Warnings({ members = [], allowed, refusal, context_too_small: small = [
 }
 
 function Members({ members: told = [], calls = [] }, models) {
-  // The last writes the synthesis; a member that does has one row for both.
+  // The last one writes the synthesis; a member that does has a single row.
   const writer = told.at(-1);
   const both = told.slice(0, -1).find((member) => member.model === writer?.model && member.documents.fit === writer.documents.fit);
   const members = both ? told.slice(0, -1) : told;

@@ -1,10 +1,10 @@
-// Where the question is written.
+// The input of the question.
 import { el, uid } from "../dom.js";
 import { count } from "../format.js";
 
 const LONGEST = 50_000;
 
-/** `{node, input}`; `onInput(text)` at every change, `onSubmit` for Ctrl+Enter, `hint` goes on below. */
+/** `{node, input}`; `onInput(text)` at every change, `onSubmit` for Ctrl+Enter; `hint` is shown below. */
 export function PromptInput({ text, onInput, onSubmit, hint: where }) {
   const label = uid("prompt");
   const hint = uid("prompt-hint");

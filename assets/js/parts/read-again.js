@@ -1,5 +1,4 @@
-// Has a document read again: in another encoding where letters came out wrong, or as it is where reading
-// failed.
+// Reads a document again: in another encoding if characters are wrong, or unchanged if reading failed.
 import { post } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { Choice } from "./field.js";
@@ -17,7 +16,7 @@ const ENCODINGS = [
   ["big5", "Chinese, traditional (Big5)"], ["euc-kr", "Korean (EUC)"],
 ];
 
-/** `onRead(document)` when reading has begun again; null for what has no encoding and was read well. */
+/** `onRead(document)` when reading has started again; null for a document without encoding that was read well. */
 export function ReadAgain(stored, { onRead, signal }) {
   const message = el("div", { class: "step-message" });
   if (stored.encoding) {

@@ -1,4 +1,4 @@
-// How far the reading of a document has come, in words, and news of it until it has ended.
+// The reading state of a document in words, and updates until reading has ended.
 import { get } from "../api.js";
 import { bytes, plural, sentence } from "../format.js";
 
@@ -15,7 +15,7 @@ export function idOf(stored) {
   return stored.document_id ?? stored.id;
 }
 
-/** What it is, in one line: kind, size, words, pages; or how far reading has come; or why there is no text. */
+/** A description in one line: kind, size, words, pages; or the progress of reading; or why there is no text. */
 export function describe(stored) {
   if (stored.status === "processing") {
     return `Being read: ${stored.pages > 0 ? `${plural(stored.pages, "page")} so far` : "just started"}…`;
@@ -27,7 +27,7 @@ export function describe(stored) {
   ].filter(Boolean).join(" · ");
 }
 
-/** Asks for news of a document that is being read; `onNews(document)` for each, the last when it has ended. */
+/** Polls a document that is being read; `onNews(document)` for each update, the last when reading has ended. */
 export async function follow(stored, { signal, onNews }) {
   for (let wait = FIRST_MS; stored.status === "processing"; wait = Math.min(wait * 1.4, SLOWEST_MS)) {
     await new Promise((resolve) => setTimeout(resolve, wait));
@@ -36,7 +36,7 @@ export async function follow(stored, { signal, onNews }) {
       stored = await get(`/api/documents/${idOf(stored)}`, { signal });
     } catch (problem) {
       if (signal.aborted || problem.status === 404) return;
-      // The line may come back; the server reads on meanwhile.
+      // The connection may come back; the server continues reading meanwhile.
       continue;
     }
     onNews(stored);

@@ -1,4 +1,4 @@
-// Headers and body fields that go with every request to a provider. Values can be written, never read back.
+// Headers and body fields added to every request to a provider. Values can be written, never read back.
 import { button, el } from "../dom.js";
 
 const FIELDS = [
@@ -7,13 +7,13 @@ const FIELDS = [
   ["model_settings", "Per model", '{"model-name": {"headers": {}, "body": {}}}'],
 ];
 
-/** What is set, by name; empty where nothing is. */
+/** The names of what is set; empty if nothing is. */
 export function settingsOf({ added }) {
   const names = [...(added?.headers ?? []), ...(added?.body ?? []), ...Object.keys(added?.model_settings ?? {})];
   return names.length > 0 && `adds ${names.join(", ")}`;
 }
 
-/** The form. `save` gets the fields that were filled in; a field left empty keeps what is stored. */
+/** The form. `save` gets the completed fields; an empty field keeps the stored value. */
 export function RequestSettings(provider, save) {
   const fault = el("p", { class: "fine", role: "alert" });
   const boxes = FIELDS.map(([name, label, sample]) => {

@@ -1,4 +1,4 @@
-// A finished analysis: the views of it, what it took, its sources, and ways to take it along.
+// A finished analysis: its views, cost and time, sources, and exports.
 import { button, el, fill } from "../dom.js";
 import { cost, count, duration, plural, sentence, tokens, when } from "../format.js";
 import { CitationCount, Citer } from "./citations.js";
@@ -14,7 +14,7 @@ import { Failure, Loading } from "./states.js";
 import { styled } from "../styles.js";
 import { Tabs } from "./tabs.js";
 
-// What the server stores as the problem of a run that its owner canceled.
+// The server's stored error of a run that its owner canceled.
 const BY_OWNER = "stopped by its owner";
 const HEADLINE = { completed: "Analysis complete", failed: "Analysis failed", cancelled: "Analysis cancelled" };
 
@@ -35,7 +35,7 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
   ].filter(Boolean);
   const tabs = Tabs("Views of the result", panel, views, synthesis(run)?.text ? 2 : 0);
 
-  // A view whose code is fetched when somebody wants it: most only read the answer.
+  // A view whose code is loaded on demand: most readers only read the answer.
   function later(load, build) {
     return () => {
       const place = el("div", null, Loading("Fetching the view"));
@@ -44,7 +44,7 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
     };
   }
 
-  // From a sign on the map to the words in the draft, and back to the same sign.
+  // Jumps from a mark on the map to its text in the draft, and back to the same mark.
   function seek(draft, from) {
     const place = signs().indexOf(from);
     context.sought = { ...draft, back: async () => {
@@ -137,7 +137,7 @@ function Remarks(member) {
   return words && el("p", { class: "member-state" }, words);
 }
 
-// What a reader should know: who was left out and why, what was spared, what the answer lacks.
+// Remarks: skipped models with the reason, reused answers, what the answer lacks.
 function Notes({ notes, degraded }) {
   if (notes.length === 0 && !degraded) return null;
   const shown = notes.includes(degraded) || !degraded ? notes : [degraded, ...notes];
@@ -165,7 +165,7 @@ function sideBySide({ run, models, sought }) {
   function show() {
     const stage = stages.stages.find((each) => each.name === sought.stage);
     const card = grid.children[stage.members.findIndex((member) => member.letter === sought.letter && member.text)];
-    // The cards are not on the page before the tab has taken them.
+    // The cards are on the page only after the tab has inserted them.
     import("../results/reveal.js").then(({ reveal }) => {
       if (!reveal(card.querySelector(".member-body"), sought.says)) note.firstChild.textContent = "It says so in other words: this is the whole answer.";
     });
@@ -188,7 +188,7 @@ function combined(context) {
       member.text ? el("div", { class: "prose" }, markdown(member.text, Citer(run, lastPlace(run, member)))) : el("p", { class: "notice" }, sentence(member.problem) || "It did not answer."))));
 }
 
-// In which stage a member said its last word.
+// The stage of a member's last text.
 function lastPlace(run, member) {
   const stage = panelStages(run).find((each) => each.members.includes(member));
   return stage ? placeOf(stage, member) : { stage: "", model: member.model, letter: member.letter };

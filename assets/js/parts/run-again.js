@@ -1,9 +1,9 @@
-// The way to ask again with one thing changed; the dialog is fetched when it is wanted.
+// Runs a question again with one change; the dialog's code is loaded on demand.
 import { button } from "../dom.js";
 import { sentence } from "../format.js";
 import { toast } from "./toast.js";
 
-/** A button that opens it; `onStarted(id)` when the new analysis runs. */
+/** A button that opens the dialog; `onStarted(id)` when the new analysis runs. */
 export function RunAgainButton(run, context) {
   return button("Run again", { class: "secondary", title: "The same with one change: what does not depend on it is not asked again", on: { click: async () => {
     try {

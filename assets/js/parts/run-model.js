@@ -1,7 +1,8 @@
-// An analysis as the pages see it: built from events as they come, or from a stored result. Pure: no
-// element, no request. `version` counts changes, so that views know what to draw again.
+// The model of an analysis on the pages: built from live events, or from a stored result. Pure: no
+// elements, no
+// requests. `version` counts changes, so that views know what to redraw.
 
-/** An analysis of which only this is known. */
+/** A new analysis of which only these fields are known. */
 export function newRun({ id, prompt = "", pattern = "", models = [], ultra = "", documents = [], createdAt = null }) {
   return {
     id, prompt, pattern, models, ultra, documents, createdAt,
@@ -10,7 +11,7 @@ export function newRun({ id, prompt = "", pattern = "", models = [], ultra = "",
   };
 }
 
-/** True when nothing will happen any more. */
+/** Whether the run has ended. */
 export function isOver(run) {
   return ["completed", "failed", "cancelled"].includes(run.status);
 }
@@ -21,7 +22,7 @@ export function synthesis(run) {
   return last?.final ? last.members[0] ?? null : null;
 }
 
-/** Where a member's text stands, as checked citations name it; null for the synthesis. */
+/** The position of a member's text, as checked citations name it; null for the synthesis. */
 export function placeOf(stage, member) {
   return stage.final ? null : { stage: stage.name, model: member.model, letter: member.letter };
 }
@@ -31,7 +32,7 @@ export function panelStages(run) {
   return run.stages.filter((stage) => !stage.final);
 }
 
-/** What each member, or who stood in for it, said last, in the panel's order; one that failed late keeps its last text. */
+/** The last text of each member, or of its fallback, in the panel's order; one that failed late keeps its last text. */
 export function lastWords(run) {
   return run.models.map((model) => {
     const all = panelStages(run).flatMap((stage) => stage.members.filter((member) => member.model === model || member.insteadOf === model));
@@ -151,21 +152,21 @@ function memberOf(run, stage, model) {
     member = newMember(run, model);
     stage.members.push(member);
   }
-  // Another synthesiser may take over: the place stays, the name changes.
+  // Another synthesizer may take over: the slot stays, the name changes.
   if (stage.final) member.model = model;
   return member;
 }
 
-// The reason itself may say how often it was asked.
+// The reason may already contain the number of attempts.
 function untold(problem) {
   return !/\basked \d+ times\b/.test(problem);
 }
 
-// Who takes a failed member's place has its letter; a chain of them leads back to who was planned.
+// A fallback takes the letter of the failed member; a chain of fallbacks leads back to the planned one.
 function seat(run, stage, model, failed) {
   const planned = failed.insteadOf || failed.model;
   const member = memberOf(run, stage, model);
-  // A model that sits in the panel itself keeps its own place.
+  // A fallback that is a member of the panel itself keeps its own slot.
   if (stage.final || !member.letter) Object.assign(member, { insteadOf: planned, letter: failed.letter });
   member.version += 1;
   return member;
@@ -183,7 +184,7 @@ function addToSynthesis(run, text) {
   const stage = run.stages.at(-1)?.final ? run.stages.at(-1) : stageOf(run, "ultra");
   stage.final = true;
   const member = memberOf(run, stage, stage.members[0]?.model ?? run.ultra);
-  // The server may tell the same text as member.delta too; once is enough.
+  // The server may also send the same text as member.delta; it is counted once.
   if (!stage.ownDeltas) member.text = "";
   stage.ownDeltas = true;
   member.text += text;
@@ -192,7 +193,7 @@ function addToSynthesis(run, text) {
   return member;
 }
 
-/** The same from GET /api/analyses/{id}. */
+/** Builds the model from the response of GET /api/analyses/{id}. */
 export function fromStored(stored) {
   const results = stored.results ?? {};
   const run = newRun({
@@ -215,7 +216,7 @@ export function fromStored(stored) {
   stages.forEach((told) => {
     const stage = stageOf(run, told.name ?? told.stage);
     Object.assign(stage, { status: "done", final: told.who === "synthesiser" });
-    // Where another stood in as synthesiser, the failed attempt comes before what was written at last.
+    // A failed attempt of the synthesizer comes before its fallback's text.
     for (const answer of told.answers ?? []) {
       for (const earlier of answer.earlier ?? []) {
         restore(seatFor(run, stage, earlier.model), { ...earlier, letter: answer.letter, stoodIn: answer.model });
@@ -241,7 +242,8 @@ export function fromStored(stored) {
   return run;
 }
 
-// One model may have stood in for several members: each answer has a place of its own, but the final one.
+// One model may be the fallback of several members: each answer has a slot of its own, except the final
+// one.
 function seatFor(run, stage, model) {
   if (stage.final) return memberOf(run, stage, model);
   const member = newMember(run, model);

@@ -1,4 +1,4 @@
-// An analysis while it runs: the path of stages, the members side by side, the synthesis, the time.
+// A running analysis: the stages, the members side by side, the synthesis, the elapsed time.
 import { announce, button, el, fill, icon } from "../dom.js";
 import { cost, count, duration, excerpt, plural } from "../format.js";
 import { Frames } from "../workbench/frames.js";
@@ -9,13 +9,13 @@ import { nameOf } from "./model-name.js";
 import { isOver, panelStages, placeOf, synthesis } from "./run-model.js";
 import { stageHelp, stageName, StagePath } from "./stages.js";
 
-// What is out of sight is kept up to date as well, but seldom.
+// Interval in milliseconds at which invisible cards are updated.
 const UNSEEN_MS = 1500;
 const NEAR = "300px";
 
 /**
- * `{node, changed(member), line(connected)}`. `onCancel` stops the run, `onStop(member)` one member, `onHurry` has the
- * answer written now; `began` is its start on this clock.
+ * `{node, changed(member), line(connected)}`. `onCancel` stops the run, `onStop(member)` skips one member, `onHurry`
+ * requests the answer now; `began` is the run's start on this clock.
  */
 export function RunView(run, { models, onCancel, onStop, onHurry, began, signal }) {
   const frames = Frames(signal);
@@ -79,7 +79,7 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
     frames.soon(node, draw);
   }
 
-  // Everything but the texts, each of which is drawn for itself.
+  // Draws everything but the texts, each of which is drawn separately.
   function draw() {
     const current = [...run.stages].reverse().find((stage) => stage.status !== "waiting") ?? run.stages[0];
     if (current && current.name !== followed) {
@@ -101,7 +101,7 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
 
   function drawSoon(card) {
     if (seen.has(card.node)) frames.soon(card, card.draw);
-    // Nobody sees where it is scrolled to.
+    // The scroll position of an invisible card does not matter.
     else frames.soon(card, () => void card.draw(), UNSEEN_MS);
   }
 
@@ -122,7 +122,7 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
     jump.hidden = atSynthesis || !synthesis(run)?.text;
   }
 
-  // Somebody has answered, and the answer is not being written yet.
+  // Whether a member has answered and the answer is not being written yet.
   function canHurry() {
     const answered = panelStages(run).some((stage) => stage.members.some((member) => member.status === "done"));
     return answered && run.stages.length > 1 && run.stages.at(-1).final && run.stages.at(-1).status === "waiting";
@@ -137,7 +137,7 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
 
   return {
     node,
-    /** Draws soon: the member whose text grew, and what depends on it. */
+    /** Schedules a redraw of the member whose text grew, and of what depends on it. */
     changed(member) {
       const card = member && cards.find((each) => each.member === member);
       if (card) drawSoon(card);
@@ -149,7 +149,7 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
   };
 }
 
-// What is written and, of the calls that are over, what they took.
+// The characters written so far and, for finished calls, their tokens and cost.
 function spent(run) {
   const members = run.stages.flatMap((stage) => stage.members);
   const over = members.filter((member) => member.usage);
@@ -164,13 +164,13 @@ function spent(run) {
   ].filter(Boolean).join(" · ");
 }
 
-// Whole seconds: a clock that jumps between tenths is restless.
+// Whole seconds: a clock with tenths is distracting.
 function elapsed(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000)) || 0;
   return seconds < 10 ? `${seconds} s` : duration(seconds * 1000);
 }
 
-// The sheet on which the synthesis appears.
+// The card in which the synthesis appears.
 function FinalSheet(run, models) {
   const node = el("div", { class: "final-sheet", hidden: true });
   let card = null;

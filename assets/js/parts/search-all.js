@@ -1,4 +1,4 @@
-// Search over all documents: what is found, by document, each passage a press away from its page.
+// Search over all documents: hits by document, each linked to its page.
 import { get } from "../api.js";
 import { button, el, fill, link } from "../dom.js";
 import { plural } from "../format.js";
@@ -7,10 +7,10 @@ import { Field } from "./field.js";
 import { snippet } from "./spans.js";
 import { Failure, Loading } from "./states.js";
 
-// More of one document are found inside it.
+// Hits shown per document; the others are found by a search inside it.
 const SHOWN = 3;
 
-/** `{node}`; `words` are searched at once where there are any, `onSearch(words)` is told of every search. */
+/** `{node}`; searches `words` at once if there are any; `onSearch(words)` is called for every search. */
 export function SearchAll({ words = "", signal, onSearch }) {
   const hits = el("div", { class: "hits", role: "status" });
   const field = Field("Search in all of them", { type: "search", autocomplete: "off", maxLength: 200, value: words });

@@ -1,5 +1,6 @@
-// Shows a result to people without an account, by a link that can be taken back. The server keeps only a
-// trace of the link: one that was made earlier cannot be shown again, but replaced.
+// Shares a result with people without an account, by a link that can be revoked. The server keeps only a
+// hash of the
+// link: an existing one cannot be shown again, only replaced.
 import { post, remove } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { sentence } from "../format.js";

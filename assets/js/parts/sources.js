@@ -1,4 +1,4 @@
-// The passages an answer rests on: the list, and the page of one of them opened at its place.
+// The passages an answer cites: the list, and the page of one of them with its span marked.
 import { get } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
 import { excerpt, plural } from "../format.js";
@@ -10,8 +10,8 @@ import { nameOf } from "./reading.js";
 import { Loading } from "./states.js";
 
 /**
- * Opens a page of a document with a place marked. `span` is in bytes of the page's text, `sources` are the
- * passages that were given, `remark` says what was found out about the citation.
+ * Opens a page of a document with a span marked. `span` is in bytes of the page's text, `sources` are the
+ * passages that were given to the models, `remark` is the result of the citation's check.
  */
 export function openPlace({ id, page, span = null, sources = [], remark = "", doubtful = false }) {
   const stop = new AbortController();
@@ -41,7 +41,7 @@ export function openPlace({ id, page, span = null, sources = [], remark = "", do
   }
 }
 
-// The passages as the analysis keeps them, for where the page itself cannot be had.
+// The passages stored with the analysis, for pages that are no longer available.
 function Kept(sources, why) {
   const texts = sources.filter((source) => source.text);
   return [
@@ -51,7 +51,7 @@ function Kept(sources, why) {
   ];
 }
 
-/** All sources, folded away until wanted; null when there are none. */
+/** All sources, collapsed; null when there are none. */
 export function SourceList(sources) {
   if (sources.length === 0) return null;
   return el("details", { class: "source-list" },

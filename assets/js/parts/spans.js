@@ -1,8 +1,9 @@
-// Marks places in a text. The server counts in bytes of UTF-8, the browser in halves of UTF-16: this is
-// where the one becomes the other.
+// Marks spans in a text. The server counts bytes of UTF-8, the browser UTF-16 code units: this module
+// converts between
+// them.
 import { el } from "../dom.js";
 
-/** The words around the first of these places, `[start, end]` in bytes, with all of them marked. */
+/** An excerpt around the first of these spans, `[start, end]` in bytes, with all of them marked. */
 export function snippet(text, places, length = 360) {
   const bytes = new TextEncoder().encode(text);
   const decoder = new TextDecoder();
@@ -12,7 +13,7 @@ export function snippet(text, places, length = 360) {
   return [from > 0 && "… ", marked(decoder.decode(bytes.subarray(from, to)), spans), to < bytes.length && " …"];
 }
 
-// The next place where a letter begins.
+// The next offset at which a character begins.
 function boundary(bytes, at) {
   let place = Math.floor(at);
   while (place < bytes.length && (bytes[place] & 0xc0) === 0x80) place += 1;
@@ -20,8 +21,8 @@ function boundary(bytes, at) {
 }
 
 /**
- * Nodes for a text with these places marked: `{start, end, kind, title}` in bytes. Where two overlap, the
- * first of the list is shown.
+ * Nodes for a text with these spans marked: `{start, end, kind, title}` in bytes. Where two overlap, the
+ * first in the list is shown.
  */
 export function marked(text, spans) {
   const bytes = new TextEncoder().encode(text);

@@ -1,4 +1,4 @@
-// The stages of an analysis as a visible path; each can be chosen to see what was said in it.
+// The stages of an analysis as a path; choosing one shows its texts.
 import { button, el, icon } from "../dom.js";
 import { plural } from "../format.js";
 
@@ -9,17 +9,17 @@ const NAMES = {
   ultra: ["Synthesis", "one answer out of all"],
 };
 
-/** What a stage is called. */
+/** The display name of a stage. */
 export function stageName(name) {
   return NAMES[name]?.[0] ?? name;
 }
 
-/** What happens in it. */
+/** The description of a stage. */
 export function stageHelp(name) {
   return NAMES[name]?.[1] ?? "";
 }
 
-/** `{node, draw(run, chosen)}`; `onChoose(name)` when a stage is picked. */
+/** `{node, draw(run, chosen)}`; `onChoose(name)` when a stage is chosen. */
 export function StagePath(onChoose) {
   const node = el("ol", { class: "stage-path", "aria-label": "Stages" });
   let drawn = "";
@@ -30,7 +30,7 @@ export function StagePath(onChoose) {
       if (now === drawn) return;
       drawn = now;
       const items = run.stages.map((stage, index) => step(stage, index, chosen, onChoose));
-      // Rebuilding would lose the focus of whoever stands on a stage.
+      // Restores the focus, which rebuilding the list would lose.
       const focused = [...node.children].findIndex((item) => item.contains(document.activeElement));
       node.replaceChildren(...items);
       if (focused >= 0) node.children[focused]?.querySelector("button")?.focus();
@@ -48,7 +48,7 @@ function step(stage, index, chosen, onChoose) {
       disabled: stage.status === "waiting",
       on: { click: () => onChoose(stage.name) },
     },
-    // The number is drawn by the style sheet: it is not part of the button's name.
+    // The style sheet draws the number: it is not part of the button's name.
     el("span", { class: "stage-mark", "aria-hidden": "true", data: { number: index + 1 } }, stage.status === "done" && icon("check")),
     el("span", { class: "stage-words" },
       el("span", { class: "stage-name" }, name), " ",

@@ -1,13 +1,13 @@
-// The states every page has besides the good one: loading, empty, failed.
+// The states that every page has besides its content: loading, empty, failed.
 import { button, el, fill, icon } from "../dom.js";
 import { sentence } from "../format.js";
 
-/** Something is on its way. */
+/** A loading indicator. */
 export function Loading(text) {
   return el("p", { class: "state loading", role: "status" }, el("span", { class: "loading-spinner", "aria-hidden": "true" }), `${text}…`);
 }
 
-/** Says so in `place` unless it is there within a blink; gives what ends it. */
+/** Shows a loading indicator in `place` after a short delay; returns a function that ends it. */
 export function Waiting(place, text) {
   const patience = setTimeout(() => fill(place, Loading(text)), 150);
   return () => {
@@ -16,17 +16,17 @@ export function Waiting(place, text) {
   };
 }
 
-/** There is nothing yet, and what to do about it. */
+/** An empty state, with what to do about it. */
 export function Empty(title, text, ...actions) {
   return el("div", { class: "state empty" }, el("h2", null, title), el("p", null, text), actions);
 }
 
-/** The same where it is all there is on a page. */
+/** An empty state that fills a page. */
 export function EmptyPage(title, text, ...actions) {
   return el("div", { class: "state empty" }, el("h1", null, title), el("p", null, text), actions);
 }
 
-/** It did not work: what happened, what helps, and a way to try again. */
+/** A failure: what happened, what to do, and a button to try again. */
 export function Failure(problem, retry) {
   return el(
     "div",
@@ -39,7 +39,7 @@ export function Failure(problem, retry) {
   );
 }
 
-/** The contract's alert beside a form or an action: says "Error: …". */
+/** The contract's alert next to a form or an action: shows "Error: …". */
 export function Alert(problem) {
   return el("p", { class: "error-alert", role: "alert" }, `Error: ${wordsOf(problem).join(" ")}`);
 }
@@ -49,10 +49,11 @@ export function Missing(text, id) {
   return el("p", { class: "error-message", role: "alert", id }, text);
 }
 
-// Resolutions for programs, which tell a person at a form nothing.
+// Resolutions meant for programs, which do not help at a form.
 const FOR_PROGRAMS = ["correct the request", "correct the fields named in detail"];
 
-// What happened and what helps. Each browser has its own words for a script that does not come, none for people.
+// What happened and what to do. Browsers word the failure to load a script differently, none of them
+// helpfully.
 function wordsOf({ message, resolution }) {
   const [what, help] = /imported module|importing a module/i.test(message)
     ? ["part of this page could not be loaded", "press again to retry"] : [message, resolution];

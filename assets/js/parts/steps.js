@@ -1,5 +1,6 @@
 // The steps before a run: introduction, question, panel, documents and pattern. Each is a form, so that
-// Enter goes on; none keeps anything: the draft belongs to the page.
+// Enter continues;
+// none holds state: the draft belongs to the page.
 import { button, el, fill, icon, keepPlace, link } from "../dom.js";
 import { plural } from "../format.js";
 import { user } from "../state.js";
@@ -16,7 +17,7 @@ export const OPTIONS = "options";
 const ORDER = [PROMPT, MODELS, OPTIONS];
 const BUILD = { [INTRO]: intro, [PROMPT]: prompt, [MODELS]: models, [OPTIONS]: options };
 
-/** The element of a step. `to(step)` goes to another, `begin` starts the run and gives a problem or null. */
+/** The element of a step. `to(step)` goes to another; `begin` starts the run and resolves to a problem or null. */
 export function Step(name, context) {
   return (BUILD[name] ?? intro)(context);
 }

@@ -1,11 +1,12 @@
-// Patterns that seem to suit a question, each with its reason: the server's rule of thumb, by words and
-// form. Nothing is shown where nothing speaks for any of them; the person chooses.
+// Patterns suggested for a question, each with its reason: the server's heuristics on words and form. Shown
+// only if
+// there is one; the user chooses.
 import { get } from "../api.js";
 import { announce, button, el, fill } from "../dom.js";
 
-// An address has room for the beginning of a question, and the beginning says enough.
+// Characters of the question that are sent: the URL is limited, and the beginning suffices.
 const READ = 1500;
-// Below this a suggestion would be a guess.
+// Score below which a suggestion would be a guess.
 const BAR = 0.25;
 
 /** `{node}`; `onChoose(id)` when a suggestion is taken. */
@@ -18,7 +19,7 @@ export function Suggestions({ prompt, signal, onChoose }) {
     try {
       found = (await get("/api/patterns/suggest", { query: { prompt: prompt.slice(0, READ) }, signal })).suggestions;
     } catch {
-      // Help that nobody asked for is not missed.
+      // A failed suggestion is not reported.
       return;
     }
     const fitting = found.filter((each) => each.score >= BAR).slice(0, 3);

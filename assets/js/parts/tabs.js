@@ -1,9 +1,9 @@
-// Tabs as the ARIA pattern has them: one stop for Tab, arrows move, the panel follows.
+// Tabs by the ARIA pattern: one tab stop, arrow keys move, the panel follows.
 import { button, el, fill, uid } from "../dom.js";
 
 /**
  * `{node, choose(index)}`; `views` are `[label, build, former]`, built each time they are shown; scripts may
- * know a tab by its former label. */
+ * find a tab by its former label. */
 export function Tabs(label, panel, views, first = 0) {
   const name = uid("tabs");
   panel.id = `${name}-panel`;

@@ -1,9 +1,9 @@
-// Short messages that come and go by themselves, read out politely.
+// Short messages that disappear by themselves and are announced politely.
 import { el } from "../dom.js";
 
 const STAYS_MS = 6000;
 
-/** Shows a message and gives its element; `kind` is `done` or `failed`. An optional action is a link or button. */
+/** Shows a message and returns its element; `kind` is `done` or `failed`. The optional action is a link or button. */
 export function toast(text, kind = "done", action = null) {
   const node = el("div", { class: `toast ${kind}`, role: kind === "failed" ? "alert" : "status" }, el("span", null, text), action);
   const stack = document.getElementById("toasts");

@@ -1,5 +1,4 @@
-// Takes files by click, keyboard or drop, and shows how far each upload has come. A few at a time: the
-// others wait their turn, and say so.
+// Uploads files by click, keyboard, or drop, with the progress of each. A few at a time; the others wait.
 import { upload } from "../api.js";
 import { announce, button, el, icon, uid } from "../dom.js";
 import { bytes, sentence } from "../format.js";
@@ -7,7 +6,7 @@ import { LARGE, sendInParts } from "./chunked.js";
 
 const AT_ONCE = 3;
 
-/** The drop zone. `onDone(document)` for every stored file; `files` were dropped before it was there. */
+/** The drop zone. `onDone(document)` for every stored file; `files` were dropped on the page before. */
 export function DocumentUpload({ onDone, signal, files = [] }) {
   const label = uid("upload");
   const list = el("ul", { class: "upload-list", "aria-label": "Uploads" });
@@ -24,7 +23,7 @@ export function DocumentUpload({ onDone, signal, files = [] }) {
   icon("upload"),
   el("span", { id: label, class: "drop-title" }, "Choose files, or drop them here"),
   el("span", { class: "fine" }, "PDF, Word, slides, sheets, e-books, web pages, mails, text, tables, source code, or a zip of these. They stay on this server and are yours alone."));
-  // The whole page is the zone: a file that is dropped beside it would otherwise take the place of the page.
+  // The whole page is the drop zone: a file dropped next to it would otherwise replace the page.
   const heard = (type, act) => window.addEventListener(type, (event) => {
     if (!zone.isConnected || ![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
     event.preventDefault();
@@ -56,7 +55,7 @@ export function DocumentUpload({ onDone, signal, files = [] }) {
   return el("div", { class: "document-upload", data: { component: "DocumentUpload" } }, input, zone, list);
 }
 
-// One file on its way: `start()` resolves when it is there, failed or cancelled.
+// One upload: `start()` resolves when it is complete, failed, or canceled.
 function Upload(file, list, onDone, signal) {
   const bar = el("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
   const state = el("span", { class: "fine upload-state" }, `${bytes(file.size)}, waiting for its turn`);

@@ -1,4 +1,5 @@
-// Does the panel pay? What one's own blind votes show, by topic, and how often to be asked for one.
+// Is the panel worth it? The result of the user's blind votes by topic, and how often to offer a
+// comparison.
 import { put } from "../api.js";
 import { el } from "../dom.js";
 import { count, sentence } from "../format.js";
@@ -14,7 +15,7 @@ const VERDICTS = {
 
 const OFTEN = [["default", "Server default"], ["0", "Never"], ["1", "Every time"], ["3", "About 1 in 3"], ["10", "About 1 in 10"], ["30", "About 1 in 30"]];
 
-/** The report of `GET /api/worth` and the choice, as elements. */
+/** The report of `GET /api/worth` and the setting, as elements. */
 export function Worth(told) {
   return [
     el("p", { class: "notice" }, told.overall.sentence),

@@ -1,4 +1,4 @@
-// The keyboard shortcuts, for who presses "?".
+// The list of keyboard shortcuts, opened with "?".
 import { el } from "../dom.js";
 import { styled } from "../styles.js";
 import { openDialog } from "../parts/dialog.js";

@@ -1,12 +1,13 @@
-// Keyboard shortcuts for the whole application: letters outside of fields, Ctrl or Cmd and K anywhere. What
-// they open is loaded when first wanted.
+// Keyboard shortcuts of the whole application: letters outside of fields, Ctrl or Cmd and K anywhere. What
+// they open is
+// loaded on demand.
 
 import { PLACES } from "./places.js";
 
 const PATIENCE = 1500;
 let leader = 0;
 
-/** Listens. `go` is the router's. */
+/** Listens for shortcuts. `go` is the router's. */
 export function listen(go) {
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "k") {
@@ -28,13 +29,13 @@ export function listen(go) {
   });
 }
 
-/** The list of commands. */
+/** Opens the command palette. */
 export async function openPalette(go) {
   const { palette } = await import("./palette.js");
   palette(go);
 }
 
-/** The list of shortcuts. */
+/** Opens the list of shortcuts. */
 export async function openHelp() {
   const { help } = await import("./help.js");
   help();
@@ -44,7 +45,7 @@ function isTyping(target) {
   return target.closest?.("input, textarea, select, [contenteditable=true], dialog, [role=listbox], [role=tablist]") !== null;
 }
 
-// The page's own search, else the question.
+// Focuses the page's own search, otherwise the question.
 function focusSearch(event) {
   const field = document.querySelector("main input[type=search], main textarea");
   if (!field) return;

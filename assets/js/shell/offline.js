@@ -1,7 +1,8 @@
-// Has the browser keep the shell of the pages, so that they open without a line. Nothing personal is kept: see
+// Caches the shell of the pages in the browser, so that they open without a connection. Nothing personal is
+// cached: see
 // sw.js.
 
-/** Registers the worker, and tells it what this page was made of. */
+/** Registers the worker, and tells it which files this page consists of. */
 export async function keepShell() {
   if (!("serviceWorker" in navigator) || !window.isSecureContext) return;
   try {
@@ -10,6 +11,6 @@ export async function keepShell() {
     const loaded = performance.getEntriesByType("resource").map((entry) => entry.name);
     active?.postMessage({ keep: loaded.filter((name) => new URL(name).pathname.startsWith("/assets/")) });
   } catch {
-    // Forbidden or broken: the pages work without it.
+    // Forbidden or failed: the pages work without it.
   }
 }

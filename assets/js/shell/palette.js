@@ -1,5 +1,6 @@
-// The command palette: one field that finds pages, recent analyses and acts. A combobox with a list, as
-// WAI-ARIA describes it: the focus stays in the field, the arrows move the choice.
+// The command palette: one field that finds pages, recent analyses, and commands. A combobox with a listbox
+// by WAI-ARIA:
+// the focus stays in the field, arrow keys move the selection.
 import { get, signOut } from "../api.js";
 import { announce, el, fill, uid } from "../dom.js";
 import { user } from "../state.js";
@@ -11,7 +12,7 @@ import { help } from "./help.js";
 const MOST = 12;
 const PAUSE = 200;
 
-/** Opens it. `go` is the router's. */
+/** Opens the palette. `go` is the router's. */
 export async function palette(go) {
   await styled("shell");
   if (document.querySelector("dialog.palette")) return;
@@ -97,7 +98,7 @@ function commands(go) {
   return [...pages, ...acts.filter(Boolean)];
 }
 
-// What was asked before: none for who is not signed in, and none while the line is down.
+// Past questions: none without a signed-in user or a connection.
 async function past(words, go) {
   if (!user.get()) return [];
   try {
@@ -118,7 +119,7 @@ function paint(theme) {
     if (theme) localStorage.setItem("quire.theme", theme);
     else localStorage.removeItem("quire.theme");
   } catch {
-    // Where storage is forbidden it holds for this visit.
+    // Without storage the choice is kept until the page is closed.
   }
   announce(`${theme || "system"} theme`);
 }

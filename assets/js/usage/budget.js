@@ -1,8 +1,8 @@
-// A budget drawn: what is spent and set aside of each limit, and when it begins anew.
+// A budget as bars: the spent and reserved part of each limit, and when it renews.
 import { el } from "../dom.js";
 import { count, money, plural, when } from "../format.js";
 
-/** Takes `budget` as /api/usage tells it. */
+/** Takes the `budget` of /api/usage. */
 export function Budget(budget) {
   const lines = [
     Line("Today", "day", budget), Line("This month", "month", budget),

@@ -1,4 +1,4 @@
-// The single calls, newest first, fetched when somebody wants them.
+// The call log, newest calls first, fetched on demand.
 import { get } from "../api.js";
 import { button, el, fill, link } from "../dom.js";
 import { count, duration, exactly, money, when } from "../format.js";
@@ -7,7 +7,7 @@ import { Failure, Loading } from "../parts/states.js";
 const PAGE = 50;
 const HEADS = [["When"], ["Model"], ["For"], ["Outcome"], ["Tokens", "right"], ["Cost", "right"], ["First words", "right"], ["Took", "right"]];
 
-/** A part that opens. `user`: whose, empty for one's own. */
+/** A collapsible section. `user`: whose calls; empty for the user's own. */
 export function Calls(user, signal) {
   const rows = el("tbody");
   const below = el("div", { class: "rows-below" });

@@ -1,4 +1,4 @@
-// Usage drawn: a column a day, a bar a model, a bar a person; each with its figures as a table.
+// Charts of usage: a column per day, a bar per model or user; each with its figures as a table.
 import { Bars } from "../charts/bars.js";
 import { Columns } from "../charts/columns.js";
 import { count, money, plural, short } from "../format.js";
@@ -6,7 +6,7 @@ import { count, money, plural, short } from "../format.js";
 const DAY_MS = 86_400_000;
 const MOST_BARS = 12;
 
-/** What can be drawn: `[name, what it is, value of a row, how it is written, short for an axis]`. */
+/** The measures: `[name, description, value of a row, format, short format for an axis]`. */
 export const MEASURES = {
   cost: { name: "Cost", of: (row) => Number(row.cost_usd), show: money, axis: (value) => (value === 0 ? "$0" : money(value)) },
   tokens: { name: "Tokens", of: (row) => row.input_tokens + row.output_tokens, show: (value) => plural(value, "token"), axis: (value) => short(value) },
@@ -16,13 +16,13 @@ export const MEASURES = {
 const HEADS = ["Calls", "Failed", "Tokens read", "Tokens written", "Cost"];
 const cells = (row) => [count(row.calls), count(row.failed), count(row.input_tokens), count(row.output_tokens), costOf(row)];
 
-/** The cost of a row in words; calls whose price nobody knows are not free. */
+/** The cost of a row in words; calls of unknown price are not free. */
 export function costOf({ cost_usd: usd, unpriced, estimated }) {
   const words = !unpriced ? money(usd) : Number(usd) > 0 ? `${money(usd)} and calls of unknown price` : "price unknown";
   return estimated && Number(usd) > 0 ? `${words} (partly estimated)` : words;
 }
 
-/** A column a day from `from` to `to`. */
+/** A column per day from `from` to `to`. */
 export function Days({ rows, from, to, measure }) {
   const known = new Map(rows.map((row) => [row.day, row]));
   const name = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
@@ -39,7 +39,7 @@ export function Days({ rows, from, to, measure }) {
   });
 }
 
-/** A bar for each row, the largest first. `named(row)` says what it is called. */
+/** A bar for each row, the largest first. `named(row)` returns its name. */
 export function Shares({ title, about, rows, named, head, measure }) {
   const sorted = rows.toSorted((a, b) => measure.of(b) - measure.of(a));
   const whole = sorted.reduce((sum, row) => sum + measure.of(row), 0);
