@@ -1,9 +1,9 @@
-//! `make bench`: what Quire adds to a provider's streams, measured through it and straight to the same
-//! provider in the same run; what many streams at once take; and whether all of them hold.
+//! `make bench`: the latency Quire adds to a provider's streams, compared with direct calls of the same
+//! provider in the same run; the cost of many concurrent streams; and whether all of them complete.
 //!
-//! Through Quire is `POST /api/analyze` with `stream` and the pattern `summarize`: one member, then a
-//! synthesis of one token. The member's text is measured, from the request to its first piece and to its
-//! end; that includes signing in, planning, and everything that is written to disk.
+//! The measured request is `POST /api/analyze` with `stream` and the pattern `summarize`: one member, then
+//! a synthesis of one token. The member's text is timed from the request to its first piece and to its end;
+//! that includes authentication, planning, and all writes to disk.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 

@@ -1,6 +1,6 @@
-//! `make footprint`: what Quire costs beside a bare-hyper hello built alike and measured in the same run, and the
-//! same under a tenth of a processor. Fails when a budget is exceeded: the budgets are what is true today and a
-//! little room, the goals what ought to be.
+//! `make footprint`: the resources Quire uses compared with a bare hyper server built alike and measured in
+//! the same run, also with a tenth of a CPU. Fails when a budget is exceeded: budgets are today's figures
+//! with a small margin, goals the figures to reach.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 

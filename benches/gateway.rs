@@ -1,6 +1,6 @@
-//! `make bench-gateway`: what it takes to pass a chat completion on, through Quire and through gateways by others
-//! that are installed under target/peers, beside a call straight to the same provider, in one run: streams a
-//! second, the median from request to end, CPU time a request and memory, at 1, 50 and 500 connections.
+//! `make bench-gateway`: the cost of passing a chat completion through Quire and through other gateways
+//! installed under target/peers, compared with a direct call of the same provider, in one run: streams per
+//! second, median latency, CPU time per request, and memory, at 1, 50, and 500 connections.
 //!
 //! Every request is a connection of its own and a stream of 20 tokens that the provider sends at once.
 

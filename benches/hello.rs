@@ -1,4 +1,4 @@
-//! The floor: bare hyper on a current-thread runtime that says "hello" to everything.
+//! The baseline: bare hyper on a current-thread runtime that answers "hello" to every request.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
-//! `make compare-optimizers`: what is lost by taking the setting that a race finds, on simulated experiments
-//! whose truth is known, against evaluating settings evenly. Writes the experiments as JSON to the file named,
-//! so that other optimizers are given the same ones (benches/optimizers.py).
+//! `make compare-optimizers`: the regret of the setting found by successive halving, on simulated
+//! experiments with known truth, compared with evaluating all settings evenly. Writes the experiments as
+//! JSON to the given file, so that other optimizers get the same ones (benches/optimizers.py).
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 

@@ -1,6 +1,6 @@
-//! `make bench`: what orchestration itself costs. Analyses through Quire against the same calls made straight
-//! to the same provider, which answers without delay, in the same run; and how that grows with the panel and
-//! with the number of analyses at once. Everything is stored as always.
+//! `make bench`: the cost of orchestration. Compares analyses through Quire with the same calls made
+//! directly to the same provider, which answers without delay, in the same run, by panel size and by number
+//! of concurrent analyses. Everything is stored as usual.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 

@@ -1,5 +1,5 @@
-//! `make bench`: how fast bytes from outside are read. What counts is CPU time for an event: a hundred
-//! streams of fifty tokens a second are five thousand of them.
+//! `make bench`: the speed of parsing external input, as CPU time per event: a hundred streams of fifty
+//! tokens per second are five thousand events.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 

@@ -1,8 +1,9 @@
-//! `make bench-peers`: Quire beside what a user would run instead, as far as it is installed under target/peers
-//! (`.ci/peers`): start to the first answer, memory, size on disk, requests a second. One run, one machine.
+//! `make bench-peers`: Quire compared with the programs a user would run instead, if installed under
+//! target/peers (`.ci/peers`): time from start to the first answer, memory, size on disk, requests per
+//! second. One run, one machine.
 //!
-//! What they do differs: a column is empty where a program has no such thing. Time and memory count all of a
-//! program's processes.
+//! The programs have different features: a column is empty when a program lacks one. Time and memory
+//! include all of a program's processes.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 

@@ -1,6 +1,5 @@
-//! What the fuzz targets look for, in short and without their tools: real inputs, damaged in a thousand
-//! ways that a seed decides, go through the same checks. `MUTATIONS=100000 cargo test --test mutation`
-//! looks longer.
+//! A short version of the fuzz targets that needs no tools: real inputs, damaged in a thousand ways that a
+//! seed determines, pass the same checks. `MUTATIONS=100000 cargo test --test mutation` runs longer.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 #[path = "../fuzz/checks.rs"]

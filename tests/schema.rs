@@ -1,4 +1,4 @@
-//! The schema and the ways to it: fresh, from every version that was ever kept, and back from a kill.
+//! The database schema and its migrations: fresh, from every earlier version, and after a kill.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 

@@ -1,5 +1,5 @@
-//! A long PDF made anew for each run: 2,000 pages of text set the way typesetters do, with kerning inside
-//! words, every other page compressed. The words are those of a real text, in an order that a seed decides.
+//! A long PDF generated for each run: 2,000 pages of text set the way typesetters do, with kerning inside
+//! words, every other page compressed. The words come from a real text, in an order that a seed determines.
 
 use std::io::Write;
 

@@ -1,5 +1,5 @@
-//! The finding half: how fast text becomes searchable, how long a search over it takes, and how often a
-//! question finds the page that answers it, beside SQLite's search as it is.
+//! The search half: how fast text becomes searchable, how long a search over it takes, and how often a
+//! question finds the page that answers it, compared with plain SQLite search.
 
 use std::time::Instant;
 

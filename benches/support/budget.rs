@@ -1,4 +1,4 @@
-//! A table of figures, each beside the floor of the same run, what it may be, and what it ought to be.
+//! A table of figures, each with the baseline of the same run, its budget, and its goal.
 
 /// What a figure may be before the run fails, and what the goal is.
 pub struct Budget {

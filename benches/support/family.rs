@@ -1,4 +1,4 @@
-//! A program by others may be several processes: what they cost together.
+//! The combined resource use of a program's processes.
 
 /// CPU time of a process and those it has started, in clock ticks of 10 ms.
 pub fn ticks_of_family(process: u32) -> u64 {

@@ -1,4 +1,5 @@
-//! A tenth of a processor and 512 MB, as a free host gives them: a control group of either kind (needs root).
+//! Limits of a free hosting plan, a tenth of a CPU and 512 MB, by a control group of either version (needs
+//! root).
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What both whole-program benches need: start a program, wait for its first 200, read its /proc.
+//! Shared by the whole-program benches: starts a program, waits for its first status 200, reads its /proc.
 #![allow(
     dead_code,
     clippy::print_stdout,

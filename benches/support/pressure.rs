@@ -1,4 +1,4 @@
-//! Requests over 32 kept connections from this process, which is on the other core.
+//! Requests over 32 keep-alive connections from this process, which runs on the other core.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,5 +1,5 @@
-//! Settings whose worth is known: a simulated experiment for tests and benches. Scores are an effect of the
-//! setting, one of the case, and noise, as the design's own figures were made.
+//! Settings with known quality: a simulated experiment for tests and benches. Scores are the sum of a
+//! setting effect, a case effect, and noise, as in the design's own figures.
 
 /// A simulated experiment.
 pub struct Truth {

@@ -1,5 +1,5 @@
-//! A provider that says a steady stream of tokens, on a thread of its own. A model's name says how many and
-//! how fast: `200x10` is 200 tokens, one every 10 ms; `20x0` is 20 tokens without any delay.
+//! A provider that streams tokens at a steady rate, on a thread of its own. A model's name gives their
+//! number and rate: `200x10` is 200 tokens, one every 10 ms; `20x0` is 20 tokens without delay.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

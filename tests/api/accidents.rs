@@ -1,5 +1,5 @@
-//! Accidents with the data folder: a database that is older, missing, empty, or cut off. Whatever happens, nothing
-//! that a person gave the server is deleted, and putting things right brings everything back.
+//! Accidents with the data folder: a database that is older, missing, empty, or truncated. No user data is
+//! ever deleted, and restoring the right files restores everything.
 
 mod leftovers;
 mod refusals;

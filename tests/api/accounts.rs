@@ -1,5 +1,5 @@
-//! Accounts over a real socket: what people, programs and thieves do with registration, sessions, tokens,
-//! keys and administration.
+//! Accounts over a real socket: registration, sessions, tokens, keys, and administration, used by people,
+//! programs, and attackers.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Asking a panel: what a request may say, what it gets, and what a provider that misbehaves does to it.
+//! Analyses: valid and invalid requests, results, and misbehaving providers.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Everything a person owns, out and in again through the API.
+//! Export and import of all of a user's data through the API.
 
 use std::io::Read as _;
 

@@ -1,4 +1,4 @@
-//! Copies that the server makes by itself and on request, and what remains of them.
+//! Automatic and requested backups, and their retention.
 
 use std::fs;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Members whose answers are less than whole: cut off by a limit, or broken off and begun again.
+//! Incomplete answers of members: cut off by a limit, or interrupted and restarted.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The cache over the whole server: what is given again and to whom, what it spares, and why it was not a hit.
+//! The cache through the whole server: hits and who gets them, savings, and the reasons for misses.
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
-//! Who goes takes the calls along: however far a call has come, and whoever asked for it, its connection is
-//! closed within a quarter of a second. By the provider's own clock, over plain HTTP and over TLS;
-//! `cargo test --test api cancel:: -- --nocapture` shows the times.
+//! Cancellation: whatever the state of a call and the kind of its client, its connection to the provider is
+//! closed within a quarter of a second after the client disconnects. Measured by the provider's own clock,
+//! over plain HTTP and over TLS; `cargo test --test api cancel:: -- --nocapture` shows the times.
 
 use std::time::{Duration, Instant};
 

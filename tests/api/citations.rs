@@ -1,4 +1,4 @@
-//! Citations checked by the server: what members and the synthesis cite, true and planted.
+//! Citations checked by the server: valid and planted ones, of members and of the synthesis.
 
 use serde_json::{Value, json};
 

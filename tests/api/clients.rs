@@ -1,4 +1,4 @@
-//! Odd requests that public clients really send to a compatible server, and what a vendor makes of each.
+//! Unusual requests that public clients send to a compatible server, and what each provider receives.
 
 use std::io::Write;
 

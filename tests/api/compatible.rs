@@ -1,4 +1,4 @@
-//! The API of OpenAI and Anthropic: what their clients send, and what they are sent.
+//! The APIs of OpenAI and Anthropic: their clients' requests, and the responses.
 
 use std::io::{BufReader, Read, Write};
 

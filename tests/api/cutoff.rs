@@ -1,4 +1,5 @@
-//! Calls that exceed what was reserved for them: they are cut off, and a budget is kept within its margin.
+//! Calls that exceed their reservation: they are cut off, and the budget is exceeded only within its
+//! margin.
 
 use serde_json::{Value, json};
 

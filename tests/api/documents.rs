@@ -1,4 +1,4 @@
-//! Documents over a real socket: what is taken, what is refused, and that nobody meets another's.
+//! Documents over a real socket: accepted and refused files, and isolation between users.
 
 use std::io::Write;
 use std::time::Duration;

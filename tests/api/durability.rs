@@ -1,5 +1,5 @@
-//! The real executable is killed or stopped in the middle of a run, and started again over the same data:
-//! nothing that anybody has seen may be lost or change.
+//! The real executable is killed or stopped in the middle of a run and restarted on the same data: nothing
+//! that a client has seen is lost or changed.
 
 use std::time::Duration;
 

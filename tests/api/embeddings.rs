@@ -1,4 +1,4 @@
-//! Embeddings, passed on to one provider.
+//! Embeddings, passed through to one provider.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Experiments: priced before they begin, run in the background, survive a kill, end with the same decisions.
+//! Experiments: estimated before they start, run in the background, survive a kill, end with the same
+//! decisions.
 
 use serde_json::{Value, json};
 

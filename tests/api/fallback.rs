@@ -1,5 +1,5 @@
-//! What becomes of a run in which something is missing: another model in a member's place, a shape the one
-//! answer must have, a picture that only some can see, time that is over.
+//! Runs in which something is missing: a fallback for a member, a required answer format, a picture that
+//! only some models can see, a deadline that has passed.
 
 use serde_json::{Value, json};
 

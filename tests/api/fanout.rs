@@ -1,6 +1,6 @@
-//! The real fan-out under any mix and order of failures: it always ends, says one thing about each member,
-//! and never holds more connections than it may. The pure machine has its own properties; here the provider
-//! counts.
+//! The real fan-out under any mix and order of failures: it always ends, reports one outcome per member,
+//! and never holds more connections than allowed. The pure state machine has its own property tests; here
+//! the provider counts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a result says of itself: read when the run ends, stored, shown and exported.
+//! The findings of a result: computed when the run ends, stored, shown, and exported.
 
 use serde_json::json;
 

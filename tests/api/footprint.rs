@@ -1,5 +1,6 @@
-//! What a server holds of its machine, in every test run: threads, open files, memory for each event stream. The
-//! release binary's start, memory and size are `make footprint`'s; this build is larger and its budgets are its own.
+//! The resources a server holds, checked in every test run: threads, open files, memory per event stream.
+//! `make footprint` measures startup, memory, and size of the release binary; this build is larger and has
+//! budgets of its own.
 
 use std::fs;
 use std::io::{Read as _, Write as _};

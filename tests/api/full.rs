@@ -1,6 +1,6 @@
-//! A disk that is full, while it is written to, uploaded to, backed up from: reported clearly, nothing torn, people can
-//! still sign in, read and delete, and all is well when there is room again. The disk is a small one in memory,
-//! mounted where only the server sees it.
+//! A full disk during writes, uploads, and backups: reported clearly, nothing half-written, users can still
+//! sign in, read, and delete, and everything works again once there is space. The disk is a small one in
+//! memory, mounted where only the server sees it.
 
 use std::fs;
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! Gemini's own API, over a provider of another kind and over Google's.
+//! Gemini's own API, with a provider of another kind and with Google's.
 
 use serde_json::{Value, json};
 

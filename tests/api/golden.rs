@@ -1,5 +1,5 @@
-//! Streams as they were when they were last looked at: what changes in them is seen before a client sees it.
-//! `UPDATE_GOLDEN=1 cargo test --test api golden` writes them anew.
+//! Golden files of streams: a change is seen before a client sees it. `UPDATE_GOLDEN=1 cargo test --test
+//! api golden` rewrites them.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! One process after another at the same address: nobody who asks meanwhile is turned away.
+//! Replacing a running process at the same address without a failed request.
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;

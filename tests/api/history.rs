@@ -1,4 +1,4 @@
-//! What stays of an analysis: lists, exports, links, votes, and who may touch them.
+//! Stored analyses: lists, exports, links, votes, and access to them.
 
 use std::time::Duration;
 

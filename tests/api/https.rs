@@ -1,5 +1,5 @@
-//! TLS by the binary itself: requests, streams and cookies over it, peers that do not speak it, and a renewal under
-//! connections that are open.
+//! TLS by the binary itself: requests, streams, and cookies over it, peers that do not speak it, and a
+//! renewal while connections are open.
 
 use std::io::Write;
 use std::path::Path;

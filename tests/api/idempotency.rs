@@ -1,4 +1,4 @@
-//! Idempotency keys when things go wrong in the middle: a crash, a failure, an answer that cannot be kept.
+//! Idempotency keys under faults: a crash, a failed request, an answer that cannot be stored.
 
 use serde_json::json;
 

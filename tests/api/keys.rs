@@ -1,4 +1,4 @@
-//! API keys that are confined: to parts of the API, to models, to an amount.
+//! API keys with limits: parts of the API, models, budgets.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What bad input gets, and what every answer has.
+//! Responses to invalid input, and the headers of every response.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,6 +1,6 @@
-//! The cross-user matrix, generated from the OpenAPI document: every operation, asked by another person and by
-//! nobody, with the owner's ids in its path and in a body made from its schema. A route with a placeholder or
-//! an id that this file does not know fails the test.
+//! The cross-user matrix, generated from the OpenAPI document: every operation, requested by another user
+//! and without an account, with the owner's ids in its path and in a body made from its schema. A route
+//! with an unknown placeholder or id fails the test.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
-//! The Model Context Protocol over HTTP: what it costs and how long it takes stays bounded, and what nobody waits
-//! for is stopped.
+//! The Model Context Protocol over HTTP: cost and time stay bounded, and abandoned requests are stopped.
 
 use std::io::Write;
 

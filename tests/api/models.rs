@@ -1,4 +1,5 @@
-//! What is told of models: the built-in sheet, what a provider says of its own, an admin's sheet over both.
+//! Information about models: the built-in catalog, the provider's own list, and an administrator's sheet
+//! that overrides both.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! Money: what calls take is written down however they end, and budgets hold at the start, between
-//! stages, and for runs that go on at the same time.
+//! Money: usage is recorded however calls end, and budgets are enforced at the start, between stages, and
+//! across concurrent runs.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,6 @@
-//! More of the odd requests that `clients` has one of each kind of: fields in other types and spellings, tools and
-//! conversations in the forms of other APIs, items that only a vendor could read, other ways to send a body or a key.
+//! More unusual requests of the kinds in `clients`: fields in other types and spellings, tools and
+//! conversations in the forms of other APIs, items that only one provider understands, other ways to send a
+//! body or a key.
 
 use std::io::Write;
 

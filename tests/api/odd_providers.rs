@@ -1,5 +1,5 @@
-//! More of the oddities that `upstream` has one of each kind of: other vendors' words for an ending, other places
-//! for tokens, other marks of reasoning, other ways to write a stream, an error, or a call.
+//! More provider quirks of the kinds in `upstream`: other finish reasons, other places for token counts,
+//! other marks of reasoning, other forms of streams, errors, and calls.
 
 use std::io::Write;
 

@@ -1,5 +1,5 @@
-//! Where the server connects to on behalf of a user: every route that can make it call out, with every spelling of
-//! a private address, against a listener that must hear nothing.
+//! Outbound connections on behalf of a user: every route that can cause one, with every spelling of a
+//! private address, against a listener that must receive nothing.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};

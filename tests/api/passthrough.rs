@@ -1,5 +1,5 @@
-//! What a client sends that Quire does not know reaches a model that Quire does not know; what the model refuses
-//! is skipped from then on. Headers and body fields of settings go with every request.
+//! Parameters unknown to Quire are passed through to models unknown to Quire; those that a model refuses
+//! are skipped from then on. Configured headers and body fields are added to every request.
 
 use serde_json::{Value, json};
 

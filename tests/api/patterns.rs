@@ -1,5 +1,5 @@
-//! Patterns over the whole server: every embedded one runs, people add their own, and nobody sees what is
-//! somebody else's.
+//! Patterns through the whole server: every embedded one runs, users add their own, and other users'
+//! patterns stay hidden.
 
 use serde_json::{Value, json};
 

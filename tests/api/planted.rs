@@ -1,5 +1,5 @@
-//! Planted cases: members that are wrong, silent, obedient to a document; a writer that gives nothing; and a
-//! run that is replayed with its providers gone.
+//! Planted cases: members that are wrong, silent, or obey a document; a synthesizer that returns nothing;
+//! and a run replayed without its providers.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What clients of the product's predecessor rely on.
+//! Compatibility with clients of the product's predecessor.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! What `/health` promises about the replica, under faults: everything up to `whole_at` is there, row by row and byte
-//! by byte, when the server is killed at that moment and its disk is gone.
+//! The replication state in `/health` under faults: everything up to `whole_at` is restored, row by row and
+//! byte by byte, when the server is killed at that moment and its disk is lost.
 
 mod rounds;
 

@@ -1,4 +1,4 @@
-//! Providers added while the server runs: whose they are, what becomes of their keys, where they may be.
+//! Providers added at run time: their owners, their keys, and their allowed addresses.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The door to the models against providers that do what providers do.
+//! The LLM client against realistic providers.
 
 use std::time::Duration;
 

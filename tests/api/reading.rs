@@ -1,4 +1,4 @@
-//! How much of documents each member is given, and documents that are read in parts.
+//! Context modes of documents: how much each member reads, and documents read in parts.
 
 use serde_json::{Value, json};
 

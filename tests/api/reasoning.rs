@@ -1,5 +1,5 @@
-//! Reasoning on each compatible surface: shown whole and streamed, signatures kept, and sent back to the vendor that
-//! wants it. Beside it what else only programs read: stop sequences and log probabilities.
+//! Reasoning on each compatible API: shown whole and streamed, signatures kept and sent back to the
+//! provider that requires them. Also stop sequences and log probabilities.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! Recipes over the whole server: saved, versioned, shared, and filling what a request does not say.
+//! Recipes through the whole server: saved, versioned, shared, and filling in the missing fields of a
+//! request.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! A disk that vanishes: whatever the replica was told is there again, after a stop and after kill -9.
+//! A lost disk: everything that was replicated is restored, after a stop and after kill -9.
 
 use std::fs;
 use std::path::Path;

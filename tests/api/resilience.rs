@@ -1,5 +1,5 @@
-//! What the door to the models does when calls fail: waits, leaves out, gives up, lets one through again;
-//! and what it puts on the bill.
+//! The LLM client when calls fail: waits, skips, gives up, half-open circuit breakers, and the recorded
+//! usage.
 
 use std::time::Duration;
 

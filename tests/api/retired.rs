@@ -1,4 +1,4 @@
-//! Models that are gone since somebody named them, and a model that is named twice.
+//! Models that no longer exist although a recipe or request names them, and a model named twice.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! The table of routes as a whole: who gets in, that nobody meets another's things, and that the OpenAPI
-//! document says what is true.
+//! The table of routes as a whole: access control, isolation between users, and the accuracy of the OpenAPI
+//! document.
 
 use std::collections::BTreeMap;
 

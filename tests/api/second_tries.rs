@@ -1,4 +1,4 @@
-//! What is asked again over the whole server, how often, and what of it is never kept.
+//! Retries through the whole server: what is retried, how often, and which attempts are never stored.
 
 use serde_json::json;
 

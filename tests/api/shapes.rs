@@ -1,5 +1,5 @@
-//! A format that the answer must have: the schemas that clients' libraries write are taken whole, and an answer
-//! that does not fit is repaired once or refused, from one model as from a panel.
+//! Required answer formats: JSON schemas of client libraries are accepted whole, and an answer that does
+//! not match is repaired once or refused, from one model and from a panel.
 
 use serde_json::{Value, json};
 

@@ -1,6 +1,5 @@
-//! Many analyses at once over a provider at its worst, asked by people who come and go. When all is over,
-//! nothing is left: no thread, no file, no connection, no place taken; and the books agree with what the
-//! provider saw.
+//! Many concurrent analyses with a provider at its worst and clients that disconnect. Afterwards nothing is
+//! left behind: no thread, file, connection, or slot; and the recorded usage matches what the provider saw.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

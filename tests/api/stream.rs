@@ -1,4 +1,4 @@
-//! Following a run and stopping one: the events, their numbers, and what closing a connection does.
+//! Following and stopping a run: the events, their numbers, and closed connections.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};

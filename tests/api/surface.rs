@@ -1,5 +1,5 @@
-//! The parts of the compatible surface beside chat: text completions, lists of models, several answers, documents
-//! inside a request, and how hard a model is to think.
+//! Compatible endpoints besides chat: text completions, lists of models, several answers, documents inside
+//! a request, and reasoning effort.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,6 +1,6 @@
-//! A disk that reports an I/O error (EIO) when a file is synced, once. Whatever file that is, nothing is
-//! acknowledged that is not stored, and everything works afterwards. A library that is loaded before the system's
-//! makes the call fail, in the real executable.
+//! A disk that reports an I/O error (EIO) once when a file is synced. Whatever the file, nothing is
+//! acknowledged that is not stored, and everything works afterwards. A preloaded library makes the call
+//! fail in the real executable.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Tools of a program that speaks to us as to a vendor: offered to one acting model, called by it, and their
-//! results given back; advisers see text only.
+//! Tool calls of clients of the compatible API: offered to one acting model, called by it, with their
+//! results returned; advisers see text only.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Experiments under strain: judges that err, a kill in the middle, providers that fail, budgets that end.
+//! Experiments under faults: unreliable judges, a kill in the middle, failing providers, exhausted budgets.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! A paid answer that the store cannot take is delivered all the same, says so, and is stored once the store works
-//! again. A trigger that refers to a missing table stands for a store that fails from the first charge on.
+//! A paid answer that cannot be stored is delivered all the same, says so, and is stored once the store
+//! works again. A trigger that refers to a missing table simulates a store that fails from the first charge
+//! on.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Providers that do what public bug reports say of them, one oddity a model, asked whole and streamed: what a
-//! client is given of the text, its end, the tokens, and the price.
+//! Provider quirks known from public bug reports, one per model, requested whole and streamed: the text,
+//! finish reason, tokens, and price that a client gets.
 
 use std::collections::HashMap;
 use std::io::Write;

@@ -1,4 +1,5 @@
-//! Documents that wait to be read: people take turns, nobody holds every reader, and nobody's queue is endless.
+//! Documents waiting to be read: users take turns, no user occupies every reader, and every queue is
+//! bounded.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! Files that harm their reader, and readers and servers that die over a file: it costs one document, with a
-//! reason, and nothing else.
+//! Files that harm their reader, and readers and servers that crash over a file: only that document is
+//! affected, with a reason.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How deep a run goes, what spares a stage, what is asked again and what is not: over the whole server.
+//! Depth, skipped stages, and retries of a run, through the whole server.
 
 use serde_json::{Value, json};
 

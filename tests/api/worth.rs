@@ -1,4 +1,4 @@
-//! Whether a panel pays: blind comparisons, votes, and what is said of them.
+//! Panel versus single model: blind comparisons, votes, and their evaluation.
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
-//! Files form no cycles: which file names what another one defines, read from the paths in the code.
+//! Files form no cycles: reads from the paths in the code which file uses the definitions of another.
 //!
-//! A re-export (`pub use`) is not an import of its own: naming it imports the file that defines it. A
-//! submodule may name what its own parents define, as `super` does in Rust: that is not counted either.
+//! A re-export (`pub use`) is not an import of its own: using it imports the file that defines the item. A
+//! submodule may use what its parents define, as `super` does in Rust: that is not counted either.
 
 use std::collections::{BTreeMap, BTreeSet};
 

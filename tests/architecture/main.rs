@@ -1,5 +1,5 @@
-//! Holds the house together: who may import whom, where the outside world begins, how long things may
-//! get, and that the manual's lists are complete. Reads the sources as text; the rules stand in lib.rs.
+//! Enforces the architecture: allowed imports, boundaries to the outside world, size limits, and complete
+//! lists in the manual. Reads the sources as text; the rules are in lib.rs.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod cycles;

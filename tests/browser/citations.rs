@@ -1,5 +1,5 @@
-//! Citations open the page they name with the passage marked, and show what was found out about them; what
-//! each member is given of the documents is said before anything is spent.
+//! Citations open the cited page with the passage marked and show the result of their check; the documents
+//! that each member reads are shown before any cost.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The panel against the best single answer: blind, one vote, then told.
+//! The panel versus the best single answer: blind, one vote, then revealed.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! Documents: several at once, a large one in parts over a broken line, pages turned by keys, a place
-//! marked by its address.
+//! Documents: several at once, a large one in parts over an interrupted connection, paging by keyboard, a
+//! marked span in the address.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! A browser by way of chromedriver's JSON protocol. Waits for what is to be seen, never for a time.
+//! A browser through chromedriver's JSON protocol. Waits for visible content, never for a fixed time.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Experiments on the pages: put together, priced, begun, watched, stopped, read. With the demo models, so that
-//! every figure on the screen is a real one.
+//! Experiments on the pages: created, estimated, started, watched, stopped, read. With the demo models, so
+//! that every figure on the screen is real.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! The keyboard's place on the page: given back by every dialog, kept where what had it is gone, never at the very
-//! beginning again. And nothing moves for whoever has asked for calm.
+//! Keyboard focus on the pages: restored by every dialog, kept when the focused element is removed, never
+//! reset to the start of the page. Also reduced motion.
 
 use serde_json::{Value, json};
 

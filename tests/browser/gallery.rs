@@ -1,5 +1,5 @@
-//! Every page with something on it, wide and narrow, light and dark: a picture of each to be looked at. Nothing is
-//! wider than the window, and the browser complains of nothing.
+//! Screenshots of every page with content, wide and narrow, light and dark. Nothing is wider than the
+//! window, and the browser logs no errors.
 
 use serde_json::{Value, json};
 

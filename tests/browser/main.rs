@@ -1,6 +1,6 @@
-//! The pages in a real browser against the real executable: the main journey, a phone in the dark, the
-//! keyboard alone, hostile texts, accessibility. Skipped with a notice where there is no chromedriver,
-//! unless BROWSER=1 says that there has to be one.
+//! The pages in a real browser with the real executable: the main journey, a phone in dark mode, the
+//! keyboard alone, hostile texts, accessibility. Skipped with a notice without chromedriver, unless
+//! BROWSER=1 requires it.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod citations;

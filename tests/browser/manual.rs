@@ -1,4 +1,4 @@
-//! The manual on the pages: without an account, from the list to a topic, and by its search.
+//! The manual on the pages: without an account, from the list to a topic, and by search.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! What several browser tests do on the pages.
+//! Steps shared by several browser tests.
 
 use std::path::Path;
 

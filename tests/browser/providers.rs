@@ -1,4 +1,4 @@
-//! Providers, fallbacks and budgets in the pages: what an admin does, and what everybody may do.
+//! Providers, fallbacks, and budgets on the pages, for administrators and for users.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The pages beside the analysis: patterns and recipes, models, usage, the account, administration.
+//! The pages other than the analysis: patterns and recipes, models, usage, the account, administration.
 
 use serde_json::json;
 

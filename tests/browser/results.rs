@@ -1,5 +1,5 @@
-//! The views of a result beyond its texts: who says what, what differs, what each call took; ways to take
-//! it along and to ask again. With members that contradict each other.
+//! The views of a result besides its texts: claims by member, differences, call details; exports and
+//! running again. With members that contradict each other.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The real executable on a data folder of its own, on a port that stays the same when it is restarted.
+//! The real executable with a data folder of its own, on a port that stays the same across restarts.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! The command palette, the keyboard's shortcuts, and the shell without a line.
+//! The command palette, keyboard shortcuts, and the shell without a connection.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! A provider that writes as a language model does, piece after piece: as quick, slow, stuck or cut off as the
-//! model's name says. And what a run looks like while such models write.
+//! A provider that streams like a language model: fast, slow, stuck, or cut off according to the model's
+//! name; and the display of a run with such models.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

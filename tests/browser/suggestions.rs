@@ -1,4 +1,4 @@
-//! A question's words suggest a pattern, which one press chooses.
+//! A pattern suggested by the words of a question, and chosen with one click.
 
 use crate::driver::Browser;
 

@@ -1,5 +1,5 @@
-//! What went otherwise than planned is said in words: who stood in for whom, what was asked again, what was
-//! left out, what the answer lacks; while it runs, in the result, and to whoever it is shared with.
+//! Deviations from the plan are explained in words: fallbacks, retries, skipped models, what the answer
+//! lacks; during the run, in the result, and in a shared result.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! The workbench: everything on one screen, choices kept as a panel, drafts that outlive the window, files
-//! dropped in any step.
+//! The workbench: everything on one screen, choices saved as a recipe, drafts that survive closing the
+//! window, files dropped in any step.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! `quire ask` as scripts use it, and what shells and readers of manuals are given.
+//! `quire ask` in scripts, shell completions, and manual pages.
 
 use super::Place;
 

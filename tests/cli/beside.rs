@@ -1,5 +1,5 @@
-//! Commands beside a running server on the same folder: they use its database or refuse, and never answer from an
-//! empty one. Commands that only read make nothing.
+//! Commands next to a running server on the same folder: they use its database or refuse, and never answer
+//! from an empty one. Commands that only read create nothing.
 
 use super::{Place, Running};
 

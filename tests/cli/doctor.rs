@@ -1,5 +1,5 @@
-//! The doctor and what is between people and the server: the port, the public address, a proxy that holds
-//! answers back; and the question that a container asks of the server's health.
+//! `quire doctor` and the network: the port, the public address, a proxy that buffers responses; and a
+//! container's health check.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

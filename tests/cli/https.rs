@@ -1,5 +1,5 @@
-//! `quire serve` with a certificate: the address it prints, the signal that has it read again, what the doctor says,
-//! and what is refused at the start.
+//! `quire serve` with a certificate: the address it prints, the signal that reloads the certificate, the
+//! doctor's findings, and refused starts.
 
 use std::fs;
 use std::io::BufRead;

@@ -1,4 +1,4 @@
-//! Keys, models, documents, and a backup that is put back.
+//! Keys, models, documents, and restoring a backup.
 
 use serde_json::Value;
 

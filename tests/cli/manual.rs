@@ -1,4 +1,4 @@
-//! What the manual and README say, held against the program: commands, options, settings, addresses and messages
+//! Checks the manual and README against the program: commands, options, settings, addresses, and messages
 //! exist, and the examples run.
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! `quire mcp` as a program uses it that starts it: messages on stdin, answers on stdout, nothing else there.
+//! `quire mcp` as used by the program that starts it: messages on stdin, answers on stdout, and nothing
+//! else there.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Patterns on the command line: listed, shown, and checked with the place of every fault.
+//! Patterns on the command line: listed, shown, and checked with the position of every problem.
 
 use crate::Place;
 

@@ -1,4 +1,4 @@
-//! `quire provider` beside a running server, which notices what is added and removed.
+//! `quire provider` next to a running server, which notices added and removed providers.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};

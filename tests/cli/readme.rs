@@ -1,6 +1,6 @@
-//! README's commands. Those of quire and curl are run, in README's order, against a server with a data folder of
-//! their own. Those that need root, Docker or a release build are read by the shell without being run, and what
-//! they name exists.
+//! README's commands. Those of quire and curl are run, in README's order, with a server and a data folder
+//! of their own. Those that need root, Docker, or a release build are only parsed by the shell, and the
+//! files they name exist.
 
 use std::path::Path;
 use std::process::Command;

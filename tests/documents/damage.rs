@@ -1,8 +1,7 @@
-//! Two hundred damaged files of each kind, the same every time: bits flipped, blocks cut, doubled, emptied,
-//! and pieces put in that parsers have trouble with. In archives the damage is done to what is inside.
-//! Each goes through a process that reads as the server's do, and none may make it panic, die, or give more than
-//! its limits allow. `make mutations` does all of them; a test run
-//! does `FEW` of each, `DAMAGED=1000` as many as it says.
+//! Two hundred damaged files of each kind, the same every time: bits flipped, blocks cut, doubled, or
+//! cleared, and fragments inserted that are hard to parse. In archives, the content of entries is damaged.
+//! Each is read in a process like the server's, and none may make it panic, crash, or exceed its limits.
+//! `make mutations` reads all of them; a test run reads `FEW` of each, or as many as `DAMAGED=1000` says.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

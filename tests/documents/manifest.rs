@@ -1,4 +1,4 @@
-//! The table of the real files: tests/data/documents/MANIFEST.toml, and their bytes.
+//! The table of the real files, tests/data/documents/MANIFEST.toml, and their bytes.
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -1,5 +1,5 @@
-//! ZIP archives opened and packed again, so that damage can be done to what is inside: a flipped bit in
-//! compressed bytes only ever tests the inflater.
+//! Unpacks and repacks ZIP archives, so that their content can be damaged: a flipped bit in compressed
+//! bytes would only test the inflater.
 
 use std::io::{Read, Write};
 

@@ -1,4 +1,5 @@
-//! Words for comparing two texts of one file: folded so that only what a reader would miss counts.
+//! Words for comparing two texts of one file, normalized so that only differences visible to a reader
+//! count.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Every dialect against aimock: texts, thoughts, usage, and what it says when it refuses or breaks off.
+//! Every API format against aimock: texts, reasoning, usage, refusals, and interrupted streams.
 
 use serde_json::{Value, json};
 

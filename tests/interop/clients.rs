@@ -1,5 +1,6 @@
-//! Clients that others wrote, against Quire: what each sees of answers, streams, panels, refusals, broken streams
-//! and of its own leaving. The scripts under `clients/` say what they saw; what is right stands here.
+//! Third-party clients against Quire: what each gets of answers, streams, panels, refusals, interrupted
+//! streams, and its own disconnects. The scripts under `clients/` print what they got; the expectations are
+//! here.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Faults on demand by llmock, and its own judgement of the client that it saw.
+//! Faults on demand by llmock, and its own record of the client.
 
 use std::process::Command;
 

@@ -1,6 +1,6 @@
-//! Quire against servers by others that emulate the vendors: aimock (npm) and llmock (PyPI). Nobody here
-//! has written what they say, so they find what our own scripted provider believes with us. `make interop`
-//! installs them under target/interop and runs this; without them it is skipped with a notice.
+//! Quire against third-party emulators of providers: aimock (npm) and llmock (PyPI). Being written by
+//! others, they find assumptions that our own scripted provider shares with us. `make interop` installs
+//! them under target/interop and runs this; without them it is skipped with a notice.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod aimock;

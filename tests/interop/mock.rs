@@ -1,4 +1,4 @@
-//! A server by others, started for one test and ended with it; and Quire, told to ask it.
+//! A third-party server started for one test and stopped with it, and a Quire server configured to call it.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

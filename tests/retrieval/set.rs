@@ -1,5 +1,5 @@
-//! A public set of questions put to passages: XQuAD in seven languages, each language the documents of one
-//! person, all in one index. Our search is compared with plain FTS5 over the same passages.
+//! A public set of questions about passages: XQuAD in seven languages, each language the documents of one
+//! user, all in one index. Our search is compared with plain FTS5 over the same passages.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Folders that have lost a part of what Quire keeps in them: what is left is never taken for a new installation, and
-//! a damaged file is never given out as a whole one.
+//! Folders that have lost some of Quire's files: the rest is never taken for a new installation, and a
+//! damaged file is never served as a complete one.
 
 use std::fs;
 use std::os::unix::fs::symlink;

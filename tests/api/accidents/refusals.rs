@@ -1,5 +1,5 @@
-//! Starts that are refused, each with what happened and what to do: a database that is damaged, a folder, or another
-//! program's; a file in the place of a folder; a secret that cannot be one, or is not the database's.
+//! Refused starts, each with what happened and what to do: a database that is damaged, a folder, or another
+//! program's; a file in place of a folder; an invalid or different secret.
 
 use std::fs;
 use std::path::{Path, PathBuf};

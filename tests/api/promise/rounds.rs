@@ -1,5 +1,6 @@
-//! Rounds of changes, a fault, and a kill at the moment that `whole_at` states: what comes back is compared row by
-//! row and byte by byte. The replica is a folder on a disk that fills up, or a bucket that fails for a while.
+//! Rounds of changes, a fault, and a kill at the moment that `whole_at` states: the restored data is
+//! compared row by row and byte by byte. The replica is a folder on a disk that fills up, or a bucket that
+//! fails for a while.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! A small HTTP client with a memory for cookies. It follows nothing and calls no status a failure.
+//! A small HTTP client with a cookie store. It follows no redirects and treats no status as a failure.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};

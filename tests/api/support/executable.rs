@@ -1,4 +1,4 @@
-//! The real executable in a process of its own, for tests that kill it or look at what it holds.
+//! The real executable in a process of its own, for tests that kill it or inspect its resources.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

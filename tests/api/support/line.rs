@@ -1,4 +1,4 @@
-//! What a scripted provider plays to a request: a line of the script, made of steps.
+//! One line of a scripted provider: the steps it plays for a request.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the whole-server tests share: a server, a client, a way to speak broken HTTP.
+//! Shared by the whole-server tests: a server, a client, and a way to send malformed HTTP.
 #![allow(dead_code, reason = "not every test needs every part")]
 
 pub mod client;

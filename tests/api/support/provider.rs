@@ -1,6 +1,6 @@
-//! A provider that plays a script on a real socket, so that everything between it and us is real: it can
-//! hang, dribble, cut, lie and refuse. It fails the test on a request nobody wrote down, and on a line
-//! nobody asked for.
+//! A provider that plays a script on a real socket, so that everything between it and the server is real:
+//! it can hang, send slowly, disconnect, return wrong data, and refuse. It fails the test on an unscripted
+//! request, and on a line that was never requested.
 
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,5 +1,5 @@
-//! A bucket on a real socket: keeps what it is sent, and checks who sends it by a reckoning of its own. Can be told
-//! to fail in the ways that buckets fail. Used by the unit tests of the replica too.
+//! An S3 bucket on a real socket: stores objects, and verifies signatures by an implementation of its own.
+//! Can be made to fail in the ways buckets fail. Used by the unit tests of the replica too.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! What the tests of runs share: a server that asks a scripted provider, and what that one says.
+//! Shared by the tests of runs: a server that calls a scripted provider, and the provider's answers.
 
 use serde_json::{Value, json};
 

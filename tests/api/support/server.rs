@@ -1,4 +1,4 @@
-//! The real server on a free port, in a thread of its own, over a folder that is removed at the end.
+//! The real server on a free port, in a thread of its own, with a folder that is removed at the end.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

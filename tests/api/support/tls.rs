@@ -1,4 +1,4 @@
-//! TLS for the scripted provider: a certificate made for it alone, and its side of the connection.
+//! TLS for the scripted provider: a certificate of its own, and its side of the connection.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
