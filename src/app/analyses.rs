@@ -35,8 +35,7 @@ pub use crate::store::calls::CallRecord;
 pub use crate::store::events::StoredEvent;
 use crate::store::{self, Reader, StoreError, analyses, comparisons, events};
 
-pub use check::AnalysisParams;
-pub(super) use check::MAX_PROMPT;
+pub(super) use check::{CheckedRequest, MAX_PROMPT};
 pub use forecast::AnalysisForecast;
 pub(super) use material::Material;
 pub(super) use provision::PlannedPanel;
@@ -311,15 +310,15 @@ impl Analyses<'_> {
             }
         };
         self.0.engine.resume(RunSpec {
-            background: analysis.request.experiment.is_some(),
+            background: analysis.context.experiment.is_some(),
             is_awaited: false,
             is_reserved: false,
             funds: analysis
-                .request
+                .context
                 .key
                 .as_ref()
                 .map(|key| self.0.hold_again(key, bound)),
-            key: analysis.request.key,
+            key: analysis.context.key,
             cache_age,
             known: Vec::new(),
             pictures,

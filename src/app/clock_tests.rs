@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::App;
-use super::analyses::AnalysisParams;
 use crate::clock;
 use crate::config::{self, ConfigLayers};
 use crate::domain::analysis::Status;
+use crate::domain::request::{Request, RunContext};
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
@@ -44,14 +44,17 @@ fn a_run_outlives_a_clock_that_is_set_forward() {
     // On one thread, whose clock is changed: the runner shares it.
     runtime.block_on(async {
         let app = App::open(config).unwrap();
-        let wanted = AnalysisParams {
+        let request = Request {
             prompt: "How thick is the paper?".into(),
             models: vec!["demo/extract".into()],
             pattern: Some("gut".into()),
-            ..AnalysisParams::default()
+            ..Request::default()
         };
         let analyses = app.analyses();
-        let begun = analyses.start(None, wanted, clock::now()).await.unwrap();
+        let begun = analyses
+            .start(None, request, RunContext::default(), clock::now())
+            .await
+            .unwrap();
         let mut watch = app.engine.watch(begun.id.clone(), 0);
         // Its calls are running.
         let first = watch.next().await.unwrap();

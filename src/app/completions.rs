@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::analyses::{AnalysisParams, AnalysisReport, Begun, MAX_PROMPT, RunOutcome};
+use super::analyses::{AnalysisReport, Begun, MAX_PROMPT, RunOutcome};
 use super::{App, Error, Kind, Result};
 use crate::domain::analysis::{Member, StageAnswer, Status};
 use crate::domain::chat::{CallErrorKind, Extras, Finish, Message, Passthrough, Role, Usage};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::model::{Availability, Model};
 use crate::domain::money::MicroDollars;
+use crate::domain::request::{Request, RunContext};
 use crate::domain::time::Timestamp;
 use crate::domain::tools::{ToolCall, Tools};
 use crate::domain::user::Caller;
@@ -176,13 +177,19 @@ impl Completions<'_> {
     ) -> Result<StartedCompletion> {
         let mut ignored = asked.ignored.clone();
         ignored.extend(self.unread(caller, &asked));
-        let (wanted, is_panel) = self.wanted(caller, asked).await?;
-        ignored.extend(self.missing_members(caller, &wanted).await?);
+        let (request, context, is_panel) = self.request(caller, asked).await?;
+        ignored.extend(self.missing_members(caller, &request).await?);
         let analyses = self.0.analyses();
         ignored.truncate(MAX_IGNORED);
         let begun = match place {
-            None => analyses.start(Some(caller), wanted, now).await?,
-            Some(place) => analyses.start_reserved(caller, wanted, now, place).await?,
+            None => {
+                let begun = analyses.start(Some(caller), request, context, now);
+                begun.await?
+            }
+            Some(place) => {
+                let begun = analyses.start_reserved(caller, request, context, now, place);
+                begun.await?
+            }
         };
         Ok(StartedCompletion {
             begun,
@@ -192,17 +199,13 @@ impl Completions<'_> {
     }
 
     // Models of the recipe that no longer exist. A stream's headers are sent before its notes are known.
-    async fn missing_members(
-        &self,
-        caller: &Caller,
-        wanted: &AnalysisParams,
-    ) -> Result<Vec<String>> {
-        let (Some(name), user) = (&wanted.recipe, &caller.user) else {
+    async fn missing_members(&self, caller: &Caller, request: &Request) -> Result<Vec<String>> {
+        let (Some(name), user) = (&request.recipe, &caller.user) else {
             return Ok(Vec::new());
         };
         let recipe = self.0.recipes().find(user, name).await?.body;
         let (writer, mut models) = (recipe.ultra_model, recipe.models);
-        if !wanted.models.is_empty() {
+        if !request.models.is_empty() {
             models.clear();
         }
         let is_missing = |name: &String| self.0.llm.find(Some(user), name).is_none();
@@ -232,52 +235,83 @@ impl Completions<'_> {
             .collect()
     }
 
-    async fn wanted(&self, caller: &Caller, asked: ChatRequest) -> Result<(AnalysisParams, bool)> {
+    /// The analysis request of a chat request, and whether it asks a panel.
+    async fn request(
+        &self,
+        caller: &Caller,
+        asked: ChatRequest,
+    ) -> Result<(Request, RunContext, bool)> {
         let turns = asked.turns.iter().rev();
         let mut said = turns.filter(|turn| turn.role == Role::User && !turn.text.trim().is_empty());
         let question = said.next().map(|turn| turn.text.clone());
-        let mut wanted = AnalysisParams {
+        let request = Request {
             prompt: question.unwrap_or_else(|| "(no question in words)".to_owned()),
             parameters: asked.parameters,
             response_format: asked.format,
+            ..Request::default()
+        };
+        let context = RunContext {
             turns: asked.turns,
             tools: asked.tools,
             sample: asked.sample,
             is_live: asked.stream,
-            ..AnalysisParams::default()
+            ..RunContext::default()
         };
         let Some(name) = asked.model.strip_prefix(PREFIX) else {
-            let user = &caller.user;
-            let model = self.0.llm.find(Some(user), &asked.model);
-            let model = model.ok_or_else(|| {
-                let known = self.0.llm.needing_key(Some(user), &asked.model);
-                known.map_or_else(
-                    || unknown(&asked.model),
-                    |known| lacks_key(&asked.model, &known),
-                )
-            })?;
-            let shows = wanted.turns.iter().any(|turn| !turn.images.is_empty());
-            if shows && model.is_blind() {
-                let why = format!("{} does not see pictures", model.id);
-                return Err(Error::new(Kind::BadRequest, why).resolve("choose a model that sees"));
-            }
-            wanted.passthrough =
-                Some(Arc::new(asked.passthrough)).filter(|given| !given.fields.is_empty());
-            // The conversation is passed on whole; the question alone only names the run.
-            if let Some((end, _)) = wanted.prompt.char_indices().nth(MAX_PROMPT) {
-                wanted.prompt.truncate(end);
-            }
-            wanted.models = vec![model.id];
-            wanted.pattern = Some(PLAIN.to_owned());
-            wanted.passed_on = true;
-            return Ok((wanted, false));
+            let passthrough = asked.passthrough;
+            let single = self.single(caller, &asked.model, passthrough, (request, context));
+            return single.map(|(request, context)| (request, context, false));
         };
         if asked.choices > 1 {
             let why = "a panel gives one answer: n above 1 is for single models";
             return Err(Error::field(&["n"], "value_error", why));
         }
-        end_with_question(&mut wanted);
-        wanted.models = members(&asked.passthrough)?;
+        let members = members(&asked.passthrough)?;
+        let (request, context) = self
+            .panel(caller, name, members, (request, context))
+            .await?;
+        Ok((request, context, true))
+    }
+
+    /// The request to one model, which gets the whole conversation and the fields that Quire does not interpret.
+    fn single(
+        &self,
+        caller: &Caller,
+        name: &str,
+        passthrough: Passthrough,
+        (mut request, mut context): (Request, RunContext),
+    ) -> Result<(Request, RunContext)> {
+        let user = Some(&caller.user);
+        let model = self.0.llm.find(user, name).ok_or_else(|| {
+            let known = self.0.llm.needing_key(user, name);
+            known.map_or_else(|| unknown(name), |known| lacks_key(name, &known))
+        })?;
+        let shows = context.turns.iter().any(|turn| !turn.images.is_empty());
+        if shows && model.is_blind() {
+            let why = format!("{} does not see pictures", model.id);
+            return Err(Error::new(Kind::BadRequest, why).resolve("choose a model that sees"));
+        }
+        context.passthrough = Some(Arc::new(passthrough)).filter(|given| !given.fields.is_empty());
+        context.passed_on = true;
+        // The conversation is passed on whole; the question only names the run.
+        if let Some((end, _)) = request.prompt.char_indices().nth(MAX_PROMPT) {
+            request.prompt.truncate(end);
+        }
+        request.models = vec![model.id];
+        request.pattern = Some(PLAIN.to_owned());
+        Ok((request, context))
+    }
+
+    /// The request to a panel: a pattern, a recipe, or both as `pattern:recipe`.
+    async fn panel(
+        &self,
+        caller: &Caller,
+        name: &str,
+        members: Vec<String>,
+        (mut request, mut context): (Request, RunContext),
+    ) -> Result<(Request, RunContext)> {
+        end_with_question(&mut request, &mut context);
+        request.models = members;
         let (pattern, recipe) = match name.split_once(':') {
             Some((pattern, recipe)) => (Some(pattern), Some(recipe)),
             None if self.is_pattern(&caller.user, name).await? => (Some(name), None),
@@ -286,30 +320,33 @@ impl Completions<'_> {
         if let Some(recipe) = recipe {
             let found = self.0.recipes().find(&caller.user, recipe).await;
             found.map_err(|error| match error.kind {
-                Kind::Missing => unknown(&asked.model),
+                Kind::Missing => unknown(&format!("{PREFIX}{name}")),
                 _ => error,
             })?;
-            // What the recipe makes of a question is what is asked.
-            wanted.recipe = Some(recipe.to_owned());
+            // The recipe's prompt template applies to the question.
+            request.recipe = Some(recipe.to_owned());
         }
-        wanted.pattern = pattern.map(str::to_owned);
-        let acts = wanted.tools.is_some() && wanted.turns.last().is_some_and(is_result);
-        if acts {
-            return Ok((self.acting(caller, wanted).await?, true));
+        request.pattern = pattern.map(str::to_owned);
+        if context.tools.is_some() && context.turns.last().is_some_and(is_result) {
+            return self.after_tools(caller, request, context).await;
         }
-        Ok((wanted, true))
+        Ok((request, context))
     }
 
-    // The panel has advised when the person spoke; who writes goes on alone with what the tools gave.
-    async fn acting(&self, caller: &Caller, wanted: AnalysisParams) -> Result<AnalysisParams> {
-        let writer = self.0.analyses().writer(caller, wanted.clone()).await?;
-        Ok(AnalysisParams {
-            models: vec![writer],
-            pattern: Some(PLAIN.to_owned()),
-            recipe: None,
-            passed_on: true,
-            ..wanted
-        })
+    /// After tool results the synthesizer continues alone: the panel advised when the user spoke.
+    async fn after_tools(
+        &self,
+        caller: &Caller,
+        mut request: Request,
+        mut context: RunContext,
+    ) -> Result<(Request, RunContext)> {
+        let analyses = self.0.analyses();
+        let writer = analyses.writer(caller, request.clone(), context.clone());
+        request.models = vec![writer.await?];
+        request.pattern = Some(PLAIN.to_owned());
+        request.recipe = None;
+        context.passed_on = true;
+        Ok((request, context))
     }
 
     async fn is_pattern(&self, user: &UserId, name: &str) -> Result<bool> {
@@ -350,7 +387,7 @@ impl Completions<'_> {
             let earlier = answer.earlier.iter().map(|one| one.cost);
             earlier.chain([answer.cost]).all(|cost| cost.is_some())
         });
-        let reasoning = last.last().filter(|_| analysis.request.passed_on);
+        let reasoning = last.last().filter(|_| analysis.context.passed_on);
         let extras = reasoning.map_or_else(Extras::default, |answer| answer.extras.clone());
         Ok(Completion {
             reasoning: reasoning.map_or_else(String::new, |answer| answer.reasoning.clone()),
@@ -391,10 +428,11 @@ fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
 }
 
 /// A panel answers the last turn. An answer that the client has begun itself (a prefill) becomes part of the question.
-fn end_with_question(wanted: &mut AnalysisParams) {
+fn end_with_question(request: &mut Request, context: &mut RunContext) {
     let mut begun = Vec::new();
-    while let Some(turn) =
-        (wanted.turns).pop_if(|turn| turn.role == Role::Assistant && turn.calls.is_empty())
+    while let Some(turn) = context
+        .turns
+        .pop_if(|turn| turn.role == Role::Assistant && turn.calls.is_empty())
     {
         begun.push(turn.text);
     }
@@ -403,19 +441,19 @@ fn end_with_question(wanted: &mut AnalysisParams) {
     }
     begun.reverse();
     let begun = begun.join("\n\n");
-    let Some(last) = wanted
+    let Some(last) = context
         .turns
         .last_mut()
         .filter(|turn| turn.result_of.is_none())
     else {
-        wanted.prompt.clone_from(&begun);
-        wanted.turns.push(Message::new(Role::User, begun));
+        request.prompt.clone_from(&begun);
+        context.turns.push(Message::new(Role::User, begun));
         return;
     };
     let asked = &last.text;
     last.text =
         format!("{asked}\n\nThe answer has begun. Continue it from exactly this point:\n{begun}");
-    wanted.prompt.clone_from(&last.text);
+    request.prompt.clone_from(&last.text);
 }
 
 /// About how many tokens a conversation has.

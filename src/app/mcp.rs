@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::analyses::{AnalysisParams, Begun};
+use super::analyses::Begun;
 use super::{App, Error, Kind, Result};
 use crate::clock;
 use crate::domain::analysis::{Analysis, Depth, Status};
 use crate::domain::id::AnalysisId;
 use crate::domain::key::KeyScope;
+use crate::domain::request::{Request, RunContext};
 use crate::domain::user::Caller;
 use crate::wire::mcp::{self, McpRequest, McpTool, PanelQuestion};
 pub use crate::wire::mcp::{McpMessage, read};
@@ -63,7 +64,7 @@ impl Mcp<'_> {
                 let analysis = self.0.analyses().show(caller, &id).await?.analysis;
                 // What it has asked itself a key may look at, whatever it is for.
                 let with = caller.key.as_ref().map(|key| &key.id);
-                if analysis.request.key.as_ref() != with {
+                if analysis.context.key.as_ref() != with {
                     opens(caller, KeyScope::Analyze)?;
                 }
                 Ok(shown(&analysis))
@@ -85,21 +86,23 @@ impl Mcp<'_> {
                 return Err(Error::new(Kind::BadRequest, why));
             }
         };
-        let wanted = AnalysisParams {
+        let request = Request {
             prompt: consult.question,
             models: consult.models,
             pattern: consult.pattern,
-            documents: consult.documents,
+            document_ids: consult.documents,
             budget_usd: consult.budget_usd,
             depth,
-            ..AnalysisParams::default()
+            ..Request::default()
         };
         let analyses = self.0.analyses();
         let Begun {
             id,
             finished,
             mut guard,
-        } = analyses.start(Some(caller), wanted, clock::now()).await?;
+        } = analyses
+            .start(Some(caller), request, RunContext::default(), clock::now())
+            .await?;
         let ended = finished.outcome().await;
         if let Some(guard) = &mut guard {
             guard.disarm();

@@ -5,7 +5,7 @@ use crate::config::{self, Config};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::network::AddressReach;
-use crate::domain::recipe::RecipeFields;
+use crate::domain::request::Request;
 use crate::llm;
 pub use crate::llm::{CircuitView, ProviderSource, ProviderStatus, Retired};
 use crate::log;
@@ -53,7 +53,7 @@ impl ModelService<'_> {
     }
 
     /// The models named by a recipe that no longer exist or are no longer listed, each once.
-    pub fn retired_of(&self, user: &UserId, recipe: &RecipeFields) -> Vec<(String, Retired)> {
+    pub fn retired_of(&self, user: &UserId, recipe: &Request) -> Vec<(String, Retired)> {
         let mut found: Vec<(String, Retired)> = Vec::new();
         for name in recipe.models.iter().chain(&recipe.ultra_model) {
             if found.iter().all(|(known, _)| known != name)

@@ -1,10 +1,10 @@
 //! Turns a checked request into a plan: the members, the synthesizer, the passages, and the numbers that
 //! make a repetition exact.
 
-use super::analyses::{Material, PlannedPanel};
+use super::analyses::{CheckedRequest, Material, PlannedPanel};
 use super::{App, Error, Kind, Result};
 use crate::crypto::{self, sha256};
-use crate::domain::analysis::{Arrangement, Member, NewAnalysis, Plan, RunDeadlines};
+use crate::domain::analysis::{Arrangement, Member, Plan, RunDeadlines};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::{arrange, reading};
@@ -26,12 +26,12 @@ impl App {
     pub(super) async fn plan(
         &self,
         user: Option<&UserId>,
-        new: &NewAnalysis,
+        new: &CheckedRequest,
         material: Material,
     ) -> Result<Plan> {
-        let pattern = self.patterns().find(user, &new.pattern).await?;
+        let pattern = self.patterns().find(user, new.request.pattern()).await?;
         let pattern = pattern.ok_or_else(Error::missing)?;
-        let way = arrange::arrangement(&pattern, new.depth);
+        let way = arrange::arrangement(&pattern, new.request.depth.unwrap_or_default());
         let PanelIds { members, writer } = self.seats(user, new, way);
         let everybody = members.iter().chain([&writer]);
         let models = everybody.map(|id| self.llm.find(user, id).ok_or_else(Error::missing));
@@ -39,15 +39,15 @@ impl App {
         can_do(new, way, &models)?;
         let mut members = self.members(user, new, &models);
         let mut synthesizer = members.pop().ok_or_else(Error::missing)?;
-        let stages = arrange::stages(&pattern, new.depth);
+        let stages = arrange::stages(&pattern, new.request.depth.unwrap_or_default());
         let panel = PlannedPanel {
             members: &mut members,
             synthesiser: &mut synthesizer,
             reads_peers: stages.len() > 1,
         };
         let given = self.analyses().provide(user, new, panel).await?;
-        number(&mut members, new.sample);
-        synthesizer.sample = new.sample;
+        number(&mut members, new.context.sample);
+        synthesizer.sample = new.context.sample;
         let mut notes = new.notes.clone();
         notes.extend(self.retired_notes(user, &models));
         notes.extend(material.notes(&models));
@@ -62,7 +62,7 @@ impl App {
         }
         Ok(Plan {
             pattern: pattern.id.clone(),
-            question: new.prompt.clone(),
+            question: new.request.prompt.clone(),
             members,
             synthesiser: synthesizer,
             stages: match given.parts.is_empty() {
@@ -71,8 +71,10 @@ impl App {
             },
             arrangement: way,
             agreement: match way {
-                Arrangement::Cascade => Some(new.agreement.unwrap_or(arrange::CASCADE_BAR)),
-                _ => new.agreement,
+                Arrangement::Cascade => {
+                    Some(new.request.stop_when_agreed.unwrap_or(arrange::CASCADE_BAR))
+                }
+                _ => new.request.stop_when_agreed,
             },
             canary: self.secret_of("canary", user, new),
             notes,
@@ -84,8 +86,8 @@ impl App {
             pictures: material.pictures,
             nonce: self.secret_of("fence", user, new),
             seed: seed(new),
-            cache: new.cache,
-            cache_max_age_s: new.cache_max_age_s,
+            cache: new.request.cache,
+            cache_max_age_s: new.request.cache_max_age_s,
             budget: new.budget,
             times: RunDeadlines {
                 stage: self.config.limits.stage_timeout.as_secs() as u32,
@@ -93,11 +95,11 @@ impl App {
             },
             format: new.format.clone(),
             // The bare prompt is sent only if no document has to be introduced.
-            bare: pattern.id == PLAIN && !new.turns.is_empty() && new.documents.is_empty(),
-            is_live: new.is_live,
-            turns: new.turns.clone(),
-            tools: new.tools.clone(),
-            passthrough: new.passthrough.clone(),
+            bare: pattern.id == PLAIN && !new.context.turns.is_empty() && new.documents.is_empty(),
+            is_live: new.context.is_live,
+            turns: new.context.turns.clone(),
+            tools: new.context.tools.clone(),
+            passthrough: new.context.passthrough.clone(),
         })
     }
 
@@ -117,15 +119,21 @@ impl App {
     }
 
     // Each member with its parameters, its current price, and its fallbacks.
-    fn members(&self, user: Option<&UserId>, new: &NewAnalysis, models: &[Model]) -> Vec<Member> {
+    fn members(
+        &self,
+        user: Option<&UserId>,
+        new: &CheckedRequest,
+        models: &[Model],
+    ) -> Vec<Member> {
         let chains = self.fallbacks();
         let member = |model: &Model| {
             let own = new
+                .request
                 .model_parameters
                 .get(&model.id)
                 .cloned()
                 .unwrap_or_default();
-            let parameters = own.over(&new.parameters);
+            let parameters = own.over(&new.request.parameters);
             let seat = |model: Model| Member {
                 price: usage::price_of(&model),
                 model: model.id,
@@ -146,20 +154,22 @@ impl App {
 
     // The models that answer, and the one that writes the synthesis. A model that the user has named is
     // never replaced; named models beyond what the arrangement needs are not called.
-    fn seats(&self, user: Option<&UserId>, new: &NewAnalysis, way: Arrangement) -> PanelIds {
+    fn seats(&self, user: Option<&UserId>, new: &CheckedRequest, way: Arrangement) -> PanelIds {
         let panel: Vec<Model> = new
+            .request
             .models
             .iter()
             .filter_map(|id| self.llm.find(user, id))
             .collect();
         let strongest = panel.iter().max_by_key(|model| model.strength);
-        let strongest = strongest.map_or_else(|| new.models[0].clone(), |model| model.id.clone());
-        let chosen = || new.ultra_model.clone();
+        let strongest =
+            strongest.map_or_else(|| new.request.models[0].clone(), |model| model.id.clone());
+        let chosen = || new.request.ultra_model.clone();
         match way {
             Arrangement::Single => {
                 // A member of the panel, because there is no synthesis to write.
                 let one = chosen()
-                    .filter(|id| new.models.contains(id))
+                    .filter(|id| new.request.models.contains(id))
                     .unwrap_or(strongest);
                 PanelIds {
                     members: vec![one.clone()],
@@ -167,14 +177,14 @@ impl App {
                 }
             }
             Arrangement::Own => {
-                let samples = new.samples.unwrap_or(arrange::SAMPLES) as usize;
+                let samples = new.request.samples.unwrap_or(arrange::SAMPLES) as usize;
                 PanelIds {
                     members: vec![strongest.clone(); samples],
                     writer: chosen().unwrap_or(strongest),
                 }
             }
             Arrangement::Vote => PanelIds {
-                members: new.models.clone(),
+                members: new.request.models.clone(),
                 writer: strongest,
             },
             Arrangement::Cascade => {
@@ -195,7 +205,7 @@ impl App {
                 }
             }
             Arrangement::Staged => PanelIds {
-                members: new.models.clone(),
+                members: new.request.models.clone(),
                 writer: chosen().unwrap_or_else(|| self.choose_synthesizer(user, new)),
             },
         }
@@ -203,8 +213,8 @@ impl App {
 
     // The strongest ready model that is not a member, otherwise the strongest member. A paid model never
     // summarizes a panel of demo algorithms, and no algorithm a panel of models.
-    fn choose_synthesizer(&self, user: Option<&UserId>, new: &NewAnalysis) -> String {
-        let members = &new.models;
+    fn choose_synthesizer(&self, user: Option<&UserId>, new: &CheckedRequest) -> String {
+        let members = &new.request.models;
         let all: Vec<(Model, Availability)> = self.llm.models(user);
         let panel: Vec<Model> = members
             .iter()
@@ -239,7 +249,7 @@ impl App {
 
     // Unpredictable to the authors of the documents, yet the same when the same user asks about the same
     // documents again, so that the prompt's prefix stays identical.
-    fn secret_of(&self, what: &str, user: Option<&UserId>, new: &NewAnalysis) -> String {
+    fn secret_of(&self, what: &str, user: Option<&UserId>, new: &CheckedRequest) -> String {
         let mut hasher = sha256::Hasher::new();
         hasher.update(what.as_bytes());
         hasher.update(b"\0");
@@ -252,11 +262,11 @@ impl App {
     }
 }
 
-fn shows(new: &NewAnalysis) -> bool {
-    new.turns.iter().any(|turn| !turn.images.is_empty())
+fn shows(new: &CheckedRequest) -> bool {
+    new.context.turns.iter().any(|turn| !turn.images.is_empty())
 }
 
-fn blind_note(new: &NewAnalysis, models: &[Model]) -> Option<String> {
+fn blind_note(new: &CheckedRequest, models: &[Model]) -> Option<String> {
     let blind = models.iter().filter(|model| model.is_blind());
     let names = named(blind);
     (shows(new) && !names.is_empty())
@@ -271,7 +281,7 @@ fn named<'m>(models: impl Iterator<Item = &'m Model>) -> String {
 }
 
 // Refuses what can only fail, before anything is spent.
-fn can_do(new: &NewAnalysis, way: Arrangement, models: &[Model]) -> Result<()> {
+fn can_do(new: &CheckedRequest, way: Arrangement, models: &[Model]) -> Result<()> {
     if new.format.is_some() && way == Arrangement::Vote {
         let why = "this pattern counts votes and writes no JSON";
         return Err(
@@ -299,8 +309,13 @@ fn number(members: &mut [Member], first: u32) {
     }
 }
 
-fn seed(new: &NewAnalysis) -> u64 {
-    let text = format!("{}\0{}\0{}", new.pattern, new.models.join("\0"), new.prompt);
+fn seed(new: &CheckedRequest) -> u64 {
+    let text = format!(
+        "{}\0{}\0{}",
+        new.request.pattern(),
+        new.request.models.join("\0"),
+        new.request.prompt
+    );
     let hash = sha256::hash(text.as_bytes());
     hash[..8]
         .iter()

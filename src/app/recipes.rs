@@ -1,12 +1,12 @@
 //! Recipes: what people save under a name to use again, version by version, and share with the team.
 
 use super::accounts::{RequestOrigin, chance};
-use super::analyses::AnalysisParams;
 use super::{App, Error, Kind, Result};
 use crate::domain::id::{RecipeId, UserId};
 use crate::domain::parameters::Parameters;
 use crate::domain::pattern::kept::PatternOrigin;
-use crate::domain::recipe::{self, Recipe, RecipeFields};
+use crate::domain::recipe::{self, Recipe};
+use crate::domain::request::{Request, RunContext};
 use crate::domain::user::{Caller, Role};
 use crate::store::{audit, recipes};
 
@@ -28,7 +28,7 @@ pub struct RecipeChange {
     /// Whether everybody may use it.
     pub shared: Option<bool>,
     /// What it says.
-    pub body: Option<RecipeFields>,
+    pub body: Option<Request>,
 }
 
 impl Recipes<'_> {
@@ -196,10 +196,11 @@ impl Recipes<'_> {
     pub(super) async fn fill(
         &self,
         caller: Option<&Caller>,
-        wanted: &mut AnalysisParams,
+        request: &mut Request,
+        context: &mut RunContext,
     ) -> Result<Option<String>> {
-        let Some(reference) = wanted.recipe.take() else {
-            return self.fill_by_default(caller, wanted).await;
+        let Some(reference) = request.recipe.take() else {
+            return self.fill_by_default(caller, request, context).await;
         };
         let caller = caller.ok_or_else(Error::sign_in)?;
         let found = self.find(&caller.user, &reference).await;
@@ -214,7 +215,7 @@ impl Recipes<'_> {
             }
             _ => error,
         })?;
-        fill(wanted, recipe.body)?;
+        fill(request, context, recipe.body)?;
         Ok(Some(format!("{}@{}", recipe.name, recipe.version)))
     }
 
@@ -222,10 +223,11 @@ impl Recipes<'_> {
     async fn fill_by_default(
         &self,
         caller: Option<&Caller>,
-        wanted: &mut AnalysisParams,
+        request: &mut Request,
+        context: &mut RunContext,
     ) -> Result<Option<String>> {
-        let says_how = !wanted.models.is_empty() || wanted.pattern.is_some();
-        let Some(caller) = caller.filter(|_| !says_how && wanted.experiment.is_none()) else {
+        let says_how = !request.models.is_empty() || request.pattern.is_some();
+        let Some(caller) = caller.filter(|_| !says_how && context.experiment.is_none()) else {
             return Ok(None);
         };
         let Some(id) = self.default_of(&caller.user).await? else {
@@ -233,7 +235,7 @@ impl Recipes<'_> {
         };
         match self.find(&caller.user, id.as_str()).await {
             Ok(recipe) => {
-                fill(wanted, recipe.body)?;
+                fill(request, context, recipe.body)?;
                 Ok(Some(format!("{}@{}", recipe.name, recipe.version)))
             }
             // It was somebody else's, who no longer shares it.
@@ -283,25 +285,28 @@ impl Recipes<'_> {
     /// A recipe that could not be used today is not saved; one that is shared names nothing of one's own.
     /// One that is only renamed or shared may name models that are gone since.
     async fn check(&self, caller: &Caller, recipe: &Recipe, is_new: bool) -> Result<()> {
-        let mut wanted = AnalysisParams {
+        let mut request = Request {
             prompt: "does this recipe work?".to_owned(),
-            ..AnalysisParams::default()
+            ..Request::default()
         };
-        fill(&mut wanted, recipe.body.clone())?;
+        let mut context = RunContext::default();
+        fill(&mut request, &mut context, recipe.body.clone())?;
         if !is_new {
-            wanted.models.clear();
-            wanted.model_parameters.clear();
-            wanted.ultra_model = None;
+            request.models.clear();
+            request.model_parameters.clear();
+            request.ultra_model = None;
         }
-        wanted.inherited.clear();
-        let new = self.0.analyses().check(Some(caller), wanted).await?;
+        // A new recipe may name no model that is gone.
+        context.inherited.clear();
+        let analyses = self.0.analyses();
+        let new = analyses.check(Some(caller), request, context).await?;
         if !recipe.shared {
             return Ok(());
         }
         let kept = self
             .0
             .patterns()
-            .kept(Some(&caller.user), &new.pattern)
+            .kept(Some(&caller.user), new.request.pattern())
             .await?;
         if kept.is_some_and(|kept| kept.origin == PatternOrigin::Own) {
             let why = "a shared recipe needs a pattern that everybody has";
@@ -320,42 +325,24 @@ impl Recipes<'_> {
     }
 }
 
-/// What the request says itself goes before what the recipe says. A preset of the request goes before the
-/// recipe's parameters, of whichever kind.
-pub(super) fn fill(wanted: &mut AnalysisParams, body: RecipeFields) -> Result<()> {
-    let said = wanted.preset.as_deref().and_then(Parameters::preset);
-    match said {
-        Some(preset) => wanted.parameters = wanted.parameters.over(&preset).over(&body.parameters),
-        None => wanted.parameters = wanted.parameters.over(&body.parameters),
+/// Fills what the request leaves open from a recipe. A preset of the request takes precedence over the recipe's
+/// parameters.
+///
+/// # Errors
+/// `BadInput` when the recipe's prompt is not a valid template.
+pub(super) fn fill(request: &mut Request, context: &mut RunContext, body: Request) -> Result<()> {
+    if let Some(preset) = request.preset.as_deref().and_then(Parameters::preset) {
+        request.parameters = request.parameters.over(&preset);
     }
-    let named = body.models.iter().chain(&body.ultra_model);
-    let named = named.chain(body.model_parameters.keys()).cloned();
-    wanted.inherited = named.collect();
-    wanted.pattern = wanted.pattern.take().or(body.pattern);
-    wanted.ultra_model = wanted.ultra_model.take().or(body.ultra_model);
-    wanted.preset = wanted.preset.take().or(body.preset);
-    wanted.depth = wanted.depth.or(body.depth);
-    wanted.agreement = wanted.agreement.or(body.stop_when_agreed);
-    wanted.samples = wanted.samples.or(body.samples);
-    wanted.budget_usd = wanted.budget_usd.or(body.budget_usd);
-    wanted.passages = wanted.passages.or(body.passages);
-    if let Some(template) = &body.prompt {
+    context.inherited = body.named_models();
+    if !body.prompt.is_empty() {
         let why = |why| Error::field(&["body", "prompt"], "value_error", why);
-        wanted.prompt = recipe::prompt(template, &wanted.prompt).map_err(why)?;
-        if let Some(last) = wanted.turns.last_mut() {
-            last.text.clone_from(&wanted.prompt);
+        request.prompt = recipe::prompt(&body.prompt, &request.prompt).map_err(why)?;
+        if let Some(last) = context.turns.last_mut() {
+            last.text.clone_from(&request.prompt);
         }
     }
-    if wanted.models.is_empty() {
-        wanted.models = body.models;
-    }
-    for (model, parameters) in body.model_parameters {
-        let merged = match wanted.model_parameters.get(&model) {
-            Some(own) => own.over(&parameters),
-            None => parameters,
-        };
-        wanted.model_parameters.insert(model, merged);
-    }
+    request.fill(body);
     Ok(())
 }
 
@@ -377,7 +364,7 @@ mod tests {
 
     #[test]
     fn the_request_goes_before_the_recipe() {
-        let body = || RecipeFields {
+        let body = || Request {
             pattern: Some("critique".into()),
             models: vec!["a".into(), "b".into()],
             ultra_model: Some("c".into()),
@@ -391,18 +378,19 @@ mod tests {
             depth: Some(Depth::Full),
             stop_when_agreed: Some(0.9),
             samples: Some(4),
-            prompt: Some("Briefly: {{question}}".into()),
+            prompt: "Briefly: {{question}}".into(),
             passages: Some(3),
+            ..Request::default()
         };
-        let mut empty = AnalysisParams {
+        let mut empty = Request {
             prompt: "Why?".to_owned(),
-            ..AnalysisParams::default()
+            ..Request::default()
         };
-        fill(&mut empty, body()).expect("legal");
+        fill(&mut empty, &mut RunContext::default(), body()).expect("legal");
         assert_eq!(empty.pattern.as_deref(), Some("critique"));
         assert_eq!((empty.models.len(), empty.budget_usd), (2, Some(1.0)));
         assert_eq!(
-            (empty.depth, empty.agreement, empty.samples),
+            (empty.depth, empty.stop_when_agreed, empty.samples),
             (Some(Depth::Full), Some(0.9), Some(4))
         );
         assert_eq!(empty.parameters, body().parameters);
@@ -412,7 +400,7 @@ mod tests {
             ("Briefly: Why?", Some(3))
         );
 
-        let mut full = AnalysisParams {
+        let mut full = Request {
             pattern: Some("gut".into()),
             models: vec!["x".into()],
             parameters: warm(0.9),
@@ -426,9 +414,9 @@ mod tests {
             .into(),
             budget_usd: Some(2.0),
             depth: Some(Depth::Quick),
-            ..AnalysisParams::default()
+            ..Request::default()
         };
-        fill(&mut full, body()).expect("legal");
+        fill(&mut full, &mut RunContext::default(), body()).expect("legal");
         assert_eq!(
             (full.pattern.as_deref(), full.models.as_slice()),
             (Some("gut"), &["x".to_owned()][..])
@@ -441,11 +429,11 @@ mod tests {
         let of_a = &full.model_parameters["a"];
         assert_eq!((of_a.temperature, of_a.top_p), (Some(0.2), Some(0.5)));
 
-        let mut preset = AnalysisParams {
+        let mut preset = Request {
             preset: Some("creative".into()),
-            ..AnalysisParams::default()
+            ..Request::default()
         };
-        fill(&mut preset, body()).expect("legal");
+        fill(&mut preset, &mut RunContext::default(), body()).expect("legal");
         let creative = Parameters::preset("creative").expect("a preset");
         assert_eq!(preset.parameters.temperature, creative.temperature);
         assert_eq!(preset.parameters.max_tokens, Some(9));

@@ -108,7 +108,7 @@ impl Comparisons<'_> {
         let new = Comparison {
             analysis: id.clone(),
             user: caller.user.clone(),
-            topic: analysis.request.topic.clone(),
+            topic: analysis.request.topic().to_owned(),
             pattern: analysis.plan.pattern.clone(),
             model: draft.model.clone(),
             stage: draft.stage,

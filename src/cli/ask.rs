@@ -14,10 +14,10 @@ use super::remote;
 use super::screen::{Screen, progress};
 use super::{CommandFailure, Outcome, block_on, failed, print, public_url, usage};
 use crate::app;
-use crate::app::analyses::AnalysisParams;
 use crate::domain::analysis::{Analysis, Depth, Status};
 use crate::domain::document::DocumentStatus;
 use crate::domain::id::AnalysisId;
+use crate::domain::request::{Request, RunContext};
 use crate::http::handlers::analysis_shape;
 use crate::{clock, log};
 
@@ -74,7 +74,7 @@ async fn ask(call: &CommandCall, question: &str, home: &LocalSession) -> Outcome
     }
     let names = call.value("panel").or_else(|| call.value("models"));
     let names = names.unwrap_or_default().split(',');
-    let wanted = AnalysisParams {
+    let request = Request {
         prompt: question.to_owned(),
         models: names
             .map(str::trim)
@@ -82,16 +82,21 @@ async fn ask(call: &CommandCall, question: &str, home: &LocalSession) -> Outcome
             .map(str::to_owned)
             .collect(),
         pattern: call.value("pattern").map(str::to_owned),
-        documents,
+        document_ids: documents,
         depth: call.value("depth").map(depth).transpose()?,
         ultra_model: call.value("synthesiser").map(str::to_owned),
-        ..AnalysisParams::default()
+        ..Request::default()
     };
     // The available models decide the default panel and the synthesizer.
     home.app.models().probe().await;
     let analyses = home.app.analyses();
     let begun = analyses
-        .start(Some(&home.caller), wanted, clock::now())
+        .start(
+            Some(&home.caller),
+            request,
+            RunContext::default(),
+            clock::now(),
+        )
         .await?;
     let is_json = call.has("json");
     let mut screen = Screen::new(call.has("quiet"), !is_json);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::id::DocumentId;
 use super::money::MicroDollars;
@@ -109,6 +109,15 @@ impl Format {
     /// As [`Compiled::check`].
     pub fn check(&self) -> Result<(), String> {
         self.compiled.check(&self.schema)
+    }
+
+    /// The format as OpenAI's clients request it.
+    pub fn requested(&self) -> Value {
+        if self.any {
+            return json!({ "type": "json_object" });
+        }
+        let inner = json!({ "name": self.name, "schema": self.schema, "strict": self.strict });
+        json!({ "type": "json_schema", "json_schema": inner })
     }
 
     /// The JSON object in a model's answer, if it fits.

@@ -31,6 +31,7 @@ pub mod prompt;
 pub mod provider;
 pub mod reading_queue;
 pub mod recipe;
+pub mod request;
 pub mod retrieval;
 pub mod schema;
 pub mod search;

@@ -1,58 +1,12 @@
 //! Recipes: a named set of pattern, panel, parameters, and synthesizer. Every save creates a version. Models
 //! are checked when the recipe is used, not here.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-
-use super::analysis::Depth;
 use super::id::{RecipeId, UserId};
-use super::parameters::Parameters;
+use super::request::Request;
 use super::time::Timestamp;
 
 /// Maximum length of a name in characters.
 pub const MAX_NAME: usize = 60;
-
-/// Defaults that a recipe supplies for a request. Names are stored as given.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RecipeFields {
-    /// Pattern id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pattern: Option<String>,
-    /// The panel.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub models: Vec<String>,
-    /// The synthesizer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ultra_model: Option<String>,
-    /// Parameters of all members.
-    pub parameters: Parameters,
-    /// Overrides for single members, by model.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub model_parameters: BTreeMap<String, Parameters>,
-    /// Name of a preset, which the parameters override.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub preset: Option<String>,
-    /// How much of the pattern runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub depth: Option<Depth>,
-    /// Skip the remaining stages when the first answers agree at least this much, 0 to 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stop_when_agreed: Option<f64>,
-    /// Number of samples of one model in the arrangement `self`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub samples: Option<u32>,
-    /// Budget in dollars.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub budget_usd: Option<f64>,
-    /// Prompt template, with `{{question}}` for the question.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub prompt: Option<String>,
-    /// Maximum number of document passages.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub passages: Option<u32>,
-}
 
 /// Placeholder for the question in a recipe's prompt.
 pub const QUESTION: &str = "{{question}}";
@@ -87,8 +41,8 @@ pub struct Recipe {
     pub shared: bool,
     /// Version number, from 1.
     pub version: u32,
-    /// Settings.
-    pub body: RecipeFields,
+    /// Settings that fill what a request leaves open; `prompt` is a template or empty.
+    pub body: Request,
     /// Creation time of the recipe.
     pub created: Timestamp,
     /// Creation time of this version.

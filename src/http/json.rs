@@ -2,6 +2,7 @@
 //! Knows nothing of HTTP beyond the content type's name.
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::app::error::FieldError;
 use crate::app::{Error, Kind};
@@ -39,6 +40,15 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
             Err(fault) => malformed(&fault),
         }
     })
+}
+
+/// Deserializes a value that was parsed before, with the same errors as [`read`].
+///
+/// # Errors
+/// `BadInput` when the value has a wrong shape.
+pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
+    // Only text has the places that an error names.
+    T::deserialize(&value).or_else(|_| read(value.to_string().as_bytes()))
 }
 
 fn malformed(error: &serde_json::Error) -> Error {

@@ -6,9 +6,9 @@ pub(super) mod index;
 use rusqlite::{Row, params};
 
 use super::connection::{Reader, Writer};
-use super::error::Result;
+use super::error::{Result, StoreError};
 use super::values::{count, json, moment, text, to_json};
-use crate::domain::analysis::{Analysis, NewAnalysis, StageAnswer, Status};
+use crate::domain::analysis::{Analysis, StageAnswer, Status};
 use crate::domain::case::fold_case;
 use crate::domain::chat::Usage;
 use crate::domain::citation::Citations;
@@ -16,6 +16,7 @@ use crate::domain::findings::Findings;
 use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::PatternOutcome;
+use crate::domain::request::{Request, StoredRequest, to_stored};
 use crate::domain::time::Timestamp;
 
 /// A row of the history: an analysis without its plan, which can be large.
@@ -26,7 +27,7 @@ pub struct HistoryRow {
     /// Status.
     pub status: Status,
     /// The request.
-    pub request: NewAnalysis,
+    pub request: Request,
     /// Why it failed or was cancelled.
     pub error: Option<String>,
     /// Tokens of all calls.
@@ -89,8 +90,9 @@ const PASSED_ON: &str = "call";
 /// # Errors
 /// `Conflict` when its ID exists; otherwise when the database cannot be written.
 pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
-    let request = to_json(&analysis.request)?;
-    let origin = match (&analysis.request.experiment, analysis.request.passed_on) {
+    let request = to_stored(&analysis.request, &analysis.context)
+        .map_err(|error| StoreError::Failed(error.to_string()))?;
+    let origin = match (&analysis.context.experiment, analysis.context.passed_on) {
         (Some(id), _) => id.as_str(),
         (None, true) => PASSED_ON,
         (None, false) => "",
@@ -105,7 +107,7 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
             &analysis.id,
             &analysis.user,
             analysis.status,
-            &analysis.request.pattern,
+            analysis.request.pattern(),
             &analysis.request.prompt,
             &request,
             to_json(&analysis.plan)?,
@@ -117,11 +119,11 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
             analysis.started.unwrap_or_default(),
             analysis.finished.unwrap_or_default(),
             analysis.shared,
-            &analysis.request.topic,
-            (analysis.request.parent.as_ref()).map_or("", AnalysisId::as_str),
+            analysis.request.topic(),
+            (analysis.context.parent.as_ref()).map_or("", AnalysisId::as_str),
             origin,
             fold_case(&analysis.request.prompt),
-            fold_case(&analysis.request.topic),
+            fold_case(analysis.request.topic()),
         ],
     )?;
     db.with(|db| index::link(db, analysis.id.as_str(), &request, origin.is_empty()))
@@ -436,11 +438,13 @@ pub fn vote_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Str
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Analysis> {
+    let (request, context) = json::<StoredRequest>(row, "request")?.upgraded();
     Ok(Analysis {
         id: row.get("id")?,
         user: row.get("user_id")?,
         status: row.get("status")?,
-        request: json(row, "request")?,
+        request,
+        context,
         plan: json(row, "plan")?,
         synthesis: text(row, "synthesis")?,
         error: text(row, "error")?,
@@ -460,7 +464,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<HistoryRow> {
     Ok(HistoryRow {
         id: row.get("id")?,
         status: row.get("status")?,
-        request: json(row, "request")?,
+        request: json::<StoredRequest>(row, "request")?.upgraded().0,
         error: text(row, "error")?,
         usage: json(row, "usage")?,
         cost: row.get("cost")?,

@@ -182,7 +182,7 @@ mod tests {
     use super::super::tests::{at, user, with_writer};
     use super::super::users;
     use super::*;
-    use crate::domain::recipe::RecipeFields;
+    use crate::domain::request::Request;
 
     fn recipe(n: u32, owner: u32, name: &str, shared: bool) -> Recipe {
         Recipe {
@@ -191,9 +191,9 @@ mod tests {
             name: name.into(),
             shared,
             version: 1,
-            body: RecipeFields {
+            body: Request {
                 pattern: Some("gut".into()),
-                ..RecipeFields::default()
+                ..Request::default()
             },
             created: at(n.into()),
             saved: at(n.into()),

@@ -1,21 +1,21 @@
 //! Begins an analysis: checked, planned, found to be within every budget, then stored and driven, or neither.
 
-use serde_json::json;
-
-use super::conversation::{check_conversation, named};
+use super::check::CheckedRequest;
+use super::conversation::check_conversation;
 use super::rerun::EarlierRun;
-use super::{Analyses, AnalysisParams, Begun, cache_age, entry};
+use super::{Analyses, Begun, cache_age, entry};
 use crate::app::confines::KeyReservation;
 use crate::app::locks::check_active_in;
 use crate::app::{Error, Kind, Result, room};
 use crate::clock;
 use crate::crypto;
-use crate::domain::analysis::{Analysis, NewAnalysis, Status};
-use crate::domain::chat::{Format, Usage};
-use crate::domain::id::{AnalysisId, DocumentId, UserId};
+use crate::domain::analysis::{Analysis, Status};
+use crate::domain::chat::Usage;
+use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate;
 use crate::domain::pattern::staged::StagedRun;
+use crate::domain::request::{Request, RunContext};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 use crate::engine::{CancelOnDrop, NotStarted, Reservation, RunRefused, RunSpec, RunTerms};
@@ -33,10 +33,11 @@ impl Analyses<'_> {
     pub async fn start(
         &self,
         caller: Option<&Caller>,
-        wanted: AnalysisParams,
+        request: Request,
+        context: RunContext,
         now: Timestamp,
     ) -> Result<Begun> {
-        let new = self.check(caller, wanted).await?;
+        let new = self.check(caller, request, context).await?;
         self.begin(caller.map(|caller| caller.user.clone()), new, None, now)
             .await
     }
@@ -58,11 +59,12 @@ impl Analyses<'_> {
     pub async fn start_reserved(
         &self,
         caller: &Caller,
-        wanted: AnalysisParams,
+        request: Request,
+        context: RunContext,
         now: Timestamp,
         _: &Reservation,
     ) -> Result<Begun> {
-        let new = self.check(Some(caller), wanted).await?;
+        let new = self.check(Some(caller), request, context).await?;
         let user = Some(caller.user.clone());
         let mut ready = self.prepare(user, new, None, now).await?;
         ready.run.is_reserved = true;
@@ -73,10 +75,11 @@ impl Analyses<'_> {
     pub(in crate::app) async fn start_for(
         &self,
         caller: &Caller,
-        wanted: AnalysisParams,
+        request: Request,
+        context: RunContext,
         with: impl FnOnce(&Writer, &AnalysisId) -> store::Result<()> + Send + 'static,
     ) -> Result<AnalysisId> {
-        let new = self.check(Some(caller), wanted).await?;
+        let new = self.check(Some(caller), request, context).await?;
         let ready = self
             .prepare(Some(caller.user.clone()), new, None, clock::now())
             .await?;
@@ -85,18 +88,30 @@ impl Analyses<'_> {
 
     /// The same analysis again, as a new one.
     pub async fn retry(&self, caller: &Caller, id: &AnalysisId, now: Timestamp) -> Result<Begun> {
-        let old = self.show(caller, id).await?.analysis.request;
-        let recipe = old.recipe.clone();
+        let old = self.show(caller, id).await?.analysis;
+        check_conversation(&old.context)?;
+        let (inherited, recipe) = (old.request.named_models(), old.context.recipe.clone());
+        let request = Request {
+            detached: true,
+            ..old.request
+        };
+        let context = RunContext {
+            inherited,
+            // The caller's own run now, which no experiment counts.
+            experiment: None,
+            is_live: false,
+            ..old.context
+        };
         // Checked like a new one: what it names may be gone, and an archive may have brought it.
-        let new = self.check(Some(caller), again(old)?).await?;
-        let new = NewAnalysis { recipe, ..new };
+        let mut new = self.check(Some(caller), request, context).await?;
+        new.context.recipe = recipe;
         self.begin(Some(caller.user.clone()), new, None, now).await
     }
 
     pub(super) async fn begin(
         &self,
         user: Option<UserId>,
-        new: NewAnalysis,
+        new: CheckedRequest,
         earlier: Option<EarlierRun>,
         now: Timestamp,
     ) -> Result<Begun> {
@@ -108,7 +123,7 @@ impl Analyses<'_> {
     async fn prepare(
         &self,
         user: Option<UserId>,
-        new: NewAnalysis,
+        new: CheckedRequest,
         earlier: Option<EarlierRun>,
         now: Timestamp,
     ) -> Result<PreparedRun> {
@@ -122,7 +137,7 @@ impl Analyses<'_> {
         let calls = estimate::calls(&plan);
         let usage = self.0.usage();
         usage.afford(user.as_ref(), &plan, &calls, now).await?;
-        let funds = match (&user, &new.key) {
+        let funds = match (&user, &new.context.key) {
             (Some(user), Some(key)) => {
                 let app = self.0;
                 app.within_confines(user, key, &plan, &calls, now).await?
@@ -135,7 +150,8 @@ impl Analyses<'_> {
             id: id.clone(),
             user: user.clone(),
             status: Status::Queued,
-            request: new,
+            request: new.request,
+            context: new.context,
             plan: plan.clone(),
             synthesis: None,
             error: None,
@@ -153,10 +169,10 @@ impl Analyses<'_> {
         let known = earlier.map_or_else(Vec::new, |earlier| earlier.known(&plan));
         let machine = StagedRun::new(id.clone(), plan, forecast);
         let run = RunSpec {
-            background: analysis.request.experiment.is_some(),
+            background: analysis.context.experiment.is_some(),
             is_awaited: !analysis.request.detached,
             is_reserved: false,
-            key: analysis.request.key.clone(),
+            key: analysis.context.key.clone(),
             funds: funds.map(KeyReservation::boxed),
             cache_age,
             known,
@@ -201,52 +217,6 @@ impl Analyses<'_> {
             guard,
         })
     }
-}
-
-// What a client would have sent for it.
-fn again(old: NewAnalysis) -> Result<AnalysisParams> {
-    check_conversation(&old)?;
-    let shape = |format: Format| {
-        if format.any {
-            return json!({ "type": "json_object" });
-        }
-        let inner =
-            json!({ "name": format.name, "schema": format.schema, "strict": format.strict });
-        json!({ "type": "json_schema", "json_schema": inner })
-    };
-    let inherited = named(&old);
-    Ok(AnalysisParams {
-        inherited,
-        prompt: old.prompt,
-        models: old.models,
-        pattern: Some(old.pattern),
-        ultra_model: old.ultra_model,
-        documents: old.documents.iter().map(DocumentId::to_string).collect(),
-        reading: old.reading,
-        parameters: old.parameters,
-        model_parameters: old.model_parameters,
-        preset: None,
-        budget_usd: old.budget.map(MicroDollars::dollars),
-        cache: old.cache,
-        cache_max_age_s: old.cache_max_age_s,
-        detached: true,
-        response_format: old.format.map(shape),
-        topic: Some(old.topic),
-        recipe: None,
-        depth: Some(old.depth),
-        agreement: old.agreement,
-        samples: old.samples,
-        sample: old.sample,
-        parent: old.parent,
-        passages: old.passages,
-        // It is the person's own now, and counts in no race.
-        experiment: None,
-        turns: old.turns,
-        tools: old.tools,
-        passthrough: old.passthrough,
-        passed_on: old.passed_on,
-        is_live: false,
-    })
 }
 
 fn not_started(fault: NotStarted) -> Error {

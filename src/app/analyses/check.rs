@@ -1,198 +1,133 @@
-//! From what a client sent to what can be run: names resolved, ranges checked, all faults told at once.
+//! Checks a request before it is planned: resolves names, checks ranges, and reports all faults at once.
 
 mod fields;
 mod missing;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use serde_json::Value;
 
 use super::Analyses;
 use crate::app::error::FieldError;
 use crate::app::{Error, Kind, Result};
-use crate::domain::analysis::{CacheUse, Depth, NewAnalysis};
-use crate::domain::chat::{Message, Passthrough};
-use crate::domain::fit::ContextMode;
-use crate::domain::id::{AnalysisId, ExperimentId, UserId};
+use crate::domain::chat::Format;
+use crate::domain::id::{DocumentId, UserId};
 use crate::domain::model::Model;
 use crate::domain::money::MicroDollars;
 use crate::domain::parameters::Parameters;
-use crate::domain::tools::Tools;
+use crate::domain::request::{Request, RunContext};
 use crate::domain::user::Caller;
 use crate::store::documents;
 use fields::{
-    check_bars, check_documents, check_format, check_parameters, check_prompt, check_ranges,
-    check_topic, field,
+    check_bars, check_budget, check_documents, check_format, check_parameters, check_prompt,
+    check_ranges, check_topic, field,
 };
 
-/// Characters of a question.
+/// Maximum length of a question in characters.
 pub const MAX_PROMPT: usize = 200_000;
-/// Members of a panel.
+/// Maximum number of members of a panel.
 const MAX_MEMBERS: usize = 16;
-/// Documents of an analysis.
+/// Maximum number of documents of an analysis.
 const MAX_DOCUMENTS: usize = 20;
-/// Characters of a topic.
+/// Maximum length of a topic in characters.
 const MAX_TOPIC: usize = 60;
-/// The kind of the fault that a model has no key yet.
+/// Error kind of a model whose provider has no API key.
 const NEEDS_KEY: &str = "needs_key";
-const DEFAULT_PATTERN: &str = "confidence";
-/// Members of a panel that nobody has chosen.
+/// Number of members of a panel that is selected automatically.
 const USUAL_PANEL: usize = 3;
 
-/// What a client sent, of the right types but otherwise unchecked.
-#[derive(Debug, Clone, Default)]
-pub struct AnalysisParams {
-    /// The question.
-    pub prompt: String,
-    /// Names of models; empty for the default panel.
-    pub models: Vec<String>,
-    /// Pattern id; `confidence` when absent.
-    pub pattern: Option<String>,
-    /// Who writes the answer; chosen when absent.
-    pub ultra_model: Option<String>,
-    /// Ids of documents.
-    pub documents: Vec<String>,
-    /// How they are read.
-    pub reading: ContextMode,
-    /// For all members.
-    pub parameters: Parameters,
-    /// By model name, over the above.
-    pub model_parameters: BTreeMap<String, Parameters>,
-    /// Name of a preset, under the above.
-    pub preset: Option<String>,
-    /// In dollars.
-    pub budget_usd: Option<f64>,
-    /// Use of stored answers.
-    pub cache: CacheUse,
-    /// Stored answers that are older than so many seconds are not taken.
-    pub cache_max_age_s: Option<u32>,
-    /// Goes on when nobody watches.
-    pub detached: bool,
-    /// The shape of the one answer: `json_schema`, `json_object` or `text`, as OpenAI's clients send it.
-    pub response_format: Option<Value>,
-    /// What it is about; the pattern's family when absent.
-    pub topic: Option<String>,
-    /// Name or id of a recipe that fills what is not said here.
-    pub recipe: Option<String>,
-    /// Models that a recipe or an earlier analysis names, not the client: a missing one is left out and reported.
-    pub inherited: Vec<String>,
-    /// How much of the pattern is run; `standard` when absent.
-    pub depth: Option<Depth>,
-    /// First answers that agree at least this much spare what would follow.
-    pub agreement: Option<f64>,
-    /// How often one model is asked in the arrangement `self`.
-    pub samples: Option<u32>,
-    /// Which of several answers to one request this is.
-    pub sample: u32,
-    /// The analysis that this one repeats with a change, already known to be the caller's.
-    pub parent: Option<AnalysisId>,
-    /// Passages of documents at most.
-    pub passages: Option<u32>,
-    /// The experiment that asks for it.
-    pub experiment: Option<ExperimentId>,
-    /// The conversation that the prompt ends.
-    pub turns: Vec<Message>,
-    /// What the one who writes the answer may call.
-    pub tools: Option<Arc<Tools>>,
-    /// Fields of the client's that go to the one model unread.
-    pub passthrough: Option<Arc<Passthrough>>,
-    /// A program passes it on to a single model.
-    pub passed_on: bool,
-    /// A client reads the answer as it comes, over an API that cannot take anything back.
-    pub is_live: bool,
+/// A request that can be planned: names resolved, ranges checked, formats compiled.
+#[derive(Debug, Clone)]
+pub(in crate::app) struct CheckedRequest {
+    /// The request with full model IDs and everything filled that a recipe or a preset supplies.
+    pub request: Request,
+    /// What it carries besides the client's fields.
+    pub context: RunContext,
+    /// Documents to use as context.
+    pub documents: Vec<DocumentId>,
+    /// Upper limit for the estimated cost.
+    pub budget: Option<MicroDollars>,
+    /// Required format of the answer.
+    pub format: Option<Format>,
+    /// What the check left out, for the plan's notes.
+    pub notes: Vec<String>,
 }
 
 impl Analyses<'_> {
+    /// Checks a request, reporting all faults at once.
+    ///
+    /// # Errors
+    /// `BadInput` with a fault per field; `Unavailable` when a model lacks its key; `Forbidden` or `Unauthorized` when
+    /// the caller may not use what the request names.
     pub(in crate::app) async fn check(
         &self,
         caller: Option<&Caller>,
-        mut wanted: AnalysisParams,
-    ) -> Result<NewAnalysis> {
+        mut request: Request,
+        mut context: RunContext,
+    ) -> Result<CheckedRequest> {
         // Boxed, because a recipe is checked as a request when it is saved, and the two would contain each other.
-        let recipe = Box::pin(self.0.recipes().fill(caller, &mut wanted)).await?;
-        let mut faults = Vec::new();
-        if let Some(task) = usual_task(&wanted) {
-            task.clone_into(&mut wanted.prompt);
+        let recipes = self.0.recipes();
+        let fill = recipes.fill(caller, &mut request, &mut context);
+        let recipe = Box::pin(fill).await?;
+        context.recipe = recipe;
+        context.key = caller.and_then(|caller| Some(caller.key.as_ref()?.id.clone()));
+        if let Some(task) = usual_task(&request) {
+            task.clone_into(&mut request.prompt);
         }
-        check_prompt(&wanted.prompt, &mut faults);
         let user = caller.map(|caller| &caller.user);
-        let notes = self.leave_out_missing(user, &mut wanted)?;
-        self.confine(caller, &mut wanted).await?;
-        let models = self.check_models(user, &wanted.models, &mut faults);
-        let ultra = wanted
-            .ultra_model
-            .as_ref()
-            .and_then(|name| self.check_model(user, name, &["body", "ultra_model"], &mut faults));
-        let pattern = wanted
-            .pattern
-            .clone()
-            .unwrap_or_else(|| DEFAULT_PATTERN.into());
-        self.check_pattern(user, &pattern, &mut faults).await?;
-        let parameters = check_parameters(&wanted, &mut faults);
-        let model_parameters = self.check_model_parameters(user, &wanted, &mut faults);
-        let documents = check_documents(&wanted.documents, &mut faults);
-        let budget = wanted.budget_usd.and_then(|dollars| {
-            let budget = MicroDollars::from_dollars(dollars);
-            if budget.is_none() {
-                faults.push(field(
-                    &["body", "budget_usd"],
-                    "out_of_range",
-                    "must be an amount of at least 0",
-                ));
-            }
-            budget
-        });
-        check_bars(&wanted, &mut faults);
-        let format = check_format(wanted.response_format, &mut faults).await;
-        let topic = check_topic(wanted.topic.as_deref(), &mut faults);
+        let mut faults = Vec::new();
+        check_prompt(&request.prompt, &mut faults);
+        let notes = self.leave_out_missing(user, &mut request, &context.inherited)?;
+        self.confine(caller, &mut request).await?;
+        let models = self.check_names(user, &mut request, &mut faults).await?;
+        check_parameters(&mut request, context.passed_on, &mut faults);
+        let documents = check_documents(&mut request, &mut faults);
+        let budget = check_budget(request.budget_usd, &mut faults);
+        check_bars(&request, &mut faults);
+        let format = check_format(request.response_format.as_ref(), &mut faults).await;
+        check_topic(&mut request.topic, &mut faults);
         if !faults.is_empty() {
             return Err(refusal(faults));
         }
-        let topic = match topic {
-            Some(topic) => topic,
-            None => self.family_of(user, &pattern).await?,
-        };
-        let new = NewAnalysis {
-            topic,
-            prompt: wanted.prompt,
-            models: models.iter().map(|model| model.id.clone()).collect(),
-            pattern,
-            ultra_model: ultra.as_ref().map(|model| model.id.clone()),
+        if request.topic.is_none() {
+            request.topic = Some(self.family_of(user, request.pattern()).await?);
+        }
+        request.depth.get_or_insert_default();
+        let checked = CheckedRequest {
+            request,
+            context,
             documents,
-            reading: wanted.reading,
-            parameters,
-            model_parameters,
             budget,
-            cache: wanted.cache,
-            cache_max_age_s: wanted.cache_max_age_s,
-            detached: wanted.detached,
             format,
-            depth: wanted.depth.unwrap_or_default(),
-            agreement: wanted.agreement,
-            samples: wanted.samples,
-            sample: wanted.sample,
-            parent: wanted.parent,
-            recipe,
-            passages: wanted.passages,
-            experiment: wanted.experiment,
-            turns: wanted.turns,
-            tools: wanted.tools,
-            passthrough: wanted.passthrough,
-            key: caller.and_then(|caller| Some(caller.key.as_ref()?.id.clone())),
-            passed_on: wanted.passed_on,
-            is_live: wanted.is_live,
             notes,
         };
         match caller {
-            Some(caller) => self.check_ownership(caller, &new).await?,
-            None => self.check_anonymous(&new, models.iter().chain(&ultra))?,
+            Some(caller) => self.check_ownership(caller, &checked).await?,
+            None => self.check_anonymous(&checked, &models)?,
         }
-        Ok(new)
+        Ok(checked)
+    }
+
+    /// Replaces the names of models by full IDs, and returns the models.
+    async fn check_names(
+        &self,
+        user: Option<&UserId>,
+        request: &mut Request,
+        faults: &mut Vec<FieldError>,
+    ) -> Result<Vec<Model>> {
+        let mut models = self.check_models(user, &request.models, faults);
+        request.models = models.iter().map(|model| model.id.clone()).collect();
+        if let Some(name) = request.ultra_model.take() {
+            let ultra = self.check_model(user, &name, &["body", "ultra_model"], faults);
+            request.ultra_model = ultra.as_ref().map(|model| model.id.clone());
+            models.extend(ultra);
+        }
+        request.pattern = Some(request.pattern().to_owned());
+        self.check_pattern(user, request.pattern(), faults).await?;
+        request.model_parameters = self.check_model_parameters(user, request, faults);
+        Ok(models)
     }
 
     // What a confined key leaves open is chosen among what it allows.
-    async fn confine(&self, caller: Option<&Caller>, wanted: &mut AnalysisParams) -> Result<()> {
+    async fn confine(&self, caller: Option<&Caller>, request: &mut Request) -> Result<()> {
         let Some(caller) = caller else { return Ok(()) };
         let confines = self.0.confines_of(caller).await?;
         if confines.models.is_empty() {
@@ -200,11 +135,11 @@ impl Analyses<'_> {
         }
         let within = self.0.within(&caller.user, &confines);
         let ids = within.into_iter().map(|model| model.id);
-        if wanted.ultra_model.is_none() {
-            wanted.ultra_model = ids.clone().next();
+        if request.ultra_model.is_none() {
+            request.ultra_model = ids.clone().next();
         }
-        if wanted.models.is_empty() {
-            wanted.models = ids.take(USUAL_PANEL).collect();
+        if request.models.is_empty() {
+            request.models = ids.take(USUAL_PANEL).collect();
         }
         Ok(())
     }
@@ -301,11 +236,11 @@ impl Analyses<'_> {
     fn check_model_parameters(
         &self,
         user: Option<&UserId>,
-        wanted: &AnalysisParams,
+        request: &Request,
         faults: &mut Vec<FieldError>,
     ) -> BTreeMap<String, Parameters> {
         let mut checked = BTreeMap::new();
-        if wanted.model_parameters.len() > MAX_MEMBERS + 1 {
+        if request.model_parameters.len() > MAX_MEMBERS + 1 {
             faults.push(field(
                 &["body", "model_parameters"],
                 "too_long",
@@ -313,7 +248,7 @@ impl Analyses<'_> {
             ));
             return checked;
         }
-        for (name, parameters) in &wanted.model_parameters {
+        for (name, parameters) in &request.model_parameters {
             check_ranges(parameters, &["body", "model_parameters", name], faults);
             if let Some(model) = self.check_model(user, name, &["body", "model_parameters"], faults)
             {
@@ -323,8 +258,8 @@ impl Analyses<'_> {
         checked
     }
 
-    async fn check_ownership(&self, caller: &Caller, new: &NewAnalysis) -> Result<()> {
-        let (user, wanted) = (caller.user.clone(), new.documents.clone());
+    async fn check_ownership(&self, caller: &Caller, checked: &CheckedRequest) -> Result<()> {
+        let (user, wanted) = (caller.user.clone(), checked.documents.clone());
         let missing = self.0.store.read(move |db| {
             for id in wanted {
                 if documents::by_id(db, &user, &id)?.is_none() {
@@ -343,15 +278,11 @@ impl Analyses<'_> {
         }
     }
 
-    fn check_anonymous<'m>(
-        &self,
-        new: &NewAnalysis,
-        mut models: impl Iterator<Item = &'m Model>,
-    ) -> Result<()> {
+    fn check_anonymous(&self, checked: &CheckedRequest, models: &[Model]) -> Result<()> {
         let allowed = self.0.allows_anonymous()
-            && new.documents.is_empty()
-            && !new.detached
-            && models.all(|model| model.mock);
+            && checked.documents.is_empty()
+            && !checked.request.detached
+            && models.iter().all(|model| model.mock);
         if allowed {
             Ok(())
         } else {
@@ -360,12 +291,13 @@ impl Analyses<'_> {
     }
 }
 
-// Of a document it is clear what these two patterns do with it.
-fn usual_task(wanted: &AnalysisParams) -> Option<&'static str> {
-    if wanted.documents.is_empty() || !wanted.prompt.trim().is_empty() {
+// The task of a pattern that needs no question, only documents.
+fn usual_task(request: &Request) -> Option<&'static str> {
+    let has_documents = !request.document_ids.is_empty() || request.document_id.is_some();
+    if !has_documents || !request.prompt.trim().is_empty() {
         return None;
     }
-    match wanted.pattern.as_deref()? {
+    match request.pattern.as_deref()? {
         "summarize" => Some("Summarize the documents."),
         "extract" => Some("Extract the names, dates, amounts, duties and deadlines."),
         _ => None,

@@ -1,7 +1,7 @@
 //! The conversation of an earlier analysis, within what the API accepts.
 
 use crate::app::{Error, Kind, Result};
-use crate::domain::analysis::NewAnalysis;
+use crate::domain::request::RunContext;
 use crate::domain::tools;
 
 /// Most turns of a conversation that is run again: what the API accepts.
@@ -13,7 +13,7 @@ const MOST_SAID: usize = 2_000_000;
 ///
 /// # Errors
 /// When it has more turns, text, or tools than the API accepts.
-pub(super) fn check_conversation(old: &NewAnalysis) -> Result<()> {
+pub(super) fn check_conversation(old: &RunContext) -> Result<()> {
     let said: usize = old.turns.iter().map(|turn| turn.text.len()).sum();
     let offered = old.tools.as_ref().map_or(0, |tools| tools.list.len());
     if old.turns.len() > MOST_TURNS || said > MOST_SAID || offered > tools::MOST {
@@ -21,13 +21,4 @@ pub(super) fn check_conversation(old: &NewAnalysis) -> Result<()> {
         return Err(Error::new(Kind::BadRequest, why));
     }
     Ok(())
-}
-
-/// The models that an earlier analysis names.
-pub(super) fn named(old: &NewAnalysis) -> Vec<String> {
-    let members = old.models.iter().chain(&old.ultra_model);
-    members
-        .chain(old.model_parameters.keys())
-        .cloned()
-        .collect()
 }

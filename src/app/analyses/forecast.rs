@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Analyses, AnalysisParams};
+use super::Analyses;
 use crate::app::usage::BudgetStanding;
 use crate::app::{Error, Kind, Result};
 use crate::clock;
 use crate::domain::analysis::Plan;
 use crate::domain::id::UserId;
 use crate::domain::pattern::estimate::{self, CallEstimate};
+use crate::domain::request::{Request, RunContext};
 use crate::domain::user::Caller;
 
 /// What an analysis would take.
@@ -35,9 +36,10 @@ impl Analyses<'_> {
     pub(in crate::app) async fn writer(
         &self,
         caller: &Caller,
-        wanted: AnalysisParams,
+        request: Request,
+        context: RunContext,
     ) -> Result<String> {
-        let new = self.check(Some(caller), wanted).await?;
+        let new = self.check(Some(caller), request, context).await?;
         let user = Some(&caller.user);
         let material = self.material(user, &new).await?;
         let plan = self.0.plan(user, &new, material).await?;
@@ -48,9 +50,10 @@ impl Analyses<'_> {
     pub async fn forecast(
         &self,
         caller: Option<&Caller>,
-        wanted: AnalysisParams,
+        request: Request,
+        context: RunContext,
     ) -> Result<AnalysisForecast> {
-        let new = self.check(caller, wanted).await?;
+        let new = self.check(caller, request, context).await?;
         let user = caller.map(|caller| &caller.user);
         let material = self.material(user, &new).await?;
         let plan = self.0.plan(user, &new, material).await?;

@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Analyses;
+use super::check::CheckedRequest;
 use crate::app::{Error, Kind, Result};
-use crate::domain::analysis::{NewAnalysis, Plan, PlanPicture};
+use crate::domain::analysis::{Plan, PlanPicture};
 use crate::domain::chat::Image;
 use crate::domain::id::UserId;
 use crate::domain::model::Model;
@@ -44,7 +45,7 @@ impl Analyses<'_> {
     pub(super) async fn material(
         &self,
         user: Option<&UserId>,
-        new: &NewAnalysis,
+        new: &CheckedRequest,
     ) -> Result<Material> {
         let (Some(user), false) = (user, new.documents.is_empty()) else {
             return Ok(Material::default());

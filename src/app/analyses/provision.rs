@@ -2,8 +2,9 @@
 //! the panel reads one by one. Who has no room for anything is not asked, and is named.
 
 use super::Analyses;
+use super::check::CheckedRequest;
 use crate::app::{Error, Result};
-use crate::domain::analysis::{Member, NewAnalysis};
+use crate::domain::analysis::Member;
 use crate::domain::chat::{SourcePassage, estimate_tokens};
 use crate::domain::fit::{self, ContextMode, DocumentSizes, Fit, FitChoice, Fitting, MemberNeeds};
 use crate::domain::id::UserId;
@@ -38,7 +39,7 @@ impl Analyses<'_> {
     pub(in crate::app) async fn provide(
         &self,
         user: Option<&UserId>,
-        new: &NewAnalysis,
+        new: &CheckedRequest,
         panel: PlannedPanel<'_>,
     ) -> Result<ContextAllocation> {
         let (Some(user), false) = (user, new.documents.is_empty()) else {
@@ -48,15 +49,15 @@ impl Analyses<'_> {
         if volume.chars == 0 {
             return Ok(ContextAllocation::default());
         }
-        if new.reading == ContextMode::Parts
-            && new.passages.is_none()
+        if new.request.reading == ContextMode::Parts
+            && new.request.passages.is_none()
             && let Some(provision) = self.divide(user, new, volume, &panel).await?
         {
             return Ok(provision);
         }
         // One part is all of it.
-        let wish = match new.reading {
-            _ if new.passages.is_some() => ContextMode::Passages,
+        let wish = match new.request.reading {
+            _ if new.request.passages.is_some() => ContextMode::Passages,
             ContextMode::Parts => ContextMode::Whole,
             other => other,
         };
@@ -66,7 +67,7 @@ impl Analyses<'_> {
     async fn share_out(
         &self,
         user: &UserId,
-        new: &NewAnalysis,
+        new: &CheckedRequest,
         (wish, volume): (ContextMode, DocumentSizes),
         panel: PlannedPanel<'_>,
     ) -> Result<ContextAllocation> {
@@ -110,9 +111,13 @@ impl Analyses<'_> {
         dismiss(panel.members, &choices, &mut provision.notes);
         for budget in budgets {
             let documents = self.0.documents();
-            let chosen = documents.passages_for(user, &new.documents, &new.prompt, budget);
+            let chosen = documents.passages_for(user, &new.documents, &new.request.prompt, budget);
             let mut chosen = chosen.await?;
-            chosen.truncate(new.passages.map_or(usize::MAX, |most| most as usize));
+            chosen.truncate(
+                new.request
+                    .passages
+                    .map_or(usize::MAX, |most| most as usize),
+            );
             provision.readings.push(chosen);
         }
         provision.sources = match provision.readings.is_empty() {
@@ -126,7 +131,7 @@ impl Analyses<'_> {
     async fn divide(
         &self,
         user: &UserId,
-        new: &NewAnalysis,
+        new: &CheckedRequest,
         volume: DocumentSizes,
         panel: &PlannedPanel<'_>,
     ) -> Result<Option<ContextAllocation>> {
@@ -191,7 +196,7 @@ impl Analyses<'_> {
     fn seat(
         &self,
         user: &UserId,
-        new: &NewAnalysis,
+        new: &CheckedRequest,
         member: &Member,
         panel: &PlannedPanel<'_>,
         texts: u64,
@@ -215,7 +220,7 @@ impl Analyses<'_> {
                 own => windows.fold(own, u64::min),
             },
             output: member.parameters.max_tokens.map_or(usual, u64::from),
-            question: estimate_tokens(&new.prompt),
+            question: estimate_tokens(&new.request.prompt),
             peers: peers * PEER,
         }
     }

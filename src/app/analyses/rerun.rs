@@ -1,14 +1,15 @@
 //! An analysis again with one thing changed: what does not depend on the change is taken from the earlier
 //! run and not asked again. And one that is told to come to its end.
 
-use super::conversation::{check_conversation, named};
-use super::{Analyses, AnalysisForecast, AnalysisParams, Begun};
+use super::conversation::check_conversation;
+use super::{Analyses, AnalysisForecast, Begun};
 use crate::app::{Error, Kind, Result};
-use crate::domain::analysis::{CacheUse, NewAnalysis, Plan, StageAnswer, Status};
-use crate::domain::chat::{Answer, ModelRequest, Role};
+use crate::domain::analysis::{Analysis, CacheUse, Plan, StageAnswer, Status};
+use crate::domain::chat::{Answer, ModelRequest};
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::estimate::CallEstimate;
 use crate::domain::pattern::staged::StagedRun;
+use crate::domain::request::{Request, RunContext};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 
@@ -18,15 +19,12 @@ impl Analyses<'_> {
         &self,
         caller: &Caller,
         id: &AnalysisId,
-        wanted: AnalysisParams,
+        request: Request,
         now: Timestamp,
     ) -> Result<Begun> {
         let old = self.show(caller, id).await?;
-        let wanted = AnalysisParams {
-            parent: Some(id.clone()),
-            ..with_conversation(wanted, &old.analysis.request)?
-        };
-        let new = self.check(Some(caller), wanted).await?;
+        let context = conversation_of(&old.analysis, &request)?;
+        let new = self.check(Some(caller), request, context).await?;
         let earlier = EarlierRun {
             plan: old.analysis.plan,
             answers: old.answers,
@@ -40,11 +38,11 @@ impl Analyses<'_> {
         &self,
         caller: &Caller,
         id: &AnalysisId,
-        wanted: AnalysisParams,
+        request: Request,
     ) -> Result<RerunForecast> {
         let old = self.show(caller, id).await?;
-        let wanted = with_conversation(wanted, &old.analysis.request)?;
-        let mut forecast = self.forecast(Some(caller), wanted).await?;
+        let context = conversation_of(&old.analysis, &request)?;
+        let mut forecast = self.forecast(Some(caller), request, context).await?;
         let earlier = EarlierRun {
             plan: old.analysis.plan,
             answers: old.answers,
@@ -96,24 +94,18 @@ impl Analyses<'_> {
     }
 }
 
-// The changes are fields of an analysis request, which has none for the conversation that its question ends.
-// A changed question takes the place of the old one in it.
-fn with_conversation(wanted: AnalysisParams, old: &NewAnalysis) -> Result<AnalysisParams> {
-    check_conversation(old)?;
-    let mut turns = old.turns.clone();
-    let mut questions = turns
-        .iter_mut()
-        .rev()
-        .filter(|turn| turn.role == Role::User);
-    if let Some(last) = questions.find(|turn| turn.text == old.prompt) {
-        last.text.clone_from(&wanted.prompt);
-    }
-    Ok(AnalysisParams {
-        turns,
-        tools: old.tools.clone(),
-        inherited: named(old),
-        ..wanted
-    })
+// The context of a rerun: the conversation, in which a changed question replaces the old one.
+fn conversation_of(old: &Analysis, request: &Request) -> Result<RunContext> {
+    check_conversation(&old.context)?;
+    let mut context = RunContext {
+        turns: old.context.turns.clone(),
+        tools: old.context.tools.clone(),
+        inherited: old.request.named_models(),
+        parent: Some(old.id.clone()),
+        ..RunContext::default()
+    };
+    context.replace_question(&old.request.prompt, &request.prompt);
+    Ok(context)
 }
 
 /// A repetition that has not begun.

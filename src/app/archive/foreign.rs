@@ -11,13 +11,13 @@ use crate::app::{Error, Result};
 use crate::clock;
 use crate::crypto::{random_number, sha256};
 use crate::domain::analysis::{
-    Arrangement, CacheUse, Depth, Member, NewAnalysis, Plan, RunDeadlines, Stage, StageAnswer,
-    StageRole,
+    Arrangement, CacheUse, Depth, Member, Plan, RunDeadlines, Stage, StageAnswer, StageRole,
 };
 use crate::domain::chat::{Finish, Message, Role, Task, Usage, estimate_tokens};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::json;
 use crate::domain::parameters::Parameters;
+use crate::domain::request::{Request, RunContext, to_stored};
 use crate::domain::time::Timestamp;
 use crate::store::StoreError;
 use crate::store::archive::{self, ArchiveTable};
@@ -259,10 +259,10 @@ pub(super) fn keep_one(
     let made = one.made.unwrap_or_else(clock::now);
     let id = AnalysisId::new(made, random_number()?);
     let (plan, given) = planned(one);
-    let request = requested(one, &plan);
+    let (request, context) = requested(one, &plan);
     let row = json!({
         "id": id, "status": "completed", "pattern": plan.pattern, "question": one.question,
-        "request": serde_json::to_string(&request).map_err(Error::internal)?,
+        "request": to_stored(&request, &context).map_err(Error::internal)?,
         "plan": serde_json::to_string(&plan).map_err(Error::internal)?,
         "synthesis": one.answer, "created": made.millis(), "started": made.millis(), "finished": made.millis(),
         "topic": "imported",
@@ -394,42 +394,24 @@ fn given(stage: usize, member: usize, model: &str, text: &str) -> StageAnswer {
     }
 }
 
-fn requested(one: &ForeignConversation, plan: &Plan) -> NewAnalysis {
-    NewAnalysis {
+fn requested(one: &ForeignConversation, plan: &Plan) -> (Request, RunContext) {
+    let models = plan.members.iter().map(|member| member.model.clone());
+    let request = Request {
         prompt: one.question.clone(),
-        models: plan
-            .members
-            .iter()
-            .map(|member| member.model.clone())
-            .collect(),
-        pattern: plan.pattern.clone(),
+        models: models.collect(),
+        pattern: Some(plan.pattern.clone()),
         ultra_model: Some(one.writer.clone()),
-        documents: Vec::new(),
-        reading: Default::default(),
-        parameters: Parameters::default(),
-        model_parameters: Default::default(),
-        budget: None,
         cache: CacheUse::Off,
         detached: true,
-        format: None,
-        topic: "imported".to_owned(),
-        depth: Depth::Full,
-        agreement: None,
-        samples: None,
-        sample: 0,
-        cache_max_age_s: None,
-        parent: None,
-        recipe: None,
-        passages: None,
-        experiment: None,
+        topic: Some("imported".to_owned()),
+        depth: Some(Depth::Full),
+        ..Request::default()
+    };
+    let context = RunContext {
         turns: one.turns.clone(),
-        tools: None,
-        passthrough: None,
-        key: None,
-        passed_on: false,
-        is_live: false,
-        notes: Vec::new(),
-    }
+        ..RunContext::default()
+    };
+    (request, context)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::waits::{ExperimentWaits, Work};
-use crate::app::{App, Kind, Result, analyses};
+use crate::app::{App, Kind, Result};
 use crate::crypto;
 use crate::domain::analysis::{CacheUse, Status};
 use crate::domain::chat::estimate_tokens;
@@ -17,6 +17,7 @@ use crate::domain::experiment::{Case, JudgeCost};
 use crate::domain::money::Price;
 use crate::domain::parameters::Parameters;
 use crate::domain::prompt::PEER_BUDGET;
+use crate::domain::request::{Request, RunContext};
 use crate::domain::user::{Caller, Role};
 use crate::store::analyses as stored;
 
@@ -142,7 +143,7 @@ impl LlmJudge<'_> {
         &self,
         prompt: String,
     ) -> Work<(std::result::Result<String, JudgeError>, JudgeCost)> {
-        let wanted = analyses::AnalysisParams {
+        let request = Request {
             prompt,
             models: vec![self.judge.model.clone()],
             pattern: Some(PLAIN.to_owned()),
@@ -153,8 +154,11 @@ impl LlmJudge<'_> {
             cache: CacheUse::On,
             detached: true,
             topic: Some("experiment".to_owned()),
+            ..Request::default()
+        };
+        let context = RunContext {
             experiment: Some(self.experiment.id.clone()),
-            ..analyses::AnalysisParams::default()
+            ..RunContext::default()
         };
         let caller = Caller {
             user: self.experiment.user.clone(),
@@ -165,7 +169,8 @@ impl LlmJudge<'_> {
         let analyses = self.app.analyses();
         let id = loop {
             self.waits.check()?;
-            let started = analyses.start_for(&caller, wanted.clone(), |_, _| Ok(()));
+            let started =
+                analyses.start_for(&caller, request.clone(), context.clone(), |_, _| Ok(()));
             match started.await {
                 Ok(id) => break id,
                 // A full queue says nothing about the judge.

@@ -22,7 +22,7 @@ use crate::domain::experiment::{
 use crate::domain::id::{DocumentId, ExperimentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate;
-use crate::domain::recipe::RecipeFields;
+use crate::domain::request::Request;
 use crate::domain::statistics::paired;
 use crate::domain::usage;
 use crate::domain::user::Caller;
@@ -48,7 +48,7 @@ pub struct ExperimentParams {
     /// Parameters to vary.
     pub space: SearchSpace,
     /// Values common to all configurations.
-    pub base: RecipeFields,
+    pub base: Request,
     /// Configuration currently in use.
     pub current: BTreeMap<Parameter, Value>,
     /// Evaluator.
@@ -110,6 +110,10 @@ impl Experiments<'_> {
         wanted: ExperimentParams,
     ) -> Result<ExperimentForecast> {
         let cases = checked_cases(wanted.cases)?;
+        if let Some(name) = wanted.base.beyond_recipe() {
+            let why = "an experiment cannot set this field";
+            return Err(Error::field(&["body", "base", &name], "value_error", why));
+        }
         let name = checked_name(&wanted.name)?;
         let mut spec = ExperimentSpec {
             name,
@@ -240,8 +244,9 @@ impl Experiments<'_> {
         let nobody = ExperimentId::new(clock::now(), 0);
         let mut loads = Vec::with_capacity(arms.len());
         for (place, arm) in arms.iter().enumerate() {
-            let wanted = request(spec, arm, longest, &nobody)?;
-            let forecast = self.0.analyses().forecast(Some(caller), wanted).await;
+            let (request, context) = request(spec, arm, longest, &nobody)?;
+            let analyses = self.0.analyses();
+            let forecast = analyses.forecast(Some(caller), request, context).await;
             let forecast = forecast.map_err(|error| in_setting(error, place))?;
             let (calls, stages) = (&forecast.calls, forecast.plan.stages.len() as u64);
             let expected = estimate::total(calls);

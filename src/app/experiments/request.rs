@@ -1,10 +1,11 @@
 //! The analysis that an experiment starts for one case under one configuration.
 
-use crate::app::{Result, analyses, recipes};
+use crate::app::{Result, recipes};
 use crate::domain::experiment::spec::ExperimentSpec;
 use crate::domain::experiment::{Case, Configuration};
 use crate::domain::id::ExperimentId;
 use crate::domain::plan::CacheUse;
+use crate::domain::request::{Request, RunContext};
 
 /// The request of a case under a configuration. The cache is off: a stored answer costs nothing and comes at
 /// once, which would be counted in favor of its configuration.
@@ -16,16 +17,19 @@ pub(super) fn request(
     arm: &Configuration,
     case: &Case,
     experiment: &ExperimentId,
-) -> Result<analyses::AnalysisParams> {
-    let mut wanted = analyses::AnalysisParams {
+) -> Result<(Request, RunContext)> {
+    let mut request = Request {
         prompt: case.prompt.clone(),
-        documents: case.documents.clone(),
+        document_ids: case.documents.clone(),
         cache: CacheUse::Off,
         detached: true,
         topic: Some("experiment".to_owned()),
-        experiment: Some(experiment.clone()),
-        ..analyses::AnalysisParams::default()
+        ..Request::default()
     };
-    recipes::fill(&mut wanted, spec.body_of(arm))?;
-    Ok(wanted)
+    let mut context = RunContext {
+        experiment: Some(experiment.clone()),
+        ..RunContext::default()
+    };
+    recipes::fill(&mut request, &mut context, spec.body_of(arm))?;
+    Ok((request, context))
 }

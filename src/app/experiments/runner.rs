@@ -225,10 +225,10 @@ impl<'s> ExperimentRunner<'s> {
         let found = design.arms.get(cell.arm).zip(self.cases.get(cell.case));
         let (arm, case) = found.ok_or_else(|| Error::internal("a cell that is not there"))?;
         let id = self.experiment.id.clone();
-        let mut wanted = request(&self.experiment.spec, arm, case, &id)?;
+        let (mut request, context) = request(&self.experiment.spec, arm, case, &id)?;
         if design.budget.cost.is_some() {
             // The engine keeps a run within its budget: that makes the declared bound a real one.
-            wanted.budget_usd = Some(design.declared[cell.arm].cost.dollars());
+            request.budget_usd = Some(design.declared[cell.arm].cost.dollars());
         }
         let caller = Caller {
             user: self.experiment.user.clone(),
@@ -238,7 +238,7 @@ impl<'s> ExperimentRunner<'s> {
         };
         self.app
             .analyses()
-            .start_for(&caller, wanted, move |db, analysis| {
+            .start_for(&caller, request, context, move |db, analysis| {
                 experiments::begin(db, &id, cell, analysis)
             })
             .await

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     Configuration, ExperimentBudget, ExperimentError, Objective, Parameter, Scoring, SearchSpace,
 };
-use crate::domain::recipe::RecipeFields;
+use crate::domain::request::Request;
 
 /// Id of the pattern that sends the question to one model unchanged.
 pub const PLAIN: &str = "plain";
@@ -25,7 +25,7 @@ pub struct ExperimentSpec {
     /// Search space.
     pub space: SearchSpace,
     /// Settings common to all configurations.
-    pub base: RecipeFields,
+    pub base: Request,
     /// The current configuration; omitted axes use their first value.
     #[serde(default)]
     pub current: BTreeMap<Parameter, Value>,
@@ -70,7 +70,7 @@ impl ExperimentSpec {
         found.ok_or_else(|| ExperimentError::Current("it is not among the settings".to_owned()))
     }
     /// Settings of an analysis under this configuration.
-    pub fn body_of(&self, arm: &Configuration) -> RecipeFields {
+    pub fn body_of(&self, arm: &Configuration) -> Request {
         let mut body = self.base.clone();
         let value = |dial| self.space.value(arm, dial);
         let text = |dial| value(dial).and_then(Value::as_str).map(str::to_owned);
@@ -88,7 +88,9 @@ impl ExperimentSpec {
             // The arrangement `self` takes its number of samples from here.
             body.samples = Some(members).filter(|&members| members > 1);
         }
-        body.prompt = text(Parameter::Prompt).or(body.prompt);
+        if let Some(prompt) = text(Parameter::Prompt) {
+            body.prompt = prompt;
+        }
         body.pattern = text(Parameter::Pattern).or(body.pattern);
         body.passages = number(Parameter::Passages).or(body.passages);
         let parameters = &mut body.parameters;

@@ -1,7 +1,4 @@
-//! Analyses over HTTP: the request's shape, and for each row what is asked of the app. What an analysis
-//! looks like in an answer stands in `analysis_shape`.
-
-use std::collections::BTreeMap;
+//! Handlers of analyses: parse the request, call the use case, and shape the response (`analysis_shape`).
 
 use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, HeaderName, LOCATION};
@@ -10,112 +7,21 @@ use serde_json::{Map, Value, json};
 
 use super::analysis_shape::{self as shape, ResultsShape};
 use super::usage;
-use crate::app::analyses::{AnalysisParams, AnalysisReport, Begun, CancelOnDrop, RunWatch};
+use crate::app::analyses::{AnalysisReport, Begun, CancelOnDrop, RunWatch};
 use crate::app::{Error, Kind};
 use crate::clock;
-use crate::domain::analysis::{CacheUse, Depth, Plan, Status};
+use crate::domain::analysis::{Plan, Status};
 use crate::domain::export;
-use crate::domain::fit::{ContextMode, Fitting};
+use crate::domain::fit::Fitting;
 use crate::domain::id::AnalysisId;
-use crate::domain::parameters::Parameters;
 use crate::domain::pattern::estimate;
+use crate::domain::request::{Request, RunContext};
 use crate::domain::user::Caller;
 use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::sse;
 use crate::http::who::LinkToken;
-
-/// The request of an analysis. The aliases are the predecessor's names.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewAnalysisBody {
-    #[serde(alias = "query", default)]
-    prompt: String,
-    #[serde(alias = "selected_models", default)]
-    models: Vec<String>,
-    #[serde(default)]
-    pattern: Option<String>,
-    #[serde(alias = "lead_model", default)]
-    ultra_model: Option<String>,
-    #[serde(default)]
-    document_ids: Vec<String>,
-    #[serde(default)]
-    document_id: Option<String>,
-    #[serde(default)]
-    reading: ContextMode,
-    #[serde(alias = "options", default)]
-    parameters: Parameters,
-    #[serde(default)]
-    model_parameters: BTreeMap<String, Parameters>,
-    #[serde(default)]
-    preset: Option<String>,
-    #[serde(default)]
-    budget_usd: Option<f64>,
-    #[serde(default)]
-    cache: CacheUse,
-    #[serde(default)]
-    cache_max_age_s: Option<u32>,
-    #[serde(default)]
-    stream: bool,
-    #[serde(default, rename = "async")]
-    detached: bool,
-    #[serde(default)]
-    response_format: Option<Value>,
-    #[serde(default)]
-    topic: Option<String>,
-    #[serde(default)]
-    recipe: Option<String>,
-    #[serde(default)]
-    depth: Option<Depth>,
-    #[serde(default)]
-    stop_when_agreed: Option<f64>,
-    #[serde(default)]
-    samples: Option<u32>,
-    #[serde(default)]
-    passages: Option<u32>,
-}
-
-impl NewAnalysisBody {
-    fn wanted(self) -> AnalysisParams {
-        let documents = self
-            .document_ids
-            .into_iter()
-            .chain(self.document_id)
-            .collect();
-        AnalysisParams {
-            reading: self.reading,
-            prompt: self.prompt,
-            models: self.models,
-            pattern: self.pattern,
-            ultra_model: self.ultra_model,
-            documents,
-            parameters: self.parameters,
-            model_parameters: self.model_parameters,
-            preset: self.preset,
-            budget_usd: self.budget_usd,
-            cache: self.cache,
-            cache_max_age_s: self.cache_max_age_s,
-            detached: self.detached,
-            response_format: self.response_format,
-            topic: self.topic,
-            recipe: self.recipe,
-            inherited: Vec::new(),
-            depth: self.depth,
-            agreement: self.stop_when_agreed,
-            samples: self.samples,
-            sample: 0,
-            parent: None,
-            passages: self.passages,
-            experiment: None,
-            turns: Vec::new(),
-            tools: None,
-            passthrough: None,
-            passed_on: false,
-            is_live: false,
-        }
-    }
-}
 
 /// POST /analyze, /api/analyze
 pub async fn start(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
@@ -132,16 +38,21 @@ async fn begin(
     caller: Option<Caller>,
     form: ResultsShape,
 ) -> Result<Reply, ApiError> {
-    let body: NewAnalysisBody = cx.json().await?;
+    let request: Request = cx.json().await?;
     let accepts_events = cx.wants_events();
-    let (streamed, detached) = (body.stream || accepts_events, body.detached);
+    let (streamed, detached) = (request.stream || accepts_events, request.detached);
     let analyses = cx.app.analyses();
     let Begun {
         id,
         finished,
         mut guard,
     } = analyses
-        .start(caller.as_ref(), body.wanted(), clock::now())
+        .start(
+            caller.as_ref(),
+            request,
+            RunContext::default(),
+            clock::now(),
+        )
         .await?;
     if detached && !streamed {
         return Ok(accepted(&id));
@@ -209,11 +120,11 @@ fn accepted(id: &AnalysisId) -> Reply {
 
 /// POST /api/estimate, /api/estimate-tokens
 pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
-    let body: NewAnalysisBody = cx.json().await?;
+    let request: Request = cx.json().await?;
     let forecast = cx
         .app
         .analyses()
-        .forecast(caller.as_ref(), body.wanted())
+        .forecast(caller.as_ref(), request, RunContext::default())
         .await?;
     let total = estimate::total(&forecast.calls);
     let small = forecast.too_small.iter();
@@ -347,22 +258,18 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
         }
     };
     let id = id(&cx)?;
-    let old = cx.app.analyses().show(&caller, &id).await?.analysis.request;
-    let mut body = shape::request(&old);
-    body.extend(changes);
-    // Read as it would have been had the client sent all of it: the same faults, the same code.
-    let whole = serde_json::to_vec(&body).map_err(Error::internal)?;
-    let body: NewAnalysisBody = crate::http::json::read(&whole)?;
-    let wanted = AnalysisParams {
-        detached: true,
-        ..body.wanted()
-    };
     let analyses = cx.app.analyses();
+    let old = analyses.show(&caller, &id).await?.analysis.request;
+    let request: Request = crate::http::json::from_value(old.merged(changes))?;
+    let request = Request {
+        detached: true,
+        ..request
+    };
     if foreseen {
-        let told = analyses.foresee_rerun(&caller, &id, wanted).await?;
+        let told = analyses.foresee_rerun(&caller, &id, request).await?;
         return Ok(Reply::json(&shape::repetition(&told)));
     }
-    let begun = analyses.rerun(&caller, &id, wanted, clock::now()).await?;
+    let begun = analyses.rerun(&caller, &id, request, clock::now()).await?;
     Ok(accepted(&begun.id))
 }
 

@@ -4,8 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::analyses::{AnalysisReport, CallRecord, HistoryRow, RerunForecast};
 use crate::domain::analysis::{
-    Analysis, Arrangement, FailedAttemptRecord, Member, NewAnalysis, Plan, StageAnswer, StageRole,
-    Status,
+    Analysis, Arrangement, FailedAttemptRecord, Member, Plan, StageAnswer, StageRole, Status,
 };
 use crate::domain::chat::SourcePassage;
 use crate::domain::citation::Citation;
@@ -28,9 +27,9 @@ pub enum ResultsShape {
 pub fn listed(analysis: &HistoryRow) -> Value {
     let request = &analysis.request;
     json!({
-        "id": analysis.id, "analysis_id": analysis.id, "status": analysis.status, "pattern": request.pattern,
-        "topic": request.topic,
-        "prompt": request.prompt, "models": request.models, "document_ids": request.documents,
+        "id": analysis.id, "analysis_id": analysis.id, "status": analysis.status, "pattern": request.pattern(),
+        "topic": request.topic(),
+        "prompt": request.prompt, "models": request.models, "document_ids": request.document_ids,
         "cost_usd": analysis.cost, "usage": analysis.usage, "error": analysis.error, "shared": analysis.shared,
         "created_at": analysis.created, "started_at": analysis.started, "finished_at": analysis.finished,
     })
@@ -40,34 +39,12 @@ fn summary(analysis: &Analysis) -> Value {
     let plan = &analysis.plan;
     json!({
         "id": analysis.id, "analysis_id": analysis.id, "status": analysis.status, "pattern": plan.pattern,
-        "topic": analysis.request.topic,
+        "topic": analysis.request.topic(),
         "prompt": plan.question, "models": models(analysis), "ultra_model": plan.synthesiser.model,
-        "document_ids": analysis.request.documents, "cost_usd": analysis.cost, "usage": analysis.usage,
+        "document_ids": analysis.request.document_ids, "cost_usd": analysis.cost, "usage": analysis.usage,
         "error": analysis.error, "shared": analysis.shared.is_some(),
         "created_at": analysis.created, "started_at": analysis.started, "finished_at": analysis.finished,
     })
-}
-
-/// What was asked for, in the fields of a new request.
-pub fn request(old: &NewAnalysis) -> Map<String, Value> {
-    let format = old.format.as_ref().map(|format| {
-        let schema = json!({ "name": format.name, "schema": format.schema });
-        json!({ "type": "json_schema", "json_schema": schema })
-    });
-    let all = json!({
-        "prompt": old.prompt, "models": old.models, "pattern": old.pattern, "ultra_model": old.ultra_model,
-        "document_ids": old.documents, "parameters": old.parameters, "model_parameters": old.model_parameters,
-        "budget_usd": old.budget, "cache": old.cache, "cache_max_age_s": old.cache_max_age_s, "topic": old.topic, "depth": old.depth,
-        "stop_when_agreed": old.agreement, "samples": old.samples, "reading": old.reading, "response_format": format,
-        "passages": old.passages,
-    });
-    match all {
-        Value::Object(all) => all
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .collect(),
-        _ => Map::new(),
-    }
 }
 
 /// Everything about one analysis.
@@ -164,9 +141,9 @@ pub fn result(report: &AnalysisReport, form: ResultsShape) -> Value {
         "metadata": {
             "pattern": analysis.plan.pattern, "timestamp": analysis.created, "models_used": models(analysis),
             "ultra_model": written_by(report), "parameters": analysis.request.parameters, "cached": cached,
-            "document_ids": analysis.request.documents, "arrangement": analysis.plan.arrangement.as_str(),
+            "document_ids": analysis.request.document_ids, "arrangement": analysis.plan.arrangement.as_str(),
             "depth": analysis.request.depth, "stop_when_agreed": analysis.plan.agreement,
-            "repeats": analysis.request.parent, "recipe": analysis.request.recipe,
+            "repeats": analysis.context.parent, "recipe": analysis.context.recipe,
         },
     })
 }

@@ -19,7 +19,7 @@ use crate::domain::experiment::sheet;
 use crate::domain::experiment::{self, Case, Objective, Parameter, Scoring, SearchSpace};
 use crate::domain::id::ExperimentId;
 use crate::domain::money::MicroDollars;
-use crate::domain::recipe::RecipeFields;
+use crate::domain::request::Request;
 use crate::domain::user::Caller;
 use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
@@ -35,7 +35,7 @@ pub struct NewExperiment {
     cases: Vec<Case>,
     space: SearchSpace,
     #[serde(default)]
-    base: RecipeFields,
+    base: Request,
     #[serde(default)]
     current: BTreeMap<Parameter, Value>,
     evaluator: Scoring,

@@ -1,47 +1,26 @@
-//! Recipes over HTTP: save, list, read, share, delete. What a recipe does stands in an analysis' request.
-
-use std::collections::BTreeMap;
+//! Handlers of recipes: save, list, show, share, delete. Their fields are those of an analysis request.
 
 use hyper::StatusCode;
-use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use super::accounts::{done, private, visit};
+use crate::app::Error;
 use crate::app::recipes::RecipeChange;
-use crate::domain::analysis::Depth;
-use crate::domain::parameters::Parameters;
-use crate::domain::recipe::{Recipe, RecipeFields};
+use crate::domain::recipe::Recipe;
+use crate::domain::request::{RECIPE_FIELDS, Request};
 use crate::domain::user::Caller;
 use crate::http::cx::RequestContext;
 use crate::http::error::ApiError;
+use crate::http::json::from_value;
 use crate::http::reply::Reply;
 
-/// The names are those of an analysis' request.
+/// What a recipe has besides the fields of a request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RecipeBody {
+struct RecipeHead {
     name: Option<String>,
     shared: Option<bool>,
-    pattern: Option<String>,
-    #[serde(alias = "selected_models")]
-    models: Option<Vec<String>>,
-    #[serde(alias = "lead_model")]
-    ultra_model: Option<String>,
-    #[serde(alias = "options")]
-    parameters: Option<Parameters>,
-    model_parameters: Option<BTreeMap<String, Parameters>>,
-    preset: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    depth: Option<Option<Depth>>,
-    #[serde(default, deserialize_with = "given")]
-    stop_when_agreed: Option<Option<f64>>,
-    #[serde(default, deserialize_with = "given")]
-    samples: Option<Option<u32>>,
-    #[serde(default, deserialize_with = "given")]
-    budget_usd: Option<Option<f64>>,
-    prompt: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    passages: Option<Option<u32>>,
 }
 
 #[derive(Deserialize)]
@@ -50,40 +29,28 @@ struct DefaultBody {
     recipe: Option<String>,
 }
 
-/// Tells null, which takes away, from what is not there.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    value: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(value).map(Some)
-}
-
-impl RecipeBody {
-    /// What the recipe will say when this is laid over what it says now. An empty text or list takes away, and
-    /// so does null where there is no emptiness; what is not named stays.
-    fn over(self, known: RecipeFields) -> RecipeChange {
-        let text = |new: Option<String>, old: Option<String>| match new {
-            Some(new) => Some(new).filter(|new| !new.is_empty()),
-            None => old,
-        };
-        RecipeChange {
-            name: self.name,
-            shared: self.shared,
-            body: Some(RecipeFields {
-                pattern: text(self.pattern, known.pattern),
-                models: self.models.unwrap_or(known.models),
-                ultra_model: text(self.ultra_model, known.ultra_model),
-                parameters: self.parameters.unwrap_or(known.parameters),
-                model_parameters: self.model_parameters.unwrap_or(known.model_parameters),
-                preset: text(self.preset, known.preset),
-                depth: self.depth.unwrap_or(known.depth),
-                stop_when_agreed: self.stop_when_agreed.unwrap_or(known.stop_when_agreed),
-                samples: self.samples.unwrap_or(known.samples),
-                budget_usd: self.budget_usd.unwrap_or(known.budget_usd),
-                prompt: text(self.prompt, known.prompt),
-                passages: self.passages.unwrap_or(known.passages),
-            }),
-        }
+/// The fields of a body over those that the recipe has. Null and an empty text remove a field.
+///
+/// # Errors
+/// `BadInput` when a field is unknown, has the wrong type, or cannot be part of a recipe.
+fn change_to(known: &Request, mut body: Map<String, Value>) -> Result<RecipeChange, Error> {
+    let head = ["name", "shared"].into_iter();
+    let head = head.filter_map(|name| body.remove_entry(name)).collect();
+    let RecipeHead { name, shared } = from_value(Value::Object(head))?;
+    for value in body.values_mut().filter(|value| **value == "") {
+        *value = Value::Null;
     }
+    let body: Request = from_value(known.merged(body))?;
+    if let Some(name) = body.beyond_recipe() {
+        let known = RECIPE_FIELDS.join(", ");
+        let why = format!("is not a setting of a recipe; expected {known}");
+        return Err(Error::field(&["body", &name], "unknown_field", why));
+    }
+    Ok(RecipeChange {
+        name,
+        shared,
+        body: Some(body),
+    })
 }
 
 fn shape(cx: &RequestContext, recipe: &Recipe, caller: &Caller) -> Value {
@@ -100,7 +67,7 @@ fn shape(cx: &RequestContext, recipe: &Recipe, caller: &Caller) -> Value {
         "pattern": body.pattern, "models": body.models, "ultra_model": body.ultra_model,
         "parameters": body.parameters, "model_parameters": body.model_parameters, "preset": body.preset,
         "depth": body.depth, "stop_when_agreed": body.stop_when_agreed, "samples": body.samples,
-        "budget_usd": body.budget_usd, "prompt": body.prompt, "passages": body.passages,
+        "budget_usd": body.budget_usd, "prompt": Some(&body.prompt).filter(|prompt| !prompt.is_empty()), "passages": body.passages,
         "retired": retired,
     })
 }
@@ -120,8 +87,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 
 /// POST /api/recipes: a new one, or a new version of one's own of this name.
 pub async fn save(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let body: RecipeBody = cx.json().await?;
-    let change = body.over(RecipeFields::default());
+    let change = change_to(&Request::default(), cx.json().await?)?;
     let visit = visit(&cx);
     let (recipe, new) = cx.app.recipes().save(&caller, change, &visit).await?;
     let status = if new {
@@ -153,10 +119,10 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 
 /// PUT /api/recipes/{id}
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let body: RecipeBody = cx.json().await?;
+    let body: Map<String, Value> = cx.json().await?;
     let app = cx.app.recipes();
     let known = app.own(&caller, cx.param("id")).await?;
-    let (change, visit) = (body.over(known.body), visit(&cx));
+    let (change, visit) = (change_to(&known.body, body)?, visit(&cx));
     let recipe = app.change(&caller, cx.param("id"), change, &visit).await?;
     let body = json!({ "status": "success", "recipe": shape(&cx, &recipe, &caller) });
     Ok(private(Reply::json(&body)))

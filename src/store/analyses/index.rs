@@ -13,8 +13,8 @@ struct IndexedRequest {
     models: Vec<String>,
     #[serde(default)]
     ultra_model: Option<String>,
-    #[serde(default)]
-    documents: Vec<String>,
+    #[serde(default, alias = "documents")]
+    document_ids: Vec<String>,
 }
 
 /// Writes the folded text and the links of an existing analysis.
@@ -58,7 +58,7 @@ pub(super) fn link(
         "INSERT INTO analysis_documents (document_id, analysis_id) VALUES (?1, ?2)
          ON CONFLICT DO NOTHING",
     )?;
-    for document in &named.documents {
+    for document in &named.document_ids {
         add.execute([document, id])?;
     }
     Ok(())

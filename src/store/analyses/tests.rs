@@ -7,9 +7,10 @@ use super::super::events::{self, StoredEvent};
 use super::super::tests::{at, user, with_writer};
 use super::super::users;
 use super::*;
-use crate::domain::analysis::{CacheUse, Member, Plan, RunDeadlines, Stage, StageRole};
+use crate::domain::analysis::{CacheUse, Depth, Member, Plan, RunDeadlines, Stage, StageRole};
 use crate::domain::chat::{CallError, CallErrorKind, Finish, SourcePassage, Task};
 use crate::domain::parameters::Parameters;
+use crate::domain::request::RunContext;
 
 fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
     let member = Member {
@@ -24,39 +25,25 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
         id: AnalysisId::new(at(i64::from(n)), u128::from(n)),
         user: owner.map(|owner| user(owner).id),
         status: Status::Queued,
-        request: NewAnalysis {
-            passages: None,
-            experiment: None,
-            turns: Vec::new(),
-            key: None,
-            tools: None,
-            passthrough: None,
-            passed_on: false,
-            is_live: false,
-            notes: Vec::new(),
-            reading: Default::default(),
+        request: Request {
             prompt: prompt.into(),
             models: vec!["demo/a".into()],
-            pattern: "confidence".into(),
-            ultra_model: None,
-            documents: vec![],
+            pattern: Some("confidence".into()),
             parameters: Parameters {
                 temperature: Some(0.25),
                 ..Parameters::default()
             },
             model_parameters: BTreeMap::from([("demo/a".into(), Parameters::default())]),
-            budget: Some(MicroDollars(1_234_567)),
+            budget_usd: Some(1.234_567),
             cache: CacheUse::Refresh,
             detached: true,
-            format: None,
-            topic: "paper".into(),
-            depth: Default::default(),
-            agreement: None,
-            samples: None,
-            sample: 0,
-            cache_max_age_s: None,
-            parent: None,
+            topic: Some("paper".into()),
+            depth: Some(Depth::Full),
+            ..Request::default()
+        },
+        context: RunContext {
             recipe: Some("brief@3".into()),
+            ..RunContext::default()
         },
         plan: Plan {
             pattern: "confidence".into(),
@@ -289,7 +276,7 @@ fn history_is_searched_as_it_is_written() {
             })
         };
         let request = analysis(1, None, "").request;
-        assert_eq!(of_pattern(&request.pattern)?.len(), 4);
+        assert_eq!(of_pattern(request.pattern())?.len(), 4);
         assert_eq!(of_pattern("another")?, [""; 0]);
         assert_eq!(of_model(&request.models[0])?.len(), 4);
         assert_eq!(of_model("another")?, [""; 0]);

@@ -2,15 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{AnalysisParams, MAX_DOCUMENTS, MAX_MEMBERS, MAX_PROMPT, MAX_TOPIC};
+use super::{MAX_DOCUMENTS, MAX_MEMBERS, MAX_PROMPT, MAX_TOPIC};
 use crate::app::error::FieldError;
 use crate::domain::chat::Format;
 use crate::domain::id::DocumentId;
+use crate::domain::money::MicroDollars;
 use crate::domain::parameters::{OutOfRange, Parameters};
+use crate::domain::request::Request;
 use crate::domain::schema;
 
 pub(super) async fn check_format(
-    wanted: Option<Value>,
+    wanted: Option<&Value>,
     faults: &mut Vec<FieldError>,
 ) -> Option<Format> {
     let wanted = wanted?;
@@ -60,8 +62,13 @@ async fn compiled(format: &Format) -> Result<(), String> {
     checked.unwrap_or_else(|_| Err("the schema cannot be read".to_owned()))
 }
 
-pub(super) fn check_topic(topic: Option<&str>, faults: &mut Vec<FieldError>) -> Option<String> {
-    let topic = topic.map(str::trim).filter(|topic| !topic.is_empty())?;
+/// Trims the topic; an empty one becomes none.
+pub(super) fn check_topic(given: &mut Option<String>, faults: &mut Vec<FieldError>) {
+    let topic = given.take().unwrap_or_default();
+    let topic = topic.trim();
+    if topic.is_empty() {
+        return;
+    }
     let place = &["body", "topic"];
     if topic.chars().count() > MAX_TOPIC {
         let why = format!("at most {MAX_TOPIC} characters");
@@ -70,22 +77,22 @@ pub(super) fn check_topic(topic: Option<&str>, faults: &mut Vec<FieldError>) -> 
         let why = "a topic has no control characters";
         faults.push(field(place, "value_error", why));
     }
-    Some(topic.to_owned())
+    *given = Some(topic.to_owned());
 }
 
-pub(super) fn check_bars(wanted: &AnalysisParams, faults: &mut Vec<FieldError>) {
-    if wanted
-        .agreement
+pub(super) fn check_bars(request: &Request, faults: &mut Vec<FieldError>) {
+    if request
+        .stop_when_agreed
         .is_some_and(|bar| !(0.0..=1.0).contains(&bar))
     {
         let why = "must be from 0 to 1";
         faults.push(field(&["body", "stop_when_agreed"], "out_of_range", why));
     }
-    if (wanted.samples).is_some_and(|samples| !(2..=MAX_MEMBERS as u32).contains(&samples)) {
+    if (request.samples).is_some_and(|samples| !(2..=MAX_MEMBERS as u32).contains(&samples)) {
         let why = format!("must be from 2 to {MAX_MEMBERS}");
         faults.push(field(&["body", "samples"], "out_of_range", &why));
     }
-    if (wanted.passages).is_some_and(|most| !(1..=1_000).contains(&most)) {
+    if (request.passages).is_some_and(|most| !(1..=1_000).contains(&most)) {
         let why = "must be from 1 to 1000";
         faults.push(field(&["body", "passages"], "out_of_range", why));
     }
@@ -113,26 +120,40 @@ pub(super) fn check_prompt(prompt: &str, faults: &mut Vec<FieldError>) {
     }
 }
 
+/// Checks the ranges of the parameters and merges the preset into them.
 pub(super) fn check_parameters(
-    wanted: &AnalysisParams,
+    request: &mut Request,
+    passed_on: bool,
     faults: &mut Vec<FieldError>,
-) -> Parameters {
-    // What is passed on to one model is for its provider to judge.
-    if !wanted.passed_on {
-        check_ranges(&wanted.parameters, &["body", "parameters"], faults);
+) {
+    // The provider validates what is passed through to a single model.
+    if !passed_on {
+        check_ranges(&request.parameters, &["body", "parameters"], faults);
     }
-    let preset = match wanted.preset.as_deref() {
-        None => Parameters::default(),
-        Some(name) => Parameters::preset(name).unwrap_or_else(|| {
-            faults.push(field(
-                &["body", "preset"],
-                "value_error",
-                "must be precise, balanced or creative",
-            ));
-            Parameters::default()
-        }),
+    let Some(name) = request.preset.take() else {
+        return;
     };
-    wanted.parameters.over(&preset)
+    match Parameters::preset(&name) {
+        Some(preset) => request.parameters = request.parameters.over(&preset),
+        None => faults.push(field(
+            &["body", "preset"],
+            "value_error",
+            "must be precise, balanced or creative",
+        )),
+    }
+}
+
+/// Checks the budget, which the request gives in dollars.
+pub(super) fn check_budget(
+    dollars: Option<f64>,
+    faults: &mut Vec<FieldError>,
+) -> Option<MicroDollars> {
+    let budget = MicroDollars::from_dollars(dollars?);
+    if budget.is_none() {
+        let why = "must be an amount of at least 0";
+        faults.push(field(&["body", "budget_usd"], "out_of_range", why));
+    }
+    budget
 }
 
 pub(super) fn check_ranges(parameters: &Parameters, place: &[&str], faults: &mut Vec<FieldError>) {
@@ -142,7 +163,13 @@ pub(super) fn check_ranges(parameters: &Parameters, place: &[&str], faults: &mut
     }
 }
 
-pub(super) fn check_documents(ids: &[String], faults: &mut Vec<FieldError>) -> Vec<DocumentId> {
+/// Checks the spelling of the document IDs and keeps each once.
+pub(super) fn check_documents(
+    request: &mut Request,
+    faults: &mut Vec<FieldError>,
+) -> Vec<DocumentId> {
+    request.document_ids.extend(request.document_id.take());
+    let ids = &request.document_ids;
     if ids.len() > MAX_DOCUMENTS {
         faults.push(field(
             &["body", "document_ids"],
@@ -163,6 +190,7 @@ pub(super) fn check_documents(ids: &[String], faults: &mut Vec<FieldError>) -> V
             )),
         }
     }
+    request.document_ids = known.iter().map(DocumentId::to_string).collect();
     known
 }
 

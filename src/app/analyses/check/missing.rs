@@ -1,9 +1,10 @@
 //! Models that a recipe or an earlier analysis names and that no longer exist: the run continues without them and
 //! reports it. A name that the client itself gives is never left out.
 
-use super::{Analyses, AnalysisParams};
+use super::Analyses;
 use crate::app::{Error, Result};
 use crate::domain::id::UserId;
+use crate::domain::request::Request;
 
 impl Analyses<'_> {
     /// Takes the missing ones out of the request, and returns a note for each.
@@ -13,14 +14,14 @@ impl Analyses<'_> {
     pub(super) fn leave_out_missing(
         &self,
         user: Option<&UserId>,
-        wanted: &mut AnalysisParams,
+        request: &mut Request,
+        inherited: &[String],
     ) -> Result<Vec<String>> {
         let llm = &self.0.llm;
-        let inherited = std::mem::take(&mut wanted.inherited);
         let is_missing = |name: &String| inherited.contains(name) && llm.find(user, name).is_none();
-        if wanted.models.iter().any(|name| !is_missing(name)) || wanted.models.is_empty() {
+        if request.models.iter().any(|name| !is_missing(name)) || request.models.is_empty() {
             // One of them stays.
-        } else if wanted
+        } else if request
             .models
             .iter()
             .all(|name| llm.needing_key(user, name).is_some())
@@ -28,14 +29,14 @@ impl Analyses<'_> {
             // They are not gone but lack a key, and the check of each says so.
             return Ok(Vec::new());
         } else {
-            return Err(nobody_left(&wanted.models));
+            return Err(nobody_left(&request.models));
         }
         let hint = |name: &str| {
             let retired = llm.retired(user, name);
             retired.map_or_else(String::new, |retired| retired.hint())
         };
         let mut notes = Vec::new();
-        wanted.models.retain(|name| {
+        request.models.retain(|name| {
             let stays = !is_missing(name);
             if !stays {
                 let hint = hint(name);
@@ -45,13 +46,13 @@ impl Analyses<'_> {
             }
             stays
         });
-        if let Some(writer) = wanted.ultra_model.take_if(|name| is_missing(name)) {
+        if let Some(writer) = request.ultra_model.take_if(|name| is_missing(name)) {
             let hint = hint(&writer);
             notes.push(format!(
                 "{writer} is no longer available: another model writes the answer{hint}"
             ));
         }
-        wanted.model_parameters.retain(|name, _| !is_missing(name));
+        request.model_parameters.retain(|name, _| !is_missing(name));
         notes.dedup();
         Ok(notes)
     }

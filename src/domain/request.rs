@@ -1,0 +1,371 @@
+//! An analysis request: parsed once from a client's JSON, checked once, stored, and read back by reruns, recipes,
+//! experiments, MCP, and the CLI. What the server adds to it is its `RunContext`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::chat::{Format, Message, Passthrough, Role};
+use super::fit::ContextMode;
+use super::id::{AnalysisId, DocumentId, ExperimentId, KeyId};
+use super::parameters::Parameters;
+use super::plan::{CacheUse, Depth, is_first};
+use super::tools::Tools;
+
+/// Pattern of a request that names none.
+pub const DEFAULT_PATTERN: &str = "confidence";
+
+/// The client's fields. The aliases are the predecessor's names.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Request {
+    /// The question; in a recipe, the template that it is inserted into.
+    #[serde(alias = "query", skip_serializing_if = "String::is_empty")]
+    pub prompt: String,
+    /// Names of models, full IDs once checked. Empty: the default panel. A model that is named twice gives two samples.
+    #[serde(alias = "selected_models", skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
+    /// Pattern ID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+    /// The synthesizer; selected automatically when absent.
+    #[serde(alias = "lead_model", skip_serializing_if = "Option::is_none")]
+    pub ultra_model: Option<String>,
+    /// IDs of the documents to use as context.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub document_ids: Vec<String>,
+    /// One more document, in the predecessor's form; the check appends it to the list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_id: Option<String>,
+    /// Context mode: how the documents are put into prompts.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reading: ContextMode,
+    /// Parameters of all members.
+    #[serde(alias = "options")]
+    pub parameters: Parameters,
+    /// Overrides for single members, by model.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub model_parameters: BTreeMap<String, Parameters>,
+    /// Name of a preset, which the parameters override.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
+    /// Upper limit for the estimated cost of the run, in dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_usd: Option<f64>,
+    /// Cache policy.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cache: CacheUse,
+    /// Maximum age of a stored answer that may be reused, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_max_age_s: Option<u32>,
+    /// Whether the response is a stream of events.
+    #[serde(skip_serializing)]
+    pub stream: bool,
+    /// Whether the run continues without a connected client and after a server restart.
+    #[serde(rename = "async", skip_serializing_if = "is_default")]
+    pub detached: bool,
+    /// Required format of the answer, as OpenAI's clients send it: `json_schema`, `json_object`, or `text`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<Value>,
+    /// Topic; votes are counted per topic. The pattern's family when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// Name or ID of the recipe that supplies omitted settings. A checked request has none: see `RunContext::recipe`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
+    /// How much of the pattern runs; `standard` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depth: Option<Depth>,
+    /// Skip the remaining stages when the first answers agree at least this much, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_when_agreed: Option<f64>,
+    /// Number of samples of the one model in the arrangement `self`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples: Option<u32>,
+    /// Maximum number of document passages; as many as fit when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passages: Option<u32>,
+}
+
+/// The fields that a recipe can hold: those that `Request::fill` takes over.
+pub const RECIPE_FIELDS: [&str; 12] = [
+    "prompt",
+    "models",
+    "pattern",
+    "ultra_model",
+    "parameters",
+    "model_parameters",
+    "preset",
+    "depth",
+    "stop_when_agreed",
+    "samples",
+    "budget_usd",
+    "passages",
+];
+
+/// Canonical names of the fields that have an alias.
+const ALIASES: [(&str, &str); 4] = [
+    ("query", "prompt"),
+    ("selected_models", "models"),
+    ("lead_model", "ultra_model"),
+    ("options", "parameters"),
+];
+
+/// What a request carries besides the client's fields.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunContext {
+    /// The conversation, including the question as its last turn; empty for a standalone question.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<Message>,
+    /// Tools that the model writing the answer may call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Arc<Tools>>,
+    /// Uninterpreted client fields, passed to the single model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passthrough: Option<Arc<Passthrough>>,
+    /// Whether a program passed this call through to a single model; such runs are left out of the history.
+    #[serde(skip_serializing_if = "is_default")]
+    pub passed_on: bool,
+    /// Index of this sample among several answers to one request, from 0.
+    #[serde(skip_serializing_if = "is_first")]
+    pub sample: u32,
+    /// The analysis that this one repeats with a change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<AnalysisId>,
+    /// The recipe that supplied omitted settings, with its version: `brief@3`.
+    #[serde(rename = "filled_by", skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
+    /// The experiment that started this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<ExperimentId>,
+    /// The API key used for the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
+    /// Whether a client streams the answer over an API that cannot retract text.
+    #[serde(skip)]
+    pub is_live: bool,
+    /// Models that a recipe or an earlier analysis names, not the client: a missing one is skipped and reported.
+    #[serde(skip)]
+    pub inherited: Vec<String>,
+}
+
+impl Request {
+    /// Pattern ID, or the default.
+    pub fn pattern(&self) -> &str {
+        self.pattern.as_deref().unwrap_or(DEFAULT_PATTERN)
+    }
+    /// Topic of a checked request.
+    pub fn topic(&self) -> &str {
+        self.topic.as_deref().unwrap_or_default()
+    }
+    /// Document IDs of a checked request, whose spelling is valid.
+    pub fn documents(&self) -> Vec<DocumentId> {
+        let ids = self.document_ids.iter();
+        ids.filter_map(|id| DocumentId::parse(id)).collect()
+    }
+    /// Names of all models: members, synthesizer, and those with their own parameters.
+    pub fn named_models(&self) -> Vec<String> {
+        let models = self.models.iter().chain(&self.ultra_model);
+        models
+            .chain(self.model_parameters.keys())
+            .cloned()
+            .collect()
+    }
+    /// Takes the settings that a recipe may hold from `defaults` where this request leaves them open.
+    pub fn fill(&mut self, defaults: Self) {
+        if self.models.is_empty() {
+            self.models = defaults.models;
+        }
+        self.pattern = self.pattern.take().or(defaults.pattern);
+        self.ultra_model = self.ultra_model.take().or(defaults.ultra_model);
+        self.parameters = self.parameters.over(&defaults.parameters);
+        for (model, parameters) in defaults.model_parameters {
+            let own = self.model_parameters.entry(model).or_default();
+            *own = own.over(&parameters);
+        }
+        self.preset = self.preset.take().or(defaults.preset);
+        self.depth = self.depth.or(defaults.depth);
+        self.stop_when_agreed = self.stop_when_agreed.or(defaults.stop_when_agreed);
+        self.samples = self.samples.or(defaults.samples);
+        self.budget_usd = self.budget_usd.or(defaults.budget_usd);
+        self.passages = self.passages.or(defaults.passages);
+    }
+    /// The name of a field that this request sets and a recipe cannot hold.
+    pub fn beyond_recipe(&self) -> Option<String> {
+        match json!(self) {
+            Value::Object(fields) => fields
+                .into_iter()
+                .map(|(name, _)| name)
+                .find(|name| !RECIPE_FIELDS.contains(&name.as_str())),
+            _ => None,
+        }
+    }
+    /// The request's JSON with these fields replaced, under any of their names; null removes a field.
+    pub fn merged(&self, changes: Map<String, Value>) -> Value {
+        let mut fields = match json!(self) {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        };
+        for (name, value) in changes {
+            let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+            let name = alias.map_or(name, |(_, canonical)| (*canonical).to_owned());
+            match value {
+                Value::Null => fields.remove(&name),
+                value => fields.insert(name, value),
+            };
+        }
+        Value::Object(fields)
+    }
+}
+
+impl RunContext {
+    /// Replaces the question at the end of the conversation.
+    pub fn replace_question(&mut self, old: &str, new: &str) {
+        let turns = self.turns.iter_mut().rev();
+        let mut questions = turns.filter(|turn| turn.role == Role::User);
+        if let Some(last) = questions.find(|turn| turn.text == old) {
+            new.clone_into(&mut last.text);
+        }
+    }
+}
+
+/// Serializes a checked request with its context as the one object that the database and archives hold.
+///
+/// # Errors
+/// When a value cannot be written as JSON.
+pub fn to_stored(request: &Request, context: &RunContext) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Row<'a> {
+        #[serde(flatten)]
+        request: &'a Request,
+        #[serde(flatten)]
+        context: &'a RunContext,
+    }
+    serde_json::to_string(&Row { request, context })
+}
+
+/// The object that `to_stored` or an older version wrote; the last fields are older names.
+#[derive(Debug, Deserialize)]
+pub struct StoredRequest {
+    #[serde(flatten)]
+    request: Request,
+    #[serde(flatten)]
+    context: RunContext,
+    #[serde(default)]
+    documents: Vec<String>,
+    budget: Option<f64>,
+    #[serde(default)]
+    detached: bool,
+    format: Option<Format>,
+    agreement: Option<f64>,
+}
+
+impl StoredRequest {
+    /// The request and its context, in today's fields.
+    pub fn upgraded(self) -> (Request, RunContext) {
+        let (mut request, mut context) = (self.request, self.context);
+        request.document_ids.extend(self.documents);
+        request.budget_usd = request.budget_usd.or(self.budget);
+        request.detached |= self.detached;
+        request.response_format = request
+            .response_format
+            .or(self.format.as_ref().map(Format::requested));
+        request.stop_when_agreed = request.stop_when_agreed.or(self.agreement);
+        // Requests stored before this field existed ran the whole pattern.
+        request.depth.get_or_insert(Depth::Full);
+        context.recipe = context.recipe.or(request.recipe.take());
+        (request, context)
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_request_is_read_back_as_it_was_written() {
+        let request = Request {
+            prompt: "Why?".to_owned(),
+            models: vec!["demo/a".to_owned(), "demo/a".to_owned()],
+            document_ids: vec!["d".to_owned()],
+            reading: ContextMode::Parts,
+            budget_usd: Some(1.234_567),
+            cache: CacheUse::Refresh,
+            detached: true,
+            response_format: Some(json!({ "type": "json_object" })),
+            depth: Some(Depth::Quick),
+            parameters: Parameters {
+                seed: Some(i64::MIN),
+                ..Parameters::default()
+            },
+            ..Request::default()
+        };
+        let context = RunContext {
+            turns: vec![Message::new(Role::User, "Why?".to_owned())],
+            sample: 2,
+            recipe: Some("brief@3".to_owned()),
+            passthrough: Some(Arc::new(Passthrough {
+                format: "openai".to_owned(),
+                fields: Map::from_iter([("n".to_owned(), json!(1e300))]),
+            })),
+            ..RunContext::default()
+        };
+        let text = to_stored(&request, &context).expect("JSON");
+        let stored: StoredRequest = serde_json::from_str(&text).expect("stored");
+        assert_eq!(stored.upgraded(), (request, context));
+    }
+
+    #[test]
+    fn the_requests_of_older_versions_are_read() {
+        let old = json!({
+            "prompt": "Why?", "models": ["demo/a"], "pattern": "gut", "ultra_model": null, "documents": ["d"],
+            "parameters": {}, "model_parameters": {}, "budget": 1.5, "cache": "on", "detached": true,
+            "format": {"name": "n", "schema": {"type": "object"}, "strict": true}, "agreement": 0.5,
+            "recipe": "brief@3", "key": null, "topic": "paper", "sample": 1,
+        });
+        let stored: StoredRequest = serde_json::from_value(old).expect("stored");
+        let (request, context) = stored.upgraded();
+        assert_eq!(request.document_ids, ["d"]);
+        assert_eq!(
+            (request.budget_usd, request.stop_when_agreed),
+            (Some(1.5), Some(0.5))
+        );
+        assert!(request.detached && request.recipe.is_none());
+        assert_eq!(request.depth, Some(Depth::Full), "as all ran then");
+        let format = request.response_format.expect("a format");
+        assert_eq!(format["json_schema"]["strict"], true);
+        assert_eq!(
+            (context.recipe.as_deref(), context.sample),
+            (Some("brief@3"), 1)
+        );
+    }
+
+    #[test]
+    fn changes_replace_fields_under_any_of_their_names() {
+        let old = Request {
+            prompt: "Why?".to_owned(),
+            models: vec!["a".to_owned()],
+            samples: Some(3),
+            ..Request::default()
+        };
+        let changes = json!({ "query": "How?", "samples": null, "selected_models": ["b"] });
+        let Value::Object(changes) = changes else {
+            unreachable!("an object")
+        };
+        let new: Request = serde_json::from_value(old.merged(changes)).expect("a request");
+        assert_eq!((new.prompt.as_str(), new.samples), ("How?", None));
+        assert_eq!(new.models, ["b"]);
+        let unknown = serde_json::from_value::<Request>(json!({ "detached": true }));
+        assert!(
+            unknown.is_err(),
+            "stored names are not accepted from clients"
+        );
+    }
+}
