@@ -25,14 +25,13 @@ use crate::domain::pattern::estimate;
 use crate::domain::pattern::staged::StagedRun;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
-pub use crate::engine::{CancelOnDrop, Finished, RunOutcome, RunWatch};
+pub use crate::engine::{CancelOnDrop, Finished, PublishedEvent, RunOutcome, RunWatch};
 use crate::engine::{RunSpec, RunTerms};
 use crate::log;
 pub use crate::store::analyses::{HistoryFilter, HistoryRow};
 use crate::store::audit::{self, AuditEntry};
 use crate::store::calls;
 pub use crate::store::calls::CallRecord;
-pub use crate::store::events::StoredEvent;
 use crate::store::{self, Reader, StoreError, analyses, comparisons, events};
 
 pub(super) use check::{CheckedRequest, MAX_PROMPT};
@@ -356,7 +355,7 @@ impl Analyses<'_> {
                             data: serde_json::to_string(&event)
                                 .map_err(|fault| StoreError::Failed(fault.to_string()))?,
                         };
-                        events::append(db, &id, &[stored])?;
+                        events::append(db, &id, [&stored])?;
                     }
                     MachineOutput::Done(outcome) => {
                         let found = found.clone().noted(&outcome.totals);

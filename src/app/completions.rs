@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::analyses::{AnalysisReport, Begun, MAX_PROMPT, RunOutcome};
+use super::analyses::{Begun, MAX_PROMPT, RunOutcome};
 use super::{App, Error, Kind, Result};
-use crate::domain::analysis::{Member, StageAnswer, Status};
+use crate::domain::analysis::{Member, Status};
 use crate::domain::chat::{CallErrorKind, Extras, Finish, Message, Passthrough, Role, Usage};
-use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::money::MicroDollars;
 use crate::domain::request::{Request, RunContext};
@@ -57,6 +57,8 @@ pub struct StartedCompletion {
     pub ignored: Vec<String>,
     /// A panel answers, not one model.
     pub is_panel: bool,
+    /// A single model answers, and shows its reasoning.
+    pub passed_on: bool,
 }
 
 /// What came of it.
@@ -181,6 +183,7 @@ impl Completions<'_> {
         ignored.extend(self.missing_members(caller, &request).await?);
         let analyses = self.0.analyses();
         ignored.truncate(MAX_IGNORED);
+        let passed_on = context.passed_on;
         let begun = match place {
             None => {
                 let begun = analyses.start(Some(caller), request, context, now);
@@ -195,6 +198,7 @@ impl Completions<'_> {
             begun,
             ignored,
             is_panel,
+            passed_on,
         })
     }
 
@@ -352,60 +356,49 @@ impl Completions<'_> {
     async fn is_pattern(&self, user: &UserId, name: &str) -> Result<bool> {
         Ok(self.0.patterns().find(Some(user), name).await?.is_some())
     }
+}
 
-    /// What came of a run that is over.
+impl Completion {
+    /// The answer of a finished run. Only a run that was passed on shows its model's reasoning.
     ///
     /// # Errors
-    /// When the run has no answer, with the reason; when it is not the caller's or the store cannot be read.
-    pub async fn result(
-        &self,
-        caller: &Caller,
-        id: &AnalysisId,
-        ended: RunOutcome,
-    ) -> Result<Completion> {
-        let is_stored = ended.unstored.is_none();
-        let analyses = self.0.analyses();
-        let report = analyses.show_ended(Some(caller), id, ended).await?;
-        let analysis = &report.analysis;
-        let answered = report.answers.iter().filter(|answer| answer.answered());
-        let mut last: Vec<&StageAnswer> = answered.collect();
-        last.sort_by_key(|answer| answer.stage);
-        let calls = last.last().map_or(&[][..], |answer| &answer.calls);
-        let text = match (analysis.status, &analysis.synthesis) {
+    /// When the run has no answer, with the reason.
+    pub fn of(ended: &RunOutcome, passed_on: bool) -> Result<Self> {
+        let (outcome, plan) = (&ended.outcome, &ended.plan);
+        let answered = ended.answers.iter().filter(|answer| answer.answered());
+        let last = answered.clone().max_by_key(|answer| answer.stage);
+        let calls = last.map_or(&[][..], |answer| &answer.calls);
+        let text = match (outcome.status, &outcome.synthesis) {
             (Status::Completed, Some(text)) => text.clone(),
             (Status::Completed, None) if !calls.is_empty() => String::new(),
-            _ => return Err(failure(&report)),
+            _ => return Err(failure(ended)),
         };
-        if let Some(format) = &analysis.plan.format
+        if let Some(format) = &plan.format
             && calls.is_empty()
             && let Err(why) = format.fitting(&text)
         {
             let why = format!("the answer is not of the wanted shape: {why}");
             return Err(Error::new(Kind::UpstreamFailed, why));
         }
-        let is_priced = report.answers.iter().all(|answer| {
+        let is_priced = ended.answers.iter().all(|answer| {
             let earlier = answer.earlier.iter().map(|one| one.cost);
             earlier.chain([answer.cost]).all(|cost| cost.is_some())
         });
-        let reasoning = last.last().filter(|_| analysis.context.passed_on);
-        let extras = reasoning.map_or_else(Extras::default, |answer| answer.extras.clone());
-        Ok(Completion {
-            reasoning: reasoning.map_or_else(String::new, |answer| answer.reasoning.clone()),
+        let own = last.filter(|_| passed_on);
+        Ok(Self {
             text,
+            reasoning: own.map_or_else(String::new, |answer| answer.reasoning.clone()),
             calls: calls.to_vec(),
-            extras,
+            extras: own.map_or_else(Extras::default, |answer| answer.extras.clone()),
             finish: last
-                .last()
                 .and_then(|answer| answer.finish)
                 .unwrap_or(Finish::Stop),
-            usage: analysis.usage,
-            cost: is_priced.then_some(analysis.cost),
-            is_stored,
-            cached: !last.is_empty() && last.iter().all(|answer| answer.cached),
-            dropped: last
-                .last()
-                .map_or_else(Vec::new, |answer| answer.dropped.clone()),
-            panel: (analysis.plan.members.iter()).map(Member::name).collect(),
+            usage: outcome.totals.usage,
+            cost: is_priced.then_some(outcome.totals.cost_usd),
+            is_stored: ended.unstored.is_none(),
+            cached: last.is_some() && answered.clone().all(|answer| answer.cached),
+            dropped: last.map_or_else(Vec::new, |answer| answer.dropped.clone()),
+            panel: plan.members.iter().map(Member::name).collect(),
         })
     }
 }
@@ -481,20 +474,22 @@ fn unknown(id: &str) -> Error {
 }
 
 // The first reason of a member tells most: a panel fails only when all have.
-fn failure(report: &AnalysisReport) -> Error {
-    let error = report
-        .answers
-        .iter()
-        .find_map(|answer| answer.error.as_ref());
-    let told = report.failures().join("; ");
-    let why = match (told.is_empty(), &report.analysis.error) {
+fn failure(ended: &RunOutcome) -> Error {
+    let errors = ended.answers.iter();
+    let errors = errors.filter_map(|answer| Some((&answer.model, answer.error.as_ref()?)));
+    let told = errors
+        .clone()
+        .map(|(model, error)| format!("{model}: {}", error.detail));
+    let told = told.collect::<Vec<_>>().join("; ");
+    let why = match (told.is_empty(), &ended.outcome.error) {
         (false, _) => told,
         (true, Some(error)) => error.clone(),
         (true, None) => "no answer was written".to_owned(),
     };
+    let error = errors.map(|(_, error)| error).next();
     let Some(error) = error else {
         // Nobody was asked and nobody has failed: there was no money for the first call.
-        return match report.answers.is_empty() && report.analysis.status == Status::Failed {
+        return match ended.answers.is_empty() && ended.outcome.status == Status::Failed {
             true => Error::new(Kind::BudgetExceeded, why)
                 .resolve("ask less, or wait until the budget begins anew"),
             false => Error::new(Kind::Unavailable, why),

@@ -194,7 +194,7 @@ async fn follow(home: &LocalSession, id: &AnalysisId, screen: &mut Screen) -> Ou
         let data = |text: &str| serde_json::from_str(text).unwrap_or_default();
         let read = events
             .iter()
-            .map(|event| (event.kind.clone(), data(&event.data)));
+            .map(|event| (event.stored.kind.clone(), data(&event.stored.data)));
         let events: Vec<(String, Value)> = read.collect();
         screen.show(&events);
     }

@@ -1,5 +1,7 @@
 //! Events of an analysis, as streamed to clients. Names and fields are part of the API contract.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -169,9 +171,139 @@ impl RunEvent {
     }
 }
 
+/// What a client's stream shows of an event, in the terms of no API.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StreamDelta<'a> {
+    /// Text of the answer.
+    Text(Cow<'a, str>),
+    /// Reasoning of a member; `item` is a complete block as its vendor wrote it.
+    Reasoning(Cow<'a, str>, Option<Cow<'a, Value>>),
+    /// A line about the panel's progress.
+    Progress(String),
+    /// A member starts, or starts over.
+    Restart,
+    /// The last event.
+    End,
+}
+
+impl<'a> StreamDelta<'a> {
+    /// The delta of an event; none when streams do not show it.
+    pub fn of(event: &'a RunEvent) -> Option<Self> {
+        Some(match event {
+            RunEvent::SynthesisDelta { text } => Self::Text(Cow::Borrowed(text)),
+            RunEvent::Reasoning { text, item, .. } => {
+                Self::Reasoning(Cow::Borrowed(text), item.as_ref().map(Cow::Borrowed))
+            }
+            RunEvent::StageStarted { stage, .. } => Self::Progress(format!("{stage} …\n")),
+            RunEvent::MemberStarted { .. } => Self::Restart,
+            RunEvent::MemberCompleted { model, .. } => {
+                Self::Progress(format!("{model} has answered\n"))
+            }
+            RunEvent::MemberFailed { model, error, .. } => {
+                Self::Progress(format!("{model} failed: {error}\n"))
+            }
+            RunEvent::Completed(_) | RunEvent::Failed { .. } | RunEvent::Cancelled { .. } => {
+                Self::End
+            }
+            RunEvent::Started { .. } | RunEvent::Delta { .. } | RunEvent::StageCompleted { .. } => {
+                return None;
+            }
+        })
+    }
+
+    /// The same for an event that was read back from the store, by its name and JSON.
+    pub fn parse(name: &str, data: &str) -> Option<StreamDelta<'static>> {
+        if LAST.contains(&name) {
+            return Some(StreamDelta::End);
+        }
+        let data: Value = serde_json::from_str(data).ok()?;
+        let text = |field: &str| data[field].as_str().unwrap_or_default().to_owned();
+        Some(match name {
+            "synthesis.delta" => StreamDelta::Text(Cow::Owned(text("text"))),
+            "member.reasoning" => {
+                let item = data.get("item").filter(|item| !item.is_null());
+                let item = item.map(|item| Cow::Owned(item.clone()));
+                StreamDelta::Reasoning(Cow::Owned(text("text")), item)
+            }
+            "stage.started" => StreamDelta::Progress(format!("{} …\n", text("stage"))),
+            "member.started" => StreamDelta::Restart,
+            "member.completed" => {
+                StreamDelta::Progress(format!("{} has answered\n", text("model")))
+            }
+            "member.failed" => {
+                let (model, error) = (text("model"), text("error"));
+                StreamDelta::Progress(format!("{model} failed: {error}\n"))
+            }
+            _ => return None,
+        })
+    }
+}
+
 /// The names of the final events; exactly one of them ends every stream.
 pub const LAST: &[&str] = &[
     "analysis.completed",
     "analysis.failed",
     "analysis.cancelled",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_event_shows_the_same_as_the_event_itself() {
+        let names = || ("initial".to_owned(), "demo/a".to_owned());
+        let ((stage, model), totals) = (names(), RunTotals::default());
+        let events = [
+            RunEvent::SynthesisDelta {
+                text: "\"é".to_owned(),
+            },
+            RunEvent::Reasoning {
+                stage: stage.clone(),
+                model: model.clone(),
+                text: "so".to_owned(),
+                item: Some(serde_json::json!({ "type": "thinking" })),
+            },
+            RunEvent::StageStarted {
+                stage: stage.clone(),
+                index: 0,
+                total: 1,
+            },
+            RunEvent::MemberStarted {
+                stage: stage.clone(),
+                model: model.clone(),
+                attempt: 2,
+            },
+            RunEvent::MemberFailed {
+                stage: stage.clone(),
+                model: model.clone(),
+                error: "timed out".to_owned(),
+                retried: false,
+                fallback: None,
+            },
+            RunEvent::StageCompleted {
+                stage: stage.clone(),
+                answered: 1,
+                failed: 0,
+                duration_ms: 1,
+            },
+            RunEvent::Delta {
+                stage,
+                model,
+                text: "a".to_owned(),
+            },
+            RunEvent::Completed(totals.clone()),
+            RunEvent::Failed {
+                error: "none".to_owned(),
+                totals,
+            },
+        ];
+        for event in &events {
+            let data = serde_json::to_string(event).expect("JSON");
+            assert_eq!(
+                StreamDelta::of(event),
+                StreamDelta::parse(event.name(), &data)
+            );
+        }
+    }
+}

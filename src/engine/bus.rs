@@ -6,17 +6,41 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::domain::event::LAST;
+use crate::domain::event::{LAST, RunEvent, StreamDelta};
 use crate::domain::id::AnalysisId;
 use crate::store::events::{self, StoredEvent};
 use crate::store::{Store, StoreError};
 
-/// Bytes of event data a hub keeps; watchers further behind re-read the store.
-const KEPT_BYTES: usize = 64 * 1024;
+/// Bytes of events a hub keeps in memory; watchers further behind re-read the store.
+const KEPT_BYTES: usize = 128 * 1024;
 /// Limit on queued requests to skip a model.
 const LEAVING: usize = 64;
 /// Events read from the store at once.
 const PAGE: u32 = 200;
+
+/// An event on its way to watchers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublishedEvent {
+    /// As the store has it.
+    pub stored: StoredEvent,
+    /// As the engine made it; none when it was read back from the store.
+    pub event: Option<RunEvent>,
+}
+
+impl PublishedEvent {
+    /// What a client's stream shows of it.
+    pub fn delta(&self) -> Option<StreamDelta<'_>> {
+        match &self.event {
+            Some(event) => StreamDelta::of(event),
+            None => StreamDelta::parse(&self.stored.kind, &self.stored.data),
+        }
+    }
+
+    // Its text is in memory twice.
+    fn bytes(&self) -> usize {
+        2 * self.stored.data.len()
+    }
+}
 
 /// Live channel of one run: events out, commands in.
 pub(super) struct RunChannel {
@@ -28,7 +52,7 @@ pub(super) struct RunChannel {
 }
 
 struct ChannelState {
-    recent: VecDeque<Arc<StoredEvent>>,
+    recent: VecDeque<Arc<PublishedEvent>>,
     bytes: usize,
     last: u64,
     over: bool,
@@ -72,28 +96,28 @@ impl RunChannel {
     }
 
     /// Publishes events that the store has acknowledged.
-    pub fn publish(&self, events: Vec<StoredEvent>) {
+    pub fn publish(&self, events: Vec<PublishedEvent>) {
         self.show(events, true);
     }
 
     /// Publishes events that the store could not take. From then on nothing is dropped from memory until the store
     /// works again, because watchers could not re-read it.
-    pub fn publish_unstored(&self, events: Vec<StoredEvent>) {
+    pub fn publish_unstored(&self, events: Vec<PublishedEvent>) {
         self.show(events, false);
     }
 
-    fn show(&self, events: Vec<StoredEvent>, are_stored: bool) {
+    fn show(&self, events: Vec<PublishedEvent>, are_stored: bool) {
         let mut state = self.state();
         for event in events {
-            state.last = event.seq;
-            state.bytes += event.data.len();
+            state.last = event.stored.seq;
+            state.bytes += event.bytes();
             state.recent.push_back(Arc::new(event));
         }
         while are_stored && state.bytes > KEPT_BYTES {
             let Some(oldest) = state.recent.pop_front() else {
                 break;
             };
-            state.bytes -= oldest.data.len();
+            state.bytes -= oldest.bytes();
         }
         // Release before notifying: the tasks it wakes need the same lock.
         drop(state);
@@ -170,11 +194,11 @@ impl RunChannel {
             };
         }
         match state.recent.front() {
-            Some(oldest) if oldest.seq <= after + 1 => WatchPosition::Events(
+            Some(oldest) if oldest.stored.seq <= after + 1 => WatchPosition::Events(
                 state
                     .recent
                     .iter()
-                    .filter(|event| event.seq > after)
+                    .filter(|event| event.stored.seq > after)
                     .cloned()
                     .collect(),
             ),
@@ -184,7 +208,7 @@ impl RunChannel {
 }
 
 enum WatchPosition {
-    Events(Vec<Arc<StoredEvent>>),
+    Events(Vec<Arc<PublishedEvent>>),
     Nothing,
     TooOld,
     Over,
@@ -219,7 +243,7 @@ impl RunWatch {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn next(&mut self) -> Result<Option<Vec<Arc<StoredEvent>>>, StoreError> {
+    pub async fn next(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
         while !self.ended {
             let Some(hub) = self.hub.clone() else {
                 // Boxed: a thousand watchers wait, few of them on the store, and each would reserve the space.
@@ -238,7 +262,7 @@ impl RunWatch {
         Ok(None)
     }
 
-    async fn stored(&mut self) -> Result<Option<Vec<Arc<StoredEvent>>>, StoreError> {
+    async fn stored(&mut self) -> Result<Option<Vec<Arc<PublishedEvent>>>, StoreError> {
         let (id, after) = (self.id.clone(), self.after);
         let found = self
             .store
@@ -248,13 +272,19 @@ impl RunWatch {
             self.ended = true;
             return Ok(None);
         }
-        Ok(self.advance(found.into_iter().map(Arc::new).collect()))
+        let read_back = |stored| {
+            Arc::new(PublishedEvent {
+                stored,
+                event: None,
+            })
+        };
+        Ok(self.advance(found.into_iter().map(read_back).collect()))
     }
 
-    fn advance(&mut self, events: Vec<Arc<StoredEvent>>) -> Option<Vec<Arc<StoredEvent>>> {
+    fn advance(&mut self, events: Vec<Arc<PublishedEvent>>) -> Option<Vec<Arc<PublishedEvent>>> {
         let last = events.last()?;
-        self.after = last.seq;
-        self.ended = LAST.contains(&last.kind.as_str());
+        self.after = last.stored.seq;
+        self.ended = LAST.contains(&last.stored.kind.as_str());
         Some(events)
     }
 }

@@ -195,10 +195,14 @@ impl Driver {
             journal: self.journal,
             purse: self.purse,
         });
-        FinishedRun {
-            ended: RunOutcome { outcome, unstored },
-            rest,
-        }
+        let (plan, answers) = self.machine.into_parts();
+        let ended = RunOutcome {
+            outcome,
+            plan,
+            answers,
+            unstored,
+        };
+        FinishedRun { ended, rest }
     }
 
     /// Executes the machine's outputs until it wants to wait.

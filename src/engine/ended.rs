@@ -4,12 +4,17 @@ use crate::domain::answer::StageAnswer;
 use crate::domain::citation::Citations;
 use crate::domain::findings::Findings;
 use crate::domain::pattern::PatternOutcome;
+use crate::domain::plan::Plan;
 
 /// The end of a run.
 #[derive(Debug, Clone)]
 pub struct RunOutcome {
     /// Final status and totals.
     pub outcome: PatternOutcome,
+    /// The plan that was run.
+    pub plan: Plan,
+    /// Answers of its calls, by stage and member.
+    pub answers: Vec<StageAnswer>,
     /// Results missing from the store; `None` when everything is stored.
     pub unstored: Option<Unstored>,
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use pieces::{is_text, join, same_text};
 
 use super::answers::LeaderGuard;
-use super::bus::RunChannel;
+use super::bus::{PublishedEvent, RunChannel};
 use super::ended::Unstored;
 use crate::clock;
 use crate::domain::analysis::{Plan, StageAnswer};
@@ -335,10 +335,14 @@ impl Journal {
             self.last += 1;
             let data = serde_json::to_string(&event)
                 .map_err(|fault| StoreError::Failed(fault.to_string()))?;
-            events.push(StoredEvent {
+            let stored = StoredEvent {
                 seq: self.last,
                 kind: event.name().to_owned(),
                 data,
+            };
+            events.push(PublishedEvent {
+                stored,
+                event: Some(event),
             });
         }
         Ok(JournalBatch {
@@ -398,7 +402,7 @@ struct JournalBatch {
     key: Option<KeyId>,
     now: Timestamp,
     first: bool,
-    events: Vec<StoredEvent>,
+    events: Vec<PublishedEvent>,
     kept: Vec<StageAnswer>,
     charges: Vec<CallCharge>,
     cacheable: Vec<AnswerToKeep>,
@@ -413,7 +417,7 @@ impl JournalBatch {
         if self.first {
             analyses::set_started(db, id, now)?;
         }
-        events::append(db, id, &self.events)?;
+        events::append(db, id, self.events.iter().map(|event| &event.stored))?;
         for answer in &self.kept {
             analyses::put_answer(db, id, answer)?;
         }

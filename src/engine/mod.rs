@@ -35,7 +35,7 @@ pub use answers::{CacheLimits, CacheMiss};
 use budget::ReservationLedger;
 pub use budget::{BudgetStanding, KeyFunds, ReservedAmount, RunTerms};
 use bus::RunChannel;
-pub use bus::RunWatch;
+pub use bus::{PublishedEvent, RunWatch};
 pub use ended::{RunOutcome, Unstored};
 pub use handle::{CancelOnDrop, Finished};
 pub use reserve::Reservation;

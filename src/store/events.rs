@@ -20,8 +20,12 @@ pub struct StoredEvent {
 ///
 /// # Errors
 /// `Missing` when the analysis was deleted meanwhile; otherwise when the database cannot be written.
-pub fn append(db: &Writer, id: &AnalysisId, events: &[StoredEvent]) -> Result<()> {
-    events.iter().try_for_each(|event| {
+pub fn append<'a>(
+    db: &Writer,
+    id: &AnalysisId,
+    events: impl IntoIterator<Item = &'a StoredEvent>,
+) -> Result<()> {
+    events.into_iter().try_for_each(|event| {
         db.run(
             "INSERT INTO events (analysis_id, seq, kind, data) VALUES (?1, ?2, ?3, ?4)",
             (id, integer(event.seq), &event.kind, &event.data),

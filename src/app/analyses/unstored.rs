@@ -6,7 +6,9 @@ use crate::engine::RunOutcome;
 
 /// Completes what the store has of a run with what only memory holds.
 pub(super) fn complete(analysis: &mut Analysis, answers: &mut Vec<StageAnswer>, ended: RunOutcome) {
-    let RunOutcome { outcome, unstored } = ended;
+    let RunOutcome {
+        outcome, unstored, ..
+    } = ended;
     let Some(unstored) = unstored else { return };
     merge(answers, unstored.answers);
     analysis.status = outcome.status;

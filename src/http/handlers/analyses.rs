@@ -377,9 +377,9 @@ fn follow(cx: &RequestContext, watch: RunWatch, guard: Option<CancelOnDrop>) -> 
         // A store that cannot answer ends the stream without a last event; the client comes back for it.
         let events = watch.next().await.ok().flatten()?;
         let events = events.iter().map(|event| sse::SseEvent {
-            id: Some(event.seq),
-            name: event.kind.clone().into(),
-            data: event.data.clone(),
+            id: Some(event.stored.seq),
+            name: event.stored.kind.clone().into(),
+            data: event.stored.data.clone(),
         });
         Some((events.collect(), (watch, guard)))
     })

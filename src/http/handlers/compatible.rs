@@ -161,6 +161,7 @@ async fn answer(
         begun,
         mut ignored,
         is_panel,
+        passed_on,
     } = started;
     frame.id = id_of(api, &begun.id);
     let analysis = begun.id.clone();
@@ -180,7 +181,7 @@ async fn answer(
     if stream {
         let watch = cx.app.analyses().watch(Some(&caller), &begun.id, 0).await?;
         let tongue = StreamDialect::new(api, frame, usage, progress);
-        let mut following = CompletionStream::new(cx, caller, begun, watch, tongue, is_panel);
+        let mut following = CompletionStream::new(cx, begun, watch, tongue, (is_panel, passed_on));
         following.wait_for_answer().await?;
         return Ok((named(following.reply(cx), &ignored), String::new()));
     }
@@ -192,11 +193,7 @@ async fn answer(
             .resolve("try again in a minute")
             .into());
     };
-    let done = cx
-        .app
-        .completions()
-        .result(&caller, &begun.id, ended)
-        .await?;
+    let done = Completion::of(&ended, passed_on)?;
     frame.completed = Some(clock::now().millis() / 1_000);
     let text = whole(api, &frame, &done).to_string();
     let reply = Reply::bytes(text.clone(), "application/json");

@@ -170,13 +170,14 @@ async fn one(
         .start(caller, asked, clock::now(), Some(place))
         .await?;
     let (begun, mut ignored) = (started.begun, started.ignored);
+    let passed_on = started.passed_on;
     // Held until the answer is there.
     let _guard = begun.guard;
     let Some(ended) = begun.finished.outcome().await else {
         let error = Error::new(Kind::Unavailable, "the server is shutting down");
         return Err(error.resolve("try again in a minute"));
     };
-    let done = completions.result(caller, &begun.id, ended).await?;
+    let done = Completion::of(&ended, passed_on)?;
     frame.id = compatible::id_of(api, &begun.id);
     frame.completed = Some(clock::now().millis() / 1_000);
     ignored.extend(done.dropped.iter().map(|name| openai::shown(name)));

@@ -6,13 +6,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::compatible::{ClientApi, said};
-use crate::app::analyses::{Begun, CancelOnDrop, Finished, RunOutcome, RunWatch, StoredEvent};
+use crate::app::analyses::{Begun, CancelOnDrop, Finished, PublishedEvent, RunOutcome, RunWatch};
 use crate::app::completions::Completion;
-use crate::app::{App, Error, Kind};
+use crate::app::{Error, Kind};
 use crate::clock;
-use crate::domain::event::LAST;
-use crate::domain::id::AnalysisId;
-use crate::domain::user::Caller;
+use crate::domain::event::StreamDelta;
 use crate::http::cx::RequestContext;
 use crate::http::error::{ApiError, ErrorFormat};
 use crate::http::reply::Reply;
@@ -202,19 +200,18 @@ enum StreamPhase {
 
 /// A run that is passed on.
 pub(super) struct CompletionStream {
-    app: Arc<App>,
-    caller: Caller,
-    id: AnalysisId,
     request_id: Arc<str>,
     watch: RunWatch,
     // Stops the run when the client leaves.
     guard: Option<CancelOnDrop>,
     /// Events that came while the headers were held back.
-    held: Vec<Arc<StoredEvent>>,
+    held: Vec<Arc<PublishedEvent>>,
     finished: Option<Finished>,
-    ended: Option<RunOutcome>,
+    ended: Option<Arc<RunOutcome>>,
     tongue: StreamDialect,
     is_panel: bool,
+    /// The model's own reasoning is shown.
+    passed_on: bool,
     phase: StreamPhase,
     said: bool,
 }
@@ -222,21 +219,15 @@ pub(super) struct CompletionStream {
 impl CompletionStream {
     pub fn new(
         cx: &RequestContext,
-        caller: Caller,
         Begun {
-            id,
-            finished,
-            guard,
+            finished, guard, ..
         }: Begun,
         watch: RunWatch,
         tongue: StreamDialect,
-        is_panel: bool,
+        (is_panel, passed_on): (bool, bool),
     ) -> Self {
         Self {
-            app: cx.app.clone(),
             request_id: cx.id.clone(),
-            caller,
-            id,
             watch,
             guard,
             held: Vec::new(),
@@ -244,6 +235,7 @@ impl CompletionStream {
             ended: None,
             tongue,
             is_panel,
+            passed_on,
             phase: StreamPhase::Opening,
             said: false,
         }
@@ -260,17 +252,18 @@ impl CompletionStream {
             let Some(events) = self.watch.next().await.ok().flatten() else {
                 return Err(stopped().into());
             };
-            let is_one = |names: &[&str]| events.iter().any(|event| names.contains(&&*event.kind));
-            let begins = is_one(&["synthesis.delta", "member.reasoning"]);
-            let ends = is_one(LAST);
+            let (mut begins, mut ends) = (false, false);
+            for delta in events.iter().filter_map(|event| event.delta()) {
+                begins |= matches!(delta, StreamDelta::Text(_) | StreamDelta::Reasoning(..));
+                ends |= delta == StreamDelta::End;
+            }
             self.held.extend(events);
             if begins {
                 return Ok(());
             }
             if ends {
                 let ended = self.ended().await.ok_or_else(stopped)?;
-                let completions = self.app.completions();
-                completions.result(&self.caller, &self.id, ended).await?;
+                Completion::of(&ended, self.passed_on)?;
                 return Ok(());
             }
         }
@@ -306,26 +299,24 @@ impl CompletionStream {
                 return Some(self.fail(&stopped().into()));
             };
             let mut told = Vec::new();
-            for event in events {
-                let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
-                match event.kind.as_str() {
-                    "synthesis.delta" => {
-                        let text = data["text"].as_str().unwrap_or_default();
+            for delta in events.iter().filter_map(|event| event.delta()) {
+                match delta {
+                    StreamDelta::Text(text) => {
                         self.said |= !text.is_empty();
-                        told.extend(self.tongue.text(text));
+                        told.extend(self.tongue.text(&text));
                     }
-                    "analysis.completed" | "analysis.failed" | "analysis.cancelled" => {
+                    StreamDelta::End => {
                         told.extend(self.end().await);
                         return Some(told);
                     }
-                    // Another answer is begun, and what was sent of this one cannot be taken back.
-                    "member.started" if self.said => {
+                    // Another answer starts, and what was sent of this one cannot be retracted.
+                    StreamDelta::Restart if self.said => {
                         drop(self.guard.take());
                         told.extend(self.fail(&broken_off().into()));
                         return Some(told);
                     }
-                    // Behind the answer's beginning it would cut the answer in two.
-                    kind if !self.said => told.extend(self.aside(kind, &data)),
+                    // After the answer's first text it would cut the answer in two.
+                    delta if !self.said => told.extend(self.aside(&delta)),
                     _ => {}
                 }
             }
@@ -335,29 +326,25 @@ impl CompletionStream {
         }
     }
 
-    // What a reader may want to see while the answer is not there yet.
-    fn aside(&mut self, kind: &str, data: &Value) -> Vec<SseEvent> {
-        let text = |name: &str| data[name].as_str().unwrap_or_default();
-        let line = match kind {
-            "member.reasoning" if !self.is_panel => text("text").to_owned(),
-            "stage.started" if self.is_panel => format!("{} …\n", text("stage")),
-            "member.completed" if self.is_panel => format!("{} has answered\n", text("model")),
-            "member.failed" if self.is_panel => {
-                format!("{} failed: {}\n", text("model"), text("error"))
+    // What is shown before the answer starts.
+    fn aside(&mut self, delta: &StreamDelta<'_>) -> Vec<SseEvent> {
+        match delta {
+            StreamDelta::Reasoning(text, item) if !self.is_panel => {
+                let mut told = self.tongue.thought(text, true);
+                if let Some(item) = item {
+                    told.extend(self.tongue.sealed(item));
+                }
+                told
             }
-            _ => return Vec::new(),
-        };
-        let mut told = self.tongue.thought(&line, !self.is_panel);
-        if !self.is_panel && !data["item"].is_null() {
-            told.extend(self.tongue.sealed(&data["item"]));
+            StreamDelta::Progress(line) if self.is_panel => self.tongue.thought(line, false),
+            _ => Vec::new(),
         }
-        told
     }
 
     // How the run ended. None when the server stopped first.
-    async fn ended(&mut self) -> Option<RunOutcome> {
+    async fn ended(&mut self) -> Option<Arc<RunOutcome>> {
         if let Some(finished) = self.finished.take() {
-            self.ended = finished.outcome().await;
+            self.ended = finished.outcome().await.map(Arc::new);
         }
         self.ended.clone()
     }
@@ -367,8 +354,7 @@ impl CompletionStream {
         let Some(ended) = self.ended().await else {
             return self.fail(&stopped().into());
         };
-        let completions = self.app.completions();
-        match completions.result(&self.caller, &self.id, ended).await {
+        match Completion::of(&ended, self.passed_on) {
             Ok(done) => {
                 let mut told = Vec::new();
                 // Votes are counted and not written: the answer is there all at once.

@@ -61,6 +61,11 @@ impl StagedRun {
             .collect()
     }
 
+    /// The plan and the answers of a finished run, by stage and member.
+    pub fn into_parts(self) -> (Plan, Vec<StageAnswer>) {
+        (self.board.plan, self.board.results.into_values().collect())
+    }
+
     /// Requests and answers of a run, so that a repetition can reuse them.
     pub fn asked(plan: &Plan, results: &[StageAnswer]) -> Vec<(ModelRequest, Answer)> {
         let asked = Self::answered(plan, results).into_iter();
