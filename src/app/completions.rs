@@ -1,20 +1,22 @@
-//! What programs ask that speak to single models: a model's id means that model, `quire/` and a pattern's or a
-//! recipe's name a whole panel. Both are analyses, bounded, priced and cancelled like any other.
+//! Requests of the compatible APIs: a model ID asks that model; `quire/` and the name of a pattern or recipe ask a
+//! panel. Both are analyses, with the same limits, prices, and cancellation.
+
+mod answer;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::analyses::{Begun, MAX_PROMPT, RunOutcome};
+use super::analyses::{Begun, MAX_PROMPT};
 use super::{App, Error, Kind, Result};
-use crate::domain::analysis::{Member, Status};
-use crate::domain::chat::{CallErrorKind, Extras, Finish, Message, Passthrough, Role, Usage};
+use crate::domain::chat::{Message, Passthrough, Role};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
-use crate::domain::money::MicroDollars;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::time::Timestamp;
-use crate::domain::tools::{ToolCall, Tools};
+use crate::domain::tools::Tools;
 use crate::domain::user::Caller;
+pub use answer::Completion;
+pub(super) use answer::kind_of;
+
 pub use crate::engine::Reservation;
 use crate::llm::Retired;
 use crate::wire::passthrough;
@@ -59,49 +61,6 @@ pub struct StartedCompletion {
     pub is_panel: bool,
     /// A single model answers, and shows its reasoning.
     pub passed_on: bool,
-}
-
-/// What came of it.
-#[derive(Debug, Clone)]
-pub struct Completion {
-    /// The answer.
-    pub text: String,
-    /// The reasoning before it, of a single model that shows it.
-    pub reasoning: String,
-    /// Tools that the model wants called.
-    pub calls: Vec<ToolCall>,
-    /// What else the vendor of a single model sent.
-    pub extras: Extras,
-    /// Why it ended.
-    pub finish: Finish,
-    /// Tokens of all calls.
-    pub usage: Usage,
-    /// What they cost; none where the price of a call is not known.
-    pub cost: Option<MicroDollars>,
-    /// Every answer came from the cache.
-    pub cached: bool,
-    /// Who was asked.
-    pub panel: Vec<String>,
-    /// Fields that the model refused and that were left out.
-    pub dropped: Vec<String>,
-    /// The store has it.
-    pub is_stored: bool,
-}
-
-impl Completion {
-    /// Several answers to one request as one: tokens and costs add up, the text is the first one's.
-    pub fn plus(self, other: &Completion) -> Self {
-        Self {
-            usage: self.usage.plus(&other.usage),
-            cost: self
-                .cost
-                .zip(other.cost)
-                .map(|(own, other)| own.plus(other)),
-            cached: self.cached && other.cached,
-            is_stored: self.is_stored && other.is_stored,
-            ..self
-        }
-    }
 }
 
 impl Completions<'_> {
@@ -358,51 +317,6 @@ impl Completions<'_> {
     }
 }
 
-impl Completion {
-    /// The answer of a finished run. Only a run that was passed on shows its model's reasoning.
-    ///
-    /// # Errors
-    /// When the run has no answer, with the reason.
-    pub fn of(ended: &RunOutcome, passed_on: bool) -> Result<Self> {
-        let (outcome, plan) = (&ended.outcome, &ended.plan);
-        let answered = ended.answers.iter().filter(|answer| answer.answered());
-        let last = answered.clone().max_by_key(|answer| answer.stage);
-        let calls = last.map_or(&[][..], |answer| &answer.calls);
-        let text = match (outcome.status, &outcome.synthesis) {
-            (Status::Completed, Some(text)) => text.clone(),
-            (Status::Completed, None) if !calls.is_empty() => String::new(),
-            _ => return Err(failure(ended)),
-        };
-        if let Some(format) = &plan.format
-            && calls.is_empty()
-            && let Err(why) = format.fitting(&text)
-        {
-            let why = format!("the answer is not of the wanted shape: {why}");
-            return Err(Error::new(Kind::UpstreamFailed, why));
-        }
-        let is_priced = ended.answers.iter().all(|answer| {
-            let earlier = answer.earlier.iter().map(|one| one.cost);
-            earlier.chain([answer.cost]).all(|cost| cost.is_some())
-        });
-        let own = last.filter(|_| passed_on);
-        Ok(Self {
-            text,
-            reasoning: own.map_or_else(String::new, |answer| answer.reasoning.clone()),
-            calls: calls.to_vec(),
-            extras: own.map_or_else(Extras::default, |answer| answer.extras.clone()),
-            finish: last
-                .and_then(|answer| answer.finish)
-                .unwrap_or(Finish::Stop),
-            usage: outcome.totals.usage,
-            cost: is_priced.then_some(outcome.totals.cost_usd),
-            is_stored: ended.unstored.is_none(),
-            cached: last.is_some() && answered.clone().all(|answer| answer.cached),
-            dropped: last.map_or_else(Vec::new, |answer| answer.dropped.clone()),
-            panel: plan.members.iter().map(Member::name).collect(),
-        })
-    }
-}
-
 /// The members that a client has chosen; none where the pattern or recipe is to choose.
 fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
     let Some(given) = passthrough.fields.get(MEMBERS) else {
@@ -471,52 +385,4 @@ fn unknown(id: &str) -> Error {
     let shown: String = id.chars().filter(|c| !c.is_control()).take(80).collect();
     let why = format!("the model {shown:?} does not exist or you do not have access to it");
     Error::new(Kind::Missing, why).resolve("GET /v1/models lists those that do")
-}
-
-// The first reason of a member tells most: a panel fails only when all have.
-fn failure(ended: &RunOutcome) -> Error {
-    let errors = ended.answers.iter();
-    let errors = errors.filter_map(|answer| Some((&answer.model, answer.error.as_ref()?)));
-    let told = errors
-        .clone()
-        .map(|(model, error)| format!("{model}: {}", error.detail));
-    let told = told.collect::<Vec<_>>().join("; ");
-    let why = match (told.is_empty(), &ended.outcome.error) {
-        (false, _) => told,
-        (true, Some(error)) => error.clone(),
-        (true, None) => "no answer was written".to_owned(),
-    };
-    let error = errors.map(|(_, error)| error).next();
-    let Some(error) = error else {
-        // Nobody was asked and nobody has failed: there was no money for the first call.
-        return match ended.answers.is_empty() && ended.outcome.status == Status::Failed {
-            true => Error::new(Kind::BudgetExceeded, why)
-                .resolve("ask less, or wait until the budget begins anew"),
-            false => Error::new(Kind::Unavailable, why),
-        };
-    };
-    let kind = kind_of(error.kind);
-    let mut told = Error::new(kind, why);
-    told.retry_after = error
-        .retry_after_ms
-        .map(Duration::from_millis)
-        .or(match kind {
-            Kind::TooFast | Kind::Unavailable => Some(Duration::from_secs(5)),
-            _ => None,
-        });
-    told
-}
-
-/// What a call's failure is to a program that has a retry of its own.
-pub(super) fn kind_of(error: CallErrorKind) -> Kind {
-    match error {
-        CallErrorKind::RateLimited => Kind::TooFast,
-        CallErrorKind::Rejected | CallErrorKind::TooLarge => Kind::BadRequest,
-        CallErrorKind::Connect
-        | CallErrorKind::Timeout
-        | CallErrorKind::Overloaded
-        | CallErrorKind::Unavailable
-        | CallErrorKind::Cancelled => Kind::Unavailable,
-        _ => Kind::UpstreamFailed,
-    }
 }
