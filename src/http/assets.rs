@@ -8,10 +8,11 @@ use bytes::Bytes;
 use flate2::read::GzDecoder;
 use hyper::HeaderMap;
 use hyper::StatusCode;
-use hyper::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, IF_NONE_MATCH, VARY};
+use hyper::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, VARY};
 use rust_embed::RustEmbed;
 
 use super::error::ApiError;
+use super::etag;
 use super::reply::Reply;
 use crate::app::{Error, Kind};
 
@@ -52,7 +53,7 @@ pub fn reply(name: &str, keep: CacheTime, headers: &HeaderMap) -> Result<Reply, 
         CacheTime::Immutable => "public, max-age=31536000, immutable",
         CacheTime::Ask => "no-cache",
     };
-    let reply = if is_known(headers, &etag) {
+    let reply = if etag::matches(headers, &etag) {
         Reply::empty().status(StatusCode::NOT_MODIFIED)
     } else if gzip {
         Reply::bytes(whole(file.data), content_type(name)).header(CONTENT_ENCODING, "gzip")
@@ -124,15 +125,6 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
         }
     }
     any
-}
-
-/// Whether the client says that it has the content with this strong tag.
-pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
-    headers.get_all(IF_NONE_MATCH).iter().any(|line| {
-        let tags = line.to_str().unwrap_or_default().split(',');
-        tags.map(|tag| tag.trim().trim_start_matches("W/"))
-            .any(|tag| tag == etag || tag == "*")
-    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,15 @@ use tokio::time::{Sleep, sleep};
 use super::error::ApiError;
 use crate::app::Kind;
 
+/// The size limit of a route's request body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyLimit {
+    /// At most this many bytes, read into memory.
+    Bytes(u64),
+    /// The configured size of a document, streamed.
+    Upload,
+}
+
 /// Why a body did not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyError {

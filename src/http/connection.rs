@@ -21,6 +21,20 @@ use tokio_rustls::server::TlsStream;
 use super::head::{HeadGuard, HeadRefusal};
 use crate::clock;
 
+/// How long a connection without a request so far waits for its first when the server stops.
+pub const FIRST_WORD: Duration = Duration::from_millis(500);
+
+/// What the server tells its connections, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerCommand {
+    /// Go on.
+    Serve,
+    /// End after the response under way.
+    Finish,
+    /// End at once.
+    Drop,
+}
+
 /// How long a connection may stay in a state.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {

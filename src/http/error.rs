@@ -1,17 +1,12 @@
 //! Error bodies: the only place that gives a kind its status and code, and the only one that writes
 //! an error body. Private texts end in the log, never in a body.
 
-use hyper::header::{
-    ALLOW, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
-    WWW_AUTHENTICATE,
-};
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::compatible_paths::intended_path;
 use super::head;
-use super::limit::LimitStanding;
-use super::reply::Reply;
-use super::router;
+use super::rate_limit_status::RateLimitStatus;
 use crate::app::{Error, Kind};
 
 /// Why a request was refused: what the app says, or one of the two reasons that only HTTP knows.
@@ -74,16 +69,19 @@ pub enum ErrorFormat {
 
 /// A refusal on its way out. Boxed: results are moved about far more often than they fail.
 #[derive(Debug)]
-pub struct ApiError(Box<ErrorReply>);
+pub struct ApiError(Box<ErrorDetails>);
 
 #[derive(Debug)]
-struct ErrorReply {
-    cause: ErrorCause,
-    error: Error,
-    allow: Option<String>,
-    standing: Option<LimitStanding>,
-    length: Option<u64>,
-    close: bool,
+pub(super) struct ErrorDetails {
+    pub(super) cause: ErrorCause,
+    pub(super) error: Error,
+    /// The methods of the path, for a wrong method.
+    pub(super) allow: Option<String>,
+    pub(super) rate_limit: Option<RateLimitStatus>,
+    /// The length of the content in bytes, for a range outside it.
+    pub(super) length: Option<u64>,
+    /// Whether the connection ends with the response.
+    pub(super) close: bool,
 }
 
 impl From<Error> for ApiError {
@@ -107,7 +105,7 @@ impl ApiError {
     /// There is no such path. Names the right one where a client's base URL is wrong.
     pub(super) fn wrong_address(method: &Method, path: &str) -> Self {
         let shown: String = path.chars().filter(|c| !c.is_control()).take(120).collect();
-        let right = router::meant(path);
+        let right = intended_path(path);
         let advice = match &right {
             Some(right) => format!("use {right}: the client's base URL is wrong"),
             None if path.starts_with("/v1") => "Quire answers /v1/models, /v1/chat/completions, \
@@ -164,10 +162,13 @@ impl ApiError {
         self.0.close = true;
         self
     }
-    /// Tells the caller where it stands with its rate.
-    pub(super) fn standing(mut self, standing: Option<LimitStanding>) -> Self {
-        self.0.standing = standing;
+    /// Adds the caller's rate limit.
+    pub(super) fn rate_limit(mut self, status: Option<RateLimitStatus>) -> Self {
+        self.0.rate_limit = status;
         self
+    }
+    pub(super) fn details(&self) -> &ErrorDetails {
+        &self.0
     }
     /// The text for the log, where there is one.
     pub fn private(&self) -> Option<&str> {
@@ -176,30 +177,6 @@ impl ApiError {
     /// The status it will have.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.row().1).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-    }
-    /// The contract's body and headers.
-    pub fn reply(&self, request_id: &str) -> Reply {
-        let mut reply = Reply::json(&self.body(request_id)).status(self.status());
-        if self.status() == StatusCode::UNAUTHORIZED {
-            reply = reply.header(WWW_AUTHENTICATE, "Bearer");
-        }
-        if let Some(length) = self.0.error.retry_after {
-            let seconds = length.as_millis().div_ceil(1000).max(1);
-            reply = reply.header(RETRY_AFTER, &seconds.to_string());
-        }
-        if let Some(allow) = &self.0.allow {
-            reply = reply.header(ALLOW, allow);
-        }
-        if let Some(length) = self.0.length {
-            reply = reply.header(CONTENT_RANGE, &format!("bytes */{length}"));
-        }
-        if let Some(standing) = self.0.standing {
-            standing.tell(reply.headers_mut());
-        }
-        if self.0.close {
-            reply = reply.header(CONNECTION, "close");
-        }
-        reply
     }
     /// The error body of the contract, also for the last event of a stream.
     pub fn body(&self, request_id: &str) -> Value {
@@ -226,26 +203,8 @@ impl ApiError {
         })
     }
 
-    /// The body and status that clients of another vendor's API know how to read.
-    pub fn reply_as(&self, dialect: ErrorFormat, request_id: &str) -> Reply {
-        let mut reply = self.reply(request_id);
-        if dialect == ErrorFormat::Ours {
-            return reply;
-        }
-        let status = self.foreign_status();
-        let mut plain = Reply::json(&self.foreign_body(dialect, request_id)).status(status);
-        std::mem::swap(plain.headers_mut(), reply.headers_mut());
-        let headers = plain.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if self.0.cause == App(Kind::BudgetExceeded) || self.0.cause == App(Kind::UpstreamFailed) {
-            // Asking again would spend again, and change nothing.
-            let name = HeaderName::from_static("x-should-retry");
-            headers.insert(name, HeaderValue::from_static("false"));
-        }
-        plain
-    }
     /// The status there: a wrong field is a bad request, and no money left is too many requests.
-    fn foreign_status(&self) -> StatusCode {
+    pub(super) fn foreign_status(&self) -> StatusCode {
         match self.0.cause {
             App(Kind::BadInput) => StatusCode::BAD_REQUEST,
             App(Kind::BudgetExceeded) => StatusCode::TOO_MANY_REQUESTS,
@@ -294,11 +253,11 @@ impl ApiError {
     }
 
     fn of(cause: ErrorCause, error: Error) -> Self {
-        Self(Box::new(ErrorReply {
+        Self(Box::new(ErrorDetails {
             cause,
             error,
             allow: None,
-            standing: None,
+            rate_limit: None,
             length: None,
             close: false,
         }))
@@ -331,7 +290,6 @@ fn google_status(code: u16) -> &'static str {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
-    use std::time::Duration;
 
     #[test]
     fn codes_are_unique_and_every_kind_has_one() {
@@ -381,13 +339,5 @@ mod tests {
             json!([{"loc": ["body", "email"], "msg": "is needed", "type": "missing"}])
         );
         assert_eq!(error.status(), 422);
-    }
-
-    #[test]
-    fn a_wait_is_rounded_up_to_seconds() {
-        let mut error = Error::new(Kind::TooFast, "too many requests");
-        error.retry_after = Some(Duration::from_millis(1001));
-        let reply = ApiError::from(error).reply("7");
-        assert_eq!(reply.headers()[RETRY_AFTER], "2");
     }
 }

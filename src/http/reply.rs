@@ -8,16 +8,16 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper::header::{
-    ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_RANGE, RANGE,
-    SET_COOKIE,
+    ACCEPT_RANGES, ALLOW, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
+    IF_RANGE, RANGE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncSeekExt, ReadBuf};
 
-use super::assets::is_known;
 use super::connection::BusyGuard;
-use super::error::ApiError;
+use super::error::{ApiError, ErrorCause, ErrorFormat};
+use super::etag;
 use super::range::{RangePart, part};
 use crate::app::{Error, Kind};
 
@@ -72,7 +72,7 @@ impl Reply {
         etag: &str,
     ) -> Result<Self, ApiError> {
         let described = |reply: Self| reply.header(ETAG, etag).header(ACCEPT_RANGES, "bytes");
-        if is_known(headers, etag) {
+        if etag::matches(headers, etag) {
             return Ok(described(Self::empty().status(StatusCode::NOT_MODIFIED)));
         }
         let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
@@ -176,6 +176,52 @@ impl Reply {
                 busy: None,
             },
         }
+    }
+}
+
+impl ApiError {
+    /// The response with Quire's own error body.
+    pub fn reply(&self, request_id: &str) -> Reply {
+        let details = self.details();
+        let mut reply = Reply::json(&self.body(request_id)).status(self.status());
+        if self.status() == StatusCode::UNAUTHORIZED {
+            reply = reply.header(WWW_AUTHENTICATE, "Bearer");
+        }
+        if let Some(length) = details.error.retry_after {
+            let seconds = length.as_millis().div_ceil(1000).max(1);
+            reply = reply.header(RETRY_AFTER, &seconds.to_string());
+        }
+        if let Some(allow) = &details.allow {
+            reply = reply.header(ALLOW, allow);
+        }
+        if let Some(length) = details.length {
+            reply = reply.header(CONTENT_RANGE, &format!("bytes */{length}"));
+        }
+        if let Some(status) = details.rate_limit {
+            status.add_headers(reply.headers_mut());
+        }
+        if details.close {
+            reply = reply.header(CONNECTION, "close");
+        }
+        reply
+    }
+    /// The response in the format of another vendor's API.
+    pub fn reply_as(&self, dialect: ErrorFormat, request_id: &str) -> Reply {
+        let mut reply = self.reply(request_id);
+        if dialect == ErrorFormat::Ours {
+            return reply;
+        }
+        let status = self.foreign_status();
+        let mut plain = Reply::json(&self.foreign_body(dialect, request_id)).status(status);
+        std::mem::swap(plain.headers_mut(), reply.headers_mut());
+        let headers = plain.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let ErrorCause::App(Kind::BudgetExceeded | Kind::UpstreamFailed) = self.details().cause {
+            // Asking again would spend again, and change nothing.
+            let name = HeaderName::from_static("x-should-retry");
+            headers.insert(name, HeaderValue::from_static("false"));
+        }
+        plain
     }
 }
 
@@ -298,5 +344,20 @@ impl HttpBody for FileBody {
     }
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_wait_is_rounded_up_to_seconds() {
+        let mut error = Error::new(Kind::TooFast, "too many requests");
+        error.retry_after = Some(Duration::from_millis(1001));
+        let reply = ApiError::from(error).reply("7");
+        assert_eq!(reply.headers()[RETRY_AFTER], "2");
     }
 }

@@ -1,13 +1,13 @@
 //! Finds the row of a request. Paths without holes are looked up, the others compared segment by segment:
 //! a few dozen rows need no trie.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use hyper::Method;
 
-use super::cx::decode;
+use super::compatible_paths::usual_path;
 use super::error::ErrorFormat;
+use super::percent::decode;
 use super::routes::{ROUTES, Route, Verb};
 
 /// What was found for a method and a path.
@@ -61,7 +61,7 @@ impl Router {
         if let Some(rows) = self.literal.get(path) {
             return pick(method, rows, Vec::new());
         }
-        let usual = compatible(path);
+        let usual = usual_path(path);
         let path = usual.as_deref().unwrap_or(path);
         if let Some(rows) = self.literal.get(path) {
             return pick(method, rows, Vec::new());
@@ -73,55 +73,6 @@ impl Router {
         }
         RouteMatch::Nothing
     }
-}
-
-/// The addresses of the APIs by others, without `/v1`.
-const COMPATIBLE: &[&str] = &[
-    "/models",
-    "/chat/completions",
-    "/completions",
-    "/embeddings",
-    "/responses",
-    "/messages",
-    "/messages/count_tokens",
-];
-
-/// The usual form of an address of the APIs by others: base URLs are written with and without `/v1` and with a
-/// slash too many, and some clients end every address with one.
-fn compatible(path: &str) -> Option<String> {
-    let single = single_slashes(path);
-    let bare = single.strip_suffix('/').unwrap_or(&single);
-    let named = (bare.strip_prefix("/v1")).filter(|rest| rest.starts_with('/'));
-    let bare = named.unwrap_or(bare);
-    let is_known = COMPATIBLE.contains(&bare) || bare.starts_with("/models/");
-    is_known.then(|| format!("/v1{bare}"))
-}
-
-/// The address that a client of the APIs by others meant whose base URL is wrong, such as `/v1/v1/messages` or
-/// `/api/v1/models`.
-pub fn meant(path: &str) -> Option<String> {
-    let single = single_slashes(path);
-    let bare = single.strip_suffix('/').unwrap_or(&single);
-    // The longest one: `/chat/completions` before `/completions`.
-    let is_ours = bare.starts_with("/api/") && !bare.starts_with("/api/v1/");
-    let ends = COMPATIBLE
-        .iter()
-        .filter(|known| !is_ours && bare.ends_with(*known));
-    let known = ends.max_by_key(|known| known.len())?;
-    Some(format!("/v1{known}"))
-}
-
-fn single_slashes(path: &str) -> Cow<'_, str> {
-    if !path.contains("//") {
-        return Cow::Borrowed(path);
-    }
-    let mut single = String::with_capacity(path.len());
-    for c in path.chars() {
-        if c != '/' || !single.ends_with('/') {
-            single.push(c);
-        }
-    }
-    Cow::Owned(single)
 }
 
 fn split(path: &'static str) -> Vec<Segment> {
@@ -251,24 +202,10 @@ mod tests {
             ("/api/models/", None),
             ("/", None),
         ] {
-            assert_eq!(compatible(path).as_deref(), usual, "{path}");
+            assert_eq!(usual_path(path).as_deref(), usual, "{path}");
             let found = Router::new().find(&Method::OPTIONS, path);
             let exists = !matches!(found, RouteMatch::Nothing);
             assert!(exists || usual.is_none(), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_base_url_is_recognized() {
-        for (path, right) in [
-            ("/v1/v1/chat/completions", Some("/v1/chat/completions")),
-            ("/api/v1/completions", Some("/v1/completions")),
-            ("/openai//v1/models/", Some("/v1/models")),
-            ("/v1/moderations", None),
-            ("/api/nothing/models", None),
-            ("/v1", None),
-        ] {
-            assert_eq!(meant(path).as_deref(), right, "{path}");
         }
     }
 

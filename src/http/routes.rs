@@ -5,7 +5,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant;
 
-use super::cx::RequestContext;
+use super::auth::{Admin, LinkToken};
+use super::body::BodyLimit;
+use super::context::RequestContext;
 use super::error::ApiError;
 use super::error::ErrorFormat::{self, Anthropic, Gemini, OpenAi};
 use super::handlers::{
@@ -14,8 +16,7 @@ use super::handlers::{
     providers, recipes, search, sessions, usage, worth,
 };
 use super::reply::Reply;
-use super::server::Server;
-use super::who::{Admin, LinkToken};
+use super::shared::SharedState;
 use crate::domain::user::Caller;
 
 /// What a handler returns.
@@ -26,7 +27,7 @@ pub type Answer = Pin<Box<dyn Future<Output = Result<Reply, ApiError>> + Send>>;
 #[derive(Clone, Copy)]
 pub enum RouteHandler {
     /// Anyone, at once: no body, no waiting, no rate limit, no log line.
-    Quick(fn(&Server, Instant) -> Reply),
+    Quick(fn(&SharedState, Instant) -> Reply),
     /// Anyone.
     Open(fn(RequestContext) -> Answer),
     /// Anyone; a credential that is presented must hold. The handler checks the body before it misses one.
@@ -37,15 +38,6 @@ pub enum RouteHandler {
     Admin(fn(RequestContext, Admin) -> Answer),
     /// Whoever holds the share token in the path.
     Link(fn(RequestContext, LinkToken) -> Answer),
-}
-
-/// What a request of this row may send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyLimit {
-    /// At most this many bytes, whole, in memory.
-    Bytes(u64),
-    /// As much as the settings allow for a document, streamed.
-    Upload,
 }
 
 /// A verb of HTTP that a row can have.
@@ -101,7 +93,7 @@ const fn row(verb: Verb, path: &'static str, how: RouteHandler) -> Route {
     }
 }
 
-const fn quick(verb: Verb, path: &'static str, how: fn(&Server, Instant) -> Reply) -> Route {
+const fn quick(verb: Verb, path: &'static str, how: fn(&SharedState, Instant) -> Reply) -> Route {
     row(verb, path, RouteHandler::Quick(how)).uncounted()
 }
 const fn open(verb: Verb, path: &'static str, how: fn(RequestContext) -> Answer) -> Route {

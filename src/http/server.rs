@@ -1,477 +1,240 @@
-//! One request from its arrival to its answer: route, checks in the contract's order, handler, the
-//! headers that every answer has. Owns what all connections share.
+//! The server's life: accept connections, bound them, serve them, drain them.
 
-use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
-use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::task::Poll;
-use std::time::Instant;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::header::{ACCESS_CONTROL_REQUEST_METHOD, ALLOW, EXPECT};
-use hyper::http::request::Parts;
-use hyper::{HeaderMap, Method, Request};
+use hyper::header::CONNECTION;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
-use super::body::UnreadBody;
-use super::cx::RequestContext;
-use super::error::{ApiError, ErrorFormat};
-use super::handlers::pages::lost;
-use super::head;
-use super::headers;
-use super::hours::MinuteStats;
-use super::limit::RateLimiter;
-use super::reply::Reply;
-use super::router::{self, RouteMatch, Router};
-use super::routes::{Answer, Route, RouteHandler};
-use super::stats::{self, RequestStats};
-use super::who::{self, Admin, LinkToken};
-use crate::app::accounts::PresenceGuard;
-use crate::app::{App, Error, Kind};
-use crate::clock;
-use crate::domain::key::{KeyScope, PresentedKey};
+use super::connection::{ActivitySocket, FIRST_WORD, Overdue, ServerCommand, Socket, Timeouts};
+use super::connection_slots::{ConnectionPermit, ConnectionSlots};
+use super::dispatch::{Dispatcher, EntryPoint, PendingResponse};
+use super::error::ApiError;
+use super::shared::SharedState;
+use super::{handlers, head, raw_reply, tls};
+use crate::app::App;
 use crate::log;
+use crate::tls::CertificateResolver;
 
-/// What all connections share.
-pub struct Server {
-    pub(super) app: Arc<App>,
-    pub(super) stats: RequestStats,
-    /// The last day.
-    pub(super) hours: MinuteStats,
-    pub(super) limiter: RateLimiter,
-    pub(super) router: Router,
-    pub(super) health: super::handlers::health::HealthCache,
-    // Set once: event streams end when they see it.
-    pub(super) stopping: AtomicBool,
-    seed: RandomState,
-    count: AtomicU64,
-}
-
-/// Where a request came in.
-#[derive(Clone, Copy)]
-pub struct EntryPoint {
-    /// The other end of the socket.
-    pub peer: IpAddr,
-    /// Whether `/` is the JSON index on this port, because another port serves the pages.
+/// A bound socket that the server accepts connections from.
+pub struct Listener {
+    /// Bound by the caller, who knows its port and reports one that is taken.
+    pub listener: TcpListener,
+    /// Whether `/` is the JSON index here, because another listener serves the pages.
     pub index: bool,
-    /// Whether TLS is spoken here by ourselves.
-    pub https: bool,
+    /// The certificates for TLS; `None` is plain HTTP.
+    pub tls: Option<Arc<CertificateResolver>>,
 }
 
-/// An answer, at once or later.
-pub enum PendingResponse {
-    /// It is there.
-    Done(Reply),
-    /// It is being made.
-    Coming(Pin<Box<dyn Future<Output = Reply> + Send>>),
+/// Accepts connections and serves them.
+struct Server {
+    shared: Arc<SharedState>,
+    dispatcher: Arc<Dispatcher>,
+    slots: Arc<ConnectionSlots>,
+    commands: watch::Receiver<ServerCommand>,
 }
 
-/// What is known of a request before its row is.
-struct RequestMeta {
-    started: Instant,
-    id: Arc<str>,
-    entry: EntryPoint,
-    https: bool,
-    common: headers::CommonHeaders,
+/// Serves until `shutdown` is ready, then lets running requests finish, as long as the settings allow.
+pub async fn serve(app: Arc<App>, listeners: Vec<Listener>, shutdown: impl Future<Output = ()>) {
+    let limits = app.config.limits;
+    let (command, commands) = watch::channel(ServerCommand::Serve);
+    let shared = Arc::new(SharedState::new(app));
+    let server = Arc::new(Server {
+        dispatcher: Arc::new(Dispatcher::new(shared.clone())),
+        slots: ConnectionSlots::new(limits.max_connections),
+        shared,
+        commands,
+    });
+    let tasks = listeners
+        .into_iter()
+        .map(|listener| tokio::spawn(server.clone().accept(listener)))
+        .chain([tokio::spawn(probe_database(server.shared.clone()))])
+        .chain([tokio::spawn(keep_minutes(server.shared.clone()))])
+        .chain([tokio::spawn(watch_accounts(server.shared.clone()))])
+        .collect::<Vec<_>>();
+
+    shutdown.await;
+    server.shared.stopping.store(true, Relaxed);
+    server.shared.app.stopping();
+    for task in tasks {
+        task.abort();
+        // Waited for, so that its listener is closed before we go on.
+        let _ = task.await;
+    }
+    let _ = command.send(ServerCommand::Finish);
+    let slots = &server.slots;
+    if timeout(limits.shutdown_timeout, slots.all_left())
+        .await
+        .is_err()
+    {
+        let _ = command.send(ServerCommand::Drop);
+        let open = server.shared.stats.open.load(Relaxed);
+        log::warn("connections cut off at shutdown", &[("open", &open)]);
+        let _ = timeout(Duration::from_secs(1), slots.all_left()).await;
+    }
+}
+
+async fn probe_database(shared: Arc<SharedState>) {
+    handlers::health::watch(&shared).await;
+}
+
+async fn watch_accounts(shared: Arc<SharedState>) {
+    shared.app.watch_accounts().await;
+}
+
+async fn keep_minutes(shared: Arc<SharedState>) {
+    shared.minute_stats.keep(&shared.app, &shared.stats).await;
 }
 
 impl Server {
-    /// For this product.
-    pub fn new(app: Arc<App>) -> Self {
-        let rate = app.config.limits.rate_per_minute;
-        Self {
-            app,
-            stats: RequestStats::new(),
-            hours: MinuteStats::default(),
-            limiter: RateLimiter::new(rate),
-            router: Router::new(),
-            health: Default::default(),
-            stopping: AtomicBool::new(false),
-            seed: RandomState::new(),
-            count: AtomicU64::new(0),
-        }
-    }
-
-    /// Whether an address is one of the proxies that the settings name.
-    pub(super) fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
-        let networks = &self.app.config.trusted_proxies;
-        networks.iter().any(|network| network.contains(peer))
-    }
-
-    /// Answers one request. Never fails: whatever goes wrong has become an answer.
-    pub fn answer(
-        self: &Arc<Self>,
-        request: Request<Incoming>,
-        entry: EntryPoint,
-    ) -> PendingResponse {
-        let started = clock::instant();
-        let headers = request.headers();
-        let (peer, forwarded) = who::origin_of(headers, entry.peer, &self.app);
-        let https = entry.https || forwarded;
-        let arrival = RequestMeta {
-            started,
-            id: self.request_id(headers),
-            entry: EntryPoint { peer, ..entry },
-            https,
-            common: headers::CommonHeaders::of(headers, &self.app, https),
-        };
-        match self.router.find(request.method(), request.uri().path()) {
-            RouteMatch::Route(route, _) if let RouteHandler::Quick(handler) = route.how => {
-                let mut reply = handler(self, started);
-                arrival.common.add(&mut reply, &arrival.id);
-                let area = stats::area(request.uri().path());
-                self.stats.answered(area, reply.code(), started);
-                PendingResponse::Done(reply)
-            }
-            // Boxed, so that a connection that only waits does not keep the room of an answer in the making.
-            found => {
-                PendingResponse::Coming(Box::pin(self.clone().follow(request, arrival, found)))
-            }
-        }
-    }
-
-    /// Answers a request whose head is not taken.
-    pub fn refuse(
-        &self,
-        headers: &HeaderMap,
-        refusal: head::HeadRefusal,
-        entry: EntryPoint,
-    ) -> PendingResponse {
-        let started = clock::instant();
-        let id = self.request_id(headers);
-        let mut reply = ApiError::head(refusal).reply(&id);
-        headers::CommonHeaders::of(headers, &self.app, entry.https).add(&mut reply, &id);
-        self.stats.answered(stats::area("/"), reply.code(), started);
-        log::info(
-            "request refused",
-            &[("request", &id), ("status", &reply.code().as_u16())],
-        );
-        PendingResponse::Done(reply)
-    }
-
-    async fn follow(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        arrival: RequestMeta,
-        found: RouteMatch,
-    ) -> Reply {
-        let (started, id) = (arrival.started, arrival.id);
-        let (parts, body) = request.into_parts();
-        let area = stats::area(parts.uri.path());
-        let logged = log::enabled(log::LogLevel::Info);
-        // The token of a share link opens what it leads to: it has no business in a log.
-        let path = match &found {
-            RouteMatch::Route(route, _) if matches!(route.how, RouteHandler::Link(_)) => route.path,
-            _ => parts.uri.path(),
-        };
-        let line = logged.then(|| (parts.method.clone(), path.to_owned()));
-        let is_private = matches!(&found, RouteMatch::Route(route, _) if route.is_private());
-        let mut said = None;
-        let (body, is_awaited) = (UnreadBody::new(body), parts.headers.contains_key(EXPECT));
-        let mut reply = match found {
-            RouteMatch::Route(route, params) => {
-                let dialect = spoken(route.dialect, &parts.headers);
-                let cx = RequestContext {
-                    app: self.app.clone(),
-                    request: parts,
-                    peer: arrival.entry.peer,
-                    https: arrival.https,
-                    id: id.clone(),
-                    started,
-                    now: clock::now(),
-                    index: arrival.entry.index,
-                    params,
-                    body: body.clone(),
-                    limit: route.limit,
-                    server: self.clone(),
-                };
-                match caught(pin!(self.run(route, cx, &mut said))).await {
-                    Some(Ok(reply)) => reply,
-                    Some(Err(error)) => refusal(&error, &id, dialect),
-                    None => {
-                        let error = Error::internal("the handler panicked").into();
-                        refusal(&error, &id, dialect)
-                    }
+    /// Accepts connections until it is aborted.
+    async fn accept(self: Arc<Self>, listener: Listener) {
+        let mut pause = Duration::ZERO;
+        loop {
+            let (socket, peer) = match listener.listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) if is_the_client_s(&error) => continue,
+                Err(error) => {
+                    // Out of file handles, most likely: connections that end give some back.
+                    pause = (pause * 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
+                    log::warn("cannot accept a connection", &[("why", &error)]);
+                    sleep(pause).await;
+                    continue;
                 }
-            }
-            RouteMatch::Methods(allow, _) if parts.method == Method::OPTIONS => {
-                let reply = Reply::empty().header(ALLOW, &allow);
-                let preflight = parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-                headers::preflight(reply, preflight.then_some(&allow))
-            }
-            RouteMatch::Methods(allow, dialect) => {
-                refusal(&ApiError::wrong_method(allow), &id, dialect)
-            }
-            RouteMatch::Nothing => lost(&parts).unwrap_or_else(|| {
-                let error = ApiError::wrong_address(&parts.method, parts.uri.path());
-                refusal(&error, &id, dialect_of(&parts))
-            }),
-        };
-        let patience = self.app.config.limits.body_timeout;
-        body.discard(is_awaited, patience).await;
-        if is_private {
-            headers::keep_private(&mut reply);
-        }
-        arrival.common.add(&mut reply, &id);
-        self.stats.answered(area, reply.code(), started);
-        if let Some((method, path)) = line {
-            note(&method, &path, &reply, started, &id, said.as_deref());
-        }
-        reply
-    }
-
-    /// The checks in the contract's order, then the handler. `said` becomes who asked, for the log.
-    async fn run(
-        &self,
-        route: &'static Route,
-        mut cx: RequestContext,
-        said: &mut Option<String>,
-    ) -> Result<Reply, ApiError> {
-        if let RouteHandler::Quick(handler) = route.how {
-            return Ok(handler(self, cx.started));
-        }
-        if route.dialect == ErrorFormat::Gemini {
-            who::take_key_of_query(&mut cx);
-        }
-        refuse_foreign(route, &cx)?;
-        let headers = &cx.request.headers;
-        let takes_caller = matches!(
-            route.how,
-            RouteHandler::Maybe(_) | RouteHandler::User(_) | RouteHandler::Admin(_)
-        ) || checks_credential(route, headers);
-        let mark = self.app.accounts().mark();
-        let caller = if takes_caller {
-            let caller = who::caller(&cx.app, headers, cx.https, cx.now).await;
-            if caller.is_err() && route.counted {
-                // Guessing at credentials counts against the address, and is stopped there.
-                self.limiter.check(None, cx.peer, clock::steady())?;
-            }
-            caller?
-        } else {
-            None
-        };
-        if let Some(key) = caller.as_ref().and_then(|caller| caller.key.as_ref()) {
-            opened_by(key, route, &cx)?;
-        }
-        *said = caller.as_ref().map(|caller| caller.user.to_string());
-        let standing = match route.counted {
-            true => Some(
-                self.limiter
-                    .check(caller.as_ref(), cx.peer, clock::steady())?,
-            ),
-            false => None,
-        };
-        // Who waits to be told to go on is not told to send what will not be taken.
-        if cx.request.headers.contains_key(EXPECT)
-            && let Some(fault) = cx.announces_too_much()
-        {
-            return Err(fault.into());
-        }
-        let present = match &caller {
-            Some(caller) => Some(self.app.accounts().enter(&caller.user, mark).await?),
-            None => None,
-        };
-        let now = cx.now;
-        let answer = match route.how {
-            RouteHandler::Quick(_) => unreachable!("answered above"),
-            RouteHandler::Open(handler) => handler(cx),
-            RouteHandler::Maybe(handler) => handler(cx, caller),
-            RouteHandler::User(handler) => handler(cx, caller.ok_or_else(who::missing)?),
-            RouteHandler::Admin(handler) => {
-                let admin = Admin::check(caller.ok_or_else(who::missing)?)?;
-                handler(cx, admin)
-            }
-            RouteHandler::Link(handler) => match LinkToken::check(cx.param("token")) {
-                Ok(token) => handler(cx, token),
-                Err(error) => return lost(&cx.request).ok_or(error),
-            },
-        };
-        let answered = while_present(present, answer).await;
-        let mut reply = answered.map_err(|error| error.standing(standing))?;
-        if let Some(standing) = standing {
-            standing.tell(reply.headers_mut());
-            if route.path.starts_with("/v1/") {
-                standing.tell_programs(now, reply.headers_mut());
-            }
-        }
-        Ok(reply)
-    }
-
-    /// The client's id where it is sane, else one of ours.
-    fn request_id(&self, headers: &HeaderMap) -> Arc<str> {
-        let given = headers.get(headers::REQUEST_ID);
-        let given = given.and_then(|id| id.to_str().ok()).filter(|id| {
-            let sane = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-            (1..=64).contains(&id.len()) && id.bytes().all(sane)
-        });
-        match given {
-            Some(id) => id.into(),
-            // Unique in this process, and not to be guessed from the last one.
-            None => hex(self.seed.hash_one(self.count.fetch_add(1, Relaxed))).into(),
+            };
+            pause = Duration::ZERO;
+            let peer = peer.ip().to_canonical();
+            let Some(permit) = self.slots.admit(&self.shared, peer).await else {
+                self.shared.stats.turned_away.fetch_add(1, Relaxed);
+                // Behind a handshake that there is no room for, nobody would understand it.
+                if listener.tls.is_none() {
+                    raw_reply::turn_away(&socket);
+                }
+                continue;
+            };
+            // Answers are written whole; waiting for more to send would only add a delay.
+            let _ = socket.set_nodelay(true);
+            let entry = EntryPoint {
+                peer,
+                index: listener.index,
+                https: listener.tls.is_some(),
+            };
+            let (dispatcher, mut commands) = (self.dispatcher.clone(), self.commands.clone());
+            // Owned by `serve`, which waits until every slot is back.
+            match &listener.tls {
+                None => {
+                    let socket = Socket::Plain(socket);
+                    tokio::spawn(connection(dispatcher, permit, socket, entry, commands))
+                }
+                Some(resolver) => {
+                    let config = resolver.config();
+                    tokio::spawn(async move {
+                        let opened = tls::handshake(&permit, socket, config, &mut commands).await;
+                        if let Some(socket) = opened {
+                            connection(dispatcher, permit, socket, entry, commands).await;
+                        }
+                    })
+                }
+            };
         }
     }
 }
 
-/// Answers as long as the caller's account is neither locked nor deleted.
-async fn while_present(present: Option<PresenceGuard>, answer: Answer) -> Result<Reply, ApiError> {
-    let Some(mut present) = present else {
-        return answer.await;
-    };
-    tokio::select! {
-        // In this order: an administrator who locks an account gets an answer, even for their own.
-        biased;
-        reply = answer => Ok(reply?.until(async move { present.ended().await })),
-        () = present.ended() => {
-            let why = "the account was locked or deleted meanwhile";
-            Err(ApiError::new(Kind::SignInNeeded, why))
-        }
-    }
+fn is_the_client_s(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
 }
 
-/// One line a request. No bodies, no query: they may hold what is private.
-fn note(
-    method: &Method,
-    path: &str,
-    reply: &Reply,
-    started: Instant,
-    id: &str,
-    caller: Option<&str>,
+/// Serves one connection to its end.
+async fn connection(
+    dispatcher: Arc<Dispatcher>,
+    permit: ConnectionPermit,
+    socket: Socket,
+    entry: EntryPoint,
+    mut commands: watch::Receiver<ServerCommand>,
 ) {
-    let bytes = match reply.length() {
-        _ if method == Method::HEAD => "0".to_owned(),
-        Some(length) => length.to_string(),
-        None => "stream".to_owned(),
+    let limits = &permit.shared.app.config.limits;
+    let patience = Timeouts {
+        headers: limits.header_timeout,
+        idle: limits.idle_timeout,
     };
-    log::info(
-        "request",
-        &[
-            ("request", &id),
-            ("method", method),
-            ("path", &path),
-            ("status", &reply.code().as_u16()),
-            ("ms", &started.elapsed().as_millis()),
-            ("bytes", &bytes),
-            ("caller", &caller.unwrap_or("-")),
-        ],
-    );
-}
-
-fn hex(number: u64) -> String {
-    let digit =
-        |place: u32| char::from(b"0123456789abcdef"[(number >> (60 - 4 * place)) as usize & 15]);
-    (0..16).map(digit).collect()
-}
-
-fn unsafe_method(method: &Method) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-}
-
-// Where nothing is, a program of another API still reads why.
-fn dialect_of(request: &Parts) -> ErrorFormat {
-    let path = request.uri.path();
-    let is_compatible = path == "/v1" || path.starts_with("/v1/") || router::meant(path).is_some();
-    match is_compatible {
-        true => spoken(ErrorFormat::OpenAi, &request.headers),
-        false => ErrorFormat::Ours,
-    }
-}
-
-// Anthropic's SDK shares the lists of models with OpenAI's, and is known by its header.
-fn spoken(dialect: ErrorFormat, headers: &HeaderMap) -> ErrorFormat {
-    match dialect {
-        ErrorFormat::OpenAi if headers.contains_key("anthropic-version") => ErrorFormat::Anthropic,
-        other => other,
-    }
-}
-
-fn refusal(error: &ApiError, id: &str, dialect: ErrorFormat) -> Reply {
-    if let Some(private) = error.private() {
-        log::error("request failed", &[("request", &id), ("why", &private)]);
-    }
-    error.reply_as(dialect, id)
-}
-
-/// Refuses a request that another site's page has sent.
-///
-/// # Errors
-/// `Forbidden`, naming the setting to change when the pages are Quire's own.
-fn refuse_foreign(route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
-    let is_foreign = unsafe_method(&cx.request.method) && who::is_foreign(&cx.request, &cx.app);
-    // MCP's specification asks servers to check the origin whatever the credential is.
-    if is_foreign || (route.path == "/mcp" && who::has_foreign_origin(&cx.request, &cx.app)) {
-        let error = Error::new(Kind::Forbidden, "this request was sent by another site");
-        let instead = "Send it from Quire's own pages. If these are, set PUBLIC_URL to the address they are \
-                       opened at";
-        return Err(error.resolve(instead).into());
-    }
-    Ok(())
-}
-
-fn opened_by(key: &PresentedKey, route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
-    // A key that has leaked can always be given up by whoever holds it.
-    if route.path == "/api/users/me/api-keys/{id}" && cx.param("id") == key.id.as_str() {
-        return Ok(());
-    }
-    // What only administrators may is theirs wherever it lies.
-    let needed = match route.how {
-        RouteHandler::Admin(_) => &[KeyScope::Admin],
-        _ => KeyScope::of_path(route.path),
-    };
-    let Some(needed) = needed.iter().find(|scope| !key.opens(**scope)) else {
-        return Ok(());
-    };
-    let scopes = match key.scopes.is_empty() {
-        true => &KeyScope::DEFAULT[..],
-        false => &key.scopes,
-    };
-    let has: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
-    let why = format!("this API key is for {} only", has.join(" and "));
-    let instead = format!("use a key with the scope {}", needed.as_str());
-    Err(Error::new(Kind::Forbidden, why).resolve(instead).into())
-}
-
-/// Whether a row for anyone refuses a credential that does not hold: one sent on purpose, so no cookie, and
-/// not where a program goes whose token has run out.
-fn checks_credential(route: &Route, headers: &HeaderMap) -> bool {
-    let sent = who::is_explicit(headers);
-    let open = matches!(route.how, RouteHandler::Open(_));
-    sent && open && route.path.starts_with("/api/") && !route.path.starts_with("/api/auth/")
-}
-
-/// Runs a future to its end; `None` where it panics, so that one request cannot take the process with it.
-/// It comes pinned: moved in here, it would take its room twice.
-async fn caught<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
-    std::future::poll_fn(|context| {
-        let poll = || future.as_mut().poll(context);
-        match std::panic::catch_unwind(AssertUnwindSafe(poll)) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),
-            Err(_) => Poll::Ready(None),
-        }
-    })
-    .await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_sixteen_digits() {
-        for number in [0, 1, 0x1234_5678_9abc_def0, u64::MAX] {
-            assert_eq!(hex(number), format!("{number:016x}"));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_panic_ends_one_request_only() {
-        assert_eq!(caught(pin!(async { 7 })).await, Some(7));
-        let late = async {
-            tokio::task::yield_now().await;
-            panic!("as a handler might")
+    let pulse = permit.pulse.clone();
+    let answering = pulse.clone();
+    let service = service_fn(move |request| {
+        let busy = answering.busy();
+        let answering = match answering.refusal(&request) {
+            Some(refusal) => dispatcher.refuse(request.headers(), refusal, entry),
+            None => dispatcher.answer(request, entry),
         };
-        assert_eq!(caught(pin!(late)).await, None::<()>);
+        let app = dispatcher.shared.app.clone();
+        async move {
+            let mut reply = match answering {
+                PendingResponse::Done(reply) => reply,
+                PendingResponse::Coming(reply) => reply.await,
+            };
+            if app.is_leaving() {
+                reply = reply.header(CONNECTION, "close");
+            }
+            Ok::<_, Infallible>(reply.into_response(busy))
+        }
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // The pulse does this, see `connection`.
+        .header_read_timeout(None)
+        // Larger heads are refused before; this holds a whole one and what comes with it.
+        .max_buf_size(2 * head::MAX_HEAD)
+        .serve_connection(ActivitySocket::new(socket, pulse.clone()), service);
+
+    let tick = patience.headers.min(patience.idle) / 2;
+    let mut alarm = pin!(sleep(tick));
+    let mut is_last = false;
+    let overdue = loop {
+        tokio::select! {
+            // In this order: most wake-ups are the connection's.
+            biased;
+            // A failure is the client's: it left, or sent no HTTP, and has been told.
+            _ = &mut connection => return,
+            _ = &mut alarm => match pulse.overdue(patience) {
+                _ if is_last && pulse.is_fresh() => return,
+                Some(overdue) => break overdue,
+                None => {
+                    let next = alarm.deadline() + tick;
+                    alarm.as_mut().reset(next);
+                }
+            },
+            // Another connection needs the place. One on which a request has just come stays.
+            () = permit.wanted() => if pulse.idle().is_some() {
+                return;
+            },
+            Ok(()) = commands.changed() => match *commands.borrow_and_update() {
+                ServerCommand::Serve => {}
+                // The answer to its first request will end it.
+                ServerCommand::Finish if pulse.is_fresh() => {
+                    is_last = true;
+                    alarm.set(sleep(FIRST_WORD));
+                }
+                ServerCommand::Finish => std::pin::Pin::new(&mut connection).graceful_shutdown(),
+                ServerCommand::Drop => return,
+            },
+        }
+    };
+    if overdue == Overdue::Headers {
+        let mut socket = connection.into_parts().io.into_socket();
+        let error = ApiError::slow("the headers");
+        let _ = socket.write_now(raw_reply::error_text(&error).as_bytes());
     }
 }

@@ -16,9 +16,9 @@ use hyper::body::{Body, Frame};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use tokio::time::{Sleep, sleep};
 
-use super::cx::RequestContext;
+use super::context::RequestContext;
 use super::reply::Reply;
-use super::server::Server;
+use super::shared::SharedState;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ where
         source: SseSource::Ready(state),
         // Due at once: the first bytes tell the client, and every proxy, that the stream is open.
         alarm: Box::pin(sleep(Duration::ZERO)),
-        server: cx.server.clone(),
+        shared: cx.shared.clone(),
     };
     Reply::live(events)
         .header(CONTENT_TYPE, "text/event-stream; charset=utf-8")
@@ -83,7 +83,7 @@ struct SseEvents<S, F, Fut> {
     join: Duration,
     source: SseSource<S, Fut>,
     alarm: Pin<Box<Sleep>>,
-    server: Arc<Server>,
+    shared: Arc<SharedState>,
 }
 
 enum SseSource<S, Fut> {
@@ -119,7 +119,7 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
         loop {
-            if this.server.stopping.load(Relaxed) {
+            if this.shared.stopping.load(Relaxed) {
                 return Poll::Ready(None);
             }
             match std::mem::replace(&mut this.source, SseSource::Ended) {

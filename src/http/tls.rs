@@ -9,10 +9,10 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::connection::Socket;
-use super::server::EntryPoint;
-use super::slots::ConnectionPermit;
-use super::{ApiError, FIRST_WORD, ServerCommand, last_word};
+use super::connection::{FIRST_WORD, ServerCommand, Socket};
+use super::connection_slots::ConnectionPermit;
+use super::error::ApiError;
+use super::raw_reply;
 use crate::app::{Error, Kind};
 use crate::tls::ServerConfig;
 
@@ -23,28 +23,24 @@ const HANDSHAKE: u8 = 0x16;
 /// Bytes of a plain request that are taken before it is answered: it came in one piece, most likely.
 const MOST_PLAIN_BYTES: usize = 16 << 10;
 
-/// Serves one connection to its end. A peer that is silent, or does not get on with us, keeps its place until the
-/// handshake's time is over, and no longer.
-pub(super) async fn connection(
-    place: ConnectionPermit,
+/// Opens TLS on a connection. `None` if the connection is to be closed: the peer was silent or sent no TLS, the
+/// server is stopping, or another connection needs the slot.
+pub(super) async fn handshake(
+    permit: &ConnectionPermit,
     socket: TcpStream,
     config: Arc<ServerConfig>,
-    entry: EntryPoint,
-    mut order: watch::Receiver<ServerCommand>,
-) {
-    let patience = PATIENCE.min(place.server.app.config.limits.header_timeout);
+    commands: &mut watch::Receiver<ServerCommand>,
+) -> Option<Socket> {
+    let patience = PATIENCE.min(permit.shared.app.config.limits.header_timeout);
     // Whoever is about to ask is answered once, and then told that this was all.
     let stopped = async {
-        let _ = order.wait_for(|order| *order != ServerCommand::Serve).await;
+        let _ = commands.wait_for(|it| *it != ServerCommand::Serve).await;
         sleep(FIRST_WORD).await;
     };
-    let opened = tokio::select! {
+    tokio::select! {
         () = stopped => None,
-        () = place.wanted() => None,
+        () = permit.wanted() => None,
         opened = timeout(patience, open(socket, config)) => opened.ok().flatten(),
-    };
-    if let Some(socket) = opened {
-        super::connection(place, socket, entry, order).await;
     }
 }
 
@@ -71,5 +67,5 @@ fn refuse(socket: &TcpStream) {
     let _ = socket.try_read(&mut taken);
     let error = Error::new(Kind::BadRequest, "this port speaks https, and http came");
     let error = ApiError::from(error.resolve("ask again with https:// in the address"));
-    let _ = socket.try_write(last_word(&error.closing()).as_bytes());
+    raw_reply::refuse(&socket, &error.closing());
 }

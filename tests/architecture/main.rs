@@ -60,7 +60,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("SystemTime::now", &["clock.rs"]),
     ("Instant::now", &["clock.rs"]),
     // Each task has an owner that waits for it.
-    ("tokio::spawn", &["http/mod.rs", "engine/"]),
+    ("tokio::spawn", &["http/server.rs", "engine/"]),
     ("println!", &[]),
     ("unsafe ", &["system.rs"]),
     // Whoever opens a connection decides where it may lead: `llm::guard`. The replica's bucket and the doctor's

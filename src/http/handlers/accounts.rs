@@ -11,10 +11,10 @@ use crate::app::accounts::{
 use crate::app::{Error, Kind};
 use crate::domain::key::keys_deleted;
 use crate::domain::user::{Caller, User};
-use crate::http::cx::RequestContext;
+use crate::http::auth::{self, SessionCookie};
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
-use crate::http::who::{self, SessionCookie};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,7 +77,7 @@ pub async fn register(mut cx: RequestContext) -> Result<Reply, ApiError> {
         name: body.name.unwrap_or_default(),
         invite: body.invite,
         setup_token: body.setup_token,
-        is_local: who::is_local(&cx.request, cx.peer),
+        is_local: auth::is_local(&cx.request, cx.peer),
     };
     let user = cx.app.accounts().register(new, &visit(&cx)).await?;
     Ok(private(Reply::json(&json!({
@@ -121,13 +121,13 @@ pub async fn logout(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let token = refresh_token(&cx, body);
     let accounts = cx.app.accounts();
     match (
-        who::caller(&cx.app, &cx.request.headers, cx.https, cx.now).await,
+        auth::caller(&cx.app, &cx.request.headers, cx.https, cx.now).await,
         token,
     ) {
         (Ok(Some(caller)), _) => accounts.logout(&caller, &visit(&cx)).await?,
         (_, Some(token)) => accounts.logout_by_refresh(&token, &visit(&cx)).await?,
         (Err(refused), None) => return Err(refused),
-        (Ok(None), None) => return Err(who::missing()),
+        (Ok(None), None) => return Err(auth::missing()),
     }
     let reply = private(Reply::json(
         &json!({"status": "success", "message": "signed out"}),
@@ -233,7 +233,7 @@ pub(super) fn private(reply: Reply) -> Reply {
 
 /// The token of the body, else the cookie's.
 fn refresh_token(cx: &RequestContext, body: RefreshBody) -> Option<String> {
-    let name = SessionCookie::Refresh.name(who::is_secure(&cx.app, cx.https));
+    let name = SessionCookie::Refresh.name(auth::is_secure(&cx.app, cx.https));
     let cookie = || cx.cookie(name).map(str::to_owned);
     body.refresh_token
         .or_else(cookie)
@@ -258,7 +258,7 @@ fn pair(cx: &RequestContext, signed_in: &SignedIn) -> Reply {
 
 /// Out of reach of scripts and of requests that other sites cause; over https, of http as well.
 fn cookie(cx: &RequestContext, which: SessionCookie, value: &str, seconds: u64) -> String {
-    let secure = who::is_secure(&cx.app, cx.https);
+    let secure = auth::is_secure(&cx.app, cx.https);
     let (name, path) = (which.name(secure), which.path(secure));
     let secure = if secure { "; Secure" } else { "" };
     format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")

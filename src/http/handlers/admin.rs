@@ -10,10 +10,10 @@ use crate::app::admin::{AuditEntry, OneTimeLink, ResetRequest, UserChange};
 use crate::app::{Error, Kind};
 use crate::domain::id::UserId;
 use crate::domain::user::Role;
-use crate::http::cx::RequestContext;
+use crate::http::auth::Admin;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
-use crate::http::who::Admin;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

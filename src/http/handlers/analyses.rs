@@ -17,11 +17,11 @@ use crate::domain::id::AnalysisId;
 use crate::domain::pattern::estimate;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::user::Caller;
-use crate::http::cx::RequestContext;
+use crate::http::auth::LinkToken;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::sse;
-use crate::http::who::LinkToken;
 
 /// POST /analyze, /api/analyze
 pub async fn start(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {

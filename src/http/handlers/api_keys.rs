@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::accounts::{done, private, visit};
 use crate::app::api_keys::NewKey;
 use crate::domain::user::{ApiKey, Caller};
-use crate::http::cx::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::accounts::private;
 use super::documents::uploaded;
 use crate::domain::user::Caller;
-use crate::http::cx::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::accounts::{private, visit};
 use crate::app::App;
 use crate::app::backups::{self, BackupFolder};
-use crate::http::cx::RequestContext;
+use crate::http::auth::Admin;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
-use crate::http::who::Admin;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -10,10 +10,10 @@ use crate::app::Error;
 use crate::app::cache::{CacheLookup, CacheMiss, CacheSelection, Savings};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::user::Caller;
-use crate::http::cx::RequestContext;
+use crate::http::auth::Admin;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
-use crate::http::who::Admin;
 
 /// What hits have spared.
 pub fn saved(saved: &Savings) -> Value {

@@ -12,7 +12,7 @@ use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::id::AnalysisId;
 use crate::domain::user::Caller;
-use crate::http::cx::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::wire::serve_openai::{self as openai, ChatRequest, ChunkFrame, RequestError, Told};

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::compatible::refused;
 use crate::app::documents::too_much_text;
 use crate::domain::user::Caller;
-use crate::http::cx::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::wire::serve_files::{self as files, FileContent};
 use crate::wire::serve_openai::MOST_TEXT;

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use crate::app::Error;
 use crate::app::completions::ModelName;
 use crate::domain::user::Caller;
-use crate::http::cx::{RequestContext, decode};
+use crate::http::RequestContext;
 use crate::http::error::ApiError;
+use crate::http::percent::decode;
 use crate::http::reply::Reply;
 use crate::wire::serve_models::{self as wire, ServedModel};
 

@@ -14,7 +14,7 @@ use crate::app::{App, Error, Kind};
 use crate::clock;
 use crate::domain::id::AnalysisId;
 use crate::domain::user::Caller;
-use crate::http::cx::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::error::{ApiError, ErrorFormat};
 use crate::http::reply::Reply;
 use crate::http::sse::{self, SseEvent};

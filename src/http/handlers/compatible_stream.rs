@@ -11,7 +11,7 @@ use crate::app::completions::Completion;
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::event::StreamDelta;
-use crate::http::cx::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::error::{ApiError, ErrorFormat};
 use crate::http::reply::Reply;
 use crate::http::sse::{self, SseEvent};

@@ -13,7 +13,7 @@ use crate::app::{Error, Kind};
 use crate::domain::document::Document;
 use crate::domain::id::{DocumentId, UploadId};
 use crate::domain::user::Caller;
-use crate::http::cx::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 

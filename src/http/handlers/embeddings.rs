@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::compatible::{refused, under_key};
 use crate::domain::user::Caller;
-use crate::http::cx::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::wire::embed::{self, EmbeddingRequest};

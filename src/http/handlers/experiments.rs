@@ -21,7 +21,7 @@ use crate::domain::id::ExperimentId;
 use crate::domain::money::MicroDollars;
 use crate::domain::request::Request;
 use crate::domain::user::Caller;
-use crate::http::cx::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::sse;

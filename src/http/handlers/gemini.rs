@@ -7,8 +7,9 @@ use super::compatible::{ClientApi, once, refused};
 use crate::app::completions::count;
 use crate::app::{Error, Kind};
 use crate::domain::user::Caller;
-use crate::http::cx::{RequestContext, decode};
+use crate::http::RequestContext;
 use crate::http::error::ApiError;
+use crate::http::percent::decode;
 use crate::http::reply::Reply;
 use crate::wire::serve_gemini as gemini;
 

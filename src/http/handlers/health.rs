@@ -1,12 +1,10 @@
 //! How the server is. No credential needed; cheap enough to be asked a thousand times a second.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use tokio::sync::Notify;
 
 use super::metrics as prometheus_text;
 use crate::app::health::{DatabaseHealth, ProcessStats};
@@ -16,26 +14,18 @@ use crate::app::{App, Kind};
 use crate::clock;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Role};
+use crate::http::auth::Admin;
 use crate::http::header::CACHE_CONTROL;
-use crate::http::hours::MinuteCounts;
-use crate::http::server::Server;
-use crate::http::who::Admin;
-use crate::http::{ApiError, Reply, RequestContext, StatusCode, sse, who};
-
-/// The health answer, kept for a second, and what the last real question to the database gave.
-#[derive(Default)]
-pub struct HealthCache {
-    kept: Mutex<Option<(Instant, StatusCode, Bytes)>>,
-    asked: Notify,
-    broken: AtomicBool,
-}
+use crate::http::minute_stats::MinuteCounts;
+use crate::http::shared::SharedState;
+use crate::http::{ApiError, Reply, RequestContext, StatusCode, auth, sse};
 
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(1);
 
 /// `GET /health`, `GET /api/health`.
-pub fn show(server: &Server, now: Instant) -> Reply {
-    let cache = &server.health;
+pub fn show(shared: &SharedState, now: Instant) -> Reply {
+    let cache = &shared.health;
     let mut kept = cache
         .kept
         .lock()
@@ -45,7 +35,7 @@ pub fn show(server: &Server, now: Instant) -> Reply {
             (*status, bytes.clone())
         }
         _ => {
-            let (status, bytes) = body(&server.app, cache.broken.load(Relaxed));
+            let (status, bytes) = body(&shared.app, cache.broken.load(Relaxed));
             *kept = Some((now, status, bytes.clone()));
             cache.asked.notify_one();
             (status, bytes)
@@ -58,14 +48,14 @@ pub fn show(server: &Server, now: Instant) -> Reply {
 
 /// Asks the database for as long as somebody asks for the health: never more than every other second,
 /// and not at all where nobody does. Runs until it is aborted.
-pub async fn watch(server: &Server) {
+pub async fn watch(shared: &SharedState) {
     loop {
-        server.health.asked.notified().await;
-        let works = server.app.probe_database().await;
-        let before = server.health.broken.swap(!works, Relaxed);
+        shared.health.asked.notified().await;
+        let works = shared.app.probe_database().await;
+        let before = shared.health.broken.swap(!works, Relaxed);
         if before == works {
             // The news must not wait until the kept answer is old.
-            *server
+            *shared
                 .health
                 .kept
                 .lock()
@@ -267,18 +257,18 @@ pub async fn metrics(cx: RequestContext) -> Result<Reply, ApiError> {
 /// `GET /metrics`: for administrators and for programs on this machine, or for all where the settings
 /// say so.
 pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
-    let local = who::is_local(&cx.request, cx.peer);
+    let local = auth::is_local(&cx.request, cx.peer);
     let admin = caller
         .as_ref()
         .is_some_and(|caller| caller.role == Role::Admin);
     if !(local || admin || cx.app.config.metrics_public) {
         return Err(match caller {
-            None => who::missing(),
+            None => auth::missing(),
             Some(_) => ApiError::new(Kind::Forbidden, "this is for administrators"),
         });
     }
     let facts = HealthFacts::gather(&cx).await?;
-    let classes = cx.server.stats.classes();
+    let classes = cx.shared.stats.classes();
     let text = prometheus_text::text(&classes, &facts.plain(), &cx.app.work().await?);
     Ok(Reply::bytes(
         text,
@@ -292,7 +282,7 @@ pub async fn hours(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let now = clock::now();
     let minute = u32::try_from(now.seconds().div_euclid(60)).unwrap_or_default();
     let from = minute.saturating_sub(hours as u32 * 60);
-    let minutes = cx.server.hours.since(from);
+    let minutes = cx.shared.minute_stats.since(from);
     let list = |figure: fn(&MinuteCounts) -> f64| minutes.iter().map(figure).collect::<Vec<_>>();
     let at: Vec<_> = minutes
         .iter()
@@ -320,7 +310,7 @@ pub async fn resources(cx: RequestContext) -> Result<Reply, ApiError> {
         // Of one processor, on average since the start.
         "cpu_percent": tenths(process.cpu.as_secs_f64() * 100.0 / up.max(0.01)),
         "open_files": process.open_files,
-        "connections": cx.server.stats.open.load(Relaxed),
+        "connections": cx.shared.stats.open.load(Relaxed),
         "threads": process.threads,
     })))
 }
@@ -360,7 +350,7 @@ struct HealthFacts {
 
 impl HealthFacts {
     async fn gather(cx: &RequestContext) -> Result<Self, ApiError> {
-        let stats = &cx.server.stats;
+        let stats = &cx.shared.stats;
         Ok(Self {
             uptime: uptime(&cx.app).as_secs(),
             requests: stats.total(),

@@ -4,7 +4,7 @@
 use hyper::StatusCode;
 
 use crate::domain::user::Caller;
-use crate::http::cx::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 

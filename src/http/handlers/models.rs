@@ -6,10 +6,10 @@ use crate::app::models::{CircuitView, ProviderSource, ProviderStatus, Retired};
 use crate::domain::model::{Availability, Model};
 use crate::domain::parameters::{GLOSSARY, PRESETS};
 use crate::domain::user::{Caller, Role};
-use crate::http::cx::RequestContext;
+use crate::http::auth::Admin;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
-use crate::http::who::Admin;
 
 fn model((model, state): &(Model, Availability), retired: Option<Retired>) -> Value {
     let mut shown = json!({

@@ -11,7 +11,7 @@ use crate::domain::pattern::kept::{PatternOrigin, StoredPattern};
 use crate::domain::pattern::{Pattern, file, suggest};
 use crate::domain::prompt;
 use crate::domain::user::Caller;
-use crate::http::cx::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 

@@ -11,10 +11,10 @@ use crate::app::fallbacks::Chains;
 use crate::app::providers::{ProviderParams, ProviderScope, Providers, WellKnown};
 use crate::domain::provider::{Additions, StoredProvider};
 use crate::domain::user::Caller;
-use crate::http::cx::RequestContext;
+use crate::http::auth::Admin;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
-use crate::http::who::Admin;
 use crate::wire;
 
 #[derive(Deserialize)]

@@ -10,7 +10,7 @@ use crate::app::recipes::RecipeChange;
 use crate::domain::recipe::Recipe;
 use crate::domain::request::{RECIPE_FIELDS, Request};
 use crate::domain::user::Caller;
-use crate::http::cx::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::json::from_value;
 use crate::http::reply::Reply;

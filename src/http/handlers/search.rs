@@ -8,7 +8,7 @@ use crate::domain::document::SearchHit;
 use crate::domain::id::DocumentId;
 use crate::domain::search::SearchQuery;
 use crate::domain::user::Caller;
-use crate::http::cx::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 

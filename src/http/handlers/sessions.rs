@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::accounts::{done, private, visit};
 use crate::domain::user::{Caller, Session};
-use crate::http::cx::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 

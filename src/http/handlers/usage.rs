@@ -15,10 +15,10 @@ use crate::domain::money::MicroDollars;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{UserLimits, day_end, day_text, month_end, month_start, parse_day};
 use crate::domain::user::{Caller, Role};
-use crate::http::cx::RequestContext;
+use crate::http::auth::Admin;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
-use crate::http::who::Admin;
 
 /// The longest time that is shown at once, in days.
 const MOST_DAYS: i64 = 400;

@@ -10,7 +10,7 @@ use crate::domain::id::AnalysisId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Role};
 use crate::domain::worth::{Preference, WORTHWHILE, WRONG, single};
-use crate::http::cx::RequestContext;
+use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::connection::ConnectionActivity;
-use super::limit::network;
-use super::server::Server;
+use super::rate_limiter::network;
+use super::shared::SharedState;
 
 /// Idle connections that are asked to make room for a new one, one after another.
 const ASKED: usize = 4;
@@ -42,7 +42,7 @@ struct HeldConnection {
 
 /// A connection's place among the open ones, given back when it ends in whatever way.
 pub(super) struct ConnectionPermit {
-    pub server: Arc<Server>,
+    pub shared: Arc<SharedState>,
     pub pulse: Arc<ConnectionActivity>,
     slots: Arc<ConnectionSlots>,
     number: u64,
@@ -71,12 +71,12 @@ impl ConnectionSlots {
     /// in use.
     pub async fn admit(
         self: &Arc<Self>,
-        server: &Arc<Server>,
+        shared: &Arc<SharedState>,
         peer: IpAddr,
     ) -> Option<ConnectionPermit> {
-        let share = share(self.most, server.is_trusted_proxy(peer), peer);
+        let share = share(self.most, shared.is_trusted_proxy(peer), peer);
         for _ in 0..=ASKED {
-            let idle = match self.enter(server, peer, share) {
+            let idle = match self.enter(shared, peer, share) {
                 Ok(place) => return Some(place),
                 Err(idle) => idle?,
             };
@@ -89,7 +89,7 @@ impl ConnectionSlots {
     // Or the connection that can make room, where there is one.
     fn enter(
         self: &Arc<Self>,
-        server: &Arc<Server>,
+        shared: &Arc<SharedState>,
         peer: IpAddr,
         share: usize,
     ) -> Result<ConnectionPermit, Option<Arc<Notify>>> {
@@ -119,9 +119,9 @@ impl ConnectionSlots {
         };
         state.open.insert(number, held);
         drop(state);
-        server.stats.open.fetch_add(1, Relaxed);
+        shared.stats.open.fetch_add(1, Relaxed);
         Ok(ConnectionPermit {
-            server: server.clone(),
+            shared: shared.clone(),
             pulse,
             slots: self.clone(),
             number,
@@ -164,7 +164,7 @@ impl Drop for ConnectionPermit {
             }
         }
         drop(state);
-        self.server.stats.open.fetch_sub(1, Relaxed);
+        self.shared.stats.open.fetch_sub(1, Relaxed);
         // Given back first: whoever is told looks at once.
         drop(self.permit.take());
         self.slots.left.notify_one();

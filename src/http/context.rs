@@ -9,11 +9,11 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, 
 use hyper::http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use super::body::{self, CountedBody, UnreadBody};
+use super::body::{self, BodyLimit, CountedBody, UnreadBody};
 use super::error::ApiError;
-use super::routes::BodyLimit;
-use super::server::Server;
-use super::{json, packed};
+use super::percent::query_value;
+use super::shared::SharedState;
+use super::{content_encoding, json};
 use crate::app::{App, Error, Kind};
 use crate::domain::time::Timestamp;
 
@@ -33,7 +33,7 @@ pub struct RequestContext {
     pub started: Instant,
     /// When the request arrived, on the wall clock.
     pub now: Timestamp,
-    pub(super) server: Arc<Server>,
+    pub(super) shared: Arc<SharedState>,
     pub(super) index: bool,
     pub(super) params: Vec<(&'static str, String)>,
     pub(super) body: UnreadBody,
@@ -48,11 +48,7 @@ impl RequestContext {
     }
     /// A value of the query string, decoded; the first one where there are several.
     pub fn query(&self, name: &str) -> Option<String> {
-        let query = self.request.uri.query()?;
-        query.split('&').find_map(|pair| {
-            let (given, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(given, true)? == name).then(|| decode(value, true))?
-        })
+        query_value(self.request.uri.query()?, name)
     }
     /// A number in the query string between these bounds, or the default.
     pub fn query_number(
@@ -85,7 +81,7 @@ impl RequestContext {
     }
     /// A cookie's value.
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        super::who::cookie(&self.request.headers, name)
+        super::auth::cookie(&self.request.headers, name)
     }
     /// What the client calls itself, cut to 200 characters.
     pub fn client(&self) -> String {
@@ -122,7 +118,7 @@ impl RequestContext {
         let whole = self.app.config.limits.body_timeout;
         let body = self.body()?;
         let bytes = body::collect(body, whole).await?;
-        Ok(packed::unpack(
+        Ok(content_encoding::unpack(
             bytes,
             self.header(CONTENT_ENCODING),
             self.most(),
@@ -166,45 +162,5 @@ impl RequestContext {
         }
         let stream = http_body_util::BodyDataStream::new(body);
         Ok(multer::Multipart::new(stream, boundary))
-    }
-}
-
-/// Undoes percent-encoding; `None` where it does not give UTF-8 text without NUL. In a query string a
-/// plus is a space.
-pub(in crate::http) fn decode(text: &str, plus: bool) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let mut digit = || char::from(rest.next()?).to_digit(16);
-                let (high, low) = (digit()?, digit()?);
-                (high * 16 + low) as u8
-            }
-            b'+' if plus => b' ',
-            other => other,
-        });
-    }
-    let text = String::from_utf8(bytes).ok()?;
-    (!text.contains('\0')).then_some(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::decode;
-
-    #[test]
-    fn percent_encoding() {
-        for (text, plus, expected) in [
-            ("a%20b+c", true, Some("a b c")),
-            ("a+b", false, Some("a+b")),
-            ("%C3%A9", false, Some("é")),
-            ("%c3", false, None),
-            ("%4", false, None),
-            ("%zz", false, None),
-            ("%00", false, None),
-        ] {
-            assert_eq!(decode(text, plus).as_deref(), expected, "{text}");
-        }
     }
 }

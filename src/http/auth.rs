@@ -7,9 +7,9 @@ use hyper::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Version};
 
-use super::cx::RequestContext;
 use super::error::ApiError;
 use super::host;
+use super::percent::query_value;
 use crate::app::accounts::Credential;
 use crate::app::{App, Error, Kind};
 use crate::domain::time::Timestamp;
@@ -60,14 +60,15 @@ pub fn is_explicit(headers: &HeaderMap) -> bool {
 }
 
 /// Moves the key of `?key=`, where Google's older clients send it, into the header of their newer ones.
-pub(super) fn take_key_of_query(cx: &mut RequestContext) {
-    if is_explicit(&cx.request.headers) {
+pub(super) fn take_key_of_query(request: &mut Parts) {
+    if is_explicit(&request.headers) {
         return;
     }
-    let key = cx.query("key").filter(|key| !key.is_empty());
+    let query = request.uri.query().unwrap_or_default();
+    let key = query_value(query, "key").filter(|key| !key.is_empty());
     if let Some(value) = key.and_then(|key| HeaderValue::from_str(&key).ok()) {
         let name = HeaderName::from_static("x-goog-api-key");
-        cx.request.headers.insert(name, value);
+        request.headers.insert(name, value);
     }
 }
 

@@ -7,10 +7,8 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use hyper::HeaderMap;
-use hyper::header::{HeaderName, HeaderValue};
-
 use super::error::ApiError;
+use super::rate_limit_status::RateLimitStatus;
 use crate::app::{Error, Kind};
 use crate::domain::bucket::{Rate, TokenBucket};
 use crate::domain::time::Timestamp;
@@ -25,14 +23,6 @@ pub struct RateLimiter {
     rate: Rate,
     seed: RandomState,
     generations: Mutex<[HashMap<u64, TokenBucket>; 2]>,
-}
-
-/// Where a caller stands after a request that was let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LimitStanding {
-    limit: u32,
-    remaining: u32,
-    reset: Duration,
 }
 
 impl RateLimiter {
@@ -51,7 +41,7 @@ impl RateLimiter {
         caller: Option<&Caller>,
         peer: IpAddr,
         now: Timestamp,
-    ) -> Result<LimitStanding, ApiError> {
+    ) -> Result<RateLimitStatus, ApiError> {
         // A hash keyed by chance stands for the caller: nobody can aim at another one's bucket.
         let key = match caller {
             Some(caller) => self.seed.hash_one(caller.user.as_str()),
@@ -71,7 +61,7 @@ impl RateLimiter {
             .entry(key)
             .or_insert_with(|| known.unwrap_or_else(|| TokenBucket::full(self.rate, now)));
         match bucket.take(self.rate, now) {
-            Ok(()) => Ok(LimitStanding {
+            Ok(()) => Ok(RateLimitStatus {
                 limit: self.rate.burst,
                 remaining: bucket.remaining(),
                 reset: bucket.until_full(self.rate),
@@ -83,47 +73,12 @@ impl RateLimiter {
     fn too_fast(&self, wait: Duration) -> ApiError {
         let mut error = Error::new(Kind::TooFast, "too many requests in a short time");
         error.retry_after = Some(wait);
-        let standing = LimitStanding {
+        let status = RateLimitStatus {
             limit: self.rate.burst,
             remaining: 0,
             reset: wait,
         };
-        ApiError::from(error).standing(Some(standing))
-    }
-}
-
-impl LimitStanding {
-    /// Adds the three headers.
-    pub fn tell(&self, headers: &mut HeaderMap) {
-        let reset = self.reset.as_millis().div_ceil(1000) as u64;
-        for (name, number) in [
-            ("x-ratelimit-limit", u64::from(self.limit)),
-            ("x-ratelimit-remaining", u64::from(self.remaining)),
-            ("x-ratelimit-reset", reset),
-        ] {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from(number));
-        }
-    }
-
-    /// The same as OpenAI's and Anthropic's clients know it.
-    pub fn tell_programs(&self, now: Timestamp, headers: &mut HeaderMap) {
-        let reset = self.reset.as_millis().div_ceil(1000) as u64;
-        let until = now + Duration::from_secs(reset);
-        for (name, value) in [
-            ("x-ratelimit-limit-requests", self.limit.to_string()),
-            ("x-ratelimit-remaining-requests", self.remaining.to_string()),
-            ("x-ratelimit-reset-requests", format!("{reset}s")),
-            ("anthropic-ratelimit-requests-limit", self.limit.to_string()),
-            (
-                "anthropic-ratelimit-requests-remaining",
-                self.remaining.to_string(),
-            ),
-            ("anthropic-ratelimit-requests-reset", until.to_string()),
-        ] {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
-        }
+        ApiError::from(error).rate_limit(Some(status))
     }
 }
 

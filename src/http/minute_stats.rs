@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::server::Server;
+use super::stats::RequestStats;
+use crate::app::App;
 use crate::app::health::{Activity, ProcessStats};
 use crate::clock;
 
@@ -39,11 +40,11 @@ pub struct MinuteStats(Mutex<MinuteRing>);
 struct MinuteRing {
     minutes: VecDeque<MinuteCounts>,
     // What the counters said a minute ago.
-    before: HourTotals,
+    before: MinuteTotals,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct HourTotals {
+struct MinuteTotals {
     requests: u64,
     failed: u64,
     commits: u64,
@@ -58,7 +59,33 @@ impl MinuteStats {
         ring.minutes.range(first..).copied().collect()
     }
 
-    fn add(&self, at: u32, now: HourTotals, pulse: &Activity, memory_kib: u64) {
+    /// Adds a minute at the end of each. Runs until it is aborted.
+    pub async fn keep(&self, app: &App, requests: &RequestStats) {
+        loop {
+            let millis = clock::now().millis().rem_euclid(60_000).unsigned_abs();
+            tokio::time::sleep(Duration::from_millis(60_000 - millis)).await;
+            self.note(app, requests);
+        }
+    }
+
+    /// Adds the minute that has just ended.
+    fn note(&self, app: &App, requests: &RequestStats) {
+        let classes = requests.classes();
+        // The last of the areas is the health's own.
+        let counted = || classes.iter().take(classes.len() - 1);
+        let pulse = app.pulse();
+        let totals = MinuteTotals {
+            requests: counted().flatten().sum(),
+            failed: counted().map(|area| area[4]).sum(),
+            commits: pulse.commits.count,
+            micros: pulse.commits.micros,
+        };
+        let minute = (clock::now().seconds() - 30).div_euclid(60);
+        let at = u32::try_from(minute).unwrap_or_default();
+        self.add(at, totals, &pulse, ProcessStats::now().memory_kib);
+    }
+
+    fn add(&self, at: u32, now: MinuteTotals, pulse: &Activity, memory_kib: u64) {
         let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let before = std::mem::replace(&mut ring.before, now);
@@ -83,34 +110,6 @@ impl MinuteStats {
     }
 }
 
-/// Adds a minute at the end of each. Runs until it is aborted.
-pub async fn keep(server: &Server) {
-    loop {
-        let millis = clock::now().millis().rem_euclid(60_000).unsigned_abs();
-        tokio::time::sleep(Duration::from_millis(60_000 - millis)).await;
-        note(server);
-    }
-}
-
-/// The minute that is over now.
-pub fn note(server: &Server) {
-    let classes = server.stats.classes();
-    // The last of the areas is the health's own.
-    let counted = || classes.iter().take(classes.len() - 1);
-    let pulse = server.app.pulse();
-    let totals = HourTotals {
-        requests: counted().flatten().sum(),
-        failed: counted().map(|area| area[4]).sum(),
-        commits: pulse.commits.count,
-        micros: pulse.commits.micros,
-    };
-    let minute = (clock::now().seconds() - 30).div_euclid(60);
-    let at = u32::try_from(minute).unwrap_or_default();
-    server
-        .hours
-        .add(at, totals, &pulse, ProcessStats::now().memory_kib);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,7 +117,7 @@ mod tests {
     #[test]
     fn a_day_and_no_more_in_order_with_its_gaps() {
         let hours = MinuteStats::default();
-        let totals = |requests| HourTotals {
+        let totals = |requests| MinuteTotals {
             requests,
             failed: requests / 10,
             commits: requests,

@@ -1,0 +1,72 @@
+//! Paths of the compatible APIs (OpenAI, Anthropic) as clients write them: with and without `/v1`, with extra
+//! slashes, or under a wrong base URL.
+
+use std::borrow::Cow;
+
+/// Paths of the compatible APIs, without `/v1`.
+const COMPATIBLE: &[&str] = &[
+    "/models",
+    "/chat/completions",
+    "/completions",
+    "/embeddings",
+    "/responses",
+    "/messages",
+    "/messages/count_tokens",
+];
+
+/// The usual form of an address of the APIs by others: base URLs are written with and without `/v1` and with a
+/// slash too many, and some clients end every address with one.
+pub fn usual_path(path: &str) -> Option<String> {
+    let single = single_slashes(path);
+    let bare = single.strip_suffix('/').unwrap_or(&single);
+    let named = (bare.strip_prefix("/v1")).filter(|rest| rest.starts_with('/'));
+    let bare = named.unwrap_or(bare);
+    let is_known = COMPATIBLE.contains(&bare) || bare.starts_with("/models/");
+    is_known.then(|| format!("/v1{bare}"))
+}
+
+/// The address that a client of the APIs by others meant whose base URL is wrong, such as `/v1/v1/messages` or
+/// `/api/v1/models`.
+pub fn intended_path(path: &str) -> Option<String> {
+    let single = single_slashes(path);
+    let bare = single.strip_suffix('/').unwrap_or(&single);
+    // The longest one: `/chat/completions` before `/completions`.
+    let is_ours = bare.starts_with("/api/") && !bare.starts_with("/api/v1/");
+    let ends = COMPATIBLE
+        .iter()
+        .filter(|known| !is_ours && bare.ends_with(*known));
+    let known = ends.max_by_key(|known| known.len())?;
+    Some(format!("/v1{known}"))
+}
+
+fn single_slashes(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let mut single = String::with_capacity(path.len());
+    for c in path.chars() {
+        if c != '/' || !single.ends_with('/') {
+            single.push(c);
+        }
+    }
+    Cow::Owned(single)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_base_url_is_recognized() {
+        for (path, right) in [
+            ("/v1/v1/chat/completions", Some("/v1/chat/completions")),
+            ("/api/v1/completions", Some("/v1/completions")),
+            ("/openai//v1/models/", Some("/v1/models")),
+            ("/v1/moderations", None),
+            ("/api/nothing/models", None),
+            ("/v1", None),
+        ] {
+            assert_eq!(intended_path(path).as_deref(), right, "{path}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Percent-encoding in paths and query strings.
+
+/// The first value of a name in a query string, decoded.
+pub fn query_value(query: &str, name: &str) -> Option<String> {
+    query.split('&').find_map(|pair| {
+        let (given, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(given, true)? == name).then(|| decode(value, true))?
+    })
+}
+
+/// Decodes percent-encoding; `None` if the result is not UTF-8 or contains NUL. With `plus`, as in a query
+/// string, `+` is a space.
+pub fn decode(text: &str, plus: bool) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                let (high, low) = (digit()?, digit()?);
+                (high * 16 + low) as u8
+            }
+            b'+' if plus => b' ',
+            other => other,
+        });
+    }
+    let text = String::from_utf8(bytes).ok()?;
+    (!text.contains('\0')).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{decode, query_value};
+
+    #[test]
+    fn percent_encoding() {
+        for (text, plus, expected) in [
+            ("a%20b+c", true, Some("a b c")),
+            ("a+b", false, Some("a+b")),
+            ("%C3%A9", false, Some("é")),
+            ("%c3", false, None),
+            ("%4", false, None),
+            ("%zz", false, None),
+            ("%00", false, None),
+        ] {
+            assert_eq!(decode(text, plus).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_first_value_of_a_query_counts() {
+        for (query, expected) in [
+            ("a=1&key=x%20y&key=z", Some("x y")),
+            ("k%65y=x", Some("x")),
+            ("key", Some("")),
+            ("keys=x", None),
+            ("", None),
+        ] {
+            assert_eq!(query_value(query, "key").as_deref(), expected, "{query}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Error responses where hyper does not write them: before it has the connection, or after it gave up.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::error::ApiError;
+use super::headers;
+use crate::app::{Error, Kind};
+
+/// Refuses a connection that there is no room for.
+pub fn turn_away(socket: &TcpStream) {
+    let mut error = Error::new(Kind::Unavailable, "too many connections are open");
+    error.retry_after = Some(Duration::from_secs(1));
+    refuse(socket, &ApiError::from(error).closing());
+}
+
+/// Writes an error response to a socket, at once or not at all.
+pub fn refuse(socket: &TcpStream, error: &ApiError) {
+    let _ = socket.try_write(error_text(error).as_bytes());
+}
+
+/// An error response as it goes over the wire.
+pub fn error_text(error: &ApiError) -> String {
+    let body = error.body("").to_string();
+    let mut text = format!(
+        "HTTP/1.1 {}\r\ncontent-length: {}\r\n",
+        error.status(),
+        body.len()
+    );
+    let mut reply = error.reply("");
+    headers::CommonHeaders::default().add(&mut reply, "");
+    for (name, value) in reply.headers() {
+        text.push_str(&format!(
+            "{name}: {}\r\n",
+            value.to_str().unwrap_or_default()
+        ));
+    }
+    format!("{text}\r\n{body}")
+}
