@@ -4,37 +4,21 @@
 use hyper::header::HeaderName;
 use serde_json::{Value, json};
 
+use super::compatible_shape::{ClientApi, frame_of, id_of, refused, told, whole};
 use super::compatible_stream::{CompletionStream, StreamDialect};
-use super::{analyses, compatible_files, compatible_several};
+use super::{compatible_files, compatible_several};
 use crate::app::completions::{Completion, StartedCompletion, count};
 use crate::app::repeats::IdempotencyTurn;
 use crate::app::{Error, Kind};
 use crate::clock;
-use crate::domain::id::AnalysisId;
 use crate::domain::user::Caller;
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
-use crate::wire::serve_openai::{self as openai, ChatRequest, ChunkFrame, RequestError, Told};
+use crate::wire::serve_openai::{self as openai, ChatRequest};
 use crate::wire::{
-    serve_anthropic as anthropic, serve_completions as completions, serve_gemini as gemini,
-    serve_responses as responses,
+    serve_anthropic as anthropic, serve_completions as completions, serve_responses as responses,
 };
-
-/// Which API a request speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ClientApi {
-    /// Chat completions.
-    Chat,
-    /// Text completions.
-    Completions,
-    /// Responses.
-    Responses,
-    /// Anthropic's messages.
-    Messages,
-    /// Gemini's generateContent.
-    Gemini,
-}
 
 /// POST /v1/chat/completions
 pub async fn chat(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
@@ -199,89 +183,4 @@ async fn answer(
     let reply = Reply::bytes(text.clone(), "application/json");
     ignored.extend(done.dropped.iter().map(|name| openai::shown(name)));
     Ok((named(told(reply, cx, &done), &ignored), text))
-}
-
-/// What all parts of the answer to a request have in common, without its id.
-pub(super) fn frame_of(cx: &RequestContext, asked: &ChatRequest) -> ChunkFrame {
-    ChunkFrame {
-        id: String::new(),
-        created: cx.now.millis() / 1_000,
-        model: asked.model.clone(),
-        completed: None,
-        settings: asked.settings.clone(),
-        echo: asked.echo.clone(),
-        is_legacy: asked.is_legacy,
-        shows_thinking: asked.shows_thinking,
-    }
-}
-
-/// A whole answer in the shape of an API.
-pub(super) fn whole(api: ClientApi, frame: &ChunkFrame, done: &Completion) -> Value {
-    let told = said(done);
-    match api {
-        ClientApi::Chat => openai::completion(frame, &told),
-        ClientApi::Completions => {
-            completions::completion(frame, told.text, told.finish, told.usage)
-        }
-        ClientApi::Responses => responses::response(frame, "completed", Some(&told)),
-        ClientApi::Messages => anthropic::message(frame, &told),
-        ClientApi::Gemini => gemini::answer(frame, &told),
-    }
-}
-
-/// What an answer says, for the APIs' shapes.
-pub(super) fn said(done: &Completion) -> Told<'_> {
-    Told {
-        text: &done.text,
-        calls: &done.calls,
-        reasoning: &done.reasoning,
-        extras: &done.extras,
-        finish: done.finish,
-        usage: &done.usage,
-    }
-}
-
-/// Adds the headers that say what an answer cost and who gave it.
-pub(super) fn told(reply: Reply, cx: &RequestContext, done: &Completion) -> Reply {
-    let took = clock::instant()
-        .saturating_duration_since(cx.started)
-        .as_millis();
-    let reply = analyses::stored(reply, done.is_stored);
-    // A price that is not known is not 0.
-    let reply = match done.cost {
-        Some(cost) => reply.header(
-            HeaderName::from_static("x-quire-cost-usd"),
-            &format!("{:.6}", cost.dollars()),
-        ),
-        None => reply,
-    };
-    reply
-        .header(
-            HeaderName::from_static("x-quire-cache"),
-            if done.cached { "hit" } else { "miss" },
-        )
-        .header(
-            HeaderName::from_static("x-quire-panel"),
-            &done.panel.join(", "),
-        )
-        .header(
-            HeaderName::from_static("openai-processing-ms"),
-            &took.to_string(),
-        )
-}
-
-/// An id as the vendor's clients know it: a prefix, and the part of ours that is unique.
-pub(super) fn id_of(api: ClientApi, id: &AnalysisId) -> String {
-    let own = id.as_str().rsplit('_').next().unwrap_or_default();
-    match api {
-        ClientApi::Chat => format!("chatcmpl-{own}"),
-        ClientApi::Completions => format!("cmpl-{own}"),
-        ClientApi::Responses => format!("resp_{own}"),
-        ClientApi::Messages => format!("msg_{own}"),
-        ClientApi::Gemini => own.to_owned(),
-    }
-}
-
-pub(super) fn refused(fault: RequestError) -> ApiError {
-    Error::field(&[fault.param], "value_error", fault.why).into()
 }

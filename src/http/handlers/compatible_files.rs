@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::compatible::refused;
+use super::compatible_shape::refused;
 use crate::app::documents::too_much_text;
 use crate::domain::user::Caller;
 use crate::http::context::RequestContext;

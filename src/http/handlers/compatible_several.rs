@@ -8,7 +8,7 @@ use hyper::header::HeaderName;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::compatible::{self, ClientApi};
+use super::compatible_shape::{self, ClientApi};
 use crate::app::completions::{Completion, Reservation};
 use crate::app::{App, Error, Kind};
 use crate::clock;
@@ -54,7 +54,7 @@ pub(super) fn each(asked: Vec<ChatRequest>) -> Result<Vec<ChatRequest>, ApiError
     if count > MOST_CHOICES {
         let why =
             format!("at most {MOST_CHOICES} answers are given to one request: prompts times n");
-        return Err(compatible::refused(RequestError { param: "n", why }));
+        return Err(compatible_shape::refused(RequestError { param: "n", why }));
     }
     let samples = asked.into_iter().flat_map(|one| {
         (0..one.choices.max(1)).map(move |sample| ChatRequest {
@@ -106,7 +106,7 @@ pub(super) async fn answer(
             (Reply::bytes(text.clone(), "application/json"), text)
         }
     };
-    let reply = compatible::told(reply, cx, &sum);
+    let reply = compatible_shape::told(reply, cx, &sum);
     let reply = named.iter().fold(reply, |reply, (name, value)| {
         reply.header(HeaderName::from_static(name), value)
     });
@@ -133,7 +133,7 @@ async fn gather(
             && tasks.len() < places
             && let Some((index, asked)) = waiting.next()
         {
-            let frame = compatible::frame_of(cx, &asked);
+            let frame = compatible_shape::frame_of(cx, &asked);
             let (app, caller, place) = (cx.app.clone(), caller.clone(), reservation.clone());
             tasks.spawn(async move {
                 let answered = one(&app, &caller, &place, (asked, frame), api).await;
@@ -178,13 +178,13 @@ async fn one(
         return Err(error.resolve("try again in a minute"));
     };
     let done = Completion::of(&ended, passed_on)?;
-    frame.id = compatible::id_of(api, &begun.id);
+    frame.id = compatible_shape::id_of(api, &begun.id);
     frame.completed = Some(clock::now().millis() / 1_000);
     ignored.extend(done.dropped.iter().map(|name| openai::shown(name)));
     Ok(Choice {
         index: 0,
         id: begun.id,
-        whole: compatible::whole(api, &frame, &done),
+        whole: compatible_shape::whole(api, &frame, &done),
         done,
         ignored,
     })

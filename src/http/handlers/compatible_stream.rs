@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::compatible::{ClientApi, said};
+use super::compatible_shape::{ClientApi, said};
 use crate::app::analyses::{Begun, CancelOnDrop, Finished, PublishedEvent, RunOutcome, RunWatch};
 use crate::app::completions::Completion;
 use crate::app::{Error, Kind};

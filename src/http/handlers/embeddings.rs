@@ -4,7 +4,8 @@ use base64::Engine as _;
 use hyper::header::HeaderName;
 use serde_json::{Value, json};
 
-use super::compatible::{refused, under_key};
+use super::compatible::under_key;
+use super::compatible_shape::refused;
 use crate::domain::user::Caller;
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;

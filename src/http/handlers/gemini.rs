@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::compatible::{ClientApi, once, refused};
+use super::compatible::once;
+use super::compatible_shape::{ClientApi, refused};
 use crate::app::completions::count;
 use crate::app::{Error, Kind};
 use crate::domain::user::Caller;

@@ -13,6 +13,7 @@ pub mod compatible;
 mod compatible_files;
 pub mod compatible_models;
 mod compatible_several;
+mod compatible_shape;
 mod compatible_stream;
 pub mod documents;
 pub mod embeddings;
