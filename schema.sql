@@ -186,7 +186,6 @@ CREATE TABLE upload_parts (
 -- result of checking citations and quotations, both JSON, written at the end; `parent` is the analysis that this one
 -- reruns with a change; `origin` is set if it was not created from the history: an experiment's ID, or `call` for a
 -- question passed through to a single model. Such analyses are not in the history; the latter are kept for a day.
--- The lease columns are unused.
 CREATE TABLE analyses (
     id          TEXT    NOT NULL PRIMARY KEY,
     user_id     TEXT    REFERENCES users (id) ON DELETE CASCADE,
@@ -203,8 +202,6 @@ CREATE TABLE analyses (
     started     INTEGER NOT NULL DEFAULT 0,
     finished    INTEGER NOT NULL DEFAULT 0,
     share_hash  BLOB,
-    lease_owner TEXT    NOT NULL DEFAULT '',
-    lease_until INTEGER NOT NULL DEFAULT 0,
     findings    TEXT    NOT NULL DEFAULT '',
     topic       TEXT    NOT NULL DEFAULT '',
     parent      TEXT    NOT NULL DEFAULT '',

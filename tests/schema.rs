@@ -21,6 +21,7 @@ const OLD: &[(u32, &str)] = &[
     (5, include_str!("data/v5.sql")),
     (6, include_str!("data/v6.sql")),
     (7, include_str!("data/v7.sql")),
+    (8, include_str!("data/v8.sql")),
 ];
 
 struct Folder(PathBuf);

@@ -67,5 +67,5 @@ fn refuse(socket: &TcpStream) {
     let _ = socket.try_read(&mut taken);
     let error = Error::new(Kind::BadRequest, "this port speaks https, and http came");
     let error = ApiError::from(error.resolve("ask again with https:// in the address"));
-    raw_reply::refuse(&socket, &error.closing());
+    raw_reply::refuse(socket, &error.closing());
 }

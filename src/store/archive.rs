@@ -105,7 +105,7 @@ pub const TABLES: &[ArchiveTable] = &[
         )
     },
     ArchiveTable {
-        left: &["user_id", "share_hash", "lease_owner", "lease_until", "question_folded", "topic_folded"],
+        left: &["user_id", "share_hash", "question_folded", "topic_folded"],
         json: &["request", "plan", "usage", "findings", "citations"],
         max_row: LONG_ROW,
         ..table(

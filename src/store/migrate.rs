@@ -26,6 +26,7 @@ const STEPS: &[MigrationStep] = &[
     experiments,
     sign_in_networks,
     folded_text_and_links,
+    no_leases,
 ];
 
 const _: () = assert!(VERSION == OLDEST + STEPS.len() as u32);
@@ -310,6 +311,13 @@ fn folded_text_and_links(db: &Transaction<'_>) -> rusqlite::Result<()> {
         comparisons::fold_topic(db, &id)?;
     }
     Ok(())
+}
+
+fn no_leases(db: &Transaction<'_>) -> rusqlite::Result<()> {
+    db.execute_batch(
+        "ALTER TABLE analyses DROP COLUMN lease_owner;
+         ALTER TABLE analyses DROP COLUMN lease_until;",
+    )
 }
 
 /// State of the file.

@@ -195,7 +195,6 @@ fn solve(settings: usize, matches: &[Match], besides: f64) -> (Vec<f64>, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::statistics::agreement::kendall;
     use serde_json::Value;
 
     #[test]
@@ -264,8 +263,10 @@ mod tests {
             }
         }
         let found = fit(8, &matches, 3).expect("sound");
-        let order = kendall(&planted, &found.strengths).expect("ordered");
-        assert!(order >= 0.9, "{order}");
+        let swapped = (0..8)
+            .flat_map(|second| (0..second).map(move |first| (first, second)))
+            .filter(|(first, second)| found.strengths[*first] > found.strengths[*second]);
+        assert!(swapped.count() <= 1, "{:?}", found.strengths);
         let held = planted
             .iter()
             .zip(&found.intervals)

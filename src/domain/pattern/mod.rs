@@ -18,30 +18,6 @@ use super::event::{RunEvent, RunTotals};
 use super::money::MicroDollars;
 use super::time::Timestamp;
 
-/// All arrangements with their descriptions.
-pub const TABLE: &[(Arrangement, &str)] = &[
-    (
-        Arrangement::Staged,
-        "every member in each stage, the synthesizer in the last; all texts of a stage flow into the next",
-    ),
-    (
-        Arrangement::Own,
-        "one strong model answers several times alone, then one synthesis of its samples",
-    ),
-    (
-        Arrangement::Vote,
-        "every member answers a closed question; the answers are normalized and counted",
-    ),
-    (
-        Arrangement::Cascade,
-        "two members draft; the synthesizer writes only if they disagree",
-    ),
-    (
-        Arrangement::Single,
-        "one model answers, and that is the answer",
-    ),
-];
-
 /// A pattern as defined in its file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,4 +1,4 @@
-//! Chance-corrected agreement between two rankings or two raters. Does not tell which is correct.
+//! Chance-corrected agreement between two raters. Does not tell which is correct.
 
 /// Weighting of disagreements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,25 +39,4 @@ pub fn kappa(pairs: &[(usize, usize)], kinds: usize, weight: Weight) -> Option<f
         }
     }
     (expected > 0.0).then(|| 1.0 - seen / expected)
-}
-
-/// Kendall's tau-b rank correlation with ties, -1 to 1. None if either ranking has only ties.
-pub fn kendall(first: &[f64], second: &[f64]) -> Option<f64> {
-    let length = first.len().min(second.len());
-    let (mut agreement, mut ordered_first, mut ordered_second) = (0.0, 0.0_f64, 0.0_f64);
-    for later in 1..length {
-        for earlier in 0..later {
-            let a = sign(first[later] - first[earlier]);
-            let b = sign(second[later] - second[earlier]);
-            agreement += a * b;
-            ordered_first += a * a;
-            ordered_second += b * b;
-        }
-    }
-    let all = (ordered_first * ordered_second).sqrt();
-    (all > 0.0).then(|| agreement / all)
-}
-
-fn sign(value: f64) -> f64 {
-    if value == 0.0 { 0.0 } else { value.signum() }
 }

@@ -2,7 +2,6 @@
 //! differences, and corrections for multiple comparisons.
 
 use super::beta::{normal_quantile, student_quantile, student_tails};
-use super::chance::Random;
 
 /// Result of a paired comparison at a fixed number of cases.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -61,23 +60,6 @@ pub fn student(differences: &[f64], confidence: f64) -> Option<PairedDifference>
         p,
         cases,
     })
-}
-
-/// Percentile bootstrap interval of the mean (Efron 1979). Too narrow for fewer than about ten cases, where
-/// Student's t is better. None for fewer than two values or 20 draws.
-pub fn bootstrap(values: &[f64], confidence: f64, draws: usize, seed: u64) -> Option<(f64, f64)> {
-    if values.len() < 2 || draws < 20 {
-        return None;
-    }
-    let mut chance = Random::new(seed);
-    let mut means: Vec<f64> = (0..draws)
-        .map(|_| {
-            let drawn = (0..values.len()).map(|_| values[chance.below(values.len())]);
-            drawn.sum::<f64>() / values.len() as f64
-        })
-        .collect();
-    means.sort_by(f64::total_cmp);
-    Some(ends(&means, confidence))
 }
 
 /// Central interval of sorted values at this confidence, cutting equally at both ends.

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::agreement::{Weight, kappa, kendall};
+use super::agreement::{Weight, kappa};
 use super::chance::Random;
 use super::sequence::ConfidenceSequence;
 use super::{beta, paired, rate};
@@ -92,17 +92,8 @@ fn differences_are_those_of_scipy() {
         close(ours.interval.0, number(&row["from"]), &row);
         close(ours.interval.1, number(&row["to"]), &row);
         close(paired::deviation(&values), number(&row["deviation"]), &row);
-        // Both resample randomly, so they agree only approximately.
-        let (from, to) = paired::bootstrap(&values, 0.95, 20_000, 7).expect("enough");
-        let theirs = numbers(&row["boot"]);
-        let slack = 0.1 * (theirs[1] - theirs[0]);
-        assert!(
-            (from - theirs[0]).abs() < slack && (to - theirs[1]).abs() < slack,
-            "{row}"
-        );
     }
     assert_eq!(paired::student(&[0.3], 0.95), None);
-    assert_eq!(paired::bootstrap(&[0.3], 0.95, 100, 1), None);
     let same = paired::student(&[0.0; 5], 0.95).expect("five cases");
     assert_eq!((same.p, same.interval), (1.0, (0.0, 0.0)));
     let always = paired::student(&[1.0; 5], 0.95).expect("five cases");
@@ -150,11 +141,6 @@ fn agreement_is_that_of_scikit_learn() {
     }
     assert_eq!(kappa(&[(0, 0), (0, 0)], 2, Weight::Same), None);
     assert_eq!(kappa(&[(0, 2)], 2, Weight::Same), None);
-    for row in expected("kendall") {
-        let ours = kendall(&numbers(&row[0]), &numbers(&row[1])).expect("defined");
-        close(ours, number(&row[2]), &row);
-    }
-    assert_eq!(kendall(&[1.0, 1.0], &[1.0, 2.0]), None);
 }
 
 #[test]
@@ -192,22 +178,16 @@ fn the_sequence_holds_at_all_times_at_once() {
     assert!(narrow.1 - narrow.0 < 0.2, "{narrow:?}");
 }
 
-/// Bootstrap intervals over twenty cases and Student's t over eight have their nominal coverage.
+/// Student's t over eight cases has its nominal coverage.
 #[test]
 fn intervals_cover_at_their_nominal_rate() {
     const RUNS: usize = 2_000;
     let mut chance = Random::new(11);
-    let (mut student, mut drawn) = (0, 0);
-    for run in 0..RUNS {
-        let values: Vec<f64> = (0..25).map(|_| 0.1 + 0.3 * chance.normal()).collect();
-        let inside = |(from, to): (f64, f64)| usize::from(from <= 0.1 && 0.1 <= to);
-        student += inside(paired::student(&values[..8], 0.95).expect("eight").interval);
-        drawn += inside(paired::bootstrap(&values, 0.95, 200, run as u64).expect("many"));
+    let mut covered = 0;
+    for _ in 0..RUNS {
+        let values: Vec<f64> = (0..8).map(|_| 0.1 + 0.3 * chance.normal()).collect();
+        let (from, to) = paired::student(&values, 0.95).expect("eight").interval;
+        covered += usize::from(from <= 0.1 && 0.1 <= to);
     }
-    assert!(student.abs_diff(RUNS * 95 / 100) < 35, "{student}");
-    // Percentile intervals are known to be slightly narrow.
-    assert!(
-        (RUNS * 90 / 100..RUNS * 97 / 100).contains(&drawn),
-        "{drawn}"
-    );
+    assert!(covered.abs_diff(RUNS * 95 / 100) < 35, "{covered}");
 }
