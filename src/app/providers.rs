@@ -2,13 +2,14 @@
 //! before they are stored, stored encrypted, and never shown again.
 
 mod offline;
+mod scope;
 mod secrets;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::accounts::{RequestOrigin, chance, needs_session};
+use super::accounts::{RequestOrigin, chance};
 use super::{App, Error, Kind, Result};
 use crate::crypto::vault::Vault;
 use crate::domain::chat::CallErrorKind;
@@ -21,6 +22,7 @@ use crate::llm::{self, Llm, ProviderSource, TestError};
 use crate::store::{Store, audit, providers};
 use crate::wire::{self, ListedModel};
 pub use offline::OfflineProviders;
+pub use scope::ProviderScope;
 use secrets::Secrets;
 
 /// Shared providers at most, and providers per user at most.
@@ -31,40 +33,6 @@ const LONGEST_KEY: usize = 4_096;
 const MOST_MODELS: usize = 1_000;
 /// Concurrent calls that can be set at most.
 const MOST_CALLS: usize = 1_000;
-
-/// Whose providers a request concerns.
-#[derive(Debug, Clone)]
-pub enum ProviderScope {
-    /// Everyone's, with the administrator who manages them; `None` for the command line.
-    House(Option<UserId>),
-    /// The user's own.
-    Own(UserId),
-}
-
-impl ProviderScope {
-    /// The caller's own providers.
-    ///
-    /// # Errors
-    /// `Forbidden` when the caller uses an API key.
-    pub fn own(caller: &Caller) -> Result<Self> {
-        needs_session(caller, "change providers")?;
-        Ok(Self::Own(caller.user.clone()))
-    }
-
-    fn owner(&self) -> Option<&UserId> {
-        match self {
-            Self::House(_) => None,
-            Self::Own(user) => Some(user),
-        }
-    }
-
-    fn actor(&self) -> Option<&UserId> {
-        match self {
-            Self::House(actor) => actor.as_ref(),
-            Self::Own(user) => Some(user),
-        }
-    }
-}
 
 /// Parameters of a provider to add or change. Absent fields keep their values, or get defaults.
 #[derive(Default)]

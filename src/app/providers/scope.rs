@@ -1,0 +1,40 @@
+//! Whose providers a request concerns, and who is recorded as the author of a change.
+
+use crate::app::Result;
+use crate::app::accounts::needs_session;
+use crate::domain::id::UserId;
+use crate::domain::user::Caller;
+
+/// Whose providers a request concerns.
+#[derive(Debug, Clone)]
+pub enum ProviderScope {
+    /// Everyone's, with the administrator who manages them; `None` for the command line.
+    House(Option<UserId>),
+    /// The user's own.
+    Own(UserId),
+}
+
+impl ProviderScope {
+    /// The caller's own providers.
+    ///
+    /// # Errors
+    /// `Forbidden` when the caller uses an API key.
+    pub fn own(caller: &Caller) -> Result<Self> {
+        needs_session(caller, "change providers")?;
+        Ok(Self::Own(caller.user.clone()))
+    }
+
+    pub(super) fn owner(&self) -> Option<&UserId> {
+        match self {
+            Self::House(_) => None,
+            Self::Own(user) => Some(user),
+        }
+    }
+
+    pub(super) fn actor(&self) -> Option<&UserId> {
+        match self {
+            Self::House(actor) => actor.as_ref(),
+            Self::Own(user) => Some(user),
+        }
+    }
+}
