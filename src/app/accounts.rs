@@ -2,6 +2,7 @@
 //! log; nothing here knows of HTTP, cookies or headers.
 
 mod attempts;
+mod devices;
 mod entry;
 mod open;
 mod passwords;
@@ -23,12 +24,13 @@ use std::time::Duration;
 pub use super::visit::RequestOrigin;
 use super::{Error, Kind, Result, folder};
 use crate::config::{Config, Registration};
-use crate::crypto::{self, jwt, refresh, token};
+use crate::crypto::{self, device, jwt, refresh, token};
 use crate::domain::id::SessionId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Email, Session, User, check_password};
 use crate::log;
 use crate::store::{Store, audit, sessions, sign_in_networks, users};
+pub use devices::DEVICE_LENGTH;
 pub use presence::PresenceGuard;
 pub use profile::NewProfile;
 pub(super) use profile::{needs_session, shut_out};
@@ -69,6 +71,7 @@ pub struct Accounts {
     setup: FirstAdminRule,
     jwt: jwt::Jwt,
     refresh: refresh::RefreshTokens,
+    devices: device::DeviceTokens,
     pub(super) passwords: passwords::Passwords,
     attempts: throttle::LoginThrottle,
     turns: turns::LoginTurns,
@@ -118,6 +121,8 @@ pub struct SignedIn {
     pub access: String,
     /// The refresh token, for `REFRESH_LENGTH`.
     pub refresh: String,
+    /// The value of the device cookie, for `DEVICE_LENGTH`.
+    pub devices: String,
 }
 
 impl AccountSettings {
@@ -169,6 +174,7 @@ impl Accounts {
             setup: settings.setup.clone(),
             jwt: jwt::Jwt::new(&settings.secret),
             refresh: refresh::RefreshTokens::new(&settings.secret),
+            devices: device::DeviceTokens::new(&settings.secret),
             passwords: passwords::Passwords::new(settings.password_rounds),
             attempts: throttle::LoginThrottle::new(settings.login_per_minute),
             turns: turns::LoginTurns::default(),
@@ -204,7 +210,11 @@ impl Accounts {
         };
         let stored = user.as_ref().map(|user| user.password_hash.as_str());
         // A password no account can have is not worth the work of hashing it.
-        let fits = password.len() <= 1024 && self.passwords.verify(password, stored).await?;
+        let fits = password.len() <= 1024
+            && self
+                .passwords
+                .verify(password, stored, attempt.lane)
+                .await?;
         let Some(user) = user.filter(|_| fits) else {
             self.note_failure(account, visit).await?;
             return Err(wrong_login());
@@ -224,12 +234,16 @@ impl Accounts {
 
     async fn begin_session(
         &self,
-        user: User,
+        mut user: User,
         better: Option<String>,
         visit: &RequestOrigin,
     ) -> Result<SignedIn> {
         let id = SessionId::new(visit.now, chance()?);
-        let signed_in = self.tokens(user, id, 0, visit.now)?;
+        let checked = user.password_hash.clone();
+        if let Some(hash) = &better {
+            user.password_hash.clone_from(hash);
+        }
+        let signed_in = self.tokens(user, id, 0, visit)?;
         let session = Session {
             id: signed_in.session.clone(),
             user: signed_in.user.id.clone(),
@@ -246,7 +260,7 @@ impl Accounts {
                 .collect(),
         };
         let entry = visit.entry(Some(&session.user), "session.started", session.id.as_str());
-        let (now, checked) = (visit.now, signed_in.user.password_hash.clone());
+        let now = visit.now;
         let network = visit.peer.map(|peer| throttle::network(peer).to_string());
         let begun = self
             .freeing
@@ -316,7 +330,7 @@ impl Accounts {
             })
             .await?;
         match user {
-            Some(user) => self.tokens(user, id, renewals + 1, visit.now),
+            Some(user) => self.tokens(user, id, renewals + 1, visit),
             None => {
                 self.seen.forget();
                 Err(sign_in_again())
@@ -391,14 +405,16 @@ impl Accounts {
         user: User,
         session: SessionId,
         renewals: u64,
-        now: Timestamp,
+        visit: &RequestOrigin,
     ) -> Result<SignedIn> {
+        let now = visit.now;
         let id = crate::domain::id::ulid(now, chance()?);
         let claims =
             jwt::Claims::access(user.id.as_str(), session.as_str(), id, now, ACCESS_LENGTH);
         Ok(SignedIn {
             access: self.jwt.sign(&claims),
             refresh: self.refresh.token(session.as_str(), renewals),
+            devices: self.device_cookie(&user, &session, visit),
             user,
             session,
         })

@@ -18,12 +18,21 @@ use crate::store::{
     BackupError, OpenError, Store, StoreSettings, Verified, audit, fold_log, verify,
 };
 
+/// A copy that was written.
+#[derive(Debug)]
+pub struct WrittenBackup {
+    /// What is in it.
+    pub copy: Verified,
+    /// Documents whose original, which is not part of the copy, is lost or has another size than was stored.
+    pub faulty: Vec<String>,
+}
+
 /// Writes a verified copy. Blocks until it is complete; works while a server runs.
 ///
 /// # Errors
 /// `Missing` when there is no database, `Conflict` when the folder has lost it or the copy's name is taken,
 /// `Unavailable` when the disk is full.
-pub fn write(config: &Config, to: &Path, replace: bool) -> Result<Verified> {
+pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup> {
     let path = folder::database(&config.data_dir);
     soundness::check(config, false)?;
     if !path.exists() {
@@ -31,7 +40,7 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<Verified> {
         return Err(Error::new(Kind::Missing, text));
     }
     let store = Store::open(&StoreSettings { path }).map_err(unopened)?;
-    store.backup(to, replace).map_err(|error| match error {
+    let copy = store.backup(to, replace).map_err(|error| match error {
         BackupError::NoRoom(..) => Error::new(Kind::Unavailable, error.to_string())
             .resolve("free some space, or write it to another disk"),
         BackupError::Exists(path) => {
@@ -39,7 +48,15 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<Verified> {
                 .resolve("choose another name, or add --replace")
         }
         other => Error::new(Kind::Internal, other.to_string()),
-    })
+    })?;
+    let files = orphans::compare(&store, &config.data_dir)?;
+    let mut faulty = files.damaged;
+    // With a replica, files that are not here are there.
+    if config.replica.is_none() {
+        let lost = files.missing.into_iter();
+        faulty.extend(lost.map(|id| format!("{id} (its file is lost)")));
+    }
+    Ok(WrittenBackup { copy, faulty })
 }
 
 impl App {

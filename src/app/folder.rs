@@ -1,13 +1,14 @@
 //! The data folder: created for its owner only, and locked by the one process that serves from it. Opens
 //! the database and the secret in it, and refuses a folder that has lost one of them.
 
+pub(super) mod entries;
 mod paths;
 pub(super) mod secret_check;
 pub(super) mod soundness;
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt as _};
 use std::path::Path;
 
 use super::documents::orphans::{self, Orphan};
@@ -191,15 +192,23 @@ pub fn server_address(folder: &Path) -> Option<String> {
 
 /// Whether a process holds the folder now. Creates nothing.
 pub fn is_held(folder: &Path) -> bool {
-    let file = File::open(folder.join("lock"));
+    let file = open_lock(folder);
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// Opens a folder's lock to look at it; where something else has its name, without waiting for its other end.
+fn open_lock(folder: &Path) -> std::io::Result<File> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let mut options = File::options();
+    options.read(true).custom_flags(flags);
+    options.open(folder.join("lock"))
 }
 
 /// A line of a folder's lock file, counted from 0.
 fn lock_line(folder: &Path, number: usize) -> Option<String> {
     const LONGEST: u64 = 200;
     let mut text = String::new();
-    let file = File::open(folder.join("lock")).ok()?;
+    let file = open_lock(folder).ok()?;
     file.take(LONGEST).read_to_string(&mut text).ok()?;
     text.lines().nth(number).map(str::to_owned)
 }
@@ -215,6 +224,7 @@ pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
         Error::new(Kind::Internal, text)
     };
     make(folder)?;
+    entries::check(folder)?;
     let mut file = File::options()
         .create(true)
         .append(true)

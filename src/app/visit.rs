@@ -13,6 +13,8 @@ pub struct RequestOrigin {
     pub peer: Option<IpAddr>,
     /// The client's description of itself (user agent).
     pub client: String,
+    /// The value of its device cookie; may be empty.
+    pub devices: String,
     /// The time of the request.
     pub now: Timestamp,
 }
@@ -23,6 +25,7 @@ impl RequestOrigin {
         Self {
             peer: None,
             client: String::new(),
+            devices: String::new(),
             now,
         }
     }

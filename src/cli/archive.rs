@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Map, json};
 
 use super::args::CommandCall;
-use super::screen::progress;
+use super::screen::{progress, several};
 use super::{CommandFailure, Outcome, block_on, print, usage};
 use crate::app::accounts::Accounts;
 use crate::app::archive::{self, Counts};
@@ -17,8 +17,14 @@ use crate::domain::id::UserId;
 pub(super) fn export(call: &CommandCall) -> Outcome {
     let (user, file) = (owner(call)?, file(call)?);
     let place = archive::open(&call.config()?)?;
-    let counts = place.export(&user, Path::new(file), &mut steps(call))?;
-    report(call, file, &counts)
+    let outcome = place.export(&user, Path::new(file), &mut steps(call))?;
+    let Some(faulty) = several(&outcome.faulty) else {
+        return report(call, file, &outcome.counts);
+    };
+    Err(CommandFailure::Failed(format!(
+        "{file} is written, but not complete: {faulty}. Put the files back into the folder documents from a copy, and \
+         export again. quire doctor lists all"
+    )))
 }
 
 /// Imports a file.

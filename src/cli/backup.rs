@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::args::CommandCall;
+use super::screen::{progress, several};
 use super::{Outcome, print, usage};
 use crate::app::{backup, backups};
 use crate::clock;
@@ -18,10 +19,17 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     };
     let config = call.config()?;
     let file = backups::place(Path::new(file), clock::now());
-    let copy = backup::write(&config, &file, call.has("replace"))?;
+    let written = backup::write(&config, &file, call.has("replace"))?;
+    let copy = written.copy;
+    if let Some(faulty) = several(&written.faulty).filter(|_| !call.has("json")) {
+        progress(&format!(
+            "warning: the copy holds the rows of documents whose files are damaged: {faulty}. quire doctor lists all"
+        ));
+    }
     if call.has("json") {
         return print(json!({
             "file": file, "bytes": copy.bytes, "schema_version": copy.version, "rows": copy.rows,
+            "faulty_originals": written.faulty,
         }));
     }
     print(format!(

@@ -175,6 +175,17 @@ pub(super) fn progress(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{clean}");
 }
 
+/// The first few of a list in one line, and how many more there are. None where it is empty.
+pub(super) fn several(items: &[String]) -> Option<String> {
+    const SHOWN: usize = 10;
+    let shown = items.iter().take(SHOWN).cloned().collect::<Vec<_>>();
+    match items.len().saturating_sub(SHOWN) {
+        0 if items.is_empty() => None,
+        0 => Some(shown.join(", ")),
+        more => Some(format!("{}, and {more} more", shown.join(", "))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! Password hashing, tokens, signatures, and encryption: the only folder that uses ring. Stores nothing except the
 //! secret's file, and makes no authorization decisions.
 
+pub mod device;
 pub mod jwt;
 pub mod password;
 pub mod refresh;

@@ -15,24 +15,28 @@ use crate::app::{App, Error, Kind};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Role};
 
-/// The two cookies of a signed-in browser.
+/// The cookies of a browser that signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SessionCookie {
+pub enum AuthCookie {
     /// The access token.
     Access,
     /// The refresh token.
     Refresh,
+    /// That it has signed in before: stays when it signs out, and opens nothing.
+    Device,
 }
 
-impl SessionCookie {
+impl AuthCookie {
     /// Its name. Over HTTPS the prefix makes browsers refuse one that another host or plain HTTP has set;
     /// plain HTTP cannot use it.
     pub const fn name(self, secure: bool) -> &'static str {
         match (self, secure) {
             (Self::Access, true) => "__Host-quire_access",
             (Self::Refresh, true) => "__Host-quire_refresh",
+            (Self::Device, true) => "__Host-quire_device",
             (Self::Access, false) => "quire_access",
             (Self::Refresh, false) => "quire_refresh",
+            (Self::Device, false) => "quire_device",
         }
     }
     /// Where browsers send it. The prefix demands the root.
@@ -137,7 +141,7 @@ pub fn credential(headers: &HeaderMap, secure: bool) -> Result<Option<Credential
             };
         }
     }
-    let name = SessionCookie::Access.name(secure);
+    let name = AuthCookie::Access.name(secure);
     let token = cookie(headers, name).filter(|token| !token.is_empty());
     Ok(token.map(|token| Credential::Cookie(token.to_owned())))
 }

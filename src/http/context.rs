@@ -83,6 +83,11 @@ impl RequestContext {
     pub fn cookie(&self, name: &str) -> Option<&str> {
         super::auth::cookie(&self.request.headers, name)
     }
+    /// The device cookie's value, as it was sent.
+    pub fn device_cookie(&self) -> Option<&str> {
+        let secure = super::auth::is_secure(&self.app, self.https);
+        self.cookie(super::auth::AuthCookie::Device.name(secure))
+    }
     /// What the client calls itself, cut to 200 characters.
     pub fn client(&self) -> String {
         let text = self.header(USER_AGENT).unwrap_or_default();

@@ -23,6 +23,8 @@ use super::error::{ApiError, ErrorFormat};
 use super::handlers::pages::lost;
 use super::head;
 use super::headers;
+use super::rate_limit_status::RateLimitStatus;
+use super::rate_limiter::RateKey;
 use super::reply::Reply;
 use super::router::{RouteMatch, Router};
 use super::routes::{Answer, Route, RouteHandler};
@@ -32,6 +34,7 @@ use crate::app::accounts::PresenceGuard;
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::key::{KeyScope, PresentedKey};
+use crate::domain::user::Caller;
 use crate::log;
 
 /// Answers requests by the table of routes.
@@ -205,6 +208,26 @@ impl Dispatcher {
         reply
     }
 
+    /// Counts a request of this caller; where nobody is signed in, of this device or this address.
+    fn count(
+        &self,
+        caller: Option<&Caller>,
+        cx: &RequestContext,
+    ) -> Result<RateLimitStatus, ApiError> {
+        let device = match caller {
+            Some(_) => None,
+            None => cx
+                .device_cookie()
+                .and_then(|cookie| cx.app.accounts().device(cookie)),
+        };
+        let key = match (caller, &device) {
+            (Some(caller), _) => RateKey::User(&caller.user),
+            (None, Some(device)) => RateKey::Device(device),
+            (None, None) => RateKey::Address(cx.peer),
+        };
+        self.shared.limiter.check(key, clock::steady())
+    }
+
     /// The checks in the contract's order, then the handler. `said` becomes who asked, for the log.
     async fn run(
         &self,
@@ -229,7 +252,7 @@ impl Dispatcher {
             let caller = auth::caller(&cx.app, headers, cx.https, cx.now).await;
             if caller.is_err() && route.counted {
                 // Guessing at credentials counts against the address, and is stopped there.
-                self.shared.limiter.check(None, cx.peer, clock::steady())?;
+                self.count(None, &cx)?;
             }
             caller?
         } else {
@@ -240,11 +263,7 @@ impl Dispatcher {
         }
         *said = caller.as_ref().map(|caller| caller.user.to_string());
         let rate_limit = match route.counted {
-            true => Some(
-                self.shared
-                    .limiter
-                    .check(caller.as_ref(), cx.peer, clock::steady())?,
-            ),
+            true => Some(self.count(caller.as_ref(), &cx)?),
             false => None,
         };
         // Who waits to be told to go on is not told to send what will not be taken.

@@ -11,8 +11,8 @@ use super::error::ApiError;
 use super::rate_limit_status::RateLimitStatus;
 use crate::app::{Error, Kind};
 use crate::domain::bucket::{Rate, TokenBucket};
+use crate::domain::id::{SessionId, UserId};
 use crate::domain::time::Timestamp;
-use crate::domain::user::Caller;
 
 /// Buckets of one generation. Two generations are kept: whoever asked lately is in the newer one, and
 /// the older one is dropped whole when the newer is full.
@@ -25,6 +25,17 @@ pub struct RateLimiter {
     generations: Mutex<[HashMap<u64, TokenBucket>; 2]>,
 }
 
+/// Who is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateKey<'a> {
+    /// Whoever is signed in.
+    User(&'a UserId),
+    /// A browser that has signed in before: what others do at its address is not its fault.
+    Device(&'a SessionId),
+    /// Everybody else at an address.
+    Address(IpAddr),
+}
+
 impl RateLimiter {
     /// So many requests a minute for everyone.
     pub fn new(per_minute: u32) -> Self {
@@ -35,17 +46,16 @@ impl RateLimiter {
         }
     }
 
-    /// Counts a request of this caller, or of this address where nobody is signed in.
-    pub fn check(
-        &self,
-        caller: Option<&Caller>,
-        peer: IpAddr,
-        now: Timestamp,
-    ) -> Result<RateLimitStatus, ApiError> {
+    /// Counts a request.
+    ///
+    /// # Errors
+    /// `Kind::TooFast`, with the time until the next request.
+    pub fn check(&self, key: RateKey<'_>, now: Timestamp) -> Result<RateLimitStatus, ApiError> {
         // A hash keyed by chance stands for the caller: nobody can aim at another one's bucket.
-        let key = match caller {
-            Some(caller) => self.seed.hash_one(caller.user.as_str()),
-            None => self.seed.hash_one(network(peer)),
+        let key = match key {
+            RateKey::User(user) => self.seed.hash_one(user.as_str()),
+            RateKey::Device(device) => self.seed.hash_one(device.as_str()),
+            RateKey::Address(peer) => self.seed.hash_one(network(peer)),
         };
         let mut generations = self
             .generations
@@ -102,7 +112,7 @@ mod tests {
     #[test]
     fn each_address_has_its_own_bucket() {
         let limiter = RateLimiter::new(2);
-        let check = |text: &str| limiter.check(None, address(text), NOW).is_ok();
+        let check = |text: &str| limiter.check(RateKey::Address(address(text)), NOW).is_ok();
         assert!(check("10.0.0.1") && check("10.0.0.1"));
         assert!(!check("10.0.0.1"));
         assert!(
@@ -118,10 +128,13 @@ mod tests {
     fn the_number_of_buckets_is_bounded_and_the_active_are_kept() {
         let limiter = RateLimiter::new(1);
         let busy = address("192.0.2.1");
-        assert!(limiter.check(None, busy, NOW).is_ok());
+        assert!(limiter.check(RateKey::Address(busy), NOW).is_ok());
         for number in 0..50_000_u32 {
-            let _ = limiter.check(None, IpAddr::from(number.to_be_bytes()), NOW);
-            assert!(limiter.check(None, busy, NOW).is_err(), "{number}");
+            let _ = limiter.check(RateKey::Address(IpAddr::from(number.to_be_bytes())), NOW);
+            assert!(
+                limiter.check(RateKey::Address(busy), NOW).is_err(),
+                "{number}"
+            );
         }
         let generations = limiter.generations.lock().expect("not poisoned");
         assert!(generations.iter().all(|map| map.len() <= MOST));

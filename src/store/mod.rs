@@ -19,6 +19,7 @@ pub mod documents;
 mod error;
 pub mod events;
 pub mod experiments;
+mod first_pages;
 mod follow;
 mod health;
 pub mod idempotency;
@@ -61,14 +62,6 @@ pub use follow::{HeldSnapshot, WalFollower};
 pub use log_check::check_log;
 pub use room::DiskState;
 pub use version::{APPLICATION_ID, VERSION};
-
-// Reads the first page of each essential table; through an index, the table itself would not be read.
-const FIRST_PAGES: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM users NOT INDEXED LIMIT 1)),
-            (SELECT count(*) FROM (SELECT 1 FROM sessions NOT INDEXED LIMIT 1)),
-            (SELECT count(*) FROM (SELECT 1 FROM analyses NOT INDEXED LIMIT 1)),
-            (SELECT count(*) FROM (SELECT 1 FROM documents NOT INDEXED LIMIT 1)),
-            (SELECT count(*) FROM (SELECT 1 FROM providers NOT INDEXED LIMIT 1)),
-            (SELECT count(*) FROM (SELECT 1 FROM settings NOT INDEXED LIMIT 1))";
 
 /// Location of the database.
 #[derive(Debug, Clone)]
@@ -285,7 +278,7 @@ impl Store {
             });
             let _ = scan.await;
         }
-        self.read(|db| db.one(FIRST_PAGES, [], |_| Ok(()))).await?;
+        self.read(first_pages::read).await?;
         let writing = Self(Arc::clone(&self.0), WriteKind::Nothing);
         writing.write(|_| Ok(())).await?;
         if health.lacks_room() {
@@ -300,12 +293,12 @@ impl Store {
         self.check()
     }
 
-    /// Reads the first page of each essential table. Returns what is wrong with the file, if anything. Blocks.
+    /// Reads the first page of each table. Returns what is wrong with the file, if anything. Blocks.
     ///
     /// # Errors
     /// When they cannot be read for a reason other than damage.
     pub fn find_damage(&self) -> Result<Option<String>> {
-        self.read_now(|db| match db.one(FIRST_PAGES, [], |_| Ok(())) {
+        self.read_now(|db| match first_pages::read(db) {
             Err(error) if db.is_damaged() => Ok(Some(error.to_string())),
             Err(StoreError::Failed(why)) if why.contains("no such table") => Ok(Some(why)),
             read => read.map(|()| None),

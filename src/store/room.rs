@@ -2,8 +2,8 @@
 //! sign in and delete, and a floor below which nothing large is accepted.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -108,8 +108,10 @@ impl DiskWatch {
             return;
         }
         // Truncate first: an unlinked file that is still open keeps its space.
-        let emptied = File::options().write(true).open(self.path());
-        let _ = emptied.and_then(|file| file.set_len(0));
+        if self.is_ours() {
+            let emptied = File::options().write(true).open(self.path());
+            let _ = emptied.and_then(|file| file.set_len(0));
+        }
         let _ = fs::remove_file(self.path());
         self.is_spent.store(true, Relaxed);
     }
@@ -121,7 +123,8 @@ impl DiskWatch {
 
     /// Restores the reserve if there is space. Returns whether it did.
     pub fn restock(&self) -> bool {
-        let is_whole = fs::metadata(self.path()).is_ok_and(|file| file.len() == self.reserve());
+        let about = fs::symlink_metadata(self.path());
+        let is_whole = self.is_ours() && about.is_ok_and(|file| file.len() == self.reserve());
         if self.floor == 0 || is_whole {
             self.is_spent.store(self.floor == 0, Relaxed);
             return false;
@@ -137,9 +140,20 @@ impl DiskWatch {
         made.is_ok()
     }
 
+    /// Whether the reserve's name is a file of its own, and no link to bytes that have another name too.
+    fn is_ours(&self) -> bool {
+        let about = fs::symlink_metadata(self.path());
+        about.is_ok_and(|entry| entry.is_file() && entry.nlink() == 1)
+    }
+
     fn fill(&self) -> io::Result<()> {
+        // Not truncated: through a link that would empty another file.
+        match fs::remove_file(self.path()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let mut options = File::options();
-        options.write(true).create(true).truncate(true).mode(0o600);
+        options.write(true).create_new(true).mode(0o600);
         let mut file = options.open(self.path())?;
         let flags = rustix::fs::FallocateFlags::empty();
         if rustix::fs::fallocate(&file, flags, 0, self.reserve()).is_ok() {
@@ -154,5 +168,34 @@ impl DiskWatch {
             left -= piece;
         }
         file.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_link_leads_to_is_not_emptied() {
+        let folder = std::env::temp_dir().join(format!("quire-room-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let (kept, reserve) = (folder.join("kept"), folder.join(RESERVE));
+        for hard in [true, false] {
+            // One as large as the reserve would be, and one that is not.
+            for size in [4096, 7] {
+                fs::write(&kept, vec![b'x'; size]).expect("written");
+                match hard {
+                    true => fs::hard_link(&kept, &reserve),
+                    false => std::os::unix::fs::symlink(&kept, &reserve),
+                }
+                .expect("linked");
+                let watch = DiskWatch::keep(&folder, 8192);
+                let length = |path: &Path| fs::symlink_metadata(path).expect("there").len();
+                assert_eq!((length(&kept), length(&reserve)), (size as u64, 4096));
+                assert!(watch.is_ours());
+                fs::remove_file(&reserve).expect("removed");
+            }
+        }
+        fs::remove_dir_all(folder).expect("removed");
     }
 }

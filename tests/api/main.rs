@@ -13,6 +13,7 @@ mod citations;
 mod clients;
 mod compatible;
 mod cutoff;
+mod devices;
 mod documents;
 mod embeddings;
 

@@ -192,3 +192,43 @@ fn what_is_no_archive_changes_nothing() {
         .run(&["import", "--user", "nobody@example.com", "empty"])
         .refused(1);
 }
+
+/// An archive or a backup with the row of a document whose file is short or lost is no silent success.
+#[test]
+fn originals_that_are_short_or_lost_are_named() {
+    let place = lived_in();
+    let documents = place.data().join("documents");
+    let file = std::fs::read_dir(&documents).unwrap().next().unwrap();
+    let file = file.unwrap().path();
+    let id = file.file_name().unwrap().to_str().unwrap().to_owned();
+    let whole = std::fs::read(&file).unwrap();
+    let export = |to: &str| place.run(&["export", "--user", "ada@example.com", to]);
+    let backup = |to: &str| place.run(&["backup", to]);
+    well(export("whole.tar.gz"));
+    let said = backup("whole.db");
+    assert!(
+        said.code == Some(0) && !said.err.contains("damaged"),
+        "{said:?}"
+    );
+
+    std::fs::write(&file, &whole[..10]).unwrap();
+    let bytes = format!("10 of {} bytes", whole.len());
+    let why = export("short.tar.gz").refused(1);
+    for part in [&id, "lease.txt", &bytes, "short.tar.gz is written"] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    let said = backup("short.db");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.err.contains(&id) && said.err.contains(&bytes),
+        "{said:?}"
+    );
+
+    std::fs::remove_file(&file).unwrap();
+    let why = export("lost.tar.gz").refused(1);
+    assert!(why.contains(&id) && why.contains("lost"), "{why}");
+    let said = place.run(&["backup", "lost.db", "--json"]).well();
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let named = said["faulty_originals"][0].as_str().unwrap();
+    assert!(named.contains(&id) && named.contains("lost"), "{said}");
+}

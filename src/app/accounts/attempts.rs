@@ -1,15 +1,18 @@
-//! Counts attempts to sign in: strictly for one account from one network, loosely for one account from
-//! everywhere and for one network. A network that has signed in to the account before is never blocked: it is not
+//! Counts attempts to sign in. A device that has signed in to the account before has a limit of its own, and is in
+//! nobody's way. All others count strictly for one account from one network, loosely for one account from everywhere
+//! and for one network. A network that has signed in to the account before is never blocked: it is not
 //! held to the loose limits, and beyond the strict one its attempts wait for their turn instead of being refused, the
 //! newest first, so that a correct password succeeds and guesses stay bounded.
 
 use std::net::IpAddr;
 
+use super::passwords::PasswordLane;
 use super::throttle::{ThrottleKey, network};
 use super::turns::LoginTurn;
 use super::{Accounts, RequestOrigin};
 use crate::app::Result;
 use crate::clock;
+use crate::domain::id::SessionId;
 use crate::domain::time::Timestamp;
 use crate::store::sign_in_networks;
 
@@ -20,6 +23,8 @@ pub(super) struct Attempt {
     counted: Vec<ThrottleKey>,
     /// What it waits for before the password is checked.
     pub turn: Option<LoginTurn>,
+    /// Whether its password is checked before those of strangers.
+    pub lane: PasswordLane,
 }
 
 impl Accounts {
@@ -42,12 +47,15 @@ impl Accounts {
             self.count(ThrottleKey::Network(network), now, &mut attempt)?;
             return Ok(attempt);
         };
+        if let Some(device) = self.known_device(account, visit).await? {
+            return Ok(self.note_device_attempt(device, now));
+        }
         let pair = ThrottleKey::Pair(account.to_owned(), network);
-        if let Err(too_fast) = self.count(pair, now, &mut attempt) {
+        if let Err(too_fast) = self.count(pair.clone(), now, &mut attempt) {
             if !self.is_known(account, network).await? {
                 return Err(too_fast);
             }
-            attempt.turn = Some(self.turns.join(account, network, clock::instant()));
+            attempt.turn = Some(self.turns.join(pair, clock::instant()));
             return Ok(attempt);
         }
         // Each counts, even where the other one refuses.
@@ -59,6 +67,20 @@ impl Accounts {
             return Err(too_fast);
         }
         Ok(attempt)
+    }
+
+    /// Counts an attempt by a device, or in a session: beyond its limit it waits for its turn, and is never refused
+    /// because of what others do.
+    pub(super) fn note_device_attempt(&self, device: SessionId, now: Timestamp) -> Attempt {
+        let mut attempt = Attempt {
+            lane: PasswordLane::Known,
+            ..Attempt::default()
+        };
+        let key = ThrottleKey::Device(device);
+        if self.count(key.clone(), now, &mut attempt).is_err() {
+            attempt.turn = Some(self.turns.join(key, clock::instant()));
+        }
+        attempt
     }
 
     /// Waits until the password of an attempt may be checked.

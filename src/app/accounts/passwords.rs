@@ -1,8 +1,9 @@
 //! Password work on one thread of its own: slow on purpose, so one at a time, and never on the runtime.
-//! The thread starts with the first password. A full queue says "later" instead of growing.
+//! The thread starts with the first password. A full queue says "later" instead of growing. Those who have signed in
+//! before have a queue of their own, which comes first: others do not fill it.
 
 use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -10,14 +11,32 @@ use tokio::sync::oneshot;
 use crate::app::{Error, Kind, Result};
 use crate::crypto::password;
 
-/// Waiting passwords. At a tenth of a second each, the last one waits three seconds.
+/// Limit on waiting passwords in each lane. At a tenth of a second each, the last one waits three seconds.
 const QUEUE: usize = 32;
 
 /// Hashes and checks passwords.
 pub struct Passwords {
     rounds: u32,
     dummy: String,
-    queue: OnceLock<SyncSender<PasswordJob>>,
+    queue: OnceLock<PasswordQueue>,
+}
+
+/// Which passwords come first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PasswordLane {
+    /// Of devices that have signed in before.
+    Known,
+    /// Of everybody else.
+    #[default]
+    Others,
+}
+
+/// The ends of the two lanes to put jobs in.
+struct PasswordQueue {
+    known: SyncSender<PasswordJob>,
+    others: SyncSender<PasswordJob>,
+    /// One for each job, sent after it: at a ticket there is always a job.
+    tickets: Sender<()>,
 }
 
 enum PasswordJob {
@@ -42,18 +61,30 @@ impl Passwords {
     /// A hash to store.
     pub async fn hash(&self, password: &str) -> Result<String> {
         let (answer, answered) = oneshot::channel();
-        self.send(PasswordJob::Hash(password.to_owned(), answer))?;
+        self.send(
+            PasswordLane::Others,
+            PasswordJob::Hash(password.to_owned(), answer),
+        )?;
         answered.await.map_err(|_| gone())?
     }
 
     /// Whether the password fits the stored hash. Without one it takes as long and fits nothing.
-    pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool> {
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` when its lane is full.
+    pub async fn verify(
+        &self,
+        password: &str,
+        stored: Option<&str>,
+        lane: PasswordLane,
+    ) -> Result<bool> {
         let (answer, answered) = oneshot::channel();
-        self.send(PasswordJob::Verify {
+        let job = PasswordJob::Verify {
             password: password.to_owned(),
             stored: stored.unwrap_or(&self.dummy).to_owned(),
             answer,
-        })?;
+        };
+        self.send(lane, job)?;
         let fits = answered.await.map_err(|_| gone())?;
         Ok(fits && stored.is_some())
     }
@@ -63,9 +94,13 @@ impl Passwords {
         password::needs_rehash(stored, self.rounds)
     }
 
-    fn send(&self, job: PasswordJob) -> Result<()> {
+    fn send(&self, lane: PasswordLane, job: PasswordJob) -> Result<()> {
         let queue = self.queue.get_or_init(|| start(self.rounds));
-        queue.try_send(job).map_err(|error| match error {
+        let jobs = match lane {
+            PasswordLane::Known => &queue.known,
+            PasswordLane::Others => &queue.others,
+        };
+        jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => Error {
                 retry_after: Some(Duration::from_secs(3)),
                 ..Error::new(
@@ -75,23 +110,33 @@ impl Passwords {
             }
             .resolve("try again in a few seconds"),
             TrySendError::Disconnected(_) => gone(),
-        })
+        })?;
+        queue.tickets.send(()).map_err(|_| gone())
     }
 }
 
-fn start(rounds: u32) -> SyncSender<PasswordJob> {
-    let (queue, jobs) = sync_channel(QUEUE);
+fn start(rounds: u32) -> PasswordQueue {
+    let (known, known_jobs) = sync_channel(QUEUE);
+    let (others, other_jobs) = sync_channel(QUEUE);
+    let (tickets, taken) = channel();
     // If there is no thread to be had, the receiver is dropped and every send says so.
     let _ = std::thread::Builder::new()
         .name("quire-password".into())
         .stack_size(128 * 1024)
-        .spawn(move || work(&jobs, rounds));
-    queue
+        .spawn(move || work(&taken, [&known_jobs, &other_jobs], rounds));
+    PasswordQueue {
+        known,
+        others,
+        tickets,
+    }
 }
 
 /// Ends when the last sender is gone. Who has left no longer wants an answer.
-fn work(jobs: &Receiver<PasswordJob>, rounds: u32) {
-    for job in jobs {
+fn work(tickets: &Receiver<()>, lanes: [&Receiver<PasswordJob>; 2], rounds: u32) {
+    for () in tickets {
+        let Some(job) = lanes.into_iter().find_map(|lane| lane.try_recv().ok()) else {
+            continue;
+        };
         match job {
             PasswordJob::Hash(_, answer) if answer.is_closed() => {}
             PasswordJob::Verify { answer, .. } if answer.is_closed() => {}
@@ -111,4 +156,30 @@ fn work(jobs: &Receiver<PasswordJob>, rounds: u32) {
 
 fn gone() -> Error {
     Error::internal("the password thread is gone")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_known_device_waits_behind_no_stranger() {
+        let passwords = Arc::new(Passwords::new(200_000));
+        let stored = password::hash("right", 10).expect("randomness");
+        let guess = |_| {
+            let passwords = passwords.clone();
+            tokio::spawn(async move { passwords.verify("wrong", None, PasswordLane::Others).await })
+        };
+        let strangers: Vec<_> = (0..QUEUE * 2).map(guess).collect();
+        // Each takes many milliseconds: all have come before the thread is done with the first few.
+        tokio::task::yield_now().await;
+        let full = passwords.verify("wrong", None, PasswordLane::Others).await;
+        assert_eq!(full.map_err(|error| error.kind), Err(Kind::Unavailable));
+        let known = passwords.verify("right", Some(&stored), PasswordLane::Known);
+        assert_eq!(known.await, Ok(true));
+        let waiting = strangers.iter().filter(|guess| !guess.is_finished());
+        assert!(waiting.count() > QUEUE / 2, "it came first");
+    }
 }

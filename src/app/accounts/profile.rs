@@ -7,7 +7,7 @@ use super::setup::FirstAdminRule;
 use super::{Accounts, RequestOrigin};
 use crate::app::{Error, Kind, Result};
 use crate::crypto::token;
-use crate::domain::id::UserId;
+use crate::domain::id::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::user::{Caller, Email, User, check_password};
 use crate::store::{
@@ -91,22 +91,26 @@ impl Accounts {
         }
     }
 
-    /// Changes the caller's password. All other sessions end.
+    /// Changes the caller's password. All other sessions end. Returns the value of the new device cookie.
+    ///
+    /// # Errors
+    /// `Kind::Forbidden` for an API key, `Kind::BadRequest` when the current password is wrong or the new one weak,
+    /// `Kind::TooFast` when newer attempts of the same session came first for too long.
     pub async fn change_password(
         &self,
         caller: &Caller,
         current: &str,
         new: &str,
         visit: &RequestOrigin,
-    ) -> Result<()> {
-        needs_session(caller, "change the password")?;
-        let user = self.me(caller).await?;
-        let mut attempt = self.note_attempt(Some(&user.email), visit).await?;
+    ) -> Result<String> {
+        let session = needs_session(caller, "change the password")?.clone();
+        let mut user = self.me(caller).await?;
+        let mut attempt = self.note_device_attempt(session.clone(), visit.now);
         self.await_turn(&mut attempt).await?;
         if current.len() > 1024
             || !self
                 .passwords
-                .verify(current, Some(&user.password_hash))
+                .verify(current, Some(&user.password_hash), attempt.lane)
                 .await?
         {
             return Err(Error::new(
@@ -115,18 +119,19 @@ impl Accounts {
             ));
         }
         self.forgive(&attempt);
-        let hash = self.checked_hash(new).await?;
+        user.password_hash = self.checked_hash(new).await?;
+        let devices = self.device_cookie(&user, &session, visit);
         let entry = visit.entry(Some(&user.id), "password.changed", user.id.as_str());
-        let (session, now) = (caller.session.clone(), visit.now);
+        let now = visit.now;
         self.store
             .write(move |db| {
-                users::set_password_hash(db, &user.id, &hash)?;
-                sessions::revoke_all_of(db, &user.id, now, session.as_ref())?;
+                users::set_password_hash(db, &user.id, &user.password_hash)?;
+                sessions::revoke_all_of(db, &user.id, now, Some(&session))?;
                 audit::append(db, &entry)
             })
             .await?;
         self.seen.forget();
-        Ok(())
+        Ok(devices)
     }
 
     /// Notes that somebody cannot sign in. Says the same, and works as long, whether or not there is such
@@ -203,7 +208,8 @@ impl Accounts {
     }
 }
 
-/// Shuts out whoever had the old password: no session, no API key and no network is trusted any more. Returns
+/// Shuts out whoever had the old password: no session, no API key and no network is trusted any more, nor is a device,
+/// whose token is bound to the password. Returns
 /// how many keys were deleted.
 pub(in crate::app) fn shut_out(
     db: &Writer,
@@ -220,9 +226,9 @@ pub(in crate::app) fn shut_out(
 }
 
 /// What a stolen API key must not be able to do: make its theft last.
-pub(in crate::app) fn needs_session(caller: &Caller, what: &str) -> Result<()> {
-    match caller.session {
-        Some(_) => Ok(()),
+pub(in crate::app) fn needs_session<'c>(caller: &'c Caller, what: &str) -> Result<&'c SessionId> {
+    match &caller.session {
+        Some(session) => Ok(session),
         None => Err(
             Error::new(Kind::Forbidden, format!("an API key cannot {what}"))
                 .resolve("sign in with e-mail and password for that"),

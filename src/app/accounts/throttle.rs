@@ -1,15 +1,16 @@
-//! How often a network may try and how often an account may be tried. Bounded, whoever asks.
+//! How often a device or a network may try and how often an account may be tried. Bounded, whoever asks.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::app::{Error, Kind, Result};
 use crate::domain::bucket::{Rate, TokenBucket};
+use crate::domain::id::SessionId;
 use crate::domain::time::Timestamp;
 
-/// Buckets that are kept; one is about 100 bytes.
+/// Limit on the buckets of devices, and on those of everybody else; one is about 100 bytes.
 const MOST: usize = 8192;
 
 /// How many times the strict limit one network may try, over all accounts: several people may share it.
@@ -22,8 +23,12 @@ pub struct LoginThrottle {
     pair: Rate,
     network: Rate,
     account: Rate,
-    buckets: Mutex<HashMap<ThrottleKey, TokenBucket>>,
+    buckets: Mutex<Buckets>,
+    /// Apart, so that attempts without a device make the server forget none of these.
+    devices: Mutex<Buckets>,
 }
+
+type Buckets = HashMap<ThrottleKey, TokenBucket>;
 
 /// Who tried, or who was tried. An account is the e-mail address that was tried, whether it exists or not.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -34,6 +39,8 @@ pub enum ThrottleKey {
     Account(String),
     /// Where the attempt came from.
     Network(IpAddr),
+    /// A browser that has signed in to the account before, or is signed in.
+    Device(SessionId),
 }
 
 /// What counts as one place: an IPv4 address, or the /64 that one IPv6 household has.
@@ -45,14 +52,15 @@ pub fn network(address: IpAddr) -> IpAddr {
 }
 
 impl LoginThrottle {
-    /// `per_minute` attempts for an account from one network; multiples of it for the others.
+    /// `per_minute` attempts of one device, or for an account from one network; multiples of it for the others.
     pub fn new(per_minute: u32) -> Self {
         let times = |factor| Rate::per_minute(per_minute.saturating_mul(factor));
         Self {
             pair: times(1),
             network: times(NETWORK_FACTOR),
             account: times(ACCOUNT_FACTOR),
-            buckets: Mutex::new(HashMap::new()),
+            buckets: Mutex::default(),
+            devices: Mutex::default(),
         }
     }
 
@@ -62,7 +70,7 @@ impl LoginThrottle {
     /// `Kind::TooFast`, with the time until the next attempt.
     pub fn take(&self, key: ThrottleKey, now: Timestamp) -> Result<()> {
         let rate = self.rate(&key);
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets(&key);
         if buckets.len() >= MOST && !buckets.contains_key(&key) {
             self.make_room(&mut buckets, now);
         }
@@ -74,22 +82,30 @@ impl LoginThrottle {
 
     /// The attempt was a good one after all.
     pub fn put_back(&self, key: &ThrottleKey) {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets(key);
         if let Some(bucket) = buckets.get_mut(key) {
             bucket.put_back(self.rate(key));
         }
     }
 
+    fn buckets(&self, key: &ThrottleKey) -> MutexGuard<'_, Buckets> {
+        let buckets = match key {
+            ThrottleKey::Device(_) => &self.devices,
+            _ => &self.buckets,
+        };
+        buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn rate(&self, key: &ThrottleKey) -> Rate {
         match key {
-            ThrottleKey::Pair(..) => self.pair,
+            ThrottleKey::Pair(..) | ThrottleKey::Device(_) => self.pair,
             ThrottleKey::Account(_) => self.account,
             ThrottleKey::Network(_) => self.network,
         }
     }
 
     /// Forgets who may try freely again; if that is not enough, the half that tried longest ago.
-    fn make_room(&self, buckets: &mut HashMap<ThrottleKey, TokenBucket>, now: Timestamp) {
+    fn make_room(&self, buckets: &mut Buckets, now: Timestamp) {
         buckets.retain(|key, bucket| !bucket.is_full(self.rate(key), now));
         if buckets.len() > MOST / 2 {
             let mut times: Vec<_> = buckets.values().map(TokenBucket::last).collect();
@@ -156,13 +172,21 @@ mod tests {
     fn memory_is_bounded_and_the_newest_stay() {
         let throttle = LoginThrottle::new(1);
         let address = |n: usize| ThrottleKey::Pair(n.to_string(), [127, 0, 0, 1].into());
+        let device = |n: usize| ThrottleKey::Device(SessionId::new(at(0), n as u128));
         for n in 0..3 * MOST {
             throttle.take(address(n), at(0)).expect("its first");
+            throttle.take(device(n), at(0)).expect("its first");
         }
+        assert!(throttle.devices.lock().expect("sound").len() <= MOST);
         assert!(throttle.buckets.lock().expect("sound").len() <= MOST);
         assert!(
             throttle.take(address(3 * MOST - 1), at(1)).is_err(),
             "the newest is remembered"
         );
+        // Nor do strangers make it forget a device.
+        for n in 3 * MOST..6 * MOST {
+            throttle.take(address(n), at(0)).expect("its first");
+        }
+        assert!(throttle.take(device(3 * MOST - 1), at(1)).is_err());
     }
 }

@@ -1,15 +1,15 @@
-//! Queue of sign-in attempts beyond the strict limit, from a network that has signed in to the account before: one
-//! attempt every 3 s, newest first. When the queue is full, the oldest attempt is refused, so that a burst of guesses
-//! does not keep the owner out. A flood of more than ten new attempts in 3 s still can.
+//! Queues of sign-in attempts beyond the strict limit, from a network or by a device that has signed in to the account
+//! before: one attempt every 3 s, newest first. When a queue is full, its oldest attempt is refused, so that a burst of
+//! guesses does not keep the owner out. A flood of more than ten new attempts in 3 s keeps out everybody else in the
+//! same queue; each device has a queue of its own.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::throttle::too_fast;
+use super::throttle::{ThrottleKey, too_fast};
 use crate::app::Result;
 use crate::clock;
 
@@ -20,14 +20,11 @@ const MOST: usize = 10;
 /// Maximum wait: longer than a full queue takes when no newer attempt arrives.
 const PATIENCE: Duration = Duration::from_secs(33);
 
-/// The queues of all accounts and networks.
+/// The queues of all devices, and of all accounts and networks.
 #[derive(Default)]
 pub(super) struct LoginTurns {
-    lines: Mutex<HashMap<LineKey, Line>>,
+    lines: Mutex<HashMap<ThrottleKey, Line>>,
 }
-
-/// Account and network of an attempt.
-type LineKey = (String, IpAddr);
 
 /// One queue, oldest attempt first.
 struct Line {
@@ -39,14 +36,13 @@ struct Line {
 /// A place in a queue.
 #[derive(Debug)]
 pub(super) struct LoginTurn {
-    line: LineKey,
+    line: ThrottleKey,
     given: oneshot::Receiver<()>,
 }
 
 impl LoginTurns {
     /// Joins the queue as the newest attempt; a full queue drops its oldest.
-    pub fn join(&self, account: &str, network: IpAddr, now: Instant) -> LoginTurn {
-        let key = (account.to_owned(), network);
+    pub fn join(&self, key: ThrottleKey, now: Instant) -> LoginTurn {
         let (given_to, given) = oneshot::channel();
         let mut lines = self.lines();
         // A line is kept until its next turn is due, or leaving and coming back would shorten the pause.
@@ -87,7 +83,7 @@ impl LoginTurns {
     }
 
     /// Gives a turn if one is due. Returns when the next one is.
-    fn give(&self, key: &LineKey, now: Instant) -> Instant {
+    fn give(&self, key: &ThrottleKey, now: Instant) -> Instant {
         let mut lines = self.lines();
         let Some(line) = lines.get_mut(key) else {
             return now + PAUSE;
@@ -105,7 +101,7 @@ impl LoginTurns {
         line.due.max(now + Duration::from_millis(1))
     }
 
-    fn lines(&self) -> MutexGuard<'_, HashMap<LineKey, Line>> {
+    fn lines(&self) -> MutexGuard<'_, HashMap<ThrottleKey, Line>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -114,17 +110,19 @@ impl LoginTurns {
 mod tests {
     use super::*;
 
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    fn key_of(account: &str) -> ThrottleKey {
+        ThrottleKey::Pair(account.to_owned(), [192, 0, 2, 1].into())
+    }
 
-    fn key() -> LineKey {
-        ("a@b.co".to_owned(), HERE)
+    fn key() -> ThrottleKey {
+        key_of("a@b.co")
     }
 
     #[test]
     fn the_newest_comes_first_and_is_never_refused() {
         let (turns, start) = (LoginTurns::default(), clock::instant());
         let at = |seconds| start + Duration::from_secs(seconds);
-        let join = || turns.join("a@b.co", HERE, start);
+        let join = || turns.join(key(), start);
         let mut guesses: Vec<_> = (0..100).map(|_| join()).collect();
         let mut owner = join();
         let waits = |turn: &mut LoginTurn| turn.given.try_recv();
@@ -149,7 +147,7 @@ mod tests {
         let (mut kept, mut given) = (Vec::new(), 0);
         for second in 0..3600 {
             let now = start + Duration::from_secs(second);
-            kept.extend([(); 3].map(|()| turns.join("a@b.co", HERE, now)));
+            kept.extend([(); 3].map(|()| turns.join(key(), now)));
             turns.give(&key(), now);
             kept.retain_mut(|turn: &mut LoginTurn| match turn.given.try_recv() {
                 Ok(()) => {
@@ -164,15 +162,15 @@ mod tests {
         // Nor do those who leave and come back come sooner.
         drop(kept);
         let now = start + Duration::from_secs(3600);
-        let mut back = turns.join("a@b.co", HERE, now);
+        let mut back = turns.join(key(), now);
         turns.give(&key(), now + Duration::from_secs(3));
         assert_eq!(back.given.try_recv(), Ok(()));
-        let mut again = turns.join("a@b.co", HERE, now + Duration::from_secs(4));
+        let mut again = turns.join(key(), now + Duration::from_secs(4));
         turns.give(&key(), now + Duration::from_secs(5));
         assert!(again.given.try_recv().is_err());
-        turns.join("b@b.co", HERE, now + Duration::from_secs(60));
+        turns.join(key_of("b@b.co"), now + Duration::from_secs(60));
         drop(again);
-        turns.join("b@b.co", HERE, now + Duration::from_secs(60));
+        turns.join(key_of("b@b.co"), now + Duration::from_secs(60));
         assert_eq!(turns.lines().len(), 1, "lines without anyone are forgotten");
     }
 }

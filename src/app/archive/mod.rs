@@ -20,6 +20,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::crypto;
 use crate::domain::id::{DocumentId, UserId};
+use crate::log;
 use crate::store::Store;
 use crate::store::archive::SCHEMA;
 
@@ -58,6 +59,16 @@ pub struct TableCount {
 
 /// Counts per table, in archive order.
 pub type Counts = Vec<(String, TableCount)>;
+
+/// What was exported.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExportOutcome {
+    /// Counts per table.
+    pub counts: Counts,
+    /// Originals that are lost, or have another size than was stored, in words. Those of another size are in the
+    /// archive as they are.
+    pub faulty: Vec<String>,
+}
 
 /// Callback for progress: the name of the current table, and the number of rows done.
 pub type Progress<'a> = &'a mut (dyn FnMut(&str, u64) + Send);
@@ -110,7 +121,14 @@ impl App {
         let name = crypto::hex(&crypto::random::<16>()?);
         let work = move || {
             let file = TemporaryFile::new(place.scratch.join(format!("archive-{name}")));
-            place.export(&user, file.path(), &mut |_, _| ())?;
+            let outcome = place.export(&user, file.path(), &mut |_, _| ())?;
+            if !outcome.faulty.is_empty() {
+                let (count, first) = (outcome.faulty.len(), &outcome.faulty[0]);
+                log::warn(
+                    "an archive lacks originals",
+                    &[("user", &user), ("count", &count), ("first", first)],
+                );
+            }
             Ok(file)
         };
         tokio::task::spawn_blocking(work)
@@ -150,7 +168,12 @@ impl ArchivePaths {
     ///
     /// # Errors
     /// `Conflict` when the file exists; `Internal` when it cannot be written or the store cannot be read.
-    pub fn export(&self, user: &UserId, to: &Path, progress: Progress<'_>) -> Result<Counts> {
+    pub fn export(
+        &self,
+        user: &UserId,
+        to: &Path,
+        progress: Progress<'_>,
+    ) -> Result<ExportOutcome> {
         pack::pack(self, user, to, progress)
     }
 

@@ -8,7 +8,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tar::{Builder, Header};
 
-use super::{ArchivePaths, Counts, MANIFEST, ORIGINALS, Progress, TABLES, TableCount, manifest};
+use super::{
+    ArchivePaths, Counts, ExportOutcome, MANIFEST, ORIGINALS, Progress, TABLES, TableCount,
+    manifest,
+};
 use crate::app::documents::open_new;
 use crate::app::{Error, Result};
 use crate::clock;
@@ -28,19 +31,19 @@ pub(super) fn pack(
     user: &UserId,
     to: &Path,
     progress: Progress<'_>,
-) -> Result<Counts> {
+) -> Result<ExportOutcome> {
     let wanted = user.clone();
     let found = place.store.read_now(move |db| users::by_id(db, &wanted))?;
     let email = found.map_or_else(String::new, |user| user.email.to_string());
     let file = BufWriter::new(open_new(to).map_err(|error| unwritten(to, &error))?);
     let mut tar = Builder::new(GzEncoder::new(file, Compression::default()));
     let written = fill(place, user, &email, &mut tar, progress);
-    let closed = written.and_then(|counts| {
+    let closed = written.and_then(|outcome| {
         let file = tar.into_inner().and_then(GzEncoder::finish);
         let file = file.and_then(|file| file.into_inner().map_err(|error| error.into_error()));
         file.and_then(|file| file.sync_all())
             .map_err(|error| unwritten(to, &error))?;
-        Ok(counts)
+        Ok(outcome)
     });
     if closed.is_err() {
         // An incomplete archive is useless.
@@ -55,7 +58,7 @@ fn fill(
     email: &str,
     tar: &mut TarWriter,
     progress: Progress<'_>,
-) -> Result<Counts> {
+) -> Result<ExportOutcome> {
     let first = serde_json::to_vec_pretty(&manifest(email)).map_err(Error::internal)?;
     append(tar, MANIFEST, first.len() as u64, &first[..])?;
     let mut counts = Counts::new();
@@ -69,13 +72,19 @@ fn fill(
             },
         ));
     }
-    let mut added = 0;
-    for id in documents(place, user)? {
+    let (mut added, mut faulty) = (0, Vec::new());
+    for ExportedDocument { id, name, size } in documents(place, user)? {
         // The text of a document is exported even when its original is lost.
         let Ok(file) = File::open(place.original(&id)?) else {
+            faulty.push(format!("{id} ({name}): its file is lost"));
             continue;
         };
         let length = file.metadata().map_err(Error::internal)?.len();
+        if length != size {
+            faulty.push(format!(
+                "{id} ({name}): its file has {length} of {size} bytes"
+            ));
+        }
         append(tar, &format!("{ORIGINALS}{id}"), length, file)?;
         added += 1;
         progress("original documents", added);
@@ -87,7 +96,14 @@ fn fill(
             ..TableCount::default()
         },
     ));
-    Ok(counts)
+    Ok(ExportOutcome { counts, faulty })
+}
+
+/// A row of the documents, as far as its original is concerned.
+struct ExportedDocument {
+    id: String,
+    name: String,
+    size: u64,
 }
 
 fn rows(
@@ -140,18 +156,23 @@ fn scratch(path: &Path) -> std::io::Result<File> {
     options.open(path)
 }
 
-fn documents(place: &ArchivePaths, user: &UserId) -> Result<Vec<String>> {
+fn documents(place: &ArchivePaths, user: &UserId) -> Result<Vec<ExportedDocument>> {
     let user = user.clone();
     let Some(table) = archive::TABLES.first() else {
         return Ok(Vec::new());
     };
     let read = place.store.read_now(move |db| {
-        let mut ids = Vec::new();
+        let mut found = Vec::new();
         archive::each(db, table, &user, |row| {
-            ids.extend(row.get("id").and_then(|id| id.as_str()).map(str::to_owned));
+            let text = |name: &str| row.get(name)?.as_str().map(str::to_owned);
+            found.extend(text("id").map(|id| ExportedDocument {
+                id,
+                name: text("name").unwrap_or_default(),
+                size: row.get("size").and_then(|size| size.as_u64()).unwrap_or(0),
+            }));
             true
         })?;
-        Ok(ids)
+        Ok(found)
     });
     Ok(read?)
 }

@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use super::entries;
 use crate::app::documents::orphans;
 use crate::app::{Error, Kind, Result};
 use crate::config::Config;
@@ -66,7 +67,7 @@ impl fmt::Display for DatabaseDamage {
 /// `Conflict`, with what was found and what to do; `Internal` when the folder cannot be read.
 pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     let folder = &config.data_dir;
-    check_folders(folder)?;
+    entries::check(folder)?;
     let path = super::database(folder);
     let Some(damage) = damage(&path).map_err(Error::internal)? else {
         return crate::store::check_log(&path).map_err(|error| unopened(folder, &error));
@@ -87,45 +88,6 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
         true => Ok(()),
         false => Err(refusal(folder, damage, &found, &logs)),
     }
-}
-
-/// Refuses a folder in which a file has the name of a subfolder.
-fn check_folders(folder: &Path) -> Result<()> {
-    for name in ["documents", "uploads", "tmp", orphans::FOLDER] {
-        let path = folder.join(name);
-        let Ok(about) = fs::symlink_metadata(&path) else {
-            continue;
-        };
-        if about.is_symlink() && !path.exists() {
-            return Err(dangling(&path));
-        }
-        if !path.is_dir() {
-            let text = format!(
-                "{} is a file, and Quire needs a folder there",
-                path.display()
-            );
-            return Err(Error::new(Kind::Conflict, text).resolve(
-                "Nothing was changed. Move the file elsewhere, put the folder of that name back if there was one, \
-                 and start again.",
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// The error for a dangling link in place of a folder: its target was deleted, or is on a disk that is not
-/// mounted.
-fn dangling(path: &Path) -> Error {
-    let target = fs::read_link(path).unwrap_or_default();
-    let text = format!(
-        "{} is a link to {}, which does not exist",
-        path.display(),
-        target.display()
-    );
-    Error::new(Kind::Conflict, text).resolve(
-        "Nothing was changed. Mount the disk that the link leads to, or put the folder back there, and start again. \
-         If nothing was stored there, remove the link.",
-    )
 }
 
 /// The error for a database that could not be opened, with what to do about it.
@@ -264,16 +226,20 @@ pub(in crate::app) fn logs(folder: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// When the file cannot be read.
 pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<DatabaseDamage>> {
-    let mut file = match File::open(path) {
+    // Looked at before it is opened: opening a pipe waits for its other end.
+    let about = match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Ok(Some(DatabaseDamage::Missing));
         }
-        file => file?,
+        about => about?,
     };
-    let about = file.metadata()?;
     if about.is_dir() {
         return Ok(Some(DatabaseDamage::Folder));
     }
+    if !about.is_file() {
+        return Ok(Some(DatabaseDamage::NotSqlite));
+    }
+    let mut file = File::open(path)?;
     let bytes = about.len();
     let mut header = Vec::with_capacity(HEADER);
     file.by_ref().take(HEADER as u64).read_to_end(&mut header)?;

@@ -6,12 +6,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::accounts::{
-    ACCESS_LENGTH, NewAccount, NewProfile, REFRESH_LENGTH, RequestOrigin, SignedIn,
+    ACCESS_LENGTH, DEVICE_LENGTH, NewAccount, NewProfile, REFRESH_LENGTH, RequestOrigin, SignedIn,
 };
 use crate::app::{Error, Kind};
 use crate::domain::key::keys_deleted;
 use crate::domain::user::{Caller, User};
-use crate::http::auth::{self, SessionCookie};
+use crate::http::auth::{self, AuthCookie};
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
@@ -79,13 +79,16 @@ pub async fn register(mut cx: RequestContext) -> Result<Reply, ApiError> {
         setup_token: body.setup_token,
         is_local: auth::is_local(&cx.request, cx.peer),
     };
-    let user = cx.app.accounts().register(new, &visit(&cx)).await?;
-    Ok(private(Reply::json(&json!({
+    let (accounts, visit) = (cx.app.accounts(), visit(&cx));
+    let user = accounts.register(new, &visit).await?;
+    let device = device(&cx, &accounts.new_device(&user, &visit)?);
+    let reply = private(Reply::json(&json!({
         "status": "success",
         "message": "the account is made; sign in with it",
         "user_id": user.id,
         "user": shape(&user),
-    }))))
+    })));
+    Ok(reply.cookie(&device))
 }
 
 /// POST /api/auth/login
@@ -133,8 +136,8 @@ pub async fn logout(mut cx: RequestContext) -> Result<Reply, ApiError> {
         &json!({"status": "success", "message": "signed out"}),
     ));
     Ok(reply
-        .cookie(&cookie(&cx, SessionCookie::Access, "", 0))
-        .cookie(&cookie(&cx, SessionCookie::Refresh, "", 0)))
+        .cookie(&cookie(&cx, AuthCookie::Access, "", 0))
+        .cookie(&cookie(&cx, AuthCookie::Refresh, "", 0)))
 }
 
 /// POST /api/auth/request-password-reset
@@ -190,10 +193,11 @@ pub async fn change_password(mut cx: RequestContext, caller: Caller) -> Result<R
     let body: PasswordBody = cx.json().await?;
     let accounts = cx.app.accounts();
     let (current, new) = (&body.current_password, &body.new_password);
-    accounts
+    let devices = accounts
         .change_password(&caller, current, new, &visit(&cx))
         .await?;
-    done("the password is changed; all other sessions are ended")
+    let reply = done("the password is changed; all other sessions are ended")?;
+    Ok(reply.cookie(&device(&cx, &devices)))
 }
 
 /// Where this request comes from, for throttling and the audit log.
@@ -201,6 +205,7 @@ pub(super) fn visit(cx: &RequestContext) -> RequestOrigin {
     RequestOrigin {
         peer: Some(cx.peer),
         client: cx.client(),
+        devices: cx.device_cookie().unwrap_or_default().to_owned(),
         now: cx.now,
     }
 }
@@ -233,7 +238,7 @@ pub(super) fn private(reply: Reply) -> Reply {
 
 /// The token of the body, else the cookie's.
 fn refresh_token(cx: &RequestContext, body: RefreshBody) -> Option<String> {
-    let name = SessionCookie::Refresh.name(auth::is_secure(&cx.app, cx.https));
+    let name = AuthCookie::Refresh.name(auth::is_secure(&cx.app, cx.https));
     let cookie = || cx.cookie(name).map(str::to_owned);
     body.refresh_token
         .or_else(cookie)
@@ -251,13 +256,21 @@ fn pair(cx: &RequestContext, signed_in: &SignedIn) -> Reply {
         "user": shape(&signed_in.user),
     });
     let (short, long) = (ACCESS_LENGTH.as_secs(), REFRESH_LENGTH.as_secs());
-    let access = cookie(cx, SessionCookie::Access, &signed_in.access, short);
-    let refresh = cookie(cx, SessionCookie::Refresh, &signed_in.refresh, long);
-    private(Reply::json(&body)).cookie(&access).cookie(&refresh)
+    let access = cookie(cx, AuthCookie::Access, &signed_in.access, short);
+    let refresh = cookie(cx, AuthCookie::Refresh, &signed_in.refresh, long);
+    private(Reply::json(&body))
+        .cookie(&access)
+        .cookie(&refresh)
+        .cookie(&device(cx, &signed_in.devices))
+}
+
+/// The cookie of a browser that has signed in.
+fn device(cx: &RequestContext, value: &str) -> String {
+    cookie(cx, AuthCookie::Device, value, DEVICE_LENGTH)
 }
 
 /// Out of reach of scripts and of requests that other sites cause; over https, of http as well.
-fn cookie(cx: &RequestContext, which: SessionCookie, value: &str, seconds: u64) -> String {
+fn cookie(cx: &RequestContext, which: AuthCookie, value: &str, seconds: u64) -> String {
     let secure = auth::is_secure(&cx.app, cx.https);
     let (name, path) = (which.name(secure), which.path(secure));
     let secure = if secure { "; Secure" } else { "" };

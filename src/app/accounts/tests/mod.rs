@@ -1,5 +1,6 @@
 //! Scripts over a real database: what people and thieves try, and what comes of it.
 
+mod devices;
 mod people;
 
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ fn visit(seconds: i64) -> RequestOrigin {
     RequestOrigin {
         peer: Some([192, 0, 2, 1].into()),
         client: "test".into(),
+        devices: String::new(),
         now: Timestamp::from_millis(1_800_000_000_000 + seconds * 1000),
     }
 }

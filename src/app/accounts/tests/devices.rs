@@ -1,0 +1,195 @@
+//! Browsers that have signed in before, and guesses beside and with their cookie.
+
+use super::*;
+
+fn with(devices: &str, seconds: i64) -> RequestOrigin {
+    RequestOrigin {
+        devices: devices.to_owned(),
+        ..visit(seconds)
+    }
+}
+
+/// Uses up every limit of the address, and fills its queue.
+async fn flood(accounts: &Arc<Accounts>, email: &'static str) -> Vec<tokio::task::JoinHandle<()>> {
+    for _ in 0..10 {
+        let _ = accounts.login(email, OTHER, &visit(0)).await;
+    }
+    let guess = |_| {
+        let accounts = accounts.clone();
+        tokio::spawn(async move { drop(accounts.login(email, OTHER, &visit(0)).await) })
+    };
+    let guesses = (0..20).map(guess).collect();
+    for _ in 0..50 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    guesses
+}
+
+async fn is_free(accounts: &Accounts, email: &str, visit: &RequestOrigin) -> bool {
+    let attempt = accounts.note_attempt(Some(email), visit).await;
+    attempt.is_ok_and(|attempt| attempt.turn.is_none())
+}
+
+#[test]
+fn a_flood_from_its_own_address_does_not_slow_a_device() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let devices = signed_in(accounts, "a@b.co").await.devices;
+        let guesses = flood(accounts, "a@b.co").await;
+        assert!(!is_free(accounts, "a@b.co", &visit(0)).await);
+        let mut devices = devices;
+        for _ in 0..15 {
+            let began = std::time::Instant::now();
+            let owner = accounts.login("a@b.co", PASSWORD, &with(&devices, 0)).await;
+            devices = owner.expect("signed in").devices;
+            assert!(began.elapsed() < Duration::from_secs(2), "it did not wait");
+        }
+        guesses.iter().for_each(tokio::task::JoinHandle::abort);
+    });
+}
+
+#[test]
+fn only_a_token_of_this_account_and_password_counts() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let own = signed_in(accounts, "a@b.co").await;
+        let other = signed_in(accounts, "b@b.co").await.devices;
+        let forged = device::DeviceTokens::new("another secret").token(
+            own.user.id.as_str(),
+            own.session.as_str(),
+            &own.user.password_hash,
+        );
+        for _ in 0..10 {
+            let _ = accounts.login("a@b.co", OTHER, &visit(0)).await;
+        }
+        for strange in ["", "x", "~~~~", &other, &forged, &own.refresh, &own.access] {
+            assert!(
+                !is_free(accounts, "a@b.co", &with(strange, 0)).await,
+                "{strange}"
+            );
+        }
+        assert!(is_free(accounts, "a@b.co", &with(&own.devices, 0)).await);
+        // One browser, two people.
+        let both = accounts
+            .login("b@b.co", PASSWORD, &with(&own.devices, 0))
+            .await;
+        let both = both.expect("signed in").devices;
+        assert!(is_free(accounts, "a@b.co", &with(&both, 0)).await);
+        assert!(is_free(accounts, "b@b.co", &with(&both, 0)).await);
+
+        let id = own.user.id.clone();
+        let set = accounts
+            .set_password(None, &id, OTHER, false, &visit(0))
+            .await;
+        set.expect("set");
+        assert!(
+            !is_free(accounts, "a@b.co", &with(&both, 0)).await,
+            "whoever had the old password may have it"
+        );
+    });
+}
+
+#[test]
+fn a_browser_keeps_the_tokens_of_its_last_four_accounts() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let mut devices = String::new();
+        for n in 0..6 {
+            let email = format!("{n}@b.co");
+            let made = accounts.register(account(&email), &with(&devices, 0)).await;
+            let made = made.expect("registered");
+            let cookie = accounts.new_device(&made, &with(&devices, 0));
+            devices = cookie.expect("randomness");
+        }
+        for n in 0..6 {
+            let visit = with(&devices, 0);
+            let known = accounts.known_device(&format!("{n}@b.co"), &visit).await;
+            assert_eq!(known.expect("read").is_some(), n >= 2, "{n}");
+        }
+        assert!(devices.len() < 1000, "{}", devices.len());
+    });
+}
+
+#[test]
+fn guesses_with_a_token_stay_bounded() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let own = signed_in(accounts, "a@b.co").await;
+        let thief = |seconds| RequestOrigin {
+            peer: Some([203, 0, 113, 1].into()),
+            ..with(&own.devices, seconds)
+        };
+        let mut free = 0;
+        for second in 0..600 {
+            free += usize::from(is_free(accounts, "a@b.co", &thief(second)).await);
+        }
+        assert!(free <= 10 * 10 + 10, "{free}");
+        // Those beyond the limit take turns, one in 3 s, and the others are not in their way.
+        assert!(is_free(accounts, "a@b.co", &visit(600)).await);
+        // Renewing the session gives no new device to guess with.
+        let renewed = accounts.refresh(&own.refresh, &thief(600)).await;
+        let renewed = renewed.expect("renewed").devices;
+        assert_eq!(accounts.device(&renewed), accounts.device(&own.devices));
+        // Signing in does, so that whoever has the password is free of the thief.
+        while is_free(accounts, "a@b.co", &thief(600)).await {}
+        let mut attempt = accounts
+            .note_attempt(Some("a@b.co"), &thief(600))
+            .await
+            .expect("taken");
+        assert!(attempt.turn.is_some());
+        accounts.await_turn(&mut attempt).await.expect("a turn");
+        let again = accounts.login("a@b.co", PASSWORD, &visit(600)).await;
+        let again = again.expect("signed in").devices;
+        assert!(is_free(accounts, "a@b.co", &with(&again, 600)).await);
+    });
+}
+
+#[test]
+fn a_new_password_is_set_beside_a_flood() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let own = signed_in(accounts, "a@b.co").await;
+        let who = caller(accounts, &own.access, 0).await.expect("let in");
+        let guesses = flood(accounts, "a@b.co").await;
+        let now = visit(0);
+        let changed = accounts.change_password(&who, PASSWORD, OTHER, &now);
+        let changed = tokio::time::timeout(Duration::from_secs(2), changed).await;
+        let devices = changed.expect("at once").expect("changed");
+        assert!(is_free(accounts, "a@b.co", &with(&devices, 0)).await);
+        guesses.iter().for_each(tokio::task::JoinHandle::abort);
+        // Guesses of the password in a session that was stolen are bounded.
+        for _ in 0..10 {
+            let wrong = accounts
+                .change_password(&who, PASSWORD, PASSWORD, &now)
+                .await;
+            assert_eq!(kind(wrong), Some(Kind::BadRequest));
+        }
+        let session = own.session.clone();
+        let attempt = accounts.note_device_attempt(session, visit(0).now);
+        assert!(attempt.turn.is_some());
+    });
+}
+
+#[test]
+fn a_better_hash_keeps_the_device_that_made_it() {
+    let house = house(Registration::Open);
+    run(async {
+        let accounts = &house.accounts;
+        let own = signed_in(accounts, "a@b.co").await;
+        let weaker = crypto::password::hash(PASSWORD, 3).expect("randomness");
+        let id = own.user.id.clone();
+        let set = accounts
+            .store
+            .write(move |db| users::set_password_hash(db, &id, &weaker));
+        set.await.expect("set");
+        let again = accounts.login("a@b.co", PASSWORD, &visit(0)).await;
+        let devices = again.expect("signed in").devices;
+        let known = accounts.known_device("a@b.co", &with(&devices, 0)).await;
+        assert!(known.expect("read").is_some());
+    });
+}

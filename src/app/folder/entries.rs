@@ -1,0 +1,124 @@
+//! What lies in a data folder under the names that Quire uses, looked at before anything is opened. Only reads.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use crate::app::documents::orphans;
+use crate::app::{Error, Kind, Result};
+
+/// Files of a data folder that are opened.
+const FILES: &[&str] = &[
+    "quire.db",
+    "quire.db-wal",
+    "quire.db-shm",
+    "quire.db-journal",
+    "secret",
+    "lock",
+];
+
+/// Refuses a folder in which something else has the name of one of its folders or files.
+///
+/// # Errors
+/// `Conflict`, with what is there and what to do.
+pub(in crate::app) fn check(folder: &Path) -> Result<()> {
+    check_folders(folder)?;
+    check_files(folder)
+}
+
+/// Refuses a pipe, socket, or device in the place of a file, because opening one may wait forever, and a link to a
+/// file that does not exist, because opening one to write makes a new file elsewhere.
+fn check_files(folder: &Path) -> Result<()> {
+    for name in FILES {
+        let path = folder.join(name);
+        let Ok(about) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        match fs::metadata(&path) {
+            Err(error) if about.is_symlink() && error.kind() == ErrorKind::NotFound => {
+                return Err(dangling(&path));
+            }
+            // What a folder there means is said where the file is opened.
+            Ok(target) if !target.is_file() && !target.is_dir() => return Err(special(&path)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn special(path: &Path) -> Error {
+    let text = format!(
+        "{} is a pipe, a socket, or a device, and Quire needs a file there",
+        path.display()
+    );
+    Error::new(Kind::Conflict, text).resolve(
+        "Nothing was changed. Move it elsewhere, put the file of that name back if there was one, and start again.",
+    )
+}
+
+fn check_folders(folder: &Path) -> Result<()> {
+    for name in ["documents", "uploads", "tmp", orphans::FOLDER] {
+        let path = folder.join(name);
+        let Ok(about) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        if about.is_symlink() && !path.exists() {
+            return Err(dangling(&path));
+        }
+        if !path.is_dir() {
+            let text = format!(
+                "{} is a file, and Quire needs a folder there",
+                path.display()
+            );
+            return Err(Error::new(Kind::Conflict, text).resolve(
+                "Nothing was changed. Move the file elsewhere, put the folder of that name back if there was one, \
+                 and start again.",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The refusal of a link in the place of a folder or file: what it leads to is gone, or on a disk that is not mounted.
+fn dangling(path: &Path) -> Error {
+    let target = fs::read_link(path).unwrap_or_default();
+    let text = format!(
+        "{} is a link to {}, which does not exist",
+        path.display(),
+        target.display()
+    );
+    Error::new(Kind::Conflict, text).resolve(
+        "Nothing was changed. Mount the disk that the link leads to, or put back what was there, and start again. \
+         If nothing was stored there, remove the link.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_is_not_opened() {
+        let folder = std::env::temp_dir().join(format!("quire-entries-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        assert_eq!(check(&folder).map_err(|error| error.kind), Ok(()));
+        for name in FILES {
+            let path = folder.join(name);
+            fs::write(&path, "x").unwrap();
+            assert!(check(&folder).is_ok(), "{name}");
+            fs::remove_file(&path).unwrap();
+            drop(UnixListener::bind(&path).unwrap());
+            let error = check(&folder).unwrap_err();
+            assert!(error.public.contains("a socket"), "{name}: {error:?}");
+            fs::remove_file(&path).unwrap();
+            symlink("/nowhere/x", &path).unwrap();
+            let error = check(&folder).unwrap_err();
+            assert!(error.public.contains("/nowhere/x"), "{name}: {error:?}");
+            fs::remove_file(&path).unwrap();
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
