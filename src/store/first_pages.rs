@@ -1,65 +1,94 @@
 //! The quick check of a database: reads the first page of each table of the schema.
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
+
+use rusqlite::Connection;
 
 use super::connection::Reader;
 use super::error::Result;
 use super::migrate::SCHEMA;
 
-static QUERY: LazyLock<String> = LazyLock::new(|| {
-    // Through an index, the table itself would not be read.
-    let page =
-        |table| format!("(SELECT count(*) FROM (SELECT 1 FROM {table} NOT INDEXED LIMIT 1))");
-    let pages: Vec<String> = tables().map(page).collect();
-    format!("SELECT {}", pages.join(", "))
-});
+/// The tables in the order of the schema, and the columns of the primary key of those that are stored by it.
+const TABLES: &str = "SELECT t.name,
+        (SELECT group_concat(name, ', ') FROM
+            (SELECT name FROM pragma_table_info(t.name) WHERE pk > 0 ORDER BY pk) WHERE t.wr)
+    FROM sqlite_schema s JOIN pragma_table_list t ON t.name = s.name
+    WHERE s.type = 'table' AND t.type = 'table' AND t.schema = 'main' AND t.name NOT LIKE 'sqlite_%'
+    ORDER BY s.rowid";
+
+static QUERY: OnceLock<String> = OnceLock::new();
 
 /// Reads from each table.
 ///
 /// # Errors
 /// When a table is missing or its first page cannot be read.
 pub(super) fn read(db: &Reader) -> Result<()> {
-    db.one(&QUERY, [], |_| Ok(()))
+    let query = match QUERY.get() {
+        Some(query) => query,
+        None => {
+            let made = query()?;
+            QUERY.get_or_init(|| made)
+        }
+    };
+    db.one(query, [], |_| Ok(()))
 }
 
-/// The tables that the schema declares, without what full-text search keeps.
-fn tables() -> impl Iterator<Item = &'static str> {
-    SCHEMA.lines().filter_map(|line| {
-        line.strip_prefix("CREATE TABLE ")?
-            .split_whitespace()
-            .next()
-    })
+/// The query for all tables that the schema makes, except for what full-text search keeps.
+fn query() -> rusqlite::Result<String> {
+    let db = Connection::open_in_memory()?;
+    db.execute_batch(SCHEMA)?;
+    let mut tables = db.prepare(TABLES)?;
+    let pages = tables.query_map([], |row| {
+        let (table, key) = (row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?);
+        // Through another index, the table itself would not be read.
+        let how = key.map_or("NOT INDEXED".to_owned(), |key| format!("ORDER BY {key}"));
+        Ok(format!(
+            "(SELECT count(*) FROM (SELECT 1 FROM {table} {how} LIMIT 1))"
+        ))
+    })?;
+    let pages: Vec<String> = pages.collect::<rusqlite::Result<_>>()?;
+    Ok(format!("SELECT {}", pages.join(", ")))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use super::super::tests::with_writer;
+    use super::super::StoreSettings;
+    use super::super::tests::Folder;
     use super::*;
+    use crate::store::Store;
+
+    const PAGE: usize = 4096;
+
+    fn roots(path: &std::path::Path) -> rusqlite::Result<Vec<(String, i64)>> {
+        let db = Connection::open(path)?;
+        let mut tables = db.prepare(
+            "SELECT name, rootpage FROM sqlite_schema WHERE type = 'table' AND rootpage > 0
+             AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'passages_fts%'",
+        )?;
+        let tables = tables.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        tables.collect()
+    }
 
     #[test]
-    fn every_table_of_the_schema_is_read() {
-        with_writer(|db| {
-            let listed = "SELECT name FROM pragma_table_list
-                WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite_%'";
-            let listed: Vec<String> = db.all(listed, [], |row| row.get(0))?;
-            let read: BTreeSet<String> = tables().map(str::to_owned).collect();
-            assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), read);
-            assert!(read.len() > 30, "{read:?}");
-            super::read(db)?;
-            for table in &read {
-                let hide = format!("ALTER TABLE {table} RENAME TO hidden");
-                let show = format!("ALTER TABLE hidden RENAME TO {table}");
-                db.batch(&hide)?;
-                let error = super::read(db).expect_err(table).to_string();
-                assert!(
-                    error.contains(&format!("no such table: {table}")),
-                    "{error}"
-                );
-                db.batch(&show)?;
-            }
-            Ok(())
-        });
+    fn damage_of_any_table_is_found() {
+        let folder = Folder::new();
+        folder.open().close_to_changes();
+        let path = folder.path().join("quire.db");
+        let sound = std::fs::read(&path).expect("a database");
+        let tables = roots(&path).expect("tables");
+        assert!(tables.len() > 30, "{tables:?}");
+        for (table, page) in tables {
+            let mut damaged = sound.clone();
+            let page = usize::try_from(page).expect("a number");
+            damaged[(page - 1) * PAGE..page * PAGE].fill(0xff);
+            std::fs::write(&path, damaged).expect("written");
+            let path = path.clone();
+            let store = Store::open(&StoreSettings { path }).expect("its schema is sound");
+            let found = store.find_damage().expect("read");
+            assert!(found.is_some(), "{table}");
+            store.close_to_changes();
+        }
+        std::fs::write(&path, sound).expect("written");
+        assert_eq!(folder.open().find_damage(), Ok(None));
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use super::{
     SETTINGS, age, all_there, command, contents, data, files, house, kept, quire, refused,
@@ -41,7 +43,7 @@ fn a_damaged_page_that_a_start_needs_is_refused_with_the_way_out() {
     quire(&folder, &["backup", "copy.db"]);
     let there = data(&folder).join("quire.db");
     let sound = fs::read(&there).unwrap();
-    for table in ["", "users", "documents", "providers"] {
+    for table in ["", "users", "documents", "providers", "budgets", "votes"] {
         let mut damaged = sound.clone();
         match table {
             // What follows the header of the first page: the list of all tables.
@@ -84,6 +86,81 @@ fn a_damaged_page_that_a_start_needs_is_refused_with_the_way_out() {
     assert!(fs::read(kept(&said)).unwrap() == damaged);
     let server = start(&folder);
     all_there(&mut server.known(&ada), &ids);
+}
+
+#[test]
+fn a_database_that_lacks_a_table_is_refused() {
+    let folder = Folder::new();
+    let (ada, ids) = house(&folder, 1);
+    age(&folder);
+    let there = data(&folder).join("quire.db");
+    for table in ["recipes", "idempotency", "sign_in_networks"] {
+        let rename = |from: &str, to: &str| {
+            let db = rusqlite::Connection::open(&there).unwrap();
+            let sql = format!("ALTER TABLE {from} RENAME TO {to}");
+            db.execute_batch(&sql).unwrap();
+        };
+        rename(table, "elsewhere");
+        for words in [&["serve"][..], &["user", "list"]] {
+            let said = refused(command(&folder, words));
+            let why = format!("no such table: {table}");
+            assert!(said.contains(&why), "{words:?}: {said}");
+        }
+        rename("elsewhere", table);
+    }
+    all_there(&mut start(&folder).known(&ada), &ids);
+}
+
+/// Opening a pipe waits for its other end, so a start would hang without a word.
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
+    let folder = Folder::new();
+    let (ada, ids) = house(&folder, 1);
+    age(&folder);
+    let away = folder.path().join("away");
+    for name in ["quire.db", "quire.db-wal", "secret", "lock"] {
+        let there = data(&folder).join(name);
+        let was_there = fs::rename(&there, &away).is_ok();
+        let made = Command::new("mkfifo").arg(&there).status().unwrap();
+        assert!(made.success(), "{name}");
+        for words in [
+            &["serve"][..],
+            &["user", "list"],
+            &["restore", "no.db", "--replace"],
+        ] {
+            let (said, code) = said_in_time(command(&folder, words));
+            assert_eq!(code, Some(1), "{name} {words:?}: {said}");
+            if words[0] != "restore" {
+                let why = format!("{name} is a pipe");
+                assert!(said.contains(&why), "{name} {words:?}: {said}");
+            }
+        }
+        let doctor = said_in_time(command(&folder, &["doctor"]));
+        assert_eq!(doctor.1, Some(1), "{name}: {}", doctor.0);
+        fs::remove_file(&there).unwrap();
+        if was_there {
+            fs::rename(&away, &there).unwrap();
+        }
+    }
+    all_there(&mut start(&folder).known(&ada), &ids);
+}
+
+/// What a command says on both streams and its exit code, within a minute.
+fn said_in_time(mut command: Command) -> (String, Option<i32>) {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    let ends = Instant::now() + Duration::from_secs(60);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > ends {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("{command:?} hangs");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let ended = child.wait_with_output().unwrap();
+    let text = [ended.stdout, ended.stderr].concat();
+    (String::from_utf8(text).unwrap(), ended.status.code())
 }
 
 #[test]
