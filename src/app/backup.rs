@@ -118,6 +118,8 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOut
         return Err(Error::new(Kind::Conflict, text)
             .resolve("add --replace; the replaced database is kept next to it"));
     }
+    // Folding the replaced database would apply it.
+    folder::journal_check::check(&path)?;
     let part = beside(&path, ".restored");
     let failed = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
     let restored = copied_and_verified(from, &part).and_then(|copy| {

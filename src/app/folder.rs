@@ -2,6 +2,7 @@
 //! the database and the secret in it, and refuses a folder that has lost one of them.
 
 pub(super) mod entries;
+pub(super) mod journal_check;
 mod paths;
 pub(super) mod secret_check;
 pub(super) mod soundness;

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::entries;
+use super::{entries, journal_check};
 use crate::app::documents::orphans;
 use crate::app::{Error, Kind, Result};
 use crate::config::Config;
@@ -70,6 +70,7 @@ pub(in crate::app) fn check(config: &Config, replicated: bool) -> Result<()> {
     entries::check(folder)?;
     let path = super::database(folder);
     let Some(damage) = damage(&path).map_err(Error::internal)? else {
+        journal_check::check(&path)?;
         return crate::store::check_log(&path).map_err(|error| unopened(folder, &error));
     };
     let logs = logs(folder);

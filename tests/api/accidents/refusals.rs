@@ -111,6 +111,41 @@ fn a_database_that_lacks_a_table_is_refused() {
     all_there(&mut start(&folder).known(&ada), &ids);
 }
 
+/// SQLite rolls back whatever journal lies beside a database: one of another database would replace its pages.
+#[test]
+fn a_journal_of_another_database_is_refused_before_it_is_applied() {
+    let folder = Folder::new();
+    let (ada, ids) = house(&folder, 1);
+    age(&folder);
+    quire(&folder, &["backup", "copy.db"]);
+    let journal = data(&folder).join("quire.db-journal");
+    let mut bytes = vec![0; 512];
+    bytes[..8].copy_from_slice(&[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7]);
+    // One record, 512 pages, sectors of 512 bytes, pages of 4,096 bytes.
+    bytes[11] = 1;
+    bytes[18] = 2;
+    bytes[22] = 2;
+    bytes[26] = 0x10;
+    bytes.extend_from_slice(&[0, 0, 0, 1]);
+    bytes.extend_from_slice(&[0xee; PAGE]);
+    // The checksum of its page: every 200th byte from the end on.
+    let sum = (1..PAGE)
+        .rev()
+        .filter(|at| (PAGE - at).is_multiple_of(200))
+        .count()
+        * 0xee;
+    bytes.extend_from_slice(&u32::try_from(sum).unwrap().to_be_bytes());
+    fs::write(&journal, bytes).unwrap();
+    refused_by_all(&folder, "belongs to another database");
+    let before = contents(&folder);
+    let said = refused(command(&folder, &["restore", "copy.db", "--replace"]));
+    assert!(said.contains("belongs to another database"), "{said}");
+    command(&folder, &["doctor"]).output().unwrap();
+    assert_eq!(contents(&folder), before);
+    fs::remove_file(&journal).unwrap();
+    all_there(&mut start(&folder).known(&ada), &ids);
+}
+
 /// Opening a pipe waits for its other end, so a start would hang without a word.
 #[test]
 fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
