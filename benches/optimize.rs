@@ -8,10 +8,10 @@
 mod truth;
 
 use quire::domain::experiment::design::{Design, RaceStep};
-use quire::domain::experiment::race::SuccessiveHalving;
+use quire::domain::experiment::successive_halving::SuccessiveHalving;
 use quire::domain::experiment::{Configuration, ExperimentBudget, Objective, TrialOutcome};
 use quire::domain::money::MicroDollars;
-use quire::domain::statistics::chance::Random;
+use quire::domain::statistics::random::Random;
 use truth::{Spread, Truth, USUAL};
 
 const RUNS: u64 = 300;

@@ -15,7 +15,7 @@ use quire::domain::chat::{
 };
 use quire::domain::chunk::passages;
 use quire::domain::experiment::evaluate::Evaluator;
-use quire::domain::experiment::{cases, jury, spec::ExperimentSpec};
+use quire::domain::experiment::{cases, judge_prompts, spec::ExperimentSpec};
 use quire::domain::findings::Findings;
 use quire::domain::parameters::Parameters;
 use quire::domain::schema;
@@ -506,10 +506,10 @@ pub fn experiments(bytes: &[u8]) {
             ),
         }
     }
-    let _ = jury::preferred(&text);
+    let _ = judge_prompts::preferred(&text);
     assert!(
-        jury::marks(&text).is_ok_and(|mark| (0.0..=1.0).contains(&mark))
-            || jury::marks(&text).is_err()
+        judge_prompts::marks(&text).is_ok_and(|mark| (0.0..=1.0).contains(&mark))
+            || judge_prompts::marks(&text).is_err()
     );
     let case = quire::domain::experiment::Case {
         prompt: "?".to_owned(),

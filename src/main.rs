@@ -8,7 +8,7 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     if arguments
         .next()
-        .is_some_and(|first| first == quire::extract::frame::ARGUMENT)
+        .is_some_and(|first| first == quire::extract::child_protocol::ARGUMENT)
     {
         let job = arguments.next().unwrap_or_default();
         return quire::worker::run(&job.to_string_lossy());

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::extract::frame::{ReadRefusal, ReadRequest, ReportFrame};
+use crate::extract::child_protocol::{ReadRefusal, ReadRequest, ReportFrame};
 use crate::extract::{FileInput, extract, page_picture};
 use crate::system::{SandboxLimits, confine};
 

@@ -15,7 +15,7 @@ use super::patterns;
 use crate::clock;
 use crate::config::Config;
 use crate::crypto::secret;
-use crate::domain::pattern::kept::PatternOrigin;
+use crate::domain::pattern::stored::PatternOrigin;
 use crate::domain::time::Timestamp;
 use crate::llm::Llm;
 use crate::store::{self, Store, StoreSettings, audit};

@@ -44,12 +44,12 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::config::{Config, Environment};
 use crate::crypto;
-use crate::domain::pattern::kept::StoredPattern;
+use crate::domain::pattern::stored::StoredPattern;
 use crate::domain::time::Timestamp;
 use crate::engine::{self, Engine};
 use crate::llm::Llm;
 use crate::log;
-use crate::replica::ship::Replicator;
+use crate::replica::replicator::Replicator;
 use crate::store::{self, Store};
 
 pub use error::{Error, Kind, Result};

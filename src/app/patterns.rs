@@ -12,7 +12,7 @@ use super::{App, Error, Kind, Result};
 use crate::config::Config;
 use crate::domain::id::UserId;
 use crate::domain::pattern::Pattern;
-use crate::domain::pattern::kept::{PatternOrigin, StoredPattern};
+use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
 use crate::domain::user::{Caller, Role};
 use crate::log;
 use crate::store::{audit, patterns};

@@ -4,7 +4,7 @@ use super::accounts::{RequestOrigin, chance};
 use super::{App, Error, Kind, Result};
 use crate::domain::id::{RecipeId, UserId};
 use crate::domain::parameters::Parameters;
-use crate::domain::pattern::kept::PatternOrigin;
+use crate::domain::pattern::stored::PatternOrigin;
 use crate::domain::recipe::{self, Recipe};
 use crate::domain::request::{Request, RunContext};
 use crate::domain::user::{Caller, Role};

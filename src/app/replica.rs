@@ -16,16 +16,16 @@ use crate::config::{Config, ReplicaConfig};
 use crate::crypto::{self, stream::StreamCipher};
 use crate::domain::id::UserId;
 use crate::log;
+use crate::replica::encrypted::{self, EncryptedTarget};
 use crate::replica::folder::FolderTarget;
-use crate::replica::holder::{self, PreviousHolder, ReplicaLease};
 use crate::replica::names::{Inventory, SECRET};
+use crate::replica::ownership::{self, PreviousHolder, ReplicaLease};
+pub use crate::replica::replicator::ReplicaStatus;
+use crate::replica::replicator::{self, Replicator};
 use crate::replica::restore::{RestoredFiles, restore};
 use crate::replica::s3::{self, S3};
-use crate::replica::sealed::{self, EncryptedTarget};
-pub use crate::replica::ship::ReplicaStatus;
-use crate::replica::ship::{self, Replicator};
-use crate::replica::spool::{SpoolShared, WalSpool};
 use crate::replica::target::{Target, TargetError};
+use crate::replica::wal_spool::{SpoolShared, WalSpool};
 use crate::store::{Store, WalFollower, audit, verify};
 
 /// Gap in the numbering of changes: a predecessor that is still running may send this many more, and ours
@@ -34,7 +34,7 @@ const PAST_OTHERS: u64 = 100_000;
 
 /// The prepared replication, before there is a store.
 pub(super) struct PreparedReplica {
-    settings: ship::ReplicatorSettings,
+    settings: replicator::ReplicatorSettings,
     shared: Arc<SpoolShared>,
     holder: ReplicaLease,
     // The path of the folder's secret, if it is replicated.
@@ -52,7 +52,7 @@ pub(super) fn target(config: &Config, replica: &ReplicaConfig) -> Result<Arc<dyn
         })
     });
     let sealer = sealer.transpose()?;
-    sealed::check(&*inner, sealer.is_some()).map_err(|fault| faulty(replica, &fault))?;
+    encrypted::check(&*inner, sealer.is_some()).map_err(|fault| faulty(replica, &fault))?;
     Ok(match sealer {
         Some(sealer) => Arc::new(EncryptedTarget::over(
             inner,
@@ -208,9 +208,9 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
     let data = &config.data_dir;
     let has_database = database(data).exists();
     // The replica contains every change of a database that was handed over.
-    let replaces = has_database && !replica.overwrite && holder::is_handed_over(data);
+    let replaces = has_database && !replica.overwrite && ownership::is_handed_over(data);
     let may_go_on = !has_database || replica.overwrite || replaces;
-    if !may_go_on && !holder::is_known(&*target, data).map_err(faulty)? {
+    if !may_go_on && !ownership::is_known(&*target, data).map_err(faulty)? {
         let text = format!(
             "another installation has written to the replica {} since {} did",
             replica.address,
@@ -241,7 +241,7 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
         PreviousHolder::Silent => newest + PAST_OTHERS,
     };
     let restored_from = fetched.map_or(0, |restored| restored.changes);
-    let settings = ship::ReplicatorSettings {
+    let settings = replicator::ReplicatorSettings {
         target,
         shown: replica.address.clone(),
         window: replica.window,

@@ -13,8 +13,8 @@ use super::screen::{progress, width};
 use super::{CommandFailure, Outcome, block_on, failed, print, public_url, usage};
 use crate::app::accounts::RequestOrigin;
 use crate::app::experiments::{ExperimentForecast, ExperimentProgress, ExperimentView};
+use crate::domain::experiment::export;
 use crate::domain::experiment::record::ExperimentState;
-use crate::domain::experiment::sheet;
 use crate::domain::id::ExperimentId;
 use crate::http::handlers::{experiment_shape as shape, experiments::NewExperiment};
 use crate::{clock, log};
@@ -201,7 +201,9 @@ async fn conclude(call: &CommandCall, home: &LocalSession, id: &ExperimentId) ->
     }
     match call.has("json") {
         true => print(format_args!("{:#}", whole(&shown)))?,
-        false => print(sheet::markdown(&shown.experiment, &shown.cases, &shown.report).trim_end())?,
+        false => {
+            print(export::markdown(&shown.experiment, &shown.cases, &shown.report).trim_end())?
+        }
     }
     match (shown.experiment.state, &shown.experiment.error) {
         (ExperimentState::Paused, Some(why)) => failed(format!("paused: {why}")),
@@ -219,12 +221,12 @@ fn whole(shown: &ExperimentView) -> Value {
 
 fn written(shown: &ExperimentView, path: &str) -> Result<String, CommandFailure> {
     match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
-        "csv" => Ok(sheet::csv(
+        "csv" => Ok(export::csv(
             &shown.experiment,
             &shown.cases,
             &shown.evaluations,
         )),
-        "md" => Ok(sheet::markdown(
+        "md" => Ok(export::markdown(
             &shown.experiment,
             &shown.cases,
             &shown.report,

@@ -11,7 +11,7 @@ use super::args::CommandCall;
 use super::{Outcome, failed, print, usage};
 use crate::app::patterns::{folder, house};
 use crate::domain::pattern::Pattern;
-use crate::domain::pattern::kept::{PatternOrigin, StoredPattern};
+use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
 
 pub(super) const DETAILS: &str = "  list             list built-in patterns and those in the folder QUIRE_PATTERNS\n  \
 show ID          print one with its prompts; with --json, a file to start from\n  \

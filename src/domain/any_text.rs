@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::chunk::{PageText, passages};
-use super::experiment::{Case, Evaluator, jury};
+use super::experiment::{Case, Evaluator, judge_prompts};
+use super::panel_vs_single::blind;
 use super::schema::Compiled;
-use super::worth::blind;
 use super::{
     ballot, citation, findings, id, injection, network, prompt, recipe, schema, search, time,
 };
@@ -131,10 +131,10 @@ proptest! {
             let score = evaluator.score(&case, &answer);
             prop_assert!((0.0..=1.0).contains(&score), "{:?}: {}", evaluator, score);
         }
-        let _ = (jury::preferred(&answer), jury::marks(&answer));
-        jury::addresses_judge(&answer);
-        jury::probes(&answer);
-        jury::pairwise(&case, &answer, &expected, "0123456789abcdef");
+        let _ = (judge_prompts::preferred(&answer), judge_prompts::marks(&answer));
+        judge_prompts::addresses_judge(&answer);
+        judge_prompts::probes(&answer);
+        judge_prompts::pairwise(&case, &answer, &expected, "0123456789abcdef");
     }
 
     #[test]

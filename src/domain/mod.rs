@@ -23,6 +23,7 @@ pub mod key;
 pub mod model;
 pub mod money;
 pub mod network;
+pub mod panel_vs_single;
 pub mod parameters;
 pub mod pattern;
 pub mod plan;
@@ -41,7 +42,6 @@ pub mod tokens;
 pub mod tools;
 pub mod usage;
 pub mod user;
-pub mod worth;
 
 #[cfg(test)]
 mod any_text;

@@ -4,7 +4,7 @@
 use super::analysis::Plan;
 use super::chat::{Brief, Message, Peer, Role, SourcePassage, Task};
 use super::citation;
-use super::statistics::chance::Random;
+use super::statistics::random::Random;
 
 /// Maximum characters of another member's text shown to a reader; the same for all.
 pub const PEER_BUDGET: usize = 8_000;

@@ -1,17 +1,17 @@
 //! Stores a run's events and publishes them only after that: an event that a client has seen still exists after a
 //! crash, under the same number. Deltas are merged before they are written.
 
-mod pieces;
+mod delta_merge;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pieces::{is_text, join, same_text};
+use delta_merge::{is_text, join, same_text};
 
-use super::answers::LeaderGuard;
-use super::bus::{PublishedEvent, RunChannel};
-use super::ended::Unstored;
+use super::answer_cache::LeaderGuard;
+use super::outcome::Unstored;
+use super::run_channel::{PublishedEvent, RunChannel};
 use crate::clock;
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::citation::{self, Citations};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::answers::{CacheKey, LeaderGuard};
+use super::answer_cache::{CacheKey, LeaderGuard};
 use crate::domain::chat::{CallBill, CallErrorKind, Delta, ModelRequest, Usage, estimate_tokens};
 use crate::domain::event::RunTotals;
 use crate::domain::money::{MicroDollars, Price};

@@ -1,16 +1,16 @@
 //! Drives the domain's state machines: starts their calls, stores the results, and notifies watchers. Has no rules
 //! of its own.
 
-mod answers;
+mod answer_cache;
 mod background;
 mod budget;
-mod bus;
-mod drive;
-mod ended;
-mod handle;
 mod journal;
 mod ledger;
-mod reserve;
+mod outcome;
+mod reservation;
+mod run_channel;
+mod run_handle;
+mod runner;
 mod unstored;
 
 use std::collections::{BTreeMap, HashMap};
@@ -30,16 +30,16 @@ use crate::domain::usage::{UsageAmount, UserLimits};
 use crate::llm::Llm;
 use crate::store::{Reader, Store, StoreError, Writer, answers as kept};
 
-use answers::{AnswerCache, CanonicalFields};
-pub use answers::{CacheLimits, CacheMiss};
+use answer_cache::{AnswerCache, CanonicalFields};
+pub use answer_cache::{CacheLimits, CacheMiss};
 use budget::ReservationLedger;
 pub use budget::{BudgetStanding, KeyFunds, ReservedAmount, RunTerms};
-use bus::RunChannel;
-pub use bus::{PublishedEvent, RunWatch};
-pub use ended::{RunOutcome, Unstored};
-pub use handle::{CancelOnDrop, Finished};
-pub use reserve::Reservation;
-use reserve::Reserved;
+pub use outcome::{RunOutcome, Unstored};
+pub use reservation::Reservation;
+use reservation::Reserved;
+use run_channel::RunChannel;
+pub use run_channel::{PublishedEvent, RunWatch};
+pub use run_handle::{CancelOnDrop, Finished};
 
 /// Engine settings.
 #[derive(Debug, Clone)]
@@ -255,7 +255,7 @@ impl Engine {
                     return;
                 }
             }
-            let over = drive::run(&shared, run, &hub).await;
+            let over = runner::run(&shared, run, &hub).await;
             let (ended, rest) = over.map_or((None, None), |over| (Some(over.ended), over.rest));
             let Some(rest) = rest else {
                 drop(place);
@@ -323,8 +323,8 @@ impl Engine {
     ) -> Result<Vec<(String, CacheMiss)>, StoreError> {
         let mut misses = Vec::with_capacity(calls.len());
         for request in calls {
-            let owner = answers::owner(&self.shared, user, request);
-            let key = answers::key(&self.shared, user, request);
+            let owner = answer_cache::owner(&self.shared, user, request);
+            let key = answer_cache::key(&self.shared, user, request);
             let look = move |db: &Reader| kept::fields_of(db, &owner, before, LOOKED_THROUGH);
             let kept = self.shared.store.read(look).await?;
             misses.push((key.whole, nearest(&key.fields, &kept)));

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::budget::BudgetReservation;
-use super::ended::RunOutcome;
 use super::journal::Journal;
+use super::outcome::RunOutcome;
 use crate::domain::id::AnalysisId;
 use crate::log;
 

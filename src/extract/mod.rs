@@ -3,8 +3,8 @@
 
 mod archive;
 mod charset;
+pub mod child_protocol;
 mod entities;
-pub mod frame;
 mod html;
 mod json;
 mod kind;
@@ -15,11 +15,11 @@ mod office;
 mod output;
 mod pdf;
 mod picture;
-mod records;
 mod rtf;
 #[cfg(test)]
 mod samples;
 mod table;
+mod table_rows;
 mod zip;
 
 use crate::domain::chunk::PageText;
@@ -28,7 +28,7 @@ use crate::domain::document::TextlessPage;
 pub use kind::{FileKind, KINDS};
 pub use output::{Full, Output};
 pub use pdf::{ScanPicture, picture as page_picture};
-pub use records::records;
+pub use table_rows::records;
 
 use kind::TextSort;
 

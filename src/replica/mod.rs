@@ -1,23 +1,23 @@
 //! Continuous replica of the stored data in another place, in Litestream's format (LTX), so that its tools can also
 //! restore it. Decides nothing about what is stored.
 
-pub mod copies;
 pub mod documents;
+pub mod encrypted;
 pub mod folder;
-pub mod holder;
 pub mod lease;
 pub mod ledger;
 pub mod ltx;
 pub mod names;
 pub mod originals;
+pub mod ownership;
+pub mod replicator;
 pub mod restore;
 pub mod s3;
-pub mod sealed;
-pub mod ship;
-pub mod spool;
+pub mod snapshots;
 pub mod status;
 pub mod target;
 pub mod wal;
+pub mod wal_spool;
 mod worker;
 
 #[cfg(test)]

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::copies;
 use super::folder::FolderTarget;
 use super::names;
 use super::restore::{RestoredFiles, restore};
-use super::spool::{SpoolShared, WalSpool, file_of};
+use super::snapshots;
 use super::target::TargetError;
+use super::wal_spool::{SpoolShared, WalSpool, file_of};
 use crate::store::{Store, StoreError, StoreSettings, settings, verify};
 
 struct Place(PathBuf);
@@ -82,15 +82,15 @@ impl Rig {
         }
         while let Some(first) = self.shared.lock().waiting.pop_front() {
             let path = file_of(&self.spool, first.number);
-            copies::put(&self.target, &names::change(first.number), &path).unwrap();
+            snapshots::put(&self.target, &names::change(first.number), &path).unwrap();
         }
     }
     fn copy(&self) {
         let held = self.store.hold_now().unwrap();
         let number = self.shared.lock().held_at;
         let path = self.spool.join("copy");
-        copies::of(held.file(), held.page_size, held.pages, &path, number).unwrap();
-        match copies::put(&self.target, &names::snapshot(number), &path) {
+        snapshots::of(held.file(), held.page_size, held.pages, &path, number).unwrap();
+        match snapshots::put(&self.target, &names::snapshot(number), &path) {
             Ok(_) | Err(TargetError::Taken) => {}
             other => panic!("{other:?}"),
         }

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::copies;
 use super::documents::{MissingOriginals, OriginalsSync};
-use super::holder::{self, ReplicaLease};
 use super::ledger::SizeLedger;
 use super::names::{self, Inventory};
 use super::originals::Originals;
-use super::spool::{SpoolShared, file_of};
+use super::ownership::{self, ReplicaLease};
+use super::snapshots;
 use super::status::{Bell, ReplicaStatus, ReplicatorSettings, locked};
 use super::target::{Result, TargetError};
+use super::wal_spool::{SpoolShared, file_of};
 use crate::clock;
 use crate::domain::time::Timestamp;
 use crate::log;
@@ -323,7 +323,7 @@ impl ReplicatorWorker {
     fn send(&mut self) -> Result<()> {
         if let Some(number) = self.unsent {
             let path = self.spool.join("copy");
-            match copies::put(&*self.settings.target, &names::snapshot(number), &path) {
+            match snapshots::put(&*self.settings.target, &names::snapshot(number), &path) {
                 Ok(stored) => self.ledger.snapshot(number, stored),
                 Err(TargetError::Missing) => {
                     // The file was deleted by someone: make another snapshot.
@@ -344,7 +344,7 @@ impl ReplicatorWorker {
                 return Ok(());
             };
             let path = file_of(&self.spool, first.number);
-            let sent = copies::put(&*self.settings.target, &names::change(first.number), &path);
+            let sent = snapshots::put(&*self.settings.target, &names::change(first.number), &path);
             let mut state = self.shared.lock();
             if state.waiting.front() == Some(&first) {
                 match sent {
@@ -376,8 +376,9 @@ impl ReplicatorWorker {
         let failed = |error: std::io::Error| TargetError::Failed(error.to_string());
         let number = if closed {
             let number = self.shared.lock().newest + 1;
-            self.database = copies::of_closed(&self.settings.data.join("quire.db"), &path, number)
-                .map_err(failed)?;
+            self.database =
+                snapshots::of_closed(&self.settings.data.join("quire.db"), &path, number)
+                    .map_err(failed)?;
             let mut state = self.shared.lock();
             (state.newest, state.lost) = (number, false);
             number
@@ -387,7 +388,7 @@ impl ReplicatorWorker {
                 .hold_now()
                 .map_err(|error| TargetError::Failed(error.to_string()))?;
             let number = self.shared.lock().held_at;
-            let made = copies::of(held.file(), held.page_size, held.pages, &path, number);
+            let made = snapshots::of(held.file(), held.page_size, held.pages, &path, number);
             if made.is_err() {
                 // Later changes would have no snapshot to build on.
                 self.shared.lock().lost = true;
@@ -427,7 +428,7 @@ impl ReplicatorWorker {
     fn unwell(&self, fault: &TargetError) {
         let mut status = locked(&self.status);
         let why = match fault {
-            TargetError::Taken => format!("{fault}: {}", holder::TWO),
+            TargetError::Taken => format!("{fault}: {}", ownership::TWO),
             other => other.to_string(),
         };
         if status.fault.as_ref() != Some(&why) {

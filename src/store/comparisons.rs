@@ -10,8 +10,8 @@ use super::values::{count, moment};
 use crate::domain::case::fold_case;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
+use crate::domain::panel_vs_single::{Preference, VoteTally};
 use crate::domain::time::Timestamp;
-use crate::domain::worth::{Preference, VoteTally};
 
 /// A blind comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]

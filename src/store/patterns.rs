@@ -9,7 +9,7 @@ use super::error::Result;
 use super::values::{json, to_json};
 use crate::domain::id::UserId;
 use crate::domain::pattern::Pattern;
-use crate::domain::pattern::kept::{PatternOrigin, StoredPattern};
+use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
 use crate::domain::time::Timestamp;
 
 /// Lists the team's and this user's patterns by ID.

@@ -14,9 +14,9 @@ use crate::domain::id::{
     AnalysisId, DocumentId, ExperimentId, KeyId, ProviderId, RecipeId, SessionId, UploadId, UserId,
 };
 use crate::domain::money::MicroDollars;
+use crate::domain::panel_vs_single::Preference;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Role;
-use crate::domain::worth::Preference;
 
 macro_rules! as_text {
     ($($name:ty),*) => {$(

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use quire::extract::ReadLimits;
-use quire::extract::frame::{ARGUMENT, ReadRequest, ReportFrame};
+use quire::extract::child_protocol::{ARGUMENT, ReadRequest, ReportFrame};
 
 use crate::manifest::samples;
 use crate::pack;

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use crate::domain::chunk::PageText;
 use crate::domain::id::UserId;
-use crate::extract::frame::{ARGUMENT, ReadRefusal, ReadRequest, ReportFrame};
+use crate::extract::child_protocol::{ARGUMENT, ReadRefusal, ReadRequest, ReportFrame};
 use crate::extract::{ReadLimits, ReadReport};
 
 /// Limits for reading one file.

@@ -16,7 +16,7 @@ use crate::app::{Error, Result};
 use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::reading_queue::ReadingQueue;
-use crate::extract::frame::ReadRefusal;
+use crate::extract::child_protocol::ReadRefusal;
 use crate::log;
 use crate::store::{Store, StoreError, documents, unread, users};
 

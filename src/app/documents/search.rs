@@ -9,7 +9,7 @@ use crate::domain::chunk::is_ideograph;
 use crate::domain::document::{Document, SearchHit};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::retrieval::{self, Candidate};
-use crate::domain::search::weigh::{self, TermStatistics, WeighedPassage};
+use crate::domain::search::bm25::{self, TermStatistics, WeighedPassage};
 use crate::domain::search::{QueryPart, SearchQuery, rank_by_pairs};
 use crate::store::passages::{self, PassageScope};
 use crate::store::{self, Reader};
@@ -153,7 +153,7 @@ impl<'a> PassageSearch<'a> {
             let hit = passages::by_row(db, user, row)?;
             found.extend(hit.map(|hit| WeighedPassage { hit, parts }));
         }
-        let mut hits = weigh::rank(found, &self.query, &statistics);
+        let mut hits = bm25::rank(found, &self.query, &statistics);
         hits.truncate(most as usize);
         Ok(hits)
     }

@@ -10,7 +10,7 @@ use crate::domain::chunk::{Cutter, PageText};
 use crate::domain::document::{Document, DocumentStatus, InjectionFlag, Passage};
 use crate::domain::injection;
 use crate::extract::ReadReport;
-use crate::extract::frame::ReadRefusal;
+use crate::extract::child_protocol::ReadRefusal;
 use crate::store::{Store, StoreError, documents, passages};
 
 /// Bytes of text written per transaction: other writes take turns in between.

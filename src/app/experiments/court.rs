@@ -8,7 +8,7 @@ use crate::app::{App, Kind, Result};
 use crate::crypto;
 use crate::domain::analysis::{CacheUse, Status};
 use crate::domain::chat::estimate_tokens;
-use crate::domain::experiment::jury::{self, Probe};
+use crate::domain::experiment::judge_prompts::{self, Probe};
 use crate::domain::experiment::pairwise::Preferred;
 use crate::domain::experiment::record::Experiment;
 use crate::domain::experiment::scoring::{JudgeMode, JudgeSpec};
@@ -72,17 +72,23 @@ impl LlmJudge<'_> {
         }
         let nonce = nonce()?;
         let once = self
-            .ask(jury::pairwise(case, first, second, &nonce))
+            .ask(judge_prompts::pairwise(case, first, second, &nonce))
             .await?;
-        let (once, mut bill) = (once.0.and_then(|text| read(jury::preferred(&text))), once.1);
+        let (once, mut bill) = (
+            once.0
+                .and_then(|text| read(judge_prompts::preferred(&text))),
+            once.1,
+        );
         if let Err(silence) = once {
             return Ok(silent(silence, bill));
         }
         let turned = self
-            .ask(jury::pairwise(case, second, first, &nonce))
+            .ask(judge_prompts::pairwise(case, second, first, &nonce))
             .await?;
         bill = bill.plus(turned.1);
-        let turned = turned.0.and_then(|text| read(jury::preferred(&text)));
+        let turned = turned
+            .0
+            .and_then(|text| read(judge_prompts::preferred(&text)));
         Ok(match (once, turned) {
             (Ok(once), Ok(turned)) => JudgeOpinion {
                 said: Ok(Preferred::of_both_orders(once, turned)),
@@ -98,9 +104,11 @@ impl LlmJudge<'_> {
     /// # Errors
     /// As [`LlmJudge::compare`].
     pub async fn marks(&self, case: &Case, answer: &str) -> Work<JudgeOpinion<f64>> {
-        let (text, bill) = self.ask(jury::rubric(case, answer, &nonce()?)).await?;
+        let (text, bill) = self
+            .ask(judge_prompts::rubric(case, answer, &nonce()?))
+            .await?;
         Ok(JudgeOpinion {
-            said: text.and_then(|text| read(jury::marks(&text))),
+            said: text.and_then(|text| read(judge_prompts::marks(&text))),
             flipped: false,
             bill,
         })
@@ -112,7 +120,10 @@ impl LlmJudge<'_> {
     /// As [`LlmJudge::compare`].
     pub async fn is_taken_in(&self, case: &Case, probe: &Probe) -> Work<(Option<bool>, JudgeCost)> {
         let opinion = self.compare(case, &probe.first, &probe.second).await?;
-        let taken = opinion.said.ok().map(|said| jury::is_taken_in(probe, said));
+        let taken = opinion
+            .said
+            .ok()
+            .map(|said| judge_prompts::is_taken_in(probe, said));
         Ok((taken, opinion.bill))
     }
 
@@ -231,7 +242,7 @@ pub(super) fn asked(cases: &[Case]) -> u64 {
             .div_ceil(letters)
             .clamp(answers / 4, answers);
         let expected: String = (case.expected.iter())
-            .flat_map(|expected| expected.chars().take(jury::REFERENCE))
+            .flat_map(|expected| expected.chars().take(judge_prompts::REFERENCE))
             .collect();
         OWN_WORDS + question + estimate_tokens(&expected) + answers
     };
@@ -280,13 +291,13 @@ mod tests {
             };
             let answer = word.repeat(9_000);
             let most = asked(std::slice::from_ref(&case));
-            let text = jury::pairwise(&case, &answer, &answer, &nonce);
+            let text = judge_prompts::pairwise(&case, &answer, &answer, &nonce);
             let real = estimate_tokens(&text);
             assert!(
                 real <= most && most < real * 2 + 2_000,
                 "{word}: {real} of {most}"
             );
-            assert!(estimate_tokens(&jury::rubric(&case, &answer, &nonce)) <= most);
+            assert!(estimate_tokens(&judge_prompts::rubric(&case, &answer, &nonce)) <= most);
             let bill = most_of(&judge, most);
             assert_eq!(bill.tokens, 2 * (most + u64::from(REPLY)));
         }

@@ -12,9 +12,9 @@ use crate::app::{Error, Result};
 use crate::clock;
 use crate::crypto;
 use crate::domain::experiment::design::Design;
-use crate::domain::experiment::race::SuccessiveHalving;
 use crate::domain::experiment::scoring::JudgeMode;
 use crate::domain::experiment::spec::{ExperimentSpec, MAX_NAME};
+use crate::domain::experiment::successive_halving::SuccessiveHalving;
 use crate::domain::experiment::{
     Case, Configuration, ExperimentBudget, ExperimentError, JudgeCost, MOST_CASES, Objective,
     Parameter, Scoring, SearchSpace, TrialOutcome,

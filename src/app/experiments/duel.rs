@@ -10,7 +10,7 @@ use crate::domain::experiment::Trial;
 use crate::domain::experiment::pairwise::Preferred;
 use crate::domain::experiment::record::{Evaluation, Judgment};
 use crate::domain::id::{AnalysisId, ExperimentId};
-use crate::domain::statistics::chance::Random;
+use crate::domain::statistics::random::Random;
 use crate::domain::user::Caller;
 use crate::store::{analyses, experiments};
 

@@ -3,8 +3,8 @@
 use super::AT_ONCE;
 use crate::app::{Error, Result};
 use crate::domain::experiment::design::{Design, RaceStep};
-use crate::domain::experiment::race::{ALL_UP_TO, SuccessiveHalving};
 use crate::domain::experiment::spec::ExperimentSpec;
+use crate::domain::experiment::successive_halving::{ALL_UP_TO, SuccessiveHalving};
 use crate::domain::experiment::{Objective, TrialOutcome};
 
 /// Refuses a budget that allows no evaluation.

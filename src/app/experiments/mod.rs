@@ -26,7 +26,7 @@ use crate::clock;
 use crate::domain::experiment::record::{
     Evaluation, Experiment, ExperimentState, ExperimentSummary, Judging,
 };
-use crate::domain::experiment::{Case, race::SuccessiveHalving};
+use crate::domain::experiment::{Case, successive_halving::SuccessiveHalving};
 use crate::domain::id::{ExperimentId, UserId};
 use crate::domain::user::Caller;
 use crate::log;

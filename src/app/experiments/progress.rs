@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::domain::experiment::design::{ConfigurationState, RaceStep};
-use crate::domain::experiment::race::SuccessiveHalving;
 use crate::domain::experiment::space::setting;
 use crate::domain::experiment::spec::ExperimentSpec;
+use crate::domain::experiment::successive_halving::SuccessiveHalving;
 use crate::domain::experiment::{ExperimentBudget, TrialOutcome};
 use crate::domain::statistics::{paired, sequence::ConfidenceSequence};
 

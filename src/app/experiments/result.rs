@@ -8,7 +8,7 @@ use crate::domain::experiment::calibration::{Calibration, calibrate};
 use crate::domain::experiment::pairwise::{Match, Preferred};
 use crate::domain::experiment::record::{Evaluation, Experiment, Judgment};
 use crate::domain::experiment::report::{self, ExperimentReport};
-use crate::domain::experiment::{Case, Trial, race::SuccessiveHalving};
+use crate::domain::experiment::{Case, Trial, successive_halving::SuccessiveHalving};
 use crate::domain::id::{ExperimentId, UserId};
 use crate::store::{analyses, experiments};
 

@@ -5,7 +5,7 @@ use super::court::{JudgeError, JudgeOpinion, LlmJudge, asked, most};
 use super::rules;
 use super::runner::{ExperimentRunner, ScoredTrial, TrialAnswer, begun_as};
 use super::waits::{Interrupt, Work};
-use crate::domain::experiment::jury::{self, Probe};
+use crate::domain::experiment::judge_prompts::{self, Probe};
 use crate::domain::experiment::pairwise::Preferred;
 use crate::domain::experiment::record::{Judgment, Probed};
 use crate::domain::experiment::scoring::{JudgeMode, JudgeSpec};
@@ -36,7 +36,7 @@ impl ExperimentRunner<'_> {
             }
             Scoring::Judge(judge) => judge.clone(),
         };
-        if jury::addresses_judge(text) {
+        if judge_prompts::addresses_judge(text) {
             self.experiment.judging.orders += 1;
             let mut scored = plain(brought, 0.0);
             scored.error = Some("the answer contains instructions to its judge".to_owned());
@@ -220,7 +220,7 @@ impl ExperimentRunner<'_> {
                 .store
                 .read(move |db| analyses::synthesis_of(db, &user, &analysis));
             let Some(answer) = read.await? else { continue };
-            for probe in jury::probes(&answer) {
+            for probe in judge_prompts::probes(&answer) {
                 let needed = most(&judge, price, asked(&self.cases)).map(|bill| bill.plus(bill));
                 if !self.affords(needed) {
                     return Ok(());

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::pairwise::Preferred;
 use crate::domain::statistics::agreement::{Weight, kappa};
-use crate::domain::statistics::chance::Random;
 use crate::domain::statistics::paired::ends;
+use crate::domain::statistics::random::Random;
 
 /// Minimum number of labels for a statement about trust.
 pub const LEAST_LABELS: usize = 20;

@@ -2,11 +2,11 @@
 //! Does not manage the budget.
 
 use super::design::{Elimination, HoldoutFinding};
-use super::level;
 use super::observations::Observations;
-use crate::domain::statistics::chance::Random;
+use super::quality_estimates;
 use crate::domain::statistics::paired::{self, PairedDifference};
-use crate::domain::statistics::{rate, sequence::ConfidenceSequence};
+use crate::domain::statistics::random::Random;
+use crate::domain::statistics::{proportions, sequence::ConfidenceSequence};
 
 /// Minimum number of cases for stopping early; with fewer, resampling tells little.
 const LEAST_CASES: usize = 10;
@@ -38,7 +38,8 @@ pub(super) fn stand(
 ) -> Ranking {
     let design = &seen.design;
     let mean = |&arm: &usize| mean_of(seen, arm, cases);
-    let levels = level::levels(seen, arms).unwrap_or_else(|| arms.iter().map(mean).collect());
+    let levels =
+        quality_estimates::levels(seen, arms).unwrap_or_else(|| arms.iter().map(mean).collect());
     // Rounded so that floating-point noise counts as a tie.
     let rounded = levels.into_iter().map(|level| (level * 1e9).round());
     let mut sorted: Vec<(usize, f64)> = arms.iter().copied().zip(rounded).collect();
@@ -131,7 +132,7 @@ pub(super) fn confirm(
         .iter()
         .all(|(a, b)| [a, b].iter().all(|&&x| x == 0.0 || x == 1.0));
     if yes_or_no || ((ups + downs) as usize) < differences.len().min(6) {
-        difference.p = difference.p.max(rate::sign_test(ups, downs));
+        difference.p = difference.p.max(proportions::sign_test(ups, downs));
     }
     let finding = match difference.p < LEVEL {
         true if difference.mean > 0.0 => HoldoutFinding::Better,

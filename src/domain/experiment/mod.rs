@@ -12,21 +12,21 @@ pub mod calibration;
 pub mod cases;
 pub mod design;
 pub mod evaluate;
+pub mod export;
 mod judge;
-pub mod jury;
-mod level;
+pub mod judge_prompts;
 mod observations;
 pub mod pairwise;
-mod propose;
-pub mod race;
+mod proposals;
+mod quality_estimates;
+mod race_budget;
 pub mod record;
 pub mod report;
 pub mod scoring;
 pub mod sensitivity;
-pub mod sheet;
 pub mod space;
 pub mod spec;
-mod spending;
+pub mod successive_halving;
 #[cfg(test)]
 mod tests;
 

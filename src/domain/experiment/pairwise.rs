@@ -3,8 +3,8 @@
 //! bootstrap intervals over cases. A preference that flips with the order counts as a tie.
 
 use super::ExperimentError;
-use crate::domain::statistics::chance::Random;
 use crate::domain::statistics::paired::ends;
+use crate::domain::statistics::random::Random;
 
 /// Pseudo-wins added to each side of every compared pair; without them, an undefeated configuration would
 /// have infinite strength.

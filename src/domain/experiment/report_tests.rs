@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::experiment::design::Design;
 use crate::domain::experiment::{Configuration, ExperimentBudget, Objective};
-use crate::domain::statistics::chance::Random;
+use crate::domain::statistics::random::Random;
 use serde_json::json;
 
 fn space() -> SearchSpace {

@@ -5,7 +5,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::race::SuccessiveHalving;
+use super::successive_halving::SuccessiveHalving;
 use super::{Parameter, SearchSpace};
 use crate::domain::statistics::paired;
 

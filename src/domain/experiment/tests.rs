@@ -1,7 +1,7 @@
 //! Simulated experiments with a known truth and fixed seeds.
 
-#[path = "proofs.rs"]
-mod proofs;
+#[path = "race_properties.rs"]
+mod race_properties;
 #[path = "../../../benches/support/truth.rs"]
 mod truth;
 
@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use super::design::{
     ConfigurationState, Design, HoldoutFinding, RaceStep, RaceVerdict, StopReason,
 };
-use super::race::SuccessiveHalving;
+use super::successive_halving::SuccessiveHalving;
 use super::{Configuration, ExperimentBudget, Objective, Trial, TrialOutcome};
 use crate::domain::money::MicroDollars;
-use crate::domain::statistics::chance::Random;
+use crate::domain::statistics::random::Random;
 use truth::{Spread, Truth, USUAL};
 
 /// Every combination of axes of these lengths.

@@ -4,9 +4,9 @@
 pub mod arrange;
 pub mod estimate;
 pub mod file;
-pub mod kept;
 pub mod reading;
 pub mod staged;
+pub mod stored;
 pub mod suggest;
 
 use serde::{Deserialize, Serialize};

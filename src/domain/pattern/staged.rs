@@ -5,15 +5,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-mod board;
-mod clockwork;
-mod conclude;
+mod cache_warming;
+mod deadlines;
+mod early_stop;
 mod fallback;
 mod report;
-mod takeover;
-mod warm;
+mod reuse;
+mod run_state;
 
-use board::RunState;
+use run_state::RunState;
 
 use super::{CallId, MachineInput, MachineOutput, estimate};
 use crate::domain::analysis::{FailedAttemptRecord, Plan, StageAnswer, Status};

@@ -7,7 +7,7 @@ mod signs;
 mod tests;
 
 use super::Pattern;
-use super::kept::StoredPattern;
+use super::stored::StoredPattern;
 use signs::{SIGNS, STRONG, WEAK};
 
 /// Maximum number of characters of a question that are examined.

@@ -1,12 +1,12 @@
 //! Context allocation: chooses what of a user's documents goes into a prompt, whole documents while they fit,
 //! else the passages found for the question and the first one for orientation. Reads no files.
 
-mod alike;
+mod near_duplicates;
 
 use super::chat::SourcePassage;
 use super::document::{Passage, SearchHit};
 use super::id::DocumentId;
-use alike::Shingles;
+use near_duplicates::Shingles;
 
 /// A document available for selection.
 pub struct Candidate {

@@ -1,15 +1,15 @@
 //! Converts a user's text into a full-text query that is never a syntax error, and locates the same words in
 //! a text. Knows FTS5's quoting and what `index_terms` adds; independent of the database.
 
-mod letters;
+pub mod bm25;
+mod scripts;
 mod stop;
 mod terms;
-pub mod weigh;
 
 use std::collections::BTreeSet;
 
 use super::chunk::is_ideograph;
-use letters::WordPiece;
+use scripts::WordPiece;
 
 pub use terms::index_terms;
 
@@ -131,7 +131,7 @@ impl SearchQuery {
     fn add_phrase(&mut self, phrase: &str) {
         let (mut spaced, mut grams) = (Vec::new(), Vec::new());
         for word in words(phrase).take(16) {
-            letters::pieces(word, &mut |piece| match piece {
+            scripts::pieces(word, &mut |piece| match piece {
                 WordPiece::Word(word) => spaced.push(lowered(word)),
                 WordPiece::Gram(gram, _) => grams.push(gram),
             });
@@ -156,7 +156,7 @@ impl SearchQuery {
     fn add_token(&mut self, token: &str, small: &dyn Fn(&str) -> bool) {
         let runs: Vec<&str> = words(token).collect();
         for run in &runs {
-            letters::pieces(run, &mut |piece| match piece {
+            scripts::pieces(run, &mut |piece| match piece {
                 WordPiece::Gram(gram, alone) => {
                     self.add(QueryPart {
                         words: vec![gram],
@@ -169,7 +169,7 @@ impl SearchQuery {
             });
         }
         // A compound name is a phrase in the text: `user_name`, `3.14`, `read-only`.
-        let name = token.trim_matches(|c| !letters::in_word(c));
+        let name = token.trim_matches(|c| !scripts::in_word(c));
         let ascii = name.is_ascii() && name.len() <= LONGEST_TERM;
         if ascii && (2..=6).contains(&runs.len()) && !name.contains(['\'', '"']) {
             let words = runs.iter().map(lowered).collect();
@@ -192,7 +192,7 @@ impl SearchQuery {
         if !telling || small(&whole) {
             return;
         }
-        let parts = letters::humps(word);
+        let parts = scripts::humps(word);
         if !parts.is_empty() {
             let long: Vec<String> = parts
                 .iter()
@@ -208,8 +208,8 @@ impl SearchQuery {
             long.into_iter().for_each(|part| self.add_one(part));
         }
         for other in [
-            letters::spelled_out(&whole),
-            letters::without_umlauts(&whole),
+            scripts::spelled_out(&whole),
+            scripts::without_umlauts(&whole),
         ] {
             other.into_iter().for_each(|other| self.add_one(other));
         }
@@ -255,9 +255,9 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn spans(text: &str) -> impl Iterator<Item = (usize, usize)> {
     let mut at = 0;
     std::iter::from_fn(move || {
-        let start = at + text[at..].find(letters::in_word)?;
+        let start = at + text[at..].find(scripts::in_word)?;
         let end = text[start..]
-            .find(|c| !letters::in_word(c))
+            .find(|c| !scripts::in_word(c))
             .map_or(text.len(), |end| start + end);
         at = end;
         Some((start, end))
@@ -279,7 +279,7 @@ fn plain(word: &str) -> String {
 fn plain_of(word: &str) -> String {
     word.chars()
         .take(LONGEST_TERM)
-        .flat_map(letters::plain)
+        .flat_map(scripts::plain)
         .collect()
 }
 

@@ -2,7 +2,7 @@
 //! identifiers, words hyphenated at line ends, and alternative spellings. Returned as text, to be tokenized
 //! like the rest.
 
-use super::letters::{self, WordPiece};
+use super::scripts::{self, WordPiece};
 
 /// Returns additional index terms separated by spaces. Empty for most plain text.
 pub fn index_terms(text: &str) -> String {
@@ -31,16 +31,16 @@ pub fn index_terms(text: &str) -> String {
 
 fn describe(token: &str, out: &mut String) {
     for word in token
-        .split(|c| !letters::in_word(c))
+        .split(|c| !scripts::in_word(c))
         .filter(|word| !word.is_empty())
     {
-        letters::pieces(word, &mut |piece| match piece {
+        scripts::pieces(word, &mut |piece| match piece {
             WordPiece::Gram(gram, _) => add(out, &gram),
             WordPiece::Word(word) => {
-                for part in letters::humps(word) {
+                for part in scripts::humps(word) {
                     add(out, &part);
                 }
-                for other in [letters::spelled_out(word), letters::without_umlauts(word)] {
+                for other in [scripts::spelled_out(word), scripts::without_umlauts(word)] {
                     other.iter().for_each(|other| add(out, other));
                 }
             }

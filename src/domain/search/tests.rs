@@ -113,7 +113,7 @@ proptest! {
             let term = part.expression();
             let inner = term.trim_end_matches('*');
             prop_assert!(inner.len() > 2 && inner.starts_with('"') && inner.ends_with('"'));
-            prop_assert!(inner[1..inner.len() - 1].chars().all(|c| letters::in_word(c) || c == ' '), "{}", term);
+            prop_assert!(inner[1..inner.len() - 1].chars().all(|c| scripts::in_word(c) || c == ' '), "{}", term);
         }
         for found in query.found_in(&text) {
             prop_assert!(text.is_char_boundary(found.start) && text.is_char_boundary(found.end));

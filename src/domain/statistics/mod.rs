@@ -4,9 +4,9 @@
 
 pub mod agreement;
 pub mod beta;
-pub mod chance;
 pub mod paired;
-pub mod rate;
+pub mod proportions;
+pub mod random;
 pub mod sequence;
 #[cfg(test)]
 mod tests;

@@ -52,7 +52,7 @@ pub fn student(differences: &[f64], confidence: f64) -> Option<PairedDifference>
     } else if middle.abs() < 1e-12 {
         (0.0, 1.0)
     } else {
-        (0.0, super::rate::sign_test(cases as u64, 0))
+        (0.0, super::proportions::sign_test(cases as u64, 0))
     };
     Some(PairedDifference {
         mean: middle,

@@ -4,9 +4,9 @@
 use serde_json::Value;
 
 use super::agreement::{Weight, kappa};
-use super::chance::Random;
+use super::random::Random;
 use super::sequence::ConfidenceSequence;
-use super::{beta, paired, rate};
+use super::{beta, paired, proportions};
 
 fn expected(part: &str) -> Vec<Value> {
     let text = include_str!("../../../tests/data/statistics/expected.json");
@@ -66,18 +66,18 @@ fn distributions_are_those_of_scipy() {
 fn rates_are_those_of_statsmodels() {
     for row in expected("wilson") {
         let [hits, cases] = [0, 1].map(|place| row[place].as_u64().expect("a count"));
-        let (from, to) = rate::wilson(hits, cases, number(&row[2]));
+        let (from, to) = proportions::wilson(hits, cases, number(&row[2]));
         close(from, number(&row[3]), &row);
         close(to, number(&row[4]), &row);
     }
-    assert_eq!(rate::wilson(0, 0, 0.95), (0.0, 1.0));
+    assert_eq!(proportions::wilson(0, 0, 0.95), (0.0, 1.0));
     for row in expected("mcnemar") {
         let [first, second] = [0, 1].map(|place| row[place].as_u64().expect("a count"));
-        close(rate::sign_test(first, second), number(&row[2]), &row);
+        close(proportions::sign_test(first, second), number(&row[2]), &row);
         let mut pairs = vec![(true, true); 7];
         pairs.extend((0..first).map(|_| (true, false)));
         pairs.extend((0..second).map(|_| (false, true)));
-        let (p, only_first, only_second) = rate::mcnemar(&pairs);
+        let (p, only_first, only_second) = proportions::mcnemar(&pairs);
         close(p, number(&row[2]), &row);
         assert_eq!((only_first, only_second), (first, second));
     }

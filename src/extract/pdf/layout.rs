@@ -1,8 +1,8 @@
 //! Orders the pieces of a page as a person reads them: columns one after another, the cells of a table's
 //! row side by side, headings marked, hyphenated words joined.
 
-use super::piece::LinePiece;
 use super::script::logical;
+use super::text_runs::LinePiece;
 
 /// Lines that a column has at least beside the other.
 const LEAST_LINES: usize = 4;

@@ -7,28 +7,28 @@ mod cff;
 mod cmap;
 mod encoding;
 mod font;
-mod furniture;
 mod interpret;
 mod layout;
 mod marks;
 mod matrix;
 mod operands;
 mod outline;
-mod piece;
 mod program;
+mod running_heads;
 mod scan;
 mod script;
 #[cfg(test)]
 mod tests;
+mod text_runs;
 mod widths;
 
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 
 use super::{FileInput, Full, Output, Unreadable};
 use canvas::PageCanvas;
-use furniture::Window;
 use interpret::Fonts;
 use layout::LayoutLine;
+use running_heads::Window;
 
 pub use scan::{ScanPicture, picture};
 
@@ -114,7 +114,7 @@ fn open(bytes: &[u8]) -> Result<Pdf, Unreadable> {
 /// The lines of each text direction, the one with the most characters first.
 fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
     let mut all = Vec::new();
-    for run in piece::runs(canvas.glyphs) {
+    for run in text_runs::runs(canvas.glyphs) {
         let mut lines = layout::lines(run.pieces);
         if !run.upright {
             // Their positions are in a rotated frame, so they are never at the top or foot of the page.

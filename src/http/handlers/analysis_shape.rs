@@ -8,11 +8,11 @@ use crate::domain::analysis::{
 };
 use crate::domain::chat::SourcePassage;
 use crate::domain::citation::Citation;
+use crate::domain::panel_vs_single::single;
 use crate::domain::pattern::estimate;
 use crate::domain::pattern::reading::ReadCoverage;
 use crate::domain::prompt::letter;
 use crate::domain::schema;
-use crate::domain::worth::single;
 
 /// The two shapes of `results`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use crate::app::Error;
 use crate::app::experiments::{
     ApplyTarget, BlindComparison, ComparisonChoice, ExperimentParams, ExperimentWatch,
 };
+use crate::domain::experiment::export;
 use crate::domain::experiment::record::ExperimentState;
-use crate::domain::experiment::sheet;
 use crate::domain::experiment::{self, Case, Objective, Parameter, Scoring, SearchSpace};
 use crate::domain::id::ExperimentId;
 use crate::domain::money::MicroDollars;
@@ -184,12 +184,12 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
             (format!("{all:#}"), "application/json", "json")
         }
         "csv" => (
-            sheet::csv(&shown.experiment, &shown.cases, &shown.evaluations),
+            export::csv(&shown.experiment, &shown.cases, &shown.evaluations),
             "text/csv; charset=utf-8",
             "csv",
         ),
         "markdown" | "md" => (
-            sheet::markdown(&shown.experiment, &shown.cases, &shown.report),
+            export::markdown(&shown.experiment, &shown.cases, &shown.report),
             "text/markdown; charset=utf-8",
             "md",
         ),

@@ -7,7 +7,7 @@ use super::accounts::{done, private, visit};
 use crate::app::Error;
 use crate::app::error::FieldError;
 use crate::app::patterns::folder::{self, PatternProblem, Read};
-use crate::domain::pattern::kept::{PatternOrigin, StoredPattern};
+use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
 use crate::domain::pattern::{Pattern, file, suggest};
 use crate::domain::prompt;
 use crate::domain::user::Caller;

@@ -1,6 +1,6 @@
 //! Events and notes of a run: settled calls, started stages, and totals. Makes no decisions.
 
-use super::board::RunState;
+use super::run_state::RunState;
 use super::{MachineOutput, StagedCall, StagedRun};
 use crate::domain::analysis::{Plan, StageAnswer, Status};
 use crate::domain::chat::{Answer, Delta, Finish, ModelRequest};

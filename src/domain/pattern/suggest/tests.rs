@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::kept::PatternOrigin;
+use super::super::stored::PatternOrigin;
 use super::*;
 
 fn embedded() -> Vec<StoredPattern> {

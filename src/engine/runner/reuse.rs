@@ -11,7 +11,7 @@ use crate::domain::chat::{Answer, CallBill, ModelRequest};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::{CallId, MachineInput};
 use crate::domain::usage;
-use crate::engine::answers::{self, CacheKey, FlightRole, LeaderGuard};
+use crate::engine::answer_cache::{self, CacheKey, FlightRole, LeaderGuard};
 use crate::engine::journal::AnswerToKeep;
 use crate::engine::ledger::OpenCall;
 use crate::store::answers::CachedAnswer;
@@ -66,14 +66,14 @@ impl Driver {
         let key = self.cache_key(&request);
         let mut seat = None;
         if let Some(key) = key.as_ref().filter(|_| self.cache == CacheUse::On) {
-            if let Some(kept) = answers::find(&self.shared, &key.whole, self.cache_age).await {
+            if let Some(kept) = answer_cache::find(&self.shared, &key.whole, self.cache_age).await {
                 return self.recalled(call, key, kept);
             }
             match self.shared.cache.flights.join(&key.whole) {
                 FlightRole::Leads(taken) => {
                     // The previous leader may have finished since the lookup above.
                     if let Some(kept) =
-                        answers::find(&self.shared, &key.whole, self.cache_age).await
+                        answer_cache::find(&self.shared, &key.whole, self.cache_age).await
                     {
                         return self.recalled(call, key, kept);
                     }
@@ -144,14 +144,14 @@ impl Driver {
         if self.cache == CacheUse::Off || self.shared.cache.limits.ttl.is_zero() {
             return None;
         }
-        Some(answers::key(&self.shared, user, request))
+        Some(answer_cache::key(&self.shared, user, request))
     }
 
     pub(super) fn remember(&mut self, open: OpenCall, answer: &Answer) {
         let Some(CacheKey { whole, fields }) = open.key else {
             return;
         };
-        if !answers::is_worth_keeping(answer) {
+        if !answer_cache::is_worth_keeping(answer) {
             return;
         }
         let price = self.terms.price(&open.model);

@@ -1,8 +1,8 @@
 //! Answer cache: exact repetitions only. The key covers everything that could change the answer, and the owner, so
 //! that nobody gets an answer that another person paid for or may not see.
 
-mod fields;
-mod flights;
+mod key_fields;
+mod single_flight;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,8 +15,8 @@ use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::store::{Reader, answers};
 
-pub use fields::{CacheMiss, CanonicalFields};
-pub(super) use flights::{FlightRole, LeaderGuard, SingleFlight};
+pub use key_fields::{CacheMiss, CanonicalFields};
+pub(super) use single_flight::{FlightRole, LeaderGuard, SingleFlight};
 
 /// Cache limits.
 #[derive(Debug, Clone)]

@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::holder::ReplicaLease;
 use super::lease::{Lease, LeaseView};
 use super::originals::Originals;
-use super::spool::SpoolShared;
+use super::ownership::ReplicaLease;
 use super::status::{Bell, locked};
 pub use super::status::{ReplicaStatus, ReplicatorSettings};
+use super::wal_spool::SpoolShared;
 use super::worker::ReplicatorWorker;
 use crate::clock;
 use crate::store::Store;

@@ -4,7 +4,7 @@
 //! for the good part, one for the rest, and their ratio.
 
 use super::design::Design;
-use crate::domain::statistics::chance::Random;
+use crate::domain::statistics::random::Random;
 
 /// Fraction of the tried configurations that counts as good.
 const GOOD: f64 = 0.25;

@@ -9,7 +9,7 @@ use super::interval;
 use super::*;
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::statistics::beta::{beta, ln_gamma};
-use crate::domain::statistics::chance::Random;
+use crate::domain::statistics::random::Random;
 
 /// A stored plan with these members.
 pub(super) fn plan(models: &[&str]) -> Plan {

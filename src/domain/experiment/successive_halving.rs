@@ -14,10 +14,10 @@ use super::design::{
 };
 use super::judge;
 use super::observations::Observations;
-use super::propose;
-use super::spending::{NOTHING, RESERVE, amounts, held_back, limits, plus, usual_declared};
+use super::proposals;
+use super::race_budget::{NOTHING, RESERVE, amounts, held_back, limits, plus, usual_declared};
 use super::{Trial, TrialOutcome};
-use crate::domain::statistics::chance::Random;
+use crate::domain::statistics::random::Random;
 
 /// Maximum number of configurations that are all tried; larger spaces use proposals.
 pub const ALL_UP_TO: usize = 64;
@@ -188,12 +188,12 @@ impl SuccessiveHalving {
         if arms <= ALL_UP_TO {
             // If not all can be afforded: the current configuration and as many others as possible.
             let most = (self.evaluations_left() / 2).max(2);
-            self.rung.arms = propose::first(&self.seen.design, most);
+            self.rung.arms = proposals::first(&self.seen.design, most);
             self.rung.to = 1;
         } else {
             self.phase = RacePhase::Explore;
             let most = (self.evaluations_left() / 3).clamp(2, FIRST + 1);
-            self.rung.arms = propose::first(&self.seen.design, most);
+            self.rung.arms = proposals::first(&self.seen.design, most);
             self.rung.to = GLANCE
                 .min((self.evaluations_left() / (3 * most)).max(1))
                 .min(self.seen.order.len());
@@ -246,7 +246,7 @@ impl SuccessiveHalving {
             .map(|&arm| (arm, judge::mean_of(&self.seen, arm, glance)))
             .collect();
         let newcomers = if half_left {
-            propose::next(&self.seen.design, &scores, NEXT)
+            proposals::next(&self.seen.design, &scores, NEXT)
         } else {
             Vec::new()
         };

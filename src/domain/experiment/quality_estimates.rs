@@ -278,7 +278,7 @@ fn swap_rows(cells: &mut [f64], size: usize, one: usize, other: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::statistics::chance::Random;
+    use crate::domain::statistics::random::Random;
 
     /// Squared errors of the levels against the truth: predicted, and by plain means.
     fn errors(shared: f64, own: f64) -> (f64, f64) {

@@ -7,15 +7,15 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use recall::FollowedCalls;
+use reuse::FollowedCalls;
 
 use super::budget::BudgetReservation;
-mod recall;
+mod reuse;
 
-use super::bus::{RunChannel, RunCommand};
-use super::ended::RunOutcome;
 use super::journal::Journal;
 use super::ledger::CallLedger;
+use super::outcome::RunOutcome;
+use super::run_channel::{RunChannel, RunCommand};
 use super::unstored::{FinishedRun, PendingStore};
 use super::{EngineShared, RunSpec, RunTerms};
 use crate::clock::{self, Stopwatch};

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
     use crate::domain::analysis::FailedAttemptRecord;
     use crate::domain::chat::{CallError, CallErrorKind, Usage};
-    use crate::domain::worth::tests::{answer, plan};
+    use crate::domain::panel_vs_single::tests::{answer, plan};
 
     fn priced(output: f64) -> Option<Price> {
         Some(Price {
