@@ -366,21 +366,3 @@ fn a_budget_of_thinking_reaches_an_unknown_model_and_lost_cache_marks_are_told()
         assert_eq!(sent["output_config"], Value::Null, "{sent}");
     }
 }
-
-#[test]
-#[ignore = "waits for three pauses of 17 s that a provider asks for"]
-fn a_stream_that_is_refused_before_its_first_word_has_the_refusals_status() {
-    let provider = Provider::answering(|_: &Asked| {
-        let body = json!({ "error": { "message": "slow down", "type": "rate_limit_error" } });
-        on("")
-            .header("Retry-After", "17")
-            .status(429, "application/json", &body.to_string())
-    });
-    let server = server(&provider, &[]);
-    let mut client = server.user("ada@example.com");
-    let answer = client.post(
-        "/v1/chat/completions",
-        ask_with("p/mine", json!({ "stream": true })),
-    );
-    assert_eq!(answer.status, 429, "{}", answer.text());
-}

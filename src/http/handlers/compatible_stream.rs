@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::compatible_hold::{HoldEnd, until_begun};
 use super::compatible_shape::{ClientApi, said};
 use crate::app::analyses::{Begun, CancelOnDrop, Finished, PublishedEvent, RunOutcome, RunWatch};
 use crate::app::completions::Completion;
@@ -248,26 +249,18 @@ impl CompletionStream {
     /// # Errors
     /// Why there will be no answer.
     pub async fn wait_for_answer(&mut self) -> Result<(), ApiError> {
-        while !self.is_panel {
-            let Some(events) = self.watch.next().await.ok().flatten() else {
-                return Err(stopped().into());
-            };
-            let (mut begins, mut ends) = (false, false);
-            for delta in events.iter().filter_map(|event| event.delta()) {
-                begins |= matches!(delta, StreamDelta::Text(_) | StreamDelta::Reasoning(..));
-                ends |= delta == StreamDelta::End;
-            }
-            self.held.extend(events);
-            if begins {
-                return Ok(());
-            }
-            if ends {
+        if self.is_panel {
+            return Ok(());
+        }
+        match until_begun(&mut self.watch, &mut self.held).await {
+            HoldEnd::Begun => Ok(()),
+            HoldEnd::Stopped => Err(stopped().into()),
+            HoldEnd::Over => {
                 let ended = self.ended().await.ok_or_else(stopped)?;
                 Completion::of(&ended, self.passed_on)?;
-                return Ok(());
+                Ok(())
             }
         }
-        Ok(())
     }
 
     /// The stream as an answer.

@@ -11,6 +11,7 @@ pub mod backups;
 pub mod cache;
 pub mod compatible;
 mod compatible_files;
+mod compatible_hold;
 pub mod compatible_models;
 mod compatible_several;
 mod compatible_shape;
