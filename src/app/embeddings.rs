@@ -162,7 +162,8 @@ impl App {
 
 fn call_failed(error: CallError) -> Error {
     let wait = error.retry_after_ms.map(std::time::Duration::from_millis);
-    let mut failure = Error::new(kind_of(error.kind), error.detail);
-    failure.retry_after = wait;
+    let status = error.passed_on_status();
+    let mut failure = Error::new(kind_of(error.kind), error.in_its_words().detail);
+    (failure.retry_after, failure.upstream_status) = (wait, status);
     failure
 }

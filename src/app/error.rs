@@ -61,6 +61,9 @@ pub struct Error {
     pub fields: Vec<FieldError>,
     /// For `TooFast` and `Unavailable`.
     pub retry_after: Option<Duration>,
+    /// The status of a failed call at its provider, where a client may take it for the answer's: see
+    /// [`CallError::passed_on_status`](crate::domain::chat::CallError::passed_on_status).
+    pub upstream_status: Option<u16>,
 }
 
 /// The result of a use case.
@@ -76,6 +79,7 @@ impl Error {
             private: None,
             fields: Vec::new(),
             retry_after: None,
+            upstream_status: None,
         }
     }
     /// Not there, or somebody else's: the two must look alike.

@@ -374,8 +374,9 @@ pub enum CallErrorKind {
     Quarantined,
 }
 
-/// A failed call. `detail` is written by Quire and safe to show to any user. `said`, the upstream's message,
-/// is for admins and is neither stored nor shown with the call.
+/// A failed call. `detail` is written by Quire and safe to show to any user; where a single model was asked for a
+/// program and refused the request, the upstream's cleaned words follow it. `said`, the upstream's message, is for
+/// admins and is neither stored nor shown with the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallError {
     /// Classification.
@@ -405,3 +406,22 @@ impl CallError {
         }
     }
 }
+
+    /// The upstream's status as a client that named the model is given it. None for a refused key (401, 403, and 407
+    /// of a proxy): it is this server's key, and the vendors' SDKs would report the client's own as wrong.
+    pub fn passed_on_status(&self) -> Option<u16> {
+        let status = self.status.filter(|_| self.kind != CallErrorKind::Auth)?;
+        let is_own = matches!(status, 400..=599) && !matches!(status, 401 | 403 | 407);
+        is_own.then_some(status)
+    }
+
+    /// Adds the upstream's own words to the reason for which it refused a request: they name the field, and programs
+    /// look for them.
+    #[must_use]
+    pub fn in_its_words(mut self) -> Self {
+        let is_refused = self.kind == CallErrorKind::Rejected && self.status.is_some();
+        if is_refused && !self.said.is_empty() {
+            self.detail = format!("{}: {}", self.detail, self.said);
+        }
+        self
+    }

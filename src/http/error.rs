@@ -203,8 +203,13 @@ impl ApiError {
         })
     }
 
-    /// The status there: a wrong field is a bad request, and no money left is too many requests.
+    /// The status there: the provider's own where it has one, a wrong field is a bad request, and no money left is too
+    /// many requests.
     pub(super) fn foreign_status(&self) -> StatusCode {
+        let own = self.0.error.upstream_status;
+        if let Some(own) = own.and_then(|status| StatusCode::from_u16(status).ok()) {
+            return own;
+        }
         match self.0.cause {
             App(Kind::BadInput) => StatusCode::BAD_REQUEST,
             App(Kind::BudgetExceeded) => StatusCode::TOO_MANY_REQUESTS,
@@ -220,11 +225,12 @@ impl ApiError {
         };
         let (_, _, _, kind, _) = self.row();
         if dialect == ErrorFormat::Anthropic {
-            let kind = match self.0.cause {
-                App(Kind::Missing) | ErrorCause::WrongAddress => "not_found_error",
-                App(Kind::TooLarge) => "request_too_large",
-                App(Kind::TooFast | Kind::BudgetExceeded) => "rate_limit_error",
-                App(Kind::Unavailable) => "overloaded_error",
+            let kind = match (error.upstream_status, self.0.cause) {
+                (Some(status), _) => anthropic_kind(status),
+                (None, App(Kind::Missing) | ErrorCause::WrongAddress) => "not_found_error",
+                (None, App(Kind::TooLarge)) => "request_too_large",
+                (None, App(Kind::TooFast | Kind::BudgetExceeded)) => "rate_limit_error",
+                (None, App(Kind::Unavailable)) => "overloaded_error",
                 _ => kind,
             };
             return json!({
@@ -236,7 +242,11 @@ impl ApiError {
             let status = google_status(code);
             return json!({ "error": { "code": code, "message": message, "status": status } });
         }
+        // The provider's account has no money left: 402, or 429 of a quota that no wait restores.
+        let is_spent = self.0.cause == App(Kind::UpstreamFailed)
+            && matches!(error.upstream_status, Some(402 | 429));
         let code = match self.0.cause {
+            _ if is_spent => Some("insufficient_quota"),
             App(Kind::Missing) => Some("model_not_found"),
             ErrorCause::WrongAddress => Some("unknown_url"),
             App(Kind::SignInNeeded) => Some("invalid_api_key"),
@@ -244,8 +254,12 @@ impl ApiError {
             App(Kind::BudgetExceeded) => Some("insufficient_quota"),
             _ => None,
         };
-        let kind = match self.0.cause {
-            App(Kind::Missing) | ErrorCause::WrongAddress => "invalid_request_error",
+        let kind = match (error.upstream_status, self.0.cause) {
+            _ if is_spent => "insufficient_quota",
+            (Some(429), _) => "rate_limit_error",
+            (Some(400..=499), _) => "invalid_request_error",
+            (Some(_), _) => "api_error",
+            (None, App(Kind::Missing) | ErrorCause::WrongAddress) => "invalid_request_error",
             _ => kind,
         };
         let param = error.fields.first().and_then(|field| field.place.last());
@@ -270,18 +284,33 @@ impl ApiError {
     }
 }
 
+/// Anthropic's name for a status of HTTP: <https://docs.anthropic.com/en/api/errors>.
+fn anthropic_kind(code: u16) -> &'static str {
+    match code {
+        402 => "billing_error",
+        404 => "not_found_error",
+        408 | 504 => "timeout_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        503 | 529 => "overloaded_error",
+        _ => "api_error",
+    }
+}
+
 /// Google's name for a status of HTTP.
 fn google_status(code: u16) -> &'static str {
     match code {
         400 | 413 | 415 | 422 => "INVALID_ARGUMENT",
         401 => "UNAUTHENTICATED",
+        402 => "FAILED_PRECONDITION",
         403 => "PERMISSION_DENIED",
         404 => "NOT_FOUND",
         405 | 501 => "UNIMPLEMENTED",
         409 => "ABORTED",
         429 => "RESOURCE_EXHAUSTED",
         503 => "UNAVAILABLE",
-        504 => "DEADLINE_EXCEEDED",
+        408 | 504 => "DEADLINE_EXCEEDED",
         _ => "INTERNAL",
     }
 }

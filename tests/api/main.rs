@@ -60,6 +60,7 @@ mod soak;
 mod stream;
 mod support;
 mod surface;
+mod statuses;
 mod sync_errors;
 mod tools;
 mod trials;

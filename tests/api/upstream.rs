@@ -168,6 +168,7 @@ pub fn broken(model: &'static str, line: Line, status: u16, words: &'static str)
 pub const COUNTED: Count = Some((100, 7, 0, "0.170000"));
 pub const CACHED: Count = Some((100, 7, 80, "0.098000"));
 pub const BROKE: &str = "broke off";
+const FAULT: &str = "the provider has a fault";
 
 pub fn ended(reason: &str) -> Line {
     sse(&[text("Seven plus "), end(reason), usual(), done()])
@@ -189,7 +190,7 @@ fn truncated() -> Vec<Case> {
         broken(
             "vllm-error",
             sse(&[text("Seven plus "), vllm, done()]),
-            503,
+            500,
             "the provider has a fault",
         ),
         broken(
@@ -551,7 +552,7 @@ fn failures() -> Vec<Case> {
         both(
             "down",
             vec![on("").status(502, "text/html", "<html>")],
-            Refused(503, "the provider has a fault"),
+            Refused(502, "the provider has a fault"),
             None,
         ),
         both(
@@ -754,7 +755,9 @@ fn check_streamed(case: &Case, server: &Server, key: &str) {
         assert_eq!(status, expected, "{model}: {lines:?}");
         assert!(lines.concat().contains(words), "{model}: {lines:?}");
         let waits = head.to_ascii_lowercase().contains("retry-after: ");
-        assert_eq!(waits, matches!(expected, 429 | 503), "{model}: {head}");
+        // A host's own 502 may pass; an answer that broke off has one of Quire's.
+        let passes = matches!(expected, 429 | 500 | 503..) || words == FAULT;
+        assert_eq!(waits, passes, "{model}: {head}");
         return;
     }
     assert_eq!(status, 200, "{model}: {lines:?}");

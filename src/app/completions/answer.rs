@@ -65,7 +65,7 @@ impl Completion {
         let text = match (outcome.status, &outcome.synthesis) {
             (Status::Completed, Some(text)) => text.clone(),
             (Status::Completed, None) if !calls.is_empty() => String::new(),
-            _ => return Err(failure(ended)),
+            _ => return Err(failure(ended, passed_on)),
         };
         if let Some(format) = &plan.format
             && calls.is_empty()
@@ -98,7 +98,7 @@ impl Completion {
 }
 
 // The first reason of a member tells most: a panel fails only when all have.
-fn failure(ended: &RunOutcome) -> Error {
+fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
     let errors = ended.answers.iter();
     let errors = errors.filter_map(|answer| Some((&answer.model, answer.error.as_ref()?)));
     let told = errors
@@ -121,6 +121,8 @@ fn failure(ended: &RunOutcome) -> Error {
     };
     let kind = kind_of(error.kind);
     let mut told = Error::new(kind, why);
+    // A panel's failure is Quire's own.
+    told.upstream_status = error.passed_on_status().filter(|_| passed_on);
     told.retry_after = error
         .retry_after_ms
         .map(Duration::from_millis)

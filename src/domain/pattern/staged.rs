@@ -437,7 +437,7 @@ impl StagedRun {
             }
             Err(error) => {
                 kept.text = obeyed;
-                kept.error = Some(error);
+                kept.error = Some(self.board.told(error));
             }
         }
         self.board.results.insert(call, kept.clone());

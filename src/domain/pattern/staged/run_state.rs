@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::analysis::{Arrangement, Member, Plan, Stage, StageAnswer, StageRole};
-use crate::domain::chat::{Brief, Message, ModelRequest, Peer, SourcePassage, Task};
+use crate::domain::chat::{Brief, CallError, Message, ModelRequest, Peer, SourcePassage, Task};
 use crate::domain::event::{RunEstimate, RunEvent, RunTotals, StageInfo};
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::{CallId, reading};
@@ -369,6 +369,14 @@ impl RunState {
             sample: asked.sample,
             is_reread: self.reads_again(&model),
             is_live: self.plan.is_live && self.is_last(),
+        }
+    }
+
+    /// A failed call's error as this plan's client is told it: in the upstream's words where it named the model itself.
+    pub fn told(&self, error: CallError) -> CallError {
+        match self.plan.bare {
+            true => error.in_its_words(),
+            false => error,
         }
     }
 

@@ -1,0 +1,153 @@
+//! The status of a failed call of a single model: its vendor's own, with the vendor's wait, on every compatible surface,
+//! whole and streamed.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::support::Client;
+use crate::support::provider::{Asked, Provider, on};
+use crate::support::script::server;
+
+const PATHS: [&str; 4] = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/messages",
+];
+
+/// A vendor's status, the one that a client is given, and the words for it in OpenAI's and Anthropic's errors.
+const STATUSES: &[(u16, u16, &str, &str)] = &[
+    (400, 400, "invalid_request_error", "invalid_request_error"),
+    // The key that is refused is this server's, not the client's.
+    (401, 502, "api_error", "api_error"),
+    (402, 402, "insufficient_quota", "billing_error"),
+    (403, 502, "api_error", "api_error"),
+    (404, 404, "invalid_request_error", "not_found_error"),
+    (408, 408, "invalid_request_error", "timeout_error"),
+    (409, 409, "invalid_request_error", "invalid_request_error"),
+    (410, 410, "invalid_request_error", "invalid_request_error"),
+    (413, 413, "invalid_request_error", "request_too_large"),
+    (422, 422, "invalid_request_error", "invalid_request_error"),
+    (429, 429, "rate_limit_error", "rate_limit_error"),
+    (500, 500, "api_error", "api_error"),
+    (502, 502, "api_error", "api_error"),
+    (503, 503, "api_error", "overloaded_error"),
+    (504, 504, "api_error", "timeout_error"),
+    (529, 529, "api_error", "overloaded_error"),
+];
+
+fn asked(path: &str, model: &str, stream: bool) -> Value {
+    let question = json!([{ "role": "user", "content": "Is it thin?" }]);
+    let (field, value) = match path {
+        "/v1/completions" => ("prompt", json!("Is it thin?")),
+        "/v1/responses" => ("input", question),
+        _ => ("messages", question),
+    };
+    let mut body = json!({ "model": model, "max_tokens": 9, "stream": stream });
+    body[field] = value;
+    body
+}
+
+/// A provider whose models are named after the status that they answer with.
+fn failing() -> Provider {
+    Provider::answering(|asked: &Asked| {
+        let model = asked.model();
+        let status = model.split('-').next().unwrap_or_default();
+        let body = json!({ "error": { "message": "no", "type": "some_error" } });
+        on("").header("Retry-After", "17").status(
+            status.parse().unwrap_or(404),
+            "application/json",
+            &body.to_string(),
+        )
+    })
+}
+
+#[test]
+fn a_failed_call_has_its_vendors_status_on_every_surface() {
+    let provider = failing();
+    let server = server(&provider, &[("RETRIES", "0")]);
+    let mut client = server.user("ada@example.com");
+    let mut wrong = Vec::new();
+    for (place, path) in PATHS.iter().enumerate() {
+        for (status, given, openai, anthropic) in STATUSES {
+            for stream in [false, true] {
+                // A model of its own each: none waits for the others' limits.
+                let model = format!("p/{status}-{place}-{stream}");
+                let answer = client.post(path, asked(path, &model, stream));
+                let kind = match *path {
+                    "/v1/messages" => anthropic,
+                    _ => openai,
+                };
+                let told = answer.json();
+                let found = (answer.status, told["error"]["type"].as_str());
+                let waits = answer.header("retry-after") == "17";
+                if found != (*given, Some(*kind)) || !waits {
+                    wrong.push(format!(
+                        "{path} {status} {stream}: {} {told}",
+                        answer.status
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn no_credit_is_said_as_openai_says_it_and_not_tried_again() {
+    let provider = Provider::answering(|asked: &Asked| {
+        let (status, error) = match asked.model().as_str() {
+            "in-body" => (
+                200,
+                json!({ "code": 402, "message": "Insufficient credits" }),
+            ),
+            "quota" => (
+                429,
+                json!({ "code": "insufficient_quota", "message": "quota" }),
+            ),
+            _ => (402, json!({ "message": "Payment required" })),
+        };
+        let body = json!({ "error": error }).to_string();
+        on("").status(status, "application/json", &body)
+    });
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    for (model, status) in [("plain", 402), ("in-body", 402), ("quota", 429)] {
+        let body = asked(PATHS[0], &format!("p/{model}"), false);
+        let answer = client.post(PATHS[0], body);
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert_eq!(answer.json()["error"]["code"], "insufficient_quota");
+        assert_eq!(answer.header("x-should-retry"), "false", "{model}");
+    }
+    assert_eq!(provider.asked().len(), 3);
+}
+
+#[test]
+fn a_wait_until_a_date_is_passed_on_in_seconds() {
+    let provider = Provider::answering(|_: &Asked| {
+        let at = SystemTime::now() + Duration::from_secs(40);
+        on("")
+            .header("Retry-After", &httpdate::fmt_http_date(at))
+            .status(429, "application/json", "{}")
+    });
+    let server = server(&provider, &[("RETRIES", "0")]);
+    let mut client = server.user("ada@example.com");
+    for (model, stream) in [("p/a", false), ("p/b", true)] {
+        let answer = client.post(PATHS[0], asked(PATHS[0], model, stream));
+        assert_eq!(answer.status, 429, "{}", answer.text());
+        let wait: u64 = answer.header("retry-after").parse().unwrap();
+        assert!((35..=41).contains(&wait), "{wait} s");
+    }
+}
+
+#[test]
+fn a_panels_failure_is_quires_own() {
+    let provider = failing();
+    let server = server(&provider, &[("RETRIES", "0")]);
+    let mut client: Client = server.user("ada@example.com");
+    let mut body = asked(PATHS[0], "quire/gut", false);
+    body["models"] = json!(["p/404-panel"]);
+    let answer = client.post(PATHS[0], body);
+    assert_eq!(answer.status, 400, "{}", answer.text());
+}
