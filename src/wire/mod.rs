@@ -7,6 +7,7 @@ mod counts;
 pub mod embed;
 mod endings;
 mod gemini;
+mod envelope;
 mod growing;
 mod joined;
 pub mod lines;

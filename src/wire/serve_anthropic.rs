@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::prompt::is_signed_thought;
 use super::serve::{ChatRequest, ChunkFrame, Told, check_turns, model};
 use super::serve_call;
 use super::serve_content::content;
@@ -164,10 +165,10 @@ fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), Reque
 /// A whole message.
 pub fn message(frame: &ChunkFrame, told: &Told) -> Value {
     let Told { text, calls, .. } = *told;
-    let mut content = match frame.shows_thinking {
-        true => thoughts(told),
-        false => Vec::new(),
-    };
+    let mut content = thoughts(told);
+    if !frame.shows_thinking {
+        content.retain(is_signed_thought);
+    }
     if calls.is_empty() || !text.is_empty() {
         content.push(json!({ "type": "text", "text": text, "citations": null }));
     }
@@ -246,7 +247,8 @@ impl MessageEvents {
         )
     }
 
-    /// A piece of reasoning, for a client that has asked for it.
+    /// A piece of reasoning, for a client that has asked for it. Another one is given the signed blocks only, which
+    /// the vendor wants back, and only when they are complete.
     pub fn thought(&mut self, text: &str) -> Vec<Named> {
         if !self.frame.shows_thinking {
             return Vec::new();
@@ -259,7 +261,7 @@ impl MessageEvents {
 
     /// The end of a block of reasoning, with its signature.
     pub fn sealed(&mut self, item: &Value) -> Vec<Named> {
-        if !self.frame.shows_thinking || !is_block(item) {
+        if !is_block(item) || !(self.frame.shows_thinking || is_signed_thought(item)) {
             return Vec::new();
         }
         if item["type"] == "redacted_thinking" {

@@ -5,6 +5,7 @@ mod events;
 
 use serde_json::{Map, Value, json};
 
+use super::prompt::is_signed_thought;
 use super::serve::{ChatRequest, ChunkFrame, Told, check_turns, model};
 use super::serve_call;
 use super::serve_content::content;
@@ -12,7 +13,7 @@ use super::serve_error::{RequestError, fault};
 use super::serve_parameters::{flag, parameters};
 use super::serve_settings::settings;
 use super::serve_tools::{self, ToolShape};
-use super::{ApiFormat, passthrough};
+use super::{ApiFormat, envelope, passthrough};
 use crate::domain::chat::{Finish, Message, Role};
 use crate::domain::tools::ToolCall;
 pub use events::Events;
@@ -206,7 +207,9 @@ fn reflect(turns: &mut Vec<Message>, item: &Value) {
     }
     let turn = own_turn(turns);
     turn.reasoning += &words.join("\n\n");
-    turn.reasoning_items.push(item.clone());
+    let block = envelope::open(item);
+    turn.reasoning_items
+        .push(block.unwrap_or_else(|| item.clone()));
 }
 
 // Words behind reasoning are of the same turn.
@@ -288,13 +291,28 @@ fn output(frame: &ChunkFrame, told: &Told) -> Vec<Value> {
     output
 }
 
-/// The items of reasoning: the vendor's own, or one around the words of a vendor that has none.
+/// The items of reasoning: the vendor's own, its blocks as items, or one around the words of a vendor that has
+/// neither.
 fn thoughts(frame: &ChunkFrame, told: &Told) -> Vec<Value> {
+    let mut items: Vec<Value> = Vec::new();
     let own = told.extras.reasoning.iter();
-    let own: Vec<Value> = own.filter(|item| is_item(item)).cloned().collect();
-    match own.is_empty() && !told.reasoning.is_empty() {
-        true => vec![thought_item(frame, &[summary(told.reasoning)])],
-        false => own,
+    let is_worded = own
+        .clone()
+        .any(|item| is_item(item) || is_signed_thought(item));
+    if !is_worded && !told.reasoning.is_empty() {
+        items.push(thought_item(frame, 0, &[summary(told.reasoning)]));
+    }
+    for block in own {
+        items.extend(sealed_item(frame, items.len(), block));
+    }
+    items
+}
+
+/// A vendor's block of reasoning as an item; none where it could not be sent back.
+fn sealed_item(frame: &ChunkFrame, number: usize, block: &Value) -> Option<Value> {
+    match is_item(block) {
+        true => Some(block.clone()),
+        false => envelope::seal(&thought_id(frame, number), block),
     }
 }
 
@@ -302,8 +320,16 @@ fn is_item(item: &Value) -> bool {
     item["type"] == "reasoning"
 }
 
-fn thought_item(frame: &ChunkFrame, summary: &[Value]) -> Value {
-    json!({ "id": format!("rs_{}", frame.id), "type": "reasoning", "summary": summary })
+/// The id of an answer's item of reasoning with this number, from 0.
+fn thought_id(frame: &ChunkFrame, number: usize) -> String {
+    match number {
+        0 => format!("rs_{}", frame.id),
+        number => format!("rs_{}_{number}", frame.id),
+    }
+}
+
+fn thought_item(frame: &ChunkFrame, number: usize, summary: &[Value]) -> Value {
+    json!({ "id": thought_id(frame, number), "type": "reasoning", "summary": summary })
 }
 
 fn summary(text: &str) -> Value {

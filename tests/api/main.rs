@@ -65,6 +65,7 @@ mod sync_errors;
 mod tools;
 mod trials;
 mod unstored;
+mod thoughts;
 mod upstream;
 mod waiting;
 mod walls;

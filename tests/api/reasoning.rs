@@ -8,7 +8,7 @@ use crate::support::provider::{Asked, Line, Provider, on};
 use crate::support::script::server;
 use crate::support::{Client, Server};
 
-fn named(objects: &[Value]) -> Line {
+pub fn named(objects: &[Value]) -> Line {
     let one = |object: &Value| {
         let name = object["type"].as_str().unwrap();
         format!("event: {name}\ndata: {object}\n\n")
@@ -30,16 +30,16 @@ fn end() -> Value {
     json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] })
 }
 
-fn thought() -> Value {
+pub fn thought() -> Value {
     json!({ "type": "thinking", "thinking": "I need the weather.", "signature": "c2lnbmVk" })
 }
 
-fn redacted() -> Value {
+pub fn redacted() -> Value {
     json!({ "type": "redacted_thinking", "data": "b3BhcXVl" })
 }
 
 /// Thinks, then calls a tool; answers once it has the result.
-fn anthropic() -> Provider {
+pub fn anthropic() -> Provider {
     let start = |index: u32, block: Value| json!({ "type": "content_block_start", "index": index, "content_block": block });
     let piece = |index: u32, delta: Value| json!({ "type": "content_block_delta", "index": index, "delta": delta });
     let stop = |index: u32| json!({ "type": "content_block_stop", "index": index });
@@ -93,25 +93,25 @@ fn anthropic() -> Provider {
     })
 }
 
-fn speaking(kind: &str, provider: &Provider) -> Server {
+pub fn speaking(kind: &str, provider: &Provider) -> Server {
     let known = json!([{ "id": "p", "kind": kind, "base_url": provider.base_url(), "api_key": "k", "models": "*" }]);
     Server::with(&[("QUIRE_PROVIDERS", &known.to_string())])
 }
 
-fn streamed(server: &Server, client: &mut Client, path: &str, body: &Value) -> Vec<Value> {
+pub fn streamed(server: &Server, client: &mut Client, path: &str, body: &Value) -> Vec<Value> {
     let key = key(client);
     let mut body = body.clone();
     body["stream"] = json!(true);
     data(&lines(server, &key, path, &body).1)
 }
 
-fn last_sent(provider: &Provider) -> Value {
+pub fn last_sent(provider: &Provider) -> Value {
     let mut asked = provider.asked();
     asked.retain(|asked| asked.head.starts_with("POST"));
     asked.pop().unwrap().body
 }
 
-fn messages(more: Value) -> Value {
+pub fn messages(more: Value) -> Value {
     let mut body = json!({
         "model": "p/thinker", "max_tokens": 4096, "stop_sequences": ["END"],
         "messages": [{ "role": "user", "content": "Warm?" }],
@@ -181,7 +181,7 @@ fn signed_thinking_goes_through_a_tool_loop_unchanged() {
 }
 
 /// The blocks of a stream, put together as Anthropic's SDK does; every block must have its begin and its end.
-fn collected(events: &[Value]) -> Vec<Value> {
+pub fn collected(events: &[Value]) -> Vec<Value> {
     let mut blocks: Vec<Value> = Vec::new();
     let mut open = None;
     for event in events {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{call_item, is_item, item, part, response, summary, thought_item};
+use super::{call_item, item, part, response, sealed_item, summary, thought_id, thought_item};
 use crate::domain::chat::{Extras, Finish};
 use crate::domain::tools::ToolCall;
 use crate::wire::serve::{ChunkFrame, Told};
@@ -18,6 +18,8 @@ pub struct Events {
     open: Open,
     /// Items of reasoning that are complete.
     thoughts: Vec<Value>,
+    /// The message has begun: no item of reasoning may follow.
+    has_message: bool,
 }
 
 /// The item whose end is still to come, and its text so far.
@@ -40,8 +42,10 @@ impl Events {
             place: 0,
             open: Open::None,
             thoughts: Vec::new(),
+            has_message: false,
         }
     }
+
     /// Notes when the answer was complete, in seconds since 1970.
     pub fn complete_at(&mut self, seconds: i64) {
         self.frame.completed = Some(seconds);
@@ -62,7 +66,7 @@ impl Events {
         if !matches!(self.open, Open::Reasoning(_)) {
             events.extend(self.close(None));
             self.open = Open::Reasoning(String::new());
-            let item = thought_item(&self.frame, &[]);
+            let item = thought_item(&self.frame, self.thoughts.len(), &[]);
             events.push(self.item("response.output_item.added", item));
             let part = self.summarized(json!({ "part": summary("") }));
             events.push(self.event("response.reasoning_summary_part.added", part));
@@ -76,19 +80,23 @@ impl Events {
     }
 
     /// The end of an item of reasoning, as its vendor wants it back.
-    pub fn sealed(&mut self, item: &Value) -> Vec<Named> {
-        if !is_item(item) {
+    pub fn sealed(&mut self, block: &Value) -> Vec<Named> {
+        let Some(item) = sealed_item(&self.frame, self.thoughts.len(), block) else {
             return Vec::new();
+        };
+        // A block without words is none that was begun with them.
+        let is_worded = block["type"] != "redacted_thinking";
+        if matches!(self.open, Open::Reasoning(_)) && is_worded {
+            return self.close(Some(&item));
         }
-        if matches!(self.open, Open::Reasoning(_)) {
-            return self.close(Some(item));
-        }
-        // One without words.
         let mut events = self.close(None);
+        let Some(item) = sealed_item(&self.frame, self.thoughts.len(), block) else {
+            return events;
+        };
         for name in ["response.output_item.added", "response.output_item.done"] {
             events.push(self.item(name, item.clone()));
         }
-        self.thoughts.push(item.clone());
+        self.thoughts.push(item);
         self.place += 1;
         events
     }
@@ -99,6 +107,7 @@ impl Events {
         if !matches!(self.open, Open::Message(_)) {
             events.extend(self.close(None));
             self.open = Open::Message(String::new());
+            self.has_message = true;
             let item = item(&self.frame, "in_progress", None);
             events.push(self.item("response.output_item.added", item));
             let part = self.placed(json!({ "part": part("") }));
@@ -122,10 +131,11 @@ impl Events {
                 events.push(self.event("response.reasoning_summary_text.done", done));
                 let done = self.summarized(json!({ "part": summary(&text) }));
                 events.push(self.event("response.reasoning_summary_part.done", done));
-                let own = || thought_item(&self.frame, &[summary(&text)]);
+                let number = self.thoughts.len();
+                let own = || thought_item(&self.frame, number, &[summary(&text)]);
                 let mut item = sealed.cloned().unwrap_or_else(own);
                 // Clients find it by the id that was announced.
-                item["id"] = thought_item(&self.frame, &[])["id"].take();
+                item["id"] = json!(thought_id(&self.frame, number));
                 self.thoughts.push(item.clone());
                 events.push(self.item("response.output_item.done", item));
             }
@@ -145,6 +155,9 @@ impl Events {
     /// The proper end.
     pub fn ending(&mut self, told: &Told) -> Vec<Named> {
         let mut events = self.close(None);
+        if !self.has_message {
+            events.extend(self.late(&told.extras.reasoning));
+        }
         for (place, call) in (self.place..).zip(told.calls) {
             events.extend(self.called(place, call));
         }
@@ -164,6 +177,22 @@ impl Events {
             _ => "response.completed",
         };
         events.push(self.event(last, json!({ "response": whole })));
+        events
+    }
+
+    /// The items of reasoning that have not been told yet: of vendors that do not say where one ends.
+    fn late(&mut self, blocks: &[Value]) -> Vec<Named> {
+        let mut events = Vec::new();
+        for block in blocks {
+            let Some(item) = sealed_item(&self.frame, self.thoughts.len(), block) else {
+                continue;
+            };
+            let sealed = &item["encrypted_content"];
+            let mut known = self.thoughts.iter();
+            if !sealed.is_null() && !known.any(|known| known["encrypted_content"] == *sealed) {
+                events.extend(self.sealed(block));
+            }
+        }
         events
     }
 
@@ -196,7 +225,7 @@ impl Events {
 
     // Within the summary of the reasoning.
     fn summarized(&self, mut body: Value) -> Value {
-        body["item_id"] = thought_item(&self.frame, &[])["id"].take();
+        body["item_id"] = json!(thought_id(&self.frame, self.thoughts.len()));
         body["output_index"] = json!(self.place);
         body["summary_index"] = json!(0);
         body

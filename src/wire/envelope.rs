@@ -1,0 +1,72 @@
+//! Reasoning of other vendors inside an item of Responses: `encrypted_content` holds the vendor's own block as JSON,
+//! so that a client that sends the item back returns the block with its signature.
+
+use serde_json::{Value, json};
+
+use super::prompt::{is_encrypted_item, is_signed_thought};
+
+/// Bytes of one `encrypted_content` that are looked into.
+const MOST: usize = 1024 * 1024;
+
+/// An item of reasoning for a vendor's block: its words as a summary, and the whole of it to be sent back. None where
+/// it is an item of Responses already, or cannot be sent back to its vendor.
+pub(super) fn seal(id: &str, block: &Value) -> Option<Value> {
+    if block["type"] == "reasoning" || !(is_signed_thought(block) || is_opaque(block)) {
+        return None;
+    }
+    let words = block["thinking"].as_str().unwrap_or_default();
+    let summary = match words.is_empty() {
+        true => json!([]),
+        false => json!([{ "type": "summary_text", "text": words }]),
+    };
+    Some(json!({
+        "id": id, "type": "reasoning", "summary": summary, "encrypted_content": block.to_string(),
+    }))
+}
+
+/// The vendor's block in an item that a client sends back; none where the item is its vendor's own.
+pub(super) fn open(item: &Value) -> Option<Value> {
+    if !is_encrypted_item(item) {
+        return None;
+    }
+    let text = item["encrypted_content"].as_str()?;
+    if text.len() > MOST || !text.starts_with('{') {
+        return None;
+    }
+    let block: Value = crate::domain::json::parse(text).ok()?;
+    (is_signed_thought(&block) || is_opaque(&block)).then_some(block)
+}
+
+/// Whether it is one of OpenRouter's `reasoning_details`, which are sent back as they came.
+fn is_opaque(item: &Value) -> bool {
+    let kind = item["type"].as_str().unwrap_or_default();
+    kind.starts_with("reasoning.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_goes_out_in_an_item_and_comes_back_whole() {
+        for block in [
+            json!({ "type": "thinking", "thinking": "Okay.", "signature": "c2ln" }),
+            json!({ "type": "redacted_thinking", "data": "b3A" }),
+            json!({ "type": "reasoning.encrypted", "data": "b3A", "index": 0 }),
+        ] {
+            let item = seal("rs_1", &block).expect("an item");
+            assert_eq!(item["type"], "reasoning");
+            assert_eq!(open(&item), Some(block));
+        }
+        for own in [
+            json!({ "type": "reasoning", "summary": [], "encrypted_content": "gAAAA" }),
+            json!({ "type": "reasoning", "summary": [], "encrypted_content": "{\"type\":\"tool_use\"}" }),
+            json!({ "type": "reasoning", "summary": [], "encrypted_content": "{" }),
+            json!({ "type": "reasoning", "summary": [] }),
+        ] {
+            assert_eq!(open(&own), None, "{own}");
+        }
+        let unsigned = json!({ "type": "thinking", "thinking": "Okay.", "signature": "" });
+        assert_eq!(seal("rs_1", &unsigned), None);
+    }
+}

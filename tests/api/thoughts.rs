@@ -1,0 +1,120 @@
+//! Blocks of thinking on the surfaces that do not ask for them: a model that thinks by itself wants them back with the
+//! results of its tools, whichever API the client speaks.
+
+use serde_json::{Value, json};
+
+use crate::reasoning::{
+    anthropic, collected, last_sent, messages, redacted, speaking, streamed, thought,
+};
+use crate::support::provider::{Asked, Provider, on};
+
+fn tools() -> Value {
+    json!([{ "type": "function", "name": "weather", "parameters": { "type": "object" } }])
+}
+
+#[test]
+fn blocks_of_thinking_go_through_responses_as_items() {
+    let provider = anthropic();
+    let server = speaking("anthropic", &provider);
+    let mut client = server.user("ada@example.com");
+    let body = json!({
+        "model": "p/thinker", "input": [{ "role": "user", "content": "Warm?" }], "tools": tools(),
+        "include": ["reasoning.encrypted_content"], "reasoning": { "effort": "high" }, "store": false,
+    });
+    let told = client.post("/v1/responses", body.clone()).json();
+    let output = told["output"].as_array().unwrap().clone();
+    let kinds: Vec<&Value> = output.iter().map(|item| &item["type"]).collect();
+    assert_eq!(kinds, ["reasoning", "reasoning", "function_call"], "{told}");
+    assert_eq!(output[0]["summary"][0]["text"], "I need the weather.");
+    for (item, sealed) in [(&output[0], "c2lnbmVk"), (&output[1], "b3BhcXVl")] {
+        let content = item["encrypted_content"].as_str().unwrap_or_default();
+        assert!(content.contains(sealed), "{item}");
+    }
+    assert_ne!(output[0]["id"], output[1]["id"], "{told}");
+    let sent = last_sent(&provider);
+    let effort = (&sent["thinking"]["type"], &sent["output_config"]["effort"]);
+    assert_eq!(effort, (&json!("adaptive"), &json!("high")), "{sent}");
+    let events = streamed(&server, &mut client, "/v1/responses", &body);
+    let done = events
+        .iter()
+        .filter(|event| event["type"] == "response.output_item.done");
+    let done: Vec<&Value> = done.map(|event| &event["item"]).collect();
+    let whole = &events.last().unwrap()["response"]["output"];
+    assert_eq!(json!(done), *whole, "{events:?}");
+    for (place, item) in output.iter().take(2).enumerate() {
+        let streamed = &whole[place]["encrypted_content"];
+        assert_eq!(item["encrypted_content"], *streamed, "{whole}");
+    }
+    // The client sends back what it was given, and the vendor gets its own blocks.
+    for output in [json!(output), whole.clone()] {
+        let mut again = body.clone();
+        let input = again["input"].as_array_mut().unwrap();
+        let call = &output[2]["call_id"];
+        let result = json!({ "type": "function_call_output", "call_id": call, "output": "mild" });
+        input.extend(output.as_array().unwrap().iter().cloned());
+        input.push(result);
+        let told = client.post("/v1/responses", again).json();
+        assert_eq!(told["status"], "completed", "{told}");
+        let sent = last_sent(&provider);
+        let own = &sent["messages"][1]["content"];
+        assert_eq!((&own[0], &own[1]), (&thought(), &redacted()), "{sent}");
+        assert_eq!(own[2]["type"], "tool_use", "{sent}");
+        assert_eq!(sent["output_config"]["effort"], "high", "{sent}");
+    }
+}
+
+#[test]
+fn signed_blocks_are_given_to_a_client_that_has_not_asked_for_thinking() {
+    let provider = anthropic();
+    let server = speaking("anthropic", &provider);
+    let mut client = server.user("ada@example.com");
+    let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
+    let mut body = messages(json!({ "tools": tools }));
+    let told = client.post("/v1/messages", body.clone()).json();
+    let content = told["content"].as_array().unwrap().clone();
+    assert_eq!(content[..2], [thought(), redacted()], "{told}");
+    let events = streamed(&server, &mut client, "/v1/messages", &body);
+    let blocks = collected(&events);
+    assert_eq!(blocks[..2], [thought(), redacted()], "{events:?}");
+    let result = json!([{ "type": "tool_result", "tool_use_id": "t1", "content": "mild" }]);
+    let turns = body["messages"].as_array_mut().unwrap();
+    turns.push(json!({ "role": "assistant", "content": content }));
+    turns.push(json!({ "role": "user", "content": result }));
+    assert_eq!(client.post("/v1/messages", body).status, 200);
+    let sent = last_sent(&provider);
+    let own = &sent["messages"][1]["content"];
+    assert_eq!((&own[0], &own[1]), (&thought(), &redacted()), "{sent}");
+}
+
+#[test]
+fn a_refusal_of_the_request_keeps_its_vendors_words() {
+    const WORDS: &str = "messages.1.content.0: expected `thinking`, found `tool_use`";
+    let provider = Provider::answering(|_: &Asked| {
+        let error = json!({ "type": "invalid_request_error", "message": format!("{WORDS} sk-ant-api03-0123456789abcdef") });
+        let body = json!({ "type": "error", "error": error });
+        on("").status(400, "application/json", &body.to_string())
+    });
+    let server = speaking("anthropic", &provider);
+    let mut client = server.user("ada@example.com");
+    for stream in [false, true] {
+        for (path, field) in [
+            ("/v1/messages", "messages"),
+            ("/v1/chat/completions", "messages"),
+            ("/v1/responses", "input"),
+        ] {
+            let mut body = json!({ "model": "p/thinker", "max_tokens": 9, "stream": stream });
+            body[field] = json!([{ "role": "user", "content": "Warm?" }]);
+            let answer = client.post(path, body);
+            assert_eq!(answer.status, 400, "{}", answer.text());
+            let told = answer.json();
+            let said = told["error"]["message"].as_str().unwrap();
+            assert!(said.contains(WORDS), "{path}: {said}");
+            assert!(!said.contains("sk-ant"), "{path}: {said}");
+        }
+    }
+    // A panel's members and the pages say it in Quire's own words.
+    let asked =
+        json!({ "prompt": "Warm?", "models": ["p/thinker"], "pattern": "gut", "cache": "off" });
+    let said = client.post("/api/analyze", asked).text();
+    assert!(!said.contains("tool_use"), "{said}");
+}
