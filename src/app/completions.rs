@@ -19,8 +19,8 @@ pub(super) use answer::kind_of;
 
 pub use crate::engine::Reservation;
 use crate::llm::Retired;
-use crate::wire::passthrough;
 use crate::wire::serve_openai::{ChatRequest, shown};
+use crate::wire::{ApiFormat, cache_marks, passthrough};
 
 /// What stands before the name of a pattern or recipe.
 pub const PREFIX: &str = "quire/";
@@ -192,10 +192,19 @@ impl Completions<'_> {
             name == "thinking" && value.is_some_and(|it| it["type"] == "enabled")
         };
         let names = asked.passthrough.fields.keys();
-        names
-            .filter(|name| !(reaches(name) || is_panel && *name == MEMBERS || is_effort(name)))
-            .map(|name| shown(name))
-            .collect()
+        let names = names
+            .filter(|name| !(reaches(name) || is_panel && *name == MEMBERS || is_effort(name)));
+        let mut unread: Vec<String> = names.map(|name| shown(name)).collect();
+        // A name of a tool's result is known from the call.
+        let is_speaker = |turn: &Message| turn.name.is_some() && turn.result_of.is_none();
+        if kind != Some(ApiFormat::OpenAi) && asked.turns.iter().any(is_speaker) {
+            unread.push("messages.name".to_owned());
+        }
+        let marks = cache_marks::are_in(&asked.turns, asked.tools.as_deref());
+        if kind != Some(ApiFormat::Anthropic) && marks {
+            unread.push("cache_control".to_owned());
+        }
+        unread
     }
 
     /// The analysis request of a chat request, and whether it asks a panel.
@@ -273,6 +282,14 @@ impl Completions<'_> {
         members: Vec<String>,
         (mut request, mut context): (Request, RunContext),
     ) -> Result<(Request, RunContext)> {
+        // Several vendors are asked, and not all take them.
+        for turn in &mut context.turns {
+            (turn.name, turn.cache_marks) = (None, Vec::new());
+        }
+        if let Some(tools) = &mut context.tools {
+            let tools = Arc::make_mut(tools).list.iter_mut();
+            tools.for_each(|tool| tool.cache_control = None);
+        }
         end_with_question(&mut request, &mut context);
         request.models = members;
         let (pattern, recipe) = match name.split_once(':') {

@@ -47,6 +47,22 @@ pub struct Message {
     /// The same as its vendor wrote it, with signatures: see [`Extras::reasoning`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasoning_items: Vec<Value>,
+    /// Name of the speaker, for models that tell several apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where a client wants the vendor's prompt cache to end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cache_marks: Vec<CacheMark>,
+}
+
+/// End of a prefix that a vendor's prompt cache is to keep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheMark {
+    /// End of the marked text, in bytes of the message's text; none behind the message's last block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<usize>,
+    /// The vendor's settings, such as the time to live.
+    pub control: Value,
 }
 
 impl Message {
@@ -60,6 +76,8 @@ impl Message {
             result_of: None,
             reasoning: String::new(),
             reasoning_items: Vec::new(),
+            name: None,
+            cache_marks: Vec::new(),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::tokens::estimate_tokens;
 pub const MOST: usize = 128;
 
 /// A function that a model may call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Tool {
     /// Letters, digits, `_`, and `-`.
     pub name: String,
@@ -23,6 +23,9 @@ pub struct Tool {
     /// Whether the provider enforces the schema strictly; none when the client did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
+    /// Mark for the vendor's prompt cache; none when the client did not set one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<Value>,
 }
 
 /// Tool choice.

@@ -8,7 +8,7 @@ use super::counts::{self, UsageCounts};
 use super::growing::AnswerBuilder;
 use super::prompt::{PromptTurn, budget, divide, effort, is_acting, is_signed_thought};
 use super::sse::SseFrame;
-use super::{ApiFormat, ModelCapabilities, refusal, subset};
+use super::{ApiFormat, ModelCapabilities, cache_marks, refusal, subset};
 use crate::domain::chat::{ModelRequest, estimate_tokens};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolChoice, Tools};
@@ -28,7 +28,12 @@ pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities
         Structured::Native if enforced.is_none() => Structured::Prompt,
         shape => shape,
     };
-    let (system, turns) = divide(request, shape);
+    let (system, mut turns) = divide(request, shape);
+    let mut marks = cache_marks::of_instructions(&request.messages);
+    if taste.refuses(cache_marks::FIELD) {
+        marks.clear();
+        turns.iter_mut().for_each(|turn| turn.cache_marks.clear());
+    }
     let mut body = Map::new();
     body.insert("model".into(), json!(name));
     body.insert("stream".into(), json!(true));
@@ -37,6 +42,7 @@ pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities
         // Marked, it is kept for five minutes and read again for a tenth of the price; unmarked, never.
         let is_kept = request.is_reread && estimate_tokens(&system) >= KEPT_FROM;
         let system = match is_kept {
+            _ if !marks.is_empty() => json!(cache_marks::blocks(&system, &marks)),
             true => {
                 json!([{ "type": "text", "text": system, "cache_control": { "type": "ephemeral" } }])
             }
@@ -67,12 +73,13 @@ pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities
         }
     }
     if let Some(tools) = &request.tools {
-        offer(&mut body, tools, thinks);
+        let takes_marks = !taste.refuses(cache_marks::FIELD);
+        offer(&mut body, tools, thinks, takes_marks);
     }
     Value::Object(body)
 }
 
-fn offer(body: &mut Map<String, Value>, tools: &Tools, thinks: bool) {
+fn offer(body: &mut Map<String, Value>, tools: &Tools, thinks: bool, takes_marks: bool) {
     let tool = |tool: &Tool| {
         let schema = match tool.parameters.is_null() {
             true => json!({ "type": "object", "properties": {} }),
@@ -81,6 +88,9 @@ fn offer(body: &mut Map<String, Value>, tools: &Tools, thinks: bool) {
         let mut given = json!({ "name": tool.name, "input_schema": schema });
         if !tool.description.is_empty() {
             given["description"] = json!(tool.description);
+        }
+        if let Some(mark) = tool.cache_control.as_ref().filter(|_| takes_marks) {
+            given[cache_marks::FIELD] = mark.clone();
         }
         given
     };
@@ -119,7 +129,10 @@ fn messages(turns: &[PromptTurn]) -> Value {
 
 fn turn(turn: &PromptTurn) -> Value {
     let role = if turn.is_model { "assistant" } else { "user" };
-    let is_plain = turn.images.is_empty() && turn.calls.is_empty() && turn.result_of.is_none();
+    let is_plain = turn.images.is_empty()
+        && turn.calls.is_empty()
+        && turn.result_of.is_none()
+        && turn.cache_marks.is_empty();
     if is_plain && !turn.reasoning_items.iter().any(is_signed_thought) {
         return json!({ "role": role, "content": turn.text });
     }
@@ -138,16 +151,19 @@ fn blocks(turn: &PromptTurn) -> Vec<Value> {
         .collect();
     if let Some(id) = turn.result_of {
         parts.push(json!({ "type": "text", "text": turn.text }));
-        return vec![json!({ "type": "tool_result", "tool_use_id": id, "content": parts })];
+        let mut result = [json!({ "type": "tool_result", "tool_use_id": id, "content": parts })];
+        cache_marks::mark_last(&mut result, &turn.cache_marks);
+        return result.into();
     }
     let thoughts = turn.reasoning_items.iter();
     parts.extend(thoughts.filter(|item| is_signed_thought(item)).cloned());
     if turn.calls.is_empty() || !turn.text.is_empty() {
-        parts.push(json!({ "type": "text", "text": turn.text }));
+        parts.extend(cache_marks::blocks(&turn.text, &turn.cache_marks));
     }
     parts.extend(turn.calls.iter().map(|call| {
         json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": call.input() })
     }));
+    cache_marks::mark_last(&mut parts, &turn.cache_marks);
     parts
 }
 

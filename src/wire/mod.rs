@@ -2,6 +2,7 @@
 //! their common front, each family's own rules are in its file.
 
 mod anthropic;
+pub mod cache_marks;
 mod calling;
 mod counts;
 pub mod embed;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::ModelCapabilities;
 use super::prompt::{PromptTurn, divide, effort, in_words, is_acting, is_detail};
+use super::refusal::NAME;
 use super::subset::{is_strict, top};
 use crate::domain::chat::{Image, ModelRequest, Role};
 use crate::domain::model::{Structured, Thinking};
@@ -94,7 +95,10 @@ fn messages(
     taste: &ModelCapabilities,
     quirks: ProviderQuirks,
 ) -> Value {
-    let thought = |message: Value, reasoning: &str, items: &[Value]| {
+    let thought = |mut message: Value, reasoning: &str, items: &[Value], name: Option<&str>| {
+        if let Some(name) = name.filter(|_| !taste.refuses(NAME)) {
+            message["name"] = json!(name);
+        }
         // OpenAI itself refuses the fields.
         match quirks.developer {
             true => message,
@@ -119,10 +123,12 @@ fn messages(
                  result_of,
                  reasoning,
                  reasoning_items,
+                 name,
+                 cache_marks: _,
              }| {
                 let role = if *is_model { "assistant" } else { "user" };
                 let message = acted(role, content(text, images), calls, *result_of);
-                thought(message, reasoning, reasoning_items)
+                thought(message, reasoning, reasoning_items, *name)
             },
         );
         return first.into_iter().chain(rest).collect();
@@ -135,7 +141,8 @@ fn messages(
         };
         let content = content(&message.text, &message.images);
         let told = acted(role, content, &message.calls, message.result_of.as_deref());
-        thought(told, &message.reasoning, &message.reasoning_items)
+        let name = message.name.as_deref();
+        thought(told, &message.reasoning, &message.reasoning_items, name)
     };
     let words = in_words(request, shape);
     let words = words.map(|words| json!({ "role": system, "content": words }));

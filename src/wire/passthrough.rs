@@ -3,8 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::refusal::NAME;
 use super::serve_error::{RequestError, fault};
-use super::{ApiFormat, ModelCapabilities};
+use super::{ApiFormat, ModelCapabilities, cache_marks};
 use crate::domain::chat::{ModelRequest, Passthrough};
 use crate::domain::provider::FIXED_FIELDS;
 
@@ -253,7 +254,16 @@ pub fn names(kind: ApiFormat, request: &ModelRequest, taste: &ModelCapabilities)
         let names = passthrough.fields.keys();
         names.filter(move |name| reaches(kind, passthrough, name))
     });
-    of_client.chain(taste.body.keys()).cloned().collect()
+    let has_name = request
+        .messages
+        .iter()
+        .any(|message| message.name.is_some());
+    let name = (kind == ApiFormat::OpenAi && has_name).then(|| NAME.to_owned());
+    let has_marks = cache_marks::are_in(&request.messages, request.tools.as_deref());
+    let marks = kind == ApiFormat::Anthropic && has_marks;
+    let marks = marks.then(|| cache_marks::FIELD.to_owned());
+    let fields = of_client.chain(taste.body.keys()).cloned();
+    fields.chain(name).chain(marks).collect()
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::ModelCapabilities;
-use crate::domain::chat::{Image, ModelRequest, Role};
+use super::{ModelCapabilities, cache_marks};
+use crate::domain::chat::{CacheMark, Image, ModelRequest, Role};
 use crate::domain::model::Structured;
 use crate::domain::tools::ToolCall;
 
@@ -16,6 +16,9 @@ pub(super) struct PromptTurn<'a> {
     pub result_of: Option<&'a str>,
     pub reasoning: &'a str,
     pub reasoning_items: &'a [Value],
+    /// The speaker's, where all that is joined has the same.
+    pub name: Option<&'a str>,
+    pub cache_marks: Vec<CacheMark>,
 }
 
 impl PromptTurn<'_> {
@@ -47,7 +50,13 @@ pub(super) fn divide<'a>(
                     && message.result_of.is_none() =>
             {
                 last.text.push_str("\n\n");
+                let before = last.text.len();
+                last.cache_marks
+                    .extend(cache_marks::moved(&message.cache_marks, before));
                 last.text.push_str(&message.text);
+                last.name = last
+                    .name
+                    .filter(|name| message.name.as_deref() == Some(name));
             }
             _ => turns.push(PromptTurn {
                 is_model,
@@ -57,6 +66,8 @@ pub(super) fn divide<'a>(
                 result_of: message.result_of.as_deref(),
                 reasoning: &message.reasoning,
                 reasoning_items: &message.reasoning_items,
+                name: message.name.as_deref(),
+                cache_marks: message.cache_marks.clone(),
             }),
         }
     }

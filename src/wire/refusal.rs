@@ -116,6 +116,7 @@ pub(super) fn field(frame: &Value) -> Option<&Value> {
 /// Fields that a request may carry and a model may not take, by their names on the wire; the more special
 /// names first, because they contain others.
 const FIELDS: &[&str] = &[
+    "cache_control",
     "max_completion_tokens",
     "max_output_tokens",
     "reasoning_content",
@@ -151,6 +152,9 @@ const FIELDS: &[&str] = &[
     "stop",
 ];
 
+/// The name of a speaker in a message, among refused fields.
+pub(super) const NAME: &str = "messages.name";
+
 /// Words by which providers without a field for it say that a parameter is not welcome.
 const UNWELCOME: &[&str] = &[
     "not support",
@@ -178,6 +182,9 @@ pub fn unwelcome(body: &str) -> Option<String> {
         code,
         "unsupported_parameter" | "unsupported_value" | "unknown_parameter"
     );
+    if is_name(error, &parsed) {
+        return Some(NAME.to_owned());
+    }
     if let Some(name) = error["param"].as_str().filter(|_| refused) {
         return (name.len() <= 40).then(|| name.to_owned());
     }
@@ -197,6 +204,31 @@ pub fn unwelcome(body: &str) -> Option<String> {
         }
         .to_owned(),
     )
+}
+
+/// Whether the speaker's name in a message is what a provider refuses: in `param`, in the path of a validator, or in
+/// words that name the place.
+fn is_name(error: &Value, body: &Value) -> bool {
+    let is_place = |place: &str| place.starts_with("messages") && place.ends_with("name");
+    if error["param"].as_str().is_some_and(is_place) {
+        return true;
+    }
+    let lists = [&error["detail"], &body["detail"]];
+    let mut extra = lists.into_iter().filter_map(Value::as_array).flatten();
+    let is_extra = |one: &Value| {
+        let loc = one["loc"].as_array().map_or(&[][..], Vec::as_slice);
+        one["type"] == "extra_forbidden"
+            && loc.iter().any(|part| part == "messages")
+            && loc.last().is_some_and(|part| part == "name")
+    };
+    if extra.any(is_extra) {
+        return true;
+    }
+    let said = words(error);
+    let said = said[..said.floor_char_boundary(MOST_READ)].to_ascii_lowercase();
+    let has_place = said.contains("property 'name'") || said.contains(".name");
+    let is_refused = UNWELCOME.iter().any(|words| said.contains(words));
+    said.contains("messages") && has_place && is_refused
 }
 
 /// The field, one of `names`, that a provider refuses to take. It may name it in `param`, in the path that

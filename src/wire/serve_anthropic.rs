@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::prompt::is_signed_thought;
 use super::serve::{ChatRequest, ChunkFrame, Told, check_turns, model};
 use super::serve_call;
-use super::serve_content::content;
+use super::serve_content::{content, marked};
 use super::serve_error::{RequestError, fault};
 use super::serve_parameters::{flag, parameters};
 use super::serve_tools::{self, ToolShape};
-use super::{ApiFormat, passthrough};
+use super::{ApiFormat, cache_marks, passthrough};
 use crate::domain::chat::{Finish, Message, Role, Usage};
 use crate::domain::tools::ToolCall;
 
@@ -55,9 +55,12 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
     if needs_limit && asked.parameters.max_tokens.is_none() {
         return fault("max_tokens", "max_tokens is required");
     }
-    let (system, _) = content(fields.get("system").unwrap_or(&Value::Null))?;
-    if !system.is_empty() {
-        asked.turns.push(Message::new(Role::System, system));
+    let system = marked(fields.get("system").unwrap_or(&Value::Null))?;
+    if !system.text.is_empty() {
+        asked.turns.push(Message {
+            cache_marks: system.cache_marks,
+            ..Message::new(Role::System, system.text)
+        });
     }
     let Some(messages) = fields.get("messages").and_then(Value::as_array) else {
         return fault("messages", "messages must be a list");
@@ -83,23 +86,7 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
         let further = &mut asked.passthrough.fields;
         further.insert("thinking".into(), thinking.clone());
     }
-    if marks_cache(fields) {
-        asked.ignored.push("cache_control".into());
-    }
     Ok(asked)
-}
-
-// Quire marks what is worth keeping itself: a client's own marks on blocks and tools go nowhere.
-fn marks_cache(fields: &serde_json::Map<String, Value>) -> bool {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let is_marked = |block: &Value| !block["cache_control"].is_null();
-    let field = |name: &str| fields.get(name).map(list).unwrap_or_default();
-    let messages = field("messages");
-    field("system").iter().any(is_marked)
-        || field("tools").iter().any(is_marked)
-        || messages
-            .iter()
-            .any(|message| list(&message["content"]).iter().any(is_marked))
 }
 
 // Here the schema has no name; the chat API's has one.
@@ -115,6 +102,7 @@ fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), Reque
     let blocks = given.as_array().map_or(&[][..], Vec::as_slice);
     let is = |block: &Value, kind: &str| block["type"] == kind;
     let (mut rest, mut calls, mut thoughts) = (Vec::new(), Vec::new(), Vec::new());
+    let mut called_mark = None;
     for block in blocks {
         if is(block, "tool_use") && role == Role::Assistant {
             calls.push(serve_call::call(
@@ -122,6 +110,7 @@ fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), Reque
                 &block["name"],
                 &block["input"],
             )?);
+            called_mark = cache_marks::behind(block)?.or(called_mark);
         } else if role == Role::Assistant
             && (is(block, "thinking") || is(block, "redacted_thinking"))
         {
@@ -137,6 +126,7 @@ fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), Reque
             turns.push(Message {
                 images,
                 result_of: Some(id.to_owned()),
+                cache_marks: cache_marks::behind(block)?.into_iter().collect(),
                 ..Message::new(role, text)
             });
         } else {
@@ -146,17 +136,19 @@ fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), Reque
     let is_plain = given.is_string() || rest.len() == blocks.len();
     if is_plain || !rest.is_empty() || !calls.is_empty() || !thoughts.is_empty() {
         let whole = Value::Array(rest);
-        let (text, images) = content(if is_plain { given } else { &whole })?;
+        let mut found = marked(if is_plain { given } else { &whole })?;
+        found.cache_marks.extend(called_mark);
         // Signed ones are Anthropic's own; those without a signature have come from a model of another vendor.
         let unsigned = |block: &&Value| block["signature"].as_str().is_none_or(str::is_empty);
         let unsigned = thoughts.iter().filter(unsigned);
         let words = unsigned.filter_map(|block| block["thinking"].as_str());
         turns.push(Message {
-            images,
+            images: found.images,
+            cache_marks: found.cache_marks,
             calls,
             reasoning: words.collect::<Vec<_>>().join("\n\n"),
             reasoning_items: thoughts,
-            ..Message::new(role, text)
+            ..Message::new(role, found.text)
         });
     }
     Ok(())
@@ -272,6 +264,11 @@ impl MessageEvents {
             return events;
         }
         let mut events = self.open(Block::Thinking);
+        let text = item["thinking"].as_str().unwrap_or_default();
+        if !self.frame.shows_thinking && !text.is_empty() {
+            let piece = json!({ "type": "thinking_delta", "thinking": text });
+            events.push(delta(self.index, piece));
+        }
         let signature = json!({ "type": "signature_delta", "signature": item["signature"] });
         events.push(delta(self.index, signature));
         events.extend(self.close());

@@ -2,18 +2,45 @@
 
 use serde_json::Value;
 
+use super::cache_marks;
 use super::serve_error::{RequestError, fault};
-use crate::domain::chat::Image;
+use crate::domain::chat::{CacheMark, Image};
+
+/// What a message's content holds.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct MessageContent {
+    pub text: String,
+    pub images: Vec<Image>,
+    pub cache_marks: Vec<CacheMark>,
+}
 
 /// A text, or a list of parts: text and pictures.
+///
+/// # Errors
+/// As [`marked`].
 pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), RequestError> {
+    let found = marked(content)?;
+    Ok((found.text, found.images))
+}
+
+/// The same, with the marks for the vendor's prompt cache.
+///
+/// # Errors
+/// When a part is of a kind that is not taken, or not as its kind must be.
+pub(super) fn marked(content: &Value) -> Result<MessageContent, RequestError> {
     let parts = match content {
-        Value::String(text) => return Ok((text.clone(), Vec::new())),
-        Value::Null => return Ok((String::new(), Vec::new())),
+        Value::String(text) => {
+            let text = text.clone();
+            return Ok(MessageContent {
+                text,
+                ..MessageContent::default()
+            });
+        }
+        Value::Null => return Ok(MessageContent::default()),
         Value::Array(parts) => parts,
         _ => return fault("messages", "content must be a text or a list of parts"),
     };
-    let (mut texts, mut images) = (Vec::new(), Vec::new());
+    let (mut texts, mut images, mut cache_marks) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts {
         match part["type"].as_str() {
             Some("text" | "input_text" | "output_text") => {
@@ -43,8 +70,18 @@ pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), RequestEr
                 );
             }
         }
+        if let Some(control) = cache_marks::of(part)? {
+            // Where the texts so far end once they are joined.
+            let length: usize = texts.iter().map(|text: &&str| text.len() + 2).sum();
+            let end = Some(length.saturating_sub(2));
+            cache_marks.push(CacheMark { end, control });
+        }
     }
-    Ok((texts.join("\n\n"), images))
+    Ok(MessageContent {
+        text: texts.join("\n\n"),
+        images,
+        cache_marks,
+    })
 }
 
 fn picture(url: &str) -> Result<Image, RequestError> {

@@ -65,7 +65,7 @@ pub fn put(body: &mut Value, file: &AttachedFile, text: &str) {
         text.trim_end()
     );
     if let Some(part) = body.pointer_mut(&file.place) {
-        *part = json!({ "type": "text", "text": text });
+        part["text"] = json!(text);
     }
 }
 
@@ -84,7 +84,8 @@ fn visit(
         Value::Object(_) => {
             if let Some(file) = file(value, place)? {
                 found.push(file);
-                *value = json!({ "type": "text", "text": "" });
+                let mark = value["cache_control"].take();
+                *value = json!({ "type": "text", "text": "", "cache_control": mark });
                 return Ok(());
             }
             for name in ["content", "output"] {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 pub use super::serve::{ChatRequest, ChunkFrame, MOST_TEXT, Told};
 use super::serve::{check_turns, model};
-use super::serve_content::content;
+use super::serve_content::marked;
 pub use super::serve_error::RequestError;
 use super::serve_error::fault;
 use super::serve_functions;
@@ -136,7 +136,7 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
             );
         }
     };
-    let (text, images) = content(&message["content"])?;
+    let found = marked(&message["content"])?;
     let result_of = match message["role"].as_str() {
         Some("tool") => match message["tool_call_id"].as_str() {
             Some(id) => Some(id.to_owned()),
@@ -153,13 +153,33 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
         reasoning_items = details.cloned().unwrap_or_default();
     }
     Ok(Message {
-        images,
+        images: found.images,
+        cache_marks: found.cache_marks,
         calls,
         reasoning: reasoning(message).to_owned(),
         reasoning_items,
         result_of,
-        ..Message::new(role, text)
+        name: name(message)?,
+        ..Message::new(role, found.text)
     })
+}
+
+/// Bytes of a speaker's name; OpenAI takes 64 characters.
+const MOST_NAME: usize = 256;
+
+/// The name of the speaker. That of the role `function` is its function's.
+fn name(message: &Value) -> Result<Option<String>, RequestError> {
+    match &message["name"] {
+        _ if message["role"] == "function" => Ok(None),
+        Value::Null => Ok(None),
+        Value::String(name) if name.len() <= MOST_NAME => {
+            Ok(Some(name.clone()).filter(|name| !name.is_empty()))
+        }
+        _ => fault(
+            "messages",
+            format!("a name must be a text of at most {MOST_NAME} bytes"),
+        ),
+    }
 }
 
 /// A whole answer.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::cache_marks;
 use super::serve_call;
 use super::serve_error::{RequestError, fault};
 use super::serve_functions;
@@ -142,6 +143,7 @@ fn tool(given: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
         description: description.to_owned(),
         parameters,
         strict: inner["strict"].as_bool(),
+        cache_control: cache_marks::of(given)?,
     })
 }
 

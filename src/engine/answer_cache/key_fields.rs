@@ -104,8 +104,22 @@ fn texts(messages: &[Message], of_system: bool) -> Value {
             result_of,
             reasoning,
             reasoning_items,
+            name,
+            // Changes the cost, not the content.
+            cache_marks: _,
         } = message;
         let has_thought = !reasoning.is_empty() || !reasoning_items.is_empty();
+        if let Some(name) = name {
+            return json!([
+                role,
+                text,
+                calls,
+                result_of,
+                reasoning,
+                reasoning_items,
+                name
+            ]);
+        }
         match (calls.as_slice(), result_of, has_thought) {
             ([], None, false) => json!([role, text]),
             (_, _, false) => json!([role, text, calls, result_of]),

@@ -14,6 +14,7 @@ fn tools(choice: ToolChoice) -> Tools {
             description: "The weather of a place.".into(),
             parameters: json!({ "type": "object", "properties": { "location": { "type": "string" } } }),
             strict: None,
+            cache_control: None,
         }],
         choice,
         parallel: Some(false),

@@ -17,6 +17,7 @@ fn calling() -> ModelRequest {
         description: String::new(),
         parameters: serde_json::Value::Null,
         strict: None,
+        cache_control: None,
     };
     let tools = Tools {
         list: vec![weather],

@@ -1,0 +1,144 @@
+//! Prompt-cache marks of clients (Anthropic's `cache_control`): read from content and tools, and written where they were
+//! set. Other vendors have no such field.
+
+use serde_json::{Value, json};
+
+use super::serve_error::{RequestError, fault};
+use crate::domain::chat::{CacheMark, Message, Role};
+use crate::domain::tools::Tools;
+
+/// The name of the field.
+pub(super) const FIELD: &str = "cache_control";
+/// Bytes of one mark as JSON; a vendor's have a type and a time to live.
+const MOST: usize = 256;
+
+/// The mark of a block or a tool; none where it has none.
+///
+/// # Errors
+/// When it is no object, or larger than any vendor's.
+pub(super) fn of(block: &Value) -> Result<Option<Value>, RequestError> {
+    match &block[FIELD] {
+        Value::Null => Ok(None),
+        mark @ Value::Object(_) if mark.to_string().len() <= MOST => Ok(Some(mark.clone())),
+        _ => fault(
+            "cache_control",
+            "cache_control must be an object such as {\"type\": \"ephemeral\"}",
+        ),
+    }
+}
+
+/// A mark behind a message's last block: of a tool's call or of its result.
+///
+/// # Errors
+/// As [`of`].
+pub(super) fn behind(block: &Value) -> Result<Option<CacheMark>, RequestError> {
+    Ok(of(block)?.map(|control| CacheMark { end: None, control }))
+}
+
+/// Whether a request has marks.
+pub fn are_in(turns: &[Message], tools: Option<&Tools>) -> bool {
+    let mut tools = tools.into_iter().flat_map(|tools| &tools.list);
+    turns.iter().any(|turn| !turn.cache_marks.is_empty())
+        || tools.any(|tool| tool.cache_control.is_some())
+}
+
+/// The marks of all instructions, in the text that they are joined to.
+pub(super) fn of_instructions(messages: &[Message]) -> Vec<CacheMark> {
+    let (mut marks, mut before) = (Vec::new(), 0);
+    let instructions = messages.iter().filter(|one| one.role == Role::System);
+    for message in instructions {
+        marks.extend(moved(&message.cache_marks, before));
+        before += message.text.len() + JOINT.len();
+    }
+    marks
+}
+
+/// What stands between joined texts.
+const JOINT: &str = "\n\n";
+
+/// Marks of a text that stands behind so many bytes of another.
+pub(super) fn moved(marks: &[CacheMark], bytes: usize) -> impl Iterator<Item = CacheMark> {
+    marks.iter().map(move |mark| CacheMark {
+        end: mark.end.map(|end| end + bytes),
+        control: mark.control.clone(),
+    })
+}
+
+/// A text as blocks that end where it is marked.
+pub(super) fn blocks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
+    let (mut blocks, mut from) = (Vec::new(), 0);
+    let ends = marks.iter().filter_map(|mark| Some((mark.end?, mark)));
+    for (end, mark) in ends {
+        let end = text.floor_char_boundary(end);
+        let piece = text.get(from..end).unwrap_or_default();
+        let piece = piece.strip_prefix(JOINT).unwrap_or(piece);
+        // A vendor refuses a block without words: what is marked then ends before.
+        if piece.trim().is_empty() {
+            continue;
+        }
+        blocks.push(json!({ "type": "text", "text": piece, FIELD: mark.control }));
+        from = end;
+    }
+    let rest = &text[from..];
+    let rest = match blocks.is_empty() {
+        true => rest,
+        false => rest.strip_prefix(JOINT).unwrap_or(rest),
+    };
+    if blocks.is_empty() || !rest.trim().is_empty() {
+        blocks.push(json!({ "type": "text", "text": rest }));
+    }
+    blocks
+}
+
+/// Marks the last block of a message where a client did.
+pub(super) fn mark_last(blocks: &mut [Value], marks: &[CacheMark]) {
+    let last = marks.iter().rev().find(|mark| mark.end.is_none());
+    if let (Some(block), Some(mark)) = (blocks.last_mut(), last) {
+        block[FIELD] = mark.control.clone();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_where_it_is_marked() {
+        let mark = |end: usize| CacheMark {
+            end: Some(end),
+            control: json!({ "type": "ephemeral" }),
+        };
+        let texts = |text: &str, marks: &[CacheMark]| {
+            let blocks = blocks(text, marks);
+            let one = |block: &Value| {
+                let text = block["text"].as_str().unwrap_or_default().to_owned();
+                (text, !block[FIELD].is_null())
+            };
+            blocks.iter().map(one).collect::<Vec<_>>()
+        };
+        let owned = |text: &str, is_marked| (text.to_owned(), is_marked);
+        for (text, marks, expected) in [
+            ("a\n\nb", vec![], vec![owned("a\n\nb", false)]),
+            (
+                "a\n\nb",
+                vec![mark(1)],
+                vec![owned("a", true), owned("b", false)],
+            ),
+            ("a\n\nb", vec![mark(4)], vec![owned("a\n\nb", true)]),
+            (
+                "a\n\nb",
+                vec![mark(1), mark(4)],
+                vec![owned("a", true), owned("b", true)],
+            ),
+            (
+                "a\n\nb",
+                vec![mark(0), mark(99)],
+                vec![owned("a\n\nb", true)],
+            ),
+            ("äb", vec![mark(1)], vec![owned("äb", false)]),
+            ("", vec![mark(0)], vec![owned("", false)]),
+        ] {
+            assert_eq!(texts(text, &marks), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Prompt-cache marks of clients: they reach a vendor of Anthropic's format where they were set, and are named in
+//! `x-quire-ignored` for all others.
+
+use serde_json::{Value, json};
+
+use crate::reasoning::{last_sent, speaking};
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::{saying, server};
+use crate::upstream::{anthropic, block, started, stopped};
+
+fn answering() -> Provider {
+    Provider::answering(|_: &Asked| {
+        anthropic(&[
+            started(json!({ "input_tokens": 3 })),
+            block("Thin."),
+            stopped("end_turn", json!({ "output_tokens": 2 })),
+            json!({ "type": "message_stop" }),
+        ])
+    })
+}
+
+fn mark() -> Value {
+    json!({ "type": "ephemeral" })
+}
+
+fn long() -> Value {
+    json!({ "type": "ephemeral", "ttl": "1h" })
+}
+
+fn text(text: &str) -> Value {
+    json!({ "type": "text", "text": text })
+}
+
+fn marked(mut block: Value, mark: Value) -> Value {
+    block["cache_control"] = mark;
+    block
+}
+
+fn message() -> Value {
+    let document = json!({ "type": "document", "title": "Sheet", "source": { "type": "text", "media_type": "text/plain", "data": "80 g/m²" } });
+    let call = json!({ "type": "tool_use", "id": "t1", "name": "weigh", "input": {} });
+    let result = json!({ "type": "tool_result", "tool_use_id": "t1", "content": "3 g" });
+    json!({
+        "model": "p/mine", "max_tokens": 900,
+        "system": [marked(text("Be exact."), long()), text("It is Monday.")],
+        "tools": [marked(json!({ "name": "weigh", "input_schema": { "type": "object" } }), mark())],
+        "messages": [
+            { "role": "user", "content": [marked(document, mark()), text("Is it thin?")] },
+            { "role": "assistant", "content": [marked(call, mark())] },
+            { "role": "user", "content": [marked(result, mark()), text("And now?")] },
+        ],
+    })
+}
+
+#[test]
+fn marks_reach_a_vendor_of_anthropics_format_where_they_were_set() {
+    let provider = answering();
+    let server = speaking("anthropic", &provider);
+    let mut client = server.user("ada@example.com");
+    let answer = client.post("/v1/messages", message());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-quire-ignored"), "");
+    let sent = last_sent(&provider);
+    let system = json!([marked(text("Be exact."), long()), text("It is Monday.")]);
+    assert_eq!(sent["system"], system, "{sent}");
+    assert_eq!(sent["tools"][0]["cache_control"], mark(), "{sent}");
+    let turns = &sent["messages"];
+    let first = turns[0]["content"].as_array().unwrap();
+    assert_eq!(first.len(), 2, "{sent}");
+    assert!(first[0]["text"].as_str().unwrap().contains("80 g/m²"));
+    assert_eq!(first[0]["cache_control"], mark(), "{sent}");
+    assert_eq!(first[1], text("Is it thin?"), "{sent}");
+    assert_eq!(turns[1]["content"][0]["cache_control"], mark(), "{sent}");
+    assert_eq!(turns[2]["content"][0]["cache_control"], mark(), "{sent}");
+    assert_eq!(turns[2]["content"][1], text("And now?"), "{sent}");
+    // The chat API has them on its parts.
+    let body = json!({ "model": "p/mine", "messages": [
+        { "role": "system", "content": [marked(text("Be exact."), mark())] },
+        { "role": "user", "content": "Is it thin?" },
+    ] });
+    let answer = client.post("/v1/chat/completions", body);
+    assert_eq!(answer.header("x-quire-ignored"), "", "{}", answer.text());
+    let sent = last_sent(&provider);
+    let system = json!([marked(text("Be exact."), mark())]);
+    assert_eq!(sent["system"], system, "{sent}");
+}
+
+#[test]
+fn marks_are_named_where_no_vendor_takes_them() {
+    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("Thin.")));
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let answer = client.post("/v1/messages", message());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-quire-ignored"), "cache_control");
+    let sent = last_sent(&provider).to_string();
+    assert!(!sent.contains("cache_control"), "{sent}");
+    let mut odd = message();
+    odd["system"][0]["cache_control"] = json!("ephemeral");
+    assert_eq!(client.post("/v1/messages", odd).status, 400);
+}
+
+#[test]
+fn a_vendor_that_refuses_marks_is_asked_without_them() {
+    let provider = Provider::answering(|asked: &Asked| {
+        match asked.body.to_string().contains("cache_control") {
+            true => {
+                let words = "system.0.cache_control: Extra inputs are not permitted";
+                let error = json!({ "type": "invalid_request_error", "message": words });
+                let body = json!({ "type": "error", "error": error }).to_string();
+                on("").status(400, "application/json", &body)
+            }
+            false => anthropic(&[
+                started(json!({ "input_tokens": 3 })),
+                block("Thin."),
+                stopped("end_turn", json!({ "output_tokens": 2 })),
+                json!({ "type": "message_stop" }),
+            ]),
+        }
+    });
+    let server = speaking("anthropic", &provider);
+    let mut client = server.user("ada@example.com");
+    let answer = client.post("/v1/messages", message());
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-quire-ignored"), "cache_control");
+}

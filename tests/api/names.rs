@@ -1,0 +1,102 @@
+//! Names of speakers in a chat: passed on to a single model in OpenAI's format, named as ignored for all others.
+
+use serde_json::{Value, json};
+
+use crate::reasoning::{last_sent, speaking};
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::{saying, server};
+use crate::upstream::{anthropic, block, started, stopped};
+
+const CHAT: &str = "/v1/chat/completions";
+
+fn chat(model: &str) -> Value {
+    json!({ "model": model, "messages": [
+        { "role": "system", "content": "Two people ask." },
+        { "role": "user", "name": "Ada", "content": "Is it thin?" },
+        { "role": "user", "name": "Bob", "content": "Is it white?" },
+    ] })
+}
+
+fn names(sent: &Value) -> Vec<&Value> {
+    let turns = sent["messages"].as_array().unwrap().iter();
+    turns.map(|turn| &turn["name"]).collect()
+}
+
+#[test]
+fn a_single_model_in_openais_format_is_told_who_speaks() {
+    let provider = Provider::answering(|_: &Asked| on("").sse(&saying("Thin.")));
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let answer = client.post(CHAT, chat("p/any"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-quire-ignored"), "");
+    let sent = last_sent(&provider);
+    let expected = [Value::Null, json!("Ada"), json!("Bob")];
+    assert_eq!(names(&sent), expected.iter().collect::<Vec<_>>(), "{sent}");
+    // Not the same question as without names.
+    let mut other = chat("p/any");
+    other["messages"][1]["name"] = json!("Eve");
+    assert_eq!(client.post(CHAT, other).header("x-quire-cache"), "miss");
+    for odd in [json!(7), json!("x".repeat(300))] {
+        let mut body = chat("p/any");
+        body["messages"][1]["name"] = odd;
+        assert_eq!(client.post(CHAT, body).status, 400);
+    }
+}
+
+#[test]
+fn a_model_that_refuses_names_is_asked_without_them() {
+    let provider = Provider::answering(|asked: &Asked| {
+        if names(&asked.body).iter().all(|name| name.is_null()) {
+            return on("").sse(&saying("Thin."));
+        }
+        let body = match asked.model().as_str() {
+            "groq" => {
+                json!({ "error": { "message": "'messages.1' : for 'role:user' the following must be satisfied[('messages.1' : property 'name' is unsupported)]", "type": "invalid_request_error" } })
+            }
+            "mistral" => {
+                json!({ "detail": [{ "type": "extra_forbidden", "loc": ["body", "messages", 1, "user", "name"], "msg": "Extra inputs are not permitted" }] })
+            }
+            _ => {
+                json!({ "error": { "message": "Unknown parameter: 'messages[1].name'.", "param": "messages[1].name", "code": "unknown_parameter" } })
+            }
+        };
+        on("").status(400, "application/json", &body.to_string())
+    });
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    for model in ["p/groq", "p/mistral", "p/openai"] {
+        let before = provider.asked().len();
+        let answer = client.post(CHAT, chat(model));
+        assert_eq!(answer.status, 200, "{model}: {}", answer.text());
+        assert_eq!(answer.header("x-quire-ignored"), "messages.name", "{model}");
+        assert_eq!(provider.asked().len(), before + 2, "{model}");
+    }
+}
+
+#[test]
+fn names_that_reach_nobody_are_told() {
+    let provider = Provider::answering(|_: &Asked| {
+        anthropic(&[
+            started(json!({ "input_tokens": 3 })),
+            block("Thin."),
+            stopped("end_turn", json!({ "output_tokens": 2 })),
+            json!({ "type": "message_stop" }),
+        ])
+    });
+    let server = speaking("anthropic", &provider);
+    let mut client = server.user("ada@example.com");
+    let answer = client.post(CHAT, chat("p/any"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-quire-ignored"), "messages.name");
+    // The name of a tool is known from its call.
+    let mut body = chat("p/any");
+    body["messages"] = json!([
+        { "role": "user", "content": "Warm?" },
+        { "role": "assistant", "content": null, "tool_calls": [{ "id": "a", "type": "function", "function": { "name": "weather", "arguments": "{}" } }] },
+        { "role": "tool", "tool_call_id": "a", "name": "weather", "content": "mild" },
+    ]);
+    let answer = client.post(CHAT, body);
+    assert_eq!(answer.header("x-quire-ignored"), "", "{}", answer.text());
+}
