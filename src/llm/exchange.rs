@@ -87,6 +87,7 @@ pub(super) fn ask_once(
     // An answer takes minutes, and the question may be whole documents.
     drop((outgoing, parts));
     let reading = StreamSettings {
+        model: asking.name,
         expects_close: asking.entry.closes_only(asking.name),
         keeps_shown: request.is_live,
     };

@@ -51,6 +51,11 @@ impl AnswerBuilder {
         self.divider.expect_close();
     }
 
+    /// The model of this name may write into channels whose marks its server strips.
+    pub fn expect_bare(&mut self, model: &str) {
+        self.divider.expect_bare(model);
+    }
+
     /// What has been given out cannot be taken back.
     pub fn keep_shown(&mut self) {
         self.keeps_shown = true;

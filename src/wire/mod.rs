@@ -217,7 +217,9 @@ pub struct AnswerDecoder {
 
 /// What is known before a stream begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StreamSettings {
+pub struct StreamSettings<'a> {
+    /// The model's name at its provider.
+    pub model: &'a str,
     /// The model opens its reasoning in the prompt and only closes it in its answer.
     pub expects_close: bool,
     /// What has been given out cannot be taken back: no `Delta::Restart`.
@@ -231,11 +233,12 @@ impl AnswerDecoder {
     }
 
     /// Nothing yet, of a stream of which something is known.
-    pub fn reading(kind: ApiFormat, reading: StreamSettings) -> Self {
+    pub fn reading(kind: ApiFormat, reading: StreamSettings<'_>) -> Self {
         let mut growing = AnswerBuilder::default();
         if reading.expects_close {
             growing.expect_close();
         }
+        growing.expect_bare(reading.model);
         if reading.keeps_shown {
             growing.keep_shown();
         }

@@ -5,7 +5,7 @@ mod code;
 mod marks;
 
 use code::Code;
-use marks::{ANSWERS, FIRST, MARKS, Marks};
+use marks::{ANSWERS, BARE, BareChannels, FIRST, MARKS, Marks};
 
 /// gpt-oss writes into channels, of which `final` is the answer (OpenAI's Harmony format).
 const BEGINS: &[&str] = &["<|channel|>", "<|start|>"];
@@ -53,6 +53,8 @@ pub(super) struct ReasoningSplitter {
     has_text: bool,
     /// The text itself speaks of an opening mark.
     has_plain: bool,
+    /// How this model writes channels without their marks, until the text has begun in another way.
+    bare: Option<&'static BareChannels>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,6 +69,8 @@ enum SplitterMode {
     Header,
     /// In a channel: the final one, or another.
     Channel(bool),
+    /// In a channel without marks, until the answer's begins.
+    Bare,
     /// In an answer that this mark closes. Only found, never entered: such an answer is read as any other text.
     Wrapped(&'static str),
 }
@@ -142,6 +146,12 @@ impl ReasoningSplitter {
         self.expects_close = true;
     }
 
+    /// The model of this name may write into channels whose marks its server strips.
+    pub fn expect_bare(&mut self, model: &str) {
+        let model = model.to_ascii_lowercase();
+        self.bare = BARE.iter().find(|bare| model.contains(bare.model));
+    }
+
     /// The vendor has sent reasoning in a field of its own.
     pub fn is_told_apart(&mut self) {
         self.is_marked = true;
@@ -154,7 +164,8 @@ impl ReasoningSplitter {
 
     /// Takes a piece of text, gives what is sure.
     pub fn push(&mut self, piece: &str, out: &mut Vec<ThinkPiece>) {
-        if self.held.len() > MOST_SPACE && !self.awaits_close() {
+        let is_awaiting = self.awaits_close() || self.mode == SplitterMode::Bare;
+        if self.held.len() > MOST_SPACE && !is_awaiting {
             // Held for a closing mark, until the vendor sent reasoning in a field of its own.
             let held = std::mem::take(&mut self.held);
             self.push_parts(&held, out);
@@ -207,6 +218,7 @@ impl ReasoningSplitter {
             },
             SplitterMode::Header => self.header(),
             SplitterMode::Wrapped(_) => false,
+            SplitterMode::Bare => self.wait_for_answer(out),
             SplitterMode::Channel(is_final) => self.channel(is_final, out),
         }
     }
@@ -235,18 +247,66 @@ impl ReasoningSplitter {
         true
     }
 
+    /// Holds a channel without marks until the answer's begins. Where none does, the text was the answer.
+    fn wait_for_answer(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
+        let bare = self.bare.filter(|_| self.held.len() <= MOST_AWAITED);
+        let Some(bare) = bare else {
+            (self.mode, self.bare) = (SplitterMode::Text, None);
+            return true;
+        };
+        let space = self.held.len() - self.held.trim_start().len();
+        let begun = space + bare.open.len();
+        let from = self.scanned.max(begun);
+        if let Some(at) = self.held[from..].find(bare.close) {
+            self.held.drain(..begun);
+            self.give(from + at - begun, bare.close.len(), false, out);
+            (self.mode, self.is_marked) = (SplitterMode::Start, true);
+            return true;
+        }
+        let seen = self.held.len().saturating_sub(bare.close.len());
+        self.scanned = self.held.floor_char_boundary(seen);
+        false
+    }
+
+    /// Whether the text begins with a channel's name.
+    fn begins_bare(&self, text: &str) -> MarkFound<()> {
+        let is_behind = self.is_marked || self.was_closed || self.has_text;
+        match self.bare.filter(|_| !is_behind) {
+            Some(bare) if text.starts_with(bare.open) => MarkFound::Mark((), bare.open.len()),
+            Some(bare) if bare.open.starts_with(text) => MarkFound::Perhaps,
+            _ => MarkFound::Nothing,
+        }
+    }
+
     fn start(&mut self) -> bool {
         let trimmed = self.held.trim_start();
         if trimmed.is_empty() && self.held.len() <= MOST_SPACE {
             return false;
         }
+        match self.begins_bare(trimmed) {
+            MarkFound::Perhaps => return false,
+            MarkFound::Mark((), _) => {
+                (self.mode, self.scanned) = (SplitterMode::Bare, 0);
+                return true;
+            }
+            MarkFound::Nothing => {}
+        }
         let space = self.held.len() - trimmed.len();
         let channels = BEGINS.iter().map(|mark| (*mark, SplitterMode::Header));
         let blocks = opening().map(|marks| (marks.open, SplitterMode::Reasoning(marks.close)));
         let is_behind = (self.is_marked || self.was_closed) && !self.has_text;
+        // Some models close twice what they opened once.
+        let closings = distinct().filter(|_| is_behind);
+        let closings = closings.map(|marks| (marks.close, SplitterMode::Start));
         let answers = ANSWERS.iter().filter(|_| is_behind);
         let answers = answers.map(|(open, close)| (*open, SplitterMode::Wrapped(close)));
-        match first_of(trimmed, channels.chain(blocks).chain(answers)) {
+        match first_of(
+            trimmed,
+            channels.chain(blocks).chain(answers).chain(closings),
+        ) {
+            MarkFound::Mark(SplitterMode::Start, length) => {
+                self.held.drain(..space + length);
+            }
             MarkFound::Mark(SplitterMode::Wrapped(close), length) if self.wrapped.is_none() => {
                 self.held.drain(..space + length);
                 self.wrapped = Some(close);

@@ -69,5 +69,30 @@ pub(super) const ANSWERS: &[(&str, &str)] = &[
     ("[begin final response]", "[end final response]"),
 ];
 
+/// Channels whose marks a server has stripped: the names of the channels stand in the text without them.
+#[derive(Debug)]
+pub(super) struct BareChannels {
+    /// Part of the model's id, in lower case.
+    pub model: &'static str,
+    /// What the text begins with: the reasoning's channel.
+    pub open: &'static str,
+    /// What stands between the reasoning and the answer.
+    pub close: &'static str,
+}
+
+/// The models that write into channels. For all others such a text is the answer's own.
+pub(super) const BARE: &[BareChannels] = &[
+    BareChannels {
+        model: "gpt-oss",
+        open: "analysis",
+        close: "assistantfinal",
+    },
+    BareChannels {
+        model: "gpt_oss",
+        open: "analysis",
+        close: "assistantfinal",
+    },
+];
+
 /// What every mark begins with.
 pub(super) const FIRST: [char; 3] = ['<', '[', '◁'];

@@ -191,6 +191,42 @@ proptest! {
 }
 
 #[test]
+fn channels_without_marks_are_known_by_the_models_name() {
+    let of = |model: &str, pieces: &[&str]| {
+        let mut divider = ReasoningSplitter::default();
+        divider.expect_bare(model);
+        divided(divider, pieces)
+    };
+    for (whole, reasoning, answer) in [
+        ("analysisa is so.assistantfinalb", "a is so.", "b"),
+        ("\nanalysisa.assistantfinal\n\nb", "a.", "b"),
+        ("analysis of the paper", "", "analysis of the paper"),
+        ("analy", "", "analy"),
+        ("b assistantfinal c", "", "b assistantfinal c"),
+        (
+            "analysisäassistantfinalb assistantfinal c",
+            "ä",
+            "b assistantfinal c",
+        ),
+        ("<think>a</think>analysis", "a", "analysis"),
+    ] {
+        let expected = (reasoning.to_owned(), answer.to_owned());
+        for cut in (0..=whole.len()).filter(|&cut| whole.is_char_boundary(cut)) {
+            let found = of("openai/GPT-OSS-20b", &[&whole[..cut], &whole[cut..]]);
+            assert_eq!(found, expected, "{whole} at {cut}");
+        }
+        let single: Vec<String> = whole.chars().map(String::from).collect();
+        let single: Vec<&str> = single.iter().map(String::as_str).collect();
+        assert_eq!(of("gpt-oss:120b", &single), expected, "{whole}");
+    }
+    let bare = "analysisa.assistantfinalb";
+    assert_eq!(of("qwen3", &[bare]), (String::new(), bare.to_owned()));
+    let long = format!("analysis{}", "x".repeat(MOST_AWAITED + 9));
+    let (reasoning, answer) = of("gpt-oss", &[&long, "y"]);
+    assert_eq!((reasoning.as_str(), answer.len()), ("", long.len() + 1));
+}
+
+#[test]
 fn every_mark_begins_with_a_known_character() {
     let pairs = MARKS.iter().flat_map(|marks| [marks.open, marks.close]);
     let all = pairs.chain(BEGINS.iter().chain(ENDS).copied());
