@@ -423,7 +423,6 @@ impl CallError {
             said: String::new(),
         }
     }
-}
 
     /// The upstream's status as a client that named the model is given it. None for a refused key (401, 403, and 407
     /// of a proxy): it is this server's key, and the vendors' SDKs would report the client's own as wrong.
@@ -443,3 +442,4 @@ impl CallError {
         }
         self
     }
+}

@@ -109,6 +109,16 @@ impl ToolCallBuilder {
         };
         let call = &self.0[at].call;
         let is_other = !id.is_empty() && !call.id.is_empty() && call.id != id;
+        // Some number every call 0 and give none an id: another whole call is another call.
+        let is_next = id.is_empty()
+            && !name.is_empty()
+            && call.arguments.trim() != "{}"
+            && call.arguments.trim() != fragment.arguments.trim()
+            && is_object(&call.arguments)
+            && is_object(fragment.arguments);
+        if is_next {
+            return None;
+        }
         // Gemini's compatible endpoint numbers every parallel call 0. Others give one call a new id with every
         // fragment, but neither a name nor anything behind complete arguments.
         match is_other && (!name.is_empty() || is_object(&call.arguments)) {
@@ -176,7 +186,7 @@ impl ToolCallBuilder {
             let mut call = begun.call;
             call.arguments = match arguments.trim() {
                 // PHP writes an empty object as an empty list.
-                "" | "null" | "[]" => "{}".to_owned(),
+                "" | "null" | "[]" | "\"\"" => "{}".to_owned(),
                 _ => arguments,
             };
             if call.name.is_empty() || !is_object(&call.arguments) {
@@ -208,6 +218,7 @@ impl Begun {
         }
         let repeated = self.repeated.clone().filter(|text| is_object(text));
         let mended = repeated.or_else(|| within(told)).or_else(|| once(told));
+        let mended = mended.or_else(|| unwrapped(told));
         mended.unwrap_or_else(|| told.clone())
     }
 }
@@ -217,6 +228,20 @@ fn within(text: &str) -> Option<String> {
     let text = text.trim().strip_prefix('"').and(Some(text))?;
     let inner: String = serde_json::from_str(text).ok()?;
     is_object(&inner).then_some(inner)
+}
+
+/// The object in a code fence, or the only one of a list.
+fn unwrapped(text: &str) -> Option<String> {
+    let text = text.trim();
+    let fenced = text
+        .strip_prefix("```")
+        .and_then(|text| text.strip_suffix("```"));
+    let fenced = fenced.map(|text| text.strip_prefix("json").unwrap_or(text));
+    let listed = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    let inner = fenced.or(listed)?.trim();
+    is_object(inner).then(|| inner.to_owned())
 }
 
 /// The object that is written several times in a row.

@@ -31,6 +31,8 @@ const INPUT: &[&[&str]] = &[
     &["inputTokenCount"],
     &["tokens", "input_tokens"],
     &["billed_units", "input_tokens"],
+    &["input"],
+    &["prompt"],
 ];
 const OUTPUT: &[&[&str]] = &[
     &["completion_tokens"],
@@ -43,6 +45,8 @@ const OUTPUT: &[&[&str]] = &[
     &["outputTokenCount"],
     &["tokens", "output_tokens"],
     &["billed_units", "output_tokens"],
+    &["output"],
+    &["completion"],
 ];
 /// Tokens read from a prompt cache: OpenAI, Responses, DeepSeek, Moonshot, Anthropic, Gemini, and hosts that mix
 /// these.

@@ -72,15 +72,29 @@ const PREFIXES: &[&str] = &[
 
 /// What a reason means: none where no vendor documents it as a good ending.
 pub(super) fn of(reason: &str) -> Option<Finish> {
-    let reason = reason.trim().to_ascii_lowercase().replace(['-', ' '], "_");
+    let reason = reason.trim().trim_matches('"').to_ascii_lowercase();
+    let reason = reason.replace(['-', ' '], "_");
     let bare = PREFIXES
         .iter()
         .find_map(|prefix| reason.strip_prefix(prefix));
     let reason = bare.unwrap_or(&reason);
     // Gemini's compatible endpoint names the filter behind the word: `content_filter: RECITATION`.
-    let word = reason.split(':').next().unwrap_or_default();
-    let found = GOOD.iter().find(|(known, _)| *known == word);
-    found.map(|(_, finish)| *finish)
+    let (word, is_filter) = match reason.split_once(':') {
+        Some((word, _)) => (word, true),
+        None => (reason, false),
+    };
+    // SDKs print `EndTurn` for `end_turn`.
+    let is_word = |known: &str| {
+        let letters = |text: &str| {
+            text.bytes()
+                .filter(|byte| *byte != b'_')
+                .collect::<Vec<_>>()
+        };
+        known == word || letters(known) == letters(word)
+    };
+    let found = GOOD.iter().find(|(known, _)| is_word(known));
+    let finish = found.map(|(_, finish)| *finish);
+    finish.filter(|finish| !is_filter || *finish == Finish::ContentFilter)
 }
 
 /// Whether the provider has not given a reason yet, however it writes that.
@@ -116,6 +130,9 @@ mod tests {
             ("time_limit", None),
             ("not_finished", None),
             ("reason_", None),
+            ("EndTurn", Some(Finish::Stop)),
+            ("\"stop\"", Some(Finish::Stop)),
+            ("stop: error", None),
         ] {
             assert_eq!(of(reason), expected, "{reason}");
         }

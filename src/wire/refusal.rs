@@ -340,6 +340,8 @@ const WORDS: &[&str] = &[
     "title",
     "description",
     "error",
+    "err",
+    "exception",
 ];
 
 fn words(error: &Value) -> Cow<'_, str> {

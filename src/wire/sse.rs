@@ -153,8 +153,13 @@ impl SseDecoder {
             .unwrap_or(line.len());
         let value = line.get(colon + 1..).unwrap_or_default();
         let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
-        self.sensible |= colon == 0 || FIELDS.contains(&&line[..colon]);
-        match &line[..colon] {
+        // Neither the case nor a space before the colon leaves a doubt about which field is meant.
+        let field = line[..colon].trim_ascii_end();
+        let known = FIELDS
+            .into_iter()
+            .find(|known| field.eq_ignore_ascii_case(known));
+        self.sensible |= colon == 0 || known.is_some();
+        match known.unwrap_or(field) {
             b"event" if self.has_data && self.is_complete() => {
                 self.pending = Some(value.into_owned());
             }

@@ -35,13 +35,29 @@ pub(in crate::wire) fn whole(growing: &mut AnswerBuilder, body: &Value) {
     growing.end();
 }
 
+/// Takes a chunk, also one in a list, in a text, or in the envelope of a proxy.
 fn take(growing: &mut AnswerBuilder, chunk: &Value) {
+    match chunk {
+        Value::Array(chunks) => chunks.iter().for_each(|chunk| take_one(growing, chunk)),
+        Value::String(text) => {
+            let inner: Value = crate::domain::json::parse(text).unwrap_or_default();
+            take_one(growing, if inner.is_object() { &inner } else { chunk });
+        }
+        _ if chunk["choices"].is_null() && chunk["data"]["choices"].is_array() => {
+            take_one(growing, &chunk["data"]);
+        }
+        _ => take_one(growing, chunk),
+    }
+}
+
+fn take_one(growing: &mut AnswerBuilder, chunk: &Value) {
     let choices = chunk["choices"].as_array();
     let mut choices = choices.into_iter().flatten();
     let first = choices
         .find(|choice| growing.is_own(counts::whole(&choice["index"]).unwrap_or(0)))
         .unwrap_or(&Value::Null);
-    if let Some(error) = reported(chunk).or_else(|| field(first)) {
+    let nested = || field(first).or_else(|| field(&first["delta"]));
+    if let Some(error) = reported(chunk).or_else(nested) {
         return growing.fail(in_band(error));
     }
     count(growing, chunk, first);
@@ -57,12 +73,23 @@ fn take(growing: &mut AnswerBuilder, chunk: &Value) {
         // Completions of a text, which some send in the place of a message.
         None => growing.text(first["text"].as_str().unwrap_or_default()),
     }
-    // SGLang's own form is an object.
-    let reason = &first["finish_reason"];
-    let reason = reason.as_str().or_else(|| reason["type"].as_str());
     // vLLM names the stop sequence here; a number is a token.
     growing.stop_sequence(&first["stop_reason"]);
-    growing.stopped(reason.unwrap_or_default());
+    let places = [
+        &first["finish_reason"],
+        &first["finishReason"],
+        &delta["finish_reason"],
+        &chunk["finish_reason"],
+    ];
+    let mut reasons = places.into_iter().filter_map(reason);
+    growing.stopped(reasons.find(|word| !word.is_empty()).unwrap_or_default());
+}
+
+/// The word for an ending: alone, in a list, or in an object, which is SGLang's own form.
+fn reason(found: &Value) -> Option<&str> {
+    let found = found.get(0).unwrap_or(found);
+    let places = [found, &found["type"], &found["reason"]];
+    places.into_iter().find_map(Value::as_str)
 }
 
 /// Takes the tokens from wherever a host counts them: Groq in a field of its own, Moonshot within the choice,
@@ -73,7 +100,11 @@ fn count(growing: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
     }
     for usage in [
         &chunk["amazon-bedrock-invocationMetrics"],
+        &chunk["meta"],
+        &chunk["usageMetadata"],
         &chunk["usage"],
+        &chunk["usage"][0],
+        &chunk["usage"]["usage"],
         &chunk["x_groq"]["usage"],
         &choice["usage"],
         &choice["delta"]["usage"],
@@ -110,7 +141,12 @@ fn piece(growing: &mut AnswerBuilder, piece: &Value) {
         _ => {}
     }
     growing.refuse(piece["refusal"].as_str().unwrap_or_default());
-    match &piece["tool_calls"] {
+    let calls = [&piece["tool_calls"], &piece["toolCalls"]];
+    match calls
+        .into_iter()
+        .find(|calls| !calls.is_null())
+        .unwrap_or(&Value::Null)
+    {
         Value::Array(calls) => calls.iter().for_each(|call| tool(growing, call)),
         call @ Value::Object(_) => tool(growing, call),
         _ => {}
@@ -137,11 +173,11 @@ fn tool(growing: &mut AnswerBuilder, call: &Value) {
         found @ Value::Object(_) => found,
         _ => call,
     };
-    let names = ["arguments", "parameters", "input"].map(|name| &function[name]);
+    let names = ["arguments", "parameters", "input", "args"].map(|name| &function[name]);
     let given = names.into_iter().find(|given| !given.is_null());
     let arguments = match given {
         Some(Value::String(text)) => Cow::Borrowed(text.as_str()),
-        Some(given @ Value::Object(_)) => Cow::Owned(given.to_string()),
+        Some(given @ (Value::Object(_) | Value::Array(_))) => Cow::Owned(given.to_string()),
         _ => Cow::Borrowed(""),
     };
     let id = match &call["id"] {
@@ -158,7 +194,7 @@ fn tool(growing: &mut AnswerBuilder, call: &Value) {
 
 fn part(growing: &mut AnswerBuilder, part: &Value) {
     let kind = part["type"].as_str().unwrap_or_default();
-    if kind.contains("reasoning") || kind.contains("thinking") {
+    if kind.contains("reasoning") || kind.contains("thinking") || part["thought"] == true {
         growing.reasoning(thought(part));
     } else if let Some(text) = part["text"].as_str() {
         growing.text(text);
