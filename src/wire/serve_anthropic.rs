@@ -97,8 +97,24 @@ fn wanted_format(given: &Value) -> Option<Value> {
     })
 }
 
-// Calls are blocks of the model's turn, results of the person's: here each result is a turn of its own.
+// A model that thinks again between its words or calls begins a turn: blocks of thinking stand before what follows
+// them, and the vendor joins the turns.
 fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), RequestError> {
+    let mut blocks = given.as_array().map_or(&[][..], Vec::as_slice);
+    while let Some(at) = (1..blocks.len())
+        .find(|&at| role == Role::Assistant && is_block(&blocks[at]) && !is_block(&blocks[at - 1]))
+    {
+        take_turn(turns, role, &json!(blocks[..at]))?;
+        blocks = &blocks[at..];
+    }
+    match given {
+        Value::Array(_) => take_turn(turns, role, &json!(blocks)),
+        _ => take_turn(turns, role, given),
+    }
+}
+
+// Calls are blocks of the model's turn, results of the person's: here each result is a turn of its own.
+fn take_turn(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), RequestError> {
     let blocks = given.as_array().map_or(&[][..], Vec::as_slice);
     let is = |block: &Value, kind: &str| block["type"] == kind;
     let (mut rest, mut calls, mut thoughts) = (Vec::new(), Vec::new(), Vec::new());
@@ -205,6 +221,8 @@ pub struct MessageEvents {
     /// The index of the block that is open, or that comes next.
     index: usize,
     open: Option<Block>,
+    /// Signed blocks of reasoning that have been told.
+    signed: usize,
 }
 
 /// A block whose end is still to come.
@@ -223,6 +241,7 @@ impl MessageEvents {
             frame,
             index: 0,
             open: None,
+            signed: 0,
         }
     }
 
@@ -256,6 +275,7 @@ impl MessageEvents {
         if !is_block(item) || !(self.frame.shows_thinking || is_signed_thought(item)) {
             return Vec::new();
         }
+        self.signed += usize::from(is_signed_thought(item));
         if item["type"] == "redacted_thinking" {
             let mut events = self.close();
             events.push(start(self.index, item.clone()));
@@ -286,6 +306,9 @@ impl MessageEvents {
     /// The proper end.
     pub fn ending(&mut self, told: &Told) -> Vec<Named> {
         let mut events = self.close();
+        if !told.calls.is_empty() {
+            events.extend(self.late(&told.extras.reasoning));
+        }
         for (index, call) in (self.index..).zip(told.calls) {
             let piece = json!({ "type": "input_json_delta", "partial_json": call.arguments });
             events.push(start(index, block(call, json!({}))));
@@ -301,6 +324,21 @@ impl MessageEvents {
             json!({ "type": "message_delta", "delta": delta, "usage": tokens(told.usage) }),
         ));
         events.push(("message_stop", json!({ "type": "message_stop" })));
+        events
+    }
+
+    /// Signed blocks that came behind the answer's beginning: the vendor wants them back with the results of the calls.
+    fn late(&mut self, blocks: &[Value]) -> Vec<Named> {
+        let signed = blocks.iter().filter(|block| is_signed_thought(block));
+        let mut events = Vec::new();
+        for block in signed.skip(self.signed) {
+            if self.frame.shows_thinking && !block["thinking"].is_null() {
+                events.extend(self.open(Block::Thinking));
+                let piece = json!({ "type": "thinking_delta", "thinking": block["thinking"] });
+                events.push(delta(self.index, piece));
+            }
+            events.extend(self.sealed(block));
+        }
         events
     }
 

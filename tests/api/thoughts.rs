@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::reasoning::{
-    anthropic, collected, last_sent, messages, redacted, speaking, streamed, thought,
+    anthropic, collected, last_sent, messages, named, redacted, speaking, streamed, thought,
 };
 use crate::support::provider::{Asked, Provider, on};
 
@@ -84,6 +84,64 @@ fn signed_blocks_are_given_to_a_client_that_has_not_asked_for_thinking() {
     let sent = last_sent(&provider);
     let own = &sent["messages"][1]["content"];
     assert_eq!((&own[0], &own[1]), (&thought(), &redacted()), "{sent}");
+}
+
+#[test]
+fn blocks_between_words_and_calls_keep_their_place() {
+    let start = |index: u32, block: Value| json!({ "type": "content_block_start", "index": index, "content_block": block });
+    let stop = |index: u32| json!({ "type": "content_block_stop", "index": index });
+    let piece = |index: u32, text: &str| json!({ "type": "content_block_delta", "index": index, "delta": { "type": "text_delta", "text": text } });
+    let second = json!({ "type": "thinking", "thinking": "Rome, then.", "signature": "em5k" });
+    let events = vec![
+        json!({ "type": "message_start", "message": { "usage": { "input_tokens": 9 } } }),
+        start(0, thought()),
+        stop(0),
+        start(1, json!({ "type": "text", "text": "" })),
+        piece(1, "Let me look."),
+        stop(1),
+        start(2, second.clone()),
+        stop(2),
+        start(
+            3,
+            json!({ "type": "tool_use", "id": "t1", "name": "weather", "input": { "place": "Rome" } }),
+        ),
+        stop(3),
+        json!({ "type": "message_delta", "delta": { "stop_reason": "tool_use" }, "usage": { "output_tokens": 5 } }),
+        json!({ "type": "message_stop" }),
+    ];
+    let provider = Provider::answering(move |_: &Asked| named(&events));
+    let server = speaking("anthropic", &provider);
+    let mut client = server.user("ada@example.com");
+    let tools = json!([{ "name": "weather", "input_schema": { "type": "object" } }]);
+    for more in [json!({}), json!({ "thinking": { "type": "adaptive" } })] {
+        let mut body = messages(more);
+        body["tools"] = tools.clone();
+        let told = streamed(&server, &mut client, "/v1/messages", &body);
+        let mut blocks = collected(&told);
+        let found = (&blocks[0], &blocks[1]["text"], &blocks[2]);
+        assert_eq!(
+            found,
+            (&thought(), &json!("Let me look."), &second),
+            "{told:?}"
+        );
+        assert_eq!(blocks[3]["type"], "tool_use", "{told:?}");
+        blocks[3]["input"] = json!({ "place": "Rome" });
+        let result = json!([{ "type": "tool_result", "tool_use_id": "t1", "content": "mild" }]);
+        let turns = body["messages"].as_array_mut().unwrap();
+        turns.push(json!({ "role": "assistant", "content": blocks }));
+        turns.push(json!({ "role": "user", "content": result }));
+        assert_eq!(client.post("/v1/messages", body).status, 200);
+        let sent = last_sent(&provider);
+        let turns = sent["messages"].as_array().unwrap()[1..].iter();
+        let turns = turns.filter(|turn| turn["role"] == "assistant");
+        let parts = turns.flat_map(|turn| turn["content"].as_array().unwrap());
+        let kinds: Vec<&Value> = parts.map(|part| &part["type"]).collect();
+        assert_eq!(
+            kinds,
+            ["thinking", "text", "thinking", "tool_use"],
+            "{sent}"
+        );
+    }
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub struct Events {
     open: Open,
     /// Items of reasoning that are complete.
     thoughts: Vec<Value>,
-    /// The message has begun: no item of reasoning may follow.
+    /// The message has begun.
     has_message: bool,
 }
 
@@ -155,7 +155,8 @@ impl Events {
     /// The proper end.
     pub fn ending(&mut self, told: &Told) -> Vec<Named> {
         let mut events = self.close(None);
-        if !self.has_message {
+        // Behind the message only what goes with the calls: nothing else would follow it.
+        if !self.has_message || !told.calls.is_empty() {
             events.extend(self.late(&told.extras.reasoning));
         }
         for (place, call) in (self.place..).zip(told.calls) {
