@@ -1,0 +1,71 @@
+//! Looks for marks at a place of a text that is still coming in, or anywhere in it.
+
+use super::marks::FIRST;
+
+/// What stands at a place of the text.
+pub(super) enum MarkFound<T> {
+    Nothing,
+    /// Too little has come to tell.
+    Perhaps,
+    /// The mark, and its length in bytes.
+    Mark(T, usize),
+}
+
+/// Bytes of a tag with its attributes.
+const MOST_TAG: usize = 128;
+
+/// Whether a text begins with a mark, whatever its case; a tag may have attributes.
+fn begins(text: &str, mark: &str) -> MarkFound<()> {
+    let (bytes, wanted) = (text.as_bytes(), mark.as_bytes());
+    if let Some(name) = mark.strip_suffix('>')
+        && name[1..].starts_with(|first: char| first.is_ascii_alphabetic())
+        && bytes.get(name.len()) == Some(&b' ')
+        && bytes[..name.len()].eq_ignore_ascii_case(name.as_bytes())
+    {
+        return with_attributes(text);
+    }
+    let length = bytes.len().min(wanted.len());
+    match bytes[..length].eq_ignore_ascii_case(&wanted[..length]) {
+        false => MarkFound::Nothing,
+        true if length == wanted.len() => MarkFound::Mark((), length),
+        true => MarkFound::Perhaps,
+    }
+}
+
+fn with_attributes(text: &str) -> MarkFound<()> {
+    let within = text.find(['>', '\n']).unwrap_or(text.len());
+    match text.as_bytes().get(within) {
+        Some(b'>') if within < MOST_TAG && text[..within].contains('=') => {
+            MarkFound::Mark((), within + 1)
+        }
+        None if within < MOST_TAG => MarkFound::Perhaps,
+        _ => MarkFound::Nothing,
+    }
+}
+
+pub(super) fn first_of<T: Copy>(
+    text: &str,
+    marks: impl Iterator<Item = (&'static str, T)>,
+) -> MarkFound<T> {
+    let mut found = MarkFound::Nothing;
+    for (mark, value) in marks {
+        match begins(text, mark) {
+            MarkFound::Mark((), length) => return MarkFound::Mark(value, length),
+            MarkFound::Perhaps => found = MarkFound::Perhaps,
+            MarkFound::Nothing => {}
+        }
+    }
+    found
+}
+
+/// The place of the first of these marks; or where the longest part of the text's end begins that may become one.
+pub(super) fn find(text: &str, marks: &[&'static str]) -> Result<(usize, usize), usize> {
+    for (at, _) in text.match_indices(FIRST) {
+        match first_of(&text[at..], marks.iter().map(|mark| (*mark, ()))) {
+            MarkFound::Mark((), length) => return Ok((at, length)),
+            MarkFound::Perhaps => return Err(at),
+            MarkFound::Nothing => {}
+        }
+    }
+    Err(text.len())
+}
