@@ -18,6 +18,9 @@ use crate::store::api_keys;
 
 impl App {
     /// The limits of the caller's key; none for a session or an unlimited key.
+    ///
+    /// # Errors
+    /// `SignInNeeded` when the key no longer exists.
     pub(super) async fn confines_of(&self, caller: &Caller) -> Result<KeyLimits> {
         match &caller.key {
             Some(key) if key.is_confined => Ok(self.confines(&caller.user, &key.id).await?),

@@ -1,65 +1,65 @@
-//! Why a use case did not happen: a kind from a closed list, a text to send and a text to log.
-//! Knows nothing of HTTP; `http::error` gives each kind its status and code.
+//! Errors of use cases: a kind from a closed list, a message to send, and a message to log. Independent of
+//! HTTP; `http::error` maps each kind to a status and a code.
 
 use std::fmt;
 use std::time::Duration;
 
-/// The closed list.
+/// The kinds of errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// The request cannot be read at all: broken JSON, a missing file.
+    /// The request cannot be parsed: invalid JSON, a missing file.
     BadRequest,
-    /// Read, but a field is wrong; `Error::fields` says which.
+    /// A field is invalid; `Error::fields` names it.
     BadInput,
-    /// No credential, or one that does not hold.
+    /// No credential, or an invalid one.
     SignInNeeded,
-    /// Known, but not allowed.
+    /// The caller is known but not allowed.
     Forbidden,
-    /// Not there, or somebody else's.
+    /// The item does not exist, or belongs to another user.
     Missing,
-    /// In the way of something that is there already.
+    /// The request conflicts with an existing item or state.
     Conflict,
-    /// Over a size limit.
+    /// A size limit is exceeded.
     TooLarge,
-    /// A kind of content that is not taken.
+    /// The content's type is not supported.
     UnsupportedType,
-    /// Too many requests; `Error::retry_after` says when again.
+    /// Too many requests; `Error::retry_after` is the time to wait.
     TooFast,
     /// The budget would be exceeded.
     BudgetExceeded,
     /// A provider failed.
     UpstreamFailed,
-    /// Not now: all members failed, shutting down, queue full.
+    /// Temporarily unavailable: all members failed, shutdown, full queue.
     Unavailable,
-    /// Ours. The person sees one fixed sentence, the log the rest.
+    /// An internal error. The user sees a fixed sentence, the log has the rest.
     Internal,
 }
 
-/// A field and what is wrong with it.
+/// An invalid field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
-    /// Where: `["body", "parameters", "temperature"]`.
+    /// Path of the field: `["body", "parameters", "temperature"]`.
     pub place: Vec<String>,
-    /// What is wrong, in lower case.
+    /// The problem, in lowercase.
     pub message: String,
-    /// A short type for programs: `missing`, `out_of_range`, `unknown_field`, `value_error`.
+    /// The type of the problem, for programs: `missing`, `out_of_range`, `unknown_field`, `value_error`.
     pub kind: &'static str,
 }
 
-/// What went wrong.
+/// The error of a use case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Error {
-    /// From the closed list.
+    /// Its kind.
     pub kind: Kind,
-    /// Sent. What happened, for a tired person at midnight.
+    /// What happened. Sent to the user.
     pub public: String,
-    /// Sent. What to do about it; empty where there is nothing to do.
+    /// What to do about it; empty if nothing can be done. Sent to the user.
     pub resolution: String,
-    /// Logged, never sent.
+    /// Details for the log, never sent.
     pub private: Option<String>,
-    /// For `BadInput`.
+    /// The invalid fields, for `BadInput`.
     pub fields: Vec<FieldError>,
-    /// For `TooFast` and `Unavailable`.
+    /// Time to wait before a retry, for `TooFast` and `Unavailable`.
     pub retry_after: Option<Duration>,
     /// The status of a failed call at its provider, where a client may take it for the answer's: see
     /// [`CallError::passed_on_status`](crate::domain::chat::CallError::passed_on_status).
@@ -70,7 +70,7 @@ pub struct Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// An error with a text to send.
+    /// An error with a message to send.
     pub fn new(kind: Kind, public: impl Into<String>) -> Self {
         Self {
             kind,
@@ -82,16 +82,16 @@ impl Error {
             upstream_status: None,
         }
     }
-    /// Not there, or somebody else's: the two must look alike.
+    /// A missing item or another user's: the two must look the same.
     pub fn missing() -> Self {
         Self::new(Kind::Missing, "not found")
     }
-    /// No credential where one is needed.
+    /// A missing credential.
     pub fn sign_in() -> Self {
         Self::new(Kind::SignInNeeded, "sign in first")
             .resolve("send an access token, an API key or the session cookie")
     }
-    /// One wrong field.
+    /// One invalid field.
     pub fn field(place: &[&str], kind: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         let field = FieldError {
@@ -101,7 +101,7 @@ impl Error {
         };
         Self::fields(vec![field])
     }
-    /// Several wrong fields.
+    /// Several invalid fields.
     pub fn fields(fields: Vec<FieldError>) -> Self {
         let public = fields
             .iter()
@@ -113,14 +113,14 @@ impl Error {
             ..Self::new(Kind::BadInput, public)
         }
     }
-    /// Ours; `private` goes to the log.
+    /// An internal error; `private` goes to the log.
     pub fn internal(private: impl fmt::Display) -> Self {
         Self {
             private: Some(private.to_string()),
             ..Self::new(Kind::Internal, "something went wrong on our side")
         }
     }
-    /// The same, with what the person can do about it.
+    /// Adds what the user can do about it.
     pub fn resolve(mut self, resolution: impl Into<String>) -> Self {
         self.resolution = resolution.into();
         self

@@ -75,6 +75,9 @@ impl App {
     }
 
     /// Loads the stored chains.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub(super) async fn load_fallbacks(&self) -> Result<()> {
         let stored = self.store.read(|db| settings::get(db, KEY)).await?;
         let chains = stored.map(|text| serde_json::from_str(&text));

@@ -85,6 +85,9 @@ impl App {
     }
 
     /// Whether an account exists and is not locked.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
     pub(super) async fn is_active(&self, user: &UserId) -> Result<bool> {
         let id = user.clone();
         Ok(self.store.read(move |db| users::is_active(db, &id)).await?)
@@ -105,6 +108,9 @@ impl App {
 
 /// Like `check_active`, inside a write, where no lock can come in between. `None` is a user who is not
 /// signed in.
+///
+/// # Errors
+/// `Missing` when the account is not active.
 pub(super) fn check_active_in(db: &Writer, user: Option<&UserId>) -> crate::store::Result<()> {
     match user {
         Some(user) if !users::is_active(db, user)? => Err(StoreError::Missing),

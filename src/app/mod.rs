@@ -1,4 +1,4 @@
-//! Use cases: everything a person or a program can ask for. Knows nothing of HTTP or terminals.
+//! Use cases: everything a user or a program can request. Independent of HTTP and terminals.
 
 pub mod accounts;
 pub mod admin;
@@ -54,21 +54,21 @@ use crate::store::{self, Store};
 
 pub use error::{Error, Kind, Result};
 
-/// Everything that lives as long as the process.
+/// The services and state that live as long as the process.
 pub struct App {
-    /// As it was checked at the start.
+    /// The checked configuration.
     pub config: Config,
     /// The database.
     pub store: Store,
-    /// The runs under way.
+    /// Runs analyses.
     pub engine: Engine,
-    /// The door to the models.
+    /// The client of the language models.
     pub llm: Llm,
     /// When the process started.
     pub started: Timestamp,
-    // Marks the fence around documents.
+    // Marks the fence around documents in prompts.
     secret: String,
-    // The program's and its folder's.
+    // The built-in patterns and those of the folder.
     patterns: Vec<StoredPattern>,
     accounts: accounts::Accounts,
     documents: documents::DocumentService,
@@ -76,28 +76,32 @@ pub struct App {
     imports: Arc<tokio::sync::Semaphore>,
     experiments_desk: experiments::ExperimentRegistry,
     fallbacks: Mutex<fallbacks::Chains>,
-    // What the stored providers looked like when they were last read.
+    // The state of the stored providers when they were last read.
     providers_mark: Mutex<(i64, i64)>,
-    // Keys under which requests are being answered.
+    // Idempotency keys of requests being processed.
     underway: repeats::Underway,
-    // What API keys may spend that is not on record yet.
+    // Money reserved by API keys and not recorded yet.
     grants: Arc<confines::KeyReservations>,
-    // Connections are asked to close, one after another: another process takes over.
+    // Set while clients are asked to close their connections because another process takes over.
     leaving: AtomicBool,
-    // Since when the server is stopping.
+    // When the server started to shut down.
     stopping: OnceLock<Instant>,
     replica: Option<Replicator>,
     backups: backups::BackupStatus,
 }
 
 impl App {
-    /// Opens the store, making or migrating it. Must be called within a tokio runtime.
+    /// Opens the store, and creates or migrates it. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`folder::open`].
     pub fn open(config: Config) -> Result<Arc<Self>> {
         let opened = folder::open(&config)?;
         Self::of(config, opened, true)
     }
 
-    /// The same for reading and deleting while a server may be using the folder: its temporary files stay.
+    /// Opens the app for reading and deleting while a server may use the folder, whose temporary files
+    /// stay.
     ///
     /// # Errors
     /// As [`folder::open_existing`].
@@ -106,7 +110,11 @@ impl App {
         Self::of(config, opened, false)
     }
 
-    /// The same for a server: the replica is kept up where one is set. Blocks while the replica is fetched.
+    /// Opens the app for a server, which replicates if a replica is set. Blocks while the replica is
+    /// restored.
+    ///
+    /// # Errors
+    /// As [`folder::open`], and when the replica cannot be used.
     pub fn open_to_serve(config: Config) -> Result<Arc<Self>> {
         let opened = folder::open_to_serve(&config)?;
         opened.store.keep_room(config.limits.min_free);
@@ -175,7 +183,7 @@ impl App {
         }))
     }
 
-    /// Clears up what a crash has left, and goes on with what it has interrupted.
+    /// Cleans up after a crash, and continues what it interrupted.
     pub async fn resume(self: &Arc<Self>) {
         if let Err(fault) = self.notice_providers().await {
             log::error("stored providers could not be read", &[("fault", &fault)]);
@@ -211,17 +219,17 @@ impl App {
         analyses::Analyses(self)
     }
 
-    /// Experiments: which setting is best.
+    /// Experiments: finding the best setting.
     pub fn experiments(self: &Arc<Self>) -> experiments::Experiments<'_> {
         experiments::Experiments(self)
     }
 
-    /// Stored answers.
+    /// The answer cache.
     pub fn cache(&self) -> cache::CacheService<'_> {
         cache::CacheService(self)
     }
 
-    /// What programs ask that speak to single models.
+    /// The compatible API for single models.
     pub fn completions(&self) -> completions::Completions<'_> {
         completions::Completions(self)
     }
@@ -231,7 +239,7 @@ impl App {
         usage::UsageService(self)
     }
 
-    /// Whether panels pay.
+    /// Panel versus single model.
     pub fn worth(&self) -> worth::Comparisons<'_> {
         worth::Comparisons(self)
     }
@@ -241,12 +249,12 @@ impl App {
         models::ModelService(self)
     }
 
-    /// Patterns: which there are for whom.
+    /// Patterns available to a user.
     pub fn patterns(&self) -> patterns::Patterns<'_> {
         patterns::Patterns(self)
     }
 
-    /// What programs do here as users of tools.
+    /// The Model Context Protocol server.
     pub fn mcp(&self) -> mcp::Mcp<'_> {
         mcp::Mcp(self)
     }
@@ -256,32 +264,32 @@ impl App {
         recipes::Recipes(self)
     }
 
-    /// Nothing but demo models: nobody has configured or added a provider for everyone.
+    /// Whether there are only demo models: no shared provider is configured or added.
     pub fn is_demo_only(&self) -> bool {
         !self.llm.has_house_provider()
     }
 
-    /// Whether people without an account may run analyses (on demo models only).
+    /// Whether users without an account may run analyses (on demo models only).
     pub fn allows_anonymous(&self) -> bool {
         let offline = self.is_demo_only() && self.config.environment != Environment::Production;
         self.config.allow_anonymous.unwrap_or(offline)
     }
 
-    /// Accounts, keys and administration.
+    /// Accounts, keys, and administration.
     pub fn accounts(&self) -> &accounts::Accounts {
         &self.accounts
     }
 
-    /// Documents: take in, read, search, delete.
+    /// Documents: upload, read, search, delete.
     pub fn documents(&self) -> &documents::DocumentService {
         &self.documents
     }
 
-    /// Waits for a good moment to stop, while everything goes on: until clients have been told that their
-    /// connections end, and nobody waits for an answer; half the time that a stop may take at most. For when
-    /// somebody else is there for the connections that come.
+    /// Waits for a good moment to stop while the server still runs: until clients have been told that their
+    /// connections end and no request is running, for half the shutdown timeout at most. For use when
+    /// another process accepts new connections.
     pub async fn leave(&self) {
-        /// Within this, a client that is busy has asked again and been told.
+        /// Time in which an active client sends another request and is told.
         const TELL: Duration = Duration::from_secs(1);
         const LOOK: Duration = Duration::from_millis(50);
         self.leaving.store(true, Relaxed);
@@ -293,18 +301,19 @@ impl App {
         }
     }
 
-    /// Whether answers tell clients that their connection ends.
+    /// Whether responses tell clients that their connection ends.
     pub fn is_leaving(&self) -> bool {
         self.leaving.load(Relaxed) || self.stopping.get().is_some()
     }
 
-    /// The server has been told to stop: no new runs, and the time for those under way begins.
+    /// Starts the shutdown: no new runs, and the timeout of running ones begins.
     pub fn stopping(&self) {
         self.stopping.get_or_init(clock::instant);
         self.engine.refuse();
     }
 
-    /// Takes no new runs, waits for those under way, leaves the rest for the next start, closes the store.
+    /// Accepts no new runs, waits for running ones, leaves the rest for the next start, and closes the
+    /// store.
     pub async fn close(self: &Arc<Self>) {
         let since = *self.stopping.get_or_init(clock::instant);
         let used = clock::instant().saturating_duration_since(since);

@@ -23,6 +23,10 @@ struct PanelIds {
 
 impl App {
     /// Fixes everything a run needs. `new` has been checked: its models and pattern exist.
+    ///
+    /// # Errors
+    /// `BadRequest` when the models cannot do what the request requires, `Missing` for an unknown document,
+    /// and the errors of reading the documents.
     pub(super) async fn plan(
         &self,
         user: Option<&UserId>,

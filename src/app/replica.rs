@@ -42,6 +42,9 @@ pub(super) struct PreparedReplica {
 }
 
 /// The storage at the replica's address.
+///
+/// # Errors
+/// `Internal` when the address or the key is invalid.
 pub(super) fn target(config: &Config, replica: &ReplicaConfig) -> Result<Arc<dyn Target>> {
     let inner = plain(config, replica)?;
     let sealer = replica.key.as_ref().map(|key| {
@@ -123,6 +126,9 @@ fn faulty(replica: &ReplicaConfig, fault: &TargetError) -> Error {
 
 /// Restores a replica's database if the folder has none, or if it `replaces` the folder's, which is then
 /// kept next to it. `None` when there is nothing to restore or no need to.
+///
+/// # Errors
+/// When the replica cannot be read, or the restored database cannot be put in place.
 pub(super) fn fetch(
     config: &Config,
     replica: &ReplicaConfig,
@@ -176,6 +182,9 @@ pub(super) fn fetch(
 }
 
 /// Restores into a temporary file, as a test.
+///
+/// # Errors
+/// When the replica cannot be read, or the temporary folder cannot be written.
 pub(super) fn rehearse(config: &Config, replica: &ReplicaConfig) -> Result<Option<RestoredFiles>> {
     let folder = config.data_dir.join("tmp");
     std::fs::create_dir_all(&folder).map_err(Error::internal)?;
@@ -202,6 +211,9 @@ fn drop_log(database: &Path) {
 }
 
 /// Takes the replica over, and restores from it what is missing here.
+///
+/// # Errors
+/// When the replica cannot be used, or another installation has written to it.
 pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<PreparedReplica> {
     let faulty = |fault: TargetError| faulty(replica, &fault);
     let target = target(config, replica)?;
@@ -268,6 +280,9 @@ impl PreparedReplica {
     }
 
     /// Starts replicating.
+    ///
+    /// # Errors
+    /// When the replica cannot be written, or no thread can be started.
     pub(super) fn start(self, store: Store) -> Result<Replicator> {
         if let Some(secret) = &self.secret
             && let Ok(file) = std::fs::File::open(secret)

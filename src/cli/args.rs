@@ -57,6 +57,9 @@ impl CommandCall {
 }
 
 /// Parses the arguments after the program's name.
+///
+/// # Errors
+/// [`CommandFailure::Usage`] for an unknown command or option, or a missing value.
 pub(super) fn parse(
     words: impl IntoIterator<Item = OsString>,
 ) -> Result<CommandCall, CommandFailure> {

@@ -36,6 +36,9 @@ const HELLO: [u8; 1] = [1];
 const GO: [u8; 1] = [2];
 
 /// Sockets that systemd has opened for this process (LISTEN_FDS), in its order.
+///
+/// # Errors
+/// When a passed socket is not a TCP listener.
 pub(super) fn given() -> io::Result<Vec<TcpListener>> {
     let mut passed = listenfd::ListenFd::from_env();
     let mut sockets = Vec::new();
@@ -57,6 +60,9 @@ pub(super) struct Handover {
 
 impl Handover {
     /// Creates the offer; only the process that holds the folder's lock may do so.
+    ///
+    /// # Errors
+    /// When the socket in the folder cannot be created.
     pub(super) fn of(folder: &Path, sockets: Vec<OwnedFd>) -> io::Result<Self> {
         let path = path(folder);
         // The socket of a process that was killed.
@@ -132,6 +138,9 @@ pub(super) struct Predecessor {
 
 impl Predecessor {
     /// Requests its sockets. Blocks.
+    ///
+    /// # Errors
+    /// When no process answers in the folder, or none of the expected kind.
     pub(super) fn meet(folder: &Path) -> io::Result<Self> {
         let mut line = BlockingStream::connect(path(folder))?;
         line.set_read_timeout(Some(PATIENCE))?;
@@ -154,6 +163,9 @@ impl Predecessor {
     }
 
     /// Tells it to stop and to release the folder.
+    ///
+    /// # Errors
+    /// When the process has closed the connection.
     pub(super) fn relieve(mut self) -> io::Result<()> {
         self.line.write_all(&GO)
     }

@@ -41,6 +41,9 @@ impl LocalSession {
     /// For a command that runs something: opens the data folder as this account, or as its operator.
     /// Without any account, opens a folder that is deleted afterwards. `instead`: what to do while a server
     /// uses the folder.
+    ///
+    /// # Errors
+    /// When a server uses the folder, the account is missing or locked, or the folder cannot be opened.
     pub(super) async fn to_run(
         config: Config,
         account: Option<&str>,
@@ -69,6 +72,9 @@ impl LocalSession {
 
     /// For a command that only reads or deletes: opens the existing installation, also while a server uses
     /// it.
+    ///
+    /// # Errors
+    /// When there is no installation or no such account, or the account is locked.
     pub(super) async fn to_read(
         config: Config,
         account: Option<&str>,
@@ -87,6 +93,9 @@ impl LocalSession {
     }
 
     /// Like `to_read`, but with an empty folder when there is no installation yet.
+    ///
+    /// # Errors
+    /// As [`Self::to_read`].
     pub(super) async fn to_look(
         config: Config,
         account: Option<&str>,

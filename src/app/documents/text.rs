@@ -22,6 +22,9 @@ const SLICE: u32 = 200;
 
 /// Reads a document and leaves it `processed` or `failed`. Returns the refusal if the file could not be
 /// read.
+///
+/// # Errors
+/// When the store cannot be written or the reading process fails.
 pub(super) fn take(
     store: &Store,
     reader: &ChildReader,
@@ -68,6 +71,8 @@ pub(super) fn take(
 }
 
 // Removes the text of an earlier reading. Returns false when the document itself no longer exists.
+/// # Errors
+/// When the store cannot be written.
 pub(super) fn begin(store: &Store, document: &Document) -> Result<bool> {
     loop {
         let (user, id) = (document.user.clone(), document.id.clone());
