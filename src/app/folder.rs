@@ -207,6 +207,7 @@ fn open_lock(folder: &Path) -> std::io::Result<File> {
 
 /// A line of a folder's lock file, counted from 0.
 fn lock_line(folder: &Path, number: usize) -> Option<String> {
+    /// Bytes of a lock file read at most.
     const LONGEST: u64 = 200;
     let mut text = String::new();
     let file = open_lock(folder).ok()?;

@@ -291,6 +291,7 @@ impl App {
     pub async fn leave(&self) {
         /// Time in which an active client sends another request and is told.
         const TELL: Duration = Duration::from_secs(1);
+        /// Polling interval.
         const LOOK: Duration = Duration::from_millis(50);
         self.leaving.store(true, Relaxed);
         let limit = self.config.limits.shutdown_timeout / 2;

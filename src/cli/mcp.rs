@@ -86,7 +86,7 @@ fn lines() -> mpsc::Receiver<String> {
         let mut stdin = std::io::stdin().lock();
         loop {
             let mut line = Vec::new();
-            // A line that is too long is cut and thus no longer valid JSON, which the client is told.
+            // A line that is too long is cut and thus no longer valid JSON; the client gets an error.
             let read = stdin.by_ref().take(MOST_BYTES).read_until(b'\n', &mut line);
             let text = String::from_utf8_lossy(&line).trim().to_owned();
             if !matches!(read, Ok(1..)) || !text.is_empty() && sender.blocking_send(text).is_err() {

@@ -101,6 +101,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
 /// Stops once the process that took over the replica has ended: nothing stores data then, and only a
 /// restart can take over. Never returns.
 async fn stop_when_abandoned(app: &App, stop: &Notify) {
+    /// Polling interval.
     const LOOK: Duration = Duration::from_secs(1);
     while !app.is_abandoned() {
         tokio::time::sleep(LOOK).await;
@@ -126,6 +127,7 @@ async fn take_over(
     tls: Option<Arc<CertificateResolver>>,
     given: Vec<StdListener>,
 ) -> Result<(folder::FolderLock, Vec<Listener>, Vec<String>), CommandFailure> {
+    /// Polling interval.
     const LOOK: Duration = Duration::from_millis(10);
     let mut before = handover::Predecessor::meet(&config.data_dir).or_else(|error| {
         let held = in_use_message(config);
@@ -365,6 +367,7 @@ fn certificate(config: &Config) -> Result<Option<Arc<CertificateResolver>>, Comm
 
 /// Reloads a renewed certificate when its files change or on SIGHUP. Never returns.
 async fn renew(shown: Option<&CertificateResolver>) {
+    /// Interval at which the files are checked.
     const PAUSE: Duration = Duration::from_secs(10);
     // Without a certificate SIGHUP keeps its default meaning.
     let (Some(shown), Ok(mut told)) = (shown, signal(SignalKind::hangup())) else {

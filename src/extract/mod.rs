@@ -278,6 +278,7 @@ fn inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
 
 /// Bytes of a picture that every provider accepts.
 const MOST_PICTURE: usize = 5 << 20;
+/// Pixels of a picture's longer side that every provider accepts.
 const MOST_PIXELS: u32 = 8_000;
 
 /// Reports a picture, which has no text; vision models receive it as it is.

@@ -263,6 +263,7 @@ fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
 
 /// ZIP64: sizes that do not fit 32 bits are in an extra field, each only when needed.
 fn wide(extras: &[u8], unpacked: usize, mut values: [usize; 2]) -> [usize; 2] {
+    // The 32-bit value that refers to the extra field.
     const HERE: usize = u32::MAX as usize;
     let mut at = 0;
     while let (Some(id), Some(length)) = (u16_at(extras, at), u16_at(extras, at + 2)) {

@@ -241,7 +241,10 @@ fn an_address_of_one_s_own_must_be_allowed_and_public() {
     let refusal = ada
         .post(OWN, own("https://models.example.org/v1"))
         .refused(422, "VALIDATION_ERROR");
-    assert!(refusal.to_string().contains("only admins"), "{refusal}");
+    assert!(
+        refusal.to_string().contains("only administrators"),
+        "{refusal}"
+    );
     // Neither at home on this machine, which is the server's.
     ada.post(OWN, json!({ "name": "ollama" }))
         .refused(422, "VALIDATION_ERROR");

@@ -76,6 +76,6 @@ fn shells_take_what_completions_prints() {
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&said.stdout), "check\n--quiet\n");
     let err = place.run(&["completions", "tcsh"]).refused(2);
-    assert!(err.contains("bash, zsh or fish"), "{err}");
+    assert!(err.contains("bash, zsh, or fish"), "{err}");
     assert!(place.run(&["man"]).well().starts_with(".TH QUIRE 1"));
 }

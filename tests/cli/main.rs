@@ -259,12 +259,12 @@ fn wrong_command_lines_are_refused_with_2() {
     for (words, why) in [
         (&["sevre"][..], "there is no command \"sevre\""),
         (&["--prot", "9"], "there is no option --prot"),
-        (&["serve", "now"], "one word too many"),
+        (&["serve", "now"], "unexpected argument \"now\""),
         (&["user"], "user needs one of these"),
-        (&["user", "add"], "needs an e-mail address"),
-        (&["user", "role", "a@b.co", "king"], "the role is"),
+        (&["user", "add"], "needs an email address"),
+        (&["user", "role", "a@b.co", "king"], "the role must be"),
         (&["user", "delete", "a@b.co"], "add --yes"),
-        (&["backup"], "needs the name of the file"),
+        (&["backup"], "needs the file to write"),
         (&["help", "nothing"], "there is no command"),
         (&["--config", "nowhere.conf"], "cannot read nowhere.conf"),
     ] {
@@ -528,7 +528,7 @@ fn a_question_is_answered_without_an_account_and_nothing_stays() {
     let result: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(result["status"], "completed", "{result}");
     assert!(said.err.contains("demo/extract answered"), "{}", said.err);
-    assert!(said.err.contains("this run is not kept"), "{}", said.err);
+    assert!(said.err.contains("this run is not stored"), "{}", said.err);
     assert!(!place.data().exists());
 }
 

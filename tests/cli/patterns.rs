@@ -86,9 +86,9 @@ fn the_data_folder_s_patterns_are_there_and_bad_ones_are_told() {
     assert_eq!(asked.code, Some(0), "{}", asked.err);
     for (words, why) in [
         (&["patterns", "show", "nobody"][..], "no pattern \"nobody\""),
-        (&["patterns", "show"], "which pattern?"),
+        (&["patterns", "show"], "the pattern's id is missing"),
         (&["patterns", "check"], "which file?"),
-        (&["patterns", "bake"], "no \"bake\""),
+        (&["patterns", "bake"], "no action \"bake\""),
         (&["patterns", "check", "nowhere.toml"], "is invalid"),
     ] {
         let said = place.run(words);

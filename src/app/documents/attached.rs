@@ -156,7 +156,7 @@ fn unreadable(name: &str, why: &str) -> Error {
         true => "the document".to_owned(),
         false => format!("the document {name:?}"),
     };
-    Error::new(Kind::BadRequest, format!("cannot read {what}: {why}"))
+    Error::new(Kind::BadRequest, format!("{what} cannot be read: {why}"))
         .resolve("send a PDF or another document with text in it")
 }
 

@@ -271,6 +271,7 @@ impl ChildReader {
 
 // Reads the process's stderr on a thread of its own, to the end; only the beginning is kept.
 fn listen_aside(mut said: ChildStderr) -> io::Result<JoinHandle<String>> {
+    /// Bytes of stderr kept at most.
     const KEPT: u64 = 4_096;
     std::thread::Builder::new()
         .name("quire-stderr".into())

@@ -23,6 +23,7 @@ pub const KEPT_DAYS: u64 = 30;
 /// Minutes since the last change during which a file is left alone: another process may be about to store
 /// its row.
 pub const YOUNG_MINUTES: u64 = 10;
+/// `YOUNG_MINUTES` as a duration.
 const YOUNG: Duration = Duration::from_secs(YOUNG_MINUTES * 60);
 
 /// What an orphan was.

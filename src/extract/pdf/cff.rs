@@ -173,6 +173,7 @@ fn own_encoding(bytes: &[u8], at: usize, mut note: impl FnMut(usize, usize)) -> 
 fn standard_string(number: usize) -> Option<String> {
     const LATIN: &str =
         "¹¬µ™ÐÞ½±¼÷¦°þ¾²®−ð×³©ÁÂÄÀÅÃÇÉÊËÈÍÎÏÌÑÓÔÖÒÕŠÚÛÜÙÝŸŽáâäàåãçéêëèíîïìñóôöòõšúûüùýÿž";
+    /// Number of the first string after the standard encoding's characters.
     const FIRST_LATIN: usize = 150;
     let nth = |count: usize| {
         (0..=255u8)

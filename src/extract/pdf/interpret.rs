@@ -399,6 +399,7 @@ impl<'a> PageInterpreter<'_, 'a> {
 
     /// Reads the appearance of a form field or an annotation.
     fn annotation(&mut self, annotation: &Dict<'a>, base: Matrix, resources: &Resources<'a>) {
+        // The flags Hidden and NoView (ISO 32000-1, 12.5.3).
         const HIDDEN: u32 = 0b10_0010;
         if annotation.get::<u32>("F").unwrap_or(0) & HIDDEN != 0 {
             return;
