@@ -192,7 +192,8 @@ mod tests {
                 let watch = DiskWatch::keep(&folder, 8192);
                 let length = |path: &Path| fs::symlink_metadata(path).expect("there").len();
                 assert_eq!((length(&kept), length(&reserve)), (size as u64, 4096));
-                assert!(watch.is_ours());
+                assert_eq!(fs::metadata(&reserve).expect("there").nlink(), 1);
+                drop(watch);
                 fs::remove_file(&reserve).expect("removed");
             }
         }
