@@ -426,6 +426,27 @@ fn the_manual_lists_everything() {
 }
 
 #[test]
+fn the_overview_names_files_that_exist() {
+    let overview = fs::read_to_string("src/README.md").expect("the overview");
+    let names: Vec<String> = sources().into_iter().map(|source| source.name).collect();
+    let named = overview.split('`').skip(1).step_by(2);
+    let named = named.filter(|name| name.ends_with(".rs") && !name.contains('<'));
+    let is_known = |name: &str| {
+        let file = format!("/{name}");
+        names
+            .iter()
+            .any(|known| format!("/{known}").ends_with(&file))
+            || Path::new(name).exists()
+    };
+    let unknown = named.filter(|name| !is_known(name));
+    holds(
+        unknown
+            .map(|name| format!("src/README.md: no file {name}"))
+            .collect(),
+    );
+}
+
+#[test]
 fn the_pages_scripts_keep_their_order() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/js");
     let mut paths = Vec::new();
