@@ -30,6 +30,19 @@ pub fn give_back() {
     }
 }
 
+/// Opens a file for reading. A named pipe of that name opens at once instead of waiting for its other end.
+///
+/// # Errors
+/// When there is no such file, or it may not be read.
+pub fn open_without_waiting(path: &std::path::Path) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    std::fs::File::options()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+}
+
 /// Width of the terminal in columns; `None` when output does not go to a terminal.
 pub fn terminal_width() -> Option<u16> {
     let size = tcgetwinsize(std::io::stderr()).or_else(|_| tcgetwinsize(std::io::stdout()));

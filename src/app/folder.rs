@@ -9,7 +9,7 @@ pub(super) mod soundness;
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use super::documents::orphans::{self, Orphan};
@@ -197,12 +197,8 @@ pub fn is_held(folder: &Path) -> bool {
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// Opens a folder's lock to look at it; where something else has its name, without waiting for its other end.
 fn open_lock(folder: &Path) -> std::io::Result<File> {
-    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let mut options = File::options();
-    options.read(true).custom_flags(flags);
-    options.open(folder.join("lock"))
+    crate::system::open_without_waiting(&folder.join("lock"))
 }
 
 /// A line of a folder's lock file, counted from 0.
