@@ -88,7 +88,7 @@ fn id_of(text: &str) -> Result<ExperimentId, CommandFailure> {
 }
 
 async fn start(call: &CommandCall, home: &LocalSession, file: &Path) -> Outcome {
-    let wanted = read(call, home, file)?.wanted()?;
+    let wanted = read(call, home, file)?.into_params()?;
     home.app.models().probe().await;
     let experiments = home.app.experiments();
     let forecast = experiments.forecast(&home.caller, wanted.clone()).await?;

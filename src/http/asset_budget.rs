@@ -1,5 +1,5 @@
-//! Holds what the pages weigh to a budget: what comes over the line before the first page can be used, and all
-//! that is in the binary for them. Only tests live here.
+//! Tests that keep the page assets within a size budget: the bytes transferred before the first page is usable, and
+//! all assets embedded in the binary.
 
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -8,58 +8,59 @@ use flate2::read::GzDecoder;
 
 use super::assets::EmbeddedFiles;
 
-/// Compressed, with everything that the page needs to be usable.
-const FIRST_PAGE: usize = 60_000;
-/// The same for the workbench, in steps or on one screen. What shows a run, a result or a document comes later.
-const WORKBENCH: usize = 56_000;
-/// As embedded, without the two tables that the server itself reads.
-const ALL: usize = 400_000;
+/// Compressed bytes of the landing page and everything it needs to be usable.
+const MAX_FIRST_PAGE: usize = 60_000;
+/// Compressed bytes of the workbench, step by step or on one screen. Modules that show a run, a result, or a
+/// document load later.
+const MAX_WORKBENCH: usize = 56_000;
+/// Compressed bytes of all embedded assets, without the two tables that only the server reads.
+const MAX_TOTAL: usize = 400_000;
 const TABLES: [&str; 2] = ["openapi.json", "models.json"];
 
-fn stored() -> impl Iterator<Item = String> {
+fn asset_names() -> impl Iterator<Item = String> {
     EmbeddedFiles::iter().map(|name| name.into_owned())
 }
 
-fn packed(name: &str) -> Vec<u8> {
+fn compressed(name: &str) -> Vec<u8> {
     let file = EmbeddedFiles::get(name).unwrap_or_else(|| panic!("there is no {name}"));
     file.data.into_owned()
 }
 
 fn content(name: &str) -> String {
     let mut text = String::new();
-    let data = packed(name);
+    let data = compressed(name);
     GzDecoder::new(&data[..])
         .read_to_string(&mut text)
         .expect("an asset is sound");
     text
 }
 
-fn weight<'a>(files: impl IntoIterator<Item = &'a String>) -> usize {
-    files.into_iter().map(|name| packed(name).len()).sum()
+fn compressed_size<'a>(files: impl IntoIterator<Item = &'a String>) -> usize {
+    files.into_iter().map(|name| compressed(name).len()).sum()
 }
 
-/// The addresses in quotes that follow `word`, as modules name those they cannot begin without.
-fn named<'a>(text: &'a str, word: &str) -> Vec<&'a str> {
+/// The quoted strings that follow `word`, such as the paths of static imports.
+fn quoted_after<'a>(text: &'a str, word: &str) -> Vec<&'a str> {
     let after = text.split(word).skip(1);
     after.filter_map(|rest| rest.split('"').next()).collect()
 }
 
-/// The module and all that it imports before it runs. What it imports when asked for is not counted.
-fn closure(module: &str, seen: &mut BTreeSet<String>) {
+/// Collects a module and all its static imports; dynamic imports are not counted.
+fn collect_imports(module: &str, seen: &mut BTreeSet<String>) {
     if !seen.insert(module.to_owned()) {
         return;
     }
     let text = content(module);
-    let whole = named(&text, " from \"")
+    let imports = quoted_after(&text, " from \"")
         .into_iter()
-        .chain(named(&text, "import \""));
-    for name in whole.filter(|name| name.starts_with('.')) {
-        closure(&beside(module, name), seen);
+        .chain(quoted_after(&text, "import \""));
+    for name in imports.filter(|name| name.starts_with('.')) {
+        collect_imports(&resolve(module, name), seen);
     }
 }
 
-/// A relative address as seen from a module.
-fn beside(module: &str, name: &str) -> String {
+/// Resolves a relative import against the path of a module.
+fn resolve(module: &str, name: &str) -> String {
     let mut path: Vec<&str> = module.split('/').collect();
     path.pop();
     for part in name.split('/') {
@@ -75,30 +76,30 @@ fn beside(module: &str, name: &str) -> String {
 #[test]
 fn the_first_page_is_small() {
     let page = content("index.html");
-    let styles: BTreeSet<String> = stored()
+    let styles: BTreeSet<String> = asset_names()
         .filter(|name| name.starts_with("css/") && page.contains(&format!("/{name}\"")))
         .collect();
     assert!(styles.len() > 3, "{styles:?}");
     for (first, later, most) in [
-        ("js/pages/landing.js", None, FIRST_PAGE),
-        ("js/pages/analyze.js", None, WORKBENCH),
+        ("js/pages/landing.js", None, MAX_FIRST_PAGE),
+        ("js/pages/analyze.js", None, MAX_WORKBENCH),
         (
             "js/pages/analyze.js",
             Some("js/workbench/bench.js"),
-            WORKBENCH,
+            MAX_WORKBENCH,
         ),
     ] {
         let mut files = styles.clone();
         files.extend(["index.html", "js/theme.js"].map(String::from));
-        closure("js/index.js", &mut files);
+        collect_imports("js/index.js", &mut files);
         for module in [first].into_iter().chain(later) {
-            closure(module, &mut files);
+            collect_imports(module, &mut files);
         }
-        // The sheets that the page waits for by itself.
-        for name in named(&content(first), "styled(\"") {
+        // Style sheets that the page itself waits for.
+        for name in quoted_after(&content(first), "styled(\"") {
             files.insert(format!("css/{name}.css"));
         }
-        let bytes = weight(&files);
+        let bytes = compressed_size(&files);
         assert!(files.len() > 12, "imports are no longer found: {files:?}");
         assert!(bytes < most, "{first} needs {bytes} bytes: {files:?}");
     }
@@ -106,12 +107,12 @@ fn the_first_page_is_small() {
 
 #[test]
 fn all_assets_are_small() {
-    let files: Vec<_> = stored()
+    let files: Vec<_> = asset_names()
         .filter(|name| !TABLES.contains(&name.as_str()))
         .collect();
-    let bytes = weight(&files);
+    let bytes = compressed_size(&files);
     assert!(
-        files.len() > 100 && bytes < ALL,
+        files.len() > 100 && bytes < MAX_TOTAL,
         "{} files, {bytes} bytes",
         files.len()
     );

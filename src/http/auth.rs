@@ -1,5 +1,5 @@
-//! Who is asking: finds the credential in a request and has the app check it. Also says where a request
-//! really came from. Makes no decision that depends on what is asked for.
+//! Authentication: extracts the credential of a request and resolves it to a caller. Also finds the client's address
+//! behind proxies and detects cross-site requests. Decides nothing that depends on the route.
 
 use std::net::IpAddr;
 
@@ -22,13 +22,13 @@ pub enum AuthCookie {
     Access,
     /// The refresh token.
     Refresh,
-    /// That it has signed in before: stays when it signs out, and opens nothing.
+    /// The device cookie of a browser that has signed in before. Survives sign-out, and grants no access.
     Device,
 }
 
 impl AuthCookie {
-    /// Its name. Over HTTPS the prefix makes browsers refuse one that another host or plain HTTP has set;
-    /// plain HTTP cannot use it.
+    /// The cookie's name. The `__Host-` prefix makes browsers reject a cookie set by another host or over plain HTTP;
+    /// it is available over HTTPS only.
     pub const fn name(self, secure: bool) -> &'static str {
         match (self, secure) {
             (Self::Access, true) => "__Host-quire_access",
@@ -39,7 +39,7 @@ impl AuthCookie {
             (Self::Device, false) => "quire_device",
         }
     }
-    /// Where browsers send it. The prefix demands the root.
+    /// The cookie's `Path`. The `__Host-` prefix requires `/`.
     pub const fn path(self, secure: bool) -> &'static str {
         match (self, secure) {
             (Self::Refresh, false) => "/api/auth",
@@ -48,24 +48,24 @@ impl AuthCookie {
     }
 }
 
-/// Whether cookies are for HTTPS only: the request came over it, or the public address says that all do.
+/// Whether cookies are marked `Secure`: the request came over HTTPS, or `PUBLIC_URL` is an https address.
 pub fn is_secure(app: &App, https: bool) -> bool {
     let public = app.config.public_url.as_deref();
     https || public.is_some_and(|url| url.starts_with("https://"))
 }
 
-/// Headers that carry an API key beside `Authorization`: ours and Anthropic's, Azure's, Google's.
+/// Headers besides `Authorization` that carry an API key: Anthropic's (and ours), Azure's, Google's.
 const KEY_HEADERS: &[&str] = &["x-api-key", "api-key", "x-goog-api-key"];
 
-/// Whether the request presents a credential on purpose, in a header that no browser adds on its own.
-pub fn is_explicit(headers: &HeaderMap) -> bool {
+/// Whether the request carries a credential in a header, which no browser adds on its own.
+pub fn has_credential_header(headers: &HeaderMap) -> bool {
     headers.contains_key(AUTHORIZATION)
         || KEY_HEADERS.iter().any(|name| headers.contains_key(*name))
 }
 
-/// Moves the key of `?key=`, where Google's older clients send it, into the header of their newer ones.
-pub(super) fn take_key_of_query(request: &mut Parts) {
-    if is_explicit(&request.headers) {
+/// Moves the API key from `?key=`, where Google's older clients send it, to the header that newer ones use.
+pub(super) fn move_query_key_to_header(request: &mut Parts) {
+    if has_credential_header(&request.headers) {
         return;
     }
     let query = request.uri.query().unwrap_or_default();
@@ -76,29 +76,37 @@ pub(super) fn take_key_of_query(request: &mut Parts) {
     }
 }
 
-/// An administrator. Only the router makes one.
+/// An authenticated administrator. Only the dispatcher creates one.
 pub struct Admin(Caller);
 
 impl Admin {
+    /// Checks that a caller is an administrator.
+    ///
+    /// # Errors
+    /// `Forbidden` for other callers.
     pub(super) fn check(caller: Caller) -> Result<Self, ApiError> {
         match caller.role {
             Role::Admin => Ok(Self(caller)),
             Role::User => Err(ApiError::new(Kind::Forbidden, "this is for administrators")),
         }
     }
-    /// Who it is.
+    /// The administrator as a caller.
     pub fn caller(&self) -> &Caller {
         &self.0
     }
 }
 
-/// A share token from the path: it has the right shape, whether it opens anything is the app's to say.
+/// A well-formed share token from the path. The app decides whether it grants access.
 pub struct LinkToken(String);
 
 impl LinkToken {
+    /// Checks the format of a token: 16 to 128 characters of base64url.
+    ///
+    /// # Errors
+    /// `Missing` for any other text.
     pub(super) fn check(text: &str) -> Result<Self, ApiError> {
-        let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if (16..=128).contains(&text.len()) && text.bytes().all(sound) {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if (16..=128).contains(&text.len()) && text.bytes().all(is_allowed) {
             Ok(Self(text.to_owned()))
         } else {
             Err(ApiError::new(
@@ -107,17 +115,20 @@ impl LinkToken {
             ))
         }
     }
-    /// The token.
+    /// The token as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The credential of a request, if it presents one. The header wins over the cookie: a program that
-/// sends a key means it.
+/// Extracts the credential of a request, if it has one. Headers take precedence over the cookie, because only a
+/// program sets them.
+///
+/// # Errors
+/// `SignInNeeded` when a credential header is present but holds no token or key.
 pub fn credential(headers: &HeaderMap, secure: bool) -> Result<Option<Credential>, ApiError> {
     let has_key = KEY_HEADERS.iter().any(|name| headers.contains_key(*name));
-    // Programs that know two headers send the one that is not set up as well, without a key.
+    // Some clients send both headers and leave the one that is not configured blank.
     let authorization = headers.get(AUTHORIZATION);
     let authorization = authorization.filter(|value| !(has_key && is_blank(value)));
     if let Some(value) = authorization {
@@ -130,14 +141,16 @@ pub fn credential(headers: &HeaderMap, secure: bool) -> Result<Option<Credential
         return match bearer {
             Some(key) if key.starts_with("quire_") => Ok(Some(Credential::ApiKey(key.to_owned()))),
             Some(token) if !token.is_empty() => Ok(Some(Credential::Bearer(token.to_owned()))),
-            _ => Err(refused("the Authorization header holds no bearer token")),
+            _ => Err(unauthenticated(
+                "the Authorization header holds no bearer token",
+            )),
         };
     }
     for name in KEY_HEADERS {
         if let Some(value) = headers.get(*name) {
             return match value.to_str() {
                 Ok(key) if !key.is_empty() => Ok(Some(Credential::ApiKey(key.to_owned()))),
-                _ => Err(refused(&format!("the {name} header holds no key"))),
+                _ => Err(unauthenticated(&format!("the {name} header holds no key"))),
             };
         }
     }
@@ -146,13 +159,16 @@ pub fn credential(headers: &HeaderMap, secure: bool) -> Result<Option<Credential
     Ok(token.map(|token| Credential::Cookie(token.to_owned())))
 }
 
-/// Whether an `Authorization` header names no more than its scheme.
+/// Whether an `Authorization` header is empty or holds only its scheme.
 fn is_blank(value: &HeaderValue) -> bool {
     let text = value.to_str().unwrap_or("?").trim();
     text.is_empty() || text.eq_ignore_ascii_case("bearer")
 }
 
-/// Who is asking. `None` where no credential is presented; one that does not hold is an error.
+/// Resolves the request's credential to a caller; `None` without a credential.
+///
+/// # Errors
+/// `SignInNeeded` when the credential is malformed, invalid, or expired; `Internal` when the database fails.
 pub async fn caller(
     app: &App,
     headers: &HeaderMap,
@@ -165,16 +181,16 @@ pub async fn caller(
     }
 }
 
-/// The refusal where a credential is needed and none was sent.
-pub fn missing() -> ApiError {
-    refused("sign in first: this request carries no credential")
+/// The error for a request that needs a credential and has none.
+pub fn credential_required() -> ApiError {
+    unauthenticated("sign in first: this request carries no credential")
 }
 
-fn refused(text: &str) -> ApiError {
+fn unauthenticated(text: &str) -> ApiError {
     Error::new(Kind::SignInNeeded, text).into()
 }
 
-/// A cookie's value.
+/// The value of a request cookie.
 pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let lines = headers.get_all(COOKIE).into_iter();
     lines
@@ -183,32 +199,32 @@ pub fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
         .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
-/// Whether a browser may have been led to send this by another site: with our cookies, or to a server that only its
-/// own machine reaches. A credential in a header is never sent by a browser on its own.
-pub fn is_foreign(request: &Parts, app: &App) -> bool {
+/// Whether another site may have made a browser send this request (CSRF): with our cookies, or to a server that only
+/// the browser's own machine reaches. Browsers never add a credential header on their own.
+pub fn is_cross_site(request: &Parts, app: &App) -> bool {
     let headers = &request.headers;
-    if is_explicit(headers) {
+    if has_credential_header(headers) {
         return false;
     }
     if headers.contains_key(ORIGIN) {
-        // Only this machine's own browser reaches it, and any name on the internet can be pointed here.
-        let is_hidden = app.config.host.is_loopback() && app.config.trusted_proxies.is_empty();
-        return !has_own_origin(request, app, is_hidden);
+        // Only browsers on this machine reach a loopback server, and any DNS name can resolve to 127.0.0.1.
+        let is_loopback = app.config.host.is_loopback() && app.config.trusted_proxies.is_empty();
+        return !has_same_origin(request, app, is_loopback);
     }
     let mut sites = headers.get_all("sec-fetch-site").iter();
     sites.any(|site| site != "same-origin" && site != "none")
 }
 
-/// Whether a page of another site sent this, by what its browser says. Names that anybody could have pointed here
-/// are another site's, unless the settings list them.
-pub fn has_foreign_origin(request: &Parts, app: &App) -> bool {
-    request.headers.contains_key(ORIGIN) && !has_own_origin(request, app, true)
+/// Whether the `Origin` header names another site. Host names other than `localhost` count as another site unless
+/// the settings list them, because any DNS name can resolve to this machine.
+pub fn has_cross_site_origin(request: &Parts, app: &App) -> bool {
+    request.headers.contains_key(ORIGIN) && !has_same_origin(request, app, true)
 }
 
-/// `strict`: the name under which the request came proves nothing (DNS rebinding), except for addresses and
-/// `localhost`.
-fn has_own_origin(request: &Parts, app: &App, strict: bool) -> bool {
-    // Of two, nobody can say which one the browser meant.
+/// Whether `Origin` matches the requested host, `PUBLIC_URL`, or `CORS_ORIGINS`. With `strict`, a matching host counts
+/// only if it is an IP address or `localhost`: a DNS name proves nothing (DNS rebinding).
+fn has_same_origin(request: &Parts, app: &App, strict: bool) -> bool {
+    // Two Origin headers are ambiguous.
     let mut origins = request.headers.get_all(ORIGIN).iter();
     let (Some(origin), None) = (origins.next(), origins.next()) else {
         return false;
@@ -220,8 +236,9 @@ fn has_own_origin(request: &Parts, app: &App, strict: bool) -> bool {
     let Some((_, authority)) = origin.split_once("://") else {
         return false;
     };
-    let is_named = named(request).is_some_and(|host| host.eq_ignore_ascii_case(authority));
-    is_named && (!strict || host::is_literal(authority))
+    let matches_host =
+        requested_authority(request).is_some_and(|host| host.eq_ignore_ascii_case(authority));
+    matches_host && (!strict || host::is_literal(authority))
         || app.config.public_url.as_deref().is_some_and(|ours| {
             ours.eq_ignore_ascii_case(&origin)
                 || ours.to_ascii_lowercase().starts_with(&format!("{origin}/"))
@@ -229,15 +246,15 @@ fn has_own_origin(request: &Parts, app: &App, strict: bool) -> bool {
         || app.config.cors_origins.contains(&origin)
 }
 
-/// The host and port that a request names: those of a whole address count, not the `Host` beside it.
-fn named(request: &Parts) -> Option<&str> {
+/// The host and port that a request names. An absolute request target takes precedence over `Host`.
+fn requested_authority(request: &Parts) -> Option<&str> {
     match request.uri.authority() {
         Some(authority) => Some(authority.as_str()),
         None => request.headers.get(HOST)?.to_str().ok(),
     }
 }
 
-/// How the names of headers begin that only proxies, content networks, and load balancers add.
+/// Name prefixes of headers that only proxies, CDNs, and load balancers add.
 const PROXY_HEADERS: &[&str] = &[
     "akamai-",
     "cdn-",
@@ -273,23 +290,23 @@ const PROXY_HEADERS: &[&str] = &[
     "x-vercel-",
 ];
 
-/// Whether a request comes from this machine itself, by what can be seen: not from elsewhere through a proxy on this
-/// machine, and not from a page whose name was pointed here. Whoever calls a server on its own machine names a
-/// loopback address; proxies pass their public one on, or call with HTTP/1.0 (nginx before 1.29.7).
+/// Whether a request appears to come from this machine itself: not through a proxy on this machine, and not from a
+/// page under a name that resolves here. Local clients name a loopback host; proxies pass on their public host, or
+/// use HTTP/1.0 (nginx before 1.29.7).
 pub fn is_local(request: &Parts, peer: IpAddr) -> bool {
-    let is_proxys = |name: &HeaderName| {
-        let mut starts = PROXY_HEADERS.iter();
-        starts.any(|start| name.as_str().starts_with(start))
+    let is_proxy_header = |name: &HeaderName| {
+        let mut prefixes = PROXY_HEADERS.iter();
+        prefixes.any(|prefix| name.as_str().starts_with(prefix))
     };
     peer.is_loopback()
         && request.version >= Version::HTTP_11
-        && named(request).is_some_and(host::is_loopback)
-        && !request.headers.keys().any(is_proxys)
+        && requested_authority(request).is_some_and(host::is_loopback)
+        && !request.headers.keys().any(is_proxy_header)
 }
 
-/// The client's address and whether it speaks https. What proxies say counts only as far as they are
-/// trusted: the last address that is not a trusted proxy's is the client's.
-pub fn origin_of(headers: &HeaderMap, peer: IpAddr, app: &App) -> (IpAddr, bool) {
+/// The client's address and whether it uses HTTPS. Forwarding headers count only from trusted proxies: the last
+/// address in `X-Forwarded-For` that is not a trusted proxy is the client's.
+pub fn client_address(headers: &HeaderMap, peer: IpAddr, app: &App) -> (IpAddr, bool) {
     let trusted = |address: IpAddr| {
         let networks = &app.config.trusted_proxies;
         networks.iter().any(|network| network.contains(address))

@@ -1,5 +1,4 @@
-//! Request bodies: counted, bounded in size and in time. Nothing is believed that a client says about
-//! the length of what it sends.
+//! Request bodies, bounded in size and time. The received bytes are counted; a declared length is never trusted.
 
 use std::fmt;
 use std::future::Future;
@@ -21,25 +20,27 @@ use crate::app::Kind;
 pub enum BodyLimit {
     /// At most this many bytes, read into memory.
     Bytes(u64),
-    /// The configured size of a document, streamed.
+    /// The configured maximum size of a document, streamed.
     Upload,
 }
 
-/// Why a body did not arrive.
+/// Why a body could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyError {
     /// Longer than the limit, in bytes.
     TooLarge(u64),
-    /// Nothing came for too long.
+    /// The client sent nothing for too long.
     Slow,
-    /// The client left, or its framing is broken.
+    /// The client disconnected, or the framing is broken.
     Broken,
 }
 
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BodyError::TooLarge(most) => write!(f, "the body is larger than {}", size(*most)),
+            BodyError::TooLarge(max_bytes) => {
+                write!(f, "the body is larger than {}", format_size(*max_bytes))
+            }
             BodyError::Slow => f.write_str("the body took too long to arrive"),
             BodyError::Broken => f.write_str("the body ended before it was complete"),
         }
@@ -49,11 +50,11 @@ impl fmt::Display for BodyError {
 impl std::error::Error for BodyError {}
 
 impl From<BodyError> for ApiError {
-    fn from(fault: BodyError) -> Self {
-        match fault {
-            BodyError::TooLarge(_) => Self::new(Kind::TooLarge, fault.to_string()).closing(),
-            BodyError::Slow => Self::slow("the body"),
-            BodyError::Broken => Self::new(Kind::BadRequest, fault.to_string()).closing(),
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge(_) => Self::new(Kind::TooLarge, error.to_string()).closing(),
+            BodyError::Slow => Self::request_timeout("the body"),
+            BodyError::Broken => Self::new(Kind::BadRequest, error.to_string()).closing(),
         }
     }
 }
@@ -61,17 +62,17 @@ impl From<BodyError> for ApiError {
 impl From<multer::Error> for ApiError {
     fn from(error: multer::Error) -> Self {
         if let multer::Error::StreamReadFailed(cause) = &error
-            && let Some(fault) = cause.downcast_ref::<BodyError>()
+            && let Some(error) = cause.downcast_ref::<BodyError>()
         {
-            return (*fault).into();
+            return (*error).into();
         }
         let text = format!("the form cannot be read: {error}");
         Self::new(Kind::BadRequest, text).closing()
     }
 }
 
-/// A size for a person: whole units where they are whole.
-pub fn size(bytes: u64) -> String {
+/// Formats a number of bytes in bytes, KiB, or MiB, rounded down.
+pub fn format_size(bytes: u64) -> String {
     match bytes {
         _ if bytes >= 1 << 20 => format!("{} MiB", bytes >> 20),
         _ if bytes >= 1 << 10 => format!("{} KiB", bytes >> 10),
@@ -79,9 +80,9 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// A body that nobody has asked for yet. Shared by the handler, which may take it, and the server, which
-/// reads what no handler wanted: hyper would close the connection over it, at times before the client has
-/// seen the answer, and the client's next request would be lost.
+/// A body that has not been read yet. Shared by the handler, which may take it, and the dispatcher, which
+/// discards it otherwise: hyper would close the connection over an unread body, sometimes before the client has
+/// read the response, and the client's next request would be lost.
 #[derive(Clone)]
 pub(super) struct UnreadBody(Arc<Mutex<Option<Incoming>>>);
 
@@ -89,66 +90,72 @@ impl UnreadBody {
     pub(super) fn new(body: Incoming) -> Self {
         Self(Arc::new(Mutex::new(Some(body))))
     }
-    /// Once.
+    /// Takes the body; `None` after the first call.
     pub(super) fn take(&self) -> Option<Incoming> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
-    /// Reads what was not taken. Not where the client waits to be told to send it.
-    pub(super) async fn discard(&self, is_awaited: bool, patience: Duration) {
+    /// Reads and drops the body unless it was taken. With `expects_continue` the client has not sent it yet, and it is
+    /// left alone.
+    pub(super) async fn discard(&self, expects_continue: bool, timeout: Duration) {
         if let Some(body) = self.take()
-            && !is_awaited
+            && !expects_continue
             && !body.is_end_stream()
         {
-            CountedBody::new(body, u64::MAX, patience).discard().await;
+            CountedBody::new(body, u64::MAX, timeout).discard().await;
         }
     }
 }
 
-/// A body that counts what comes and gives up on a client that sends nothing.
+/// A body that enforces a size limit and a timeout between reads.
 pub struct CountedBody {
     body: Incoming,
-    most: u64,
-    seen: u64,
-    patience: Duration,
-    // Made at the first wait: most bodies are there when they are asked for.
-    alarm: Option<Pin<Box<Sleep>>>,
+    max_bytes: u64,
+    received: u64,
+    timeout: Duration,
+    // Created at the first wait: most bodies have arrived before they are read.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl CountedBody {
-    pub(super) fn new(body: Incoming, most: u64, patience: Duration) -> Self {
+    pub(super) fn new(body: Incoming, max_bytes: u64, timeout: Duration) -> Self {
         Self {
             body,
-            most,
-            seen: 0,
-            patience,
-            alarm: None,
+            max_bytes,
+            received: 0,
+            timeout,
+            timer: None,
         }
     }
-    /// The length that the client has announced, when it has.
-    pub fn announced(&self) -> Option<u64> {
+    /// The length in bytes that `Content-Length` declares, if any.
+    pub fn content_length(&self) -> Option<u64> {
         self.body.size_hint().exact()
     }
 
-    /// The refusal of a body that is longer than its limit by its own account.
-    pub(super) fn announces_too_much(&self) -> Option<BodyError> {
-        let length = self.announced()?;
-        (length > self.most).then_some(BodyError::TooLarge(self.most))
+    /// Checks the declared length of the body.
+    ///
+    /// # Errors
+    /// `TooLarge` when it exceeds the limit.
+    pub(super) fn check_content_length(&self) -> Result<(), BodyError> {
+        match self.content_length() {
+            Some(length) if length > self.max_bytes => Err(BodyError::TooLarge(self.max_bytes)),
+            _ => Ok(()),
+        }
     }
 
-    /// Reads on for a moment without keeping anything. A client that is still sending would otherwise
-    /// see its connection reset before it sees the answer.
+    /// Reads and drops up to 64 MiB for at most 2 seconds. A client that is still sending would otherwise see its
+    /// connection reset before it reads the response.
     pub(super) async fn discard(mut self) {
-        const MOST: u64 = 64 << 20;
+        const MAX_DISCARDED: u64 = 64 << 20;
         let rest = async {
-            let mut seen = 0;
+            let mut received = 0;
             while let Some(Ok(frame)) = self.body.frame().await {
-                seen += frame.data_ref().map_or(0, |data| data.len() as u64);
-                if seen > MOST {
+                received += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if received > MAX_DISCARDED {
                     break;
                 }
             }
         };
-        let _ = tokio::time::timeout(self.patience.min(Duration::from_secs(2)), rest).await;
+        let _ = tokio::time::timeout(self.timeout.min(Duration::from_secs(2)), rest).await;
     }
 }
 
@@ -160,24 +167,22 @@ impl Body for CountedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let most = self.most;
-        if let Some(fault) = self.announces_too_much() {
-            return Poll::Ready(Some(Err(fault)));
-        }
+        let max_bytes = self.max_bytes;
+        self.check_content_length()?;
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
-            let patience = self.patience;
-            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(patience)));
-            ready!(alarm.as_mut().poll(context));
+            let timeout = self.timeout;
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(timeout)));
+            ready!(timer.as_mut().poll(context));
             return Poll::Ready(Some(Err(BodyError::Slow)));
         };
-        self.alarm = None;
+        self.timer = None;
         let Some(frame) = frame else {
             return Poll::Ready(None);
         };
         let frame = frame.map_err(|_| BodyError::Broken)?;
-        self.seen += frame.data_ref().map_or(0, |data| data.len() as u64);
-        if self.seen > most {
-            return Poll::Ready(Some(Err(BodyError::TooLarge(most))));
+        self.received += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if self.received > max_bytes {
+            return Poll::Ready(Some(Err(BodyError::TooLarge(max_bytes))));
         }
         Poll::Ready(Some(Ok(frame)))
     }
@@ -186,10 +191,14 @@ impl Body for CountedBody {
     }
 }
 
-/// The whole body, when it arrives within `whole`.
-pub(super) async fn collect(mut body: CountedBody, whole: Duration) -> Result<Vec<u8>, ApiError> {
-    let announced = body.announced().unwrap_or(0).min(body.most);
-    let mut bytes = Vec::with_capacity(announced as usize);
+/// Reads the whole body into memory.
+///
+/// # Errors
+/// `TooLarge` above the body's limit, `Slow` when it does not arrive within `timeout` or stalls, `Broken` when it ends
+/// early.
+pub(super) async fn collect(mut body: CountedBody, timeout: Duration) -> Result<Vec<u8>, ApiError> {
+    let length = body.content_length().unwrap_or(0).min(body.max_bytes);
+    let mut bytes = Vec::with_capacity(length as usize);
     let reading = async {
         while let Some(frame) = body.frame().await {
             if let Ok(data) = frame?.into_data() {
@@ -198,13 +207,13 @@ pub(super) async fn collect(mut body: CountedBody, whole: Duration) -> Result<Ve
         }
         Ok(())
     };
-    match tokio::time::timeout(whole, reading).await {
+    match tokio::time::timeout(timeout, reading).await {
         Ok(Ok(())) => Ok(bytes),
-        Ok(Err(fault)) => {
-            if matches!(fault, BodyError::TooLarge(_)) {
+        Ok(Err(error)) => {
+            if matches!(error, BodyError::TooLarge(_)) {
                 body.discard().await;
             }
-            Err(fault.into())
+            Err(error.into())
         }
         Err(_) => Err(BodyError::Slow.into()),
     }

@@ -14,32 +14,32 @@ const COMPATIBLE: &[&str] = &[
     "/messages/count_tokens",
 ];
 
-/// The usual form of an address of the APIs by others: base URLs are written with and without `/v1` and with a
-/// slash too many, and some clients end every address with one.
-pub fn usual_path(path: &str) -> Option<String> {
-    let single = single_slashes(path);
+/// The canonical path of a compatible API: base URLs come with and without `/v1` and with doubled slashes, and some
+/// clients end every path with a slash. `None` for other paths.
+pub fn canonical_path(path: &str) -> Option<String> {
+    let single = collapse_slashes(path);
     let bare = single.strip_suffix('/').unwrap_or(&single);
-    let named = (bare.strip_prefix("/v1")).filter(|rest| rest.starts_with('/'));
-    let bare = named.unwrap_or(bare);
+    let below_v1 = (bare.strip_prefix("/v1")).filter(|rest| rest.starts_with('/'));
+    let bare = below_v1.unwrap_or(bare);
     let is_known = COMPATIBLE.contains(&bare) || bare.starts_with("/models/");
     is_known.then(|| format!("/v1{bare}"))
 }
 
-/// The address that a client of the APIs by others meant whose base URL is wrong, such as `/v1/v1/messages` or
+/// The path that a client of a compatible API with a wrong base URL meant, given for example `/v1/v1/messages` or
 /// `/api/v1/models`.
 pub fn intended_path(path: &str) -> Option<String> {
-    let single = single_slashes(path);
+    let single = collapse_slashes(path);
     let bare = single.strip_suffix('/').unwrap_or(&single);
-    // The longest one: `/chat/completions` before `/completions`.
-    let is_ours = bare.starts_with("/api/") && !bare.starts_with("/api/v1/");
-    let ends = COMPATIBLE
+    let is_own_api = bare.starts_with("/api/") && !bare.starts_with("/api/v1/");
+    let suffixes = COMPATIBLE
         .iter()
-        .filter(|known| !is_ours && bare.ends_with(*known));
-    let known = ends.max_by_key(|known| known.len())?;
+        .filter(|known| !is_own_api && bare.ends_with(*known));
+    // The longest match: `/chat/completions` before `/completions`.
+    let known = suffixes.max_by_key(|known| known.len())?;
     Some(format!("/v1{known}"))
 }
 
-fn single_slashes(path: &str) -> Cow<'_, str> {
+fn collapse_slashes(path: &str) -> Cow<'_, str> {
     if !path.contains("//") {
         return Cow::Borrowed(path);
     }

@@ -1,6 +1,6 @@
-//! What one connection is doing, and since when: idle, sending headers, being answered, or not taking
-//! what we send. hyper's own header timeout makes a timer a request and closes idle connections as if
-//! they were slow; this costs two stores a request and one timer a connection.
+//! The state of one connection and since when it holds: idle, receiving headers, responding, or stalled on writes.
+//! hyper's own header timeout costs a timer per request and treats idle connections as slow; this costs two stores
+//! per request and one timer per connection.
 
 use std::cell::RefCell;
 use std::io::{self, Write as _};
@@ -21,91 +21,92 @@ use tokio_rustls::server::TlsStream;
 use super::head::{HeadGuard, HeadRefusal};
 use crate::clock;
 
-/// How long a connection without a request so far waits for its first when the server stops.
-pub const FIRST_WORD: Duration = Duration::from_millis(500);
+/// How long a connection that has not sent a request yet may still send one when the server stops: 500 ms.
+pub const FIRST_REQUEST_GRACE: Duration = Duration::from_millis(500);
 
-/// What the server tells its connections, in this order.
+/// A command from the server to its connections, sent in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerCommand {
-    /// Go on.
+    /// Serve requests.
     Serve,
-    /// End after the response under way.
-    Finish,
-    /// End at once.
-    Drop,
+    /// Close after the response in progress.
+    Drain,
+    /// Close immediately.
+    Abort,
 }
 
-/// How long a connection may stay in a state.
+/// The timeouts of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// From the first byte of the headers to the last.
+    /// From the first byte of a request head to its last.
     pub headers: Duration,
-    /// Without a request, and without taking what we send.
+    /// Without a request, or with a write that makes no progress.
     pub idle: Duration,
 }
 
-/// What a connection has run out of patience with.
+/// The timeout that a connection exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overdue {
-    /// Nothing is under way: it can be closed without a word.
+    /// The idle timeout: the connection is closed without a response.
     Idle,
-    /// The headers are not complete.
+    /// The header timeout: the client gets a 408.
     Headers,
 }
 
 const IDLE: u8 = 0;
 const HEADERS: u8 = 1;
-const ANSWERING: u8 = 2;
+const RESPONDING: u8 = 2;
 const STALLED: u8 = 3;
 
-/// The state of one connection, shared by its socket, its answers and its watch.
+/// The state of one connection, shared by its socket, its responses, and its timeout loop.
 pub struct ConnectionActivity {
     state: AtomicU8,
+    /// When the state began, in milliseconds after `start`.
     since: AtomicU64,
     start: Instant,
-    fresh: AtomicBool,
+    is_fresh: AtomicBool,
     refusal: OnceLock<HeadRefusal>,
 }
 
 impl ConnectionActivity {
-    /// A connection that was just accepted.
+    /// Creates the state of an accepted connection.
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             state: AtomicU8::new(IDLE),
             since: AtomicU64::new(0),
             start: clock::instant(),
-            fresh: AtomicBool::new(true),
+            is_fresh: AtomicBool::new(true),
             refusal: OnceLock::new(),
         })
     }
-    /// Why this request stands for one whose head is not taken, where it does.
+    /// Why the request that this placeholder replaces was refused; `None` for other requests.
     pub fn refusal<B>(&self, request: &Request<B>) -> Option<HeadRefusal> {
         let refusal = self.refusal.get().copied();
-        refusal.filter(|_| request.headers().contains_key(MARK))
+        refusal.filter(|_| request.headers().contains_key(REFUSED_HEADER))
     }
-    /// A request is being answered until the returned value is dropped.
-    pub fn busy(self: &Arc<Self>) -> BusyGuard {
-        self.state.store(ANSWERING, Relaxed);
-        self.fresh.store(false, Relaxed);
+    /// Marks the connection as responding until the returned guard is dropped.
+    pub fn begin_response(self: &Arc<Self>) -> BusyGuard {
+        self.state.store(RESPONDING, Relaxed);
+        self.is_fresh.store(false, Relaxed);
         BusyGuard(self.clone())
     }
-    /// Whether nothing has been asked yet. Whoever connects is about to.
+    /// Whether no request has arrived yet. A new connection is about to send one.
     pub fn is_fresh(&self) -> bool {
-        self.fresh.load(Relaxed)
+        self.is_fresh.load(Relaxed)
     }
-    /// For how long nothing has been asked; none while something is.
-    pub fn idle(&self) -> Option<Duration> {
+    /// How long the connection has been idle; `None` while a request is in progress.
+    pub fn idle_time(&self) -> Option<Duration> {
         let since = Duration::from_millis(self.since.load(Relaxed));
         let is_idle = self.state.load(Relaxed) == IDLE;
         is_idle.then(|| self.start.elapsed().saturating_sub(since))
     }
-    /// What has lasted longer than it may.
-    pub fn overdue(&self, patience: Timeouts) -> Option<Overdue> {
+    /// The timeout that the connection has exceeded, if any.
+    pub fn overdue(&self, timeouts: Timeouts) -> Option<Overdue> {
         let since = Duration::from_millis(self.since.load(Relaxed));
-        let lasted = self.start.elapsed().saturating_sub(since);
+        let elapsed = self.start.elapsed().saturating_sub(since);
         match self.state.load(Relaxed) {
-            IDLE | STALLED if lasted >= patience.idle => Some(Overdue::Idle),
-            HEADERS if lasted >= patience.headers => Some(Overdue::Headers),
+            IDLE | STALLED if elapsed >= timeouts.idle => Some(Overdue::Idle),
+            HEADERS if elapsed >= timeouts.headers => Some(Overdue::Headers),
             _ => None,
         }
     }
@@ -114,21 +115,21 @@ impl ConnectionActivity {
             .store(self.start.elapsed().as_millis() as u64, Relaxed);
         self.state.store(state, Relaxed);
     }
-    fn received(&self) {
+    fn on_read(&self) {
         if self.state.load(Relaxed) == IDLE {
             self.enter(HEADERS);
         }
     }
-    fn sent(&self, done: bool) {
-        match (self.state.load(Relaxed), done) {
-            (ANSWERING, false) => self.enter(STALLED),
-            (STALLED, true) => self.state.store(ANSWERING, Relaxed),
+    fn on_write(&self, is_ready: bool) {
+        match (self.state.load(Relaxed), is_ready) {
+            (RESPONDING, false) => self.enter(STALLED),
+            (STALLED, true) => self.state.store(RESPONDING, Relaxed),
             _ => {}
         }
     }
 }
 
-/// While this lives, its connection is being answered.
+/// Keeps its connection in the responding state until dropped.
 pub struct BusyGuard(Arc<ConnectionActivity>);
 
 impl Drop for BusyGuard {
@@ -137,16 +138,19 @@ impl Drop for BusyGuard {
     }
 }
 
-/// What bytes come over. Boxed, so that plain connections do not keep the room of those with TLS.
+/// The transport of a connection. TLS is boxed, so that plain connections do not reserve its memory.
 pub enum Socket {
-    /// As they are.
+    /// Plain TCP.
     Plain(TcpStream),
-    /// Sealed.
+    /// TLS over TCP.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Socket {
-    /// Writes as much as goes out without waiting, and says that nothing follows.
+    /// Writes as many bytes as possible without blocking and, over TLS, sends `close_notify`.
+    ///
+    /// # Errors
+    /// When the socket rejects the write, or would block.
     pub fn write_now(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Plain(socket) => socket.try_write(bytes).map(drop),
@@ -154,15 +158,15 @@ impl Socket {
                 let (socket, session) = stream.get_mut();
                 session.writer().write_all(bytes)?;
                 session.send_close_notify();
-                session.write_tls(&mut ImmediateExecutor(socket)).map(drop)
+                session.write_tls(&mut NonblockingWriter(socket)).map(drop)
             }
         }
     }
 }
 
-struct ImmediateExecutor<'a>(&'a TcpStream);
+struct NonblockingWriter<'a>(&'a TcpStream);
 
-impl io::Write for ImmediateExecutor<'_> {
+impl io::Write for NonblockingWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.try_write(bytes)
     }
@@ -198,11 +202,11 @@ impl AsyncWrite for Socket {
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
+        buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(context, pieces),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Self::Plain(socket) => Pin::new(socket).poll_write_vectored(context, buffers),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(context, buffers),
         }
     }
     fn is_write_vectored(&self) -> bool {
@@ -222,85 +226,85 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// Marks the request that stands for a refused one, so that its refusal goes out after the answers to what
-/// came before it, like any answer.
-const MARK: &str = "x-quire-refused";
-const STAND_IN: &[u8] =
+/// Marks the placeholder request that replaces a refused one, so that hyper sends its error response in order, after
+/// the responses to earlier pipelined requests.
+const REFUSED_HEADER: &str = "x-quire-refused";
+const PLACEHOLDER_REQUEST: &[u8] =
     b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\nx-quire-refused: 1\r\n\r\n";
-/// Bytes that are read at once.
-const PIECE: usize = 16 << 10;
-/// Pieces read and discarded after a refused head before it is answered: closing a connection with unread bytes
-/// resets it, and the client could lose the answer.
-const DROPPED: usize = 16;
+/// Bytes per socket read.
+const READ_SIZE: usize = 16 << 10;
+/// Reads that are discarded after a refused head before its response is sent: closing a socket with unread bytes
+/// resets the connection, and the client could lose the response.
+const MAX_DISCARDED_READS: usize = 16;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A socket that tells its pulse when bytes come and go, and passes on only heads that are sound.
+/// A socket that records reads and writes in its activity, and passes only well-formed request heads to hyper.
 pub struct ActivitySocket {
     socket: TokioIo<Socket>,
-    pulse: Arc<ConnectionActivity>,
+    activity: Arc<ConnectionActivity>,
     guard: HeadGuard,
-    /// Checked, and not passed on yet.
+    /// Checked bytes that hyper has not read yet.
     ready: Bytes,
-    /// Nothing more is taken in.
-    is_over: bool,
+    /// Whether reading has ended because a head or a body was refused.
+    is_closed: bool,
 }
 
 impl ActivitySocket {
     /// Wraps an accepted socket.
-    pub fn new(socket: Socket, pulse: Arc<ConnectionActivity>) -> Self {
+    pub fn new(socket: Socket, activity: Arc<ConnectionActivity>) -> Self {
         Self {
             socket: TokioIo::new(socket),
-            pulse,
+            activity,
             guard: HeadGuard::new(),
             ready: Bytes::new(),
-            is_over: false,
+            is_closed: false,
         }
     }
-    /// Checks bytes that have come. Returns how many of them may be passed on directly.
-    fn check(&mut self, come: &[u8]) -> usize {
+    /// Checks received bytes. Returns how many of them may be passed on directly.
+    fn check(&mut self, received: &[u8]) -> usize {
         let is_held = self.guard.is_holding();
         let (passed, refusal) = if is_held {
             let mut whole = self.guard.take_held();
-            whole.extend_from_slice(come);
+            whole.extend_from_slice(received);
             let (length, refusal) = self.guard.scan(&whole);
             whole.truncate(length);
             self.ready = whole.into();
             (0, refusal)
         } else {
-            self.guard.scan(come)
+            self.guard.scan(received)
         };
         if let Some(refusal) = refusal {
-            self.is_over = true;
-            // A body that breaks off tells its handler.
+            self.is_closed = true;
+            // A broken body ends the input instead: its handler gets the error.
             if refusal != HeadRefusal::Body {
-                let _ = self.pulse.refusal.set(refusal);
+                let _ = self.activity.refusal.set(refusal);
                 let mut ready = std::mem::take(&mut self.ready).to_vec();
-                ready.extend_from_slice(STAND_IN);
+                ready.extend_from_slice(PLACEHOLDER_REQUEST);
                 self.ready = ready.into();
             }
         }
         passed
     }
-    /// Drops what has come already and will not be read.
-    fn drop_rest(&mut self, context: &mut Context<'_>, scratch: &mut [u8]) {
-        for _ in 0..DROPPED {
-            let mut piece = ReadBuf::new(scratch);
-            let read = Pin::new(self.socket.inner_mut()).poll_read(context, &mut piece);
-            if !matches!(read, Poll::Ready(Ok(()))) || piece.filled().is_empty() {
+    /// Reads and drops bytes that have already arrived and will not be processed.
+    fn discard_received(&mut self, context: &mut Context<'_>, scratch: &mut [u8]) {
+        for _ in 0..MAX_DISCARDED_READS {
+            let mut chunk = ReadBuf::new(scratch);
+            let read = Pin::new(self.socket.inner_mut()).poll_read(context, &mut chunk);
+            if !matches!(read, Poll::Ready(Ok(()))) || chunk.filled().is_empty() {
                 return;
             }
         }
     }
-    /// The socket itself, for a last word.
+    /// Returns the socket, for a last write.
     pub fn into_socket(self) -> Socket {
         self.socket.into_inner()
     }
-    fn note(&self, sent: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.pulse.sent(sent.is_ready());
-        sent
+    fn record_write(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.activity.on_write(written.is_ready());
+        written
     }
 }
 
@@ -317,31 +321,31 @@ impl Read for ActivitySocket {
                 buffer.put_slice(&this.ready.split_to(length));
                 return Poll::Ready(Ok(()));
             }
-            match this.pulse.refusal.get() {
-                // An end of the input would end the connection before the answer is out.
+            match this.activity.refusal.get() {
+                // End of input would make hyper close the connection before the response is sent.
                 Some(_) => return Poll::Pending,
-                None if this.is_over || buffer.remaining() == 0 => return Poll::Ready(Ok(())),
+                None if this.is_closed || buffer.remaining() == 0 => return Poll::Ready(Ok(())),
                 None => {}
             }
             let passed = SCRATCH.with_borrow_mut(|scratch| {
-                scratch.resize(PIECE, 0);
-                let most = PIECE.min(buffer.remaining());
-                let mut piece = ReadBuf::new(&mut scratch[..most]);
-                ready!(Pin::new(this.socket.inner_mut()).poll_read(context, &mut piece))?;
-                let come = piece.filled().len();
-                if come == 0 {
+                scratch.resize(READ_SIZE, 0);
+                let limit = READ_SIZE.min(buffer.remaining());
+                let mut chunk = ReadBuf::new(&mut scratch[..limit]);
+                ready!(Pin::new(this.socket.inner_mut()).poll_read(context, &mut chunk))?;
+                let received = chunk.filled().len();
+                if received == 0 {
                     return Poll::Ready(Ok(None));
                 }
-                this.pulse.received();
-                let passed = this.check(&scratch[..come]);
+                this.activity.on_read();
+                let passed = this.check(&scratch[..received]);
                 buffer.put_slice(&scratch[..passed]);
-                if this.is_over {
-                    this.drop_rest(context, scratch);
+                if this.is_closed {
+                    this.discard_received(context, scratch);
                 }
                 Poll::Ready(Ok::<_, io::Error>(Some(passed)))
             });
             match ready!(passed)? {
-                // More of a head has to come, or it is ready.
+                // The head is incomplete, or now in `ready`.
                 Some(0) => {}
                 Some(_) | None => return Poll::Ready(Ok(())),
             }
@@ -355,16 +359,16 @@ impl Write for ActivitySocket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let sent = Pin::new(&mut self.socket).poll_write(context, bytes);
-        self.note(sent)
+        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.record_write(written)
     }
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        pieces: &[io::IoSlice<'_>],
+        buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let sent = Pin::new(&mut self.socket).poll_write_vectored(context, pieces);
-        self.note(sent)
+        let written = Pin::new(&mut self.socket).poll_write_vectored(context, buffers);
+        self.record_write(written)
     }
     fn is_write_vectored(&self) -> bool {
         self.socket.is_write_vectored()
@@ -382,7 +386,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_connection_keeps_no_room_for_tls() {
+    fn a_plain_connection_reserves_no_memory_for_tls() {
         assert_eq!(size_of::<Socket>(), size_of::<TcpStream>());
     }
 }

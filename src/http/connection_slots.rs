@@ -13,81 +13,82 @@ use super::connection::ConnectionActivity;
 use super::rate_limiter::network;
 use super::shared::SharedState;
 
-/// Idle connections that are asked to make room for a new one, one after another.
-const ASKED: usize = 4;
-/// How long one of them is waited for: it closes at once, unless a request has just come on it.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// Idle connections that are asked to close for one new connection, one after another.
+const MAX_EVICTIONS: usize = 4;
+/// How long to wait for an idle connection to close: 100 ms. It closes immediately unless a request has just arrived.
+const EVICTION_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// All connections that are open.
+/// The slots of all open connections.
 pub(super) struct ConnectionSlots {
-    most: usize,
-    // Whoever stops the server waits until all are back.
+    max_connections: usize,
+    // Shutdown acquires all permits to wait for the last connection.
     permits: Arc<Semaphore>,
     state: Mutex<SlotsState>,
-    left: Notify,
+    released: Notify,
 }
 
 #[derive(Default)]
 struct SlotsState {
-    next: u64,
-    open: HashMap<u64, HeldConnection>,
-    of_network: HashMap<u128, usize>,
+    next_id: u64,
+    open: HashMap<u64, OpenConnection>,
+    per_network: HashMap<u128, usize>,
 }
 
-struct HeldConnection {
+struct OpenConnection {
     network: u128,
-    pulse: Arc<ConnectionActivity>,
+    activity: Arc<ConnectionActivity>,
     close: Arc<Notify>,
 }
 
-/// A connection's place among the open ones, given back when it ends in whatever way.
+/// The slot of one connection, released when dropped.
 pub(super) struct ConnectionPermit {
     pub shared: Arc<SharedState>,
-    pub pulse: Arc<ConnectionActivity>,
+    pub activity: Arc<ConnectionActivity>,
     slots: Arc<ConnectionSlots>,
-    number: u64,
+    id: u64,
     network: u128,
     close: Arc<Notify>,
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl ConnectionSlots {
-    pub fn new(most: usize) -> Arc<Self> {
+    /// Creates slots for at most `max_connections` connections.
+    pub fn new(max_connections: usize) -> Arc<Self> {
         Arc::new(Self {
-            most,
-            permits: Arc::new(Semaphore::new(most)),
+            max_connections,
+            permits: Arc::new(Semaphore::new(max_connections)),
             state: Mutex::default(),
-            left: Notify::new(),
+            released: Notify::new(),
         })
     }
 
     /// Waits until no connection is open.
-    pub async fn all_left(&self) {
-        // Never closed.
-        let _ = self.permits.acquire_many(self.most as u32).await;
+    pub async fn all_closed(&self) {
+        // The semaphore is never closed, so this cannot fail.
+        let _ = self.permits.acquire_many(self.max_connections as u32).await;
     }
 
-    /// A place for a connection from this address. Closes idle connections to make room; none where all are
+    /// Takes a slot for a connection from this address, closing idle connections to make room; `None` when all are
     /// in use.
     pub async fn admit(
         self: &Arc<Self>,
         shared: &Arc<SharedState>,
         peer: IpAddr,
     ) -> Option<ConnectionPermit> {
-        let share = share(self.most, shared.is_trusted_proxy(peer), peer);
-        for _ in 0..=ASKED {
-            let idle = match self.enter(shared, peer, share) {
-                Ok(place) => return Some(place),
+        let share = share(self.max_connections, shared.is_trusted_proxy(peer), peer);
+        for _ in 0..=MAX_EVICTIONS {
+            let idle = match self.try_admit(shared, peer, share) {
+                Ok(permit) => return Some(permit),
                 Err(idle) => idle?,
             };
             idle.notify_one();
-            let _ = tokio::time::timeout(PATIENCE, self.left.notified()).await;
+            let _ = tokio::time::timeout(EVICTION_TIMEOUT, self.released.notified()).await;
         }
         None
     }
 
-    // Or the connection that can make room, where there is one.
-    fn enter(
+    /// Takes a slot, or returns the close signal of the idle connection that can make room, if there is one.
+    fn try_admit(
         self: &Arc<Self>,
         shared: &Arc<SharedState>,
         peer: IpAddr,
@@ -96,35 +97,35 @@ impl ConnectionSlots {
         let network = network(peer);
         let mut state = self.state();
         if state
-            .of_network
+            .per_network
             .get(&network)
-            .is_some_and(|held| *held >= share)
+            .is_some_and(|count| *count >= share)
         {
             return Err(state.longest_idle(Some(network)));
         }
         let Ok(permit) = self.permits.clone().try_acquire_owned() else {
             return Err(state.longest_idle(None));
         };
-        let (number, pulse, close) = (
-            state.next,
+        let (id, activity, close) = (
+            state.next_id,
             ConnectionActivity::new(),
             Arc::new(Notify::new()),
         );
-        state.next += 1;
-        *state.of_network.entry(network).or_default() += 1;
-        let held = HeldConnection {
+        state.next_id += 1;
+        *state.per_network.entry(network).or_default() += 1;
+        let connection = OpenConnection {
             network,
-            pulse: pulse.clone(),
+            activity: activity.clone(),
             close: close.clone(),
         };
-        state.open.insert(number, held);
+        state.open.insert(id, connection);
         drop(state);
         shared.stats.open.fetch_add(1, Relaxed);
         Ok(ConnectionPermit {
             shared: shared.clone(),
-            pulse,
+            activity,
             slots: self.clone(),
-            number,
+            id,
             network,
             close,
             permit: Some(permit),
@@ -139,16 +140,16 @@ impl ConnectionSlots {
 impl SlotsState {
     fn longest_idle(&self, network: Option<u128>) -> Option<Arc<Notify>> {
         let candidates = (self.open.values())
-            .filter(|held| network.is_none_or(|network| held.network == network))
-            .filter_map(|held| Some((held.pulse.idle()?, held)));
+            .filter(|open| network.is_none_or(|network| open.network == network))
+            .filter_map(|open| Some((open.activity.idle_time()?, open)));
         let longest = candidates.max_by_key(|(idle, _)| *idle);
-        longest.map(|(_, held)| held.close.clone())
+        longest.map(|(_, open)| open.close.clone())
     }
 }
 
 impl ConnectionPermit {
-    /// Waits until another connection needs the place of an idle one.
-    pub async fn wanted(&self) {
+    /// Waits until a new connection needs this slot.
+    pub async fn eviction_requested(&self) {
         self.close.notified().await;
     }
 }
@@ -156,28 +157,29 @@ impl ConnectionPermit {
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut state = self.slots.state();
-        state.open.remove(&self.number);
-        if let Some(held) = state.of_network.get_mut(&self.network) {
-            *held -= 1;
-            if *held == 0 {
-                state.of_network.remove(&self.network);
+        state.open.remove(&self.id);
+        if let Some(count) = state.per_network.get_mut(&self.network) {
+            *count -= 1;
+            if *count == 0 {
+                state.per_network.remove(&self.network);
             }
         }
         drop(state);
         self.shared.stats.open.fetch_sub(1, Relaxed);
-        // Given back first: whoever is told looks at once.
+        // Release before notifying: the task it wakes looks for a free permit.
         drop(self.permit.take());
-        self.slots.left.notify_one();
+        self.slots.released.notify_one();
     }
 }
 
-/// The number of connections that one address may hold, of `most` in total. Many people are behind a trusted proxy;
-/// a loopback address is often a proxy missing from `TRUSTED_PROXIES`, and leaves an eighth for others.
-fn share(most: usize, is_proxy: bool, peer: IpAddr) -> usize {
+/// The number of connections that one address may hold, of `max_connections` in total. A trusted proxy serves many
+/// users and may hold all; a loopback address is often a proxy missing from `TRUSTED_PROXIES` and may hold seven
+/// eighths; others a quarter.
+fn share(max_connections: usize, is_proxy: bool, peer: IpAddr) -> usize {
     match peer.to_canonical() {
-        _ if is_proxy => most,
-        peer if peer.is_loopback() => most - most / 8,
-        _ => most.div_ceil(4),
+        _ if is_proxy => max_connections,
+        peer if peer.is_loopback() => max_connections - max_connections / 8,
+        _ => max_connections.div_ceil(4),
     }
 }
 
@@ -186,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_but_a_proxy_may_hold_all() {
+    fn only_a_trusted_proxy_may_hold_all() {
         for (peer, is_proxy, expected) in [
             ("192.0.2.1", false, 256),
             ("2001:db8::1", false, 256),
@@ -196,7 +198,13 @@ mod tests {
         ] {
             let peer: IpAddr = peer.parse().expect("an address");
             assert_eq!(share(1024, is_proxy, peer), expected, "{peer}");
-            assert!((1..=3).all(|most| (1..=most).contains(&share(most, is_proxy, peer))));
+            assert!(
+                (1..=3).all(|max_connections| (1..=max_connections).contains(&share(
+                    max_connections,
+                    is_proxy,
+                    peer
+                )))
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Request bodies under a `Content-Encoding`: unpacked within the limit of the route, so that a decompression
-//! bomb costs no more than a body of that size.
+//! Decodes request bodies with a `Content-Encoding`. The decompressed size is bounded by the route's body limit, so
+//! a decompression bomb costs no more than a body of that format_size.
 
 use std::io::{self, Read};
 
@@ -7,17 +7,17 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
 use crate::app::{Error, Kind};
 
-/// The body as its client wrote it.
+/// Decompresses a body.
 ///
 /// # Errors
-/// `UnsupportedType` for an encoding other than gzip and deflate, `TooLarge` when more than `most` bytes come
-/// out, `BadRequest` when the bytes are not in that encoding.
-pub fn unpack(bytes: Vec<u8>, encoding: Option<&str>, most: u64) -> Result<Vec<u8>, Error> {
+/// `UnsupportedType` for an encoding other than gzip and deflate, `TooLarge` when the result exceeds `max_bytes`,
+/// `BadRequest` when the bytes are not in that encoding.
+pub fn decode(bytes: Vec<u8>, encoding: Option<&str>, max_bytes: u64) -> Result<Vec<u8>, Error> {
     let encoding = encoding.unwrap_or_default().trim().to_ascii_lowercase();
     match encoding.as_str() {
         "" | "identity" => Ok(bytes),
-        "gzip" | "x-gzip" => read(MultiGzDecoder::new(bytes.as_slice()), &encoding, most),
-        "deflate" => read(ZlibDecoder::new(bytes.as_slice()), &encoding, most),
+        "gzip" | "x-gzip" => read(MultiGzDecoder::new(bytes.as_slice()), &encoding, max_bytes),
+        "deflate" => read(ZlibDecoder::new(bytes.as_slice()), &encoding, max_bytes),
         _ => {
             let shown: String = encoding.chars().take(40).collect();
             let why = format!("the content encoding {shown:?} is not supported");
@@ -27,23 +27,23 @@ pub fn unpack(bytes: Vec<u8>, encoding: Option<&str>, most: u64) -> Result<Vec<u
     }
 }
 
-fn read(packed: impl Read, encoding: &str, most: u64) -> Result<Vec<u8>, Error> {
+fn read(decoder: impl Read, encoding: &str, max_bytes: u64) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    match packed.take(most + 1).read_to_end(&mut bytes) {
-        Ok(_) if bytes.len() as u64 > most => {
+    match decoder.take(max_bytes + 1).read_to_end(&mut bytes) {
+        Ok(_) if bytes.len() as u64 > max_bytes => {
             let why = format!(
                 "the unpacked body is larger than {}",
-                super::body::size(most)
+                super::body::format_size(max_bytes)
             );
             Err(Error::new(Kind::TooLarge, why))
         }
         Ok(_) => Ok(bytes),
-        Err(fault) => Err(damaged(&fault, encoding)),
+        Err(error) => Err(damaged(&error, encoding)),
     }
 }
 
-fn damaged(fault: &io::Error, encoding: &str) -> Error {
-    let why = format!("the body is not valid {encoding}: {fault}");
+fn damaged(error: &io::Error, encoding: &str) -> Error {
+    let why = format!("the body is not valid {encoding}: {error}");
     Error::new(Kind::BadRequest, why).resolve("send the body as its content-encoding says")
 }
 
@@ -73,7 +73,7 @@ mod tests {
             (b"{}".to_vec(), Some("gzip"), Err(Kind::BadRequest)),
             (b"{}".to_vec(), Some("br"), Err(Kind::UnsupportedType)),
         ] {
-            let found = unpack(bytes, encoding, 1 << 10);
+            let found = decode(bytes, encoding, 1 << 10);
             let found = found.map(|bytes| bytes.len()).map_err(|error| error.kind);
             assert_eq!(found, expected, "{encoding:?}");
         }

@@ -1,5 +1,5 @@
-//! What a handler is handed: the app, the request and where it came from. Reads input into checked types.
-//! Decides nothing about who may do what.
+//! The request context that handlers receive: the app, the request, and the client's address. Parses input into
+//! checked types. Makes no authorization decisions.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,19 +17,19 @@ use super::{content_encoding, json};
 use crate::app::{App, Error, Kind};
 use crate::domain::time::Timestamp;
 
-/// One request on its way through a handler.
+/// The context of one request.
 pub struct RequestContext {
-    /// The product.
+    /// The application.
     pub app: Arc<App>,
-    /// Method, address and headers.
+    /// Method, URI, and headers.
     pub request: Parts,
-    /// The address of the client; behind a trusted proxy the one that the proxy saw.
+    /// The client's address; behind a trusted proxy the one that the proxy reports.
     pub peer: IpAddr,
-    /// Whether the client speaks https, to us or to a trusted proxy.
+    /// Whether the client uses HTTPS, to this server or to a trusted proxy.
     pub https: bool,
-    /// The request's id, as it is logged and sent back.
+    /// The request id, as logged and returned in `x-request-id`.
     pub id: Arc<str>,
-    /// When the request arrived, on the steady clock.
+    /// When the request arrived, on the monotonic clock.
     pub started: Instant,
     /// When the request arrived, on the wall clock.
     pub now: Timestamp,
@@ -41,41 +41,47 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
-    /// A named part of the path; empty when the row has no such name.
+    /// A path parameter, decoded; empty when the route has none of this name.
     pub fn param(&self, name: &str) -> &str {
-        let mut found = self.params.iter().filter(|(given, _)| *given == name);
-        found.next().map_or("", |(_, value)| value)
+        let mut matching = self.params.iter().filter(|(known, _)| *known == name);
+        matching.next().map_or("", |(_, value)| value)
     }
-    /// A value of the query string, decoded; the first one where there are several.
+    /// The first value of a query parameter, decoded.
     pub fn query(&self, name: &str) -> Option<String> {
         query_value(self.request.uri.query()?, name)
     }
-    /// A number in the query string between these bounds, or the default.
+    /// A numeric query parameter from `min` to `max`, or the default.
+    ///
+    /// # Errors
+    /// `BadInput` when the value is not a whole number in this range.
     pub fn query_number(
         &self,
         name: &str,
-        from: u64,
-        to: u64,
+        min: u64,
+        max: u64,
         default: u64,
     ) -> Result<u64, ApiError> {
         let Some(text) = self.query(name) else {
             return Ok(default);
         };
         match text.parse() {
-            Ok(number) if (from..=to).contains(&number) => Ok(number),
+            Ok(number) if (min..=max).contains(&number) => Ok(number),
             _ => {
-                let message = format!("must be a whole number from {from} to {to}");
+                let message = format!("must be a whole number from {min} to {max}");
                 Err(Error::field(&["query", name], "out_of_range", message).into())
             }
         }
     }
-    /// The page of a list that is asked for: how many, and from where on.
+    /// The `limit` (1 to 200 items, default 50) and `cursor` query parameters of a list.
+    ///
+    /// # Errors
+    /// `BadInput` when `limit` is out of range.
     pub fn page(&self) -> Result<(u32, Option<String>), ApiError> {
         let limit = self.query_number("limit", 1, 200, 50)?;
         let cursor = self.query("cursor").filter(|cursor| !cursor.is_empty());
         Ok((limit as u32, cursor))
     }
-    /// A header's value, where it is text.
+    /// A header's value, if it is printable ASCII.
     pub fn header(&self, name: HeaderName) -> Option<&str> {
         self.request.headers.get(name)?.to_str().ok()
     }
@@ -83,24 +89,27 @@ impl RequestContext {
     pub fn cookie(&self, name: &str) -> Option<&str> {
         super::auth::cookie(&self.request.headers, name)
     }
-    /// The device cookie's value, as it was sent.
+    /// The value of the device cookie, not yet verified.
     pub fn device_cookie(&self) -> Option<&str> {
         let secure = super::auth::is_secure(&self.app, self.https);
         self.cookie(super::auth::AuthCookie::Device.name(secure))
     }
-    /// What the client calls itself, cut to 200 characters.
-    pub fn client(&self) -> String {
+    /// The `User-Agent` header, cut to 200 characters.
+    pub fn user_agent(&self) -> String {
         let text = self.header(USER_AGENT).unwrap_or_default();
         text.chars().take(200).collect()
     }
-    /// Whether the client asked for events instead of one answer.
+    /// Whether the client accepts server-sent events instead of one JSON response.
     pub fn wants_events(&self) -> bool {
         self.header(hyper::header::ACCEPT)
             .is_some_and(|accept| accept.contains("text/event-stream"))
     }
 
-    /// The body as JSON of this shape. Malformed JSON is a 400 that says where, a wrong shape a 422 that
-    /// names the field; put `#[serde(deny_unknown_fields)]` on the type, so that unknown ones are named too.
+    /// Parses the body as JSON. Put `#[serde(deny_unknown_fields)]` on the type, so that unknown fields are errors too.
+    ///
+    /// # Errors
+    /// `UnsupportedType` for another content type, `BadRequest` with line and column for malformed JSON, `BadInput`
+    /// with the field for a wrong shape, or an error of [`Self::bytes`].
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, ApiError> {
         if let Some(kind) = self.header(CONTENT_TYPE)
             && !json::is_json(kind)
@@ -112,45 +121,66 @@ impl RequestContext {
         }
         Ok(json::read(&self.bytes().await?)?)
     }
-    /// The same, where an empty body stands for an empty object.
+    /// Parses the body as JSON whatever its content type; an empty body counts as an empty object.
+    ///
+    /// # Errors
+    /// As [`Self::json`], except for the content type.
     pub async fn json_or_empty<T: DeserializeOwned>(&mut self) -> Result<T, ApiError> {
         let bytes = self.bytes().await?;
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         Ok(json::read(text)?)
     }
-    /// The whole body, within the row's limit.
+    /// Reads the whole body, decompressed.
+    ///
+    /// # Errors
+    /// `TooLarge` above the route's limit, `RequestTimeout` when the client is too slow, `UnsupportedType` for an
+    /// unknown content encoding, `BadRequest` when the body is incomplete or not in its encoding.
     pub async fn bytes(&mut self) -> Result<Vec<u8>, ApiError> {
-        let whole = self.app.config.limits.body_timeout;
+        let timeout = self.app.config.limits.body_timeout;
         let body = self.body()?;
-        let bytes = body::collect(body, whole).await?;
-        Ok(content_encoding::unpack(
+        let bytes = body::collect(body, timeout).await?;
+        Ok(content_encoding::decode(
             bytes,
             self.header(CONTENT_ENCODING),
-            self.most(),
+            self.max_body(),
         )?)
     }
-    /// The refusal of a body that is longer than the row's limit by its own account.
-    pub(super) fn announces_too_much(&self) -> Option<body::BodyError> {
-        let length = self.header(CONTENT_LENGTH)?.parse::<u64>().ok()?;
-        let most = self.most();
-        (length > most).then_some(body::BodyError::TooLarge(most))
+    /// Checks the declared length of the body.
+    ///
+    /// # Errors
+    /// `TooLarge` when it exceeds the route's limit.
+    pub(super) fn check_content_length(&self) -> Result<(), body::BodyError> {
+        let length = self.header(CONTENT_LENGTH);
+        let length = length.and_then(|length| length.parse::<u64>().ok());
+        let max = self.max_body();
+        match length {
+            Some(length) if length > max => Err(body::BodyError::TooLarge(max)),
+            _ => Ok(()),
+        }
     }
-    /// The body in pieces, within the row's limit. A client that sends nothing for too long is cut off.
+    /// The body as a stream within the route's limit. A client that sends nothing for too long is cut off.
+    ///
+    /// # Errors
+    /// `Internal` when the body was already taken.
     pub fn body(&mut self) -> Result<CountedBody, ApiError> {
         let incoming = self.body.take();
         let incoming = incoming.ok_or_else(|| Error::internal("a handler read the body twice"))?;
-        let patience = self.app.config.limits.body_timeout;
-        Ok(CountedBody::new(incoming, self.most(), patience))
+        let timeout = self.app.config.limits.body_timeout;
+        Ok(CountedBody::new(incoming, self.max_body(), timeout))
     }
-    /// Bytes that the body may have.
-    fn most(&self) -> u64 {
+    /// The body limit of the route in bytes.
+    fn max_body(&self) -> u64 {
         match self.limit {
-            BodyLimit::Bytes(most) => most,
-            // Room for the other parts of a form and its boundaries.
+            BodyLimit::Bytes(max) => max,
+            // 64 KiB for the other parts of a form and its boundaries.
             BodyLimit::Upload => self.app.config.limits.max_upload + (64 << 10),
         }
     }
-    /// The body as a form with files, in pieces.
+    /// The body as a stream of multipart form fields.
+    ///
+    /// # Errors
+    /// `BadRequest` when the body is not `multipart/form-data`, `TooLarge` when its declared length exceeds the route's
+    /// limit.
     pub async fn multipart(&mut self) -> Result<multer::Multipart<'static>, ApiError> {
         let kind = self.header(CONTENT_TYPE).unwrap_or_default();
         let boundary = multer::parse_boundary(kind).map_err(|_| {
@@ -161,9 +191,9 @@ impl RequestContext {
             error.resolve("send the file in the field \"file\" of a multipart/form-data body")
         })?;
         let body = self.body()?;
-        if let Some(fault) = body.announces_too_much() {
+        if let Err(error) = body.check_content_length() {
             body.discard().await;
-            return Err(fault.into());
+            return Err(error.into());
         }
         let stream = http_body_util::BodyDataStream::new(body);
         Ok(multer::Multipart::new(stream, boundary))

@@ -1,5 +1,5 @@
-//! One request from arrival to response: route, checks in the contract's order, handler, and the headers that every
-//! response has.
+//! Processes one request from arrival to response: routing, the checks in the contract's order, the handler, and the
+//! common response headers.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -20,14 +20,14 @@ use super::body::UnreadBody;
 use super::compatible_paths::intended_path;
 use super::context::RequestContext;
 use super::error::{ApiError, ErrorFormat};
-use super::handlers::pages::lost;
+use super::handlers::pages::not_found_page;
 use super::head;
 use super::headers;
 use super::rate_limit_status::RateLimitStatus;
 use super::rate_limiter::RateKey;
 use super::reply::Reply;
 use super::router::{RouteMatch, Router};
-use super::routes::{Answer, Route, RouteHandler};
+use super::routes::{HandlerFuture, Route, RouteHandler};
 use super::shared::SharedState;
 use super::stats;
 use crate::app::accounts::PresenceGuard;
@@ -37,34 +37,35 @@ use crate::domain::key::{KeyScope, PresentedKey};
 use crate::domain::user::Caller;
 use crate::log;
 
-/// Answers requests by the table of routes.
+/// Dispatches requests to the handlers of the route table.
 pub struct Dispatcher {
     pub(super) shared: Arc<SharedState>,
     router: Router,
-    seed: RandomState,
-    count: AtomicU64,
+    /// Seed and counter of generated request ids.
+    id_seed: RandomState,
+    id_count: AtomicU64,
 }
 
-/// Where a request came in.
+/// The listener side of a request: the peer, and what the port serves.
 #[derive(Clone, Copy)]
 pub struct EntryPoint {
-    /// The other end of the socket.
+    /// The remote address of the socket.
     pub peer: IpAddr,
     /// Whether `/` is the JSON index on this port, because another port serves the pages.
     pub index: bool,
-    /// Whether TLS is spoken here by ourselves.
+    /// Whether this port terminates TLS.
     pub https: bool,
 }
 
-/// An answer, at once or later.
+/// A response, or the future that computes it.
 pub enum PendingResponse {
-    /// It is there.
-    Done(Reply),
-    /// It is being made.
-    Coming(Pin<Box<dyn Future<Output = Reply> + Send>>),
+    /// The response.
+    Ready(Reply),
+    /// The future of the response.
+    Future(Pin<Box<dyn Future<Output = Reply> + Send>>),
 }
 
-/// What is known of a request before its row is.
+/// Request metadata that does not depend on the route.
 struct RequestMeta {
     started: Instant,
     id: Arc<str>,
@@ -74,27 +75,27 @@ struct RequestMeta {
 }
 
 impl Dispatcher {
-    /// Over this state.
+    /// Creates a dispatcher for the route table.
     pub fn new(shared: Arc<SharedState>) -> Self {
         Self {
             shared,
             router: Router::new(),
-            seed: RandomState::new(),
-            count: AtomicU64::new(0),
+            id_seed: RandomState::new(),
+            id_count: AtomicU64::new(0),
         }
     }
 
-    /// Answers one request. Never fails: whatever goes wrong has become an answer.
-    pub fn answer(
+    /// Responds to one request. Never fails: errors become responses.
+    pub fn respond(
         self: &Arc<Self>,
         request: Request<Incoming>,
         entry: EntryPoint,
     ) -> PendingResponse {
         let started = clock::instant();
         let headers = request.headers();
-        let (peer, forwarded) = auth::origin_of(headers, entry.peer, &self.shared.app);
+        let (peer, forwarded) = auth::client_address(headers, entry.peer, &self.shared.app);
         let https = entry.https || forwarded;
-        let arrival = RequestMeta {
+        let meta = RequestMeta {
             started,
             id: self.request_id(headers),
             entry: EntryPoint { peer, ..entry },
@@ -102,21 +103,23 @@ impl Dispatcher {
             common: headers::CommonHeaders::of(headers, &self.shared.app, https),
         };
         match self.router.find(request.method(), request.uri().path()) {
-            RouteMatch::Route(route, _) if let RouteHandler::Quick(handler) = route.how => {
+            RouteMatch::Route(route, _) if let RouteHandler::Quick(handler) = route.handler => {
                 let mut reply = handler(&self.shared, started);
-                arrival.common.add(&mut reply, &arrival.id);
+                meta.common.add(&mut reply, &meta.id);
                 let area = stats::area(request.uri().path());
-                self.shared.stats.answered(area, reply.code(), started);
-                PendingResponse::Done(reply)
+                self.shared
+                    .stats
+                    .record_response(area, reply.code(), started);
+                PendingResponse::Ready(reply)
             }
-            // Boxed, so that a connection that only waits does not keep the room of an answer in the making.
-            found => {
-                PendingResponse::Coming(Box::pin(self.clone().follow(request, arrival, found)))
+            // Boxed, so that an idle connection does not reserve the memory of a running handler.
+            matched => {
+                PendingResponse::Future(Box::pin(self.clone().handle(request, meta, matched)))
             }
         }
     }
 
-    /// Answers a request whose head is not taken.
+    /// The response to a request whose head was refused.
     pub fn refuse(
         &self,
         headers: &HeaderMap,
@@ -129,56 +132,58 @@ impl Dispatcher {
         headers::CommonHeaders::of(headers, &self.shared.app, entry.https).add(&mut reply, &id);
         self.shared
             .stats
-            .answered(stats::area("/"), reply.code(), started);
+            .record_response(stats::area("/"), reply.code(), started);
         log::info(
             "request refused",
             &[("request", &id), ("status", &reply.code().as_u16())],
         );
-        PendingResponse::Done(reply)
+        PendingResponse::Ready(reply)
     }
 
-    async fn follow(
+    async fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
-        arrival: RequestMeta,
-        found: RouteMatch,
+        meta: RequestMeta,
+        matched: RouteMatch,
     ) -> Reply {
-        let (started, id) = (arrival.started, arrival.id);
+        let (started, id) = (meta.started, meta.id);
         let (parts, body) = request.into_parts();
         let area = stats::area(parts.uri.path());
         let logged = log::enabled(log::LogLevel::Info);
-        // The token of a share link opens what it leads to: it has no business in a log.
-        let path = match &found {
-            RouteMatch::Route(route, _) if matches!(route.how, RouteHandler::Link(_)) => route.path,
+        // A share token is a credential and must not be logged.
+        let path = match &matched {
+            RouteMatch::Route(route, _) if matches!(route.handler, RouteHandler::Link(_)) => {
+                route.path
+            }
             _ => parts.uri.path(),
         };
         let line = logged.then(|| (parts.method.clone(), path.to_owned()));
-        let is_private = matches!(&found, RouteMatch::Route(route, _) if route.is_private());
-        let mut said = None;
-        let (body, is_awaited) = (UnreadBody::new(body), parts.headers.contains_key(EXPECT));
-        let mut reply = match found {
+        let is_private = matches!(&matched, RouteMatch::Route(route, _) if route.is_private());
+        let mut caller_id = None;
+        let (body, expects_continue) = (UnreadBody::new(body), parts.headers.contains_key(EXPECT));
+        let mut reply = match matched {
             RouteMatch::Route(route, params) => {
-                let dialect = spoken(route.dialect, &parts.headers);
+                let format = client_format(route.error_format, &parts.headers);
                 let cx = RequestContext {
                     app: self.shared.app.clone(),
                     request: parts,
-                    peer: arrival.entry.peer,
-                    https: arrival.https,
+                    peer: meta.entry.peer,
+                    https: meta.https,
                     id: id.clone(),
                     started,
                     now: clock::now(),
-                    index: arrival.entry.index,
+                    index: meta.entry.index,
                     params,
                     body: body.clone(),
                     limit: route.limit,
                     shared: self.shared.clone(),
                 };
-                match caught(pin!(self.run(route, cx, &mut said))).await {
+                match catch_panic(pin!(self.run(route, cx, &mut caller_id))).await {
                     Some(Ok(reply)) => reply,
-                    Some(Err(error)) => refusal(&error, &id, dialect),
+                    Some(Err(error)) => error_response(&error, &id, format),
                     None => {
                         let error = Error::internal("the handler panicked").into();
-                        refusal(&error, &id, dialect)
+                        error_response(&error, &id, format)
                     }
                 }
             }
@@ -187,28 +192,33 @@ impl Dispatcher {
                 let preflight = parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
                 headers::preflight(reply, preflight.then_some(&allow))
             }
-            RouteMatch::Methods(allow, dialect) => {
-                refusal(&ApiError::wrong_method(allow), &id, dialect)
+            RouteMatch::Methods(allow, format) => {
+                error_response(&ApiError::method_not_allowed(allow), &id, format)
             }
-            RouteMatch::Nothing => lost(&parts).unwrap_or_else(|| {
-                let error = ApiError::wrong_address(&parts.method, parts.uri.path());
-                refusal(&error, &id, dialect_of(&parts))
+            RouteMatch::None => not_found_page(&parts).unwrap_or_else(|| {
+                let error = ApiError::unknown_path(&parts.method, parts.uri.path());
+                error_response(&error, &id, format_of_unknown_path(&parts))
             }),
         };
-        let patience = self.shared.app.config.limits.body_timeout;
-        body.discard(is_awaited, patience).await;
+        let timeout = self.shared.app.config.limits.body_timeout;
+        body.discard(expects_continue, timeout).await;
         if is_private {
-            headers::keep_private(&mut reply);
+            headers::forbid_caching(&mut reply);
         }
-        arrival.common.add(&mut reply, &id);
-        self.shared.stats.answered(area, reply.code(), started);
+        meta.common.add(&mut reply, &id);
+        self.shared
+            .stats
+            .record_response(area, reply.code(), started);
         if let Some((method, path)) = line {
-            note(&method, &path, &reply, started, &id, said.as_deref());
+            log_request(&method, &path, &reply, started, &id, caller_id.as_deref());
         }
         reply
     }
 
-    /// Counts a request of this caller; where nobody is signed in, of this device or this address.
+    /// Counts a request against the rate limit of the caller, or without one of the device or the address.
+    ///
+    /// # Errors
+    /// `TooFast` with the time to wait when the bucket is empty.
     fn count(
         &self,
         caller: Option<&Caller>,
@@ -228,30 +238,30 @@ impl Dispatcher {
         self.shared.limiter.check(key, clock::steady())
     }
 
-    /// The checks in the contract's order, then the handler. `said` becomes who asked, for the log.
+    /// Runs the checks in the contract's order, then the handler. Sets `caller_id` for the log.
     async fn run(
         &self,
         route: &'static Route,
         mut cx: RequestContext,
-        said: &mut Option<String>,
+        caller_id: &mut Option<String>,
     ) -> Result<Reply, ApiError> {
-        if let RouteHandler::Quick(handler) = route.how {
+        if let RouteHandler::Quick(handler) = route.handler {
             return Ok(handler(&self.shared, cx.started));
         }
-        if route.dialect == ErrorFormat::Gemini {
-            auth::take_key_of_query(&mut cx.request);
+        if route.error_format == ErrorFormat::Gemini {
+            auth::move_query_key_to_header(&mut cx.request);
         }
-        refuse_foreign(route, &cx)?;
+        refuse_cross_site(route, &cx)?;
         let headers = &cx.request.headers;
-        let takes_caller = matches!(
-            route.how,
+        let authenticates = matches!(
+            route.handler,
             RouteHandler::Maybe(_) | RouteHandler::User(_) | RouteHandler::Admin(_)
         ) || checks_credential(route, headers);
         let mark = self.shared.app.accounts().mark();
-        let caller = if takes_caller {
+        let caller = if authenticates {
             let caller = auth::caller(&cx.app, headers, cx.https, cx.now).await;
-            if caller.is_err() && route.counted {
-                // Guessing at credentials counts against the address, and is stopped there.
+            if caller.is_err() && route.rate_limited {
+                // Guessing credentials counts against the rate limit of the device or the address.
                 self.count(None, &cx)?;
             }
             caller?
@@ -259,40 +269,40 @@ impl Dispatcher {
             None
         };
         if let Some(key) = caller.as_ref().and_then(|caller| caller.key.as_ref()) {
-            opened_by(key, route, &cx)?;
+            check_key_scope(key, route, &cx)?;
         }
-        *said = caller.as_ref().map(|caller| caller.user.to_string());
-        let rate_limit = match route.counted {
+        *caller_id = caller.as_ref().map(|caller| caller.user.to_string());
+        let rate_limit = match route.rate_limited {
             true => Some(self.count(caller.as_ref(), &cx)?),
             false => None,
         };
-        // Who waits to be told to go on is not told to send what will not be taken.
-        if cx.request.headers.contains_key(EXPECT)
-            && let Some(fault) = cx.announces_too_much()
-        {
-            return Err(fault.into());
+        // Refuse an oversized body before `100 Continue`, so that the client does not send it.
+        if cx.request.headers.contains_key(EXPECT) {
+            cx.check_content_length()?;
         }
-        let present = match &caller {
+        let presence = match &caller {
             Some(caller) => Some(self.shared.app.accounts().enter(&caller.user, mark).await?),
             None => None,
         };
         let now = cx.now;
-        let answer = match route.how {
+        let response = match route.handler {
             RouteHandler::Quick(_) => unreachable!("answered above"),
             RouteHandler::Open(handler) => handler(cx),
             RouteHandler::Maybe(handler) => handler(cx, caller),
-            RouteHandler::User(handler) => handler(cx, caller.ok_or_else(auth::missing)?),
+            RouteHandler::User(handler) => {
+                handler(cx, caller.ok_or_else(auth::credential_required)?)
+            }
             RouteHandler::Admin(handler) => {
-                let admin = Admin::check(caller.ok_or_else(auth::missing)?)?;
+                let admin = Admin::check(caller.ok_or_else(auth::credential_required)?)?;
                 handler(cx, admin)
             }
             RouteHandler::Link(handler) => match LinkToken::check(cx.param("token")) {
                 Ok(token) => handler(cx, token),
-                Err(error) => return lost(&cx.request).ok_or(error),
+                Err(error) => return not_found_page(&cx.request).ok_or(error),
             },
         };
-        let answered = while_present(present, answer).await;
-        let mut reply = answered.map_err(|error| error.rate_limit(rate_limit))?;
+        let result = while_present(presence, response).await;
+        let mut reply = result.map_err(|error| error.rate_limit(rate_limit))?;
         if let Some(status) = rate_limit {
             status.add_headers(reply.headers_mut());
             if route.path.starts_with("/v1/") {
@@ -302,39 +312,42 @@ impl Dispatcher {
         Ok(reply)
     }
 
-    /// The client's id where it is sane, else one of ours.
+    /// The client's request id if it is well-formed, otherwise a generated one.
     fn request_id(&self, headers: &HeaderMap) -> Arc<str> {
-        let given = headers.get(headers::REQUEST_ID);
-        let given = given.and_then(|id| id.to_str().ok()).filter(|id| {
-            let sane = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-            (1..=64).contains(&id.len()) && id.bytes().all(sane)
+        let client_id = headers.get(headers::REQUEST_ID);
+        let client_id = client_id.and_then(|id| id.to_str().ok()).filter(|id| {
+            let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+            (1..=64).contains(&id.len()) && id.bytes().all(is_allowed)
         });
-        match given {
+        match client_id {
             Some(id) => id.into(),
-            // Unique in this process, and not to be guessed from the last one.
-            None => hex(self.seed.hash_one(self.count.fetch_add(1, Relaxed))).into(),
+            // Unique in this process, and unpredictable.
+            None => hex(self.id_seed.hash_one(self.id_count.fetch_add(1, Relaxed))).into(),
         }
     }
 }
 
-/// Answers as long as the caller's account is neither locked nor deleted.
-async fn while_present(present: Option<PresenceGuard>, answer: Answer) -> Result<Reply, ApiError> {
-    let Some(mut present) = present else {
-        return answer.await;
+/// Awaits a handler's response, and cancels it when the caller's account is locked or deleted.
+async fn while_present(
+    presence: Option<PresenceGuard>,
+    response: HandlerFuture,
+) -> Result<Reply, ApiError> {
+    let Some(mut presence) = presence else {
+        return response.await;
     };
     tokio::select! {
-        // In this order: an administrator who locks an account gets an answer, even for their own.
+        // In this order: administrators who lock their own account still get a response.
         biased;
-        reply = answer => Ok(reply?.until(async move { present.ended().await })),
-        () = present.ended() => {
+        reply = response => Ok(reply?.truncate_when(async move { presence.ended().await })),
+        () = presence.ended() => {
             let why = "the account was locked or deleted meanwhile";
             Err(ApiError::new(Kind::SignInNeeded, why))
         }
     }
 }
 
-/// One line a request. No bodies, no query: they may hold what is private.
-fn note(
+/// Logs one line per request, without body and query string, which may hold private data.
+fn log_request(
     method: &Method,
     path: &str,
     reply: &Reply,
@@ -367,43 +380,45 @@ fn hex(number: u64) -> String {
     (0..16).map(digit).collect()
 }
 
-fn unsafe_method(method: &Method) -> bool {
+fn is_unsafe(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-// Where nothing is, a program of another API still reads why.
-fn dialect_of(request: &Parts) -> ErrorFormat {
+/// The error format for an unknown path: clients of a compatible API get the format they can parse.
+fn format_of_unknown_path(request: &Parts) -> ErrorFormat {
     let path = request.uri.path();
     let is_compatible = path == "/v1" || path.starts_with("/v1/") || intended_path(path).is_some();
     match is_compatible {
-        true => spoken(ErrorFormat::OpenAi, &request.headers),
-        false => ErrorFormat::Ours,
+        true => client_format(ErrorFormat::OpenAi, &request.headers),
+        false => ErrorFormat::Quire,
     }
 }
 
-// Anthropic's SDK shares the lists of models with OpenAI's, and is known by its header.
-fn spoken(dialect: ErrorFormat, headers: &HeaderMap) -> ErrorFormat {
-    match dialect {
+/// The error format of a client. Anthropic's SDK uses the same model list paths as OpenAI's and is recognized by its
+/// header.
+fn client_format(route_format: ErrorFormat, headers: &HeaderMap) -> ErrorFormat {
+    match route_format {
         ErrorFormat::OpenAi if headers.contains_key("anthropic-version") => ErrorFormat::Anthropic,
         other => other,
     }
 }
 
-fn refusal(error: &ApiError, id: &str, dialect: ErrorFormat) -> Reply {
+/// Logs the private part of an error and builds its response.
+fn error_response(error: &ApiError, id: &str, format: ErrorFormat) -> Reply {
     if let Some(private) = error.private() {
         log::error("request failed", &[("request", &id), ("why", &private)]);
     }
-    error.reply_as(dialect, id)
+    error.reply_as(format, id)
 }
 
-/// Refuses a request that another site's page has sent.
+/// Refuses a state-changing request sent by a page of another site.
 ///
 /// # Errors
 /// `Forbidden`, naming the setting to change when the pages are Quire's own.
-fn refuse_foreign(route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
-    let is_foreign = unsafe_method(&cx.request.method) && auth::is_foreign(&cx.request, &cx.app);
-    // MCP's specification asks servers to check the origin whatever the credential is.
-    if is_foreign || (route.path == "/mcp" && auth::has_foreign_origin(&cx.request, &cx.app)) {
+fn refuse_cross_site(route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
+    let is_forged = is_unsafe(&cx.request.method) && auth::is_cross_site(&cx.request, &cx.app);
+    // MCP's specification requires servers to check the origin whatever the credential is.
+    if is_forged || (route.path == "/mcp" && auth::has_cross_site_origin(&cx.request, &cx.app)) {
         let error = Error::new(Kind::Forbidden, "this request was sent by another site");
         let instead = "Send it from Quire's own pages. If these are, set PUBLIC_URL to the address they are \
                        opened at";
@@ -412,13 +427,17 @@ fn refuse_foreign(route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn opened_by(key: &PresentedKey, route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
-    // A key that has leaked can always be given up by whoever holds it.
+/// Checks that the scopes of an API key cover a route.
+///
+/// # Errors
+/// `Forbidden`, naming the missing scope.
+fn check_key_scope(key: &PresentedKey, route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
+    // Any key can revoke itself, so that a leaked key can always be revoked.
     if route.path == "/api/users/me/api-keys/{id}" && cx.param("id") == key.id.as_str() {
         return Ok(());
     }
-    // What only administrators may is theirs wherever it lies.
-    let needed = match route.how {
+    // Routes for administrators need the admin scope whatever their path.
+    let needed = match route.handler {
         RouteHandler::Admin(_) => &[KeyScope::Admin],
         _ => KeyScope::of_path(route.path),
     };
@@ -435,17 +454,18 @@ fn opened_by(key: &PresentedKey, route: &Route, cx: &RequestContext) -> Result<(
     Err(Error::new(Kind::Forbidden, why).resolve(instead).into())
 }
 
-/// Whether a row for anyone refuses a credential that does not hold: one sent on purpose, so no cookie, and
-/// not where a program goes whose token has run out.
+/// Whether an open route rejects an invalid credential: one sent in a header, and not on `/api/auth/`, where clients
+/// go when their token has expired.
 fn checks_credential(route: &Route, headers: &HeaderMap) -> bool {
-    let sent = auth::is_explicit(headers);
-    let open = matches!(route.how, RouteHandler::Open(_));
-    sent && open && route.path.starts_with("/api/") && !route.path.starts_with("/api/auth/")
+    let has_credential = auth::has_credential_header(headers);
+    let is_open = matches!(route.handler, RouteHandler::Open(_));
+    let is_api = route.path.starts_with("/api/") && !route.path.starts_with("/api/auth/");
+    has_credential && is_open && is_api
 }
 
-/// Runs a future to its end; `None` where it panics, so that one request cannot take the process with it.
-/// It comes pinned: moved in here, it would take its room twice.
-async fn caught<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+/// Awaits a future; `None` if it panics, so that one request cannot bring down the process. Takes the future pinned:
+/// moving it in here would double its memory.
+async fn catch_panic<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     std::future::poll_fn(|context| {
         let poll = || future.as_mut().poll(context);
         match std::panic::catch_unwind(AssertUnwindSafe(poll)) {
@@ -470,11 +490,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_one_request_only() {
-        assert_eq!(caught(pin!(async { 7 })).await, Some(7));
+        assert_eq!(catch_panic(pin!(async { 7 })).await, Some(7));
         let late = async {
             tokio::task::yield_now().await;
             panic!("as a handler might")
         };
-        assert_eq!(caught(pin!(late)).await, None::<()>);
+        assert_eq!(catch_panic(pin!(late)).await, None::<()>);
     }
 }

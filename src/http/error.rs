@@ -9,28 +9,28 @@ use super::head;
 use super::rate_limit_status::RateLimitStatus;
 use crate::app::{Error, Kind};
 
-/// Why a request was refused: what the app says, or one of the two reasons that only HTTP knows.
+/// The cause of an error response: an error of the app, or one that only HTTP has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCause {
-    /// From the app's closed list.
+    /// An error kind of the app.
     App(Kind),
     /// The path is unknown.
-    WrongAddress,
-    /// The path is known, the method is not.
-    WrongMethod,
-    /// The client took too long to send.
-    Slow,
-    /// The head of the request is too large.
+    UnknownPath,
+    /// The path is known, but not with this method.
+    MethodNotAllowed,
+    /// The client took too long to send its request.
+    RequestTimeout,
+    /// The request head is too large.
     HeadTooLarge,
-    /// An unsupported version of HTTP.
-    Version,
+    /// The HTTP version is not supported.
+    UnsupportedVersion,
     /// The requested range is outside the content.
-    Range,
+    RangeNotSatisfiable,
 }
 
 use ErrorCause::App;
 
-/// One row a cause: status, code, OpenAI's type for it, what to do where the error itself does not say.
+/// One row per cause: status, error code, OpenAI's error type, and the default resolution.
 #[rustfmt::skip]
 pub static KINDS: &[(ErrorCause, u16, &str, &str, &str)] = &[
     (App(Kind::BadRequest),      400, "BAD_REQUEST",            "invalid_request_error", "correct the request"),
@@ -38,15 +38,15 @@ pub static KINDS: &[(ErrorCause, u16, &str, &str, &str)] = &[
     (App(Kind::SignInNeeded),    401, "UNAUTHENTICATED",        "authentication_error",  "sign in, or send a bearer token or an API key"),
     (App(Kind::Forbidden),       403, "FORBIDDEN",              "permission_error",      "ask an administrator"),
     (App(Kind::Missing),         404, "NOT_FOUND",              "not_found_error",       "check the address"),
-    (ErrorCause::WrongAddress,        404, "NOT_FOUND",              "not_found_error",       "check the address"),
-    (ErrorCause::WrongMethod,         405, "METHOD_NOT_ALLOWED",     "invalid_request_error", "use a method that the Allow header lists"),
-    (ErrorCause::Slow,                408, "REQUEST_TIMEOUT",        "invalid_request_error", "send the request again, faster"),
+    (ErrorCause::UnknownPath,        404, "NOT_FOUND",              "not_found_error",       "check the address"),
+    (ErrorCause::MethodNotAllowed,         405, "METHOD_NOT_ALLOWED",     "invalid_request_error", "use a method that the Allow header lists"),
+    (ErrorCause::RequestTimeout,                408, "REQUEST_TIMEOUT",        "invalid_request_error", "send the request again, faster"),
     (App(Kind::Conflict),        409, "CONFLICT",               "invalid_request_error", "read it again and decide"),
     (App(Kind::TooLarge),        413, "PAYLOAD_TOO_LARGE",      "invalid_request_error", "send less"),
     (App(Kind::UnsupportedType), 415, "UNSUPPORTED_MEDIA_TYPE", "invalid_request_error", "send a supported type"),
-    (ErrorCause::Range,               416, "RANGE_NOT_SATISFIABLE",  "invalid_request_error", "ask for a range within the length that Content-Range states"),
+    (ErrorCause::RangeNotSatisfiable,               416, "RANGE_NOT_SATISFIABLE",  "invalid_request_error", "ask for a range within the length that Content-Range states"),
     (ErrorCause::HeadTooLarge,        431, "HEADERS_TOO_LARGE",      "invalid_request_error", "send fewer or shorter headers"),
-    (ErrorCause::Version,             505, "HTTP_VERSION",           "invalid_request_error", "use HTTP/1.1"),
+    (ErrorCause::UnsupportedVersion,             505, "HTTP_VERSION",           "invalid_request_error", "use HTTP/1.1"),
     (App(Kind::TooFast),         429, "RATE_LIMITED",           "rate_limit_error",      "wait as long as Retry-After says"),
     (App(Kind::BudgetExceeded),  402, "BUDGET_EXCEEDED",        "insufficient_quota",    "raise the budget, or ask for less"),
     (App(Kind::UpstreamFailed),  502, "UPSTREAM_FAILED",        "api_error",             "try again, or choose another model"),
@@ -54,11 +54,11 @@ pub static KINDS: &[(ErrorCause, u16, &str, &str, &str)] = &[
     (App(Kind::Internal),        500, "INTERNAL_ERROR",         "api_error",             "try again; if it stays, give an administrator the request id"),
 ];
 
-/// Whose way of refusing a client knows.
+/// The vendor whose error format a client expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorFormat {
-    /// The contract's.
-    Ours,
+    /// Quire's.
+    Quire,
     /// OpenAI's.
     OpenAi,
     /// Anthropic's.
@@ -67,7 +67,7 @@ pub enum ErrorFormat {
     Gemini,
 }
 
-/// A refusal on its way out. Boxed: results are moved about far more often than they fail.
+/// An error to send as a response. Boxed, because results are moved far more often than they fail.
 #[derive(Debug)]
 pub struct ApiError(Box<ErrorDetails>);
 
@@ -75,59 +75,66 @@ pub struct ApiError(Box<ErrorDetails>);
 pub(super) struct ErrorDetails {
     pub(super) cause: ErrorCause,
     pub(super) error: Error,
-    /// The methods of the path, for a wrong method.
+    /// The `Allow` header of a 405.
     pub(super) allow: Option<String>,
     pub(super) rate_limit: Option<RateLimitStatus>,
-    /// The length of the content in bytes, for a range outside it.
-    pub(super) length: Option<u64>,
-    /// Whether the connection ends with the response.
+    /// The length of the content in bytes, for a 416.
+    pub(super) content_length: Option<u64>,
+    /// Whether the connection closes after the response.
     pub(super) close: bool,
 }
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        Self::of(App(error.kind), error)
+        Self::with_cause(App(error.kind), error)
     }
 }
 
 impl ApiError {
-    /// A refusal of a kind of the app's, with a text to send.
+    /// An error of an app kind with a public message.
     pub fn new(kind: Kind, public: impl Into<String>) -> Self {
         Error::new(kind, public).into()
     }
-    /// The path exists, but not for this method.
-    pub fn wrong_method(allow: String) -> Self {
+    /// 405: the path exists, but not with this method.
+    pub fn method_not_allowed(allow: String) -> Self {
         let text = format!("this path answers {allow}");
-        let mut refusal = Self::of(ErrorCause::WrongMethod, Error::new(Kind::BadRequest, text));
-        refusal.0.allow = Some(allow);
-        refusal
+        let mut error = Self::with_cause(
+            ErrorCause::MethodNotAllowed,
+            Error::new(Kind::BadRequest, text),
+        );
+        error.0.allow = Some(allow);
+        error
     }
-    /// There is no such path. Names the right one where a client's base URL is wrong.
-    pub(super) fn wrong_address(method: &Method, path: &str) -> Self {
+    /// 404: no such path. Names the right one when the client's base URL appears to be wrong.
+    pub(super) fn unknown_path(method: &Method, path: &str) -> Self {
         let shown: String = path.chars().filter(|c| !c.is_control()).take(120).collect();
-        let right = intended_path(path);
-        let advice = match &right {
-            Some(right) => format!("use {right}: the client's base URL is wrong"),
+        let intended = intended_path(path);
+        let advice = match &intended {
+            Some(intended) => format!("use {intended}: the client's base URL is wrong"),
             None if path.starts_with("/v1") => "Quire answers /v1/models, /v1/chat/completions, \
                 /v1/completions, /v1/responses, /v1/embeddings, /v1/messages and /v1beta/models"
                 .to_owned(),
             None => String::new(),
         };
-        let why = match right.is_some() || path.starts_with("/v1") {
+        let why = match intended.is_some() || path.starts_with("/v1") {
             true => format!("there is nothing at {method} {shown}"),
             false => "there is nothing at this address".to_owned(),
         };
-        Self::of(
-            ErrorCause::WrongAddress,
+        Self::with_cause(
+            ErrorCause::UnknownPath,
             Error::new(Kind::Missing, why).resolve(advice),
         )
     }
-    /// The client took too long.
-    pub fn slow(what: &str) -> Self {
+    /// 408: the client took too long to send `what`. Closes the connection.
+    pub fn request_timeout(what: &str) -> Self {
         let text = format!("{what} took too long to arrive");
-        Self::of(ErrorCause::Slow, Error::new(Kind::BadRequest, text)).closing()
+        Self::with_cause(
+            ErrorCause::RequestTimeout,
+            Error::new(Kind::BadRequest, text),
+        )
+        .closing()
     }
-    /// The head of the request, or the framing of its body, was refused.
+    /// The error for a refused request head or a broken body framing. Closes the connection.
     pub(super) fn head(refusal: head::HeadRefusal) -> Self {
         use head::HeadRefusal::{Body, Malformed, TooLarge, Version};
         let (cause, text) = match refusal {
@@ -144,25 +151,28 @@ impl ApiError {
                 "the headers are too large".to_owned(),
             ),
             Version => (
-                ErrorCause::Version,
+                ErrorCause::UnsupportedVersion,
                 "this version of HTTP is not supported".to_owned(),
             ),
         };
-        Self::of(cause, Error::new(Kind::BadRequest, text)).closing()
+        Self::with_cause(cause, Error::new(Kind::BadRequest, text)).closing()
     }
-    /// Nothing of a content of this length is in the range that was asked for.
-    pub(super) fn range(length: u64) -> Self {
+    /// 416: the requested range lies outside the content of `length` bytes.
+    pub(super) fn range_not_satisfiable(length: u64) -> Self {
         let text = format!("the range is not within the {length} bytes of the content");
-        let mut refusal = Self::of(ErrorCause::Range, Error::new(Kind::BadRequest, text));
-        refusal.0.length = Some(length);
-        refusal
+        let mut error = Self::with_cause(
+            ErrorCause::RangeNotSatisfiable,
+            Error::new(Kind::BadRequest, text),
+        );
+        error.0.content_length = Some(length);
+        error
     }
-    /// The same, and the connection ends with it: what is left of the request is not read.
+    /// Closes the connection after the response: the rest of the request is not read.
     pub fn closing(mut self) -> Self {
         self.0.close = true;
         self
     }
-    /// Adds the caller's rate limit.
+    /// Adds the caller's rate limit, for the `x-ratelimit-*` headers.
     pub(super) fn rate_limit(mut self, status: Option<RateLimitStatus>) -> Self {
         self.0.rate_limit = status;
         self
@@ -170,15 +180,15 @@ impl ApiError {
     pub(super) fn details(&self) -> &ErrorDetails {
         &self.0
     }
-    /// The text for the log, where there is one.
+    /// The message for the log, never sent to clients.
     pub fn private(&self) -> Option<&str> {
         self.0.error.private.as_deref()
     }
-    /// The status it will have.
+    /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.row().1).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
-    /// The error body of the contract, also for the last event of a stream.
+    /// Quire's error body, also used for the last event of a stream.
     pub fn body(&self, request_id: &str) -> Value {
         let (_, _, code, _, advice) = self.row();
         let error = &self.0.error;
@@ -190,7 +200,7 @@ impl ApiError {
         };
         let resolution = match error.resolution.as_str() {
             "" => advice,
-            said => said,
+            resolution => resolution,
         };
         json!({
             "status": "error",
@@ -203,12 +213,12 @@ impl ApiError {
         })
     }
 
-    /// The status there: the provider's own where it has one, a wrong field is a bad request, and no money left is too
-    /// many requests.
-    pub(super) fn foreign_status(&self) -> StatusCode {
-        let own = self.0.error.upstream_status;
-        if let Some(own) = own.and_then(|status| StatusCode::from_u16(status).ok()) {
-            return own;
+    /// The HTTP status in the vendors' formats: the provider's own if it sent one, 400 for an invalid field, 429 for an
+    /// exhausted budget.
+    pub(super) fn vendor_status(&self) -> StatusCode {
+        let upstream = self.0.error.upstream_status;
+        if let Some(status) = upstream.and_then(|status| StatusCode::from_u16(status).ok()) {
+            return status;
         }
         match self.0.cause {
             App(Kind::BadInput) => StatusCode::BAD_REQUEST,
@@ -216,18 +226,18 @@ impl ApiError {
             _ => self.status(),
         }
     }
-    /// The body there, also for a stream that fails.
-    pub fn foreign_body(&self, dialect: ErrorFormat, request_id: &str) -> Value {
+    /// The error body in a vendor's format, also used for a stream that fails.
+    pub fn vendor_body(&self, format: ErrorFormat, request_id: &str) -> Value {
         let error = &self.0.error;
         let message = match error.resolution.as_str() {
             "" => error.public.clone(),
-            what => format!("{}: {what}", error.public),
+            resolution => format!("{}: {resolution}", error.public),
         };
         let (_, _, _, kind, _) = self.row();
-        if dialect == ErrorFormat::Anthropic {
+        if format == ErrorFormat::Anthropic {
             let kind = match (error.upstream_status, self.0.cause) {
                 (Some(status), _) => anthropic_kind(status),
-                (None, App(Kind::Missing) | ErrorCause::WrongAddress) => "not_found_error",
+                (None, App(Kind::Missing) | ErrorCause::UnknownPath) => "not_found_error",
                 (None, App(Kind::TooLarge)) => "request_too_large",
                 (None, App(Kind::TooFast | Kind::BudgetExceeded)) => "rate_limit_error",
                 (None, App(Kind::Unavailable)) => "overloaded_error",
@@ -237,42 +247,42 @@ impl ApiError {
                 "type": "error", "error": { "type": kind, "message": message }, "request_id": request_id,
             });
         }
-        if dialect == ErrorFormat::Gemini {
-            let code = self.foreign_status().as_u16();
+        if format == ErrorFormat::Gemini {
+            let code = self.vendor_status().as_u16();
             let status = google_status(code);
             return json!({ "error": { "code": code, "message": message, "status": status } });
         }
-        // The provider's account has no money left: 402, or 429 of a quota that no wait restores.
-        let is_spent = self.0.cause == App(Kind::UpstreamFailed)
+        // The provider's account has no credit left: 402, or a 429 for a quota that waiting does not restore.
+        let is_out_of_credit = self.0.cause == App(Kind::UpstreamFailed)
             && matches!(error.upstream_status, Some(402 | 429));
         let code = match self.0.cause {
-            _ if is_spent => Some("insufficient_quota"),
+            _ if is_out_of_credit => Some("insufficient_quota"),
             App(Kind::Missing) => Some("model_not_found"),
-            ErrorCause::WrongAddress => Some("unknown_url"),
+            ErrorCause::UnknownPath => Some("unknown_url"),
             App(Kind::SignInNeeded) => Some("invalid_api_key"),
             App(Kind::TooFast) => Some("rate_limit_exceeded"),
             App(Kind::BudgetExceeded) => Some("insufficient_quota"),
             _ => None,
         };
         let kind = match (error.upstream_status, self.0.cause) {
-            _ if is_spent => "insufficient_quota",
+            _ if is_out_of_credit => "insufficient_quota",
             (Some(429), _) => "rate_limit_error",
             (Some(400..=499), _) => "invalid_request_error",
             (Some(_), _) => "api_error",
-            (None, App(Kind::Missing) | ErrorCause::WrongAddress) => "invalid_request_error",
+            (None, App(Kind::Missing) | ErrorCause::UnknownPath) => "invalid_request_error",
             _ => kind,
         };
         let param = error.fields.first().and_then(|field| field.place.last());
         json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
     }
 
-    fn of(cause: ErrorCause, error: Error) -> Self {
+    fn with_cause(cause: ErrorCause, error: Error) -> Self {
         Self(Box::new(ErrorDetails {
             cause,
             error,
             allow: None,
             rate_limit: None,
-            length: None,
+            content_length: None,
             close: false,
         }))
     }
@@ -280,11 +290,11 @@ impl ApiError {
         KINDS
             .iter()
             .find(|row| row.0 == self.0.cause)
-            .expect("a test holds that every cause has a row")
+            .expect("every cause has a row, as a test checks")
     }
 }
 
-/// Anthropic's name for a status of HTTP: <https://docs.anthropic.com/en/api/errors>.
+/// Anthropic's error type for an HTTP status code: <https://docs.anthropic.com/en/api/errors>.
 fn anthropic_kind(code: u16) -> &'static str {
     match code {
         402 => "billing_error",
@@ -298,7 +308,7 @@ fn anthropic_kind(code: u16) -> &'static str {
     }
 }
 
-/// Google's name for a status of HTTP.
+/// Google's status name for an HTTP status code.
 fn google_status(code: u16) -> &'static str {
     match code {
         400 | 413 | 415 | 422 => "INVALID_ARGUMENT",
@@ -324,9 +334,9 @@ mod tests {
     fn codes_are_unique_and_every_kind_has_one() {
         let mut codes = BTreeSet::new();
         for row in KINDS {
-            // An address that does not exist and a thing that does not exist are one code to a client.
+            // An unknown path and a missing resource share one code.
             assert!(
-                row.0 == ErrorCause::WrongAddress || codes.insert(row.2),
+                row.0 == ErrorCause::UnknownPath || codes.insert(row.2),
                 "{} twice",
                 row.2
             );

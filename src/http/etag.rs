@@ -3,7 +3,7 @@
 use hyper::HeaderMap;
 use hyper::header::IF_NONE_MATCH;
 
-/// Whether `If-None-Match` names this strong tag: the client's copy is current.
+/// Whether `If-None-Match` matches this strong entity tag, so that the client's copy is current.
 pub fn matches(headers: &HeaderMap, etag: &str) -> bool {
     headers.get_all(IF_NONE_MATCH).iter().any(|line| {
         let tags = line.to_str().unwrap_or_default().split(',');
@@ -20,7 +20,7 @@ mod tests {
 
     #[test]
     fn weak_tags_lists_and_the_star_match() {
-        for (given, expected) in [
+        for (header, expected) in [
             ("\"a\"", true),
             ("W/\"a\"", true),
             ("\"b\", \"a\"", true),
@@ -29,8 +29,8 @@ mod tests {
             ("a", false),
         ] {
             let mut headers = HeaderMap::new();
-            headers.insert(IF_NONE_MATCH, HeaderValue::from_static(given));
-            assert_eq!(matches(&headers, "\"a\""), expected, "{given}");
+            headers.insert(IF_NONE_MATCH, HeaderValue::from_static(header));
+            assert_eq!(matches(&headers, "\"a\""), expected, "{header}");
         }
         assert!(!matches(&HeaderMap::new(), "\"a\""));
     }

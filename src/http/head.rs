@@ -1,63 +1,63 @@
-//! Checks request heads before hyper parses them, and follows bodies to find where the next head begins.
-//! Refuses whatever another server on the way could read differently, so that no request hides in another
-//! one: bare line ends, folded lines, more than one length or host, codings other than a single `chunked`
-//! (RFC 9112, sections 2.2, 3.2, 5, 6, 7.1). Does no I/O.
+//! Validates request heads before hyper parses them, and tracks bodies to find where the next head begins.
+//! Prevents request smuggling by refusing whatever another server on the way could parse differently: bare LF,
+//! folded lines, more than one length or host, transfer codings other than a single `chunked` (RFC 9112, sections
+//! 2.2, 3.2, 5, 6, 7.1). Does no I/O.
 
 use hyper::Uri;
 
 use super::host;
 
-/// Bytes of a head at most; more are answered with 431.
+/// Maximum size of a request head in bytes; a larger one gets a 431.
 pub(super) const MAX_HEAD: usize = 16 << 10;
-/// Header lines at most, as hyper has it.
+/// Maximum number of header lines, the same as hyper's.
 const MAX_FIELDS: usize = 100;
-/// Digits in `Content-Length`: fewer than a `u64` can have, so that the value always fits.
-const MAX_DIGITS: usize = 18;
-/// Hexadecimal digits in a chunk's size: sixteen would fill a `u64`.
+/// Maximum number of decimal digits in `Content-Length`: any 18-digit number fits in a `u64`.
+const MAX_LENGTH_DIGITS: usize = 18;
+/// Maximum number of hexadecimal digits in a chunk size: 15 fit in a `u64` with room for the arithmetic.
 const MAX_CHUNK_DIGITS: u8 = 15;
 
 /// Why input is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadRefusal {
-    /// 400, and what is wrong with the head.
+    /// 400: the head is malformed, and how.
     Malformed(&'static str),
     /// 431: the head is too long or has too many lines.
     TooLarge,
-    /// 505: not HTTP/1.0 or 1.1.
+    /// 505: the version is not HTTP/1.0 or 1.1.
     Version,
-    /// The framing of a chunked body is broken: nothing after it can be told apart.
+    /// The framing of a chunked body is broken: the start of the next request is unknown.
     Body,
 }
 
 use HeadRefusal::Malformed;
 
-/// Follows what one client sends.
+/// Incremental validator of the bytes that one connection receives.
 pub struct HeadGuard {
     state: HeadState,
-    /// A head that is not complete; nobody else has seen it yet.
+    /// An incomplete head, held back from hyper.
     held: Vec<u8>,
 }
 
 enum HeadState {
     Head(HeadReader),
-    /// So many bytes of a body follow.
+    /// A body with this many bytes left.
     Body(u64),
     Chunked(ChunkState),
 }
 
-/// A head that is being read.
+/// An incremental parser of one head.
 #[derive(Default)]
 struct HeadReader {
-    /// Where the line begins that is not complete.
-    line: usize,
-    lines: usize,
+    /// The offset of the first incomplete line.
+    line_start: usize,
+    line_count: usize,
     is_1_1: bool,
     hosts: usize,
     length: Option<u64>,
     chunked: bool,
 }
 
-/// Where in a chunked body.
+/// The parser state within a chunked body.
 enum ChunkState {
     Size { digits: u8, size: u64 },
     Extension { size: u64, seen: usize },
@@ -70,7 +70,7 @@ enum ChunkState {
 }
 
 impl HeadGuard {
-    /// At the start of a connection.
+    /// A guard for a new connection.
     pub fn new() -> Self {
         Self {
             state: HeadState::Head(HeadReader::default()),
@@ -78,18 +78,18 @@ impl HeadGuard {
         }
     }
 
-    /// Whether a head has begun and is not complete.
+    /// Whether an incomplete head is held back.
     pub fn is_holding(&self) -> bool {
         !self.held.is_empty()
     }
 
-    /// Takes the bytes that were held back. Pass them to `scan` again, followed by what has arrived since.
+    /// Takes the bytes that were held back. Pass them to `scan` again, followed by the bytes received since.
     pub fn take_held(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.held)
     }
 
-    /// Returns how many of these bytes may be passed on. What follows them is held back as the beginning of
-    /// a head, or refused.
+    /// Returns how many of these bytes may be passed on. The remaining bytes are held back as the beginning of a head,
+    /// or refused.
     pub fn scan(&mut self, bytes: &[u8]) -> (usize, Option<HeadRefusal>) {
         let mut at = 0;
         while at < bytes.len() {
@@ -115,9 +115,9 @@ impl HeadGuard {
                     }
                 }
                 HeadState::Chunked(chunk) => match chunk.read(rest) {
-                    Ok((used, is_over)) => {
+                    Ok((used, is_end)) => {
                         at += used;
-                        if is_over {
+                        if is_end {
                             self.state = HeadState::Head(HeadReader::default());
                         }
                     }
@@ -130,35 +130,38 @@ impl HeadGuard {
 }
 
 impl HeadReader {
-    /// The length of the head and what follows it, once it is complete. `bytes` begin with the head.
+    /// The length of the head in bytes and the state after it, once it is complete. `bytes` begin with the head.
     fn read(&mut self, bytes: &[u8]) -> Result<Option<(usize, HeadState)>, HeadRefusal> {
         loop {
-            // What speaks another protocol need not be waited for, and is refused alike however it arrives.
-            let first = bytes.get(self.line);
+            // Another protocol is refused at its first byte, so that the outcome does not depend on packet sizes.
+            let first = bytes.get(self.line_start);
             let is_start = |byte: &u8| is_token(*byte) || matches!(byte, b'\r' | b'\n');
-            if self.lines == 0 && first.is_some_and(|byte| !is_start(byte)) {
+            if self.line_count == 0 && first.is_some_and(|byte| !is_start(byte)) {
                 return Err(Malformed("this is no HTTP request"));
             }
-            let Some(length) = bytes[self.line..].iter().position(|byte| *byte == b'\n') else {
+            let Some(length) = bytes[self.line_start..]
+                .iter()
+                .position(|byte| *byte == b'\n')
+            else {
                 break;
             };
-            let line = &bytes[self.line..self.line + length];
-            self.line += length + 1;
-            if self.line > MAX_HEAD {
+            let line = &bytes[self.line_start..self.line_start + length];
+            self.line_start += length + 1;
+            if self.line_start > MAX_HEAD {
                 return Err(HeadRefusal::TooLarge);
             }
             let Some(line) = line.strip_suffix(b"\r") else {
                 return Err(Malformed("a line does not end with CR LF"));
             };
-            match (self.lines, line.is_empty()) {
-                // Some clients end a body with an empty line too many.
+            match (self.line_count, line.is_empty()) {
+                // Some clients send an extra empty line after a body.
                 (0, true) => continue,
                 (0, false) => self.request_line(line)?,
-                (_, true) => return Ok(Some((self.line, self.framing()?))),
+                (_, true) => return Ok(Some((self.line_start, self.framing()?))),
                 (_, false) => self.field(line)?,
             }
-            self.lines += 1;
-            if self.lines > MAX_FIELDS + 1 {
+            self.line_count += 1;
+            if self.line_count > MAX_FIELDS + 1 {
                 return Err(HeadRefusal::TooLarge);
             }
         }
@@ -244,7 +247,7 @@ impl HeadReader {
 impl ChunkState {
     const START: Self = Self::Size { digits: 0, size: 0 };
 
-    /// How many of these bytes belong to the body, and whether it ends with them.
+    /// The number of bytes that belong to the body, and whether it ends with them.
     fn read(&mut self, bytes: &[u8]) -> Result<(usize, bool), HeadRefusal> {
         let mut at = 0;
         while at < bytes.len() {
@@ -267,7 +270,7 @@ impl ChunkState {
         Ok((at, false))
     }
 
-    /// After this byte; none at the end of the body.
+    /// The state after this byte; `None` at the end of the body.
     fn step(&self, byte: u8) -> Result<Option<Self>, HeadRefusal> {
         let within = |seen: usize| match seen < MAX_HEAD {
             true => Ok(seen + 1),
@@ -319,7 +322,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Whether a target has one of the four forms of RFC 9112, section 3.2, and the one that goes with the method.
+/// Whether a request target has one of the four forms of RFC 9112, section 3.2, and the right one for its method.
 fn is_target(method: &[u8], target: &[u8]) -> bool {
     match target {
         _ if method == b"CONNECT" => host::is_valid(target),
@@ -329,16 +332,17 @@ fn is_target(method: &[u8], target: &[u8]) -> bool {
     }
 }
 
-/// Common characters are known to be valid; hyper's own parser decides about the rest.
+/// Whether a path is valid. Common characters are accepted directly; hyper's own parser decides about the rest.
 fn is_path(target: &[u8]) -> bool {
-    let is_usual =
+    let is_common =
         |byte: &u8| byte.is_ascii_alphanumeric() || b"/._~%?&=+-:,@!$'()*;".contains(byte);
-    // A fragment stays with the client: servers cut it off, or do not.
-    let is_read_alike = || target.is_ascii() && !target.contains(&b'#');
-    target.iter().all(is_usual) || is_read_alike() && Uri::try_from(target).is_ok()
+    // A fragment is never sent; servers disagree on whether to strip one.
+    let is_unambiguous = || target.is_ascii() && !target.contains(&b'#');
+    target.iter().all(is_common) || is_unambiguous() && Uri::try_from(target).is_ok()
 }
 
-/// A whole address, as proxies are sent it. What it names counts, not the `Host` beside it (section 3.2.2).
+/// Whether a target is in absolute form, as sent to proxies. Its authority takes precedence over `Host` (section
+/// 3.2.2).
 fn is_absolute(target: &[u8]) -> bool {
     let after = |scheme: &[u8]| {
         let (start, rest) = target.split_at_checked(scheme.len())?;
@@ -353,7 +357,8 @@ fn is_absolute(target: &[u8]) -> bool {
 }
 
 fn digits(value: &[u8]) -> Option<u64> {
-    let is_number = (1..=MAX_DIGITS).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    let is_number =
+        (1..=MAX_LENGTH_DIGITS).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
     is_number.then(|| {
         value
             .iter()

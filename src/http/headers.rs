@@ -1,4 +1,4 @@
-//! The headers that every answer has, and those for pages of other origins.
+//! Common response headers: security headers on every response, and CORS.
 
 use hyper::HeaderMap;
 use hyper::header::{
@@ -11,13 +11,13 @@ use hyper::header::{
 use super::reply::Reply;
 use crate::app::App;
 
-/// No inline script or style, nothing from elsewhere, and nobody frames us.
+/// The content security policy of pages: no inline scripts or styles, no other origins, no framing.
 pub const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// What we and our client call a request.
+/// The request id, chosen by the client or by the server.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What a request decides about the headers of its answer.
+/// Response headers that depend on the request.
 #[derive(Default)]
 pub struct CommonHeaders {
     hsts: bool,
@@ -26,9 +26,9 @@ pub struct CommonHeaders {
 }
 
 impl CommonHeaders {
-    /// Of this request.
+    /// Determines the headers for a request.
     pub fn of(headers: &HeaderMap, app: &App, https: bool) -> Self {
-        let listed = |origin: &&HeaderValue| {
+        let is_allowed = |origin: &&HeaderValue| {
             let text = origin.to_str().unwrap_or_default().to_ascii_lowercase();
             app.config.cors_origins.contains(&text)
         };
@@ -36,12 +36,12 @@ impl CommonHeaders {
         let origin = varies.then(|| headers.get(ORIGIN)).flatten();
         Self {
             hsts: https || app.config.environment.as_str() == "production",
-            origin: origin.filter(listed).cloned(),
+            origin: origin.filter(is_allowed).cloned(),
             varies,
         }
     }
 
-    /// Puts them on the answer.
+    /// Adds the headers to a response.
     pub fn add(self, reply: &mut Reply, request_id: &str) {
         let headers = reply.headers_mut();
         for (name, value) in [
@@ -76,7 +76,7 @@ impl CommonHeaders {
                 headers.insert(name, HeaderValue::from_static(value));
             }
         } else if headers.contains_key(ACCESS_CONTROL_ALLOW_METHODS) {
-            // Without a listed origin these would say nothing, so a preflight is refused by their absence.
+            // Without an allowed origin a preflight is refused by the absence of these headers.
             headers.remove(ACCESS_CONTROL_ALLOW_METHODS);
             headers.remove(ACCESS_CONTROL_ALLOW_HEADERS);
             headers.remove(ACCESS_CONTROL_MAX_AGE);
@@ -84,17 +84,18 @@ impl CommonHeaders {
     }
 }
 
-/// Keeps an answer out of every cache.
-pub fn keep_private(reply: &mut Reply) {
+/// Adds `Cache-Control: no-store`, so that no cache keeps the response.
+pub fn forbid_caching(reply: &mut Reply) {
     let headers = reply.headers_mut();
-    let said = headers.get(CACHE_CONTROL);
-    let is_kept = said.is_some_and(|said| said.to_str().is_ok_and(|it| it.contains("no-store")));
-    if !is_kept {
+    let current = headers
+        .get(CACHE_CONTROL)
+        .and_then(|value| value.to_str().ok());
+    if !current.is_some_and(|value| value.contains("no-store")) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
 
-/// The answer to a question about what another origin's page may send.
+/// The response to a CORS preflight; without `methods` it stays as it is.
 pub fn preflight(reply: Reply, methods: Option<&String>) -> Reply {
     let Some(methods) = methods else {
         return reply;

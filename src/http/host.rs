@@ -1,16 +1,17 @@
-//! The server that a request names: a host and perhaps a port, as `Host` and absolute addresses have them
-//! (RFC 9110, section 7.2). Names are held to what the domain name system and container networks use, which is less
-//! than RFC 3986 allows, so that no other server on the way reads them differently.
+//! Validates the authority of a request: a host and an optional port, as in `Host` and absolute request targets
+//! (RFC 9110, section 7.2). Host names are limited to the characters that DNS and container networks use, fewer than
+//! RFC 3986 allows, so that no other server on the way parses them differently.
 
 use std::net::Ipv6Addr;
 
 use crate::domain::network;
 
-/// Bytes of one label of a name, and of a name with its final dot.
+/// Maximum length of one label of a host name in bytes.
 const MAX_LABEL: usize = 63;
+/// Maximum length of a host name with its final dot in bytes.
 const MAX_NAME: usize = 254;
 
-/// Whether this is a name, an IPv4 address or an IPv6 address in brackets; then perhaps a port.
+/// Whether this is a host name, an IPv4 address, or an IPv6 address in brackets, with an optional port.
 pub(super) fn is_valid(authority: &[u8]) -> bool {
     let Some((name, port)) = split(authority) else {
         return false;
@@ -29,20 +30,20 @@ pub(super) fn is_valid(authority: &[u8]) -> bool {
     is_port && is_host
 }
 
-/// Whether no name server decides where this leads: an address, or `localhost` and the names below it. A page that
-/// comes from such a host cannot be another site whose name was pointed at this machine (DNS rebinding).
+/// Whether the host resolves without DNS: an IP address, `localhost`, or a name below it. A page from such a host
+/// cannot be another site whose name was pointed at this machine (DNS rebinding).
 pub(super) fn is_literal(authority: &str) -> bool {
     split(authority.as_bytes()).is_some_and(|(name, _)| network::literal(name).is_some())
 }
 
-/// Whether this leads to the machine itself without a name server: `localhost`, a name below it, or an address of
-/// 127.0.0.0/8 or `::1`.
+/// Whether the host is this machine, without DNS: `localhost`, a name below it, or an address in 127.0.0.0/8 or
+/// `::1`.
 pub(super) fn is_loopback(authority: &str) -> bool {
     let host = split(authority.as_bytes()).and_then(|(name, _)| network::literal(name));
     host.is_some_and(|address| address.to_canonical().is_loopback())
 }
 
-/// The host, and what follows its colon.
+/// Splits an authority into the host and the text after its colon.
 fn split(authority: &[u8]) -> Option<(&str, Option<&str>)> {
     let text = std::str::from_utf8(authority).ok()?;
     let end = match text.strip_prefix('[') {
@@ -59,9 +60,9 @@ fn split(authority: &[u8]) -> Option<(&str, Option<&str>)> {
 
 fn is_name(name: &str) -> bool {
     let bare = name.strip_suffix('.').unwrap_or(name);
-    let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let is_label =
-        |label: &str| (1..=MAX_LABEL).contains(&label.len()) && label.bytes().all(is_sound);
+        |label: &str| (1..=MAX_LABEL).contains(&label.len()) && label.bytes().all(is_allowed);
     name.len() <= MAX_NAME && bare.split('.').all(is_label)
 }
 

@@ -1,5 +1,5 @@
-//! JSON in: text to a typed value, with a place for everything that is wrong.
-//! Knows nothing of HTTP beyond the content type's name.
+//! Parses JSON bodies into typed values; every error names the location of the problem. Independent of HTTP apart
+//! from content types.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -8,69 +8,77 @@ use crate::app::error::FieldError;
 use crate::app::{Error, Kind};
 use crate::domain::json;
 
-/// Whether a content type means JSON.
+/// Whether a content type is JSON, including `+json` suffixes.
 pub fn is_json(content_type: &str) -> bool {
     let name = content_type.split(';').next().unwrap_or_default().trim();
     let name = name.to_ascii_lowercase();
     name == "application/json" || (name.starts_with("application/") && name.ends_with("+json"))
 }
 
-/// What Windows programs put before UTF-8 text.
+/// The UTF-8 byte order mark, which some Windows programs prepend.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads a body. Malformed text is a `BadRequest` that says where; a wrong shape is `BadInput`.
+/// Parses a body.
+///
+/// # Errors
+/// `BadRequest` with line and column when the text is empty, not UTF-8, or malformed JSON; `TooLarge` when it holds too
+/// many values; `BadInput` with the path of the field when the shape is wrong.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     if text.iter().all(u8::is_ascii_whitespace) {
         let error = Error::new(Kind::BadRequest, "the body is empty where JSON is expected");
         return Err(error.resolve("send a JSON object"));
     }
-    let text = std::str::from_utf8(text).map_err(|fault| {
-        let place = fault.valid_up_to();
-        let text = format!("the body is not valid UTF-8 at byte {place}");
+    let text = std::str::from_utf8(text).map_err(|error| {
+        let offset = error.valid_up_to();
+        let text = format!("the body is not valid UTF-8 at byte {offset}");
         Error::new(Kind::BadRequest, text).resolve("send JSON in UTF-8")
     })?;
     if !json::is_affordable(text.as_bytes()) {
         return Err(Error::new(Kind::TooLarge, "the body holds too many values"));
     }
     serde_json::from_str(text).map_err(|error| {
-        // The shape is only worth talking about where the whole text is JSON.
+        // Report a wrong shape only if the whole text is valid JSON.
         match serde_json::from_str::<serde::de::IgnoredAny>(text) {
             Ok(_) => wrong_shape(text.as_bytes(), &error),
-            Err(fault) => malformed(&fault),
+            Err(syntax_error) => malformed(&syntax_error),
         }
     })
 }
 
-/// Deserializes a value that was parsed before, with the same errors as [`read`].
+/// Deserializes a parsed value, with the same error messages as [`read`].
 ///
 /// # Errors
-/// `BadInput` when the value has a wrong shape.
+/// `BadInput` with the path of the field when the shape is wrong.
 pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
-    // Only text has the places that an error names.
+    // Only an error from parsing text has a location, so the value is parsed again from text.
     T::deserialize(&value).or_else(|_| read(value.to_string().as_bytes()))
 }
 
 fn malformed(error: &serde_json::Error) -> Error {
-    let (what, line, column) = (plain(error), error.line(), error.column());
-    let text = format!("the body is not valid JSON: {what} at line {line} column {column}");
+    let (problem, line, column) = (
+        message_without_location(error),
+        error.line(),
+        error.column(),
+    );
+    let text = format!("the body is not valid JSON: {problem} at line {line} column {column}");
     Error::new(Kind::BadRequest, text).resolve("correct the JSON at that place")
 }
 
 fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
-    let said = plain(error);
-    let mut place = vec!["body".to_owned()];
+    let problem = message_without_location(error);
+    let mut location = vec!["body".to_owned()];
     let mut path = path_at(text, offset(text, error.line(), error.column()));
-    let quoted = said.split('`').nth(1).unwrap_or_default().to_owned();
-    let (kind, message) = if said.starts_with("missing field") {
-        // serde_json reports it at the end of the object; what was read last is not at fault.
-        path.retain(|part| !part.last);
+    let quoted = problem.split('`').nth(1).unwrap_or_default().to_owned();
+    let (kind, message) = if problem.starts_with("missing field") {
+        // serde_json reports this at the end of the object, so the last key is not at fault.
+        path.retain(|part| !part.is_last);
         path.push(JsonPart::named(&quoted));
         ("missing", "is needed".to_owned())
-    } else if said.starts_with("unknown field") {
-        path.retain(|part| !part.last);
+    } else if problem.starts_with("unknown field") {
+        path.retain(|part| !part.is_last);
         path.push(JsonPart::named(&quoted));
-        let known = said
+        let known = problem
             .split_once("expected ")
             .map(|(_, known)| known.replace('`', ""));
         let known = known.map(|known| format!("is not known here; expected {known}"));
@@ -78,21 +86,21 @@ fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
             "unknown_field",
             known.unwrap_or("is not known here".to_owned()),
         )
-    } else if said.starts_with("invalid type") {
-        ("type_error", said)
+    } else if problem.starts_with("invalid type") {
+        ("type_error", problem)
     } else {
-        ("value_error", said)
+        ("value_error", problem)
     };
-    place.extend(path.into_iter().map(|part| part.name));
+    location.extend(path.into_iter().map(|part| part.name));
     Error::fields(vec![FieldError {
-        place,
+        place: location,
         message,
         kind,
     }])
 }
 
-/// serde_json's sentence without the place at its end, cut to a length that fits an answer.
-fn plain(error: &serde_json::Error) -> String {
+/// serde_json's message without the location at its end, cut to 300 characters.
+fn message_without_location(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text
         .rsplit_once(" at line ")
@@ -106,17 +114,18 @@ fn offset(text: &[u8], line: usize, column: usize) -> usize {
     (before + column).min(text.len())
 }
 
+/// One step of a path to a JSON value.
 struct JsonPart {
     name: String,
-    /// The container that this part is in is still open, and the part is its newest.
-    last: bool,
+    /// Whether this is the innermost step: the last key or index read in the innermost open container.
+    is_last: bool,
 }
 
 impl JsonPart {
     fn named(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            last: true,
+            is_last: true,
         }
     }
 }
@@ -126,7 +135,7 @@ enum OpenValue {
     Array { index: usize },
 }
 
-/// The keys and positions that lead to `end`. The text is valid JSON up to there.
+/// The keys and indexes that lead to the offset `end`. The text is valid JSON up to there.
 fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
     let mut open: Vec<OpenValue> = Vec::new();
     let mut at = 0;
@@ -134,7 +143,7 @@ fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
         match text[at] {
             b'{' => open.push(OpenValue::Object { key: None }),
             b'[' => open.push(OpenValue::Array { index: 0 }),
-            // The last byte may close the very container that the complaint is about.
+            // The last byte may close the container that the error is about.
             b'}' | b']' if at + 1 < end => drop(open.pop()),
             b',' => match open.last_mut() {
                 Some(OpenValue::Array { index }) => *index += 1,
@@ -161,13 +170,13 @@ fn path_at(text: &[u8], end: usize) -> Vec<JsonPart> {
     let parts = open.into_iter().map(name).enumerate();
     parts
         .filter_map(|(level, name)| {
-            let last = level + 1 == depth;
-            name.map(|name| JsonPart { name, last })
+            let is_last = level + 1 == depth;
+            name.map(|name| JsonPart { name, is_last })
         })
         .collect()
 }
 
-/// The position after the string that begins at `start`.
+/// The offset after the string that begins at `start`.
 fn string_end(text: &[u8], start: usize) -> usize {
     let mut at = start + 1;
     while at < text.len() {
@@ -204,8 +213,8 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_shape_names_its_place() {
-        for (text, place, kind) in [
+    fn a_wrong_shape_names_its_field() {
+        for (text, location, kind) in [
             ("{}", "body.name", "missing"),
             (
                 r#"{"list":[{"size":1},{"size":"x"}],"name":"a"}"#,
@@ -236,15 +245,15 @@ mod tests {
             let field = &error.fields[0];
             assert_eq!(
                 (field.place.join(".").as_str(), field.kind),
-                (place, kind),
+                (location, kind),
                 "{text}: {error}"
             );
         }
     }
 
     #[test]
-    fn malformed_text_says_where() {
-        for (text, place) in [
+    fn malformed_text_names_line_and_column() {
+        for (text, location) in [
             ("{\"name\": }", "line 1 column 10"),
             ("{\"name\":\n\"a\"", "line 2 column 3"),
             ("{'name':1}", "line 1 column 2"),
@@ -252,7 +261,7 @@ mod tests {
         ] {
             let error = read::<Outer>(text.as_bytes()).expect_err(text);
             assert_eq!(error.kind, Kind::BadRequest, "{text}");
-            assert!(error.public.ends_with(place), "{text}: {}", error.public);
+            assert!(error.public.ends_with(location), "{text}: {}", error.public);
         }
         let deep = "[".repeat(100_000);
         assert_eq!(

@@ -1,5 +1,4 @@
-//! The manual as the binary carries it: topics in Markdown, from the same file that the page `/manual` loads.
-//! Knows nothing of how they are shown.
+//! The embedded manual: topics in Markdown, from the same file that the page `/manual` loads. Does no rendering.
 
 use serde::Deserialize;
 
@@ -10,23 +9,23 @@ use crate::app::Error;
 /// One topic of the manual.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Topic {
-    /// Its name in addresses and on the command line, such as `first-steps`.
+    /// The topic's name in URLs and on the command line, such as `first-steps`.
     pub id: String,
-    /// Its heading.
+    /// The heading.
     pub title: String,
-    /// Its first paragraph.
+    /// The first paragraph.
     pub summary: String,
-    /// The text below the heading as Markdown, one paragraph per line.
+    /// The text below the heading in Markdown, one paragraph per line.
     pub text: String,
 }
 
 /// All topics in reading order.
 ///
 /// # Errors
-/// When the embedded file is damaged.
+/// `Internal` when the embedded file is missing or damaged.
 pub fn topics() -> Result<Vec<Topic>, ApiError> {
     serde_json::from_str(&assets::text("manual.json")?)
-        .map_err(|fault| Error::internal(format!("the manual is damaged: {fault}")).into())
+        .map_err(|error| Error::internal(format!("the manual is damaged: {error}")).into())
 }
 
 #[cfg(test)]

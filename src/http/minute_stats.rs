@@ -1,5 +1,5 @@
-//! What the server did in the last day, minute by minute: a ring that forgets the oldest. A minute in which the
-//! program did not run is not in it, so that a gap never looks like calm. Counts only, and nobody's.
+//! Server statistics per minute over the last day, in a ring buffer. Minutes in which the program did not run are
+//! absent, so that a gap is not mistaken for no traffic. Holds only counts, nothing per user.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -10,37 +10,37 @@ use crate::app::App;
 use crate::app::health::{Activity, ProcessStats};
 use crate::clock;
 
-/// Minutes that are kept: 46 KB when a day is full.
-const KEPT: usize = 24 * 60;
+/// Capacity of the ring in minutes: one day, 46 KB.
+const MAX_MINUTES: usize = 24 * 60;
 
-/// A minute.
+/// The statistics of one minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MinuteCounts {
-    /// Which, in minutes of Unix time.
+    /// The minute, in minutes since the Unix epoch.
     pub at: u32,
-    /// Requests answered, those for the health left out.
+    /// Requests, without health checks and metrics.
     pub requests: u32,
-    /// Answered with a status of 500 and above.
+    /// Responses with a 5xx status.
     pub failed: u32,
-    /// Calls to providers at its end, under way or waiting.
+    /// Provider calls running or queued at the end of the minute.
     pub calls: u32,
-    /// Analyses at its end, under way or waiting.
+    /// Analyses running or queued at the end of the minute.
     pub runs: u32,
-    /// Resident memory at its end, in kibibytes.
+    /// Resident memory at the end of the minute, in KiB.
     pub memory_kib: u32,
-    /// How long a commit took on average, in microseconds; 0 where there was none.
+    /// Mean duration of a database commit in microseconds; 0 without commits.
     pub commit_us: u32,
 }
 
-/// The ring.
+/// The ring buffer of the last day.
 #[derive(Default)]
 pub struct MinuteStats(Mutex<MinuteRing>);
 
 #[derive(Default)]
 struct MinuteRing {
     minutes: VecDeque<MinuteCounts>,
-    // What the counters said a minute ago.
-    before: MinuteTotals,
+    /// The counters one minute ago.
+    previous: MinuteTotals,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,58 +52,58 @@ struct MinuteTotals {
 }
 
 impl MinuteStats {
-    /// The minutes from this one on.
+    /// The minutes from `from` on, in minutes since the Unix epoch.
     pub fn since(&self, from: u32) -> Vec<MinuteCounts> {
         let ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let first = ring.minutes.partition_point(|minute| minute.at < from);
         ring.minutes.range(first..).copied().collect()
     }
 
-    /// Adds a minute at the end of each. Runs until it is aborted.
-    pub async fn keep(&self, app: &App, requests: &RequestStats) {
+    /// Records each minute at its end. Runs until aborted.
+    pub async fn run(&self, app: &App, requests: &RequestStats) {
         loop {
             let millis = clock::now().millis().rem_euclid(60_000).unsigned_abs();
             tokio::time::sleep(Duration::from_millis(60_000 - millis)).await;
-            self.note(app, requests);
+            self.record(app, requests);
         }
     }
 
-    /// Adds the minute that has just ended.
-    fn note(&self, app: &App, requests: &RequestStats) {
+    /// Records the minute that has just ended.
+    fn record(&self, app: &App, requests: &RequestStats) {
         let classes = requests.classes();
-        // The last of the areas is the health's own.
+        // The last area is health checks and metrics.
         let counted = || classes.iter().take(classes.len() - 1);
-        let pulse = app.pulse();
+        let activity = app.pulse();
         let totals = MinuteTotals {
             requests: counted().flatten().sum(),
             failed: counted().map(|area| area[4]).sum(),
-            commits: pulse.commits.count,
-            micros: pulse.commits.micros,
+            commits: activity.commits.count,
+            micros: activity.commits.micros,
         };
         let minute = (clock::now().seconds() - 30).div_euclid(60);
         let at = u32::try_from(minute).unwrap_or_default();
-        self.add(at, totals, &pulse, ProcessStats::now().memory_kib);
+        self.add(at, totals, &activity, ProcessStats::now().memory_kib);
     }
 
-    fn add(&self, at: u32, now: MinuteTotals, pulse: &Activity, memory_kib: u64) {
+    fn add(&self, at: u32, now: MinuteTotals, activity: &Activity, memory_kib: u64) {
         let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        let before = std::mem::replace(&mut ring.before, now);
-        let commits = now.commits.saturating_sub(before.commits);
-        let micros = now.micros.saturating_sub(before.micros);
+        let saturate = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let previous = std::mem::replace(&mut ring.previous, now);
+        let commits = now.commits.saturating_sub(previous.commits);
+        let micros = now.micros.saturating_sub(previous.micros);
         let minute = MinuteCounts {
             at,
-            requests: small(now.requests.saturating_sub(before.requests)),
-            failed: small(now.failed.saturating_sub(before.failed)),
-            calls: small((pulse.calls + pulse.calls_waiting) as u64),
-            runs: small(pulse.runs as u64),
-            memory_kib: small(memory_kib),
-            commit_us: small(micros.checked_div(commits).unwrap_or_default()),
+            requests: saturate(now.requests.saturating_sub(previous.requests)),
+            failed: saturate(now.failed.saturating_sub(previous.failed)),
+            calls: saturate((activity.calls + activity.calls_waiting) as u64),
+            runs: saturate(activity.runs as u64),
+            memory_kib: saturate(memory_kib),
+            commit_us: saturate(micros.checked_div(commits).unwrap_or_default()),
         };
-        if ring.minutes.len() == KEPT {
+        if ring.minutes.len() == MAX_MINUTES {
             ring.minutes.pop_front();
         }
-        // A clock that was set back must not put minutes out of order.
+        // Minutes stay in order when the clock is set back.
         if ring.minutes.back().is_none_or(|last| last.at < at) {
             ring.minutes.push_back(minute);
         }
@@ -158,9 +158,9 @@ mod tests {
         }
         let all = hours.since(0);
         assert_eq!(
-            (all.len(), all[0].at, all[KEPT - 1].at),
-            (KEPT, 4000 - 1440, 3999)
+            (all.len(), all[0].at, all[MAX_MINUTES - 1].at),
+            (MAX_MINUTES, 4000 - 1440, 3999)
         );
-        assert!(size_of::<MinuteCounts>() * KEPT < 64 * 1024);
+        assert!(size_of::<MinuteCounts>() * MAX_MINUTES < 64 * 1024);
     }
 }

@@ -1,4 +1,4 @@
-//! The HTTP server and its handlers: requests become calls of the app. The only folder that names hyper.
+//! The HTTP server, its routes, and its handlers, which call the app. The only folder that uses hyper.
 
 #[cfg(test)]
 mod asset_budget;

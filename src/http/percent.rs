@@ -1,10 +1,10 @@
 //! Percent-encoding in paths and query strings.
 
-/// The first value of a name in a query string, decoded.
+/// The first value of a query parameter, decoded.
 pub fn query_value(query: &str, name: &str) -> Option<String> {
     query.split('&').find_map(|pair| {
-        let (given, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode(given, true)? == name).then(|| decode(value, true))?
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(key, true)? == name).then(|| decode(value, true))?
     })
 }
 

@@ -1,27 +1,27 @@
-//! Which part of a content a request asks for (RFC 9110, section 14). A single range is served; what is
-//! malformed, or more than one, stands for the whole.
+//! Range requests (RFC 9110, section 14). Serves a single byte range; a malformed `Range` header, or one with several
+//! ranges, is ignored and the whole content is sent.
 
 use std::ops::Range;
 
-/// What to send.
+/// The part of the content to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RangePart {
-    /// All of it, with 200.
+    /// The whole content, with 200.
     Whole,
     /// These bytes, with 206.
     Bytes(Range<u64>),
-    /// Nothing is in the range: 416.
-    Nothing,
+    /// The range is outside the content: 416.
+    NotSatisfiable,
 }
 
-/// The part of `length` bytes that these headers ask for. `etag` is strong and in quotes.
+/// Evaluates `Range` and `If-Range` for a content of `length` bytes. `etag` is strong and in quotes.
 pub fn part(range: Option<&str>, if_range: Option<&str>, etag: &str, length: u64) -> RangePart {
-    // A date, or a weak tag, cannot prove that the content is the same.
+    // A date or a weak tag cannot prove that the content is unchanged.
     if if_range.is_some_and(|tag| tag.trim() != etag) {
         return RangePart::Whole;
     }
-    let wanted = range.and_then(|range| range.trim().strip_prefix("bytes="));
-    let Some((first, last)) = wanted.and_then(|wanted| wanted.trim().split_once('-')) else {
+    let spec = range.and_then(|range| range.trim().strip_prefix("bytes="));
+    let Some((first, last)) = spec.and_then(|spec| spec.trim().split_once('-')) else {
         return RangePart::Whole;
     };
     let (Some(first), Some(last)) = (number(first), number(last)) else {
@@ -36,12 +36,12 @@ pub fn part(range: Option<&str>, if_range: Option<&str>, etag: &str, length: u64
         (None, Some(last)) => length.saturating_sub(last)..length,
     };
     match bytes.is_empty() {
-        true => RangePart::Nothing,
+        true => RangePart::NotSatisfiable,
         false => RangePart::Bytes(bytes),
     }
 }
 
-/// A number, or nothing where there is none. `None` where it is malformed.
+/// Parses an optional number: `Some(None)` for an empty text, `None` for a malformed one.
 fn number(text: &str) -> Option<Option<u64>> {
     match text {
         "" => Some(None),
@@ -68,8 +68,8 @@ mod tests {
             ),
             (Some("bytes=-3"), RangePart::Bytes(7..10)),
             (Some("bytes=-99"), RangePart::Bytes(0..10)),
-            (Some("bytes=10-"), RangePart::Nothing),
-            (Some("bytes=-0"), RangePart::Nothing),
+            (Some("bytes=10-"), RangePart::NotSatisfiable),
+            (Some("bytes=-0"), RangePart::NotSatisfiable),
             (Some("bytes=4-2"), RangePart::Whole),
             (Some("bytes=-"), RangePart::Whole),
             (Some("bytes=+1-2"), RangePart::Whole),
@@ -85,6 +85,9 @@ mod tests {
             let part = part(Some("bytes=1-2"), Some(other), "\"a\"", 10);
             assert_eq!(part, RangePart::Whole, "{other}");
         }
-        assert_eq!(part(Some("bytes=0-"), None, "\"a\"", 0), RangePart::Nothing);
+        assert_eq!(
+            part(Some("bytes=0-"), None, "\"a\"", 0),
+            RangePart::NotSatisfiable
+        );
     }
 }

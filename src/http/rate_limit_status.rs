@@ -7,12 +7,12 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use crate::domain::time::Timestamp;
 
-/// A caller's rate limit after a request.
+/// The state of a caller's rate limit after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimitStatus {
-    /// Requests of a full bucket.
+    /// The bucket's capacity in requests.
     pub limit: u32,
-    /// Requests left at once.
+    /// Requests left in the bucket.
     pub remaining: u32,
     /// Time until the bucket is full again.
     pub reset: Duration,
@@ -31,7 +31,7 @@ impl RateLimitStatus {
         }
     }
 
-    /// Adds the headers that OpenAI's and Anthropic's clients read.
+    /// Adds the headers that OpenAI's and Anthropic's clients understand.
     pub fn add_vendor_headers(&self, now: Timestamp, headers: &mut HeaderMap) {
         let reset = self.reset.as_millis().div_ceil(1000) as u64;
         let until = now + Duration::from_secs(reset);

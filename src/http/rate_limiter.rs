@@ -1,4 +1,4 @@
-//! How often a caller or an address may ask. Holds a bounded number of token buckets; the rule itself is
+//! Rate limiter: one token bucket per user or network address, bounded in number. The algorithm is
 //! `domain::bucket`.
 
 use std::collections::HashMap;
@@ -14,30 +14,30 @@ use crate::domain::bucket::{Rate, TokenBucket};
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 
-/// Buckets of one generation. Two generations are kept: whoever asked lately is in the newer one, and
-/// the older one is dropped whole when the newer is full.
-const MOST: usize = 4096;
+/// Maximum number of buckets per generation. There are two generations: recent callers are in the newer one, and the
+/// older one is dropped as a whole when the newer is full.
+const MAX_BUCKETS: usize = 4096;
 
-/// The buckets of all callers.
+/// The token buckets of all callers.
 pub struct RateLimiter {
     rate: Rate,
     seed: RandomState,
     generations: Mutex<[HashMap<u64, TokenBucket>; 2]>,
 }
 
-/// Who is counted.
+/// The subject of a rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateKey<'a> {
-    /// Whoever is signed in.
+    /// A signed-in user.
     User(&'a UserId),
-    /// A browser that has signed in before: what others do at its address is not its fault.
+    /// A browser that has signed in before, counted apart from other clients at its address.
     Device(&'a SessionId),
-    /// Everybody else at an address.
+    /// All other clients of a network address.
     Address(IpAddr),
 }
 
 impl RateLimiter {
-    /// So many requests a minute for everyone.
+    /// Creates a limiter of `per_minute` requests per minute and caller.
     pub fn new(per_minute: u32) -> Self {
         Self {
             rate: Rate::per_minute(per_minute),
@@ -49,9 +49,9 @@ impl RateLimiter {
     /// Counts a request.
     ///
     /// # Errors
-    /// `Kind::TooFast`, with the time until the next request.
+    /// `TooFast` with the time to wait when the bucket is empty.
     pub fn check(&self, key: RateKey<'_>, now: Timestamp) -> Result<RateLimitStatus, ApiError> {
-        // A hash keyed by chance stands for the caller: nobody can aim at another one's bucket.
+        // Buckets are keyed by a hash with a random seed, so that nobody can target another caller's bucket.
         let key = match key {
             RateKey::User(user) => self.seed.hash_one(user.as_str()),
             RateKey::Device(device) => self.seed.hash_one(device.as_str()),
@@ -62,9 +62,9 @@ impl RateLimiter {
             .lock()
             .unwrap_or_else(|broken| broken.into_inner());
         let [newer, older] = &mut *generations;
-        // Taken out first: the caller who makes the generations move on must not be forgotten by it.
+        // Remove first: rotating the generations below must not drop this caller's bucket.
         let known = older.remove(&key);
-        if newer.len() >= MOST && !newer.contains_key(&key) {
+        if newer.len() >= MAX_BUCKETS && !newer.contains_key(&key) {
             *older = std::mem::take(newer);
         }
         let bucket = newer
@@ -76,11 +76,11 @@ impl RateLimiter {
                 remaining: bucket.remaining(),
                 reset: bucket.until_full(self.rate),
             }),
-            Err(wait) => Err(self.too_fast(wait)),
+            Err(wait) => Err(self.rate_limited(wait)),
         }
     }
 
-    fn too_fast(&self, wait: Duration) -> ApiError {
+    fn rate_limited(&self, wait: Duration) -> ApiError {
         let mut error = Error::new(Kind::TooFast, "too many requests in a short time");
         error.retry_after = Some(wait);
         let status = RateLimitStatus {
@@ -92,7 +92,8 @@ impl RateLimiter {
     }
 }
 
-/// An IPv6 client has a whole /64 to ask from, so that is what counts.
+/// The network that an address counts for: the address itself for IPv4, the /64 for IPv6, which one client usually
+/// owns as a whole.
 pub(super) fn network(peer: IpAddr) -> u128 {
     match peer.to_canonical() {
         IpAddr::V4(address) => u128::from(address.to_bits()),
@@ -137,6 +138,6 @@ mod tests {
             );
         }
         let generations = limiter.generations.lock().expect("not poisoned");
-        assert!(generations.iter().all(|map| map.len() <= MOST));
+        assert!(generations.iter().all(|map| map.len() <= MAX_BUCKETS));
     }
 }

@@ -1,4 +1,4 @@
-//! Error responses where hyper does not write them: before it has the connection, or after it gave up.
+//! Error responses written without hyper: before it owns the connection, or after it has given up.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use super::error::ApiError;
 use super::headers;
 use crate::app::{Error, Kind};
 
-/// Refuses a connection that there is no room for.
-pub fn turn_away(socket: &TcpStream) {
+/// Sends a 503 on a connection that exceeds the limit.
+pub fn reject_overload(socket: &TcpStream) {
     let mut error = Error::new(Kind::Unavailable, "too many connections are open");
     error.retry_after = Some(Duration::from_secs(1));
     refuse(socket, &ApiError::from(error).closing());
 }
 
-/// Writes an error response to a socket, at once or not at all.
+/// Writes an error response to a socket without blocking; does nothing if the socket is not writable.
 pub fn refuse(socket: &TcpStream, error: &ApiError) {
     let _ = socket.try_write(error_text(error).as_bytes());
 }
 
-/// An error response as it goes over the wire.
+/// An error response in wire format.
 pub fn error_text(error: &ApiError) -> String {
     let body = error.body("").to_string();
     let mut text = format!(

@@ -1,5 +1,5 @@
-//! Answers: a status, headers and a body that is whole, a file, or a stream of events.
-//! Knows nothing of routes or callers.
+//! HTTP responses: a status, headers, and a body that is complete, a file, or a stream. Independent of routes and
+//! callers.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use super::etag;
 use super::range::{RangePart, part};
 use crate::app::{Error, Kind};
 
-/// An answer being put together.
+/// An HTTP response under construction.
 pub struct Reply {
     status: StatusCode,
     headers: HeaderMap,
@@ -33,11 +33,11 @@ impl Reply {
     pub fn empty() -> Self {
         Self::of(Bytes::new())
     }
-    /// 200 with this as JSON.
+    /// 200 with a JSON body.
     pub fn json(value: &impl Serialize) -> Self {
         match serde_json::to_vec(value) {
             Ok(text) => Self::bytes(text, "application/json"),
-            // Only a map with keys that are no text fails, and no answer of ours has one.
+            // Only a map with keys that are not strings fails, and no response has one.
             Err(_) => Self::empty().status(StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
@@ -49,37 +49,40 @@ impl Reply {
             .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         reply
     }
-    /// 200 with the bytes of a file, read as the client takes them.
+    /// 200 with the content of a file, streamed.
+    ///
+    /// # Errors
+    /// `Missing` when the file does not exist, `Internal` when it cannot be read.
     pub async fn file(path: &Path, content_type: &str) -> Result<Self, ApiError> {
         let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
         let length = file.metadata().await.map_err(unreadable)?.len();
         let body = FileBody {
             file,
-            left: length,
-            piece: BytesMut::new(),
+            remaining: length,
+            buffer: BytesMut::new(),
         };
-        Ok(Self::live(body).header(CONTENT_TYPE, content_type))
+        Ok(Self::streaming(body).header(CONTENT_TYPE, content_type))
     }
-    /// The bytes of a file that a client asks for in its headers: all (200), a part (206), or none because it
-    /// has them already (304). `etag` is strong and in quotes.
+    /// The content of a file for a conditional or range request: all (200), a part (206), or none because the client's
+    /// copy is current (304). `etag` is strong and in quotes.
     ///
     /// # Errors
-    /// When the file cannot be read, or the range is outside it.
+    /// `Missing` when the file does not exist, `Internal` when it cannot be read, 416 when the range is outside it.
     pub async fn file_for(
         headers: &HeaderMap,
         path: &Path,
         content_type: &str,
         etag: &str,
     ) -> Result<Self, ApiError> {
-        let described = |reply: Self| reply.header(ETAG, etag).header(ACCEPT_RANGES, "bytes");
+        let with_etag = |reply: Self| reply.header(ETAG, etag).header(ACCEPT_RANGES, "bytes");
         if etag::matches(headers, etag) {
-            return Ok(described(Self::empty().status(StatusCode::NOT_MODIFIED)));
+            return Ok(with_etag(Self::empty().status(StatusCode::NOT_MODIFIED)));
         }
         let mut file = tokio::fs::File::open(path).await.map_err(unreadable)?;
         let length = file.metadata().await.map_err(unreadable)?.len();
-        let said = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let bytes = match part(said(RANGE), said(IF_RANGE), etag, length) {
-            RangePart::Nothing => return Err(ApiError::range(length)),
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let bytes = match part(header(RANGE), header(IF_RANGE), etag, length) {
+            RangePart::NotSatisfiable => return Err(ApiError::range_not_satisfiable(length)),
             RangePart::Whole => None,
             RangePart::Bytes(bytes) => Some(bytes),
         };
@@ -87,11 +90,16 @@ impl Reply {
             let start = std::io::SeekFrom::Start(bytes.start);
             file.seek(start).await.map_err(unreadable)?;
         }
-        let left = bytes
+        let remaining = bytes
             .as_ref()
             .map_or(length, |bytes| bytes.end - bytes.start);
-        let piece = BytesMut::new();
-        let reply = described(Self::live(FileBody { file, left, piece }));
+        let buffer = BytesMut::new();
+        let body = FileBody {
+            file,
+            remaining,
+            buffer,
+        };
+        let reply = with_etag(Self::streaming(body));
         let reply = reply.header(CONTENT_TYPE, content_type);
         Ok(match bytes {
             None => reply,
@@ -102,50 +110,50 @@ impl Reply {
             }
         })
     }
-    /// 200 with a body of ours that is not whole yet.
-    pub(super) fn live(
+    /// 200 with a streaming body.
+    pub(super) fn streaming(
         body: impl HttpBody<Data = Bytes, Error = std::io::Error> + Send + 'static,
     ) -> Self {
         Self {
             status: StatusCode::OK,
-            headers: room(),
+            headers: header_map(),
             body: ReplyBody {
-                content: ReplyContent::Live(Box::pin(body)),
-                busy: None,
+                content: ReplyContent::Stream(Box::pin(body)),
+                guard: None,
             },
         }
     }
-    /// Breaks a body off that is not whole yet when `end` is ready.
-    pub(super) fn until(mut self, end: impl Future<Output = ()> + Send + 'static) -> Self {
-        if let ReplyContent::Live(body) = self.body.content {
-            let until = TruncatingBody {
+    /// Aborts a streaming body with an error when `end` completes.
+    pub(super) fn truncate_when(mut self, end: impl Future<Output = ()> + Send + 'static) -> Self {
+        if let ReplyContent::Stream(body) = self.body.content {
+            let truncating = TruncatingBody {
                 body,
                 end: Box::pin(end),
             };
-            self.body.content = ReplyContent::Live(Box::pin(until));
+            self.body.content = ReplyContent::Stream(Box::pin(truncating));
         }
         self
     }
-    /// Another status.
+    /// Sets the status.
     pub fn status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
     }
-    /// A header; it replaces one of the same name. A value that cannot stand in a header is left out.
+    /// Sets a header, replacing one of the same name. An invalid header value is dropped.
     pub fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);
         }
         self
     }
-    /// One more `Set-Cookie`.
+    /// Adds a `Set-Cookie` header.
     pub fn cookie(mut self, cookie: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(cookie) {
             self.headers.append(SET_COOKIE, value);
         }
         self
     }
-    /// The headers so far.
+    /// The headers set so far.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
@@ -155,12 +163,12 @@ impl Reply {
     pub(super) fn code(&self) -> StatusCode {
         self.status
     }
-    /// The length of the body, where it is known.
+    /// The length of the body in bytes; `None` for a stream of unknown length.
     pub(super) fn length(&self) -> Option<u64> {
         self.body.size_hint().exact()
     }
-    pub(super) fn into_response(mut self, busy: BusyGuard) -> Response<ReplyBody> {
-        self.body.busy = Some(busy);
+    pub(super) fn into_response(mut self, guard: BusyGuard) -> Response<ReplyBody> {
+        self.body.guard = Some(guard);
         let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
@@ -170,31 +178,31 @@ impl Reply {
     fn of(bytes: Bytes) -> Self {
         Self {
             status: StatusCode::OK,
-            headers: room(),
+            headers: header_map(),
             body: ReplyBody {
-                content: ReplyContent::Whole(bytes),
-                busy: None,
+                content: ReplyContent::Full(bytes),
+                guard: None,
             },
         }
     }
 }
 
 impl ApiError {
-    /// The response with Quire's own error body.
+    /// The error response in Quire's format.
     pub fn reply(&self, request_id: &str) -> Reply {
         let details = self.details();
         let mut reply = Reply::json(&self.body(request_id)).status(self.status());
         if self.status() == StatusCode::UNAUTHORIZED {
             reply = reply.header(WWW_AUTHENTICATE, "Bearer");
         }
-        if let Some(length) = details.error.retry_after {
-            let seconds = length.as_millis().div_ceil(1000).max(1);
+        if let Some(delay) = details.error.retry_after {
+            let seconds = delay.as_millis().div_ceil(1000).max(1);
             reply = reply.header(RETRY_AFTER, &seconds.to_string());
         }
         if let Some(allow) = &details.allow {
             reply = reply.header(ALLOW, allow);
         }
-        if let Some(length) = details.length {
+        if let Some(length) = details.content_length {
             reply = reply.header(CONTENT_RANGE, &format!("bytes */{length}"));
         }
         if let Some(status) = details.rate_limit {
@@ -205,28 +213,28 @@ impl ApiError {
         }
         reply
     }
-    /// The response in the format of another vendor's API.
-    pub fn reply_as(&self, dialect: ErrorFormat, request_id: &str) -> Reply {
+    /// The error response in a vendor's format.
+    pub fn reply_as(&self, format: ErrorFormat, request_id: &str) -> Reply {
         let mut reply = self.reply(request_id);
-        if dialect == ErrorFormat::Ours {
+        if format == ErrorFormat::Quire {
             return reply;
         }
-        let status = self.foreign_status();
-        let mut plain = Reply::json(&self.foreign_body(dialect, request_id)).status(status);
-        std::mem::swap(plain.headers_mut(), reply.headers_mut());
-        let headers = plain.headers_mut();
+        let status = self.vendor_status();
+        let mut vendor_reply = Reply::json(&self.vendor_body(format, request_id)).status(status);
+        std::mem::swap(vendor_reply.headers_mut(), reply.headers_mut());
+        let headers = vendor_reply.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let ErrorCause::App(Kind::BudgetExceeded | Kind::UpstreamFailed) = self.details().cause {
-            // Asking again would spend again, and change nothing.
+            // A retry would cost money again and change nothing.
             let name = HeaderName::from_static("x-should-retry");
             headers.insert(name, HeaderValue::from_static("false"));
         }
-        plain
+        vendor_reply
     }
 }
 
-/// Sized once: growing the map header by header costs more than all of them.
-fn room() -> HeaderMap {
+/// An empty map with capacity for 12 headers: growing it header by header costs more than the headers themselves.
+fn header_map() -> HeaderMap {
     HeaderMap::with_capacity(12)
 }
 
@@ -237,18 +245,18 @@ fn unreadable(error: std::io::Error) -> ApiError {
     }
 }
 
-/// The one body type of all answers. While it lives, its connection counts as busy.
+/// The body type of all responses. Holds the guard that keeps its connection in the responding state.
 pub struct ReplyBody {
     content: ReplyContent,
-    busy: Option<BusyGuard>,
+    guard: Option<BusyGuard>,
 }
 
 enum ReplyContent {
-    Whole(Bytes),
-    Live(LiveBody),
+    Full(Bytes),
+    Stream(BoxedBody),
 }
 
-type LiveBody = Pin<Box<dyn HttpBody<Data = Bytes, Error = std::io::Error> + Send>>;
+type BoxedBody = Pin<Box<dyn HttpBody<Data = Bytes, Error = std::io::Error> + Send>>;
 
 impl HttpBody for ReplyBody {
     type Data = Bytes;
@@ -259,28 +267,28 @@ impl HttpBody for ReplyBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         match &mut self.content {
-            ReplyContent::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            ReplyContent::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            ReplyContent::Live(body) => body.as_mut().poll_frame(context),
+            ReplyContent::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            ReplyContent::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            ReplyContent::Stream(body) => body.as_mut().poll_frame(context),
         }
     }
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            ReplyContent::Whole(bytes) => bytes.is_empty(),
-            ReplyContent::Live(body) => body.is_end_stream(),
+            ReplyContent::Full(bytes) => bytes.is_empty(),
+            ReplyContent::Stream(body) => body.is_end_stream(),
         }
     }
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            ReplyContent::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            ReplyContent::Live(body) => body.size_hint(),
+            ReplyContent::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            ReplyContent::Stream(body) => body.size_hint(),
         }
     }
 }
 
-/// A body that ends early, with an error, so that nobody takes what came for the whole.
+/// A body that aborts with an error when `end` completes, so that the client does not take it for complete.
 struct TruncatingBody {
-    body: LiveBody,
+    body: BoxedBody,
     end: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -306,12 +314,13 @@ impl HttpBody for TruncatingBody {
     }
 }
 
-const PIECE: usize = 64 << 10;
+/// Bytes per file read.
+const READ_SIZE: usize = 64 << 10;
 
 struct FileBody {
     file: tokio::fs::File,
-    left: u64,
-    piece: BytesMut,
+    remaining: u64,
+    buffer: BytesMut,
 }
 
 impl HttpBody for FileBody {
@@ -322,28 +331,28 @@ impl HttpBody for FileBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        if self.left == 0 {
+        if self.remaining == 0 {
             return Poll::Ready(None);
         }
         let this = &mut *self;
-        let wanted = this.left.min(PIECE as u64) as usize;
-        this.piece.resize(wanted, 0);
-        let mut buffer = ReadBuf::new(&mut this.piece);
-        ready!(Pin::new(&mut this.file).poll_read(context, &mut buffer))?;
-        let read = buffer.filled().len();
+        let size = this.remaining.min(READ_SIZE as u64) as usize;
+        this.buffer.resize(size, 0);
+        let mut unfilled = ReadBuf::new(&mut this.buffer);
+        ready!(Pin::new(&mut this.file).poll_read(context, &mut unfilled))?;
+        let read = unfilled.filled().len();
         if read == 0 {
-            // The length has been promised: a file cut short must not look like a whole one.
+            // `Content-Length` has been sent: a truncated file must not look complete.
             return Poll::Ready(Some(Err(std::io::ErrorKind::UnexpectedEof.into())));
         }
-        this.left -= read as u64;
-        let frame = this.piece.split_to(read).freeze();
+        this.remaining -= read as u64;
+        let frame = this.buffer.split_to(read).freeze();
         Poll::Ready(Some(Ok(Frame::data(frame))))
     }
     fn is_end_stream(&self) -> bool {
-        self.left == 0
+        self.remaining == 0
     }
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.remaining)
     }
 }
 

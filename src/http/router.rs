@@ -1,26 +1,26 @@
-//! Finds the row of a request. Paths without holes are looked up, the others compared segment by segment:
-//! a few dozen rows need no trie.
+//! Matches a method and a path to a route. Literal paths are looked up in a hash map, paths with parameters compared
+//! segment by segment: a few dozen routes need no trie.
 
 use std::collections::HashMap;
 
 use hyper::Method;
 
-use super::compatible_paths::usual_path;
+use super::compatible_paths::canonical_path;
 use super::error::ErrorFormat;
 use super::percent::decode;
 use super::routes::{ROUTES, Route, Verb};
 
-/// What was found for a method and a path.
+/// The result of matching a method and a path.
 pub enum RouteMatch {
-    /// A row, and the parts of the path that have names.
+    /// A route and the parameters of the path.
     Route(&'static Route, Vec<(&'static str, String)>),
-    /// The path exists, for these methods.
+    /// The path exists, but only with these methods, listed as in `Allow`.
     Methods(String, ErrorFormat),
     /// No such path.
-    Nothing,
+    None,
 }
 
-/// The table, prepared for looking up.
+/// The route table, indexed for lookups.
 pub struct Router {
     literal: HashMap<&'static str, Vec<&'static Route>>,
     patterns: Vec<(Vec<Segment>, Vec<&'static Route>)>,
@@ -29,12 +29,12 @@ pub struct Router {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Segment {
     Literal(&'static str),
-    Hole(&'static str),
-    Tail(&'static str),
+    Param(&'static str),
+    Rest(&'static str),
 }
 
 impl Router {
-    /// Of the table.
+    /// Indexes the route table.
     pub fn new() -> Self {
         Self::of(ROUTES)
     }
@@ -49,29 +49,29 @@ impl Router {
             }
             let segments = split(route.path);
             match patterns.iter_mut().find(|(known, _)| *known == segments) {
-                Some((_, rows)) => rows.push(route),
+                Some((_, routes)) => routes.push(route),
                 None => patterns.push((segments, vec![route])),
             }
         }
         Self { literal, patterns }
     }
 
-    /// The row for this method and path. Literal paths come before those with holes.
+    /// Finds the route for a method and a path. Literal paths take precedence over paths with parameters.
     pub fn find(&self, method: &Method, path: &str) -> RouteMatch {
-        if let Some(rows) = self.literal.get(path) {
-            return pick(method, rows, Vec::new());
+        if let Some(routes) = self.literal.get(path) {
+            return select_method(method, routes, Vec::new());
         }
-        let usual = usual_path(path);
-        let path = usual.as_deref().unwrap_or(path);
-        if let Some(rows) = self.literal.get(path) {
-            return pick(method, rows, Vec::new());
+        let canonical = canonical_path(path);
+        let path = canonical.as_deref().unwrap_or(path);
+        if let Some(routes) = self.literal.get(path) {
+            return select_method(method, routes, Vec::new());
         }
-        for (segments, rows) in &self.patterns {
-            if let Some(params) = fit(segments, path) {
-                return pick(method, rows, params);
+        for (segments, routes) in &self.patterns {
+            if let Some(params) = match_segments(segments, path) {
+                return select_method(method, routes, params);
             }
         }
-        RouteMatch::Nothing
+        RouteMatch::None
     }
 }
 
@@ -79,34 +79,36 @@ fn split(path: &'static str) -> Vec<Segment> {
     let segment = |text: &'static str| match text.strip_prefix('{') {
         None => Segment::Literal(text),
         Some(name) => match name.strip_suffix("*}") {
-            Some(name) => Segment::Tail(name),
-            None => Segment::Hole(name.trim_end_matches('}')),
+            Some(name) => Segment::Rest(name),
+            None => Segment::Param(name.trim_end_matches('}')),
         },
     };
     path.split('/').skip(1).map(segment).collect()
 }
 
-fn pick(
+fn select_method(
     method: &Method,
-    rows: &[&'static Route],
+    routes: &[&'static Route],
     params: Vec<(&'static str, String)>,
 ) -> RouteMatch {
-    let wanted = match *method {
+    let verb_name = match *method {
         Method::HEAD => "GET",
         _ => method.as_str(),
     };
-    match rows.iter().find(|row| row.verb.as_str() == wanted) {
-        Some(row) => RouteMatch::Route(row, params),
-        None => RouteMatch::Methods(allow(rows), dialect_of(rows)),
+    match routes.iter().find(|route| route.verb.as_str() == verb_name) {
+        Some(route) => RouteMatch::Route(route, params),
+        None => RouteMatch::Methods(allow_header(routes), error_format_of(routes)),
     }
 }
 
-fn dialect_of(rows: &[&'static Route]) -> ErrorFormat {
-    rows.first().map_or(ErrorFormat::Ours, |row| row.dialect)
+fn error_format_of(routes: &[&'static Route]) -> ErrorFormat {
+    routes
+        .first()
+        .map_or(ErrorFormat::Quire, |route| route.error_format)
 }
 
-fn allow(rows: &[&'static Route]) -> String {
-    let mut verbs: Vec<Verb> = rows.iter().map(|row| row.verb).collect();
+fn allow_header(routes: &[&'static Route]) -> String {
+    let mut verbs: Vec<Verb> = routes.iter().map(|route| route.verb).collect();
     verbs.sort();
     let mut names = Vec::new();
     for verb in verbs {
@@ -119,11 +121,11 @@ fn allow(rows: &[&'static Route]) -> String {
     names.join(", ")
 }
 
-fn fit(segments: &[Segment], path: &str) -> Option<Vec<(&'static str, String)>> {
+fn match_segments(segments: &[Segment], path: &str) -> Option<Vec<(&'static str, String)>> {
     let mut params = Vec::new();
     let mut rest = path.strip_prefix('/')?;
     for (position, segment) in segments.iter().enumerate() {
-        if let Segment::Tail(name) = segment {
+        if let Segment::Rest(name) = segment {
             params.push((*name, rest.to_owned()));
             return Some(params);
         }
@@ -133,7 +135,7 @@ fn fit(segments: &[Segment], path: &str) -> Option<Vec<(&'static str, String)>> 
         };
         match segment {
             Segment::Literal(text) if *text == part => {}
-            Segment::Hole(name) if !part.is_empty() => params.push((*name, decode(part, false)?)),
+            Segment::Param(name) if !part.is_empty() => params.push((*name, decode(part, false)?)),
             _ => return None,
         }
         let is_last = position + 1 == segments.len();
@@ -151,7 +153,7 @@ mod tests {
     use super::*;
 
     fn fits(pattern: &'static str, path: &str) -> Option<Vec<String>> {
-        let params = fit(&split(pattern), path)?;
+        let params = match_segments(&split(pattern), path)?;
         Some(
             params
                 .into_iter()
@@ -185,7 +187,7 @@ mod tests {
 
     #[test]
     fn addresses_of_the_compatible_apis_have_several_forms() {
-        for (path, usual) in [
+        for (path, canonical) in [
             ("/v1/models/", Some("/v1/models")),
             ("/models", Some("/v1/models")),
             ("/models/quire/gut/", Some("/v1/models/quire/gut")),
@@ -202,10 +204,10 @@ mod tests {
             ("/api/models/", None),
             ("/", None),
         ] {
-            assert_eq!(usual_path(path).as_deref(), usual, "{path}");
+            assert_eq!(canonical_path(path).as_deref(), canonical, "{path}");
             let found = Router::new().find(&Method::OPTIONS, path);
-            let exists = !matches!(found, RouteMatch::Nothing);
-            assert!(exists || usual.is_none(), "{path}");
+            let exists = !matches!(found, RouteMatch::None);
+            assert!(exists || canonical.is_none(), "{path}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! Every way into the program, on one page. A row says who may come in, how, and within which limits.
-//! Matching is in `router`; what happens behind a row is in `handlers`.
+//! The route table: for every path its access level, handler, and limits. Matching is in `router`; the handlers are in
+//! `handlers`.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,28 +19,28 @@ use super::reply::Reply;
 use super::shared::SharedState;
 use crate::domain::user::Caller;
 
-/// What a handler returns.
-pub type Answer = Pin<Box<dyn Future<Output = Result<Reply, ApiError>> + Send>>;
+/// The future of a handler's response.
+pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Reply, ApiError>> + Send>>;
 
-/// The handler of a row. A handler that needs a caller cannot be registered as open: the types differ,
-/// and only the router can make a `Caller`, an `Admin` or a `LinkToken`.
+/// The handler of a route, by access level. A handler that needs a caller cannot be registered as open: the types
+/// differ, and only the dispatcher can create a `Caller`, an `Admin`, or a `LinkToken`.
 #[derive(Clone, Copy)]
 pub enum RouteHandler {
-    /// Anyone, at once: no body, no waiting, no rate limit, no log line.
+    /// Anyone, synchronously: no body, no rate limit, no log line.
     Quick(fn(&SharedState, Instant) -> Reply),
     /// Anyone.
-    Open(fn(RequestContext) -> Answer),
-    /// Anyone; a credential that is presented must hold. The handler checks the body before it misses one.
-    Maybe(fn(RequestContext, Option<Caller>) -> Answer),
-    /// Whoever is signed in.
-    User(fn(RequestContext, Caller) -> Answer),
+    Open(fn(RequestContext) -> HandlerFuture),
+    /// Anyone, but a credential must be valid if present. The handler validates the body before it requires a caller.
+    Maybe(fn(RequestContext, Option<Caller>) -> HandlerFuture),
+    /// Authenticated users.
+    User(fn(RequestContext, Caller) -> HandlerFuture),
     /// Administrators.
-    Admin(fn(RequestContext, Admin) -> Answer),
-    /// Whoever holds the share token in the path.
-    Link(fn(RequestContext, LinkToken) -> Answer),
+    Admin(fn(RequestContext, Admin) -> HandlerFuture),
+    /// Holders of the share token in the path.
+    Link(fn(RequestContext, LinkToken) -> HandlerFuture),
 }
 
-/// A verb of HTTP that a row can have.
+/// The HTTP method of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Verb {
@@ -51,7 +51,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// Its name on the wire.
+    /// The method's name in requests.
     pub const fn as_str(self) -> &'static str {
         match self {
             Verb::Get => "GET",
@@ -62,98 +62,117 @@ impl Verb {
     }
 }
 
-/// A row of the table.
+/// One row of the route table.
 pub struct Route {
-    /// The verb. A GET row also answers HEAD.
+    /// The HTTP method. GET routes also serve HEAD.
     pub verb: Verb,
-    /// Literal segments, `{name}` for one segment, `{name*}` at the end for all that is left.
+    /// The path: literal segments, `{name}` for one segment, `{name*}` at the end for the rest.
     pub path: &'static str,
-    /// Who may come in, and what happens then.
-    pub how: RouteHandler,
-    /// Bound of the body.
+    /// The access level and the handler.
+    pub handler: RouteHandler,
+    /// The size limit of the body.
     pub limit: BodyLimit,
-    /// Whether requests count against the caller's rate.
-    pub counted: bool,
-    /// How it refuses.
-    pub dialect: ErrorFormat,
+    /// Whether requests count against the caller's rate limit.
+    pub rate_limited: bool,
+    /// The format of error responses.
+    pub error_format: ErrorFormat,
 }
 
+/// The default body limit: 1 MiB.
 const JSON: BodyLimit = BodyLimit::Bytes(1 << 20);
+/// The body limit of routes that take lists of questions: 8 MiB.
 const LARGE: BodyLimit = BodyLimit::Bytes(8 << 20);
+/// The body limit of routes that take a few fields: 16 KiB.
 const SMALL: BodyLimit = BodyLimit::Bytes(16 << 10);
 
-const fn row(verb: Verb, path: &'static str, how: RouteHandler) -> Route {
+const fn route(verb: Verb, path: &'static str, handler: RouteHandler) -> Route {
     Route {
         verb,
         path,
-        how,
+        handler,
         limit: JSON,
-        counted: true,
-        dialect: ErrorFormat::Ours,
+        rate_limited: true,
+        error_format: ErrorFormat::Quire,
     }
 }
 
-const fn quick(verb: Verb, path: &'static str, how: fn(&SharedState, Instant) -> Reply) -> Route {
-    row(verb, path, RouteHandler::Quick(how)).uncounted()
+const fn quick(
+    verb: Verb,
+    path: &'static str,
+    handler: fn(&SharedState, Instant) -> Reply,
+) -> Route {
+    route(verb, path, RouteHandler::Quick(handler)).unlimited()
 }
-const fn open(verb: Verb, path: &'static str, how: fn(RequestContext) -> Answer) -> Route {
-    row(verb, path, RouteHandler::Open(how))
+const fn open(
+    verb: Verb,
+    path: &'static str,
+    handler: fn(RequestContext) -> HandlerFuture,
+) -> Route {
+    route(verb, path, RouteHandler::Open(handler))
 }
 const fn maybe(
     verb: Verb,
     path: &'static str,
-    how: fn(RequestContext, Option<Caller>) -> Answer,
+    handler: fn(RequestContext, Option<Caller>) -> HandlerFuture,
 ) -> Route {
-    row(verb, path, RouteHandler::Maybe(how))
+    route(verb, path, RouteHandler::Maybe(handler))
 }
-const fn user(verb: Verb, path: &'static str, how: fn(RequestContext, Caller) -> Answer) -> Route {
-    row(verb, path, RouteHandler::User(how))
+const fn user(
+    verb: Verb,
+    path: &'static str,
+    handler: fn(RequestContext, Caller) -> HandlerFuture,
+) -> Route {
+    route(verb, path, RouteHandler::User(handler))
 }
-const fn admin(verb: Verb, path: &'static str, how: fn(RequestContext, Admin) -> Answer) -> Route {
-    row(verb, path, RouteHandler::Admin(how))
+const fn admin(
+    verb: Verb,
+    path: &'static str,
+    handler: fn(RequestContext, Admin) -> HandlerFuture,
+) -> Route {
+    route(verb, path, RouteHandler::Admin(handler))
 }
 const fn link(
     verb: Verb,
     path: &'static str,
-    how: fn(RequestContext, LinkToken) -> Answer,
+    handler: fn(RequestContext, LinkToken) -> HandlerFuture,
 ) -> Route {
-    row(verb, path, RouteHandler::Link(how))
+    route(verb, path, RouteHandler::Link(handler))
 }
 
 impl Route {
-    /// Takes 16 KiB at most.
+    /// Sets the body limit to 16 KiB.
     const fn small(mut self) -> Self {
         self.limit = SMALL;
         self
     }
-    /// Takes a list of questions.
+    /// Sets the body limit to 8 MiB, for lists of questions.
     const fn large(mut self) -> Self {
         self.limit = LARGE;
         self
     }
-    /// Takes a document.
+    /// Sets the body limit to the configured upload size.
     const fn upload(mut self) -> Self {
         self.limit = BodyLimit::Upload;
         self
     }
-    /// Refuses as clients of this vendor's API expect it.
-    const fn speaks(mut self, dialect: ErrorFormat) -> Self {
-        self.dialect = dialect;
+    /// Sets the format of error responses.
+    const fn errors(mut self, format: ErrorFormat) -> Self {
+        self.error_format = format;
         self
     }
-    /// Does not count against the caller's rate.
-    const fn uncounted(mut self) -> Self {
-        self.counted = false;
+    /// Exempts the route from the rate limit.
+    const fn unlimited(mut self) -> Self {
+        self.rate_limited = false;
         self
     }
-    /// Whether its answers may hold what is one person's, so that no cache may keep them.
+    /// Whether responses may hold private data, so that caches must not keep them.
     pub fn is_private(&self) -> bool {
-        let is_open = matches!(self.how, RouteHandler::Quick(_) | RouteHandler::Open(_));
+        let is_open = matches!(self.handler, RouteHandler::Quick(_) | RouteHandler::Open(_));
         !is_open || self.path == "/metrics" || self.path.starts_with("/api/auth/")
     }
-    /// Who may come in, in a word: `open`, `maybe`, `user`, `admin` or `link`.
+    /// The access level: `open`, `maybe`, `user`, `admin`, or `link`.
     pub const fn access(&self) -> &'static str {
-        match self.how {
+        match self.handler {
             RouteHandler::Quick(_) | RouteHandler::Open(_) => "open",
             RouteHandler::Maybe(_) => "maybe",
             RouteHandler::User(_) => "user",
@@ -163,23 +182,24 @@ impl Route {
     }
 }
 
-/// Makes a handler that takes only `RequestContext` fit the table.
+/// Adapts a handler that takes only a `RequestContext` to the table.
 macro_rules! o {
     ($handler:path) => {
         |cx| Box::pin($handler(cx))
     };
 }
-/// Makes a handler that takes `RequestContext` and who is asking fit the table.
+/// Adapts a handler that takes a `RequestContext` and a caller, admin, or link token to the table.
 macro_rules! h {
     ($handler:path) => {
-        |cx, who| Box::pin($handler(cx, who))
+        |cx, caller| Box::pin($handler(cx, caller))
     };
 }
 
 use Verb::{Delete, Get, Post, Put};
 
-/// The table. `open`, `quick`: `fn(Cx)`; `maybe`: `fn(Cx, Option<Caller>)`; `user`: `fn(Cx, Caller)`;
-/// `admin`: `fn(Cx, Admin)`; `link`: `fn(Cx, LinkToken)`, the token being `{token}` of the path.
+/// All routes. Arguments of the handlers: `open`: `RequestContext`; `maybe`: and `Option<Caller>`; `user`: and
+/// `Caller`; `admin`: and `Admin`; `link`: and `LinkToken`, parsed from `{token}` of the path; `quick`:
+/// `&SharedState` and the time of arrival.
 #[rustfmt::skip]
 pub static ROUTES: &[Route] = &[
     // Health and operations.
@@ -299,18 +319,18 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/api/recipes/{id}/versions",              h!(recipes::versions)),
 
     // For programs that speak to OpenAI or Anthropic.
-    user( Get,    "/v1/models",                              h!(compatible_models::list)).speaks(OpenAi),
-    user( Get,    "/v1/models/{name*}",                      h!(compatible_models::show)).speaks(OpenAi),
-    user( Post,   "/v1/models/{name*}",                      h!(gemini::act)).large().speaks(Gemini),
-    user( Get,    "/v1beta/models",                          h!(gemini::list)).speaks(Gemini),
-    user( Post,   "/v1beta/models/{name*}",                  h!(gemini::act)).large().speaks(Gemini),
-    user( Post,   "/v1/chat/completions",                    h!(compatible::chat)).large().speaks(OpenAi),
-    user( Post,   "/v1/completions",                         h!(compatible::complete)).large().speaks(OpenAi),
-    user( Post,   "/v1/responses",                           h!(compatible::responses)).large().speaks(OpenAi),
-    user( Post,   "/v1/embeddings",                          h!(embeddings::create)).large().speaks(OpenAi),
-    user( Post,   "/v1/messages",                            h!(compatible::messages)).large().speaks(Anthropic),
-    user( Post,   "/v1/messages/count_tokens",               h!(compatible::count_tokens)).large().speaks(Anthropic),
-    user( Post,   "/mcp",                                    h!(mcp::answer)).large(),
+    user( Get,    "/v1/models",                              h!(compatible_models::list)).errors(OpenAi),
+    user( Get,    "/v1/models/{name*}",                      h!(compatible_models::show)).errors(OpenAi),
+    user( Post,   "/v1/models/{name*}",                      h!(gemini::call_method)).large().errors(Gemini),
+    user( Get,    "/v1beta/models",                          h!(gemini::list)).errors(Gemini),
+    user( Post,   "/v1beta/models/{name*}",                  h!(gemini::call_method)).large().errors(Gemini),
+    user( Post,   "/v1/chat/completions",                    h!(compatible::chat)).large().errors(OpenAi),
+    user( Post,   "/v1/completions",                         h!(compatible::complete)).large().errors(OpenAi),
+    user( Post,   "/v1/responses",                           h!(compatible::responses)).large().errors(OpenAi),
+    user( Post,   "/v1/embeddings",                          h!(embeddings::create)).large().errors(OpenAi),
+    user( Post,   "/v1/messages",                            h!(compatible::messages)).large().errors(Anthropic),
+    user( Post,   "/v1/messages/count_tokens",               h!(compatible::count_tokens)).large().errors(Anthropic),
+    user( Post,   "/mcp",                                    h!(mcp::handle)).large(),
 
     // Experiments.
     user( Get,    "/api/experiments",                        h!(experiments::list)),
@@ -362,24 +382,24 @@ pub static ROUTES: &[Route] = &[
     link( Get,    "/api/shared/{token}",                     h!(analyses::shared)),
 
     // Pages and their files.
-    open( Get,    "/",                                       o!(pages::home)).uncounted(),
-    open( Get,    "/analyze",                                o!(pages::page)).uncounted(),
-    open( Get,    "/documents",                              o!(pages::page)).uncounted(),
-    open( Get,    "/orchestrator",                           o!(pages::page)).uncounted(),
-    open( Get,    "/modelrunner",                            o!(pages::page)).uncounted(),
-    open( Get,    "/history",                                o!(pages::page)).uncounted(),
-    open( Get,    "/history/{id}",                           o!(pages::page)).uncounted(),
-    open( Get,    "/experiments",                            o!(pages::page)).uncounted(),
-    open( Get,    "/welcome",                                o!(pages::page)).uncounted(),
-    open( Get,    "/manual",                                 o!(pages::page)).uncounted(),
-    open( Get,    "/manual/{topic}",                         o!(pages::page)).uncounted(),
-    open( Get,    "/usage",                                  o!(pages::page)).uncounted(),
-    open( Get,    "/settings",                               o!(pages::page)).uncounted(),
-    open( Get,    "/admin",                                  o!(pages::page)).uncounted(),
-    open( Get,    "/login",                                  o!(pages::page)).uncounted(),
-    link( Get,    "/share/{token}",                          h!(pages::shared)).uncounted(),
-    open( Get,    "/sw.js",                                  o!(pages::worker)).uncounted(),
-    open( Get,    "/manifest.webmanifest",                   o!(pages::manifest)).uncounted(),
-    open( Get,    "/assets/index.js",                        o!(pages::entry)).uncounted(),
-    open( Get,    "/assets/{tree}/{path*}",                  o!(pages::asset)).uncounted(),
+    open( Get,    "/",                                       o!(pages::home)).unlimited(),
+    open( Get,    "/analyze",                                o!(pages::page)).unlimited(),
+    open( Get,    "/documents",                              o!(pages::page)).unlimited(),
+    open( Get,    "/orchestrator",                           o!(pages::page)).unlimited(),
+    open( Get,    "/modelrunner",                            o!(pages::page)).unlimited(),
+    open( Get,    "/history",                                o!(pages::page)).unlimited(),
+    open( Get,    "/history/{id}",                           o!(pages::page)).unlimited(),
+    open( Get,    "/experiments",                            o!(pages::page)).unlimited(),
+    open( Get,    "/welcome",                                o!(pages::page)).unlimited(),
+    open( Get,    "/manual",                                 o!(pages::page)).unlimited(),
+    open( Get,    "/manual/{topic}",                         o!(pages::page)).unlimited(),
+    open( Get,    "/usage",                                  o!(pages::page)).unlimited(),
+    open( Get,    "/settings",                               o!(pages::page)).unlimited(),
+    open( Get,    "/admin",                                  o!(pages::page)).unlimited(),
+    open( Get,    "/login",                                  o!(pages::page)).unlimited(),
+    link( Get,    "/share/{token}",                          h!(pages::shared)).unlimited(),
+    open( Get,    "/sw.js",                                  o!(pages::worker)).unlimited(),
+    open( Get,    "/manifest.webmanifest",                   o!(pages::manifest)).unlimited(),
+    open( Get,    "/assets/index.js",                        o!(pages::entry)).unlimited(),
+    open( Get,    "/assets/{tree}/{path*}",                  o!(pages::asset)).unlimited(),
 ];

@@ -1,4 +1,4 @@
-//! The server's life: accept connections, bound them, serve them, drain them.
+//! The server lifecycle: accept connections within limits, serve them, and drain them at shutdown.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,7 +16,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::connection::{ActivitySocket, FIRST_WORD, Overdue, ServerCommand, Socket, Timeouts};
+use super::connection::{
+    ActivitySocket, FIRST_REQUEST_GRACE, Overdue, ServerCommand, Socket, Timeouts,
+};
 use super::connection_slots::{ConnectionPermit, ConnectionSlots};
 use super::dispatch::{Dispatcher, EntryPoint, PendingResponse};
 use super::error::ApiError;
@@ -26,13 +28,13 @@ use crate::app::App;
 use crate::log;
 use crate::tls::CertificateResolver;
 
-/// A bound socket that the server accepts connections from.
+/// A bound socket and how its connections are served.
 pub struct Listener {
-    /// Bound by the caller, who knows its port and reports one that is taken.
+    /// The socket, bound by the caller, which knows the port and reports one that is in use.
     pub listener: TcpListener,
     /// Whether `/` is the JSON index here, because another listener serves the pages.
     pub index: bool,
-    /// The certificates for TLS; `None` is plain HTTP.
+    /// The certificates for TLS; `None` for plain HTTP.
     pub tls: Option<Arc<CertificateResolver>>,
 }
 
@@ -44,7 +46,7 @@ struct Server {
     commands: watch::Receiver<ServerCommand>,
 }
 
-/// Serves until `shutdown` is ready, then lets running requests finish, as long as the settings allow.
+/// Serves until `shutdown` completes, then drains: running requests may finish within the configured shutdown timeout.
 pub async fn serve(app: Arc<App>, listeners: Vec<Listener>, shutdown: impl Future<Output = ()>) {
     let limits = app.config.limits;
     let (command, commands) = watch::channel(ServerCommand::Serve);
@@ -59,7 +61,7 @@ pub async fn serve(app: Arc<App>, listeners: Vec<Listener>, shutdown: impl Futur
         .into_iter()
         .map(|listener| tokio::spawn(server.clone().accept(listener)))
         .chain([tokio::spawn(probe_database(server.shared.clone()))])
-        .chain([tokio::spawn(keep_minutes(server.shared.clone()))])
+        .chain([tokio::spawn(record_minute_stats(server.shared.clone()))])
         .chain([tokio::spawn(watch_accounts(server.shared.clone()))])
         .collect::<Vec<_>>();
 
@@ -68,19 +70,19 @@ pub async fn serve(app: Arc<App>, listeners: Vec<Listener>, shutdown: impl Futur
     server.shared.app.stopping();
     for task in tasks {
         task.abort();
-        // Waited for, so that its listener is closed before we go on.
+        // Wait until its listener is closed.
         let _ = task.await;
     }
-    let _ = command.send(ServerCommand::Finish);
+    let _ = command.send(ServerCommand::Drain);
     let slots = &server.slots;
-    if timeout(limits.shutdown_timeout, slots.all_left())
+    if timeout(limits.shutdown_timeout, slots.all_closed())
         .await
         .is_err()
     {
-        let _ = command.send(ServerCommand::Drop);
+        let _ = command.send(ServerCommand::Abort);
         let open = server.shared.stats.open.load(Relaxed);
         log::warn("connections cut off at shutdown", &[("open", &open)]);
-        let _ = timeout(Duration::from_secs(1), slots.all_left()).await;
+        let _ = timeout(Duration::from_secs(1), slots.all_closed()).await;
     }
 }
 
@@ -92,20 +94,20 @@ async fn watch_accounts(shared: Arc<SharedState>) {
     shared.app.watch_accounts().await;
 }
 
-async fn keep_minutes(shared: Arc<SharedState>) {
-    shared.minute_stats.keep(&shared.app, &shared.stats).await;
+async fn record_minute_stats(shared: Arc<SharedState>) {
+    shared.minute_stats.run(&shared.app, &shared.stats).await;
 }
 
 impl Server {
-    /// Accepts connections until it is aborted.
+    /// Accepts connections until aborted.
     async fn accept(self: Arc<Self>, listener: Listener) {
         let mut pause = Duration::ZERO;
         loop {
             let (socket, peer) = match listener.listener.accept().await {
                 Ok(accepted) => accepted,
-                Err(error) if is_the_client_s(&error) => continue,
+                Err(error) if is_client_error(&error) => continue,
                 Err(error) => {
-                    // Out of file handles, most likely: connections that end give some back.
+                    // Most likely out of file descriptors: back off until connections close.
                     pause = (pause * 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
                     log::warn("cannot accept a connection", &[("why", &error)]);
                     sleep(pause).await;
@@ -115,14 +117,14 @@ impl Server {
             pause = Duration::ZERO;
             let peer = peer.ip().to_canonical();
             let Some(permit) = self.slots.admit(&self.shared, peer).await else {
-                self.shared.stats.turned_away.fetch_add(1, Relaxed);
-                // Behind a handshake that there is no room for, nobody would understand it.
+                self.shared.stats.rejected.fetch_add(1, Relaxed);
+                // A TLS client cannot read a response before the handshake.
                 if listener.tls.is_none() {
-                    raw_reply::turn_away(&socket);
+                    raw_reply::reject_overload(&socket);
                 }
                 continue;
             };
-            // Answers are written whole; waiting for more to send would only add a delay.
+            // Responses are written whole, so Nagle's algorithm would only add a delay.
             let _ = socket.set_nodelay(true);
             let entry = EntryPoint {
                 peer,
@@ -130,18 +132,20 @@ impl Server {
                 https: listener.tls.is_some(),
             };
             let (dispatcher, mut commands) = (self.dispatcher.clone(), self.commands.clone());
-            // Owned by `serve`, which waits until every slot is back.
+            // Owned by `serve`, which waits until every slot is released.
             match &listener.tls {
                 None => {
                     let socket = Socket::Plain(socket);
-                    tokio::spawn(connection(dispatcher, permit, socket, entry, commands))
+                    tokio::spawn(serve_connection(
+                        dispatcher, permit, socket, entry, commands,
+                    ))
                 }
                 Some(resolver) => {
                     let config = resolver.config();
                     tokio::spawn(async move {
                         let opened = tls::handshake(&permit, socket, config, &mut commands).await;
                         if let Some(socket) = opened {
-                            connection(dispatcher, permit, socket, entry, commands).await;
+                            serve_connection(dispatcher, permit, socket, entry, commands).await;
                         }
                     })
                 }
@@ -150,7 +154,7 @@ impl Server {
     }
 }
 
-fn is_the_client_s(error: &io::Error) -> bool {
+fn is_client_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(
         error.kind(),
@@ -159,7 +163,7 @@ fn is_the_client_s(error: &io::Error) -> bool {
 }
 
 /// Serves one connection to its end.
-async fn connection(
+async fn serve_connection(
     dispatcher: Arc<Dispatcher>,
     permit: ConnectionPermit,
     socket: Socket,
@@ -167,74 +171,74 @@ async fn connection(
     mut commands: watch::Receiver<ServerCommand>,
 ) {
     let limits = &permit.shared.app.config.limits;
-    let patience = Timeouts {
+    let timeouts = Timeouts {
         headers: limits.header_timeout,
         idle: limits.idle_timeout,
     };
-    let pulse = permit.pulse.clone();
-    let answering = pulse.clone();
+    let activity = permit.activity.clone();
+    let responding = activity.clone();
     let service = service_fn(move |request| {
-        let busy = answering.busy();
-        let answering = match answering.refusal(&request) {
+        let guard = responding.begin_response();
+        let pending = match responding.refusal(&request) {
             Some(refusal) => dispatcher.refuse(request.headers(), refusal, entry),
-            None => dispatcher.answer(request, entry),
+            None => dispatcher.respond(request, entry),
         };
         let app = dispatcher.shared.app.clone();
         async move {
-            let mut reply = match answering {
-                PendingResponse::Done(reply) => reply,
-                PendingResponse::Coming(reply) => reply.await,
+            let mut reply = match pending {
+                PendingResponse::Ready(reply) => reply,
+                PendingResponse::Future(reply) => reply.await,
             };
             if app.is_leaving() {
                 reply = reply.header(CONNECTION, "close");
             }
-            Ok::<_, Infallible>(reply.into_response(busy))
+            Ok::<_, Infallible>(reply.into_response(guard))
         }
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // The pulse does this, see `connection`.
+        // `ConnectionActivity` enforces this timeout.
         .header_read_timeout(None)
-        // Larger heads are refused before; this holds a whole one and what comes with it.
+        // Larger heads are refused before; this holds a whole head and the bytes received with it.
         .max_buf_size(2 * head::MAX_HEAD)
-        .serve_connection(ActivitySocket::new(socket, pulse.clone()), service);
+        .serve_connection(ActivitySocket::new(socket, activity.clone()), service);
 
-    let tick = patience.headers.min(patience.idle) / 2;
-    let mut alarm = pin!(sleep(tick));
+    let tick = timeouts.headers.min(timeouts.idle) / 2;
+    let mut timer = pin!(sleep(tick));
     let mut is_last = false;
     let overdue = loop {
         tokio::select! {
-            // In this order: most wake-ups are the connection's.
+            // In this order, because most wake-ups are the connection's.
             biased;
-            // A failure is the client's: it left, or sent no HTTP, and has been told.
+            // An error here is the client's: it disconnected, or sent no HTTP and has received a response.
             _ = &mut connection => return,
-            _ = &mut alarm => match pulse.overdue(patience) {
-                _ if is_last && pulse.is_fresh() => return,
+            _ = &mut timer => match activity.overdue(timeouts) {
+                _ if is_last && activity.is_fresh() => return,
                 Some(overdue) => break overdue,
                 None => {
-                    let next = alarm.deadline() + tick;
-                    alarm.as_mut().reset(next);
+                    let next = timer.deadline() + tick;
+                    timer.as_mut().reset(next);
                 }
             },
-            // Another connection needs the place. One on which a request has just come stays.
-            () = permit.wanted() => if pulse.idle().is_some() {
+            // Another connection needs the slot. A connection with a new request keeps it.
+            () = permit.eviction_requested() => if activity.idle_time().is_some() {
                 return;
             },
             Ok(()) = commands.changed() => match *commands.borrow_and_update() {
                 ServerCommand::Serve => {}
-                // The answer to its first request will end it.
-                ServerCommand::Finish if pulse.is_fresh() => {
+                // The response to its first request closes it.
+                ServerCommand::Drain if activity.is_fresh() => {
                     is_last = true;
-                    alarm.set(sleep(FIRST_WORD));
+                    timer.set(sleep(FIRST_REQUEST_GRACE));
                 }
-                ServerCommand::Finish => std::pin::Pin::new(&mut connection).graceful_shutdown(),
-                ServerCommand::Drop => return,
+                ServerCommand::Drain => std::pin::Pin::new(&mut connection).graceful_shutdown(),
+                ServerCommand::Abort => return,
             },
         }
     };
     if overdue == Overdue::Headers {
         let mut socket = connection.into_parts().io.into_socket();
-        let error = ApiError::slow("the headers");
+        let error = ApiError::request_timeout("the headers");
         let _ = socket.write_now(raw_reply::error_text(&error).as_bytes());
     }
 }

@@ -1,4 +1,4 @@
-//! What the handlers of all requests share.
+//! Server state shared by all handlers, event streams, and connections.
 
 use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
@@ -14,31 +14,31 @@ use super::rate_limiter::RateLimiter;
 use super::stats::RequestStats;
 use crate::app::App;
 
-/// The state that handlers, event streams, and connections share.
+/// State shared by handlers, event streams, and connections.
 pub struct SharedState {
     pub(super) app: Arc<App>,
-    /// Request counters since the start.
+    /// Request counters since the server started.
     pub(super) stats: RequestStats,
-    /// Figures per minute of the last day.
+    /// Statistics per minute over the last day.
     pub(super) minute_stats: MinuteStats,
     pub(super) limiter: RateLimiter,
     pub(super) health: HealthCache,
-    // Set once, at shutdown: event streams then end.
+    /// Set once, at shutdown: event streams then end.
     pub(super) stopping: AtomicBool,
 }
 
-/// The health response, kept for a second, and the result of the last database probe.
+/// The health response, cached for one second, and the result of the last database probe.
 #[derive(Default)]
 pub struct HealthCache {
-    pub(super) kept: Mutex<Option<(Instant, StatusCode, Bytes)>>,
-    /// Notified when a response is made: the database is then probed.
-    pub(super) asked: Notify,
+    pub(super) cached: Mutex<Option<(Instant, StatusCode, Bytes)>>,
+    /// Notified when a response is computed, to probe the database.
+    pub(super) probe_requested: Notify,
     /// Whether the last probe failed.
-    pub(super) broken: AtomicBool,
+    pub(super) probe_failed: AtomicBool,
 }
 
 impl SharedState {
-    /// The state of a server that has not answered yet.
+    /// Creates the state of a server that starts.
     pub fn new(app: Arc<App>) -> Self {
         let rate = app.config.limits.rate_per_minute;
         Self {
@@ -51,7 +51,7 @@ impl SharedState {
         }
     }
 
-    /// Whether an address is one of the configured proxies.
+    /// Whether an address belongs to a trusted proxy.
     pub(super) fn is_trusted_proxy(&self, peer: IpAddr) -> bool {
         let networks = &self.app.config.trusted_proxies;
         networks.iter().any(|network| network.contains(peer))

@@ -1,6 +1,6 @@
-//! Server-sent events going out: a body that asks its source for the next events, joins what is there
-//! into one write, and says something now and then while there is nothing. Keeps no queue: a client that
-//! does not read makes its source wait.
+//! Server-sent event streams: a body that polls its source for events, coalesces them into fewer writes, and sends
+//! keep-alive comments while there are none. Has no queue: a client that does not read applies backpressure to the
+//! source.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -20,40 +20,41 @@ use super::context::RequestContext;
 use super::reply::Reply;
 use super::shared::SharedState;
 
-/// One event.
+/// One server-sent event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SseEvent {
-    /// What a client that comes back says it has seen; `None` for an event that cannot be resumed from.
+    /// The `id:` field, returned as `Last-Event-ID` on reconnect; `None` if the stream cannot be resumed from this
+    /// event.
     pub id: Option<u64>,
-    /// The `event:` field; left out where it is empty.
+    /// The `event:` field; omitted if empty.
     pub name: Cow<'static, str>,
-    /// The `data:` field, JSON in one line.
+    /// The `data:` field, one line of JSON.
     pub data: String,
 }
 
-/// A stream of events as an answer. `next` takes the state and gives some events with the next state, or
-/// `None` at the end. It is called again only when the client has taken what came before. The stream
-/// also ends when the server stops; a client then comes back with the last id.
+/// A response that streams events, coalesced over 40 ms. `next` takes the state and returns events and the next state,
+/// or `None` at the end. It is called again only after the client has taken the previous events. The stream also ends
+/// when the server stops; clients then reconnect with the last id.
 pub fn stream<S, F, Fut>(cx: &RequestContext, state: S, next: F) -> Reply
 where
     S: Send + 'static,
     F: FnMut(S) -> Fut + Send + 'static,
     Fut: Future<Output = Option<(Vec<SseEvent>, S)>> + Send + 'static,
 {
-    open(cx, state, next, JOIN)
+    response(cx, state, next, COALESCE_WINDOW)
 }
 
-/// The same for a source that joins events itself: each is written as soon as it is there.
-pub fn at_once<S, F, Fut>(cx: &RequestContext, state: S, next: F) -> Reply
+/// A response that streams events without coalescing, for a source that coalesces them itself.
+pub fn stream_immediately<S, F, Fut>(cx: &RequestContext, state: S, next: F) -> Reply
 where
     S: Send + 'static,
     F: FnMut(S) -> Fut + Send + 'static,
     Fut: Future<Output = Option<(Vec<SseEvent>, S)>> + Send + 'static,
 {
-    open(cx, state, next, Duration::ZERO)
+    response(cx, state, next, Duration::ZERO)
 }
 
-fn open<S, F, Fut>(cx: &RequestContext, state: S, next: F, join: Duration) -> Reply
+fn response<S, F, Fut>(cx: &RequestContext, state: S, next: F, coalesce: Duration) -> Reply
 where
     S: Send + 'static,
     F: FnMut(S) -> Fut + Send + 'static,
@@ -61,47 +62,47 @@ where
 {
     let events = SseEvents {
         next,
-        join,
+        coalesce,
         source: SseSource::Ready(state),
-        // Due at once: the first bytes tell the client, and every proxy, that the stream is open.
-        alarm: Box::pin(sleep(Duration::ZERO)),
+        // Expires immediately: the first bytes show the client, and every proxy, that the stream is open.
+        timer: Box::pin(sleep(Duration::ZERO)),
         shared: cx.shared.clone(),
     };
-    Reply::live(events)
+    Reply::streaming(events)
         .header(CONTENT_TYPE, "text/event-stream; charset=utf-8")
         .header(CACHE_CONTROL, "no-store, no-transform")
         .header(HeaderName::from_static("x-accel-buffering"), "no")
 }
 
-/// A comment this often keeps proxies from closing a silent stream.
-const ALIVE: Duration = Duration::from_secs(15);
-/// Events that come within this after a write are joined into the next one.
-const JOIN: Duration = Duration::from_millis(40);
+/// Time between keep-alive comments: 15 s, so that proxies do not close an idle stream.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// Events within 40 ms after a write are coalesced into the next write.
+const COALESCE_WINDOW: Duration = Duration::from_millis(40);
 
 struct SseEvents<S, F, Fut> {
     next: F,
-    join: Duration,
+    coalesce: Duration,
     source: SseSource<S, Fut>,
-    alarm: Pin<Box<Sleep>>,
+    timer: Pin<Box<Sleep>>,
     shared: Arc<SharedState>,
 }
 
 enum SseSource<S, Fut> {
-    /// To be asked.
+    /// To be polled next.
     Ready(S),
-    /// To be asked when the alarm goes off.
-    Resting(S),
-    /// Asked.
-    Waiting(Pin<Box<Fut>>),
+    /// To be polled when the coalescing window ends.
+    Coalescing(S),
+    /// Being polled.
+    Polling(Pin<Box<Fut>>),
     Ended,
 }
 
-// The future is boxed, and nothing else in here is ever pinned.
+// The future is boxed, and no other field is pinned.
 impl<S, F, Fut> Unpin for SseEvents<S, F, Fut> {}
 
 impl<S, F, Fut> SseEvents<S, F, Fut> {
-    fn rest(&mut self, length: Duration) {
-        self.alarm.set(sleep(length));
+    fn reset_timer(&mut self, delay: Duration) {
+        self.timer.set(sleep(delay));
     }
 }
 
@@ -124,37 +125,37 @@ where
             }
             match std::mem::replace(&mut this.source, SseSource::Ended) {
                 SseSource::Ended => return Poll::Ready(None),
-                SseSource::Resting(state) => {
-                    if this.alarm.as_mut().poll(context).is_pending() {
-                        this.source = SseSource::Resting(state);
+                SseSource::Coalescing(state) => {
+                    if this.timer.as_mut().poll(context).is_pending() {
+                        this.source = SseSource::Coalescing(state);
                         return Poll::Pending;
                     }
-                    this.rest(ALIVE);
+                    this.reset_timer(KEEP_ALIVE_INTERVAL);
                     this.source = SseSource::Ready(state);
                 }
                 SseSource::Ready(state) => {
-                    this.source = SseSource::Waiting(Box::pin((this.next)(state)))
+                    this.source = SseSource::Polling(Box::pin((this.next)(state)))
                 }
-                SseSource::Waiting(mut asked) => match asked.as_mut().poll(context) {
+                SseSource::Polling(mut pending) => match pending.as_mut().poll(context) {
                     Poll::Ready(None) => return Poll::Ready(None),
                     Poll::Ready(Some((events, state))) => {
-                        this.source = match this.join.is_zero() {
+                        this.source = match this.coalesce.is_zero() {
                             true => SseSource::Ready(state),
-                            false => SseSource::Resting(state),
+                            false => SseSource::Coalescing(state),
                         };
-                        this.rest(if this.join.is_zero() {
-                            ALIVE
+                        this.reset_timer(if this.coalesce.is_zero() {
+                            KEEP_ALIVE_INTERVAL
                         } else {
-                            this.join
+                            this.coalesce
                         });
                         if !events.is_empty() {
-                            return Poll::Ready(Some(Ok(Frame::data(written(&events)))));
+                            return Poll::Ready(Some(Ok(Frame::data(encode(&events)))));
                         }
                     }
                     Poll::Pending => {
-                        this.source = SseSource::Waiting(asked);
-                        ready!(this.alarm.as_mut().poll(context));
-                        this.rest(ALIVE);
+                        this.source = SseSource::Polling(pending);
+                        ready!(this.timer.as_mut().poll(context));
+                        this.reset_timer(KEEP_ALIVE_INTERVAL);
                         return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b":\n\n")))));
                     }
                 },
@@ -163,7 +164,7 @@ where
     }
 }
 
-fn written(events: &[SseEvent]) -> Bytes {
+fn encode(events: &[SseEvent]) -> Bytes {
     let size = events.iter().map(|event| event.data.len() + 64).sum();
     let mut text = String::with_capacity(size);
     for event in events {
@@ -196,7 +197,7 @@ mod tests {
         };
         let events = [event(Some(7), "a.b", "{}"), event(None, "c", "1\r\n2")];
         assert_eq!(
-            written(&events),
+            encode(&events),
             "id: 7\nevent: a.b\ndata: {}\n\nevent: c\ndata: 1\ndata: 2\n\n"
         );
     }

@@ -1,5 +1,5 @@
-//! The handshake of a connection that is sealed by ourselves: bounded in time, and with a sentence for those who
-//! speak plain HTTP to the port. Which certificate is shown is `crate::tls`'s.
+//! The TLS handshake of a connection: bounded in time, with an error response for clients that send plain HTTP.
+//! `crate::tls` chooses the certificate.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,21 +9,21 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::connection::{FIRST_WORD, ServerCommand, Socket};
+use super::connection::{FIRST_REQUEST_GRACE, ServerCommand, Socket};
 use super::connection_slots::ConnectionPermit;
 use super::error::ApiError;
 use super::raw_reply;
 use crate::app::{Error, Kind};
 use crate::tls::ServerConfig;
 
-/// From the connection to the end of the handshake, where headers may take longer than that.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How each handshake begins.
-const HANDSHAKE: u8 = 0x16;
-/// Bytes of a plain request that are taken before it is answered: it came in one piece, most likely.
-const MOST_PLAIN_BYTES: usize = 16 << 10;
+/// Time from the connection to the end of the handshake: 10 s, or the header timeout if that is shorter.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The TLS record type that starts every handshake.
+const HANDSHAKE_RECORD: u8 = 0x16;
+/// Bytes of a plain request that are read before the response: most likely all of it.
+const MAX_PLAIN_BYTES: usize = 16 << 10;
 
-/// Opens TLS on a connection. `None` if the connection is to be closed: the peer was silent or sent no TLS, the
+/// Performs the TLS handshake. `None` if the connection must be closed: the peer was silent or sent no TLS, the
 /// server is stopping, or another connection needs the slot.
 pub(super) async fn handshake(
     permit: &ConnectionPermit,
@@ -31,40 +31,42 @@ pub(super) async fn handshake(
     config: Arc<ServerConfig>,
     commands: &mut watch::Receiver<ServerCommand>,
 ) -> Option<Socket> {
-    let patience = PATIENCE.min(permit.shared.app.config.limits.header_timeout);
-    // Whoever is about to ask is answered once, and then told that this was all.
+    let limit = HANDSHAKE_TIMEOUT.min(permit.shared.app.config.limits.header_timeout);
+    // At shutdown the handshake may still finish, so that a first request gets its response.
     let stopped = async {
-        let _ = commands.wait_for(|it| *it != ServerCommand::Serve).await;
-        sleep(FIRST_WORD).await;
+        let _ = commands
+            .wait_for(|command| *command != ServerCommand::Serve)
+            .await;
+        sleep(FIRST_REQUEST_GRACE).await;
     };
     tokio::select! {
         () = stopped => None,
-        () = permit.wanted() => None,
-        opened = timeout(patience, open(socket, config)) => opened.ok().flatten(),
+        () = permit.eviction_requested() => None,
+        opened = timeout(limit, open(socket, config)) => opened.ok().flatten(),
     }
 }
 
-/// `None` where nothing more is to be said.
+/// Accepts a TLS connection; `None` if the connection must be closed.
 async fn open(socket: TcpStream, config: Arc<ServerConfig>) -> Option<Socket> {
     let mut first = [0];
     match socket.peek(&mut first).await {
-        Ok(1) if first[0] == HANDSHAKE => {
-            // A failure is the client's, which has been told in an alert.
+        Ok(1) if first[0] == HANDSHAKE_RECORD => {
+            // On failure rustls has sent the client an alert.
             let stream = TlsAcceptor::from(config).accept(socket).await.ok()?;
             Some(Socket::Tls(Box::new(stream)))
         }
         Ok(1) => {
-            refuse(&socket);
+            refuse_plain_http(&socket);
             None
         }
         _ => None,
     }
 }
 
-fn refuse(socket: &TcpStream) {
-    // Taken first: closing over bytes that nobody has read would take the answer with it.
-    let mut taken = vec![0; MOST_PLAIN_BYTES];
-    let _ = socket.try_read(&mut taken);
+fn refuse_plain_http(socket: &TcpStream) {
+    // Read first: closing a socket with unread bytes resets the connection, and the client loses the response.
+    let mut discarded = vec![0; MAX_PLAIN_BYTES];
+    let _ = socket.try_read(&mut discarded);
     let error = Error::new(Kind::BadRequest, "this port speaks https, and http came");
     let error = ApiError::from(error.resolve("ask again with https:// in the address"));
     raw_reply::refuse(socket, &error.closing());

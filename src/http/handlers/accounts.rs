@@ -1,5 +1,5 @@
-//! Accounts over HTTP: register, sign in and out, renew, passwords, one's own profile. Shapes requests and
-//! answers and sets the cookies; what happens is in `app::accounts`.
+//! Account handlers: registration, sign-in and sign-out, token refresh, passwords, and the caller's profile. Sets the
+//! session cookies; the rules are in `app::accounts`.
 
 use hyper::header::CACHE_CONTROL;
 use serde::Deserialize;
@@ -68,7 +68,11 @@ struct PasswordBody {
     new_password: String,
 }
 
-/// POST /api/auth/register
+/// `POST /api/auth/register`: creates an account.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid body, a taken email address, or a weak password; `Forbidden` when
+/// registration is closed, an invitation is missing, or the setup token is invalid; `TooFast` after many attempts.
 pub async fn register(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: RegisterBody = cx.json().await?;
     let new = NewAccount {
@@ -79,29 +83,36 @@ pub async fn register(mut cx: RequestContext) -> Result<Reply, ApiError> {
         setup_token: body.setup_token,
         is_local: auth::is_local(&cx.request, cx.peer),
     };
-    let (accounts, visit) = (cx.app.accounts(), visit(&cx));
-    let user = accounts.register(new, &visit).await?;
-    let device = device(&cx, &accounts.new_device(&user, &visit)?);
-    let reply = private(Reply::json(&json!({
+    let (accounts, origin) = (cx.app.accounts(), request_origin(&cx));
+    let user = accounts.register(new, &origin).await?;
+    let device = device_cookie(&cx, &accounts.new_device(&user, &origin)?);
+    let reply = no_store(Reply::json(&json!({
         "status": "success",
         "message": "the account is made; sign in with it",
         "user_id": user.id,
-        "user": shape(&user),
+        "user": user_json(&user),
     })));
     Ok(reply.cookie(&device))
 }
 
-/// POST /api/auth/login
+/// `POST /api/auth/login`: signs in and returns both tokens, also as cookies.
+///
+/// # Errors
+/// `SignInNeeded` for a wrong email address or password, `TooFast` after many attempts, `BadRequest` or `BadInput`
+/// for an invalid body.
 pub async fn login(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: LoginBody = cx.json().await?;
     let accounts = cx.app.accounts();
     let signed_in = accounts
-        .login(&body.email, &body.password, &visit(&cx))
+        .login(&body.email, &body.password, &request_origin(&cx))
         .await?;
-    Ok(pair(&cx, &signed_in))
+    Ok(token_response(&cx, &signed_in))
 }
 
-/// POST /api/auth/refresh
+/// `POST /api/auth/refresh`: exchanges a refresh token for a new pair of tokens.
+///
+/// # Errors
+/// `BadRequest` without a refresh token, `SignInNeeded` when it is invalid or expired.
 pub async fn refresh(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: RefreshBody = cx.json_or_empty().await?;
     let Some(token) = refresh_token(&cx, body) else {
@@ -113,12 +124,19 @@ pub async fn refresh(mut cx: RequestContext) -> Result<Reply, ApiError> {
             .resolve("send {\"refresh_token\": …}, or sign in")
             .into());
     };
-    let signed_in = cx.app.accounts().refresh(&token, &visit(&cx)).await?;
-    Ok(pair(&cx, &signed_in))
+    let signed_in = cx
+        .app
+        .accounts()
+        .refresh(&token, &request_origin(&cx))
+        .await?;
+    Ok(token_response(&cx, &signed_in))
 }
 
-/// POST /api/auth/logout. Open, because a browser whose access token has run out must be able to end its
-/// session too, with its refresh token.
+/// `POST /api/auth/logout`: ends the session. Open, because a browser whose access token has expired must be able to
+/// end its session with the refresh token.
+///
+/// # Errors
+/// `SignInNeeded` without a valid access or refresh token.
 pub async fn logout(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: RefreshBody = cx.json_or_empty().await?;
     let token = refresh_token(&cx, body);
@@ -127,53 +145,74 @@ pub async fn logout(mut cx: RequestContext) -> Result<Reply, ApiError> {
         auth::caller(&cx.app, &cx.request.headers, cx.https, cx.now).await,
         token,
     ) {
-        (Ok(Some(caller)), _) => accounts.logout(&caller, &visit(&cx)).await?,
-        (_, Some(token)) => accounts.logout_by_refresh(&token, &visit(&cx)).await?,
-        (Err(refused), None) => return Err(refused),
-        (Ok(None), None) => return Err(auth::missing()),
+        (Ok(Some(caller)), _) => accounts.logout(&caller, &request_origin(&cx)).await?,
+        (_, Some(token)) => {
+            accounts
+                .logout_by_refresh(&token, &request_origin(&cx))
+                .await?
+        }
+        (Err(error), None) => return Err(error),
+        (Ok(None), None) => return Err(auth::credential_required()),
     }
-    let reply = private(Reply::json(
+    let reply = no_store(Reply::json(
         &json!({"status": "success", "message": "signed out"}),
     ));
     Ok(reply
-        .cookie(&cookie(&cx, AuthCookie::Access, "", 0))
-        .cookie(&cookie(&cx, AuthCookie::Refresh, "", 0)))
+        .cookie(&set_cookie(&cx, AuthCookie::Access, "", 0))
+        .cookie(&set_cookie(&cx, AuthCookie::Refresh, "", 0)))
 }
 
-/// POST /api/auth/request-password-reset
+/// `POST /api/auth/request-password-reset`: requests a password reset. The response does not reveal whether the
+/// account exists.
+///
+/// # Errors
+/// `BadInput` without an email address, `TooFast` after many attempts.
 pub async fn request_reset(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: EmailBody = cx.json_or_empty().await?;
     let Some(email) = body.email.or_else(|| cx.query("email")) else {
         return Err(Error::field(&["body", "email"], "missing", "is needed").into());
     };
-    cx.app.accounts().request_reset(&email, &visit(&cx)).await?;
+    cx.app
+        .accounts()
+        .request_reset(&email, &request_origin(&cx))
+        .await?;
     Ok(Reply::json(&json!({
         "status": "success",
         "message": "if there is an account with this e-mail address, instructions will follow; where this server sends no mail, an administrator has the link",
     })))
 }
 
-/// POST /api/auth/reset-password
+/// `POST /api/auth/reset-password`: sets a new password with a reset token.
+///
+/// # Errors
+/// `BadRequest` when the token or the password is invalid, `TooFast` after many attempts.
 pub async fn reset_password(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let body: ResetPasswordBody = cx.json().await?;
     let keep_keys = body.keep_api_keys.unwrap_or(false);
-    let (accounts, visit) = (cx.app.accounts(), visit(&cx));
+    let (accounts, origin) = (cx.app.accounts(), request_origin(&cx));
     let deleted = accounts
-        .reset_password(&body.token, &body.new_password, keep_keys, &visit)
+        .reset_password(&body.token, &body.new_password, keep_keys, &origin)
         .await?;
-    Ok(private(Reply::json(&json!({
+    Ok(no_store(Reply::json(&json!({
         "status": "success", "success": true, "api_keys_deleted": deleted,
         "message": format!("the password is set and {}; sign in with it", keys_deleted(deleted)),
     }))))
 }
 
-/// GET /api/users/me
+/// `GET /api/users/me`: the caller's account.
+///
+/// # Errors
+/// `Missing` when the account no longer exists, `Internal` when the database cannot be read.
 pub async fn me(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let user = cx.app.accounts().me(&caller).await?;
-    Ok(private(Reply::json(&shape(&user))))
+    Ok(no_store(Reply::json(&user_json(&user))))
 }
 
-/// PUT /api/users/me
+/// `PUT /api/users/me`: changes the caller's email address and name.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid body, name, or email address, or an address that is taken; `Forbidden`
+/// when the caller uses an API key to change the address.
 pub async fn update_me(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ProfileBody = cx.json().await?;
     let new = NewProfile {
@@ -183,35 +222,39 @@ pub async fn update_me(mut cx: RequestContext, caller: Caller) -> Result<Reply, 
     let user = cx
         .app
         .accounts()
-        .update_me(&caller, new, &visit(&cx))
+        .update_me(&caller, new, &request_origin(&cx))
         .await?;
-    Ok(private(Reply::json(&shape(&user))))
+    Ok(no_store(Reply::json(&user_json(&user))))
 }
 
-/// POST /api/users/me/change-password
+/// `POST /api/users/me/change-password`: changes the password and ends all other sessions.
+///
+/// # Errors
+/// `Forbidden` when the caller uses an API key, `BadRequest` or `BadInput` for an invalid body, a wrong current
+/// password, or a weak new one; `TooFast` after many attempts.
 pub async fn change_password(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: PasswordBody = cx.json().await?;
     let accounts = cx.app.accounts();
     let (current, new) = (&body.current_password, &body.new_password);
     let devices = accounts
-        .change_password(&caller, current, new, &visit(&cx))
+        .change_password(&caller, current, new, &request_origin(&cx))
         .await?;
-    let reply = done("the password is changed; all other sessions are ended")?;
-    Ok(reply.cookie(&device(&cx, &devices)))
+    let reply = success("the password is changed; all other sessions are ended")?;
+    Ok(reply.cookie(&device_cookie(&cx, &devices)))
 }
 
-/// Where this request comes from, for throttling and the audit log.
-pub(super) fn visit(cx: &RequestContext) -> RequestOrigin {
+/// The origin of a request, for throttling and the audit log.
+pub(super) fn request_origin(cx: &RequestContext) -> RequestOrigin {
     RequestOrigin {
         peer: Some(cx.peer),
-        client: cx.client(),
+        client: cx.user_agent(),
         devices: cx.device_cookie().unwrap_or_default().to_owned(),
         now: cx.now,
     }
 }
 
-/// An account as its owner and admins see it.
-pub(super) fn shape(user: &User) -> Value {
+/// An account as JSON, for its owner and administrators.
+pub(super) fn user_json(user: &User) -> Value {
     json!({
         "user_id": user.id,
         "id": user.id,
@@ -224,53 +267,57 @@ pub(super) fn shape(user: &User) -> Value {
     })
 }
 
-/// An answer that says no more than that it worked.
-pub(super) fn done(message: &str) -> Result<Reply, ApiError> {
+/// A success response with only a message.
+///
+/// # Errors
+/// Never; the signature saves handlers an `Ok`.
+pub(super) fn success(message: &str) -> Result<Reply, ApiError> {
     Ok(Reply::json(
         &json!({"status": "success", "success": true, "message": message}),
     ))
 }
 
-/// No cache may keep what holds a token or somebody's data.
-pub(super) fn private(reply: Reply) -> Reply {
+/// Adds `Cache-Control: no-store`, for responses with tokens or private data.
+pub(super) fn no_store(reply: Reply) -> Reply {
     reply.header(CACHE_CONTROL, "no-store")
 }
 
-/// The token of the body, else the cookie's.
+/// The refresh token from the body, or else from the cookie.
 fn refresh_token(cx: &RequestContext, body: RefreshBody) -> Option<String> {
     let name = AuthCookie::Refresh.name(auth::is_secure(&cx.app, cx.https));
-    let cookie = || cx.cookie(name).map(str::to_owned);
+    let from_cookie = || cx.cookie(name).map(str::to_owned);
     body.refresh_token
-        .or_else(cookie)
+        .or_else(from_cookie)
         .filter(|token| !token.is_empty())
 }
 
-/// Both tokens: in the body for programs, as cookies for browsers.
-fn pair(cx: &RequestContext, signed_in: &SignedIn) -> Reply {
+/// The response with both tokens: in the body for API clients, as cookies for browsers.
+fn token_response(cx: &RequestContext, signed_in: &SignedIn) -> Reply {
     let body = json!({
         "status": "success",
         "access_token": signed_in.access,
         "refresh_token": signed_in.refresh,
         "token_type": "bearer",
         "expires_in": ACCESS_LENGTH.as_secs(),
-        "user": shape(&signed_in.user),
+        "user": user_json(&signed_in.user),
     });
-    let (short, long) = (ACCESS_LENGTH.as_secs(), REFRESH_LENGTH.as_secs());
-    let access = cookie(cx, AuthCookie::Access, &signed_in.access, short);
-    let refresh = cookie(cx, AuthCookie::Refresh, &signed_in.refresh, long);
-    private(Reply::json(&body))
+    let (access_age, refresh_age) = (ACCESS_LENGTH.as_secs(), REFRESH_LENGTH.as_secs());
+    let access = set_cookie(cx, AuthCookie::Access, &signed_in.access, access_age);
+    let refresh = set_cookie(cx, AuthCookie::Refresh, &signed_in.refresh, refresh_age);
+    no_store(Reply::json(&body))
         .cookie(&access)
         .cookie(&refresh)
-        .cookie(&device(cx, &signed_in.devices))
+        .cookie(&device_cookie(cx, &signed_in.devices))
 }
 
-/// The cookie of a browser that has signed in.
-fn device(cx: &RequestContext, value: &str) -> String {
-    cookie(cx, AuthCookie::Device, value, DEVICE_LENGTH)
+/// The device cookie of a browser that has signed in.
+fn device_cookie(cx: &RequestContext, value: &str) -> String {
+    set_cookie(cx, AuthCookie::Device, value, DEVICE_LENGTH)
 }
 
-/// Out of reach of scripts and of requests that other sites cause; over https, of http as well.
-fn cookie(cx: &RequestContext, which: AuthCookie, value: &str, seconds: u64) -> String {
+/// The value of a `Set-Cookie` header: `HttpOnly`, `SameSite=Lax`, and `Secure` over HTTPS. `seconds` is the maximum
+/// age in seconds.
+fn set_cookie(cx: &RequestContext, which: AuthCookie, value: &str, seconds: u64) -> String {
     let secure = auth::is_secure(&cx.app, cx.https);
     let (name, path) = (which.name(secure), which.path(secure));
     let secure = if secure { "; Secure" } else { "" };

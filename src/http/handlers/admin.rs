@@ -1,10 +1,10 @@
-//! Administration over HTTP: accounts, invitations, reset links, the audit log, where settings come from.
+//! Administration handlers: accounts, invitations, reset links, the audit log, and the sources of settings.
 
 use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::accounts::{done, private, shape, visit};
+use super::accounts::{no_store, request_origin, success, user_json};
 use crate::app::accounts::{NewAccount, random_password};
 use crate::app::admin::{AuditEntry, OneTimeLink, ResetRequest, UserChange};
 use crate::app::{Error, Kind};
@@ -37,28 +37,34 @@ struct InviteBody {
     email: Option<String>,
 }
 
-/// GET /api/admin/users
+/// `GET /api/admin/users`: lists all accounts.
+///
+/// # Errors
+/// `BadInput` for an invalid limit or cursor.
 pub async fn users(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
     let cursor = match cursor {
         None => None,
-        Some(text) => Some(UserId::parse(&text).ok_or_else(bad_cursor)?),
+        Some(text) => Some(UserId::parse(&text).ok_or_else(invalid_cursor)?),
     };
     let users = cx.app.accounts().users(limit, cursor).await?;
     let next = users
         .last()
         .filter(|_| users.len() == limit as usize)
         .map(|user| &user.id);
-    let shown: Vec<Value> = users.iter().map(shape).collect();
-    Ok(private(Reply::json(
-        &json!({"users": shown, "next_cursor": next}),
+    let items: Vec<Value> = users.iter().map(user_json).collect();
+    Ok(no_store(Reply::json(
+        &json!({"users": items, "next_cursor": next}),
     )))
 }
 
-/// POST /api/admin/users. Without a password one is made up and shown once.
+/// `POST /api/admin/users`: creates an account. Without a password, one is generated and returned once.
+///
+/// # Errors
+/// `BadInput` for an invalid body, email address, or a weak password; `Conflict` when the address is taken.
 pub async fn create_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: NewUserBody = cx.json().await?;
-    let made_up = match body.password {
+    let generated = match body.password {
         None => Some(random_password()?),
         Some(_) => None,
     };
@@ -66,7 +72,7 @@ pub async fn create_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
         email: body.email,
         password: body
             .password
-            .or_else(|| made_up.clone())
+            .or_else(|| generated.clone())
             .unwrap_or_default(),
         name: body.name.unwrap_or_default(),
         invite: None,
@@ -77,13 +83,17 @@ pub async fn create_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
     let user = cx
         .app
         .accounts()
-        .create_user(Some(by), new, role, &visit(&cx))
+        .create_user(Some(by), new, role, &request_origin(&cx))
         .await?;
-    let body = json!({"status": "success", "user": shape(&user), "password": made_up});
-    Ok(private(Reply::json(&body).status(StatusCode::CREATED)))
+    let body = json!({"status": "success", "user": user_json(&user), "password": generated});
+    Ok(no_store(Reply::json(&body).status(StatusCode::CREATED)))
 }
 
-/// PUT /api/admin/users/{id}
+/// `PUT /api/admin/users/{id}`: changes an account's role, or locks or unlocks it.
+///
+/// # Errors
+/// `BadInput` for an invalid body, `Missing` when there is no such account, `Conflict` when it is the last
+/// administrator.
 pub async fn change_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: ChangeUserBody = cx.json().await?;
     let change = UserChange {
@@ -94,50 +104,59 @@ pub async fn change_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
     let user = cx
         .app
         .accounts()
-        .change_user(Some(by), &id, change, &visit(&cx))
+        .change_user(Some(by), &id, change, &request_origin(&cx))
         .await?;
     match change.disabled {
         Some(true) => {
             let reason = "its account was locked";
             cx.app.stop_account(&id, reason).await?;
         }
-        // Documents that were not read yet have waited.
+        // Resume reading the account's queued documents.
         Some(false) => cx.app.documents().resume()?,
         None => {}
     }
-    Ok(private(Reply::json(&shape(&user))))
+    Ok(no_store(Reply::json(&user_json(&user))))
 }
 
-/// DELETE /api/admin/users/{id}
+/// `DELETE /api/admin/users/{id}`: deletes an account with all its data.
+///
+/// # Errors
+/// `Missing` when there is no such account, `Conflict` when it is the last administrator.
 pub async fn delete_user(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let (by, id) = (&admin.caller().user, id(&cx)?);
     cx.app
         .accounts()
-        .delete_user(Some(by), &id, &visit(&cx))
+        .delete_user(Some(by), &id, &request_origin(&cx))
         .await?;
-    // Last, because it may be the account of whoever asks.
+    // Last, because it may be the caller's own account.
     let reason = "its account was deleted";
     cx.app.stop_account(&id, reason).await?;
-    done("the account is deleted with all that was its own")
+    success("the account is deleted with all that was its own")
 }
 
-/// POST /api/admin/users/{id}/reset-link
+/// `POST /api/admin/users/{id}/reset-link`: creates a password reset link.
+///
+/// # Errors
+/// `Missing` when there is no such account.
 pub async fn reset_link(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let (by, id) = (&admin.caller().user, id(&cx)?);
-    let made = cx
+    let created = cx
         .app
         .accounts()
-        .reset_link(Some(by), &id, &visit(&cx))
+        .reset_link(Some(by), &id, &request_origin(&cx))
         .await?;
-    let path = format!("/login?token={}", made.token);
-    Ok(private(Reply::json(&link(&cx, &made, &path))))
+    let path = format!("/login?token={}", created.token);
+    Ok(no_store(Reply::json(&link_json(&cx, &created, &path))))
 }
 
-/// GET /api/admin/password-resets
+/// `GET /api/admin/password-resets`: lists open requests for a password reset.
+///
+/// # Errors
+/// `BadInput` for an invalid limit.
 pub async fn resets(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let (limit, _) = cx.page()?;
     let resets = cx.app.accounts().resets(limit).await?;
-    let shown = |reset: &ResetRequest| {
+    let to_json = |reset: &ResetRequest| {
         json!({
             "user_id": reset.user,
             "email": reset.email,
@@ -145,62 +164,71 @@ pub async fn resets(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
             "link_expires_at": reset.expires,
         })
     };
-    let shown: Vec<Value> = resets.iter().map(shown).collect();
-    Ok(private(Reply::json(
-        &json!({"password_resets": shown, "next_cursor": null}),
+    let items: Vec<Value> = resets.iter().map(to_json).collect();
+    Ok(no_store(Reply::json(
+        &json!({"password_resets": items, "next_cursor": null}),
     )))
 }
 
-/// POST /api/admin/invites
+/// `POST /api/admin/invites`: creates an invitation link.
+///
+/// # Errors
+/// `BadInput` for an invalid body or email address.
 pub async fn invite(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: InviteBody = cx.json_or_empty().await?;
     let by = &admin.caller().user;
-    let made = cx
+    let created = cx
         .app
         .accounts()
-        .invite(Some(by), body.email.as_deref(), &visit(&cx))
+        .invite(Some(by), body.email.as_deref(), &request_origin(&cx))
         .await?;
-    let path = format!("/login?invite={}", made.token);
-    Ok(private(
-        Reply::json(&link(&cx, &made, &path)).status(StatusCode::CREATED),
+    let path = format!("/login?invite={}", created.token);
+    Ok(no_store(
+        Reply::json(&link_json(&cx, &created, &path)).status(StatusCode::CREATED),
     ))
 }
 
-/// GET /api/admin/audit
+/// `GET /api/admin/audit`: lists the audit log, newest first.
+///
+/// # Errors
+/// `BadInput` for an invalid limit or cursor.
 pub async fn audit(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
     let cursor = match cursor {
         None => None,
-        Some(text) => Some(text.parse().map_err(|_| bad_cursor())?),
+        Some(text) => Some(text.parse().map_err(|_| invalid_cursor())?),
     };
-    let lines = cx.app.accounts().audit(limit, cursor).await?;
-    let next = lines.last().filter(|_| lines.len() == limit as usize);
+    let entries = cx.app.accounts().audit(limit, cursor).await?;
+    let next = entries.last().filter(|_| entries.len() == limit as usize);
     let next = next.map(|(number, _)| number.to_string());
-    let shown = |(_, line): &(i64, AuditEntry)| {
+    let to_json = |(_, entry): &(i64, AuditEntry)| {
         json!({
-            "at": line.at,
-            "actor": line.actor,
-            "action": line.action,
-            "target": line.target,
-            "address": line.address,
-            "detail": line.detail,
+            "at": entry.at,
+            "actor": entry.actor,
+            "action": entry.action,
+            "target": entry.target,
+            "address": entry.address,
+            "detail": entry.detail,
         })
     };
-    let shown: Vec<Value> = lines.iter().map(shown).collect();
-    Ok(private(Reply::json(
-        &json!({"audit": shown, "next_cursor": next}),
+    let items: Vec<Value> = entries.iter().map(to_json).collect();
+    Ok(no_store(Reply::json(
+        &json!({"audit": items, "next_cursor": next}),
     )))
 }
 
-/// GET /api/admin/config: names and sources, no values.
+/// `GET /api/admin/config`: the names and sources of all settings, without values.
+///
+/// # Errors
+/// Never; the signature is that of all handlers.
 pub async fn config(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let config = &cx.app.config;
-    let shown = config
+    let items = config
         .sources
         .iter()
         .map(|(name, source)| json!({"name": name, "source": source.to_string()}));
-    let settings: Vec<Value> = shown.collect();
-    Ok(private(Reply::json(
+    let settings: Vec<Value> = items.collect();
+    Ok(no_store(Reply::json(
         &json!({"settings": settings, "warnings": config.warnings}),
     )))
 }
@@ -210,7 +238,7 @@ fn id(cx: &RequestContext) -> Result<UserId, ApiError> {
         .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such account"))
 }
 
-fn bad_cursor() -> ApiError {
+fn invalid_cursor() -> ApiError {
     Error::field(
         &["query", "cursor"],
         "value_error",
@@ -219,8 +247,8 @@ fn bad_cursor() -> ApiError {
     .into()
 }
 
-/// A link to hand over: its path always, its whole address where it is known.
-fn link(cx: &RequestContext, link: &OneTimeLink, path: &str) -> Value {
+/// A one-time link as JSON: its path, and its full URL if `PUBLIC_URL` is set.
+fn link_json(cx: &RequestContext, link: &OneTimeLink, path: &str) -> Value {
     let public = cx.app.config.public_url.as_deref();
     json!({
         "status": "success",

@@ -23,20 +23,29 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::sse;
 
-/// POST /analyze, /api/analyze
+/// `POST /analyze`, `/api/analyze`: runs an analysis and responds with the result, a stream of events, or 202 when
+/// detached.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid request, `SignInNeeded` without a caller, `BudgetExceeded` when the
+/// budget is too small, `TooFast` or `Unavailable` when too many analyses wait, `Unavailable` when every model fails
+/// or the server is stopping.
 pub async fn start(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
-    begin(cx, caller, ResultsShape::Map).await
+    run(cx, caller, ResultsShape::Map).await
 }
 
-/// POST /api/orchestrator/analyze: the same, but `results` is a list.
+/// `POST /api/orchestrator/analyze`: the same as [`start`], with `results` as a list.
+///
+/// # Errors
+/// As [`start`].
 pub async fn orchestrate(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
-    begin(cx, caller, ResultsShape::List).await
+    run(cx, caller, ResultsShape::List).await
 }
 
-async fn begin(
+async fn run(
     mut cx: RequestContext,
     caller: Option<Caller>,
-    form: ResultsShape,
+    results_shape: ResultsShape,
 ) -> Result<Reply, ApiError> {
     let request: Request = cx.json().await?;
     let accepts_events = cx.wants_events();
@@ -57,11 +66,11 @@ async fn begin(
     if detached && !streamed {
         return Ok(accepted(&id));
     }
-    // Here the connection is the request: when it closes, the run and all its calls are stopped, unless
-    // it was asked to go on alone.
+    // The run belongs to the connection: when the client disconnects, the run and all its calls are stopped, unless
+    // it is detached.
     if streamed {
         let watch = analyses.watch(caller.as_ref(), &id, 0).await?;
-        return Ok(follow(&cx, watch, guard.take()));
+        return Ok(stream_events(&cx, watch, guard.take()));
     }
     let ended = finished.outcome().await;
     if let Some(guard) = &mut guard {
@@ -74,22 +83,28 @@ async fn begin(
     };
     let is_stored = ended.unstored.is_none();
     let report = analyses.show_ended(caller.as_ref(), &id, ended).await?;
-    Ok(stored(answer(&report, form)?, is_stored))
+    Ok(note_unstored(
+        result_or_error(&report, results_shape)?,
+        is_stored,
+    ))
 }
 
-fn answer(report: &AnalysisReport, form: ResultsShape) -> Result<Reply, ApiError> {
+fn result_or_error(
+    report: &AnalysisReport,
+    results_shape: ResultsShape,
+) -> Result<Reply, ApiError> {
     match report.analysis.status {
-        Status::Completed => Ok(Reply::json(&shape::result(report, form))),
+        Status::Completed => Ok(Reply::json(&shape::result(report, results_shape))),
         _ => {
             let reason = report
                 .analysis
                 .error
                 .clone()
                 .unwrap_or_else(|| "the analysis has no result".into());
-            // Nobody was asked and nobody has failed: there was no money for the first stage.
+            // No call was made and none failed: the budget did not cover the first stage.
             if report.answers.is_empty() && report.analysis.status == Status::Failed {
                 return Err(Error::new(Kind::BudgetExceeded, reason)
-                    .resolve("ask less, or wait until the budget begins anew")
+                    .resolve("ask less, or wait until the budget resets")
                     .into());
             }
             let mut error = Error::new(Kind::Unavailable, reason)
@@ -100,8 +115,8 @@ fn answer(report: &AnalysisReport, form: ResultsShape) -> Result<Reply, ApiError
     }
 }
 
-/// Says in a header when an answer could not be stored.
-pub(super) fn stored(reply: Reply, is_stored: bool) -> Reply {
+/// Adds `x-quire-stored: no` when an answer could not be stored.
+pub(super) fn note_unstored(reply: Reply, is_stored: bool) -> Reply {
     match is_stored {
         true => reply,
         false => reply.header(HeaderName::from_static("x-quire-stored"), "no"),
@@ -118,7 +133,11 @@ fn accepted(id: &AnalysisId) -> Reply {
         .header(LOCATION, &url)
 }
 
-/// POST /api/estimate, /api/estimate-tokens
+/// `POST /api/estimate`, `/api/estimate-tokens`: estimates the calls, tokens, and cost of an analysis.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid request, `SignInNeeded` without a caller, `Missing` when a document is
+/// unknown.
 pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let request: Request = cx.json().await?;
     let forecast = cx
@@ -127,8 +146,9 @@ pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<
         .forecast(caller.as_ref(), request, RunContext::default())
         .await?;
     let total = estimate::total(&forecast.calls);
-    let small = forecast.too_small.iter();
-    let small = small.map(|(model, window)| json!({"model": model, "context_window": window}));
+    let too_small = forecast.too_small.iter();
+    let too_small =
+        too_small.map(|(model, window)| json!({"model": model, "context_window": window}));
     let budget = forecast.standing.as_ref();
     Ok(Reply::json(&json!({
         "status": "success",
@@ -137,15 +157,15 @@ pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<
         "ultra_model": forecast.plan.synthesiser.model,
         "passages": forecast.plan.sources.len(),
         "parts": forecast.plan.parts.len(),
-        "members": seats(&forecast.plan),
+        "members": member_contexts(&forecast.plan),
         "calls": forecast.calls,
         "total": total,
         "input_tokens": total.input_tokens, "output_tokens": total.output_tokens, "cost_usd": total.cost_usd,
         "upper_bound_usd": estimate::upper_bound(&forecast.calls),
         "allowed": forecast.refused.is_none(),
         "refusal": forecast.refused.as_ref().map(|refused| &refused.public),
-        "budget": budget.map(|standing| usage::budget(standing, cx.now)),
-        "context_too_small": small.collect::<Vec<Value>>(),
+        "budget": budget.map(|standing| usage::budget_json(standing, cx.now)),
+        "context_too_small": too_small.collect::<Vec<Value>>(),
         "pictures": {
             "count": forecast.plan.pictures.len(), "not_seen_by": forecast.blind, "unseen": forecast.is_unseen,
         },
@@ -153,28 +173,34 @@ pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<
     })))
 }
 
-// Each member, and last the synthesiser, with what it would be given of the documents.
-fn seats(plan: &Plan) -> Vec<Value> {
+/// Each member, and last the synthesizer, with the share of the documents that fits its context window.
+fn member_contexts(plan: &Plan) -> Vec<Value> {
     let find = |model: &str| {
-        let everybody = plan.members.iter().chain([&plan.synthesiser]);
-        everybody.into_iter().find(|member| member.model == model)
+        let all = plan.members.iter().chain([&plan.synthesiser]);
+        all.into_iter().find(|member| member.model == model)
     };
-    let seat = |fitting: &Fitting| {
-        let tokens = find(&fitting.model).map(|member| estimate::documents_of(plan, member));
-        json!({"model": fitting.model, "documents": {
-            "fit": fitting.fit, "why": fitting.why, "tokens": tokens, "parts": plan.parts.len(),
+    let to_json = |fit: &Fitting| {
+        let tokens = find(&fit.model).map(|member| estimate::documents_of(plan, member));
+        json!({"model": fit.model, "documents": {
+            "fit": fit.fit, "why": fit.why, "tokens": tokens, "parts": plan.parts.len(),
         }})
     };
-    plan.fits.iter().map(seat).collect()
+    plan.fits.iter().map(to_json).collect()
 }
 
-/// GET /api/analyses/{id} and its aliases
+/// `GET /api/analyses/{id}` and its aliases: one analysis.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let report = cx.app.analyses().show(&caller, &id(&cx)?).await?;
     Ok(Reply::json(&shape::full(&report)))
 }
 
-/// DELETE /api/analyses/{id}
+/// `DELETE /api/analyses/{id}`: deletes an analysis.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app
         .analyses()
@@ -185,13 +211,17 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     ))
 }
 
-/// GET /api/analyses/{id}/events, /analyze/stream/{id}
+/// `GET /api/analyses/{id}/events`, `/analyze/stream/{id}`: streams the events of a run, after `Last-Event-ID` if
+/// given.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis, `BadInput` for an invalid event number.
 pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let given = match cx.header(HeaderName::from_static("last-event-id")) {
+    let last_id = match cx.header(HeaderName::from_static("last-event-id")) {
         Some(text) => Some(text.to_owned()),
         None => cx.query("after"),
     };
-    let after = match given.as_deref().map(str::trim) {
+    let after = match last_id.as_deref().map(str::trim) {
         None | Some("") => 0,
         Some(text) => text.parse().map_err(|_| {
             Error::field(
@@ -206,52 +236,69 @@ pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
         .analyses()
         .watch(Some(&caller), &id(&cx)?, after)
         .await?;
-    Ok(follow(&cx, watch, None))
+    Ok(stream_events(&cx, watch, None))
 }
 
-/// GET /api/analyses/{id}/progress
+/// `GET /api/analyses/{id}/progress`: the progress of each stage.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis.
 pub async fn progress(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let report = cx.app.analyses().show(&caller, &id(&cx)?).await?;
     Ok(Reply::json(&shape::progress(&report)))
 }
 
-/// POST /api/analyses/{id}/cancel
+/// `POST /api/analyses/{id}/cancel`: stops a run.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis.
 pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let status = cx.app.analyses().cancel(&caller, &id).await?;
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
-/// POST /api/analyses/{id}/synthesize
+/// `POST /api/analyses/{id}/synthesize`: finishes a run early with the answers it has.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis, `Conflict` when it has no answer yet or does not run in this
+/// process.
 pub async fn synthesize(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let status = cx.app.analyses().hurry(&caller, &id).await?;
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
-/// Which member is meant.
+/// The model to skip.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LeaveBody {
+struct SkipModelBody {
     model: String,
 }
 
-/// POST /api/analyses/{id}/leave-out: goes on without one model.
+/// `POST /api/analyses/{id}/leave-out`: continues a run without one model.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis, `BadRequest` or `BadInput` for an invalid body or a model that is
+/// not on the panel, `Conflict` when the analysis does not run in this process.
 pub async fn leave_out(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let body: LeaveBody = cx.json().await?;
+    let body: SkipModelBody = cx.json().await?;
     let id = id(&cx)?;
     let analyses = cx.app.analyses();
     let status = analyses.leave_out(&caller, &id, &body.model).await?;
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
-/// POST /api/analyses/{id}/rerun: the fields of a new analysis; those that are not given are the old one's.
-/// With `dry_run` it only tells what would be asked.
+/// `POST /api/analyses/{id}/rerun`: runs an analysis again with some fields changed. With `dry_run`, only estimates
+/// it.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis, otherwise as [`start`].
 pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let mut changes: Map<String, Value> = cx.json().await?;
-    let foreseen = match changes.remove("dry_run") {
+    let is_dry_run = match changes.remove("dry_run") {
         None => false,
-        Some(Value::Bool(wish)) => wish,
+        Some(Value::Bool(value)) => value,
         Some(_) => {
             let message = "must be true or false";
             return Err(Error::field(&["body", "dry_run"], "bool_type", message).into());
@@ -265,15 +312,18 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
         detached: true,
         ..request
     };
-    if foreseen {
-        let told = analyses.foresee_rerun(&caller, &id, request).await?;
-        return Ok(Reply::json(&shape::repetition(&told)));
+    if is_dry_run {
+        let forecast = analyses.foresee_rerun(&caller, &id, request).await?;
+        return Ok(Reply::json(&shape::rerun_forecast(&forecast)));
     }
     let begun = analyses.rerun(&caller, &id, request, clock::now()).await?;
     Ok(accepted(&begun.id))
 }
 
-/// POST /api/analyses/{id}/retry
+/// `POST /api/analyses/{id}/retry`: runs an analysis again unchanged.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis, otherwise as [`start`].
 pub async fn retry(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let begun = cx
         .app
@@ -283,12 +333,15 @@ pub async fn retry(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
     Ok(accepted(&begun.id))
 }
 
-/// GET /api/analyses/{id}/export?format=
+/// `GET /api/analyses/{id}/export?format=`: downloads an analysis as JSON, CSV, Markdown, or HTML.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis, `BadInput` for an unknown format.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let report = cx.app.analyses().show(&caller, &id).await?;
     let format = cx.query("format").unwrap_or_else(|| "json".into());
-    let (text, content_type, ending) = match format.as_str() {
+    let (text, content_type, extension) = match format.as_str() {
         "json" => (
             format!("{:#}", shape::full(&report)),
             "application/json",
@@ -320,11 +373,14 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     };
     Ok(Reply::bytes(text, content_type).header(
         CONTENT_DISPOSITION,
-        &format!("attachment; filename=\"{id}.{ending}\""),
+        &format!("attachment; filename=\"{id}.{extension}\""),
     ))
 }
 
-/// POST /api/analyses/{id}/share
+/// `POST /api/analyses/{id}/share`: creates a public link to an analysis.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis.
 pub async fn share(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let token = cx.app.analyses().share(&caller, &id).await?;
@@ -338,7 +394,10 @@ pub async fn share(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
     ))
 }
 
-/// DELETE /api/analyses/{id}/share
+/// `DELETE /api/analyses/{id}/share`: revokes the public link.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis.
 pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app.analyses().unshare(&caller, &id(&cx)?).await?;
     Ok(Reply::json(
@@ -346,7 +405,10 @@ pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
     ))
 }
 
-/// GET /api/shared/{token}
+/// `GET /api/shared/{token}`: the analysis behind a public link.
+///
+/// # Errors
+/// `Missing` when the token is not valid.
 pub async fn shared(cx: RequestContext, token: LinkToken) -> Result<Reply, ApiError> {
     let report = cx.app.analyses().shared(token.as_str()).await?;
     Ok(Reply::json(&shape::full(&report)))
@@ -358,7 +420,10 @@ struct VoteBody {
     choice: String,
 }
 
-/// POST /api/analyses/{id}/vote
+/// `POST /api/analyses/{id}/vote`: rates the answer.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis, `BadRequest` or `BadInput` for an invalid body.
 pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let body: VoteBody = cx.json().await?;
@@ -371,10 +436,10 @@ pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiEr
     ))
 }
 
-// The guard lives as long as the body: a client that leaves drops both.
-fn follow(cx: &RequestContext, watch: RunWatch, guard: Option<CancelOnDrop>) -> Reply {
+/// Streams the events of a run. The guard lives as long as the body: a client that disconnects drops both.
+fn stream_events(cx: &RequestContext, watch: RunWatch, guard: Option<CancelOnDrop>) -> Reply {
     sse::stream(cx, (watch, guard), |(mut watch, guard)| async move {
-        // A store that cannot answer ends the stream without a last event; the client comes back for it.
+        // A database error ends the stream without a last event; the client reconnects for it.
         let events = watch.next().await.ok().flatten()?;
         let events = events.iter().map(|event| sse::SseEvent {
             id: Some(event.stored.seq),

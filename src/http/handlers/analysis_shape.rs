@@ -1,4 +1,4 @@
-//! What an analysis looks like in an answer: the contract's fields, the predecessor's names among them.
+//! Analyses as JSON: the contract's fields, including the names that the predecessor used.
 
 use serde_json::{Map, Value, json};
 
@@ -14,17 +14,17 @@ use crate::domain::pattern::reading::ReadCoverage;
 use crate::domain::prompt::letter;
 use crate::domain::schema;
 
-/// The two shapes of `results`.
+/// The format of `results`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultsShape {
-    /// By model.
+    /// An object with the answers by model.
     Map,
-    /// A list of members.
+    /// A list of answers.
     List,
 }
 
-/// A row of a list.
-pub fn listed(analysis: &HistoryRow) -> Value {
+/// An analysis in a list.
+pub fn list_item(analysis: &HistoryRow) -> Value {
     let request = &analysis.request;
     json!({
         "id": analysis.id, "analysis_id": analysis.id, "status": analysis.status, "pattern": request.pattern(),
@@ -47,33 +47,33 @@ fn summary(analysis: &Analysis) -> Value {
     })
 }
 
-/// Everything about one analysis.
+/// An analysis with its result, sources, failures, and timeline.
 pub fn full(report: &AnalysisReport) -> Value {
-    let mut whole = result(report, ResultsShape::Map);
-    let more = summary(&report.analysis);
-    if let (Value::Object(whole), Value::Object(more)) = (&mut whole, more) {
-        whole.extend(more);
-        whole.insert("sources".into(), json!(sources(&report.analysis.plan)));
-        whole.insert("fits".into(), json!(report.analysis.plan.fits));
+    let mut body = result(report, ResultsShape::Map);
+    let summary = summary(&report.analysis);
+    if let (Value::Object(body), Value::Object(summary)) = (&mut body, summary) {
+        body.extend(summary);
+        body.insert("sources".into(), json!(sources(&report.analysis.plan)));
+        body.insert("fits".into(), json!(report.analysis.plan.fits));
         let coverage = ReadCoverage::of(&report.analysis.plan, &report.answers);
-        whole.insert("coverage".into(), json!(coverage.map(covered)));
-        whole.insert("failures".into(), json!(report.failures()));
-        whole.insert("vote".into(), json!(report.vote));
-        whole.insert("timeline".into(), json!(timeline(report)));
+        body.insert("coverage".into(), json!(coverage.map(coverage_json)));
+        body.insert("failures".into(), json!(report.failures()));
+        body.insert("vote".into(), json!(report.vote));
+        body.insert("timeline".into(), json!(timeline(report)));
     }
-    whole
+    body
 }
 
-// When each call began, how long its first word took, and its last.
+/// The start, time to first token, and latency of each call.
 fn timeline(report: &AnalysisReport) -> Vec<Value> {
     let analysis = &report.analysis;
     let began = analysis.started.unwrap_or(analysis.created);
     let call = |call: &CallRecord| {
         let (charge, bill) = (&call.charge, &call.charge.bill);
         let stage = analysis.plan.stages.get(charge.call.stage);
-        let seat = stage.filter(|stage| stage.who == StageRole::Members);
+        let member = stage.filter(|stage| stage.who == StageRole::Members);
         json!({
-            "stage": stage.map(|stage| &stage.name), "letter": seat.map(|_| letter(charge.call.member)),
+            "stage": stage.map(|stage| &stage.name), "letter": member.map(|_| letter(charge.call.member)),
             "model": charge.model, "outcome": charge.ended, "tries": bill.tries,
             "started_at": charge.at, "offset_ms": charge.at.since(began).as_millis() as u64,
             "latency_ms": bill.latency_ms, "time_to_first_token_ms": bill.first_token_ms,
@@ -83,17 +83,17 @@ fn timeline(report: &AnalysisReport) -> Vec<Value> {
     report.calls.iter().map(call).collect()
 }
 
-// Of documents that are read in parts only the places: all of the text would be too much.
+/// The passages of a plan. Passages of documents that are read in parts come without text, which would be too long.
 fn sources(plan: &Plan) -> Vec<SourcePassage> {
-    let placed = |source: &SourcePassage| SourcePassage {
+    let without_text = |source: &SourcePassage| SourcePassage {
         text: String::new(),
         ..source.clone()
     };
-    let parts = plan.parts.iter().flatten().map(placed);
+    let parts = plan.parts.iter().flatten().map(without_text);
     plan.sources.iter().cloned().chain(parts).collect()
 }
 
-fn covered(coverage: ReadCoverage) -> Value {
+fn coverage_json(coverage: ReadCoverage) -> Value {
     let missing = coverage.missing.iter();
     let missing = missing.map(|(pages, why)| json!({"pages": pages, "why": why}));
     json!({
@@ -102,16 +102,16 @@ fn covered(coverage: ReadCoverage) -> Value {
     })
 }
 
-/// The answer to a request that waited.
-pub fn result(report: &AnalysisReport, form: ResultsShape) -> Value {
+/// The result of an analysis, for a request that waited for it.
+pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
     let analysis = &report.analysis;
     let performance = performance(report);
     let responses = model_responses(report);
     let ultra = analysis.synthesis.clone().unwrap_or_default();
-    // What was asked for as JSON is given as JSON too.
+    // An answer requested as JSON is also returned as parsed JSON.
     let format = analysis.plan.format.as_ref();
     let structured = format.and_then(|_| schema::find(&ultra));
-    let results = match form {
+    let results = match results_shape {
         ResultsShape::Map => json!({
             "model_responses": responses, "ultra_response": ultra, "performance": performance,
             "stages": stages(report),
@@ -140,7 +140,7 @@ pub fn result(report: &AnalysisReport, form: ResultsShape) -> Value {
         "performance": performance,
         "metadata": {
             "pattern": analysis.plan.pattern, "timestamp": analysis.created, "models_used": models(analysis),
-            "ultra_model": written_by(report), "parameters": analysis.request.parameters, "cached": cached,
+            "ultra_model": synthesis_model(report), "parameters": analysis.request.parameters, "cached": cached,
             "document_ids": analysis.request.document_ids, "arrangement": analysis.plan.arrangement.as_str(),
             "depth": analysis.request.depth, "stop_when_agreed": analysis.plan.agreement,
             "repeats": analysis.context.parent, "recipe": analysis.context.recipe,
@@ -148,13 +148,13 @@ pub fn result(report: &AnalysisReport, form: ResultsShape) -> Value {
     })
 }
 
-// Until it is over, what the plan says.
+/// The notes of the result; before it is complete, those of the plan.
 fn notes(analysis: &Analysis) -> &[String] {
     let found = analysis.findings.as_ref();
     found.map_or(&analysis.plan.notes, |found| &found.notes)
 }
 
-// Where each stands, as the answers of the stages are named.
+/// The citations, each with the answer that contains it.
 fn citations(report: &AnalysisReport) -> Option<Value> {
     let found = report.analysis.citations.as_ref()?;
     let stages = &report.analysis.plan.stages;
@@ -180,10 +180,10 @@ fn best_single(report: &AnalysisReport) -> Option<Value> {
     }))
 }
 
-/// What a repetition would take over and what it would ask.
-pub fn repetition(told: &RerunForecast) -> Value {
-    let (plan, calls) = (&told.forecast.plan, &told.forecast.calls);
-    let place = |answer: &StageAnswer| {
+/// The estimate of a rerun: reused answers, calls, and cost.
+pub fn rerun_forecast(rerun: &RerunForecast) -> Value {
+    let (plan, calls) = (&rerun.forecast.plan, &rerun.forecast.calls);
+    let reused = |answer: &StageAnswer| {
         let stage = &plan.stages[answer.stage];
         json!({ "stage": stage.name, "model": answer.model })
     };
@@ -191,14 +191,14 @@ pub fn repetition(told: &RerunForecast) -> Value {
     json!({
         "status": "success", "pattern": plan.pattern, "ultra_model": plan.synthesiser.model,
         "models": plan.members.iter().map(Member::name).collect::<Vec<_>>(),
-        "taken_over": told.taken.iter().map(place).collect::<Vec<_>>(), "calls": calls, "total": total,
+        "taken_over": rerun.taken.iter().map(reused).collect::<Vec<_>>(), "calls": calls, "total": total,
         "cost_usd": total.cost_usd, "upper_bound_usd": estimate::upper_bound(calls),
-        "allowed": told.forecast.refused.is_none(),
-        "refusal": told.forecast.refused.as_ref().map(|refused| &refused.public),
+        "allowed": rerun.forecast.refused.is_none(),
+        "refusal": rerun.forecast.refused.as_ref().map(|refused| &refused.public),
     })
 }
 
-/// How far it is, by stage.
+/// The progress of a run by stage, in percent.
 pub fn progress(report: &AnalysisReport) -> Value {
     let analysis = &report.analysis;
     let mut stages = Map::new();
@@ -209,7 +209,7 @@ pub fn progress(report: &AnalysisReport) -> Value {
             StageRole::Members => analysis.plan.members.len(),
             StageRole::Synthesiser => 1,
         };
-        let settled = report
+        let finished = report
             .answers
             .iter()
             .filter(|answer| answer.stage == index)
@@ -217,7 +217,7 @@ pub fn progress(report: &AnalysisReport) -> Value {
             .min(total);
         let later = report.answers.iter().any(|answer| answer.stage > index);
         let status = match () {
-            () if settled == total || later || analysis.status == Status::Completed => "completed",
+            () if finished == total || later || analysis.status == Status::Completed => "completed",
             () if analysis.status.is_over() => analysis.status.as_str(),
             () if current.is_none() && analysis.status == Status::Running => "running",
             () => "pending",
@@ -228,7 +228,7 @@ pub fn progress(report: &AnalysisReport) -> Value {
         let progress = if status == "completed" {
             100
         } else {
-            settled * 100 / total.max(1)
+            finished * 100 / total.max(1)
         };
         stages.insert(
             stage.name.clone(),
@@ -242,9 +242,8 @@ fn models(analysis: &Analysis) -> Vec<String> {
     analysis.plan.members.iter().map(Member::name).collect()
 }
 
-// Another member may have stood in for the synthesiser.
-fn written_by(report: &AnalysisReport) -> Option<&str> {
-    // Votes are counted by nobody.
+/// The model that wrote the synthesis, which may be a fallback; `None` for a vote.
+fn synthesis_model(report: &AnalysisReport) -> Option<&str> {
     if report.analysis.plan.arrangement == Arrangement::Vote {
         return None;
     }

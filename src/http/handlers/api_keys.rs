@@ -1,10 +1,10 @@
-//! API keys over HTTP: make (shown once), list, delete.
+//! API key handlers: create, list, delete. A key is returned only once, when it is created.
 
 use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::accounts::{done, private, visit};
+use super::accounts::{no_store, request_origin, success};
 use crate::app::api_keys::NewKey;
 use crate::domain::user::{ApiKey, Caller};
 use crate::http::context::RequestContext;
@@ -22,10 +22,14 @@ struct KeyBody {
     budget_usd: Option<f64>,
 }
 
-/// POST /api/users/me/api-keys
+/// `POST /api/users/me/api-keys`: creates an API key, returned once.
+///
+/// # Errors
+/// `Forbidden` when the caller uses an API key, `BadInput` for an invalid body, `Conflict` when there are too many
+/// keys.
 pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: KeyBody = cx.json_or_empty().await?;
-    let wanted = NewKey {
+    let params = NewKey {
         name: body.name.unwrap_or_default(),
         days: body.expires_in_days,
         scopes: body.scopes.unwrap_or_default(),
@@ -34,30 +38,39 @@ pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
         all_usd: body.budget_usd,
     };
     let accounts = cx.app.accounts();
-    let (key, known) = accounts.create_key(&caller, wanted, &visit(&cx)).await?;
-    let reply = Reply::json(&json!({"status": "success", "key": key, "api_key": shape(&known)}));
-    Ok(private(reply.status(StatusCode::CREATED)))
+    let (key, stored) = accounts
+        .create_key(&caller, params, &request_origin(&cx))
+        .await?;
+    let reply =
+        Reply::json(&json!({"status": "success", "key": key, "api_key": key_json(&stored)}));
+    Ok(no_store(reply.status(StatusCode::CREATED)))
 }
 
-/// GET /api/users/me/api-keys
+/// `GET /api/users/me/api-keys`: lists the caller's API keys.
+///
+/// # Errors
+/// When the database cannot be read.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let keys = cx.app.accounts().keys(&caller).await?;
-    let keys: Vec<Value> = keys.iter().map(shape).collect();
-    Ok(private(Reply::json(
+    let keys: Vec<Value> = keys.iter().map(key_json).collect();
+    Ok(no_store(Reply::json(
         &json!({"api_keys": keys, "next_cursor": null}),
     )))
 }
 
-/// DELETE /api/users/me/api-keys/{id}
+/// `DELETE /api/users/me/api-keys/{id}`: deletes an API key.
+///
+/// # Errors
+/// `Missing` when there is no such key, `Forbidden` when the caller uses another API key without the scope `keys`.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     cx.app
         .accounts()
-        .delete_key(&caller, cx.param("id"), &visit(&cx))
+        .delete_key(&caller, cx.param("id"), &request_origin(&cx))
         .await?;
-    done("the key is deleted")
+    success("the key is deleted")
 }
 
-fn shape(key: &ApiKey) -> Value {
+fn key_json(key: &ApiKey) -> Value {
     json!({
         "id": key.id,
         "name": key.name,

@@ -1,27 +1,33 @@
-//! A person's archive over HTTP: everything they own as one file, and such a file taken in.
+//! Archive handlers: export all data of an account as one file, and import such a file.
 
 use hyper::header::CONTENT_DISPOSITION;
 use serde_json::{Map, Value, json};
 
-use super::accounts::private;
-use super::documents::uploaded;
+use super::accounts::no_store;
+use super::documents::read_upload;
 use crate::domain::user::Caller;
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// GET /api/users/me/export
+/// `GET /api/users/me/export`: downloads all data of the caller as one archive.
+///
+/// # Errors
+/// When the archive cannot be written or read.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let file = cx.app.export(&caller.user).await?;
-    // The open file outlives its name.
+    // The file is deleted while it is sent; the open handle keeps its content.
     let reply = Reply::file(file.path(), "application/gzip").await?;
     let name = "attachment; filename=\"quire-archive.tar.gz\"";
-    Ok(private(reply.header(CONTENT_DISPOSITION, name)))
+    Ok(no_store(reply.header(CONTENT_DISPOSITION, name)))
 }
 
-/// POST /api/users/me/import
+/// `POST /api/users/me/import`: imports an archive into the caller's account.
+///
+/// # Errors
+/// `BadRequest` when the file is not an archive, `TooLarge` when the file or one entry exceeds a limit.
 pub async fn import(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let (_, received) = uploaded(&mut cx).await?;
+    let (_, received) = read_upload(&mut cx).await?;
     let counts = cx.app.import(&caller.user, received).await?;
     let rows = counts
         .iter()

@@ -1,11 +1,12 @@
-//! Copies of the database over HTTP: one to take away, those in the folder, and a whole one for the replica.
+//! Backup handlers: download a copy of the database, list the backup folder, and write a copy to the folder or the
+//! replica.
 
 use hyper::StatusCode;
 use hyper::header::CONTENT_DISPOSITION;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::accounts::{private, visit};
+use super::accounts::{no_store, request_origin};
 use crate::app::App;
 use crate::app::backups::{self, BackupFolder};
 use crate::http::auth::Admin;
@@ -26,53 +27,67 @@ enum BackupTarget {
     Replica,
 }
 
-/// GET /api/admin/backup: the database as it is now, read through before it is sent.
+/// `GET /api/admin/backup`: downloads a verified copy of the database.
+///
+/// # Errors
+/// `Unavailable` when the copy cannot be written or verified.
 pub async fn download(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    let copy = cx.app.copy(&admin.caller().user, &visit(&cx)).await?;
-    // The open file outlives its name.
+    let copy = cx
+        .app
+        .copy(&admin.caller().user, &request_origin(&cx))
+        .await?;
+    // The file is deleted while it is sent; the open handle keeps its content.
     let reply = Reply::file(copy.path(), "application/vnd.sqlite3").await?;
     let name = format!("attachment; filename=\"{}\"", backups::name_of(cx.now));
-    Ok(private(reply.header(CONTENT_DISPOSITION, &name)))
+    Ok(no_store(reply.header(CONTENT_DISPOSITION, &name)))
 }
 
-/// GET /api/admin/backups
+/// `GET /api/admin/backups`: lists the copies in the backup folder and the state of the replica.
+///
+/// # Errors
+/// When the folder cannot be read.
 pub async fn list(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
-    Ok(private(Reply::json(&shelf(&cx.app).await?)))
+    Ok(no_store(Reply::json(&backup_status(&cx.app).await?)))
 }
 
-/// POST /api/admin/backup: into the folder where one is set, else to the replica, or as `to` says.
+/// `POST /api/admin/backup`: writes a copy to the backup folder or the replica, as `to` says; by default to the
+/// folder if one is set.
+///
+/// # Errors
+/// `Conflict` when the target is not set or a backup is running, `Unavailable` when the backup fails, `BadRequest` or
+/// `BadInput` for an invalid body.
 pub async fn make(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: BackupBody = cx.json_or_empty().await?;
-    let usual = match (&cx.app.config.backups, cx.app.replica()) {
+    let default = match (&cx.app.config.backups, cx.app.replica()) {
         (None, Some(_)) => BackupTarget::Replica,
         _ => BackupTarget::Folder,
     };
     let by = &admin.caller().user;
-    if body.to.unwrap_or(usual) == BackupTarget::Folder {
-        let made = cx.app.back_up(by, &visit(&cx), cx.now).await?;
-        let told = json!({"folder": shown(&cx.app, Some(&made)), "replica": replica(&cx.app)});
-        return Ok(private(Reply::json(&told).status(StatusCode::CREATED)));
+    if body.to.unwrap_or(default) == BackupTarget::Folder {
+        let folder = cx.app.back_up(by, &request_origin(&cx), cx.now).await?;
+        let status = json!({"folder": folder_json(&cx.app, Some(&folder)), "replica": replica_json(&cx.app)});
+        return Ok(no_store(Reply::json(&status).status(StatusCode::CREATED)));
     }
-    cx.app.copy_to_replica(by, &visit(&cx)).await?;
-    let told = shelf(&cx.app).await?;
-    Ok(private(Reply::json(&told).status(StatusCode::ACCEPTED)))
+    cx.app.copy_to_replica(by, &request_origin(&cx)).await?;
+    let status = backup_status(&cx.app).await?;
+    Ok(no_store(Reply::json(&status).status(StatusCode::ACCEPTED)))
 }
 
-async fn shelf(app: &App) -> Result<Value, ApiError> {
+async fn backup_status(app: &App) -> Result<Value, ApiError> {
     let folder = match &app.config.backups {
         None => Value::Null,
-        Some(_) => shown(app, Some(&app.shelf().await?)),
+        Some(_) => folder_json(app, Some(&app.shelf().await?)),
     };
-    Ok(json!({ "folder": folder, "replica": replica(app) }))
+    Ok(json!({ "folder": folder, "replica": replica_json(app) }))
 }
 
-fn shown(app: &App, shelf: Option<&BackupFolder>) -> Value {
-    let Some((wanted, shelf)) = app.config.backups.as_ref().zip(shelf) else {
+fn folder_json(app: &App, folder: Option<&BackupFolder>) -> Value {
+    let Some((config, folder)) = app.config.backups.as_ref().zip(folder) else {
         return Value::Null;
     };
-    let copies = shelf.copies.iter();
+    let copies = folder.copies.iter();
     let copies = copies.map(|copy| json!({"name": copy.name, "at": copy.at, "bytes": copy.bytes}));
-    let last = shelf.last.as_ref().map(|last| {
+    let last = folder.last.as_ref().map(|last| {
         json!({
             "at": last.at,
             "rows": last.rows.as_ref().ok(),
@@ -80,16 +95,16 @@ fn shown(app: &App, shelf: Option<&BackupFolder>) -> Value {
         })
     });
     json!({
-        "path": wanted.folder.display().to_string(),
-        "every_hours": wanted.every.as_secs() / 3600,
-        "keep": wanted.keep,
+        "path": config.folder.display().to_string(),
+        "every_hours": config.every.as_secs() / 3600,
+        "keep": config.keep,
         "copies": copies.collect::<Vec<_>>(),
         "last": last,
-        "error": shelf.fault,
+        "error": folder.fault,
     })
 }
 
-fn replica(app: &App) -> Value {
+fn replica_json(app: &App) -> Value {
     match app.replica() {
         None => Value::Null,
         Some(status) => json!({

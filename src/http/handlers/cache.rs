@@ -1,11 +1,11 @@
-//! The cache over HTTP: figures and brooms for admins, one's own for everybody.
+//! Cache handlers: statistics and deletion for administrators, and each user's own cached answers.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::accounts::private;
+use super::accounts::no_store;
 use crate::app::Error;
 use crate::app::cache::{CacheLookup, CacheMiss, CacheSelection, Savings};
 use crate::domain::id::{AnalysisId, UserId};
@@ -15,20 +15,23 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// What hits have spared.
-pub fn saved(saved: &Savings) -> Value {
-    json!({ "hits": saved.hits, "cost_usd": saved.cost, "unpriced": saved.unpriced, "tokens": saved.tokens })
+/// The savings of cache hits as JSON.
+pub fn savings_json(savings: &Savings) -> Value {
+    json!({ "hits": savings.hits, "cost_usd": savings.cost, "unpriced": savings.unpriced, "tokens": savings.tokens })
 }
 
-/// GET /api/cache/stats
+/// `GET /api/cache/stats`: size and savings of the cache.
+///
+/// # Errors
+/// When the database cannot be read.
 pub async fn stats(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let (stats, sum) = cx.app.cache().stats().await?;
     let config = &cx.app.config;
-    Ok(private(Reply::json(&json!({
+    Ok(no_store(Reply::json(&json!({
         "status": if config.cache_ttl.is_zero() { "disabled" } else { "ok" },
         "entries": stats.entries, "bytes": stats.bytes, "limit_bytes": config.cache_bytes,
         "ttl_seconds": config.cache_ttl.as_secs(), "sharing": if config.cache_shared { "team" } else { "off" },
-        "saved": saved(&sum),
+        "saved": savings_json(&sum),
     }))))
 }
 
@@ -40,39 +43,51 @@ struct ClearBody {
     older_than_s: Option<u32>,
 }
 
-/// POST /api/cache/clear
+/// `POST /api/cache/clear`: deletes cached answers of a user, of a model, or by age.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid body.
 pub async fn clear(mut cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let body: ClearBody = cx.json_or_empty().await?;
     let user = body.user.map(|id| {
         UserId::parse(&id)
             .ok_or_else(|| Error::field(&["body", "user"], "value_error", "not a person's id"))
     });
-    let which = CacheSelection {
+    let selection = CacheSelection {
         user: user.transpose()?,
         model: body.model,
         before: (body.older_than_s).map(|age| cx.now - Duration::from_secs(age.into())),
     };
-    cleared(&cx, which).await
+    clear_selection(&cx, selection).await
 }
 
-/// DELETE /api/users/me/cache
+/// `DELETE /api/users/me/cache`: deletes the caller's cached answers.
+///
+/// # Errors
+/// When the database cannot be written.
 pub async fn clear_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let which = CacheSelection {
+    let selection = CacheSelection {
         user: Some(caller.user),
         ..CacheSelection::default()
     };
-    cleared(&cx, which).await
+    clear_selection(&cx, selection).await
 }
 
-async fn cleared(cx: &RequestContext, which: CacheSelection) -> Result<Reply, ApiError> {
-    let count = cx.app.cache().clear(which).await?;
+async fn clear_selection(
+    cx: &RequestContext,
+    selection: CacheSelection,
+) -> Result<Reply, ApiError> {
+    let count = cx.app.cache().clear(selection).await?;
     Ok(Reply::json(&json!({
         "status": "success", "success": true, "removed": count,
         "message": format!("{count} stored answers were removed"),
     })))
 }
 
-/// DELETE /api/cache/{key}
+/// `DELETE /api/cache/{key}`: deletes one cached answer.
+///
+/// # Errors
+/// `Missing` when there is no such answer.
 pub async fn delete(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     cx.app.cache().delete(cx.param("key")).await?;
     Ok(Reply::json(
@@ -80,18 +95,21 @@ pub async fn delete(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     ))
 }
 
-/// GET /api/analyses/{id}/cache
+/// `GET /api/analyses/{id}/cache`: why each call of an analysis hit or missed the cache.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis.
 pub async fn explain(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = AnalysisId::parse(cx.param("id")).ok_or_else(Error::missing)?;
-    let looks = cx.app.cache().explain(&caller, &id).await?;
-    let calls: Vec<Value> = looks.iter().map(call).collect();
-    Ok(private(Reply::json(
+    let lookups = cx.app.cache().explain(&caller, &id).await?;
+    let calls: Vec<Value> = lookups.iter().map(lookup_json).collect();
+    Ok(no_store(Reply::json(
         &json!({ "analysis_id": id, "calls": calls }),
     )))
 }
 
-fn call(look: &CacheLookup) -> Value {
-    let (differs, why) = match &look.miss {
+fn lookup_json(lookup: &CacheLookup) -> Value {
+    let (differs, why) = match &lookup.miss {
         None => (None, "given again".to_owned()),
         Some(CacheMiss::NothingKept) => (None, "nothing was kept then".to_owned()),
         Some(CacheMiss::Differs(fields)) if fields.is_empty() => (
@@ -108,7 +126,7 @@ fn call(look: &CacheLookup) -> Value {
         }
     };
     json!({
-        "stage": look.answer.stage, "model": look.answer.model, "hit": look.answer.cached, "key": look.key,
+        "stage": lookup.answer.stage, "model": lookup.answer.model, "hit": lookup.answer.cached, "key": lookup.key,
         "differs": differs, "why": why,
     })
 }

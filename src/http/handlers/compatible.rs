@@ -1,10 +1,12 @@
-//! The API of OpenAI and Anthropic, for programs that speak it already: bodies to one question, the answer to
-//! their shapes, whole or as a stream. The connection is the request: when it closes, every call is stopped.
+//! Handlers of the OpenAI- and Anthropic-compatible APIs: parse the request, run it, and respond in the API's format,
+//! as one body or as a stream. When the client disconnects, all calls of the request stop.
 
 use hyper::header::HeaderName;
 use serde_json::{Value, json};
 
-use super::compatible_shape::{ClientApi, frame_of, id_of, refused, told, whole};
+use super::compatible_shape::{
+    ClientApi, add_result_headers, frame_of, id_of, invalid_field, response_body,
+};
 use super::compatible_stream::{CompletionStream, StreamDialect};
 use super::{compatible_files, compatible_several};
 use crate::app::completions::{Completion, StartedCompletion, count};
@@ -20,74 +22,98 @@ use crate::wire::{
     serve_anthropic as anthropic, serve_completions as completions, serve_responses as responses,
 };
 
-/// POST /v1/chat/completions
+/// `POST /v1/chat/completions`: OpenAI chat completions.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid request, `Missing` for an unknown model, `BudgetExceeded` when the
+/// budget is too small, `UpstreamFailed` or `Unavailable` when there is no answer.
 pub async fn chat(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let body = body(&mut cx, &caller).await?;
-    let asked = openai::read(&body).map_err(refused)?;
-    once(cx, caller, &body, vec![asked], ClientApi::Chat).await
+    let body = read_body(&mut cx, &caller).await?;
+    let request = openai::read(&body).map_err(invalid_field)?;
+    respond(cx, caller, &body, vec![request], ClientApi::Chat).await
 }
 
-/// POST /v1/completions
+/// `POST /v1/completions`: OpenAI text completions.
+///
+/// # Errors
+/// As [`chat`].
 pub async fn complete(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Value = cx.json().await?;
-    let asked = completions::read(&body).map_err(refused)?;
-    once(cx, caller, &body, asked, ClientApi::Completions).await
+    let requests = completions::read(&body).map_err(invalid_field)?;
+    respond(cx, caller, &body, requests, ClientApi::Completions).await
 }
 
-/// POST /v1/responses
+/// `POST /v1/responses`: OpenAI responses.
+///
+/// # Errors
+/// As [`chat`].
 pub async fn responses(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let body = body(&mut cx, &caller).await?;
-    let asked = responses::read(&body).map_err(refused)?;
-    once(cx, caller, &body, vec![asked], ClientApi::Responses).await
+    let body = read_body(&mut cx, &caller).await?;
+    let request = responses::read(&body).map_err(invalid_field)?;
+    respond(cx, caller, &body, vec![request], ClientApi::Responses).await
 }
 
-/// POST /v1/messages
+/// `POST /v1/messages`: Anthropic messages.
+///
+/// # Errors
+/// As [`chat`].
 pub async fn messages(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let body = body(&mut cx, &caller).await?;
-    let asked = anthropic::read(&body, true).map_err(refused)?;
-    once(cx, caller, &body, vec![asked], ClientApi::Messages).await
+    let body = read_body(&mut cx, &caller).await?;
+    let request = anthropic::read(&body, true).map_err(invalid_field)?;
+    respond(cx, caller, &body, vec![request], ClientApi::Messages).await
 }
 
-/// POST /v1/messages/count_tokens: an estimate, as everywhere before a vendor has counted.
+/// `POST /v1/messages/count_tokens`: estimates the input tokens of a request.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid request, `Missing` for an unknown model.
 pub async fn count_tokens(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let body = body(&mut cx, &caller).await?;
-    let asked = anthropic::read(&body, false).map_err(refused)?;
-    cx.app.completions().name(&caller, &asked.model).await?;
-    Ok(Reply::json(&json!({ "input_tokens": count(&asked) })))
+    let body = read_body(&mut cx, &caller).await?;
+    let request = anthropic::read(&body, false).map_err(invalid_field)?;
+    cx.app.completions().name(&caller, &request.model).await?;
+    Ok(Reply::json(&json!({ "input_tokens": count(&request) })))
 }
 
-// The body, with the text of its documents in their place.
-async fn body(cx: &mut RequestContext, caller: &Caller) -> Result<Value, ApiError> {
+/// Reads the body and replaces its files with their text.
+async fn read_body(cx: &mut RequestContext, caller: &Caller) -> Result<Value, ApiError> {
     let mut body: Value = cx.json().await?;
     compatible_files::inline(cx, caller, &mut body).await?;
     Ok(body)
 }
 
-pub(super) async fn once(
+/// Runs one or several requests and responds with their answers.
+///
+/// # Errors
+/// As [`chat`].
+pub(super) async fn respond(
     cx: RequestContext,
     caller: Caller,
     body: &Value,
-    asked: Vec<ChatRequest>,
+    requests: Vec<ChatRequest>,
     api: ClientApi,
 ) -> Result<Reply, ApiError> {
-    let all = compatible_several::each(asked)?;
-    let stream = all.iter().any(|asked| asked.stream);
-    let who = caller.clone();
+    let requests = compatible_several::split_choices(requests)?;
+    let stream = requests.iter().any(|request| request.stream);
+    let owner = caller.clone();
     let work = async {
-        let only = match <[ChatRequest; 1]>::try_from(all) {
-            Ok([only]) => only,
-            Err(all) => return compatible_several::answer(&cx, caller, all, api).await,
+        let single = match <[ChatRequest; 1]>::try_from(requests) {
+            Ok([single]) => single,
+            Err(several) => return compatible_several::run(&cx, caller, several, api).await,
         };
-        answer(&cx, caller, only, api).await
+        run_one(&cx, caller, single, api).await
     };
     if stream {
         return Ok(work.await?.0);
     }
-    under_key(&cx, &who, || format!("{api:?} {body}"), work).await
+    with_idempotency_key(&cx, &owner, || format!("{api:?} {body}"), work).await
 }
 
-/// A whole answer that was given under this key is given again; streams are not kept.
-pub(super) async fn under_key(
+/// Runs `work` once per `Idempotency-Key`, and replays its stored response afterwards. Streams are not stored.
+///
+/// # Errors
+/// `BadRequest` when the key is malformed or was used for another request, `Conflict` when its request is still
+/// running or its outcome is unknown, and any error of `work`.
+pub(super) async fn with_idempotency_key(
     cx: &RequestContext,
     caller: &Caller,
     request: impl FnOnce() -> String,
@@ -101,55 +127,59 @@ pub(super) async fn under_key(
         IdempotencyTurn::Again(headers, body) => {
             let reply = Reply::bytes(body, "application/json")
                 .header(HeaderName::from_static("idempotent-replayed"), "true");
-            let named = headers.iter().filter_map(|(name, value)| {
+            let valid = headers.iter().filter_map(|(name, value)| {
                 Some((HeaderName::from_bytes(name.as_bytes()).ok()?, value))
             });
-            return Ok(named.fold(reply, |reply, (name, value)| reply.header(name, value)));
+            return Ok(valid.fold(reply, |reply, (name, value)| reply.header(name, value)));
         }
     };
     let (reply, text) = match work.await {
-        Ok(answered) => answered,
+        Ok(response) => response,
         Err(error) => {
             cx.app.release(claim).await;
             return Err(error);
         }
     };
-    let ours = reply.headers().iter().filter_map(|(name, value)| {
+    let kept_headers = reply.headers().iter().filter_map(|(name, value)| {
         let name = name.as_str();
         let value = value.to_str().ok()?;
         (name.starts_with("x-quire-")).then(|| (name.to_owned(), value.to_owned()))
     });
-    let ours: Vec<_> = ours.collect();
-    if cx.app.keep_answer(claim, &ours, text, clock::now()).await {
+    let kept_headers: Vec<_> = kept_headers.collect();
+    if cx
+        .app
+        .keep_answer(claim, &kept_headers, text, clock::now())
+        .await
+    {
         return Ok(reply);
     }
-    // It is paid: better an answer that cannot be given again than none.
+    // The answer is paid for: return it even though it cannot be replayed.
     let name = HeaderName::from_static("x-quire-idempotency");
     Ok(reply.header(name, "not-stored"))
 }
 
-// The reply, and its text where it is whole.
-async fn answer(
+/// Runs one request. Returns the response, and its body unless it is a stream.
+async fn run_one(
     cx: &RequestContext,
     caller: Caller,
-    asked: ChatRequest,
+    request: ChatRequest,
     api: ClientApi,
 ) -> Result<(Reply, String), ApiError> {
-    let (stream, usage, progress) = (asked.stream, asked.usage, asked.progress);
-    let mut frame = frame_of(cx, &asked);
+    let (stream, usage, progress) = (request.stream, request.usage, request.progress);
+    let mut frame = frame_of(cx, &request);
     let completions = cx.app.completions();
     let started = completions
-        .start(&caller, asked, clock::now(), None)
+        .start(&caller, request, clock::now(), None)
         .await?;
     let StartedCompletion {
         begun,
         mut ignored,
         is_panel,
-        passed_on,
+        passed_on: is_passthrough,
     } = started;
     frame.id = id_of(api, &begun.id);
     let analysis = begun.id.clone();
-    let named = |reply: Reply, ignored: &[String]| {
+    let with_headers = |reply: Reply, ignored: &[String]| {
         let reply = reply.header(
             HeaderName::from_static("x-quire-analysis"),
             analysis.as_str(),
@@ -164,12 +194,13 @@ async fn answer(
     };
     if stream {
         let watch = cx.app.analyses().watch(Some(&caller), &begun.id, 0).await?;
-        let tongue = StreamDialect::new(api, frame, usage, progress);
-        let mut following = CompletionStream::new(cx, begun, watch, tongue, (is_panel, passed_on));
-        following.wait_for_answer().await?;
-        return Ok((named(following.reply(cx), &ignored), String::new()));
+        let dialect = StreamDialect::new(api, frame, usage, progress);
+        let mut stream =
+            CompletionStream::new(cx, begun, watch, dialect, (is_panel, is_passthrough));
+        stream.wait_for_first_token().await?;
+        return Ok((with_headers(stream.reply(cx), &ignored), String::new()));
     }
-    // Held until the answer is there: a client that leaves drops this future, and the run with it.
+    // Held until the run ends: a client that disconnects drops this future, and the run with it.
     let _guard = begun.guard;
     let Some(ended) = begun.finished.outcome().await else {
         let why = "the server is shutting down";
@@ -177,10 +208,11 @@ async fn answer(
             .resolve("try again in a minute")
             .into());
     };
-    let done = Completion::of(&ended, passed_on)?;
+    let completion = Completion::of(&ended, is_passthrough)?;
     frame.completed = Some(clock::now().millis() / 1_000);
-    let text = whole(api, &frame, &done).to_string();
+    let text = response_body(api, &frame, &completion).to_string();
     let reply = Reply::bytes(text.clone(), "application/json");
-    ignored.extend(done.dropped.iter().map(|name| openai::shown(name)));
-    Ok((named(told(reply, cx, &done), &ignored), text))
+    ignored.extend(completion.dropped.iter().map(|name| openai::shown(name)));
+    let reply = add_result_headers(reply, cx, &completion);
+    Ok((with_headers(reply, &ignored), text))
 }

@@ -1,28 +1,29 @@
-//! Holds a stream's headers back until an answer begins: no clock ends the wait, the call's own time limit does.
+//! Holds back the headers of a stream until the answer starts. Has no timer of its own; the time limit of the call
+//! bounds the wait.
 
 use std::sync::Arc;
 
 use crate::app::analyses::{PublishedEvent, RunWatch};
 use crate::domain::event::StreamDelta;
 
-/// What a stream shows of an event.
+/// An event of a run as clients of a stream see it.
 pub(super) trait StreamedEvent {
-    /// None where it shows nothing.
-    fn shown(&self) -> Option<StreamDelta<'_>>;
+    /// The delta to send; `None` for an internal event.
+    fn visible_delta(&self) -> Option<StreamDelta<'_>>;
 }
 
 impl StreamedEvent for Arc<PublishedEvent> {
-    fn shown(&self) -> Option<StreamDelta<'_>> {
+    fn visible_delta(&self) -> Option<StreamDelta<'_>> {
         self.delta()
     }
 }
 
-/// Where a run's events come from.
+/// A source of the events of a run.
 pub(super) trait EventSource {
-    /// An event.
+    /// The type of its events.
     type Event: StreamedEvent;
 
-    /// The next events, at least one; none when the server stops.
+    /// The next events, at least one; `None` when the server stops.
     fn next_events(&mut self) -> impl Future<Output = Option<Vec<Self::Event>>> + Send;
 }
 
@@ -34,35 +35,35 @@ impl EventSource for RunWatch {
     }
 }
 
-/// What ended the wait.
+/// Why the wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HoldEnd {
-    /// The first piece of text or reasoning.
-    Begun,
-    /// The end of the run, without a piece.
-    Over,
-    /// The server stops.
+pub(super) enum HoldResult {
+    /// The first text or reasoning arrived.
+    Started,
+    /// The run ended without any.
+    Ended,
+    /// The server is stopping.
     Stopped,
 }
 
-/// Takes events into `held` until an answer begins or the run is over.
-pub(super) async fn until_begun<S: EventSource>(
+/// Moves events to `held` until the answer starts or the run ends.
+pub(super) async fn wait_for_start<S: EventSource>(
     events: &mut S,
     held: &mut Vec<S::Event>,
-) -> HoldEnd {
+) -> HoldResult {
     loop {
-        let Some(more) = events.next_events().await else {
-            return HoldEnd::Stopped;
+        let Some(batch) = events.next_events().await else {
+            return HoldResult::Stopped;
         };
-        let (mut begins, mut ends) = (false, false);
-        for delta in more.iter().filter_map(StreamedEvent::shown) {
-            begins |= matches!(delta, StreamDelta::Text(_) | StreamDelta::Reasoning(..));
-            ends |= delta == StreamDelta::End;
+        let (mut has_started, mut has_ended) = (false, false);
+        for delta in batch.iter().filter_map(StreamedEvent::visible_delta) {
+            has_started |= matches!(delta, StreamDelta::Text(_) | StreamDelta::Reasoning(..));
+            has_ended |= delta == StreamDelta::End;
         }
-        held.extend(more);
-        match (begins, ends) {
-            (true, _) => return HoldEnd::Begun,
-            (false, true) => return HoldEnd::Over,
+        held.extend(batch);
+        match (has_started, has_ended) {
+            (true, _) => return HoldResult::Started,
+            (false, true) => return HoldResult::Ended,
             (false, false) => {}
         }
     }
@@ -82,7 +83,7 @@ mod tests {
     type Shown = Option<StreamDelta<'static>>;
 
     impl StreamedEvent for Shown {
-        fn shown(&self) -> Option<StreamDelta<'_>> {
+        fn visible_delta(&self) -> Option<StreamDelta<'_>> {
             self.clone()
         }
     }
@@ -95,27 +96,27 @@ mod tests {
         }
     }
 
-    /// What has ended the wait after each event; none while it goes on.
-    fn waited(events: Vec<Shown>) -> Vec<Option<HoldEnd>> {
-        // Without timers: a limit of time within the wait panics here.
+    /// Why the wait ended after each event; `None` while it continues.
+    fn wait_results(events: Vec<Shown>) -> Vec<Option<HoldResult>> {
+        // Without timers: a timeout within the wait would panic here.
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.build().unwrap();
         runtime.block_on(async {
             let (send, mut receive) = unbounded_channel();
-            let (mut held, mut found) = (Vec::new(), Vec::new());
-            let mut waiting = pin!(until_begun(&mut receive, &mut held));
+            let (mut held, mut results) = (Vec::new(), Vec::new());
+            let mut waiting = pin!(wait_for_start(&mut receive, &mut held));
             for event in events {
                 send.send(event).unwrap();
                 let now = poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context))).await;
                 match now {
-                    Poll::Pending => found.push(None),
+                    Poll::Pending => results.push(None),
                     Poll::Ready(end) => {
-                        found.push(Some(end));
+                        results.push(Some(end));
                         break;
                     }
                 }
             }
-            found
+            results
         })
     }
 
@@ -123,9 +124,9 @@ mod tests {
     fn headers_wait_for_the_first_piece_and_no_clock_ends_the_wait() {
         let text = || Cow::Borrowed("It is thin.");
         for (last, end) in [
-            (StreamDelta::Text(text()), HoldEnd::Begun),
-            (StreamDelta::Reasoning(text(), None), HoldEnd::Begun),
-            (StreamDelta::End, HoldEnd::Over),
+            (StreamDelta::Text(text()), HoldResult::Started),
+            (StreamDelta::Reasoning(text(), None), HoldResult::Started),
+            (StreamDelta::End, HoldResult::Ended),
         ] {
             let progress = StreamDelta::Progress("initial …\n".to_owned());
             let events = vec![
@@ -134,7 +135,11 @@ mod tests {
                 Some(StreamDelta::Restart),
                 Some(last.clone()),
             ];
-            assert_eq!(waited(events), [None, None, None, Some(end)], "{last:?}");
+            assert_eq!(
+                wait_results(events),
+                [None, None, None, Some(end)],
+                "{last:?}"
+            );
         }
     }
 }

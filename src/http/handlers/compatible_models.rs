@@ -1,4 +1,4 @@
-//! The lists of models for programs: OpenAI's shape with OpenRouter's fields, and Anthropic's for its own SDK.
+//! Model lists of the compatible APIs: OpenAI's format with OpenRouter's fields, and Anthropic's format for its SDK.
 
 use hyper::header::HeaderName;
 use serde_json::{Value, json};
@@ -12,13 +12,16 @@ use crate::http::percent::decode;
 use crate::http::reply::Reply;
 use crate::wire::serve_models::{self as wire, ServedModel};
 
-/// GET /v1/models
+/// `GET /v1/models`: lists the models in OpenAI's format, or in Anthropic's for its SDK.
+///
+/// # Errors
+/// `BadInput` for an invalid limit.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let names = cx.app.completions().names(&caller).await?;
     if !is_anthropic(&cx) {
         let rows: Vec<Value> = names
             .iter()
-            .map(|name| wire::row(&listed(&cx, name)))
+            .map(|name| wire::row(&served_model(&cx, name)))
             .collect();
         return Ok(Reply::json(&json!({ "object": "list", "data": rows })));
     }
@@ -26,31 +29,34 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let (after, before) = (cx.query("after_id"), cx.query("before_id"));
     let rows = names
         .iter()
-        .map(|name| wire::anthropic_row(&listed(&cx, name)));
+        .map(|name| wire::anthropic_row(&served_model(&cx, name)));
     let page = wire::anthropic_page(rows.collect(), limit, after.as_deref(), before.as_deref());
     Ok(Reply::json(&page))
 }
 
-/// GET /v1/models/{name*}
+/// `GET /v1/models/{name*}`: one model.
+///
+/// # Errors
+/// `Missing` when there is no such model.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    // Some clients send the slash of an id as it is, others as %2F.
+    // Some clients send the slash of a model id unencoded, others as %2F.
     let id = decode(cx.param("name"), false).ok_or_else(Error::missing)?;
     let name = cx.app.completions().name(&caller, &id).await?;
-    let listed = listed(&cx, &name);
+    let model = served_model(&cx, &name);
     let row = match is_anthropic(&cx) {
-        true => wire::anthropic_row(&listed),
-        false => wire::row(&listed),
+        true => wire::anthropic_row(&model),
+        false => wire::row(&model),
     };
     Ok(Reply::json(&row))
 }
 
-// Every one of Anthropic's clients sends it, and nobody else's.
+/// Whether the client is Anthropic's SDK: only its clients send `anthropic-version`.
 fn is_anthropic(cx: &RequestContext) -> bool {
     cx.header(HeaderName::from_static("anthropic-version"))
         .is_some()
 }
 
-fn listed<'a>(cx: &RequestContext, name: &'a ModelName) -> ServedModel<'a> {
+fn served_model<'a>(cx: &RequestContext, name: &'a ModelName) -> ServedModel<'a> {
     ServedModel {
         id: &name.id,
         owner: &name.owner,

@@ -1,6 +1,6 @@
-//! Several answers to one request: `n`, and a list of prompts. Each is a run of its own; together they are one
-//! answer. A stream begins when all are complete. Places for the runs are kept before the first one begins, few run at
-//! once, and none begins after one has failed; what was answered by then is delivered and marked as incomplete.
+//! Requests with several answers: `n`, and lists of prompts. Each answer is a run of its own; the response combines
+//! them. A stream starts when all are complete. Run slots are reserved before the first run starts, at most four run
+//! concurrently, and none starts after one has failed; the answers so far are then returned and marked as incomplete.
 
 use std::sync::Arc;
 
@@ -23,40 +23,43 @@ use crate::wire::serve_openai::{
 };
 use crate::wire::serve_several::{chunks, joined};
 
-/// Runs of one request that are under way at once.
-const AT_ONCE: usize = 4;
+/// Maximum number of concurrent runs per request.
+const MAX_CONCURRENT: usize = 4;
 
-/// One of the answers.
+/// One answer.
 struct Choice {
-    /// Its place among those that were asked for.
+    /// The index in the response.
     index: usize,
     id: AnalysisId,
-    whole: Value,
-    done: Completion,
-    /// Fields of its request that had no effect.
+    body: Value,
+    completion: Completion,
+    /// Fields of the request that had no effect.
     ignored: Vec<String>,
 }
 
-/// What came of all runs.
+/// The outcome of all runs.
 #[derive(Default)]
-struct Gathered {
+struct ChoiceSet {
     choices: Vec<Choice>,
-    /// The failure of the first run that has none.
+    /// The index and error of the first run that failed.
     failure: Option<(usize, Error)>,
 }
 
-/// A request for each answer that is wanted.
+/// Splits requests into one per answer.
 ///
 /// # Errors
-/// When there are more than 16.
-pub(super) fn each(asked: Vec<ChatRequest>) -> Result<Vec<ChatRequest>, ApiError> {
-    let count: u32 = asked.iter().map(|one| one.choices.max(1)).sum();
+/// `BadInput` when there are more than 16 answers.
+pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatRequest>, ApiError> {
+    let count: u32 = requests.iter().map(|one| one.choices.max(1)).sum();
     if count > MOST_CHOICES {
         let why =
             format!("at most {MOST_CHOICES} answers are given to one request: prompts times n");
-        return Err(compatible_shape::refused(RequestError { param: "n", why }));
+        return Err(compatible_shape::invalid_field(RequestError {
+            param: "n",
+            why,
+        }));
     }
-    let samples = asked.into_iter().flat_map(|one| {
+    let samples = requests.into_iter().flat_map(|one| {
         (0..one.choices.max(1)).map(move |sample| ChatRequest {
             sample,
             ..one.clone()
@@ -65,22 +68,23 @@ pub(super) fn each(asked: Vec<ChatRequest>) -> Result<Vec<ChatRequest>, ApiError
     Ok(samples.collect())
 }
 
-/// The answers to all of them as one, and its text where it is no stream. Where some could not be given, the others
-/// are, with the header `x-quire-incomplete` and the field `incomplete`.
+/// Runs all requests and combines their answers. Returns the response, and its body unless it is a stream. If some runs
+/// fail, the response holds the other answers, the header `x-quire-incomplete`, and the field `incomplete`.
 ///
 /// # Errors
-/// When there is no place for the runs: nothing was begun. As the first run that failed where no other has an answer.
-pub(super) async fn answer(
+/// `TooFast` or `Unavailable` when there are no free run slots, before anything starts; the first error when no run has
+/// an answer.
+pub(super) async fn run(
     cx: &RequestContext,
     caller: Caller,
-    all: Vec<ChatRequest>,
+    requests: Vec<ChatRequest>,
     api: ClientApi,
 ) -> Result<(Reply, String), ApiError> {
-    let wanted = all.len();
-    let (stream, usage) = all
+    let wanted = requests.len();
+    let (stream, usage) = requests
         .first()
-        .map_or((false, false), |asked| (asked.stream, asked.usage));
-    let Gathered { choices, failure } = gather(cx, &caller, all, api).await?;
+        .map_or((false, false), |request| (request.stream, request.usage));
+    let ChoiceSet { choices, failure } = run_all(cx, &caller, requests, api).await?;
     let given = choices.len();
     let Some(sum) = sum(&choices, failure.is_none()) else {
         let nothing = || Error::internal("no answer was asked for");
@@ -88,120 +92,120 @@ pub(super) async fn answer(
     };
     let ignored = union(&choices);
     let first = choices.first().map(|choice| choice.id.to_string());
-    let wholes = choices.into_iter().map(|one| (one.index, one.whole));
-    let mut answer = joined(wholes, openai::tokens(&sum.usage));
-    let mut named = vec![("x-quire-analysis", first.unwrap_or_default())];
+    let bodies = choices.into_iter().map(|one| (one.index, one.body));
+    let mut body = joined(bodies, openai::tokens(&sum.usage));
+    let mut headers = vec![("x-quire-analysis", first.unwrap_or_default())];
     if !ignored.is_empty() {
-        named.push(("x-quire-ignored", ignored.join(", ")));
+        headers.push(("x-quire-ignored", ignored.join(", ")));
     }
     if let Some((_, error)) = failure {
-        let error = ApiError::from(error).foreign_body(ErrorFormat::OpenAi, &cx.id);
-        answer["incomplete"] = json!({ "wanted": wanted, "given": given, "error": error["error"] });
-        named.push(("x-quire-incomplete", format!("{given} of {wanted}")));
+        let error = ApiError::from(error).vendor_body(ErrorFormat::OpenAi, &cx.id);
+        body["incomplete"] = json!({ "wanted": wanted, "given": given, "error": error["error"] });
+        headers.push(("x-quire-incomplete", format!("{given} of {wanted}")));
     }
     let (reply, text) = match stream {
-        true => (streamed(cx, &answer, usage), String::new()),
+        true => (as_stream(cx, &body, usage), String::new()),
         false => {
-            let text = answer.to_string();
+            let text = body.to_string();
             (Reply::bytes(text.clone(), "application/json"), text)
         }
     };
-    let reply = compatible_shape::told(reply, cx, &sum);
-    let reply = named.iter().fold(reply, |reply, (name, value)| {
+    let reply = compatible_shape::add_result_headers(reply, cx, &sum);
+    let reply = headers.iter().fold(reply, |reply, (name, value)| {
         reply.header(HeaderName::from_static(name), value)
     });
     Ok((reply, text))
 }
 
-/// Runs them all, a few at once. A client that leaves drops this future, and with the tasks every run.
+/// Runs all requests, a few concurrently. A client that disconnects drops this future, and with its tasks every run.
 ///
 /// # Errors
-/// When there is no place for the runs: nothing was begun.
-async fn gather(
+/// `TooFast` or `Unavailable` when there are no free run slots, before anything starts.
+async fn run_all(
     cx: &RequestContext,
     caller: &Caller,
-    all: Vec<ChatRequest>,
+    requests: Vec<ChatRequest>,
     api: ClientApi,
-) -> Result<Gathered, ApiError> {
-    let places = all.len().min(AT_ONCE);
-    let reservation = Arc::new(cx.app.completions().reserve(caller, places)?);
-    let mut gathered = Gathered::default();
-    let mut waiting = all.into_iter().enumerate();
+) -> Result<ChoiceSet, ApiError> {
+    let slots = requests.len().min(MAX_CONCURRENT);
+    let reservation = Arc::new(cx.app.completions().reserve(caller, slots)?);
+    let mut set = ChoiceSet::default();
+    let mut waiting = requests.into_iter().enumerate();
     let mut tasks = JoinSet::new();
     loop {
-        while gathered.failure.is_none()
-            && tasks.len() < places
-            && let Some((index, asked)) = waiting.next()
+        while set.failure.is_none()
+            && tasks.len() < slots
+            && let Some((index, request)) = waiting.next()
         {
-            let frame = compatible_shape::frame_of(cx, &asked);
-            let (app, caller, place) = (cx.app.clone(), caller.clone(), reservation.clone());
+            let frame = compatible_shape::frame_of(cx, &request);
+            let (app, caller, slot) = (cx.app.clone(), caller.clone(), reservation.clone());
             tasks.spawn(async move {
-                let answered = one(&app, &caller, &place, (asked, frame), api).await;
-                answered
-                    .map(|answered| Choice { index, ..answered })
+                let choice = run_one(&app, &caller, &slot, (request, frame), api).await;
+                choice
+                    .map(|choice| Choice { index, ..choice })
                     .map_err(|error| (index, error))
             });
         }
         match tasks.join_next().await {
             None => break,
-            Some(Ok(Ok(choice))) => gathered.choices.push(choice),
+            Some(Ok(Ok(choice))) => set.choices.push(choice),
             Some(Ok(Err(failed))) => {
-                let earlier = gathered.failure.take().filter(|(at, _)| *at < failed.0);
-                gathered.failure = Some(earlier.unwrap_or(failed));
+                let earlier = set.failure.take().filter(|(at, _)| *at < failed.0);
+                set.failure = Some(earlier.unwrap_or(failed));
             }
-            Some(Err(fault)) => {
-                gathered.failure = Some((0, Error::internal(fault)));
+            Some(Err(panic)) => {
+                set.failure = Some((0, Error::internal(panic)));
             }
         }
     }
-    gathered.choices.sort_by_key(|choice| choice.index);
-    Ok(gathered)
+    set.choices.sort_by_key(|choice| choice.index);
+    Ok(set)
 }
 
-async fn one(
+async fn run_one(
     app: &App,
     caller: &Caller,
-    place: &Reservation,
-    (asked, mut frame): (ChatRequest, ChunkFrame),
+    slot: &Reservation,
+    (request, mut frame): (ChatRequest, ChunkFrame),
     api: ClientApi,
 ) -> Result<Choice, Error> {
     let completions = app.completions();
     let started = completions
-        .start(caller, asked, clock::now(), Some(place))
+        .start(caller, request, clock::now(), Some(slot))
         .await?;
     let (begun, mut ignored) = (started.begun, started.ignored);
-    let passed_on = started.passed_on;
-    // Held until the answer is there.
+    let is_passthrough = started.passed_on;
+    // Held until the run ends.
     let _guard = begun.guard;
     let Some(ended) = begun.finished.outcome().await else {
         let error = Error::new(Kind::Unavailable, "the server is shutting down");
         return Err(error.resolve("try again in a minute"));
     };
-    let done = Completion::of(&ended, passed_on)?;
+    let completion = Completion::of(&ended, is_passthrough)?;
     frame.id = compatible_shape::id_of(api, &begun.id);
     frame.completed = Some(clock::now().millis() / 1_000);
-    ignored.extend(done.dropped.iter().map(|name| openai::shown(name)));
+    ignored.extend(completion.dropped.iter().map(|name| openai::shown(name)));
     Ok(Choice {
         index: 0,
         id: begun.id,
-        whole: compatible_shape::whole(api, &frame, &done),
-        done,
+        body: compatible_shape::response_body(api, &frame, &completion),
+        completion,
         ignored,
     })
 }
 
-/// All of them as one completion; none where there are none. What a failed run has cost is not known here, so the
-/// cost is left out where one has failed.
-fn sum(choices: &[Choice], is_whole: bool) -> Option<Completion> {
+/// The sum of all completions; `None` without any. The cost of a failed run is unknown here, so the sum has no cost
+/// unless all runs succeeded.
+fn sum(choices: &[Choice], all_succeeded: bool) -> Option<Completion> {
     let (first, rest) = choices.split_first()?;
-    let sum = rest
-        .iter()
-        .fold(first.done.clone(), |sum, one| sum.plus(&one.done));
-    let cost = sum.cost.filter(|_| is_whole);
+    let sum = rest.iter().fold(first.completion.clone(), |sum, one| {
+        sum.plus(&one.completion)
+    });
+    let cost = sum.cost.filter(|_| all_succeeded);
     Some(Completion { cost, ..sum })
 }
 
-/// Every field that had no effect on one of them, once.
+/// The distinct names of the fields that any run ignored.
 fn union(choices: &[Choice]) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for name in choices.iter().flat_map(|choice| &choice.ignored) {
@@ -212,18 +216,18 @@ fn union(choices: &[Choice]) -> Vec<String> {
     all
 }
 
-fn streamed(cx: &RequestContext, answer: &Value, with_usage: bool) -> Reply {
+fn as_stream(cx: &RequestContext, body: &Value, with_usage: bool) -> Reply {
     let event = |data: String| SseEvent {
         id: None,
         name: "".into(),
         data,
     };
-    let mut events: Vec<SseEvent> = chunks(answer, with_usage)
+    let mut events: Vec<SseEvent> = chunks(body, with_usage)
         .iter()
         .map(|chunk| event(chunk.to_string()))
         .collect();
     events.push(event("[DONE]".to_owned()));
-    sse::at_once(
+    sse::stream_immediately(
         cx,
         Some(events),
         |events| async move { Some((events?, None)) },

@@ -33,53 +33,57 @@ pub(super) enum ClientApi {
 }
 
 /// The fields that all parts of a response share, without its ID.
-pub(super) fn frame_of(cx: &RequestContext, asked: &ChatRequest) -> ChunkFrame {
+pub(super) fn frame_of(cx: &RequestContext, request: &ChatRequest) -> ChunkFrame {
     ChunkFrame {
         id: String::new(),
         created: cx.now.millis() / 1_000,
-        model: asked.model.clone(),
+        model: request.model.clone(),
         completed: None,
-        settings: asked.settings.clone(),
-        echo: asked.echo.clone(),
-        is_legacy: asked.is_legacy,
-        shows_thinking: asked.shows_thinking,
+        settings: request.settings.clone(),
+        echo: request.echo.clone(),
+        is_legacy: request.is_legacy,
+        shows_thinking: request.shows_thinking,
     }
 }
 
 /// A complete response body in the format of an API.
-pub(super) fn whole(api: ClientApi, frame: &ChunkFrame, done: &Completion) -> Value {
-    let told = said(done);
+pub(super) fn response_body(api: ClientApi, frame: &ChunkFrame, completion: &Completion) -> Value {
+    let result = result_of(completion);
     match api {
-        ClientApi::Chat => openai::completion(frame, &told),
+        ClientApi::Chat => openai::completion(frame, &result),
         ClientApi::Completions => {
-            completions::completion(frame, told.text, told.finish, told.usage)
+            completions::completion(frame, result.text, result.finish, result.usage)
         }
-        ClientApi::Responses => responses::response(frame, "completed", Some(&told)),
-        ClientApi::Messages => anthropic::message(frame, &told),
-        ClientApi::Gemini => gemini::answer(frame, &told),
+        ClientApi::Responses => responses::response(frame, "completed", Some(&result)),
+        ClientApi::Messages => anthropic::message(frame, &result),
+        ClientApi::Gemini => gemini::answer(frame, &result),
     }
 }
 
-/// An answer's contents, for the formats of the APIs.
-pub(super) fn said(done: &Completion) -> Told<'_> {
+/// The content of a completion, for the serializers of the APIs.
+pub(super) fn result_of(completion: &Completion) -> Told<'_> {
     Told {
-        text: &done.text,
-        calls: &done.calls,
-        reasoning: &done.reasoning,
-        extras: &done.extras,
-        finish: done.finish,
-        usage: &done.usage,
+        text: &completion.text,
+        calls: &completion.calls,
+        reasoning: &completion.reasoning,
+        extras: &completion.extras,
+        finish: completion.finish,
+        usage: &completion.usage,
     }
 }
 
 /// Adds the headers with cost, cache use, models, and duration.
-pub(super) fn told(reply: Reply, cx: &RequestContext, done: &Completion) -> Reply {
-    let took = clock::instant()
+pub(super) fn add_result_headers(
+    reply: Reply,
+    cx: &RequestContext,
+    completion: &Completion,
+) -> Reply {
+    let duration = clock::instant()
         .saturating_duration_since(cx.started)
         .as_millis();
-    let reply = analyses::stored(reply, done.is_stored);
-    // A price that is not known is not 0.
-    let reply = match done.cost {
+    let reply = analyses::note_unstored(reply, completion.is_stored);
+    // An unknown cost is omitted rather than reported as 0.
+    let reply = match completion.cost {
         Some(cost) => reply.header(
             HeaderName::from_static("x-quire-cost-usd"),
             &format!("{:.6}", cost.dollars()),
@@ -89,31 +93,31 @@ pub(super) fn told(reply: Reply, cx: &RequestContext, done: &Completion) -> Repl
     reply
         .header(
             HeaderName::from_static("x-quire-cache"),
-            if done.cached { "hit" } else { "miss" },
+            if completion.cached { "hit" } else { "miss" },
         )
         .header(
             HeaderName::from_static("x-quire-panel"),
-            &done.panel.join(", "),
+            &completion.panel.join(", "),
         )
         .header(
             HeaderName::from_static("openai-processing-ms"),
-            &took.to_string(),
+            &duration.to_string(),
         )
 }
 
 /// An ID in the vendor's form: its prefix and the unique part of ours.
 pub(super) fn id_of(api: ClientApi, id: &AnalysisId) -> String {
-    let own = id.as_str().rsplit('_').next().unwrap_or_default();
+    let unique = id.as_str().rsplit('_').next().unwrap_or_default();
     match api {
-        ClientApi::Chat => format!("chatcmpl-{own}"),
-        ClientApi::Completions => format!("cmpl-{own}"),
-        ClientApi::Responses => format!("resp_{own}"),
-        ClientApi::Messages => format!("msg_{own}"),
-        ClientApi::Gemini => own.to_owned(),
+        ClientApi::Chat => format!("chatcmpl-{unique}"),
+        ClientApi::Completions => format!("cmpl-{unique}"),
+        ClientApi::Responses => format!("resp_{unique}"),
+        ClientApi::Messages => format!("msg_{unique}"),
+        ClientApi::Gemini => unique.to_owned(),
     }
 }
 
 /// The error for a field that is not accepted.
-pub(super) fn refused(fault: RequestError) -> ApiError {
-    Error::field(&[fault.param], "value_error", fault.why).into()
+pub(super) fn invalid_field(error: RequestError) -> ApiError {
+    Error::field(&[error.param], "value_error", error.why).into()
 }

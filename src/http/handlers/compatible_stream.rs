@@ -1,12 +1,12 @@
-//! The events of a run as the streams of other APIs. Text as it comes; at the end what only the stored result
-//! knows. A run that fails is never passed on as a clean end.
+//! Streams the events of a run in the formats of the compatible APIs: text as it arrives, then usage and finish reason
+//! from the result. A failed run always ends the stream with an error event.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::compatible_hold::{HoldEnd, until_begun};
-use super::compatible_shape::{ClientApi, said};
+use super::compatible_hold::{HoldResult, wait_for_start};
+use super::compatible_shape::{ClientApi, result_of};
 use crate::app::analyses::{Begun, CancelOnDrop, Finished, PublishedEvent, RunOutcome, RunWatch};
 use crate::app::completions::Completion;
 use crate::app::{Error, Kind};
@@ -22,7 +22,7 @@ use crate::wire::{
     serve_responses as responses,
 };
 
-/// How a stream is written.
+/// The stream format of an API, and its state.
 pub(super) enum StreamDialect {
     Chat {
         frame: ChunkFrame,
@@ -53,107 +53,123 @@ impl StreamDialect {
         }
     }
 
-    fn opening(&mut self) -> Vec<SseEvent> {
+    fn start_events(&mut self) -> Vec<SseEvent> {
         match self {
-            Self::Chat { frame, .. } => vec![bare(&openai::opening(frame))],
-            Self::Completions { frame, .. } => vec![bare(&completions::opening(frame))],
-            Self::Responses(events) => named(events.opening()),
-            Self::Messages(events) => vec![name(events.opening())],
+            Self::Chat { frame, .. } => vec![unnamed_event(&openai::opening(frame))],
+            Self::Completions { frame, .. } => vec![unnamed_event(&completions::opening(frame))],
+            Self::Responses(events) => named_events(events.opening()),
+            Self::Messages(events) => vec![named_event(events.opening())],
             Self::Gemini(_) => Vec::new(),
         }
     }
 
     fn text(&mut self, text: &str) -> Vec<SseEvent> {
         match self {
-            Self::Chat { frame, .. } => vec![bare(&openai::piece(frame, text))],
-            Self::Completions { frame, .. } => vec![bare(&completions::piece(frame, text))],
-            Self::Responses(events) => named(events.piece(text)),
-            Self::Messages(events) => named(events.piece(text)),
-            Self::Gemini(frame) => vec![bare(&gemini::piece(frame, text))],
+            Self::Chat { frame, .. } => vec![unnamed_event(&openai::piece(frame, text))],
+            Self::Completions { frame, .. } => {
+                vec![unnamed_event(&completions::piece(frame, text))]
+            }
+            Self::Responses(events) => named_events(events.piece(text)),
+            Self::Messages(events) => named_events(events.piece(text)),
+            Self::Gemini(frame) => vec![unnamed_event(&gemini::piece(frame, text))],
         }
     }
 
-    // A model's own reasoning always, a panel's progress where it was asked for; and only in the one API whose
-    // clients show it without being told how.
-    fn thought(&mut self, text: &str, is_own: bool) -> Vec<SseEvent> {
+    /// Events for reasoning: a model's own is always sent, a panel's progress only on request, and only in chat
+    /// completions, whose clients display it without configuration.
+    fn reasoning(&mut self, text: &str, is_own: bool) -> Vec<SseEvent> {
         match self {
             _ if text.is_empty() => Vec::new(),
             Self::Chat {
                 frame, progress, ..
-            } if *progress || is_own => vec![bare(&openai::thought(frame, text))],
-            Self::Responses(events) if is_own => named(events.thought(text)),
-            Self::Messages(events) if is_own => named(events.thought(text)),
+            } if *progress || is_own => vec![unnamed_event(&openai::thought(frame, text))],
+            Self::Responses(events) if is_own => named_events(events.thought(text)),
+            Self::Messages(events) if is_own => named_events(events.thought(text)),
             Self::Gemini(frame) if is_own => {
-                let thought = gemini::thought(frame, text);
-                thought.iter().map(bare).collect()
+                let reasoning = gemini::thought(frame, text);
+                reasoning.iter().map(unnamed_event).collect()
             }
             _ => Vec::new(),
         }
     }
 
-    // The end of a block of reasoning, as its vendor wants it back.
-    fn sealed(&mut self, item: &Value) -> Vec<SseEvent> {
+    /// Events at the end of a reasoning block, with the signature that the vendor requires in the next turn.
+    fn reasoning_end(&mut self, item: &Value) -> Vec<SseEvent> {
         match self {
-            Self::Responses(events) => named(events.sealed(item)),
-            Self::Messages(events) => named(events.sealed(item)),
-            // At the end, all together.
+            Self::Responses(events) => named_events(events.sealed(item)),
+            Self::Messages(events) => named_events(events.sealed(item)),
+            // Sent with the end of the stream.
             Self::Chat { .. } | Self::Completions { .. } | Self::Gemini(_) => Vec::new(),
         }
     }
 
-    fn ending(&mut self, done: &Completion) -> Vec<SseEvent> {
+    fn end_events(&mut self, completion: &Completion) -> Vec<SseEvent> {
         match self {
             Self::Chat { frame, usage, .. } => {
-                let behind = openai::behind(frame, &done.calls, &done.extras);
-                let mut events: Vec<SseEvent> = behind.iter().map(bare).collect();
-                events.push(bare(&openai::ending(frame, done.finish)));
+                let trailing = openai::behind(frame, &completion.calls, &completion.extras);
+                let mut events: Vec<SseEvent> = trailing.iter().map(unnamed_event).collect();
+                events.push(unnamed_event(&openai::ending(frame, completion.finish)));
                 if *usage {
-                    events.push(bare(&openai::counted(frame, &done.usage)));
+                    events.push(unnamed_event(&openai::counted(frame, &completion.usage)));
                 }
                 events.push(done_event());
                 events
             }
             Self::Completions { frame, usage } => {
-                let mut events = vec![bare(&completions::ending(frame, done.finish))];
+                let mut events = vec![unnamed_event(&completions::ending(
+                    frame,
+                    completion.finish,
+                ))];
                 if *usage {
-                    events.push(bare(&completions::counted(frame, &done.usage)));
+                    events.push(unnamed_event(&completions::counted(
+                        frame,
+                        &completion.usage,
+                    )));
                 }
                 events.push(done_event());
                 events
             }
             Self::Responses(events) => {
                 events.complete_at(clock::now().millis() / 1_000);
-                named(events.ending(&said(done)))
+                named_events(events.ending(&result_of(completion)))
             }
-            Self::Messages(events) => named(events.ending(&said(done))),
-            Self::Gemini(frame) => vec![bare(&gemini::ending(frame, &said(done)))],
+            Self::Messages(events) => named_events(events.ending(&result_of(completion))),
+            Self::Gemini(frame) => vec![unnamed_event(&gemini::ending(
+                frame,
+                &result_of(completion),
+            ))],
         }
     }
 
-    fn failure(&mut self, error: &ApiError, request_id: &str) -> Vec<SseEvent> {
+    fn error_events(&mut self, error: &ApiError, request_id: &str) -> Vec<SseEvent> {
         match self {
             Self::Chat { .. } | Self::Completions { .. } => {
-                vec![bare(&error.foreign_body(ErrorFormat::OpenAi, request_id))]
+                vec![unnamed_event(
+                    &error.vendor_body(ErrorFormat::OpenAi, request_id),
+                )]
             }
-            Self::Gemini(_) => vec![bare(&error.foreign_body(ErrorFormat::Gemini, request_id))],
+            Self::Gemini(_) => vec![unnamed_event(
+                &error.vendor_body(ErrorFormat::Gemini, request_id),
+            )],
             Self::Responses(events) => {
-                let body = error.foreign_body(ErrorFormat::OpenAi, request_id);
-                let text = |name: &str| {
-                    body["error"][name]
+                let body = error.vendor_body(ErrorFormat::OpenAi, request_id);
+                let text = |field: &str| {
+                    body["error"][field]
                         .as_str()
                         .unwrap_or("api_error")
                         .to_owned()
                 };
-                vec![name(events.failure(&text("type"), &text("message")))]
+                vec![named_event(events.failure(&text("type"), &text("message")))]
             }
             Self::Messages(_) => {
-                let body = error.foreign_body(ErrorFormat::Anthropic, request_id);
-                vec![name(("error", body))]
+                let body = error.vendor_body(ErrorFormat::Anthropic, request_id);
+                vec![named_event(("error", body))]
             }
         }
     }
 }
 
+/// The `[DONE]` event of OpenAI's streams.
 fn done_event() -> SseEvent {
     SseEvent {
         id: None,
@@ -162,7 +178,7 @@ fn done_event() -> SseEvent {
     }
 }
 
-fn bare(body: &Value) -> SseEvent {
+fn unnamed_event(body: &Value) -> SseEvent {
     SseEvent {
         id: None,
         name: "".into(),
@@ -170,7 +186,7 @@ fn bare(body: &Value) -> SseEvent {
     }
 }
 
-fn name((name, body): (&'static str, Value)) -> SseEvent {
+fn named_event((name, body): (&'static str, Value)) -> SseEvent {
     SseEvent {
         id: None,
         name: name.into(),
@@ -178,16 +194,17 @@ fn name((name, body): (&'static str, Value)) -> SseEvent {
     }
 }
 
-fn named(events: Vec<(&'static str, Value)>) -> Vec<SseEvent> {
-    events.into_iter().map(name).collect()
+fn named_events(events: Vec<(&'static str, Value)>) -> Vec<SseEvent> {
+    events.into_iter().map(named_event).collect()
 }
 
+/// The error when the server stops during a stream.
 fn stopped() -> Error {
     let why = "the server stopped before the answer's end";
     Error::new(Kind::Unavailable, why)
 }
 
-fn broken_off() -> Error {
+fn interrupted() -> Error {
     let why = "the answer broke off before its end";
     Error::new(Kind::UpstreamFailed, why)
 }
@@ -199,22 +216,23 @@ enum StreamPhase {
     Over,
 }
 
-/// A run that is passed on.
+/// The stream of a run to a client.
 pub(super) struct CompletionStream {
     request_id: Arc<str>,
     watch: RunWatch,
-    // Stops the run when the client leaves.
+    /// Stops the run when the client disconnects.
     guard: Option<CancelOnDrop>,
-    /// Events that came while the headers were held back.
+    /// Events received while the response headers were held back.
     held: Vec<Arc<PublishedEvent>>,
     finished: Option<Finished>,
     ended: Option<Arc<RunOutcome>>,
-    tongue: StreamDialect,
+    dialect: StreamDialect,
     is_panel: bool,
-    /// The model's own reasoning is shown.
-    passed_on: bool,
+    /// Whether the request goes to a single model unchanged, so that its own reasoning is passed on.
+    is_passthrough: bool,
     phase: StreamPhase,
-    said: bool,
+    /// Whether any text of the answer has been sent.
+    text_sent: bool,
 }
 
 impl CompletionStream {
@@ -224,8 +242,8 @@ impl CompletionStream {
             finished, guard, ..
         }: Begun,
         watch: RunWatch,
-        tongue: StreamDialect,
-        (is_panel, passed_on): (bool, bool),
+        dialect: StreamDialect,
+        (is_panel, is_passthrough): (bool, bool),
     ) -> Self {
         Self {
             request_id: cx.id.clone(),
@@ -234,41 +252,40 @@ impl CompletionStream {
             held: Vec::new(),
             finished: Some(finished),
             ended: None,
-            tongue,
+            dialect,
             is_panel,
-            passed_on,
+            is_passthrough,
             phase: StreamPhase::Opening,
-            said: false,
+            text_sent: false,
         }
     }
 
-    /// Waits for the first piece of a single model's answer, so that a failure before it has a status of its own
-    /// instead of a stream's. The call's own time limit ends the wait: a status of 200 that is followed by an error
-    /// would keep clients from trying again.
+    /// Waits for the first token of a single model, so that an earlier failure is a response with its own status: clients
+    /// do not retry a 200 that ends with an error. Bounded by the time limit of the call.
     ///
     /// # Errors
-    /// Why there will be no answer.
-    pub async fn wait_for_answer(&mut self) -> Result<(), ApiError> {
+    /// The error of a run that ends without an answer; `Unavailable` when the server stops.
+    pub async fn wait_for_first_token(&mut self) -> Result<(), ApiError> {
         if self.is_panel {
             return Ok(());
         }
-        match until_begun(&mut self.watch, &mut self.held).await {
-            HoldEnd::Begun => Ok(()),
-            HoldEnd::Stopped => Err(stopped().into()),
-            HoldEnd::Over => {
+        match wait_for_start(&mut self.watch, &mut self.held).await {
+            HoldResult::Started => Ok(()),
+            HoldResult::Stopped => Err(stopped().into()),
+            HoldResult::Ended => {
                 let ended = self.ended().await.ok_or_else(stopped)?;
-                Completion::of(&ended, self.passed_on)?;
+                Completion::of(&ended, self.is_passthrough)?;
                 Ok(())
             }
         }
     }
 
-    /// The stream as an answer.
+    /// The stream as a response.
     pub fn reply(self, cx: &RequestContext) -> Reply {
-        // The journal of a run joins what comes within a blink.
-        sse::at_once(cx, self, |mut following| async move {
-            let events = following.next().await?;
-            Some((events, following))
+        // The run's journal already coalesces events.
+        sse::stream_immediately(cx, self, |mut stream| async move {
+            let events = stream.next().await?;
+            Some((events, stream))
         })
     }
 
@@ -277,64 +294,64 @@ impl CompletionStream {
             StreamPhase::Over => return None,
             StreamPhase::Opening => {
                 self.phase = StreamPhase::Body;
-                return Some(self.tongue.opening());
+                return Some(self.dialect.start_events());
             }
             StreamPhase::Body => {}
         }
         loop {
             let held = std::mem::take(&mut self.held);
-            // A store that cannot answer, or a run left for the next start, is no clean end.
+            // A database error, or a run that resumes after a restart, ends the stream with an error.
             let next = match held.is_empty() {
                 true => self.watch.next().await.ok().flatten(),
                 false => Some(held),
             };
-            let Some(events) = next else {
+            let Some(published) = next else {
                 return Some(self.fail(&stopped().into()));
             };
-            let mut told = Vec::new();
-            for delta in events.iter().filter_map(|event| event.delta()) {
+            let mut events = Vec::new();
+            for delta in published.iter().filter_map(|event| event.delta()) {
                 match delta {
                     StreamDelta::Text(text) => {
-                        self.said |= !text.is_empty();
-                        told.extend(self.tongue.text(&text));
+                        self.text_sent |= !text.is_empty();
+                        events.extend(self.dialect.text(&text));
                     }
                     StreamDelta::End => {
-                        told.extend(self.end().await);
-                        return Some(told);
+                        events.extend(self.end().await);
+                        return Some(events);
                     }
-                    // Another answer starts, and what was sent of this one cannot be retracted.
-                    StreamDelta::Restart if self.said => {
+                    // A new answer starts, and the text already sent cannot be retracted.
+                    StreamDelta::Restart if self.text_sent => {
                         drop(self.guard.take());
-                        told.extend(self.fail(&broken_off().into()));
-                        return Some(told);
+                        events.extend(self.fail(&interrupted().into()));
+                        return Some(events);
                     }
-                    // After the answer's first text it would cut the answer in two.
-                    delta if !self.said => told.extend(self.aside(&delta)),
+                    // Reasoning and progress are sent only before the first text, so as not to split the answer.
+                    delta if !self.text_sent => events.extend(self.preamble(&delta)),
                     _ => {}
                 }
             }
-            if !told.is_empty() {
-                return Some(told);
+            if !events.is_empty() {
+                return Some(events);
             }
         }
     }
 
-    // What is shown before the answer starts.
-    fn aside(&mut self, delta: &StreamDelta<'_>) -> Vec<SseEvent> {
+    /// Reasoning and progress events, sent before the answer starts.
+    fn preamble(&mut self, delta: &StreamDelta<'_>) -> Vec<SseEvent> {
         match delta {
             StreamDelta::Reasoning(text, item) if !self.is_panel => {
-                let mut told = self.tongue.thought(text, true);
+                let mut events = self.dialect.reasoning(text, true);
                 if let Some(item) = item {
-                    told.extend(self.tongue.sealed(item));
+                    events.extend(self.dialect.reasoning_end(item));
                 }
-                told
+                events
             }
-            StreamDelta::Progress(line) if self.is_panel => self.tongue.thought(line, false),
+            StreamDelta::Progress(line) if self.is_panel => self.dialect.reasoning(line, false),
             _ => Vec::new(),
         }
     }
 
-    // How the run ended. None when the server stopped first.
+    /// Waits for the outcome of the run; `None` when the server stops first.
     async fn ended(&mut self) -> Option<Arc<RunOutcome>> {
         if let Some(finished) = self.finished.take() {
             self.ended = finished.outcome().await.map(Arc::new);
@@ -347,15 +364,15 @@ impl CompletionStream {
         let Some(ended) = self.ended().await else {
             return self.fail(&stopped().into());
         };
-        match Completion::of(&ended, self.passed_on) {
-            Ok(done) => {
-                let mut told = Vec::new();
-                // Votes are counted and not written: the answer is there all at once.
-                if !self.said && !done.text.is_empty() {
-                    told.extend(self.tongue.text(&done.text));
+        match Completion::of(&ended, self.is_passthrough) {
+            Ok(completion) => {
+                let mut events = Vec::new();
+                // The answer of a vote arrives as a whole.
+                if !self.text_sent && !completion.text.is_empty() {
+                    events.extend(self.dialect.text(&completion.text));
                 }
-                told.extend(self.tongue.ending(&done));
-                told
+                events.extend(self.dialect.end_events(&completion));
+                events
             }
             Err(error) => self.fail(&error.into()),
         }
@@ -363,7 +380,7 @@ impl CompletionStream {
 
     fn fail(&mut self, error: &ApiError) -> Vec<SseEvent> {
         self.phase = StreamPhase::Over;
-        self.tongue.failure(error, &self.request_id)
+        self.dialect.error_events(error, &self.request_id)
     }
 }
 
@@ -385,8 +402,8 @@ mod tests {
             (ClientApi::Responses, "response.failed", "slow down"),
             (ClientApi::Messages, "error", "rate_limit_error"),
         ] {
-            let mut tongue = StreamDialect::new(api, frame.clone(), true, false);
-            let events = tongue.failure(&error, "7");
+            let mut dialect = StreamDialect::new(api, frame.clone(), true, false);
+            let events = dialect.error_events(&error, "7");
             let last = events.last().expect("one");
             assert_eq!(last.name, name);
             assert!(

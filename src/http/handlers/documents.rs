@@ -1,5 +1,4 @@
-//! Documents over HTTP: upload whole or in parts, list, look into, search, give back, delete. Shapes
-//! requests and answers; what happens is in `app::documents`.
+//! Document handlers: upload as a whole or in parts, list, read, download, delete. The rules are in `app::documents`.
 
 use hyper::StatusCode;
 use hyper::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY};
@@ -17,7 +16,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// What a client says before it sends a file in parts.
+/// The announcement of an upload in parts.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AnnouncedBody {
@@ -27,14 +26,14 @@ struct AnnouncedBody {
     total_chunks: u32,
 }
 
-/// Which upload is complete.
+/// The upload to complete.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct FinalizeBody {
     session_id: String,
 }
 
-/// How a document is to be read again.
+/// Options for extracting the text again.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReadBody {
@@ -42,34 +41,47 @@ struct ReadBody {
     encoding: Option<String>,
 }
 
-/// Longest text field of a form.
-const LONGEST_FIELD: usize = 1_024;
+/// Maximum length of a text field of a form in bytes.
+const MAX_FIELD: usize = 1_024;
 
-/// POST /api/upload-document
+/// `POST /api/upload-document`: uploads a document as a multipart form.
+///
+/// # Errors
+/// `BadRequest` for an invalid form or an empty file, `TooLarge` over the upload limit, `UnsupportedType` when the
+/// file is of no readable kind, `TooFast` or `Unavailable` when too many files wait or the disk is full.
 pub async fn upload(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let (name, received) = uploaded(&mut cx).await?;
+    let (name, received) = read_upload(&mut cx).await?;
     let document = cx
         .app
         .documents()
         .upload(&caller.user, &name, received, cx.now)
         .await?;
-    Ok(Reply::json(&shape(&document)))
+    Ok(Reply::json(&document_json(&document)))
 }
 
-/// The file of a form, and its name.
-pub(super) async fn uploaded(cx: &mut RequestContext) -> Result<(String, ReceivedFile), ApiError> {
+/// Receives the file of a multipart form. Returns its name and the file.
+///
+/// # Errors
+/// `BadRequest` for an invalid form, one without a file, or an empty file; `TooLarge` over the upload limit;
+/// `Unavailable` when the disk is full.
+pub(super) async fn read_upload(
+    cx: &mut RequestContext,
+) -> Result<(String, ReceivedFile), ApiError> {
     let mut form = cx.multipart().await?;
     let mut file = None;
     while let Some(field) = form.next_field().await? {
         if field.name() == Some("file") && file.is_none() {
             let name = field.file_name().unwrap_or_default().to_owned();
-            file = Some((name, take(cx, field).await?));
+            file = Some((name, receive_file(cx, field).await?));
         }
     }
-    file.ok_or_else(|| no_field("file"))
+    file.ok_or_else(|| missing_field("file"))
 }
 
-/// GET /api/documents
+/// `GET /api/documents`: lists the caller's documents.
+///
+/// # Errors
+/// `BadInput` for an invalid limit or cursor.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
     let cursor = match cursor {
@@ -86,19 +98,25 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let next = (documents.len() == limit as usize)
         .then(|| documents.last().map(|last| last.id.as_str()))
         .flatten();
-    let shown: Vec<Value> = documents.iter().map(shape).collect();
+    let shown: Vec<Value> = documents.iter().map(document_json).collect();
     Ok(Reply::json(
         &json!({"documents": shown, "next_cursor": next}),
     ))
 }
 
-/// GET /api/documents/{id}
+/// `GET /api/documents/{id}`: one document.
+///
+/// # Errors
+/// `Missing` when the caller has no such document.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let document = cx.app.documents().show(&caller.user, &id(&cx)?).await?;
-    Ok(Reply::json(&shape(&document)))
+    Ok(Reply::json(&document_json(&document)))
 }
 
-/// GET /api/documents/{id}/text
+/// `GET /api/documents/{id}/text`: the extracted text by page.
+///
+/// # Errors
+/// `Missing` when the caller has no such document.
 pub async fn text(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (document, pages) = cx.app.documents().text(&caller.user, &id(&cx)?).await?;
     let pages: Vec<Value> = pages
@@ -114,21 +132,28 @@ pub async fn text(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     })))
 }
 
-/// GET /api/documents/{id}/content
+/// `GET /api/documents/{id}/content`: downloads the original file.
+///
+/// # Errors
+/// `Missing` when the caller has no such document, `Unavailable` when its file is damaged or cannot be fetched, 416
+/// for a range outside the file.
 pub async fn content(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (document, path) = cx.app.documents().content(&caller.user, &id(&cx)?).await?;
     let (headers, kind) = (&cx.request.headers, &document.content_type);
     let etag = format!("\"{}\"", document.sha256);
-    // A document may hold anything, so it is saved and never shown as a page of ours.
+    // A document may contain scripts, so browsers must download it and never render it under our origin.
     Ok(Reply::file_for(headers, &path, kind, &etag)
         .await?
-        .header(CONTENT_DISPOSITION, &disposition(&document.name))
+        .header(CONTENT_DISPOSITION, &content_disposition(&document.name))
         .header(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
 }
 
-/// GET /api/documents/{id}/pages/{n}
+/// `GET /api/documents/{id}/pages/{n}`: one page of the extracted text.
+///
+/// # Errors
+/// `Missing` when the caller has no such document or it has no such page.
 pub async fn page(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let number = number(&cx)?;
+    let number = page_number(&cx)?;
     let shown = cx
         .app
         .documents()
@@ -142,7 +167,11 @@ pub async fn page(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     })))
 }
 
-/// POST /api/documents/{id}/read
+/// `POST /api/documents/{id}/read`: extracts the text again, with another encoding if given.
+///
+/// # Errors
+/// `BadInput` for an unknown encoding, `Missing` when the caller has no such document, `Conflict` while it is being
+/// read, `TooFast` when too many documents wait already, `UnsupportedType` when it is of no readable kind.
 pub async fn read_again(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ReadBody = cx.json().await?;
     let encoding = body
@@ -153,19 +182,25 @@ pub async fn read_again(mut cx: RequestContext, caller: Caller) -> Result<Reply,
     let document = documents
         .read_again(&caller.user, &id(&cx)?, encoding)
         .await?;
-    Ok(Reply::json(&shape(&document)))
+    Ok(Reply::json(&document_json(&document)))
 }
 
-/// GET /api/documents/{id}/uses
+/// `GET /api/documents/{id}/uses`: lists the analyses that quote a document.
+///
+/// # Errors
+/// `Missing` when the caller has no such document.
 pub async fn uses(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let (uses, count) = cx.app.documents().uses(&caller.user, &id).await?;
     Ok(Reply::json(
-        &json!({"document_id": id, "count": count, "analyses": quoting(&uses)}),
+        &json!({"document_id": id, "count": count, "analyses": uses_json(&uses)}),
     ))
 }
 
-/// DELETE /api/documents/{id}
+/// `DELETE /api/documents/{id}`: deletes a document, and lists the analyses that still quote it.
+///
+/// # Errors
+/// `Missing` when the caller has no such document.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let (uses, count) = cx.app.documents().uses(&caller.user, &id).await?;
@@ -178,11 +213,11 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
         }
     };
     Ok(Reply::json(&json!({
-        "success": true, "document_id": id, "message": message, "count": count, "analyses": quoting(&uses),
+        "success": true, "document_id": id, "message": message, "count": count, "analyses": uses_json(&uses),
     })))
 }
 
-fn quoting(uses: &[DocumentUse]) -> Vec<Value> {
+fn uses_json(uses: &[DocumentUse]) -> Vec<Value> {
     let shown = |one: &DocumentUse| {
         let question: String = one.question.chars().take(200).collect();
         json!({"id": one.analysis, "question": question, "created_at": one.created})
@@ -190,12 +225,16 @@ fn quoting(uses: &[DocumentUse]) -> Vec<Value> {
     uses.iter().map(shown).collect()
 }
 
-fn number(cx: &RequestContext) -> Result<u32, ApiError> {
+fn page_number(cx: &RequestContext) -> Result<u32, ApiError> {
     let number = cx.param("n").parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| ApiError::new(Kind::Missing, "pages are counted from 1"))
 }
 
-/// POST /api/create-document-session
+/// `POST /api/create-document-session`: starts an upload in parts.
+///
+/// # Errors
+/// `BadInput` when the sizes do not match or the file is too large, `Conflict` when the caller has too many
+/// unfinished uploads, `Unavailable` when the disk is full.
 pub async fn announce(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: AnnouncedBody = cx.json().await?;
     let announced = UploadAnnouncement {
@@ -209,89 +248,99 @@ pub async fn announce(mut cx: RequestContext, caller: Caller) -> Result<Reply, A
         .documents()
         .announce(&caller.user, announced, cx.now)
         .await?;
-    Ok(Reply::json(&so_far(&progress)).status(StatusCode::OK))
+    Ok(Reply::json(&progress_json(&progress)).status(StatusCode::OK))
 }
 
-/// GET /api/document-sessions/{id}
+/// `GET /api/document-sessions/{id}`: the parts received so far.
+///
+/// # Errors
+/// `Missing` when the caller has no such upload.
 pub async fn progress(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let id = session(cx.param("id"))?;
+    let id = upload_id(cx.param("id"))?;
     let progress = cx
         .app
         .documents()
         .progress(&caller.user, &id, cx.now)
         .await?;
-    Ok(Reply::json(&so_far(&progress)))
+    Ok(Reply::json(&progress_json(&progress)))
 }
 
-/// POST /api/upload-document-chunk
+/// `POST /api/upload-document-chunk`: uploads one part.
+///
+/// # Errors
+/// `Missing` when the caller has no such upload, `BadRequest` or `BadInput` when the form, the index, or the size is
+/// invalid, `Unavailable` when the disk is full.
 pub async fn put_part(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let (mut id, mut number, mut part) = (None, None, None);
+    let (mut id, mut index, mut part) = (None, None, None);
     let mut form = cx.multipart().await?;
     while let Some(field) = form.next_field().await? {
         match field.name() {
-            Some("sessionId") => id = Some(small(field).await?),
-            Some("chunkIndex") => number = Some(small(field).await?),
-            Some("chunk") if part.is_none() => part = Some(take(&cx, field).await?),
+            Some("sessionId") => id = Some(read_text_field(field).await?),
+            Some("chunkIndex") => index = Some(read_text_field(field).await?),
+            Some("chunk") if part.is_none() => part = Some(receive_file(&cx, field).await?),
             _ => {}
         }
     }
-    let id = session(&id.ok_or_else(|| no_field("sessionId"))?)?;
-    let number = number.ok_or_else(|| no_field("chunkIndex"))?;
-    let number: u32 = number.trim().parse().map_err(|_| {
+    let id = upload_id(&id.ok_or_else(|| missing_field("sessionId"))?)?;
+    let index = index.ok_or_else(|| missing_field("chunkIndex"))?;
+    let index: u32 = index.trim().parse().map_err(|_| {
         Error::field(
             &["body", "chunkIndex"],
             "value_error",
             "must be a whole number from 0",
         )
     })?;
-    let part = part.ok_or_else(|| no_field("chunk"))?;
+    let part = part.ok_or_else(|| missing_field("chunk"))?;
     let progress = cx
         .app
         .documents()
-        .put_part(&caller.user, &id, number, part, cx.now)
+        .put_part(&caller.user, &id, index, part, cx.now)
         .await?;
-    Ok(Reply::json(&so_far(&progress)))
+    Ok(Reply::json(&progress_json(&progress)))
 }
 
-/// POST /api/finalize-document-upload
+/// `POST /api/finalize-document-upload`: completes an upload in parts.
+///
+/// # Errors
+/// `Missing` when the caller has no such upload, `BadRequest` with the missing parts, otherwise as [`upload`].
 pub async fn finalize(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: FinalizeBody = cx.json().await?;
-    let id = session(&body.session_id)?;
+    let id = upload_id(&body.session_id)?;
     let document = cx
         .app
         .documents()
         .finalize(&caller.user, &id, cx.now)
         .await?;
-    Ok(Reply::json(&shape(&document)))
+    Ok(Reply::json(&document_json(&document)))
 }
 
-/// A file field to disk, piece by piece.
-async fn take(cx: &RequestContext, mut field: Field<'_>) -> Result<ReceivedFile, ApiError> {
+/// Streams a file field to a temporary file.
+async fn receive_file(cx: &RequestContext, mut field: Field<'_>) -> Result<ReceivedFile, ApiError> {
     let mut incoming = match cx.app.documents().begin() {
         Ok(incoming) => incoming,
-        Err(error) => return Err(refused(field, error).await),
+        Err(error) => return Err(discard_and_fail(field, error).await),
     };
-    while let Some(piece) = field.chunk().await? {
-        if let Err(error) = incoming.write(&piece).await {
-            return Err(refused(field, error).await);
+    while let Some(chunk) = field.chunk().await? {
+        if let Err(error) = incoming.write(&chunk).await {
+            return Err(discard_and_fail(field, error).await);
         }
     }
     Ok(incoming.finish().await?)
 }
 
-/// Reads the rest before the refusal: a client that is still sending would otherwise see its connection reset before
-/// it sees the answer. The form has its own limit a little above, so this ends.
-async fn refused(mut field: Field<'_>, error: Error) -> ApiError {
+/// Discards the rest of a field before returning an error: a client that is still sending would otherwise see its
+/// connection reset before it reads the response. Bounded by the body limit of the route.
+async fn discard_and_fail(mut field: Field<'_>, error: Error) -> ApiError {
     while let Ok(Some(_)) = field.chunk().await {}
     ApiError::from(error).closing()
 }
 
-/// A text field.
-async fn small(mut field: Field<'_>) -> Result<String, ApiError> {
+/// Reads a text field.
+async fn read_text_field(mut field: Field<'_>) -> Result<String, ApiError> {
     let mut bytes = Vec::new();
-    while let Some(piece) = field.chunk().await? {
-        bytes.extend_from_slice(&piece);
-        if bytes.len() > LONGEST_FIELD {
+    while let Some(chunk) = field.chunk().await? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > MAX_FIELD {
             return Err(
                 ApiError::new(Kind::TooLarge, "a text field of the form is too long").closing(),
             );
@@ -301,7 +350,7 @@ async fn small(mut field: Field<'_>) -> Result<String, ApiError> {
         .map_err(|_| ApiError::new(Kind::BadRequest, "a text field of the form is not UTF-8"))
 }
 
-fn no_field(name: &str) -> ApiError {
+fn missing_field(name: &str) -> ApiError {
     let error = Error::new(
         Kind::BadRequest,
         format!("no file was sent: the form has no field \"{name}\""),
@@ -313,18 +362,22 @@ fn no_field(name: &str) -> ApiError {
         .into()
 }
 
+/// Parses the document id in the path.
+///
+/// # Errors
+/// `Missing` when it is malformed.
 pub(super) fn id(cx: &RequestContext) -> Result<DocumentId, ApiError> {
     DocumentId::parse(cx.param("id"))
         .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such document"))
 }
 
-fn session(text: &str) -> Result<UploadId, ApiError> {
+fn upload_id(text: &str) -> Result<UploadId, ApiError> {
     UploadId::parse(text.trim())
         .ok_or_else(|| ApiError::new(Kind::Missing, "there is no such upload"))
 }
 
-/// `id`, `name` and `type` are what the predecessor's clients read.
-fn shape(document: &Document) -> Value {
+/// A document as JSON. `id`, `name`, and `type` are for clients of the predecessor.
+fn document_json(document: &Document) -> Value {
     json!({
         "document_id": document.id,
         "id": document.id,
@@ -346,7 +399,7 @@ fn shape(document: &Document) -> Value {
     })
 }
 
-fn so_far(progress: &UploadProgress) -> Value {
+fn progress_json(progress: &UploadProgress) -> Value {
     json!({
         "status": "success",
         "sessionId": progress.id,
@@ -358,8 +411,9 @@ fn so_far(progress: &UploadProgress) -> Value {
     })
 }
 
-/// RFC 6266: a name in ASCII for old clients and the whole one, percent-encoded, for the others.
-fn disposition(name: &str) -> String {
+/// The `Content-Disposition` of a download (RFC 6266): an ASCII file name for old clients, and the full name,
+/// percent-encoded.
+fn content_disposition(name: &str) -> String {
     let plain: String = name
         .chars()
         .map(|c| {
@@ -381,7 +435,7 @@ fn disposition(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::disposition;
+    use super::content_disposition;
 
     #[test]
     fn names_in_headers() {
@@ -399,7 +453,7 @@ mod tests {
                 "attachment; filename=\"x__y\"; filename*=UTF-8''x%0D%0Ay",
             ),
         ] {
-            assert_eq!(disposition(name), expected, "{name}");
+            assert_eq!(content_disposition(name), expected, "{name}");
         }
     }
 }

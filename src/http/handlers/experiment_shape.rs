@@ -1,4 +1,4 @@
-//! What experiments look like in answers.
+//! Experiments as JSON.
 
 use serde_json::{Value, json};
 
@@ -9,15 +9,15 @@ use crate::domain::experiment::record::{Applied, ExperimentSummary};
 use crate::domain::experiment::space::setting;
 use crate::domain::experiment::spec::ExperimentSpec;
 
-/// Settings that an estimate lists.
-const LISTED: usize = 50;
+/// Maximum number of configurations listed in an estimate.
+const MAX_LISTED: usize = 50;
 
-/// What an experiment would take.
+/// The estimate of an experiment: configurations, cost, and statistical power.
 pub fn forecast(forecast: &ExperimentForecast) -> Value {
     let arms = &forecast.design.arms;
     let settings: Vec<Value> = arms
         .iter()
-        .take(LISTED)
+        .take(MAX_LISTED)
         .map(|arm| setting(&forecast.spec.space, arm))
         .collect();
     json!({
@@ -34,77 +34,77 @@ pub fn forecast(forecast: &ExperimentForecast) -> Value {
     })
 }
 
-/// A line of the list.
-pub fn line(line: &ExperimentSummary) -> Value {
+/// An experiment in a list.
+pub fn list_item(item: &ExperimentSummary) -> Value {
     json!({
-        "id": line.id, "name": line.name, "status": line.state, "arms": line.arms, "cases": line.cases,
-        "evaluations": line.evaluations, "cost_usd": line.cost,
-        "finding": line.verdict.map(|verdict| verdict.finding),
-        "created_at": line.created, "finished_at": line.finished,
+        "id": item.id, "name": item.name, "status": item.state, "arms": item.arms, "cases": item.cases,
+        "evaluations": item.evaluations, "cost_usd": item.cost,
+        "finding": item.verdict.map(|verdict| verdict.finding),
+        "created_at": item.created, "finished_at": item.finished,
     })
 }
 
-/// Everything about one experiment but its cases.
-pub fn full(shown: &ExperimentView) -> Value {
-    let one = &shown.experiment;
-    let spec = &one.spec;
+/// An experiment with its progress and report, without its cases.
+pub fn full(view: &ExperimentView) -> Value {
+    let experiment = &view.experiment;
+    let spec = &experiment.spec;
     json!({
-        "id": one.id, "name": spec.name, "status": one.state, "error": one.error,
-        "created_at": one.created, "finished_at": one.finished,
+        "id": experiment.id, "name": spec.name, "status": experiment.state, "error": experiment.error,
+        "created_at": experiment.created, "finished_at": experiment.finished,
         "space": spec.space, "base": spec.base, "evaluator": spec.evaluator, "objective": spec.objective,
         "budget": budget(spec), "indifference": spec.indifference, "wrong": spec.wrong, "seed": spec.seed,
-        "current": one.design.current, "arms": one.design.arms.len(), "cases": shown.cases.len(),
-        "progress": shown.progress, "applied": one.applied.as_ref().map(applied),
-        "report": shown.report, "judge": judge(shown),
+        "current": experiment.design.current, "arms": experiment.design.arms.len(), "cases": view.cases.len(),
+        "progress": view.progress, "applied": experiment.applied.as_ref().map(applied),
+        "report": view.report, "judge": judge(view),
     })
 }
 
-/// A case and what each setting brought on it; the answers where they are given.
-pub fn case(shown: &ExperimentView, place: usize, answers: Option<&[EvaluationView]>) -> Value {
-    let case = &shown.cases[place];
-    let of_case = shown
+/// A case with the result of each configuration, and the answers if given.
+pub fn case(view: &ExperimentView, index: usize, answers: Option<&[EvaluationView]>) -> Value {
+    let case = &view.cases[index];
+    let of_case = view
         .evaluations
         .iter()
-        .filter(|one| one.cell.case == place);
-    let results = of_case.map(|one| {
-        let text = answers.into_iter().flatten();
-        let text = text
+        .filter(|evaluation| evaluation.cell.case == index);
+    let results = of_case.map(|evaluation| {
+        let answer = answers
             .into_iter()
-            .find(|answered| answered.evaluation.cell == one.cell);
+            .flatten()
+            .find(|answer| answer.evaluation.cell == evaluation.cell);
         let mut result = json!({
-            "setting": one.cell.arm, "analysis_id": one.analysis, "error": one.error,
-            "score": one.outcome.map(|outcome| outcome.score),
-            "cost_usd": one.outcome.map(|outcome| outcome.cost),
-            "tokens": one.outcome.map(|outcome| outcome.tokens),
-            "latency_ms": one.outcome.map(|outcome| outcome.latency_ms),
+            "setting": evaluation.cell.arm, "analysis_id": evaluation.analysis, "error": evaluation.error,
+            "score": evaluation.outcome.map(|outcome| outcome.score),
+            "cost_usd": evaluation.outcome.map(|outcome| outcome.cost),
+            "tokens": evaluation.outcome.map(|outcome| outcome.tokens),
+            "latency_ms": evaluation.outcome.map(|outcome| outcome.latency_ms),
         });
-        if let Some(answered) = text {
-            result["answer"] = json!(answered.text);
+        if let Some(answer) = answer {
+            result["answer"] = json!(answer.text);
         }
         result
     });
     let results: Vec<Value> = results.collect();
     json!({
-        "place": place, "prompt": case.prompt, "expected": case.expected, "label": case.label,
-        "documents": case.documents, "held_back": shown.race.cases().1.contains(&place),
+        "place": index, "prompt": case.prompt, "expected": case.expected, "label": case.label,
+        "documents": case.documents, "held_back": view.race.cases().1.contains(&index),
         "results": results,
     })
 }
 
-// Of a rule only how far it agrees with the person; of a model also how it errs.
-fn judge(shown: &ExperimentView) -> Value {
-    let one = &shown.experiment;
-    let mut judge = json!({ "calibration": shown.calibration });
-    if let Some(model) = one.spec.evaluator.judge() {
-        let did = &one.judging;
+/// The judge: its calibration against the user's judgments, and for a model its error counts.
+fn judge(view: &ExperimentView) -> Value {
+    let experiment = &view.experiment;
+    let mut judge = json!({ "calibration": view.calibration });
+    if let Some(model) = experiment.spec.evaluator.judge() {
+        let counts = &experiment.judging;
         judge["model"] = json!(model.model);
         judge["kind"] = json!(model.kind);
-        judge["pairs"] = json!(did.pairs);
-        judge["flips"] = json!(did.flips);
-        judge["unreadable"] = json!(did.unreadable);
-        judge["orders"] = json!(did.orders);
-        judge["probes"] = json!(did.probes);
-        judge["probes_cost_usd"] = json!(did.bill.cost);
+        judge["pairs"] = json!(counts.pairs);
+        judge["flips"] = json!(counts.flips);
+        judge["unreadable"] = json!(counts.unreadable);
+        judge["orders"] = json!(counts.orders);
+        judge["probes"] = json!(counts.probes);
+        judge["probes_cost_usd"] = json!(counts.bill.cost);
     }
     judge
 }
@@ -116,18 +116,18 @@ fn budget(spec: &ExperimentSpec) -> Value {
     })
 }
 
-/// Two answers without names.
-pub fn duel(duel: &BlindComparison, shown: &ExperimentView) -> Value {
-    let case = &shown.cases[duel.case];
-    let [left, right] = &duel.answers;
+/// A blind comparison: two answers without the configurations that produced them.
+pub fn blind_comparison(comparison: &BlindComparison, view: &ExperimentView) -> Value {
+    let case = &view.cases[comparison.case];
+    let [left, right] = &comparison.answers;
     json!({
-        "done": false, "case": duel.case, "prompt": case.prompt, "expected": case.expected,
-        "left": { "text": left }, "right": { "text": right }, "token": duel.token,
-        "judged": duel.judged, "of": duel.of,
+        "done": false, "case": comparison.case, "prompt": case.prompt, "expected": case.expected,
+        "left": { "text": left }, "right": { "text": right }, "token": comparison.token,
+        "judged": comparison.judged, "of": comparison.of,
     })
 }
 
-/// What a setting was made.
+/// How a configuration was applied: as a recipe, or as the default.
 pub fn applied(applied: &Applied) -> Value {
     json!({
         "as": if applied.default { "default" } else { "recipe" }, "place": applied.place,

@@ -1,5 +1,4 @@
-//! Experiments over HTTP: the request's shape, and for each row what is asked of the app. What an experiment
-//! looks like in an answer stands in `experiment_shape`.
+//! Experiment handlers and the format of their requests. Responses are built by `experiment_shape`.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +7,7 @@ use hyper::header::{CONTENT_DISPOSITION, LOCATION};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::accounts::{private, visit};
+use super::accounts::{no_store, request_origin};
 use super::experiment_shape as shape;
 use crate::app::Error;
 use crate::app::experiments::{
@@ -26,7 +25,7 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::sse;
 
-/// The request of an experiment.
+/// The request body of a new experiment.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewExperiment {
@@ -65,8 +64,11 @@ fn quality() -> Objective {
 }
 
 impl NewExperiment {
-    /// What is asked of the app. Refuses an amount that is none.
-    pub fn wanted(self) -> Result<ExperimentParams, Error> {
+    /// Converts the body to the app's parameters.
+    ///
+    /// # Errors
+    /// `BadInput` when the budget is not an amount of at least 0.
+    pub fn into_params(self) -> Result<ExperimentParams, Error> {
         let cost = self.budget.cost_usd.map(|dollars| {
             let why = "must be an amount of at least 0";
             MicroDollars::from_dollars(dollars)
@@ -93,34 +95,47 @@ impl NewExperiment {
     }
 }
 
-/// POST /api/experiments/cases: a file of cases as the body.
+/// `POST /api/experiments/cases`: parses a file of cases, sent as the body.
+///
+/// # Errors
+/// `BadRequest` when the file is not UTF-8, `BadInput` when a case is invalid.
 pub async fn read_cases(mut cx: RequestContext, _: Caller) -> Result<Reply, ApiError> {
     let bytes = cx.bytes().await?;
     let read = cx.app.experiments().read_cases(&bytes)?;
     let body = json!({ "cases": read.cases, "notes": read.notes });
-    Ok(private(Reply::json(&body)))
+    Ok(no_store(Reply::json(&body)))
 }
 
-/// POST /api/experiments/estimate
+/// `POST /api/experiments/estimate`: estimates the cost and the statistical power of an experiment.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid experiment.
 pub async fn estimate(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let wanted = cx.json::<NewExperiment>().await?.wanted()?;
-    let forecast = cx.app.experiments().forecast(&caller, wanted).await?;
-    Ok(private(Reply::json(&shape::forecast(&forecast))))
+    let params = cx.json::<NewExperiment>().await?.into_params()?;
+    let forecast = cx.app.experiments().forecast(&caller, params).await?;
+    Ok(no_store(Reply::json(&shape::forecast(&forecast))))
 }
 
-/// POST /api/experiments
+/// `POST /api/experiments`: starts an experiment.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid experiment, `Forbidden` for a restricted API key, `Conflict` when too
+/// many are running, `Unavailable` when the disk is full.
 pub async fn start(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let wanted = cx.json::<NewExperiment>().await?.wanted()?;
-    let visit = visit(&cx);
-    let begun = cx.app.experiments().start(&caller, wanted, &visit).await?;
+    let params = cx.json::<NewExperiment>().await?.into_params()?;
+    let origin = request_origin(&cx);
+    let begun = cx.app.experiments().start(&caller, params, &origin).await?;
     let body = json!({ "experiment_id": begun.id, "status": begun.state });
-    let place = format!("/api/experiments/{}", begun.id);
+    let url = format!("/api/experiments/{}", begun.id);
     Ok(Reply::json(&body)
         .status(StatusCode::CREATED)
-        .header(LOCATION, &place))
+        .header(LOCATION, &url))
 }
 
-/// GET /api/experiments
+/// `GET /api/experiments`: lists the caller's experiments.
+///
+/// # Errors
+/// `BadInput` for an invalid limit or cursor.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
     let cursor = cursor.map(|text| {
@@ -129,57 +144,72 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
             .ok_or_else(|| Error::field(&["query", "cursor"], "value_error", why))
     });
     let cursor = cursor.transpose()?;
-    let found = cx
+    let listed = cx
         .app
         .experiments()
         .list(&caller.user, limit, cursor)
         .await?;
-    let full = found.len() == limit as usize;
-    let next = found.last().filter(|_| full).map(|line| line.id.clone());
-    let shown: Vec<Value> = found.iter().map(shape::line).collect();
-    let body = json!({ "experiments": shown, "next_cursor": next });
-    Ok(private(Reply::json(&body)))
+    let has_more = listed.len() == limit as usize;
+    let next = listed
+        .last()
+        .filter(|_| has_more)
+        .map(|last| last.id.clone());
+    let items: Vec<Value> = listed.iter().map(shape::list_item).collect();
+    let body = json!({ "experiments": items, "next_cursor": next });
+    Ok(no_store(Reply::json(&body)))
 }
 
-/// GET /api/experiments/{id}
+/// `GET /api/experiments/{id}`: one experiment with its report.
+///
+/// # Errors
+/// `Missing` when the caller has no such experiment.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let shown = cx.app.experiments().show(&caller.user, &id(&cx)?).await?;
-    Ok(private(Reply::json(&shape::full(&shown))))
+    Ok(no_store(Reply::json(&shape::full(&shown))))
 }
 
-/// GET /api/experiments/{id}/cases
+/// `GET /api/experiments/{id}/cases`: the cases and their scores.
+///
+/// # Errors
+/// `Missing` when the caller has no such experiment.
 pub async fn cases(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let shown = cx.app.experiments().show(&caller.user, &id(&cx)?).await?;
     let cases: Vec<Value> = (0..shown.cases.len())
-        .map(|place| shape::case(&shown, place, None))
+        .map(|index| shape::case(&shown, index, None))
         .collect();
-    Ok(private(Reply::json(&json!({ "cases": cases }))))
+    Ok(no_store(Reply::json(&json!({ "cases": cases }))))
 }
 
-/// GET /api/experiments/{id}/cases/{n}: with the answers.
+/// `GET /api/experiments/{id}/cases/{n}`: one case with the answers of each configuration.
+///
+/// # Errors
+/// `Missing` when the caller has no such experiment or it has no such case.
 pub async fn case(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let experiments = cx.app.experiments();
     let shown = experiments.show(&caller.user, &id(&cx)?).await?;
-    let place = cx.param("n").parse().ok();
-    let place = place.filter(|&place: &usize| place < shown.cases.len());
-    let place = place.ok_or_else(Error::missing)?;
-    let answers = experiments.answers(&shown, place).await?;
-    Ok(private(Reply::json(&shape::case(
+    let index = cx.param("n").parse().ok();
+    let index = index.filter(|&index: &usize| index < shown.cases.len());
+    let index = index.ok_or_else(Error::missing)?;
+    let answers = experiments.answers(&shown, index).await?;
+    Ok(no_store(Reply::json(&shape::case(
         &shown,
-        place,
+        index,
         Some(&answers),
     ))))
 }
 
-/// GET /api/experiments/{id}/export?format=
+/// `GET /api/experiments/{id}/export?format=`: downloads an experiment as JSON, CSV, or Markdown.
+///
+/// # Errors
+/// `Missing` when the caller has no such experiment, `BadInput` for an unknown format.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let shown = cx.app.experiments().show(&caller.user, &id).await?;
     let format = cx.query("format").unwrap_or_else(|| "json".into());
-    let (text, content_type, ending) = match format.as_str() {
+    let (text, content_type, extension) = match format.as_str() {
         "json" => {
             let mut all = shape::full(&shown);
-            let cases = (0..shown.cases.len()).map(|place| shape::case(&shown, place, None));
+            let cases = (0..shown.cases.len()).map(|index| shape::case(&shown, index, None));
             all["cases"] = cases.collect();
             (format!("{all:#}"), "application/json", "json")
         }
@@ -198,13 +228,16 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
             return Err(Error::field(&["query", "format"], "value_error", why).into());
         }
     };
-    let name = format!("attachment; filename=\"{id}.{ending}\"");
-    Ok(private(
+    let name = format!("attachment; filename=\"{id}.{extension}\"");
+    Ok(no_store(
         Reply::bytes(text, content_type).header(CONTENT_DISPOSITION, &name),
     ))
 }
 
-/// GET /api/experiments/{id}/events
+/// `GET /api/experiments/{id}/events`: streams the progress of an experiment.
+///
+/// # Errors
+/// `Missing` when the caller has no such experiment.
 pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let watch = cx.app.experiments().watch(&caller.user, &id).await?;
@@ -224,7 +257,7 @@ pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
                     serde_json::to_string(&progress).ok()?,
                 )
             }
-            // A store that cannot answer ends the stream without a last event; the client comes back for it.
+            // A database error ends the stream without a last event; the client reconnects for it.
             None => {
                 let experiments = state.app.experiments();
                 let shown = experiments.show(&state.caller.user, &state.id).await.ok()?;
@@ -248,17 +281,23 @@ struct ExperimentStream {
     watch: Option<ExperimentWatch>,
 }
 
-/// POST /api/experiments/{id}/cancel
+/// `POST /api/experiments/{id}/cancel`: stops an experiment.
+///
+/// # Errors
+/// `Missing` when the caller has no such experiment.
 pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let state = cx.app.experiments().cancel(&caller, &id).await?;
     Ok(status(&id, state))
 }
 
-/// POST /api/experiments/{id}/resume
+/// `POST /api/experiments/{id}/resume`: continues a stopped experiment.
+///
+/// # Errors
+/// `Missing` when the caller has no such experiment, `Conflict` when it is completed or too many are running.
 pub async fn resume(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let (id, visit) = (id(&cx)?, visit(&cx));
-    let state = cx.app.experiments().resume(&caller, &id, &visit).await?;
+    let (id, origin) = (id(&cx)?, request_origin(&cx));
+    let state = cx.app.experiments().resume(&caller, &id, &origin).await?;
     Ok(status(&id, state))
 }
 
@@ -268,100 +307,117 @@ struct ApplyBody {
     #[serde(default)]
     place: Option<usize>,
     #[serde(rename = "as", default)]
-    how: ApplyHow,
+    target: ApplyAs,
     #[serde(default)]
     name: Option<String>,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum ApplyHow {
+enum ApplyAs {
     #[default]
     Recipe,
     Default,
 }
 
-/// POST /api/experiments/{id}/apply
+/// `POST /api/experiments/{id}/apply`: saves a configuration as a recipe, or as the default.
+///
+/// # Errors
+/// `Missing` when the caller has no such experiment, `Conflict` when a configuration is already applied or nothing
+/// has been evaluated, `BadInput` for an invalid body.
 pub async fn apply(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: ApplyBody = cx.json_or_empty().await?;
-    let (id, visit) = (id(&cx)?, visit(&cx));
-    let wish = ApplyTarget {
+    let (id, origin) = (id(&cx)?, request_origin(&cx));
+    let target = ApplyTarget {
         place: body.place,
-        default: body.how == ApplyHow::Default,
+        default: body.target == ApplyAs::Default,
         name: body.name,
     };
     let experiments = cx.app.experiments();
-    let applied = experiments.apply(&caller, &id, wish, &visit).await?;
+    let applied = experiments.apply(&caller, &id, target, &origin).await?;
     let body = json!({ "experiment_id": id, "applied": shape::applied(&applied) });
-    Ok(private(Reply::json(&body)))
+    Ok(no_store(Reply::json(&body)))
 }
 
-/// POST /api/experiments/{id}/revert
+/// `POST /api/experiments/{id}/revert`: undoes [`apply`].
+///
+/// # Errors
+/// `Missing` when the caller has no such experiment, `Conflict` when nothing is applied.
 pub async fn revert(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let (id, visit) = (id(&cx)?, visit(&cx));
-    let notes = cx.app.experiments().revert(&caller, &id, &visit).await?;
+    let (id, origin) = (id(&cx)?, request_origin(&cx));
+    let notes = cx.app.experiments().revert(&caller, &id, &origin).await?;
     let body = json!({ "experiment_id": id, "applied": null, "notes": notes });
-    Ok(private(Reply::json(&body)))
+    Ok(no_store(Reply::json(&body)))
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DuelBody {
+struct JudgmentBody {
     token: String,
-    preferred: DuelSide,
+    preferred: PreferredSide,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum DuelSide {
+enum PreferredSide {
     Left,
     Right,
     Tie,
     Skip,
 }
 
-/// GET /api/experiments/{id}/duel
+/// `GET /api/experiments/{id}/duel`: the next blind comparison to judge.
+///
+/// # Errors
+/// `Missing` when the caller has no such experiment.
 pub async fn duel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (id, experiments) = (id(&cx)?, cx.app.experiments());
-    let duel = experiments.duel(&caller, &id, None).await?;
-    shown_duel(&cx, &caller, &id, duel).await
+    let comparison = experiments.duel(&caller, &id, None).await?;
+    comparison_response(&cx, &caller, &id, comparison).await
 }
 
-/// POST /api/experiments/{id}/duel
+/// `POST /api/experiments/{id}/duel`: records the judgment of a blind comparison, and returns the next one.
+///
+/// # Errors
+/// `Missing` when the caller has no such experiment, `BadRequest` or `BadInput` for an invalid body or an unknown
+/// pair.
 pub async fn decide(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let body: DuelBody = cx.json().await?;
+    let body: JudgmentBody = cx.json().await?;
     let (id, experiments) = (id(&cx)?, cx.app.experiments());
     let choice = match body.preferred {
-        DuelSide::Left => ComparisonChoice::Left,
-        DuelSide::Right => ComparisonChoice::Right,
-        DuelSide::Tie => ComparisonChoice::Tie,
-        DuelSide::Skip => ComparisonChoice::Skip,
+        PreferredSide::Left => ComparisonChoice::Left,
+        PreferredSide::Right => ComparisonChoice::Right,
+        PreferredSide::Tie => ComparisonChoice::Tie,
+        PreferredSide::Skip => ComparisonChoice::Skip,
     };
-    let duel = experiments
+    let comparison = experiments
         .decide(&caller, &id, &body.token, choice)
         .await?;
-    shown_duel(&cx, &caller, &id, duel).await
+    comparison_response(&cx, &caller, &id, comparison).await
 }
 
-async fn shown_duel(
+async fn comparison_response(
     cx: &RequestContext,
     caller: &Caller,
     id: &ExperimentId,
-    duel: Option<BlindComparison>,
+    comparison: Option<BlindComparison>,
 ) -> Result<Reply, ApiError> {
     let shown = cx.app.experiments().show(&caller.user, id).await?;
-    let body = match duel {
+    let body = match comparison {
         None => json!({ "done": true }),
-        Some(duel) => shape::duel(&duel, &shown),
+        Some(comparison) => shape::blind_comparison(&comparison, &shown),
     };
-    Ok(private(Reply::json(&body)))
+    Ok(no_store(Reply::json(&body)))
 }
 
-/// DELETE /api/experiments/{id}
+/// `DELETE /api/experiments/{id}`: deletes an experiment.
+///
+/// # Errors
+/// `Missing` when the caller has no such experiment.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let (id, visit) = (id(&cx)?, visit(&cx));
-    cx.app.experiments().delete(&caller, &id, &visit).await?;
-    super::accounts::done("the experiment is deleted")
+    let (id, origin) = (id(&cx)?, request_origin(&cx));
+    cx.app.experiments().delete(&caller, &id, &origin).await?;
+    super::accounts::success("the experiment is deleted")
 }
 
 fn status(id: &ExperimentId, state: ExperimentState) -> Reply {

@@ -1,10 +1,10 @@
-//! Gemini's own API for programs that speak it already: `generateContent`, its stream, `countTokens`, and the list of
-//! models. The address names the model and what is wanted of it.
+//! Handlers of the Gemini-compatible API: `generateContent`, its stream, `countTokens`, and the list of models. The path
+//! contains the model and the method.
 
 use serde_json::{Value, json};
 
-use super::compatible::once;
-use super::compatible_shape::{ClientApi, refused};
+use super::compatible::respond;
+use super::compatible_shape::{ClientApi, invalid_field};
 use crate::app::completions::count;
 use crate::app::{Error, Kind};
 use crate::domain::user::Caller;
@@ -14,13 +14,18 @@ use crate::http::percent::decode;
 use crate::http::reply::Reply;
 use crate::wire::serve_gemini as gemini;
 
-/// POST /v1beta/models/{name*}, /v1/models/{name*}
-pub async fn act(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let address = decode(cx.param("name"), false).ok_or_else(Error::missing)?;
-    // A model's own name may have a colon: `llama3:8b:generateContent`.
-    let (model, action) = address.rsplit_once(':').unwrap_or((&address, ""));
+/// `POST /v1beta/models/{name*}`, `/v1/models/{name*}`: `generateContent`, `streamGenerateContent`, or `countTokens`
+/// of a model.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid request, `Missing` for an unknown model or method, `BudgetExceeded` when
+/// the budget is too small, `UpstreamFailed` or `Unavailable` when there is no answer.
+pub async fn call_method(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let target = decode(cx.param("name"), false).ok_or_else(Error::missing)?;
+    // A model's name may itself contain a colon: `llama3:8b:generateContent`.
+    let (model, method) = target.rsplit_once(':').unwrap_or((&target, ""));
     let model = model.strip_prefix("models/").unwrap_or(model);
-    let stream = match action {
+    let stream = match method {
         "generateContent" | "countTokens" => false,
         "streamGenerateContent" if cx.query("alt").as_deref() == Some("sse") => true,
         "streamGenerateContent" => {
@@ -28,24 +33,24 @@ pub async fn act(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
             let error = Error::new(Kind::BadRequest, why);
             return Err(error.resolve("add ?alt=sse to the address").into());
         }
-        _ => return Err(unknown(action)),
+        _ => return Err(unknown_method(method)),
     };
     let mut body: Value = cx.json().await?;
-    if action == "countTokens" {
+    if method == "countTokens" {
         let inner = body["generateContentRequest"].take();
         let body = if inner.is_object() { inner } else { body };
-        let asked = gemini::read(model, &body, false).map_err(refused)?;
+        let request = gemini::read(model, &body, false).map_err(invalid_field)?;
         cx.app.completions().name(&caller, model).await?;
-        return Ok(Reply::json(&json!({ "totalTokens": count(&asked) })));
+        return Ok(Reply::json(&json!({ "totalTokens": count(&request) })));
     }
-    let asked = gemini::read(model, &body, stream).map_err(refused)?;
-    // An answer that is kept under an idempotency key is that of this model.
+    let request = gemini::read(model, &body, stream).map_err(invalid_field)?;
+    // Idempotency keys compare bodies, and the model is part of the request.
     body["model"] = json!(model);
-    once(cx, caller, &body, vec![asked], ClientApi::Gemini).await
+    respond(cx, caller, &body, vec![request], ClientApi::Gemini).await
 }
 
-fn unknown(action: &str) -> ApiError {
-    let shown: String = action
+fn unknown_method(method: &str) -> ApiError {
+    let shown: String = method
         .chars()
         .filter(|c| !c.is_control())
         .take(40)
@@ -56,7 +61,10 @@ fn unknown(action: &str) -> ApiError {
         .into()
 }
 
-/// GET /v1beta/models
+/// `GET /v1beta/models`: lists the models in Gemini's format.
+///
+/// # Errors
+/// When the models cannot be listed.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let names = cx.app.completions().names(&caller).await?;
     let rows = names.iter().map(|name| {

@@ -1,4 +1,5 @@
-//! How the server is. No credential needed; cheap enough to be asked a thousand times a second.
+//! Health checks and metrics. `/health` needs no credential and is cached, so that thousands of requests per second
+//! are cheap.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -20,24 +21,24 @@ use crate::http::minute_stats::MinuteCounts;
 use crate::http::shared::SharedState;
 use crate::http::{ApiError, Reply, RequestContext, StatusCode, auth, sse};
 
-/// How long an answer is kept.
-const KEPT: Duration = Duration::from_secs(1);
+/// How long a health response is cached: 1 s.
+const CACHE_TTL: Duration = Duration::from_secs(1);
 
-/// `GET /health`, `GET /api/health`.
+/// `GET /health`, `/api/health`: the status of the server and its dependencies.
 pub fn show(shared: &SharedState, now: Instant) -> Reply {
     let cache = &shared.health;
-    let mut kept = cache
-        .kept
+    let mut cached = cache
+        .cached
         .lock()
         .unwrap_or_else(|broken| broken.into_inner());
-    let (status, bytes) = match &*kept {
-        Some((at, status, bytes)) if now.saturating_duration_since(*at) < KEPT => {
+    let (status, bytes) = match &*cached {
+        Some((at, status, bytes)) if now.saturating_duration_since(*at) < CACHE_TTL => {
             (*status, bytes.clone())
         }
         _ => {
-            let (status, bytes) = body(&shared.app, cache.broken.load(Relaxed));
-            *kept = Some((now, status, bytes.clone()));
-            cache.asked.notify_one();
+            let (status, bytes) = body(&shared.app, cache.probe_failed.load(Relaxed));
+            *cached = Some((now, status, bytes.clone()));
+            cache.probe_requested.notify_one();
             (status, bytes)
         }
     };
@@ -46,26 +47,26 @@ pub fn show(shared: &SharedState, now: Instant) -> Reply {
         .header(CACHE_CONTROL, "no-store")
 }
 
-/// Asks the database for as long as somebody asks for the health: never more than every other second,
-/// and not at all where nobody does. Runs until it is aborted.
+/// Probes the database while health checks come in: at most every two seconds, and never without health checks. Runs
+/// until aborted.
 pub async fn watch(shared: &SharedState) {
     loop {
-        shared.health.asked.notified().await;
+        shared.health.probe_requested.notified().await;
         let works = shared.app.probe_database().await;
-        let before = shared.health.broken.swap(!works, Relaxed);
-        if before == works {
-            // The news must not wait until the kept answer is old.
+        let has_failed = shared.health.probe_failed.swap(!works, Relaxed);
+        if has_failed == works {
+            // The status changed: invalidate the cached response.
             *shared
                 .health
-                .kept
+                .cached
                 .lock()
                 .unwrap_or_else(|broken| broken.into_inner()) = None;
         }
-        tokio::time::sleep(2 * KEPT).await;
+        tokio::time::sleep(2 * CACHE_TTL).await;
     }
 }
 
-/// What is wrong, the gravest first: a status for the whole, and a sentence.
+/// The overall status, and the message for the most severe problem.
 fn condition(
     app: &App,
     fault: Option<&str>,
@@ -97,16 +98,16 @@ fn condition(
     ("warning", Some(message.to_owned()))
 }
 
-fn body(app: &App, broken: bool) -> (StatusCode, Bytes) {
+fn body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
     let mut database = app.database();
-    if broken && database.fault.is_none() {
+    if probe_failed && database.fault.is_none() {
         database.fault = Some("it does not answer".into());
     }
     let works = database.fault.is_none();
     let fault = database.fault.as_ref();
     let fault = fault.map(|fault| format!("the database does not work: {fault}"));
-    let (shown, disk) = (app.replica(), app.disk());
-    let (status, message) = condition(app, fault.as_deref(), shown.as_ref(), disk.as_ref());
+    let (replica, disk) = (app.replica(), app.disk());
+    let (status, message) = condition(app, fault.as_deref(), replica.as_ref(), disk.as_ref());
     let process = ProcessStats::now();
     let config = &app.config;
     let mut body = json!({
@@ -137,7 +138,7 @@ fn body(app: &App, broken: bool) -> (StatusCode, Bytes) {
         },
         "dependencies": dependencies(&database, works),
     });
-    if let Some(replica) = &shown {
+    if let Some(replica) = &replica {
         body["replica"] = self::replica(replica);
     }
     if let Some(disk) = disk {
@@ -156,7 +157,7 @@ fn body(app: &App, broken: bool) -> (StatusCode, Bytes) {
     (code, body.to_string().into())
 }
 
-/// Where it lies and what is wrong with it is for admins: here is only what anybody may rely on.
+/// The state of the replica, without its address and its error, which only administrators see.
 fn replica(status: &ReplicaStatus) -> Value {
     let state = match (&status.fault, status.absent) {
         (Some(_), _) => "error",
@@ -193,8 +194,8 @@ const UREQ: &str = concat!("ureq ", env!("QUIRE_UREQ"));
 const RING: &str = concat!("ring ", env!("QUIRE_RING"));
 const MULTER: &str = concat!("multer ", env!("QUIRE_MULTER"));
 
-/// The predecessor's packages that something in this program does the work of: name, required, by what.
-const SERVED: &[(&str, bool, &str)] = &[
+/// Python packages that clients of the predecessor look for, and what replaces them: name, required, replacement.
+const REPLACED: &[(&str, bool, &str)] = &[
     ("fastapi", true, HYPER),
     ("uvicorn", true, TOKIO),
     ("starlette", true, HYPER),
@@ -214,8 +215,8 @@ const SERVED: &[(&str, bool, &str)] = &[
     ("prometheus_client", false, "quire, at /metrics"),
 ];
 
-/// Its packages for things that this program does without.
-const ABSENT: &[(&str, &str)] = &[
+/// Python packages of the predecessor that have no replacement, and why.
+const UNUSED: &[(&str, &str)] = &[
     ("redis", "not used: the cache is part of the database"),
     ("psycopg2", "not used: the database is SQLite"),
     ("celery", "not used: runs are tasks of this process"),
@@ -229,54 +230,63 @@ fn dependencies(database: &DatabaseHealth, works: bool) -> Value {
     for name in ["sqlalchemy", "alembic", "aiosqlite"] {
         all.insert(name.into(), row(works, true, &sqlite));
     }
-    for (name, required, by) in SERVED {
+    for (name, required, by) in REPLACED {
         all.insert((*name).into(), row(true, *required, by));
     }
-    for (name, why) in ABSENT {
+    for (name, why) in UNUSED {
         all.insert((*name).into(), row(false, false, why));
     }
     all.into()
 }
 
-/// `GET /api/metrics`.
+/// `GET /api/metrics`: basic figures as JSON.
+///
+/// # Errors
+/// When the database cannot be read.
 pub async fn metrics(cx: RequestContext) -> Result<Reply, ApiError> {
-    let facts = HealthFacts::gather(&cx).await?;
+    let figures = RequestFigures::collect(&cx).await?;
     Ok(Reply::json(&json!({
         "status": "ok",
         "metrics": {
-            "uptime_seconds": facts.uptime,
-            "requests_processed": facts.requests,
-            "avg_processing_time": facts.seconds / facts.requests.max(1) as f64,
-            "memory_usage_mb": megabytes(facts.process.memory_kib),
-            "cache_hits": facts.cache_hits,
+            "uptime_seconds": figures.uptime,
+            "requests_processed": figures.requests,
+            "avg_processing_time": figures.seconds / figures.requests.max(1) as f64,
+            "memory_usage_mb": megabytes(figures.process.memory_kib),
+            "cache_hits": figures.cache_hits,
             "prometheus_endpoint": "/metrics",
         },
     })))
 }
 
-/// `GET /metrics`: for administrators and for programs on this machine, or for all where the settings
-/// say so.
+/// `GET /metrics`: metrics in Prometheus format, for administrators and local programs, or for everyone if
+/// `METRICS_PUBLIC` is set.
+///
+/// # Errors
+/// `SignInNeeded` or `Forbidden` for other callers, `Internal` when the database cannot be read.
 pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
-    let local = auth::is_local(&cx.request, cx.peer);
-    let admin = caller
+    let is_local = auth::is_local(&cx.request, cx.peer);
+    let is_admin = caller
         .as_ref()
         .is_some_and(|caller| caller.role == Role::Admin);
-    if !(local || admin || cx.app.config.metrics_public) {
+    if !(is_local || is_admin || cx.app.config.metrics_public) {
         return Err(match caller {
-            None => auth::missing(),
+            None => auth::credential_required(),
             Some(_) => ApiError::new(Kind::Forbidden, "this is for administrators"),
         });
     }
-    let facts = HealthFacts::gather(&cx).await?;
+    let figures = RequestFigures::collect(&cx).await?;
     let classes = cx.shared.stats.classes();
-    let text = prometheus_text::text(&classes, &facts.plain(), &cx.app.work().await?);
+    let text = prometheus_text::text(&classes, &figures.unlabeled(), &cx.app.work().await?);
     Ok(Reply::bytes(
         text,
         "text/plain; version=0.0.4; charset=utf-8",
     ))
 }
 
-/// `GET /api/admin/metrics`: the last hours, minute by minute, a list for each figure.
+/// `GET /api/admin/metrics`: statistics per minute over the last hours, one list per figure.
+///
+/// # Errors
+/// `BadInput` when `hours` is not from 1 to 24.
 pub async fn hours(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let hours = cx.query_number("hours", 1, 24, 6)?;
     let now = clock::now();
@@ -301,13 +311,16 @@ pub async fn hours(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     })))
 }
 
-/// `GET /api/internal/resources`.
+/// `GET /api/internal/resources`: memory, CPU, files, and threads of the process.
+///
+/// # Errors
+/// Never; the signature is that of all handlers.
 pub async fn resources(cx: RequestContext) -> Result<Reply, ApiError> {
     let process = ProcessStats::now();
     let up = uptime(&cx.app).as_secs_f64();
     Ok(Reply::json(&json!({
         "memory_mb": megabytes(process.memory_kib),
-        // Of one processor, on average since the start.
+        // Of one processor, averaged since the start.
         "cpu_percent": tenths(process.cpu.as_secs_f64() * 100.0 / up.max(0.01)),
         "open_files": process.open_files,
         "connections": cx.shared.stats.open.load(Relaxed),
@@ -315,19 +328,23 @@ pub async fn resources(cx: RequestContext) -> Result<Reply, ApiError> {
     })))
 }
 
-/// Events of the self-test, and the pause between them.
+/// Number of events in the streaming test.
 const TICKS: u8 = 4;
-const PAUSE: Duration = Duration::from_millis(250);
+/// Time between two events of the streaming test: 250 ms.
+const TICK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// `GET /api/internal/ticks`: a few events with pauses between them. Whoever asks through a proxy sees whether
-/// it holds answers back (`quire doctor` does).
+/// `GET /api/internal/ticks`: a few events with pauses between them, to test whether a proxy buffers responses
+/// (`quire doctor` uses it).
+///
+/// # Errors
+/// Never; the signature is that of all handlers.
 pub async fn ticks(cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(sse::stream(&cx, 0, |sent: u8| async move {
         if sent == TICKS {
             return None;
         }
         if sent > 0 {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(TICK_INTERVAL).await;
         }
         let tick = sse::SseEvent {
             id: None,
@@ -338,32 +355,32 @@ pub async fn ticks(cx: RequestContext) -> Result<Reply, ApiError> {
     }))
 }
 
-struct HealthFacts {
+struct RequestFigures {
     uptime: u64,
     requests: u64,
     seconds: f64,
     open: usize,
-    turned_away: u64,
+    rejected: u64,
     cache_hits: u64,
     process: ProcessStats,
 }
 
-impl HealthFacts {
-    async fn gather(cx: &RequestContext) -> Result<Self, ApiError> {
+impl RequestFigures {
+    async fn collect(cx: &RequestContext) -> Result<Self, ApiError> {
         let stats = &cx.shared.stats;
         Ok(Self {
             uptime: uptime(&cx.app).as_secs(),
             requests: stats.total(),
             seconds: stats.seconds(),
             open: stats.open.load(Relaxed),
-            turned_away: stats.turned_away.load(Relaxed),
+            rejected: stats.rejected.load(Relaxed),
             cache_hits: cx.app.cache_hits().await?,
             process: ProcessStats::now(),
         })
     }
 
-    /// The figures that have one value.
-    fn plain(&self) -> [prometheus_text::Plain; 10] {
+    /// The metrics without labels.
+    fn unlabeled(&self) -> [prometheus_text::Unlabeled; 10] {
         [
             (
                 "quire_request_seconds_total",
@@ -381,7 +398,7 @@ impl HealthFacts {
                 "quire_connections_refused_total",
                 "counter",
                 "Connections turned away.",
-                self.turned_away as f64,
+                self.rejected as f64,
             ),
             (
                 "quire_cache_hits_total",

@@ -1,5 +1,4 @@
-//! The list of one's analyses, and what it can be narrowed to. Tells of each what was asked, never what was
-//! answered.
+//! The list of the caller's analyses, with filters. Contains the requests, but not the answers.
 
 use serde_json::{Value, json};
 
@@ -14,54 +13,58 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// GET /api/analyses, /api/analyze
+/// `GET /api/analyses`, `/api/analyze`: lists the caller's analyses, newest first, with filters.
+///
+/// # Errors
+/// `BadInput` for an invalid limit, cursor, or filter.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
     let cursor = read(cursor, "cursor", "not a cursor of this list", |text| {
         AnalysisId::parse(text)
     })?;
-    // One more than asked for tells whether there is a next page.
+    // Request one more than the limit to learn whether there is a next page.
     let query = HistoryQuery {
         limit: limit + 1,
         cursor,
         filter: filter(&cx)?,
     };
-    let mut found = cx.app.analyses().list(&caller, query).await?;
-    let more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let next = found
+    let mut analyses = cx.app.analyses().list(&caller, query).await?;
+    let has_more = analyses.len() > limit as usize;
+    analyses.truncate(limit as usize);
+    let next = analyses
         .last()
-        .filter(|_| more)
+        .filter(|_| has_more)
         .map(|analysis| analysis.id.clone());
-    let items: Vec<Value> = found.iter().map(shape::listed).collect();
+    let items: Vec<Value> = analyses.iter().map(shape::list_item).collect();
     Ok(Reply::json(
         &json!({ "analyses": items, "next_cursor": next }),
     ))
 }
 
 fn filter(cx: &RequestContext) -> Result<HistoryFilter, ApiError> {
-    let given = |name: &str| cx.query(name).filter(|text| !text.is_empty());
+    let non_empty = |name: &str| cx.query(name).filter(|text| !text.is_empty());
     let states = "must be queued, running, completed, failed or cancelled";
     let moment = "must be a moment in UTC such as 2026-11-23T00:00:00Z";
     Ok(HistoryFilter {
-        search: given("q"),
+        search: non_empty("q"),
         status: read(cx.query("status"), "status", states, Status::parse)?,
-        pattern: given("pattern"),
-        model: given("model"),
-        from: read(given("from"), "from", moment, Timestamp::parse)?,
-        to: read(given("to"), "to", moment, Timestamp::parse)?,
+        pattern: non_empty("pattern"),
+        model: non_empty("model"),
+        from: read(non_empty("from"), "from", moment, Timestamp::parse)?,
+        to: read(non_empty("to"), "to", moment, Timestamp::parse)?,
     })
 }
 
+/// Parses an optional query parameter; `expected` is the error message for an invalid value.
 fn read<T>(
-    given: Option<String>,
+    value: Option<String>,
     name: &str,
-    wanted: &'static str,
+    expected: &'static str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, ApiError> {
-    let Some(text) = given else { return Ok(None) };
+    let Some(text) = value else { return Ok(None) };
     match parse(&text) {
         Some(value) => Ok(Some(value)),
-        None => Err(Error::field(&["query", name], "value_error", wanted).into()),
+        None => Err(Error::field(&["query", name], "value_error", expected).into()),
     }
 }

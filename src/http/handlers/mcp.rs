@@ -1,5 +1,5 @@
-//! The Model Context Protocol over HTTP: one message a request, its answer as JSON. Keeps no session and pushes
-//! nothing; the connection is the request, and what it began stops with it.
+//! The Model Context Protocol over HTTP: one message per request, with a JSON response. Has no sessions and no
+//! server-initiated messages; when the client disconnects, the work of its request stops.
 
 use hyper::StatusCode;
 
@@ -8,11 +8,15 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// POST /mcp
-pub async fn answer(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+/// `POST /mcp`: handles one MCP message.
+///
+/// # Errors
+/// `UnsupportedType`, `BadRequest`, or `TooLarge` for an invalid body. Errors of the protocol are part of the
+/// response.
+pub async fn handle(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let message: serde_json::Value = cx.json().await?;
     match cx.app.mcp().answer(&caller, &message.to_string()).await {
-        Some(answer) => Ok(Reply::json(&answer)),
+        Some(response) => Ok(Reply::json(&response)),
         None => Ok(Reply::empty().status(StatusCode::ACCEPTED)),
     }
 }

@@ -1,26 +1,25 @@
-//! `/metrics` in the text format of Prometheus: counters and gauges. Names models, never people, and nothing that
-//! anybody wrote.
+//! `/metrics` in the Prometheus text format. Labels name models, but never users or content.
 
 use std::fmt::Write as _;
 
 use crate::app::health::{BOUNDS_MS, CommitTimesSnapshot, Sum, Workload};
 use crate::http::stats::AREAS;
 
-/// A figure without labels: name, kind, help, value.
-pub type Plain = (&'static str, &'static str, &'static str, f64);
+/// A metric without labels: name, type, help, value.
+pub type Unlabeled = (&'static str, &'static str, &'static str, f64);
 
-/// A figure of each model: name, help, value.
-type Column = (&'static str, &'static str, fn(&Sum) -> f64);
+/// A counter per model: name, help, value.
+type ModelCounter = (&'static str, &'static str, fn(&Sum) -> f64);
 
-/// All of them as text.
-pub fn text(classes: &[[u64; 5]; AREAS.len()], plain: &[Plain], work: &Workload) -> String {
+/// Renders all metrics.
+pub fn text(classes: &[[u64; 5]; AREAS.len()], unlabeled: &[Unlabeled], work: &Workload) -> String {
     let mut text = String::with_capacity(8 << 10);
     let name = "quire_requests_total";
-    head(&mut text, name, "counter", "Requests answered.");
+    write_header(&mut text, name, "counter", "Requests answered.");
     for (area, counts) in AREAS.iter().zip(classes) {
         for (class, count) in counts.iter().enumerate() {
             let class = class + 1;
-            line(
+            write_sample(
                 &mut text,
                 name,
                 &[("area", area), ("class", &format!("{class}xx"))],
@@ -28,26 +27,26 @@ pub fn text(classes: &[[u64; 5]; AREAS.len()], plain: &[Plain], work: &Workload)
             );
         }
     }
-    for (name, kind, help, value) in plain.iter().chain(&under_way(work)) {
-        head(&mut text, name, kind, help);
-        line(&mut text, name, &[], *value);
+    for (name, kind, help, value) in unlabeled.iter().chain(&workload_gauges(work)) {
+        write_header(&mut text, name, kind, help);
+        write_sample(&mut text, name, &[], *value);
     }
     models(&mut text, work);
     let name = "quire_model_circuit";
-    head(
+    write_header(
         &mut text,
         name,
         "gauge",
         "2: not asked, because it failed; 1: tried again; others are not listed.",
     );
     for (model, state) in &work.circuits {
-        line(&mut text, name, &[("model", model)], f64::from(*state));
+        write_sample(&mut text, name, &[("model", model)], f64::from(*state));
     }
     commits(&mut text, &work.commits);
     text
 }
 
-fn under_way(work: &Workload) -> [Plain; 4] {
+fn workload_gauges(work: &Workload) -> [Unlabeled; 4] {
     [
         (
             "quire_analyses",
@@ -77,7 +76,7 @@ fn under_way(work: &Workload) -> [Plain; 4] {
 }
 
 fn models(text: &mut String, work: &Workload) {
-    let columns: [Column; 3] = [
+    let counters: [ModelCounter; 3] = [
         (
             "quire_model_calls_total",
             "Calls that left, since the first start.",
@@ -94,14 +93,14 @@ fn models(text: &mut String, work: &Workload) {
             |sum| sum.cost.dollars(),
         ),
     ];
-    for (name, help, value) in columns {
-        head(text, name, "counter", help);
+    for (name, help, value) in counters {
+        write_header(text, name, "counter", help);
         for sum in &work.models {
-            line(text, name, &[("model", &sum.model)], value(sum));
+            write_sample(text, name, &[("model", &sum.model)], value(sum));
         }
     }
     let name = "quire_model_tokens_total";
-    head(
+    write_header(
         text,
         name,
         "counter",
@@ -110,14 +109,14 @@ fn models(text: &mut String, work: &Workload) {
     for sum in &work.models {
         for (direction, tokens) in [("input", sum.input), ("output", sum.output)] {
             let labels = [("model", sum.model.as_str()), ("direction", direction)];
-            line(text, name, &labels, tokens as f64);
+            write_sample(text, name, &labels, tokens as f64);
         }
     }
 }
 
 fn commits(text: &mut String, taken: &CommitTimesSnapshot) {
     let name = "quire_commit_seconds";
-    head(
+    write_header(
         text,
         name,
         "histogram",
@@ -127,44 +126,44 @@ fn commits(text: &mut String, taken: &CommitTimesSnapshot) {
     for (bound, count) in BOUNDS_MS.iter().zip(taken.buckets) {
         sum += count;
         let bound = (*bound as f64 / 1000.0).to_string();
-        line(
+        write_sample(
             text,
             "quire_commit_seconds_bucket",
             &[("le", &bound)],
             sum as f64,
         );
     }
-    line(
+    write_sample(
         text,
         "quire_commit_seconds_bucket",
         &[("le", "+Inf")],
         taken.count as f64,
     );
-    line(
+    write_sample(
         text,
         "quire_commit_seconds_sum",
         &[],
         taken.micros as f64 / 1e6,
     );
-    line(text, "quire_commit_seconds_count", &[], taken.count as f64);
+    write_sample(text, "quire_commit_seconds_count", &[], taken.count as f64);
 }
 
-fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+fn write_header(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
-// A model's name is the provider's, so it may hold anything.
-fn line(text: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
+/// Writes one sample. Label values are escaped, because a provider's model names may contain any character.
+fn write_sample(text: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
     text.push_str(name);
-    for (at, (label, said)) in labels.iter().enumerate() {
-        let said = said
+    for (index, (label, value)) in labels.iter().enumerate() {
+        let escaped = value
             .replace('\\', "\\\\")
             .replace('"', "\\\"")
             .replace('\n', "\\n");
         let _ = write!(
             text,
-            "{}{label}=\"{said}\"",
-            if at == 0 { '{' } else { ',' }
+            "{}{label}=\"{escaped}\"",
+            if index == 0 { '{' } else { ',' }
         );
     }
     let _ = writeln!(text, "{} {value}", if labels.is_empty() { "" } else { "}" });
@@ -185,7 +184,7 @@ mod tests {
         work.commits.buckets[0] = 2;
         work.commits.buckets[2] = 1;
         (work.commits.count, work.commits.micros) = (4, 3_500_000);
-        let said = text(&classes, &[("quire_x", "gauge", "X.", 1.5)], &work);
+        let rendered = text(&classes, &[("quire_x", "gauge", "X.", 1.5)], &work);
         for line in [
             "# TYPE quire_requests_total counter",
             "quire_requests_total{area=\"api\",class=\"4xx\"} 7",
@@ -197,7 +196,10 @@ mod tests {
             "quire_commit_seconds_bucket{le=\"+Inf\"} 4",
             "quire_commit_seconds_sum 3.5\nquire_commit_seconds_count 4",
         ] {
-            assert!(said.contains(&format!("{line}\n")), "{line} in {said}");
+            assert!(
+                rendered.contains(&format!("{line}\n")),
+                "{line} in {rendered}"
+            );
         }
     }
 }

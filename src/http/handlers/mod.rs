@@ -1,5 +1,4 @@
-//! What happens behind each row of the table: read input into a checked type, call one use case, shape
-//! the answer.
+//! The route handlers. Each parses its input into a checked type, calls one use case, and builds the response.
 
 pub mod accounts;
 pub mod admin;

@@ -1,4 +1,4 @@
-//! Models, providers and parameters over HTTP.
+//! Model handlers: models, provider status, and parameters.
 
 use serde_json::{Map, Value, json};
 
@@ -11,7 +11,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-fn model((model, state): &(Model, Availability), retired: Option<Retired>) -> Value {
+fn model_json((model, state): &(Model, Availability), retired: Option<Retired>) -> Value {
     let mut shown = json!({
         "id": model.id, "name": model.name, "provider": model.provider,
         "available": *state == Availability::Ready, "status": state.as_str(),
@@ -30,22 +30,31 @@ fn model((model, state): &(Model, Availability), retired: Option<Retired>) -> Va
     shown
 }
 
-fn all(cx: &RequestContext, caller: Option<&Caller>) -> Vec<Value> {
+fn models_json(cx: &RequestContext, caller: Option<&Caller>) -> Vec<Value> {
     let user = caller.map(|caller| &caller.user);
     let models = cx.app.models();
     let list = models.list(user);
-    let shown = |entry: &(Model, Availability)| model(entry, models.retired(user, &entry.0.id));
-    list.iter().map(shown).collect()
+    let to_json =
+        |entry: &(Model, Availability)| model_json(entry, models.retired(user, &entry.0.id));
+    list.iter().map(to_json).collect()
 }
 
-/// GET /api/available-models: a model that its provider no longer lists has `retired` and its `successor`.
+/// `GET /api/available-models`: lists all models. A model that its provider no longer lists has `retired` and its
+/// `successor`.
+///
+/// # Errors
+/// Never; the signature is that of all handlers.
 pub async fn available(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
-    Ok(Reply::json(&all(&cx, caller.as_ref())))
+    Ok(Reply::json(&models_json(&cx, caller.as_ref())))
 }
 
-/// GET /api/models, /api/llms, /api/orchestrator/models
+/// `GET /api/models`, `/api/llms`, `/api/orchestrator/models`: lists all models, the available ones, and the default
+/// panel.
+///
+/// # Errors
+/// Never; the signature is that of all handlers.
 pub async fn list(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
-    let models = all(&cx, caller.as_ref());
+    let models = models_json(&cx, caller.as_ref());
     let available: Vec<&Value> = models
         .iter()
         .filter(|model| model["available"] == json!(true))
@@ -60,11 +69,11 @@ pub async fn list(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, A
     })))
 }
 
-fn providers(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
+fn providers_reply(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
     let is_admin = caller.is_some_and(|caller| caller.role == Role::Admin);
     let states = cx.app.models().providers(caller.map(|caller| &caller.user));
     let shown = |state: ProviderStatus| {
-        let entry = provider(&state, is_admin || state.own);
+        let entry = provider_json(&state, is_admin || state.own);
         (state.id, entry)
     };
     let mut all: Map<String, Value> = states.into_iter().map(shown).collect();
@@ -74,8 +83,8 @@ fn providers(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
     Reply::json(&json!({ "status": "success", "providers": all }))
 }
 
-/// What a provider said in its own words is for those who can do something about it.
-fn provider(state: &ProviderStatus, in_full: bool) -> Value {
+/// The status of a provider. Its own error messages are only for administrators and the provider's owner (`in_full`).
+fn provider_json(state: &ProviderStatus, in_full: bool) -> Value {
     let source = match state.source {
         ProviderSource::Found => "found on this machine",
         ProviderSource::Configured => "configured",
@@ -90,7 +99,7 @@ fn provider(state: &ProviderStatus, in_full: bool) -> Value {
         let message = Some(&failure.message).filter(|_| in_full);
         json!({ "at": failure.at, "model": failure.model, "message": message })
     });
-    let held: Vec<Value> = state
+    let circuits: Vec<Value> = state
         .held
         .iter()
         .map(|(model, circuit, throttled)| {
@@ -105,22 +114,31 @@ fn provider(state: &ProviderStatus, in_full: bool) -> Value {
     json!({
         "status": state.status, "configured": state.configured, "source": source, "own": state.own,
         "reachable": state.checked.map(|_| state.message.is_empty()), "models": state.models,
-        "checked_at": state.checked, "message": message, "last_failure": failure, "circuits": held,
+        "checked_at": state.checked, "message": message, "last_failure": failure, "circuits": circuits,
     })
 }
 
-/// GET /api/llm/status, /api/llm/health-check
+/// `GET /api/llm/status`, `/api/llm/health-check`: the status of each provider.
+///
+/// # Errors
+/// Never; the signature is that of all handlers.
 pub async fn status(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
-    Ok(providers(&cx, caller.as_ref()))
+    Ok(providers_reply(&cx, caller.as_ref()))
 }
 
-/// POST /api/llm/health-check
+/// `POST /api/llm/health-check`: checks all providers, and returns their status.
+///
+/// # Errors
+/// Never; the signature is that of all handlers.
 pub async fn probe(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     cx.app.models().probe().await;
-    Ok(providers(&cx, Some(admin.caller())))
+    Ok(providers_reply(&cx, Some(admin.caller())))
 }
 
-/// GET /api/parameters
+/// `GET /api/parameters`: describes the model parameters and presets.
+///
+/// # Errors
+/// Never; the signature is that of all handlers.
 pub async fn parameters(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let models = cx
         .app

@@ -1,51 +1,59 @@
-//! The pages and their files. Every page is the same shell; which one it is, its script decides.
+//! The HTML pages and their assets. All pages are the same shell; its script renders the page for the URL.
 
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
 use crate::app::accounts::FirstAdminRule;
-use crate::http::assets::{self, CacheTime};
+use crate::http::assets::{self, CachePolicy};
 use crate::http::header::{ACCEPT, CONTENT_SECURITY_POLICY};
 use crate::http::headers::PAGE_POLICY;
 use crate::http::{ApiError, LinkToken, Reply, RequestContext};
 
-/// `GET /`: the page, or for programs the index.
+/// `GET /`: the start page, or the JSON index for API clients.
+///
+/// # Errors
+/// `Internal` when the embedded page is damaged.
 pub async fn home(cx: RequestContext) -> Result<Reply, ApiError> {
     let accept = cx.header(ACCEPT).unwrap_or_default();
-    let program = accept.contains("application/json")
+    let wants_json = accept.contains("application/json")
         && !accept.contains("text/html")
         && !accept.contains("*/*");
-    if cx.index || program {
+    if cx.index || wants_json {
         return Ok(index(&cx).await);
     }
     page(cx).await
 }
 
-/// Every page.
+/// Any page: the shared HTML shell.
+///
+/// # Errors
+/// `Internal` when the embedded page is damaged.
 pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
-    let reply = assets::reply("index.html", CacheTime::Ask, &cx.request.headers)?;
+    let reply = assets::reply("index.html", CachePolicy::Revalidate, &cx.request.headers)?;
     Ok(reply.header(CONTENT_SECURITY_POLICY, PAGE_POLICY))
 }
 
-/// The page of a shared result. Whether the link holds, the page asks.
+/// `GET /share/{token}`: the page of a shared result. Its script checks the link.
+///
+/// # Errors
+/// `Internal` when the embedded page is damaged.
 pub async fn shared(cx: RequestContext, _: LinkToken) -> Result<Reply, ApiError> {
     page(cx).await
 }
 
-/// Who follows an address in a browser to where nothing is gets the page, which says so in words and leads on. None
-/// for programs, which get the refusal.
-pub fn lost(request: &Parts) -> Option<Reply> {
+/// The HTML page for a browser that opens an unknown path; `None` for API clients, which get the JSON error.
+pub fn not_found_page(request: &Parts) -> Option<Reply> {
     let headers = &request.headers;
-    let accepts = headers.get(ACCEPT)?.to_str().ok()?;
+    let accept = headers.get(ACCEPT)?.to_str().ok()?;
     let path = request.uri.path();
-    let of_programs = ["/api", "/v1", "/assets"]
+    let is_api = ["/api", "/v1", "/assets"]
         .iter()
-        .any(|place| path.starts_with(place));
-    if request.method != Method::GET || !accepts.contains("text/html") || of_programs {
+        .any(|prefix| path.starts_with(prefix));
+    if request.method != Method::GET || !accept.contains("text/html") || is_api {
         return None;
     }
-    let reply = assets::reply("index.html", CacheTime::Ask, headers).ok()?;
+    let reply = assets::reply("index.html", CachePolicy::Revalidate, headers).ok()?;
     let reply = match reply.code() {
         StatusCode::OK => reply.status(StatusCode::NOT_FOUND),
         _ => reply,
@@ -53,41 +61,61 @@ pub fn lost(request: &Parts) -> Option<Reply> {
     Some(reply.header(CONTENT_SECURITY_POLICY, PAGE_POLICY))
 }
 
-/// `GET /assets/index.js`: the entry, under an address that stays.
+/// `GET /assets/index.js`: the entry script under a stable URL.
+///
+/// # Errors
+/// `Internal` when the embedded file is damaged.
 pub async fn entry(cx: RequestContext) -> Result<Reply, ApiError> {
-    assets::reply("index.js", CacheTime::Ask, &cx.request.headers)
+    assets::reply("index.js", CachePolicy::Revalidate, &cx.request.headers)
 }
 
-/// `GET /sw.js`: keeps the shell of the pages; it stands at the root, whose pages it serves.
+/// `GET /sw.js`: the service worker, which caches the shell. Served from the root, because that determines its scope.
+///
+/// # Errors
+/// `Internal` when the embedded file is damaged.
 pub async fn worker(cx: RequestContext) -> Result<Reply, ApiError> {
-    assets::reply("sw.js", CacheTime::Ask, &cx.request.headers)
+    assets::reply("sw.js", CachePolicy::Revalidate, &cx.request.headers)
 }
 
-/// `GET /manifest.webmanifest`
+/// `GET /manifest.webmanifest`: the web app manifest.
+///
+/// # Errors
+/// `Internal` when the embedded file is damaged.
 pub async fn manifest(cx: RequestContext) -> Result<Reply, ApiError> {
-    assets::reply("manifest.webmanifest", CacheTime::Ask, &cx.request.headers)
+    assets::reply(
+        "manifest.webmanifest",
+        CachePolicy::Revalidate,
+        &cx.request.headers,
+    )
 }
 
-/// `GET /assets/{tree}/{path*}`. A page from before an update still finds its files, but cannot keep them.
+/// `GET /assets/{tree}/{path*}`: an asset. A page loaded before an update still finds its files, but must not cache
+/// them.
+///
+/// # Errors
+/// `Missing` when there is no such asset, `Internal` when it is damaged.
 pub async fn asset(cx: RequestContext) -> Result<Reply, ApiError> {
-    let keep = match cx.param("tree") == assets::TREE {
-        true => CacheTime::Immutable,
-        false => CacheTime::Ask,
+    let policy = match cx.param("tree") == assets::TREE_HASH {
+        true => CachePolicy::Immutable,
+        false => CachePolicy::Revalidate,
     };
-    assets::reply(cx.param("path"), keep, &cx.request.headers)
+    assets::reply(cx.param("path"), policy, &cx.request.headers)
 }
 
-/// `GET /api/openapi.json`.
+/// `GET /api/openapi.json`: the OpenAPI description.
+///
+/// # Errors
+/// `Internal` when the embedded file is damaged.
 pub async fn openapi(cx: RequestContext) -> Result<Reply, ApiError> {
-    assets::reply("openapi.json", CacheTime::Ask, &cx.request.headers)
+    assets::reply("openapi.json", CachePolicy::Revalidate, &cx.request.headers)
 }
 
 async fn index(cx: &RequestContext) -> Reply {
-    // Where the database cannot say, the sign-in form is the better guess; health tells what is wrong.
+    // If the database fails, assume the sign-in form; the health check reports the failure.
     let first_run = cx.app.accounts().is_first_run().await.unwrap_or(false);
     let setup = cx.app.accounts().open_setup().await.unwrap_or(None);
     let needs_token = matches!(setup, Some(FirstAdminRule::Token { .. }));
-    let demo = cx.app.config.providers.is_empty();
+    let is_demo = cx.app.config.providers.is_empty();
     Reply::json(&json!({
         "message": "Quire puts a question and your documents to a panel of language models and gives one answer",
         "version": env!("CARGO_PKG_VERSION"),
@@ -96,7 +124,7 @@ async fn index(cx: &RequestContext) -> Reply {
         "first_run": first_run,
         "needs_setup_token": needs_token,
         "registration": cx.app.config.registration.as_str(),
-        "mode": if demo { "demo" } else { "live" },
+        "mode": if is_demo { "demo" } else { "live" },
         "features": {
             "authentication": true,
             "document_upload": true,

@@ -1,9 +1,9 @@
-//! Patterns over HTTP: which there are, which suit a question, and people's own.
+//! Pattern handlers: list, suggest, and manage the patterns of users and the team.
 
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::accounts::{done, private, visit};
+use super::accounts::{no_store, request_origin, success};
 use crate::app::Error;
 use crate::app::error::FieldError;
 use crate::app::patterns::folder::{self, PatternProblem, Read};
@@ -15,26 +15,26 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-fn shape(kept: &StoredPattern) -> Value {
-    let pattern: &Pattern = &kept.pattern;
+fn pattern_json(stored: &StoredPattern) -> Value {
+    let pattern: &Pattern = &stored.pattern;
     let stages: Vec<Value> = pattern.stages.iter().map(|stage| json!({ "name": stage.name, "who": stage.who, "task": stage.task, "help": stage.help })).collect();
     json!({
         "id": pattern.id, "name": pattern.name, "description": pattern.description, "category": pattern.category,
-        "arrangement": pattern.arrangement, "origin": kept.origin, "changed_at": kept.changed,
+        "arrangement": pattern.arrangement, "origin": stored.origin, "changed_at": stored.changed,
         "stages": stages, "recommended_models": pattern.panel.0, "recommended_panel": { "from": pattern.panel.0, "to": pattern.panel.1 },
         "complexity": pattern.complexity, "use_cases": pattern.use_cases, "limitations": pattern.limitations,
     })
 }
 
-/// With what its stages ask, and as a file would have it: what is read can be sent back.
-fn whole(kept: &StoredPattern) -> Value {
-    let mut shown = shape(kept);
-    for (at, stage) in kept.pattern.stages.iter().enumerate() {
-        shown["stages"][at]["prompt"] = json!(stage.prompt);
+/// A pattern with the prompts of its stages and its source, which `PUT` accepts.
+fn full_json(stored: &StoredPattern) -> Value {
+    let mut body = pattern_json(stored);
+    for (index, stage) in stored.pattern.stages.iter().enumerate() {
+        body["stages"][index]["prompt"] = json!(stage.prompt);
     }
-    shown["source"] = json!(*kept.pattern);
-    shown["rules"] = json!(prompt::system_message(&[], "", "").text);
-    shown
+    body["source"] = json!(*stored.pattern);
+    body["rules"] = json!(prompt::system_message(&[], "", "").text);
+    body
 }
 
 async fn visible(
@@ -45,26 +45,35 @@ async fn visible(
     Ok(cx.app.patterns().visible(user).await?)
 }
 
-/// GET /api/orchestrator/patterns
+/// `GET /api/orchestrator/patterns`: lists the patterns as a JSON array.
+///
+/// # Errors
+/// When the database cannot be read.
 pub async fn list_bare(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let all = visible(&cx, caller.as_ref()).await?;
-    let shown: Vec<Value> = all.iter().map(shape).collect();
-    Ok(Reply::json(&shown))
+    let items: Vec<Value> = all.iter().map(pattern_json).collect();
+    Ok(Reply::json(&items))
 }
 
-/// GET /api/patterns, /api/analysis-patterns
+/// `GET /api/patterns`, `/api/analysis-patterns`: lists the patterns, filtered by `origin`.
+///
+/// # Errors
+/// When the database cannot be read.
 pub async fn list(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let all = visible(&cx, caller.as_ref()).await?;
-    let wanted = |kept: &&StoredPattern| match cx.query("origin").as_deref() {
-        Some("own") => kept.origin == PatternOrigin::Own,
-        Some("team") => kept.origin == PatternOrigin::Team,
+    let has_origin = |stored: &&StoredPattern| match cx.query("origin").as_deref() {
+        Some("own") => stored.origin == PatternOrigin::Own,
+        Some("team") => stored.origin == PatternOrigin::Team,
         _ => true,
     };
-    let shown: Vec<Value> = all.iter().filter(wanted).map(shape).collect();
-    Ok(Reply::json(&json!({ "patterns": shown })))
+    let items: Vec<Value> = all.iter().filter(has_origin).map(pattern_json).collect();
+    Ok(Reply::json(&json!({ "patterns": items })))
 }
 
-/// GET /api/patterns/suggest?prompt=
+/// `GET /api/patterns/suggest?prompt=`: ranks the patterns by how well they suit a question.
+///
+/// # Errors
+/// `BadInput` without a question.
 pub async fn suggest(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let prompt = cx
         .query("prompt")
@@ -73,82 +82,101 @@ pub async fn suggest(cx: RequestContext, caller: Option<Caller>) -> Result<Reply
         .ok_or_else(|| Error::field(&["query", "prompt"], "missing", "the question is empty"))?;
     let all = visible(&cx, caller.as_ref()).await?;
     let ranked = suggest::rank(&all, &prompt);
-    let shown: Vec<Value> = ranked
+    let items: Vec<Value> = ranked
         .into_iter()
         .map(|ranked| json!({ "id": ranked.pattern.id, "name": ranked.pattern.name, "score": ranked.score, "reason": ranked.reason }))
         .collect();
-    Ok(Reply::json(&json!({ "suggestions": shown })))
+    Ok(Reply::json(&json!({ "suggestions": items })))
 }
 
-/// GET /api/patterns/{id}
+/// `GET /api/patterns/{id}`: one pattern with its prompts.
+///
+/// # Errors
+/// `Missing` when there is no such pattern.
 pub async fn show(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let user = caller.as_ref().map(|caller| &caller.user);
-    let kept = cx.app.patterns().kept(user, cx.param("id")).await?;
-    let kept = kept.ok_or_else(Error::missing)?;
-    Ok(private(Reply::json(&whole(&kept))))
+    let stored = cx.app.patterns().kept(user, cx.param("id")).await?;
+    let stored = stored.ok_or_else(Error::missing)?;
+    Ok(no_store(Reply::json(&full_json(&stored))))
 }
 
-/// POST /api/patterns
+/// `POST /api/patterns`: creates a pattern.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid body or pattern, `Forbidden` when the caller may not change the team's
+/// patterns, `Conflict` when the id is taken or there are too many patterns.
 pub async fn add(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let mut body: Map<String, Value> = cx.json().await?;
     let team = match body.remove("team") {
         None | Some(Value::Null) => false,
         Some(Value::Bool(team)) => team,
         Some(_) => {
-            let fault = Error::field(&["body", "team"], "value_error", "must be true or false");
-            return Err(fault.into());
+            let error = Error::field(&["body", "team"], "value_error", "must be true or false");
+            return Err(error.into());
         }
     };
-    let (pattern, warnings) = read(body).map_err(refused)?;
-    let visit = visit(&cx);
+    let (pattern, warnings) = read(body).map_err(invalid_pattern)?;
+    let origin = request_origin(&cx);
     let app = cx.app.patterns();
-    let kept = app.add(&caller, pattern, team, &visit).await?;
-    let body = json!({ "status": "success", "pattern": whole(&kept), "warnings": told(&warnings) });
-    Ok(private(Reply::json(&body).status(StatusCode::CREATED)))
+    let stored = app.add(&caller, pattern, team, &origin).await?;
+    let body = json!({ "status": "success", "pattern": full_json(&stored), "warnings": problems_json(&warnings) });
+    Ok(no_store(Reply::json(&body).status(StatusCode::CREATED)))
 }
 
-/// PUT /api/patterns/{id}
+/// `PUT /api/patterns/{id}`: replaces a pattern.
+///
+/// # Errors
+/// `Missing` when there is no such pattern, `Forbidden` when the caller may not change it, `BadRequest` or `BadInput`
+/// for an invalid body or pattern.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Map<String, Value> = cx.json().await?;
-    // What is wrong with the text is nobody's business who may not change the pattern.
+    // Check the permission first, so that others do not get error messages about the text.
     cx.app.patterns().own(&caller, cx.param("id")).await?;
-    let (pattern, warnings) = read(body).map_err(refused)?;
-    let visit = visit(&cx);
+    let (pattern, warnings) = read(body).map_err(invalid_pattern)?;
+    let origin = request_origin(&cx);
     let app = cx.app.patterns();
-    let kept = app.change(&caller, cx.param("id"), pattern, &visit).await?;
-    let body = json!({ "status": "success", "pattern": whole(&kept), "warnings": told(&warnings) });
-    Ok(private(Reply::json(&body)))
+    let stored = app
+        .change(&caller, cx.param("id"), pattern, &origin)
+        .await?;
+    let body = json!({ "status": "success", "pattern": full_json(&stored), "warnings": problems_json(&warnings) });
+    Ok(no_store(Reply::json(&body)))
 }
 
-/// DELETE /api/patterns/{id}
+/// `DELETE /api/patterns/{id}`: deletes a pattern.
+///
+/// # Errors
+/// `Missing` when there is no such pattern, `Forbidden` when the caller may not change it.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let visit = visit(&cx);
+    let origin = request_origin(&cx);
     let app = cx.app.patterns();
-    app.delete(&caller, cx.param("id"), &visit).await?;
-    done("the pattern is deleted")
+    app.delete(&caller, cx.param("id"), &origin).await?;
+    success("the pattern is deleted")
 }
 
-/// POST /api/patterns/check: keeps nothing.
+/// `POST /api/patterns/check`: validates a pattern without storing it.
+///
+/// # Errors
+/// `BadRequest` when the body is not a JSON object.
 pub async fn check(mut cx: RequestContext, _: Caller) -> Result<Reply, ApiError> {
     let mut body: Map<String, Value> = cx.json().await?;
     body.remove("team");
-    let shown = match read(body) {
+    let items = match read(body) {
         Ok((pattern, warnings)) => {
-            json!({ "valid": true, "faults": [], "warnings": told(&warnings), "pattern": pattern })
+            json!({ "valid": true, "faults": [], "warnings": problems_json(&warnings), "pattern": pattern })
         }
-        Err(faults) => {
-            json!({ "valid": false, "faults": told(&faults), "warnings": [], "pattern": null })
+        Err(problems) => {
+            json!({ "valid": false, "faults": problems_json(&problems), "warnings": [], "pattern": null })
         }
     };
-    Ok(private(Reply::json(&shown)))
+    Ok(no_store(Reply::json(&items)))
 }
 
-/// The pattern's own fields, or in `text` the whole of a file.
+/// Parses a pattern from its fields, or from a whole file in `text`.
 fn read(body: Map<String, Value>) -> Result<Read, Vec<PatternProblem>> {
     if let Some(text) = body.get("text") {
-        let alone = body.len() == 1;
+        let is_only_field = body.len() == 1;
         return match text.as_str() {
-            Some(text) if alone => folder::parse(text),
+            Some(text) if is_only_field => folder::parse(text),
             _ => Err(vec![PatternProblem {
                 line: None,
                 place: "text".to_owned(),
@@ -157,8 +185,8 @@ fn read(body: Map<String, Value>) -> Result<Read, Vec<PatternProblem>> {
         };
     }
     let pattern = file::read(&Value::Object(body));
-    let pattern = pattern.map_err(|faults| {
-        faults
+    let pattern = pattern.map_err(|problems| {
+        problems
             .into_iter()
             .map(PatternProblem::from)
             .collect::<Vec<_>>()
@@ -170,19 +198,20 @@ fn read(body: Map<String, Value>) -> Result<Read, Vec<PatternProblem>> {
     ))
 }
 
-fn told(list: &[PatternProblem]) -> Vec<Value> {
-    list.iter()
-        .map(|told| json!({ "place": told.place, "line": told.line, "message": told.message }))
+fn problems_json(problems: &[PatternProblem]) -> Vec<Value> {
+    problems
+        .iter()
+        .map(|problem| json!({ "place": problem.place, "line": problem.line, "message": problem.message }))
         .collect()
 }
 
-fn refused(faults: Vec<PatternProblem>) -> ApiError {
-    let field = |told: PatternProblem| {
-        let parts = told.place.split('.').filter(|part| !part.is_empty());
+fn invalid_pattern(problems: Vec<PatternProblem>) -> ApiError {
+    let field = |problem: PatternProblem| {
+        let parts = problem.place.split('.').filter(|part| !part.is_empty());
         let place = std::iter::once("body").chain(parts).map(str::to_owned);
-        let message = match told.line {
-            Some(line) => format!("line {line}: {}", told.message),
-            None => told.message.clone(),
+        let message = match problem.line {
+            Some(line) => format!("line {line}: {}", problem.message),
+            None => problem.message.clone(),
         };
         FieldError {
             place: place.collect(),
@@ -190,5 +219,5 @@ fn refused(faults: Vec<PatternProblem>) -> ApiError {
             kind: "value_error",
         }
     };
-    Error::fields(faults.into_iter().map(field).collect()).into()
+    Error::fields(problems.into_iter().map(field).collect()).into()
 }

@@ -1,4 +1,4 @@
-//! Providers over HTTP: everyone's for admins, one's own for everybody. Keys come in and never go out.
+//! Provider handlers: the installation's providers for administrators, and each user's own. API keys are write-only.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::accounts::{done, private, visit};
+use super::accounts::{no_store, request_origin, success};
 use crate::app::fallbacks::Chains;
 use crate::app::providers::{ProviderParams, ProviderScope, Providers, WellKnown};
 use crate::domain::provider::{Additions, StoredProvider};
@@ -63,7 +63,7 @@ fn names(models: Option<ModelsBody>) -> Option<Vec<String>> {
     })
 }
 
-fn shape(app: &Providers, provider: &StoredProvider) -> Value {
+fn provider_json(app: &Providers, provider: &StoredProvider) -> Value {
     let (has_key, added) = app.shown(provider);
     json!({
         "id": provider.id, "name": provider.name,
@@ -74,31 +74,38 @@ fn shape(app: &Providers, provider: &StoredProvider) -> Value {
     })
 }
 
-fn choice(known: &WellKnown) -> Value {
+fn well_known_json(known: &WellKnown) -> Value {
     json!({
         "name": known.name, "kind": known.kind.as_str(), "base_url": known.base_url,
         "needs_key": known.needs_key, "local": known.is_local,
     })
 }
 
-fn house(admin: &Admin) -> ProviderScope {
+fn installation_scope(admin: &Admin) -> ProviderScope {
     ProviderScope::House(Some(admin.caller().user.clone()))
 }
 
 async fn list(cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiError> {
     let providers = cx.app.providers();
-    let found = providers.list(&scope).await?;
-    let shown: Vec<Value> = found.iter().map(|one| shape(&providers, one)).collect();
-    let known: Vec<Value> = providers.known(&scope).iter().map(choice).collect();
-    Ok(private(Reply::json(&json!({
-        "providers": shown, "next_cursor": null, "known": known, "kinds": wire::ApiFormat::ALL.map(wire::ApiFormat::as_str),
+    let stored = providers.list(&scope).await?;
+    let items: Vec<Value> = stored
+        .iter()
+        .map(|provider| provider_json(&providers, provider))
+        .collect();
+    let known: Vec<Value> = providers
+        .known(&scope)
+        .iter()
+        .map(well_known_json)
+        .collect();
+    Ok(no_store(Reply::json(&json!({
+        "providers": items, "next_cursor": null, "known": known, "kinds": wire::ApiFormat::ALL.map(wire::ApiFormat::as_str),
         "takes_addresses": providers.takes_addresses(&scope),
     }))))
 }
 
 async fn add(mut cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiError> {
     let body: NewProviderBody = cx.json().await?;
-    let wanted = ProviderParams {
+    let params = ProviderParams {
         kind: body.kind,
         base_url: body.base_url,
         api_key: body.api_key,
@@ -109,16 +116,16 @@ async fn add(mut cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiE
         model_settings: body.model_settings,
         force: body.force,
     };
-    let visit = visit(&cx);
+    let origin = request_origin(&cx);
     let app = cx.app.providers();
-    let (provider, said) = app.add(&scope, &body.name, wanted, &visit).await?;
-    let body = json!({ "status": "success", "provider": shape(&app, &provider), "message": said });
-    Ok(private(Reply::json(&body).status(StatusCode::CREATED)))
+    let (provider, message) = app.add(&scope, &body.name, params, &origin).await?;
+    let body = json!({ "status": "success", "provider": provider_json(&app, &provider), "message": message });
+    Ok(no_store(Reply::json(&body).status(StatusCode::CREATED)))
 }
 
 async fn change(mut cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiError> {
     let body: ChangeProviderBody = cx.json().await?;
-    let wanted = ProviderParams {
+    let params = ProviderParams {
         kind: body.kind,
         base_url: body.base_url,
         api_key: body.api_key,
@@ -129,72 +136,104 @@ async fn change(mut cx: RequestContext, scope: ProviderScope) -> Result<Reply, A
         model_settings: body.model_settings,
         force: body.force,
     };
-    let visit = visit(&cx);
+    let origin = request_origin(&cx);
     let app = cx.app.providers();
-    let (provider, said) = app.change(&scope, cx.param("id"), wanted, &visit).await?;
-    Ok(private(Reply::json(
-        &json!({ "status": "success", "provider": shape(&app, &provider), "message": said }),
+    let (provider, message) = app.change(&scope, cx.param("id"), params, &origin).await?;
+    Ok(no_store(Reply::json(
+        &json!({ "status": "success", "provider": provider_json(&app, &provider), "message": message }),
     )))
 }
 
 async fn remove(cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiError> {
-    let visit = visit(&cx);
+    let origin = request_origin(&cx);
     let app = cx.app.providers();
-    app.remove(&scope, cx.param("id"), &visit).await?;
-    done("the provider is removed")
+    app.remove(&scope, cx.param("id"), &origin).await?;
+    success("the provider is removed")
 }
 
 async fn test(cx: RequestContext, scope: ProviderScope) -> Result<Reply, ApiError> {
-    let said = cx.app.providers().test(&scope, cx.param("id")).await?;
-    done(&said)
+    let message = cx.app.providers().test(&scope, cx.param("id")).await?;
+    success(&message)
 }
 
-/// GET /api/admin/providers
+/// `GET /api/admin/providers`: lists the installation's providers.
+///
+/// # Errors
+/// When the database cannot be read.
 pub async fn list_all(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    list(cx, house(&admin)).await
+    list(cx, installation_scope(&admin)).await
 }
 
-/// POST /api/admin/providers
+/// `POST /api/admin/providers`: adds a provider for everyone.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid body or a failed test, `Conflict` when the name exists.
 pub async fn add_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    add(cx, house(&admin)).await
+    add(cx, installation_scope(&admin)).await
 }
 
-/// PUT /api/admin/providers/{id}
+/// `PUT /api/admin/providers/{id}`: changes a provider.
+///
+/// # Errors
+/// `Missing` when there is no such provider, `BadRequest` or `BadInput` for an invalid body or a failed test.
 pub async fn change_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    change(cx, house(&admin)).await
+    change(cx, installation_scope(&admin)).await
 }
 
-/// DELETE /api/admin/providers/{id}
+/// `DELETE /api/admin/providers/{id}`: removes a provider.
+///
+/// # Errors
+/// `Missing` when there is no such provider.
 pub async fn remove_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    remove(cx, house(&admin)).await
+    remove(cx, installation_scope(&admin)).await
 }
 
-/// POST /api/admin/providers/{id}/test
+/// `POST /api/admin/providers/{id}/test`: tests a provider.
+///
+/// # Errors
+/// `Missing` when there is no such provider, `BadInput` when the test fails.
 pub async fn test_one(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    test(cx, house(&admin)).await
+    test(cx, installation_scope(&admin)).await
 }
 
-/// GET /api/users/me/providers
+/// `GET /api/users/me/providers`: lists the caller's own providers.
+///
+/// # Errors
+/// When the database cannot be read.
 pub async fn list_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     list(cx, ProviderScope::Own(caller.user)).await
 }
 
-/// POST /api/users/me/providers
+/// `POST /api/users/me/providers`: adds a provider for the caller.
+///
+/// # Errors
+/// `Forbidden` when the caller uses an API key, otherwise as [`add_one`]; `BadInput` also for an address that the
+/// caller may not set.
 pub async fn add_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     add(cx, ProviderScope::own(&caller)?).await
 }
 
-/// PUT /api/users/me/providers/{id}
+/// `PUT /api/users/me/providers/{id}`: changes one of the caller's providers.
+///
+/// # Errors
+/// `Forbidden` when the caller uses an API key, otherwise as [`change_one`]; `BadInput` also for an address that the
+/// caller may not set.
 pub async fn change_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     change(cx, ProviderScope::own(&caller)?).await
 }
 
-/// DELETE /api/users/me/providers/{id}
+/// `DELETE /api/users/me/providers/{id}`: removes one of the caller's providers.
+///
+/// # Errors
+/// `Forbidden` when the caller uses an API key, `Missing` when there is no such provider.
 pub async fn remove_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     remove(cx, ProviderScope::own(&caller)?).await
 }
 
-/// POST /api/users/me/providers/{id}/test
+/// `POST /api/users/me/providers/{id}/test`: tests one of the caller's providers.
+///
+/// # Errors
+/// `Forbidden` when the caller uses an API key, otherwise as [`test_one`].
 pub async fn test_own(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     test(cx, ProviderScope::own(&caller)?).await
 }
@@ -205,7 +244,10 @@ struct ResetProviderBody {
     model: Option<String>,
 }
 
-/// POST /api/admin/breakers/reset
+/// `POST /api/admin/breakers/reset`: closes the circuit breakers of one model or of all.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid body.
 pub async fn reset(mut cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let body: ResetProviderBody = cx.json_or_empty().await?;
     let count = cx.app.models().reset(body.model.as_deref());
@@ -221,17 +263,23 @@ struct FallbacksBody {
     fallbacks: Chains,
 }
 
-/// GET /api/admin/fallbacks
+/// `GET /api/admin/fallbacks`: the fallback chains.
+///
+/// # Errors
+/// Never; the signature is that of all handlers.
 pub async fn fallbacks(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     Ok(Reply::json(&json!({ "fallbacks": cx.app.fallbacks() })))
 }
 
-/// PUT /api/admin/fallbacks
+/// `PUT /api/admin/fallbacks`: replaces the fallback chains.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid body, an unknown or repeated model, or too many.
 pub async fn set_fallbacks(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: FallbacksBody = cx.json().await?;
-    let (actor, visit) = (admin.caller().user.clone(), visit(&cx));
+    let (actor, origin) = (admin.caller().user.clone(), request_origin(&cx));
     let app = &cx.app;
-    let chains = app.set_fallbacks(body.fallbacks, &actor, &visit).await?;
+    let chains = app.set_fallbacks(body.fallbacks, &actor, &origin).await?;
     Ok(Reply::json(
         &json!({ "status": "success", "fallbacks": chains }),
     ))

@@ -1,10 +1,10 @@
-//! Handlers of recipes: save, list, show, share, delete. Their fields are those of an analysis request.
+//! Recipe handlers: save, list, show, share, delete. A recipe has the fields of an analysis request.
 
 use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::accounts::{done, private, visit};
+use super::accounts::{no_store, request_origin, success};
 use crate::app::Error;
 use crate::app::recipes::RecipeChange;
 use crate::domain::recipe::Recipe;
@@ -15,7 +15,7 @@ use crate::http::error::ApiError;
 use crate::http::json::from_value;
 use crate::http::reply::Reply;
 
-/// What a recipe has besides the fields of a request.
+/// The fields of a recipe that a request does not have.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RecipeHead {
@@ -29,7 +29,7 @@ struct DefaultBody {
     recipe: Option<String>,
 }
 
-/// The fields of a body over those that the recipe has. Null and an empty text remove a field.
+/// Merges the fields of a body into a recipe. Null and the empty string remove a field.
 ///
 /// # Errors
 /// `BadInput` when a field is unknown, has the wrong type, or cannot be part of a recipe.
@@ -53,13 +53,13 @@ fn change_to(known: &Request, mut body: Map<String, Value>) -> Result<RecipeChan
     })
 }
 
-fn shape(cx: &RequestContext, recipe: &Recipe, caller: &Caller) -> Value {
+fn recipe_json(cx: &RequestContext, recipe: &Recipe, caller: &Caller) -> Value {
     let body = &recipe.body;
     let models = cx.app.models();
     let retired = models.retired_of(&caller.user, body);
     let retired = retired
         .iter()
-        .map(|(name, gone)| json!({ "model": name, "successor": gone.successor }));
+        .map(|(name, model)| json!({ "model": name, "successor": model.successor }));
     let retired: Vec<Value> = retired.collect();
     json!({
         "id": recipe.id, "name": recipe.name, "version": recipe.version, "shared": recipe.shared,
@@ -72,79 +72,101 @@ fn shape(cx: &RequestContext, recipe: &Recipe, caller: &Caller) -> Value {
     })
 }
 
-/// GET /api/recipes
+/// `GET /api/recipes`: lists the caller's recipes and those shared with them.
+///
+/// # Errors
+/// When the database cannot be read.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let found = cx.app.recipes().list(&caller.user).await?;
-    let shown: Vec<Value> = found
+    let recipes = cx.app.recipes().list(&caller.user).await?;
+    let items: Vec<Value> = recipes
         .iter()
-        .map(|recipe| shape(&cx, recipe, &caller))
+        .map(|recipe| recipe_json(&cx, recipe, &caller))
         .collect();
     let default = cx.app.recipes().default_of(&caller.user).await?;
-    Ok(private(Reply::json(
-        &json!({ "recipes": shown, "default": default, "next_cursor": null }),
+    Ok(no_store(Reply::json(
+        &json!({ "recipes": items, "default": default, "next_cursor": null }),
     )))
 }
 
-/// POST /api/recipes: a new one, or a new version of one's own of this name.
+/// `POST /api/recipes`: creates a recipe, or a new version of the caller's recipe of this name.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid body, `Conflict` when there are too many recipes or versions.
 pub async fn save(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let change = change_to(&Request::default(), cx.json().await?)?;
-    let visit = visit(&cx);
-    let (recipe, new) = cx.app.recipes().save(&caller, change, &visit).await?;
+    let origin = request_origin(&cx);
+    let (recipe, new) = cx.app.recipes().save(&caller, change, &origin).await?;
     let status = if new {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    let body = json!({ "status": "success", "recipe": shape(&cx, &recipe, &caller) });
-    Ok(private(Reply::json(&body).status(status)))
+    let body = json!({ "status": "success", "recipe": recipe_json(&cx, &recipe, &caller) });
+    Ok(no_store(Reply::json(&body).status(status)))
 }
 
-/// PUT /api/users/me/recipe
+/// `PUT /api/users/me/recipe`: sets or clears the caller's default recipe.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid body, `Missing` when there is no such recipe.
 pub async fn set_default(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: DefaultBody = cx.json().await?;
-    let visit = visit(&cx);
+    let origin = request_origin(&cx);
     let app = cx.app.recipes();
-    let wanted = body.recipe.as_deref();
-    let recipe = app.set_default(&caller, wanted, &visit).await?;
-    let body =
-        json!({ "status": "success", "recipe": recipe.map(|recipe| shape(&cx, &recipe, &caller)) });
-    Ok(private(Reply::json(&body)))
+    let reference = body.recipe.as_deref();
+    let recipe = app.set_default(&caller, reference, &origin).await?;
+    let body = json!({ "status": "success", "recipe": recipe.map(|recipe| recipe_json(&cx, &recipe, &caller)) });
+    Ok(no_store(Reply::json(&body)))
 }
 
-/// GET /api/recipes/{id}
+/// `GET /api/recipes/{id}`: one recipe.
+///
+/// # Errors
+/// `Missing` when there is no such recipe.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let recipe = cx.app.recipes().find(&caller.user, cx.param("id")).await?;
-    Ok(private(Reply::json(&shape(&cx, &recipe, &caller))))
+    Ok(no_store(Reply::json(&recipe_json(&cx, &recipe, &caller))))
 }
 
-/// PUT /api/recipes/{id}
+/// `PUT /api/recipes/{id}`: saves a new version with some fields changed.
+///
+/// # Errors
+/// `Missing` when there is no such recipe, `Forbidden` when it is not the caller's, `BadRequest` or `BadInput` for an
+/// invalid body, `Conflict` when there are too many versions.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Map<String, Value> = cx.json().await?;
     let app = cx.app.recipes();
     let known = app.own(&caller, cx.param("id")).await?;
-    let (change, visit) = (change_to(&known.body, body)?, visit(&cx));
-    let recipe = app.change(&caller, cx.param("id"), change, &visit).await?;
-    let body = json!({ "status": "success", "recipe": shape(&cx, &recipe, &caller) });
-    Ok(private(Reply::json(&body)))
+    let (change, origin) = (change_to(&known.body, body)?, request_origin(&cx));
+    let recipe = app.change(&caller, cx.param("id"), change, &origin).await?;
+    let body = json!({ "status": "success", "recipe": recipe_json(&cx, &recipe, &caller) });
+    Ok(no_store(Reply::json(&body)))
 }
 
-/// DELETE /api/recipes/{id}
+/// `DELETE /api/recipes/{id}`: deletes a recipe.
+///
+/// # Errors
+/// `Missing` when there is no such recipe, `Forbidden` when it is not the caller's and the caller is no
+/// administrator.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let visit = visit(&cx);
+    let origin = request_origin(&cx);
     let app = cx.app.recipes();
-    app.delete(&caller, cx.param("id"), &visit).await?;
-    done("the recipe is deleted")
+    app.delete(&caller, cx.param("id"), &origin).await?;
+    success("the recipe is deleted")
 }
 
-/// GET /api/recipes/{id}/versions
+/// `GET /api/recipes/{id}/versions`: lists all versions of a recipe.
+///
+/// # Errors
+/// `Missing` when there is no such recipe.
 pub async fn versions(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let app = cx.app.recipes();
-    let found = app.versions(&caller.user, cx.param("id")).await?;
-    let shown: Vec<Value> = found
+    let recipes = app.versions(&caller.user, cx.param("id")).await?;
+    let items: Vec<Value> = recipes
         .iter()
-        .map(|recipe| shape(&cx, recipe, &caller))
+        .map(|recipe| recipe_json(&cx, recipe, &caller))
         .collect();
-    Ok(private(Reply::json(
-        &json!({ "versions": shown, "next_cursor": null }),
+    Ok(no_store(Reply::json(
+        &json!({ "versions": items, "next_cursor": null }),
     )))
 }

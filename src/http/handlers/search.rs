@@ -1,5 +1,4 @@
-//! Search over HTTP: in one document, and in all that a person has. Shapes answers; what is found and in
-//! which order is decided in `app::documents`.
+//! Search handlers: in one document, and in all documents of the caller. Ranking is in `app::documents`.
 
 use serde_json::{Value, json};
 
@@ -12,30 +11,36 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// Places that are marked in one passage.
-const MOST_MARKED: usize = 50;
+/// Maximum number of matches marked in one passage.
+const MAX_MATCHES: usize = 50;
 
-/// GET /api/documents/{id}/search?q=
+/// `GET /api/documents/{id}/search?q=`: searches one document.
+///
+/// # Errors
+/// `Missing` when the caller has no such document, `BadInput` without search words.
 pub async fn in_one(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = super::documents::id(&cx)?;
-    let words = words(&cx)?;
+    let words = search_words(&cx)?;
     let hits = cx.app.documents().search(&caller.user, &id, &words).await?;
     let query = SearchQuery::of(&words);
-    let results: Vec<Value> = hits.iter().map(|hit| found(hit, &query)).collect();
+    let results: Vec<Value> = hits.iter().map(|hit| hit_json(hit, &query)).collect();
     Ok(Reply::json(
         &json!({"document_id": id, "query": words, "count": results.len(), "results": results}),
     ))
 }
 
-/// GET /api/search?q=
+/// `GET /api/search?q=`: searches all documents of the caller; results are grouped by document, best first.
+///
+/// # Errors
+/// `BadInput` without search words.
 pub async fn in_all(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let words = words(&cx)?;
+    let words = search_words(&cx)?;
     let hits = cx.app.documents().search_all(&caller.user, &words).await?;
     let query = SearchQuery::of(&words);
-    // The document with the best hit first, its hits in their order.
+    // Hits are ordered by score, so the document with the best hit comes first.
     let mut documents: Vec<(&DocumentId, &str, Vec<Value>)> = Vec::new();
     for hit in &hits {
-        let result = found(hit, &query);
+        let result = hit_json(hit, &query);
         match documents.iter_mut().find(|(id, ..)| **id == hit.document) {
             Some((.., results)) => results.push(result),
             None => documents.push((&hit.document, &hit.name, vec![result])),
@@ -50,7 +55,7 @@ pub async fn in_all(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     ))
 }
 
-fn words(cx: &RequestContext) -> Result<String, ApiError> {
+fn search_words(cx: &RequestContext) -> Result<String, ApiError> {
     let words = cx.query("q").unwrap_or_default();
     match words.trim().is_empty() {
         true => Err(Error::field(&["query", "q"], "missing", "say what to search for").into()),
@@ -58,12 +63,12 @@ fn words(cx: &RequestContext) -> Result<String, ApiError> {
     }
 }
 
-fn found(hit: &SearchHit, query: &SearchQuery) -> Value {
+fn hit_json(hit: &SearchHit, query: &SearchQuery) -> Value {
     let matches: Vec<[usize; 2]> = query
         .found_in(&hit.passage.text)
         .iter()
-        .take(MOST_MARKED)
-        .map(|found| [found.start, found.end])
+        .take(MAX_MATCHES)
+        .map(|range| [range.start, range.end])
         .collect();
     json!({
         "page": hit.passage.page,

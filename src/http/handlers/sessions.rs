@@ -1,42 +1,58 @@
-//! One's own sessions over HTTP: on which devices one is signed in, and signing out there.
+//! Session handlers: list the devices on which the caller is signed in, and sign out there.
 
 use serde_json::{Value, json};
 
-use super::accounts::{done, private, visit};
+use super::accounts::{no_store, request_origin, success};
 use crate::domain::user::{Caller, Session};
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// GET /api/users/me/sessions
+/// `GET /api/users/me/sessions`: lists the caller's open sessions.
+///
+/// # Errors
+/// When the database cannot be read.
 pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let open = cx.app.accounts().open_sessions(&caller, cx.now).await?;
-    let shown: Vec<Value> = open.iter().map(|one| shape(one, &caller)).collect();
-    Ok(private(Reply::json(
-        &json!({"sessions": shown, "next_cursor": null}),
+    let items: Vec<Value> = open
+        .iter()
+        .map(|session| session_json(session, &caller))
+        .collect();
+    Ok(no_store(Reply::json(
+        &json!({"sessions": items, "next_cursor": null}),
     )))
 }
 
-/// DELETE /api/users/me/sessions/{id}
+/// `DELETE /api/users/me/sessions/{id}`: ends one session.
+///
+/// # Errors
+/// `Missing` when there is no such session, `Forbidden` when the caller uses an API key.
 pub async fn end(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let accounts = cx.app.accounts();
     accounts
-        .end_one(&caller, cx.param("id"), &visit(&cx))
+        .end_one(&caller, cx.param("id"), &request_origin(&cx))
         .await?;
-    done("the session is ended")
+    success("the session is ended")
 }
 
-/// DELETE /api/users/me/sessions: all but the one that asks.
+/// `DELETE /api/users/me/sessions`: ends all sessions except the current one.
+///
+/// # Errors
+/// `Forbidden` when the caller uses an API key.
 pub async fn end_others(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let ended = cx.app.accounts().end_others(&caller, &visit(&cx)).await?;
-    Ok(private(Reply::json(&json!({
+    let ended = cx
+        .app
+        .accounts()
+        .end_others(&caller, &request_origin(&cx))
+        .await?;
+    Ok(no_store(Reply::json(&json!({
         "status": "success", "success": true, "ended": ended,
         "message": format!("{ended} other sessions are ended"),
     }))))
 }
 
-/// A session is used whenever its tokens are renewed, which an open page does every quarter of an hour.
-fn shape(session: &Session, caller: &Caller) -> Value {
+/// A session as JSON. Its last use is the last token refresh; an open page refreshes its tokens every 15 minutes.
+fn session_json(session: &Session, caller: &Caller) -> Value {
     let used = session.previous.map_or(session.created, |(_, at)| at);
     json!({
         "id": session.id,

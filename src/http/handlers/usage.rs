@@ -1,12 +1,11 @@
-//! Usage and budgets over HTTP: days, calls, limits. Whose numbers these are is checked here; what they
-//! are is the app's.
+//! Usage handlers: usage per day, the call log, and budgets. Checks who may see whose usage; the app computes it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::accounts::{done, private, visit};
+use super::accounts::{no_store, request_origin, success};
 use super::cache;
 use crate::app::usage::{BudgetStanding, CallRecord, DailyUsage};
 use crate::app::{Error, Kind};
@@ -20,23 +19,26 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// The longest time that is shown at once, in days.
-const MOST_DAYS: i64 = 400;
+/// Maximum length of a query in days.
+const MAX_DAYS: i64 = 400;
 
-/// GET /api/usage
+/// `GET /api/usage`: usage, cost, and budget of an account, or of all accounts for administrators.
+///
+/// # Errors
+/// `BadInput` for an invalid query, `Forbidden` for another account's usage, `Missing` when there is no such account.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let today = cx.now.day();
     let (from, to) = (
         day(&cx, "from", month_start(today))?,
         day(&cx, "to", today)?,
     );
-    if from > to || to - from > MOST_DAYS {
-        let message = format!("must be at most {MOST_DAYS} days before `to`, and not after it");
+    if from > to || to - from > MAX_DAYS {
+        let message = format!("must be at most {MAX_DAYS} days before `to`, and not after it");
         return Err(Error::field(&["query", "from"], "out_of_range", message).into());
     }
-    let user = match whose(&cx, &caller)? {
+    let user = match requested_scope(&cx, &caller)? {
         UsageScope::One(user) => user,
-        UsageScope::All => return everybody(&cx, from, to).await,
+        UsageScope::All => return all_users(&cx, from, to).await,
     };
     let usage = cx.app.usage();
     let days = usage.days(&user, from, to).await?;
@@ -50,44 +52,44 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     }
     let standing = usage.standing(&user).await?;
     let saved = cx.app.cache().saved(Some(&user), from, to).await?;
-    let shown: Vec<Value> = rows.iter().map(shape).collect();
-    Ok(private(Reply::json(&json!({
+    let items: Vec<Value> = rows.iter().map(usage_json).collect();
+    Ok(no_store(Reply::json(&json!({
         "status": "success",
         "user_id": user,
         "from": day_text(from),
         "to": day_text(to),
-        "usage": shown,
-        "totals": shape(&totals),
-        "saved": cache::saved(&saved),
-        "budget": budget(&standing, cx.now),
+        "usage": items,
+        "totals": usage_json(&totals),
+        "saved": cache::savings_json(&saved),
+        "budget": budget_json(&standing, cx.now),
     }))))
 }
 
-async fn everybody(cx: &RequestContext, from: i64, to: i64) -> Result<Reply, ApiError> {
+async fn all_users(cx: &RequestContext, from: i64, to: i64) -> Result<Reply, ApiError> {
     if let Some(by) = group(cx)? {
-        return everybody_together(cx, from, to, by).await;
+        return all_users_grouped(cx, from, to, by).await;
     }
-    let people = cx.app.usage().people(from, to).await?;
+    let users = cx.app.usage().people(from, to).await?;
     if wants_csv(cx)? {
-        let lines = people.iter().map(|one| (one.user.to_string(), &one.sum));
-        return Ok(csv("user_id", lines));
+        let rows = users.iter().map(|user| (user.user.to_string(), &user.sum));
+        return Ok(csv("user_id", rows));
     }
-    let totals = sum(people.iter().map(|one| &one.sum));
-    let shown = people.iter().map(|one| {
-        let mut row = shape(&one.sum);
-        row["user_id"] = json!(one.user);
+    let totals = sum(users.iter().map(|user| &user.sum));
+    let items = users.iter().map(|user| {
+        let mut row = usage_json(&user.sum);
+        row["user_id"] = json!(user.user);
         row
     });
-    Ok(private(Reply::json(&json!({
+    Ok(no_store(Reply::json(&json!({
         "status": "success",
         "from": day_text(from),
         "to": day_text(to),
-        "users": shown.collect::<Vec<Value>>(),
-        "totals": shape(&totals),
+        "users": items.collect::<Vec<Value>>(),
+        "totals": usage_json(&totals),
     }))))
 }
 
-async fn everybody_together(
+async fn all_users_grouped(
     cx: &RequestContext,
     from: i64,
     to: i64,
@@ -100,17 +102,20 @@ async fn everybody_together(
         return Ok(csv_of(&rows));
     }
     let saved = cx.app.cache().saved(None, from, to).await?;
-    Ok(private(Reply::json(&json!({
+    Ok(no_store(Reply::json(&json!({
         "status": "success",
         "from": day_text(from),
         "to": day_text(to),
-        "usage": rows.iter().map(shape).collect::<Vec<Value>>(),
-        "totals": shape(&totals),
-        "saved": cache::saved(&saved),
+        "usage": rows.iter().map(usage_json).collect::<Vec<Value>>(),
+        "totals": usage_json(&totals),
+        "saved": cache::savings_json(&saved),
     }))))
 }
 
-/// GET /api/usage/calls
+/// `GET /api/usage/calls`: the log of model calls, newest first.
+///
+/// # Errors
+/// As [`show`].
 pub async fn calls(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (limit, cursor) = cx.page()?;
     let cursor = cursor.map(|text| text.parse::<i64>()).transpose();
@@ -121,34 +126,40 @@ pub async fn calls(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
             "is no cursor of this list",
         )
     })?;
-    let user = match whose(&cx, &caller)? {
+    let user = match requested_scope(&cx, &caller)? {
         UsageScope::One(user) => user,
         UsageScope::All => {
             let message = "must be one account here";
             return Err(Error::field(&["query", "user"], "value_error", message).into());
         }
     };
-    let found = cx.app.usage().calls(&user, limit, cursor).await?;
-    let next = found.last().filter(|_| found.len() == limit as usize);
+    let calls = cx.app.usage().calls(&user, limit, cursor).await?;
+    let next = calls.last().filter(|_| calls.len() == limit as usize);
     let next = next.map(|call| call.id.to_string());
-    let shown: Vec<Value> = found.iter().map(call).collect();
-    Ok(private(Reply::json(
-        &json!({"calls": shown, "next_cursor": next}),
+    let items: Vec<Value> = calls.iter().map(call_json).collect();
+    Ok(no_store(Reply::json(
+        &json!({"calls": items, "next_cursor": next}),
     )))
 }
 
-/// GET /api/admin/users/{id}/budget
+/// `GET /api/admin/users/{id}/budget`: the budget of an account.
+///
+/// # Errors
+/// `Missing` when there is no such account.
 pub async fn budget_of(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
     let user = id(cx.param("id"))?;
     let own = cx.app.usage().budget(&user).await?;
     let standing = cx.app.usage().standing(&user).await?;
-    let mut body = budget(&standing, cx.now);
+    let mut body = budget_json(&standing, cx.now);
     body["user_id"] = json!(user);
     body["own"] = json!(own.is_some());
-    Ok(private(Reply::json(&body)))
+    Ok(no_store(Reply::json(&body)))
 }
 
-/// PUT /api/admin/users/{id}/budget. What is left out or null has no limit.
+/// `PUT /api/admin/users/{id}/budget`: sets the budget of an account. A missing or null limit is unlimited.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid body or a negative amount, `Missing` when there is no such account.
 pub async fn set_budget(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let limits: UserLimits = cx.json().await?;
     for (name, amount) in [
@@ -163,22 +174,27 @@ pub async fn set_budget(mut cx: RequestContext, admin: Admin) -> Result<Reply, A
     let (user, by) = (id(cx.param("id"))?, &admin.caller().user);
     let usage = cx.app.usage();
     usage
-        .set_budget(by, &user, Some(limits), &visit(&cx))
+        .set_budget(by, &user, Some(limits), &request_origin(&cx))
         .await?;
     let standing = cx.app.usage().standing(&user).await?;
-    Ok(private(Reply::json(&budget(&standing, cx.now))))
+    Ok(no_store(Reply::json(&budget_json(&standing, cx.now))))
 }
 
-/// DELETE /api/admin/users/{id}/budget
+/// `DELETE /api/admin/users/{id}/budget`: resets an account to the installation's default budget.
+///
+/// # Errors
+/// `Missing` when there is no such account.
 pub async fn delete_budget(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let (user, by) = (id(cx.param("id"))?, &admin.caller().user);
     let usage = cx.app.usage();
-    usage.set_budget(by, &user, None, &visit(&cx)).await?;
-    done("the installation's limits hold for this account")
+    usage
+        .set_budget(by, &user, None, &request_origin(&cx))
+        .await?;
+    success("the installation's limits hold for this account")
 }
 
-/// Limits, what is used of them, and when they begin anew.
-pub fn budget(standing: &BudgetStanding, now: Timestamp) -> Value {
+/// A budget as JSON: limits, spent and reserved amounts, and when they reset.
+pub fn budget_json(standing: &BudgetStanding, now: Timestamp) -> Value {
     json!({
         "limits": standing.limits,
         "spent": standing.spent,
@@ -193,19 +209,19 @@ enum UsageScope {
     All,
 }
 
-// Other people's numbers are for admins.
-fn whose(cx: &RequestContext, caller: &Caller) -> Result<UsageScope, ApiError> {
-    let wanted = match cx.query("user").filter(|wanted| !wanted.is_empty()) {
+/// The accounts that a query asks for. Only administrators may see others' usage.
+fn requested_scope(cx: &RequestContext, caller: &Caller) -> Result<UsageScope, ApiError> {
+    let user = match cx.query("user").filter(|user| !user.is_empty()) {
         None => return Ok(UsageScope::One(caller.user.clone())),
-        Some(wanted) => wanted,
+        Some(user) => user,
     };
-    if caller.role != Role::Admin && wanted != caller.user.as_str() {
+    if caller.role != Role::Admin && user != caller.user.as_str() {
         return Err(ApiError::new(
             Kind::Forbidden,
             "what others use is for administrators",
         ));
     }
-    match wanted.as_str() {
+    match user.as_str() {
         "all" => Ok(UsageScope::All),
         one => id(one).map(UsageScope::One),
     }
@@ -220,8 +236,8 @@ fn day(cx: &RequestContext, name: &str, default: i64) -> Result<i64, ApiError> {
         return Ok(default);
     };
     let message = "must be a day such as 2026-11-23";
-    let wrong = || Error::field(&["query", name], "value_error", message).into();
-    parse_day(&text).ok_or_else(wrong)
+    let error = || Error::field(&["query", name], "value_error", message).into();
+    parse_day(&text).ok_or_else(error)
 }
 
 fn wants_csv(cx: &RequestContext) -> Result<bool, ApiError> {
@@ -253,7 +269,7 @@ fn sum<'a>(rows: impl Iterator<Item = &'a DailyUsage>) -> DailyUsage {
     sum
 }
 
-/// What rows are added up by.
+/// The key by which rows are summed.
 enum UsageGroup {
     Day,
     Model,
@@ -280,7 +296,7 @@ fn group(cx: &RequestContext) -> Result<Option<UsageGroup>, ApiError> {
     }
 }
 
-/// Rows of the same key added up; newest day first, then by model.
+/// Sums rows with the same key; newest day first, then by model.
 fn grouped(rows: Vec<DailyUsage>, key: impl Fn(&DailyUsage) -> (i64, String)) -> Vec<DailyUsage> {
     let mut sums: BTreeMap<(i64, String), DailyUsage> = BTreeMap::new();
     for row in &rows {
@@ -305,7 +321,7 @@ fn shown_day(row: &DailyUsage) -> String {
     }
 }
 
-fn shape(row: &DailyUsage) -> Value {
+fn usage_json(row: &DailyUsage) -> Value {
     let mut shown = json!({
         "calls": row.calls,
         "failed": row.failed,
@@ -327,7 +343,7 @@ fn shape(row: &DailyUsage) -> Value {
     shown
 }
 
-fn call(call: &CallRecord) -> Value {
+fn call_json(call: &CallRecord) -> Value {
     let (charge, bill) = (&call.charge, &call.charge.bill);
     json!({
         "at": charge.at,
@@ -356,7 +372,7 @@ fn csv<'a>(key: &str, rows: impl Iterator<Item = (String, &'a DailyUsage)>) -> R
         "{key},calls,failed,input_tokens,output_tokens,cached_tokens,reasoning_tokens,cost_usd,own_key_usd,unpriced,estimated\r\n"
     );
     for (key, row) in rows {
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(
             text,
             "{key},{},{},{},{},{},{},{},{},{},{}\r\n",
@@ -372,10 +388,10 @@ fn csv<'a>(key: &str, rows: impl Iterator<Item = (String, &'a DailyUsage)>) -> R
             row.estimated
         );
     }
-    private(Reply::bytes(text, "text/csv; charset=utf-8"))
+    no_store(Reply::bytes(text, "text/csv; charset=utf-8"))
 }
 
-// A model's name is whatever somebody typed: it must stay one cell, and no formula.
+/// Quotes a CSV cell. User-defined model names must not break out of the cell or start a spreadsheet formula.
 fn cell(text: &str) -> String {
     let guard = if text.starts_with(['=', '+', '-', '@']) {
         "'"

@@ -1,9 +1,9 @@
-//! Blind comparisons and their verdicts over HTTP. Before the vote no answer tells which text is whose.
+//! Handlers of blind comparisons and their verdicts. Before the vote, no response reveals which text is whose.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::accounts::private;
+use super::accounts::no_store;
 use crate::app::worth::{ComparisonScope, ComparisonSide, ComparisonView, TopicRow};
 use crate::app::{Error, Kind};
 use crate::domain::id::AnalysisId;
@@ -14,59 +14,73 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
-/// How the figures come about, for people who want to know.
+/// How the figures are computed, shown to users.
 const METHOD: &str = "ties count half; the interval is Jeffreys' for win, tie and loss at one look; the verdict rests on evidence by betting, which holds however often somebody looks";
 
-/// As for the setting.
-const MOST_EVERY: u64 = 10_000;
+/// Maximum of `compare_every`, in answers per comparison; the same as for the setting.
+const MAX_EVERY: u64 = 10_000;
 
-const DAY: i64 = 86_400_000;
+/// The length of a day in milliseconds.
+const DAY_MS: i64 = 86_400_000;
 
-/// POST /api/analyses/{id}/comparison
+/// `POST /api/analyses/{id}/comparison`: starts a blind comparison of the panel's answer with a single model's.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis, `Conflict` when its answers cannot be compared.
 pub async fn compare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let shown = cx.app.worth().compare(&caller, &id(&cx)?, cx.now).await?;
-    Ok(private(Reply::json(&comparison_of(&shown))))
+    let comparison = cx.app.worth().compare(&caller, &id(&cx)?, cx.now).await?;
+    Ok(no_store(Reply::json(&comparison_json(&comparison))))
 }
 
-/// GET /api/analyses/{id}/comparison
+/// `GET /api/analyses/{id}/comparison`: the blind comparison of an analysis, with the models only after the vote.
+///
+/// # Errors
+/// `Missing` when the caller has no such analysis, `Conflict` when its answers cannot be compared.
 pub async fn comparison(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
-    let shown = cx.app.worth().comparison(&caller, &id).await?;
-    let body = shown.as_ref().map_or_else(
+    let comparison = cx.app.worth().comparison(&caller, &id).await?;
+    let body = comparison.as_ref().map_or_else(
         || json!({ "status": "success", "analysis_id": id, "left": null, "right": null, "reveal": null }),
-        comparison_of,
+        comparison_json,
     );
-    Ok(private(Reply::json(&body)))
+    Ok(no_store(Reply::json(&body)))
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ComparisonVoteBody {
-    choice: ComparisonBodyChoice,
+    choice: ComparisonChoiceBody,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum ComparisonBodyChoice {
+enum ComparisonChoiceBody {
     Left,
     Right,
     Tie,
 }
 
-/// POST /api/analyses/{id}/comparison/vote
+/// `POST /api/analyses/{id}/comparison/vote`: records the preference and reveals the models.
+///
+/// # Errors
+/// `Missing` when the analysis has not been compared, `Conflict` when there is a vote already, `BadRequest` or
+/// `BadInput` for an invalid body.
 pub async fn vote(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let ComparisonVoteBody { choice } = cx.json().await?;
     let side = match choice {
-        ComparisonBodyChoice::Left => ComparisonSide::Left,
-        ComparisonBodyChoice::Right => ComparisonSide::Right,
-        ComparisonBodyChoice::Tie => ComparisonSide::Tie,
+        ComparisonChoiceBody::Left => ComparisonSide::Left,
+        ComparisonChoiceBody::Right => ComparisonSide::Right,
+        ComparisonChoiceBody::Tie => ComparisonSide::Tie,
     };
-    let shown = cx.app.worth().vote(&caller, &id, side, cx.now).await?;
-    Ok(private(Reply::json(&comparison_of(&shown))))
+    let comparison = cx.app.worth().vote(&caller, &id, side, cx.now).await?;
+    Ok(no_store(Reply::json(&comparison_json(&comparison))))
 }
 
-/// GET /api/worth
+/// `GET /api/worth`: whether the panel beats a single model, by topic.
+///
+/// # Errors
+/// `BadInput` for an invalid query, `Forbidden` for all users' votes without the admin role.
 pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let all = match cx.query("all").as_deref() {
         None | Some("" | "false") => false,
@@ -85,7 +99,7 @@ pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     let days = cx.query_number("days", 1, 36_500, 0)?;
     let since = match days {
         0 => Timestamp::default(),
-        days => Timestamp::from_millis(cx.now.millis() - days as i64 * DAY),
+        days => Timestamp::from_millis(cx.now.millis() - days as i64 * DAY_MS),
     };
     let (every, own) = cx.app.worth().every(&caller).await?;
     let scope = ComparisonScope {
@@ -95,10 +109,10 @@ pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
         since,
     };
     let verdicts = cx.app.worth().verdicts(scope).await?;
-    let topics: Vec<Value> = verdicts.topics.iter().map(row).collect();
-    Ok(private(Reply::json(&json!({
+    let topics: Vec<Value> = verdicts.topics.iter().map(row_json).collect();
+    Ok(no_store(Reply::json(&json!({
         "status": "success",
-        "overall": row(&verdicts.overall),
+        "overall": row_json(&verdicts.overall),
         "topics": topics,
         "compare_every": every,
         "compare_every_own": own,
@@ -115,22 +129,25 @@ struct EveryBody {
     compare_every: Option<u64>,
 }
 
-/// PUT /api/worth: how often the caller is asked for a comparison.
+/// `PUT /api/worth`: sets how often the caller is offered a comparison.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid body.
 pub async fn set_every(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let EveryBody { compare_every } = cx.json().await?;
-    if compare_every.is_some_and(|every| every > MOST_EVERY) {
-        let message = format!("must be a whole number from 0 to {MOST_EVERY}, or null");
+    if compare_every.is_some_and(|every| every > MAX_EVERY) {
+        let message = format!("must be a whole number from 0 to {MAX_EVERY}, or null");
         return Err(Error::field(&["body", "compare_every"], "out_of_range", message).into());
     }
     let worth = cx.app.worth();
     worth.set_every(&caller, compare_every).await?;
     let (every, own) = worth.every(&caller).await?;
-    Ok(private(Reply::json(&json!({
+    Ok(no_store(Reply::json(&json!({
         "status": "success", "compare_every": every, "compare_every_own": own,
     }))))
 }
 
-fn row(row: &TopicRow) -> Value {
+fn row_json(row: &TopicRow) -> Value {
     let (count, judged) = (&row.count, &row.judgement);
     json!({
         "topic": count.topic,
@@ -153,8 +170,8 @@ fn row(row: &TopicRow) -> Value {
     })
 }
 
-fn comparison_of(shown: &ComparisonView) -> Value {
-    let comparison = &shown.comparison;
+fn comparison_json(view: &ComparisonView) -> Value {
+    let comparison = &view.comparison;
     let reveal = comparison.choice.map(|(preferred, decided)| {
         let (panel, single) = if comparison.panel_first {
             ("left", "right")
@@ -176,8 +193,8 @@ fn comparison_of(shown: &ComparisonView) -> Value {
         "status": "success",
         "analysis_id": comparison.analysis,
         "topic": comparison.topic,
-        "left": { "text": shown.left },
-        "right": { "text": shown.right },
+        "left": { "text": view.left },
+        "right": { "text": view.right },
         "created_at": comparison.created,
         "reveal": reveal,
     })
