@@ -6,6 +6,7 @@ mod check;
 mod conversation;
 mod forecast;
 mod material;
+mod plan;
 mod provision;
 mod report;
 mod rerun;
@@ -13,10 +14,18 @@ mod unstored;
 
 use std::time::Duration;
 
-use super::{App, Error, Result};
+use super::account_state::is_active;
+use super::documents::DocumentService;
+use super::fallbacks::Fallbacks;
+use super::key_limits::KeyLimitService;
+use super::models::ModelService;
+use super::patterns::Patterns;
+use super::recipes::Recipes;
+use super::usage::UsageService;
+use super::{Error, Result};
 use crate::clock;
 use crate::crypto;
-use crate::domain::analysis::{Analysis, Plan, Status};
+use crate::domain::analysis::{Analysis, Plan, RunDeadlines, Status};
 use crate::domain::event::RunEstimate;
 use crate::domain::findings::Findings;
 use crate::domain::id::{AnalysisId, UserId};
@@ -26,24 +35,43 @@ use crate::domain::pattern::staged::StagedRun;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 pub use crate::engine::{CancelOnDrop, Finished, PublishedEvent, RunOutcome, RunWatch};
-use crate::engine::{RunSpec, RunTerms};
+use crate::engine::{Engine, RunSpec, RunTerms};
+use crate::llm::Llm;
 use crate::log;
 pub use crate::store::analyses::{HistoryFilter, HistoryRow};
 use crate::store::audit::{self, AuditEntry};
 use crate::store::calls;
 pub use crate::store::calls::CallRecord;
-use crate::store::{self, Reader, StoreError, analyses, comparisons, events};
+use crate::store::{self, Reader, Store, StoreError, analyses, comparisons, events};
 
-pub(super) use check::{CheckedRequest, MAX_PROMPT};
+pub(super) use check::MAX_PROMPT;
 pub use forecast::AnalysisForecast;
-pub(super) use material::Material;
-pub(super) use provision::PlannedPanel;
 pub use report::AnalysisReport;
-pub(super) use report::ComparisonOffer;
+use report::ComparisonOffer;
 pub use rerun::RerunForecast;
 
 /// Use cases around analyses.
-pub struct Analyses<'a>(pub(super) &'a App);
+#[derive(Clone, Copy)]
+pub struct Analyses<'a> {
+    pub(super) store: &'a Store,
+    pub(super) engine: &'a Engine,
+    pub(super) llm: &'a Llm,
+    pub(super) documents: &'a DocumentService,
+    pub(super) patterns: Patterns<'a>,
+    pub(super) models: ModelService<'a>,
+    pub(super) fallbacks: Fallbacks<'a>,
+    pub(super) recipes: Recipes<'a>,
+    pub(super) usage: UsageService<'a>,
+    pub(super) key_limits: KeyLimitService<'a>,
+    /// The installation's secret, from which the marks around documents are derived.
+    pub(super) secret: &'a str,
+    /// The server's limits of a run.
+    pub(super) times: RunDeadlines,
+    /// A comparison is offered for one in so many analyses, unless the user has set another interval; 0 for none.
+    pub(super) compare_every: u64,
+    /// Whether people without an account may run analyses (on demo models only).
+    pub(super) allows_anonymous: bool,
+}
 
 /// A run that has begun.
 pub struct Begun {
@@ -87,7 +115,7 @@ impl Analyses<'_> {
         id: AnalysisId,
         ended: Option<RunOutcome>,
     ) -> Result<AnalysisReport> {
-        let found = self.0.store.read(move |db| {
+        let found = self.store.read(move |db| {
             let Some(analysis) = analyses::by_id(db, user.as_ref(), &id)? else {
                 return Ok(None);
             };
@@ -108,7 +136,7 @@ impl Analyses<'_> {
         if let Some(ended) = ended {
             unstored::complete(&mut analysis, &mut answers, ended);
         }
-        let report = self.0.worth().report(analysis, answers, calls, asked);
+        let report = self.report_of(analysis, answers, calls, asked);
         Ok(AnalysisReport { vote, ..report })
     }
 
@@ -122,7 +150,7 @@ impl Analyses<'_> {
         } = query;
         let found =
             move |db: &Reader| analyses::list_of(db, &user, limit, cursor.as_ref(), &filter);
-        Ok(self.0.store.read(found).await?)
+        Ok(self.store.read(found).await?)
     }
 
     /// The events after a number, stored ones first; ends after the last.
@@ -134,12 +162,11 @@ impl Analyses<'_> {
     ) -> Result<RunWatch> {
         let (user, wanted) = (caller.map(|caller| caller.user.clone()), id.clone());
         let known = self
-            .0
             .store
             .read(move |db| analyses::status_of(db, user.as_ref(), &wanted))
             .await?;
         known.ok_or_else(Error::missing)?;
-        Ok(self.0.engine.watch(id.clone(), after))
+        Ok(self.engine.watch(id.clone(), after))
     }
 
     /// Stops a run. Stopping one that is over changes nothing and is no fault.
@@ -154,11 +181,11 @@ impl Analyses<'_> {
 
     // Waits for the run's last event, so that nothing is written to it afterwards.
     async fn stop(&self, id: &AnalysisId, reason: &str) -> Result<()> {
-        if !self.0.engine.cancel(id, reason) {
+        if !self.engine.cancel(id, reason) {
             // Nobody drives it: its end could not be stored. It is written now.
             return self.abandon(id.clone(), reason).await;
         }
-        let mut watch = self.0.engine.watch(id.clone(), u64::MAX - 1);
+        let mut watch = self.engine.watch(id.clone(), u64::MAX - 1);
         while watch.next().await?.is_some() {}
         Ok(())
     }
@@ -169,7 +196,7 @@ impl Analyses<'_> {
         self.stop(id, "deleted by its owner").await?;
         let (user, id) = (caller.user.clone(), id.clone());
         let entry = entry(now, Some(&user), "analysis.delete", &id);
-        let store = self.0.store.for_freeing();
+        let store = self.store.for_freeing();
         let deleted = store.write(move |db| {
             audit::append(db, &entry)?;
             analyses::delete(db, Some(&user), &id)
@@ -202,7 +229,6 @@ impl Analyses<'_> {
     ) -> Result<()> {
         let (user, id) = (caller.user.clone(), id.clone());
         Ok(self
-            .0
             .store
             .write(move |db| analyses::set_share(db, &user, &id, hash.as_ref()))
             .await?)
@@ -212,21 +238,17 @@ impl Analyses<'_> {
     pub async fn shared(&self, token: &str) -> Result<AnalysisReport> {
         let hash = crypto::token::hash(token);
         let analysis = self
-            .0
             .store
             .read(move |db| analyses::by_share(db, &hash))
             .await?
             .ok_or_else(Error::missing)?;
-        let found = self.0.store.read(move |db| {
+        let found = self.store.read(move |db| {
             let answers = analyses::answers_of(db, &analysis.id)?;
             let calls = calls_of(db, &analysis)?;
             Ok((analysis, answers, calls))
         });
         let (analysis, answers, calls) = found.await?;
-        Ok(self
-            .0
-            .worth()
-            .report(analysis, answers, calls, ComparisonOffer::Never))
+        Ok(self.report_of(analysis, answers, calls, ComparisonOffer::Never))
     }
 
     /// Keeps what a person thinks of the result; a later vote replaces an earlier one.
@@ -248,7 +270,6 @@ impl Analyses<'_> {
         self.show(caller, id).await?;
         let (user, id, choice) = (caller.user.clone(), id.clone(), choice.to_owned());
         Ok(self
-            .0
             .store
             .write(move |db| analyses::put_vote(db, &user, &id, &choice, now))
             .await?)
@@ -257,7 +278,7 @@ impl Analyses<'_> {
     /// Goes on with detached runs that a stop or crash interrupted; ends those whose client is gone. One
     /// that cannot be read is left as it is and does not keep the others from going on.
     pub(super) async fn resume(&self) -> Result<()> {
-        for id in self.0.store.read(analyses::unfinished).await? {
+        for id in self.store.read(analyses::unfinished).await? {
             if let Err(fault) = self.resume_one(id.clone()).await {
                 log::error(
                     "analysis could not be resumed",
@@ -270,7 +291,7 @@ impl Analyses<'_> {
 
     async fn resume_one(&self, id: AnalysisId) -> Result<()> {
         let wanted = id.clone();
-        let found = self.0.store.read(move |db| {
+        let found = self.store.read(move |db| {
             let analysis = analyses::to_resume(db, &wanted)?;
             Ok((
                 analysis,
@@ -290,7 +311,7 @@ impl Analyses<'_> {
                 .await;
         }
         if let Some(user) = &analysis.user
-            && !self.0.is_active(user).await?
+            && !is_active(self.store, user).await?
         {
             return self.abandon(id, "its account is locked").await;
         }
@@ -308,7 +329,7 @@ impl Analyses<'_> {
                 StagedRun::restore(id.clone(), analysis.plan, forecast, started, answers)
             }
         };
-        self.0.engine.resume(RunSpec {
+        self.engine.resume(RunSpec {
             background: analysis.context.experiment.is_some(),
             is_awaited: false,
             is_reserved: false,
@@ -316,7 +337,7 @@ impl Analyses<'_> {
                 .context
                 .key
                 .as_ref()
-                .map(|key| self.0.hold_again(key, bound)),
+                .map(|key| self.key_limits.reserve_again(key, bound)),
             key: analysis.context.key,
             cache_age,
             known: Vec::new(),
@@ -334,7 +355,7 @@ impl Analyses<'_> {
     // Ends a run that nobody drives. What its members have answered until then was paid for and counts.
     async fn abandon(&self, id: AnalysisId, reason: &str) -> Result<()> {
         let reason = reason.to_owned();
-        let ended = self.0.store.write(move |db| {
+        let ended = self.store.write(move |db| {
             let analysis = analyses::to_resume(db, &id)?.ok_or(StoreError::Missing)?;
             let (answers, now) = (analyses::answers_of(db, &id)?, clock::now());
             let started = analysis.started.unwrap_or(now);

@@ -5,18 +5,14 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::accounts::RequestOrigin;
-use super::documents::{TemporaryFile, orphans};
+use super::documents::orphans;
 use super::folder::{self, soundness};
 use super::swap::{ReplaceDatabase, ReplacedFiles};
-use super::{App, Error, Kind, Result, backups};
+use super::{Error, Kind, Result};
 use crate::clock;
 use crate::config::Config;
-use crate::crypto::{self, secret};
-use crate::domain::id::UserId;
-use crate::store::{
-    BackupError, OpenError, Store, StoreSettings, Verified, audit, fold_log, verify,
-};
+use crate::crypto::secret;
+use crate::store::{BackupError, OpenError, Store, StoreSettings, Verified, fold_log, verify};
 
 /// A copy that was written.
 #[derive(Debug)]
@@ -57,35 +53,6 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup>
         faulty.extend(lost.map(|id| format!("{id} (its file is lost)")));
     }
     Ok(WrittenBackup { copy, faulty })
-}
-
-impl App {
-    /// Writes a verified copy for an administrator to a file that is removed when the returned value is
-    /// dropped.
-    ///
-    /// # Errors
-    /// `Unavailable` when the copy cannot be written or verified.
-    pub async fn copy(&self, by: &UserId, visit: &RequestOrigin) -> Result<TemporaryFile> {
-        let name = crypto::hex(&crypto::random::<16>()?);
-        let path = self
-            .config
-            .data_dir
-            .join("tmp")
-            .join(format!("backup-{name}"));
-        let (store, entry) = (
-            self.store.clone(),
-            visit.entry(Some(by), "backup.downloaded", ""),
-        );
-        let work = move || {
-            let file = TemporaryFile::new(path);
-            store.backup(file.path(), false).map_err(backups::unwell)?;
-            store.write_now(move |db| audit::append(db, &entry))?;
-            Ok(file)
-        };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(Error::internal)?
-    }
 }
 
 /// The outcome of a restore.

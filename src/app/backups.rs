@@ -11,11 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::accounts::RequestOrigin;
-use super::{App, Error, Kind, Result};
-use crate::config::BackupConfig as Wanted;
+use super::documents::TemporaryFile;
+use super::{Error, Kind, Result};
+use crate::config::BackupConfig;
+use crate::crypto;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::log;
+use crate::replica::replicator::Replicator;
 use crate::store::{BackupError, Store, Verified, audit};
 
 /// Pause after a failure before the next attempt, which is logged again.
@@ -101,7 +104,11 @@ pub fn copies(folder: &Path) -> io::Result<Vec<BackupFile>> {
 }
 
 /// Writes a backup and removes the oldest ones beyond the number to keep. Blocks.
-fn make(store: &Store, wanted: &Wanted, now: Timestamp) -> std::result::Result<Verified, String> {
+fn make(
+    store: &Store,
+    wanted: &BackupConfig,
+    now: Timestamp,
+) -> std::result::Result<Verified, String> {
     let folder = &wanted.folder;
     let failed = |error: io::Error| format!("{}: {error}", folder.display());
     let mut builder = DirBuilder::new();
@@ -119,12 +126,23 @@ fn make(store: &Store, wanted: &Wanted, now: Timestamp) -> std::result::Result<V
     Ok(verified)
 }
 
-impl App {
+/// Use cases of backups on a running server.
+#[derive(Clone, Copy)]
+pub struct Backups<'a> {
+    pub(super) store: &'a Store,
+    /// The backup folder, if one is set.
+    pub(super) config: Option<&'a BackupConfig>,
+    pub(super) status: &'a BackupStatus,
+    pub(super) data_dir: &'a Path,
+    pub(super) replica: Option<&'a Replicator>,
+}
+
+impl Backups<'_> {
     /// Writes a backup to the folder now, for an administrator.
     ///
     /// # Errors
     /// `Conflict` when no folder is set or a backup is running, `Unavailable` when the backup fails.
-    pub async fn back_up(
+    pub async fn make_now(
         &self,
         by: &UserId,
         visit: &RequestOrigin,
@@ -135,18 +153,18 @@ impl App {
         self.store
             .write(move |db| audit::append(db, &entry).map(drop))
             .await?;
-        self.shelf().await
+        self.folder().await
     }
 
     /// The backups in the folder, and the outcome of the last attempt.
     ///
     /// # Errors
     /// `Conflict` when no folder is set.
-    pub async fn shelf(&self) -> Result<BackupFolder> {
-        let folder = self.backup_folder()?.folder.clone();
+    pub async fn folder(&self) -> Result<BackupFolder> {
+        let folder = self.settings()?.folder.clone();
         let listed = tokio::task::spawn_blocking(move || copies(&folder));
         let copies = listed.await.map_err(Error::internal)?;
-        let last = self.backups.last.lock().unwrap_or_else(|e| e.into_inner());
+        let last = self.status.last.lock().unwrap_or_else(|e| e.into_inner());
         Ok(BackupFolder {
             fault: copies.as_ref().err().map(ToString::to_string),
             copies: copies.unwrap_or_default(),
@@ -155,8 +173,8 @@ impl App {
     }
 
     /// Writes a backup when the newest is old enough. Cheap otherwise; does nothing when no folder is set.
-    pub async fn back_up_when_due(&self, now: Timestamp) {
-        let Some(wanted) = &self.config.backups else {
+    pub async fn make_when_due(&self, now: Timestamp) {
+        let Some(wanted) = self.config else {
             return;
         };
         let due = *self.due();
@@ -186,17 +204,57 @@ impl App {
         }
     }
 
+    /// Writes a verified copy for an administrator to a file that is removed when the returned value is
+    /// dropped.
+    ///
+    /// # Errors
+    /// `Unavailable` when the copy cannot be written or verified.
+    pub async fn download(&self, by: &UserId, visit: &RequestOrigin) -> Result<TemporaryFile> {
+        let name = crypto::hex(&crypto::random::<16>()?);
+        let path = self.data_dir.join("tmp").join(format!("backup-{name}"));
+        let (store, entry) = (
+            self.store.clone(),
+            visit.entry(Some(by), "backup.downloaded", ""),
+        );
+        let work = move || {
+            let file = TemporaryFile::new(path);
+            store.backup(file.path(), false).map_err(unwell)?;
+            store.write_now(move |db| audit::append(db, &entry))?;
+            Ok(file)
+        };
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(Error::internal)?
+    }
+
+    /// Requests a snapshot of the database, to be sent to the replica soon, for an administrator.
+    ///
+    /// # Errors
+    /// `Conflict` when no replica is set.
+    pub async fn send_snapshot(&self, by: &UserId, visit: &RequestOrigin) -> Result<()> {
+        let Some(replica) = self.replica else {
+            return Err(Error::new(Kind::Conflict, "no replica is set")
+                .resolve("set QUIRE_REPLICA, or download a copy"));
+        };
+        let entry = visit.entry(Some(by), "backup.made", "replica");
+        self.store
+            .write(move |db| audit::append(db, &entry).map(drop))
+            .await?;
+        replica.copy_soon();
+        Ok(())
+    }
+
     async fn backed_up(&self, now: Timestamp) -> Result<Verified> {
-        let wanted = self.backup_folder()?.clone();
-        if self.backups.underway.swap(true, Relaxed) {
+        let wanted = self.settings()?.clone();
+        if self.status.underway.swap(true, Relaxed) {
             let error = Error::new(Kind::Conflict, "a backup is already running");
             return Err(error.resolve("wait until it has finished"));
         }
         let (store, every) = (self.store.clone(), wanted.every);
         let made = tokio::task::spawn_blocking(move || make(&store, &wanted, now)).await;
-        self.backups.underway.store(false, Relaxed);
+        self.status.underway.store(false, Relaxed);
         let made = made.map_err(Error::internal)?;
-        let mut last = self.backups.last.lock().unwrap_or_else(|e| e.into_inner());
+        let mut last = self.status.last.lock().unwrap_or_else(|e| e.into_inner());
         *last = Some(BackupAttempt {
             at: now,
             rows: made.clone().map(|verified| verified.rows),
@@ -207,11 +265,11 @@ impl App {
     }
 
     fn due(&self) -> std::sync::MutexGuard<'_, Option<Timestamp>> {
-        self.backups.due.lock().unwrap_or_else(|e| e.into_inner())
+        self.status.due.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    fn backup_folder(&self) -> Result<&Wanted> {
-        self.config.backups.as_ref().ok_or_else(|| {
+    fn settings(&self) -> Result<&BackupConfig> {
+        self.config.ok_or_else(|| {
             Error::new(Kind::Conflict, "no backup folder is set")
                 .resolve("set QUIRE_BACKUP_DIR, or download a copy")
         })

@@ -1,7 +1,8 @@
 //! Management of the answer cache: its contents and savings, deletion, and explanations of cache misses.
 //! The engine implements the cache.
 
-use super::{App, Error, Result};
+use super::analyses::Analyses;
+use super::{Error, Result};
 use crate::domain::analysis::StageAnswer;
 use crate::domain::chat::ModelRequest;
 use crate::domain::id::{AnalysisId, UserId};
@@ -9,12 +10,18 @@ use crate::domain::pattern::CallId;
 use crate::domain::pattern::staged::StagedRun;
 use crate::domain::user::Caller;
 pub use crate::engine::CacheMiss;
+use crate::engine::Engine;
 pub use crate::store::answers::{CacheSelection, CacheStats};
 pub use crate::store::savings::Savings;
-use crate::store::{answers, savings};
+use crate::store::{Store, answers, savings};
 
 /// Use cases of the cache.
-pub struct CacheService<'a>(pub(super) &'a App);
+#[derive(Clone, Copy)]
+pub struct CacheService<'a> {
+    pub(super) store: &'a Store,
+    pub(super) engine: &'a Engine,
+    pub(super) analyses: Analyses<'a>,
+}
 
 /// A call of an analysis with its cache lookup.
 pub struct CacheLookup {
@@ -38,7 +45,7 @@ impl CacheService<'_> {
                 savings::sum(db, None, i64::MIN, i64::MAX)?,
             ))
         };
-        Ok(self.0.store.read(read).await?)
+        Ok(self.store.read(read).await?)
     }
 
     /// The savings of a user, or of all users, in a period.
@@ -48,7 +55,7 @@ impl CacheService<'_> {
     pub async fn saved(&self, user: Option<&UserId>, from: i64, to: i64) -> Result<Savings> {
         let user = user.cloned();
         let read = move |db: &_| savings::sum(db, user.as_ref(), from, to);
-        Ok(self.0.store.read(read).await?)
+        Ok(self.store.read(read).await?)
     }
 
     /// Deletes cached answers. Returns their number.
@@ -57,7 +64,6 @@ impl CacheService<'_> {
     /// When the database cannot be written.
     pub async fn clear(&self, which: CacheSelection) -> Result<usize> {
         Ok(self
-            .0
             .store
             .for_freeing()
             .write(move |db| answers::clear(db, &which))
@@ -71,7 +77,6 @@ impl CacheService<'_> {
     pub async fn delete(&self, key: &str) -> Result<()> {
         let key = key.to_owned();
         match self
-            .0
             .store
             .for_freeing()
             .write(move |db| answers::delete(db, &key))
@@ -88,13 +93,12 @@ impl CacheService<'_> {
     /// # Errors
     /// `Missing` when the caller has no such analysis.
     pub async fn explain(&self, caller: &Caller, id: &AnalysisId) -> Result<Vec<CacheLookup>> {
-        let report = self.0.analyses().show(caller, id).await?;
+        let report = self.analyses.show(caller, id).await?;
         let calls: Vec<(CallId, ModelRequest)> =
             StagedRun::requests(&report.analysis.plan, &report.answers);
         let requests: Vec<ModelRequest> =
             calls.iter().map(|(_, request)| request.clone()).collect();
         let misses = self
-            .0
             .engine
             .misses(&caller.user, &requests, report.analysis.created)
             .await?;

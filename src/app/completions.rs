@@ -5,8 +5,12 @@ mod answer;
 
 use std::sync::Arc;
 
-use super::analyses::{Begun, MAX_PROMPT};
-use super::{App, Error, Kind, Result};
+use super::analyses::{Analyses, Begun, MAX_PROMPT};
+use super::key_limits::KeyLimitService;
+use super::models::ModelService;
+use super::patterns::Patterns;
+use super::recipes::Recipes;
+use super::{Error, Kind, Result};
 use crate::domain::chat::{Message, Passthrough, Role};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
@@ -18,7 +22,7 @@ pub use answer::Completion;
 pub(super) use answer::kind_of;
 
 pub use crate::engine::Reservation;
-use crate::llm::Retired;
+use crate::llm::{Llm, Retired};
 use crate::wire::serve_openai::{ChatRequest, shown};
 use crate::wire::{ApiFormat, cache_marks, passthrough};
 
@@ -32,7 +36,15 @@ const MAX_IGNORED: usize = 20;
 const PLAIN: &str = "plain";
 
 /// Use cases around completions.
-pub struct Completions<'a>(pub(super) &'a App);
+#[derive(Clone, Copy)]
+pub struct Completions<'a> {
+    pub(super) llm: &'a Llm,
+    pub(super) models: ModelService<'a>,
+    pub(super) patterns: Patterns<'a>,
+    pub(super) recipes: Recipes<'a>,
+    pub(super) key_limits: KeyLimitService<'a>,
+    pub(super) analyses: Analyses<'a>,
+}
 
 /// A name that a client can send as `model`.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,10 +79,10 @@ impl Completions<'_> {
     /// Every name that this person can ask for.
     pub async fn names(&self, caller: &Caller) -> Result<Vec<ModelName>> {
         let user = &caller.user;
-        let confines = self.0.confines_of(caller).await?;
-        let ready = self.0.llm.models(Some(user)).into_iter();
-        let ready = ready
-            .filter(|(model, state)| *state == Availability::Ready && confines.allow(&model.id));
+        let limits = self.key_limits.of(caller).await?;
+        let ready = self.llm.models(Some(user)).into_iter();
+        let ready =
+            ready.filter(|(model, state)| *state == Availability::Ready && limits.allow(&model.id));
         let named = |model| self.named(caller, model);
         let mut names: Vec<ModelName> = ready.map(|(model, _)| named(model)).collect();
         let ours = |id: String, created| ModelName {
@@ -81,11 +93,11 @@ impl Completions<'_> {
             retired: None,
             retired_members: Vec::new(),
         };
-        let patterns = self.0.patterns().ids(Some(user)).await?;
-        let recipes = self.0.recipes().list(user).await?;
+        let patterns = self.patterns.ids(Some(user)).await?;
+        let recipes = self.recipes.list(user).await?;
         for recipe in recipes {
             if !patterns.contains(&recipe.name) {
-                let gone = self.0.models().retired_of(user, &recipe.body).into_iter();
+                let gone = self.models.retired_of(user, &recipe.body).into_iter();
                 names.push(ModelName {
                     retired_members: gone.map(|(name, _)| name).collect(),
                     ..ours(recipe.name, Some(recipe.created))
@@ -98,9 +110,9 @@ impl Completions<'_> {
 
     /// One of them, by its id or an alias.
     pub async fn name(&self, caller: &Caller, id: &str) -> Result<ModelName> {
-        let confines = self.0.confines_of(caller).await?;
-        let model = self.0.llm.find(Some(&caller.user), id);
-        let model = model.filter(|model| !id.starts_with(PREFIX) && confines.allow(&model.id));
+        let limits = self.key_limits.of(caller).await?;
+        let model = self.llm.find(Some(&caller.user), id);
+        let model = model.filter(|model| !id.starts_with(PREFIX) && limits.allow(&model.id));
         if let Some(model) = model {
             return Ok(self.named(caller, model));
         }
@@ -114,7 +126,7 @@ impl Completions<'_> {
     /// # Errors
     /// As `start` where there is no place: nothing was begun.
     pub fn reserve(&self, caller: &Caller, places: usize) -> Result<Reservation> {
-        self.0.analyses().reserve(caller, places)
+        self.analyses.reserve(caller, places)
     }
 
     fn named(&self, caller: &Caller, model: Model) -> ModelName {
@@ -122,7 +134,7 @@ impl Completions<'_> {
             id: model.id.clone(),
             owner: model.provider.clone(),
             created: None,
-            retired: self.0.llm.retired(Some(&caller.user), &model.id),
+            retired: self.llm.retired(Some(&caller.user), &model.id),
             retired_members: Vec::new(),
             model: Some(model),
         }
@@ -140,16 +152,17 @@ impl Completions<'_> {
         ignored.extend(self.unread(caller, &asked));
         let (request, context, is_panel) = self.request(caller, asked).await?;
         ignored.extend(self.missing_members(caller, &request).await?);
-        let analyses = self.0.analyses();
         ignored.truncate(MAX_IGNORED);
         let passed_on = context.passed_on;
         let begun = match place {
             None => {
-                let begun = analyses.start(Some(caller), request, context, now);
+                let begun = self.analyses.start(Some(caller), request, context, now);
                 begun.await?
             }
             Some(place) => {
-                let begun = analyses.start_reserved(caller, request, context, now, place);
+                let begun = self
+                    .analyses
+                    .start_reserved(caller, request, context, now, place);
                 begun.await?
             }
         };
@@ -166,12 +179,12 @@ impl Completions<'_> {
         let (Some(name), user) = (&request.recipe, &caller.user) else {
             return Ok(Vec::new());
         };
-        let recipe = self.0.recipes().find(user, name).await?.body;
+        let recipe = self.recipes.find(user, name).await?.body;
         let (writer, mut models) = (recipe.ultra_model, recipe.models);
         if !request.models.is_empty() {
             models.clear();
         }
-        let is_missing = |name: &String| self.0.llm.find(Some(user), name).is_none();
+        let is_missing = |name: &String| self.llm.find(Some(user), name).is_none();
         let models = models.iter().filter(|name| is_missing(name));
         let writer = writer.iter().filter(|name| is_missing(name));
         let models = models.map(|name| format!("models: {}", shown(name)));
@@ -181,7 +194,7 @@ impl Completions<'_> {
 
     // Fields that no provider is given: a panel has several, and not every provider speaks the client's API.
     fn unread(&self, caller: &Caller, asked: &ChatRequest) -> Vec<String> {
-        let kind = self.0.llm.kind_of(Some(&caller.user), &asked.model);
+        let kind = self.llm.kind_of(Some(&caller.user), &asked.model);
         let reaches = |name: &str| {
             kind.is_some_and(|kind| passthrough::reaches(kind, &asked.passthrough, name))
         };
@@ -254,8 +267,8 @@ impl Completions<'_> {
         (mut request, mut context): (Request, RunContext),
     ) -> Result<(Request, RunContext)> {
         let user = Some(&caller.user);
-        let model = self.0.llm.find(user, name).ok_or_else(|| {
-            let known = self.0.llm.needing_key(user, name);
+        let model = self.llm.find(user, name).ok_or_else(|| {
+            let known = self.llm.needing_key(user, name);
             known.map_or_else(|| unknown(name), |known| lacks_key(name, &known))
         })?;
         let shows = context.turns.iter().any(|turn| !turn.images.is_empty());
@@ -298,7 +311,7 @@ impl Completions<'_> {
             None => (None, Some(name)),
         };
         if let Some(recipe) = recipe {
-            let found = self.0.recipes().find(&caller.user, recipe).await;
+            let found = self.recipes.find(&caller.user, recipe).await;
             found.map_err(|error| match error.kind {
                 Kind::Missing => unknown(&format!("{PREFIX}{name}")),
                 _ => error,
@@ -320,8 +333,9 @@ impl Completions<'_> {
         mut request: Request,
         mut context: RunContext,
     ) -> Result<(Request, RunContext)> {
-        let analyses = self.0.analyses();
-        let writer = analyses.writer(caller, request.clone(), context.clone());
+        let writer = self
+            .analyses
+            .writer(caller, request.clone(), context.clone());
         request.models = vec![writer.await?];
         request.pattern = Some(PLAIN.to_owned());
         request.recipe = None;
@@ -330,7 +344,7 @@ impl Completions<'_> {
     }
 
     async fn is_pattern(&self, user: &UserId, name: &str) -> Result<bool> {
-        Ok(self.0.patterns().find(Some(user), name).await?.is_some())
+        Ok(self.patterns.find(Some(user), name).await?.is_some())
     }
 }
 

@@ -1,8 +1,9 @@
 //! Embeddings: passed through to the named provider, within every budget, and recorded like any call.
 
 use super::completions::kind_of;
-use super::confines::KeyReservation;
-use super::{App, Error, Kind, Result};
+use super::key_limits::{KeyLimitService, KeyReservation};
+use super::usage::UsageService;
+use super::{Error, Kind, Result};
 use crate::clock;
 use crate::crypto;
 use crate::domain::chat::{CallBill, CallError, Usage, estimate_tokens};
@@ -12,9 +13,10 @@ use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{self, CallCharge, CallEnd, UsageAmount};
 use crate::domain::user::Caller;
-use crate::engine::ReservedAmount;
+use crate::engine::{Engine, ReservedAmount};
+use crate::llm::Llm;
 use crate::log;
-use crate::store::{api_keys, calls, usage as days};
+use crate::store::{Store, api_keys, calls, usage as days};
 use crate::wire::embed::{self, EmbeddingAnswer, EmbeddingRequest};
 use crate::wire::serve_openai::shown;
 
@@ -33,7 +35,17 @@ pub struct EmbeddingOutcome {
     pub ignored: Vec<String>,
 }
 
-impl App {
+/// Use cases of embeddings.
+#[derive(Clone, Copy)]
+pub struct EmbeddingService<'a> {
+    pub(super) store: &'a Store,
+    pub(super) engine: &'a Engine,
+    pub(super) llm: &'a Llm,
+    pub(super) usage: UsageService<'a>,
+    pub(super) key_limits: KeyLimitService<'a>,
+}
+
+impl EmbeddingService<'_> {
     /// Computes vectors for a caller's texts.
     ///
     /// # Errors
@@ -51,8 +63,8 @@ impl App {
             Error::new(Kind::Missing, why)
                 .resolve("name it with its provider, such as openai/text-embedding-3-small")
         })?;
-        let confines = self.confines_of(caller).await?;
-        if !confines.allow(&model.id) {
+        let limits = self.key_limits.of(caller).await?;
+        if !limits.allow(&model.id) {
             let why = format!("this API key may not use {}", model.id);
             return Err(Error::new(Kind::Forbidden, why));
         }
@@ -120,9 +132,9 @@ impl App {
         tokens: u64,
         now: Timestamp,
     ) -> Result<(ReservedAmount, Option<KeyReservation>)> {
-        let standing = self.usage().standing(&caller.user).await?;
-        let confines = self.confines_of(caller).await?;
-        let is_bound = confines.day_cost.is_some() || confines.all_cost.is_some();
+        let standing = self.usage.standing(&caller.user).await?;
+        let limits = self.key_limits.of(caller).await?;
+        let is_bound = limits.day_cost.is_some() || limits.all_cost.is_some();
         if cost.is_none() && (is_bound || standing.limits.bound_cost()) {
             let why =
                 "the price of this model is not known, so a budget in dollars cannot be enforced";
@@ -137,7 +149,7 @@ impl App {
             .await
             .map_err(|over| Error::new(Kind::BudgetExceeded, over))?;
         let grant = match caller.key.as_ref().filter(|_| is_bound) {
-            Some(key) => Some(self.grant(&confines, &key.id, cost, now).await?),
+            Some(key) => Some(self.key_limits.reserve(&limits, &key.id, cost, now).await?),
             None => None,
         };
         Ok((aside, grant))

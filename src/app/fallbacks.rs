@@ -2,12 +2,14 @@
 //! reports them.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use super::accounts::RequestOrigin;
-use super::{App, Error, Result};
+use super::{Error, Result};
 use crate::domain::id::UserId;
+use crate::llm::Llm;
 use crate::log;
-use crate::store::{audit, settings};
+use crate::store::{Store, audit, settings};
 
 /// Name of the setting that stores them.
 const KEY: &str = "fallbacks";
@@ -17,10 +19,18 @@ const MOST: (usize, usize) = (100, 3);
 /// Fallback chains by the full id of the planned model.
 pub type Chains = BTreeMap<String, Vec<String>>;
 
-impl App {
+/// Use cases of fallback models.
+#[derive(Clone, Copy)]
+pub struct Fallbacks<'a> {
+    pub(super) store: &'a Store,
+    pub(super) llm: &'a Llm,
+    pub(super) chains: &'a Mutex<Chains>,
+}
+
+impl Fallbacks<'_> {
     /// The current chains.
-    pub fn fallbacks(&self) -> Chains {
-        self.fallbacks
+    pub fn current(&self) -> Chains {
+        self.chains
             .lock()
             .map(|chains| chains.clone())
             .unwrap_or_default()
@@ -30,7 +40,7 @@ impl App {
     ///
     /// # Errors
     /// `BadInput` for an unknown or repeated model, or too many.
-    pub async fn set_fallbacks(
+    pub async fn set(
         &self,
         wanted: Chains,
         actor: &UserId,
@@ -78,7 +88,7 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(super) async fn load_fallbacks(&self) -> Result<()> {
+    pub(super) async fn load(&self) -> Result<()> {
         let stored = self.store.read(|db| settings::get(db, KEY)).await?;
         let chains = stored.map(|text| serde_json::from_str(&text));
         match chains {
@@ -90,7 +100,7 @@ impl App {
     }
 
     fn keep(&self, chains: Chains) {
-        if let Ok(mut known) = self.fallbacks.lock() {
+        if let Ok(mut known) = self.chains.lock() {
             *known = chains;
         }
     }

@@ -1,14 +1,17 @@
 //! Health of the program: its database, its cache, and the process. Reads only, never repairs.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
-use super::{App, Result, folder};
-use crate::llm::CircuitView;
+use super::{Result, folder};
+use crate::engine::Engine;
+use crate::llm::{CircuitView, Llm};
+use crate::replica::replicator::{ReplicaStatus, Replicator};
 pub use crate::store::times::{BOUNDS_MS, CommitTimesSnapshot};
 pub use crate::store::usage::DailyUsage as Sum;
 use crate::store::usage::DailyUsage;
-use crate::store::{self, answers, usage};
+use crate::store::{self, DiskState, Store, answers, usage};
 
 /// The state of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +70,19 @@ pub struct Workload {
     pub circuits: Vec<(String, u8)>,
 }
 
-impl App {
+/// Use cases of health.
+#[derive(Clone, Copy)]
+pub struct Health<'a> {
+    pub(super) store: &'a Store,
+    pub(super) engine: &'a Engine,
+    pub(super) llm: &'a Llm,
+    pub(super) replica: Option<&'a Replicator>,
+    pub(super) data_dir: &'a Path,
+    /// Whether a provider is configured or the demo models are on.
+    pub(super) has_models: bool,
+}
+
+impl Health<'_> {
     /// The current load.
     pub fn pulse(&self) -> Activity {
         let (commits, changes_waiting) = self.store.commits();
@@ -99,7 +114,7 @@ impl App {
             commits,
         } = self.pulse();
         let mut circuits = Vec::new();
-        for provider in self.models().providers(None) {
+        for provider in self.llm.providers(None) {
             for (model, circuit, _) in provider.held {
                 let state = match circuit {
                     CircuitView::Closed => continue,
@@ -119,6 +134,7 @@ impl App {
             circuits,
         })
     }
+
     /// The outcome of the last read and the last commit. Costs no query.
     pub fn database(&self) -> DatabaseHealth {
         DatabaseHealth {
@@ -132,12 +148,14 @@ impl App {
             engine: format!("SQLite {}", store::engine_version()),
         }
     }
+
     /// Runs a query, so that `database` is up to date. Gives up after five seconds.
     pub async fn probe_database(&self) -> bool {
         let asked = tokio::time::timeout(Duration::from_secs(5), self.store.probe()).await;
-        let there = folder::database(&self.config.data_dir);
+        let there = folder::database(self.data_dir);
         matches!(asked, Ok(Ok(()))) && tokio::fs::metadata(there).await.is_ok()
     }
+
     /// Number of calls answered from the cache.
     ///
     /// # Errors
@@ -146,13 +164,30 @@ impl App {
         let stats = self.store.read(answers::stats).await?;
         Ok(stats.hits)
     }
+
+    /// The state of the replica, if there is one.
+    pub fn replica(&self) -> Option<ReplicaStatus> {
+        self.replica.map(Replicator::status)
+    }
+
+    // Whether another process has taken over storage: nothing can be changed here any more.
+    fn is_superseded(&self) -> bool {
+        self.replica().is_some_and(|status| status.superseded)
+    }
+
+    /// The state of the data folder's disk. Costs one system call.
+    pub fn disk(&self) -> Option<DiskState> {
+        self.store.disk()
+    }
+
     /// Whether a provider has a stored key that cannot be decrypted.
     pub fn has_lost_keys(&self) -> bool {
         self.llm.has_lost_keys()
     }
+
     /// Whether any model can be called.
     pub fn can_answer(&self) -> bool {
-        !self.config.providers.is_empty() || self.config.use_mock != Some(false)
+        self.has_models
     }
 }
 

@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{App, Error, Kind, Result};
+use super::{App, Error, Result};
 use crate::clock;
 use crate::domain::id::UserId;
 use crate::log;
-use crate::store::{StoreError, Writer, experiments, users};
+use crate::store::{experiments, users};
 
 /// How often running work is compared with the accounts: the command line locks them in another process.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
@@ -82,39 +82,6 @@ impl App {
                 .await?;
         }
         Ok(true)
-    }
-
-    /// Whether an account exists and is not locked.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub(super) async fn is_active(&self, user: &UserId) -> Result<bool> {
-        let id = user.clone();
-        Ok(self.store.read(move |db| users::is_active(db, &id)).await?)
-    }
-
-    /// Refuses work for an account that is locked or deleted.
-    ///
-    /// # Errors
-    /// `Forbidden` when the account is not active.
-    pub(super) async fn check_active(&self, user: &UserId) -> Result<()> {
-        match self.is_active(user).await? {
-            true => Ok(()),
-            false => Err(Error::new(Kind::Forbidden, "this account is locked")
-                .resolve("ask an administrator to unlock it")),
-        }
-    }
-}
-
-/// Like `check_active`, inside a write, where no lock can come in between. `None` is a user who is not
-/// signed in.
-///
-/// # Errors
-/// `Missing` when the account is not active.
-pub(super) fn check_active_in(db: &Writer, user: Option<&UserId>) -> crate::store::Result<()> {
-    match user {
-        Some(user) if !users::is_active(db, user)? => Err(StoreError::Missing),
-        _ => Ok(()),
     }
 }
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::analyses::Begun;
-use super::{App, Error, Kind, Result};
+use super::analyses::{Analyses, Begun};
+use super::documents::DocumentService;
+use super::patterns::Patterns;
+use super::{Error, Kind, Result};
 use crate::clock;
 use crate::domain::analysis::{Analysis, Depth, Status};
 use crate::domain::id::AnalysisId;
@@ -21,7 +23,12 @@ pub use crate::wire::mcp::{McpMessage, read};
 pub const MOST_BYTES: u64 = 4 << 20;
 
 /// Use cases of tools.
-pub struct Mcp<'a>(pub(super) &'a App);
+#[derive(Clone, Copy)]
+pub struct Mcp<'a> {
+    pub(super) analyses: Analyses<'a>,
+    pub(super) patterns: Patterns<'a>,
+    pub(super) documents: &'a DocumentService,
+}
 
 impl Mcp<'_> {
     /// The answer to a message, if it wants one. Dropping this stops what was begun for it.
@@ -61,7 +68,7 @@ impl Mcp<'_> {
             McpTool::SearchDocuments { query, limit } => self.search(caller, &query, limit).await,
             McpTool::AnalysisStatus(id) => {
                 let id = AnalysisId::parse(&id).ok_or_else(Error::missing)?;
-                let analysis = self.0.analyses().show(caller, &id).await?.analysis;
+                let analysis = self.analyses.show(caller, &id).await?.analysis;
                 // What it has asked itself a key may look at, whatever it is for.
                 let with = caller.key.as_ref().map(|key| &key.id);
                 if analysis.context.key.as_ref() != with {
@@ -95,12 +102,12 @@ impl Mcp<'_> {
             depth,
             ..Request::default()
         };
-        let analyses = self.0.analyses();
         let Begun {
             id,
             finished,
             mut guard,
-        } = analyses
+        } = self
+            .analyses
             .start(Some(caller), request, RunContext::default(), clock::now())
             .await?;
         let ended = finished.outcome().await;
@@ -108,8 +115,8 @@ impl Mcp<'_> {
             guard.disarm();
         }
         let report = match ended {
-            Some(ended) => analyses.show_ended(Some(caller), &id, ended).await?,
-            None => analyses.show(caller, &id).await?,
+            Some(ended) => self.analyses.show_ended(Some(caller), &id, ended).await?,
+            None => self.analyses.show(caller, &id).await?,
         };
         match report.analysis.status {
             Status::Completed => Ok(shown(&report.analysis)),
@@ -129,7 +136,7 @@ impl Mcp<'_> {
     }
 
     async fn patterns(&self, caller: &Caller) -> Result<Value> {
-        let all = self.0.patterns().visible(Some(&caller.user)).await?;
+        let all = self.patterns.visible(Some(&caller.user)).await?;
         let rows: Vec<Value> = all
             .iter()
             .map(|kept| {
@@ -149,7 +156,7 @@ impl Mcp<'_> {
 
     async fn search(&self, caller: &Caller, query: &str, limit: usize) -> Result<Value> {
         opens(caller, KeyScope::Documents)?;
-        let mut hits = self.0.documents().search_all(&caller.user, query).await?;
+        let mut hits = self.documents.search_all(&caller.user, query).await?;
         hits.truncate(limit);
         let rows: Vec<Value> = hits
             .iter()

@@ -1,5 +1,6 @@
 //! Use cases: everything a user or a program can request. Independent of HTTP and terminals.
 
+mod account_state;
 pub mod accounts;
 pub mod admin;
 pub mod analyses;
@@ -11,7 +12,6 @@ pub mod cache;
 #[cfg(test)]
 mod clock_tests;
 pub mod completions;
-mod confines;
 pub mod doctor;
 pub mod documents;
 pub mod embeddings;
@@ -20,17 +20,18 @@ pub mod experiments;
 pub mod fallbacks;
 pub mod folder;
 pub mod health;
+mod key_limits;
 mod locks;
 pub mod mcp;
 pub mod models;
 pub mod patterns;
-mod plan;
 pub mod providers;
 pub mod recipes;
 pub mod remote;
 pub mod repeats;
 pub mod replica;
 pub mod room;
+mod services;
 mod swap;
 mod upkeep;
 pub mod usage;
@@ -44,6 +45,7 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::config::{Config, Environment};
 use crate::crypto;
+use crate::crypto::vault::Vault;
 use crate::domain::pattern::stored::StoredPattern;
 use crate::domain::time::Timestamp;
 use crate::engine::{self, Engine};
@@ -54,20 +56,21 @@ use crate::store::{self, Store};
 
 pub use error::{Error, Kind, Result};
 
-/// The services and state that live as long as the process.
+/// The state that lives as long as the process. Handlers and commands get the services from it.
 pub struct App {
     /// The checked configuration.
     pub config: Config,
-    /// The database.
-    pub store: Store,
-    /// Runs analyses.
-    pub engine: Engine,
-    /// The client of the language models.
-    pub llm: Llm,
     /// When the process started.
     pub started: Timestamp,
+    store: Store,
+    // Runs analyses.
+    engine: Engine,
+    // The client of the language models.
+    llm: Llm,
     // Marks the fence around documents in prompts.
     secret: String,
+    // Encrypts the keys of providers.
+    vault: Vault,
     // The built-in patterns and those of the folder.
     patterns: Vec<StoredPattern>,
     accounts: accounts::Accounts,
@@ -81,7 +84,7 @@ pub struct App {
     // Idempotency keys of requests being processed.
     underway: repeats::Underway,
     // Money reserved by API keys and not recorded yet.
-    grants: Arc<confines::KeyReservations>,
+    grants: Arc<key_limits::KeyReservations>,
     // Set while clients are asked to close their connections because another process takes over.
     leaving: AtomicBool,
     // When the server started to shut down.
@@ -166,6 +169,7 @@ impl App {
             engine,
             llm,
             started: clock::now(),
+            vault: Vault::new(&secret),
             secret,
             patterns,
             accounts,
@@ -185,10 +189,10 @@ impl App {
 
     /// Cleans up after a crash, and continues what it interrupted.
     pub async fn resume(self: &Arc<Self>) {
-        if let Err(fault) = self.notice_providers().await {
+        if let Err(fault) = self.discovery().notice().await {
             log::error("stored providers could not be read", &[("fault", &fault)]);
         }
-        if let Err(fault) = self.load_fallbacks().await {
+        if let Err(fault) = self.fallbacks().load().await {
             log::error("stored fallbacks could not be read", &[("fault", &fault)]);
         }
         if let Err(fault) = self.documents.tidy(clock::now()).await {
@@ -214,56 +218,6 @@ impl App {
         }
     }
 
-    /// Analyses: start, follow, read, stop.
-    pub fn analyses(&self) -> analyses::Analyses<'_> {
-        analyses::Analyses(self)
-    }
-
-    /// Experiments: finding the best setting.
-    pub fn experiments(self: &Arc<Self>) -> experiments::Experiments<'_> {
-        experiments::Experiments(self)
-    }
-
-    /// The answer cache.
-    pub fn cache(&self) -> cache::CacheService<'_> {
-        cache::CacheService(self)
-    }
-
-    /// The compatible API for single models.
-    pub fn completions(&self) -> completions::Completions<'_> {
-        completions::Completions(self)
-    }
-
-    /// Usage and budgets.
-    pub fn usage(&self) -> usage::UsageService<'_> {
-        usage::UsageService(self)
-    }
-
-    /// Panel versus single model.
-    pub fn worth(&self) -> worth::Comparisons<'_> {
-        worth::Comparisons(self)
-    }
-
-    /// Models and providers.
-    pub fn models(&self) -> models::ModelService<'_> {
-        models::ModelService(self)
-    }
-
-    /// Patterns available to a user.
-    pub fn patterns(&self) -> patterns::Patterns<'_> {
-        patterns::Patterns(self)
-    }
-
-    /// The Model Context Protocol server.
-    pub fn mcp(&self) -> mcp::Mcp<'_> {
-        mcp::Mcp(self)
-    }
-
-    /// Recipes.
-    pub fn recipes(&self) -> recipes::Recipes<'_> {
-        recipes::Recipes(self)
-    }
-
     /// Whether there are only demo models: no shared provider is configured or added.
     pub fn is_demo_only(&self) -> bool {
         !self.llm.has_house_provider()
@@ -273,16 +227,6 @@ impl App {
     pub fn allows_anonymous(&self) -> bool {
         let offline = self.is_demo_only() && self.config.environment != Environment::Production;
         self.config.allow_anonymous.unwrap_or(offline)
-    }
-
-    /// Accounts, keys, and administration.
-    pub fn accounts(&self) -> &accounts::Accounts {
-        &self.accounts
-    }
-
-    /// Documents: upload, read, search, delete.
-    pub fn documents(&self) -> &documents::DocumentService {
-        &self.documents
     }
 
     /// Waits for a good moment to stop while the server still runs: until clients have been told that their

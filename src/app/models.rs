@@ -1,23 +1,25 @@
 //! Models and providers: which exist, whether they can be called, and a real test on request.
 
-use super::{App, Error, Kind, Result};
+use super::{Error, Kind, Result};
 use crate::config::{self, Config};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::network::AddressReach;
 use crate::domain::request::Request;
-use crate::llm;
+use crate::llm::{self, Llm};
 pub use crate::llm::{CircuitView, ProviderSource, ProviderStatus, Retired};
-use crate::log;
 use crate::wire;
 
 /// Use cases of models.
-pub struct ModelService<'a>(pub(super) &'a App);
+#[derive(Clone, Copy)]
+pub struct ModelService<'a> {
+    pub(super) llm: &'a Llm,
+}
 
 impl ModelService<'_> {
     /// All models that this user may call, ready ones first in the catalog's order.
     pub fn list(&self, user: Option<&UserId>) -> Vec<(Model, Availability)> {
-        let mut all = self.0.llm.models(user);
+        let mut all = self.llm.models(user);
         all.sort_by_key(|(_, state)| *state != Availability::Ready);
         all
     }
@@ -49,7 +51,7 @@ impl ModelService<'_> {
 
     /// Whether a model no longer exists, or its provider no longer lists it.
     pub fn retired(&self, user: Option<&UserId>, name: &str) -> Option<Retired> {
-        self.0.llm.retired(user, name)
+        self.llm.retired(user, name)
     }
 
     /// The models named by a recipe that no longer exist or are no longer listed, each once.
@@ -67,36 +69,17 @@ impl ModelService<'_> {
 
     /// The last known state of each provider that this user may call.
     pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderStatus> {
-        self.0.llm.providers(user)
-    }
-
-    /// Requests every provider's list of models, and looks for servers on this machine.
-    pub async fn probe(&self) {
-        if let Err(fault) = self.0.notice_providers().await {
-            log::error("cannot read stored providers", &[("fault", &fault)]);
-        }
-        if self.0.config.discover_local {
-            let own_port = self.0.config.port;
-            let found = tokio::task::spawn_blocking(move || llm::find_local(own_port)).await;
-            let found = found.unwrap_or_default();
-            self.0.llm.set_providers(llm::ProviderSource::Found, found);
-        }
-        self.0.llm.refresh().await;
-    }
-
-    /// Requests the lists of models of providers added since the last probe.
-    pub async fn probe_new(&self) {
-        self.0.llm.refresh_new().await;
+        self.llm.providers(user)
     }
 
     /// Closes the circuit breakers of failed models, and returns their number.
     pub fn reset(&self, name: Option<&str>) -> usize {
-        self.0.llm.reset(name)
+        self.llm.reset(name)
     }
 
     /// Whether the local demo algorithms are offered.
     pub fn has_demo(&self) -> bool {
-        self.0.llm.has_demo()
+        self.llm.has_demo()
     }
 
     /// The model with this name or alias.
@@ -104,8 +87,7 @@ impl ModelService<'_> {
     /// # Errors
     /// `Missing` when there is none, with suggestions.
     pub fn find(&self, user: Option<&UserId>, name: &str) -> Result<Model> {
-        self.0
-            .llm
+        self.llm
             .find(user, name)
             .ok_or_else(|| Error::new(Kind::Missing, format!("no model is called {name}")))
     }

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::accounts::RequestOrigin;
-use super::{App, Error, Kind, Result};
+use super::{Error, Kind, Result};
 use crate::config::Config;
 use crate::domain::id::UserId;
 use crate::domain::pattern::Pattern;
 use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
 use crate::domain::user::{Caller, Role};
 use crate::log;
-use crate::store::{audit, patterns};
+use crate::store::{Store, audit, patterns};
 
 static EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
 
@@ -25,7 +25,12 @@ const MOST: i64 = 100;
 const MOST_SHOWN: u32 = 200;
 
 /// Use cases of patterns.
-pub struct Patterns<'a>(pub(super) &'a App);
+#[derive(Clone, Copy)]
+pub struct Patterns<'a> {
+    pub(super) store: &'a Store,
+    /// Built-in patterns and those of the folder.
+    pub(super) house: &'a [StoredPattern],
+}
 
 /// The built-in patterns and those of the folder, which override built-in ones of the same id, and the
 /// problems of the files that were skipped.
@@ -72,12 +77,11 @@ impl Patterns<'_> {
     /// # Errors
     /// When the database cannot be read.
     pub async fn visible(&self, user: Option<&UserId>) -> Result<Vec<StoredPattern>> {
-        let mut all = self.0.patterns.clone();
+        let mut all = self.house.to_vec();
         let Some(user) = user.cloned() else {
             return Ok(all);
         };
         let stored = self
-            .0
             .store
             .read(move |db| patterns::visible(db, &user, MOST_SHOWN));
         for kept in stored.await? {
@@ -110,7 +114,7 @@ impl Patterns<'_> {
             return Ok(None);
         };
         let id = id.to_owned();
-        let found = self.0.store.read(move |db| patterns::by_id(db, &user, &id));
+        let found = self.store.read(move |db| patterns::by_id(db, &user, &id));
         Ok(found.await?)
     }
 
@@ -144,7 +148,7 @@ impl Patterns<'_> {
         let owner = (!team).then(|| caller.user.clone());
         let entry = visit.entry(Some(&caller.user), "pattern.added", &pattern.id);
         let (stored, of, now) = (pattern.clone(), owner.clone(), visit.now);
-        let written = self.0.store.write(move |db| {
+        let written = self.store.write(move |db| {
             if patterns::count(db, of.as_ref())? >= MOST {
                 return Ok(false);
             }
@@ -187,7 +191,7 @@ impl Patterns<'_> {
         }
         let entry = visit.entry(Some(&caller.user), "pattern.changed", id);
         let (stored, now) = (pattern.clone(), visit.now);
-        let written = self.0.store.write(move |db| {
+        let written = self.store.write(move |db| {
             patterns::change(db, &stored, now)?;
             audit::append(db, &entry)
         });
@@ -207,7 +211,7 @@ impl Patterns<'_> {
         self.own(caller, id).await?;
         let entry = visit.entry(Some(&caller.user), "pattern.deleted", id);
         let id = id.to_owned();
-        let store = self.0.store.for_freeing();
+        let store = self.store.for_freeing();
         let written = store.write(move |db| {
             patterns::delete(db, &id)?;
             audit::append(db, &entry)
@@ -231,7 +235,7 @@ impl Patterns<'_> {
     }
 
     fn in_house(&self, id: &str) -> Option<&StoredPattern> {
-        self.0.patterns.iter().find(|kept| kept.id() == id)
+        self.house.iter().find(|kept| kept.id() == id)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Providers added at run time: by administrators for everyone, by users for themselves. Keys are tested
 //! before they are stored, stored encrypted, and never shown again.
 
+mod discovery;
 mod offline;
 mod scope;
 mod secrets;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::accounts::{RequestOrigin, chance};
-use super::{App, Error, Kind, Result};
+use super::{Error, Kind, Result};
 use crate::crypto::vault::Vault;
 use crate::domain::chat::CallErrorKind;
 use crate::domain::id::ProviderId;
@@ -20,6 +21,7 @@ pub use crate::llm::WellKnown;
 use crate::llm::{self, Llm, ProviderSource, TestError};
 use crate::store::{Store, audit, providers};
 use crate::wire::{self, ListedModel};
+pub use discovery::ProviderDiscovery;
 pub use offline::OfflineProviders;
 pub use scope::ProviderScope;
 use secrets::Secrets;
@@ -69,12 +71,13 @@ impl ProviderTrial {
 }
 
 /// Use cases around providers.
+#[derive(Clone, Copy)]
 pub struct Providers<'a> {
-    store: &'a Store,
-    llm: &'a Llm,
-    vault: Vault,
+    pub(super) store: &'a Store,
+    pub(super) llm: &'a Llm,
+    pub(super) vault: &'a Vault,
     /// Whether users who are not administrators may set addresses.
-    open_addresses: bool,
+    pub(super) open_addresses: bool,
 }
 
 impl Providers<'_> {
@@ -413,35 +416,6 @@ impl Providers<'_> {
                 None => AddressReach::Anywhere,
             },
         }
-    }
-}
-
-impl App {
-    /// Providers added at run time.
-    pub fn providers(&self) -> Providers<'_> {
-        Providers {
-            store: &self.store,
-            llm: &self.llm,
-            vault: Vault::new(&self.secret),
-            open_addresses: self.config.allow_user_base_urls,
-        }
-    }
-
-    /// Applies changes made by another process. Cheap when there are none.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn notice_providers(&self) -> Result<()> {
-        let mark = self.store.read(providers::mark).await?;
-        let known = &self.providers_mark;
-        if known.lock().is_ok_and(|known| *known == mark) {
-            return Ok(());
-        }
-        self.providers().reload().await?;
-        if let Ok(mut known) = known.lock() {
-            *known = mark;
-        }
-        Ok(())
     }
 }
 

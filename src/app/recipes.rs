@@ -1,34 +1,26 @@
 //! Recipes: what people save under a name to use again, version by version, and share with the team.
 
-use super::accounts::{RequestOrigin, chance};
-use super::{App, Error, Kind, Result};
+mod save;
+
+use super::accounts::RequestOrigin;
+use super::{Error, Kind, Result};
 use crate::domain::id::{RecipeId, UserId};
 use crate::domain::parameters::Parameters;
-use crate::domain::pattern::stored::PatternOrigin;
 use crate::domain::recipe::{self, Recipe};
 use crate::domain::request::{Request, RunContext};
 use crate::domain::user::{Caller, Role};
-use crate::store::{audit, recipes};
+use crate::store::{Store, audit, recipes};
+pub use save::{RecipeChange, RecipeEditor};
 
-/// Recipes of one person.
-const MOST: i64 = 200;
 /// Versions of a recipe.
 const MOST_VERSIONS: u32 = 500;
 /// One's own and those that others share.
 const MOST_SHOWN: u32 = 1_000;
 
 /// Use cases around recipes.
-pub struct Recipes<'a>(pub(super) &'a App);
-
-/// What is to become of a recipe. What is absent stays as it is.
-#[derive(Debug, Clone, Default)]
-pub struct RecipeChange {
-    /// Its name.
-    pub name: Option<String>,
-    /// Whether everybody may use it.
-    pub shared: Option<bool>,
-    /// What it says.
-    pub body: Option<Request>,
+#[derive(Clone, Copy)]
+pub struct Recipes<'a> {
+    pub(super) store: &'a Store,
 }
 
 impl Recipes<'_> {
@@ -36,7 +28,6 @@ impl Recipes<'_> {
     pub async fn list(&self, user: &UserId) -> Result<Vec<Recipe>> {
         let user = user.clone();
         let found = self
-            .0
             .store
             .read(move |db| recipes::visible(db, &user, MOST_SHOWN));
         Ok(found.await?)
@@ -46,7 +37,7 @@ impl Recipes<'_> {
     pub async fn find(&self, user: &UserId, reference: &str) -> Result<Recipe> {
         let (name, version) = recipe::parse_reference(reference);
         let (of, named) = (user.clone(), name.to_owned());
-        let found = self.0.store.read(move |db| recipes::named(db, &of, &named));
+        let found = self.store.read(move |db| recipes::named(db, &of, &named));
         let mut found = found.await?;
         if found.is_empty() {
             return Err(Error::missing());
@@ -65,7 +56,6 @@ impl Recipes<'_> {
         };
         let id = newest.id.clone();
         let old = self
-            .0
             .store
             .read(move |db| recipes::version(db, &id, version));
         old.await?.ok_or_else(Error::missing)
@@ -74,7 +64,7 @@ impl Recipes<'_> {
     /// The one that fills what this person's requests do not say, where they have set one.
     pub async fn default_of(&self, user: &UserId) -> Result<Option<RecipeId>> {
         let user = user.clone();
-        let found = self.0.store.read(move |db| recipes::default_of(db, &user));
+        let found = self.store.read(move |db| recipes::default_of(db, &user));
         Ok(found.await?)
     }
 
@@ -93,7 +83,7 @@ impl Recipes<'_> {
         let target = id.as_ref().map_or("none", RecipeId::as_str);
         let entry = visit.entry(Some(&caller.user), "recipe.default", target);
         let user = caller.user.clone();
-        let written = self.0.store.write(move |db| {
+        let written = self.store.write(move |db| {
             recipes::set_default(db, &user, id.as_ref())?;
             audit::append(db, &entry)
         });
@@ -105,53 +95,9 @@ impl Recipes<'_> {
     pub async fn versions(&self, user: &UserId, reference: &str) -> Result<Vec<Recipe>> {
         let id = self.find(user, reference).await?.id;
         let found = self
-            .0
             .store
             .read(move |db| recipes::versions(db, &id, MOST_VERSIONS));
         Ok(found.await?)
-    }
-
-    /// Saves under a name: a new recipe, or a new version of one's own of that name. True for a new one.
-    pub async fn save(
-        &self,
-        caller: &Caller,
-        change: RecipeChange,
-        visit: &RequestOrigin,
-    ) -> Result<(Recipe, bool)> {
-        let name = checked(change.name.as_deref().unwrap_or_default())?;
-        let (of, named) = (caller.user.clone(), name.clone());
-        let found = self.0.store.read(move |db| recipes::named(db, &of, &named));
-        let known = found.await?.into_iter().next();
-        if let Some(known) = known.filter(|known| known.owner == caller.user) {
-            let saved = self.save_over(caller, known, change, visit).await?;
-            return Ok((saved, false));
-        }
-        let recipe = Recipe {
-            id: RecipeId::new(visit.now, chance()?),
-            owner: caller.user.clone(),
-            name,
-            shared: change.shared.unwrap_or(false),
-            version: 1,
-            body: change.body.unwrap_or_default(),
-            created: visit.now,
-            saved: visit.now,
-        };
-        self.check(caller, &recipe, true).await?;
-        let entry = visit.entry(Some(&caller.user), "recipe.added", recipe.id.as_str());
-        let stored = recipe.clone();
-        let written = self.0.store.write(move |db| {
-            if recipes::count(db, &stored.owner)? >= MOST {
-                return Ok(false);
-            }
-            recipes::insert(db, &stored)?;
-            audit::append(db, &entry)?;
-            Ok(true)
-        });
-        if !written.await? {
-            let why = format!("you have {MOST} recipes already");
-            return Err(Error::new(Kind::Conflict, why).resolve("delete one first"));
-        }
-        Ok((recipe, true))
     }
 
     /// One's own recipe of this id.
@@ -165,18 +111,6 @@ impl Recipes<'_> {
         Ok(recipe)
     }
 
-    /// Changes one's own recipe; what it says becomes a new version.
-    pub async fn change(
-        &self,
-        caller: &Caller,
-        id: &str,
-        change: RecipeChange,
-        visit: &RequestOrigin,
-    ) -> Result<Recipe> {
-        let known = self.own(caller, id).await?;
-        self.save_over(caller, known, change, visit).await
-    }
-
     /// Takes a recipe away with all its versions; an admin may do so with what others share.
     pub async fn delete(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
         let recipe = match caller.role {
@@ -184,7 +118,7 @@ impl Recipes<'_> {
             Role::User => self.own(caller, id).await?,
         };
         let entry = visit.entry(Some(&caller.user), "recipe.deleted", recipe.id.as_str());
-        let store = self.0.store.for_freeing();
+        let store = self.store.for_freeing();
         let written = store.write(move |db| {
             recipes::delete(db, &recipe.id)?;
             audit::append(db, &entry)
@@ -243,86 +177,6 @@ impl Recipes<'_> {
             Err(error) => Err(error),
         }
     }
-
-    async fn save_over(
-        &self,
-        caller: &Caller,
-        known: Recipe,
-        change: RecipeChange,
-        visit: &RequestOrigin,
-    ) -> Result<Recipe> {
-        let mut recipe = known.clone();
-        if let Some(name) = change.name {
-            recipe.name = checked(&name)?;
-        }
-        recipe.shared = change.shared.unwrap_or(known.shared);
-        if let Some(body) = change.body
-            && body != known.body
-        {
-            recipe.body = body;
-            recipe.version = known.version + 1;
-            recipe.saved = visit.now;
-        }
-        if recipe.version > MOST_VERSIONS {
-            let why = format!("this recipe has {MOST_VERSIONS} versions already");
-            return Err(Error::new(Kind::Conflict, why).resolve("save it under another name"));
-        }
-        let is_new = recipe.version > known.version;
-        self.check(caller, &recipe, is_new).await?;
-        let entry = visit.entry(Some(&caller.user), "recipe.changed", recipe.id.as_str());
-        let stored = recipe.clone();
-        let written = self.0.store.write(move |db| {
-            recipes::change(db, &stored.id, &stored.name, stored.shared)?;
-            if stored.version > known.version {
-                recipes::add_version(db, &stored)?;
-            }
-            audit::append(db, &entry)
-        });
-        written.await?;
-        Ok(recipe)
-    }
-
-    /// A recipe that could not be used today is not saved; one that is shared names nothing of one's own.
-    /// One that is only renamed or shared may name models that are gone since.
-    async fn check(&self, caller: &Caller, recipe: &Recipe, is_new: bool) -> Result<()> {
-        let mut request = Request {
-            prompt: "does this recipe work?".to_owned(),
-            ..Request::default()
-        };
-        let mut context = RunContext::default();
-        fill(&mut request, &mut context, recipe.body.clone())?;
-        if !is_new {
-            request.models.clear();
-            request.model_parameters.clear();
-            request.ultra_model = None;
-        }
-        // A new recipe may name no model that is gone.
-        context.inherited.clear();
-        let analyses = self.0.analyses();
-        let new = analyses.check(Some(caller), request, context).await?;
-        if !recipe.shared {
-            return Ok(());
-        }
-        let kept = self
-            .0
-            .patterns()
-            .kept(Some(&caller.user), new.request.pattern())
-            .await?;
-        if kept.is_some_and(|kept| kept.origin == PatternOrigin::Own) {
-            let why = "a shared recipe needs a pattern that everybody has";
-            return Err(Error::field(&["body", "pattern"], "value_error", why));
-        }
-        let named = recipe.body.models.iter().chain(&recipe.body.ultra_model);
-        for name in named {
-            if self.0.llm.find(None, name).is_none() {
-                let why = format!(
-                    "{name} is a model of a provider of your own: a shared recipe needs models that everybody has"
-                );
-                return Err(Error::field(&["body", "models"], "value_error", why));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Fills what the request leaves open from a recipe. A preset of the request takes precedence over the recipe's
@@ -344,10 +198,6 @@ pub(super) fn fill(request: &mut Request, context: &mut RunContext, body: Reques
     }
     request.fill(body);
     Ok(())
-}
-
-fn checked(name: &str) -> Result<String> {
-    recipe::checked_name(name).map_err(|why| Error::field(&["body", "name"], "value_error", why))
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{App, Error, Kind, Result};
+use super::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 use crate::log;
+use crate::store::Store;
 use crate::store::idempotency::{self, KeptAnswer, KeyLookup};
 
 /// How long a key returns the same answer.
@@ -80,7 +81,14 @@ impl Drop for IdempotencyClaim {
     }
 }
 
-impl App {
+/// Use cases of idempotency keys.
+#[derive(Clone, Copy)]
+pub struct Idempotency<'a> {
+    pub(super) store: &'a Store,
+    pub(super) underway: &'a Underway,
+}
+
+impl Idempotency<'_> {
     /// Claims a key for a request, or returns the stored answer.
     ///
     /// # Errors

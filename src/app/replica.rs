@@ -9,12 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::folder::database;
 use super::swap::ReplaceDatabase;
-use super::visit::RequestOrigin;
 use super::{App, Error, Kind, Result};
 use crate::clock;
 use crate::config::{Config, ReplicaConfig};
 use crate::crypto::{self, stream::StreamCipher};
-use crate::domain::id::UserId;
 use crate::log;
 use crate::replica::encrypted::{self, EncryptedTarget};
 use crate::replica::folder::FolderTarget;
@@ -26,7 +24,7 @@ use crate::replica::restore::{RestoredFiles, restore};
 use crate::replica::s3::{self, S3};
 use crate::replica::target::{Target, TargetError};
 use crate::replica::wal_spool::{SpoolShared, WalSpool};
-use crate::store::{Store, WalFollower, audit, verify};
+use crate::store::{Store, WalFollower, verify};
 
 /// Gap in the numbering of changes: a predecessor that is still running may send this many more, and ours
 /// come after them.
@@ -297,33 +295,6 @@ impl PreparedReplica {
 }
 
 impl App {
-    /// The state of the replica, if there is one.
-    pub fn replica(&self) -> Option<ReplicaStatus> {
-        self.replica.as_ref().map(Replicator::status)
-    }
-
-    /// Requests a snapshot of the database, to be sent to the replica soon, for an administrator.
-    ///
-    /// # Errors
-    /// `Conflict` when no replica is set.
-    pub async fn copy_to_replica(&self, by: &UserId, visit: &RequestOrigin) -> Result<()> {
-        let Some(replica) = &self.replica else {
-            return Err(Error::new(Kind::Conflict, "no replica is set")
-                .resolve("set QUIRE_REPLICA, or download a copy"));
-        };
-        let entry = visit.entry(Some(by), "backup.made", "replica");
-        self.store
-            .write(move |db| audit::append(db, &entry).map(drop))
-            .await?;
-        replica.copy_soon();
-        Ok(())
-    }
-
-    /// Whether another process has taken over storage: nothing can be changed here any more.
-    pub fn is_superseded(&self) -> bool {
-        self.replica().is_some_and(|status| status.superseded)
-    }
-
     /// Whether another process took the replica over and has ended since: no process stores data.
     pub fn is_abandoned(&self) -> bool {
         self.replica

@@ -1,7 +1,6 @@
 //! Free disk space: below the minimum, new files and runs are refused; deletions are always allowed.
 
-use super::{App, Error, Kind, Result};
-use crate::log;
+use super::{Error, Kind, Result};
 pub use crate::store::DiskState;
 use crate::store::Store;
 
@@ -26,30 +25,5 @@ pub(super) fn require(store: &Store) -> Result<()> {
             ))
         }
         _ => Ok(()),
-    }
-}
-
-impl App {
-    /// The state of the data folder's disk. Costs one system call.
-    pub fn disk(&self) -> Option<DiskState> {
-        self.store.disk()
-    }
-
-    /// Restores the reserve once there is free space again. The server calls it every few seconds.
-    pub async fn restock(&self) {
-        // Work every few seconds would keep all idle threads of the pool alive.
-        if !self.store.lacks_reserve() {
-            return;
-        }
-        let store = self.store.clone();
-        if matches!(
-            tokio::task::spawn_blocking(move || store.restock()).await,
-            Ok(true)
-        ) {
-            log::info(
-                "the disk has free space again; the reserve is restored",
-                &[],
-            );
-        }
     }
 }

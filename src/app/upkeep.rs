@@ -42,4 +42,22 @@ impl App {
         }
         Ok(())
     }
+
+    /// Restores the reserve once there is free space again. The server calls it every few seconds.
+    pub async fn restock(&self) {
+        // Work every few seconds would keep all idle threads of the pool alive.
+        if !self.store.lacks_reserve() {
+            return;
+        }
+        let store = self.store.clone();
+        if matches!(
+            tokio::task::spawn_blocking(move || store.restock()).await,
+            Ok(true)
+        ) {
+            log::info(
+                "the disk has free space again; the reserve is restored",
+                &[],
+            );
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! checks before each stage whether it may continue.
 
 use super::accounts::RequestOrigin;
-use super::{App, Error, Kind, Result, folder};
+use super::{Error, Kind, Result, folder};
 use crate::config::Config;
 use crate::domain::analysis::Plan;
 use crate::domain::id::UserId;
@@ -11,12 +11,19 @@ use crate::domain::pattern::estimate::{self, CallEstimate};
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{LimitExceeded, UsageAmount, UserLimits, allow, allow_run, day_text};
 pub use crate::engine::BudgetStanding;
+use crate::engine::Engine;
+use crate::llm::Llm;
 pub use crate::store::calls::CallRecord;
 pub use crate::store::usage::{DailyUsage, UserUsage};
 use crate::store::{Store, audit, budgets, calls, usage, users};
 
 /// Use cases of usage and budgets.
-pub struct UsageService<'a>(pub(super) &'a App);
+#[derive(Clone, Copy)]
+pub struct UsageService<'a> {
+    pub(super) store: &'a Store,
+    pub(super) engine: &'a Engine,
+    pub(super) llm: &'a Llm,
+}
 
 impl UsageService<'_> {
     /// A user's budgets and what is left of them.
@@ -24,7 +31,7 @@ impl UsageService<'_> {
     /// # Errors
     /// When the database cannot be read.
     pub async fn standing(&self, user: &UserId) -> Result<BudgetStanding> {
-        Ok(self.0.engine.standing(user).await?)
+        Ok(self.engine.standing(user).await?)
     }
 
     /// A user's usage per day and model, newest day first.
@@ -34,7 +41,6 @@ impl UsageService<'_> {
     pub async fn days(&self, user: &UserId, from: i64, to: i64) -> Result<Vec<DailyUsage>> {
         let user = user.clone();
         let found = self
-            .0
             .store
             .read(move |db| usage::of_user(db, &user, from, to));
         Ok(found.await?)
@@ -45,7 +51,7 @@ impl UsageService<'_> {
     /// # Errors
     /// When the database cannot be read.
     pub async fn people(&self, from: i64, to: i64) -> Result<Vec<UserUsage>> {
-        let found = self.0.store.read(move |db| usage::of_all(db, from, to));
+        let found = self.store.read(move |db| usage::of_all(db, from, to));
         Ok(found.await?)
     }
 
@@ -54,10 +60,7 @@ impl UsageService<'_> {
     /// # Errors
     /// When the database cannot be read.
     pub async fn days_of_all(&self, from: i64, to: i64) -> Result<Vec<DailyUsage>> {
-        let found = self
-            .0
-            .store
-            .read(move |db| usage::days_of_all(db, from, to));
+        let found = self.store.read(move |db| usage::days_of_all(db, from, to));
         Ok(found.await?)
     }
 
@@ -73,7 +76,6 @@ impl UsageService<'_> {
     ) -> Result<Vec<CallRecord>> {
         let user = user.clone();
         let found = self
-            .0
             .store
             .read(move |db| calls::latest(db, Some(&user), limit, before));
         Ok(found.await?)
@@ -85,7 +87,7 @@ impl UsageService<'_> {
     /// `Missing` when there is no such account.
     pub async fn budget(&self, user: &UserId) -> Result<Option<UserLimits>> {
         let user = user.clone();
-        let found = self.0.store.read(move |db| {
+        let found = self.store.read(move |db| {
             let known = users::by_id(db, &user)?.is_some();
             Ok((known, budgets::of_user(db, &user)?))
         });
@@ -114,7 +116,7 @@ impl UsageService<'_> {
             entry.detail = serde_json::to_string(limits).map_err(Error::internal)?;
         }
         let user = user.clone();
-        let changed = self.0.store.write(move |db| {
+        let changed = self.store.write(move |db| {
             match limits {
                 Some(limits) => budgets::put(db, &user, &limits)?,
                 None => drop(budgets::delete(db, &user)?),
@@ -150,7 +152,7 @@ impl UsageService<'_> {
             spent,
             reserved,
         } = self.standing(user).await?;
-        let is_own = |model: &str| self.0.llm.own_key(Some(user), model);
+        let is_own = |model: &str| self.llm.own_key(Some(user), model);
         if limits.bound_cost()
             && let Some(model) = unpriced.find(|model| !is_own(model))
         {
@@ -167,7 +169,7 @@ impl UsageService<'_> {
     // end before it starts.
     fn expected_usage(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> UsageAmount {
         let is_own = |call: &&CallEstimate| {
-            user.is_some_and(|user| self.0.llm.own_key(Some(user), &call.model))
+            user.is_some_and(|user| self.llm.own_key(Some(user), &call.model))
         };
         let house = calls.iter().filter(|call| !is_own(call));
         let house: Vec<CallEstimate> = house.cloned().collect();

@@ -1,22 +1,26 @@
 //! Panel versus single model: blind comparisons of a panel's answer with the best single draft, and the
-//! statistics of users' votes, computed by `domain::worth`.
+//! statistics of users' votes, computed by `domain::panel_vs_single`.
 
-use super::analyses::{AnalysisReport, ComparisonOffer};
-use super::{App, Error, Kind, Result};
+use super::analyses::Analyses;
+use super::{Error, Kind, Result};
 use crate::crypto;
-use crate::domain::analysis::{Analysis, StageAnswer};
 use crate::domain::case::fold_case;
 use crate::domain::id::AnalysisId;
 use crate::domain::panel_vs_single::pair::AnswerPair;
 use crate::domain::panel_vs_single::{PanelJudgment, Preference, single};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
-use crate::store::calls::CallRecord;
 pub use crate::store::comparisons::{Comparison, ComparisonScope, TopicCount};
-use crate::store::{StoreError, Writer, audit, comparisons};
+use crate::store::{Store, StoreError, Writer, audit, comparisons};
 
 /// Use cases of comparisons.
-pub struct Comparisons<'a>(pub(super) &'a App);
+#[derive(Clone, Copy)]
+pub struct Comparisons<'a> {
+    pub(super) store: &'a Store,
+    pub(super) analyses: Analyses<'a>,
+    /// The server's interval: a comparison is offered for one in so many analyses; 0 for none.
+    pub(super) compare_every: u64,
+}
 
 /// A side of a comparison, or a tie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,35 +65,6 @@ pub struct Verdicts {
 }
 
 impl Comparisons<'_> {
-    /// An analysis with the information about its best single draft.
-    pub(super) fn report(
-        &self,
-        analysis: Analysis,
-        answers: Vec<StageAnswer>,
-        calls: Vec<CallRecord>,
-        asked: ComparisonOffer,
-    ) -> AnalysisReport {
-        let known = |model: &str| self.0.llm.find(analysis.user.as_ref(), model);
-        let strength = |model: &str| known(model).map_or(0, |model| model.strength);
-        let over = analysis.status.is_over();
-        let best = over.then(|| single::best(&analysis.plan, &answers, strength));
-        let mut report = AnalysisReport {
-            single: best.flatten(),
-            comparison_offered: false,
-            analysis,
-            answers,
-            calls,
-            vote: None,
-        };
-        let every = match asked {
-            ComparisonOffer::Never => 0,
-            ComparisonOffer::As(own) => own.unwrap_or(self.0.config.compare_every),
-        };
-        report.comparison_offered = is_drawn(&report.analysis.id, every)
-            && AnswerPair::of(&report.analysis, report.best_single()).is_ok();
-        report
-    }
-
     /// Creates the comparison of an analysis, in random order; returns the existing one if there is one.
     ///
     /// # Errors
@@ -100,7 +75,7 @@ impl Comparisons<'_> {
         id: &AnalysisId,
         now: Timestamp,
     ) -> Result<ComparisonView> {
-        let report = self.0.analyses().show(caller, id).await?;
+        let report = self.analyses.show(caller, id).await?;
         let (analysis, draft) = (&report.analysis, report.best_single());
         AnswerPair::of(analysis, draft)
             .map_err(|unfit| Error::new(Kind::Conflict, unfit.to_string()))?;
@@ -120,7 +95,6 @@ impl Comparisons<'_> {
             choice: None,
         };
         let stored = self
-            .0
             .store
             .write(move |db| comparisons::insert(db, &new))
             .await;
@@ -144,10 +118,9 @@ impl Comparisons<'_> {
         caller: &Caller,
         id: &AnalysisId,
     ) -> Result<Option<ComparisonView>> {
-        let report = self.0.analyses().show(caller, id).await?;
+        let report = self.analyses.show(caller, id).await?;
         let (user, id) = (caller.user.clone(), id.clone());
         let found = self
-            .0
             .store
             .read(move |db| comparisons::of_analysis(db, &user, &id));
         let Some(comparison) = found.await? else {
@@ -192,7 +165,7 @@ impl Comparisons<'_> {
             ..audit::AuditEntry::default()
         };
         let (user, wanted) = (caller.user.clone(), id.clone());
-        let decided = self.0.store.write(move |db| {
+        let decided = self.store.write(move |db| {
             comparisons::decide(db, &user, &wanted, choice, now)?;
             audit::append(db, &entry)
         });
@@ -215,9 +188,9 @@ impl Comparisons<'_> {
     /// When the database cannot be read.
     pub async fn every(&self, caller: &Caller) -> Result<(u64, bool)> {
         let user = caller.user.clone();
-        let own = self.0.store.read(move |db| comparisons::every(db, &user));
+        let own = self.store.read(move |db| comparisons::every(db, &user));
         let own = own.await?;
-        Ok((own.unwrap_or(self.0.config.compare_every), own.is_some()))
+        Ok((own.unwrap_or(self.compare_every), own.is_some()))
     }
 
     /// Sets the interval; `None` restores the server default.
@@ -227,7 +200,7 @@ impl Comparisons<'_> {
     pub async fn set_every(&self, caller: &Caller, every: Option<u64>) -> Result<()> {
         let user = caller.user.clone();
         let set = move |db: &Writer| comparisons::set_every(db, &user, every);
-        Ok(self.0.store.write(set).await?)
+        Ok(self.store.write(set).await?)
     }
 
     /// Evaluates the votes.
@@ -235,7 +208,7 @@ impl Comparisons<'_> {
     /// # Errors
     /// When the database cannot be read.
     pub async fn verdicts(&self, scope: ComparisonScope) -> Result<Verdicts> {
-        let found = self.0.store.read(move |db| {
+        let found = self.store.read(move |db| {
             let of = |by_topic| -> std::result::Result<_, StoreError> {
                 let blind = comparisons::blind(db, &scope, by_topic)?;
                 Ok((blind, comparisons::helped(db, &scope, by_topic)?))
@@ -251,13 +224,6 @@ impl Comparisons<'_> {
                 .map(TopicRow::of)
                 .collect(),
         })
-    }
-}
-
-impl AnalysisReport {
-    /// The draft of the strongest member, once the analysis is over.
-    pub fn best_single(&self) -> Option<&StageAnswer> {
-        self.answers.get(self.single?)
     }
 }
 
@@ -297,40 +263,4 @@ fn joined(blind: Vec<TopicCount>, helped: Vec<TopicCount>) -> Vec<TopicCount> {
         }
     }
     all
-}
-
-// Draws one in `every` analyses by the hash of the id (FNV-1a): the same result each time, but not
-// predictable beforehand.
-fn is_drawn(id: &AnalysisId, every: u64) -> bool {
-    let hash = id
-        .as_str()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-    every > 0 && (hash >> 16).is_multiple_of(every)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn about_one_in_so_many_is_drawn() {
-        let drawn = |every: u64| {
-            let ids = (0..2_000_u32).map(|n| {
-                AnalysisId::new(Timestamp::from_millis(i64::from(n)), u128::from(n) * 977)
-            });
-            ids.filter(|id| is_drawn(id, every)).count()
-        };
-        assert_eq!((drawn(0), drawn(1)), (0, 2_000));
-        for every in [2, 5, 20] {
-            let expected = 2_000.0 / every as f64;
-            let found = drawn(every) as f64;
-            assert!(
-                (found - expected).abs() < 5.0 * expected.sqrt(),
-                "{found} for {every}"
-            );
-        }
-    }
 }

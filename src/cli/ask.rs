@@ -88,7 +88,7 @@ async fn ask(call: &CommandCall, question: &str, home: &LocalSession) -> Outcome
         ..Request::default()
     };
     // The available models decide the default panel and the synthesizer.
-    home.app.models().probe().await;
+    home.app.discovery().probe().await;
     let analyses = home.app.analyses();
     let begun = analyses
         .start(

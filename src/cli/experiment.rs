@@ -67,7 +67,7 @@ async fn act(call: &CommandCall, home: &LocalSession, word: &str) -> Outcome {
         ("show", Some(id)) => conclude(call, home, &id_of(id)?).await,
         ("resume", Some(id)) => {
             let id = id_of(id)?;
-            home.app.models().probe().await;
+            home.app.discovery().probe().await;
             let visit = RequestOrigin::local(clock::now());
             let experiments = home.app.experiments();
             experiments.resume(&home.caller, &id, &visit).await?;
@@ -89,7 +89,7 @@ fn id_of(text: &str) -> Result<ExperimentId, CommandFailure> {
 
 async fn start(call: &CommandCall, home: &LocalSession, file: &Path) -> Outcome {
     let wanted = read(call, home, file)?.into_params()?;
-    home.app.models().probe().await;
+    home.app.discovery().probe().await;
     let experiments = home.app.experiments();
     let forecast = experiments.forecast(&home.caller, wanted.clone()).await?;
     print_forecast(&forecast);

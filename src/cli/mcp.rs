@@ -33,7 +33,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
             public_url(&config)
         );
         let home = LocalSession::to_run(config, call.value("as"), false, &instead).await?;
-        home.app.models().probe().await;
+        home.app.discovery().probe().await;
         let outcome = serve(&home).await;
         home.app.close().await;
         outcome

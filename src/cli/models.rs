@@ -15,7 +15,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
         let home = LocalSession::to_look(config, call.value("as")).await?;
-        home.app.models().probe().await;
+        home.app.discovery().probe().await;
         let models = home.app.models().list(Some(&home.caller.user));
         let outcome = list(call, &models);
         home.app.close().await;

@@ -397,23 +397,23 @@ async fn upkeep(app: &Arc<App>) {
     /// after us.
     const ASK_EVERY: u32 = 6;
     let mut round = 0_u32;
-    app.models().probe().await;
+    app.discovery().probe().await;
     loop {
         tokio::time::sleep(PAUSE).await;
         system::give_back();
         app.restock().await;
         round = round.wrapping_add(1);
         // The command line may have changed the providers.
-        report(app.notice_providers()).await;
-        app.back_up_when_due(clock::now()).await;
-        app.models().probe_new().await;
+        report(app.discovery().notice()).await;
+        app.backups().make_when_due(clock::now()).await;
+        app.discovery().probe_new().await;
         if round % TIDY_EVERY == 1 {
             report(app.tidy(clock::now())).await;
         }
         let states = app.models().providers(None);
         let missing = states.iter().any(|state| state.status == "unavailable");
         if round.is_multiple_of(TIDY_EVERY) || (missing && round.is_multiple_of(ASK_EVERY)) {
-            app.models().probe().await;
+            app.discovery().probe().await;
         }
     }
 }

@@ -4,11 +4,12 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
+use quire::app::folder::database;
 use quire::domain::document::{Document, DocumentStatus};
 use quire::domain::id::{DocumentId, UserId};
 use quire::domain::reading_queue::MAX_WAITING;
 use quire::domain::time::Timestamp;
-use quire::store::documents;
+use quire::store::{Store, StoreSettings, documents};
 use serde_json::Value;
 
 use crate::support::server::{Folder, READER};
@@ -147,7 +148,9 @@ fn a_person_s_queue_has_an_end() {
     let me = ada.get("/api/users/me").json();
     let id = me["id"].as_str().or(me["user"]["id"].as_str()).unwrap();
     let id = UserId::parse(id).unwrap();
-    let rows = server.app.store.write_now(move |db| {
+    let path = database(server.folder());
+    let store = Store::open(&StoreSettings { path }).unwrap();
+    let rows = store.write_now(move |db| {
         (0..MAX_WAITING as u32).try_for_each(|n| documents::insert(db, &waiting(&id, n), &[], &[]))
     });
     rows.unwrap();

@@ -4,8 +4,8 @@ use super::check::CheckedRequest;
 use super::conversation::check_conversation;
 use super::rerun::EarlierRun;
 use super::{Analyses, Begun, cache_age, entry};
-use crate::app::confines::KeyReservation;
-use crate::app::locks::check_active_in;
+use crate::app::account_state::{check_active, check_active_in};
+use crate::app::key_limits::KeyReservation;
 use crate::app::{Error, Kind, Result, room};
 use crate::clock;
 use crate::crypto;
@@ -48,7 +48,7 @@ impl Analyses<'_> {
     /// As `start` where there is no place: nothing was begun.
     pub fn reserve(&self, caller: &Caller, places: usize) -> Result<Reservation> {
         let user = Some(caller.user.clone());
-        let reserved = self.0.engine.reserve(user, places);
+        let reserved = self.engine.reserve(user, places);
         reserved.map_err(|refused| not_started(NotStarted::Refused(refused)))
     }
 
@@ -128,19 +128,19 @@ impl Analyses<'_> {
         now: Timestamp,
     ) -> Result<PreparedRun> {
         if let Some(user) = &user {
-            self.0.check_active(user).await?;
+            check_active(self.store, user).await?;
         }
-        room::require(&self.0.store)?;
+        room::require(self.store)?;
         let material = self.material(user.as_ref(), &new).await?;
-        let plan = self.0.plan(user.as_ref(), &new, material).await?;
+        let plan = self.plan(user.as_ref(), &new, material).await?;
         let pictures = self.pictures(user.as_ref(), &plan).await?;
         let calls = estimate::calls(&plan);
-        let usage = self.0.usage();
+        let usage = self.usage;
         usage.afford(user.as_ref(), &plan, &calls, now).await?;
         let funds = match (&user, &new.context.key) {
             (Some(user), Some(key)) => {
-                let app = self.0;
-                app.within_confines(user, key, &plan, &calls, now).await?
+                let limits = self.key_limits;
+                limits.reserve_run(user, key, &plan, &calls, now).await?
             }
             _ => None,
         };
@@ -198,19 +198,14 @@ impl Analyses<'_> {
             .then(|| entry(analysis.created, run.user.as_ref(), "analysis.start", &id));
         // Here already, so that a client that leaves while the run is being stored stops it too.
         let guard = (!analysis.request.detached)
-            .then(|| CancelOnDrop::new(self.0.engine.clone(), id.clone()));
+            .then(|| CancelOnDrop::new(self.engine.clone(), id.clone()));
         let insert = Box::new(move |db: &Writer| {
             check_active_in(db, analysis.user.as_ref())?;
             analyses::insert(db, &analysis)?;
             with(db, &analysis.id)?;
             entry.map_or(Ok(()), |entry| audit::append(db, &entry))
         });
-        let finished = self
-            .0
-            .engine
-            .start(run, insert)
-            .await
-            .map_err(not_started)?;
+        let finished = self.engine.start(run, insert).await.map_err(not_started)?;
         Ok(Begun {
             id,
             finished,

@@ -63,11 +63,8 @@ impl Analyses<'_> {
         mut request: Request,
         mut context: RunContext,
     ) -> Result<CheckedRequest> {
-        // Boxed, because a recipe is checked as a request when it is saved, and the two would contain each other.
-        let recipes = self.0.recipes();
-        let fill = recipes.fill(caller, &mut request, &mut context);
-        let recipe = Box::pin(fill).await?;
-        context.recipe = recipe;
+        let recipe = self.recipes.fill(caller, &mut request, &mut context);
+        context.recipe = recipe.await?;
         context.key = caller.and_then(|caller| Some(caller.key.as_ref()?.id.clone()));
         if let Some(task) = usual_task(&request) {
             task.clone_into(&mut request.prompt);
@@ -129,11 +126,11 @@ impl Analyses<'_> {
     // What a confined key leaves open is chosen among what it allows.
     async fn confine(&self, caller: Option<&Caller>, request: &mut Request) -> Result<()> {
         let Some(caller) = caller else { return Ok(()) };
-        let confines = self.0.confines_of(caller).await?;
-        if confines.models.is_empty() {
+        let limits = self.key_limits.of(caller).await?;
+        if limits.models.is_empty() {
             return Ok(());
         }
-        let within = self.0.within(&caller.user, &confines);
+        let within = self.key_limits.models(&caller.user, &limits);
         let ids = within.into_iter().map(|model| model.id);
         if request.ultra_model.is_none() {
             request.ultra_model = ids.clone().next();
@@ -151,7 +148,7 @@ impl Analyses<'_> {
         faults: &mut Vec<FieldError>,
     ) -> Vec<Model> {
         let chosen = if names.is_empty() {
-            self.0.models().default_panel(user)
+            self.models.default_panel(user)
         } else {
             names.to_vec()
         };
@@ -186,13 +183,12 @@ impl Analyses<'_> {
         place: &[&str],
         faults: &mut Vec<FieldError>,
     ) -> Option<Model> {
-        let found = self.0.llm.find(user, name);
-        if let (None, Some(known)) = (&found, self.0.llm.needing_key(user, name)) {
+        let found = self.llm.find(user, name);
+        if let (None, Some(known)) = (&found, self.llm.needing_key(user, name)) {
             let why = format!("{name} is {}, which needs a key", known.id);
             faults.push(field(place, NEEDS_KEY, &why));
         } else if found.is_none() {
             let known: Vec<String> = self
-                .0
                 .llm
                 .models(user)
                 .into_iter()
@@ -218,7 +214,7 @@ impl Analyses<'_> {
         id: &str,
         faults: &mut Vec<FieldError>,
     ) -> Result<()> {
-        let patterns = self.0.patterns();
+        let patterns = self.patterns;
         if patterns.find(user, id).await?.is_none() {
             let ids = patterns.ids(user).await?.join(", ");
             let message = format!("must be one of {ids}");
@@ -229,7 +225,7 @@ impl Analyses<'_> {
 
     // What is asked with one kind of pattern is a topic of its own, where nobody says a better one.
     async fn family_of(&self, user: Option<&UserId>, id: &str) -> Result<String> {
-        let found = self.0.patterns().find(user, id).await?;
+        let found = self.patterns.find(user, id).await?;
         Ok(found.map_or_else(String::new, |pattern| pattern.category.clone()))
     }
 
@@ -260,7 +256,7 @@ impl Analyses<'_> {
 
     async fn check_ownership(&self, caller: &Caller, checked: &CheckedRequest) -> Result<()> {
         let (user, wanted) = (caller.user.clone(), checked.documents.clone());
-        let missing = self.0.store.read(move |db| {
+        let missing = self.store.read(move |db| {
             for id in wanted {
                 if documents::by_id(db, &user, &id)?.is_none() {
                     return Ok(Some(id));
@@ -279,7 +275,7 @@ impl Analyses<'_> {
     }
 
     fn check_anonymous(&self, checked: &CheckedRequest, models: &[Model]) -> Result<()> {
-        let allowed = self.0.allows_anonymous()
+        let allowed = self.allows_anonymous
             && checked.documents.is_empty()
             && !checked.request.detached
             && models.iter().all(|model| model.mock);

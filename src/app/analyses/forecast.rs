@@ -42,7 +42,7 @@ impl Analyses<'_> {
         let new = self.check(Some(caller), request, context).await?;
         let user = Some(&caller.user);
         let material = self.material(user, &new).await?;
-        let plan = self.0.plan(user, &new, material).await?;
+        let plan = self.plan(user, &new, material).await?;
         Ok(plan.synthesiser.model)
     }
 
@@ -56,9 +56,9 @@ impl Analyses<'_> {
         let new = self.check(caller, request, context).await?;
         let user = caller.map(|caller| &caller.user);
         let material = self.material(user, &new).await?;
-        let plan = self.0.plan(user, &new, material).await?;
+        let plan = self.plan(user, &new, material).await?;
         let calls = estimate::calls(&plan);
-        let usage = self.0.usage();
+        let usage = self.usage;
         let standing = match user {
             Some(user) => Some(usage.standing(user).await?),
             None => None,
@@ -90,8 +90,7 @@ impl Analyses<'_> {
         models.dedup();
         let count = models.len();
         models.retain(|id| {
-            self.0
-                .llm
+            self.llm
                 .find(user, id)
                 .is_some_and(|model| model.is_blind())
         });
@@ -103,7 +102,7 @@ impl Analyses<'_> {
     fn too_small(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> Vec<(String, u64)> {
         let mut found = BTreeMap::new();
         for call in calls {
-            let model = self.0.llm.find(user, &call.model);
+            let model = self.llm.find(user, &call.model);
             let window = model.map_or(0, |model| model.context_window);
             if window > 0 && call.input_tokens + call.output_tokens > window {
                 found.insert(call.model.clone(), window);

@@ -16,7 +16,7 @@ const MOST_PICTURES: usize = 4;
 
 /// What a plan is made of beside the question.
 #[derive(Debug, Default)]
-pub(in crate::app) struct Material {
+pub(super) struct Material {
     pub pictures: Vec<PlanPicture>,
     /// What a person should know of the documents before anything is asked.
     pub warnings: Vec<String>,
@@ -50,7 +50,7 @@ impl Analyses<'_> {
         let (Some(user), false) = (user, new.documents.is_empty()) else {
             return Ok(Material::default());
         };
-        let documents = self.0.documents();
+        let documents = self.documents;
         let mut pictures = documents.pictures_among(user, &new.documents).await?;
         if pictures.len() > MOST_PICTURES {
             return Err(Error::field(
@@ -72,7 +72,7 @@ impl Analyses<'_> {
     }
 
     async fn scan(&self, user: &UserId, picture: &PlanPicture) -> Result<Image> {
-        let documents = self.0.documents();
+        let documents = self.documents;
         let found = documents.page_picture(user, &picture.document, picture.page);
         let (media_type, base64) = found.await?.ok_or_else(|| {
             Error::new(
@@ -96,7 +96,7 @@ impl Analyses<'_> {
                 images.push(self.scan(user, picture).await?);
                 continue;
             }
-            let (_, path) = self.0.documents().content(user, &picture.document).await?;
+            let (_, path) = self.documents.content(user, &picture.document).await?;
             let bytes = tokio::fs::read(path).await.map_err(Error::internal)?;
             images.push(Image {
                 media_type: picture.content_type.clone(),

@@ -17,7 +17,7 @@ const PEER: u64 = 700;
 
 /// What a plan is given of documents.
 #[derive(Debug, Default)]
-pub(in crate::app) struct ContextAllocation {
+pub(super) struct ContextAllocation {
     pub sources: Vec<SourcePassage>,
     pub readings: Vec<Vec<SourcePassage>>,
     pub parts: Vec<Vec<SourcePassage>>,
@@ -27,7 +27,7 @@ pub(in crate::app) struct ContextAllocation {
 }
 
 /// Who takes part: the members, and who writes the answer.
-pub(in crate::app) struct PlannedPanel<'a> {
+pub(super) struct PlannedPanel<'a> {
     pub members: &'a mut Vec<Member>,
     pub synthesiser: &'a mut Member,
     /// Later stages read what the members wrote in earlier ones.
@@ -36,7 +36,7 @@ pub(in crate::app) struct PlannedPanel<'a> {
 
 impl Analyses<'_> {
     /// Decides for every seat, and takes out of the panel who can be given nothing.
-    pub(in crate::app) async fn provide(
+    pub(super) async fn provide(
         &self,
         user: Option<&UserId>,
         new: &CheckedRequest,
@@ -45,7 +45,7 @@ impl Analyses<'_> {
         let (Some(user), false) = (user, new.documents.is_empty()) else {
             return Ok(ContextAllocation::default());
         };
-        let volume = self.0.documents().volume(user, &new.documents).await?;
+        let volume = self.documents.volume(user, &new.documents).await?;
         if volume.chars == 0 {
             return Ok(ContextAllocation::default());
         }
@@ -110,7 +110,7 @@ impl Analyses<'_> {
         }
         dismiss(panel.members, &choices, &mut provision.notes);
         for budget in budgets {
-            let documents = self.0.documents();
+            let documents = self.documents;
             let chosen = documents.passages_for(user, &new.documents, &new.request.prompt, budget);
             let mut chosen = chosen.await?;
             chosen.truncate(
@@ -153,7 +153,7 @@ impl Analyses<'_> {
                 "its context is too small to read even a part",
             ));
         };
-        let documents = self.0.documents();
+        let documents = self.documents;
         let parts = documents.parts_of(user, &new.documents, chars).await?;
         if parts.len() < 2 {
             return Ok(None);
@@ -201,11 +201,11 @@ impl Analyses<'_> {
         panel: &PlannedPanel<'_>,
         texts: u64,
     ) -> MemberNeeds {
-        let model = self.0.llm.find(Some(user), &member.model);
+        let model = self.llm.find(Some(user), &member.model);
         let model = model.unwrap_or_default();
         // A member and whoever may take its place: the least that any of them can take.
         let windows = member.fallbacks.iter().filter_map(|one| {
-            let found = self.0.llm.find(Some(user), &one.model)?;
+            let found = self.llm.find(Some(user), &one.model)?;
             (found.context_window > 0).then_some(found.context_window)
         });
         let usual = match (model.max_output, model.context_window) {

@@ -1,8 +1,11 @@
 //! An analysis with the results of its calls, and whether its owner is offered a blind comparison.
 
-use super::CallRecord;
+use super::{Analyses, CallRecord};
 use crate::domain::analysis::Analysis;
 use crate::domain::answer::StageAnswer;
+use crate::domain::id::AnalysisId;
+use crate::domain::panel_vs_single::pair::AnswerPair;
+use crate::domain::panel_vs_single::single;
 
 /// An analysis with the results of its calls.
 #[derive(Debug, Clone)]
@@ -22,6 +25,11 @@ pub struct AnalysisReport {
 }
 
 impl AnalysisReport {
+    /// The draft of the strongest member, once the analysis is over.
+    pub fn best_single(&self) -> Option<&StageAnswer> {
+        self.answers.get(self.single?)
+    }
+
     /// Why each member that failed did.
     pub fn failures(&self) -> Vec<String> {
         let reason = |answer: &StageAnswer| {
@@ -36,9 +44,77 @@ impl AnalysisReport {
 
 /// Whether a reader of an analysis may be asked for a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::app) enum ComparisonOffer {
+pub(super) enum ComparisonOffer {
     /// No: it has a vote, or its reader has none.
     Never,
     /// As often as this person wants it; none: as the installation is set.
     As(Option<u64>),
+}
+
+impl Analyses<'_> {
+    /// An analysis with the information about its best single draft.
+    pub(super) fn report_of(
+        &self,
+        analysis: Analysis,
+        answers: Vec<StageAnswer>,
+        calls: Vec<CallRecord>,
+        offer: ComparisonOffer,
+    ) -> AnalysisReport {
+        let known = |model: &str| self.llm.find(analysis.user.as_ref(), model);
+        let strength = |model: &str| known(model).map_or(0, |model| model.strength);
+        let over = analysis.status.is_over();
+        let best = over.then(|| single::best(&analysis.plan, &answers, strength));
+        let mut report = AnalysisReport {
+            single: best.flatten(),
+            comparison_offered: false,
+            analysis,
+            answers,
+            calls,
+            vote: None,
+        };
+        let every = match offer {
+            ComparisonOffer::Never => 0,
+            ComparisonOffer::As(own) => own.unwrap_or(self.compare_every),
+        };
+        report.comparison_offered = is_drawn(&report.analysis.id, every)
+            && AnswerPair::of(&report.analysis, report.best_single()).is_ok();
+        report
+    }
+}
+
+// Draws one in `every` analyses by the hash of the id (FNV-1a): the same result each time, but not
+// predictable beforehand.
+fn is_drawn(id: &AnalysisId, every: u64) -> bool {
+    let hash = id
+        .as_str()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+    every > 0 && (hash >> 16).is_multiple_of(every)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn about_one_in_so_many_is_drawn() {
+        let drawn = |every: u64| {
+            let ids = (0..2_000_u32).map(|n| {
+                AnalysisId::new(Timestamp::from_millis(i64::from(n)), u128::from(n) * 977)
+            });
+            ids.filter(|id| is_drawn(id, every)).count()
+        };
+        assert_eq!((drawn(0), drawn(1)), (0, 2_000));
+        for every in [2, 5, 20] {
+            let expected = 2_000.0 / every as f64;
+            let found = drawn(every) as f64;
+            assert!(
+                (found - expected).abs() < 5.0 * expected.sqrt(),
+                "{found} for {every}"
+            );
+        }
+    }
 }

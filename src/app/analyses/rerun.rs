@@ -68,7 +68,7 @@ impl Analyses<'_> {
             let why = "nobody has answered yet: there is nothing to write an answer from";
             return Err(Error::new(Kind::Conflict, why).resolve("wait for the first answer"));
         }
-        if !self.0.engine.hurry(id) {
+        if !self.engine.hurry(id) {
             let why = "this analysis is not running here";
             return Err(Error::new(Kind::Conflict, why));
         }
@@ -86,7 +86,7 @@ impl Analyses<'_> {
             let why = "is not on the panel of this analysis";
             return Err(Error::field(&["body", "model"], "value_error", why));
         }
-        if !analysis.status.is_over() && !self.0.engine.leave(id, model) {
+        if !analysis.status.is_over() && !self.engine.leave(id, model) {
             let why = "this analysis is not running here";
             return Err(Error::new(Kind::Conflict, why));
         }

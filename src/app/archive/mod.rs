@@ -11,11 +11,13 @@ mod unpack;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
-use super::{App, Error, Kind, Result, documents, folder};
-use crate::app::documents::{ReceivedFile, TemporaryFile};
+use super::{Error, Kind, Result, documents, folder};
+use crate::app::documents::{DocumentService, ReceivedFile, TemporaryFile};
 use crate::clock;
 use crate::config::Config;
 use crate::crypto;
@@ -93,31 +95,47 @@ pub struct ArchivePaths {
 /// When there is no usable data folder, or its folders cannot be created.
 pub fn open(config: &Config) -> Result<ArchivePaths> {
     let store = folder::open_existing(config)?.store;
-    let place = of(store, config);
+    let place = of(store, &config.data_dir, config.limits.max_upload);
     for path in [&place.documents, &place.scratch] {
         documents::private_folder(path).map_err(Error::internal)?;
     }
     Ok(place)
 }
 
-fn of(store: Store, config: &Config) -> ArchivePaths {
+fn of(store: Store, data_dir: &Path, limit: u64) -> ArchivePaths {
     ArchivePaths {
         store,
-        documents: config.data_dir.join("documents"),
+        documents: data_dir.join("documents"),
         shelf: None,
-        scratch: config.data_dir.join("tmp"),
-        limit: config.limits.max_upload,
+        scratch: data_dir.join("tmp"),
+        limit,
     }
 }
 
-impl App {
+/// Use cases of archives on a running server.
+#[derive(Clone, Copy)]
+pub struct Archives<'a> {
+    pub(super) store: &'a Store,
+    pub(super) documents: &'a DocumentService,
+    pub(super) data_dir: &'a Path,
+    /// Size limit of a document, in bytes.
+    pub(super) max_upload: u64,
+    /// Held while an archive is imported.
+    pub(super) imports: &'a Arc<Semaphore>,
+}
+
+impl Archives<'_> {
+    fn paths(&self) -> ArchivePaths {
+        of(self.store.clone(), self.data_dir, self.max_upload)
+    }
+
     /// Exports a person's archive to a temporary file, deleted when the returned value is dropped.
     ///
     /// # Errors
     /// When the store cannot be read or the file cannot be written.
     pub async fn export(&self, user: &UserId) -> Result<TemporaryFile> {
-        let (mut place, user) = (of(self.store.clone(), &self.config), user.clone());
-        place.shelf = Some(self.documents().shelf().clone());
+        let (mut place, user) = (self.paths(), user.clone());
+        place.shelf = Some(self.documents.shelf().clone());
         let name = crypto::hex(&crypto::random::<16>()?);
         let work = move || {
             let file = TemporaryFile::new(place.scratch.join(format!("archive-{name}")));
@@ -141,7 +159,7 @@ impl App {
     /// # Errors
     /// As [`ArchivePaths::import`].
     pub async fn import(&self, user: &UserId, received: ReceivedFile) -> Result<Counts> {
-        let (place, user) = (of(self.store.clone(), &self.config), user.clone());
+        let (place, user) = (self.paths(), user.clone());
         // One at a time: each may use the full memory allowance of an import.
         let turn = self.imports.clone().acquire_owned().await;
         let turn = turn.map_err(Error::internal)?;

@@ -54,7 +54,7 @@ impl Experiments<'_> {
             shared: None,
             body: Some(one.spec.body_of(arm)),
         };
-        let (recipe, new) = self.0.recipes().save(caller, change, visit).await?;
+        let (recipe, new) = self.0.recipe_editor().save(caller, change, visit).await?;
         let mut applied = Applied {
             place,
             recipe: recipe.id.clone(),
@@ -167,7 +167,8 @@ impl Experiments<'_> {
             body: Some(old.body),
             ..RecipeChange::default()
         };
-        recipes.change(caller, id, change, visit).await?;
+        let editor = self.0.recipe_editor();
+        editor.change(caller, id, change, visit).await?;
         Ok(format!(
             "the recipe {} has its previous content again",
             known.name

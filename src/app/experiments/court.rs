@@ -1,10 +1,9 @@
 //! LLM judge: each judgment is an analysis of its own that is priced, stored, and bounded like any other.
 //! `domain::experiment::jury` defines the prompts and parses the replies.
 
-use std::sync::Arc;
-
 use super::waits::{ExperimentWaits, Work};
-use crate::app::{App, Kind, Result};
+use crate::app::analyses::Analyses;
+use crate::app::{Kind, Result};
 use crate::crypto;
 use crate::domain::analysis::{CacheUse, Status};
 use crate::domain::chat::estimate_tokens;
@@ -19,7 +18,7 @@ use crate::domain::parameters::Parameters;
 use crate::domain::prompt::PEER_BUDGET;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::user::{Caller, Role};
-use crate::store::analyses as stored;
+use crate::store::{Store, analyses as stored};
 
 /// Limit on tokens of a judge's reply: it solves the question before it compares.
 pub(super) const REPLY: u32 = 2_000;
@@ -30,7 +29,8 @@ const SAME_MARK: f64 = 0.06;
 
 /// A judge with its context.
 pub(super) struct LlmJudge<'a> {
-    pub app: &'a Arc<App>,
+    pub store: &'a Store,
+    pub analyses: Analyses<'a>,
     pub waits: &'a ExperimentWaits,
     pub experiment: &'a Experiment,
     pub judge: &'a JudgeSpec,
@@ -177,11 +177,11 @@ impl LlmJudge<'_> {
             session: None,
             key: None,
         };
-        let analyses = self.app.analyses();
         let id = loop {
             self.waits.check()?;
             let started =
-                analyses.start_for(&caller, request.clone(), context.clone(), |_, _| Ok(()));
+                self.analyses
+                    .start_for(&caller, request.clone(), context.clone(), |_, _| Ok(()));
             match started.await {
                 Ok(id) => break id,
                 // A full queue says nothing about the judge.
@@ -194,7 +194,6 @@ impl LlmJudge<'_> {
         self.waits.over(&id).await?;
         let (user, wanted) = (self.experiment.user.clone(), id);
         let read = self
-            .app
             .store
             .read(move |db| stored::by_id(db, Some(&user), &wanted));
         let Some(done) = read.await? else {

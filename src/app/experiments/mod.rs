@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::accounts::{RequestOrigin, chance};
-use super::{App, Error, Kind, Result, room};
+use super::{App, Error, Kind, Result, account_state, room};
 use crate::clock;
 use crate::domain::experiment::record::{
     Evaluation, Experiment, ExperimentState, ExperimentSummary, Judging,
@@ -43,7 +43,9 @@ const AT_ONCE: usize = 2;
 /// Experiments of one person running at once.
 const MOST_RUNNING: i64 = 5;
 
-/// Use cases of experiments.
+/// Use cases of experiments. Holds the whole [`App`], because its experiments run longer than the request that
+/// starts them.
+#[derive(Clone, Copy)]
 pub struct Experiments<'a>(pub(super) &'a Arc<App>);
 
 /// Registry of the experiments running in this process.
@@ -310,7 +312,7 @@ impl Experiments<'_> {
     pub(super) async fn resume_all(&self) -> Result<()> {
         for experiment in self.0.store.read(experiments::unfinished).await? {
             let id = experiment.id.clone();
-            if !self.0.is_active(&experiment.user).await? {
+            if !account_state::is_active(&self.0.store, &experiment.user).await? {
                 let ended = Some((clock::now(), None));
                 let cancel = self.0.store.write(move |db| {
                     experiments::set_state(db, &id, ExperimentState::Cancelled, None, ended)

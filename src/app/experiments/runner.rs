@@ -33,7 +33,7 @@ enum NextAction {
     Over(usize),
 }
 
-/// A running experiment.
+/// A running experiment. Owns a reference to the whole [`App`], because it outlives every request.
 pub(super) struct ExperimentRunner<'s> {
     pub(super) app: Arc<App>,
     pub(super) experiment: Experiment,
@@ -85,7 +85,7 @@ impl<'s> ExperimentRunner<'s> {
                 .filter(|one| one.outcome.is_none())
                 .collect(),
             begun: Vec::with_capacity(AT_ONCE),
-            waits: ExperimentWaits::new(app.clone(), seat.stop.subscribe()),
+            waits: ExperimentWaits::new(app.engine.clone(), seat.stop.subscribe()),
             progress: &seat.progress,
             failures: 0,
             wasted: BTreeMap::new(),

@@ -187,7 +187,8 @@ impl ExperimentRunner<'_> {
 
     fn court<'a>(&'a self, judge: &'a JudgeSpec) -> LlmJudge<'a> {
         LlmJudge {
-            app: &self.app,
+            store: &self.app.store,
+            analyses: self.app.analyses(),
             waits: &self.waits,
             experiment: &self.experiment,
             judge,

@@ -2,15 +2,15 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::app::{App, Error, Kind};
+use crate::app::{Error, Kind};
 use crate::domain::experiment::Trial;
 use crate::domain::id::AnalysisId;
+use crate::engine::Engine;
 use crate::store::StoreError;
 
 /// Pause before retrying after a temporary refusal.
@@ -47,14 +47,14 @@ pub(super) type Work<T> = std::result::Result<T, Interrupt>;
 /// Wait operations of one experiment.
 #[derive(Clone)]
 pub(super) struct ExperimentWaits {
-    app: Arc<App>,
+    engine: Engine,
     stop: watch::Receiver<bool>,
 }
 
 impl ExperimentWaits {
     /// `stop` becomes true when the owner stops the experiment; its sender outlives the experiment.
-    pub fn new(app: Arc<App>, stop: watch::Receiver<bool>) -> Self {
-        Self { app, stop }
+    pub fn new(engine: Engine, stop: watch::Receiver<bool>) -> Self {
+        Self { engine, stop }
     }
 
     /// Checks whether the experiment may continue.
@@ -62,7 +62,7 @@ impl ExperimentWaits {
     /// # Errors
     /// `Stopped` or `Left`, as every wait here.
     pub fn check(&self) -> Work<()> {
-        match (*self.stop.borrow(), self.app.engine.is_closing()) {
+        match (*self.stop.borrow(), self.engine.is_closing()) {
             (true, _) => Err(Interrupt::Stopped),
             (false, true) => Err(Interrupt::Left),
             (false, false) => Ok(()),
@@ -89,7 +89,7 @@ impl ExperimentWaits {
         tokio::select! {
             biased;
             () = self.stopped() => Err(Interrupt::Stopped),
-            free = self.app.engine.lull() => match free {
+            free = self.engine.lull() => match free {
                 true => Ok(()),
                 false => Err(Interrupt::Left),
             },
@@ -140,9 +140,7 @@ impl ExperimentWaits {
     /// # Errors
     /// `Failed` when the store cannot be read.
     pub async fn cancel(&self, analysis: &AnalysisId) -> Work<()> {
-        self.app
-            .engine
-            .cancel(analysis, "its experiment was stopped");
+        self.engine.cancel(analysis, "its experiment was stopped");
         self.ended(analysis).await
     }
 
@@ -160,7 +158,7 @@ impl ExperimentWaits {
     }
 
     async fn ended(&self, analysis: &AnalysisId) -> Work<()> {
-        let mut watch = self.app.engine.watch(analysis.clone(), u64::MAX - 1);
+        let mut watch = self.engine.watch(analysis.clone(), u64::MAX - 1);
         while watch.next().await?.is_some() {}
         Ok(())
     }
@@ -176,7 +174,10 @@ impl ExperimentWaits {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::app::App;
     use crate::config::{self, ConfigLayers};
 
     struct Folder(std::path::PathBuf);
@@ -215,7 +216,7 @@ mod tests {
         runtime.block_on(async {
             let app = app(&folder);
             let (stop, stopped) = watch::channel(false);
-            let waits = ExperimentWaits::new(app.clone(), stopped);
+            let waits = ExperimentWaits::new(app.engine.clone(), stopped);
             let refusal = |kind| Error::new(kind, "no");
             // The engine's error when it is full: the work continues afterwards.
             let waited = waits.refused(refusal(Kind::Unavailable)).await;

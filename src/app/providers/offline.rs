@@ -11,7 +11,7 @@ use crate::store::Store;
 pub struct OfflineProviders {
     store: Store,
     llm: Llm,
-    secret: String,
+    vault: Vault,
 }
 
 impl OfflineProviders {
@@ -26,7 +26,8 @@ impl OfflineProviders {
         };
         let folder::OpenedFolder { store, secret, .. } = opened;
         let llm = Llm::new(models::settings(config));
-        Ok(Self { store, llm, secret })
+        let vault = Vault::new(&secret);
+        Ok(Self { store, llm, vault })
     }
 
     /// The service.
@@ -34,7 +35,7 @@ impl OfflineProviders {
         Providers {
             store: &self.store,
             llm: &self.llm,
-            vault: Vault::new(&self.secret),
+            vault: &self.vault,
             open_addresses: true,
         }
     }

@@ -15,7 +15,7 @@ use crate::http::reply::Reply;
 /// # Errors
 /// When the archive cannot be written or read.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let file = cx.app.export(&caller.user).await?;
+    let file = cx.app.archives().export(&caller.user).await?;
     // The file is deleted while it is sent; the open handle keeps its content.
     let reply = Reply::file(file.path(), "application/gzip").await?;
     let name = "attachment; filename=\"quire-archive.tar.gz\"";
@@ -28,7 +28,7 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// `BadRequest` when the file is not an archive, `TooLarge` when the file or one entry exceeds a limit.
 pub async fn import(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (_, received) = read_upload(&mut cx).await?;
-    let counts = cx.app.import(&caller.user, received).await?;
+    let counts = cx.app.archives().import(&caller.user, received).await?;
     let rows = counts
         .iter()
         .map(|(name, count)| (name.clone(), json!(count)));

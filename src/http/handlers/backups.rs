@@ -34,7 +34,8 @@ enum BackupTarget {
 pub async fn download(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let copy = cx
         .app
-        .copy(&admin.caller().user, &request_origin(&cx))
+        .backups()
+        .download(&admin.caller().user, &request_origin(&cx))
         .await?;
     // The file is deleted while it is sent; the open handle keeps its content.
     let reply = Reply::file(copy.path(), "application/vnd.sqlite3").await?;
@@ -58,17 +59,24 @@ pub async fn list(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
 /// `BadInput` for an invalid body.
 pub async fn make(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: BackupBody = cx.json_or_empty().await?;
-    let default = match (&cx.app.config.backups, cx.app.replica()) {
+    let default = match (&cx.app.config.backups, cx.app.health().replica()) {
         (None, Some(_)) => BackupTarget::Replica,
         _ => BackupTarget::Folder,
     };
     let by = &admin.caller().user;
     if body.to.unwrap_or(default) == BackupTarget::Folder {
-        let folder = cx.app.back_up(by, &request_origin(&cx), cx.now).await?;
+        let folder = cx
+            .app
+            .backups()
+            .make_now(by, &request_origin(&cx), cx.now)
+            .await?;
         let status = json!({"folder": folder_json(&cx.app, Some(&folder)), "replica": replica_json(&cx.app)});
         return Ok(no_store(Reply::json(&status).status(StatusCode::CREATED)));
     }
-    cx.app.copy_to_replica(by, &request_origin(&cx)).await?;
+    cx.app
+        .backups()
+        .send_snapshot(by, &request_origin(&cx))
+        .await?;
     let status = backup_status(&cx.app).await?;
     Ok(no_store(Reply::json(&status).status(StatusCode::ACCEPTED)))
 }
@@ -76,7 +84,7 @@ pub async fn make(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiErro
 async fn backup_status(app: &App) -> Result<Value, ApiError> {
     let folder = match &app.config.backups {
         None => Value::Null,
-        Some(_) => folder_json(app, Some(&app.shelf().await?)),
+        Some(_) => folder_json(app, Some(&app.backups().folder().await?)),
     };
     Ok(json!({ "folder": folder, "replica": replica_json(app) }))
 }
@@ -105,7 +113,7 @@ fn folder_json(app: &App, folder: Option<&BackupFolder>) -> Value {
 }
 
 fn replica_json(app: &App) -> Value {
-    match app.replica() {
+    match app.health().replica() {
         None => Value::Null,
         Some(status) => json!({
             "address": status.shown, "copied_at": status.copied_at, "whole_at": status.whole_at,

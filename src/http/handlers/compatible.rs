@@ -122,7 +122,12 @@ pub(super) async fn with_idempotency_key(
     let Some(key) = cx.header(HeaderName::from_static("idempotency-key")) else {
         return Ok(work.await?.0);
     };
-    let claim = match cx.app.claim(caller, key, &request(), cx.now).await? {
+    let claim = match cx
+        .app
+        .idempotency()
+        .claim(caller, key, &request(), cx.now)
+        .await?
+    {
         IdempotencyTurn::First(claim) => claim,
         IdempotencyTurn::Again(headers, body) => {
             let reply = Reply::bytes(body, "application/json")
@@ -136,7 +141,7 @@ pub(super) async fn with_idempotency_key(
     let (reply, text) = match work.await {
         Ok(response) => response,
         Err(error) => {
-            cx.app.release(claim).await;
+            cx.app.idempotency().release(claim).await;
             return Err(error);
         }
     };
@@ -148,6 +153,7 @@ pub(super) async fn with_idempotency_key(
     let kept_headers: Vec<_> = kept_headers.collect();
     if cx
         .app
+        .idempotency()
         .keep_answer(claim, &kept_headers, text, clock::now())
         .await
     {

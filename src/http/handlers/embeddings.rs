@@ -34,7 +34,7 @@ async fn respond(
     request: EmbeddingRequest,
 ) -> Result<(Reply, String), ApiError> {
     let (model, is_base64) = (request.model.clone(), request.is_base64);
-    let result = cx.app.embed(caller, request).await?;
+    let result = cx.app.embeddings().embed(caller, request).await?;
     let ignored = result.ignored.iter().take(MAX_IGNORED).map(String::as_str);
     let ignored = ignored.collect::<Vec<_>>().join(", ");
     let vectors = result.embedded.vectors.iter().enumerate();

@@ -52,7 +52,7 @@ pub fn show(shared: &SharedState, now: Instant) -> Reply {
 pub async fn watch(shared: &SharedState) {
     loop {
         shared.health.probe_requested.notified().await;
-        let works = shared.app.probe_database().await;
+        let works = shared.app.health().probe_database().await;
         let has_failed = shared.health.probe_failed.swap(!works, Relaxed);
         if has_failed == works {
             // The status changed: invalidate the cached response.
@@ -87,10 +87,10 @@ fn condition(
         _ if replica_warns => {
             "the replica does not have everything: what is not there is on this machine only"
         }
-        _ if app.has_lost_keys() => {
+        _ if app.health().has_lost_keys() => {
             "a provider's key cannot be read with this installation's secret: enter its key again"
         }
-        _ if !app.can_answer() => {
+        _ if !app.health().can_answer() => {
             "no model can be asked: configure a provider or turn the demo models on"
         }
         _ => return ("ok", None),
@@ -99,14 +99,14 @@ fn condition(
 }
 
 fn body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
-    let mut database = app.database();
+    let mut database = app.health().database();
     if probe_failed && database.fault.is_none() {
         database.fault = Some("it does not answer".into());
     }
     let works = database.fault.is_none();
     let fault = database.fault.as_ref();
     let fault = fault.map(|fault| format!("the database does not work: {fault}"));
-    let (replica, disk) = (app.replica(), app.disk());
+    let (replica, disk) = (app.health().replica(), app.health().disk());
     let (status, message) = condition(app, fault.as_deref(), replica.as_ref(), disk.as_ref());
     let process = ProcessStats::now();
     let config = &app.config;
@@ -276,7 +276,11 @@ pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Re
     }
     let figures = RequestFigures::collect(&cx).await?;
     let classes = cx.shared.stats.classes();
-    let text = prometheus_text::text(&classes, &figures.unlabeled(), &cx.app.work().await?);
+    let text = prometheus_text::text(
+        &classes,
+        &figures.unlabeled(),
+        &cx.app.health().work().await?,
+    );
     Ok(Reply::bytes(
         text,
         "text/plain; version=0.0.4; charset=utf-8",
@@ -374,7 +378,7 @@ impl RequestFigures {
             seconds: stats.seconds(),
             open: stats.open.load(Relaxed),
             rejected: stats.rejected.load(Relaxed),
-            cache_hits: cx.app.cache_hits().await?,
+            cache_hits: cx.app.health().cache_hits().await?,
             process: ProcessStats::now(),
         })
     }

@@ -131,7 +131,7 @@ pub async fn status(cx: RequestContext, caller: Option<Caller>) -> Result<Reply,
 /// # Errors
 /// Never; the signature is that of all handlers.
 pub async fn probe(cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
-    cx.app.models().probe().await;
+    cx.app.discovery().probe().await;
     Ok(providers_reply(&cx, Some(admin.caller())))
 }
 

@@ -268,7 +268,9 @@ struct FallbacksBody {
 /// # Errors
 /// Never; the signature is that of all handlers.
 pub async fn fallbacks(cx: RequestContext, _: Admin) -> Result<Reply, ApiError> {
-    Ok(Reply::json(&json!({ "fallbacks": cx.app.fallbacks() })))
+    Ok(Reply::json(
+        &json!({ "fallbacks": cx.app.fallbacks().current() }),
+    ))
 }
 
 /// `PUT /api/admin/fallbacks`: replaces the fallback chains.
@@ -279,7 +281,7 @@ pub async fn set_fallbacks(mut cx: RequestContext, admin: Admin) -> Result<Reply
     let body: FallbacksBody = cx.json().await?;
     let (actor, origin) = (admin.caller().user.clone(), request_origin(&cx));
     let app = &cx.app;
-    let chains = app.set_fallbacks(body.fallbacks, &actor, &origin).await?;
+    let chains = app.fallbacks().set(body.fallbacks, &actor, &origin).await?;
     Ok(Reply::json(
         &json!({ "status": "success", "fallbacks": chains }),
     ))

@@ -95,7 +95,11 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 pub async fn save(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let change = change_to(&Request::default(), cx.json().await?)?;
     let origin = request_origin(&cx);
-    let (recipe, new) = cx.app.recipes().save(&caller, change, &origin).await?;
+    let (recipe, new) = cx
+        .app
+        .recipe_editor()
+        .save(&caller, change, &origin)
+        .await?;
     let status = if new {
         StatusCode::CREATED
     } else {
@@ -135,10 +139,11 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// invalid body, `Conflict` when there are too many versions.
 pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: Map<String, Value> = cx.json().await?;
-    let app = cx.app.recipes();
-    let known = app.own(&caller, cx.param("id")).await?;
+    let id = cx.param("id");
+    let known = cx.app.recipes().own(&caller, id).await?;
     let (change, origin) = (change_to(&known.body, body)?, request_origin(&cx));
-    let recipe = app.change(&caller, cx.param("id"), change, &origin).await?;
+    let editor = cx.app.recipe_editor();
+    let recipe = editor.change(&caller, id, change, &origin).await?;
     let body = json!({ "status": "success", "recipe": recipe_json(&cx, &recipe, &caller) });
     Ok(no_store(Reply::json(&body)))
 }

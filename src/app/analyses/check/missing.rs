@@ -17,7 +17,7 @@ impl Analyses<'_> {
         request: &mut Request,
         inherited: &[String],
     ) -> Result<Vec<String>> {
-        let llm = &self.0.llm;
+        let llm = self.llm;
         let is_missing = |name: &String| inherited.contains(name) && llm.find(user, name).is_none();
         if request.models.iter().any(|name| !is_missing(name)) || request.models.is_empty() {
             // One of them stays.

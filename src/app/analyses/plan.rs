@@ -1,10 +1,13 @@
 //! Turns a checked request into a plan: the members, the synthesizer, the passages, and the numbers that
 //! make a repetition exact.
 
-use super::analyses::{CheckedRequest, Material, PlannedPanel};
-use super::{App, Error, Kind, Result};
+use super::Analyses;
+use super::check::CheckedRequest;
+use super::material::Material;
+use super::provision::PlannedPanel;
+use crate::app::{Error, Kind, Result};
 use crate::crypto::{self, sha256};
-use crate::domain::analysis::{Arrangement, Member, Plan, RunDeadlines};
+use crate::domain::analysis::{Arrangement, Member, Plan};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::{arrange, reading};
@@ -21,7 +24,7 @@ struct PanelIds {
     writer: String,
 }
 
-impl App {
+impl Analyses<'_> {
     /// Fixes everything a run needs. `new` has been checked: its models and pattern exist.
     ///
     /// # Errors
@@ -33,7 +36,7 @@ impl App {
         new: &CheckedRequest,
         material: Material,
     ) -> Result<Plan> {
-        let pattern = self.patterns().find(user, new.request.pattern()).await?;
+        let pattern = self.patterns.find(user, new.request.pattern()).await?;
         let pattern = pattern.ok_or_else(Error::missing)?;
         let way = arrange::arrangement(&pattern, new.request.depth.unwrap_or_default());
         let PanelIds { members, writer } = self.seats(user, new, way);
@@ -49,7 +52,7 @@ impl App {
             synthesiser: &mut synthesizer,
             reads_peers: stages.len() > 1,
         };
-        let given = self.analyses().provide(user, new, panel).await?;
+        let given = self.provide(user, new, panel).await?;
         number(&mut members, new.context.sample);
         synthesizer.sample = new.context.sample;
         let mut notes = new.notes.clone();
@@ -93,10 +96,7 @@ impl App {
             cache: new.request.cache,
             cache_max_age_s: new.request.cache_max_age_s,
             budget: new.budget,
-            times: RunDeadlines {
-                stage: self.config.limits.stage_timeout.as_secs() as u32,
-                run: self.config.limits.run_timeout.as_secs() as u32,
-            },
+            times: self.times,
             format: new.format.clone(),
             // The bare prompt is sent only if no document has to be introduced.
             bare: pattern.id == PLAIN && !new.context.turns.is_empty() && new.documents.is_empty(),
@@ -129,7 +129,7 @@ impl App {
         new: &CheckedRequest,
         models: &[Model],
     ) -> Vec<Member> {
-        let chains = self.fallbacks();
+        let chains = self.fallbacks.current();
         let member = |model: &Model| {
             let own = new
                 .request

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{App, Error, Kind, Result};
+use super::{Error, Kind, Result};
 use crate::domain::analysis::Plan;
 use crate::domain::id::{KeyId, UserId};
 use crate::domain::key::KeyLimits;
@@ -14,21 +14,30 @@ use crate::domain::pattern::estimate::{self, CallEstimate};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 use crate::engine::KeyFunds;
-use crate::store::api_keys;
+use crate::llm::Llm;
+use crate::store::{Store, api_keys};
 
-impl App {
+/// Use cases of the limits of API keys.
+#[derive(Clone, Copy)]
+pub(super) struct KeyLimitService<'a> {
+    pub(super) store: &'a Store,
+    pub(super) llm: &'a Llm,
+    pub(super) reservations: &'a Arc<KeyReservations>,
+}
+
+impl KeyLimitService<'_> {
     /// The limits of the caller's key; none for a session or an unlimited key.
     ///
     /// # Errors
     /// `SignInNeeded` when the key no longer exists.
-    pub(super) async fn confines_of(&self, caller: &Caller) -> Result<KeyLimits> {
+    pub async fn of(&self, caller: &Caller) -> Result<KeyLimits> {
         match &caller.key {
-            Some(key) if key.is_confined => Ok(self.confines(&caller.user, &key.id).await?),
+            Some(key) if key.is_confined => Ok(self.limits(&caller.user, &key.id).await?),
             _ => Ok(KeyLimits::default()),
         }
     }
 
-    async fn confines(&self, user: &UserId, key: &KeyId) -> Result<KeyLimits> {
+    async fn limits(&self, user: &UserId, key: &KeyId) -> Result<KeyLimits> {
         let (user, key) = (user.clone(), key.clone());
         let read = self.store.read(move |db| api_keys::by_id(db, &user, &key));
         let found = read
@@ -39,10 +48,10 @@ impl App {
 
     /// The ready models that a limited caller may use, strongest first, for a panel in which no model is
     /// named.
-    pub(super) fn within(&self, user: &UserId, confines: &KeyLimits) -> Vec<Model> {
+    pub fn models(&self, user: &UserId, limits: &KeyLimits) -> Vec<Model> {
         let all = self.llm.models(Some(user)).into_iter();
         let mut models: Vec<Model> = all
-            .filter(|(model, state)| *state == Availability::Ready && confines.allow(&model.id))
+            .filter(|(model, state)| *state == Availability::Ready && limits.allow(&model.id))
             .map(|(model, _)| model)
             .collect();
         models.sort_by_key(|model| std::cmp::Reverse(model.strength));
@@ -54,7 +63,7 @@ impl App {
     /// # Errors
     /// `Forbidden` for a model that the key may not use, `BudgetExceeded` when its budget is too small or a
     /// price is unknown.
-    pub(super) async fn within_confines(
+    pub async fn reserve_run(
         &self,
         user: &UserId,
         key: &KeyId,
@@ -62,13 +71,13 @@ impl App {
         calls: &[CallEstimate],
         now: Timestamp,
     ) -> Result<Option<KeyReservation>> {
-        let confines = self.confines(user, key).await?;
-        if let Some(model) = forbidden_model(&confines, plan) {
+        let limits = self.limits(user, key).await?;
+        if let Some(model) = forbidden_model(&limits, plan) {
             let why = format!("this API key may not use {model}");
-            let may = confines.models.join(", ");
+            let may = limits.models.join(", ");
             return Err(Error::new(Kind::Forbidden, why).resolve(format!("it may use {may}")));
         }
-        if [confines.day_cost, confines.all_cost] == [None, None] {
+        if [limits.day_cost, limits.all_cost] == [None, None] {
             return Ok(None);
         }
         if let Some(call) = calls.iter().find(|call| call.cost_usd.is_none()) {
@@ -79,28 +88,28 @@ impl App {
             return Err(Error::new(Kind::BudgetExceeded, why));
         }
         let cost = estimate::upper_bound(calls).unwrap_or_default();
-        self.grant(&confines, key, cost, now).await.map(Some)
+        self.reserve(&limits, key, cost, now).await.map(Some)
     }
 
     /// Reserves the maximum cost of a run that continues after a restart.
-    pub(super) fn hold_again(&self, key: &KeyId, cost: MicroDollars) -> Box<dyn KeyFunds> {
-        self.grants.hold(key, cost, None).boxed()
+    pub fn reserve_again(&self, key: &KeyId, cost: MicroDollars) -> Box<dyn KeyFunds> {
+        self.reservations.hold(key, cost, None).boxed()
     }
 
     /// Reserves the maximum cost of a key's calls until they are recorded.
     ///
     /// # Errors
     /// `BudgetExceeded` when the key's budget is too small.
-    pub(super) async fn grant(
+    pub async fn reserve(
         &self,
-        confines: &KeyLimits,
+        key_limits: &KeyLimits,
         key: &KeyId,
         cost: MicroDollars,
         now: Timestamp,
     ) -> Result<KeyReservation> {
-        let _asking = self.grants.asking.lock().await;
+        let _asking = self.reservations.asking.lock().await;
         // Read before the store: a reservation released meanwhile has been recorded by then.
-        let held = self.grants.held(key);
+        let held = self.reservations.held(key);
         let wanted = key.clone();
         let read = self
             .store
@@ -108,8 +117,8 @@ impl App {
         let (today, whole) = read.await?;
         let mut room: Option<MicroDollars> = None;
         let limits = [
-            (today, confines.day_cost, "today"),
-            (whole, confines.all_cost, "in all"),
+            (today, key_limits.day_cost, "today"),
+            (whole, key_limits.all_cost, "in all"),
         ];
         for (spent, limit, when) in limits {
             let taken = spent.plus(held);
@@ -129,7 +138,7 @@ impl App {
             return Err(Error::new(Kind::BudgetExceeded, why)
                 .resolve("its owner can create a key with a larger budget"));
         }
-        Ok(self.grants.hold(key, cost, room))
+        Ok(self.reservations.hold(key, cost, room))
     }
 }
 
@@ -235,10 +244,10 @@ impl Drop for KeyReservation {
 }
 
 // A model of the plan, or one of its fallbacks, that the key may not use.
-fn forbidden_model<'a>(confines: &KeyLimits, plan: &'a Plan) -> Option<&'a str> {
+fn forbidden_model<'a>(limits: &KeyLimits, plan: &'a Plan) -> Option<&'a str> {
     let members = plan.members.iter().chain(&plan.readers);
     let members = members.chain(std::iter::once(&plan.synthesiser));
     let mut asked = members.flat_map(|one| std::iter::once(one).chain(&one.fallbacks));
-    let found = asked.find(|one| !confines.allow(&one.model));
+    let found = asked.find(|one| !limits.allow(&one.model));
     found.map(|one| one.model.as_str())
 }

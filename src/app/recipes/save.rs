@@ -1,0 +1,188 @@
+//! Saves recipes. Each is checked as a request first, so that only those are saved that could be used.
+
+use super::{MOST_VERSIONS, Recipes, fill};
+use crate::app::accounts::{RequestOrigin, chance};
+use crate::app::analyses::Analyses;
+use crate::app::patterns::Patterns;
+use crate::app::{Error, Kind, Result};
+use crate::domain::id::RecipeId;
+use crate::domain::pattern::stored::PatternOrigin;
+use crate::domain::recipe::{self, Recipe};
+use crate::domain::request::{Request, RunContext};
+use crate::domain::user::Caller;
+use crate::llm::Llm;
+use crate::store::{audit, recipes};
+
+/// Recipes per person at most.
+const MOST: i64 = 200;
+
+/// Parameters of a recipe to save or change. Absent fields keep their values, or get defaults.
+#[derive(Debug, Clone, Default)]
+pub struct RecipeChange {
+    /// Its name.
+    pub name: Option<String>,
+    /// Whether everyone may use it.
+    pub shared: Option<bool>,
+    /// The request that it fills.
+    pub body: Option<Request>,
+}
+
+/// Use cases of saving recipes.
+#[derive(Clone, Copy)]
+pub struct RecipeEditor<'a> {
+    pub(in crate::app) recipes: Recipes<'a>,
+    pub(in crate::app) llm: &'a Llm,
+    pub(in crate::app) patterns: Patterns<'a>,
+    pub(in crate::app) analyses: Analyses<'a>,
+}
+
+impl RecipeEditor<'_> {
+    /// Saves a recipe under a name: a new one, or a new version of the caller's own of that name. Returns it, and
+    /// whether it is new.
+    ///
+    /// # Errors
+    /// `BadInput` for an invalid name and for a recipe that could not be used today or not be shared; `Conflict` when
+    /// the caller has too many recipes, or the recipe too many versions.
+    pub async fn save(
+        &self,
+        caller: &Caller,
+        change: RecipeChange,
+        visit: &RequestOrigin,
+    ) -> Result<(Recipe, bool)> {
+        let name = checked(change.name.as_deref().unwrap_or_default())?;
+        let (of, named) = (caller.user.clone(), name.clone());
+        let found = self
+            .recipes
+            .store
+            .read(move |db| recipes::named(db, &of, &named));
+        let known = found.await?.into_iter().next();
+        if let Some(known) = known.filter(|known| known.owner == caller.user) {
+            let saved = self.save_over(caller, known, change, visit).await?;
+            return Ok((saved, false));
+        }
+        let recipe = Recipe {
+            id: RecipeId::new(visit.now, chance()?),
+            owner: caller.user.clone(),
+            name,
+            shared: change.shared.unwrap_or(false),
+            version: 1,
+            body: change.body.unwrap_or_default(),
+            created: visit.now,
+            saved: visit.now,
+        };
+        self.check(caller, &recipe, true).await?;
+        let entry = visit.entry(Some(&caller.user), "recipe.added", recipe.id.as_str());
+        let stored = recipe.clone();
+        let written = self.recipes.store.write(move |db| {
+            if recipes::count(db, &stored.owner)? >= MOST {
+                return Ok(false);
+            }
+            recipes::insert(db, &stored)?;
+            audit::append(db, &entry)?;
+            Ok(true)
+        });
+        if !written.await? {
+            let why = format!("you have {MOST} recipes already");
+            return Err(Error::new(Kind::Conflict, why).resolve("delete one first"));
+        }
+        Ok((recipe, true))
+    }
+
+    /// Changes the caller's own recipe; a changed request becomes a new version.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such recipe; `Forbidden` when it is somebody else's; otherwise as
+    /// [`RecipeEditor::save`].
+    pub async fn change(
+        &self,
+        caller: &Caller,
+        id: &str,
+        change: RecipeChange,
+        visit: &RequestOrigin,
+    ) -> Result<Recipe> {
+        let known = self.recipes.own(caller, id).await?;
+        self.save_over(caller, known, change, visit).await
+    }
+
+    async fn save_over(
+        &self,
+        caller: &Caller,
+        known: Recipe,
+        change: RecipeChange,
+        visit: &RequestOrigin,
+    ) -> Result<Recipe> {
+        let mut recipe = known.clone();
+        if let Some(name) = change.name {
+            recipe.name = checked(&name)?;
+        }
+        recipe.shared = change.shared.unwrap_or(known.shared);
+        if let Some(body) = change.body
+            && body != known.body
+        {
+            recipe.body = body;
+            recipe.version = known.version + 1;
+            recipe.saved = visit.now;
+        }
+        if recipe.version > MOST_VERSIONS {
+            let why = format!("this recipe has {MOST_VERSIONS} versions already");
+            return Err(Error::new(Kind::Conflict, why).resolve("save it under another name"));
+        }
+        let is_new = recipe.version > known.version;
+        self.check(caller, &recipe, is_new).await?;
+        let entry = visit.entry(Some(&caller.user), "recipe.changed", recipe.id.as_str());
+        let stored = recipe.clone();
+        let written = self.recipes.store.write(move |db| {
+            recipes::change(db, &stored.id, &stored.name, stored.shared)?;
+            if stored.version > known.version {
+                recipes::add_version(db, &stored)?;
+            }
+            audit::append(db, &entry)
+        });
+        written.await?;
+        Ok(recipe)
+    }
+
+    /// Refuses a recipe that could not be used today, and a shared one that names what only its owner has. One
+    /// that is only renamed or shared may name models that are gone since.
+    async fn check(&self, caller: &Caller, recipe: &Recipe, is_new: bool) -> Result<()> {
+        let mut request = Request {
+            prompt: "does this recipe work?".to_owned(),
+            ..Request::default()
+        };
+        let mut context = RunContext::default();
+        fill(&mut request, &mut context, recipe.body.clone())?;
+        if !is_new {
+            request.models.clear();
+            request.model_parameters.clear();
+            request.ultra_model = None;
+        }
+        // A new recipe may name no model that is gone.
+        context.inherited.clear();
+        let new = self.analyses.check(Some(caller), request, context).await?;
+        if !recipe.shared {
+            return Ok(());
+        }
+        let kept = self
+            .patterns
+            .kept(Some(&caller.user), new.request.pattern())
+            .await?;
+        if kept.is_some_and(|kept| kept.origin == PatternOrigin::Own) {
+            let why = "a shared recipe needs a pattern that everybody has";
+            return Err(Error::field(&["body", "pattern"], "value_error", why));
+        }
+        let named = recipe.body.models.iter().chain(&recipe.body.ultra_model);
+        for name in named {
+            if self.llm.find(None, name).is_none() {
+                let why = format!(
+                    "{name} is a model of a provider of your own: a shared recipe needs models that everybody has"
+                );
+                return Err(Error::field(&["body", "models"], "value_error", why));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn checked(name: &str) -> Result<String> {
+    recipe::checked_name(name).map_err(|why| Error::field(&["body", "name"], "value_error", why))
+}

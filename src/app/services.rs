@@ -1,0 +1,234 @@
+//! The services: each is built from what it uses of the [`App`], and knows nothing else of it.
+
+use std::sync::Arc;
+
+use super::App;
+use super::accounts::Accounts;
+use super::analyses::Analyses;
+use super::archive::Archives;
+use super::backups::Backups;
+use super::cache::CacheService;
+use super::completions::Completions;
+use super::documents::DocumentService;
+use super::embeddings::EmbeddingService;
+use super::experiments::Experiments;
+use super::fallbacks::Fallbacks;
+use super::health::Health;
+use super::key_limits::KeyLimitService;
+use super::mcp::Mcp;
+use super::models::ModelService;
+use super::patterns::Patterns;
+use super::providers::{ProviderDiscovery, Providers};
+use super::recipes::{RecipeEditor, Recipes};
+use super::repeats::Idempotency;
+use super::usage::UsageService;
+use super::worth::Comparisons;
+use crate::domain::analysis::RunDeadlines;
+
+impl App {
+    /// Accounts, sessions, and API keys.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Documents: upload, read, search, delete.
+    pub fn documents(&self) -> &DocumentService {
+        &self.documents
+    }
+
+    /// Usage and budgets.
+    pub fn usage(&self) -> UsageService<'_> {
+        UsageService {
+            store: &self.store,
+            engine: &self.engine,
+            llm: &self.llm,
+        }
+    }
+
+    /// Patterns.
+    pub fn patterns(&self) -> Patterns<'_> {
+        Patterns {
+            store: &self.store,
+            house: &self.patterns,
+        }
+    }
+
+    /// Models.
+    pub fn models(&self) -> ModelService<'_> {
+        ModelService { llm: &self.llm }
+    }
+
+    /// Fallback models.
+    pub fn fallbacks(&self) -> Fallbacks<'_> {
+        Fallbacks {
+            store: &self.store,
+            llm: &self.llm,
+            chains: &self.fallbacks,
+        }
+    }
+
+    /// Providers added at run time.
+    pub fn providers(&self) -> Providers<'_> {
+        Providers {
+            store: &self.store,
+            llm: &self.llm,
+            vault: &self.vault,
+            open_addresses: self.config.allow_user_base_urls,
+        }
+    }
+
+    /// Updates the LLM client's providers and lists of models.
+    pub fn discovery(&self) -> ProviderDiscovery<'_> {
+        ProviderDiscovery {
+            providers: self.providers(),
+            mark: &self.providers_mark,
+            own_port: self.config.discover_local.then_some(self.config.port),
+        }
+    }
+
+    /// The limits of API keys.
+    pub(super) fn key_limits(&self) -> KeyLimitService<'_> {
+        KeyLimitService {
+            store: &self.store,
+            llm: &self.llm,
+            reservations: &self.grants,
+        }
+    }
+
+    /// Recipes.
+    pub fn recipes(&self) -> Recipes<'_> {
+        Recipes { store: &self.store }
+    }
+
+    /// Analyses: start, follow, read, stop.
+    pub fn analyses(&self) -> Analyses<'_> {
+        let limits = &self.config.limits;
+        Analyses {
+            store: &self.store,
+            engine: &self.engine,
+            llm: &self.llm,
+            documents: &self.documents,
+            patterns: self.patterns(),
+            models: self.models(),
+            fallbacks: self.fallbacks(),
+            recipes: self.recipes(),
+            usage: self.usage(),
+            key_limits: self.key_limits(),
+            secret: &self.secret,
+            times: RunDeadlines {
+                stage: limits.stage_timeout.as_secs() as u32,
+                run: limits.run_timeout.as_secs() as u32,
+            },
+            compare_every: self.config.compare_every,
+            allows_anonymous: self.allows_anonymous(),
+        }
+    }
+
+    /// Saves recipes.
+    pub fn recipe_editor(&self) -> RecipeEditor<'_> {
+        RecipeEditor {
+            recipes: self.recipes(),
+            llm: &self.llm,
+            patterns: self.patterns(),
+            analyses: self.analyses(),
+        }
+    }
+
+    /// Panel versus single model: blind comparisons.
+    pub fn worth(&self) -> Comparisons<'_> {
+        Comparisons {
+            store: &self.store,
+            analyses: self.analyses(),
+            compare_every: self.config.compare_every,
+        }
+    }
+
+    /// Archives: export and import.
+    pub fn archives(&self) -> Archives<'_> {
+        Archives {
+            store: &self.store,
+            documents: &self.documents,
+            data_dir: &self.config.data_dir,
+            max_upload: self.config.limits.max_upload,
+            imports: &self.imports,
+        }
+    }
+
+    /// Backups.
+    pub fn backups(&self) -> Backups<'_> {
+        Backups {
+            store: &self.store,
+            config: self.config.backups.as_ref(),
+            status: &self.backups,
+            data_dir: &self.config.data_dir,
+            replica: self.replica.as_ref(),
+        }
+    }
+
+    /// Health of the program.
+    pub fn health(&self) -> Health<'_> {
+        let config = &self.config;
+        Health {
+            store: &self.store,
+            engine: &self.engine,
+            llm: &self.llm,
+            replica: self.replica.as_ref(),
+            data_dir: &config.data_dir,
+            has_models: !config.providers.is_empty() || config.use_mock != Some(false),
+        }
+    }
+
+    /// Idempotency keys.
+    pub fn idempotency(&self) -> Idempotency<'_> {
+        Idempotency {
+            store: &self.store,
+            underway: &self.underway,
+        }
+    }
+
+    /// Experiments: finding the best setting.
+    pub fn experiments(self: &Arc<Self>) -> Experiments<'_> {
+        Experiments(self)
+    }
+
+    /// The answer cache.
+    pub fn cache(&self) -> CacheService<'_> {
+        CacheService {
+            store: &self.store,
+            engine: &self.engine,
+            analyses: self.analyses(),
+        }
+    }
+
+    /// The compatible APIs.
+    pub fn completions(&self) -> Completions<'_> {
+        Completions {
+            llm: &self.llm,
+            models: self.models(),
+            patterns: self.patterns(),
+            recipes: self.recipes(),
+            key_limits: self.key_limits(),
+            analyses: self.analyses(),
+        }
+    }
+
+    /// Embeddings.
+    pub fn embeddings(&self) -> EmbeddingService<'_> {
+        EmbeddingService {
+            store: &self.store,
+            engine: &self.engine,
+            llm: &self.llm,
+            usage: self.usage(),
+            key_limits: self.key_limits(),
+        }
+    }
+
+    /// The Model Context Protocol server.
+    pub fn mcp(&self) -> Mcp<'_> {
+        Mcp {
+            analyses: self.analyses(),
+            patterns: self.patterns(),
+            documents: &self.documents,
+        }
+    }
+}

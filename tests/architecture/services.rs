@@ -1,0 +1,36 @@
+//! Services hold what they use: only the composition, and what runs longer than a request, knows the whole `App`.
+
+use super::{Source, holds, is_word, sources};
+
+/// The files of `app` that may name `App`.
+const COMPOSITION: &[&str] = &[
+    "app/mod.rs",
+    // Builds the services.
+    "app/services.rs",
+    // The server's timers, and its end.
+    "app/locks.rs",
+    "app/replica.rs",
+    "app/upkeep.rs",
+    // An experiment runs longer than the request that starts it.
+    "app/experiments/mod.rs",
+    "app/experiments/runner.rs",
+];
+
+fn names_the_app(source: &Source) -> bool {
+    source.code().any(|(_, line)| {
+        let mut words = line.split(|character| !is_word(character));
+        words.any(|word| word == "App")
+    })
+}
+
+#[test]
+fn services_hold_what_they_use() {
+    let all = sources();
+    let (known, others): (Vec<&Source>, Vec<&Source>) = all
+        .iter()
+        .filter(|source| source.layer() == "app" && names_the_app(source))
+        .partition(|source| COMPOSITION.contains(&source.name.as_str()));
+    let fault = |source: &&Source| format!("{} names App: hold what it uses", source.name);
+    holds(others.iter().map(fault).collect());
+    assert_eq!(known.len(), COMPOSITION.len(), "a file names it no more");
+}
