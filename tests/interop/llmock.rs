@@ -7,7 +7,12 @@ use serde_json::{Value, json};
 use crate::mock::{Asking, Mock, installed};
 
 fn started() -> Option<(Mock, Asking)> {
-    let mock = Mock::start("venv/bin/llmock", &["serve"])?;
+    // Without a pause between chunks it may have sent a whole stream before its client can stop reading, and then
+    // reports that the client has not stopped.
+    let mock = Mock::start(
+        "venv/bin/llmock",
+        &["serve", "--stream-chunk-delay-ms", "40"],
+    )?;
     let at = |path: &str| format!("{}{path}", mock.url);
     let providers = json!([
         {"id": "openai", "base_url": at("/v1"), "api_key": "k"},
