@@ -1,5 +1,5 @@
-//! Anthropic's messages: <https://docs.anthropic.com/en/api/messages>. Tokens of its prompt cache stand
-//! beside `input_tokens`; what it writes is counted anew in each `message_delta`.
+//! Anthropic's Messages API: <https://docs.anthropic.com/en/api/messages>. `input_tokens` excludes tokens of the
+//! prompt cache; the output count of each `message_delta` is cumulative.
 
 use serde_json::{Map, Value, json};
 
@@ -13,13 +13,14 @@ use crate::domain::chat::{ModelRequest, estimate_tokens};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolChoice, Tools};
 
-/// Tokens an answer may have where nobody says and the model's own limit is not known. The field is required.
+/// Default output limit, in tokens, when the request has none and the model's own limit is unknown. The field is
+/// required.
 const USUAL_MOST: u64 = 8_192;
-/// More than this is only written when asked for: a long limit is a long wait for a runaway answer.
+/// Maximum default output limit, in tokens. A higher limit must be requested: with it, a runaway answer takes long.
 const MOST_UNASKED: u64 = 32_000;
-/// Shorter beginnings are not kept by any of its models.
+/// Minimum length, in tokens, of a prompt that its models cache.
 const KEPT_FROM: u64 = 1_024;
-/// The least that thinking may be given.
+/// Minimum thinking budget, in tokens.
 const LEAST_BUDGET: u64 = 1_024;
 
 pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities) -> Value {
@@ -39,7 +40,8 @@ pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities
     body.insert("stream".into(), json!(true));
     body.insert("messages".into(), messages(&turns));
     if !system.is_empty() {
-        // Marked, it is kept for five minutes and read again for a tenth of the price; unmarked, never.
+        // A marked prompt is cached for five minutes and read again at a tenth of the price; an unmarked one is never
+        // cached.
         let is_kept = request.is_reread && estimate_tokens(&system) >= KEPT_FROM;
         let system = match is_kept {
             _ if !marks.is_empty() => json!(cache_marks::blocks(&system, &marks)),
@@ -52,7 +54,7 @@ pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities
     }
     let mut most = max_tokens(request, taste);
     let is_forced = request.format.is_some() && shape == Structured::Tool;
-    // A forced tool and thinking exclude each other.
+    // A forced tool call and thinking are mutually exclusive.
     let thinks = !is_forced && think(&mut body, request, taste, &mut most);
     body.insert("max_tokens".into(), json!(most));
     sample(&mut body, request, taste, thinks);
@@ -97,7 +99,7 @@ fn offer(body: &mut Map<String, Value>, tools: &Tools, thinks: bool, takes_marks
     body.insert("tools".into(), tools.list.iter().map(tool).collect());
     let mut choice = match &tools.choice {
         ToolChoice::None => json!({ "type": "none" }),
-        // Thinking models may not be forced.
+        // A model that thinks cannot be forced to call a tool.
         ToolChoice::Required if !thinks => json!({ "type": "any" }),
         ToolChoice::Named(name) if !thinks => json!({ "type": "tool", "name": name }),
         _ => json!({ "type": "auto" }),
@@ -108,7 +110,7 @@ fn offer(body: &mut Map<String, Value>, tools: &Tools, thinks: bool, takes_marks
     body.insert("tool_choice".into(), choice);
 }
 
-// All results of a turn's calls must stand in the one turn behind it, in front of any words.
+// All results of a turn's calls must be in the next turn, before any text.
 fn messages(turns: &[PromptTurn]) -> Value {
     let mut messages: Vec<Value> = Vec::new();
     let mut is_results = false;
@@ -181,8 +183,8 @@ fn config(body: &mut Map<String, Value>) -> &mut Map<String, Value> {
     config.as_object_mut().expect("it was made an object above")
 }
 
-/// A client of Anthropic's API leaves it to the model how much it thinks, which without an effort is as much as with
-/// a high one.
+/// Whether the model decides how much it thinks, as a client of Anthropic's API can request. Without an effort, this
+/// is about as much as with a high one.
 fn is_adaptive(request: &ModelRequest) -> bool {
     let passthrough = request.passthrough.as_deref();
     passthrough.is_some_and(|it| {
@@ -192,7 +194,7 @@ fn is_adaptive(request: &ModelRequest) -> bool {
     })
 }
 
-/// The budget that a client of Anthropic's API has set itself.
+/// The thinking budget that a client of Anthropic's API has set.
 fn own_budget(request: &ModelRequest) -> Option<&Value> {
     let passthrough = request.passthrough.as_deref()?;
     let thinking = passthrough.fields.get("thinking")?;
@@ -201,7 +203,7 @@ fn own_budget(request: &ModelRequest) -> Option<&Value> {
     is_budget.then_some(thinking)
 }
 
-/// The model has called a tool, and the thoughts that it would want back with the result are not there.
+/// Whether the model has called a tool and the thinking blocks that it requires with the result are missing.
 fn lacks_thoughts(request: &ModelRequest) -> bool {
     let mut messages = request.messages.iter().rev();
     let last = messages.find(|message| !message.calls.is_empty());
@@ -209,7 +211,7 @@ fn lacks_thoughts(request: &ModelRequest) -> bool {
         && !last.is_some_and(|message| message.reasoning_items.iter().any(is_signed_thought))
 }
 
-/// True when the model is told to think.
+/// Adds the thinking settings to the body; returns whether thinking is on.
 fn think(
     body: &mut Map<String, Value>,
     request: &ModelRequest,
@@ -223,7 +225,7 @@ fn think(
     if effort == "none" || taste.thinking == Thinking::Fixed || lacks_thoughts(request) {
         return false;
     }
-    // Of a model that nobody knows, the client knows best.
+    // For a model without known capabilities, the client's own setting applies.
     if taste.thinking == Thinking::Unknown
         && let Some(own) = own_budget(request)
     {
@@ -240,7 +242,7 @@ fn think(
     }
     let wanted = budget(effort).max(LEAST_BUDGET);
     if request.parameters.max_tokens.is_none() {
-        // The budget is part of the limit: the answer keeps what it would have had.
+        // The budget counts against the limit, so the limit grows by it and the answer keeps its room.
         let known = Some(taste.max_output).filter(|most| *most > 0);
         *most = (*most + wanted).min(known.unwrap_or(u64::MAX));
     }
@@ -272,7 +274,7 @@ fn sample(
     if thinks {
         return;
     }
-    // It ends at 1, and takes one of the two only.
+    // The temperature is at most 1, and the API accepts either `temperature` or `top_p`.
     let temperature = own.temperature.map(|value| json!(value.min(1.0)));
     let top_p = own.top_p.filter(|_| temperature.is_none());
     set("temperature", "temperature", temperature);
@@ -320,7 +322,7 @@ pub(super) fn read(growing: &mut AnswerBuilder, event: &SseFrame) {
             stopped(growing, &data["delta"]);
         }
         "message_stop" => growing.end(),
-        // `ping`, the ends of blocks, and what the vendor may add.
+        // `ping`, block ends, and events that the vendor may add later.
         _ => {
             if let Some(error) = refusal::reported(&data) {
                 growing.fail(refusal::in_band(error));
@@ -356,7 +358,7 @@ fn block(growing: &mut AnswerBuilder, place: u64, block: &Value, is_whole: bool)
     growing.reasoning(block["thinking"].as_str().unwrap_or_default());
     if block["type"] == "tool_use" {
         let text = |name: &str| block[name].as_str().unwrap_or_default();
-        // Some that imitate it give the whole input at the block's beginning.
+        // Some compatible servers send the complete input at the start of the block.
         let input = &block["input"];
         let is_given = is_whole || input.as_object().is_some_and(|input| !input.is_empty());
         let input = match is_given {
@@ -384,7 +386,7 @@ fn stopped(growing: &mut AnswerBuilder, stop: &Value) {
     growing.stopped(reason);
 }
 
-/// Counts are cumulative. An answer that was made in several steps lists them, and they are paid one by one.
+/// Reads usage. Counts are cumulative. An answer made in several steps lists them, and each is billed.
 fn usage(growing: &mut AnswerBuilder, found: &Value) {
     let steps = found["iterations"]
         .as_array()
@@ -396,7 +398,7 @@ fn usage(growing: &mut AnswerBuilder, found: &Value) {
     };
     let input = sum("input_tokens");
     if input.is_none() && sum("output_tokens").is_none() {
-        // Some that imitate it count like chat completions.
+        // Some compatible servers report usage as chat completions do.
         return growing.count(counts::of(found));
     }
     growing.count(UsageCounts {

@@ -1,5 +1,5 @@
-//! Prompt-cache marks of clients (Anthropic's `cache_control`): read from content and tools, and written where they were
-//! set. Other vendors have no such field.
+//! Prompt-cache marks of clients (Anthropic's `cache_control`): read from content and tools, and written back at the
+//! same positions. Other vendors have no such field.
 
 use serde_json::{Value, json};
 
@@ -9,13 +9,14 @@ use crate::domain::tools::Tools;
 
 /// The name of the field.
 pub(super) const FIELD: &str = "cache_control";
-/// Bytes of one mark as JSON; a vendor's have a type and a time to live.
+/// Maximum size of one mark, in bytes of JSON; a vendor's has only a type and a time to live.
 const MOST: usize = 256;
 
-/// The mark of a block or a tool; none where it has none.
+/// The mark of a block or a tool, if any.
 ///
 /// # Errors
-/// When it is no object, or larger than any vendor's.
+///
+/// When the mark is not an object, or is larger than 256 bytes.
 pub(super) fn of(block: &Value) -> Result<Option<Value>, RequestError> {
     match &block[FIELD] {
         Value::Null => Ok(None),
@@ -27,22 +28,23 @@ pub(super) fn of(block: &Value) -> Result<Option<Value>, RequestError> {
     }
 }
 
-/// A mark behind a message's last block: of a tool's call or of its result.
+/// A mark after a message's last block, which is a tool call or a tool result.
 ///
 /// # Errors
-/// As [`of`].
+///
+/// When the mark is not an object, or is larger than 256 bytes.
 pub(super) fn behind(block: &Value) -> Result<Option<CacheMark>, RequestError> {
     Ok(of(block)?.map(|control| CacheMark { end: None, control }))
 }
 
-/// Whether a request has marks.
+/// Whether a request has cache marks.
 pub fn are_in(turns: &[Message], tools: Option<&Tools>) -> bool {
     let mut tools = tools.into_iter().flat_map(|tools| &tools.list);
     turns.iter().any(|turn| !turn.cache_marks.is_empty())
         || tools.any(|tool| tool.cache_control.is_some())
 }
 
-/// The marks of all instructions, in the text that they are joined to.
+/// The marks of all instructions, with offsets into the joined text.
 pub(super) fn of_instructions(messages: &[Message]) -> Vec<CacheMark> {
     let (mut marks, mut before) = (Vec::new(), 0);
     let instructions = messages.iter().filter(|one| one.role == Role::System);
@@ -53,10 +55,10 @@ pub(super) fn of_instructions(messages: &[Message]) -> Vec<CacheMark> {
     marks
 }
 
-/// What stands between joined texts.
+/// Separator of joined texts.
 const JOINT: &str = "\n\n";
 
-/// Marks of a text that stands behind so many bytes of another.
+/// Shifts the marks of a text by the length, in bytes, of the text before it.
 pub(super) fn moved(marks: &[CacheMark], bytes: usize) -> impl Iterator<Item = CacheMark> {
     marks.iter().map(move |mark| CacheMark {
         end: mark.end.map(|end| end + bytes),
@@ -64,7 +66,7 @@ pub(super) fn moved(marks: &[CacheMark], bytes: usize) -> impl Iterator<Item = C
     })
 }
 
-/// A text as blocks that end where it is marked.
+/// Splits a text into blocks that end at its marks.
 pub(super) fn blocks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
     let (mut blocks, mut from) = (Vec::new(), 0);
     let ends = marks.iter().filter_map(|mark| Some((mark.end?, mark)));
@@ -72,7 +74,7 @@ pub(super) fn blocks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
         let end = text.floor_char_boundary(end);
         let piece = text.get(from..end).unwrap_or_default();
         let piece = piece.strip_prefix(JOINT).unwrap_or(piece);
-        // A vendor refuses a block without words: what is marked then ends before.
+        // A vendor refuses a block of only whitespace, so the mark moves to the block before it.
         if piece.trim().is_empty() {
             continue;
         }
@@ -90,7 +92,7 @@ pub(super) fn blocks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
     blocks
 }
 
-/// Marks the last block of a message where a client did.
+/// Marks the last block of a message if the client marked it.
 pub(super) fn mark_last(blocks: &mut [Value], marks: &[CacheMark]) {
     let last = marks.iter().rev().find(|mark| mark.end.is_none());
     if let (Some(block), Some(mark)) = (blocks.last_mut(), last) {

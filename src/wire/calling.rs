@@ -1,4 +1,4 @@
-//! Tool calls put together from a stream's fragments, which hosts number, repeat, and identify in different ways.
+//! Assembles tool calls from the fragments of a stream. Hosts number, repeat, and identify these in different ways.
 
 use serde_json::Value;
 
@@ -9,18 +9,18 @@ use crate::domain::tools::{self, ToolCall};
 #[derive(Debug, Default)]
 pub(super) struct ToolCallBuilder(Vec<Begun>);
 
-/// A call that has begun.
+/// A tool call under construction.
 #[derive(Debug, Default)]
 struct Begun {
-    /// Its index in the vendor's count.
+    /// Its index as the vendor numbers it.
     index: u64,
     call: ToolCall,
-    /// The last fragment of the arguments, where each so far began with all of the one before: some hosts send
-    /// the arguments so far instead of what is new. Whether they do is known at the end.
+    /// The last fragment of the arguments, as long as each fragment begins with all of the one before: some hosts
+    /// send the arguments so far instead of the new part. Only the end of the stream shows which.
     repeated: Option<String>,
 }
 
-/// What a fragment says. Empty text means that it does not say.
+/// A fragment of a tool call. An empty field means that the fragment does not have it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct ToolCallFragment<'a> {
     pub index: Option<u64>,
@@ -34,13 +34,13 @@ impl ToolCallBuilder {
         self.0.is_empty()
     }
 
-    /// Bytes of all arguments so far.
+    /// Length of all arguments so far, in bytes.
     pub fn argument_bytes(&self) -> usize {
         let arguments = self.0.iter().map(|begun| begun.call.arguments.len());
         arguments.sum()
     }
 
-    /// About how many tokens they have.
+    /// Estimated length of all arguments, in tokens.
     pub fn argument_tokens(&self) -> u64 {
         let arguments = self.0.iter();
         arguments
@@ -48,7 +48,7 @@ impl ToolCallBuilder {
             .sum()
     }
 
-    /// Takes a fragment: more of a call that is known, or the beginning of another.
+    /// Adds a fragment, which continues a known call or begins a new one.
     pub fn take(&mut self, fragment: ToolCallFragment) {
         let at = match self.known(&fragment) {
             Some(at) => at,
@@ -78,7 +78,7 @@ impl ToolCallBuilder {
         };
         let goes_on = before.is_some_and(|before| fragment.arguments.starts_with(before));
         begun.repeated = goes_on.then(|| fragment.arguments.to_owned());
-        // Nothing may follow a complete object but space: it is given once more, or begins again.
+        // After a complete object only whitespace may follow: otherwise the object is repeated, or starts over.
         if is_object(&call.arguments) && !fragment.arguments.trim().is_empty() {
             call.arguments.clear();
         }
@@ -90,26 +90,26 @@ impl ToolCallBuilder {
         last.map_or(0, |begun| begun.index.saturating_add(1))
     }
 
-    /// Which call a fragment belongs to; none where it begins one.
+    /// Position of the call that a fragment belongs to; `None` if it begins a new one.
     fn known(&self, fragment: &ToolCallFragment) -> Option<usize> {
         let ToolCallFragment {
             index, id, name, ..
         } = *fragment;
         let of_id = (self.0.iter()).rposition(|begun| !id.is_empty() && begun.call.id == id);
         let Some(index) = index else {
-            // Without an index, an id that is new begins a call.
+            // Without an index, a new ID begins a call.
             return match id.is_empty() && (name.is_empty() || self.is_open(name)) {
                 true => self.0.len().checked_sub(1),
                 false => of_id,
             };
         };
         let Some(at) = self.0.iter().rposition(|begun| begun.index == index) else {
-            // A host that counts fragments: the same call goes on under another index.
+            // Some hosts number fragments instead of calls: the same call continues under another index.
             return of_id.filter(|&at| !is_object(&self.0[at].call.arguments));
         };
         let call = &self.0[at].call;
         let is_other = !id.is_empty() && !call.id.is_empty() && call.id != id;
-        // Some number every call 0 and give none an id: another whole call is another call.
+        // Some hosts number every call 0 and send no ID: a second complete call is a new one.
         let is_next = id.is_empty()
             && !name.is_empty()
             && call.arguments.trim() != "{}"
@@ -119,16 +119,16 @@ impl ToolCallBuilder {
         if is_next {
             return None;
         }
-        // Gemini's compatible endpoint numbers every parallel call 0. Others give one call a new id with every
-        // fragment, but neither a name nor anything behind complete arguments.
+        // Gemini's compatible endpoint numbers every parallel call 0. Other hosts give one call a new ID with every
+        // fragment, but send no name and nothing after complete arguments.
         match is_other && (!name.is_empty() || is_object(&call.arguments)) {
             true => of_id,
             false => Some(at),
         }
     }
 
-    /// The last call has no name yet, or its arguments are incomplete and this name is its own: the fragment
-    /// belongs to it.
+    /// Whether the last call has no name yet, or has this name and incomplete arguments: the fragment then belongs to
+    /// it.
     fn is_open(&self, name: &str) -> bool {
         let last = self.0.last().map(|begun| &begun.call);
         last.is_some_and(|call| {
@@ -137,7 +137,7 @@ impl ToolCallBuilder {
         })
     }
 
-    /// A whole call, behind those that are known.
+    /// Appends a complete call.
     pub fn take_whole(&mut self, id: &str, name: &str, arguments: &Value, signature: Option<&str>) {
         if self.0.len() > tools::MOST {
             return;
@@ -160,7 +160,7 @@ impl ToolCallBuilder {
         });
     }
 
-    /// The arguments of the first call, taken out.
+    /// Removes and returns the arguments of the first call.
     pub fn take_arguments(&mut self) -> Option<String> {
         let first = self.0.first_mut()?;
         let arguments = first.arguments();
@@ -168,11 +168,11 @@ impl ToolCallBuilder {
         Some(arguments).filter(|arguments| !arguments.is_empty())
     }
 
-    /// The calls as they are passed on: each with an id, a name and an object. A call that a limit cut off is
-    /// left out.
+    /// Returns the calls, each with an ID, a name, and an object as arguments. Omits a call that a limit cut off.
     ///
     /// # Errors
-    /// `Malformed` where a call has no name or its arguments are no JSON object.
+    ///
+    /// `Malformed` when a call has no name or its arguments are not a JSON object.
     pub fn finish(
         self,
         request: &ModelRequest,
@@ -185,7 +185,7 @@ impl ToolCallBuilder {
             let arguments = begun.arguments();
             let mut call = begun.call;
             call.arguments = match arguments.trim() {
-                // PHP writes an empty object as an empty list.
+                // PHP encodes an empty object as an empty list.
                 "" | "null" | "[]" | "\"\"" => "{}".to_owned(),
                 _ => arguments,
             };
@@ -197,7 +197,7 @@ impl ToolCallBuilder {
                 return Err(CallError::new(CallErrorKind::Malformed, why));
             }
             number += 1;
-            // Results are matched with calls by their ids.
+            // Clients match results with calls by ID, so IDs must be unique.
             if call.id.is_empty() || told.iter().any(|other| other.id == call.id) {
                 call.id = format!("call_{number}");
             }
@@ -209,8 +209,8 @@ impl ToolCallBuilder {
 }
 
 impl Begun {
-    /// The arguments, read in whichever way gives an object: as they are, as the last of fragments that repeat
-    /// all before them, as a JSON text within a JSON text, or as one object that was written several times.
+    /// The arguments, in the first reading that gives an object: as sent, as the last of cumulative fragments, as
+    /// JSON encoded in a JSON string, or as one object repeated several times.
     fn arguments(&self) -> String {
         let told = &self.call.arguments;
         if is_object(told) {
@@ -223,14 +223,14 @@ impl Begun {
     }
 }
 
-/// The object in a JSON text that is itself written as a JSON text.
+/// The object in a JSON string that contains JSON.
 fn within(text: &str) -> Option<String> {
     let text = text.trim().strip_prefix('"').and(Some(text))?;
     let inner: String = serde_json::from_str(text).ok()?;
     is_object(&inner).then_some(inner)
 }
 
-/// The object in a code fence, or the only one of a list.
+/// The object in a code fence, or the only element of a list.
 fn unwrapped(text: &str) -> Option<String> {
     let text = text.trim();
     let fenced = text
@@ -244,7 +244,7 @@ fn unwrapped(text: &str) -> Option<String> {
     is_object(inner).then(|| inner.to_owned())
 }
 
-/// The object that is written several times in a row.
+/// The object in a text that repeats it several times in a row.
 fn once(text: &str) -> Option<String> {
     let text = text.trim();
     let mut objects = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
@@ -258,7 +258,7 @@ fn once(text: &str) -> Option<String> {
 
 fn is_object(text: &str) -> bool {
     let text = text.trim();
-    // Most fragments are refused by their last character.
+    // The last character rules out most fragments before parsing.
     text.starts_with('{')
         && text.ends_with('}')
         && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()

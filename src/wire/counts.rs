@@ -1,12 +1,12 @@
-//! Tokens and charges as providers report them, under whichever names and in whichever JSON types they use.
-//! A count that is missing, negative, or not whole is none; `growing` estimates what was not counted.
+//! Token counts and charges as providers report them, under various names and JSON types. A count that is missing,
+//! negative, or not an integer is `None`; `growing` estimates missing counts.
 
 use serde_json::Value;
 
 use crate::domain::chat::Usage;
 use crate::domain::money::MicroDollars;
 
-/// What has been reported so far. Later reports of a stream replace earlier ones, field by field.
+/// Usage reported so far. Later reports of a stream replace earlier ones, field by field.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct UsageCounts {
     pub input: Option<u64>,
@@ -15,7 +15,7 @@ pub(super) struct UsageCounts {
     pub stored: Option<u64>,
     pub reasoning: Option<u64>,
     pub charged: Option<MicroDollars>,
-    /// `cached` and `stored` are not part of `input`, as Anthropic counts.
+    /// Whether `input` excludes `cached` and `stored`, as in Anthropic's counts.
     pub beside: bool,
 }
 
@@ -70,7 +70,7 @@ const CACHED: &[&[&str]] = &[
     &["inputTokensDetails", "cachedTokens"],
     &["cachedContentTokenCount"],
 ];
-/// Of these, the ones that are part of the prompt's tokens by their vendor's definition.
+/// The subset of `CACHED` that the vendor defines as part of the prompt's tokens.
 const CACHED_WITHIN: &[&[&str]] = &[
     &["prompt_tokens_details", "cached_tokens"],
     &["input_tokens_details", "cached_tokens"],
@@ -79,7 +79,7 @@ const CACHED_WITHIN: &[&[&str]] = &[
     &["inputTokensDetails", "cachedTokens"],
     &["cachedContentTokenCount"],
 ];
-/// Tokens written into a prompt cache.
+/// Tokens written to a prompt cache.
 const STORED: &[&[&str]] = &[
     &["prompt_tokens_details", "cache_write_tokens"],
     &["prompt_tokens_details", "cache_creation_tokens"],
@@ -101,7 +101,7 @@ const REASONING: &[&[&str]] = &[
 
 const TOTAL: &[&[&str]] = &[&["total_tokens"], &["totalTokens"], &["total_token_count"]];
 
-/// A count: a whole number, as a number or as digits.
+/// Parses a count: an integer, as a number or as a string of digits.
 pub(super) fn whole(value: &Value) -> Option<u64> {
     let float = match value {
         Value::Number(number) => match number.as_u64() {
@@ -118,7 +118,7 @@ pub(super) fn whole(value: &Value) -> Option<u64> {
     is_whole.then_some(float as u64)
 }
 
-/// The first count above zero under any of these names, or else a zero that was reported.
+/// The first count above zero under any of these names, or else a reported zero.
 fn find(found: &Value, paths: &[&[&str]]) -> Option<u64> {
     let counts = paths.iter().filter_map(|path| {
         let value = path.iter().try_fold(found, |value, name| value.get(name));
@@ -127,13 +127,13 @@ fn find(found: &Value, paths: &[&[&str]]) -> Option<u64> {
     counts.reduce(|first, other| if first > 0 { first } else { other })
 }
 
-/// A usage object of chat completions or responses.
+/// Reads a usage object of chat completions or Responses.
 pub(super) fn of(found: &Value) -> UsageCounts {
     let (mut input, mut output) = (find(found, INPUT), find(found, OUTPUT));
     let total = find(found, TOTAL).filter(|&total| total > 0);
     let (cached, stored) = (find(found, CACHED), find(found, STORED));
     let reasoning = find(found, REASONING);
-    // Whole sides that are missing, or reported as zero, are what is left of the total.
+    // If input or output is missing or zero, it is the rest of the total.
     match (input.unwrap_or(0), output.unwrap_or(0), total) {
         (0, 0, _) => {}
         (read, 0, Some(total)) if reasoning.unwrap_or(0) == 0 => {
@@ -151,13 +151,13 @@ pub(super) fn of(found: &Value) -> UsageCounts {
             .try_fold(0u64, |sum, part| sum.checked_add(*part));
         sum.is_some() && sum == total
     };
-    // xAI counts reasoning beside the answer's tokens, the others within; the total tells which.
+    // xAI counts reasoning in addition to the answer's tokens, others as part of them; the total shows which.
     let thought = reasoning.unwrap_or(0);
     if thought > 0 && (thought > written || is_sum(&[read, written, thought])) {
         output = written.checked_add(thought);
     }
     let kept = cached.unwrap_or(0).saturating_add(stored.unwrap_or(0));
-    // A part that is larger than its whole is an error of the vendor's, and cut to the whole.
+    // A part larger than its whole is the vendor's error; it is clamped to the whole.
     let is_within = find(found, CACHED_WITHIN).unwrap_or(0) > 0;
     UsageCounts {
         input,
@@ -166,13 +166,13 @@ pub(super) fn of(found: &Value) -> UsageCounts {
         stored,
         reasoning,
         charged: charged(found),
-        // Some hosts pass Anthropic's counts on: what was cached is then not part of what was read.
+        // Some hosts pass on Anthropic's counts, where the input excludes cached tokens.
         beside: kept > 0 && (kept > read && !is_within || is_sum(&[read, written, kept])),
     }
 }
 
-/// llama.cpp's measurements of its own speed, where it reports no usage: tokens read anew, tokens that were still
-/// in memory, and tokens written.
+/// Reads llama.cpp's timings, which replace a missing usage: tokens evaluated, tokens reused from memory, and tokens
+/// generated.
 pub(super) fn of_timings(found: &Value) -> UsageCounts {
     let count = |name: &str| whole(&found[name]);
     let cached = count("cache_n");
@@ -184,7 +184,8 @@ pub(super) fn of_timings(found: &Value) -> UsageCounts {
     }
 }
 
-/// What the provider states it charged: OpenRouter's `cost`, or what a person's own key was charged behind it.
+/// The charge that the provider states: OpenRouter's `cost`, or what the upstream provider charged the user's own
+/// key.
 fn charged(found: &Value) -> Option<MicroDollars> {
     let dollars = |value: &Value| match value {
         Value::Number(number) => number.as_f64(),
@@ -214,7 +215,7 @@ fn charged(found: &Value) -> Option<MicroDollars> {
 }
 
 impl UsageCounts {
-    /// Takes a later report over. What it leaves out, or gives as zero on a whole side, stays as it was.
+    /// Merges a later report. Fields that it omits, or totals that it reports as zero, stay unchanged.
     pub fn take(&mut self, later: UsageCounts) {
         let side = |counts: &UsageCounts| {
             let parts = [counts.input, counts.cached, counts.stored];
@@ -237,7 +238,7 @@ impl UsageCounts {
         }
     }
 
-    /// The counts as they are billed.
+    /// Converts the counts to billed usage.
     pub fn usage(&self) -> Usage {
         let (cached, stored) = (self.cached.unwrap_or(0), self.stored.unwrap_or(0));
         let mut input = self.input.unwrap_or(0);

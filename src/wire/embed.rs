@@ -1,4 +1,5 @@
-//! Embeddings: our own OpenAI-compatible body to texts, texts to each provider's request, its answer to vectors.
+//! Embeddings: parses Quire's OpenAI-compatible request, builds each provider's request, and reads the vectors of its
+//! response.
 
 use serde_json::{Value, json};
 
@@ -7,30 +8,31 @@ use super::serve_error::{RequestError, fault};
 use super::{ApiFormat, passthrough};
 use crate::domain::chat::Passthrough;
 
-/// Texts of one request.
+/// Maximum number of texts in one request.
 const MOST_TEXTS: usize = 2_048;
-/// Bytes of all texts together.
+/// Maximum size of all texts together, in bytes.
 const MOST_BYTES: usize = 2_000_000;
 
-/// What a client wants.
+/// An embeddings request of a client.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EmbeddingRequest {
-    /// A model's id.
+    /// Model ID.
     pub model: String,
     /// Texts, in order.
     pub texts: Vec<String>,
-    /// Length of the vectors, where the model can choose.
+    /// Dimensions of the vectors, if the model can choose.
     pub dimensions: Option<u32>,
-    /// Vectors as base64 of 32-bit floats, little endian, as OpenAI's own client asks for them.
+    /// Whether vectors are sent as base64 of little-endian 32-bit floats, as OpenAI's client requests.
     pub is_base64: bool,
-    /// Fields that mean nothing to Quire, for the provider.
+    /// Fields that Quire does not interpret, passed on to the provider.
     pub passthrough: Passthrough,
 }
 
-/// Reads a body of `/v1/embeddings`.
+/// Parses a body of `/v1/embeddings`.
 ///
 /// # Errors
-/// The field that is missing, malformed or too large.
+///
+/// When a field is missing, malformed, or too large; the error names it.
 pub fn read(body: &Value) -> Result<EmbeddingRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return fault("body", "the body must be a JSON object");
@@ -79,7 +81,8 @@ pub fn read(body: &Value) -> Result<EmbeddingRequest, RequestError> {
     })
 }
 
-/// The request at a provider: the path behind its base URL, and the body. None where it has no such thing.
+/// Builds a provider's request: the path after its base URL, and the body. `None` if the provider has no embeddings
+/// API.
 pub fn request(kind: ApiFormat, name: &str, asked: &EmbeddingRequest) -> Option<(String, Value)> {
     let (texts, dimensions) = (&asked.texts, asked.dimensions);
     let mut body = json!({ "model": name, "input": texts });
@@ -93,7 +96,7 @@ pub fn request(kind: ApiFormat, name: &str, asked: &EmbeddingRequest) -> Option<
             Some(("embeddings".to_owned(), body))
         }
         ApiFormat::Ollama => {
-            // What does not fit is an error and not cut off without a word.
+            // A text that is too long is an error, never silently truncated.
             body["truncate"] = json!(false);
             if let Some(dimensions) = dimensions {
                 body["dimensions"] = json!(dimensions);
@@ -118,7 +121,7 @@ pub fn request(kind: ApiFormat, name: &str, asked: &EmbeddingRequest) -> Option<
     }
 }
 
-/// The fields of a request that can be left out: all but the model and its texts.
+/// The fields of a request that can be omitted: all but the model and its texts.
 pub fn optional(body: &Value) -> Vec<String> {
     let one = body.get("requests").map_or(body, |requests| &requests[0]);
     let names = one.as_object().into_iter().flat_map(|fields| fields.keys());
@@ -126,7 +129,7 @@ pub fn optional(body: &Value) -> Vec<String> {
     names.filter(|name| !is_needed(name)).cloned().collect()
 }
 
-/// Leaves out of a request what the model has refused, and returns the names by which a client knows it.
+/// Removes the fields that the model has refused from a request and returns their names in the client's API.
 pub fn leave_out(body: &mut Value, refused: &[String]) -> Vec<String> {
     let names = optional(body);
     let left_out: Vec<String> = names
@@ -147,7 +150,7 @@ pub fn leave_out(body: &mut Value, refused: &[String]) -> Vec<String> {
     left_out.into_iter().map(known).collect()
 }
 
-// Quire's own fields stay as they are.
+// Quire's own fields take precedence.
 fn pass_on(kind: ApiFormat, body: &mut Value, asked: &EmbeddingRequest) {
     let Some(body) = body.as_object_mut() else {
         return;
@@ -159,7 +162,7 @@ fn pass_on(kind: ApiFormat, body: &mut Value, asked: &EmbeddingRequest) {
     }
 }
 
-/// The fields of a request that a provider of this kind is not sent. None: no provider was found.
+/// The fields of a request that a provider of this kind does not receive. `None` as kind: no provider was found.
 pub fn ignored(kind: Option<ApiFormat>, asked: &EmbeddingRequest) -> Vec<String> {
     let reaches =
         |name: &str| kind.is_some_and(|kind| passthrough::reaches(kind, &asked.passthrough, name));
@@ -170,18 +173,18 @@ pub fn ignored(kind: Option<ApiFormat>, asked: &EmbeddingRequest) -> Vec<String>
         .collect()
 }
 
-/// Vectors in the order of the texts, and tokens where the provider has counted them.
+/// Vectors in the order of the texts, and the token count if the provider reports it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EmbeddingAnswer {
-    /// One a text.
+    /// One vector per text.
     pub vectors: Vec<Vec<f32>>,
-    /// Tokens read.
+    /// Input tokens.
     pub tokens: Option<u64>,
-    /// Fields of the request that the model refused and that were left out.
+    /// Fields of the request that the model refused and that were omitted.
     pub left_out: Vec<String>,
 }
 
-/// A provider's answer. None where it is none, or not as many vectors as texts.
+/// Parses a provider's response. `None` if it is malformed or the number of vectors differs from the number of texts.
 pub fn answer(kind: ApiFormat, texts: usize, body: &Value) -> Option<EmbeddingAnswer> {
     let vector = |value: &Value| -> Option<Vec<f32>> {
         let numbers = value.as_array().filter(|numbers| !numbers.is_empty())?;

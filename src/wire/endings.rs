@@ -1,8 +1,8 @@
-//! How vendors say that an answer has come to its proper end. Every other word means that it broke off.
+//! Vendors' names for a regular end of an answer. Any other reason means that the answer broke off.
 
 use crate::domain::chat::Finish;
 
-/// The endings that vendors document as good, in lower case. Routers pass on the words of the model's own vendor,
+/// Documented finish reasons of a regular end, in lower case. Routers pass on the reason of the model's own vendor,
 /// so one table serves every API format.
 const GOOD: &[(&str, Finish)] = &[
     // OpenAI, Gemini, Ollama, and most others.
@@ -20,7 +20,7 @@ const GOOD: &[(&str, Finish)] = &[
     ("stop_sequence", Finish::Stop),
     ("tool_use", Finish::ToolCalls),
     ("model_context_window_exceeded", Finish::Length),
-    // The model would go on if it were asked to: what is there is not the whole answer.
+    // The model would continue if called again: the answer is incomplete.
     ("pause_turn", Finish::Length),
     ("refusal", Finish::ContentFilter),
     ("guardrail_intervened", Finish::ContentFilter),
@@ -37,7 +37,7 @@ const GOOD: &[(&str, Finish)] = &[
     ("sensitive", Finish::ContentFilter),
     // llama.cpp's own completions.
     ("limit", Finish::Length),
-    // watsonx, which also has `not_finished`, `time_limit`, and `cancelled`: those are cut off.
+    // watsonx; its `not_finished`, `time_limit`, and `cancelled` mean that the answer was cut off.
     ("token_limit", Finish::Length),
     // AI21.
     ("endoftext", Finish::Stop),
@@ -61,7 +61,7 @@ const GOOD: &[(&str, Finish)] = &[
     ("image_recitation", Finish::ContentFilter),
 ];
 
-/// Names of the enumeration itself, which proxies that print an SDK's value leave in front of it.
+/// Prefixes from enum names: proxies that print an SDK's value keep them.
 const PREFIXES: &[&str] = &[
     "finish_reason_",
     "finishreason.",
@@ -70,7 +70,7 @@ const PREFIXES: &[&str] = &[
     "reason_",
 ];
 
-/// What a reason means: none where no vendor documents it as a good ending.
+/// Maps a finish reason; `None` if no vendor documents it as a regular end.
 pub(super) fn of(reason: &str) -> Option<Finish> {
     let reason = reason.trim().trim_matches('"').to_ascii_lowercase();
     let reason = reason.replace(['-', ' '], "_");
@@ -78,7 +78,7 @@ pub(super) fn of(reason: &str) -> Option<Finish> {
         .iter()
         .find_map(|prefix| reason.strip_prefix(prefix));
     let reason = bare.unwrap_or(&reason);
-    // Gemini's compatible endpoint names the filter behind the word: `content_filter: RECITATION`.
+    // Gemini's compatible endpoint names the filter after the reason: `content_filter: RECITATION`.
     let (word, is_filter) = match reason.split_once(':') {
         Some((word, _)) => (word, true),
         None => (reason, false),
@@ -97,7 +97,7 @@ pub(super) fn of(reason: &str) -> Option<Finish> {
     finish.filter(|finish| !is_filter || *finish == Finish::ContentFilter)
 }
 
-/// Whether the provider has not given a reason yet, however it writes that.
+/// Whether a value means that there is no finish reason yet, in any spelling.
 pub(super) fn is_none(reason: &str) -> bool {
     matches!(reason.trim(), "" | "null" | "none" | "None")
 }

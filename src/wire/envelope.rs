@@ -1,15 +1,15 @@
-//! Reasoning of other vendors inside an item of Responses: `encrypted_content` holds the vendor's own block as JSON,
-//! so that a client that sends the item back returns the block with its signature.
+//! Other vendors' reasoning inside a Responses item: `encrypted_content` holds the vendor's own block as JSON, so
+//! that a client that sends the item back returns the block with its signature.
 
 use serde_json::{Value, json};
 
 use super::prompt::{is_encrypted_item, is_signed_thought};
 
-/// Bytes of one `encrypted_content` that are looked into.
+/// Maximum size of one `encrypted_content` that is parsed, in bytes.
 const MOST: usize = 1024 * 1024;
 
-/// An item of reasoning for a vendor's block: its words as a summary, and the whole of it to be sent back. None where
-/// it is an item of Responses already, or cannot be sent back to its vendor.
+/// Wraps a vendor's block in a reasoning item: its text as a summary, and the whole block to be sent back. `None` if
+/// it is already a Responses item, or its vendor does not accept it back.
 pub(super) fn seal(id: &str, block: &Value) -> Option<Value> {
     if block["type"] == "reasoning" || !(is_signed_thought(block) || is_opaque(block)) {
         return None;
@@ -24,7 +24,7 @@ pub(super) fn seal(id: &str, block: &Value) -> Option<Value> {
     }))
 }
 
-/// The vendor's block in an item that a client sends back; none where the item is its vendor's own.
+/// The vendor's block in an item that a client sends back; `None` if the item is a native Responses item.
 pub(super) fn open(item: &Value) -> Option<Value> {
     if !is_encrypted_item(item) {
         return None;
@@ -37,7 +37,7 @@ pub(super) fn open(item: &Value) -> Option<Value> {
     (is_signed_thought(&block) || is_opaque(&block)).then_some(block)
 }
 
-/// Whether it is one of OpenRouter's `reasoning_details`, which are sent back as they came.
+/// Whether the block is one of OpenRouter's `reasoning_details`, which are sent back unchanged.
 fn is_opaque(item: &Value) -> bool {
     let kind = item["type"].as_str().unwrap_or_default();
     kind.starts_with("reasoning.")

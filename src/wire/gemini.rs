@@ -1,5 +1,5 @@
-//! Gemini's generateContent: <https://ai.google.dev/api/generate-content>. Each event is a whole answer's
-//! frame; there is no last one; thoughts are counted beside the candidates' tokens.
+//! Gemini's generateContent: <https://ai.google.dev/api/generate-content>. Each event has the form of a complete
+//! response; there is no final event; thinking tokens are counted separately from the candidates' tokens.
 
 use serde_json::{Map, Value, json};
 
@@ -16,10 +16,10 @@ pub(super) fn path(name: &str) -> String {
     format!("models/{}:streamGenerateContent?alt=sse", safe(name))
 }
 
-/// A model's name as it stands in paths.
+/// Escapes a model name for a URL path.
 pub(super) fn safe(name: &str) -> String {
     let name = name.strip_prefix("models/").unwrap_or(name);
-    // A name goes into the path: nothing in it may leave its place.
+    // The name must not be able to change the rest of the path.
     name.chars()
         .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':'))
         .collect()
@@ -44,7 +44,7 @@ pub(super) fn body(request: &ModelRequest, taste: &ModelCapabilities) -> Value {
     match (&request.format, shape) {
         (Some(format), Structured::Native) => {
             config.insert("responseMimeType".into(), json!("application/json"));
-            // A list of what the object holds is refused where it is empty.
+            // An empty list of required properties is refused.
             if !format.any {
                 let schema = subset::gemini(&format.schema);
                 config.insert("responseJsonSchema".into(), schema);
@@ -155,7 +155,7 @@ fn sampling(request: &ModelRequest, taste: &ModelCapabilities) -> Map<String, Va
     config
 }
 
-/// A level or a budget, never both: that is refused.
+/// The thinking settings: a level or a budget, never both, which the API refuses.
 fn thinking(request: &ModelRequest, taste: &ModelCapabilities) -> Option<Value> {
     if matches!(taste.thinking, Thinking::Fixed | Thinking::Unknown)
         && request.parameters.reasoning_effort.is_none()
@@ -244,7 +244,7 @@ fn take(growing: &mut AnswerBuilder, frame: &Value) {
         if call.is_object() {
             let (id, name) = (call["id"].as_str(), call["name"].as_str());
             let args = match &call["args"] {
-                // An object, or the text of one.
+                // An object, or a string that contains one.
                 args @ (Value::Object(_) | Value::String(_)) => args.clone(),
                 _ => json!({}),
             };
@@ -258,7 +258,7 @@ fn take(growing: &mut AnswerBuilder, frame: &Value) {
     }
 }
 
-/// Endings that say that the model's own output could not be used.
+/// Finish reasons that mean that the model's output is unusable.
 const UNUSABLE: &[&str] = &[
     "MALFORMED_FUNCTION_CALL",
     "MALFORMED_RESPONSE",
@@ -293,7 +293,7 @@ fn usage(growing: &mut AnswerBuilder, found: &Value) {
     let reasoning = count("thoughtsTokenCount");
     let input = sum(count("promptTokenCount"), count("toolUsePromptTokenCount"));
     let output = sum(count("candidatesTokenCount"), reasoning);
-    // Some leave the answer's own count to be worked out from the total.
+    // Some servers report only the total; the output count is the rest.
     let rest = || count("totalTokenCount")?.checked_sub(input?);
     growing.count(UsageCounts {
         input,

@@ -1,5 +1,5 @@
-//! An answer being put together, whichever API format it comes in: each format reports what it found, this keeps
-//! it and says at the end what the whole came to. An answer that broke off never passes for a whole one.
+//! Assembles an answer from any API format: each format's decoder reports what it finds, and the builder returns the
+//! whole at the end. A truncated answer never passes for a complete one.
 
 use serde_json::{Value, json};
 
@@ -14,69 +14,69 @@ use crate::domain::chat::{
 };
 use crate::domain::tools::ToolCall;
 
-/// Text, reasoning, tokens and the end.
+/// Builder of an answer: text, reasoning, tool calls, usage, and finish reason.
 #[derive(Debug, Default)]
 pub(super) struct AnswerBuilder {
     text: String,
     reasoning: String,
     extras: Extras,
-    /// Alternatives among the log probabilities so far.
+    /// Number of alternatives among the log probabilities so far.
     alternatives: usize,
     calls: ToolCallBuilder,
     divider: ReasoningSplitter,
     counts: UsageCounts,
     finish: Option<Finish>,
-    /// An ending that no vendor documents as good.
+    /// A finish reason that no vendor documents as a regular end.
     cut: Option<String>,
     refusal: String,
     fault: Option<CallError>,
     done: bool,
     fresh: Vec<ThinkPiece>,
-    /// The index of the one choice that was asked for, as the host counts.
+    /// The index of the requested choice, as the host numbers it.
     choice: Option<u64>,
-    /// A reader has been given pieces that cannot be taken back.
+    /// Whether pieces already sent cannot be retracted.
     keeps_shown: bool,
-    /// We ended the answer: tokens of tool calls' arguments until then.
+    /// Estimated tokens of tool-call arguments at the moment when Quire cut the answer off; `None` if it did not.
     written: Option<u64>,
 }
 
-/// Opaque items of reasoning in one answer; more than any vendor sends.
+/// Maximum number of opaque reasoning items in one answer; more than any vendor sends.
 const MOST_ITEMS: usize = 512;
-/// Tokens and their alternatives whose log probabilities are kept: some ten megabytes.
+/// Maximum number of tokens and alternatives whose log probabilities are kept, about 10 MB.
 const MOST_ALTERNATIVES: usize = 100_000;
 
 impl AnswerBuilder {
-    /// The model is known to open its reasoning in the prompt.
+    /// Expects reasoning without an opening mark: the model's prompt template opens it.
     pub fn expect_close(&mut self) {
         self.divider.expect_close();
     }
 
-    /// The model of this name may write into channels whose marks its server strips.
+    /// Expects channels whose marks the server strips, if the model of this name writes them.
     pub fn expect_bare(&mut self, model: &str) {
         self.divider.expect_bare(model);
     }
 
-    /// What has been given out cannot be taken back.
+    /// Sets that sent pieces cannot be retracted.
     pub fn keep_shown(&mut self) {
         self.keeps_shown = true;
     }
 
-    /// A closing mark alone has ended reasoning.
+    /// Whether a closing mark without an opening one has ended the reasoning.
     pub fn was_closed(&self) -> bool {
         self.divider.was_closed()
     }
 
-    /// Whether a choice is ours: the first that came, whichever index it has.
+    /// Whether a choice is the requested one: the first that arrives, whatever its index.
     pub fn is_own(&mut self, choice: u64) -> bool {
         *self.choice.get_or_insert(choice) == choice
     }
 
-    /// Visible text; local models write their reasoning into it.
+    /// Adds visible text. Local models write their reasoning into it.
     pub fn text(&mut self, piece: &str) {
         self.divider.push(piece, &mut self.fresh);
     }
 
-    /// Whether a text is all of the answer that has been told already.
+    /// Whether a text equals the whole answer so far.
     pub fn has_told(&self, text: &str) -> bool {
         let text = text.trim();
         !text.is_empty() && text == self.text.trim()
@@ -89,7 +89,7 @@ impl AnswerBuilder {
         }
     }
 
-    /// Items of reasoning that the vendor wants back: fragments of one, by its index, are put together.
+    /// Adds reasoning items that the vendor requires back; merges fragments with the same index.
     pub fn reasoning_items(&mut self, items: &[Value]) {
         let known_items = &mut self.extras.reasoning;
         for item in items {
@@ -109,13 +109,13 @@ impl AnswerBuilder {
         }
     }
 
-    /// The block of reasoning at this index is complete.
+    /// Marks the reasoning block at this index as complete.
     pub fn seal(&mut self, index: u64) {
         let mut items = self.extras.reasoning.iter_mut();
         let Some(item) = items.find(|item| item["index"] == index) else {
             return;
         };
-        // The index was only to find it by.
+        // The index only served to find the block.
         if let Some(item) = item.as_object_mut() {
             item.remove("index");
         }
@@ -123,7 +123,7 @@ impl AnswerBuilder {
         self.fresh.push(ThinkPiece::Sealed(item));
     }
 
-    /// A whole block of reasoning.
+    /// Adds a complete reasoning block.
     pub fn sealed(&mut self, item: &Value) {
         if self.extras.reasoning.len() < MOST_ITEMS {
             self.extras.reasoning.push(item.clone());
@@ -131,14 +131,14 @@ impl AnswerBuilder {
         }
     }
 
-    /// The stop sequence that the vendor says has ended the answer.
+    /// Records the stop sequence that ended the answer.
     pub fn stop_sequence(&mut self, found: &Value) {
         if let Some(text) = found.as_str() {
             self.extras.stop_sequence = Some(text.to_owned());
         }
     }
 
-    /// Log probabilities of a piece, as a chat completion has them.
+    /// Adds log probabilities, in the form of a chat completion.
     pub fn logprobs(&mut self, found: &Value) {
         for name in ["content", "refusal"] {
             let Some(tokens) = found[name].as_array() else {
@@ -148,7 +148,7 @@ impl AnswerBuilder {
             let tops = tops.map(|top| 1 + top.map_or(0, Vec::len));
             self.alternatives += tops.sum::<usize>();
             if self.alternatives > MOST_ALTERNATIVES {
-                // A part would pass for the whole.
+                // Incomplete log probabilities would pass for complete ones.
                 self.extras.logprobs = None;
                 return;
             }
@@ -161,27 +161,27 @@ impl AnswerBuilder {
         }
     }
 
-    /// A fragment of a tool call.
+    /// Adds a fragment of a tool call.
     pub fn call(&mut self, fragment: ToolCallFragment) {
         self.calls.take(fragment);
     }
 
-    /// A whole call, behind those that are known.
+    /// Appends a complete tool call.
     pub fn whole_call(&mut self, id: &str, name: &str, arguments: &Value, signature: Option<&str>) {
         self.calls.take_whole(id, name, arguments, signature);
     }
 
-    /// What the provider has counted.
+    /// Adds counts that the provider reports.
     pub fn count(&mut self, counts: UsageCounts) {
         self.counts.take(counts);
     }
 
-    /// The model's own words for why it does not answer.
+    /// Adds text of the model's refusal.
     pub fn refuse(&mut self, words: &str) {
         self.refusal.push_str(words);
     }
 
-    /// Why the model stopped, in its vendor's word.
+    /// Records the vendor's finish reason.
     pub fn stopped(&mut self, reason: &str) {
         if endings::is_none(reason) {
             return;
@@ -192,12 +192,12 @@ impl AnswerBuilder {
         }
     }
 
-    /// The answer ends here, badly.
+    /// Ends the answer with an error.
     pub fn fail(&mut self, fault: CallError) {
         self.fault.get_or_insert(fault);
     }
 
-    /// The provider sent something that is no part of an answer.
+    /// Ends the answer because the provider sent something that is not part of one.
     pub fn malformed(&mut self, what: &str) {
         self.fail(CallError::new(
             CallErrorKind::Malformed,
@@ -205,9 +205,9 @@ impl AnswerBuilder {
         ));
     }
 
-    /// Something that is no JSON: words of a proxy on the way, or a broken piece.
+    /// Handles data that is not JSON: a proxy's message, or a damaged chunk.
     ///
-    /// Words behind a proper end change nothing; a broken piece there may have been a part of the answer.
+    /// A message after a regular end changes nothing; a damaged chunk there may have been part of the answer.
     pub fn unreadable(&mut self, data: &str, what: &str) {
         let data = data.trim();
         if self.is_complete() && !data.starts_with(['{', '[']) {
@@ -220,22 +220,22 @@ impl AnswerBuilder {
         }
     }
 
-    /// The stream has come to its end.
+    /// Ends the stream.
     pub fn end(&mut self) {
         self.done = true;
     }
 
-    /// Nothing more will change the answer.
+    /// Whether no further event can change the answer.
     pub fn is_over(&self) -> bool {
         self.done || self.fault.is_some()
     }
 
-    /// The model has said why it stopped: what may still come is the count of tokens.
+    /// Whether there is a finish reason: only usage may still follow.
     pub fn is_complete(&self) -> bool {
         self.finish.is_some()
     }
 
-    /// Why the model stopped, where it stopped properly.
+    /// The finish reason, if the answer ended regularly.
     pub fn ended(&self) -> Option<Finish> {
         let finish = self.finish.filter(|_| self.cut.is_none())?;
         match finish {
@@ -244,12 +244,12 @@ impl AnswerBuilder {
         }
     }
 
-    /// Something of an answer has come.
+    /// Whether any part of the answer has arrived.
     pub fn has_begun(&self) -> bool {
         !self.text.is_empty() || !self.reasoning.is_empty() || !self.calls.is_empty()
     }
 
-    /// The pieces that have come since the last time.
+    /// Takes the pieces that arrived since the last call.
     pub fn take(&mut self) -> Vec<Delta> {
         let mut out = Vec::new();
         let shown = (self.text.len(), self.reasoning.len());
@@ -264,7 +264,7 @@ impl AnswerBuilder {
                     out.push(Delta::Reasoning(text));
                 }
                 ThinkPiece::Sealed(item) => out.push(Delta::Sealed(item)),
-                // Its reader sees the mark, and can tell where the answer begins.
+                // The reader already sees the mark in the text, and can tell where the answer begins.
                 ThinkPiece::Closed(close) if self.keeps_shown && shown.0 > 0 => {
                     self.text.push_str(close);
                     out.push(Delta::Text(close.to_owned()));
@@ -285,29 +285,30 @@ impl AnswerBuilder {
         out
     }
 
-    /// Ends the answer here, as by a token limit. What the provider has counted so far is not the count of the end.
+    /// Cuts the answer off, as a token limit does. Counts that the provider has reported so far are not final.
     pub fn cut_off(&mut self) {
         self.take();
         self.written = Some(self.calls.argument_tokens());
         (self.finish, self.cut, self.done) = (Some(Finish::Length), None, true);
     }
 
-    /// Bytes of the arguments of tool calls so far.
+    /// Length of the tool calls' arguments so far, in bytes.
     pub fn argument_bytes(&self) -> usize {
         self.calls.argument_bytes()
     }
 
-    /// What had been held back of the answer, and the answer.
+    /// Returns the pieces still held back, and the answer.
     ///
     /// # Errors
-    /// What the provider reported, or how the answer was less than a whole one.
+    ///
+    /// The error that the provider reported, or why the answer is incomplete.
     pub fn finish(mut self, request: &ModelRequest) -> (Vec<Delta>, Result<Answer, CallError>) {
         if let Some(fault) = self.fault.take() {
             return (Vec::new(), Err(fault));
         }
         std::mem::take(&mut self.divider).finish(&mut self.fresh);
         let mut held = self.take();
-        // Where a shape was wanted the tool was ours: what it would be called with is the answer.
+        // To enforce a schema, Quire adds a tool of its own: its arguments are the answer.
         if request.tools.is_none()
             && request.format.is_some()
             && self.text.trim().is_empty()
@@ -322,7 +323,7 @@ impl AnswerBuilder {
         }
         let result = self.answer(request);
         if matches!(&result, Err(error) if error.kind == CallErrorKind::Empty) {
-            // Nothing but space: whoever was shown it could not be given another answer.
+            // Only whitespace: showing it would prevent a retry.
             held.clear();
         }
         (held, result)
@@ -341,7 +342,7 @@ impl AnswerBuilder {
         };
         let is_blank = self.text.trim().is_empty() && calls.is_empty();
         let finish = match finish {
-            // Some say "stop" behind a call, or name calls that there are none of.
+            // Some vendors report "stop" after a call, or report calls without sending any.
             Finish::Stop if !calls.is_empty() || (is_blank && had_calls) => Finish::ToolCalls,
             Finish::ToolCalls if calls.is_empty() && !is_blank => Finish::Stop,
             finish => finish,
@@ -355,7 +356,7 @@ impl AnswerBuilder {
         }
         let usage = self.usage(request, &calls);
         let mut extras = self.extras;
-        // A block whose end did not come has its index still, and the vendor would not take it back.
+        // A block whose end is missing still has its index, and the vendor would refuse it.
         let blocks = extras.reasoning.iter_mut().filter(|item| !is_detail(item));
         for block in blocks.filter_map(Value::as_object_mut) {
             block.remove("index");
@@ -381,7 +382,7 @@ impl AnswerBuilder {
         Err(CallError::new(CallErrorKind::Truncated, why))
     }
 
-    /// The provider's counts; what it counted as nothing beside an answer is estimated.
+    /// Returns the provider's counts; estimates what it reports as zero although there is an answer.
     fn usage(&self, request: &ModelRequest, calls: &[ToolCall]) -> Usage {
         let counted = self.counts.usage();
         let (text, reasoning) = (
@@ -421,10 +422,10 @@ impl AnswerBuilder {
     }
 }
 
-/// No call reads or writes more tokens than this; a count beyond it would spoil a month's budget.
+/// Maximum plausible count of one call, in tokens; a larger one would corrupt a month's budget.
 const MOST_TOKENS: u64 = 50_000_000;
 
-/// Texts go on, everything else is replaced.
+/// Merges fragments: strings are appended, other values are replaced.
 fn join(known: &mut serde_json::Map<String, Value>, more: &serde_json::Map<String, Value>) {
     for (name, value) in more {
         match (known.get_mut(name), value) {

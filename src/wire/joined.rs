@@ -1,15 +1,15 @@
-//! JSON texts that came as one: some servers leave out the line feeds between events, the mark `data:` in front of
-//! them, or write one mark too many. They are told apart where there is only one way to.
+//! Splits JSON texts that arrive as one: some servers omit the line feeds between events or the `data:` prefix, or
+//! repeat the prefix. Splits only where the result is unambiguous.
 
 use serde::de::IgnoredAny;
 
-/// What stands between two objects that are not one.
+/// Strings between two objects that should have been separate events.
 const SEAMS: &[&str] = &["}{", "}data:", "}\n", "} ", "}\r", "}[DONE]", "}\t"];
 
-/// The texts of which this one is made; none where it is one text, or no JSON.
+/// Splits a text into its JSON texts; `None` if it is a single text, or not JSON.
 pub(super) fn divide(data: &str) -> Option<Vec<String>> {
     let bare = without_mark(data);
-    // Nearly all data is one object, which need not be parsed for that.
+    // Nearly all data is one object; this check avoids parsing it.
     let may_be_several = SEAMS.iter().any(|seam| bare.contains(seam));
     if !may_be_several {
         return (bare.len() < data.trim_start().len()).then(|| vec![bare.to_owned()]);
@@ -29,7 +29,7 @@ pub(super) fn divide(data: &str) -> Option<Vec<String>> {
     Some(parts)
 }
 
-/// A text without what stands in front of its data.
+/// Strips the `data:` prefix of a text.
 fn without_mark(text: &str) -> &str {
     let mut text = text.trim_start();
     while let Some(rest) = text.strip_prefix("data:") {
@@ -38,7 +38,7 @@ fn without_mark(text: &str) -> &str {
     text
 }
 
-/// Bytes of the object that a text begins with.
+/// Length, in bytes, of the object that a text begins with.
 fn length(text: &str) -> Option<usize> {
     text.strip_prefix('{')?;
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();

@@ -1,10 +1,10 @@
-//! Lines of JSON, as Ollama streams them: bytes in pieces of any size in, whole lines out.
+//! Decodes newline-delimited JSON, as Ollama streams it: chunks of any size in, complete lines out.
 
 use std::collections::VecDeque;
 
 use super::sse::{MalformedStream, SseFrame};
 
-/// Takes bytes, gives lines, each as an event without a name.
+/// Decodes bytes into lines, each as an event without a name.
 #[derive(Debug)]
 pub struct LineDecoder {
     limit: usize,
@@ -14,7 +14,7 @@ pub struct LineDecoder {
 }
 
 impl LineDecoder {
-    /// A decoder that holds at most `limit` bytes of an unfinished line.
+    /// Creates a decoder that buffers at most `limit` bytes of an incomplete line.
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -24,7 +24,7 @@ impl LineDecoder {
         }
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             if self.broken || self.line.len() + piece.len() > self.limit {
@@ -38,12 +38,16 @@ impl LineDecoder {
         }
     }
 
-    /// The stream has ended: a last line needs no line feed.
+    /// Ends the stream; the last line needs no line feed.
     pub fn end(&mut self) {
         self.close();
     }
 
-    /// The next whole line; blank ones are left out.
+    /// Returns the next complete line; skips blank ones.
+    ///
+    /// # Errors
+    ///
+    /// `TooLong` when a line exceeds the limit.
     pub fn next_event(&mut self) -> Result<Option<SseFrame>, MalformedStream> {
         match self.ready.pop_front() {
             None if self.broken => Err(MalformedStream::TooLong),

@@ -1,4 +1,5 @@
-//! Providers' own lists of their models, and what else some say there: context, price, what a model takes.
+//! Parses providers' own model lists, with the metadata that some include: context window, price, and supported
+//! parameters.
 
 use serde_json::Value;
 
@@ -6,27 +7,27 @@ use super::ApiFormat;
 use crate::domain::money::Price;
 use crate::domain::time::Timestamp;
 
-/// Models of one list that are looked at.
+/// Maximum number of models read from one list.
 const MOST: usize = 1_000;
 
-/// A model, as its provider's list describes it.
+/// A model as its provider's list describes it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ListedModel {
-    /// Its name there.
+    /// Its name at the provider.
     pub name: String,
-    /// Tokens it reads and writes together; 0 where the list does not say.
+    /// Context window, in tokens; 0 if the list does not state it.
     pub context_window: u64,
-    /// What it costs, where the list says.
+    /// Its price, if the list states it.
     pub price: Option<Price>,
-    /// Whether it reads pictures, where the list says.
+    /// Whether it accepts images, if the list states it.
     pub vision: Option<bool>,
-    /// What it takes, by names in the glossary; empty where the list does not say.
+    /// Supported parameters, by their names in the glossary; empty if the list does not state them.
     pub parameters: Vec<String>,
-    /// Seconds since 1970 when it came out; 0 where the list does not say.
+    /// Release date, in seconds since 1970; 0 if the list does not state it.
     pub created: i64,
 }
 
-/// The models in a provider's answer, at most a thousand.
+/// Parses the models in a provider's response, at most 1,000.
 pub fn models(kind: ApiFormat, body: &str) -> Option<Vec<ListedModel>> {
     let value: Value = crate::domain::json::parse(body).ok()?;
     let list = [&value["data"], &value["models"], &value]
@@ -51,7 +52,7 @@ fn named(name: &Value) -> Option<ListedModel> {
     })
 }
 
-/// OpenAI's list has names only; OpenRouter, Together, vLLM and Anthropic say more in fields of their own.
+/// Reads a row. OpenAI's list has names only; OpenRouter, Together, vLLM, and Anthropic add fields of their own.
 fn plain(model: &Value) -> Option<ListedModel> {
     let mut listed = named(&model["id"])?;
     let windows = [
@@ -84,11 +85,12 @@ fn plain(model: &Value) -> Option<ListedModel> {
     Some(listed)
 }
 
-/// OpenRouter's dollars a token, as text.
+/// Reads OpenRouter's prices, in dollars per token, as text.
 fn price(pricing: &Value) -> Option<Price> {
     let dollars = |name: &str| {
         let value: f64 = pricing[name].as_str()?.parse().ok()?;
-        // Below 0 it depends on the model that is chosen later; above a cent a token it is a slip.
+        // A negative price depends on the model that is chosen later; one above a cent per token is an error in the
+        // list.
         (0.0..=0.01).contains(&value).then_some(value * 1e6)
     };
     Some(Price {

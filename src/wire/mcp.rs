@@ -1,98 +1,101 @@
-//! The Model Context Protocol as a server of tools speaks it: one JSON-RPC message to what is asked, and what is
-//! answered back. Pure: knows nothing of pipes, HTTP or analyses. Refuses batches, which the protocol has
-//! given up.
+//! Model Context Protocol, server side: parses one JSON-RPC message into a request and encodes the response. Pure:
+//! knows nothing of pipes, HTTP, or analyses. Refuses batches, which the protocol has dropped.
 
 use serde_json::{Map, Value, json};
 
-/// Versions whose rules for tools are kept here, newest first.
+/// Supported protocol versions, newest first.
 const VERSIONS: &[&str] = &["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
-/// What is spoken with a client that names none of them.
+/// Version used with a client that requests none of these.
 const USUAL: &str = "2025-06-18";
-/// Seconds that a tool may take when nothing is said.
+/// Default timeout of a tool call, in seconds.
 const DEADLINE: f64 = 240.0;
-/// Seconds that it may take at most.
+/// Maximum timeout of a tool call, in seconds.
 const LONGEST: f64 = 3_600.0;
-/// Hits that a search gives when nothing is said.
+/// Default number of search results.
 const HITS: usize = 10;
-/// Hits at most: what an index gives.
+/// Maximum number of search results: the most that an index returns.
 const MOST_HITS: usize = 50;
 
 /// A message of a client.
 #[derive(Debug, Clone, PartialEq)]
 pub enum McpMessage {
-    /// Wants an answer.
+    /// A request, which requires a response.
     Request {
-        /// Goes back as it came.
+        /// The request's ID, repeated in the response.
         id: Value,
-        /// What for.
+        /// The requested method.
         ask: McpRequest,
     },
-    /// The request of this id is not wanted any more.
+    /// The client cancels the request with this ID.
     Cancelled(Value),
-    /// Wants none.
+    /// A notification, which requires no response.
     Notice,
 }
 
-/// What a request asks.
+/// A method of the protocol, with its parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub enum McpRequest {
-    /// Who is there, and which version is spoken.
+    /// Introduces the server and settles the protocol version.
     Initialize(&'static str),
-    /// A sign of life.
+    /// Checks that the server responds.
     Ping,
-    /// Which tools there are.
+    /// Lists the tools.
     Tools,
-    /// To use one.
+    /// Calls a tool, with a timeout in seconds.
     Call(McpTool, f64),
 }
 
-/// A tool with what was said to it.
+/// A tool with its arguments.
 #[derive(Debug, Clone, PartialEq)]
 pub enum McpTool {
-    /// Puts a question to a panel.
+    /// Asks a panel a question.
     Consult(PanelQuestion),
     /// Lists the patterns.
     ListPatterns,
-    /// Searches the person's documents.
+    /// Searches the user's documents.
     SearchDocuments {
-        /// For these words.
+        /// Search terms.
         query: String,
-        /// Passages at most.
+        /// Maximum number of passages.
         limit: usize,
     },
-    /// What has become of an analysis.
+    /// Returns the state of an analysis with this ID.
     AnalysisStatus(String),
 }
 
-/// A question to a panel.
+/// A question for a panel.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PanelQuestion {
     /// The question.
     pub question: String,
-    /// The panel; empty for the default.
+    /// The panel's models; empty for the default panel.
     pub models: Vec<String>,
     /// The pattern.
     pub pattern: Option<String>,
-    /// Ids of documents.
+    /// IDs of documents.
     pub documents: Vec<String>,
     /// `quick`, `standard` or `full`.
     pub depth: Option<String>,
-    /// Dollars at most.
+    /// Maximum cost, in US dollars.
     pub budget_usd: Option<f64>,
 }
 
-/// Why a message is not understood: the protocol's number and a sentence.
+/// A protocol error: the JSON-RPC code and a sentence.
 #[derive(Debug, Clone, PartialEq)]
 pub struct McpError {
-    /// Of the request; null where it has none.
+    /// ID of the request; null if it has none.
     pub id: Value,
-    /// JSON-RPC's number.
+    /// JSON-RPC error code.
     pub code: i64,
-    /// What is wrong.
+    /// Description of the error.
     pub text: String,
 }
 
-/// Reads one message.
+/// Parses one message.
+///
+/// # Errors
+///
+/// When the message is not valid JSON-RPC, is a batch, or names an unknown method, tool, or argument.
 pub fn read(text: &str) -> Result<McpMessage, McpError> {
     let fault = |id: &Value, code, text: &str| McpError {
         id: id.clone(),
@@ -104,7 +107,7 @@ pub fn read(text: &str) -> Result<McpMessage, McpError> {
     let id = message.get("id").cloned().unwrap_or(Value::Null);
     let is_answer = message.get("result").is_some() || message.get("error").is_some();
     let Some(method) = message["method"].as_str() else {
-        // An answer to something that was never asked: there is nobody to tell.
+        // A response to a request that was never sent; ignored, because there is no request to answer.
         return match is_answer {
             true => Ok(McpMessage::Notice),
             false => Err(fault(&id, -32600, "this is no request of JSON-RPC 2.0")),
@@ -221,27 +224,27 @@ fn number(
     }
 }
 
-/// An answer.
+/// Encodes a successful response.
 pub fn answered(id: &Value, result: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "result": result})
 }
 
-/// A refusal.
+/// Encodes an error response.
 pub fn refused(fault: &McpError) -> Value {
     json!({"jsonrpc": "2.0", "id": fault.id, "error": {"code": fault.code, "message": fault.text}})
 }
 
-/// What a tool has found: for a model to read, and for a program.
+/// Encodes a tool's result: text for the model, and structured content for programs.
 pub fn found(text: &str, structured: Value) -> Value {
     json!({"content": [{"type": "text", "text": text}], "structuredContent": structured, "isError": false})
 }
 
-/// Why a tool has found nothing: told to the model, which may try otherwise.
+/// Encodes a tool's error, which the model sees, so that it can try something else.
 pub fn failed(text: &str) -> Value {
     json!({"content": [{"type": "text", "text": text}], "isError": true})
 }
 
-/// Who is there.
+/// Encodes the response to `initialize`.
 pub fn hello(version: &str, release: &str) -> Value {
     json!({
         "protocolVersion": version,
@@ -252,7 +255,7 @@ pub fn hello(version: &str, release: &str) -> Value {
     })
 }
 
-/// The tools with what they take.
+/// Describes the tools and their arguments.
 pub fn tools() -> Value {
     let words = |about: &str| json!({"type": "string", "description": about});
     let list =

@@ -1,5 +1,5 @@
-//! Formats of the outside world: bytes in, facts out. Pure. Providers speak one of five dialects; this is
-//! their common front, each family's own rules are in its file.
+//! Wire formats: decodes bytes into values and encodes values into bytes. Pure. Providers use one of five API
+//! formats; this is their common interface, and each format has its own file.
 
 mod anthropic;
 pub mod cache_marks;
@@ -56,24 +56,24 @@ pub use openai::ProviderQuirks;
 pub use refusal::{clean, error, shows_no_pictures, unwelcome, unwelcome_among};
 use surrogates::PendingSurrogates;
 
-/// A dialect.
+/// An API format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ApiFormat {
-    /// OpenAI's chat completions, which most others speak too.
+    /// OpenAI's chat completions, which most other providers also use.
     #[default]
     OpenAi,
     /// OpenAI's Responses.
     Responses,
-    /// Anthropic's messages.
+    /// Anthropic's Messages.
     Anthropic,
     /// Gemini's generateContent.
     Gemini,
-    /// Ollama's own.
+    /// Ollama's native chat API.
     Ollama,
 }
 
 impl ApiFormat {
-    /// All of them.
+    /// All API formats.
     pub const ALL: [Self; 5] = [
         Self::OpenAi,
         Self::Responses,
@@ -98,7 +98,7 @@ impl ApiFormat {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// Headers that every request carries.
+    /// Headers of every request.
     pub fn headers(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Anthropic => &[("anthropic-version", "2023-06-01")],
@@ -106,7 +106,7 @@ impl ApiFormat {
         }
     }
 
-    /// Where a provider lists its models, behind its base URL.
+    /// Path of a provider's model list, after its base URL.
     pub fn models_path(self) -> &'static str {
         match self {
             Self::Ollama => "api/tags",
@@ -116,35 +116,35 @@ impl ApiFormat {
         }
     }
 
-    /// Answers come as lines of JSON instead of events.
+    /// Whether a stream is newline-delimited JSON instead of server-sent events.
     pub fn sends_lines(self) -> bool {
         self == Self::Ollama
     }
 }
 
-/// What is known of how a model wants to be asked.
+/// Known capabilities and request formats of a model.
 #[derive(Debug, Clone, Default)]
 pub struct ModelCapabilities {
-    /// Parameters that it takes, by their names in the glossary; empty where it is not known.
+    /// Supported parameters, by their names in the glossary; empty if unknown.
     pub accepted: Vec<String>,
-    /// Fields by their names on the wire that it has refused before.
+    /// Fields that the model has refused before, by their names on the wire.
     pub refused: Vec<String>,
-    /// How it is held to a schema.
+    /// How a schema is enforced.
     pub structured: Structured,
-    /// How it is told how much to think.
+    /// How the amount of thinking is set.
     pub thinking: Thinking,
-    /// Words for that which it takes, from the least on; empty where that is not known.
+    /// Accepted effort levels, lowest first; empty if unknown.
     pub efforts: Vec<String>,
-    /// Tokens it reads and writes together; 0 where not known.
+    /// Context window, in tokens; 0 if unknown.
     pub context_window: u64,
-    /// Tokens it writes at most; 0 where not known.
+    /// Maximum output, in tokens; 0 if unknown.
     pub max_output: u64,
-    /// Fields that settings add to every request for it.
+    /// Fields that the settings add to every request for the model.
     pub body: Map<String, Value>,
 }
 
 impl ModelCapabilities {
-    /// Whether a parameter may be sent: `known` in the glossary, `spelled` on the wire.
+    /// Whether a parameter may be sent: `known` is its name in the glossary, `spelled` its name on the wire.
     fn takes(&self, known: &str, spelled: &str) -> bool {
         let accepted = &self.accepted;
         (accepted.is_empty() || accepted.iter().any(|name| name == known)) && !self.refuses(spelled)
@@ -154,10 +154,10 @@ impl ModelCapabilities {
         self.refused.iter().any(|name| name == spelled)
     }
 
-    /// How the answer's shape is asked for; what was refused is not asked for again.
+    /// How the answer's schema is enforced; a way that the model has refused is not used again.
     fn shape(&self, native: &str, request: &ModelRequest) -> Structured {
         match self.structured {
-            // A forced tool would stand among the program's own.
+            // A forced tool would be mixed with the client's own tools.
             Structured::Tool if request.tools.is_some() => Structured::Prompt,
             Structured::Native if self.refuses(native) => Structured::Prompt,
             Structured::Tool if self.refuses("tools") || self.refuses("tool_choice") => {
@@ -168,16 +168,16 @@ impl ModelCapabilities {
     }
 }
 
-/// A request as it goes out.
+/// A request to a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingRequest {
-    /// Behind the base URL, without a slash in front.
+    /// Path after the base URL, without a leading slash.
     pub path: String,
-    /// JSON.
+    /// JSON body.
     pub body: Vec<u8>,
 }
 
-/// A call in a dialect. `name` is the model's name at its provider.
+/// Builds a request in an API format. `name` is the model's name at its provider.
 pub fn request(
     kind: ApiFormat,
     name: &str,
@@ -205,34 +205,34 @@ pub fn request(
     }
 }
 
-/// An answer on its way. Every event goes in; `finish` says what the whole came to.
+/// Decodes an answer: takes every event; `finish` returns the whole.
 #[derive(Debug)]
 pub struct AnswerDecoder {
     kind: ApiFormat,
     growing: AnswerBuilder,
     halves: PendingSurrogates,
-    /// Pieces of an answer have come, readable or not.
+    /// Whether chunks of a stream have arrived, readable or not.
     is_streamed: bool,
 }
 
-/// What is known before a stream begins.
+/// Properties of a stream that are known before it begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StreamSettings<'a> {
     /// The model's name at its provider.
     pub model: &'a str,
-    /// The model opens its reasoning in the prompt and only closes it in its answer.
+    /// Whether the prompt template opens the reasoning, so that the answer only closes it.
     pub expects_close: bool,
-    /// What has been given out cannot be taken back: no `Delta::Restart`.
+    /// Whether sent pieces cannot be retracted: no `Delta::Restart`.
     pub keeps_shown: bool,
 }
 
 impl AnswerDecoder {
-    /// Nothing yet.
+    /// Creates a decoder without known stream properties.
     pub fn new(kind: ApiFormat) -> Self {
         Self::reading(kind, StreamSettings::default())
     }
 
-    /// Nothing yet, of a stream of which something is known.
+    /// Creates a decoder for a stream with known properties.
     pub fn reading(kind: ApiFormat, reading: StreamSettings<'_>) -> Self {
         let mut growing = AnswerBuilder::default();
         if reading.expects_close {
@@ -250,12 +250,12 @@ impl AnswerDecoder {
         }
     }
 
-    /// Its API format.
+    /// The stream's API format.
     pub fn kind(&self) -> ApiFormat {
         self.kind
     }
 
-    /// Takes an event, gives the pieces of text in it.
+    /// Decodes an event; returns the pieces in it.
     pub fn push(&mut self, event: &sse::SseFrame) -> Vec<Delta> {
         if self.is_over() || is_keep_alive(event) {
             return Vec::new();
@@ -290,9 +290,9 @@ impl AnswerDecoder {
         growing.take()
     }
 
-    /// A server that does not stream answers with one JSON object.
+    /// Decodes a complete response: a server that does not stream sends one JSON object.
     pub fn push_whole(&mut self, body: &str) -> Vec<Delta> {
-        // Or with its stream's pieces, one behind the other, without the frame of events.
+        // Some servers send the stream's chunks one after the other, without event framing.
         if let Some(parts) = joined::divide(body.trim()) {
             let events = parts.into_iter().map(|data| sse::SseFrame {
                 data,
@@ -313,58 +313,63 @@ impl AnswerDecoder {
         growing.take()
     }
 
-    /// Nothing more will change the answer.
+    /// Whether no further event can change the answer.
     pub fn is_over(&self) -> bool {
         self.growing.is_over()
     }
 
-    /// The model has said why it stopped: what may still come is the count of tokens.
+    /// Whether there is a finish reason: only usage may still follow.
     pub fn is_complete(&self) -> bool {
         self.growing.is_complete()
     }
 
-    /// Why the model stopped, where it stopped properly.
+    /// The finish reason, if the answer ended regularly.
     pub fn ended(&self) -> Option<Finish> {
         self.growing.ended()
     }
 
-    /// Something of an answer has come: text, reasoning, or a tool call.
+    /// Whether any text, reasoning, or tool call has arrived.
     pub fn has_begun(&self) -> bool {
         self.growing.has_begun()
     }
 
-    /// Pieces of a stream have come, whether or not they could be read.
+    /// Whether chunks of a stream have arrived, readable or not.
     pub fn is_streamed(&self) -> bool {
         self.is_streamed
     }
 
-    /// A closing mark that no mark had opened has ended the model's reasoning.
+    /// Whether a closing mark without an opening one has ended the reasoning.
     pub fn was_closed(&self) -> bool {
         self.growing.was_closed()
     }
 
-    /// The stream has ended: what had been held back of the answer, and the answer. A stream that ended
-    /// without a documented reason broke off, whatever it looks like.
+    /// Ends the stream; returns the pieces still held back, and the answer. A stream that ends without a documented
+    /// finish reason counts as broken off.
     ///
     /// # Errors
-    /// What the provider reported, or how the answer was less than a whole one.
+    ///
+    /// The error that the provider reported, or why the answer is incomplete.
     pub fn finish(self, request: &ModelRequest) -> (Vec<Delta>, Result<Answer, CallError>) {
         self.growing.finish(request)
     }
 
-    /// The same for an answer that we end here: it ends as by a token limit, and its tokens are estimated.
+    /// Ends the answer early, as a token limit does, with estimated tokens; otherwise like `finish`.
+    ///
+    /// # Errors
+    ///
+    /// The error that the provider reported, or why the answer is malformed.
     pub fn cut_off(mut self, request: &ModelRequest) -> (Vec<Delta>, Result<Answer, CallError>) {
         self.growing.cut_off();
         self.growing.finish(request)
     }
 
-    /// Bytes of the arguments of tool calls so far.
+    /// Length of the tool calls' arguments so far, in bytes.
     pub fn argument_bytes(&self) -> usize {
         self.growing.argument_bytes()
     }
 }
 
-/// Takes an event of an API format.
+/// Decodes an event of an API format.
 fn read(kind: ApiFormat, growing: &mut AnswerBuilder, event: &sse::SseFrame) {
     match kind {
         ApiFormat::OpenAi => openai::read(growing, event),
@@ -375,14 +380,13 @@ fn read(kind: ApiFormat, growing: &mut AnswerBuilder, event: &sse::SseFrame) {
     }
 }
 
-/// The mark at the end of a stream of chat completions.
+/// Whether the data is the end-of-stream marker of chat completions.
 fn is_done(data: &str) -> bool {
     let data = data.trim().trim_matches('"').trim();
     data.eq_ignore_ascii_case("[DONE]")
 }
 
-/// What is only sent so that a connection does not look idle: an event without data, a comment that was sent as
-/// data, or a ping.
+/// Whether the event only keeps the connection alive: an event without data, a comment sent as data, or a ping.
 fn is_keep_alive(event: &sse::SseFrame) -> bool {
     const WORDS: &[&str] = &[
         "ping",
@@ -396,7 +400,7 @@ fn is_keep_alive(event: &sse::SseFrame) -> bool {
     let data = event.data.trim();
     let is_word = |text: &str| WORDS.iter().any(|word| text.eq_ignore_ascii_case(word));
     let name = event.event.as_str();
-    // A ping with half an object is a stream that is no longer intact.
+    // A ping with half an object means that the stream is damaged.
     let is_whole = |data: &str| {
         !data.starts_with('{') || serde_json::from_str::<serde::de::IgnoredAny>(data).is_ok()
     };

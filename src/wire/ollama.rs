@@ -1,5 +1,5 @@
-//! Ollama's own chat: <https://github.com/ollama/ollama/blob/main/docs/api.md>. Lines of JSON. Its context is
-//! small unless asked for, and what does not fit is dropped without a word: so it is asked for.
+//! Ollama's native chat API: <https://github.com/ollama/ollama/blob/main/docs/api.md>. Newline-delimited JSON. Its
+//! default context is small and it silently drops what does not fit, so each request sets the size.
 
 use serde_json::{Map, Value, json};
 
@@ -14,15 +14,15 @@ use crate::domain::model::Structured;
 use crate::domain::model::Thinking;
 use crate::domain::tools::ToolChoice;
 
-/// What an answer is given where nobody limits it.
+/// Room for the answer, in tokens, when the request has no limit.
 const ROOM: u64 = 2_048;
-/// Contexts are asked for in steps: each size is loaded anew.
+/// Step of context sizes, in tokens: each new size reloads the model.
 const STEP: u64 = 4_096;
-/// More than this no machine at home holds beside the model.
+/// Maximum context size, in tokens: a home machine does not hold more in addition to the model.
 const MOST: u64 = 131_072;
 
 pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities) -> Value {
-    // It holds every model to a schema itself.
+    // Ollama itself enforces a schema with every model.
     let shape = match taste.refuses("format") {
         true => Structured::Prompt,
         false => Structured::Native,
@@ -70,7 +70,7 @@ pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities
     if let (Some(format), Structured::Native) = (&request.format, shape) {
         body["format"] = format.schema.clone();
     }
-    // It cannot be made to call one, or kept from calling two: only what can be left out is obeyed.
+    // Ollama can neither force a call nor prevent parallel ones: only omitting tools has an effect.
     if let Some(tools) = (request.tools.as_deref()).filter(|tools| tools.choice != ToolChoice::None)
     {
         body["tools"] = functions(tools);
@@ -113,7 +113,7 @@ fn options(request: &ModelRequest, taste: &ModelCapabilities) -> Map<String, Val
     }
     let read = request.tokens();
     let room = own.max_tokens.map_or(ROOM, u64::from);
-    // Estimates of tokens are rough: half as much again.
+    // Token estimates are rough, so the size includes a margin of half the prompt.
     let wanted = (read + read / 2 + room).next_multiple_of(STEP).min(MOST);
     let known = Some(taste.context_window).filter(|window| *window > 0);
     options.insert(
@@ -146,13 +146,13 @@ pub(super) fn whole(growing: &mut AnswerBuilder, line: &Value) {
         growing.whole_call("", name, &function["arguments"], None);
     }
     if line["done"] == true {
-        // Absent where the whole prompt was still in memory from the last call.
+        // Absent when the whole prompt was still cached from the previous call.
         growing.count(UsageCounts {
             input: counts::whole(&line["prompt_eval_count"]),
             output: counts::whole(&line["eval_count"]),
             ..UsageCounts::default()
         });
-        // Before 2024 there was no word for it: the mark alone was the proper end.
+        // Before 2024 there was no finish reason: `done` alone was the regular end.
         growing.stopped(line["done_reason"].as_str().unwrap_or("stop"));
         growing.end();
     }

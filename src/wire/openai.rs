@@ -1,4 +1,5 @@
-//! OpenAI's chat completions, which most other providers speak too: request, stream, whole answer. Encodes and decodes; opens no connection.
+//! OpenAI's chat completions, which most other providers also use: request, stream, and complete response. Encodes
+//! and decodes; opens no connection.
 
 mod stream;
 
@@ -13,26 +14,26 @@ use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolCall, ToolChoice, Tools};
 pub(super) use stream::{read, whole};
 
-/// Where a provider departs from OpenAI.
+/// Differences of a provider from OpenAI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProviderQuirks {
-    /// Understands `stream_options.include_usage`.
+    /// Supports `stream_options.include_usage`.
     pub stream_options: bool,
-    /// Wants `max_completion_tokens` where others want `max_tokens`.
+    /// Requires `max_completion_tokens` instead of `max_tokens`.
     pub max_completion_tokens: bool,
-    /// Takes `top_k`.
+    /// Supports `top_k`.
     pub top_k: bool,
-    /// Says `random_seed` for `seed`.
+    /// Uses `random_seed` instead of `seed`.
     pub random_seed: bool,
-    /// Takes `reasoning.effort` for `reasoning_effort`.
+    /// Uses `reasoning.effort` instead of `reasoning_effort`.
     pub reasoning_object: bool,
-    /// Wants the instructions under the role `developer`.
+    /// Requires the role `developer` for instructions.
     pub developer: bool,
-    /// Refuses a conversation in which one side speaks twice in a row.
+    /// Refuses two turns of the same role in a row.
     pub strict_turns: bool,
 }
 
-/// A server that does what most do.
+/// Quirks of a typical compatible server.
 pub const PLAIN: ProviderQuirks = ProviderQuirks {
     stream_options: true,
     max_completion_tokens: false,
@@ -99,7 +100,7 @@ fn messages(
         if let Some(name) = name.filter(|_| !taste.refuses(NAME)) {
             message["name"] = json!(name);
         }
-        // OpenAI itself refuses the fields.
+        // OpenAI itself refuses these fields.
         match quirks.developer {
             true => message,
             false => with_reasoning(message, reasoning, items, taste),
@@ -147,11 +148,11 @@ fn messages(
     let words = in_words(request, shape);
     let words = words.map(|words| json!({ "role": system, "content": words }));
     let all = request.messages.iter().map(message);
-    // In front: some take instructions there only.
+    // First in the list: some servers accept instructions only there.
     words.into_iter().chain(all).collect()
 }
 
-/// Some models want to read their own reasoning before the results of the tools that they called.
+/// Adds a turn's reasoning, which some models require before the results of the tools that they called.
 fn with_reasoning(
     mut message: Value,
     reasoning: &str,
@@ -251,7 +252,7 @@ fn sample(
         "seed"
     };
     let own = &request.parameters;
-    // Of a model that nobody knows it is not known either that it does not take it.
+    // A model without known capabilities may accept it.
     let top_k = own
         .top_k
         .filter(|_| quirks.top_k || taste.accepted.is_empty());
@@ -303,7 +304,7 @@ fn think(
     };
     match taste.thinking {
         Thinking::Fixed => {}
-        // OpenRouter translates for each model; never both fields.
+        // OpenRouter translates the field for each model; never send both.
         _ if quirks.reasoning_object => {
             body.insert("reasoning".into(), json!({ "effort": effort }));
         }
@@ -314,7 +315,7 @@ fn think(
                 "enabled"
             };
             body.insert("thinking".into(), json!({ "type": wanted }));
-            // Some take a word besides, for how hard.
+            // Some models also accept an effort level.
             let is_known = taste.efforts.iter().any(|known| known == effort);
             if is_known && wanted == "enabled" && !taste.refuses("reasoning_effort") {
                 body.insert("reasoning_effort".into(), json!(effort));

@@ -1,5 +1,5 @@
-//! Fields that Quire does not interpret: which of a client's go to which provider, and what settings add to
-//! every request. A field that the model has refused before is skipped.
+//! Fields that Quire does not interpret: which of a client's fields go to which provider, and which fields the
+//! settings add to every request. A field that the model has refused before is skipped.
 
 use serde_json::{Map, Value, json};
 
@@ -9,15 +9,15 @@ use super::{ApiFormat, ModelCapabilities, cache_marks};
 use crate::domain::chat::{ModelRequest, Passthrough};
 use crate::domain::provider::FIXED_FIELDS;
 
-/// Fields of one request that are passed on.
+/// Maximum number of passed-on fields in one request.
 const MAX_FIELDS: usize = 64;
-/// Bytes of all of them as JSON.
+/// Maximum size of all passed-on fields together, in bytes of JSON.
 const MAX_BYTES: usize = 256 * 1024;
-/// Bytes of a field's name.
+/// Maximum length of a field's name, in bytes.
 const MAX_NAME: usize = 64;
 
-/// Fields of clients that go to no provider: they decide what is asked, of whom, in whose name, at what price and how
-/// the answer comes. An administrator may still set one for a provider or a model, in its `body`.
+/// Client fields that are never passed on: they choose the model, the account, the price, or the form of the answer.
+/// An administrator may still set one for a provider or a model, in its `body`.
 const RESERVED: &[&str] = &[
     "model",
     "messages",
@@ -40,7 +40,7 @@ const RESERVED: &[&str] = &[
     "tools",
     "tool_choice",
     "toolConfig",
-    // These would reach models, accounts and servers that the caller may not use.
+    // These would reach models, accounts, and servers that the caller may not use.
     "models",
     "fallbacks",
     "route",
@@ -57,14 +57,14 @@ const RESERVED: &[&str] = &[
     "provider_options",
     "extra_body",
     "extra_query",
-    // Answers of a kind that cannot be relayed.
+    // Kinds of answers that cannot be relayed.
     "audio",
     "modalities",
-    // Charged beside or above the price in the catalog.
+    // Charged in addition to the price in the catalog.
     "service_tier",
     "speed",
     "inference_geo",
-    // What a vendor would run, and charge for: searches, code, tools of other servers.
+    // Run and charged by the vendor: searches, code execution, tools of other servers.
     "plugins",
     "mcp_servers",
     "mcp",
@@ -82,7 +82,7 @@ const RESERVED: &[&str] = &[
     "code_interpreter",
     "code_execution",
     "server_tools",
-    // Kept at the vendor, taken from there, or delivered later to somebody else.
+    // Stored at the vendor, read from there, or delivered elsewhere later.
     "store",
     "cached_content",
     "deferred",
@@ -90,7 +90,7 @@ const RESERVED: &[&str] = &[
     "callback_url",
 ];
 
-/// Beginnings of further reserved names.
+/// Prefixes of further reserved names.
 const RESERVED_BEGINNINGS: &[&str] = &["webhook"];
 
 /// Fields of Anthropic's API that other providers do not know.
@@ -101,7 +101,7 @@ const ANTHROPIC: &[&str] = &[
     "metadata",
 ];
 
-/// Settings of Ollama's that stand under `options`.
+/// Ollama settings that belong under `options`.
 const OLLAMA_OPTIONS: &[&str] = &[
     "min_p",
     "typical_p",
@@ -118,7 +118,11 @@ const OLLAMA_OPTIONS: &[&str] = &[
     "penalize_newline",
 ];
 
-/// The fields of a request that mean nothing to Quire. `also`: fields that it knows and passes on unread.
+/// The fields of a request that Quire does not interpret. `also`: fields that it knows and passes on unread.
+///
+/// # Errors
+///
+/// When there are more than 64 such fields, a name is too long, or all together exceed 256 KiB.
 pub(super) fn read(
     format: ApiFormat,
     fields: &Map<String, Value>,
@@ -148,8 +152,8 @@ pub(super) fn read(
     })
 }
 
-/// Whether a client's field of this name goes to no provider. Vendors that read both `service_tier` and
-/// `serviceTier` exist, so case, `_` and `-` do not count.
+/// Whether a client's field of this name is never passed on. Some vendors accept both `service_tier` and
+/// `serviceTier`, so case, `_`, and `-` are ignored.
 fn is_reserved(name: &str) -> bool {
     let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
     let wanted = plain(name);
@@ -159,7 +163,7 @@ fn is_reserved(name: &str) -> bool {
             .any(|beginning| wanted.starts_with(beginning))
 }
 
-/// Whether a client's field goes to a provider that speaks `kind`.
+/// Whether a client's field goes to a provider with this API format.
 pub fn reaches(kind: ApiFormat, passthrough: &Passthrough, name: &str) -> bool {
     if is_reserved(name) {
         return false;
@@ -172,7 +176,7 @@ pub fn reaches(kind: ApiFormat, passthrough: &Passthrough, name: &str) -> bool {
     }
 }
 
-/// Adds the fields of the client's and of the settings to a body.
+/// Adds the client's fields and those of the settings to a body.
 pub(super) fn add(
     kind: ApiFormat,
     body: &mut Value,
@@ -184,7 +188,7 @@ pub(super) fn add(
     };
     if let Some(passthrough) = &request.passthrough {
         for (name, value) in &passthrough.fields {
-            // Whether Anthropic's models may think depends on the whole request, and its body says it.
+            // Whether Anthropic's models may think depends on the whole request; `anthropic` sets the field.
             let is_placed = name == "thinking" && kind == ApiFormat::Anthropic;
             if reaches(kind, passthrough, name) && !taste.refuses(name) && !is_placed {
                 place(kind, body, name, value);
@@ -198,7 +202,7 @@ pub(super) fn add(
     }
 }
 
-// What Quire says itself stays as it is.
+// Fields that Quire sets itself stay unchanged.
 fn place(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value: &Value) {
     let ollama = match name {
         "repetition_penalty" => "repeat_penalty",
@@ -211,7 +215,7 @@ fn place(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value: &Val
         }
         return;
     }
-    // The object says more than the word for the effort that Quire has taken from it.
+    // The object is more specific than the effort that Quire derived from it.
     if name == "reasoning" && value.is_object() {
         if kind == ApiFormat::OpenAi && !body.contains_key("reasoning_effort") {
             body.insert(name.to_owned(), value.clone());
@@ -225,7 +229,7 @@ fn place(kind: ApiFormat, body: &mut Map<String, Value>, name: &str, value: &Val
     }
 }
 
-// Adds what `own` does not say.
+// Adds the fields that `own` does not have.
 fn fill(own: &mut Value, more: &Value) {
     let (Some(own), Some(more)) = (own.as_object_mut(), more.as_object()) else {
         return;
@@ -235,7 +239,7 @@ fn fill(own: &mut Value, more: &Value) {
     }
 }
 
-// `value` wins; objects are merged.
+// Merges objects; otherwise `value` replaces `own`.
 fn merge(own: &mut Value, value: &Value) {
     match (own, value) {
         (Value::Object(own), Value::Object(more)) => {
@@ -247,7 +251,7 @@ fn merge(own: &mut Value, value: &Value) {
     }
 }
 
-/// The names of the fields that a request carries beside Quire's own.
+/// The names of the passed-on fields of a request.
 pub fn names(kind: ApiFormat, request: &ModelRequest, taste: &ModelCapabilities) -> Vec<String> {
     let passthrough = request.passthrough.as_deref();
     let of_client = passthrough.into_iter().flat_map(|passthrough| {

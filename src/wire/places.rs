@@ -1,16 +1,16 @@
-//! On which line each value of a JSON text stands, so that a fault in what it says can be pointed at. The
-//! text must have been read as JSON before: nothing is checked here.
+//! Line numbers of the values of a JSON text, so that an error can name the line of a value. The text must already
+//! have been parsed as JSON: nothing is validated here.
 
 use std::collections::BTreeMap;
 
-/// An object or a list that is open, and where in it the value at hand stands.
+/// An open object or list, and the position of the current value in it.
 enum OpenContainer {
     Object(String),
     List(usize),
 }
 
-/// Maximum work, as bytes of paths written; later values have no line. Without it, one long key above many values would
-/// cost its length for each of them.
+/// Maximum work, in bytes of paths written; later values have no line. Without a limit, each of many values under one
+/// long key would cost the key's length.
 const MAX_PATHS: usize = 16 << 20;
 
 /// Lines, from 1, by path: `stages.1.prompt`.
@@ -41,7 +41,7 @@ pub fn lines(text: &str) -> BTreeMap<String, usize> {
             }
             _ => {}
         }
-        // The first mark of a value, or its name, is where it stands.
+        // A value is on the line of its first character, or of its key.
         if !character.is_whitespace() && !matches!(character, ',' | '}' | ']' | ':') {
             let shown = shown(&path);
             size += shown.len();
@@ -54,7 +54,7 @@ pub fn lines(text: &str) -> BTreeMap<String, usize> {
     found
 }
 
-/// Goes to the closing quote and says where it is.
+/// Skips to the closing quote and returns its position.
 fn end_of_text(rest: &mut std::str::CharIndices) -> Option<usize> {
     while let Some((at, character)) = rest.next() {
         match character {

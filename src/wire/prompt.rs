@@ -1,4 +1,4 @@
-//! What families share when they write a request: turns in order, and the shape of an answer in words.
+//! Request building that the API formats share: turns in order, and the answer's schema as an instruction.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::domain::chat::{CacheMark, Image, ModelRequest, Role};
 use crate::domain::model::Structured;
 use crate::domain::tools::ToolCall;
 
-/// A turn, neighbours of one role joined: some vendors insist on taking turns.
+/// A turn; adjacent turns of one role are joined, because some vendors require alternating roles.
 pub(super) struct PromptTurn<'a> {
     pub is_model: bool,
     pub text: String,
@@ -16,7 +16,7 @@ pub(super) struct PromptTurn<'a> {
     pub result_of: Option<&'a str>,
     pub reasoning: &'a str,
     pub reasoning_items: &'a [Value],
-    /// The speaker's, where all that is joined has the same.
+    /// The speaker's name, if all joined turns have the same one.
     pub name: Option<&'a str>,
     pub cache_marks: Vec<CacheMark>,
 }
@@ -27,7 +27,7 @@ impl PromptTurn<'_> {
     }
 }
 
-/// The instructions above the conversation, and the conversation.
+/// Separates the instructions from the conversation.
 pub(super) fn divide<'a>(
     request: &'a ModelRequest,
     shape: Structured,
@@ -75,7 +75,7 @@ pub(super) fn divide<'a>(
     (system.join("\n\n"), turns)
 }
 
-/// The name of the tool that a result belongs to: some vendors go by it.
+/// The name of the tool that a result belongs to: some vendors match results by name.
 pub(super) fn called<'a>(request: &'a ModelRequest, id: &'a str) -> &'a str {
     let mut calls = request.messages.iter().flat_map(|message| &message.calls);
     calls
@@ -83,13 +83,13 @@ pub(super) fn called<'a>(request: &'a ModelRequest, id: &'a str) -> &'a str {
         .map_or(id, |call| call.name.as_str())
 }
 
-/// The program has run tools: some vendors then want their own thoughts back, which no client has.
+/// Whether the client has run tools: some vendors then require their own reasoning back, which not every client has.
 pub(super) fn is_acting(request: &ModelRequest) -> bool {
     let mut messages = request.messages.iter();
     request.tools.is_some() && messages.any(|message| message.result_of.is_some())
 }
 
-/// Whether an item of reasoning is a block of Anthropic's that it takes back: with its signature.
+/// Whether a reasoning item is an Anthropic block with its signature, which Anthropic accepts back.
 pub(super) fn is_signed_thought(item: &Value) -> bool {
     let has = |name: &str| item[name].as_str().is_some_and(|text| !text.is_empty());
     match item["type"].as_str() {
@@ -99,7 +99,7 @@ pub(super) fn is_signed_thought(item: &Value) -> bool {
     }
 }
 
-/// Whether it is an item of Responses that stands for itself: nothing is kept there under its id.
+/// Whether it is a self-contained Responses item: nothing is stored at the vendor under its ID.
 pub(super) fn is_encrypted_item(item: &Value) -> bool {
     item["type"] == "reasoning" && item["encrypted_content"].is_string()
 }
@@ -112,7 +112,7 @@ pub(super) fn is_detail(item: &Value) -> bool {
     )
 }
 
-/// For models that can be held to a schema by asking only.
+/// The schema as an instruction, for models that have no way to enforce one.
 pub(super) fn in_words(request: &ModelRequest, shape: Structured) -> Option<String> {
     let format = request.format.as_ref()?;
     (shape == Structured::Prompt).then(|| {
@@ -124,10 +124,10 @@ pub(super) fn in_words(request: &ModelRequest, shape: Structured) -> Option<Stri
     })
 }
 
-/// Words for how hard to think, from the least on.
+/// Effort levels, lowest first.
 const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
-/// Tokens for a word, for vendors that take a number. The steps are Quire's own.
+/// Thinking budget, in tokens, of an effort level, for vendors that require a number. The steps are Quire's own.
 pub(super) fn budget(effort: &str) -> u64 {
     match EFFORTS.iter().position(|known| *known == effort) {
         Some(0) => 0,
@@ -140,8 +140,8 @@ pub(super) fn budget(effort: &str) -> u64 {
     }
 }
 
-/// The effort that was wanted, if the model takes one under this name on the wire: the nearest word that
-/// it knows, the lower of two that are as near.
+/// The requested effort, if the model accepts one under this name on the wire: the nearest level that it supports,
+/// the lower of two equally near ones.
 pub(super) fn effort(
     request: &ModelRequest,
     taste: &ModelCapabilities,

@@ -1,9 +1,9 @@
-//! Why a provider refused a request, read from its words: the few reasons that a person needs to know.
+//! Recognizes why a provider refused a request from its error message: the few reasons that a user needs to know.
 
-/// The sentence for a model that was shown a picture in vain.
+/// Message for a model that received an image and does not accept any.
 pub(super) const BLIND: &str = "the model does not take pictures";
-/// Why a request was refused, where the provider's words leave no doubt: in ours, because theirs are not for
-/// everybody's eyes.
+/// The reason for a refusal, if the provider's message is unambiguous: in Quire's own words, because the provider's
+/// are not for every user.
 pub(super) fn reason(codes: &str, said: &str) -> Option<String> {
     const REASONS: &[(&[&str], &str)] = &[
         (
@@ -72,7 +72,7 @@ pub(super) fn reason(codes: &str, said: &str) -> Option<String> {
         marks.any(|mark| codes.contains(mark) || said.contains(mark))
     };
     let (_, sentence) = REASONS.iter().find(fits)?;
-    // How much it can read is no secret, and what a person needs to know.
+    // The context size is not confidential, and the user needs it.
     let length = window(&said);
     Some(match length {
         Some(length) if *sentence == TOO_LONG => {
@@ -82,7 +82,7 @@ pub(super) fn reason(codes: &str, said: &str) -> Option<String> {
     })
 }
 
-/// What stands in front of the number of tokens that a model can read, in servers' various sentences.
+/// Text before the number of tokens of the context window, in the messages of various servers.
 const BEFORE_WINDOW: &[&str] = &[
     "context length is ",
     "context length of ",
@@ -99,7 +99,7 @@ const BEFORE_WINDOW: &[&str] = &[
     "model with ",
 ];
 
-/// How many tokens the model can read, where its provider says so.
+/// The model's context window, in tokens, if the message states it.
 fn window(said: &str) -> Option<u64> {
     let number = |rest: &str| {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != ',');
@@ -110,7 +110,7 @@ fn window(said: &str) -> Option<u64> {
     found.find_map(|(_, rest)| number(rest))
 }
 
-/// Whether a reason is the request's fault even where nothing but words says so.
+/// Whether a reason shows that the request is at fault even without a status or an error code.
 pub(super) fn is_sure(reason: Option<&str>) -> bool {
     reason.is_some_and(|reason| reason.starts_with(TOO_LONG) || reason == UNKNOWN_MODEL)
 }

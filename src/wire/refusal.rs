@@ -1,4 +1,5 @@
-//! What a provider's refusals mean, whatever its dialect, and which of its words may be shown. Decides nothing about retries.
+//! Interprets providers' errors, in any API format, and decides which of their words may be shown. Makes no decision
+//! about retries.
 
 use std::borrow::Cow;
 
@@ -8,7 +9,7 @@ use super::counts;
 use super::reasons::{BLIND, is_sure, reason};
 use crate::domain::chat::{CallError, CallErrorKind};
 
-/// What an answer with an error status means. `headers` gives a header by its lower-case name.
+/// Interprets a response with an error status. `headers` returns a header by its lowercase name.
 pub fn error(status: u16, headers: &dyn Fn(&str) -> Option<String>, body: &str) -> CallError {
     let parsed: Value = crate::domain::json::parse(body).unwrap_or_default();
     let mut error = meaning(inner(&parsed), Some(status));
@@ -23,7 +24,7 @@ pub fn error(status: u16, headers: &dyn Fn(&str) -> Option<String>, body: &str) 
     error
 }
 
-/// Google says in the body when to come back, and which quota it was: a day's is not over in a minute.
+/// Google's retry delay, from the body, in seconds; a daily quota does not recover within a minute.
 fn google_delay(error: &Value) -> Option<u64> {
     const HOUR: u64 = 3_600_000;
     let details = error["details"].as_array()?;
@@ -48,12 +49,12 @@ fn google_delay(error: &Value) -> Option<u64> {
         .then(|| (seconds * 1000.0).ceil() as u64)
 }
 
-/// An error in the place of a piece of the answer.
+/// Interprets an error sent instead of a chunk of the answer.
 pub(super) fn in_band(error: &Value) -> CallError {
     meaning(error, None)
 }
 
-/// Fields of which one is in every frame of an answer, in any API format.
+/// Fields of which every frame of an answer has at least one, in any API format.
 const ANSWERS: &[&str] = &[
     "choices",
     "candidates",
@@ -66,8 +67,8 @@ const ANSWERS: &[&str] = &[
     "usageMetadata",
 ];
 
-/// The error that a frame of an answer, or a body with a good status, reports in the answer's place: in a field
-/// of its own, or as the frame itself, in any of the shapes that servers and proxies are known to use.
+/// The error that a frame, or a body with a success status, reports instead of an answer: in a field of its own, or
+/// as the frame itself, in any form that servers and proxies are known to use.
 pub(super) fn reported(frame: &Value) -> Option<&Value> {
     let frame = frame.get(0).unwrap_or(frame);
     if let Some(error) = field(frame) {
@@ -79,7 +80,7 @@ pub(super) fn reported(frame: &Value) -> Option<&Value> {
         let word = word.to_ascii_lowercase();
         word.ends_with("error") || word.ends_with("exception")
     };
-    // MiniMax reports in every answer how it went: 0 is well.
+    // MiniMax reports a status in every answer: 0 means success.
     let status = &frame["base_resp"];
     if counts::whole(&status["status_code"]) > Some(0) {
         return Some(status);
@@ -92,7 +93,7 @@ pub(super) fn reported(frame: &Value) -> Option<&Value> {
     (has_words && !is_answer).then_some(frame)
 }
 
-/// The error in a field of its own, where there is one.
+/// The error in a field of its own, if there is one.
 pub(super) fn field(frame: &Value) -> Option<&Value> {
     let is_something = |value: &&Value| match value {
         Value::Null | Value::Bool(_) => false,
@@ -101,7 +102,7 @@ pub(super) fn field(frame: &Value) -> Option<&Value> {
         Value::Array(items) => !items.is_empty(),
         Value::Number(number) => number.as_f64() != Some(0.0),
     };
-    // Apigee and Tencent have names of their own.
+    // Apigee and Tencent use names of their own.
     let fields = [
         &frame["error"],
         &frame["errors"],
@@ -113,8 +114,8 @@ pub(super) fn field(frame: &Value) -> Option<&Value> {
     Some(error.get(0).unwrap_or(error))
 }
 
-/// Fields that a request may carry and a model may not take, by their names on the wire; the more special
-/// names first, because they contain others.
+/// Fields that a request may have and a model may refuse, by their names on the wire; longer names precede names that
+/// they contain.
 const FIELDS: &[&str] = &[
     "cache_control",
     "max_completion_tokens",
@@ -152,10 +153,10 @@ const FIELDS: &[&str] = &[
     "stop",
 ];
 
-/// The name of a speaker in a message, among refused fields.
+/// Name of the field for a speaker's name, among refused fields.
 pub(super) const NAME: &str = "messages.name";
 
-/// Words by which providers without a field for it say that a parameter is not welcome.
+/// Phrases by which providers without a dedicated field report an unsupported parameter.
 const UNWELCOME: &[&str] = &[
     "not support",
     "unsupported",
@@ -173,7 +174,7 @@ const UNWELCOME: &[&str] = &[
     "does not think",
 ];
 
-/// The parameter that a provider refuses to take, by its name on the wire.
+/// The parameter that a provider refuses, by its name on the wire.
 pub fn unwelcome(body: &str) -> Option<String> {
     let parsed: Value = crate::domain::json::parse(body).ok()?;
     let error = inner(&parsed);
@@ -191,7 +192,7 @@ pub fn unwelcome(body: &str) -> Option<String> {
     let said = words(error);
     let said = &said[..said.floor_char_boundary(MOST_READ)];
     let lower = said.to_ascii_lowercase();
-    // One client's schema is at fault then, not the field.
+    // The client's schema is at fault, not the field.
     let is_schema = lower.contains("invalid schema");
     if is_schema || !UNWELCOME.iter().any(|words| lower.contains(words)) {
         return None;
@@ -206,8 +207,8 @@ pub fn unwelcome(body: &str) -> Option<String> {
     )
 }
 
-/// Whether the speaker's name in a message is what a provider refuses: in `param`, in the path of a validator, or in
-/// words that name the place.
+/// Whether a provider refuses the speaker's name in a message: stated in `param`, in a validator's path, or in a
+/// sentence that names the position.
 fn is_name(error: &Value, body: &Value) -> bool {
     let is_place = |place: &str| place.starts_with("messages") && place.ends_with("name");
     if error["param"].as_str().is_some_and(is_place) {
@@ -231,8 +232,8 @@ fn is_name(error: &Value, body: &Value) -> bool {
     said.contains("messages") && has_place && is_refused
 }
 
-/// The field, one of `names`, that a provider refuses to take. It may name it in `param`, in the path that
-/// validators of Python servers give, or in a sentence.
+/// The field, one of `names`, that a provider refuses. It may be named in `param`, in the path of a Python validator,
+/// or in a sentence.
 pub fn unwelcome_among(body: &str, names: &[String]) -> Option<String> {
     let parsed: Value = serde_json::from_str(body).ok()?;
     let error = inner(&parsed);
@@ -266,7 +267,7 @@ pub fn unwelcome_among(body: &str, names: &[String]) -> Option<String> {
         .cloned()
 }
 
-/// Whether a refusal says that the model does not read pictures.
+/// Whether an error means that the model does not accept images.
 pub fn shows_no_pictures(error: &CallError) -> bool {
     error.kind == CallErrorKind::Rejected && error.detail.starts_with(BLIND)
 }
@@ -278,13 +279,13 @@ fn is_word(said: &str, field: &str) -> bool {
     })
 }
 
-// Gemini's compatible endpoint wraps it in a list, Mistral does not wrap it at all.
+// Gemini's compatible endpoint wraps the error in a list, Mistral does not wrap it at all.
 fn inner(body: &Value) -> &Value {
     reported(body).unwrap_or_else(|| body.get(0).unwrap_or(body))
 }
 
 fn meaning(error: &Value, status: Option<u16>) -> CallError {
-    // OpenRouter puts the upstream's status into the body, vLLM's code is one, some write it as text.
+    // OpenRouter puts the upstream's status in the body, vLLM's code is a status, and some servers send it as text.
     let number = |name: &str| {
         let code = counts::whole(&error[name]).and_then(|code| u16::try_from(code).ok());
         code.filter(|code| (400..600).contains(code))
@@ -295,7 +296,7 @@ fn meaning(error: &Value, status: Option<u16>) -> CallError {
     let said = clean(&words(error));
     let known = reason(&codes, &said);
     let kind = match kind_of(status, &codes) {
-        // Without a status or a code, what it says is all there is.
+        // Without a status or a code, only the message remains.
         CallErrorKind::Overloaded if status.is_none() && is_sure(known.as_deref()) => {
             CallErrorKind::Rejected
         }
@@ -325,7 +326,7 @@ fn codes(error: &Value) -> String {
     all.join(" ").to_ascii_lowercase()
 }
 
-/// Fields that hold an error's words, in servers' and proxies' various shapes.
+/// Fields that hold an error's message, in the forms of various servers and proxies.
 const WORDS: &[&str] = &[
     "message",
     "detail",
@@ -346,7 +347,7 @@ const WORDS: &[&str] = &[
 
 fn words(error: &Value) -> Cow<'_, str> {
     let message = said_in(error, 0).unwrap_or_default();
-    // Behind OpenRouter's general sentence stands what the model's host said.
+    // OpenRouter's general sentence is followed by the message of the model's host.
     if message == "Provider returned error"
         && let Some(raw) = error["metadata"]["raw"].as_str()
     {
@@ -361,7 +362,7 @@ fn words(error: &Value) -> Cow<'_, str> {
     Cow::Borrowed(message)
 }
 
-/// The words of an error, or of the first one in it.
+/// The message of an error, or of the first one in it.
 fn said_in(error: &Value, depth: usize) -> Option<&str> {
     match error {
         Value::String(text) => Some(text)
@@ -381,13 +382,13 @@ fn kind_of(status: Option<u16>, codes: &str) -> CallErrorKind {
     let says = |words: &[&str]| words.iter().any(|word| codes.contains(word));
     match status {
         _ if says(&["insufficient_quota", "billing", "credit", "payment"]) => CallErrorKind::Money,
-        // Google refuses a key as a bad request.
+        // Google reports an invalid key as a bad request.
         Some(400) if says(&["api_key_invalid"]) => CallErrorKind::Auth,
         Some(401 | 403) => CallErrorKind::Auth,
         Some(402) => CallErrorKind::Money,
         Some(408 | 504) => CallErrorKind::Timeout,
         Some(429) => CallErrorKind::RateLimited,
-        // A lock that was not free in time: vendors' own clients ask again.
+        // A lock timeout: vendors' own clients retry it.
         Some(409 | 500..) => CallErrorKind::Overloaded,
         Some(_) => CallErrorKind::Rejected,
         None if says(&["rate_limit", "ratelimit", "resource_exhausted"]) => {
@@ -424,12 +425,12 @@ fn sentence(kind: CallErrorKind) -> &'static str {
     }
 }
 
-/// Characters of a provider's words that are shown.
+/// Maximum length of a provider's message when shown, in characters.
 const MOST_SHOWN: usize = 200;
-/// Bytes of them that are looked at, so that a huge message costs nothing.
+/// Maximum number of bytes read of a message, so that a huge one costs nothing.
 const MOST_READ: usize = 4096;
 
-/// A provider's words, fit to be shown: one line, at most 200 characters, nothing that looks like a key.
+/// Sanitizes a provider's message: one line, at most 200 characters, nothing that looks like a key.
 pub fn clean(message: &str) -> String {
     let message = &message[..message.floor_char_boundary(MOST_READ)];
     let line = message
@@ -456,12 +457,12 @@ fn looks_like_a_key(part: &str) -> bool {
     let known = part.len() >= 8 && marked.iter().any(|start| part.starts_with(start));
     let digits = part.bytes().filter(u8::is_ascii_digit).count();
     let letters = part.bytes().filter(u8::is_ascii_alphabetic).count();
-    // Names of models have digits too, but in few and short groups.
+    // Model names have digits too, but in few and short groups.
     let groups = part.split(['-', '_', '.']).map(str::len).max().unwrap_or(0);
     known || (groups >= 20 && digits >= 3 && letters >= 3)
 }
 
-// Controls and the marks that turn the direction of text could make a message look like another one.
+// Control characters and bidirectional marks could make a message look like another one.
 fn is_shown(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')

@@ -1,5 +1,5 @@
-//! OpenAI's Responses: <https://platform.openai.com/docs/api-reference/responses>. Nothing is kept there
-//! (`store` is false); typed events, of which those about text, thoughts and the end matter.
+//! OpenAI's Responses: <https://platform.openai.com/docs/api-reference/responses>. Nothing is stored at the vendor
+//! (`store` is false). Only the events about text, reasoning, and the end are read.
 
 use serde_json::{Map, Value, json};
 
@@ -48,7 +48,7 @@ pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities
     if let Some(effort) = effort.filter(|_| taste.thinking != Thinking::Fixed) {
         reasoning.insert("effort".into(), json!(effort));
     }
-    // Nothing is kept there: what the model thought before it called a tool comes back with the result, or not.
+    // Nothing is stored at the vendor: reasoning before a tool call must come back with the result, or it is lost.
     if taste.thinking == Thinking::Effort && request.tools.is_some() && !taste.refuses("include") {
         body.insert("include".into(), json!(["reasoning.encrypted_content"]));
     }
@@ -112,7 +112,7 @@ fn offer(body: &mut Map<String, Value>, tools: &Tools) {
     }
 }
 
-// Calls and their results are items of their own.
+// Tool calls and their results are separate items.
 fn items(one: &PromptTurn) -> Vec<Value> {
     if let Some(id) = one.result_of {
         return vec![json!({ "type": "function_call_output", "call_id": id, "output": one.text })];
@@ -150,7 +150,7 @@ fn turn(turn: &PromptTurn) -> Value {
 }
 
 pub(super) fn read(growing: &mut AnswerBuilder, event: &SseFrame) {
-    // Some that imitate it end like chat completions.
+    // Some compatible servers end the stream as chat completions do.
     if super::is_done(&event.data) {
         return growing.end();
     }
@@ -220,7 +220,7 @@ pub(super) fn whole(growing: &mut AnswerBuilder, body: &Value) {
     ended(growing, body, "completed");
 }
 
-// Given at its beginning and at its end; complete arguments that are repeated count once.
+// A call is sent at its beginning and at its end; complete arguments that are repeated count once.
 fn function_call(growing: &mut AnswerBuilder, place: u64, item: &Value) {
     let text = |name: &str| item[name].as_str().unwrap_or_default();
     growing.call(ToolCallFragment {
@@ -239,7 +239,7 @@ fn ended(growing: &mut AnswerBuilder, response: &Value, status: &str) {
     }
     match response["incomplete_details"]["reason"].as_str() {
         Some(reason) => growing.stopped(reason),
-        // Less than a whole answer, and nobody says why.
+        // The answer is incomplete, and no reason is given.
         None => growing.stopped(status),
     }
     growing.end();

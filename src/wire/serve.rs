@@ -1,4 +1,4 @@
-//! What the APIs for programs have in common: a parsed request, and what every chunk of an answer repeats.
+//! Types that Quire's own client APIs share: a parsed request, and the fields that every chunk of an answer repeats.
 
 use std::sync::Arc;
 
@@ -13,37 +13,37 @@ use crate::domain::tools::{ToolCall, Tools};
 /// A parsed request of a client.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatRequest {
-    /// A model's id, or `quire/` and a pattern's or recipe's.
+    /// Model ID, or `quire/` followed by the name of a pattern or recipe.
     pub model: String,
     /// The conversation; its last turn is the question.
     pub turns: Vec<Message>,
-    /// As far as they were given.
+    /// Sampling parameters and limits; unset fields use the defaults.
     pub parameters: Parameters,
-    /// The shape of the answer, as OpenAI writes it.
+    /// The answer's schema, in OpenAI's form.
     pub format: Option<Value>,
-    /// What the model may call.
+    /// The tools that the model may call.
     pub tools: Option<Arc<Tools>>,
-    /// Piece by piece.
+    /// Whether the answer is streamed.
     pub stream: bool,
-    /// Tokens are told at the end of a stream.
+    /// Whether a stream ends with its token usage.
     pub usage: bool,
-    /// The panel's progress is told as reasoning.
+    /// Whether a panel's progress is sent as reasoning.
     pub progress: bool,
-    /// Fields that were not understood.
+    /// Names of the fields that were ignored.
     pub ignored: Vec<String>,
     /// Request settings that a Responses object repeats.
     pub settings: Map<String, Value>,
-    /// How many answers are wanted; 0 and 1 are one.
+    /// Number of answers requested; 0 means 1.
     pub choices: u32,
-    /// Which of several answers this is, from 0: each is a sample of its own.
+    /// Index of this answer among several, from 0: each is an independent sample.
     pub sample: u32,
     /// The prompt that a text completion repeats before its answer.
     pub echo: Option<String>,
-    /// Tools came as legacy `functions`, and calls go back in that form.
+    /// Whether tools were sent as legacy `functions`, so that calls are returned in that form.
     pub is_legacy: bool,
-    /// `thinking` was asked for, as Anthropic's API has it.
+    /// Whether the client requested `thinking`, a parameter of Anthropic's API.
     pub shows_thinking: bool,
-    /// Fields that are passed on to a single model unread; a panel ignores them.
+    /// Fields passed on to a single model unread; a panel ignores them.
     pub passthrough: Passthrough,
 }
 
@@ -60,6 +60,11 @@ pub const MOST_TEXT: usize = 2_000_000;
 /// Maximum number of turns of a conversation.
 const MOST_TURNS: usize = 2_000;
 
+/// The model ID of a body.
+///
+/// # Errors
+///
+/// When `model` is missing, empty, not a string, or longer than 200 bytes.
 pub(super) fn model(fields: &Map<String, Value>) -> Result<String, RequestError> {
     match fields.get("model").and_then(Value::as_str).map(str::trim) {
         Some(model) if !model.is_empty() && model.len() <= 200 => Ok(model.to_owned()),
@@ -67,12 +72,17 @@ pub(super) fn model(fields: &Map<String, Value>) -> Result<String, RequestError>
     }
 }
 
+/// Validates a conversation.
+///
+/// # Errors
+///
+/// When it has no turns, too many, too much text, or neither text, images, nor tool results.
 pub(super) fn check_turns(turns: &[Message]) -> Result<(), RequestError> {
     let characters: usize = turns.iter().map(|turn| turn.text.len()).sum();
     if turns.len() > MOST_TURNS || characters > MOST_TEXT {
         return fault("messages", "the conversation is too long");
     }
-    // Vendors take a conversation that ends with the model's own turn (a prefill), or with instructions alone.
+    // Vendors accept a conversation that ends with the model's own turn (a prefill), or that has only instructions.
     let says = |turn: &Message| {
         !turn.text.trim().is_empty() || !turn.images.is_empty() || turn.result_of.is_some()
     };
@@ -83,40 +93,40 @@ pub(super) fn check_turns(turns: &[Message]) -> Result<(), RequestError> {
     }
 }
 
-/// What stays the same over all chunks of an answer.
+/// Fields that all chunks of an answer share.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChunkFrame {
-    /// Of the answer.
+    /// ID of the answer.
     pub id: String,
-    /// As it was asked for.
+    /// Model ID, as the client requested it.
     pub model: String,
     /// Seconds since 1970.
     pub created: i64,
-    /// When the answer was complete, in seconds since 1970.
+    /// Completion time of the answer, in seconds since 1970.
     pub completed: Option<i64>,
     /// Request settings that a Responses object repeats.
     pub settings: Map<String, Value>,
     /// The prompt that a text completion repeats before its answer.
     pub echo: Option<String>,
-    /// Calls are written as legacy `function_call`.
+    /// Whether calls are encoded as legacy `function_call`.
     pub is_legacy: bool,
-    /// The client has asked Anthropic's API for `thinking`.
+    /// Whether the client of Anthropic's API requested `thinking`.
     pub shows_thinking: bool,
 }
 
-/// What an answer says, whichever API it is told in.
+/// A complete answer, independent of the API that it is encoded in.
 #[derive(Debug, Clone, Copy)]
 pub struct Told<'a> {
-    /// The answer.
+    /// Text of the answer.
     pub text: &'a str,
-    /// Tools that the model wants called.
+    /// Tool calls of the model.
     pub calls: &'a [ToolCall],
-    /// The reasoning before it.
+    /// Text of the reasoning before the answer.
     pub reasoning: &'a str,
-    /// What else the vendor sent.
+    /// Further data from the vendor: reasoning items, log probabilities, stop sequence.
     pub extras: &'a Extras,
-    /// Why it ended.
+    /// Finish reason.
     pub finish: Finish,
-    /// Its tokens.
+    /// Token usage.
     pub usage: &'a Usage,
 }

@@ -1,4 +1,4 @@
-//! Our own Anthropic-compatible API: bodies of `/v1/messages` to facts, facts to messages and their events.
+//! Quire's Anthropic-compatible API: parses bodies of `/v1/messages`, and encodes messages and their events.
 
 use serde_json::{Value, json};
 
@@ -32,10 +32,14 @@ const KNOWN: &[&str] = &[
     "context_management",
 ];
 
-/// Of these, the ones that only the provider reads.
+/// The subset of known fields that only the provider reads.
 const UNREAD: &[&str] = &["metadata", "service_tier"];
 
-/// A body of `/v1/messages`, or of its `count_tokens`, which needs no limit.
+/// Parses a body of `/v1/messages`, or of `count_tokens`, which requires no limit.
+///
+/// # Errors
+///
+/// When a field is missing, malformed, or not supported; the error names it.
 pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return fault("body", "the body must be a JSON object");
@@ -80,7 +84,7 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
     check_turns(&asked.turns)?;
     asked.offer(serve_tools::read(fields, ToolShape::Anthropic)?);
     asked.passthrough = passthrough::read(ApiFormat::Anthropic, fields, KNOWN, UNREAD)?;
-    // An effort does not say that the model decides how much, nor how many tokens exactly.
+    // An effort level expresses neither adaptive thinking nor an exact number of tokens.
     let is_exact = |it: &&Value| it["type"] == "adaptive" || it["type"] == "enabled";
     if let Some(thinking) = fields.get("thinking").filter(is_exact) {
         let further = &mut asked.passthrough.fields;
@@ -89,7 +93,7 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
     Ok(asked)
 }
 
-// Here the schema has no name; the chat API's has one.
+// This API's schema has no name; the chat API's has one.
 fn wanted_format(given: &Value) -> Option<Value> {
     (given["type"] == "json_schema").then(|| {
         let inner = json!({ "name": "answer", "schema": given["schema"], "strict": true });
@@ -97,8 +101,8 @@ fn wanted_format(given: &Value) -> Option<Value> {
     })
 }
 
-// A model that thinks again between its words or calls begins a turn: blocks of thinking stand before what follows
-// them, and the vendor joins the turns.
+// Interleaved thinking begins a new turn: thinking blocks precede the content that follows them, and the vendor joins
+// the turns.
 fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), RequestError> {
     let mut blocks = given.as_array().map_or(&[][..], Vec::as_slice);
     while let Some(at) = (1..blocks.len())
@@ -113,7 +117,7 @@ fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), Reque
     }
 }
 
-// Calls are blocks of the model's turn, results of the person's: here each result is a turn of its own.
+// Calls are blocks of the model's turn, results are blocks of the user's turn; internally each result is a turn.
 fn take_turn(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), RequestError> {
     let blocks = given.as_array().map_or(&[][..], Vec::as_slice);
     let is = |block: &Value, kind: &str| block["type"] == kind;
@@ -154,7 +158,7 @@ fn take_turn(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), 
         let whole = Value::Array(rest);
         let mut found = marked(if is_plain { given } else { &whole })?;
         found.cache_marks.extend(called_mark);
-        // Signed ones are Anthropic's own; those without a signature have come from a model of another vendor.
+        // Signed blocks are Anthropic's own; unsigned ones come from another vendor's model.
         let unsigned = |block: &&Value| block["signature"].as_str().is_none_or(str::is_empty);
         let unsigned = thoughts.iter().filter(unsigned);
         let words = unsigned.filter_map(|block| block["thinking"].as_str());
@@ -170,7 +174,7 @@ fn take_turn(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), 
     Ok(())
 }
 
-/// A whole message.
+/// Encodes a complete message.
 pub fn message(frame: &ChunkFrame, told: &Told) -> Value {
     let Told { text, calls, .. } = *told;
     let mut content = thoughts(told);
@@ -189,7 +193,7 @@ pub fn message(frame: &ChunkFrame, told: &Told) -> Value {
     })
 }
 
-/// The blocks of reasoning: the vendor's own, or one without a signature around another vendor's words.
+/// Encodes the reasoning blocks: the vendor's own, or an unsigned one with another vendor's text.
 fn thoughts(told: &Told) -> Vec<Value> {
     let own = told.extras.reasoning.iter();
     let own: Vec<Value> = own.filter(|item| is_block(item)).cloned().collect();
@@ -208,24 +212,24 @@ fn thinking(text: &str) -> Value {
 }
 
 fn block(call: &ToolCall, input: Value) -> Value {
-    // Called by the model itself, not by code that a vendor runs.
+    // The model itself made the call, not code that the vendor runs.
     json!({
         "type": "tool_use", "id": call.id, "name": call.name, "input": input, "caller": { "type": "direct" },
     })
 }
 
-/// The events of a stream.
+/// Encodes an answer as the events of a stream.
 #[derive(Debug)]
 pub struct MessageEvents {
     frame: ChunkFrame,
-    /// The index of the block that is open, or that comes next.
+    /// Index of the open block, or of the next one.
     index: usize,
     open: Option<Block>,
-    /// Signed blocks of reasoning that have been told.
+    /// Number of signed reasoning blocks already sent.
     signed: usize,
 }
 
-/// A block whose end is still to come.
+/// A block that has begun and not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Block {
     Thinking,
@@ -235,7 +239,7 @@ enum Block {
 type Named = (&'static str, Value);
 
 impl MessageEvents {
-    /// Of this message.
+    /// Creates the encoder of one message.
     pub fn new(frame: ChunkFrame) -> Self {
         Self {
             frame,
@@ -258,8 +262,8 @@ impl MessageEvents {
         )
     }
 
-    /// A piece of reasoning, for a client that has asked for it. Another one is given the signed blocks only, which
-    /// the vendor wants back, and only when they are complete.
+    /// Encodes a piece of reasoning, for a client that requested it. Other clients receive only the signed blocks,
+    /// which the vendor requires back, once they are complete.
     pub fn thought(&mut self, text: &str) -> Vec<Named> {
         if !self.frame.shows_thinking {
             return Vec::new();
@@ -270,7 +274,7 @@ impl MessageEvents {
         events
     }
 
-    /// The end of a block of reasoning, with its signature.
+    /// Ends a reasoning block, with its signature.
     pub fn sealed(&mut self, item: &Value) -> Vec<Named> {
         if !is_block(item) || !(self.frame.shows_thinking || is_signed_thought(item)) {
             return Vec::new();
@@ -295,7 +299,7 @@ impl MessageEvents {
         events
     }
 
-    /// A piece of text.
+    /// Encodes a piece of text.
     pub fn piece(&mut self, text: &str) -> Vec<Named> {
         let mut events = self.open(Block::Text);
         let piece = json!({ "type": "text_delta", "text": text });
@@ -303,7 +307,7 @@ impl MessageEvents {
         events
     }
 
-    /// The proper end.
+    /// Encodes the end of a complete answer.
     pub fn ending(&mut self, told: &Told) -> Vec<Named> {
         let mut events = self.close();
         if !told.calls.is_empty() {
@@ -327,7 +331,8 @@ impl MessageEvents {
         events
     }
 
-    /// Signed blocks that came behind the answer's beginning: the vendor wants them back with the results of the calls.
+    /// Encodes signed blocks that arrived after the answer began: the vendor requires them with the results of the
+    /// calls.
     fn late(&mut self, blocks: &[Value]) -> Vec<Named> {
         let signed = blocks.iter().filter(|block| is_signed_thought(block));
         let mut events = Vec::new();
@@ -396,7 +401,7 @@ fn reason(told: &Told) -> &'static str {
     }
 }
 
-// Anthropic counts cached tokens beside `input_tokens`, not within it.
+// Anthropic counts cached tokens separately from `input_tokens`.
 fn tokens(usage: &Usage) -> Value {
     json!({
         "input_tokens": usage.input.saturating_sub(usage.cached), "output_tokens": usage.output,
@@ -405,7 +410,7 @@ fn tokens(usage: &Usage) -> Value {
     })
 }
 
-// The usage of a whole message has more fields than that of its last event.
+// The usage of a complete message has more fields than that of its last event.
 fn usage_of(usage: &Usage) -> Value {
     let mut told = tokens(usage);
     told["cache_creation"] =

@@ -1,14 +1,15 @@
-//! One call of a tool, as programs send it back.
+//! Parses one tool call that a client sends back.
 
 use serde_json::Value;
 
 use super::serve_error::{RequestError, fault};
 use crate::domain::tools::ToolCall;
 
-/// Reads a tool call in the form of the chat API and of Responses.
+/// Parses a tool call in the form of the chat API and of Responses.
 ///
 /// # Errors
-/// A call without an ID or a name.
+///
+/// When the call has no ID or no name.
 pub fn call(id: &Value, name: &Value, arguments: &Value) -> Result<ToolCall, RequestError> {
     let (Some(id), Some(name)) = (id.as_str(), name.as_str()) else {
         return fault("messages", "a call of a tool needs an id and a name");

@@ -1,5 +1,5 @@
-//! OpenAI's text completions (`/v1/completions`) over chat models: the prompt becomes a conversation that asks for
-//! its continuation. Editors complete code with it, evaluation harnesses generate with it.
+//! OpenAI's text completions (`/v1/completions`) over chat models: the prompt becomes a conversation that requests
+//! its continuation. Editors use it for code completion, and evaluation harnesses for generation.
 
 use serde_json::{Map, Value, json};
 
@@ -40,10 +40,11 @@ const FILL: &str = "You fill a gap in a text. The user gives the text before the
     only what belongs in the gap, so that before, gap and after read as one: no explanation, no code fences, and \
     nothing of what is there already.";
 
-/// A body of `/v1/completions`: one request for each prompt of the list.
+/// Parses a body of `/v1/completions` into one request per prompt.
 ///
 /// # Errors
-/// When a field has the wrong type, or asks for what a chat API cannot give: token ids, or log probabilities of
+///
+/// When a field has the wrong type, or requires what a chat API cannot provide: token IDs, or log probabilities of
 /// the prompt itself.
 pub fn read(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
     let Some(fields) = body.as_object() else {
@@ -65,7 +66,7 @@ pub fn read(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
         );
     }
     let mut parameters = parameters(fields)?;
-    // OpenAI's way to ask for the prompt alone; a model writes one token at least.
+    // In OpenAI's API, 0 returns only the prompt; a chat model writes at least one token.
     if parameters.max_tokens == Some(0) {
         parameters.max_tokens = Some(1);
     }
@@ -136,7 +137,7 @@ fn conversation(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
     ]
 }
 
-/// A whole answer.
+/// Encodes a complete answer.
 pub fn completion(frame: &ChunkFrame, text: &str, finish: Finish, usage: &Usage) -> Value {
     let text = format!("{}{text}", frame.echo.as_deref().unwrap_or_default());
     let mut told = chunk(frame, &text, Some(finish));
@@ -144,22 +145,22 @@ pub fn completion(frame: &ChunkFrame, text: &str, finish: Finish, usage: &Usage)
     told
 }
 
-/// The first chunk of a stream: the prompt, where the client wants it repeated.
+/// Encodes the first chunk of a stream: the prompt, if the client requested an echo.
 pub fn opening(frame: &ChunkFrame) -> Value {
     chunk(frame, frame.echo.as_deref().unwrap_or_default(), None)
 }
 
-/// A piece of the answer.
+/// Encodes a piece of the answer.
 pub fn piece(frame: &ChunkFrame, text: &str) -> Value {
     chunk(frame, text, None)
 }
 
-/// The chunk with the reason why the answer ended.
+/// Encodes the chunk with the finish reason.
 pub fn ending(frame: &ChunkFrame, finish: Finish) -> Value {
     chunk(frame, "", Some(finish))
 }
 
-/// The chunk with the usage, for clients that asked for it.
+/// Encodes the chunk with the usage, for clients that requested it.
 pub fn counted(frame: &ChunkFrame, usage: &Usage) -> Value {
     let mut last = chunk(frame, "", None);
     last["choices"] = json!([]);

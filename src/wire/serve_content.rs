@@ -1,4 +1,4 @@
-//! The content of a message in our own APIs: a text, or a list of parts of the kinds that the three APIs have.
+//! Parses message content in Quire's own APIs: a string, or a list of parts of the kinds in the three APIs.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::cache_marks;
 use super::serve_error::{RequestError, fault};
 use crate::domain::chat::{CacheMark, Image};
 
-/// What a message's content holds.
+/// Parsed content of a message.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct MessageContent {
     pub text: String,
@@ -14,19 +14,21 @@ pub(super) struct MessageContent {
     pub cache_marks: Vec<CacheMark>,
 }
 
-/// A text, or a list of parts: text and pictures.
+/// Parses a string, or a list of text and image parts.
 ///
 /// # Errors
-/// As [`marked`].
+///
+/// When a part has an unsupported kind or is malformed.
 pub(super) fn content(content: &Value) -> Result<(String, Vec<Image>), RequestError> {
     let found = marked(content)?;
     Ok((found.text, found.images))
 }
 
-/// The same, with the marks for the vendor's prompt cache.
+/// Parses content together with the marks for the vendor's prompt cache.
 ///
 /// # Errors
-/// When a part is of a kind that is not taken, or not as its kind must be.
+///
+/// When a part has an unsupported kind or is malformed.
 pub(super) fn marked(content: &Value) -> Result<MessageContent, RequestError> {
     let parts = match content {
         Value::String(text) => {
@@ -60,7 +62,7 @@ pub(super) fn marked(content: &Value) -> Result<MessageContent, RequestError> {
             }
             Some("image") => images.push(anthropic_picture(&part["source"])?),
             Some("thinking" | "redacted_thinking") => {}
-            // What a vendor's own tools have done in an earlier turn: nobody else can read it.
+            // Results of a vendor's own tools in an earlier turn; only that vendor can read them.
             Some(kind) if kind == "server_tool_use" || kind.ends_with("_tool_result") => {}
             other => {
                 let what = other.unwrap_or("a part without a type");
@@ -71,7 +73,7 @@ pub(super) fn marked(content: &Value) -> Result<MessageContent, RequestError> {
             }
         }
         if let Some(control) = cache_marks::of(part)? {
-            // Where the texts so far end once they are joined.
+            // Offset of the end of these texts once they are joined.
             let length: usize = texts.iter().map(|text: &&str| text.len() + 2).sum();
             let end = Some(length.saturating_sub(2));
             cache_marks.push(CacheMark { end, control });
@@ -90,7 +92,7 @@ fn picture(url: &str) -> Result<Image, RequestError> {
         .is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
     let data = url.get("data:".len()..).filter(|_| is_data);
     let data = data.and_then(|data| data.split_once(','));
-    // The media type may have parameters of its own.
+    // The media type may have parameters.
     let parts = data.and_then(|(head, base64)| {
         let (head, last) = head.rsplit_once(';')?;
         let media_type = head.split(';').next().unwrap_or_default();
@@ -122,7 +124,7 @@ fn anthropic_picture(source: &Value) -> Result<Image, RequestError> {
 
 fn image(media_type: &str, base64: &str) -> Result<Image, RequestError> {
     let media_type = match media_type.trim().to_ascii_lowercase() {
-        // No such type is registered, but browsers and scripts write it.
+        // Not a registered type, but common in browsers and scripts.
         kind if kind == "image/jpg" => "image/jpeg".to_owned(),
         kind => kind,
     };

@@ -1,18 +1,19 @@
-//! Errors of requests that programs send.
+//! Errors in clients' requests.
 
-/// What is wrong with a request, and which field it is.
+/// An error in a request, and the field at fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestError {
-    /// The field.
+    /// Name of the field.
     pub param: &'static str,
-    /// What is wrong.
+    /// Description of the error.
     pub why: String,
 }
 
-/// Refuses a request because of one of its fields.
+/// Returns an error about one field.
 ///
 /// # Errors
-/// Always: the error is what it makes.
+///
+/// Always.
 pub(super) fn fault<T>(param: &'static str, why: impl Into<String>) -> Result<T, RequestError> {
     Err(RequestError {
         param,

@@ -1,39 +1,40 @@
 //! Files inside a conversation: Anthropic's `document` and `search_result` blocks, OpenAI's `file` and `input_file`
-//! parts. Finds them, and puts their text in their place once it has been read.
+//! parts. Extracts them, and puts their text in their place once it has been read.
 
 use serde_json::{Value, json};
 
 use super::serve_error::{RequestError, fault};
 
-/// Files in one request.
+/// Maximum number of files in one request.
 const MOST: usize = 20;
 
 /// A file that a client sent inside its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttachedFile {
-    /// Its place in the body, as a JSON pointer.
+    /// Position in the body, as a JSON pointer.
     place: String,
-    /// Its name, where the client gave one.
+    /// Title or file name, if the client gave one.
     pub title: String,
-    /// What the client says about it.
+    /// The client's description of the file.
     context: String,
-    /// What it holds.
+    /// Content of the file.
     pub content: FileContent,
 }
 
-/// What a file holds.
+/// Content of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileContent {
-    /// Its text.
+    /// Plain text.
     Text(String),
-    /// Its bytes in base64, and their media type.
+    /// Base64 data and its media type.
     Base64(String, String),
 }
 
-/// Takes the files out of a body; each leaves an empty text part.
+/// Extracts the files of a body; each leaves an empty text part.
 ///
 /// # Errors
-/// When there are more than 20, when one is only named by an address or an id, or when it has no content.
+///
+/// When there are more than 20 files, when one is referenced only by URL or ID, or when one is empty.
 pub fn take(body: &mut Value) -> Result<Vec<AttachedFile>, RequestError> {
     let mut found = Vec::new();
     for list in ["messages", "input"] {
@@ -50,7 +51,7 @@ pub fn take(body: &mut Value) -> Result<Vec<AttachedFile>, RequestError> {
     }
 }
 
-/// Puts a file's text where the file was.
+/// Inserts a file's text at the file's position.
 pub fn put(body: &mut Value, file: &AttachedFile, text: &str) {
     let title = match file.title.is_empty() {
         true => "document",
@@ -69,7 +70,7 @@ pub fn put(body: &mut Value, file: &AttachedFile, text: &str) {
     }
 }
 
-// As deep as clients nest: a message, its content, a tool's result within it.
+// Clients nest files three levels deep: a message, its content, a tool result in it.
 fn visit(
     value: &mut Value,
     place: &str,
@@ -122,7 +123,7 @@ fn file(part: &Value, place: &str) -> Result<Option<AttachedFile>, RequestError>
     }))
 }
 
-// Anthropic's ways to give a document.
+// Parses the source of an Anthropic document.
 fn source(source: &Value) -> Result<FileContent, RequestError> {
     let given = source["data"].as_str();
     match (source["type"].as_str(), given) {
@@ -154,7 +155,7 @@ fn texts(content: &Value) -> Result<String, RequestError> {
     }
 }
 
-// OpenAI's: a data URL, or bare base64 of a PDF.
+// Parses OpenAI's file data: a data URL, or bare base64 of a PDF.
 fn data(data: &Value) -> Result<FileContent, RequestError> {
     let Some(data) = data.as_str() else {
         return fault(

@@ -1,5 +1,5 @@
-//! OpenAI's legacy `functions`: the form of tools before November 2023, which older clients still send. Read as
-//! tools; the answer is written back in the legacy form.
+//! OpenAI's legacy `functions`: the form of tools before November 2023, which older clients still use. Parsed as
+//! tools; the answer is encoded in the legacy form.
 
 use serde_json::{Map, Value, json};
 
@@ -19,7 +19,7 @@ pub(super) fn is_legacy(fields: &Map<String, Value>) -> bool {
     is_filled("functions") && !is_filled("tools")
 }
 
-/// The same body with `tools` and `tool_choice`; one call at a time, as the legacy form has no room for more.
+/// Converts a body to `tools` and `tool_choice`, without parallel calls, which the legacy form cannot express.
 pub(super) fn as_tools(fields: &Map<String, Value>) -> Map<String, Value> {
     let functions = fields.get("functions").and_then(Value::as_array);
     let tools: Vec<Value> = functions
@@ -41,9 +41,11 @@ pub(super) fn as_tools(fields: &Map<String, Value>) -> Map<String, Value> {
     fields
 }
 
-/// The call of a message that a client gives back. The legacy form has no ids: one is made of its position.
+/// Parses the call of a message that a client sends back. The legacy form has no IDs, so the ID is derived from the
+/// position.
 ///
 /// # Errors
+///
 /// When the call has no name.
 pub(super) fn call(message: &Value, position: usize) -> Result<Option<ToolCall>, RequestError> {
     let given = &message["function_call"];
@@ -54,9 +56,10 @@ pub(super) fn call(message: &Value, position: usize) -> Result<Option<ToolCall>,
     serve_call::call(&id, &given["name"], &given["arguments"]).map(Some)
 }
 
-/// The id of the call whose result a message of the role `function` is: the last one of that name.
+/// The ID of the call that a message of the role `function` is the result of: the last call of that name.
 ///
 /// # Errors
+///
 /// When no function of that name was called.
 pub(super) fn result_of(message: &Value, turns: &[Message]) -> Result<String, RequestError> {
     let name = message["name"].as_str().unwrap_or_default();
@@ -70,7 +73,7 @@ pub(super) fn result_of(message: &Value, turns: &[Message]) -> Result<String, Re
     }
 }
 
-/// A call as the legacy form tells it.
+/// Encodes a call in the legacy form.
 pub(super) fn told(call: &ToolCall) -> Value {
     json!({ "name": call.name, "arguments": call.arguments })
 }

@@ -1,5 +1,5 @@
-//! Our own Gemini-compatible API: bodies of `generateContent` to facts, by way of a chat completion's body, which
-//! says the same in other words; facts to answers and the frames of their streams.
+//! Quire's Gemini-compatible API: parses bodies of `generateContent` by converting them to chat completions, and
+//! encodes answers and the frames of their streams.
 
 use serde_json::{Map, Value, json};
 
@@ -24,10 +24,10 @@ const KNOWN: &[&str] = &[
     "labels",
 ];
 
-/// Of these, the ones that only the provider reads.
+/// The subset of known fields that only the provider reads.
 const UNREAD: &[&str] = &["safetySettings", "safety_settings", "labels"];
 
-/// Settings of `generationConfig`, and what a chat completion calls them.
+/// Fields of `generationConfig`, and their names in a chat completion.
 const SETTINGS: &[(&str, &str)] = &[
     ("temperature", "temperature"),
     ("topP", "top_p"),
@@ -39,10 +39,11 @@ const SETTINGS: &[(&str, &str)] = &[
     ("frequencyPenalty", "frequency_penalty"),
 ];
 
-/// Reads a body for this model. `stream`: the address asks for one.
+/// Parses a body for this model. `stream`: whether the path requests a stream.
 ///
 /// # Errors
-/// The field that is missing, malformed, or of a kind that is not passed on.
+///
+/// When a field is missing, malformed, or not supported; the error names it.
 pub fn read(model: &str, body: &Value, stream: bool) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return fault("body", "the body must be a JSON object");
@@ -68,7 +69,7 @@ pub fn read(model: &str, body: &Value, stream: bool) -> Result<ChatRequest, Requ
     Ok(asked)
 }
 
-/// A field, in either of the spellings that Google's servers read: camel case and snake case.
+/// A field in either spelling that Google's servers accept: camel case or snake case.
 fn named<'a>(value: &'a Value, name: &str) -> &'a Value {
     if !value[name].is_null() {
         return &value[name];
@@ -99,7 +100,7 @@ fn settings(config: &Value) -> Map<String, Value> {
     if let Some(level) = named(thinking, "thinkingLevel").as_str() {
         chat.insert("reasoning_effort".into(), json!(level.to_ascii_lowercase()));
     } else if let Some(tokens) = named(thinking, "thinkingBudget").as_u64() {
-        // -1 leaves it to the model.
+        // -1 leaves the budget to the model.
         chat.insert("reasoning".into(), json!({ "max_tokens": tokens }));
     }
     let schemas = ["responseJsonSchema", "responseSchema"].map(|name| named(config, name));
@@ -114,7 +115,7 @@ fn settings(config: &Value) -> Map<String, Value> {
     chat
 }
 
-/// A schema as others write it: Google's names of types are in capitals.
+/// Converts a schema to the common form: Google writes type names in capitals.
 fn plain(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {
@@ -159,7 +160,7 @@ fn messages(body: &Value) -> Result<Value, RequestError> {
     Ok(Value::Array(messages))
 }
 
-/// The parts of a content: Google's servers read one object for a list of one, and its SDKs take a string.
+/// The parts of a content: Google's servers accept one object instead of a list, and its SDKs accept a string.
 fn parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestError> {
     let text = |text: &str| vec![json!({ "text": text })];
     let why = "it must be a string, or an object with parts: a list of objects or of strings";
@@ -167,11 +168,11 @@ fn parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestErro
         Value::Null => return Ok(Vec::new()),
         Value::String(words) => return Ok(text(words)),
         Value::Object(fields) if fields.contains_key("parts") => &content["parts"],
-        // The model's turn without any words comes back like this.
+        // Clients send an empty turn of the model back in this form.
         Value::Object(fields) if fields.keys().all(|name| name == "role") => {
             return Ok(Vec::new());
         }
-        // A part where a content was wanted, or a list of parts.
+        // A part instead of a content, or a list of parts.
         Value::Object(_) | Value::Array(_) => content,
         _ => return fault(field, why),
     };
@@ -187,7 +188,7 @@ fn parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestErro
     }
 }
 
-/// Calls whose results are still to come. Google's clients often send neither with an id.
+/// Calls without a result so far. Google's clients often send both without IDs.
 #[derive(Default)]
 struct Calls {
     open: Vec<(String, String)>,
@@ -204,7 +205,7 @@ impl Calls {
         id
     }
 
-    /// The call that a result answers: by its id, else the first one of its name.
+    /// The ID of the call that a result belongs to: by ID, otherwise the first call of its name.
     fn end(&mut self, result: &Value) -> Option<String> {
         let is_it = |(id, name): &(String, String)| match result["id"].as_str() {
             Some(wanted) => id == wanted,
@@ -215,7 +216,7 @@ impl Calls {
     }
 }
 
-// Results are turns of their own, in front of any words.
+// Results are separate turns, before any text.
 fn said(parts: &[Value], calls: &mut Calls, messages: &mut Vec<Value>) -> Result<(), RequestError> {
     let mut content = Vec::new();
     for part in parts {
@@ -298,7 +299,7 @@ fn tools(body: &Value, chat: &mut Map<String, Value>, left_out: &mut Vec<String>
             }
             functions.push(json!({ "type": "function", "function": function }));
         }
-        // What the vendor would run itself.
+        // Tools that the vendor would run itself.
         let others = tool.as_object().into_iter().flat_map(|tool| tool.keys());
         let others = others.filter(|name| !name.to_ascii_lowercase().starts_with("function"));
         left_out.extend(others.map(|name| format!("tools: {}", openai::shown(name))));
@@ -321,7 +322,7 @@ fn tools(body: &Value, chat: &mut Map<String, Value>, left_out: &mut Vec<String>
     chat.insert("tool_choice".into(), choice);
 }
 
-/// A whole answer.
+/// Encodes a complete answer.
 pub fn answer(frame: &ChunkFrame, told: &Told) -> Value {
     let mut parts = Vec::new();
     if frame.shows_thinking && !told.reasoning.is_empty() {
@@ -333,18 +334,18 @@ pub fn answer(frame: &ChunkFrame, told: &Told) -> Value {
     ended(frame, parts, told)
 }
 
-/// A frame of a stream: a piece of the answer.
+/// Encodes a frame with a piece of the answer.
 pub fn piece(frame: &ChunkFrame, text: &str) -> Value {
     framed(frame, vec![json!({ "text": text })])
 }
 
-/// A piece of the reasoning, for a client that has asked for it.
+/// Encodes a frame with a piece of reasoning, for a client that requested it.
 pub fn thought(frame: &ChunkFrame, text: &str) -> Option<Value> {
     let part = json!({ "text": text, "thought": true });
     frame.shows_thinking.then(|| framed(frame, vec![part]))
 }
 
-/// The last frame: calls, why it ended, and its tokens.
+/// Encodes the last frame: calls, finish reason, and usage.
 pub fn ending(frame: &ChunkFrame, told: &Told) -> Value {
     ended(frame, Vec::new(), told)
 }
@@ -376,7 +377,7 @@ fn framed(frame: &ChunkFrame, parts: Vec<Value>) -> Value {
     })
 }
 
-// Here thoughts are counted beside the answer, not within it.
+// This API counts thinking tokens separately from the answer's.
 fn usage(usage: &Usage) -> Value {
     json!({
         "promptTokenCount": usage.input, "cachedContentTokenCount": usage.cached,

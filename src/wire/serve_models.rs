@@ -1,4 +1,4 @@
-//! Models as the lists of our own APIs show them: OpenAI's row with OpenRouter's fields beside it, and Anthropic's.
+//! Model lists of Quire's own APIs: OpenAI's row with OpenRouter's fields added, and Anthropic's.
 
 use serde_json::{Map, Value, json};
 
@@ -7,31 +7,31 @@ use crate::domain::money::Price;
 use crate::domain::parameters::GLOSSARY;
 use crate::domain::time::Timestamp;
 
-/// A name that a client can send as `model`.
+/// A value that a client can send as `model`.
 #[derive(Debug, Clone, Copy)]
 pub struct ServedModel<'a> {
-    /// What the client sends.
+    /// The ID that clients send.
     pub id: &'a str,
     /// The provider, or `quire` for a panel.
     pub owner: &'a str,
-    /// When it was created, or the server's start where that is unknown.
+    /// Creation time, or the server's start if unknown.
     pub created: Timestamp,
     /// The model; none for a panel.
     pub model: Option<&'a Model>,
-    /// Its provider no longer lists it. The inner value is the model that takes its place, where one is known.
+    /// Set if its provider no longer lists it. The inner value is the successor, if known.
     pub retired: Option<Option<&'a str>>,
-    /// The models of a recipe that are gone or no longer listed.
+    /// The models of a recipe that no longer exist or are no longer listed.
     pub retired_members: &'a [String],
 }
 
-/// A row of OpenAI's list with the fields of OpenRouter's (openrouter.ai/docs/api/api-reference/models). What is
-/// unknown is null, never a zero.
+/// Encodes a row of OpenAI's list with the fields of OpenRouter's (openrouter.ai/docs/api/api-reference/models).
+/// Unknown values are null, never zero.
 pub fn row(listed: &ServedModel) -> Value {
     let created = listed.created.millis() / 1_000;
     let mut row =
         json!({ "id": listed.id, "object": "model", "created": created, "owned_by": listed.owner });
     let name = listed.model.map_or(listed.id, |model| &model.name);
-    // A model that is not known to be blind is shown pictures.
+    // A model is assumed to accept images unless it is known not to.
     let sees = listed
         .model
         .is_some_and(|model| model.vision != Some(false));
@@ -76,7 +76,7 @@ fn known(count: u64) -> Option<u64> {
     (count > 0).then_some(count)
 }
 
-// Dollars per token, as text: OpenRouter's way around floats.
+// US dollars per token, as a string, as OpenRouter avoids floats.
 fn pricing(price: Price) -> Value {
     let mut told = Map::new();
     let mut tell = |name: &str, dollars: f64| {
@@ -96,8 +96,8 @@ fn per_token(dollars_per_million: f64) -> String {
     text.to_owned()
 }
 
-/// Names of OpenRouter's. A model whose parameters are unknown is sent all of them: what it refuses is left out
-/// and remembered.
+/// Supported parameters, by OpenRouter's names. A model with unknown capabilities is sent all of them: what it
+/// refuses is omitted and remembered.
 fn supported(model: Option<&Model>) -> Vec<&'static str> {
     let takes = |name: &str| match model {
         Some(model) if !model.parameters.is_empty() => model.parameters.iter().any(|it| it == name),
@@ -119,7 +119,7 @@ fn supported(model: Option<&Model>) -> Vec<&'static str> {
     names
 }
 
-/// A row of Anthropic's list.
+/// Encodes a row of Anthropic's list.
 pub fn anthropic_row(listed: &ServedModel) -> Value {
     let model = listed.model;
     let mut row = json!({
@@ -131,7 +131,7 @@ pub fn anthropic_row(listed: &ServedModel) -> Value {
     row
 }
 
-/// The part of Anthropic's list that a client asks for with `limit`, `after_id` and `before_id`.
+/// Selects the page of Anthropic's list that a client requests with `limit`, `after_id`, and `before_id`.
 pub fn anthropic_page(
     rows: Vec<Value>,
     limit: usize,

@@ -1,5 +1,5 @@
-//! Our own OpenAI-compatible chat API: what clients send to facts, facts to answers and chunks. Ignores what it
-//! does not know and names it; refuses what it would have to leave out silently.
+//! Quire's OpenAI-compatible chat API: parses requests, and encodes answers and chunks. Ignores unknown fields and
+//! reports their names; refuses what it could only drop silently.
 //!
 //! WIRE.md section 1 has the rules, each from a client that broke.
 
@@ -17,7 +17,11 @@ use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Extras, Finish, Message, Role, Usage};
 use crate::domain::tools::ToolCall;
 
-/// A chat completion's body. A Responses-shaped body (`input` instead of `messages`) is understood too.
+/// Parses the body of a chat completion, also one in the form of Responses (`input` instead of `messages`).
+///
+/// # Errors
+///
+/// When a field is missing, malformed, or not supported; the error names it.
 pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return fault("body", "the body must be a JSON object");
@@ -51,10 +55,10 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     Ok(asked)
 }
 
-/// The shape that is wanted; none where the field says nothing.
+/// The requested schema; `None` if the field requests none.
 fn format(given: Option<&Value>) -> Option<Value> {
     let given = given.filter(|given| !given.is_null() && **given != json!({}))?;
-    // Together, Fireworks, and llama.cpp write a schema so.
+    // Together, Fireworks, and llama.cpp use this form.
     let schema = given.get("schema").filter(|schema| schema.is_object());
     Some(match schema {
         Some(schema) if given["type"] == "json_object" => {
@@ -64,10 +68,14 @@ fn format(given: Option<&Value>) -> Option<Value> {
     })
 }
 
-/// Answers to one request.
+/// Maximum number of answers to one request.
 pub const MOST_CHOICES: u32 = 16;
 
-/// How many answers are wanted: `n`, or 1.
+/// Number of answers requested: `n`, or 1.
+///
+/// # Errors
+///
+/// When `n` is not an integer or exceeds 16.
 pub(super) fn choices(fields: &Map<String, Value>) -> Result<u32, RequestError> {
     let n = whole(fields.get("n"), "n")?.unwrap_or(1);
     match u32::try_from(n) {
@@ -76,7 +84,7 @@ pub(super) fn choices(fields: &Map<String, Value>) -> Result<u32, RequestError> 
     }
 }
 
-/// Fields that mean something here, or that are known to be harmless.
+/// Fields that Quire reads, or that are known to be harmless.
 const KNOWN: &[&str] = &[
     "model",
     "messages",
@@ -108,13 +116,13 @@ const KNOWN: &[&str] = &[
     "top_k",
 ];
 
-/// A field's name as it may be repeated in a header.
+/// Sanitizes a field's name for a response header.
 pub fn shown(name: &str) -> String {
     let visible = name.chars().filter(char::is_ascii_graphic);
     visible.take(40).collect()
 }
 
-/// Of these, the ones that only the provider reads.
+/// The subset of known fields that only the provider reads.
 const UNREAD: &[&str] = &[
     "user",
     "safety_identifier",
@@ -164,10 +172,10 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
     })
 }
 
-/// Bytes of a speaker's name; OpenAI takes 64 characters.
+/// Maximum length of a speaker's name, in bytes; OpenAI accepts 64 characters.
 const MOST_NAME: usize = 256;
 
-/// The name of the speaker. That of the role `function` is its function's.
+/// The speaker's name. In the role `function`, `name` is the function's.
 fn name(message: &Value) -> Result<Option<String>, RequestError> {
     match &message["name"] {
         _ if message["role"] == "function" => Ok(None),
@@ -182,7 +190,7 @@ fn name(message: &Value) -> Result<Option<String>, RequestError> {
     }
 }
 
-/// A whole answer.
+/// Encodes a complete answer.
 pub fn completion(frame: &ChunkFrame, told: &Told) -> Value {
     let Told { text, calls, .. } = *told;
     let mut message =
@@ -210,17 +218,17 @@ pub fn completion(frame: &ChunkFrame, told: &Told) -> Value {
     })
 }
 
-/// The first chunk: some clients fail without a role.
+/// Encodes the first chunk: some clients fail without a role.
 pub fn opening(frame: &ChunkFrame) -> Value {
     chunk(frame, json!({ "role": "assistant", "content": "" }), None)
 }
 
-/// A piece of the answer.
+/// Encodes a piece of the answer.
 pub fn piece(frame: &ChunkFrame, text: &str) -> Value {
     chunk(frame, json!({ "content": text }), None)
 }
 
-/// A piece of what went before it.
+/// Encodes a piece of the reasoning.
 pub fn thought(frame: &ChunkFrame, text: &str) -> Value {
     chunk(frame, json!({ "reasoning_content": text }), None)
 }
@@ -233,14 +241,14 @@ fn reasoning(message: &Value) -> &str {
     found.find(|text| !text.is_empty()).unwrap_or_default()
 }
 
-/// What a client must send back with the turn: opaque, whichever vendor it comes from.
+/// Adds the reasoning items that a client must send back with the turn, in the vendor's own form.
 fn add_details(message: &mut Value, extras: &Extras) {
     if !extras.reasoning.is_empty() {
         message["reasoning_details"] = json!(extras.reasoning);
     }
 }
 
-/// The chunks of what comes whole behind the text: calls of tools, items of reasoning, log probabilities.
+/// Encodes the chunks after the text that are not split: tool calls, reasoning items, log probabilities.
 pub fn behind(frame: &ChunkFrame, calls: &[ToolCall], extras: &Extras) -> Vec<Value> {
     let mut delta = match (calls.first(), frame.is_legacy) {
         (None, _) => json!({}),
@@ -256,12 +264,12 @@ pub fn behind(frame: &ChunkFrame, calls: &[ToolCall], extras: &Extras) -> Vec<Va
     vec![last]
 }
 
-/// The one chunk that says why it ended.
+/// Encodes the chunk with the finish reason.
 pub fn ending(frame: &ChunkFrame, finish: Finish) -> Value {
     chunk(frame, json!({}), Some(finish_reason(frame, finish)))
 }
 
-/// The chunk behind it, for who has asked for it.
+/// Encodes the chunk with the usage, for clients that requested it.
 pub fn counted(frame: &ChunkFrame, usage: &Usage) -> Value {
     let mut last = chunk(frame, json!({}), None);
     last["choices"] = json!([]);
@@ -276,7 +284,7 @@ fn chunk(frame: &ChunkFrame, delta: Value, finish: Option<&str>) -> Value {
     })
 }
 
-/// Why an answer ended, in OpenAI's word.
+/// OpenAI's name of a finish reason.
 pub(super) fn finish_reason(frame: &ChunkFrame, finish: Finish) -> &'static str {
     match finish {
         Finish::ToolCalls if frame.is_legacy => "function_call",
@@ -287,7 +295,7 @@ pub(super) fn finish_reason(frame: &ChunkFrame, finish: Finish) -> &'static str 
     }
 }
 
-/// The tokens of an answer.
+/// Encodes token usage.
 pub fn tokens(usage: &Usage) -> Value {
     json!({
         "prompt_tokens": usage.input, "completion_tokens": usage.output,

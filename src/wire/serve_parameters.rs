@@ -1,5 +1,5 @@
-//! How a client of our own APIs wants to be answered: numbers, limits and switches of a body. What is there and
-//! of another type is refused, never left out: an answer without the limit that was meant for it costs money.
+//! Parses the parameters of Quire's own APIs: numbers, limits, and switches of a body. A field of the wrong type is
+//! refused, never ignored: an answer without its intended limit costs money.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,11 @@ use super::prompt::budget;
 use super::serve_error::{RequestError, fault};
 use crate::domain::parameters::{EFFORTS, Parameters};
 
-/// What the three APIs have in common of it.
+/// Parses the parameters that the three APIs share.
+///
+/// # Errors
+///
+/// When a field has the wrong type or is out of range; the error names it.
 pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, RequestError> {
     let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
     let number = |name: &'static str| match given(name) {
@@ -43,9 +47,9 @@ pub(super) fn parameters(fields: &Map<String, Value>) -> Result<Parameters, Requ
     })
 }
 
-/// How hard the model is to think, wherever an API writes it: OpenAI's `reasoning_effort` and `reasoning.effort`,
-/// Anthropic's `output_config.effort` and `thinking`, OpenRouter's `reasoning.max_tokens` and `.enabled`. A word
-/// wins over a number of tokens, a number over a switch.
+/// The effort, from any field that an API uses for it: OpenAI's `reasoning_effort` and `reasoning.effort`,
+/// Anthropic's `output_config.effort` and `thinking`, OpenRouter's `reasoning.max_tokens` and `.enabled`. A level
+/// takes precedence over a number of tokens, a number over a switch.
 fn effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
     let inner = |outer: &str, name: &str| {
         let value = fields.get(outer)?.get(name)?;
@@ -69,7 +73,7 @@ fn effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
     }
     let is_off = inner("reasoning", "enabled") == Some(&Value::Bool(false))
         || inner("thinking", "type").is_some_and(|kind| kind == "disabled");
-    // OpenRouter's default where thinking is only turned on.
+    // OpenRouter's default when thinking is only switched on.
     let is_on = inner("reasoning", "enabled") == Some(&Value::Bool(true));
     let word = match (is_off, is_on) {
         (true, _) => Some("none"),
@@ -79,7 +83,7 @@ fn effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
     Ok(word.map(str::to_owned))
 }
 
-/// The effort that stands for a budget of so many tokens: the nearest of those that a budget is made from.
+/// The effort level whose thinking budget is nearest to this number of tokens.
 fn effort_of(tokens: u64) -> &'static str {
     let near = EFFORTS
         .iter()
@@ -87,13 +91,13 @@ fn effort_of(tokens: u64) -> &'static str {
     near.copied().unwrap_or("medium")
 }
 
-/// -1 is how the servers of local models write "no limit" (llama.cpp, Ollama, LM Studio), and their clients send it
-/// to everybody.
+/// Whether a count is -1, which local model servers (llama.cpp, Ollama, LM Studio) use for "no limit" and their
+/// clients send to every server.
 fn is_unlimited(count: &Value) -> bool {
     count.as_f64() == Some(-1.0)
 }
 
-// -1 and 0 say that all are kept, which is what most do without the field.
+// -1 and 0 mean no limit, the usual default.
 fn top_k(given: Option<&Value>) -> Result<Option<u32>, RequestError> {
     if given.is_some_and(|value| *value == -1 || *value == 0) {
         return Ok(None);
@@ -102,13 +106,17 @@ fn top_k(given: Option<&Value>) -> Result<Option<u32>, RequestError> {
     Ok(count.map(|count| u32::try_from(count).unwrap_or(u32::MAX)))
 }
 
-/// A whole number that was written with a decimal point.
+/// Parses an integer written with a decimal point.
 fn whole_float(value: &Value) -> Option<i64> {
     let number = value.as_f64()?;
     (number.abs() < 9e15 && number.fract() == 0.0).then_some(number as i64)
 }
 
-/// A count, where there is one. Some languages know no whole numbers and send 100.0.
+/// Parses an optional count. Some languages have no integers and send 100.0.
+///
+/// # Errors
+///
+/// When the value is not a non-negative integer.
 pub(super) fn whole(
     value: Option<&Value>,
     name: &'static str,
@@ -126,7 +134,11 @@ pub(super) fn whole(
     }
 }
 
-/// A switch, off where it is not there.
+/// Parses a switch; false if absent.
+///
+/// # Errors
+///
+/// When the field is not a boolean.
 pub(super) fn flag(fields: &Map<String, Value>, name: &'static str) -> Result<bool, RequestError> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(false),
@@ -138,7 +150,7 @@ pub(super) fn flag(fields: &Map<String, Value>, name: &'static str) -> Result<bo
 fn stops(given: Option<&Value>) -> Result<Vec<String>, RequestError> {
     let list = match given {
         None => return Ok(Vec::new()),
-        // An empty text ends nothing; forms send it for a field that was left empty.
+        // An empty stop sequence never matches; forms send one for an empty field.
         Some(Value::String(one)) if one.is_empty() => return Ok(Vec::new()),
         Some(Value::String(one)) => return Ok(vec![one.clone()]),
         Some(Value::Array(list)) => list,

@@ -1,5 +1,5 @@
-//! Our own Responses-compatible API: bodies to facts, facts to response objects and their events. Stateless:
-//! nothing is referred to that an earlier request has left.
+//! Quire's Responses-compatible API: parses bodies, and encodes response objects and their events. Stateless: a
+//! request cannot refer to an earlier one.
 
 mod events;
 
@@ -46,7 +46,7 @@ const KNOWN: &[&str] = &[
     "stop",
 ];
 
-/// Of these, the ones that only the provider reads.
+/// The subset of known fields that only the provider reads.
 const UNREAD: &[&str] = &[
     "user",
     "metadata",
@@ -55,7 +55,11 @@ const UNREAD: &[&str] = &[
     "truncation",
 ];
 
-/// A body of `/v1/responses`.
+/// Parses a body of `/v1/responses`.
+///
+/// # Errors
+///
+/// When a field is missing, malformed, not supported, or refers to stored data; the error names it.
 pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
         return fault("body", "the body must be a JSON object");
@@ -90,7 +94,7 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     Ok(asked)
 }
 
-/// Refuses what refers to something that is stored at a vendor: without it the answer would be another one.
+/// Refuses references to data stored at a vendor: without that data, the answer would be a different one.
 fn refuse_stored(fields: &Map<String, Value>) -> Result<(), RequestError> {
     let is_given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
     let kept = "responses are not kept here: send the whole conversation as input";
@@ -115,7 +119,7 @@ fn refuse_stored(fields: &Map<String, Value>) -> Result<(), RequestError> {
     }
 }
 
-/// Names the field as this API has it.
+/// Renames the field at fault to its name in this API.
 fn in_input(mut fault: RequestError) -> RequestError {
     if fault.param == "messages" {
         fault.param = "input";
@@ -123,7 +127,7 @@ fn in_input(mut fault: RequestError) -> RequestError {
     fault
 }
 
-// Here the schema lies flat; the chat API's has a level more.
+// This API's schema is flat; the chat API nests it one level deeper.
 fn format(given: &Value) -> Option<Value> {
     match given["type"].as_str()? {
         "json_schema" => Some(json!({
@@ -134,7 +138,7 @@ fn format(given: &Value) -> Option<Value> {
     }
 }
 
-/// Items for what a vendor has run itself: nobody else can read them.
+/// Item types for tools that a vendor has run; only that vendor can read them.
 const VENDORS: &[&str] = &[
     "web_search_call",
     "file_search_call",
@@ -144,8 +148,8 @@ const VENDORS: &[&str] = &[
     "mcp_list_tools",
 ];
 
-/// A call that the program ran, of a function or of a tool that has an item of its own: `custom_tool_call` with a
-/// text, `local_shell_call` with an action. Those are written as calls of a function with one argument.
+/// Parses a call that the client ran, of a function or of a tool with an item type of its own: `custom_tool_call`
+/// with a text, `local_shell_call` with an action. These become function calls with one argument.
 fn called(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
     if kind == "function_call" {
         return serve_call::call(&item["call_id"], &item["name"], &item["arguments"]);
@@ -161,7 +165,7 @@ fn called(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
     serve_call::call(&item["call_id"], name, &arguments)
 }
 
-// Calls belong to the turn of the model's that they follow.
+// A call belongs to the model's turn before it.
 fn take(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> {
     let kind = item["type"].as_str().unwrap_or_default();
     match kind {
@@ -187,7 +191,7 @@ fn take(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> {
     Ok(())
 }
 
-// The model's turn at the end of the conversation.
+// The model's turn at the end of the conversation, created if missing.
 fn own_turn(turns: &mut Vec<Message>) -> &mut Message {
     match turns.pop_if(|last| last.role == Role::Assistant) {
         Some(last) => turns.push(last),
@@ -196,7 +200,7 @@ fn own_turn(turns: &mut Vec<Message>) -> &mut Message {
     turns.last_mut().expect("it was pushed above")
 }
 
-// Reasoning stands in front of the turn that it belongs to.
+// Reasoning precedes the turn that it belongs to.
 fn reflect(turns: &mut Vec<Message>, item: &Value) {
     let parts = |name: &str| item[name].as_array().into_iter().flatten();
     let words = parts("summary").chain(parts("content"));
@@ -212,7 +216,7 @@ fn reflect(turns: &mut Vec<Message>, item: &Value) {
         .push(block.unwrap_or_else(|| item.clone()));
 }
 
-// Words behind reasoning are of the same turn.
+// Text after reasoning belongs to the same turn.
 fn speak(turns: &mut Vec<Message>, said: Message) {
     let is_bare = |last: &mut Message| {
         last.role == Role::Assistant && last.text.is_empty() && last.calls.is_empty()
@@ -256,7 +260,7 @@ fn turn(item: &Value) -> Result<Message, RequestError> {
     })
 }
 
-/// A whole response, or the state of one under way.
+/// Encodes a response object: complete, or its current state.
 pub fn response(frame: &ChunkFrame, state: &str, told: Option<&Told>) -> Value {
     let cut = told.is_some_and(|told| told.finish == Finish::Length);
     let usage = told.map(|Told { usage, .. }| {
@@ -291,7 +295,7 @@ fn output(frame: &ChunkFrame, told: &Told) -> Vec<Value> {
     output
 }
 
-/// The items of reasoning: the vendor's own, its blocks as items, or one around the words of a vendor that has
+/// Encodes the reasoning items: the vendor's own, its blocks as items, or one item with the text of a vendor that has
 /// neither.
 fn thoughts(frame: &ChunkFrame, told: &Told) -> Vec<Value> {
     let mut items: Vec<Value> = Vec::new();
@@ -308,7 +312,7 @@ fn thoughts(frame: &ChunkFrame, told: &Told) -> Vec<Value> {
     items
 }
 
-/// A vendor's block of reasoning as an item; none where it could not be sent back.
+/// Converts a vendor's reasoning block to an item; `None` if the vendor does not accept it back.
 fn sealed_item(frame: &ChunkFrame, number: usize, block: &Value) -> Option<Value> {
     match is_item(block) {
         true => Some(block.clone()),
@@ -320,7 +324,7 @@ fn is_item(item: &Value) -> bool {
     item["type"] == "reasoning"
 }
 
-/// The id of an answer's item of reasoning with this number, from 0.
+/// The ID of an answer's reasoning item with this number, from 0.
 fn thought_id(frame: &ChunkFrame, number: usize) -> String {
     match number {
         0 => format!("rs_{}", frame.id),

@@ -1,12 +1,12 @@
-//! The settings of a Responses request as its response objects repeat them. Every field that OpenAI's published
-//! schema requires is present; what the client left out has the documented default.
+//! The settings of a Responses request, as its response objects repeat them. Every field that OpenAI's published
+//! schema requires is present; an absent one has its documented default.
 
 use serde_json::{Map, Value, json};
 
 use super::serve_tools::OfferedTools;
 use crate::domain::tools::Tool;
 
-/// Fields that are repeated as they were sent, with the value that stands for an absent one.
+/// Fields that are repeated unchanged, with their defaults.
 fn defaults() -> Value {
     json!({
         "instructions": null, "metadata": {}, "temperature": 1.0, "top_p": 1.0, "presence_penalty": 0,
@@ -49,7 +49,7 @@ pub(super) fn settings(fields: &Map<String, Value>, offered: &OfferedTools) -> M
         ),
         ("tools", Value::Array(tools)),
         ("tool_choice", choice),
-        // Responses are not kept, run in the foreground, and belong to no tier.
+        // Responses are not stored, run in the foreground, and have no service tier.
         ("store", json!(false)),
         ("background", json!(false)),
         ("service_tier", json!("default")),

@@ -1,9 +1,9 @@
-//! Several answers to one request (`n`, or a list of prompts): whole answers of one choice each, joined into one
-//! with a choice for each, and the chunks of a stream that carries them.
+//! Several answers to one request (`n`, or a list of prompts): joins complete answers into one with several choices,
+//! and encodes it as the chunks of a stream.
 
 use serde_json::{Value, json};
 
-/// Joins whole answers into one, each with its place; the first lends its id. `usage` is that of all.
+/// Joins complete answers, each with its index; the ID is that of the first. `usage` is the total.
 pub fn joined(wholes: impl IntoIterator<Item = (usize, Value)>, usage: Value) -> Value {
     let (mut choices, mut first) = (Vec::new(), None);
     for (index, mut whole) in wholes {
@@ -18,7 +18,7 @@ pub fn joined(wholes: impl IntoIterator<Item = (usize, Value)>, usage: Value) ->
     joined
 }
 
-/// The chunks of a stream that tells what a joined answer holds, with the usage at the end where it is wanted.
+/// Encodes a joined answer as the chunks of a stream, optionally with the usage at the end.
 pub fn chunks(joined: &Value, with_usage: bool) -> Vec<Value> {
     let is_chat = joined["object"] == "chat.completion";
     let frame = |choices: Value| {

@@ -1,5 +1,5 @@
-//! Tools as clients of our own APIs declare them, and calls as they are told. Passes on what the program runs
-//! itself; tools that a vendor would run are left out and named.
+//! Parses the tools that clients of Quire's own APIs declare, and encodes tool calls. Passes on tools that the client
+//! runs; omits tools that a vendor would run, and reports their names.
 
 use std::sync::Arc;
 
@@ -11,22 +11,22 @@ use super::serve_error::{RequestError, fault};
 use super::serve_functions;
 use crate::domain::tools::{MOST, Tool, ToolCall, ToolChoice, Tools};
 
-/// Bytes of one tool's description and schema.
+/// Maximum size of one tool's description and schema, in bytes.
 const MOST_BYTES: usize = 200_000;
 
-/// What came of reading a request's tools.
+/// The tools of a request.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct OfferedTools {
-    /// Those that are passed on; none where there are none.
+    /// The tools that are passed on, if any.
     pub tools: Option<Arc<Tools>>,
-    /// Those that are not, by their kind.
+    /// The tools that are omitted, by their kind.
     pub left_out: Vec<String>,
 }
 
-/// How an API writes a tool.
+/// The form of a tool in an API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToolShape {
-    /// Chat completions: the function is a level below.
+    /// Chat completions: the function is nested one level deeper.
     Nested,
     /// Responses.
     Flat,
@@ -34,7 +34,11 @@ pub enum ToolShape {
     Anthropic,
 }
 
-/// The tools of a body.
+/// Parses the tools of a body.
+///
+/// # Errors
+///
+/// When a tool or the tool choice is malformed, or a tool is too large.
 pub fn read(fields: &Map<String, Value>, shape: ToolShape) -> Result<OfferedTools, RequestError> {
     if shape == ToolShape::Nested && serve_functions::is_legacy(fields) {
         return read(&serve_functions::as_tools(fields), shape);
@@ -63,7 +67,7 @@ pub fn read(fields: &Map<String, Value>, shape: ToolShape) -> Result<OfferedTool
     }
     let mut given = fields.get("tool_choice").unwrap_or(&Value::Null);
     if given["type"] == "allowed_tools" {
-        // The chat API has it a level below.
+        // The chat API nests it one level deeper.
         let allowed = given.get("allowed_tools").unwrap_or(given);
         kept.retain(|tool| is_allowed(allowed, &tool.name));
         given = &allowed["mode"];
@@ -95,7 +99,7 @@ pub fn read(fields: &Map<String, Value>, shape: ToolShape) -> Result<OfferedTool
     Ok(OfferedTools { tools, left_out })
 }
 
-/// Whether a list of tools that may be called has this one.
+/// Whether a list of allowed tools contains this one.
 fn is_allowed(allowed: &Value, name: &str) -> bool {
     let names = { allowed["tools"].as_array().into_iter().flatten() }
         .filter_map(|tool| tool["name"].as_str().or(tool["function"]["name"].as_str()));
@@ -110,7 +114,7 @@ fn short(text: &str) -> String {
 }
 
 fn tool(given: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
-    // Programs that speak both of OpenAI's APIs mix up their two forms.
+    // Clients that use both of OpenAI's APIs mix up the two forms.
     let inner = match &given["function"] {
         inner @ Value::Object(_) if shape != ToolShape::Anthropic => inner,
         _ => given,
@@ -170,7 +174,11 @@ fn choice(given: &Value, shape: ToolShape) -> Result<ToolChoice, RequestError> {
     }
 }
 
-/// The calls of a chat message that a client gives back.
+/// Parses the calls of a chat message that a client sends back.
+///
+/// # Errors
+///
+/// When the calls are malformed.
 pub fn calls(message: &Value) -> Result<Vec<ToolCall>, RequestError> {
     let calls = message["tool_calls"].as_array();
     let one = |given: &Value| {
@@ -183,7 +191,7 @@ pub fn calls(message: &Value) -> Result<Vec<ToolCall>, RequestError> {
     calls.into_iter().flatten().map(one).collect()
 }
 
-/// Calls as the chat API tells them; in a stream each has its index.
+/// Encodes calls in the chat API's form; in a stream each has its index.
 pub fn told(calls: &[ToolCall], is_stream: bool) -> Value {
     let one = |(index, call): (usize, &ToolCall)| {
         let function = json!({ "name": call.name, "arguments": call.arguments });
@@ -191,7 +199,7 @@ pub fn told(calls: &[ToolCall], is_stream: bool) -> Value {
         if is_stream {
             told["index"] = json!(index);
         }
-        // Where Gemini's own OpenAI-compatible API has it.
+        // The same position as in Gemini's own OpenAI-compatible API.
         if let Some(signature) = &call.signature {
             told["extra_content"] = json!({ "google": { "thought_signature": signature } });
         }

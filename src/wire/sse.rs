@@ -1,6 +1,6 @@
-//! Server-sent events, both ways. The decoder takes bytes in pieces of any size and gives whole events;
-//! the format is <https://html.spec.whatwg.org/multipage/server-sent-events.html>. Of JSON it knows only when
-//! an object is complete: events whose blank line is missing end there. Knows nothing of sockets or providers.
+//! Server-sent events: decoder and encoder. The decoder takes chunks of any size and returns complete events; the
+//! format is <https://html.spec.whatwg.org/multipage/server-sent-events.html>. It recognizes a complete JSON object,
+//! so that an event without its blank line ends there. Knows nothing of sockets or providers.
 
 use std::collections::VecDeque;
 
@@ -15,16 +15,16 @@ pub struct SseFrame {
     pub id: Option<String>,
 }
 
-/// What makes a stream no stream of events.
+/// Why bytes are not a stream of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MalformedStream {
-    /// A line or an event over the limit.
+    /// A line or an event exceeds the limit.
     TooLong,
 }
 
 const FIELDS: [&[u8]; 4] = [b"event", b"data", b"id", b"retry"];
 
-/// Takes bytes, gives events.
+/// Decodes bytes into events.
 #[derive(Debug)]
 pub struct SseDecoder {
     limit: usize,
@@ -36,12 +36,12 @@ pub struct SseDecoder {
     first_line: bool,
     broken: bool,
     sensible: bool,
-    /// An `event:` line behind data that is complete: of this event, or of the next.
+    /// An `event:` line after complete data: it belongs to this event or to the next one.
     pending: Option<String>,
 }
 
 impl SseDecoder {
-    /// A decoder that holds at most `limit` bytes of an unfinished line or event.
+    /// Creates a decoder that buffers at most `limit` bytes of an incomplete line or event.
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -57,11 +57,11 @@ impl SseDecoder {
         }
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() && !self.broken {
-            // CRLF may be split between two pieces.
+            // CRLF may be split between two chunks.
             if std::mem::take(&mut self.skip_line_feed) && rest[0] == b'\n' {
                 rest = &rest[1..];
                 continue;
@@ -85,15 +85,15 @@ impl SseDecoder {
                 let mut line = std::mem::take(&mut self.line);
                 line.extend_from_slice(piece);
                 self.take_line(&line);
-                // Given back, so that its memory serves the next line.
+                // Put back to reuse its memory for the next line.
                 line.clear();
                 self.line = line;
             }
         }
     }
 
-    /// The stream has ended. The standard drops an event without its blank line; one whose data is complete is
-    /// given all the same.
+    /// Ends the stream. The standard drops an event without its blank line; this decoder returns one with complete
+    /// data.
     pub fn end(&mut self) {
         if self.broken {
             return;
@@ -107,17 +107,17 @@ impl SseDecoder {
         }
     }
 
-    /// Whether there has been a line as streams of events have them, or the beginning of one. A page or a
-    /// plain text has none.
+    /// Whether a line of an event stream, or the beginning of one, has arrived. A web page or plain text has none.
     pub fn is_sensible(&self) -> bool {
         let begun = |field: &[u8]| self.line.starts_with(field);
         self.sensible || FIELDS.iter().any(|field| begun(field)) || begun(b":")
     }
 
-    /// The next whole event; none means more bytes are needed.
+    /// Returns the next complete event; `None` if more bytes are needed.
     ///
     /// # Errors
-    /// `TooLong` once a line or an event is over the limit.
+    ///
+    /// `TooLong` when a line or an event exceeds the limit.
     pub fn next_event(&mut self) -> Result<Option<SseFrame>, MalformedStream> {
         match self.ready.pop_front() {
             Some(event) => Ok(Some(event)),
@@ -132,7 +132,7 @@ impl SseDecoder {
         } else {
             line
         };
-        // The standard ignores an indented line; nothing but a field is meant by it.
+        // The standard ignores an indented line; such a line can only be meant as a field.
         let bare = line.trim_ascii_start();
         let is_indented = bare.len() < line.len();
         let line = match is_indented && (bare.starts_with(b"data:") || bare.starts_with(b"event:"))
@@ -153,7 +153,7 @@ impl SseDecoder {
             .unwrap_or(line.len());
         let value = line.get(colon + 1..).unwrap_or_default();
         let value = String::from_utf8_lossy(value.strip_prefix(b" ").unwrap_or(value));
-        // Neither the case nor a space before the colon leaves a doubt about which field is meant.
+        // Case, or a space before the colon, leaves no doubt about the field.
         let field = line[..colon].trim_ascii_end();
         let known = FIELDS
             .into_iter()
@@ -165,7 +165,7 @@ impl SseDecoder {
             }
             b"event" => self.event.event = value.into_owned(),
             b"data" => {
-                // Some servers leave out the blank lines: behind complete data another event begins.
+                // Some servers omit the blank lines: after complete data, a new event begins.
                 if self.has_data && self.is_complete() {
                     self.give();
                 }
@@ -192,7 +192,7 @@ impl SseDecoder {
         }
     }
 
-    /// Whether the data cannot go on: a whole JSON object, or the mark at a stream's end.
+    /// Whether the data is complete: a JSON object, or the end-of-stream marker.
     fn is_complete(&self) -> bool {
         let data = self.event.data.trim();
         let is_object = data.starts_with('{')

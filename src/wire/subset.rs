@@ -1,11 +1,11 @@
-//! JSON schemas as vendors take them. Each enforces a part of the language and refuses the rest: what a vendor does
-//! not take is left out or said in another way, and the whole schema is checked here when the answer is there.
+//! JSON Schema subsets of the vendors. Each enforces a part of the language and refuses the rest: unsupported parts
+//! are omitted or expressed in another way, and Quire validates the answer against the whole schema.
 
 use serde_json::{Map, Value, json};
 
 use crate::domain::chat::Format;
 
-/// Keywords whose values are schemas by name.
+/// Keywords whose value maps names to schemas.
 const BY_NAME: &[&str] = &[
     "properties",
     "$defs",
@@ -13,12 +13,12 @@ const BY_NAME: &[&str] = &[
     "patternProperties",
     "dependentSchemas",
 ];
-/// Keywords whose values are lists of schemas.
+/// Keywords whose value is a list of schemas.
 const LISTS: &[&str] = &["anyOf", "allOf", "oneOf", "prefixItems"];
-/// Keywords whose values are a schema.
+/// Keywords whose value is a schema.
 const SINGLE: &[&str] = &["items", "additionalProperties"];
 
-/// What OpenAI's strict mode takes.
+/// Keywords that OpenAI's strict mode accepts.
 const STRICT: &[&str] = &[
     "type",
     "properties",
@@ -43,7 +43,7 @@ const STRICT: &[&str] = &[
     "minItems",
     "maxItems",
 ];
-/// What Gemini's `responseJsonSchema` takes.
+/// Keywords that Gemini's `responseJsonSchema` accepts.
 const GEMINI: &[&str] = &[
     "type",
     "properties",
@@ -65,7 +65,7 @@ const GEMINI: &[&str] = &[
     "maxItems",
     "propertyOrdering",
 ];
-/// What Anthropic's `output_config.format` takes.
+/// Keywords that Anthropic's `output_config.format` accepts.
 const ANTHROPIC: &[&str] = &[
     "type",
     "properties",
@@ -84,7 +84,7 @@ const ANTHROPIC: &[&str] = &[
     "format",
     "default",
 ];
-/// Formats of text that Anthropic takes.
+/// String formats that Anthropic accepts.
 const ANTHROPIC_FORMATS: &[&str] = &[
     "date-time",
     "time",
@@ -98,7 +98,7 @@ const ANTHROPIC_FORMATS: &[&str] = &[
     "uuid",
 ];
 
-/// The schema with an object at its top: some vendors take no reference there.
+/// The schema with an object at the top level, where some vendors accept no reference.
 pub(super) fn top(schema: &Value) -> Value {
     let mut schema = schema.clone();
     let target = schema["$ref"]
@@ -118,7 +118,7 @@ pub(super) fn top(schema: &Value) -> Value {
     schema
 }
 
-/// Whether OpenAI's strict mode would take the schema as it stands; the client's word comes first.
+/// Whether OpenAI's strict mode accepts the schema unchanged; the client's own choice takes precedence.
 pub(super) fn is_strict(format: &Format) -> bool {
     format.strict.unwrap_or_else(|| is_closed(&format.schema))
 }
@@ -187,8 +187,8 @@ pub(super) fn gemini(schema: &Value) -> Value {
     })
 }
 
-/// The part of a schema that Anthropic enforces; none where it has no way to say it: objects with any fields, and
-/// definitions that contain themselves.
+/// The part of a schema that Anthropic enforces; `None` if it cannot be expressed: objects with arbitrary properties,
+/// and recursive definitions.
 pub(super) fn anthropic(schema: &Value) -> Option<Value> {
     let schema = top(schema);
     if is_open(&schema) || is_recursive(&schema) {
@@ -228,7 +228,7 @@ fn spell_alternatives(fields: &mut Map<String, Value>) {
     if let Some(alternatives) = fields.remove("oneOf") {
         fields.entry("anyOf").or_insert(alternatives);
     }
-    // Libraries wrap a reference in a list of one to describe it.
+    // Libraries wrap a reference in a list of one to add a description.
     let only = match fields
         .get("allOf")
         .and_then(Value::as_array)
@@ -243,7 +243,7 @@ fn spell_alternatives(fields: &mut Map<String, Value>) {
     }
 }
 
-// Each schema rewritten, from the outside in; names of properties are no keywords.
+// Rewrites each schema, from the outside in; names of properties are not keywords.
 fn rewritten(schema: &Value, rule: &dyn Fn(Map<String, Value>) -> Map<String, Value>) -> Value {
     let Value::Object(fields) = schema else {
         return schema.clone();
@@ -293,7 +293,7 @@ fn reaches(root: &Value, from: &str, goal: &str, depth: usize) -> bool {
     let Some(part) = from.strip_prefix('#').and_then(|place| root.pointer(place)) else {
         return false;
     };
-    // So deep a chain is refused as if it were endless.
+    // A chain this deep is treated as recursive.
     if depth > 12 {
         return true;
     }

@@ -1,18 +1,18 @@
-//! JSON in which a character outside the basic plane is escaped as two halves (`\ud83d\ude00`), where a server has
-//! cut between them: the halves of two chunks are put together, and one that stays alone becomes U+FFFD.
+//! Repairs JSON with escaped surrogate pairs (`\ud83d\ude00`) that a server has split between two chunks: joins the
+//! two halves; an unpaired half becomes U+FFFD.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-/// First halves whose second ones are still to come, in the order of the strings they ended.
+/// High surrogates that wait for their low surrogates, in the order of the strings that they ended.
 #[derive(Debug, Default)]
 pub(super) struct PendingSurrogates(VecDeque<u16>);
 
-/// Strings of one chunk that may wait for a second half.
+/// Maximum number of strings of one chunk that may wait for a low surrogate.
 const MOST: usize = 8;
 
 impl PendingSurrogates {
-    /// The same JSON with whole characters.
+    /// Returns the JSON with joined surrogates.
     pub fn mend<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
         let is_escaped = |at: &str| text.contains(at);
         if self.0.is_empty() && !is_escaped("\\ud") && !is_escaped("\\uD") {
@@ -30,7 +30,7 @@ impl PendingSurrogates {
                         out.push_str(&rest[..12]);
                         12
                     }
-                    // At the string's end: the next chunk may have the other half.
+                    // At the end of a string, the next chunk may contain the low surrogate.
                     _ if rest[6..].starts_with('"') && self.0.len() < MOST => {
                         self.0.push_back(first);
                         6
@@ -45,7 +45,7 @@ impl PendingSurrogates {
                     _ => lone(&mut out),
                 },
                 _ => {
-                    // Any other escape, whole: what follows a backslash is no beginning of another one.
+                    // Skips any other escape as a whole: the character after a backslash cannot begin another escape.
                     let length = rest.chars().take(2).map(char::len_utf8).sum();
                     out.push_str(&rest[..length]);
                     length
@@ -63,7 +63,7 @@ fn lone(out: &mut String) -> usize {
     6
 }
 
-/// The code unit that an escape at the text's beginning stands for.
+/// The surrogate of an escape at the beginning of the text.
 fn half(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     u16::from_str_radix(digits, 16).ok()

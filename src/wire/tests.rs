@@ -1,5 +1,5 @@
-//! All dialects against what vendors really sent, however it is cut, and against what they should not send.
-//! Chat completions have more of their own in `openai/tests.rs`.
+//! Tests all API formats against recorded responses of vendors, split at any position, and against malformed ones.
+//! `openai/tests.rs` has more for chat completions.
 
 mod asking;
 
@@ -95,7 +95,7 @@ macro_rules! recording {
 mod tools;
 mod whole_streams;
 
-/// Recordings that keep one chunk a line, as the events they were.
+/// Converts recordings with one chunk per line to events.
 fn events(chunks: &str) -> String {
     chunks
         .lines()
@@ -103,7 +103,7 @@ fn events(chunks: &str) -> String {
         .collect()
 }
 
-/// Ollama's documentation shows this stream; no recording of it is at hand.
+/// The stream from Ollama's documentation; there is no recording.
 const OLLAMA: &str = r#"{"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":"","thinking":"Hm."},"done":false}
 {"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":"The"},"done":false}
 {"model":"llama3.2","created_at":"2023-08-04T08:52:19.385406455-07:00","message":{"role":"assistant","content":" sky"},"done":false}
@@ -171,7 +171,7 @@ fn recordings() -> Vec<(&'static str, ApiFormat, String)> {
 #[test]
 fn recorded_answers_are_whole() {
     let request = wanted(Parameters::default());
-    // The text's beginning, bytes of reasoning at least, tokens read, written, cached, spent on reasoning.
+    // Beginning of the text, minimum bytes of reasoning, then tokens: input, output, cached, reasoning.
     for (wanted, begins, thinks, counts) in [
         ("redacted", "I notice that you've sent", 0, (92, 189, 0, 0)),
         ("compaction", "Hello! 👋", 0, (55_377, 91, 55_096, 0)),
@@ -267,7 +267,7 @@ fn every_recording_cut_short_is_no_whole_answer() {
             .min()
             .expect(name);
         for cut in (0..end).step_by((end / 40).max(1)) {
-            // An arguments' end is an end where tools are asked for; these recordings then say more.
+            // When tools are requested, the end of the arguments may end the stream; these recordings continue.
             let result = decode(kind, &[&body.as_bytes()[..cut]], &request).2;
             let error = result.expect_err(name);
             let is_cut = matches!(

@@ -1,5 +1,5 @@
-//! Local models write their reasoning into the answer, between marks such as `<think>` and `</think>`. Takes it
-//! out of the text while it streams in, and leaves alone what an answer says about such marks in code.
+//! Separates reasoning from the answer in a stream. Local models write their reasoning into the text, between marks
+//! such as `<think>` and `</think>`; marks in code are part of the answer.
 
 mod code;
 mod find;
@@ -9,101 +9,101 @@ use code::Code;
 use find::{MarkFound, find, first_of};
 use marks::{ANSWERS, BARE, BareChannels, FIRST, MARKS, Marks};
 
-/// gpt-oss writes into channels, of which `final` is the answer (OpenAI's Harmony format).
+/// First marks of channels: gpt-oss writes in channels, of which `final` is the answer (OpenAI's Harmony format).
 const BEGINS: &[&str] = &["<|channel|>", "<|start|>"];
 const MESSAGE: &str = "<|message|>";
 const ENDS: &[&str] = &["<|end|>", "<|return|>", "<|call|>"];
-/// Between a channel's mark and its message stand a few words.
+/// Maximum length of the header between a channel's mark and its message, in bytes.
 const MOST_HEADER: usize = 256;
-/// White space looked through for a mark; more than this is the answer's own.
+/// Maximum length of whitespace before a mark, in bytes; more belongs to the answer.
 const MOST_SPACE: usize = 1024;
-/// Bytes held back for a closing mark that the model is expected to send. Beyond them the text goes out as the
-/// answer; a closing mark that comes later still makes it reasoning.
+/// Maximum number of bytes held back for an expected closing mark. Beyond it the text is emitted as the answer; a
+/// later closing mark still turns it into reasoning.
 const MOST_AWAITED: usize = 1024 * 1024;
-/// Bytes looked at in one step: what a step moves stays small, however large a piece comes.
+/// Bytes processed in one step, so that the work of a step is bounded, however large the piece.
 const STEP: usize = 4096;
 
-/// A piece of the answer, told apart.
+/// A classified piece of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ThinkPiece {
     Text(String),
     Reasoning(String),
-    /// All text so far was reasoning: this closing mark has ended it, and none had opened it.
+    /// All text so far was reasoning: this closing mark, without an opening one, has ended it.
     Closed(&'static str),
     Sealed(serde_json::Value),
 }
 
-/// Divides a growing text into reasoning and answer.
+/// Splits a growing text into reasoning and answer.
 #[derive(Debug, Default)]
 pub(super) struct ReasoningSplitter {
     mode: SplitterMode,
-    /// What may be the beginning of a mark, or waits for one.
+    /// Text that may begin a mark, or waits for one.
     held: String,
-    /// Bytes of `held` that hold no closing mark and begin none, while one is awaited.
+    /// Bytes of `held` already scanned: they contain no closing mark and do not begin one.
     scanned: usize,
     code: Code,
-    /// A block was opened by its mark, or the vendor sends reasoning in a field of its own: a closing mark that
-    /// stands alone is then the answer's.
+    /// Whether a mark has opened a block, or the vendor sends reasoning in a separate field: a lone closing mark then
+    /// belongs to the answer.
     is_marked: bool,
-    /// A closing mark alone has ended the reasoning before it.
+    /// Whether a lone closing mark has ended the reasoning before it.
     was_closed: bool,
-    /// This model opens its reasoning in the prompt: all is held until a mark closes it.
+    /// Whether the prompt template opens the reasoning: all text is held until a mark closes it.
     expects_close: bool,
     channels: bool,
-    /// What closes the answer, where a mark has opened it.
+    /// The mark that closes the answer, if one has opened it.
     wrapped: Option<&'static str>,
     has_text: bool,
-    /// The text itself speaks of an opening mark.
+    /// Whether the text itself contains an opening mark as ordinary text.
     has_plain: bool,
-    /// How this model writes channels without their marks, until the text has begun in another way.
+    /// The form in which this model writes channels without marks; `None` once the text has begun differently.
     bare: Option<&'static BareChannels>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum SplitterMode {
-    /// Nothing but white space so far, or since a block's end.
+    /// Only whitespace so far, or since the end of a block.
     #[default]
     Start,
     Text,
-    /// Until this closing mark.
+    /// In reasoning, until this closing mark.
     Reasoning(&'static str),
     /// Between a channel's mark and its message.
     Header,
-    /// In a channel: the final one, or another.
+    /// In a channel: true in the final one.
     Channel(bool),
-    /// In a channel without marks, until the answer's begins.
+    /// In a channel without marks, until the answer's channel begins.
     Bare,
-    /// In an answer that this mark closes. Only found, never entered: such an answer is read as any other text.
+    /// In an answer that this mark closes. Only detected, never a state: such an answer is read like other text.
     Wrapped(&'static str),
 }
 
 impl ReasoningSplitter {
-    /// The model opens its reasoning in the prompt.
+    /// Expects reasoning without an opening mark: the prompt template opens it.
     pub fn expect_close(&mut self) {
         self.expects_close = true;
     }
 
-    /// The model of this name may write into channels whose marks its server strips.
+    /// Expects channels whose marks the server strips, if the model of this name writes them.
     pub fn expect_bare(&mut self, model: &str) {
         let model = model.to_ascii_lowercase();
         self.bare = BARE.iter().find(|bare| model.contains(bare.model));
     }
 
-    /// The vendor has sent reasoning in a field of its own.
+    /// Records that the vendor sends reasoning in a separate field.
     pub fn is_told_apart(&mut self) {
         self.is_marked = true;
     }
 
-    /// A closing mark alone has ended reasoning.
+    /// Whether a lone closing mark has ended the reasoning.
     pub fn was_closed(&self) -> bool {
         self.was_closed
     }
 
-    /// Takes a piece of text, gives what is sure.
+    /// Adds a piece of text; emits what is certain.
     pub fn push(&mut self, piece: &str, out: &mut Vec<ThinkPiece>) {
         let is_awaiting = self.awaits_close() || self.mode == SplitterMode::Bare;
         if self.held.len() > MOST_SPACE && !is_awaiting {
-            // Held for a closing mark, until the vendor sent reasoning in a field of its own.
+            // Held for a closing mark until the vendor sent reasoning in a separate field.
             let held = std::mem::take(&mut self.held);
             self.push_parts(&held, out);
         }
@@ -127,14 +127,14 @@ impl ReasoningSplitter {
         self.expects_close && !self.is_marked && !self.was_closed
     }
 
-    /// Takes what was held for a closing mark as any other text.
+    /// Treats the text held for a closing mark as ordinary text.
     fn stop_awaiting(&mut self, out: &mut Vec<ThinkPiece>) {
         self.expects_close = false;
         let held = std::mem::take(&mut self.held);
         self.push_parts(&held, out);
     }
 
-    /// One step; false where more text is needed.
+    /// Runs one step; false if more text is needed.
     fn step(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
         if self.held.is_empty() {
             return false;
@@ -171,7 +171,7 @@ impl ReasoningSplitter {
         };
         self.was_closed = true;
         self.wrapped = wrapper(&self.held[at..at + length]);
-        // Some templates open it in the prompt, and the model once more.
+        // Some templates open the block in the prompt, and the model opens it again.
         let trimmed = self.held.trim_start();
         let opening = distinct().filter(|marks| !marks.open.is_empty());
         let opening = opening.map(|marks| (marks.open, ()));
@@ -184,7 +184,7 @@ impl ReasoningSplitter {
         true
     }
 
-    /// Holds a channel without marks until the answer's begins. Where none does, the text was the answer.
+    /// Holds a channel without marks until the answer's channel begins. If none begins, the text was the answer.
     fn wait_for_answer(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
         let bare = self.bare.filter(|_| self.held.len() <= MOST_AWAITED);
         let Some(bare) = bare else {
@@ -232,7 +232,7 @@ impl ReasoningSplitter {
         let channels = BEGINS.iter().map(|mark| (*mark, SplitterMode::Header));
         let blocks = opening().map(|marks| (marks.open, SplitterMode::Reasoning(marks.close)));
         let is_behind = (self.is_marked || self.was_closed) && !self.has_text;
-        // Some models close twice what they opened once.
+        // Some models close a block twice.
         let closings = distinct().filter(|_| is_behind);
         let closings = closings.map(|marks| (marks.close, SplitterMode::Start));
         let answers = ANSWERS.iter().filter(|_| is_behind);
@@ -256,7 +256,7 @@ impl ReasoningSplitter {
             }
             MarkFound::Perhaps if self.held.len() <= MOST_SPACE => return false,
             _ => {
-                // The space between a block and the answer is neither's; an answer's own stays.
+                // Whitespace between a block and the answer belongs to neither; the answer's own is kept.
                 if is_behind {
                     self.held.drain(..space);
                 }
@@ -266,10 +266,10 @@ impl ReasoningSplitter {
         true
     }
 
-    /// Gives text up to the next mark.
+    /// Emits text up to the next mark.
     fn text(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
         let held = std::mem::take(&mut self.held);
-        // The space in front of the mark that closes an answer is not the answer's.
+        // Whitespace before the mark that closes the answer is not part of it.
         let wrapped = self.wrapped;
         let kept = |text: &str| match wrapped {
             Some(_) if text.len() - text.trim_end().len() <= MOST_SPACE => text.trim_end().len(),
@@ -310,7 +310,7 @@ impl ReasoningSplitter {
         false
     }
 
-    /// Goes on behind a mark.
+    /// Enters the state after a mark.
     fn pass(&mut self, mark: MarkKind, out: &mut Vec<ThinkPiece>) {
         match mark {
             MarkKind::Plain => {}
@@ -333,10 +333,10 @@ impl ReasoningSplitter {
         }
     }
 
-    /// A mark of reasoning within the text, or of the answer's end.
+    /// Finds a mark of reasoning within the text, or of the answer's end.
     fn mark(&self, text: &str) -> MarkFound<MarkKind> {
         let blocks = opening().filter(|marks| {
-            // At a line's beginning, or anywhere once the answer has begun with a block.
+            // Recognized at the beginning of a line, or anywhere if the answer began with a block.
             (marks.distinct && self.code.at_start) || self.is_marked || self.was_closed
         });
         let blocks = blocks.map(|marks| {
@@ -392,7 +392,7 @@ impl ReasoningSplitter {
         }
     }
 
-    /// Gives what stands before a mark, and takes the mark out.
+    /// Emits the text before a mark, and removes the mark.
     fn give(&mut self, at: usize, length: usize, is_text: bool, out: &mut Vec<ThinkPiece>) {
         self.give_sure(at, is_text, out);
         self.held.drain(..length);
@@ -415,7 +415,7 @@ impl ReasoningSplitter {
         }
     }
 
-    /// What was held back when the stream ended.
+    /// Emits the text still held when the stream ends.
     pub fn finish(mut self, out: &mut Vec<ThinkPiece>) {
         let held = std::mem::take(&mut self.held);
         match self.mode {
@@ -423,10 +423,10 @@ impl ReasoningSplitter {
                 self.held = held;
                 self.give_sure(self.held.len(), false, out);
             }
-            // White space behind a block is no answer.
+            // Whitespace after a block is not an answer.
             SplitterMode::Start
                 if (self.is_marked || self.was_closed) && held.trim().is_empty() => {}
-            // No mark has closed what was expected to be reasoning: it was the answer.
+            // The expected reasoning was never closed, so it was the answer.
             SplitterMode::Start if self.expects_close => {
                 self.held = held;
                 self.stop_awaiting(out);
@@ -440,7 +440,7 @@ impl ReasoningSplitter {
 
 #[derive(Debug, Clone, Copy)]
 enum MarkKind {
-    /// An opening mark within a line: the text's own, and so is what closes it.
+    /// An opening mark within a line: ordinary text, as is its closing mark.
     Plain,
     Open(SplitterMode),
     Close(&'static str),
@@ -448,12 +448,12 @@ enum MarkKind {
     Answered,
 }
 
-/// Those that models write themselves.
+/// The marks that have an opening mark.
 fn opening() -> impl Iterator<Item = &'static Marks> {
     MARKS.iter().filter(|marks| !marks.open.is_empty())
 }
 
-/// What closes an answer that this mark has opened.
+/// The mark that closes an answer opened by this mark.
 fn wrapper(mark: &str) -> Option<&'static str> {
     let found = { ANSWERS.iter() }.find(|(open, _)| open.eq_ignore_ascii_case(mark));
     found.map(|(_, close)| *close)

@@ -1,5 +1,5 @@
-//! Reads TOML into JSON and records the line of each value, so that an error found later can name its line.
-//! Refuses what JSON has no form for (dates, infinity, NaN) and nesting deeper than any file needs.
+//! Parses TOML into JSON and records the line of each value, so that a later error can name it. Refuses values that
+//! JSON cannot express (dates, infinity, NaN) and excessive nesting.
 
 use std::collections::BTreeMap;
 
@@ -8,36 +8,37 @@ use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 use toml_parser::Source;
 use toml_parser::lexer::TokenKind;
 
-/// Arrays and tables inside one another.
+/// Maximum nesting depth, in arrays and tables.
 const MAX_DEPTH: usize = 32;
-/// Bytes of a path whose line is recorded; the fields that errors name are shorter. Without a limit, a long key
-/// would be copied once for each value under it.
+/// Maximum length of a path whose line is recorded, in bytes; the fields that errors name are shorter. Without a
+/// limit, a long key would be copied once for each value under it.
 const MAX_PATH: usize = 200;
-/// Bytes of the text that an error may quote.
+/// Maximum length of the text that an error quotes, in bytes.
 const MAX_PIECE: usize = 60;
 
-/// What a text says, and where.
+/// A parsed text, with line numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
-    /// All of it, as an object.
+    /// The whole text, as an object.
     pub value: Value,
-    /// Lines, from 1, by path: `stages.1.prompt`.
+    /// Line numbers, from 1, by path: `stages.1.prompt`.
     pub lines: BTreeMap<String, usize>,
 }
 
-/// Why a text cannot be read.
+/// A parse error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// From 1.
+    /// Line number, from 1.
     pub line: usize,
-    /// In lower case.
+    /// Message, in lower case.
     pub message: String,
 }
 
-/// Reads a whole text.
+/// Parses a text.
 ///
 /// # Errors
-/// Where the text is not TOML, or says what JSON cannot: the line and the reason.
+///
+/// When the text is not valid TOML, or has a value that JSON cannot express; the error has the line and the reason.
 pub fn read(text: &str) -> Result<Document, Fault> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
     parse(&text)
@@ -54,7 +55,7 @@ fn parse(text: &str) -> Result<Document, Fault> {
         return fault(convert.line(start), "nested too deep");
     }
     let (table, errors) = DeTable::parse_recoverable(text);
-    // The first line with an error has the cause: the parser reports errors of the structure before those of values.
+    // The first line with an error has the cause: the parser reports structural errors before errors in values.
     let line = |error: &&toml::de::Error| convert.line(error.span().map_or(0, |span| span.start));
     if let Some(error) = errors.iter().min_by_key(line) {
         let (at, message) = explain(text, error);
@@ -67,11 +68,10 @@ fn parse(text: &str) -> Result<Document, Fault> {
     })
 }
 
-/// Where brackets and the parts of names nest too deep. The parser has limits of its own, but they multiply: it
-/// takes 6,400 tables inside one another, and frees them by recursion, which the stack of a thread with 256 KiB
-/// does not survive.
+/// The line at which brackets or dotted names nest too deep. The parser's own limits multiply: it accepts 6,400
+/// nested tables and frees them by recursion, which overflows a thread's stack of 256 KiB.
 fn too_deep(text: &str) -> Option<usize> {
-    // The brackets that are open, each with the points that came before it since the last comma.
+    // The open brackets, each with the number of dots before it since the last comma.
     let mut open: Vec<(TokenKind, usize)> = Vec::new();
     let (mut points, mut depth) = (0, 0);
     for token in Source::new(text).lex() {
@@ -101,13 +101,12 @@ fn too_deep(text: &str) -> Option<usize> {
     None
 }
 
-/// Where the parser's error is, and its message with the piece of text that it is about, such as the key that
-/// is there twice.
+/// The line of the parser's error, and its message with the text that it is about, such as a duplicate key.
 fn explain(text: &str, error: &toml::de::Error) -> (usize, String) {
     let span = error.span().unwrap_or_default();
     let message = error.message();
     if message.starts_with("invalid multi-line") {
-        // The parser points to the end of the text; the quotes that are not closed are the last ones.
+        // The parser points to the end of the text; the last quotes are the unclosed ones.
         let opening = text.rfind("\"\"\"").max(text.rfind("'''"));
         return (
             opening.unwrap_or(span.start),
@@ -129,16 +128,16 @@ fn fault<T>(line: usize, message: impl Into<String>) -> Result<T, Fault> {
     })
 }
 
-/// TOML values on their way to JSON.
+/// Converts TOML values to JSON.
 struct Convert {
-    /// Where the lines end, in bytes.
+    /// Byte offsets of the line ends.
     newlines: Vec<usize>,
     path: Vec<String>,
     lines: BTreeMap<String, usize>,
 }
 
 impl Convert {
-    /// The line, from 1, of a byte.
+    /// The line number, from 1, of a byte offset.
     fn line(&self, start: usize) -> usize {
         1 + self.newlines.partition_point(|at| *at < start)
     }
@@ -146,7 +145,7 @@ impl Convert {
     fn table(&mut self, table: &DeTable) -> Result<Value, Fault> {
         let mut object = Map::new();
         for (key, value) in table {
-            // A heading's value begins where the heading does; any other begins with its key.
+            // The value of a table header is on the header's line; any other value is on its key's line.
             let mut start = key.span().start;
             if value.get_ref().is_table() {
                 start = start.min(value.span().start);

@@ -1,4 +1,4 @@
-//! A streamed chat completion, chunk by chunk. Lenient about what does not matter.
+//! Decodes a streamed chat completion, chunk by chunk. Tolerates deviations that do not change the answer.
 
 use std::borrow::Cow;
 
@@ -35,7 +35,7 @@ pub(in crate::wire) fn whole(growing: &mut AnswerBuilder, body: &Value) {
     growing.end();
 }
 
-/// Takes a chunk, also one in a list, in a text, or in the envelope of a proxy.
+/// Decodes a chunk, also one in a list, in a string, or in a proxy's envelope.
 fn take(growing: &mut AnswerBuilder, chunk: &Value) {
     match chunk {
         Value::Array(chunks) => chunks.iter().for_each(|chunk| take_one(growing, chunk)),
@@ -62,7 +62,7 @@ fn take_one(growing: &mut AnswerBuilder, chunk: &Value) {
     }
     count(growing, chunk, first);
     let (delta, message) = (&first["delta"], &first["message"]);
-    // Behind the pieces some send the whole message once more. A piece may well equal all text before it.
+    // Some servers repeat the whole message after the chunks. A chunk may also equal all text before it.
     let is_repeat = growing.has_told(message["content"].as_str().unwrap_or_default());
     match [delta, message].into_iter().find(|found| found.is_object()) {
         Some(_) if !delta.is_object() && is_repeat => {}
@@ -70,10 +70,10 @@ fn take_one(growing: &mut AnswerBuilder, chunk: &Value) {
             piece(growing, found);
             growing.logprobs(&first["logprobs"]);
         }
-        // Completions of a text, which some send in the place of a message.
+        // Some servers send text completions instead of messages.
         None => growing.text(first["text"].as_str().unwrap_or_default()),
     }
-    // vLLM names the stop sequence here; a number is a token.
+    // vLLM reports the stop sequence here; a number is a token ID.
     growing.stop_sequence(&first["stop_reason"]);
     let places = [
         &first["finish_reason"],
@@ -85,15 +85,15 @@ fn take_one(growing: &mut AnswerBuilder, chunk: &Value) {
     growing.stopped(reasons.find(|word| !word.is_empty()).unwrap_or_default());
 }
 
-/// The word for an ending: alone, in a list, or in an object, which is SGLang's own form.
+/// The finish reason: a string, a list, or an object, which is SGLang's own form.
 fn reason(found: &Value) -> Option<&str> {
     let found = found.get(0).unwrap_or(found);
     let places = [found, &found["type"], &found["reason"]];
     places.into_iter().find_map(Value::as_str)
 }
 
-/// Takes the tokens from wherever a host counts them: Groq in a field of its own, Moonshot within the choice,
-/// llama.cpp beside its speed, Bedrock in its metrics.
+/// Reads token counts from wherever a host reports them: Groq in a field of its own, Moonshot in the choice,
+/// llama.cpp in its timings, Bedrock in its metrics.
 fn count(growing: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
     if chunk["timings"].is_object() {
         growing.count(counts::of_timings(&chunk["timings"]));
@@ -116,8 +116,8 @@ fn count(growing: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
     }
 }
 
-/// Names of the field with the reasoning. Hosts of the same models disagree; OpenRouter sends two, and some leave
-/// one empty.
+/// Names of the reasoning field. Hosts of the same model use different ones; OpenRouter sends two, and some hosts
+/// leave one empty.
 const REASONING: &[&str] = &[
     "reasoning_content",
     "reasoning",
@@ -135,7 +135,7 @@ fn piece(growing: &mut AnswerBuilder, piece: &Value) {
     }
     match &piece["content"] {
         Value::String(text) => growing.text(text),
-        // Mistral's reasoning models send parts where others send text.
+        // Mistral's reasoning models send a list of parts instead of a string.
         Value::Array(parts) => parts.iter().for_each(|found| part(growing, found)),
         found @ Value::Object(_) => part(growing, found),
         _ => {}
@@ -151,7 +151,7 @@ fn piece(growing: &mut AnswerBuilder, piece: &Value) {
         call @ Value::Object(_) => tool(growing, call),
         _ => {}
     }
-    // The predecessor of `tool_calls`: a single call, without an id.
+    // The predecessor of `tool_calls`: a single call without an ID.
     if piece["function_call"].is_object() {
         tool(
             growing,
@@ -160,7 +160,7 @@ fn piece(growing: &mut AnswerBuilder, piece: &Value) {
     }
 }
 
-/// The text of a thought: alone, or in an object.
+/// The text of a thought: a string, or in an object.
 fn thought(found: &Value) -> &str {
     let places = [found, &found["content"], &found["text"]];
     let mut texts = places.into_iter().filter_map(Value::as_str);
@@ -168,7 +168,7 @@ fn thought(found: &Value) -> &str {
 }
 
 fn tool(growing: &mut AnswerBuilder, call: &Value) {
-    // Some leave out the object around a function, or name its arguments as others do.
+    // Some servers omit the object around a function, or use another name for its arguments.
     let function = match &call["function"] {
         found @ Value::Object(_) => found,
         _ => call,

@@ -1,4 +1,4 @@
-//! Decoding, against what providers really sent and against what they should not.
+//! Tests decoding against recorded responses of providers and against malformed ones.
 
 use std::time::Duration;
 
@@ -76,8 +76,8 @@ fn recorded(name: &str) -> &'static str {
 fn recorded_streams_decode_alike_wherever_they_are_cut() {
     for (name, body) in STREAMS {
         let whole = decode(body.as_bytes(), 0);
-        // Every byte of the short ones; of the long ones the beginning, the end and a sample between, for
-        // their middle repeats itself.
+        // Tests every byte of short recordings; of long ones, whose middle repeats itself, the beginning, the end,
+        // and a sample.
         let length = body.len();
         let edge = if length < 7_000 { length } else { 600 };
         for cut in (0..length).filter(|cut| *cut < edge || length - cut < edge || cut % 997 == 0) {
@@ -104,7 +104,7 @@ fn recorded_streams_byte_by_byte() {
 
 #[test]
 fn recorded_answers_are_whole() {
-    // Text's beginning, bytes of reasoning, then tokens read, written, cached, spent on reasoning.
+    // Beginning of the text, bytes of reasoning, then tokens: input, output, cached, reasoning.
     for (name, begins, thinks, counts) in [
         ("azure-router.sse", "", 0, (15, 78, 0, 64)),
         (

@@ -1,4 +1,4 @@
-//! Which fields reach which provider, what is merged, what is refused.
+//! Tests which fields reach which provider, which are merged, and which are refused.
 
 use std::time::Duration;
 

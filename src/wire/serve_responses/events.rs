@@ -1,5 +1,5 @@
-//! The events of a streamed response, each with its number: items one after the other, reasoning before the message,
-//! calls of tools behind it.
+//! Encodes the numbered events of a streamed response: one item after the other, first reasoning, then the message,
+//! then tool calls.
 
 use serde_json::{Value, json};
 
@@ -8,21 +8,21 @@ use crate::domain::chat::{Extras, Finish};
 use crate::domain::tools::ToolCall;
 use crate::wire::serve::{ChunkFrame, Told};
 
-/// The events of a stream, each with its number.
+/// Encoder of a stream's events, with a sequence number for each.
 #[derive(Debug)]
 pub struct Events {
     frame: ChunkFrame,
     number: u64,
-    /// Items that are complete; the one that is open has this place.
+    /// Number of complete items, which is also the index of the open one.
     place: usize,
     open: Open,
-    /// Items of reasoning that are complete.
+    /// Complete reasoning items.
     thoughts: Vec<Value>,
-    /// The message has begun.
+    /// Whether the message has begun.
     has_message: bool,
 }
 
-/// The item whose end is still to come, and its text so far.
+/// The item that has begun and not ended, with its text so far.
 #[derive(Debug, Default)]
 enum Open {
     #[default]
@@ -34,7 +34,7 @@ enum Open {
 type Named = (&'static str, Value);
 
 impl Events {
-    /// Of this response.
+    /// Creates the encoder of one response.
     pub fn new(frame: ChunkFrame) -> Self {
         Self {
             frame,
@@ -46,7 +46,7 @@ impl Events {
         }
     }
 
-    /// Notes when the answer was complete, in seconds since 1970.
+    /// Records the completion time of the answer, in seconds since 1970.
     pub fn complete_at(&mut self, seconds: i64) {
         self.frame.completed = Some(seconds);
     }
@@ -60,7 +60,7 @@ impl Events {
         ]
     }
 
-    /// A piece of reasoning.
+    /// Encodes a piece of reasoning.
     pub fn thought(&mut self, text: &str) -> Vec<Named> {
         let mut events = Vec::new();
         if !matches!(self.open, Open::Reasoning(_)) {
@@ -79,12 +79,12 @@ impl Events {
         events
     }
 
-    /// The end of an item of reasoning, as its vendor wants it back.
+    /// Ends a reasoning item, in the form that its vendor accepts back.
     pub fn sealed(&mut self, block: &Value) -> Vec<Named> {
         let Some(item) = sealed_item(&self.frame, self.thoughts.len(), block) else {
             return Vec::new();
         };
-        // A block without words is none that was begun with them.
+        // A block without text does not end an item that was begun with text.
         let is_worded = block["type"] != "redacted_thinking";
         if matches!(self.open, Open::Reasoning(_)) && is_worded {
             return self.close(Some(&item));
@@ -101,7 +101,7 @@ impl Events {
         events
     }
 
-    /// A piece of text.
+    /// Encodes a piece of text.
     pub fn piece(&mut self, text: &str) -> Vec<Named> {
         let mut events = Vec::new();
         if !matches!(self.open, Open::Message(_)) {
@@ -121,7 +121,7 @@ impl Events {
         events
     }
 
-    // `sealed`: the vendor's own item of reasoning.
+    // Ends the open item. `sealed`: the vendor's own reasoning item.
     fn close(&mut self, sealed: Option<&Value>) -> Vec<Named> {
         let mut events = Vec::new();
         match std::mem::take(&mut self.open) {
@@ -134,7 +134,7 @@ impl Events {
                 let number = self.thoughts.len();
                 let own = || thought_item(&self.frame, number, &[summary(&text)]);
                 let mut item = sealed.cloned().unwrap_or_else(own);
-                // Clients find it by the id that was announced.
+                // Clients match the item by the ID that was announced.
                 item["id"] = json!(thought_id(&self.frame, number));
                 self.thoughts.push(item.clone());
                 events.push(self.item("response.output_item.done", item));
@@ -152,17 +152,17 @@ impl Events {
         events
     }
 
-    /// The proper end.
+    /// Encodes the end of a complete answer.
     pub fn ending(&mut self, told: &Told) -> Vec<Named> {
         let mut events = self.close(None);
-        // Behind the message only what goes with the calls: nothing else would follow it.
+        // After the message, send only items that belong to the calls: nothing else may follow it.
         if !self.has_message || !told.calls.is_empty() {
             events.extend(self.late(&told.extras.reasoning));
         }
         for (place, call) in (self.place..).zip(told.calls) {
             events.extend(self.called(place, call));
         }
-        // What has been announced is what the whole holds.
+        // The final response object must contain exactly the items that were announced.
         let extras = Extras {
             reasoning: std::mem::take(&mut self.thoughts),
             ..Extras::default()
@@ -181,7 +181,7 @@ impl Events {
         events
     }
 
-    /// The items of reasoning that have not been told yet: of vendors that do not say where one ends.
+    /// Encodes the reasoning items not sent yet, from vendors that do not mark the end of each one.
     fn late(&mut self, blocks: &[Value]) -> Vec<Named> {
         let mut events = Vec::new();
         for block in blocks {
@@ -216,7 +216,7 @@ impl Events {
         self.event(name, json!({ "output_index": place, "item": item }))
     }
 
-    // Within the one message.
+    // Adds the position in the message.
     fn placed(&self, mut body: Value) -> Value {
         body["item_id"] = json!(format!("msg_{}", self.frame.id));
         body["output_index"] = json!(self.place);
@@ -224,7 +224,7 @@ impl Events {
         body
     }
 
-    // Within the summary of the reasoning.
+    // Adds the position in the reasoning summary.
     fn summarized(&self, mut body: Value) -> Value {
         body["item_id"] = json!(thought_id(&self.frame, self.thoughts.len()));
         body["output_index"] = json!(self.place);
@@ -232,7 +232,7 @@ impl Events {
         body
     }
 
-    /// The end where there is no answer.
+    /// Encodes the end of a failed response.
     pub fn failure(&mut self, code: &str, message: &str) -> (&'static str, Value) {
         let mut failed = response(&self.frame, "failed", None);
         failed["error"] = json!({ "code": code, "message": message });

@@ -1,4 +1,4 @@
-//! What goes out, in each dialect.
+//! Tests outgoing requests in each API format.
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ fn each_dialect_has_its_own_names() {
         "AAAA"
     );
     assert_eq!(anthropic["messages"][0]["content"][1]["text"], "Hello.");
-    // It takes temperatures up to 1, and not both.
+    // The temperature is at most 1, and the API accepts either `temperature` or `top_p`.
     assert_eq!(
         (
             &anthropic["temperature"],
@@ -84,7 +84,7 @@ fn each_dialect_has_its_own_names() {
         chat["messages"][1]["content"][1]["image_url"]["url"],
         "data:image/png;base64,AAAA"
     );
-    // A name from outside stays where it belongs.
+    // A model name must not change the rest of the path.
     let path = request(
         ApiFormat::Gemini,
         "../../x?key=1",
@@ -120,7 +120,7 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
         (&body["thinking"], &body["output_config"]),
         (&json!({ "type": "adaptive" }), &json!({ "effort": "low" }))
     );
-    // With thinking on it takes no temperature.
+    // With thinking, no temperature is sent.
     assert_eq!(
         (&body["temperature"], &body["max_tokens"]),
         (&Value::Null, &json!(32_000))
@@ -135,7 +135,7 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
         json!({ "type": "enabled", "budget_tokens": 16_384 })
     );
     assert_eq!(body["max_tokens"], 48_384);
-    // A budget must be less than the limit, and has a least size of its own.
+    // A thinking budget must be below the output limit, and has a minimum of its own.
     let body = sent(
         ApiFormat::Anthropic,
         &ask("high", Some(2_000)),
@@ -246,7 +246,7 @@ fn a_shape_is_asked_for_as_well_as_the_model_can() {
         sent(ApiFormat::Ollama, &shaped(), &tool)["format"]["type"],
         "object"
     );
-    // In words where there is no better way, or where it was refused.
+    // The schema becomes an instruction if there is no better way, or if the better way was refused.
     for (kind, refused) in [
         (ApiFormat::OpenAi, "response_format"),
         (ApiFormat::Anthropic, "output_config"),

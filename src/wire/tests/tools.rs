@@ -1,4 +1,4 @@
-//! Tools: what goes out in each dialect, and what vendors really sent.
+//! Tests tools: outgoing requests in each API format, and recorded responses of vendors.
 
 use std::sync::Arc;
 
@@ -80,7 +80,7 @@ fn a_conversation_with_tools_goes_out_in_each_dialect() {
     );
     assert_eq!(responses["tools"][0]["strict"], false);
 
-    // Both results in one turn, in front of what the person says.
+    // Both results are in one turn, before the user's text.
     let anthropic = sent(ApiFormat::Anthropic, &ask);
     let own = &anthropic["messages"];
     assert_eq!(own.as_array().unwrap().len(), 3);
@@ -222,7 +222,7 @@ fn calls_as_vendors_sent_them() {
             "{}",
         ),
     ] {
-        // Cut anywhere, it is the same.
+        // The result does not depend on where the stream is split.
         for size in [7, 1 << 20] {
             let pieces: Vec<&[u8]> = recording.as_bytes().chunks(size).collect();
             let answer = decode(kind, &pieces, &ask).2.expect("an answer");
@@ -266,7 +266,7 @@ fn calls_that_nobody_can_make_are_no_answer() {
             .map_err(|error| error.kind);
         assert_eq!(told, expected, "{arguments} {finish}");
     }
-    // A line that breaks off within a call is no call.
+    // A call in a truncated line is not a call.
     let text = chunk(called("{\"a\":1}"), Value::Null);
     let result = decode(ApiFormat::OpenAi, &[text.as_bytes()], &ask).2;
     assert_eq!(

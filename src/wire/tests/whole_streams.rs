@@ -1,4 +1,5 @@
-//! One whole stream of each API format, with reasoning, text, a call, and usage: read alike wherever it is split.
+//! Tests one complete stream of each API format, with reasoning, text, a call, and usage: the result does not depend
+//! on where it is split.
 
 use super::*;
 use crate::domain::tools::{Tool, Tools};
@@ -48,7 +49,7 @@ fn check(kind: ApiFormat, pieces: &[&[u8]], place: &str) {
         "{kind:?} {place}"
     );
     let usage = &answer.usage;
-    // Ollama counts neither what it had in memory nor its reasoning.
+    // Ollama counts neither cached tokens nor reasoning.
     let (cached, thought) = match kind {
         ApiFormat::Ollama => (0, 0),
         _ => (80, 6),
@@ -81,7 +82,7 @@ fn a_whole_stream_is_read_alike_wherever_it_is_split() {
 #[test]
 fn a_whole_stream_cut_short_is_no_whole_answer() {
     for (kind, body) in STREAMS {
-        // The mark of the end: what comes behind it is no part of the answer.
+        // The end-of-stream marker: data after it is not part of the answer.
         let mark = match kind {
             ApiFormat::OpenAi => "\"finish_reason\":\"tool_calls\"}",
             ApiFormat::Responses => "\"response.completed\",",

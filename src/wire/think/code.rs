@@ -1,14 +1,14 @@
-//! Follows code in Markdown, a character at a time.
+//! Tracks code in Markdown, one character at a time.
 
-/// Where in Markdown the text stands: marks in code are the answer's own.
+/// Position in Markdown: marks in code are part of the answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Code {
     is_fenced: bool,
-    /// Backticks that have opened code within the line.
+    /// Number of backticks that opened the current inline code.
     inline: usize,
-    /// Backticks (or tildes) that the text ends with.
+    /// Number of backticks (or tildes) at the end of the text so far.
     run: usize,
-    /// Nothing but spaces since the line's beginning, up to the run.
+    /// Whether only spaces precede the run on this line.
     pub at_start: bool,
     run_at_start: bool,
 }
@@ -26,7 +26,7 @@ impl Default for Code {
 }
 
 impl Code {
-    /// Takes the next character of the text.
+    /// Processes the next character of the text.
     pub fn take(&mut self, character: char) {
         if matches!(character, '`' | '~') {
             if self.run == 0 {
@@ -56,7 +56,7 @@ impl Code {
         }
     }
 
-    /// Whether what comes next is in code.
+    /// Whether the next character is in code.
     pub fn is_within(&self) -> bool {
         let mut now = *self;
         now.close_run(' ');

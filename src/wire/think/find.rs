@@ -1,20 +1,20 @@
-//! Looks for marks at a place of a text that is still coming in, or anywhere in it.
+//! Searches for marks at a position of a growing text, or anywhere in it.
 
 use super::marks::FIRST;
 
-/// What stands at a place of the text.
+/// Result of a search for a mark at one position.
 pub(super) enum MarkFound<T> {
     Nothing,
-    /// Too little has come to tell.
+    /// The text is too short to decide.
     Perhaps,
     /// The mark, and its length in bytes.
     Mark(T, usize),
 }
 
-/// Bytes of a tag with its attributes.
+/// Maximum length of a tag with its attributes, in bytes.
 const MOST_TAG: usize = 128;
 
-/// Whether a text begins with a mark, whatever its case; a tag may have attributes.
+/// Whether a text begins with a mark, ignoring case; a tag may have attributes.
 fn begins(text: &str, mark: &str) -> MarkFound<()> {
     let (bytes, wanted) = (text.as_bytes(), mark.as_bytes());
     if let Some(name) = mark.strip_suffix('>')
@@ -58,7 +58,11 @@ pub(super) fn first_of<T: Copy>(
     found
 }
 
-/// The place of the first of these marks; or where the longest part of the text's end begins that may become one.
+/// Finds the first of these marks: its position and length.
+///
+/// # Errors
+///
+/// When there is none: the position of the longest suffix that may become a mark.
 pub(super) fn find(text: &str, marks: &[&'static str]) -> Result<(usize, usize), usize> {
     for (at, _) in text.match_indices(FIRST) {
         match first_of(&text[at..], marks.iter().map(|mark| (*mark, ()))) {

@@ -1,13 +1,13 @@
-//! The marks that models put around their reasoning and their answers, as data.
+//! The marks that models put around reasoning and answers.
 
 /// A pair of marks.
 pub(super) struct Marks {
-    /// Empty where the model never writes one.
+    /// Opening mark; empty if the model never writes one.
     pub open: &'static str,
     pub close: &'static str,
-    /// No answer has it for another reason: recognized at the beginning of any line, and its closing mark ends
-    /// reasoning that nothing has opened (chat templates that open it in the prompt). The others are plain XML
-    /// names, recognized only where the answer begins with them.
+    /// Whether no answer contains it for another reason: it is recognized at the beginning of any line, and its
+    /// closing mark ends reasoning that no mark has opened (as with chat templates that open it in the prompt). Other
+    /// marks are plain XML names, recognized only at the beginning of the answer.
     pub distinct: bool,
 }
 
@@ -19,8 +19,7 @@ const fn marks(open: &'static str, close: &'static str, distinct: bool) -> Marks
     }
 }
 
-/// The marks that models are known to use, in lower case; the case of a text does not matter. Longer ones stand
-/// before those they begin with.
+/// Known marks, in lower case; matching ignores case. A longer mark precedes the marks that it begins with.
 pub(super) const MARKS: &[Marks] = &[
     // DeepSeek, Qwen, GLM, MiniMax, and most others.
     marks("<think>", "</think>", true),
@@ -45,7 +44,7 @@ pub(super) const MARKS: &[Marks] = &[
     marks("<unused94>thought", "<unused95>", true),
     // Apertus.
     marks("<|inner_prefix|>", "<|inner_suffix|>", true),
-    // Apriel begins with its reasoning, whatever the prompt says.
+    // Apriel begins with its reasoning, whatever the prompt is.
     marks("", "[begin final response]", true),
     marks("<reason>", "</reason>", false),
     marks("<reasoning>", "</reasoning>", false),
@@ -55,8 +54,8 @@ pub(super) const MARKS: &[Marks] = &[
     marks("<scratchpad>", "</scratchpad>", false),
 ];
 
-/// Marks that some models put around the answer itself, in lower case. They are taken out where they stand directly
-/// behind the reasoning; anywhere else they are the answer's own.
+/// Marks that some models put around the answer itself, in lower case. They are removed directly after the reasoning;
+/// elsewhere they are part of the answer.
 pub(super) const ANSWERS: &[(&str, &str)] = &[
     // Hunyuan.
     ("<answer>", "</answer>"),
@@ -69,18 +68,18 @@ pub(super) const ANSWERS: &[(&str, &str)] = &[
     ("[begin final response]", "[end final response]"),
 ];
 
-/// Channels whose marks a server has stripped: the names of the channels stand in the text without them.
+/// Channels whose marks a server strips: only the names of the channels remain in the text.
 #[derive(Debug)]
 pub(super) struct BareChannels {
     /// Part of the model's id, in lower case.
     pub model: &'static str,
-    /// What the text begins with: the reasoning's channel.
+    /// Beginning of the text: the name of the reasoning channel.
     pub open: &'static str,
-    /// What stands between the reasoning and the answer.
+    /// Separator between the reasoning and the answer.
     pub close: &'static str,
 }
 
-/// The models that write into channels. For all others such a text is the answer's own.
+/// The models that write in channels. For all others such a text is part of the answer.
 pub(super) const BARE: &[BareChannels] = &[
     BareChannels {
         model: "gpt-oss",
@@ -94,5 +93,5 @@ pub(super) const BARE: &[BareChannels] = &[
     },
 ];
 
-/// What every mark begins with.
+/// First characters of all marks.
 pub(super) const FIRST: [char; 3] = ['<', '[', '◁'];

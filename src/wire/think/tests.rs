@@ -1,4 +1,4 @@
-//! What is reasoning and what is the answer, however a text is cut.
+//! Tests how a text is split into reasoning and answer, wherever it is cut.
 
 use proptest::prelude::*;
 
@@ -44,7 +44,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("<seed:think>a</seed:think>b", "a", "b"),
     ("<|START_THINKING|>a<|END_THINKING|>b", "a", "b"),
     ("<|channel>thought\na<channel|>b", "\na", "b"),
-    // A closing mark alone.
+    // A lone closing mark.
     ("a is so.\n</think>\n\nb", "a is so.\n", "b"),
     ("a[/THINK]b", "a", "b"),
     ("</think>\n\nb", "", "b"),
@@ -72,7 +72,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("<think lang=\"en\">a</think>b", "a", "b"),
     ("<think about it>", "", "<think about it>"),
     ("<thinker a=\"b\">", "", "<thinker a=\"b\">"),
-    // The answer in marks of its own.
+    // The answer between marks.
     ("<think>a</think>\n<answer>\nb\n</answer>\n", "a", "b"),
     ("<think>a</think><answer>b c</answer>", "a", "b c"),
     ("<think>a</think><response>b", "a", "b"),
@@ -246,7 +246,7 @@ fn what_is_held_for_a_closing_mark_is_scanned_once_and_bounded() {
     let (mut divider, mut out) = (awaiting(), Vec::new());
     for _ in 0..MOST_AWAITED / 8 {
         divider.push("a < b </", &mut out);
-        // Only what may begin a mark is looked at again.
+        // Only text that may begin a mark is scanned again.
         assert!(divider.held.len() - divider.scanned < 32);
     }
     assert_eq!(out, []);
@@ -268,7 +268,7 @@ fn a_closing_mark_behind_more_than_is_held_still_ends_reasoning() {
     let long = "x".repeat(MOST_AWAITED + 100);
     let (reasoning, answer) = divided(awaiting(), &[&long, " a</thi", "nk>b"]);
     assert_eq!((reasoning.len(), answer.as_str()), (long.len() + 2, "b"));
-    // Without one all of it is the answer.
+    // Without a closing mark, all of it is the answer.
     let (reasoning, answer) = divided(awaiting(), &[&long, "b"]);
     assert_eq!((reasoning.len(), answer.len()), (0, long.len() + 1));
 }

@@ -1,4 +1,4 @@
-//! What the reader takes is compared with another reader of the format; what it refuses is told by line.
+//! Compares accepted texts with another TOML reader, and tests the line of each error.
 
 use serde_json::{Value, json};
 
@@ -145,7 +145,7 @@ fn depth_is_bounded_and_nothing_panics() {
     );
     assert!(read(&format!("a = {}", "{b=".repeat(100_000))).is_err());
     assert!(read(&format!("{}a = 1", "a.".repeat(100_000))).is_err());
-    // By the parser's own limits these are 6,400 tables, more than a stack can free.
+    // The parser itself accepts these 6,400 tables, more than the stack can free.
     let dotted = format!("{{{}b = ", "b.".repeat(78)).repeat(78);
     for (open, close) in [
         (dotted.clone(), "}".repeat(78)),
