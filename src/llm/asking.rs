@@ -17,7 +17,7 @@ pub(super) struct CallAttempt<'a> {
     pub provider: &'a Provider,
     pub name: &'a str,
     pub wanted: &'a CallRequest<'a>,
-    /// What is asked: the wanted request, or one to mend its answer.
+    /// The request of this attempt: the original one, or one to repair its answer.
     pub request: &'a ModelRequest,
     pub slot: &'a Arc<CancelSlot>,
 }
@@ -28,7 +28,7 @@ impl CallAttempt<'_> {
     }
 }
 
-/// How long listing models may take: shorter than a call.
+/// Timeout for listing a provider's models; shorter than that of a call.
 pub(super) fn patience(inner: &Inner) -> Duration {
     inner.settings.connect * 2
 }
@@ -36,18 +36,19 @@ pub(super) fn patience(inner: &Inner) -> Duration {
 /// A call as it was requested.
 pub(super) struct CallRequest<'a> {
     pub request: &'a ModelRequest,
-    /// When it was wanted: waiting in line counts.
+    /// When the call was requested: time in the queue counts.
     pub asked: Instant,
-    /// Who wants it, and what it asks.
+    /// The caller and the prompt, hashed, for the circuit breaker.
     pub origin: CallOrigin,
-    /// Who is to be asked, and the model's name there; none for demo models and for those that are gone.
+    /// The provider, and the model's name there; `None` for demo models and for models that no longer exist.
     pub entry: Option<(&'a RegisteredProvider, &'a str)>,
 }
 
-/// Runs a call and turns a panic into an error, so that a bug in reading one answer does not affect others.
+/// Runs a call and turns a panic into an error, so that a bug in parsing one answer does not affect others.
 ///
 /// # Errors
-/// The call's own, or `Malformed` after a panic.
+///
+/// The call's own error, or `Malformed` after a panic.
 pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, CallError>) -> Result<T, CallError> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
         Err(CallError::new(
@@ -58,7 +59,7 @@ pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, CallError>) -> Result<
 }
 
 impl CallRequest<'_> {
-    /// What is left of the time that the whole call may take.
+    /// The remaining time of the whole call.
     pub fn left(&self) -> Duration {
         let gone = clock::instant().saturating_duration_since(self.asked);
         self.request.deadline.saturating_sub(gone)

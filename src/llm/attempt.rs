@@ -1,5 +1,5 @@
-//! Calls a provider, and calls it again where that can help: after failures that pass, without fields that the
-//! model does not take. Not once a client that cannot be told of it has read something of the answer.
+//! Calls a provider, with retries: after temporary failures, and without fields that the model refuses. No retry once
+//! a client that cannot retract text has received some.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -17,14 +17,15 @@ use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Message, Role
 use crate::domain::parameters::Parameters;
 use crate::wire::{self, ListedModel, ModelCapabilities, passthrough};
 
-/// Fields that a model may refuse one after the other before the call is given up.
+/// Maximum number of fields that a model may refuse, one after the other, before the call fails.
 const MOST_REFUSALS: usize = 8;
 
-/// Asks until there is an answer or no hope of one, where the model's circuit lets it. The circuit counts calls,
-/// not the tries that they take. An answer that is not of the wanted shape is mended once.
+/// Calls the model until it answers or a retry cannot help, if its circuit breaker admits the call. The breaker
+/// counts calls, not attempts. An answer that does not match the schema is repaired once.
 ///
 /// # Errors
-/// Why there is no answer.
+///
+/// When the circuit is open, the call is cancelled or out of time, or the last attempt failed.
 pub(super) fn ask(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
     let (entry, origin, now) = (asking.entry, asking.wanted.origin, clock::steady());
     let admitted = entry.admit(asking.name, origin, now);
@@ -33,7 +34,7 @@ pub(super) fn ask(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer
     let Some(format) = &asking.request.format else {
         return Ok(answer);
     };
-    // A call of a tool is no answer yet.
+    // A tool call is not a final answer, so the schema does not apply yet.
     if !answer.calls.is_empty() {
         return Ok(answer);
     }
@@ -44,7 +45,7 @@ pub(super) fn ask(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer
         }
         Err(why) => why,
     };
-    // There is no money for another call.
+    // The budget does not allow another call.
     if asking.slot.is_cut() {
         return Ok(answer);
     }
@@ -79,7 +80,7 @@ fn ask_counted(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, C
     let result = ask_until(asking, meter);
     match &result {
         Ok(_) => entry.succeeded(asking.name, origin),
-        // Whatever it says of itself: it was under way.
+        // The error was caused by the cancellation, whatever it reports.
         Err(_) if asking.slot.is_cancelled() => {
             entry.failed(asking.name, origin, &fault::cancelled(), clock::steady());
         }
@@ -88,8 +89,8 @@ fn ask_counted(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, C
     result
 }
 
-/// Models change faster than any table of what they take: a field that one refuses is left out, and the
-/// model remembered by it. What may pass is tried again.
+/// Calls the model until it answers or a retry cannot help. Models change faster than any table of their parameters:
+/// a field that a model refuses is omitted, and remembered for later calls. Temporary failures are retried.
 fn ask_until(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
     let mut taste = asking.inner.taste(asking.entry, asking.name);
     let (mut tries, mut refusals) = (0, 0);
@@ -122,7 +123,7 @@ fn ask_until(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, Cal
         }
         meter.failed(&failed.error);
         if asking.slot.is_cut() {
-            // We ended it: that says nothing of the model.
+            // Quire ended the call, so its failure says nothing about the model.
             return Err(failed.error);
         }
         let shows = |message: &Message| !message.images.is_empty();
@@ -182,13 +183,13 @@ fn explained(mut error: CallError, tries: u32, next: RetryDecision) -> CallError
     error
 }
 
-/// Chance, good enough to spread tries: the standard library's hasher has random keys.
+/// A random number from 0 to below 1, good enough for jitter: the standard library's hasher has random keys.
 fn dice() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     (random >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// Waits as long as the provider wants, if there is time for it.
+/// Waits as long as the provider requested, if there is enough time left.
 fn take_turn(asking: &CallAttempt) -> Result<(), CallError> {
     loop {
         let now = clock::steady();
@@ -205,7 +206,7 @@ fn take_turn(asking: &CallAttempt) -> Result<(), CallError> {
     }
 }
 
-/// Names on the wire of parameters that vendors spell differently.
+/// Parameters with their vendor-specific names on the wire.
 const SPELLINGS: &[(&str, &[&str])] = &[
     (
         "max_tokens",
@@ -232,7 +233,7 @@ const SPELLINGS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What the person set and the model is not given, by its names in the glossary.
+/// The parameters that the user set and the model does not receive, by their names in the glossary.
 fn left_out(parameters: &Parameters, taste: &ModelCapabilities) -> Vec<String> {
     let set = serde_json::to_value(parameters).unwrap_or_default();
     let names = set.as_object().into_iter().flat_map(|set| set.keys());
@@ -240,7 +241,7 @@ fn left_out(parameters: &Parameters, taste: &ModelCapabilities) -> Vec<String> {
         let own = SPELLINGS.iter().find(|(known, _)| *known == name);
         let others = own.map_or(&[] as &[&str], |(_, others)| others);
         let refuses = |spelled: &str| taste.refused.iter().any(|field| field == spelled);
-        // `max_tokens` refused means that it is spelled in the newer way instead.
+        // A model that refuses `max_tokens` receives it under its newer name.
         match name {
             "max_tokens" => others.iter().any(|other| refuses(other)),
             _ => refuses(name) || others.iter().any(|other| refuses(other)),
@@ -255,7 +256,11 @@ fn left_out(parameters: &Parameters, taste: &ModelCapabilities) -> Vec<String> {
         .collect()
 }
 
-/// The models that a provider lists. Retries what may pass.
+/// Lists a provider's models; retries temporary failures.
+///
+/// # Errors
+///
+/// When the last attempt failed, or the call was cancelled.
 pub(super) fn models(
     inner: &Inner,
     provider: &Provider,

@@ -1,43 +1,43 @@
-//! A circuit breaker for one model: after several failed calls in a row it is not called for a while, then once,
-//! to see. Calls that only one source sees fail may be that source's fault and open nothing. Pure: time comes in,
-//! a decision goes out. (M. Nygard, Release It!, "Circuit Breaker".)
+//! Circuit breaker of one model: after several failed calls in a row, the model is not called for a while; then one
+//! trial call decides. Failures that only one source sees may be that source's fault and do not open the circuit.
+//! Pure: receives the time, returns decisions. (M. Nygard, Release It!, "Circuit Breaker".)
 
 use std::time::Duration;
 
 use crate::domain::chat::CallErrorKind;
 use crate::domain::time::Timestamp;
 
-/// Failed calls in a row that open the circuit.
+/// Number of consecutive failed calls that open the circuit.
 const FAULTS: u32 = 5;
-/// How long it stays open the first time; twice as long after each try that failed too.
+/// How long the circuit stays open the first time; doubles after each failed trial call.
 const FIRST_PAUSE: Duration = Duration::from_secs(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// A try whose end was never told does not keep the circuit half open for ever.
+/// Maximum duration of a trial call. One without a reported end does not keep the circuit half open forever.
 const LONGEST_TRY: Duration = Duration::from_secs(600);
 
-/// A model's circuit.
+/// Circuit breaker of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct CircuitBreaker {
     faults: u32,
-    /// Times it opened since the last success.
+    /// Number of times the circuit opened since the last success.
     opened: u32,
     until: Option<Timestamp>,
-    /// Since when one call is out to see whether the model is well again.
+    /// Start of the current trial call, if one is running.
     trying: Option<Timestamp>,
-    /// Where the first of the faults in a row was seen.
+    /// Source of the first of the consecutive failures.
     source: Option<u64>,
-    /// Another source has seen one too, or no request can have caused it.
+    /// Whether another source has seen a failure too, or no request can have caused it.
     is_general: bool,
 }
 
-/// A circuit's state, as it is shown.
+/// State of a circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CircuitView {
-    /// The model is asked as usual.
+    /// Calls are admitted.
     Closed,
-    /// It is not asked before this time.
+    /// No call is admitted before this time.
     Open(Timestamp),
-    /// One call is let through, or on its way, to see whether the model is well again.
+    /// One trial call is admitted or running.
     HalfOpen,
 }
 
@@ -50,7 +50,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Whether a call would be turned away.
+    /// Whether a call would be refused.
     pub fn refuses(&self, now: Timestamp) -> bool {
         match self.circuit(now) {
             CircuitView::Closed => false,
@@ -62,7 +62,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Whether a call may go out. Of several that come while the circuit is half open one may.
+    /// Decides whether a call is admitted. While the circuit is half open, only one is.
     pub fn admit(&mut self, now: Timestamp) -> bool {
         if self.refuses(now) {
             return false;
@@ -77,9 +77,9 @@ impl CircuitBreaker {
         *self = Self::default();
     }
 
-    /// Counts faults of the model's side only: a refused request says nothing of its health, and a
-    /// provider that asks for patience is well. `source` tells apart those whose requests may be at fault: people,
-    /// or one person's prompts.
+    /// Records a failed call. Counts only failures of the model: a refused request says nothing about its health, and
+    /// a rate limit means that the provider works. `source` distinguishes callers whose requests may be at fault:
+    /// users, or the prompts of one user.
     pub fn failed(&mut self, now: Timestamp, kind: CallErrorKind, source: u64) {
         let was_try = self.trying.take().is_some();
         if !is_fault(kind) {
@@ -166,13 +166,13 @@ mod tests {
             }
         }
         assert_eq!(breaker.circuit(at(0)), CircuitView::Closed);
-        // A try that somebody stopped leaves the next one to see.
+        // After a cancelled trial call, the next call is the trial.
         let mut breaker = broken();
         assert!(breaker.admit(at(30)));
         breaker.failed(at(31), Cancelled, 1);
         assert_eq!(breaker.circuit(at(31)), CircuitView::HalfOpen);
         assert!(breaker.admit(at(31)));
-        // One that was told to wait has found the model well.
+        // A rate limit shows that the model works.
         breaker.failed(at(32), RateLimited, 1);
         assert_eq!(breaker.circuit(at(32)), CircuitView::Closed);
     }

@@ -1,4 +1,4 @@
-//! One call, from request to result, on a thread of its own, and what it took.
+//! Runs one call, from request to result, on its own thread, and records its usage.
 
 use std::sync::Arc;
 
@@ -10,6 +10,10 @@ use super::{Inner, demo, fault};
 use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta, ModelRequest};
 
 /// Runs a call to its end. `send` receives the pieces.
+///
+/// # Errors
+///
+/// When the model does not exist, the call is cancelled or out of time, or the provider fails.
 pub(super) fn run(
     inner: &Inner,
     wanted: &CallRequest,
@@ -45,7 +49,7 @@ pub(super) fn run(
     });
     CancelSlot::leave();
     *bill = meter.bill();
-    // What a cancelled call says of itself is chance: "peer disconnected", or even a clean end.
+    // The outcome of a cancelled call is arbitrary: "peer disconnected", or even a regular end.
     if slot.is_cancelled() {
         Err(fault::cancelled())
     } else {

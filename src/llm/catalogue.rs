@@ -1,5 +1,5 @@
-//! Which models a provider offers, and what is known of each: the data of `domain::catalogue` under what
-//! the provider's own list says. Asks nobody.
+//! The models that a provider offers and their properties: the data of `domain::catalogue`, overridden by the
+//! provider's own list. Opens no connection.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use crate::domain::model::Model;
 use crate::domain::time::Timestamp;
 use crate::wire::ListedModel;
 
-/// The catalogue, read when it is first needed: a program that has only demo models never needs it.
+/// The catalogue, parsed on first use: a program with only demo models never needs it.
 pub(super) struct LazyCatalog {
     own: CatalogSheet,
     catalogue: OnceLock<Catalog>,
@@ -30,8 +30,8 @@ impl LazyCatalog {
             .get_or_init(|| Catalog::new(self.own.clone()))
     }
 
-    /// The models listed for a provider: those configured, else those of its own list, else the
-    /// catalogue's. Of its own list those that we know come first, and what cannot chat is left out.
+    /// The models of a provider: the configured ones, otherwise those of its own list, otherwise the catalogue's. In
+    /// its own list, known models come first, and models that cannot chat are omitted.
     pub fn models_of(&self, provider: &Provider, state: &ProviderRecord) -> Vec<Model> {
         let names = self.names_of(provider, &state.listed);
         let listed = state.listed.iter();
@@ -51,7 +51,7 @@ impl LazyCatalog {
         let catalogue = self.catalogue();
         let known = catalogue.names_of(&provider.id);
         if listed.is_empty() {
-            // Another server under a vendor's name: what it has is not known before it is asked.
+            // Another server under a vendor's name: its models are unknown until it lists them.
             return known.filter(|_| provider.is_at_home()).collect();
         }
         let offered: HashSet<&str> = listed.iter().map(|model| model.name.as_str()).collect();
@@ -62,8 +62,8 @@ impl LazyCatalog {
         names
     }
 
-    /// What a name means at a provider that takes any name and has not said what it has: somebody else's
-    /// server under a vendor's name most often has that vendor's models.
+    /// Resolves a name at a provider that accepts any name and has not listed its models: another server under a
+    /// vendor's name usually has that vendor's models.
     pub fn presumed(
         &self,
         provider: &Provider,
@@ -81,8 +81,7 @@ impl LazyCatalog {
         })
     }
 
-    /// What an alias means at a provider that no longer has its model: of the models that it really lists, the
-    /// newest of the same family.
+    /// Resolves an alias at a provider that no longer has its model, to the newest listed model of the same family.
     pub fn successor(
         &self,
         provider: &Provider,
@@ -98,7 +97,7 @@ impl LazyCatalog {
         self.newest(provider, &old, state)
     }
 
-    /// The newest model of the same family that a provider really lists, for a model that it no longer does.
+    /// The newest listed model of the same family, for a model that the provider no longer lists.
     pub fn heir(&self, provider: &Provider, name: &str, state: &ProviderRecord) -> Option<Model> {
         if state.listed.is_empty() {
             return None;
@@ -108,9 +107,8 @@ impl LazyCatalog {
         (!old.family.is_empty() && heir.id != old.id).then_some(heir)
     }
 
-    /// Whether a provider's own list lacks a model that it is known to have had. A list that holds none of the
-    /// names that settings give speaks of something else (Azure lists models, not deployments), and a name that
-    /// always means the newest is in no list.
+    /// Whether a provider's own list lacks a model that it once had. A list without any of the configured names lists
+    /// something else (Azure lists models, not deployments), and an alias of the newest model is never listed.
     pub fn is_unlisted(&self, provider: &Provider, name: &str, state: &ProviderRecord) -> bool {
         let same = |listed: &str, name: &str| {
             listed == name || listed.strip_suffix(":latest") == Some(name)
@@ -139,16 +137,16 @@ impl LazyCatalog {
             let name = model.id.split_once('/').map_or("", |(_, name)| name);
             model.family == old.family && !self.is_unlisted(provider, name, state)
         };
-        // Of several of one age the first is the one to offer first.
+        // Of several models of the same age, the first one is preferred.
         offered.filter(is_offered).rev().max_by_key(created)
     }
 
-    /// A model of the catalogue by its id, its bare name or an alias, whether or not it can be asked.
+    /// A model of the catalogue by its ID, its bare name, or an alias, whether or not it is available.
     pub fn named(&self, name: &str) -> Option<Model> {
         self.catalogue().named(name)
     }
 
-    /// A model of a provider: what is known of it, if only its name.
+    /// Describes a provider's model; an unknown one has only its name.
     pub fn describe(&self, provider: &Provider, name: &str, state: &ProviderRecord) -> Model {
         let listed = state.listed.iter().find(|model| model.name == name);
         self.known(provider, name, listed, state)
@@ -163,7 +161,7 @@ impl LazyCatalog {
     ) -> Model {
         let seen = listed.map(|listed| seen(listed, state.checked));
         let mut seen = seen.unwrap_or_default();
-        // Its day is not known.
+        // The date of the listed price is unknown.
         seen.price = provider
             .price
             .map(|price| (price, String::new()))
@@ -178,7 +176,7 @@ impl LazyCatalog {
 }
 
 fn seen(listed: &ListedModel, checked: Option<Timestamp>) -> ListedFacts {
-    // The day of an RFC 3339 text.
+    // The date of an RFC 3339 timestamp.
     let day = checked.map_or_else(String::new, |at| at.to_string().chars().take(10).collect());
     ListedFacts {
         context_window: Some(listed.context_window).filter(|tokens| *tokens > 0),
@@ -273,7 +271,7 @@ mod tests {
             )
         };
         let day = "2026-11-23".to_owned();
-        // The catalogue knows best what a model takes, the provider what it costs today.
+        // The catalogue takes precedence for parameters, the provider's list for the price.
         assert_eq!(told("gpt-5"), (Some(1.0), day.clone(), 7_000, true, false));
         assert_eq!(told("new/gpt-9"), (Some(1.0), day, 7_000, false, true));
         let priced = Provider {
@@ -287,7 +285,7 @@ mod tests {
             let model = known.describe(&priced, name, &state);
             assert_eq!(model.price.map(|price| price.input), Some(input), "{name}");
         }
-        // What an admin has written holds.
+        // The administrator's entries take precedence.
         assert_eq!(told("mine"), (Some(5.0), String::new(), 7_000, false, true));
         let unknown = known.describe(&provider, "new/gpt-9", &ProviderRecord::default());
         assert_eq!((unknown.family.as_str(), unknown.price), ("gpt", None));

@@ -1,5 +1,5 @@
-//! Servers of models on this machine, by their usual ports. A plain connection first: where nobody listens
-//! nothing more is tried, and the client with its TLS roots is never made.
+//! Finds model servers on this machine by their default ports. Opens a plain connection first: without a listener,
+//! nothing else is tried, and the client with its TLS roots is never created.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -8,12 +8,13 @@ use super::Provider;
 use super::provider::known_base_url;
 use crate::domain::network::AddressReach;
 
-/// Who may be there; in the order in which they are looked for.
+/// Well-known providers to look for, in order.
 const USUAL: &[&str] = &["ollama", "lmstudio", "llamacpp", "vllm"];
-/// This machine answers at once or not at all.
+/// Connect timeout: this machine responds at once or not at all.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// Who listens on the usual ports. `own` is our own port, which is llama.cpp's usual one too. Blocks.
+/// Finds servers that listen on the default ports. `own` is Quire's own port, which is also llama.cpp's default.
+/// Blocks.
 pub fn find_local(own: u16) -> Vec<Provider> {
     let listens = |port: u16| {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));

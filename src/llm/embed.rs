@@ -1,5 +1,5 @@
-//! One call for embeddings. Tries again only without a field that the model refuses: for what may pass, the client
-//! has a retry of its own.
+//! One call for embeddings. Retries only without a field that the model refuses: for temporary failures, the client
+//! has its own retries.
 
 use std::sync::Arc;
 
@@ -16,11 +16,15 @@ use crate::domain::id::UserId;
 use crate::wire;
 use crate::wire::embed::{self, EmbeddingAnswer, EmbeddingRequest};
 
-/// Fields that a model may refuse one after the other before the call is given up.
+/// Maximum number of fields that a model may refuse, one after the other, before the call fails.
 const MOST_REFUSALS: usize = 4;
 
 impl Llm {
-    /// Vectors for texts by a model of a provider. Dropping the future stops the call.
+    /// Computes embeddings of texts with a provider's model. Dropping the future cancels the call.
+    ///
+    /// # Errors
+    ///
+    /// When the model does not exist, its circuit is open, too many calls wait, or the provider fails.
     pub async fn embed(
         &self,
         user: Option<&UserId>,
@@ -53,7 +57,7 @@ impl Llm {
             let _ = done.send(result.map_err(|failed| failed.error));
         });
         let running = running.map_err(|_| {
-            // It was let through and never went out.
+            // The breaker admitted a call that was never sent.
             waiting.failed(&called, origin, &fault::cancelled(), now);
             fault::busy()
         })?;
@@ -68,7 +72,7 @@ fn unable(model: &str) -> CallError {
     CallError::new(CallErrorKind::Rejected, why)
 }
 
-// A refused field is remembered by the model, so that the next call leaves it out at once.
+// Remembers a refused field, so that the next call omits it at once.
 fn ask(
     inner: &Inner,
     entry: &RegisteredProvider,

@@ -1,5 +1,5 @@
-//! One exchange with a provider: a request in its dialect, its answer as it streams in, or why there is
-//! none. Tries nothing twice; that is `attempt`'s.
+//! One exchange with a provider: sends a request in its API format and receives the streamed answer or an error.
+//! Never retries; `attempt` does.
 
 use ureq::http::HeaderMap;
 
@@ -12,16 +12,16 @@ use crate::wire::{
     self, AnswerDecoder, ListedModel, ModelCapabilities, StreamSettings, passthrough,
 };
 
-/// A call that came to nothing.
+/// A failed exchange.
 pub(super) struct FailedExchange {
     pub error: CallError,
-    /// The field that the model does not take, if that was why.
+    /// The field that the model refused, if that was the reason.
     pub unwelcome: Option<String>,
-    /// It will not pass, whatever its kind.
+    /// Whether a retry cannot help, whatever the kind of error.
     pub lasting: bool,
-    /// The guard refused the address: see `guard`.
+    /// Whether the guard refused the address: see `guard`.
     pub not_public: bool,
-    /// Something of an answer had come before.
+    /// Whether the answer had begun.
     pub broke_off: bool,
 }
 
@@ -37,7 +37,11 @@ impl From<CallError> for FailedExchange {
     }
 }
 
-/// Asks once.
+/// Sends a request once.
+///
+/// # Errors
+///
+/// When the connection fails, the provider refuses the request, or the answer is incomplete.
 pub(super) fn ask_once(
     asking: &CallAttempt,
     taste: &ModelCapabilities,
@@ -84,7 +88,7 @@ pub(super) fn ask_once(
         asking.entry.hold_back(asking.name, wait, clock::steady());
     }
     let content_type = header("content-type").unwrap_or_default();
-    // An answer takes minutes, and the question may be whole documents.
+    // An answer takes minutes, and the request may contain whole documents, so its memory is freed now.
     drop((outgoing, parts));
     let reading = StreamSettings {
         model: asking.name,
@@ -108,16 +112,16 @@ pub(super) fn ask_once(
         result
     });
     result.map_err(|error| FailedExchange {
-        // A model that thought until its limit, or that was blocked, will do so again.
+        // A model that reasoned up to its limit, or that was blocked, will do so again.
         lasting: asking.slot.is_cut()
             || (error.kind == CallErrorKind::Empty && !matches!(ended, None | Some(Finish::Stop))),
-        // A stream whose first piece cannot be read may be readable the next time; a page or a whole body will not.
+        // A stream with an unreadable first chunk may be readable next time; a web page or a complete body will not.
         broke_off: has_begun || (is_streamed && error.kind == CallErrorKind::Malformed),
         ..error.into()
     })
 }
 
-/// Whether a body has the field that is said not to be welcome: providers' words are words.
+/// Whether a body has the field that the provider claims to refuse: the claim is not trusted.
 fn carries(body: &[u8], field: &str) -> bool {
     let name = format!("\"{}\":", field.rsplit('.').next().unwrap_or(field));
     body.windows(name.len())
@@ -159,7 +163,11 @@ pub(super) fn refusal(status: u16, header: pace::Header, body: &str) -> FailedEx
     }
 }
 
-/// A provider's models, by its own list.
+/// Requests a provider's model list once.
+///
+/// # Errors
+///
+/// When the connection fails, the provider refuses, or its list is malformed.
 pub(super) fn models_once(
     inner: &Inner,
     provider: &Provider,

@@ -1,11 +1,11 @@
-//! What ureq's errors mean for a call, in words for the person who waits for it.
+//! Maps ureq's errors to call errors, with messages for users.
 
 use std::io;
 use std::time::Duration;
 
 use crate::domain::chat::{CallError, CallErrorKind};
 
-/// We stopped it.
+/// Quire cancelled the call.
 pub(super) fn cancelled() -> CallError {
     CallError::new(CallErrorKind::Cancelled, "stopped")
 }
@@ -20,7 +20,7 @@ pub(super) fn key_lost(provider: &str) -> CallError {
     )
 }
 
-/// As many calls wait as may.
+/// The queue of calls is full.
 pub(super) fn busy() -> CallError {
     CallError::new(
         CallErrorKind::Unavailable,
@@ -40,7 +40,7 @@ pub(super) fn open(left: Option<Duration>) -> CallError {
     )
 }
 
-/// The provider wants a longer pause than this call has time for.
+/// The provider requires a longer pause than the call has time for.
 pub(super) fn throttled(wait: Duration) -> CallError {
     let seconds = wait.as_secs().max(1);
     let mut error = CallError::new(
@@ -51,7 +51,7 @@ pub(super) fn throttled(wait: Duration) -> CallError {
     error
 }
 
-/// What came is no stream of events.
+/// The response is not a stream of events.
 pub(super) fn no_events() -> CallError {
     CallError::new(
         CallErrorKind::Malformed,
@@ -59,7 +59,7 @@ pub(super) fn no_events() -> CallError {
     )
 }
 
-/// One piece of the answer is larger than any provider sends.
+/// One event of the answer is larger than any provider sends.
 pub(super) fn huge_event() -> CallError {
     CallError::new(
         CallErrorKind::Malformed,
@@ -67,7 +67,7 @@ pub(super) fn huge_event() -> CallError {
     )
 }
 
-/// What came is a page for people.
+/// The response is a web page.
 pub(super) fn web_page() -> CallError {
     CallError::new(
         CallErrorKind::Malformed,
@@ -75,17 +75,17 @@ pub(super) fn web_page() -> CallError {
     )
 }
 
-/// A good status and nothing behind it.
+/// The response has a success status and no body.
 pub(super) fn nothing() -> CallError {
     CallError::new(CallErrorKind::Empty, "the provider answered with nothing")
 }
 
-/// More than any model writes.
+/// The answer is longer than any model writes.
 pub(super) fn too_large() -> CallError {
     CallError::new(CallErrorKind::TooLarge, "the answer is larger than 8 MB")
 }
 
-/// The time was over before the answer was.
+/// The call timed out before the answer was complete.
 pub(super) fn too_late() -> CallError {
     CallError::new(
         CallErrorKind::Timeout,
@@ -93,7 +93,7 @@ pub(super) fn too_late() -> CallError {
     )
 }
 
-/// A redirect. Following it would carry the key to wherever it points.
+/// The provider redirects. Following the redirect would send the key to its target.
 pub(super) fn elsewhere(status: u16) -> CallError {
     let mut error = CallError::new(
         CallErrorKind::Rejected,
@@ -103,7 +103,7 @@ pub(super) fn elsewhere(status: u16) -> CallError {
     error
 }
 
-/// Before any byte of the answer.
+/// An error before the first byte of the answer.
 pub(super) fn before(error: &ureq::Error) -> CallError {
     use CallErrorKind::{Auth, Connect, Malformed};
     use ureq::{Error, Timeout};
@@ -125,7 +125,7 @@ pub(super) fn before(error: &ureq::Error) -> CallError {
             (Connect, "no secure connection to the provider")
         }
         Error::BadUri(_) => (Connect, "the provider's base URL is not an address"),
-        // The only header that is not ours is the key.
+        // The key's header is the only one that can be invalid: Quire sets the others.
         Error::Http(_) => (
             Auth,
             "the provider's key holds characters that no key can have",
@@ -150,12 +150,12 @@ fn before_io(error: &io::Error) -> CallError {
             CallErrorKind::Timeout,
             "the provider did not answer within the time limit",
         ),
-        // Our own resolver says so.
+        // Returned by Quire's own resolver.
         PermissionDenied => (
             CallErrorKind::Connect,
             "the provider's address is in a private network, which only an admin may use",
         ),
-        // rustls says so when a certificate does not convince it.
+        // rustls returns this for a certificate that it does not accept.
         InvalidData => (
             CallErrorKind::Connect,
             "no secure connection to the provider",
@@ -165,13 +165,13 @@ fn before_io(error: &io::Error) -> CallError {
     CallError::new(kind, detail)
 }
 
-/// Whether the same call may fare better in a moment: a server that restarts refuses or hangs up, but a
-/// name, a certificate and an address stay wrong, and a connection that was slow has cost enough.
+/// Whether a retry may succeed soon: a restarting server refuses or closes connections, but a wrong name,
+/// certificate, or address stays wrong, and a slow connection has already cost enough time.
 pub(super) fn may_pass(error: &ureq::Error) -> bool {
     matches!(error, ureq::Error::Io(error) if !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::PermissionDenied))
 }
 
-/// Within the answer.
+/// An error within the answer.
 pub(super) fn within(error: &io::Error) -> CallError {
     use ureq::{Error, Timeout};
     let stalled = || {

@@ -1,15 +1,15 @@
-//! Estimates output tokens as they arrive, never too many: a call is cut off by this count.
+//! Estimates output tokens as they arrive. Never overestimates, because a call is cut off by this count.
 
 use crate::domain::chat::Delta;
 
-/// Characters that make one token at most, by script. No tokenizer in use does better on running text.
+/// Maximum number of characters per token, by script. No tokenizer in use does better on running text.
 const ASCII: u64 = 5;
 const IDEOGRAPHS: u64 = 2;
 const OTHER: u64 = 4;
-/// The first character of the ideographic blocks.
+/// First character of the ideographic blocks.
 const FIRST_IDEOGRAPH: char = '\u{2e80}';
 
-/// What has arrived of one answer.
+/// Characters of one answer that have arrived.
 #[derive(Debug, Default)]
 pub(super) struct AnswerProgress {
     ascii: u64,
@@ -19,19 +19,19 @@ pub(super) struct AnswerProgress {
 }
 
 impl AnswerProgress {
-    /// A piece has arrived, of text or of reasoning.
+    /// Counts a piece of text or reasoning.
     pub fn add(&mut self, delta: &Delta) {
         let text = match delta {
             Delta::Text(text) | Delta::Reasoning(text) => text,
             Delta::Sealed(_) => return,
-            // All of it comes once more, as reasoning.
+            // The whole text is sent again, as reasoning.
             Delta::Restart => {
                 *self = Self::default();
                 return;
             }
         };
         for character in text.chars() {
-            // Tokenizers join long runs of one character (spaces, dashes) into one token.
+            // Tokenizers merge long runs of one character (spaces, dashes) into one token.
             if self.last.replace(character) == Some(character) {
                 continue;
             }
@@ -43,7 +43,7 @@ impl AnswerProgress {
         }
     }
 
-    /// Tokens at least, with this many bytes of arguments of tool calls.
+    /// Minimum number of tokens, including this many bytes of tool-call arguments.
     pub fn tokens(&self, argument_bytes: usize) -> u64 {
         (self.ascii + argument_bytes as u64) / ASCII
             + self.ideographs / IDEOGRAPHS
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn counts_no_more_than_a_tokenizer_would() {
         for (text, most) in [
-            // Tokens by o200k_base.
+            // Token counts by o200k_base.
             ("", 0),
             ("The paper is thin, and it tears easily when it is wet.", 14),
             ("Бумага тонкая и легко рвётся, когда намокнет.", 14),

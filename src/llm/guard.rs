@@ -1,5 +1,5 @@
-//! The guard against private addresses. The connector calls it with the resolved addresses, right before it opens
-//! a connection, so that no caller and no name can lead around it.
+//! Guard against private addresses. The connector calls it with the resolved addresses right before it opens a
+//! connection, so that no caller and no DNS name can bypass it.
 
 use std::error::Error;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::domain::network::{AddressReach, Network, is_public};
 /// Decides which addresses a client may connect to.
 pub(super) struct AddressGuard {
     reach: AddressReach,
-    /// Private networks that are allowed in spite of `AddressReach::Public`.
+    /// Private networks that are allowed even with `AddressReach::Public`.
     allowed: Vec<Network>,
 }
 
@@ -37,12 +37,12 @@ impl AddressGuard {
         }
     }
 
-    /// Checks every address that a connection may be opened to. One private address among public ones is a trick or
-    /// a mistake: nothing is connected to.
+    /// Checks every address that a connection may be opened to. One private address among public ones is an attack or
+    /// a mistake: no connection is opened.
     ///
     /// # Errors
-    /// When this client may not connect to one of them, or would connect through a proxy, which resolves names
-    /// itself.
+    ///
+    /// When this client may not connect to one of the addresses, or would use a proxy, which resolves names itself.
     pub fn check(&self, details: &ConnectionDetails) -> Result<(), ureq::Error> {
         if self.reach == AddressReach::Anywhere {
             return Ok(());
@@ -60,7 +60,7 @@ impl AddressGuard {
     }
 }
 
-/// Whether this is the guard's refusal.
+/// Whether the guard refused the connection.
 pub(super) fn refused(error: &ureq::Error) -> bool {
     let ureq::Error::Io(error) = error else {
         return false;

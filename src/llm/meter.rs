@@ -1,5 +1,5 @@
-//! Counts what a call takes while its pieces pass through: tries, tokens, time to the first piece. What no
-//! vendor has counted is estimated and marked so.
+//! Measures a call while its pieces pass through: attempts, tokens, time to the first token. Counts that the provider
+//! does not report are estimated and marked as such.
 
 use std::time::Instant;
 
@@ -14,10 +14,10 @@ pub(super) struct UsageMeter<'a> {
     request: &'a ModelRequest,
     asked: Instant,
     bill: CallBill,
-    /// Of the try under way.
+    /// Estimated text tokens of the current attempt.
     text: u64,
     reasoning: u64,
-    /// Text waits until the whole answer is known to be of the shape that was wanted.
+    /// Whether text is held until the whole answer is known to match the schema.
     holds_text: bool,
     shown: bool,
     under_way: bool,
@@ -38,14 +38,14 @@ impl<'a> UsageMeter<'a> {
         }
     }
 
-    /// A try begins.
+    /// Begins an attempt.
     pub fn begin(&mut self) {
         self.bill.tries += 1;
         (self.text, self.reasoning) = (0, 0);
         self.under_way = true;
     }
 
-    /// A piece has come.
+    /// Counts a piece and passes it on.
     pub fn take(&mut self, delta: Delta) {
         if self.bill.first_token_ms.is_none() {
             self.bill.first_token_ms = Some(self.elapsed());
@@ -54,7 +54,7 @@ impl<'a> UsageMeter<'a> {
             Delta::Text(text) => self.text += estimate_tokens(text),
             Delta::Reasoning(text) => self.reasoning += estimate_tokens(text),
             Delta::Sealed(_) => {}
-            // What was text turns out to be reasoning, and is given once more.
+            // The text turns out to be reasoning, and is sent again.
             Delta::Restart => (self.text, self.reasoning) = (0, 0),
         }
         if !(self.holds_text && matches!(delta, Delta::Text(_))) {
@@ -63,25 +63,25 @@ impl<'a> UsageMeter<'a> {
         }
     }
 
-    /// Something of an answer was shown.
+    /// Whether any part of an answer was sent.
     pub fn has_shown(&self) -> bool {
         self.shown
     }
 
-    /// What was shown is void: another answer is asked for.
+    /// Retracts what was sent, because another answer is requested.
     pub fn restart(&mut self) {
         if std::mem::take(&mut self.shown) {
             (self.send)(Delta::Restart);
         }
     }
 
-    /// The try has ended with an answer.
+    /// Ends an attempt with an answer.
     pub fn answered(&mut self, usage: &Usage) {
         self.under_way = false;
         self.bill.usage = self.bill.usage.plus(usage);
     }
 
-    /// It has ended without. A refusal costs nothing; an answer that was under way does.
+    /// Ends an attempt without an answer. A refusal costs nothing; an answer that had begun does.
     pub fn failed(&mut self, error: &CallError) {
         self.under_way = false;
         let came = self.text + self.reasoning;
@@ -106,14 +106,14 @@ impl<'a> UsageMeter<'a> {
         self.bill.usage = self.bill.usage.plus(&used);
     }
 
-    /// These parameters were left out.
+    /// Records the parameters that were omitted.
     pub fn dropped(&mut self, names: Vec<String>) {
         self.bill.dropped = names;
     }
 
-    /// All of it.
+    /// Returns the totals of the call.
     pub fn bill(mut self) -> CallBill {
-        // Left in the middle: what was asked may have been read, and what came was written.
+        // The attempt was interrupted: its prompt may have been processed, and its output was generated.
         if self.under_way {
             self.spend();
         }

@@ -1,5 +1,5 @@
-//! Calls to models: one blocking call a thread, and the offline demo models behind the same door. Knows
-//! nothing of panels, stores or callers.
+//! Calls to models: one blocking call per thread, and the offline demo models with the same interface. Knows nothing
+//! of panels, stores, or callers.
 
 mod asking;
 mod attempt;
@@ -50,33 +50,33 @@ pub use threads::RunningCall;
 use threads::{CallRefused, CallThreads, ProviderLimiter};
 use transport::HttpClients;
 
-/// Limits, times and who may be asked.
+/// Settings: limits, timeouts, and providers.
 #[derive(Clone)]
 pub struct LlmSettings {
     /// Configured providers, in order of preference.
     pub providers: Vec<Provider>,
-    /// Offer the local demo algorithms.
+    /// Whether the local demo algorithms are offered.
     pub demo: bool,
-    /// What an admin says of models.
+    /// The administrator's entries for the model catalog.
     pub models: CatalogSheet,
-    /// Calls at once; more wait.
+    /// Maximum number of concurrent calls; further calls wait.
     pub max_calls: usize,
-    /// To open a connection, name resolution included.
+    /// Timeout for opening a connection, including name resolution.
     pub connect: Duration,
-    /// To the first piece of an answer. Long, because a reasoning model that keeps its thoughts to itself
-    /// is silent until it has finished thinking.
+    /// Timeout for the first piece of an answer. Long, because a model that does not stream its reasoning sends
+    /// nothing until it has finished.
     pub first_token: Duration,
-    /// Between two pieces of an answer.
+    /// Timeout between two pieces of an answer.
     pub idle: Duration,
-    /// Further tries after a failure that may pass, as long as nothing of the answer was shown.
+    /// Maximum number of retries after a temporary failure, as long as no part of the answer was sent.
     pub retries: u32,
-    /// Before the first of them at most; twice as long before each further one (with jitter).
+    /// Maximum pause before the first retry; doubles for each further one (with jitter).
     pub retry_pause: Duration,
-    /// Networks that are not public and that providers may be in all the same.
+    /// Private networks that providers may be in.
     pub allowed: Vec<Network>,
-    /// PEM text of the authorities to trust in the place of those built in.
+    /// PEM text of certificate authorities that replace the built-in ones.
     pub authorities: Option<String>,
-    /// Between two words of a demo model: fast, but visibly a stream. Zero: all at once.
+    /// Pause between two words of a demo model: short, but visibly a stream. Zero: no pauses.
     pub demo_pause: Duration,
 }
 
@@ -99,16 +99,16 @@ impl Default for LlmSettings {
     }
 }
 
-/// What a call tells while it runs. `Finished` comes exactly once, last, whatever happens.
+/// An event of a running call. `Finished` is always sent exactly once, last.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallEvent {
     /// A piece of the answer.
     Delta(Delta),
-    /// The end.
+    /// The end of the call.
     Finished {
-        /// What came of it.
+        /// The answer or the error.
         result: Result<Answer, CallError>,
-        /// What it took.
+        /// Usage and latency.
         bill: Box<CallBill>,
     },
 }
@@ -116,13 +116,13 @@ pub enum CallEvent {
 /// A failed test of a provider.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TestError {
-    /// Why it failed.
+    /// Why the test failed.
     pub error: CallError,
-    /// Whether the provider may be saved all the same. False where its address is not allowed.
+    /// Whether the provider may be saved anyway; false if its address is not allowed.
     pub may_keep: bool,
 }
 
-/// The door. Cheap to clone.
+/// Entry point for calls to models. Cheap to clone.
 #[derive(Clone)]
 pub struct Llm(Arc<Inner>);
 
@@ -134,14 +134,14 @@ pub(crate) struct Inner {
     known: LazyCatalog,
 }
 
-/// Calls of demo models at once; they are quick.
+/// Maximum number of concurrent calls to demo models, which are fast.
 const DEMO: ProviderLimiter = ProviderLimiter {
     id: u64::MAX,
     most: usize::MAX,
 };
 
 impl Llm {
-    /// Opens nothing yet.
+    /// Creates the entry point; opens no connection.
     pub fn new(settings: LlmSettings) -> Self {
         let registry = ProviderRegistry::default();
         registry.replace(ProviderSource::Configured, settings.providers.clone());
@@ -156,14 +156,12 @@ impl Llm {
         }))
     }
 
-    /// Puts these providers in the place of all of their kind, while the program runs. Calls under way end
-    /// as they began.
+    /// Replaces all providers from this source while the program runs. Calls in progress are not affected.
     pub fn set_providers(&self, source: ProviderSource, providers: Vec<Provider>) {
         self.0.registry.replace(source, providers);
     }
 
-    /// Starts a call for a person, or puts it in line. Dropping what is returned cancels it; `Finished`
-    /// comes then too.
+    /// Starts a call for a user, or queues it. Dropping the returned handle cancels it; `Finished` is still sent.
     pub fn start(
         &self,
         key: u64,
@@ -198,12 +196,12 @@ impl Llm {
         })
     }
 
-    /// Really asks every provider for its models, all at once.
+    /// Requests the model list of every provider, all at once.
     pub async fn refresh(&self) {
         self.ask_each(self.0.registry.all()).await;
     }
 
-    /// The same of those that were never asked: they came while the program runs.
+    /// Requests the model lists of providers added since the last refresh.
     pub async fn refresh_new(&self) {
         let mut new = self.0.registry.all();
         new.retain(|entry| entry.state().checked.is_none());
@@ -229,10 +227,11 @@ impl Llm {
         }
     }
 
-    /// Asks a provider, which need not be among ours, for its models.
+    /// Requests the model list of a provider, which need not be registered.
     ///
     /// # Errors
-    /// When the provider cannot be reached, refuses, or there is no room for another call.
+    ///
+    /// When the provider cannot be reached or refuses, or too many calls wait.
     pub async fn test(&self, provider: Provider) -> Result<Vec<ListedModel>, TestError> {
         let (inner, (done, is_done)) = (self.0.clone(), oneshot::channel());
         let lane = ProviderLimiter {
@@ -250,7 +249,7 @@ impl Llm {
                 may_keep: !failed.not_public,
                 error: failed.error,
             }),
-            // Nothing was tried: whether the guard allows the address is not known.
+            // No connection was tried, so it is unknown whether the guard allows the address.
             Err(_) => Err(TestError {
                 may_keep: false,
                 error: fault::busy(),
@@ -258,7 +257,7 @@ impl Llm {
         }
     }
 
-    /// What a test has found out of a provider that is among ours by now.
+    /// Stores the result of a test, now that the provider is registered.
     pub fn teach(&self, owner: Option<&UserId>, id: &str, listed: Vec<ListedModel>) {
         let is_it = |entry: &&Arc<RegisteredProvider>| {
             let provider = &entry.provider;
@@ -271,13 +270,13 @@ impl Llm {
         }
     }
 
-    /// Calls under way, and calls that wait for their turn.
+    /// Number of running calls and of waiting calls.
     pub fn counts(&self) -> (usize, usize) {
         self.0.threads.counts()
     }
 
-    /// Asks a model again that is not asked because it failed, or all of a provider, or all there are when
-    /// nothing is named. Says how many were held back.
+    /// Resets circuits and rate limits of a model, of a provider, or of all if no name is given. Returns the number
+    /// of models that were held back.
     pub fn reset(&self, name: Option<&str>) -> usize {
         let (id, model) = match name.map(|name| name.split_once('/').unwrap_or((name, ""))) {
             Some((id, model)) => (Some(id), Some(model).filter(|model| !model.is_empty())),
@@ -301,7 +300,7 @@ impl RegisteredProvider {
 }
 
 impl Inner {
-    /// What a model takes: what the catalogue says, less what the model has refused.
+    /// A model's capabilities: the catalogue's, without those that the model has refused.
     fn taste(&self, entry: &RegisteredProvider, name: &str) -> ModelCapabilities {
         let model = self.known.describe(&entry.provider, name, &entry.state());
         ModelCapabilities {

@@ -1,4 +1,4 @@
-//! What there is to ask: models, their names, and how their providers are doing. Asks nobody.
+//! Available models, their names, and the state of their providers. Opens no connection.
 
 use std::sync::Arc;
 
@@ -12,30 +12,30 @@ use crate::domain::model::{Availability, Model};
 use crate::domain::time::Timestamp;
 use crate::wire::ApiFormat;
 
-/// A provider as last seen.
+/// State of a provider.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProviderStatus {
-    /// Its id: the first part of its models' ids.
+    /// Its ID: the first part of its models' IDs.
     pub id: String,
-    /// Where it comes from.
+    /// Where its configuration comes from.
     pub source: ProviderSource,
-    /// It belongs to one person.
+    /// Whether it belongs to one user.
     pub own: bool,
-    /// `ready`, `needs_key`, `unknown` (not asked yet), `unavailable`, `throttled` or `circuit_open`; the
-    /// last two where that is so of all of its models that were asked lately.
+    /// `ready`, `needs_key`, `unknown` (never called), `unavailable`, `throttled`, or `circuit_open`; the last two if
+    /// they apply to all of its recently called models.
     pub status: &'static str,
-    /// It has what it needs to be asked.
+    /// Whether it has all required settings.
     pub configured: bool,
-    /// Models it offers, as far as known.
+    /// Number of models it offers, as far as known.
     pub models: usize,
-    /// When it was last asked for its models.
+    /// When its model list was last requested.
     pub checked: Option<Timestamp>,
-    /// Why its list of models could not be read, the provider's own words included: for admins. Empty when
-    /// all is well.
+    /// Why its model list could not be read, in the provider's own words, for administrators. Empty if there is no
+    /// problem.
     pub message: String,
-    /// The last call that failed.
+    /// The last failed call.
     pub last_failure: Option<LastFailure>,
-    /// Models that are not asked as usual: name, circuit, and until when the provider wants no call.
+    /// Models that are held back: name, circuit state, and when the provider's rate limit ends.
     pub held: Vec<(String, CircuitView, Option<Timestamp>)>,
 }
 
@@ -47,7 +47,7 @@ pub struct Retired {
 }
 
 impl Retired {
-    /// The successor in words, to follow a sentence; empty where none is known.
+    /// The successor in words, to be appended to a sentence; empty if unknown.
     pub fn hint(&self) -> String {
         let named = |id: &String| format!(" (the newest of its family is {id})");
         self.successor.as_ref().map_or_else(String::new, named)
@@ -55,8 +55,7 @@ impl Retired {
 }
 
 impl Llm {
-    /// All models that this person may ask, their own providers' among them, and whether they can be asked
-    /// now.
+    /// All models that this user may call, including those of their own providers, with their current availability.
     pub fn models(&self, user: Option<&UserId>) -> Vec<(Model, Availability)> {
         let now = clock::steady();
         let mut all: Vec<(Model, Availability)> = Vec::new();
@@ -75,8 +74,8 @@ impl Llm {
         all
     }
 
-    /// A model by its full id, an alias, or its bare name where only one provider has it. Where a provider
-    /// takes any name, `provider/whatever` is passed on as it stands.
+    /// Finds a model by its full ID, an alias, or its bare name if only one provider has it. If a provider accepts
+    /// any name, `provider/whatever` is passed on unchanged.
     pub fn find(&self, user: Option<&UserId>, name: &str) -> Option<Model> {
         let name = name.trim();
         if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
@@ -99,7 +98,7 @@ impl Llm {
         if let Some(model) = models.iter().find(|model| model.id == name) {
             return Some(model.clone());
         }
-        // Ollama lists what it calls by the bare name with a tag.
+        // Ollama lists with a tag what it accepts under the bare name.
         let is_bare = |model: &&Model| {
             let bare = model.id.split_once('/').map_or("", |(_, bare)| bare);
             bare == name || bare.strip_suffix(":latest") == Some(name)
@@ -107,7 +106,7 @@ impl Llm {
         let bare: Vec<&Model> = models.iter().filter(is_bare).collect();
         match bare.as_slice() {
             [one] => Some((*one).clone()),
-            // Aliases may be shared by models of several providers: the first configured one answers.
+            // Models of several providers may share an alias: the first configured provider is used.
             [] => {
                 let named = models.iter().find(|model| model.answers_to(name));
                 let presumed = || {
@@ -125,7 +124,7 @@ impl Llm {
         }
     }
 
-    /// Where a model's calls go: part of what makes an answer repeatable.
+    /// The address that a model's calls go to: part of an answer's cache key.
     pub fn endpoint(&self, user: Option<&UserId>, model: &str) -> String {
         match self.0.registry.resolve(user, model) {
             Some((entry, _)) => entry.provider.base().to_owned(),
@@ -133,7 +132,7 @@ impl Llm {
         }
     }
 
-    // Of the providers that had the model of an alias, the first that lists another in its place.
+    // Of the providers that had the alias's model, the first one that lists a successor.
     fn successor(&self, user: Option<&UserId>, alias: &str) -> Option<Model> {
         let entries = self.0.registry.of(user).into_iter();
         let mut found = entries.map(|entry| {
@@ -144,7 +143,7 @@ impl Llm {
         found.find_map(|model| model)
     }
 
-    /// Whether a name stands for a model that is gone: no provider has it, or its own one no longer lists it.
+    /// Describes a model that no longer exists: no provider has it, or its own provider no longer lists it.
     pub fn retired(&self, user: Option<&UserId>, name: &str) -> Option<Retired> {
         let found = self.find(user, name);
         if found.is_none() && self.needing_key(user, name).is_some() {
@@ -163,7 +162,7 @@ impl Llm {
         })
     }
 
-    /// A well-known model that nobody can ask because no provider has been configured; none where one has.
+    /// A well-known model that is unavailable because no provider is configured; `None` if one is.
     pub fn needing_key(&self, user: Option<&UserId>, name: &str) -> Option<Model> {
         let entries = self.0.registry.of(user);
         let is_demo = self.0.settings.demo
@@ -173,14 +172,14 @@ impl Llm {
         is_demo.then(|| self.0.known.named(name)).flatten()
     }
 
-    /// The API format of a model's provider; none for demo models.
+    /// The API format of a model's provider; `None` for demo models.
     pub fn kind_of(&self, user: Option<&UserId>, name: &str) -> Option<ApiFormat> {
         let id = self.find(user, name)?.id;
         let (entry, _) = self.0.registry.resolve(user, &id)?;
         Some(entry.provider.dialect())
     }
 
-    /// Whether somebody has configured or added a provider for everyone. What was found by itself does not count.
+    /// Whether a provider for all users has been configured or added. Discovered ones do not count.
     pub fn has_house_provider(&self) -> bool {
         let entries = self.0.registry.of(None);
         entries
@@ -188,13 +187,13 @@ impl Llm {
             .any(|entry| entry.source != ProviderSource::Found)
     }
 
-    /// Whether a person's call to this model goes out with their own key.
+    /// Whether a user's call to this model uses their own key.
     pub fn own_key(&self, user: Option<&UserId>, model: &str) -> bool {
         let entry = self.0.registry.resolve(user, model);
         entry.is_some_and(|(entry, _)| entry.provider.owner.is_some())
     }
 
-    /// Every provider that a person may ask, as last seen.
+    /// All providers that a user may call, with their state.
     pub fn providers(&self, user: Option<&UserId>) -> Vec<ProviderStatus> {
         let now = clock::steady();
         let entries = self.0.registry.of(user);
@@ -202,7 +201,7 @@ impl Llm {
         entries.iter().map(shown).collect()
     }
 
-    /// Whether the key of some provider cannot be read.
+    /// Whether the key of any provider cannot be read.
     pub fn has_lost_keys(&self) -> bool {
         let entries = self.0.registry.all();
         entries.iter().any(|entry| entry.provider.is_key_lost)

@@ -1,5 +1,4 @@
-//! Where a call's pieces and its one end go. Holds the call back while its reader is behind, and lets go
-//! when the call is cancelled meanwhile.
+//! Sends a call's events to its reader. Blocks while the reader is behind, until the call is cancelled.
 
 use std::time::Duration;
 
@@ -10,10 +9,10 @@ use super::CallEvent;
 use super::transport::CancelSlot;
 use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta};
 
-/// Between two looks whether the reader has made room: the first, and the longest.
+/// Interval at which a full channel is polled: the first, and the longest.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 
-/// One call's way to its reader.
+/// Sender of one call's events.
 #[derive(Clone)]
 pub(super) struct EventSink {
     key: u64,
@@ -25,7 +24,7 @@ impl EventSink {
         Self { key, tell }
     }
 
-    /// Passes a piece on. Of a cancelled call nothing is; a reader that is gone cancels it.
+    /// Sends a piece. Drops it if the call is cancelled; cancels the call if the reader is gone.
     pub fn pass(&self, delta: Delta, slot: &CancelSlot) {
         let mut event = (self.key, CallEvent::Delta(delta));
         let mut look = LOOKS.0;
@@ -42,14 +41,15 @@ impl EventSink {
         }
     }
 
-    /// Passes the end on, however long the reader takes: it comes exactly once. Not for the runtime.
+    /// Sends the end of the call, exactly once, and blocks until the reader has room. Must not be called on the async
+    /// runtime.
     pub fn finish(&self, result: Result<Answer, CallError>, bill: CallBill) {
         let bill = Box::new(bill);
         let event = CallEvent::Finished { result, bill };
         let _ = self.tell.blocking_send((self.key, event));
     }
 
-    /// The end of a call that could not begin. Never blocks.
+    /// Sends the end of a call that could not start. Never blocks.
     pub fn refuse(self) {
         let error = CallError::new(
             CallErrorKind::Unavailable,
@@ -59,7 +59,7 @@ impl EventSink {
         let result = Err(error);
         let event = (self.key, CallEvent::Finished { result, bill });
         if let Err(TrySendError::Full(event)) = self.tell.try_send(event) {
-            // Without even this thread the reader sees the channel close instead.
+            // If this thread cannot start, the reader sees the channel close.
             let tell = self.tell;
             let _ = std::thread::Builder::new()
                 .name("quire-call-end".into())

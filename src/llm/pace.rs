@@ -1,17 +1,17 @@
-//! How long a provider asks us to wait, by its headers: `retry-after` in seconds or as a date,
-//! `retry-after-ms`, and the vendors' counters of what is left. Pure.
+//! Parses how long a provider requires a pause, from its headers: `retry-after` in seconds or as a date,
+//! `retry-after-ms`, and vendors' rate-limit counters. Pure.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::domain::time::Timestamp;
 
-/// Beyond this a provider's wish is not believed.
+/// Maximum pause; a longer one in a header is not credible.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// A counter at zero holds back calls that nobody has refused yet; no longer than this.
+/// Maximum pause when a counter is at zero and no call was refused yet.
 const LONGEST_BEFORE_REFUSAL: Duration = Duration::from_secs(60);
 
-/// Counters that come with an answer: what is left, and when it is full again. OpenAI and those like it say
-/// a length of time, Anthropic a date.
+/// Rate-limit headers: the remaining count, and the time of its reset. OpenAI and compatible vendors send a duration,
+/// Anthropic a date.
 const COUNTERS: &[(&str, &str)] = &[
     (
         "x-ratelimit-remaining-requests",
@@ -37,10 +37,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
 ];
 
-/// A header by its lower-case name.
+/// Returns a header by its lowercase name.
 pub(super) type Header<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// What a refusal asks for: its own words, else the counter that is used up.
+/// The pause after a refusal: from its retry header, otherwise from an exhausted counter.
 pub(super) fn after_refusal(header: Header, now: Timestamp) -> Option<Duration> {
     let own = header("retry-after-ms")
         .and_then(|text| length(&format!("{}ms", text.trim())))
@@ -48,14 +48,14 @@ pub(super) fn after_refusal(header: Header, now: Timestamp) -> Option<Duration> 
     own.or_else(|| used_up(header, now)).filter(sensible)
 }
 
-/// What an answer lets expect: a pause when a counter has come to its end.
+/// The pause after an answer, if a counter is exhausted.
 pub(super) fn after_answer(header: Header, now: Timestamp) -> Option<Duration> {
     used_up(header, now).map(|wait| wait.min(LONGEST_BEFORE_REFUSAL))
 }
 
 fn used_up(header: Header, now: Timestamp) -> Option<Duration> {
     let wait = |(remaining, reset): &(&str, &str)| {
-        // Azure says -1 or 0 where it does not count; without a time to wait for, neither means anything.
+        // Azure sends -1 or 0 if it does not count; both mean nothing without a reset time.
         let left = header(remaining)?.trim().parse::<f64>().ok()?;
         (left == 0.0)
             .then(|| moment(&header(reset)?, now))
@@ -68,7 +68,7 @@ fn sensible(wait: &Duration) -> bool {
     !wait.is_zero() && *wait <= LONGEST
 }
 
-/// A length (`20`, `1.5`, `6s`, `1m30s`, `250ms`) or a moment (an HTTP date, RFC 3339, seconds or
+/// Parses a duration (`20`, `1.5`, `6s`, `1m30s`, `250ms`) or a point in time (an HTTP date, RFC 3339, seconds or
 /// milliseconds since 1970).
 fn moment(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
@@ -121,7 +121,7 @@ fn date(text: &str, now: Timestamp) -> Option<Duration> {
     Some(Timestamp::from_millis(i64::try_from(millis).ok()?).since(now))
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
+/// Parses `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7).
 fn http_date(text: &str) -> Option<Timestamp> {
     let at = httpdate::parse_http_date(text).ok()?;
     let millis = at.duration_since(UNIX_EPOCH).ok()?.as_millis();

@@ -1,4 +1,4 @@
-//! Providers: a table of those we know, and what a configured one offers.
+//! Providers: a table of well-known ones, and the configuration of each provider in use.
 
 use std::collections::BTreeMap;
 
@@ -15,32 +15,34 @@ use crate::wire::openai::{PLAIN, ProviderQuirks};
 /// A configured provider. No `Debug`: it holds a key.
 #[derive(Clone, PartialEq, Default)]
 pub struct Provider {
-    /// The first part of its models' ids.
+    /// Its ID: the first part of its models' IDs.
     pub id: String,
-    /// What it speaks; the table's when absent, or what most do.
+    /// Its API format; by default the table's, otherwise OpenAI's.
     pub kind: Option<ApiFormat>,
-    /// Where it listens; the table's when absent.
+    /// Its base URL; by default the table's.
     pub base_url: Option<String>,
-    /// Sent as a bearer token, if there is one.
+    /// API key, if it requires one.
     pub api_key: Option<String>,
-    /// Its models; none when any name is passed on.
+    /// Its models; `None` if any name is passed on.
     pub models: Option<Vec<String>>,
-    /// Calls at once, where it bears only so many.
+    /// Maximum number of concurrent calls, if it is limited.
     pub concurrency: Option<usize>,
-    /// What each of its models costs, where the operator says so: more than its list says, less than a row for the
-    /// model among the operator's own.
+    /// Price of all of its models, if the operator sets one: takes precedence over its own list, and yields to the
+    /// operator's entry for a model.
     pub price: Option<Price>,
-    /// The one person who may ask it; everyone when absent.
+    /// The only user who may call it; `None` for everyone.
     pub owner: Option<UserId>,
-    /// Where its address may lead. Only what the operator or an administrator added may be in a private network.
+    /// Addresses that it may connect to. Only a provider that the operator or an administrator added may be in a
+    /// private network.
     pub reach: AddressReach,
-    /// Headers and fields that settings add to its requests.
+    /// Headers and fields that the settings add to its requests.
     pub extras: Extras,
-    /// Its key is stored and cannot be read, so it is never called: a call without the key would be somebody else's.
+    /// Whether its stored key cannot be read. It is then never called: a call without the key could be charged to
+    /// another account.
     pub is_key_lost: bool,
 }
 
-/// How a key is sent: always a header, never part of an address, which would end in logs.
+/// How a key is sent: always in a header, never in a URL, which would end up in logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeyHeader {
     Bearer,
@@ -53,12 +55,12 @@ struct ProviderRow {
     kind: ApiFormat,
     auth: KeyHeader,
     needs_key: bool,
-    /// Runs on a machine at home, one or two answers at a time, and costs nothing.
+    /// Runs on a home machine, answers one or two requests at a time, and costs nothing.
     is_local: bool,
     quirks: ProviderQuirks,
 }
 
-/// A vendor that speaks chat completions and wants a key.
+/// A vendor with chat completions that requires a key.
 const fn vendor(id: &'static str, base_url: &'static str, quirks: ProviderQuirks) -> ProviderRow {
     ProviderRow {
         id,
@@ -88,7 +90,7 @@ const fn local(id: &'static str, base_url: &'static str, kind: ApiFormat) -> Pro
     }
 }
 
-/// Well-known providers and their habits.
+/// Well-known providers and their differences.
 const TABLE: &[ProviderRow] = &[
     vendor(
         "openai",
@@ -130,7 +132,7 @@ const TABLE: &[ProviderRow] = &[
             ..PLAIN
         },
     ),
-    // Mistral refuses fields that it does not know.
+    // Mistral refuses unknown fields.
     vendor(
         "mistral",
         "https://api.mistral.ai/v1",
@@ -150,7 +152,7 @@ const TABLE: &[ProviderRow] = &[
             ..PLAIN
         },
     ),
-    // Every customer has an address of their own: https://NAME.openai.azure.com/openai/v1
+    // Every customer has a separate address: https://NAME.openai.azure.com/openai/v1
     ProviderRow {
         auth: KeyHeader::Header("api-key"),
         ..vendor(
@@ -169,18 +171,18 @@ const TABLE: &[ProviderRow] = &[
     local("vllm", "http://127.0.0.1:8000/v1", ApiFormat::OpenAi),
 ];
 
-/// What there is to say of a well-known provider to whoever chooses one.
+/// Properties of a well-known provider, for a list to choose from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WellKnown {
-    /// Its id.
+    /// Its ID.
     pub name: &'static str,
-    /// What it speaks.
+    /// Its API format.
     pub kind: ApiFormat,
-    /// Where it listens; absent where every customer has an address of their own.
+    /// Its base URL; `None` if every customer has a separate address.
     pub base_url: Option<&'static str>,
-    /// It answers nobody without a key.
+    /// Whether it requires a key.
     pub needs_key: bool,
-    /// It runs on the machine of whoever asks it.
+    /// Whether it runs on the user's own machine.
     pub is_local: bool,
 }
 
@@ -199,19 +201,19 @@ fn known(id: &str) -> Option<&'static ProviderRow> {
     TABLE.iter().find(|row| row.id == id)
 }
 
-/// Where a well-known provider listens.
+/// Base URL of a well-known provider.
 pub fn known_base_url(id: &str) -> Option<&'static str> {
     known(id)
         .map(|row| row.base_url)
         .filter(|url| !url.is_empty())
 }
 
-/// Whether a well-known provider runs on a machine at home and costs nothing.
+/// Whether a well-known provider runs on a home machine and costs nothing.
 pub fn is_local(id: &str) -> bool {
     known(id).is_some_and(|row| row.is_local)
 }
 
-/// The dialect of a well-known provider.
+/// API format of a well-known provider.
 pub fn known_kind(id: &str) -> Option<ApiFormat> {
     known(id).map(|row| row.kind)
 }
@@ -225,7 +227,7 @@ impl Provider {
         base.unwrap_or_default().trim_end_matches('/')
     }
 
-    /// What it speaks. Ollama's own dialect is not what it speaks under /v1.
+    /// Its API format. Ollama's native format is not the one under /v1.
     pub(super) fn dialect(&self) -> ApiFormat {
         let known = known(&self.id).map_or(ApiFormat::OpenAi, |row| row.kind);
         match self.kind.unwrap_or(known) {
@@ -235,7 +237,7 @@ impl Provider {
     }
 
     pub(super) fn url(&self, path: &str) -> String {
-        // Azure's addresses may carry a version behind a question mark.
+        // Azure's addresses may have a version in the query string.
         match self.base().split_once('?') {
             Some((base, query)) => {
                 let joint = if path.contains('?') { '&' } else { '?' };
@@ -245,11 +247,12 @@ impl Provider {
         }
     }
 
-    /// Headers of every request of a model, or of the provider where none is named: the key's, and what
-    /// settings add, which wins.
+    /// Headers of every request of a model, or of the provider if no model is named: the key's, and those of the
+    /// settings, which take precedence.
     ///
     /// # Errors
-    /// `CallErrorKind::Auth` where the key cannot be read.
+    ///
+    /// `CallErrorKind::Auth` when the key cannot be read.
     pub(super) fn headers(&self, model: &str) -> Result<BTreeMap<String, String>, CallError> {
         if self.is_key_lost {
             return Err(fault::key_lost(&self.id));
@@ -282,13 +285,13 @@ impl Provider {
         }
     }
 
-    /// It is the vendor's own server, not another one under its name.
+    /// Whether it is the vendor's own server, not another one under its name.
     pub(super) fn is_at_home(&self) -> bool {
         known_base_url(&self.id) == Some(self.base())
     }
 
     pub(super) fn quirks(&self) -> ProviderQuirks {
-        // Azure and the servers at home are what they are wherever they listen.
+        // Azure and local servers have no fixed address.
         known(&self.id)
             .filter(|row| self.is_at_home() || row.is_local || row.base_url.is_empty())
             .map_or(PLAIN, |row| row.quirks)
@@ -308,7 +311,7 @@ impl Provider {
         }
     }
 
-    /// Calls at once. A machine at home answers two questions slower than one after the other.
+    /// Maximum number of concurrent calls. A home machine answers two requests at once more slowly than in sequence.
     pub(super) fn bears(&self) -> usize {
         let is_home = matches!(self.id.as_str(), "ollama" | "lmstudio" | "llamacpp");
         self.concurrency.unwrap_or(if is_home { 2 } else { 64 })

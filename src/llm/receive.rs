@@ -1,4 +1,4 @@
-//! Takes in what a provider sends: a stream of events, one whole answer, or something else that pretends.
+//! Receives a provider's response: a stream of events, one complete answer, or an invalid body.
 
 use std::io::Read;
 
@@ -11,23 +11,23 @@ use crate::domain::chat::{CallError, Delta};
 use crate::wire::sse::{self, MalformedStream, SseFrame};
 use crate::wire::{AnswerDecoder, lines};
 
-/// Bytes of an answer: far more than any model writes.
+/// Maximum size of an answer, in bytes: far more than any model writes.
 pub(super) const MAX_ANSWER: usize = 8 << 20;
-/// Bytes of one event, and of an error body.
+/// Maximum size of one event, and of an error body, in bytes.
 pub(super) const MAX_EVENT: usize = 1 << 20;
 
-/// What every gzip stream begins with, and no text does.
+/// First bytes of every gzip stream, and of no text.
 const GZIP: &[u8] = &[0x1f, 0x8b];
 
-/// What a zlib stream begins with (`deflate` in HTTP), and no UTF-8 text.
+/// First bytes of a zlib stream (`deflate` in HTTP), and of no UTF-8 text.
 const ZLIB: [&[u8]; 2] = [&[0x78, 0x9c], &[0x78, 0xda]];
 
-/// Whether bytes are packed. Nobody asked for it, but there is only one way to read them.
+/// Whether bytes are compressed. Quire does not request compression, but some servers send it anyway.
 fn is_packed(first: &[u8]) -> bool {
     first.starts_with(GZIP) || ZLIB.iter().any(|mark| first.starts_with(mark))
 }
 
-/// Reads what is packed.
+/// Decompresses a body.
 fn unpack<'a>(first: &'a [u8], rest: impl Read + 'a) -> Box<dyn Read + 'a> {
     let packed = first.chain(rest);
     match first.starts_with(GZIP) {
@@ -36,10 +36,11 @@ fn unpack<'a>(first: &'a [u8], rest: impl Read + 'a) -> Box<dyn Read + 'a> {
     }
 }
 
-/// Reads until the answer is over. `send` receives its pieces, those that came together as one.
+/// Reads until the answer is complete. `send` receives its pieces; pieces that arrive together are joined.
 ///
 /// # Errors
-/// The connection broke, or what came is no answer.
+///
+/// When the connection breaks, the call is cancelled or out of time, or the response is not an answer.
 pub(super) fn receive(
     reader: &mut dyn Read,
     stream: &mut AnswerDecoder,
@@ -57,7 +58,7 @@ pub(super) fn receive(
         let read = match read_piece(reader, &mut buffer, total) {
             Ok(0) => break,
             Ok(read) => read,
-            // All that was still to come is the count of tokens.
+            // Only usage was still missing.
             Err(_) if stream.is_complete() || slot.is_cut() => break,
             Err(error) => return Err(fault::within(&error)),
         };
@@ -67,7 +68,7 @@ pub(super) fn receive(
                 let mut text = unpack(piece, reader).take(MAX_ANSWER as u64 + 1);
                 return receive(&mut text, stream, content_type, slot, send);
             }
-            // Servers are careless with the content type; the first character is not.
+            // Servers set wrong content types; the first character is reliable.
             match piece.iter().find(|byte| !byte.is_ascii_whitespace()) {
                 Some(b'{' | b'[') if decoder.are_events() => {
                     return whole(piece, reader, stream, send);
@@ -109,7 +110,7 @@ pub(super) fn receive(
     }
 }
 
-/// The next bytes; of the first ones, enough to tell what they are.
+/// Reads the next bytes; at the beginning, enough to recognize compression.
 fn read_piece(reader: &mut dyn Read, buffer: &mut [u8], total: usize) -> std::io::Result<usize> {
     let read = reader.read(buffer)?;
     if total == 0 && read == 1 && matches!(buffer[0], 0x1f | 0x78) {
@@ -118,7 +119,7 @@ fn read_piece(reader: &mut dyn Read, buffer: &mut [u8], total: usize) -> std::io
     Ok(read)
 }
 
-/// How a dialect divides what it sends.
+/// Splits a response into frames, by API format.
 enum FrameDecoder {
     Events(sse::SseDecoder),
     Lines(lines::LineDecoder),
@@ -157,11 +158,11 @@ impl FrameDecoder {
         }
     }
 
-    /// What came looks like what was to come.
+    /// Whether the response looks like a stream of this format.
     fn is_sensible(&self) -> bool {
         match self {
             Self::Events(decoder) => decoder.is_sensible(),
-            // A line that is none is found when it is read.
+            // An invalid line is detected when it is parsed.
             Self::Lines(_) => true,
         }
     }
@@ -178,10 +179,11 @@ fn whole(
     Ok(())
 }
 
-/// All of a body that must not be empty.
+/// Reads a complete body, which must not be empty.
 ///
 /// # Errors
-/// The body is empty, too large, or broke off.
+///
+/// When the body is empty or too large, or the connection breaks.
 pub(super) fn read_whole(reader: &mut dyn Read) -> Result<String, CallError> {
     let mut bytes = Vec::new();
     let limited = &mut reader.take(MAX_ANSWER as u64 + 1);
@@ -204,7 +206,7 @@ pub(super) fn read_whole(reader: &mut dyn Read) -> Result<String, CallError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// An error body, as far as it comes: what matters is the status.
+/// Reads an error body as far as possible: only the status is essential.
 pub(super) fn read_some(reader: &mut impl Read) -> String {
     let mut bytes = Vec::new();
     let _ = reader.take(MAX_EVENT as u64).read_to_end(&mut bytes);
@@ -218,7 +220,7 @@ pub(super) fn read_some(reader: &mut impl Read) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Neighbours of one kind: a provider that sends forty events at once shall not cause forty wake-ups.
+/// Joins adjacent pieces of one kind: a provider that sends forty events at once must not cause forty wake-ups.
 #[derive(Default)]
 struct JoinedDeltas(Option<Delta>);
 
@@ -265,7 +267,7 @@ mod tests {
     fn pieces_that_come_together_are_told_together() {
         let (deltas, result) = received(EVENTS.as_bytes(), "text/event-stream");
         assert_eq!(result, Ok(()));
-        // One a read of 4 KiB, and one more where reasoning turns into text.
+        // One piece per read of 4 KiB, and one more where reasoning turns into text.
         assert!(deltas.len() <= EVENTS.len() / 4096 + 2, "{}", deltas.len());
         let text: String = deltas
             .iter()

@@ -1,5 +1,5 @@
-//! Providers at work: which there are, whose they are, and how each has fared lately. Decides who is asked
-//! under a name; asks nobody.
+//! Registered providers: their sources, their owners, and their recent state. Resolves names to providers; opens no
+//! connection.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,55 +16,56 @@ use crate::domain::model::Availability;
 use crate::domain::time::Timestamp;
 use crate::wire::ListedModel;
 
-/// Where a provider comes from. Of several with one name the last kind here answers.
+/// Source of a provider's configuration. Of several providers with one name, the last source in this order takes
+/// precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ProviderSource {
-    /// A server on this machine that was found by itself.
+    /// A server on this machine that was discovered.
     Found,
     /// The environment or the configuration file.
     Configured,
-    /// Added by an admin, or by a person for themself.
+    /// Added by an administrator, or by a user for their own calls.
     Stored,
 }
 
-/// What stands among the refused fields of a model that does not read pictures.
+/// Entry in the refused fields of a model that does not accept images.
 pub(super) const PICTURES: &str = "pictures";
 
-/// Fields of one model that are remembered as refused.
+/// Maximum number of refused fields remembered per model.
 const MOST_REFUSED: usize = 64;
 
-/// Models of one provider whose course is remembered. Beyond that it starts anew.
+/// Maximum number of models of one provider with recorded state. Beyond it, all records are dropped.
 const MOST_REMEMBERED: usize = 256;
 
-/// A provider and what is known of it.
+/// A provider with its recorded state.
 pub(super) struct RegisteredProvider {
     pub provider: Provider,
     pub source: ProviderSource,
-    /// Its lane in `threads`.
+    /// Its key in the limits of `threads`.
     pub lane: u64,
     state: Mutex<ProviderRecord>,
 }
 
-/// What a provider's own list said and how its models have fared.
+/// A provider's own model list, and the records of its models.
 #[derive(Default)]
 pub(super) struct ProviderRecord {
     pub listed: Vec<ListedModel>,
     pub checked: Option<Timestamp>,
-    /// Why its list could not be read; none when it could.
+    /// Why its list could not be read; `None` if it could.
     pub fault: Option<String>,
     pub last_failure: Option<LastFailure>,
     models: BTreeMap<String, ModelRecord>,
 }
 
-/// People with whom one model's faults are remembered.
+/// Maximum number of users per model with a circuit breaker of their own.
 const MOST_PEOPLE: usize = 128;
 
-/// Where a call comes from, as far as its failure may be the request's fault.
+/// Origin of a call, for failures that its request may have caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CallOrigin {
-    /// Whose call it is.
+    /// Hash of the user.
     person: u64,
-    /// What it asks.
+    /// Hash of the prompt.
     prompt: u64,
 }
 
@@ -83,33 +84,33 @@ fn hashed(value: impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// How one model has fared.
+/// Recorded state of one model.
 #[derive(Default)]
 struct ModelRecord {
-    /// For everybody: opened by what more than one person has seen.
+    /// Breaker for all users: opens after failures that more than one user has seen.
     breaker: CircuitBreaker,
-    /// For one person each: opened by what more than one of their prompts has seen.
+    /// Breakers for single users: each opens after failures of more than one prompt.
     own: BTreeMap<u64, CircuitBreaker>,
-    /// It opens its reasoning in the prompt and only closes it in its answer.
+    /// Whether the prompt template opens the reasoning, so that the answer only closes it.
     closes_only: bool,
-    /// The provider has asked us to wait until then.
+    /// When the provider's rate limit ends.
     throttled: Option<Timestamp>,
-    /// Fields by their names on the wire that it has refused.
+    /// Fields that it has refused, by their names on the wire.
     refused: Vec<String>,
 }
 
-/// The last call to a provider that failed.
+/// The last failed call to a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastFailure {
-    /// When.
+    /// When the call failed.
     pub at: Timestamp,
     /// The model's name at its provider.
     pub model: String,
-    /// What was said, the provider's own words included: for admins.
+    /// The error, in the provider's own words, for administrators.
     pub message: String,
 }
 
-/// A model's circuit is open: it failed too often. Until then, where that is known.
+/// The model's circuit is open because it failed too often; holds when it closes, if known.
 pub(super) struct OpenCircuit(pub Option<Timestamp>);
 
 impl RegisteredProvider {
@@ -117,11 +118,12 @@ impl RegisteredProvider {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a model's circuit lets a call through. One that is let through must be told of by `succeeded` or
-    /// `failed`, once, however often it asks.
+    /// Asks the circuit breaker for admission. Each admitted call must be reported once to `succeeded` or `failed`,
+    /// whatever its number of attempts.
     ///
     /// # Errors
-    /// The circuit is open; until then, where that is known.
+    ///
+    /// When the circuit is open; holds when it closes, if known.
     pub fn admit(
         &self,
         model: &str,
@@ -145,7 +147,7 @@ impl RegisteredProvider {
         Ok(())
     }
 
-    /// Until when the provider wants no call to this model.
+    /// When the provider's rate limit for this model ends, if there is one.
     pub fn throttled(&self, model: &str, now: Timestamp) -> Option<Timestamp> {
         let mut state = self.state();
         let course = state.models.get_mut(model)?;
@@ -153,10 +155,10 @@ impl RegisteredProvider {
         course.throttled
     }
 
-    /// A call has ended with an answer.
+    /// Records a call that ended with an answer.
     pub fn succeeded(&self, model: &str, origin: CallOrigin) {
         let mut state = self.state();
-        // An answer proves more than a failed look at the list of models.
+        // An answer is stronger evidence than a failed request for the model list.
         state.fault = None;
         if let Some(course) = state.models.get_mut(model) {
             course.breaker.succeeded();
@@ -164,7 +166,7 @@ impl RegisteredProvider {
         }
     }
 
-    /// A call has ended without an answer, all its tries together.
+    /// Records a call that failed, after all its attempts.
     pub fn failed(&self, model: &str, origin: CallOrigin, error: &CallError, now: Timestamp) {
         let mut state = self.state();
         let course = state.course(model);
@@ -186,7 +188,7 @@ impl RegisteredProvider {
         }
     }
 
-    /// The provider wants no call to this model for so long.
+    /// Holds back calls to a model for this long, as the provider requires.
     pub fn hold_back(&self, model: &str, wait: Duration, now: Timestamp) {
         let mut state = self.state();
         let course = state.course(model);
@@ -207,12 +209,12 @@ impl RegisteredProvider {
         }
     }
 
-    /// The model has ended its reasoning without having opened it.
+    /// Remembers that the model closes reasoning that it did not open.
     pub fn remember_closing(&self, model: &str) {
         self.state().course(model).closes_only = true;
     }
 
-    /// Whether it did so before.
+    /// Whether the model closes reasoning that it does not open.
     pub fn closes_only(&self, model: &str) -> bool {
         let state = self.state();
         let course = state.models.get(model);
@@ -228,7 +230,7 @@ impl RegisteredProvider {
         }
     }
 
-    /// Whether this person can call a model now.
+    /// Availability of a model for this user now.
     pub fn availability(&self, user: Option<&UserId>, model: &str, now: Timestamp) -> Availability {
         let state = self.state();
         let course = state.models.get(model);
@@ -240,7 +242,7 @@ impl RegisteredProvider {
         }
     }
 
-    /// Forgets what is held against a model, or against all.
+    /// Resets circuits and rate limits of a model, or of all.
     pub fn reset(&self, model: Option<&str>) -> usize {
         let mut state = self.state();
         let mut count = 0;
@@ -257,7 +259,7 @@ impl RegisteredProvider {
     }
 }
 
-/// All that is known of a failure.
+/// Full description of a failure.
 fn told(error: &CallError) -> String {
     match error.said.as_str() {
         "" => error.detail.clone(),
@@ -266,7 +268,7 @@ fn told(error: &CallError) -> String {
 }
 
 impl ProviderRecord {
-    /// Whether a model has refused pictures.
+    /// Whether a model has refused images.
     pub fn is_blind(&self, model: &str) -> bool {
         let course = self.models.get(model);
         course.is_some_and(|course| course.refused.iter().any(|field| field == PICTURES))
@@ -279,8 +281,7 @@ impl ProviderRecord {
         self.models.entry(model.to_owned()).or_default()
     }
 
-    /// The models that are not simply ready for this person: open circuits, and until when calls are held back, by
-    /// the wall clock.
+    /// The models that are held back for this user: open circuits, and the end of rate limits by the wall clock.
     pub fn held(
         &self,
         user: Option<&UserId>,
@@ -322,7 +323,7 @@ impl ModelRecord {
     }
 }
 
-/// All providers.
+/// Registry of all providers.
 #[derive(Default)]
 pub(super) struct ProviderRegistry {
     entries: RwLock<Vec<Arc<RegisteredProvider>>>,
@@ -330,7 +331,7 @@ pub(super) struct ProviderRegistry {
 }
 
 impl ProviderRegistry {
-    /// Puts these in the place of all of their kind. One that stays as it was keeps what is known of it.
+    /// Replaces all providers from this source. One with the same configuration keeps its state.
     pub fn replace(&self, source: ProviderSource, providers: Vec<Provider>) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         let (old, mut kept): (Vec<_>, Vec<_>) =
@@ -350,14 +351,14 @@ impl ProviderRegistry {
         *entries = kept;
     }
 
-    /// Every provider there is, whoever's.
+    /// All providers of all users.
     pub fn all(&self) -> Vec<Arc<RegisteredProvider>> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         entries.clone()
     }
 
-    /// Those that a person may ask, one a name: their own in the place of the house's, a stored one in the
-    /// place of a configured one.
+    /// The providers that a user may call, one per name: their own takes precedence over the shared one, a stored one
+    /// over a configured one.
     pub fn of(&self, user: Option<&UserId>) -> Vec<Arc<RegisteredProvider>> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let visible = |entry: &&Arc<RegisteredProvider>| {
@@ -379,7 +380,7 @@ impl ProviderRegistry {
         chosen
     }
 
-    /// Who answers for a model's full id, and the model's name there.
+    /// Resolves a model's full ID to its provider and the model's name there.
     pub fn resolve<'m>(
         &self,
         user: Option<&UserId>,
@@ -462,7 +463,7 @@ mod tests {
         );
         let known = |at: usize| registry.all()[at].refused("m");
         assert_eq!((known(0), known(1)), (vec![], vec!["top_k".to_owned()]));
-        // Another key, another provider.
+        // A provider with another key is a different provider.
         registry.replace(ProviderSource::Stored, vec![provider("a", "2", None)]);
         assert_eq!(known(0), Vec::<String>::new());
     }

@@ -1,5 +1,5 @@
-//! Another Quire, asked over HTTP by the command line: requests with JSON, an upload, a stream of events.
-//! Blocks; tries nothing twice.
+//! Client of another Quire, for the command line: JSON requests over HTTP, an upload, a stream of events. Blocks;
+//! never retries.
 
 use std::io::{BufReader, Cursor, Read};
 use std::time::Duration;
@@ -12,36 +12,36 @@ use super::{LlmSettings, transport};
 use crate::domain::network::AddressReach;
 use crate::wire::sse;
 
-/// Bytes of an answer that is read whole.
+/// Maximum size of a response that is read as a whole, in bytes.
 const MOST: u64 = 64 << 20;
-/// Bytes of one event.
+/// Maximum size of one event, in bytes.
 const MOST_EVENT: usize = 8 << 20;
-/// To the first byte of an answer.
+/// Timeout for the first byte of a response.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Between two pieces of a stream: the server sends a sign of life every few seconds.
+/// Timeout between two chunks of a stream: the server sends a keep-alive every few seconds.
 const SILENCE: Duration = Duration::from_secs(90);
-/// What stands between the parts of an upload: long, and in no file by chance.
+/// Boundary of the parts of an upload, long enough never to occur in a file by chance.
 const BOUNDARY: &str = "quire-upload-9c1f5e0d7a3b48628f";
 
-/// A server, and the key that opens it.
+/// A server, and the key for it.
 pub struct Remote {
     base: String,
     key: String,
     agent: ureq::Agent,
 }
 
-/// Why there is no answer.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RemoteError {
-    /// Nothing like Quire answered there, in words.
+    /// No Quire server responded; description of the problem.
     Away(String),
-    /// The server refused: status and its own words.
+    /// The server refused the request: status and message.
     Refused(u16, String),
 }
 
 impl Remote {
-    /// A server at this address, with or without a path. `authorities` are PEM texts in the place of those
-    /// built in.
+    /// A client for the server at this address, with or without a path. `authorities` is PEM text that replaces the
+    /// built-in certificate authorities.
     pub fn new(base: &str, key: &str, authorities: Option<String>) -> Self {
         let settings = LlmSettings {
             first_token: PATIENCE,
@@ -57,18 +57,26 @@ impl Remote {
         Self {
             base,
             key: key.to_owned(),
-            // The person at the command line chose the server.
+            // The user of the command line chose the server.
             agent: transport::agent(&settings, AddressReach::Anywhere),
         }
     }
 
-    /// GET.
+    /// Sends a GET request.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not respond, refuses the request, or does not return JSON.
     pub fn get(&self, path: &str) -> Result<Value, RemoteError> {
         let request = self.agent.get(format!("{}{path}", self.base));
         whole(self.signed(request).call())
     }
 
-    /// POST of a JSON body.
+    /// Sends a POST request with a JSON body.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not respond, refuses the request, or does not return JSON.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value, RemoteError> {
         let request = self.agent.post(format!("{}{path}", self.base));
         let request = self
@@ -77,9 +85,13 @@ impl Remote {
         whole(request.send(body.to_string().as_bytes()))
     }
 
-    /// Uploads a file as a browser's form does, piece by piece.
+    /// Streams a file to the server as a multipart form.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or the server does not respond, refuses it, or does not return JSON.
     pub fn upload(&self, path: &str, name: &str, file: impl Read) -> Result<Value, RemoteError> {
-        // A name must not end its own quotation.
+        // Characters that could end the quoted name are replaced.
         let name: String = name
             .chars()
             .map(|c| {
@@ -104,8 +116,12 @@ impl Remote {
         whole(request.send(SendBody::from_reader(&mut body)))
     }
 
-    /// Follows a stream of events behind a number until it ends, or `take` has had enough: it is given each
-    /// event's number, kind and data.
+    /// Reads the stream of events after this number until it ends or `take` returns false. `take` receives each
+    /// event's number, name, and data.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not respond or refuses, the connection breaks, or an event is too large.
     pub fn events(
         &self,
         path: &str,
@@ -143,7 +159,7 @@ impl Remote {
         }
     }
 
-    /// Without a key the request says nothing of who asks.
+    /// Adds the key, if there is one.
     fn signed<Any>(&self, request: RequestBuilder<Any>) -> RequestBuilder<Any> {
         match self.key.as_str() {
             "" => request,

@@ -1,53 +1,52 @@
-//! Whether a failed call is worth another try, and after how long. Pure; who waits is `call`.
+//! Decides whether to retry a failed call, and after how long. Pure; `attempt` does the waiting.
 
 use std::time::Duration;
 
 use crate::domain::chat::{CallError, CallErrorKind};
 
-/// The longest pause of our own; a provider may ask for more.
+/// Maximum pause that Quire chooses itself; a provider may require more.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// How many times the longest pause before it a later pause is at least.
+/// Minimum ratio of a later pause to the longest pause before it.
 const LEAST_GROWTH: f64 = 1.2;
 
-/// What another try depends on.
+/// The circumstances of a failed attempt.
 pub(super) struct FailedAttempt<'a> {
     pub error: &'a CallError,
-    /// It came in the middle of an answer.
+    /// Whether it failed in the middle of an answer.
     pub broke_off: bool,
-    /// Tries before this one.
+    /// Number of attempts before this one.
     pub tries: u32,
-    /// Further tries there may be.
+    /// Maximum number of retries.
     pub retries: u32,
-    /// The longest first pause.
+    /// Maximum first pause.
     pub pause: Duration,
-    /// Time left for the whole call.
+    /// Remaining time of the whole call.
     pub left: Duration,
-    /// By chance, from 0 to below 1: members that were turned away together shall not come back together.
+    /// Random number from 0 to below 1: panel members that were refused together must not retry together.
     pub dice: f64,
 }
 
-/// What to do after a failure.
+/// Decision after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RetryDecision {
-    /// Try again after this long.
+    /// Retry after this pause.
     Again(Duration),
-    /// It would help, but the provider asks for more time than the call has.
+    /// A retry would help, but the provider requires a longer pause than the call has time for.
     TooLong(Duration),
-    /// It would not help.
+    /// A retry would not help.
     Never,
 }
 
-/// Exponential back-off with jitter (M. Brooker, "Exponential Backoff And Jitter", AWS 2015): the first pause is any
-/// between nothing and the longest first one. Each later one is longer than the one before it could be, and at most
-/// twice that: a server that is still in trouble sees calls become rarer. Where the provider says how long, at
-/// least that.
+/// Exponential back-off with jitter (M. Brooker, "Exponential Backoff And Jitter", AWS 2015): the first pause is
+/// random, up to the maximum first pause. Each later one is longer than the one before could be, and at most twice
+/// that, so that a struggling server sees ever fewer calls. If the provider states a pause, it is the minimum.
 pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     let error = failure.error;
     if failure.tries >= failure.retries || !may_pass(failure) {
         return RetryDecision::Never;
     }
-    // A limit by the minute is not over in a second.
+    // A limit per minute does not recover within a second.
     let scale = if error.kind == CallErrorKind::RateLimited {
         4
     } else {
@@ -62,7 +61,7 @@ pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     let jitter = floor + room.mul_f64(failure.dice.clamp(0.0, 1.0));
     let asked = error.retry_after_ms.map(Duration::from_millis);
     let wait = asked.map_or(jitter, |asked| asked.saturating_add(jitter / 4));
-    // With less than half the time left a new answer would hardly be whole.
+    // With less than half of the time left, a new answer would rarely be complete.
     if wait.saturating_mul(2) < failure.left {
         RetryDecision::Again(wait)
     } else {
@@ -70,7 +69,7 @@ pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     }
 }
 
-/// Money, keys and refused requests do not get better by waiting.
+/// Budgets, keys, and refused requests do not improve over time.
 fn may_pass(failure: &FailedAttempt) -> bool {
     let is_first = failure.tries == 0;
     match failure.error.kind {
@@ -78,11 +77,11 @@ fn may_pass(failure: &FailedAttempt) -> bool {
         | CallErrorKind::Overloaded
         | CallErrorKind::Truncated
         | CallErrorKind::Connect => true,
-        // A model that answers with nothing, or a server that falls silent or talks nonsense in the middle of an
-        // answer, does better the second time or not at all.
+        // A model with an empty answer, or a server that stalls or sends garbage in the middle of an answer, succeeds
+        // on the first retry or not at all.
         CallErrorKind::Empty => is_first,
         CallErrorKind::Malformed => is_first && failure.broke_off,
-        // The provider's own limit, not ours: ours has used up the time.
+        // The provider's own timeout, not Quire's, which would have used up the time.
         CallErrorKind::Timeout => failure.error.status.is_some() || (is_first && failure.broke_off),
         _ => false,
     }

@@ -1,5 +1,5 @@
-//! Threads for calls: one a call, a bounded number at once in all and for each provider, the rest wait in
-//! line. Never the runtime's blocking pool, which cannot cancel what it runs.
+//! Threads for calls: one per call, bounded in total and per provider; further calls wait in a queue. Never uses the
+//! runtime's blocking pool, which cannot cancel a running call.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,15 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::transport::CancelSlot;
 
-/// TLS overflows at 40 KiB and works at 48; an overflow aborts the process, so there is room. Pages that
-/// are never touched cost nothing.
+/// Stack size, in bytes. TLS overflows at 40 KiB and works at 48 KiB; an overflow aborts the process, hence the
+/// margin. Untouched pages cost nothing.
 const STACK: usize = 256 * 1024;
-/// Calls that may wait. Runs and members are bounded too, so this many mean that something is wrong.
+/// Maximum number of waiting calls. Runs and members are bounded too, so reaching it indicates a bug.
 const MOST_WAITING: usize = 1024;
 
 type CallJob = Box<dyn FnOnce(&Arc<CancelSlot>) + Send>;
 
-/// Starts calls.
+/// Starts and queues calls.
 #[derive(Clone)]
 pub(super) struct CallThreads(Arc<Mutex<CallQueue>>);
 
@@ -23,17 +23,17 @@ struct CallQueue {
     most: usize,
     busy: usize,
     started: u64,
-    /// Calls under way by lane; lanes without any are not there.
+    /// Number of running calls by lane; lanes without any are absent.
     lanes: BTreeMap<u64, usize>,
     waiting: VecDeque<WaitingCall>,
     sweeping: bool,
 }
 
-/// Calls that share a limit: those to one provider.
+/// A concurrency limit that calls share: those to one provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ProviderLimiter {
     pub id: u64,
-    /// Calls at once.
+    /// Maximum number of concurrent calls.
     pub most: usize,
 }
 
@@ -43,19 +43,18 @@ struct WaitingCall {
     job: CallJob,
 }
 
-/// Too many calls wait, or the system gives no thread.
+/// Too many calls wait, or the system cannot start a thread.
 #[derive(Debug)]
 pub(super) struct CallRefused;
 
-/// A call under way. Dropping it cancels the call.
+/// A running or queued call. Dropping it cancels the call.
 pub struct RunningCall {
     slot: Arc<CancelSlot>,
     threads: Option<CallThreads>,
 }
 
 impl RunningCall {
-    /// Interrupts the call, also when it waits in line or is blocked in a read. It still ends with its
-    /// one `Finished`.
+    /// Cancels the call, also while it waits in the queue or is blocked in a read. It still sends one `Finished`.
     pub fn cancel(&self) {
         self.slot.cancel();
         if let Some(threads) = &self.threads
@@ -65,18 +64,18 @@ impl RunningCall {
         }
     }
 
-    /// Ends the call once more output tokens than these have arrived. Its answer ends there, as by a limit of the
-    /// provider.
+    /// Ends the call once more than this many output tokens have arrived. Its answer ends there, as by the provider's
+    /// own limit.
     pub fn limit_output(&self, tokens: u64) {
         self.slot.limit_output(tokens);
     }
 
-    /// Ends the call with what has arrived.
+    /// Ends the call with the text received so far.
     pub fn cut(&self) {
         self.slot.cut();
     }
 
-    /// A call that has ended before it began.
+    /// A handle of a call that ended before it began.
     pub(super) fn over() -> Self {
         Self {
             slot: Arc::default(),
@@ -92,7 +91,7 @@ impl Drop for RunningCall {
 }
 
 impl CallThreads {
-    /// So many calls at once in all.
+    /// Creates a queue that runs at most this many calls at once.
     pub fn new(most: usize) -> Self {
         Self(Arc::new(Mutex::new(CallQueue {
             most: most.max(1),
@@ -104,7 +103,11 @@ impl CallThreads {
         })))
     }
 
-    /// The job runs on a thread, now or when it is its turn; at once when it is cancelled before.
+    /// Runs the job on a thread, now or when its turn comes; a cancelled job runs at once.
+    ///
+    /// # Errors
+    ///
+    /// When too many calls wait, or the system cannot start a thread.
     pub fn start(
         &self,
         lane: ProviderLimiter,
@@ -139,7 +142,7 @@ impl CallThreads {
         })
     }
 
-    /// Calls under way, and calls that wait for their turn.
+    /// Number of running calls and of waiting calls.
     pub fn counts(&self) -> (usize, usize) {
         let line = self.line();
         (line.busy, line.waiting.len())
@@ -159,8 +162,8 @@ impl CallThreads {
         }
     }
 
-    /// Lets those in line end that were cancelled there: on a thread, because they have something to
-    /// tell and whoever cancels must not wait.
+    /// Runs the cancelled jobs in the queue, on a thread, because they send events that may block, and the canceller
+    /// must not wait.
     fn sweep(&self) {
         let mut line = self.line();
         if line.sweeping
@@ -180,7 +183,7 @@ impl CallThreads {
             }
         });
         if sweeper.is_err() {
-            // They end when it is their turn.
+            // They end when their turn comes.
             self.line().sweeping = false;
         }
     }
@@ -217,7 +220,7 @@ impl CallQueue {
         }
     }
 
-    /// The first in line whose provider has room. One call has ended, so one can begin at most.
+    /// The first waiting call whose provider has room. One call has ended, so at most one can begin.
     fn next(&mut self) -> Option<WaitingCall> {
         let found = self
             .waiting
@@ -236,7 +239,7 @@ fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> std::io::Result<
 
 fn run(slot: &Arc<CancelSlot>, job: CallJob) {
     slot.begin();
-    // A fault of ours in one call must not take the place of all later ones.
+    // A panic in one call must not end the thread and its place in the queue.
     let _ = catch_unwind(AssertUnwindSafe(|| job(slot)));
 }
 
@@ -251,7 +254,7 @@ mod tests {
     const WIDE: ProviderLimiter = ProviderLimiter { id: 0, most: 100 };
     const NARROW: ProviderLimiter = ProviderLimiter { id: 1, most: 1 };
 
-    /// A job that says its name, then waits until it is cancelled.
+    /// A job that sends its name, then waits until it is cancelled.
     fn job(
         name: u32,
         tell: &mpsc::Sender<(u32, bool)>,

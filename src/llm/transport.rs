@@ -1,6 +1,6 @@
-//! The HTTP client, and the seam that lets another thread interrupt it. ureq's transport offers a handle
-//! that shuts a socket down; the connector here keeps the handle of the current call's socket where
-//! `cancel` finds it. The seam may change between minors of ureq, which is why the minor is pinned.
+//! The HTTP client, with the hook that lets another thread interrupt it. ureq's transport offers a handle that shuts
+//! a socket down; the connector here stores the handle of the current call's socket where `cancel` finds it. The hook
+//! may change between minor versions of ureq, so the minor version is pinned.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -22,12 +22,12 @@ use super::guard::AddressGuard;
 use crate::clock;
 use crate::domain::network::{AddressReach, literal};
 
-/// Where a call's socket can be found by whoever wants to stop it, and how long its next read may take.
+/// Cancellation state of a call: its current socket, and the deadline of its next read.
 #[derive(Default)]
 pub(super) struct CancelSlot {
     cancelled: AtomicBool,
     begun: AtomicBool,
-    /// Output tokens that the call may produce; 0 for no limit.
+    /// Maximum number of output tokens of the call; 0 for no limit.
     most_output: AtomicU64,
     cut: AtomicBool,
     read_by: Mutex<Option<Instant>>,
@@ -36,7 +36,7 @@ pub(super) struct CancelSlot {
 }
 
 impl CancelSlot {
-    /// Stops the call: a blocked read returns at once, a connection that is opened later is refused.
+    /// Cancels the call: a blocked read returns at once, and a connection opened later is refused.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::SeqCst);
         let socket = self.socket().take();
@@ -50,18 +50,18 @@ impl CancelSlot {
         self.cancelled.load(Ordering::SeqCst)
     }
 
-    /// From now on the call ends once more output tokens than these have arrived.
+    /// Ends the call once more than this many output tokens have arrived.
     pub fn limit_output(&self, tokens: u64) {
         self.most_output.store(tokens.max(1), Ordering::SeqCst);
     }
 
-    /// Whether so many output tokens are within the limit.
+    /// Whether this many output tokens are within the limit.
     pub fn allows(&self, tokens: u64) -> bool {
         let most = self.most_output.load(Ordering::SeqCst);
         most == 0 || tokens <= most
     }
 
-    /// Ends the call with what has arrived: its answer is cut off, not lost.
+    /// Ends the call with the text received so far: its answer is cut off, not lost.
     pub fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
         let socket = self.socket().take();
@@ -70,12 +70,12 @@ impl CancelSlot {
         }
     }
 
-    /// Whether the call was ended with what had arrived.
+    /// Whether the call was ended with the text received so far.
     pub fn is_cut(&self) -> bool {
         self.cut.load(Ordering::SeqCst)
     }
 
-    /// A thread has taken the call up.
+    /// Records that a thread has started the call.
     pub fn begin(&self) {
         self.begun.store(true, Ordering::SeqCst);
     }
@@ -84,7 +84,7 @@ impl CancelSlot {
         self.begun.load(Ordering::SeqCst)
     }
 
-    /// Something of the answer must have come by then, however much else comes.
+    /// Sets the deadline of the next piece of the answer; keep-alives do not extend it.
     pub fn read_by(&self, moment: Instant) {
         *self.read_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(moment);
     }
@@ -94,7 +94,7 @@ impl CancelSlot {
         moment.map(|moment| moment.saturating_duration_since(clock::instant()))
     }
 
-    /// Waits, unless it is cancelled meanwhile. True when it was.
+    /// Waits for this long or until the call is cancelled; returns whether it is.
     pub fn pause(&self, length: Duration) -> bool {
         let guard = self.socket();
         if !self.is_cancelled() && !length.is_zero() {
@@ -109,7 +109,7 @@ impl CancelSlot {
         CURRENT.with(|current| *current.borrow_mut() = Some(self.clone()));
     }
 
-    /// The call is over.
+    /// Clears the slot of the current thread at the end of its call.
     pub fn leave() {
         let slot = CURRENT.with(|current| current.borrow_mut().take());
         if let Some(slot) = slot {
@@ -126,8 +126,8 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<CancelSlot>>> = const { RefCell::new(None) };
 }
 
-// The order matters: the handle is put down before the flag is looked at, and `cancel` raises the flag
-// before it looks for the handle, so one of the two always sees the other.
+// The order matters: the handle is stored before the flag is read, and `cancel` sets the flag before it reads the
+// handle, so one of the two always sees the other.
 fn arm(handle: &Weak<dyn ShutdownHandle>) -> Result<(), ureq::Error> {
     CURRENT.with(|current| {
         let Some(slot) = &*current.borrow() else {
@@ -184,8 +184,7 @@ impl Connector for Cancellable {
     }
 }
 
-/// A connection whose reads end when the current call's next piece is due: lines that only keep the connection
-/// alive do not put that off.
+/// A connection whose reads end at the deadline of the current call's next piece: keep-alive lines do not extend it.
 #[derive(Debug)]
 struct TimedTransport(Box<dyn Transport>);
 
@@ -218,8 +217,7 @@ impl Transport for TimedTransport {
     }
 }
 
-/// Reads addresses and `localhost` itself, whatever the system makes of their spelling: an image without
-/// /etc/hosts has nothing to ask.
+/// Resolves IP literals and `localhost` itself, independent of the system: an image without /etc/hosts cannot.
 #[derive(Debug, Default)]
 struct NameResolver(DefaultResolver);
 
@@ -249,8 +247,8 @@ fn local(uri: &Uri) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, uri.port_u16().unwrap_or(default)))
 }
 
-/// The HTTP clients, one for each reach: whoever opens a connection states where it may lead. Created at
-/// first use, because TLS roots cost memory that a demo never needs.
+/// The HTTP clients, one per reach: every connection states which addresses it may reach. Created on first use,
+/// because TLS roots take memory that a demo never needs.
 #[derive(Default)]
 pub(super) struct HttpClients {
     public: OnceLock<ureq::Agent>,
@@ -258,7 +256,7 @@ pub(super) struct HttpClients {
 }
 
 impl HttpClients {
-    /// The client for this reach.
+    /// Returns the client for this reach.
     pub fn agent(&self, settings: &LlmSettings, reach: AddressReach) -> &ureq::Agent {
         let agent = match reach {
             AddressReach::Public => &self.public,
@@ -268,10 +266,10 @@ impl HttpClients {
     }
 }
 
-/// A client. Small buffers: the defaults cost 599 KB a TLS stream. No redirects: a provider that
-/// sends us elsewhere would also send the key there. No pool: a stream is left before its last byte, so
-/// its connection could not serve again, and one that the provider has closed meanwhile looks like a
-/// failed call; beside a model's seconds a handshake is nothing.
+/// Creates a client. Small buffers: the defaults cost 599 KB per TLS stream. No redirects: the key would be sent to
+/// the target. No pool: a stream is left before its last byte, so its connection cannot be reused, and one that the
+/// provider has closed meanwhile looks like a failed call; compared with a model's seconds, a handshake costs
+/// nothing.
 pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -281,7 +279,7 @@ pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent 
         .timeout_resolve(Some(Duration::from_secs(5).min(settings.connect)))
         .timeout_connect(Some(settings.connect))
         .timeout_recv_response(Some(settings.first_token))
-        // Until the call says by when it wants what: see `read_by`.
+        // Until the call sets its own deadline: see `read_by`.
         .timeout_per_read(Some(settings.first_token))
         .timeout_per_write(Some(settings.idle))
         .tls_config(tls(settings))
@@ -291,7 +289,7 @@ pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent 
         .max_idle_connections(0)
         .max_idle_connections_per_host(0);
     let config = match reach {
-        // A proxy resolves names itself, out of the guard's sight.
+        // A proxy resolves names itself, which bypasses the guard.
         AddressReach::Public => config.proxy(None),
         AddressReach::Anywhere => config,
     };

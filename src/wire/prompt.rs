@@ -83,7 +83,7 @@ pub(super) fn called<'a>(request: &'a ModelRequest, id: &'a str) -> &'a str {
         .map_or(id, |call| call.name.as_str())
 }
 
-/// Whether the client has run tools: some vendors then require their own reasoning back, which not every client has.
+/// Whether the client has run tools: some vendors then require their own reasoning back, which a client may not have.
 pub(super) fn is_acting(request: &ModelRequest) -> bool {
     let mut messages = request.messages.iter();
     request.tools.is_some() && messages.any(|message| message.result_of.is_some())

@@ -75,7 +75,7 @@ pub const MOST_CHOICES: u32 = 16;
 ///
 /// # Errors
 ///
-/// When `n` is not an integer or exceeds 16.
+/// When `n` is not an integer from 1 to 16.
 pub(super) fn choices(fields: &Map<String, Value>) -> Result<u32, RequestError> {
     let n = whole(fields.get("n"), "n")?.unwrap_or(1);
     match u32::try_from(n) {
