@@ -2,7 +2,6 @@
 //! before they are stored, stored encrypted, and never shown again.
 
 mod discovery;
-mod offline;
 mod scope;
 mod secrets;
 
@@ -22,7 +21,6 @@ use crate::llm::{self, Llm, ProviderSource, TestError};
 use crate::store::{Store, audit, providers};
 use crate::wire::{self, ListedModel};
 pub use discovery::ProviderDiscovery;
-pub use offline::OfflineProviders;
 pub use scope::ProviderScope;
 use secrets::Secrets;
 

@@ -2,14 +2,13 @@
 //! checks before each stage whether it may continue.
 
 use super::accounts::RequestOrigin;
-use super::{Error, Kind, Result, folder};
-use crate::config::Config;
+use super::{Error, Kind, Result};
 use crate::domain::analysis::Plan;
 use crate::domain::id::UserId;
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate::{self, CallEstimate};
 use crate::domain::time::Timestamp;
-use crate::domain::usage::{LimitExceeded, UsageAmount, UserLimits, allow, allow_run, day_text};
+use crate::domain::usage::{LimitExceeded, UsageAmount, UserLimits, allow, allow_run};
 pub use crate::engine::BudgetStanding;
 use crate::engine::Engine;
 use crate::llm::Llm;
@@ -184,60 +183,6 @@ impl UsageService<'_> {
     }
 }
 
-/// Usage for the command line: opens only the store.
-pub struct OfflineUsage(Store);
-
-impl OfflineUsage {
-    /// Opens the installation's store, also while the server runs.
-    ///
-    /// # Errors
-    /// As [`folder::open_existing`].
-    pub fn open(config: &Config) -> Result<Self> {
-        Ok(Self(folder::open_existing(config)?.store))
-    }
-
-    /// One user's usage, newest day first, labeled with day and model.
-    ///
-    /// # Errors
-    /// `Missing` when there is no such account.
-    pub async fn of_one(
-        &self,
-        email: &str,
-        from: i64,
-        to: i64,
-    ) -> Result<Vec<(String, DailyUsage)>> {
-        let email = email.trim().to_lowercase();
-        let found = self.0.read(move |db| match users::by_email(db, &email)? {
-            Some(user) => usage::of_user(db, &user.id, from, to).map(Some),
-            None => Ok(None),
-        });
-        let rows = found.await?.ok_or_else(no_account)?;
-        let named = |row: DailyUsage| (format!("{}  {}", day_text(row.day), row.model), row);
-        Ok(rows.into_iter().map(named).collect())
-    }
-
-    /// The sums of all users, most expensive first, labeled with the email address.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn of_all(&self, from: i64, to: i64) -> Result<Vec<(String, DailyUsage)>> {
-        let found = self.0.read(move |db| {
-            let mut named = Vec::new();
-            for UserUsage { user, sum } in usage::of_all(db, from, to)? {
-                let email = users::by_id(db, &user)?.map(|user| user.email);
-                named.push((email.unwrap_or_default(), sum));
-            }
-            Ok(named)
-        });
-        Ok(found.await?)
-    }
-
-    /// Closes the store.
-    pub async fn close(self) {
-        self.0.close().await;
-    }
-}
-
 fn over(over: LimitExceeded) -> Error {
     Error::new(Kind::BudgetExceeded, over.to_string()).resolve(
         "choose fewer or cheaper models, set max_tokens, raise the budget, or wait until it renews",
@@ -254,6 +199,6 @@ fn unknown_price(model: &str, instead: &str) -> Error {
     ))
 }
 
-fn no_account() -> Error {
+pub(super) fn no_account() -> Error {
     Error::new(Kind::Missing, "there is no such account")
 }

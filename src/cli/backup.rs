@@ -8,7 +8,8 @@ use serde_json::json;
 use super::args::CommandCall;
 use super::screen::{progress, several};
 use super::{Outcome, print, usage};
-use crate::app::{backup, backups};
+use crate::app::backups;
+use crate::app::offline::backup;
 use crate::clock;
 
 /// Writes the copy.

@@ -2,7 +2,7 @@
 
 use super::args::CommandCall;
 use super::{Outcome, block_on, failed, print};
-use crate::app::doctor::{self, CheckState, health};
+use crate::app::offline::doctor::{self, CheckState, health};
 
 /// Runs the checks and prints the findings.
 pub(super) fn run(call: &CommandCall) -> Outcome {

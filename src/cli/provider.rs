@@ -7,7 +7,8 @@ use std::io::BufRead as _;
 use super::args::CommandCall;
 use super::{CommandFailure, Outcome, block_on, failed, print, usage};
 use crate::app::accounts::RequestOrigin;
-use crate::app::providers::{OfflineProviders, ProviderParams, ProviderScope, Providers};
+use crate::app::offline::OfflineProviders;
+use crate::app::providers::{ProviderParams, ProviderScope, Providers};
 use crate::clock;
 use crate::domain::provider::StoredProvider;
 

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::args::CommandCall;
 use super::screen::{Screen, progress};
 use super::{CommandFailure, Outcome, block_on, failed, print, usage};
-use crate::app::remote::{Remote, RemoteError};
+use crate::app::offline::remote::{Remote, RemoteError};
 
 /// Environment variable of the API key.
 const KEY: &str = "QUIRE_API_KEY";

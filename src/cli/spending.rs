@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::args::CommandCall;
 use super::{Outcome, block_on, failed, print, usage};
-use crate::app::usage::{DailyUsage, OfflineUsage};
+use crate::app::offline::OfflineUsage;
+use crate::app::usage::DailyUsage;
 use crate::clock;
 use crate::domain::usage::day_text;
 

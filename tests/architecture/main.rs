@@ -66,7 +66,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("unsafe ", &["system.rs"]),
     // Whoever opens a connection decides where it may lead: `llm::guard`. The replica's bucket and the doctor's
     // own server are the operator's choice; `discover` asks this machine only.
-    ("TcpStream::connect", &["llm/discover.rs", "app/doctor/health.rs"]),
+    ("TcpStream::connect", &["llm/discover.rs", "app/offline/doctor/health.rs"]),
     ("UdpSocket", &[]),
     ("config_builder", &["llm/transport.rs", "replica/s3/client.rs"]),
     ("new_with_defaults", &[]), ("new_with_config", &[]), ("new_agent", &["replica/s3/client.rs"]),

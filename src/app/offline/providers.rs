@@ -1,6 +1,6 @@
 //! Providers without a running server, for the command line.
 
-use super::Providers;
+use crate::app::providers::Providers;
 use crate::app::{Result, folder, models};
 use crate::config::Config;
 use crate::crypto::vault::Vault;

@@ -5,10 +5,10 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::documents::orphans;
-use super::folder::{self, soundness};
-use super::swap::{ReplaceDatabase, ReplacedFiles};
-use super::{Error, Kind, Result};
+use crate::app::documents::orphans;
+use crate::app::folder::{self, soundness};
+use crate::app::swap::{ReplaceDatabase, ReplacedFiles};
+use crate::app::{Error, Kind, Result};
 use crate::clock;
 use crate::config::Config;
 use crate::crypto::secret;

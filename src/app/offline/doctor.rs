@@ -9,9 +9,8 @@ mod originals;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use super::folder as data_folder;
-use super::models;
-use super::patterns;
+use crate::app::folder as data_folder;
+use crate::app::{Error, Result, backups, models, patterns, replica as replication};
 use crate::clock;
 use crate::config::Config;
 use crate::crypto::secret;
@@ -54,7 +53,7 @@ fn finding(what: &'static str, state: CheckState, text: impl Into<String>) -> Ch
 /// the replica can be restored.
 fn copy_elsewhere(config: &Config, replica: &crate::config::ReplicaConfig) -> CheckResult {
     let name = "replica";
-    match super::replica::rehearse(config, replica) {
+    match replication::rehearse(config, replica) {
         Ok(None) => finding(
             name,
             CheckState::Doubtful,
@@ -124,7 +123,7 @@ pub async fn examine(config: &Config) -> Vec<CheckResult> {
 /// Checks the automatic backups: the age of the newest one, and whether it can be read.
 fn backups(wanted: &crate::config::BackupConfig) -> CheckResult {
     let (name, shown) = ("backups", wanted.folder.display());
-    let found = match super::backups::copies(&wanted.folder) {
+    let found = match backups::copies(&wanted.folder) {
         Ok(found) => found,
         Err(error) => return finding(name, CheckState::Broken, format!("{shown}: {error}")),
     };
@@ -294,11 +293,11 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
     (findings, newest)
 }
 
-async fn tables(store: &Store, config: &Config) -> super::Result<()> {
+async fn tables(store: &Store, config: &Config) -> Result<()> {
     let (store, folder) = (store.clone(), config.data_dir.clone());
     let read =
         tokio::task::spawn_blocking(move || data_folder::soundness::check_tables(&folder, &store));
-    read.await.map_err(super::Error::internal)?
+    read.await.map_err(Error::internal)?
 }
 
 /// Checks the patterns in the folder; the built-in ones are tested when the program is built.

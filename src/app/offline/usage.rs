@@ -1,0 +1,62 @@
+//! Usage without a running server, for the command line.
+
+use crate::app::usage::no_account;
+use crate::app::{Result, folder};
+use crate::config::Config;
+use crate::domain::usage::day_text;
+use crate::store::usage::{DailyUsage, UserUsage};
+use crate::store::{Store, usage, users};
+
+/// Usage for the command line: opens only the store.
+pub struct OfflineUsage(Store);
+
+impl OfflineUsage {
+    /// Opens the installation's store, also while the server runs.
+    ///
+    /// # Errors
+    /// As [`folder::open_existing`].
+    pub fn open(config: &Config) -> Result<Self> {
+        Ok(Self(folder::open_existing(config)?.store))
+    }
+
+    /// One user's usage, newest day first, labeled with day and model.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such account.
+    pub async fn of_one(
+        &self,
+        email: &str,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<(String, DailyUsage)>> {
+        let email = email.trim().to_lowercase();
+        let found = self.0.read(move |db| match users::by_email(db, &email)? {
+            Some(user) => usage::of_user(db, &user.id, from, to).map(Some),
+            None => Ok(None),
+        });
+        let rows = found.await?.ok_or_else(no_account)?;
+        let named = |row: DailyUsage| (format!("{}  {}", day_text(row.day), row.model), row);
+        Ok(rows.into_iter().map(named).collect())
+    }
+
+    /// The sums of all users, most expensive first, labeled with the email address.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn of_all(&self, from: i64, to: i64) -> Result<Vec<(String, DailyUsage)>> {
+        let found = self.0.read(move |db| {
+            let mut named = Vec::new();
+            for UserUsage { user, sum } in usage::of_all(db, from, to)? {
+                let email = users::by_id(db, &user)?.map(|user| user.email);
+                named.push((email.unwrap_or_default(), sum));
+            }
+            Ok(named)
+        });
+        Ok(found.await?)
+    }
+
+    /// Closes the store.
+    pub async fn close(self) {
+        self.0.close().await;
+    }
+}
