@@ -15,6 +15,19 @@ const KEPT_ANONYMOUS: Duration = Duration::from_secs(24 * 3600);
 const KEPT_AUDIT: Duration = Duration::from_secs(400 * 24 * 3600);
 
 impl App {
+    /// Number of changes of the database since the start.
+    pub fn commits(&self) -> u64 {
+        self.store.commits().0.count
+    }
+
+    /// Frees the memory that the database needs only while it is changed.
+    ///
+    /// # Errors
+    /// When the store is closed.
+    pub async fn free_cache(&self) -> Result<()> {
+        Ok(self.store.free_cache().await?)
+    }
+
     /// Runs one round. Cheap when nothing has expired; the server runs it every hour.
     ///
     /// # Errors

@@ -399,8 +399,18 @@ async fn upkeep(app: &Arc<App>) {
     const ASK_EVERY: u32 = 6;
     let mut round = 0_u32;
     app.discovery().probe().await;
+    // The first start has written the whole schema.
+    report(app.free_cache()).await;
+    system::give_back();
+    let (mut commits, mut is_freed) = (app.commits(), true);
     loop {
         tokio::time::sleep(PAUSE).await;
+        let before = std::mem::replace(&mut commits, app.commits());
+        is_freed &= commits == before;
+        if commits == before && !is_freed {
+            report(app.free_cache()).await;
+            is_freed = true;
+        }
         system::give_back();
         app.restock().await;
         round = round.wrapping_add(1);

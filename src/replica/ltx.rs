@@ -3,6 +3,7 @@
 //! checksum of the database, which Litestream omits as well.
 
 use std::io::{self, BufRead, Read, Write};
+use std::sync::LazyLock;
 
 use crc::{CRC_64_GO_ISO, Crc, Digest, Table};
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
@@ -23,7 +24,9 @@ const LARGEST_PAGE: u32 = 65_536;
 // Offset of SQLite's lock byte; the page that contains it is never used.
 const LOCK_BYTE: u64 = 0x4000_0000;
 
-static CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_GO_ISO);
+// 32 KB, made at the first use: only servers with a replica need it.
+static CRC: LazyLock<Crc<u64, Table<16>>> =
+    LazyLock::new(|| Crc::<u64, Table<16>>::new(&CRC_64_GO_ISO));
 
 /// Header of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

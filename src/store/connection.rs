@@ -210,6 +210,14 @@ impl Writer {
         Ok(Self(Reader::new(connection)))
     }
 
+    /// Frees the page cache: up to 1 MB, read again when needed.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub(super) fn free_cache(&self) -> Result<()> {
+        self.note(self.connection.release_memory())
+    }
+
     /// Changes rows and returns their number.
     ///
     /// # Errors

@@ -368,8 +368,23 @@ impl Store {
     /// # Errors
     /// `Busy` while another connection uses the log; otherwise when the database cannot be written.
     pub async fn checkpoint(&self) -> Result<()> {
+        self.on_writer(writer::WriteJob::Checkpoint).await
+    }
+
+    /// Frees the writer's page cache; for when nothing has been written for a while.
+    ///
+    /// # Errors
+    /// `Closed`, or when SQLite refuses.
+    pub async fn free_cache(&self) -> Result<()> {
+        self.on_writer(writer::WriteJob::FreeCache).await
+    }
+
+    async fn on_writer(
+        &self,
+        job: impl FnOnce(Box<dyn FnOnce(Result<()>) + Send>) -> writer::WriteJob,
+    ) -> Result<()> {
         let (answer, answered) = oneshot::channel();
-        let job = writer::WriteJob::Checkpoint(Box::new(move |result| {
+        let job = job(Box::new(move |result| {
             let _ = answer.send(result);
         }));
         self.0.changes.put(job).await.map_err(closed)?;

@@ -310,6 +310,31 @@ fn questions_that_wait_together_each_get_their_own_answer() {
     });
 }
 
+/// Number of read system calls that this thread has made.
+fn reads() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/io").expect("Linux has it");
+    let count = text.lines().find_map(|line| line.strip_prefix("syscr: "));
+    count.and_then(|count| count.parse().ok()).expect("a count")
+}
+
+#[test]
+fn pages_are_read_again_only_after_their_cache_was_freed() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let look = || {
+        store.write_now(|db| {
+            let before = reads();
+            db.one("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0))?;
+            Ok(reads() - before)
+        })
+    };
+    look().expect("a first look");
+    let cached = look().expect("the table");
+    assert_eq!(look(), Ok(cached));
+    block_on(store.free_cache()).expect("an open store");
+    assert!(look().expect("the table") > cached);
+}
+
 #[test]
 fn closing_does_what_was_queued_and_empties_the_log() {
     let folder = Folder::new();

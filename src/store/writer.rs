@@ -28,6 +28,8 @@ pub(super) type Work = Box<dyn FnOnce(Result<&Writer>) -> CommitResult + Send>;
 pub(super) enum WriteJob {
     /// A change.
     Work(Work),
+    /// Free the page cache.
+    FreeCache(Box<dyn FnOnce(Result<()>) + Send>),
     /// Checkpoint the whole log.
     Checkpoint(Box<dyn FnOnce(Result<()>) + Send>),
     /// Let the follower read the log.
@@ -40,6 +42,7 @@ impl WriteJob {
     fn on_log(self, db: &Writer, log: &mut WalLog) {
         match self {
             Self::Work(_) => {}
+            Self::FreeCache(answer) => answer(db.free_cache()),
             Self::Checkpoint(answer) => answer(log.checkpoint(db)),
             Self::Look(answer) => answer(log.look_and_tidy(db)),
             Self::Hold(answer) => answer(log.hold(db)),
