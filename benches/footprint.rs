@@ -28,7 +28,7 @@ static BUDGETS: &[Budget] = &[
     most("an event stream of 1,000", "KB", 18.0, Some(12.0)),
     most("threads", "", 10.0, None),
     most("open files", "", 24.0, None),
-    // An estimated 3.4 of it for JSON Schema (Cargo.toml).
+    // About 1 of it for JSON Schema (Cargo.toml).
     most("binary", "MB", 16.0, Some(8.0)),
 ];
 
