@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use quire::clock;
 use quire::domain::time::Timestamp;
-use quire::store::{Store, StoreSettings, answers};
+use quire::store::{Store, StoreSettings, cached_answers};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use support::upstream::Upstream;
@@ -228,7 +228,7 @@ fn lookups(path: PathBuf) -> (f64, f64) {
     let find = |key: &String| {
         let (key, now) = (key.clone(), clock::now());
         let begun = Instant::now();
-        let found = store.read(move |db| answers::look(db, &key, now, Timestamp::default()));
+        let found = store.read(move |db| cached_answers::look(db, &key, now, Timestamp::default()));
         let found = runtime.block_on(found).expect("a store that answers");
         assert!(black_box(found).is_some(), "it was kept");
         millis(begun.elapsed())

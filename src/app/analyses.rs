@@ -40,8 +40,8 @@ use crate::llm::Llm;
 use crate::log;
 pub use crate::store::analyses::{HistoryFilter, HistoryRow};
 use crate::store::audit::{self, AuditEntry};
-use crate::store::calls;
-pub use crate::store::calls::CallRecord;
+use crate::store::call_log;
+pub use crate::store::call_log::CallRecord;
 use crate::store::{self, Reader, Store, StoreError, analyses, comparisons, events};
 
 pub(super) use check::MAX_PROMPT;
@@ -413,7 +413,7 @@ fn calls_of(db: &Reader, analysis: &Analysis) -> store::Result<Vec<CallRecord>> 
         .finished
         .unwrap_or(Timestamp::from_millis(i64::MAX));
     let span = (analysis.created, end);
-    calls::of_analysis(db, analysis.user.as_ref(), &analysis.id, span)
+    call_log::of_analysis(db, analysis.user.as_ref(), &analysis.id, span)
 }
 
 fn entry(at: Timestamp, actor: Option<&UserId>, action: &str, id: &AnalysisId) -> AuditEntry {

@@ -11,9 +11,9 @@ use crate::domain::pattern::staged::StagedRun;
 use crate::domain::user::Caller;
 pub use crate::engine::CacheMiss;
 use crate::engine::Engine;
-pub use crate::store::answers::{CacheSelection, CacheStats};
-pub use crate::store::savings::Savings;
-use crate::store::{Store, answers, savings};
+pub use crate::store::cache_savings::Savings;
+pub use crate::store::cached_answers::{CacheSelection, CacheStats};
+use crate::store::{Store, cache_savings, cached_answers};
 
 /// Use cases of the cache.
 #[derive(Clone, Copy)]
@@ -41,8 +41,8 @@ impl CacheService<'_> {
     pub async fn stats(&self) -> Result<(CacheStats, Savings)> {
         let read = |db: &_| {
             Ok((
-                answers::stats(db)?,
-                savings::sum(db, None, i64::MIN, i64::MAX)?,
+                cached_answers::stats(db)?,
+                cache_savings::sum(db, None, i64::MIN, i64::MAX)?,
             ))
         };
         Ok(self.store.read(read).await?)
@@ -54,7 +54,7 @@ impl CacheService<'_> {
     /// When the database cannot be read.
     pub async fn saved(&self, user: Option<&UserId>, from: i64, to: i64) -> Result<Savings> {
         let user = user.cloned();
-        let read = move |db: &_| savings::sum(db, user.as_ref(), from, to);
+        let read = move |db: &_| cache_savings::sum(db, user.as_ref(), from, to);
         Ok(self.store.read(read).await?)
     }
 
@@ -66,7 +66,7 @@ impl CacheService<'_> {
         Ok(self
             .store
             .for_freeing()
-            .write(move |db| answers::clear(db, &which))
+            .write(move |db| cached_answers::clear(db, &which))
             .await?)
     }
 
@@ -79,7 +79,7 @@ impl CacheService<'_> {
         match self
             .store
             .for_freeing()
-            .write(move |db| answers::delete(db, &key))
+            .write(move |db| cached_answers::delete(db, &key))
             .await?
         {
             true => Ok(()),

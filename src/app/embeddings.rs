@@ -16,7 +16,7 @@ use crate::domain::user::Caller;
 use crate::engine::{Engine, ReservedAmount};
 use crate::llm::Llm;
 use crate::log;
-use crate::store::{Store, api_keys, calls, usage as days};
+use crate::store::{Store, api_keys, call_log, usage as days};
 use crate::wire::embed::{self, EmbeddingAnswer, EmbeddingRequest};
 use crate::wire::serve_openai::shown;
 
@@ -161,7 +161,7 @@ impl EmbeddingService<'_> {
         let user = caller.user.clone();
         let key = caller.key.as_ref().map(|key| key.id.clone());
         let written = self.store.write(move |db| {
-            calls::insert(db, Some(&user), &id, &charge)?;
+            call_log::insert(db, Some(&user), &id, &charge)?;
             days::add(db, &user, charge.at.day(), &charge)?;
             match &key {
                 Some(key) => api_keys::add_usage(db, key, &charge),

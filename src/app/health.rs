@@ -8,10 +8,10 @@ use super::{Result, folder};
 use crate::engine::Engine;
 use crate::llm::{CircuitView, Llm};
 use crate::replica::replicator::{ReplicaStatus, Replicator};
-pub use crate::store::times::{BOUNDS_MS, CommitTimesSnapshot};
+pub use crate::store::commit_times::{BOUNDS_MS, CommitTimesSnapshot};
 pub use crate::store::usage::DailyUsage as Sum;
 use crate::store::usage::DailyUsage;
-use crate::store::{self, DiskState, Store, answers, usage};
+use crate::store::{self, DiskState, Store, cached_answers, usage};
 
 /// The state of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,7 +161,7 @@ impl Health<'_> {
     /// # Errors
     /// When the database cannot be read.
     pub async fn cache_hits(&self) -> Result<u64> {
-        let stats = self.store.read(answers::stats).await?;
+        let stats = self.store.read(cached_answers::stats).await?;
         Ok(stats.hits)
     }
 

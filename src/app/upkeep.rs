@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{App, Result, repeats};
 use crate::domain::time::Timestamp;
 use crate::log;
-use crate::store::{analyses, answers, audit, calls, idempotency};
+use crate::store::{analyses, audit, cached_answers, call_log, idempotency};
 
 /// How long analyses without an account and passthrough calls to a single model are kept, for
 /// troubleshooting. Clients see such an analysis only while connected.
@@ -40,13 +40,15 @@ impl App {
         self.documents().tidy(now).await?;
         let most = self.config.cache_bytes;
         let store = self.store.for_freeing();
-        let deleted = store.write(move |db| answers::purge(db, now, most)).await?;
+        let deleted = store
+            .write(move |db| cached_answers::purge(db, now, most))
+            .await?;
         store
             .write(move |db| {
                 analyses::delete_anonymous(db, now - KEPT_ANONYMOUS)?;
                 analyses::delete_passed_on(db, now - KEPT_ANONYMOUS)?;
                 idempotency::delete_before(db, now - repeats::KEPT)?;
-                calls::delete_before(db, now - KEPT_AUDIT)?;
+                call_log::delete_before(db, now - KEPT_AUDIT)?;
                 audit::delete_before(db, now - KEPT_AUDIT).map(drop)
             })
             .await?;

@@ -12,9 +12,9 @@ use crate::domain::usage::{LimitExceeded, UsageAmount, UserLimits, allow, allow_
 pub use crate::engine::BudgetStanding;
 use crate::engine::Engine;
 use crate::llm::Llm;
-pub use crate::store::calls::CallRecord;
+pub use crate::store::call_log::CallRecord;
 pub use crate::store::usage::{DailyUsage, UserUsage};
-use crate::store::{Store, audit, budgets, calls, usage, users};
+use crate::store::{Store, audit, budgets, call_log, usage, users};
 
 /// Use cases of usage and budgets.
 #[derive(Clone, Copy)]
@@ -76,7 +76,7 @@ impl UsageService<'_> {
         let user = user.clone();
         let found = self
             .store
-            .read(move |db| calls::latest(db, Some(&user), limit, before));
+            .read(move |db| call_log::latest(db, Some(&user), limit, before));
         Ok(found.await?)
     }
 

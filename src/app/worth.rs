@@ -4,7 +4,7 @@
 use super::analyses::Analyses;
 use super::{Error, Kind, Result};
 use crate::crypto;
-use crate::domain::case::fold_case;
+use crate::domain::case_folding::fold_case;
 use crate::domain::id::AnalysisId;
 use crate::domain::panel_vs_single::pair::AnswerPair;
 use crate::domain::panel_vs_single::{PanelJudgment, Preference, single};

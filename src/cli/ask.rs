@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::args::CommandCall;
-use super::home::LocalSession;
+use super::local_session::LocalSession;
 use super::remote;
 use super::screen::{Screen, progress};
 use super::{CommandFailure, Outcome, block_on, failed, print, public_url, usage};

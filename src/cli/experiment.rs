@@ -7,9 +7,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::args::CommandCall;
-use super::columns::cut;
-use super::home::LocalSession;
+use super::local_session::LocalSession;
 use super::screen::{progress, width};
+use super::text_width::cut;
 use super::{CommandFailure, Outcome, block_on, failed, print, public_url, usage};
 use crate::app::accounts::RequestOrigin;
 use crate::app::experiments::{ExperimentForecast, ExperimentProgress, ExperimentView};

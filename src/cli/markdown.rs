@@ -1,7 +1,7 @@
 //! Renders Markdown for a terminal, line by line as it arrives: headings, emphasis, lists, code,
 //! quotations, and links, wrapped at words. Pure. Removes anything that could control the terminal.
 
-use super::columns::{width, width_of};
+use super::text_width::{width, width_of};
 
 /// Width of a line in columns at most: wider lines are hard to read.
 const WIDEST: usize = 100;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::args::CommandCall;
-use super::home::LocalSession;
+use super::local_session::LocalSession;
 use super::{Outcome, block_on, print, public_url};
 use crate::app::mcp::{MOST_BYTES, McpMessage, read};
 use crate::log;

@@ -5,16 +5,15 @@ mod archive;
 mod args;
 mod ask;
 mod backup;
-mod columns;
 mod completions;
 mod doctor;
 mod documents;
 mod experiment;
 mod handover;
 mod help;
-mod home;
 mod key;
-mod live;
+mod live_progress;
+mod local_session;
 mod manual;
 mod markdown;
 mod mcp;
@@ -26,7 +25,8 @@ mod remote;
 mod screen;
 mod secret;
 mod serve;
-mod spending;
+mod text_width;
+mod usage;
 mod user;
 
 use std::ffi::OsString;
@@ -194,7 +194,7 @@ pub static COMMANDS: &[Command] = &[
             choice("user", "EMAIL", "only this account, by day"),
             choice("json", "", "print JSON"),
         ],
-        run: spending::run,
+        run: usage::run,
     },
     Command {
         name: "backup", usage: "FILE|FOLDER", summary: "write a verified copy of the database",

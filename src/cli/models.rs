@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::args::CommandCall;
-use super::home::LocalSession;
+use super::local_session::LocalSession;
 use super::{Outcome, block_on, print};
 use crate::domain::model::{Availability, Model};
 use crate::log;

@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 
 use serde_json::Value;
 
-use super::live::LiveLines;
+use super::live_progress::LiveLines;
 use super::markdown::Markdown;
 use crate::system;
 

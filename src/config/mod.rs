@@ -1,8 +1,8 @@
 //! Configuration: defaults < file < environment < flags, checked once into one struct. All errors are reported
 //! together. Decides nothing that needs a running server.
 
+mod backups;
 mod check;
-mod copies;
 mod file;
 mod load;
 pub mod options;
@@ -17,14 +17,14 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::domain::catalogue::CatalogSheet;
+use crate::domain::catalog::CatalogSheet;
 use crate::domain::money::Price;
 pub use crate::domain::network::Network;
 use crate::domain::provider::Extras;
 use crate::domain::usage;
+pub use backups::{BackupConfig, ReplicaConfig};
 use check::Checker;
 pub use check::http_url;
-pub use copies::{BackupConfig, ReplicaConfig};
 pub use load::{ConfigLayers, ValueSource};
 pub use secret::Secret;
 pub use tls::TlsFiles;
@@ -346,8 +346,8 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         patterns: checker.given("QUIRE_PATTERNS").map(PathBuf::from),
         secret: secret(checker, "QUIRE_SECRET"),
         setup_token: secret(checker, "QUIRE_SETUP_TOKEN"),
-        replica: copies::replica(checker),
-        backups: copies::backups(checker),
+        replica: backups::replica(checker),
+        backups: backups::backups(checker),
         environment,
         log_level: checker.choice("LOG_LEVEL"),
         log_json: checker.choice("LOG_FORMAT") == "json",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::chat::{Format, Message, Passthrough, SourcePassage, Task};
-use super::fit::Fitting;
+use super::context_mode::Fitting;
 use super::id::DocumentId;
 use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;

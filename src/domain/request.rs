@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::chat::{Format, Message, Passthrough, Role};
-use super::fit::ContextMode;
+use super::context_mode::ContextMode;
 use super::id::{AnalysisId, DocumentId, ExperimentId, KeyId};
 use super::parameters::Parameters;
 use super::plan::{CacheUse, Depth, is_first};

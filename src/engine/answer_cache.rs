@@ -13,7 +13,7 @@ use crate::crypto;
 use crate::domain::chat::{Answer, Finish, ModelRequest};
 use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
-use crate::store::{Reader, answers};
+use crate::store::{Reader, cached_answers};
 
 pub use key_fields::{CacheMiss, CanonicalFields};
 pub(super) use single_flight::{FlightRole, LeaderGuard, SingleFlight};
@@ -99,10 +99,10 @@ pub(super) async fn find(
     shared: &EngineShared,
     key: &str,
     most: Option<Duration>,
-) -> Option<answers::CachedAnswer> {
+) -> Option<cached_answers::CachedAnswer> {
     let (wanted, now) = (key.to_owned(), clock::now());
     let since = most.map_or(Timestamp::default(), |most| now - most);
-    let look = move |db: &Reader| answers::look(db, &wanted, now, since);
+    let look = move |db: &Reader| cached_answers::look(db, &wanted, now, since);
     shared.store.read(look).await.ok().flatten()
 }
 

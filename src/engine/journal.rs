@@ -25,8 +25,8 @@ use crate::domain::usage::CallCharge;
 use crate::log;
 use crate::store::events::{self, StoredEvent};
 use crate::store::{
-    Reader, Store, StoreError, Writer, analyses, answers, api_keys, calls, documents, savings,
-    usage,
+    Reader, Store, StoreError, Writer, analyses, api_keys, cache_savings, cached_answers, call_log,
+    documents, usage,
 };
 
 /// Buffers a run's events and results on their way to the store.
@@ -191,7 +191,7 @@ impl Journal {
     }
 
     /// Records a cache hit.
-    pub fn hit(&mut self, key: String, kept: &answers::CachedAnswer) {
+    pub fn hit(&mut self, key: String, kept: &cached_answers::CachedAnswer) {
         let usage = &kept.answer.usage;
         self.hits.push(CacheHit {
             key,
@@ -378,7 +378,7 @@ const RETRY: Duration = Duration::from_secs(5);
 /// An answer to add to the cache.
 pub(super) struct AnswerToKeep {
     pub key: String,
-    pub kept: answers::CachedAnswer,
+    pub kept: cached_answers::CachedAnswer,
     pub ttl: Duration,
     /// Held until stored; other callers wait for its drop.
     pub seat: Option<LeaderGuard>,
@@ -422,7 +422,7 @@ impl JournalBatch {
             analyses::put_answer(db, id, answer)?;
         }
         for charge in &self.charges {
-            calls::insert(db, self.user.as_ref(), id, charge)?;
+            call_log::insert(db, self.user.as_ref(), id, charge)?;
             if let Some(user) = &self.user {
                 usage::add(db, user, charge.at.day(), charge)?;
             }
@@ -431,16 +431,16 @@ impl JournalBatch {
             }
         }
         for AnswerToKeep { key, kept, ttl, .. } in &self.cacheable {
-            answers::put(db, self.user.as_ref(), key, kept, now, now + *ttl)?;
+            cached_answers::put(db, self.user.as_ref(), key, kept, now, now + *ttl)?;
         }
         for hit in &self.hits {
-            answers::hit(db, &hit.key, now)?;
+            cached_answers::hit(db, &hit.key, now)?;
             if let Some(user) = &self.user {
-                savings::add(db, user, now.day(), &hit.model, hit.cost, hit.tokens)?;
+                cache_savings::add(db, user, now.day(), &hit.model, hit.cost, hit.tokens)?;
             }
         }
         if let Some(limit) = self.purge {
-            answers::purge(db, now, limit)?;
+            cached_answers::purge(db, now, limit)?;
         }
         match &self.outcome {
             Some((outcome, found)) => {

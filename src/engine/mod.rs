@@ -28,7 +28,7 @@ use crate::domain::pattern::staged::StagedRun;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{UsageAmount, UserLimits};
 use crate::llm::Llm;
-use crate::store::{Reader, Store, StoreError, Writer, answers as kept};
+use crate::store::{Reader, Store, StoreError, Writer, cached_answers as kept};
 
 use answer_cache::{AnswerCache, CanonicalFields};
 pub use answer_cache::{CacheLimits, CacheMiss};

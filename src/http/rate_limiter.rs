@@ -10,9 +10,9 @@ use std::time::Duration;
 use super::error::ApiError;
 use super::rate_limit_status::RateLimitStatus;
 use crate::app::{Error, Kind};
-use crate::domain::bucket::{Rate, TokenBucket};
 use crate::domain::id::{SessionId, UserId};
 use crate::domain::time::Timestamp;
+use crate::domain::token_bucket::{Rate, TokenBucket};
 
 /// Maximum number of buckets per generation. There are two generations: recent callers are in the newer one, and the
 /// older one is dropped as a whole when the newer is full.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::Provider;
 use super::registry::ProviderRecord;
-use crate::domain::catalogue::{Catalog, CatalogSheet, ListedFacts};
+use crate::domain::catalog::{Catalog, CatalogSheet, ListedFacts};
 use crate::domain::model::Model;
 use crate::domain::time::Timestamp;
 use crate::wire::ListedModel;

@@ -31,7 +31,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
-use crate::domain::catalogue::CatalogSheet;
+use crate::domain::catalog::CatalogSheet;
 use crate::domain::chat::{Answer, CallBill, CallError, Delta, ModelRequest};
 use crate::domain::id::UserId;
 use crate::domain::network::{AddressReach, Network};

@@ -9,7 +9,7 @@ use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
 use super::values::{count, json, moment, text, to_json};
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
-use crate::domain::case::fold_case;
+use crate::domain::case_folding::fold_case;
 use crate::domain::chat::Usage;
 use crate::domain::citation::Citations;
 use crate::domain::findings::Findings;

@@ -7,7 +7,7 @@ use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
 use super::settings;
 use super::values::{count, moment};
-use crate::domain::case::fold_case;
+use crate::domain::case_folding::fold_case;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::panel_vs_single::{Preference, VoteTally};

@@ -7,8 +7,8 @@ use super::error::Result;
 use super::passages;
 use super::values::{count, integer, json, text, to_json};
 use crate::domain::chunk::PageText;
+use crate::domain::context_mode::DocumentSizes;
 use crate::domain::document::{Document, Passage};
-use crate::domain::fit::DocumentSizes;
 use crate::domain::id::{DocumentId, UserId};
 
 /// Inserts a document, with its text if it was read already.

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::disk_reserve::DiskWatch;
 use super::error::{Result, StoreError};
-use super::room::DiskWatch;
 
 /// Time between the end of one scan of a damaged database and the start of the next: anyone may poll `/health`, and
 /// reading a large file takes long.

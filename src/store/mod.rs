@@ -6,45 +6,45 @@
 //! completely.
 
 pub mod analyses;
-pub mod answers;
 pub mod api_keys;
 pub mod archive;
 pub mod audit;
 mod backup;
 pub mod budgets;
-pub mod calls;
+pub mod cache_savings;
+pub mod cached_answers;
+pub mod call_log;
+pub mod commit_times;
 pub mod comparisons;
 mod connection;
+mod disk_reserve;
 pub mod documents;
 mod error;
 pub mod events;
 pub mod experiments;
 mod first_pages;
-mod follow;
 mod health;
 pub mod idempotency;
 pub mod invites;
-mod log_check;
+mod job_queue;
 mod migrate;
 pub mod passages;
 pub mod password_resets;
 pub mod patterns;
 pub mod providers;
-mod queue;
 mod readers;
+pub mod reading_queue;
 pub mod recipes;
-mod room;
-pub mod savings;
 pub mod sessions;
 pub mod settings;
 pub mod sign_in_networks;
-pub mod times;
-pub mod unread;
 pub mod uploads;
 pub mod usage;
 pub mod users;
 mod values;
 mod version;
+mod wal_check;
+mod wal_follower;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -57,11 +57,11 @@ use crate::clock;
 
 pub use backup::{BackupError, Verified, fold_log, verify};
 pub use connection::{Reader, Writer};
+pub use disk_reserve::DiskState;
 pub use error::{OpenError, Result, StoreError};
-pub use follow::{HeldSnapshot, WalFollower};
-pub use log_check::check_log;
-pub use room::DiskState;
 pub use version::{APPLICATION_ID, VERSION};
+pub use wal_check::check_log;
+pub use wal_follower::{HeldSnapshot, WalFollower};
 
 /// Location of the database.
 #[derive(Debug, Clone)]
@@ -94,10 +94,10 @@ struct StoreInner {
     path: PathBuf,
     saved: Option<PathBuf>,
     readers: readers::ReadPool,
-    changes: Arc<queue::WriteQueue<writer::WriteJob>>,
+    changes: Arc<job_queue::WriteQueue<writer::WriteJob>>,
     done: watch::Receiver<bool>,
     health: Arc<health::StoreHealth>,
-    times: Arc<times::CommitTimes>,
+    times: Arc<commit_times::CommitTimes>,
 }
 
 impl Drop for StoreInner {
@@ -135,11 +135,11 @@ impl Store {
         let mut db = Writer::open(&path, followed)?;
         let saved = migrate::bring_up(db.connection(), &path)?;
 
-        let log = follow::WalLog::new(&path, &db, follower);
-        let changes = Arc::new(queue::WriteQueue::new());
+        let log = wal_follower::WalLog::new(&path, &db, follower);
+        let changes = Arc::new(job_queue::WriteQueue::new());
         let health = Arc::new(health::StoreHealth::default());
         let (end, done) = watch::channel(false);
-        let times = Arc::new(times::CommitTimes::default());
+        let times = Arc::new(commit_times::CommitTimes::default());
         let taken = Arc::clone(&times);
         let (queue, told, file) = (Arc::clone(&changes), Arc::clone(&health), path.clone());
         std::thread::Builder::new()
@@ -249,13 +249,13 @@ impl Store {
     /// `Closed`, or `Failed` with what is wrong.
     pub fn check(&self) -> Result<()> {
         if *self.0.done.borrow() {
-            return Err(closed(queue::QueueClosed));
+            return Err(closed(job_queue::QueueClosed));
         }
         self.0.health.check()
     }
 
     /// Histogram of commit times, and the number of queued changes.
-    pub fn commits(&self) -> (times::CommitTimesSnapshot, usize) {
+    pub fn commits(&self) -> (commit_times::CommitTimesSnapshot, usize) {
         (self.0.times.taken(), self.0.changes.length())
     }
 
@@ -309,19 +309,23 @@ impl Store {
     /// kept in reserve for [`Store::for_freeing`]. 0 keeps none. Blocks.
     pub fn keep_room(&self, floor: u64) {
         if let Some(folder) = self.0.path.parent() {
-            let _ = self.0.health.room.set(room::DiskWatch::keep(folder, floor));
+            let _ = self
+                .0
+                .health
+                .room
+                .set(disk_reserve::DiskWatch::keep(folder, floor));
         }
     }
 
     /// State of the disk; `None` when it is not watched.
     pub fn disk(&self) -> Option<DiskState> {
-        self.0.health.room.get().map(room::DiskWatch::disk)
+        self.0.health.room.get().map(disk_reserve::DiskWatch::disk)
     }
 
     /// Whether the disk reserve has been released and must be restored.
     pub fn lacks_reserve(&self) -> bool {
         let room = self.0.health.room.get();
-        room.is_some_and(room::DiskWatch::lacks_reserve)
+        room.is_some_and(disk_reserve::DiskWatch::lacks_reserve)
     }
 
     /// Restores a released reserve if there is space. Blocks. Returns whether it did.
@@ -330,7 +334,7 @@ impl Store {
             .health
             .room
             .get()
-            .is_some_and(room::DiskWatch::restock)
+            .is_some_and(disk_reserve::DiskWatch::restock)
     }
 
     /// Returns a handle for changes that a full disk must not prevent, such as deleting: the reserve is released for
@@ -350,7 +354,7 @@ impl Store {
             && health
                 .room
                 .get()
-                .is_some_and(room::DiskWatch::is_for_freeing_only)
+                .is_some_and(disk_reserve::DiskWatch::is_for_freeing_only)
         {
             return Err(StoreError::Full);
         }
@@ -447,7 +451,7 @@ impl Store {
     }
 }
 
-fn closed(_: queue::QueueClosed) -> StoreError {
+fn closed(_: job_queue::QueueClosed) -> StoreError {
     StoreError::Closed
 }
 

@@ -12,7 +12,7 @@ use scheduled_thread_pool::ScheduledThreadPool;
 use super::connection::Reader;
 use super::error::{Result, StoreError};
 use super::health::StoreHealth;
-use super::queue::WriteQueue;
+use super::job_queue::WriteQueue;
 
 /// Number of reader threads; on two cores, four were slower.
 const READERS: u32 = 2;

@@ -3,12 +3,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::commit_times::CommitTimes;
 use super::connection::Writer;
 use super::error::{Result, StoreError};
-use super::follow::{HeldSnapshot, WalLog};
 use super::health::StoreHealth;
-use super::queue::WriteQueue;
-use super::times::CommitTimes;
+use super::job_queue::WriteQueue;
+use super::wal_follower::{HeldSnapshot, WalLog};
 use crate::clock;
 
 /// Limit on jobs per commit. More would delay the first one without gain.

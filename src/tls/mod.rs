@@ -1,10 +1,10 @@
 //! TLS server side: loads and checks certificate files and reloads them when they change. Uses no sockets, creates
 //! no certificates, contacts no certificate authority. An invalid file never replaces a valid certificate.
 
-mod ours;
+mod loopback_client;
 mod validity;
 
-pub use ours::LocalVerifier;
+pub use loopback_client::LocalVerifier;
 pub use rustls::ServerConfig;
 
 use std::fs::{self, File};

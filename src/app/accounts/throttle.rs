@@ -6,9 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::app::{Error, Kind, Result};
-use crate::domain::bucket::{Rate, TokenBucket};
 use crate::domain::id::SessionId;
 use crate::domain::time::Timestamp;
+use crate::domain::token_bucket::{Rate, TokenBucket};
 
 /// Limit on the buckets of devices, and on those of everybody else; one is about 100 bytes.
 const MOST: usize = 8192;

@@ -6,7 +6,9 @@ use super::check::CheckedRequest;
 use crate::app::{Error, Result};
 use crate::domain::analysis::Member;
 use crate::domain::chat::{SourcePassage, estimate_tokens};
-use crate::domain::fit::{self, ContextMode, DocumentSizes, Fit, FitChoice, Fitting, MemberNeeds};
+use crate::domain::context_mode::{
+    self, ContextMode, DocumentSizes, Fit, FitChoice, Fitting, MemberNeeds,
+};
 use crate::domain::id::UserId;
 use crate::domain::pattern::reading;
 
@@ -74,7 +76,7 @@ impl Analyses<'_> {
         let mut provision = ContextAllocation::default();
         let texts = panel.members.len() as u64;
         let choice = |member: &Member| {
-            fit::choose(wish, volume, self.seat(user, new, member, &panel, texts))
+            context_mode::choose(wish, volume, self.seat(user, new, member, &panel, texts))
         };
         let choices: Vec<FitChoice> = panel.members.iter().map(&choice).collect();
         let writer = choice(panel.synthesiser);
@@ -145,9 +147,9 @@ impl Analyses<'_> {
             }
         }
         let alone = |member: &Member| self.seat(user, new, member, panel, 0);
-        readers.retain(|member| fit::part(volume, &[alone(member)]).is_some());
+        readers.retain(|member| context_mode::part(volume, &[alone(member)]).is_some());
         let seats: Vec<MemberNeeds> = readers.iter().map(alone).collect();
-        let Some(chars) = fit::part(volume, &seats) else {
+        let Some(chars) = context_mode::part(volume, &seats) else {
             return Err(no_room(
                 &panel.members[0].model,
                 "its context is too small to read even a part",
@@ -229,7 +231,7 @@ impl Analyses<'_> {
 // Room for all of it, with a frame around each passage.
 fn budget_of(choice: &FitChoice) -> usize {
     match choice.fit {
-        Fit::Whole => 2 * choice.chars + fit::PASSAGES,
+        Fit::Whole => 2 * choice.chars + context_mode::PASSAGES,
         _ => choice.chars,
     }
 }

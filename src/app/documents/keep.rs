@@ -10,7 +10,7 @@ use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::reading_queue::MAX_WAITING;
 use crate::domain::time::Timestamp;
-use crate::store::{Store, StoreError, documents, unread};
+use crate::store::{Store, StoreError, documents, reading_queue};
 
 use super::intake::{ReceivedFile, TemporaryFile, fault};
 
@@ -36,7 +36,7 @@ pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
     let user = job.user.clone();
     let waiting = job
         .store
-        .read_now(move |db| unread::count_waiting(db, &user))?;
+        .read_now(move |db| reading_queue::count_waiting(db, &user))?;
     if waiting >= MAX_WAITING {
         return Err(queue_full());
     }

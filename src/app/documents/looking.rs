@@ -10,7 +10,7 @@ use crate::domain::id::{AnalysisId, DocumentId, UserId};
 use crate::domain::reading_queue::MAX_WAITING;
 use crate::domain::time::Timestamp;
 use crate::extract;
-use crate::store::{StoreError, analyses, documents, unread};
+use crate::store::{StoreError, analyses, documents, reading_queue};
 
 /// Analyses listed at most.
 const MOST_USES: u32 = 20;
@@ -144,7 +144,7 @@ impl DocumentService {
         };
         let row = again.clone();
         let stored = self.store.write(move |db| {
-            if unread::count_waiting(db, &row.user)? >= MAX_WAITING {
+            if reading_queue::count_waiting(db, &row.user)? >= MAX_WAITING {
                 return Ok(false);
             }
             documents::settle(db, &row).map(|()| true)

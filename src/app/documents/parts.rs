@@ -4,8 +4,8 @@
 use super::DocumentService;
 use crate::app::{Error, Kind, Result};
 use crate::domain::chat::SourcePassage;
+use crate::domain::context_mode::{DocumentSizes, MOST};
 use crate::domain::document::{DocumentStatus, Passage};
-use crate::domain::fit::{DocumentSizes, MOST};
 use crate::domain::id::{DocumentId, UserId};
 use crate::store::{documents, passages};
 
@@ -43,7 +43,7 @@ impl DocumentService {
     /// These documents in parts of `most` characters at most, in the order given.
     ///
     /// # Errors
-    /// `Missing` when one of them is not the user's, `BadInput` when they exceed `fit::MOST` characters
+    /// `Missing` when one of them is not the user's, `BadInput` when they exceed `context_mode::MOST` characters
     /// together.
     pub async fn parts_of(
         &self,

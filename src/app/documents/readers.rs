@@ -18,7 +18,7 @@ use crate::domain::id::{DocumentId, UserId};
 use crate::domain::reading_queue::ReadingQueue;
 use crate::extract::child_protocol::ReadRefusal;
 use crate::log;
-use crate::store::{Store, StoreError, documents, unread, users};
+use crate::store::{Store, StoreError, documents, reading_queue, users};
 
 /// Pauses before each retry of a failure on the server's side: a disk that refuses one write often accepts
 /// the next.
@@ -183,7 +183,7 @@ impl ReaderPoolShared {
             let calls = state.calls;
             // The lock is released meanwhile: callers of `work` must not wait for the store.
             drop(state);
-            let found = self.store.read_now(unread::waiting);
+            let found = self.store.read_now(reading_queue::waiting);
             state = self.state();
             match found {
                 Ok(mut waiting) => {

@@ -11,7 +11,7 @@ use crate::domain::pattern::CallId;
 use crate::domain::time::Timestamp;
 use crate::domain::usage::{CallCharge, CallEnd, MARGIN_PERCENT};
 use crate::domain::user::{Role, User};
-use crate::store::{StoreSettings, calls, users};
+use crate::store::{StoreSettings, call_log, users};
 
 const PRICE: Price = Price {
     input: 1.0,
@@ -85,7 +85,7 @@ fn bill(store: &Store, user: &UserId, call: CallId, tokens: u64, ended: CallEnd)
     };
     let (user, analysis) = (user.clone(), AnalysisId::new(clock::now(), 1));
     let stored = store.write_now(move |db| {
-        calls::insert(db, Some(&user), &analysis, &charge)?;
+        call_log::insert(db, Some(&user), &analysis, &charge)?;
         usage::add(db, &user, clock::now().day(), &charge)
     });
     stored.unwrap();

@@ -14,7 +14,7 @@ use crate::domain::usage;
 use crate::engine::answer_cache::{self, CacheKey, FlightRole, LeaderGuard};
 use crate::engine::journal::AnswerToKeep;
 use crate::engine::ledger::OpenCall;
-use crate::store::answers::CachedAnswer;
+use crate::store::cached_answers::CachedAnswer;
 
 /// Calls of this run that wait for another caller's identical call.
 #[derive(Default)]

@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 use serde::Deserialize;
 
-use crate::domain::case::fold_case;
+use crate::domain::case_folding::fold_case;
 
 /// The indexed parts of a stored request.
 #[derive(Default, Deserialize)]

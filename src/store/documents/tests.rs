@@ -2,7 +2,7 @@
 
 use super::super::error::StoreError;
 use super::super::tests::{Folder, at, user, with_writer};
-use super::super::{unread, users};
+use super::super::{reading_queue, users};
 use super::*;
 use crate::domain::document::{DocumentStatus, TextlessPage};
 use crate::domain::user::{Role, User};
@@ -140,7 +140,7 @@ fn an_outcome_takes_the_place_of_what_was_there() {
         settle(db, &read)?;
         assert_eq!(by_id(db, &owner, &read.id), Ok(Some(read.clone())));
         assert_eq!(pages_of(db, &owner, &read.id), Ok(vec![(1, "new".into())]));
-        assert_eq!(unread::waiting(db), Ok(vec![]));
+        assert_eq!(reading_queue::waiting(db), Ok(vec![]));
         for (word, hits) in [("oldword", 0), ("newword", 1)] {
             let scope =
                 passages::PassageScope::of(db, &owner, Some(std::slice::from_ref(&read.id)))?;

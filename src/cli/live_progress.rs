@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::columns::cut;
 use super::markdown::clean;
+use super::text_width::cut;
 
 /// Members with a line of their own at most; the others share a last line.
 const MOST: usize = 12;
