@@ -87,7 +87,10 @@ impl Admin {
     pub(super) fn check(caller: Caller) -> Result<Self, ApiError> {
         match caller.role {
             Role::Admin => Ok(Self(caller)),
-            Role::User => Err(ApiError::new(Kind::Forbidden, "this is for administrators")),
+            Role::User => Err(ApiError::new(
+                Kind::Forbidden,
+                "only administrators can do this",
+            )),
         }
     }
     /// The administrator as a caller.

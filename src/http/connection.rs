@@ -267,11 +267,11 @@ impl ActivitySocket {
     fn check(&mut self, received: &[u8]) -> usize {
         let is_held = self.guard.is_holding();
         let (passed, refusal) = if is_held {
-            let mut whole = self.guard.take_held();
-            whole.extend_from_slice(received);
-            let (length, refusal) = self.guard.scan(&whole);
-            whole.truncate(length);
-            self.ready = whole.into();
+            let mut pending = self.guard.take_held();
+            pending.extend_from_slice(received);
+            let (length, refusal) = self.guard.scan(&pending);
+            pending.truncate(length);
+            self.ready = pending.into();
             (0, refusal)
         } else {
             self.guard.scan(received)

@@ -19,8 +19,8 @@ pub fn decode(bytes: Vec<u8>, encoding: Option<&str>, max_bytes: u64) -> Result<
         "gzip" | "x-gzip" => read(MultiGzDecoder::new(bytes.as_slice()), &encoding, max_bytes),
         "deflate" => read(ZlibDecoder::new(bytes.as_slice()), &encoding, max_bytes),
         _ => {
-            let shown: String = encoding.chars().take(40).collect();
-            let why = format!("the content encoding {shown:?} is not supported");
+            let excerpt: String = encoding.chars().take(40).collect();
+            let why = format!("the content encoding {excerpt:?} is not supported");
             Err(Error::new(Kind::UnsupportedType, why)
                 .resolve("send the body uncompressed, or with gzip or deflate"))
         }

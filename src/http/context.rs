@@ -85,7 +85,7 @@ impl RequestContext {
     pub fn header(&self, name: HeaderName) -> Option<&str> {
         self.request.headers.get(name)?.to_str().ok()
     }
-    /// A cookie's value.
+    /// The value of a request cookie.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         super::auth::cookie(&self.request.headers, name)
     }
@@ -186,7 +186,7 @@ impl RequestContext {
         let boundary = multer::parse_boundary(kind).map_err(|_| {
             let error = Error::new(
                 Kind::BadRequest,
-                "a form with a file is expected: no multipart/form-data body was sent",
+                "no multipart/form-data body was sent: expected a form with a file",
             );
             error.resolve("send the file in the field \"file\" of a multipart/form-data body")
         })?;

@@ -420,9 +420,9 @@ fn refuse_cross_site(route: &Route, cx: &RequestContext) -> Result<(), ApiError>
     // MCP's specification requires servers to check the origin whatever the credential is.
     if is_forged || (route.path == "/mcp" && auth::has_cross_site_origin(&cx.request, &cx.app)) {
         let error = Error::new(Kind::Forbidden, "this request was sent by another site");
-        let instead = "Send it from Quire's own pages. If these are, set PUBLIC_URL to the address they are \
+        let resolution = "Send it from Quire's own pages. If these are, set PUBLIC_URL to the address they are \
                        opened at";
-        return Err(error.resolve(instead).into());
+        return Err(error.resolve(resolution).into());
     }
     Ok(())
 }
@@ -450,8 +450,8 @@ fn check_key_scope(key: &PresentedKey, route: &Route, cx: &RequestContext) -> Re
     };
     let has: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
     let why = format!("this API key is for {} only", has.join(" and "));
-    let instead = format!("use a key with the scope {}", needed.as_str());
-    Err(Error::new(Kind::Forbidden, why).resolve(instead).into())
+    let resolution = format!("use a key with the scope {}", needed.as_str());
+    Err(Error::new(Kind::Forbidden, why).resolve(resolution).into())
 }
 
 /// Whether an open route rejects an invalid credential: one sent in a header, and not on `/api/auth/`, where clients

@@ -1,5 +1,5 @@
-//! Error bodies: the only place that gives a kind its status and code, and the only one that writes
-//! an error body. Private texts end in the log, never in a body.
+//! Error responses: the only module that maps an error kind to its status and code, and that writes error bodies.
+//! Private messages go to the log, never to a body.
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ impl ApiError {
     }
     /// 405: the path exists, but not with this method.
     pub fn method_not_allowed(allow: String) -> Self {
-        let text = format!("this path answers {allow}");
+        let text = format!("this path accepts {allow}");
         let mut error = Self::with_cause(
             ErrorCause::MethodNotAllowed,
             Error::new(Kind::BadRequest, text),
@@ -107,7 +107,7 @@ impl ApiError {
     }
     /// 404: no such path. Names the right one when the client's base URL appears to be wrong.
     pub(super) fn unknown_path(method: &Method, path: &str) -> Self {
-        let shown: String = path.chars().filter(|c| !c.is_control()).take(120).collect();
+        let excerpt: String = path.chars().filter(|c| !c.is_control()).take(120).collect();
         let intended = intended_path(path);
         let advice = match &intended {
             Some(intended) => format!("use {intended}: the client's base URL is wrong"),
@@ -117,7 +117,7 @@ impl ApiError {
             None => String::new(),
         };
         let why = match intended.is_some() || path.starts_with("/v1") {
-            true => format!("there is nothing at {method} {shown}"),
+            true => format!("there is nothing at {method} {excerpt}"),
             false => "there is nothing at this address".to_owned(),
         };
         Self::with_cause(

@@ -16,7 +16,7 @@ const MAX_LENGTH_DIGITS: usize = 18;
 /// Maximum number of hexadecimal digits in a chunk size: 15 fit in a `u64` with room for the arithmetic.
 const MAX_CHUNK_DIGITS: u8 = 15;
 
-/// Why input is refused.
+/// Why a request head or a body is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadRefusal {
     /// 400: the head is malformed, and how.
@@ -106,11 +106,11 @@ impl HeadGuard {
                     }
                     Err(refusal) => return (at, Some(refusal)),
                 },
-                HeadState::Body(left) => {
-                    let taken = (*left).min(rest.len() as u64);
-                    *left -= taken;
+                HeadState::Body(remaining) => {
+                    let taken = (*remaining).min(rest.len() as u64);
+                    *remaining -= taken;
                     at += taken as usize;
-                    if *left == 0 {
+                    if *remaining == 0 {
                         self.state = HeadState::Head(HeadReader::default());
                     }
                 }
@@ -137,7 +137,7 @@ impl HeadReader {
             let first = bytes.get(self.line_start);
             let is_start = |byte: &u8| is_token(*byte) || matches!(byte, b'\r' | b'\n');
             if self.line_count == 0 && first.is_some_and(|byte| !is_start(byte)) {
-                return Err(Malformed("this is no HTTP request"));
+                return Err(Malformed("this is not an HTTP request"));
             }
             let Some(length) = bytes[self.line_start..]
                 .iter()
@@ -186,7 +186,7 @@ impl HeadReader {
             b"HTTP/1.1" => self.is_1_1 = true,
             b"HTTP/1.0" => {}
             other if other.starts_with(b"HTTP/") => return Err(HeadRefusal::Version),
-            _ => return Err(Malformed("the request line names no version of HTTP")),
+            _ => return Err(Malformed("the request line has no HTTP version")),
         }
         match is_target(method, target) {
             true => Ok(()),
@@ -209,7 +209,7 @@ impl HeadReader {
             .iter()
             .any(|byte| byte.is_ascii_control() && *byte != b'\t')
         {
-            return Err(Malformed("a header value holds a control character"));
+            return Err(Malformed("a header value contains a control character"));
         }
         if name.eq_ignore_ascii_case(b"host") {
             self.hosts += 1;
@@ -220,7 +220,7 @@ impl HeadReader {
             if self.length.is_some() {
                 return Err(Malformed("there is more than one Content-Length"));
             }
-            self.length = Some(digits(value).ok_or(Malformed("Content-Length is no number"))?);
+            self.length = Some(digits(value).ok_or(Malformed("Content-Length is not a number"))?);
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
                 return Err(Malformed("Transfer-Encoding is not just chunked"));
@@ -235,8 +235,10 @@ impl HeadReader {
             return Err(Malformed("there is not exactly one Host header"));
         }
         match (self.chunked, self.length) {
-            (true, Some(_)) => Err(Malformed("there are Content-Length and Transfer-Encoding")),
-            (true, None) if !self.is_1_1 => Err(Malformed("HTTP/1.0 knows no Transfer-Encoding")),
+            (true, Some(_)) => Err(Malformed(
+                "both Content-Length and Transfer-Encoding are present",
+            )),
+            (true, None) if !self.is_1_1 => Err(Malformed("HTTP/1.0 has no Transfer-Encoding")),
             (true, None) => Ok(HeadState::Chunked(ChunkState::START)),
             (false, Some(length)) if length > 0 => Ok(HeadState::Body(length)),
             (false, _) => Ok(HeadState::Head(HeadReader::default())),
@@ -251,11 +253,11 @@ impl ChunkState {
     fn read(&mut self, bytes: &[u8]) -> Result<(usize, bool), HeadRefusal> {
         let mut at = 0;
         while at < bytes.len() {
-            if let Self::Data(left) = self {
-                let taken = (*left).min((bytes.len() - at) as u64);
-                *left -= taken;
+            if let Self::Data(remaining) = self {
+                let taken = (*remaining).min((bytes.len() - at) as u64);
+                *remaining -= taken;
                 at += taken as usize;
-                if *left == 0 {
+                if *remaining == 0 {
                     *self = Self::DataEnd;
                 }
                 continue;

@@ -26,7 +26,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     if text.iter().all(u8::is_ascii_whitespace) {
-        let error = Error::new(Kind::BadRequest, "the body is empty where JSON is expected");
+        let error = Error::new(Kind::BadRequest, "the body is empty: expected JSON");
         return Err(error.resolve("send a JSON object"));
     }
     let text = std::str::from_utf8(text).map_err(|error| {
@@ -35,7 +35,10 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
         Error::new(Kind::BadRequest, text).resolve("send JSON in UTF-8")
     })?;
     if !json::is_affordable(text.as_bytes()) {
-        return Err(Error::new(Kind::TooLarge, "the body holds too many values"));
+        return Err(Error::new(
+            Kind::TooLarge,
+            "the body contains too many values",
+        ));
     }
     serde_json::from_str(text).map_err(|error| {
         // Report a wrong shape only if the whole text is valid JSON.

@@ -240,7 +240,7 @@ fn header_map() -> HeaderMap {
 
 fn unreadable(error: std::io::Error) -> ApiError {
     match error.kind() {
-        std::io::ErrorKind::NotFound => ApiError::new(Kind::Missing, "the file is not there"),
+        std::io::ErrorKind::NotFound => ApiError::new(Kind::Missing, "the file does not exist"),
         _ => Error::internal(format!("cannot read a file to send: {error}")).into(),
     }
 }

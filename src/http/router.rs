@@ -220,7 +220,7 @@ mod tests {
                 "{} twice",
                 route.path
             );
-            // Two patterns fit the same path only where each is at least as general as the other.
+            // Two paths conflict only if each is at least as general as the other.
             for other in ROUTES.iter().filter(|other| other.path != route.path) {
                 let (one, two) = (split(route.path), split(other.path));
                 let meet = one.len() == two.len()

@@ -260,7 +260,7 @@ pub static ROUTES: &[Route] = &[
     admin(Put,    "/api/admin/fallbacks",                    h!(providers::set_fallbacks)).small(),
     admin(Post,   "/api/admin/breakers/reset",               h!(providers::reset)).small(),
 
-    // Stored answers.
+    // Cache.
     admin(Get,    "/api/cache/stats",                        h!(cache::stats)),
     admin(Post,   "/api/cache/clear",                        h!(cache::clear)).small(),
     admin(Delete, "/api/cache/{key}",                        h!(cache::delete)),
@@ -318,7 +318,7 @@ pub static ROUTES: &[Route] = &[
     user( Delete, "/api/recipes/{id}",                       h!(recipes::delete)),
     user( Get,    "/api/recipes/{id}/versions",              h!(recipes::versions)),
 
-    // For programs that speak to OpenAI or Anthropic.
+    // APIs compatible with OpenAI, Anthropic, and Gemini.
     user( Get,    "/v1/models",                              h!(compatible_models::list)).errors(OpenAi),
     user( Get,    "/v1/models/{name*}",                      h!(compatible_models::show)).errors(OpenAi),
     user( Post,   "/v1/models/{name*}",                      h!(gemini::call_method)).large().errors(Gemini),

@@ -67,7 +67,10 @@ fn refuse_plain_http(socket: &TcpStream) {
     // Read first: closing a socket with unread bytes resets the connection, and the client loses the response.
     let mut discarded = vec![0; MAX_PLAIN_BYTES];
     let _ = socket.try_read(&mut discarded);
-    let error = Error::new(Kind::BadRequest, "this port speaks https, and http came");
-    let error = ApiError::from(error.resolve("ask again with https:// in the address"));
+    let error = Error::new(
+        Kind::BadRequest,
+        "this port uses HTTPS, but the request is plain HTTP",
+    );
+    let error = ApiError::from(error.resolve("use https:// in the address"));
     raw_reply::refuse(socket, &error.closing());
 }

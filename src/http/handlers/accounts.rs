@@ -88,7 +88,7 @@ pub async fn register(mut cx: RequestContext) -> Result<Reply, ApiError> {
     let device = device_cookie(&cx, &accounts.new_device(&user, &origin)?);
     let reply = no_store(Reply::json(&json!({
         "status": "success",
-        "message": "the account is made; sign in with it",
+        "message": "the account was created; sign in with it",
         "user_id": user.id,
         "user": user_json(&user),
     })));

@@ -131,7 +131,7 @@ pub async fn delete_user(cx: RequestContext, admin: Admin) -> Result<Reply, ApiE
     // Last, because it may be the caller's own account.
     let reason = "its account was deleted";
     cx.app.stop_account(&id, reason).await?;
-    success("the account is deleted with all that was its own")
+    success("the account and its data are deleted")
 }
 
 /// `POST /api/admin/users/{id}/reset-link`: creates a password reset link.
@@ -242,7 +242,7 @@ fn invalid_cursor() -> ApiError {
     Error::field(
         &["query", "cursor"],
         "value_error",
-        "is no cursor of this list",
+        "is not a cursor of this list",
     )
     .into()
 }

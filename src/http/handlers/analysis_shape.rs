@@ -136,7 +136,7 @@ pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
         "comparison_offered": report.comparison_offered,
         "findings": analysis.findings, "citations": citations(report),
         "notes": notes(analysis),
-        "degraded": analysis.findings.as_ref().and_then(|found| found.degraded.as_ref()),
+        "degraded": analysis.findings.as_ref().and_then(|findings| findings.degraded.as_ref()),
         "performance": performance,
         "metadata": {
             "pattern": analysis.plan.pattern, "timestamp": analysis.created, "models_used": models(analysis),
@@ -150,13 +150,13 @@ pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
 
 /// The notes of the result; before it is complete, those of the plan.
 fn notes(analysis: &Analysis) -> &[String] {
-    let found = analysis.findings.as_ref();
-    found.map_or(&analysis.plan.notes, |found| &found.notes)
+    let findings = analysis.findings.as_ref();
+    findings.map_or(&analysis.plan.notes, |findings| &findings.notes)
 }
 
 /// The citations, each with the answer that contains it.
 fn citations(report: &AnalysisReport) -> Option<Value> {
-    let found = report.analysis.citations.as_ref()?;
+    let citations = report.analysis.citations.as_ref()?;
     let stages = &report.analysis.plan.stages;
     let item = |item: &Citation| {
         let place = match (item.member, stages.get(item.stage)) {
@@ -168,8 +168,8 @@ fn citations(report: &AnalysisReport) -> Option<Value> {
             "document_id": item.document_id, "page": item.page, "start": item.start, "end": item.end,
         })
     };
-    let items: Vec<Value> = found.items.iter().map(item).collect();
-    Some(json!({"counts": found.counts, "items": items}))
+    let items: Vec<Value> = citations.items.iter().map(item).collect();
+    Some(json!({"counts": citations.counts, "items": items}))
 }
 
 fn best_single(report: &AnalysisReport) -> Option<Value> {

@@ -51,7 +51,7 @@ pub async fn clear(mut cx: RequestContext, _: Admin) -> Result<Reply, ApiError> 
     let body: ClearBody = cx.json_or_empty().await?;
     let user = body.user.map(|id| {
         UserId::parse(&id)
-            .ok_or_else(|| Error::field(&["body", "user"], "value_error", "not a person's id"))
+            .ok_or_else(|| Error::field(&["body", "user"], "value_error", "is not a user id"))
     });
     let selection = CacheSelection {
         user: user.transpose()?,
@@ -114,14 +114,14 @@ fn lookup_json(lookup: &CacheLookup) -> Value {
         Some(CacheMiss::NothingKept) => (None, "nothing was kept then".to_owned()),
         Some(CacheMiss::Differs(fields)) if fields.is_empty() => (
             Some(fields),
-            "the same had been kept, but the cache was not to be used, or it had run out"
+            "the same request was cached, but the cache was disabled for this call or the entry had expired"
                 .to_owned(),
         ),
         Some(CacheMiss::Differs(fields)) => {
             let names = fields.join(", ");
             (
                 Some(fields),
-                format!("the nearest one that was kept differs in: {names}"),
+                format!("the most similar cached request differs in: {names}"),
             )
         }
     };

@@ -11,7 +11,7 @@ use crate::http::error::ApiError;
 use crate::wire::serve_files::{self as files, FileContent};
 use crate::wire::serve_openai::MOST_TEXT;
 
-/// Replaces each file of a body by its text.
+/// Replaces each file of a body with its text.
 ///
 /// # Errors
 /// `BadInput` when a file is not part of the request itself, `BadRequest` when it cannot be read or holds no text,

@@ -52,8 +52,7 @@ struct ChoiceSet {
 pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatRequest>, ApiError> {
     let count: u32 = requests.iter().map(|one| one.choices.max(1)).sum();
     if count > MOST_CHOICES {
-        let why =
-            format!("at most {MOST_CHOICES} answers are given to one request: prompts times n");
+        let why = format!("a request can have at most {MOST_CHOICES} answers: prompts times n");
         return Err(compatible_shape::invalid_field(RequestError {
             param: "n",
             why,

@@ -53,6 +53,7 @@ impl StreamDialect {
         }
     }
 
+    /// The events that start a stream.
     fn start_events(&mut self) -> Vec<SseEvent> {
         match self {
             Self::Chat { frame, .. } => vec![unnamed_event(&openai::opening(frame))],
@@ -103,6 +104,7 @@ impl StreamDialect {
         }
     }
 
+    /// The events that end a successful stream: tool calls, finish reason, and usage.
     fn end_events(&mut self, completion: &Completion) -> Vec<SseEvent> {
         match self {
             Self::Chat { frame, usage, .. } => {
@@ -141,6 +143,7 @@ impl StreamDialect {
         }
     }
 
+    /// The events that end a failed stream.
     fn error_events(&mut self, error: &ApiError, request_id: &str) -> Vec<SseEvent> {
         match self {
             Self::Chat { .. } | Self::Completions { .. } => {

@@ -90,7 +90,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
             Error::field(
                 &["query", "cursor"],
                 "value_error",
-                "is no cursor of this list",
+                "is not a cursor of this list",
             )
         })?),
     };
@@ -98,9 +98,9 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let next = (documents.len() == limit as usize)
         .then(|| documents.last().map(|last| last.id.as_str()))
         .flatten();
-    let shown: Vec<Value> = documents.iter().map(document_json).collect();
+    let items: Vec<Value> = documents.iter().map(document_json).collect();
     Ok(Reply::json(
-        &json!({"documents": shown, "next_cursor": next}),
+        &json!({"documents": items, "next_cursor": next}),
     ))
 }
 
@@ -154,16 +154,16 @@ pub async fn content(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 /// `Missing` when the caller has no such document or it has no such page.
 pub async fn page(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let number = page_number(&cx)?;
-    let shown = cx
+    let view = cx
         .app
         .documents()
         .page(&caller.user, &id(&cx)?, number)
         .await?;
     Ok(Reply::json(&json!({
-        "document_id": shown.document.id, "filename": shown.document.name, "status": shown.document.status,
-        "pages": shown.document.pages, "number": shown.page.number, "title": shown.page.title,
-        "text": shown.page.text, "gap": shown.gap, "flags": shown.flags,
-        "previous": shown.neighbours.0, "next": shown.neighbours.1,
+        "document_id": view.document.id, "filename": view.document.name, "status": view.document.status,
+        "pages": view.document.pages, "number": view.page.number, "title": view.page.title,
+        "text": view.page.text, "gap": view.gap, "flags": view.flags,
+        "previous": view.neighbours.0, "next": view.neighbours.1,
     })))
 }
 
@@ -218,16 +218,16 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 }
 
 fn uses_json(uses: &[DocumentUse]) -> Vec<Value> {
-    let shown = |one: &DocumentUse| {
+    let to_json = |one: &DocumentUse| {
         let question: String = one.question.chars().take(200).collect();
         json!({"id": one.analysis, "question": question, "created_at": one.created})
     };
-    uses.iter().map(shown).collect()
+    uses.iter().map(to_json).collect()
 }
 
 fn page_number(cx: &RequestContext) -> Result<u32, ApiError> {
     let number = cx.param("n").parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| ApiError::new(Kind::Missing, "pages are counted from 1"))
+    number.ok_or_else(|| ApiError::new(Kind::Missing, "page numbers start at 1"))
 }
 
 /// `POST /api/create-document-session`: starts an upload in parts.

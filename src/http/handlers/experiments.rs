@@ -164,8 +164,8 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// # Errors
 /// `Missing` when the caller has no such experiment.
 pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let shown = cx.app.experiments().show(&caller.user, &id(&cx)?).await?;
-    Ok(no_store(Reply::json(&shape::full(&shown))))
+    let view = cx.app.experiments().show(&caller.user, &id(&cx)?).await?;
+    Ok(no_store(Reply::json(&shape::full(&view))))
 }
 
 /// `GET /api/experiments/{id}/cases`: the cases and their scores.
@@ -173,9 +173,9 @@ pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// # Errors
 /// `Missing` when the caller has no such experiment.
 pub async fn cases(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
-    let shown = cx.app.experiments().show(&caller.user, &id(&cx)?).await?;
-    let cases: Vec<Value> = (0..shown.cases.len())
-        .map(|index| shape::case(&shown, index, None))
+    let view = cx.app.experiments().show(&caller.user, &id(&cx)?).await?;
+    let cases: Vec<Value> = (0..view.cases.len())
+        .map(|index| shape::case(&view, index, None))
         .collect();
     Ok(no_store(Reply::json(&json!({ "cases": cases }))))
 }
@@ -186,13 +186,13 @@ pub async fn cases(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
 /// `Missing` when the caller has no such experiment or it has no such case.
 pub async fn case(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let experiments = cx.app.experiments();
-    let shown = experiments.show(&caller.user, &id(&cx)?).await?;
+    let view = experiments.show(&caller.user, &id(&cx)?).await?;
     let index = cx.param("n").parse().ok();
-    let index = index.filter(|&index: &usize| index < shown.cases.len());
+    let index = index.filter(|&index: &usize| index < view.cases.len());
     let index = index.ok_or_else(Error::missing)?;
-    let answers = experiments.answers(&shown, index).await?;
+    let answers = experiments.answers(&view, index).await?;
     Ok(no_store(Reply::json(&shape::case(
-        &shown,
+        &view,
         index,
         Some(&answers),
     ))))
@@ -204,22 +204,22 @@ pub async fn case(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// `Missing` when the caller has no such experiment, `BadInput` for an unknown format.
 pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
-    let shown = cx.app.experiments().show(&caller.user, &id).await?;
+    let view = cx.app.experiments().show(&caller.user, &id).await?;
     let format = cx.query("format").unwrap_or_else(|| "json".into());
     let (text, content_type, extension) = match format.as_str() {
         "json" => {
-            let mut all = shape::full(&shown);
-            let cases = (0..shown.cases.len()).map(|index| shape::case(&shown, index, None));
+            let mut all = shape::full(&view);
+            let cases = (0..view.cases.len()).map(|index| shape::case(&view, index, None));
             all["cases"] = cases.collect();
             (format!("{all:#}"), "application/json", "json")
         }
         "csv" => (
-            export::csv(&shown.experiment, &shown.cases, &shown.evaluations),
+            export::csv(&view.experiment, &view.cases, &view.evaluations),
             "text/csv; charset=utf-8",
             "csv",
         ),
         "markdown" | "md" => (
-            export::markdown(&shown.experiment, &shown.cases, &shown.report),
+            export::markdown(&view.experiment, &view.cases, &view.report),
             "text/markdown; charset=utf-8",
             "md",
         ),
@@ -260,8 +260,8 @@ pub async fn events(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
             // A database error ends the stream without a last event; the client reconnects for it.
             None => {
                 let experiments = state.app.experiments();
-                let shown = experiments.show(&state.caller.user, &state.id).await.ok()?;
-                let body = json!({ "status": shown.experiment.state });
+                let view = experiments.show(&state.caller.user, &state.id).await.ok()?;
+                let body = json!({ "status": view.experiment.state });
                 ("experiment.finished", body.to_string())
             }
         };
@@ -402,10 +402,10 @@ async fn comparison_response(
     id: &ExperimentId,
     comparison: Option<BlindComparison>,
 ) -> Result<Reply, ApiError> {
-    let shown = cx.app.experiments().show(&caller.user, id).await?;
+    let view = cx.app.experiments().show(&caller.user, id).await?;
     let body = match comparison {
         None => json!({ "done": true }),
-        Some(comparison) => shape::blind_comparison(&comparison, &shown),
+        Some(comparison) => shape::blind_comparison(&comparison, &view),
     };
     Ok(no_store(Reply::json(&body)))
 }

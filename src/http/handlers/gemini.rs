@@ -29,7 +29,7 @@ pub async fn call_method(mut cx: RequestContext, caller: Caller) -> Result<Reply
         "generateContent" | "countTokens" => false,
         "streamGenerateContent" if cx.query("alt").as_deref() == Some("sse") => true,
         "streamGenerateContent" => {
-            let why = "a stream is sent as events only";
+            let why = "streams are available only as server-sent events";
             let error = Error::new(Kind::BadRequest, why);
             return Err(error.resolve("add ?alt=sse to the address").into());
         }
@@ -50,12 +50,12 @@ pub async fn call_method(mut cx: RequestContext, caller: Caller) -> Result<Reply
 }
 
 fn unknown_method(method: &str) -> ApiError {
-    let shown: String = method
+    let excerpt: String = method
         .chars()
         .filter(|c| !c.is_control())
         .take(40)
         .collect();
-    let why = format!("there is no method {shown:?} of a model");
+    let why = format!("models have no method {excerpt:?}");
     Error::new(Kind::Missing, why)
         .resolve("use generateContent, streamGenerateContent?alt=sse, or countTokens")
         .into()
@@ -69,10 +69,10 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
     let names = cx.app.completions().names(&caller).await?;
     let rows = names.iter().map(|name| {
         let model = name.model.as_ref();
-        let shown = model.map_or(&name.id, |model| &model.name);
+        let display_name = model.map_or(&name.id, |model| &model.name);
         let tokens = |count: Option<u64>| count.filter(|count| *count > 0);
         json!({
-            "name": format!("models/{}", name.id), "baseModelId": name.id, "displayName": shown,
+            "name": format!("models/{}", name.id), "baseModelId": name.id, "displayName": display_name,
             "inputTokenLimit": tokens(model.map(|model| model.context_window)),
             "outputTokenLimit": tokens(model.map(|model| model.max_output)),
             "supportedGenerationMethods": ["generateContent", "countTokens"],

@@ -69,12 +69,12 @@ pub async fn watch(shared: &SharedState) {
 /// The overall status, and the message for the most severe problem.
 fn condition(
     app: &App,
-    fault: Option<&str>,
+    database_error: Option<&str>,
     replica: Option<&ReplicaStatus>,
     disk: Option<&DiskState>,
 ) -> (&'static str, Option<String>) {
-    if let Some(fault) = fault {
-        return ("error", Some(fault.to_owned()));
+    if let Some(error) = database_error {
+        return ("error", Some(error.to_owned()));
     }
     let replica_warns =
         replica.is_some_and(|replica| replica.fault.is_some() || replica.absent > 0);
@@ -82,10 +82,10 @@ fn condition(
         Some(disk) if disk.is_full => {
             "the disk is full: reading, signing in and deleting work, nothing else is stored"
         }
-        Some(disk) if disk.is_low => "the disk is almost full: no new file and no new run is taken",
+        Some(disk) if disk.is_low => "the disk is almost full: new files and runs are refused",
         Some(disk) if disk.is_reserve_blocked => room::RESERVE_BLOCKED,
         _ if replica_warns => {
-            "the replica does not have everything: what is not there is on this machine only"
+            "the replica is incomplete: what it lacks exists only on this machine"
         }
         _ if app.health().has_lost_keys() => {
             "a provider's key cannot be read with this installation's secret: enter its key again"
@@ -271,7 +271,7 @@ pub async fn prometheus(cx: RequestContext, caller: Option<Caller>) -> Result<Re
     if !(is_local || is_admin || cx.app.config.metrics_public) {
         return Err(match caller {
             None => auth::credential_required(),
-            Some(_) => ApiError::new(Kind::Forbidden, "this is for administrators"),
+            Some(_) => ApiError::new(Kind::Forbidden, "only administrators can do this"),
         });
     }
     let figures = RequestFigures::collect(&cx).await?;
@@ -389,7 +389,7 @@ impl RequestFigures {
             (
                 "quire_request_seconds_total",
                 "counter",
-                "Time spent until answers began.",
+                "Time to the first byte of responses.",
                 self.seconds,
             ),
             (
@@ -401,13 +401,13 @@ impl RequestFigures {
             (
                 "quire_connections_refused_total",
                 "counter",
-                "Connections turned away.",
+                "Connections rejected at the limit.",
                 self.rejected as f64,
             ),
             (
                 "quire_cache_hits_total",
                 "counter",
-                "Answers given again.",
+                "Cache hits.",
                 self.cache_hits as f64,
             ),
             (
@@ -419,13 +419,13 @@ impl RequestFigures {
             (
                 "process_cpu_seconds_total",
                 "counter",
-                "Processor time.",
+                "CPU time.",
                 self.process.cpu.as_secs_f64(),
             ),
             (
                 "process_open_fds",
                 "gauge",
-                "Open file handles.",
+                "Open file descriptors.",
                 self.process.open_files as f64,
             ),
             (
@@ -437,13 +437,13 @@ impl RequestFigures {
             (
                 "quire_uptime_seconds",
                 "gauge",
-                "Time since the start.",
+                "Uptime.",
                 self.uptime as f64,
             ),
             (
                 "quire_process_memory_bytes",
                 "gauge",
-                "Memory of its own, with its share of what processes have in common.",
+                "Proportional set size (PSS): memory of its own and its share of shared memory.",
                 ProcessStats::own_kib() as f64 * 1024.0,
             ),
         ]

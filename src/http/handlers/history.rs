@@ -44,7 +44,7 @@ pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 fn filter(cx: &RequestContext) -> Result<HistoryFilter, ApiError> {
     let non_empty = |name: &str| cx.query(name).filter(|text| !text.is_empty());
     let states = "must be queued, running, completed, failed or cancelled";
-    let moment = "must be a moment in UTC such as 2026-11-23T00:00:00Z";
+    let moment = "must be a time in UTC such as 2026-11-23T00:00:00Z";
     Ok(HistoryFilter {
         search: non_empty("q"),
         status: read(cx.query("status"), "status", states, Status::parse)?,

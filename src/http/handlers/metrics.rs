@@ -15,7 +15,7 @@ type ModelCounter = (&'static str, &'static str, fn(&Sum) -> f64);
 pub fn text(classes: &[[u64; 5]; AREAS.len()], unlabeled: &[Unlabeled], work: &Workload) -> String {
     let mut text = String::with_capacity(8 << 10);
     let name = "quire_requests_total";
-    write_header(&mut text, name, "counter", "Requests answered.");
+    write_header(&mut text, name, "counter", "Requests.");
     for (area, counts) in AREAS.iter().zip(classes) {
         for (class, count) in counts.iter().enumerate() {
             let class = class + 1;
@@ -37,7 +37,7 @@ pub fn text(classes: &[[u64; 5]; AREAS.len()], unlabeled: &[Unlabeled], work: &W
         &mut text,
         name,
         "gauge",
-        "2: not asked, because it failed; 1: tried again; others are not listed.",
+        "Circuit breaker state: 2 open, 1 half-open; closed ones are not listed.",
     );
     for (model, state) in &work.circuits {
         write_sample(&mut text, name, &[("model", model)], f64::from(*state));
@@ -51,25 +51,25 @@ fn workload_gauges(work: &Workload) -> [Unlabeled; 4] {
         (
             "quire_analyses",
             "gauge",
-            "Analyses under way or waiting.",
+            "Analyses running or queued.",
             work.runs as f64,
         ),
         (
             "quire_calls",
             "gauge",
-            "Calls to providers under way.",
+            "Provider calls running.",
             work.calls as f64,
         ),
         (
             "quire_calls_waiting",
             "gauge",
-            "Calls that wait for their turn.",
+            "Provider calls queued.",
             work.calls_waiting as f64,
         ),
         (
             "quire_changes_waiting",
             "gauge",
-            "Changes that wait for the database.",
+            "Database writes queued.",
             work.changes_waiting as f64,
         ),
     ]
@@ -79,17 +79,17 @@ fn models(text: &mut String, work: &Workload) {
     let counters: [ModelCounter; 3] = [
         (
             "quire_model_calls_total",
-            "Calls that left, since the first start.",
+            "Model calls since installation.",
             |sum| sum.calls as f64,
         ),
         (
             "quire_model_calls_failed_total",
-            "Of these, without an answer.",
+            "Failed model calls.",
             |sum| sum.failed as f64,
         ),
         (
             "quire_model_cost_usd_total",
-            "Known costs in dollars.",
+            "Known cost in US dollars.",
             |sum| sum.cost.dollars(),
         ),
     ];
@@ -100,12 +100,7 @@ fn models(text: &mut String, work: &Workload) {
         }
     }
     let name = "quire_model_tokens_total";
-    write_header(
-        text,
-        name,
-        "counter",
-        "Tokens read (input) and written (output).",
-    );
+    write_header(text, name, "counter", "Input and output tokens.");
     for sum in &work.models {
         for (direction, tokens) in [("input", sum.input), ("output", sum.output)] {
             let labels = [("model", sum.model.as_str()), ("direction", direction)];
@@ -116,12 +111,7 @@ fn models(text: &mut String, work: &Workload) {
 
 fn commits(text: &mut String, taken: &CommitTimesSnapshot) {
     let name = "quire_commit_seconds";
-    write_header(
-        text,
-        name,
-        "histogram",
-        "How long the database took to keep changes.",
-    );
+    write_header(text, name, "histogram", "Duration of database commits.");
     let mut sum = 0;
     for (bound, count) in BOUNDS_MS.iter().zip(taken.buckets) {
         sum += count;

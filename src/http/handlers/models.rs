@@ -12,7 +12,7 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
 fn model_json((model, state): &(Model, Availability), retired: Option<Retired>) -> Value {
-    let mut shown = json!({
+    let mut body = json!({
         "id": model.id, "name": model.name, "provider": model.provider,
         "available": *state == Availability::Ready, "status": state.as_str(),
         "context_window": model.context_window, "max_output": model.max_output,
@@ -21,13 +21,13 @@ fn model_json((model, state): &(Model, Availability), retired: Option<Retired>) 
         "tags": model.tags,
     });
     if model.mock {
-        shown["mock"] = json!(true);
+        body["mock"] = json!(true);
     }
     if let Some(retired) = retired {
-        shown["retired"] = json!(true);
-        shown["successor"] = json!(retired.successor);
+        body["retired"] = json!(true);
+        body["successor"] = json!(retired.successor);
     }
-    shown
+    body
 }
 
 fn models_json(cx: &RequestContext, caller: Option<&Caller>) -> Vec<Value> {
@@ -72,11 +72,11 @@ pub async fn list(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, A
 fn providers_reply(cx: &RequestContext, caller: Option<&Caller>) -> Reply {
     let is_admin = caller.is_some_and(|caller| caller.role == Role::Admin);
     let states = cx.app.models().providers(caller.map(|caller| &caller.user));
-    let shown = |state: ProviderStatus| {
+    let to_entry = |state: ProviderStatus| {
         let entry = provider_json(&state, is_admin || state.own);
         (state.id, entry)
     };
-    let mut all: Map<String, Value> = states.into_iter().map(shown).collect();
+    let mut all: Map<String, Value> = states.into_iter().map(to_entry).collect();
     if cx.app.models().has_demo() {
         all.insert("demo".into(), json!({ "status": "ready", "configured": true, "mock": true, "message": "local algorithms, no language models" }));
     }
@@ -93,7 +93,7 @@ fn provider_json(state: &ProviderStatus, in_full: bool) -> Value {
     let message = match (in_full, state.status) {
         _ if state.message.is_empty() => String::new(),
         (true, _) => state.message.clone(),
-        (false, _) => "it could not be asked for its models".to_owned(),
+        (false, _) => "its list of models could not be fetched".to_owned(),
     };
     let failure = state.last_failure.as_ref().map(|failure| {
         let message = Some(&failure.message).filter(|_| in_full);
@@ -145,7 +145,7 @@ pub async fn parameters(cx: RequestContext, caller: Option<Caller>) -> Result<Re
         .models()
         .list(caller.as_ref().map(|caller| &caller.user));
     let entry = |entry: &crate::domain::parameters::GlossaryEntry| {
-        let mut shown = json!(entry);
+        let mut body = json!(entry);
         let mut providers: Vec<&str> = models
             .iter()
             .filter(|(model, _)| model.parameters.iter().any(|name| name == entry.name))
@@ -153,8 +153,8 @@ pub async fn parameters(cx: RequestContext, caller: Option<Caller>) -> Result<Re
             .collect();
         providers.sort_unstable();
         providers.dedup();
-        shown["providers"] = json!(providers);
-        shown
+        body["providers"] = json!(providers);
+        body
     };
     let glossary: Vec<Value> = GLOSSARY.iter().map(entry).collect();
     let presets: Vec<Value> = PRESETS.iter().map(|(name, meaning, values)| json!({ "name": name, "meaning": meaning, "parameters": values() })).collect();

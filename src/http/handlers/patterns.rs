@@ -180,7 +180,7 @@ fn read(body: Map<String, Value>) -> Result<Read, Vec<PatternProblem>> {
             _ => Err(vec![PatternProblem {
                 line: None,
                 place: "text".to_owned(),
-                message: "is the whole of a file, with nothing but team beside it".to_owned(),
+                message: "must be a whole pattern file, with no other field except team".to_owned(),
             }]),
         };
     }

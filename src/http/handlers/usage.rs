@@ -123,13 +123,13 @@ pub async fn calls(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
         Error::field(
             &["query", "cursor"],
             "value_error",
-            "is no cursor of this list",
+            "is not a cursor of this list",
         )
     })?;
     let user = match requested_scope(&cx, &caller)? {
         UsageScope::One(user) => user,
         UsageScope::All => {
-            let message = "must be one account here";
+            let message = "must be a single account";
             return Err(Error::field(&["query", "user"], "value_error", message).into());
         }
     };
@@ -167,7 +167,7 @@ pub async fn set_budget(mut cx: RequestContext, admin: Admin) -> Result<Reply, A
         ("month_usd", limits.month_cost),
     ] {
         if amount.is_some_and(|amount| amount < MicroDollars(0)) {
-            let message = "must not be less than nothing";
+            let message = "must be at least 0";
             return Err(Error::field(&["body", name], "out_of_range", message).into());
         }
     }
@@ -190,7 +190,7 @@ pub async fn delete_budget(cx: RequestContext, admin: Admin) -> Result<Reply, Ap
     usage
         .set_budget(by, &user, None, &request_origin(&cx))
         .await?;
-    success("the installation's limits hold for this account")
+    success("the default budget applies to this account")
 }
 
 /// A budget as JSON: limits, spent and reserved amounts, and when they reset.
@@ -218,7 +218,7 @@ fn requested_scope(cx: &RequestContext, caller: &Caller) -> Result<UsageScope, A
     if caller.role != Role::Admin && user != caller.user.as_str() {
         return Err(ApiError::new(
             Kind::Forbidden,
-            "what others use is for administrators",
+            "only administrators can see the usage of other accounts",
         ));
     }
     match user.as_str() {
@@ -322,7 +322,7 @@ fn shown_day(row: &DailyUsage) -> String {
 }
 
 fn usage_json(row: &DailyUsage) -> Value {
-    let mut shown = json!({
+    let mut body = json!({
         "calls": row.calls,
         "failed": row.failed,
         "input_tokens": row.input,
@@ -335,12 +335,12 @@ fn usage_json(row: &DailyUsage) -> Value {
         "estimated": row.estimated,
     });
     if row.day != 0 {
-        shown["day"] = json!(day_text(row.day));
+        body["day"] = json!(day_text(row.day));
     }
     if !row.model.is_empty() {
-        shown["model"] = json!(row.model);
+        body["model"] = json!(row.model);
     }
-    shown
+    body
 }
 
 fn call_json(call: &CallRecord) -> Value {

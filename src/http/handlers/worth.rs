@@ -93,7 +93,7 @@ pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     if all && caller.role != Role::Admin {
         return Err(ApiError::new(
             Kind::Forbidden,
-            "everybody's votes together are for administrators",
+            "only administrators can see the votes of all users",
         ));
     }
     let days = cx.query_number("days", 1, 36_500, 0)?;

@@ -1,17 +1,17 @@
-//! Heads that are taken and heads that are refused, in whatever pieces they come.
+//! Tests of valid and refused request heads, split into chunks of several sizes.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What passes and why the rest does not, fed in pieces of this size.
-fn fed(bytes: &[u8], piece: usize) -> (Vec<u8>, Option<HeadRefusal>) {
+/// Feeds bytes to a guard in chunks of this size. Returns the bytes that pass and the reason for a refusal.
+fn feed(bytes: &[u8], chunk_size: usize) -> (Vec<u8>, Option<HeadRefusal>) {
     let (mut guard, mut passed) = (HeadGuard::new(), Vec::new());
-    for piece in bytes.chunks(piece.max(1)) {
-        let mut come = guard.take_held();
-        come.extend_from_slice(piece);
-        let (length, refusal) = guard.scan(&come);
-        passed.extend_from_slice(&come[..length]);
+    for chunk in bytes.chunks(chunk_size.max(1)) {
+        let mut input = guard.take_held();
+        input.extend_from_slice(chunk);
+        let (length, refusal) = guard.scan(&input);
+        passed.extend_from_slice(&input[..length]);
         if refusal.is_some() {
             return (passed, refusal);
         }
@@ -39,8 +39,12 @@ fn requests_pass_one_after_the_other() {
     ] {
         bytes.extend_from_slice(one.as_bytes());
     }
-    for piece in [1, 2, 3, 7, 64, 10_000] {
-        assert_eq!(fed(&bytes, piece), (bytes.clone(), None), "{piece}");
+    for chunk_size in [1, 2, 3, 7, 64, 10_000] {
+        assert_eq!(
+            feed(&bytes, chunk_size),
+            (bytes.clone(), None),
+            "{chunk_size}"
+        );
     }
 }
 
@@ -86,9 +90,9 @@ fn what_may_be_read_in_two_ways_is_refused() {
         "host: x\r\ntransfer-encoding: \u{b}chunked\r\n",
     ] {
         let bytes = [good.clone(), head(lines), good.clone()].concat();
-        for piece in [1, 5, 10_000] {
-            let (passed, refusal) = fed(&bytes, piece);
-            assert_eq!(passed, good, "{lines:?} {piece}");
+        for chunk_size in [1, 5, 10_000] {
+            let (passed, refusal) = feed(&bytes, chunk_size);
+            assert_eq!(passed, good, "{lines:?} {chunk_size}");
             assert!(
                 matches!(refusal, Some(Malformed(_))),
                 "{lines:?} {refusal:?}"
@@ -104,7 +108,7 @@ fn request_lines_are_checked() {
         ("PRI * HTTP/2.0", HeadRefusal::Version),
         (
             "GET / ICY",
-            Malformed("the request line names no version of HTTP"),
+            Malformed("the request line has no HTTP version"),
         ),
         (
             "GET  / HTTP/1.1",
@@ -123,7 +127,7 @@ fn request_lines_are_checked() {
             "GET /gr\u{fc}n HTTP/1.1",
             Malformed("the address is malformed"),
         ),
-        ("\u{16}\u{3}\u{1}", Malformed("this is no HTTP request")),
+        ("\u{16}\u{3}\u{1}", Malformed("this is not an HTTP request")),
         ("GET * HTTP/1.1", Malformed("the address is malformed")),
         ("GET x:80 HTTP/1.1", Malformed("the address is malformed")),
         ("GET /x#y HTTP/1.1", Malformed("the address is malformed")),
@@ -150,12 +154,12 @@ fn request_lines_are_checked() {
         ),
     ] {
         let bytes = format!("{line}\r\nhost: x\r\n\r\n");
-        assert_eq!(fed(bytes.as_bytes(), 10_000).1, Some(refusal), "{line:?}");
+        assert_eq!(feed(bytes.as_bytes(), 10_000).1, Some(refusal), "{line:?}");
     }
     // Before its line is complete.
     assert_eq!(
-        fed(b"\x16\x03\x01", 1).1,
-        Some(Malformed("this is no HTTP request"))
+        feed(b"\x16\x03\x01", 1).1,
+        Some(Malformed("this is not an HTTP request"))
     );
 }
 
@@ -164,12 +168,12 @@ fn a_head_is_bounded() {
     let long = format!("host: x\r\nx: {}\r\n", "y".repeat(MAX_HEAD));
     let many = format!("host: x\r\n{}", "x: y\r\n".repeat(MAX_FIELDS));
     for lines in [long, many] {
-        assert_eq!(fed(&head(&lines), 1_000).1, Some(HeadRefusal::TooLarge));
+        assert_eq!(feed(&head(&lines), 1_000).1, Some(HeadRefusal::TooLarge));
     }
     let endless = vec![b'x'; 2 * MAX_HEAD];
-    assert_eq!(fed(&endless, 100).1, Some(HeadRefusal::TooLarge));
-    let most = format!("host: x\r\n{}", "x: y\r\n".repeat(MAX_FIELDS - 1));
-    assert_eq!(fed(&head(&most), 1_000).1, None);
+    assert_eq!(feed(&endless, 100).1, Some(HeadRefusal::TooLarge));
+    let largest = format!("host: x\r\n{}", "x: y\r\n".repeat(MAX_FIELDS - 1));
+    assert_eq!(feed(&head(&largest), 1_000).1, None);
 }
 
 #[test]
@@ -187,9 +191,9 @@ fn a_broken_chunk_ends_the_input() {
         "0\r\n\n",
     ] {
         let bytes = format!("{begin}{body}");
-        for piece in [1, 10_000] {
+        for chunk_size in [1, 10_000] {
             assert_eq!(
-                fed(bytes.as_bytes(), piece).1,
+                feed(bytes.as_bytes(), chunk_size).1,
                 Some(HeadRefusal::Body),
                 "{body:?}"
             );
@@ -198,25 +202,25 @@ fn a_broken_chunk_ends_the_input() {
 }
 
 proptest! {
-    /// However the bytes are cut, the same passes and the same is refused.
+    /// The result does not depend on how the bytes are split into chunks.
     #[test]
-    fn pieces_change_nothing(
+    fn chunk_size_does_not_matter(
         parts in prop::collection::vec(prop::sample::select(vec![
             "GET / HTTP/1.1\r\n", "POST /a HTTP/1.0\r\n", "host: x\r\n", "host: y", "\r\n", "\n", "\r", " ",
             "content-length: 3\r\n", "transfer-encoding: chunked\r\n", "3\r\nabc\r\n", "0\r\n\r\n", "abc", "x: y\r\n",
         ]), 0..20),
-        piece in 1_usize..20,
+        chunk_size in 1_usize..20,
     ) {
         let bytes = parts.concat().into_bytes();
-        let whole = fed(&bytes, bytes.len().max(1));
-        let cut = fed(&bytes, piece);
-        prop_assert_eq!(whole.1, cut.1);
-        prop_assert_eq!(whole.0, cut.0);
+        let at_once = feed(&bytes, bytes.len().max(1));
+        let in_chunks = feed(&bytes, chunk_size);
+        prop_assert_eq!(at_once.1, in_chunks.1);
+        prop_assert_eq!(at_once.0, in_chunks.0);
     }
 
     #[test]
-    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), piece in 1_usize..50) {
-        let (passed, _) = fed(&bytes, piece);
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), chunk_size in 1_usize..50) {
+        let (passed, _) = feed(&bytes, chunk_size);
         prop_assert!(bytes.starts_with(&passed));
     }
 }
