@@ -29,7 +29,7 @@ impl CallAttempt<'_> {
 }
 
 /// Timeout for listing a provider's models; shorter than that of a call.
-pub(super) fn patience(inner: &Inner) -> Duration {
+pub(super) fn list_timeout(inner: &Inner) -> Duration {
     inner.settings.connect * 2
 }
 

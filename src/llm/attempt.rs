@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::asking::{CallAttempt, guarded, patience};
+use super::asking::{CallAttempt, guarded, list_timeout};
 use super::exchange::{FailedExchange, ask_once, models_once};
 use super::meter::UsageMeter;
 use super::registry::{OpenCircuit, PICTURES};
@@ -26,12 +26,13 @@ const MOST_REFUSALS: usize = 8;
 /// # Errors
 ///
 /// When the circuit is open, the call is cancelled or out of time, or the last attempt failed.
-pub(super) fn ask(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
-    let (entry, origin, now) = (asking.entry, asking.wanted.origin, clock::steady());
-    let admitted = entry.admit(asking.name, origin, now);
-    admitted.map_err(|OpenCircuit(until)| fault::open(until.map(|until| until.since(now))))?;
-    let answer = ask_counted(asking, meter)?;
-    let Some(format) = &asking.request.format else {
+pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
+    let (entry, origin, now) = (attempt.entry, attempt.wanted.origin, clock::steady());
+    let admitted = entry.admit(attempt.name, origin, now);
+    admitted
+        .map_err(|OpenCircuit(until)| fault::circuit_open(until.map(|until| until.since(now))))?;
+    let answer = ask_counted(attempt, meter)?;
+    let Some(format) = &attempt.request.format else {
         return Ok(answer);
     };
     // A tool call is not a final answer, so the schema does not apply yet.
@@ -46,10 +47,10 @@ pub(super) fn ask(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer
         Err(why) => why,
     };
     // The budget does not allow another call.
-    if asking.slot.is_cut() {
+    if attempt.slot.is_cut() {
         return Ok(answer);
     }
-    let mut request = asking.request.clone();
+    let mut request = attempt.request.clone();
     let again = format!(
         "That is not what was wanted: {why}. Answer again with nothing but the JSON object."
     );
@@ -57,16 +58,16 @@ pub(super) fn ask(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer
     request
         .messages
         .extend([said, Message::new(Role::User, again)]);
-    let mending = CallAttempt {
+    let repair = CallAttempt {
         request: &request,
-        ..*asking
+        ..*attempt
     };
-    let mended = ask_counted(&mending, meter)?;
-    match format.fitting(&mended.text) {
+    let repaired = ask_counted(&repair, meter)?;
+    match format.fitting(&repaired.text) {
         Ok(object) => Ok(Answer {
             text: object.to_owned(),
-            usage: answer.usage.plus(&mended.usage),
-            ..mended
+            usage: answer.usage.plus(&repaired.usage),
+            ..repaired
         }),
         Err(why) => Err(CallError::new(
             CallErrorKind::Malformed,
@@ -75,41 +76,46 @@ pub(super) fn ask(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer
     }
 }
 
-fn ask_counted(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
-    let (entry, origin) = (asking.entry, asking.wanted.origin);
-    let result = ask_until(asking, meter);
+fn ask_counted(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
+    let (entry, origin) = (attempt.entry, attempt.wanted.origin);
+    let result = ask_until(attempt, meter);
     match &result {
-        Ok(_) => entry.succeeded(asking.name, origin),
+        Ok(_) => entry.succeeded(attempt.name, origin),
         // The error was caused by the cancellation, whatever it reports.
-        Err(_) if asking.slot.is_cancelled() => {
-            entry.failed(asking.name, origin, &fault::cancelled(), clock::steady());
+        Err(_) if attempt.slot.is_cancelled() => {
+            entry.failed(attempt.name, origin, &fault::cancelled(), clock::steady());
         }
-        Err(error) => entry.failed(asking.name, origin, error, clock::steady()),
+        Err(error) => entry.failed(attempt.name, origin, error, clock::steady()),
     }
     result
 }
 
 /// Calls the model until it answers or a retry cannot help. Models change faster than any table of their parameters:
 /// a field that a model refuses is omitted, and remembered for later calls. Temporary failures are retried.
-fn ask_until(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
-    let mut taste = asking.inner.taste(asking.entry, asking.name);
+fn ask_until(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
+    let mut capabilities = attempt.inner.capabilities(attempt.entry, attempt.name);
     let (mut tries, mut refusals) = (0, 0);
-    let parameters = &asking.request.parameters;
+    let parameters = &attempt.request.parameters;
     loop {
-        take_turn(asking)?;
+        wait_for_rate_limit(attempt)?;
         meter.begin();
-        let mut dropped = left_out(parameters, &taste);
-        let kind = asking.provider.dialect();
-        let sent = passthrough::names(kind, asking.request, &taste);
-        dropped.extend(sent.into_iter().filter(|name| taste.refused.contains(name)));
+        let mut dropped = left_out(parameters, &capabilities);
+        let kind = attempt.provider.api_format();
+        let sent = passthrough::names(kind, attempt.request, &capabilities);
+        dropped.extend(
+            sent.into_iter()
+                .filter(|name| capabilities.refused.contains(name)),
+        );
         meter.dropped(dropped);
-        let settings = &asking.inner.settings;
-        asking.slot.read_by(clock::instant() + settings.first_token);
+        let settings = &attempt.inner.settings;
+        attempt
+            .slot
+            .read_by(clock::instant() + settings.first_token);
         let mut take = |delta: Delta| {
-            asking.slot.read_by(clock::instant() + settings.idle);
+            attempt.slot.read_by(clock::instant() + settings.idle);
             meter.take(delta);
         };
-        let failed = match ask_once(asking, &taste, &mut take) {
+        let failed = match ask_once(attempt, &capabilities, &mut take) {
             Ok(answer) => {
                 meter.answered(&answer.usage);
                 return Ok(answer);
@@ -117,34 +123,34 @@ fn ask_until(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, Cal
             Err(failed) => failed,
         };
         let (now, kind) = (clock::steady(), failed.error.kind);
-        if asking.slot.is_cancelled() {
+        if attempt.slot.is_cancelled() {
             meter.failed(&fault::cancelled());
             return Err(failed.error);
         }
         meter.failed(&failed.error);
-        if asking.slot.is_cut() {
+        if attempt.slot.is_cut() {
             // Quire ended the call, so its failure says nothing about the model.
             return Err(failed.error);
         }
         let shows = |message: &Message| !message.images.is_empty();
-        if wire::shows_no_pictures(&failed.error) && asking.request.messages.iter().any(shows) {
-            asking.entry.remember_refusal(asking.name, PICTURES);
+        if wire::shows_no_pictures(&failed.error) && attempt.request.messages.iter().any(shows) {
+            attempt.entry.remember_refusal(attempt.name, PICTURES);
         }
         if let Some(field) = &failed.unwelcome
             && refusals < MOST_REFUSALS
-            && !taste.refused.contains(field)
+            && !capabilities.refused.contains(field)
         {
             refusals += 1;
-            asking.entry.remember_refusal(asking.name, field);
-            taste.refused.push(field.clone());
+            attempt.entry.remember_refusal(attempt.name, field);
+            capabilities.refused.push(field.clone());
             continue;
         }
         let asked_to_wait = failed.error.retry_after_ms.map(Duration::from_millis);
         if let Some(wait) = asked_to_wait.filter(|_| kind == CallErrorKind::RateLimited) {
-            asking.entry.hold_back(asking.name, wait, now);
+            attempt.entry.hold_back(attempt.name, wait, now);
         }
-        match next(asking, &failed, tries, meter.has_shown()) {
-            RetryDecision::Again(wait) if !asking.slot.pause(wait) => {
+        match next(attempt, &failed, tries, meter.has_shown()) {
+            RetryDecision::Again(wait) if !attempt.slot.pause(wait) => {
                 tries += 1;
                 meter.restart();
             }
@@ -153,20 +159,20 @@ fn ask_until(asking: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, Cal
     }
 }
 
-fn next(asking: &CallAttempt, failed: &FailedExchange, tries: u32, shown: bool) -> RetryDecision {
-    let is_read = shown && asking.request.is_live;
+fn next(attempt: &CallAttempt, failed: &FailedExchange, tries: u32, shown: bool) -> RetryDecision {
+    let is_read = shown && attempt.request.is_live;
     if is_read || failed.lasting {
         return RetryDecision::Never;
     }
-    let settings = &asking.inner.settings;
+    let settings = &attempt.inner.settings;
     retry::next(&FailedAttempt {
         error: &failed.error,
         broke_off: failed.broke_off,
         tries,
         retries: settings.retries,
         pause: settings.retry_pause,
-        left: asking.left(),
-        dice: dice(),
+        left: attempt.left(),
+        random: random_fraction(),
     })
 }
 
@@ -184,23 +190,23 @@ fn explained(mut error: CallError, tries: u32, next: RetryDecision) -> CallError
 }
 
 /// A random number from 0 to below 1, good enough for jitter: the standard library's hasher has random keys.
-fn dice() -> f64 {
+fn random_fraction() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     (random >> 11) as f64 / (1u64 << 53) as f64
 }
 
 /// Waits as long as the provider requested, if there is enough time left.
-fn take_turn(asking: &CallAttempt) -> Result<(), CallError> {
+fn wait_for_rate_limit(attempt: &CallAttempt) -> Result<(), CallError> {
     loop {
         let now = clock::steady();
-        let Some(until) = asking.entry.throttled(asking.name, now) else {
+        let Some(until) = attempt.entry.throttled(attempt.name, now) else {
             return Ok(());
         };
         let wait = until.since(now);
-        if wait.saturating_mul(2) >= asking.left() {
+        if wait.saturating_mul(2) >= attempt.left() {
             return Err(fault::throttled(wait));
         }
-        if asking.slot.pause(wait) {
+        if attempt.slot.pause(wait) {
             return Err(fault::cancelled());
         }
     }
@@ -234,13 +240,13 @@ const SPELLINGS: &[(&str, &[&str])] = &[
 ];
 
 /// The parameters that the user set and the model does not receive, by their names in the glossary.
-fn left_out(parameters: &Parameters, taste: &ModelCapabilities) -> Vec<String> {
+fn left_out(parameters: &Parameters, capabilities: &ModelCapabilities) -> Vec<String> {
     let set = serde_json::to_value(parameters).unwrap_or_default();
     let names = set.as_object().into_iter().flat_map(|set| set.keys());
     let is_refused = |name: &str| {
         let own = SPELLINGS.iter().find(|(known, _)| *known == name);
         let others = own.map_or(&[] as &[&str], |(_, others)| others);
-        let refuses = |spelled: &str| taste.refused.iter().any(|field| field == spelled);
+        let refuses = |spelled: &str| capabilities.refused.iter().any(|field| field == spelled);
         // A model that refuses `max_tokens` receives it under its newer name.
         match name {
             "max_tokens" => others.iter().any(|other| refuses(other)),
@@ -248,7 +254,8 @@ fn left_out(parameters: &Parameters, taste: &ModelCapabilities) -> Vec<String> {
         }
     };
     let is_unknown = |name: &str| {
-        !taste.accepted.is_empty() && !taste.accepted.iter().any(|known| known == name)
+        !capabilities.accepted.is_empty()
+            && !capabilities.accepted.iter().any(|known| known == name)
     };
     names
         .filter(|name| *name != "timeout_s" && (is_refused(name) || is_unknown(name)))
@@ -282,8 +289,8 @@ pub(super) fn models(
             tries,
             retries: inner.settings.retries,
             pause: inner.settings.retry_pause,
-            left: patience(inner).saturating_sub(gone),
-            dice: dice(),
+            left: list_timeout(inner).saturating_sub(gone),
+            random: random_fraction(),
         };
         match retry::next(&failure) {
             RetryDecision::Again(wait) if !slot.pause(wait) => tries += 1,
@@ -328,12 +335,12 @@ mod tests {
             (&[], &["max_completion_tokens", "top_p"], &["max_tokens"]),
         ] {
             let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-            let taste = ModelCapabilities {
+            let capabilities = ModelCapabilities {
                 accepted: owned(accepted),
                 refused: owned(refused),
                 ..ModelCapabilities::default()
             };
-            let mut found = left_out(&parameters, &taste);
+            let mut found = left_out(&parameters, &capabilities);
             found.sort();
             assert_eq!(found, expected, "{accepted:?} {refused:?}");
         }

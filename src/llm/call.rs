@@ -28,7 +28,7 @@ pub(super) fn run(
     slot.enter();
     let result = guarded(|| match wanted.entry {
         Some((entry, name)) => {
-            let asking = CallAttempt {
+            let attempt = CallAttempt {
                 inner,
                 entry,
                 provider: &entry.provider,
@@ -37,10 +37,10 @@ pub(super) fn run(
                 request: wanted.request,
                 slot,
             };
-            attempt::ask(&asking, &mut meter)
+            attempt::ask(&attempt, &mut meter)
         }
         None if inner.settings.demo && wanted.request.model.starts_with("demo/") => {
-            play(inner, wanted.request, slot, &mut meter)
+            run_demo(inner, wanted.request, slot, &mut meter)
         }
         None => Err(CallError::new(
             CallErrorKind::Unavailable,
@@ -57,7 +57,7 @@ pub(super) fn run(
     }
 }
 
-fn play(
+fn run_demo(
     inner: &Inner,
     request: &ModelRequest,
     slot: &CancelSlot,

@@ -52,7 +52,7 @@ impl LazyCatalog {
         let known = catalogue.names_of(&provider.id);
         if listed.is_empty() {
             // Another server under a vendor's name: its models are unknown until it lists them.
-            return known.filter(|_| provider.is_at_home()).collect();
+            return known.filter(|_| provider.is_vendor_host()).collect();
         }
         let offered: HashSet<&str> = listed.iter().map(|model| model.name.as_str()).collect();
         let mut names: Vec<&str> = known.filter(|name| offered.contains(name)).collect();
@@ -98,13 +98,18 @@ impl LazyCatalog {
     }
 
     /// The newest listed model of the same family, for a model that the provider no longer lists.
-    pub fn heir(&self, provider: &Provider, name: &str, state: &ProviderRecord) -> Option<Model> {
+    pub fn listed_successor(
+        &self,
+        provider: &Provider,
+        name: &str,
+        state: &ProviderRecord,
+    ) -> Option<Model> {
         if state.listed.is_empty() {
             return None;
         }
         let old = self.describe(provider, name, state);
-        let heir = self.newest(provider, &old, state)?;
-        (!old.family.is_empty() && heir.id != old.id).then_some(heir)
+        let listed_successor = self.newest(provider, &old, state)?;
+        (!old.family.is_empty() && listed_successor.id != old.id).then_some(listed_successor)
     }
 
     /// Whether a provider's own list lacks a model that it once had. A list without any of the configured names lists

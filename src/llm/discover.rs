@@ -9,18 +9,18 @@ use super::provider::known_base_url;
 use crate::domain::network::AddressReach;
 
 /// Well-known providers to look for, in order.
-const USUAL: &[&str] = &["ollama", "lmstudio", "llamacpp", "vllm"];
+const LOCAL_SERVERS: &[&str] = &["ollama", "lmstudio", "llamacpp", "vllm"];
 /// Connect timeout: this machine responds at once or not at all.
-const PATIENCE: Duration = Duration::from_millis(250);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Finds servers that listen on the default ports. `own` is Quire's own port, which is also llama.cpp's default.
 /// Blocks.
 pub fn find_local(own: u16) -> Vec<Provider> {
     let listens = |port: u16| {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        port != own && TcpStream::connect_timeout(&address, PATIENCE).is_ok()
+        port != own && TcpStream::connect_timeout(&address, CONNECT_TIMEOUT).is_ok()
     };
-    USUAL
+    LOCAL_SERVERS
         .iter()
         .filter(|id| known_base_url(id).and_then(port_of).is_some_and(listens))
         .map(|id| Provider {
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn each_usual_server_has_a_port() {
-        let ports: Vec<u16> = USUAL
+        let ports: Vec<u16> = LOCAL_SERVERS
             .iter()
             .filter_map(|id| known_base_url(id).and_then(port_of))
             .collect();

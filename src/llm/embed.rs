@@ -32,13 +32,13 @@ impl Llm {
         asked: EmbeddingRequest,
     ) -> Result<EmbeddingAnswer, CallError> {
         let Some((entry, name)) = self.0.registry.resolve(user, model) else {
-            return Err(unable(model));
+            return Err(not_available(model));
         };
         let (inner, name) = (self.0.clone(), name.to_owned());
         let origin = CallOrigin::new(user, &asked.texts);
         let now = clock::steady();
         if let Err(OpenCircuit(until)) = entry.admit(&name, origin, now) {
-            return Err(fault::open(until.map(|until| until.since(now))));
+            return Err(fault::circuit_open(until.map(|until| until.since(now))));
         }
         let (done, is_done) = oneshot::channel();
         let (lane, waiting, called) = (entry.lane(), entry.clone(), name.clone());
@@ -59,15 +59,15 @@ impl Llm {
         let running = running.map_err(|_| {
             // The breaker admitted a call that was never sent.
             waiting.failed(&called, origin, &fault::cancelled(), now);
-            fault::busy()
+            fault::queue_full()
         })?;
         let result = is_done.await;
         drop(running);
-        result.unwrap_or_else(|_| Err(fault::busy()))
+        result.unwrap_or_else(|_| Err(fault::queue_full()))
     }
 }
 
-fn unable(model: &str) -> CallError {
+fn not_available(model: &str) -> CallError {
     let why = format!("{model} makes no embeddings");
     CallError::new(CallErrorKind::Rejected, why)
 }
@@ -83,7 +83,7 @@ fn ask(
     let mut refusals = 0;
     loop {
         let refused = entry.refused(name);
-        let failed = match once(inner, entry, name, asked, slot, &refused) {
+        let failed = match attempt_once(inner, entry, name, asked, slot, &refused) {
             Ok(embedded) => return Ok(embedded),
             Err(failed) => failed,
         };
@@ -97,7 +97,7 @@ fn ask(
     }
 }
 
-fn once(
+fn attempt_once(
     inner: &Inner,
     entry: &RegisteredProvider,
     name: &str,
@@ -106,9 +106,9 @@ fn once(
     refused: &[String],
 ) -> Result<EmbeddingAnswer, FailedExchange> {
     let provider = &entry.provider;
-    let kind = provider.dialect();
+    let kind = provider.api_format();
     let Some((path, mut body)) = embed::request(kind, name, asked) else {
-        return Err(unable(&format!("{}/{name}", provider.id)).into());
+        return Err(not_available(&format!("{}/{name}", provider.id)).into());
     };
     let left_out = embed::leave_out(&mut body, refused);
     let optional = embed::optional(&body);

@@ -3,7 +3,7 @@
 
 use ureq::http::HeaderMap;
 
-use super::asking::{CallAttempt, patience};
+use super::asking::{CallAttempt, list_timeout};
 use super::receive::{MAX_ANSWER, read_some, read_whole, receive};
 use super::{Inner, Provider, fault, guard, pace};
 use crate::clock;
@@ -43,24 +43,24 @@ impl From<CallError> for FailedExchange {
 ///
 /// When the connection fails, the provider refuses the request, or the answer is incomplete.
 pub(super) fn ask_once(
-    asking: &CallAttempt,
-    taste: &ModelCapabilities,
+    attempt: &CallAttempt,
+    capabilities: &ModelCapabilities,
     send: &mut dyn FnMut(Delta),
 ) -> Result<Answer, FailedExchange> {
-    let (provider, request) = (asking.provider, asking.request);
-    let left = asking.left();
+    let (provider, request) = (attempt.provider, attempt.request);
+    let left = attempt.left();
     if left.is_zero() {
-        return Err(fault::too_late().into());
+        return Err(fault::timed_out().into());
     }
-    let kind = provider.dialect();
-    let outgoing = wire::request(kind, asking.name, request, taste, provider.quirks());
-    let mut call = asking
+    let kind = provider.api_format();
+    let outgoing = wire::request(kind, attempt.name, request, capabilities, provider.quirks());
+    let mut call = attempt
         .inner
         .agent(provider.reach)
         .post(provider.url(&outgoing.path))
         .header("content-type", "application/json")
         .header("accept", "text/event-stream, application/json");
-    for (name, value) in &provider.headers(asking.name)? {
+    for (name, value) in &provider.headers(attempt.name)? {
         call = call.header(name, value);
     }
     let config = call.config().timeout_global(Some(left));
@@ -76,35 +76,35 @@ pub(super) fn ask_once(
     if !(200..300).contains(&status) {
         let said = read_some(&mut reader);
         let mut failed = refusal(status, &header, &said);
-        let names = passthrough::names(kind, request, taste);
+        let names = passthrough::names(kind, request, capabilities);
         let further = || wire::unwelcome_among(&said, &names);
         failed.unwelcome = failed
             .unwelcome
-            .filter(|field| carries(&outgoing.body, field))
+            .filter(|field| has_field(&outgoing.body, field))
             .or_else(|| further().filter(|_| matches!(status, 400 | 422)));
         return Err(failed);
     }
     if let Some(wait) = pace::after_answer(&header, clock::now()) {
-        asking.entry.hold_back(asking.name, wait, clock::steady());
+        attempt.entry.hold_back(attempt.name, wait, clock::steady());
     }
     let content_type = header("content-type").unwrap_or_default();
     // An answer takes minutes, and the request may contain whole documents, so its memory is freed now.
     drop((outgoing, parts));
     let reading = StreamSettings {
-        model: asking.name,
-        expects_close: asking.entry.closes_only(asking.name),
+        model: attempt.name,
+        expects_close: attempt.entry.closes_only(attempt.name),
         keeps_shown: request.is_live,
     };
     let mut stream = AnswerDecoder::reading(kind, reading);
     let content_type = content_type.to_ascii_lowercase();
-    let received = receive(&mut reader, &mut stream, &content_type, asking.slot, send);
+    let received = receive(&mut reader, &mut stream, &content_type, attempt.slot, send);
     if stream.was_closed() {
-        asking.entry.remember_closing(asking.name);
+        attempt.entry.remember_closing(attempt.name);
     }
     let (has_begun, ended) = (stream.has_begun(), stream.ended());
     let is_streamed = stream.is_streamed();
     let result = received.and_then(|()| {
-        let (held, result) = match asking.slot.is_cut() {
+        let (held, result) = match attempt.slot.is_cut() {
             true => stream.cut_off(request),
             false => stream.finish(request),
         };
@@ -113,7 +113,7 @@ pub(super) fn ask_once(
     });
     result.map_err(|error| FailedExchange {
         // A model that reasoned up to its limit, or that was blocked, will do so again.
-        lasting: asking.slot.is_cut()
+        lasting: attempt.slot.is_cut()
             || (error.kind == CallErrorKind::Empty && !matches!(ended, None | Some(Finish::Stop))),
         // A stream with an unreadable first chunk may be readable next time; a web page or a complete body will not.
         broke_off: has_begun || (is_streamed && error.kind == CallErrorKind::Malformed),
@@ -122,7 +122,7 @@ pub(super) fn ask_once(
 }
 
 /// Whether a body has the field that the provider claims to refuse: the claim is not trusted.
-fn carries(body: &[u8], field: &str) -> bool {
+fn has_field(body: &[u8], field: &str) -> bool {
     let name = format!("\"{}\":", field.rsplit('.').next().unwrap_or(field));
     body.windows(name.len())
         .any(|window| window == name.as_bytes())
@@ -130,7 +130,7 @@ fn carries(body: &[u8], field: &str) -> bool {
 
 pub(super) fn unreached(error: ureq::Error) -> FailedExchange {
     FailedExchange {
-        error: fault::before(&error),
+        error: fault::before_answer(&error),
         unwelcome: None,
         lasting: !fault::may_pass(&error),
         not_public: guard::refused(&error),
@@ -147,7 +147,7 @@ pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
 
 pub(super) fn refusal(status: u16, header: pace::Header, body: &str) -> FailedExchange {
     if (300..400).contains(&status) {
-        return fault::elsewhere(status).into();
+        return fault::redirected(status).into();
     }
     let mut error = wire::error(status, header, body);
     let wait = pace::after_refusal(header, clock::now());
@@ -172,14 +172,14 @@ pub(super) fn models_once(
     inner: &Inner,
     provider: &Provider,
 ) -> Result<Vec<ListedModel>, FailedExchange> {
-    let kind = provider.dialect();
+    let kind = provider.api_format();
     let mut call = inner
         .agent(provider.reach)
         .get(provider.url(kind.models_path()));
     for (name, value) in &provider.headers("")? {
         call = call.header(name, value);
     }
-    let config = call.config().timeout_global(Some(patience(inner)));
+    let config = call.config().timeout_global(Some(list_timeout(inner)));
     let response = config.build().call().map_err(unreached)?;
     let status = response.status().as_u16();
     let (parts, body) = response.into_parts();

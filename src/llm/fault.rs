@@ -21,7 +21,7 @@ pub(super) fn key_lost(provider: &str) -> CallError {
 }
 
 /// The queue of calls is full.
-pub(super) fn busy() -> CallError {
+pub(super) fn queue_full() -> CallError {
     CallError::new(
         CallErrorKind::Unavailable,
         "too many calls are waiting already",
@@ -29,7 +29,7 @@ pub(super) fn busy() -> CallError {
 }
 
 /// The model's circuit is open.
-pub(super) fn open(left: Option<Duration>) -> CallError {
+pub(super) fn circuit_open(left: Option<Duration>) -> CallError {
     let when = match left {
         Some(left) => format!("it is asked again in {} s", left.as_secs().max(1)),
         None => "another call is finding out whether it is well again".to_owned(),
@@ -52,7 +52,7 @@ pub(super) fn throttled(wait: Duration) -> CallError {
 }
 
 /// The response is not a stream of events.
-pub(super) fn no_events() -> CallError {
+pub(super) fn not_a_stream() -> CallError {
     CallError::new(
         CallErrorKind::Malformed,
         "the provider did not send a stream of events",
@@ -60,7 +60,7 @@ pub(super) fn no_events() -> CallError {
 }
 
 /// One event of the answer is larger than any provider sends.
-pub(super) fn huge_event() -> CallError {
+pub(super) fn event_too_large() -> CallError {
     CallError::new(
         CallErrorKind::Malformed,
         "the provider sent more than 1 MB in one piece",
@@ -76,7 +76,7 @@ pub(super) fn web_page() -> CallError {
 }
 
 /// The response has a success status and no body.
-pub(super) fn nothing() -> CallError {
+pub(super) fn empty_body() -> CallError {
     CallError::new(CallErrorKind::Empty, "the provider answered with nothing")
 }
 
@@ -86,7 +86,7 @@ pub(super) fn too_large() -> CallError {
 }
 
 /// The call timed out before the answer was complete.
-pub(super) fn too_late() -> CallError {
+pub(super) fn timed_out() -> CallError {
     CallError::new(
         CallErrorKind::Timeout,
         "the answer took longer than the time limit",
@@ -94,7 +94,7 @@ pub(super) fn too_late() -> CallError {
 }
 
 /// The provider redirects. Following the redirect would send the key to its target.
-pub(super) fn elsewhere(status: u16) -> CallError {
+pub(super) fn redirected(status: u16) -> CallError {
     let mut error = CallError::new(
         CallErrorKind::Rejected,
         format!("the provider's address sends us elsewhere ({status}): check the base URL"),
@@ -104,7 +104,7 @@ pub(super) fn elsewhere(status: u16) -> CallError {
 }
 
 /// An error before the first byte of the answer.
-pub(super) fn before(error: &ureq::Error) -> CallError {
+pub(super) fn before_answer(error: &ureq::Error) -> CallError {
     use CallErrorKind::{Auth, Connect, Malformed};
     use ureq::{Error, Timeout};
     let (kind, detail) = match error {
@@ -172,7 +172,7 @@ pub(super) fn may_pass(error: &ureq::Error) -> bool {
 }
 
 /// An error within the answer.
-pub(super) fn within(error: &io::Error) -> CallError {
+pub(super) fn within_answer(error: &io::Error) -> CallError {
     use ureq::{Error, Timeout};
     let stalled = || {
         CallError::new(
@@ -184,7 +184,7 @@ pub(super) fn within(error: &io::Error) -> CallError {
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<Error>())
     {
-        Some(Error::Timeout(Timeout::Global)) => too_late(),
+        Some(Error::Timeout(Timeout::Global)) => timed_out(),
         Some(Error::Timeout(_)) => stalled(),
         Some(Error::BodyExceedsLimit(_)) => too_large(),
         Some(Error::Protocol(_)) => CallError::new(

@@ -192,7 +192,7 @@ impl Llm {
         });
         started.unwrap_or_else(|CallRefused| {
             spare.refuse();
-            RunningCall::over()
+            RunningCall::ended()
         })
     }
 
@@ -252,7 +252,7 @@ impl Llm {
             // No connection was tried, so it is unknown whether the guard allows the address.
             Err(_) => Err(TestError {
                 may_keep: false,
-                error: fault::busy(),
+                error: fault::queue_full(),
             }),
         }
     }
@@ -294,14 +294,14 @@ impl RegisteredProvider {
     fn lane(&self) -> ProviderLimiter {
         ProviderLimiter {
             id: self.lane,
-            most: self.provider.bears(),
+            most: self.provider.max_concurrency(),
         }
     }
 }
 
 impl Inner {
     /// A model's capabilities: the catalogue's, without those that the model has refused.
-    fn taste(&self, entry: &RegisteredProvider, name: &str) -> ModelCapabilities {
+    fn capabilities(&self, entry: &RegisteredProvider, name: &str) -> ModelCapabilities {
         let model = self.known.describe(&entry.provider, name, &entry.state());
         ModelCapabilities {
             accepted: model.parameters,

@@ -157,7 +157,7 @@ impl Llm {
         let is_gone = found.is_none() || known.is_unlisted(&entry.provider, bare, &state);
         is_gone.then(|| Retired {
             successor: known
-                .heir(&entry.provider, bare, &state)
+                .listed_successor(&entry.provider, bare, &state)
                 .map(|model| model.id),
         })
     }
@@ -176,7 +176,7 @@ impl Llm {
     pub fn kind_of(&self, user: Option<&UserId>, name: &str) -> Option<ApiFormat> {
         let id = self.find(user, name)?.id;
         let (entry, _) = self.0.registry.resolve(user, &id)?;
-        Some(entry.provider.dialect())
+        Some(entry.provider.api_format())
     }
 
     /// Whether a provider for all users has been configured or added. Discovered ones do not count.

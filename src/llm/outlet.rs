@@ -10,7 +10,7 @@ use super::transport::CancelSlot;
 use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta};
 
 /// Interval at which a full channel is polled: the first, and the longest.
-const LOOKS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+const POLL_INTERVALS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 
 /// Sender of one call's events.
 #[derive(Clone)]
@@ -27,17 +27,17 @@ impl EventSink {
     /// Sends a piece. Drops it if the call is cancelled; cancels the call if the reader is gone.
     pub fn pass(&self, delta: Delta, slot: &CancelSlot) {
         let mut event = (self.key, CallEvent::Delta(delta));
-        let mut look = LOOKS.0;
+        let mut interval = POLL_INTERVALS.0;
         loop {
             event = match self.tell.try_send(event) {
                 Ok(()) => return,
                 Err(TrySendError::Closed(_)) => return slot.cancel(),
                 Err(TrySendError::Full(event)) => event,
             };
-            if slot.pause(look) {
+            if slot.pause(interval) {
                 return;
             }
-            look = (look * 2).min(LOOKS.1);
+            interval = (interval * 2).min(POLL_INTERVALS.1);
         }
     }
 

@@ -45,7 +45,7 @@ pub(super) fn after_refusal(header: Header, now: Timestamp) -> Option<Duration> 
     let own = header("retry-after-ms")
         .and_then(|text| length(&format!("{}ms", text.trim())))
         .or_else(|| header("retry-after").and_then(|text| moment(&text, now)));
-    own.or_else(|| used_up(header, now)).filter(sensible)
+    own.or_else(|| used_up(header, now)).filter(is_plausible)
 }
 
 /// The pause after an answer, if a counter is exhausted.
@@ -61,10 +61,10 @@ fn used_up(header: Header, now: Timestamp) -> Option<Duration> {
             .then(|| moment(&header(reset)?, now))
             .flatten()
     };
-    COUNTERS.iter().filter_map(wait).max().filter(sensible)
+    COUNTERS.iter().filter_map(wait).max().filter(is_plausible)
 }
 
-fn sensible(wait: &Duration) -> bool {
+fn is_plausible(wait: &Duration) -> bool {
     !wait.is_zero() && *wait <= LONGEST
 }
 

@@ -228,7 +228,7 @@ impl Provider {
     }
 
     /// Its API format. Ollama's native format is not the one under /v1.
-    pub(super) fn dialect(&self) -> ApiFormat {
+    pub(super) fn api_format(&self) -> ApiFormat {
         let known = known(&self.id).map_or(ApiFormat::OpenAi, |row| row.kind);
         match self.kind.unwrap_or(known) {
             ApiFormat::Ollama if self.base().ends_with("/v1") => ApiFormat::OpenAi,
@@ -257,16 +257,16 @@ impl Provider {
         if self.is_key_lost {
             return Err(fault::key_lost(&self.id));
         }
-        let dialect = self.dialect();
-        let fixed = dialect.headers().iter();
+        let api_format = self.api_format();
+        let fixed = api_format.headers().iter();
         let mut headers: BTreeMap<String, String> = fixed
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        if self.id == "openrouter" && self.is_at_home() {
+        if self.id == "openrouter" && self.is_vendor_host() {
             headers.insert("x-title".to_owned(), "Quire".to_owned());
         }
         if let Some(key) = &self.api_key {
-            let (name, value) = match self.auth(dialect) {
+            let (name, value) = match self.auth(api_format) {
                 KeyHeader::Bearer => ("authorization", format!("Bearer {key}")),
                 KeyHeader::Header(name) => (name, key.clone()),
             };
@@ -276,24 +276,24 @@ impl Provider {
         Ok(headers)
     }
 
-    fn auth(&self, dialect: ApiFormat) -> KeyHeader {
-        match (dialect, known(&self.id)) {
+    fn auth(&self, api_format: ApiFormat) -> KeyHeader {
+        match (api_format, known(&self.id)) {
             (ApiFormat::Anthropic, _) => KeyHeader::Header("x-api-key"),
             (ApiFormat::Gemini, _) => KeyHeader::Header("x-goog-api-key"),
-            (_, Some(row)) if row.kind == dialect => row.auth,
+            (_, Some(row)) if row.kind == api_format => row.auth,
             _ => KeyHeader::Bearer,
         }
     }
 
     /// Whether it is the vendor's own server, not another one under its name.
-    pub(super) fn is_at_home(&self) -> bool {
+    pub(super) fn is_vendor_host(&self) -> bool {
         known_base_url(&self.id) == Some(self.base())
     }
 
     pub(super) fn quirks(&self) -> ProviderQuirks {
         // Azure and local servers have no fixed address.
         known(&self.id)
-            .filter(|row| self.is_at_home() || row.is_local || row.base_url.is_empty())
+            .filter(|row| self.is_vendor_host() || row.is_local || row.base_url.is_empty())
             .map_or(PLAIN, |row| row.quirks)
     }
 
@@ -312,7 +312,7 @@ impl Provider {
     }
 
     /// Maximum number of concurrent calls. A home machine answers two requests at once more slowly than in sequence.
-    pub(super) fn bears(&self) -> usize {
+    pub(super) fn max_concurrency(&self) -> usize {
         let is_home = matches!(self.id.as_str(), "ollama" | "lmstudio" | "llamacpp");
         self.concurrency.unwrap_or(if is_home { 2 } else { 64 })
     }
@@ -416,7 +416,7 @@ mod tests {
                 (url, headers)
             );
         }
-        let ollama = |base_url: &str| provider("ollama", Some(base_url), None).dialect();
+        let ollama = |base_url: &str| provider("ollama", Some(base_url), None).api_format();
         assert_eq!(ollama("http://h:11434"), ApiFormat::Ollama);
         assert_eq!(ollama("http://h:11434/v1"), ApiFormat::OpenAi);
     }

@@ -60,7 +60,7 @@ pub(super) fn receive(
             Ok(read) => read,
             // Only usage was still missing.
             Err(_) if stream.is_complete() || slot.is_cut() => break,
-            Err(error) => return Err(fault::within(&error)),
+            Err(error) => return Err(fault::within_answer(&error)),
         };
         let piece = &buffer[..read];
         if total == 0 {
@@ -83,7 +83,7 @@ pub(super) fn receive(
         }
         decoder.push(piece);
         let mut joined = JoinedDeltas::default();
-        while let Some(event) = decoder.next_event().map_err(|_| fault::huge_event())? {
+        while let Some(event) = decoder.next_event().map_err(|_| fault::event_too_large())? {
             for delta in stream.push(&event) {
                 gauge.add(&delta);
                 joined.add(delta, send);
@@ -99,13 +99,13 @@ pub(super) fn receive(
         return Ok(());
     }
     decoder.end();
-    while let Some(event) = decoder.next_event().map_err(|_| fault::huge_event())? {
+    while let Some(event) = decoder.next_event().map_err(|_| fault::event_too_large())? {
         stream.push(&event).into_iter().for_each(&mut *send);
     }
     match total {
         _ if slot.is_cancelled() => Err(fault::cancelled()),
-        0 => Err(fault::nothing()),
-        _ if !decoder.is_sensible() => Err(fault::no_events()),
+        0 => Err(fault::empty_body()),
+        _ if !decoder.is_sensible() => Err(fault::not_a_stream()),
         _ => Ok(()),
     }
 }
@@ -188,17 +188,17 @@ pub(super) fn read_whole(reader: &mut dyn Read) -> Result<String, CallError> {
     let mut bytes = Vec::new();
     let limited = &mut reader.take(MAX_ANSWER as u64 + 1);
     let read = limited.read_to_end(&mut bytes);
-    read.map_err(|error| fault::within(&error))?;
+    read.map_err(|error| fault::within_answer(&error))?;
     let mut text = Vec::new();
     if is_packed(&bytes) {
         let read = unpack(&bytes, std::io::empty())
             .take(MAX_ANSWER as u64 + 1)
             .read_to_end(&mut text);
-        read.map_err(|error| fault::within(&error))?;
+        read.map_err(|error| fault::within_answer(&error))?;
         bytes = text;
     }
     if bytes.is_empty() {
-        return Err(fault::nothing());
+        return Err(fault::empty_body());
     }
     if bytes.len() > MAX_ANSWER {
         return Err(fault::too_large());

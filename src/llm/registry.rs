@@ -131,11 +131,11 @@ impl RegisteredProvider {
         now: Timestamp,
     ) -> Result<(), OpenCircuit> {
         let mut state = self.state();
-        let Some(course) = state.models.get_mut(model) else {
+        let Some(record) = state.models.get_mut(model) else {
             return Ok(());
         };
-        let own = course.own.get_mut(&origin.person);
-        let both = own.as_deref().into_iter().chain([&course.breaker]);
+        let own = record.own.get_mut(&origin.person);
+        let both = own.as_deref().into_iter().chain([&record.breaker]);
         if let Some(breaker) = { both }.find(|breaker| breaker.refuses(now)) {
             return Err(OpenCircuit(match breaker.circuit(now) {
                 CircuitView::Open(until) => Some(until),
@@ -143,16 +143,16 @@ impl RegisteredProvider {
             }));
         }
         own.map(|own| own.admit(now));
-        course.breaker.admit(now);
+        record.breaker.admit(now);
         Ok(())
     }
 
     /// When the provider's rate limit for this model ends, if there is one.
     pub fn throttled(&self, model: &str, now: Timestamp) -> Option<Timestamp> {
         let mut state = self.state();
-        let course = state.models.get_mut(model)?;
-        course.throttled = course.throttled.filter(|until| *until > now);
-        course.throttled
+        let record = state.models.get_mut(model)?;
+        record.throttled = record.throttled.filter(|until| *until > now);
+        record.throttled
     }
 
     /// Records a call that ended with an answer.
@@ -160,30 +160,30 @@ impl RegisteredProvider {
         let mut state = self.state();
         // An answer is stronger evidence than a failed request for the model list.
         state.fault = None;
-        if let Some(course) = state.models.get_mut(model) {
-            course.breaker.succeeded();
-            course.own.remove(&origin.person);
+        if let Some(record) = state.models.get_mut(model) {
+            record.breaker.succeeded();
+            record.own.remove(&origin.person);
         }
     }
 
     /// Records a call that failed, after all its attempts.
     pub fn failed(&self, model: &str, origin: CallOrigin, error: &CallError, now: Timestamp) {
         let mut state = self.state();
-        let course = state.course(model);
-        course.breaker.failed(now, error.kind, origin.person);
-        if course.own.len() >= MOST_PEOPLE && !course.own.contains_key(&origin.person) {
-            course.own.clear();
+        let record = state.record(model);
+        record.breaker.failed(now, error.kind, origin.person);
+        if record.own.len() >= MOST_PEOPLE && !record.own.contains_key(&origin.person) {
+            record.own.clear();
         }
-        let own = course.own.entry(origin.person).or_default();
+        let own = record.own.entry(origin.person).or_default();
         own.failed(now, error.kind, origin.prompt);
         if *own == CircuitBreaker::default() {
-            course.own.remove(&origin.person);
+            record.own.remove(&origin.person);
         }
         if error.kind != crate::domain::chat::CallErrorKind::Cancelled {
             state.last_failure = Some(LastFailure {
                 at: clock::now(),
                 model: model.to_owned(),
-                message: told(error),
+                message: describe_failure(error),
             });
         }
     }
@@ -191,19 +191,19 @@ impl RegisteredProvider {
     /// Holds back calls to a model for this long, as the provider requires.
     pub fn hold_back(&self, model: &str, wait: Duration, now: Timestamp) {
         let mut state = self.state();
-        let course = state.course(model);
-        course.throttled = course.throttled.max(Some(now + wait));
+        let record = state.record(model);
+        record.throttled = record.throttled.max(Some(now + wait));
     }
 
     pub fn refused(&self, model: &str) -> Vec<String> {
         let state = self.state();
-        let course = state.models.get(model);
-        course.map_or_else(Vec::new, |course| course.refused.clone())
+        let record = state.models.get(model);
+        record.map_or_else(Vec::new, |record| record.refused.clone())
     }
 
     pub fn remember_refusal(&self, model: &str, field: &str) {
         let mut state = self.state();
-        let refused = &mut state.course(model).refused;
+        let refused = &mut state.record(model).refused;
         if refused.len() < MOST_REFUSED && !refused.iter().any(|known| known == field) {
             refused.push(field.to_owned());
         }
@@ -211,14 +211,14 @@ impl RegisteredProvider {
 
     /// Remembers that the model closes reasoning that it did not open.
     pub fn remember_closing(&self, model: &str) {
-        self.state().course(model).closes_only = true;
+        self.state().record(model).closes_only = true;
     }
 
     /// Whether the model closes reasoning that it does not open.
     pub fn closes_only(&self, model: &str) -> bool {
         let state = self.state();
-        let course = state.models.get(model);
-        course.is_some_and(|course| course.closes_only)
+        let record = state.models.get(model);
+        record.is_some_and(|record| record.closes_only)
     }
 
     pub fn learn(&self, found: Result<Vec<ListedModel>, CallError>) {
@@ -226,17 +226,17 @@ impl RegisteredProvider {
         state.checked = Some(clock::now());
         match found {
             Ok(listed) => (state.listed, state.fault) = (listed, None),
-            Err(error) => state.fault = Some(told(&error)),
+            Err(error) => state.fault = Some(describe_failure(&error)),
         }
     }
 
     /// Availability of a model for this user now.
     pub fn availability(&self, user: Option<&UserId>, model: &str, now: Timestamp) -> Availability {
         let state = self.state();
-        let course = state.models.get(model);
+        let record = state.models.get(model);
         match self.provider.availability(state.fault.is_some()) {
             Availability::Ready => {
-                course.map_or(Availability::Ready, |course| course.availability(user, now))
+                record.map_or(Availability::Ready, |record| record.availability(user, now))
             }
             other => other,
         }
@@ -246,12 +246,12 @@ impl RegisteredProvider {
     pub fn reset(&self, model: Option<&str>) -> usize {
         let mut state = self.state();
         let mut count = 0;
-        for (name, course) in &mut state.models {
-            let is_hit = course.breaker != CircuitBreaker::default() || !course.own.is_empty();
-            let held = is_hit || course.throttled.is_some();
+        for (name, record) in &mut state.models {
+            let is_hit = record.breaker != CircuitBreaker::default() || !record.own.is_empty();
+            let held = is_hit || record.throttled.is_some();
             if held && model.is_none_or(|wanted| wanted == name) {
-                (course.breaker, course.throttled) = (CircuitBreaker::default(), None);
-                course.own.clear();
+                (record.breaker, record.throttled) = (CircuitBreaker::default(), None);
+                record.own.clear();
                 count += 1;
             }
         }
@@ -260,7 +260,7 @@ impl RegisteredProvider {
 }
 
 /// Full description of a failure.
-fn told(error: &CallError) -> String {
+fn describe_failure(error: &CallError) -> String {
     match error.said.as_str() {
         "" => error.detail.clone(),
         said => format!("{}: {said}", error.detail),
@@ -270,11 +270,11 @@ fn told(error: &CallError) -> String {
 impl ProviderRecord {
     /// Whether a model has refused images.
     pub fn is_blind(&self, model: &str) -> bool {
-        let course = self.models.get(model);
-        course.is_some_and(|course| course.refused.iter().any(|field| field == PICTURES))
+        let record = self.models.get(model);
+        record.is_some_and(|record| record.refused.iter().any(|field| field == PICTURES))
     }
 
-    fn course(&mut self, model: &str) -> &mut ModelRecord {
+    fn record(&mut self, model: &str) -> &mut ModelRecord {
         if self.models.len() >= MOST_REMEMBERED && !self.models.contains_key(model) {
             self.models.clear();
         }
@@ -287,9 +287,9 @@ impl ProviderRecord {
         user: Option<&UserId>,
         now: Timestamp,
     ) -> Vec<(String, CircuitView, Option<Timestamp>)> {
-        let held = self.models.iter().map(|(name, course)| {
-            let throttled = course.throttled.filter(|until| *until > now);
-            let circuit = match course.circuit(user, now) {
+        let held = self.models.iter().map(|(name, record)| {
+            let throttled = record.throttled.filter(|until| *until > now);
+            let circuit = match record.circuit(user, now) {
                 CircuitView::Open(until) => CircuitView::Open(clock::shown(until)),
                 other => other,
             };

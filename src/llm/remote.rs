@@ -13,13 +13,13 @@ use crate::domain::network::AddressReach;
 use crate::wire::sse;
 
 /// Maximum size of a response that is read as a whole, in bytes.
-const MOST: u64 = 64 << 20;
+const MAX_RESPONSE: u64 = 64 << 20;
 /// Maximum size of one event, in bytes.
-const MOST_EVENT: usize = 8 << 20;
+const MAX_EVENT: usize = 8 << 20;
 /// Timeout for the first byte of a response.
-const PATIENCE: Duration = Duration::from_secs(120);
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Timeout between two chunks of a stream: the server sends a keep-alive every few seconds.
-const SILENCE: Duration = Duration::from_secs(90);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Boundary of the parts of an upload, long enough never to occur in a file by chance.
 const BOUNDARY: &str = "quire-upload-9c1f5e0d7a3b48628f";
 
@@ -44,8 +44,8 @@ impl Remote {
     /// built-in certificate authorities.
     pub fn new(base: &str, key: &str, authorities: Option<String>) -> Self {
         let settings = LlmSettings {
-            first_token: PATIENCE,
-            idle: SILENCE,
+            first_token: FIRST_BYTE_TIMEOUT,
+            idle: IDLE_TIMEOUT,
             authorities,
             ..LlmSettings::default()
         };
@@ -133,12 +133,12 @@ impl Remote {
         if after > 0 {
             request = request.header("last-event-id", after.to_string());
         }
-        let response = request.call().map_err(away)?;
+        let response = request.call().map_err(unreachable)?;
         let mut reader = match response.status() {
             StatusCode::OK => BufReader::new(response.into_body().into_reader()),
             _ => return whole(Ok(response)).map(drop),
         };
-        let mut decoder = sse::SseDecoder::new(MOST_EVENT);
+        let mut decoder = sse::SseDecoder::new(MAX_EVENT);
         let mut buffer = [0; 8 * 1024];
         loop {
             let read = match reader.read(&mut buffer) {
@@ -149,7 +149,7 @@ impl Remote {
                 }
             };
             decoder.push(&buffer[..read]);
-            while let Some(event) = decoder.next_event().map_err(unbounded)? {
+            while let Some(event) = decoder.next_event().map_err(event_too_large)? {
                 let data = crate::domain::json::parse(&event.data).unwrap_or_default();
                 let number = event.id.as_deref().and_then(|id| id.parse().ok());
                 if !take(number.unwrap_or_default(), event.event, data) {
@@ -168,19 +168,19 @@ impl Remote {
     }
 }
 
-fn unbounded(_: sse::MalformedStream) -> RemoteError {
-    let most = MOST_EVENT >> 20;
+fn event_too_large(_: sse::MalformedStream) -> RemoteError {
+    let most = MAX_EVENT >> 20;
     RemoteError::Away(format!("it sends an event longer than {most} MiB"))
 }
 
-fn away(error: ureq::Error) -> RemoteError {
+fn unreachable(error: ureq::Error) -> RemoteError {
     RemoteError::Away(error.to_string())
 }
 
 fn whole(response: Result<Response<Body>, ureq::Error>) -> Result<Value, RemoteError> {
-    let (parts, body) = response.map_err(away)?.into_parts();
+    let (parts, body) = response.map_err(unreachable)?.into_parts();
     let mut text = String::new();
-    let mut reader = body.into_with_config().limit(MOST).reader();
+    let mut reader = body.into_with_config().limit(MAX_RESPONSE).reader();
     let read = reader.read_to_string(&mut text);
     read.map_err(|error| RemoteError::Away(format!("the connection broke: {error}")))?;
     let value: Value = crate::domain::json::parse(&text).unwrap_or_default();

@@ -24,7 +24,7 @@ pub(super) struct FailedAttempt<'a> {
     /// Remaining time of the whole call.
     pub left: Duration,
     /// Random number from 0 to below 1: panel members that were refused together must not retry together.
-    pub dice: f64,
+    pub random: f64,
 }
 
 /// Decision after a failure.
@@ -58,7 +58,7 @@ pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
         _ => ceiling.mul_f64(LEAST_GROWTH / 2.0).min(LONGEST),
     };
     let room = ceiling.min(LONGEST).saturating_sub(floor);
-    let jitter = floor + room.mul_f64(failure.dice.clamp(0.0, 1.0));
+    let jitter = floor + room.mul_f64(failure.random.clamp(0.0, 1.0));
     let asked = error.retry_after_ms.map(Duration::from_millis);
     let wait = asked.map_or(jitter, |asked| asked.saturating_add(jitter / 4));
     // With less than half of the time left, a new answer would rarely be complete.
@@ -142,7 +142,7 @@ mod tests {
                 retries: 2,
                 pause: Duration::from_secs(1),
                 left: Duration::from_secs(left),
-                dice: 0.5,
+                random: 0.5,
             };
             assert_eq!(
                 next(&failure),
@@ -167,7 +167,7 @@ mod tests {
                     retries: 2,
                     pause: Duration::from_secs(1),
                     left: Duration::from_secs(300),
-                    dice: 0.5,
+                    random: 0.5,
                 });
                 assert_eq!(
                     found != RetryDecision::Never,
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn those_turned_away_together_come_back_apart() {
         let error = CallError::new(CallErrorKind::Overloaded, "");
-        let at = |dice| {
+        let at = |random| {
             next(&FailedAttempt {
                 error: &error,
                 broke_off: false,
@@ -189,7 +189,7 @@ mod tests {
                 retries: 2,
                 pause: Duration::from_secs(1),
                 left: Duration::from_secs(300),
-                dice,
+                random,
             })
         };
         assert_eq!(at(0.0), RetryDecision::Again(Duration::ZERO));
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn every_pause_is_longer_than_the_one_before() {
         let error = CallError::new(CallErrorKind::Overloaded, "");
-        let at = |tries, dice| {
+        let at = |tries, random| {
             next(&FailedAttempt {
                 error: &error,
                 broke_off: false,
@@ -208,7 +208,7 @@ mod tests {
                 retries: 9,
                 pause: Duration::from_secs(1),
                 left: Duration::from_secs(300),
-                dice,
+                random,
             })
         };
         let millis = |next| match next {

@@ -76,7 +76,7 @@ impl RunningCall {
     }
 
     /// A handle of a call that ended before it began.
-    pub(super) fn over() -> Self {
+    pub(super) fn ended() -> Self {
         Self {
             slot: Arc::default(),
             threads: None,
@@ -119,20 +119,20 @@ impl CallThreads {
             slot: slot.clone(),
             job: Box::new(job),
         };
-        let mut line = self.line();
-        if !line.has_room(lane) {
-            if line.waiting.len() >= MOST_WAITING {
+        let mut queue = self.queue();
+        if !queue.has_room(lane) {
+            if queue.waiting.len() >= MOST_WAITING {
                 return Err(CallRefused);
             }
-            line.waiting.push_back(first);
+            queue.waiting.push_back(first);
         } else {
-            line.take(lane);
-            line.started += 1;
-            let name = format!("quire-call-{}", line.started);
-            drop(line);
+            queue.take(lane);
+            queue.started += 1;
+            let name = format!("quire-call-{}", queue.started);
+            drop(queue);
             let threads = self.clone();
             if spawn(name, move || threads.work(first)).is_err() {
-                self.line().give_back(lane);
+                self.queue().give_back(lane);
                 return Err(CallRefused);
             }
         }
@@ -144,11 +144,11 @@ impl CallThreads {
 
     /// Number of running calls and of waiting calls.
     pub fn counts(&self) -> (usize, usize) {
-        let line = self.line();
-        (line.busy, line.waiting.len())
+        let queue = self.queue();
+        (queue.busy, queue.waiting.len())
     }
 
-    fn line(&self) -> MutexGuard<'_, CallQueue> {
+    fn queue(&self) -> MutexGuard<'_, CallQueue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -156,26 +156,26 @@ impl CallThreads {
         let mut next = Some(first);
         while let Some(WaitingCall { lane, slot, job }) = next {
             run(&slot, job);
-            let mut line = self.line();
-            line.give_back(lane);
-            next = line.next();
+            let mut queue = self.queue();
+            queue.give_back(lane);
+            next = queue.next();
         }
     }
 
     /// Runs the cancelled jobs in the queue, on a thread, because they send events that may block, and the canceller
     /// must not wait.
     fn sweep(&self) {
-        let mut line = self.line();
-        if line.sweeping
-            || !line
+        let mut queue = self.queue();
+        if queue.sweeping
+            || !queue
                 .waiting
                 .iter()
                 .any(|waiting| waiting.slot.is_cancelled())
         {
             return;
         }
-        line.sweeping = true;
-        drop(line);
+        queue.sweeping = true;
+        drop(queue);
         let threads = self.clone();
         let sweeper = spawn("quire-call-end".into(), move || {
             while let Some(WaitingCall { slot, job, .. }) = threads.next_cancelled() {
@@ -184,18 +184,18 @@ impl CallThreads {
         });
         if sweeper.is_err() {
             // They end when their turn comes.
-            self.line().sweeping = false;
+            self.queue().sweeping = false;
         }
     }
 
     fn next_cancelled(&self) -> Option<WaitingCall> {
-        let mut line = self.line();
-        let found = line
+        let mut queue = self.queue();
+        let found = queue
             .waiting
             .iter()
             .position(|waiting| waiting.slot.is_cancelled());
-        line.sweeping = found.is_some();
-        line.waiting.remove(found?)
+        queue.sweeping = found.is_some();
+        queue.waiting.remove(found?)
     }
 }
 

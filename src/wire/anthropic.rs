@@ -23,15 +23,15 @@ const KEPT_FROM: u64 = 1_024;
 /// Minimum thinking budget, in tokens.
 const LEAST_BUDGET: u64 = 1_024;
 
-pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities) -> Value {
+pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
     let enforced = (request.format.as_ref()).and_then(|format| subset::anthropic(&format.schema));
-    let shape = match taste.shape("output_config", request) {
+    let shape = match capabilities.shape("output_config", request) {
         Structured::Native if enforced.is_none() => Structured::Prompt,
         shape => shape,
     };
     let (system, mut turns) = divide(request, shape);
     let mut marks = cache_marks::of_instructions(&request.messages);
-    if taste.refuses(cache_marks::FIELD) {
+    if capabilities.refuses(cache_marks::FIELD) {
         marks.clear();
         turns.iter_mut().for_each(|turn| turn.cache_marks.clear());
     }
@@ -52,12 +52,12 @@ pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities
         };
         body.insert("system".into(), system);
     }
-    let mut most = max_tokens(request, taste);
+    let mut most = max_tokens(request, capabilities);
     let is_forced = request.format.is_some() && shape == Structured::Tool;
     // A forced tool call and thinking are mutually exclusive.
-    let thinks = !is_forced && think(&mut body, request, taste, &mut most);
+    let thinks = !is_forced && think(&mut body, request, capabilities, &mut most);
     body.insert("max_tokens".into(), json!(most));
-    sample(&mut body, request, taste, thinks);
+    sample(&mut body, request, capabilities, thinks);
     if let Some(format) = &request.format {
         match shape {
             Structured::Native => {
@@ -75,7 +75,7 @@ pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities
         }
     }
     if let Some(tools) = &request.tools {
-        let takes_marks = !taste.refuses(cache_marks::FIELD);
+        let takes_marks = !capabilities.refuses(cache_marks::FIELD);
         offer(&mut body, tools, thinks, takes_marks);
     }
     Value::Object(body)
@@ -169,9 +169,9 @@ fn blocks(turn: &PromptTurn) -> Vec<Value> {
     parts
 }
 
-fn max_tokens(request: &ModelRequest, taste: &ModelCapabilities) -> u64 {
+fn max_tokens(request: &ModelRequest, capabilities: &ModelCapabilities) -> u64 {
     let own = request.parameters.max_tokens.map(u64::from);
-    let known = Some(taste.max_output).filter(|most| *most > 0);
+    let known = Some(capabilities.max_output).filter(|most| *most > 0);
     let most = own.unwrap_or_else(|| known.map_or(USUAL_MOST, |most| most.min(MOST_UNASKED)));
     known.map_or(most, |known| most.min(known)).max(1)
 }
@@ -215,26 +215,26 @@ fn lacks_thoughts(request: &ModelRequest) -> bool {
 fn think(
     body: &mut Map<String, Value>,
     request: &ModelRequest,
-    taste: &ModelCapabilities,
+    capabilities: &ModelCapabilities,
     most: &mut u64,
 ) -> bool {
-    let adaptive = || (is_adaptive(request) && !taste.refuses("thinking")).then_some("high");
-    let Some(effort) = effort(request, taste, "thinking").or_else(adaptive) else {
+    let adaptive = || (is_adaptive(request) && !capabilities.refuses("thinking")).then_some("high");
+    let Some(effort) = effort(request, capabilities, "thinking").or_else(adaptive) else {
         return false;
     };
-    if effort == "none" || taste.thinking == Thinking::Fixed || lacks_thoughts(request) {
+    if effort == "none" || capabilities.thinking == Thinking::Fixed || lacks_thoughts(request) {
         return false;
     }
     // For a model without known capabilities, the client's own setting applies.
-    if taste.thinking == Thinking::Unknown
+    if capabilities.thinking == Thinking::Unknown
         && let Some(own) = own_budget(request)
     {
         body.insert("thinking".into(), own.clone());
         return true;
     }
-    if taste.thinking != Thinking::Budget {
+    if capabilities.thinking != Thinking::Budget {
         body.insert("thinking".into(), json!({ "type": "adaptive" }));
-        if !taste.refuses("output_config") {
+        if !capabilities.refuses("output_config") {
             let word = if effort == "minimal" { "low" } else { effort };
             config(body).insert("effort".into(), json!(word));
         }
@@ -243,7 +243,7 @@ fn think(
     let wanted = budget(effort).max(LEAST_BUDGET);
     if request.parameters.max_tokens.is_none() {
         // The budget counts against the limit, so the limit grows by it and the answer keeps its room.
-        let known = Some(taste.max_output).filter(|most| *most > 0);
+        let known = Some(capabilities.max_output).filter(|most| *most > 0);
         *most = (*most + wanted).min(known.unwrap_or(u64::MAX));
     }
     let given = wanted.min(most.saturating_sub(1));
@@ -260,12 +260,12 @@ fn think(
 fn sample(
     body: &mut Map<String, Value>,
     request: &ModelRequest,
-    taste: &ModelCapabilities,
+    capabilities: &ModelCapabilities,
     thinks: bool,
 ) {
     let own = &request.parameters;
     let mut set = |name: &str, spelled: &str, value: Option<Value>| {
-        if let Some(value) = value.filter(|_| taste.takes(name, spelled)) {
+        if let Some(value) = value.filter(|_| capabilities.takes(name, spelled)) {
             body.insert(spelled.into(), value);
         }
     };
@@ -282,35 +282,35 @@ fn sample(
     set("top_k", "top_k", own.top_k.map(Value::from));
 }
 
-pub(super) fn read(growing: &mut AnswerBuilder, event: &SseFrame) {
+pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
     let Ok(data) = crate::domain::json::parse(&event.data) else {
-        return growing.unreadable(&event.data, "Anthropic message");
+        return builder.unreadable(&event.data, "Anthropic message");
     };
     let place = counts::whole(&data["index"]).unwrap_or(0);
     match data["type"].as_str().unwrap_or(&event.event) {
-        "message_start" => usage(growing, &data["message"]["usage"]),
+        "message_start" => usage(builder, &data["message"]["usage"]),
         "content_block_start" => {
             let mut begun = data["content_block"].clone();
-            block(growing, place, &begun, false);
+            block(builder, place, &begun, false);
             if is_thought(&begun) {
                 begun["index"] = json!(place);
-                growing.reasoning_items(&[begun]);
+                builder.reasoning_items(&[begun]);
             }
         }
-        "content_block_stop" => growing.seal(place),
+        "content_block_stop" => builder.seal(place),
         "content_block_delta" => {
             let delta = &data["delta"];
-            growing.text(delta["text"].as_str().unwrap_or_default());
-            growing.reasoning(delta["thinking"].as_str().unwrap_or_default());
+            builder.text(delta["text"].as_str().unwrap_or_default());
+            builder.reasoning(delta["thinking"].as_str().unwrap_or_default());
             for name in ["thinking", "signature"] {
                 if let Some(piece) = delta[name].as_str() {
                     let mut more = json!({ "type": "thinking", "index": place });
                     more[name] = json!(piece);
-                    growing.reasoning_items(&[more]);
+                    builder.reasoning_items(&[more]);
                 }
             }
             if let Some(arguments) = delta["partial_json"].as_str() {
-                growing.call(ToolCallFragment {
+                builder.call(ToolCallFragment {
                     index: Some(place),
                     arguments,
                     ..ToolCallFragment::default()
@@ -318,44 +318,44 @@ pub(super) fn read(growing: &mut AnswerBuilder, event: &SseFrame) {
             }
         }
         "message_delta" => {
-            usage(growing, &data["usage"]);
-            stopped(growing, &data["delta"]);
+            usage(builder, &data["usage"]);
+            stopped(builder, &data["delta"]);
         }
-        "message_stop" => growing.end(),
+        "message_stop" => builder.end(),
         // `ping`, block ends, and events that the vendor may add later.
         _ => {
             if let Some(error) = refusal::reported(&data) {
-                growing.fail(refusal::in_band(error));
+                builder.fail(refusal::in_band(error));
             }
         }
     }
 }
 
-pub(super) fn whole(growing: &mut AnswerBuilder, body: &Value) {
+pub(super) fn whole(builder: &mut AnswerBuilder, body: &Value) {
     if let Some(error) = refusal::reported(body) {
-        return growing.fail(refusal::in_band(error));
+        return builder.fail(refusal::in_band(error));
     }
     let Some(blocks) = body["content"].as_array() else {
-        return growing.malformed("Anthropic message");
+        return builder.malformed("Anthropic message");
     };
     for (place, part) in (0..).zip(blocks) {
-        block(growing, place, part, true);
+        block(builder, place, part, true);
         if is_thought(part) {
-            growing.sealed(part);
+            builder.sealed(part);
         }
     }
-    usage(growing, &body["usage"]);
-    stopped(growing, body);
-    growing.end();
+    usage(builder, &body["usage"]);
+    stopped(builder, body);
+    builder.end();
 }
 
 fn is_thought(block: &Value) -> bool {
     block["type"] == "thinking" || block["type"] == "redacted_thinking"
 }
 
-fn block(growing: &mut AnswerBuilder, place: u64, block: &Value, is_whole: bool) {
-    growing.text(block["text"].as_str().unwrap_or_default());
-    growing.reasoning(block["thinking"].as_str().unwrap_or_default());
+fn block(builder: &mut AnswerBuilder, place: u64, block: &Value, is_whole: bool) {
+    builder.text(block["text"].as_str().unwrap_or_default());
+    builder.reasoning(block["thinking"].as_str().unwrap_or_default());
     if block["type"] == "tool_use" {
         let text = |name: &str| block[name].as_str().unwrap_or_default();
         // Some compatible servers send the complete input at the start of the block.
@@ -365,7 +365,7 @@ fn block(growing: &mut AnswerBuilder, place: u64, block: &Value, is_whole: bool)
             true => input.to_string(),
             false => String::new(),
         };
-        growing.call(ToolCallFragment {
+        builder.call(ToolCallFragment {
             index: Some(place),
             id: text("id"),
             name: text("name"),
@@ -374,20 +374,20 @@ fn block(growing: &mut AnswerBuilder, place: u64, block: &Value, is_whole: bool)
     }
 }
 
-fn stopped(growing: &mut AnswerBuilder, stop: &Value) {
+fn stopped(builder: &mut AnswerBuilder, stop: &Value) {
     let Some(reason) = stop["stop_reason"].as_str() else {
         return;
     };
     if reason.eq_ignore_ascii_case("refusal") {
         let why = stop["stop_details"]["explanation"].as_str();
-        growing.refuse(why.unwrap_or("its vendor's rules do not allow an answer"));
+        builder.refuse(why.unwrap_or("its vendor's rules do not allow an answer"));
     }
-    growing.stop_sequence(&stop["stop_sequence"]);
-    growing.stopped(reason);
+    builder.stop_sequence(&stop["stop_sequence"]);
+    builder.stopped(reason);
 }
 
 /// Reads usage. Counts are cumulative. An answer made in several steps lists them, and each is billed.
-fn usage(growing: &mut AnswerBuilder, found: &Value) {
+fn usage(builder: &mut AnswerBuilder, found: &Value) {
     let steps = found["iterations"]
         .as_array()
         .filter(|steps| !steps.is_empty());
@@ -399,9 +399,9 @@ fn usage(growing: &mut AnswerBuilder, found: &Value) {
     let input = sum("input_tokens");
     if input.is_none() && sum("output_tokens").is_none() {
         // Some compatible servers report usage as chat completions do.
-        return growing.count(counts::of(found));
+        return builder.count(counts::of(found));
     }
-    growing.count(UsageCounts {
+    builder.count(UsageCounts {
         input,
         output: sum("output_tokens"),
         cached: sum("cache_read_input_tokens"),

@@ -74,7 +74,7 @@ pub(super) fn blocks(text: &str, marks: &[CacheMark]) -> Vec<Value> {
         let end = text.floor_char_boundary(end);
         let piece = text.get(from..end).unwrap_or_default();
         let piece = piece.strip_prefix(JOINT).unwrap_or(piece);
-        // A vendor refuses a block of only whitespace, so the mark moves to the block before it.
+        // A vendor refuses a block of only whitespace, so its mark is skipped: the cached prefix ends at the mark before.
         if piece.trim().is_empty() {
             continue;
         }

@@ -7,11 +7,11 @@ use crate::domain::tools::{self, ToolCall};
 
 /// The calls of one answer, in the order in which they began.
 #[derive(Debug, Default)]
-pub(super) struct ToolCallBuilder(Vec<Begun>);
+pub(super) struct ToolCallBuilder(Vec<PendingCall>);
 
 /// A tool call under construction.
 #[derive(Debug, Default)]
-struct Begun {
+struct PendingCall {
     /// Its index as the vendor numbers it.
     index: u64,
     call: ToolCall,
@@ -36,7 +36,7 @@ impl ToolCallBuilder {
 
     /// Length of all arguments so far, in bytes.
     pub fn argument_bytes(&self) -> usize {
-        let arguments = self.0.iter().map(|begun| begun.call.arguments.len());
+        let arguments = self.0.iter().map(|pending| pending.call.arguments.len());
         arguments.sum()
     }
 
@@ -44,29 +44,29 @@ impl ToolCallBuilder {
     pub fn argument_tokens(&self) -> u64 {
         let arguments = self.0.iter();
         arguments
-            .map(|begun| estimate_tokens(&begun.call.arguments))
+            .map(|pending| estimate_tokens(&pending.call.arguments))
             .sum()
     }
 
     /// Adds a fragment, which continues a known call or begins a new one.
     pub fn take(&mut self, fragment: ToolCallFragment) {
-        let at = match self.known(&fragment) {
+        let at = match self.position_of(&fragment) {
             Some(at) => at,
             None if self.0.len() > tools::MOST => return,
             None => {
                 let index = fragment.index.unwrap_or(self.next_index());
-                self.0.push(Begun {
+                self.0.push(PendingCall {
                     index,
-                    ..Begun::default()
+                    ..PendingCall::default()
                 });
                 self.0.len() - 1
             }
         };
-        let begun = &mut self.0[at];
-        let call = &mut begun.call;
-        for (field, told) in [(&mut call.id, fragment.id), (&mut call.name, fragment.name)] {
+        let pending = &mut self.0[at];
+        let call = &mut pending.call;
+        for (field, value) in [(&mut call.id, fragment.id), (&mut call.name, fragment.name)] {
             if field.is_empty() {
-                field.push_str(told);
+                field.push_str(value);
             }
         }
         if fragment.arguments.is_empty() {
@@ -74,10 +74,10 @@ impl ToolCallBuilder {
         }
         let before = match call.arguments.is_empty() {
             true => Some(""),
-            false => begun.repeated.as_deref(),
+            false => pending.repeated.as_deref(),
         };
         let goes_on = before.is_some_and(|before| fragment.arguments.starts_with(before));
-        begun.repeated = goes_on.then(|| fragment.arguments.to_owned());
+        pending.repeated = goes_on.then(|| fragment.arguments.to_owned());
         // After a complete object only whitespace may follow: otherwise the object is repeated, or starts over.
         if is_object(&call.arguments) && !fragment.arguments.trim().is_empty() {
             call.arguments.clear();
@@ -87,15 +87,15 @@ impl ToolCallBuilder {
 
     fn next_index(&self) -> u64 {
         let last = self.0.last();
-        last.map_or(0, |begun| begun.index.saturating_add(1))
+        last.map_or(0, |pending| pending.index.saturating_add(1))
     }
 
     /// Position of the call that a fragment belongs to; `None` if it begins a new one.
-    fn known(&self, fragment: &ToolCallFragment) -> Option<usize> {
+    fn position_of(&self, fragment: &ToolCallFragment) -> Option<usize> {
         let ToolCallFragment {
             index, id, name, ..
         } = *fragment;
-        let of_id = (self.0.iter()).rposition(|begun| !id.is_empty() && begun.call.id == id);
+        let of_id = (self.0.iter()).rposition(|pending| !id.is_empty() && pending.call.id == id);
         let Some(index) = index else {
             // Without an index, a new ID begins a call.
             return match id.is_empty() && (name.is_empty() || self.is_open(name)) {
@@ -103,7 +103,7 @@ impl ToolCallBuilder {
                 false => of_id,
             };
         };
-        let Some(at) = self.0.iter().rposition(|begun| begun.index == index) else {
+        let Some(at) = self.0.iter().rposition(|pending| pending.index == index) else {
             // Some hosts number fragments instead of calls: the same call continues under another index.
             return of_id.filter(|&at| !is_object(&self.0[at].call.arguments));
         };
@@ -130,7 +130,7 @@ impl ToolCallBuilder {
     /// Whether the last call has no name yet, or has this name and incomplete arguments: the fragment then belongs to
     /// it.
     fn is_open(&self, name: &str) -> bool {
-        let last = self.0.last().map(|begun| &begun.call);
+        let last = self.0.last().map(|pending| &pending.call);
         last.is_some_and(|call| {
             let has_begun = !call.arguments.trim().is_empty() && !is_object(&call.arguments);
             call.name.is_empty() || (call.name == name && has_begun)
@@ -153,7 +153,7 @@ impl ToolCallBuilder {
             signature: signature.map(str::to_owned),
         };
         let index = self.next_index();
-        self.0.push(Begun {
+        self.0.push(PendingCall {
             index,
             call,
             repeated: None,
@@ -180,10 +180,10 @@ impl ToolCallBuilder {
     ) -> Result<Vec<ToolCall>, CallError> {
         let earlier = request.messages.iter().map(|message| message.calls.len());
         let mut number: usize = earlier.sum();
-        let mut told: Vec<ToolCall> = Vec::new();
-        for begun in self.0 {
-            let arguments = begun.arguments();
-            let mut call = begun.call;
+        let mut finished: Vec<ToolCall> = Vec::new();
+        for pending in self.0 {
+            let arguments = pending.arguments();
+            let mut call = pending.call;
             call.arguments = match arguments.trim() {
                 // PHP encodes an empty object as an empty list.
                 "" | "null" | "[]" | "\"\"" => "{}".to_owned(),
@@ -198,40 +198,42 @@ impl ToolCallBuilder {
             }
             number += 1;
             // Clients match results with calls by ID, so IDs must be unique.
-            if call.id.is_empty() || told.iter().any(|other| other.id == call.id) {
+            if call.id.is_empty() || finished.iter().any(|other| other.id == call.id) {
                 call.id = format!("call_{number}");
             }
-            told.push(call);
+            finished.push(call);
         }
-        told.truncate(tools::MOST);
-        Ok(told)
+        finished.truncate(tools::MOST);
+        Ok(finished)
     }
 }
 
-impl Begun {
+impl PendingCall {
     /// The arguments, in the first reading that gives an object: as sent, as the last of cumulative fragments, as
     /// JSON encoded in a JSON string, or as one object repeated several times.
     fn arguments(&self) -> String {
-        let told = &self.call.arguments;
-        if is_object(told) {
-            return told.clone();
+        let sent = &self.call.arguments;
+        if is_object(sent) {
+            return sent.clone();
         }
         let repeated = self.repeated.clone().filter(|text| is_object(text));
-        let mended = repeated.or_else(|| within(told)).or_else(|| once(told));
-        let mended = mended.or_else(|| unwrapped(told));
-        mended.unwrap_or_else(|| told.clone())
+        let repaired = repeated
+            .or_else(|| from_json_string(sent))
+            .or_else(|| first_repetition(sent));
+        let repaired = repaired.or_else(|| from_wrapper(sent));
+        repaired.unwrap_or_else(|| sent.clone())
     }
 }
 
 /// The object in a JSON string that contains JSON.
-fn within(text: &str) -> Option<String> {
+fn from_json_string(text: &str) -> Option<String> {
     let text = text.trim().strip_prefix('"').and(Some(text))?;
     let inner: String = serde_json::from_str(text).ok()?;
     is_object(&inner).then_some(inner)
 }
 
 /// The object in a code fence, or the only element of a list.
-fn unwrapped(text: &str) -> Option<String> {
+fn from_wrapper(text: &str) -> Option<String> {
     let text = text.trim();
     let fenced = text
         .strip_prefix("```")
@@ -245,7 +247,7 @@ fn unwrapped(text: &str) -> Option<String> {
 }
 
 /// The object in a text that repeats it several times in a row.
-fn once(text: &str) -> Option<String> {
+fn first_repetition(text: &str) -> Option<String> {
     let text = text.trim();
     let mut objects = serde_json::Deserializer::from_str(text).into_iter::<serde::de::IgnoredAny>();
     objects.next()?.ok()?;
@@ -268,10 +270,14 @@ fn is_object(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    type Case<'a> = (&'a str, Vec<Told<'a>>, &'a [(&'a str, &'a str, &'a str)]);
-    type Told<'a> = (Option<u64>, &'a str, &'a str, &'a str);
+    type Case<'a> = (
+        &'a str,
+        Vec<CallParts<'a>>,
+        &'a [(&'a str, &'a str, &'a str)],
+    );
+    type CallParts<'a> = (Option<u64>, &'a str, &'a str, &'a str);
 
-    fn calls(fragments: &[Told]) -> Vec<(String, String, String)> {
+    fn calls(fragments: &[CallParts]) -> Vec<(String, String, String)> {
         let mut calling = ToolCallBuilder::default();
         for &(index, id, name, arguments) in fragments {
             calling.take(ToolCallFragment {
@@ -281,12 +287,13 @@ mod tests {
                 arguments,
             });
         }
-        let told = calling.0.into_iter();
-        told.map(|begun| {
-            let arguments = begun.arguments();
-            (begun.call.id, begun.call.name, arguments)
-        })
-        .collect()
+        let finished = calling.0.into_iter();
+        finished
+            .map(|pending| {
+                let arguments = pending.arguments();
+                (pending.call.id, pending.call.name, arguments)
+            })
+            .collect()
     }
 
     #[test]

@@ -25,8 +25,8 @@ pub(super) fn safe(name: &str) -> String {
         .collect()
 }
 
-pub(super) fn body(request: &ModelRequest, taste: &ModelCapabilities) -> Value {
-    let shape = taste.shape("responseJsonSchema", request);
+pub(super) fn body(request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
+    let shape = capabilities.shape("responseJsonSchema", request);
     let (system, turns) = divide(request, shape);
     let mut body = Map::new();
     let contents = turns.iter().map(|one| turn(request, one));
@@ -37,8 +37,8 @@ pub(super) fn body(request: &ModelRequest, taste: &ModelCapabilities) -> Value {
             json!({ "parts": [{ "text": system }] }),
         );
     }
-    let mut config = sampling(request, taste);
-    if let Some(thinking) = thinking(request, taste) {
+    let mut config = sampling(request, capabilities);
+    if let Some(thinking) = thinking(request, capabilities) {
         config.insert("thinkingConfig".into(), thinking);
     }
     match (&request.format, shape) {
@@ -115,7 +115,7 @@ fn turn(request: &ModelRequest, turn: &PromptTurn) -> Value {
     json!({ "role": role, "parts": parts })
 }
 
-fn sampling(request: &ModelRequest, taste: &ModelCapabilities) -> Map<String, Value> {
+fn sampling(request: &ModelRequest, capabilities: &ModelCapabilities) -> Map<String, Value> {
     let own = &request.parameters;
     let mut config = Map::new();
     for (known, spelled, value) in [
@@ -148,7 +148,7 @@ fn sampling(request: &ModelRequest, taste: &ModelCapabilities) -> Map<String, Va
             (!own.stop.is_empty()).then(|| json!(own.stop)),
         ),
     ] {
-        if let Some(value) = value.filter(|_| taste.takes(known, spelled)) {
+        if let Some(value) = value.filter(|_| capabilities.takes(known, spelled)) {
             config.insert(spelled.into(), value);
         }
     }
@@ -156,18 +156,18 @@ fn sampling(request: &ModelRequest, taste: &ModelCapabilities) -> Map<String, Va
 }
 
 /// The thinking settings: a level or a budget, never both, which the API refuses.
-fn thinking(request: &ModelRequest, taste: &ModelCapabilities) -> Option<Value> {
-    if matches!(taste.thinking, Thinking::Fixed | Thinking::Unknown)
+fn thinking(request: &ModelRequest, capabilities: &ModelCapabilities) -> Option<Value> {
+    if matches!(capabilities.thinking, Thinking::Fixed | Thinking::Unknown)
         && request.parameters.reasoning_effort.is_none()
     {
         return None;
     }
-    if taste.refuses("thinkingConfig") || taste.thinking == Thinking::Fixed {
+    if capabilities.refuses("thinkingConfig") || capabilities.thinking == Thinking::Fixed {
         return None;
     }
-    let effort = effort(request, taste, "thinkingLevel");
+    let effort = effort(request, capabilities, "thinkingLevel");
     let mut config = json!({ "includeThoughts": true });
-    match (effort, taste.thinking) {
+    match (effort, capabilities.thinking) {
         (None, _) => {}
         (Some(effort), Thinking::Budget) => {
             config["thinkingBudget"] = json!(budget(effort).min(24_576));
@@ -188,25 +188,25 @@ fn thinking(request: &ModelRequest, taste: &ModelCapabilities) -> Option<Value> 
     Some(config)
 }
 
-pub(super) fn read(growing: &mut AnswerBuilder, event: &SseFrame) {
+pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
     match crate::domain::json::parse(&event.data) {
-        Ok(frame) => take(growing, &frame),
-        Err(_) => growing.unreadable(&event.data, "Gemini answer"),
+        Ok(frame) => take(builder, &frame),
+        Err(_) => builder.unreadable(&event.data, "Gemini answer"),
     }
 }
 
 /// Without `alt=sse` the frames come as one list.
-pub(super) fn whole(growing: &mut AnswerBuilder, body: &Value) {
+pub(super) fn whole(builder: &mut AnswerBuilder, body: &Value) {
     let frames = body
         .as_array()
         .map_or(std::slice::from_ref(body), Vec::as_slice);
     for frame in frames {
-        take(growing, frame);
+        take(builder, frame);
     }
     if !frames.iter().any(is_frame) {
-        growing.malformed("Gemini answer");
+        builder.malformed("Gemini answer");
     }
-    growing.end();
+    builder.end();
 }
 
 fn is_frame(frame: &Value) -> bool {
@@ -215,12 +215,12 @@ fn is_frame(frame: &Value) -> bool {
         .any(|name| !frame[*name].is_null())
 }
 
-fn take(growing: &mut AnswerBuilder, frame: &Value) {
+fn take(builder: &mut AnswerBuilder, frame: &Value) {
     if let Some(error) = refusal::reported(frame) {
-        return growing.fail(refusal::in_band(error));
+        return builder.fail(refusal::in_band(error));
     }
     if let Some(reason) = frame["promptFeedback"]["blockReason"].as_str() {
-        return growing.fail(CallError::new(
+        return builder.fail(CallError::new(
             CallErrorKind::Rejected,
             format!(
                 "the provider blocked the question ({})",
@@ -236,9 +236,9 @@ fn take(growing: &mut AnswerBuilder, frame: &Value) {
     {
         let text = part["text"].as_str().unwrap_or_default();
         if part["thought"] == true {
-            growing.reasoning(text);
+            builder.reasoning(text);
         } else {
-            growing.text(text);
+            builder.text(text);
         }
         let call = &part["functionCall"];
         if call.is_object() {
@@ -249,12 +249,12 @@ fn take(growing: &mut AnswerBuilder, frame: &Value) {
                 _ => json!({}),
             };
             let (id, name) = (id.unwrap_or_default(), name.unwrap_or_default());
-            growing.whole_call(id, name, &args, part["thoughtSignature"].as_str());
+            builder.whole_call(id, name, &args, part["thoughtSignature"].as_str());
         }
     }
-    usage(growing, &frame["usageMetadata"]);
+    usage(builder, &frame["usageMetadata"]);
     if let Some(reason) = candidate["finishReason"].as_str() {
-        stopped(growing, reason);
+        stopped(builder, reason);
     }
 }
 
@@ -267,21 +267,21 @@ const UNUSABLE: &[&str] = &[
     "MISSING_THOUGHT_SIGNATURE",
 ];
 
-fn stopped(growing: &mut AnswerBuilder, reason: &str) {
+fn stopped(builder: &mut AnswerBuilder, reason: &str) {
     if UNUSABLE
         .iter()
         .any(|known| known.eq_ignore_ascii_case(reason))
     {
         let why = reason.to_ascii_lowercase();
-        return growing.fail(CallError::new(
+        return builder.fail(CallError::new(
             CallErrorKind::Malformed,
             format!("the model's answer was unusable ({why})"),
         ));
     }
-    growing.stopped(reason);
+    builder.stopped(reason);
 }
 
-fn usage(growing: &mut AnswerBuilder, found: &Value) {
+fn usage(builder: &mut AnswerBuilder, found: &Value) {
     if !found.is_object() {
         return;
     }
@@ -295,7 +295,7 @@ fn usage(growing: &mut AnswerBuilder, found: &Value) {
     let output = sum(count("candidatesTokenCount"), reasoning);
     // Some servers report only the total; the output count is the rest.
     let rest = || count("totalTokenCount")?.checked_sub(input?);
-    growing.count(UsageCounts {
+    builder.count(UsageCounts {
         input,
         output: output.filter(|&output| output > 0).or_else(rest).or(output),
         cached: count("cachedContentTokenCount"),

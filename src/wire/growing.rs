@@ -23,7 +23,7 @@ pub(super) struct AnswerBuilder {
     /// Number of alternatives among the log probabilities so far.
     alternatives: usize,
     calls: ToolCallBuilder,
-    divider: ReasoningSplitter,
+    splitter: ReasoningSplitter,
     counts: UsageCounts,
     finish: Option<Finish>,
     /// A finish reason that no vendor documents as a regular end.
@@ -48,12 +48,12 @@ const MOST_ALTERNATIVES: usize = 100_000;
 impl AnswerBuilder {
     /// Expects reasoning without an opening mark: the model's prompt template opens it.
     pub fn expect_close(&mut self) {
-        self.divider.expect_close();
+        self.splitter.expect_close();
     }
 
     /// Expects channels whose marks the server strips, if the model of this name writes them.
     pub fn expect_bare(&mut self, model: &str) {
-        self.divider.expect_bare(model);
+        self.splitter.expect_bare(model);
     }
 
     /// Sets that sent pieces cannot be retracted.
@@ -63,7 +63,7 @@ impl AnswerBuilder {
 
     /// Whether a closing mark without an opening one has ended the reasoning.
     pub fn was_closed(&self) -> bool {
-        self.divider.was_closed()
+        self.splitter.was_closed()
     }
 
     /// Whether a choice is the requested one: the first that arrives, whatever its index.
@@ -73,18 +73,18 @@ impl AnswerBuilder {
 
     /// Adds visible text. Local models write their reasoning into it.
     pub fn text(&mut self, piece: &str) {
-        self.divider.push(piece, &mut self.fresh);
+        self.splitter.push(piece, &mut self.fresh);
     }
 
     /// Whether a text equals the whole answer so far.
-    pub fn has_told(&self, text: &str) -> bool {
+    pub fn is_whole_text(&self, text: &str) -> bool {
         let text = text.trim();
         !text.is_empty() && text == self.text.trim()
     }
 
     pub fn reasoning(&mut self, piece: &str) {
         if !piece.is_empty() {
-            self.divider.is_told_apart();
+            self.splitter.set_separate_reasoning();
             self.fresh.push(ThinkPiece::Reasoning(piece.to_owned()));
         }
     }
@@ -306,7 +306,7 @@ impl AnswerBuilder {
         if let Some(fault) = self.fault.take() {
             return (Vec::new(), Err(fault));
         }
-        std::mem::take(&mut self.divider).finish(&mut self.fresh);
+        std::mem::take(&mut self.splitter).finish(&mut self.fresh);
         let mut held = self.take();
         // To enforce a schema, Quire adds a tool of its own: its arguments are the answer.
         if request.tools.is_none()
@@ -352,7 +352,7 @@ impl AnswerBuilder {
                 Finish::ContentFilter => CallErrorKind::Rejected,
                 _ => CallErrorKind::Empty,
             };
-            return Err(CallError::new(kind, emptiness(finish)));
+            return Err(CallError::new(kind, empty_answer_message(finish)));
         }
         let usage = self.usage(request, &calls);
         let mut extras = self.extras;
@@ -443,7 +443,7 @@ fn join(known: &mut serde_json::Map<String, Value>, more: &serde_json::Map<Strin
     }
 }
 
-fn emptiness(finish: Finish) -> &'static str {
+fn empty_answer_message(finish: Finish) -> &'static str {
     match finish {
         Finish::Length => {
             "the model used up its tokens before it wrote an answer: raise max_tokens"

@@ -66,9 +66,9 @@ fn plain(model: &Value) -> Option<ListedModel> {
         .iter()
         .find_map(|name| model[*name].as_u64())
         .unwrap_or(0);
-    let told = model["created_at"].as_str().and_then(Timestamp::parse);
-    let told = told.map(|at| at.millis() / 1_000);
-    listed.created = model["created"].as_i64().or(told).unwrap_or(0);
+    let created_at = model["created_at"].as_str().and_then(Timestamp::parse);
+    let created_at = created_at.map(|at| at.millis() / 1_000);
+    listed.created = model["created"].as_i64().or(created_at).unwrap_or(0);
     listed.price = price(&model["pricing"]);
     let inputs = model["architecture"]["input_modalities"].as_array();
     listed.vision = inputs.map(|inputs| inputs.iter().any(|input| input == "image"));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 /// Supported protocol versions, newest first.
 const VERSIONS: &[&str] = &["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 /// Version used with a client that requests none of these.
-const USUAL: &str = "2025-06-18";
+const DEFAULT_VERSION: &str = "2025-06-18";
 /// Default timeout of a tool call, in seconds.
 const DEADLINE: f64 = 240.0;
 /// Maximum timeout of a tool call, in seconds.
@@ -138,7 +138,7 @@ pub fn read(text: &str) -> Result<McpMessage, McpError> {
 
 fn version(wanted: Option<&str>) -> &'static str {
     let known = VERSIONS.iter().find(|version| Some(**version) == wanted);
-    known.copied().unwrap_or(USUAL)
+    known.copied().unwrap_or(DEFAULT_VERSION)
 }
 
 fn call(params: &Value) -> Result<(McpTool, f64), String> {

@@ -182,23 +182,29 @@ pub fn request(
     kind: ApiFormat,
     name: &str,
     request: &ModelRequest,
-    taste: &ModelCapabilities,
+    capabilities: &ModelCapabilities,
     quirks: ProviderQuirks,
 ) -> OutgoingRequest {
     let (path, mut body) = match kind {
         ApiFormat::OpenAi => (
             "chat/completions".to_owned(),
-            openai::body(name, request, taste, quirks),
+            openai::body(name, request, capabilities, quirks),
         ),
         ApiFormat::Responses => (
             "responses".to_owned(),
-            responses::body(name, request, taste),
+            responses::body(name, request, capabilities),
         ),
-        ApiFormat::Anthropic => ("messages".to_owned(), anthropic::body(name, request, taste)),
-        ApiFormat::Gemini => (gemini::path(name), gemini::body(request, taste)),
-        ApiFormat::Ollama => ("api/chat".to_owned(), ollama::body(name, request, taste)),
+        ApiFormat::Anthropic => (
+            "messages".to_owned(),
+            anthropic::body(name, request, capabilities),
+        ),
+        ApiFormat::Gemini => (gemini::path(name), gemini::body(request, capabilities)),
+        ApiFormat::Ollama => (
+            "api/chat".to_owned(),
+            ollama::body(name, request, capabilities),
+        ),
     };
-    passthrough::add(kind, &mut body, request, taste);
+    passthrough::add(kind, &mut body, request, capabilities);
     OutgoingRequest {
         path,
         body: body.to_string().into_bytes(),
@@ -209,7 +215,7 @@ pub fn request(
 #[derive(Debug)]
 pub struct AnswerDecoder {
     kind: ApiFormat,
-    growing: AnswerBuilder,
+    builder: AnswerBuilder,
     halves: PendingSurrogates,
     /// Whether chunks of a stream have arrived, readable or not.
     is_streamed: bool,
@@ -234,17 +240,17 @@ impl AnswerDecoder {
 
     /// Creates a decoder for a stream with known properties.
     pub fn reading(kind: ApiFormat, reading: StreamSettings<'_>) -> Self {
-        let mut growing = AnswerBuilder::default();
+        let mut builder = AnswerBuilder::default();
         if reading.expects_close {
-            growing.expect_close();
+            builder.expect_close();
         }
-        growing.expect_bare(reading.model);
+        builder.expect_bare(reading.model);
         if reading.keeps_shown {
-            growing.keep_shown();
+            builder.keep_shown();
         }
         Self {
             kind,
-            growing,
+            builder,
             halves: PendingSurrogates::default(),
             is_streamed: false,
         }
@@ -261,20 +267,20 @@ impl AnswerDecoder {
             return Vec::new();
         }
         self.is_streamed = true;
-        let growing = &mut self.growing;
-        let mended;
-        let event = match self.halves.mend(&event.data) {
+        let builder = &mut self.builder;
+        let repaired;
+        let event = match self.halves.join_pairs(&event.data) {
             Cow::Borrowed(_) => event,
             Cow::Owned(data) => {
-                mended = sse::SseFrame {
+                repaired = sse::SseFrame {
                     data,
                     ..event.clone()
                 };
-                &mended
+                &repaired
             }
         };
         match joined::divide(&event.data) {
-            None => read(self.kind, growing, event),
+            None => read(self.kind, builder, event),
             Some(parts) => {
                 for data in parts {
                     let event = event.event.clone();
@@ -283,11 +289,11 @@ impl AnswerDecoder {
                         data,
                         id: None,
                     };
-                    read(self.kind, growing, &part);
+                    read(self.kind, builder, &part);
                 }
             }
         }
-        growing.take()
+        builder.take()
     }
 
     /// Decodes a complete response: a server that does not stream sends one JSON object.
@@ -300,37 +306,37 @@ impl AnswerDecoder {
             });
             return events.flat_map(|event| self.push(&event)).collect();
         }
-        let growing = &mut self.growing;
-        let body = self.halves.mend(body);
+        let builder = &mut self.builder;
+        let body = self.halves.join_pairs(body);
         let value = crate::domain::json::parse(&body).unwrap_or_default();
         match self.kind {
-            ApiFormat::OpenAi => openai::whole(growing, &value),
-            ApiFormat::Responses => responses::whole(growing, &value),
-            ApiFormat::Anthropic => anthropic::whole(growing, &value),
-            ApiFormat::Gemini => gemini::whole(growing, &value),
-            ApiFormat::Ollama => ollama::whole(growing, &value),
+            ApiFormat::OpenAi => openai::whole(builder, &value),
+            ApiFormat::Responses => responses::whole(builder, &value),
+            ApiFormat::Anthropic => anthropic::whole(builder, &value),
+            ApiFormat::Gemini => gemini::whole(builder, &value),
+            ApiFormat::Ollama => ollama::whole(builder, &value),
         }
-        growing.take()
+        builder.take()
     }
 
     /// Whether no further event can change the answer.
     pub fn is_over(&self) -> bool {
-        self.growing.is_over()
+        self.builder.is_over()
     }
 
     /// Whether there is a finish reason: only usage may still follow.
     pub fn is_complete(&self) -> bool {
-        self.growing.is_complete()
+        self.builder.is_complete()
     }
 
     /// The finish reason, if the answer ended regularly.
     pub fn ended(&self) -> Option<Finish> {
-        self.growing.ended()
+        self.builder.ended()
     }
 
     /// Whether any text, reasoning, or tool call has arrived.
     pub fn has_begun(&self) -> bool {
-        self.growing.has_begun()
+        self.builder.has_begun()
     }
 
     /// Whether chunks of a stream have arrived, readable or not.
@@ -340,7 +346,7 @@ impl AnswerDecoder {
 
     /// Whether a closing mark without an opening one has ended the reasoning.
     pub fn was_closed(&self) -> bool {
-        self.growing.was_closed()
+        self.builder.was_closed()
     }
 
     /// Ends the stream; returns the pieces still held back, and the answer. A stream that ends without a documented
@@ -350,7 +356,7 @@ impl AnswerDecoder {
     ///
     /// The error that the provider reported, or why the answer is incomplete.
     pub fn finish(self, request: &ModelRequest) -> (Vec<Delta>, Result<Answer, CallError>) {
-        self.growing.finish(request)
+        self.builder.finish(request)
     }
 
     /// Ends the answer early, as a token limit does, with estimated tokens; otherwise like `finish`.
@@ -359,24 +365,24 @@ impl AnswerDecoder {
     ///
     /// The error that the provider reported, or why the answer is malformed.
     pub fn cut_off(mut self, request: &ModelRequest) -> (Vec<Delta>, Result<Answer, CallError>) {
-        self.growing.cut_off();
-        self.growing.finish(request)
+        self.builder.cut_off();
+        self.builder.finish(request)
     }
 
     /// Length of the tool calls' arguments so far, in bytes.
     pub fn argument_bytes(&self) -> usize {
-        self.growing.argument_bytes()
+        self.builder.argument_bytes()
     }
 }
 
 /// Decodes an event of an API format.
-fn read(kind: ApiFormat, growing: &mut AnswerBuilder, event: &sse::SseFrame) {
+fn read(kind: ApiFormat, builder: &mut AnswerBuilder, event: &sse::SseFrame) {
     match kind {
-        ApiFormat::OpenAi => openai::read(growing, event),
-        ApiFormat::Responses => responses::read(growing, event),
-        ApiFormat::Anthropic => anthropic::read(growing, event),
-        ApiFormat::Gemini => gemini::read(growing, event),
-        ApiFormat::Ollama => ollama::read(growing, event),
+        ApiFormat::OpenAi => openai::read(builder, event),
+        ApiFormat::Responses => responses::read(builder, event),
+        ApiFormat::Anthropic => anthropic::read(builder, event),
+        ApiFormat::Gemini => gemini::read(builder, event),
+        ApiFormat::Ollama => ollama::read(builder, event),
     }
 }
 

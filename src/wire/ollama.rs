@@ -21,9 +21,9 @@ const STEP: u64 = 4_096;
 /// Maximum context size, in tokens: a home machine does not hold more in addition to the model.
 const MOST: u64 = 131_072;
 
-pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities) -> Value {
+pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
     // Ollama itself enforces a schema with every model.
-    let shape = match taste.refuses("format") {
+    let shape = match capabilities.refuses("format") {
         true => Structured::Prompt,
         false => Structured::Native,
     };
@@ -57,11 +57,11 @@ pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities
         }
         messages.push(message);
     }
-    let mut body = json!({ "model": name, "messages": messages, "stream": true, "options": options(request, taste) });
-    if let Some(effort) = effort(request, taste, "think")
-        && taste.thinking != Thinking::Fixed
+    let mut body = json!({ "model": name, "messages": messages, "stream": true, "options": options(request, capabilities) });
+    if let Some(effort) = effort(request, capabilities, "think")
+        && capabilities.thinking != Thinking::Fixed
     {
-        body["think"] = match (effort, taste.thinking) {
+        body["think"] = match (effort, capabilities.thinking) {
             ("none", _) => json!(false),
             ("low" | "medium" | "high", Thinking::Effort) => json!(effort),
             _ => json!(true),
@@ -78,7 +78,7 @@ pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities
     body
 }
 
-fn options(request: &ModelRequest, taste: &ModelCapabilities) -> Map<String, Value> {
+fn options(request: &ModelRequest, capabilities: &ModelCapabilities) -> Map<String, Value> {
     let own = &request.parameters;
     let mut options = Map::new();
     for (known, spelled, value) in [
@@ -107,7 +107,7 @@ fn options(request: &ModelRequest, taste: &ModelCapabilities) -> Map<String, Val
             (!own.stop.is_empty()).then(|| json!(own.stop)),
         ),
     ] {
-        if let Some(value) = value.filter(|_| taste.takes(known, spelled)) {
+        if let Some(value) = value.filter(|_| capabilities.takes(known, spelled)) {
             options.insert(spelled.into(), value);
         }
     }
@@ -115,7 +115,7 @@ fn options(request: &ModelRequest, taste: &ModelCapabilities) -> Map<String, Val
     let room = own.max_tokens.map_or(ROOM, u64::from);
     // Token estimates are rough, so the size includes a margin of half the prompt.
     let wanted = (read + read / 2 + room).next_multiple_of(STEP).min(MOST);
-    let known = Some(taste.context_window).filter(|window| *window > 0);
+    let known = Some(capabilities.context_window).filter(|window| *window > 0);
     options.insert(
         "num_ctx".into(),
         json!(known.map_or(wanted, |known| wanted.min(known))),
@@ -123,37 +123,37 @@ fn options(request: &ModelRequest, taste: &ModelCapabilities) -> Map<String, Val
     options
 }
 
-pub(super) fn read(growing: &mut AnswerBuilder, event: &SseFrame) {
+pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
     match crate::domain::json::parse(&event.data) {
-        Ok(line) => whole(growing, &line),
-        Err(_) => growing.unreadable(&event.data, "Ollama answer"),
+        Ok(line) => whole(builder, &line),
+        Err(_) => builder.unreadable(&event.data, "Ollama answer"),
     }
 }
 
-pub(super) fn whole(growing: &mut AnswerBuilder, line: &Value) {
+pub(super) fn whole(builder: &mut AnswerBuilder, line: &Value) {
     if let Some(error) = refusal::reported(line) {
-        return growing.fail(refusal::in_band(error));
+        return builder.fail(refusal::in_band(error));
     }
     let message = &line["message"];
     if !message.is_object() && line["done"] != true {
-        return growing.malformed("Ollama answer");
+        return builder.malformed("Ollama answer");
     }
-    growing.reasoning(message["thinking"].as_str().unwrap_or_default());
-    growing.text(message["content"].as_str().unwrap_or_default());
+    builder.reasoning(message["thinking"].as_str().unwrap_or_default());
+    builder.text(message["content"].as_str().unwrap_or_default());
     for call in message["tool_calls"].as_array().into_iter().flatten() {
         let function = &call["function"];
         let name = function["name"].as_str().unwrap_or_default();
-        growing.whole_call("", name, &function["arguments"], None);
+        builder.whole_call("", name, &function["arguments"], None);
     }
     if line["done"] == true {
         // Absent when the whole prompt was still cached from the previous call.
-        growing.count(UsageCounts {
+        builder.count(UsageCounts {
             input: counts::whole(&line["prompt_eval_count"]),
             output: counts::whole(&line["eval_count"]),
             ..UsageCounts::default()
         });
         // Before 2024 there was no finish reason: `done` alone was the regular end.
-        growing.stopped(line["done_reason"].as_str().unwrap_or("stop"));
-        growing.end();
+        builder.stopped(line["done_reason"].as_str().unwrap_or("stop"));
+        builder.end();
     }
 }

@@ -6,7 +6,7 @@ mod stream;
 use serde_json::{Map, Value, json};
 
 use super::ModelCapabilities;
-use super::prompt::{PromptTurn, divide, effort, in_words, is_acting, is_detail};
+use super::prompt::{PromptTurn, divide, effort, is_acting, is_detail, schema_instruction};
 use super::refusal::NAME;
 use super::subset::{is_strict, top};
 use crate::domain::chat::{Image, ModelRequest, Role};
@@ -47,19 +47,22 @@ pub const PLAIN: ProviderQuirks = ProviderQuirks {
 pub(super) fn body(
     name: &str,
     request: &ModelRequest,
-    taste: &ModelCapabilities,
+    capabilities: &ModelCapabilities,
     quirks: ProviderQuirks,
 ) -> Value {
-    let shape = taste.shape("response_format", request);
+    let shape = capabilities.shape("response_format", request);
     let mut body = Map::new();
     body.insert("model".into(), json!(name));
-    body.insert("messages".into(), messages(request, shape, taste, quirks));
+    body.insert(
+        "messages".into(),
+        messages(request, shape, capabilities, quirks),
+    );
     body.insert("stream".into(), json!(true));
-    if quirks.stream_options && !taste.refuses("stream_options") {
+    if quirks.stream_options && !capabilities.refuses("stream_options") {
         body.insert("stream_options".into(), json!({ "include_usage": true }));
     }
-    sample(&mut body, request, taste, quirks);
-    think(&mut body, request, taste, quirks);
+    sample(&mut body, request, capabilities, quirks);
+    think(&mut body, request, capabilities, quirks);
     match (&request.format, shape) {
         (Some(format), Structured::Native) if format.any => {
             body.insert("response_format".into(), json!({ "type": "json_object" }));
@@ -93,17 +96,17 @@ pub(super) fn body(
 fn messages(
     request: &ModelRequest,
     shape: Structured,
-    taste: &ModelCapabilities,
+    capabilities: &ModelCapabilities,
     quirks: ProviderQuirks,
 ) -> Value {
     let thought = |mut message: Value, reasoning: &str, items: &[Value], name: Option<&str>| {
-        if let Some(name) = name.filter(|_| !taste.refuses(NAME)) {
+        if let Some(name) = name.filter(|_| !capabilities.refuses(NAME)) {
             message["name"] = json!(name);
         }
         // OpenAI itself refuses these fields.
         match quirks.developer {
             true => message,
-            false => with_reasoning(message, reasoning, items, taste),
+            false => with_reasoning(message, reasoning, items, capabilities),
         }
     };
     let system = if quirks.developer {
@@ -128,7 +131,7 @@ fn messages(
                  cache_marks: _,
              }| {
                 let role = if *is_model { "assistant" } else { "user" };
-                let message = acted(role, content(text, images), calls, *result_of);
+                let message = with_calls(role, content(text, images), calls, *result_of);
                 thought(message, reasoning, reasoning_items, *name)
             },
         );
@@ -141,11 +144,11 @@ fn messages(
             Role::Assistant => "assistant",
         };
         let content = content(&message.text, &message.images);
-        let told = acted(role, content, &message.calls, message.result_of.as_deref());
+        let encoded = with_calls(role, content, &message.calls, message.result_of.as_deref());
         let name = message.name.as_deref();
-        thought(told, &message.reasoning, &message.reasoning_items, name)
+        thought(encoded, &message.reasoning, &message.reasoning_items, name)
     };
-    let words = in_words(request, shape);
+    let words = schema_instruction(request, shape);
     let words = words.map(|words| json!({ "role": system, "content": words }));
     let all = request.messages.iter().map(message);
     // First in the list: some servers accept instructions only there.
@@ -157,19 +160,19 @@ fn with_reasoning(
     mut message: Value,
     reasoning: &str,
     items: &[Value],
-    taste: &ModelCapabilities,
+    capabilities: &ModelCapabilities,
 ) -> Value {
-    if !reasoning.is_empty() && !taste.refuses("reasoning_content") {
+    if !reasoning.is_empty() && !capabilities.refuses("reasoning_content") {
         message["reasoning_content"] = json!(reasoning);
     }
     let details: Vec<&Value> = items.iter().filter(|item| is_detail(item)).collect();
-    if !details.is_empty() && !taste.refuses("reasoning_details") {
+    if !details.is_empty() && !capabilities.refuses("reasoning_details") {
         message["reasoning_details"] = json!(details);
     }
     message
 }
 
-fn acted(role: &str, content: Value, calls: &[ToolCall], result_of: Option<&str>) -> Value {
+fn with_calls(role: &str, content: Value, calls: &[ToolCall], result_of: Option<&str>) -> Value {
     if let Some(id) = result_of {
         return json!({ "role": "tool", "tool_call_id": id, "content": content });
     }
@@ -238,10 +241,10 @@ fn content(text: &str, images: &[Image]) -> Value {
 fn sample(
     body: &mut Map<String, Value>,
     request: &ModelRequest,
-    taste: &ModelCapabilities,
+    capabilities: &ModelCapabilities,
     quirks: ProviderQuirks,
 ) {
-    let limit = if quirks.max_completion_tokens || taste.refuses("max_tokens") {
+    let limit = if quirks.max_completion_tokens || capabilities.refuses("max_tokens") {
         "max_completion_tokens"
     } else {
         "max_tokens"
@@ -255,7 +258,7 @@ fn sample(
     // A model without known capabilities may accept it.
     let top_k = own
         .top_k
-        .filter(|_| quirks.top_k || taste.accepted.is_empty());
+        .filter(|_| quirks.top_k || capabilities.accepted.is_empty());
     for (known, spelled, value) in [
         (
             "temperature",
@@ -282,7 +285,7 @@ fn sample(
             (!own.stop.is_empty()).then(|| json!(own.stop)),
         ),
     ] {
-        if let Some(value) = value.filter(|_| taste.takes(known, spelled)) {
+        if let Some(value) = value.filter(|_| capabilities.takes(known, spelled)) {
             body.insert(spelled.into(), value);
         }
     }
@@ -291,7 +294,7 @@ fn sample(
 fn think(
     body: &mut Map<String, Value>,
     request: &ModelRequest,
-    taste: &ModelCapabilities,
+    capabilities: &ModelCapabilities,
     quirks: ProviderQuirks,
 ) {
     let spelled = if quirks.reasoning_object {
@@ -299,16 +302,16 @@ fn think(
     } else {
         "reasoning_effort"
     };
-    let Some(effort) = effort(request, taste, spelled) else {
+    let Some(effort) = effort(request, capabilities, spelled) else {
         return;
     };
-    match taste.thinking {
+    match capabilities.thinking {
         Thinking::Fixed => {}
         // OpenRouter translates the field for each model; never send both.
         _ if quirks.reasoning_object => {
             body.insert("reasoning".into(), json!({ "effort": effort }));
         }
-        Thinking::Toggle if !taste.refuses("thinking") => {
+        Thinking::Toggle if !capabilities.refuses("thinking") => {
             let wanted = if effort == "none" || is_acting(request) {
                 "disabled"
             } else {
@@ -316,8 +319,8 @@ fn think(
             };
             body.insert("thinking".into(), json!({ "type": wanted }));
             // Some models also accept an effort level.
-            let is_known = taste.efforts.iter().any(|known| known == effort);
-            if is_known && wanted == "enabled" && !taste.refuses("reasoning_effort") {
+            let is_known = capabilities.efforts.iter().any(|known| known == effort);
+            if is_known && wanted == "enabled" && !capabilities.refuses("reasoning_effort") {
                 body.insert("reasoning_effort".into(), json!(effort));
             }
         }

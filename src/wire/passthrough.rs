@@ -181,7 +181,7 @@ pub(super) fn add(
     kind: ApiFormat,
     body: &mut Value,
     request: &ModelRequest,
-    taste: &ModelCapabilities,
+    capabilities: &ModelCapabilities,
 ) {
     let Some(body) = body.as_object_mut() else {
         return;
@@ -190,13 +190,13 @@ pub(super) fn add(
         for (name, value) in &passthrough.fields {
             // Whether Anthropic's models may think depends on the whole request; `anthropic` sets the field.
             let is_placed = name == "thinking" && kind == ApiFormat::Anthropic;
-            if reaches(kind, passthrough, name) && !taste.refuses(name) && !is_placed {
+            if reaches(kind, passthrough, name) && !capabilities.refuses(name) && !is_placed {
                 place(kind, body, name, value);
             }
         }
     }
-    for (name, value) in &taste.body {
-        if !FIXED_FIELDS.contains(&name.as_str()) && !taste.refuses(name) {
+    for (name, value) in &capabilities.body {
+        if !FIXED_FIELDS.contains(&name.as_str()) && !capabilities.refuses(name) {
             merge(body.entry(name.clone()).or_insert(Value::Null), value);
         }
     }
@@ -252,7 +252,11 @@ fn merge(own: &mut Value, value: &Value) {
 }
 
 /// The names of the passed-on fields of a request.
-pub fn names(kind: ApiFormat, request: &ModelRequest, taste: &ModelCapabilities) -> Vec<String> {
+pub fn names(
+    kind: ApiFormat,
+    request: &ModelRequest,
+    capabilities: &ModelCapabilities,
+) -> Vec<String> {
     let passthrough = request.passthrough.as_deref();
     let of_client = passthrough.into_iter().flat_map(|passthrough| {
         let names = passthrough.fields.keys();
@@ -266,7 +270,7 @@ pub fn names(kind: ApiFormat, request: &ModelRequest, taste: &ModelCapabilities)
     let has_marks = cache_marks::are_in(&request.messages, request.tools.as_deref());
     let marks = kind == ApiFormat::Anthropic && has_marks;
     let marks = marks.then(|| cache_marks::FIELD.to_owned());
-    let fields = of_client.chain(taste.body.keys()).cloned();
+    let fields = of_client.chain(capabilities.body.keys()).cloned();
     fields.chain(name).chain(marks).collect()
 }
 

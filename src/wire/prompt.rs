@@ -71,7 +71,7 @@ pub(super) fn divide<'a>(
             }),
         }
     }
-    system.extend(in_words(request, shape));
+    system.extend(schema_instruction(request, shape));
     (system.join("\n\n"), turns)
 }
 
@@ -113,7 +113,7 @@ pub(super) fn is_detail(item: &Value) -> bool {
 }
 
 /// The schema as an instruction, for models that have no way to enforce one.
-pub(super) fn in_words(request: &ModelRequest, shape: Structured) -> Option<String> {
+pub(super) fn schema_instruction(request: &ModelRequest, shape: Structured) -> Option<String> {
     let format = request.format.as_ref()?;
     (shape == Structured::Prompt).then(|| {
         format!(
@@ -144,14 +144,14 @@ pub(super) fn budget(effort: &str) -> u64 {
 /// the lower of two equally near ones.
 pub(super) fn effort(
     request: &ModelRequest,
-    taste: &ModelCapabilities,
+    capabilities: &ModelCapabilities,
     spelled: &str,
 ) -> Option<&'static str> {
     let wanted = request.parameters.reasoning_effort.as_deref();
-    let wanted = wanted.filter(|_| taste.takes("reasoning_effort", spelled))?;
+    let wanted = wanted.filter(|_| capabilities.takes("reasoning_effort", spelled))?;
     let place = |word: &str| EFFORTS.iter().position(|known| *known == word);
     let wanted = place(wanted)?;
-    let known = taste.efforts.iter().filter_map(|word| place(word));
+    let known = capabilities.efforts.iter().filter_map(|word| place(word));
     let nearest = known.min_by_key(|known| (known.abs_diff(wanted), *known));
     EFFORTS.get(nearest.unwrap_or(wanted)).copied()
 }
@@ -181,11 +181,11 @@ mod tests {
                 is_reread: false,
                 is_live: false,
             };
-            let taste = ModelCapabilities {
+            let capabilities = ModelCapabilities {
                 efforts: efforts.iter().map(|word| (*word).to_owned()).collect(),
                 ..ModelCapabilities::default()
             };
-            effort(&request, &taste, "reasoning_effort")
+            effort(&request, &capabilities, "reasoning_effort")
         };
         for (wanted, efforts, expected) in [
             ("max", &[][..], "max"),

@@ -14,8 +14,8 @@ use crate::domain::chat::ModelRequest;
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolChoice, Tools};
 
-pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities) -> Value {
-    let shape = taste.shape("text.format", request);
+pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
+    let shape = capabilities.shape("text.format", request);
     let (system, turns) = divide(request, shape);
     let mut body = Map::new();
     body.insert("model".into(), json!(name));
@@ -39,23 +39,26 @@ pub(super) fn body(name: &str, request: &ModelRequest, taste: &ModelCapabilities
             own.max_tokens.map(Value::from),
         ),
     ] {
-        if let Some(value) = value.filter(|_| taste.takes(known, spelled)) {
+        if let Some(value) = value.filter(|_| capabilities.takes(known, spelled)) {
             body.insert(spelled.into(), value);
         }
     }
-    let effort = effort(request, taste, "reasoning.effort");
+    let effort = effort(request, capabilities, "reasoning.effort");
     let mut reasoning = Map::new();
-    if let Some(effort) = effort.filter(|_| taste.thinking != Thinking::Fixed) {
+    if let Some(effort) = effort.filter(|_| capabilities.thinking != Thinking::Fixed) {
         reasoning.insert("effort".into(), json!(effort));
     }
     // Nothing is stored at the vendor: reasoning before a tool call must come back with the result, or it is lost.
-    if taste.thinking == Thinking::Effort && request.tools.is_some() && !taste.refuses("include") {
+    if capabilities.thinking == Thinking::Effort
+        && request.tools.is_some()
+        && !capabilities.refuses("include")
+    {
         body.insert("include".into(), json!(["reasoning.encrypted_content"]));
     }
-    if taste.thinking == Thinking::Effort && !taste.refuses("reasoning.summary") {
+    if capabilities.thinking == Thinking::Effort && !capabilities.refuses("reasoning.summary") {
         reasoning.insert("summary".into(), json!("auto"));
     }
-    if !reasoning.is_empty() && !taste.refuses("reasoning") {
+    if !reasoning.is_empty() && !capabilities.refuses("reasoning") {
         body.insert("reasoning".into(), Value::Object(reasoning));
     }
     match (&request.format, shape) {
@@ -149,24 +152,24 @@ fn turn(turn: &PromptTurn) -> Value {
     json!({ "role": role, "content": parts })
 }
 
-pub(super) fn read(growing: &mut AnswerBuilder, event: &SseFrame) {
+pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
     // Some compatible servers end the stream as chat completions do.
     if super::is_done(&event.data) {
-        return growing.end();
+        return builder.end();
     }
     let Ok(data) = crate::domain::json::parse(&event.data) else {
-        return growing.unreadable(&event.data, "response");
+        return builder.unreadable(&event.data, "response");
     };
     let piece = data["delta"].as_str().unwrap_or_default();
     let place = counts::whole(&data["output_index"]).unwrap_or(0);
     let name = data["type"].as_str().unwrap_or(&event.event);
     match name {
-        "response.output_text.delta" => growing.text(piece),
-        "response.refusal.delta" => growing.refuse(piece),
+        "response.output_text.delta" => builder.text(piece),
+        "response.refusal.delta" => builder.refuse(piece),
         "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
-            growing.reasoning(piece);
+            builder.reasoning(piece);
         }
-        "response.function_call_arguments.delta" => growing.call(ToolCallFragment {
+        "response.function_call_arguments.delta" => builder.call(ToolCallFragment {
             index: Some(place),
             arguments: piece,
             ..ToolCallFragment::default()
@@ -174,56 +177,56 @@ pub(super) fn read(growing: &mut AnswerBuilder, event: &SseFrame) {
         "response.output_item.added" | "response.output_item.done"
             if data["item"]["type"] == "function_call" =>
         {
-            function_call(growing, place, &data["item"]);
+            function_call(builder, place, &data["item"]);
         }
         "response.output_item.done" if data["item"]["type"] == "reasoning" => {
-            growing.sealed(&data["item"]);
+            builder.sealed(&data["item"]);
         }
         "response.completed" | "response.incomplete" | "response.failed" => {
-            ended(growing, &data["response"], &name["response.".len()..]);
+            ended(builder, &data["response"], &name["response.".len()..]);
         }
         _ => {
             if let Some(error) = refusal::reported(&data) {
-                growing.fail(refusal::in_band(error));
+                builder.fail(refusal::in_band(error));
             }
         }
     }
 }
 
-pub(super) fn whole(growing: &mut AnswerBuilder, body: &Value) {
+pub(super) fn whole(builder: &mut AnswerBuilder, body: &Value) {
     if let Some(error) = refusal::reported(body) {
-        return growing.fail(refusal::in_band(error));
+        return builder.fail(refusal::in_band(error));
     }
     let Some(items) = body["output"].as_array() else {
-        return growing.malformed("response");
+        return builder.malformed("response");
     };
     for (place, item) in (0..).zip(items) {
         let parts = |name: &str| item[name].as_array().into_iter().flatten();
         for part in parts("summary") {
-            growing.reasoning(part["text"].as_str().unwrap_or_default());
+            builder.reasoning(part["text"].as_str().unwrap_or_default());
         }
         for part in parts("content") {
             let text = part["text"].as_str().unwrap_or_default();
             if item["type"] == "reasoning" {
-                growing.reasoning(text);
+                builder.reasoning(text);
             } else {
-                growing.text(text);
+                builder.text(text);
             }
-            growing.refuse(part["refusal"].as_str().unwrap_or_default());
+            builder.refuse(part["refusal"].as_str().unwrap_or_default());
         }
         match item["type"].as_str() {
-            Some("function_call") => function_call(growing, place, item),
-            Some("reasoning") => growing.sealed(item),
+            Some("function_call") => function_call(builder, place, item),
+            Some("reasoning") => builder.sealed(item),
             _ => {}
         }
     }
-    ended(growing, body, "completed");
+    ended(builder, body, "completed");
 }
 
 // A call is sent at its beginning and at its end; complete arguments that are repeated count once.
-fn function_call(growing: &mut AnswerBuilder, place: u64, item: &Value) {
+fn function_call(builder: &mut AnswerBuilder, place: u64, item: &Value) {
     let text = |name: &str| item[name].as_str().unwrap_or_default();
-    growing.call(ToolCallFragment {
+    builder.call(ToolCallFragment {
         index: Some(place),
         id: text("call_id"),
         name: text("name"),
@@ -231,16 +234,16 @@ fn function_call(growing: &mut AnswerBuilder, place: u64, item: &Value) {
     });
 }
 
-fn ended(growing: &mut AnswerBuilder, response: &Value, status: &str) {
-    growing.count(counts::of(&response["usage"]));
+fn ended(builder: &mut AnswerBuilder, response: &Value, status: &str) {
+    builder.count(counts::of(&response["usage"]));
     let status = response["status"].as_str().unwrap_or(status);
     if !response["error"].is_null() || status == "failed" {
-        return growing.fail(refusal::in_band(&response["error"]));
+        return builder.fail(refusal::in_band(&response["error"]));
     }
     match response["incomplete_details"]["reason"].as_str() {
-        Some(reason) => growing.stopped(reason),
+        Some(reason) => builder.stopped(reason),
         // The answer is incomplete, and no reason is given.
-        None => growing.stopped(status),
+        None => builder.stopped(status),
     }
-    growing.end();
+    builder.end();
 }

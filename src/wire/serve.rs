@@ -116,7 +116,7 @@ pub struct ChunkFrame {
 
 /// A complete answer, independent of the API that it is encoded in.
 #[derive(Debug, Clone, Copy)]
-pub struct Told<'a> {
+pub struct CompleteAnswer<'a> {
     /// Text of the answer.
     pub text: &'a str,
     /// Tool calls of the model.

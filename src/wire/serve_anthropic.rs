@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::prompt::is_signed_thought;
-use super::serve::{ChatRequest, ChunkFrame, Told, check_turns, model};
+use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, check_turns, model};
 use super::serve_call;
 use super::serve_content::{content, marked};
 use super::serve_error::{RequestError, fault};
@@ -79,7 +79,7 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
             Some("system") => Role::System,
             _ => return fault("messages", "each message needs a role: user or assistant"),
         };
-        take(&mut asked.turns, role, &message["content"])?;
+        add_message(&mut asked.turns, role, &message["content"])?;
     }
     check_turns(&asked.turns)?;
     asked.offer(serve_tools::read(fields, ToolShape::Anthropic)?);
@@ -103,7 +103,7 @@ fn wanted_format(given: &Value) -> Option<Value> {
 
 // Interleaved thinking begins a new turn: thinking blocks precede the content that follows them, and the vendor joins
 // the turns.
-fn take(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), RequestError> {
+fn add_message(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), RequestError> {
     let mut blocks = given.as_array().map_or(&[][..], Vec::as_slice);
     while let Some(at) = (1..blocks.len())
         .find(|&at| role == Role::Assistant && is_block(&blocks[at]) && !is_block(&blocks[at - 1]))
@@ -175,9 +175,9 @@ fn take_turn(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), 
 }
 
 /// Encodes a complete message.
-pub fn message(frame: &ChunkFrame, told: &Told) -> Value {
-    let Told { text, calls, .. } = *told;
-    let mut content = thoughts(told);
+pub fn message(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
+    let CompleteAnswer { text, calls, .. } = *answer;
+    let mut content = reasoning_blocks(answer);
     if !frame.shows_thinking {
         content.retain(is_signed_thought);
     }
@@ -185,22 +185,22 @@ pub fn message(frame: &ChunkFrame, told: &Told) -> Value {
         content.push(json!({ "type": "text", "text": text, "citations": null }));
     }
     content.extend(calls.iter().map(|call| block(call, call.input())));
-    let sequence = &told.extras.stop_sequence;
+    let sequence = &answer.extras.stop_sequence;
     json!({
         "id": frame.id, "type": "message", "role": "assistant", "model": frame.model, "content": content,
-        "stop_reason": reason(told), "stop_sequence": sequence, "stop_details": null, "container": null,
-        "usage": usage_of(told.usage),
+        "stop_reason": reason(answer), "stop_sequence": sequence, "stop_details": null, "container": null,
+        "usage": usage_of(answer.usage),
     })
 }
 
 /// Encodes the reasoning blocks: the vendor's own, or an unsigned one with another vendor's text.
-fn thoughts(told: &Told) -> Vec<Value> {
-    let own = told.extras.reasoning.iter();
+fn reasoning_blocks(answer: &CompleteAnswer) -> Vec<Value> {
+    let own = answer.extras.reasoning.iter();
     let own: Vec<Value> = own.filter(|item| is_block(item)).cloned().collect();
-    if !own.is_empty() || told.reasoning.is_empty() {
+    if !own.is_empty() || answer.reasoning.is_empty() {
         return own;
     }
-    vec![thinking(told.reasoning)]
+    vec![thinking(answer.reasoning)]
 }
 
 fn is_block(item: &Value) -> bool {
@@ -308,24 +308,24 @@ impl MessageEvents {
     }
 
     /// Encodes the end of a complete answer.
-    pub fn ending(&mut self, told: &Told) -> Vec<Named> {
+    pub fn ending(&mut self, answer: &CompleteAnswer) -> Vec<Named> {
         let mut events = self.close();
-        if !told.calls.is_empty() {
-            events.extend(self.late(&told.extras.reasoning));
+        if !answer.calls.is_empty() {
+            events.extend(self.late_blocks(&answer.extras.reasoning));
         }
-        for (index, call) in (self.index..).zip(told.calls) {
+        for (index, call) in (self.index..).zip(answer.calls) {
             let piece = json!({ "type": "input_json_delta", "partial_json": call.arguments });
             events.push(start(index, block(call, json!({}))));
             events.push(delta(index, piece));
             events.push(stop(index));
         }
         let delta = json!({
-            "stop_reason": reason(told), "stop_sequence": told.extras.stop_sequence, "stop_details": null,
+            "stop_reason": reason(answer), "stop_sequence": answer.extras.stop_sequence, "stop_details": null,
             "container": null,
         });
         events.push((
             "message_delta",
-            json!({ "type": "message_delta", "delta": delta, "usage": tokens(told.usage) }),
+            json!({ "type": "message_delta", "delta": delta, "usage": tokens(answer.usage) }),
         ));
         events.push(("message_stop", json!({ "type": "message_stop" })));
         events
@@ -333,7 +333,7 @@ impl MessageEvents {
 
     /// Encodes signed blocks that arrived after the answer began: the vendor requires them with the results of the
     /// calls.
-    fn late(&mut self, blocks: &[Value]) -> Vec<Named> {
+    fn late_blocks(&mut self, blocks: &[Value]) -> Vec<Named> {
         let signed = blocks.iter().filter(|block| is_signed_thought(block));
         let mut events = Vec::new();
         for block in signed.skip(self.signed) {
@@ -391,9 +391,9 @@ fn stop(index: usize) -> (&'static str, Value) {
     (name, json!({ "type": name, "index": index }))
 }
 
-fn reason(told: &Told) -> &'static str {
-    match told.finish {
-        Finish::Stop if told.extras.stop_sequence.is_some() => "stop_sequence",
+fn reason(answer: &CompleteAnswer) -> &'static str {
+    match answer.finish {
+        Finish::Stop if answer.extras.stop_sequence.is_some() => "stop_sequence",
         Finish::Stop => "end_turn",
         Finish::ToolCalls => "tool_use",
         Finish::Length => "max_tokens",
@@ -412,12 +412,12 @@ fn tokens(usage: &Usage) -> Value {
 
 // The usage of a complete message has more fields than that of its last event.
 fn usage_of(usage: &Usage) -> Value {
-    let mut told = tokens(usage);
-    told["cache_creation"] =
+    let mut fields = tokens(usage);
+    fields["cache_creation"] =
         json!({ "ephemeral_5m_input_tokens": usage.stored, "ephemeral_1h_input_tokens": 0 });
-    told["inference_geo"] = Value::Null;
-    told["service_tier"] = json!("standard");
-    told
+    fields["inference_geo"] = Value::Null;
+    fields["service_tier"] = json!("standard");
+    fields
 }
 
 #[cfg(test)]
@@ -482,7 +482,7 @@ mod tests {
             created: 7,
             ..ChunkFrame::default()
         });
-        let told = Told {
+        let answer = CompleteAnswer {
             text: "",
             calls: &[],
             reasoning: "",
@@ -490,7 +490,7 @@ mod tests {
             finish: Finish::Length,
             usage: &usage,
         };
-        let ending = events.ending(&told);
+        let ending = events.ending(&answer);
         assert_eq!(ending[0].1["delta"]["stop_reason"], "max_tokens");
     }
 }

@@ -140,9 +140,9 @@ fn conversation(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
 /// Encodes a complete answer.
 pub fn completion(frame: &ChunkFrame, text: &str, finish: Finish, usage: &Usage) -> Value {
     let text = format!("{}{text}", frame.echo.as_deref().unwrap_or_default());
-    let mut told = chunk(frame, &text, Some(finish));
-    told["usage"] = tokens(usage);
-    told
+    let mut last = chunk(frame, &text, Some(finish));
+    last["usage"] = tokens(usage);
+    last
 }
 
 /// Encodes the first chunk of a stream: the prompt, if the client requested an echo.

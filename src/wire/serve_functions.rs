@@ -74,6 +74,6 @@ pub(super) fn result_of(message: &Value, turns: &[Message]) -> Result<String, Re
 }
 
 /// Encodes a call in the legacy form.
-pub(super) fn told(call: &ToolCall) -> Value {
+pub(super) fn encode(call: &ToolCall) -> Value {
     json!({ "name": call.name, "arguments": call.arguments })
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::serve::{ChatRequest, ChunkFrame, Told};
+use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer};
 use super::serve_error::{RequestError, fault};
 use super::serve_openai as openai;
 use super::{ApiFormat, passthrough};
@@ -48,8 +48,8 @@ pub fn read(model: &str, body: &Value, stream: bool) -> Result<ChatRequest, Requ
     let Some(fields) = body.as_object() else {
         return fault("body", "the body must be a JSON object");
     };
-    let config = named(body, "generationConfig");
-    if named(config, "candidateCount").as_u64() > Some(1) {
+    let config = field(body, "generationConfig");
+    if field(config, "candidateCount").as_u64() > Some(1) {
         return fault(
             "candidateCount",
             "one candidate is given: leave candidateCount out",
@@ -64,13 +64,13 @@ pub fn read(model: &str, body: &Value, stream: bool) -> Result<ChatRequest, Requ
     let mut asked = openai::read(&Value::Object(chat))?;
     asked.usage = true;
     asked.ignored.extend(left_out);
-    asked.shows_thinking = named(named(config, "thinkingConfig"), "includeThoughts") == true;
+    asked.shows_thinking = field(field(config, "thinkingConfig"), "includeThoughts") == true;
     asked.passthrough = passthrough::read(ApiFormat::Gemini, fields, KNOWN, UNREAD)?;
     Ok(asked)
 }
 
 /// A field in either spelling that Google's servers accept: camel case or snake case.
-fn named<'a>(value: &'a Value, name: &str) -> &'a Value {
+fn field<'a>(value: &'a Value, name: &str) -> &'a Value {
     if !value[name].is_null() {
         return &value[name];
     }
@@ -91,48 +91,48 @@ fn list(value: &Value) -> &[Value] {
 fn settings(config: &Value) -> Map<String, Value> {
     let mut chat = Map::new();
     for (own, chat_name) in SETTINGS {
-        let value = named(config, own);
+        let value = field(config, own);
         if !value.is_null() {
             chat.insert((*chat_name).to_owned(), value.clone());
         }
     }
-    let thinking = named(config, "thinkingConfig");
-    if let Some(level) = named(thinking, "thinkingLevel").as_str() {
+    let thinking = field(config, "thinkingConfig");
+    if let Some(level) = field(thinking, "thinkingLevel").as_str() {
         chat.insert("reasoning_effort".into(), json!(level.to_ascii_lowercase()));
-    } else if let Some(tokens) = named(thinking, "thinkingBudget").as_u64() {
+    } else if let Some(tokens) = field(thinking, "thinkingBudget").as_u64() {
         // -1 leaves the budget to the model.
         chat.insert("reasoning".into(), json!({ "max_tokens": tokens }));
     }
-    let schemas = ["responseJsonSchema", "responseSchema"].map(|name| named(config, name));
+    let schemas = ["responseJsonSchema", "responseSchema"].map(|name| field(config, name));
     let schema = schemas.into_iter().find(|schema| schema.is_object());
     if let Some(schema) = schema {
-        let inner = json!({ "name": "answer", "schema": plain(schema) });
+        let inner = json!({ "name": "answer", "schema": common_schema(schema) });
         let format = json!({ "type": "json_schema", "json_schema": inner });
         chat.insert("response_format".into(), format);
-    } else if named(config, "responseMimeType") == "application/json" {
+    } else if field(config, "responseMimeType") == "application/json" {
         chat.insert("response_format".into(), json!({ "type": "json_object" }));
     }
     chat
 }
 
 /// Converts a schema to the common form: Google writes type names in capitals.
-fn plain(schema: &Value) -> Value {
+fn common_schema(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {
             let one = |(name, value): (&String, &Value)| match (name.as_str(), value) {
                 ("type", Value::String(kind)) => (name.clone(), json!(kind.to_ascii_lowercase())),
-                _ => (name.clone(), plain(value)),
+                _ => (name.clone(), common_schema(value)),
             };
             Value::Object(fields.iter().map(one).collect())
         }
-        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Array(items) => items.iter().map(common_schema).collect(),
         other => other.clone(),
     }
 }
 
 fn messages(body: &Value) -> Result<Value, RequestError> {
     let mut messages = Vec::new();
-    let system = named(body, "systemInstruction");
+    let system = field(body, "systemInstruction");
     let mut words = Vec::new();
     for part in parts(system, "systemInstruction")? {
         match part["text"].as_str() {
@@ -152,8 +152,8 @@ fn messages(body: &Value) -> Result<Value, RequestError> {
     for content in contents {
         let parts = parts(content, "contents")?;
         match content["role"].as_str() {
-            None | Some("user" | "function") => said(&parts, &mut calls, &mut messages)?,
-            Some("model") => messages.push(answered(&parts, &mut calls)?),
+            None | Some("user" | "function") => add_user_turn(&parts, &mut calls, &mut messages)?,
+            Some("model") => messages.push(model_turn(&parts, &mut calls)?),
             Some(_) => return fault("contents", "each content needs a role: user or model"),
         }
     }
@@ -217,10 +217,14 @@ impl Calls {
 }
 
 // Results are separate turns, before any text.
-fn said(parts: &[Value], calls: &mut Calls, messages: &mut Vec<Value>) -> Result<(), RequestError> {
+fn add_user_turn(
+    parts: &[Value],
+    calls: &mut Calls,
+    messages: &mut Vec<Value>,
+) -> Result<(), RequestError> {
     let mut content = Vec::new();
     for part in parts {
-        let (result, data) = (named(part, "functionResponse"), named(part, "inlineData"));
+        let (result, data) = (field(part, "functionResponse"), field(part, "inlineData"));
         if result.is_object() {
             let Some(id) = calls.end(result) else {
                 return fault(
@@ -231,7 +235,7 @@ fn said(parts: &[Value], calls: &mut Calls, messages: &mut Vec<Value>) -> Result
             let text = result["response"].to_string();
             messages.push(json!({ "role": "tool", "tool_call_id": id, "content": text }));
         } else if data.is_object() {
-            let kind = named(data, "mimeType").as_str().unwrap_or_default();
+            let kind = field(data, "mimeType").as_str().unwrap_or_default();
             let url = format!(
                 "data:{kind};base64,{}",
                 data["data"].as_str().unwrap_or_default()
@@ -252,19 +256,19 @@ fn said(parts: &[Value], calls: &mut Calls, messages: &mut Vec<Value>) -> Result
     Ok(())
 }
 
-fn answered(parts: &[Value], calls: &mut Calls) -> Result<Value, RequestError> {
-    let (mut text, mut thought, mut told) = (String::new(), String::new(), Vec::new());
+fn model_turn(parts: &[Value], calls: &mut Calls) -> Result<Value, RequestError> {
+    let (mut text, mut thought, mut tool_calls) = (String::new(), String::new(), Vec::new());
     for part in parts {
-        let call = named(part, "functionCall");
+        let call = field(part, "functionCall");
         if call.is_object() {
             let function = json!({ "name": call["name"], "arguments": call["args"] });
             let mut one =
                 json!({ "id": calls.begin(call), "type": "function", "function": function });
-            let signature = named(part, "thoughtSignature");
+            let signature = field(part, "thoughtSignature");
             if signature.is_string() {
                 one["extra_content"] = json!({ "google": { "thought_signature": signature } });
             }
-            told.push(one);
+            tool_calls.push(one);
         } else if let Some(words) = part["text"].as_str() {
             let place = if part["thought"] == true {
                 &mut thought
@@ -280,8 +284,8 @@ fn answered(parts: &[Value], calls: &mut Calls) -> Result<Value, RequestError> {
         }
     }
     let mut message = json!({ "role": "assistant", "content": text, "reasoning_content": thought });
-    if !told.is_empty() {
-        message["tool_calls"] = Value::Array(told);
+    if !tool_calls.is_empty() {
+        message["tool_calls"] = Value::Array(tool_calls);
     }
     Ok(message)
 }
@@ -289,13 +293,13 @@ fn answered(parts: &[Value], calls: &mut Calls) -> Result<Value, RequestError> {
 fn tools(body: &Value, chat: &mut Map<String, Value>, left_out: &mut Vec<String>) {
     let mut functions = Vec::new();
     for tool in list(&body["tools"]) {
-        for declared in list(named(tool, "functionDeclarations")) {
-            let schemas = ["parametersJsonSchema", "parameters"].map(|name| named(declared, name));
+        for declared in list(field(tool, "functionDeclarations")) {
+            let schemas = ["parametersJsonSchema", "parameters"].map(|name| field(declared, name));
             let schema = schemas.into_iter().find(|schema| schema.is_object());
             let mut function =
                 json!({ "name": declared["name"], "description": declared["description"] });
             if let Some(schema) = schema {
-                function["parameters"] = plain(schema);
+                function["parameters"] = common_schema(schema);
             }
             functions.push(json!({ "type": "function", "function": function }));
         }
@@ -307,12 +311,12 @@ fn tools(body: &Value, chat: &mut Map<String, Value>, left_out: &mut Vec<String>
     if functions.is_empty() {
         return;
     }
-    let config = named(named(body, "toolConfig"), "functionCallingConfig");
+    let config = field(field(body, "toolConfig"), "functionCallingConfig");
     let mode = config["mode"]
         .as_str()
         .unwrap_or_default()
         .to_ascii_uppercase();
-    let choice = match (mode.as_str(), list(named(config, "allowedFunctionNames"))) {
+    let choice = match (mode.as_str(), list(field(config, "allowedFunctionNames"))) {
         ("NONE", _) => json!("none"),
         ("ANY", [only]) => json!({ "type": "function", "function": { "name": only } }),
         ("ANY", _) => json!("required"),
@@ -323,35 +327,35 @@ fn tools(body: &Value, chat: &mut Map<String, Value>, left_out: &mut Vec<String>
 }
 
 /// Encodes a complete answer.
-pub fn answer(frame: &ChunkFrame, told: &Told) -> Value {
+pub fn answer(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
     let mut parts = Vec::new();
-    if frame.shows_thinking && !told.reasoning.is_empty() {
-        parts.push(json!({ "text": told.reasoning, "thought": true }));
+    if frame.shows_thinking && !answer.reasoning.is_empty() {
+        parts.push(json!({ "text": answer.reasoning, "thought": true }));
     }
-    if !told.text.is_empty() || told.calls.is_empty() {
-        parts.push(json!({ "text": told.text }));
+    if !answer.text.is_empty() || answer.calls.is_empty() {
+        parts.push(json!({ "text": answer.text }));
     }
-    ended(frame, parts, told)
+    last_frame(frame, parts, answer)
 }
 
 /// Encodes a frame with a piece of the answer.
 pub fn piece(frame: &ChunkFrame, text: &str) -> Value {
-    framed(frame, vec![json!({ "text": text })])
+    frame_of(frame, vec![json!({ "text": text })])
 }
 
 /// Encodes a frame with a piece of reasoning, for a client that requested it.
 pub fn thought(frame: &ChunkFrame, text: &str) -> Option<Value> {
     let part = json!({ "text": text, "thought": true });
-    frame.shows_thinking.then(|| framed(frame, vec![part]))
+    frame.shows_thinking.then(|| frame_of(frame, vec![part]))
 }
 
 /// Encodes the last frame: calls, finish reason, and usage.
-pub fn ending(frame: &ChunkFrame, told: &Told) -> Value {
-    ended(frame, Vec::new(), told)
+pub fn ending(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
+    last_frame(frame, Vec::new(), answer)
 }
 
-fn ended(frame: &ChunkFrame, mut parts: Vec<Value>, told: &Told) -> Value {
-    parts.extend(told.calls.iter().map(|call| {
+fn last_frame(frame: &ChunkFrame, mut parts: Vec<Value>, answer: &CompleteAnswer) -> Value {
+    parts.extend(answer.calls.iter().map(|call| {
         let mut part =
             json!({ "functionCall": { "id": call.id, "name": call.name, "args": call.input() } });
         if let Some(signature) = &call.signature {
@@ -359,17 +363,17 @@ fn ended(frame: &ChunkFrame, mut parts: Vec<Value>, told: &Told) -> Value {
         }
         part
     }));
-    let mut whole = framed(frame, parts);
-    whole["candidates"][0]["finishReason"] = json!(match told.finish {
+    let mut whole = frame_of(frame, parts);
+    whole["candidates"][0]["finishReason"] = json!(match answer.finish {
         Finish::Stop | Finish::ToolCalls => "STOP",
         Finish::Length => "MAX_TOKENS",
         Finish::ContentFilter => "SAFETY",
     });
-    whole["usageMetadata"] = usage(told.usage);
+    whole["usageMetadata"] = usage(answer.usage);
     whole
 }
 
-fn framed(frame: &ChunkFrame, parts: Vec<Value>) -> Value {
+fn frame_of(frame: &ChunkFrame, parts: Vec<Value>) -> Value {
     let content = json!({ "role": "model", "parts": parts });
     json!({
         "candidates": [{ "index": 0, "content": content }], "modelVersion": frame.model,

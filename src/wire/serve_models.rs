@@ -78,16 +78,16 @@ fn known(count: u64) -> Option<u64> {
 
 // US dollars per token, as a string, as OpenRouter avoids floats.
 fn pricing(price: Price) -> Value {
-    let mut told = Map::new();
+    let mut prices = Map::new();
     let mut tell = |name: &str, dollars: f64| {
-        told.insert(name.to_owned(), json!(per_token(dollars)));
+        prices.insert(name.to_owned(), json!(per_token(dollars)));
     };
     tell("prompt", price.input);
     tell("completion", price.output);
     if let Some(cached) = price.cached_input {
         tell("input_cache_read", cached);
     }
-    Value::Object(told)
+    Value::Object(prices)
 }
 
 fn per_token(dollars_per_million: f64) -> String {

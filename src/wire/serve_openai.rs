@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-pub use super::serve::{ChatRequest, ChunkFrame, MOST_TEXT, Told};
+pub use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, MOST_TEXT};
 use super::serve::{check_turns, model};
 use super::serve_content::marked;
 pub use super::serve_error::RequestError;
@@ -191,30 +191,30 @@ fn name(message: &Value) -> Result<Option<String>, RequestError> {
 }
 
 /// Encodes a complete answer.
-pub fn completion(frame: &ChunkFrame, told: &Told) -> Value {
-    let Told { text, calls, .. } = *told;
+pub fn completion(frame: &ChunkFrame, answer: &CompleteAnswer) -> Value {
+    let CompleteAnswer { text, calls, .. } = *answer;
     let mut message =
         json!({ "role": "assistant", "content": text, "refusal": null, "annotations": [] });
     if let Some(call) = calls.first() {
         match frame.is_legacy {
-            true => message["function_call"] = serve_functions::told(call),
-            false => message["tool_calls"] = serve_tools::told(calls, false),
+            true => message["function_call"] = serve_functions::encode(call),
+            false => message["tool_calls"] = serve_tools::encode(calls, false),
         }
         if text.is_empty() {
             message["content"] = Value::Null;
         }
     }
-    if !told.reasoning.is_empty() {
-        message["reasoning_content"] = json!(told.reasoning);
+    if !answer.reasoning.is_empty() {
+        message["reasoning_content"] = json!(answer.reasoning);
     }
-    add_details(&mut message, told.extras);
+    add_details(&mut message, answer.extras);
     json!({
         "id": frame.id, "object": "chat.completion", "created": frame.created, "model": frame.model,
         "choices": [{
-            "index": 0, "finish_reason": finish_reason(frame, told.finish),
-            "logprobs": told.extras.logprobs, "message": message,
+            "index": 0, "finish_reason": finish_reason(frame, answer.finish),
+            "logprobs": answer.extras.logprobs, "message": message,
         }],
-        "usage": tokens(told.usage),
+        "usage": tokens(answer.usage),
     })
 }
 
@@ -252,8 +252,8 @@ fn add_details(message: &mut Value, extras: &Extras) {
 pub fn behind(frame: &ChunkFrame, calls: &[ToolCall], extras: &Extras) -> Vec<Value> {
     let mut delta = match (calls.first(), frame.is_legacy) {
         (None, _) => json!({}),
-        (Some(call), true) => json!({ "function_call": serve_functions::told(call) }),
-        (Some(_), false) => json!({ "tool_calls": serve_tools::told(calls, true) }),
+        (Some(call), true) => json!({ "function_call": serve_functions::encode(call) }),
+        (Some(_), false) => json!({ "tool_calls": serve_tools::encode(calls, true) }),
     };
     add_details(&mut delta, extras);
     if delta == json!({}) && extras.logprobs.is_none() {

@@ -6,7 +6,7 @@ mod events;
 use serde_json::{Map, Value, json};
 
 use super::prompt::is_signed_thought;
-use super::serve::{ChatRequest, ChunkFrame, Told, check_turns, model};
+use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, check_turns, model};
 use super::serve_call;
 use super::serve_content::content;
 use super::serve_error::{RequestError, fault};
@@ -81,7 +81,7 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
         Some(Value::String(text)) => asked.turns.push(Message::new(Role::User, text.as_str())),
         Some(Value::Array(items)) => {
             for item in items {
-                take(&mut asked.turns, item).map_err(in_input)?;
+                add_item(&mut asked.turns, item).map_err(in_input)?;
             }
         }
         _ => return fault("input", "input must be a text or a list of items"),
@@ -150,7 +150,7 @@ const VENDORS: &[&str] = &[
 
 /// Parses a call that the client ran, of a function or of a tool with an item type of its own: `custom_tool_call`
 /// with a text, `local_shell_call` with an action. These become function calls with one argument.
-fn called(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
+fn parse_call(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
     if kind == "function_call" {
         return serve_call::call(&item["call_id"], &item["name"], &item["arguments"]);
     }
@@ -166,13 +166,13 @@ fn called(kind: &str, item: &Value) -> Result<ToolCall, RequestError> {
 }
 
 // A call belongs to the model's turn before it.
-fn take(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> {
+fn add_item(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> {
     let kind = item["type"].as_str().unwrap_or_default();
     match kind {
-        "reasoning" => reflect(turns, item),
+        "reasoning" => add_reasoning(turns, item),
         _ if VENDORS.contains(&kind) => {}
         _ if kind.ends_with("_call") => {
-            let call = called(kind, item)?;
+            let call = parse_call(kind, item)?;
             own_turn(turns).calls.push(call);
         }
         _ if kind.ends_with("_call_output") => {
@@ -186,7 +186,7 @@ fn take(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> {
                 ..Message::new(Role::User, text)
             });
         }
-        _ => speak(turns, turn(item)?),
+        _ => add_turn(turns, turn(item)?),
     }
     Ok(())
 }
@@ -201,7 +201,7 @@ fn own_turn(turns: &mut Vec<Message>) -> &mut Message {
 }
 
 // Reasoning precedes the turn that it belongs to.
-fn reflect(turns: &mut Vec<Message>, item: &Value) {
+fn add_reasoning(turns: &mut Vec<Message>, item: &Value) {
     let parts = |name: &str| item[name].as_array().into_iter().flatten();
     let words = parts("summary").chain(parts("content"));
     let words: Vec<&str> = words.filter_map(|part| part["text"].as_str()).collect();
@@ -217,7 +217,7 @@ fn reflect(turns: &mut Vec<Message>, item: &Value) {
 }
 
 // Text after reasoning belongs to the same turn.
-fn speak(turns: &mut Vec<Message>, said: Message) {
+fn add_turn(turns: &mut Vec<Message>, said: Message) {
     let is_bare = |last: &mut Message| {
         last.role == Role::Assistant && last.text.is_empty() && last.calls.is_empty()
     };
@@ -261,9 +261,9 @@ fn turn(item: &Value) -> Result<Message, RequestError> {
 }
 
 /// Encodes a response object: complete, or its current state.
-pub fn response(frame: &ChunkFrame, state: &str, told: Option<&Told>) -> Value {
-    let cut = told.is_some_and(|told| told.finish == Finish::Length);
-    let usage = told.map(|Told { usage, .. }| {
+pub fn response(frame: &ChunkFrame, state: &str, answer: Option<&CompleteAnswer>) -> Value {
+    let cut = answer.is_some_and(|answer| answer.finish == Finish::Length);
+    let usage = answer.map(|CompleteAnswer { usage, .. }| {
         json!({
             "input_tokens": usage.input, "input_tokens_details": { "cached_tokens": usage.cached },
             "output_tokens": usage.output,
@@ -271,7 +271,7 @@ pub fn response(frame: &ChunkFrame, state: &str, told: Option<&Told>) -> Value {
             "total_tokens": usage.input.saturating_add(usage.output),
         })
     });
-    let output = told.map_or_else(Vec::new, |told| output(frame, told));
+    let output = answer.map_or_else(Vec::new, |answer| output(frame, answer));
     let mut response = json!({
         "id": frame.id, "object": "response", "created_at": frame.created, "model": frame.model,
         "completed_at": frame.completed.filter(|_| state == "completed"),
@@ -285,26 +285,26 @@ pub fn response(frame: &ChunkFrame, state: &str, told: Option<&Told>) -> Value {
     response
 }
 
-fn output(frame: &ChunkFrame, told: &Told) -> Vec<Value> {
-    let mut output = thoughts(frame, told);
-    if told.calls.is_empty() || !told.text.is_empty() {
-        output.push(item(frame, "completed", Some(told.text)));
+fn output(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
+    let mut output = reasoning_items(frame, answer);
+    if answer.calls.is_empty() || !answer.text.is_empty() {
+        output.push(item(frame, "completed", Some(answer.text)));
     }
-    let calls = told.calls.iter();
+    let calls = answer.calls.iter();
     output.extend(calls.map(|call| call_item(call, "completed")));
     output
 }
 
 /// Encodes the reasoning items: the vendor's own, its blocks as items, or one item with the text of a vendor that has
 /// neither.
-fn thoughts(frame: &ChunkFrame, told: &Told) -> Vec<Value> {
+fn reasoning_items(frame: &ChunkFrame, answer: &CompleteAnswer) -> Vec<Value> {
     let mut items: Vec<Value> = Vec::new();
-    let own = told.extras.reasoning.iter();
+    let own = answer.extras.reasoning.iter();
     let is_worded = own
         .clone()
         .any(|item| is_item(item) || is_signed_thought(item));
-    if !is_worded && !told.reasoning.is_empty() {
-        items.push(thought_item(frame, 0, &[summary(told.reasoning)]));
+    if !is_worded && !answer.reasoning.is_empty() {
+        items.push(thought_item(frame, 0, &[summary(answer.reasoning)]));
     }
     for block in own {
         items.extend(sealed_item(frame, items.len(), block));

@@ -183,27 +183,27 @@ pub fn calls(message: &Value) -> Result<Vec<ToolCall>, RequestError> {
     let calls = message["tool_calls"].as_array();
     let one = |given: &Value| {
         let function = &given["function"];
-        let mut told = serve_call::call(&given["id"], &function["name"], &function["arguments"])?;
+        let mut parsed = serve_call::call(&given["id"], &function["name"], &function["arguments"])?;
         let signature = &given["extra_content"]["google"]["thought_signature"];
-        told.signature = signature.as_str().map(str::to_owned);
-        Ok(told)
+        parsed.signature = signature.as_str().map(str::to_owned);
+        Ok(parsed)
     };
     calls.into_iter().flatten().map(one).collect()
 }
 
 /// Encodes calls in the chat API's form; in a stream each has its index.
-pub fn told(calls: &[ToolCall], is_stream: bool) -> Value {
+pub fn encode(calls: &[ToolCall], is_stream: bool) -> Value {
     let one = |(index, call): (usize, &ToolCall)| {
         let function = json!({ "name": call.name, "arguments": call.arguments });
-        let mut told = json!({ "id": call.id, "type": "function", "function": function });
+        let mut encoded = json!({ "id": call.id, "type": "function", "function": function });
         if is_stream {
-            told["index"] = json!(index);
+            encoded["index"] = json!(index);
         }
         // The same position as in Gemini's own OpenAI-compatible API.
         if let Some(signature) = &call.signature {
-            told["extra_content"] = json!({ "google": { "thought_signature": signature } });
+            encoded["extra_content"] = json!({ "google": { "thought_signature": signature } });
         }
-        told
+        encoded
     };
     calls.iter().enumerate().map(one).collect()
 }
@@ -294,7 +294,7 @@ mod tests {
             arguments: "{\"city\":\"Rome\"}".into(),
             signature: Some("s".into()),
         };
-        let message = json!({ "tool_calls": told(std::slice::from_ref(&call), true) });
+        let message = json!({ "tool_calls": encode(std::slice::from_ref(&call), true) });
         assert_eq!(message["tool_calls"][0]["index"], 0);
         assert_eq!(calls(&message), Ok(vec![call]));
         assert!(calls(&json!({ "tool_calls": [{ "id": 7 }] })).is_err());

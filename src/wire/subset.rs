@@ -196,7 +196,7 @@ pub(super) fn anthropic(schema: &Value) -> Option<Value> {
     }
     Some(rewritten(&schema, &|mut fields| {
         spell_alternatives(&mut fields);
-        let mut told: Vec<String> = Vec::new();
+        let mut notes: Vec<String> = Vec::new();
         fields.retain(|name, value| {
             let is_taken = match name.as_str() {
                 "format" => value
@@ -205,16 +205,16 @@ pub(super) fn anthropic(schema: &Value) -> Option<Value> {
                 name => ANTHROPIC.contains(&name),
             };
             if !is_taken && (value.is_number() || value.is_string()) && !name.starts_with('$') {
-                told.push(format!("{name}: {value}"));
+                notes.push(format!("{name}: {value}"));
             }
             is_taken
         });
-        if !told.is_empty() {
+        if !notes.is_empty() {
             let before = fields
                 .get("description")
                 .and_then(Value::as_str)
                 .unwrap_or_default();
-            let text = format!("{before} ({})", told.join(", "));
+            let text = format!("{before} ({})", notes.join(", "));
             fields.insert("description".into(), json!(text.trim_start()));
         }
         if fields.contains_key("properties") || fields.get("type") == Some(&json!("object")) {
@@ -368,11 +368,11 @@ mod tests {
             ),
         ] {
             assert_eq!(is_strict(&format(schema.clone())), expected, "{schema}");
-            let told = Format {
+            let notes = Format {
                 strict: Some(!expected),
                 ..format(schema)
             };
-            assert_eq!(is_strict(&told), !expected);
+            assert_eq!(is_strict(&notes), !expected);
         }
     }
 

@@ -13,7 +13,7 @@ const MOST: usize = 8;
 
 impl PendingSurrogates {
     /// Returns the JSON with joined surrogates.
-    pub fn mend<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
+    pub fn join_pairs<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
         let is_escaped = |at: &str| text.contains(at);
         if self.0.is_empty() && !is_escaped("\\ud") && !is_escaped("\\uD") {
             return Cow::Borrowed(text);
@@ -24,8 +24,8 @@ impl PendingSurrogates {
         while let Some(at) = rest.find('\\') {
             out.push_str(&rest[..at]);
             rest = &rest[at..];
-            let taken = match half(rest) {
-                Some(first @ 0xD800..=0xDBFF) => match half(&rest[6..]) {
+            let taken = match surrogate(rest) {
+                Some(first @ 0xD800..=0xDBFF) => match surrogate(&rest[6..]) {
                     Some(0xDC00..=0xDFFF) => {
                         out.push_str(&rest[..12]);
                         12
@@ -64,7 +64,7 @@ fn lone(out: &mut String) -> usize {
 }
 
 /// The surrogate of an escape at the beginning of the text.
-fn half(text: &str) -> Option<u16> {
+fn surrogate(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     u16::from_str_radix(digits, 16).ok()
 }
@@ -76,11 +76,11 @@ mod tests {
 
     use super::*;
 
-    fn mended(chunks: &[&str]) -> Vec<String> {
+    fn joined(chunks: &[&str]) -> Vec<String> {
         let mut halves = PendingSurrogates::default();
         let read = |text: &&str| {
-            let mended = halves.mend(text);
-            let value: Value = serde_json::from_str(&mended).unwrap();
+            let joined = halves.join_pairs(text);
+            let value: Value = serde_json::from_str(&joined).unwrap();
             value[0].as_str().unwrap().to_owned()
         };
         chunks.iter().map(read).collect()
@@ -105,7 +105,7 @@ mod tests {
             ),
             (&[r#"["é\n\u00e9"]"#], &["é\né"]),
         ] {
-            assert_eq!(mended(chunks), expected, "{chunks:?}");
+            assert_eq!(joined(chunks), expected, "{chunks:?}");
         }
     }
 
@@ -113,14 +113,14 @@ mod tests {
         #[test]
         fn whole_json_stays_what_it_was(text in any::<String>()) {
             let json = serde_json::to_string(&[&text]).unwrap();
-            prop_assert_eq!(mended(&[&json]), vec![text]);
+            prop_assert_eq!(joined(&[&json]), vec![text]);
         }
 
         #[test]
         fn no_text_makes_it_panic(text in r#"(\\|u|d83d|de00|"|é|x){0,20}"#) {
             let mut halves = PendingSurrogates::default();
-            halves.mend(&text);
-            halves.mend(&text);
+            halves.join_pairs(&text);
+            halves.join_pairs(&text);
         }
     }
 }

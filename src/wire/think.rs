@@ -90,7 +90,7 @@ impl ReasoningSplitter {
     }
 
     /// Records that the vendor sends reasoning in a separate field.
-    pub fn is_told_apart(&mut self) {
+    pub fn set_separate_reasoning(&mut self) {
         self.is_marked = true;
     }
 

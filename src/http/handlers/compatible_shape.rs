@@ -11,7 +11,9 @@ use crate::domain::id::AnalysisId;
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
-use crate::wire::serve_openai::{self as openai, ChatRequest, ChunkFrame, RequestError, Told};
+use crate::wire::serve_openai::{
+    self as openai, ChatRequest, ChunkFrame, CompleteAnswer, RequestError,
+};
 use crate::wire::{
     serve_anthropic as anthropic, serve_completions as completions, serve_gemini as gemini,
     serve_responses as responses,
@@ -61,8 +63,8 @@ pub(super) fn response_body(api: ClientApi, frame: &ChunkFrame, completion: &Com
 }
 
 /// The content of a completion, for the serializers of the APIs.
-pub(super) fn result_of(completion: &Completion) -> Told<'_> {
-    Told {
+pub(super) fn result_of(completion: &Completion) -> CompleteAnswer<'_> {
+    CompleteAnswer {
         text: &completion.text,
         calls: &completion.calls,
         reasoning: &completion.reasoning,

@@ -10,71 +10,71 @@ use crate::wire::growing::AnswerBuilder;
 use crate::wire::refusal::{clean, field, in_band, reported};
 use crate::wire::sse::SseFrame;
 
-pub(in crate::wire) fn read(growing: &mut AnswerBuilder, event: &SseFrame) {
+pub(in crate::wire) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
     let data = event.data.trim();
     if crate::wire::is_done(data) {
-        return growing.end();
+        return builder.end();
     }
     let Ok(chunk) = crate::domain::json::parse(data) else {
         if event.event == "error" {
-            return growing.fail(in_band(&Value::String(clean(data))));
+            return builder.fail(in_band(&Value::String(clean(data))));
         }
-        return growing.unreadable(data, "chat completion");
+        return builder.unreadable(data, "chat completion");
     };
     if event.event == "error" && reported(&chunk).is_none() {
-        return growing.fail(in_band(&chunk));
+        return builder.fail(in_band(&chunk));
     }
-    take(growing, &chunk);
+    take(builder, &chunk);
 }
 
-pub(in crate::wire) fn whole(growing: &mut AnswerBuilder, body: &Value) {
+pub(in crate::wire) fn whole(builder: &mut AnswerBuilder, body: &Value) {
     if body["choices"].is_null() && reported(body).is_none() {
-        return growing.malformed("chat completion");
+        return builder.malformed("chat completion");
     }
-    take(growing, body);
-    growing.end();
+    take(builder, body);
+    builder.end();
 }
 
 /// Decodes a chunk, also one in a list, in a string, or in a proxy's envelope.
-fn take(growing: &mut AnswerBuilder, chunk: &Value) {
+fn take(builder: &mut AnswerBuilder, chunk: &Value) {
     match chunk {
-        Value::Array(chunks) => chunks.iter().for_each(|chunk| take_one(growing, chunk)),
+        Value::Array(chunks) => chunks.iter().for_each(|chunk| take_one(builder, chunk)),
         Value::String(text) => {
             let inner: Value = crate::domain::json::parse(text).unwrap_or_default();
-            take_one(growing, if inner.is_object() { &inner } else { chunk });
+            take_one(builder, if inner.is_object() { &inner } else { chunk });
         }
         _ if chunk["choices"].is_null() && chunk["data"]["choices"].is_array() => {
-            take_one(growing, &chunk["data"]);
+            take_one(builder, &chunk["data"]);
         }
-        _ => take_one(growing, chunk),
+        _ => take_one(builder, chunk),
     }
 }
 
-fn take_one(growing: &mut AnswerBuilder, chunk: &Value) {
+fn take_one(builder: &mut AnswerBuilder, chunk: &Value) {
     let choices = chunk["choices"].as_array();
     let mut choices = choices.into_iter().flatten();
     let first = choices
-        .find(|choice| growing.is_own(counts::whole(&choice["index"]).unwrap_or(0)))
+        .find(|choice| builder.is_own(counts::whole(&choice["index"]).unwrap_or(0)))
         .unwrap_or(&Value::Null);
     let nested = || field(first).or_else(|| field(&first["delta"]));
     if let Some(error) = reported(chunk).or_else(nested) {
-        return growing.fail(in_band(error));
+        return builder.fail(in_band(error));
     }
-    count(growing, chunk, first);
+    count(builder, chunk, first);
     let (delta, message) = (&first["delta"], &first["message"]);
     // Some servers repeat the whole message after the chunks. A chunk may also equal all text before it.
-    let is_repeat = growing.has_told(message["content"].as_str().unwrap_or_default());
+    let is_repeat = builder.is_whole_text(message["content"].as_str().unwrap_or_default());
     match [delta, message].into_iter().find(|found| found.is_object()) {
         Some(_) if !delta.is_object() && is_repeat => {}
         Some(found) => {
-            piece(growing, found);
-            growing.logprobs(&first["logprobs"]);
+            piece(builder, found);
+            builder.logprobs(&first["logprobs"]);
         }
         // Some servers send text completions instead of messages.
-        None => growing.text(first["text"].as_str().unwrap_or_default()),
+        None => builder.text(first["text"].as_str().unwrap_or_default()),
     }
     // vLLM reports the stop sequence here; a number is a token ID.
-    growing.stop_sequence(&first["stop_reason"]);
+    builder.stop_sequence(&first["stop_reason"]);
     let places = [
         &first["finish_reason"],
         &first["finishReason"],
@@ -82,7 +82,7 @@ fn take_one(growing: &mut AnswerBuilder, chunk: &Value) {
         &chunk["finish_reason"],
     ];
     let mut reasons = places.into_iter().filter_map(reason);
-    growing.stopped(reasons.find(|word| !word.is_empty()).unwrap_or_default());
+    builder.stopped(reasons.find(|word| !word.is_empty()).unwrap_or_default());
 }
 
 /// The finish reason: a string, a list, or an object, which is SGLang's own form.
@@ -94,9 +94,9 @@ fn reason(found: &Value) -> Option<&str> {
 
 /// Reads token counts from wherever a host reports them: Groq in a field of its own, Moonshot in the choice,
 /// llama.cpp in its timings, Bedrock in its metrics.
-fn count(growing: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
+fn count(builder: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
     if chunk["timings"].is_object() {
-        growing.count(counts::of_timings(&chunk["timings"]));
+        builder.count(counts::of_timings(&chunk["timings"]));
     }
     for usage in [
         &chunk["amazon-bedrock-invocationMetrics"],
@@ -111,7 +111,7 @@ fn count(growing: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
         &choice["message"]["usage"],
     ] {
         if usage.is_object() {
-            growing.count(counts::of(usage));
+            builder.count(counts::of(usage));
         }
     }
 }
@@ -126,35 +126,35 @@ const REASONING: &[&str] = &[
     "thinking_content",
 ];
 
-fn piece(growing: &mut AnswerBuilder, piece: &Value) {
+fn piece(builder: &mut AnswerBuilder, piece: &Value) {
     let mut reasoning = REASONING.iter().map(|name| thought(&piece[*name]));
     let reasoning = reasoning.find(|text| !text.is_empty());
-    growing.reasoning(reasoning.unwrap_or_default());
+    builder.reasoning(reasoning.unwrap_or_default());
     if let Some(details) = piece["reasoning_details"].as_array() {
-        growing.reasoning_items(details);
+        builder.reasoning_items(details);
     }
     match &piece["content"] {
-        Value::String(text) => growing.text(text),
+        Value::String(text) => builder.text(text),
         // Mistral's reasoning models send a list of parts instead of a string.
-        Value::Array(parts) => parts.iter().for_each(|found| part(growing, found)),
-        found @ Value::Object(_) => part(growing, found),
+        Value::Array(parts) => parts.iter().for_each(|found| part(builder, found)),
+        found @ Value::Object(_) => part(builder, found),
         _ => {}
     }
-    growing.refuse(piece["refusal"].as_str().unwrap_or_default());
+    builder.refuse(piece["refusal"].as_str().unwrap_or_default());
     let calls = [&piece["tool_calls"], &piece["toolCalls"]];
     match calls
         .into_iter()
         .find(|calls| !calls.is_null())
         .unwrap_or(&Value::Null)
     {
-        Value::Array(calls) => calls.iter().for_each(|call| tool(growing, call)),
-        call @ Value::Object(_) => tool(growing, call),
+        Value::Array(calls) => calls.iter().for_each(|call| tool(builder, call)),
+        call @ Value::Object(_) => tool(builder, call),
         _ => {}
     }
     // The predecessor of `tool_calls`: a single call without an ID.
     if piece["function_call"].is_object() {
         tool(
-            growing,
+            builder,
             &json!({ "index": 0, "function": piece["function_call"] }),
         );
     }
@@ -167,7 +167,7 @@ fn thought(found: &Value) -> &str {
     texts.find(|text| !text.is_empty()).unwrap_or_default()
 }
 
-fn tool(growing: &mut AnswerBuilder, call: &Value) {
+fn tool(builder: &mut AnswerBuilder, call: &Value) {
     // Some servers omit the object around a function, or use another name for its arguments.
     let function = match &call["function"] {
         found @ Value::Object(_) => found,
@@ -184,7 +184,7 @@ fn tool(growing: &mut AnswerBuilder, call: &Value) {
         Value::Number(number) => Cow::Owned(number.to_string()),
         id => Cow::Borrowed(id.as_str().unwrap_or_default()),
     };
-    growing.call(ToolCallFragment {
+    builder.call(ToolCallFragment {
         index: counts::whole(&call["index"]),
         id: &id,
         name: function["name"].as_str().unwrap_or_default(),
@@ -192,15 +192,15 @@ fn tool(growing: &mut AnswerBuilder, call: &Value) {
     });
 }
 
-fn part(growing: &mut AnswerBuilder, part: &Value) {
+fn part(builder: &mut AnswerBuilder, part: &Value) {
     let kind = part["type"].as_str().unwrap_or_default();
     if kind.contains("reasoning") || kind.contains("thinking") || part["thought"] == true {
-        growing.reasoning(thought(part));
+        builder.reasoning(thought(part));
     } else if let Some(text) = part["text"].as_str() {
-        growing.text(text);
+        builder.text(text);
     }
-    growing.reasoning(part["thinking"].as_str().unwrap_or_default());
+    builder.reasoning(part["thinking"].as_str().unwrap_or_default());
     for thought in part["thinking"].as_array().into_iter().flatten() {
-        growing.reasoning(thought["text"].as_str().unwrap_or_default());
+        builder.reasoning(thought["text"].as_str().unwrap_or_default());
     }
 }

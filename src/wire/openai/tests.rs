@@ -359,12 +359,12 @@ fn only_accepted_parameters_are_sent_as_the_provider_spells_them() {
     };
     let body = |accepted: &[&str], refused: &[&str], quirks| -> Value {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let taste = ModelCapabilities {
+        let capabilities = ModelCapabilities {
             accepted: owned(accepted),
             refused: owned(refused),
             ..ModelCapabilities::default()
         };
-        super::body("m", &request_of(parameters.clone()), &taste, quirks)
+        super::body("m", &request_of(parameters.clone()), &capabilities, quirks)
     };
     let plain = PLAIN;
     let all = body(&[], &[], plain);

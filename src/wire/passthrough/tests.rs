@@ -32,8 +32,8 @@ fn request(format: ApiFormat, fields: Value) -> ModelRequest {
     }
 }
 
-fn sent(kind: ApiFormat, request: &ModelRequest, taste: &ModelCapabilities) -> Value {
-    let outgoing = wire::request(kind, "m", request, taste, openai::PLAIN);
+fn sent(kind: ApiFormat, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
+    let outgoing = wire::request(kind, "m", request, capabilities, openai::PLAIN);
     serde_json::from_slice(&outgoing.body).expect("JSON")
 }
 
@@ -110,12 +110,12 @@ fn what_quire_says_itself_stays_and_what_was_refused_is_skipped() {
 fn settings_are_merged_over_a_body_but_not_over_what_is_asked() {
     let body =
         json!({ "model": "x", "options": { "num_gpu": 0 }, "keep_alive": "5m", "temperature": 0 });
-    let taste = ModelCapabilities {
+    let capabilities = ModelCapabilities {
         body: body.as_object().expect("an object").clone(),
         ..ModelCapabilities::default()
     };
     let request = request(ApiFormat::OpenAi, json!({ "repetition_penalty": 1.1 }));
-    let body = sent(ApiFormat::Ollama, &request, &taste);
+    let body = sent(ApiFormat::Ollama, &request, &capabilities);
     assert_eq!(
         (&body["model"], &body["keep_alive"]),
         (&json!("m"), &json!("5m"))
@@ -126,7 +126,10 @@ fn settings_are_merged_over_a_body_but_not_over_what_is_asked() {
         (&json!(0), &json!(1.1))
     );
     assert!(options["num_ctx"].is_u64(), "{body}");
-    assert_eq!(sent(ApiFormat::OpenAi, &request, &taste)["temperature"], 0);
+    assert_eq!(
+        sent(ApiFormat::OpenAi, &request, &capabilities)["temperature"],
+        0
+    );
 }
 
 #[test]
@@ -242,10 +245,10 @@ fn what_costs_extra_or_runs_at_a_vendor_goes_only_where_settings_say_so() {
             !body.to_string().contains("of the client"),
             "{from:?} to {to:?}: {body}"
         );
-        let taste = ModelCapabilities {
+        let capabilities = ModelCapabilities {
             body: Map::from_iter([("service_tier".to_owned(), json!("flex"))]),
             ..ModelCapabilities::default()
         };
-        assert_eq!(sent(to, &request, &taste)["service_tier"], "flex");
+        assert_eq!(sent(to, &request, &capabilities)["service_tier"], "flex");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{call_item, item, part, response, sealed_item, summary, thought_id, thought_item};
 use crate::domain::chat::{Extras, Finish};
 use crate::domain::tools::ToolCall;
-use crate::wire::serve::{ChunkFrame, Told};
+use crate::wire::serve::{ChunkFrame, CompleteAnswer};
 
 /// Encoder of a stream's events, with a sequence number for each.
 #[derive(Debug)]
@@ -153,13 +153,13 @@ impl Events {
     }
 
     /// Encodes the end of a complete answer.
-    pub fn ending(&mut self, told: &Told) -> Vec<Named> {
+    pub fn ending(&mut self, answer: &CompleteAnswer) -> Vec<Named> {
         let mut events = self.close(None);
         // After the message, send only items that belong to the calls: nothing else may follow it.
-        if !self.has_message || !told.calls.is_empty() {
-            events.extend(self.late(&told.extras.reasoning));
+        if !self.has_message || !answer.calls.is_empty() {
+            events.extend(self.late(&answer.extras.reasoning));
         }
-        for (place, call) in (self.place..).zip(told.calls) {
+        for (place, call) in (self.place..).zip(answer.calls) {
             events.extend(self.called(place, call));
         }
         // The final response object must contain exactly the items that were announced.
@@ -167,13 +167,13 @@ impl Events {
             reasoning: std::mem::take(&mut self.thoughts),
             ..Extras::default()
         };
-        let told = Told {
+        let answer = CompleteAnswer {
             extras: &extras,
             reasoning: "",
-            ..*told
+            ..*answer
         };
-        let whole = response(&self.frame, "completed", Some(&told));
-        let last = match told.finish {
+        let whole = response(&self.frame, "completed", Some(&answer));
+        let last = match answer.finish {
             Finish::Length => "response.incomplete",
             _ => "response.completed",
         };
@@ -264,7 +264,7 @@ mod tests {
         let mut all = events.opening();
         all.extend(events.piece("Hel"));
         all.extend(events.piece("lo"));
-        let told = Told {
+        let answer = CompleteAnswer {
             text: "Hello",
             calls: &[],
             reasoning: "",
@@ -272,7 +272,7 @@ mod tests {
             finish: Finish::Stop,
             usage: &Usage::default(),
         };
-        all.extend(events.ending(&told));
+        all.extend(events.ending(&answer));
         for (number, (name, body)) in all.iter().enumerate() {
             assert_eq!(
                 (&body["sequence_number"], &body["type"]),

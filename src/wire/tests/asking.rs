@@ -8,8 +8,8 @@ use crate::domain::model::{Structured, Thinking};
 use crate::domain::parameters::Parameters;
 use crate::wire::{ApiFormat, ModelCapabilities, openai, request};
 
-fn sent(kind: ApiFormat, ask: &ModelRequest, taste: &ModelCapabilities) -> Value {
-    let outgoing = request(kind, "m", ask, taste, openai::PLAIN);
+fn sent(kind: ApiFormat, ask: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
+    let outgoing = request(kind, "m", ask, capabilities, openai::PLAIN);
     serde_json::from_slice(&outgoing.body).unwrap()
 }
 
@@ -106,7 +106,7 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
             ..Parameters::default()
         })
     };
-    let taste = |thinking: Thinking, max_output: u64| ModelCapabilities {
+    let capabilities = |thinking: Thinking, max_output: u64| ModelCapabilities {
         thinking,
         max_output,
         ..ModelCapabilities::default()
@@ -114,7 +114,7 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
     let body = sent(
         ApiFormat::Anthropic,
         &ask("minimal", None),
-        &taste(Thinking::Adaptive, 64_000),
+        &capabilities(Thinking::Adaptive, 64_000),
     );
     assert_eq!(
         (&body["thinking"], &body["output_config"]),
@@ -128,7 +128,7 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
     let body = sent(
         ApiFormat::Anthropic,
         &ask("high", None),
-        &taste(Thinking::Budget, 64_000),
+        &capabilities(Thinking::Budget, 64_000),
     );
     assert_eq!(
         body["thinking"],
@@ -139,7 +139,7 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
     let body = sent(
         ApiFormat::Anthropic,
         &ask("high", Some(2_000)),
-        &taste(Thinking::Budget, 64_000),
+        &capabilities(Thinking::Budget, 64_000),
     );
     assert_eq!(
         (&body["thinking"]["budget_tokens"], &body["max_tokens"]),
@@ -148,7 +148,7 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
     let body = sent(
         ApiFormat::Anthropic,
         &ask("high", Some(500)),
-        &taste(Thinking::Budget, 64_000),
+        &capabilities(Thinking::Budget, 64_000),
     );
     assert_eq!(
         (&body["thinking"], &body["temperature"]),
@@ -157,14 +157,19 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
     let body = sent(
         ApiFormat::Anthropic,
         &ask("none", None),
-        &taste(Thinking::Adaptive, 0),
+        &capabilities(Thinking::Adaptive, 0),
     );
     assert_eq!(
         (&body["thinking"], &body["max_tokens"]),
         (&Value::Null, &json!(8_192))
     );
     let config = |effort, thinking| {
-        sent(ApiFormat::Gemini, &ask(effort, None), &taste(thinking, 0))["generationConfig"]["thinkingConfig"].clone()
+        sent(
+            ApiFormat::Gemini,
+            &ask(effort, None),
+            &capabilities(thinking, 0),
+        )["generationConfig"]["thinkingConfig"]
+            .clone()
     };
     assert_eq!(
         config("none", Thinking::Budget),
@@ -178,13 +183,13 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
     let body = sent(
         ApiFormat::Ollama,
         &ask("none", None),
-        &taste(Thinking::Unknown, 0),
+        &capabilities(Thinking::Unknown, 0),
     );
     assert_eq!(body["think"], false);
     let body = sent(
         ApiFormat::OpenAi,
         &ask("high", None),
-        &taste(Thinking::Toggle, 0),
+        &capabilities(Thinking::Toggle, 0),
     );
     assert_eq!(
         (&body["thinking"]["type"], &body["reasoning_effort"]),
@@ -193,7 +198,7 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
     let body = sent(
         ApiFormat::Responses,
         &ask("high", None),
-        &taste(Thinking::Effort, 0),
+        &capabilities(Thinking::Effort, 0),
     );
     assert_eq!(
         body["reasoning"],
@@ -203,12 +208,12 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
 
 #[test]
 fn a_shape_is_asked_for_as_well_as_the_model_can() {
-    let taste = |structured: Structured, refused: &[&str]| ModelCapabilities {
+    let capabilities = |structured: Structured, refused: &[&str]| ModelCapabilities {
         structured,
         refused: refused.iter().map(|name| (*name).to_owned()).collect(),
         ..ModelCapabilities::default()
     };
-    let native = taste(Structured::Native, &[]);
+    let native = capabilities(Structured::Native, &[]);
     assert_eq!(
         sent(ApiFormat::OpenAi, &shaped(), &native)["response_format"]["json_schema"]["strict"],
         false
@@ -225,7 +230,7 @@ fn a_shape_is_asked_for_as_well_as_the_model_can() {
         sent(ApiFormat::Gemini, &shaped(), &native)["generationConfig"]["responseMimeType"],
         "application/json"
     );
-    let tool = taste(Structured::Tool, &[]);
+    let tool = capabilities(Structured::Tool, &[]);
     assert_eq!(
         sent(ApiFormat::OpenAi, &shaped(), &tool)["tool_choice"]["function"]["name"],
         "answer"
@@ -254,11 +259,11 @@ fn a_shape_is_asked_for_as_well_as_the_model_can() {
         (ApiFormat::Responses, "text.format"),
         (ApiFormat::Ollama, "format"),
     ] {
-        for taste in [
-            taste(Structured::Prompt, &["format"]),
-            taste(Structured::Native, &[refused, "format"]),
+        for capabilities in [
+            capabilities(Structured::Prompt, &["format"]),
+            capabilities(Structured::Native, &[refused, "format"]),
         ] {
-            let body = sent(kind, &shaped(), &taste).to_string();
+            let body = sent(kind, &shaped(), &capabilities).to_string();
             assert!(
                 body.contains("valid against this JSON schema"),
                 "{kind:?}: {body}"

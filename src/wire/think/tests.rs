@@ -4,12 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn divided(mut divider: ReasoningSplitter, pieces: &[&str]) -> (String, String) {
+fn divided(mut splitter: ReasoningSplitter, pieces: &[&str]) -> (String, String) {
     let mut out = Vec::new();
     for piece in pieces {
-        divider.push(piece, &mut out);
+        splitter.push(piece, &mut out);
     }
-    divider.finish(&mut out);
+    splitter.finish(&mut out);
     let (mut reasoning, mut answer) = (String::new(), String::new());
     for piece in out {
         match piece {
@@ -140,9 +140,9 @@ fn a_model_that_opens_its_reasoning_in_the_prompt_is_held_until_it_closes_it() {
         ("cut off </thi", "", "cut off </thi"),
     ] {
         for cut in 0..=whole.len() {
-            let mut divider = ReasoningSplitter::default();
-            divider.expect_close();
-            let found = divided(divider, &[&whole[..cut], &whole[cut..]]);
+            let mut splitter = ReasoningSplitter::default();
+            splitter.expect_close();
+            let found = divided(splitter, &[&whole[..cut], &whole[cut..]]);
             assert_eq!(
                 found,
                 (reasoning.to_owned(), answer.to_owned()),
@@ -150,18 +150,18 @@ fn a_model_that_opens_its_reasoning_in_the_prompt_is_held_until_it_closes_it() {
             );
         }
     }
-    let mut divider = ReasoningSplitter::default();
+    let mut splitter = ReasoningSplitter::default();
     let mut out = Vec::new();
-    divider.expect_close();
-    divider.push("reasoning", &mut out);
+    splitter.expect_close();
+    splitter.push("reasoning", &mut out);
     assert_eq!(out, [], "nothing is told that may be reasoning");
 }
 
 #[test]
 fn reasoning_in_a_field_of_its_own_leaves_closing_marks_to_the_answer() {
-    let mut divider = ReasoningSplitter::default();
-    divider.is_told_apart();
-    let found = divided(divider, &["the mark </think> ends it"]);
+    let mut splitter = ReasoningSplitter::default();
+    splitter.set_separate_reasoning();
+    let found = divided(splitter, &["the mark </think> ends it"]);
     assert_eq!(
         found,
         (String::new(), "the mark </think> ends it".to_owned())
@@ -193,9 +193,9 @@ proptest! {
 #[test]
 fn channels_without_marks_are_known_by_the_models_name() {
     let of = |model: &str, pieces: &[&str]| {
-        let mut divider = ReasoningSplitter::default();
-        divider.expect_bare(model);
-        divided(divider, pieces)
+        let mut splitter = ReasoningSplitter::default();
+        splitter.expect_bare(model);
+        divided(splitter, pieces)
     };
     for (whole, reasoning, answer) in [
         ("analysisa is so.assistantfinalb", "a is so.", "b"),
@@ -236,31 +236,31 @@ fn every_mark_begins_with_a_known_character() {
 }
 
 fn awaiting() -> ReasoningSplitter {
-    let mut divider = ReasoningSplitter::default();
-    divider.expect_close();
-    divider
+    let mut splitter = ReasoningSplitter::default();
+    splitter.expect_close();
+    splitter
 }
 
 #[test]
 fn what_is_held_for_a_closing_mark_is_scanned_once_and_bounded() {
-    let (mut divider, mut out) = (awaiting(), Vec::new());
+    let (mut splitter, mut out) = (awaiting(), Vec::new());
     for _ in 0..MOST_AWAITED / 8 {
-        divider.push("a < b </", &mut out);
+        splitter.push("a < b </", &mut out);
         // Only text that may begin a mark is scanned again.
-        assert!(divider.held.len() - divider.scanned < 32);
+        assert!(splitter.held.len() - splitter.scanned < 32);
     }
     assert_eq!(out, []);
-    divider.push("think>yes", &mut out);
-    divider.finish(&mut out);
+    splitter.push("think>yes", &mut out);
+    splitter.finish(&mut out);
     assert_eq!(out.len(), 2);
     assert_eq!(out[1], ThinkPiece::Text("yes".into()));
 
-    let (mut divider, mut out) = (awaiting(), Vec::new());
+    let (mut splitter, mut out) = (awaiting(), Vec::new());
     let text = "a<think></think>".repeat(MOST_AWAITED / 64);
-    divider.push(&"x".repeat(MOST_AWAITED + 1), &mut out);
-    assert!(divider.held.len() <= STEP, "{}", divider.held.len());
-    divider.push(&text, &mut out);
-    assert!(divider.held.len() <= STEP, "{}", divider.held.len());
+    splitter.push(&"x".repeat(MOST_AWAITED + 1), &mut out);
+    assert!(splitter.held.len() <= STEP, "{}", splitter.held.len());
+    splitter.push(&text, &mut out);
+    assert!(splitter.held.len() <= STEP, "{}", splitter.held.len());
 }
 
 #[test]
