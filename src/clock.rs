@@ -32,7 +32,7 @@ pub fn steady() -> Timestamp {
     *wall + instant().saturating_duration_since(*since)
 }
 
-/// Converts a steady moment to wall-clock time, assuming nobody sets the clock until then.
+/// Converts a steady moment to wall-clock time, assuming that the clock is not set until then.
 pub fn shown(moment: Timestamp) -> Timestamp {
     let (wall, steady) = (now(), steady());
     wall + moment.since(steady) - steady.since(moment)

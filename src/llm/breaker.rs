@@ -11,6 +11,7 @@ use crate::domain::time::Timestamp;
 const FAULTS: u32 = 5;
 /// How long the circuit stays open the first time; doubles after each failed trial call.
 const FIRST_PAUSE: Duration = Duration::from_secs(20);
+/// Maximum time for which the circuit stays open.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// Maximum duration of a trial call. One without a reported end does not keep the circuit half open forever.
 const LONGEST_TRY: Duration = Duration::from_secs(600);

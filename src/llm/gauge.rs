@@ -2,9 +2,11 @@
 
 use crate::domain::chat::Delta;
 
-/// Maximum number of characters per token, by script. No tokenizer in use does better on running text.
+/// Maximum number of ASCII characters per token. No tokenizer in use does better on running text.
 const ASCII: u64 = 5;
+/// Maximum number of ideographs per token.
 const IDEOGRAPHS: u64 = 2;
+/// Maximum number of other characters per token.
 const OTHER: u64 = 4;
 /// First character of the ideographic blocks.
 const FIRST_IDEOGRAPH: char = '\u{2e80}';

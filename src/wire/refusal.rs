@@ -24,8 +24,9 @@ pub fn error(status: u16, headers: &dyn Fn(&str) -> Option<String>, body: &str) 
     error
 }
 
-/// Google's retry delay, from the body, in seconds; a daily quota does not recover within a minute.
+/// Google's retry delay, from the body, in milliseconds; a daily quota does not recover within a minute.
 fn google_delay(error: &Value) -> Option<u64> {
+    /// One hour, in milliseconds.
     const HOUR: u64 = 3_600_000;
     let details = error["details"].as_array()?;
     let is_daily = |violation: &Value| {
