@@ -1,4 +1,4 @@
-//! The models that a provider offers and their properties: the data of `domain::catalogue`, overridden by the
+//! The models that a provider offers and their properties: the data of `domain::catalog`, overridden by the
 //! provider's own list. Opens no connection.
 
 use std::collections::{HashMap, HashSet};
@@ -11,26 +11,25 @@ use crate::domain::model::Model;
 use crate::domain::time::Timestamp;
 use crate::wire::ListedModel;
 
-/// The catalogue, parsed on first use: a program with only demo models never needs it.
+/// The catalog, parsed on first use: a program with only demo models never needs it.
 pub(super) struct LazyCatalog {
     own: CatalogSheet,
-    catalogue: OnceLock<Catalog>,
+    catalog: OnceLock<Catalog>,
 }
 
 impl LazyCatalog {
     pub fn new(own: CatalogSheet) -> Self {
         Self {
             own,
-            catalogue: OnceLock::new(),
+            catalog: OnceLock::new(),
         }
     }
 
-    fn catalogue(&self) -> &Catalog {
-        self.catalogue
-            .get_or_init(|| Catalog::new(self.own.clone()))
+    fn catalog(&self) -> &Catalog {
+        self.catalog.get_or_init(|| Catalog::new(self.own.clone()))
     }
 
-    /// The models of a provider: the configured ones, otherwise those of its own list, otherwise the catalogue's. In
+    /// The models of a provider: the configured ones, otherwise those of its own list, otherwise the catalog's. In
     /// its own list, known models come first, and models that cannot chat are omitted.
     pub fn models_of(&self, provider: &Provider, state: &ProviderRecord) -> Vec<Model> {
         let names = self.names_of(provider, &state.listed);
@@ -48,8 +47,8 @@ impl LazyCatalog {
         if let Some(names) = &provider.models {
             return names.iter().map(String::as_str).collect();
         }
-        let catalogue = self.catalogue();
-        let known = catalogue.names_of(&provider.id);
+        let catalog = self.catalog();
+        let known = catalog.names_of(&provider.id);
         if listed.is_empty() {
             // Another server under a vendor's name: its models are unknown until it lists them.
             return known.filter(|_| provider.is_vendor_host()).collect();
@@ -58,7 +57,7 @@ impl LazyCatalog {
         let mut names: Vec<&str> = known.filter(|name| offered.contains(name)).collect();
         let known: HashSet<&str> = names.iter().copied().collect();
         let rest = listed.iter().map(|model| model.name.as_str());
-        names.extend(rest.filter(|name| !known.contains(name) && catalogue.can_chat(name)));
+        names.extend(rest.filter(|name| !known.contains(name) && catalog.can_chat(name)));
         names
     }
 
@@ -73,7 +72,7 @@ impl LazyCatalog {
         if provider.models.is_some() || !state.listed.is_empty() {
             return None;
         }
-        let names = self.catalogue().names_of(&provider.id);
+        let names = self.catalog().names_of(&provider.id);
         let mut models = names.map(|own| self.describe(provider, own, state));
         models.find(|model| {
             let bare = model.id.split_once('/').map(|(_, bare)| bare);
@@ -91,7 +90,7 @@ impl LazyCatalog {
         if provider.models.is_none() && state.listed.is_empty() {
             return None;
         }
-        let names = self.catalogue().names_of(&provider.id);
+        let names = self.catalog().names_of(&provider.id);
         let mut known = names.map(|name| self.describe(provider, name, state));
         let old = known.find(|model| model.answers_to(alias))?;
         self.newest(provider, &old, state)
@@ -125,7 +124,7 @@ impl LazyCatalog {
         match &provider.models {
             Some(names) => names.iter().any(|other| lists(other)),
             None => self
-                .catalogue()
+                .catalog()
                 .names_of(&provider.id)
                 .any(|known| known == name),
         }
@@ -146,9 +145,9 @@ impl LazyCatalog {
         offered.filter(is_offered).rev().max_by_key(created)
     }
 
-    /// A model of the catalogue by its ID, its bare name, or an alias, whether or not it is available.
+    /// A model of the catalog by its ID, its bare name, or an alias, whether or not it is available.
     pub fn named(&self, name: &str) -> Option<Model> {
-        self.catalogue().named(name)
+        self.catalog().named(name)
     }
 
     /// Describes a provider's model; an unknown one has only its name.
@@ -171,7 +170,7 @@ impl LazyCatalog {
             .price
             .map(|price| (price, String::new()))
             .or(seen.price);
-        let model = self.catalogue().describe(&provider.id, name, seen);
+        let model = self.catalog().describe(&provider.id, name, seen);
         let blind = state.is_blind(name).then_some(false);
         Model {
             vision: model.vision.or(blind),
@@ -276,7 +275,7 @@ mod tests {
             )
         };
         let day = "2026-11-23".to_owned();
-        // The catalogue takes precedence for parameters, the provider's list for the price.
+        // The catalog takes precedence for parameters, the provider's list for the price.
         assert_eq!(told("gpt-5"), (Some(1.0), day.clone(), 7_000, true, false));
         assert_eq!(told("new/gpt-9"), (Some(1.0), day, 7_000, false, true));
         let priced = Provider {

@@ -300,7 +300,7 @@ impl RegisteredProvider {
 }
 
 impl Inner {
-    /// A model's capabilities: the catalogue's, without those that the model has refused.
+    /// A model's capabilities: the catalog's, without those that the model has refused.
     fn capabilities(&self, entry: &RegisteredProvider, name: &str) -> ModelCapabilities {
         let model = self.known.describe(&entry.provider, name, &entry.state());
         ModelCapabilities {
