@@ -443,7 +443,7 @@ pub fn demo(bytes: &[u8]) {
     let (question, passage) = text.split_at(text.floor_char_boundary(text.len() / 4));
     let mut asked = request(question);
     asked.brief = Brief {
-        task: [Task::Answer, Task::Review, Task::Revise, Task::Synthesise][somewhere(bytes) % 4],
+        task: [Task::Answer, Task::Review, Task::Revise, Task::Synthesize][somewhere(bytes) % 4],
         question: question.to_owned(),
         sources: vec![SourcePassage {
             number: 1,

@@ -26,7 +26,7 @@ mod screen;
 mod secret;
 mod serve;
 mod text_width;
-mod usage;
+mod usage_report;
 mod user;
 
 use std::ffi::OsString;
@@ -194,7 +194,7 @@ pub static COMMANDS: &[Command] = &[
             choice("user", "EMAIL", "only this account, by day"),
             choice("json", "", "print JSON"),
         ],
-        run: usage::run,
+        run: usage_report::run,
     },
     Command {
         name: "backup", usage: "FILE|FOLDER", summary: "write a verified copy of the database",

@@ -214,7 +214,8 @@ pub enum Task {
     /// Revise the model's own text using the reviews.
     Revise,
     /// Write the final answer from all texts.
-    Synthesise,
+    #[serde(rename = "synthesise", alias = "synthesize")]
+    Synthesize,
 }
 
 /// The data from which a prompt is rendered.

@@ -21,7 +21,7 @@ pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     );
     for answer in answers {
         let stage = analysis.plan.stages.get(answer.stage);
-        let synthesis = stage.is_some_and(|stage| stage.who == StageRole::Synthesiser);
+        let synthesis = stage.is_some_and(|stage| stage.who == StageRole::Synthesizer);
         let (status, text) = match &answer.error {
             None => ("completed", answer.text.as_str()),
             Some(error) => ("failed", error.detail.as_str()),
@@ -83,7 +83,7 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
         "*Pattern: {} · Panel: {} · Synthesis: {} · {}*\n",
         plan.pattern,
         models.join(", "),
-        plan.synthesiser.model,
+        plan.synthesizer.model,
         analysis.created
     );
     match (&analysis.synthesis, &analysis.error) {

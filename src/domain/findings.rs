@@ -89,7 +89,7 @@ pub struct Findings {
     pub disagreement: Disagreement,
     /// What each stage took.
     pub stages: Vec<StageFigures>,
-    /// What a reader should know: stages skipped, members dropped, another synthesiser.
+    /// What a reader should know: stages skipped, members dropped, another synthesizer.
     pub notes: Vec<String>,
     /// Why the answer is less than was planned.
     pub degraded: Option<String>,

@@ -79,7 +79,8 @@ pub struct Plan {
     /// The panel; a member's index gives its letter.
     pub members: Vec<Member>,
     /// The synthesizer, which writes the final answer.
-    pub synthesiser: Member,
+    #[serde(rename = "synthesiser", alias = "synthesizer")]
+    pub synthesizer: Member,
     /// Stages in order; the last one is the synthesis.
     pub stages: Vec<Stage>,
     /// Passages in the prompts. Empty when the documents are read in parts.
@@ -212,8 +213,8 @@ impl Plan {
     pub fn has_place(&self, stage: usize, member: usize) -> bool {
         match self.stages.get(stage).map(|stage| stage.who) {
             Some(StageRole::Readers) => member < self.readers.len(),
-            Some(StageRole::Synthesiser) if stage + 1 == self.stages.len() => true,
-            Some(StageRole::Members | StageRole::Synthesiser) => member < self.members.len(),
+            Some(StageRole::Synthesizer) if stage + 1 == self.stages.len() => true,
+            Some(StageRole::Members | StageRole::Synthesizer) => member < self.members.len(),
             None => false,
         }
     }
@@ -249,7 +250,8 @@ pub enum StageRole {
     /// Every member without a failure so far.
     Members,
     /// The synthesizer only.
-    Synthesiser,
+    #[serde(rename = "synthesiser", alias = "synthesizer")]
+    Synthesizer,
     /// The readers, one per part of the documents.
     Readers,
 }

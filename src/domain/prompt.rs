@@ -389,7 +389,7 @@ mod tests {
     #[test]
     fn critiques_that_nobody_has_followed_stand_where_the_template_wants_them() {
         let brief = Brief {
-            task: Task::Synthesise,
+            task: Task::Synthesize,
             reviews: vec![Peer {
                 letter: 'A',
                 text: "Wrong.".into(),

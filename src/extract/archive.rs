@@ -2,7 +2,7 @@
 //! archive is opened; one nested deeper is not. Nothing is written to disk, so paths are only names.
 
 use super::output::Output;
-use super::zip::{Fault, Zip};
+use super::zip::{Zip, ZipError};
 use super::{FileInput, Unreadable, inner};
 
 /// Path fragments of files that programs leave behind and that hold no document.
@@ -31,13 +31,13 @@ pub(super) fn read(
         }
         files += 1;
         let (bytes, fault) = zip.read(entry, input.limits.input);
-        if fault == Some(Fault::Locked) {
+        if fault == Some(ZipError::Locked) {
             locked += 1;
         }
         if let Some(fault) = fault {
             out.note(format!("{name}: {}", fault.message()));
             // Half a file of most kinds reads as a damaged one; an oversized file is not read in part.
-            if fault != Fault::Damaged || bytes.is_empty() {
+            if fault != ZipError::Damaged || bytes.is_empty() {
                 continue;
             }
         }

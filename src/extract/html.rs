@@ -77,7 +77,7 @@ pub fn render(page: &str, max_text: usize) -> Reading {
 /// Converts a page without putting its title above the text.
 pub fn body(page: &str, max_text: usize) -> Reading {
     let mut tokens = Tokens::new(page);
-    let mut writer = Writer::default();
+    let mut writer = HtmlTextWriter::default();
     let mut dropped: Option<Dropped> = None;
     let mut dropping = true;
     while writer.out.len() <= max_text {
@@ -166,7 +166,7 @@ impl Dropped {
 
 /// Assembles the text. Breaks and spaces are remembered and written only before the next word.
 #[derive(Default)]
-struct Writer {
+struct HtmlTextWriter {
     out: String,
     title: String,
     breaks: usize,
@@ -182,7 +182,7 @@ struct Writer {
     prefix: String,
 }
 
-impl Writer {
+impl HtmlTextWriter {
     fn take(&mut self, token: &Token) {
         match token {
             Token::Text(text) | Token::Raw(text) if self.in_title => {

@@ -25,7 +25,7 @@ const END: &[u8] = b"PK\x05\x06";
 
 /// Why an entry could not be read completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum ZipError {
     /// The entry is encrypted.
     Locked,
     /// The compression method is not deflate.
@@ -36,7 +36,7 @@ pub enum Fault {
     TooLarge,
 }
 
-impl Fault {
+impl ZipError {
     /// The reason, in words for the user.
     pub fn message(self) -> &'static str {
         match self {
@@ -101,21 +101,21 @@ impl<'a> Zip<'a> {
     /// The entry's inflated bytes as a stream.
     ///
     /// # Errors
-    /// [`Fault::Locked`] for an encrypted entry, [`Fault::Method`] for an unsupported method,
-    /// [`Fault::Damaged`] when its header is missing or invalid.
-    pub fn stream(&self, entry: &Entry) -> Result<Inflated<'_>, Fault> {
+    /// [`ZipError::Locked`] for an encrypted entry, [`ZipError::Method`] for an unsupported method,
+    /// [`ZipError::Damaged`] when its header is missing or invalid.
+    pub fn stream(&self, entry: &Entry) -> Result<Inflated<'_>, ZipError> {
         if entry.locked {
-            return Err(Fault::Locked);
+            return Err(ZipError::Locked);
         }
         let end = entry.start.saturating_add(entry.packed);
         let packed = self
             .bytes
             .get(entry.start..end.min(self.bytes.len()))
-            .ok_or(Fault::Damaged)?;
+            .ok_or(ZipError::Damaged)?;
         let source = match entry.method {
             0 => Source::Stored(packed),
             8 => Source::Deflated(Box::new(DeflateDecoder::new(packed))),
-            _ => return Err(Fault::Method),
+            _ => return Err(ZipError::Method),
         };
         Ok(Inflated {
             source,
@@ -130,7 +130,7 @@ impl<'a> Zip<'a> {
 
     /// The inflated bytes, `limit` at most. A damaged entry returns the bytes before the damage, with the
     /// fault.
-    pub fn read(&self, entry: &Entry, limit: usize) -> (Vec<u8>, Option<Fault>) {
+    pub fn read(&self, entry: &Entry, limit: usize) -> (Vec<u8>, Option<ZipError>) {
         let mut stream = match self.stream(entry) {
             Ok(stream) => stream,
             Err(fault) => return (Vec::new(), Some(fault)),
@@ -139,8 +139,8 @@ impl<'a> Zip<'a> {
         let ended = (&mut stream).take(limit as u64).read_to_end(&mut bytes);
         let fault = match (stream.fault, ended) {
             (Some(fault), _) => Some(fault),
-            (None, Err(_)) => Some(Fault::Damaged),
-            (None, Ok(length)) if length == limit && more(&mut stream) => Some(Fault::TooLarge),
+            (None, Err(_)) => Some(ZipError::Damaged),
+            (None, Ok(length)) if length == limit && more(&mut stream) => Some(ZipError::TooLarge),
             // Exactly at the limit the end may not have been reached, and with it the checksum.
             (None, Ok(_)) => stream.fault,
         };
@@ -166,11 +166,11 @@ pub struct Inflated<'a> {
     given: u64,
     spent: &'a Cell<u64>,
     /// The first failure, if any.
-    pub fault: Option<Fault>,
+    pub fault: Option<ZipError>,
 }
 
 impl Inflated<'_> {
-    fn fail(&mut self, fault: Fault) -> io::Error {
+    fn fail(&mut self, fault: ZipError) -> io::Error {
         self.fault = Some(fault);
         io::Error::new(io::ErrorKind::InvalidData, fault.message())
     }
@@ -184,12 +184,12 @@ impl Read for Inflated<'_> {
         };
         let count = match read {
             Ok(count) => count,
-            Err(_) => return Err(self.fail(Fault::Damaged)),
+            Err(_) => return Err(self.fail(ZipError::Damaged)),
         };
         if count == 0 && !buffer.is_empty() {
             let wrong = self.check.is_some_and(|check| check != self.crc.sum());
             return if wrong {
-                Err(self.fail(Fault::Damaged))
+                Err(self.fail(ZipError::Damaged))
             } else {
                 Ok(0)
             };
@@ -199,7 +199,7 @@ impl Read for Inflated<'_> {
         self.spent.set(self.spent.get() + count as u64);
         let swollen = self.given > RATIO_FROM && self.given / self.packed.max(1) > MOST_RATIO;
         if swollen || self.spent.get() > MOST_INFLATED {
-            return Err(self.fail(Fault::TooLarge));
+            return Err(self.fail(ZipError::TooLarge));
         }
         Ok(count)
     }
@@ -454,7 +454,7 @@ mod tests {
             .collect()
     }
 
-    fn read(bytes: &[u8], name: &str) -> (Vec<u8>, Option<Fault>) {
+    fn read(bytes: &[u8], name: &str) -> (Vec<u8>, Option<ZipError>) {
         let zip = Zip::open(bytes);
         zip.read(zip.find(name).expect("listed"), 1 << 20)
     }
@@ -485,13 +485,13 @@ mod tests {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 0x55;
         let (got, fault) = read(&bytes, "a");
-        assert_eq!(fault, Some(Fault::Damaged));
+        assert_eq!(fault, Some(ZipError::Damaged));
         assert!(got.len() > 1_000, "{}", got.len());
         let mut bytes = pack(&[("a", b"some words")]);
         // The encryption flag, in the directory's row.
         let row = find(&bytes, CENTRAL).expect("a row");
         bytes[row + 8] |= 1;
-        assert_eq!(read(&bytes, "a"), (Vec::new(), Some(Fault::Locked)));
+        assert_eq!(read(&bytes, "a"), (Vec::new(), Some(ZipError::Locked)));
     }
 
     #[test]
@@ -499,12 +499,12 @@ mod tests {
         let bytes = pack(&[("a", &vec![0; 40 << 20])]);
         let zip = Zip::open(&bytes);
         let (got, fault) = zip.read(&zip.entries[0], 30 << 20);
-        assert_eq!(fault, Some(Fault::TooLarge));
+        assert_eq!(fault, Some(ZipError::TooLarge));
         assert!(got.len() <= 17 << 20);
         let bytes = pack(&[("a", &b"0123456789".repeat(100))]);
         let zip = Zip::open(&bytes);
         assert_eq!(zip.read(&zip.entries[0], 1_000).1, None);
-        assert_eq!(zip.read(&zip.entries[0], 999).1, Some(Fault::TooLarge));
+        assert_eq!(zip.read(&zip.entries[0], 999).1, Some(ZipError::TooLarge));
     }
 
     #[test]

@@ -18,7 +18,7 @@ const MAX_PIECE: usize = 60;
 
 /// A parsed text, with line numbers.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Document {
+pub struct TomlDocument {
     /// The whole text, as an object.
     pub value: Value,
     /// Line numbers, from 1, by path: `stages.1.prompt`.
@@ -27,7 +27,7 @@ pub struct Document {
 
 /// A parse error.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct TomlError {
     /// Line number, from 1.
     pub line: usize,
     /// Message, in lower case.
@@ -39,12 +39,12 @@ pub struct Fault {
 /// # Errors
 ///
 /// When the text is not valid TOML, or has a value that JSON cannot express; the error has the line and the reason.
-pub fn read(text: &str) -> Result<Document, Fault> {
+pub fn read(text: &str) -> Result<TomlDocument, TomlError> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
     parse(&text)
 }
 
-fn parse(text: &str) -> Result<Document, Fault> {
+fn parse(text: &str) -> Result<TomlDocument, TomlError> {
     let newlines = text.bytes().enumerate();
     let mut convert = Convert {
         newlines: newlines.filter(|at| at.1 == b'\n').map(|at| at.0).collect(),
@@ -62,7 +62,7 @@ fn parse(text: &str) -> Result<Document, Fault> {
         return fault(convert.line(at), message);
     }
     let value = convert.table(table.get_ref())?;
-    Ok(Document {
+    Ok(TomlDocument {
         value,
         lines: convert.lines,
     })
@@ -121,8 +121,8 @@ fn explain(text: &str, error: &toml::de::Error) -> (usize, String) {
     }
 }
 
-fn fault<T>(line: usize, message: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault {
+fn fault<T>(line: usize, message: impl Into<String>) -> Result<T, TomlError> {
+    Err(TomlError {
         line,
         message: message.into(),
     })
@@ -142,7 +142,7 @@ impl Convert {
         1 + self.newlines.partition_point(|at| *at < start)
     }
 
-    fn table(&mut self, table: &DeTable) -> Result<Value, Fault> {
+    fn table(&mut self, table: &DeTable) -> Result<Value, TomlError> {
         let mut object = Map::new();
         for (key, value) in table {
             // The value of a table header is on the header's line; any other value is on its key's line.
@@ -157,7 +157,7 @@ impl Convert {
         Ok(Value::Object(object))
     }
 
-    fn under(&mut self, name: String, value: &DeValue, line: usize) -> Result<Value, Fault> {
+    fn under(&mut self, name: String, value: &DeValue, line: usize) -> Result<Value, TomlError> {
         if self.path.len() >= MAX_DEPTH {
             return fault(line, "nested too deep");
         }
@@ -170,7 +170,7 @@ impl Convert {
         Ok(value)
     }
 
-    fn value(&mut self, value: &DeValue, line: usize) -> Result<Value, Fault> {
+    fn value(&mut self, value: &DeValue, line: usize) -> Result<Value, TomlError> {
         match value {
             DeValue::String(text) => Ok(Value::String(text.to_string())),
             DeValue::Boolean(value) => Ok(Value::Bool(*value)),
@@ -193,13 +193,13 @@ impl Convert {
     }
 }
 
-fn integer(digits: &DeInteger, line: usize) -> Result<Value, Fault> {
+fn integer(digits: &DeInteger, line: usize) -> Result<Value, TomlError> {
     i64::from_str_radix(digits.as_str(), digits.radix())
         .map(Value::from)
         .or_else(|_| fault(line, format!("{digits} does not fit in 64 bits")))
 }
 
-fn float(digits: &DeFloat, line: usize) -> Result<Value, Fault> {
+fn float(digits: &DeFloat, line: usize) -> Result<Value, TomlError> {
     let value = digits.as_str().parse().ok().and_then(Number::from_f64);
     value.map(Value::Number).map_or_else(
         || fault(line, format!("{digits} is not a finite number")),

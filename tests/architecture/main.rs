@@ -30,7 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("replica", &["domain", "crypto", "store", "clock", "log"]),
     // crypto for one thing: the hash that is a cached answer's key.
     ("engine",  &["domain", "store", "llm", "crypto", "clock", "log"]),
-    ("app",     &["domain", "wire", "extract", "crypto", "config", "store", "llm", "replica", "engine", "tls", "clock", "log"]),
+    ("app",     &["domain", "wire", "extract", "crypto", "config", "store", "llm", "replica", "engine", "tls", "clock", "log", "system"]),
     ("http",    &["app", "domain", "wire", "tls", "clock", "log"]),
     ("cli",     &["app", "http", "config", "domain", "tls", "log", "clock", "system"]),
     ("main",    &["cli", "extract", "system", "worker"]),

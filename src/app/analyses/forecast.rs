@@ -43,7 +43,7 @@ impl Analyses<'_> {
         let user = Some(&caller.user);
         let material = self.material(user, &new).await?;
         let plan = self.plan(user, &new, material).await?;
-        Ok(plan.synthesiser.model)
+        Ok(plan.synthesizer.model)
     }
 
     /// Tokens and cost before anything is spent.
@@ -84,7 +84,7 @@ impl Analyses<'_> {
         if plan.pictures.is_empty() {
             return (Vec::new(), false);
         }
-        let everybody = plan.members.iter().chain([&plan.synthesiser]);
+        let everybody = plan.members.iter().chain([&plan.synthesizer]);
         let mut models: Vec<&str> = everybody.map(|member| &*member.model).collect();
         models.sort_unstable();
         models.dedup();

@@ -49,7 +49,7 @@ impl Analyses<'_> {
         let stages = arrange::stages(&pattern, new.request.depth.unwrap_or_default());
         let panel = PlannedPanel {
             members: &mut members,
-            synthesiser: &mut synthesizer,
+            synthesizer: &mut synthesizer,
             reads_peers: stages.len() > 1,
         };
         let given = self.provide(user, new, panel).await?;
@@ -71,7 +71,7 @@ impl Analyses<'_> {
             pattern: pattern.id.clone(),
             question: new.request.prompt.clone(),
             members,
-            synthesiser: synthesizer,
+            synthesizer,
             stages: match given.parts.is_empty() {
                 true => stages,
                 false => std::iter::once(reading::stage()).chain(stages).collect(),

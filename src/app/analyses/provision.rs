@@ -31,7 +31,7 @@ pub(super) struct ContextAllocation {
 /// Who takes part: the members, and who writes the answer.
 pub(super) struct PlannedPanel<'a> {
     pub members: &'a mut Vec<Member>,
-    pub synthesiser: &'a mut Member,
+    pub synthesizer: &'a mut Member,
     /// Later stages read what the members wrote in earlier ones.
     pub reads_peers: bool,
 }
@@ -79,10 +79,10 @@ impl Analyses<'_> {
             context_mode::choose(wish, volume, self.seat(user, new, member, &panel, texts))
         };
         let choices: Vec<FitChoice> = panel.members.iter().map(&choice).collect();
-        let writer = choice(panel.synthesiser);
+        let writer = choice(panel.synthesizer);
         refuse_if_none(&choices, panel.members)?;
         if writer.fit == Fit::Cannot {
-            return Err(no_room(&panel.synthesiser.model, &writer.why));
+            return Err(no_room(&panel.synthesizer.model, &writer.why));
         }
         let mut budgets: Vec<usize> = Vec::new();
         for choice in choices.iter().chain([&writer]) {
@@ -98,7 +98,7 @@ impl Analyses<'_> {
             budgets.iter().position(|&one| one == budget).unwrap_or(0) as u32
         };
         let seats = panel.members.iter_mut().zip(&choices);
-        for (member, own) in seats.chain([(&mut *panel.synthesiser, &writer)]) {
+        for (member, own) in seats.chain([(&mut *panel.synthesizer, &writer)]) {
             member.reads = reads(own);
             for fallback in &mut member.fallbacks {
                 // Whoever stands in has been found to have room for no more than it is given.
@@ -164,7 +164,7 @@ impl Analyses<'_> {
         // Everybody reads the notes on all parts.
         let notes = reading::notes_budget(parts.len()) as u64 / 4 * parts.len() as u64;
         let texts = panel.members.len() as u64;
-        let everybody = panel.members.iter().chain([&*panel.synthesiser]);
+        let everybody = panel.members.iter().chain([&*panel.synthesizer]);
         for member in everybody.clone() {
             let seat = self.seat(user, new, member, panel, texts);
             if seat.room().is_some_and(|room| room < notes) {

@@ -317,7 +317,7 @@ fn planned(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
     if is_panel {
         stages.push(stage("initial", StageRole::Members, Task::Answer));
     }
-    stages.push(stage("ultra", StageRole::Synthesiser, Task::Synthesise));
+    stages.push(stage("ultra", StageRole::Synthesizer, Task::Synthesize));
     let last = stages.len() - 1;
     let mut given: Vec<StageAnswer> = one
         .drafts
@@ -335,7 +335,7 @@ fn planned(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
         pattern: if is_panel { "imported" } else { "plain" }.to_owned(),
         question: one.question.clone(),
         members,
-        synthesiser: seat(&one.writer),
+        synthesizer: seat(&one.writer),
         stages,
         sources: Vec::new(),
         readings: Vec::new(),

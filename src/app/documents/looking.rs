@@ -27,7 +27,7 @@ pub struct PageView {
     /// Possible prompt injections on the page.
     pub flags: Vec<InjectionFlag>,
     /// The nearest pages with text before and after it.
-    pub neighbours: (Option<u32>, Option<u32>),
+    pub neighbors: (Option<u32>, Option<u32>),
 }
 
 /// An analysis that used a document.
@@ -50,7 +50,7 @@ impl DocumentService {
     pub async fn page(&self, user: &UserId, id: &DocumentId, number: u32) -> Result<PageView> {
         let document = self.show(user, id).await?;
         let (owner, one) = (user.clone(), id.clone());
-        let (page, neighbours) = self
+        let (page, neighbors) = self
             .store
             .read(move |db| {
                 let page = documents::page_of(db, &owner, &one, number)?;
@@ -74,7 +74,7 @@ impl DocumentService {
             document,
             gap,
             flags,
-            neighbours,
+            neighbors,
         })
     }
 

@@ -55,7 +55,7 @@ fn head(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], title: &
         ("Status", analysis.status.as_str().to_owned()),
         ("Pattern", plan.pattern.clone()),
         ("Panel", names.join(", ")),
-        ("Synthesis", plan.synthesiser.model.clone()),
+        ("Synthesis", plan.synthesizer.model.clone()),
         ("Asked", analysis.created.to_string()),
         ("Time", took),
         ("Cost", total(analysis, answers)),

@@ -11,7 +11,7 @@ const DEEPEST: usize = 6;
 /// The text as HTML, its headings from this level on; `cite` gives the address of what a mark in brackets names.
 pub fn prose(text: &str, first: usize, cite: Cite<'_>) -> String {
     let text = bracketed_formulas(text);
-    let mut writer = Writer::new(&text, first, cite);
+    let mut writer = ProseWriter::new(&text, first, cite);
     writer.top = headings(&text).min().unwrap_or(1);
     writer.write()
 }
@@ -20,7 +20,7 @@ pub fn prose(text: &str, first: usize, cite: Cite<'_>) -> String {
 pub fn inline(text: &str, cite: Cite<'_>) -> String {
     // Behind a point nothing begins a block: a list, a heading, a quotation.
     let text = bracketed_formulas(&format!(".{}", text.replace('\n', " ")));
-    let html = Writer::new(&text, 1, cite).write();
+    let html = ProseWriter::new(&text, 1, cite).write();
     let html = html.strip_prefix(PARAGRAPH).unwrap_or(&html);
     let html = html.strip_suffix("</p>\n").unwrap_or(html);
     html.strip_prefix('.').unwrap_or(html).to_owned()
@@ -40,7 +40,7 @@ fn headings(text: &str) -> impl Iterator<Item = usize> + '_ {
 }
 
 /// Events on their way to HTML.
-struct Writer<'a> {
+struct ProseWriter<'a> {
     text: &'a str,
     cite: Cite<'a>,
     out: String,
@@ -57,7 +57,7 @@ struct Writer<'a> {
     open: Vec<(usize, String)>,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> ProseWriter<'a> {
     fn new(text: &'a str, first: usize, cite: Cite<'a>) -> Self {
         Self {
             text,

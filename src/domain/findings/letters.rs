@@ -143,7 +143,7 @@ fn listed(inner: &str, members: usize) -> Option<BTreeSet<char>> {
     (!letters.is_empty()).then_some(letters)
 }
 
-/// Every mention in a text, in brackets or as a word of its own, in order; neighbours are one.
+/// Every mention in a text, in brackets or as a word of its own, in order; neighbors are one.
 pub(super) fn mentions(text: &str, members: usize) -> Vec<Mention> {
     let mut found = bracketed(text, members);
     let inside: Vec<(usize, usize)> = found.iter().map(|one| (one.start, one.end)).collect();

@@ -48,7 +48,7 @@ pub fn total(plan: &Plan, answers: &[StageAnswer]) -> Option<MicroDollars> {
 }
 
 fn price(plan: &Plan, model: &str) -> Option<Price> {
-    let seats = plan.members.iter().chain([&plan.synthesiser]);
+    let seats = plan.members.iter().chain([&plan.synthesizer]);
     let mut known = seats.flat_map(|seat| [seat].into_iter().chain(&seat.fallbacks));
     let found: Option<&Member> = known.find(|seat| seat.model == model);
     found.and_then(|seat| seat.price)

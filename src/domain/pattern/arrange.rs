@@ -29,7 +29,7 @@ pub fn stages(pattern: &Pattern, depth: Depth) -> Vec<Stage> {
             // The single answer is the final answer.
             stages
                 .iter_mut()
-                .for_each(|stage| stage.who = StageRole::Synthesiser);
+                .for_each(|stage| stage.who = StageRole::Synthesizer);
         }
         Arrangement::Staged | Arrangement::Own if depth == Depth::Standard && stages.len() > 3 => {
             let last = stages.pop();
@@ -52,7 +52,7 @@ mod tests {
         let stage = |(index, name): (usize, &&str)| StageText {
             name: (*name).into(),
             who: match index == last && last > 0 {
-                true => StageRole::Synthesiser,
+                true => StageRole::Synthesizer,
                 false => StageRole::Members,
             },
             task: Task::Answer,
@@ -94,7 +94,7 @@ mod tests {
             assert_eq!(names.join(" "), expected, "{way:?} {depth:?}");
             let ends_with_one = stages
                 .last()
-                .is_some_and(|last| last.who == StageRole::Synthesiser);
+                .is_some_and(|last| last.who == StageRole::Synthesizer);
             assert_eq!(ends_with_one, way != Vote);
         }
     }

@@ -83,7 +83,7 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
         let asked: Vec<&Member> = match stage.who {
             StageRole::Readers => plan.readers.iter().collect(),
             StageRole::Members => plan.members.iter().collect(),
-            StageRole::Synthesiser => vec![&plan.synthesiser],
+            StageRole::Synthesizer => vec![&plan.synthesizer],
         };
         // Later stages read every member's text from the previous stage.
         let texts = if index <= plan.first() { 0 } else { members };
@@ -96,7 +96,7 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
                 }
                 _ => beginning_of(plan, member),
             };
-            let tools = if stage.who == StageRole::Synthesiser {
+            let tools = if stage.who == StageRole::Synthesizer {
                 tools
             } else {
                 0

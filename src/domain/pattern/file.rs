@@ -114,7 +114,7 @@ pub fn is_id(id: &str) -> bool {
 pub fn warnings(pattern: &Pattern) -> Vec<PatternError> {
     let mut found = Vec::new();
     for (at, stage) in pattern.stages.iter().enumerate() {
-        if stage.who != StageRole::Synthesiser {
+        if stage.who != StageRole::Synthesizer {
             continue;
         }
         let missing: Vec<&str> = HEADINGS
@@ -171,7 +171,7 @@ impl Pattern {
                     "the first stage must contain the placeholder {question}",
                 ));
             }
-            if stage.who == StageRole::Synthesiser && !needs("peers") {
+            if stage.who == StageRole::Synthesizer && !needs("peers") {
                 faults.push(fault(
                     &place,
                     "the synthesis must contain the placeholder {peers}",
@@ -216,7 +216,7 @@ impl Pattern {
                 faults.push(fault(&format!("stages.{at}"), why));
             }
         }
-        if self.stages[last].who != StageRole::Synthesiser {
+        if self.stages[last].who != StageRole::Synthesizer {
             faults.push(fault(&place, "the last stage must have who = synthesiser"));
         }
         for (at, stage) in self.stages[..last].iter().enumerate() {
@@ -278,7 +278,7 @@ fn stages(
         let ends =
             at + 1 == list.len() && !matches!(arrangement, Arrangement::Single | Arrangement::Vote);
         let who = fields.word("who").unwrap_or(if ends {
-            StageRole::Synthesiser
+            StageRole::Synthesizer
         } else {
             StageRole::Members
         });
@@ -300,7 +300,7 @@ fn stages(
 /// Default task of a stage.
 fn usual(at: usize, who: StageRole, prompt: &str) -> Task {
     match who {
-        StageRole::Synthesiser => Task::Synthesise,
+        StageRole::Synthesizer => Task::Synthesize,
         // Files cannot define a readers stage: it is added for long documents.
         StageRole::Readers => Task::Read,
         StageRole::Members if at == 0 => Task::Answer,
@@ -463,7 +463,7 @@ mod tests {
                 (StageRole::Members, Task::Answer),
                 (StageRole::Members, Task::Review),
                 (StageRole::Members, Task::Revise),
-                (StageRole::Synthesiser, Task::Synthesise),
+                (StageRole::Synthesizer, Task::Synthesize),
             ]
         );
         assert_eq!((pattern.panel, pattern.category.as_str()), ((2, 4), "Own"));

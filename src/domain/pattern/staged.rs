@@ -172,7 +172,7 @@ impl StagedRun {
             MachineInput::Tick => self.expire(now),
             MachineInput::Granted => self.granted(now),
             MachineInput::Denied(reason) => self.denied(now, reason),
-            MachineInput::Hurry => self.synthesise_now(now),
+            MachineInput::Hurry => self.synthesize_now(now),
             MachineInput::Leave(model) => self.leave_out(now, &model),
             MachineInput::Cancelled(reason) => {
                 self.stop_open();
@@ -209,7 +209,7 @@ impl StagedRun {
             self.board.stage = stage;
             self.stage_started = now;
             if self.board.is_last() {
-                return self.synthesise(now);
+                return self.synthesize(now);
             }
             let participants = self.board.participants();
             let waiting: Vec<usize> = participants
@@ -243,7 +243,7 @@ impl StagedRun {
         }
     }
 
-    fn synthesise(&mut self, now: Timestamp) {
+    fn synthesize(&mut self, now: Timestamp) {
         let tried = (0..)
             .take_while(|&attempt| self.board.result(attempt).is_some())
             .count();
@@ -452,7 +452,7 @@ impl StagedRun {
 
     fn stage_over(&mut self, now: Timestamp) {
         if self.board.is_last() && !self.board.anyone_answered(self.board.stage) {
-            return self.synthesise(now);
+            return self.synthesize(now);
         }
         let (answered, failed) = self.board.counts();
         let duration_ms = now.since(self.stage_started).as_millis() as u64;
@@ -464,7 +464,7 @@ impl StagedRun {
                 duration_ms,
             }));
         if self.board.is_last() {
-            return self.synthesise(now);
+            return self.synthesize(now);
         }
         if self.board.stage <= self.board.plan.first() && answered == 0 {
             return self.nobody_answered(now);

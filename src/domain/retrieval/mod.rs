@@ -61,11 +61,11 @@ pub fn choose(candidates: &[Candidate], budget: usize) -> Vec<SourcePassage> {
 
 /// Appends a passage to the source that ends just before it. Returns false if it is not adjacent.
 fn join(source: &mut SourcePassage, before: &Passage, passage: &Passage) -> bool {
-    let neighbours = before.page == passage.page
+    let neighbors = before.page == passage.page
         && before.ordinal + 1 == passage.ordinal
         && before.heading == passage.heading
         && source.text.len() + passage.text.len() <= LONGEST_JOINED;
-    if neighbours {
+    if neighbors {
         // Only whitespace lies between them; a paragraph break is all that needs to be kept.
         let between = if passage.start > before.end + 1 {
             "\n\n"
@@ -76,7 +76,7 @@ fn join(source: &mut SourcePassage, before: &Passage, passage: &Passage) -> bool
         source.text.push_str(&passage.text);
         source.end = passage.end;
     }
-    neighbours
+    neighbors
 }
 
 /// Divides the budget: small documents first get what they need, then those without hits get their beginning;

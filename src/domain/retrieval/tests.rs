@@ -108,7 +108,7 @@ fn sized(ordinal: u32, start: usize, text: &str) -> Passage {
 }
 
 #[test]
-fn neighbours_are_one_source() {
+fn neighbors_are_one_source() {
     let mut one = candidate("a", 0, &[]);
     one.passages = vec![
         sized(0, 0, "first"),

@@ -154,7 +154,7 @@ pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<
         "status": "success",
         "pattern": forecast.plan.pattern,
         "models": forecast.plan.members.iter().map(|member| &member.model).collect::<Vec<_>>(),
-        "ultra_model": forecast.plan.synthesiser.model,
+        "ultra_model": forecast.plan.synthesizer.model,
         "passages": forecast.plan.sources.len(),
         "parts": forecast.plan.parts.len(),
         "members": member_contexts(&forecast.plan),
@@ -176,7 +176,7 @@ pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<
 /// Each member, and last the synthesizer, with the share of the documents that fits its context window.
 fn member_contexts(plan: &Plan) -> Vec<Value> {
     let find = |model: &str| {
-        let all = plan.members.iter().chain([&plan.synthesiser]);
+        let all = plan.members.iter().chain([&plan.synthesizer]);
         all.into_iter().find(|member| member.model == model)
     };
     let to_json = |fit: &Fitting| {

@@ -40,7 +40,7 @@ fn summary(analysis: &Analysis) -> Value {
     json!({
         "id": analysis.id, "analysis_id": analysis.id, "status": analysis.status, "pattern": plan.pattern,
         "topic": analysis.request.topic(),
-        "prompt": plan.question, "models": models(analysis), "ultra_model": plan.synthesiser.model,
+        "prompt": plan.question, "models": models(analysis), "ultra_model": plan.synthesizer.model,
         "document_ids": analysis.request.document_ids, "cost_usd": analysis.cost, "usage": analysis.usage,
         "error": analysis.error, "shared": analysis.shared.is_some(),
         "created_at": analysis.created, "started_at": analysis.started, "finished_at": analysis.finished,
@@ -189,7 +189,7 @@ pub fn rerun_forecast(rerun: &RerunForecast) -> Value {
     };
     let total = estimate::total(calls);
     json!({
-        "status": "success", "pattern": plan.pattern, "ultra_model": plan.synthesiser.model,
+        "status": "success", "pattern": plan.pattern, "ultra_model": plan.synthesizer.model,
         "models": plan.members.iter().map(Member::name).collect::<Vec<_>>(),
         "taken_over": rerun.taken.iter().map(reused).collect::<Vec<_>>(), "calls": calls, "total": total,
         "cost_usd": total.cost_usd, "upper_bound_usd": estimate::upper_bound(calls),
@@ -207,7 +207,7 @@ pub fn progress(report: &AnalysisReport) -> Value {
         let total = match stage.who {
             StageRole::Readers => analysis.plan.parts.len(),
             StageRole::Members => analysis.plan.members.len(),
-            StageRole::Synthesiser => 1,
+            StageRole::Synthesizer => 1,
         };
         let finished = report
             .answers
@@ -252,7 +252,7 @@ fn synthesis_model(report: &AnalysisReport) -> Option<&str> {
         .answers
         .iter()
         .find(|answer| answer.stage == last && answer.answered());
-    let planned = &report.analysis.plan.synthesiser.model;
+    let planned = &report.analysis.plan.synthesizer.model;
     Some(writer.map_or(planned, |answer| &answer.model))
 }
 

@@ -163,7 +163,7 @@ pub async fn page(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
         "document_id": view.document.id, "filename": view.document.name, "status": view.document.status,
         "pages": view.document.pages, "number": view.page.number, "title": view.page.title,
         "text": view.page.text, "gap": view.gap, "flags": view.flags,
-        "previous": view.neighbours.0, "next": view.neighbours.1,
+        "previous": view.neighbors.0, "next": view.neighbors.1,
     })))
 }
 

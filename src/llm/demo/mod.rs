@@ -176,7 +176,7 @@ fn write(algorithm: &Algorithm, brief: &Brief) -> String {
         Task::Revise => {
             revise::revise(brief, &reading, algorithm.lens, &first(algorithm, &reading))
         }
-        Task::Synthesise => synthesis::synthesise(brief, &reading, algorithm.lens),
+        Task::Synthesize => synthesis::synthesize(brief, &reading, algorithm.lens),
     };
     format!(
         "*Local demo algorithm ({}), not a language model.*\n\n{}\n\n{body}",

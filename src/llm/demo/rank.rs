@@ -91,10 +91,10 @@ pub fn rank(reading: &PromptReading) -> Vec<usize> {
             .iter()
             .map(|score| (1.0 - DAMPING) * score / total)
             .collect();
-        for (place, neighbours) in links.iter().enumerate() {
-            let sum: f64 = neighbours.iter().map(|link| link.1).sum();
-            for &(neighbour, likeness) in neighbours {
-                next[neighbour] += DAMPING * scores[place] * likeness / sum;
+        for (place, neighbors) in links.iter().enumerate() {
+            let sum: f64 = neighbors.iter().map(|link| link.1).sum();
+            for &(neighbor, likeness) in neighbors {
+                next[neighbor] += DAMPING * scores[place] * likeness / sum;
             }
         }
         scores = next;

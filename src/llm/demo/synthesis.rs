@@ -1,4 +1,4 @@
-//! `Task::Synthesise` for all demo algorithms: one answer from the members' claims, with their letters, in the
+//! `Task::Synthesize` for all demo algorithms: one answer from the members' claims, with their letters, in the
 //! sections that the patterns ask for. Agreement is shown but never taken as proof.
 
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ struct StatementGroup {
 }
 
 /// Writes the synthesis.
-pub fn synthesise(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> String {
+pub fn synthesize(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> String {
     let read = review::read(&brief.peers, reading);
     let mut clusters = clusters(&read);
     let weight = |cluster: &StatementGroup| weight(cluster, reading, lens);
@@ -305,7 +305,7 @@ mod tests {
             brief("When must fees be paid, and is there a refund?", &[SOURCE]),
             peers,
         );
-        synthesise(&brief, &PromptReading::of(&brief), ReviewFocus::Shared)
+        synthesize(&brief, &PromptReading::of(&brief), ReviewFocus::Shared)
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::domain::parameters::Parameters;
 use crate::domain::prompt;
 
 const GPL: &str = include_str!("../../../tests/data/documents/gpl-3.txt");
-const TASKS: [Task; 4] = [Task::Answer, Task::Review, Task::Revise, Task::Synthesise];
+const TASKS: [Task; 4] = [Task::Answer, Task::Review, Task::Revise, Task::Synthesize];
 
 /// A real text, several pages long.
 pub(super) fn gpl() -> &'static str {
@@ -113,8 +113,8 @@ fn panel(question: &str) -> Vec<(&'static str, Task, String)> {
     let last: Vec<String> = last.iter().map(|text| prompt::anonymous(text)).collect();
     let texts: Vec<&str> = last.iter().map(String::as_str).collect();
     let mut brief = with_peers(document(question), &texts);
-    brief.task = Task::Synthesise;
-    said.push(("demo/merge", Task::Synthesise, ask("demo/merge", brief)));
+    brief.task = Task::Synthesize;
+    said.push(("demo/merge", Task::Synthesize, ask("demo/merge", brief)));
     said
 }
 

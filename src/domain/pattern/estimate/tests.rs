@@ -48,7 +48,7 @@ fn member() -> impl Strategy<Value = Member> {
         any::<u32>(),
     )
         .prop_map(|(price, max_tokens, reads)| {
-            let mut member = two(&["m"], "s").synthesiser;
+            let mut member = two(&["m"], "s").synthesizer;
             member.price = price;
             member.parameters.max_tokens = max_tokens;
             member.reads = reads;
@@ -73,7 +73,7 @@ fn stage() -> impl Strategy<Value = Stage> {
     let who = prop_oneof![
         Just(StageRole::Readers),
         Just(StageRole::Members),
-        Just(StageRole::Synthesiser)
+        Just(StageRole::Synthesizer)
     ];
     (who, ".{0,60}").prop_map(|(who, prompt)| Stage {
         name: "stage".to_owned(),
@@ -97,12 +97,12 @@ fn plan() -> impl Strategy<Value = Plan> {
         ".{0,200}",
     )
         .prop_map(
-            |((members, synthesiser, readers), stages, documents, question)| {
+            |((members, synthesizer, readers), stages, documents, question)| {
                 let (sources, readings, parts) = documents;
                 Plan {
                     question,
                     members,
-                    synthesiser,
+                    synthesizer,
                     readers,
                     stages,
                     sources,
@@ -134,7 +134,7 @@ proptest! {
             prop_assert!(first_bound(&calls).cost <= bound);
         }
         prop_assert!(known >= MicroDollars(0));
-        for member in plan.members.iter().chain([&plan.synthesiser]) {
+        for member in plan.members.iter().chain([&plan.synthesizer]) {
             prop_assert!(documents_of(&plan, member) <= beginning_of(&plan, member));
         }
     }

@@ -34,7 +34,7 @@ impl StagedRun {
         let is_cascade = self.board.plan.arrangement == Arrangement::Cascade;
         if found < bar {
             if is_cascade {
-                let writer = self.board.plan.synthesiser.name();
+                let writer = self.board.plan.synthesizer.name();
                 self.notes.push(format!(
                     "the drafts agree to {found:.2} of 1, below the threshold of {bar:.2}: {writer} was called"
                 ));
@@ -108,7 +108,7 @@ impl StagedRun {
 
     /// Starts the synthesis with the answers received so far, skipping open calls. Before the first answer
     /// the request is kept until one arrives.
-    pub(super) fn synthesise_now(&mut self, now: Timestamp) {
+    pub(super) fn synthesize_now(&mut self, now: Timestamp) {
         if self.hurried || self.board.is_last() {
             return;
         }

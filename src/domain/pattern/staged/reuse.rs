@@ -18,7 +18,7 @@ impl StagedRun {
             let seats = match of.who {
                 StageRole::Readers => plan.parts.len(),
                 StageRole::Members => plan.members.len(),
-                StageRole::Synthesiser => 1,
+                StageRole::Synthesizer => 1,
             };
             let mut found = Vec::new();
             for member in 0..seats {

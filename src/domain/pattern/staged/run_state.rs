@@ -60,7 +60,7 @@ impl RunState {
     pub fn writers(&self) -> Vec<&Member> {
         let texts = self.texts_before(self.plan.stages.len() - 1);
         let stand_ins = texts.iter().map(|&(member, _)| self.seated(member));
-        let chosen = &self.plan.synthesiser;
+        let chosen = &self.plan.synthesizer;
         let first = std::iter::once(chosen).chain(&chosen.fallbacks);
         let most = SYNTHESIS_ATTEMPTS + chosen.fallbacks.len();
         let mut writers: Vec<&Member> = Vec::new();
@@ -109,7 +109,7 @@ impl RunState {
     /// The planned model, if a fallback occupies its seat.
     pub fn planned_instead(&self, member: usize) -> Option<String> {
         let planned = match self.is_last() {
-            true => &self.plan.synthesiser,
+            true => &self.plan.synthesizer,
             false => self.seats().get(member)?,
         };
         (planned.model != self.member(member).model).then(|| planned.name())
@@ -215,7 +215,7 @@ impl RunState {
         let newest = answers.iter().map(|result| result.stage).max()?;
         let mut of_newest = answers.into_iter().filter(|one| one.stage == newest);
         let first = of_newest.next()?;
-        let chosen = &self.plan.synthesiser.model;
+        let chosen = &self.plan.synthesizer.model;
         std::iter::once(first)
             .chain(of_newest)
             .find(|one| one.model == *chosen)
@@ -270,7 +270,7 @@ impl RunState {
             self.writers()
                 .get(member)
                 .copied()
-                .unwrap_or(&self.plan.synthesiser)
+                .unwrap_or(&self.plan.synthesizer)
         } else {
             self.seated(member)
         }
@@ -291,7 +291,7 @@ impl RunState {
 
     /// Whether the synthesizer's stage is current.
     pub fn is_last(&self) -> bool {
-        self.plan.stages[self.stage].who == StageRole::Synthesiser
+        self.plan.stages[self.stage].who == StageRole::Synthesizer
     }
 
     /// Whether the run consists of a single model's answer.
@@ -388,7 +388,7 @@ impl RunState {
             .count();
         let seats = self.plan.members.iter();
         let seats = seats.filter(|member| member.model == model).count();
-        let writes = usize::from(self.plan.synthesiser.model == model);
+        let writes = usize::from(self.plan.synthesizer.model == model);
         let has_sources = self.plan.all_sources().next().is_some();
         !self.is_reading() && has_sources && rounds * seats + writes > 1
     }
@@ -426,7 +426,7 @@ impl RunState {
         // Votes are counted, so there is no synthesizer.
         let ultra_model = match self.plan.arrangement {
             Arrangement::Vote => String::new(),
-            _ => self.plan.synthesiser.name(),
+            _ => self.plan.synthesizer.name(),
         };
         let info = |stage: &Stage| StageInfo {
             stage: stage.name.clone(),
@@ -434,7 +434,7 @@ impl RunState {
             models: match stage.who {
                 StageRole::Readers => self.plan.readers.iter().map(Member::name).collect(),
                 StageRole::Members => models.clone(),
-                StageRole::Synthesiser => vec![ultra_model.clone()],
+                StageRole::Synthesizer => vec![ultra_model.clone()],
             },
         };
         let plan = self.plan.stages.iter().map(info).collect();

@@ -28,7 +28,7 @@ fn member(model: &str) -> Member {
     }
 }
 
-fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, StageRole, Task)]) -> Plan {
+fn plan(models: &[&str], synthesizer: &str, stages: &[(&str, StageRole, Task)]) -> Plan {
     let stage = |&(name, who, task): &(&str, StageRole, Task)| Stage {
         name: name.into(),
         who,
@@ -39,7 +39,7 @@ fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, StageRole, Task)]) 
         pattern: "p".into(),
         question: "why?".into(),
         members: models.iter().map(|model| member(model)).collect(),
-        synthesiser: member(synthesiser),
+        synthesizer: member(synthesizer),
         stages: stages.iter().map(stage).collect(),
         readings: Vec::new(),
         parts: Vec::new(),
@@ -68,7 +68,7 @@ fn plan(models: &[&str], synthesiser: &str, stages: &[(&str, StageRole, Task)]) 
 
 fn four() -> Plan {
     use Task::*;
-    let (members, last) = (StageRole::Members, StageRole::Synthesiser);
+    let (members, last) = (StageRole::Members, StageRole::Synthesizer);
     plan(
         &["a", "b", "c"],
         "s",
@@ -76,18 +76,18 @@ fn four() -> Plan {
             ("initial", members, Answer),
             ("meta", members, Review),
             ("hyper", members, Revise),
-            ("ultra", last, Synthesise),
+            ("ultra", last, Synthesize),
         ],
     )
 }
 
-pub(in crate::domain) fn two(models: &[&str], synthesiser: &str) -> Plan {
+pub(in crate::domain) fn two(models: &[&str], synthesizer: &str) -> Plan {
     plan(
         models,
-        synthesiser,
+        synthesizer,
         &[
             ("initial", StageRole::Members, Task::Answer),
-            ("ultra", StageRole::Synthesiser, Task::Synthesise),
+            ("ultra", StageRole::Synthesizer, Task::Synthesize),
         ],
     )
 }
@@ -349,7 +349,7 @@ fn nobody_answered_is_a_failure_with_every_reason() {
 }
 
 #[test]
-fn another_member_writes_when_the_synthesiser_fails() {
+fn another_member_writes_when_the_synthesizer_fails() {
     let mut machine = machine(two(&["a", "s", "b"], "s"));
     told(&mut machine, 0, MachineInput::Started);
     for member in 0..3 {

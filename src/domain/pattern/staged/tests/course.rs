@@ -156,9 +156,9 @@ fn a_fallback_without_money_drops_its_member_and_nobody_else() {
 }
 
 #[test]
-fn the_synthesiser_s_fallback_comes_before_the_members() {
+fn the_synthesizer_s_fallback_comes_before_the_members() {
     let mut plan = two(&["a", "b"], "s");
-    plan.synthesiser.fallbacks = vec![member("t")];
+    plan.synthesizer.fallbacks = vec![member("t")];
     let mut run = machine(plan);
     told(&mut run, 0, MachineInput::Started);
     told(&mut run, 1, answered(0, 0, "A"));
@@ -289,7 +289,7 @@ proptest! {
         for seat in &mut plan.members {
             seat.fallbacks = (0..chain).map(|at| member(&format!("{}{at}", seat.model))).collect();
         }
-        plan.synthesiser.fallbacks = vec![member("t")];
+        plan.synthesizer.fallbacks = vec![member("t")];
         let mut machine = machine(plan);
         let mut open: Vec<CallId> = Vec::new();
         let (mut now, mut done) = (0, 0);

@@ -45,7 +45,7 @@ fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
             let mut plan = plan(
                 &["a"],
                 "a",
-                &[("initial", StageRole::Synthesiser, Task::Answer)],
+                &[("initial", StageRole::Synthesizer, Task::Answer)],
             );
             plan.arrangement = Arrangement::Single;
             plan

@@ -198,7 +198,7 @@ fn one_model_alone_reads_and_answers() {
     let plan = plan(
         &["a"],
         "a",
-        &[("initial", StageRole::Synthesiser, Task::Answer)],
+        &[("initial", StageRole::Synthesizer, Task::Answer)],
     );
     let mut machine = machine(in_parts(
         Plan {

@@ -23,7 +23,7 @@ use crate::domain::pattern::PatternOutcome;
 fn one_model_alone_gives_the_answer() {
     let mut machine = machine(one_stage(
         &["a"],
-        StageRole::Synthesiser,
+        StageRole::Synthesizer,
         Arrangement::Single,
     ));
     assert_eq!(
@@ -44,7 +44,7 @@ fn one_model_alone_gives_the_answer() {
 fn one_model_alone_that_fails_says_why() {
     let mut machine = machine(one_stage(
         &["a"],
-        StageRole::Synthesiser,
+        StageRole::Synthesizer,
         Arrangement::Single,
     ));
     told(&mut machine, 0, MachineInput::Started);
