@@ -1,27 +1,27 @@
 //! Accounts: making one, signing in and out, and telling who asks. Every act leaves a line in the audit
 //! log; nothing here knows of HTTP, cookies or headers.
 
-mod attempts;
+mod authentication;
 mod devices;
-mod entry;
-mod open;
+mod in_flight;
+mod login_attempts;
+mod login_limits;
+mod login_queue;
+mod open_sessions;
 mod passwords;
-mod presence;
 mod profile;
+mod recent_callers;
 mod registration;
 mod rules;
-mod seen;
 mod setup;
 #[cfg(test)]
 mod tests;
-mod throttle;
-mod turns;
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-pub use super::visit::RequestOrigin;
+pub use super::request_origin::RequestOrigin;
 use super::{Error, Kind, Result, folder};
 use crate::config::{Config, Registration};
 use crate::crypto::{self, device, jwt, refresh, token};
@@ -31,7 +31,7 @@ use crate::domain::user::{Caller, Email, Session, User, check_password};
 use crate::log;
 use crate::store::{Store, audit, sessions, sign_in_networks, users};
 pub use devices::DEVICE_LENGTH;
-pub use presence::PresenceGuard;
+pub use in_flight::PresenceGuard;
 pub use profile::NewProfile;
 pub(super) use profile::{needs_session, shut_out};
 pub(super) use setup::AdminClaim;
@@ -73,10 +73,10 @@ pub struct Accounts {
     refresh: refresh::RefreshTokens,
     devices: device::DeviceTokens,
     pub(super) passwords: passwords::Passwords,
-    attempts: throttle::LoginThrottle,
-    turns: turns::LoginTurns,
-    pub(super) seen: seen::CallerCache,
-    presence: presence::Presence,
+    attempts: login_limits::LoginThrottle,
+    turns: login_queue::LoginTurns,
+    pub(super) seen: recent_callers::CallerCache,
+    presence: in_flight::Presence,
     /// Once there is an account there is always one: the last admin cannot be deleted.
     somebody: AtomicBool,
     /// The same of an administrator.
@@ -176,10 +176,10 @@ impl Accounts {
             refresh: refresh::RefreshTokens::new(&settings.secret),
             devices: device::DeviceTokens::new(&settings.secret),
             passwords: passwords::Passwords::new(settings.password_rounds),
-            attempts: throttle::LoginThrottle::new(settings.login_per_minute),
-            turns: turns::LoginTurns::default(),
-            seen: seen::CallerCache::default(),
-            presence: presence::Presence::default(),
+            attempts: login_limits::LoginThrottle::new(settings.login_per_minute),
+            turns: login_queue::LoginTurns::default(),
+            seen: recent_callers::CallerCache::default(),
+            presence: in_flight::Presence::default(),
             somebody: AtomicBool::new(false),
             has_admin: AtomicBool::new(false),
         }
@@ -261,7 +261,9 @@ impl Accounts {
         };
         let entry = visit.entry(Some(&session.user), "session.started", session.id.as_str());
         let now = visit.now;
-        let network = visit.peer.map(|peer| throttle::network(peer).to_string());
+        let network = visit
+            .peer
+            .map(|peer| login_limits::network(peer).to_string());
         let begun = self
             .freeing
             .write(move |db| {

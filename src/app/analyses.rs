@@ -1,15 +1,15 @@
 //! Analyses: start one, follow it, read it, stop it, share it. The rules of a run are the domain's, its
 //! driving the engine's; here stands what a person may ask for and what is checked first.
 
-mod begin;
 mod check;
+mod context_allocation;
 mod conversation;
 mod forecast;
-mod material;
+mod pictures;
 mod plan;
-mod provision;
 mod report;
 mod rerun;
+mod start;
 mod unstored;
 
 use std::time::Duration;

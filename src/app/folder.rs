@@ -13,7 +13,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use super::documents::orphans::{self, Orphan};
-use super::{Error, Kind, Result, replica, swap};
+use super::{Error, Kind, Result, replace_database, replica};
 use crate::clock;
 use crate::config::{Config, ReplicaConfig};
 use crate::domain::time::Timestamp;
@@ -90,7 +90,7 @@ pub fn check(config: &Config) -> Result<()> {
 /// As [`open`], and when the replica cannot be used.
 pub(super) fn open_to_serve(config: &Config) -> Result<OpenedFolder> {
     open_with(config, Opener::Server, |config| {
-        swap::clear_cut_short(&database(&config.data_dir)).map_err(Error::internal)?;
+        replace_database::clear_cut_short(&database(&config.data_dir)).map_err(Error::internal)?;
         let settings = config.replica.as_ref();
         settings
             .map(|settings| {

@@ -11,6 +11,7 @@ pub mod cache;
 #[cfg(test)]
 mod clock_tests;
 pub mod completions;
+pub mod disk_space;
 pub mod documents;
 pub mod embeddings;
 pub mod error;
@@ -18,23 +19,22 @@ pub mod experiments;
 pub mod fallbacks;
 pub mod folder;
 pub mod health;
+mod housekeeping;
+pub mod idempotency;
 mod key_limits;
 mod locks;
 pub mod mcp;
 pub mod models;
 pub mod offline;
+pub mod panel_vs_single;
 pub mod patterns;
 pub mod providers;
 pub mod recipes;
-pub mod repeats;
+mod replace_database;
 pub mod replica;
-pub mod room;
+pub mod request_origin;
 mod services;
-mod swap;
-mod upkeep;
 pub mod usage;
-pub mod visit;
-pub mod worth;
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -80,7 +80,7 @@ pub struct App {
     // The state of the stored providers when they were last read.
     providers_mark: Mutex<(i64, i64)>,
     // Idempotency keys of requests being processed.
-    underway: repeats::Underway,
+    underway: idempotency::Underway,
     // Money reserved by API keys and not recorded yet.
     grants: Arc<key_limits::KeyReservations>,
     // Set while clients are asked to close their connections because another process takes over.
@@ -124,7 +124,7 @@ impl App {
             .disk()
             .is_some_and(|disk| disk.is_reserve_blocked)
         {
-            crate::log::warn(room::RESERVE_BLOCKED, &[]);
+            crate::log::warn(disk_space::RESERVE_BLOCKED, &[]);
         }
         Self::of(config, opened, true)
     }
@@ -176,7 +176,7 @@ impl App {
             experiments_desk: experiments::ExperimentRegistry::default(),
             fallbacks: Mutex::default(),
             providers_mark: Mutex::default(),
-            underway: repeats::Underway::default(),
+            underway: idempotency::Underway::default(),
             grants: Arc::default(),
             leaving: AtomicBool::new(false),
             stopping: OnceLock::new(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::folder::database;
-use super::swap::ReplaceDatabase;
+use super::replace_database::ReplaceDatabase;
 use super::{App, Error, Kind, Result};
 use crate::clock;
 use crate::config::{Config, ReplicaConfig};

@@ -14,15 +14,15 @@ use super::embeddings::EmbeddingService;
 use super::experiments::Experiments;
 use super::fallbacks::Fallbacks;
 use super::health::Health;
+use super::idempotency::Idempotency;
 use super::key_limits::KeyLimitService;
 use super::mcp::Mcp;
 use super::models::ModelService;
+use super::panel_vs_single::Comparisons;
 use super::patterns::Patterns;
 use super::providers::{ProviderDiscovery, Providers};
 use super::recipes::{RecipeEditor, Recipes};
-use super::repeats::Idempotency;
 use super::usage::UsageService;
-use super::worth::Comparisons;
 use crate::domain::analysis::RunDeadlines;
 
 impl App {

@@ -12,8 +12,8 @@ use super::error::ApiError;
 use super::error::ErrorFormat::{self, Anthropic, Gemini, OpenAi};
 use super::handlers::{
     accounts, admin, analyses, api_keys, archive, backups, cache, compatible, compatible_models,
-    documents, embeddings, experiments, gemini, health, history, mcp, models, pages, patterns,
-    providers, recipes, search, sessions, usage, worth,
+    documents, embeddings, experiments, gemini, health, history, mcp, models, pages,
+    panel_vs_single, patterns, providers, recipes, search, sessions, usage,
 };
 use super::reply::Reply;
 use super::shared::SharedState;
@@ -374,11 +374,11 @@ pub static ROUTES: &[Route] = &[
     user( Post,   "/api/analyses/{id}/share",                h!(analyses::share)).small(),
     user( Delete, "/api/analyses/{id}/share",                h!(analyses::unshare)),
     user( Post,   "/api/analyses/{id}/vote",                 h!(analyses::vote)).small(),
-    user( Post,   "/api/analyses/{id}/comparison",           h!(worth::compare)).small(),
-    user( Get,    "/api/analyses/{id}/comparison",           h!(worth::comparison)),
-    user( Post,   "/api/analyses/{id}/comparison/vote",      h!(worth::vote)).small(),
-    user( Get,    "/api/worth",                              h!(worth::report)),
-    user( Put,    "/api/worth",                              h!(worth::set_every)).small(),
+    user( Post,   "/api/analyses/{id}/comparison",           h!(panel_vs_single::compare)).small(),
+    user( Get,    "/api/analyses/{id}/comparison",           h!(panel_vs_single::comparison)),
+    user( Post,   "/api/analyses/{id}/comparison/vote",      h!(panel_vs_single::vote)).small(),
+    user( Get,    "/api/worth",                              h!(panel_vs_single::report)),
+    user( Put,    "/api/worth",                              h!(panel_vs_single::set_every)).small(),
     link( Get,    "/api/shared/{token}",                     h!(analyses::shared)),
 
     // Pages and their files.

@@ -548,7 +548,7 @@ fn demo_models_stream_what_they_answer() {
         ..SourcePassage::default()
     };
     let sources: Vec<SourcePassage> = paragraphs.enumerate().map(source).collect();
-    for task in [Task::Answer, Task::Review, Task::Revise, Task::Synthesise] {
+    for task in [Task::Answer, Task::Review, Task::Revise, Task::Synthesize] {
         let calls: Vec<Call> = ["extract", "phrases", "sceptic", "merge"]
             .into_iter()
             .map(|name| {

@@ -3,8 +3,8 @@
 
 use super::Analyses;
 use super::check::CheckedRequest;
-use super::material::Material;
-use super::provision::PlannedPanel;
+use super::context_allocation::PlannedPanel;
+use super::pictures::Material;
 use crate::app::{Error, Kind, Result};
 use crate::crypto::{self, sha256};
 use crate::domain::analysis::{Arrangement, Member, Plan};

@@ -1,20 +1,20 @@
 //! Documents: upload, read, list, search, download, delete; accessible only to their owner. The bytes are
 //! in the data folder under the document's id, the text is in the store.
 
-mod attached;
 mod child;
 pub(in crate::app) mod deletion;
-mod desk;
-mod intake;
-mod keep;
-mod looking;
+mod details;
+mod inline_files;
 mod names;
+mod originals;
 pub mod orphans;
 mod parts;
 mod readers;
 mod search;
-mod shelf;
+mod storing;
+mod storing_thread;
 mod text;
+mod upload;
 mod uploads;
 
 use std::path::{Path, PathBuf};
@@ -33,18 +33,18 @@ use crate::store::{Store, documents};
 
 use super::{Error, Kind, Result};
 use child::RunningChildren;
-use desk::BackgroundWorker;
 use readers::{ReadOutcome, ReaderPool};
+use storing_thread::BackgroundWorker;
 
 pub use crate::extract::{FileKind as ReadableKind, KINDS};
-pub use attached::too_much_text;
 pub use child::ReadBudget;
-pub use intake::{IncomingFile, ReceivedFile, TemporaryFile, too_large};
-pub(in crate::app) use intake::{open_new, private_folder};
-pub use looking::{DocumentUse, PageView};
+pub use details::{DocumentUse, PageView};
+pub use inline_files::too_much_text;
+pub(in crate::app) use upload::{open_new, private_folder};
 pub use names::clean as clean_name;
 pub use search::PassageSearch;
-pub(in crate::app) use shelf::OriginalFiles;
+pub(in crate::app) use originals::OriginalFiles;
+pub use upload::{IncomingFile, ReceivedFile, TemporaryFile, too_large};
 pub use uploads::{UploadAnnouncement, UploadProgress};
 
 /// Documents in one question at most.
@@ -62,7 +62,7 @@ pub struct DocumentService {
     reader: child::ChildReader,
     readers: ReaderPool,
     /// Limits the concurrent readings of files sent inside requests.
-    attached: attached::ReadingTurns,
+    attached: inline_files::ReadingTurns,
 }
 
 /// Settings for reading documents.
@@ -140,7 +140,7 @@ impl DocumentService {
             parts: data_dir.join("uploads"),
         };
         for folder in [&folders.kept, &folders.incoming, &folders.parts] {
-            intake::private_folder(folder).map_err(intake::fault)?;
+            upload::private_folder(folder).map_err(upload::fault)?;
         }
         let reader = child::ChildReader {
             program: settings.program,
@@ -153,7 +153,7 @@ impl DocumentService {
         Ok(Self {
             shelf,
             readers: ReaderPool::new(store.clone(), originals, reader.clone(), settings.at_once),
-            attached: attached::ReadingTurns::new(settings.at_once),
+            attached: inline_files::ReadingTurns::new(settings.at_once),
             reader,
             store,
             folders,
@@ -195,7 +195,7 @@ impl DocumentService {
         received: ReceivedFile,
         now: Timestamp,
     ) -> Result<Document> {
-        let job = keep::KeepJob {
+        let job = storing::KeepJob {
             store: self.store.clone(),
             folder: self.folders.kept.clone(),
             user: user.clone(),
@@ -203,7 +203,7 @@ impl DocumentService {
             received,
             now,
         };
-        let (document, is_new) = self.desk.hand_for(user, move || keep::keep(job)).await?;
+        let (document, is_new) = self.desk.hand_for(user, move || storing::keep(job)).await?;
         if !is_new && document.status != DocumentStatus::Processing {
             return Ok(document);
         }
@@ -304,7 +304,7 @@ impl DocumentService {
         let document = self.show(user, id).await?;
         let path = self.shelf.find(&document.id).await?;
         if let Ok(about) = tokio::fs::metadata(&path).await {
-            shelf::check_size(&document, about.len())?;
+            originals::check_size(&document, about.len())?;
         }
         Ok((document, path))
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::deletion;
-use super::intake::{self, fault};
+use super::upload::{self, fault};
 use crate::app::{Error, Kind, Result};
 use crate::domain::id::{DocumentId, UploadId};
 use crate::domain::time::Timestamp;
@@ -284,7 +284,7 @@ fn put_back(known: &KnownFiles, data: &Path) -> io::Result<usize> {
 fn move_aside(data: &Path, kin: OrphanKind, from: &Path, now: Timestamp) -> io::Result<PathBuf> {
     let day: String = now.to_string().chars().take(10).collect();
     let folder = data.join(FOLDER).join(day).join(kin.folder());
-    intake::private_folder(&folder)?;
+    upload::private_folder(&folder)?;
     let name = from.file_name().unwrap_or_default().to_string_lossy();
     // Never overwrites an existing file. Ids are unique, names of logs are not.
     let most = if kin == OrphanKind::Log { 1000 } else { 1 };

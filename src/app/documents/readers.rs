@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::child::ChildReader;
 use super::deletion;
-use super::shelf::OriginalFiles;
+use super::originals::OriginalFiles;
 use super::text;
 use crate::app::{Error, Result};
 use crate::domain::document::{Document, DocumentStatus};
@@ -291,7 +291,7 @@ impl ReaderPoolShared {
     fn read(&self, document: Document) -> Result<ReadOutcome> {
         let path = self.shelf.bring(&document.id)?;
         if let Ok(about) = std::fs::metadata(&path) {
-            super::shelf::check_size(&document, about.len())?;
+            super::originals::check_size(&document, about.len())?;
         }
         let (refused, id, user) = (
             text::take(&self.store, &self.reader, document.clone(), &path)?,

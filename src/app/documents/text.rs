@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::child::{ChildExit, ChildReader};
-use super::intake::fault;
+use super::upload::fault;
 use crate::app::Result;
 use crate::domain::chunk::{Cutter, PageText};
 use crate::domain::document::{Document, DocumentStatus, InjectionFlag, Passage};

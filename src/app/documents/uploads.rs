@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::app::{Error, Kind, Result, room};
+use crate::app::{Error, Kind, Result, disk_space};
 use crate::crypto::{self, hex, sha256};
 use crate::domain::document::Document;
 use crate::domain::id::{UploadId, UserId};
@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::store::uploads::{Upload, UploadPart};
 use crate::store::{Store, StoreError, uploads};
 
-use super::intake::{self, ReceivedFile, TemporaryFile, fault, too_large};
+use super::upload::{self, ReceivedFile, TemporaryFile, fault, too_large};
 use super::{DocumentService, deletion, names};
 
 /// Lifetime of an unfinished upload.
@@ -64,7 +64,7 @@ impl DocumentService {
         now: Timestamp,
     ) -> Result<UploadProgress> {
         check(&announced, self.limit)?;
-        room::require(&self.store)?;
+        disk_space::require(&self.store)?;
         self.expire_uploads(now).await?;
         let upload = Upload {
             id: UploadId::new(now, crypto::random_number()?),
@@ -140,7 +140,7 @@ impl DocumentService {
         let (store, parts) = (self.store.clone(), self.folders.parts.clone());
         let work = move || {
             let folder = parts.join(upload.id.as_str());
-            intake::private_folder(&folder).map_err(fault)?;
+            upload::private_folder(&folder).map_err(fault)?;
             std::fs::rename(received.path.path(), part_path(&folder, number)).map_err(fault)?;
             std::fs::File::open(&folder)
                 .and_then(|folder| folder.sync_all())
@@ -171,7 +171,7 @@ impl DocumentService {
     /// `Missing` when the user has no such upload, `BadRequest` naming the missing parts, and the errors of
     /// `upload`.
     pub async fn finalize(&self, user: &UserId, id: &UploadId, now: Timestamp) -> Result<Document> {
-        room::require(&self.store)?;
+        disk_space::require(&self.store)?;
         let (upload, parts) = self.find(user, id, now).await?;
         let missing: Vec<u32> = (0..upload.total_chunks)
             .filter(|number| !parts.contains(number))
@@ -303,7 +303,7 @@ fn progress(upload: Upload, received: Vec<u32>) -> UploadProgress {
 }
 
 fn join(folder: &Path, parts: u32, size: u64, whole: TemporaryFile) -> Result<ReceivedFile> {
-    let mut file = intake::open_new(whole.path()).map_err(fault)?;
+    let mut file = upload::open_new(whole.path()).map_err(fault)?;
     let (mut hasher, mut written) = (sha256::Hasher::new(), 0u64);
     let mut piece = vec![0; 256 * 1024];
     for number in 0..parts {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::forecast::{check_reach, stopping, warnings};
 use super::request::request;
-use super::{Experiments, court, rules};
+use super::{Experiments, llm_judge, rules};
 use crate::app::{Error, Result};
 use crate::clock;
 use crate::crypto;
@@ -287,7 +287,7 @@ impl Experiments<'_> {
         let Some(judge) = spec.evaluator.judge() else {
             return Ok(None);
         };
-        let asked = court::asked(cases);
+        let asked = llm_judge::asked(cases);
         let fault = |why: String| Error::field(&["body", "evaluator", "model"], "value_error", why);
         let llm = &self.0.llm;
         let Some(model) = llm.find(Some(user), &judge.model) else {
@@ -297,7 +297,7 @@ impl Experiments<'_> {
             return Err(fault("a demo algorithm cannot judge".to_owned()));
         }
         if judge.same_family || model.family.is_empty() {
-            return Ok(Some(court::most(judge, usage::price_of(&model), asked)));
+            return Ok(Some(llm_judge::most(judge, usage::price_of(&model), asked)));
         }
         for (place, arm) in arms.iter().enumerate() {
             let names = spec.body_of(arm).models;
@@ -312,7 +312,7 @@ impl Experiments<'_> {
                 )));
             }
         }
-        Ok(Some(court::most(judge, usage::price_of(&model), asked)))
+        Ok(Some(llm_judge::most(judge, usage::price_of(&model), asked)))
     }
 }
 

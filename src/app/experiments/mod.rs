@@ -2,11 +2,11 @@
 //! it in the background, and shows its results. The rules of the race are in the domain.
 
 mod apply;
-mod court;
+mod blind_comparison;
 mod draft;
-mod duel;
 mod files;
 mod forecast;
+mod llm_judge;
 mod progress;
 mod request;
 mod result;
@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::accounts::{RequestOrigin, chance};
-use super::{App, Error, Kind, Result, account_state, room};
+use super::{App, Error, Kind, Result, account_state, disk_space};
 use crate::clock;
 use crate::domain::experiment::record::{
     Evaluation, Experiment, ExperimentState, ExperimentSummary, Judging,
@@ -33,8 +33,8 @@ use crate::log;
 use crate::store::{audit, experiments};
 
 pub use apply::ApplyTarget;
+pub use blind_comparison::{BlindComparison, ComparisonChoice};
 pub use draft::{ExperimentForecast, ExperimentParams};
-pub use duel::{BlindComparison, ComparisonChoice};
 pub use progress::ExperimentProgress;
 pub use result::{EvaluationView, ExperimentView};
 
@@ -116,7 +116,7 @@ impl Experiments<'_> {
             return Err(Error::new(Kind::Forbidden, why)
                 .resolve("start it from the pages, or with an unrestricted key"));
         }
-        room::require(&self.0.store)?;
+        disk_space::require(&self.0.store)?;
         let draft = self.draft(caller, wanted).await?;
         let experiment = Experiment {
             id: ExperimentId::new(visit.now, chance()?),

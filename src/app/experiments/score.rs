@@ -1,7 +1,7 @@
 //! Scores an answer: by the experiment's rule, or by its judge, with marks or against the current configuration's
 //! answer to the same case. Also probes the judge for biases.
 
-use super::court::{JudgeError, JudgeOpinion, LlmJudge, asked, most};
+use super::llm_judge::{JudgeError, JudgeOpinion, LlmJudge, asked, most};
 use super::rules;
 use super::runner::{ExperimentRunner, ScoredTrial, TrialAnswer, begun_as};
 use super::waits::{Interrupt, Work};

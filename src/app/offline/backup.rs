@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::documents::orphans;
 use crate::app::folder::{self, soundness};
-use crate::app::swap::{ReplaceDatabase, ReplacedFiles};
+use crate::app::replace_database::{ReplaceDatabase, ReplacedFiles};
 use crate::app::{Error, Kind, Result};
 use crate::clock;
 use crate::config::Config;

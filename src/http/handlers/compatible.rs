@@ -10,7 +10,7 @@ use super::compatible_shape::{
 use super::compatible_stream::{CompletionStream, StreamDialect};
 use super::{compatible_files, compatible_several};
 use crate::app::completions::{Completion, StartedCompletion, count};
-use crate::app::repeats::IdempotencyTurn;
+use crate::app::idempotency::IdempotencyTurn;
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::user::Caller;

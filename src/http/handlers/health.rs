@@ -8,9 +8,9 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::metrics as prometheus_text;
+use crate::app::disk_space::{self, DiskState};
 use crate::app::health::{DatabaseHealth, ProcessStats};
 use crate::app::replica::ReplicaStatus;
-use crate::app::room::{self, DiskState};
 use crate::app::{App, Kind};
 use crate::clock;
 use crate::domain::time::Timestamp;
@@ -83,7 +83,7 @@ fn condition(
             "the disk is full: reading, signing in and deleting work, nothing else is stored"
         }
         Some(disk) if disk.is_low => "the disk is almost full: new files and runs are refused",
-        Some(disk) if disk.is_reserve_blocked => room::RESERVE_BLOCKED,
+        Some(disk) if disk.is_reserve_blocked => disk_space::RESERVE_BLOCKED,
         _ if replica_warns => {
             "the replica is incomplete: what it lacks exists only on this machine"
         }

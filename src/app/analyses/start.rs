@@ -6,7 +6,7 @@ use super::rerun::EarlierRun;
 use super::{Analyses, Begun, cache_age, entry};
 use crate::app::account_state::{check_active, check_active_in};
 use crate::app::key_limits::KeyReservation;
-use crate::app::{Error, Kind, Result, room};
+use crate::app::{Error, Kind, Result, disk_space};
 use crate::clock;
 use crate::crypto;
 use crate::domain::analysis::{Analysis, Status};
@@ -130,7 +130,7 @@ impl Analyses<'_> {
         if let Some(user) = &user {
             check_active(self.store, user).await?;
         }
-        room::require(self.store)?;
+        disk_space::require(self.store)?;
         let material = self.material(user.as_ref(), &new).await?;
         let plan = self.plan(user.as_ref(), &new, material).await?;
         let pictures = self.pictures(user.as_ref(), &plan).await?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, BufWriter};
 
-use crate::app::{Error, Kind, Result, room};
+use crate::app::{Error, Kind, Result, disk_space};
 use crate::crypto::{hex, sha256};
 use crate::store::Store;
 
@@ -100,7 +100,7 @@ impl IncomingFile {
     /// # Errors
     /// `Unavailable` when only the reserve is left.
     pub(super) fn on_disk_of(self, store: &Store) -> Result<Self> {
-        room::require(store)?;
+        disk_space::require(store)?;
         Ok(Self {
             store: Some(store.clone()),
             ..self
@@ -118,7 +118,7 @@ impl IncomingFile {
         if let Some(store) = &self.store
             && before / LOOK_EVERY != self.size / LOOK_EVERY
         {
-            room::require(store)?;
+            disk_space::require(store)?;
         }
         if self.size > self.limit {
             return Err(too_large(self.limit));

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 use super::DocumentService;
 use super::child::ChildExit;
-use super::intake;
+use super::upload;
 use crate::app::{Error, Kind, Result};
 use crate::domain::chunk::PageText;
 use crate::domain::id::UserId;
@@ -104,7 +104,7 @@ impl DocumentService {
         }
     }
 
-    async fn receive(&self, name: &str, base64: &str) -> Result<intake::ReceivedFile> {
+    async fn receive(&self, name: &str, base64: &str) -> Result<upload::ReceivedFile> {
         let mut incoming = self.begin()?;
         let base64: String = base64.split_ascii_whitespace().collect();
         let bytes = STANDARD
@@ -131,7 +131,7 @@ fn stopped(error: std::io::Error) -> Error {
             Kind::Unavailable,
             "reading the document was stopped by the server",
         ),
-        _ => intake::fault(error),
+        _ => upload::fault(error),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Details of one document: its pages, the analyses that use it, and reading it again.
 
-use super::keep::queue_full;
+use super::storing::queue_full;
 use super::{DocumentService, missing};
 use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::PlanPicture;
@@ -172,7 +172,7 @@ impl DocumentService {
         let reader = self.reader.of(user);
         // One at a time because a picture may be large, and not on the thread that stores files because it
         // may take long.
-        let work = move || reader.picture(&path, page).map_err(super::intake::fault);
+        let work = move || reader.picture(&path, page).map_err(super::upload::fault);
         self.pictures.hand_for(user, work).await
     }
 

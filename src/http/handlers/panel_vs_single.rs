@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::accounts::no_store;
-use crate::app::worth::{ComparisonScope, ComparisonSide, ComparisonView, TopicRow};
+use crate::app::panel_vs_single::{ComparisonScope, ComparisonSide, ComparisonView, TopicRow};
 use crate::app::{Error, Kind};
 use crate::domain::id::AnalysisId;
 use crate::domain::panel_vs_single::{Preference, WORTHWHILE, WRONG, single};

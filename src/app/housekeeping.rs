@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{App, Result, repeats};
+use super::{App, Result, idempotency::KEPT};
 use crate::domain::time::Timestamp;
 use crate::log;
 use crate::store::{analyses, audit, cached_answers, call_log, idempotency};
@@ -47,7 +47,7 @@ impl App {
             .write(move |db| {
                 analyses::delete_anonymous(db, now - KEPT_ANONYMOUS)?;
                 analyses::delete_passed_on(db, now - KEPT_ANONYMOUS)?;
-                idempotency::delete_before(db, now - repeats::KEPT)?;
+                idempotency::delete_before(db, now - KEPT)?;
                 call_log::delete_before(db, now - KEPT_AUDIT)?;
                 audit::delete_before(db, now - KEPT_AUDIT).map(drop)
             })

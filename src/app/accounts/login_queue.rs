@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::throttle::{ThrottleKey, too_fast};
+use super::login_limits::{ThrottleKey, too_fast};
 use crate::app::Result;
 use crate::clock;
 

@@ -6,9 +6,9 @@
 
 use std::net::IpAddr;
 
+use super::login_limits::{ThrottleKey, network};
+use super::login_queue::LoginTurn;
 use super::passwords::PasswordLane;
-use super::throttle::{ThrottleKey, network};
-use super::turns::LoginTurn;
 use super::{Accounts, RequestOrigin};
 use crate::app::Result;
 use crate::clock;

@@ -12,7 +12,7 @@ use crate::domain::reading_queue::MAX_WAITING;
 use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError, documents, reading_queue};
 
-use super::intake::{ReceivedFile, TemporaryFile, fault};
+use super::upload::{ReceivedFile, TemporaryFile, fault};
 
 /// A file to store.
 pub(super) struct KeepJob {
