@@ -11,7 +11,7 @@ use quire::config::{self, ConfigLayers};
 use quire::crypto::jwt::{Claims, Jwt};
 use quire::domain::analysis::{Plan, StageAnswer};
 use quire::domain::chat::{
-    Answer, Brief, CallError, Delta, Message, ModelRequest, Role, SourcePassage, Task,
+    Answer, Brief, CallError, Delta, Message, MessageRole, ModelRequest, SourcePassage, Task,
 };
 use quire::domain::chunk::passages;
 use quire::domain::experiment::evaluate::Evaluator;
@@ -24,7 +24,7 @@ use quire::domain::time::Timestamp;
 use quire::extract::{self, FileInput, ReadLimits};
 use quire::llm::demo;
 use quire::wire::sse::{SseDecoder, SseFrame, encode};
-use quire::wire::{self, AnswerDecoder, ApiFormat, lines};
+use quire::wire::{self, AnswerDecoder, ApiFormat, json_lines};
 use serde_json::json;
 
 /// What must hold for bytes.
@@ -93,7 +93,7 @@ pub fn sse(bytes: &[u8]) {
 fn request(text: &str) -> ModelRequest {
     ModelRequest {
         model: "p/m".into(),
-        messages: vec![Message::new(Role::User, text)],
+        messages: vec![Message::new(MessageRole::User, text)],
         parameters: Parameters::default(),
         brief: Brief::default(),
         deadline: Duration::from_secs(1),
@@ -112,7 +112,7 @@ fn completion(kind: ApiFormat, pieces: &[&[u8]]) -> Completed {
     let mut stream = AnswerDecoder::new(kind);
     let mut deltas = Vec::new();
     if kind.sends_lines() {
-        let mut decoder = lines::LineDecoder::new(LIMIT);
+        let mut decoder = json_lines::LineDecoder::new(LIMIT);
         pieces.iter().for_each(|piece| decoder.push(piece));
         decoder.end();
         while let Ok(Some(event)) = decoder.next_event() {

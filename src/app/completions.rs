@@ -11,7 +11,7 @@ use super::models::ModelService;
 use super::patterns::Patterns;
 use super::recipes::Recipes;
 use super::{Error, Kind, Result};
-use crate::domain::chat::{Message, Passthrough, Role};
+use crate::domain::chat::{Message, MessageRole, Passthrough};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::request::{Request, RunContext};
@@ -227,7 +227,8 @@ impl Completions<'_> {
         asked: ChatRequest,
     ) -> Result<(Request, RunContext, bool)> {
         let turns = asked.turns.iter().rev();
-        let mut said = turns.filter(|turn| turn.role == Role::User && !turn.text.trim().is_empty());
+        let mut said =
+            turns.filter(|turn| turn.role == MessageRole::User && !turn.text.trim().is_empty());
         let question = said.next().map(|turn| turn.text.clone());
         let request = Request {
             prompt: question.unwrap_or_else(|| "(no question in words)".to_owned()),
@@ -370,7 +371,7 @@ fn end_with_question(request: &mut Request, context: &mut RunContext) {
     let mut begun = Vec::new();
     while let Some(turn) = context
         .turns
-        .pop_if(|turn| turn.role == Role::Assistant && turn.calls.is_empty())
+        .pop_if(|turn| turn.role == MessageRole::Assistant && turn.calls.is_empty())
     {
         begun.push(turn.text);
     }
@@ -385,7 +386,7 @@ fn end_with_question(request: &mut Request, context: &mut RunContext) {
         .filter(|turn| turn.result_of.is_none())
     else {
         request.prompt.clone_from(&begun);
-        context.turns.push(Message::new(Role::User, begun));
+        context.turns.push(Message::new(MessageRole::User, begun));
         return;
     };
     let asked = &last.text;

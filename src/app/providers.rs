@@ -15,7 +15,7 @@ use crate::crypto::vault::Vault;
 use crate::domain::chat::CallErrorKind;
 use crate::domain::id::ProviderId;
 use crate::domain::network::AddressReach;
-use crate::domain::provider::{Additions, Extras, StoredProvider, is_name, key_end};
+use crate::domain::provider::{Additions, RequestExtras, StoredProvider, is_name, key_end};
 pub use crate::llm::WellKnown;
 use crate::llm::{self, Llm, ProviderSource, TestError};
 use crate::store::{Store, audit, providers};
@@ -284,7 +284,7 @@ impl Providers<'_> {
             None => old.key,
         };
         provider.key_end = key_end(&key);
-        let extras = Extras {
+        let extras = RequestExtras {
             headers: wanted.headers.unwrap_or(old.extras.headers),
             body: wanted.body.unwrap_or(old.extras.body),
             model_settings: wanted.model_settings.unwrap_or(old.extras.model_settings),

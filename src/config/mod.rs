@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::domain::catalog::CatalogSheet;
 use crate::domain::money::Price;
 pub use crate::domain::network::Network;
-use crate::domain::provider::Extras;
+use crate::domain::provider::RequestExtras;
 use crate::domain::usage;
 pub use backups::{BackupConfig, ReplicaConfig};
 use check::Checker;
@@ -221,7 +221,7 @@ pub struct ProviderConfig {
     /// Price of each of its models, if configured.
     pub price: Option<Price>,
     /// Headers and body fields added to its requests.
-    pub extras: Extras,
+    pub extras: RequestExtras,
 }
 
 /// A provider's models.

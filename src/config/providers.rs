@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::check::{Checker, http_url};
 use crate::domain::money::Price;
-use crate::domain::provider::{Additions, Extras};
+use crate::domain::provider::{Additions, RequestExtras};
 
 use super::{ProviderConfig, ProviderModels, Secret, options};
 
@@ -59,7 +59,7 @@ pub(super) fn providers(
                 models: ProviderModels::Any,
                 concurrency: None,
                 price: None,
-                extras: Extras::default(),
+                extras: RequestExtras::default(),
             });
         }
     }
@@ -149,7 +149,7 @@ fn provider(
         ))?),
         (key, None) => key,
     };
-    let extras = Extras {
+    let extras = RequestExtras {
         headers: entry.headers,
         body: entry.body,
         model_settings: entry.model_settings,

@@ -16,7 +16,7 @@ use super::tools::{ToolCall, Tools};
 /// Author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub enum MessageRole {
     /// Instructions that precede the conversation.
     System,
     /// The user, or Quire on the user's behalf.
@@ -29,7 +29,7 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// Author.
-    pub role: Role,
+    pub role: MessageRole,
     /// Text content.
     pub text: String,
     /// Attached images, for models with vision.
@@ -67,7 +67,7 @@ pub struct CacheMark {
 
 impl Message {
     /// Creates a text-only message.
-    pub fn new(role: Role, text: impl Into<String>) -> Self {
+    pub fn new(role: MessageRole, text: impl Into<String>) -> Self {
         Self {
             role,
             text: text.into(),

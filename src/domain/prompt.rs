@@ -2,7 +2,7 @@
 //! which members read each other. Which models are called is decided in `pattern`.
 
 use super::analysis::Plan;
-use super::chat::{Brief, Message, Peer, Role, SourcePassage, Task};
+use super::chat::{Brief, Message, MessageRole, Peer, SourcePassage, Task};
 use super::citation;
 use super::statistics::random::Random;
 
@@ -43,7 +43,7 @@ pub fn system_message(sources: &[SourcePassage], nonce: &str, canary: &str) -> M
         }
         text.push_str(&format!("----- end of documents {nonce} -----"));
     }
-    Message::new(Role::System, text)
+    Message::new(MessageRole::System, text)
 }
 
 /// Suffix for the model that writes the answer when it has tools.
@@ -60,7 +60,10 @@ pub fn conversation(plan: &Plan, rules: Message, asked: Message) -> Vec<Message>
         return plan.turns.clone();
     }
     let mut rules = rules;
-    for own in earlier.iter().filter(|turn| turn.role == Role::System) {
+    for own in earlier
+        .iter()
+        .filter(|turn| turn.role == MessageRole::System)
+    {
         rules.text += "\n\n";
         rules.text += &own.text;
     }
@@ -68,7 +71,7 @@ pub fn conversation(plan: &Plan, rules: Message, asked: Message) -> Vec<Message>
     messages.extend(
         earlier
             .iter()
-            .filter(|turn| turn.role != Role::System)
+            .filter(|turn| turn.role != MessageRole::System)
             .map(in_words),
     );
     messages.push(Message {
@@ -141,7 +144,7 @@ pub fn user_message(template: &str, holes: &Placeholders) -> Message {
         text.push_str("\n\n");
         text.push_str(&critiques(&holes.brief.reviews, holes.nonce));
     }
-    Message::new(Role::User, text)
+    Message::new(MessageRole::User, text)
 }
 
 const CRITIQUES: &str = "The members have criticised each other's texts, and nobody has revised anything yet. \

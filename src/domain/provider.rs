@@ -72,7 +72,7 @@ pub struct Additions {
 /// Additions to a provider's requests, for all and for single models.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Extras {
+pub struct RequestExtras {
     /// Headers for all models, by lowercase name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
@@ -85,9 +85,9 @@ pub struct Extras {
 }
 
 /// Prints names only, because header values may be secrets.
-impl std::fmt::Debug for Extras {
+impl std::fmt::Debug for RequestExtras {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Extras({})", self.names())
+        write!(f, "RequestExtras({})", self.names())
     }
 }
 
@@ -141,7 +141,7 @@ fn check_header(name: &str, value: &str, may_sign: bool) -> Result<(), String> {
     Ok(())
 }
 
-impl Extras {
+impl RequestExtras {
     /// Validates the additions and normalizes header names. `may_sign`: credential headers may be set.
     ///
     /// # Errors

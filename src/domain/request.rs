@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::chat::{Format, Message, Passthrough, Role};
+use super::chat::{Format, Message, MessageRole, Passthrough};
 use super::context_mode::ContextMode;
 use super::id::{AnalysisId, DocumentId, ExperimentId, KeyId};
 use super::parameters::Parameters;
@@ -225,7 +225,7 @@ impl RunContext {
     /// Replaces the question at the end of the conversation.
     pub fn replace_question(&mut self, old: &str, new: &str) {
         let turns = self.turns.iter_mut().rev();
-        let mut questions = turns.filter(|turn| turn.role == Role::User);
+        let mut questions = turns.filter(|turn| turn.role == MessageRole::User);
         if let Some(last) = questions.find(|turn| turn.text == old) {
             new.clone_into(&mut last.text);
         }
@@ -308,7 +308,7 @@ mod tests {
             ..Request::default()
         };
         let context = RunContext {
-            turns: vec![Message::new(Role::User, "Why?".to_owned())],
+            turns: vec![Message::new(MessageRole::User, "Why?".to_owned())],
             sample: 2,
             recipe: Some("brief@3".to_owned()),
             passthrough: Some(Arc::new(Passthrough {

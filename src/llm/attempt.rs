@@ -5,15 +5,15 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::asking::{CallAttempt, guarded, list_timeout};
+use super::call_request::{CallAttempt, guarded, list_timeout};
 use super::exchange::{FailedExchange, ask_once, models_once};
-use super::meter::UsageMeter;
 use super::registry::{OpenCircuit, PICTURES};
 use super::retry::{self, FailedAttempt, RetryDecision};
 use super::transport::CancelSlot;
-use super::{Inner, Provider, fault};
+use super::usage_meter::UsageMeter;
+use super::{Inner, Provider, transport_error};
 use crate::clock;
-use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Message, Role};
+use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Message, MessageRole};
 use crate::domain::parameters::Parameters;
 use crate::wire::{self, ListedModel, ModelCapabilities, passthrough};
 
@@ -29,8 +29,9 @@ const MOST_REFUSALS: usize = 8;
 pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, CallError> {
     let (entry, origin, now) = (attempt.entry, attempt.wanted.origin, clock::steady());
     let admitted = entry.admit(attempt.name, origin, now);
-    admitted
-        .map_err(|OpenCircuit(until)| fault::circuit_open(until.map(|until| until.since(now))))?;
+    admitted.map_err(|OpenCircuit(until)| {
+        transport_error::circuit_open(until.map(|until| until.since(now)))
+    })?;
     let answer = ask_counted(attempt, meter)?;
     let Some(format) = &attempt.request.format else {
         return Ok(answer);
@@ -54,10 +55,10 @@ pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answe
     let again = format!(
         "That is not what was wanted: {why}. Answer again with nothing but the JSON object."
     );
-    let said = Message::new(Role::Assistant, &*answer.text);
+    let said = Message::new(MessageRole::Assistant, &*answer.text);
     request
         .messages
-        .extend([said, Message::new(Role::User, again)]);
+        .extend([said, Message::new(MessageRole::User, again)]);
     let repair = CallAttempt {
         request: &request,
         ..*attempt
@@ -83,7 +84,12 @@ fn ask_counted(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, 
         Ok(_) => entry.succeeded(attempt.name, origin),
         // The error was caused by the cancellation, whatever it reports.
         Err(_) if attempt.slot.is_cancelled() => {
-            entry.failed(attempt.name, origin, &fault::cancelled(), clock::steady());
+            entry.failed(
+                attempt.name,
+                origin,
+                &transport_error::cancelled(),
+                clock::steady(),
+            );
         }
         Err(error) => entry.failed(attempt.name, origin, error, clock::steady()),
     }
@@ -124,7 +130,7 @@ fn ask_until(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, Ca
         };
         let (now, kind) = (clock::steady(), failed.error.kind);
         if attempt.slot.is_cancelled() {
-            meter.failed(&fault::cancelled());
+            meter.failed(&transport_error::cancelled());
             return Err(failed.error);
         }
         meter.failed(&failed.error);
@@ -204,10 +210,10 @@ fn wait_for_rate_limit(attempt: &CallAttempt) -> Result<(), CallError> {
         };
         let wait = until.since(now);
         if wait.saturating_mul(2) >= attempt.left() {
-            return Err(fault::throttled(wait));
+            return Err(transport_error::throttled(wait));
         }
         if attempt.slot.pause(wait) {
-            return Err(fault::cancelled());
+            return Err(transport_error::cancelled());
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::asking::{CallAttempt, CallRequest, guarded};
 use super::attempt;
-use super::meter::UsageMeter;
+use super::call_request::{CallAttempt, CallRequest, guarded};
 use super::transport::CancelSlot;
-use super::{Inner, demo, fault};
+use super::usage_meter::UsageMeter;
+use super::{Inner, demo, transport_error};
 use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta, ModelRequest};
 
 /// Runs a call to its end. `send` receives the pieces.
@@ -22,7 +22,7 @@ pub(super) fn run(
     bill: &mut CallBill,
 ) -> Result<Answer, CallError> {
     if slot.is_cancelled() {
-        return Err(fault::cancelled());
+        return Err(transport_error::cancelled());
     }
     let mut meter = UsageMeter::new(wanted, send);
     slot.enter();
@@ -51,7 +51,7 @@ pub(super) fn run(
     *bill = meter.bill();
     // The outcome of a cancelled call is arbitrary: "peer disconnected", or even a regular end.
     if slot.is_cancelled() {
-        Err(fault::cancelled())
+        Err(transport_error::cancelled())
     } else {
         result
     }

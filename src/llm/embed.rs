@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::exchange::{FailedExchange, header, refusal, unreached};
-use super::receive::{MAX_ANSWER, read_some, read_whole};
 use super::registry::{CallOrigin, OpenCircuit, RegisteredProvider};
+use super::response_reader::{MAX_ANSWER, read_some, read_whole};
 use super::transport::CancelSlot;
-use super::{Inner, Llm, fault};
+use super::{Inner, Llm, transport_error};
 use crate::clock;
 use crate::domain::chat::{CallError, CallErrorKind};
 use crate::domain::id::UserId;
@@ -38,7 +38,9 @@ impl Llm {
         let origin = CallOrigin::new(user, &asked.texts);
         let now = clock::steady();
         if let Err(OpenCircuit(until)) = entry.admit(&name, origin, now) {
-            return Err(fault::circuit_open(until.map(|until| until.since(now))));
+            return Err(transport_error::circuit_open(
+                until.map(|until| until.since(now)),
+            ));
         }
         let (done, is_done) = oneshot::channel();
         let (lane, waiting, called) = (entry.lane(), entry.clone(), name.clone());
@@ -50,7 +52,7 @@ impl Llm {
             match &result {
                 Ok(_) => entry.succeeded(&name, origin),
                 Err(_) if slot.is_cancelled() => {
-                    entry.failed(&name, origin, &fault::cancelled(), now);
+                    entry.failed(&name, origin, &transport_error::cancelled(), now);
                 }
                 Err(failed) => entry.failed(&name, origin, &failed.error, now),
             }
@@ -58,12 +60,12 @@ impl Llm {
         });
         let running = running.map_err(|_| {
             // The breaker admitted a call that was never sent.
-            waiting.failed(&called, origin, &fault::cancelled(), now);
-            fault::queue_full()
+            waiting.failed(&called, origin, &transport_error::cancelled(), now);
+            transport_error::queue_full()
         })?;
         let result = is_done.await;
         drop(running);
-        result.unwrap_or_else(|_| Err(fault::queue_full()))
+        result.unwrap_or_else(|_| Err(transport_error::queue_full()))
     }
 }
 
@@ -114,7 +116,7 @@ fn attempt_once(
     let optional = embed::optional(&body);
     let now = clock::steady();
     if let Some(until) = entry.throttled(name, now) {
-        return Err(fault::throttled(until.since(now)).into());
+        return Err(transport_error::throttled(until.since(now)).into());
     }
     let limit = inner.settings.first_token;
     slot.read_by(clock::instant() + limit);

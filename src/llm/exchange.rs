@@ -3,9 +3,9 @@
 
 use ureq::http::HeaderMap;
 
-use super::asking::{CallAttempt, list_timeout};
-use super::receive::{MAX_ANSWER, read_some, read_whole, receive};
-use super::{Inner, Provider, fault, guard, pace};
+use super::call_request::{CallAttempt, list_timeout};
+use super::response_reader::{MAX_ANSWER, read_some, read_whole, receive};
+use super::{Inner, Provider, address_guard, rate_limit_headers, transport_error};
 use crate::clock;
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Finish};
 use crate::wire::{
@@ -50,7 +50,7 @@ pub(super) fn ask_once(
     let (provider, request) = (attempt.provider, attempt.request);
     let left = attempt.left();
     if left.is_zero() {
-        return Err(fault::timed_out().into());
+        return Err(transport_error::timed_out().into());
     }
     let kind = provider.api_format();
     let outgoing = wire::request(kind, attempt.name, request, capabilities, provider.quirks());
@@ -84,7 +84,7 @@ pub(super) fn ask_once(
             .or_else(|| further().filter(|_| matches!(status, 400 | 422)));
         return Err(failed);
     }
-    if let Some(wait) = pace::after_answer(&header, clock::now()) {
+    if let Some(wait) = rate_limit_headers::after_answer(&header, clock::now()) {
         attempt.entry.hold_back(attempt.name, wait, clock::steady());
     }
     let content_type = header("content-type").unwrap_or_default();
@@ -130,10 +130,10 @@ fn has_field(body: &[u8], field: &str) -> bool {
 
 pub(super) fn unreached(error: ureq::Error) -> FailedExchange {
     FailedExchange {
-        error: fault::before_answer(&error),
+        error: transport_error::before_answer(&error),
         unwelcome: None,
-        lasting: !fault::may_pass(&error),
-        not_public: guard::refused(&error),
+        lasting: !transport_error::may_pass(&error),
+        not_public: address_guard::refused(&error),
         broke_off: false,
     }
 }
@@ -145,12 +145,16 @@ pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-pub(super) fn refusal(status: u16, header: pace::Header, body: &str) -> FailedExchange {
+pub(super) fn refusal(
+    status: u16,
+    header: rate_limit_headers::Header,
+    body: &str,
+) -> FailedExchange {
     if (300..400).contains(&status) {
-        return fault::redirected(status).into();
+        return transport_error::redirected(status).into();
     }
     let mut error = wire::error(status, header, body);
-    let wait = pace::after_refusal(header, clock::now());
+    let wait = rate_limit_headers::after_refusal(header, clock::now());
     let millis = wait.map(|wait| wait.as_millis() as u64);
     error.retry_after_ms = millis.or(error.retry_after_ms);
     let unwelcome = wire::unwelcome(body).filter(|_| matches!(status, 400 | 422));

@@ -1,29 +1,29 @@
 //! Calls to models: one blocking call per thread, and the offline demo models with the same interface. Knows nothing
 //! of panels, stores, or callers.
 
-mod asking;
+mod address_guard;
 mod attempt;
 mod breaker;
 mod call;
-mod catalogue;
+mod call_queue;
+mod call_request;
+mod catalog;
 pub mod demo;
 mod discover;
 mod embed;
+mod event_sink;
 mod exchange;
-mod fault;
-mod gauge;
-mod guard;
-mod meter;
-mod offer;
-mod outlet;
-mod pace;
+mod model_list;
+mod output_estimate;
 mod provider;
-mod receive;
+mod rate_limit_headers;
 mod registry;
 mod remote;
+mod response_reader;
 mod retry;
-mod threads;
 mod transport;
+mod transport_error;
+mod usage_meter;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,18 +36,18 @@ use crate::domain::chat::{Answer, CallBill, CallError, Delta, ModelRequest};
 use crate::domain::id::UserId;
 use crate::domain::network::{AddressReach, Network};
 use crate::wire::{ListedModel, ModelCapabilities};
-use asking::CallRequest;
 pub use breaker::CircuitView;
-use catalogue::LazyCatalog;
+pub use call_queue::RunningCall;
+use call_queue::{CallRefused, CallThreads, ProviderLimiter};
+use call_request::CallRequest;
+use catalog::LazyCatalog;
 pub use discover::find_local;
-pub use offer::{ProviderStatus, Retired};
-use outlet::EventSink;
+use event_sink::EventSink;
+pub use model_list::{ProviderStatus, Retired};
 pub use provider::{Provider, WellKnown, is_local, known_base_url, known_kind, known_providers};
 use registry::{CallOrigin, ProviderRegistry, RegisteredProvider};
 pub use registry::{LastFailure, ProviderSource};
 pub use remote::{Remote, RemoteError};
-pub use threads::RunningCall;
-use threads::{CallRefused, CallThreads, ProviderLimiter};
 use transport::HttpClients;
 
 /// Settings: limits, timeouts, and providers.
@@ -252,7 +252,7 @@ impl Llm {
             // No connection was tried, so it is unknown whether the guard allows the address.
             Err(_) => Err(TestError {
                 may_keep: false,
-                error: fault::queue_full(),
+                error: transport_error::queue_full(),
             }),
         }
     }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::fault;
+use super::transport_error;
 use crate::domain::chat::CallError;
 use crate::domain::id::UserId;
 use crate::domain::model::Availability;
 use crate::domain::money::Price;
 use crate::domain::network::AddressReach;
-use crate::domain::provider::Extras;
+use crate::domain::provider::RequestExtras;
 use crate::wire::ApiFormat;
 use crate::wire::openai::{PLAIN, ProviderQuirks};
 
@@ -36,7 +36,7 @@ pub struct Provider {
     /// private network.
     pub reach: AddressReach,
     /// Headers and fields that the settings add to its requests.
-    pub extras: Extras,
+    pub extras: RequestExtras,
     /// Whether its stored key cannot be read. It is then never called: a call without the key could be charged to
     /// another account.
     pub is_key_lost: bool,
@@ -255,7 +255,7 @@ impl Provider {
     /// `CallErrorKind::Auth` when the key cannot be read.
     pub(super) fn headers(&self, model: &str) -> Result<BTreeMap<String, String>, CallError> {
         if self.is_key_lost {
-            return Err(fault::key_lost(&self.id));
+            return Err(transport_error::key_lost(&self.id));
         }
         let api_format = self.api_format();
         let fixed = api_format.headers().iter();

@@ -18,7 +18,7 @@ use ureq::unversioned::transport::{
 };
 
 use super::LlmSettings;
-use super::guard::AddressGuard;
+use super::address_guard::AddressGuard;
 use crate::clock;
 use crate::domain::network::{AddressReach, literal};
 

@@ -3,12 +3,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::calling::ToolCallFragment;
-use super::counts::{self, UsageCounts};
-use super::growing::AnswerBuilder;
+use super::answer_builder::AnswerBuilder;
 use super::prompt::{PromptTurn, budget, divide, effort, is_acting, is_signed_thought};
 use super::sse::SseFrame;
-use super::{ApiFormat, ModelCapabilities, cache_marks, refusal, subset};
+use super::tool_call_builder::ToolCallFragment;
+use super::usage_counts::{self, UsageCounts};
+use super::{ApiFormat, ModelCapabilities, cache_marks, refusal, schema_subset};
 use crate::domain::chat::{ModelRequest, estimate_tokens};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolChoice, Tools};
@@ -24,7 +24,8 @@ const KEPT_FROM: u64 = 1_024;
 const LEAST_BUDGET: u64 = 1_024;
 
 pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
-    let enforced = (request.format.as_ref()).and_then(|format| subset::anthropic(&format.schema));
+    let enforced =
+        (request.format.as_ref()).and_then(|format| schema_subset::anthropic(&format.schema));
     let shape = match capabilities.shape("output_config", request) {
         Structured::Native if enforced.is_none() => Structured::Prompt,
         shape => shape,
@@ -65,7 +66,7 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
                 config(&mut body).insert("format".into(), wanted);
             }
             Structured::Tool => {
-                body.insert("tools".into(), json!([{ "name": format.name, "description": "Gives the answer.", "input_schema": subset::top(&format.schema) }]));
+                body.insert("tools".into(), json!([{ "name": format.name, "description": "Gives the answer.", "input_schema": schema_subset::top(&format.schema) }]));
                 body.insert(
                     "tool_choice".into(),
                     json!({ "type": "tool", "name": format.name }),
@@ -286,7 +287,7 @@ pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
     let Ok(data) = crate::domain::json::parse(&event.data) else {
         return builder.unreadable(&event.data, "Anthropic message");
     };
-    let place = counts::whole(&data["index"]).unwrap_or(0);
+    let place = usage_counts::whole(&data["index"]).unwrap_or(0);
     match data["type"].as_str().unwrap_or(&event.event) {
         "message_start" => usage(builder, &data["message"]["usage"]),
         "content_block_start" => {
@@ -393,20 +394,22 @@ fn usage(builder: &mut AnswerBuilder, found: &Value) {
         .filter(|steps| !steps.is_empty());
     let parts = steps.map_or(std::slice::from_ref(found), Vec::as_slice);
     let sum = |name: &str| {
-        let counts = parts.iter().filter_map(|part| counts::whole(&part[name]));
+        let counts = parts
+            .iter()
+            .filter_map(|part| usage_counts::whole(&part[name]));
         counts.reduce(u64::saturating_add)
     };
     let input = sum("input_tokens");
     if input.is_none() && sum("output_tokens").is_none() {
         // Some compatible servers report usage as chat completions do.
-        return builder.count(counts::of(found));
+        return builder.count(usage_counts::of(found));
     }
     builder.count(UsageCounts {
         input,
         output: sum("output_tokens"),
         cached: sum("cache_read_input_tokens"),
         stored: sum("cache_creation_input_tokens"),
-        reasoning: counts::whole(&found["output_tokens_details"]["thinking_tokens"]),
+        reasoning: usage_counts::whole(&found["output_tokens_details"]["thinking_tokens"]),
         charged: None,
         beside: true,
     });

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::serve_error::{RequestError, fault};
-use crate::domain::chat::{CacheMark, Message, Role};
+use crate::domain::chat::{CacheMark, Message, MessageRole};
 use crate::domain::tools::Tools;
 
 /// The name of the field.
@@ -47,7 +47,9 @@ pub fn are_in(turns: &[Message], tools: Option<&Tools>) -> bool {
 /// The marks of all instructions, with offsets into the joined text.
 pub(super) fn of_instructions(messages: &[Message]) -> Vec<CacheMark> {
     let (mut marks, mut before) = (Vec::new(), 0);
-    let instructions = messages.iter().filter(|one| one.role == Role::System);
+    let instructions = messages
+        .iter()
+        .filter(|one| one.role == MessageRole::System);
     for message in instructions {
         marks.extend(moved(&message.cache_marks, before));
         before += message.text.len() + JOINT.len();

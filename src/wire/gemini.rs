@@ -3,11 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::counts::{self, UsageCounts};
-use super::growing::AnswerBuilder;
+use super::answer_builder::AnswerBuilder;
 use super::prompt::{PromptTurn, budget, called, divide, effort};
 use super::sse::SseFrame;
-use super::{ModelCapabilities, refusal, subset};
+use super::usage_counts::{self, UsageCounts};
+use super::{ModelCapabilities, refusal, schema_subset};
 use crate::domain::chat::{CallError, CallErrorKind, ModelRequest};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolChoice, Tools};
@@ -46,12 +46,12 @@ pub(super) fn body(request: &ModelRequest, capabilities: &ModelCapabilities) -> 
             config.insert("responseMimeType".into(), json!("application/json"));
             // An empty list of required properties is refused.
             if !format.any {
-                let schema = subset::gemini(&format.schema);
+                let schema = schema_subset::gemini(&format.schema);
                 config.insert("responseJsonSchema".into(), schema);
             }
         }
         (Some(format), Structured::Tool) => {
-            body.insert("tools".into(), json!([{ "functionDeclarations": [{ "name": format.name, "description": "Gives the answer.", "parametersJsonSchema": subset::gemini(&format.schema) }] }]));
+            body.insert("tools".into(), json!([{ "functionDeclarations": [{ "name": format.name, "description": "Gives the answer.", "parametersJsonSchema": schema_subset::gemini(&format.schema) }] }]));
             let wanted = json!({ "mode": "ANY", "allowedFunctionNames": [format.name] });
             body.insert(
                 "toolConfig".into(),
@@ -285,7 +285,7 @@ fn usage(builder: &mut AnswerBuilder, found: &Value) {
     if !found.is_object() {
         return;
     }
-    let count = |name: &str| counts::whole(&found[name]);
+    let count = |name: &str| usage_counts::whole(&found[name]);
     let sum = |one: Option<u64>, two: Option<u64>| match (one, two) {
         (None, None) => None,
         (one, two) => Some(one.unwrap_or(0).saturating_add(two.unwrap_or(0))),

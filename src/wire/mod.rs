@@ -1,27 +1,27 @@
 //! Wire formats: decodes bytes into values and encodes values into bytes. Pure. Providers use one of five API
 //! formats; this is their common interface, and each format has its own file.
 
+mod answer_builder;
 mod anthropic;
 pub mod cache_marks;
-mod calling;
-mod counts;
 pub mod embed;
-mod endings;
 mod envelope;
+mod finish_reasons;
 mod gemini;
-mod growing;
-mod joined;
-pub mod lines;
-mod listed;
+mod joined_json;
+pub mod json_lines;
+pub mod json_positions;
 pub mod mcp;
+mod model_lists;
 mod ollama;
 pub mod openai;
 pub mod passthrough;
-pub mod places;
 mod prompt;
-mod reasons;
+mod reasoning_tags;
 mod refusal;
+mod refusal_reasons;
 mod responses;
+mod schema_subset;
 pub mod serve;
 pub mod serve_anthropic;
 mod serve_call;
@@ -39,10 +39,10 @@ mod serve_settings;
 pub mod serve_several;
 pub mod serve_tools;
 pub mod sse;
-mod subset;
 mod surrogates;
-mod think;
 pub mod toml_text;
+mod tool_call_builder;
+mod usage_counts;
 
 use std::borrow::Cow;
 
@@ -50,8 +50,8 @@ use serde_json::{Map, Value};
 
 use crate::domain::chat::{Answer, CallError, Delta, Finish, ModelRequest};
 use crate::domain::model::{Structured, Thinking};
-use growing::AnswerBuilder;
-pub use listed::{ListedModel, models};
+use answer_builder::AnswerBuilder;
+pub use model_lists::{ListedModel, models};
 pub use openai::ProviderQuirks;
 pub use refusal::{clean, error, shows_no_pictures, unwelcome, unwelcome_among};
 use surrogates::PendingSurrogates;
@@ -279,7 +279,7 @@ impl AnswerDecoder {
                 &repaired
             }
         };
-        match joined::divide(&event.data) {
+        match joined_json::divide(&event.data) {
             None => read(self.kind, builder, event),
             Some(parts) => {
                 for data in parts {
@@ -299,7 +299,7 @@ impl AnswerDecoder {
     /// Decodes a complete response: a server that does not stream sends one JSON object.
     pub fn push_whole(&mut self, body: &str) -> Vec<Delta> {
         // Some servers send the stream's chunks one after the other, without event framing.
-        if let Some(parts) = joined::divide(body.trim()) {
+        if let Some(parts) = joined_json::divide(body.trim()) {
             let events = parts.into_iter().map(|data| sse::SseFrame {
                 data,
                 ..sse::SseFrame::default()

@@ -3,11 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::counts::{self, UsageCounts};
-use super::growing::AnswerBuilder;
+use super::answer_builder::AnswerBuilder;
 use super::openai::functions;
 use super::prompt::{called, divide, effort};
 use super::sse::SseFrame;
+use super::usage_counts::{self, UsageCounts};
 use super::{ModelCapabilities, refusal};
 use crate::domain::chat::ModelRequest;
 use crate::domain::model::Structured;
@@ -148,8 +148,8 @@ pub(super) fn whole(builder: &mut AnswerBuilder, line: &Value) {
     if line["done"] == true {
         // Absent when the whole prompt was still cached from the previous call.
         builder.count(UsageCounts {
-            input: counts::whole(&line["prompt_eval_count"]),
-            output: counts::whole(&line["eval_count"]),
+            input: usage_counts::whole(&line["prompt_eval_count"]),
+            output: usage_counts::whole(&line["eval_count"]),
             ..UsageCounts::default()
         });
         // Before 2024 there was no finish reason: `done` alone was the regular end.

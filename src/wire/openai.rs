@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::ModelCapabilities;
 use super::prompt::{PromptTurn, divide, effort, is_acting, is_detail, schema_instruction};
 use super::refusal::NAME;
-use super::subset::{is_strict, top};
-use crate::domain::chat::{Image, ModelRequest, Role};
+use super::schema_subset::{is_strict, top};
+use crate::domain::chat::{Image, MessageRole, ModelRequest};
 use crate::domain::model::{Structured, Thinking};
 use crate::domain::tools::{Tool, ToolCall, ToolChoice, Tools};
 pub(super) use stream::{read, whole};
@@ -139,9 +139,9 @@ fn messages(
     }
     let message = |message: &crate::domain::chat::Message| {
         let role = match message.role {
-            Role::System => system,
-            Role::User => "user",
-            Role::Assistant => "assistant",
+            MessageRole::System => system,
+            MessageRole::User => "user",
+            MessageRole::Assistant => "assistant",
         };
         let content = content(&message.text, &message.images);
         let encoded = with_calls(role, content, &message.calls, message.result_of.as_deref());

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{ModelCapabilities, cache_marks};
-use crate::domain::chat::{CacheMark, Image, ModelRequest, Role};
+use crate::domain::chat::{CacheMark, Image, MessageRole, ModelRequest};
 use crate::domain::model::Structured;
 use crate::domain::tools::ToolCall;
 
@@ -35,11 +35,11 @@ pub(super) fn divide<'a>(
     let mut system: Vec<String> = Vec::new();
     let mut turns: Vec<PromptTurn> = Vec::new();
     for message in &request.messages {
-        if message.role == Role::System {
+        if message.role == MessageRole::System {
             system.push(message.text.clone());
             continue;
         }
-        let is_model = message.role == Role::Assistant;
+        let is_model = message.role == MessageRole::Assistant;
         match turns.last_mut() {
             Some(last)
                 if last.is_model == is_model

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::counts;
-use super::reasons::{BLIND, is_sure, reason};
+use super::refusal_reasons::{BLIND, is_sure, reason};
+use super::usage_counts;
 use crate::domain::chat::{CallError, CallErrorKind};
 
 /// Interprets a response with an error status. `headers` returns a header by its lowercase name.
@@ -83,7 +83,7 @@ pub(super) fn reported(frame: &Value) -> Option<&Value> {
     };
     // MiniMax reports a status in every answer: 0 means success.
     let status = &frame["base_resp"];
-    if counts::whole(&status["status_code"]) > Some(0) {
+    if usage_counts::whole(&status["status_code"]) > Some(0) {
         return Some(status);
     }
     if is_error("object") || is_error("type") || is_error("status") {
@@ -288,7 +288,7 @@ fn inner(body: &Value) -> &Value {
 fn meaning(error: &Value, status: Option<u16>) -> CallError {
     // OpenRouter puts the upstream's status in the body, vLLM's code is a status, and some servers send it as text.
     let number = |name: &str| {
-        let code = counts::whole(&error[name]).and_then(|code| u16::try_from(code).ok());
+        let code = usage_counts::whole(&error[name]).and_then(|code| u16::try_from(code).ok());
         code.filter(|code| (400..600).contains(code))
     };
     let names = ["code", "status_code", "statusCode", "http_code", "status"];

@@ -3,12 +3,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::calling::ToolCallFragment;
-use super::counts;
-use super::growing::AnswerBuilder;
+use super::answer_builder::AnswerBuilder;
 use super::prompt::{PromptTurn, divide, effort, is_encrypted_item};
+use super::schema_subset::{is_strict, top};
 use super::sse::SseFrame;
-use super::subset::{is_strict, top};
+use super::tool_call_builder::ToolCallFragment;
+use super::usage_counts;
 use super::{ModelCapabilities, refusal};
 use crate::domain::chat::ModelRequest;
 use crate::domain::model::{Structured, Thinking};
@@ -161,7 +161,7 @@ pub(super) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
         return builder.unreadable(&event.data, "response");
     };
     let piece = data["delta"].as_str().unwrap_or_default();
-    let place = counts::whole(&data["output_index"]).unwrap_or(0);
+    let place = usage_counts::whole(&data["output_index"]).unwrap_or(0);
     let name = data["type"].as_str().unwrap_or(&event.event);
     match name {
         "response.output_text.delta" => builder.text(piece),
@@ -235,7 +235,7 @@ fn function_call(builder: &mut AnswerBuilder, place: u64, item: &Value) {
 }
 
 fn ended(builder: &mut AnswerBuilder, response: &Value, status: &str) {
-    builder.count(counts::of(&response["usage"]));
+    builder.count(usage_counts::of(&response["usage"]));
     let status = response["status"].as_str().unwrap_or(status);
     if !response["error"].is_null() || status == "failed" {
         return builder.fail(refusal::in_band(&response["error"]));

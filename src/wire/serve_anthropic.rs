@@ -10,7 +10,7 @@ use super::serve_error::{RequestError, fault};
 use super::serve_parameters::{flag, parameters};
 use super::serve_tools::{self, ToolShape};
 use super::{ApiFormat, cache_marks, passthrough};
-use crate::domain::chat::{Finish, Message, Role, Usage};
+use crate::domain::chat::{Finish, Message, MessageRole, Usage};
 use crate::domain::tools::ToolCall;
 
 const KNOWN: &[&str] = &[
@@ -63,7 +63,7 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
     if !system.text.is_empty() {
         asked.turns.push(Message {
             cache_marks: system.cache_marks,
-            ..Message::new(Role::System, system.text)
+            ..Message::new(MessageRole::System, system.text)
         });
     }
     let Some(messages) = fields.get("messages").and_then(Value::as_array) else {
@@ -74,9 +74,9 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
     }
     for message in messages {
         let role = match message["role"].as_str() {
-            Some("user") => Role::User,
-            Some("assistant") => Role::Assistant,
-            Some("system") => Role::System,
+            Some("user") => MessageRole::User,
+            Some("assistant") => MessageRole::Assistant,
+            Some("system") => MessageRole::System,
             _ => return fault("messages", "each message needs a role: user or assistant"),
         };
         add_message(&mut asked.turns, role, &message["content"])?;
@@ -103,11 +103,15 @@ fn wanted_format(given: &Value) -> Option<Value> {
 
 // Interleaved thinking begins a new turn: thinking blocks precede the content that follows them, and the vendor joins
 // the turns.
-fn add_message(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), RequestError> {
+fn add_message(
+    turns: &mut Vec<Message>,
+    role: MessageRole,
+    given: &Value,
+) -> Result<(), RequestError> {
     let mut blocks = given.as_array().map_or(&[][..], Vec::as_slice);
-    while let Some(at) = (1..blocks.len())
-        .find(|&at| role == Role::Assistant && is_block(&blocks[at]) && !is_block(&blocks[at - 1]))
-    {
+    while let Some(at) = (1..blocks.len()).find(|&at| {
+        role == MessageRole::Assistant && is_block(&blocks[at]) && !is_block(&blocks[at - 1])
+    }) {
         take_turn(turns, role, &json!(blocks[..at]))?;
         blocks = &blocks[at..];
     }
@@ -118,24 +122,28 @@ fn add_message(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<()
 }
 
 // Calls are blocks of the model's turn, results are blocks of the user's turn; internally each result is a turn.
-fn take_turn(turns: &mut Vec<Message>, role: Role, given: &Value) -> Result<(), RequestError> {
+fn take_turn(
+    turns: &mut Vec<Message>,
+    role: MessageRole,
+    given: &Value,
+) -> Result<(), RequestError> {
     let blocks = given.as_array().map_or(&[][..], Vec::as_slice);
     let is = |block: &Value, kind: &str| block["type"] == kind;
     let (mut rest, mut calls, mut thoughts) = (Vec::new(), Vec::new(), Vec::new());
     let mut called_mark = None;
     for block in blocks {
-        if is(block, "tool_use") && role == Role::Assistant {
+        if is(block, "tool_use") && role == MessageRole::Assistant {
             calls.push(serve_call::call(
                 &block["id"],
                 &block["name"],
                 &block["input"],
             )?);
             called_mark = cache_marks::behind(block)?.or(called_mark);
-        } else if role == Role::Assistant
+        } else if role == MessageRole::Assistant
             && (is(block, "thinking") || is(block, "redacted_thinking"))
         {
             thoughts.push(block.clone());
-        } else if is(block, "tool_result") && role == Role::User {
+        } else if is(block, "tool_result") && role == MessageRole::User {
             let Some(id) = block["tool_use_id"].as_str() else {
                 return fault("messages", "a tool's result needs its tool_use_id");
             };
@@ -224,14 +232,14 @@ pub struct MessageEvents {
     frame: ChunkFrame,
     /// Index of the open block, or of the next one.
     index: usize,
-    open: Option<Block>,
+    open: Option<MessageBlock>,
     /// Number of signed reasoning blocks already sent.
     signed: usize,
 }
 
 /// A block that has begun and not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Block {
+enum MessageBlock {
     Thinking,
     Text,
 }
@@ -268,7 +276,7 @@ impl MessageEvents {
         if !self.frame.shows_thinking {
             return Vec::new();
         }
-        let mut events = self.open(Block::Thinking);
+        let mut events = self.open(MessageBlock::Thinking);
         let piece = json!({ "type": "thinking_delta", "thinking": text });
         events.push(delta(self.index, piece));
         events
@@ -287,7 +295,7 @@ impl MessageEvents {
             self.index += 1;
             return events;
         }
-        let mut events = self.open(Block::Thinking);
+        let mut events = self.open(MessageBlock::Thinking);
         let text = item["thinking"].as_str().unwrap_or_default();
         if !self.frame.shows_thinking && !text.is_empty() {
             let piece = json!({ "type": "thinking_delta", "thinking": text });
@@ -301,7 +309,7 @@ impl MessageEvents {
 
     /// Encodes a piece of text.
     pub fn piece(&mut self, text: &str) -> Vec<Named> {
-        let mut events = self.open(Block::Text);
+        let mut events = self.open(MessageBlock::Text);
         let piece = json!({ "type": "text_delta", "text": text });
         events.push(delta(self.index, piece));
         events
@@ -338,7 +346,7 @@ impl MessageEvents {
         let mut events = Vec::new();
         for block in signed.skip(self.signed) {
             if self.frame.shows_thinking && !block["thinking"].is_null() {
-                events.extend(self.open(Block::Thinking));
+                events.extend(self.open(MessageBlock::Thinking));
                 let piece = json!({ "type": "thinking_delta", "thinking": block["thinking"] });
                 events.push(delta(self.index, piece));
             }
@@ -347,15 +355,15 @@ impl MessageEvents {
         events
     }
 
-    fn open(&mut self, block: Block) -> Vec<Named> {
+    fn open(&mut self, block: MessageBlock) -> Vec<Named> {
         if self.open == Some(block) {
             return Vec::new();
         }
         let mut events = self.close();
         self.open = Some(block);
         let begun = match block {
-            Block::Thinking => thinking(""),
-            Block::Text => json!({ "type": "text", "text": "", "citations": null }),
+            MessageBlock::Thinking => thinking(""),
+            MessageBlock::Text => json!({ "type": "text", "text": "", "citations": null }),
         };
         events.push(start(self.index, begun));
         events

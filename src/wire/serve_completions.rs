@@ -8,7 +8,7 @@ use super::serve_error::{RequestError, fault};
 use super::serve_openai::{choices, finish_reason, tokens};
 use super::serve_parameters::{flag, parameters};
 use super::{ApiFormat, passthrough};
-use crate::domain::chat::{Finish, Message, Role, Usage};
+use crate::domain::chat::{Finish, Message, MessageRole, Usage};
 
 const KNOWN: &[&str] = &[
     "model",
@@ -132,8 +132,8 @@ fn conversation(prompt: &str, suffix: Option<&str>) -> Vec<Message> {
         ),
     };
     vec![
-        Message::new(Role::System, rules),
-        Message::new(Role::User, text),
+        Message::new(MessageRole::System, rules),
+        Message::new(MessageRole::User, text),
     ]
 }
 

@@ -14,7 +14,7 @@ use super::serve_functions;
 use super::serve_parameters::{flag, parameters, whole};
 use super::serve_tools::{self, ToolShape};
 use super::{ApiFormat, passthrough};
-use crate::domain::chat::{Extras, Finish, Message, Role, Usage};
+use crate::domain::chat::{Extras, Finish, Message, MessageRole, Usage};
 use crate::domain::tools::ToolCall;
 
 /// Parses the body of a chat completion, also one in the form of Responses (`input` instead of `messages`).
@@ -133,10 +133,10 @@ const UNREAD: &[&str] = &[
 
 fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
     let role = match message["role"].as_str() {
-        Some("system" | "developer") => Role::System,
-        Some("user") => Role::User,
-        Some("assistant") => Role::Assistant,
-        Some("tool" | "function") => Role::User,
+        Some("system" | "developer") => MessageRole::System,
+        Some("user") => MessageRole::User,
+        Some("assistant") => MessageRole::Assistant,
+        Some("tool" | "function") => MessageRole::User,
         _ => {
             return fault(
                 "messages",
@@ -154,7 +154,7 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
         _ => None,
     };
     let (mut calls, mut reasoning_items) = (Vec::new(), Vec::new());
-    if role == Role::Assistant {
+    if role == MessageRole::Assistant {
         calls = serve_tools::calls(message)?;
         calls.extend(serve_functions::call(message, earlier.len())?);
         let details = message["reasoning_details"].as_array();
@@ -328,7 +328,7 @@ mod tests {
         assert_eq!(asked.turns.len(), 4);
         assert_eq!(
             (asked.turns[0].role, asked.turns[1].images.len()),
-            (Role::System, 1)
+            (MessageRole::System, 1)
         );
         assert_eq!(
             (asked.parameters.max_tokens, asked.parameters.stop.len()),

@@ -14,7 +14,7 @@ use super::serve_parameters::{flag, parameters};
 use super::serve_settings::settings;
 use super::serve_tools::{self, ToolShape};
 use super::{ApiFormat, envelope, passthrough};
-use crate::domain::chat::{Finish, Message, Role};
+use crate::domain::chat::{Finish, Message, MessageRole};
 use crate::domain::tools::ToolCall;
 pub use events::Events;
 
@@ -75,10 +75,12 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     };
     let instructions = fields.get("instructions").and_then(Value::as_str);
     if let Some(text) = instructions.filter(|text| !text.is_empty()) {
-        asked.turns.push(Message::new(Role::System, text));
+        asked.turns.push(Message::new(MessageRole::System, text));
     }
     match fields.get("input") {
-        Some(Value::String(text)) => asked.turns.push(Message::new(Role::User, text.as_str())),
+        Some(Value::String(text)) => asked
+            .turns
+            .push(Message::new(MessageRole::User, text.as_str())),
         Some(Value::Array(items)) => {
             for item in items {
                 add_item(&mut asked.turns, item).map_err(in_input)?;
@@ -183,7 +185,7 @@ fn add_item(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> 
             turns.push(Message {
                 images,
                 result_of: Some(id.to_owned()),
-                ..Message::new(Role::User, text)
+                ..Message::new(MessageRole::User, text)
             });
         }
         _ => add_turn(turns, turn(item)?),
@@ -193,9 +195,9 @@ fn add_item(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> 
 
 // The model's turn at the end of the conversation, created if missing.
 fn own_turn(turns: &mut Vec<Message>) -> &mut Message {
-    match turns.pop_if(|last| last.role == Role::Assistant) {
+    match turns.pop_if(|last| last.role == MessageRole::Assistant) {
         Some(last) => turns.push(last),
-        None => turns.push(Message::new(Role::Assistant, "")),
+        None => turns.push(Message::new(MessageRole::Assistant, "")),
     }
     turns.last_mut().expect("it was pushed above")
 }
@@ -207,7 +209,7 @@ fn add_reasoning(turns: &mut Vec<Message>, item: &Value) {
     let words: Vec<&str> = words.filter_map(|part| part["text"].as_str()).collect();
     let begun = |last: &Message| !last.text.is_empty() || !last.calls.is_empty();
     if turns.last().is_some_and(begun) {
-        turns.push(Message::new(Role::Assistant, ""));
+        turns.push(Message::new(MessageRole::Assistant, ""));
     }
     let turn = own_turn(turns);
     turn.reasoning += &words.join("\n\n");
@@ -219,10 +221,10 @@ fn add_reasoning(turns: &mut Vec<Message>, item: &Value) {
 // Text after reasoning belongs to the same turn.
 fn add_turn(turns: &mut Vec<Message>, said: Message) {
     let is_bare = |last: &mut Message| {
-        last.role == Role::Assistant && last.text.is_empty() && last.calls.is_empty()
+        last.role == MessageRole::Assistant && last.text.is_empty() && last.calls.is_empty()
     };
     let thought = match said.role {
-        Role::Assistant => turns.pop_if(is_bare),
+        MessageRole::Assistant => turns.pop_if(is_bare),
         _ => None,
     };
     turns.push(match thought {
@@ -243,9 +245,9 @@ fn turn(item: &Value) -> Result<Message, RequestError> {
         }
     }
     let role = match item["role"].as_str() {
-        Some("system" | "developer") => Role::System,
-        Some("user") => Role::User,
-        Some("assistant") => Role::Assistant,
+        Some("system" | "developer") => MessageRole::System,
+        Some("user") => MessageRole::User,
+        Some("assistant") => MessageRole::Assistant,
         _ => {
             return fault(
                 "input",

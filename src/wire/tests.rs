@@ -9,15 +9,15 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::domain::chat::{Brief, CallErrorKind, Finish, Format, Message, Role};
+use crate::domain::chat::{Brief, CallErrorKind, Finish, Format, Message, MessageRole};
 use crate::domain::parameters::Parameters;
 
 fn wanted(parameters: Parameters) -> ModelRequest {
     ModelRequest {
         model: "p/m".into(),
         messages: vec![
-            Message::new(Role::System, "Be brief."),
-            Message::new(Role::User, "Hello."),
+            Message::new(MessageRole::System, "Be brief."),
+            Message::new(MessageRole::User, "Hello."),
         ],
         parameters,
         brief: Brief::default(),
@@ -48,7 +48,7 @@ fn decode(kind: ApiFormat, pieces: &[&[u8]], request: &ModelRequest) -> Decoded 
     let mut stream = AnswerDecoder::new(kind);
     let mut deltas = Vec::new();
     if kind.sends_lines() {
-        let mut decoder = lines::LineDecoder::new(1 << 20);
+        let mut decoder = json_lines::LineDecoder::new(1 << 20);
         for piece in pieces {
             decoder.push(piece);
         }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use quire::domain::chat::{
-    Answer, Brief, CallBill, CallError, CallErrorKind, Delta, Finish, Message, ModelRequest, Peer,
-    Role, SourcePassage, Task,
+    Answer, Brief, CallBill, CallError, CallErrorKind, Delta, Finish, Message, MessageRole,
+    ModelRequest, Peer, SourcePassage, Task,
 };
 use quire::domain::model::Availability;
 use quire::domain::network::AddressReach;
@@ -40,7 +40,7 @@ pub fn settings(provider: &Provider) -> LlmSettings {
 pub fn request(model: &str) -> ModelRequest {
     ModelRequest {
         model: format!("p/{model}"),
-        messages: vec![Message::new(Role::User, "Say hello.")],
+        messages: vec![Message::new(MessageRole::User, "Say hello.")],
         parameters: Parameters::default(),
         brief: Brief::default(),
         deadline: LONG,

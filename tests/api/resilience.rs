@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use quire::domain::chat::{CallBill, CallErrorKind, Delta, Message, ModelRequest, Role};
+use quire::domain::chat::{CallBill, CallErrorKind, Delta, Message, MessageRole, ModelRequest};
 use quire::domain::id::UserId;
 use quire::domain::model::Availability;
 use quire::domain::parameters::Parameters;
@@ -107,7 +107,10 @@ fn a_counter_at_its_end_holds_the_next_call_back() {
 /// A call of the model `m` with a prompt of its own.
 fn about(number: usize) -> ModelRequest {
     ModelRequest {
-        messages: vec![Message::new(Role::User, format!("Question {number}"))],
+        messages: vec![Message::new(
+            MessageRole::User,
+            format!("Question {number}"),
+        )],
         ..request("m")
     }
 }
@@ -124,7 +127,7 @@ fn what_one_prompt_or_one_person_sees_opens_no_circuit_for_others() {
     let bob = UserId::new(Timestamp::from_millis(1), 2);
     let ask = |user: &UserId, text: &str| {
         let request = ModelRequest {
-            messages: vec![Message::new(Role::User, text)],
+            messages: vec![Message::new(MessageRole::User, text)],
             ..request("m")
         };
         let (tell, events) = mpsc::channel(64);

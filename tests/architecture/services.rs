@@ -10,7 +10,7 @@ const COMPOSITION: &[&str] = &[
     // The server's timers, and its end.
     "app/locks.rs",
     "app/replica.rs",
-    "app/upkeep.rs",
+    "app/housekeeping.rs",
     // An experiment runs longer than the request that starts it.
     "app/experiments/mod.rs",
     "app/experiments/runner.rs",

@@ -13,7 +13,7 @@ use crate::crypto::{random_number, sha256};
 use crate::domain::analysis::{
     Arrangement, CacheUse, Depth, Member, Plan, RunDeadlines, Stage, StageAnswer, StageRole,
 };
-use crate::domain::chat::{Finish, Message, Role, Task, Usage, estimate_tokens};
+use crate::domain::chat::{Finish, Message, MessageRole, Task, Usage, estimate_tokens};
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::json;
 use crate::domain::parameters::Parameters;
@@ -109,9 +109,9 @@ fn conversation(value: &Value) -> Option<ForeignConversation> {
     let mut turns = Vec::new();
     for message in value["messages"].as_array()? {
         let role = match message["role"].as_str()? {
-            "system" | "developer" => Role::System,
-            "user" => Role::User,
-            "assistant" => Role::Assistant,
+            "system" | "developer" => MessageRole::System,
+            "user" => MessageRole::User,
+            "assistant" => MessageRole::Assistant,
             // Tool calls and their results are not part of the conversation.
             _ => continue,
         };
@@ -122,10 +122,12 @@ fn conversation(value: &Value) -> Option<ForeignConversation> {
     }
     let last = turns
         .iter()
-        .rposition(|turn| turn.role == Role::Assistant)?;
+        .rposition(|turn| turn.role == MessageRole::Assistant)?;
     let answer = turns[last].text.clone();
     turns.truncate(last);
-    let question = turns.iter().rposition(|turn| turn.role == Role::User)?;
+    let question = turns
+        .iter()
+        .rposition(|turn| turn.role == MessageRole::User)?;
     turns.truncate(question + 1);
     let question = turns[question].text.clone();
     let writer = model(value["model"].as_str());

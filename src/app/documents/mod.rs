@@ -40,11 +40,11 @@ pub use crate::extract::{FileKind as ReadableKind, KINDS};
 pub use child::ReadBudget;
 pub use details::{DocumentUse, PageView};
 pub use inline_files::too_much_text;
-pub(in crate::app) use upload::{open_new, private_folder};
 pub use names::clean as clean_name;
-pub use search::PassageSearch;
 pub(in crate::app) use originals::OriginalFiles;
+pub use search::PassageSearch;
 pub use upload::{IncomingFile, ReceivedFile, TemporaryFile, too_large};
+pub(in crate::app) use upload::{open_new, private_folder};
 pub use uploads::{UploadAnnouncement, UploadProgress};
 
 /// Documents in one question at most.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::domain::pattern::Pattern;
 use crate::domain::pattern::file::{self, PatternError};
-use crate::wire::{places, toml_text};
+use crate::wire::{json_positions, toml_text};
 
 /// Files of a folder read at most.
 const MOST_FILES: usize = 200;
@@ -74,7 +74,7 @@ pub fn parse(text: &str) -> Result<Read, Vec<PatternProblem>> {
     let (value, lines) = if text.trim_start().starts_with('{') {
         let value: Value = serde_json::from_str(text)
             .map_err(|error| unreadable(error.line(), format!("not JSON: {error}")))?;
-        (value, places::lines(text))
+        (value, json_positions::lines(text))
     } else {
         let document =
             toml_text::read(text).map_err(|fault| unreadable(fault.line, fault.message))?;

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::Providers;
-use crate::domain::provider::{Extras, StoredProvider};
+use crate::domain::provider::{RequestExtras, StoredProvider};
 use crate::log;
 
 /// The decrypted secrets of a provider: its key, and the additions to its requests, which may hold secrets
@@ -12,7 +12,7 @@ use crate::log;
 #[derive(Default)]
 pub(super) struct Secrets {
     pub key: String,
-    pub extras: Extras,
+    pub extras: RequestExtras,
     /// Whether they cannot be decrypted because the installation's secret has changed.
     pub is_lost: bool,
 }

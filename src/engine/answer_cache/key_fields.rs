@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::crypto;
-use crate::domain::chat::{Format, Message, ModelRequest, Role};
+use crate::domain::chat::{Format, Message, MessageRole, ModelRequest};
 use crate::domain::parameters::Parameters;
 
 /// Version of the key's format; increased when stored answers change their meaning.
@@ -128,7 +128,7 @@ fn texts(messages: &[Message], of_system: bool) -> Value {
     };
     messages
         .iter()
-        .filter(|message| (message.role == Role::System) == of_system)
+        .filter(|message| (message.role == MessageRole::System) == of_system)
         .map(message)
         .collect()
 }
@@ -198,8 +198,8 @@ mod tests {
         ModelRequest {
             model: "x/y".into(),
             messages: vec![
-                Message::new(Role::System, "rules"),
-                Message::new(Role::User, "question"),
+                Message::new(MessageRole::System, "rules"),
+                Message::new(MessageRole::User, "question"),
             ],
             parameters: Parameters::default(),
             brief: Brief::default(),
@@ -228,7 +228,7 @@ mod tests {
         ("question", |request, n| {
             request
                 .messages
-                .push(Message::new(Role::Assistant, n.to_string()));
+                .push(Message::new(MessageRole::Assistant, n.to_string()));
         }),
         ("pictures", |request, n| {
             let base64 = n.to_string().into();

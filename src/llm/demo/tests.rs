@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::chat::{Message, Peer, Role, SourcePassage};
+use crate::domain::chat::{Message, MessageRole, Peer, SourcePassage};
 use crate::domain::parameters::Parameters;
 use crate::domain::prompt;
 
@@ -44,7 +44,7 @@ pub(super) fn with_peers(mut brief: Brief, texts: &[&str]) -> Brief {
 fn request(brief: Brief, parameters: Parameters) -> ModelRequest {
     ModelRequest {
         model: "demo/extract".into(),
-        messages: vec![Message::new(Role::User, brief.question.clone())],
+        messages: vec![Message::new(MessageRole::User, brief.question.clone())],
         parameters,
         brief,
         deadline: Duration::from_secs(60),

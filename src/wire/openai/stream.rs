@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use crate::wire::calling::ToolCallFragment;
-use crate::wire::counts;
-use crate::wire::growing::AnswerBuilder;
+use crate::wire::answer_builder::AnswerBuilder;
 use crate::wire::refusal::{clean, field, in_band, reported};
 use crate::wire::sse::SseFrame;
+use crate::wire::tool_call_builder::ToolCallFragment;
+use crate::wire::usage_counts;
 
 pub(in crate::wire) fn read(builder: &mut AnswerBuilder, event: &SseFrame) {
     let data = event.data.trim();
@@ -54,7 +54,7 @@ fn take_one(builder: &mut AnswerBuilder, chunk: &Value) {
     let choices = chunk["choices"].as_array();
     let mut choices = choices.into_iter().flatten();
     let first = choices
-        .find(|choice| builder.is_own(counts::whole(&choice["index"]).unwrap_or(0)))
+        .find(|choice| builder.is_own(usage_counts::whole(&choice["index"]).unwrap_or(0)))
         .unwrap_or(&Value::Null);
     let nested = || field(first).or_else(|| field(&first["delta"]));
     if let Some(error) = reported(chunk).or_else(nested) {
@@ -96,7 +96,7 @@ fn reason(found: &Value) -> Option<&str> {
 /// llama.cpp in its timings, Bedrock in its metrics.
 fn count(builder: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
     if chunk["timings"].is_object() {
-        builder.count(counts::of_timings(&chunk["timings"]));
+        builder.count(usage_counts::of_timings(&chunk["timings"]));
     }
     for usage in [
         &chunk["amazon-bedrock-invocationMetrics"],
@@ -111,7 +111,7 @@ fn count(builder: &mut AnswerBuilder, chunk: &Value, choice: &Value) {
         &choice["message"]["usage"],
     ] {
         if usage.is_object() {
-            builder.count(counts::of(usage));
+            builder.count(usage_counts::of(usage));
         }
     }
 }
@@ -185,7 +185,7 @@ fn tool(builder: &mut AnswerBuilder, call: &Value) {
         id => Cow::Borrowed(id.as_str().unwrap_or_default()),
     };
     builder.call(ToolCallFragment {
-        index: counts::whole(&call["index"]),
+        index: usage_counts::whole(&call["index"]),
         id: &id,
         name: function["name"].as_str().unwrap_or_default(),
         arguments: &arguments,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::chat::{
-    Answer, Brief, CallError, CallErrorKind, Delta, Finish, Message, ModelRequest, Role,
+    Answer, Brief, CallError, CallErrorKind, Delta, Finish, Message, MessageRole, ModelRequest,
 };
 use crate::domain::parameters::Parameters;
 use crate::wire::sse::SseDecoder;
@@ -15,7 +15,7 @@ use crate::wire::{AnswerDecoder, ApiFormat, ModelCapabilities, clean, error, mod
 fn request_of(parameters: Parameters) -> ModelRequest {
     ModelRequest {
         model: "p/m".into(),
-        messages: vec![Message::new(Role::User, "hello there")],
+        messages: vec![Message::new(MessageRole::User, "hello there")],
         parameters,
         brief: Brief::default(),
         deadline: Duration::from_secs(1),

@@ -6,14 +6,14 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::domain::chat::{Brief, Message, Role};
+use crate::domain::chat::{Brief, Message, MessageRole};
 use crate::domain::parameters::Parameters;
 use crate::wire::{self, openai, unwelcome_among};
 
 fn request(format: ApiFormat, fields: Value) -> ModelRequest {
     ModelRequest {
         model: "p/m".into(),
-        messages: vec![Message::new(Role::User, "hello")],
+        messages: vec![Message::new(MessageRole::User, "hello")],
         parameters: Parameters {
             temperature: Some(0.5),
             ..Parameters::default()

@@ -30,17 +30,17 @@ fn acting(choice: ToolChoice) -> ModelRequest {
     };
     let result = |id: &str, text: &str| Message {
         result_of: Some(id.into()),
-        ..Message::new(Role::User, text)
+        ..Message::new(MessageRole::User, text)
     };
     let mut ask = wanted(Parameters::default());
     ask.messages.extend([
         Message {
             calls: vec![call("c1", "Rome"), call("c2", "Oslo")],
-            ..Message::new(Role::Assistant, "")
+            ..Message::new(MessageRole::Assistant, "")
         },
         result("c1", "21 degrees"),
         result("c2", "2 degrees"),
-        Message::new(Role::User, "Which is warmer?"),
+        Message::new(MessageRole::User, "Which is warmer?"),
     ]);
     ask.tools = Some(Arc::new(tools(choice)));
     ask

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::breaker::CircuitView;
-use super::catalogue::LazyCatalog;
+use super::catalog::LazyCatalog;
 use super::registry::{LastFailure, ProviderSource, RegisteredProvider};
 use super::{Llm, demo};
 use crate::clock;

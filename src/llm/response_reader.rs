@@ -4,12 +4,12 @@ use std::io::Read;
 
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
-use super::fault;
-use super::gauge::AnswerProgress;
+use super::output_estimate::AnswerProgress;
 use super::transport::CancelSlot;
+use super::transport_error;
 use crate::domain::chat::{CallError, Delta};
 use crate::wire::sse::{self, MalformedStream, SseFrame};
-use crate::wire::{AnswerDecoder, lines};
+use crate::wire::{AnswerDecoder, json_lines};
 
 /// Maximum size of an answer, in bytes: far more than any model writes.
 pub(super) const MAX_ANSWER: usize = 8 << 20;
@@ -49,7 +49,7 @@ pub(super) fn receive(
     send: &mut dyn FnMut(Delta),
 ) -> Result<(), CallError> {
     if content_type.contains("html") {
-        return Err(fault::web_page());
+        return Err(transport_error::web_page());
     }
     let mut buffer = [0; 4 * 1024];
     let mut decoder = FrameDecoder::of(stream);
@@ -60,7 +60,7 @@ pub(super) fn receive(
             Ok(read) => read,
             // Only usage was still missing.
             Err(_) if stream.is_complete() || slot.is_cut() => break,
-            Err(error) => return Err(fault::within_answer(&error)),
+            Err(error) => return Err(transport_error::within_answer(&error)),
         };
         let piece = &buffer[..read];
         if total == 0 {
@@ -73,17 +73,20 @@ pub(super) fn receive(
                 Some(b'{' | b'[') if decoder.are_events() => {
                     return whole(piece, reader, stream, send);
                 }
-                Some(b'<') => return Err(fault::web_page()),
+                Some(b'<') => return Err(transport_error::web_page()),
                 _ => {}
             }
         }
         total += read;
         if total > MAX_ANSWER {
-            return Err(fault::too_large());
+            return Err(transport_error::too_large());
         }
         decoder.push(piece);
         let mut joined = JoinedDeltas::default();
-        while let Some(event) = decoder.next_event().map_err(|_| fault::event_too_large())? {
+        while let Some(event) = decoder
+            .next_event()
+            .map_err(|_| transport_error::event_too_large())?
+        {
             for delta in stream.push(&event) {
                 gauge.add(&delta);
                 joined.add(delta, send);
@@ -99,13 +102,16 @@ pub(super) fn receive(
         return Ok(());
     }
     decoder.end();
-    while let Some(event) = decoder.next_event().map_err(|_| fault::event_too_large())? {
+    while let Some(event) = decoder
+        .next_event()
+        .map_err(|_| transport_error::event_too_large())?
+    {
         stream.push(&event).into_iter().for_each(&mut *send);
     }
     match total {
-        _ if slot.is_cancelled() => Err(fault::cancelled()),
-        0 => Err(fault::empty_body()),
-        _ if !decoder.is_sensible() => Err(fault::not_a_stream()),
+        _ if slot.is_cancelled() => Err(transport_error::cancelled()),
+        0 => Err(transport_error::empty_body()),
+        _ if !decoder.is_sensible() => Err(transport_error::not_a_stream()),
         _ => Ok(()),
     }
 }
@@ -122,13 +128,13 @@ fn read_piece(reader: &mut dyn Read, buffer: &mut [u8], total: usize) -> std::io
 /// Splits a response into frames, by API format.
 enum FrameDecoder {
     Events(sse::SseDecoder),
-    Lines(lines::LineDecoder),
+    Lines(json_lines::LineDecoder),
 }
 
 impl FrameDecoder {
     fn of(stream: &AnswerDecoder) -> Self {
         match stream.kind().sends_lines() {
-            true => Self::Lines(lines::LineDecoder::new(MAX_EVENT)),
+            true => Self::Lines(json_lines::LineDecoder::new(MAX_EVENT)),
             false => Self::Events(sse::SseDecoder::new(MAX_EVENT)),
         }
     }
@@ -188,20 +194,20 @@ pub(super) fn read_whole(reader: &mut dyn Read) -> Result<String, CallError> {
     let mut bytes = Vec::new();
     let limited = &mut reader.take(MAX_ANSWER as u64 + 1);
     let read = limited.read_to_end(&mut bytes);
-    read.map_err(|error| fault::within_answer(&error))?;
+    read.map_err(|error| transport_error::within_answer(&error))?;
     let mut text = Vec::new();
     if is_packed(&bytes) {
         let read = unpack(&bytes, std::io::empty())
             .take(MAX_ANSWER as u64 + 1)
             .read_to_end(&mut text);
-        read.map_err(|error| fault::within_answer(&error))?;
+        read.map_err(|error| transport_error::within_answer(&error))?;
         bytes = text;
     }
     if bytes.is_empty() {
-        return Err(fault::empty_body());
+        return Err(transport_error::empty_body());
     }
     if bytes.len() > MAX_ANSWER {
-        return Err(fault::too_large());
+        return Err(transport_error::too_large());
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -3,12 +3,12 @@
 
 use serde_json::{Value, json};
 
-use super::calling::{ToolCallBuilder, ToolCallFragment};
-use super::counts::UsageCounts;
-use super::endings;
+use super::finish_reasons;
 use super::prompt::is_detail;
+use super::reasoning_tags::{ReasoningSplitter, ThinkPiece};
 use super::refusal::{self, clean};
-use super::think::{ReasoningSplitter, ThinkPiece};
+use super::tool_call_builder::{ToolCallBuilder, ToolCallFragment};
+use super::usage_counts::UsageCounts;
 use crate::domain::chat::{
     Answer, CallError, CallErrorKind, Delta, Extras, Finish, ModelRequest, Usage, estimate_tokens,
 };
@@ -183,10 +183,10 @@ impl AnswerBuilder {
 
     /// Records the vendor's finish reason.
     pub fn stopped(&mut self, reason: &str) {
-        if endings::is_none(reason) {
+        if finish_reasons::is_none(reason) {
             return;
         }
-        match endings::of(reason) {
+        match finish_reasons::of(reason) {
             Some(finish) => self.finish = Some(finish),
             None => self.cut = Some(clean(reason)),
         }

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::asking::CallRequest;
+use super::call_request::CallRequest;
 use crate::clock;
 use crate::domain::chat::{
     CallBill, CallError, CallErrorKind, Delta, ModelRequest, Usage, estimate_tokens,

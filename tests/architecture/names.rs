@@ -1,0 +1,45 @@
+//! A type's name is given once in the crate, so that it can be searched and read without its path.
+
+use std::collections::BTreeMap;
+
+use super::{holds, is_word, sources};
+
+/// Names that are given again, and why.
+const REUSED: &[&str] = &[
+    // Always written with its module, as `io::Error` is.
+    "Error",
+    // The lexical readers of `domain/findings`, which a judge of meaning replaces.
+    "Kind", "Reader", "Block", "Draft",
+];
+
+/// The name that a line of code gives a type.
+fn type_name(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let line = match line.strip_prefix("pub") {
+        Some(rest) => rest.trim_start_matches(|c: char| c != ' ').trim_start(),
+        None => line,
+    };
+    let kinds = ["struct ", "enum ", "trait ", "union "];
+    let rest = kinds.iter().find_map(|kind| line.strip_prefix(kind))?;
+    let end = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+    Some(&rest[..end])
+}
+
+#[test]
+fn type_names_are_unique() {
+    let all = sources();
+    let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for source in &all {
+        for (number, line) in source.code() {
+            if let Some(name) = type_name(line) {
+                let place = format!("{}:{number}", source.name);
+                places.entry(name).or_default().push(place);
+            }
+        }
+    }
+    assert!(places.len() > 500, "the types are found");
+    let reused = places.iter().filter(|(_, places)| places.len() > 1);
+    let reused: Vec<_> = reused.filter(|(name, _)| !REUSED.contains(name)).collect();
+    let fault = |(name, places): &(&&str, &Vec<String>)| format!("{name}: {}", places.join(", "));
+    holds(reused.iter().map(fault).collect());
+}
