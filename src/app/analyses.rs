@@ -1,5 +1,5 @@
-//! Analyses: start one, follow it, read it, stop it, share it. The rules of a run are the domain's, its
-//! driving the engine's; here stands what a person may ask for and what is checked first.
+//! Use cases of analyses: start, watch, read, stop, share. The rules of a run are in `domain`, and `engine` runs it;
+//! this module checks what a caller may do.
 
 mod check;
 mod context_allocation;
@@ -50,7 +50,7 @@ pub use report::AnalysisReport;
 use report::ComparisonOffer;
 pub use rerun::RerunForecast;
 
-/// Use cases around analyses.
+/// Use cases of analyses.
 #[derive(Clone, Copy)]
 pub struct Analyses<'a> {
     pub(super) store: &'a Store,
@@ -63,23 +63,24 @@ pub struct Analyses<'a> {
     pub(super) recipes: Recipes<'a>,
     pub(super) usage: UsageService<'a>,
     pub(super) key_limits: KeyLimitService<'a>,
-    /// The installation's secret, from which the marks around documents are derived.
+    /// The installation's secret; the marks around documents are derived from it.
     pub(super) secret: &'a str,
-    /// The server's limits of a run.
+    /// Server-wide limits of a run.
     pub(super) times: RunDeadlines,
-    /// A comparison is offered for one in so many analyses, unless the user has set another interval; 0 for none.
+    /// A blind comparison is offered for one in this many analyses, unless the user has set another interval; 0:
+    /// never.
     pub(super) compare_every: u64,
-    /// Whether people without an account may run analyses (on demo models only).
+    /// Whether callers without an account may run analyses, on demo models only.
     pub(super) allows_anonymous: bool,
 }
 
-/// A run that has begun.
+/// A started run.
 pub struct Begun {
     /// Its id.
     pub id: AnalysisId,
-    /// Its end.
+    /// Resolves when the run ends.
     pub finished: Finished,
-    /// Stops it when dropped, for a run that lives as long as whoever asked for it.
+    /// Stops the run when dropped; none for a detached run.
     pub guard: Option<CancelOnDrop>,
 }
 
@@ -89,13 +90,16 @@ fn cache_age(plan: &Plan) -> Option<Duration> {
 }
 
 impl Analyses<'_> {
-    /// One analysis with its results.
+    /// Returns an analysis of the caller with its results.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such analysis of the caller; otherwise when the store cannot be read.
     pub async fn show(&self, caller: &Caller, id: &AnalysisId) -> Result<AnalysisReport> {
         let user = Some(caller.user.clone());
         self.report(user, id.clone(), None).await
     }
 
-    /// The same for a run that has just ended, whoever started it, including results that could not be stored.
+    /// Returns an analysis whose run has just ended, including results that could not be stored.
     ///
     /// # Errors
     /// When the analysis is not the caller's or the store cannot be read.
@@ -140,7 +144,10 @@ impl Analyses<'_> {
         Ok(AnalysisReport { vote, ..report })
     }
 
-    /// Newest first.
+    /// Lists the caller's analyses, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn list(&self, caller: &Caller, query: HistoryQuery) -> Result<Vec<HistoryRow>> {
         let user = caller.user.clone();
         let HistoryQuery {
@@ -153,7 +160,10 @@ impl Analyses<'_> {
         Ok(self.store.read(found).await?)
     }
 
-    /// The events after a number, stored ones first; ends after the last.
+    /// Follows the events after a sequence number: first the stored ones, then new ones until the last.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such analysis of the caller; otherwise when the store cannot be read.
     pub async fn watch(
         &self,
         caller: Option<&Caller>,
@@ -169,7 +179,10 @@ impl Analyses<'_> {
         Ok(self.engine.watch(id.clone(), after))
     }
 
-    /// Stops a run. Stopping one that is over changes nothing and is no fault.
+    /// Stops a run and returns its status. Stopping a finished run changes nothing.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such analysis of the caller; otherwise when the store fails.
     pub async fn cancel(&self, caller: &Caller, id: &AnalysisId) -> Result<Status> {
         let report = self.show(caller, id).await?;
         if report.analysis.status.is_over() {
@@ -179,10 +192,10 @@ impl Analyses<'_> {
         Ok(self.show(caller, id).await?.analysis.status)
     }
 
-    // Waits for the run's last event, so that nothing is written to it afterwards.
+    // Wait for the run's last event, so that nothing is written to it afterwards.
     async fn stop(&self, id: &AnalysisId, reason: &str) -> Result<()> {
         if !self.engine.cancel(id, reason) {
-            // Nobody drives it: its end could not be stored. It is written now.
+            // The run is not driven any more, because its end could not be stored: write the end now.
             return self.abandon(id.clone(), reason).await;
         }
         let mut watch = self.engine.watch(id.clone(), u64::MAX - 1);
@@ -190,7 +203,10 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    /// Removes an analysis and all that belongs to it; stops it first if it runs.
+    /// Deletes an analysis with its answers and events, and stops it first if it runs.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such analysis of the caller; otherwise when the store fails.
     pub async fn delete(&self, caller: &Caller, id: &AnalysisId, now: Timestamp) -> Result<()> {
         self.show(caller, id).await?;
         self.stop(id, "deleted by its owner").await?;
@@ -208,7 +224,10 @@ impl Analyses<'_> {
         }
     }
 
-    /// Makes the read-only link's token. An older link stops working.
+    /// Creates the token of a read-only link. An older link stops working.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such analysis of the caller; otherwise when the store fails.
     pub async fn share(&self, caller: &Caller, id: &AnalysisId) -> Result<String> {
         let token = crypto::token::new()?;
         self.set_share(caller, id, Some(crypto::token::hash(&token)))
@@ -216,7 +235,10 @@ impl Analyses<'_> {
         Ok(token)
     }
 
-    /// Ends the read-only link.
+    /// Removes the read-only link.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such analysis of the caller; otherwise when the store fails.
     pub async fn unshare(&self, caller: &Caller, id: &AnalysisId) -> Result<()> {
         self.set_share(caller, id, None).await
     }
@@ -234,7 +256,10 @@ impl Analyses<'_> {
             .await?)
     }
 
-    /// What a share link shows.
+    /// Returns the analysis that a share link shows.
+    ///
+    /// # Errors
+    /// `Missing` when no analysis has this link; otherwise when the store cannot be read.
     pub async fn shared(&self, token: &str) -> Result<AnalysisReport> {
         let hash = crypto::token::hash(token);
         let analysis = self
@@ -251,7 +276,11 @@ impl Analyses<'_> {
         Ok(self.report_of(analysis, answers, calls, ComparisonOffer::Never))
     }
 
-    /// Keeps what a person thinks of the result; a later vote replaces an earlier one.
+    /// Stores the caller's vote on a result, replacing an earlier one.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such analysis of the caller; `BadInput` for an unknown choice; otherwise when the
+    /// store fails.
     pub async fn vote(
         &self,
         caller: &Caller,
@@ -275,8 +304,11 @@ impl Analyses<'_> {
             .await?)
     }
 
-    /// Goes on with detached runs that a stop or crash interrupted; ends those whose client is gone. One
-    /// that cannot be read is left as it is and does not keep the others from going on.
+    /// Resumes detached runs that a stop or crash interrupted, and ends runs whose client is gone. An analysis that
+    /// cannot be read is skipped, so that it does not block the others.
+    ///
+    /// # Errors
+    /// When the list of unfinished analyses cannot be read.
     pub(super) async fn resume(&self) -> Result<()> {
         for id in self.store.read(analyses::unfinished).await? {
             if let Err(fault) = self.resume_one(id.clone()).await {
@@ -352,7 +384,7 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    // Ends a run that nobody drives. What its members have answered until then was paid for and counts.
+    // Ends a run that is not driven. The answers received so far are paid for and count.
     async fn abandon(&self, id: AnalysisId, reason: &str) -> Result<()> {
         let reason = reason.to_owned();
         let ended = self.store.write(move |db| {
@@ -383,28 +415,28 @@ impl Analyses<'_> {
                         let end = analyses::AnalysisEnd::of(&outcome, Some(&found), None);
                         analyses::finish(db, &id, &end, now)?;
                     }
-                    // Nothing was open: there is nothing to stop, to keep or to wait for.
+                    // No call was open, so there is nothing to stop, store, or wait for.
                     _ => {}
                 }
             }
             Ok(())
         });
         match ended.await {
-            // Over already: somebody else was faster.
+            // Already over: another task was faster.
             Err(StoreError::Missing) => Ok(()),
             ended => Ok(ended?),
         }
     }
 }
 
-/// What to list.
+/// Filter and page of a list of analyses.
 #[derive(Debug, Clone)]
 pub struct HistoryQuery {
-    /// At most this many.
+    /// Maximum number of rows.
     pub limit: u32,
-    /// Only older than this one.
+    /// Only analyses older than this one.
     pub cursor: Option<AnalysisId>,
-    /// Only these.
+    /// Only analyses that match.
     pub filter: HistoryFilter,
 }
 

@@ -26,16 +26,16 @@ use crate::llm::{Llm, Retired};
 use crate::wire::serve_openai::{ChatRequest, shown};
 use crate::wire::{ApiFormat, cache_marks, passthrough};
 
-/// What stands before the name of a pattern or recipe.
+/// Prefix of the names of patterns and recipes.
 pub const PREFIX: &str = "quire/";
 /// The field that chooses the members of a panel, as OpenRouter's clients send it.
 const MEMBERS: &str = "models";
-/// Names of ignored fields that are told.
+/// Maximum number of ignored fields that are reported.
 const MAX_IGNORED: usize = 20;
-/// The pattern that asks one model just what was written.
+/// The pattern that sends one model exactly what was written.
 const PLAIN: &str = "plain";
 
-/// Use cases around completions.
+/// Use cases of the compatible APIs.
 #[derive(Clone, Copy)]
 pub struct Completions<'a> {
     pub(super) llm: &'a Llm,
@@ -51,32 +51,35 @@ pub struct Completions<'a> {
 pub struct ModelName {
     /// The model; none for a panel.
     pub model: Option<Model>,
-    /// The id.
+    /// ID that clients send.
     pub id: String,
-    /// Whose model it is; ours for patterns and recipes.
+    /// Owner: the model's provider, or `quire` for patterns and recipes.
     pub owner: String,
-    /// When it was made, where that is known.
+    /// Creation time, when known.
     pub created: Option<Timestamp>,
-    /// Its provider no longer lists it.
+    /// Set when its provider no longer lists it.
     pub retired: Option<Retired>,
-    /// The models of a recipe that are gone or no longer listed.
+    /// Models of a recipe that no longer exist or are no longer listed.
     pub retired_members: Vec<String>,
 }
 
-/// A completion under way.
+/// A started completion.
 pub struct StartedCompletion {
     /// The run.
     pub begun: Begun,
-    /// Fields of the request that reach nobody.
+    /// Fields of the request that no provider receives.
     pub ignored: Vec<String>,
-    /// A panel answers, not one model.
+    /// Whether a panel answers instead of one model.
     pub is_panel: bool,
-    /// A single model answers, and shows its reasoning.
+    /// Whether a single model answers, whose reasoning is then shown.
     pub passed_on: bool,
 }
 
 impl Completions<'_> {
-    /// Every name that this person can ask for.
+    /// Lists every name that the caller can send as `model`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn names(&self, caller: &Caller) -> Result<Vec<ModelName>> {
         let user = &caller.user;
         let limits = self.key_limits.of(caller).await?;
@@ -108,7 +111,10 @@ impl Completions<'_> {
         Ok(names)
     }
 
-    /// One of them, by its id or an alias.
+    /// Finds one of these names by ID or alias.
+    ///
+    /// # Errors
+    /// `Missing` when there is none; otherwise when the store cannot be read.
     pub async fn name(&self, caller: &Caller, id: &str) -> Result<ModelName> {
         let limits = self.key_limits.of(caller).await?;
         let model = self.llm.find(Some(&caller.user), id);
@@ -121,10 +127,10 @@ impl Completions<'_> {
         found.ok_or_else(|| unknown(id))
     }
 
-    /// Keeps places for several answers to one request.
+    /// Reserves places for several answers to one request.
     ///
     /// # Errors
-    /// As `start` where there is no place: nothing was begun.
+    /// As `start` when there is no place; nothing was started.
     pub fn reserve(&self, caller: &Caller, places: usize) -> Result<Reservation> {
         self.analyses.reserve(caller, places)
     }
@@ -140,7 +146,10 @@ impl Completions<'_> {
         }
     }
 
-    /// Begins one. The run ends with the connection: its guard says so.
+    /// Starts a completion. Its guard stops the run when the connection closes.
+    ///
+    /// # Errors
+    /// `Missing` for an unknown model or recipe; otherwise as `Analyses::start`.
     pub async fn start(
         &self,
         caller: &Caller,
@@ -174,7 +183,8 @@ impl Completions<'_> {
         })
     }
 
-    // Models of the recipe that no longer exist. A stream's headers are sent before its notes are known.
+    // Models of the recipe that no longer exist. They are reported in a header, because a stream's headers are sent
+    // before its notes are known.
     async fn missing_members(&self, caller: &Caller, request: &Request) -> Result<Vec<String>> {
         let (Some(name), user) = (&request.recipe, &caller.user) else {
             return Ok(Vec::new());
@@ -192,14 +202,14 @@ impl Completions<'_> {
         Ok(models.chain(writer).collect())
     }
 
-    // Fields that no provider is given: a panel has several, and not every provider speaks the client's API.
+    // Fields that no provider receives: a panel has several, and not every provider has the client's API format.
     fn unread(&self, caller: &Caller, asked: &ChatRequest) -> Vec<String> {
         let kind = self.llm.kind_of(Some(&caller.user), &asked.model);
         let reaches = |name: &str| {
             kind.is_some_and(|kind| passthrough::reaches(kind, &asked.passthrough, name))
         };
         let is_panel = asked.model.starts_with(PREFIX);
-        // A budget of thinking reaches every provider, at least as an effort.
+        // A thinking budget reaches every provider, at least as an effort.
         let is_effort = |name: &str| {
             let value = asked.passthrough.fields.get("thinking");
             name == "thinking" && value.is_some_and(|it| it["type"] == "enabled")
@@ -208,7 +218,7 @@ impl Completions<'_> {
         let names = names
             .filter(|name| !(reaches(name) || is_panel && *name == MEMBERS || is_effort(name)));
         let mut unread: Vec<String> = names.map(|name| shown(name)).collect();
-        // A name of a tool's result is known from the call.
+        // The name of a tool's result is known from the call.
         let is_speaker = |turn: &Message| turn.name.is_some() && turn.result_of.is_none();
         if kind != Some(ApiFormat::OpenAi) && asked.turns.iter().any(is_speaker) {
             unread.push("messages.name".to_owned());
@@ -296,7 +306,7 @@ impl Completions<'_> {
         members: Vec<String>,
         (mut request, mut context): (Request, RunContext),
     ) -> Result<(Request, RunContext)> {
-        // Several vendors are asked, and not all take them.
+        // Several vendors are called, and not all accept these fields.
         for turn in &mut context.turns {
             (turn.name, turn.cache_marks) = (None, Vec::new());
         }
@@ -349,7 +359,7 @@ impl Completions<'_> {
     }
 }
 
-/// The members that a client has chosen; none where the pattern or recipe is to choose.
+/// The members that the client chose; empty when the pattern or recipe decides.
 fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
     let Some(given) = passthrough.fields.get(MEMBERS) else {
         return Ok(Vec::new());
@@ -366,7 +376,8 @@ fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
     })
 }
 
-/// A panel answers the last turn. An answer that the client has begun itself (a prefill) becomes part of the question.
+/// A panel answers the last turn. A prefill, an answer that the client has started itself, becomes part of the
+/// question.
 fn end_with_question(request: &mut Request, context: &mut RunContext) {
     let mut begun = Vec::new();
     while let Some(turn) = context
@@ -395,10 +406,10 @@ fn end_with_question(request: &mut Request, context: &mut RunContext) {
     request.prompt.clone_from(&last.text);
 }
 
-/// About how many tokens a conversation has.
+/// Approximate number of tokens of a conversation.
 pub fn count(asked: &ChatRequest) -> u64 {
     let turns = asked.turns.iter();
-    // Each turn has a few of its own.
+    // Overhead of each turn.
     let turns: u64 = turns.map(|turn| turn.tokens() + 4).sum();
     turns + asked.tools.as_deref().map_or(0, Tools::tokens)
 }

@@ -1,6 +1,5 @@
-//! What programs may do here as users of tools: consult a panel, list patterns, search documents, look at an
-//! analysis. Each within a deadline, and a panel within a budget; a run that nobody waits for any more is
-//! stopped.
+//! Tools for MCP clients: consult a panel, list patterns, search documents, look up an analysis. Every tool has a
+//! deadline, and a panel a budget; a run that no client waits for is stopped.
 
 use std::time::Duration;
 
@@ -19,10 +18,10 @@ use crate::domain::user::Caller;
 use crate::wire::mcp::{self, McpRequest, McpTool, PanelQuestion};
 pub use crate::wire::mcp::{McpMessage, read};
 
-/// The largest message that is read.
+/// Maximum length of a message, in bytes.
 pub const MOST_BYTES: u64 = 4 << 20;
 
-/// Use cases of tools.
+/// Use cases of the MCP tools.
 #[derive(Clone, Copy)]
 pub struct Mcp<'a> {
     pub(super) analyses: Analyses<'a>,
@@ -31,7 +30,7 @@ pub struct Mcp<'a> {
 }
 
 impl Mcp<'_> {
-    /// The answer to a message, if it wants one. Dropping this stops what was begun for it.
+    /// Answers a message; none for a notification. Dropping the future stops what it started.
     pub async fn answer(&self, caller: &Caller, text: &str) -> Option<Value> {
         match mcp::read(text) {
             Ok(McpMessage::Request { id, ask }) => {
@@ -69,7 +68,7 @@ impl Mcp<'_> {
             McpTool::AnalysisStatus(id) => {
                 let id = AnalysisId::parse(&id).ok_or_else(Error::missing)?;
                 let analysis = self.analyses.show(caller, &id).await?.analysis;
-                // What it has asked itself a key may look at, whatever it is for.
+                // A key may look up analyses that it started itself, whatever its scopes.
                 let with = caller.key.as_ref().map(|key| &key.id);
                 if analysis.context.key.as_ref() != with {
                     opens(caller, KeyScope::Analyze)?;
@@ -183,7 +182,7 @@ impl Mcp<'_> {
     }
 }
 
-// The tools reach into other parts of the API than their own.
+// A tool needs the scope of the part of the API that it uses.
 fn opens(caller: &Caller, scope: KeyScope) -> Result<()> {
     if caller.key.as_ref().is_none_or(|key| key.opens(scope)) {
         return Ok(());
@@ -209,7 +208,7 @@ fn shown(analysis: &Analysis) -> Value {
     )
 }
 
-/// The public texts of an error, which a model may act on.
+/// The public texts of an error, which a model can act on.
 fn told(error: &Error) -> String {
     let mut text = error.public.clone();
     for field in &error.fields {

@@ -1,4 +1,4 @@
-//! Recipes: what people save under a name to use again, version by version, and share with the team.
+//! Recipes: named, versioned settings of requests that a user saves to use again and can share with the team.
 
 mod save;
 
@@ -12,19 +12,22 @@ use crate::domain::user::{Caller, Role};
 use crate::store::{Store, audit, recipes};
 pub use save::{RecipeChange, RecipeEditor};
 
-/// Versions of a recipe.
+/// Maximum number of versions of a recipe.
 const MOST_VERSIONS: u32 = 500;
-/// One's own and those that others share.
+/// Maximum number of listed recipes, the user's own and shared ones.
 const MOST_SHOWN: u32 = 1_000;
 
-/// Use cases around recipes.
+/// Use cases of recipes.
 #[derive(Clone, Copy)]
 pub struct Recipes<'a> {
     pub(super) store: &'a Store,
 }
 
 impl Recipes<'_> {
-    /// One's own and what others share, each in its newest version.
+    /// Lists the user's own and shared recipes, each in its newest version.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn list(&self, user: &UserId) -> Result<Vec<Recipe>> {
         let user = user.clone();
         let found = self
@@ -33,7 +36,10 @@ impl Recipes<'_> {
         Ok(found.await?)
     }
 
-    /// What a name or an id means to this person, in the version that is wanted or the newest.
+    /// Finds a recipe of this user, or a shared one, by name or ID, in the given version (`brief@3`) or the newest.
+    ///
+    /// # Errors
+    /// `Missing` when there is none; `Conflict` when the name is ambiguous; otherwise when the store cannot be read.
     pub async fn find(&self, user: &UserId, reference: &str) -> Result<Recipe> {
         let (name, version) = recipe::parse_reference(reference);
         let (of, named) = (user.clone(), name.to_owned());
@@ -61,14 +67,20 @@ impl Recipes<'_> {
         old.await?.ok_or_else(Error::missing)
     }
 
-    /// The one that fills what this person's requests do not say, where they have set one.
+    /// Returns the recipe that fills this user's requests by default, if they have set one.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn default_of(&self, user: &UserId) -> Result<Option<RecipeId>> {
         let user = user.clone();
         let found = self.store.read(move |db| recipes::default_of(db, &user));
         Ok(found.await?)
     }
 
-    /// Sets it by name or id, or takes it away.
+    /// Sets the default recipe by name or ID, or removes it.
+    ///
+    /// # Errors
+    /// As `find`; otherwise when the store fails.
     pub async fn set_default(
         &self,
         caller: &Caller,
@@ -91,7 +103,10 @@ impl Recipes<'_> {
         Ok(recipe)
     }
 
-    /// All versions, newest first.
+    /// Lists all versions of a recipe, newest first.
+    ///
+    /// # Errors
+    /// As `find`.
     pub async fn versions(&self, user: &UserId, reference: &str) -> Result<Vec<Recipe>> {
         let id = self.find(user, reference).await?.id;
         let found = self
@@ -100,7 +115,10 @@ impl Recipes<'_> {
         Ok(found.await?)
     }
 
-    /// One's own recipe of this id.
+    /// Finds a recipe of the caller's own.
+    ///
+    /// # Errors
+    /// As `find`; `Forbidden` when it belongs to another user.
     pub async fn own(&self, caller: &Caller, id: &str) -> Result<Recipe> {
         let recipe = self.find(&caller.user, id).await?;
         if recipe.owner != caller.user {
@@ -111,7 +129,10 @@ impl Recipes<'_> {
         Ok(recipe)
     }
 
-    /// Takes a recipe away with all its versions; an admin may do so with what others share.
+    /// Deletes a recipe with all its versions. An administrator may delete what others share.
+    ///
+    /// # Errors
+    /// As `own`; otherwise when the store fails.
     pub async fn delete(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
         let recipe = match caller.role {
             Role::Admin => self.find(&caller.user, id).await?,
@@ -126,7 +147,11 @@ impl Recipes<'_> {
         Ok(written.await?)
     }
 
-    /// Fills what a request does not say itself, and says by which version of which recipe.
+    /// Fills what a request leaves open, and returns the recipe and version that did: `brief@3`.
+    ///
+    /// # Errors
+    /// `SignInNeeded` without a caller; `BadInput` when there is no such recipe or its prompt is not a valid
+    /// template.
     pub(super) async fn fill(
         &self,
         caller: Option<&Caller>,
@@ -153,7 +178,7 @@ impl Recipes<'_> {
         Ok(Some(format!("{}@{}", recipe.name, recipe.version)))
     }
 
-    // A request that names neither who answers nor how is filled by the person's default, if it still works.
+    // A request that names neither models nor a pattern is filled by the user's default recipe, if it still exists.
     async fn fill_by_default(
         &self,
         caller: Option<&Caller>,
@@ -172,7 +197,7 @@ impl Recipes<'_> {
                 fill(request, context, recipe.body)?;
                 Ok(Some(format!("{}@{}", recipe.name, recipe.version)))
             }
-            // It was somebody else's, who no longer shares it.
+            // It belonged to another user, who no longer shares it.
             Err(error) if error.kind == Kind::Missing => Ok(None),
             Err(error) => Err(error),
         }

@@ -1,4 +1,4 @@
-//! Checks a request before it is planned: resolves names, checks ranges, and reports all faults at once.
+//! Checks a request before it is planned: resolves names, checks ranges, and reports all errors at once.
 
 mod fields;
 mod missing;
@@ -37,7 +37,7 @@ const USUAL_PANEL: usize = 3;
 /// A request that can be planned: names resolved, ranges checked, formats compiled.
 #[derive(Debug, Clone)]
 pub(in crate::app) struct CheckedRequest {
-    /// The request with full model IDs and everything filled that a recipe or a preset supplies.
+    /// The request with full model IDs, and with everything that a recipe or preset supplies.
     pub request: Request,
     /// What it carries besides the client's fields.
     pub context: RunContext,
@@ -52,11 +52,11 @@ pub(in crate::app) struct CheckedRequest {
 }
 
 impl Analyses<'_> {
-    /// Checks a request, reporting all faults at once.
+    /// Checks a request and reports all errors at once.
     ///
     /// # Errors
-    /// `BadInput` with a fault per field; `Unavailable` when a model lacks its key; `Forbidden` or `Unauthorized` when
-    /// the caller may not use what the request names.
+    /// `BadInput` with one entry per invalid field; `Unavailable` when a model's provider lacks its API key;
+    /// `SignInNeeded` when the request needs an account.
     pub(in crate::app) async fn check(
         &self,
         caller: Option<&Caller>,
@@ -123,7 +123,7 @@ impl Analyses<'_> {
         Ok(models)
     }
 
-    // What a confined key leaves open is chosen among what it allows.
+    // Selects the models that the request leaves open among those that the API key allows.
     async fn confine(&self, caller: Option<&Caller>, request: &mut Request) -> Result<()> {
         let Some(caller) = caller else { return Ok(()) };
         let limits = self.key_limits.of(caller).await?;
@@ -223,7 +223,7 @@ impl Analyses<'_> {
         Ok(())
     }
 
-    // What is asked with one kind of pattern is a topic of its own, where nobody says a better one.
+    // Topic of a request that names none: the pattern's family, so that votes are counted per kind of question.
     async fn family_of(&self, user: Option<&UserId>, id: &str) -> Result<String> {
         let found = self.patterns.find(user, id).await?;
         Ok(found.map_or_else(String::new, |pattern| pattern.category.clone()))
@@ -300,7 +300,7 @@ fn usual_task(request: &Request) -> Option<&'static str> {
     }
 }
 
-// Models that only lack a key are not unknown: they are not there yet.
+// Models that only lack an API key exist: they are reported as unavailable, not as unknown.
 fn refusal(faults: Vec<FieldError>) -> Error {
     if faults.iter().any(|fault| fault.kind != NEEDS_KEY) {
         return Error::fields(faults);

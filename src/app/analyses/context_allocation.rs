@@ -1,5 +1,5 @@
-//! Gives each seat of a panel what it has room for of a person's documents, or divides them into parts that
-//! the panel reads one by one. Who has no room for anything is not asked, and is named.
+//! Allocates document context to the members by their context windows, or divides the documents into parts that the
+//! panel reads one by one. A member without room for any of it is skipped and named in the notes.
 
 use super::Analyses;
 use super::check::CheckedRequest;
@@ -12,12 +12,12 @@ use crate::domain::context_mode::{
 use crate::domain::id::UserId;
 use crate::domain::pattern::reading;
 
-/// Tokens that are kept for an answer that nobody has limited, but no more than a quarter of the window.
+/// Output tokens reserved for an answer without a limit, at most a quarter of the window.
 const ANSWER: u64 = 4_096;
-/// Tokens of another member's text: what answers usually have.
+/// Assumed length of another member's answer, in tokens.
 const PEER: u64 = 700;
 
-/// What a plan is given of documents.
+/// The document context of a plan.
 #[derive(Debug, Default)]
 pub(super) struct ContextAllocation {
     pub sources: Vec<SourcePassage>,
@@ -28,16 +28,16 @@ pub(super) struct ContextAllocation {
     pub notes: Vec<String>,
 }
 
-/// Who takes part: the members, and who writes the answer.
+/// The panel: its members and the synthesizer.
 pub(super) struct PlannedPanel<'a> {
     pub members: &'a mut Vec<Member>,
     pub synthesizer: &'a mut Member,
-    /// Later stages read what the members wrote in earlier ones.
+    /// Whether later stages read the members' earlier answers.
     pub reads_peers: bool,
 }
 
 impl Analyses<'_> {
-    /// Decides for every seat, and takes out of the panel who can be given nothing.
+    /// Allocates context to every member, and removes members that have no room for any.
     pub(super) async fn provide(
         &self,
         user: Option<&UserId>,
@@ -57,7 +57,7 @@ impl Analyses<'_> {
         {
             return Ok(provision);
         }
-        // One part is all of it.
+        // A single part would hold everything.
         let wish = match new.request.reading {
             _ if new.request.passages.is_some() => ContextMode::Passages,
             ContextMode::Parts => ContextMode::Whole,
@@ -91,7 +91,7 @@ impl Analyses<'_> {
                 budgets.push(budget);
             }
         }
-        // The most is what `sources` holds: it is what people are shown.
+        // The largest allocation is stored in `sources`, which the pages show.
         budgets.sort_unstable_by_key(|&budget| std::cmp::Reverse(budget));
         let reads = |choice: &FitChoice| {
             let budget = budget_of(choice);
@@ -101,7 +101,7 @@ impl Analyses<'_> {
         for (member, own) in seats.chain([(&mut *panel.synthesizer, &writer)]) {
             member.reads = reads(own);
             for fallback in &mut member.fallbacks {
-                // Whoever stands in has been found to have room for no more than it is given.
+                // A fallback has room for at least what the member is given.
                 fallback.reads = member.reads;
             }
             provision.fits.push(Fitting {
@@ -129,7 +129,7 @@ impl Analyses<'_> {
         Ok(provision)
     }
 
-    // None where one part would do.
+    // None when one part would do.
     async fn divide(
         &self,
         user: &UserId,
@@ -161,7 +161,7 @@ impl Analyses<'_> {
             return Ok(None);
         }
         check_count(parts.len())?;
-        // Everybody reads the notes on all parts.
+        // Every member reads the notes on all parts.
         let notes = reading::notes_budget(parts.len()) as u64 / 4 * parts.len() as u64;
         let texts = panel.members.len() as u64;
         let everybody = panel.members.iter().chain([&*panel.synthesizer]);
@@ -205,7 +205,7 @@ impl Analyses<'_> {
     ) -> MemberNeeds {
         let model = self.llm.find(Some(user), &member.model);
         let model = model.unwrap_or_default();
-        // A member and whoever may take its place: the least that any of them can take.
+        // The smallest room of a member and its fallbacks.
         let windows = member.fallbacks.iter().filter_map(|one| {
             let found = self.llm.find(Some(user), &one.model)?;
             (found.context_window > 0).then_some(found.context_window)
@@ -228,7 +228,7 @@ impl Analyses<'_> {
     }
 }
 
-// Room for all of it, with a frame around each passage.
+// Size of all passages, each with its frame, in tokens.
 fn budget_of(choice: &FitChoice) -> usize {
     match choice.fit {
         Fit::Whole => 2 * choice.chars + context_mode::PASSAGES,

@@ -4,12 +4,12 @@ use crate::app::{Error, Kind, Result};
 use crate::domain::request::RunContext;
 use crate::domain::tools;
 
-/// Most turns of a conversation that is run again: what the API accepts.
+/// Maximum number of turns of a conversation that is run again, as in the API.
 const MOST_TURNS: usize = 2_000;
-/// Most bytes of all its turns.
+/// Maximum length of all turns, in bytes.
 const MOST_SAID: usize = 2_000_000;
 
-/// Refuses to repeat a conversation that no client could have sent: an archive may have brought it.
+/// Rejects a conversation beyond the API's limits, which an imported archive can contain.
 ///
 /// # Errors
 /// When it has more turns, text, or tools than the API accepts.

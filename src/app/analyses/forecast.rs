@@ -1,4 +1,4 @@
-//! What an analysis would take, and whether it would be begun. Spends nothing and stores nothing.
+//! Estimates what an analysis would take and whether it would be started. Makes no calls and stores nothing.
 
 use std::collections::BTreeMap;
 
@@ -12,27 +12,30 @@ use crate::domain::pattern::estimate::{self, CallEstimate};
 use crate::domain::request::{Request, RunContext};
 use crate::domain::user::Caller;
 
-/// What an analysis would take.
+/// Estimate of an analysis.
 #[derive(Debug, Clone)]
 pub struct AnalysisForecast {
-    /// How it would be run.
+    /// The plan it would run.
     pub plan: Plan,
-    /// Every call.
+    /// Estimates of all calls.
     pub calls: Vec<CallEstimate>,
-    /// Where the person stands with their budgets; none for somebody without an account.
+    /// The user's budgets; none without an account.
     pub standing: Option<BudgetStanding>,
-    /// Why it would not be begun, where a budget is in the way.
+    /// Why a budget would not allow it; none when it would start.
     pub refused: Option<Error>,
-    /// Models whose context window is too small, and the window.
+    /// Models whose context window is too small, each with its window in tokens.
     pub too_small: Vec<(String, u64)>,
-    /// Models that take part and are known not to see the pictures that go with the question.
+    /// Models of the panel that are known not to see the request's pictures.
     pub blind: Vec<String>,
-    /// Nobody who takes part sees them.
+    /// Whether no model of the panel sees them.
     pub is_unseen: bool,
 }
 
 impl Analyses<'_> {
-    /// Who would write the answer.
+    /// Returns the model that would write the answer.
+    ///
+    /// # Errors
+    /// As `check`, and those of planning.
     pub(in crate::app) async fn writer(
         &self,
         caller: &Caller,
@@ -46,7 +49,10 @@ impl Analyses<'_> {
         Ok(plan.synthesizer.model)
     }
 
-    /// Tokens and cost before anything is spent.
+    /// Estimates tokens and cost before anything is spent.
+    ///
+    /// # Errors
+    /// As `check`, and those of planning. A budget that is in the way is no error: see `AnalysisForecast::refused`.
     pub async fn forecast(
         &self,
         caller: Option<&Caller>,
@@ -79,7 +85,7 @@ impl Analyses<'_> {
         })
     }
 
-    // Of a model that nobody knows it is not known that it does not see: it is tried.
+    // A model that is not in the catalog counts as seeing: only a call can tell.
     fn blind(&self, user: Option<&UserId>, plan: &Plan) -> (Vec<String>, bool) {
         if plan.pictures.is_empty() {
             return (Vec::new(), false);
@@ -98,7 +104,7 @@ impl Analyses<'_> {
         (models.into_iter().map(str::to_owned).collect(), is_unseen)
     }
 
-    // A window of 0 is one that is not known.
+    // A context window of 0 is unknown.
     fn too_small(&self, user: Option<&UserId>, calls: &[CallEstimate]) -> Vec<(String, u64)> {
         let mut found = BTreeMap::new();
         for call in calls {

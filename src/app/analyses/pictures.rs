@@ -1,4 +1,4 @@
-//! The pictures among a person's documents: shown to members that see, never read as text.
+//! Pictures among a user's documents: sent to members with vision, never read as text.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,19 +11,19 @@ use crate::domain::chat::Image;
 use crate::domain::id::UserId;
 use crate::domain::model::Model;
 
-/// Pictures in one run: every call carries all of them.
+/// Maximum number of pictures in one run; every call carries all of them.
 const MOST_PICTURES: usize = 4;
 
-/// What a plan is made of beside the question.
+/// What a plan is made of besides the question.
 #[derive(Debug, Default)]
 pub(super) struct Material {
     pub pictures: Vec<PlanPicture>,
-    /// What a person should know of the documents before anything is asked.
+    /// Warnings about the documents, for the user before anything is spent.
     pub warnings: Vec<String>,
 }
 
 impl Material {
-    /// What a reader should know of it, given the models that take part.
+    /// Notes for readers of the result, given the models of the panel.
     pub fn notes(&self, models: &[Model]) -> Vec<String> {
         let names: Vec<&str> = self.pictures.iter().map(|picture| &*picture.name).collect();
         let blind = models.iter().filter(|model| model.is_blind());
@@ -86,7 +86,7 @@ impl Analyses<'_> {
         })
     }
 
-    /// The bytes of a plan's pictures. One that was deleted meanwhile fails the run: an answer about
+    /// Reads the bytes of a plan's pictures. A picture that was deleted meanwhile fails the run: an answer about
     /// something else than what was shown would be worse.
     pub(super) async fn pictures(&self, user: Option<&UserId>, plan: &Plan) -> Result<Vec<Image>> {
         let mut images = Vec::new();

@@ -14,13 +14,13 @@ pub struct AnalysisReport {
     pub analysis: Analysis,
     /// By stage and member.
     pub answers: Vec<StageAnswer>,
-    /// Which of them is the best single draft; none before one is over.
+    /// Index of the best single draft; none before the analysis is over.
     pub single: Option<usize>,
-    /// Its owner is asked to compare the panel with that draft.
+    /// Whether its owner is offered a blind comparison of the panel with that draft.
     pub comparison_offered: bool,
-    /// Every call that was made, in the order of their start; old lines are thrown away.
+    /// All calls, by start. Old rows of the call log are deleted.
     pub calls: Vec<CallRecord>,
-    /// What its owner said of it, as `vote` takes it.
+    /// Its owner's vote.
     pub vote: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl AnalysisReport {
         self.answers.get(self.single?)
     }
 
-    /// Why each member that failed did.
+    /// Why each failed member failed.
     pub fn failures(&self) -> Vec<String> {
         let reason = |answer: &StageAnswer| {
             answer
@@ -42,12 +42,12 @@ impl AnalysisReport {
     }
 }
 
-/// Whether a reader of an analysis may be asked for a comparison.
+/// Whether the reader of an analysis may be offered a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ComparisonOffer {
-    /// No: it has a vote, or its reader has none.
+    /// Not offered: there is a vote already, or the reader may not vote.
     Never,
-    /// As often as this person wants it; none: as the installation is set.
+    /// At the user's interval; at the server's default when none is set.
     As(Option<u64>),
 }
 

@@ -1,5 +1,5 @@
-//! An analysis again with one thing changed: what does not depend on the change is taken from the earlier
-//! run and not asked again. And one that is told to come to its end.
+//! Reruns of an analysis with changes: answers that do not depend on a change are reused. Also commands to a run in
+//! progress: finish early, and skip a model.
 
 use super::conversation::check_conversation;
 use super::{Analyses, AnalysisForecast, Begun};
@@ -14,7 +14,10 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 
 impl Analyses<'_> {
-    /// Starts what is wanted as a repetition of an analysis of the same person.
+    /// Starts a changed repetition of an analysis of the caller.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such analysis of the caller; otherwise as `start`.
     pub async fn rerun(
         &self,
         caller: &Caller,
@@ -33,7 +36,10 @@ impl Analyses<'_> {
         self.begin(user, new, Some(earlier), now).await
     }
 
-    /// What that would take over and what it would ask, before anything is spent.
+    /// Estimates what a rerun would reuse and which calls it would make.
+    ///
+    /// # Errors
+    /// As `rerun`.
     pub async fn foresee_rerun(
         &self,
         caller: &Caller,
@@ -58,7 +64,11 @@ impl Analyses<'_> {
         Ok(RerunForecast { forecast, taken })
     }
 
-    /// Has the answer written now, of what is ready.
+    /// Finishes early: writes the answer from what is ready.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such analysis of the caller; `Conflict` when no member has answered yet, or the run
+    /// is not on this server.
     pub async fn hurry(&self, caller: &Caller, id: &AnalysisId) -> Result<Status> {
         let report = self.show(caller, id).await?;
         if report.analysis.status.is_over() {
@@ -75,7 +85,11 @@ impl Analyses<'_> {
         Ok(report.analysis.status)
     }
 
-    /// Has it go on without the answer of one model.
+    /// Continues without the answer of one model.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such analysis of the caller; `BadInput` when the model is not on its panel;
+    /// `Conflict` when the run is not on this server.
     pub async fn leave_out(&self, caller: &Caller, id: &AnalysisId, model: &str) -> Result<Status> {
         let report = self.show(caller, id).await?;
         let analysis = report.analysis;
@@ -108,22 +122,22 @@ fn conversation_of(old: &Analysis, request: &Request) -> Result<RunContext> {
     Ok(context)
 }
 
-/// A repetition that has not begun.
+/// Estimate of a rerun.
 pub struct RerunForecast {
-    /// What it would take; its calls are those that would be made.
+    /// The estimate; its calls are those that would be made.
     pub forecast: AnalysisForecast,
-    /// What would be taken over, in its new places.
+    /// Answers that would be reused, with their stage and member in the new plan.
     pub taken: Vec<StageAnswer>,
 }
 
-/// A run that is over, or came as far as this.
+/// Plan and answers of an earlier run, finished or not.
 pub(super) struct EarlierRun {
     plan: Plan,
     answers: Vec<StageAnswer>,
 }
 
 impl EarlierRun {
-    /// What need not be asked again in this plan: calls are compared whole when they are made.
+    /// Requests and answers that the new plan can reuse. Calls are compared whole when they are made.
     pub fn known(&self, plan: &Plan) -> Vec<(ModelRequest, Answer)> {
         match self.serves(plan) {
             true => StagedRun::asked(&self.plan, &self.answers),
@@ -138,7 +152,7 @@ impl EarlierRun {
         }
     }
 
-    // Pictures are not in the requests that are compared.
+    // Pictures are not part of the compared requests, so they must be equal.
     fn serves(&self, plan: &Plan) -> bool {
         plan.cache != CacheUse::Refresh && self.plan.pictures == plan.pictures
     }

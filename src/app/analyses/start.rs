@@ -1,4 +1,4 @@
-//! Begins an analysis: checked, planned, found to be within every budget, then stored and driven, or neither.
+//! Starts an analysis: checks it, plans it, checks every budget, then stores and runs it, or does neither.
 
 use super::check::CheckedRequest;
 use super::conversation::check_conversation;
@@ -21,15 +21,18 @@ use crate::domain::user::Caller;
 use crate::engine::{CancelOnDrop, NotStarted, Reservation, RunRefused, RunSpec, RunTerms};
 use crate::store::{self, Writer, analyses, audit};
 
-/// An analysis that could be begun.
+/// A checked and planned analysis.
 struct PreparedRun {
     analysis: Analysis,
     run: RunSpec,
 }
 
 impl Analyses<'_> {
-    /// Checks, plans, stores and starts. What is returned has been stored: a detached run is resumed
-    /// after a crash.
+    /// Checks, plans, stores, and starts an analysis. What is returned is stored: a detached run is resumed after a
+    /// crash.
+    ///
+    /// # Errors
+    /// As `check`; `BudgetExceeded` when a budget is in the way; `TooFast` or `Unavailable` when the queue is full.
     pub async fn start(
         &self,
         caller: Option<&Caller>,
@@ -42,20 +45,20 @@ impl Analyses<'_> {
             .await
     }
 
-    /// Keeps places for several runs of one request.
+    /// Reserves places for several runs of one request.
     ///
     /// # Errors
-    /// As `start` where there is no place: nothing was begun.
+    /// As `start` when there is no place; nothing was started.
     pub fn reserve(&self, caller: &Caller, places: usize) -> Result<Reservation> {
         let user = Some(caller.user.clone());
         let reserved = self.engine.reserve(user, places);
         reserved.map_err(|refused| not_started(NotStarted::Refused(refused)))
     }
 
-    /// As `start`, in a place of this reservation.
+    /// Starts an analysis in a reserved place.
     ///
     /// # Errors
-    /// As `start`, but not for want of a place.
+    /// As `start`, except for a full queue.
     pub async fn start_reserved(
         &self,
         caller: &Caller,
@@ -71,7 +74,7 @@ impl Analyses<'_> {
         self.launch(ready, |_, _| Ok(())).await
     }
 
-    /// The same, and something is stored with it or neither is.
+    /// Starts an analysis and stores something with it in the same transaction.
     pub(in crate::app) async fn start_for(
         &self,
         caller: &Caller,
@@ -86,7 +89,10 @@ impl Analyses<'_> {
         Ok(self.launch(ready, with).await?.id)
     }
 
-    /// The same analysis again, as a new one.
+    /// Runs the same analysis again, as a new one.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such analysis of the caller; otherwise as `start`.
     pub async fn retry(&self, caller: &Caller, id: &AnalysisId, now: Timestamp) -> Result<Begun> {
         let old = self.show(caller, id).await?.analysis;
         check_conversation(&old.context)?;
@@ -97,12 +103,12 @@ impl Analyses<'_> {
         };
         let context = RunContext {
             inherited,
-            // The caller's own run now, which no experiment counts.
+            // A run of the caller's own, which no experiment counts.
             experiment: None,
             is_live: false,
             ..old.context
         };
-        // Checked like a new one: what it names may be gone, and an archive may have brought it.
+        // Checked like a new request: its models may be gone, and it may come from an imported archive.
         let mut new = self.check(Some(caller), request, context).await?;
         new.context.recipe = recipe;
         self.begin(Some(caller.user.clone()), new, None, now).await
@@ -119,7 +125,7 @@ impl Analyses<'_> {
         self.launch(ready, |_, _| Ok(())).await
     }
 
-    // Planned and found to be within every budget.
+    // Plans the run and checks every budget.
     async fn prepare(
         &self,
         user: Option<UserId>,
@@ -187,7 +193,7 @@ impl Analyses<'_> {
         Ok(PreparedRun { analysis, run })
     }
 
-    // Stored and driven, or neither.
+    // Stores the analysis and starts its run, or does neither.
     async fn launch(
         &self,
         PreparedRun { analysis, run }: PreparedRun,
@@ -196,7 +202,7 @@ impl Analyses<'_> {
         let id = run.id.clone();
         let entry = (!run.background)
             .then(|| entry(analysis.created, run.user.as_ref(), "analysis.start", &id));
-        // Here already, so that a client that leaves while the run is being stored stops it too.
+        // Created before the run is stored, so that a client that disconnects meanwhile stops it too.
         let guard = (!analysis.request.detached)
             .then(|| CancelOnDrop::new(self.engine.clone(), id.clone()));
         let insert = Box::new(move |db: &Writer| {

@@ -1,10 +1,10 @@
-//! The report of a run whose end the store could not take.
+//! The report of a run whose end could not be stored.
 
 use crate::clock;
 use crate::domain::analysis::{Analysis, StageAnswer};
 use crate::engine::RunOutcome;
 
-/// Completes what the store has of a run with what only memory holds.
+/// Completes the stored part of a run with what only memory has.
 pub(super) fn complete(analysis: &mut Analysis, answers: &mut Vec<StageAnswer>, ended: RunOutcome) {
     let RunOutcome {
         outcome, unstored, ..
@@ -21,7 +21,7 @@ pub(super) fn complete(analysis: &mut Analysis, answers: &mut Vec<StageAnswer>, 
     analysis.citations = unstored.citations.or(analysis.citations.take());
 }
 
-/// Replaces stored answers by newer ones of the same call and adds the others, in order.
+/// Replaces stored answers by newer ones of the same call and adds the rest, by stage and member.
 fn merge(answers: &mut Vec<StageAnswer>, newer: Vec<StageAnswer>) {
     let place = |one: &StageAnswer| (one.stage, one.member);
     answers.retain(|old| !newer.iter().any(|new| place(new) == place(old)));

@@ -9,35 +9,35 @@ use crate::domain::chat::{CallErrorKind, Extras, Finish, Usage};
 use crate::domain::money::MicroDollars;
 use crate::domain::tools::ToolCall;
 
-/// What came of it.
+/// The answer of a completion with its usage and cost.
 #[derive(Debug, Clone)]
 pub struct Completion {
-    /// The answer.
+    /// Text.
     pub text: String,
-    /// The reasoning before it, of a single model that shows it.
+    /// The reasoning before the text; only of a single model.
     pub reasoning: String,
-    /// Tools that the model wants called.
+    /// Tool calls.
     pub calls: Vec<ToolCall>,
-    /// What else the vendor of a single model sent.
+    /// Other fields of a single model's answer, as its vendor sent them.
     pub extras: Extras,
-    /// Why it ended.
+    /// Finish reason.
     pub finish: Finish,
     /// Tokens of all calls.
     pub usage: Usage,
-    /// What they cost; none where the price of a call is not known.
+    /// Cost of all calls; none when the price of a call is unknown.
     pub cost: Option<MicroDollars>,
-    /// Every answer came from the cache.
+    /// Whether every answer came from the cache.
     pub cached: bool,
-    /// Who was asked.
+    /// The models of the panel.
     pub panel: Vec<String>,
-    /// Fields that the model refused and that were left out.
+    /// Fields that the model refused and that were dropped.
     pub dropped: Vec<String>,
-    /// The store has it.
+    /// Whether the run is stored.
     pub is_stored: bool,
 }
 
 impl Completion {
-    /// Several answers to one request as one: tokens and costs add up, the text is the first one's.
+    /// Merges several answers to one request: tokens and costs add up, the text is the first one's.
     pub fn plus(self, other: &Completion) -> Self {
         Self {
             usage: self.usage.plus(&other.usage),
@@ -53,7 +53,7 @@ impl Completion {
 }
 
 impl Completion {
-    /// The answer of a finished run. Only a run that was passed on shows its model's reasoning.
+    /// The answer of a finished run. Reasoning is shown only for a run that was passed through to a single model.
     ///
     /// # Errors
     /// When the run has no answer, with the reason.
@@ -97,7 +97,7 @@ impl Completion {
     }
 }
 
-// The first reason of a member tells most: a panel fails only when all have.
+// Reports every member's error; the kind is that of the first, because a panel fails only when all members have.
 fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
     let errors = ended.answers.iter();
     let errors = errors.filter_map(|answer| Some((&answer.model, answer.error.as_ref()?)));
@@ -112,7 +112,7 @@ fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
     };
     let error = errors.map(|(_, error)| error).next();
     let Some(error) = error else {
-        // Nobody was asked and nobody has failed: there was no money for the first call.
+        // No call was made and none failed: the budget did not allow the first one.
         return match ended.answers.is_empty() && ended.outcome.status == Status::Failed {
             true => Error::new(Kind::BudgetExceeded, why)
                 .resolve("ask less, or wait until the budget begins anew"),
@@ -133,7 +133,7 @@ fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
     told
 }
 
-/// What a call's failure is to a program that has a retry of its own.
+/// The error kind that a failed call has for a client with retries of its own.
 pub(in crate::app) fn kind_of(error: CallErrorKind) -> Kind {
     match error {
         CallErrorKind::RateLimited => Kind::TooFast,

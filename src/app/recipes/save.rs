@@ -13,7 +13,7 @@ use crate::domain::user::Caller;
 use crate::llm::Llm;
 use crate::store::{audit, recipes};
 
-/// Recipes per person at most.
+/// Maximum number of recipes per user.
 const MOST: i64 = 200;
 
 /// Parameters of a recipe to save or change. Absent fields keep their values, or get defaults.
@@ -23,7 +23,7 @@ pub struct RecipeChange {
     pub name: Option<String>,
     /// Whether everyone may use it.
     pub shared: Option<bool>,
-    /// The request that it fills.
+    /// The settings that it fills.
     pub body: Option<Request>,
 }
 
@@ -142,8 +142,8 @@ impl RecipeEditor<'_> {
         Ok(recipe)
     }
 
-    /// Refuses a recipe that could not be used today, and a shared one that names what only its owner has. One
-    /// that is only renamed or shared may name models that are gone since.
+    /// Rejects a recipe that could not be used today, and a shared one that names what only its owner has. A recipe
+    /// that is only renamed or shared may name models that no longer exist.
     async fn check(&self, caller: &Caller, recipe: &Recipe, is_new: bool) -> Result<()> {
         let mut request = Request {
             prompt: "does this recipe work?".to_owned(),

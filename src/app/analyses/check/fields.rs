@@ -1,4 +1,4 @@
-//! Checks of single fields of a request: ranges, sizes, formats. Each adds its faults to a list.
+//! Checks of single fields of a request: ranges, sizes, and formats. Each appends its errors to a list.
 
 use serde_json::{Value, json};
 
@@ -51,12 +51,12 @@ pub(super) async fn check_format(
     Some(format)
 }
 
-/// Compiles the schema once for the whole request; a large one elsewhere than on the runtime's threads.
+/// Compiles the schema once for the whole request; a large one on a blocking thread.
 async fn compiled(format: &Format) -> Result<(), String> {
     if !schema::is_large(&format.schema) {
         return format.check();
     }
-    // The clone shares what is compiled.
+    // The clone shares the compiled schema.
     let format = format.clone();
     let checked = tokio::task::spawn_blocking(move || format.check()).await;
     checked.unwrap_or_else(|_| Err("the schema cannot be read".to_owned()))

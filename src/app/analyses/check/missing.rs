@@ -1,5 +1,5 @@
 //! Models that a recipe or an earlier analysis names and that no longer exist: the run continues without them and
-//! reports it. A name that the client itself gives is never left out.
+//! reports it. A name that the client itself gives is never skipped.
 
 use super::Analyses;
 use crate::app::{Error, Result};
@@ -7,10 +7,10 @@ use crate::domain::id::UserId;
 use crate::domain::request::Request;
 
 impl Analyses<'_> {
-    /// Takes the missing ones out of the request, and returns a note for each.
+    /// Removes missing models from the request and returns a note for each.
     ///
     /// # Errors
-    /// When no member would be left.
+    /// `BadInput` when no member would be left.
     pub(super) fn leave_out_missing(
         &self,
         user: Option<&UserId>,
@@ -20,13 +20,13 @@ impl Analyses<'_> {
         let llm = self.llm;
         let is_missing = |name: &String| inherited.contains(name) && llm.find(user, name).is_none();
         if request.models.iter().any(|name| !is_missing(name)) || request.models.is_empty() {
-            // One of them stays.
+            // At least one model stays.
         } else if request
             .models
             .iter()
             .all(|name| llm.needing_key(user, name).is_some())
         {
-            // They are not gone but lack a key, and the check of each says so.
+            // They exist but lack an API key, which the check of each name reports.
             return Ok(Vec::new());
         } else {
             return Err(nobody_left(&request.models));
