@@ -1,5 +1,5 @@
-//! Accounts: making one, signing in and out, and telling who asks. Every act leaves a line in the audit
-//! log; nothing here knows of HTTP, cookies or headers.
+//! Accounts: registration, sign-in and sign-out, and authentication of requests. Every change is recorded in the
+//! audit log. Knows nothing of HTTP, cookies, or headers.
 
 mod authentication;
 mod devices;
@@ -37,34 +37,34 @@ pub(super) use profile::{needs_session, shut_out};
 pub(super) use setup::AdminClaim;
 pub use setup::FirstAdminRule;
 
-/// How long an access token holds.
+/// Lifetime of an access token.
 pub const ACCESS_LENGTH: Duration = Duration::from_secs(15 * 60);
-/// How long a refresh token holds; each renewal begins anew.
+/// Lifetime of a refresh token; every renewal restarts it.
 pub const REFRESH_LENGTH: Duration = Duration::from_secs(7 * 24 * 3600);
-/// How long the refresh token before the one in force is still taken.
+/// Time during which the previous refresh token is still accepted.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// What accounts need to know of the settings.
+/// Settings of accounts.
 #[derive(Clone)]
 pub struct AccountSettings {
-    /// Where a deleted account's files are.
+    /// Folder with the users' files.
     pub data_dir: PathBuf,
     /// The installation's secret.
     pub secret: String,
-    /// Rounds of a new password hash.
+    /// PBKDF2 rounds of a new password hash.
     pub password_rounds: u32,
-    /// Attempts to sign in a minute for one account from one network.
+    /// Sign-in attempts per minute for one account from one network.
     pub login_per_minute: u32,
-    /// Who may make an account.
+    /// Whether registration is open, closed, or by invitation.
     pub registration: Registration,
-    /// Who becomes the first administrator.
+    /// How the first account becomes administrator.
     pub setup: FirstAdminRule,
 }
 
-/// The use cases, with what they remember between requests.
+/// Use cases of accounts, with their in-memory limits and caches.
 pub struct Accounts {
     pub(super) store: Store,
-    /// The same for signing in, signing out and deleting, which a full disk must not prevent.
+    /// Store handle for signing in, signing out, and deleting, which must work on a full disk.
     pub(super) freeing: Store,
     pub(super) data_dir: PathBuf,
     registration: Registration,
@@ -77,59 +77,59 @@ pub struct Accounts {
     turns: login_queue::LoginTurns,
     pub(super) seen: recent_callers::CallerCache,
     presence: in_flight::Presence,
-    /// Once there is an account there is always one: the last admin cannot be deleted.
+    /// Whether an account exists. Never reset, because the last administrator cannot be deleted.
     somebody: AtomicBool,
-    /// The same of an administrator.
+    /// Whether an administrator exists; never reset either.
     has_admin: AtomicBool,
 }
 
-/// What somebody shows to say who they are.
+/// A credential as sent by a client.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
     /// `Authorization: Bearer …`: an access token or an API key.
     Bearer(String),
     /// `X-API-Key: …`.
     ApiKey(String),
-    /// The cookie with the access token.
+    /// The cookie that holds the access token.
     Cookie(String),
 }
 
-/// A wish to have an account.
+/// Parameters of a registration.
 #[derive(Clone)]
 pub struct NewAccount {
-    /// As it was typed.
+    /// E-mail address as typed.
     pub email: String,
-    /// As it was typed.
+    /// Password as typed.
     pub password: String,
-    /// May be empty.
+    /// Display name; may be empty.
     pub name: String,
-    /// Where registration is by invitation.
+    /// Invitation code, where registration is by invitation.
     pub invite: Option<String>,
-    /// To become the first administrator.
+    /// Setup token, to become the first administrator.
     pub setup_token: Option<String>,
-    /// It was asked for on this machine, as far as that can be seen.
+    /// Whether the request comes from this machine, as far as that can be determined.
     pub is_local: bool,
 }
 
-/// Somebody who has just signed in, or renewed.
+/// A new or renewed session with its tokens.
 pub struct SignedIn {
-    /// Who.
+    /// The account.
     pub user: User,
     /// The session.
     pub session: SessionId,
-    /// The access token, for `ACCESS_LENGTH`.
+    /// The access token, valid for `ACCESS_LENGTH`.
     pub access: String,
-    /// The refresh token, for `REFRESH_LENGTH`.
+    /// The refresh token, valid for `REFRESH_LENGTH`.
     pub refresh: String,
-    /// The value of the device cookie, for `DEVICE_LENGTH`.
+    /// The value of the device cookie, valid for `DEVICE_LENGTH` seconds.
     pub devices: String,
 }
 
 impl AccountSettings {
-    /// What the settings say, with the secret that was opened or given.
+    /// The account settings of a configuration, with the installation's secret.
     ///
     /// # Errors
-    /// Where the system gives no random numbers.
+    /// When the system gives no random numbers.
     pub fn of(config: &Config, secret: &str) -> Result<Self> {
         Ok(Self {
             data_dir: config.data_dir.clone(),
@@ -143,7 +143,7 @@ impl AccountSettings {
 }
 
 impl Accounts {
-    /// Accounts alone, for the command line: opens the data folder and nothing else.
+    /// Opens only the accounts of a data folder, for the command line.
     ///
     /// # Errors
     /// As [`folder::open`].
@@ -151,7 +151,7 @@ impl Accounts {
         Self::of(config, folder::open(config)?)
     }
 
-    /// The same for an installation that is there.
+    /// Like `open`, but creates nothing.
     ///
     /// # Errors
     /// As [`folder::open_existing`].
@@ -164,7 +164,7 @@ impl Accounts {
         Ok(Self::new(opened.store, &settings))
     }
 
-    /// Starts nothing yet; the password thread begins with the first password.
+    /// Creates the use cases. The password thread starts with the first password.
     pub fn new(store: Store, settings: &AccountSettings) -> Self {
         Self {
             freeing: store.for_freeing(),
@@ -185,7 +185,11 @@ impl Accounts {
         }
     }
 
-    /// Signs in. Whatever is wrong, the answer and the time it takes are the same.
+    /// Signs in. Every failure looks the same and takes the same time.
+    ///
+    /// # Errors
+    /// `SignInNeeded` for a wrong address or password or a locked account; `TooFast` after too many attempts;
+    /// `Unavailable` when the password queue is full.
     pub async fn login(
         &self,
         email: &str,
@@ -193,7 +197,7 @@ impl Accounts {
         visit: &RequestOrigin,
     ) -> Result<SignedIn> {
         let account = Email::parse(email).map(|email| email.as_str().to_owned());
-        // What is no address at all is counted too: under what was typed, cut to a sane length.
+        // An invalid address is counted too, under the typed text, cut to a bounded length.
         let tried = account
             .clone()
             .unwrap_or_else(|| email.chars().take(254).collect());
@@ -209,7 +213,7 @@ impl Accounts {
             None => None,
         };
         let stored = user.as_ref().map(|user| user.password_hash.as_str());
-        // A password no account can have is not worth the work of hashing it.
+        // A password longer than any account can have is not hashed.
         let fits = password.len() <= 1024
             && self
                 .passwords
@@ -267,8 +271,8 @@ impl Accounts {
         let begun = self
             .freeing
             .write(move |db| {
-                // While the password was being checked it may have been changed, which ends all
-                // sessions: one must not begin behind that.
+                // The password may have been changed while it was being checked. That ends all sessions, so no
+                // session may start after it.
                 let user = users::by_id(db, &session.user)?;
                 if user.is_none_or(|user| user.disabled || user.password_hash != checked) {
                     return Ok(false);
@@ -292,8 +296,11 @@ impl Accounts {
         }
     }
 
-    /// A new pair for a refresh token. The token before the one in force gives the same pair for a short
-    /// grace; any other of this session means that somebody has a copy, and ends the session.
+    /// Renews a session: returns a new pair of tokens for a refresh token. For a short time the previous token gives
+    /// the same pair; any other token of this session means that it was copied, and ends the session.
+    ///
+    /// # Errors
+    /// `SignInNeeded` when the token is not valid.
     pub async fn refresh(&self, presented: &str, visit: &RequestOrigin) -> Result<SignedIn> {
         let (id, renewals) = self.refresh.read(presented).ok_or_else(sign_in_again)?;
         let id = SessionId::parse(id).ok_or_else(sign_in_again)?;
@@ -340,7 +347,10 @@ impl Accounts {
         }
     }
 
-    /// Ends the caller's session at once. A key has none: it is deleted instead.
+    /// Ends the caller's session at once. An API key has no session: delete the key instead.
+    ///
+    /// # Errors
+    /// When the store fails.
     pub async fn logout(&self, caller: &Caller, visit: &RequestOrigin) -> Result<()> {
         let Some(session) = caller.session.clone() else {
             return Err(
@@ -351,7 +361,10 @@ impl Accounts {
         self.end_session(session, visit).await
     }
 
-    /// Ends the session of a refresh token, for a browser whose access token has run out.
+    /// Ends the session of a refresh token, for a browser whose access token has expired.
+    ///
+    /// # Errors
+    /// When the store fails.
     pub async fn logout_by_refresh(&self, presented: &str, visit: &RequestOrigin) -> Result<()> {
         let session = self
             .refresh
@@ -385,7 +398,10 @@ impl Accounts {
         Ok(())
     }
 
-    /// Clears away sessions, links and invitations that have run out.
+    /// Deletes expired sessions, links, and invitations.
+    ///
+    /// # Errors
+    /// When the store fails.
     pub async fn tidy(&self, now: Timestamp) -> Result<()> {
         let gone = self
             .freeing
@@ -397,7 +413,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Ends the store's threads in order; for the command line.
+    /// Stops the store's threads; for the command line.
     pub async fn close(&self) {
         self.store.close().await;
     }
@@ -422,7 +438,7 @@ impl Accounts {
         })
     }
 
-    /// What is no address is not noted: it may be a password, typed into the wrong field.
+    /// Does not record text that is not an address: it may be a password typed into the wrong field.
     async fn note_failure(&self, account: Option<String>, visit: &RequestOrigin) -> Result<()> {
         let entry = visit.entry(None, "login.failed", &account.unwrap_or_default());
         Ok(self
@@ -432,7 +448,10 @@ impl Accounts {
     }
 }
 
-/// A password for somebody to begin with: long, and within the rules.
+/// Returns a random initial password that satisfies the rules.
+///
+/// # Errors
+/// When the system gives no random numbers.
 pub fn random_password() -> Result<String> {
     loop {
         let password: String = token::new()?.chars().take(20).collect();

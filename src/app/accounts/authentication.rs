@@ -1,5 +1,5 @@
-//! Telling who asks: an access token or a key in, a caller out. On the way of every request, so it asks the
-//! database only when nobody has asked a moment ago.
+//! Authentication: resolves an access token or API key to a caller. Runs for every request, so it reads the database
+//! only when its short-lived cache has no entry.
 
 use std::time::Duration;
 
@@ -13,7 +13,10 @@ use crate::domain::user::{Caller, Role};
 use crate::store::{StoreError, api_keys, sessions};
 
 impl Accounts {
-    /// Who shows this credential. The same error whatever is wrong with it.
+    /// Resolves a credential to a caller. Every failure looks the same.
+    ///
+    /// # Errors
+    /// `SignInNeeded` when the credential is not valid; otherwise when the store cannot be read.
     pub async fn authenticate(&self, credential: Credential, now: Timestamp) -> Result<Caller> {
         match credential {
             Credential::ApiKey(key) => self.by_key(&key, now).await,
@@ -74,7 +77,7 @@ impl Accounts {
         };
         let caller = Caller {
             user: user.id,
-            // An administrator's key that is not for administration sees what anybody's would.
+            // An administrator's key without the `admin` scope has the rights of an ordinary user.
             role: match presented.opens(KeyScope::Admin) {
                 true => user.role,
                 false => Role::User,
@@ -82,7 +85,7 @@ impl Accounts {
             session: None,
             key: Some(presented),
         };
-        // To the minute: a write for every request would cost more than the request.
+        // At most one write per minute: a write for every request would cost more than the request.
         let recent = key
             .last_used
             .is_some_and(|used| now.since(used) < Duration::from_secs(60));
@@ -91,7 +94,7 @@ impl Accounts {
                 .store
                 .write(move |db| api_keys::note_used(db, &key.id, now));
             match note.await {
-                // A full disk must not keep a program from reading what is there.
+                // A full disk must not keep programs from reading.
                 Ok(()) | Err(StoreError::Full) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -1,5 +1,5 @@
-//! Browsers that have signed in before, by the token of their cookie. A browser keeps the tokens of its last few
-//! accounts. A device is named after the session in which its token was issued, and outlives it.
+//! Device cookies: proof that a browser has signed in before. A browser keeps the tokens of its last few accounts. A
+//! device is named after the session in which its token was issued, and outlives it.
 
 use super::{Accounts, RequestOrigin, chance};
 use crate::app::Result;
@@ -8,21 +8,21 @@ use crate::domain::id::SessionId;
 use crate::domain::user::User;
 use crate::store::users;
 
-/// How long a browser keeps its tokens, in seconds: 365 days.
+/// Lifetime of the device cookie, in seconds: 365 days.
 pub const DEVICE_LENGTH: u64 = 365 * 24 * 3600;
-/// Limit on accounts of which one browser keeps the token.
+/// Maximum number of accounts whose tokens one browser keeps.
 const MAX_ACCOUNTS: usize = 4;
-/// Between two tokens in a cookie.
+/// Separates the tokens in a cookie.
 const SEPARATOR: char = '~';
 
 impl Accounts {
-    /// The device that a cookie names, whatever its account; `None` unless we issued it.
+    /// The device that a cookie names, whatever its account; `None` for a token that we did not issue.
     pub fn device(&self, cookie: &str) -> Option<SessionId> {
         let mut tokens = self.tokens_in(cookie);
         tokens.find_map(|token| SessionId::parse(token.device))
     }
 
-    /// The cookie for a browser that has just made this account.
+    /// The cookie of a browser that has just registered an account.
     ///
     /// # Errors
     /// When the system gives no random numbers.
@@ -31,7 +31,7 @@ impl Accounts {
         Ok(self.device_cookie(user, &device, visit))
     }
 
-    /// The cookie for a browser that has shown this account's password, with its tokens of other accounts.
+    /// The cookie of a browser that has just proved this account's password, with its tokens of other accounts.
     pub(super) fn device_cookie(
         &self,
         user: &User,
@@ -51,7 +51,7 @@ impl Accounts {
         cookie
     }
 
-    /// The device of this request, if it has signed in to the account with the password it has now.
+    /// The device of this request, if it has signed in to the account with its current password.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -60,7 +60,7 @@ impl Accounts {
         account: &str,
         visit: &RequestOrigin,
     ) -> Result<Option<SessionId>> {
-        // The seal is checked first: a forged token costs no query.
+        // The signature is checked first, so that a forged token costs no query.
         if self.device(&visit.devices).is_none() {
             return Ok(None);
         }

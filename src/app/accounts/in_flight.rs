@@ -1,5 +1,5 @@
-//! Requests and streams in flight, by account, so that locking or deleting an account ends them at once.
-//! Bounded by what is in flight.
+//! Requests and streams in flight, by account, so that locking or deleting an account ends them at once. Holds one
+//! entry per account with something in flight.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,24 +11,24 @@ use crate::app::Result;
 use crate::domain::id::UserId;
 use crate::store::users;
 
-/// Whether everything in flight for one account must end.
+/// Set when everything in flight for one account must end.
 type Ended = watch::Sender<bool>;
 
 #[derive(Default)]
 pub(super) struct Presence {
     state: Arc<Mutex<PresenceState>>,
-    /// Woken whenever something has come in flight.
+    /// Notified when a request or stream starts.
     arrived: Notify,
 }
 
 #[derive(Default)]
 struct PresenceState {
-    /// Counts the accounts that were ended.
+    /// Number of accounts ended so far.
     epoch: u64,
     in_flight: HashMap<UserId, Weak<Ended>>,
 }
 
-/// One request or stream of an account, while it lives.
+/// Registration of one request or stream of an account; dropping it deregisters.
 pub struct PresenceGuard {
     state: Arc<Mutex<PresenceState>>,
     user: UserId,
@@ -49,7 +49,7 @@ impl Drop for PresenceGuard {
         let mut state = lock(&self.state);
         let is_ours = (state.in_flight.get(&self.user))
             .is_some_and(|group| std::ptr::eq(group.as_ptr(), Arc::as_ptr(&self.group)));
-        // Counted under the lock: nobody joins the group meanwhile.
+        // Counted under the lock, so that no request joins the group meanwhile.
         if is_ours && Arc::strong_count(&self.group) == 1 {
             state.in_flight.remove(&self.user);
         }
@@ -89,12 +89,12 @@ impl Presence {
 }
 
 impl Accounts {
-    /// To be taken before a credential is checked, for `enter`.
+    /// Returns the epoch for `enter`; read it before checking a credential.
     pub fn mark(&self) -> u64 {
         lock(&self.presence.state).epoch
     }
 
-    /// Registers something in flight for a caller whose credential was checked after `mark`.
+    /// Registers a request or stream of a caller whose credential was checked after `mark`.
     ///
     /// # Errors
     /// `Kind::SignInNeeded` when the account was locked or deleted since.
@@ -116,13 +116,13 @@ impl Accounts {
         self.presence.end(user);
     }
 
-    /// The accounts that have something in flight.
+    /// The accounts with something in flight.
     pub(in crate::app) fn present(&self) -> Vec<UserId> {
         let state = lock(&self.presence.state);
         state.in_flight.keys().cloned().collect()
     }
 
-    /// Waits until something has come in flight since the last call. For one caller at a time.
+    /// Waits until a request or stream has started since the last call. For one caller at a time.
     pub(in crate::app) async fn arrived(&self) {
         self.presence.arrived.notified().await;
     }

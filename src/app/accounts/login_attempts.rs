@@ -1,8 +1,8 @@
-//! Counts attempts to sign in. A device that has signed in to the account before has a limit of its own, and is in
-//! nobody's way. All others count strictly for one account from one network, loosely for one account from everywhere
-//! and for one network. A network that has signed in to the account before is never blocked: it is not
-//! held to the loose limits, and beyond the strict one its attempts wait for their turn instead of being refused, the
-//! newest first, so that a correct password succeeds and guesses stay bounded.
+//! Rate limits of sign-in attempts. A device that has signed in to the account before has a limit of its own and
+//! never queues behind others. All other attempts count strictly per account and network, and loosely per account and
+//! per network. A network that has signed in to the account before is never blocked: the loose limits do not apply to
+//! it, and beyond the strict one its attempts wait for their turn, newest first, so that a correct password succeeds
+//! and guesses stay bounded.
 
 use std::net::IpAddr;
 
@@ -16,20 +16,20 @@ use crate::domain::id::SessionId;
 use crate::domain::time::Timestamp;
 use crate::store::sign_in_networks;
 
-/// An attempt that was counted.
+/// A counted attempt.
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
-    /// What it was counted under: given back if the password is correct.
+    /// The buckets that it was counted in; refunded when the password is correct.
     counted: Vec<ThrottleKey>,
-    /// What it waits for before the password is checked.
+    /// The turn to wait for before the password is checked.
     pub turn: Option<LoginTurn>,
-    /// Whether its password is checked before those of strangers.
+    /// Queue in which its password is checked.
     pub lane: PasswordLane,
 }
 
 impl Accounts {
-    /// Counts an attempt before it is made, so that many at once cannot slip through together. Without an
-    /// account, only the network is counted.
+    /// Counts an attempt before it is made, so that concurrent attempts cannot exceed the limit. Without an account,
+    /// only the network is counted.
     ///
     /// # Errors
     /// `Kind::TooFast` when the attempt is refused.
@@ -58,7 +58,7 @@ impl Accounts {
             attempt.turn = Some(self.turns.join(pair, clock::instant()));
             return Ok(attempt);
         }
-        // Each counts, even where the other one refuses.
+        // Count in both buckets, even when the first one refuses.
         let over_network = self.count(ThrottleKey::Network(network), now, &mut attempt);
         let over_account = self.count(ThrottleKey::Account(account.to_owned()), now, &mut attempt);
         if let Err(too_fast) = over_network.and(over_account)
@@ -69,8 +69,8 @@ impl Accounts {
         Ok(attempt)
     }
 
-    /// Counts an attempt by a device, or in a session: beyond its limit it waits for its turn, and is never refused
-    /// because of what others do.
+    /// Counts an attempt by a device, or in a session. Beyond its limit it waits for its turn; attempts by others
+    /// never cause a refusal.
     pub(super) fn note_device_attempt(&self, device: SessionId, now: Timestamp) -> Attempt {
         let mut attempt = Attempt {
             lane: PasswordLane::Known,
@@ -86,7 +86,7 @@ impl Accounts {
     /// Waits until the password of an attempt may be checked.
     ///
     /// # Errors
-    /// `Kind::TooFast` where newer attempts came first for too long.
+    /// `Kind::TooFast` when newer attempts took every turn for too long.
     pub(super) async fn await_turn(&self, attempt: &mut Attempt) -> Result<()> {
         match attempt.turn.take() {
             Some(turn) => self.turns.wait(turn).await,
@@ -94,7 +94,7 @@ impl Accounts {
         }
     }
 
-    /// Takes an attempt back that turned out to be a good one.
+    /// Refunds a successful attempt.
     pub(super) fn forgive(&self, attempt: &Attempt) {
         for key in &attempt.counted {
             self.attempts.put_back(key);

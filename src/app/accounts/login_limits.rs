@@ -1,4 +1,4 @@
-//! How often a device or a network may try and how often an account may be tried. Bounded, whoever asks.
+//! Token buckets of sign-in attempts by device, network, and account. Bounded in number.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,40 +10,40 @@ use crate::domain::id::SessionId;
 use crate::domain::time::Timestamp;
 use crate::domain::token_bucket::{Rate, TokenBucket};
 
-/// Limit on the buckets of devices, and on those of everybody else; one is about 100 bytes.
+/// Maximum number of device buckets, and of all other buckets; one takes about 100 bytes.
 const MOST: usize = 8192;
 
-/// How many times the strict limit one network may try, over all accounts: several people may share it.
+/// Limit of one network over all accounts, as a multiple of the strict limit: several people may share it.
 const NETWORK_FACTOR: u32 = 5;
-/// How many times the strict limit one account may be tried from all networks together. Slows guessing from
-/// many addresses; its owner's networks are not held to it.
+/// Limit of one account over all networks, as a multiple of the strict limit. Slows guessing from many addresses;
+/// networks that the owner has used are exempt.
 const ACCOUNT_FACTOR: u32 = 20;
-/// Remembers who tried.
+/// Buckets of all recent attempts.
 pub struct LoginThrottle {
     pair: Rate,
     network: Rate,
     account: Rate,
     buckets: Mutex<Buckets>,
-    /// Apart, so that attempts without a device make the server forget none of these.
+    /// Separate, so that attempts without a device never evict these.
     devices: Mutex<Buckets>,
 }
 
 type Buckets = HashMap<ThrottleKey, TokenBucket>;
 
-/// Who tried, or who was tried. An account is the e-mail address that was tried, whether it exists or not.
+/// What an attempt is counted under. An account is the e-mail address that was tried, whether it exists or not.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ThrottleKey {
-    /// An account, tried from one network.
+    /// An account and the network of the attempt.
     Pair(String, IpAddr),
-    /// An account, tried from anywhere.
+    /// An account, from any network.
     Account(String),
-    /// Where the attempt came from.
+    /// The network of the attempt.
     Network(IpAddr),
     /// A browser that has signed in to the account before, or is signed in.
     Device(SessionId),
 }
 
-/// What counts as one place: an IPv4 address, or the /64 that one IPv6 household has.
+/// The network of an address: an IPv4 address itself, or the /64 of an IPv6 address, which one household has.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
@@ -52,7 +52,7 @@ pub fn network(address: IpAddr) -> IpAddr {
 }
 
 impl LoginThrottle {
-    /// `per_minute` attempts of one device, or for an account from one network; multiples of it for the others.
+    /// Allows `per_minute` attempts per device, and per account and network; multiples of it for the other keys.
     pub fn new(per_minute: u32) -> Self {
         let times = |factor| Rate::per_minute(per_minute.saturating_mul(factor));
         Self {
@@ -64,7 +64,7 @@ impl LoginThrottle {
         }
     }
 
-    /// Counts an attempt before it is made, so that many at once cannot slip through together.
+    /// Counts an attempt before it is made, so that concurrent attempts cannot exceed the limit.
     ///
     /// # Errors
     /// `Kind::TooFast`, with the time until the next attempt.
@@ -80,7 +80,7 @@ impl LoginThrottle {
         bucket.take(rate, now).map_err(too_fast)
     }
 
-    /// The attempt was a good one after all.
+    /// Refunds a successful attempt.
     pub fn put_back(&self, key: &ThrottleKey) {
         let mut buckets = self.buckets(key);
         if let Some(bucket) = buckets.get_mut(key) {
@@ -104,7 +104,7 @@ impl LoginThrottle {
         }
     }
 
-    /// Forgets who may try freely again; if that is not enough, the half that tried longest ago.
+    /// Evicts full buckets; if that is not enough, the half that was used longest ago.
     fn make_room(&self, buckets: &mut Buckets, now: Timestamp) {
         buckets.retain(|key, bucket| !bucket.is_full(self.rate(key), now));
         if buckets.len() > MOST / 2 {

@@ -1,7 +1,7 @@
-//! Queues of sign-in attempts beyond the strict limit, from a network or by a device that has signed in to the account
-//! before: one attempt every 3 s, newest first. When a queue is full, its oldest attempt is refused, so that a burst of
-//! guesses does not keep the owner out. A flood of more than ten new attempts in 3 s keeps out everybody else in the
-//! same queue; each device has a queue of its own.
+//! Queues of sign-in attempts beyond the strict limit, from a network or device that has signed in to the account
+//! before: one attempt every 3 s, newest first. A full queue refuses its oldest attempt, so that a burst of guesses
+//! does not keep the owner out. A flood of more than ten new attempts in 3 s keeps out all others in the same queue;
+//! each device has a queue of its own.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,9 +26,9 @@ pub(super) struct LoginTurns {
     lines: Mutex<HashMap<ThrottleKey, Line>>,
 }
 
-/// One queue, oldest attempt first.
+/// A queue, oldest attempt first.
 struct Line {
-    /// When the next turn is given.
+    /// Time of the next turn.
     due: Instant,
     waiting: VecDeque<oneshot::Sender<()>>,
 }
@@ -45,7 +45,7 @@ impl LoginTurns {
     pub fn join(&self, key: ThrottleKey, now: Instant) -> LoginTurn {
         let (given_to, given) = oneshot::channel();
         let mut lines = self.lines();
-        // A line is kept until its next turn is due, or leaving and coming back would shorten the pause.
+        // A queue is kept until its next turn is due; otherwise leaving and rejoining would shorten the pause.
         lines.retain(|_, line| {
             line.waiting.retain(|waiting| !waiting.is_closed());
             !line.waiting.is_empty() || line.due > now
@@ -61,10 +61,10 @@ impl LoginTurns {
         LoginTurn { line: key, given }
     }
 
-    /// Waits for the turn. Each waiting attempt also hands out turns that are due, its own or another's.
+    /// Waits for the turn. Each waiting attempt also gives out turns that are due, its own or another's.
     ///
     /// # Errors
-    /// `Kind::TooFast` where newer attempts came first for too long.
+    /// `Kind::TooFast` when newer attempts took every turn for too long.
     pub async fn wait(&self, mut turn: LoginTurn) -> Result<()> {
         let end = clock::instant() + PATIENCE;
         loop {

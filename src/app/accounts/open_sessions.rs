@@ -1,4 +1,4 @@
-//! The sessions a person has open, on which devices, and ending them from elsewhere. Shows no token.
+//! A user's open sessions by device, and ending them remotely. Shows no token.
 
 use super::{Accounts, RequestOrigin, needs_session};
 use crate::app::{Error, Result};
@@ -8,7 +8,10 @@ use crate::domain::user::{Caller, Session};
 use crate::store::{audit, sessions};
 
 impl Accounts {
-    /// The caller's sessions that are in force, newest first.
+    /// Lists the caller's valid sessions, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn open_sessions(&self, caller: &Caller, now: Timestamp) -> Result<Vec<Session>> {
         needs_session(caller, "see the sessions")?;
         let user = caller.user.clone();
@@ -16,7 +19,10 @@ impl Accounts {
         Ok(found.await?)
     }
 
-    /// Ends one of the caller's sessions at once. Somebody else's is not there.
+    /// Ends one of the caller's sessions at once.
+    ///
+    /// # Errors
+    /// `Missing` when the caller has no such session; otherwise when the store fails.
     pub async fn end_one(&self, caller: &Caller, id: &str, visit: &RequestOrigin) -> Result<()> {
         needs_session(caller, "end a session")?;
         let id = SessionId::parse(id).ok_or_else(Error::missing)?;
@@ -37,7 +43,10 @@ impl Accounts {
         Ok(())
     }
 
-    /// Ends all of the caller's sessions but this one. Says how many.
+    /// Ends all of the caller's sessions except the current one. Returns their number.
+    ///
+    /// # Errors
+    /// When the store fails.
     pub async fn end_others(&self, caller: &Caller, visit: &RequestOrigin) -> Result<usize> {
         needs_session(caller, "end the other sessions")?;
         let entry = visit.entry(

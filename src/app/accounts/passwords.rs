@@ -1,6 +1,6 @@
-//! Password work on one thread of its own: slow on purpose, so one at a time, and never on the runtime.
-//! The thread starts with the first password. A full queue says "later" instead of growing. Those who have signed in
-//! before have a queue of their own, which comes first: others do not fill it.
+//! Password hashing on one thread of its own: slow on purpose, so one at a time, and never on the runtime. The thread
+//! starts with the first password. A full queue refuses instead of growing. Devices that have signed in before have a
+//! priority queue, which others cannot fill.
 
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::app::{Error, Kind, Result};
 use crate::crypto::password;
 
-/// Limit on waiting passwords in each lane. At a tenth of a second each, the last one waits three seconds.
+/// Maximum number of waiting passwords per queue. At 0.1 s each, the last one waits about three seconds.
 const QUEUE: usize = 32;
 
 /// Hashes and checks passwords.
@@ -21,21 +21,21 @@ pub struct Passwords {
     queue: OnceLock<PasswordQueue>,
 }
 
-/// Which passwords come first.
+/// Priority of a password check.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PasswordLane {
-    /// Of devices that have signed in before.
+    /// A device that has signed in before.
     Known,
-    /// Of everybody else.
+    /// Anyone else.
     #[default]
     Others,
 }
 
-/// The ends of the two lanes to put jobs in.
+/// Senders of the two queues.
 struct PasswordQueue {
     known: SyncSender<PasswordJob>,
     others: SyncSender<PasswordJob>,
-    /// One for each job, sent after it: at a ticket there is always a job.
+    /// One ticket per job, sent after it: whenever there is a ticket, there is a job.
     tickets: Sender<()>,
 }
 
@@ -49,7 +49,7 @@ enum PasswordJob {
 }
 
 impl Passwords {
-    /// Starts nothing yet.
+    /// Creates the queues; the thread starts with the first password.
     pub fn new(rounds: u32) -> Self {
         Self {
             rounds,
@@ -58,7 +58,10 @@ impl Passwords {
         }
     }
 
-    /// A hash to store.
+    /// Hashes a password for storage.
+    ///
+    /// # Errors
+    /// `Kind::Unavailable` when the queue is full.
     pub async fn hash(&self, password: &str) -> Result<String> {
         let (answer, answered) = oneshot::channel();
         self.send(
@@ -68,10 +71,10 @@ impl Passwords {
         answered.await.map_err(|_| gone())?
     }
 
-    /// Whether the password fits the stored hash. Without one it takes as long and fits nothing.
+    /// Whether the password matches the stored hash. Without a hash it takes as long and never matches.
     ///
     /// # Errors
-    /// `Kind::Unavailable` when its lane is full.
+    /// `Kind::Unavailable` when its queue is full.
     pub async fn verify(
         &self,
         password: &str,
@@ -89,7 +92,7 @@ impl Passwords {
         Ok(fits && stored.is_some())
     }
 
-    /// Whether a stored hash is weaker than what would be made today.
+    /// Whether a stored hash is weaker than a new one would be.
     pub fn is_outdated(&self, stored: &str) -> bool {
         password::needs_rehash(stored, self.rounds)
     }
@@ -119,7 +122,7 @@ fn start(rounds: u32) -> PasswordQueue {
     let (known, known_jobs) = sync_channel(QUEUE);
     let (others, other_jobs) = sync_channel(QUEUE);
     let (tickets, taken) = channel();
-    // If there is no thread to be had, the receiver is dropped and every send says so.
+    // If no thread can be started, the receiver is dropped and every send fails.
     let _ = std::thread::Builder::new()
         .name("quire-password".into())
         .stack_size(128 * 1024)
@@ -131,7 +134,7 @@ fn start(rounds: u32) -> PasswordQueue {
     }
 }
 
-/// Ends when the last sender is gone. Who has left no longer wants an answer.
+/// Ends when the last sender is dropped. A job whose caller has left is skipped.
 fn work(tickets: &Receiver<()>, lanes: [&Receiver<PasswordJob>; 2], rounds: u32) {
     for () in tickets {
         let Some(job) = lanes.into_iter().find_map(|lane| lane.try_recv().ok()) else {

@@ -1,4 +1,4 @@
-//! What people do with their own account: look, change it, change or reset the password.
+//! A user's own account: show it, change it, change or reset the password.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -14,7 +14,7 @@ use crate::store::{
     self, StoreError, Writer, api_keys, audit, password_resets, sessions, sign_in_networks, users,
 };
 
-/// What shall change; `None` stays.
+/// Fields to change; `None` keeps the value.
 #[derive(Debug, Clone, Default)]
 pub struct NewProfile {
     /// A new address.
@@ -24,7 +24,10 @@ pub struct NewProfile {
 }
 
 impl Accounts {
-    /// Whether nobody has an account yet, so that the pages can begin with making one.
+    /// Whether there is no account yet, so that the pages start with registration.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
     pub async fn is_first_run(&self) -> Result<bool> {
         if self.somebody.load(Relaxed) {
             return Ok(false);
@@ -37,7 +40,7 @@ impl Accounts {
     /// The rule for the first administrator; none once there is one.
     ///
     /// # Errors
-    /// Where the store cannot be read.
+    /// When the store cannot be read.
     pub async fn open_setup(&self) -> Result<Option<&FirstAdminRule>> {
         if self.has_admin.load(Relaxed) {
             return Ok(None);
@@ -47,7 +50,10 @@ impl Accounts {
         Ok((!has_admin).then_some(&self.setup))
     }
 
-    /// The caller's account.
+    /// Returns the caller's account.
+    ///
+    /// # Errors
+    /// `SignInNeeded` when it was deleted meanwhile; otherwise when the store cannot be read.
     pub async fn me(&self, caller: &Caller) -> Result<User> {
         let id = caller.user.clone();
         let user = self.store.read(move |db| users::by_id(db, &id)).await?;
@@ -55,6 +61,9 @@ impl Accounts {
     }
 
     /// Changes the caller's name and address.
+    ///
+    /// # Errors
+    /// `Forbidden` for an API key; `BadInput` for an invalid name or address; `Conflict` when the address is taken.
     pub async fn update_me(
         &self,
         caller: &Caller,
@@ -91,11 +100,11 @@ impl Accounts {
         }
     }
 
-    /// Changes the caller's password. All other sessions end. Returns the value of the new device cookie.
+    /// Changes the caller's password and ends all other sessions. Returns the value of the new device cookie.
     ///
     /// # Errors
     /// `Kind::Forbidden` for an API key, `Kind::BadRequest` when the current password is wrong or the new one weak,
-    /// `Kind::TooFast` when newer attempts of the same session came first for too long.
+    /// `Kind::TooFast` when newer attempts of the same session took every turn for too long.
     pub async fn change_password(
         &self,
         caller: &Caller,
@@ -134,8 +143,11 @@ impl Accounts {
         Ok(devices)
     }
 
-    /// Notes that somebody cannot sign in. Says the same, and works as long, whether or not there is such
-    /// an account. Admins make the link.
+    /// Records that a user cannot sign in, for an administrator, who creates the reset link. The result and the time
+    /// it takes are the same whether or not the account exists.
+    ///
+    /// # Errors
+    /// `TooFast` after many requests; otherwise when the store fails.
     pub async fn request_reset(&self, email: &str, visit: &RequestOrigin) -> Result<()> {
         self.note_attempt(None, visit).await?;
         let Some(email) = Email::parse(email) else {
@@ -153,9 +165,9 @@ impl Accounts {
         Ok(noted.await?)
     }
 
-    /// Sets a new password with the token of a reset link, once. All sessions end. Somebody else may have had
-    /// the password, and whoever has it can create API keys: they are deleted unless `keep_keys` is set.
-    /// Returns how many were.
+    /// Sets a new password with the token of a reset link, once, and ends all sessions. Another person may have known
+    /// the old password, and could have created API keys with it: they are deleted unless `keep_keys` is set. Returns
+    /// the number of deleted keys.
     ///
     /// # Errors
     /// `Kind::BadRequest` when the link or the password is not valid, `Kind::TooFast` after many attempts.
@@ -201,16 +213,15 @@ impl Accounts {
         }
     }
 
-    /// The hash of a new password that keeps the rules.
+    /// Hashes a new password that satisfies the rules.
     pub(in crate::app) async fn checked_hash(&self, new: &str) -> Result<String> {
         check_password(new).map_err(|weak| Error::new(Kind::BadRequest, weak.message()))?;
         self.passwords.hash(new).await
     }
 }
 
-/// Shuts out whoever had the old password: no session, no API key and no network is trusted any more, nor is a device,
-/// whose token is bound to the password. Returns
-/// how many keys were deleted.
+/// Revokes everything that the old password gave access to: sessions, API keys, and trusted networks. Device tokens
+/// are bound to the password and end with it. Returns the number of deleted keys.
 pub(in crate::app) fn shut_out(
     db: &Writer,
     user: &UserId,
@@ -225,7 +236,7 @@ pub(in crate::app) fn shut_out(
     }
 }
 
-/// What a stolen API key must not be able to do: make its theft last.
+/// Rejects an API key for actions that would make a stolen key's access permanent.
 pub(in crate::app) fn needs_session<'c>(caller: &'c Caller, what: &str) -> Result<&'c SessionId> {
     match &caller.session {
         Some(session) => Ok(session),

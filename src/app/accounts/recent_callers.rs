@@ -1,6 +1,6 @@
-//! Who was let in a moment ago, so that most requests need not ask the database. Kept for two seconds at
-//! most, since another process (the command line) may end a session too; in this process every change
-//! of an account, a session or a key empties it at once.
+//! Cache of recently authenticated callers, so that most requests need no database query. Entries last two seconds at
+//! most, because another process (the command line) may end a session too; in this process every change of an
+//! account, session, or key clears the cache at once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -12,23 +12,23 @@ use crate::domain::user::Caller;
 const MOST: usize = 4096;
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// Remembers callers for a moment.
+/// The cache.
 #[derive(Default)]
 pub struct CallerCache(Mutex<Memory>);
 
 #[derive(Default)]
 struct Memory {
-    /// Counts the times everything was forgotten.
+    /// Number of times the cache was cleared.
     epoch: u64,
     callers: HashMap<Box<[u8]>, (Timestamp, Caller)>,
 }
 
 impl CallerCache {
-    /// The caller with this key, if the database said so a moment ago; else the epoch to `note` with.
+    /// The caller of this key when cached; otherwise the epoch to pass to `note`.
     pub fn find(&self, key: &[u8], now: Timestamp) -> Result<Caller, u64> {
         let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match memory.callers.get(key) {
-            // A clock that was set back must not make an entry last.
+            // A clock that was set back must not extend an entry.
             Some((noted, caller)) if *noted <= now && now.since(*noted) <= LONGEST => {
                 Ok(caller.clone())
             }
@@ -36,8 +36,8 @@ impl CallerCache {
         }
     }
 
-    /// Notes what the database said, unless something was forgotten since it was asked: the answer may
-    /// then be from before.
+    /// Caches a caller read from the database, unless the cache was cleared since the query began: the result may
+    /// then be outdated.
     pub fn note(&self, epoch: u64, key: &[u8], caller: &Caller, now: Timestamp) {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if memory.epoch != epoch {
@@ -49,7 +49,7 @@ impl CallerCache {
         memory.callers.insert(key.into(), (now, caller.clone()));
     }
 
-    /// Forgets everyone: call it once a change is in the database. Rare, and a read each brings them back.
+    /// Clears the cache; call it once a change is in the database. Rare, and one query per caller refills it.
     pub fn forget(&self) {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         memory.epoch += 1;

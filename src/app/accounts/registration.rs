@@ -1,4 +1,4 @@
-//! Making an account: who may, which addresses and passwords are taken, who becomes admin.
+//! Registration: who may register, valid addresses and passwords, and the first administrator.
 
 use super::rules::{checked_name, taken_error};
 use super::setup::{self, AdminClaim, FirstAdminRule};
@@ -13,11 +13,11 @@ use crate::domain::user::{Email, Role, User, check_password};
 use crate::store::{self, StoreError, Writer, audit, invites, users};
 
 impl Accounts {
-    /// Makes an account for whoever asks; who becomes the first administrator, `setup` says.
+    /// Registers an account. `setup` decides whether it becomes the first administrator.
     ///
     /// # Errors
-    /// `Forbidden` where registration is closed, an invitation is missing, or the setup token does not hold;
-    /// `BadRequest` where the address is taken or the password is weak.
+    /// `Forbidden` when registration is closed, an invitation is missing, or the setup token is wrong; `BadRequest`
+    /// when the address is taken or the password is weak.
     pub async fn register(&self, new: NewAccount, visit: &RequestOrigin) -> Result<User> {
         let has_token = new
             .setup_token
@@ -39,8 +39,8 @@ impl Accounts {
             .await
     }
 
-    /// Makes an account, whoever may: checks, hashes, inserts. With `invite` it has to be a good one,
-    /// unless nobody is there yet who could have invited.
+    /// Creates an account: validates, hashes the password, inserts. With `invite` the invitation must be valid,
+    /// unless there is no account yet that could have invited.
     pub(in crate::app) async fn create(
         &self,
         new: NewAccount,
@@ -97,7 +97,7 @@ impl Accounts {
     }
 }
 
-/// What became of a registration.
+/// Result of an insertion.
 enum Inserted {
     As(Role),
     NotInvited,
@@ -115,7 +115,7 @@ fn insert(
     if claim == AdminClaim::FromElsewhere && users::count(db)? == 0 {
         return Ok(Inserted::NotLocal);
     }
-    // Where the first to come is the administrator, nobody is there yet who could have invited them.
+    // Where the first account becomes administrator, no account exists yet that could have invited it.
     let is_first = claim == AdminClaim::FirstCome && users::count(db)? == 0;
     if let Some(invite) = invite
         && !is_first
@@ -131,7 +131,7 @@ fn insert(
         (Role::User, AdminClaim::Ordinary | AdminClaim::FromElsewhere) => {
             users::insert(db, user).map(|()| Role::User)?
         }
-        // An admin who makes an admin means it.
+        // An administrator who creates an administrator needs no other permission.
         (Role::Admin, _) | (_, AdminClaim::Setup) => {
             let role = Role::Admin;
             let admin = User {
@@ -145,7 +145,7 @@ fn insert(
     Ok(Inserted::As(role))
 }
 
-/// The checked address and name. All that is wrong is said at once.
+/// Validates address and name, and reports all errors at once.
 fn checked(new: &NewAccount) -> Result<(Email, String)> {
     let mut fields = Vec::new();
     let email = Email::parse(&new.email);

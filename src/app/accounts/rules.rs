@@ -1,9 +1,9 @@
-//! What an account's name and address must be like.
+//! Rules for names and addresses of accounts.
 
 use crate::app::error::FieldError;
 use crate::app::{Error, Kind};
 
-/// A name for showing: trimmed, bounded, without control characters.
+/// Validates a display name: trimmed, bounded, without control characters.
 pub(super) fn checked_name(name: &str) -> std::result::Result<String, FieldError> {
     let name = name.trim();
     let wrong = match name {
