@@ -185,11 +185,11 @@ impl Accounts {
         }
     }
 
-    /// Signs in. Every failure looks the same and takes the same time.
+    /// Signs in. A wrong address and a wrong password look the same and take the same time.
     ///
     /// # Errors
-    /// `SignInNeeded` for a wrong address or password or a locked account; `TooFast` after too many attempts;
-    /// `Unavailable` when the password queue is full.
+    /// `SignInNeeded` for a wrong address or password; `Forbidden` for a locked account with the right password;
+    /// `TooFast` after too many attempts; `Unavailable` when the password queue is full.
     pub async fn login(
         &self,
         email: &str,
