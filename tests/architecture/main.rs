@@ -52,7 +52,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("regex_lite", &["domain"]), ("jsonschema", &["domain"]), ("pulldown_cmark", &["domain"]), ("statrs", &["domain"]), ("ulid", &["domain"]),
     ("lexopt", &["cli"]), ("unicode_width", &["cli"]), ("listenfd", &["cli"]), ("rustix", &["cli", "store", "system"]),
     ("libc", &["system"]), ("seccompiler", &["system"]), ("toml", &["build", "wire"]), ("toml_parser", &["wire"]), ("httpdate", &["llm"]),
-    ("subtle", &["crypto"]), ("percent_encoding", &["crypto", "http", "store"]),
+    ("subtle", &["crypto"]), ("matchit", &["http"]), ("percent_encoding", &["crypto", "http", "store"]),
     ("tokio", &["store", "llm", "engine", "app", "http", "cli"]),
 ];
 
