@@ -30,7 +30,8 @@ pub(super) fn read(db: &Reader) -> Result<()> {
             QUERY.get_or_init(|| made)
         }
     };
-    db.one(query, [], |_| Ok(()))
+    // A connection that misses a table may have cached what a damaged or half-written file held for a moment.
+    db.one(query, [], |_| Ok(())).inspect_err(|_| db.give_up())
 }
 
 /// The query for all tables that the schema makes, except for what full-text search keeps.

@@ -336,6 +336,25 @@ fn pages_are_read_again_only_after_their_cache_was_freed() {
 }
 
 #[test]
+fn a_file_that_was_empty_for_a_moment_is_read_again() {
+    let folder = Folder::new();
+    block_on(folder.open().close());
+    let store = folder.open();
+    let path = folder.path().join("quire.db");
+    let sound = std::fs::read(&path).expect("the database");
+    std::fs::write(&path, b"").expect("written");
+    let probed = block_on(store.probe());
+    let missing = StoreError::Failed("no such table: users".to_owned());
+    assert_eq!(probed, Err(missing));
+    // The connection that saw it, with whatever it has cached, answers nothing more.
+    assert!(store.check().is_err());
+    std::fs::write(&path, &sound).expect("written");
+    // The first probe may still meet the connection that saw the empty file.
+    let _ = block_on(store.probe());
+    assert_eq!(block_on(store.probe()), Ok(()));
+}
+
+#[test]
 fn closing_does_what_was_queued_and_empties_the_log() {
     let folder = Folder::new();
     let store = folder.open();
