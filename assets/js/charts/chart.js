@@ -1,6 +1,5 @@
-// The frame of every chart: a caption, a drawing whose points the keyboard can reach, the description of
-// the current
-// point, and the same figures as a table. Redraws when its width changes.
+// The frame of every chart: a caption, a drawing whose points the keyboard can reach, the description of the
+// current point, and the same figures as a table. Redraws when its width changes.
 import { el, fill, uid } from "../dom.js";
 import { svg } from "./svg.js";
 
@@ -8,6 +7,7 @@ import { svg } from "./svg.js";
  * Props: `title`, `about` (what the chart shows, in a sentence), `draw({width, point})` returning
  * `{height, nodes}`, `table()` returning `{heads, rows}`, `legend` as `[[kind, words]]`, `hint`
  * on how to read it. `point(words, ...nodes)` makes a part of the drawing reachable by keyboard.
+ */
 export function Chart({ title, about, draw, table, legend = [], hint = "" }) {
   const name = uid("chart");
   const readout = el("p", { class: "chart-readout fine", "aria-hidden": "true" }, hint);
