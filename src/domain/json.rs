@@ -11,6 +11,8 @@ const SMALL: usize = 256 << 10;
 
 /// Bytes per value in an array or object, including its share of the container's spare capacity.
 const VALUE: usize = 64;
+/// Bytes per entry of an object, besides `VALUE`: nodes other than the root can be filled with 5 of 11 entries.
+const ENTRY: usize = 96;
 /// Minimum bytes of a non-empty array.
 const ARRAY: usize = 128;
 /// Minimum bytes of a non-empty object: a B-tree node with capacity for eleven entries.
@@ -34,7 +36,8 @@ pub fn memory(text: &[u8]) -> usize {
                 }
                 continue;
             }
-            b',' | b':' => VALUE,
+            b',' => VALUE,
+            b':' => ENTRY,
             b'[' => ARRAY,
             b'{' => OBJECT,
             _ => continue,
@@ -103,6 +106,17 @@ mod tests {
         // A large list of embeddings.
         let numbers = format!("[{}0]", "0.0123456,".repeat(800_000));
         assert!(parse(&numbers).is_ok());
+    }
+
+    #[test]
+    fn objects_of_any_number_of_entries_are_covered() {
+        for entries in 1..2_000 {
+            let keys = (0..entries).map(|n| (char::from_u32(0x100 + n), Value::Null));
+            let keys = keys.map(|(key, value)| (key.map(String::from).unwrap_or_default(), value));
+            let value = Value::Object(keys.collect());
+            let text = value.to_string();
+            assert!(held(&value) <= memory(text.as_bytes()), "{entries}");
+        }
     }
 
     proptest! {
