@@ -4,6 +4,7 @@
 
 mod cycles;
 mod names;
+mod scripts;
 mod services;
 
 use std::collections::{BTreeMap, BTreeSet};

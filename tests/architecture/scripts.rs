@@ -1,0 +1,80 @@
+//! What the pages' scripts import from each other is exported there: a browser would find out only when the page opens.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{holds, is_word, walk};
+
+/// A script without its comments, in which a lost end of a comment hides what follows.
+fn code(text: &str) -> String {
+    let mut parts = text.split("/*");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let rest = parts.map(|part| part.split_once("*/").map_or("", |(_, code)| code));
+    let whole = rest.fold(first, |whole, part| whole + part);
+    let lines = whole
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The names that a script exports: at a declaration, or in a list of one line.
+fn exports(code: &str) -> BTreeSet<&str> {
+    let keywords = ["async", "function", "const", "let", "class"];
+    let lines = code.lines().filter_map(|line| line.strip_prefix("export "));
+    let names = lines.flat_map(|line| {
+        let words = line.split(|c: char| !is_word(c));
+        let words = words.filter(move |word| !word.is_empty() && !keywords.contains(word));
+        words.take(if line.starts_with('{') { usize::MAX } else { 1 })
+    });
+    names.collect()
+}
+
+/// The names that a script imports, with the script that each comes from.
+fn imports(code: &str) -> Vec<(&str, &str)> {
+    let statements = code.split("import {").skip(1);
+    let read = statements.filter_map(|rest| {
+        let (names, from) = rest.split_once('}')?;
+        let from = from.trim_start().strip_prefix("from \"")?;
+        Some((names, from.split('"').next()?))
+    });
+    read.filter(|(_, from)| from.starts_with('.'))
+        .flat_map(|(names, from)| names.split(',').map(move |name| (name, from)))
+        .filter_map(|(name, from)| Some((name.split_whitespace().next()?, from)))
+        .collect()
+}
+
+#[test]
+fn what_scripts_import_is_exported() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/js");
+    let mut paths = Vec::new();
+    walk(&root, "js", &mut paths);
+    let read = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap();
+        (path.canonicalize().unwrap(), code(&text))
+    };
+    let scripts: BTreeMap<PathBuf, String> = paths.iter().map(read).collect();
+    let (mut faults, mut count) = (Vec::new(), 0);
+    for (path, code) in &scripts {
+        for (name, from) in imports(code) {
+            count += 1;
+            let target = path.parent().unwrap().join(from).canonicalize().unwrap();
+            if !exports(&scripts[&target]).contains(name) {
+                faults.push(format!("{}: {from} does not export {name}", path.display()));
+            }
+        }
+    }
+    assert!(count > 300, "the imports are found");
+    holds(faults);
+}
+
+#[test]
+fn a_comment_without_an_end_hides_an_export() {
+    assert!(exports(&code("/** About. */\nexport function Chart() {}\n")).contains("Chart"));
+    assert!(
+        exports(&code(
+            "/** About.\nexport function Chart() {}\n/** More. */"
+        ))
+        .is_empty()
+    );
+}
