@@ -53,7 +53,8 @@ fn a_served_certificate_is_looked_at_and_read_again() {
         said.contains("ok       certificate: the one in chain.pem is valid until"),
         "{said}"
     );
-    assert!(said.contains(" serves at "), "{said}");
+    let answered = concat!("Quire ", env!("CARGO_PKG_VERSION"), " serves at https://");
+    assert!(said.contains(answered), "{said}");
 
     place.certify(5);
     server.signal("-HUP");
