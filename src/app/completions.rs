@@ -72,7 +72,7 @@ pub struct StartedCompletion {
     /// Whether a panel answers instead of one model.
     pub is_panel: bool,
     /// Whether a single model answers, whose reasoning is then shown.
-    pub passed_on: bool,
+    pub is_passthrough: bool,
 }
 
 impl Completions<'_> {
@@ -162,7 +162,7 @@ impl Completions<'_> {
         let (request, context, is_panel) = self.request(caller, asked).await?;
         ignored.extend(self.missing_members(caller, &request).await?);
         ignored.truncate(MAX_IGNORED);
-        let passed_on = context.passed_on;
+        let is_passthrough = context.passed_on;
         let begun = match place {
             None => {
                 let begun = self.analyses.start(Some(caller), request, context, now);
@@ -179,7 +179,7 @@ impl Completions<'_> {
             begun,
             ignored,
             is_panel,
-            passed_on,
+            is_passthrough,
         })
     }
 
@@ -255,7 +255,7 @@ impl Completions<'_> {
         };
         let Some(name) = asked.model.strip_prefix(PREFIX) else {
             let passthrough = asked.passthrough;
-            let single = self.single(caller, &asked.model, passthrough, (request, context));
+            let single = self.single(caller, &asked.model, passthrough, request, context);
             return single.map(|(request, context)| (request, context, false));
         };
         if asked.choices > 1 {
@@ -263,9 +263,7 @@ impl Completions<'_> {
             return Err(Error::field(&["n"], "value_error", why));
         }
         let members = members(&asked.passthrough)?;
-        let (request, context) = self
-            .panel(caller, name, members, (request, context))
-            .await?;
+        let (request, context) = self.panel(caller, name, members, request, context).await?;
         Ok((request, context, true))
     }
 
@@ -275,7 +273,8 @@ impl Completions<'_> {
         caller: &Caller,
         name: &str,
         passthrough: Passthrough,
-        (mut request, mut context): (Request, RunContext),
+        mut request: Request,
+        mut context: RunContext,
     ) -> Result<(Request, RunContext)> {
         let user = Some(&caller.user);
         let model = self.llm.find(user, name).ok_or_else(|| {
@@ -304,7 +303,8 @@ impl Completions<'_> {
         caller: &Caller,
         name: &str,
         members: Vec<String>,
-        (mut request, mut context): (Request, RunContext),
+        mut request: Request,
+        mut context: RunContext,
     ) -> Result<(Request, RunContext)> {
         // Several vendors are called, and not all accept these fields.
         for turn in &mut context.turns {

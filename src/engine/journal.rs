@@ -106,7 +106,6 @@ impl Journal {
             (Some(findings), citations)
         });
         Some(Unstored {
-            answers: self.pending_answers(),
             findings,
             citations,
         })

@@ -20,10 +20,8 @@ pub struct RunOutcome {
 }
 
 /// Results of a run that could not be stored.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Unstored {
-    /// Answers of the run's calls.
-    pub answers: Vec<StageAnswer>,
     /// Comparison of its answers.
     pub findings: Option<Findings>,
     /// Verification of its citations.

@@ -6,11 +6,11 @@ use crate::engine::RunOutcome;
 
 /// Completes the stored part of a run with what only memory has.
 pub(super) fn complete(analysis: &mut Analysis, answers: &mut Vec<StageAnswer>, ended: RunOutcome) {
-    let RunOutcome {
-        outcome, unstored, ..
-    } = ended;
-    let Some(unstored) = unstored else { return };
-    merge(answers, unstored.answers);
+    let Some(unstored) = ended.unstored else {
+        return;
+    };
+    let outcome = ended.outcome;
+    *answers = ended.answers;
     analysis.status = outcome.status;
     analysis.synthesis = outcome.synthesis;
     analysis.error = outcome.error;
@@ -19,12 +19,4 @@ pub(super) fn complete(analysis: &mut Analysis, answers: &mut Vec<StageAnswer>, 
     analysis.finished = analysis.finished.or_else(|| Some(clock::now()));
     analysis.findings = unstored.findings.or(analysis.findings.take());
     analysis.citations = unstored.citations.or(analysis.citations.take());
-}
-
-/// Replaces stored answers by newer ones of the same call and adds the rest, by stage and member.
-fn merge(answers: &mut Vec<StageAnswer>, newer: Vec<StageAnswer>) {
-    let place = |one: &StageAnswer| (one.stage, one.member);
-    answers.retain(|old| !newer.iter().any(|new| place(new) == place(old)));
-    answers.extend(newer);
-    answers.sort_by_key(place);
 }

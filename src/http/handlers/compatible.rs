@@ -9,7 +9,7 @@ use super::compatible_shape::{
 };
 use super::compatible_stream::{CompletionStream, StreamDialect};
 use super::{compatible_files, compatible_several};
-use crate::app::completions::{Completion, StartedCompletion, count};
+use crate::app::completions::{Completion, count};
 use crate::app::idempotency::IdempotencyTurn;
 use crate::app::{Error, Kind};
 use crate::clock;
@@ -174,17 +174,12 @@ async fn run_one(
     let (stream, usage, progress) = (request.stream, request.usage, request.progress);
     let mut frame = frame_of(cx, &request);
     let completions = cx.app.completions();
-    let started = completions
+    let mut started = completions
         .start(&caller, request, clock::now(), None)
         .await?;
-    let StartedCompletion {
-        begun,
-        mut ignored,
-        is_panel,
-        passed_on: is_passthrough,
-    } = started;
-    frame.id = id_of(api, &begun.id);
-    let analysis = begun.id.clone();
+    let mut ignored = std::mem::take(&mut started.ignored);
+    let analysis = started.begun.id.clone();
+    frame.id = id_of(api, &analysis);
     let with_headers = |reply: Reply, ignored: &[String]| {
         let reply = reply.header(
             HeaderName::from_static("x-quire-analysis"),
@@ -199,22 +194,21 @@ async fn run_one(
         }
     };
     if stream {
-        let watch = cx.app.analyses().watch(Some(&caller), &begun.id, 0).await?;
+        let watch = cx.app.analyses().watch(Some(&caller), &analysis, 0).await?;
         let dialect = StreamDialect::new(api, frame, usage, progress);
-        let mut stream =
-            CompletionStream::new(cx, begun, watch, dialect, (is_panel, is_passthrough));
+        let mut stream = CompletionStream::new(cx, started, watch, dialect);
         stream.wait_for_first_token().await?;
         return Ok((with_headers(stream.reply(cx), &ignored), String::new()));
     }
     // Held until the run ends: a client that disconnects drops this future, and the run with it.
-    let _guard = begun.guard;
-    let Some(ended) = begun.finished.outcome().await else {
+    let _guard = started.begun.guard;
+    let Some(ended) = started.begun.finished.outcome().await else {
         let why = "the server is shutting down";
         return Err(Error::new(Kind::Unavailable, why)
             .resolve("try again in a minute")
             .into());
     };
-    let completion = Completion::of(&ended, is_passthrough)?;
+    let completion = Completion::of(&ended, started.is_passthrough)?;
     frame.completed = Some(clock::now().millis() / 1_000);
     let text = response_body(api, &frame, &completion).to_string();
     let reply = Reply::bytes(text.clone(), "application/json");

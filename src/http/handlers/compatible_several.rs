@@ -173,7 +173,7 @@ async fn run_one(
         .start(caller, request, clock::now(), Some(slot))
         .await?;
     let (begun, mut ignored) = (started.begun, started.ignored);
-    let is_passthrough = started.passed_on;
+    let is_passthrough = started.is_passthrough;
     // Held until the run ends.
     let _guard = begun.guard;
     let Some(ended) = begun.finished.outcome().await else {

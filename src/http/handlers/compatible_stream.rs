@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::compatible_hold::{HoldResult, wait_for_start};
 use super::compatible_shape::{ClientApi, result_of};
-use crate::app::analyses::{Begun, CancelOnDrop, Finished, PublishedEvent, RunOutcome, RunWatch};
-use crate::app::completions::Completion;
+use crate::app::analyses::{CancelOnDrop, Finished, PublishedEvent, RunOutcome, RunWatch};
+use crate::app::completions::{Completion, StartedCompletion};
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::event::StreamDelta;
@@ -241,23 +241,20 @@ pub(super) struct CompletionStream {
 impl CompletionStream {
     pub fn new(
         cx: &RequestContext,
-        Begun {
-            finished, guard, ..
-        }: Begun,
+        started: StartedCompletion,
         watch: RunWatch,
         dialect: StreamDialect,
-        (is_panel, is_passthrough): (bool, bool),
     ) -> Self {
         Self {
             request_id: cx.id.clone(),
             watch,
-            guard,
+            guard: started.begun.guard,
             held: Vec::new(),
-            finished: Some(finished),
+            finished: Some(started.begun.finished),
             ended: None,
             dialect,
-            is_panel,
-            is_passthrough,
+            is_panel: started.is_panel,
+            is_passthrough: started.is_passthrough,
             phase: StreamPhase::Opening,
             text_sent: false,
         }
