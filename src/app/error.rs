@@ -1,4 +1,4 @@
-//! Errors of use cases: a kind from a closed list, a message to send, and a message to log. Independent of
+//! Errors of use cases: a kind, a message to send, and a message to log. Independent of
 //! HTTP; `http::error` maps each kind to a status and a code.
 
 use std::fmt;

@@ -146,14 +146,14 @@ impl KeyLimitService<'_> {
 #[derive(Default)]
 pub(super) struct KeyReservations {
     held: Mutex<HashMap<KeyId, HeldFunds>>,
-    /// Held from reading what is spent until more is reserved.
+    /// Held from reading the spent amount until the reservation is made.
     asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct HeldFunds {
     now: MicroDollars,
-    /// The sum of all reservations ever made: what has been spent meanwhile is part of it.
+    /// Sum of all reservations ever made, which includes what has been spent since.
     ever: MicroDollars,
 }
 
@@ -162,7 +162,7 @@ pub(super) struct KeyReservation {
     grants: Arc<KeyReservations>,
     key: KeyId,
     cost: Mutex<MicroDollars>,
-    /// What was left of the key's budget when it was granted; `None` without a budget.
+    /// Budget left when the reservation was made; `None` without a budget.
     room: Option<MicroDollars>,
     /// `HeldFunds::ever` at that time.
     ever: MicroDollars,

@@ -231,7 +231,7 @@ impl App {
     /// connections end and no request is running, for half the shutdown timeout at most. For use when
     /// another process accepts new connections.
     pub async fn leave(&self) {
-        /// Time in which an active client sends another request and is told.
+        /// Time in which an active client sends another request and sees that its connection closes.
         const TELL: Duration = Duration::from_secs(1);
         /// Polling interval.
         const LOOK: Duration = Duration::from_millis(50);

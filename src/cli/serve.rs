@@ -121,7 +121,7 @@ fn in_use_message(config: &Config) -> String {
     )
 }
 
-/// Takes over from the process that holds the folder. It is told to stop only when nothing in our own
+/// Takes over from the process that holds the folder. It is asked to stop only when nothing in our own
 /// settings can fail any more.
 async fn take_over(
     config: &Config,

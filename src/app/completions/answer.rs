@@ -115,7 +115,7 @@ fn failure(ended: &RunOutcome, passed_on: bool) -> Error {
         // No call was made and none failed: the budget did not allow the first one.
         return match ended.answers.is_empty() && ended.outcome.status == Status::Failed {
             true => Error::new(Kind::BudgetExceeded, why)
-                .resolve("ask less, or wait until the budget begins anew"),
+                .resolve("ask less, or wait until the budget resets"),
             false => Error::new(Kind::Unavailable, why),
         };
     };

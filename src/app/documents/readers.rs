@@ -122,7 +122,7 @@ impl Drop for ReaderPool {
         self.0.gone.notify_all();
         while state.threads > 0 {
             self.0.reader.running.stop();
-            // A process may have been started just now, so this looks again and again.
+            // A process may have been started just now, so this checks repeatedly.
             let pause = std::time::Duration::from_millis(50);
             state = match self.0.gone.wait_timeout(state, pause) {
                 Ok((state, _)) => state,

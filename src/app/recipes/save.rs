@@ -91,7 +91,7 @@ impl RecipeEditor<'_> {
     /// Changes the caller's own recipe; a changed request becomes a new version.
     ///
     /// # Errors
-    /// `Missing` when there is no such recipe; `Forbidden` when it is somebody else's; otherwise as
+    /// `Missing` when there is no such recipe; `Forbidden` when it belongs to another user; otherwise as
     /// [`RecipeEditor::save`].
     pub async fn change(
         &self,

@@ -134,7 +134,7 @@ fn guesses_with_a_token_stay_bounded() {
         let renewed = accounts.refresh(&own.refresh, &thief(600)).await;
         let renewed = renewed.expect("renewed").devices;
         assert_eq!(accounts.device(&renewed), accounts.device(&own.devices));
-        // Signing in does, so that whoever has the password is free of the thief.
+        // Signing in does, so that a stolen cookie cannot slow down the owner.
         while is_free(accounts, "a@b.co", &thief(600)).await {}
         let mut attempt = accounts
             .note_attempt(Some("a@b.co"), &thief(600))

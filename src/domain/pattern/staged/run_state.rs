@@ -372,7 +372,7 @@ impl RunState {
         }
     }
 
-    /// A failed call's error as this plan's client is told it: in the upstream's words where it named the model itself.
+    /// A failed call's error as this plan's client sees it: with the upstream's words if it named the model itself.
     pub fn told(&self, error: CallError) -> CallError {
         match self.plan.bare {
             true => error.in_its_words(),
