@@ -12,6 +12,7 @@ mod fallback;
 mod report;
 mod reuse;
 mod run_state;
+mod vote;
 
 use run_state::RunState;
 

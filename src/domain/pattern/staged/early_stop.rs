@@ -1,9 +1,8 @@
-//! Early conclusions: answers that agree, counted votes, and a user's request for the synthesis. Makes no
+//! Early conclusions: answers that agree and a user's request for the synthesis. Makes no
 //! calls.
 
 use super::{CallUse, MachineOutput, StagedRun};
 use crate::domain::analysis::{Arrangement, Status};
-use crate::domain::ballot;
 use crate::domain::chat::{Answer, CallError, CallErrorKind};
 use crate::domain::event::RunEvent;
 use crate::domain::findings::agreement;
@@ -81,26 +80,7 @@ impl StagedRun {
         self.end_with(now, text);
     }
 
-    /// Ends the run with the counted votes.
-    pub(super) fn count_votes(&mut self, now: Timestamp) {
-        let votes = self.board.texts_of(self.board.plan.first());
-        if votes.is_empty() {
-            return self.nobody_answered(now);
-        }
-        let lettered: Vec<(char, &str)> = votes
-            .into_iter()
-            .map(|(member, text)| (prompt::letter(member), text))
-            .collect();
-        match ballot::count(&self.board.plan.question, &lettered) {
-            Some(tally) => self.end_with(now, tally.to_markdown()),
-            None => self.best_so_far(
-                now,
-                "no member gave an answer that can be counted".to_owned(),
-            ),
-        }
-    }
-
-    fn end_with(&mut self, now: Timestamp, text: String) {
+    pub(super) fn end_with(&mut self, now: Timestamp, text: String) {
         let event = RunEvent::SynthesisDelta { text: text.clone() };
         self.out.push_back(MachineOutput::Emit(event));
         self.finish(now, Status::Completed, Some(text), None);
