@@ -44,7 +44,7 @@ pub const REFRESH_LENGTH: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Time during which the previous refresh token is still accepted.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Settings of accounts.
+/// Account settings.
 #[derive(Clone)]
 pub struct AccountSettings {
     /// Folder with the users' files.
@@ -129,7 +129,7 @@ impl AccountSettings {
     /// The account settings of a configuration, with the installation's secret.
     ///
     /// # Errors
-    /// When the system gives no random numbers.
+    /// When the system provides no random numbers.
     pub fn of(config: &Config, secret: &str) -> Result<Self> {
         Ok(Self {
             data_dir: config.data_dir.clone(),
@@ -451,7 +451,7 @@ impl Accounts {
 /// Returns a random initial password that satisfies the rules.
 ///
 /// # Errors
-/// When the system gives no random numbers.
+/// When the system provides no random numbers.
 pub fn random_password() -> Result<String> {
     loop {
         let password: String = token::new()?.chars().take(20).collect();

@@ -32,7 +32,7 @@ pub struct UserChange {
     pub disabled: Option<bool>,
 }
 
-/// A link for single use. Only its hash is stored, so it cannot be shown again.
+/// A single-use link. Only its hash is stored, so it cannot be shown again.
 #[derive(Clone)]
 pub struct OneTimeLink {
     /// The secret part.

@@ -11,11 +11,11 @@ use crate::domain::money::MicroDollars;
 use crate::domain::user::{ApiKey, Caller};
 use crate::store::{api_keys, audit};
 
-/// Keys per account at most.
+/// Maximum number of keys per account.
 const MOST_KEYS: usize = 100;
-/// Lifetime of a key in days at most.
+/// Maximum lifetime of a key, in days.
 const MOST_DAYS: u32 = 3_650;
-/// Models named by a key at most.
+/// Maximum number of models that a key may name.
 const MOST_MODELS: usize = 100;
 
 /// Parameters of a new key. The default has `KeyScope::DEFAULT` and never expires.

@@ -23,7 +23,7 @@ pub struct CacheService<'a> {
     pub(super) analyses: Analyses<'a>,
 }
 
-/// A call of an analysis with its cache lookup.
+/// A call of an analysis, with its cache lookup.
 pub struct CacheLookup {
     /// The answer.
     pub answer: StageAnswer,

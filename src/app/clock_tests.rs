@@ -41,7 +41,7 @@ fn a_run_outlives_a_clock_that_is_set_forward() {
         .enable_all()
         .build()
         .unwrap();
-    // On one thread, whose clock is changed: the runner shares it.
+    // On a single thread, because only that thread's clock is changed, and the runner must share it.
     runtime.block_on(async {
         let app = App::open(config).unwrap();
         let request = Request {

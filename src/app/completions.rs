@@ -57,7 +57,7 @@ pub struct ModelName {
     pub owner: String,
     /// Creation time, when known.
     pub created: Option<Timestamp>,
-    /// Set when its provider no longer lists it.
+    /// Set when its provider no longer lists the model.
     pub retired: Option<Retired>,
     /// Models of a recipe that no longer exist or are no longer listed.
     pub retired_members: Vec<String>,

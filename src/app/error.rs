@@ -31,7 +31,7 @@ pub enum Kind {
     UpstreamFailed,
     /// Temporarily unavailable: all members failed, shutdown, full queue.
     Unavailable,
-    /// An internal error. The user sees a fixed sentence, the log has the rest.
+    /// An internal error. The user sees a fixed sentence; the log has the rest.
     Internal,
 }
 
@@ -61,7 +61,7 @@ pub struct Error {
     pub fields: Vec<FieldError>,
     /// Time to wait before a retry, for `TooFast` and `Unavailable`.
     pub retry_after: Option<Duration>,
-    /// The status of a failed call at its provider, where a client may take it for the answer's: see
+    /// The provider's status of a failed call, where a client may receive it as the response's own: see
     /// [`CallError::passed_on_status`](crate::domain::chat::CallError::passed_on_status).
     pub upstream_status: Option<u16>,
 }

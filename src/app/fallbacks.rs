@@ -13,7 +13,7 @@ use crate::store::{Store, audit, settings};
 
 /// Name of the setting that stores them.
 const KEY: &str = "fallbacks";
-/// Models with a chain at most, and models in one chain at most.
+/// Maximum number of models with a chain, and of models in one chain.
 const MOST: (usize, usize) = (100, 3);
 
 /// Fallback chains by the full id of the planned model.

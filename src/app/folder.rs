@@ -36,8 +36,8 @@ pub struct OpenedFolder {
 /// Opens the folder and creates what is missing. Blocks.
 ///
 /// # Errors
-/// `Conflict` when the folder has lost its database or its secret; `Internal` when it cannot be used. The
-/// message is complete, because it is for the person who starts the program.
+/// `Conflict` when the folder has lost its database or its secret; `Internal` when it cannot be used. The message is
+/// complete, because it is for the operator who starts the program.
 pub fn open(config: &Config) -> Result<OpenedFolder> {
     open_with(config, Opener::Command, |config| {
         if let Some(settings) = &config.replica
@@ -203,7 +203,7 @@ fn open_lock(folder: &Path) -> std::io::Result<File> {
 
 /// A line of a folder's lock file, counted from 0.
 fn lock_line(folder: &Path, number: usize) -> Option<String> {
-    /// Bytes of a lock file read at most.
+    /// Maximum number of bytes read of a lock file.
     const LONGEST: u64 = 200;
     let mut text = String::new();
     let file = open_lock(folder).ok()?;

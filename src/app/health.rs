@@ -224,7 +224,7 @@ impl ProcessStats {
         Self {
             memory_kib: line(&status, "VmRSS:"),
             cpu: cpu(&stat),
-            // Without the one opened to count them.
+            // Excluding the one opened to count them.
             open_files: files.map_or(0, |files| files.count().saturating_sub(1)),
             threads: line(&status, "Threads:"),
         }

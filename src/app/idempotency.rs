@@ -18,9 +18,9 @@ use crate::store::idempotency::{self, KeptAnswer, KeyLookup};
 
 /// How long a key returns the same answer.
 pub const KEPT: Duration = Duration::from_secs(24 * 3600);
-/// Bytes of an answer that is stored, at most.
+/// Maximum size of a stored answer, in bytes.
 const MOST_BYTES: usize = 4 << 20;
-/// Keys remembered whose answers could not be stored, at most.
+/// Maximum number of remembered keys whose answers could not be stored.
 const MOST_LOST: usize = 4096;
 
 /// The idempotency keys in use in this process.

@@ -108,7 +108,7 @@ impl KeyLimitService<'_> {
         now: Timestamp,
     ) -> Result<KeyReservation> {
         let _asking = self.reservations.asking.lock().await;
-        // Read before the store: a reservation released meanwhile has been recorded by then.
+        // Read before the store: a reservation released in between has been recorded by then.
         let held = self.reservations.held(key);
         let wanted = key.clone();
         let read = self

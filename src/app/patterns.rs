@@ -19,9 +19,9 @@ use crate::store::{Store, audit, patterns};
 
 static EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
 
-/// Stored patterns per owner at most; the team is one owner.
+/// Maximum number of stored patterns per owner; the team is one owner.
 const MOST: i64 = 100;
-/// Stored patterns listed at most: the team's and the user's own.
+/// Maximum number of stored patterns listed: the team's and the user's own.
 const MOST_SHOWN: u32 = 200;
 
 /// Use cases of patterns.

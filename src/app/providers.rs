@@ -24,13 +24,13 @@ pub use discovery::ProviderDiscovery;
 pub use scope::ProviderScope;
 use secrets::Secrets;
 
-/// Shared providers at most, and providers per user at most.
+/// Maximum number of shared providers, and of providers per user.
 const MOST: (usize, usize) = (64, 16);
-/// Characters of a key at most.
+/// Maximum length of a key, in characters.
 const LONGEST_KEY: usize = 4_096;
-/// Models listed per provider at most.
+/// Maximum number of models listed per provider.
 const MOST_MODELS: usize = 1_000;
-/// Concurrent calls that can be set at most.
+/// Maximum number of concurrent calls that can be set.
 const MOST_CALLS: usize = 1_000;
 
 /// Parameters of a provider to add or change. Absent fields keep their values, or get defaults.
@@ -68,7 +68,7 @@ impl ProviderTrial {
     }
 }
 
-/// Use cases around providers.
+/// Use cases of providers.
 #[derive(Clone, Copy)]
 pub struct Providers<'a> {
     pub(super) store: &'a Store,

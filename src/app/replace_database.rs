@@ -10,7 +10,7 @@ use super::folder::soundness;
 use crate::domain::time::Timestamp;
 use crate::store::{BackupError, fold_log};
 
-/// Replaced databases kept at most.
+/// Maximum number of replaced databases that are kept.
 const KEPT: usize = 3;
 /// Marks the file names of replaced databases.
 const MARK: &str = ".before-restore-";

@@ -302,7 +302,7 @@ impl App {
             .is_some_and(|shipper| shipper.status().is_abandoned)
     }
 
-    /// Sends the remaining changes until the deadline, and logs when it was too early.
+    /// Sends the remaining changes until the deadline, and logs an error if some are left then.
     pub(super) async fn finish_replica(self: &Arc<Self>, until: Instant) {
         let app = Arc::clone(self);
         let work = move || {

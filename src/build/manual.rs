@@ -128,7 +128,7 @@ fn request(api: &Value, verb: &str, path: &str, operation: &Value) -> String {
         _ => "",
     };
     let summary = operation["summary"].as_str().unwrap_or_default();
-    // A path's rest is written with a star in the table of routes, which the description cannot express.
+    // The route table marks the rest of a path with a star, which OpenAPI cannot express.
     let rest = ["/v1/models/", "/v1beta/models/", "/assets/{tree}/"]
         .iter()
         .any(|start| path.starts_with(start));

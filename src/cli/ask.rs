@@ -21,7 +21,7 @@ use crate::domain::request::{Request, RunContext};
 use crate::http::handlers::analysis_shape;
 use crate::{clock, log};
 
-/// Bytes read of a question from stdin at most; the domain's own limit is stricter.
+/// Maximum number of bytes read of a question from stdin; the domain's own limit is stricter.
 const LONGEST: u64 = 4 << 20;
 
 /// Runs the analysis that the arguments describe.

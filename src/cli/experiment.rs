@@ -27,7 +27,7 @@ Progress goes to stderr, the result to stdout. Ctrl-C stops it and\nkeeps its re
 
 /// Width of the progress bar in characters.
 const BAR: usize = 24;
-/// Experiments listed at most.
+/// Maximum number of experiments listed.
 const LISTED: u32 = 50;
 
 /// Runs the action that the first word names.

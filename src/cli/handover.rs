@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 use crate::log;
 
-/// Listening sockets handed over at most.
+/// Maximum number of listening sockets handed over.
 const MOST: usize = 4;
 /// How long either process waits for the other's next byte.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::markdown::clean;
 use super::text_width::cut;
 
-/// Members with a line of their own at most; the others share a last line.
+/// Maximum number of members with a line of their own; the others share a last line.
 const MOST: usize = 12;
 
 /// The members that are writing, and the number of their lines on the screen.

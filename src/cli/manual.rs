@@ -172,7 +172,7 @@ fn page(topics: &[Topic]) -> String {
            The command line or the settings are wrong.\n.TP\n130\nStopped by Ctrl-C.\n"
 }
 
-/// Text as roff reads it: no line is taken for a request, no backslash for an escape.
+/// Escapes text for roff: no line is read as a request, and no backslash as an escape.
 fn roff(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let line = line.replace('\\', "\\e").replace('-', "\\-");

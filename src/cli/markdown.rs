@@ -3,7 +3,7 @@
 
 use super::text_width::{width, width_of};
 
-/// Width of a line in columns at most: wider lines are hard to read.
+/// Maximum width of a line, in columns: wider lines are hard to read.
 const WIDEST: usize = 100;
 
 const BOLD: &str = "\x1b[1m";

@@ -15,9 +15,9 @@ use super::{Outcome, block_on, print, public_url};
 use crate::app::mcp::{MOST_BYTES, McpMessage, read};
 use crate::log;
 
-/// Requests waiting at most; stdin is not read while the queue is full.
+/// Maximum number of waiting requests; stdin is not read while the queue is full.
 const WAITING: usize = 16;
-/// Concurrent requests at most.
+/// Maximum number of concurrent requests.
 const AT_ONCE: usize = 16;
 /// How long requests that are running when stdin ends may take to finish.
 const PATIENCE: Duration = Duration::from_secs(2);

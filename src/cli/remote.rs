@@ -16,9 +16,9 @@ use crate::app::offline::remote::{Remote, RemoteError};
 
 /// Environment variable of the API key.
 const KEY: &str = "QUIRE_API_KEY";
-/// Events queued for the screen at most.
+/// Maximum number of events queued for the screen.
 const WAITING: usize = 64;
-/// Reconnections of a broken stream at most.
+/// Maximum number of reconnections of a broken stream.
 const TRIES: u32 = 5;
 
 /// A message of the thread that talks to the server.

@@ -175,7 +175,7 @@ pub(super) fn progress(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{clean}");
 }
 
-/// The first few of a list in one line, and how many more there are. None where it is empty.
+/// The first few items of a list on one line, and how many more there are. `None` for an empty list.
 pub(super) fn several(items: &[String]) -> Option<String> {
     const SHOWN: usize = 10;
     let shown = items.iter().take(SHOWN).cloned().collect::<Vec<_>>();

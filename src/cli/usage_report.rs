@@ -11,7 +11,7 @@ use crate::domain::usage::day_text;
 
 /// Days shown by default.
 const DAYS: i64 = 30;
-/// Days shown at most; a longer list is unreadable.
+/// Maximum number of days shown; a longer list is unreadable.
 const MOST_DAYS: i64 = 3660;
 
 /// Prints one account's days, or the sums of all accounts.

@@ -1,5 +1,5 @@
-//! Turns raw texts into checked values. Collects every error instead of stopping at the first, and says for each
-//! what would be valid.
+//! Turns raw texts into checked values. Collects every error instead of stopping at the first, and states for each what
+//! would be valid.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -252,9 +252,9 @@ pub fn http_url(text: &str) -> Option<String> {
     sound.then(|| text.to_owned())
 }
 
-/// Whether a URL's authority names its host in letters that are what they look like. Clients read `①②⑦.0.0.1` and
-/// `%31%32%37.0.0.1` as 127.0.0.1, so a check of the address as it is written would miss them; a name in another
-/// script has an ASCII form (`xn--…`).
+/// Whether a URL's authority spells its host in plain characters. Clients read `①②⑦.0.0.1` and `%31%32%37.0.0.1` as
+/// 127.0.0.1, so a check of the address as written would miss them; a name in another script has an ASCII form
+/// (`xn--…`).
 fn has_plain_host(authority: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:[]".contains(c);
     authority.chars().all(plain)

@@ -245,7 +245,7 @@ impl fmt::Display for ConfigErrors {
 
 impl Config {
     /// Whether other machines may reach the server, directly or through a proxy, so that the first person to
-    /// register is not trusted. A trusted proxy on this machine makes strangers come from a loopback address.
+    /// register is not trusted. Through a trusted proxy on this machine, strangers come from a loopback address.
     pub fn needs_setup_token(&self) -> bool {
         let is_published = self
             .public_url

@@ -1,6 +1,7 @@
 //! Device tokens (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"): proof that a browser has signed in
-//! to an account before. Account, device, a mark of the account's password, and an HMAC over the three. Nothing is
-//! stored. A token opens nothing; its holder only does not wait behind other people's attempts.
+//! to an account before. A token holds the account, the device, a mark of the account's password, and an HMAC over the
+//! three. Nothing is stored. A token grants no access; it only spares its holder from waiting behind other people's
+//! attempts.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +15,7 @@ pub struct DeviceTokens {
     mark: hmac::Key,
 }
 
-/// What a token says that we signed.
+/// The contents of a token that we signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceToken<'a> {
     /// The whole token.

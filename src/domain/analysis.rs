@@ -71,7 +71,7 @@ pub struct Analysis {
     pub status: Status,
     /// The request, checked: its names are resolved.
     pub request: Request,
-    /// What it carries besides the client's fields.
+    /// Context besides the client's fields.
     pub context: RunContext,
     /// The plan of the run.
     pub plan: Plan,

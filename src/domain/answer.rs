@@ -48,7 +48,7 @@ pub struct StageAnswer {
     /// Tool calls requested by the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<ToolCall>,
-    /// What else the vendor sent.
+    /// Other data that the vendor sent.
     #[serde(default, skip_serializing_if = "Extras::is_empty")]
     pub extras: Extras,
 }

@@ -58,7 +58,7 @@ pub struct Message {
 /// End of a prefix that a vendor's prompt cache is to keep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheMark {
-    /// End of the marked text, in bytes of the message's text; none behind the message's last block.
+    /// End of the marked text, in bytes of the message's text; none for the end of the message's last block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<usize>,
     /// The vendor's settings, such as the time to live.
@@ -115,7 +115,7 @@ pub struct Format {
     /// Whether any JSON object is accepted because the client gave no schema.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub any: bool,
-    /// The schema in the form that validates, shared by everything that belongs to one request.
+    /// The compiled schema, shared by everything that belongs to one request.
     #[serde(skip)]
     pub compiled: Compiled,
 }
@@ -138,7 +138,7 @@ impl Format {
         json!({ "type": "json_schema", "json_schema": inner })
     }
 
-    /// The JSON object in a model's answer, if it fits.
+    /// The JSON object in a model's answer, if it conforms to the schema.
     ///
     /// # Errors
     /// As [`Compiled::fitting`].
@@ -277,8 +277,8 @@ pub enum Delta {
     Text(String),
     /// The model's reasoning, where the provider returns it.
     Reasoning(String),
-    /// A block of reasoning is complete, as its vendor wants it back: see [`Extras::reasoning`]. Its text has come
-    /// before, piece by piece.
+    /// The end of a reasoning block, with the block in the form that its vendor requires back: see
+    /// [`Extras::reasoning`]. Its text was sent before, in pieces.
     Sealed(Value),
     /// The answer starts over; discard the text so far.
     Restart,
@@ -339,7 +339,7 @@ pub struct Answer {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Extras {
-    /// Blocks or items of reasoning that the vendor wants back unchanged: Anthropic's `thinking` and
+    /// Blocks or items of reasoning that the vendor requires back unchanged: Anthropic's `thinking` and
     /// `redacted_thinking`, items of Responses, OpenRouter's `reasoning_details`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasoning: Vec<Value>,
@@ -352,7 +352,7 @@ pub struct Extras {
 }
 
 impl Extras {
-    /// Whether there is none of it.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -393,9 +393,9 @@ pub enum CallErrorKind {
     Quarantined,
 }
 
-/// A failed call. `detail` is written by Quire and safe to show to any user; where a single model was asked for a
-/// program and refused the request, the upstream's cleaned words follow it. `said`, the upstream's message, is for
-/// admins and is neither stored nor shown with the call.
+/// A failed call. `detail` is written by Quire and safe to show to any user; when a program called a single model that
+/// refused the request, the upstream's cleaned message follows it. `said`, the upstream's message, is for admins and is
+/// neither stored nor shown with the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallError {
     /// Classification.
@@ -425,16 +425,15 @@ impl CallError {
         }
     }
 
-    /// The upstream's status as a client that named the model is given it. None for a refused key (401, 403, and 407
-    /// of a proxy): it is this server's key, and the vendors' SDKs would report the client's own as wrong.
+    /// The upstream's status, as shown to a client that named the model. None for a refused key (401, 403, and 407 of a
+    /// proxy): the key is this server's, and the vendors' SDKs would report the client's own as wrong.
     pub fn passed_on_status(&self) -> Option<u16> {
         let status = self.status.filter(|_| self.kind != CallErrorKind::Auth)?;
         let is_own = matches!(status, 400..=599) && !matches!(status, 401 | 403 | 407);
         is_own.then_some(status)
     }
 
-    /// Adds the upstream's own words to the reason for which it refused a request: they name the field, and programs
-    /// look for them.
+    /// Adds the upstream's own message to the reason for a refusal: it names the field, and programs look for it.
     #[must_use]
     pub fn in_its_words(mut self) -> Self {
         let is_refused = self.kind == CallErrorKind::Rejected && self.status.is_some();

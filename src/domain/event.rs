@@ -48,7 +48,7 @@ pub enum RunEvent {
         stage: String,
         model: String,
         text: String,
-        /// The block that is complete now, as its vendor wrote it.
+        /// The block that has just been completed, as its vendor wrote it.
         #[serde(skip_serializing_if = "Option::is_none")]
         item: Option<Value>,
     },
@@ -171,7 +171,7 @@ impl RunEvent {
     }
 }
 
-/// What a client's stream shows of an event, in the terms of no API.
+/// The part of an event that client streams show, independent of any API.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StreamDelta<'a> {
     /// Text of the answer.

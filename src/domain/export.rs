@@ -1,4 +1,4 @@
-//! An analysis as a file: CSV and Markdown for other programs, HTML for people. (JSON is the API's own shape.)
+//! Exports an analysis as a file: CSV and Markdown for other programs, HTML for people. (JSON is the API's own format.)
 
 mod html;
 mod inline;
@@ -14,7 +14,7 @@ use super::citation::{self, CitationState, Citations};
 use super::findings::{Contradiction, Findings, From};
 use super::prompt::letter;
 
-/// One row for every call, RFC 4180, with a header.
+/// One row per call, RFC 4180, with a header.
 pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     let mut out = String::from(
         "stage,letter,model,status,text,input_tokens,output_tokens,cost_usd,latency_ms,cached\r\n",
@@ -50,9 +50,8 @@ pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     out
 }
 
-// A cell that starts like a formula is run by spreadsheets; a quote in front makes it text (OWASP, "CSV
-// Injection").
-/// A cell of a CSV file: quoted where it must be, and never taken for a formula.
+// Spreadsheets evaluate a cell that starts like a formula; a leading quote makes it text (OWASP, "CSV Injection").
+/// A cell of a CSV file: quoted where necessary, and never read as a formula.
 pub fn cell(text: &str) -> String {
     let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         "'"
@@ -65,7 +64,7 @@ pub fn cell(text: &str) -> String {
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
-/// The whole result as a document to read: the answer first, then how it came about.
+/// The whole result as a document: the answer first, then how it was produced.
 pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     let mut out = String::new();
     let plan = &analysis.plan;
@@ -131,7 +130,7 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     out
 }
 
-// Those of the answer; struck-out marks were never given to anybody.
+// Citations of the answer itself; marks that were removed never reached a reader.
 fn citations(out: &mut String, found: &Citations) {
     let of_answer = || found.items.iter().filter(|item| item.member.is_none());
     if of_answer().next().is_none() {
@@ -153,7 +152,7 @@ fn citations(out: &mut String, found: &Citations) {
     out.push('\n');
 }
 
-// What came of checking a citation, in words.
+// The result of checking a citation, as text.
 fn meaning(state: CitationState) -> &'static str {
     match state {
         CitationState::Verified => "✓ the quoted words stand there",
@@ -175,7 +174,7 @@ fn findings(out: &mut String, found: &Findings) {
     for cluster in &found.disagreement.clusters {
         let _ = writeln!(out, "- {}: {}", list(&cluster.letters), cluster.says);
     }
-    // What the synthesis tells stands in the answer already.
+    // The findings of the synthesis are already in the answer.
     let critiques = |one: &&Contradiction| one.from == From::Critique;
     let shown: Vec<&Contradiction> = found.contradictions.iter().filter(critiques).collect();
     if !shown.is_empty() {

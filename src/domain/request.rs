@@ -113,7 +113,7 @@ const ALIASES: [(&str, &str); 4] = [
     ("options", "parameters"),
 ];
 
-/// What a request carries besides the client's fields.
+/// Context of a request besides the client's fields.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunContext {

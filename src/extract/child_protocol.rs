@@ -10,7 +10,7 @@ use super::{FileKind, ReadLimits, ReadReport, Unreadable, kind};
 use crate::domain::chunk::PageText;
 use crate::domain::document::TextlessPage;
 
-/// Bytes of one frame at most: the longest page with every character escaped.
+/// Maximum size of one frame, in bytes: the longest page with every character escaped.
 const LONGEST: usize = 8 << 20;
 
 /// The first argument that starts the program as a document reader. Not a command of the command line.
@@ -92,7 +92,7 @@ pub struct SentReport {
 }
 
 impl ReportFrame {
-    /// Makes a frame of a page.
+    /// Creates the frame of a page.
     pub fn of_page(page: PageText) -> Self {
         let PageText {
             number,
@@ -106,7 +106,7 @@ impl ReportFrame {
         }
     }
 
-    /// Makes the final frame.
+    /// Creates the final frame.
     pub fn of_end(end: Result<ReadReport, Unreadable>) -> Self {
         match end {
             Ok(report) => Self::Done(SentReport {

@@ -45,7 +45,7 @@ const PARAGRAPHS: &[&str] = &[
     "dialog",
     "caption",
 ];
-/// List levels that are indented at most; deeper ones look like this one.
+/// Maximum depth of indented list levels; deeper ones look the same.
 const DEEPEST_LIST: usize = 16;
 
 /// The text of a web page.

@@ -8,9 +8,9 @@ use super::{FileInput, Unreadable, charset, html, inner};
 
 use header::{MailField, decoded, decoded_words};
 
-/// MIME parts read at most.
+/// Maximum number of MIME parts read.
 const MOST_PARTS: usize = 1_000;
-/// Levels of nested MIME parts at most.
+/// Maximum depth of nested MIME parts.
 const DEEPEST: usize = 200;
 /// The header fields that are shown, in this order.
 const SHOWN: &[&str] = &["From", "To", "Cc", "Date", "Subject"];

@@ -114,7 +114,7 @@ pub enum Unreadable {
     TooDeep,
     /// The file holds no words, only pictures that cannot be shown one by one.
     PicturesOnly,
-    /// Nothing in a file of this kind can be parsed.
+    /// The file is of a known kind, but nothing in it can be parsed.
     Broken(&'static str),
     /// The fonts do not map their glyphs to characters.
     Nameless,
@@ -255,7 +255,7 @@ fn read(
     read_text(input, out)
 }
 
-/// Levels of archives and emails that are opened inside another.
+/// Maximum depth of archives and emails that are opened inside another.
 const DEEPEST_FILE: usize = 1;
 
 /// Reads a file that is inside another, under its name.

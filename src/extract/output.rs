@@ -8,16 +8,16 @@ use crate::domain::document::TextlessPage;
 /// Bytes after which a section of a text without pages ends at the next line end: about a printed page, so
 /// that a citation points close to its place.
 const SECTION: usize = 4 << 10;
-/// Bytes of a section at most: a longer paragraph is cut.
+/// Maximum size of a section, in bytes; a longer paragraph is cut.
 const LONGEST_SECTION: usize = 2 * SECTION;
-/// Bytes of a page at most: one page is held in memory and sent in one piece.
+/// Maximum size of a page, in bytes: one page is held in memory and sent in one piece.
 const LONGEST_PAGE: usize = 1 << 20;
-/// Notes kept at most; further ones are counted.
+/// Maximum number of notes kept; further ones are counted.
 const MOST_NOTES: usize = 50;
-/// Pages without text recorded at most; further ones are counted.
+/// Maximum number of recorded pages without text; further ones are counted.
 const MOST_GAPS: usize = 5_000;
 
-/// The limit is reached, or the recipient has gone. The reader stops at once.
+/// The limit is reached, or the receiver is gone. The reader stops at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
@@ -101,7 +101,7 @@ impl<'a> Output<'a> {
     /// reports the reason with `gap`.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the recipient has gone.
+    /// [`Full`] when the limit is reached or the receiver is gone.
     pub fn page(&mut self, number: u32, title: &str, text: &str) -> Result<(), Full> {
         let given = self.give(number.saturating_add(self.base), title, text);
         self.full |= given.is_err();
@@ -160,7 +160,7 @@ impl<'a> Output<'a> {
     /// Adds text of a format without pages: cut into sections of about a printed page, under one title.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the recipient has gone.
+    /// [`Full`] when the limit is reached or the receiver is gone.
     pub fn flow(&mut self, title: &str, text: &str) -> Result<(), Full> {
         let mut rest = text;
         while !rest.is_empty() {

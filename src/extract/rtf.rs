@@ -9,9 +9,9 @@ use super::office::{BodyText, ParagraphRole};
 use super::output::{Full, Output};
 use super::{FileInput, Unreadable};
 
-/// Nested groups at most.
+/// Maximum depth of nested groups.
 const DEEPEST: usize = 2_000;
-/// Bytes of one paragraph at most.
+/// Maximum size of one paragraph, in bytes.
 const LONGEST_PARAGRAPH: usize = 1 << 20;
 /// Groups whose content is not text of the document.
 const SKIPPED: &[&str] = &[

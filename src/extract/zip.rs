@@ -7,13 +7,13 @@ use std::io::{self, BufRead, Read};
 
 use flate2::{Crc, bufread::DeflateDecoder};
 
-/// Entries that are read at most.
+/// Maximum number of entries read.
 const MOST_ENTRIES: usize = 20_000;
-/// Bytes inflated per container at most; bounds the time a decompression bomb can take.
+/// Maximum number of bytes inflated per container; bounds the time that a decompression bomb can take.
 const MOST_INFLATED: u64 = 1 << 30;
 /// Bytes of an entry from which its compression ratio is checked.
 const RATIO_FROM: u64 = 16 << 20;
-/// Compression ratio at most: real sheets reach 60, deflate itself ends at 1,032.
+/// Maximum compression ratio: real sheets reach 60, deflate itself ends at 1,032.
 const MOST_RATIO: u64 = 300;
 
 /// Signature of a local file header.

@@ -1,6 +1,6 @@
-//! The state of one connection and since when it holds: idle, receiving headers, responding, or stalled on writes.
-//! hyper's own header timeout costs a timer per request and treats idle connections as slow; this costs two stores
-//! per request and one timer per connection.
+//! The state of one connection and when it began: idle, receiving headers, responding, or stalled on writes. hyper's
+//! own header timeout costs a timer per request and treats idle connections as slow; this costs two stores per request
+//! and one timer per connection.
 
 use std::cell::RefCell;
 use std::io::{self, Write as _};

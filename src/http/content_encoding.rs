@@ -1,5 +1,5 @@
-//! Decodes request bodies with a `Content-Encoding`. The decompressed size is bounded by the route's body limit, so
-//! a decompression bomb costs no more than a body of that format_size.
+//! Decodes request bodies with a `Content-Encoding`. The decompressed size is bounded by the route's body limit, so a
+//! decompression bomb costs no more than a body of that size.
 
 use std::io::{self, Read};
 

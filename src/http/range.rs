@@ -8,7 +8,7 @@ use std::ops::Range;
 pub enum RangePart {
     /// The whole content, with 200.
     Whole,
-    /// These bytes, with 206.
+    /// This range of bytes, with 206.
     Bytes(Range<u64>),
     /// The range is outside the content: 416.
     NotSatisfiable,

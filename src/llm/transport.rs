@@ -268,7 +268,7 @@ impl HttpClients {
 
 /// Creates a client. Small buffers: the defaults cost 599 KB per TLS stream. No redirects: the key would be sent to
 /// the target. No pool: a stream is left before its last byte, so its connection cannot be reused, and one that the
-/// provider has closed meanwhile looks like a failed call; compared with a model's seconds, a handshake costs
+/// provider has closed since looks like a failed call; compared with a model's seconds, a handshake costs
 /// nothing.
 pub(super) fn agent(settings: &LlmSettings, reach: AddressReach) -> ureq::Agent {
     let config = ureq::Agent::config_builder()

@@ -133,7 +133,7 @@ impl OriginalsSync {
             self.remove_unknown()?;
         }
         if !nowhere.is_empty() {
-            // Documents deleted meanwhile are not missing.
+            // Documents deleted since are not missing.
             self.read(store)?;
         }
         let nowhere = nowhere.iter().filter(|id| self.here.contains_key(*id));

@@ -111,7 +111,7 @@ impl Originals {
         }
         file.sync_all().map_err(failed)?;
         std::fs::rename(scratch, self.path(id)).map_err(failed)?;
-        // If the document was deleted meanwhile, its file must not come back.
+        // If the document was deleted in the meantime, its file must not come back.
         if self.size(id)?.is_none() {
             let _ = std::fs::remove_file(self.path(id));
             return Err(TargetError::Missing);

@@ -9,7 +9,7 @@ use super::ltx::{self, LtxEncoder, LtxHeader};
 use super::target::{Result, Target, TargetError};
 use crate::clock;
 
-/// Writes every page of a database that does not change meanwhile. Returns the database's size in bytes.
+/// Writes every page of a database that does not change while it is read. Returns the database's size in bytes.
 ///
 /// # Errors
 /// When the database cannot be read or the file cannot be written.

@@ -74,7 +74,7 @@ impl Rig {
             other => panic!("{other:?}"),
         }
     }
-    /// One round of the shipper.
+    /// One round of the replicator.
     fn send(&self) {
         self.look();
         if self.shared.lock().lost {

@@ -49,7 +49,7 @@ pub enum WalChanges {
     Lost,
 }
 
-/// Reads from a position on. The log must not change meanwhile.
+/// Reads from a position on. The log must not change while it is read.
 ///
 /// # Errors
 /// When the log cannot be read.

@@ -219,7 +219,7 @@ impl ReplicatorWorker {
         state.lost || state.newest == 0
     }
 
-    /// Makes and sends a snapshot. If the log is lost again because it grew too large meanwhile, another one follows.
+    /// Makes and sends a snapshot. If the log is lost again because it has grown too large, another one follows.
     fn copy_and_send(&mut self, closed: bool) -> Result<()> {
         self.copy(closed)?;
         self.send()?;

@@ -252,7 +252,7 @@ impl Unfinished {
         if replace {
             fs::rename(&self.0, to)?;
         } else {
-            // Unlike a rename, a link fails if the name was taken meanwhile.
+            // Unlike a rename, a link fails if the name was taken in the meantime.
             match fs::hard_link(&self.0, to) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     return Err(BackupError::Exists(to.to_owned()));

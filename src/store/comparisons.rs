@@ -1,5 +1,5 @@
 //! Blind comparisons of a panel's answer with a single draft, and their votes. The texts are stored with their
-//! analysis; this table only says which ones they were and in which order they were shown.
+//! analysis; this table only records which ones they were and in which order they were shown.
 
 use rusqlite::{Connection, Row, params};
 

@@ -69,7 +69,7 @@ impl DiskWatch {
     pub fn disk(&self) -> DiskState {
         let free = self.free();
         let spent = self.is_spent.load(Relaxed);
-        // The reserve's size must be free besides, or restoring it would use up the space.
+        // The reserve's size must be free as well, or restoring it would use up the space.
         let wanted = self.floor + if spent { self.reserve() } else { 0 };
         DiskState {
             free,

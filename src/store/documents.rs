@@ -51,7 +51,7 @@ pub fn insert(
 /// Stores the result of reading a document.
 ///
 /// # Errors
-/// `Missing` when the document was deleted meanwhile; otherwise when the database cannot be written.
+/// `Missing` when the document was deleted in the meantime; otherwise when the database cannot be written.
 pub fn settle(db: &Writer, document: &Document) -> Result<()> {
     db.run_one(
         "UPDATE documents SET content_type = ?3, kind = ?4, encoding = ?5, status = ?6, message = ?7,

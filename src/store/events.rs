@@ -19,7 +19,7 @@ pub struct StoredEvent {
 /// Appends events.
 ///
 /// # Errors
-/// `Missing` when the analysis was deleted meanwhile; otherwise when the database cannot be written.
+/// `Missing` when the analysis was deleted in the meantime; otherwise when the database cannot be written.
 pub fn append<'a>(
     db: &Writer,
     id: &AnalysisId,

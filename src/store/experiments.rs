@@ -15,7 +15,7 @@ use crate::domain::experiment::{
 use crate::domain::id::{AnalysisId, ExperimentId, UserId};
 use crate::domain::time::Timestamp;
 
-/// Limit on evaluations read at once: more than any race makes.
+/// Limit on evaluations read at once: more than any experiment makes.
 const MOST_EVALUATIONS: u32 = 1_000_000;
 
 /// Inserts an experiment with its cases.

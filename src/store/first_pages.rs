@@ -1,4 +1,4 @@
-//! The quick check of a database: reads the first page of each table of the schema.
+//! A quick check of a database: reads the first page of each table of the schema.
 
 use std::sync::OnceLock;
 
@@ -30,11 +30,11 @@ pub(super) fn read(db: &Reader) -> Result<()> {
             QUERY.get_or_init(|| made)
         }
     };
-    // A connection that misses a table may have cached what a damaged or half-written file held for a moment.
+    // A connection that does not find a table may have cached the momentary contents of a damaged or half-written file.
     db.one(query, [], |_| Ok(())).inspect_err(|_| db.give_up())
 }
 
-/// The query for all tables that the schema makes, except for what full-text search keeps.
+/// The query for all tables that the schema creates, except those of full-text search itself.
 fn query() -> rusqlite::Result<String> {
     let db = Connection::open_in_memory()?;
     db.execute_batch(SCHEMA)?;

@@ -135,7 +135,7 @@ mod tests {
         let (health, begun) = (StoreHealth::default(), Instant::now());
         let after = |seconds| begun + Duration::from_secs(seconds);
         assert!(health.begin_scan(begun));
-        // A long scan: no other one starts meanwhile.
+        // A long scan: no other one starts until it ends.
         assert!(!health.begin_scan(after(100)));
         health.scanned(after(101));
         let polls = (101..=200).filter(|&second| {

@@ -22,7 +22,7 @@ pub struct KeptAnswer {
 /// What is known of a key when it is claimed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyLookup {
-    /// Nothing: the key is claimed now.
+    /// Unused so far: the key is claimed now.
     Claimed,
     /// The request was answered before.
     Answered(KeptAnswer),

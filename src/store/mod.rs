@@ -305,8 +305,8 @@ impl Store {
         })
     }
 
-    /// Keeps room on the disk from now on: below `floor` bytes nothing large is to be taken, and half as much is
-    /// kept in reserve for [`Store::for_freeing`]. 0 keeps none. Blocks.
+    /// Reserves disk space from now on: below `floor` free bytes nothing large is accepted, and half as much is kept in
+    /// reserve for [`Store::for_freeing`]. 0 reserves nothing. Blocks.
     pub fn keep_room(&self, floor: u64) {
         if let Some(folder) = self.0.path.parent() {
             let _ = self

@@ -346,7 +346,7 @@ fn a_file_that_was_empty_for_a_moment_is_read_again() {
     let probed = block_on(store.probe());
     let missing = StoreError::Failed("no such table: users".to_owned());
     assert_eq!(probed, Err(missing));
-    // The connection that saw it, with whatever it has cached, answers nothing more.
+    // The connection that saw it is discarded, with whatever it has cached.
     assert!(store.check().is_err());
     std::fs::write(&path, &sound).expect("written");
     // The first probe may still meet the connection that saw the empty file.

@@ -14,7 +14,7 @@ const LARGE_LOG: u64 = 4 * 1024 * 1024;
 
 /// Follows the log. Called between changes, while the log does not change. Must be fast: every change waits.
 pub trait WalFollower: Send {
-    /// Reads what was added since the last call. `foreign`: another process has changed the database meanwhile.
+    /// Reads what was added since the last call. `foreign`: another process has changed the database since.
     fn look(&mut self, log: &Path, foreign: bool);
     /// The log was truncated after a look.
     fn emptied(&mut self);
@@ -129,7 +129,7 @@ impl WalLog {
         number("SELECT count(*) FROM sqlite_schema").map(|_: u32| ())?;
         let (page_size, pages) = (number("PRAGMA page_size")?, number("PRAGMA page_count")?);
         if std::fs::metadata(&self.path).is_ok_and(|data| data.len() > 0) {
-            // Another process has written meanwhile.
+            // Another process has written since.
             return Err(StoreError::Busy);
         }
         let file = match &self.file {

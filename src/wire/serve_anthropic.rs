@@ -121,7 +121,7 @@ fn add_message(
     }
 }
 
-// Calls are blocks of the model's turn, results are blocks of the user's turn; internally each result is a turn.
+// Calls are blocks of the model's turn, and results are blocks of the user's turn; internally each result is a turn.
 fn take_turn(
     turns: &mut Vec<Message>,
     role: MessageRole,

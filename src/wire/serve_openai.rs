@@ -1,7 +1,6 @@
 //! Quire's OpenAI-compatible chat API: parses requests, and encodes answers and chunks. Ignores unknown fields and
-//! reports their names; refuses what it could only drop silently.
-//!
-//! WIRE.md section 1 has the rules, each from a client that broke.
+//! reports their names; refuses what it could only drop silently. Each special case comes from a client that failed
+//! without it.
 
 use serde_json::{Map, Value, json};
 

@@ -25,7 +25,7 @@ impl Accounts {
     /// The cookie of a browser that has just registered an account.
     ///
     /// # Errors
-    /// When the system gives no random numbers.
+    /// When the system provides no random numbers.
     pub fn new_device(&self, user: &User, visit: &RequestOrigin) -> Result<String> {
         let device = SessionId::new(visit.now, chance()?);
         Ok(self.device_cookie(user, &device, visit))

@@ -49,7 +49,7 @@ impl Drop for PresenceGuard {
         let mut state = lock(&self.state);
         let is_ours = (state.in_flight.get(&self.user))
             .is_some_and(|group| std::ptr::eq(group.as_ptr(), Arc::as_ptr(&self.group)));
-        // Counted under the lock, so that no request joins the group meanwhile.
+        // Counted under the lock, so that no request joins the group in between.
         if is_ours && Arc::strong_count(&self.group) == 1 {
             state.in_flight.remove(&self.user);
         }
@@ -151,7 +151,7 @@ mod tests {
         one.ended().await;
         two.ended().await;
         assert!(!*other.ended.borrow());
-        // Unlocked again: what begins now is not ended by what ended before.
+        // The account was unlocked: what starts now is not ended by the earlier lock.
         let (again, after) = presence.enter(&user(1));
         assert!(after > before && !*again.ended.borrow());
         drop((one, two));

@@ -43,7 +43,8 @@ pub enum ThrottleKey {
     Device(SessionId),
 }
 
-/// The network of an address: an IPv4 address itself, or the /64 of an IPv6 address, which one household has.
+/// The network of an address: an IPv4 address itself, or the /64 of an IPv6 address, which usually belongs to one
+/// household.
 pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
@@ -183,7 +184,7 @@ mod tests {
             throttle.take(address(3 * MOST - 1), at(1)).is_err(),
             "the newest is remembered"
         );
-        // Nor do strangers make it forget a device.
+        // Attempts by strangers do not evict a device either.
         for n in 3 * MOST..6 * MOST {
             throttle.take(address(n), at(0)).expect("its first");
         }

@@ -82,7 +82,7 @@ impl LoginTurns {
         }
     }
 
-    /// Gives a turn if one is due. Returns when the next one is.
+    /// Grants a turn if one is due. Returns the time of the next one.
     fn give(&self, key: &ThrottleKey, now: Instant) -> Instant {
         let mut lines = self.lines();
         let Some(line) = lines.get_mut(key) else {
@@ -159,7 +159,7 @@ mod tests {
             assert!(kept.len() <= MOST);
         }
         assert_eq!(given, 3600 / 3 - 1);
-        // Nor do those who leave and come back come sooner.
+        // Nor does leaving and rejoining the queue gain time.
         drop(kept);
         let now = start + Duration::from_secs(3600);
         let mut back = turns.join(key(), now);

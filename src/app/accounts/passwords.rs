@@ -176,7 +176,7 @@ mod tests {
             tokio::spawn(async move { passwords.verify("wrong", None, PasswordLane::Others).await })
         };
         let strangers: Vec<_> = (0..QUEUE * 2).map(guess).collect();
-        // Each takes many milliseconds: all have come before the thread is done with the first few.
+        // Each takes many milliseconds, so all are queued before the thread has finished the first few.
         tokio::task::yield_now().await;
         let full = passwords.verify("wrong", None, PasswordLane::Others).await;
         assert_eq!(full.map_err(|error| error.kind), Err(Kind::Unavailable));

@@ -53,7 +53,7 @@ impl Accounts {
     /// Returns the caller's account.
     ///
     /// # Errors
-    /// `Missing` when it was deleted meanwhile; otherwise when the store cannot be read.
+    /// `Missing` when it was deleted in the meantime; otherwise when the store cannot be read.
     pub async fn me(&self, caller: &Caller) -> Result<User> {
         let id = caller.user.clone();
         let user = self.store.read(move |db| users::by_id(db, &id)).await?;

@@ -37,7 +37,7 @@ impl FirstAdminRule {
     /// The rule of a configuration; generates a token when one is needed and none is set.
     ///
     /// # Errors
-    /// When the system gives no random numbers.
+    /// When the system provides no random numbers.
     pub fn of(config: &Config) -> Result<Self> {
         if !config.needs_setup_token() {
             return Ok(Self::FirstCome);

@@ -39,7 +39,7 @@ pub(super) struct ForeignConversation {
     pub made: Option<Timestamp>,
 }
 
-// Parses one piece of a file; None when it contains no conversation.
+// Parses one piece of a file; `None` when it contains no conversation.
 fn read(piece: &[u8]) -> Option<ForeignConversation> {
     past(&serde_json::from_slice(piece).ok()?)
 }

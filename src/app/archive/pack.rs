@@ -99,7 +99,7 @@ fn fill(
     Ok(ExportOutcome { counts, faulty })
 }
 
-/// A row of the documents, as far as its original is concerned.
+/// The columns of a document's row that concern its original.
 struct ExportedDocument {
     id: String,
     name: String,

@@ -376,7 +376,7 @@ fn replaced(text: &str, renamed: &BTreeMap<String, String>) -> Option<String> {
     (done > 0).then(|| out + &text[done..])
 }
 
-// Stores an original if this import inserted its document and the hash matches. None: already there, or unknown.
+// Stores an original if this import inserted its document and the hash matches. `None`: already there, or unknown.
 fn original(
     place: &ArchivePaths,
     user: &UserId,

@@ -1,5 +1,4 @@
-//! Reads one file in a child process and receives its pages. However the process ends, the outcome is an
-//! explanation for the user.
+//! Reads one file in a child process and receives its pages. However the process ends, the user gets an explanation.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -55,7 +54,7 @@ pub(super) enum ChildExit {
     Read(ReadReport),
     /// The file was refused, with the reason.
     Refused(ReadRefusal, String),
-    /// The recipient of the pages wanted no more.
+    /// The receiver wanted no more pages.
     Left,
 }
 
@@ -233,8 +232,8 @@ impl ChildReader {
             Ok(_) => out.map_or(Ok(None), listen),
             Err(_) => Ok(None),
         };
-        // Whatever the outcome, the process has nothing more to report. How it ended by itself is still
-        // known.
+        // Whatever the outcome, the process has nothing more to report, so it is stopped; the exit status of one that
+        // ended by itself is kept.
         let status = process.collect();
         self.running.remove(&process);
         let complaint = complaint?.and_then(|aside| aside.join().ok());
@@ -271,7 +270,7 @@ impl ChildReader {
 
 // Reads the process's stderr on a thread of its own, to the end; only the beginning is kept.
 fn listen_aside(mut said: ChildStderr) -> io::Result<JoinHandle<String>> {
-    /// Bytes of stderr kept at most.
+    /// Maximum number of bytes of stderr that are kept.
     const KEPT: u64 = 4_096;
     std::thread::Builder::new()
         .name("quire-stderr".into())

@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::extract;
 use crate::store::{StoreError, analyses, documents, reading_queue};
 
-/// Analyses listed at most.
+/// Maximum number of analyses listed.
 const MOST_USES: u32 = 20;
 
 /// One page as users and models see it.

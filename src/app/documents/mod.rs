@@ -47,7 +47,7 @@ pub use upload::{IncomingFile, ReceivedFile, TemporaryFile, too_large};
 pub(in crate::app) use upload::{open_new, private_folder};
 pub use uploads::{UploadAnnouncement, UploadProgress};
 
-/// Documents in one question at most.
+/// Maximum number of documents in one question.
 const MOST_AT_ONCE: usize = 64;
 
 /// All documents, the thread that stores new ones, and those that read them.
@@ -361,9 +361,8 @@ impl DocumentService {
         Ok(found.await?)
     }
 
-    /// The passages of these documents for a prompt with this question, `budget` characters at most. A
-    /// document of another user fails the whole call: no answer is better than one that silently lacks a
-    /// document.
+    /// The passages of these documents for a prompt with this question, `budget` characters at most. A document of
+    /// another user fails the whole call: failing is better than silently leaving out a document.
     ///
     /// # Errors
     /// `BadInput` for too many documents, `Missing` when one of them is not the user's.

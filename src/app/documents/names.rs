@@ -1,6 +1,6 @@
 //! Cleans file names of uploads. A cleaned name is only shown, never used as a path.
 
-/// Characters of a name at most.
+/// Maximum length of a name, in characters.
 const LONGEST: usize = 200;
 
 /// The last part of a path, without control characters and without the marks that reverse the writing

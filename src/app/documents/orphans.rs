@@ -235,13 +235,13 @@ struct KnownFiles {
 
 impl KnownFiles {
     fn read(store: &Store, data: &Path) -> Result<Self> {
-        // Listed before the rows are read, so that a file stored meanwhile is not in the list.
+        // Listed before the rows are read, so that a file stored in between is not in the list.
         let mut listed = Vec::new();
         for kin in [OrphanKind::Document, OrphanKind::Upload] {
             let all = entries(&data.join(kin.folder())).map_err(fault)?;
             listed.extend(all.into_iter().map(|entry| (kin, entry)));
         }
-        // Only names of our form: other people's files are left alone.
+        // Only names in Quire's own form: other programs' files are left alone.
         listed.retain(|(kin, entry)| kin.owns(&text(entry)));
         let ids = store.read_now(documents::ids)?;
         let sessions = store.read_now(uploads::ids)?;

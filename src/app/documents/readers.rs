@@ -44,7 +44,7 @@ struct Waiter {
     is_new: bool,
 }
 
-/// The threads that read.
+/// The reader threads.
 pub(super) struct ReaderPool(Arc<ReaderPoolShared>);
 
 struct ReaderPoolShared {
@@ -234,7 +234,7 @@ impl ReaderPoolShared {
         found.is_ok_and(|found| found.is_none_or(|user| user.disabled))
     }
 
-    // Waits, and returns false if the server shuts down meanwhile.
+    // Waits, and returns false if the server shuts down in the meantime.
     fn wait(&self, pause: Duration) -> bool {
         let waited = self
             .gone

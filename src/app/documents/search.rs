@@ -14,16 +14,16 @@ use crate::domain::search::{QueryPart, SearchQuery, rank_by_pairs};
 use crate::store::passages::{self, PassageScope};
 use crate::store::{self, Reader};
 
-/// Hits returned by a search at most.
+/// Maximum number of hits returned by a search.
 const MOST_HITS: u32 = 50;
-/// Hits per document considered for a prompt at most.
+/// Maximum number of hits per document considered for a prompt.
 const MOST_WEIGHED: u32 = 100;
-/// Passages of one document scanned one by one at most.
+/// Maximum number of passages of one document scanned one by one.
 const MOST_LOOKED_AT: u32 = 4_096;
 /// Passages after which a term counts as occurring everywhere; counting further changes no weight that
 /// matters.
 const EVERYWHERE: u64 = 6_000;
-/// Passages read for ranking at least.
+/// Minimum number of passages read for ranking.
 const MIN_RANKED: usize = 100;
 
 impl DocumentService {

@@ -56,7 +56,7 @@ pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
             blob.keep();
             Ok((document, true))
         }
-        // Another process stored the same bytes meanwhile.
+        // Another process stored the same bytes in the meantime.
         Err(StoreError::Conflict(_)) => known(&job)?
             .map(|known| (known, false))
             .ok_or_else(|| Error::internal("a document is there and is not")),

@@ -12,9 +12,9 @@ use tokio::sync::oneshot;
 use crate::app::{Error, Kind, Result};
 use crate::domain::id::UserId;
 
-/// Jobs waiting at most, of all users. Each has its file on disk while it waits.
+/// Maximum number of waiting jobs, of all users. Each has its file on disk while it waits.
 const MAX_WAITING: usize = 256;
-/// Jobs of one user waiting at most.
+/// Maximum number of waiting jobs of one user.
 const MAX_OWN: usize = 32;
 
 type WorkerJob = Box<dyn FnOnce() + Send>;

@@ -15,7 +15,7 @@ use crate::store::{Store, StoreError, documents, passages};
 
 /// Bytes of text written per transaction: other writes take turns in between.
 const BATCH: usize = 128 << 10;
-/// Possible prompt injections recorded per document at most, approximately.
+/// Approximate maximum number of possible prompt injections recorded per document.
 const MOST_FLAGS: usize = 50;
 /// Passages removed from the index per transaction.
 const SLICE: u32 = 200;
@@ -44,7 +44,7 @@ pub(super) fn take(
         .map_err(fault)?;
     let (pages, flags, outcome) = intake.end()?;
     let refused = match (ended, outcome) {
-        // Deleted meanwhile, or its account was locked: then it is read after the account is unlocked.
+        // The document was deleted in the meantime, or its account was locked: then it is read after the account is unlocked.
         (_, false) => return Ok(None),
         (ChildExit::Read(report), true) => {
             describe(&mut document, report);
@@ -130,7 +130,7 @@ impl<'a> PageWriter<'a> {
         }
     }
 
-    /// Adds a page. Returns false when no more is wanted.
+    /// Adds a page. Returns false when no more pages are wanted.
     fn add(&mut self, page: PageText) -> bool {
         // Empty pages cost something too.
         self.bytes += page.text.len() + page.title.len() + 64;

@@ -1,5 +1,5 @@
-//! Receives an upload into a temporary file, counting and hashing its bytes. Whatever fails, and if the
-//! caller disconnects half-way, the temporary file is removed.
+//! Receives an upload into a temporary file, counting and hashing its bytes. On any failure, and if
+//! the caller disconnects halfway, the temporary file is removed.
 
 use std::fs::OpenOptions;
 use std::io;

@@ -18,9 +18,9 @@ use super::{DocumentService, deletion, names};
 
 /// Lifetime of an unfinished upload.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// Unfinished uploads per user at most.
+/// Maximum number of unfinished uploads per user.
 const MOST_UNDER_WAY: u64 = 8;
-/// Parts of one upload at most: each is a file and a row.
+/// Maximum number of parts of one upload: each is a file and a row.
 const MOST_PARTS: u32 = 10_000;
 
 /// A client's description of the upload to come.
@@ -113,8 +113,8 @@ impl DocumentService {
     /// Stores a part. The same part again replaces the first.
     ///
     /// # Errors
-    /// `Missing` when the user has no such upload or it has ended meanwhile, `BadInput` when the number or
-    /// the size is wrong, `Unavailable` when the disk is full.
+    /// `Missing` when the user has no such upload or it has ended in the meantime, `BadInput` when the number or the
+    /// size is wrong, `Unavailable` when the disk is full.
     pub async fn put_part(
         &self,
         user: &UserId,
@@ -151,7 +151,7 @@ impl DocumentService {
                 size: expected,
             };
             match store.write_now(move |db| uploads::note_part(db, &user, &id, part)) {
-                // Finished, or its account deleted, meanwhile.
+                // Finished, or its account deleted, in the meantime.
                 Err(StoreError::Missing) => {
                     remove(&folder)?;
                     Err(StoreError::Missing.into())

@@ -1,4 +1,4 @@
-//! What lies in a data folder under the names that Quire uses, looked at before anything is opened. Only reads.
+//! Checks what a data folder holds under the names that Quire uses, before anything is opened. Only reads.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -38,7 +38,7 @@ fn check_files(folder: &Path) -> Result<()> {
             Err(error) if about.is_symlink() && error.kind() == ErrorKind::NotFound => {
                 return Err(dangling(&path));
             }
-            // What a folder there means is said where the file is opened.
+            // A folder in this place is reported where the file is opened.
             Ok(target) if !target.is_file() && !target.is_dir() => return Err(special(&path)),
             _ => {}
         }
@@ -79,7 +79,7 @@ fn check_folders(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The refusal of a link in the place of a folder or file: what it leads to is gone, or on a disk that is not mounted.
+/// The error for a link in the place of a folder or file, whose target is gone or on a disk that is not mounted.
 fn dangling(path: &Path) -> Error {
     let target = fs::read_link(path).unwrap_or_default();
     let text = format!(

@@ -47,7 +47,7 @@ fn belongs(database: &Path, journal: &Path) -> io::Result<bool> {
     if !is_size(page_size) || !is_size(sector) {
         return Ok(false);
     }
-    // Of a first start that was killed: no database yet, or its first page.
+    // Left by a first start that was killed: no database yet, or only its first page.
     if fs::metadata(database).map_or(0, |about| about.len()) <= page_size {
         return Ok(true);
     }
@@ -65,7 +65,7 @@ fn belongs(database: &Path, journal: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether two first pages differ in no more than the kind of journal and the counters of changes.
+/// Whether two first pages differ only in the journal mode and the change counters.
 fn is_switch(before: &[u8], now: &[u8]) -> bool {
     let may_differ = |at: usize| matches!(at, 18 | 19 | 24..28 | 92..100);
     let mut pairs = before.iter().zip(now).enumerate();

@@ -227,7 +227,7 @@ pub(in crate::app) fn logs(folder: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// When the file cannot be read.
 pub(in crate::app) fn damage(path: &Path) -> io::Result<Option<DatabaseDamage>> {
-    // Looked at before it is opened: opening a pipe waits for its other end.
+    // Checked before it is opened: opening a pipe waits for its other end.
     let about = match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Ok(Some(DatabaseDamage::Missing));

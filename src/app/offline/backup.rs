@@ -47,7 +47,7 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup>
     })?;
     let files = orphans::compare(&store, &config.data_dir)?;
     let mut faulty = files.damaged;
-    // With a replica, files that are not here are there.
+    // With a replica, files that are missing here are there.
     if config.replica.is_none() {
         let lost = files.missing.into_iter();
         faulty.extend(lost.map(|id| format!("{id} (its file is lost)")));
@@ -85,7 +85,7 @@ pub fn restore(config: &Config, from: &Path, replace: bool) -> Result<RestoreOut
         return Err(Error::new(Kind::Conflict, text)
             .resolve("add --replace; the replaced database is kept next to it"));
     }
-    // Folding the replaced database would apply it.
+    // Checkpointing the replaced database would apply its journal.
     folder::journal_check::check(&path)?;
     let part = beside(&path, ".restored");
     let failed = |error: std::io::Error| Error::new(Kind::Internal, error.to_string());
@@ -152,7 +152,7 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(format!("{}{end}", path.display()))
 }
 
-/// The complete error, because it is for the person who starts the server.
+/// The complete error, because it is for the operator who starts the server.
 fn unopened(error: OpenError) -> Error {
     Error::new(Kind::Internal, error.to_string())
 }

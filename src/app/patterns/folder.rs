@@ -11,9 +11,9 @@ use crate::domain::pattern::Pattern;
 use crate::domain::pattern::file::{self, PatternError};
 use crate::wire::{json_positions, toml_text};
 
-/// Files of a folder read at most.
+/// Maximum number of files read of a folder.
 const MOST_FILES: usize = 200;
-/// Bytes of a pattern file at most.
+/// Maximum size of a pattern file, in bytes.
 pub const MOST_BYTES: usize = 256 << 10;
 
 /// A problem in a pattern's text, with its location.

@@ -41,7 +41,7 @@ fn every_embedded_pattern_keeps_the_rules() {
                 prompt.starts_with("{sources}"),
                 "{about}: sources come first"
             );
-            // It sends only what the user wrote, with no text of ours.
+            // It sends only what the user wrote, without any text of Quire's.
             if id == "plain" {
                 continue;
             }

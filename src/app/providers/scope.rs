@@ -1,4 +1,4 @@
-//! Whose providers a request concerns, and who is recorded as the author of a change.
+//! Determines whose providers a request concerns, and who is recorded as the author of a change.
 
 use crate::app::Result;
 use crate::app::accounts::needs_session;

@@ -156,7 +156,7 @@ impl RecipeEditor<'_> {
             request.model_parameters.clear();
             request.ultra_model = None;
         }
-        // A new recipe may name no model that is gone.
+        // A new recipe must not name a model that no longer exists.
         context.inherited.clear();
         let new = self.analyses.check(Some(caller), request, context).await?;
         if !recipe.shared {

@@ -1,5 +1,5 @@
-//! An analysis as one HTML file that needs nothing else: to be read, sent on and printed. Holds no script,
-//! loads nothing, and its own policy forbids both.
+//! Exports an analysis as one self-contained HTML file for reading, forwarding, and printing. Contains no script and
+//! loads nothing; its own policy forbids both.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -15,7 +15,7 @@ use crate::domain::prompt::letter;
 
 const STYLE: &str = include_str!("page.css");
 
-/// The whole result as a page of its own.
+/// The whole result as a standalone page.
 pub fn html(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     let plan = &analysis.plan;
     let cite = |mark: &str| {
@@ -43,7 +43,7 @@ pub fn html(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     out
 }
 
-// Writing to a text cannot fail: what `write!` says is passed over here and below.
+// Writing to a `String` cannot fail, so the results of `write!` are ignored here and below.
 fn head(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], title: &str) {
     let plan = &analysis.plan;
     let names: Vec<String> = plan.members.iter().map(Member::name).collect();
@@ -236,7 +236,7 @@ fn drafts(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], cite: 
     }
 }
 
-// What the usual stages are called; patterns of one's own have names of their own.
+// Titles of the usual stages; custom patterns have names of their own.
 fn title(stage: &str) -> &str {
     match stage {
         "initial" => "First answers",

@@ -1,13 +1,13 @@
-//! What models write inside a line that Markdown has no sign for: marks of sources in brackets, addresses, and
-//! formulas between `\\(` and `\\)`. Links to the web and to mail only.
+//! Inline notation of models that Markdown does not know: citation marks in brackets, addresses, and formulas between
+//! `\\(` and `\\)`. Links only to web and mail addresses.
 
-/// The address of what a mark in brackets names; none where it names nothing.
+/// Returns the link target of a citation mark; none if the mark refers to nothing.
 pub type Cite<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Bytes that are looked through for the end of a mark.
+/// Maximum number of bytes searched for the end of a mark.
 const REACH: usize = 4000;
 
-/// Text that may stand between tags and in quoted attributes.
+/// Escapes text for element content and quoted attributes.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 16);
     for letter in text.chars() {
@@ -23,7 +23,7 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// Writes a run of text, with links for addresses and for marks of sources.
+/// Writes a run of text, with links for addresses and citation marks.
 pub fn words(text: &str, cite: Cite<'_>, out: &mut String) {
     let (mut at, mut plain) = (0, 0);
     while let Some(found) = text[at..].find(['[', 'h']) {
@@ -77,24 +77,23 @@ fn bare_link(rest: &str, before: Option<char>) -> Token {
     Some((html, address.len()))
 }
 
-/// Whether an address is of the web or of mail.
+/// Whether an address is a web or mail address.
 pub fn is_web(address: &str) -> bool {
     let known = ["http://", "https://", "mailto:"];
     known.iter().any(|scheme| address.starts_with(scheme))
 }
 
-/// A formula, as it was written, in a type that keeps its signs apart.
+/// A formula as written, in a monospaced font.
 pub fn math(formula: &str) -> String {
     format!("<code class=\"math\">{}</code>", escape(formula.trim()))
 }
 
-/// Whether what stands between two dollars is a formula: mostly it is money.
+/// Whether the text between two dollar signs is a formula; usually it is an amount of money.
 pub fn is_formula(text: &str) -> bool {
     text.contains(['\\', '^', '_', '=', '{']) && !text.contains('\n')
 }
 
-/// The text with dollars around the formulas that it has in brackets, the way Markdown knows them. Code stays
-/// as it is.
+/// The text with dollar signs, which Markdown recognizes, in place of the brackets around formulas. Code is unchanged.
 pub fn bracketed_formulas(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let (mut is_code, mut is_formula) = (false, false);
@@ -106,8 +105,7 @@ pub fn bracketed_formulas(text: &str) -> String {
             .and_then(|rest| rest.strip_suffix("\\]"));
         match inner {
             _ if is_code => out.push_str(line),
-            // A bracket with a stroke before it opens a formula only where it stands alone: else it is just a
-            // bracket.
+            // `\[` opens a formula only on a line of its own; elsewhere it is an ordinary bracket.
             Some(inner) => out.push_str(&format!("$${inner}$$\n")),
             None if bare == "\\[" || (is_formula && bare == "\\]") => {
                 is_formula = !is_formula;
@@ -119,7 +117,7 @@ pub fn bracketed_formulas(text: &str) -> String {
     out
 }
 
-// One line: every other piece between backticks is code.
+// Processes one line: every other piece between backticks is code.
 fn dollars(line: &str, out: &mut String) {
     for (place, piece) in line.split_inclusive('`').enumerate() {
         let mut rest = piece;

@@ -1,14 +1,14 @@
-//! Markdown as models write it, as HTML for a file that is read on its own. pulldown-cmark parses; this decides
-//! what may be in the file: everything is escaped, no picture is loaded, and only the web and mail are linked.
+//! Converts models' Markdown to HTML for a standalone file. pulldown-cmark parses; this module decides what the file
+//! may contain: everything is escaped, no image is loaded, and only web and mail addresses are linked.
 
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, TextMergeWithOffset};
 
 use super::inline::{Cite, bracketed_formulas, escape, is_formula, is_web, math, words};
 
-/// Quotations inside quotations at most.
+/// Maximum depth of nested quotations.
 const DEEPEST: usize = 6;
 
-/// The text as HTML, its headings from this level on; `cite` gives the address of what a mark in brackets names.
+/// Converts a text to HTML, with headings from this level on; `cite` returns the link target of a citation mark.
 pub fn prose(text: &str, first: usize, cite: Cite<'_>) -> String {
     let text = bracketed_formulas(text);
     let mut writer = ProseWriter::new(&text, first, cite);
@@ -16,9 +16,9 @@ pub fn prose(text: &str, first: usize, cite: Cite<'_>) -> String {
     writer.write()
 }
 
-/// A line of text as HTML, without blocks.
+/// Converts a line of text to HTML without block elements.
 pub fn inline(text: &str, cite: Cite<'_>) -> String {
-    // Behind a point nothing begins a block: a list, a heading, a quotation.
+    // After a period, nothing starts a block: no list, heading, or quotation.
     let text = bracketed_formulas(&format!(".{}", text.replace('\n', " ")));
     let html = ProseWriter::new(&text, 1, cite).write();
     let html = html.strip_prefix(PARAGRAPH).unwrap_or(&html);
@@ -39,21 +39,21 @@ fn headings(text: &str) -> impl Iterator<Item = usize> + '_ {
     })
 }
 
-/// Events on their way to HTML.
+/// Writer of Markdown events as HTML.
 struct ProseWriter<'a> {
     text: &'a str,
     cite: Cite<'a>,
     out: String,
     /// The highest level of the text's own headings.
     top: usize,
-    /// What that becomes in the file.
+    /// The level that it gets in the file.
     first: usize,
-    /// The level of the last heading: none is left out on the way down.
+    /// The level of the last heading, so that no level is skipped on the way down.
     last: usize,
     quotes: usize,
     is_head: bool,
     is_code: bool,
-    /// Paragraphs, items, links and pictures that are open, and where each begins in `out`.
+    /// Open paragraphs, items, links, and images, each with its start in `out`.
     open: Vec<(usize, String)>,
 }
 
@@ -76,7 +76,7 @@ impl<'a> ProseWriter<'a> {
     fn write(mut self) -> String {
         let events = Parser::new_ext(self.text, OPTIONS).into_offset_iter();
         for (event, range) in TextMergeWithOffset::new(events) {
-            // One tilde means "about", and stands between the ends of a range.
+            // A single tilde means "about" or separates the ends of a range; it strikes nothing out.
             let is_single = !self.text[range].starts_with("~~");
             match event {
                 Event::Start(Tag::Strikethrough) if is_single => self.out.push('~'),
@@ -92,7 +92,7 @@ impl<'a> ProseWriter<'a> {
     fn start(&mut self, tag: Tag<'_>) {
         match tag {
             Tag::Paragraph | Tag::HtmlBlock => {
-                // The first paragraph of an item is the item's text, without a paragraph's margins.
+                // The first paragraph of an item is the item's text, without the margins of a paragraph.
                 let tag = if self.out.ends_with(ITEM) {
                     ""
                 } else {
@@ -179,7 +179,7 @@ impl<'a> ProseWriter<'a> {
 
     fn inside(&mut self, event: Event<'_>) {
         match event {
-            // The words of a link are linked already.
+            // The text of a link is already linked.
             Event::Text(text) if self.is_code || self.is_link() => {
                 self.out.push_str(&escape(&text));
             }
@@ -215,7 +215,7 @@ impl<'a> ProseWriter<'a> {
         last.is_some_and(|(_, what)| !what.is_empty() && what != PARAGRAPH)
     }
 
-    // A formula that is a paragraph of its own stands on lines of its own.
+    // A formula that is a whole paragraph is displayed as a block.
     fn end_paragraph(&mut self) {
         let Some((start, tag)) = self.open.pop() else {
             return;
@@ -234,7 +234,7 @@ impl<'a> ProseWriter<'a> {
         }
     }
 
-    // Says where a link goes.
+    // Writes an open link with its target.
     fn end_link(&mut self) {
         let Some((start, address)) = self.open.pop() else {
             return;
@@ -250,7 +250,7 @@ impl<'a> ProseWriter<'a> {
         });
     }
 
-    // Nothing is loaded from anywhere: a picture is told by its name and address.
+    // Nothing is loaded: an image is replaced by its name and address.
     fn end_picture(&mut self) {
         let Some((start, address)) = self.open.pop() else {
             return;

@@ -1,4 +1,4 @@
-//! Simulated voters with a known win rate, and what the evaluation says of them. Seeds are fixed.
+//! Simulated voters with a known win rate, and the resulting evaluations. Seeds are fixed.
 
 use std::collections::HashMap;
 
@@ -120,8 +120,8 @@ fn without_ties_the_exact_coverage_at_each_rate_is_93_to_97_percent_from_50_vote
 fn pays_is_said_wrongly_in_fewer_than_5_percent_though_somebody_looks_after_every_vote() {
     let mut chance = Random::new(5);
     let mut known: HashMap<VoteTally, PanelVerdict> = HashMap::new();
-    // A panel that is equal or slightly worse must not be said to pay; one that is not worse must not be said
-    // not to.
+    // A panel that is equal or slightly worse must not get the verdict that it pays; one that is not worse must not get
+    // the opposite.
     for (rate, ties) in [(0.5, 0.0), (0.5, 0.2), (0.45, 0.1)] {
         let (mut pays, mut does_not) = (0, 0);
         for _ in 0..RUNS {
@@ -267,7 +267,7 @@ fn sentences_say_what_is_known_and_no_more() {
 
 #[test]
 fn the_functions_have_the_values_of_the_tables() {
-    // The left sides are sums of binomials, the right ones by the C library.
+    // The left sides are sums of binomials; the right sides come from the C library.
     for (a, b, x, expected) in [
         (2.0, 3.0, 0.4, 0.5248),
         (1.0, 1.0, 0.3, 0.3),
@@ -282,7 +282,7 @@ fn the_functions_have_the_values_of_the_tables() {
     ] {
         assert!((ln_gamma(x) - expected).abs() < 1e-10, "{x}");
     }
-    // Without votes there is no evidence, whatever the bar.
+    // Without votes there is no evidence, whatever the threshold.
     assert!(evidence::above(0.0, 0.0, 0.0, 0.5).abs() < 1e-12);
     // Seven wins against one half: the mean of (1 + b)^7 for b from 0 to 1 is 255/8.
     let exact = f64::ln(255.0 / 8.0);

@@ -14,7 +14,7 @@ pub struct Candidate {
     pub id: DocumentId,
     /// File name.
     pub name: String,
-    /// Its first passages, as many as could be used at most.
+    /// Its first passages, as many as could be used.
     pub passages: Vec<Passage>,
     /// Whether `passages` is the whole document.
     pub whole: bool,

@@ -1,5 +1,5 @@
-//! A schema's compiled form, kept with the schema: compiling costs more than most validations, so all that belongs to
-//! one request shares it. Also remembers the texts that were found to fit, since one answer is looked at in several
+//! The compiled form of a schema, kept with the schema: compiling costs more than most validations, so everything that
+//! belongs to one request shares it. Also remembers texts that conformed, because one answer is checked in several
 //! places, some of them on the runtime's threads.
 
 use std::collections::VecDeque;
@@ -10,20 +10,19 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use jsonschema::Validator;
 use serde_json::Value;
 
-/// Texts that are remembered.
+/// Maximum number of remembered texts.
 const MAX_FITTING: usize = 64;
-/// Bytes of a schema without regular expressions that takes well under a millisecond to compile.
+/// Size in bytes up to which a schema without regular expressions compiles in well under a millisecond.
 const SMALL: usize = 2 * 1024;
 
-/// Empty until it is first needed; clones share it. It says nothing that the schema does not, so all are equal.
+/// Empty until first needed; shared by clones. It adds nothing to the schema, so all values are equal.
 #[derive(Clone, Default)]
 pub struct Compiled(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     validator: OnceLock<Result<Validator, String>>,
-    /// Hashes of texts. They belong to one request: whoever makes a text that stands for another one deceives nobody
-    /// else.
+    /// Hashes of texts. They belong to one request, so the author of a colliding text deceives only themselves.
     fitting: Mutex<VecDeque<u64>>,
 }
 
@@ -31,33 +30,33 @@ impl Compiled {
     /// The validator of this schema, compiled at the first call.
     ///
     /// # Errors
-    /// Says in one phrase why the schema is not valid.
+    /// Returns in one phrase why the schema is not valid.
     pub(super) fn of(&self, schema: &Value) -> Result<&Validator, String> {
         let compiled = self.0.validator.get_or_init(|| super::compiled(schema));
         compiled.as_ref().map_err(Clone::clone)
     }
 
-    /// Checks that a schema can be used: of bounded size, complete in itself, valid, and open to objects at its top.
+    /// Checks that a schema is usable: bounded in size, self-contained, valid, and open to objects at the top level.
     ///
     /// # Errors
-    /// Says in one phrase what is wrong and where.
+    /// Returns in one phrase what is wrong and where.
     pub fn check(&self, schema: &Value) -> Result<(), String> {
         super::check(schema, self)
     }
 
-    /// Says what is wrong with a value under a schema that has passed `check`: the first fault and its place. Bounded
-    /// to about 50 ms of work: what could take longer is refused untried.
+    /// Validates a value against a schema that has passed `check`: reports the first error with its location. Bounded
+    /// to about 50 ms of work: a validation that could take longer is rejected without being tried.
     ///
     /// # Errors
-    /// The fault, without the value itself.
+    /// Returns the error, without the value itself.
     pub fn validate(&self, schema: &Value, value: &Value) -> Result<(), String> {
         super::validate(schema, self, value)
     }
 
-    /// The JSON object in a model's answer as it stands there, if it fits the schema.
+    /// Returns the JSON object in a model's answer exactly as written, if it conforms to the schema.
     ///
     /// # Errors
-    /// What is wrong with the answer, for the model to repair it.
+    /// Returns what is wrong with the answer, so that the model can repair it.
     pub fn fitting<'t>(&self, schema: &Value, text: &'t str) -> Result<&'t str, String> {
         if self.knows(text) {
             return Ok(text);
@@ -68,7 +67,7 @@ impl Compiled {
         Ok(found)
     }
 
-    /// Whether the whole of this text is an object that was found to fit.
+    /// Whether this entire text is an object that is known to conform.
     fn knows(&self, text: &str) -> bool {
         let hash = hash(text);
         self.with_known(|known| known.contains(&hash))
@@ -117,14 +116,14 @@ impl fmt::Debug for Compiled {
     }
 }
 
-/// Whether compiling a schema may take so long that it must not happen on a thread that others wait for.
+/// Whether compiling a schema may take so long that it must not run on a thread that others wait for.
 pub fn is_large(schema: &Value) -> bool {
     let mut bytes = 0;
     let has_patterns = weigh(schema, &mut bytes);
     has_patterns || bytes > SMALL
 }
 
-/// Adds up the bytes, about, and looks for regular expressions; stops where either is enough.
+/// Adds up the approximate size and looks for regular expressions; stops as soon as either decides.
 fn weigh(part: &Value, bytes: &mut usize) -> bool {
     *bytes += 4;
     if *bytes > SMALL {
@@ -170,7 +169,7 @@ mod tests {
             early.compiled.of(&early.schema).expect("valid"),
             late.compiled.of(&late.schema).expect("valid"),
         ));
-        // What was stored is compiled when it is needed.
+        // A stored schema is compiled when it is first needed.
         let stored: Format = serde_json::from_value(json!(format)).expect("stored");
         assert_eq!(stored, format);
         assert!(!stored.compiled.is_there());

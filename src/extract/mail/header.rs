@@ -3,9 +3,9 @@
 
 use crate::extract::charset;
 
-/// Header fields read at most.
+/// Maximum number of header fields read.
 const MOST_FIELDS: usize = 2_000;
-/// Bytes of one field's value at most.
+/// Maximum size of one field's value, in bytes.
 const LONGEST_VALUE: usize = 64 << 10;
 
 /// One field, including its continuation lines.

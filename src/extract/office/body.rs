@@ -9,13 +9,13 @@ const MOST_HELD: usize = 128 << 10;
 /// Bytes up to which the text between two page breaks is one page; beyond, the breaks are too rare to mark
 /// pages.
 const LONGEST_PAGE: usize = 12 << 10;
-/// Nested tables at most; deeper ones are read as the text of their cell.
+/// Maximum depth of nested tables; deeper ones are read as the text of their cell.
 const DEEPEST_TABLE: usize = 8;
-/// Bytes of a cell that is repeated in each row or column it spans, at most.
+/// Maximum size, in bytes, of a cell that is repeated in each row or column it spans.
 const SHORT: usize = 80;
-/// Columns of a table at most.
+/// Maximum number of columns of a table.
 const WIDEST: usize = 4_096;
-/// Bytes of a cell at most.
+/// Maximum size of a cell, in bytes.
 const LONGEST_CELL: usize = 256 << 10;
 
 /// The role of a paragraph.
@@ -110,7 +110,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Adds a paragraph. Inside a table it becomes a line of the open cell.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the recipient has gone.
+    /// [`Full`] when the limit is reached or the receiver is gone.
     pub fn paragraph(&mut self, text: &str, role: &ParagraphRole) -> Result<(), Full> {
         let text = text.trim();
         if let Some(table) = self.tables.last_mut() {
@@ -275,7 +275,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Closes the row and repeats it, `times` in all.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the recipient has gone.
+    /// [`Full`] when the limit is reached or the receiver is gone.
     pub fn close_row_times(&mut self, times: usize) -> Result<(), Full> {
         let row = match self.table() {
             Some(table) if times > 1 => table.row.clone(),
@@ -294,7 +294,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Closes the row.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the recipient has gone.
+    /// [`Full`] when the limit is reached or the receiver is gone.
     pub fn close_row(&mut self) -> Result<(), Full> {
         let nested = self.tables.len() > 1;
         let Some(table) = self.table() else {
@@ -346,7 +346,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Closes the table.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the recipient has gone.
+    /// [`Full`] when the limit is reached or the receiver is gone.
     pub fn close_table(&mut self) -> Result<(), Full> {
         if self.too_deep > 0 {
             self.too_deep -= 1;
@@ -377,7 +377,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// the author's.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the recipient has gone.
+    /// [`Full`] when the limit is reached or the receiver is gone.
     pub fn break_page(&mut self, laid_out: bool) -> Result<(), Full> {
         if !self.tables.is_empty() {
             // Rows are kept whole: the page ends after the table.
@@ -399,7 +399,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Ends the page with this number.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the recipient has gone.
+    /// [`Full`] when the limit is reached or the receiver is gone.
     pub fn end_page(&mut self, number: u32) -> Result<(), Full> {
         self.after_block()?;
         let text = std::mem::take(&mut self.text);
@@ -427,7 +427,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Closes the tables that a damaged file leaves open.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the recipient has gone.
+    /// [`Full`] when the limit is reached or the receiver is gone.
     pub fn finish_tables(&mut self) -> Result<(), Full> {
         self.too_deep = 0;
         while !self.tables.is_empty() {
@@ -440,7 +440,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Ends the text.
     ///
     /// # Errors
-    /// [`Full`] when the limit is reached or the recipient has gone.
+    /// [`Full`] when the limit is reached or the receiver is gone.
     pub fn finish(&mut self) -> Result<(), Full> {
         self.finish_tables()?;
         self.after_block()?;

@@ -13,9 +13,9 @@ use super::{Pictures, damaged};
 use crate::extract::output::{Full, Output};
 use crate::extract::zip::Zip;
 
-/// Bytes of all notes and comments at most.
+/// Maximum size of all notes and comments, in bytes.
 const MOST_NOTES_TEXT: usize = 8 << 20;
-/// Bytes of one paragraph at most.
+/// Maximum size of one paragraph, in bytes.
 const LONGEST_PARAGRAPH: usize = 1 << 20;
 
 /// Reads the document whose main part is `part`.

@@ -5,7 +5,7 @@ use super::package::Relation;
 use super::xml::{Tag, Xml, XmlPiece};
 use crate::extract::zip::Zip;
 
-/// Bytes of text from one chart or diagram at most.
+/// Maximum size of the text from one chart or diagram, in bytes.
 const MOST_WORDS: usize = 64 << 10;
 
 /// The text of the chart or diagram that a tag refers to.

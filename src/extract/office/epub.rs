@@ -11,9 +11,9 @@ use crate::extract::output::Output;
 use crate::extract::zip::Zip;
 use crate::extract::{Unreadable, charset, html};
 
-/// Chapters read at most.
+/// Maximum number of chapters read.
 const MOST_CHAPTERS: usize = 10_000;
-/// Bytes of one chapter at most.
+/// Maximum size of one chapter, in bytes.
 const LONGEST_CHAPTER: usize = 32 << 20;
 
 /// Reads the book.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::xml::{Xml, XmlPiece};
 
-/// Formats of one workbook read at most.
+/// Maximum number of formats read of one workbook.
 const MOST_FORMATS: usize = 100_000;
 
 /// How a cell's format presents a number.

@@ -9,11 +9,11 @@ use super::{Pictures, damaged};
 use crate::extract::output::{Full, Output};
 use crate::extract::zip::Zip;
 
-/// Bytes of one paragraph at most.
+/// Maximum size of one paragraph, in bytes.
 const LONGEST_PARAGRAPH: usize = 1 << 20;
-/// Repetitions of a cell or a row at most: a higher count marks the empty rest of a sheet.
+/// Maximum number of repetitions of a cell or a row; a higher count marks the empty rest of a sheet.
 const MOST_REPEATS: usize = 1_000;
-/// Styles read at most.
+/// Maximum number of styles read.
 const MOST_STYLES: usize = 50_000;
 
 /// Reads the container's content.
@@ -167,7 +167,7 @@ impl OdfReader<'_, '_> {
             "table-cell" | "covered-table-cell" => {
                 self.cell = Repeated {
                     times: number("number-columns-repeated").unwrap_or(1).max(1),
-                    // Covered cells are present in the markup themselves.
+                    // The markup lists covered cells separately.
                     spans: 0,
                 };
                 self.body.open_cell();

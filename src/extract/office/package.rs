@@ -4,7 +4,7 @@ use super::xml::{Xml, XmlPiece};
 use crate::extract::Unreadable;
 use crate::extract::zip::Zip;
 
-/// Relations or content types read at most.
+/// Maximum number of relations or content types read.
 const MOST_RELATIONS: usize = 50_000;
 
 /// The kind of file that a container holds.

@@ -9,9 +9,9 @@ use super::{Pictures, damaged};
 use crate::extract::output::{Full, Output};
 use crate::extract::zip::Zip;
 
-/// Slides read at most.
+/// Maximum number of slides read.
 const MOST_SLIDES: usize = 10_000;
-/// Bytes of one paragraph at most.
+/// Maximum size of one paragraph, in bytes.
 const LONGEST_PARAGRAPH: usize = 256 << 10;
 
 /// Reads the presentation whose main part is `part`.

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use super::xml::{Xml, XmlPiece};
 
-/// Length of a chain of styles based on each other, at most.
+/// Maximum length of a chain of styles based on each other.
 const LONGEST_CHAIN: usize = 12;
-/// Styles and list definitions read at most.
+/// Maximum number of styles and list definitions read.
 const MOST_STYLES: usize = 20_000;
 /// Levels of a list.
 const LEVELS: usize = 9;

@@ -10,17 +10,17 @@ use crate::extract::output::{Full, Output};
 use crate::extract::table::Grid;
 use crate::extract::zip::Zip;
 
-/// Bytes of shared strings held in memory at most.
+/// Maximum size of the shared strings held in memory, in bytes.
 const MOST_STRINGS: usize = 64 << 20;
-/// Sheets read at most.
+/// Maximum number of sheets read.
 const MOST_SHEETS: usize = 2_000;
 /// Bytes after which a sheet's text is passed on as a page.
 const PAGE: usize = 128 << 10;
-/// Columns read at most; the format allows four times as many, which sheets do not use in practice.
+/// Maximum number of columns read; the format allows four times as many, which sheets do not use in practice.
 const WIDEST: usize = 4_096;
-/// Empty cells kept before a distant cell, at most.
+/// Maximum number of empty cells kept before a distant cell.
 const WIDEST_HOLE: usize = 64;
-/// Bytes of a cell at most.
+/// Maximum size of a cell, in bytes.
 const LONGEST_CELL: usize = 32 << 10;
 
 /// Reads the workbook whose main part is `part`.

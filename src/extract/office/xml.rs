@@ -11,11 +11,11 @@ use quick_xml::{Reader, XmlVersion};
 
 use crate::extract::zip::{Metered, Zip};
 
-/// Bytes of one tag or one run of text at most.
+/// Maximum size of one tag or one run of text, in bytes.
 const LONGEST_PIECE: usize = 8 << 20;
-/// Levels of nesting at most: office files nest some 40 deep, and a table inside a table adds six.
+/// Maximum nesting depth: office files nest some 40 deep, and a table inside a table adds six.
 const DEEPEST: usize = 1_024;
-/// Bytes of markup in another encoding than UTF-8 at most, which is held whole to be decoded.
+/// Maximum size of markup in an encoding other than UTF-8, in bytes; it is held whole to be decoded.
 const MOST_HELD: usize = 32 << 20;
 
 /// A piece of markup.

@@ -125,7 +125,7 @@ impl Top {
 /// The string number of each glyph's name.
 fn names(bytes: &[u8], at: usize, glyphs: usize) -> Option<Vec<usize>> {
     if at <= 2 {
-        // One of the three predefined character sets; the first counts up.
+        // One of the three predefined character sets; the first is consecutive.
         return (at == 0).then(|| (0..glyphs.min(229)).collect());
     }
     let mut names = vec![0];

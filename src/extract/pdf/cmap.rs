@@ -1,19 +1,19 @@
 //! Parses the character maps of a font: codes to text (`ToUnicode`) or to glyph numbers (`Encoding` of a
 //! composite font). Uses only what the file contains; follows no map outside it.
 
-/// Entries read at most: the largest real maps have some 30,000.
+/// Maximum number of entries read; the largest real maps have some 30,000.
 const MOST_ENTRIES: usize = 100_000;
-/// Characters that one code may stand for, at most.
+/// Maximum number of characters that one code may stand for.
 const MOST_TEXT: usize = 16;
 
 /// The target of a range of codes.
 #[derive(Debug, Clone, PartialEq)]
 enum CMapTarget {
-    /// The number of the first code; the others count up.
+    /// The number of the first code; the others follow consecutively.
     Number(u32),
     /// The text of a single code.
     Text(Box<str>),
-    /// The text before the last character, and the last character, which counts up.
+    /// The text before the last character, and the last character, which increases with the code.
     Counting(Box<str>, u32),
 }
 

@@ -11,7 +11,7 @@ use super::encoding::{Base, named};
 use super::program;
 use super::widths::Family;
 
-/// Widths of a composite font read at most; the others have the default width.
+/// Maximum number of widths read of a composite font; the others have the default width.
 const MOST_WIDTHS: usize = 70_000;
 
 /// One character of a shown string.

@@ -15,19 +15,19 @@ use super::matrix::Matrix;
 use super::operands::{last_number, matrix, name, numbers, rectangle, six};
 use super::script::letters;
 
-/// Glyphs on one page at most; real pages stay far below this and the following limits.
+/// Maximum number of glyphs on one page; real pages stay far below this and the following limits.
 const MOST_GLYPHS: usize = 200_000;
-/// Instructions on one page at most.
+/// Maximum number of instructions on one page.
 const MOST_INSTRUCTIONS: usize = 4_000_000;
-/// Forms and annotations on one page at most.
+/// Maximum number of forms and annotations on one page.
 const MOST_FORMS: usize = 2_000;
-/// Nested forms at most.
+/// Maximum depth of nested forms.
 const DEEPEST_FORM: usize = 12;
-/// Saved graphics states at most.
+/// Maximum number of saved graphics states.
 const MOST_STATES: usize = 512;
-/// Character spacing, in multiples of the font size, that is not yet a blank between words.
+/// Maximum character spacing, in multiples of the font size, that is not yet a blank between words.
 const WIDEST_SET: f64 = 0.4;
-/// Fonts cached across pages at most.
+/// Maximum number of fonts cached across pages.
 const MOST_FONTS: usize = 200;
 
 /// Fonts by object, shared by pages.

@@ -4,11 +4,11 @@
 use super::script::logical;
 use super::text_runs::LinePiece;
 
-/// Lines that a column has at least beside the other.
+/// Minimum number of lines that a column has beside the other.
 const LEAST_LINES: usize = 4;
-/// Nested columns at most.
+/// Maximum depth of nested columns.
 const DEEPEST: usize = 8;
-/// Pieces of one page that are ordered by columns; a page with more is a drawing.
+/// Maximum number of pieces of one page that are ordered by columns; a page with more is a drawing.
 const MOST_PIECES: usize = 20_000;
 /// Vertical distance, in multiples of the font size, up to which pieces share a line though one is raised.
 const SAME_LINE: f64 = 0.4;

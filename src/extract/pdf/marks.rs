@@ -8,7 +8,7 @@ use super::canvas::{Glyph, PageCanvas};
 use super::operands::words;
 use super::script::letters;
 
-/// Nested marks at most.
+/// Maximum depth of nested marks.
 const DEEPEST: usize = 512;
 
 /// The open marked content and its replacement texts.

@@ -35,11 +35,11 @@ pub use scan::{ScanPicture, picture};
 /// The name of the kind in messages.
 pub const NAME: &str = "PDF";
 
-/// Words on a page below which it is a scan with a stamp or a page number, when a picture covers it.
+/// Number of words on a page below which it is a scan with a stamp or a page number, if a picture covers it.
 const FEW_WORDS: usize = 5;
 /// The reason for a gap when no character of a page has a text.
 const NAMELESS: &str = "its fonts do not map to characters, so its text cannot be read";
-/// Share of the page, 0 to 1, that a picture covers at least to be a scan.
+/// Minimum share of a scanned page, 0 to 1, that a picture covers.
 const SCAN: f64 = 0.4;
 
 /// Reads a PDF file and passes its pages to `out`.

@@ -8,11 +8,11 @@ use hayro_syntax::object::{Array, Dict, MaybeRef, Object, ObjectIdentifier, Stri
 
 use super::operands::words;
 
-/// Entries and named targets read at most.
+/// Maximum number of entries and named targets read.
 const MOST: usize = 20_000;
 /// Levels of the outline that are used; deeper ones name a paragraph rather than a page.
 const DEEPEST: usize = 2;
-/// Characters of a title at most.
+/// Maximum length of a title, in characters.
 const LONGEST: usize = 200;
 
 /// The outline title of each page, for pages that have one.

@@ -94,7 +94,7 @@ fn unicode_table(font: &[u8]) -> Option<HashMap<u32, char>> {
     Some(found)
 }
 
-/// Format 4: runs of characters with an offset to their glyphs, or a list of glyphs.
+/// Format 4: ranges of characters with an offset to their glyphs, or a list of glyphs.
 fn segments(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<()> {
     let double = usize::from(u16_at(font, start + 6)?) & !1;
     for index in (0..double).step_by(2) {
@@ -117,7 +117,7 @@ fn segments(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option
     Some(())
 }
 
-/// Format 12: runs of characters whose glyphs count up.
+/// Format 12: ranges of characters with consecutive glyphs.
 fn groups(font: &[u8], start: usize, found: &mut HashMap<u32, char>) -> Option<()> {
     let count = u32_at(font, start + 12)?.min(10_000) as usize;
     for index in 0..count {

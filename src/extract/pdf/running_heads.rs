@@ -13,7 +13,7 @@ const LEAST: usize = 3;
 const MARGIN: f64 = 0.13;
 /// Lines examined at each end of a page.
 const LINES: usize = 3;
-/// Kinds of lines remembered at most.
+/// Maximum number of remembered kinds of lines.
 const MOST_KINDS: usize = 10_000;
 
 struct HeldLine {

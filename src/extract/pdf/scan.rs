@@ -12,7 +12,7 @@ use hayro_syntax::object::{Array, Dict, Name, Number, Object, Stream, String as 
 use super::interpret::{self, Fonts};
 use crate::extract::{MOST_PICTURE, MOST_PIXELS};
 
-/// Pixels of a decoded picture at most: twice as many as an A0 page at 400 dots per inch.
+/// Maximum size of a decoded picture, in pixels: twice that of an A0 page at 400 dots per inch.
 const MOST_DECODED: u64 = 400_000_000;
 
 /// A picture as a file.

@@ -1,4 +1,4 @@
-//! `demo/merge` as a member: compares the passages: what several of them state, what only one states, and how much of
+//! `demo/merge` as a member. Compares the passages: what several of them state, what only one states, and how much of
 //! the question each covers. Its synthesis is in `synthesis.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};

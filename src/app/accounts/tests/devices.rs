@@ -1,4 +1,4 @@
-//! Browsers that have signed in before, and guesses beside and with their cookie.
+//! Browsers that have signed in before, and guesses made with and without their cookies.
 
 use super::*;
 
@@ -71,7 +71,7 @@ fn only_a_token_of_this_account_and_password_counts() {
             );
         }
         assert!(is_free(accounts, "a@b.co", &with(&own.devices, 0)).await);
-        // One browser, two people.
+        // Two users share one browser.
         let both = accounts
             .login("b@b.co", PASSWORD, &with(&own.devices, 0))
             .await;
@@ -128,9 +128,9 @@ fn guesses_with_a_token_stay_bounded() {
             free += usize::from(is_free(accounts, "a@b.co", &thief(second)).await);
         }
         assert!(free <= 10 * 10 + 10, "{free}");
-        // Those beyond the limit take turns, one in 3 s, and the others are not in their way.
+        // Attempts beyond the limit take turns, one every 3 s, and do not delay the others.
         assert!(is_free(accounts, "a@b.co", &visit(600)).await);
-        // Renewing the session gives no new device to guess with.
+        // Renewing a session yields no new device for guessing.
         let renewed = accounts.refresh(&own.refresh, &thief(600)).await;
         let renewed = renewed.expect("renewed").devices;
         assert_eq!(accounts.device(&renewed), accounts.device(&own.devices));
@@ -162,7 +162,7 @@ fn a_new_password_is_set_beside_a_flood() {
         let devices = changed.expect("at once").expect("changed");
         assert!(is_free(accounts, "a@b.co", &with(&devices, 0)).await);
         guesses.iter().for_each(tokio::task::JoinHandle::abort);
-        // Guesses of the password in a session that was stolen are bounded.
+        // Password guesses in a stolen session are bounded.
         for _ in 0..10 {
             let wrong = accounts
                 .change_password(&who, PASSWORD, PASSWORD, &now)

@@ -1,4 +1,4 @@
-//! Scripts over a real database: what people and thieves try, and what comes of it.
+//! Account scenarios with a real database: legitimate users and attackers.
 
 mod devices;
 mod people;
@@ -13,7 +13,7 @@ use crate::store;
 const PASSWORD: &str = "Tr4verse-Orchid";
 const OTHER: &str = "An0ther-Password";
 
-/// Accounts on a database of their own, removed at the end.
+/// Accounts with a database of their own, removed at the end.
 struct House {
     accounts: Arc<Accounts>,
     folder: PathBuf,
@@ -204,7 +204,7 @@ fn guesses_from_many_addresses_slow_strangers_only() {
                 assert!(answer.is_ok(), "{known}");
             }
         }
-        // An owner's own wrong guesses count, and only where they are made.
+        // The owner's own wrong guesses count, but only on the network that they come from.
         for _ in 0..10 {
             let guess = accounts.login("a@b.co", OTHER, &own).await;
             assert_eq!(kind(guess), Some(Kind::SignInNeeded));
@@ -226,13 +226,14 @@ fn a_known_network_is_slowed_and_never_blocked() {
             let guess = accounts.login("a@b.co", OTHER, &visit(0)).await;
             assert_eq!(kind(guess), Some(Kind::SignInNeeded));
         }
-        // More guesses than may wait and the right password at once: the guesses are wrong, the password is right.
+        // More guesses than may wait, and at the same time the right password: every guess fails, and the right
+        // password succeeds.
         let guesses = (0..12).map(|_| {
             let accounts = accounts.clone();
             tokio::spawn(async move { kind(accounts.login("a@b.co", OTHER, &visit(0)).await) })
         });
         let guesses: Vec<_> = guesses.collect();
-        // All of them stand in the line before the owner does.
+        // All guesses are queued before the owner's attempt.
         for _ in 0..100 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -241,13 +242,13 @@ fn a_known_network_is_slowed_and_never_blocked() {
         for guess in guesses {
             guess.abort();
         }
-        // What guesses from there cost in the long run, however many are sent.
+        // The long-term cost of guesses from that network, however many are sent.
         let mut free = 0;
         for second in 60..660 {
             let attempt = accounts.note_attempt(Some("a@b.co"), &visit(second)).await;
             free += usize::from(attempt.expect("not refused").turn.is_none());
         }
-        // Ten minutes at 10 a minute, and what the limit holds at the start; all others take turns.
+        // Ten minutes at 10 per minute, plus the full bucket at the start; all others take turns.
         assert!(free <= 10 * 10 + 10, "{free}");
     });
 }
@@ -460,7 +461,7 @@ fn no_session_begins_behind_a_changed_password() {
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
-        // As read before the password was changed.
+        // Read before the password is changed.
         let before = accounts.user_by_email("a@b.co").await.expect("there");
         let id = one.user.id.clone();
         accounts

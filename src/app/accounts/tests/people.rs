@@ -1,4 +1,4 @@
-//! Making accounts, looking after one's own, and after other people's.
+//! Creating accounts, and managing one's own and other users'.
 
 use super::*;
 use crate::app::admin::UserChange;

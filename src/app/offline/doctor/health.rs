@@ -12,7 +12,7 @@ use crate::tls::LocalVerifier;
 
 /// Timeout for connecting, and between two parts of the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Bytes of an answer read at most.
+/// Maximum number of bytes read of an answer.
 const MOST: u64 = 64 << 10;
 
 /// A server's answer, or the reason why no Quire server answered.

@@ -5,7 +5,7 @@ use crate::app::documents::orphans::{self, FileComparison, KEPT_DAYS, Orphan, YO
 use crate::config::Config;
 use crate::store::Store;
 
-/// Names in one finding at most.
+/// Maximum number of names in one finding.
 const MOST: usize = 20;
 
 /// Runs the checks. Reading the folders blocks, so it happens on a thread of its own.

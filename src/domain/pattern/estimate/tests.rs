@@ -32,7 +32,7 @@ fn price() -> impl Strategy<Value = Price> {
         input,
         output,
         cached_input: None,
-        // A long call never has a lower price, or reading more would cost less.
+        // A long call never has a lower price; otherwise reading more would cost less.
         long: long.map(|long| LongCallPrice {
             input: long.input.max(input),
             output: long.output.max(output),
