@@ -3,6 +3,7 @@
 
 pub mod analysis;
 pub mod answer;
+pub mod answer_value;
 pub mod ballot;
 pub mod case_folding;
 pub mod catalog;

@@ -1,0 +1,233 @@
+//! Options that a question lists, which of them an answer chooses, and yes or no.
+
+use super::markup::bare;
+
+/// Words for yes and for no.
+const YES: &[&str] = &[
+    "yes", "true", "correct", "ja", "wahr", "richtig", "oui", "vrai", "sí",
+];
+const NO: &[&str] = &["no", "false", "incorrect", "nein", "falsch", "non", "faux"];
+
+/// Words that may follow "yes" or "no" as the start of a reason. After other words it may be a name: "No. 5",
+/// "True North", "Yes, Minister".
+const REASONS: &[&str] = &[
+    "it",
+    "it's",
+    "this",
+    "that",
+    "the",
+    "there",
+    "they",
+    "he",
+    "she",
+    "we",
+    "you",
+    "i",
+    "because",
+    "since",
+    "as",
+    "not",
+    "es",
+    "das",
+    "er",
+    "sie",
+    "denn",
+    "weil",
+    "dies",
+    "der",
+    "die",
+    "correct",
+    "incorrect",
+];
+
+/// Words after a label that name a second option.
+const JOINERS: &[&str] = &["and", "or", "und", "oder", "&", "+"];
+
+/// An option of a question: its label in upper case and its text in lower case.
+pub type LetteredOption = (char, String);
+
+/// What an answer says about a question's options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptionChoice {
+    /// It chooses the option with this label.
+    Label(char),
+    /// It gives the label of one option and the text of another.
+    Contradiction,
+    /// It names none of them, or several.
+    Other,
+}
+
+/// Returns the options that a question lists ("A) tea  B) coffee"), on separate lines or on one.
+pub fn options(question: &str) -> Vec<LetteredOption> {
+    let characters: Vec<char> = question.chars().collect();
+    let mut starts = Vec::new();
+    for (at, window) in characters.windows(2).enumerate() {
+        let (label, mark) = (window[0], window[1]);
+        let before = at.checked_sub(1).map(|before| characters[before]);
+        let begins = before.is_none_or(|c| c.is_whitespace() || c == '(');
+        let is_label = label.is_ascii_alphanumeric();
+        let ends = characters.get(at + 2).is_none_or(|c| c.is_whitespace());
+        let is_mark = mark == ')' || (mark == '.' && before.is_none_or(|c| c == '\n'));
+        if begins && is_label && is_mark && ends {
+            starts.push((at, label.to_ascii_uppercase()));
+        }
+    }
+    // A single "a)" is not a list.
+    if starts.len() < 2 {
+        return Vec::new();
+    }
+    let ends = starts.iter().skip(1).map(|(at, _)| *at);
+    let ends: Vec<usize> = ends.chain([characters.len()]).collect();
+    let text = |((at, label), end): (&(usize, char), &usize)| {
+        let text: String = characters[at + 2..*end].iter().collect();
+        let text = text.lines().next().unwrap_or_default();
+        let text = text.trim_end_matches(['(', ' ']);
+        (*label, bare(text).to_lowercase())
+    };
+    starts.iter().zip(&ends).map(text).collect()
+}
+
+/// Returns the option that a statement chooses: by its label, its text, or both.
+pub fn chosen(said: &str, options: &[LetteredOption]) -> OptionChoice {
+    let lower = said.to_lowercase();
+    let lower = ["option ", "choice ", "answer "]
+        .into_iter()
+        .find_map(|mark| lower.strip_prefix(mark))
+        .unwrap_or(&lower);
+    if let Some((label, _)) = options.iter().find(|(_, text)| text == lower) {
+        return OptionChoice::Label(*label);
+    }
+    let Some((label, mark, rest)) = labeled(lower) else {
+        return OptionChoice::Other;
+    };
+    let Some((_, own)) = options.iter().find(|(known, _)| *known == label) else {
+        return OptionChoice::Other;
+    };
+    let rest = bare(rest);
+    if rest.is_empty() || begins_with(rest, own) || begins_with(own, rest) {
+        return OptionChoice::Label(label);
+    }
+    let is_other = |(known, text): &LetteredOption| {
+        *known != label && !text.is_empty() && begins_with(rest, text)
+    };
+    if options.iter().any(is_other) {
+        return OptionChoice::Contradiction;
+    }
+    let first = rest.split_whitespace().next().unwrap_or_default();
+    let is_second = JOINERS.contains(&first)
+        || labeled(rest).is_some_and(|(next, ..)| options.iter().any(|(known, _)| *known == next));
+    match mark {
+        // "A cup of tea"
+        ' ' => OptionChoice::Other,
+        _ if is_second => OptionChoice::Other,
+        _ => OptionChoice::Label(label),
+    }
+}
+
+/// Reads yes or no, alone or with a reason after it.
+pub fn yes_or_no(said: &str) -> Option<bool> {
+    let lower = said.to_lowercase();
+    let end = lower
+        .find(|c: char| !c.is_alphabetic())
+        .unwrap_or(lower.len());
+    let (word, rest) = lower.split_at(end);
+    let answer = match word {
+        word if YES.contains(&word) => true,
+        word if NO.contains(&word) => false,
+        _ => return None,
+    };
+    let mut words = rest
+        .strip_prefix([',', ';', ':', '.'])
+        .or_else(|| rest.strip_prefix(" -"))
+        .or_else(|| rest.trim_start().strip_prefix(['—', '–']))
+        .map(str::split_whitespace);
+    let reason = words.as_mut().and_then(Iterator::next);
+    (rest.is_empty() || reason.is_some_and(|word| REASONS.contains(&word))).then_some(answer)
+}
+
+// "(b) black coffee": the label, the mark after it, and the rest.
+fn labeled(text: &str) -> Option<(char, char, &str)> {
+    let inner = text.strip_prefix('(').unwrap_or(text);
+    let mut characters = inner.chars();
+    let label = characters.next().filter(char::is_ascii_alphanumeric)?;
+    let rest = characters.as_str();
+    let mark = rest.chars().next().unwrap_or(')');
+    if mark.is_alphanumeric() {
+        return None;
+    }
+    let rest = rest.get(mark.len_utf8()..).unwrap_or_default();
+    // 2.5 and 1,000 are numbers.
+    let is_number = label.is_ascii_digit() && rest.starts_with(|c: char| c.is_ascii_digit());
+    let is_mark = matches!(mark, ')' | '.' | ':' | ',' | ';' | '-' | '–' | '—' | ' ');
+    let mark = match rest.trim_start().chars().next() {
+        Some(next) if mark == ' ' && matches!(next, '-' | '–' | '—' | '(') => next,
+        _ => mark,
+    };
+    (is_mark && !is_number).then(|| {
+        (
+            label.to_ascii_uppercase(),
+            mark,
+            rest.trim_start_matches(['-', '–', '—', ' ']),
+        )
+    })
+}
+
+// Whether the text begins with these whole words.
+fn begins_with(text: &str, words: &str) -> bool {
+    !words.is_empty()
+        && text
+            .strip_prefix(words)
+            .is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_chosen_by_label_or_text() {
+        let options = options("What is best?\nA) tea\nB) black coffee\nC) water");
+        assert_eq!(options.len(), 3);
+        use OptionChoice::{Contradiction, Label, Other};
+        for (said, expected) in [
+            ("B", Label('B')),
+            ("(b) black coffee", Label('B')),
+            ("B. black coffee", Label('B')),
+            ("b: because it is hot", Label('B')),
+            ("b - black coffee", Label('B')),
+            ("option c", Label('C')),
+            ("Black Coffee", Label('B')),
+            ("B) water", Contradiction),
+            ("B and C", Other),
+            ("B, C", Other),
+            ("B) and C)", Other),
+            ("A cup of tea", Other),
+            ("D", Other),
+            ("", Other),
+        ] {
+            assert_eq!(chosen(said, &options), expected, "{said}");
+        }
+        let numbered = super::options("1) one\n2) two");
+        assert_eq!(chosen("2", &numbered), Label('2'));
+        assert_eq!(chosen("2.5", &numbered), Other);
+    }
+
+    #[test]
+    fn yes_and_no_are_words_of_their_own() {
+        for (said, expected) in [
+            ("Yes", Some(true)),
+            ("No, it is not", Some(false)),
+            ("No. It is not", Some(false)),
+            ("Nein", Some(false)),
+            ("True", Some(true)),
+            ("No. 5", None),
+            ("No 5", None),
+            ("True North", None),
+            ("Yes, Minister", None),
+            ("Nothing", None),
+            ("not", None),
+        ] {
+            assert_eq!(yes_or_no(said), expected, "{said}");
+        }
+    }
+}

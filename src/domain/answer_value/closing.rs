@@ -1,0 +1,135 @@
+//! Finds what an answer states in closing: "Answer: X", "#### X", `\boxed{X}`, "The answer is X", or its only
+//! line.
+
+use super::markup;
+
+/// Maximum length in characters of a stated answer.
+const SHORT: usize = 80;
+/// Most words of an only line that is a statement without being marked as one.
+const FEW_WORDS: usize = 4;
+
+const MARKS: &[&str] = &[
+    "the final answer",
+    "the answer",
+    "final answer",
+    "answer",
+    "die antwort",
+    "antwort",
+];
+
+/// What an answer states.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosingStatement {
+    /// The text after the mark, or the only line.
+    pub text: String,
+    /// Whether only a value counts: the line is not marked and longer than a few words.
+    pub is_prose: bool,
+}
+
+/// Returns what an answer states in closing; none when it is not clear.
+pub fn of(answer: &str) -> Option<ClosingStatement> {
+    let lines: Vec<&str> = answer
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let marked = (0..lines.len())
+        .rev()
+        .find_map(|at| marked(&lines, at))
+        .or_else(|| hashed(lines.last()?))
+        .or_else(|| markup::boxed(answer).map(str::to_owned))
+        .or_else(|| sentence(lines.last()?));
+    if let Some(text) = marked {
+        let is_prose = false;
+        return Some(ClosingStatement { text, is_prose });
+    }
+    match lines.as_slice() {
+        [only] if only.chars().count() <= SHORT && !is_mark_alone(only) => Some(ClosingStatement {
+            text: (*only).to_owned(),
+            is_prose: only.split_whitespace().count() > FEW_WORDS,
+        }),
+        _ => None,
+    }
+}
+
+// "**Answer:** X", or X on the next line.
+fn marked(lines: &[&str], at: usize) -> Option<String> {
+    let rest = after_mark(lines[at])?;
+    let rest = rest.trim_start_matches(['*', '_', ' ']);
+    let rest = rest.strip_prefix([':', '：'])?;
+    let is_empty = rest.trim_matches(['*', '_', ' ']).is_empty();
+    let stated = match lines.get(at + 1) {
+        Some(next) if is_empty => next,
+        _ => rest,
+    };
+    let is_short = stated.chars().count() <= SHORT && !stated.trim().is_empty();
+    is_short.then(|| stated.to_owned())
+}
+
+fn after_mark(line: &str) -> Option<&str> {
+    let plain = line.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let mark = MARKS.iter().find(|mark| {
+        let head = plain.get(..mark.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(mark))
+    })?;
+    plain.get(mark.len()..)
+}
+
+// "Answer:" with nothing after it.
+fn is_mark_alone(line: &str) -> bool {
+    after_mark(line).is_some_and(|rest| !rest.contains(char::is_alphanumeric))
+}
+
+// "#### X", as in GSM8K.
+fn hashed(line: &str) -> Option<String> {
+    let rest = line.strip_prefix("####")?;
+    let is_one = !rest.starts_with('#') && !rest.trim().is_empty();
+    (is_one && rest.chars().count() <= SHORT).then(|| rest.trim().to_owned())
+}
+
+// "So the answer is X."
+fn sentence(line: &str) -> Option<String> {
+    let lower = line.to_ascii_lowercase();
+    let (at, mark) = ["answer is ", "antwort ist ", "answer is: "]
+        .into_iter()
+        .filter_map(|mark| Some((lower.rfind(mark)?, mark)))
+        .max()?;
+    let rest = line.get(at + mark.len()..)?;
+    let is_whole =
+        rest.chars().count() <= SHORT && !rest.trim_end_matches(['.', '*']).contains(". ");
+    is_whole.then(|| rest.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closing_statement_is_found() {
+        for (answer, expected) in [
+            ("Because …\n\n**Answer: B**", Some(" B**")),
+            ("Final answer: (b)\n", Some(" (b)")),
+            ("**Answer:**\n5 km", Some("5 km")),
+            ("Answer: 4\nNo, wait.\nAnswer: 5", Some(" 5")),
+            ("6 * 7 = 42\n#### 42", Some("42")),
+            (
+                "So we get \\boxed{42}.\nDone, as required by the task.",
+                Some("42"),
+            ),
+            ("It adds up.\nSo the answer is 42.", Some("42.")),
+            ("Yes", Some("Yes")),
+            ("Answer:", None),
+            ("", None),
+            ("One line.\nAnd another one.", None),
+            ("#### Conclusion\nIt depends.", None),
+        ] {
+            let found = of(answer).map(|found| found.text);
+            assert_eq!(found.as_deref(), expected, "{answer}");
+        }
+        assert!(
+            of("It may have been Ada, or Grace; nobody knows.")
+                .unwrap()
+                .is_prose
+        );
+    }
+}

@@ -1,0 +1,304 @@
+//! Dates and times of day in the spellings that answers use, English, German, French, and Spanish.
+//!
+//! Dots mean day, month, year ("3.4.2026" is 3 April). With slashes or dashes, "3/4/2026" may be 3 April or
+//! March 4: unless one of the numbers is above 12 or both are equal, it equals only itself.
+
+/// Month names and their abbreviations, from January on.
+const MONTHS: [&[&str]; 12] = [
+    &["january", "jan", "januar", "jänner", "janvier", "enero"],
+    &["february", "feb", "februar", "février", "febrero"],
+    &["march", "mar", "märz", "mars", "marzo"],
+    &["april", "apr", "avril", "abril"],
+    &["may", "mai", "mayo"],
+    &["june", "jun", "juni", "juin", "junio"],
+    &["july", "jul", "juli", "juillet", "julio"],
+    &["august", "aug", "août", "agosto"],
+    &["september", "sep", "sept", "septembre", "septiembre"],
+    &["october", "oct", "oktober", "okt", "octobre", "octubre"],
+    &["november", "nov", "novembre", "noviembre"],
+    &[
+        "december",
+        "dec",
+        "dezember",
+        "dez",
+        "décembre",
+        "diciembre",
+    ],
+];
+
+/// Names of the days of the week, from Monday on.
+const WEEKDAYS: [&[&str]; 7] = [
+    &["monday", "mon", "montag", "lundi", "lunes"],
+    &["tuesday", "tue", "dienstag", "mardi", "martes"],
+    &["wednesday", "wed", "mittwoch", "mercredi", "miércoles"],
+    &["thursday", "thu", "donnerstag", "jeudi", "jueves"],
+    &["friday", "fri", "freitag", "vendredi", "viernes"],
+    &[
+        "saturday",
+        "sat",
+        "samstag",
+        "sonnabend",
+        "samedi",
+        "sábado",
+    ],
+    &["sunday", "sun", "sonntag", "dimanche", "domingo"],
+];
+
+/// Words that a date may contain besides its parts.
+const FILLERS: &[&str] = &[
+    "the", "of", "on", "der", "den", "am", "le", "de", "del", "el",
+];
+
+/// Longest text in bytes that is read as a date.
+const LONGEST: usize = 60;
+
+/// Reads a date, a month of a year, or a day of a month, which must be all of the text. Returns it as
+/// "2026-04-03", "2026-04", or "--04-03"; a date whose order is not known as "3/4/2026".
+pub fn date(text: &str) -> Option<String> {
+    if text.len() > LONGEST || !text.contains(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let lower = text.trim().to_lowercase();
+    if let Some(bare) = lower.strip_prefix("--") {
+        let (month, day) = pair(bare, '-')?;
+        return day_of(None, month, day);
+    }
+    numeric(&lower).or_else(|| spelled(&lower))
+}
+
+/// Reads a time of day, which must be all of the text: "14:30". None for a bare number.
+pub fn clock(text: &str) -> Option<String> {
+    let lower = text.trim().to_lowercase().replace(' ', "");
+    match lower.as_str() {
+        "noon" | "midday" => return Some("12:00".to_owned()),
+        "midnight" => return Some("00:00".to_owned()),
+        _ => {}
+    }
+    let marks = [
+        ("a.m.", DayHalf::Morning),
+        ("am", DayHalf::Morning),
+        ("p.m.", DayHalf::Afternoon),
+        ("pm", DayHalf::Afternoon),
+        ("uhr", DayHalf::Both),
+    ];
+    let marked = marks
+        .into_iter()
+        .find_map(|(mark, half)| Some((lower.strip_suffix(mark)?, Some(half))));
+    let (digits, half) = marked.unwrap_or((&lower, None));
+    let parts = match half {
+        Some(DayHalf::Both) => digits.split_once(['.', ':']),
+        _ => digits.split_once(':'),
+    };
+    let (hour, minute) = match parts {
+        Some((_, minute)) if minute.len() != 2 => return None,
+        Some((hour, minute)) => (number(hour, 2)?, number(minute, 2)?),
+        None => (number(digits, 2).filter(|_| half.is_some())?, 0),
+    };
+    let is_twelfth = (1..=12).contains(&hour);
+    let hour = match half {
+        Some(DayHalf::Morning) if is_twelfth => hour % 12,
+        Some(DayHalf::Afternoon) if is_twelfth => hour % 12 + 12,
+        Some(DayHalf::Morning | DayHalf::Afternoon) => return None,
+        Some(DayHalf::Both) | None => hour,
+    };
+    (hour < 24 && minute < 60).then(|| format!("{hour:02}:{minute:02}"))
+}
+
+// What a mark says about the hours.
+#[derive(Clone, Copy)]
+enum DayHalf {
+    Morning,
+    Afternoon,
+    Both,
+}
+
+fn numeric(text: &str) -> Option<String> {
+    if let Some((year, rest)) = text.split_once('年') {
+        let (month, day) = rest.split_once('月')?;
+        let day = day.strip_suffix('日')?;
+        return day_of(Some(number(year, 4)?), number(month, 2)?, number(day, 2)?);
+    }
+    let mark = text.chars().find(|c| !c.is_ascii_digit())?;
+    if !matches!(mark, '-' | '/' | '.') {
+        return None;
+    }
+    let parts: Vec<&str> = text.split(mark).map(str::trim).collect();
+    match *parts.as_slice() {
+        // "2026/04" would be a fraction.
+        [year, month] if year.len() == 4 && mark == '-' => {
+            month_of(number(year, 4)?, number(month, 2)?)
+        }
+        [year, month, day] if year.len() == 4 => {
+            day_of(Some(number(year, 4)?), number(month, 2)?, number(day, 2)?)
+        }
+        [one, other, year] if year.len() == 4 => {
+            let (one, other, year) = (number(one, 2)?, number(other, 2)?, number(year, 4)?);
+            let day_first = day_of(Some(year), other, one);
+            let month_first = day_of(Some(year), one, other);
+            match (day_first, month_first) {
+                (day_first, _) if mark == '.' => day_first,
+                (Some(one), Some(same)) if one == same => Some(same),
+                (Some(_), Some(_)) => Some(format!("{one}/{other}/{year}")),
+                (only, None) | (None, only) => only,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn spelled(text: &str) -> Option<String> {
+    let (mut day, mut month, mut year, mut weekday) = (None, None, None, None);
+    let is_break = |c: char| c.is_whitespace() || c == ',';
+    for token in text.split(is_break).filter(|token| !token.is_empty()) {
+        let token = token.trim_end_matches('.');
+        let slot = if FILLERS.contains(&token) {
+            continue;
+        } else if let Some(found) = index(&MONTHS, token) {
+            (&mut month, found + 1)
+        } else if let Some(found) = index(&WEEKDAYS, token) {
+            (&mut weekday, found)
+        } else if token.len() == 4 && number(token, 4).is_some() {
+            (&mut year, number(token, 4)?)
+        } else {
+            (&mut day, ordinal(token)?)
+        };
+        if slot.0.replace(slot.1).is_some() {
+            return None;
+        }
+    }
+    let month = month?;
+    match (day, year) {
+        (None, Some(year)) if weekday.is_none() => month_of(year, month),
+        (Some(day), year) => {
+            let fits = match (weekday, year) {
+                (None, _) => true,
+                (Some(weekday), Some(year)) => weekday == weekday_of(year, month, day),
+                (Some(_), None) => false,
+            };
+            day_of(year, month, day).filter(|_| fits)
+        }
+        _ => None,
+    }
+}
+
+fn index(table: &[&[&str]], word: &str) -> Option<u32> {
+    let found = table.iter().position(|names| names.contains(&word))?;
+    u32::try_from(found).ok()
+}
+
+// "3", "3rd", "1er"
+fn ordinal(token: &str) -> Option<u32> {
+    let digits = ["st", "nd", "rd", "th", "er"]
+        .into_iter()
+        .find_map(|end| token.strip_suffix(end));
+    number(digits.unwrap_or(token), 2)
+}
+
+fn pair(text: &str, mark: char) -> Option<(u32, u32)> {
+    let (one, other) = text.split_once(mark)?;
+    Some((number(one, 2)?, number(other, 2)?))
+}
+
+fn number(digits: &str, most: usize) -> Option<u32> {
+    let is_number =
+        (1..=most).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| digits.parse().ok()).flatten()
+}
+
+fn month_of(year: u32, month: u32) -> Option<String> {
+    let is_month = year >= 1000 && (1..=12).contains(&month);
+    is_month.then(|| format!("{year}-{month:02}"))
+}
+
+fn day_of(year: Option<u32>, month: u32, day: u32) -> Option<String> {
+    let is_leap = |year: u32| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    let last = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year.is_none_or(is_leap) => 29,
+        2 => 28,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=last).contains(&day) {
+        return None;
+    }
+    match year {
+        None => Some(format!("--{month:02}-{day:02}")),
+        Some(year) if year >= 1000 => Some(format!("{year}-{month:02}-{day:02}")),
+        Some(_) => None,
+    }
+}
+
+// Days since Monday, by Sakamoto's method.
+fn weekday_of(year: u32, month: u32, day: u32) -> u32 {
+    const SHIFTS: [u32; 12] = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4];
+    let year = if month < 3 { year - 1 } else { year };
+    let shift = SHIFTS.get(month as usize - 1).copied().unwrap_or_default();
+    (year + year / 4 - year / 100 + year / 400 + shift + day + 6) % 7
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_come_into_one_form() {
+        for (text, expected) in [
+            ("3 April 2026", Some("2026-04-03")),
+            ("April 3, 2026", Some("2026-04-03")),
+            ("April 3rd, 2026", Some("2026-04-03")),
+            ("the 3rd of April 2026", Some("2026-04-03")),
+            ("2026-04-03", Some("2026-04-03")),
+            ("2026/4/3", Some("2026-04-03")),
+            ("3. April 2026", Some("2026-04-03")),
+            ("03.04.2026", Some("2026-04-03")),
+            ("Freitag, den 3. April 2026", Some("2026-04-03")),
+            ("Fri, Apr 3, 2026", Some("2026-04-03")),
+            ("Monday, 3 April 2026", None),
+            ("3 avril 2026", Some("2026-04-03")),
+            ("3 de abril de 2026", Some("2026-04-03")),
+            ("2026年4月3日", Some("2026-04-03")),
+            ("13/04/2026", Some("2026-04-13")),
+            ("04/13/2026", Some("2026-04-13")),
+            ("04/04/2026", Some("2026-04-04")),
+            ("03/04/2026", Some("3/4/2026")),
+            ("3/4/2026", Some("3/4/2026")),
+            ("April 2026", Some("2026-04")),
+            ("2026-04", Some("2026-04")),
+            ("July 4th", Some("--07-04")),
+            ("4. Juli", Some("--07-04")),
+            ("--07-04", Some("--07-04")),
+            ("29 February 2025", None),
+            ("3.4.26", None),
+            ("2026", None),
+            ("3", None),
+            ("April", None),
+            ("1/2", None),
+        ] {
+            assert_eq!(date(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_of_day_come_into_one_form() {
+        for (text, expected) in [
+            ("2:30 pm", Some("14:30")),
+            ("2:30 p.m.", Some("14:30")),
+            ("14:30", Some("14:30")),
+            ("14.30 Uhr", Some("14:30")),
+            ("14 Uhr", Some("14:00")),
+            ("12 am", Some("00:00")),
+            ("12 pm", Some("12:00")),
+            ("noon", Some("12:00")),
+            ("14 pm", None),
+            ("25:00", None),
+            ("3:4", None),
+            ("14", None),
+            ("am", None),
+        ] {
+            assert_eq!(clock(text).as_deref(), expected, "{text}");
+        }
+    }
+}

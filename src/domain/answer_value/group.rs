@@ -1,0 +1,76 @@
+//! Groups answers that say the same.
+
+use super::reader::AnswerReader;
+use super::value::AnswerValue;
+
+/// Returns the group of each value, numbered from 0 in order of first appearance. Values with the same normal
+/// form are one group. A value that leaves something out ("5") joins the others that it equals only if those all
+/// equal each other ("$5" and "5 dollars", not "$5" and "5 €").
+pub fn grouped(values: &[AnswerValue]) -> Vec<usize> {
+    let form = |value: &AnswerValue| (std::mem::discriminant(value), value.to_string());
+    let forms: Vec<_> = values.iter().map(form).collect();
+    let first = |of: &_| forms.iter().position(|form| form == of).unwrap_or_default();
+    let exact: Vec<usize> = forms.iter().map(first).collect();
+    let is_same = |one: usize, other: usize| {
+        (0..values.len()).any(|left| {
+            exact[left] == one
+                && (0..values.len())
+                    .any(|right| exact[right] == other && values[left].same(&values[right]))
+        })
+    };
+    let mut distinct = exact.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let mut joined = exact.clone();
+    for group in components(&distinct, is_same) {
+        let all_equal = group
+            .iter()
+            .all(|&one| group.iter().all(|&other| is_same(one, other)));
+        if let Some(&first) = group.first().filter(|_| all_equal) {
+            let members = joined.iter_mut().filter(|member| group.contains(member));
+            members.for_each(|member| *member = first);
+        }
+    }
+    renumbered(&joined)
+}
+
+/// Returns what all of these answers state in closing, in the normal form, if they state the same thing. None if
+/// they differ, one of them states nothing, or there are fewer than two.
+pub fn all_same(question: &str, answers: &[&str]) -> Option<AnswerValue> {
+    let reader = AnswerReader::new(question);
+    let values: Option<Vec<AnswerValue>> =
+        answers.iter().map(|answer| reader.read(answer)).collect();
+    let values = values.filter(|values| values.len() > 1)?;
+    let is_one = grouped(&values).iter().all(|group| *group == 0);
+    values.into_iter().next().filter(|_| is_one)
+}
+
+// Sets of groups that are connected by being the same.
+fn components(groups: &[usize], is_same: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
+    let mut left = groups.to_vec();
+    let mut found = Vec::new();
+    while !left.is_empty() {
+        let mut component = vec![left.remove(0)];
+        let mut at = 0;
+        while let Some(&one) = component.get(at) {
+            let (near, far): (Vec<usize>, Vec<usize>) =
+                left.into_iter().partition(|&other| is_same(one, other));
+            component.extend(near);
+            left = far;
+            at += 1;
+        }
+        found.push(component);
+    }
+    found
+}
+
+fn renumbered(groups: &[usize]) -> Vec<usize> {
+    let mut seen: Vec<usize> = Vec::new();
+    let number = |group: &usize| {
+        seen.iter().position(|one| one == group).unwrap_or_else(|| {
+            seen.push(*group);
+            seen.len() - 1
+        })
+    };
+    groups.iter().map(number).collect()
+}

@@ -1,0 +1,222 @@
+//! Reduces an answer's markup to plain text: Markdown emphasis, LaTeX, and full-width characters.
+
+/// Deepest nesting of braces that is followed.
+const DEEPEST: usize = 16;
+
+/// LaTeX commands and the text that they stand for. Longer names first where one begins with another.
+const COMMANDS: &[(&str, &str)] = &[
+    ("\\approx", "≈"),
+    ("\\times", "×"),
+    ("\\cdot", "·"),
+    ("\\left", ""),
+    ("\\right", ""),
+    ("\\leq", "≤"),
+    ("\\geq", "≥"),
+    ("\\le", "≤"),
+    ("\\ge", "≥"),
+    ("\\pm", "±"),
+    ("\\neq", "≠"),
+    ("^{\\circ}", "°"),
+    ("^\\circ", "°"),
+    ("\\degree", "°"),
+    ("\\quad", " "),
+    ("\\%", "%"),
+    ("\\$", "$"),
+    ("\\,", " "),
+    ("\\;", " "),
+    ("\\:", " "),
+    ("\\ ", " "),
+    ("\\!", ""),
+    ("\\(", ""),
+    ("\\)", ""),
+    ("\\[", ""),
+    ("\\]", ""),
+    ("{,}", ","),
+];
+
+/// Commands whose argument is shown as it is.
+const WRAPPERS: &[&str] = &[
+    "\\text",
+    "\\mathrm",
+    "\\mathbf",
+    "\\textbf",
+    "\\textit",
+    "\\mathit",
+    "\\operatorname",
+    "\\mbox",
+    "\\boldsymbol",
+    "\\bf",
+];
+
+/// Fractions.
+const FRACTIONS: &[&str] = &["\\dfrac", "\\tfrac", "\\cfrac", "\\frac"];
+
+/// Returns the text without markup, with single spaces, and without punctuation around it. A leading period or
+/// minus stays, since it belongs to a number; so does an exclamation mark after a digit.
+pub fn plain(text: &str) -> String {
+    let text: String = text.chars().map(narrow).collect();
+    let text = without_latex(&text);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    bare(&words.join(" ")).to_owned()
+}
+
+/// The argument of the last `\boxed{…}` in a text.
+pub fn boxed(text: &str) -> Option<&str> {
+    let start = text.rfind("\\boxed{")?;
+    argument(&text[start + "\\boxed".len()..]).map(|(inner, _)| inner)
+}
+
+/// Strips emphasis, quotation marks, and final punctuation, and one pair of parentheses around everything.
+pub fn bare(text: &str) -> &str {
+    let is_wrapping = |c: char| c.is_whitespace() || "*_`\"'“”„«»".contains(c);
+    let mut text = text;
+    loop {
+        let before = text;
+        text = text.trim_matches(is_wrapping);
+        if let Some(short) = text.strip_suffix(['.', ',', ';', ':', '。']) {
+            text = short;
+        }
+        if let Some(short) = text.strip_suffix('!')
+            && !short.ends_with(|c: char| c.is_ascii_digit() || c == ')')
+        {
+            text = short;
+        }
+        for (open, close) in [('(', ')'), ('[', ']')] {
+            let inner = text.strip_prefix(open).and_then(|t| t.strip_suffix(close));
+            text = inner
+                .filter(|inner| !inner.contains([open, close]))
+                .unwrap_or(text);
+        }
+        if text == before {
+            return text;
+        }
+    }
+}
+
+// Full-width digits, letters, and signs as plain ones; typographic quotation marks and spaces.
+fn narrow(c: char) -> char {
+    match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(c as u32 - 0xfee0).unwrap_or(c),
+        '\u{3000}' => ' ',
+        '’' | '‘' => '\'',
+        _ => c,
+    }
+}
+
+fn without_latex(text: &str) -> String {
+    let text = boxed(text).unwrap_or(text);
+    let trimmed = bare(text);
+    let math = ["$$", "$"].into_iter().find_map(|mark| {
+        let inner = trimmed.strip_prefix(mark)?.strip_suffix(mark)?;
+        (!inner.trim().is_empty() && !inner.contains('$')).then_some(inner)
+    });
+    let text = math.unwrap_or(text);
+    if math.is_none() && !text.contains(['\\', '{']) {
+        return text.to_owned();
+    }
+    let mut text = with_fractions(text, 0);
+    for (command, shown) in COMMANDS {
+        text = text.replace(command, shown);
+    }
+    text = unwrapped(&text);
+    // "10^{3}"
+    text.replace("^{", "^").replace(['{', '}'], "")
+}
+
+fn with_fractions(text: &str, depth: usize) -> String {
+    let next = FRACTIONS
+        .iter()
+        .filter_map(|name| Some((text.find(name)?, name.len())))
+        .min();
+    let Some((start, length)) = next.filter(|_| depth < DEEPEST) else {
+        return text.to_owned();
+    };
+    let (before, rest) = (&text[..start], &text[start + length..]);
+    let parts = argument(rest).and_then(|(above, rest)| Some((above, argument(rest)?)));
+    let Some((above, (below, rest))) = parts else {
+        return text.to_owned();
+    };
+    let is_number = |part: &str| part.trim().chars().all(|c| c.is_ascii_digit());
+    let shown = match is_number(above) && is_number(below) {
+        true => format!("{}/{}", above.trim(), below.trim()),
+        false => format!("({above})/({below})"),
+    };
+    let space = if before.ends_with(|c: char| c.is_ascii_digit()) {
+        " "
+    } else {
+        ""
+    };
+    with_fractions(&format!("{before}{space}{shown}{rest}"), depth + 1)
+}
+
+// One argument: in braces, or a single character.
+fn argument(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start();
+    let first = text.chars().next()?;
+    if first != '{' {
+        let end = first.len_utf8();
+        return first.is_alphanumeric().then(|| text.split_at(end));
+    }
+    let mut depth = 0_usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some((&text[1..at], &text[at + 1..]));
+        }
+    }
+    None
+}
+
+fn unwrapped(text: &str) -> String {
+    let mut text = text.to_owned();
+    for _ in 0..DEEPEST {
+        let found = WRAPPERS.iter().find_map(|name| {
+            let start = text.find(&format!("{name}{{"))?;
+            let (inner, rest) = argument(&text[start + name.len()..])?;
+            Some(format!("{} {inner} {rest}", &text[..start]))
+        });
+        match found {
+            Some(shorter) => text = shorter,
+            None => break,
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_is_reduced_to_its_text() {
+        for (text, expected) in [
+            ("**B**", "B"),
+            ("(b)", "b"),
+            (".5", ".5"),
+            ("- 5.", "- 5"),
+            ("5!", "5!"),
+            ("No!", "No"),
+            ("\\boxed{1200}", "1200"),
+            ("$\\boxed{1{,}200}$", "1,200"),
+            ("$1,200.00", "$1,200.00"),
+            ("$1200$", "1200"),
+            ("\\$1200", "$1200"),
+            ("\\(\\frac{1}{2}\\)", "1/2"),
+            ("1\\frac12", "1 1/2"),
+            ("\\dfrac{a+1}{2}", "(a+1)/(2)"),
+            ("1.2 \\times 10^{3}", "1.2 × 10^3"),
+            ("5\\,\\text{km}", "5 km"),
+            ("50\\%", "50%"),
+            ("\\frac{1", "\\frac1"),
+            ("１２００", "1200"),
+            ("", ""),
+            ("((", "(("),
+        ] {
+            assert_eq!(plain(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Reads short answers as values, so that different spellings of one value compare equal: numbers with units,
+//! currencies, percentages, fractions, LaTeX, dates, times, choices, yes and no. Shared by votes, evaluators,
+//! and everything else that asks whether two answers say the same.
+//!
+//! Answers are merged only where they cannot differ. In particular:
+//! - A period or minus belongs to the number: ".5" and "- 5" are not 5. See `numeral` for "1,234" and "1.234",
+//!   and `dates` for "03/04/2026".
+//! - A percentage is a part of 1: 50 % is 0.5. It is 50 only when the question asks for percent.
+//! - A number without a unit equals an amount of money of that number ("$1,200" and "1200"), and a quantity
+//!   whose unit the question names; it then says no unit, not another one. The same holds for "x = 5" and "5".
+//! - Ranges, bounds ("at least 5"), ordinals, and numbers with other words around them are text.
+
+mod choices;
+mod closing;
+mod dates;
+mod group;
+mod markup;
+mod numeral;
+mod quantity;
+mod ratio;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod units;
+mod value;
+mod words;
+
+pub use group::{all_same, grouped};
+pub use numeral::Separators;
+pub use quantity::Quantity;
+pub use ratio::Ratio;
+pub use reader::AnswerReader;
+pub use value::{AnswerValue, NumberValue};
+
+/// Reads one numeral, such as "1,500", "1 500", or "10³", which must be all of the text; equal numbers give
+/// equal ratios.
+pub fn number(text: &str) -> Option<Ratio> {
+    let text = text.trim();
+    let (sign, digits) = match text.strip_prefix(['-', '−']) {
+        Some(digits) => (-1, digits),
+        None => (1, text),
+    };
+    let (value, rest) = numeral::leading(digits, Separators::English)?;
+    rest.is_empty().then(|| value.times(Ratio::whole(sign)))?
+}
+
+/// Returns the numbers in a text in order. A minus counts where it touches the number and nothing before it;
+/// percentages are taken as written.
+pub fn numbers_in(text: &str) -> Vec<Ratio> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    let mut before = None;
+    while let Some(c) = rest.chars().next() {
+        let read = numeral::begins(rest)
+            .then(|| numeral::leading(rest, Separators::English))
+            .flatten();
+        let Some((value, after)) = read else {
+            let is_minus = matches!(c, '-' | '−') && !before.is_some_and(char::is_alphanumeric);
+            before = if is_minus { Some('-') } else { Some(c) };
+            rest = &rest[c.len_utf8()..];
+            continue;
+        };
+        let is_negative = before == Some('-')
+            && !text[..text.len() - rest.len()]
+                .trim_end_matches(['-', '−'])
+                .ends_with(char::is_alphanumeric);
+        found.push(if is_negative { value.negated() } else { value });
+        before = rest[..rest.len() - after.len()].chars().next_back();
+        rest = after;
+    }
+    found
+}

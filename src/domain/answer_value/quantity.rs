@@ -1,0 +1,233 @@
+//! A number with its sign, scale, unit, or currency, and sums of such ("3 h 20 min").
+
+use std::fmt;
+
+use super::numeral::{self, Separators};
+use super::ratio::Ratio;
+use super::units::ValueUnit;
+use super::words;
+
+/// Letters directly after a number that multiply it, as in "1.2k" and "3M".
+const ATTACHED: &[(&str, i64)] = &[
+    ("k", 1_000),
+    ("K", 1_000),
+    ("M", 1_000_000),
+    ("B", 1_000_000_000),
+];
+/// The same in amounts of money, where they may also follow a space: "$5 m".
+const OF_MONEY: &[(&str, i64)] = &[
+    ("mm", 1_000_000),
+    ("m", 1_000_000),
+    ("b", 1_000_000_000),
+    ("t", 1_000_000_000_000),
+    ("T", 1_000_000_000_000),
+];
+/// What says that a number is rounded. It is the same vote as the number.
+const ABOUT: &[&str] = &[
+    "approximately ",
+    "approx. ",
+    "roughly ",
+    "about ",
+    "around ",
+    "circa ",
+    "ca. ",
+    "ungefähr ",
+    "etwa ",
+    "rund ",
+];
+const PERCENT: &[&str] = &["%", "percent", "per cent", "prozent", "pct"];
+/// Most parts of a sum: days, hours, minutes, seconds.
+const MOST_PARTS: usize = 4;
+
+/// An amount in a base unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quantity {
+    /// Number of base units; a percentage as a part of 1.
+    pub amount: Ratio,
+    /// The unit.
+    pub unit: ValueUnit,
+    /// The number as written, before conversion ("3" of "3 hours"); none for a sum.
+    pub written: Option<Ratio>,
+    /// The words or sign of the unit as written.
+    pub label: String,
+    /// Whether it was written as a percentage.
+    pub is_percent: bool,
+}
+
+impl Quantity {
+    /// Reads a quantity, which must be all of the text.
+    pub fn read(text: &str, separators: Separators) -> Option<Self> {
+        let text = without_about(text.trim());
+        if let Some((mut sum, mut rest)) = Self::part(text, separators) {
+            for _ in 1..MOST_PARTS {
+                if rest.is_empty() {
+                    return Some(sum);
+                }
+                let (next, after) = Self::part(rest, separators)?;
+                sum = sum.plus(next)?;
+                rest = after;
+            }
+            return rest.is_empty().then_some(sum);
+        }
+        None
+    }
+
+    // One number with its unit, and what follows. Only a measured quantity may be followed by a smaller one.
+    fn part(text: &str, separators: Separators) -> Option<(Self, &str)> {
+        let (is_negative, text) = sign(text);
+        let (currency, text) = currency_before(text);
+        let (inner_sign, text) = sign(text);
+        let (number, rest) = match numeral::begins(text) {
+            true => numeral::leading(text, separators)?,
+            false => words::leading(text)?,
+        };
+        let (factor, rest) = scale(rest, currency.is_some());
+        let mut number = number.times(factor)?;
+        if is_negative || inner_sign {
+            number = number.negated();
+        }
+        let (label, rest) = label(rest);
+        let label = label.trim();
+        if PERCENT.contains(&label.to_lowercase().as_str()) {
+            let amount = number.over(Ratio::whole(100))?;
+            let percent = Self {
+                is_percent: true,
+                ..Self::of(amount, ValueUnit::none(), number, label)
+            };
+            return (currency.is_none()).then_some((percent, rest));
+        }
+        if label == "‰" {
+            let amount = number.over(Ratio::whole(1000))?;
+            return Some((Self::of(amount, ValueUnit::none(), number, label), rest));
+        }
+        let unit = unit(currency, label)?;
+        let amount = number.times(unit.factor)?;
+        Some((Self::of(amount, unit, number, label), rest))
+    }
+
+    fn of(amount: Ratio, unit: ValueUnit, written: Ratio, label: &str) -> Self {
+        Self {
+            amount,
+            unit,
+            written: Some(written),
+            label: label.to_owned(),
+            is_percent: false,
+        }
+    }
+
+    fn plus(self, next: Self) -> Option<Self> {
+        let fits = self.unit.base == next.unit.base
+            && matches!(self.unit.base.as_str(), "s" | "m" | "month" | "g")
+            && !next.is_negative();
+        Some(Self {
+            amount: self.amount.plus(next.amount).filter(|_| fits)?,
+            written: None,
+            ..self
+        })
+    }
+
+    fn is_negative(&self) -> bool {
+        self.amount.to_f64() < 0.0
+    }
+}
+
+/// The amount and the base unit.
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.unit.is_none() {
+            true => write!(f, "{}", self.amount),
+            false => write!(f, "{} {}", self.amount, self.unit.base),
+        }
+    }
+}
+
+fn without_about(text: &str) -> &str {
+    let text = text.trim_start_matches(['≈', '~', '≃']).trim_start();
+    let starts = |mark: &&&str| {
+        let head = text.get(..mark.len());
+        head.is_some_and(|head| head.to_lowercase() == ***mark)
+    };
+    match ABOUT.iter().find(starts) {
+        Some(mark) => text[mark.len()..].trim_start(),
+        None => text,
+    }
+}
+
+fn sign(text: &str) -> (bool, &str) {
+    let text = text.trim_start();
+    match text.strip_prefix(['-', '−', '–', '﹣']) {
+        Some(rest) => (true, rest.trim_start()),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+fn currency_before(text: &str) -> (Option<ValueUnit>, &str) {
+    let digits = text
+        .find(|c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '−'))
+        .unwrap_or(text.len());
+    let (before, rest) = text.split_at(digits);
+    match ValueUnit::currency(before) {
+        Some(currency) => (Some(currency), rest),
+        None => (None, text),
+    }
+}
+
+fn scale(rest: &str, is_money: bool) -> (Ratio, &str) {
+    if let Some(scaled) = words::scale(rest) {
+        return scaled;
+    }
+    let near = if is_money { rest.trim_start() } else { rest };
+    let others = if is_money { OF_MONEY } else { &[] };
+    let found = ATTACHED.iter().chain(others).find_map(|(letter, factor)| {
+        let after = near.strip_prefix(letter)?;
+        (!after.starts_with(|c: char| c.is_alphanumeric() || c == '²' || c == '³'))
+            .then_some((Ratio::whole(*factor), after))
+    });
+    found.unwrap_or((Ratio::whole(1), rest))
+}
+
+// The unit's words, up to the next number of a sum.
+fn label(rest: &str) -> (&str, &str) {
+    let starts = rest.match_indices(char::is_whitespace);
+    for (at, space) in starts {
+        let next = rest[at..].trim_start();
+        let next = next
+            .strip_prefix("and ")
+            .or_else(|| next.strip_prefix("und "))
+            .unwrap_or(next);
+        let has_unit = !rest[..at].trim().is_empty();
+        if has_unit && numeral::begins(next) {
+            return (&rest[..at], next);
+        }
+        debug_assert!(!space.is_empty());
+    }
+    // "2h30min"
+    let digit = rest.find(|c: char| c.is_ascii_digit());
+    match digit {
+        Some(at)
+            if at > 0
+                && rest[..at].chars().all(char::is_alphabetic)
+                && ValueUnit::read(rest).is_none() =>
+        {
+            rest.split_at(at)
+        }
+        _ => (rest, ""),
+    }
+}
+
+fn unit(currency: Option<ValueUnit>, label: &str) -> Option<ValueUnit> {
+    let Some(currency) = currency else {
+        return ValueUnit::read(label);
+    };
+    if label.is_empty() {
+        return Some(currency);
+    }
+    if let Some(below) = label
+        .strip_prefix('/')
+        .or_else(|| label.strip_prefix("per "))
+    {
+        return currency.per(&ValueUnit::read(below)?);
+    }
+    // "$5 USD" says it twice; anything else, such as "$5 off", is not an amount.
+    ValueUnit::currency(label).filter(|after| *after == currency)
+}

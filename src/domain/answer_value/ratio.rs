@@ -1,0 +1,170 @@
+//! Exact rational numbers, so that 0.5, 1/2, and 50 % are one value and 1/3 and 0.333 are two. Arithmetic that
+//! would exceed 128 bits yields none.
+
+use std::fmt;
+
+/// Largest power of ten that fits.
+const MOST_TENS: u32 = 38;
+
+/// A reduced fraction with a positive denominator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ratio {
+    numerator: i128,
+    denominator: i128,
+}
+
+impl Ratio {
+    /// A whole number.
+    pub const fn whole(number: i64) -> Self {
+        Self {
+            numerator: number as i128,
+            denominator: 1,
+        }
+    }
+
+    /// A fraction; none if the denominator is 0 or a part is too large.
+    pub fn new(numerator: i128, denominator: i128) -> Option<Self> {
+        if denominator == 0 || numerator == i128::MIN || denominator == i128::MIN {
+            return None;
+        }
+        let divisor = common_divisor(numerator.unsigned_abs(), denominator.unsigned_abs()) as i128;
+        let sign = denominator.signum();
+        Some(Self {
+            numerator: sign * numerator / divisor,
+            denominator: sign * denominator / divisor,
+        })
+    }
+
+    /// 10 to the power of `exponent`.
+    pub fn ten_to(exponent: i32) -> Option<Self> {
+        if exponent.unsigned_abs() > MOST_TENS {
+            return None;
+        }
+        let power = 10_i128.checked_pow(exponent.unsigned_abs())?;
+        match exponent < 0 {
+            true => Self::new(1, power),
+            false => Self::new(power, 1),
+        }
+    }
+
+    /// The sum.
+    pub fn plus(self, other: Self) -> Option<Self> {
+        let left = self.numerator.checked_mul(other.denominator)?;
+        let right = other.numerator.checked_mul(self.denominator)?;
+        let denominator = self.denominator.checked_mul(other.denominator)?;
+        Self::new(left.checked_add(right)?, denominator)
+    }
+
+    /// The product.
+    pub fn times(self, other: Self) -> Option<Self> {
+        let numerator = self.numerator.checked_mul(other.numerator)?;
+        let denominator = self.denominator.checked_mul(other.denominator)?;
+        Self::new(numerator, denominator)
+    }
+
+    /// The quotient; none when `other` is 0.
+    pub fn over(self, other: Self) -> Option<Self> {
+        self.times(Self::new(other.denominator, other.numerator)?)
+    }
+
+    /// This number to a whole power.
+    pub fn to_the(self, exponent: i32) -> Option<Self> {
+        if exponent.unsigned_abs() > 128 {
+            return None;
+        }
+        let base = match exponent < 0 {
+            true => Self::whole(1).over(self)?,
+            false => self,
+        };
+        (0..exponent.unsigned_abs()).try_fold(Self::whole(1), |power, _| power.times(base))
+    }
+
+    /// The number with the opposite sign.
+    pub const fn negated(self) -> Self {
+        Self {
+            numerator: -self.numerator,
+            denominator: self.denominator,
+        }
+    }
+
+    /// Whether it is a whole number.
+    pub const fn is_whole(self) -> bool {
+        self.denominator == 1
+    }
+
+    /// Whether it lies strictly between 0 and 1.
+    pub const fn is_proper_fraction(self) -> bool {
+        self.numerator > 0 && self.numerator < self.denominator
+    }
+
+    /// The nearest floating-point number.
+    pub fn to_f64(self) -> f64 {
+        self.numerator as f64 / self.denominator as f64
+    }
+
+    // Decimal digits and the number of them after the point, where the expansion ends.
+    fn decimal(self) -> Option<(i128, usize)> {
+        (0..=MOST_TENS).find_map(|places| {
+            let power = 10_i128.checked_pow(places)?;
+            let factor = (power % self.denominator == 0).then_some(power / self.denominator)?;
+            Some((self.numerator.checked_mul(factor)?, places as usize))
+        })
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((digits, places)) = self.decimal() else {
+            return write!(f, "{}/{}", self.numerator, self.denominator);
+        };
+        let sign = if digits < 0 { "-" } else { "" };
+        let text = format!("{:0>width$}", digits.unsigned_abs(), width = places + 1);
+        let (whole, part) = text.split_at(text.len() - places);
+        match part.is_empty() {
+            true => write!(f, "{sign}{whole}"),
+            false => write!(f, "{sign}{whole}.{part}"),
+        }
+    }
+}
+
+fn common_divisor(mut one: u128, mut other: u128) -> u128 {
+    while other != 0 {
+        (one, other) = (other, one % other);
+    }
+    one.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fractions_are_reduced_and_printed_as_decimals_where_they_end() {
+        for (numerator, denominator, text) in [
+            (1, 2, "0.5"),
+            (-6, 4, "-1.5"),
+            (2, -6, "-1/3"),
+            (1200, 1, "1200"),
+            (1, 1000, "0.001"),
+            (0, 7, "0"),
+        ] {
+            let ratio = Ratio::new(numerator, denominator).unwrap();
+            assert_eq!(ratio.to_string(), text);
+        }
+        assert_eq!(Ratio::new(1, 0), None);
+        assert_eq!(Ratio::new(i128::MIN, 1), None);
+    }
+
+    #[test]
+    fn arithmetic_is_exact_or_yields_nothing() {
+        let third = Ratio::new(1, 3).unwrap();
+        assert_eq!(third.times(Ratio::whole(3)), Some(Ratio::whole(1)));
+        assert_eq!(third.plus(third).unwrap().to_string(), "2/3");
+        assert_eq!(third.over(Ratio::whole(0)), None);
+        assert_eq!(Ratio::ten_to(39), None);
+        let large = Ratio::ten_to(38).unwrap();
+        assert_eq!(large.times(large), None);
+        assert_eq!(Ratio::whole(2).to_the(-3).unwrap().to_string(), "0.125");
+        assert_eq!(Ratio::whole(2).to_the(200), None);
+    }
+}

@@ -1,0 +1,195 @@
+//! Reads answers to one question: its options, the units that it names, and its language decide what a short
+//! answer means.
+
+use super::choices::{self, LetteredOption, OptionChoice};
+use super::numeral::Separators;
+use super::quantity::Quantity;
+use super::units::ValueUnit;
+use super::value::{AnswerValue, NumberValue};
+use super::{closing, dates, markup};
+
+/// Words of languages that use the comma as decimal separator. Two of them in a question make "1.234" ambiguous.
+const COMMA_LANGUAGES: &[&str] = &[
+    "der", "die", "das", "und", "ist", "wie", "viele", "wieviel", "wieviele", "welche", "welcher",
+    "welches", "wann", "wo", "ein", "eine", "den", "von", "für", "combien", "quel", "quelle",
+    "est", "les", "des", "une", "cuánto", "cuántos", "cuántas", "qué", "los", "una", "quanto",
+    "quanti", "quante",
+];
+/// Most words of a question that are looked at for units and language.
+const MOST_WORDS: usize = 2_000;
+/// Longest statement in bytes that is read; longer ones are not short answers.
+const LONGEST: usize = 2_000;
+/// Longest name in characters on the left of "x = 5".
+const LONGEST_NAME: usize = 24;
+/// How often a text is normalized until it stays the same.
+const PASSES: usize = 8;
+
+/// Reads answers to a question.
+#[derive(Debug, Clone, Default)]
+pub struct AnswerReader {
+    options: Vec<LetteredOption>,
+    option_values: Vec<(char, AnswerValue)>,
+    units: Vec<ValueUnit>,
+    asks_percent: bool,
+    separators: Separators,
+}
+
+impl AnswerReader {
+    /// A reader for a question; with an empty question nothing is known.
+    pub fn new(question: &str) -> Self {
+        let words: Vec<String> = question
+            .split(|c: char| !(c.is_alphanumeric() || matches!(c, '%' | '/' | '°' | '²' | '³')))
+            .filter(|word| !word.is_empty())
+            .take(MOST_WORDS)
+            .map(str::to_owned)
+            .collect();
+        let lower: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+        let foreign = COMMA_LANGUAGES
+            .iter()
+            .filter(|word| lower.iter().any(|one| one == *word));
+        let mut reader = Self {
+            options: choices::options(question),
+            option_values: Vec::new(),
+            units: words
+                .iter()
+                .filter_map(|word| ValueUnit::read(word))
+                .collect(),
+            asks_percent: lower.iter().any(|word| {
+                word.ends_with('%') || word.starts_with("percent") || word.starts_with("prozent")
+            }),
+            separators: match foreign.count() {
+                0 | 1 => Separators::English,
+                _ => Separators::Unknown,
+            },
+        };
+        let values = reader
+            .options
+            .iter()
+            .map(|(label, text)| (*label, reader.plain_value(text)));
+        reader.option_values = values
+            .filter_map(|(label, value)| Some((label, value?)))
+            .filter(|(_, value)| value.is_typed())
+            .collect();
+        reader
+    }
+
+    /// Reads what a whole answer states in closing; none when nothing is stated or it contradicts itself.
+    pub fn read(&self, answer: &str) -> Option<AnswerValue> {
+        let statement = closing::of(answer)?;
+        let value = self.value(&statement.text)?;
+        (!statement.is_prose || value.is_typed()).then_some(value)
+    }
+
+    /// The statement that `read` reads, without markup, in the answer's own spelling.
+    pub fn statement(answer: &str) -> Option<String> {
+        let statement = markup::plain(&closing::of(answer)?.text);
+        (!statement.is_empty()).then_some(statement)
+    }
+
+    /// Reads a statement that is the answer and nothing else.
+    pub fn value(&self, said: &str) -> Option<AnswerValue> {
+        if said.len() > LONGEST {
+            return None;
+        }
+        let plain = normalized(said);
+        match choices::chosen(&plain, &self.options) {
+            OptionChoice::Label(label) => return Some(AnswerValue::Choice(label)),
+            OptionChoice::Contradiction => return None,
+            OptionChoice::Other => {}
+        }
+        let value = self.plain_value(&plain)?;
+        let mut same = self
+            .option_values
+            .iter()
+            .filter(|(_, option)| option.same(&value));
+        match (same.next(), same.next()) {
+            (Some((label, _)), None) => Some(AnswerValue::Choice(*label)),
+            _ => Some(value),
+        }
+    }
+
+    fn plain_value(&self, plain: &str) -> Option<AnswerValue> {
+        if plain.is_empty() {
+            return None;
+        }
+        if let Some(answer) = choices::yes_or_no(plain) {
+            return Some(AnswerValue::YesNo(answer));
+        }
+        if let Some(date) = dates::date(plain) {
+            return Some(AnswerValue::Date(date));
+        }
+        if let Some(clock) = dates::clock(plain) {
+            return Some(AnswerValue::Clock(clock));
+        }
+        if let Some(number) = self.number(plain) {
+            return Some(AnswerValue::Number(number));
+        }
+        Some(AnswerValue::Text(plain.to_lowercase()))
+    }
+
+    fn number(&self, plain: &str) -> Option<NumberValue> {
+        let (name, right) = match plain.split_once(['=', '≈']) {
+            Some((left, right)) if !left.trim().is_empty() => (name(left)?, right),
+            _ => (None, plain.strip_prefix('=').unwrap_or(plain)),
+        };
+        let quantity = Quantity::read(right, self.separators)?;
+        let is_unit_asked = match quantity.is_percent {
+            true => self.asks_percent,
+            false => !quantity.unit.is_none() && self.names(&quantity.label),
+        };
+        Some(NumberValue {
+            name,
+            quantity,
+            is_unit_asked,
+        })
+    }
+
+    // Whether the question names every word of a unit, in any spelling.
+    fn names(&self, label: &str) -> bool {
+        let is_named = |unit: &ValueUnit| {
+            let same = |one: &&ValueUnit| one.base == unit.base && one.factor == unit.factor;
+            self.units.iter().any(|one| same(&one))
+        };
+        let whole = ValueUnit::read(label).is_some_and(|unit| is_named(&unit));
+        let mut words = label.split_whitespace().peekable();
+        let each = words.peek().is_some()
+            && words.all(|word| ValueUnit::read(word).is_some_and(|unit| is_named(&unit)));
+        whole || each
+    }
+}
+
+// The left side of an equation: a name, or none for an expression in numbers ("2 + 3 = 5").
+fn name(left: &str) -> Option<Option<String>> {
+    let left = left.trim();
+    let is_expression = |c: char| c.is_ascii_digit() || " .,+-−*×·/()^".contains(c);
+    if left.chars().all(is_expression) {
+        return Some(None);
+    }
+    let is_name = |c: char| c.is_alphanumeric() || " _'()".contains(c);
+    let fits = left.chars().count() <= LONGEST_NAME
+        && left.starts_with(char::is_alphabetic)
+        && left.chars().all(is_name);
+    fits.then(|| Some(left.to_owned()))
+}
+
+// Without markup and without a leading article, until that changes nothing.
+fn normalized(said: &str) -> String {
+    let mut text = said.to_owned();
+    for _ in 0..PASSES {
+        let mut next = markup::plain(&text);
+        if next.len() > 4 && next.is_char_boundary(4) && next[..4].eq_ignore_ascii_case("the ") {
+            next = next[4..].to_owned();
+        }
+        if let Some(letter) = next
+            .strip_suffix(')')
+            .filter(|letter| letter.chars().count() == 1)
+        {
+            next = letter.to_owned();
+        }
+        if next == text {
+            break;
+        }
+        text = next;
+    }
+    text
+}

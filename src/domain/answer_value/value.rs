@@ -1,0 +1,88 @@
+//! The value of an answer and when two of them are the same.
+
+use std::fmt;
+
+use super::quantity::Quantity;
+
+/// The value that an answer states. Its display is the normal form: reading it again gives the same value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnswerValue {
+    /// An option of the question, by its label in upper case.
+    Choice(char),
+    /// Yes or no, also for true and false.
+    YesNo(bool),
+    /// A number with or without a unit.
+    Number(NumberValue),
+    /// A date: "2026-04-03"; see `dates`.
+    Date(String),
+    /// A time of day: "14:30".
+    Clock(String),
+    /// Anything else, in lower case.
+    Text(String),
+}
+
+/// A number as an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberValue {
+    /// What the number was assigned to: "x" of "x = 5".
+    pub name: Option<String>,
+    /// The amount.
+    pub quantity: Quantity,
+    /// Whether the question names the unit, so that the bare number says as much.
+    pub is_unit_asked: bool,
+}
+
+impl AnswerValue {
+    /// Whether two answers say the same. Symmetric, but a number without a unit may equal two that differ from
+    /// each other ("5", "$5", and "5 €"): use `grouped` for more than two answers.
+    pub fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(one), Self::Number(other)) => one.same(other),
+            _ => self == other,
+        }
+    }
+
+    /// Whether it is more than text.
+    pub const fn is_typed(&self) -> bool {
+        !matches!(self, Self::Text(_))
+    }
+
+    /// The number, where it is one.
+    pub const fn quantity(&self) -> Option<&Quantity> {
+        match self {
+            Self::Number(number) => Some(&number.quantity),
+            _ => None,
+        }
+    }
+}
+
+impl NumberValue {
+    fn same(&self, other: &Self) -> bool {
+        let named = self.name.is_none() || other.name.is_none() || self.name == other.name;
+        let (ours, theirs) = (&self.quantity, &other.quantity);
+        let equal = ours.unit.base == theirs.unit.base && ours.amount == theirs.amount;
+        named
+            && (equal || self.says_only_the_number_of(other) || other.says_only_the_number_of(self))
+    }
+
+    fn says_only_the_number_of(&self, other: &Self) -> bool {
+        let is_bare = self.quantity.unit.is_none() && !self.quantity.is_percent;
+        let may_drop = other.quantity.unit.is_money || other.is_unit_asked;
+        is_bare && may_drop && other.quantity.written == Some(self.quantity.amount)
+    }
+}
+
+impl fmt::Display for AnswerValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Choice(label) => write!(f, "{label}"),
+            Self::YesNo(true) => f.write_str("yes"),
+            Self::YesNo(false) => f.write_str("no"),
+            Self::Number(number) => match &number.name {
+                Some(name) => write!(f, "{name} = {}", number.quantity),
+                None => write!(f, "{}", number.quantity),
+            },
+            Self::Date(text) | Self::Clock(text) | Self::Text(text) => f.write_str(text),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Numbers in words, English and German: "twenty-five", "a dozen", "half", "zwölf".
+
+use super::ratio::Ratio;
+
+const WORDS: &[(&str, i64)] = &[
+    ("zero", 0),
+    ("one", 1),
+    ("two", 2),
+    ("three", 3),
+    ("four", 4),
+    ("five", 5),
+    ("six", 6),
+    ("seven", 7),
+    ("eight", 8),
+    ("nine", 9),
+    ("ten", 10),
+    ("eleven", 11),
+    ("twelve", 12),
+    ("thirteen", 13),
+    ("fourteen", 14),
+    ("fifteen", 15),
+    ("sixteen", 16),
+    ("seventeen", 17),
+    ("eighteen", 18),
+    ("nineteen", 19),
+    ("null", 0),
+    ("eins", 1),
+    ("zwei", 2),
+    ("drei", 3),
+    ("vier", 4),
+    ("fünf", 5),
+    ("sechs", 6),
+    ("sieben", 7),
+    ("acht", 8),
+    ("neun", 9),
+    ("zehn", 10),
+    ("elf", 11),
+    ("zwölf", 12),
+];
+
+const TENS: &[(&str, i64)] = &[
+    ("twenty", 20),
+    ("thirty", 30),
+    ("forty", 40),
+    ("fifty", 50),
+    ("sixty", 60),
+    ("seventy", 70),
+    ("eighty", 80),
+    ("ninety", 90),
+];
+
+const PARTS: &[(&str, i64)] = &[
+    ("half", 2),
+    ("halves", 2),
+    ("third", 3),
+    ("thirds", 3),
+    ("quarter", 4),
+    ("quarters", 4),
+    ("fifth", 5),
+    ("fifths", 5),
+];
+
+/// Words that multiply the number before them.
+const SCALES: &[(&str, i64)] = &[
+    ("dozen", 12),
+    ("hundred", 100),
+    ("thousand", 1_000),
+    ("tausend", 1_000),
+    ("tsd", 1_000),
+    ("lakh", 100_000),
+    ("million", 1_000_000),
+    ("millions", 1_000_000),
+    ("millionen", 1_000_000),
+    ("mio", 1_000_000),
+    ("crore", 10_000_000),
+    ("billion", 1_000_000_000),
+    ("billions", 1_000_000_000),
+    ("bn", 1_000_000_000),
+    ("milliarde", 1_000_000_000),
+    ("milliarden", 1_000_000_000),
+    ("mrd", 1_000_000_000),
+    ("trillion", 1_000_000_000_000),
+    ("billionen", 1_000_000_000_000),
+];
+
+/// Reads the number that a text begins with in words, and returns it with the rest of the text.
+pub fn leading(text: &str) -> Option<(Ratio, &str)> {
+    let (first, rest) = word(text)?;
+    let first = first.to_lowercase();
+    if let Some(part) = find(PARTS, &first).filter(|_| first == "half") {
+        let (article, after) = word(rest).unwrap_or(("", rest));
+        let rest = match article {
+            "a" | "an" => after,
+            _ => rest,
+        };
+        return Some((Ratio::new(1, part.into())?, rest));
+    }
+    let (number, rest) = match first.as_str() {
+        // "a" alone is no number: "a dozen", "a third".
+        "a" | "an" => {
+            let (next, _) = word(rest)?;
+            let next = next.to_lowercase();
+            find(SCALES, &next).or_else(|| find(PARTS, &next))?;
+            (1, rest)
+        }
+        _ => counted(&first, rest)?,
+    };
+    match word(rest).and_then(|(next, rest)| Some((find(PARTS, &next.to_lowercase())?, rest))) {
+        Some((part, rest)) => Some((Ratio::new(number.into(), part.into())?, rest)),
+        None => Some((Ratio::whole(number), rest)),
+    }
+}
+
+/// Reads a scale word at the start of a text ("million"), and returns its factor with the rest of the text.
+pub fn scale(text: &str) -> Option<(Ratio, &str)> {
+    let (word, rest) = word(text)?;
+    let factor = find(SCALES, &word.to_lowercase())?;
+    Some((Ratio::whole(factor), rest.strip_prefix('.').unwrap_or(rest)))
+}
+
+fn counted<'a>(first: &str, rest: &'a str) -> Option<(i64, &'a str)> {
+    if let Some(number) = find(WORDS, first) {
+        return Some((number, rest));
+    }
+    let (tens, ones) = first.split_once('-').unwrap_or((first, ""));
+    let tens = find(TENS, tens)?;
+    if !ones.is_empty() {
+        let ones = find(WORDS, ones).filter(|ones| (1..10).contains(ones))?;
+        return Some((tens + ones, rest));
+    }
+    match word(rest).and_then(|(next, rest)| Some((find(WORDS, &next.to_lowercase())?, rest))) {
+        Some((ones, rest)) if (1..10).contains(&ones) => Some((tens + ones, rest)),
+        _ => Some((tens, rest)),
+    }
+}
+
+fn find(table: &[(&str, i64)], word: &str) -> Option<i64> {
+    let row = table.iter().find(|(name, _)| *name == word)?;
+    Some(row.1)
+}
+
+// The first word, with its hyphens.
+fn word(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start();
+    let end = text
+        .find(|c: char| !(c.is_alphabetic() || c == '-'))
+        .unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_as_numbers() {
+        for (text, value, rest) in [
+            ("Twelve", "12", ""),
+            ("twenty-five hours", "25", " hours"),
+            ("twenty five", "25", ""),
+            ("half an hour", "0.5", " hour"),
+            ("half", "0.5", ""),
+            ("a third", "1/3", ""),
+            ("two thirds of it", "2/3", " of it"),
+            ("a dozen eggs", "1", " dozen eggs"),
+            ("zwölf", "12", ""),
+        ] {
+            let (read, after) = leading(text).expect(text);
+            assert_eq!((read.to_string().as_str(), after), (value, rest), "{text}");
+        }
+        for text in [
+            "a",
+            "a cup",
+            "Half-Life",
+            "twenty-third",
+            "",
+            "Onegin",
+            "second",
+        ] {
+            assert_eq!(leading(text), None, "{text}");
+        }
+        assert_eq!(scale("Mio. Euro"), Some((Ratio::whole(1_000_000), " Euro")));
+        assert_eq!(scale("dozens"), None);
+    }
+}
