@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn values() {
+    fn values_are_escaped() {
         check("a", "b", "a=b", r#""a":"b""#);
         check("a", "", "a=\"\"", r#""a":"""#);
         check("a", "b c=\"d\"", r#"a="b c=\"d\"""#, r#""a":"b c=\"d\"""#);

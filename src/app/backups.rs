@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_of_our_own_are_copies() {
+    fn only_our_own_file_names_count_as_backups() {
         let at = Timestamp::parse("2026-11-23T19:15:00.123Z").expect("a time");
         let name = name_of(at);
         assert_eq!(name, "quire-2026-11-23T19-15-00-123Z.db");

@@ -19,7 +19,7 @@ impl Drop for Folder {
 }
 
 #[test]
-fn a_run_outlives_a_clock_that_is_set_forward() {
+fn a_run_survives_setting_the_clock_forward() {
     let path = std::env::temp_dir().join(format!("quire-clock-{}", std::process::id()));
     let folder = Folder(path);
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());

@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn proc_is_understood() {
+    fn proc_files_are_parsed() {
         let status = "Name:\tquire\nVmRSS:\t    4321 kB\nThreads:\t7\n";
         assert_eq!(
             (line(status, "VmRSS:"), line(status, "Threads:")),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_alive() {
+    fn figures_of_this_process_are_read() {
         let now = ProcessStats::now();
         assert!(
             now.memory_kib > 100 && now.threads > 0 && now.open_files > 2,

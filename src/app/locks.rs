@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_watch_sets_no_timer_while_nothing_is_in_flight() {
+    fn no_timer_runs_while_nothing_is_in_flight() {
         let path = std::env::temp_dir().join(format!("quire-locks-{}", std::process::id()));
         let folder = Folder(path);
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());

@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_request_goes_before_the_recipe() {
+    fn a_request_overrides_its_recipe() {
         let body = || Request {
             pattern: Some("critique".into()),
             models: vec!["a".into(), "b".into()],

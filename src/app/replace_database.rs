@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_short_anywhere_one_of_the_two_is_whole() {
+    fn an_interruption_leaves_one_complete_database() {
         for steps in 0..=STEPS.len() {
             let folder =
                 std::env::temp_dir().join(format!("quire-swap-{}-{steps}", std::process::id()));
@@ -295,7 +295,7 @@ mod tests {
 
     /// An open reader prevents the checkpoint, so later changes are only in the log.
     #[test]
-    fn one_that_somebody_reads_is_not_replaced_and_loses_nothing() {
+    fn a_database_in_use_is_not_replaced_and_loses_nothing() {
         let folder = std::env::temp_dir().join(format!("quire-swap-{}-read", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let (place, new) = (folder.join("quire.db"), folder.join("new.db"));
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_one_is_kept_with_its_log_and_only_the_newest_three_are() {
+    fn a_damaged_database_is_kept_with_its_log_and_only_three_are_kept() {
         let folder = std::env::temp_dir().join(format!("quire-swaps-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let place = folder.join("quire.db");

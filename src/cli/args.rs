@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn calls() {
+    fn command_lines_are_parsed() {
         check("", "serve [] [] []");
         check("--port 9", r#"serve [] [] [("PORT", "9")]"#);
         check(
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_lines_say_what_is_wrong() {
+    fn errors_name_the_invalid_argument() {
         for (line, why) in [
             ("sevre", "no command \"sevre\""),
             ("--prot 9", "no option --prot"),

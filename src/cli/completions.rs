@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn acts_are_read_from_the_usage() {
+    fn actions_are_read_from_the_usage() {
         for (name, expected) in [
             ("ask", &[][..]),
             ("experiment", &["run", "list", "show", "resume"]),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn every_script_knows_every_command_option_and_setting() {
+    fn every_script_contains_all_commands_options_and_settings() {
         for (shell, script) in [("bash", bash()), ("zsh", zsh()), ("fish", fish())] {
             for command in COMMANDS {
                 assert!(script.contains(command.name), "{shell}: {}", command.name);

@@ -93,7 +93,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn members_come_write_and_go() {
+    fn members_appear_write_and_disappear() {
         let mut live = LiveLines::default();
         let of = |model: &str| json!({"stage": "initial", "model": model, "text": "four"});
         assert_eq!(live.draw(80), "");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_begins_again_forgets_and_many_share_a_line() {
+    fn a_restarted_member_is_cleared_and_many_members_share_a_line() {
         let mut live = LiveLines::default();
         let of = |n: usize| json!({"stage": "s", "model": format!("m/{n}"), "text": "x"});
         for n in 0..MOST + 3 {

@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_taken_for_a_request() {
+    fn text_is_never_read_as_a_roff_request() {
         for (text, expected) in [
             (".env", "\\&.env"),
             ("a\n'b", "a\n\\&'b"),
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn links_become_words() {
+    fn links_become_text() {
         for (text, expected) in [
             (
                 "see [Hosts](/manual/hosts).",
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_has_everything() {
+    fn the_man_page_is_complete() {
         let page = page(&topics().expect("topics"));
         for command in COMMANDS {
             assert!(page.contains(&format!(".SS \"quire {}", command.name)));

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn markdown_without_colors_is_text() {
+    fn markdown_without_styles_is_plain_text() {
         for (text, expected) in [
             ("# A title #\n", "A title\n"),
             ("a **bold** `word`", "a bold word\n"),
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_any_size_give_the_same() {
+    fn piece_sizes_do_not_change_the_output() {
         let text = "# T\n\nA **b** c\n- d\n```\nx\n```\nend";
         let whole = shown(text, true);
         let mut markdown = Markdown::new(30, true);

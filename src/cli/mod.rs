@@ -383,7 +383,7 @@ mod tests {
     use crate::config::options;
 
     #[test]
-    fn names_are_there_once_and_options_shadow_no_setting() {
+    fn names_are_unique_and_options_shadow_no_setting() {
         for (at, command) in COMMANDS.iter().enumerate() {
             assert!(
                 COMMANDS[..at]
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_can_be_opened() {
+    fn addresses_can_be_opened_in_a_browser() {
         for (address, expected) in [
             ("127.0.0.1:80", "http://127.0.0.1:80"),
             ("0.0.0.0:81", "http://127.0.0.1:81"),

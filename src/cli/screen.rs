@@ -192,7 +192,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn events_as_lines() {
+    fn events_become_lines() {
         for (kind, data, expected) in [
             (
                 "analysis.started",

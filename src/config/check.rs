@@ -278,7 +278,7 @@ mod tests {
     use super::is_local;
 
     #[test]
-    fn an_address_is_local_by_its_host_alone() {
+    fn only_the_host_makes_an_address_local() {
         for url in [
             "http://localhost:8000",
             "https://LOCALHOST./x",

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn values() {
+    fn values_are_parsed() {
         check("A=b", "b");
         check("  A  =  b c  ", "b c");
         check("export A=b", "b");
@@ -97,12 +97,12 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_empty_lines_say_nothing() {
+    fn comments_and_empty_lines_are_ignored() {
         assert_eq!(parse("\n  \n# A=b\n   # c\n"), vec![]);
     }
 
     #[test]
-    fn faults_carry_their_line() {
+    fn errors_name_their_line() {
         for (text, line) in [
             ("A", 1),
             ("\nA=\"b", 2),

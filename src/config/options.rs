@@ -250,7 +250,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_name_and_flag_is_there_once() {
+    fn every_name_and_flag_is_unique() {
         let mut names = BTreeSet::new();
         let mut flags = BTreeSet::new();
         for row in SETTINGS {
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn providers_and_notes_name_rows() {
+    fn providers_and_notes_refer_to_existing_settings() {
         for (_, key, url) in PROVIDERS {
             assert!(setting(url).is_some() && key.is_none_or(|key| setting(key).is_some()));
         }

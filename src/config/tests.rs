@@ -24,7 +24,7 @@ fn faults(list: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn an_admin_s_models_are_read_and_checked() {
+fn the_admins_models_are_read_and_validated() {
     let path = std::env::temp_dir().join(format!("quire-models-{}.json", std::process::id()));
     let setting = path.to_str().unwrap().to_owned();
     std::fs::write(&path, r#"{"models": [{"id": "a/b"}]}"#).unwrap();
@@ -48,7 +48,7 @@ fn an_admin_s_models_are_read_and_checked() {
 }
 
 #[test]
-fn nothing_said_is_the_table_s_defaults() {
+fn unset_settings_have_the_tables_defaults() {
     let config = from_environment(&[]);
     assert_eq!(config.host.to_string(), "127.0.0.1");
     assert_eq!((config.port, config.ui_port), (8080, None));
@@ -67,7 +67,7 @@ fn nothing_said_is_the_table_s_defaults() {
 }
 
 #[test]
-fn later_layers_win() {
+fn later_layers_override_earlier_ones() {
     let layers = ConfigLayers {
         file: Some((
             "q.conf".into(),
@@ -90,7 +90,7 @@ fn later_layers_win() {
 }
 
 #[test]
-fn a_port_from_the_environment_opens_the_machine() {
+fn port_in_the_environment_listens_on_all_interfaces() {
     for (list, host) in [
         (vec![("PORT", "10000")], "0.0.0.0"),
         (vec![("PORT", "10000"), ("HOST", "127.0.0.1")], "127.0.0.1"),
@@ -107,7 +107,7 @@ fn a_port_from_the_environment_opens_the_machine() {
 }
 
 #[test]
-fn the_predecessor_s_names_are_understood() {
+fn the_predecessors_names_are_accepted() {
     let config = from_environment(&[
         ("JWT_SECRET", "0123456789abcdef"),
         ("ENABLE_MOCK_LLM", "TRUE"),
@@ -170,7 +170,7 @@ fn secrets_are_never_printed() {
 }
 
 #[test]
-fn every_fault_is_reported_at_once() {
+fn all_errors_are_reported_together() {
     let layers = ConfigLayers {
         file: Some(("q.conf".into(), "PROT=1\nnonsense\nMAX_RUNS=0".into())),
         environment: pairs(&[
@@ -206,7 +206,7 @@ fn every_fault_is_reported_at_once() {
 }
 
 #[test]
-fn providers_by_key_address_and_list() {
+fn providers_come_from_keys_urls_and_the_list() {
     let config = from_environment(&[
         ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1/"),
         ("GROQ_API_KEY", "g"),
@@ -246,7 +246,7 @@ fn providers_by_key_address_and_list() {
 }
 
 #[test]
-fn provider_lists_that_are_refused() {
+fn invalid_provider_lists_are_rejected() {
     for (list, why) in [
         ("[{}]", "missing field `id`"),
         ("[", "not a list of providers"),
@@ -310,14 +310,14 @@ fn provider_lists_that_are_refused() {
 }
 
 #[test]
-fn a_wildcard_origin_is_left_out_aloud() {
+fn a_wildcard_origin_is_ignored_with_a_warning() {
     let config = from_environment(&[("CORS_ORIGINS", "*, https://a.example")]);
     assert_eq!(config.cors_origins, ["https://a.example"]);
     assert_eq!(config.warnings.len(), 1);
 }
 
 #[test]
-fn cheaper_passwords_only_in_tests() {
+fn cheap_password_hashes_are_allowed_only_in_tests() {
     let config = from_environment(&[("ENVIRONMENT", "test"), ("PASSWORD_ROUNDS", "1000")]);
     assert_eq!(config.password_rounds, 1000);
 }

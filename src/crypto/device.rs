@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_our_own_are_read() {
+    fn only_our_own_tokens_are_read() {
         let tokens = DeviceTokens::new("secret");
         let text = tokens.token("user_1", "session_1", "hash");
         let token = tokens.read(&text).expect("ours");
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn no_other_token_of_ours_is_one() {
+    fn other_tokens_of_ours_are_not_device_tokens() {
         let refresh = super::super::refresh::RefreshTokens::new("secret").token("session_1", 0);
         assert_eq!(DeviceTokens::new("secret").read(&refresh), None);
     }

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_signed_is_read() {
+    fn signed_tokens_are_verified() {
         let jwt = Jwt::new("a secret of some length");
         let token = jwt.sign(&claims());
         assert_eq!(jwt.check(&token, "access", NOW), Ok(claims()));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn times() {
+    fn expired_and_future_tokens_are_rejected() {
         let jwt = Jwt::new("s");
         let token = jwt.sign(&claims());
         for (seconds, expected) in [
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_is_refused() {
+    fn foreign_tokens_are_rejected() {
         let jwt = Jwt::new("s");
         let token = jwt.sign(&claims());
         let parts: Vec<_> = token.split('.').collect();

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comparison() {
+    fn constant_time_comparison() {
         for (a, b, expected) in [
             ("", "", true),
             ("ab", "ab", true),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn randomness_differs_and_keys_belong_to_a_purpose() {
+    fn random_bytes_differ_and_keys_are_bound_to_a_purpose() {
         assert_ne!(random::<32>(), random::<32>());
         assert_ne!(derive("secret", "a"), derive("secret", "b"));
         assert_eq!(derive("secret", "a"), derive("secret", "a"));

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_published_value() {
+    fn matches_a_published_test_vector() {
         // RFC 7914, section 11: PBKDF2-HMAC-SHA-256, password "passwd", salt "salt", 1 round.
         let expected = "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc";
         let hash = with_salt("passwd", 1, b"salt");
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_password_fits() {
+    fn only_the_same_password_matches() {
         let stored = hash("Tr4verse-Orchid", 10).expect("randomness");
         assert!(verify("Tr4verse-Orchid", &stored));
         for wrong in ["", "tr4verse-Orchid", "Tr4verse-Orchid "] {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_parameters_ask_for_a_new_hash() {
+    fn weak_parameters_require_a_new_hash() {
         let stored = hash("x", 10).expect("randomness");
         assert!(needs_rehash(&stored, 11));
         assert!(!needs_rehash(&stored, 10));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_hashes_fit_nothing() {
+    fn malformed_hashes_match_nothing() {
         let good = hash("x", 10).expect("randomness");
         for bad in [
             "",

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_our_own_are_read() {
+    fn only_our_own_tokens_are_read() {
         let refresh = RefreshTokens::new("secret");
         let token = refresh.token("session_1", 7);
         assert_eq!(refresh.read(&token), Some(("session_1", 7)));

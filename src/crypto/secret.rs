@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn made_once_for_its_owner_only() {
+    fn the_secret_is_created_once_for_its_owner_only() {
         let folder = std::env::temp_dir().join(format!("quire-secret-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let first = of_folder(&folder).expect("made");
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_value_tells_secrets_apart() {
+    fn a_check_value_distinguishes_secrets() {
         let value = check_value("0123456789abcdef");
         assert_eq!(value, check_value("0123456789abcdef"));
         assert_ne!(value, check_value("0123456789abcdeg"));

@@ -45,7 +45,7 @@ mod tests {
     use crate::crypto::hex;
 
     #[test]
-    fn the_published_example() {
+    fn matches_the_published_example() {
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(hex(&hash(b"abc")), expected);
         let mut pieces = Hasher::new();

@@ -177,7 +177,7 @@ mod tests {
 
     // From "Examples: signature calculations" in the AWS documentation.
     #[test]
-    fn the_published_examples() {
+    fn matches_the_published_examples() {
         let host = ("host", "examplebucket.s3.amazonaws.com");
         check(
             &get("/test.txt", "", &[host, ("range", "bytes=0-9")]),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lent_key_is_signed_along_and_spaces_are_no_difference() {
+    fn session_tokens_are_signed_and_spaces_normalized() {
         let lent = Credentials {
             token: Some("lent"),
             ..EXAMPLE
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_any_kind_are_sent() {
+    fn object_names_of_any_kind_are_encoded() {
         for (text, sent) in [
             ("/a b/ü~-._/c", "/a%20b/%C3%BC~-._/c"),
             ("/a+b=c&d", "/a%2Bb%3Dc%26d"),

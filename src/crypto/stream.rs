@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn keys() {
+    fn keys_are_parsed() {
         let hexadecimal = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
         assert_eq!(opened(hexadecimal, "a", &sealed(b"x")).unwrap(), b"x");
         for bad in ["", "short", "AAECAwQ=", &"g".repeat(64), &"é".repeat(32)] {
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn every_length_comes_back_and_no_change_goes_unseen() {
+    fn every_length_round_trips_and_every_change_is_detected() {
         for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 7] {
             let bytes: Vec<u8> = (0..length).map(|n| n as u8).collect();
             let file = sealed(&bytes);

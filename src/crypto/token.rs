@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_long_and_differ() {
+    fn tokens_are_long_and_unique() {
         let (one, two) = (new().expect("randomness"), new().expect("randomness"));
         assert_eq!(one.len(), 43);
         assert_ne!(one, two);

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_right_key_and_place_open() {
+    fn only_the_right_key_and_name_decrypt() {
         let vault = Vault::new("secret");
         let sealed = vault.seal("openai", "sk-1").expect("randomness");
         assert_eq!(vault.open("openai", &sealed).as_deref(), Ok("sk-1"));

@@ -95,7 +95,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn answers_and_questions(one in text(), other in text()) {
+    fn any_answer_or_question_is_handled(one in text(), other in text()) {
         ballot::count(&one, &[('A', &other), ('B', &one)]);
         ballot::choice(&one, &other);
         findings::agreement(&one, &[&one, &other, ""]);
@@ -114,7 +114,7 @@ proptest! {
     }
 
     #[test]
-    fn scores(answer in text(), expected in text()) {
+    fn any_scored_text_is_handled(answer in text(), expected in text()) {
         let case = Case { prompt: expected.clone(), expected: Some(expected.clone()), ..Case::default() };
         for evaluator in [
             Evaluator::Exact,
@@ -138,7 +138,7 @@ proptest! {
     }
 
     #[test]
-    fn documents_and_searches(one in text(), other in text()) {
+    fn any_document_or_search_is_handled(one in text(), other in text()) {
         let page = PageText { number: 1, title: other.clone(), text: one.repeat(3) };
         injection::scan(&page);
         for passage in passages(std::slice::from_ref(&page)) {
@@ -149,7 +149,7 @@ proptest! {
     }
 
     #[test]
-    fn names_and_numbers(one in text(), number in any::<u128>()) {
+    fn any_name_or_number_is_handled(one in text(), number in any::<u128>()) {
         let _ = (recipe::prompt(&one, &one), recipe::checked_name(&one), recipe::parse_reference(&one));
         network::Network::parse(&one);
         for millis in [i64::MIN, -1, 0, i64::MAX] {

@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_that_differ_in_case_fold_alike() {
+    fn texts_that_differ_only_in_case_fold_alike() {
         for (one, other) in [
             ("über", "ÜBER"),
             ("Straße", "STRASSE"),
@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn folding_again_changes_nothing() {
+    fn folding_is_idempotent() {
         for code in 0..=0x10FFFF {
             if let Some(letter) = char::from_u32(code) {
                 let once = fold_case(&letter.to_string());

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_from_lengths() {
+    fn tokens_are_estimated_from_lengths() {
         let chinese = DocumentSizes {
             chars: 1_000,
             bytes: 3_000,
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_member_is_given() {
+    fn each_member_gets_the_context_that_fits() {
         use ContextMode as Wish;
         use Fit::{Cannot, Passages, Trimmed, Whole};
         for (wish, chars, window, fit, budget) in [
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_suit_the_smallest_reader() {
+    fn parts_fit_the_smallest_reader() {
         for (windows, expected) in [
             (&[200_000, 8_192][..], Some(23_568)),
             (&[200_000, 2_400], None),

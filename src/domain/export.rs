@@ -272,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_are_quoted_and_formulas_disarmed() {
+    fn cells_are_quoted_and_formulas_neutralized() {
         for (text, expected) in [
             ("plain", "plain"),
             ("a,b", "\"a,b\""),
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn findings_are_told_with_letters() {
+    fn findings_name_members_by_letter() {
         let found: Findings = serde_json::from_value(serde_json::json!({
             "contradictions": [
                 { "point": "fee", "sides": [{ "letters": ["A"], "says": "30" }, { "letters": [], "says": "40" }], "from": "critique" },
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn titles_are_one_short_line() {
+    fn titles_are_a_single_short_line() {
         assert_eq!(first_line("\n what?\nmore"), "what?");
         assert_eq!(first_line(&"ü".repeat(200)).chars().count(), 121);
     }

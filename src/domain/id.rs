@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_sort_by_time_and_survive_parsing() {
+    fn ids_sort_by_time_and_round_trip() {
         let early = AnalysisId::new(Timestamp::from_millis(1_000), u128::MAX);
         let late = AnalysisId::new(Timestamp::from_millis(2_000), 0);
         assert!(early < late);
@@ -98,12 +98,12 @@ mod tests {
     }
 
     #[test]
-    fn the_spec_s_example_time_encodes_as_published() {
+    fn the_ulid_spec_example_encodes_as_published() {
         assert!(ulid(Timestamp::from_millis(1_469_918_176_385), 0).starts_with("01ARYZ6S41"));
     }
 
     #[test]
-    fn foreign_texts_are_no_ids() {
+    fn other_texts_are_not_ids() {
         for text in [
             "",
             "user_",

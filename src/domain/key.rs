@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn every_path_has_a_part() {
+    fn every_path_has_a_scope() {
         for (path, scope) in [
             ("/v1/models", &[KeyScope::Chat][..]),
             ("/v1x", &[KeyScope::Analyze]),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn models_by_name_or_beginning() {
+    fn models_match_by_name_or_prefix() {
         let confines = |models: &[&str]| KeyLimits {
             models: models.iter().map(|&model| model.to_owned()).collect(),
             ..KeyLimits::default()

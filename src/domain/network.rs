@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn networks() {
+    fn networks_contain_their_addresses() {
         for (network, address, expected) in [
             ("10.0.0.0/8", "10.255.0.1", true),
             ("10.0.0.0/8", "11.0.0.1", false),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_that_spell_an_address() {
+    fn address_literals_are_resolved() {
         for (host, expected) in [
             ("127.0.0.1", Some("127.0.0.1")),
             ("127.0.0.1.", Some("127.0.0.1")),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_server_on_the_internet_may_have_is_public() {
+    fn only_internet_addresses_are_public() {
         let listed = SPECIAL_V4.iter().chain(SPECIAL_V6).chain([&GLOBAL_UNICAST]);
         for text in listed {
             assert!(Network::parse(text).is_some(), "{text}");

@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_hold_at_their_edges() {
+    fn ranges_include_their_bounds() {
         let with = |temperature| Parameters {
             temperature: Some(temperature),
             ..Parameters::default()
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_told_at_once() {
+    fn all_errors_are_reported_together() {
         let parameters = Parameters {
             top_p: Some(1.5),
             top_k: Some(0),
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn presets_are_legal_and_own_values_win() {
+    fn presets_are_valid_and_explicit_values_override_them() {
         for (name, ..) in PRESETS {
             assert_eq!(
                 Parameters::preset(name).map(|preset| preset.check()),

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_call_is_dearer_as_a_whole() {
+    fn a_long_call_is_priced_higher_as_a_whole() {
         let price = Price {
             input: 1.0,
             output: 2.0,

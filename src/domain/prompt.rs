@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_holes_take_their_line_with_them() {
+    fn empty_placeholders_remove_their_line() {
         let brief = Brief {
             question: "Why {own_initial}?".into(),
             ..Brief::default()
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_stand_under_letters_inside_marks() {
+    fn peers_are_lettered_and_fenced() {
         let brief = Brief {
             peers: vec![Peer {
                 letter: 'B',
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn critiques_that_nobody_has_followed_stand_where_the_template_wants_them() {
+    fn unaddressed_critiques_appear_at_the_placeholder() {
         let brief = Brief {
             task: Task::Synthesize,
             reviews: vec![Peer {
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn introductions_go_and_budgets_hold() {
+    fn introductions_are_removed_and_budgets_enforced() {
         for (text, expected) in [
             ("As Claude, I think so.", "I think so."),
             ("I'm ChatGPT. Yes.", "Yes."),
@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn the_fence_holds_every_source_and_its_number() {
+    fn the_fence_contains_every_numbered_source() {
         let source = SourcePassage {
             number: 1,
             document: "a.txt".into(),
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn shuffles_repeat_and_differ_by_seed() {
+    fn shuffles_are_determined_by_the_seed() {
         let order = |seed| {
             let mut items = [0, 1, 2, 3, 4, 5, 6, 7];
             shuffle(&mut items, seed);
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn holes_are_found() {
+    fn placeholders_are_found() {
         assert_eq!(holes_of("{a_b} {} {X} {q} {json: {c}}"), ["a_b", "q", "c"]);
     }
 }

@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_ends() {
+    fn valid_names_and_key_endings() {
         for (name, expected) in [
             ("openai", true),
             ("my-box_2", true),

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn people_take_turns_and_small_files_come_first() {
+    fn users_take_turns_and_small_files_come_first() {
         let mut waiting: Vec<_> = (0..10)
             .map(|n| document(n, 1, 43_000 - u64::from(n)))
             .collect();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_holds_the_last_reader() {
+    fn no_user_occupies_the_last_reader() {
         let waiting = [document(1, 1, 10), document(2, 1, 10), document(3, 2, 10)];
         let mut turns = ReadingQueue::default();
         turns.begin(&user(1));
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_idle_is_forgotten_and_who_comes_waits_a_turn() {
+    fn idle_users_are_removed_and_new_users_wait_a_turn() {
         let mut turns = ReadingQueue::default();
         for n in 0..100 {
             turns.begin(&user(n));
@@ -210,7 +210,7 @@ mod tests {
     proptest! {
         /// A waiting user is served before any other is served twice, and no user ever occupies all readers.
         #[test]
-        fn nobody_starves(readers in 1usize..5, events in prop::collection::vec(event(), 1..200)) {
+        fn no_user_starves(readers in 1usize..5, events in prop::collection::vec(event(), 1..200)) {
             let mut turns = ReadingQueue::default();
             let (mut waiting, mut held) = (Vec::<WaitingDocument>::new(), Vec::<UserId>::new());
             // For each user who waits and could be served: the users served since.

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_have_a_name_and_perhaps_a_version() {
+    fn references_have_a_name_and_an_optional_version() {
         for (text, expected) in [
             ("brief", ("brief", None)),
             ("brief@3", ("brief", Some(3))),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn names_can_be_referred_to() {
+    fn names_are_validated() {
         assert_eq!(checked_name("  Legal brief "), Ok("Legal brief".to_owned()));
         for name in ["", "  ", "a@1", "a\nb", "recipe_x", &"x".repeat(61)] {
             assert!(checked_name(name).is_err(), "{name}");

@@ -290,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stored_request_is_read_back_as_it_was_written() {
+    fn a_stored_request_round_trips() {
         let request = Request {
             prompt: "Why?".to_owned(),
             models: vec!["demo/a".to_owned(), "demo/a".to_owned()],
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_requests_of_older_versions_are_read() {
+    fn requests_of_older_versions_are_read() {
         let old = json!({
             "prompt": "Why?", "models": ["demo/a"], "pattern": "gut", "ultra_model": null, "documents": ["d"],
             "parameters": {}, "model_parameters": {}, "budget": 1.5, "cache": "on", "detached": true,

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_script_of_takes() {
+    fn tokens_are_taken_and_refilled() {
         let mut bucket = TokenBucket::full(RATE, at(0));
         let ms = Duration::from_millis;
         for (time, expected) in [
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_is_told() {
+    fn remaining_tokens_are_reported() {
         let mut bucket = TokenBucket::full(RATE, at(0));
         assert_eq!(bucket.remaining(), 2);
         bucket.take(RATE, at(0)).expect("full");

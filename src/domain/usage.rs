@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn days_and_months_end_where_the_calendar_says() {
+    fn days_and_months_follow_the_calendar() {
         for (now, day, month) in [
             (
                 "1970-01-01T00:00:00Z",
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn days_are_written_and_read() {
+    fn days_round_trip() {
         for text in ["1970-01-01", "2024-02-29", "2026-11-23"] {
             assert_eq!(parse_day(text).map(day_text).as_deref(), Some(text));
         }
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn each_limit_holds_alone_and_says_so() {
+    fn each_limit_applies_alone_and_is_named() {
         let now = at("2026-11-23T01:00:00Z");
         let amount = |cost, tokens| UsageAmount {
             cost: MicroDollars(cost),
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vendor_s_word_goes_before_the_price() {
+    fn the_reported_charge_overrides_the_price() {
         let price = Price {
             input: 1.0,
             output: 2.0,

@@ -308,7 +308,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses() {
+    fn addresses_are_validated() {
         for good in [
             "a@b.co",
             " Ada.Lovelace+x@Example.ORG ",
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_passwords_name_their_rule() {
+    fn weak_passwords_name_the_violated_rule() {
         for (password, expected) in [
             ("Ab1!", Err(WeakPassword::TooShort)),
             ("abcdefgh1jk", Err(WeakPassword::TooPlain)),

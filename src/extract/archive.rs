@@ -70,7 +70,7 @@ mod tests {
     use crate::extract::zip::pack;
 
     #[test]
-    fn files_stand_under_their_paths_and_keep_their_own_pages() {
+    fn files_are_titled_by_path_and_keep_their_pages() {
         let inmost = pack(&[("deep.txt", b"too deep")]);
         let nested = pack(&[("in.txt", b"nested words"), ("again.zip", &inmost)]);
         let bytes = pack(&[
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_of_nothing_readable_says_so() {
+    fn an_archive_without_readable_files_is_reported() {
         let limits = ReadLimits::default();
         assert_eq!(
             read(&pack(&[("a", b"\x7FELF\x02\x01")]), "", &limits).map(drop),

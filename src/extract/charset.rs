@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_and_widths() {
+    fn byte_order_marks_and_wide_encodings_are_detected() {
         let text = "Grüße, Käse und 量子\nzweite Zeile";
         check(text.as_bytes(), text, "utf-8");
         check(&[b"\xEF\xBB\xBF", text.as_bytes()].concat(), text, "utf-8");
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn legacy_encodings() {
+    fn legacy_encodings_are_detected() {
         let encode = |label: &str, text: &str| {
             Encoding::for_label(label.as_bytes())
                 .expect("a label")
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_declaration_beats_a_guess() {
+    fn a_declaration_overrides_detection() {
         let page = b"<meta charset=\"iso-8859-5\"><p>\xBF\xE0\xD8";
         assert_eq!(decode(page, None).expect("readable").encoding, "iso-8859-5");
     }
@@ -281,14 +281,14 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_and_controls() {
+    fn line_ends_and_control_characters_are_normalized() {
         check(b"a\r\nb\rc\nd\x0Ce\x1A", "a\nb\nc\nd\x0Ce", "utf-8");
         check(b"\x1B[31mred\x1B[0m", "[31mred[0m", "utf-8");
         check(b"", "", "utf-8");
     }
 
     #[test]
-    fn binary_is_refused() {
+    fn binary_data_is_rejected() {
         let noise: Vec<u8> = (0..4_096u32)
             .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
             .collect();

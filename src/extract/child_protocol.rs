@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_come_back_as_they_went() {
+    fn frames_round_trip() {
         let page = ReportFrame::of_page(PageText {
             number: 3,
             title: "t".into(),
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_cut_or_no_frame_is_an_error() {
+    fn overlong_truncated_and_invalid_frames_are_errors() {
         for bytes in [
             &[0xff, 0xff, 0xff, 0x7f, b'{'][..],
             &[4, 0, 0, 0, b'{'],

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references() {
+    fn references_are_decoded() {
         for (text, expected) in [
             ("a &amp; b", "a & b"),
             ("AT&T &unknown; &", "AT&T &unknown; &"),

@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn structure() {
+    fn structure_is_kept() {
         check("<p>one<p>two", "one\n\ntwo");
         check(
             "<h1>A</h1>text<h2>B <em>c</em></h2>",
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_reads_is_left_out() {
+    fn invisible_content_is_omitted() {
         check(
             "a<script>x<y</script><style>p{}</style><nav><p>menu</nav>b<footer>f</footer>",
             "ab",
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unclosed_part_does_not_swallow_the_page() {
+    fn an_unclosed_element_does_not_swallow_the_page() {
         check("<nav>menu<p>text<footer>foot", "menu\n\ntext\n\nfoot");
         check("a<script>never closed", "a");
     }
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn titles() {
+    fn titles_are_extracted() {
         let reading = render(
             "<head><title>A &amp; B\n c</title></head><h1>Other</h1>x",
             1_000,
@@ -472,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_pages_take_linear_time_and_bounded_text() {
+    fn malicious_pages_take_linear_time_and_bounded_text() {
         for unit in [
             "<div>",
             "<",

@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn recognized() {
+    fn json_is_recognized() {
         for (text, expected) in [
             (r#"{"a":1}"#, true),
             ("[1, 2]", true),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn crowded_text_gets_lines() {
+    fn one_line_json_is_indented() {
         let long = format!(
             r#"{{"name":"Zo\u00eb \ud83d\ude00 \"q\" \u0007","list":[1,2.50,[]],"pad":"{}"}}"#,
             "x".repeat(120)
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_readable_or_broken_stays() {
+    fn readable_and_broken_json_is_unchanged() {
         assert_eq!(render("{\n \"a\": 1\n}", 100, 64).0, "{\n \"a\": 1\n}");
         let (text, notes) = render("{\"a\": ", 100, 64);
         assert_eq!((text.as_str(), notes.len()), ("{\"a\": ", 1));

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks() {
+    fn signatures_are_recognized() {
         for (bytes, expected) in [
             (&b"%PDF-1.7\n"[..], Some("PDF")),
             (b"\n\n%PDF-1.4", Some("PDF")),

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_mail_in_any_encoding() {
+    fn a_plain_email_in_any_encoding_is_read() {
         check(
             "Received: by x\r\nFrom: =?utf-8?Q?J=C3=B6rg?= =?utf-8?B?IE0u?= <j@x.org>\r\nTo: a@b.c\r\nSubject: =?iso-8859-1?q?Gr=FC=DFe?= und\r\n mehr\r\nDate: Mon, 1 Jan 2024 10:00:00 +0000\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nSch=F6ne Gr=FC=\r\n=DFe!\r\n",
             &[(
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_forms_the_plain_one_and_attachments_that_can_be_read() {
+    fn plain_text_is_preferred_and_readable_attachments_are_read() {
         let zip = base64(&pack(&[("in.txt", b"zipped words")]));
         let mail = format!(
             "From: a@b.c\nTo: d@e.f\nSubject: S\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"o u\"\n\npreamble\n--o u\nContent-Type: multipart/alternative; boundary=in\n\n--in\nContent-Type: text/html\n\n<p>as a page\n--in\nContent-Type: text/plain\n\nas text\n--in--\n--o u\nContent-Type: text/csv; name=t.csv\nContent-Disposition: attachment; filename*0*=UTF-8''t%C3%A4; filename*1=.csv\n\nk,v\na,1\n--o u\nContent-Type: application/zip; name=a.zip\nContent-Transfer-Encoding: base64\n\n{zip}\n--o u\nContent-Type: application/x-thing\nContent-Transfer-Encoding: base64\n\nf0VMRgIB\n--o u\nContent-Type: message/rfc822\n\nFrom: x@y.z\nSubject: Inner\nMessage-ID: 1\n\ninner words\n--o u--\n"
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_alone_is_read_and_prose_is_no_mail() {
+    fn an_html_email_is_read_and_prose_is_not_an_email() {
         check(
             "From: a\nMIME-Version: 1.0\nContent-Type: text/html\nSubject: P\n\n<html><h1>Head</h1><script>x</script><p>words",
             &[("P", "From: a\nSubject: P\n\n# Head\n\nwords")],

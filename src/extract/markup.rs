@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens() {
+    fn markup_is_split_into_tokens() {
         check("a<b>c</B >d", "'a' <b 'c' /b 'd'");
         check("1 < 2 <3 & a<", "'1 < 2 <3 & a<'");
         check("<!doctype html><!-- <p> --><p>x", "<p 'x'");

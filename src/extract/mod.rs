@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds() {
+    fn every_kind_is_detected() {
         check(b"plain words\r\n", "a.txt", "text", "plain words");
         check(b"# T\n\ntext", "a.md", "markdown", "# T\n\ntext");
         check(b"<!doctype html><p>a &amp; b", "a.txt", "html", "a & b");
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals() {
+    fn unreadable_files_are_rejected() {
         let small = ReadLimits {
             input: 10,
             ..ReadLimits::default()

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_into_sections_that_lose_nothing() {
+    fn a_long_text_is_split_into_sections_without_loss() {
         let limits = ReadLimits::default();
         let paragraphs: Vec<String> = (0..200)
             .map(|n| format!("Paragraph {n} says: {}", "word ".repeat(n % 60).trim_end()))
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_end_it_with_a_note() {
+    fn limits_end_the_text_with_a_note() {
         let limits = ReadLimits {
             text: 3_000,
             pages: 3,
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_without_words_are_passed_over_and_keep_their_numbers() {
+    fn pages_without_words_are_skipped_and_keep_their_numbers() {
         let limits = ReadLimits::default();
         let (pages, _, _) = run(&limits, |out| {
             out.page(1, "", "\n \n")?;

@@ -111,7 +111,7 @@ mod tests {
     const PNG_FILE: &[u8] = include_bytes!("../../tests/data/screenshot.png");
 
     #[test]
-    fn size_and_kind_by_the_header() {
+    fn size_and_format_come_from_the_header() {
         for (bytes, expected) in [
             (JPEG, Some(("image/jpeg", 64, 32))),
             (b"GIF89a\x10\0\x08\0", Some(("image/gif", 16, 8))),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_is_cut_anywhere_is_none() {
+    fn a_truncated_header_is_rejected() {
         for whole in [JPEG, WEBP_X, WEBP_L, WEBP_Y, &PNG_FILE[..24]] {
             for end in 0..whole.len() {
                 assert_eq!(look(&whole[..end]), None, "{end} of {whole:?}");

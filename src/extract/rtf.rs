@@ -395,7 +395,7 @@ mod tests {
     use crate::extract::ReadLimits;
 
     #[test]
-    fn what_is_read_and_what_is_not() {
+    fn visible_text_is_read_and_the_rest_omitted() {
         for (body, expected) in [
             (r"one\par two {\b bold}\par", "one\n\ntwo bold"),
             (

@@ -46,7 +46,7 @@ macro_rules! sample {
 }
 
 #[test]
-fn a_page_of_a_manual() {
+fn a_manual_page_is_read() {
     let page = sample!("libffi-the-basics.html");
     assert_eq!((page.kind, page.encoding.as_str()), ("html", "utf-8"));
     let (title, text) = (&page.pages[0].title, &page.pages[0].text);
@@ -64,7 +64,7 @@ fn a_page_of_a_manual() {
 }
 
 #[test]
-fn a_table_in_latin_1() {
+fn a_latin_1_table_is_read() {
     let table = sample!("uspop-latin1.csv");
     assert_eq!(
         (table.kind, table.encoding.as_str()),
@@ -79,7 +79,7 @@ fn a_table_in_latin_1() {
 }
 
 #[test]
-fn a_ragged_table() {
+fn a_ragged_table_is_read() {
     let table = sample!("debian-releases.csv");
     assert!(
         table.pages[0]
@@ -113,7 +113,7 @@ fn markdown_keeps_its_headings() {
 }
 
 #[test]
-fn east_asian_encodings_read_like_their_utf_8_twins() {
+fn east_asian_encodings_read_like_utf_8() {
     for (bytes, twin) in [
         (
             &include_bytes!("../../tests/data/documents/cjk-shift_jis.txt")[..],
@@ -138,7 +138,7 @@ proptest! {
 
     /// Damage anywhere gives text or a refusal, never a panic, and passages stay slices of their page.
     #[test]
-    fn damaged_files_give_text_or_a_refusal(which in 0..5usize, cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4u8), 1..20)) {
+    fn damaged_files_give_text_or_an_error(which in 0..5usize, cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..4u8), 1..20)) {
         let (name, sample): (&str, &[u8]) = [
             ("a.html", &include_bytes!("../../tests/data/documents/libffi-the-basics.html")[..]),
             ("a.csv", include_bytes!("../../tests/data/documents/uspop-latin1.csv")),
@@ -165,7 +165,7 @@ proptest! {
     }
 
     #[test]
-    fn any_markup_gives_text_or_a_refusal(text in "(<[a-z]{1,6}[ a-z=\"'/]{0,12}>|</[a-z]{1,6}>|<!--|-->|<!\\[CDATA\\[|&#?[a-z0-9é]{0,9};?|<title>|<nav>|<td>|<li hidden>|[a-zé ]{1,9}|<){0,60}") {
+    fn any_markup_gives_text_or_an_error(text in "(<[a-z]{1,6}[ a-z=\"'/]{0,12}>|</[a-z]{1,6}>|<!--|-->|<!\\[CDATA\\[|&#?[a-z0-9é]{0,9};?|<title>|<nav>|<td>|<li hidden>|[a-zé ]{1,9}|<){0,60}") {
         let _ = read_within(&ReadLimits::default(), "", format!("<!doctype html>{text}").as_bytes());
     }
 }

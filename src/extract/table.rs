@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delimiters() {
+    fn delimiters_are_detected() {
         for (text, named, expected) in [
             ("a,b\n1,2\n", true, Some(b',')),
             ("a;b\n1,5;2,5\n", true, Some(b';')),
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn no_header_no_names() {
+    fn rows_without_a_header_have_no_column_names() {
         assert_eq!(render("1,2\n3,4\n", b',', 100, 10_000).0, "1 | 2\n3 | 4\n");
     }
 

@@ -30,7 +30,7 @@ mod tests {
     use super::records;
 
     #[test]
-    fn cells_as_they_were_meant() {
+    fn cells_are_parsed_as_intended() {
         for (text, expected) in [
             ("a,b\n1,2\n", Some("1:a|b 2:1|2")),
             (

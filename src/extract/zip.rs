@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_are_found_by_directory_by_header_and_behind_rubbish() {
+    fn entries_are_found_by_directory_by_header_and_after_garbage() {
         let whole = pack(&[("a.txt", b"alpha"), ("b/c.txt", &b"beta ".repeat(500))]);
         let lost = &whole[..whole.len() - 40];
         let behind = [b"#!/bin/sh\n", &whole[..]].concat();
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_said_and_what_comes_before_it_is_given() {
+    fn damage_is_reported_after_the_intact_bytes() {
         let mut bytes = pack(&[(
             "a",
             &(0..200_000u32)
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_ends_at_the_ratio_and_a_long_entry_at_the_limit() {
+    fn bombs_stop_at_the_ratio_and_long_entries_at_the_limit() {
         let bytes = pack(&[("a", &vec![0; 40 << 20])]);
         let zip = Zip::open(&bytes);
         let (got, fault) = zip.read(&zip.entries[0], 30 << 20);
@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn old_names() {
+    fn legacy_name_encodings_are_decoded() {
         assert_eq!(name_of(b"Gr\x81\xE1e.txt", 0), "Grüße.txt");
         assert_eq!(name_of("Grüße\\a".as_bytes(), 0), "Grüße/a");
         assert_eq!(name_of(b"a\0b\n", 0), "a?b?");

@@ -136,7 +136,7 @@ mod tests {
     use hyper::header::HeaderValue;
 
     #[test]
-    fn accepted_encodings() {
+    fn accept_encoding_is_parsed() {
         for (text, expected) in [
             ("gzip, deflate, br", true),
             ("br;q=1.0, GZIP;q=0.5", true),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_names_this_tree() {
+    fn the_page_refers_to_this_tree() {
         let page = EmbeddedFiles::get("index.html").expect("a page");
         let text = String::from_utf8(decompress(&page.data).expect("sound")).expect("UTF-8");
         assert!(!text.contains("__TREE__"));

@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_trusted_proxy_may_hold_all() {
+    fn only_a_trusted_proxy_may_hold_all_slots() {
         for (peer, is_proxy, expected) in [
             ("192.0.2.1", false, 256),
             ("2001:db8::1", false, 256),

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_unpacked_within_their_limit() {
+    fn bodies_are_decompressed_within_their_limit() {
         let bomb = gzip(&vec![b' '; 1 << 20]);
         for (bytes, encoding, expected) in [
             (b"{}".to_vec(), None, Ok(2)),

@@ -482,14 +482,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_sixteen_digits() {
+    fn generated_request_ids_have_sixteen_digits() {
         for number in [0, 1, 0x1234_5678_9abc_def0, u64::MAX] {
             assert_eq!(hex(number), format!("{number:016x}"));
         }
     }
 
     #[tokio::test]
-    async fn a_panic_ends_one_request_only() {
+    async fn a_panic_ends_only_one_request() {
         assert_eq!(catch_panic(pin!(async { 7 })).await, Some(7));
         let late = async {
             tokio::task::yield_now().await;

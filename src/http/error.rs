@@ -364,14 +364,14 @@ mod tests {
     }
 
     #[test]
-    fn a_private_text_stays_private() {
+    fn private_messages_stay_private() {
         let error = ApiError::from(Error::internal("disk /var/x is full"));
         assert_eq!(error.private(), Some("disk /var/x is full"));
         assert!(!error.body("7").to_string().contains("/var"));
     }
 
     #[test]
-    fn wrong_fields_are_listed() {
+    fn invalid_fields_are_listed() {
         let error = ApiError::from(Error::field(&["body", "email"], "missing", "is needed"));
         assert_eq!(
             error.body("7")["detail"],

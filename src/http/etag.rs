@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weak_tags_lists_and_the_star_match() {
+    fn weak_tags_lists_and_asterisks_match() {
         for (header, expected) in [
             ("\"a\"", true),
             ("W/\"a\"", true),

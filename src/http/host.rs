@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts() {
+    fn host_names_are_validated() {
         for (host, valid) in [
             ("x", true),
             ("a.b", true),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn literals_need_no_name_server() {
+    fn address_literals_need_no_dns() {
         for (host, literal) in [
             ("127.0.0.1:8080", true),
             ("192.168.1.2", true),

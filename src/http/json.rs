@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_multiplies_is_refused_before_it_is_parsed() {
+    fn a_body_that_expands_is_rejected_before_parsing() {
         let body = format!(
             "{{\"name\":\"a\",\"list\":[{}0]}}",
             "{\"\":0},".repeat(1 << 18)
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn content_types() {
+    fn json_content_types_are_recognized() {
         for (name, expected) in [
             ("application/json", true),
             ("Application/JSON; charset=utf-8", true),

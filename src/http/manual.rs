@@ -34,7 +34,7 @@ mod tests {
     use crate::config::options::SETTINGS;
 
     #[test]
-    fn generated_topics_hold_what_they_are_generated_from() {
+    fn generated_topics_are_complete() {
         let topics = topics().expect("a manual");
         let text = |id: &str| &topics.iter().find(|topic| topic.id == id).expect(id).text;
         for row in SETTINGS {

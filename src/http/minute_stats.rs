@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_and_no_more_in_order_with_its_gaps() {
+    fn one_day_is_kept_in_order_with_gaps() {
         let hours = MinuteStats::default();
         let totals = |requests| MinuteTotals {
             requests,

@@ -33,7 +33,7 @@ mod tests {
     use super::{decode, query_value};
 
     #[test]
-    fn percent_encoding() {
+    fn percent_encoding_is_decoded() {
         for (text, plus, expected) in [
             ("a%20b+c", true, Some("a b c")),
             ("a+b", false, Some("a+b")),
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_value_of_a_query_counts() {
+    fn the_first_value_of_a_parameter_counts() {
         for (query, expected) in [
             ("a=1&key=x%20y&key=z", Some("x y")),
             ("k%65y=x", Some("x")),

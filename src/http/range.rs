@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges() {
+    fn ranges_are_evaluated() {
         for (range, expected) in [
             (None, RangePart::Whole),
             (Some("bytes=0-0"), RangePart::Bytes(0..1)),

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_buckets_is_bounded_and_the_active_are_kept() {
+    fn buckets_are_bounded_and_active_callers_are_kept() {
         let limiter = RateLimiter::new(1);
         let busy = address("192.0.2.1");
         assert!(limiter.check(RateKey::Address(busy), NOW).is_ok());

@@ -363,7 +363,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_is_rounded_up_to_seconds() {
+    fn retry_after_is_rounded_up_to_seconds() {
         let mut error = Error::new(Kind::TooFast, "too many requests");
         error.retry_after = Some(Duration::from_millis(1001));
         let reply = ApiError::from(error).reply("7");

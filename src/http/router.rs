@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn paths() {
+    fn paths_are_matched() {
         for (pattern, path, expected) in [
             ("/a/{id}", "/a/7", Some(vec!["id=7"])),
             ("/a/{id}", "/a/7%2F8", Some(vec!["id=7/8"])),
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_the_compatible_apis_have_several_forms() {
+    fn compatible_paths_have_several_forms() {
         for (path, canonical) in [
             ("/v1/models/", Some("/v1/models")),
             ("/models", Some("/v1/models")),

@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wire_format() {
+    fn events_have_the_sse_format() {
         let event = |id, name: &'static str, data: &str| SseEvent {
             id,
             name: name.into(),

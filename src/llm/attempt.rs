@@ -316,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_out_is_told_by_its_name_in_the_glossary() {
+    fn omitted_parameters_are_reported_by_glossary_name() {
         let parameters = Parameters {
             temperature: Some(0.5),
             max_tokens: Some(100),

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_one_source_sees_opens_nothing() {
+    fn failures_of_a_single_source_do_not_open_the_circuit() {
         for (sources, kind, is_open) in [
             ([7, 7, 7, 7, 7, 7, 7, 7], Overloaded, false),
             ([7, 7, 7, 7, 7, 7, 7, 8], Overloaded, true),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_after_faults_in_a_row_and_lets_one_through_later() {
+    fn the_circuit_opens_after_failures_and_admits_a_trial_later() {
         let mut breaker = broken();
         assert_eq!(breaker.circuit(at(1)), CircuitView::Open(at(20)));
         assert!(!breaker.admit(at(19)));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_of_its_health_does_not_count() {
+    fn failures_unrelated_to_health_do_not_count() {
         let mut breaker = CircuitBreaker::default();
         for kind in [RateLimited, Rejected, Cancelled, CallErrorKind::Money] {
             for source in 0..FAULTS * 2 {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_were_out_when_it_opened_do_not_prolong_the_pause() {
+    fn running_calls_do_not_extend_the_pause() {
         let mut breaker = broken();
         breaker.failed(at(10), Overloaded, 1);
         assert_eq!(breaker.circuit(at(10)), CircuitView::Open(at(20)));
@@ -187,7 +187,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_happens_it_admits_again(steps in prop::collection::vec((0i64..400, 0u8..4), 0..60)) {
+        fn the_circuit_always_admits_calls_again(steps in prop::collection::vec((0i64..400, 0u8..4), 0..60)) {
             let (mut breaker, mut now) = (CircuitBreaker::default(), 0);
             for (pause, what) in steps {
                 now += pause;

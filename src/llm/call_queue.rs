@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn those_over_the_limit_wait_for_their_turn() {
+    fn calls_over_the_limit_wait() {
         let (tell, told) = mpsc::channel();
         let threads = CallThreads::new(2);
         let mut calls: Vec<RunningCall> = (0..4)
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_with_few_places_does_not_hold_up_the_others() {
+    fn a_limited_provider_does_not_delay_others() {
         let (tell, told) = mpsc::channel();
         let threads = CallThreads::new(8);
         let first = threads.start(NARROW, job(1, &tell)).unwrap();
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_cancelled_in_line_ends_at_once() {
+    fn a_queued_call_is_cancelled_immediately() {
         let (tell, told) = mpsc::channel();
         let threads = CallThreads::new(1);
         let _busy = threads.start(WIDE, job(1, &tell)).unwrap();
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_takes_nobody_s_place() {
+    fn a_panic_frees_its_slot() {
         let (tell, told) = mpsc::channel();
         let threads = CallThreads::new(1);
         let _broken = threads
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_has_an_end() {
+    fn the_queue_is_bounded() {
         let threads = CallThreads::new(1);
         let (tell, _told) = mpsc::channel();
         let calls: Vec<_> = (0..MOST_WAITING as u32 + 1)

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_provider_s_list_the_known_come_first_and_the_mute_not_at_all() {
+    fn listed_models_are_ordered_and_non_chat_models_omitted() {
         let provider = |models: Option<Vec<String>>| Provider {
             id: "openai".into(),
             models,
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_s_list_says_what_is_not_known_and_what_changes() {
+    fn a_providers_list_supplies_unknown_and_changing_facts() {
         let price = Price {
             input: 1.0,
             output: 2.0,

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_usual_server_has_a_port() {
+    fn each_local_server_has_a_default_port() {
         let ports: Vec<u16> = LOCAL_SERVERS
             .iter()
             .filter_map(|id| known_base_url(id).and_then(port_of))

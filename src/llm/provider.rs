@@ -323,7 +323,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_unique_and_whole() {
+    fn rows_are_unique_and_complete() {
         for (index, row) in TABLE.iter().enumerate() {
             assert!(
                 TABLE[..index].iter().all(|other| other.id != row.id),
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn another_address_has_plain_habits() {
+    fn another_address_has_no_vendor_quirks() {
         let mut provider = Provider {
             id: "openai".into(),
             ..Provider::default()
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_asked_in_its_own_way() {
+    fn each_provider_gets_its_own_headers() {
         let provider = |id: &str, base_url: Option<&str>, kind: Option<ApiFormat>| Provider {
             id: id.into(),
             base_url: base_url.map(str::to_owned),

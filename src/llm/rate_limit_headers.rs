@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_when_to_come_back_in_many_ways() {
+    fn retry_times_are_parsed_in_many_forms() {
         for (given, expected) in [
             (&[("retry-after", "7")] as &[_], Some(7_000)),
             (&[("retry-after", " 1.5 ")], Some(1_500)),
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_used_up_the_last_holds_the_next_back_a_little() {
+    fn an_exhausted_counter_delays_the_next_call() {
         let given = headers(&[
             ("x-ratelimit-remaining-requests", "0"),
             ("x-ratelimit-reset-requests", "2h"),

@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn each_person_asks_their_own_provider_of_a_name_else_the_house_s() {
+    fn users_own_providers_override_shared_ones() {
         let ada = UserId::new(Timestamp::from_millis(1), 1);
         let bob = UserId::new(Timestamp::from_millis(1), 2);
         let registry = ProviderRegistry::default();
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_of_a_provider_outlives_a_change_of_the_others() {
+    fn state_survives_changes_to_other_providers() {
         let registry = ProviderRegistry::default();
         registry.replace(ProviderSource::Stored, vec![provider("a", "1", None)]);
         registry.all()[0].remember_refusal("m", "top_k");

@@ -270,7 +270,7 @@ mod tests {
     const EVENTS: &str = include_str!("../../tests/data/streams/deepseek-reasoning.sse");
 
     #[test]
-    fn pieces_that_come_together_are_told_together() {
+    fn pieces_that_arrive_together_are_joined() {
         let (deltas, result) = received(EVENTS.as_bytes(), "text/event-stream");
         assert_eq!(result, Ok(()));
         // One piece per read of 4 KiB, and one more where reasoning turns into text.
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_stream_is_told_apart() {
+    fn non_stream_responses_are_recognized() {
         use CallErrorKind::*;
         let mut endless = vec![b'x'; MAX_EVENT + 1];
         endless.extend(b"\n\n");
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_has_an_end_even_if_the_stream_has_none() {
+    fn a_complete_answer_ends_without_the_end_of_the_stream() {
         let event = format!(
             "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
             "x".repeat(4000)

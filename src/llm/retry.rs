@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn another_try_and_when() {
+    fn retries_and_their_pauses() {
         use CallErrorKind::*;
         let again = |millis| RetryDecision::Again(Duration::from_millis(millis));
         let too_long = |millis| RetryDecision::TooLong(Duration::from_millis(millis));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_in_the_middle_is_worth_one_more_try() {
+    fn an_interrupted_answer_is_retried_once() {
         use CallErrorKind::*;
         for kind in [Malformed, Timeout] {
             for (broke_off, tries, expected) in
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn those_turned_away_together_come_back_apart() {
+    fn calls_refused_together_retry_at_different_times() {
         let error = CallError::new(CallErrorKind::Overloaded, "");
         let at = |random| {
             next(&FailedAttempt {

@@ -317,7 +317,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_need_no_resolver() {
+    fn address_literals_need_no_resolver() {
         for (uri, expected) in [
             ("http://localhost:11434/v1/models", Some("127.0.0.1:11434")),
             ("https://LOCALHOST/v1", Some("127.0.0.1:443")),

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_whole_or_not_there() {
+    fn files_are_complete_or_absent() {
         let base = std::env::temp_dir().join(format!("quire-target-{}", std::process::id()));
         let target = FolderTarget::open(&base.join("replica")).expect("a folder");
         let put = |name: &str, text: &str, only_new| {

@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_replacement_is_trusted_while_it_answers_and_no_longer() {
+    fn a_replacement_is_trusted_only_while_it_answers() {
         let base = std::env::temp_dir().join(format!("quire-lease-{}", std::process::id()));
         let _ = fs::remove_dir_all(&base);
         fs::create_dir_all(&base).unwrap();

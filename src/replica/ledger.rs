@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_cut_or_without_a_beginning_is_named() {
+    fn missing_and_truncated_files_are_named() {
         let base = std::env::temp_dir().join(format!("quire-ledger-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&base);
         let target = FolderTarget::open(&base.join("replica")).unwrap();

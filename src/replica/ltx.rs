@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn files_round_trip() {
         let noise: Vec<u8> = (0..512_u32).map(|n| ((n * n * 7919) >> 5) as u8).collect();
         let some = vec![(2, vec![0; 512]), (3, noise), (900, vec![b'a'; 512])];
         let (header, found) = pages(&file(5, 900, &some)).expect("a file");
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_come_in_order_and_never_the_locked_one() {
+    fn pages_are_in_order_without_the_lock_page() {
         let header = LtxHeader {
             page_size: 65_536,
             commit: 20_000,
@@ -341,7 +341,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn damage_is_seen(at in 0_usize..700, bit in 0_u8..8, cut in 0_usize..700) {
+        fn damage_is_detected(at in 0_usize..700, bit in 0_u8..8, cut in 0_usize..700) {
             let whole = file(5, 9, &[(1, vec![1; 512]), (4, (0..=255).chain(0..=255).collect())]);
             let mut damaged = whole.clone();
             let at = at % whole.len();

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_numbers() {
+    fn names_contain_change_numbers() {
         for (name, expected) in [
             (change(27), Some(27)),
             (snapshot(27), Some(27)),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn ways_to_a_database() {
+    fn restore_candidates_are_ordered() {
         let there = Inventory {
             snapshots: vec![3, 8, 20],
             changes: vec![2, 3, 4, 5, 6, 8, 9, 10, 12],

@@ -135,7 +135,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
     #[test]
-    fn what_was_sent_comes_back(steps in steps()) {
+    fn the_restored_database_equals_the_original(steps in steps()) {
         let place = Place::new("steps");
         let rig = Rig::new(&place);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -184,7 +184,7 @@ mod tests {
     use crate::domain::key::KeyScope;
 
     #[test]
-    fn a_key_opens_its_owner_s_account_until_it_is_deleted_or_the_account_locked() {
+    fn a_key_works_until_it_is_deleted_or_its_account_locked() {
         with_writer(|db| {
             users::insert_first_is_admin(db, &user(1))?;
             users::insert(db, &user(2))?;

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_outlive_their_actor_and_come_in_pages() {
+    fn entries_survive_their_actor_and_are_paged() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             let entry = |n: i64| AuditEntry {

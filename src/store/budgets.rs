@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_come_and_go_and_zero_is_one() {
+    fn limits_can_be_set_and_removed_and_zero_is_a_limit() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             let id = user(1).id;

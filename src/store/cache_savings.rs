@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hits_add_up_by_person_and_day() {
+    fn hits_add_up_by_user_and_day() {
         with_writer(|db| {
             let (ada, bob) = (user(1).id, user(2).id);
             users::insert(db, &user(1))?;

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_found_until_it_runs_out() {
+    fn an_answer_is_found_until_it_expires() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             users::insert(db, &user(2))?;
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn purging_takes_what_ran_out_and_then_what_was_used_longest_ago() {
+    fn purging_removes_expired_then_least_recently_used_answers() {
         with_writer(|db| {
             for n in 1..=5i64 {
                 let until = if n == 5 { 10 } else { 90 };

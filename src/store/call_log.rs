@@ -155,7 +155,7 @@ mod tests {
     use crate::domain::money::Price;
 
     #[test]
-    fn lines_come_back_as_they_went_in_newest_first() {
+    fn calls_round_trip_newest_first() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             let analysis = AnalysisId::new(at(1), 1);

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buckets() {
+    fn commits_are_counted_in_buckets() {
         let times = CommitTimes::default();
         for micros in [0, 1000, 1001, 9000, 3_000_000] {
             times.add(Duration::from_micros(micros));

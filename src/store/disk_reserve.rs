@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_link_leads_to_is_not_emptied() {
+    fn the_target_of_a_link_is_not_truncated() {
         let folder = std::env::temp_dir().join(format!("quire-room-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
         let (kept, reserve) = (folder.join("kept"), folder.join(RESERVE));

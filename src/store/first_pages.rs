@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_of_any_table_is_found() {
+    fn damage_to_any_table_is_found() {
         let folder = Folder::new();
         folder.open().close_to_changes();
         let path = folder.path().join("quire.db");

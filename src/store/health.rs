@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_damaged_database_is_read_through_at_most_every_thirty_seconds() {
+    fn a_damaged_database_is_scanned_at_most_every_thirty_seconds() {
         let (health, begun) = (StoreHealth::default(), Instant::now());
         let after = |seconds| begun + Duration::from_secs(seconds);
         assert!(health.begin_scan(begun));

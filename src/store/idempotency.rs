@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_its_owner_s_for_its_time() {
+    fn an_answer_belongs_to_its_owner_until_it_expires() {
         with_writer(|db| {
             users::insert_first_is_admin(db, &user(1))?;
             users::insert(db, &user(2))?;
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_holds_until_it_is_answered_released_or_too_old() {
+    fn a_claim_holds_until_answered_released_or_expired() {
         with_writer(|db| {
             users::insert_first_is_admin(db, &user(1))?;
             let owner = user(1).id;

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_invitation_is_for_one_person_once() {
+    fn an_invitation_works_once_for_its_address() {
         with_writer(|db| {
             put(db, &[1; 32], "a@b.org", at(1), at(100))?;
             put(db, &[2; 32], "", at(1), at(100))?;

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn closing_keeps_what_is_queued_and_refuses_the_rest() {
+    fn closing_keeps_queued_jobs_and_refuses_new_ones() {
         let queue = WriteQueue::new();
         for job in 0..3 {
             assert_eq!(queue.put_now(job), Ok(()));
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_lets_nobody_in_until_a_job_is_taken() {
+    fn a_full_queue_waits_until_a_job_is_taken() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .expect("a runtime");

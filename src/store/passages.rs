@@ -274,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_words_whatever_their_accents_in_the_person_s_documents_only() {
+    fn search_ignores_accents_and_covers_only_the_users_documents() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             users::insert(db, &user(2))?;

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_works_once_and_only_while_it_holds() {
+    fn a_link_works_once_and_until_it_expires() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             let id = user(1).id;

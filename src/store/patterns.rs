@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn one_sees_the_team_s_and_one_s_own() {
+    fn users_see_team_patterns_and_their_own() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             users::insert(db, &user(2))?;

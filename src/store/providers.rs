@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn each_has_its_owner_and_a_name_once() {
+    fn names_are_unique_per_owner() {
         with_writer(|db| {
             let ada = user(1).id;
             users::insert(db, &user(1))?;

@@ -48,7 +48,7 @@ mod tests {
     use crate::domain::user::Role;
 
     #[test]
-    fn who_waits_is_listed_unless_their_account_is_locked() {
+    fn waiting_documents_are_listed_unless_the_account_is_locked() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             let owner = user(1).id;

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_add_up_and_names_mean_one_s_own_first() {
+    fn versions_accumulate_and_own_recipes_come_first() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             users::insert(db, &user(2))?;

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotated_token_is_still_found_once_back() {
+    fn the_previous_token_is_still_found() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             let it = session(1, &user(1).id);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_session_and_account_in_force_are_active() {
+    fn only_valid_sessions_of_unlocked_accounts_are_active() {
         with_writer(|db| {
             users::insert_first_is_admin(db, &user(1))?;
             users::insert(db, &user(2))?;
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn all_but_one_can_be_ended_and_old_ones_removed() {
+    fn other_sessions_can_be_ended_and_old_ones_deleted() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             let id = user(1).id;

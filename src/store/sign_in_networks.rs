@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_networks_of_each_person_are_remembered() {
+    fn the_newest_networks_of_each_user_are_kept() {
         with_writer(|db| {
             users::insert_first_is_admin(db, &user(1))?;
             users::insert(db, &user(2))?;

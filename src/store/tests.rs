@@ -119,7 +119,7 @@ fn numbers(store: &Store) -> Vec<String> {
 }
 
 #[test]
-fn one_failing_job_of_a_group_does_not_disturb_the_others() {
+fn a_failing_job_does_not_affect_its_group() {
     let folder = Folder::new();
     let store = folder.open();
     let answers = grouped(
@@ -153,7 +153,7 @@ fn one_failing_job_of_a_group_does_not_disturb_the_others() {
 }
 
 #[test]
-fn a_lost_transaction_fails_what_was_in_it_and_nothing_after() {
+fn a_lost_transaction_fails_only_its_own_jobs() {
     let folder = Folder::new();
     let store = folder.open();
     let answers = grouped(
@@ -171,7 +171,7 @@ fn a_lost_transaction_fails_what_was_in_it_and_nothing_after() {
 }
 
 #[test]
-fn a_commit_without_room_is_reported_until_one_succeeds_whatever_is_free() {
+fn a_commit_without_space_is_reported_until_one_succeeds() {
     for floor in [0, 1] {
         let folder = Folder::new();
         let store = folder.open();
@@ -201,7 +201,7 @@ fn a_commit_without_room_is_reported_until_one_succeeds_whatever_is_free() {
 }
 
 #[test]
-fn a_probe_finds_that_there_is_room_again() {
+fn a_probe_detects_free_space() {
     let folder = Folder::new();
     let store = folder.open();
     store.keep_room(0);
@@ -219,7 +219,7 @@ fn stored_version(store: &Store) -> u32 {
 }
 
 #[test]
-fn what_was_answered_is_visible_at_once() {
+fn acknowledged_changes_are_visible_immediately() {
     let folder = Folder::new();
     let store = folder.open();
     block_on(async {
@@ -232,7 +232,7 @@ fn what_was_answered_is_visible_at_once() {
 }
 
 #[test]
-fn a_group_of_async_callers_all_get_their_own_answer() {
+fn grouped_async_callers_each_get_their_own_result() {
     let folder = Folder::new();
     let store = folder.open();
     block_on(async {
@@ -254,7 +254,7 @@ fn a_group_of_async_callers_all_get_their_own_answer() {
 }
 
 #[test]
-fn a_reader_cannot_write_whatever_it_tries() {
+fn a_reader_cannot_write() {
     let folder = Folder::new();
     let store = folder.open();
     let answer = store.read_now(|db| db.batch("DELETE FROM users"));
@@ -262,7 +262,7 @@ fn a_reader_cannot_write_whatever_it_tries() {
 }
 
 #[test]
-fn a_read_sees_one_state_and_survives_a_panic_next_door() {
+fn a_read_sees_one_state_and_survives_another_jobs_panic() {
     let folder = Folder::new();
     let store = folder.open();
     let inside = store.clone();
@@ -283,7 +283,7 @@ fn a_read_sees_one_state_and_survives_a_panic_next_door() {
 }
 
 #[test]
-fn questions_that_wait_together_each_get_their_own_answer() {
+fn grouped_queries_each_get_their_own_result() {
     let folder = Folder::new();
     let store = folder.open();
     block_on(async {
@@ -318,7 +318,7 @@ fn reads() -> u64 {
 }
 
 #[test]
-fn pages_are_read_again_only_after_their_cache_was_freed() {
+fn pages_are_reread_only_after_the_cache_is_freed() {
     let folder = Folder::new();
     let store = folder.open();
     let look = || {
@@ -336,7 +336,7 @@ fn pages_are_read_again_only_after_their_cache_was_freed() {
 }
 
 #[test]
-fn a_file_that_was_empty_for_a_moment_is_read_again() {
+fn a_briefly_empty_file_is_read_again() {
     let folder = Folder::new();
     block_on(folder.open().close());
     let store = folder.open();
@@ -355,7 +355,7 @@ fn a_file_that_was_empty_for_a_moment_is_read_again() {
 }
 
 #[test]
-fn closing_does_what_was_queued_and_empties_the_log() {
+fn closing_finishes_queued_jobs_and_empties_the_log() {
     let folder = Folder::new();
     let store = folder.open();
     block_on(async {
@@ -379,7 +379,7 @@ fn closing_does_what_was_queued_and_empties_the_log() {
 }
 
 #[test]
-fn a_backup_is_whole_while_writes_go_on_and_replaces_nothing_unasked() {
+fn a_backup_is_complete_during_writes_and_replaces_nothing() {
     let folder = Folder::new();
     let store = folder.open();
     store.write_now(add(1)).expect("an insert");
@@ -408,7 +408,7 @@ fn a_backup_is_whole_while_writes_go_on_and_replaces_nothing_unasked() {
 }
 
 #[test]
-fn every_copy_has_the_rows_of_one_moment_of_a_busy_database() {
+fn every_copy_is_a_consistent_snapshot_of_a_busy_database() {
     let folder = Folder::new();
     let store = folder.open();
     store.write_now(add(1)).expect("an insert");
@@ -435,7 +435,7 @@ fn every_copy_has_the_rows_of_one_moment_of_a_busy_database() {
 }
 
 #[test]
-fn a_damaged_or_foreign_backup_is_not_called_sound() {
+fn a_damaged_or_foreign_backup_is_rejected() {
     let folder = Folder::new();
     let store = folder.open();
     (1..100).for_each(|n| assert!(store.write_now(add(n)).is_ok()));

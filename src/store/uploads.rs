@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_arrive_in_any_order_and_again_for_their_owner_only() {
+    fn parts_arrive_in_any_order_repeatedly_and_only_from_their_owner() {
         with_writer(|db| {
             users::insert(db, &user(1))?;
             users::insert(db, &user(2))?;

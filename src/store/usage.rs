@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn budgets_count_the_house_s_money_and_all_tokens() {
+    fn budgets_count_the_servers_money_and_all_tokens() {
         with_writer(|db| {
             let id = user(1).id;
             users::insert(db, &user(1))?;

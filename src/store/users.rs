@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_always_manages() {
+    fn an_active_administrator_always_remains() {
         with_writer(|db| {
             let (first, second) = (user(1).id, user(2).id);
             insert_first_is_admin(db, &user(1))?;
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_reach_their_row_or_say_that_there_is_none() {
+    fn changes_apply_or_report_a_missing_row() {
         with_writer(|db| {
             insert(db, &user(1))?;
             insert(db, &user(2))?;
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_the_list_meet_without_gap_or_double() {
+    fn list_pages_have_no_gaps_or_duplicates() {
         with_writer(|db| {
             (1..=5).try_for_each(|n| insert(db, &user(n)))?;
             let first = list(db, 3, None)?;

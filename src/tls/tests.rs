@@ -53,7 +53,7 @@ fn fault(folder: &Folder) -> String {
 }
 
 #[test]
-fn says_until_when_a_certificate_holds() {
+fn the_expiry_of_a_certificate_is_read() {
     let folder = Folder::new("until");
     for (year, expected) in [
         (2030, "2030-01-01T00:00:00.000Z"),
@@ -66,7 +66,7 @@ fn says_until_when_a_certificate_holds() {
 }
 
 #[test]
-fn what_cannot_be_used_is_said_with_its_file() {
+fn errors_name_the_unusable_file() {
     let folder = Folder::new("faults");
     let missing = fault(&folder);
     assert!(missing.contains("chain.pem: No such file"), "{missing}");
@@ -102,7 +102,7 @@ fn what_cannot_be_used_is_said_with_its_file() {
 }
 
 #[test]
-fn a_renewal_replaces_and_a_bad_one_does_not() {
+fn a_valid_renewal_replaces_and_an_invalid_one_does_not() {
     let folder = Folder::new("renewal");
     let touched = |later: u64| {
         // Some file systems store times in whole seconds.

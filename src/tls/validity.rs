@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments() {
+    fn times_are_parsed() {
         for (kind, text, expected) in [
             (UTC_TIME, "260102030405Z", Some("2026-01-02T03:04:05.000Z")),
             (UTC_TIME, "990102030405Z", Some("1999-01-02T03:04:05.000Z")),
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn no_prefix_of_a_certificate_is_one() {
+    fn truncated_certificates_are_rejected() {
         let made = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
         let der = made.cert.der().to_vec();
         assert!(Validity::of(&der).is_some());

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_cut_where_it_is_marked() {
+    fn a_text_is_split_at_its_marks() {
         let mark = |end: usize| CacheMark {
             end: Some(end),
             control: json!({ "type": "ephemeral" }),

@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bodies() {
+    fn requests_and_responses_are_parsed() {
         let asked = read(
             &json!({ "model": "m", "input": ["a", "b"], "encoding_format": "base64", "x": 1 }),
         );
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_model_has_refused_is_left_out() {
+    fn refused_fields_are_omitted() {
         let asked = EmbeddingRequest {
             texts: vec!["a".into(), "b".into()],
             dimensions: Some(2),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn each_provider_s_way() {
+    fn each_provider_gets_its_own_request() {
         let asked = EmbeddingRequest {
             texts: vec!["a".into(), "b".into()],
             dimensions: Some(2),

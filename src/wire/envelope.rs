@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_goes_out_in_an_item_and_comes_back_whole() {
+    fn a_block_round_trips_through_an_item() {
         for block in [
             json!({ "type": "thinking", "thinking": "Okay.", "signature": "c2ln" }),
             json!({ "type": "redacted_thinking", "data": "b3A" }),

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_documented_endings_are_good() {
+    fn only_documented_reasons_are_regular() {
         for (reason, expected) in [
             ("stop", Some(Finish::Stop)),
             ("STOP", Some(Finish::Stop)),

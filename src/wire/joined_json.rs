@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_that_came_as_one_are_told_apart() {
+    fn joined_texts_are_split() {
         for (data, expected) in [
             ("{\"a\":1}", None),
             ("{\"a\": {}}", None),

@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_read() {
+    fn messages_are_parsed() {
         for (text, expected) in [
             (
                 r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2024-11-05"}}"#,
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_the_protocols_numbers() {
+    fn errors_have_the_protocols_codes() {
         let call = |arguments: &str| {
             format!(
                 r#"{{"id":1,"method":"tools/call","params":{{"name":"consult","arguments":{arguments}}}}}"#
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tools_say_what_is_read_of_them() {
+    fn tool_schemas_match_the_parsed_arguments() {
         let all = tools();
         for tool in all["tools"].as_array().into_iter().flatten() {
             let name = tool["name"].as_str().unwrap_or_default();

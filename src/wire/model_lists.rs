@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_say_more_or_less() {
+    fn lists_with_and_without_metadata_are_parsed() {
         let openrouter = r#"{"data":[{"id":"a/b","context_length":128000,"architecture":{"input_modalities":["text","image"]},"pricing":{"prompt":"0.000003","completion":"0.000015","input_cache_read":"0.0000003"},"supported_parameters":["temperature","reasoning","tools"]},{"id":"auto","pricing":{"prompt":"-1","completion":"-1"}}]}"#;
         let found = models(ApiFormat::OpenAi, openrouter).expect("a list");
         assert_eq!(

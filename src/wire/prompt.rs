@@ -162,7 +162,7 @@ mod tests {
     use crate::domain::parameters::{self, Parameters};
 
     #[test]
-    fn an_effort_is_said_in_a_word_that_the_model_knows() {
+    fn an_effort_maps_to_a_level_that_the_model_accepts() {
         assert_eq!(EFFORTS, parameters::EFFORTS);
         let said = |wanted: &str, efforts: &[&str]| {
             let request = ModelRequest {

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_tokens_that_a_model_reads_is_kept() {
+    fn the_size_of_the_context_window_is_kept() {
         for said in [
             "This model's maximum context length is 4096 tokens. However, you requested 9000 tokens.",
             "The input (9000 tokens) is longer than the model's context length (4096 tokens).",

@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn strict_where_the_vendor_would_take_it_or_the_client_says_so() {
+    fn strict_if_the_vendor_accepts_it_or_the_client_requests_it() {
         let closed = json!({
             "type": "object", "required": ["b", "a"], "additionalProperties": false,
             "properties": { "a": { "type": "string" }, "b": { "$ref": "#/$defs/B" } },
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn gemini_is_given_what_it_takes() {
+    fn gemini_gets_only_supported_keywords() {
         let schema = json!({
             "$schema": "x", "$ref": "#/$defs/A",
             "$defs": { "A": { "type": "object", "title": "A", "properties": {
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn anthropic_is_given_closed_objects_and_told_the_bounds() {
+    fn anthropic_gets_closed_objects_and_bounds_as_text() {
         let schema = json!({ "type": "object", "properties": {
             "n": { "type": "integer", "minimum": 1, "description": "Count" },
             "when": { "type": "string", "format": "date" },

@@ -434,7 +434,7 @@ mod tests {
     use crate::domain::chat::Extras;
 
     #[test]
-    fn messages_as_the_sdk_sends_them() {
+    fn sdk_messages_are_parsed() {
         let asked = read(
             &json!({
                 "model": "m", "max_tokens": 100, "system": [{ "type": "text", "text": "Be brief." }], "top_k": 5,
@@ -476,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_of_a_cache_stand_apart() {
+    fn cached_tokens_are_counted_separately() {
         let usage = Usage {
             input: 10,
             cached: 4,

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_refused() {
+    fn a_referenced_file_is_rejected() {
         let part = |part: Value| json!({ "messages": [{ "content": [part] }] });
         for wrong in [
             part(

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_null_and_not_free() {
+    fn unknown_prices_are_null_not_zero() {
         let model = Model {
             id: "p/m".into(),
             name: "M".into(),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn prices_are_by_token_without_rounding() {
+    fn prices_are_per_token_without_rounding() {
         for (price, text) in [
             (2.5, "0.0000025"),
             (0.0, "0"),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_go_both_ways() {
+    fn lists_are_paged_in_both_directions() {
         let rows: Vec<Value> = ["a", "b", "c"]
             .iter()
             .map(|id| anthropic_row(&listed(id, None)))

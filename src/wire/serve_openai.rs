@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conversations_as_clients_send_them() {
+    fn client_conversations_are_parsed() {
         let asked = read(&json!({
             "model": "quire/gut", "stream": true, "stream_options": { "include_usage": true },
             "max_completion_tokens": 50, "temperature": 0.2, "stop": "END", "logit_bias": {}, "user": "u",
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_left_out_silently_is_refused() {
+    fn fields_that_would_be_silently_dropped_are_rejected() {
         let user = json!([{ "role": "user", "content": "a" }]);
         for (body, param) in [
             (json!([]), "body"),
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_has_one_role_one_end_and_its_usage_behind_it() {
+    fn a_stream_has_one_role_one_end_and_final_usage() {
         let frame = ChunkFrame {
             id: "chatcmpl-1".into(),
             model: "m".into(),

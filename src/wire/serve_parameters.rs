@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_another_type_is_refused() {
+    fn fields_of_the_wrong_type_are_rejected() {
         for (body, param) in [
             (json!({ "temperature": "hot" }), "temperature"),
             (json!({ "top_p": [] }), "top_p"),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_effort_is_found_wherever_an_api_writes_it() {
+    fn an_effort_is_found_in_every_apis_field() {
         for (body, effort) in [
             (json!({ "reasoning_effort": "low" }), Some("low")),
             (
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_null_is_not_there_and_some_write_whole_numbers_with_a_point() {
+    fn null_means_absent_and_integers_may_have_a_decimal_point() {
         for (body, tokens) in [
             (
                 json!({ "max_tokens": null, "temperature": null, "stop": null }),

@@ -370,7 +370,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn inputs_of_several_shapes() {
+    fn inputs_of_several_shapes_are_parsed() {
         for (input, turns) in [
             (json!("Why?"), 2),
             (json!([{ "role": "user", "content": "a" }]), 2),

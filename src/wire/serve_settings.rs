@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_repeated_and_the_rest_has_its_default() {
+    fn sent_settings_are_repeated_and_others_have_defaults() {
         let found = of(&json!({
             "temperature": 0.2, "top_p": null, "metadata": { "a": "b" }, "reasoning": { "effort": "low" },
             "text": { "verbosity": "low" }, "store": true, "tool_choice": "required",

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_answer_is_a_choice_of_its_own() {
+    fn every_answer_is_a_separate_choice() {
         let whole = |text: &str| {
             json!({
                 "id": text, "object": "chat.completion", "created": 7, "model": "m",

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn three_ways_to_say_the_same() {
+    fn all_three_tool_forms_are_equivalent() {
         let schema = json!({ "type": "object", "properties": { "city": { "type": "string" } } });
         let nested = json!({ "tools": [{ "type": "function", "function": { "name": "weather", "description": "d", "parameters": schema } }], "tool_choice": { "type": "function", "function": { "name": "weather" } }, "parallel_tool_calls": false });
         let flat = json!({ "tools": [{ "type": "function", "name": "weather", "description": "d", "parameters": schema }], "tool_choice": { "type": "function", "name": "weather" }, "parallel_tool_calls": false });
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_vendor_would_run_is_named() {
+    fn vendor_run_tools_are_reported() {
         let body = json!({ "tools": [{ "type": "web_search" }] });
         let offered = offered(body, ToolShape::Flat).expect("sound");
         assert_eq!(offered.tools, None);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused() {
+    fn malformed_tools_are_rejected() {
         let named = |name: &str| json!([{ "type": "function", "function": { "name": name } }]);
         for (body, param) in [
             (json!({ "tools": {} }), "tools"),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn legacy_functions_are_tools() {
+    fn legacy_functions_are_parsed_as_tools() {
         let schema = json!({ "type": "object" });
         let legacy = json!({ "functions": [{ "name": "weather", "parameters": schema }], "function_call": { "name": "weather" } });
         let tools = offered(legacy, ToolShape::Nested).unwrap().tools.unwrap();
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_go_out_and_come_back() {
+    fn calls_round_trip() {
         let call = ToolCall {
             id: "c1".into(),
             name: "weather".into(),

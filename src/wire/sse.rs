@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_standard_s_cases() {
+    fn handles_the_cases_in_the_standard() {
         let data = |texts: &[&str]| {
             texts
                 .iter()
@@ -296,12 +296,12 @@ mod tests {
     }
 
     #[test]
-    fn half_a_character_is_no_harm() {
+    fn split_characters_are_joined() {
         assert_eq!(decode(&[b"data: \xC3", b"\xA9\n\n"])[0].1, "é");
     }
 
     #[test]
-    fn a_line_without_end_is_refused_not_collected() {
+    fn an_endless_line_is_rejected() {
         let mut decoder = SseDecoder::new(100);
         decoder.push(b"data: ok\n\n");
         decoder.push(&[b'x'; 200]);
@@ -321,7 +321,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cuts_change_nothing(text in "((data|event|id|x)?:? ?[a-zä]{0,5}(\n|\r|\r\n)){0,20}", cuts in prop::collection::vec(0usize..200, 0..8)) {
+        fn splits_change_nothing(text in "((data|event|id|x)?:? ?[a-zä]{0,5}(\n|\r|\r\n)){0,20}", cuts in prop::collection::vec(0usize..200, 0..8)) {
             let bytes = text.as_bytes();
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
             cuts.sort_unstable();
@@ -336,14 +336,14 @@ mod tests {
         }
 
         #[test]
-        fn what_is_encoded_is_decoded(name in "[a-z.]{1,20}", data in "[^\r]{0,100}") {
+        fn events_round_trip(name in "[a-z.]{1,20}", data in "[^\r]{0,100}") {
             let mut bytes = Vec::new();
             encode(&mut bytes, 7, &name, &data);
             prop_assert_eq!(decode(&[&bytes]), vec![(name, data)]);
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
             decode(&[&bytes]);
         }
     }

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_of_two_chunks_are_one_character() {
+    fn surrogates_split_between_chunks_are_joined() {
         for (chunks, expected) in [
             (
                 &[r#"["Seven \ud83d"]"#, r#"["\ude00 twelve"]"#] as &[&str],
@@ -111,13 +111,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whole_json_stays_what_it_was(text in any::<String>()) {
+        fn complete_json_is_unchanged(text in any::<String>()) {
             let json = serde_json::to_string(&[&text]).unwrap();
             prop_assert_eq!(joined(&[&json]), vec![text]);
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in r#"(\\|u|d83d|de00|"|é|x){0,20}"#) {
+        fn arbitrary_text_never_panics(text in r#"(\\|u|d83d|de00|"|é|x){0,20}"#) {
             let mut halves = PendingSurrogates::default();
             halves.join_pairs(&text);
             halves.join_pairs(&text);

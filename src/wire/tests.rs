@@ -169,7 +169,7 @@ fn recordings() -> Vec<(&'static str, ApiFormat, String)> {
 }
 
 #[test]
-fn recorded_answers_are_whole() {
+fn recorded_answers_are_complete() {
     let request = wanted(Parameters::default());
     // Beginning of the text, minimum bytes of reasoning, then tokens: input, output, cached, reasoning.
     for (wanted, begins, thinks, counts) in [
@@ -229,7 +229,7 @@ fn find(name: &str) -> (&'static str, ApiFormat, String) {
 }
 
 #[test]
-fn refusals_and_tools_are_no_answers_unless_a_shape_was_wanted() {
+fn refusals_and_tool_calls_are_answers_only_with_a_schema() {
     for (name, kind, words) in [
         ("refusal", CallErrorKind::Rejected, "refused"),
         ("json tool", CallErrorKind::Empty, "tool"),
@@ -250,7 +250,7 @@ fn refusals_and_tools_are_no_answers_unless_a_shape_was_wanted() {
 }
 
 #[test]
-fn every_recording_cut_short_is_no_whole_answer() {
+fn truncated_recordings_are_not_complete_answers() {
     let request = wanted(Parameters::default());
     for (name, kind, body) in recordings() {
         let marks = [
@@ -286,7 +286,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     #[test]
-    fn recordings_decode_alike_however_they_are_cut(which in 0usize..12, mut cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {
+    fn recordings_decode_alike_wherever_they_are_split(which in 0usize..12, mut cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {
         let (name, kind, body) = recordings().swap_remove(which);
         let bytes = body.as_bytes();
         let mut places: Vec<usize> = cuts.drain(..).map(|cut| cut.index(bytes.len() + 1)).collect();
@@ -304,7 +304,7 @@ proptest! {
 }
 
 #[test]
-fn recordings_byte_by_byte() {
+fn recordings_decode_byte_by_byte() {
     let request = wanted(Parameters::default());
     for (name, kind, body) in recordings() {
         let single: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
@@ -314,7 +314,7 @@ fn recordings_byte_by_byte() {
 }
 
 #[test]
-fn whole_answers_are_taken_where_a_stream_was_asked_for() {
+fn complete_answers_are_accepted_instead_of_a_stream() {
     for (kind, body, begins) in [
         (
             ApiFormat::Anthropic,
@@ -355,7 +355,7 @@ fn whole_answers_are_taken_where_a_stream_was_asked_for() {
 }
 
 #[test]
-fn faults_in_the_middle_are_faults() {
+fn errors_within_a_stream_are_errors() {
     use CallErrorKind::*;
     let anthropic = |error: &str| {
         format!(
@@ -398,7 +398,7 @@ fn faults_in_the_middle_are_faults() {
 }
 
 #[test]
-fn recorded_refusals_are_known() {
+fn recorded_refusals_are_classified() {
     for (status, body, kind, says) in [
         (
             404,
@@ -456,7 +456,7 @@ fn recorded_refusals_are_known() {
 }
 
 #[test]
-fn kinds_have_names() {
+fn api_formats_have_names() {
     for kind in ApiFormat::ALL {
         assert_eq!(ApiFormat::parse(kind.as_str()), Some(kind));
     }
@@ -464,7 +464,7 @@ fn kinds_have_names() {
 }
 
 #[test]
-fn a_count_that_cannot_be_is_not_believed() {
+fn implausible_counts_are_ignored() {
     let stream = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"four words of text\"},\"finish_reason\":\"stop\"}]}\n\n\
         data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1000000000000000}}\n\n\
         data: [DONE]\n\n";
@@ -482,7 +482,7 @@ fn chunk(content: &str) -> sse::SseFrame {
 }
 
 #[test]
-fn a_piece_that_equals_all_text_before_it_is_kept() {
+fn a_piece_that_repeats_the_text_is_kept() {
     let mut decoder = AnswerDecoder::new(ApiFormat::OpenAi);
     let pieces = ["ha", "ha", "haha"].map(chunk);
     let texts: Vec<Delta> = pieces.iter().flat_map(|one| decoder.push(one)).collect();
@@ -497,7 +497,7 @@ fn a_piece_that_equals_all_text_before_it_is_kept() {
 }
 
 #[test]
-fn half_a_ping_is_no_keep_alive() {
+fn a_truncated_ping_is_not_a_keep_alive() {
     for (data, expected) in [
         ("{\"type\": \"ping\"}", true),
         ("{\"type\": \"pi", false),

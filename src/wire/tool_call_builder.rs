@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn fragments_find_their_call() {
+    fn fragments_are_matched_to_their_call() {
         const OSLO: &str = r#"{"city":"Oslo"}"#;
         const ROME: &str = r#"{"city":"Rome"}"#;
         let one: &[(&str, &str, &str)] = &[("a", "weather", OSLO)];

@@ -266,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_numbers_are_read_in_any_type() {
+    fn integers_are_parsed_from_any_type() {
         for (value, expected) in [
             (json!(7), Some(7)),
             (json!(7.0), Some(7)),
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_found_wherever_vendors_put_them() {
+    fn counts_are_found_under_every_vendors_name() {
         let plain = (100, 7, 0, 0, 0, None);
         let cached = (100, 7, 80, 0, 0, None);
         for (report, expected) in [
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_report_takes_back_only_what_it_states() {
+    fn a_later_report_replaces_only_what_it_states() {
         let details = json!({ "prompt_tokens": 100, "completion_tokens": 5, "prompt_tokens_details": { "cached_tokens": 80 }, "completion_tokens_details": { "reasoning_tokens": 2 }, "cost": 0.5 });
         for (later, expected) in [
             (
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn charges_are_read_as_numbers_and_as_text() {
+    fn charges_are_parsed_as_numbers_and_text() {
         for (report, expected) in [
             (json!({ "cost": 0.0123 }), Some(12_300)),
             (json!({ "cost": "0.0123" }), Some(12_300)),

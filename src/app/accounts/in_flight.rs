@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_in_flight_ends_with_its_account_and_nobody_elses() {
+    async fn ending_an_account_ends_only_its_own_requests() {
         let presence = Presence::default();
         let (mut one, before) = presence.enter(&user(1));
         let (mut two, _) = presence.enter(&user(1));

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_accounts_and_networks_are_counted_apart() {
+    fn pairs_accounts_and_networks_are_counted_separately() {
         let throttle = LoginThrottle::new(2);
         let here = IpAddr::from([127, 0, 0, 1]);
         let pair = || ThrottleKey::Pair("a@b.co".into(), here);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_is_one_place() {
+    fn an_ipv6_network_counts_as_one() {
         let place = |text: &str| network(text.parse().expect(text));
         assert_eq!(place("2001:db8::1"), place("2001:db8::ffff"));
         assert_ne!(place("2001:db8::1"), place("2001:db8:0:1::1"));
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_the_newest_stay() {
+    fn memory_is_bounded_and_the_newest_entries_stay() {
         let throttle = LoginThrottle::new(1);
         let address = |n: usize| ThrottleKey::Pair(n.to_string(), [127, 0, 0, 1].into());
         let device = |n: usize| ThrottleKey::Device(SessionId::new(at(0), n as u128));

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_comes_first_and_is_never_refused() {
+    fn the_newest_attempt_goes_first_and_is_never_refused() {
         let (turns, start) = (LoginTurns::default(), clock::instant());
         let at = |seconds| start + Duration::from_secs(seconds);
         let join = || turns.join(key(), start);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn guesses_stay_bounded_however_many_are_sent() {
+    fn the_rate_of_guesses_is_bounded() {
         let (turns, start) = (LoginTurns::default(), clock::instant());
         let (mut kept, mut given) = (Vec::new(), 0);
         for second in 0..3600 {

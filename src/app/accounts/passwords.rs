@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_known_device_waits_behind_no_stranger() {
+    async fn a_known_device_does_not_wait_behind_strangers() {
         let passwords = Arc::new(Passwords::new(200_000));
         let stored = password::hash("right", 10).expect("randomness");
         let guess = |_| {

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn remembered_for_a_moment() {
+    fn callers_are_cached_briefly() {
         let seen = CallerCache::default();
         assert_eq!(seen.find(b"a", at(0)), Err(0));
         seen.note(0, b"a", &caller(), at(5000));
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_from_before_a_change_is_not_kept() {
+    fn a_result_from_before_a_change_is_not_cached() {
         let seen = CallerCache::default();
         let epoch = seen.find(b"a", at(0)).expect_err("empty");
         seen.forget();

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_right_token_claims() {
+    fn only_the_right_token_makes_an_administrator() {
         let setup = FirstAdminRule::Token {
             token: "0123456789abcdef".to_owned(),
             is_made: false,

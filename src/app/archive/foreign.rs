@@ -421,7 +421,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conversations_and_the_predecessor_s_exports() {
+    fn parses_conversations_and_the_predecessors_exports() {
         let lines = r#"{"model":"gpt-4o","created":1700000000,"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Why?"},{"role":"assistant","content":[{"type":"text","text":"So."}]}]}
 
 not json
@@ -466,7 +466,7 @@ not json
     }
 
     #[test]
-    fn a_plan_holds_what_was_said() {
+    fn an_imported_plan_keeps_the_conversation() {
         let one = ForeignConversation {
             question: "Why?".into(),
             drafts: vec![("a/b".into(), "One.".into()), ("c/d".into(), "Two.".into())],

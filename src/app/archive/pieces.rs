@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_falls_into_the_things_in_it() {
+    fn a_file_is_split_into_its_values() {
         for (text, expected) in [
             ("", vec![]),
             (" \n ", vec![]),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_piece_is_refused() {
+    fn a_value_over_the_limit_is_rejected() {
         let long = "x".repeat(MAX_PIECE as usize + 1);
         for (name, text) in [("line", long.clone()), ("list", format!("[\"{long}\"]"))] {
             let file = Scratch::new(name, text.as_bytes());
@@ -243,7 +243,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn elements_of_a_list_come_one_by_one(values in prop::collection::vec("[\\[\\]{},\"\\\\ a]{0,12}", 0..8)) {
+        fn list_elements_are_passed_one_by_one(values in prop::collection::vec("[\\[\\]{},\"\\\\ a]{0,12}", 0..8)) {
             let values: Vec<_> = values.iter().map(|text| serde_json::json!({"a": [text]})).collect();
             let text = serde_json::to_string_pretty(&values).expect("JSON");
             let found: Vec<serde_json::Value> = pieces("property", &text)

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_keeps_its_columns_and_nothing_nested() {
+    fn a_row_keeps_its_columns_without_nested_values() {
         let text = "{\"a\":1,\"b\":\"x\",\"c\":[[{}],1],\"d\":{\"a\":[]},\"e\":null,\"f\":-1.5,\"g\":true,\"z\":[7]}\n{\"a\":2}";
         let columns = ["a", "b", "c", "d", "e", "f", "g"];
         let expected = [
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_not_held() {
+    fn a_long_line_is_not_buffered() {
         let endless = std::io::repeat(b'x');
         let mut lines = Lines::new(endless, table("passages"));
         let kind = lines.next_line().map(|_| ()).map_err(|error| error.kind);
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_together_is_bounded_together() {
+    fn rows_loaded_together_share_one_limit() {
         let mut sizes = RowLimits::default();
         let bomb = "[{\"\":0},".repeat(50_000);
         let row = |parent: &str| json!({"recipe_id": parent, "body": bomb});

@@ -47,7 +47,7 @@ fn place(scratch: &Scratch) -> ArchivePaths {
 }
 
 #[test]
-fn a_conversation_of_which_a_row_does_not_fit_is_counted_as_refused_and_leaves_nothing() {
+fn a_conversation_with_a_row_that_does_not_fit_leaves_nothing_behind() {
     let scratch = Scratch::new("unfit");
     let place = place(&scratch);
     let user = person(&place, 1);
@@ -136,7 +136,7 @@ fn count(counts: &Counts, name: &str) -> TableCount {
 }
 
 #[test]
-fn rows_hang_on_nothing_of_somebody_else_s() {
+fn imported_rows_never_refer_to_another_users_data() {
     let scratch = Scratch::new("others");
     let place = place(&scratch);
     let (ada, bob) = (person(&place, 1), person(&place, 2));
@@ -182,7 +182,7 @@ fn rows_hang_on_nothing_of_somebody_else_s() {
 }
 
 #[test]
-fn what_cannot_be_read_afterwards_is_taken_back() {
+fn unreadable_imported_rows_are_removed() {
     let scratch = Scratch::new("broken");
     let place = place(&scratch);
     let user = person(&place, 1);
@@ -248,7 +248,7 @@ fn what_cannot_be_read_afterwards_is_taken_back() {
 }
 
 #[test]
-fn what_is_under_way_elsewhere_is_not_gone_on_with_here() {
+fn an_analysis_running_elsewhere_is_not_resumed_here() {
     let scratch = Scratch::new("open");
     let place = place(&scratch);
     let user = person(&place, 1);
@@ -300,7 +300,7 @@ fn what_is_under_way_elsewhere_is_not_gone_on_with_here() {
 }
 
 #[test]
-fn what_is_damaged_or_newer_changes_nothing() {
+fn a_damaged_or_newer_archive_changes_nothing() {
     let scratch = Scratch::new("newer");
     let place = place(&scratch);
     let user = person(&place, 1);

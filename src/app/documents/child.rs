@@ -360,7 +360,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_that_says_more_than_it_may_is_heard_no_longer() {
+    fn output_beyond_the_limit_is_ignored() {
         let mut said = Vec::new();
         for number in 1..=4 {
             let text = "x".repeat(100);
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_complains_at_length_does_not_stop_for_good() {
+    fn a_process_with_long_stderr_output_does_not_deadlock() {
         // Far more than a pipe holds, before any output on the other one.
         let script =
             "head -c 1000000 /dev/zero | tr '\\0' x >&2; echo memory allocation >&2; exit 1";
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_closes_its_output_and_stays_is_stopped() {
+    fn a_process_that_closes_its_output_and_keeps_running_is_killed() {
         let program = Program::new("stays", "exec >&- 2>&-; read word < FOLDER/line");
         let ended = program.read(&program.reader()).expect("read");
         assert!(matches!(
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn one_person_s_processes_are_stopped_and_nobody_else_s() {
+    fn stopping_a_user_stops_only_their_processes() {
         use crate::domain::time::Timestamp;
         let user = |n| UserId::new(Timestamp::from_millis(1), n);
         let script = "echo begun > FOLDER/line; exec sleep 600";

@@ -166,7 +166,7 @@ mod tests {
     use crate::domain::time::Timestamp;
 
     #[test]
-    fn readings_of_one_person_take_turns_and_leave_room_for_others() {
+    fn a_user_reads_one_file_at_a_time() {
         let user = |n| UserId::new(Timestamp::from_millis(1), n);
         let turns = ReadingTurns::new(2);
         let own = turns.of(&user(1)).try_acquire_owned().expect("a turn");

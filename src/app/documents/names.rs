@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names() {
+    fn names_are_cleaned() {
         for (sent, expected) in [
             ("report.txt", "report.txt"),
             ("../../etc/passwd", "passwd"),

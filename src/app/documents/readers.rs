@@ -337,7 +337,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_failure_of_the_disk_is_not_the_document_s() {
+    fn a_single_disk_failure_is_retried() {
         for (failures, goes_on, calls, succeeds) in [
             (0, true, 1, true),
             (1, true, 2, true),

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn work_is_done_in_order_and_a_panic_harms_nobody() {
+    fn jobs_run_in_order_and_survive_a_panic() {
         let desk = BackgroundWorker::default();
         runtime().block_on(async {
             let broken: Result<()> = desk.hand(|| panic!("on purpose")).await;
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn people_take_turns_and_nobody_fills_the_desk() {
+    fn users_take_turns_and_none_fills_the_queue() {
         let desk = BackgroundWorker::default();
         let (go, wait) = sync_channel::<()>(0);
         let (begun, has_begun) = channel();

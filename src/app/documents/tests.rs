@@ -100,7 +100,7 @@ async fn send(
 }
 
 #[test]
-fn kept_once_found_shown_and_really_deleted() {
+fn a_document_is_stored_once_found_shown_and_fully_deleted() {
     let house = House::new();
     let documents = house.documents();
     house.runtime.block_on(async {
@@ -154,7 +154,7 @@ fn kept_once_found_shown_and_really_deleted() {
 
 /// A failure on the server's side is no property of the file and needs no restart to recover.
 #[test]
-fn what_the_server_could_not_read_can_be_read_again() {
+fn a_document_can_be_read_again_after_a_server_failure() {
     let house = House::new();
     let documents = house.documents();
     house.runtime.block_on(async {
@@ -179,7 +179,7 @@ fn what_the_server_could_not_read_can_be_read_again() {
 }
 
 #[test]
-fn what_is_no_text_is_refused_and_what_has_no_words_is_kept_as_failed() {
+fn binary_files_are_rejected_and_files_without_words_are_kept_as_failed() {
     let house = House::new();
     let documents = house.documents();
     house.runtime.block_on(async {
@@ -206,7 +206,7 @@ fn what_is_no_text_is_refused_and_what_has_no_words_is_kept_as_failed() {
 }
 
 #[test]
-fn the_prompt_gets_whole_short_documents_and_hits_of_long_ones() {
+fn prompts_contain_short_documents_whole_and_hits_of_long_ones() {
     let house = House::new();
     let documents = house.documents();
     house.runtime.block_on(async {
@@ -249,7 +249,7 @@ fn the_prompt_gets_whole_short_documents_and_hits_of_long_ones() {
 }
 
 #[test]
-fn questions_without_spaces_find_their_passage() {
+fn questions_without_spaces_find_passages() {
     let house = House::new();
     let documents = house.documents();
     house.runtime.block_on(async {
@@ -276,7 +276,7 @@ fn questions_without_spaces_find_their_passage() {
 }
 
 #[test]
-fn parts_in_any_order_resumed_by_another_process() {
+fn uploads_accept_parts_in_any_order_and_resume_in_another_process() {
     let house = House::new();
     let text = "word ".repeat(500);
     let announced = UploadAnnouncement {
@@ -349,7 +349,7 @@ fn parts_in_any_order_resumed_by_another_process() {
 }
 
 #[test]
-fn announcements_are_checked_bounded_and_expire() {
+fn upload_announcements_are_validated_bounded_and_expire() {
     let house = House::new();
     let documents = house.documents();
     let me = user(1).id;
@@ -396,7 +396,7 @@ fn announcements_are_checked_bounded_and_expire() {
 }
 
 #[test]
-fn orphans_are_moved_aside_and_nothing_else() {
+fn only_orphans_are_moved_aside() {
     let house = House::new();
     drop(house.documents());
     let orphan = DocumentId::new(now(), 77);
@@ -425,7 +425,7 @@ fn orphans_are_moved_aside_and_nothing_else() {
 }
 
 #[test]
-fn attached_text_over_the_limit_of_the_request_is_refused() {
+fn attached_text_over_the_request_limit_is_rejected() {
     use base64::Engine as _;
     let house = House::new();
     let documents = house.documents();

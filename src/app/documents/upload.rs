@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_hashes_and_keeps() {
+    fn a_received_file_is_counted_hashed_and_kept() {
         let folder = folder("keeps");
         let received = run(async {
             let mut incoming = IncomingFile::begin(&folder, 10).expect("begun");
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn too_much_nothing_and_leaving_half_way_leave_no_file() {
+    fn failed_and_abandoned_uploads_leave_no_file() {
         let folder = folder("refuses");
         run(async {
             let mut incoming = IncomingFile::begin(&folder, 3).expect("begun");

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_file_is_not_opened() {
+    fn only_regular_files_are_opened() {
         let folder = std::env::temp_dir().join(format!("quire-entries-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         assert_eq!(check(&folder).map_err(|error| error.kind), Ok(()));

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_journal_of_the_switch_to_a_log_belongs() {
+    fn only_the_journal_of_the_switch_to_wal_is_accepted() {
         let name = format!("quire-journal-{}", std::process::id());
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).unwrap();

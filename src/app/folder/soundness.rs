@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_cannot_be_a_database() {
+    fn files_that_are_not_databases_are_rejected() {
         let folder = folder("files");
         let path = folder.join("quire.db");
         assert_eq!(damage(&path).unwrap(), Some(DatabaseDamage::Missing));
@@ -410,7 +410,7 @@ mod tests {
 
     /// A process killed during a checkpoint leaves a short file and a complete log.
     #[test]
-    fn a_short_file_whose_log_has_the_rest_is_sound() {
+    fn a_short_file_completed_by_its_log_is_sound() {
         let folder = folder("short");
         let (path, copy) = (folder.join("quire.db"), folder.join("copy.db"));
         let store = Store::open(&StoreSettings { path: path.clone() }).unwrap();

@@ -393,7 +393,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_system_of_a_path() {
+    fn the_file_system_of_a_path_is_detected() {
         let mounts = "\
 22 1 0:20 / / rw,relatime - overlay overlay rw
 23 22 0:21 / /tmp rw - tmpfs tmpfs rw
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_used() {
+    fn an_unusable_folder_is_reported() {
         assert_eq!(folder(Path::new("/proc")).state, CheckState::Broken);
         let own = std::env::temp_dir().join(format!("quire-doctor-{}", std::process::id()));
         assert_eq!(folder(&own).state, CheckState::Doubtful);

@@ -12,7 +12,7 @@ fn embedded() -> Vec<Pattern> {
 }
 
 #[test]
-fn every_embedded_pattern_keeps_the_rules() {
+fn every_embedded_pattern_follows_the_rules() {
     let mut ids = BTreeSet::new();
     for pattern in embedded() {
         let id = &pattern.id;
@@ -118,7 +118,7 @@ fn reviews_are_structured_and_revisions_name_them() {
 const SOUND: &str = "id = \"legal\"\nname = \"Legal\"\n[[stages]]\nname = \"initial\"\nprompt = \"{question}\"\n[[stages]]\nname = \"ultra\"\nprompt = '{peers}'\n";
 
 #[test]
-fn a_folder_adds_and_overrides_and_bad_files_are_told_by_line() {
+fn a_folder_adds_and_overrides_patterns_and_reports_errors_by_line() {
     let folder = std::env::temp_dir().join(format!("quire-patterns-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let put = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("a file");

@@ -64,7 +64,7 @@ const OLD_NAMES: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn the_built_in_sheet_is_sound() {
+fn the_built_in_sheet_is_valid() {
     let sheet = CatalogSheet::read(BUILT_IN, &BTreeMap::new());
     let sheet = sheet.unwrap_or_else(|faults| panic!("{}", faults.join("\n")));
     let catalogue = own("{}");
@@ -107,7 +107,7 @@ fn the_built_in_sheet_is_sound() {
 }
 
 #[test]
-fn every_old_name_means_a_model_of_whoever_is_configured() {
+fn every_old_name_resolves_at_each_configured_provider() {
     let catalogue = own("{}");
     for (provider, names) in OLD_NAMES {
         let models: Vec<Model> = catalogue
@@ -125,7 +125,7 @@ fn every_old_name_means_a_model_of_whoever_is_configured() {
 }
 
 #[test]
-fn a_row_takes_from_its_class_what_it_does_not_say() {
+fn a_row_inherits_missing_fields_from_its_class() {
     let model = known(&own("{}"), "anthropic/claude-haiku-4-5");
     assert_eq!(
         (model.family.as_str(), model.thinking, model.context_window),
@@ -137,7 +137,7 @@ fn a_row_takes_from_its_class_what_it_does_not_say() {
 }
 
 #[test]
-fn an_admin_s_rows_replace_and_add() {
+fn admin_rows_replace_and_add() {
     let catalogue = own(
         r#"{"classes": {"ours": {"family": "llama", "structured": "tool", "context_window": 9000}},
             "not_chat": ["Secret"],
@@ -186,7 +186,7 @@ fn an_admin_s_rows_replace_and_add() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused_in_words() {
+fn invalid_rows_are_rejected_with_a_reason() {
     for (text, expected) in [
         ("[]", "not a model sheet"),
         (r#"{"modles": []}"#, "unknown field `modles`"),
@@ -290,7 +290,7 @@ fn what_cannot_be_meant_is_refused_in_words() {
 }
 
 #[test]
-fn what_is_not_known_is_not_guessed_from_a_name() {
+fn unknown_facts_are_not_guessed_from_a_name() {
     let catalogue = own("{}");
     for (id, family) in [
         ("openai/gpt-99-ultra", "gpt"),
@@ -317,7 +317,7 @@ fn what_is_not_known_is_not_guessed_from_a_name() {
 }
 
 #[test]
-fn a_local_model_is_known_without_its_tag() {
+fn a_local_model_is_found_without_its_tag() {
     let catalogue = own(r#"{"models": [{"id": "ollama/gemma3:4b", "strength": 7}]}"#);
     let model = known(&catalogue, "ollama/gemma3:27b-it-qat");
     assert_eq!(
@@ -351,7 +351,7 @@ fn a_local_model_is_known_without_its_tag() {
 }
 
 #[test]
-fn what_a_provider_says_comes_between_the_sheets() {
+fn provider_data_ranks_between_the_two_sheets() {
     let catalogue = own(r#"{"models": [{"id": "openai/gpt-5", "context_window": 5}]}"#);
     let seen = || ListedFacts {
         context_window: Some(7),

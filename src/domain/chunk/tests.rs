@@ -32,7 +32,7 @@ fn short_texts_stay_whole() {
 }
 
 #[test]
-fn cuts_at_the_best_boundary() {
+fn passages_end_at_the_best_boundary() {
     let word = "word ".repeat(150); // 750 characters
     let by_paragraph = format!("{word}\n\n{word}");
     assert_eq!(cut_at(&by_paragraph)[0].len(), 749);
@@ -55,7 +55,7 @@ fn cuts_at_the_best_boundary() {
 }
 
 #[test]
-fn a_crumb_joins_what_is_before_it() {
+fn a_short_remainder_joins_the_passage_before_it() {
     let text = format!("{}end", "word ".repeat(250));
     assert_eq!(cut_at(&text).len(), 1);
 }
@@ -81,7 +81,7 @@ fn the_page_title_stands_in_for_a_heading() {
 }
 
 #[test]
-fn words() {
+fn words_are_counted() {
     for (text, expected) in [
         ("", 0),
         ("a b-c  d", 3),
@@ -114,7 +114,7 @@ proptest! {
 }
 
 #[test]
-fn rows_stay_whole_and_take_their_header_along() {
+fn table_rows_stay_whole_and_keep_their_header() {
     let row = "| 2024-01-01 | A long remark. With two sentences. | 17 |\n";
     let table = format!(
         "# Costs\n\n| Day | Remark | Sum |\n| --- | --- | --- |\n{}",
@@ -163,7 +163,7 @@ fn abbreviations_end_no_sentence() {
 }
 
 #[test]
-fn sections_reach_over_pages() {
+fn sections_continue_across_pages() {
     let pages = [
         page("# Duties\n\nfirst"),
         PageText {

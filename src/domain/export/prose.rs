@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_become_what_they_are() {
+    fn blocks_become_the_matching_elements() {
         for (text, expected) in [
             (
                 "# One\n\n### Two",
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_texts_stay_text_and_end() {
+    fn malicious_text_stays_text_and_terminates() {
         for text in [
             "<script>alert(1)</script>",
             "# <img src=x onerror=alert(1)>",
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_read_as_they_are_meant() {
+    fn inline_markup_is_rendered_as_intended() {
         for (text, expected) in [
             (
                 "a **b** *c* _d_ ~~e~~ `f<g`",
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_never_closed_ends_too() {
+    fn unclosed_markup_is_closed_at_the_end() {
         for text in [
             "*", "**", "`", "[", "![", "$", "\\", "~~", "[a](", "é*é", "![](", "[[[[",
         ] {
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_markdown_stays_text() {
+    fn text_that_only_resembles_markdown_stays_text() {
         for (text, expected) in [
             ("5~6 and 7~8", "5~6 and 7~8"),
             ("1. no list", "1. no list"),

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_betrays_the_panel_is_taken_away_and_nothing_else() {
+    fn only_what_reveals_the_panel_is_removed() {
         for (text, expected) in [
             (
                 "## Answer\nPaper is 0.1 mm thick (B) [1].\n\n### Why\nIt was measured (A, C).\n\n## Where the members agree\nAll (A).",
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_letters_of_a_question_stay() {
+    fn the_letters_of_a_question_are_kept() {
         for question in [
             "Which one: (A) ink, (B) tea?",
             "Is it a) tea or B) ink?",
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn any_text_is_taken() {
+    fn any_text_is_accepted() {
         let pieces = [
             "(", ")", "(A", "B)", "## ", "**", "|", "\n", "ä", "Answer", " ", "#######",
         ];

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn the_strongest_is_taken_then_the_dearest_then_the_first() {
+    fn the_strongest_draft_wins_then_the_most_expensive_then_the_first() {
         let names = ["p/a", "p/b", "p/c"];
         for (strengths, prices, failed, expected) in [
             ([1, 3, 2], [9.0, 1.0, 1.0], None, Some(1)),
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn costs_are_those_without_a_cache_and_unknown_where_one_is() {
+    fn costs_ignore_the_cache_and_are_unknown_if_any_is() {
         let mut plan = plan(&["p/a", "p/b"]);
         plan.members[0].price = priced(2.0);
         let usage = Usage {

@@ -68,7 +68,7 @@ fn coverage(chance: &mut Random, votes: u32, ties: f64, rate: impl Fn(&mut Rando
 const RATES: [f64; 9] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9];
 
 #[test]
-fn the_interval_covers_the_truth_in_93_to_97_percent_of_2000_runs() {
+fn the_interval_covers_the_true_rate_in_93_to_97_percent_of_2000_runs() {
     let mut chance = Random::new(4);
     let sound = |part: f64, votes: u32, rate: f64, ties: f64| {
         let text = format!("{part} at {votes} votes, rate {rate}, ties {ties}");
@@ -95,7 +95,7 @@ fn the_interval_covers_the_truth_in_93_to_97_percent_of_2000_runs() {
 }
 
 #[test]
-fn without_ties_the_exact_coverage_at_each_rate_is_93_to_97_percent_from_50_votes_on() {
+fn exact_coverage_without_ties_is_93_to_97_percent_from_50_votes_on() {
     for votes in [50_u32, 75, 100, 150, 200] {
         let all = f64::from(votes);
         for rate in RATES {
@@ -117,7 +117,7 @@ fn without_ties_the_exact_coverage_at_each_rate_is_93_to_97_percent_from_50_vote
 }
 
 #[test]
-fn pays_is_said_wrongly_in_fewer_than_5_percent_though_somebody_looks_after_every_vote() {
+fn pays_is_wrong_in_fewer_than_5_percent_with_a_look_after_every_vote() {
     let mut chance = Random::new(5);
     let mut known: HashMap<VoteTally, PanelVerdict> = HashMap::new();
     // A panel that is equal or slightly worse must not get the verdict that it pays; one that is not worse must not get
@@ -146,7 +146,7 @@ fn pays_is_said_wrongly_in_fewer_than_5_percent_though_somebody_looks_after_ever
 }
 
 #[test]
-fn no_difference_is_said_wrongly_in_fewer_than_5_percent() {
+fn no_difference_is_wrong_in_fewer_than_5_percent() {
     let mut chance = Random::new(6);
     let mut known: HashMap<VoteTally, PanelVerdict> = HashMap::new();
     let mut wrong = 0;
@@ -163,7 +163,7 @@ fn no_difference_is_said_wrongly_in_fewer_than_5_percent() {
 }
 
 #[test]
-fn what_is_so_is_found() {
+fn true_effects_are_found() {
     let mut chance = Random::new(7);
     for (rate, ties, votes, expected) in [
         (0.7, 0.0, 120, PanelVerdict::Pays),
@@ -188,7 +188,7 @@ impl VoteTally {
 }
 
 #[test]
-fn verdicts_of_tallies_that_can_be_checked_by_hand() {
+fn verdicts_match_tallies_checked_by_hand() {
     use PanelVerdict::{DoesNotPay, NoDifference, Pays, Unknown};
     for (tally, expected) in [
         (tally(0, 0, 0), Unknown),
@@ -206,7 +206,7 @@ fn verdicts_of_tallies_that_can_be_checked_by_hand() {
 }
 
 #[test]
-fn seven_wins_are_the_least_that_convince_and_the_count_of_missing_votes_is_right() {
+fn a_verdict_needs_seven_wins_and_missing_votes_are_counted() {
     assert_eq!(VoteTally::default().judge().more, Some(7));
     assert_eq!(tally(3, 0, 0).judge().more, Some(4));
     assert_eq!(tally(7, 0, 0).judge().more, None);
@@ -226,7 +226,7 @@ fn seven_wins_are_the_least_that_convince_and_the_count_of_missing_votes_is_righ
 }
 
 #[test]
-fn sentences_say_what_is_known_and_no_more() {
+fn sentences_state_only_what_is_known() {
     for (tally, multiple, parts) in [
         (
             VoteTally::default(),
@@ -266,7 +266,7 @@ fn sentences_say_what_is_known_and_no_more() {
 }
 
 #[test]
-fn the_functions_have_the_values_of_the_tables() {
+fn functions_match_published_tables() {
     // The left sides are sums of binomials; the right sides come from the C library.
     for (a, b, x, expected) in [
         (2.0, 3.0, 0.4, 0.5248),
@@ -290,7 +290,7 @@ fn the_functions_have_the_values_of_the_tables() {
 }
 
 #[test]
-fn intervals_are_within_bounds_hold_the_rate_and_shrink() {
+fn intervals_are_bounded_contain_the_rate_and_shrink() {
     for (wins, ties, losses) in [(0, 0, 1), (1, 0, 0), (0, 9, 0), (200, 0, 0), (3, 1, 2)] {
         let judged = tally(wins, ties, losses).judge();
         let ((from, to), rate) = (judged.interval.unwrap(), judged.rate.unwrap());

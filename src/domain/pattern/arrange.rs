@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_depth_says_how_many_stages_there_are() {
+    fn the_depth_determines_the_number_of_stages() {
         use Arrangement::{Cascade, Own, Single, Staged, Vote};
         use Depth::{Full, Quick, Standard};
         let four: &[&str] = &["initial", "meta", "hyper", "ultra"];

@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_what_it_usually_is() {
+    fn omitted_fields_get_defaults() {
         let pattern = read(&sound()).expect("a pattern");
         let flow: Vec<(StageRole, Task)> = pattern
             .stages
@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_say_where_and_what() {
+    fn errors_name_location_and_cause() {
         let long = "x".repeat(MAX_PROMPT + 1);
         let stage = |name: &str, prompt: &str| json!({ "name": name, "prompt": prompt });
         for (pointer, value, place, words) in [

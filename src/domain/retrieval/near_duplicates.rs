@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn alike_or_not() {
+    fn near_duplicates_are_detected() {
         let text: String = (0..150).map(|n| format!("word{n} ")).collect();
         for (other, expected) in [
             (text.clone(), true),

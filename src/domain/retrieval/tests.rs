@@ -58,7 +58,7 @@ fn check(candidates: &[Candidate], budget: usize, expected: &str) {
 }
 
 #[test]
-fn what_fits_goes_in_whole_in_order() {
+fn documents_that_fit_are_included_whole_in_order() {
     check(&[candidate("a", 3, &[2])], 10_000, "1a0 2a1 3a2");
     check(
         &[candidate("a", 2, &[]), candidate("b", 1, &[])],
@@ -69,7 +69,7 @@ fn what_fits_goes_in_whole_in_order() {
 }
 
 #[test]
-fn a_long_document_gives_its_hits_and_its_beginning() {
+fn a_long_document_contributes_its_beginning_and_hits() {
     check(&[candidate("a", 50, &[40, 7])], 5_400, "1a0 2a7 3a40");
     check(&[candidate("a", 50, &[40, 7])], 2_200, "1a7 2a40");
     check(&[candidate("a", 50, &[])], 3_300, "1a0 2a1 3a2");
@@ -85,12 +85,12 @@ fn a_small_document_leaves_its_share_to_the_large_one() {
 }
 
 #[test]
-fn something_is_always_given() {
+fn the_selection_is_never_empty() {
     check(&[candidate("a", 5, &[3])], 10, "1a0");
 }
 
 #[test]
-fn a_heading_from_above_comes_along() {
+fn the_heading_above_is_included() {
     let mut with = candidate("a", 1, &[]);
     with.passages[0].heading = "Duties".into();
     assert!(choose(&[with], 5_000)[0].text.starts_with("(Duties)\n0:"));
@@ -108,7 +108,7 @@ fn sized(ordinal: u32, start: usize, text: &str) -> Passage {
 }
 
 #[test]
-fn neighbors_are_one_source() {
+fn adjacent_passages_become_one_source() {
     let mut one = candidate("a", 0, &[]);
     one.passages = vec![
         sized(0, 0, "first"),
@@ -127,7 +127,7 @@ fn neighbors_are_one_source() {
 }
 
 #[test]
-fn what_says_the_same_is_given_once() {
+fn near_duplicates_are_included_once() {
     let words = |from: usize| {
         (from..from + 60)
             .map(|n| format!("word{n} "))
@@ -154,7 +154,7 @@ fn what_says_the_same_is_given_once() {
 }
 
 #[test]
-fn documents_in_which_nothing_was_found_leave_their_room_to_the_others() {
+fn documents_without_hits_leave_their_share_to_the_others() {
     let found = candidate("a", 50, &[9, 8, 7, 6]);
     let nothing = candidate("b", 50, &[]);
     check(&[found, nothing], 6_000, "1a0 2a7 3a8 4a9 5b0");

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn all_clones_of_a_format_are_compiled_once() {
+    fn clones_of_a_format_compile_once() {
         let format = format();
         let (early, late) = (format.clone(), format.clone());
         assert!(!early.compiled.is_there());
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_texts_that_fit_are_remembered() {
+    fn only_complete_conforming_texts_are_remembered() {
         let format = format();
         let object = "{\"n\":1}";
         let told = format!("Here: {object}");
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn large_schemas_and_patterns_are_compiled_elsewhere() {
+    fn large_schemas_and_patterns_compile_off_the_runtime() {
         let long: Vec<String> = (0..200).map(|n| format!("name number {n}")).collect();
         for (schema, large) in [
             (json!({ "type": "object" }), false),

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn rare_words_short_passages_whole_matches_and_quotations_come_first() {
+    fn rare_words_short_passages_full_matches_and_phrases_rank_first() {
         // "tax" is frequent, "levy" rare.
         assert_eq!(order("tax levy", &[90, 2], &["a tax", "a levy"]), [1, 0]);
         assert_eq!(
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn frequent_words_are_searched_while_rare_ones_are_few() {
+    fn frequent_words_are_searched_if_rare_ones_are_few() {
         let query = SearchQuery::of("alpha beta gamma delta epsilon zeta etas thetas");
         let of = |frequencies: &[u64]| {
             let statistics = TermStatistics {

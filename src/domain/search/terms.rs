@@ -88,7 +88,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn terms_of_texts() {
+    fn terms_are_derived_from_text() {
         for (text, expected) in [
             ("", ""),
             ("Plain words, nothing more.", ""),

@@ -10,7 +10,7 @@ fn expressions_of(text: &str) -> Option<String> {
 }
 
 #[test]
-fn expressions() {
+fn expressions_are_built() {
     for (text, expected) in [
         ("", None),
         ("the and of", None),
@@ -58,7 +58,7 @@ fn a_pasted_book_is_searched_by_some_of_its_words() {
 }
 
 #[test]
-fn parts_are_found_again() {
+fn parts_are_located_in_a_text() {
     for (question, text, expected) in [
         (
             "Kosten",
@@ -107,7 +107,7 @@ fn scripts_without_spaces_are_ranked_by_pairs() {
 
 proptest! {
     #[test]
-    fn never_syntax(text in "(\\PC|[\"“„」 _.-]){0,200}") {
+    fn user_text_is_never_query_syntax(text in "(\\PC|[\"“„」 _.-]){0,200}") {
         let query = SearchQuery::of(&text);
         for part in &query.parts {
             let term = part.expression();

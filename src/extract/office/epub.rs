@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escaped_paths() {
+    fn escaped_paths_are_decoded() {
         for (path, expected) in [
             ("a%20b", "a b"),
             ("%C3%BC", "ü"),

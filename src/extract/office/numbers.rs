@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes() {
+    fn format_codes_give_shapes() {
         for (code, expected) in [
             ("General", NumberShape::Number),
             ("0.00", NumberShape::Number),
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn values() {
+    fn numbers_are_shown_by_their_format() {
         for (value, shape, from_1904, expected) in [
             ("45321", NumberShape::Date, false, "2024-01-30"),
             ("45321.5", NumberShape::Date, false, "2024-01-30 12:00"),

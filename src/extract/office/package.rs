@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths() {
+    fn relative_paths_are_resolved() {
         for (folder, target, expected) in [
             (
                 "ppt/slides",

@@ -267,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counting() {
+    fn list_counters_use_every_format() {
         for (format, count, expected) in [
             ("decimal", 3, "3"),
             ("lowerLetter", 28, "bb"),
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn headings_by_what_styles_define() {
+    fn headings_follow_style_definitions() {
         let xml = r#"<w:styles xmlns:w="w">
             <w:style w:styleId="berschrift2"><w:name w:val="heading 2"/></w:style>
             <w:style w:styleId="Mine"><w:name w:val="Mine"/><w:basedOn w:val="berschrift2"/></w:style>

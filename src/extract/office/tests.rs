@@ -44,7 +44,7 @@ fn p(text: &str) -> String {
 }
 
 #[test]
-fn what_a_paragraph_says_and_what_it_hides() {
+fn paragraphs_show_visible_text_only() {
     for (body, expected) in [
         (p("one &amp; two &#x20AC; &lt;b&gt;"), "one & two € <b>"),
         (p("a") + &p("") + &p("b"), "a\n\nb"),
@@ -108,7 +108,7 @@ fn tables_keep_rows_columns_and_merged_cells() {
 }
 
 #[test]
-fn notes_and_comments_stand_behind_their_paragraph() {
+fn notes_and_comments_follow_their_paragraph() {
     let body = r#"<w:p><w:r><w:t>Said</w:t><w:footnoteReference w:id="2"/><w:commentReference w:id="0"/></w:r></w:p>"#.to_owned() + &p("after");
     let rels = r#"<Relationships><Relationship Id="a" Type="x/footnotes" Target="footnotes.xml"/><Relationship Id="b" Type="x/comments" Target="comments.xml"/></Relationships>"#;
     let notes = r#"<w:footnotes><w:footnote w:type="separator" w:id="0"><w:p/></w:footnote><w:footnote w:id="2"><w:p><w:r><w:t>the source</w:t></w:r></w:p></w:footnote></w:footnotes>"#;
@@ -128,7 +128,7 @@ fn notes_and_comments_stand_behind_their_paragraph() {
 }
 
 #[test]
-fn pages_end_at_breaks_once() {
+fn each_break_ends_one_page() {
     let body = p("one")
         + r#"<w:p><w:r><w:br w:type="page"/></w:r></w:p>"#
         + "<w:p><w:r><w:lastRenderedPageBreak/><w:t>two </w:t><w:lastRenderedPageBreak/><w:t>three</w:t></w:r></w:p>"
@@ -137,7 +137,7 @@ fn pages_end_at_breaks_once() {
 }
 
 #[test]
-fn damage_and_encryption_are_said() {
+fn damage_and_encryption_are_reported() {
     let whole = word(&(p("first words") + &p(&"more ".repeat(3_000))), &[]);
     let cut = &whole[..whole.len() / 2];
     match read(cut) {
@@ -307,7 +307,7 @@ fn open_document(kind: &str, body: &str) -> Vec<u8> {
 }
 
 #[test]
-fn opendocument_texts_sheets_and_slides() {
+fn opendocument_files_are_read() {
     let text = r#"<office:text><text:tracked-changes><text:p>gone</text:p></text:tracked-changes>
       <text:h text:outline-level="2">Head</text:h><text:p>a  b<text:s text:c="2"/>c<text:tab/>d <text:span text:style-name="T1">hidden</text:span>e<text:note><text:note-citation>1</text:note-citation><text:note-body><text:p>the source</text:p></text:note-body></text:note></text:p>
       <text:list><text:list-item><text:p>one</text:p><text:list><text:list-item><text:p>two</text:p></text:list-item></text:list></text:list-item></text:list>
@@ -364,7 +364,7 @@ fn opendocument_texts_sheets_and_slides() {
 }
 
 #[test]
-fn books_by_their_spine_under_the_titles_of_their_contents() {
+fn books_are_read_in_spine_order_with_chapter_titles() {
     let opf = r#"<package><manifest><item id="n" href="nav.xhtml" properties="nav" media-type="application/xhtml+xml"/><item id="b" href="text/two%20b.xhtml" media-type="application/xhtml+xml"/><item id="a" href="text/one.xhtml" media-type="application/xhtml+xml"/></manifest><spine><itemref idref="a"/><itemref idref="b"/><itemref idref="a"/></spine></package>"#;
     let nav = r#"<html><nav><ol><li><a href="text/one.xhtml">Start <i>here</i></a></li><li><a href="text/two%20b.xhtml#x">The end</a></li></ol></nav></html>"#;
     let parts: Vec<(&str, &[u8])> = vec![

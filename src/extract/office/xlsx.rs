@@ -391,7 +391,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places() {
+    fn cell_references_are_parsed() {
         for (place, expected) in [
             ("A1", Some(0)),
             ("Z9", Some(25)),
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn escaped_characters() {
+    fn escaped_characters_are_decoded() {
         for (text, expected) in [
             ("a_x000D_\nb", "a\nb"),
             ("_x0041_", "A"),
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_far_cell_does_not_fill_the_row() {
+    fn a_distant_cell_does_not_fill_the_row() {
         let mut row = Vec::new();
         place(&mut row, 1, "b".to_owned());
         place(&mut row, 16_000, "far".to_owned());

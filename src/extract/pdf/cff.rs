@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn standard_strings() {
+    fn standard_strings_are_resolved() {
         for (number, text) in [
             (1, Some(" ")),
             (8, Some("’")),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_font_with_its_own_encoding() {
+    fn a_custom_font_encoding_is_read() {
         // Header, names [x], top dictionary, strings [Lcaron], subroutines, charset, encoding, outlines.
         let mut font = b"\x01\0\x04\x01\0\x01\x01\x01\x02x\0\x01\x01\x01\x0A".to_vec();
         let top_at = font.len();

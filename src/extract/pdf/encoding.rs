@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names() {
+    fn glyph_names_are_resolved() {
         for (name, text) in [
             ("A", Some("A")),
             ("zukatakana", None),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn encodings() {
+    fn predefined_encodings_are_applied() {
         assert_eq!(SYMBOL.chars().count(), 94);
         assert_eq!(SYMBOL_HIGH.chars().count(), 94);
         for (base, code, character) in [

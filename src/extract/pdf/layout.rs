@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_words_headings_and_paragraphs() {
+    fn hyphenation_headings_and_paragraphs_are_detected() {
         let mut pieces = vec![
             LinePiece {
                 size: 18.0,

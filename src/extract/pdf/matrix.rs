@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_matters() {
+    fn the_order_of_maps_matters() {
         let double = Matrix([2.0, 0.0, 0.0, 2.0, 0.0, 0.0]);
         assert_eq!(
             Matrix::shift(1.0, 2.0).then(double).point(0.0, 0.0),

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_encoding_of_a_type_1_program() {
+    fn the_encoding_of_a_type_1_font_is_read() {
         let texts = type1(
             b"%!PS-AdobeFont-1.0\n/Encoding 256 array 0 1 255 {1 index exch /.notdef put} for\n\
               dup 11 /ff put\ndup 65 /Alpha put\ndup 300 /B put readonly def\ncurrentfile eexec dup 66 /B put",
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_characters_of_a_truetype_program() {
+    fn the_characters_of_a_truetype_font_are_read() {
         let mut font = b"\0\x01\0\0\0\x01\0\0\0\0\0\0cmap\0\0\0\0\0\0\0\x1C\0\0\0\x40".to_vec();
         font.extend(b"\0\0\0\x01\0\x03\0\x01\0\0\0\x0C");
         // Format 4 with the characters A to C as glyphs 3 to 5, and the end mark.

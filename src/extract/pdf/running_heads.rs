@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_repeats_is_read_once() {
+    fn repeated_lines_are_kept_once() {
         let page = |number: usize| {
             vec![
                 line("Annual report", 780.0),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn short_documents_and_lines_within_stay() {
+    fn short_documents_and_body_lines_are_kept() {
         let page = || vec![line("same", 780.0), line("same too", 400.0)];
         assert_eq!(run(vec![page(), page(), page()]).0[2], "same/same too");
         let (pages, _) = run((0..9).map(|_| page()).collect());

@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn a_png_says_its_size() {
+    fn a_png_states_its_size() {
         let png = image(8, Colors::Gray)
             .png(&[0, 64, 128, 255, 1, 2, 3, 4])
             .expect("a picture");

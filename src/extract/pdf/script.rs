@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forms_become_letters() {
+    fn presentation_forms_become_letters() {
         assert!(ARABIC.is_sorted_by_key(|(first, _)| *first));
         for (drawn, text) in [
             ("ﬁ", "fi"),

@@ -86,7 +86,7 @@ fn check(content: &str, more: &str, expected: &str) {
 }
 
 #[test]
-fn text_is_read_where_it_stands() {
+fn text_is_read_by_its_position() {
     check(
         "BT /F 10 Tf 50 700 Td (Hello) Tj 26 0 Td (there) Tj ET",
         FONT,
@@ -125,7 +125,7 @@ fn text_is_read_where_it_stands() {
 }
 
 #[test]
-fn forms_are_followed_but_not_in_circles() {
+fn forms_are_followed_but_not_in_cycles() {
     let form = |other: u32, y: u32, words: &str| {
         stream(
             &format!(
@@ -146,7 +146,7 @@ fn forms_are_followed_but_not_in_circles() {
 }
 
 #[test]
-fn pages_without_text_say_why() {
+fn pages_without_text_give_a_reason() {
     let text = "BT /F 10 Tf 50 700 Td (Some words that can be read) Tj ET";
     let scan = stream(
         "/Type /XObject /Subtype /Image /Width 2 /Height 2 /BitsPerComponent 8 /ColorSpace /DeviceGray",
@@ -179,7 +179,7 @@ fn pages_without_text_say_why() {
 }
 
 #[test]
-fn characters_that_nothing_names_are_no_text() {
+fn unmapped_characters_are_not_text() {
     let font = "<< /Type /Font /Subtype /Type0 /BaseFont /X /Encoding /Identity-H /DescendantFonts [<< /Type /Font /Subtype /CIDFontType2 /BaseFont /X >>] >>";
     let bytes = pages(
         &["BT /F 10 Tf 50 700 Td <00240025002600270028> Tj ET"],
@@ -215,7 +215,7 @@ fn the_outline_names_pages() {
 }
 
 #[test]
-fn what_holds_no_pages_is_damaged() {
+fn a_file_without_pages_is_damaged() {
     for bytes in [
         &b"%PDF-1.7"[..],
         b"%PDF-1.4\ntrailer << /Root 1 0 R >>",

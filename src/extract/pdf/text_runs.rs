@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_make_words_and_kerning_does_not() {
+    fn gaps_separate_words_and_kerning_does_not() {
         for (glyphs, expected) in [
             (&[("A", 0.0, 6.0), ("V", 5.0, 6.0)][..], &["AV"][..]),
             (&[("a", 0.0, 5.0), ("b", 5.5, 5.0)], &["ab"]),
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn every_direction_is_read_along_itself() {
+    fn every_text_direction_is_read_separately() {
         let down = |text: &str, y: f64| Glyph {
             text: text.to_owned(),
             x: 50.0,

@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn families_and_widths() {
+    fn font_families_and_widths_are_known() {
         for (name, character, width) in [
             ("Helvetica", 'i', 222.0),
             ("Helvetica-BoldOblique", 'i', 278.0),

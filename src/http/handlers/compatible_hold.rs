@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_wait_for_the_first_piece_and_no_clock_ends_the_wait() {
+    fn headers_wait_for_the_first_piece_without_a_timeout() {
         let text = || Cow::Borrowed("It is thin.");
         for (last, end) in [
             (StreamDelta::Text(text()), HoldResult::Started),

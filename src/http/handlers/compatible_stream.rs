@@ -389,7 +389,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_no_clean_end() {
+    fn a_failure_does_not_look_like_a_regular_end() {
         let frame = ChunkFrame {
             id: "x".into(),
             model: "m".into(),

@@ -438,7 +438,7 @@ mod tests {
     use super::content_disposition;
 
     #[test]
-    fn names_in_headers() {
+    fn file_names_are_encoded_in_headers() {
         for (name, expected) in [
             (
                 "a.txt",

@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_format() {
+    fn metrics_have_the_prometheus_format() {
         let mut classes = [[0; 5]; AREAS.len()];
         classes[1][3] = 7;
         let mut work = Workload {

@@ -24,7 +24,7 @@ fn head(lines: &str) -> Vec<u8> {
 }
 
 #[test]
-fn requests_pass_one_after_the_other() {
+fn sequential_requests_pass() {
     let mut bytes = b"\r\n".to_vec();
     for one in [
         "GET / HTTP/1.1\r\nhost: x\r\n\r\n",
@@ -49,7 +49,7 @@ fn requests_pass_one_after_the_other() {
 }
 
 #[test]
-fn what_may_be_read_in_two_ways_is_refused() {
+fn ambiguous_heads_are_refused() {
     let good = head("host: x\r\n");
     for lines in [
         "",
@@ -219,7 +219,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), chunk_size in 1_usize..50) {
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), chunk_size in 1_usize..50) {
         let (passed, _) = feed(&bytes, chunk_size);
         prop_assert!(bytes.starts_with(&passed));
     }

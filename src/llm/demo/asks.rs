@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn question_words_tell_the_kind() {
+    fn question_words_determine_the_kind() {
         for (question, expected) in [
             ("When does it end?", Some(AnswerKind::Time)),
             ("How many days?", Some(AnswerKind::Number)),
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_fit_by_wording() {
+    fn sentences_match_a_kind_by_wording() {
         for (sentence, kind, fits) in [
             ("It ends in 2007.", AnswerKind::Time, true),
             ("Within 30 days.", AnswerKind::Time, true),

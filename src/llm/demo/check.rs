@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_citation_is_told() {
+    fn a_wrong_citation_is_reported() {
         let claim = claims("“The customer must pay all fees within 30 days.” [7]").remove(0);
         let found = check(&claim, &PromptReading::of(&brief("", &[SOURCE])));
         assert_eq!(found.verdict, ClaimVerdict::Supported);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn verdicts_are_read_generously() {
+    fn verdicts_are_parsed_leniently() {
         for (text, expected) in [
             ("supported", ClaimVerdict::Supported),
             ("**Contradicted** by [2]", ClaimVerdict::Contradicted),

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_are_what_is_stated() {
+    fn only_statements_become_claims() {
         check("# A heading here now\n\n---", &[]);
         check(
             "- **Fees** are due in 30 days [2]. (A, C)",
@@ -314,12 +314,12 @@ mod tests {
     }
 
     #[test]
-    fn citations_are_read() {
+    fn citations_are_parsed() {
         assert_eq!(cites("a [1], b [2, 3] [x] [4"), BTreeSet::from([1, 2, 3]));
     }
 
     #[test]
-    fn critiques_are_read_in_the_pattern_s_shape() {
+    fn critiques_are_parsed_in_the_patterns_format() {
         let review = "## On answer A\n1. claim: \"fees are due in 60 days\"\n   verdict: contradicted\n   evidence: \"30 days\" [1]\n   fix: fees are due in 30 days\n2. **Claim:** “cats sleep all day long”\n   **Verdict:** supported\n   **Fix:** keep\n3. missing: “dogs bark at the moon” [1]";
         let found = critiques(review);
         let read: Vec<(u32, ClaimVerdict, &str, bool)> = found

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_joined_as_people_do() {
+    fn lists_of_words_are_joined_naturally() {
         assert_eq!(join(&["a"]), "a");
         assert_eq!(join(&["a", "b", "c"]), "a, b and c");
         assert_eq!(count(1, "claim") + &count(0, "claim"), "1 claim0 claims");

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_know_what_they_count() {
+    fn figures_have_units() {
         for (sentence, expected) in [
             ("within 30 days", vec![("30", Some("day"))]),
             (

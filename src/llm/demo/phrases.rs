@@ -256,7 +256,7 @@ mod tests {
     use crate::llm::demo::tests::{brief, gpl};
 
     #[test]
-    fn phrases_of_a_real_text() {
+    fn finds_the_phrases_of_a_real_text() {
         let found: Vec<String> = phrases(&PromptReading::of(&brief("", &[gpl()])), 9)
             .into_iter()
             .map(|phrase| phrase.text.to_lowercase())
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_phrase_is_not_told_twice() {
+    fn a_phrase_is_reported_once() {
         let reading = PromptReading::of(&brief(
             "",
             &["Covered work here. Covered work there. A covered work."],
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_words_are_told() {
+    fn missing_words_are_reported() {
         let text = answer(&PromptReading::of(&brief(
             "How many dragons?",
             &["The contract has 3 parties."],

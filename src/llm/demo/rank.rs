@@ -190,7 +190,7 @@ mod tests {
     use crate::llm::demo::tests::{brief, gpl};
 
     #[test]
-    fn the_question_moves_the_choice() {
+    fn the_question_influences_the_ranking() {
         let first = |question: &str| {
             let reading = PromptReading::of(&brief(question, &[gpl()]));
             let text = answer(&reading);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn few_words_are_enough() {
+    fn short_texts_can_be_ranked() {
         for text in ["x", "字", "One.", "A. B. C."] {
             let reading = PromptReading::of(&brief("q", &[text]));
             assert!(!answer(&reading).is_empty(), "{text}");

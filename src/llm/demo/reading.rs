@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_words_lower_the_closeness() {
+    fn unknown_words_lower_the_relevance() {
         let reading = PromptReading::of(&brief(
             "x",
             &["Fees are due in 30 days. Cats sleep all day."],

@@ -286,7 +286,7 @@ mod tests {
         "The customer must pay all fees within 30 days. Support is not included in the basic plan.";
 
     #[test]
-    fn every_peer_is_checked_and_numbered_through() {
+    fn every_peer_is_checked_with_consecutive_numbers() {
         let brief = with_peers(
             brief("When are fees due?", &[SOURCE]),
             &[
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_statements_carry_letters() {
+    fn shared_statements_name_their_members() {
         let same = "The customer must pay all fees within 30 days.";
         let brief = with_peers(
             brief("Fees?", &[SOURCE]),
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_to_review() {
+    fn without_peers_there_is_nothing_to_review() {
         let brief = brief("Fees?", &[SOURCE]);
         assert!(
             review(&brief, &PromptReading::of(&brief), ReviewFocus::Words)

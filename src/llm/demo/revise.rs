@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_critique_that_holds_is_followed_by_name() {
+    fn a_valid_critique_is_followed_and_named() {
         let told = revised(
             "The customer must pay all fees within 60 days.",
             &[
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_added_for_the_critique_on_this_text() {
+    fn omissions_reported_for_this_text_are_added() {
         let review = |letter: char| {
             format!(
                 "## On answer {letter}\n\n4. missing: “Support is not included in the basic plan.” [1]"
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn others_answers_are_borrowed_only_when_borne_out() {
+    fn other_answers_are_used_only_if_supported() {
         let told = revised(
             "“The customer must pay all fees within 30 days.” [1]",
             &[

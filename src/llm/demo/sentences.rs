@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_end_where_a_reader_ends_them() {
+    fn sentences_end_where_expected() {
         check_sentences("One two. Three four!", &["One two.", "Three four!"]);
         check_sentences(
             "Wrapped\nlines join. Next",
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn headings_are_seen() {
+    fn headings_are_recognized() {
         for (line, heading) in [
             ("# Terms", true),
             ("TERMS AND CONDITIONS", true),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn endless_text_is_cut() {
+    fn unpunctuated_text_is_cut() {
         let text = "word ".repeat(1_000);
         let found = sentences(&text);
         assert!(found.len() > 5);

@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_answer_in_any_case() {
+    fn lookups_ignore_case() {
         assert!(is_stop("The") && is_stop("Für") && is_stop("x") && is_stop("DON’T"));
         assert!(!is_stop("licence") && !is_stop("") && !is_stop("字"));
         assert!(is_asking("Summarize") && is_negation("Nicht") && is_place("Section"));
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_are_lower_case_without_doubles() {
+    fn tables_are_lowercase_without_duplicates() {
         for list in [HEDGES, ABSOLUTES] {
             let mut seen = std::collections::BTreeSet::new();
             for word in list {

@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn agreement_contradiction_and_gaps_are_told_with_letters() {
+    fn agreement_contradictions_and_gaps_name_members() {
         let told = joined(&[
             "The customer must pay all fees within 30 days.",
             "“The customer must pay all fees within 30 days.” [1]",
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_stand_in_the_order_of_the_patterns() {
+    fn sections_follow_the_patterns_order() {
         for peers in [
             &[] as &[&str],
             &["Nothing of note."],
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_passage_bears_is_not_in_the_answer() {
+    fn unsupported_statements_are_not_in_the_answer() {
         let told = joined(&["Rockets fly to distant moons every week."]);
         let answer = told.split("## Where").next().expect("an answer");
         assert!(

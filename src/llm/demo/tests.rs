@@ -134,7 +134,7 @@ fn assert_quotes_are_real(told: &str) {
 }
 
 #[test]
-fn a_panel_over_a_real_document_quotes_it_truly() {
+fn a_panel_quotes_a_real_document_accurately() {
     for question in [
         "How long do I have to cure a violation before my rights end?",
         "Summarise this document",
@@ -167,7 +167,7 @@ fn the_panel_finds_the_answer_in_the_document() {
 }
 
 #[test]
-fn the_table_is_sound() {
+fn the_table_is_valid() {
     let models = models();
     assert!(models.len() >= 3);
     let mut ids: Vec<&str> = models.iter().map(|model| model.id.as_str()).collect();
@@ -194,7 +194,7 @@ fn the_table_is_sound() {
 }
 
 #[test]
-fn without_documents_no_fact_is_pretended() {
+fn without_documents_no_fact_is_asserted() {
     for model in models() {
         let told = ask(&model.id, brief("When was the Eiffel Tower built?", &[]));
         assert!(
@@ -206,7 +206,7 @@ fn without_documents_no_fact_is_pretended() {
 }
 
 #[test]
-fn limits_and_stops_are_kept() {
+fn limits_and_stop_sequences_are_respected() {
     let with = |max_tokens, stop: &[&str]| {
         let parameters = Parameters {
             max_tokens,
@@ -241,7 +241,7 @@ fn limits_and_stops_are_kept() {
 }
 
 #[test]
-fn large_sources_are_read_whole() {
+fn large_sources_are_read_completely() {
     let large = GPL.repeat(6);
     for task in TASKS {
         let mut brief = with_peers(brief("warranty", &[&large]), &[GPL, GPL]);
@@ -255,7 +255,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_text_gets_an_answer_and_the_same_one_twice(
+    fn answers_to_any_text_are_deterministic(
         question in any_text(), first in any_text(), second in any_text(), own in any_text(),
     ) {
         for model in models() {

@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_in_many_scripts() {
+    fn words_are_split_in_many_scripts() {
         for (text, expected) in [
             (
                 "don't stop-gap, 1,000.5 x.",
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn stems_join_forms_and_keep_words_apart() {
+    fn stems_merge_forms_but_not_words() {
         for (left, right, same) in [
             ("licenses", "license", true),
             ("Licensing", "licensed", true),
@@ -229,14 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn shortening_keeps_words_whole() {
+    fn truncation_keeps_words_whole() {
         assert_eq!(shorten("short", 10), "short");
         assert_eq!(shorten("one two three", 9), "one two …");
         assert_eq!(shorten("量子計算機", 2), "量子 …");
     }
 
     #[test]
-    fn likeness_runs_from_none_to_all() {
+    fn similarity_ranges_from_0_to_1() {
         let (a, b) = (terms("the red house"), terms("a red boat"));
         assert_eq!(likeness(&a, &a), 1.0);
         assert!((likeness(&a, &b) - 1.0 / 3.0).abs() < 1e-9);

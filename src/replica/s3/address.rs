@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses() {
+    fn addresses_are_parsed() {
         for (text, more, expected) in [
             (
                 "s3://bucket",
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn errors_say_what_to_set() {
         for (text, variables, expected) in [
             (
                 "s3://bucket",

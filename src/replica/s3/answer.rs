@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_and_what_is_right_inside_them() {
+    fn elements_are_passed_with_their_direct_text() {
         let deep = "<a>".repeat(DEEPEST + 1);
         for (text, expected, root) in [
             (

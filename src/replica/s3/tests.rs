@@ -63,7 +63,7 @@ fn names(target: &S3, beginning: &str) -> Result<Vec<String>> {
 }
 
 #[test]
-fn files_are_whole_or_not_there() {
+fn files_are_complete_or_absent() {
     let bucket = Bucket::new();
     bucket.page(2);
     for prefix in ["", "/p", "/a b/ü & <c>+%41"] {
@@ -105,7 +105,7 @@ fn files_are_whole_or_not_there() {
 }
 
 #[test]
-fn a_list_is_asked_for_page_by_page() {
+fn a_listing_is_requested_page_by_page() {
     let bucket = Bucket::new();
     bucket.page(2);
     for name in ["p/a", "p/b", "p/c", "p/d", "p/e", "q/f"] {
@@ -117,7 +117,7 @@ fn a_list_is_asked_for_page_by_page() {
 }
 
 #[test]
-fn what_may_succeed_later_is_tried_again() {
+fn transient_failures_are_retried() {
     let busy = Trouble::Says(503, "SlowDown", "Please reduce your request rate.");
     let troubles = [
         busy.clone(),
@@ -153,7 +153,7 @@ fn what_may_succeed_later_is_tried_again() {
 }
 
 #[test]
-fn what_somebody_must_change_is_said_once() {
+fn permanent_failures_are_reported_without_retry() {
     let bucket = Bucket::new();
     let target = plain(&bucket);
     // From now on it is known to support conditions.
@@ -245,7 +245,7 @@ fn a_large_file_is_refused_before_it_is_sent() {
 }
 
 #[test]
-fn a_wrong_secret_is_found_out_and_not_shown() {
+fn a_wrong_secret_is_reported_and_not_shown() {
     let bucket = Bucket::new();
     let address = format!("s3://{BUCKET}/p");
     let target = target(&bucket, &address, |settings| {
@@ -267,7 +267,7 @@ fn a_wrong_secret_is_found_out_and_not_shown() {
 }
 
 #[test]
-fn a_broken_download_goes_on_where_it_broke_or_fails() {
+fn a_broken_download_resumes_or_fails() {
     let bucket = Bucket::new();
     let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n % 249) as u8).collect();
     bucket.plant("p/a", &bytes);
@@ -298,7 +298,7 @@ fn a_broken_download_goes_on_where_it_broke_or_fails() {
 }
 
 #[test]
-fn a_lost_answer_is_no_other_writer() {
+fn a_lost_response_is_not_mistaken_for_another_writer() {
     let bucket = Bucket::new();
     let target = plain(&bucket);
     bucket.trouble("PUT", Trouble::Lost);
@@ -319,7 +319,7 @@ fn a_lost_answer_is_no_other_writer() {
 }
 
 #[test]
-fn a_store_without_conditions_is_asked_before() {
+fn a_store_without_conditions_is_checked_first() {
     for (conditions, expected) in [
         (
             Conditions::Kept,
@@ -354,7 +354,7 @@ fn a_store_without_conditions_is_asked_before() {
 
 /// A real S3-compatible store, configured by the usual environment variables: see `make replica`.
 #[test]
-fn a_store_by_others() {
+fn a_real_store_works() {
     let Ok(place) = std::env::var("REPLICA_STORE") else {
         return;
     };
@@ -398,7 +398,7 @@ fn a_store_by_others() {
 }
 
 #[test]
-fn silence_is_a_failure() {
+fn a_silent_server_is_a_failure() {
     let bucket = Bucket::new();
     let target = target(&bucket, &format!("s3://{BUCKET}/p"), |settings| {
         settings.patience.piece = Duration::from_millis(50);

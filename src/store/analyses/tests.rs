@@ -122,7 +122,7 @@ fn answer(stage: usize, member: usize, text: &str) -> StageAnswer {
 }
 
 #[test]
-fn an_analysis_lives_from_queued_to_its_one_end() {
+fn an_analysis_ends_exactly_once() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         let (owner, new) = (user(1).id, analysis(1, Some(1), "why?"));
@@ -171,7 +171,7 @@ fn an_analysis_lives_from_queued_to_its_one_end() {
 }
 
 #[test]
-fn nobody_reaches_what_is_somebody_else_s() {
+fn other_users_analyses_are_inaccessible() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         users::insert(db, &user(2))?;
@@ -204,7 +204,7 @@ fn nobody_reaches_what_is_somebody_else_s() {
 }
 
 #[test]
-fn a_share_link_shows_one_analysis_until_it_is_taken_away() {
+fn a_share_link_works_until_revoked() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         let it = analysis(1, Some(1), "why?");
@@ -222,7 +222,7 @@ fn a_share_link_shows_one_analysis_until_it_is_taken_away() {
 }
 
 #[test]
-fn history_is_searched_as_it_is_written() {
+fn history_search_ignores_case() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         for (n, prompt) in (1..).zip(["100% sure?", "100 times", "under_score", "UNDER score"]) {
@@ -298,7 +298,7 @@ fn history_is_searched_as_it_is_written() {
 }
 
 #[test]
-fn answers_and_events_are_kept_in_order_and_go_with_their_analysis() {
+fn answers_and_events_are_ordered_and_deleted_with_their_analysis() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         let it = analysis(1, Some(1), "why?");

@@ -37,7 +37,7 @@ fn comparison(n: u32, owner: u32, topic: &str, costs: (i64, i64)) -> Comparison 
 }
 
 #[test]
-fn a_comparison_is_made_once_and_decided_once_by_its_owner() {
+fn a_comparison_is_created_and_decided_once_by_its_owner() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         users::insert(db, &user(2))?;
@@ -75,7 +75,7 @@ fn a_comparison_is_made_once_and_decided_once_by_its_owner() {
 }
 
 #[test]
-fn votes_are_counted_by_topic_person_pattern_and_time() {
+fn votes_are_counted_by_topic_user_pattern_and_time() {
     use Preference::{Panel, Single, Tie};
     with_writer(|db| {
         users::insert(db, &user(1))?;
@@ -148,7 +148,7 @@ fn votes_are_counted_by_topic_person_pattern_and_time() {
 }
 
 #[test]
-fn how_often_somebody_is_asked_is_theirs_and_goes_with_them() {
+fn the_interval_is_per_user_and_deleted_with_the_user() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         let (ada, ben) = (user(1).id, user(2).id);

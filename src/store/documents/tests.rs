@@ -39,7 +39,7 @@ pub(in super::super) fn passage(ordinal: u32, text: &str) -> Passage {
 }
 
 #[test]
-fn everything_asks_whose_it_is() {
+fn every_query_checks_the_owner() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         users::insert(db, &user(2))?;
@@ -68,7 +68,7 @@ fn everything_asks_whose_it_is() {
 }
 
 #[test]
-fn the_same_bytes_are_stored_once_a_person() {
+fn the_same_bytes_are_stored_once_per_user() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         users::insert(db, &user(2))?;
@@ -89,7 +89,7 @@ fn the_same_bytes_are_stored_once_a_person() {
 }
 
 #[test]
-fn an_outcome_takes_the_place_of_what_was_there() {
+fn an_outcome_replaces_the_previous_one() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
         let owner = user(1).id;
@@ -152,7 +152,7 @@ fn an_outcome_takes_the_place_of_what_was_there() {
 
 /// What a person deletes remains in no file of the data folder.
 #[test]
-fn deleting_really_deletes() {
+fn deletion_leaves_no_traces() {
     const WORD: &str = "xylophonquartett";
     let folder = Folder::new();
     let store = folder.open();

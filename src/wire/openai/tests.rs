@@ -73,7 +73,7 @@ fn recorded(name: &str) -> &'static str {
 }
 
 #[test]
-fn recorded_streams_decode_alike_wherever_they_are_cut() {
+fn recorded_streams_decode_alike_wherever_they_are_split() {
     for (name, body) in STREAMS {
         let whole = decode(body.as_bytes(), 0);
         // Tests every byte of short recordings; of long ones, whose middle repeats itself, the beginning, the end,
@@ -87,7 +87,7 @@ fn recorded_streams_decode_alike_wherever_they_are_cut() {
 }
 
 #[test]
-fn recorded_streams_byte_by_byte() {
+fn recorded_streams_decode_byte_by_byte() {
     for (name, body) in STREAMS {
         let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
         let mut decoder = SseDecoder::new(1 << 20);
@@ -103,7 +103,7 @@ fn recorded_streams_byte_by_byte() {
 }
 
 #[test]
-fn recorded_answers_are_whole() {
+fn recorded_answers_are_complete() {
     // Beginning of the text, bytes of reasoning, then tokens: input, output, cached, reasoning.
     for (name, begins, thinks, counts) in [
         ("azure-router.sse", "", 0, (15, 78, 0, 64)),
@@ -157,7 +157,7 @@ fn recorded_failures_are_failures() {
 }
 
 #[test]
-fn every_recording_cut_short_is_no_whole_answer() {
+fn truncated_recordings_are_not_complete_answers() {
     for (name, body) in STREAMS {
         let Some(end) = body.rfind("\"finish_reason\":\"stop\"") else {
             continue;
@@ -172,7 +172,7 @@ fn every_recording_cut_short_is_no_whole_answer() {
 }
 
 #[test]
-fn whole_answers_are_taken_where_a_stream_was_asked_for() {
+fn complete_answers_are_accepted_instead_of_a_stream() {
     for (name, body) in recordings!("groq-text.json", "groq-reasoning.json") {
         let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
         let deltas = stream.push_whole(body);
@@ -193,7 +193,7 @@ fn whole_answers_are_taken_where_a_stream_was_asked_for() {
 }
 
 #[test]
-fn recorded_refusals_say_what_the_provider_said() {
+fn recorded_refusals_keep_the_providers_message() {
     use CallErrorKind::*;
     for ((name, body), status, kind, says) in [
         (
@@ -236,7 +236,7 @@ fn kind(body: &str) -> Result<Finish, CallErrorKind> {
 }
 
 #[test]
-fn ends_are_told_apart() {
+fn finish_reasons_are_distinguished() {
     use CallErrorKind::*;
     let done = chunk("[DONE]");
     for (name, body, expected) in [
@@ -294,13 +294,13 @@ fn ends_are_told_apart() {
 }
 
 #[test]
-fn text_after_the_end_is_not_taken() {
+fn text_after_the_end_is_ignored() {
     let body = chunk(HELLO) + &chunk(STOP) + &chunk("[DONE]") + &chunk(HELLO);
     assert_eq!(decode(body.as_bytes(), 0).0, "hello");
 }
 
 #[test]
-fn usage_is_counted_as_each_vendor_means_it() {
+fn usage_is_counted_as_each_vendor_defines_it() {
     for (usage, expected) in [
         (
             r#"{"prompt_tokens":10,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":8},"completion_tokens_details":{"reasoning_tokens":3}}"#,
@@ -350,7 +350,7 @@ fn usage_is_counted_as_each_vendor_means_it() {
 }
 
 #[test]
-fn only_accepted_parameters_are_sent_as_the_provider_spells_them() {
+fn only_accepted_parameters_are_sent_under_the_providers_names() {
     let parameters = Parameters {
         temperature: Some(0.5),
         max_tokens: Some(9),
@@ -406,7 +406,7 @@ fn only_accepted_parameters_are_sent_as_the_provider_spells_them() {
 }
 
 #[test]
-fn parameters_that_are_not_taken_are_named() {
+fn omitted_parameters_are_named() {
     for (body, expected) in [
         (
             r#"{"error":{"code":"unsupported_parameter","param":"max_tokens"}}"#,
@@ -451,7 +451,7 @@ fn parameters_that_are_not_taken_are_named() {
 }
 
 #[test]
-fn words_of_others_are_made_fit_to_be_shown() {
+fn providers_messages_are_sanitized() {
     for (said, shown) in [
         ("plain words", "plain words"),
         ("two\nlines\tand\u{7}bells", "two lines andbells"),
@@ -472,7 +472,7 @@ fn words_of_others_are_made_fit_to_be_shown() {
 }
 
 #[test]
-fn error_bodies_become_kinds_and_say_nothing_secret() {
+fn error_bodies_map_to_kinds_without_secrets() {
     use CallErrorKind::*;
     for (status, body, expected) in [
         (
@@ -517,7 +517,7 @@ fn error_bodies_become_kinds_and_say_nothing_secret() {
 }
 
 #[test]
-fn lists_of_models_are_read() {
+fn model_lists_are_parsed() {
     let names = |body: &str| -> Option<Vec<String>> {
         let list = models(ApiFormat::OpenAi, body)?;
         Some(list.into_iter().map(|model| model.name).collect())

@@ -38,7 +38,7 @@ fn sent(kind: ApiFormat, request: &ModelRequest, capabilities: &ModelCapabilitie
 }
 
 #[test]
-fn a_field_reaches_the_providers_that_may_know_it() {
+fn a_field_reaches_the_providers_that_may_accept_it() {
     let fields = json!({ "min_p": 0.1, "metadata": { "a": "b" }, "models": ["dear"] });
     for (from, to, expected) in [
         (
@@ -77,7 +77,7 @@ fn a_field_reaches_the_providers_that_may_know_it() {
 }
 
 #[test]
-fn what_quire_says_itself_stays_and_what_was_refused_is_skipped() {
+fn own_fields_are_kept_and_refused_ones_skipped() {
     let fields = json!({
         "model": "other", "stream": false, "messages": [], "api_key": "k", "temperature": 2, "min_p": 0.1,
         "stream_options": {}, "n": 5, "reasoning": { "max_tokens": 9 },
@@ -107,7 +107,7 @@ fn what_quire_says_itself_stays_and_what_was_refused_is_skipped() {
 }
 
 #[test]
-fn settings_are_merged_over_a_body_but_not_over_what_is_asked() {
+fn settings_are_merged_into_a_body_but_not_over_the_request() {
     let body =
         json!({ "model": "x", "options": { "num_gpu": 0 }, "keep_alive": "5m", "temperature": 0 });
     let capabilities = ModelCapabilities {
@@ -133,7 +133,7 @@ fn settings_are_merged_over_a_body_but_not_over_what_is_asked() {
 }
 
 #[test]
-fn a_refused_field_is_found_in_what_providers_say() {
+fn a_refused_field_is_found_in_providers_messages() {
     let names = ["top", "top_logprobs", "min_p"].map(str::to_owned);
     for (body, expected) in [
         (
@@ -171,7 +171,7 @@ fn a_refused_field_is_found_in_what_providers_say() {
 }
 
 #[test]
-fn too_much_is_refused() {
+fn too_many_fields_are_rejected() {
     let many: Map<String, Value> = (0..65).map(|n| (format!("f{n}"), json!(1))).collect();
     let long = json!({ "a": "x".repeat(300_000) });
     let name = json!({ "a".repeat(65): 1 });
@@ -182,7 +182,7 @@ fn too_much_is_refused() {
 
 proptest! {
     #[test]
-    fn whatever_a_client_sends_the_question_and_the_model_stay(
+    fn clients_cannot_change_the_question_or_the_model(
         name in "[a-z_]{1,12}|model|messages|stream|input|contents|system|tools|options|generationConfig",
         value in prop_oneof![Just(json!(null)), Just(json!([])), Just(json!({ "model": "x", "num_ctx": 1 })), Just(json!("x"))],
         kind in prop::sample::select(ApiFormat::ALL.to_vec()),
@@ -197,7 +197,7 @@ proptest! {
 }
 
 #[test]
-fn what_costs_extra_or_runs_at_a_vendor_goes_only_where_settings_say_so() {
+fn surcharged_and_vendor_run_fields_require_settings() {
     let names = [
         "plugins",
         "web_search_options",

@@ -113,7 +113,7 @@ const CASES: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn reasoning_is_taken_out_however_it_is_cut() {
+fn reasoning_is_separated_wherever_the_text_is_split() {
     for (whole, reasoning, answer) in CASES {
         let expected = ((*reasoning).to_owned(), (*answer).to_owned());
         assert_eq!(divide(&[whole]), expected, "{whole}");
@@ -131,7 +131,7 @@ fn reasoning_is_taken_out_however_it_is_cut() {
 }
 
 #[test]
-fn a_model_that_opens_its_reasoning_in_the_prompt_is_held_until_it_closes_it() {
+fn reasoning_opened_in_the_prompt_is_held_until_closed() {
     for (whole, reasoning, answer) in [
         ("a\n</think>\n\nb", "a\n", "b"),
         ("<think>a</think>b", "a", "b"),
@@ -158,7 +158,7 @@ fn a_model_that_opens_its_reasoning_in_the_prompt_is_held_until_it_closes_it() {
 }
 
 #[test]
-fn reasoning_in_a_field_of_its_own_leaves_closing_marks_to_the_answer() {
+fn with_a_reasoning_field_closing_marks_belong_to_the_answer() {
     let mut splitter = ReasoningSplitter::default();
     splitter.set_separate_reasoning();
     let found = divided(splitter, &["the mark </think> ends it"]);
@@ -170,7 +170,7 @@ fn reasoning_in_a_field_of_its_own_leaves_closing_marks_to_the_answer() {
 
 proptest! {
     #[test]
-    fn cuts_change_nothing(text in r"(<think>|</think>|\[THINK\]|◁|<\|channel\|>|final|<\|message\|>|<\|end\|>|`|```|\n|a| |<){0,14}", cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {
+    fn splits_change_nothing(text in r"(<think>|</think>|\[THINK\]|◁|<\|channel\|>|final|<\|message\|>|<\|end\|>|`|```|\n|a| |<){0,14}", cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {
         let mut places: Vec<usize> = cuts.iter().map(|cut| text.floor_char_boundary(cut.index(text.len() + 1))).collect();
         places.sort_unstable();
         let mut pieces = Vec::new();
@@ -184,14 +184,14 @@ proptest! {
     }
 
     #[test]
-    fn text_without_marks_stays_whole(text in "[a-z`~\n <>\\[\\]/]{0,60}") {
+    fn text_without_marks_is_unchanged(text in "[a-z`~\n <>\\[\\]/]{0,60}") {
         prop_assume!(!text.contains("think") && !text.contains("reason") && !text.contains("thought"));
         prop_assert_eq!(divide(&[&text]), (String::new(), text));
     }
 }
 
 #[test]
-fn channels_without_marks_are_known_by_the_models_name() {
+fn channels_without_marks_depend_on_the_models_name() {
     let of = |model: &str, pieces: &[&str]| {
         let mut splitter = ReasoningSplitter::default();
         splitter.expect_bare(model);
@@ -242,7 +242,7 @@ fn awaiting() -> ReasoningSplitter {
 }
 
 #[test]
-fn what_is_held_for_a_closing_mark_is_scanned_once_and_bounded() {
+fn held_text_is_scanned_once_and_bounded() {
     let (mut splitter, mut out) = (awaiting(), Vec::new());
     for _ in 0..MOST_AWAITED / 8 {
         splitter.push("a < b </", &mut out);
@@ -264,7 +264,7 @@ fn what_is_held_for_a_closing_mark_is_scanned_once_and_bounded() {
 }
 
 #[test]
-fn a_closing_mark_behind_more_than_is_held_still_ends_reasoning() {
+fn a_closing_mark_beyond_the_held_text_still_ends_reasoning() {
     let long = "x".repeat(MOST_AWAITED + 100);
     let (reasoning, answer) = divided(awaiting(), &[&long, " a</thi", "nk>b"]);
     assert_eq!((reasoning.len(), answer.as_str()), (long.len() + 2, "b"));

@@ -253,7 +253,7 @@ mod tests {
     use crate::domain::chat::Usage;
 
     #[test]
-    fn events_are_numbered_and_the_last_holds_the_whole() {
+    fn events_are_numbered_and_the_last_contains_the_response() {
         let frame = ChunkFrame {
             id: "resp_1".into(),
             model: "m".into(),

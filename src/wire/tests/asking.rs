@@ -14,7 +14,7 @@ fn sent(kind: ApiFormat, ask: &ModelRequest, capabilities: &ModelCapabilities) -
 }
 
 #[test]
-fn each_dialect_has_its_own_names() {
+fn each_format_has_its_own_names() {
     let own = Parameters {
         temperature: Some(1.5),
         top_p: Some(0.5),
@@ -97,7 +97,7 @@ fn each_dialect_has_its_own_names() {
 }
 
 #[test]
-fn thinking_is_asked_for_as_each_model_wants_it() {
+fn thinking_is_requested_in_each_models_form() {
     let ask = |effort: &str, most: Option<u32>| {
         wanted(Parameters {
             reasoning_effort: Some(effort.into()),
@@ -207,7 +207,7 @@ fn thinking_is_asked_for_as_each_model_wants_it() {
 }
 
 #[test]
-fn a_shape_is_asked_for_as_well_as_the_model_can() {
+fn a_schema_is_enforced_as_well_as_the_model_allows() {
     let capabilities = |structured: Structured, refused: &[&str]| ModelCapabilities {
         structured,
         refused: refused.iter().map(|name| (*name).to_owned()).collect(),
@@ -273,7 +273,7 @@ fn a_shape_is_asked_for_as_well_as_the_model_can() {
 }
 
 #[test]
-fn a_long_beginning_is_marked_where_it_is_read_again() {
+fn a_long_prefix_is_marked_for_caching() {
     let mut ask = wanted(Parameters::default());
     ask.is_reread = true;
     let system = |ask: &ModelRequest| {

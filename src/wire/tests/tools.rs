@@ -52,7 +52,7 @@ fn sent(kind: ApiFormat, ask: &ModelRequest) -> Value {
 }
 
 #[test]
-fn a_conversation_with_tools_goes_out_in_each_dialect() {
+fn a_conversation_with_tools_is_encoded_in_each_format() {
     let ask = acting(ToolChoice::Auto);
     let chat = sent(ApiFormat::OpenAi, &ask);
     let own = &chat["messages"];
@@ -119,7 +119,7 @@ fn a_conversation_with_tools_goes_out_in_each_dialect() {
 }
 
 #[test]
-fn a_choice_is_said_in_each_dialect() {
+fn a_tool_choice_is_encoded_in_each_format() {
     let named = || ToolChoice::Named("weather".into());
     for (kind, place, choice, expected) in [
         (
@@ -193,7 +193,7 @@ fn a_choice_is_said_in_each_dialect() {
 }
 
 #[test]
-fn calls_as_vendors_sent_them() {
+fn recorded_calls_are_decoded() {
     let mut ask = wanted(Parameters::default());
     ask.tools = Some(Arc::new(tools(ToolChoice::Auto)));
     for (kind, recording, name, arguments) in [
@@ -239,7 +239,7 @@ fn calls_as_vendors_sent_them() {
 }
 
 #[test]
-fn calls_that_nobody_can_make_are_no_answer() {
+fn invalid_calls_are_not_answers() {
     let mut ask = wanted(Parameters::default());
     ask.tools = Some(Arc::new(tools(ToolChoice::Auto)));
     let chunk = |delta: Value, finish: Value| {

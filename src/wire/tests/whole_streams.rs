@@ -68,7 +68,7 @@ fn check(kind: ApiFormat, pieces: &[&[u8]], place: &str) {
 }
 
 #[test]
-fn a_whole_stream_is_read_alike_wherever_it_is_split() {
+fn a_complete_stream_decodes_alike_wherever_it_is_split() {
     for (kind, body) in STREAMS {
         let bytes = body.as_bytes();
         for at in 0..=bytes.len() {
@@ -80,7 +80,7 @@ fn a_whole_stream_is_read_alike_wherever_it_is_split() {
 }
 
 #[test]
-fn a_whole_stream_cut_short_is_no_whole_answer() {
+fn a_truncated_stream_is_not_a_complete_answer() {
     for (kind, body) in STREAMS {
         // The end-of-stream marker: data after it is not part of the answer.
         let mark = match kind {

@@ -11,7 +11,7 @@ fn value(text: &str) -> Value {
 }
 
 #[test]
-fn texts_say_the_same_as_to_another_reader() {
+fn agrees_with_another_toml_reader() {
     let long = "\"\"\"";
     for text in [
         "a = 1\nb = 'x' # c\n\n[t]\n\"q r\" = true\nx.y.z = -2.5e3",
@@ -32,7 +32,7 @@ fn texts_say_the_same_as_to_another_reader() {
 }
 
 #[test]
-fn the_embedded_patterns_read_alike() {
+fn embedded_patterns_read_alike() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/patterns");
     let mut count = 0;
     for entry in std::fs::read_dir(folder).expect("the patterns") {
@@ -45,7 +45,7 @@ fn the_embedded_patterns_read_alike() {
 }
 
 #[test]
-fn faults_name_their_line() {
+fn errors_name_their_line() {
     for (text, line, words) in [
         ("a = 1\na = 2", 2, "duplicate key: a"),
         ("a = 1\n[a]", 2, "duplicate key: a"),
@@ -110,7 +110,7 @@ fn faults_name_their_line() {
 }
 
 #[test]
-fn lines_are_known_by_path() {
+fn lines_are_recorded_by_path() {
     let found = read("id = 1\r\n\r\n[[stages]]\r\nname = 'x'\r\nprompt = \"\"\"\r\na\r\n\"\"\"\r\n[[stages]]\r\nwho = 2\r\nlist = [\r\n1,\r\n{name = 2}]").expect("read");
     for (path, line) in [
         ("id", 1),
@@ -129,7 +129,7 @@ fn lines_are_known_by_path() {
 }
 
 #[test]
-fn a_long_name_is_not_copied_for_each_value_under_it() {
+fn a_long_key_is_not_copied_for_each_value() {
     let name = "n".repeat(100_000);
     let found = read(&format!("{name} = [{}]\nlast = 1", "1,".repeat(10_000))).expect("read");
     let bytes: usize = found.lines.keys().map(String::len).sum();
@@ -137,7 +137,7 @@ fn a_long_name_is_not_copied_for_each_value_under_it() {
 }
 
 #[test]
-fn depth_is_bounded_and_nothing_panics() {
+fn depth_is_bounded_without_a_panic() {
     let deep = format!("a = {}", "[".repeat(100_000));
     assert_eq!(
         read(&deep).err().map(|fault| fault.message),

@@ -50,7 +50,7 @@ fn a_flood_from_its_own_address_does_not_slow_a_device() {
 }
 
 #[test]
-fn only_a_token_of_this_account_and_password_counts() {
+fn only_a_token_for_this_account_and_password_counts() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -114,7 +114,7 @@ fn a_browser_keeps_the_tokens_of_its_last_four_accounts() {
 }
 
 #[test]
-fn guesses_with_a_token_stay_bounded() {
+fn guesses_with_a_device_token_are_bounded() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -149,7 +149,7 @@ fn guesses_with_a_token_stay_bounded() {
 }
 
 #[test]
-fn a_new_password_is_set_beside_a_flood() {
+fn a_password_can_be_changed_during_a_flood() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -176,7 +176,7 @@ fn a_new_password_is_set_beside_a_flood() {
 }
 
 #[test]
-fn a_better_hash_keeps_the_device_that_made_it() {
+fn rehashing_a_password_keeps_its_device() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;

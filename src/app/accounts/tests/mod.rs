@@ -94,7 +94,7 @@ fn kind<T>(result: Result<T>) -> Option<Kind> {
 }
 
 #[test]
-fn whatever_is_wrong_the_answer_is_the_same() {
+fn every_failed_sign_in_looks_the_same() {
     let house = house(Registration::Open);
     run(async {
         signed_in(&house.accounts, "a@b.co").await;
@@ -132,7 +132,7 @@ fn whatever_is_wrong_the_answer_is_the_same() {
 }
 
 #[test]
-fn too_many_attempts_on_one_account_are_slowed() {
+fn too_many_attempts_on_one_account_are_throttled() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -178,7 +178,7 @@ fn too_many_attempts_on_one_account_are_slowed() {
 }
 
 #[test]
-fn guesses_from_many_addresses_slow_strangers_only() {
+fn guesses_from_many_addresses_throttle_only_strangers() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -217,7 +217,7 @@ fn guesses_from_many_addresses_slow_strangers_only() {
 }
 
 #[test]
-fn a_known_network_is_slowed_and_never_blocked() {
+fn a_known_network_is_throttled_but_never_blocked() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -254,7 +254,7 @@ fn a_known_network_is_slowed_and_never_blocked() {
 }
 
 #[test]
-fn a_network_that_fails_at_many_accounts_lets_its_own_people_in() {
+fn a_network_with_many_failures_still_admits_its_own_users() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -270,7 +270,7 @@ fn a_network_that_fails_at_many_accounts_lets_its_own_people_in() {
 }
 
 #[test]
-fn logout_bites_at_once() {
+fn logout_takes_effect_immediately() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -303,7 +303,7 @@ fn logout_bites_at_once() {
 }
 
 #[test]
-fn an_end_in_another_process_bites_soon() {
+fn a_session_ended_by_another_process_ends_soon() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -320,7 +320,7 @@ fn an_end_in_another_process_bites_soon() {
 }
 
 #[test]
-fn refresh_rotates_graces_and_notices_reuse() {
+fn refresh_rotates_with_a_grace_period_and_detects_reuse() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -356,7 +356,7 @@ fn refresh_rotates_graces_and_notices_reuse() {
 }
 
 #[test]
-fn a_token_from_long_ago_is_reuse_too() {
+fn an_old_refresh_token_counts_as_reuse() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -378,7 +378,7 @@ fn a_token_from_long_ago_is_reuse_too() {
 }
 
 #[test]
-fn what_is_no_refresh_token_does_nothing() {
+fn an_invalid_refresh_token_changes_nothing() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -405,7 +405,7 @@ fn what_is_no_refresh_token_does_nothing() {
 }
 
 #[test]
-fn access_tokens_run_out_and_foreign_ones_are_refused() {
+fn access_tokens_expire_and_foreign_ones_are_rejected() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -429,7 +429,7 @@ fn access_tokens_run_out_and_foreign_ones_are_refused() {
 }
 
 #[test]
-fn old_hashes_are_made_better_at_login() {
+fn weak_hashes_are_upgraded_at_login() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -456,7 +456,7 @@ fn old_hashes_are_made_better_at_login() {
 }
 
 #[test]
-fn no_session_begins_behind_a_changed_password() {
+fn no_session_starts_with_an_outdated_password() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;

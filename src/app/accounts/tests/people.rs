@@ -43,7 +43,7 @@ fn the_first_account_is_admin_and_addresses_are_unique() {
 }
 
 #[test]
-fn of_many_registrations_at_once_one_wins() {
+fn one_of_many_concurrent_registrations_wins() {
     let house = house(Registration::Open);
     run(async {
         let tries: Vec<_> = (0..8)
@@ -68,7 +68,7 @@ fn of_many_registrations_at_once_one_wins() {
 }
 
 #[test]
-fn what_cannot_become_an_account() {
+fn invalid_registrations_are_rejected() {
     let house = house(Registration::Open);
     run(async {
         for (email, password, name, expected) in [
@@ -95,7 +95,7 @@ fn what_cannot_become_an_account() {
 }
 
 #[test]
-fn closed_and_invited_registration() {
+fn registration_can_be_closed_or_by_invitation() {
     let closed = house(Registration::Closed);
     let invited = house(Registration::Invite);
     run(async {
@@ -145,7 +145,7 @@ fn closed_and_invited_registration() {
 }
 
 #[test]
-fn passwords_are_changed_and_reset_once() {
+fn a_reset_link_works_once() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -223,7 +223,7 @@ fn passwords_are_changed_and_reset_once() {
 }
 
 #[test]
-fn keys_are_for_programs_not_for_taking_over() {
+fn api_keys_cannot_take_over_an_account() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -287,7 +287,7 @@ fn keys_are_for_programs_not_for_taking_over() {
 }
 
 #[test]
-fn admins_change_and_delete_but_one_remains() {
+fn one_administrator_always_remains() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;
@@ -351,7 +351,7 @@ fn admins_change_and_delete_but_one_remains() {
 }
 
 #[test]
-fn a_key_with_an_end_is_refused_from_then_on() {
+fn an_expired_key_is_rejected() {
     let house = house(Registration::Open);
     run(async {
         let accounts = &house.accounts;

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers() {
+    fn health_responses_are_parsed() {
         let quire =
             r#"{"status":"error","version":"1","database":{"engine":"SQLite 3"},"message":"m"}"#;
         let answer = parse(&format!("HTTP/1.1 503 x\r\na: b\r\n\r\n{quire}"));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_there() {
+    fn an_unreachable_server_is_reported() {
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = free.local_addr().expect("its address");
         drop(free);

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks() {
+    fn wrong_clocks_are_reported() {
         let now = at("2026-11-23T12:00:00Z");
         for (now, newest, expected) in [
             (now, None, CheckState::Well),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_of_the_system() {
+    fn low_system_limits_are_reported() {
         let line = "Limit  Soft  Hard  Units\nMax open files            1024                 524288               files\n";
         let state = |found: Option<CheckResult>| found.map(|found| found.state);
         assert_eq!(state(files(line, 1024)), Some(CheckState::Doubtful));

@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts() {
+    fn host_names_are_extracted() {
         for (url, expected) in [
             ("https://api.example.com/v1", Some("api.example.com")),
             ("http://u:p@lab:8000", Some("lab")),
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn ports() {
+    fn ports_in_use_are_reported() {
         let address: SocketAddr = "0.0.0.0:80".parse().expect("an address");
         let quire = |status: &str| {
             let status = status.to_owned();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn events_that_were_held_back() {
+    fn buffered_events_are_detected() {
         let start = clock::instant();
         let after = |millis: &[u64]| -> Vec<Instant> {
             millis

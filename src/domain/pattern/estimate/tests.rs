@@ -116,7 +116,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 
 proptest! {
     #[test]
-    fn no_plan_breaks_the_estimate(plan in plan()) {
+    fn the_estimate_holds_for_any_plan(plan in plan()) {
         let calls = calls(&plan);
         for call in &calls {
             prop_assert!(call.upper_bound_tokens >= call.input_tokens + call.output_tokens);

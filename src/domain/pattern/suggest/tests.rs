@@ -68,7 +68,7 @@ const ASKED: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn ordinary_questions_find_their_pattern_among_the_first_three() {
+fn ordinary_questions_rank_their_pattern_in_the_top_three() {
     let patterns = embedded();
     let mut covered = BTreeSet::new();
     let mut missed = Vec::new();
@@ -124,7 +124,7 @@ fn every_sign_is_lower_case_and_belongs_to_one_pattern_s_strong_signs() {
 }
 
 #[test]
-fn where_nothing_speaks_the_default_is_first_and_says_so() {
+fn without_signs_the_default_ranks_first_and_says_so() {
     let patterns = embedded();
     let ranked = rank(&patterns, "Hm");
     assert_eq!(ranked[0].pattern.id, "confidence");
@@ -135,7 +135,7 @@ fn where_nothing_speaks_the_default_is_first_and_says_so() {
 }
 
 #[test]
-fn one_s_own_pattern_is_found_by_what_it_says_of_itself() {
+fn a_custom_pattern_is_found_by_its_description() {
     let mut patterns = embedded();
     let tree = serde_json::json!({ "id": "leases", "name": "Lease review", "use_cases": ["Commercial leases and their indexation"], "stages": [
         { "name": "initial", "prompt": "{question}" }, { "name": "ultra", "prompt": "{peers}" } ] });
@@ -151,7 +151,7 @@ fn one_s_own_pattern_is_found_by_what_it_says_of_itself() {
 }
 
 #[test]
-fn signs_count_at_the_beginning_of_words() {
+fn signs_match_only_at_word_starts() {
     assert!(has_word("these claims", "claim"));
     assert!(!has_word("a disclaimer", "claim"));
 }
