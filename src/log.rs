@@ -129,7 +129,7 @@ fn json_line(time: &str, level: LogLevel, message: &str, fields: &[Field]) -> St
 }
 
 /// Length limit of a value, in characters; the rest rarely helps.
-const MOST_CHARACTERS: usize = 1000;
+const MAX_VALUE_CHARS: usize = 1000;
 
 fn shown(name: &str, value: &dyn Display) -> String {
     const HIDDEN: &[&str] = &[
@@ -146,7 +146,7 @@ fn shown(name: &str, value: &dyn Display) -> String {
     let text = value.to_string();
     let cut = text
         .char_indices()
-        .nth(MOST_CHARACTERS)
+        .nth(MAX_VALUE_CHARS)
         .map_or(text.len(), |(at, _)| at);
     redact(&text[..cut])
 }
@@ -244,7 +244,7 @@ mod tests {
     fn values_are_bounded() {
         assert_eq!(
             shown("a", &"é".repeat(5000)).chars().count(),
-            MOST_CHARACTERS
+            MAX_VALUE_CHARS
         );
     }
 

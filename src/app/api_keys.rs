@@ -12,11 +12,11 @@ use crate::domain::user::{ApiKey, Caller};
 use crate::store::{api_keys, audit};
 
 /// Maximum number of keys per account.
-const MOST_KEYS: usize = 100;
+const MAX_KEYS: usize = 100;
 /// Maximum lifetime of a key, in days.
-const MOST_DAYS: u32 = 3_650;
+const MAX_DAYS: u32 = 3_650;
 /// Maximum number of models that a key may name.
-const MOST_MODELS: usize = 100;
+const MAX_MODELS: usize = 100;
 
 /// Parameters of a new key. The default has `KeyScope::DEFAULT` and never expires.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +83,7 @@ impl Accounts {
         let entry = visit.entry(Some(user), "key.created", key.id.as_str());
         let row = key.clone();
         let made = self.store.write(move |db| {
-            if api_keys::list_of(db, &row.user)?.len() >= MOST_KEYS {
+            if api_keys::list_of(db, &row.user)?.len() >= MAX_KEYS {
                 return Ok(false);
             }
             api_keys::insert(db, &row)?;
@@ -93,7 +93,7 @@ impl Accounts {
         if !made.await? {
             return Err(Error::new(
                 Kind::BadRequest,
-                format!("an account may have {MOST_KEYS} keys"),
+                format!("an account may have {MAX_KEYS} keys"),
             )
             .resolve("delete an unused one"));
         }
@@ -147,8 +147,8 @@ fn checked(wanted: &NewKey) -> Result<(Vec<KeyScope>, KeyLimits)> {
         let why = "a name has at most 100 characters and no control characters";
         return Err(wrong("name", why.to_owned()));
     }
-    if (wanted.days).is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
-        let why = format!("a key is valid for 1 to {MOST_DAYS} days");
+    if (wanted.days).is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
+        let why = format!("a key is valid for 1 to {MAX_DAYS} days");
         return Err(wrong("expires_in_days", why));
     }
     let mut scopes = Vec::new();
@@ -164,8 +164,8 @@ fn checked(wanted: &NewKey) -> Result<(Vec<KeyScope>, KeyLimits)> {
     let sound = |model: &String| {
         !model.trim().is_empty() && model.len() <= 200 && !model.chars().any(char::is_control)
     };
-    if wanted.models.len() > MOST_MODELS || !wanted.models.iter().all(sound) {
-        let why = format!("at most {MOST_MODELS} model ids, or prefixes of ids followed by *");
+    if wanted.models.len() > MAX_MODELS || !wanted.models.iter().all(sound) {
+        let why = format!("at most {MAX_MODELS} model ids, or prefixes of ids followed by *");
         return Err(wrong("models", why));
     }
     let amount = |field: &str, dollars: Option<f64>| match dollars.map(MicroDollars::from_dollars) {

@@ -204,10 +204,10 @@ fn open_lock(folder: &Path) -> std::io::Result<File> {
 /// A line of a folder's lock file, counted from 0.
 fn lock_line(folder: &Path, number: usize) -> Option<String> {
     /// Maximum number of bytes read of a lock file.
-    const LONGEST: u64 = 200;
+    const MAX_LOCK_BYTES: u64 = 200;
     let mut text = String::new();
     let file = open_lock(folder).ok()?;
-    file.take(LONGEST).read_to_string(&mut text).ok()?;
+    file.take(MAX_LOCK_BYTES).read_to_string(&mut text).ok()?;
     text.lines().nth(number).map(str::to_owned)
 }
 

@@ -19,9 +19,9 @@ use crate::store::idempotency::{self, KeptAnswer, KeyLookup};
 /// How long a key returns the same answer.
 pub const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Maximum size of a stored answer, in bytes.
-const MOST_BYTES: usize = 4 << 20;
+const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// Maximum number of remembered keys whose answers could not be stored.
-const MOST_LOST: usize = 4096;
+const MAX_LOST: usize = 4096;
 
 /// The idempotency keys in use in this process.
 pub(super) type Underway = Arc<IdempotencyKeys>;
@@ -201,7 +201,7 @@ impl Idempotency<'_> {
                 &[("fault", why)],
             );
             let mut states = self.underway.states();
-            if states.len() >= MOST_LOST {
+            if states.len() >= MAX_LOST {
                 states.retain(|_, state| *state == KeyState::Answering);
             }
             states.insert(claim.name.clone(), KeyState::Lost);
@@ -216,7 +216,7 @@ impl Idempotency<'_> {
         body: String,
         now: Timestamp,
     ) -> std::result::Result<(), String> {
-        if body.len() > MOST_BYTES {
+        if body.len() > MAX_ANSWER_BYTES {
             return Err(format!("{} bytes are too many", body.len()));
         }
         let kept = KeptAnswer {

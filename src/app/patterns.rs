@@ -20,9 +20,9 @@ use crate::store::{Store, audit, patterns};
 static EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
 
 /// Maximum number of stored patterns per owner; the team is one owner.
-const MOST: i64 = 100;
+const MAX_PER_OWNER: i64 = 100;
 /// Maximum number of stored patterns listed: the team's and the user's own.
-const MOST_SHOWN: u32 = 200;
+const MAX_LISTED: u32 = 200;
 
 /// Use cases of patterns.
 #[derive(Clone, Copy)]
@@ -83,7 +83,7 @@ impl Patterns<'_> {
         };
         let stored = self
             .store
-            .read(move |db| patterns::visible(db, &user, MOST_SHOWN));
+            .read(move |db| patterns::visible(db, &user, MAX_LISTED));
         for kept in stored.await? {
             // A file added later overrides a stored pattern of the same id.
             if self.in_house(kept.id()).is_none() {
@@ -149,7 +149,7 @@ impl Patterns<'_> {
         let entry = visit.entry(Some(&caller.user), "pattern.added", &pattern.id);
         let (stored, of, now) = (pattern.clone(), owner.clone(), visit.now);
         let written = self.store.write(move |db| {
-            if patterns::count(db, of.as_ref())? >= MOST {
+            if patterns::count(db, of.as_ref())? >= MAX_PER_OWNER {
                 return Ok(false);
             }
             patterns::insert(db, &stored, of.as_ref(), now)?;
@@ -157,7 +157,7 @@ impl Patterns<'_> {
             Ok(true)
         });
         if !written.await? {
-            let why = format!("there are {MOST} patterns already");
+            let why = format!("there are {MAX_PER_OWNER} patterns already");
             return Err(Error::new(Kind::Conflict, why).resolve("delete one first"));
         }
         Ok(StoredPattern {

@@ -27,11 +27,11 @@ use secrets::Secrets;
 /// Maximum number of shared providers, and of providers per user.
 const MOST: (usize, usize) = (64, 16);
 /// Maximum length of a key, in characters.
-const LONGEST_KEY: usize = 4_096;
+const MAX_KEY_CHARS: usize = 4_096;
 /// Maximum number of models listed per provider.
-const MOST_MODELS: usize = 1_000;
+const MAX_MODELS: usize = 1_000;
 /// Maximum number of concurrent calls that can be set.
-const MOST_CALLS: usize = 1_000;
+const MAX_CALLS: usize = 1_000;
 
 /// Parameters of a provider to add or change. Absent fields keep their values, or get defaults.
 #[derive(Default)]
@@ -372,13 +372,13 @@ impl Providers<'_> {
             let sound = |name: &String| {
                 !name.trim().is_empty() && name.len() <= 200 && !name.chars().any(char::is_control)
             };
-            if models.len() > MOST_MODELS || !models.iter().all(sound) {
+            if models.len() > MAX_MODELS || !models.iter().all(sound) {
                 return Err(fault("models", "a list of at most 1000 names"));
             }
             provider.models = Some(models.clone()).filter(|models| !models.is_empty());
         }
         if let Some(most) = wanted.concurrency {
-            provider.concurrency = Some(most.min(MOST_CALLS)).filter(|most| *most > 0);
+            provider.concurrency = Some(most.min(MAX_CALLS)).filter(|most| *most > 0);
         }
         Ok(())
     }
@@ -419,7 +419,7 @@ impl Providers<'_> {
 
 fn checked_key(key: String) -> Result<String> {
     let key = key.trim().to_owned();
-    if key.len() > LONGEST_KEY || !key.chars().all(|c| c.is_ascii_graphic()) {
+    if key.len() > MAX_KEY_CHARS || !key.chars().all(|c| c.is_ascii_graphic()) {
         return Err(fault(
             "api_key",
             "contains characters that no key can have, or is too long",

@@ -13,9 +13,9 @@ use crate::store::{Store, audit, recipes};
 pub use save::{RecipeChange, RecipeEditor};
 
 /// Maximum number of versions of a recipe.
-const MOST_VERSIONS: u32 = 500;
+const MAX_VERSIONS: u32 = 500;
 /// Maximum number of listed recipes, the user's own and shared ones.
-const MOST_SHOWN: u32 = 1_000;
+const MAX_LISTED: u32 = 1_000;
 
 /// Use cases of recipes.
 #[derive(Clone, Copy)]
@@ -32,7 +32,7 @@ impl Recipes<'_> {
         let user = user.clone();
         let found = self
             .store
-            .read(move |db| recipes::visible(db, &user, MOST_SHOWN));
+            .read(move |db| recipes::visible(db, &user, MAX_LISTED));
         Ok(found.await?)
     }
 
@@ -111,7 +111,7 @@ impl Recipes<'_> {
         let id = self.find(user, reference).await?.id;
         let found = self
             .store
-            .read(move |db| recipes::versions(db, &id, MOST_VERSIONS));
+            .read(move |db| recipes::versions(db, &id, MAX_VERSIONS));
         Ok(found.await?)
     }
 

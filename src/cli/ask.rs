@@ -22,7 +22,7 @@ use crate::http::handlers::analysis_shape;
 use crate::{clock, log};
 
 /// Maximum number of bytes read of a question from stdin; the domain's own limit is stricter.
-const LONGEST: u64 = 4 << 20;
+const MAX_QUESTION_BYTES: u64 = 4 << 20;
 
 /// Runs the analysis that the arguments describe.
 pub(super) fn run(call: &CommandCall) -> Outcome {
@@ -56,7 +56,7 @@ fn from_stdin(call: &CommandCall, is_asked_for: bool) -> Result<String, CommandF
     }
     let mut text = String::new();
     if is_asked_for || !std::io::stdin().is_terminal() {
-        let mut bounded = std::io::stdin().lock().take(LONGEST);
+        let mut bounded = std::io::stdin().lock().take(MAX_QUESTION_BYTES);
         if let Err(error) = bounded.read_to_string(&mut text) {
             return failed(format!("cannot read the question from stdin: {error}"));
         }

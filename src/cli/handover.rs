@@ -27,13 +27,13 @@ use tokio::time::timeout;
 use crate::log;
 
 /// Maximum number of listening sockets handed over.
-const MOST: usize = 4;
+const MAX_SOCKETS: usize = 4;
 /// How long either process waits for the other's next byte.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The byte sent with the sockets: the version of the protocol.
 const HELLO: [u8; 1] = [1];
 /// The byte that tells the old process to stop: the new one has everything it needs.
-const GO: [u8; 1] = [2];
+const STOP_BYTE: [u8; 1] = [2];
 
 /// Sockets that systemd has opened for this process (LISTEN_FDS), in its order.
 ///
@@ -102,15 +102,20 @@ impl Handover {
         heir.try_io(Interest::WRITABLE, || self.send(heir.as_fd()))?;
         let mut word = [0];
         heir.read_exact(&mut word).await?;
-        match word == GO {
+        match word == STOP_BYTE {
             true => Ok(who.pid().unwrap_or_default()),
             false => Err(ErrorKind::InvalidData.into()),
         }
     }
 
     fn send(&self, to: BorrowedFd<'_>) -> io::Result<()> {
-        let sockets: Vec<_> = self.sockets.iter().map(AsFd::as_fd).take(MOST).collect();
-        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST))];
+        let sockets: Vec<_> = self
+            .sockets
+            .iter()
+            .map(AsFd::as_fd)
+            .take(MAX_SOCKETS)
+            .collect();
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_SOCKETS))];
         let mut rights = SendAncillaryBuffer::new(&mut space);
         rights.push(SendAncillaryMessage::ScmRights(&sockets));
         sendmsg(
@@ -144,7 +149,7 @@ impl Predecessor {
     pub(super) fn meet(folder: &Path) -> io::Result<Self> {
         let mut line = BlockingStream::connect(path(folder))?;
         line.set_read_timeout(Some(PATIENCE))?;
-        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST))];
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_SOCKETS))];
         let mut rights = RecvAncillaryBuffer::new(&mut space);
         let mut word = [0];
         let into = &mut [IoSliceMut::new(&mut word)];
@@ -167,7 +172,7 @@ impl Predecessor {
     /// # Errors
     /// When the process has closed the connection.
     pub(super) fn relieve(mut self) -> io::Result<()> {
-        self.line.write_all(&GO)
+        self.line.write_all(&STOP_BYTE)
     }
 }
 

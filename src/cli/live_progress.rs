@@ -7,7 +7,7 @@ use super::markdown::clean;
 use super::text_width::cut;
 
 /// Maximum number of members with a line of their own; the others share a last line.
-const MOST: usize = 12;
+const MAX_MEMBER_LINES: usize = 12;
 
 /// The members that are writing, and the number of their lines on the screen.
 #[derive(Default)]
@@ -68,7 +68,7 @@ impl LiveLines {
     /// one that wraps could not be overwritten.
     pub(super) fn draw(&mut self, width: usize) -> String {
         let mut out = self.erase();
-        for member in self.members.iter().take(MOST) {
+        for member in self.members.iter().take(MAX_MEMBER_LINES) {
             let state = match (member.thinks, member.characters) {
                 (true, _) => "thinks".to_owned(),
                 (false, 0) => "waiting for the first words".to_owned(),
@@ -79,8 +79,11 @@ impl LiveLines {
             out.push('\n');
             self.drawn += 1;
         }
-        if self.members.len() > MOST {
-            out.push_str(&format!("  and {} more\n", self.members.len() - MOST));
+        if self.members.len() > MAX_MEMBER_LINES {
+            out.push_str(&format!(
+                "  and {} more\n",
+                self.members.len() - MAX_MEMBER_LINES
+            ));
             self.drawn += 1;
         }
         out
@@ -120,13 +123,16 @@ mod tests {
     fn a_restarted_member_is_cleared_and_many_members_share_a_line() {
         let mut live = LiveLines::default();
         let of = |n: usize| json!({"stage": "s", "model": format!("m/{n}"), "text": "x"});
-        for n in 0..MOST + 3 {
+        for n in 0..MAX_MEMBER_LINES + 3 {
             live.take("member.started", &of(n));
         }
         live.take("member.delta", &of(0));
         live.take("member.started", &of(0));
         let drawn = live.draw(80);
         assert!(drawn.ends_with("  and 3 more\n") && !drawn.contains("1 characters"));
-        assert_eq!(live.erase().matches("\x1b[1A").count(), MOST + 1);
+        assert_eq!(
+            live.erase().matches("\x1b[1A").count(),
+            MAX_MEMBER_LINES + 1
+        );
     }
 }

@@ -4,7 +4,7 @@
 use super::text_width::{width, width_of};
 
 /// Maximum width of a line, in columns: wider lines are hard to read.
-const WIDEST: usize = 100;
+const MAX_COLUMNS: usize = 100;
 
 const BOLD: &str = "\x1b[1m";
 const FAINT: &str = "\x1b[2m";
@@ -25,7 +25,7 @@ impl Markdown {
     /// Creates a renderer for a terminal of `width` columns.
     pub(super) fn new(width: usize, is_colored: bool) -> Self {
         Self {
-            width: width.clamp(20, WIDEST),
+            width: width.clamp(20, MAX_COLUMNS),
             is_colored,
             rest: String::new(),
             in_code: false,

@@ -12,15 +12,15 @@ use crate::domain::usage::day_text;
 /// Days shown by default.
 const DAYS: i64 = 30;
 /// Maximum number of days shown; a longer list is unreadable.
-const MOST_DAYS: i64 = 3660;
+const MAX_DAYS: i64 = 3660;
 
 /// Prints one account's days, or the sums of all accounts.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let days = match call.value("days").map(str::parse::<i64>) {
         None => DAYS,
-        Some(Ok(days)) if (1..=MOST_DAYS).contains(&days) => days,
-        Some(_) => return usage(format!("--days must be a number from 1 to {MOST_DAYS}")),
+        Some(Ok(days)) if (1..=MAX_DAYS).contains(&days) => days,
+        Some(_) => return usage(format!("--days must be a number from 1 to {MAX_DAYS}")),
     };
     let config = call.config()?;
     let today = clock::now().day();

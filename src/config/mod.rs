@@ -287,14 +287,14 @@ pub fn from_surroundings(
 }
 
 /// Size limit of a configuration file, in bytes (1 MiB).
-const MOST_FILE_BYTES: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 fn read_file(path: &Path) -> Result<String, String> {
     let shown = path.display();
     let length = std::fs::metadata(path)
         .map_err(|error| format!("cannot read {shown}: {error}"))?
         .len();
-    if length > MOST_FILE_BYTES {
+    if length > MAX_FILE_BYTES {
         return Err(format!("{shown} is larger than 1 MiB"));
     }
     std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))
@@ -465,11 +465,11 @@ fn secret(checker: &mut Checker, name: &'static str) -> Option<Secret> {
 }
 
 /// Lowest number of PBKDF2 rounds outside tests.
-const LEAST_ROUNDS: u64 = 600_000;
+const MIN_ROUNDS: u64 = 600_000;
 
 fn password_rounds(checker: &mut Checker, environment: Environment) -> u32 {
     let rounds = checker.number("PASSWORD_ROUNDS");
-    if rounds < LEAST_ROUNDS && environment != Environment::Test {
+    if rounds < MIN_ROUNDS && environment != Environment::Test {
         checker.fault(
             "PASSWORD_ROUNDS",
             "fewer than 600000 are allowed only in the test environment",

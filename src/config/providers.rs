@@ -36,9 +36,9 @@ struct ProviderEntry {
 pub const KINDS: &[&str] = &["openai", "responses", "anthropic", "gemini", "ollama"];
 
 /// Limit on entries of QUIRE_PROVIDERS.
-const MOST_PROVIDERS: usize = 64;
+const MAX_PROVIDERS: usize = 64;
 /// Limit on concurrent calls to one provider.
-const MOST_CALLS: usize = 1000;
+const MAX_CALLS: usize = 1000;
 
 /// Collects all providers. `read` opens the file that QUIRE_PROVIDERS may name; `environment` resolves `api_key_env`.
 pub(super) fn providers(
@@ -87,8 +87,8 @@ fn entries(
     };
     let entries: Vec<ProviderEntry> =
         serde_json::from_str(&json).map_err(|error| format!("not a list of providers: {error}"))?;
-    if entries.len() > MOST_PROVIDERS {
-        return Err(format!("at most {MOST_PROVIDERS} providers can be listed"));
+    if entries.len() > MAX_PROVIDERS {
+        return Err(format!("at most {MAX_PROVIDERS} providers can be listed"));
     }
     Ok(entries)
 }
@@ -170,7 +170,7 @@ fn provider(
                     "provider \"{id}\": \"concurrency\" must be at least 1"
                 ));
             }
-            other => other.map(|n| n.min(MOST_CALLS)),
+            other => other.map(|n| n.min(MAX_CALLS)),
         },
         id,
     })

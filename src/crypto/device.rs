@@ -28,7 +28,7 @@ pub struct DeviceToken<'a> {
 }
 
 /// Length limit of a token, in bytes.
-const MOST_BYTES: usize = 200;
+const MAX_BYTES: usize = 200;
 /// Length of the password's mark, in bytes before encoding.
 const MARK_BYTES: usize = 12;
 
@@ -53,7 +53,7 @@ impl DeviceTokens {
 
     /// Reads a token, or `None` unless we signed it.
     pub fn read<'a>(&self, text: &'a str) -> Option<DeviceToken<'a>> {
-        let (sealed, seal) = text.rsplit_once('.').filter(|_| text.len() <= MOST_BYTES)?;
+        let (sealed, seal) = text.rsplit_once('.').filter(|_| text.len() <= MAX_BYTES)?;
         let seal = URL_SAFE_NO_PAD.decode(seal).ok()?;
         hmac::verify(&self.seal, sealed.as_bytes(), &seal).ok()?;
         let (owner, mark) = sealed.rsplit_once('.')?;
@@ -98,7 +98,7 @@ mod tests {
             format!("{text}A"),
             text[1..].to_owned(),
             DeviceTokens::new("other").token("user_1", "session_1", "hash"),
-            "a".repeat(MOST_BYTES + 1),
+            "a".repeat(MAX_BYTES + 1),
         ] {
             assert_eq!(tokens.read(&bad), None, "{bad}");
         }

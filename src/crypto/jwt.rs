@@ -47,7 +47,7 @@ pub enum TokenRejected {
 /// The only header we write; tokens with any other are rejected.
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 /// Length limit of a token, in bytes.
-const MOST_BYTES: usize = 2048;
+const MAX_BYTES: usize = 2048;
 /// Tolerated clock skew between machines, in seconds.
 const LEEWAY: i64 = 30;
 
@@ -81,7 +81,7 @@ impl Jwt {
     /// # Errors
     /// A [`TokenRejected`] when the token is malformed, not ours, expired, or of another kind.
     pub fn check(&self, token: &str, kind: &str, now: Timestamp) -> Result<Claims, TokenRejected> {
-        if token.len() > MOST_BYTES {
+        if token.len() > MAX_BYTES {
             return Err(TokenRejected::Oversize);
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenRejected::Malformed)?;
@@ -205,7 +205,7 @@ mod tests {
             (format!("{token}.x"), TokenRejected::Malformed),
             (format!("{token}="), TokenRejected::Malformed),
             (jwt.sign(&refresh), TokenRejected::WrongKind),
-            ("x".repeat(MOST_BYTES + 1), TokenRejected::Oversize),
+            ("x".repeat(MAX_BYTES + 1), TokenRejected::Oversize),
         ] {
             assert_eq!(jwt.check(&token, "access", NOW), Err(expected), "{token}");
         }

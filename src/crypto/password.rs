@@ -13,7 +13,7 @@ static ALGORITHM: pbkdf2::Algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
 const NAME: &str = "pbkdf2-sha256";
 
 /// Limit on PBKDF2 rounds in a stored hash. We never write more, and computing them would block everyone.
-const MOST_ROUNDS: u32 = 100_000_000;
+const MAX_ROUNDS: u32 = 100_000_000;
 
 /// Hashes a password with a random salt: `$pbkdf2-sha256$i=600000$salt$hash`.
 ///
@@ -74,7 +74,7 @@ fn parse(stored: &str) -> Option<PasswordHashParts> {
     let rounds: NonZeroU32 = fields.next()?.strip_prefix("i=")?.parse().ok()?;
     let salt = STANDARD_NO_PAD.decode(fields.next()?).ok()?;
     let hash = STANDARD_NO_PAD.decode(fields.next()?).ok()?;
-    let sound = fields.next().is_none() && hash.len() == 32 && rounds.get() <= MOST_ROUNDS;
+    let sound = fields.next().is_none() && hash.len() == 32 && rounds.get() <= MAX_ROUNDS;
     sound.then_some(PasswordHashParts { rounds, salt, hash })
 }
 

@@ -12,7 +12,7 @@ use super::derive;
 pub struct RefreshTokens(hmac::Key);
 
 /// Length limit of a token, in bytes.
-const MOST_BYTES: usize = 200;
+const MAX_BYTES: usize = 200;
 
 impl RefreshTokens {
     /// Derives the key from the installation's secret.
@@ -36,7 +36,7 @@ impl RefreshTokens {
     pub fn read<'a>(&self, token: &'a str) -> Option<(&'a str, u64)> {
         let (sealed, seal) = token
             .rsplit_once('.')
-            .filter(|_| token.len() <= MOST_BYTES)?;
+            .filter(|_| token.len() <= MAX_BYTES)?;
         let seal = URL_SAFE_NO_PAD.decode(seal).ok()?;
         hmac::verify(&self.0, sealed.as_bytes(), &seal).ok()?;
         let (session, renewals) = sealed.rsplit_once('.')?;
@@ -61,7 +61,7 @@ mod tests {
             token.replace("_1", "_2"),
             format!("{token}A"),
             RefreshTokens::new("other").token("session_1", 7),
-            "a".repeat(MOST_BYTES + 1),
+            "a".repeat(MAX_BYTES + 1),
         ] {
             assert_eq!(refresh.read(&bad), None, "{bad}");
         }

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use super::{derive, hex, random};
 
 /// Minimum length of a secret, in bytes.
-const SHORTEST: usize = 16;
+const MIN_BYTES: usize = 16;
 /// Size limit of the file, in bytes.
-const LONGEST: u64 = 4096;
+const MAX_BYTES: u64 = 4096;
 
 /// Why the secret's file is unusable.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("is empty"),
-            Self::Short => write!(f, "holds fewer than {SHORTEST} characters"),
+            Self::Short => write!(f, "holds fewer than {MIN_BYTES} characters"),
             Self::NotText => f.write_str("does not hold one line of text"),
             Self::Failed(error) => write!(f, "cannot be used: {error}"),
         }
@@ -61,14 +61,14 @@ pub fn of_folder(folder: &Path) -> Result<String, Unusable> {
     }
     let mut bytes = Vec::new();
     File::open(&path)?
-        .take(LONGEST + 1)
+        .take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)?;
-    let is_long = bytes.len() as u64 > LONGEST;
+    let is_long = bytes.len() as u64 > MAX_BYTES;
     let text = String::from_utf8(bytes).map_err(|_| Unusable::NotText)?;
     match text.trim() {
         "" => Err(Unusable::Empty),
         text if is_long || text.chars().any(char::is_control) => Err(Unusable::NotText),
-        text if text.len() < SHORTEST => Err(Unusable::Short),
+        text if text.len() < MIN_BYTES => Err(Unusable::Short),
         text => Ok(text.to_owned()),
     }
 }

@@ -106,11 +106,11 @@ const REPORTS: &[&str] = &[
 ];
 
 /// Minimum length in characters of unquoted ordered words; shorter ones occur by chance.
-const LEAST_PLAIN: usize = 12;
+const MIN_PLAIN_CHARS: usize = 12;
 /// Minimum length in characters of quoted ordered words.
-const LEAST_QUOTED: usize = 3;
+const MIN_QUOTED_CHARS: usize = 3;
 /// Maximum length in characters of ordered words.
-const MOST: usize = 200;
+const MAX_ORDER_CHARS: usize = 200;
 
 /// Returns why the answer is considered injected; none if there is no sign of it.
 pub fn obeyed(
@@ -173,7 +173,7 @@ fn ordered(text: &str, orders: &[&str]) -> Vec<String> {
 }
 
 fn words_after(after: &str) -> Option<String> {
-    let near: String = after.chars().take(MOST + 40).collect();
+    let near: String = after.chars().take(MAX_ORDER_CHARS + 40).collect();
     let quoted = near
         .char_indices()
         .take(40)
@@ -182,7 +182,7 @@ fn words_after(after: &str) -> Option<String> {
     if let Some((start, close)) = quoted {
         let inner = near[start..].split(close).next()?;
         let words = plain(inner);
-        return (words.chars().count() >= LEAST_QUOTED).then_some(words);
+        return (words.chars().count() >= MIN_QUOTED_CHARS).then_some(words);
     }
     let sentence = near
         .trim_start_matches([':', ' ', ','])
@@ -201,7 +201,7 @@ fn words_after(after: &str) -> Option<String> {
     .fold(words.as_str(), |words, lead| {
         words.strip_prefix(lead).unwrap_or(words)
     });
-    (words.chars().count() >= LEAST_PLAIN).then(|| words.to_owned())
+    (words.chars().count() >= MIN_PLAIN_CHARS).then(|| words.to_owned())
 }
 
 fn closing(open: char) -> Option<char> {

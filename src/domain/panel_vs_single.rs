@@ -23,7 +23,7 @@ pub const WORTHWHILE: f64 = 0.6;
 
 /// Upper bound of the search for the number of votes needed; larger than realistic, and enough for the
 /// hardest rate.
-const MOST_VOTES: f64 = 10_000.0;
+const MAX_VOTES: f64 = 10_000.0;
 
 /// Counts of blind votes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
@@ -148,7 +148,7 @@ fn more(wins: f64, ties: f64, losses: f64) -> Option<u64> {
     };
     let (mut doubt, mut enough) = (0.0, 1.0);
     while !known(enough) {
-        if enough >= MOST_VOTES {
+        if enough >= MAX_VOTES {
             return None;
         }
         (doubt, enough) = (enough, enough * 2.0);

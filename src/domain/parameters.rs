@@ -19,7 +19,7 @@ pub struct Parameters {
     /// 1 to 200,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
-    /// Stop sequences: at most `MOST_STOPS`, each of 1 to 64 characters.
+    /// Stop sequences: at most `MAX_STOPS`, each of 1 to 64 characters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<String>,
     /// Any integer.
@@ -44,7 +44,7 @@ pub const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhig
 
 /// Maximum number of stop sequences. High because Anthropic's clients send long lists; a provider with a
 /// lower limit rejects the call itself.
-const MOST_STOPS: usize = 64;
+const MAX_STOPS: usize = 64;
 
 /// One glossary entry.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -230,7 +230,7 @@ impl Parameters {
                 });
             }
         }
-        if self.stop.len() > MOST_STOPS
+        if self.stop.len() > MAX_STOPS
             || self
                 .stop
                 .iter()
@@ -238,7 +238,7 @@ impl Parameters {
         {
             faults.push(OutOfRange {
                 name: "stop",
-                message: format!("must be at most {MOST_STOPS} strings of 1 to 64 characters"),
+                message: format!("must be at most {MAX_STOPS} strings of 1 to 64 characters"),
             });
         }
         if self
@@ -314,8 +314,8 @@ mod tests {
             stop: vec!["END".to_owned(); count],
             ..Parameters::default()
         };
-        assert_eq!(faults(with(MOST_STOPS)), [""; 0]);
-        assert_eq!(faults(with(MOST_STOPS + 1)), ["stop"]);
+        assert_eq!(faults(with(MAX_STOPS)), [""; 0]);
+        assert_eq!(faults(with(MAX_STOPS + 1)), ["stop"]);
     }
 
     #[test]

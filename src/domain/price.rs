@@ -22,13 +22,13 @@ pub struct Price {
 }
 
 /// Maximum price in dollars per million tokens; a higher one is assumed to be a misplaced decimal point.
-const DEAREST: f64 = 10_000.0;
+const MAX_PRICE: f64 = 10_000.0;
 
 impl Price {
     /// Whether the price is plausible: within bounds, cached input no more than input, and long-call prices no less
     /// than the normal ones.
     pub fn is_sane(&self) -> bool {
-        let sane = |dollars: f64| (0.0..=DEAREST).contains(&dollars);
+        let sane = |dollars: f64| (0.0..=MAX_PRICE).contains(&dollars);
         let sound = |input: f64, output: f64, cached: Option<f64>| {
             let is_cheaper = |cached| sane(cached) && cached <= input;
             sane(input) && sane(output) && cached.is_none_or(is_cheaper)

@@ -11,7 +11,7 @@ use crate::domain::chunk::PageText;
 use crate::domain::document::TextlessPage;
 
 /// Maximum size of one frame, in bytes: the longest page with every character escaped.
-const LONGEST: usize = 8 << 20;
+const MAX_FRAME_BYTES: usize = 8 << 20;
 
 /// The first argument that starts the program as a document reader. Not a command of the command line.
 pub const ARGUMENT: &str = "--read-document-from-stdin";
@@ -152,7 +152,7 @@ impl ReportFrame {
             Err(error) => return Err(error),
         }
         let length = u32::from_le_bytes(length) as usize;
-        if length > LONGEST {
+        if length > MAX_FRAME_BYTES {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let mut body = vec![0; length];

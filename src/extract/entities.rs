@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use html_escape::NAMED_ENTITIES;
 
 /// Length in bytes of the longest name, `CounterClockwiseContourIntegral`.
-const LONGEST_NAME: usize = 31;
+const MAX_NAME_BYTES: usize = 31;
 
 /// Decodes every reference in `text`.
 pub fn decode(text: &str) -> String {
@@ -56,7 +56,7 @@ fn one(text: &str) -> Option<(Cow<'static, str>, usize)> {
         .unwrap_or(inner.len());
     let name = inner
         .get(..length)
-        .filter(|name| (2..=LONGEST_NAME).contains(&name.len()))?;
+        .filter(|name| (2..=MAX_NAME_BYTES).contains(&name.len()))?;
     let closed = inner[length..].starts_with(';');
     // Old pages omit the semicolon of these; for other names that would swallow ordinary words.
     if !closed && !["amp", "lt", "gt", "quot", "nbsp", "copy", "reg"].contains(&name) {

@@ -46,7 +46,7 @@ const PARAGRAPHS: &[&str] = &[
     "caption",
 ];
 /// Maximum depth of indented list levels; deeper ones look the same.
-const DEEPEST_LIST: usize = 16;
+const MAX_LIST_DEPTH: usize = 16;
 
 /// The text of a web page.
 #[derive(Debug, PartialEq, Default)]
@@ -216,7 +216,7 @@ impl HtmlTextWriter {
             }
             "ul" | "ol" => {
                 self.end_line(if self.lists.is_empty() { 2 } else { 1 });
-                if self.lists.len() < DEEPEST_LIST {
+                if self.lists.len() < MAX_LIST_DEPTH {
                     self.lists.push((name == "ol").then_some(0));
                 }
             }

@@ -9,9 +9,9 @@ use super::{FileInput, Unreadable, charset, html, inner};
 use header::{MailField, decoded, decoded_words};
 
 /// Maximum number of MIME parts read.
-const MOST_PARTS: usize = 1_000;
+const MAX_PARTS: usize = 1_000;
 /// Maximum depth of nested MIME parts.
-const DEEPEST: usize = 200;
+const MAX_DEPTH: usize = 200;
 /// The header fields that are shown, in this order.
 const SHOWN: &[&str] = &["From", "To", "Cc", "Date", "Subject"];
 /// Header fields that occur only in emails.
@@ -106,7 +106,7 @@ struct Mail {
 impl Mail {
     fn part(&mut self, fields: &[MailField<'_>], body: &[u8], level: usize) {
         self.parts += 1;
-        if self.parts > MOST_PARTS || level > DEEPEST {
+        if self.parts > MAX_PARTS || level > MAX_DEPTH {
             self.notes
                 .push("the email has more parts than are read".to_owned());
             self.notes.dedup();
@@ -200,7 +200,7 @@ fn plain(bytes: &[u8], label: Option<&str>) -> String {
 fn split_parts<'a>(body: &'a [u8], boundary: &str) -> Vec<&'a [u8]> {
     let mark = format!("--{boundary}");
     let (mut parts, mut start, mut at) = (Vec::new(), None, 0);
-    while at < body.len() && parts.len() < MOST_PARTS {
+    while at < body.len() && parts.len() < MAX_PARTS {
         let line = &body[at..];
         let length = line
             .iter()

@@ -155,8 +155,8 @@ impl Unreadable {
                 format!("the {kind} file is damaged: nothing in it can be read")
             }
             Self::PictureTooLarge => format!(
-                "a picture may have at most {} MB and {MOST_PIXELS} pixels per side, the most that models accept; make it smaller",
-                MOST_PICTURE >> 20
+                "a picture may have at most {} MB and {MAX_PICTURE_SIDE} pixels per side, the most that models accept; make it smaller",
+                MAX_PICTURE_BYTES >> 20
             ),
         }
     }
@@ -227,7 +227,7 @@ fn read(
         let container = zip::Zip::open(input.bytes);
         let package = office::kind(&container)?;
         if package == office::Package::Archive {
-            if out.depth() > DEEPEST_FILE {
+            if out.depth() > MAX_FILE_DEPTH {
                 return Err(Unreadable::TooDeep);
             }
             archive::read(&container, input, out)?;
@@ -246,7 +246,7 @@ fn read(
     }
     let named = input.name.to_lowercase().ends_with(".eml");
     if mail::is_mail(input.bytes, named) {
-        if out.depth() > DEEPEST_FILE {
+        if out.depth() > MAX_FILE_DEPTH {
             return Err(Unreadable::TooDeep);
         }
         mail::read(input, out)?;
@@ -256,7 +256,7 @@ fn read(
 }
 
 /// Maximum depth of archives and emails that are opened inside another.
-const DEEPEST_FILE: usize = 1;
+const MAX_FILE_DEPTH: usize = 1;
 
 /// Reads a file that is inside another, under its name.
 fn inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
@@ -277,14 +277,14 @@ fn inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
 }
 
 /// Bytes of a picture that every provider accepts.
-const MOST_PICTURE: usize = 5 << 20;
+const MAX_PICTURE_BYTES: usize = 5 << 20;
 /// Pixels of a picture's longer side that every provider accepts.
-const MOST_PIXELS: u32 = 8_000;
+const MAX_PICTURE_SIDE: u32 = 8_000;
 
 /// Reports a picture, which has no text; vision models receive it as it is.
 fn show(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
     let seen = picture::look(bytes).ok_or(Unreadable::Damaged)?;
-    if bytes.len() > MOST_PICTURE || seen.width.max(seen.height) > MOST_PIXELS {
+    if bytes.len() > MAX_PICTURE_BYTES || seen.width.max(seen.height) > MAX_PICTURE_SIDE {
         return Err(Unreadable::PictureTooLarge);
     }
     let note = format!(

@@ -9,13 +9,13 @@ use crate::domain::document::TextlessPage;
 /// that a citation points close to its place.
 const SECTION: usize = 4 << 10;
 /// Maximum size of a section, in bytes; a longer paragraph is cut.
-const LONGEST_SECTION: usize = 2 * SECTION;
+const MAX_SECTION_BYTES: usize = 2 * SECTION;
 /// Maximum size of a page, in bytes: one page is held in memory and sent in one piece.
-const LONGEST_PAGE: usize = 1 << 20;
+const MAX_PAGE_BYTES: usize = 1 << 20;
 /// Maximum number of notes kept; further ones are counted.
-const MOST_NOTES: usize = 50;
+const MAX_NOTES: usize = 50;
 /// Maximum number of recorded pages without text; further ones are counted.
-const MOST_GAPS: usize = 5_000;
+const MAX_GAPS: usize = 5_000;
 
 /// The limit is reached, or the receiver is gone. The reader stops at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,11 +125,11 @@ impl<'a> Output<'a> {
             return Err(Full);
         }
         let room = self.room();
-        let cut = cut(text, room.min(LONGEST_PAGE));
-        if cut < text.len() && room > LONGEST_PAGE {
+        let cut = cut(text, room.min(MAX_PAGE_BYTES));
+        if cut < text.len() && room > MAX_PAGE_BYTES {
             self.note(format!(
                 "page {number} is longer than {} KiB; the rest is omitted",
-                LONGEST_PAGE >> 10
+                MAX_PAGE_BYTES >> 10
             ));
         }
         self.text += cut;
@@ -147,7 +147,7 @@ impl<'a> Output<'a> {
                 title,
                 text: text[..cut].replace('\u{C}', "\n"),
             });
-        if cut < text.len() && room <= LONGEST_PAGE {
+        if cut < text.len() && room <= MAX_PAGE_BYTES {
             self.note(format!(
                 "only the first {} KiB of text are used",
                 self.limits.text >> 10
@@ -174,7 +174,7 @@ impl<'a> Output<'a> {
     /// Adds a note for the user about the whole document.
     pub fn note(&mut self, note: String) {
         let note = self.named(&note);
-        if self.notes.len() < MOST_NOTES && !self.notes.contains(&note) {
+        if self.notes.len() < MAX_NOTES && !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }
@@ -185,7 +185,7 @@ impl<'a> Output<'a> {
         // Pages of an inner file cannot be rendered as pictures.
         let picture = picture && self.path.is_empty();
         self.next = self.next.max(page.saturating_add(1));
-        if self.gaps.len() < MOST_GAPS {
+        if self.gaps.len() < MAX_GAPS {
             let why = self.named(&why.into());
             self.gaps.push(TextlessPage { page, why, picture });
         }
@@ -195,13 +195,13 @@ impl<'a> Output<'a> {
 /// The offset where a section ends: after the last paragraph that fits, else the last line, else the last
 /// word.
 fn section(text: &str) -> usize {
-    if text.len() <= LONGEST_SECTION {
+    if text.len() <= MAX_SECTION_BYTES {
         // Two sections of similar size read better than a full one and a remnant.
         if text.len() <= SECTION + SECTION / 2 {
             return text.len();
         }
     }
-    let most = text.floor_char_boundary(LONGEST_SECTION.min(text.len()));
+    let most = text.floor_char_boundary(MAX_SECTION_BYTES.min(text.len()));
     let first = text.floor_char_boundary(SECTION.min(text.len()));
     let near = |pattern: &str| {
         text[..first]
@@ -264,7 +264,11 @@ mod tests {
         ] {
             let (pages, notes, full) = run(&limits, |out| out.flow("t", &text));
             assert!(pages.len() > 1 && notes.is_empty() && !full);
-            assert!(pages.iter().all(|page| page.text.len() <= LONGEST_SECTION));
+            assert!(
+                pages
+                    .iter()
+                    .all(|page| page.text.len() <= MAX_SECTION_BYTES)
+            );
             let together: String = pages.iter().map(|page| page.text.as_str()).collect();
             let bare = |text: &str| text.split_whitespace().collect::<String>();
             assert_eq!(bare(&together), bare(&text));

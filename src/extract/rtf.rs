@@ -10,9 +10,9 @@ use super::output::{Full, Output};
 use super::{FileInput, Unreadable};
 
 /// Maximum depth of nested groups.
-const DEEPEST: usize = 2_000;
+const MAX_DEPTH: usize = 2_000;
 /// Maximum size of one paragraph, in bytes.
-const LONGEST_PARAGRAPH: usize = 1 << 20;
+const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
 /// Groups whose content is not text of the document.
 const SKIPPED: &[&str] = &[
     "colortbl",
@@ -102,7 +102,7 @@ impl Rtf<'_, '_> {
             match byte {
                 b'{' => {
                     self.flush();
-                    if self.outer.len() >= DEEPEST {
+                    if self.outer.len() >= MAX_DEPTH {
                         break;
                     }
                     self.outer.push(self.state.clone());
@@ -142,7 +142,7 @@ impl Rtf<'_, '_> {
     fn byte(&mut self, byte: u8) {
         if self.pass > 0 {
             self.pass -= 1;
-        } else if !self.state.skip && !self.state.hidden && self.bytes.len() < LONGEST_PARAGRAPH {
+        } else if !self.state.skip && !self.state.hidden && self.bytes.len() < MAX_PARAGRAPH_BYTES {
             self.bytes.push(byte);
         }
     }
@@ -161,7 +161,7 @@ impl Rtf<'_, '_> {
     }
 
     fn put(&mut self, text: &str) {
-        if !self.state.skip && !self.state.hidden && self.text.len() < LONGEST_PARAGRAPH {
+        if !self.state.skip && !self.state.hidden && self.text.len() < MAX_PARAGRAPH_BYTES {
             self.text.push_str(text);
         }
     }

@@ -8,13 +8,13 @@ use std::io::{self, BufRead, Read};
 use flate2::{Crc, bufread::DeflateDecoder};
 
 /// Maximum number of entries read.
-const MOST_ENTRIES: usize = 20_000;
+const MAX_ENTRIES: usize = 20_000;
 /// Maximum number of bytes inflated per container; bounds the time that a decompression bomb can take.
-const MOST_INFLATED: u64 = 1 << 30;
+const MAX_INFLATED_BYTES: u64 = 1 << 30;
 /// Bytes of an entry from which its compression ratio is checked.
 const RATIO_FROM: u64 = 16 << 20;
 /// Maximum compression ratio: real sheets reach 60, deflate itself ends at 1,032.
-const MOST_RATIO: u64 = 300;
+const MAX_RATIO: u64 = 300;
 
 /// Signature of a local file header.
 const LOCAL: &[u8] = b"PK\x03\x04";
@@ -197,8 +197,8 @@ impl Read for Inflated<'_> {
         self.crc.update(&buffer[..count]);
         self.given += count as u64;
         self.spent.set(self.spent.get() + count as u64);
-        let swollen = self.given > RATIO_FROM && self.given / self.packed.max(1) > MOST_RATIO;
-        if swollen || self.spent.get() > MOST_INFLATED {
+        let swollen = self.given > RATIO_FROM && self.given / self.packed.max(1) > MAX_RATIO;
+        if swollen || self.spent.get() > MAX_INFLATED_BYTES {
             return Err(self.fail(ZipError::TooLarge));
         }
         Ok(count)
@@ -234,7 +234,7 @@ fn directory(bytes: &[u8]) -> Option<Vec<Entry>> {
     let shift = start.wrapping_sub(stated);
     let mut entries = Vec::new();
     let mut at = start;
-    while begins(&at) && entries.len() < MOST_ENTRIES {
+    while begins(&at) && entries.len() < MAX_ENTRIES {
         let (named, extra) = (u16_at(bytes, at + 28)?, u16_at(bytes, at + 30)?);
         let comment = u16_at(bytes, at + 32)?;
         let name = bytes.get(at + 46..at + 46 + named)?;
@@ -290,7 +290,7 @@ fn content(bytes: &[u8], local: usize) -> Option<usize> {
 fn search(bytes: &[u8]) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut at = 0;
-    while entries.len() < MOST_ENTRIES {
+    while entries.len() < MAX_ENTRIES {
         let Some(found) = find(&bytes[at..], LOCAL).map(|found| at + found) else {
             break;
         };

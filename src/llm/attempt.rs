@@ -18,7 +18,7 @@ use crate::domain::parameters::Parameters;
 use crate::wire::{self, ListedModel, ModelCapabilities, passthrough};
 
 /// Maximum number of fields that a model may refuse, one after the other, before the call fails.
-const MOST_REFUSALS: usize = 8;
+const MAX_REFUSALS: usize = 8;
 
 /// Calls the model until it answers or a retry cannot help, if its circuit breaker admits the call. The breaker
 /// counts calls, not attempts. An answer that does not match the schema is repaired once.
@@ -143,7 +143,7 @@ fn ask_until(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, Ca
             attempt.entry.remember_refusal(attempt.name, PICTURES);
         }
         if let Some(field) = &failed.unwelcome
-            && refusals < MOST_REFUSALS
+            && refusals < MAX_REFUSALS
             && !capabilities.refused.contains(field)
         {
             refusals += 1;

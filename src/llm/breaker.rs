@@ -12,9 +12,9 @@ const FAULTS: u32 = 5;
 /// How long the circuit stays open the first time; doubles after each failed trial call.
 const FIRST_PAUSE: Duration = Duration::from_secs(20);
 /// Maximum time for which the circuit stays open.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const MAX_PAUSE: Duration = Duration::from_secs(300);
 /// Maximum duration of a trial call. One without a reported end does not keep the circuit half open forever.
-const LONGEST_TRY: Duration = Duration::from_secs(600);
+const MAX_TRIAL: Duration = Duration::from_secs(600);
 
 /// Circuit breaker of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,7 +58,7 @@ impl CircuitBreaker {
             CircuitView::Open(_) => true,
             CircuitView::HalfOpen => {
                 let trying = self.trying;
-                trying.is_some_and(|since| now.since(since) <= LONGEST_TRY)
+                trying.is_some_and(|since| now.since(since) <= MAX_TRIAL)
             }
         }
     }
@@ -95,7 +95,7 @@ impl CircuitBreaker {
         let still_open = matches!(self.circuit(now), CircuitView::Open(_));
         if was_try || (self.faults >= FAULTS && self.is_general && !still_open) {
             let pause = FIRST_PAUSE * 2u32.saturating_pow(self.opened.min(8));
-            self.until = Some(now + pause.min(LONGEST_PAUSE));
+            self.until = Some(now + pause.min(MAX_PAUSE));
             self.opened += 1;
         }
     }
@@ -198,10 +198,10 @@ mod tests {
                     _ => breaker.failed(at(now), Cancelled, 1),
                 }
                 if let CircuitView::Open(until) = breaker.circuit(at(now)) {
-                    prop_assert!(until.since(at(now)) <= LONGEST_PAUSE);
+                    prop_assert!(until.since(at(now)) <= MAX_PAUSE);
                 }
             }
-            let later = at(now) + LONGEST_PAUSE + LONGEST_TRY + Duration::from_secs(1);
+            let later = at(now) + MAX_PAUSE + MAX_TRIAL + Duration::from_secs(1);
             prop_assert!(breaker.admit(later));
         }
     }

@@ -11,7 +11,7 @@ use super::transport::CancelSlot;
 /// margin. Untouched pages cost nothing.
 const STACK: usize = 256 * 1024;
 /// Maximum number of waiting calls. Runs and members are bounded too, so reaching it indicates a bug.
-const MOST_WAITING: usize = 1024;
+const MAX_WAITING: usize = 1024;
 
 type CallJob = Box<dyn FnOnce(&Arc<CancelSlot>) + Send>;
 
@@ -121,7 +121,7 @@ impl CallThreads {
         };
         let mut queue = self.queue();
         if !queue.has_room(lane) {
-            if queue.waiting.len() >= MOST_WAITING {
+            if queue.waiting.len() >= MAX_WAITING {
                 return Err(CallRefused);
             }
             queue.waiting.push_back(first);
@@ -320,7 +320,7 @@ mod tests {
     fn the_queue_is_bounded() {
         let threads = CallThreads::new(1);
         let (tell, _told) = mpsc::channel();
-        let calls: Vec<_> = (0..MOST_WAITING as u32 + 1)
+        let calls: Vec<_> = (0..MAX_WAITING as u32 + 1)
             .map(|name| threads.start(WIDE, job(name, &tell)))
             .collect();
         assert!(calls.iter().all(Result::is_ok));

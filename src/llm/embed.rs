@@ -17,7 +17,7 @@ use crate::wire;
 use crate::wire::embed::{self, EmbeddingAnswer, EmbeddingRequest};
 
 /// Maximum number of fields that a model may refuse, one after the other, before the call fails.
-const MOST_REFUSALS: usize = 4;
+const MAX_REFUSALS: usize = 4;
 
 impl Llm {
     /// Computes embeddings of texts with a provider's model. Dropping the future cancels the call.
@@ -90,7 +90,7 @@ fn ask(
             Err(failed) => failed,
         };
         match &failed.unwelcome {
-            Some(field) if refusals < MOST_REFUSALS && !refused.contains(field) => {
+            Some(field) if refusals < MAX_REFUSALS && !refused.contains(field) => {
                 entry.remember_refusal(name, field);
                 refusals += 1;
             }

@@ -6,9 +6,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::domain::time::Timestamp;
 
 /// Maximum pause; a longer one in a header is not credible.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+const MAX_PAUSE: Duration = Duration::from_secs(24 * 3600);
 /// Maximum pause when a counter is at zero and no call was refused yet.
-const LONGEST_BEFORE_REFUSAL: Duration = Duration::from_secs(60);
+const MAX_PAUSE_BEFORE_REFUSAL: Duration = Duration::from_secs(60);
 
 /// Rate-limit headers: the remaining count, and the time of its reset. OpenAI and compatible vendors send a duration,
 /// Anthropic a date.
@@ -50,7 +50,7 @@ pub(super) fn after_refusal(header: Header, now: Timestamp) -> Option<Duration> 
 
 /// The pause after an answer, if a counter is exhausted.
 pub(super) fn after_answer(header: Header, now: Timestamp) -> Option<Duration> {
-    used_up(header, now).map(|wait| wait.min(LONGEST_BEFORE_REFUSAL))
+    used_up(header, now).map(|wait| wait.min(MAX_PAUSE_BEFORE_REFUSAL))
 }
 
 fn used_up(header: Header, now: Timestamp) -> Option<Duration> {
@@ -65,7 +65,7 @@ fn used_up(header: Header, now: Timestamp) -> Option<Duration> {
 }
 
 fn is_plausible(wait: &Duration) -> bool {
-    !wait.is_zero() && *wait <= LONGEST
+    !wait.is_zero() && *wait <= MAX_PAUSE
 }
 
 /// Parses a duration (`20`, `1.5`, `6s`, `1m30s`, `250ms`) or a point in time (an HTTP date, RFC 3339, seconds or
@@ -214,7 +214,7 @@ mod tests {
             ("x-ratelimit-remaining-requests", "0"),
             ("x-ratelimit-reset-requests", "2h"),
         ]);
-        assert_eq!(after_answer(&given, NOW), Some(LONGEST_BEFORE_REFUSAL));
+        assert_eq!(after_answer(&given, NOW), Some(MAX_PAUSE_BEFORE_REFUSAL));
         let given = headers(&[
             ("x-ratelimit-remaining-requests", "3"),
             ("retry-after", "9"),

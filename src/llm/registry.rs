@@ -32,10 +32,10 @@ pub enum ProviderSource {
 pub(super) const PICTURES: &str = "pictures";
 
 /// Maximum number of refused fields remembered per model.
-const MOST_REFUSED: usize = 64;
+const MAX_REFUSED_FIELDS: usize = 64;
 
 /// Maximum number of models of one provider with recorded state. Beyond it, all records are dropped.
-const MOST_REMEMBERED: usize = 256;
+const MAX_RECORDED_MODELS: usize = 256;
 
 /// A provider with its recorded state.
 pub(super) struct RegisteredProvider {
@@ -58,7 +58,7 @@ pub(super) struct ProviderRecord {
 }
 
 /// Maximum number of users per model with a circuit breaker of their own.
-const MOST_PEOPLE: usize = 128;
+const MAX_USER_BREAKERS: usize = 128;
 
 /// Origin of a call, for failures that its request may have caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,7 +171,7 @@ impl RegisteredProvider {
         let mut state = self.state();
         let record = state.record(model);
         record.breaker.failed(now, error.kind, origin.person);
-        if record.own.len() >= MOST_PEOPLE && !record.own.contains_key(&origin.person) {
+        if record.own.len() >= MAX_USER_BREAKERS && !record.own.contains_key(&origin.person) {
             record.own.clear();
         }
         let own = record.own.entry(origin.person).or_default();
@@ -204,7 +204,7 @@ impl RegisteredProvider {
     pub fn remember_refusal(&self, model: &str, field: &str) {
         let mut state = self.state();
         let refused = &mut state.record(model).refused;
-        if refused.len() < MOST_REFUSED && !refused.iter().any(|known| known == field) {
+        if refused.len() < MAX_REFUSED_FIELDS && !refused.iter().any(|known| known == field) {
             refused.push(field.to_owned());
         }
     }
@@ -275,7 +275,7 @@ impl ProviderRecord {
     }
 
     fn record(&mut self, model: &str) -> &mut ModelRecord {
-        if self.models.len() >= MOST_REMEMBERED && !self.models.contains_key(model) {
+        if self.models.len() >= MAX_RECORDED_MODELS && !self.models.contains_key(model) {
             self.models.clear();
         }
         self.models.entry(model.to_owned()).or_default()

@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::domain::chat::{CallError, CallErrorKind};
 
 /// Maximum pause that Quire chooses itself; a provider may require more.
-const LONGEST: Duration = Duration::from_secs(20);
+const MAX_PAUSE: Duration = Duration::from_secs(20);
 
 /// Minimum ratio of a later pause to the longest pause before it.
-const LEAST_GROWTH: f64 = 1.2;
+const MIN_GROWTH: f64 = 1.2;
 
 /// The circumstances of a failed attempt.
 pub(super) struct FailedAttempt<'a> {
@@ -55,9 +55,9 @@ pub(super) fn next(failure: &FailedAttempt) -> RetryDecision {
     let ceiling = failure.pause * scale * 2u32.saturating_pow(failure.tries.min(16));
     let floor = match failure.tries {
         0 => Duration::ZERO,
-        _ => ceiling.mul_f64(LEAST_GROWTH / 2.0).min(LONGEST),
+        _ => ceiling.mul_f64(MIN_GROWTH / 2.0).min(MAX_PAUSE),
     };
-    let room = ceiling.min(LONGEST).saturating_sub(floor);
+    let room = ceiling.min(MAX_PAUSE).saturating_sub(floor);
     let jitter = floor + room.mul_f64(failure.random.clamp(0.0, 1.0));
     let asked = error.retry_after_ms.map(Duration::from_millis);
     let wait = asked.map_or(jitter, |asked| asked.saturating_add(jitter / 4));
@@ -219,6 +219,6 @@ mod tests {
             let (before, after) = (millis(at(tries - 1, 1.0)), millis(at(tries, 0.0)));
             assert!(after * 10 > before * 11, "{after} ms after {before} ms");
         }
-        assert_eq!(millis(at(8, 1.0)), LONGEST.as_millis());
+        assert_eq!(millis(at(8, 1.0)), MAX_PAUSE.as_millis());
     }
 }

@@ -23,7 +23,7 @@ const KEEP_UNKNOWN: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Interval between checks of their age.
 const LOOK_AT_UNKNOWN: Duration = Duration::from_secs(24 * 3600);
 /// Size limit of the note about them, in bytes.
-const LONGEST_NOTE: u64 = 16 * 1024 * 1024;
+const MAX_NOTE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Originals that exist nowhere.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -263,7 +263,7 @@ impl OriginalsSync {
             Err(TargetError::Missing) => return Ok(BTreeMap::new()),
             Err(fault) => return Err(fault),
             Ok(from) => from
-                .take(LONGEST_NOTE)
+                .take(MAX_NOTE_BYTES)
                 .read_to_string(&mut text)
                 .map_err(|error| TargetError::Failed(error.to_string()))?,
         };

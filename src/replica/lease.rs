@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A question is asked or looked for at every third check: buckets charge for each request.
 const QUESTION_EVERY: u64 = 3;
 /// Unanswered checks in a row after which a replacement counts as ended.
-const MOST_UNANSWERED: u32 = 15;
+const MAX_UNANSWERED: u32 = 15;
 
 /// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl LeaseWatch {
             sign,
             unanswered,
         });
-        let is_gone = has_stopped || unanswered >= MOST_UNANSWERED;
+        let is_gone = has_stopped || unanswered >= MAX_UNANSWERED;
         Ok(LeaseView::Replaced { is_gone })
     }
 
@@ -179,13 +179,13 @@ fn lock(state: &Mutex<LeaseState>) -> MutexGuard<'_, LeaseState> {
 /// When the target cannot be read.
 pub(super) fn read(target: &dyn Target, name: &str) -> Result<Option<String>> {
     // Bytes.
-    const LONGEST: u64 = 100;
+    const MAX_BYTES: u64 = 100;
     let mut text = String::new();
     match target.get(name) {
         Err(TargetError::Missing) => Ok(None),
         Err(fault) => Err(fault),
         Ok(from) => {
-            let read = from.take(LONGEST).read_to_string(&mut text);
+            let read = from.take(MAX_BYTES).read_to_string(&mut text);
             read.map_err(|error| TargetError::Failed(error.to_string()))?;
             Ok(Some(text))
         }
@@ -234,16 +234,16 @@ mod tests {
         assert_eq!(first.step(), Ok(LeaseView::Ours));
         assert_eq!(read(&*target, HOLDER).unwrap().as_deref(), Some("first"));
         note(HOLDER, "other");
-        for _ in 0..MOST_UNANSWERED * 3 {
+        for _ in 0..MAX_UNANSWERED * 3 {
             assert_eq!(first.step(), Ok(LeaseView::Replaced { is_gone: false }));
             assert_eq!(other.step(), Ok(LeaseView::Ours));
         }
         // It dies: the answers stop.
-        let quiet = (0..MOST_UNANSWERED * 2)
+        let quiet = (0..MAX_UNANSWERED * 2)
             .take_while(|_| first.step() == Ok(LeaseView::Replaced { is_gone: false }));
         let quiet = quiet.count() as u32;
         assert!(
-            (MOST_UNANSWERED - 3..=MOST_UNANSWERED + 1).contains(&quiet),
+            (MAX_UNANSWERED - 3..=MAX_UNANSWERED + 1).contains(&quiet),
             "{quiet}"
         );
         // It returns, as another process.

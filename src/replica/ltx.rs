@@ -20,7 +20,7 @@ const SIZE_FOLLOWS: u16 = 1;
 /// Set in every checksum.
 const CHECKSUM_FLAG: u64 = 1 << 63;
 /// Largest page size of SQLite, in bytes.
-const LARGEST_PAGE: u32 = 65_536;
+const MAX_PAGE_SIZE: u32 = 65_536;
 // Offset of SQLite's lock byte; the page that contains it is never used.
 const LOCK_BYTE: u64 = 0x4000_0000;
 
@@ -215,7 +215,7 @@ fn header(bytes: &[u8; HEADER]) -> io::Result<LtxHeader> {
     if &bytes[..4] != MAGIC {
         return Err(faulty("has a wrong beginning"));
     }
-    if !(size.is_power_of_two() && (512..=LARGEST_PAGE).contains(&size)) {
+    if !(size.is_power_of_two() && (512..=MAX_PAGE_SIZE).contains(&size)) {
         return Err(faulty("has an invalid page size"));
     }
     if header.min == 0 || header.min > header.max || word(4) & !NO_ROLLING_CHECKSUM != 0 {

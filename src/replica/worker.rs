@@ -31,12 +31,12 @@ const FILE_COST: u64 = 200 * 1024;
 /// Size of the log, in bytes, above which it is read even while nothing can be sent (64 MiB).
 const LARGE_LOG: u64 = 64 * 1024 * 1024;
 /// Longest pause between retries.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// Pause before the next listing, as a multiple of the last one's duration, so that listing a large replica uses
 /// little of a machine.
 const PER_LISTING: u32 = 20;
 /// Longest pause between listings.
-const LONGEST_UNLISTED: Duration = Duration::from_secs(60);
+const MAX_LISTING_PAUSE: Duration = Duration::from_secs(60);
 
 /// Fingerprint of the log that changes with every commit, by this process or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +132,7 @@ impl ReplicatorWorker {
                     // The state of the target is unknown: list it again.
                     self.audited = None;
                     self.unwell(&fault);
-                    (pause * 2).clamp(Duration::from_millis(500), LONGEST_PAUSE)
+                    (pause * 2).clamp(Duration::from_millis(500), MAX_PAUSE)
                 }
             };
             let Some(stop_by) = stop_by else { continue };
@@ -443,7 +443,7 @@ impl ReplicatorWorker {
 
 /// Time until the next listing, given the target's minimum interval and the duration of the last listing.
 fn unlisted(interval: Duration, took: Duration) -> Duration {
-    interval.max((took * PER_LISTING).min(LONGEST_UNLISTED))
+    interval.max((took * PER_LISTING).min(MAX_LISTING_PAUSE))
 }
 
 #[cfg(test)]

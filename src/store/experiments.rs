@@ -16,7 +16,7 @@ use crate::domain::id::{AnalysisId, ExperimentId, UserId};
 use crate::domain::time::Timestamp;
 
 /// Limit on evaluations read at once: more than any experiment makes.
-const MOST_EVALUATIONS: u32 = 1_000_000;
+const MAX_EVALUATIONS: u32 = 1_000_000;
 
 /// Inserts an experiment with its cases.
 ///
@@ -138,7 +138,7 @@ pub fn evaluations_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Evaluation>>
     db.all(
         "SELECT * FROM experiment_results WHERE experiment_id = ?1
          ORDER BY number = 0, number, place, arm LIMIT ?2",
-        (id, MOST_EVALUATIONS),
+        (id, MAX_EVALUATIONS),
         |row| {
             let number: i64 = row.get("number")?;
             let outcome = TrialOutcome {
@@ -321,7 +321,7 @@ pub fn judgments_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Judgment>> {
     db.all(
         "SELECT * FROM experiment_judgments WHERE experiment_id = ?1
          ORDER BY place, first, second, judge LIMIT ?2",
-        (id, MOST_EVALUATIONS),
+        (id, MAX_EVALUATIONS),
         |row| {
             Ok(Judgment {
                 case: place(row, "place")?,

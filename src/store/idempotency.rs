@@ -6,7 +6,7 @@ use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 
 /// Limit on answers kept per user.
-const MOST: u32 = 1_000;
+const MAX_ANSWERS: u32 = 1_000;
 
 /// A stored answer and the request it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +123,7 @@ pub fn keep(
     db.run(
         "DELETE FROM idempotency WHERE user_id = ?1 AND key IN
              (SELECT key FROM idempotency WHERE user_id = ?1 ORDER BY created DESC LIMIT -1 OFFSET ?2)",
-        (user, MOST),
+        (user, MAX_ANSWERS),
     )
     .map(drop)
 }
@@ -169,11 +169,11 @@ mod tests {
             assert_eq!(find(&other, "k", 4), Ok(None), "somebody else's");
             keep(db, &owner, "k", &kept(2), at(9))?;
             assert_eq!(find(&owner, "k", 8), Ok(Some(kept(2))));
-            for number in 0..MOST {
+            for number in 0..MAX_ANSWERS {
                 keep(db, &owner, &number.to_string(), &kept(3), at(10))?;
             }
             assert_eq!(find(&owner, "k", 4), Ok(None), "the oldest went");
-            assert_eq!(delete_before(db, at(10)), Ok(MOST as usize));
+            assert_eq!(delete_before(db, at(10)), Ok(MAX_ANSWERS as usize));
             Ok(())
         });
     }

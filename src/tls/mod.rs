@@ -25,7 +25,7 @@ use crate::domain::time::Timestamp;
 use validity::Validity;
 
 /// Size limit of a certificate or key file, in bytes (1 MiB); a chain is a few kilobytes.
-const MOST_FILE_BYTES: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Modification times of the certificate and key files.
 type Stamps = [Option<SystemTime>; 2];
@@ -181,9 +181,9 @@ fn content(path: &Path) -> Result<Vec<u8>, String> {
         )
     };
     let mut bytes = Vec::new();
-    let mut file = File::open(path).map_err(unread)?.take(MOST_FILE_BYTES + 1);
+    let mut file = File::open(path).map_err(unread)?.take(MAX_FILE_BYTES + 1);
     file.read_to_end(&mut bytes).map_err(unread)?;
-    match bytes.len() as u64 > MOST_FILE_BYTES {
+    match bytes.len() as u64 > MAX_FILE_BYTES {
         true => Err(format!(
             "{shown} is larger than 1 MiB, so it cannot be a certificate or key"
         )),

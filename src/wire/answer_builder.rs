@@ -41,9 +41,9 @@ pub(super) struct AnswerBuilder {
 }
 
 /// Maximum number of opaque reasoning items in one answer; more than any vendor sends.
-const MOST_ITEMS: usize = 512;
+const MAX_ITEMS: usize = 512;
 /// Maximum number of tokens and alternatives whose log probabilities are kept, about 10 MB.
-const MOST_ALTERNATIVES: usize = 100_000;
+const MAX_ALTERNATIVES: usize = 100_000;
 
 impl AnswerBuilder {
     /// Expects reasoning without an opening mark: the model's prompt template opens it.
@@ -97,7 +97,7 @@ impl AnswerBuilder {
             let is_same = |known: &Value| {
                 !index.is_null() && known["index"] == *index && known["type"] == item["type"]
             };
-            let has_room = known_items.len() < MOST_ITEMS;
+            let has_room = known_items.len() < MAX_ITEMS;
             let known = known_items.iter_mut().rev().find(|known| is_same(known));
             match (known.and_then(Value::as_object_mut), item.as_object()) {
                 (Some(known), Some(item)) => join(known, item),
@@ -125,7 +125,7 @@ impl AnswerBuilder {
 
     /// Adds a complete reasoning block.
     pub fn sealed(&mut self, item: &Value) {
-        if self.extras.reasoning.len() < MOST_ITEMS {
+        if self.extras.reasoning.len() < MAX_ITEMS {
             self.extras.reasoning.push(item.clone());
             self.fresh.push(ThinkPiece::Sealed(item.clone()));
         }
@@ -147,7 +147,7 @@ impl AnswerBuilder {
             let tops = tokens.iter().map(|one| one["top_logprobs"].as_array());
             let tops = tops.map(|top| 1 + top.map_or(0, Vec::len));
             self.alternatives += tops.sum::<usize>();
-            if self.alternatives > MOST_ALTERNATIVES {
+            if self.alternatives > MAX_ALTERNATIVES {
                 // Incomplete log probabilities would pass for complete ones.
                 self.extras.logprobs = None;
                 return;
@@ -400,7 +400,7 @@ impl AnswerBuilder {
             estimated: true,
             ..Usage::default()
         };
-        if counted.input > MOST_TOKENS || counted.output > MOST_TOKENS {
+        if counted.input > MAX_TOKENS || counted.output > MAX_TOKENS {
             return estimated;
         }
         let mut usage = counted;
@@ -423,7 +423,7 @@ impl AnswerBuilder {
 }
 
 /// Maximum plausible count of one call, in tokens; a larger one would corrupt a month's budget.
-const MOST_TOKENS: u64 = 50_000_000;
+const MAX_TOKENS: u64 = 50_000_000;
 
 /// Merges fragments: strings are appended, other values are replaced.
 fn join(known: &mut serde_json::Map<String, Value>, more: &serde_json::Map<String, Value>) {

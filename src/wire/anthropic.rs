@@ -15,13 +15,13 @@ use crate::domain::tools::{Tool, ToolChoice, Tools};
 
 /// Default output limit, in tokens, when the request has none and the model's own limit is unknown. The field is
 /// required.
-const USUAL_MOST: u64 = 8_192;
+const DEFAULT_OUTPUT: u64 = 8_192;
 /// Maximum default output limit, in tokens. A higher limit must be requested: with it, a runaway answer takes long.
-const MOST_UNASKED: u64 = 32_000;
+const MAX_DEFAULT_OUTPUT: u64 = 32_000;
 /// Minimum length, in tokens, of a prompt that its models cache.
-const KEPT_FROM: u64 = 1_024;
+const MIN_CACHED_PROMPT: u64 = 1_024;
 /// Minimum thinking budget, in tokens.
-const LEAST_BUDGET: u64 = 1_024;
+const MIN_THINKING_BUDGET: u64 = 1_024;
 
 pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
     let enforced =
@@ -43,7 +43,7 @@ pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapab
     if !system.is_empty() {
         // A marked prompt is cached for five minutes and read again at a tenth of the price; an unmarked one is never
         // cached.
-        let is_kept = request.is_reread && estimate_tokens(&system) >= KEPT_FROM;
+        let is_kept = request.is_reread && estimate_tokens(&system) >= MIN_CACHED_PROMPT;
         let system = match is_kept {
             _ if !marks.is_empty() => json!(cache_marks::blocks(&system, &marks)),
             true => {
@@ -173,7 +173,8 @@ fn blocks(turn: &PromptTurn) -> Vec<Value> {
 fn max_tokens(request: &ModelRequest, capabilities: &ModelCapabilities) -> u64 {
     let own = request.parameters.max_tokens.map(u64::from);
     let known = Some(capabilities.max_output).filter(|most| *most > 0);
-    let most = own.unwrap_or_else(|| known.map_or(USUAL_MOST, |most| most.min(MOST_UNASKED)));
+    let most =
+        own.unwrap_or_else(|| known.map_or(DEFAULT_OUTPUT, |most| most.min(MAX_DEFAULT_OUTPUT)));
     known.map_or(most, |known| most.min(known)).max(1)
 }
 
@@ -241,14 +242,14 @@ fn think(
         }
         return true;
     }
-    let wanted = budget(effort).max(LEAST_BUDGET);
+    let wanted = budget(effort).max(MIN_THINKING_BUDGET);
     if request.parameters.max_tokens.is_none() {
         // The budget counts against the limit, so the limit grows by it and the answer keeps its room.
         let known = Some(capabilities.max_output).filter(|most| *most > 0);
         *most = (*most + wanted).min(known.unwrap_or(u64::MAX));
     }
     let given = wanted.min(most.saturating_sub(1));
-    if given < LEAST_BUDGET {
+    if given < MIN_THINKING_BUDGET {
         return false;
     }
     body.insert(

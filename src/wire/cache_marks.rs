@@ -10,7 +10,7 @@ use crate::domain::tools::Tools;
 /// The name of the field.
 pub(super) const FIELD: &str = "cache_control";
 /// Maximum size of one mark, in bytes of JSON; a vendor's has only a type and a time to live.
-const MOST: usize = 256;
+const MAX_MARK_BYTES: usize = 256;
 
 /// The mark of a block or a tool, if any.
 ///
@@ -20,7 +20,9 @@ const MOST: usize = 256;
 pub(super) fn of(block: &Value) -> Result<Option<Value>, RequestError> {
     match &block[FIELD] {
         Value::Null => Ok(None),
-        mark @ Value::Object(_) if mark.to_string().len() <= MOST => Ok(Some(mark.clone())),
+        mark @ Value::Object(_) if mark.to_string().len() <= MAX_MARK_BYTES => {
+            Ok(Some(mark.clone()))
+        }
         _ => fault(
             "cache_control",
             "cache_control must be an object such as {\"type\": \"ephemeral\"}",

@@ -9,9 +9,9 @@ use super::{ApiFormat, passthrough};
 use crate::domain::chat::Passthrough;
 
 /// Maximum number of texts in one request.
-const MOST_TEXTS: usize = 2_048;
+const MAX_TEXTS: usize = 2_048;
 /// Maximum size of all texts together, in bytes.
-const MOST_BYTES: usize = 2_000_000;
+const MAX_BYTES: usize = 2_000_000;
 
 /// An embeddings request of a client.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -52,8 +52,8 @@ pub fn read(body: &Value) -> Result<EmbeddingRequest, RequestError> {
         );
     };
     let bytes: usize = texts.iter().map(String::len).sum();
-    if texts.is_empty() || texts.len() > MOST_TEXTS || bytes > MOST_BYTES {
-        let why = format!("1 to {MOST_TEXTS} texts, {MOST_BYTES} bytes together at most");
+    if texts.is_empty() || texts.len() > MAX_TEXTS || bytes > MAX_BYTES {
+        let why = format!("1 to {MAX_TEXTS} texts, {MAX_BYTES} bytes together at most");
         return fault("input", why);
     }
     if texts.iter().any(String::is_empty) {

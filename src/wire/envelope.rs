@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::prompt::{is_encrypted_item, is_signed_thought};
 
 /// Maximum size of one `encrypted_content` that is parsed, in bytes.
-const MOST: usize = 1024 * 1024;
+const MAX_BYTES: usize = 1024 * 1024;
 
 /// Wraps a vendor's block in a reasoning item: its text as a summary, and the whole block to be sent back. `None` if
 /// it is already a Responses item, or its vendor does not accept it back.
@@ -30,7 +30,7 @@ pub(super) fn open(item: &Value) -> Option<Value> {
         return None;
     }
     let text = item["encrypted_content"].as_str()?;
-    if text.len() > MOST || !text.starts_with('{') {
+    if text.len() > MAX_BYTES || !text.starts_with('{') {
         return None;
     }
     let block: Value = crate::domain::json::parse(text).ok()?;

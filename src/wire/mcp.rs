@@ -8,13 +8,13 @@ const VERSIONS: &[&str] = &["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-0
 /// Version used with a client that requests none of these.
 const DEFAULT_VERSION: &str = "2025-06-18";
 /// Default timeout of a tool call, in seconds.
-const DEADLINE: f64 = 240.0;
+const DEFAULT_TIMEOUT: f64 = 240.0;
 /// Maximum timeout of a tool call, in seconds.
-const LONGEST: f64 = 3_600.0;
+const MAX_TIMEOUT: f64 = 3_600.0;
 /// Default number of search results.
-const HITS: usize = 10;
+const DEFAULT_HITS: usize = 10;
 /// Maximum number of search results: the most that an index returns.
-const MOST_HITS: usize = 50;
+const MAX_HITS: usize = 50;
 
 /// A message of a client.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,14 +180,15 @@ fn call(params: &Value) -> Result<(McpTool, f64), String> {
         }),
         "search_documents" => McpTool::SearchDocuments {
             query: text(said, "query")?.ok_or("query is missing")?,
-            limit: number(said, "limit", 1.0, MOST_HITS as f64)?.map_or(HITS, |n| n as usize),
+            limit: number(said, "limit", 1.0, MAX_HITS as f64)?
+                .map_or(DEFAULT_HITS, |n| n as usize),
         },
         "analysis_status" => {
             McpTool::AnalysisStatus(text(said, "analysis_id")?.ok_or("analysis_id is missing")?)
         }
         _ => McpTool::ListPatterns,
     };
-    let deadline = number(said, "deadline_s", 1.0, LONGEST)?.unwrap_or(DEADLINE);
+    let deadline = number(said, "deadline_s", 1.0, MAX_TIMEOUT)?.unwrap_or(DEFAULT_TIMEOUT);
     Ok((tool, deadline))
 }
 
@@ -262,7 +263,7 @@ pub fn tools() -> Value {
         |about: &str| json!({"type": "array", "items": {"type": "string"}, "description": about});
     let tool = |name: &str, about: &str, mut takes: Value, needs: &[&str], reads: bool| {
         takes["deadline_s"] = json!({
-            "type": "number", "minimum": 1, "maximum": LONGEST, "default": DEADLINE,
+            "type": "number", "minimum": 1, "maximum": MAX_TIMEOUT, "default": DEFAULT_TIMEOUT,
             "description": "seconds after which it is given up",
         });
         json!({
@@ -281,7 +282,7 @@ pub fn tools() -> Value {
     });
     let search = json!({
         "query": words("words to search for"),
-        "limit": {"type": "integer", "minimum": 1, "maximum": MOST_HITS, "default": HITS, "description": "passages at most"},
+        "limit": {"type": "integer", "minimum": 1, "maximum": MAX_HITS, "default": DEFAULT_HITS, "description": "passages at most"},
     });
     let status = json!({"analysis_id": words("as consult has given it")});
     json!({"tools": [

@@ -8,7 +8,7 @@ use crate::domain::money::Price;
 use crate::domain::time::Timestamp;
 
 /// Maximum number of models read from one list.
-const MOST: usize = 1_000;
+const MAX_MODELS: usize = 1_000;
 
 /// A model as its provider's list describes it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -38,7 +38,7 @@ pub fn models(kind: ApiFormat, body: &str) -> Option<Vec<ListedModel>> {
         ApiFormat::Ollama => named(&model["name"]),
         ApiFormat::OpenAi | ApiFormat::Responses | ApiFormat::Anthropic => plain(model),
     });
-    Some(listed.take(MOST).collect())
+    Some(listed.take(MAX_MODELS).collect())
 }
 
 fn named(name: &Value) -> Option<ListedModel> {

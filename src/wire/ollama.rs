@@ -19,7 +19,7 @@ const ROOM: u64 = 2_048;
 /// Step of context sizes, in tokens: each new size reloads the model.
 const STEP: u64 = 4_096;
 /// Maximum context size, in tokens: a home machine does not hold more in addition to the model.
-const MOST: u64 = 131_072;
+const MAX_CONTEXT: u64 = 131_072;
 
 pub(super) fn body(name: &str, request: &ModelRequest, capabilities: &ModelCapabilities) -> Value {
     // Ollama itself enforces a schema with every model.
@@ -114,7 +114,9 @@ fn options(request: &ModelRequest, capabilities: &ModelCapabilities) -> Map<Stri
     let read = request.tokens();
     let room = own.max_tokens.map_or(ROOM, u64::from);
     // Token estimates are rough, so the size includes a margin of half the prompt.
-    let wanted = (read + read / 2 + room).next_multiple_of(STEP).min(MOST);
+    let wanted = (read + read / 2 + room)
+        .next_multiple_of(STEP)
+        .min(MAX_CONTEXT);
     let known = Some(capabilities.context_window).filter(|window| *window > 0);
     options.insert(
         "num_ctx".into(),

@@ -14,12 +14,12 @@ const BEGINS: &[&str] = &["<|channel|>", "<|start|>"];
 const MESSAGE: &str = "<|message|>";
 const ENDS: &[&str] = &["<|end|>", "<|return|>", "<|call|>"];
 /// Maximum length of the header between a channel's mark and its message, in bytes.
-const MOST_HEADER: usize = 256;
+const MAX_HEADER_BYTES: usize = 256;
 /// Maximum length of whitespace before a mark, in bytes; more belongs to the answer.
-const MOST_SPACE: usize = 1024;
+const MAX_SPACE_BYTES: usize = 1024;
 /// Maximum number of bytes held back for an expected closing mark. Beyond it the text is emitted as the answer; a
 /// later closing mark still turns it into reasoning.
-const MOST_AWAITED: usize = 1024 * 1024;
+const MAX_AWAITED_BYTES: usize = 1024 * 1024;
 /// Bytes processed in one step, so that the work of a step is bounded, however large the piece.
 const STEP: usize = 4096;
 
@@ -102,7 +102,7 @@ impl ReasoningSplitter {
     /// Adds a piece of text; emits what is certain.
     pub fn push(&mut self, piece: &str, out: &mut Vec<ThinkPiece>) {
         let is_awaiting = self.awaits_close() || self.mode == SplitterMode::Bare;
-        if self.held.len() > MOST_SPACE && !is_awaiting {
+        if self.held.len() > MAX_SPACE_BYTES && !is_awaiting {
             // Held for a closing mark until the vendor sent reasoning in a separate field.
             let held = std::mem::take(&mut self.held);
             self.push_parts(&held, out);
@@ -117,7 +117,7 @@ impl ReasoningSplitter {
             rest = later;
             self.held.push_str(part);
             while self.step(out) {}
-            if self.awaits_close() && self.held.len() > MOST_AWAITED {
+            if self.awaits_close() && self.held.len() > MAX_AWAITED_BYTES {
                 self.stop_awaiting(out);
             }
         }
@@ -186,7 +186,7 @@ impl ReasoningSplitter {
 
     /// Holds a channel without marks until the answer's channel begins. If none begins, the text was the answer.
     fn wait_for_answer(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
-        let bare = self.bare.filter(|_| self.held.len() <= MOST_AWAITED);
+        let bare = self.bare.filter(|_| self.held.len() <= MAX_AWAITED_BYTES);
         let Some(bare) = bare else {
             (self.mode, self.bare) = (SplitterMode::Text, None);
             return true;
@@ -217,7 +217,7 @@ impl ReasoningSplitter {
 
     fn start(&mut self) -> bool {
         let trimmed = self.held.trim_start();
-        if trimmed.is_empty() && self.held.len() <= MOST_SPACE {
+        if trimmed.is_empty() && self.held.len() <= MAX_SPACE_BYTES {
             return false;
         }
         match self.begins_bare(trimmed) {
@@ -254,7 +254,7 @@ impl ReasoningSplitter {
                 self.is_marked = true;
                 self.channels |= mode == SplitterMode::Header;
             }
-            MarkFound::Perhaps if self.held.len() <= MOST_SPACE => return false,
+            MarkFound::Perhaps if self.held.len() <= MAX_SPACE_BYTES => return false,
             _ => {
                 // Whitespace between a block and the answer belongs to neither; the answer's own is kept.
                 if is_behind {
@@ -272,7 +272,9 @@ impl ReasoningSplitter {
         // Whitespace before the mark that closes the answer is not part of it.
         let wrapped = self.wrapped;
         let kept = |text: &str| match wrapped {
-            Some(_) if text.len() - text.trim_end().len() <= MOST_SPACE => text.trim_end().len(),
+            Some(_) if text.len() - text.trim_end().len() <= MAX_SPACE_BYTES => {
+                text.trim_end().len()
+            }
             _ => text.len(),
         };
         let sure = kept(&held);
@@ -365,7 +367,7 @@ impl ReasoningSplitter {
                 self.mode = SplitterMode::Channel(is_final);
                 true
             }
-            Err(_) if self.held.len() <= MOST_HEADER => false,
+            Err(_) if self.held.len() <= MAX_HEADER_BYTES => false,
             Err(_) => {
                 self.mode = SplitterMode::Text;
                 true

@@ -191,7 +191,7 @@ pub fn unwelcome(body: &str) -> Option<String> {
         return (name.len() <= 40).then(|| name.to_owned());
     }
     let said = words(error);
-    let said = &said[..said.floor_char_boundary(MOST_READ)];
+    let said = &said[..said.floor_char_boundary(MAX_READ_BYTES)];
     let lower = said.to_ascii_lowercase();
     // The client's schema is at fault, not the field.
     let is_schema = lower.contains("invalid schema");
@@ -227,7 +227,7 @@ fn is_name(error: &Value, body: &Value) -> bool {
         return true;
     }
     let said = words(error);
-    let said = said[..said.floor_char_boundary(MOST_READ)].to_ascii_lowercase();
+    let said = said[..said.floor_char_boundary(MAX_READ_BYTES)].to_ascii_lowercase();
     let has_place = said.contains("property 'name'") || said.contains(".name");
     let is_refused = UNWELCOME.iter().any(|words| said.contains(words));
     said.contains("messages") && has_place && is_refused
@@ -258,7 +258,7 @@ pub fn unwelcome_among(body: &str, names: &[String]) -> Option<String> {
         return found;
     }
     let said = error["message"].as_str().or_else(|| error.as_str())?;
-    let said = &said[..said.floor_char_boundary(MOST_READ)];
+    let said = &said[..said.floor_char_boundary(MAX_READ_BYTES)];
     let lower = said.to_ascii_lowercase();
     let is_refused = UNWELCOME.iter().any(|words| lower.contains(words));
     let longest = names.iter().filter(|name| is_word(said, name));
@@ -427,20 +427,24 @@ fn sentence(kind: CallErrorKind) -> &'static str {
 }
 
 /// Maximum length of a provider's message when shown, in characters.
-const MOST_SHOWN: usize = 200;
+const MAX_MESSAGE_CHARS: usize = 200;
 /// Maximum number of bytes read of a message, so that a huge one costs nothing.
-const MOST_READ: usize = 4096;
+const MAX_READ_BYTES: usize = 4096;
 
 /// Sanitizes a provider's message: one line, at most 200 characters, nothing that looks like a key.
 pub fn clean(message: &str) -> String {
-    let message = &message[..message.floor_char_boundary(MOST_READ)];
+    let message = &message[..message.floor_char_boundary(MAX_READ_BYTES)];
     let line = message
         .split_whitespace()
         .map(masked)
         .collect::<Vec<_>>()
         .join(" ");
-    match line.char_indices().nth(MOST_SHOWN) {
-        Some(_) => line.chars().take(MOST_SHOWN - 1).chain(['…']).collect(),
+    match line.char_indices().nth(MAX_MESSAGE_CHARS) {
+        Some(_) => line
+            .chars()
+            .take(MAX_MESSAGE_CHARS - 1)
+            .chain(['…'])
+            .collect(),
         None => line,
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::serve_error::{RequestError, fault};
 
 /// Maximum number of files in one request.
-const MOST: usize = 20;
+const MAX_FILES: usize = 20;
 
 /// A file that a client sent inside its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,10 +42,10 @@ pub fn take(body: &mut Value) -> Result<Vec<AttachedFile>, RequestError> {
             visit(list_value, &format!("/{list}"), &mut found)?;
         }
     }
-    match found.len() > MOST {
+    match found.len() > MAX_FILES {
         true => fault(
             "messages",
-            format!("at most {MOST} documents can be sent with one request"),
+            format!("at most {MAX_FILES} documents can be sent with one request"),
         ),
         false => Ok(found),
     }
@@ -229,7 +229,7 @@ mod tests {
         }
         let many = vec![
             json!({ "type": "document", "source": { "type": "text", "data": "a" } });
-            MOST + 1
+            MAX_FILES + 1
         ];
         assert!(take(&mut json!({ "messages": [{ "content": many }] })).is_err());
         assert_eq!(

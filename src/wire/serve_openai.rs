@@ -172,19 +172,19 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
 }
 
 /// Maximum length of a speaker's name, in bytes; OpenAI accepts 64 characters.
-const MOST_NAME: usize = 256;
+const MAX_NAME_BYTES: usize = 256;
 
 /// The speaker's name. In the role `function`, `name` is the function's.
 fn name(message: &Value) -> Result<Option<String>, RequestError> {
     match &message["name"] {
         _ if message["role"] == "function" => Ok(None),
         Value::Null => Ok(None),
-        Value::String(name) if name.len() <= MOST_NAME => {
+        Value::String(name) if name.len() <= MAX_NAME_BYTES => {
             Ok(Some(name.clone()).filter(|name| !name.is_empty()))
         }
         _ => fault(
             "messages",
-            format!("a name must be a text of at most {MOST_NAME} bytes"),
+            format!("a name must be a text of at most {MAX_NAME_BYTES} bytes"),
         ),
     }
 }

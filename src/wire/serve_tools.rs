@@ -12,7 +12,7 @@ use super::serve_functions;
 use crate::domain::tools::{MOST, Tool, ToolCall, ToolChoice, Tools};
 
 /// Maximum size of one tool's description and schema, in bytes.
-const MOST_BYTES: usize = 200_000;
+const MAX_TOOL_BYTES: usize = 200_000;
 
 /// The tools of a request.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -139,7 +139,7 @@ fn tool(given: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
             format!("the {schema} of {name} must be a JSON schema"),
         );
     }
-    if description.len() + parameters.to_string().len() > MOST_BYTES {
+    if description.len() + parameters.to_string().len() > MAX_TOOL_BYTES {
         return fault("tools", format!("the description of {name} is too long"));
     }
     Ok(Tool {

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 pub(super) struct PendingSurrogates(VecDeque<u16>);
 
 /// Maximum number of strings of one chunk that may wait for a low surrogate.
-const MOST: usize = 8;
+const MAX_WAITING: usize = 8;
 
 impl PendingSurrogates {
     /// Returns the JSON with joined surrogates.
@@ -31,7 +31,7 @@ impl PendingSurrogates {
                         12
                     }
                     // At the end of a string, the next chunk may contain the low surrogate.
-                    _ if rest[6..].starts_with('"') && self.0.len() < MOST => {
+                    _ if rest[6..].starts_with('"') && self.0.len() < MAX_WAITING => {
                         self.0.push_back(first);
                         6
                     }

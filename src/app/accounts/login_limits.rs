@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::token_bucket::{Rate, TokenBucket};
 
 /// Maximum number of device buckets, and of all other buckets; one takes about 100 bytes.
-const MOST: usize = 8192;
+const MAX_BUCKETS: usize = 8192;
 
 /// Limit of one network over all accounts, as a multiple of the strict limit: several people may share it.
 const NETWORK_FACTOR: u32 = 5;
@@ -72,7 +72,7 @@ impl LoginThrottle {
     pub fn take(&self, key: ThrottleKey, now: Timestamp) -> Result<()> {
         let rate = self.rate(&key);
         let mut buckets = self.buckets(&key);
-        if buckets.len() >= MOST && !buckets.contains_key(&key) {
+        if buckets.len() >= MAX_BUCKETS && !buckets.contains_key(&key) {
             self.make_room(&mut buckets, now);
         }
         let bucket = buckets
@@ -108,7 +108,7 @@ impl LoginThrottle {
     /// Evicts full buckets; if that is not enough, the half that was used longest ago.
     fn make_room(&self, buckets: &mut Buckets, now: Timestamp) {
         buckets.retain(|key, bucket| !bucket.is_full(self.rate(key), now));
-        if buckets.len() > MOST / 2 {
+        if buckets.len() > MAX_BUCKETS / 2 {
             let mut times: Vec<_> = buckets.values().map(TokenBucket::last).collect();
             let middle = times.len() / 2;
             let (_, &mut median, _) = times.select_nth_unstable(middle);
@@ -174,20 +174,20 @@ mod tests {
         let throttle = LoginThrottle::new(1);
         let address = |n: usize| ThrottleKey::Pair(n.to_string(), [127, 0, 0, 1].into());
         let device = |n: usize| ThrottleKey::Device(SessionId::new(at(0), n as u128));
-        for n in 0..3 * MOST {
+        for n in 0..3 * MAX_BUCKETS {
             throttle.take(address(n), at(0)).expect("its first");
             throttle.take(device(n), at(0)).expect("its first");
         }
-        assert!(throttle.devices.lock().expect("sound").len() <= MOST);
-        assert!(throttle.buckets.lock().expect("sound").len() <= MOST);
+        assert!(throttle.devices.lock().expect("sound").len() <= MAX_BUCKETS);
+        assert!(throttle.buckets.lock().expect("sound").len() <= MAX_BUCKETS);
         assert!(
-            throttle.take(address(3 * MOST - 1), at(1)).is_err(),
+            throttle.take(address(3 * MAX_BUCKETS - 1), at(1)).is_err(),
             "the newest is remembered"
         );
         // Attempts by strangers do not evict a device either.
-        for n in 3 * MOST..6 * MOST {
+        for n in 3 * MAX_BUCKETS..6 * MAX_BUCKETS {
             throttle.take(address(n), at(0)).expect("its first");
         }
-        assert!(throttle.take(device(3 * MOST - 1), at(1)).is_err());
+        assert!(throttle.take(device(3 * MAX_BUCKETS - 1), at(1)).is_err());
     }
 }

@@ -16,7 +16,7 @@ use crate::clock;
 /// Time between two turns.
 const PAUSE: Duration = Duration::from_secs(3);
 /// Maximum number of waiting attempts; one more refuses the oldest.
-const MOST: usize = 10;
+const MAX_WAITING: usize = 10;
 /// Maximum wait: longer than a full queue takes when no newer attempt arrives.
 const PATIENCE: Duration = Duration::from_secs(33);
 
@@ -55,7 +55,7 @@ impl LoginTurns {
             waiting: VecDeque::new(),
         });
         line.waiting.push_back(given_to);
-        if line.waiting.len() > MOST {
+        if line.waiting.len() > MAX_WAITING {
             line.waiting.pop_front();
         }
         LoginTurn { line: key, given }
@@ -133,7 +133,11 @@ mod tests {
         let closed = Err(oneshot::error::TryRecvError::Closed);
         let answers: Vec<_> = guesses.iter_mut().map(waits).collect();
         let refused = answers.iter().filter(|answer| **answer == closed);
-        assert_eq!(refused.count(), 100 - (MOST - 1), "the oldest are refused");
+        assert_eq!(
+            refused.count(),
+            100 - (MAX_WAITING - 1),
+            "the oldest are refused"
+        );
         let last = guesses.last_mut().expect("a guess");
         turns.give(&key(), at(5));
         assert!(waits(last).is_err(), "one every 3 s");
@@ -156,7 +160,7 @@ mod tests {
                 }
                 Err(error) => error == oneshot::error::TryRecvError::Empty,
             });
-            assert!(kept.len() <= MOST);
+            assert!(kept.len() <= MAX_WAITING);
         }
         assert_eq!(given, 3600 / 3 - 1);
         // Nor does leaving and rejoining the queue gain time.

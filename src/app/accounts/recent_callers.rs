@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 
-const MOST: usize = 4096;
-const LONGEST: Duration = Duration::from_secs(2);
+const MAX_CALLERS: usize = 4096;
+const MAX_AGE: Duration = Duration::from_secs(2);
 
 /// The cache.
 #[derive(Default)]
@@ -29,7 +29,7 @@ impl CallerCache {
         let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match memory.callers.get(key) {
             // A clock that was set back must not extend an entry.
-            Some((noted, caller)) if *noted <= now && now.since(*noted) <= LONGEST => {
+            Some((noted, caller)) if *noted <= now && now.since(*noted) <= MAX_AGE => {
                 Ok(caller.clone())
             }
             _ => Err(memory.epoch),
@@ -43,7 +43,7 @@ impl CallerCache {
         if memory.epoch != epoch {
             return;
         }
-        if memory.callers.len() >= MOST {
+        if memory.callers.len() >= MAX_CALLERS {
             memory.callers.clear();
         }
         memory.callers.insert(key.into(), (now, caller.clone()));
@@ -100,9 +100,9 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let seen = CallerCache::default();
-        for n in 0..2 * MOST {
+        for n in 0..2 * MAX_CALLERS {
             seen.note(0, &n.to_be_bytes(), &caller(), at(0));
-            assert!(seen.0.lock().expect("sound").callers.len() <= MOST);
+            assert!(seen.0.lock().expect("sound").callers.len() <= MAX_CALLERS);
         }
     }
 }

@@ -23,9 +23,9 @@ use crate::store::StoreError;
 use crate::store::archive::{self, ArchiveTable};
 
 /// Length limit of a model's name, in characters.
-const LONGEST_NAME: usize = 100;
+const MAX_NAME_CHARS: usize = 100;
 /// Limit on models per analysis.
-const MOST_MODELS: usize = 64;
+const MAX_MODELS: usize = 64;
 
 /// A past question and its answers.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -79,7 +79,7 @@ fn model(name: Option<&str>) -> String {
         .unwrap_or_default()
         .chars()
         .filter(|c| !c.is_control() && !c.is_whitespace())
-        .take(LONGEST_NAME)
+        .take(MAX_NAME_CHARS)
         .collect();
     match name {
         name if name.is_empty() => "imported/unknown".to_owned(),
@@ -178,7 +178,7 @@ fn predecessor(value: &Value) -> Option<ForeignConversation> {
             break;
         }
     }
-    drafts.truncate(MOST_MODELS);
+    drafts.truncate(MAX_MODELS);
     let answer = text(
         inner,
         &[

@@ -23,11 +23,11 @@ use crate::domain::time::Timestamp;
 use crate::store::archive::{self, ArchiveTable, SCHEMA};
 
 /// Size limit of all entries together, in bytes (16 GiB).
-const MOST_BYTES: u64 = 16 << 30;
+const MAX_BYTES: u64 = 16 << 30;
 /// Limit on rows with an ID of their own.
-const MOST_IDS: usize = 500_000;
+const MAX_IDS: usize = 500_000;
 /// Limit on entries: one per table, and the original documents.
-const MOST_FILES: usize = 500_000;
+const MAX_FILES: usize = 500_000;
 /// Characters of an ID that encode its time.
 const TIME: usize = 10;
 /// Rows per transaction, and bytes after which no more are added to it.
@@ -137,7 +137,7 @@ fn look_through(place: &ArchivePaths, user: &UserId, from: &Path) -> Result<Know
         let entry = entry.map_err(unreadable)?;
         bytes = bytes.saturating_add(entry.size());
         files += 1;
-        if bytes > MOST_BYTES || files > MOST_FILES {
+        if bytes > MAX_BYTES || files > MAX_FILES {
             return Err(too_large("it is larger than any archive may be"));
         }
         let Some(table) = table_of(&name_of(&entry)?).filter(|table| table.is_taken) else {
@@ -150,7 +150,7 @@ fn look_through(place: &ArchivePaths, user: &UserId, from: &Path) -> Result<Know
         }
         while let Some((row, _)) = lines.next_row(&["id", "sha256"])? {
             number += 1;
-            if number > MOST_IDS {
+            if number > MAX_IDS {
                 return Err(too_large("it is larger than any archive may be"));
             }
             settle(place, user, table, &row, &mut ids)?;

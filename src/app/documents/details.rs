@@ -13,7 +13,7 @@ use crate::extract;
 use crate::store::{StoreError, analyses, documents, reading_queue};
 
 /// Maximum number of analyses listed.
-const MOST_USES: u32 = 20;
+const MAX_USES: u32 = 20;
 
 /// One page as users and models see it.
 #[derive(Debug, Clone)]
@@ -87,7 +87,7 @@ impl DocumentService {
         let (user, id) = (user.clone(), id.clone());
         let found = self.store.read(move |db| {
             Ok((
-                analyses::given(db, &user, &id, MOST_USES)?,
+                analyses::given(db, &user, &id, MAX_USES)?,
                 analyses::count_given(db, &user, &id)?,
             ))
         });

@@ -48,7 +48,7 @@ pub(in crate::app) use upload::{open_new, private_folder};
 pub use uploads::{UploadAnnouncement, UploadProgress};
 
 /// Maximum number of documents in one question.
-const MOST_AT_ONCE: usize = 64;
+const MAX_PER_QUESTION: usize = 64;
 
 /// All documents, the thread that stores new ones, and those that read them.
 pub struct DocumentService {
@@ -344,7 +344,7 @@ impl DocumentService {
         let (user, ids) = (user.clone(), ids.to_vec());
         let found = self.store.read(move |db| {
             let mut pictures = Vec::new();
-            for id in ids.iter().take(MOST_AT_ONCE) {
+            for id in ids.iter().take(MAX_PER_QUESTION) {
                 let document = documents::by_id(db, &user, id)?;
                 let is_picture = |document: &Document| {
                     document.kind == PICTURE && document.status == DocumentStatus::Processed
@@ -373,8 +373,8 @@ impl DocumentService {
         question: &str,
         budget: usize,
     ) -> Result<Vec<SourcePassage>> {
-        if ids.len() > MOST_AT_ONCE {
-            let message = format!("at most {MOST_AT_ONCE} documents at once");
+        if ids.len() > MAX_PER_QUESTION {
+            let message = format!("at most {MAX_PER_QUESTION} documents at once");
             return Err(Error::field(
                 &["body", "document_ids"],
                 "value_error",

@@ -1,7 +1,7 @@
 //! Cleans file names of uploads. A cleaned name is only shown, never used as a path.
 
 /// Maximum length of a name, in characters.
-const LONGEST: usize = 200;
+const MAX_CHARS: usize = 200;
 
 /// The last part of a path, without control characters and without the marks that reverse the writing
 /// direction (`invoice\u{202E}fdp.exe` shows as `invoiceexe.pdf`).
@@ -19,7 +19,7 @@ pub fn clean(sent: &str) -> String {
     if shown.is_empty() {
         return "document".to_owned();
     }
-    if shown.chars().count() <= LONGEST {
+    if shown.chars().count() <= MAX_CHARS {
         return shown.to_owned();
     }
     // The extension shows the kind, so the middle is cut.
@@ -27,7 +27,7 @@ pub fn clean(sent: &str) -> String {
         Some((_, ending)) if ending.chars().count() <= 16 => format!(".{ending}"),
         _ => String::new(),
     };
-    let keep = LONGEST - ending.chars().count();
+    let keep = MAX_CHARS - ending.chars().count();
     shown.chars().take(keep).chain(ending.chars()).collect()
 }
 

@@ -15,11 +15,11 @@ use crate::store::passages::{self, PassageScope};
 use crate::store::{self, Reader};
 
 /// Maximum number of hits returned by a search.
-const MOST_HITS: u32 = 50;
+const MAX_HITS: u32 = 50;
 /// Maximum number of hits per document considered for a prompt.
-const MOST_WEIGHED: u32 = 100;
+const MAX_RANKED: u32 = 100;
 /// Maximum number of passages of one document scanned one by one.
-const MOST_LOOKED_AT: u32 = 4_096;
+const MAX_SCANNED: u32 = 4_096;
 /// Passages after which a term counts as occurring everywhere; counting further changes no weight that
 /// matters.
 const EVERYWHERE: u64 = 6_000;
@@ -41,7 +41,7 @@ impl DocumentService {
         let words = words.to_owned();
         let found = self
             .store
-            .read(move |db| PassageSearch::new(&words).in_one(db, &document, MOST_HITS));
+            .read(move |db| PassageSearch::new(&words).in_one(db, &document, MAX_HITS));
         Ok(found.await?)
     }
 
@@ -53,7 +53,7 @@ impl DocumentService {
         let (user, words) = (user.clone(), words.to_owned());
         let found = self
             .store
-            .read(move |db| PassageSearch::new(&words).hits(db, &user, None, MOST_HITS));
+            .read(move |db| PassageSearch::new(&words).hits(db, &user, None, MAX_HITS));
         Ok(found.await?)
     }
 }
@@ -85,10 +85,10 @@ impl<'a> PassageSearch<'a> {
         // A passage costs at least its frame, so no more than these could be used.
         let most = u32::try_from(budget / retrieval::FRAME + 1)
             .unwrap_or(u32::MAX)
-            .min(MOST_LOOKED_AT);
+            .min(MAX_SCANNED);
         let first = passages::first_of(db, &document.user, one, most)?;
         let whole = (first.len() as u32) < most;
-        let hits = self.in_one(db, &document, MOST_WEIGHED)?;
+        let hits = self.in_one(db, &document, MAX_RANKED)?;
         Ok(Candidate {
             id: document.id,
             name: document.name,
@@ -105,7 +105,7 @@ impl<'a> PassageSearch<'a> {
             return Ok(found);
         }
         // It may have been indexed before the index supported Chinese and Japanese.
-        let all = passages::first_of(db, &document.user, one, MOST_LOOKED_AT)?;
+        let all = passages::first_of(db, &document.user, one, MAX_SCANNED)?;
         let best = rank_by_pairs(self.words, all.iter().map(|hit| hit.passage.text.as_str()));
         Ok(best
             .into_iter()

@@ -16,7 +16,7 @@ use crate::store::{Store, StoreError, documents, passages};
 /// Bytes of text written per transaction: other writes take turns in between.
 const BATCH: usize = 128 << 10;
 /// Approximate maximum number of possible prompt injections recorded per document.
-const MOST_FLAGS: usize = 50;
+const MAX_FLAGS: usize = 50;
 /// Passages removed from the index per transaction.
 const SLICE: u32 = 200;
 
@@ -135,7 +135,7 @@ impl<'a> PageWriter<'a> {
         // Empty pages cost something too.
         self.bytes += page.text.len() + page.title.len() + 64;
         self.passages.extend(self.cutter.page(&page));
-        if self.flags.len() < MOST_FLAGS {
+        if self.flags.len() < MAX_FLAGS {
             self.flags.extend(injection::scan(&page));
         }
         self.pages.push(page);

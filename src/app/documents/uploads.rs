@@ -19,9 +19,9 @@ use super::{DocumentService, deletion, names};
 /// Lifetime of an unfinished upload.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Maximum number of unfinished uploads per user.
-const MOST_UNDER_WAY: u64 = 8;
+const MAX_UNFINISHED: u64 = 8;
 /// Maximum number of parts of one upload: each is a file and a row.
-const MOST_PARTS: u32 = 10_000;
+const MAX_PARTS: u32 = 10_000;
 
 /// A client's description of the upload to come.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ impl DocumentService {
         let opened = self
             .store
             .write(move |db| {
-                let room = uploads::count_of(db, &row.user)? < MOST_UNDER_WAY;
+                let room = uploads::count_of(db, &row.user)? < MAX_UNFINISHED;
                 if room {
                     uploads::insert(db, &row)?;
                 }
@@ -88,7 +88,7 @@ impl DocumentService {
             })
             .await?;
         if !opened {
-            let message = format!("at most {MOST_UNDER_WAY} chunked uploads may be unfinished");
+            let message = format!("at most {MAX_UNFINISHED} chunked uploads may be unfinished");
             return Err(
                 Error::new(Kind::Conflict, message).resolve("finish one of them, or wait a day")
             );
@@ -263,10 +263,10 @@ fn check(announced: &UploadAnnouncement, limit: u64) -> Result<()> {
         return Err(wrong("chunkSize", "must be at least 1".to_owned()));
     }
     let parts = announced.size.div_ceil(announced.chunk_size);
-    if parts > u64::from(MOST_PARTS) {
+    if parts > u64::from(MAX_PARTS) {
         return Err(wrong(
             "chunkSize",
-            format!("that makes {parts} parts; at most {MOST_PARTS} are accepted"),
+            format!("that makes {parts} parts; at most {MAX_PARTS} are accepted"),
         ));
     }
     if u64::from(announced.total_chunks) != parts {

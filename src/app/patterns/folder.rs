@@ -12,7 +12,7 @@ use crate::domain::pattern::file::{self, PatternError};
 use crate::wire::{json_positions, toml_text};
 
 /// Maximum number of files read of a folder.
-const MOST_FILES: usize = 200;
+const MAX_FILES: usize = 200;
 /// Maximum size of a pattern file, in bytes.
 pub const MOST_BYTES: usize = 256 << 10;
 
@@ -141,13 +141,13 @@ pub(super) fn load(folder: &Path, named: bool) -> (Vec<Pattern>, Vec<String>) {
         matches!(kind, Some("toml" | "json"))
     });
     paths.sort();
-    if paths.len() > MOST_FILES {
+    if paths.len() > MAX_FILES {
         let count = paths.len();
         let shown = folder.display();
         faults.push(format!(
-            "{shown}: {count} files, of which only {MOST_FILES} are read"
+            "{shown}: {count} files, of which only {MAX_FILES} are read"
         ));
-        paths.truncate(MOST_FILES);
+        paths.truncate(MAX_FILES);
     }
     let mut patterns: Vec<Pattern> = Vec::new();
     for path in paths {

@@ -1,6 +1,6 @@
 //! Saves recipes. Each is checked as a request first, so that only those are saved that could be used.
 
-use super::{MOST_VERSIONS, Recipes, fill};
+use super::{MAX_VERSIONS, Recipes, fill};
 use crate::app::accounts::{RequestOrigin, chance};
 use crate::app::analyses::Analyses;
 use crate::app::patterns::Patterns;
@@ -14,7 +14,7 @@ use crate::llm::Llm;
 use crate::store::{audit, recipes};
 
 /// Maximum number of recipes per user.
-const MOST: i64 = 200;
+const MAX_RECIPES: i64 = 200;
 
 /// Parameters of a recipe to save or change. Absent fields keep their values, or get defaults.
 #[derive(Debug, Clone, Default)]
@@ -74,7 +74,7 @@ impl RecipeEditor<'_> {
         let entry = visit.entry(Some(&caller.user), "recipe.added", recipe.id.as_str());
         let stored = recipe.clone();
         let written = self.recipes.store.write(move |db| {
-            if recipes::count(db, &stored.owner)? >= MOST {
+            if recipes::count(db, &stored.owner)? >= MAX_RECIPES {
                 return Ok(false);
             }
             recipes::insert(db, &stored)?;
@@ -82,7 +82,7 @@ impl RecipeEditor<'_> {
             Ok(true)
         });
         if !written.await? {
-            let why = format!("you have {MOST} recipes already");
+            let why = format!("you have {MAX_RECIPES} recipes already");
             return Err(Error::new(Kind::Conflict, why).resolve("delete one first"));
         }
         Ok((recipe, true))
@@ -123,8 +123,8 @@ impl RecipeEditor<'_> {
             recipe.version = known.version + 1;
             recipe.saved = visit.now;
         }
-        if recipe.version > MOST_VERSIONS {
-            let why = format!("this recipe has {MOST_VERSIONS} versions already");
+        if recipe.version > MAX_VERSIONS {
+            let why = format!("this recipe has {MAX_VERSIONS} versions already");
             return Err(Error::new(Kind::Conflict, why).resolve("save it under another name"));
         }
         let is_new = recipe.version > known.version;

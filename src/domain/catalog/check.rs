@@ -8,7 +8,7 @@ use super::CatalogRow;
 use crate::domain::parameters::{EFFORTS, GLOSSARY};
 
 /// Maximum token count; a higher one is assumed to be a typing error.
-const LONGEST: u64 = 1_000_000_000;
+const MAX_TOKENS: u64 = 1_000_000_000;
 
 /// Deserializes one row. Records an error and returns none when the value is not a valid row.
 pub(super) fn read(value: Value, place: &str, faults: &mut Vec<String>) -> Option<CatalogRow> {
@@ -69,7 +69,7 @@ fn facts(row: &CatalogRow, place: &str, faults: &mut Vec<String>) {
             faults.push(format!("{place}: {what}"));
         }
     };
-    let is_long = |tokens: Option<u64>| tokens.is_some_and(|tokens| tokens > LONGEST);
+    let is_long = |tokens: Option<u64>| tokens.is_some_and(|tokens| tokens > MAX_TOKENS);
     fault(
         is_long(row.context_window) || is_long(row.max_output),
         "\"context_window\" and \"max_output\" are token counts, at most 1,000,000,000",

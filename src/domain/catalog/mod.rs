@@ -19,7 +19,7 @@ pub use row::ListedFacts;
 static BUILT_IN: &str = include_str!(concat!(env!("OUT_DIR"), "/models.json"));
 
 /// Maximum number of rows per sheet.
-const MOST_ROWS: usize = 5_000;
+const MAX_ROWS: usize = 5_000;
 
 /// A parsed and validated model sheet.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -69,8 +69,8 @@ impl CatalogSheet {
         }
         let file: CatalogFile =
             serde_json::from_str(text).map_err(|error| no_sheet(&error.to_string()))?;
-        if file.models.len() > MOST_ROWS {
-            return Err(vec![format!("at most {MOST_ROWS} models can be listed")]);
+        if file.models.len() > MAX_ROWS {
+            return Err(vec![format!("at most {MAX_ROWS} models can be listed")]);
         }
         let mut faults = Vec::new();
         let mut sheet = Self {

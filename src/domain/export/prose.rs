@@ -6,7 +6,7 @@ use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, TextMerg
 use super::inline::{Cite, bracketed_formulas, escape, is_formula, is_web, math, words};
 
 /// Maximum depth of nested quotations.
-const DEEPEST: usize = 6;
+const MAX_QUOTE_DEPTH: usize = 6;
 
 /// Converts a text to HTML, with headings from this level on; `cite` returns the link target of a citation mark.
 pub fn prose(text: &str, first: usize, cite: Cite<'_>) -> String {
@@ -107,7 +107,7 @@ impl<'a> ProseWriter<'a> {
             }
             Tag::BlockQuote(_) => {
                 self.quotes += 1;
-                if self.quotes <= DEEPEST {
+                if self.quotes <= MAX_QUOTE_DEPTH {
                     self.out.push_str("<blockquote>\n");
                 }
             }
@@ -146,7 +146,7 @@ impl<'a> ProseWriter<'a> {
             TagEnd::Paragraph | TagEnd::HtmlBlock => self.end_paragraph(),
             TagEnd::Heading(_) => self.out.push_str(&format!("</h{}>\n", self.last)),
             TagEnd::BlockQuote(_) => {
-                if self.quotes <= DEEPEST {
+                if self.quotes <= MAX_QUOTE_DEPTH {
                     self.out.push_str("</blockquote>\n");
                 }
                 self.quotes -= 1;
@@ -333,7 +333,7 @@ mod tests {
             );
         }
         let deep = format!("{}x", "> ".repeat(5_000));
-        assert!(shown(&deep).matches("<blockquote>").count() <= DEEPEST);
+        assert!(shown(&deep).matches("<blockquote>").count() <= MAX_QUOTE_DEPTH);
         let nested = (0..2_000)
             .map(|n| format!("{}- x\n", " ".repeat(n)))
             .collect::<String>();

@@ -16,7 +16,7 @@ const TYPICAL_ANSWER: u64 = 700;
 /// Number of typical answers reserved for an answer without a limit.
 const LONG_ANSWERS: u64 = 4;
 /// Minimum output tokens reserved per call, because cutting off a stream is never exact.
-const SHORTEST_ANSWER: u64 = 16;
+const MIN_ANSWER_TOKENS: u64 = 16;
 
 /// Maximum tokens of one peer's text.
 const PEER_TOKENS: u64 = prompt::PEER_BUDGET as u64 / 4;
@@ -56,7 +56,7 @@ pub fn claim(call: CallId, request: &ModelRequest, member: &Member) -> CallReser
 fn longest(member: &Member) -> u64 {
     let limit = member.parameters.max_tokens.map(u64::from);
     limit.map_or(TYPICAL_ANSWER * LONG_ANSWERS, |limit| {
-        limit.max(SHORTEST_ANSWER)
+        limit.max(MIN_ANSWER_TOKENS)
     })
 }
 

@@ -13,7 +13,7 @@ pub const MOST_PARTS: usize = 64;
 /// Maximum characters of all notes together in a member's prompt.
 const NOTES: usize = 96_000;
 /// Maximum characters of the notes on one part.
-const LONGEST_NOTES: usize = 8_000;
+const MAX_NOTES_CHARS: usize = 8_000;
 
 const PROMPT: &str = "\
 The passages above are one part of longer documents; others read the other parts. Another call will answer this \
@@ -38,7 +38,7 @@ pub fn stage() -> Stage {
 
 /// Maximum characters of the notes on one of `parts` parts.
 pub fn notes_budget(parts: usize) -> usize {
-    (NOTES / parts.max(1)).min(LONGEST_NOTES)
+    (NOTES / parts.max(1)).min(MAX_NOTES_CHARS)
 }
 
 /// Converts the notes to sources for all later stages, in the order of the parts.

@@ -11,9 +11,9 @@ use super::stored::StoredPattern;
 use signs::{SIGNS, STRONG, WEAK};
 
 /// Maximum number of characters of a question that are examined.
-const MOST_READ: usize = 4_000;
+const MAX_QUESTION_CHARS: usize = 4_000;
 /// Maximum number of words in a question that count for a custom pattern.
-const MOST_COMMON: usize = 3;
+const MAX_COMMON_WORDS: usize = 3;
 /// Pattern ranked first when there are no signs for any.
 const DEFAULT: &str = "confidence";
 
@@ -30,7 +30,7 @@ pub struct Ranked<'a> {
 
 /// Ranks all patterns, best first; those without signs follow in their original order.
 pub fn rank<'a>(patterns: &'a [StoredPattern], question: &str) -> Vec<Ranked<'a>> {
-    let end = question.char_indices().nth(MOST_READ);
+    let end = question.char_indices().nth(MAX_QUESTION_CHARS);
     let read = end.map_or(question, |(end, _)| &question[..end]);
     let lower = read.to_lowercase();
     let forms = form::of(&lower, question.chars().count());
@@ -96,7 +96,7 @@ fn common<'q>(pattern: &Pattern, lower: &'q str) -> Vec<&'q str> {
     let known: Vec<&str> = words(&about).collect();
     let mut found: Vec<&str> = Vec::new();
     for word in words(lower) {
-        if found.len() < MOST_COMMON && known.contains(&word) && !found.contains(&word) {
+        if found.len() < MAX_COMMON_WORDS && known.contains(&word) && !found.contains(&word) {
             found.push(word);
         }
     }

@@ -26,7 +26,7 @@ pub struct Candidate {
 pub const FRAME: usize = 80;
 
 /// Maximum characters of joined neighboring passages; a longer source would be too imprecise as a citation.
-const LONGEST_JOINED: usize = 3_600;
+const MAX_JOINED_CHARS: usize = 3_600;
 
 /// Chooses passages within `budget` characters. They are numbered from 1, in the order of the documents and
 /// of their text, with neighbors joined. If not even one fits, returns the first passage, truncated.
@@ -64,7 +64,7 @@ fn join(source: &mut SourcePassage, before: &Passage, passage: &Passage) -> bool
     let neighbors = before.page == passage.page
         && before.ordinal + 1 == passage.ordinal
         && before.heading == passage.heading
-        && source.text.len() + passage.text.len() <= LONGEST_JOINED;
+        && source.text.len() + passage.text.len() <= MAX_JOINED_CHARS;
     if neighbors {
         // Only whitespace lies between them; a paragraph break is all that needs to be kept.
         let between = if passage.start > before.end + 1 {

@@ -14,15 +14,15 @@ use scripts::WordPiece;
 pub use terms::index_terms;
 
 /// Maximum number of parts of a query, since each takes time.
-const MOST_PARTS: usize = 48;
+const MAX_PARTS: usize = 48;
 /// Minimum length in characters of a word that is searched as a prefix.
 const PREFIX_FROM: usize = 5;
 /// Maximum length of a search term in characters.
-const LONGEST_TERM: usize = 64;
+const MAX_TERM_CHARS: usize = 64;
 /// Maximum number of words of a question that are searched, for pasted books.
-const MOST_WORDS: usize = 512;
+const MAX_WORDS: usize = 512;
 /// Maximum number of ideograph pairs of a question that are searched, for pasted books.
-const MOST_PAIRS: usize = 512;
+const MAX_PAIRS: usize = 512;
 
 /// A parsed search query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,10 +67,10 @@ impl SearchQuery {
         for phrase in quotations(text).take(8) {
             query.add_phrase(phrase);
         }
-        let all: Vec<String> = words(text).map(lowered).take(MOST_WORDS).collect();
+        let all: Vec<String> = words(text).map(lowered).take(MAX_WORDS).collect();
         let lists = stop::lists_for(&all);
         let small = |word: &str| lists.iter().any(|list| stop::has(list, word));
-        for token in text.split_whitespace().take(MOST_WORDS) {
+        for token in text.split_whitespace().take(MAX_WORDS) {
             query.add_token(token, &small);
         }
         query
@@ -170,7 +170,7 @@ impl SearchQuery {
         }
         // A compound name is a phrase in the text: `user_name`, `3.14`, `read-only`.
         let name = token.trim_matches(|c| !scripts::in_word(c));
-        let ascii = name.is_ascii() && name.len() <= LONGEST_TERM;
+        let ascii = name.is_ascii() && name.len() <= MAX_TERM_CHARS;
         if ascii && (2..=6).contains(&runs.len()) && !name.contains(['\'', '"']) {
             let words = runs.iter().map(lowered).collect();
             self.add(QueryPart {
@@ -241,7 +241,7 @@ impl SearchQuery {
             .words
             .iter()
             .any(|word| word.chars().any(char::is_alphanumeric));
-        if self.parts.len() < MOST_PARTS && telling && !self.parts.contains(&part) {
+        if self.parts.len() < MAX_PARTS && telling && !self.parts.contains(&part) {
             self.parts.push(part);
         }
     }
@@ -267,7 +267,7 @@ fn spans(text: &str) -> impl Iterator<Item = (usize, usize)> {
 fn lowered(word: impl AsRef<str>) -> String {
     word.as_ref()
         .chars()
-        .take(LONGEST_TERM)
+        .take(MAX_TERM_CHARS)
         .flat_map(char::to_lowercase)
         .collect()
 }
@@ -278,7 +278,7 @@ fn plain(word: &str) -> String {
 
 fn plain_of(word: &str) -> String {
     word.chars()
-        .take(LONGEST_TERM)
+        .take(MAX_TERM_CHARS)
         .flat_map(scripts::plain)
         .collect()
 }
@@ -316,7 +316,7 @@ fn quotations(text: &str) -> impl Iterator<Item = &str> {
 /// Ranks `texts` by the number of ideograph bigrams shared with the question, best first, for documents
 /// indexed before bigrams were. Texts that share none are omitted; a question without bigrams ranks nothing.
 pub fn rank_by_pairs<'a>(question: &str, texts: impl Iterator<Item = &'a str>) -> Vec<usize> {
-    let wanted: BTreeSet<(char, char)> = pairs(question).take(MOST_PAIRS).collect();
+    let wanted: BTreeSet<(char, char)> = pairs(question).take(MAX_PAIRS).collect();
     if wanted.is_empty() {
         return Vec::new();
     }

@@ -89,7 +89,7 @@ pub(super) fn pieces<'a>(word: &'a str, each: &mut dyn FnMut(WordPiece<'a>)) {
 /// Splits an identifier such as `getUserName` or `HTTP2Server` into its parts; empty if it has only one.
 pub(super) fn humps(word: &str) -> Vec<String> {
     /// Maximum number of parts; more indicates encoded bytes rather than a name.
-    const MOST: usize = 8;
+    const MAX_NAME_PARTS: usize = 8;
     if word.bytes().all(|b| b.is_ascii_lowercase()) || word.len() > 64 {
         return Vec::new();
     }
@@ -107,7 +107,7 @@ pub(super) fn humps(word: &str) -> Vec<String> {
             from = at;
         }
     }
-    if parts.is_empty() || parts.len() >= MOST {
+    if parts.is_empty() || parts.len() >= MAX_NAME_PARTS {
         return Vec::new();
     }
     parts.push(lower(&letters[from..]));

@@ -4,9 +4,9 @@
 use crate::extract::charset;
 
 /// Maximum number of header fields read.
-const MOST_FIELDS: usize = 2_000;
+const MAX_FIELDS: usize = 2_000;
 /// Maximum size of one field's value, in bytes.
-const LONGEST_VALUE: usize = 64 << 10;
+const MAX_VALUE_BYTES: usize = 64 << 10;
 
 /// One field, including its continuation lines.
 pub struct MailField<'a> {
@@ -46,7 +46,7 @@ pub fn split(bytes: &[u8]) -> (Vec<MailField<'_>>, &[u8]) {
             && content[..colon].iter().all(|byte| byte.is_ascii_graphic())
             && colon > 0
         {
-            if fields.len() >= MOST_FIELDS {
+            if fields.len() >= MAX_FIELDS {
                 break;
             }
             let value = content[colon + 1..].trim_ascii_start();
@@ -159,7 +159,7 @@ fn unescaped(text: &str, first: bool) -> String {
 }
 
 fn text_of(value: &[u8]) -> String {
-    let value = &value[..value.len().min(LONGEST_VALUE)];
+    let value = &value[..value.len().min(MAX_VALUE_BYTES)];
     match charset::decode(value, None) {
         Ok(decoded) => decoded.text.replace('\n', " "),
         Err(_) => String::from_utf8_lossy(value).replace(['\n', '\r'], " "),

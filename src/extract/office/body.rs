@@ -5,18 +5,18 @@ use crate::extract::output::{Full, Output};
 use crate::extract::table::Grid;
 
 /// Bytes after which the text of a file without pages is passed on.
-const MOST_HELD: usize = 128 << 10;
+const FLUSH_BYTES: usize = 128 << 10;
 /// Bytes up to which the text between two page breaks is one page; beyond, the breaks are too rare to mark
 /// pages.
-const LONGEST_PAGE: usize = 12 << 10;
+const MAX_PAGE_BYTES: usize = 12 << 10;
 /// Maximum depth of nested tables; deeper ones are read as the text of their cell.
-const DEEPEST_TABLE: usize = 8;
+const MAX_TABLE_DEPTH: usize = 8;
 /// Maximum size, in bytes, of a cell that is repeated in each row or column it spans.
 const SHORT: usize = 80;
 /// Maximum number of columns of a table.
-const WIDEST: usize = 4_096;
+const MAX_COLUMNS: usize = 4_096;
 /// Maximum size of a cell, in bytes.
-const LONGEST_CELL: usize = 256 << 10;
+const MAX_CELL_BYTES: usize = 256 << 10;
 
 /// The role of a paragraph.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -99,7 +99,7 @@ impl<'o, 's> BodyText<'o, 's> {
 
     /// Whether the current page is long enough to be ended, in a file without page breaks.
     pub fn is_long(&self) -> bool {
-        self.tables.len() < 2 && self.text.len() > MOST_HELD
+        self.tables.len() < 2 && self.text.len() > FLUSH_BYTES
     }
 
     /// Whether the current page has no text yet.
@@ -116,7 +116,7 @@ impl<'o, 's> BodyText<'o, 's> {
         if let Some(table) = self.tables.last_mut() {
             if !text.is_empty()
                 && let Some(cell) = table.row.last_mut()
-                && cell.len() < LONGEST_CELL
+                && cell.len() < MAX_CELL_BYTES
             {
                 if !cell.is_empty() {
                     cell.push('\n');
@@ -181,7 +181,7 @@ impl<'o, 's> BodyText<'o, 's> {
             self.text.push_str(&note);
             self.after_item = false;
         }
-        if self.flows && self.text.len() > MOST_HELD {
+        if self.flows && self.text.len() > FLUSH_BYTES {
             self.hand_on()?;
         }
         Ok(())
@@ -192,7 +192,7 @@ impl<'o, 's> BodyText<'o, 's> {
         if self.tables.is_empty() {
             self.separate(2);
         }
-        if self.tables.len() < DEEPEST_TABLE {
+        if self.tables.len() < MAX_TABLE_DEPTH {
             self.tables.push(BodyTable {
                 grid: Grid::new(records),
                 ..BodyTable::default()
@@ -225,7 +225,7 @@ impl<'o, 's> BodyText<'o, 's> {
     /// Opens a cell.
     pub fn open_cell(&mut self) {
         if let Some(table) = self.table()
-            && table.row.len() < WIDEST
+            && table.row.len() < MAX_COLUMNS
         {
             table.row.push(String::new());
         }
@@ -245,7 +245,7 @@ impl<'o, 's> BodyText<'o, 's> {
         {
             *last = above.clone();
         }
-        let width = (table.row.len() + cell.spans.min(WIDEST)).min(WIDEST);
+        let width = (table.row.len() + cell.spans.min(MAX_COLUMNS)).min(MAX_COLUMNS);
         if width > table.row.len() {
             table.row.resize(width, String::new());
         }
@@ -261,7 +261,7 @@ impl<'o, 's> BodyText<'o, 's> {
             } else {
                 String::new()
             };
-            let width = (table.row.len() + times).min(WIDEST);
+            let width = (table.row.len() + times).min(MAX_COLUMNS);
             table.row.resize(width, cell);
         }
     }
@@ -324,7 +324,7 @@ impl<'o, 's> BodyText<'o, 's> {
                 self.text.push_str(&line);
             }
         }
-        if !nested && self.flows && self.text.len() > MOST_HELD {
+        if !nested && self.flows && self.text.len() > FLUSH_BYTES {
             self.hand_on()?;
         }
         Ok(())
@@ -333,7 +333,7 @@ impl<'o, 's> BodyText<'o, 's> {
     fn append_to_outer_cell(&mut self, text: &str) {
         let outer = self.tables.len().checked_sub(2);
         if let Some(cell) = outer.and_then(|at| self.tables[at].row.last_mut())
-            && cell.len() < LONGEST_CELL
+            && cell.len() < MAX_CELL_BYTES
             && !text.is_empty()
         {
             if !cell.is_empty() {
@@ -389,7 +389,7 @@ impl<'o, 's> BodyText<'o, 's> {
         }
         self.after_block()?;
         self.paged = true;
-        if self.text.len() > LONGEST_PAGE {
+        if self.text.len() > MAX_PAGE_BYTES {
             self.hand_on()
         } else {
             self.end_page(self.out.next())

@@ -14,9 +14,9 @@ use crate::extract::output::{Full, Output};
 use crate::extract::zip::Zip;
 
 /// Maximum size of all notes and comments, in bytes.
-const MOST_NOTES_TEXT: usize = 8 << 20;
+const MAX_NOTES_BYTES: usize = 8 << 20;
 /// Maximum size of one paragraph, in bytes.
-const LONGEST_PARAGRAPH: usize = 1 << 20;
+const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
 
 /// Reads the document whose main part is `part`.
 pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
@@ -66,7 +66,7 @@ fn notes(xml: Option<Xml<'_>>, element: &str) -> HashMap<String, String> {
         }
         let text = one_line(&note(&mut xml));
         total += text.len();
-        if text.is_empty() || total > MOST_NOTES_TEXT {
+        if text.is_empty() || total > MAX_NOTES_BYTES {
             continue;
         }
         let text = match tag.get("author").filter(|author| !author.trim().is_empty()) {
@@ -91,7 +91,7 @@ fn note(xml: &mut Xml<'_>) -> String {
                 _ => {}
             },
             Some(XmlPiece::Close(name)) if name == "t" => inside = false,
-            Some(XmlPiece::Text(piece)) if inside && text.len() < LONGEST_PARAGRAPH => {
+            Some(XmlPiece::Text(piece)) if inside && text.len() < MAX_PARAGRAPH_BYTES => {
                 text.push_str(&piece);
             }
             Some(_) => {}
@@ -146,7 +146,7 @@ impl DocxWord<'_, '_, '_> {
     fn write(&mut self, text: &str) {
         if let Some(paragraph) = self.open.last_mut()
             && !self.hidden
-            && paragraph.text.len() < LONGEST_PARAGRAPH
+            && paragraph.text.len() < MAX_PARAGRAPH_BYTES
         {
             paragraph.text.push_str(text);
         }

@@ -12,9 +12,9 @@ use crate::extract::zip::Zip;
 use crate::extract::{Unreadable, charset, html};
 
 /// Maximum number of chapters read.
-const MOST_CHAPTERS: usize = 10_000;
+const MAX_CHAPTERS: usize = 10_000;
 /// Maximum size of one chapter, in bytes.
-const LONGEST_CHAPTER: usize = 32 << 20;
+const MAX_CHAPTER_BYTES: usize = 32 << 20;
 
 /// Reads the book.
 ///
@@ -39,7 +39,7 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
             damaged(out, &format!("chapter {path} is missing"));
             continue;
         };
-        let (bytes, fault) = zip.read(entry, LONGEST_CHAPTER);
+        let (bytes, fault) = zip.read(entry, MAX_CHAPTER_BYTES);
         if let Some(fault) = fault {
             damaged(out, &format!("chapter {path}: {}", fault.message()));
         }
@@ -95,7 +95,7 @@ impl EpubBook {
         while let Some(piece) = xml.as_mut().and_then(Xml::next) {
             let XmlPiece::Open(tag) = piece else { continue };
             match tag.name() {
-                "item" if items.len() < MOST_CHAPTERS => {
+                "item" if items.len() < MAX_CHAPTERS => {
                     let path = resolve(folder, &unescaped(&tag.get("href").unwrap_or_default()));
                     let kind = tag.get("media-type").unwrap_or_default();
                     let is_nav = tag
@@ -107,7 +107,7 @@ impl EpubBook {
                     book.pictures += usize::from(kind.starts_with("image/"));
                     items.insert(tag.get("id").unwrap_or_default(), path);
                 }
-                "itemref" if book.spine.len() < MOST_CHAPTERS => {
+                "itemref" if book.spine.len() < MAX_CHAPTERS => {
                     let id = tag.get("idref").unwrap_or_default();
                     // A book may list one chapter any number of times; it is read once.
                     book.spine.extend(items.remove(&id));
@@ -170,7 +170,7 @@ fn titles(zip: &Zip<'_>, book: &EpubBook) -> HashMap<String, String> {
                     let target = target.take().unwrap_or_default();
                     let file = target.split('#').next().unwrap_or_default();
                     let title: String = one_line(&text).chars().take(300).collect();
-                    if !file.is_empty() && !title.is_empty() && titles.len() < MOST_CHAPTERS {
+                    if !file.is_empty() && !title.is_empty() && titles.len() < MAX_CHAPTERS {
                         // The first entry that points into a file names it.
                         titles
                             .entry(resolve(folder, &unescaped(file)))

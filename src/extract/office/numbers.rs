@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::xml::{Xml, XmlPiece};
 
 /// Maximum number of formats read of one workbook.
-const MOST_FORMATS: usize = 100_000;
+const MAX_FORMATS: usize = 100_000;
 
 /// How a cell's format presents a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,12 +41,12 @@ impl Shapes {
         while let Some(piece) = xml.next() {
             match piece {
                 XmlPiece::Open(tag) => match tag.name() {
-                    "numFmt" if codes.len() < MOST_FORMATS => {
+                    "numFmt" if codes.len() < MAX_FORMATS => {
                         let id = tag.get("numFmtId").unwrap_or_default();
                         codes.insert(id, tag.get("formatCode").unwrap_or_default());
                     }
                     "cellXfs" => in_cells = true,
-                    "xf" if in_cells && shapes.len() < MOST_FORMATS => {
+                    "xf" if in_cells && shapes.len() < MAX_FORMATS => {
                         let id = tag.get("numFmtId").unwrap_or_default();
                         shapes.push(match codes.get(&id) {
                             Some(code) => of_code(code),

@@ -10,11 +10,11 @@ use crate::extract::output::{Full, Output};
 use crate::extract::zip::Zip;
 
 /// Maximum size of one paragraph, in bytes.
-const LONGEST_PARAGRAPH: usize = 1 << 20;
+const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
 /// Maximum number of repetitions of a cell or a row; a higher count marks the empty rest of a sheet.
-const MOST_REPEATS: usize = 1_000;
+const MAX_REPEATS: usize = 1_000;
 /// Maximum number of styles read.
-const MOST_STYLES: usize = 50_000;
+const MAX_STYLES: usize = 50_000;
 
 /// Reads the container's content.
 pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
@@ -116,7 +116,7 @@ impl OdfReader<'_, '_> {
         let Some(paragraph) = self.open.last_mut() else {
             return;
         };
-        if paragraph.text.len() > LONGEST_PARAGRAPH {
+        if paragraph.text.len() > MAX_PARAGRAPH_BYTES {
             return;
         }
         for character in text.chars() {
@@ -199,7 +199,7 @@ impl OdfReader<'_, '_> {
 
     /// Records a style that puts a page break before its paragraphs or hides them.
     fn style(&mut self, tag: &Tag) {
-        if self.breaking.len() + self.hidden.len() > MOST_STYLES {
+        if self.breaking.len() + self.hidden.len() > MAX_STYLES {
             return;
         }
         if tag.get("break-before").as_deref() == Some("page") {
@@ -351,13 +351,13 @@ impl OdfReader<'_, '_> {
             continues: false,
         });
         if times > 1 {
-            self.body.repeat_cell((times - 1).min(MOST_REPEATS));
+            self.body.repeat_cell((times - 1).min(MAX_REPEATS));
         }
     }
 
     fn close_row(&mut self) -> Result<(), Full> {
         // Only rows with text count; the empty rest of a sheet claims a million rows.
-        let times = self.row_repeats.min(self.rows_left).min(MOST_REPEATS);
+        let times = self.row_repeats.min(self.rows_left).min(MAX_REPEATS);
         let filled = self.body.row_is_filled();
         self.rows_left -= if filled { times } else { 0 };
         self.body.close_row_times(if filled { times } else { 1 })?;
@@ -418,7 +418,9 @@ fn inside(xml: &mut Xml<'_>, apart: &str) -> (String, String) {
             Some(XmlPiece::Open(tag)) if matches!(tag.name(), "p" | "s" | "tab" | "line-break") => {
                 text.push(' ')
             }
-            Some(XmlPiece::Text(piece)) if text.len() < LONGEST_PARAGRAPH => text.push_str(&piece),
+            Some(XmlPiece::Text(piece)) if text.len() < MAX_PARAGRAPH_BYTES => {
+                text.push_str(&piece)
+            }
             Some(_) => {}
             None => break,
         }

@@ -5,7 +5,7 @@ use crate::extract::Unreadable;
 use crate::extract::zip::Zip;
 
 /// Maximum number of relations or content types read.
-const MOST_RELATIONS: usize = 50_000;
+const MAX_RELATIONS: usize = 50_000;
 
 /// The kind of file that a container holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,7 @@ fn content_types(zip: &Zip<'_>) -> Vec<(String, String)> {
     while let Some(piece) = xml.next() {
         if let XmlPiece::Open(tag) = piece
             && tag.name() == "Override"
-            && types.len() < MOST_RELATIONS
+            && types.len() < MAX_RELATIONS
         {
             let part = tag.get("PartName").unwrap_or_default();
             types.push((part, tag.get("ContentType").unwrap_or_default()));
@@ -144,7 +144,7 @@ pub fn relations(zip: &Zip<'_>, part: &str) -> Vec<Relation> {
         let XmlPiece::Open(tag) = piece else { continue };
         if tag.name() != "Relationship"
             || tag.get("TargetMode").as_deref() == Some("External")
-            || found.len() >= MOST_RELATIONS
+            || found.len() >= MAX_RELATIONS
         {
             continue;
         }

@@ -10,9 +10,9 @@ use crate::extract::output::{Full, Output};
 use crate::extract::zip::Zip;
 
 /// Maximum number of slides read.
-const MOST_SLIDES: usize = 10_000;
+const MAX_SLIDES: usize = 10_000;
 /// Maximum size of one paragraph, in bytes.
-const LONGEST_PARAGRAPH: usize = 256 << 10;
+const MAX_PARAGRAPH_BYTES: usize = 256 << 10;
 
 /// Reads the presentation whose main part is `part`.
 pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
@@ -67,7 +67,7 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
     let mut xml = Xml::part(zip, part);
     while let Some(piece) = xml.as_mut().and_then(Xml::next) {
         let XmlPiece::Open(tag) = piece else { continue };
-        if tag.name() != "sldId" || slides.len() >= MOST_SLIDES {
+        if tag.name() != "sldId" || slides.len() >= MAX_SLIDES {
             continue;
         }
         let id = tag.prefixed("id");
@@ -90,7 +90,7 @@ fn slides(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Vec<String> {
             .entries
             .iter()
             .filter_map(|entry| Some((number(&entry.name)?, entry.name.clone())))
-            .take(MOST_SLIDES)
+            .take(MAX_SLIDES)
             .collect();
         found.sort();
         if !found.is_empty() {
@@ -170,7 +170,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
 
     fn write(&mut self, text: &str) {
         if let Some(paragraph) = &mut self.text
-            && paragraph.len() < LONGEST_PARAGRAPH
+            && paragraph.len() < MAX_PARAGRAPH_BYTES
         {
             paragraph.push_str(text);
         }
@@ -328,7 +328,7 @@ fn spoken(xml: &mut Xml<'_>, element: &str) -> Vec<String> {
                 "br" => text.push('\n'),
                 _ => {}
             },
-            XmlPiece::Text(piece) if inside && text.len() < LONGEST_PARAGRAPH => {
+            XmlPiece::Text(piece) if inside && text.len() < MAX_PARAGRAPH_BYTES => {
                 text.push_str(&piece)
             }
             XmlPiece::Text(_) => {}

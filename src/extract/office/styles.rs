@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use super::xml::{Xml, XmlPiece};
 
 /// Maximum length of a chain of styles based on each other.
-const LONGEST_CHAIN: usize = 12;
+const MAX_CHAIN: usize = 12;
 /// Maximum number of styles and list definitions read.
-const MOST_STYLES: usize = 20_000;
+const MAX_STYLES: usize = 20_000;
 /// Levels of a list.
 const LEVELS: usize = 9;
 
@@ -43,7 +43,7 @@ impl Styles {
         while let Some(piece) = xml.next() {
             if let XmlPiece::Open(tag) = piece
                 && tag.name() == "style"
-                && styles.len() < MOST_STYLES
+                && styles.len() < MAX_STYLES
             {
                 styles.insert(tag.get("styleId").unwrap_or_default(), style(&mut xml));
             }
@@ -68,7 +68,7 @@ impl Styles {
 
     fn first<T>(&self, id: &str, of: impl Fn(&Style) -> Option<T>) -> Option<T> {
         let mut id = id;
-        for _ in 0..LONGEST_CHAIN {
+        for _ in 0..MAX_CHAIN {
             let style = self.0.get(id)?;
             if let Some(found) = of(style) {
                 return Some(found);
@@ -139,14 +139,14 @@ impl Lists {
             let XmlPiece::Open(tag) = piece else { continue };
             let value = || tag.get("val").unwrap_or_default();
             match tag.name() {
-                "abstractNum" if lists.kinds.len() < MOST_STYLES => {
+                "abstractNum" if lists.kinds.len() < MAX_STYLES => {
                     kind = tag.get("abstractNumId").unwrap_or_default();
                     lists
                         .kinds
                         .insert(kind.clone(), vec![ListLevel::default(); LEVELS]);
                     in_list = false;
                 }
-                "num" if lists.lists.len() < MOST_STYLES => {
+                "num" if lists.lists.len() < MAX_STYLES => {
                     list = tag.get("numId").unwrap_or_default();
                     in_list = true;
                 }

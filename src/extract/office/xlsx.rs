@@ -11,17 +11,17 @@ use crate::extract::table::Grid;
 use crate::extract::zip::Zip;
 
 /// Maximum size of the shared strings held in memory, in bytes.
-const MOST_STRINGS: usize = 64 << 20;
+const MAX_STRINGS_BYTES: usize = 64 << 20;
 /// Maximum number of sheets read.
-const MOST_SHEETS: usize = 2_000;
+const MAX_SHEETS: usize = 2_000;
 /// Bytes after which a sheet's text is passed on as a page.
 const PAGE: usize = 128 << 10;
 /// Maximum number of columns read; the format allows four times as many, which sheets do not use in practice.
-const WIDEST: usize = 4_096;
+const MAX_COLUMNS: usize = 4_096;
 /// Maximum number of empty cells kept before a distant cell.
-const WIDEST_HOLE: usize = 64;
+const MAX_EMPTY_CELLS: usize = 64;
 /// Maximum size of a cell, in bytes.
-const LONGEST_CELL: usize = 32 << 10;
+const MAX_CELL_BYTES: usize = 32 << 10;
 
 /// Reads the workbook whose main part is `part`.
 pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pictures {
@@ -75,7 +75,7 @@ fn sheets(
             "workbookPr" => {
                 from_1904 = matches!(tag.get("date1904").as_deref(), Some("1" | "true"));
             }
-            "sheet" if sheets.len() < MOST_SHEETS => {
+            "sheet" if sheets.len() < MAX_SHEETS => {
                 let name = one_line(&tag.get("name").unwrap_or_default());
                 if tag.get("state").is_some_and(|state| state != "visible") {
                     out.note(format!("the hidden sheet {name} is omitted"));
@@ -113,10 +113,10 @@ impl Strings {
             {
                 rich_text(&mut xml, &mut strings.text);
                 strings.ends.push(strings.text.len() as u32);
-                if strings.text.len() > MOST_STRINGS {
+                if strings.text.len() > MAX_STRINGS_BYTES {
                     out.note(format!(
                         "only the first {} MB of the workbook's text are used",
-                        MOST_STRINGS >> 20
+                        MAX_STRINGS_BYTES >> 20
                     ));
                     break;
                 }
@@ -140,7 +140,7 @@ impl Strings {
 /// The runs of a text up to the end of its element, without phonetic readings.
 fn rich_text(xml: &mut Xml<'_>, into: &mut String) {
     let outside = xml.depth() - 1;
-    let most = into.len() + LONGEST_CELL;
+    let most = into.len() + MAX_CELL_BYTES;
     let mut inside = false;
     while xml.depth() > outside {
         match xml.next() {
@@ -322,11 +322,11 @@ impl XlsxReader {
 
 /// Puts a cell at its column; columns only grow, whatever the file says.
 fn place(row: &mut Vec<String>, column: usize, mut text: String) {
-    if text.is_empty() || row.len() >= WIDEST {
+    if text.is_empty() || row.len() >= MAX_COLUMNS {
         return;
     }
-    text.truncate(text.floor_char_boundary(LONGEST_CELL));
-    let hole = column.saturating_sub(row.len()).min(WIDEST_HOLE);
+    text.truncate(text.floor_char_boundary(MAX_CELL_BYTES));
+    let hole = column.saturating_sub(row.len()).min(MAX_EMPTY_CELLS);
     row.resize(row.len() + hole, String::new());
     row.push(text);
 }
@@ -372,7 +372,7 @@ fn shapes(xml: &mut Xml<'_>, text: &mut String) {
     let mut line = String::new();
     while let Some(piece) = xml.next() {
         match piece {
-            XmlPiece::Open(tag) if tag.name() == "t" && line.len() < LONGEST_CELL => {
+            XmlPiece::Open(tag) if tag.name() == "t" && line.len() < MAX_CELL_BYTES => {
                 line.push_str(&xml.inside());
             }
             XmlPiece::Close(name) if name == "p" => {

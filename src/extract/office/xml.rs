@@ -12,11 +12,11 @@ use quick_xml::{Reader, XmlVersion};
 use crate::extract::zip::{Metered, Zip};
 
 /// Maximum size of one tag or one run of text, in bytes.
-const LONGEST_PIECE: usize = 8 << 20;
+const MAX_PIECE_BYTES: usize = 8 << 20;
 /// Maximum nesting depth: office files nest some 40 deep, and a table inside a table adds six.
-const DEEPEST: usize = 1_024;
+const MAX_DEPTH: usize = 1_024;
 /// Maximum size of markup in an encoding other than UTF-8, in bytes; it is held whole to be decoded.
-const MOST_HELD: usize = 32 << 20;
+const MAX_DECODED_BYTES: usize = 32 << 20;
 
 /// A piece of markup.
 pub enum XmlPiece {
@@ -97,7 +97,7 @@ impl<'z> Xml<'z> {
             _ => None,
         };
         if let Some(encoding) = wide {
-            let (bytes, _) = zip.read(entry, MOST_HELD);
+            let (bytes, _) = zip.read(entry, MAX_DECODED_BYTES);
             let text = encoding.decode(&bytes).0.into_owned();
             return Some(Self::new(Box::new(Cursor::new(text.into_bytes()))));
         }
@@ -137,7 +137,7 @@ impl<'z> Xml<'z> {
         }
         loop {
             self.buffer.clear();
-            self.reader.get_mut().refill(LONGEST_PIECE);
+            self.reader.get_mut().refill(MAX_PIECE_BYTES);
             let event = match self.reader.read_event_into(&mut self.buffer) {
                 Ok(event) => event,
                 Err(_) => {
@@ -148,7 +148,7 @@ impl<'z> Xml<'z> {
             match event {
                 Event::Start(_) => {
                     self.depth += 1;
-                    if self.depth > DEEPEST {
+                    if self.depth > MAX_DEPTH {
                         (self.broken, self.ended) = (true, true);
                         return None;
                     }
@@ -177,7 +177,9 @@ impl<'z> Xml<'z> {
         let mut text = String::new();
         while self.depth > outside {
             match self.next() {
-                Some(XmlPiece::Text(piece)) if text.len() < LONGEST_PIECE => text.push_str(&piece),
+                Some(XmlPiece::Text(piece)) if text.len() < MAX_PIECE_BYTES => {
+                    text.push_str(&piece)
+                }
                 Some(_) => {}
                 None => break,
             }

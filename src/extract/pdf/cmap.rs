@@ -2,9 +2,9 @@
 //! composite font). Uses only what the file contains; follows no map outside it.
 
 /// Maximum number of entries read; the largest real maps have some 30,000.
-const MOST_ENTRIES: usize = 100_000;
+const MAX_ENTRIES: usize = 100_000;
 /// Maximum number of characters that one code may stand for.
-const MOST_TEXT: usize = 16;
+const MAX_CODE_CHARS: usize = 16;
 
 /// The target of a range of codes.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +42,7 @@ impl CMap {
         let mut stack: Vec<CMapToken> = Vec::new();
         for token in tokens {
             let CMapToken::Word(word) = token else {
-                if stack.len() < MOST_ENTRIES {
+                if stack.len() < MAX_ENTRIES {
                     stack.push(token);
                 }
                 continue;
@@ -131,7 +131,7 @@ impl CMap {
     }
 
     fn push(&mut self, low: u32, high: u32, target: CMapTarget) {
-        if low <= high && self.ranges.len() < MOST_ENTRIES {
+        if low <= high && self.ranges.len() < MAX_ENTRIES {
             self.ranges.push(Range { low, high, target });
         }
     }
@@ -217,7 +217,7 @@ fn text(bytes: &[u8]) -> Option<String> {
     let text: String = char::decode_utf16(units)
         .map_while(Result::ok)
         .filter(|&character| character != '\0')
-        .take(MOST_TEXT)
+        .take(MAX_CODE_CHARS)
         .collect();
     (!text.is_empty()).then_some(text)
 }
@@ -308,7 +308,7 @@ impl<'a> CMapTokens<'a> {
         let bytes = digits
             .chunks(2)
             .map(|pair| pair[0] << 4 | pair.get(1).copied().unwrap_or(0))
-            .take(4 * MOST_TEXT)
+            .take(4 * MAX_CODE_CHARS)
             .collect();
         CMapToken::Hex(bytes)
     }

@@ -12,7 +12,7 @@ use super::program;
 use super::widths::Family;
 
 /// Maximum number of widths read of a composite font; the others have the default width.
-const MOST_WIDTHS: usize = 70_000;
+const MAX_WIDTHS: usize = 70_000;
 
 /// One character of a shown string.
 #[derive(Debug, Clone, PartialEq)]
@@ -406,7 +406,7 @@ fn runs(array: &Array<'_>) -> HashMap<u32, f64> {
             }
             open.clear();
         }
-        if widths.len() > MOST_WIDTHS {
+        if widths.len() > MAX_WIDTHS {
             break;
         }
     }

@@ -16,19 +16,19 @@ use super::operands::{last_number, matrix, name, numbers, rectangle, six};
 use super::script::letters;
 
 /// Maximum number of glyphs on one page; real pages stay far below this and the following limits.
-const MOST_GLYPHS: usize = 200_000;
+const MAX_GLYPHS: usize = 200_000;
 /// Maximum number of instructions on one page.
-const MOST_INSTRUCTIONS: usize = 4_000_000;
+const MAX_INSTRUCTIONS: usize = 4_000_000;
 /// Maximum number of forms and annotations on one page.
-const MOST_FORMS: usize = 2_000;
+const MAX_FORMS: usize = 2_000;
 /// Maximum depth of nested forms.
-const DEEPEST_FORM: usize = 12;
+const MAX_FORM_DEPTH: usize = 12;
 /// Maximum number of saved graphics states.
-const MOST_STATES: usize = 512;
+const MAX_STATES: usize = 512;
 /// Maximum character spacing, in multiples of the font size, that is not yet a blank between words.
-const WIDEST_SET: f64 = 0.4;
+const MAX_CHARACTER_SPACING: f64 = 0.4;
 /// Maximum number of fonts cached across pages.
-const MOST_FONTS: usize = 200;
+const MAX_FONTS: usize = 200;
 
 /// Fonts by object, shared by pages.
 pub type Fonts = HashMap<ObjectIdentifier, Rc<Font>>;
@@ -51,7 +51,7 @@ pub fn run<'a>(page: &Page<'a>, fonts: &mut Fonts) -> PageCanvas<'a> {
         .get::<Array<'_>>("Annots")
         .iter()
         .flat_map(|array| array.iter::<Dict<'_>>())
-        .take(MOST_FORMS)
+        .take(MAX_FORMS)
     {
         runner.annotation(&annotation, base, page.resources());
     }
@@ -158,13 +158,13 @@ impl<'a> PageInterpreter<'_, 'a> {
         let mut marks = MarkedContent::default();
         while let Some(instruction) = instructions.next() {
             self.instructions += 1;
-            if self.instructions > MOST_INSTRUCTIONS || self.canvas.glyphs.len() > MOST_GLYPHS {
+            if self.instructions > MAX_INSTRUCTIONS || self.canvas.glyphs.len() > MAX_GLYPHS {
                 self.canvas.cut = true;
                 return;
             }
             let operator: &[u8] = instruction.operator;
             match operator {
-                b"q" if saved.len() < MOST_STATES => saved.push(state.clone()),
+                b"q" if saved.len() < MAX_STATES => saved.push(state.clone()),
                 b"Q" => state = saved.pop().unwrap_or(state),
                 b"cm" => {
                     let map = six(&instruction).then(state.map);
@@ -267,7 +267,7 @@ impl<'a> PageInterpreter<'_, 'a> {
             ((-shown.width / 2.0 * size, state.rise), (0.0, -size))
         } else {
             // Text set wide on purpose has no blanks for that.
-            let set = state.spacing.clamp(0.0, WIDEST_SET * size.abs());
+            let set = state.spacing.clamp(0.0, MAX_CHARACTER_SPACING * size.abs());
             let length = shown.width * size + set;
             ((0.0, state.rise), (length * state.stretch, 0.0))
         };
@@ -280,7 +280,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         } else if x.is_finite()
             && y.is_finite()
             && height > 0.05
-            && self.canvas.glyphs.len() <= MOST_GLYPHS
+            && self.canvas.glyphs.len() <= MAX_GLYPHS
         {
             self.canvas.glyphs.push(Glyph {
                 text,
@@ -310,7 +310,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         if let Some(font) = self.fonts.get(&id) {
             return font.clone();
         }
-        if self.fonts.len() >= MOST_FONTS {
+        if self.fonts.len() >= MAX_FONTS {
             self.fonts.clear();
         }
         let font = Rc::new(Font::read(&dict));
@@ -380,7 +380,7 @@ impl<'a> PageInterpreter<'_, 'a> {
         depth: usize,
     ) {
         self.forms += 1;
-        if depth >= DEEPEST_FORM || self.forms > MOST_FORMS {
+        if depth >= MAX_FORM_DEPTH || self.forms > MAX_FORMS {
             self.canvas.cut = true;
             return;
         }

@@ -5,11 +5,11 @@ use super::script::logical;
 use super::text_runs::LinePiece;
 
 /// Minimum number of lines that a column has beside the other.
-const LEAST_LINES: usize = 4;
+const MIN_LINES: usize = 4;
 /// Maximum depth of nested columns.
-const DEEPEST: usize = 8;
+const MAX_DEPTH: usize = 8;
 /// Maximum number of pieces of one page that are ordered by columns; a page with more is a drawing.
-const MOST_PIECES: usize = 20_000;
+const MAX_PIECES: usize = 20_000;
 /// Vertical distance, in multiples of the font size, up to which pieces share a line though one is raised.
 const SAME_LINE: f64 = 0.4;
 /// Gap, in multiples of the font size, from which pieces of a row are cells.
@@ -31,7 +31,7 @@ pub struct LayoutLine {
 /// The lines of a page in reading order.
 pub fn lines(pieces: Vec<LinePiece>) -> Vec<LayoutLine> {
     let mut lines = Vec::new();
-    if pieces.len() > MOST_PIECES {
+    if pieces.len() > MAX_PIECES {
         block(pieces, &mut lines);
     } else {
         region(pieces, 0, &mut lines);
@@ -40,7 +40,7 @@ pub fn lines(pieces: Vec<LinePiece>) -> Vec<LayoutLine> {
 }
 
 fn region(pieces: Vec<LinePiece>, depth: usize, lines: &mut Vec<LayoutLine>) {
-    let gutter = if depth < DEEPEST && pieces.len() >= 2 * LEAST_LINES {
+    let gutter = if depth < MAX_DEPTH && pieces.len() >= 2 * MIN_LINES {
         gutter(&pieces)
     } else {
         None
@@ -142,7 +142,7 @@ fn longest(order: &[&LinePiece], x: f64) -> Option<Gutter> {
 
 /// Whether the pieces on both sides of `x` are two columns of running text.
 fn columns(stretch: &[&LinePiece], x: f64) -> Option<Gutter> {
-    if stretch.len() < 2 * LEAST_LINES {
+    if stretch.len() < 2 * MIN_LINES {
         return None;
     }
     let (left, right): (Vec<&LinePiece>, Vec<&LinePiece>) =
@@ -195,7 +195,7 @@ impl ColumnSide {
                 _ => lines.push((piece.y, piece.x0, piece.x1, letters, words)),
             }
         }
-        if lines.len() < LEAST_LINES {
+        if lines.len() < MIN_LINES {
             return None;
         }
         let left = lines.iter().map(|line| line.1).fold(f64::MAX, f64::min);

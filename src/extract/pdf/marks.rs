@@ -9,7 +9,7 @@ use super::operands::words;
 use super::script::letters;
 
 /// Maximum depth of nested marks.
-const DEEPEST: usize = 512;
+const MAX_DEPTH: usize = 512;
 
 /// The open marked content and its replacement texts.
 #[derive(Default)]
@@ -20,7 +20,7 @@ pub struct MarkedContent {
 impl MarkedContent {
     /// Opens a mark, with its replacement text if it has one.
     pub fn open(&mut self, text: Option<String>, canvas: &PageCanvas<'_>) {
-        if self.open.len() < DEEPEST {
+        if self.open.len() < MAX_DEPTH {
             self.open.push(text.map(|text| (text, canvas.glyphs.len())));
         }
     }

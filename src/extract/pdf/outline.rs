@@ -9,11 +9,11 @@ use hayro_syntax::object::{Array, Dict, MaybeRef, Object, ObjectIdentifier, Stri
 use super::operands::words;
 
 /// Maximum number of entries and named targets read.
-const MOST: usize = 20_000;
+const MAX_ENTRIES: usize = 20_000;
 /// Levels of the outline that are used; deeper ones name a paragraph rather than a page.
-const DEEPEST: usize = 2;
+const MAX_DEPTH: usize = 2;
 /// Maximum length of a title, in characters.
-const LONGEST: usize = 200;
+const MAX_TITLE_CHARS: usize = 200;
 
 /// The outline title of each page, for pages that have one.
 pub fn titles(pdf: &Pdf) -> Vec<String> {
@@ -42,7 +42,7 @@ pub fn titles(pdf: &Pdf) -> Vec<String> {
         walk.names(&names, 0);
     }
     if let Some(old) = root.get::<Dict<'_>>("Dests") {
-        for (name, target) in old.entries().take(MOST) {
+        for (name, target) in old.entries().take(MAX_ENTRIES) {
             if let MaybeRef::NotRef(target) = target
                 && let Some(page) = page_of(target)
             {
@@ -79,7 +79,7 @@ struct Walk {
 
 impl Walk {
     fn is_new(&mut self, dict: &Dict<'_>) -> bool {
-        self.seen.len() < MOST && dict.obj_id().is_none_or(|id| self.seen.insert(id))
+        self.seen.len() < MAX_ENTRIES && dict.obj_id().is_none_or(|id| self.seen.insert(id))
     }
 
     fn names(&mut self, node: &Dict<'_>, depth: usize) {
@@ -93,7 +93,7 @@ impl Walk {
                     break;
                 };
                 if let Some(page) = page_of(target)
-                    && self.targets.len() < MOST
+                    && self.targets.len() < MAX_ENTRIES
                 {
                     self.targets.insert(name.as_bytes().to_vec(), page);
                 }
@@ -111,7 +111,7 @@ impl Walk {
     fn entries(&mut self, parent: &Dict<'_>, depth: usize) {
         let mut next = parent.get::<Dict<'_>>("First");
         while let Some(entry) = next {
-            if !self.is_new(&entry) || self.found.len() >= MOST {
+            if !self.is_new(&entry) || self.found.len() >= MAX_ENTRIES {
                 return;
             }
             if let (Some(title), Some(page)) =
@@ -121,10 +121,10 @@ impl Walk {
                 let title: String = title.split_whitespace().collect::<Vec<_>>().join(" ");
                 if !title.is_empty() {
                     self.found
-                        .push((page, title.chars().take(LONGEST).collect()));
+                        .push((page, title.chars().take(MAX_TITLE_CHARS).collect()));
                 }
             }
-            if depth + 1 < DEEPEST {
+            if depth + 1 < MAX_DEPTH {
                 self.entries(&entry, depth + 1);
             }
             next = entry.get::<Dict<'_>>("Next");

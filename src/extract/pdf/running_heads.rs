@@ -8,13 +8,13 @@ use super::layout::LayoutLine;
 /// Number of pages before and after with which a page is compared.
 const AROUND: usize = 4;
 /// Number of these that must have the line too: every second page, because left and right pages differ.
-const LEAST: usize = 3;
+const MIN_REPEATS: usize = 3;
 /// Share of the page's height, 0 to 1, that is its top or foot.
 const MARGIN: f64 = 0.13;
 /// Lines examined at each end of a page.
 const LINES: usize = 3;
 /// Maximum number of remembered kinds of lines.
-const MOST_KINDS: usize = 10_000;
+const MAX_KINDS: usize = 10_000;
 
 struct HeldLine {
     number: u32,
@@ -96,14 +96,14 @@ impl Window {
             let others = self.pages.iter().enumerate().filter(|(other, held)| {
                 *other != index && held.edges.iter().any(|(_, edge)| edge == kind)
             });
-            if others.count() < LEAST {
+            if others.count() < MIN_REPEATS {
                 continue;
             }
             // A title is kept once; a page number is known anyway.
             let is_number = !kind.chars().any(char::is_alphabetic);
             if is_number || self.seen.contains(kind) {
                 drop.insert(*at);
-            } else if self.seen.len() < MOST_KINDS {
+            } else if self.seen.len() < MAX_KINDS {
                 self.seen.insert(kind.clone());
             }
         }

@@ -10,10 +10,10 @@ use hayro_syntax::Filter;
 use hayro_syntax::object::{Array, Dict, Name, Number, Object, Stream, String as Bytes};
 
 use super::interpret::{self, Fonts};
-use crate::extract::{MOST_PICTURE, MOST_PIXELS};
+use crate::extract::{MAX_PICTURE_BYTES, MAX_PICTURE_SIDE};
 
 /// Maximum size of a decoded picture, in pixels: twice that of an A0 page at 400 dots per inch.
-const MOST_DECODED: u64 = 400_000_000;
+const MAX_PIXELS: u64 = 400_000_000;
 
 /// A picture as a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +63,8 @@ fn passes(stream: &Stream<'_>, image: &ScanImage) -> bool {
     let bytes = stream.raw_data();
     stream.filters().len() == 1
         && bytes.starts_with(b"\xFF\xD8")
-        && bytes.len() <= MOST_PICTURE
-        && image.width.max(image.height) <= MOST_PIXELS
+        && bytes.len() <= MAX_PICTURE_BYTES
+        && image.width.max(image.height) <= MAX_PICTURE_SIDE
         && !matches!(image.colors, Colors::Print)
 }
 
@@ -99,7 +99,7 @@ impl ScanImage {
         } else {
             dict.get::<u32>("BitsPerComponent").unwrap_or(8)
         };
-        let sane = width > 0 && height > 0 && u64::from(width) * u64::from(height) <= MOST_DECODED;
+        let sane = width > 0 && height > 0 && u64::from(width) * u64::from(height) <= MAX_PIXELS;
         let colors = match dict.get::<Object<'_>>("ColorSpace") {
             Some(space) if !mask => colors(space, 0)?,
             _ => Colors::Gray,
@@ -131,10 +131,14 @@ impl ScanImage {
         if rows == 0 {
             return None;
         }
-        let mut step = self.width.max(self.height).div_ceil(MOST_PIXELS).max(1) as usize;
+        let mut step = self
+            .width
+            .max(self.height)
+            .div_ceil(MAX_PICTURE_SIDE)
+            .max(1) as usize;
         while step < 64 {
             let bytes = self.written(samples, rows, stride, step)?;
-            if bytes.len() <= MOST_PICTURE {
+            if bytes.len() <= MAX_PICTURE_BYTES {
                 return Some(ScanPicture {
                     media_type: "image/png",
                     bytes,
@@ -278,7 +282,7 @@ fn fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScanPicture> {
         .unwrap_or_default();
     let flag = |key: &str, usual: bool| settings.get::<bool>(key).unwrap_or(usual);
     let columns = settings.get::<u32>("Columns").unwrap_or(1_728);
-    if u64::from(columns) * u64::from(image.height) > MOST_DECODED {
+    if u64::from(columns) * u64::from(image.height) > MAX_PIXELS {
         return None;
     }
     let mut rows = Rows {

@@ -10,7 +10,7 @@ use super::text;
 use super::verdict::ClaimVerdict;
 
 /// Limit on claims read from one text.
-const MOST: usize = 60;
+const MAX_CLAIMS: usize = 60;
 
 /// Disclaimer in every demo text: tells readers how to take it, and lets other algorithms tell counts from claims. It
 /// names no model, so that members stay anonymous.
@@ -77,7 +77,7 @@ pub fn claims(markdown: &str) -> Vec<DraftClaim> {
         for (said, quoted) in said {
             let terms = text::terms(&said);
             if terms.len() >= 3
-                && found.len() < MOST
+                && found.len() < MAX_CLAIMS
                 && !found.iter().any(|known| known.terms == terms)
             {
                 found.push(claim(said, quoted, cites.clone(), terms));
@@ -98,7 +98,7 @@ pub fn critiques(markdown: &str) -> Vec<ReviewEntry> {
         }
         let missing = field(line, "missing");
         if let Some((head, claim)) = missing.or_else(|| field(line, "claim")) {
-            if found.len() == MOST {
+            if found.len() == MAX_CLAIMS {
                 break;
             }
             let digits: String = head.chars().filter(char::is_ascii_digit).take(4).collect();

@@ -11,7 +11,7 @@ use super::stop;
 use super::text;
 
 /// Limit on lines; sources are bounded upstream, but this limit holds regardless.
-const MOST_LINES: usize = 6_000;
+const MAX_LINES: usize = 6_000;
 
 /// A sentence of a source, or of the question when there are no sources.
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ impl PromptReading {
                 sentences::sentences(body).into_iter().enumerate()
             {
                 // Passages may overlap; a sentence belongs to its first occurrence.
-                if lines.len() >= MOST_LINES || !seen.insert(text.clone()) {
+                if lines.len() >= MAX_LINES || !seen.insert(text.clone()) {
                     continue;
                 }
                 if heading && !bare {

@@ -11,9 +11,9 @@ use super::verdict::ClaimVerdict;
 use crate::domain::chat::Brief;
 
 /// Limit on statements kept from its own text.
-const MOST: usize = 8;
+const MAX_KEPT: usize = 8;
 /// Limit on statements added.
-const ADDED: usize = 2;
+const MAX_ADDED: usize = 2;
 
 /// Writes the revision. `first` is the algorithm's own first answer, used when its last text was a review.
 pub fn revise(brief: &Brief, reading: &PromptReading, lens: ReviewFocus, first: &str) -> String {
@@ -26,7 +26,7 @@ pub fn revise(brief: &Brief, reading: &PromptReading, lens: ReviewFocus, first: 
     let mut changes = Vec::new();
     let mut refused = Vec::new();
     let mut mine: Vec<DraftClaim> = claims::claims(own);
-    mine.truncate(MOST);
+    mine.truncate(MAX_KEPT);
     for claim in &mine {
         let finding = check::check(claim, reading);
         let received: Vec<&(char, ReviewEntry)> = critiques
@@ -145,7 +145,7 @@ fn additions(
         let known = mine
             .iter()
             .any(|own| text::likeness(&own.terms, terms) > 0.5);
-        if !known && added.len() < ADDED && added.iter().all(|(_, other)| *other != line) {
+        if !known && added.len() < MAX_ADDED && added.iter().all(|(_, other)| *other != line) {
             added.push((name, line));
         }
     }

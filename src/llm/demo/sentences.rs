@@ -4,7 +4,7 @@ use super::stop;
 use super::text::squeeze;
 
 /// Length in characters after which a "sentence" (table, code, text without full stops) is cut at a space.
-const LONGEST_SENTENCE: usize = 600;
+const MAX_SENTENCE_CHARS: usize = 600;
 
 /// A sentence, or a line on its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,8 @@ fn split_paragraph(paragraph: &str, found: &mut Vec<Sentence>) {
             if !(wide_stop || ends_here(&paragraph[start..end], &paragraph[end..])) {
                 continue;
             }
-        } else if !(character == ' ' && length > LONGEST_SENTENCE || length > LONGEST_SENTENCE * 2)
+        } else if !(character == ' ' && length > MAX_SENTENCE_CHARS
+            || length > MAX_SENTENCE_CHARS * 2)
         {
             continue;
         }
@@ -239,7 +240,7 @@ mod tests {
         assert!(
             found
                 .iter()
-                .all(|s| s.text.chars().count() <= LONGEST_SENTENCE + 6)
+                .all(|s| s.text.chars().count() <= MAX_SENTENCE_CHARS + 6)
         );
         assert!(sentences(&"字".repeat(5_000)).len() > 3);
     }

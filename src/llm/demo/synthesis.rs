@@ -14,7 +14,7 @@ use super::verdict::ClaimVerdict;
 use crate::domain::chat::Brief;
 
 /// Limit on clusters; comparing them is quadratic.
-const MOST_CLUSTERS: usize = 200;
+const MAX_CLUSTERS: usize = 200;
 
 /// A statement and the members that make it.
 struct StatementGroup {
@@ -103,7 +103,7 @@ fn clusters(read: &[CheckedClaims]) -> Vec<StatementGroup> {
             };
             if let Some(cluster) = clusters.iter_mut().find(same) {
                 cluster.letters.insert(peer.letter);
-            } else if clusters.len() < MOST_CLUSTERS {
+            } else if clusters.len() < MAX_CLUSTERS {
                 clusters.push(StatementGroup {
                     claim: claim.clone(),
                     letters: BTreeSet::from([peer.letter]),

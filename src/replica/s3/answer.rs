@@ -13,13 +13,13 @@ use super::address::BucketSettings;
 use crate::replica::target::{TargetEntry, TargetError};
 
 /// Size limit of a page of a listing, in bytes.
-const MOST_PAGE: u64 = 2 << 20;
+const MAX_PAGE_BYTES: u64 = 2 << 20;
 /// Size limit of an error response, in bytes.
-const MOST_WHY: u64 = 64 << 10;
+const MAX_ERROR_BYTES: u64 = 64 << 10;
 /// Length limit of a quoted message, in characters.
-const MOST_MESSAGE: usize = 200;
+const MAX_MESSAGE_CHARS: usize = 200;
 /// Limit on nested XML elements.
-const DEEPEST: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 /// A page of a listing.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(super) struct ListPage {
 /// # Errors
 /// `Failed` when the listing is cut off or too long; `Refused` when it is not from an S3-compatible store.
 pub(super) fn page(body: &mut Body) -> Result<ListPage, TargetError> {
-    let text = all(body, MOST_PAGE).map_err(TargetError::Failed)?;
+    let text = all(body, MAX_PAGE_BYTES).map_err(TargetError::Failed)?;
     let mut page = ListPage::default();
     let (mut key, mut bytes, mut more) = (None, None, false);
     let root = leaves(&text, &mut |parent, name, text| match (parent, name) {
@@ -79,7 +79,7 @@ pub(super) struct BucketRefusal {
 
 /// Reads a successful response to its end, so that the connection can be reused.
 pub(super) fn finish(mut answer: Response<Body>) {
-    let _ = all(answer.body_mut(), MOST_WHY);
+    let _ = all(answer.body_mut(), MAX_ERROR_BYTES);
 }
 
 impl BucketRefusal {
@@ -96,7 +96,7 @@ impl BucketRefusal {
             region,
             foreign: false,
         };
-        let text = all(answer.body_mut(), MOST_WHY).unwrap_or_default();
+        let text = all(answer.body_mut(), MAX_ERROR_BYTES).unwrap_or_default();
         leaves(&text, &mut |parent, name, text| match (parent, name) {
             ("Error", "Code") => refusal.code = text,
             ("Error", "Message") => refusal.message = text,
@@ -194,7 +194,7 @@ fn shown(text: &str, settings: &BucketSettings) -> String {
     plain
         .chars()
         .filter(|c| !c.is_control())
-        .take(MOST_MESSAGE)
+        .take(MAX_MESSAGE_CHARS)
         .collect()
 }
 
@@ -221,7 +221,7 @@ fn leaves(text: &[u8], each: &mut dyn FnMut(&str, &str, String)) -> Option<Strin
         buffer.clear();
         let event = reader.read_event_into(&mut buffer).ok()?;
         let more = match event {
-            Event::Start(start) if open.len() < DEEPEST => {
+            Event::Start(start) if open.len() < MAX_DEPTH => {
                 let name = start.local_name().into_inner().to_owned();
                 open.push((name, String::new()));
                 continue;
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn elements_are_passed_with_their_direct_text() {
-        let deep = "<a>".repeat(DEEPEST + 1);
+        let deep = "<a>".repeat(MAX_DEPTH + 1);
         for (text, expected, root) in [
             (
                 "<?xml version=\"1.0\"?><L xmlns=\"x\"><K>a&amp;b &#252;</K><C><S>1</S></C><E/></L>",

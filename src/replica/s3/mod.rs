@@ -38,7 +38,7 @@ const UNTRIED: u8 = 0;
 const KEPT: u8 = 1;
 const NONE: u8 = 2;
 /// Size in bytes above which a file is not sent twice to find out.
-const MOST_TRIED: u64 = 1 << 20;
+const MAX_PROBE_BYTES: u64 = 1 << 20;
 
 impl S3 {
     /// Creates the target without sending a request.
@@ -145,7 +145,7 @@ impl S3 {
 
     /// Repeats a put that must now be refused. The stored object stays the same either way.
     fn try_condition(&self, key: &str, content: &UploadContent<'_>) {
-        if content.bytes > MOST_TRIED {
+        if content.bytes > MAX_PROBE_BYTES {
             return;
         }
         let Ok(answer) = self.send(key, content, true) else {

@@ -12,7 +12,7 @@ pub(super) enum MarkFound<T> {
 }
 
 /// Maximum length of a tag with its attributes, in bytes.
-const MOST_TAG: usize = 128;
+const MAX_TAG_BYTES: usize = 128;
 
 /// Whether a text begins with a mark, ignoring case; a tag may have attributes.
 fn begins(text: &str, mark: &str) -> MarkFound<()> {
@@ -35,10 +35,10 @@ fn begins(text: &str, mark: &str) -> MarkFound<()> {
 fn with_attributes(text: &str) -> MarkFound<()> {
     let within = text.find(['>', '\n']).unwrap_or(text.len());
     match text.as_bytes().get(within) {
-        Some(b'>') if within < MOST_TAG && text[..within].contains('=') => {
+        Some(b'>') if within < MAX_TAG_BYTES && text[..within].contains('=') => {
             MarkFound::Mark((), within + 1)
         }
-        None if within < MOST_TAG => MarkFound::Perhaps,
+        None if within < MAX_TAG_BYTES => MarkFound::Perhaps,
         _ => MarkFound::Nothing,
     }
 }

@@ -221,7 +221,7 @@ fn channels_without_marks_depend_on_the_models_name() {
     }
     let bare = "analysisa.assistantfinalb";
     assert_eq!(of("qwen3", &[bare]), (String::new(), bare.to_owned()));
-    let long = format!("analysis{}", "x".repeat(MOST_AWAITED + 9));
+    let long = format!("analysis{}", "x".repeat(MAX_AWAITED_BYTES + 9));
     let (reasoning, answer) = of("gpt-oss", &[&long, "y"]);
     assert_eq!((reasoning.as_str(), answer.len()), ("", long.len() + 1));
 }
@@ -244,7 +244,7 @@ fn awaiting() -> ReasoningSplitter {
 #[test]
 fn held_text_is_scanned_once_and_bounded() {
     let (mut splitter, mut out) = (awaiting(), Vec::new());
-    for _ in 0..MOST_AWAITED / 8 {
+    for _ in 0..MAX_AWAITED_BYTES / 8 {
         splitter.push("a < b </", &mut out);
         // Only text that may begin a mark is scanned again.
         assert!(splitter.held.len() - splitter.scanned < 32);
@@ -256,8 +256,8 @@ fn held_text_is_scanned_once_and_bounded() {
     assert_eq!(out[1], ThinkPiece::Text("yes".into()));
 
     let (mut splitter, mut out) = (awaiting(), Vec::new());
-    let text = "a<think></think>".repeat(MOST_AWAITED / 64);
-    splitter.push(&"x".repeat(MOST_AWAITED + 1), &mut out);
+    let text = "a<think></think>".repeat(MAX_AWAITED_BYTES / 64);
+    splitter.push(&"x".repeat(MAX_AWAITED_BYTES + 1), &mut out);
     assert!(splitter.held.len() <= STEP, "{}", splitter.held.len());
     splitter.push(&text, &mut out);
     assert!(splitter.held.len() <= STEP, "{}", splitter.held.len());
@@ -265,7 +265,7 @@ fn held_text_is_scanned_once_and_bounded() {
 
 #[test]
 fn a_closing_mark_beyond_the_held_text_still_ends_reasoning() {
-    let long = "x".repeat(MOST_AWAITED + 100);
+    let long = "x".repeat(MAX_AWAITED_BYTES + 100);
     let (reasoning, answer) = divided(awaiting(), &[&long, " a</thi", "nk>b"]);
     assert_eq!((reasoning.len(), answer.as_str()), (long.len() + 2, "b"));
     // Without a closing mark, all of it is the answer.

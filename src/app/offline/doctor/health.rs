@@ -13,7 +13,7 @@ use crate::tls::LocalVerifier;
 /// Timeout for connecting, and between two parts of the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Maximum number of bytes read of an answer.
-const MOST: u64 = 64 << 10;
+const MAX_ANSWER_BYTES: u64 = 64 << 10;
 
 /// A server's answer, or the reason why no Quire server answered.
 pub type Said = Result<HealthProbe, String>;
@@ -79,7 +79,7 @@ fn response(mut socket: impl Read + Write, address: SocketAddr) -> io::Result<Ve
     let request = format!("GET /health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     socket.write_all(request.as_bytes())?;
     let mut bytes = Vec::new();
-    socket.take(MOST).read_to_end(&mut bytes)?;
+    socket.take(MAX_ANSWER_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

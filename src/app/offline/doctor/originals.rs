@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::store::Store;
 
 /// Maximum number of names in one finding.
-const MOST: usize = 20;
+const MAX_NAMES: usize = 20;
 
 /// Runs the checks. Reading the folders blocks, so it happens on a thread of its own.
 pub(super) async fn examine(store: &Store, config: &Config) -> Vec<CheckResult> {
@@ -86,8 +86,8 @@ fn with_date(orphan: &Orphan) -> String {
 }
 
 fn listed(names: &[String]) -> String {
-    let shown = names.iter().take(MOST).cloned().collect::<Vec<_>>();
-    match names.len().saturating_sub(MOST) {
+    let shown = names.iter().take(MAX_NAMES).cloned().collect::<Vec<_>>();
+    match names.len().saturating_sub(MAX_NAMES) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
