@@ -69,7 +69,7 @@ fn read(job: &ReadRequest) -> std::io::Result<()> {
         |_| ReportFrame::Refused {
             reason: ReadRefusal::Unreadable,
             message:
-                "our reader failed on this file; the file is stored, but its text was not read"
+                "the document reader failed on this file; the file is stored, but its text was not read"
                     .to_owned(),
         },
         ReportFrame::of_end,

@@ -283,8 +283,10 @@ impl Completions<'_> {
         })?;
         let shows = context.turns.iter().any(|turn| !turn.images.is_empty());
         if shows && model.is_blind() {
-            let why = format!("{} does not see pictures", model.id);
-            return Err(Error::new(Kind::BadRequest, why).resolve("choose a model that sees"));
+            let why = format!("{} does not accept images", model.id);
+            return Err(
+                Error::new(Kind::BadRequest, why).resolve("choose a model that accepts images")
+            );
         }
         context.passthrough = Some(Arc::new(passthrough)).filter(|given| !given.fields.is_empty());
         context.passed_on = true;
@@ -371,7 +373,7 @@ fn members(passthrough: &Passthrough) -> Result<Vec<String>> {
         Error::field(
             &[MEMBERS],
             "value_error",
-            "models must be a list of names of models",
+            "models must be a list of model names",
         )
     })
 }

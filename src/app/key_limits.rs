@@ -42,7 +42,7 @@ impl KeyLimitService<'_> {
         let read = self.store.read(move |db| api_keys::by_id(db, &user, &key));
         let found = read
             .await?
-            .ok_or_else(|| Error::new(Kind::SignInNeeded, "the API key is not valid any more"))?;
+            .ok_or_else(|| Error::new(Kind::SignInNeeded, "the API key is no longer valid"))?;
         Ok(found.confines)
     }
 

@@ -55,7 +55,7 @@ impl Mcp<'_> {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => mcp::failed(&told(&error)),
             Err(_) => mcp::failed(&format!(
-                "given up after {seconds} seconds; a later deadline_s or a depth of quick may help"
+                "abandoned after {seconds} seconds; a later deadline_s or a depth of quick may help"
             )),
         }
     }
@@ -187,7 +187,7 @@ fn opens(caller: &Caller, scope: KeyScope) -> Result<()> {
     if caller.key.as_ref().is_none_or(|key| key.opens(scope)) {
         return Ok(());
     }
-    let why = format!("this API key is not for {}", scope.as_str());
+    let why = format!("this API key does not cover {}", scope.as_str());
     let instead = format!("use a key with the scope {}", scope.as_str());
     Err(Error::new(Kind::Forbidden, why).resolve(instead))
 }

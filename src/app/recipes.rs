@@ -122,7 +122,7 @@ impl Recipes<'_> {
     pub async fn own(&self, caller: &Caller, id: &str) -> Result<Recipe> {
         let recipe = self.find(&caller.user, id).await?;
         if recipe.owner != caller.user {
-            let why = "a shared recipe is changed by whoever made it";
+            let why = "a shared recipe can be changed only by its owner";
             let what = "save a copy under a name of your own";
             return Err(Error::new(Kind::Forbidden, why).resolve(what));
         }

@@ -251,7 +251,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "doctor", usage: "", summary: "check the installation",
-        details: "Checks folder, secret, database, clock, system limits, ports, names,\ncertificates, patterns, providers, and, while the server runs, the way through\nPUBLIC_URL, and says how to fix what is wrong. Exit code 1 if something is\nbroken; warnings alone are no failure.",
+        details: "Checks folder, secret, database, clock, system limits, ports, names,\ncertificates, patterns, providers, and, while the server runs, the way through\nPUBLIC_URL, and says how to fix what is wrong. Exit code 1 if something is\nbroken; warnings alone are not a failure.",
         options: &[choice("health", "", "only check that the server on its port answers, for containers: exit code 0 or 1")],
         run: doctor::run,
     },

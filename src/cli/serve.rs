@@ -173,7 +173,7 @@ fn handover_offer(config: &Config, listeners: &[Listener]) -> Option<handover::H
         .collect::<Result<_, _>>()
         .and_then(|sockets| handover::Handover::of(&config.data_dir, sockets));
     offer
-        .inspect_err(|error| log::warn("a next process cannot take over", &[("why", error)]))
+        .inspect_err(|error| log::warn("no other process can take over", &[("why", error)]))
         .ok()
 }
 

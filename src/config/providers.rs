@@ -119,7 +119,7 @@ fn provider(
         return Err("an \"id\" has 1 to 40 lowercase letters, digits, - and _".to_owned());
     }
     if id == "demo" || id == "quire" {
-        return Err(format!("the id \"{id}\" is taken by Quire itself"));
+        return Err(format!("the id \"{id}\" is reserved by Quire"));
     }
     if let Some(kind) = &entry.kind
         && !KINDS.contains(&kind.as_str())
@@ -185,8 +185,7 @@ fn price(id: &str, value: Option<Value>) -> Result<Option<Price>, String> {
     match price.is_sane() {
         true => Ok(Some(price)),
         false => Err(format!(
-            "provider \"{id}\": a \"price\" is dollars per million tokens, 0 to 10000; a cached_input is not dearer \
-             than the input, and nothing is cheaper in a long call"
+            "provider \"{id}\": a \"price\" is dollars per million tokens, 0 to 10000; cached_input cannot exceed input, and long-call prices cannot be below the normal ones"
         )),
     }
 }

@@ -68,7 +68,7 @@ impl Jwt {
 
     /// Signs a token.
     pub fn sign(&self, claims: &Claims) -> String {
-        let json = serde_json::to_vec(claims).expect("claims are texts and numbers");
+        let json = serde_json::to_vec(claims).expect("claims are strings and numbers");
         let mut token = format!("{}.{}", self.header, URL_SAFE_NO_PAD.encode(json));
         let signature = hmac::sign(&self.key, token.as_bytes());
         token.push('.');

@@ -155,8 +155,8 @@ fn citations(out: &mut String, found: &Citations) {
 // The result of checking a citation, as text.
 fn meaning(state: CitationState) -> &'static str {
     match state {
-        CitationState::Verified => "✓ the quoted words stand there",
-        CitationState::Elsewhere => "the quoted words stand on another page",
+        CitationState::Verified => "✓ the quoted words are on that page",
+        CitationState::Elsewhere => "the quoted words are on another page",
         CitationState::NotFound => "? the quoted words were not found",
         CitationState::Supported => "the page has the sentence's words and figures",
         CitationState::Cited => "cited, nothing quoted",

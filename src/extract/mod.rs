@@ -288,7 +288,7 @@ fn show(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
         return Err(Unreadable::PictureTooLarge);
     }
     let note = format!(
-        "a picture of {} x {} pixels: shown to models that see, no text is read from it",
+        "a picture of {} x {} pixels: shown to models that accept images; no text is extracted",
         seen.width, seen.height
     );
     Ok(ReadReport {
@@ -321,7 +321,7 @@ fn read_text(
         ));
     }
     if decoded.dropped > 0 {
-        out.note(format!("control characters left out: {}", decoded.dropped));
+        out.note(format!("control characters removed: {}", decoded.dropped));
     }
     let (kind, title, text) = render(decoded.text, input, out);
     let mut parts = text.split('\u{C}').enumerate();

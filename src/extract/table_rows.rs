@@ -2,8 +2,8 @@
 
 use super::table;
 
-/// The rows with the lines they begin on, `most` at most. `None` when the text is not a table, not even one
-/// of one column.
+/// At most `most` rows, each with the line it begins on. `None` when the text is not a table, not even one
+/// with a single column.
 pub fn records(text: &str, most: usize) -> Option<Vec<(usize, Vec<String>)>> {
     let text = text.trim_start_matches('\u{feff}');
     let delimiter = table::sniff(text, true).unwrap_or(b',');

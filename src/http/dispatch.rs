@@ -340,7 +340,7 @@ async fn while_present(
         biased;
         reply = response => Ok(reply?.truncate_when(async move { presence.ended().await })),
         () = presence.ended() => {
-            let why = "the account was locked or deleted meanwhile";
+            let why = "the account was locked or deleted in the meantime";
             Err(ApiError::new(Kind::SignInNeeded, why))
         }
     }

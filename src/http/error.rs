@@ -41,7 +41,7 @@ pub static KINDS: &[(ErrorCause, u16, &str, &str, &str)] = &[
     (ErrorCause::UnknownPath,        404, "NOT_FOUND",              "not_found_error",       "check the address"),
     (ErrorCause::MethodNotAllowed,         405, "METHOD_NOT_ALLOWED",     "invalid_request_error", "use a method that the Allow header lists"),
     (ErrorCause::RequestTimeout,                408, "REQUEST_TIMEOUT",        "invalid_request_error", "send the request again, faster"),
-    (App(Kind::Conflict),        409, "CONFLICT",               "invalid_request_error", "read it again and decide"),
+    (App(Kind::Conflict),        409, "CONFLICT",               "invalid_request_error", "read the current state and decide"),
     (App(Kind::TooLarge),        413, "PAYLOAD_TOO_LARGE",      "invalid_request_error", "send less"),
     (App(Kind::UnsupportedType), 415, "UNSUPPORTED_MEDIA_TYPE", "invalid_request_error", "send a supported type"),
     (ErrorCause::RangeNotSatisfiable,               416, "RANGE_NOT_SATISFIABLE",  "invalid_request_error", "ask for a range within the length that Content-Range states"),
@@ -51,7 +51,7 @@ pub static KINDS: &[(ErrorCause, u16, &str, &str, &str)] = &[
     (App(Kind::BudgetExceeded),  402, "BUDGET_EXCEEDED",        "insufficient_quota",    "raise the budget, or ask for less"),
     (App(Kind::UpstreamFailed),  502, "UPSTREAM_FAILED",        "api_error",             "try again, or choose another model"),
     (App(Kind::Unavailable),     503, "SERVICE_UNAVAILABLE",    "api_error",             "try again later"),
-    (App(Kind::Internal),        500, "INTERNAL_ERROR",         "api_error",             "try again; if it stays, give an administrator the request id"),
+    (App(Kind::Internal),        500, "INTERNAL_ERROR",         "api_error",             "try again; if it happens again, give an administrator the request id"),
 ];
 
 /// The vendor whose error format a client expects.

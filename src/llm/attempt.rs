@@ -72,7 +72,7 @@ pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answe
         }),
         Err(why) => Err(CallError::new(
             CallErrorKind::Malformed,
-            format!("the answer is not of the wanted shape: {why}"),
+            format!("the answer does not match the requested schema: {why}"),
         )),
     }
 }
@@ -188,7 +188,7 @@ fn explained(mut error: CallError, tries: u32, next: RetryDecision) -> CallError
     }
     if let RetryDecision::TooLong(wait) = next {
         error.detail += &format!(
-            "; the provider wants us to wait {} s, which is more than this call has",
+            "; the provider requires a pause of {} s, which is longer than this call may take",
             wait.as_secs().max(1)
         );
     }

@@ -44,7 +44,7 @@ pub(super) fn run(
         }
         None => Err(CallError::new(
             CallErrorKind::Unavailable,
-            "the model is not configured any more",
+            "the model is no longer configured",
         )),
     });
     CancelSlot::leave();

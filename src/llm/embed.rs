@@ -70,7 +70,7 @@ impl Llm {
 }
 
 fn not_available(model: &str) -> CallError {
-    let why = format!("{model} makes no embeddings");
+    let why = format!("{model} does not provide embeddings");
     CallError::new(CallErrorKind::Rejected, why)
 }
 
@@ -148,7 +148,7 @@ fn attempt_once(
         ..embedded
     });
     embedded.ok_or_else(|| {
-        let why = "the provider sent something that is no list of embeddings";
+        let why = "the provider sent something that is not a list of embeddings";
         CallError::new(CallErrorKind::Malformed, why).into()
     })
 }

@@ -201,7 +201,7 @@ fn whole(response: Result<Response<Body>, ureq::Error>) -> Result<Value, RemoteE
         }
         (None, false) => {
             let why = format!(
-                "what answers there is no Quire (status {})",
+                "the program that answers there is not Quire (status {})",
                 parts.status.as_u16()
             );
             Err(RemoteError::Away(why))

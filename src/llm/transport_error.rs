@@ -31,8 +31,8 @@ pub(super) fn queue_full() -> CallError {
 /// The model's circuit is open.
 pub(super) fn circuit_open(left: Option<Duration>) -> CallError {
     let when = match left {
-        Some(left) => format!("it is asked again in {} s", left.as_secs().max(1)),
-        None => "another call is finding out whether it is well again".to_owned(),
+        Some(left) => format!("it is called again in {} s", left.as_secs().max(1)),
+        None => "another call is testing whether it works again".to_owned(),
     };
     CallError::new(
         CallErrorKind::Unavailable,
@@ -45,7 +45,9 @@ pub(super) fn throttled(wait: Duration) -> CallError {
     let seconds = wait.as_secs().max(1);
     let mut error = CallError::new(
         CallErrorKind::RateLimited,
-        format!("the provider wants no call for {seconds} s, which is more than this one has"),
+        format!(
+            "the provider requires a pause of {seconds} s, which is longer than this call may take"
+        ),
     );
     error.retry_after_ms = Some(wait.as_millis() as u64);
     error
@@ -77,7 +79,7 @@ pub(super) fn web_page() -> CallError {
 
 /// The response has a success status and no body.
 pub(super) fn empty_body() -> CallError {
-    CallError::new(CallErrorKind::Empty, "the provider answered with nothing")
+    CallError::new(CallErrorKind::Empty, "the provider's response is empty")
 }
 
 /// The answer is longer than any model writes.
@@ -97,7 +99,7 @@ pub(super) fn timed_out() -> CallError {
 pub(super) fn redirected(status: u16) -> CallError {
     let mut error = CallError::new(
         CallErrorKind::Rejected,
-        format!("the provider's address sends us elsewhere ({status}): check the base URL"),
+        format!("the provider's address redirects elsewhere ({status}): check the base URL"),
     );
     error.status = Some(status);
     error
@@ -130,7 +132,7 @@ pub(super) fn before_answer(error: &ureq::Error) -> CallError {
             Auth,
             "the provider's key holds characters that no key can have",
         ),
-        _ => (Malformed, "the provider does not speak HTTP as it should"),
+        _ => (Malformed, "the provider does not speak valid HTTP"),
     };
     CallError::new(kind, detail)
 }
@@ -140,7 +142,7 @@ fn before_io(error: &io::Error) -> CallError {
     let (kind, detail) = match error.kind() {
         ConnectionRefused => (
             CallErrorKind::Connect,
-            "nobody answers at the provider's address",
+            "no server answers at the provider's address",
         ),
         UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => (
             CallErrorKind::Connect,
@@ -189,7 +191,7 @@ pub(super) fn within_answer(error: &io::Error) -> CallError {
         Some(Error::BodyExceedsLimit(_)) => too_large(),
         Some(Error::Protocol(_)) => CallError::new(
             CallErrorKind::Malformed,
-            "the provider does not speak HTTP as it should",
+            "the provider does not speak valid HTTP",
         ),
         _ if error.kind() == io::ErrorKind::TimedOut => stalled(),
         _ => CallError::new(

@@ -48,7 +48,7 @@ pub fn check(inner: &dyn Target, sealed: bool) -> Result<()> {
             "it is encrypted: set QUIRE_REPLICA_KEY".into(),
         )),
         (true, true) => {
-            let why = "what lies there is not sealed: take QUIRE_REPLICA_KEY away, or choose another prefix";
+            let why = "the replica there is not encrypted: remove QUIRE_REPLICA_KEY, or choose another prefix";
             Err(TargetError::Refused(why.into()))
         }
     }

@@ -31,7 +31,7 @@ impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("the file does not exist"),
-            Self::Taken => f.write_str("another process has written there meanwhile"),
+            Self::Taken => f.write_str("another process has written there in the meantime"),
             Self::Refused(why) | Self::Failed(why) => f.write_str(why),
         }
     }

@@ -32,7 +32,7 @@ pub fn check_log(path: &Path) -> Result<(), OpenError> {
     let other = |why: &str| Err(OpenError::OtherLog(why.to_owned()));
     match with_log(path, &alone) {
         Ok((APPLICATION_ID, true)) => Ok(()),
-        Ok((APPLICATION_ID, false)) => other("with it, all accounts are others"),
+        Ok((APPLICATION_ID, false)) => other("with it, every account is a different one"),
         Ok(_) => other("with it, the file is a database of another program"),
         Err(error) => match OpenError::from(error) {
             OpenError::Damaged(why) => other(&why),

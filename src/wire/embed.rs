@@ -48,7 +48,7 @@ pub fn read(body: &Value) -> Result<EmbeddingRequest, RequestError> {
     let Some(texts) = texts else {
         return fault(
             "input",
-            "input must be a text or a list of texts; tokens are not taken",
+            "input must be a string or a list of strings; tokens are not accepted",
         );
     };
     let bytes: usize = texts.iter().map(String::len).sum();

@@ -103,14 +103,14 @@ pub fn read(text: &str) -> Result<McpMessage, McpError> {
         text: text.to_owned(),
     };
     let message: Value = crate::domain::json::parse(text)
-        .map_err(|why| fault(&Value::Null, -32700, &format!("this is no JSON: {why}")))?;
+        .map_err(|why| fault(&Value::Null, -32700, &format!("this is not JSON: {why}")))?;
     let id = message.get("id").cloned().unwrap_or(Value::Null);
     let is_answer = message.get("result").is_some() || message.get("error").is_some();
     let Some(method) = message["method"].as_str() else {
         // A response to a request that was never sent; ignored, because there is no request to answer.
         return match is_answer {
             true => Ok(McpMessage::Notice),
-            false => Err(fault(&id, -32600, "this is no request of JSON-RPC 2.0")),
+            false => Err(fault(&id, -32600, "this is not a JSON-RPC 2.0 request")),
         };
     };
     let params = &message["params"];
@@ -145,7 +145,7 @@ fn call(params: &Value) -> Result<(McpTool, f64), String> {
     let empty = Map::new();
     let name = params["name"]
         .as_str()
-        .ok_or("which tool? name is missing")?;
+        .ok_or("the name of the tool is missing")?;
     let said = match &params["arguments"] {
         Value::Null => &empty,
         Value::Object(said) => said,
@@ -167,7 +167,7 @@ fn call(params: &Value) -> Result<(McpTool, f64), String> {
     };
     let stray = |key: &&String| *key != "deadline_s" && !known.contains(&key.as_str());
     if let Some(stray) = said.keys().find(stray) {
-        return Err(format!("{name} takes no {stray}"));
+        return Err(format!("{name} has no argument {stray}"));
     }
     let tool = match name {
         "consult" => McpTool::Consult(PanelQuestion {
@@ -196,12 +196,12 @@ fn text(said: &Map<String, Value>, key: &str) -> Result<Option<String>, String> 
     match said.get(key) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text.clone())),
-        Some(_) => Err(format!("{key} must be a text that is not empty")),
+        Some(_) => Err(format!("{key} must be a non-empty string")),
     }
 }
 
 fn texts(said: &Map<String, Value>, key: &str) -> Result<Vec<String>, String> {
-    let wrong = || format!("{key} must be a list of texts");
+    let wrong = || format!("{key} must be a list of strings");
     let item = |item: &Value| item.as_str().map(str::to_owned).ok_or_else(wrong);
     match said.get(key) {
         None | Some(Value::Null) => Ok(Vec::new()),
@@ -264,7 +264,7 @@ pub fn tools() -> Value {
     let tool = |name: &str, about: &str, mut takes: Value, needs: &[&str], reads: bool| {
         takes["deadline_s"] = json!({
             "type": "number", "minimum": 1, "maximum": MAX_TIMEOUT, "default": DEFAULT_TIMEOUT,
-            "description": "seconds after which it is given up",
+            "description": "seconds after which the call is abandoned",
         });
         json!({
             "name": name, "description": about,
@@ -273,25 +273,25 @@ pub fn tools() -> Value {
         })
     };
     let consult = json!({
-        "question": words("what is to be answered, with everything that the panel needs to know"),
-        "models": list("the members of the panel; the house's default panel when absent"),
+        "question": words("the question, with everything that the panel needs to know"),
+        "models": list("the members of the panel; the default panel when absent"),
         "pattern": words("how the panel works, as list_patterns names it"),
         "documents": list("ids of uploaded documents that the panel reads"),
         "depth": {"type": "string", "enum": ["quick", "standard", "full"], "description": "how much of the pattern is run"},
-        "budget_usd": {"type": "number", "minimum": 0, "description": "dollars that it may cost at most"},
+        "budget_usd": {"type": "number", "minimum": 0, "description": "maximum cost in dollars"},
     });
     let search = json!({
         "query": words("words to search for"),
         "limit": {"type": "integer", "minimum": 1, "maximum": MAX_HITS, "default": DEFAULT_HITS, "description": "passages at most"},
     });
-    let status = json!({"analysis_id": words("as consult has given it")});
+    let status = json!({"analysis_id": words("as returned by consult")});
     json!({"tools": [
         tool("consult", "Put a question to a panel of language models and get one joined answer. Costs money.",
             consult, &["question"], false),
         tool("list_patterns", "The ways in which a panel can work, with what each is good for.", json!({}), &[], true),
         tool("search_documents", "Find passages in the documents that the person has uploaded.",
             search, &["query"], true),
-        tool("analysis_status", "What has become of an analysis: its state, its cost and its answer.",
+        tool("analysis_status", "Get the state, cost, and answer of an analysis.",
             status, &["analysis_id"], true),
     ]})
 }

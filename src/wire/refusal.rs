@@ -419,7 +419,7 @@ fn sentence(kind: CallErrorKind) -> &'static str {
     match kind {
         CallErrorKind::Money => "the provider's account has no credit left",
         CallErrorKind::Auth => "the provider does not accept the key",
-        CallErrorKind::Timeout => "the provider gave up waiting",
+        CallErrorKind::Timeout => "the provider timed out",
         CallErrorKind::RateLimited => "the provider is asked too often",
         CallErrorKind::Rejected => "the provider refused the request",
         _ => "the provider has a fault",

@@ -1,7 +1,7 @@
 //! Recognizes why a provider refused a request from its error message: the few reasons that a user needs to know.
 
 /// Message for a model that received an image and does not accept any.
-pub(super) const BLIND: &str = "the model does not take pictures";
+pub(super) const BLIND: &str = "the model does not accept images";
 /// The reason for a refusal, if the provider's message is unambiguous: in Quire's own words, because the provider's
 /// are not for every user.
 pub(super) fn reason(codes: &str, said: &str) -> Option<String> {

@@ -89,7 +89,7 @@ pub(super) fn check_turns(turns: &[Message]) -> Result<(), RequestError> {
     match turns.is_empty() {
         true => fault("messages", "there is no message"),
         false if turns.iter().any(says) => Ok(()),
-        false => fault("messages", "the messages hold neither text nor pictures"),
+        false => fault("messages", "the messages contain neither text nor images"),
     }
 }
 

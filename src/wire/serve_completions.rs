@@ -62,7 +62,7 @@ pub fn read(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
     if best_of.is_some_and(|best| best > u64::from(n)) {
         return fault(
             "best_of",
-            "best_of must not be larger than n: all answers are given",
+            "best_of must not be larger than n: all answers are returned",
         );
     }
     let mut parameters = parameters(fields)?;
@@ -73,7 +73,7 @@ pub fn read(body: &Value) -> Result<Vec<ChatRequest>, RequestError> {
     let suffix = match fields.get("suffix") {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(text.as_str()).filter(|text| !text.is_empty()),
-        Some(_) => return fault("suffix", "suffix must be a text"),
+        Some(_) => return fault("suffix", "suffix must be a string"),
     };
     let asked = ChatRequest {
         model: model(fields)?,
@@ -109,11 +109,11 @@ fn prompts(fields: &Map<String, Value>) -> Result<Vec<&str>, RequestError> {
             None => {
                 return fault(
                     "prompt",
-                    "prompt must be a text or a list of texts: token ids differ by model",
+                    "prompt must be a string or a list of strings: token ids differ by model",
                 );
             }
         },
-        _ => return fault("prompt", "prompt must be a text or a list of texts"),
+        _ => return fault("prompt", "prompt must be a string or a list of strings"),
     };
     let size: usize = texts.iter().map(|text| text.len()).sum();
     match texts.iter().any(|text| !text.trim().is_empty()) {

@@ -40,7 +40,7 @@ pub(super) fn marked(content: &Value) -> Result<MessageContent, RequestError> {
         }
         Value::Null => return Ok(MessageContent::default()),
         Value::Array(parts) => parts,
-        _ => return fault("messages", "content must be a text or a list of parts"),
+        _ => return fault("messages", "content must be a string or a list of parts"),
     };
     let (mut texts, mut images, mut cache_marks) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts {
@@ -68,7 +68,7 @@ pub(super) fn marked(content: &Value) -> Result<MessageContent, RequestError> {
                 let what = other.unwrap_or("a part without a type");
                 return fault(
                     "messages",
-                    format!("{what} is not taken here: send text or pictures"),
+                    format!("{what} is not accepted: send text or images"),
                 );
             }
         }
@@ -103,7 +103,7 @@ fn picture(url: &str) -> Result<Image, RequestError> {
     let Some((media_type, base64)) = parts else {
         return fault(
             "messages",
-            "pictures must come as data: URLs with base64: this server fetches nothing from elsewhere",
+            "images must be base64 data: URLs: this server fetches nothing from elsewhere",
         );
     };
     image(media_type, base64)
@@ -117,7 +117,7 @@ fn anthropic_picture(source: &Value) -> Result<Image, RequestError> {
         ),
         _ => fault(
             "messages",
-            "pictures must come as base64: this server fetches nothing from elsewhere",
+            "images must be base64: this server fetches nothing from elsewhere",
         ),
     }
 }
@@ -129,11 +129,11 @@ fn image(media_type: &str, base64: &str) -> Result<Image, RequestError> {
         kind => kind,
     };
     if !["image/png", "image/jpeg", "image/webp", "image/gif"].contains(&media_type.as_str()) {
-        return fault("messages", "pictures must be PNG, JPEG, WebP or GIF");
+        return fault("messages", "images must be PNG, JPEG, WebP, or GIF");
     }
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
     if base64.is_empty() || !base64.bytes().all(sound) {
-        return fault("messages", "a picture is not base64");
+        return fault("messages", "an image is not base64");
     }
     Ok(Image {
         media_type,

@@ -52,7 +52,7 @@ pub fn read(model: &str, body: &Value, stream: bool) -> Result<ChatRequest, Requ
     if field(config, "candidateCount").as_u64() > Some(1) {
         return fault(
             "candidateCount",
-            "one candidate is given: leave candidateCount out",
+            "only one candidate is returned: leave candidateCount out",
         );
     }
     let mut chat = settings(config);
@@ -229,7 +229,7 @@ fn add_user_turn(
             let Some(id) = calls.end(result) else {
                 return fault(
                     "contents",
-                    "a functionResponse answers no functionCall before it",
+                    "a functionResponse has no matching functionCall before it",
                 );
             };
             let text = result["response"].to_string();

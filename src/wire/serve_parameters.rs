@@ -64,7 +64,7 @@ fn effort(fields: &Map<String, Value>) -> Result<Option<String>, RequestError> {
     if let Some(word) = word {
         return match word.as_str() {
             Some(word) => Ok(Some(word.trim().to_ascii_lowercase())),
-            None => fault("reasoning_effort", "reasoning_effort must be a word"),
+            None => fault("reasoning_effort", "reasoning_effort must be a string"),
         };
     }
     let tokens = inner("thinking", "budget_tokens").or_else(|| inner("reasoning", "max_tokens"));
@@ -154,14 +154,14 @@ fn stops(given: Option<&Value>) -> Result<Vec<String>, RequestError> {
         Some(Value::String(one)) if one.is_empty() => return Ok(Vec::new()),
         Some(Value::String(one)) => return Ok(vec![one.clone()]),
         Some(Value::Array(list)) => list,
-        Some(_) => return fault("stop", "stop must be a text or a list of texts"),
+        Some(_) => return fault("stop", "stop must be a string or a list of strings"),
     };
     let texts = list.iter().map(|text| text.as_str().map(str::to_owned));
     match texts.collect::<Option<Vec<String>>>() {
         Some(texts) => Ok({ texts.into_iter() }
             .filter(|text| !text.is_empty())
             .collect()),
-        None => fault("stop", "stop must be a text or a list of texts"),
+        None => fault("stop", "stop must be a string or a list of strings"),
     }
 }
 

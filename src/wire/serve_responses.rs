@@ -86,7 +86,7 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
                 add_item(&mut asked.turns, item).map_err(in_input)?;
             }
         }
-        _ => return fault("input", "input must be a text or a list of items"),
+        _ => return fault("input", "input must be a string or a list of items"),
     }
     check_turns(&asked.turns).map_err(in_input)?;
     let offered = serve_tools::read(fields, ToolShape::Flat)?;
@@ -99,13 +99,13 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
 /// Refuses references to data stored at a vendor: without that data, the answer would be a different one.
 fn refuse_stored(fields: &Map<String, Value>) -> Result<(), RequestError> {
     let is_given = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
-    let kept = "responses are not kept here: send the whole conversation as input";
+    let kept = "responses are not stored: send the whole conversation as input";
     for (name, why) in [
         ("previous_response_id", kept),
         ("conversation", kept),
         (
             "prompt",
-            "prompts are not kept here: send it as instructions and input",
+            "prompts are not stored: send it as instructions and input",
         ),
     ] {
         if is_given(name) {
@@ -115,7 +115,7 @@ fn refuse_stored(fields: &Map<String, Value>) -> Result<(), RequestError> {
     match flag(fields, "background")? {
         true => fault(
             "background",
-            "responses are not kept here: ask without background",
+            "responses are not stored: leave out background",
         ),
         false => Ok(()),
     }
@@ -241,7 +241,7 @@ fn turn(item: &Value) -> Result<Message, RequestError> {
     match item["type"].as_str() {
         None | Some("message") => {}
         Some(other) => {
-            return fault("input", format!("{other} is not taken here: send messages"));
+            return fault("input", format!("{other} is not accepted: send messages"));
         }
     }
     let role = match item["role"].as_str() {

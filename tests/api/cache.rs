@@ -141,7 +141,10 @@ fn it_is_said_why_it_was_no_hit() {
         client.get(&about(id, "/cache")).json()["calls"][0].clone()
     };
     let first = run(&mut ada, &["p/a"], json!({}));
-    assert_eq!(why(&mut ada, &first)["why"], "nothing was kept then");
+    assert_eq!(
+        why(&mut ada, &first)["why"],
+        "nothing was cached at that time"
+    );
     let warm = run(
         &mut ada,
         &["p/a"],

@@ -144,7 +144,7 @@ fn a_model_of_ones_own_gets_its_pictures() {
     let answer = client.post("/v1/chat/completions", seeing("p/blind"));
     assert_eq!(answer.status, 400);
     assert!(
-        answer.text().contains("does not see pictures"),
+        answer.text().contains("does not accept images"),
         "{}",
         answer.text()
     );

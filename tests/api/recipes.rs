@@ -206,7 +206,7 @@ fn what_could_not_be_used_is_not_saved() {
         (json!({ "name": "x", "question": "why?" }), "not known here"),
         (
             json!({ "name": "x", "pattern": "mine", "shared": true }),
-            "everybody has",
+            "everyone has",
         ),
     ] {
         let refusal = ada.post("/api/recipes", body.clone());

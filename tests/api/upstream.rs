@@ -546,7 +546,7 @@ fn failures() -> Vec<Case> {
         both(
             "busy",
             vec![on("").header("retry-after", "3600").status(429, JSON, "{}")],
-            Refused(429, "the provider wants"),
+            Refused(429, "the provider requires"),
             None,
         ),
         both(

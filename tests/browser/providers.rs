@@ -43,7 +43,7 @@ fn an_admin_adds_a_provider_and_says_who_stands_in() {
     fill(&browser, "Address", "http://127.0.0.1:9/v1");
     fill(&browser, "Key", "sk-browser-12345678");
     browser.press("Save and test");
-    browser.wait_text(".add-provider .error-alert", "nobody answers");
+    browser.wait_text(".add-provider .error-alert", "no server answers");
     let address = format!("http://{}/v1", refusing_provider());
     fill(&browser, "Address", &address);
     browser.press("Save and test");

@@ -99,7 +99,7 @@ fn named(browser: &Browser) {
     for words in [
         "spare answered in the place of",
         "prices are unknown",
-        "How this answer came about",
+        "How this answer was produced",
     ] {
         assert!(whole.contains(words), "no {words} in {whole}");
     }

@@ -231,7 +231,9 @@ fn read(name: &str, bytes: &[u8]) -> Result<(), String> {
                     )),
                 };
             }
-            ReportFrame::Refused { message, .. } if message.contains("our reader failed") => {
+            ReportFrame::Refused { message, .. }
+                if message.contains("the document reader failed") =>
+            {
                 return Err(format!("panicked: {first}"));
             }
             ReportFrame::Refused { .. } => return Ok(()),

@@ -142,7 +142,7 @@ function Notes({ notes, degraded }) {
   if (notes.length === 0 && !degraded) return null;
   const shown = notes.includes(degraded) || !degraded ? notes : [degraded, ...notes];
   return el("details", { class: "run-notes", open: Boolean(degraded) },
-    el("summary", null, degraded ? "Partial result" : "How this answer came about"),
+    el("summary", null, degraded ? "Partial result" : "How this answer was produced"),
     el("ul", null, shown.map((note) => el("li", null, sentence(note)))));
 }
 

@@ -105,9 +105,6 @@ impl Accounts {
 }
 
 fn bad_key() -> Error {
-    Error::new(
-        Kind::SignInNeeded,
-        "the API key is not valid, or not any more",
-    )
-    .resolve("check the key, or make a new one")
+    Error::new(Kind::SignInNeeded, "the API key is invalid or has expired")
+        .resolve("check the key, or create a new one")
 }

@@ -57,7 +57,7 @@ impl Accounts {
     pub async fn me(&self, caller: &Caller) -> Result<User> {
         let id = caller.user.clone();
         let user = self.store.read(move |db| users::by_id(db, &id)).await?;
-        user.ok_or_else(|| Error::new(Kind::Missing, "the account is not there any more"))
+        user.ok_or_else(|| Error::new(Kind::Missing, "the account no longer exists"))
     }
 
     /// Changes the caller's name and address.
@@ -205,11 +205,10 @@ impl Accounts {
         self.seen.forget();
         match deleted {
             Some(deleted) => Ok(deleted),
-            None => Err(Error::new(
-                Kind::BadRequest,
-                "the reset link is not valid, or not any more",
-            )
-            .resolve("ask for a new one; each holds for an hour and can be used once")),
+            None => Err(
+                Error::new(Kind::BadRequest, "the reset link is invalid or has expired")
+                    .resolve("ask for a new one; each holds for an hour and can be used once"),
+            ),
         }
     }
 

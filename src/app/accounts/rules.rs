@@ -8,7 +8,7 @@ pub(super) fn checked_name(name: &str) -> std::result::Result<String, FieldError
     let name = name.trim();
     let wrong = match name {
         name if name.chars().count() > 100 => "a name may have at most 100 characters",
-        name if name.chars().any(char::is_control) => "a name has no control characters",
+        name if name.chars().any(char::is_control) => "a name cannot contain control characters",
         _ => return Ok(name.to_owned()),
     };
     Err(FieldError {

@@ -71,7 +71,7 @@ impl Completion {
             && calls.is_empty()
             && let Err(why) = format.fitting(&text)
         {
-            let why = format!("the answer is not of the wanted shape: {why}");
+            let why = format!("the answer does not match the requested schema: {why}");
             return Err(Error::new(Kind::UpstreamFailed, why));
         }
         let is_priced = ended.answers.iter().all(|answer| {

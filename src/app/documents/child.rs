@@ -255,7 +255,7 @@ impl ChildReader {
             Some(libc_signal::XCPU) => format!("reading it takes more than {cpu} seconds"),
             Some(libc_signal::ALRM) => "reading it took too long".to_owned(),
             Some(libc_signal::KILL) => "the process that read it was stopped".to_owned(),
-            _ => "our reader failed on this file".to_owned(),
+            _ => "the document reader failed on this file".to_owned(),
         };
         crate::log::warn(
             "the process that reads a document was cut short",
@@ -434,7 +434,7 @@ mod tests {
         let program = Program::new("complains", script);
         let ended = program.read(&program.reader()).expect("read");
         assert!(
-            matches!(ended, ChildExit::Refused(ReadRefusal::Unreadable, why) if why.contains("our reader failed"))
+            matches!(ended, ChildExit::Refused(ReadRefusal::Unreadable, why) if why.contains("the document reader failed"))
         );
     }
 

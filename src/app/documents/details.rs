@@ -125,7 +125,7 @@ impl DocumentService {
                     format!("there is no encoding {label}"),
                 )
                 .resolve(
-                    "use a label of the web, such as utf-8, windows-1252, shift_jis, gb18030, koi8-r …",
+                    "use a web label, such as utf-8, windows-1252, shift_jis, gb18030, koi8-r …",
                 ));
             }
         };

@@ -167,14 +167,14 @@ impl RecipeEditor<'_> {
             .kept(Some(&caller.user), new.request.pattern())
             .await?;
         if kept.is_some_and(|kept| kept.origin == PatternOrigin::Own) {
-            let why = "a shared recipe needs a pattern that everybody has";
+            let why = "a shared recipe needs a pattern that everyone has";
             return Err(Error::field(&["body", "pattern"], "value_error", why));
         }
         let named = recipe.body.models.iter().chain(&recipe.body.ultra_model);
         for name in named {
             if self.llm.find(None, name).is_none() {
                 let why = format!(
-                    "{name} is a model of a provider of your own: a shared recipe needs models that everybody has"
+                    "{name} is a model of a provider of your own: a shared recipe needs models that everyone has"
                 );
                 return Err(Error::field(&["body", "models"], "value_error", why));
             }

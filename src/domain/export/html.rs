@@ -161,7 +161,7 @@ fn findings(out: &mut String, found: &Findings, cite: Cite<'_>) {
     let notes = found.degraded.iter().chain(&found.notes);
     points(
         out,
-        "How this answer came about",
+        "How this answer was produced",
         notes.map(|note| escape(note)),
     );
     out.push_str("</section>\n");

@@ -111,7 +111,7 @@ impl OdfReader<'_, '_> {
         Ok(())
     }
 
-    /// Writes text with white space collapsed to one space; tags stand for more.
+    /// Writes text with white space collapsed to one space; further spaces are written as tags.
     fn write(&mut self, text: &str) {
         let Some(paragraph) = self.open.last_mut() else {
             return;

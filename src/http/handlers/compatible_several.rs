@@ -86,7 +86,7 @@ pub(super) async fn run(
     let ChoiceSet { choices, failure } = run_all(cx, &caller, requests, api).await?;
     let given = choices.len();
     let Some(sum) = sum(&choices, failure.is_none()) else {
-        let nothing = || Error::internal("no answer was asked for");
+        let nothing = || Error::internal("no answer was requested");
         return Err(failure.map_or_else(nothing, |(_, error)| error).into());
     };
     let ignored = union(&choices);

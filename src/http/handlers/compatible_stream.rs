@@ -203,7 +203,7 @@ fn named_events(events: Vec<(&'static str, Value)>) -> Vec<SseEvent> {
 
 /// The error when the server stops during a stream.
 fn stopped() -> Error {
-    let why = "the server stopped before the answer's end";
+    let why = "the server stopped before the end of the answer";
     Error::new(Kind::Unavailable, why)
 }
 

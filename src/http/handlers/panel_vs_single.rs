@@ -15,7 +15,7 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
 /// How the figures are computed, shown to users.
-const METHOD: &str = "ties count half; the interval is Jeffreys' for win, tie and loss at one look; the verdict rests on evidence by betting, which holds however often somebody looks";
+const METHOD: &str = "ties count half; the interval is Jeffreys' for win, tie and loss at one look; the verdict rests on evidence by betting, which stays valid however often you look";
 
 /// Maximum of `compare_every`, in answers per comparison; the same as for the setting.
 const MAX_EVERY: u64 = 10_000;

@@ -53,7 +53,7 @@ pub(super) fn page(body: &mut Body) -> Result<ListPage, TargetError> {
         Some("ListBucketResult") if !more => page.next = None,
         Some("ListBucketResult") if page.next.is_some() => {}
         Some("ListBucketResult") => {
-            let why = "the list goes on, but the answer does not say where";
+            let why = "the listing continues, but the response does not say where";
             return Err(TargetError::Refused(why.into()));
         }
         Some(_) => {
