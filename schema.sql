@@ -209,12 +209,84 @@ CREATE TABLE analyses (
     origin      TEXT    NOT NULL DEFAULT '',
     -- Case-folded for every script (domain::case); SQLite folds only ASCII.
     question_folded TEXT NOT NULL DEFAULT '',
-    topic_folded    TEXT NOT NULL DEFAULT ''
+    topic_folded    TEXT NOT NULL DEFAULT '',
+    -- Its thread, empty outside the history, and the analysis that it follows in it, empty at the beginning.
+    thread  TEXT NOT NULL DEFAULT '',
+    follows TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX analyses_user ON analyses (user_id, id);
+CREATE INDEX analyses_thread ON analyses (thread, id);
+CREATE INDEX analyses_follows ON analyses (follows) WHERE follows <> '';
 CREATE INDEX analyses_origin ON analyses (origin, id) WHERE origin <> '';
 CREATE INDEX analyses_open ON analyses (id) WHERE finished = 0;
 CREATE UNIQUE INDEX analyses_share ON analyses (share_hash) WHERE share_hash IS NOT NULL;
+
+-- Threads with common instructions and documents. People read and use a project that is shared with them; their
+-- threads in it remain their own.
+CREATE TABLE projects (
+    id           TEXT    NOT NULL PRIMARY KEY,
+    user_id      TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    name         TEXT    NOT NULL,
+    instructions TEXT    NOT NULL DEFAULT '',
+    created      INTEGER NOT NULL,
+    changed      INTEGER NOT NULL
+) STRICT;
+CREATE INDEX projects_user ON projects (user_id, id);
+
+CREATE TABLE project_documents (
+    project_id  TEXT NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    document_id TEXT NOT NULL REFERENCES documents (id) ON DELETE CASCADE,
+    PRIMARY KEY (project_id, document_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX project_documents_document ON project_documents (document_id);
+
+CREATE TABLE project_people (
+    project_id TEXT NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    user_id    TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    PRIMARY KEY (project_id, user_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX project_people_user ON project_people (user_id);
+
+-- A conversation: the analyses with its ID, a tree by `follows`. Deleted with its last analysis. `project` is empty
+-- outside any project.
+CREATE TABLE threads (
+    id           TEXT    NOT NULL PRIMARY KEY,
+    user_id      TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    project      TEXT    NOT NULL DEFAULT '',
+    title        TEXT    NOT NULL DEFAULT '',
+    title_folded TEXT    NOT NULL DEFAULT '',
+    created      INTEGER NOT NULL,
+    updated      INTEGER NOT NULL,
+    pinned       INTEGER NOT NULL DEFAULT 0,
+    archived     INTEGER NOT NULL DEFAULT 0,
+    share_hash   BLOB
+) STRICT;
+CREATE INDEX threads_user ON threads (user_id, updated, id);
+CREATE INDEX threads_project ON threads (project) WHERE project <> '';
+CREATE UNIQUE INDEX threads_share ON threads (share_hash) WHERE share_hash IS NOT NULL;
+
+-- The turns that followed a deleted one follow the turn before it.
+CREATE TRIGGER analyses_removed AFTER DELETE ON analyses WHEN old.thread <> '' BEGIN
+    UPDATE analyses SET follows = old.follows WHERE follows <> '' AND follows = old.id AND thread = old.thread;
+    DELETE FROM threads
+    WHERE id = old.thread AND NOT EXISTS (SELECT 1 FROM analyses WHERE thread = old.thread);
+END;
+
+-- A deleted project leaves its threads behind.
+CREATE TRIGGER projects_removed AFTER DELETE ON projects BEGIN
+    UPDATE threads SET project = '' WHERE project <> '' AND project = old.id;
+END;
+
+-- Question and answer of each turn of a thread, for the full-text search. The integer key must survive VACUUM. `owner`
+-- is a search term for the user, so that the index finds only their turns.
+CREATE TABLE turn_texts (
+    id          INTEGER NOT NULL PRIMARY KEY,
+    analysis_id TEXT    NOT NULL UNIQUE REFERENCES analyses (id) ON DELETE CASCADE,
+    owner       TEXT    NOT NULL,
+    question    TEXT    NOT NULL,
+    answer      TEXT    NOT NULL DEFAULT '',
+    terms       TEXT    NOT NULL DEFAULT ''
+) STRICT;
 
 -- Models and documents of an analysis, for filtered lists.
 CREATE TABLE analysis_models (
@@ -488,4 +560,19 @@ END;
 CREATE TRIGGER passages_removed AFTER DELETE ON passages BEGIN
     INSERT INTO passages_fts (passages_fts, rowid, heading, text, terms)
     VALUES ('delete', old.id, old.heading, old.text, old.terms);
+END;
+
+CREATE VIRTUAL TABLE turns_fts USING fts5 (
+    owner, question, answer, terms, content = 'turn_texts', content_rowid = 'id',
+    tokenize = 'unicode61 remove_diacritics 2'
+);
+INSERT INTO turns_fts (turns_fts, rank) VALUES ('secure-delete', 1);
+
+CREATE TRIGGER turn_texts_added AFTER INSERT ON turn_texts BEGIN
+    INSERT INTO turns_fts (rowid, owner, question, answer, terms)
+    VALUES (new.id, new.owner, new.question, new.answer, new.terms);
+END;
+CREATE TRIGGER turn_texts_removed AFTER DELETE ON turn_texts BEGIN
+    INSERT INTO turns_fts (turns_fts, rowid, owner, question, answer, terms)
+    VALUES ('delete', old.id, old.owner, old.question, old.answer, old.terms);
 END;

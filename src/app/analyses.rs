@@ -4,11 +4,14 @@
 mod check;
 mod context_allocation;
 mod conversation;
+mod follow_up;
 mod forecast;
+mod history_rooms;
 mod pictures;
 mod plan;
 mod report;
 mod rerun;
+mod share;
 mod start;
 mod unstored;
 
@@ -24,7 +27,6 @@ use super::recipes::Recipes;
 use super::usage::UsageService;
 use super::{Error, Result};
 use crate::clock;
-use crate::crypto;
 use crate::domain::analysis::{Analysis, Plan, RunDeadlines, Status};
 use crate::domain::event::RunEstimate;
 use crate::domain::findings::Findings;
@@ -42,7 +44,8 @@ pub use crate::store::analyses::{HistoryFilter, HistoryRow};
 use crate::store::audit::{self, AuditEntry};
 use crate::store::call_log;
 pub use crate::store::call_log::CallRecord;
-use crate::store::{self, Reader, Store, StoreError, analyses, comparisons, events};
+pub use crate::store::threads::TurnPlace;
+use crate::store::{self, Reader, Store, StoreError, analyses, comparisons, events, threads};
 
 pub(super) use check::MAX_PROMPT;
 pub use forecast::AnalysisForecast;
@@ -133,15 +136,31 @@ impl Analyses<'_> {
             let calls = calls_of(db, &analysis)?;
             let vote = user.as_ref().map(|user| analyses::vote_of(db, user, &id));
             let vote = vote.transpose()?.flatten();
-            Ok(Some((analysis, answers, calls, asked, vote)))
+            let place = user.as_ref().map(|user| threads::place_of(db, user, &id));
+            let place = place.transpose()?.flatten();
+            Ok(Some((analysis, answers, calls, asked, vote, place)))
         });
-        let (mut analysis, mut answers, calls, asked, vote) =
+        let (mut analysis, mut answers, calls, asked, vote, place) =
             found.await?.ok_or_else(Error::missing)?;
         if let Some(ended) = ended {
             unstored::complete(&mut analysis, &mut answers, ended);
         }
         let report = self.report_of(analysis, answers, calls, asked);
-        Ok(AnalysisReport { vote, ..report })
+        Ok(AnalysisReport {
+            vote,
+            place,
+            ..report
+        })
+    }
+
+    /// Returns the place of an analysis of the caller in its thread; none outside the history.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn place(&self, caller: &Caller, id: &AnalysisId) -> Result<Option<TurnPlace>> {
+        let (user, id) = (caller.user.clone(), id.clone());
+        let found = self.store.read(move |db| threads::place_of(db, &user, &id));
+        Ok(found.await?)
     }
 
     /// Lists the caller's analyses, newest first.
@@ -222,58 +241,6 @@ impl Analyses<'_> {
         } else {
             Err(Error::missing())
         }
-    }
-
-    /// Creates the token of a read-only link. An older link stops working.
-    ///
-    /// # Errors
-    /// `Missing` when there is no such analysis of the caller; otherwise when the store fails.
-    pub async fn share(&self, caller: &Caller, id: &AnalysisId) -> Result<String> {
-        let token = crypto::token::new()?;
-        self.set_share(caller, id, Some(crypto::token::hash(&token)))
-            .await?;
-        Ok(token)
-    }
-
-    /// Removes the read-only link.
-    ///
-    /// # Errors
-    /// `Missing` when there is no such analysis of the caller; otherwise when the store fails.
-    pub async fn unshare(&self, caller: &Caller, id: &AnalysisId) -> Result<()> {
-        self.set_share(caller, id, None).await
-    }
-
-    async fn set_share(
-        &self,
-        caller: &Caller,
-        id: &AnalysisId,
-        hash: Option<[u8; 32]>,
-    ) -> Result<()> {
-        let (user, id) = (caller.user.clone(), id.clone());
-        Ok(self
-            .store
-            .write(move |db| analyses::set_share(db, &user, &id, hash.as_ref()))
-            .await?)
-    }
-
-    /// Returns the analysis that a share link shows.
-    ///
-    /// # Errors
-    /// `Missing` when no analysis has this link; otherwise when the store cannot be read.
-    pub async fn shared(&self, token: &str) -> Result<AnalysisReport> {
-        let hash = crypto::token::hash(token);
-        let analysis = self
-            .store
-            .read(move |db| analyses::by_share(db, &hash))
-            .await?
-            .ok_or_else(Error::missing)?;
-        let found = self.store.read(move |db| {
-            let answers = analyses::answers_of(db, &analysis.id)?;
-            let calls = calls_of(db, &analysis)?;
-            Ok((analysis, answers, calls))
-        });
-        let (analysis, answers, calls) = found.await?;
-        Ok(self.report_of(analysis, answers, calls, ComparisonOffer::Never))
     }
 
     /// Stores the caller's vote on a result, replacing an earlier one.

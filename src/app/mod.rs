@@ -28,12 +28,14 @@ pub mod models;
 pub mod offline;
 pub mod panel_vs_single;
 pub mod patterns;
+pub mod projects;
 pub mod providers;
 pub mod recipes;
 mod replace_database;
 pub mod replica;
 pub mod request_origin;
 mod services;
+pub mod threads;
 pub mod usage;
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

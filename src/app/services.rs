@@ -20,8 +20,10 @@ use super::mcp::Mcp;
 use super::models::ModelService;
 use super::panel_vs_single::Comparisons;
 use super::patterns::Patterns;
+use super::projects::Projects;
 use super::providers::{ProviderDiscovery, Providers};
 use super::recipes::{RecipeEditor, Recipes};
+use super::threads::Threads;
 use super::usage::UsageService;
 use crate::domain::analysis::RunDeadlines;
 
@@ -122,6 +124,19 @@ impl App {
             compare_every: self.config.compare_every,
             allows_anonymous: self.allows_anonymous(),
         }
+    }
+
+    /// Threads: list, search, change, delete, share.
+    pub fn threads(&self) -> Threads<'_> {
+        Threads {
+            store: &self.store,
+            analyses: self.analyses(),
+        }
+    }
+
+    /// Projects.
+    pub fn projects(&self) -> Projects<'_> {
+        Projects { store: &self.store }
     }
 
     /// Saves recipes.

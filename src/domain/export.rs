@@ -3,11 +3,13 @@
 mod html;
 mod inline;
 mod prose;
+mod thread;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
 pub use html::html;
+pub use thread::{thread_html, thread_markdown};
 
 use super::analysis::{Analysis, Plan, StageAnswer, StageRole};
 use super::citation::{self, CitationState, Citations};

@@ -82,6 +82,18 @@ ids! {
     ExperimentId = "experiment";
     /// A chunked upload in progress.
     UploadId = "upload";
+    /// A conversation: a tree of analyses.
+    ThreadId = "thread";
+    /// A project: threads with common instructions and documents.
+    ProjectId = "project";
+}
+
+impl ThreadId {
+    /// The thread that an analysis begins: the same ULID, so that it is the same whenever it is derived.
+    pub fn begun_by(analysis: &AnalysisId) -> Self {
+        let ulid = analysis.as_str().trim_start_matches("analysis_");
+        Self(format!("thread_{ulid}"))
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! The plan of an analysis: everything a run needs, fixed before it starts and stored with it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::chat::{Format, Message, Passthrough, SourcePassage, Task};
+use super::chat::{Format, Message, MessageRole, Passthrough, SourcePassage, Task};
 use super::context_mode::Fitting;
 use super::id::DocumentId;
 use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;
+use super::thread::{self, CarriedTurns};
 use super::tools::Tools;
 
 /// Cache policy.
@@ -132,6 +134,9 @@ pub struct Plan {
     /// The conversation, including the question as its last turn; empty for a standalone question.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub turns: Vec<Message>,
+    /// Tokens of earlier turns that each model sees, by model id; a model that is not listed sees all.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rooms: BTreeMap<String, u64>,
     /// Tools that the model writing the answer may call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Arc<Tools>>,
@@ -217,6 +222,19 @@ impl Plan {
             Some(StageRole::Members | StageRole::Synthesizer) => member < self.members.len(),
             None => false,
         }
+    }
+
+    /// The earlier turns that a model sees, without the conversation's own system messages.
+    pub fn earlier_turns(&self, model: &str) -> CarriedTurns {
+        let Some((_, earlier)) = self.turns.split_last() else {
+            return CarriedTurns::default();
+        };
+        let spoken = earlier
+            .iter()
+            .filter(|turn| turn.role != MessageRole::System);
+        let spoken: Vec<Message> = spoken.cloned().collect();
+        let room = self.rooms.get(model).copied().unwrap_or(u64::MAX);
+        thread::context(&spoken, room)
     }
 
     /// Passages given to a member.

@@ -50,30 +50,30 @@ pub fn system_message(sources: &[SourcePassage], nonce: &str, canary: &str) -> M
 pub const MAY_ACT: &str = "\n\nYou are given tools, the other members were not: call them where the question needs it, \
     instead of writing what you have not looked up or done.";
 
-/// Messages of a call: our rules, the earlier conversation, and the rendered question in place of its last
-/// turn. The conversation's own system messages follow our rules; a bare plan sends the conversation alone.
-pub fn conversation(plan: &Plan, rules: Message, asked: Message) -> Vec<Message> {
+/// Messages of a call of `model`: our rules, the earlier conversation as far as the model has room for it, and the
+/// rendered question in place of its last turn. The conversation's own system messages follow our rules; a bare plan
+/// sends the conversation alone.
+pub fn conversation(plan: &Plan, model: &str, rules: Message, asked: Message) -> Vec<Message> {
     let Some((last, earlier)) = plan.turns.split_last() else {
         return vec![rules, asked];
     };
-    if plan.bare {
+    if plan.bare && plan.rooms.is_empty() {
         return plan.turns.clone();
     }
-    let mut rules = rules;
-    for own in earlier
+    let own = earlier
         .iter()
-        .filter(|turn| turn.role == MessageRole::System)
-    {
+        .filter(|turn| turn.role == MessageRole::System);
+    let seen = plan.earlier_turns(model).messages;
+    if plan.bare {
+        return own.chain(&seen).chain([last]).cloned().collect();
+    }
+    let mut rules = rules;
+    for own in own {
         rules.text += "\n\n";
         rules.text += &own.text;
     }
     let mut messages = vec![rules];
-    messages.extend(
-        earlier
-            .iter()
-            .filter(|turn| turn.role != MessageRole::System)
-            .map(in_words),
-    );
+    messages.extend(seen.iter().map(in_words));
     messages.push(Message {
         images: last.images.clone(),
         ..asked

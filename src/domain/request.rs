@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::chat::{Format, Message, MessageRole, Passthrough};
 use super::context_mode::ContextMode;
-use super::id::{AnalysisId, DocumentId, ExperimentId, KeyId};
+use super::id::{AnalysisId, DocumentId, ExperimentId, KeyId, ProjectId, ThreadId};
 use super::parameters::Parameters;
 use super::plan::{CacheUse, Depth, is_first};
 use super::tools::Tools;
@@ -87,6 +87,21 @@ pub struct Request {
     /// Maximum number of document passages; as many as fit when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passages: Option<u32>,
+    /// The analysis that this question follows. A checked request has none: see `RunContext::follows`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follow_up_to: Option<String>,
+    /// The thread whose newest turn this question follows; none once checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread: Option<String>,
+    /// The turn beside which this question begins a branch; none once checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edit_of: Option<String>,
+    /// The project of a new thread; none once checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Whether a follow-up is asked about the documents of the turn that it follows; true when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_documents: Option<bool>,
 }
 
 /// The fields that a recipe can hold: those that `Request::fill` takes over.
@@ -150,6 +165,21 @@ pub struct RunContext {
     /// Models that a recipe or an earlier analysis names, not the client: a missing one is skipped and reported.
     #[serde(skip)]
     pub inherited: Vec<String>,
+    /// Its thread; none for a run outside the history, or to begin a new one.
+    #[serde(skip)]
+    pub thread: Option<ThreadId>,
+    /// The turn that it follows; none for the first turn of a thread.
+    #[serde(skip)]
+    pub follows: Option<AnalysisId>,
+    /// The project of the thread that it begins.
+    #[serde(skip)]
+    pub project: Option<ProjectId>,
+    /// Whether it asks only one model of the panel: later turns have the panel of the turn before.
+    #[serde(skip_serializing_if = "is_default")]
+    pub is_aside: bool,
+    /// Whether `turns` holds a thread's earlier turns, which are shortened to each member's room.
+    #[serde(skip_serializing_if = "is_default")]
+    pub is_threaded: bool,
 }
 
 impl Request {

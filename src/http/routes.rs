@@ -13,7 +13,7 @@ use super::error::ErrorFormat::{self, Anthropic, Gemini, OpenAi};
 use super::handlers::{
     accounts, admin, analyses, api_keys, archive, backups, cache, compatible, compatible_models,
     documents, embeddings, experiments, gemini, health, history, mcp, models, pages,
-    panel_vs_single, patterns, providers, recipes, search, sessions, usage,
+    panel_vs_single, patterns, projects, providers, recipes, search, sessions, threads, usage,
 };
 use super::reply::Reply;
 use super::shared::SharedState;
@@ -47,6 +47,7 @@ pub enum Verb {
     Get,
     Post,
     Put,
+    Patch,
     Delete,
 }
 
@@ -57,6 +58,7 @@ impl Verb {
             Verb::Get => "GET",
             Verb::Post => "POST",
             Verb::Put => "PUT",
+            Verb::Patch => "PATCH",
             Verb::Delete => "DELETE",
         }
     }
@@ -195,7 +197,7 @@ macro_rules! h {
     };
 }
 
-use Verb::{Delete, Get, Post, Put};
+use Verb::{Delete, Get, Patch, Post, Put};
 
 /// All routes. Arguments of the handlers: `open`: `RequestContext`; `maybe`: and `Option<Caller>`; `user`: and
 /// `Caller`; `admin`: and `Admin`; `link`: and `LinkToken`, parsed from `{token}` of the path; `quick`:
@@ -380,6 +382,20 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/api/worth",                              h!(panel_vs_single::report)),
     user( Put,    "/api/worth",                              h!(panel_vs_single::set_every)).small(),
     link( Get,    "/api/shared/{token}",                     h!(analyses::shared)),
+
+    // Threads and projects.
+    user( Get,    "/api/threads",                            h!(threads::list)),
+    user( Get,    "/api/threads/{id}",                       h!(threads::show)),
+    user( Patch,  "/api/threads/{id}",                       h!(threads::change)).small(),
+    user( Delete, "/api/threads/{id}",                       h!(threads::delete)),
+    user( Post,   "/api/threads/{id}/share",                 h!(threads::share)).small(),
+    user( Delete, "/api/threads/{id}/share",                 h!(threads::unshare)),
+    user( Get,    "/api/threads/{id}/export",                h!(threads::export)),
+    user( Get,    "/api/projects",                           h!(projects::list)),
+    user( Post,   "/api/projects",                           h!(projects::create)),
+    user( Get,    "/api/projects/{id}",                      h!(projects::show)),
+    user( Patch,  "/api/projects/{id}",                      h!(projects::change)),
+    user( Delete, "/api/projects/{id}",                      h!(projects::delete)),
 
     // Pages and their files.
     open( Get,    "/",                                       o!(pages::home)).unlimited(),

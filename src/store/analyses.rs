@@ -8,12 +8,13 @@ use rusqlite::{Row, params};
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
 use super::values::{count, json, moment, text, to_json};
+use super::{threads, turn_texts};
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
 use crate::domain::case_folding::fold_case;
 use crate::domain::chat::Usage;
 use crate::domain::citation::Citations;
 use crate::domain::findings::Findings;
-use crate::domain::id::{AnalysisId, DocumentId, UserId};
+use crate::domain::id::{AnalysisId, DocumentId, ThreadId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::PatternOutcome;
 use crate::domain::request::{Request, StoredRequest, to_stored};
@@ -88,7 +89,7 @@ const PASSED_ON: &str = "call";
 /// Inserts a new analysis.
 ///
 /// # Errors
-/// `Conflict` when its ID exists; otherwise when the database cannot be written.
+/// `Conflict` when its ID exists; `Missing` when its thread is gone; otherwise when the database cannot be written.
 pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
     let request = to_stored(&analysis.request, &analysis.context)
         .map_err(|error| StoreError::Failed(error.to_string()))?;
@@ -97,12 +98,14 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
         (None, true) => PASSED_ON,
         (None, false) => "",
     };
+    let thread = threads::enter(db, analysis, origin.is_empty())?;
+    let follows = analysis.context.follows.as_ref();
     db.run(
         "INSERT INTO analyses (id, user_id, status, pattern, question, request, plan, synthesis, error,
                                usage, cost, created, started, finished, share_hash, topic, parent,
-                               origin, question_folded, topic_folded)
+                               origin, question_folded, topic_folded, thread, follows)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-                 ?20)",
+                 ?20, ?21, ?22)",
         params![
             &analysis.id,
             &analysis.user,
@@ -124,8 +127,11 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
             origin,
             fold_case(&analysis.request.prompt),
             fold_case(analysis.request.topic()),
+            thread.as_ref().map_or("", ThreadId::as_str),
+            follows.filter(|_| thread.is_some()).map_or("", AnalysisId::as_str),
         ],
     )?;
+    db.with(|db| turn_texts::write(db, analysis.id.as_str()))?;
     db.with(|db| index::link(db, analysis.id.as_str(), &request, origin.is_empty()))
 }
 
@@ -255,7 +261,8 @@ pub fn finish(db: &Writer, id: &AnalysisId, end: &AnalysisEnd<'_>, now: Timestam
             end.findings.map(to_json).transpose()?.unwrap_or_default(),
             end.citations.map(to_json).transpose()?.unwrap_or_default(),
         ),
-    )
+    )?;
+    db.with(|db| turn_texts::write(db, id.as_str()))
 }
 
 /// Lists this user's newest analyses of a document: ID, question, and time of creation.
@@ -438,7 +445,10 @@ pub fn vote_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<Str
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Analysis> {
-    let (request, context) = json::<StoredRequest>(row, "request")?.upgraded();
+    let (request, mut context) = json::<StoredRequest>(row, "request")?.upgraded();
+    let place = |name: &str| text(row, name);
+    context.thread = place("thread")?.and_then(|id| ThreadId::parse(&id));
+    context.follows = place("follows")?.and_then(|id| AnalysisId::parse(&id));
     Ok(Analysis {
         id: row.get("id")?,
         user: row.get("user_id")?,

@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
 use super::version::VERSION;
-use super::{analyses, comparisons, documents, experiments, patterns, recipes};
+use super::{analyses, comparisons, documents, experiments, patterns, recipes, turn_texts};
 use crate::domain::analysis::StageAnswer;
 use crate::domain::document::DocumentStatus;
 use crate::domain::experiment::record::ExperimentState;
@@ -278,7 +278,10 @@ pub fn put(
 // Writes what is derived from a row and not in the archive. When this fails, the row itself is unreadable.
 fn index(db: &Writer, table: &ArchiveTable, id: &str) -> Result<()> {
     match table.name {
-        "analyses" => db.with(|db| analyses::index::write(db, id)),
+        "analyses" => db.with(|db| {
+            analyses::index::write(db, id)?;
+            turn_texts::adopt(db, id)
+        }),
         "comparisons" => db.with(|db| comparisons::fold_topic(db, id)),
         _ => Ok(()),
     }

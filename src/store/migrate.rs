@@ -1,6 +1,8 @@
 //! Brings a database to the current schema: a new one from `schema.sql`, an older one by migrations, after a verified
 //! backup. Refuses one that is newer or not ours.
 
+mod threads_and_projects;
+
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -27,6 +29,7 @@ const STEPS: &[MigrationStep] = &[
     sign_in_networks,
     folded_text_and_links,
     no_leases,
+    threads_and_projects::step,
 ];
 
 const _: () = assert!(VERSION == OLDEST + STEPS.len() as u32);

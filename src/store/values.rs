@@ -11,7 +11,8 @@ use crate::domain::document::DocumentStatus;
 use crate::domain::experiment::pairwise::Preferred;
 use crate::domain::experiment::record::ExperimentState;
 use crate::domain::id::{
-    AnalysisId, DocumentId, ExperimentId, KeyId, ProviderId, RecipeId, SessionId, UploadId, UserId,
+    AnalysisId, DocumentId, ExperimentId, KeyId, ProjectId, ProviderId, RecipeId, SessionId,
+    ThreadId, UploadId, UserId,
 };
 use crate::domain::money::MicroDollars;
 use crate::domain::panel_vs_single::Preference;
@@ -37,9 +38,11 @@ as_text!(
     DocumentId,
     ExperimentId,
     KeyId,
+    ProjectId,
     ProviderId,
     RecipeId,
     SessionId,
+    ThreadId,
     UploadId,
     UserId,
     Status,

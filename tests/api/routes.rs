@@ -27,6 +27,8 @@ pub fn filled(path: &str, values: &BTreeMap<&str, String>) -> String {
         _ if path.contains("/patterns/") => "pattern",
         _ if path.contains("/recipes/") => "recipe",
         _ if path.contains("/experiments/") => "experiment",
+        _ if path.contains("/threads/") => "thread",
+        _ if path.contains("/projects/") => "project",
         _ => "analysis",
     };
     let path = path
@@ -68,6 +70,8 @@ pub fn nobodys() -> BTreeMap<&'static str, String> {
             "pattern",
             "recipe",
             "experiment",
+            "thread",
+            "project",
         ]
         .map(id),
     );
@@ -212,9 +216,13 @@ pub fn owner(server: &Server) -> Owner {
         ),
     );
     let question = json!({"prompt": format!("Where does the {RARE} sleep?"), "pattern": "summarize", "document_ids": [values["document"]]});
+    let asked = client.post("/api/analyze", question);
+    values.insert("analysis", id(&asked, "analysis_id"));
+    values.insert("thread", id(&asked, "thread_id"));
+    let project = json!({"name": RARE, "instructions": RARE, "document_ids": [values["document"]]});
     values.insert(
-        "analysis",
-        id(&client.post("/api/analyze", question), "analysis_id"),
+        "project",
+        id(&client.post("/api/projects", project), "project_id"),
     );
     let pattern = json!({"id": "owners", "name": RARE, "stages": [
         {"name": "initial", "prompt": "{question}"}, {"name": "ultra", "prompt": "{peers}"}]});

@@ -26,7 +26,7 @@ pub const MAX_PROMPT: usize = 200_000;
 /// Maximum number of members of a panel.
 const MAX_MEMBERS: usize = 16;
 /// Maximum number of documents of an analysis.
-const MAX_DOCUMENTS: usize = 20;
+pub(super) const MAX_DOCUMENTS: usize = 20;
 /// Maximum length of a topic in characters.
 const MAX_TOPIC: usize = 60;
 /// Error kind of a model whose provider has no API key.
@@ -63,8 +63,15 @@ impl Analyses<'_> {
         mut request: Request,
         mut context: RunContext,
     ) -> Result<CheckedRequest> {
-        let recipe = self.recipes.fill(caller, &mut request, &mut context);
-        context.recipe = recipe.await?;
+        let mut carried = self.carried(caller, &mut request, &mut context).await?;
+        // The settings of an earlier turn take precedence over the default recipe.
+        if carried.is_none() || request.recipe.is_some() || context.follows.is_none() {
+            let recipe = self.recipes.fill(caller, &mut request, &mut context);
+            context.recipe = recipe.await?;
+        }
+        let left_out = carried
+            .take()
+            .map_or_else(Vec::new, |carried| carried.fill(&mut request, &mut context));
         context.key = caller.and_then(|caller| Some(caller.key.as_ref()?.id.clone()));
         if let Some(task) = usual_task(&request) {
             task.clone_into(&mut request.prompt);
@@ -72,7 +79,8 @@ impl Analyses<'_> {
         let user = caller.map(|caller| &caller.user);
         let mut faults = Vec::new();
         check_prompt(&request.prompt, &mut faults);
-        let notes = self.leave_out_missing(user, &mut request, &context.inherited)?;
+        let mut notes = self.leave_out_missing(user, &mut request, &context.inherited)?;
+        notes.extend(left_out);
         self.confine(caller, &mut request).await?;
         let models = self.check_names(user, &mut request, &mut faults).await?;
         check_parameters(&mut request, context.passed_on, &mut faults);

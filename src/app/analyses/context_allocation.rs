@@ -1,8 +1,11 @@
 //! Allocates document context to the members by their context windows, or divides the documents into parts that the
 //! panel reads one by one. A member without room for any of it is skipped and named in the notes.
 
+use std::collections::BTreeMap;
+
 use super::Analyses;
 use super::check::CheckedRequest;
+use super::history_rooms;
 use crate::app::{Error, Result};
 use crate::domain::analysis::Member;
 use crate::domain::chat::{SourcePassage, estimate_tokens};
@@ -34,6 +37,8 @@ pub(super) struct PlannedPanel<'a> {
     pub synthesizer: &'a mut Member,
     /// Whether later stages read the members' earlier answers.
     pub reads_peers: bool,
+    /// Tokens that each model has for a thread's earlier turns; empty outside threads.
+    pub rooms: &'a BTreeMap<String, u64>,
 }
 
 impl Analyses<'_> {
@@ -195,7 +200,7 @@ impl Analyses<'_> {
         }))
     }
 
-    fn seat(
+    pub(super) fn seat(
         &self,
         user: &UserId,
         new: &CheckedRequest,
@@ -222,7 +227,8 @@ impl Analyses<'_> {
                 own => windows.fold(own, u64::min),
             },
             output: member.parameters.max_tokens.map_or(usual, u64::from),
-            question: estimate_tokens(&new.request.prompt),
+            question: estimate_tokens(&new.request.prompt)
+                + history_rooms::used(&new.context.turns, panel.rooms.get(&member.model)),
             peers: peers * PEER,
         }
     }

@@ -4,6 +4,7 @@
 use super::Analyses;
 use super::check::CheckedRequest;
 use super::context_allocation::PlannedPanel;
+use super::history_rooms;
 use super::pictures::Material;
 use crate::app::{Error, Kind, Result};
 use crate::crypto::{self, sha256};
@@ -47,10 +48,12 @@ impl Analyses<'_> {
         let mut members = self.members(user, new, &models);
         let mut synthesizer = members.pop().ok_or_else(Error::missing)?;
         let stages = arrange::stages(&pattern, new.request.depth.unwrap_or_default());
+        let rooms = self.rooms(user, new, (&members, &synthesizer), stages.len() > 1);
         let panel = PlannedPanel {
             members: &mut members,
             synthesizer: &mut synthesizer,
             reads_peers: stages.len() > 1,
+            rooms: &rooms,
         };
         let given = self.provide(user, new, panel).await?;
         number(&mut members, new.context.sample);
@@ -60,6 +63,7 @@ impl Analyses<'_> {
         notes.extend(material.notes(&models));
         notes.extend(blind_note(new, &models));
         notes.extend(material.warnings);
+        notes.extend(history_rooms::notes(&new.context.turns, &rooms));
         notes.extend(given.notes);
         if new.format.is_some() && models.last().is_some_and(|model| model.mock) {
             notes.push(format!(
@@ -102,6 +106,7 @@ impl Analyses<'_> {
             bare: pattern.id == PLAIN && !new.context.turns.is_empty() && new.documents.is_empty(),
             is_live: new.context.is_live,
             turns: new.context.turns.clone(),
+            rooms,
             tools: new.context.tools.clone(),
             passthrough: new.context.passthrough.clone(),
         })

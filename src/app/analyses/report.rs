@@ -6,6 +6,7 @@ use crate::domain::answer::StageAnswer;
 use crate::domain::id::AnalysisId;
 use crate::domain::panel_vs_single::pair::AnswerPair;
 use crate::domain::panel_vs_single::single;
+use crate::store::threads::TurnPlace;
 
 /// An analysis with the results of its calls.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct AnalysisReport {
     pub calls: Vec<CallRecord>,
     /// Its owner's vote.
     pub vote: Option<String>,
+    /// Its place in its thread, for its owner; none outside the history.
+    pub place: Option<TurnPlace>,
 }
 
 impl AnalysisReport {
@@ -71,6 +74,7 @@ impl Analyses<'_> {
             answers,
             calls,
             vote: None,
+            place: None,
         };
         let every = match offer {
             ComparisonOffer::Never => 0,

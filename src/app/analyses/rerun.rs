@@ -116,6 +116,10 @@ fn conversation_of(old: &Analysis, request: &Request) -> Result<RunContext> {
         tools: old.context.tools.clone(),
         inherited: old.request.named_models(),
         parent: Some(old.id.clone()),
+        thread: old.context.thread.clone(),
+        follows: old.context.follows.clone(),
+        is_aside: old.context.is_aside,
+        is_threaded: old.context.is_threaded,
         ..RunContext::default()
     };
     context.replace_question(&old.request.prompt, &request.prompt);

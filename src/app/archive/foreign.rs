@@ -361,6 +361,7 @@ fn planned(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
         canary: String::new(),
         notes: vec!["imported: costs and times are unknown".to_owned()],
         turns: one.turns.clone(),
+        rooms: Default::default(),
         tools: None,
         passthrough: None,
         bare: !one.turns.is_empty(),

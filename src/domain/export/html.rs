@@ -13,7 +13,7 @@ use crate::domain::findings::{Contradiction, Findings, Point};
 use crate::domain::money::MicroDollars;
 use crate::domain::prompt::letter;
 
-const STYLE: &str = include_str!("page.css");
+pub(super) const STYLE: &str = include_str!("page.css");
 
 /// The whole result as a standalone page.
 pub fn html(analysis: &Analysis, answers: &[StageAnswer]) -> String {

@@ -1,9 +1,13 @@
 //! Cost estimation of a plan: calls, tokens, and dollars per stage.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use crate::domain::analysis::{Member, Plan, StageRole};
-use crate::domain::chat::{Message, ModelRequest, SourcePassage, Usage, estimate_tokens};
+use crate::domain::chat::{
+    Message, MessageRole, ModelRequest, SourcePassage, Usage, estimate_tokens,
+};
 use crate::domain::event::RunEstimate;
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::{CallId, CallReservation, reading};
@@ -72,11 +76,7 @@ fn cost(member: &Member, input: u64, output: u64) -> Option<MicroDollars> {
 /// Estimates every call of the plan, assuming that none fails.
 pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
     let members = plan.members.len() as u64;
-    let earlier = plan
-        .turns
-        .split_last()
-        .map_or(&[][..], |(_, earlier)| earlier);
-    let earlier: u64 = earlier.iter().map(Message::tokens).sum();
+    let earlier = earlier_tokens(plan);
     let tools = plan.tools.as_deref().map_or(0, Tools::tokens);
     let mut calls = Vec::new();
     for (index, stage) in plan.stages.iter().enumerate() {
@@ -88,7 +88,7 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
         // Later stages read every member's text from the previous stage.
         let texts = if index <= plan.first() { 0 } else { members };
         let read = texts * TYPICAL_ANSWER.min(PEER_TOKENS);
-        let own = estimate_tokens(&stage.prompt) + estimate_tokens(&plan.question) + earlier;
+        let own = estimate_tokens(&stage.prompt) + estimate_tokens(&plan.question);
         for (seat, member) in asked.into_iter().enumerate() {
             let documents = match stage.who {
                 StageRole::Readers => {
@@ -101,7 +101,7 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
             } else {
                 0
             };
-            let own = own + tools;
+            let own = own + tools + earlier.get(&*member.model).copied().unwrap_or(0);
             let input = documents + own + read;
             let output = member
                 .parameters
@@ -120,6 +120,20 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
         }
     }
     calls
+}
+
+// Tokens of the earlier conversation, by model.
+fn earlier_tokens(plan: &Plan) -> BTreeMap<&str, u64> {
+    let own = plan.turns.iter().take(plan.turns.len().saturating_sub(1));
+    let own = own.filter(|turn| turn.role == MessageRole::System);
+    let own: u64 = own.map(Message::tokens).sum();
+    let panel = plan.members.iter().chain(&plan.readers);
+    let models: BTreeSet<&str> = panel
+        .chain([&plan.synthesizer])
+        .map(|member| &*member.model)
+        .collect();
+    let tokens = |model| (model, own + plan.earlier_turns(model).tokens());
+    models.into_iter().map(tokens).collect()
 }
 
 /// Tokens of a member's common prompt prefix: the panel's rules and its documents, or the notes that replace

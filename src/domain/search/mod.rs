@@ -2,6 +2,7 @@
 //! a text. Knows FTS5's quoting and what `index_terms` adds; independent of the database.
 
 pub mod bm25;
+mod every_word;
 mod scripts;
 mod stop;
 mod terms;
@@ -11,6 +12,7 @@ use std::collections::BTreeSet;
 use super::chunk::is_ideograph;
 use scripts::WordPiece;
 
+pub use every_word::every_word;
 pub use terms::index_terms;
 
 /// Maximum number of parts of a query, since each takes time.

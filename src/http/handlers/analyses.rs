@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::analysis_shape::{self as shape, ResultsShape};
-use super::usage;
+use super::{threads, usage};
 use crate::app::analyses::{AnalysisReport, Begun, CancelOnDrop, RunWatch};
 use crate::app::{Error, Kind};
 use crate::clock;
@@ -22,6 +22,9 @@ use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::sse;
+
+/// Response header with the thread of a streamed analysis, whose events do not name it.
+const THREAD: HeaderName = HeaderName::from_static("x-quire-thread");
 
 /// `POST /analyze`, `/api/analyze`: runs an analysis and responds with the result, a stream of events, or 202 when
 /// detached.
@@ -64,13 +67,21 @@ async fn run(
         )
         .await?;
     if detached && !streamed {
-        return Ok(accepted(&id));
+        return accepted(&cx, caller.as_ref(), &id).await;
     }
     // The run belongs to the connection: when the client disconnects, the run and all its calls are stopped, unless
     // it is detached.
     if streamed {
         let watch = analyses.watch(caller.as_ref(), &id, 0).await?;
-        return Ok(stream_events(&cx, watch, guard.take()));
+        let place = match &caller {
+            Some(caller) => analyses.place(caller, &id).await?,
+            None => None,
+        };
+        let reply = stream_events(&cx, watch, guard.take());
+        return Ok(match place {
+            Some(place) => reply.header(THREAD, place.thread.as_str()),
+            None => reply,
+        });
     }
     let ended = finished.outcome().await;
     if let Some(guard) = &mut guard {
@@ -123,14 +134,24 @@ pub(super) fn note_unstored(reply: Reply, is_stored: bool) -> Reply {
     }
 }
 
-fn accepted(id: &AnalysisId) -> Reply {
+/// The response to a request that started a detached run.
+async fn accepted(
+    cx: &RequestContext,
+    caller: Option<&Caller>,
+    id: &AnalysisId,
+) -> Result<Reply, ApiError> {
     let url = format!("/api/analyses/{id}");
-    let body = json!({
+    let mut body = json!({
         "analysis_id": id, "status": "running", "events_url": format!("{url}/events"), "results_url": url,
     });
-    Reply::json(&body)
+    let place = match caller {
+        Some(caller) => cx.app.analyses().place(caller, id).await?,
+        None => None,
+    };
+    shape::add_place(&mut body, place.as_ref());
+    Ok(Reply::json(&body)
         .status(StatusCode::ACCEPTED)
-        .header(LOCATION, &url)
+        .header(LOCATION, &url))
 }
 
 /// `POST /api/estimate`, `/api/estimate-tokens`: estimates the calls, tokens, and cost of an analysis.
@@ -317,7 +338,7 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
         return Ok(Reply::json(&shape::rerun_forecast(&forecast)));
     }
     let begun = analyses.rerun(&caller, &id, request, clock::now()).await?;
-    Ok(accepted(&begun.id))
+    accepted(&cx, Some(&caller), &begun.id).await
 }
 
 /// `POST /api/analyses/{id}/retry`: runs an analysis again unchanged.
@@ -330,7 +351,7 @@ pub async fn retry(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError
         .analyses()
         .retry(&caller, &id(&cx)?, clock::now())
         .await?;
-    Ok(accepted(&begun.id))
+    accepted(&cx, Some(&caller), &begun.id).await
 }
 
 /// `GET /api/analyses/{id}/export?format=`: downloads an analysis as JSON, CSV, Markdown, or HTML.
@@ -384,14 +405,19 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 pub async fn share(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
     let token = cx.app.analyses().share(&caller, &id).await?;
+    let mut link = link_json(&cx, &token);
+    link["analysis_id"] = json!(id);
+    Ok(Reply::json(&link))
+}
+
+/// A share link.
+pub(super) fn link_json(cx: &RequestContext, token: &str) -> Value {
     let path = format!("/share/{token}");
     let url = cx.app.config.public_url.as_ref().map_or_else(
         || path.clone(),
         |base| format!("{}{path}", base.trim_end_matches('/')),
     );
-    Ok(Reply::json(
-        &json!({ "status": "success", "analysis_id": id, "token": token, "path": path, "url": url }),
-    ))
+    json!({ "status": "success", "token": token, "path": path, "url": url })
 }
 
 /// `DELETE /api/analyses/{id}/share`: revokes the public link.
@@ -405,11 +431,18 @@ pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
     ))
 }
 
-/// `GET /api/shared/{token}`: the analysis behind a public link.
+/// `GET /api/shared/{token}`: the analysis or thread behind a public link. A thread comes with the results of its
+/// turns.
 ///
 /// # Errors
 /// `Missing` when the token is not valid.
 pub async fn shared(cx: RequestContext, token: LinkToken) -> Result<Reply, ApiError> {
+    let threads = cx.app.threads();
+    if let Some((thread, reports)) = threads.shared(token.as_str()).await? {
+        let mut body = threads::report_json(&thread);
+        body["results"] = reports.iter().map(shape::full).collect();
+        return Ok(Reply::json(&body));
+    }
     let report = cx.app.analyses().shared(token.as_str()).await?;
     Ok(Reply::json(&shape::full(&report)))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::app::analyses::{AnalysisReport, CallRecord, HistoryRow, RerunForecast};
+use crate::app::analyses::{AnalysisReport, CallRecord, HistoryRow, RerunForecast, TurnPlace};
 use crate::domain::analysis::{
     Analysis, Arrangement, FailedAttemptRecord, Member, Plan, StageAnswer, StageRole, Status,
 };
@@ -124,7 +124,7 @@ pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
             .iter()
             .filter(|answer| answer.answered())
             .all(|answer| answer.cached);
-    json!({
+    let mut body = json!({
         "status": match analysis.status { Status::Completed => "success", other => other.as_str() },
         "analysis_id": analysis.id,
         "results": results,
@@ -145,7 +145,19 @@ pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
             "depth": analysis.request.depth, "stop_when_agreed": analysis.plan.agreement,
             "repeats": analysis.context.parent, "recipe": analysis.context.recipe,
         },
-    })
+    });
+    add_place(&mut body, report.place.as_ref());
+    body
+}
+
+/// Adds the place of an analysis in its thread: `of` is the turn that it follows, `index` its number among those that
+/// follow the same turn.
+pub fn add_place(body: &mut Value, place: Option<&TurnPlace>) {
+    body["thread_id"] = json!(place.map(|place| &place.thread));
+    body["turn"] = json!(place.map(|place| place.turn));
+    body["branch"] = json!(place.map(|place| {
+        json!({ "of": place.parent, "index": place.index, "count": place.count })
+    }));
 }
 
 /// The notes of the result; before it is complete, those of the plan.

@@ -75,6 +75,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             pictures: Vec::new(),
             notes: vec!["a note".into()],
             turns: Vec::new(),
+            rooms: Default::default(),
             tools: None,
             passthrough: None,
             bare: false,

@@ -355,8 +355,8 @@ impl RunState {
         if tools.is_some() {
             user.text += prompt::MAY_ACT;
         }
-        let messages = prompt::conversation(&self.plan, self.beginning(member), user);
         let model = asked.model.clone();
+        let messages = prompt::conversation(&self.plan, &model, self.beginning(member), user);
         ModelRequest {
             model: asked.model,
             messages,

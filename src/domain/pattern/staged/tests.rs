@@ -54,6 +54,7 @@ fn plan(models: &[&str], synthesizer: &str, stages: &[(&str, StageRole, Task)]) 
         pictures: Vec::new(),
         notes: Vec::new(),
         turns: Vec::new(),
+        rooms: Default::default(),
         tools: None,
         passthrough: None,
         bare: false,

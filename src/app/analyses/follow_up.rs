@@ -1,0 +1,347 @@
+//! Follow-up questions: finds the turn that a request follows, and carries over what the thread holds: the earlier
+//! questions and answers, the panel with its settings, and the documents.
+
+use super::Analyses;
+use super::check::MAX_DOCUMENTS;
+use crate::app::{Error, Kind, Result};
+use crate::domain::analysis::{Analysis, Depth};
+use crate::domain::chat::{Message, MessageRole};
+use crate::domain::id::{AnalysisId, DocumentId, ProjectId, ThreadId, UserId};
+use crate::domain::project::Project;
+use crate::domain::request::{Request, RunContext};
+use crate::domain::thread::{self, MAX_TURNS, NO_ANSWER};
+use crate::domain::user::Caller;
+use crate::store::threads::{self, TurnRow};
+use crate::store::{Reader, analyses, documents, projects};
+
+/// What a request carries from its thread and project.
+pub(super) struct CarriedThread {
+    /// The turn whose panel and settings it has: the one that it follows, or an earlier one if that asked only one
+    /// model.
+    settings: Option<Box<Analysis>>,
+    /// Its instructions and the earlier turns.
+    turns: Vec<Message>,
+    /// Documents of the turn that it follows, as far as they still exist.
+    documents: Vec<DocumentId>,
+    /// Documents of the project, as far as the caller owns them.
+    project_documents: Vec<DocumentId>,
+    /// Documents that were left out.
+    notes: Vec<String>,
+}
+
+impl Analyses<'_> {
+    /// Resolves `follow_up_to`, `thread`, `edit_of`, and `project` of a request into its context. None when the request
+    /// has none of them.
+    ///
+    /// # Errors
+    /// `SignInNeeded` without a caller; `BadInput` when a named analysis, thread, or project is not the caller's;
+    /// `Conflict` when the thread has as many turns as it may.
+    pub(super) async fn carried(
+        &self,
+        caller: Option<&Caller>,
+        request: &mut Request,
+        context: &mut RunContext,
+    ) -> Result<Option<CarriedThread>> {
+        let wanted = WantedPlace {
+            follow_up_to: named("follow_up_to", request.follow_up_to.take(), |id| {
+                AnalysisId::parse(id)
+            })?,
+            thread: named("thread", request.thread.take(), ThreadId::parse)?,
+            edit_of: named("edit_of", request.edit_of.take(), AnalysisId::parse)?,
+            project: named("project", request.project.take(), ProjectId::parse)?,
+        };
+        let keeps_documents = request.keep_documents.take().unwrap_or(true);
+        if wanted.is_nothing() {
+            return Ok(None);
+        }
+        wanted.check()?;
+        let user = caller.ok_or_else(Error::sign_in)?.user.clone();
+        let found = self
+            .store
+            .read(move |db| FoundPlace::of(db, &user, &wanted));
+        let found = found.await??;
+        if found.turns >= MAX_TURNS {
+            let why = format!("this thread has {MAX_TURNS} turns, the most a thread may have");
+            return Err(Error::new(Kind::Conflict, why).resolve("start a new thread"));
+        }
+        context.thread = found.thread;
+        context.follows = found.follows;
+        context.project = found.project.as_ref().map(|project| project.id.clone());
+        context.is_threaded = true;
+        let mut carried = found.carried;
+        if !keeps_documents {
+            carried.documents.clear();
+        }
+        Ok(Some(carried))
+    }
+}
+
+impl CarriedThread {
+    /// Fills what the request leaves open, after its recipe if it names one.
+    pub(super) fn fill(self, request: &mut Request, context: &mut RunContext) -> Vec<String> {
+        let asks_one = request.models.len() == 1 && request.pattern.is_none();
+        if let Some(settings) = self.settings {
+            let old = settings.request;
+            context.inherited.extend(old.named_models());
+            context.recipe = context.recipe.take().or(settings.context.recipe);
+            if asks_one && context.follows.is_some() {
+                context.is_aside = true;
+                request.depth.get_or_insert(Depth::Quick);
+            }
+            request.topic = request.topic.take().or_else(|| old.topic.clone());
+            if request.reading == Default::default() {
+                request.reading = old.reading;
+            }
+            request.fill(old);
+        }
+        let has_own = !request.document_ids.is_empty() || request.document_id.is_some();
+        let thread = self.documents.iter().filter(|_| !has_own);
+        for document in thread.chain(&self.project_documents) {
+            let id = document.to_string();
+            if request.document_ids.len() < MAX_DOCUMENTS && !request.document_ids.contains(&id) {
+                request.document_ids.push(id);
+            }
+        }
+        context.turns = self.turns;
+        let question = Message::new(MessageRole::User, request.prompt.clone());
+        if !context.turns.is_empty() {
+            context.turns.push(question);
+        }
+        self.notes
+    }
+}
+
+/// The place that a request names.
+struct WantedPlace {
+    follow_up_to: Option<AnalysisId>,
+    thread: Option<ThreadId>,
+    edit_of: Option<AnalysisId>,
+    project: Option<ProjectId>,
+}
+
+impl WantedPlace {
+    fn is_nothing(&self) -> bool {
+        self.follow_up_to.is_none()
+            && self.edit_of.is_none()
+            && self.begins()
+            && self.project.is_none()
+    }
+
+    fn begins(&self) -> bool {
+        self.thread.is_none()
+    }
+
+    fn check(&self) -> Result<()> {
+        let places = [
+            self.follow_up_to.is_some(),
+            self.thread.is_some(),
+            self.edit_of.is_some(),
+        ];
+        let count = places.into_iter().filter(|is_given| *is_given).count();
+        if count > 1 {
+            let why = "give only one of follow_up_to, thread, and edit_of";
+            return Err(Error::field(&["body", "follow_up_to"], "value_error", why));
+        }
+        if count == 1 && self.project.is_some() {
+            let why = "a follow-up stays in the project of its thread";
+            return Err(Error::field(&["body", "project"], "value_error", why)
+                .resolve("move the thread with PATCH /api/threads/{id}"));
+        }
+        Ok(())
+    }
+}
+
+/// A place that exists.
+struct FoundPlace {
+    thread: Option<ThreadId>,
+    follows: Option<AnalysisId>,
+    project: Option<Project>,
+    /// Number of turns of the thread.
+    turns: u64,
+    carried: CarriedThread,
+}
+
+impl FoundPlace {
+    fn of(db: &Reader, user: &UserId, wanted: &WantedPlace) -> crate::store::Result<Result<Self>> {
+        let (field, thread, follows) = match wanted {
+            WantedPlace {
+                follow_up_to: Some(id),
+                ..
+            } => match threads::place_of(db, user, id)? {
+                Some(place) => ("", Some(place.thread), Some(id.clone())),
+                None => ("follow_up_to", None, None),
+            },
+            WantedPlace {
+                edit_of: Some(id), ..
+            } => match threads::place_of(db, user, id)? {
+                Some(place) => ("", Some(place.thread), place.parent),
+                None => ("edit_of", None, None),
+            },
+            WantedPlace {
+                thread: Some(id), ..
+            } => match threads::by_id(db, user, id)? {
+                Some(row) => {
+                    let newest = threads::newest_turn(db, user, &row.id)?;
+                    ("", Some(row.id), newest)
+                }
+                None => ("thread", None, None),
+            },
+            _ => ("", None, None),
+        };
+        if !field.is_empty() {
+            let why = "there is no such turn or thread of yours";
+            return Ok(Err(Error::field(&["body", field], "unknown_turn", why)));
+        }
+        let row = match &thread {
+            Some(id) => threads::by_id(db, user, id)?,
+            None => None,
+        };
+        let of_thread = row.as_ref().and_then(|row| row.project.clone());
+        let project = match wanted.project.clone().or(of_thread) {
+            Some(id) => projects::by_id(db, user, &id)?,
+            None => None,
+        };
+        if wanted.project.is_some() && project.is_none() {
+            let why = "there is no such project that you may use";
+            return Ok(Err(Error::field(
+                &["body", "project"],
+                "unknown_project",
+                why,
+            )));
+        }
+        // An edited question has the settings of the one beside it.
+        let model = wanted.edit_of.as_ref().or(follows.as_ref());
+        let carried = CarriedThread::of(db, user, (model, follows.as_ref()), project.as_ref())?;
+        Ok(Ok(Self {
+            turns: row.map_or(0, |row| row.turns),
+            thread,
+            follows,
+            project,
+            carried,
+        }))
+    }
+}
+
+impl CarriedThread {
+    fn of(
+        db: &Reader,
+        user: &UserId,
+        (model, follows): (Option<&AnalysisId>, Option<&AnalysisId>),
+        project: Option<&Project>,
+    ) -> crate::store::Result<Self> {
+        let path = match follows {
+            Some(id) => threads::path_to(db, user, id)?,
+            None => Vec::new(),
+        };
+        let (settings, old_documents) = settings_of(db, user, model, &path)?;
+        let mut notes = Vec::new();
+        let mut documents = Vec::new();
+        for id in old_documents {
+            match documents::by_id(db, user, &id)? {
+                Some(_) => documents.push(id),
+                None => notes.push(format!(
+                    "document {id} was deleted and is not read any more"
+                )),
+            }
+        }
+        let mut project_documents = Vec::new();
+        for id in project.into_iter().flat_map(|project| &project.documents) {
+            if documents::by_id(db, user, id)?.is_some() {
+                project_documents.push(id.clone());
+            }
+        }
+        let of_others =
+            project.map_or(0, |project| project.documents.len()) - project_documents.len();
+        if of_others > 0 {
+            notes.push(format!(
+                "{of_others} documents of the project belong to other people and were not read"
+            ));
+        }
+        Ok(Self {
+            settings: settings.map(Box::new),
+            turns: turns_of(db, user, &path, project)?,
+            documents,
+            project_documents,
+            notes,
+        })
+    }
+}
+
+// The analysis with the settings, and the documents of the model itself.
+fn settings_of(
+    db: &Reader,
+    user: &UserId,
+    model: Option<&AnalysisId>,
+    path: &[TurnRow],
+) -> crate::store::Result<(Option<Analysis>, Vec<DocumentId>)> {
+    let Some(model) = model else {
+        return Ok((None, Vec::new()));
+    };
+    let Some(first) = analyses::by_id(db, Some(user), model)? else {
+        return Ok((None, Vec::new()));
+    };
+    let documents = first.request.documents();
+    if !first.context.is_aside {
+        return Ok((Some(first), documents));
+    }
+    // Everything on the path before the question to one model.
+    for turn in path.iter().rev().filter(|turn| turn.id != first.id) {
+        if let Some(earlier) = analyses::by_id(db, Some(user), &turn.id)?
+            && !earlier.context.is_aside
+        {
+            return Ok((Some(earlier), documents));
+        }
+    }
+    Ok((Some(first), documents))
+}
+
+// The project's instructions, what preceded the first turn (in an imported conversation), and each turn.
+fn turns_of(
+    db: &Reader,
+    user: &UserId,
+    path: &[TurnRow],
+    project: Option<&Project>,
+) -> crate::store::Result<Vec<Message>> {
+    let instructions = project
+        .map(|project| project.instructions.trim())
+        .filter(|text| !text.is_empty());
+    let mut system: Vec<Message> = instructions
+        .map(|text| Message::new(MessageRole::System, text))
+        .into_iter()
+        .collect();
+    let mut spoken = Vec::new();
+    if let Some(first) = path.first()
+        && let Some(first) = analyses::by_id(db, Some(user), &first.id)?
+        && !first.context.is_threaded
+    {
+        let mut before = first.context.turns;
+        before.pop();
+        let (own, said): (Vec<_>, Vec<_>) = before
+            .into_iter()
+            .partition(|turn| turn.role == MessageRole::System);
+        system.extend(own);
+        spoken.extend(said);
+    }
+    for turn in path {
+        spoken.push(Message::new(MessageRole::User, turn.question.clone()));
+        let answer = turn.answer.as_deref().unwrap_or(NO_ANSWER);
+        spoken.push(Message::new(MessageRole::Assistant, answer));
+    }
+    system.extend(thread::context(&spoken, thread::CARRIED).messages);
+    Ok(system)
+}
+
+fn named<T>(
+    name: &str,
+    given: Option<String>,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>> {
+    let Some(text) = given else { return Ok(None) };
+    match parse(&text) {
+        Some(id) => Ok(Some(id)),
+        None => {
+            let why = "is not an id of this kind";
+            Err(Error::field(&["body", name], "value_error", why))
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! How much of a thread's earlier turns each model sees: as much as its context window holds beside the question, the
+//! answer, and the documents.
+
+use std::collections::BTreeMap;
+
+use super::Analyses;
+use super::check::CheckedRequest;
+use super::context_allocation::PlannedPanel;
+use crate::domain::analysis::Member;
+use crate::domain::chat::{Message, MessageRole};
+use crate::domain::id::UserId;
+use crate::domain::thread::{self, CARRIED, UNKNOWN_ROOM};
+
+impl Analyses<'_> {
+    /// Tokens of earlier turns for each model of the panel; empty when the request carries no thread.
+    pub(super) fn rooms(
+        &self,
+        user: Option<&UserId>,
+        new: &CheckedRequest,
+        (members, synthesizer): (&[Member], &Member),
+        reads_peers: bool,
+    ) -> BTreeMap<String, u64> {
+        let (Some(user), true) = (
+            user,
+            new.context.is_threaded && !new.context.turns.is_empty(),
+        ) else {
+            return BTreeMap::new();
+        };
+        let (mut all, mut writer) = (members.to_vec(), synthesizer.clone());
+        let texts = all.len() as u64;
+        let nothing = BTreeMap::new();
+        let panel = PlannedPanel {
+            members: &mut all,
+            synthesizer: &mut writer,
+            reads_peers,
+            rooms: &nothing,
+        };
+        let instructions = own_tokens(&new.context.turns);
+        let mut rooms = BTreeMap::new();
+        for member in members.iter().chain([synthesizer]) {
+            let seat = self.seat(user, new, member, &panel, texts);
+            let free = seat.room().map_or(UNKNOWN_ROOM, |room| {
+                let room = room.saturating_sub(instructions);
+                // The documents have the other half.
+                if new.documents.is_empty() {
+                    room
+                } else {
+                    room / 2
+                }
+            });
+            // A fallback is given what the planned model is given.
+            for model in std::iter::once(member).chain(&member.fallbacks) {
+                let room = rooms.entry(model.model.clone()).or_insert(CARRIED);
+                *room = free.min(*room);
+            }
+        }
+        rooms
+    }
+}
+
+/// Tokens that the conversation takes of a model's context window; 0 for a model without a limit on it.
+pub(super) fn used(turns: &[Message], room: Option<&u64>) -> u64 {
+    let Some(room) = room else { return 0 };
+    own_tokens(turns) + thread::context(&spoken(turns), *room).tokens()
+}
+
+/// What each model does not see of the thread, for the notes of the result.
+pub(super) fn notes(turns: &[Message], rooms: &BTreeMap<String, u64>) -> Vec<String> {
+    let spoken = spoken(turns);
+    let note = |(model, room): (&String, &u64)| {
+        let seen = thread::context(&spoken, *room);
+        seen.is_reduced().then(|| {
+            format!(
+                "{model} did not see the whole conversation: {} of its earlier turns were left out and {} shortened, \
+                 so that it fits the context window",
+                seen.left_out, seen.shortened
+            )
+        })
+    };
+    rooms.iter().filter_map(note).collect()
+}
+
+fn spoken(turns: &[Message]) -> Vec<Message> {
+    let earlier = turns.iter().take(turns.len().saturating_sub(1));
+    let spoken = earlier.filter(|turn| turn.role != MessageRole::System);
+    spoken.cloned().collect()
+}
+
+fn own_tokens(turns: &[Message]) -> u64 {
+    let own = turns.iter().filter(|turn| turn.role == MessageRole::System);
+    own.map(Message::tokens).sum()
+}

@@ -1,0 +1,273 @@
+//! Use cases of projects: list, create, change, share with people of this server, delete.
+
+use super::{Error, Kind, Result};
+use crate::crypto;
+use crate::domain::id::{DocumentId, ProjectId, UserId};
+use crate::domain::project::{
+    MAX_INSTRUCTIONS, MAX_NAME, MAX_PEOPLE, MAX_PROJECT_DOCUMENTS, MAX_PROJECTS, Project,
+};
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Caller, Email};
+use crate::store::{Reader, Store, documents, projects, users};
+
+/// Maximum number of listed projects, the user's own and shared ones.
+const MOST_SHOWN: u32 = 1_000;
+
+/// Use cases of projects.
+#[derive(Clone, Copy)]
+pub struct Projects<'a> {
+    pub(super) store: &'a Store,
+}
+
+/// Fields of a project to set; what is absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct ProjectChange {
+    /// Name.
+    pub name: Option<String>,
+    /// Instructions.
+    pub instructions: Option<String>,
+    /// Documents of the caller in it.
+    pub documents: Option<Vec<String>>,
+    /// Email addresses of the people it is shared with.
+    pub people: Option<Vec<String>>,
+}
+
+/// A change whose fields are within their limits.
+struct CheckedChange {
+    name: Option<String>,
+    instructions: Option<String>,
+    documents: Option<Vec<DocumentId>>,
+    people: Option<Vec<Email>>,
+}
+
+impl Projects<'_> {
+    /// Lists the caller's projects and those shared with them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn list(&self, caller: &Caller) -> Result<Vec<Project>> {
+        let user = caller.user.clone();
+        let found = self
+            .store
+            .read(move |db| projects::visible(db, &user, MOST_SHOWN));
+        Ok(found.await?)
+    }
+
+    /// Finds a project of the caller or one that is shared with them.
+    ///
+    /// # Errors
+    /// `Missing` when there is none; otherwise when the store cannot be read.
+    pub async fn show(&self, caller: &Caller, id: &ProjectId) -> Result<Project> {
+        let (user, id) = (caller.user.clone(), id.clone());
+        let found = self
+            .store
+            .read(move |db| projects::by_id(db, &user, &id))
+            .await?;
+        found.ok_or_else(Error::missing)
+    }
+
+    /// Creates a project.
+    ///
+    /// # Errors
+    /// `BadInput` for an invalid field; `Conflict` when the caller has as many projects as one person may have.
+    pub async fn create(
+        &self,
+        caller: &Caller,
+        change: ProjectChange,
+        now: Timestamp,
+    ) -> Result<Project> {
+        let change = CheckedChange::of(change)?;
+        let Some(name) = change.name.clone() else {
+            let why = "a project needs a name";
+            return Err(Error::field(&["body", "name"], "missing", why));
+        };
+        let project = Project {
+            id: ProjectId::new(now, crypto::random_number()?),
+            owner: caller.user.clone(),
+            name,
+            instructions: change.instructions.clone().unwrap_or_default(),
+            documents: Vec::new(),
+            people: Vec::new(),
+            created: now,
+            changed: now,
+        };
+        let user = caller.user.clone();
+        let written = self.store.write(move |db| {
+            if projects::count_of(db, &user)? >= MAX_PROJECTS {
+                return Ok(Err(too_many()));
+            }
+            projects::insert(db, &project)?;
+            if let Err(refused) = change.fill(db, &user, &project)? {
+                projects::delete(db, &user, &project.id)?;
+                return Ok(Err(refused));
+            }
+            Ok(projects::by_id(db, &user, &project.id)?.ok_or_else(Error::missing))
+        });
+        written.await?
+    }
+
+    /// Changes a project. Its owner changes everything; the people it is shared with, only which documents of theirs
+    /// are in it.
+    ///
+    /// # Errors
+    /// `Missing` when the caller may not see it; `Forbidden` for a field that only its owner changes; `BadInput` for an
+    /// invalid field.
+    pub async fn change(
+        &self,
+        caller: &Caller,
+        id: &ProjectId,
+        change: ProjectChange,
+        now: Timestamp,
+    ) -> Result<Project> {
+        let project = self.show(caller, id).await?;
+        let change = CheckedChange::of(change)?;
+        let is_owner = project.owner == caller.user;
+        if !is_owner && change.is_for_owner() {
+            let why = "a project is changed by whoever made it";
+            return Err(Error::new(Kind::Forbidden, why)
+                .resolve("you can add and remove your own documents"));
+        }
+        let user = caller.user.clone();
+        let written = self.store.write(move |db| {
+            if let Err(refused) = change.fill(db, &user, &project)? {
+                return Ok(Err(refused));
+            }
+            if is_owner {
+                let name = change.name.as_ref().unwrap_or(&project.name);
+                let instructions = change.instructions.as_ref();
+                let texts = (&**name, &**instructions.unwrap_or(&project.instructions));
+                projects::change(db, &user, &project.id, texts, now)?;
+            }
+            Ok(projects::by_id(db, &user, &project.id)?.ok_or_else(Error::missing))
+        });
+        written.await?
+    }
+
+    /// Deletes a project of the caller. Its threads and documents stay.
+    ///
+    /// # Errors
+    /// `Missing` when it is not theirs; otherwise when the store fails.
+    pub async fn delete(&self, caller: &Caller, id: &ProjectId) -> Result<()> {
+        let (user, id) = (caller.user.clone(), id.clone());
+        let store = self.store.for_freeing();
+        let deleted = store.write(move |db| projects::delete(db, &user, &id));
+        Ok(deleted.await?)
+    }
+}
+
+impl CheckedChange {
+    fn of(change: ProjectChange) -> Result<Self> {
+        let documents = change.documents.map(checked_documents).transpose()?;
+        let people = change.people.map(checked_people).transpose()?;
+        Ok(Self {
+            name: change.name.as_deref().map(checked_name).transpose()?,
+            instructions: (change.instructions)
+                .map(checked_instructions)
+                .transpose()?,
+            documents,
+            people,
+        })
+    }
+
+    fn is_for_owner(&self) -> bool {
+        self.name.is_some() || self.instructions.is_some() || self.people.is_some()
+    }
+
+    // Documents and people, which must exist.
+    fn fill(
+        &self,
+        db: &crate::store::Writer,
+        user: &UserId,
+        project: &Project,
+    ) -> crate::store::Result<Result<()>> {
+        if let Some(wanted) = &self.documents {
+            for id in wanted {
+                if documents::by_id(db, user, id)?.is_none() {
+                    let why = format!("there is no document {id}");
+                    let place = &["body", "document_ids"];
+                    return Ok(Err(Error::field(place, "unknown_document", why)));
+                }
+            }
+            projects::set_documents(db, user, &project.id, wanted)?;
+        }
+        if let Some(emails) = &self.people {
+            match found_people(db, emails)? {
+                Ok(people) => projects::set_people(db, project, &people)?,
+                Err(refused) => return Ok(Err(refused)),
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+fn found_people(db: &Reader, emails: &[Email]) -> crate::store::Result<Result<Vec<UserId>>> {
+    let mut people = Vec::new();
+    for email in emails {
+        match users::by_email(db, email.as_str())? {
+            Some(user) => people.push(user.id),
+            None => {
+                let why = format!("nobody on this server has the address {}", email.as_str());
+                let place = &["body", "members"];
+                return Ok(Err(Error::field(place, "unknown_user", why)));
+            }
+        }
+    }
+    Ok(Ok(people))
+}
+
+fn checked_name(name: &str) -> Result<String> {
+    let name = name.trim();
+    let place = &["body", "name"];
+    if name.is_empty() {
+        return Err(Error::field(place, "missing", "the name is empty"));
+    }
+    if name.chars().count() > MAX_NAME {
+        let why = format!("at most {MAX_NAME} characters");
+        return Err(Error::field(place, "too_long", why));
+    }
+    if name.chars().any(char::is_control) {
+        let why = "a name has no control characters";
+        return Err(Error::field(place, "value_error", why));
+    }
+    Ok(name.to_owned())
+}
+
+fn checked_instructions(text: String) -> Result<String> {
+    let place = &["body", "instructions"];
+    if text.chars().count() > MAX_INSTRUCTIONS {
+        let why = format!("at most {MAX_INSTRUCTIONS} characters");
+        return Err(Error::field(place, "too_long", why));
+    }
+    if text.contains('\0') {
+        let why = "the instructions contain a NUL character";
+        return Err(Error::field(place, "value_error", why));
+    }
+    Ok(text)
+}
+
+fn checked_documents(ids: Vec<String>) -> Result<Vec<DocumentId>> {
+    let place = &["body", "document_ids"];
+    if ids.len() > MAX_PROJECT_DOCUMENTS {
+        let why = format!("at most {MAX_PROJECT_DOCUMENTS} documents");
+        return Err(Error::field(place, "too_long", why));
+    }
+    let parsed = ids.iter().map(|id| DocumentId::parse(id));
+    let parsed: Option<Vec<DocumentId>> = parsed.collect();
+    parsed.ok_or_else(|| Error::field(place, "value_error", "not a document's id"))
+}
+
+fn checked_people(emails: Vec<String>) -> Result<Vec<Email>> {
+    let place = &["body", "members"];
+    if emails.len() > MAX_PEOPLE {
+        let why = format!("at most {MAX_PEOPLE} people");
+        return Err(Error::field(place, "too_long", why));
+    }
+    let parsed = emails.iter().map(|email| Email::parse(email));
+    let parsed: Option<Vec<Email>> = parsed.collect();
+    parsed.ok_or_else(|| Error::field(place, "value_error", "not an email address"))
+}
+
+fn too_many() -> Error {
+    let why = format!("you have {MAX_PROJECTS} projects, the most one person may have");
+    Error::new(Kind::Conflict, why).resolve("delete one first")
+}

@@ -1,0 +1,365 @@
+//! Use cases of threads: list, search, read, change, delete, share. Turns are added by `analyses`.
+
+use super::analyses::{Analyses, AnalysisReport};
+use super::{Error, Result};
+use crate::crypto;
+use crate::domain::id::{AnalysisId, ThreadId};
+use crate::domain::search::{SearchQuery, every_word};
+use crate::domain::thread::MAX_TITLE;
+use crate::domain::time::Timestamp;
+use crate::domain::user::Caller;
+use crate::store::audit::{self, AuditEntry};
+pub use crate::store::threads::{ThreadChange, ThreadFilter, ThreadRow, TurnRow};
+pub use crate::store::turn_texts::TurnMatch;
+use crate::store::{Store, projects, threads, turn_texts};
+
+/// Characters of a snippet before the first match, and in all.
+const SNIPPET: (usize, usize) = (60, 240);
+/// Maximum number of matches marked in a snippet.
+const MAX_MATCHES: usize = 20;
+
+/// Use cases of threads.
+#[derive(Clone, Copy)]
+pub struct Threads<'a> {
+    pub(super) store: &'a Store,
+    pub(super) analyses: Analyses<'a>,
+}
+
+/// Filter and page of a list of threads.
+#[derive(Debug, Clone)]
+pub struct ThreadQuery {
+    /// Maximum number of rows.
+    pub limit: u32,
+    /// Only threads older than this one.
+    pub cursor: Option<(Timestamp, ThreadId)>,
+    /// Words that a question, an answer, or the title contains.
+    pub words: Option<String>,
+    /// Only threads that match.
+    pub filter: ThreadFilter,
+}
+
+/// A thread in a list.
+#[derive(Debug, Clone)]
+pub struct ListedThread {
+    /// The thread.
+    pub row: ThreadRow,
+    /// Where it contains the words; none without a search, or when only the title does.
+    pub snippet: Option<Snippet>,
+}
+
+/// A part of a question or answer that contains the words of a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snippet {
+    /// The turn.
+    pub analysis: AnalysisId,
+    /// Whether it is from the answer, not from the question.
+    pub is_answer: bool,
+    /// The text.
+    pub text: String,
+    /// The words, as byte ranges of the text.
+    pub matches: Vec<(usize, usize)>,
+}
+
+/// A thread with its turns.
+#[derive(Debug, Clone)]
+pub struct ThreadReport {
+    /// The thread.
+    pub row: ThreadRow,
+    /// Its turns, oldest first.
+    pub turns: Vec<TurnRow>,
+}
+
+impl Threads<'_> {
+    /// Lists the caller's threads, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn list(&self, caller: &Caller, query: ThreadQuery) -> Result<Vec<ListedThread>> {
+        let user = caller.user.clone();
+        let found = self.store.read(move |db| {
+            let ThreadQuery {
+                limit,
+                cursor,
+                words,
+                mut filter,
+            } = query;
+            let expression = words.as_deref().and_then(every_word);
+            let best = match &expression {
+                Some(expression) => turn_texts::best_by_thread(db, &user, expression)?,
+                None => Default::default(),
+            };
+            if let Some(words) = &words {
+                let ids = best.keys().cloned().collect();
+                filter.found = Some((ids, words.trim().to_owned()));
+            }
+            let rows = threads::list_of(db, &user, limit, cursor.as_ref(), &filter)?;
+            let search = words.as_deref().map(SearchQuery::of);
+            let mut listed = Vec::new();
+            for row in rows {
+                let hit = match best.get(&row.id) {
+                    Some(number) => turn_texts::by_row(db, &user, *number)?,
+                    None => None,
+                };
+                let snippet = search.as_ref().zip(hit);
+                let snippet = snippet.and_then(|(search, hit)| Snippet::of(search, hit));
+                listed.push(ListedThread { row, snippet });
+            }
+            Ok(listed)
+        });
+        Ok(found.await?)
+    }
+
+    /// Returns a thread of the caller with its turns.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such thread of the caller; otherwise when the store cannot be read.
+    pub async fn show(&self, caller: &Caller, id: &ThreadId) -> Result<ThreadReport> {
+        let (user, id) = (caller.user.clone(), id.clone());
+        let found = self.store.read(move |db| {
+            let Some(row) = threads::by_id(db, &user, &id)? else {
+                return Ok(None);
+            };
+            let turns = threads::turns_of(db, &user, &id)?;
+            Ok(Some(ThreadReport { row, turns }))
+        });
+        found.await?.ok_or_else(Error::missing)
+    }
+
+    /// Returns the caller's newest thread.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn newest(&self, caller: &Caller) -> Result<Option<ThreadId>> {
+        let user = caller.user.clone();
+        Ok(self
+            .store
+            .read(move |db| threads::newest(db, &user))
+            .await?)
+    }
+
+    /// Changes title, pin, archive, or project of a thread.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such thread of the caller; `BadInput` for an empty or long title, or a project that
+    /// the caller may not use; otherwise when the store fails.
+    pub async fn change(
+        &self,
+        caller: &Caller,
+        id: &ThreadId,
+        mut change: ThreadChange,
+    ) -> Result<ThreadRow> {
+        change.title = change.title.as_deref().map(checked_title).transpose()?;
+        let (user, id) = (caller.user.clone(), id.clone());
+        let written = self.store.write(move |db| {
+            if let Some(Some(project)) = &change.project
+                && projects::by_id(db, &user, project)?.is_none()
+            {
+                return Ok(None);
+            }
+            threads::change(db, &user, &id, &change)?;
+            threads::by_id(db, &user, &id)
+        });
+        let why = "there is no such project that you may use";
+        let unknown = || Error::field(&["body", "project"], "unknown_project", why);
+        written.await?.ok_or_else(unknown)
+    }
+
+    /// Deletes a thread with all its turns, and stops those that run first.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such thread of the caller; otherwise when the store fails.
+    pub async fn delete(&self, caller: &Caller, id: &ThreadId, now: Timestamp) -> Result<()> {
+        let report = self.show(caller, id).await?;
+        for turn in report.turns.iter().filter(|turn| !turn.status.is_over()) {
+            self.analyses.cancel(caller, &turn.id).await?;
+        }
+        let (user, id) = (caller.user.clone(), id.clone());
+        let entry = AuditEntry {
+            at: now,
+            actor: Some(user.clone()),
+            action: "thread.delete".to_owned(),
+            target: id.as_str().to_owned(),
+            ..AuditEntry::default()
+        };
+        let store = self.store.for_freeing();
+        let deleted = store.write(move |db| {
+            audit::append(db, &entry)?;
+            threads::delete(db, &user, &id)
+        });
+        Ok(deleted.await?)
+    }
+
+    /// Creates the token of a read-only link to a thread. An older link stops working.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such thread of the caller; otherwise when the store fails.
+    pub async fn share(&self, caller: &Caller, id: &ThreadId) -> Result<String> {
+        let token = crypto::token::new()?;
+        let hash = crypto::token::hash(&token);
+        self.set_share(caller, id, Some(hash)).await?;
+        Ok(token)
+    }
+
+    /// Removes the read-only link.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such thread of the caller; otherwise when the store fails.
+    pub async fn unshare(&self, caller: &Caller, id: &ThreadId) -> Result<()> {
+        self.set_share(caller, id, None).await
+    }
+
+    async fn set_share(
+        &self,
+        caller: &Caller,
+        id: &ThreadId,
+        hash: Option<[u8; 32]>,
+    ) -> Result<()> {
+        let (user, id) = (caller.user.clone(), id.clone());
+        let written = self
+            .store
+            .write(move |db| threads::set_share(db, &user, &id, hash.as_ref()));
+        Ok(written.await?)
+    }
+
+    /// Returns the thread that a share link shows, with the reports of its turns as anyone may see them; none when the
+    /// link belongs to no thread.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn shared(&self, token: &str) -> Result<Option<(ThreadReport, Vec<AnalysisReport>)>> {
+        let hash = crypto::token::hash(token);
+        let found = self.store.read(move |db| {
+            let Some((user, id)) = threads::by_share(db, &hash)? else {
+                return Ok(None);
+            };
+            let Some(row) = threads::by_id(db, &user, &id)? else {
+                return Ok(None);
+            };
+            let turns = threads::turns_of(db, &user, &id)?;
+            Ok(Some((user, ThreadReport { row, turns })))
+        });
+        let Some((user, thread)) = found.await? else {
+            return Ok(None);
+        };
+        let mut reports = Vec::new();
+        for turn in &thread.turns {
+            reports.extend(self.analyses.shown_to_all(&user, &turn.id).await?);
+        }
+        Ok(Some((thread, reports)))
+    }
+
+    /// Returns the reports of a thread's turns, oldest first, or of one turn of it.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such thread of the caller, or no such turn in it.
+    pub async fn reports(
+        &self,
+        caller: &Caller,
+        id: &ThreadId,
+        only: Option<&AnalysisId>,
+    ) -> Result<(ThreadReport, Vec<AnalysisReport>)> {
+        let thread = self.show(caller, id).await?;
+        let mut reports = Vec::new();
+        for turn in &thread.turns {
+            if only.is_none_or(|only| *only == turn.id) {
+                reports.push(self.analyses.show(caller, &turn.id).await?);
+            }
+        }
+        if reports.is_empty() {
+            return Err(Error::missing());
+        }
+        Ok((thread, reports))
+    }
+}
+
+impl Snippet {
+    fn of(query: &SearchQuery, hit: TurnMatch) -> Option<Self> {
+        for (is_answer, text) in [(true, &hit.answer), (false, &hit.question)] {
+            let found = query.found_in(text);
+            if let Some(first) = found.first() {
+                let (text, from) = excerpt(text, first.start);
+                let inside = found.iter().filter_map(|found| {
+                    let range = (found.start.checked_sub(from)?, found.end.checked_sub(from)?);
+                    (range.1 <= text.len()).then_some(range)
+                });
+                return Some(Self {
+                    analysis: hit.analysis,
+                    is_answer,
+                    matches: inside.take(MAX_MATCHES).collect(),
+                    text: text.to_owned(),
+                });
+            }
+        }
+        None
+    }
+}
+
+// The text around a position, and where it begins.
+fn excerpt(text: &str, at: usize) -> (&str, usize) {
+    let before = text[..at].char_indices().rev().take(SNIPPET.0).last();
+    let start = before.map_or(at, |(start, _)| start);
+    // At a word, unless the text begins here.
+    let start = match text[start..at].find(char::is_whitespace) {
+        Some(space) if start > 0 => start + space + 1,
+        _ => start,
+    };
+    let start = (start..=at)
+        .find(|&start| text.is_char_boundary(start))
+        .unwrap_or(at);
+    let end = text[start..].char_indices().nth(SNIPPET.1);
+    let end = end.map_or(text.len(), |(end, _)| start + end);
+    (&text[start..end], start)
+}
+
+fn checked_title(title: &str) -> Result<String> {
+    let title = title.trim();
+    let place = &["body", "title"];
+    if title.is_empty() {
+        return Err(Error::field(place, "missing", "the title is empty"));
+    }
+    if title.chars().count() > MAX_TITLE {
+        let why = format!("at most {MAX_TITLE} characters");
+        return Err(Error::field(place, "too_long", why));
+    }
+    if title.chars().any(char::is_control) {
+        let why = "a title has no control characters";
+        return Err(Error::field(place, "value_error", why));
+    }
+    Ok(title.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snippet_marks_the_words_where_they_are() {
+        let text = format!(
+            "{}the Größe of the paper{}",
+            "wörter ".repeat(40),
+            " more".repeat(80)
+        );
+        let hit = TurnMatch {
+            analysis: AnalysisId::new(Timestamp::from_millis(1), 1),
+            question: "How large?".to_owned(),
+            answer: text,
+        };
+        let snippet = Snippet::of(&SearchQuery::of("größe paper"), hit).expect("a match");
+        assert!(snippet.is_answer);
+        assert!(snippet.text.chars().count() <= SNIPPET.1);
+        let marked: Vec<&str> = snippet
+            .matches
+            .iter()
+            .map(|(start, end)| &snippet.text[*start..*end])
+            .collect();
+        assert_eq!(marked, ["Größe", "paper"]);
+    }
+
+    #[test]
+    fn titles_are_trimmed_and_bounded() {
+        assert_eq!(checked_title("  Paper \n"), Ok("Paper".to_owned()));
+        for bad in ["", "  ", "a\u{7}b", &"x".repeat(MAX_TITLE + 1)] {
+            assert!(checked_title(bad).is_err(), "{bad:?}");
+        }
+    }
+}

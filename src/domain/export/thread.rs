@@ -1,0 +1,69 @@
+//! A thread as a file to read: the question and the answer of each turn, oldest first.
+
+use std::fmt::Write;
+
+use super::html::STYLE;
+use super::inline::escape;
+use super::prose::prose;
+use crate::domain::analysis::{Analysis, Member};
+use crate::domain::citation;
+
+/// The thread as Markdown. Headings of the answers stay below those of the turns.
+pub fn thread_markdown<'a>(title: &str, turns: impl Iterator<Item = &'a Analysis>) -> String {
+    let mut out = format!("# {}\n\n", one_line(title));
+    for turn in turns {
+        let question = turn.plan.question.trim().replace('\n', "\n> ");
+        let _ = write!(
+            out,
+            "> {question}\n\n{}\n\n*{}*\n\n---\n\n",
+            answer(turn).trim(),
+            facts(turn)
+        );
+    }
+    out
+}
+
+/// The thread as one HTML file without scripts.
+pub fn thread_html<'a>(title: &str, turns: impl Iterator<Item = &'a Analysis>) -> String {
+    let title = escape(&one_line(title));
+    let mut out = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
+    );
+    for turn in turns {
+        let question = escape(turn.plan.question.trim()).replace('\n', "<br>\n");
+        let _ = write!(
+            out,
+            "<section>\n<h2>{question}</h2>\n{}\n<p><small>{}</small></p>\n</section>\n",
+            prose(&answer(turn), 3, &|_| None),
+            escape(&facts(turn))
+        );
+    }
+    out.push_str("</main>\n<footer><p>Exported from Quire. Agreement between models is a hint, not a proof: check what matters against the sources.</p></footer>\n</body>\n</html>\n");
+    out
+}
+
+fn answer(turn: &Analysis) -> String {
+    match (&turn.synthesis, &turn.error) {
+        (Some(text), _) => match &turn.citations {
+            Some(found) => citation::struck(text, found),
+            None => text.clone(),
+        },
+        (None, Some(reason)) => format!("No answer: {reason}"),
+        (None, None) => format!("No answer yet: {}", turn.status.as_str()),
+    }
+}
+
+fn facts(turn: &Analysis) -> String {
+    let models: Vec<String> = turn.plan.members.iter().map(Member::name).collect();
+    format!(
+        "{} · {} · {}",
+        models.join(", "),
+        turn.plan.pattern,
+        turn.created
+    )
+}
+
+fn one_line(title: &str) -> String {
+    title.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,37 @@
+//! A query that requires every word, for searches where people narrow a list down.
+
+use super::{QueryPart, SearchQuery};
+
+/// Maximum number of words that are required; the rest of a pasted text is ignored.
+const MOST_REQUIRED: usize = 16;
+
+/// Builds an FTS5 expression that requires every word of `text`, in any of its forms. None when there is nothing to
+/// search for, such as in `the`.
+pub fn every_word(text: &str) -> Option<String> {
+    let mut groups = Vec::new();
+    for word in text.split_whitespace().take(MOST_REQUIRED) {
+        let query = SearchQuery::of(word);
+        let forms: Vec<String> = query.parts.iter().map(QueryPart::expression).collect();
+        if !forms.is_empty() {
+            groups.push(format!("({})", forms.join(" OR ")));
+        }
+    }
+    (!groups.is_empty()).then(|| groups.join(" AND "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_required_in_one_of_its_forms() {
+        assert_eq!(every_word(" \" "), None);
+        assert_eq!(every_word("fee").as_deref(), Some("(\"fee\")"));
+        let both = every_word("paper thickness").expect("two words");
+        assert_eq!(both.matches(" AND ").count(), 1, "{both}");
+        let name = every_word("user_name").expect("a name");
+        assert!(name.contains(" OR ") && !name.contains("AND"), "{name}");
+        let long = every_word(&"word ".repeat(400)).expect("words");
+        assert_eq!(long.matches(" AND ").count(), MOST_REQUIRED - 1);
+    }
+}

@@ -1,0 +1,289 @@
+//! Threads: what a member sees of the earlier turns of a conversation, and a thread's title.
+
+use super::chat::{Message, MessageRole, estimate_tokens};
+
+/// Maximum length of a title in characters.
+pub const MAX_TITLE: usize = 200;
+/// Maximum number of turns of a thread, branches included.
+pub const MAX_TURNS: u64 = 500;
+/// Tokens of earlier turns that a turn carries at most, however large the members' context windows are.
+pub const CARRIED: u64 = 100_000;
+/// Tokens of earlier turns for a member whose context window is unknown.
+pub const UNKNOWN_ROOM: u64 = 6_000;
+/// Stands for the answer of a turn that has none.
+pub const NO_ANSWER: &str = "(This question was not answered.)";
+
+/// Length of a title that is derived from a question, in characters.
+const DERIVED_TITLE: usize = 80;
+/// Tokens below which a shortened turn says too little to be carried.
+const LEAST_TURN: u64 = 48;
+/// Tokens reserved for the notice about turns that were left out.
+const NOTICE: u64 = 24;
+/// Stands for the middle of a shortened text: the beginning says what it is about, the end concludes.
+const CUT: &str = "\n[… shortened …]\n";
+
+/// The earlier turns that a member sees.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CarriedTurns {
+    /// Their messages, oldest first.
+    pub messages: Vec<Message>,
+    /// Number of turns that were left out, all older than the others.
+    pub left_out: usize,
+    /// Number of turns that were shortened.
+    pub shortened: usize,
+}
+
+impl CarriedTurns {
+    /// Whether something is missing.
+    pub fn is_reduced(&self) -> bool {
+        self.left_out + self.shortened > 0
+    }
+
+    /// Estimated tokens.
+    pub fn tokens(&self) -> u64 {
+        self.messages.iter().map(Message::tokens).sum()
+    }
+}
+
+/// Chooses what a member sees of the earlier turns, within `room` tokens: the newest first, each whole while it fits;
+/// the first one that does not is shortened, and the older ones are left out with a notice. A turn begins with each
+/// message of the user.
+pub fn context(earlier: &[Message], room: u64) -> CarriedTurns {
+    let turns = split(earlier);
+    if tokens_of(earlier) <= room {
+        return CarriedTurns {
+            messages: earlier.to_vec(),
+            ..CarriedTurns::default()
+        };
+    }
+    let mut left = room.saturating_sub(NOTICE);
+    let (mut kept, mut shortened): (Vec<Vec<Message>>, usize) = (Vec::new(), 0);
+    for turn in turns.iter().rev() {
+        let tokens = tokens_of(turn);
+        if tokens <= left {
+            left -= tokens;
+            kept.push(turn.to_vec());
+            continue;
+        }
+        if left >= LEAST_TURN {
+            kept.push(shorten(turn, left));
+            shortened = 1;
+        }
+        break;
+    }
+    let left_out = turns.len() - kept.len();
+    let mut messages: Vec<Message> = kept.into_iter().rev().flatten().collect();
+    if let Some(first) = messages.first_mut().filter(|_| left_out > 0) {
+        let notice = format!("(Earlier turns of this conversation are left out: {left_out}.)\n\n");
+        first.text.insert_str(0, &notice);
+    }
+    CarriedTurns {
+        messages,
+        left_out,
+        shortened,
+    }
+}
+
+/// Derives a title from a question: its first line, cut at a word.
+pub fn title_of(question: &str) -> String {
+    let line = question
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty());
+    let line = line.unwrap_or_default();
+    let words: Vec<&str> = line
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let line = words.join(" ");
+    let Some((end, _)) = line.char_indices().nth(DERIVED_TITLE) else {
+        return line;
+    };
+    let cut = line[..end].rfind(' ').unwrap_or(end);
+    format!("{}…", line[..cut].trim_end())
+}
+
+fn split(messages: &[Message]) -> Vec<&[Message]> {
+    let mut turns = Vec::new();
+    let mut start = 0;
+    for (at, message) in messages.iter().enumerate() {
+        if at > start && message.role == MessageRole::User {
+            turns.push(&messages[start..at]);
+            start = at;
+        }
+    }
+    if start < messages.len() {
+        turns.push(&messages[start..]);
+    }
+    turns
+}
+
+fn tokens_of(messages: &[Message]) -> u64 {
+    messages.iter().map(Message::tokens).sum()
+}
+
+// Short messages stay whole; the long ones share what is left.
+fn shorten(turn: &[Message], room: u64) -> Vec<Message> {
+    let mut order: Vec<usize> = (0..turn.len()).collect();
+    order.sort_by_key(|&at| turn[at].tokens());
+    let mut limits = vec![0; turn.len()];
+    let mut left = room;
+    for (done, at) in order.into_iter().enumerate() {
+        let share = left / (turn.len() - done) as u64;
+        limits[at] = turn[at].tokens().min(share);
+        left -= limits[at];
+    }
+    let message = |(message, limit): (&Message, u64)| match message.tokens() <= limit {
+        true => message.clone(),
+        false => Message::new(message.role, cut(&message.text, limit)),
+    };
+    turn.iter().zip(limits).map(message).collect()
+}
+
+/// Cuts the middle out of a text, so that at most `tokens` remain.
+fn cut(text: &str, tokens: u64) -> String {
+    if estimate_tokens(text) <= tokens {
+        return text.to_owned();
+    }
+    let room = (tokens * 4).saturating_sub(CUT.chars().map(quarters).sum());
+    if room == 0 {
+        return String::new();
+    }
+    let head = reach(
+        text.char_indices().map(|(at, c)| (at + c.len_utf8(), c)),
+        room * 2 / 3,
+        0,
+    );
+    let tail = reach(text.char_indices().rev(), room / 3, text.len());
+    // At a word, unless the text has none nearby.
+    let head = text[..head]
+        .rfind(char::is_whitespace)
+        .filter(|at| *at > head / 2)
+        .unwrap_or(head);
+    let tail = text[tail..]
+        .find(char::is_whitespace)
+        .filter(|at| *at < (text.len() - tail) / 2)
+        .map_or(tail, |at| tail + at);
+    format!(
+        "{}{CUT}{}",
+        text[..head].trim_end(),
+        text[tail..].trim_start()
+    )
+}
+
+// The last position that is reached within `room` quarters of a token.
+fn reach(positions: impl Iterator<Item = (usize, char)>, room: u64, start: usize) -> usize {
+    let mut used = 0;
+    let mut reached = start;
+    for (at, character) in positions {
+        used += quarters(character);
+        if used > room {
+            break;
+        }
+        reached = at;
+    }
+    reached
+}
+
+/// Quarters of a token that a character counts, as in `estimate_tokens`.
+fn quarters(character: char) -> u64 {
+    if character.is_ascii() { 1 } else { 4 }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn turn(question: &str, answer: &str) -> [Message; 2] {
+        [
+            Message::new(MessageRole::User, question),
+            Message::new(MessageRole::Assistant, answer),
+        ]
+    }
+
+    fn conversation(turns: &[(&str, &str)]) -> Vec<Message> {
+        turns.iter().flat_map(|(one, two)| turn(one, two)).collect()
+    }
+
+    #[test]
+    fn everything_is_carried_while_it_fits() {
+        let all = conversation(&[("Why?", "Because [A1]."), ("How?", "Thus.")]);
+        let carried = context(&all, 100);
+        assert_eq!(carried.messages, all);
+        assert!(!carried.is_reduced());
+    }
+
+    #[test]
+    fn older_turns_are_left_out_with_a_notice() {
+        let long = "word ".repeat(100);
+        let all = conversation(&[("First", &long), ("Second", &long), ("Third", "Short.")]);
+        let carried = context(&all, 60);
+        assert_eq!((carried.left_out, carried.shortened), (2, 0));
+        let notice = "(Earlier turns of this conversation are left out: 2.)\n\nThird";
+        assert_eq!(carried.messages[0].text, notice);
+        assert_eq!(carried.messages[1].text, "Short.");
+    }
+
+    #[test]
+    fn the_first_turn_without_room_loses_its_middle_and_keeps_its_question() {
+        let long = format!("Begin. {} End.", "word ".repeat(400));
+        let all = conversation(&[("Old", &long), ("What now?", &long)]);
+        let carried = context(&all, 150);
+        assert_eq!((carried.left_out, carried.shortened), (1, 1));
+        let [question, answer] = &carried.messages[..] else {
+            panic!("{carried:?}")
+        };
+        assert!(question.text.ends_with("What now?"), "{}", question.text);
+        assert!(answer.text.starts_with("Begin."), "{}", answer.text);
+        assert!(answer.text.ends_with("End."), "{}", answer.text);
+        assert!(answer.text.contains(CUT), "{}", answer.text);
+    }
+
+    #[test]
+    fn titles_are_a_line_cut_at_a_word() {
+        for (question, title) in [
+            ("Why?", "Why?"),
+            ("\n\n  Two\twords \nmore", "Two words"),
+            ("", ""),
+        ] {
+            assert_eq!(title_of(question), title);
+        }
+        let long = title_of(&"word ".repeat(40));
+        assert!(
+            long.ends_with("word…") && long.chars().count() <= DERIVED_TITLE + 1,
+            "{long}"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_room_is_never_exceeded_and_the_newest_turns_stay(
+            turns in prop::collection::vec(("\\PC{0,60}", "[a-zé量 \\n]{0,900}"), 0..12),
+            room in 0_u64..900,
+        ) {
+            let all: Vec<Message> = turns.iter().flat_map(|(one, two)| turn(one, two)).collect();
+            let carried = context(&all, room);
+            prop_assert!(carried.tokens() <= room, "{} of {room}", carried.tokens());
+            let kept = carried.messages.len() / 2;
+            prop_assert_eq!(kept + carried.left_out, turns.len());
+            // All but the oldest of the kept turns are whole, and they are the newest.
+            let whole = kept.saturating_sub(1) * 2;
+            prop_assert_eq!(
+                &carried.messages[carried.messages.len() - whole..],
+                &all[all.len() - whole..]
+            );
+        }
+
+        #[test]
+        fn more_room_never_shows_fewer_turns(
+            turns in prop::collection::vec(("[a-z ]{0,60}", "[a-z ]{0,400}"), 1..9),
+            room in 0_u64..600,
+        ) {
+            let all: Vec<Message> = turns.iter().flat_map(|(one, two)| turn(one, two)).collect();
+            let (less, more) = (context(&all, room), context(&all, room + 50));
+            prop_assert!(more.left_out <= less.left_out);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Project handlers: list, create, show, change, delete.
+
+use hyper::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::accounts::success;
+use crate::app::Error;
+use crate::app::projects::ProjectChange;
+use crate::clock;
+use crate::domain::id::ProjectId;
+use crate::domain::project::Project;
+use crate::domain::user::Caller;
+use crate::http::context::RequestContext;
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
+
+/// Fields of a project to set; what is absent stays.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProjectBody {
+    name: Option<String>,
+    instructions: Option<String>,
+    document_ids: Option<Vec<String>>,
+    members: Option<Vec<String>>,
+}
+
+/// `GET /api/projects`: lists the caller's projects and those shared with them, by name.
+///
+/// # Errors
+/// When the database cannot be read.
+pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let projects = cx.app.projects().list(&caller).await?;
+    let items: Vec<Value> = projects
+        .iter()
+        .map(|project| project_json(project, &caller))
+        .collect();
+    Ok(Reply::json(
+        &json!({ "projects": items, "next_cursor": null }),
+    ))
+}
+
+/// `POST /api/projects`: creates a project.
+///
+/// # Errors
+/// `BadRequest` or `BadInput` for an invalid body, `Conflict` when the caller has too many projects.
+pub async fn create(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let change = change_of(cx.json().await?);
+    let projects = cx.app.projects();
+    let project = projects.create(&caller, change, clock::now()).await?;
+    Ok(Reply::json(&project_json(&project, &caller)).status(StatusCode::CREATED))
+}
+
+/// `GET /api/projects/{id}`: one project.
+///
+/// # Errors
+/// `Missing` when the caller may not see it.
+pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let project = cx.app.projects().show(&caller, &id(&cx)?).await?;
+    Ok(Reply::json(&project_json(&project, &caller)))
+}
+
+/// `PATCH /api/projects/{id}`: changes a project.
+///
+/// # Errors
+/// `Missing` when the caller may not see it, `Forbidden` when only its owner may change a field, `BadRequest` or
+/// `BadInput` for an invalid body.
+pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let change = change_of(cx.json().await?);
+    let (projects, id) = (cx.app.projects(), id(&cx)?);
+    let project = projects.change(&caller, &id, change, clock::now()).await?;
+    Ok(Reply::json(&project_json(&project, &caller)))
+}
+
+/// `DELETE /api/projects/{id}`: deletes a project. Its threads and documents stay.
+///
+/// # Errors
+/// `Missing` when it is not the caller's.
+pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    cx.app.projects().delete(&caller, &id(&cx)?).await?;
+    success("project deleted")
+}
+
+fn change_of(body: ProjectBody) -> ProjectChange {
+    ProjectChange {
+        name: body.name,
+        instructions: body.instructions,
+        documents: body.document_ids,
+        people: body.members,
+    }
+}
+
+fn project_json(project: &Project, caller: &Caller) -> Value {
+    json!({
+        "project_id": project.id, "name": project.name, "instructions": project.instructions,
+        "document_ids": project.documents, "members": project.people, "own": project.owner == caller.user,
+        "created_at": project.created, "changed_at": project.changed,
+    })
+}
+
+fn id(cx: &RequestContext) -> Result<ProjectId, ApiError> {
+    ProjectId::parse(cx.param("id")).ok_or_else(|| Error::missing().into())
+}

@@ -1,0 +1,278 @@
+//! Thread handlers: list, show, change, delete, share, export. Their turns are analyses, see `analyses`.
+
+use hyper::header::CONTENT_DISPOSITION;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
+
+use super::accounts::{no_store, success};
+use super::analyses::link_json;
+use super::analysis_shape as shape;
+use crate::app::Error;
+use crate::app::threads::{
+    ListedThread, Snippet, ThreadChange, ThreadFilter, ThreadQuery, ThreadReport, ThreadRow,
+    TurnRow,
+};
+use crate::clock;
+use crate::domain::export;
+use crate::domain::id::{AnalysisId, ProjectId, ThreadId};
+use crate::domain::prompt::letter;
+use crate::domain::time::Timestamp;
+use crate::domain::user::Caller;
+use crate::http::context::RequestContext;
+use crate::http::error::ApiError;
+use crate::http::reply::Reply;
+
+/// `GET /api/threads`: lists the caller's threads, newest first. `q` searches titles, questions, and answers. Without
+/// `archived` and `q`, archived threads are left out.
+///
+/// # Errors
+/// `BadInput` for an invalid limit, cursor, or filter.
+pub async fn list(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let (limit, cursor) = cx.page()?;
+    let words = cx.query("q").filter(|text| !text.trim().is_empty());
+    let project = cx.query("project").filter(|text| !text.is_empty());
+    let archived = flag(&cx, "archived")?;
+    let query = ThreadQuery {
+        // One more than the limit, to learn whether there is a next page.
+        limit: limit + 1,
+        cursor: cursor.map(|text| read_cursor(&text)).transpose()?,
+        filter: ThreadFilter {
+            project: project.map(|id| project_of(&id)).transpose()?,
+            pinned: flag(&cx, "pinned")?,
+            archived: archived.or(words.is_none().then_some(false)),
+            found: None,
+        },
+        words,
+    };
+    let mut listed = cx.app.threads().list(&caller, query).await?;
+    let has_more = listed.len() > limit as usize;
+    listed.truncate(limit as usize);
+    let next = listed.last().filter(|_| has_more);
+    let next = next.map(|last| format!("{}.{}", last.row.updated.millis(), last.row.id));
+    let items: Vec<Value> = listed.iter().map(listed_json).collect();
+    Ok(Reply::json(
+        &json!({ "threads": items, "next_cursor": next }),
+    ))
+}
+
+/// `GET /api/threads/{id}`: a thread with its turns as a tree.
+///
+/// # Errors
+/// `Missing` when the caller has no such thread.
+pub async fn show(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let report = cx.app.threads().show(&caller, &id(&cx)?).await?;
+    Ok(Reply::json(&report_json(&report)))
+}
+
+/// Fields of a thread to set; what is absent stays, and a project of null means none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ThreadBody {
+    title: Option<String>,
+    pinned: Option<bool>,
+    archived: Option<bool>,
+    #[serde(default, deserialize_with = "nullable")]
+    project: Option<Option<String>>,
+}
+
+fn nullable<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(from).map(Some)
+}
+
+/// `PATCH /api/threads/{id}`: renames, pins, archives, or moves a thread.
+///
+/// # Errors
+/// `Missing` when the caller has no such thread, `BadRequest` or `BadInput` for an invalid body.
+pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let body: ThreadBody = cx.json().await?;
+    let project = match body.project {
+        None => None,
+        Some(None) => Some(None),
+        Some(Some(text)) => Some(Some(ProjectId::parse(&text).ok_or_else(|| {
+            Error::field(&["body", "project"], "value_error", "not a project's id")
+        })?)),
+    };
+    let change = ThreadChange {
+        title: body.title,
+        pinned: body.pinned,
+        archived: body.archived,
+        project,
+    };
+    let row = cx.app.threads().change(&caller, &id(&cx)?, change).await?;
+    Ok(Reply::json(&row_json(&row)))
+}
+
+/// `DELETE /api/threads/{id}`: deletes a thread with all its turns.
+///
+/// # Errors
+/// `Missing` when the caller has no such thread.
+pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let threads = cx.app.threads();
+    threads.delete(&caller, &id(&cx)?, clock::now()).await?;
+    success("thread deleted")
+}
+
+/// What to share; the whole thread without a turn.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShareBody {
+    turn: Option<String>,
+}
+
+/// `POST /api/threads/{id}/share`: creates a public link to a thread, or to one turn of it.
+///
+/// # Errors
+/// `Missing` when the caller has no such thread or turn, `BadRequest` or `BadInput` for an invalid body.
+pub async fn share(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let body: ShareBody = cx.json_or_empty().await?;
+    let id = id(&cx)?;
+    let token = match body.turn {
+        None => cx.app.threads().share(&caller, &id).await?,
+        Some(turn) => {
+            let turn = AnalysisId::parse(&turn).ok_or_else(Error::missing)?;
+            let thread = cx.app.threads().show(&caller, &id).await?;
+            if thread.turns.iter().all(|known| known.id != turn) {
+                return Err(Error::missing().into());
+            }
+            cx.app.analyses().share(&caller, &turn).await?
+        }
+    };
+    let mut link = link_json(&cx, &token);
+    link["thread_id"] = json!(id);
+    Ok(no_store(Reply::json(&link)))
+}
+
+/// `DELETE /api/threads/{id}/share`: revokes the public link to the thread. Links to single turns remain.
+///
+/// # Errors
+/// `Missing` when the caller has no such thread.
+pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    cx.app.threads().unshare(&caller, &id(&cx)?).await?;
+    success("the link no longer works")
+}
+
+/// `GET /api/threads/{id}/export?format=&turn=`: downloads a thread, or one turn of it, as Markdown, HTML, or JSON.
+///
+/// # Errors
+/// `Missing` when the caller has no such thread or turn, `BadInput` for an unknown format.
+pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+    let id = id(&cx)?;
+    let only = match cx.query("turn").filter(|text| !text.is_empty()) {
+        Some(turn) => Some(AnalysisId::parse(&turn).ok_or_else(Error::missing)?),
+        None => None,
+    };
+    let threads = cx.app.threads();
+    let (thread, reports) = threads.reports(&caller, &id, only.as_ref()).await?;
+    let title = &thread.row.title;
+    let turns = reports.iter().map(|report| &report.analysis);
+    let format = cx.query("format").unwrap_or_else(|| "markdown".into());
+    let (text, content_type, extension) = match format.as_str() {
+        "json" => {
+            let turns: Vec<Value> = reports.iter().map(shape::full).collect();
+            let mut body = row_json(&thread.row);
+            body["turns"] = json!(turns);
+            (format!("{body:#}"), "application/json", "json")
+        }
+        "markdown" | "md" => (
+            export::thread_markdown(title, turns),
+            "text/markdown; charset=utf-8",
+            "md",
+        ),
+        "html" => (
+            export::thread_html(title, turns),
+            "text/html; charset=utf-8",
+            "html",
+        ),
+        _ => {
+            let why = "must be markdown, html or json";
+            return Err(Error::field(&["query", "format"], "value_error", why).into());
+        }
+    };
+    Ok(Reply::bytes(text, content_type).header(
+        CONTENT_DISPOSITION,
+        &format!("attachment; filename=\"{id}.{extension}\""),
+    ))
+}
+
+/// A thread with its turns as a tree, for its owner and for holders of its link.
+pub(super) fn report_json(report: &ThreadReport) -> Value {
+    let turns: Vec<Value> = report
+        .turns
+        .iter()
+        .map(|turn| turn_json(turn, &report.turns))
+        .collect();
+    let mut body = row_json(&report.row);
+    body["turns"] = json!(turns);
+    body
+}
+
+fn row_json(row: &ThreadRow) -> Value {
+    json!({
+        "thread_id": row.id, "title": row.title, "created_at": row.created, "updated_at": row.updated,
+        "pinned": row.pinned, "archived": row.archived, "project_id": row.project, "shared": row.shared,
+        "turns": row.turns,
+    })
+}
+
+fn listed_json(listed: &ListedThread) -> Value {
+    let mut item = row_json(&listed.row);
+    if let Some(snippet) = &listed.snippet {
+        item["snippet"] = snippet_json(snippet);
+    }
+    item
+}
+
+fn snippet_json(snippet: &Snippet) -> Value {
+    json!({
+        "analysis_id": snippet.analysis, "in": if snippet.is_answer { "answer" } else { "question" },
+        "text": snippet.text, "matches": snippet.matches,
+    })
+}
+
+fn turn_json(turn: &TurnRow, all: &[TurnRow]) -> Value {
+    let beside = all.iter().filter(|other| other.parent == turn.parent);
+    let index = beside.clone().filter(|other| other.id <= turn.id).count();
+    let models: Vec<String> = turn.members.iter().map(|member| member.name()).collect();
+    let letters = models.iter().enumerate();
+    let letters: Map<String, Value> = letters
+        .map(|(at, model)| (letter(at).to_string(), json!(model)))
+        .collect();
+    json!({
+        "analysis_id": turn.id, "parent": turn.parent, "question": turn.question, "status": turn.status,
+        "answer": turn.answer, "error": turn.error, "models": models, "letters": letters,
+        "pattern": turn.pattern, "created_at": turn.created,
+        "branch": { "index": index, "count": beside.count() },
+    })
+}
+
+fn flag(cx: &RequestContext, name: &str) -> Result<Option<bool>, ApiError> {
+    match cx.query(name).as_deref() {
+        None | Some("") => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(_) => {
+            let why = "must be true or false";
+            Err(Error::field(&["query", name], "bool_type", why).into())
+        }
+    }
+}
+
+fn read_cursor(text: &str) -> Result<(Timestamp, ThreadId), ApiError> {
+    let parts = text.split_once('.');
+    let read = parts.and_then(|(updated, id)| {
+        let updated = Timestamp::from_millis(updated.parse().ok()?);
+        Some((updated, ThreadId::parse(id)?))
+    });
+    let why = "not a cursor of this list";
+    read.ok_or_else(|| Error::field(&["query", "cursor"], "value_error", why).into())
+}
+
+fn project_of(text: &str) -> Result<ProjectId, ApiError> {
+    let why = "not a project's id";
+    let id = ProjectId::parse(text);
+    id.ok_or_else(|| Error::field(&["query", "project"], "value_error", why).into())
+}
+
+fn id(cx: &RequestContext) -> Result<ThreadId, ApiError> {
+    ThreadId::parse(cx.param("id")).ok_or_else(|| Error::missing().into())
+}

@@ -1,0 +1,189 @@
+//! Projects, their documents, and the people they are shared with.
+
+use rusqlite::Row;
+
+use super::connection::{Reader, Writer};
+use super::error::Result;
+use super::values::count;
+use crate::domain::id::{DocumentId, ProjectId, UserId};
+use crate::domain::project::{MAX_PEOPLE, MAX_PROJECT_DOCUMENTS, Project};
+use crate::domain::time::Timestamp;
+
+/// Lists the user's own projects and those shared with them, by name.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn visible(db: &Reader, user: &UserId, limit: u32) -> Result<Vec<Project>> {
+    let found = db.all(
+        "SELECT p.* FROM projects p
+         WHERE p.user_id = ?1
+            OR p.id IN (SELECT project_id FROM project_people WHERE user_id = ?1)
+         ORDER BY p.name, p.id LIMIT ?2",
+        (user, limit),
+        from_row,
+    )?;
+    found
+        .into_iter()
+        .map(|project| filled(db, project))
+        .collect()
+}
+
+/// Finds a project that this user owns or that is shared with them.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn by_id(db: &Reader, user: &UserId, id: &ProjectId) -> Result<Option<Project>> {
+    let found = db.maybe(
+        "SELECT p.* FROM projects p
+         WHERE p.id = ?2 AND (p.user_id = ?1 OR EXISTS (
+             SELECT 1 FROM project_people m WHERE m.project_id = p.id AND m.user_id = ?1
+         ))",
+        (user, id),
+        from_row,
+    )?;
+    found.map(|project| filled(db, project)).transpose()
+}
+
+/// Counts a user's own projects.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
+    db.one(
+        "SELECT count(*) AS count FROM projects WHERE user_id = ?1",
+        [user],
+        |row| count(row, "count"),
+    )
+}
+
+/// Inserts a project, without documents and people.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn insert(db: &Writer, project: &Project) -> Result<()> {
+    db.run(
+        "INSERT INTO projects (id, user_id, name, instructions, created, changed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (
+            &project.id,
+            &project.owner,
+            &project.name,
+            &project.instructions,
+            project.created,
+            project.changed,
+        ),
+    )
+    .map(drop)
+}
+
+/// Changes name and instructions of the owner's project.
+///
+/// # Errors
+/// `Missing` when it is not theirs; otherwise when the database cannot be written.
+pub fn change(
+    db: &Writer,
+    owner: &UserId,
+    id: &ProjectId,
+    (name, instructions): (&str, &str),
+    now: Timestamp,
+) -> Result<()> {
+    db.run_one(
+        "UPDATE projects SET name = ?3, instructions = ?4, changed = ?5
+         WHERE user_id = ?1 AND id = ?2",
+        (owner, id, name, instructions, now),
+    )
+}
+
+/// Replaces the documents of a project that the user may see. Documents of others stay, and only the user's own are
+/// added.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn set_documents(
+    db: &Writer,
+    user: &UserId,
+    id: &ProjectId,
+    documents: &[DocumentId],
+) -> Result<()> {
+    db.run(
+        "DELETE FROM project_documents WHERE project_id = ?2
+           AND document_id IN (SELECT id FROM documents WHERE user_id = ?1)",
+        (user, id),
+    )?;
+    for document in documents {
+        db.run(
+            "INSERT INTO project_documents (project_id, document_id)
+             SELECT ?2, id FROM documents WHERE id = ?3 AND user_id = ?1
+             ON CONFLICT DO NOTHING",
+            (user, id, document),
+        )?;
+    }
+    Ok(())
+}
+
+/// Replaces the people with whom a project is shared. Threads in it of people who lose access leave it.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn set_people(db: &Writer, project: &Project, people: &[UserId]) -> Result<()> {
+    db.run(
+        "DELETE FROM project_people WHERE project_id = ?1",
+        [&project.id],
+    )?;
+    for person in people.iter().filter(|person| **person != project.owner) {
+        db.run(
+            "INSERT INTO project_people (project_id, user_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            (&project.id, person),
+        )?;
+    }
+    db.run(
+        "UPDATE threads SET project = ''
+         WHERE project = ?1 AND user_id <> ?2
+           AND user_id NOT IN (SELECT user_id FROM project_people WHERE project_id = ?1)",
+        (&project.id, &project.owner),
+    )
+    .map(drop)
+}
+
+/// Deletes the owner's project. Its threads stay, outside any project.
+///
+/// # Errors
+/// `Missing` when it is not theirs; otherwise when the database cannot be written.
+pub fn delete(db: &Writer, owner: &UserId, id: &ProjectId) -> Result<()> {
+    db.run_one(
+        "DELETE FROM projects WHERE user_id = ?1 AND id = ?2",
+        (owner, id),
+    )
+}
+
+fn filled(db: &Reader, project: Project) -> Result<Project> {
+    let documents = db.all(
+        "SELECT document_id FROM project_documents WHERE project_id = ?1 ORDER BY document_id LIMIT ?2",
+        (&project.id, (MAX_PROJECT_DOCUMENTS * (MAX_PEOPLE + 1)) as i64),
+        |row| row.get(0),
+    )?;
+    let people = db.all(
+        "SELECT u.email FROM project_people m JOIN users u ON u.id = m.user_id
+         WHERE m.project_id = ?1 ORDER BY u.email LIMIT ?2",
+        (&project.id, MAX_PEOPLE as i64),
+        |row| row.get(0),
+    )?;
+    Ok(Project {
+        documents,
+        people,
+        ..project
+    })
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Project> {
+    Ok(Project {
+        id: row.get("id")?,
+        owner: row.get("user_id")?,
+        name: row.get("name")?,
+        instructions: row.get("instructions")?,
+        documents: Vec::new(),
+        people: Vec::new(),
+        created: row.get("created")?,
+        changed: row.get("changed")?,
+    })
+}

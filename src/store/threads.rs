@@ -1,0 +1,394 @@
+//! Threads and the place of each analysis in its thread. A thread is deleted with its last analysis, by a trigger.
+
+use rusqlite::{Row, params};
+
+use super::connection::{Reader, Writer};
+use super::error::{Result, StoreError};
+use super::values::{count, text, to_json};
+use crate::domain::analysis::{Analysis, Status};
+use crate::domain::case_folding::fold_case;
+use crate::domain::id::{AnalysisId, ProjectId, ThreadId, UserId};
+use crate::domain::plan::Member;
+use crate::domain::thread::{MAX_TURNS, title_of};
+use crate::domain::time::Timestamp;
+
+/// A thread without its turns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadRow {
+    /// Its id.
+    pub id: ThreadId,
+    /// Title.
+    pub title: String,
+    /// When its first turn was asked.
+    pub created: Timestamp,
+    /// When its newest turn was asked.
+    pub updated: Timestamp,
+    /// Whether it is pinned.
+    pub pinned: bool,
+    /// Whether it is archived.
+    pub archived: bool,
+    /// Its project.
+    pub project: Option<ProjectId>,
+    /// Number of turns.
+    pub turns: u64,
+    /// Whether it has a share link.
+    pub shared: bool,
+}
+
+/// A turn in a list of turns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TurnRow {
+    /// The analysis.
+    pub id: AnalysisId,
+    /// The turn that it follows.
+    pub parent: Option<AnalysisId>,
+    /// The question.
+    pub question: String,
+    /// Status.
+    pub status: Status,
+    /// The final answer.
+    pub answer: Option<String>,
+    /// Why there is none.
+    pub error: Option<String>,
+    /// Pattern id.
+    pub pattern: String,
+    /// The panel; empty in a list of turns without it.
+    pub members: Vec<Member>,
+    /// When it was asked.
+    pub created: Timestamp,
+}
+
+/// The place of an analysis in its thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TurnPlace {
+    /// The thread.
+    pub thread: ThreadId,
+    /// The turn that it follows.
+    pub parent: Option<AnalysisId>,
+    /// Number of the turn on its path, from 1.
+    pub turn: u64,
+    /// Its number among the turns that follow the same one, from 1.
+    pub index: u64,
+    /// Number of turns that follow the same one.
+    pub count: u64,
+}
+
+/// Filter of the list of threads; the default matches everything.
+#[derive(Debug, Clone, Default)]
+pub struct ThreadFilter {
+    /// Only in this project.
+    pub project: Option<ProjectId>,
+    /// Only pinned ones, or only others.
+    pub pinned: Option<bool>,
+    /// Only archived ones, or only others.
+    pub archived: Option<bool>,
+    /// Only these, or those whose title contains the text.
+    pub found: Option<(Vec<ThreadId>, String)>,
+}
+
+/// A change of a thread; what is absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct ThreadChange {
+    /// Title.
+    pub title: Option<String>,
+    /// Whether it is pinned.
+    pub pinned: Option<bool>,
+    /// Whether it is archived.
+    pub archived: Option<bool>,
+    /// Its project; `Some(None)` for none.
+    pub project: Option<Option<ProjectId>>,
+}
+
+/// Begins the thread of a new analysis, or adds the analysis to its thread. Returns none for an analysis outside the
+/// history.
+///
+/// # Errors
+/// `Missing` when its thread or the turn that it follows is gone; otherwise when the database cannot be written.
+pub(super) fn enter(db: &Writer, analysis: &Analysis, is_listed: bool) -> Result<Option<ThreadId>> {
+    let (Some(user), true) = (&analysis.user, is_listed) else {
+        return Ok(None);
+    };
+    let context = &analysis.context;
+    let Some(thread) = &context.thread else {
+        let thread = ThreadId::begun_by(&analysis.id);
+        let title = title_of(&analysis.request.prompt);
+        db.run(
+            "INSERT INTO threads (id, user_id, project, title, title_folded, created, updated)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+            (
+                &thread,
+                user,
+                context.project.as_ref().map_or("", ProjectId::as_str),
+                &title,
+                fold_case(&title),
+                analysis.created,
+            ),
+        )?;
+        return Ok(Some(thread));
+    };
+    db.run_one(
+        "UPDATE threads SET updated = max(updated, ?3) WHERE id = ?2 AND user_id = ?1",
+        (user, thread, analysis.created),
+    )?;
+    if let Some(parent) = &context.follows {
+        let found = db.maybe(
+            "SELECT 1 FROM analyses WHERE id = ?3 AND thread = ?2 AND user_id = ?1",
+            (user, thread, parent),
+            |_| Ok(()),
+        )?;
+        found.ok_or(StoreError::Missing)?;
+    }
+    Ok(Some(thread.clone()))
+}
+
+/// Lists the user's threads, newest first, older than the cursor.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn list_of(
+    db: &Reader,
+    user: &UserId,
+    limit: u32,
+    cursor: Option<&(Timestamp, ThreadId)>,
+    filter: &ThreadFilter,
+) -> Result<Vec<ThreadRow>> {
+    // -1 for either; `~` sorts after every ID.
+    let choice = |wanted: Option<bool>| wanted.map_or(-1, i64::from);
+    let (found, title) = filter.found.clone().unwrap_or_default();
+    db.all(
+        "SELECT t.*, (SELECT count(*) FROM analyses a WHERE a.thread = t.id) AS turns
+         FROM threads t
+         WHERE t.user_id = ?1 AND (t.updated, t.id) < (?2, ?3)
+           AND (?4 = '' OR t.project = ?4)
+           AND (?5 < 0 OR t.pinned = ?5) AND (?6 < 0 OR t.archived = ?6)
+           AND (?7 = 0 OR t.id IN (SELECT value FROM json_each(?8))
+                OR (?9 <> '' AND instr(t.title_folded, ?9) > 0))
+         ORDER BY t.updated DESC, t.id DESC LIMIT ?10",
+        params![
+            user,
+            cursor.map_or(Timestamp::from_millis(i64::MAX), |(updated, _)| *updated),
+            cursor.map_or("~", |(_, id)| id.as_str()),
+            filter.project.as_ref().map_or("", ProjectId::as_str),
+            choice(filter.pinned),
+            choice(filter.archived),
+            filter.found.is_some(),
+            to_json(&found)?,
+            fold_case(&title),
+            limit,
+        ],
+        from_row,
+    )
+}
+
+/// Finds a thread of this user.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn by_id(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<ThreadRow>> {
+    db.maybe(
+        "SELECT t.*, (SELECT count(*) FROM analyses a WHERE a.thread = t.id) AS turns
+         FROM threads t WHERE t.id = ?2 AND t.user_id = ?1",
+        (user, id),
+        from_row,
+    )
+}
+
+/// Lists the turns of a thread of this user with their panels, oldest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn turns_of(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Vec<TurnRow>> {
+    db.all(
+        "SELECT id, follows, question, status, synthesis, error, pattern, created,
+                json_extract(plan, '$.members') AS members
+         FROM analyses WHERE thread = ?2 AND user_id = ?1 ORDER BY id LIMIT ?3",
+        (user, id, MAX_TURNS as i64),
+        |row| {
+            Ok(TurnRow {
+                members: super::values::json(row, "members")?,
+                ..turn(row)?
+            })
+        },
+    )
+}
+
+/// Returns the newest turn of a thread of this user.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn newest_turn(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<AnalysisId>> {
+    db.maybe(
+        "SELECT id FROM analyses WHERE thread = ?2 AND user_id = ?1 ORDER BY id DESC LIMIT 1",
+        (user, id),
+        |row| row.get(0),
+    )
+}
+
+/// Returns the user's newest thread.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn newest(db: &Reader, user: &UserId) -> Result<Option<ThreadId>> {
+    db.maybe(
+        "SELECT id FROM threads WHERE user_id = ?1 ORDER BY updated DESC, id DESC LIMIT 1",
+        [user],
+        |row| row.get(0),
+    )
+}
+
+/// Lists the turns from the beginning of a thread to this one, without their panels.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn path_to(db: &Reader, user: &UserId, turn_id: &AnalysisId) -> Result<Vec<TurnRow>> {
+    // Bounded, so that no imported circle is followed forever.
+    db.all(
+        "WITH RECURSIVE path (id, follows, thread, depth) AS (
+             SELECT id, follows, thread, 0 FROM analyses
+             WHERE id = ?2 AND user_id = ?1
+             UNION ALL
+             SELECT a.id, a.follows, a.thread, path.depth + 1
+             FROM path JOIN analyses a ON a.id = path.follows
+             WHERE path.follows <> '' AND a.thread = path.thread AND a.user_id = ?1
+               AND path.depth < ?3
+         )
+         SELECT a.id, a.follows, a.question, a.status, a.synthesis, a.error, a.pattern, a.created
+         FROM path JOIN analyses a ON a.id = path.id ORDER BY path.depth DESC",
+        (user, turn_id, MAX_TURNS as i64),
+        turn,
+    )
+}
+
+/// Returns the place of an analysis of this user in its thread; none outside the history.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn place_of(db: &Reader, user: &UserId, id: &AnalysisId) -> Result<Option<TurnPlace>> {
+    let found = db.maybe(
+        "SELECT thread, follows,
+                (SELECT count(*) FROM analyses b
+                 WHERE b.thread = a.thread AND b.follows = a.follows) AS count,
+                (SELECT count(*) FROM analyses b
+                 WHERE b.thread = a.thread AND b.follows = a.follows AND b.id <= a.id) AS place
+         FROM analyses a WHERE id = ?2 AND user_id = ?1",
+        (user, id),
+        |row| {
+            let thread: String = row.get("thread")?;
+            let Some(thread) = ThreadId::parse(&thread) else {
+                return Ok(None);
+            };
+            Ok(Some(TurnPlace {
+                thread,
+                parent: parent(row)?,
+                turn: 0,
+                index: count(row, "place")?,
+                count: count(row, "count")?,
+            }))
+        },
+    )?;
+    let Some(place) = found.flatten() else {
+        return Ok(None);
+    };
+    let turn = path_to(db, user, id)?.len() as u64;
+    Ok(Some(TurnPlace { turn, ..place }))
+}
+
+/// Changes a thread of this user.
+///
+/// # Errors
+/// `Missing` when it is not theirs; otherwise when the database cannot be written.
+pub fn change(db: &Writer, user: &UserId, id: &ThreadId, change: &ThreadChange) -> Result<()> {
+    let project = change.project.as_ref();
+    let project = project.map(|project| project.as_ref().map_or("", ProjectId::as_str));
+    db.run_one(
+        "UPDATE threads SET title = coalesce(?3, title), title_folded = coalesce(?4, title_folded),
+                pinned = coalesce(?5, pinned), archived = coalesce(?6, archived),
+                project = coalesce(?7, project)
+         WHERE user_id = ?1 AND id = ?2",
+        (
+            user,
+            id,
+            &change.title,
+            change.title.as_deref().map(fold_case),
+            change.pinned,
+            change.archived,
+            project,
+        ),
+    )
+}
+
+/// Deletes a thread of this user with all its analyses.
+///
+/// # Errors
+/// `Missing` when it is not theirs; otherwise when the database cannot be written.
+pub fn delete(db: &Writer, user: &UserId, id: &ThreadId) -> Result<()> {
+    by_id(db, user, id)?.ok_or(StoreError::Missing)?;
+    db.run(
+        "DELETE FROM analyses WHERE thread = ?2 AND user_id = ?1",
+        (user, id),
+    )?;
+    // The trigger has deleted it, unless it had no turn.
+    db.run(
+        "DELETE FROM threads WHERE id = ?2 AND user_id = ?1",
+        (user, id),
+    )
+    .map(drop)
+}
+
+/// Sets the hash of the share link's token, or removes the link.
+///
+/// # Errors
+/// `Missing` when the thread is not theirs; otherwise when the database cannot be written.
+pub fn set_share(db: &Writer, user: &UserId, id: &ThreadId, hash: Option<&[u8; 32]>) -> Result<()> {
+    db.run_one(
+        "UPDATE threads SET share_hash = ?3 WHERE user_id = ?1 AND id = ?2",
+        (user, id, hash),
+    )
+}
+
+/// Finds the thread of a share link, with its owner. Links of locked accounts find nothing.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn by_share(db: &Reader, hash: &[u8; 32]) -> Result<Option<(UserId, ThreadId)>> {
+    db.maybe(
+        "SELECT t.user_id, t.id FROM threads t JOIN users u ON u.id = t.user_id
+         WHERE t.share_hash = ?1 AND u.disabled = 0",
+        [hash],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+fn parent(row: &Row<'_>) -> rusqlite::Result<Option<AnalysisId>> {
+    let follows = text(row, "follows")?;
+    Ok(follows.and_then(|id| AnalysisId::parse(&id)))
+}
+
+fn turn(row: &Row<'_>) -> rusqlite::Result<TurnRow> {
+    Ok(TurnRow {
+        id: row.get("id")?,
+        parent: parent(row)?,
+        question: row.get("question")?,
+        status: row.get("status")?,
+        answer: text(row, "synthesis")?,
+        error: text(row, "error")?,
+        pattern: row.get("pattern")?,
+        members: Vec::new(),
+        created: row.get("created")?,
+    })
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<ThreadRow> {
+    let project = text(row, "project")?;
+    Ok(ThreadRow {
+        id: row.get("id")?,
+        title: row.get("title")?,
+        created: row.get("created")?,
+        updated: row.get("updated")?,
+        pinned: row.get("pinned")?,
+        archived: row.get("archived")?,
+        project: project.and_then(|id| ProjectId::parse(&id)),
+        turns: count(row, "turns")?,
+        shared: row.get::<_, Option<Vec<u8>>>("share_hash")?.is_some(),
+    })
+}

@@ -1,0 +1,150 @@
+//! The full-text index of threads: question and answer of each turn. Written with an analysis and with its end, and
+//! again for one from an archive or an older database, which may have no thread yet.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::connection::Reader;
+use super::error::Result;
+use crate::domain::case_folding::fold_case;
+use crate::domain::id::{AnalysisId, ThreadId, UserId};
+use crate::domain::search::index_terms;
+use crate::domain::thread::title_of;
+
+/// Bytes of a question or an answer that are indexed.
+const MOST_TEXT: usize = 64 << 10;
+/// Number of matching turns that a search considers, best first.
+const MOST_MATCHES: u32 = 5_000;
+
+/// A turn that matches a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TurnMatch {
+    /// The turn.
+    pub analysis: AnalysisId,
+    /// Its question, as far as it is indexed.
+    pub question: String,
+    /// Its answer, as far as it is indexed.
+    pub answer: String,
+}
+
+/// Replaces the indexed text of an analysis by its current one. Without a thread, it has none.
+///
+/// # Errors
+/// When there is no such analysis, or the database cannot be written.
+pub(super) fn write(db: &Connection, id: &str) -> rusqlite::Result<()> {
+    let mut query = db.prepare_cached(
+        "SELECT user_id, question, synthesis FROM analyses
+         WHERE id = ?1 AND thread <> '' AND user_id IS NOT NULL",
+    )?;
+    let found = query.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let Some((owner, question, answer)): Option<(String, String, String)> = found.optional()?
+    else {
+        return Ok(());
+    };
+    let (question, answer) = (beginning(&question), beginning(&answer));
+    let terms = format!("{} {}", index_terms(question), index_terms(answer));
+    db.prepare_cached("DELETE FROM turn_texts WHERE analysis_id = ?1")?
+        .execute([id])?;
+    db.prepare_cached(
+        "INSERT INTO turn_texts (analysis_id, owner, question, answer, terms)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute([id, &owner, question, answer, terms.trim()])?;
+    Ok(())
+}
+
+/// Makes an existing analysis of the history a thread of one turn, unless it is in a thread of its user already, and
+/// indexes it.
+///
+/// # Errors
+/// When there is no such analysis, or the database cannot be written.
+pub(super) fn adopt(db: &Connection, id: &str) -> rusqlite::Result<()> {
+    let mut query = db.prepare_cached(
+        "SELECT user_id, question, created, EXISTS (
+             SELECT 1 FROM threads t WHERE t.id = thread AND t.user_id = analyses.user_id
+         ) FROM analyses WHERE id = ?1 AND user_id IS NOT NULL AND origin = ''",
+    )?;
+    let found = query.query_row([id], |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    });
+    let Some((user, question, created, is_threaded)): Option<(String, String, i64, bool)> =
+        found.optional()?
+    else {
+        db.prepare_cached("UPDATE analyses SET thread = '', follows = '' WHERE id = ?1")?
+            .execute([id])?;
+        return Ok(());
+    };
+    if let (false, Some(analysis)) = (is_threaded, AnalysisId::parse(id)) {
+        let (thread, title) = (ThreadId::begun_by(&analysis), title_of(&question));
+        let folded = fold_case(&title);
+        db.prepare_cached(
+            "INSERT INTO threads (id, user_id, title, title_folded, created, updated)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
+        )?
+        .execute(params![&thread, &user, &title, &folded, created])?;
+        db.prepare_cached("UPDATE analyses SET thread = ?2, follows = '' WHERE id = ?1")?
+            .execute(params![id, &thread])?;
+    }
+    write(db, id)
+}
+
+/// Finds the best matching turn of each of the user's threads. `expression` is an FTS5 expression built by
+/// `domain::search` from the user's input.
+///
+/// # Errors
+/// When the expression is not valid or the database cannot be read.
+pub fn best_by_thread(
+    db: &Reader,
+    user: &UserId,
+    expression: &str,
+) -> Result<HashMap<ThreadId, i64>> {
+    let ulid = user.as_str().trim_start_matches("user_");
+    let whole = format!("owner : \"{ulid}\" AND {{question answer terms}} : ({expression})");
+    let mut best = HashMap::new();
+    db.each(
+        "SELECT a.thread, x.id
+         FROM turns_fts f
+         JOIN turn_texts x ON x.id = f.rowid
+         JOIN analyses a ON a.id = x.analysis_id
+         WHERE turns_fts MATCH ?1 AND a.user_id = ?2 ORDER BY f.rank LIMIT ?3",
+        (whole, user, MOST_MATCHES),
+        |row| {
+            let thread: String = row.get(0)?;
+            if let Some(thread) = ThreadId::parse(&thread) {
+                let row = row.get(1)?;
+                best.entry(thread).or_insert(row);
+            }
+            Ok(true)
+        },
+    )?;
+    Ok(best)
+}
+
+/// Returns an indexed turn of this user by its row.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<TurnMatch>> {
+    db.maybe(
+        "SELECT x.analysis_id, x.question, x.answer
+         FROM turn_texts x JOIN analyses a ON a.id = x.analysis_id
+         WHERE x.id = ?2 AND a.user_id = ?1",
+        (user, row),
+        |row| {
+            Ok(TurnMatch {
+                analysis: row.get(0)?,
+                question: row.get(1)?,
+                answer: row.get(2)?,
+            })
+        },
+    )
+}
+
+fn beginning(text: &str) -> &str {
+    let mut end = text.len().min(MOST_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

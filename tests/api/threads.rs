@@ -1,0 +1,515 @@
+//! Threads: follow-up questions, branches, and what is done with a whole thread. What a model gets of the earlier turns
+//! is proven by what the provider received.
+
+use serde_json::{Value, json};
+
+use crate::support::executable::Executable;
+use crate::support::provider::{Asked, Provider, on};
+use crate::support::script::{about, beginning, ended, id_of, saying, server};
+use crate::support::server::Folder;
+use crate::support::{Client, Server};
+
+/// A provider whose models repeat the question that they are asked, in capital letters.
+fn shouting() -> Provider {
+    Provider::answering(|asked| {
+        let question = said(asked).pop().map_or_else(String::new, |(_, text)| text);
+        let last = question.lines().last().unwrap_or_default();
+        on("*").sse(&saying(&last.to_uppercase()))
+    })
+}
+
+/// The messages of a request by role, without the system message.
+fn said(asked: &Asked) -> Vec<(String, String)> {
+    let messages = asked.body["messages"].as_array().cloned();
+    let messages = messages.unwrap_or_default().into_iter();
+    messages
+        .map(|message| {
+            let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
+            (text("role"), text("content"))
+        })
+        .filter(|(role, _)| role != "system")
+        .collect()
+}
+
+fn system(asked: &Asked) -> String {
+    let first = &asked.body["messages"][0];
+    assert_eq!(first["role"], "system", "{first}");
+    first["content"].as_str().unwrap().to_owned()
+}
+
+/// A first question to one model.
+fn first(prompt: &str) -> Value {
+    json!({
+        "prompt": prompt, "models": ["p/a"], "pattern": "plain", "cache": "off", "ultra_model": "p/a",
+    })
+}
+
+fn ask(client: &mut Client, body: Value) -> Value {
+    let answer = client.post("/api/analyze", body);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
+}
+
+fn follow(client: &mut Client, turn: &Value, prompt: &str) -> Value {
+    let body = json!({"prompt": prompt, "follow_up_to": turn["analysis_id"], "cache": "off"});
+    ask(client, body)
+}
+
+fn thread(client: &mut Client, turn: &Value) -> Value {
+    let id = turn["thread_id"].as_str().unwrap();
+    client.get(&format!("/api/threads/{id}")).json()
+}
+
+#[test]
+fn a_follow_up_carries_questions_and_answers_and_the_panel() {
+    let provider = shouting();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let one = ask(&mut client, first("alpha"));
+    assert_eq!(
+        (&one["turn"], &one["branch"]["of"]),
+        (&json!(1), &Value::Null)
+    );
+    let two = follow(&mut client, &one, "beta");
+    let three = follow(&mut client, &two, "gamma");
+    assert_eq!(three["turn"], 3);
+    assert_eq!(three["thread_id"], one["thread_id"]);
+    assert_eq!(
+        three["branch"],
+        json!({"of": two["analysis_id"], "index": 1, "count": 1})
+    );
+    assert_eq!(
+        three["metadata"]["models_used"],
+        json!(["p/a"]),
+        "its panel"
+    );
+    assert_eq!(three["metadata"]["pattern"], "plain", "its pattern");
+
+    let last = provider.asked().pop().unwrap();
+    let texts: Vec<(String, String)> = said(&last);
+    let pairs: Vec<(&str, &str)> = texts
+        .iter()
+        .map(|(role, text)| (role.as_str(), text.as_str()))
+        .collect();
+    assert_eq!(
+        pairs,
+        [
+            ("user", "alpha"),
+            ("assistant", "ALPHA"),
+            ("user", "beta"),
+            ("assistant", "BETA"),
+            ("user", "gamma"),
+        ]
+    );
+
+    let shown = thread(&mut client, &one);
+    assert_eq!(shown["title"], "alpha");
+    let turns = shown["turns"].as_array().unwrap();
+    assert_eq!(turns.len(), 3);
+    assert_eq!(turns[2]["parent"], two["analysis_id"]);
+    assert_eq!(turns[2]["answer"], "GAMMA");
+    assert_eq!(turns[2]["letters"], json!({"A": "p/a"}));
+}
+
+#[test]
+fn each_member_of_a_panel_hears_the_conversation() {
+    let provider = shouting();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let body = json!({
+        "prompt": "alpha", "models": ["p/a", "p/b"], "ultra_model": "demo/merge", "pattern": "gut",
+        "depth": "full", "cache": "off",
+    });
+    let one = ask(&mut client, body);
+    let before = provider.asked().len();
+    let two = follow(&mut client, &one, "beta");
+    assert_eq!(two["metadata"]["models_used"], json!(["p/a", "p/b"]));
+    assert_eq!(two["metadata"]["depth"], "full");
+    let answer = one["ultra_response"].as_str().unwrap().to_owned();
+    let asked = provider.asked().split_off(before);
+    assert!(asked.len() >= 4, "{}", asked.len());
+    for asked in &asked {
+        let texts = said(asked);
+        assert_eq!(texts[0], ("user".to_owned(), "alpha".to_owned()));
+        assert_eq!(texts[1], ("assistant".to_owned(), answer.clone()));
+        assert!(texts[2].1.contains("beta"), "{texts:?}");
+    }
+    // The rules and the conversation before the question are the same bytes for every call, for prompt caches.
+    let prefix = |asked: &Asked| (system(asked), said(asked)[..2].to_vec());
+    assert!(asked.iter().all(|one| prefix(one) == prefix(&asked[0])));
+}
+
+#[test]
+fn a_question_to_one_model_does_not_change_the_panel() {
+    let provider = shouting();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let body = json!({
+        "prompt": "alpha", "models": ["p/a", "p/b"], "ultra_model": "demo/merge", "pattern": "gut",
+        "cache": "off",
+    });
+    let one = ask(&mut client, body);
+    let aside = json!({
+        "prompt": "why?", "follow_up_to": one["analysis_id"], "models": ["p/b"], "cache": "off",
+    });
+    let aside = ask(&mut client, aside);
+    assert_eq!(aside["metadata"]["models_used"], json!(["p/b"]));
+    assert_eq!(aside["metadata"]["arrangement"], "single");
+    assert_eq!(aside["ultra_response"], aside["model_responses"]["p/b"]);
+    let next = follow(&mut client, &aside, "gamma");
+    assert_eq!(next["metadata"]["models_used"], json!(["p/a", "p/b"]));
+    assert_eq!(next["turn"], 3);
+}
+
+#[test]
+fn an_edited_question_is_a_branch_and_a_rerun_is_one_too() {
+    let provider = shouting();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let one = ask(&mut client, first("alpha"));
+    let two = follow(&mut client, &one, "beta");
+    let body = json!({"prompt": "delta", "edit_of": two["analysis_id"], "cache": "off"});
+    let other = ask(&mut client, body);
+    assert_eq!(
+        other["branch"],
+        json!({"of": one["analysis_id"], "index": 2, "count": 2})
+    );
+    let texts = said(&provider.asked().pop().unwrap());
+    let texts: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(
+        texts,
+        ["alpha", "ALPHA", "delta"],
+        "the edited question is not carried"
+    );
+
+    let path = about(two["analysis_id"].as_str().unwrap(), "/rerun");
+    let again = client.post(&path, json!({"cache": "off"}));
+    assert_eq!(again.status, 202, "{}", again.text());
+    assert_eq!(again.json()["branch"]["count"], 3);
+    let shown = ended(&mut client, &id_of(&again));
+    assert_eq!(
+        (&shown["turn"], &shown["prompt"]),
+        (&json!(2), &json!("beta"))
+    );
+    let texts = said(&provider.asked().pop().unwrap());
+    assert_eq!(texts.len(), 3, "{texts:?}");
+
+    // A first question can be edited too.
+    let body = json!({"prompt": "omega", "edit_of": one["analysis_id"], "cache": "off"});
+    let root = ask(&mut client, body);
+    assert_eq!(root["branch"], json!({"of": null, "index": 2, "count": 2}));
+    assert_eq!(root["metadata"]["models_used"], json!(["p/a"]));
+    let shown = thread(&mut client, &one);
+    let branches = shown["turns"].as_array().unwrap().iter();
+    let branches: Vec<Value> = branches.map(|turn| turn["branch"].clone()).collect();
+    let branch = |index: u32, count: u32| json!({"index": index, "count": count});
+    assert_eq!(
+        branches,
+        [
+            branch(1, 2),
+            branch(1, 3),
+            branch(2, 3),
+            branch(3, 3),
+            branch(2, 2)
+        ]
+    );
+}
+
+#[test]
+fn thread_continues_after_the_newest_turn() {
+    let server = Server::start();
+    let mut client = server.user("ada@example.com");
+    let one = ask(&mut client, json!({"prompt": "What is a quire?"}));
+    let two = follow(&mut client, &one, "And a ream?");
+    let body = json!({"prompt": "And a sheet?", "thread": one["thread_id"]});
+    let three = ask(&mut client, body);
+    assert_eq!(three["branch"]["of"], two["analysis_id"]);
+    assert_eq!(three["turn"], 3);
+}
+
+#[test]
+fn what_does_not_fit_is_shortened_and_reported() {
+    let provider = Provider::answering(|_| on("*").sse(&saying(&"word ".repeat(9_000))));
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let one = ask(&mut client, first("alpha"));
+    let two = follow(&mut client, &one, "beta");
+    let note = two["notes"].as_array().unwrap().iter();
+    let found = note
+        .filter_map(Value::as_str)
+        .find(|note| note.contains("did not see the whole conversation"));
+    assert!(
+        found.is_some_and(|note| note.starts_with("p/a")),
+        "{}",
+        two["notes"]
+    );
+    let texts = said(&provider.asked().pop().unwrap());
+    assert!(
+        texts[1].1.contains("[… shortened …]"),
+        "{}",
+        texts[1].1.len()
+    );
+    assert!(texts[1].1.len() < 30_000, "{}", texts[1].1.len());
+    assert_eq!(texts[2].1, "beta");
+}
+
+#[test]
+fn documents_stay_with_the_thread_and_keep_their_marks() {
+    let provider = shouting();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let text = b"The paper is 0.1 mm thick. It is made in Basel.";
+    let stored = client
+        .upload("/api/upload-document", "paper.txt", text)
+        .json();
+    let mut body = first("alpha");
+    body["document_ids"] = json!([stored["document_id"]]);
+    let one = ask(&mut client, body);
+    let two = follow(&mut client, &one, "beta");
+    assert_eq!(
+        two["metadata"]["document_ids"],
+        json!([stored["document_id"]])
+    );
+    let asked = provider.asked();
+    assert!(system(&asked[0]).contains("made in Basel"));
+    assert_eq!(
+        system(&asked[0]),
+        system(&asked[1]),
+        "fence, canary, marks: all the same"
+    );
+
+    let without = json!({
+        "prompt": "gamma", "follow_up_to": two["analysis_id"], "keep_documents": false, "cache": "off",
+    });
+    assert_eq!(
+        ask(&mut client, without)["metadata"]["document_ids"],
+        json!([])
+    );
+    let path = format!("/api/documents/{}", stored["document_id"].as_str().unwrap());
+    assert_eq!(client.delete(&path).status, 200);
+    let four = follow(&mut client, &two, "delta");
+    assert_eq!(four["metadata"]["document_ids"], json!([]));
+    assert!(
+        four["notes"].to_string().contains("was deleted"),
+        "{}",
+        four["notes"]
+    );
+}
+
+#[test]
+fn a_thread_is_renamed_pinned_archived_and_deleted() {
+    let server = Server::start();
+    let mut client = server.user("ada@example.com");
+    let one = ask(&mut client, json!({"prompt": "What is a quire?"}));
+    follow(&mut client, &one, "And a ream?");
+    let path = format!("/api/threads/{}", one["thread_id"].as_str().unwrap());
+    let changed = client.json("PATCH", &path, &json!({"title": " Paper ", "pinned": true}));
+    assert_eq!(changed.status, 200, "{}", changed.text());
+    assert_eq!(changed.json()["title"], "Paper");
+    let count = |client: &mut Client, query: &str| {
+        let list = client.get(&format!("/api/threads{query}")).json();
+        list["threads"].as_array().unwrap().len()
+    };
+    assert_eq!(
+        (count(&mut client, ""), count(&mut client, "?pinned=true")),
+        (1, 1)
+    );
+    assert_eq!(count(&mut client, "?pinned=false"), 0);
+    client.json("PATCH", &path, &json!({"archived": true}));
+    assert_eq!(
+        (count(&mut client, ""), count(&mut client, "?archived=true")),
+        (0, 1)
+    );
+    assert_eq!(
+        count(&mut client, "?q=ream"),
+        1,
+        "a search finds archived threads too"
+    );
+    for bad in [
+        json!({"title": ""}),
+        json!({"title": "x".repeat(201)}),
+        json!({"titel": "x"}),
+    ] {
+        client
+            .json("PATCH", &path, &bad)
+            .refused(422, "VALIDATION_ERROR");
+    }
+    assert_eq!(client.delete(&path).status, 200);
+    assert_eq!(client.get(&path).status, 404);
+    assert_eq!(client.get("/api/analyses").json()["analyses"], json!([]));
+    assert_eq!(count(&mut client, "?q=ream"), 0);
+}
+
+#[test]
+fn turns_after_a_deleted_one_follow_the_one_before_it() {
+    let server = Server::start();
+    let mut client = server.user("ada@example.com");
+    let one = ask(&mut client, json!({"prompt": "What is a quire?"}));
+    let two = follow(&mut client, &one, "And a ream?");
+    let three = follow(&mut client, &two, "And a sheet?");
+    client.delete(&about(two["analysis_id"].as_str().unwrap(), ""));
+    let turns = thread(&mut client, &one)["turns"].clone();
+    assert_eq!(turns.as_array().unwrap().len(), 2);
+    assert_eq!(turns[1]["parent"], one["analysis_id"]);
+    for turn in [&one, &three] {
+        client.delete(&about(turn["analysis_id"].as_str().unwrap(), ""));
+    }
+    assert_eq!(client.get("/api/threads").json()["threads"], json!([]));
+}
+
+#[test]
+fn threads_are_found_by_what_was_answered_page_by_page() {
+    let provider = Provider::answering(|asked| {
+        let question = said(asked).pop().unwrap().1;
+        let fact = if question.contains("alpha") {
+            "A kestrel hovers."
+        } else {
+            "Owls sleep."
+        };
+        on("*").sse(&saying(fact))
+    });
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    for prompt in ["alpha", "beta", "gamma"] {
+        ask(&mut client, first(prompt));
+    }
+    let found = client.get("/api/threads?q=kestrel+submarine").json();
+    assert_eq!(found["threads"], json!([]), "every word is required");
+    let found = client.get("/api/threads?q=KESTREL").json();
+    assert_eq!(found["threads"].as_array().unwrap().len(), 1, "{found}");
+    let hit = &found["threads"][0];
+    assert_eq!(
+        (&hit["title"], &hit["snippet"]["in"]),
+        (&json!("alpha"), &json!("answer"))
+    );
+    assert_eq!(hit["snippet"]["matches"], json!([[2, 9]]));
+    let by_title = client.get("/api/threads?q=gam").json();
+    assert_eq!(by_title["threads"][0]["title"], "gamma");
+    let mut stranger = server.user("bob@example.com");
+    assert_eq!(
+        stranger.get("/api/threads?q=kestrel").json()["threads"],
+        json!([])
+    );
+
+    let mut titles = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = client
+            .get(&format!("/api/threads?limit=1&cursor={cursor}"))
+            .json();
+        titles.push(page["threads"][0]["title"].clone());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = next.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(titles, ["gamma", "beta", "alpha"]);
+    client
+        .get("/api/threads?cursor=x")
+        .refused(422, "VALIDATION_ERROR");
+}
+
+#[test]
+fn a_thread_or_one_turn_is_shared_and_exported() {
+    let server = Server::start();
+    let mut client = server.user("ada@example.com");
+    let one = ask(&mut client, json!({"prompt": "What is a quire?"}));
+    let two = follow(&mut client, &one, "And a ream?");
+    let path = format!("/api/threads/{}", one["thread_id"].as_str().unwrap());
+    let link = client.post(&format!("{path}/share"), json!({})).json();
+    let shared = format!("/api/shared/{}", link["token"].as_str().unwrap());
+    let seen = server.client().get(&shared).json();
+    assert_eq!(seen["turns"].as_array().unwrap().len(), 2);
+    assert_eq!(seen["results"][1]["prompt"], "And a ream?");
+    assert_eq!(client.delete(&format!("{path}/share")).status, 200);
+    assert_eq!(server.client().get(&shared).status, 404);
+    let turn = json!({"turn": two["analysis_id"]});
+    let link = client.post(&format!("{path}/share"), turn).json();
+    let shared = format!("/api/shared/{}", link["token"].as_str().unwrap());
+    assert_eq!(server.client().get(&shared).json()["prompt"], "And a ream?");
+
+    let markdown = client.get(&format!("{path}/export")).text();
+    assert!(markdown.starts_with("# What is a quire?"), "{markdown}");
+    assert!(markdown.contains("> And a ream?"), "{markdown}");
+    let html = client.get(&format!("{path}/export?format=html")).text();
+    assert!(
+        html.contains("<h2>And a ream?</h2>") && !html.contains("<script"),
+        "{html}"
+    );
+    let json = client.get(&format!("{path}/export?format=json")).json();
+    assert_eq!(json["turns"][1]["prompt"], "And a ream?");
+    let turn = two["analysis_id"].as_str().unwrap();
+    let only = client.get(&format!("{path}/export?turn={turn}")).text();
+    assert!(!only.contains("> What is a quire?"), "{only}");
+    client
+        .get(&format!("{path}/export?format=pdf"))
+        .refused(422, "VALIDATION_ERROR");
+}
+
+#[test]
+fn nobody_follows_up_on_the_thread_of_another() {
+    let server = Server::start();
+    let mut client = server.user("ada@example.com");
+    let one = ask(&mut client, json!({"prompt": "What is a quire?"}));
+    let mut other = server.user("bob@example.com");
+    for (field, id) in [
+        ("follow_up_to", &one["analysis_id"]),
+        ("edit_of", &one["analysis_id"]),
+        ("thread", &one["thread_id"]),
+        ("project", &json!("project_01ARYZ6S410000000000000000")),
+    ] {
+        let mut body = json!({"prompt": "And a ream?"});
+        body[field] = id.clone();
+        other
+            .post("/api/analyze", body.clone())
+            .refused(422, "VALIDATION_ERROR");
+        other
+            .post("/api/estimate", body.clone())
+            .refused(422, "VALIDATION_ERROR");
+        let nobody = server.client().post("/api/analyze", body);
+        nobody.refused(401, "UNAUTHENTICATED");
+    }
+    let both = json!({
+        "prompt": "x", "thread": one["thread_id"], "follow_up_to": one["analysis_id"],
+    });
+    client
+        .post("/api/analyze", both)
+        .refused(422, "VALIDATION_ERROR");
+}
+
+#[test]
+fn a_follow_up_goes_on_after_the_server_was_killed() {
+    let provider = Provider::script([
+        on("a").sse(&saying("ALPHA")),
+        on("a").stall(&beginning("BE")),
+        on("a").sse(&saying("BETA")),
+        on("GET models")
+            .times(2)
+            .optional()
+            .status(200, "application/json", "{\"data\":[]}"),
+    ]);
+    let folder = Folder::new();
+    let killed = Executable::start(&folder, &provider, &[]);
+    let mut client = Client::new(killed.address).registered("ada@example.com");
+    let one = ask(&mut client, first("alpha"));
+    let body = json!({
+        "prompt": "beta", "follow_up_to": one["analysis_id"], "cache": "off", "async": true,
+    });
+    let two = client.post("/api/analyze", body);
+    provider.wait_hanging(1);
+    killed.kill();
+    let again = Executable::start(&folder, &provider, &[]);
+    let mut client = again.known(&client);
+    let shown = ended(&mut client, &id_of(&two));
+    assert_eq!(
+        (&shown["turn"], &shown["synthesis"]),
+        (&json!(2), &json!("BETA"))
+    );
+    let calls: Vec<Asked> = provider
+        .asked()
+        .into_iter()
+        .filter(|asked| asked.body["model"] == "a")
+        .collect();
+    assert_eq!(said(&calls[1]), said(&calls[2]), "the same request");
+    assert_eq!(said(&calls[2]).len(), 3);
+}
