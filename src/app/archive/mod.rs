@@ -67,7 +67,7 @@ pub type Counts = Vec<(String, TableCount)>;
 pub struct ExportOutcome {
     /// Counts per table.
     pub counts: Counts,
-    /// Originals that are lost, or have another size than was stored, in words. Those of another size are in the
+    /// Originals that are lost or differ in size, as text. Those that differ in size are in the
     /// archive as they are.
     pub faulty: Vec<String>,
 }

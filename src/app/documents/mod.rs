@@ -298,8 +298,8 @@ impl DocumentService {
     /// The document and the path of its original.
     ///
     /// # Errors
-    /// `Missing` when the user has no such document; `Unavailable` when its file has another size than was
-    /// stored.
+    /// `Missing` when the user has no such document; `Unavailable` when its file differs in size
+    /// from the stored one.
     pub async fn content(&self, user: &UserId, id: &DocumentId) -> Result<(Document, PathBuf)> {
         let document = self.show(user, id).await?;
         let path = self.shelf.find(&document.id).await?;

@@ -76,7 +76,7 @@ impl OriginalFiles {
     }
 }
 
-/// Refuses a file of another size than was stored for the document: a copy or a disk has damaged it.
+/// Refuses a file whose size differs from the stored one: a copy or a disk has damaged it.
 ///
 /// # Errors
 /// `Unavailable`, with both sizes and what to do.

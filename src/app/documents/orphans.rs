@@ -83,7 +83,7 @@ impl Orphan {
 pub struct FileComparison {
     /// Documents whose file is neither in its place nor moved aside.
     pub missing: Vec<String>,
-    /// Documents whose file has another size than was stored, with both sizes in bytes.
+    /// Documents whose file differs in size from the stored one, with both sizes in bytes.
     pub damaged: Vec<String>,
     /// Files of documents and folders of uploads that no row names, still in their place.
     pub loose: Vec<String>,

@@ -19,7 +19,7 @@ use crate::store::{BackupError, OpenError, Store, StoreSettings, Verified, fold_
 pub struct WrittenBackup {
     /// What is in it.
     pub copy: Verified,
-    /// Documents whose original, which is not part of the copy, is lost or has another size than was stored.
+    /// Documents whose original, which is not part of the copy, is lost or differs in size.
     pub faulty: Vec<String>,
 }
 
