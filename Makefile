@@ -12,7 +12,7 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
 	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
 
-.PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools release image proxy vanish week footprint attack bench bench-gateway bench-peers compare-optimizers mutations fuzz dev help
+.PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week footprint attack bench bench-gateway bench-peers compare-optimizers mutations fuzz dev help
 
 run: release  ## build, start, print the URL; works offline and without keys
 	@$(BINARY) serve
@@ -60,6 +60,9 @@ conformance: ## the API's description against what the API does, with cases that
 
 replica:  ## the client of a bucket against stores by others, from PyPI and npm
 	@sh .ci/replica
+
+vendor:  ## bundle the pages' libraries again from npm's packages into assets/vendor (needs Node; the result is committed)
+	sh .ci/vendor/build
 
 release:  ## the static binary
 	$(STATIC) cargo build --release --locked --target $(TARGET)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{holds, is_word, walk};
+use super::{holds, is_word, vendor, walk};
 
 /// A script without its comments, in which a lost end of a comment hides what follows.
 fn code(text: &str) -> String {
@@ -59,7 +59,11 @@ fn what_scripts_import_is_exported() {
         for (name, from) in imports(code) {
             count += 1;
             let target = path.parent().unwrap().join(from).canonicalize().unwrap();
-            if !exports(&scripts[&target]).contains(name) {
+            let is_exported = match scripts.get(&target) {
+                Some(code) => exports(code).contains(name),
+                None => vendor::exports(&target).contains(name),
+            };
+            if !is_exported {
                 faults.push(format!("{}: {from} does not export {name}", path.display()));
             }
         }

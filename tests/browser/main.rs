@@ -11,6 +11,7 @@ mod experiments;
 mod focus;
 mod gallery;
 mod manual;
+mod markdown;
 mod pages;
 mod providers;
 mod rest;

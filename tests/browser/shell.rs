@@ -100,14 +100,23 @@ fn code_is_coloured_and_answers_are_read_in_sentences() {
           said.push(live.textContent.trim());
         }
         return {
-          kinds: [...main.querySelectorAll('pre span')].map((span) => span.className + ' ' + span.textContent),
+          kinds: [...main.querySelectorAll('pre span[class]')].map((span) => span.className + ' ' + span.textContent),
           whole: highlighted('a \"b', 'js').map((node) => node.textContent ?? node).join(''),
           said,
         };";
     let told = browser.run(script, json!([]));
     assert_eq!(
         told["kinds"],
-        json!(["code-word fn", "code-number 7", "code-comment // thin"])
+        json!([
+            "code-word fn",
+            "code-name thin",
+            "code-number 'a",
+            "code-number 'a",
+            "code-name str",
+            "code-name u8",
+            "code-number 7",
+            "code-comment // thin"
+        ])
     );
     assert_eq!(told["whole"], "a \"b");
     assert_eq!(

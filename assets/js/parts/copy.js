@@ -2,9 +2,9 @@
 import { button, icon } from "../dom.js";
 import { toast } from "./toast.js";
 
-/** A button that copies the result of `text()`. `label` names what is copied. */
+/** A button that copies the result of `text(button)`. `label` names what is copied. */
 export function CopyButton(label, text) {
-  return button(label, { class: "quiet icon-only copy-button", title: label, on: { click: () => copy(text()) } }, icon("copy"));
+  return button(label, { class: "quiet icon-only copy-button", title: label, on: { click: ({ currentTarget }) => copy(text(currentTarget)) } }, icon("copy"));
 }
 
 async function copy(text) {

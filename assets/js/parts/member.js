@@ -2,7 +2,7 @@
 import { button, el, icon } from "../dom.js";
 import { cost, count, duration, plural, sentence, tokens } from "../format.js";
 import { CopyButton } from "./copy.js";
-import { GrowingText } from "./markdown.js";
+import { GrowingText } from "./growing.js";
 import { nameOf } from "./model-name.js";
 
 /** The letter by which the other members know this one. */

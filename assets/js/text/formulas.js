@@ -1,0 +1,96 @@
+// Formulas: `$x$`, `\(x\)` inside a text, `$$x$$` and `\[x\]` in it or on lines of their own. Money is no formula.
+
+// A formula of more characters stays text.
+const MOST = 5000;
+
+/** Adds the rules to a reader. */
+export function formulas(reader) {
+  reader.inline.ruler.before("escape", "formula", inlineFormula);
+  reader.block.ruler.before("fence", "formula", blockFormula, { alt: ["paragraph", "reference", "blockquote", "list"] });
+}
+
+/** Whether what stands between two dollars is a formula: without a sign of TeX, words are not. */
+export function isFormula(text) {
+  if (/^\s|\s$|^$/.test(text)) return false;
+  if (/[\\^_={}]/.test(text)) return true;
+  return !(/\p{L}{4}/u.test(text) || (/\s/.test(text) && /\p{L}{2}/u.test(text)));
+}
+
+function inlineFormula(state, silent) {
+  const { src, pos } = state;
+  if (src[pos] === "\\") {
+    if (src[pos + 1] === "(") return between(state, silent, 2, "\\)", false);
+    return src[pos + 1] === "[" && between(state, silent, 2, "\\]", true);
+  }
+  if (src[pos] !== "$") return false;
+  return src[pos + 1] === "$" ? between(state, silent, 2, "$$", true) : dollars(state, silent);
+}
+
+function between(state, silent, width, close, isBlock) {
+  const from = state.pos + width;
+  // Once an end is not found it is not looked for again: many beginnings stay cheap.
+  state.env.endless ??= {};
+  const known = state.env.endless[close];
+  if (known?.src === state.src && from >= known.from) return false;
+  const end = state.src.indexOf(close, from);
+  if (end < 0) state.env.endless[close] = { src: state.src, from };
+  const text = state.src.slice(from, Math.max(from, end)).trim();
+  // `\[1\]` is a bracket that was escaped, not a formula.
+  const isBracket = close === "\\]" && !(/[\\^_={}]/.test(text) && /[\p{L}\p{N}]/u.test(text));
+  if (end < 0 || end > state.posMax || text === "" || text.length > MOST || isBracket) return false;
+  return push(state, silent, text, isBlock, end + close.length);
+}
+
+function dollars(state, silent) {
+  const { src, pos } = state;
+  if (/[\p{L}\p{N}$\\]/u.test(src[pos - 1] ?? "")) return false;
+  const end = closing(src, pos + 1);
+  if (end < 0 || end >= state.posMax || /[\p{L}\p{N}$]/u.test(src[end + 1] ?? "")) return false;
+  const text = src.slice(pos + 1, end);
+  return text.length <= MOST && !text.includes("\n") && isFormula(text) && push(state, silent, text, false, end + 1);
+}
+
+function closing(src, from) {
+  let at = src.indexOf("$", from);
+  while (at > 0 && src[at - 1] === "\\") at = src.indexOf("$", at + 1);
+  return at;
+}
+
+function push(state, silent, text, isBlock, next) {
+  if (!silent) Object.assign(state.push("formula", "", 0), { content: text, block: isBlock });
+  state.pos = next;
+  return true;
+}
+
+function blockFormula(state, from, to, silent) {
+  if (state.sCount[from] - state.blkIndent >= 4) return false;
+  const first = line(state, from);
+  const close = first.startsWith("$$") ? "$$" : first.startsWith("\\[") ? "\\]" : null;
+  if (!close) return false;
+  const head = first.slice(2);
+  // A bracket with a stroke before it opens a formula only where it stands alone: else it is a bracket.
+  if (head.includes(close) ? !head.endsWith(close) || head.indexOf(close) !== head.length - 2 : close === "\\]" && head !== "") return false;
+  const last = head.includes(close) ? from : lastLine(state, from + 1, to, close);
+  if (last < 0) return false;
+  if (silent) return true;
+  const isClosed = last < to;
+  const text = state.getLines(from, Math.min(last + 1, to), state.blkIndent, false).trim().slice(2);
+  state.line = Math.min(last + 1, to);
+  const token = state.push("formula", "", 0);
+  Object.assign(token, { block: true, map: [from, state.line], content: (isClosed ? text.slice(0, -2) : text).trim(), meta: { isOpen: !isClosed } });
+  return true;
+}
+
+// The line that ends the formula; `to` where the text ends before it, as it does while it is streamed; -1 where a
+// blank line shows that it is none.
+function lastLine(state, from, to, close) {
+  for (let at = from; at < to; at += 1) {
+    if (state.isEmpty(at) || state.sCount[at] < state.blkIndent) return -1;
+    if (line(state, at).endsWith(close)) return at;
+  }
+  return to;
+}
+
+function line(state, at) {
+  return state.src.slice(state.bMarks[at] + state.tShift[at], state.eMarks[at]).trim();
+}

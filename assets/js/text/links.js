@@ -1,0 +1,42 @@
+// What may be linked, and how a link shows where it leads.
+import { el } from "../dom.js";
+
+const SCHEMES = ["http:", "https:", "mailto:"];
+
+/** How this address may be linked: `here` (this site), `away` (the web, mail), or `no`. */
+export function placeOf(href) {
+  let url;
+  try {
+    url = new URL(href, location.origin);
+  } catch {
+    return "no";
+  }
+  if (!SCHEMES.includes(url.protocol)) return "no";
+  return url.origin === location.origin ? "here" : "away";
+}
+
+/** An empty link; null where this address may not be linked. */
+export function anchor(href, title) {
+  const place = placeOf(href);
+  if (place === "no") return null;
+  const link = el("a", { title: title || null });
+  link.setAttribute("href", href);
+  if (place === "away") Object.assign(link, { target: "_blank", rel: "noopener noreferrer nofollow" });
+  return link;
+}
+
+/** Says where a link leads, unless its words do or it leads to this site. */
+export function target(link, words) {
+  const href = link.getAttribute("href");
+  const bare = (text) => text.replace(/^(mailto:|https?:\/\/)/i, "");
+  if (!link.target || [href, decoded(href)].some((text) => bare(text) === bare(words))) return null;
+  return el("span", { class: "link-target" }, ` (${href})`);
+}
+
+function decoded(href) {
+  try {
+    return decodeURI(href);
+  } catch {
+    return href;
+  }
+}

@@ -1,0 +1,78 @@
+// Reads Markdown as models write it: CommonMark with GitHub's extensions, formulas, footnotes, <details>, and
+// citations. Gives markdown-it's tokens; writer.js turns them into nodes. Blocks are read first and cheaply; the text
+// inside each is read when it is written, so that a long answer can be written piece by piece.
+import MarkdownIt from "../../vendor/markdown-it.js";
+import { addresses } from "./addresses.js";
+import { details } from "./details.js";
+import { footnotes } from "./footnotes.js";
+import { formulas } from "./formulas.js";
+import { marks } from "./marks.js";
+import { strikes } from "./strikes.js";
+
+// Where plain text may end: at every sign that a rule begins with.
+const SIGN = /[\n$&*:<@[\]\\_`~!(【]|(?<![\p{L}\p{N}])w(?=ww\.)/gu;
+const TASK = /^\[([ xX])\](?=\s)/;
+
+const reader = new MarkdownIt({ html: true, maxNesting: 40 });
+// What may be linked is decided where links are written (links.js): a refused one shows its words and its address.
+reader.validateLink = () => true;
+reader.block.ruler.disable("html_block");
+reader.inline.ruler.at("text", plainText);
+for (const extend of [addresses, strikes, formulas, details, footnotes, marks]) extend(reader);
+
+/** A reading: what its parts share. `cite` renders citations (marks.js), `prefix` keeps the ids of two texts apart. */
+export function reading(cite = null, prefix = "") {
+  return { cite, prefix, references: {}, notes: new Map(), within: 0 };
+}
+
+/** The tokens of the blocks of a text. */
+export function blocks(text, env) {
+  const tokens = [];
+  reader.block.parse(text.replace(/\r\n?/g, "\n").replaceAll("\0", "\uFFFD"), reader, env, tokens);
+  tokens.forEach((token, at) => {
+    if (token.type === "list_item_open") readTask(token, tokens[at + 1], tokens[at + 2]);
+  });
+  return tokens;
+}
+
+/** The tokens of a text inside a block. */
+export function inlines(text, env) {
+  const tokens = [];
+  reader.inline.parse(text, reader, env, tokens);
+  return tokens;
+}
+
+/** The emphasis that a text opens and does not close, as the signs that would close it. */
+export function openSigns(text, env) {
+  const state = new reader.inline.State(text, reader, env, []);
+  reader.inline.tokenize(state);
+  const [balance] = reader.inline.ruler2.getRules("");
+  balance(state);
+  const open = state.delimiters.filter((sign) => sign.open && sign.end < 0 && beginsWord(state.tokens, sign.token));
+  return open.map((sign) => state.tokens[sign.token].content).reverse().join("");
+}
+
+// A sign inside a word or a number does not begin emphasis that a writer would mean.
+function beginsWord(tokens, at) {
+  const sign = tokens[at].content;
+  let before = at - 1;
+  while (before >= 0 && (tokens[before].content === sign || tokens[before].content === "")) before -= 1;
+  return before < 0 || tokens[before].type !== "text" || !/[\p{L}\p{N}]$/u.test(tokens[before].content);
+}
+
+function plainText(state, silent) {
+  SIGN.lastIndex = state.pos;
+  const end = Math.min(SIGN.exec(state.src)?.index ?? state.posMax, state.posMax);
+  if (end === state.pos) return false;
+  if (!silent) state.pending += state.src.slice(state.pos, end);
+  state.pos = end;
+  return true;
+}
+
+function readTask(item, paragraph, inline) {
+  if (paragraph?.type !== "paragraph_open" || inline?.type !== "inline") return;
+  const task = TASK.exec(inline.content);
+  if (!task) return;
+  item.meta = { isDone: task[1] !== " " };
+  inline.content = inline.content.slice(task[0].length);
+}

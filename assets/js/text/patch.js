@@ -1,0 +1,41 @@
+// Makes the children of a node like fresh ones and keeps those that are the same: while a text grows, what is on the page
+// stays where it is, with its selection, its focus, and its scroll position.
+
+/** Makes the children of `node` like those of `fresh`, which gives its own away. */
+export function patch(node, fresh) {
+  let old = node.firstChild;
+  for (let next = fresh.firstChild; next; next = fresh.firstChild) {
+    if (!old) {
+      node.append(...fresh.childNodes);
+      return;
+    }
+    const here = old;
+    old = old.nextSibling;
+    if (here.isEqualNode(next)) next.remove();
+    else if (isText(here) && isText(next)) grow(here, next);
+    else if (isAlike(here, next)) {
+      patch(here, next);
+      next.remove();
+    } else here.replaceWith(next);
+  }
+  while (old) {
+    const here = old;
+    old = old.nextSibling;
+    here.remove();
+  }
+}
+
+function grow(here, next) {
+  if (next.data.startsWith(here.data)) here.appendData(next.data.slice(here.length));
+  else here.data = next.data;
+  next.remove();
+}
+
+function isText(node) {
+  return node.nodeType === Node.TEXT_NODE;
+}
+
+// The same element around other content. A button's listener belongs to its content.
+function isAlike(here, next) {
+  return here.nodeType === Node.ELEMENT_NODE && here.nodeName === next.nodeName && here.nodeName !== "BUTTON" && here.cloneNode().isEqualNode(next.cloneNode());
+}

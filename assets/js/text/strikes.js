@@ -1,0 +1,36 @@
+// Text struck through between one or two tildes, as GitHub reads them. A single tilde inside a word or before a number
+// ("5~6", "~7") means "about" and stays.
+
+const TILDE = 0x7e;
+// Two tildes never pair with one: they are a sign of their own.
+const DOUBLE = 0x17e;
+
+/** Adds the rules to a reader, in place of its own. */
+export function strikes(reader) {
+  reader.inline.ruler.at("strikethrough", open);
+  reader.inline.ruler2.at("strikethrough", pair);
+}
+
+function open(state, silent) {
+  if (state.src.charCodeAt(state.pos) !== TILDE) return false;
+  const run = state.scanDelims(state.pos, state.src[state.pos + 1] === "~");
+  if (!silent) {
+    state.push("text", "", 0).content = "~".repeat(run.length);
+    if (run.length <= 2) {
+      state.delimiters.push({ marker: run.length === 2 ? DOUBLE : TILDE, length: 0, token: state.tokens.length - 1, end: -1, open: run.can_open, close: run.can_close });
+    }
+  }
+  state.pos += run.length;
+  return true;
+}
+
+function pair(state) {
+  for (const list of [state.delimiters, ...state.tokens_meta.map((meta) => meta?.delimiters)]) {
+    for (const sign of list ?? []) {
+      if ((sign.marker === TILDE || sign.marker === DOUBLE) && sign.end >= 0) {
+        Object.assign(state.tokens[sign.token], { type: "s_open", tag: "del", nesting: 1, content: "" });
+        Object.assign(state.tokens[list[sign.end].token], { type: "s_close", tag: "del", nesting: -1, content: "" });
+      }
+    }
+  }
+}

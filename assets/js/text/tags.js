@@ -1,0 +1,30 @@
+// The tags of HTML that a text may use, without any attribute. Every other tag is text.
+
+const PAIRED = new Set(["sub", "sup", "kbd", "b", "i", "u"]);
+// Tags that are open at once: what is looked through for the one that an end belongs to.
+const DEEPEST = 20;
+const TAG = /^<(\/?)([a-z]+)\s*(\/?)>$/i;
+
+/** Makes tokens of the tags that are allowed and, except <br>, closed on their level; the others become text. */
+export function readTags(tokens) {
+  const open = [];
+  for (const token of tokens) {
+    // What was opened inside an emphasis or a link ends with it.
+    if (token.nesting < 0) while (open.at(-1)?.token.level > token.level) open.pop();
+    if (token.type !== "html_inline") continue;
+    token.type = "text";
+    const [, isEnd, name, isEmpty] = TAG.exec(token.content) ?? [];
+    const tag = name?.toLowerCase();
+    if (tag === "br" && !isEnd) token.type = "hardbreak";
+    else if (PAIRED.has(tag) && !isEmpty && !isEnd && open.length < DEEPEST) open.push({ tag, token });
+    else if (PAIRED.has(tag) && isEnd) close(open, tag, token);
+  }
+}
+
+function close(open, tag, token) {
+  const at = open.findLastIndex((one) => one.tag === tag && one.token.level === token.level);
+  if (at < 0) return;
+  Object.assign(open[at].token, { type: "tag_open", tag, nesting: 1 });
+  Object.assign(token, { type: "tag_close", tag, nesting: -1 });
+  open.length = at;
+}

@@ -1,0 +1,200 @@
+//! Text as models write it: the examples of CommonMark and of GitHub's extensions, the cases that all renderers share,
+//! growing and long texts, formulas, and code. `canonical.js` says how what is shown is compared with a specification.
+
+use serde_json::{Value, json};
+
+use crate::driver::{Browser, until};
+use crate::server::Server;
+use crate::turn;
+
+const CANONICAL: &str = include_str!("canonical.js");
+const COMMONMARK: &str = include_str!("../data/markdown/commonmark.json");
+const GFM: &str = include_str!("../data/markdown/gfm.json");
+const CASES: &str = include_str!("../data/markdown/cases.json");
+
+/// Examples of CommonMark in which an address without brackets is text: GitHub's extension links it.
+const LINKED_BY_GFM: [u64; 4] = [602, 608, 611, 612];
+
+/// A page of the product whose modules a script can import from `base`.
+fn page(server: &Server) -> Browser {
+    let browser = Browser::open(1280, 900, false);
+    browser.go(&server.address("/login"));
+    browser.wait("main h1");
+    browser
+}
+
+fn script(body: &str) -> String {
+    format!(
+        "const base = document.querySelector('link[rel=modulepreload]').href.replace(/\\/js\\/.*$/, '/js/');
+         {CANONICAL}
+         {body}"
+    )
+}
+
+/// The examples that are shown otherwise than the specification says, and how.
+const DIFFERENCES: &str = "
+    const wrong = [];
+    for (const { number, about, markdown, html, isOwn } of args) {
+      const got = canonical(await shown(markdown));
+      const want = isOwn ? html : expected(html);
+      if (got !== want) wrong.push({ number: number ?? about, markdown, want, got });
+    }
+    return wrong;";
+
+fn examples(text: &str) -> Vec<Value> {
+    let all: Vec<Value> = serde_json::from_str(text).unwrap();
+    all.into_iter()
+        .filter(|example| example["raw_html"] != json!(true))
+        .collect()
+}
+
+#[test]
+fn every_example_of_commonmark_and_of_github_is_shown_as_specified() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = page(&server);
+    let (core, extensions) = (examples(COMMONMARK), examples(GFM));
+    assert_eq!(
+        (core.len(), extensions.len()),
+        (580, 23),
+        "examples without raw HTML"
+    );
+    let wrong = browser.run(&script(DIFFERENCES), json!(core));
+    let numbers: Vec<u64> = wrong
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|example| example["number"].as_u64())
+        .collect();
+    assert_eq!(numbers, LINKED_BY_GFM, "{wrong:#}");
+    eprintln!(
+        "CommonMark: {} of {} examples without raw HTML, {} as GitHub extends them",
+        core.len() - numbers.len(),
+        core.len(),
+        numbers.len()
+    );
+    let wrong = browser.run(&script(DIFFERENCES), json!(extensions));
+    assert_eq!(wrong, json!([]), "{wrong:#}");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn the_cases_of_all_renderers_are_shown_as_they_are_meant() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = page(&server);
+    let mut cases = examples(CASES);
+    for case in &mut cases {
+        case["isOwn"] = json!(true);
+    }
+    let wrong = browser.run(&script(DIFFERENCES), json!(cases));
+    assert_eq!(wrong, json!([]), "{wrong:#}");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+/// Lets a text grow by a letter at a time. Says which signs flashed up, whether the first paragraph stayed the same
+/// node, and whether the end is what the whole text shows.
+const GROW: &str = "
+    const { GrowingText } = await import(base + 'parts/growing.js');
+    const [text] = args;
+    const growing = GrowingText((label) => (/^D1:p\\d+$/.test(label) ? [document.createElement('cite')] : null));
+    const flashes = new Set();
+    let first = null;
+    let moved = 0;
+    for (let end = 1; end <= text.length; end += 1) {
+      growing.set(text.slice(0, end));
+      const prose = [...growing.node.querySelectorAll('p, li, td, th, h3, h4')].map((node) => node.textContent).join('\\n');
+      for (const [sign] of prose.matchAll(/\\*\\*|`|\\[|\\]\\(|~~|\\$|\\|/g)) flashes.add(`${sign} after ${JSON.stringify(text.slice(Math.max(0, end - 20), end))}`);
+      const here = growing.node.querySelector('p');
+      if (first && here !== first) moved += 1;
+      first = here;
+    }
+    growing.finish(text);
+    const whole = document.createElement('div');
+    whole.append(...growing.node.querySelectorAll('.prose > *'));
+    return { flashes: [...flashes], moved, end: canonical(whole), want: canonical(await shown(text, (label) => (/^D1:p\\d+$/.test(label) ? [document.createElement('cite')] : null))) };";
+
+const GROWN: &str = "The **pump** delivers `40 l` a minute, *as [the sheet](https://a.example/sheet) says* [D1:p4].\n\n\
+    ## What ~~may~~ will fail\n\n1. **Frost** below 5 degrees\n2. A `valve`\n\n| part | price |\n|---|---|\n| a **b** | `5` |\n\n\
+    ```rust\nfn a() {}\n```\n\nSo ***all*** is well.\n";
+
+#[test]
+fn a_growing_text_shows_no_sign_that_is_not_there_in_the_end() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = page(&server);
+    let told = browser.run(&script(GROW), json!([GROWN]));
+    assert_eq!(told["flashes"], json!([]));
+    // Once, when it is finished and settles.
+    assert!(told["moved"].as_u64().unwrap() <= 1, "{}", told["moved"]);
+    assert_eq!(told["end"], told["want"]);
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+/// A text of 200 KB: how many blocks are there at once and in the end, and the longest task meanwhile.
+const LONG: &str = "
+    const { markdown } = await import(base + 'parts/markdown.js');
+    let longest = 0;
+    new PerformanceObserver((list) => {
+      for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
+    }).observe({ entryTypes: ['longtask'] });
+    const root = document.getElementById('main').appendChild(document.createElement('div'));
+    root.className = 'prose';
+    const began = performance.now();
+    root.append(...markdown(args[0]));
+    const atOnce = { blocks: root.children.length - 1, ms: performance.now() - began };
+    while (root.querySelector('.text-rest')) await new Promise((done) => setTimeout(done, 20));
+    const whole = performance.now() - began;
+    await new Promise((done) => setTimeout(done, 200));
+    return { blocks: root.children.length, atOnce, whole, longest, letters: root.textContent.length };";
+
+#[test]
+fn a_long_text_is_shown_in_pieces() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = page(&server);
+    let piece = "## Part\n\nThe **pump** delivers [40](https://a.example/x) litres *a minute*. See `code` and so on.\n\n- one\n- two, and $x^2$\n\n";
+    let text = piece.repeat(200_000 / piece.len());
+    let told = browser.run(&script(LONG), json!([text]));
+    let blocks = 3 * (200_000 / piece.len()) as u64;
+    assert_eq!(told["blocks"], json!(blocks), "all of it in the end");
+    let at_once = told["atOnce"]["blocks"].as_u64().unwrap();
+    assert!(at_once > 100 && at_once < blocks / 4, "{at_once} at once");
+    eprintln!(
+        "200 KB: {} of {blocks} blocks after {} ms, all after {} ms, longest task {} ms",
+        at_once, told["atOnce"]["ms"], told["whole"], told["longest"]
+    );
+    let lines = "*a ".repeat(20_000);
+    let told = browser.run(&script(LONG), json!([lines]));
+    eprintln!("`*a ` 20,000 times: {} ms", told["whole"]);
+    assert_eq!(told["blocks"], json!(1));
+}
+
+#[test]
+fn formulas_are_typeset_and_code_is_highlighted_under_the_policy_of_the_page() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = page(&server);
+    let loaded = "return performance.getEntriesByType('resource').map(({ name }) => name.split('/').pop()).filter((name) => ['temml.js', 'highlight.js'].includes(name));";
+    let show = "document.getElementById('main').append(await shown(args[0]));";
+    browser.run(
+        &script(show),
+        json!(["Plain **words**, $5 and `code`.\n\n    code\n"]),
+    );
+    assert_eq!(
+        browser.run(loaded, json!([])),
+        json!([]),
+        "loaded only where it is needed"
+    );
+    let text = "So $\\boldsymbol{x}_1$ and \\(\\frac{V}{t}\\), \\( \\wrong{ \\).\n\n$$\n\\begin{pmatrix} a & b \\\\ c & d \\end{pmatrix} \\ce{H2O}\n$$\n\n```sql\nselect 1 -- one\n```\n";
+    browser.run(&script(show), json!([text]));
+    until("three formulas in MathML", || {
+        (browser.count(".math math") == 3).then_some(())
+    });
+    assert_eq!(browser.text(".math > code").trim(), "\\wrong{");
+    browser.wait("pre .code-comment");
+    assert_eq!(browser.text("pre .code-word"), "select");
+    assert_eq!(browser.text("pre .code-comment"), "-- one");
+    browser.picture("formulas");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
