@@ -167,7 +167,7 @@ fn two_texts_are_laid_beside_each_other_and_every_call_is_drawn() {
         );
         let added = added.as_str().unwrap();
         assert!(
-            added.starts_with("40 |") && added.contains("drained"),
+            added.starts_with("40|") && added.contains("drained"),
             "{added}"
         );
         let words = browser.text(".diff-words");
@@ -181,6 +181,7 @@ fn two_texts_are_laid_beside_each_other_and_every_call_is_drawn() {
         nothing_sticks_out(&browser, "differences");
         if !dark {
             assert_eq!(browser.run(DIFF_HOLDS, json!([])), json!([]));
+            sections_are_aligned(&browser);
         }
         browser.press("Swap");
         assert_eq!(browser.text(".diff ins").trim(), "90");
@@ -204,6 +205,51 @@ fn two_texts_are_laid_beside_each_other_and_every_call_is_drawn() {
     }
 }
 
+/// Aligns two texts with these sections: the rows' titles, which side each has, and the words that are marked.
+const SECTIONS: &str = "
+    const base = performance.getEntriesByType('resource').map((one) => one.name).find((name) => name.endsWith('/results/diff.js')).replace(/diff.js$/, '');
+    const { rows } = await import(base + 'sections.js');
+    const { Differences } = await import(base + 'differences.js');
+    const [before, after] = args;
+    const member = (text) => ({ letter: 'A', model: 'm', text });
+    const view = Differences({ stages: [{ name: 'initial', members: [{ letter: 'B', model: 'n', text: 'x' }, member(before)] }, { name: 'hyper', members: [member(after)] }] }, []);
+    return {
+      rows: rows(before, after).map(({ title, left, right }) => [title, left !== null, right !== null]),
+      chosen: [...view.querySelectorAll('select')].map((choice) => choice.selectedOptions[0].text),
+      gone: [...view.querySelectorAll('.diff del')].map((mark) => mark.textContent),
+      fresh: [...view.querySelectorAll('.diff ins')].map((mark) => mark.textContent),
+      same: view.querySelectorAll('.diff-same').length,
+      rewritten: view.querySelectorAll('.diff-new').length,
+    };";
+const BEFORE: &str = "Hello.\n\n## Delivery\n\nThe pump delivers **90** litres a minute.\n\n## Risks\n\nFrost.\n\n## Costs\n\nNobody knows what it costs.\n\n## Parts\n\n- valve and seal\n";
+const AFTER: &str = "Hello.\n\n## Delivery\n\nThe pump delivers **40** litres a minute.\n\n## Costs\n\nSpend $5.\n\n## The parts\n\n- valve and seal\n\n## Open\n\nMuch.\n";
+
+/// Two texts by section: aligned by heading, a renamed section found again, words marked only where more than half is
+/// alike.
+fn sections_are_aligned(browser: &Browser) {
+    let told = browser.run(SECTIONS, json!([BEFORE, AFTER]));
+    assert_eq!(
+        told["rows"],
+        json!([
+            ["", true, true],
+            ["Delivery", true, true],
+            ["Risks", true, false],
+            ["Costs", true, true],
+            ["The parts", true, true],
+            ["Open", false, true]
+        ])
+    );
+    assert_eq!(
+        told["chosen"],
+        json!(["First answers: A · m", "Revision: A · m"])
+    );
+    assert_eq!(
+        (&told["gone"], &told["fresh"]),
+        (&json!(["90", "Parts"]), &json!(["40", "The parts"]))
+    );
+    assert_eq!((&told["same"], &told["rewritten"]), (&json!(1), &json!(1)));
+}
+
 /// Takes the option that begins like this in the first or second choice of texts.
 fn choose(browser: &Browser, place: usize, name: &str) {
     browser.run(
@@ -224,8 +270,9 @@ fn an_answer_is_readable_and_goes_along_as_a_page_that_prints() {
     open(&browser, &server, &id);
     browser.press("Side by Side");
     browser.press("First answers");
-    browser.wait(".member-card .math");
-    assert_eq!(browser.text(".member-card .math"), "Q = \\frac{V}{t}");
+    browser.wait(".member-card .math math mfrac");
+    let tex = browser.value("document.querySelector('.member-card .math').dataset.tex");
+    assert_eq!(tex, json!("Q = \\frac{V}{t}"));
     let sideways = browser.value(
         "[...document.querySelectorAll('.member-card p')].filter((p) => getComputedStyle(p).direction === 'rtl').length",
     );

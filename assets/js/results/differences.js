@@ -1,16 +1,16 @@
-// What differs between any two texts of a run: drafts, revisions, the synthesis. Readable without colour:
-// what only the first has is struck through, what only the second has is underlined.
+// What differs between any two texts of a run: first answers, revisions, the synthesis. Beside each other, section by section,
+// as they are read. Readable without color: what only the first has is struck through, what only the second has is underlined.
 import { button, el, fill } from "../dom.js";
 import { plural } from "../format.js";
 import { Choice } from "../parts/field.js";
 import { nameOf } from "../parts/model-name.js";
 import { stageName } from "../parts/stages.js";
-import { diff, sentences, tally } from "./diff.js";
+import { blocks, reading, Writer } from "../text/writer.js";
+import { alike, isKin, tally } from "./diff.js";
+import { markDifferences, wordsIn } from "./marks.js";
+import { rows } from "./sections.js";
 
-// A longer stretch that is the same is folded, but for its ends.
-const FOLD = 3;
-
-/** The view: two choices, how much is alike, and the text with what differs marked in it. */
+/** The view: two choices, how much is alike, and the two texts beside each other. */
 export function Differences(run, models) {
   const texts = textsOf(run);
   const [first, second] = firstPair(texts);
@@ -23,7 +23,7 @@ export function Differences(run, models) {
     show();
   } } });
   const words = el("p", { class: "diff-words", role: "status" });
-  const sheet = el("div", { class: "diff prose", role: "group", "aria-label": "Differences", tabindex: "0" });
+  const sheet = el("div", { class: "diff", role: "group", "aria-label": "Differences", tabindex: "0" });
   show();
   return el("section", { class: "differences", "aria-label": "Differences" },
     el("h2", { class: "visually-hidden" }, "Differences between two texts"),
@@ -33,9 +33,10 @@ export function Differences(run, models) {
     sheet);
 
   function show() {
-    const pieces = diff(bare(texts[Number(left.input.value)].text), bare(texts[Number(right.input.value)].text));
-    words.textContent = inWords(tally(pieces));
-    fill(sheet, pieces.map(Piece));
+    const [first, second] = [left, right].map(({ input }) => texts[Number(input.value)]);
+    words.textContent = inWords(tally(wordsIn(rendered(first.text)), wordsIn(rendered(second.text))));
+    const names = [nameIn(first, models), nameIn(second, models)];
+    fill(sheet, el("div", { class: "diff-row diff-heads" }, names.map((name) => el("p", { class: "fine" }, name))), rows(first.text, second.text).map((row) => Row(row, names)));
   }
 }
 
@@ -45,11 +46,12 @@ function textsOf(run) {
   })));
 }
 
-// What became of a draft is what one mostly wants to know; else how two members differ.
+// What became of a first answer is what one mostly wants to know; else how two members differ.
 function firstPair(texts) {
-  const revised = texts.findIndex((each) => each.stage === "hyper");
-  const draft = revised < 0 ? -1 : texts.findIndex((each) => each.letter === texts[revised].letter);
-  return draft >= 0 && draft !== revised ? [draft, revised] : [0, 1];
+  const isLater = (each, at) => !each.final && each.letter && texts.findIndex((other) => other.letter === each.letter) < at;
+  const revised = texts.findIndex((each, at) => each.stage === "hyper" && isLater(each, at));
+  const later = revised < 0 ? texts.findIndex(isLater) : revised;
+  return later < 0 ? [0, 1] : [texts.findIndex((each) => each.letter === texts[later].letter), later];
 }
 
 function nameIn({ stage, final, letter, model }, models) {
@@ -57,23 +59,38 @@ function nameIn({ stage, final, letter, model }, models) {
   return final ? `${stageName(stage)} · ${name}` : `${stageName(stage)}: ${letter ? `${letter} · ` : ""}${name}`;
 }
 
-// The signs of Markdown are no words.
-function bare(text) {
-  return text.replace(/^ {0,3}#{1,6}\s+/gm, "").replace(/(\*\*|__|`+)/g, "").replace(/^(\s*)[*+-]\s+/gm, "$1• ").replace(/(^|[\s(])[*_](\S[^*_\n]*?)[*_](?=[\s).,;:!?]|$)/gm, "$1$2");
+function rendered(text) {
+  const env = reading();
+  const node = el("div", { class: "prose" });
+  Writer(blocks(text, env), env, node).write();
+  // <del> is what only the first text has.
+  for (const own of node.querySelectorAll("del")) own.replaceWith(el("s", null, ...own.childNodes));
+  return node;
 }
 
-function inWords({ same, gone, new: fresh }) {
+function inWords(sum) {
+  const { same, gone, new: fresh } = sum;
   if (gone + fresh === 0) return same > 0 ? "The two are the same, word for word." : "";
-  const part = Math.round((200 * same) / (2 * same + gone + fresh));
-  return `${part} % alike: ${plural(same, "word")} in both, ${gone} only in the first, ${fresh} only in the second.`;
+  return `${Math.round(100 * alike(sum))} % alike: ${plural(same, "word")} in both, ${gone} only in the first, ${fresh} only in the second.`;
 }
 
-function Piece({ kind, text }) {
-  if (kind === "gone") return el("del", null, text);
-  if (kind === "new") return el("ins", null, text);
-  const all = sentences(text);
-  if (all.length <= FOLD + 2) return text;
-  const hidden = all.slice(1, -1).join("");
-  const more = button(`${plural(all.length - 2, "sentence")} the same: show`, { class: "link-button diff-fold", on: { click: () => more.replaceWith(hidden) } });
-  return [all[0], more, " ", all.at(-1)];
+// One section of both texts. What is the same is folded, and marks are shown where they help to read.
+function Row({ title, left, right }, names) {
+  if (left === null || right === null) return el("div", { class: "diff-row" }, Side(left, names[0], "first"), Side(right, names[1], "second"));
+  if (left === right) {
+    return el("details", { class: "diff-same" }, el("summary", null, `The same in both: ${title || "the beginning"}`), rendered(left));
+  }
+  const [before, after] = [Side(left, names[0]), Side(right, names[1])];
+  const isMarked = isKin(tally(wordsIn(before), wordsIn(after)));
+  if (isMarked) markDifferences(before, after);
+  return el("div", { class: "diff-row" }, before, after, !isMarked && el("p", { class: "fine diff-new" }, "Rewritten: less than half is alike, so single words are not marked."));
+}
+
+function Side(text, name, only) {
+  if (text === null) return el("div", { class: "diff-side diff-none" }, el("p", { class: "fine" }, "No such section."));
+  const node = rendered(text);
+  node.classList.add("diff-side");
+  node.setAttribute("role", "group");
+  node.setAttribute("aria-label", only ? `${name}, only in the ${only}` : name);
+  return node;
 }

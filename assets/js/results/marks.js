@@ -1,0 +1,52 @@
+// Marks in two rendered texts what only one of them has, word by word.
+import { el } from "../dom.js";
+import { compare, units } from "./diff.js";
+
+// What is not compared word by word: controls, and formulas.
+const SKIPPED = "button, .math, .link-target";
+
+/** Marks what is only in `left` as deleted and what is only in `right` as inserted. */
+export function markDifferences(left, right) {
+  const [a, b] = [wordsOf(left), wordsOf(right)];
+  for (const { kind, from, to } of compare(a.map(textOf), b.map(textOf))?.reverse() ?? []) {
+    if (kind === "gone") wrap(a.slice(from, to), "del");
+    if (kind === "new") wrap(b.slice(from, to), "ins");
+  }
+}
+
+/** The words of a rendered text, without what is not compared. */
+export function wordsIn(root) {
+  return wordsOf(root).map(textOf).join(" ");
+}
+
+function textOf({ text }) {
+  return text;
+}
+
+// The words of a rendered text, and where each is.
+function wordsOf(root) {
+  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  const out = [];
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    if (node.parentElement.closest(SKIPPED)) continue;
+    let at = 0;
+    for (const text of units(node.data)) {
+      if (text.trim() !== "") out.push({ node, text, start: at, end: at + text.trimEnd().length });
+      at += text.length;
+    }
+  }
+  return out;
+}
+
+// From the last on, so that the places before stay what they are.
+function wrap(words, tag) {
+  let last = words.length - 1;
+  for (let first = last; first >= 0; first -= 1) {
+    if (first > 0 && words[first - 1].node === words[last].node) continue;
+    const range = document.createRange();
+    range.setStart(words[first].node, words[first].start);
+    range.setEnd(words[last].node, words[last].end);
+    range.surroundContents(el(tag));
+    last = first - 1;
+  }
+}

@@ -1,0 +1,44 @@
+// Aligns two texts by their headings: what stands under the same heading stands in one row.
+import { diffArrays } from "../../vendor/diff.js";
+import { blocks, reading } from "../text/parser.js";
+import { isKin, tally } from "./diff.js";
+
+/** Rows `{title, left, right}`, in order; a text that has no such section is null. */
+export function rows(left, right) {
+  const [a, b] = [sections(left), sections(right)];
+  const out = [];
+  let [i, j] = [0, 0];
+  for (const { count, added, removed } of diffArrays(a.map(key), b.map(key))) {
+    for (let n = 0; n < count; n += 1) {
+      if (removed) out.push({ title: a[i].title, left: a[i++].text, right: null });
+      else if (added) out.push({ title: b[j].title, left: null, right: b[j++].text });
+      else out.push({ title: b[j].title, left: a[i++].text, right: b[j++].text });
+    }
+  }
+  return renamed(out);
+}
+
+// The sections of a text: what is before the first heading, then each heading with what follows.
+function sections(text) {
+  const lines = text.replace(/\r\n?/g, "\n").split("\n");
+  const tokens = blocks(text, reading());
+  const heads = tokens.flatMap((token, at) => (token.type === "heading_open" && token.level === 0 ? [{ line: token.map[0], title: tokens[at + 1].content }] : []));
+  const all = [{ line: 0, title: "" }, ...heads].map(({ line, title }, at, list) => ({ title, text: lines.slice(line, list[at + 1]?.line).join("\n").trim() }));
+  const filled = all.filter(({ text: own }) => own !== "");
+  return filled.length > 0 ? filled : [{ title: "", text: "" }];
+}
+
+function key({ title }) {
+  return title.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim();
+}
+
+// A section that has gone and the next, which is new, are one that was renamed if more than half is alike.
+function renamed(list) {
+  return list.reduce((out, row) => {
+    const last = out.at(-1);
+    const isPair = last && last.right === null && row.left === null && isKin(tally(last.left, row.right));
+    if (isPair) Object.assign(last, { title: row.title, right: row.right });
+    else out.push(row);
+    return out;
+  }, []);
+}
