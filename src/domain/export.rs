@@ -150,6 +150,9 @@ fn citations(out: &mut String, found: &Citations) {
                 first_line(&item.quote)
             ),
         };
+        for words in &item.left_out {
+            let _ = writeln!(out, "  - left out: “{}”", words.replace('\n', " "));
+        }
     }
     out.push('\n');
 }
@@ -157,7 +160,8 @@ fn citations(out: &mut String, found: &Citations) {
 // The result of checking a citation, as text.
 fn meaning(state: CitationState) -> &'static str {
     match state {
-        CitationState::Verified => "✓ the quoted words are on that page",
+CitationState::Verified => "✓ the quoted words are on that page",
+        CitationState::Shortened => "shortened; the words left out may change the meaning",
         CitationState::Elsewhere => "the quoted words are on another page",
         CitationState::NotFound => "? the quoted words were not found",
         CitationState::Supported => "the page has the sentence's words and figures",

@@ -107,3 +107,39 @@ fn what_the_demo_models_quote_is_verified() {
         );
     }
 }
+
+#[test]
+fn a_shortened_quotation_shows_what_it_leaves_out_and_one_over_a_page_break_is_found() {
+    let lease = b"The landlord shall not enter without notice. Repairs are the\x0Ctenant's if they cost less than 100 euros.";
+    let answer = "“The landlord shall … enter without notice” [D1:p1], “Repairs are the tenant's if they cost less” \
+        [D1:p1-2], “[r]epairs are the tenant's” [D1:p2], and “less than 1,000 euros in all” [D1:p2].";
+    let provider = Provider::script([on("one").sse(&saying(answer))]);
+    let server = server(&provider, &[]);
+    let mut person = server.user("a@example.org");
+    let stored = person
+        .upload("/api/upload-document", "lease.txt", lease)
+        .json();
+    let body = json!({"prompt": "What may the landlord do?", "models": ["p/one"], "ultra_model": "p/one",
+        "document_ids": [stored["id"]], "pattern": "summarize", "depth": "quick"});
+    let done = person.post("/api/analyze", body).json();
+    let id = done["analysis_id"].as_str().expect("an id").to_owned();
+    let shown = person.get(&about(&id, "")).json();
+    let found: Vec<String> = states(&shown).into_iter().map(|(_, state)| state).collect();
+    assert_eq!(
+        found,
+        ["shortened", "verified", "verified", "not_found"],
+        "{}",
+        shown["citations"]
+    );
+    let items = &shown["citations"]["items"];
+    assert_eq!(items[0]["left_out"], json!(["not"]));
+    assert_eq!(items[1]["left_out"], json!([]));
+    assert_eq!(items[1]["page"], 1);
+    assert_eq!(
+        items[1]["continued"],
+        json!({"page": 2, "start": 0, "end": "tenant's if they cost less".len()})
+    );
+    assert_eq!(shown["citations"]["counts"]["shortened"], 1);
+    let exported = person.get(&about(&id, "/export?format=markdown")).text();
+    assert!(exported.contains("left out: “not”"), "{exported}");
+}

@@ -9,7 +9,7 @@ use crate::server::{Answer, Server, provider};
 use crate::turn;
 
 const SECOND: &str = "The valve was made in Österreich. The pump delivers 40 litres a minute.";
-const ANSWER: &str = "It says “The pump delivers 40 litres a minute” [D1:p2]. Elsewhere it says “The pump delivers 90 litres a minute” [D1:p2]. Nobody knows more [D7:p1].";
+const ANSWER: &str = "It says “The pump delivers 40 litres a minute” [D1:p2]. Elsewhere it says “The pump delivers 90 litres a minute” [D1:p2]. In short “The pump … a minute” [D1:p2]. Nobody knows more [D7:p1].";
 
 const ASK: &str = "
     const { documents } = await (await fetch('/api/documents')).json();
@@ -18,7 +18,7 @@ const ASK: &str = "
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).analysis_id;";
 
-/// What the check of the three citations comes to, as it is stored with an analysis.
+/// What the check of the four citations comes to, as it is stored with an analysis.
 const CHECKED: &str = "
     const real = window.fetch;
     window.fetch = async (address, options) => {
@@ -30,6 +30,7 @@ const CHECKED: &str = "
       told.citations = { items: [
         at('verified', 'The pump delivers 40 litres a minute'),
         { ...at('not_found', 'The pump delivers 90 litres a minute'), start: 0, end: 0 },
+        { ...at('shortened', 'The pump … a minute'), left_out: ['delivers 40 litres'] },
         { where: 'synthesis', mark: 'D7:p1', state: 'unknown', quote: '' },
       ] };
       return new Response(JSON.stringify(told), { status: 200, headers: { 'content-type': 'application/json' } });
@@ -74,9 +75,10 @@ fn a_citation_opens_its_page_and_says_whether_it_holds() {
         browser.run(CHECKED, json!([start, SECOND.len() - 1]));
         browser.click(&format!("a[href='/analyze?id={}']", id.as_str().unwrap()));
         browser.wait(".results-container");
-        browser.wait_text(".citation-count", "1 of 2 quotations verified");
+        browser.wait_text(".citation-count", "1 of 3 quotations verified");
+        browser.wait_text(".citation-count", "1 shortened");
         assert_eq!(browser.count(".sheet .citation.verified"), 1);
-        assert_eq!(browser.count(".sheet .citation.doubtful"), 1);
+        assert_eq!(browser.count(".sheet .citation.doubtful"), 2);
         assert_eq!(browser.text(".sheet .citation.unknown s"), "D7:p1");
         if !dark {
             judge(&browser, axe.as_deref(), "checked citations");
@@ -105,6 +107,15 @@ fn a_citation_opens_its_page_and_says_whether_it_holds() {
         );
         browser.click(".sheet .citation.doubtful");
         browser.wait_text("dialog", "Quotation not found on this page.");
+        browser.keys(&[], keys::ESCAPE);
+        until("the dialog to close", || {
+            (browser.count("dialog") == 0).then_some(())
+        });
+        browser.click(".sheet .citation.doubtful ~ .citation.doubtful");
+        browser.wait_text(
+            "dialog",
+            "Quotation shortened, leaving out “delivers 40 litres”.",
+        );
         browser.keys(&[], keys::ESCAPE);
         assert_eq!(browser.complaints(), Vec::<String>::new());
     }

@@ -14,6 +14,7 @@ const NEAR = 1500;
 
 const STATES = {
   verified: { look: "verified", mark: "check", words: "quotation verified" },
+  shortened: { look: "doubtful", mark: "warning", words: "quotation shortened" },
   elsewhere: { look: "doubtful", mark: "warning", words: "quotation found on another page" },
   notfound: { look: "doubtful", mark: "warning", words: "quotation not found on this page" },
   supported: { look: "", mark: "", words: "its words stand in the passage" },
@@ -59,12 +60,19 @@ function byMark(run, where, [, document, page, last], text, at) {
 
 function Citation(shown, name, run, sources, item, page) {
   const state = STATES[stateOf(item)] ?? STATES.cited;
-  const found = stateOf(item) === "elsewhere" && item.page ? `quotation found on page ${item.page} instead` : state.words;
+  const found = wordsOf(item, state);
   const label = [name, found].filter(Boolean).join(", ");
   return button(label, { class: `citation ${state.look}`, title: label, on: { click: () => openPlace({
     id: item?.document_id ?? sources[0]?.document_id, page: item?.page ?? sources[0]?.page ?? page,
     span: item?.end > item?.start ? { start: item.start, end: item.end } : null, sources, remark: found, doubtful: state.look === "doubtful",
   }) } }, shown, state.mark && icon(state.mark));
+}
+
+function wordsOf(item, state) {
+  if (stateOf(item) === "elsewhere" && item.page) return `quotation found on page ${item.page} instead`;
+  if (stateOf(item) === "verified" && item.continued) return `${state.words}; it continues on page ${item.continued.page}`;
+  const left = (item?.left_out ?? []).map((words) => `“${words.replace(/\s+/g, " ")}”`);
+  return stateOf(item) === "shortened" && left.length > 0 ? `${state.words}, leaving out ${left.join(" and ")}` : state.words;
 }
 
 function Unknown(mark, why) {
@@ -110,9 +118,10 @@ export function CitationCount({ citations }) {
   const items = citations?.items ?? [];
   if (items.length === 0) return null;
   const count = (...states) => items.filter((item) => states.includes(stateOf(item))).length;
-  const quotations = count("verified", "elsewhere", "notfound");
+  const quotations = count("verified", "shortened", "elsewhere", "notfound");
   const said = [
     quotations > 0 && `${count("verified")} of ${plural(quotations, "quotation")} verified in the page's text`,
+    count("shortened") > 0 && `${count("shortened")} shortened`,
     count("elsewhere") > 0 && `${count("elsewhere")} found on another page`,
     count("notfound") > 0 && `${count("notfound")} not found`,
     count("unknown") > 0 && `${plural(count("unknown"), "made-up mark")} struck out`,

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::compare::{PlainWord, words};
-use super::marks::MarkGroup;
+use super::marks::{CitationMark, MarkGroup};
+use super::plain_word::PlainWord;
+use super::words::{ComparableText, words};
 
 /// Minimum number of words of a quotation; fewer are a term in quotation marks.
 const LEAST_WORDS: usize = 3;
@@ -11,14 +12,19 @@ const LEAST_WORDS: usize = 3;
 const NEAR: usize = 240;
 /// Maximum length of a quotation in bytes.
 const LONGEST: usize = 4_000;
-/// Opening quotation marks with their closing marks.
-const PAIRS: [(char, &[char]); 6] = [
+/// Opening quotation marks with their closing marks; the first of these is the usual one.
+const PAIRS: [(char, &[char]); 11] = [
     ('“', &['”', '“']),
     ('"', &['"']),
     ('«', &['»']),
+    ('»', &['«']),
     ('„', &['“', '”']),
+    ('‘', &['’']),
+    ('‚', &['‘', '’']),
+    ('‹', &['›']),
     ('「', &['」']),
     ('『', &['』']),
+    ('《', &['》']),
 ];
 
 /// A quotation.
@@ -28,17 +34,45 @@ pub struct Quote {
     pub text: String,
     /// Index of its citation.
     pub cite: usize,
+    /// Where it is in the answer, in bytes.
+    span: (usize, usize),
+}
+
+impl Quote {
+    /// Whether the citation with this index is a number that the quotation contains as part of its own text.
+    pub fn contains(&self, index: usize, cite: &MarkGroup) -> bool {
+        self.cite != index
+            && is_number(cite)
+            && self.span.0 <= cite.start
+            && cite.end <= self.span.1
+    }
 }
 
 /// Returns every quotation that has a citation nearby.
 pub fn find(text: &str, cites: &[MarkGroup]) -> Vec<Quote> {
-    let spans = spans(text).into_iter().chain(blocks(text));
+    let marked = spans(text);
+    let blocks = blocks(text, &marked);
     let quote = |(start, end): (usize, usize)| {
-        let quoted = text[start..end].trim().to_owned();
         let cite = near(text, (start, end), cites)?;
-        (words(&quoted).len() >= LEAST_WORDS).then_some(Quote { text: quoted, cite })
+        // A number at the end of a quotation is its citation, not part of it.
+        let is_own =
+            is_number(&cites[cite]) && start <= cites[cite].start && cites[cite].end <= end;
+        let stop = if is_own { cites[cite].start } else { end };
+        let quoted = text[start..stop].trim().to_owned();
+        let count = words(&quoted).iter().filter(|word| !word.is_sign).count();
+        (count >= LEAST_WORDS).then_some(Quote {
+            text: quoted,
+            cite,
+            span: (start, end),
+        })
     };
-    spans.filter_map(quote).collect()
+    marked.into_iter().chain(blocks).filter_map(quote).collect()
+}
+
+fn is_number(cite: &MarkGroup) -> bool {
+    cite.marks
+        .iter()
+        .all(|mark| matches!(mark, CitationMark::Number(_)))
 }
 
 // Text between quotation marks, within one paragraph.
@@ -60,28 +94,60 @@ fn spans(text: &str) -> Vec<(usize, usize)> {
         let limit = text[inside..limit]
             .find("\n\n")
             .map_or(limit, |end| inside + end);
-        if let Some(end) = text[inside..limit].find(|c| closing.contains(&c)) {
+        let span = &text[inside..limit];
+        let usual = closed(span, mark, closing[0]);
+        if let Some(end) = usual.or_else(|| span.find(|c| closing.contains(&c))) {
             found.push((inside, inside + end));
-            at = inside + end + 1;
-            while !text.is_char_boundary(at) {
-                at += 1;
-            }
+            at = text.ceil_char_boundary(inside + end + 1);
         }
     }
     found
 }
 
+// Where the mark closes that was opened before this text; quotations within it are passed over.
+fn closed(text: &str, open: char, close: char) -> Option<usize> {
+    let mut depth = 0;
+    let mut before = None;
+    for (at, c) in text.char_indices() {
+        let next = text[at + c.len_utf8()..].chars().next();
+        let is_apostrophe = c == '’' && next.is_some_and(char::is_alphanumeric);
+        let opens = match open == close {
+            // The same mark opens and closes: it opens between a space and a word.
+            true => {
+                before.is_some_and(|c: char| c.is_whitespace() || c == '(')
+                    && next.is_some_and(char::is_alphanumeric)
+            }
+            false => true,
+        };
+        if c == open && opens {
+            depth += 1;
+        } else if c == close && !is_apostrophe {
+            if depth == 0 {
+                return Some(at);
+            }
+            depth -= 1;
+        }
+        before = Some(c);
+    }
+    None
+}
+
 // Markdown quote lines, which begin with `>`.
-fn blocks(text: &str) -> Vec<(usize, usize)> {
+fn blocks(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
     let mut found: Vec<(usize, usize)> = Vec::new();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let quoted = line.trim_start().strip_prefix('>');
         if let Some(quoted) = quoted {
-            // If the line contains quotation marks, the text between them is the quotation.
-            let is_plain = !quoted.contains(|c| PAIRS.iter().any(|(one, _)| *one == c));
             let (start, end) = (at + line.len() - quoted.len(), at + line.trim_end().len());
-            if is_plain && start < end {
+            // If most of the line is in quotation marks, the text between them is the quotation. A dash leads in
+            // the name of an author.
+            let within: usize = marked
+                .iter()
+                .map(|&(from, to)| to.min(end).saturating_sub(from.max(start)))
+                .sum();
+            let is_source = quoted.trim_start().starts_with(['—', '–']);
+            if start < end && within * 2 < end - start && !is_source {
                 found.push((start, end));
             }
         }
@@ -90,19 +156,28 @@ fn blocks(text: &str) -> Vec<(usize, usize)> {
     found
 }
 
-// The citation inside the quotation, else the next one in the same paragraph, else the previous one on the
-// same line.
+// The citation inside the quotation, else the next one in the same paragraph, else the number at its end, else the
+// previous one on the same line.
 fn near(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -> Option<usize> {
     let within =
         |from: usize, to: usize, stop: &str| to - from <= NEAR && !text[from..to].contains(stop);
     let behind = cites.iter().position(|cite| cite.start >= end);
     let behind = behind.filter(|&index| within(end, cites[index].start, "\n\n"));
+    let is_inside = |cite: &MarkGroup| cite.start >= start && cite.end <= end;
     let inside = cites
         .iter()
-        .position(|cite| cite.start >= start && cite.end <= end);
+        .position(|cite| is_inside(cite) && !is_number(cite));
+    let is_end = |cite: &MarkGroup| !text[cite.end..end].contains(char::is_alphanumeric);
+    let last = cites
+        .iter()
+        .rposition(|cite| is_inside(cite) && is_end(cite));
+    let is_mark_behind = behind.is_some_and(|index| !is_number(&cites[index]));
     let before = cites.iter().rposition(|cite| cite.end <= start);
     let before = before.filter(|&index| within(cites[index].end, start, "\n"));
-    inside.or(behind).or(before)
+    match is_mark_behind {
+        true => inside.or(behind),
+        false => inside.or(last).or(behind).or(before),
+    }
 }
 
 /// Returns the sentence that a citation follows.
@@ -121,8 +196,12 @@ pub fn claim<'a>(text: &'a str, cite: &MarkGroup) -> &'a str {
 }
 
 /// Whether a page contains every significant word and figure of a claim. Does not prove that it says the same.
-pub fn bears(page: &[PlainWord], claim: &str) -> bool {
-    let there: BTreeSet<&str> = page.iter().map(|word| word.plain.as_str()).collect();
+pub fn bears(page: &ComparableText, claim: &str) -> bool {
+    let there: BTreeSet<&str> = page
+        .words()
+        .iter()
+        .map(|word| word.plain.as_str())
+        .collect();
     let telling: Vec<PlainWord> = words(claim)
         .into_iter()
         .filter(|word| {
@@ -160,6 +239,30 @@ mod tests {
             ("“two words” [D1:p1]", ""),
             ("“one two three”\n\nAnother paragraph [D1:p1]", ""),
             ("「量子計算は」 [D1:p1]", "0:量子計算は"),
+            ("“he said “yes” to all” [D1:p1]", "0:he said “yes” to all"),
+            (
+                "\"he said \"yes\" to all\" [D1:p1]",
+                "0:he said \"yes\" to all",
+            ),
+            (
+                "„er sagte ‚ja‘ zu allem“ [D1:p1]",
+                "0:er sagte ‚ja‘ zu allem",
+            ),
+            ("»eins zwei drei« [D1:p1]", "0:eins zwei drei"),
+            ("‘it’s one of three’ [D1:p1]", "0:it’s one of three"),
+            (
+                "“as shown [3] by others” [D1:p1]",
+                "1:as shown [3] by others",
+            ),
+            (
+                "“as others have shown [3].” [D1:p1]",
+                "1:as others have shown [3].",
+            ),
+            ("“as others have shown [3].”", "0:as others have shown"),
+            (
+                "> He said “no” to all\n> — The author of it [D1:p1]",
+                "0:He said “no” to all",
+            ),
         ] {
             let found: Vec<String> = find(text, &cites(text))
                 .iter()

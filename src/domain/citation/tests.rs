@@ -1,6 +1,7 @@
 //! Known correct and incorrect citations.
 
 use super::*;
+use crate::domain::chat::SourcePassage;
 use crate::domain::time::Timestamp;
 
 const PAGES: [&str; 3] = [

@@ -178,6 +178,7 @@ fn citations(report: &AnalysisReport) -> Option<Value> {
         json!({
             "where": place, "mark": item.mark, "state": item.state, "quote": item.quote,
             "document_id": item.document_id, "page": item.page, "start": item.start, "end": item.end,
+            "continued": item.continued, "left_out": item.left_out,
         })
     };
     let items: Vec<Value> = citations.items.iter().map(item).collect();

@@ -1,0 +1,65 @@
+//! Classes of characters that are written as one and read as another: superscripts, subscripts, fractions, units,
+//! and scripts without spaces.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// The plain character of a superscript.
+pub(super) fn raised(c: char) -> Option<char> {
+    let is_raised = matches!(c, '²' | '³' | '¹' | 'ª' | 'º' | '\u{2070}'..='\u{207F}' | '\u{1D2C}'..='\u{1D61}' | '\u{1D9C}'..='\u{1DBF}');
+    let plain = is_raised
+        .then(|| std::iter::once(c).nfkc().next())
+        .flatten()?;
+    Some(if plain == '−' { '-' } else { plain })
+}
+
+/// The plain character of a subscript.
+pub(super) fn lowered(c: char) -> Option<char> {
+    let is_lowered =
+        matches!(c, '\u{2080}'..='\u{2089}' | '\u{2090}'..='\u{209C}' | '\u{1D62}'..='\u{1D6A}');
+    is_lowered
+        .then(|| std::iter::once(c).nfkc().next())
+        .flatten()
+}
+
+/// The words of a character that stands for several: ½ is 1, /, 2 and never part of 31/2; ① is 1; ㎡ is m^2.
+pub(super) fn separate(c: char) -> Option<Vec<String>> {
+    let whole = |text: &str| Some(vec![text.to_owned()]);
+    match c {
+        '㎟' => return whole("mm^2"),
+        '㎠' => return whole("cm^2"),
+        '㎡' => return whole("m^2"),
+        '㎢' => return whole("km^2"),
+        '㎣' => return whole("mm^3"),
+        '㎤' => return whole("cm^3"),
+        '㎥' => return whole("m^3"),
+        '㎦' => return whole("km^3"),
+        '℃' => return Some(vec!["°".to_owned(), "c".to_owned()]),
+        '℉' => return Some(vec!["°".to_owned(), "f".to_owned()]),
+        _ => {}
+    }
+    let is_fraction = matches!(c, '¼'..='¾' | '\u{2150}'..='\u{215E}' | '\u{2189}');
+    if !is_fraction && !is_enclosed(Some(c)) {
+        return None;
+    }
+    let plain: String = std::iter::once(c).nfkc().collect();
+    let mut parts = Vec::new();
+    for part in plain.split_inclusive('⁄') {
+        let digits: String = part.chars().filter(|c| c.is_alphanumeric()).collect();
+        parts.push(digits);
+        if part.ends_with('⁄') {
+            parts.push("/".to_owned());
+        }
+    }
+    Some(parts)
+}
+
+pub(super) fn is_enclosed(c: Option<char>) -> bool {
+    c.is_some_and(|c| matches!(c, '\u{2460}'..='\u{249B}' | '\u{24EA}' | '\u{3251}'..='\u{325F}' | '\u{32B1}'..='\u{32BF}'))
+}
+
+/// Scripts that are written without spaces: each character is a word.
+pub(super) fn is_single(c: char) -> bool {
+    let is_there = matches!(u32::from(c), 0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x3005 | 0x3040..=0x30FF
+        | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0xFF66..=0xFF9F | 0x20000..=0x2FA1F);
+    is_there && c.is_alphanumeric()
+}

@@ -1,0 +1,310 @@
+//! Checks each citation of a text: finds its page, and the quoted words on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::analysis::Plan;
+use crate::domain::chat::SourcePassage;
+use crate::domain::id::DocumentId;
+
+use super::compare::{QuoteMatch, locate};
+use super::marks::{self, CitationMark, cites};
+use super::page_break::PageBreak;
+use super::quotes::{self, Quote};
+use super::words::ComparableText;
+use super::{Citation, CitationState, Citations, CitingText, MOST, PageSpan};
+
+/// Maximum number of pages searched per mark.
+const MOST_PAGES: u32 = 12;
+/// Maximum length of a stored quotation, and of what it leaves out at one ellipsis, in characters.
+const LONGEST: usize = 300;
+/// Maximum number of ellipses whose words are stored.
+const MOST_LEFT_OUT: usize = 8;
+
+pub(super) struct CitationChecker<'a> {
+    /// By position in the request: the document and the pages that were given to any member.
+    given: BTreeMap<u32, (DocumentId, BTreeSet<u32>)>,
+    sources: Vec<&'a SourcePassage>,
+    page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<String>,
+    /// The last page used, as a one-entry cache: citations of one page come together.
+    last: Option<CachedPage>,
+}
+
+struct CachedPage {
+    document: DocumentId,
+    page: u32,
+    text: String,
+    comparable: ComparableText,
+}
+
+impl<'a> CitationChecker<'a> {
+    pub fn of(plan: &'a Plan, page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<String>) -> Self {
+        let sources: Vec<&SourcePassage> = plan.all_sources().collect();
+        let mut given: BTreeMap<u32, (DocumentId, BTreeSet<u32>)> = BTreeMap::new();
+        for source in &sources {
+            let Some(id) = &source.document_id else {
+                continue;
+            };
+            for mark in marks::read(&source.mark, false) {
+                if let CitationMark::Pages { document, from, to } = mark {
+                    let known = given
+                        .entry(document)
+                        .or_insert_with(|| (id.clone(), BTreeSet::new()));
+                    known.1.extend(from..=to);
+                }
+            }
+        }
+        Self {
+            given,
+            sources,
+            page,
+            last: None,
+        }
+    }
+
+    pub fn read(&mut self, text: &CitingText<'_>, found: &mut Citations) {
+        let cites = cites(text.text);
+        let quotes = quotes::find(text.text, &cites);
+        for (index, cite) in cites.iter().enumerate() {
+            // A number that is part of a quotation belongs to the document, not to the answer.
+            if quotes.iter().any(|quote| quote.contains(index, cite)) {
+                continue;
+            }
+            let quoted: Vec<&Quote> = quotes.iter().filter(|quote| quote.cite == index).collect();
+            for &mark in &cite.marks {
+                let Some(mark) = self.place_of(mark) else {
+                    continue;
+                };
+                if quoted.is_empty() {
+                    let claim = quotes::claim(text.text, cite);
+                    self.keep(text, mark, None, claim, found);
+                }
+                for quote in &quoted {
+                    self.keep(text, mark, Some(&quote.text), "", found);
+                }
+            }
+        }
+    }
+
+    // Resolves passage numbers of older analyses to marks. Ignores marks when no document was given.
+    fn place_of(&self, mark: CitationMark) -> Option<CitationMark> {
+        match mark {
+            CitationMark::Number(number) => {
+                let source = self.sources.iter().find(|source| source.number == number)?;
+                marks::read(&source.mark, false).into_iter().next()
+            }
+            other => (!self.given.is_empty()).then_some(other),
+        }
+    }
+
+    fn keep(
+        &mut self,
+        text: &CitingText<'_>,
+        mark: CitationMark,
+        quote: Option<&str>,
+        claim: &str,
+        found: &mut Citations,
+    ) {
+        let mut item = Citation {
+            stage: text.stage,
+            member: text.member,
+            mark: mark.text(),
+            state: CitationState::Unknown,
+            quote: shown(quote.unwrap_or_default()),
+            document_id: None,
+            page: 0,
+            start: 0,
+            end: 0,
+            continued: None,
+            left_out: Vec::new(),
+        };
+        self.judge(mark, quote, claim, &mut item);
+        *found.counts.entry(item.state).or_default() += 1;
+        if found.items.len() < MOST {
+            found.items.push(item);
+        }
+    }
+
+    fn judge(&mut self, mark: CitationMark, quote: Option<&str>, claim: &str, item: &mut Citation) {
+        let (document, from, to) = match mark {
+            CitationMark::Pages { document, from, to } => (document, from, to),
+            CitationMark::Document(document) => (document, 1, u32::MAX),
+            CitationMark::Number(_) => return,
+        };
+        let Some((id, pages)) = self.given.get(&document).cloned() else {
+            return;
+        };
+        let meant: Vec<u32> = pages
+            .range(from..=to)
+            .copied()
+            .take(MOST_PAGES as usize)
+            .collect();
+        let Some(&first) = meant.first() else { return };
+        item.document_id = Some(id.clone());
+        item.page = first;
+        item.state = match quote {
+            Some(quote) => self.quoted(&id, quote, &meant, &pages, item),
+            None => self.unquoted(&id, claim, &meant, item),
+        };
+    }
+
+    // A complete quotation on any of the pages counts more than a shortened one on the first of them.
+    fn quoted(
+        &mut self,
+        id: &DocumentId,
+        quote: &str,
+        meant: &[u32],
+        given: &BTreeSet<u32>,
+        item: &mut Citation,
+    ) -> CitationState {
+        let mut is_there = false;
+        let mut shortened = false;
+        for &page in meant {
+            let Some(cached) = self.cached(id, page) else {
+                continue;
+            };
+            is_there = true;
+            let Some(found) = locate(quote, &cached.comparable) else {
+                continue;
+            };
+            if found.left_out.is_empty() || !shortened {
+                place(item, page, (0, &cached.text), &found);
+            }
+            if found.left_out.is_empty() {
+                return CitationState::Verified;
+            }
+            shortened = true;
+        }
+        match (is_there, shortened) {
+            (false, _) => CitationState::Gone,
+            (_, true) => CitationState::Shortened,
+            _ => self
+                .over_break(id, quote, meant, given, item)
+                .unwrap_or_else(|| self.elsewhere(quote, item)),
+        }
+    }
+
+    // Searches where a cited page meets the page before or behind it.
+    fn over_break(
+        &mut self,
+        id: &DocumentId,
+        quote: &str,
+        meant: &[u32],
+        given: &BTreeSet<u32>,
+        item: &mut Citation,
+    ) -> Option<CitationState> {
+        let before = |&page: &u32| page.checked_sub(1);
+        let firsts: BTreeSet<u32> = meant
+            .iter()
+            .filter_map(before)
+            .chain(meant.iter().copied())
+            .collect();
+        for first in firsts {
+            let Some(second) = first.checked_add(1) else {
+                continue;
+            };
+            if !given.contains(&first) || !given.contains(&second) {
+                continue;
+            }
+            let (Some(one), Some(other)) = ((self.page)(id, first), (self.page)(id, second)) else {
+                continue;
+            };
+            let both = PageBreak::between(&one, &other);
+            let Some(found) = locate(quote, &ComparableText::of(&both.text)) else {
+                continue;
+            };
+            if let Some((part, rest)) = both.parts(&(found.start..found.end)) {
+                item.left_out = left_out(&both.text, &found);
+                (item.page, item.start, item.end) = (first, part.start as u32, part.end as u32);
+                item.continued = Some(PageSpan {
+                    page: second,
+                    start: rest.start as u32,
+                    end: rest.end as u32,
+                });
+                return Some(match found.left_out.is_empty() {
+                    true => CitationState::Verified,
+                    false => CitationState::Shortened,
+                });
+            }
+        }
+        None
+    }
+
+    fn unquoted(
+        &mut self,
+        id: &DocumentId,
+        claim: &str,
+        meant: &[u32],
+        item: &mut Citation,
+    ) -> CitationState {
+        let mut is_there = false;
+        for &page in meant {
+            let Some(cached) = self.cached(id, page) else {
+                continue;
+            };
+            is_there = true;
+            if quotes::bears(&cached.comparable, claim) {
+                item.page = page;
+                return CitationState::Supported;
+            }
+        }
+        match is_there {
+            true => CitationState::Cited,
+            false => CitationState::Gone,
+        }
+    }
+
+    // Searches the other pages that were given, as far as their passages reach.
+    fn elsewhere(&self, quote: &str, item: &mut Citation) -> CitationState {
+        for source in &self.sources {
+            let Some(id) = &source.document_id else {
+                continue;
+            };
+            if let Some(found) = locate(quote, &ComparableText::of(&source.text)) {
+                // If a heading precedes the passage, the offset within the page is unknown.
+                let is_placed = source.end as usize >= source.start as usize + source.text.len();
+                place(item, source.page, (source.start, &source.text), &found);
+                if !is_placed {
+                    (item.start, item.end) = (0, 0);
+                }
+                item.document_id = Some(id.clone());
+                return CitationState::Elsewhere;
+            }
+        }
+        CitationState::NotFound
+    }
+
+    fn cached(&mut self, id: &DocumentId, page: u32) -> Option<&CachedPage> {
+        let is_it = |last: &CachedPage| last.document == *id && last.page == page;
+        if !self.last.as_ref().is_some_and(is_it) {
+            let text = (self.page)(id, page)?;
+            self.last = Some(CachedPage {
+                document: id.clone(),
+                page,
+                comparable: ComparableText::of(&text),
+                text,
+            });
+        }
+        self.last.as_ref()
+    }
+}
+
+// Notes where a quotation is: on which page, and where in the page's text the searched text begins.
+fn place(item: &mut Citation, page: u32, (offset, text): (u32, &str), found: &QuoteMatch) {
+    item.page = page;
+    (item.start, item.end) = (offset + found.start as u32, offset + found.end as u32);
+    item.left_out = left_out(text, found);
+}
+
+fn left_out(text: &str, found: &QuoteMatch) -> Vec<String> {
+    let words = |range: &std::ops::Range<usize>| text.get(range.clone()).map(shown);
+    found
+        .left_out
+        .iter()
+        .take(MOST_LEFT_OUT)
+        .filter_map(words)
+        .collect()
+}
+
+fn shown(text: &str) -> String {
+    text.trim().chars().take(LONGEST).collect()
+}

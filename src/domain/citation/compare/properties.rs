@@ -1,0 +1,118 @@
+//! What holds for any text: nothing panics, and what is verified reads like the quotation.
+
+use proptest::prelude::*;
+use unicode_normalization::UnicodeNormalization;
+
+use super::*;
+
+// Words, figures, signs, and characters of every kind, so that texts and quotations meet often.
+fn text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::sample::select(
+            &[
+                "the ",
+                "tenant ",
+                "shall ",
+                "not ",
+                "pay ",
+                "schön ",
+                "schon ",
+                "Straße ",
+                "1,500 ",
+                "1 500",
+                "10²",
+                "10^2 ",
+                "-5 ",
+                "3/4 ",
+                "½ ",
+                "(1,234) ",
+                "$",
+                "% ",
+                "5-10 ",
+                "→ ",
+                "[3] ",
+                "[D1:p4] ",
+                "[T]",
+                "[sic] ",
+                "… ",
+                "... ",
+                "manu-\n",
+                "factures ",
+                "\n",
+                "“",
+                "”",
+                "\"",
+                "量子",
+                "不",
+                "ｶﾞ",
+                "H₂O ",
+                "shares¹ ",
+                "½",
+                "①",
+                "٣",
+                "कि",
+                "ผู้",
+                "\u{301}",
+                "\u{AD}",
+                "\u{200B}",
+                "^{",
+                "}",
+                "**",
+                "$x_2$",
+                "=\u{338}",
+                "한",
+                "\u{1112}\u{1161}",
+                "ﬁ",
+                "²",
+                "₂",
+            ][..]
+        )
+        .prop_map(str::to_owned),
+        "[a-c]{1,3} ",
+        "\\PC{0,3}",
+    ];
+    prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
+}
+
+// The letters and digits of a text, without accents, brackets, and what a quotation may leave out.
+fn letters(text: &str) -> String {
+    text.nfkd()
+        .flat_map(char::to_lowercase)
+        .flat_map(char::to_uppercase)
+        .nfkd()
+        .filter(|c| c.is_alphanumeric())
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn no_text_makes_it_panic(one in text(), other in text()) {
+        let prepared = ComparableText::of(&one);
+        for found in [locate(&other, &prepared), locate(&one, &prepared)].into_iter().flatten() {
+            prop_assert!(one.get(found.start..found.end).is_some(), "{:?}", found);
+            for range in &found.left_out {
+                prop_assert!(one.get(range.clone()).is_some(), "{:?}", found);
+            }
+        }
+        for word in prepared.words() {
+            prop_assert!(one.get(word.start..word.end).is_some_and(|raw| !raw.is_empty()), "{:?}", word);
+        }
+    }
+
+    #[test]
+    fn what_is_verified_reads_like_the_quotation(
+        before in "[a-d0-9 .,%$€/-]{0,12}",
+        quote in "[a-d0-9éñÄ²₂½ .,;:%$€/^→∈()\n-]{1,24}",
+        behind in "[a-d0-9 .,%$€/-]{0,12}",
+        noise in "[a-d0-9éñÄ²₂½ .,;:%$€/^→∈()\n-]{1,24}",
+    ) {
+        let text = format!("{before} {quote} {behind}");
+        for quote in [&quote, &noise] {
+            if let Some(range) = verify(&text, quote) {
+                prop_assert_eq!(letters(&text[range]), letters(quote));
+            }
+        }
+    }
+}

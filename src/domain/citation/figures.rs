@@ -1,0 +1,149 @@
+//! Reads a figure: digits with their groups and decimals, as one comparable number. Signs and units around it are
+//! words of their own.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// A figure at the start of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Figure {
+    /// Number of characters.
+    pub length: usize,
+    /// Digits without group separators: `1,500`, `1 500`, and `1'500` are `1500`. A single separator that could be
+    /// a decimal point stays: `1.500`.
+    pub plain: String,
+}
+
+/// The ASCII digit of a character, `３` and `𝟑` included; none for superscripts and subscripts.
+pub(super) fn digit(c: char) -> Option<char> {
+    if c.is_ascii() {
+        return c.is_ascii_digit().then_some(c);
+    }
+    let is_wide = matches!(c, '\u{FF10}'..='\u{FF19}' | '\u{1D7CE}'..='\u{1D7FF}');
+    is_wide
+        .then(|| std::iter::once(c).nfkc().next())
+        .flatten()
+        .filter(char::is_ascii_digit)
+}
+
+/// Reads the figure at the start of `chars`, where a digit or the point before one stands.
+pub(super) fn read(chars: &[(usize, char)]) -> Option<Figure> {
+    let at = |index: usize| chars.get(index).map(|&(_, c)| c);
+    let mut written = digits(chars, 0);
+    let mut length = written.len();
+    if written.is_empty() {
+        // .5 is 0.5
+        if !matches!(at(0), Some('.')) || digits(chars, 1).is_empty() {
+            return None;
+        }
+        written.push('0');
+    }
+    let is_grouped = matches!(length, 1..=3) && !written.starts_with('0');
+    let mut is_open = is_grouped;
+    while let Some(separator) = at(length) {
+        let group = digits(chars, length + 1);
+        match separator {
+            _ if group.is_empty() => break,
+            '.' | ',' | '．' | '，' => {
+                written.push(if matches!(separator, '.' | '．') {
+                    '.'
+                } else {
+                    ','
+                });
+                is_open = false;
+            }
+            // One space exactly: cells of a table stand further apart.
+            '\'' | '’' | ' ' | '\u{A0}' | '\u{2005}'..='\u{2009}' | '\u{202F}'
+                if is_open && group.len() == 3 => {}
+            _ => break,
+        }
+        length += 1 + group.len();
+        written.push_str(&group);
+    }
+    (length > 0).then(|| Figure {
+        length,
+        plain: ungrouped(&written),
+    })
+}
+
+fn digits(chars: &[(usize, char)], from: usize) -> String {
+    let rest = chars.get(from..).unwrap_or_default();
+    rest.iter().map_while(|&(_, c)| digit(c)).collect()
+}
+
+// Removes group separators where they cannot be read otherwise.
+fn ungrouped(written: &str) -> String {
+    let parts: Vec<&str> = written.split(['.', ',']).collect();
+    let signs: Vec<char> = written.chars().filter(|c| matches!(c, '.' | ',')).collect();
+    let Some((&last, before)) = signs.split_last() else {
+        return written.to_owned();
+    };
+    let is_uniform = |signs: &[char]| signs.windows(2).all(|pair| pair[0] == pair[1]);
+    if are_groups(&parts) && is_uniform(&signs) && (last == ',' || signs.len() > 1) {
+        return parts.concat();
+    }
+    let whole = &parts[..parts.len() - 1];
+    if !before.is_empty() && is_uniform(before) && before[0] != last && are_groups(whole) {
+        return format!("{}.{}", whole.concat(), parts[parts.len() - 1]);
+    }
+    // A comma behind four digits or more is a decimal one.
+    match (parts.as_slice(), last) {
+        ([whole, decimals], ',') if whole.len() > 3 => format!("{whole}.{decimals}"),
+        _ => written.to_owned(),
+    }
+}
+
+// Three digits in the last group, two or three (as in India) in those between.
+fn are_groups(parts: &[&str]) -> bool {
+    let Some((first, rest)) = parts.split_first() else {
+        return false;
+    };
+    let Some((last, middle)) = rest.split_last() else {
+        return false;
+    };
+    matches!(first.len(), 1..=3)
+        && !first.starts_with('0')
+        && last.len() == 3
+        && middle.iter().all(|part| matches!(part.len(), 2 | 3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figure(text: &str) -> Option<(usize, String)> {
+        let chars: Vec<(usize, char)> = text.char_indices().collect();
+        read(&chars).map(|figure| (figure.length, figure.plain))
+    }
+
+    #[test]
+    fn groups_are_removed_and_decimals_are_kept() {
+        for (text, length, plain) in [
+            ("1500", 4, "1500"),
+            ("1,500 euros", 5, "1500"),
+            ("1 500 euros", 5, "1500"),
+            ("1\u{202F}500", 5, "1500"),
+            ("1'500", 5, "1500"),
+            ("1,500.25", 8, "1500.25"),
+            ("1.500,25", 8, "1500.25"),
+            ("1 500,25", 8, "1500.25"),
+            ("1500,25", 7, "1500.25"),
+            ("1.234.567", 9, "1234567"),
+            ("1,50,000", 8, "150000"),
+            ("1.500", 5, "1.500"),
+            ("0,500", 5, "0,500"),
+            ("3,5", 3, "3,5"),
+            ("３５", 2, "35"),
+            (".5", 2, "0.5"),
+            ("5. Next", 1, "5"),
+            ("2020 500", 4, "2020"),
+            ("12 34", 2, "12"),
+            ("12  345", 2, "12"),
+            ("030 123", 3, "030"),
+            ("4.5.2021", 8, "4.5.2021"),
+        ] {
+            assert_eq!(figure(text), Some((length, plain.to_owned())), "{text}");
+        }
+        assert_eq!(figure(". 5"), None);
+        assert_eq!(figure("²"), None);
+    }
+}

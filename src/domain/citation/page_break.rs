@@ -1,0 +1,108 @@
+//! The end of one page and the beginning of the next as one text, for what continues over the break.
+
+use std::ops::Range;
+
+/// Bytes of each page beside the break; longer than any quotation.
+const BESIDE: usize = 6_000;
+/// Maximum length of a line with a page number, in bytes.
+const LONGEST_NUMBER: usize = 24;
+
+/// Two pages, joined without the page numbers between them.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PageBreak {
+    /// The joined text.
+    pub text: String,
+    /// Part of the first page's text in it, in bytes.
+    first: Range<usize>,
+    /// Start of the second page's part in its own text.
+    second: usize,
+}
+
+impl PageBreak {
+    pub fn between(first: &str, second: &str) -> Self {
+        let end = without_last_number(first).len();
+        let start = first
+            .ceil_char_boundary(end.saturating_sub(BESIDE))
+            .min(end);
+        let from = second.len() - without_first_number(second).len();
+        let to = second.floor_char_boundary((from + BESIDE).min(second.len()));
+        Self {
+            text: format!("{}\n{}", &first[start..end], &second[from..to]),
+            first: start..end,
+            second: from,
+        }
+    }
+
+    /// The parts of a range on the first and on the second page; none if it does not reach over the break.
+    pub fn parts(&self, range: &Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
+        let border = self.first.len();
+        let reaches_over = range.start < border && range.end > border + 1;
+        reaches_over.then(|| {
+            let behind = range.end - border - 1;
+            (
+                self.first.start + range.start..self.first.end,
+                self.second..self.second + behind,
+            )
+        })
+    }
+}
+
+fn without_last_number(page: &str) -> &str {
+    let page = page.trim_end();
+    match page.rfind('\n') {
+        Some(at) if is_number(&page[at..]) => page[..at].trim_end(),
+        _ => page,
+    }
+}
+
+fn without_first_number(page: &str) -> &str {
+    let page = page.trim_start();
+    match page.find('\n') {
+        Some(at) if is_number(&page[..at]) => page[at..].trim_start(),
+        _ => page,
+    }
+}
+
+// `12`, `- 12 -`, `Page 12 of 30`.
+fn is_number(line: &str) -> bool {
+    let words = line
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let is_known = |word: &str| {
+        word.bytes().all(|byte| byte.is_ascii_digit())
+            || ["page", "of", "seite", "von", "sur", "p"].contains(&word.to_lowercase().as_str())
+    };
+    line.len() <= LONGEST_NUMBER
+        && line.contains(|c: char| c.is_ascii_digit())
+        && words.into_iter().all(is_known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_lead_back_to_their_pages() {
+        let (first, second) = ("Repairs are the\n- 4 -\n", "Page 5 of 9\n\ntenant's. More.");
+        let both = PageBreak::between(first, second);
+        assert_eq!(both.text, "Repairs are the\ntenant's. More.");
+        let at = both.text.find("are the").expect("there");
+        let (one, other) = both
+            .parts(&(at..at + "are the\ntenant's".len()))
+            .expect("both");
+        assert_eq!((&first[one], &second[other]), ("are the", "tenant's"));
+        assert_eq!(both.parts(&(0..7)), None);
+        assert_eq!(both.parts(&(16..20)), None);
+    }
+
+    #[test]
+    fn long_and_empty_pages_are_joined() {
+        let long = "ä".repeat(BESIDE);
+        let both = PageBreak::between(&long, &long);
+        assert!(both.text.len() <= 2 * BESIDE + 1);
+        let end = both.text.len();
+        let (one, other) = both.parts(&(0..end)).expect("both");
+        assert_eq!((one.end, other.start), (long.len(), 0));
+        assert_eq!(PageBreak::between("", "").text, "\n");
+    }
+}

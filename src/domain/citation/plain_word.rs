@@ -1,0 +1,68 @@
+//! One comparable word of a text.
+
+use super::folding;
+
+/// A comparable word and its position in the source text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlainWord {
+    /// Lower case with compatibility forms composed; a figure without group separators, an exponent as `^-3`.
+    pub plain: String,
+    /// The same without accents, if it has any.
+    pub(super) bare: Option<String>,
+    /// The word in its own case, if it has capitals.
+    pub(super) cased: Option<String>,
+    /// Start offset in bytes.
+    pub start: usize,
+    /// End offset in bytes.
+    pub end: usize,
+    /// Whether it is a sign such as `%` or `→`.
+    pub is_sign: bool,
+    /// Whether it is the number of a footnote or of a reference, which a quotation may omit.
+    pub(super) is_reference: bool,
+    /// Whether a quotation must not begin with it or end before it, because it is one figure or one word with
+    /// the word before.
+    pub(super) is_bound: bool,
+    /// Whether it is one character of a script without spaces.
+    pub(super) is_ideograph: bool,
+    /// Whether it is written in capitals between words that are not.
+    pub(super) is_acronym: bool,
+    /// Number of bytes of `plain` before a hyphen at a line end.
+    pub(super) hyphen: Option<usize>,
+}
+
+impl PlainWord {
+    pub(super) fn new(raw: &str, start: usize) -> Self {
+        let plain = folding::plain(raw);
+        Self {
+            bare: folding::bare(&plain),
+            cased: raw.contains(char::is_uppercase).then(|| raw.to_owned()),
+            start,
+            end: start + raw.len(),
+            plain,
+            ..Self::default()
+        }
+    }
+
+    /// Whether it is a figure.
+    pub fn is_figure(&self) -> bool {
+        self.plain.starts_with(|c: char| c.is_ascii_digit())
+    }
+
+    pub(super) fn is_capital(&self) -> bool {
+        let first = self.cased.as_ref().and_then(|cased| cased.chars().next());
+        first.is_some_and(char::is_uppercase)
+    }
+
+    /// Whether all of its two or more letters are capitals.
+    pub(super) fn is_upper(&self) -> bool {
+        let is_upper =
+            |cased: &String| cased.chars().count() > 1 && !cased.contains(char::is_lowercase);
+        self.cased.as_ref().is_some_and(is_upper)
+    }
+
+    /// Whether it has an accent; `ß` is none.
+    pub(super) fn is_accented(&self) -> bool {
+        let unaccented = self.plain.replace('ß', "ss");
+        self.bare.as_ref().is_some_and(|bare| *bare != unaccented)
+    }
+}

@@ -1,0 +1,290 @@
+//! Reads a text character by character into words. What a bound word or a lost exponent is, `words` decides.
+
+use super::characters::{is_enclosed, is_single, lowered, separate};
+use super::figures;
+use super::folding::is_ignored;
+use super::marks::{self, CitationMark};
+use super::plain_word::PlainWord;
+use super::signs;
+
+use unicode_normalization::char::is_combining_mark;
+
+mod additions;
+mod exponents;
+
+/// A cursor over the characters of a text.
+pub(super) struct Scanner<'a> {
+    text: &'a str,
+    chars: Vec<(usize, char)>,
+    at: usize,
+    words: Vec<PlainWord>,
+    /// The word being read: its characters and where it begins and ends.
+    open: Option<PartialWord>,
+    /// Marks in the text: start, end, and whether they are reference numbers.
+    marks: std::vec::IntoIter<(usize, usize, bool)>,
+    mark: Option<(usize, usize, bool)>,
+    /// Positions of brackets and dollar signs that are not part of the text as read.
+    dropped: Vec<usize>,
+}
+
+#[derive(Default)]
+struct PartialWord {
+    raw: String,
+    start: usize,
+    end: usize,
+    hyphen: Option<usize>,
+    exponent: String,
+}
+
+impl<'a> Scanner<'a> {
+    pub fn new(text: &'a str) -> Self {
+        let mut marks = marks_in(text).into_iter();
+        Self {
+            text,
+            chars: text.char_indices().collect(),
+            at: 0,
+            words: Vec::new(),
+            open: None,
+            mark: marks.next(),
+            marks,
+            dropped: Vec::new(),
+        }
+    }
+
+    pub fn words(mut self) -> Vec<PlainWord> {
+        while let Some(&(offset, c)) = self.chars.get(self.at) {
+            self.pass_marks(offset);
+            if self.skips_mark(offset) {
+                self.close();
+                self.at += 1;
+            } else if self.dropped.contains(&self.at) || is_ignored(c) && !self.is_line_end(c) {
+                self.at += 1;
+            } else {
+                self.step(offset, c);
+            }
+        }
+        self.close();
+        self.words
+    }
+
+    fn step(&mut self, offset: usize, c: char) {
+        // Nearly all of a text: letters and spaces that cannot be anything else.
+        if c.is_ascii_alphabetic() && !matches!(c, 'x' | 'X') {
+            return self.extend(offset, c);
+        }
+        if matches!(c, ' ' | '\n') {
+            self.close();
+            self.at += 1;
+            return;
+        }
+        if let Some(length) = self.note(c) {
+            self.close();
+            self.at += length;
+        } else if self.drops_brackets(c) || self.drops_dollars(c) {
+            self.at += 1;
+        } else if let Some((run, length)) = self.raised() {
+            self.raise(&run, offset, length);
+        } else if let Some(lowered) = lowered(c) {
+            self.lower(lowered, offset, c);
+        } else if let Some(parts) = separate(c) {
+            self.close();
+            self.push_parts(&parts, offset, c.len_utf8());
+            self.at += 1;
+        } else if self.open_figure() {
+            // It has been read.
+        } else if let Some(sign) = signs::read(&self.chars, self.at) {
+            self.push_sign(sign, offset);
+        } else if is_single(c) {
+            self.push_ideograph(offset);
+        } else if c.is_alphanumeric() || (is_combining_mark(c) && self.open.is_some()) {
+            self.extend(offset, c);
+        } else if self.is_line_end(c) {
+            self.join_lines();
+        } else {
+            self.close();
+            self.at += 1;
+        }
+    }
+
+    fn next(&self, ahead: usize) -> Option<char> {
+        self.chars.get(self.at + ahead).map(|&(_, c)| c)
+    }
+
+    fn extend(&mut self, offset: usize, c: char) {
+        let open = self.open.get_or_insert_with(|| PartialWord {
+            start: offset,
+            ..PartialWord::default()
+        });
+        open.raw.push(c);
+        open.end = offset + c.len_utf8();
+        self.at += 1;
+    }
+
+    fn close(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        let mut word = PlainWord::new(&open.raw, open.start);
+        word.end = open.end;
+        word.hyphen = open.hyphen;
+        if !open.exponent.is_empty() {
+            word.plain.push_str(&open.exponent);
+            word.bare = word.bare.map(|bare| format!("{bare}{}", open.exponent));
+        }
+        self.push(word);
+    }
+
+    fn push(&mut self, mut word: PlainWord) {
+        if word.plain.is_empty() {
+            return;
+        }
+        word.is_reference |= self.is_in_reference(word.start) && !word.is_sign;
+        self.words.push(word);
+    }
+
+    // Whether a figure begins here, and if so reads it.
+    fn open_figure(&mut self) -> bool {
+        let rest = &self.chars[self.at..];
+        let first = rest.first().map(|&(_, c)| c);
+        let before = self.at.checked_sub(1).map(|at| self.chars[at].1);
+        let is_point = first == Some('.');
+        let is_free = !is_point || before.is_none_or(|c| !c.is_alphanumeric() && c != '.');
+        let is_start = match &self.open {
+            None => is_free,
+            Some(open) => !is_point && begins_figure(rest) && !open.raw.contains(char::is_numeric),
+        };
+        let Some(figure) = is_start.then(|| figures::read(rest)).flatten() else {
+            return false;
+        };
+        self.close();
+        let (start, _) = self.chars[self.at];
+        self.at += figure.length;
+        let end = self
+            .chars
+            .get(self.at)
+            .map_or(self.text.len(), |&(at, _)| at);
+        self.push(PlainWord {
+            plain: figure.plain,
+            start,
+            end,
+            ..PlainWord::default()
+        });
+        true
+    }
+
+    fn push_sign(&mut self, sign: signs::Sign, offset: usize) {
+        self.close();
+        self.at += sign.length;
+        self.push(PlainWord {
+            plain: sign.plain,
+            start: offset,
+            end: self
+                .chars
+                .get(self.at)
+                .map_or(self.text.len(), |&(at, _)| at),
+            is_sign: true,
+            ..PlainWord::default()
+        });
+    }
+
+    // One ideograph or syllable with the marks that belong to it: half-width カ and its voicing are one.
+    fn push_ideograph(&mut self, offset: usize) {
+        self.close();
+        let is_voicing = |c: char| matches!(c, '\u{3099}' | '\u{309A}' | '\u{FF9E}' | '\u{FF9F}');
+        let mut length = 1;
+        while self
+            .next(length)
+            .is_some_and(|c| is_voicing(c) || is_combining_mark(c))
+        {
+            length += 1;
+        }
+        let end = self
+            .chars
+            .get(self.at + length)
+            .map_or(self.text.len(), |&(at, _)| at);
+        self.at += length;
+        self.push(PlainWord {
+            is_ideograph: true,
+            ..PlainWord::new(&self.text[offset..end], offset)
+        });
+    }
+
+    fn push_parts(&mut self, parts: &[String], offset: usize, length: usize) {
+        for (index, part) in parts.iter().enumerate() {
+            self.push(PlainWord {
+                plain: part.clone(),
+                start: offset,
+                end: offset + length,
+                is_sign: !part.starts_with(char::is_alphanumeric),
+                is_bound: index > 0,
+                is_reference: is_enclosed(self.text[offset..].chars().next()),
+                ..PlainWord::default()
+            });
+        }
+    }
+
+    // Whether this hyphen or soft hyphen ends a line in the middle of a word.
+    fn is_line_end(&self, c: char) -> bool {
+        let is_open = self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.raw.ends_with(char::is_alphabetic));
+        let mut behind = self.chars[self.at + 1..].iter().map(|&(_, c)| c);
+        matches!(c, '-' | '\u{2010}' | '\u{AD}')
+            && is_open
+            && matches!(behind.next(), Some('\n' | '\r'))
+            && behind
+                .find(|c| !c.is_whitespace())
+                .is_some_and(char::is_lowercase)
+    }
+
+    fn join_lines(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.hyphen = Some(super::folding::plain(&open.raw).len());
+        }
+        self.at += 1;
+        while self.next(0).is_some_and(char::is_whitespace) {
+            self.at += 1;
+        }
+    }
+
+    fn pass_marks(&mut self, offset: usize) {
+        while self.mark.is_some_and(|(_, end, _)| end <= offset) {
+            self.mark = self.marks.next();
+        }
+    }
+
+    fn skips_mark(&self, offset: usize) -> bool {
+        self.mark
+            .is_some_and(|(start, _, is_number)| !is_number && start <= offset)
+    }
+
+    fn is_in_reference(&self, start: usize) -> bool {
+        self.mark
+            .is_some_and(|(from, to, is_number)| is_number && from <= start && start < to)
+    }
+}
+
+// A figure right behind letters, with separators: EUR1,200 is two words.
+fn begins_figure(rest: &[(usize, char)]) -> bool {
+    let digits = rest
+        .iter()
+        .take_while(|&&(_, c)| figures::digit(c).is_some())
+        .count();
+    figures::read(rest).is_some_and(|figure| figure.length > digits)
+}
+
+// Citation marks, and the bracketed numbers that a quotation may omit: behind a word, and at the end of a clause.
+fn marks_in(text: &str) -> Vec<(usize, usize, bool)> {
+    let found = marks::cites(text).into_iter().filter_map(|group| {
+        let is_number = group
+            .marks
+            .iter()
+            .all(|mark| matches!(mark, CitationMark::Number(_)));
+        let before = text[..group.start].chars().next_back();
+        let behind = text[group.end..].trim_start().chars().next();
+        let is_omissible = before
+            .is_some_and(|c| c.is_alphabetic() || matches!(c, '.' | ',' | ')' | '”' | '"'))
+            || behind.is_none_or(|c| matches!(c, '.' | ',' | ';' | ':' | ')' | '!' | '?' | '['));
+        (!is_number || is_omissible).then_some((group.start, group.end, is_number))
+    });
+    found.collect()
+}

@@ -1,0 +1,81 @@
+//! What the person who quotes adds to a text: `[sic]`, brackets around changed letters, dollar signs around a formula.
+
+use super::Scanner;
+
+/// Maximum number of characters in brackets that a quotation changed or added.
+const LONGEST_NOTE: usize = 24;
+/// Maximum number of characters of a formula between dollar signs.
+const LONGEST_FORMULA: usize = 80;
+
+impl Scanner<'_> {
+    // Length of `[sic]` and the like, which the person who quotes has added.
+    pub(super) fn note(&self, c: char) -> Option<usize> {
+        let inside = self.bracketed(c)?;
+        let words = inside.to_lowercase();
+        let is_note = matches!(
+            words.trim_matches(['!', '.', ' ']),
+            "sic" | "emphasis added" | "emphasis mine"
+        );
+        // The letter of a footnote, behind its word.
+        let is_letter = matches!(inside.as_str(), "a" | "b" | "c" | "d")
+            && c == '['
+            && self.open.is_some()
+            && !self.next(3).is_some_and(char::is_alphabetic);
+        (is_note || is_letter).then(|| inside.chars().count() + 2)
+    }
+
+    pub(super) fn bracketed(&self, c: char) -> Option<String> {
+        let closing = match c {
+            '[' => ']',
+            '(' => ')',
+            _ => return None,
+        };
+        let rest = self.chars[self.at + 1..]
+            .iter()
+            .map(|&(_, c)| c)
+            .take(LONGEST_NOTE);
+        let inside: String = rest.take_while(|&c| c != closing).collect();
+        let length = inside.chars().count();
+        (self.next(length + 1) == Some(closing)).then_some(inside)
+    }
+
+    // `[T]he` and `walk[ed]`: the brackets show that the person who quotes has changed these letters.
+    pub(super) fn drops_brackets(&mut self, c: char) -> bool {
+        let inside = match c {
+            '[' => self.bracketed(c),
+            _ => None,
+        };
+        let Some(inside) =
+            inside.filter(|inside| !inside.is_empty() && inside.chars().all(char::is_alphabetic))
+        else {
+            return false;
+        };
+        let length = inside.chars().count();
+        let is_within =
+            self.open.is_some() || self.next(length + 2).is_some_and(char::is_alphabetic);
+        if is_within {
+            self.dropped = vec![self.at + length + 1];
+        }
+        is_within
+    }
+
+    // Dollar signs around a formula: `$10^{-3}$`.
+    pub(super) fn drops_dollars(&mut self, c: char) -> bool {
+        if c != '$' {
+            return false;
+        }
+        let rest = self.chars[self.at + 1..]
+            .iter()
+            .map(|&(_, c)| c)
+            .take(LONGEST_FORMULA);
+        let inside: String = rest.take_while(|&c| c != '$' && c != '\n').collect();
+        let length = inside.chars().count();
+        let is_formula = inside.contains(['^', '_', '\\', '{'])
+            && inside.trim() == inside
+            && self.next(length + 1) == Some('$');
+        if is_formula {
+            self.dropped = vec![self.at + length + 1];
+        }
+        is_formula
+    }
+}

@@ -1,0 +1,121 @@
+//! Superscripts and subscripts: part of the word before them, or the number of a footnote.
+
+use super::super::characters::raised;
+use super::super::plain_word::PlainWord;
+use super::{PartialWord, Scanner};
+
+impl Scanner<'_> {
+    // The run of superscripts here, or what a caret raises, in plain characters, and its length.
+    pub(super) fn raised(&self) -> Option<(String, usize)> {
+        let rest = &self.chars[self.at..];
+        let run: String = rest.iter().map_while(|&(_, c)| raised(c)).collect();
+        if !run.is_empty() {
+            let is_degree = run == "o" && matches!(self.next(1), Some('C' | 'F'));
+            let length = run.chars().count();
+            return (!is_degree).then_some((run, length));
+        }
+        let is_caret = self.next(0) == Some('^');
+        let is_power = (self.next(0), self.next(1)) == (Some('*'), Some('*'));
+        let skipped = usize::from(is_caret) + 2 * usize::from(is_power && !is_caret);
+        let is_behind = self.open.is_some() || self.is_behind_figure();
+        if skipped == 0 || !is_behind {
+            return None;
+        }
+        let opening = self.next(skipped).filter(|c| matches!(c, '{' | '('));
+        let inside = self.at + skipped + usize::from(opening.is_some());
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '−');
+        let run: String = self.chars[inside.min(self.chars.len())..]
+            .iter()
+            .map(|&(_, c)| c)
+            .take_while(|&c| is_part(c))
+            .take(12)
+            .map(|c| if c == '−' { '-' } else { c })
+            .collect();
+        let is_figure = run.chars().any(|c| c.is_ascii_digit()) || (is_caret && run.len() == 1);
+        let length = inside - self.at + run.chars().count();
+        let is_closed = opening.is_some() && matches!(self.next(length), Some('}' | ')'));
+        let length = length + usize::from(is_closed);
+        is_figure.then_some((run.to_lowercase(), length))
+    }
+
+    pub(super) fn is_behind_figure(&self) -> bool {
+        let offset = self
+            .chars
+            .get(self.at)
+            .map_or(self.text.len(), |&(at, _)| at);
+        self.words
+            .last()
+            .is_some_and(|word| word.end == offset && word.is_figure())
+    }
+
+    // Adds an exponent to the word before it; behind a word of the language it is the number of a footnote.
+    pub(super) fn raise(&mut self, run: &str, offset: usize, length: usize) {
+        self.at += length;
+        let end = self
+            .chars
+            .get(self.at)
+            .map_or(self.text.len(), |&(at, _)| at);
+        let is_long =
+            |open: &PartialWord| open.raw.chars().filter(|c| c.is_alphabetic()).count() >= 4;
+        let is_behind = |c: char| self.text[..offset].ends_with(c);
+        let is_note = self.open.as_ref().is_none_or(is_long)
+            && run.chars().all(|c| c.is_ascii_digit())
+            && !is_behind(')');
+        // 1ˢᵗ is 1st; 10ⁿ is a power.
+        let is_ordinal = run.chars().all(char::is_alphabetic)
+            && (run.len() > 1 || matches!(run, "o" | "a" | "e"));
+        let exponent = match is_ordinal {
+            true => run.to_owned(),
+            false => format!("^{run}"),
+        };
+        match (&mut self.open, self.words.last_mut()) {
+            (Some(open), _) if !is_note => {
+                open.exponent.push_str(&exponent);
+                open.end = end;
+                self.close();
+            }
+            (None, Some(word)) if word.end == offset && word.is_figure() && !is_ordinal => {
+                word.plain.push_str(&exponent);
+                word.end = end;
+            }
+            _ => {
+                self.close();
+                self.push(PlainWord {
+                    plain: if is_note { run.to_owned() } else { exponent },
+                    start: offset,
+                    end,
+                    is_reference: is_note,
+                    ..PlainWord::default()
+                });
+            }
+        }
+    }
+
+    // The subscript of a formula is part of it: H₂O is H2O. Behind a figure it is the base of the figure.
+    pub(super) fn lower(&mut self, lowered: char, offset: usize, c: char) {
+        let is_letter = lowered.is_alphabetic();
+        if self.open.is_some() && !is_letter {
+            self.extend(offset, lowered);
+            if let Some(open) = &mut self.open {
+                open.end = offset + c.len_utf8();
+            }
+            return;
+        }
+        self.close();
+        let is_base = self.is_behind_figure();
+        let end = offset + c.len_utf8();
+        self.at += 1;
+        if let (true, Some(word)) = (is_base, self.words.last_mut()) {
+            word.plain.push('_');
+            word.plain.push(lowered);
+            word.end = end;
+        } else {
+            self.push(PlainWord {
+                plain: lowered.to_string(),
+                start: offset,
+                end,
+                ..PlainWord::default()
+            });
+        }
+    }
+}

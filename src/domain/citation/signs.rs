@@ -1,0 +1,308 @@
+//! Signs that change what a text says and therefore count as words: minus and range dashes, fractions, ratios,
+//! comparisons, currencies, percent, arrows, set relations, and the parentheses of a negative amount. The same
+//! characters as bullets, hyphens, or emphasis are punctuation.
+
+use super::figures::digit;
+
+/// A sign at a position of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sign {
+    /// Number of characters.
+    pub length: usize,
+    /// The sign in one spelling: `->` and `→` are both `→`.
+    pub plain: String,
+}
+
+/// Signs of several ASCII characters, longest first.
+const SPELLED: &[(&str, &str)] = &[
+    ("<-->", "↔"),
+    ("<->", "↔"),
+    ("<=>", "⇔"),
+    ("-->", "→"),
+    ("<--", "←"),
+    ("+/-", "±"),
+    ("->", "→"),
+    ("<-", "←"),
+    ("=>", "⇒"),
+    ("<=", "≤"),
+    (">=", "≥"),
+    ("!=", "≠"),
+    ("==", "="),
+];
+
+/// Signs that belong to the figure beside them, so that a quotation must not end between the two.
+const BOUND: &[char] = &[
+    '-', '/', ':', '(', '%', '‰', '‱', '°', '<', '>', '≤', '≥', '≠', '≈', '±', '×', '÷', '+', '√',
+];
+
+/// Whether a figure beside the sign is another one without it.
+pub(super) fn is_bound(plain: &str) -> bool {
+    let mut chars = plain.chars();
+    let first = chars.next();
+    first.is_some_and(|c| is_currency(c) || BOUND.contains(&c)) && chars.next().is_none()
+}
+
+/// The sign at position `at`, if the character there is one.
+pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Sign> {
+    let place = SignPlace::of(chars, at)?;
+    if let Some(sign) = place.spelled() {
+        return Some(sign);
+    }
+    let c = compatible(place.char);
+    let plain = match c {
+        '-' | '‐' | '‑' | '‒' | '–' | '—' | '―' | '−' | '﹣' => place.dash()?,
+        '/' | '⁄' | '∕' => place.between('/', |c| c.is_alphanumeric() || is_figure_end(c))?,
+        ':' | '∶' => place.between(':', |c| digit(c).is_some())?,
+        '*' | '·' | '∙' | '⋅' | '∗' | 'x' | 'X' => place.times()?,
+        '(' => place.negative_amount()?,
+        '~' | '∼' => (place.is_before_digit() && place.before != Some('~')).then_some('≈')?,
+        '#' => place.is_before_digit().then_some('#')?,
+        '+' | '>' | '✓' | '✔' | '✗' | '✘' | '☐' | '☑' | '☒' => {
+            (!place.is_bullet).then_some(c)?
+        }
+        '˚' => '°',
+        '<' | '=' | '±' | '×' | '÷' | '¬' | '%' | '‰' | '‱' | '°' | '§' | '&' | '′' | '″' => {
+            c
+        }
+        _ if is_currency(c) || is_mathematical(c) => c,
+        _ => return None,
+    };
+    let is_crossed = place.next == Some('\u{338}');
+    Some(
+        Sign {
+            length: 1 + usize::from(is_crossed),
+            plain: match is_crossed {
+                true => format!("{plain}\u{338}"),
+                false => plain.to_string(),
+            },
+        }
+        .composed(),
+    )
+}
+
+impl Sign {
+    // `=` with a stroke through it is `≠`.
+    fn composed(self) -> Self {
+        use unicode_normalization::UnicodeNormalization;
+        Self {
+            plain: self.plain.nfc().collect(),
+            ..self
+        }
+    }
+}
+
+/// A character and what surrounds it.
+struct SignPlace<'a> {
+    rest: &'a [(usize, char)],
+    char: char,
+    before: Option<char>,
+    next: Option<char>,
+    /// The nearest characters that are not spaces.
+    far_before: Option<char>,
+    far_next: Option<char>,
+    /// First on its line, with a space behind.
+    is_bullet: bool,
+}
+
+impl<'a> SignPlace<'a> {
+    fn of(chars: &'a [(usize, char)], at: usize) -> Option<Self> {
+        let &(_, char) = chars.get(at)?;
+        let (left, rest) = (&chars[..at], &chars[at + 1..]);
+        let before = left.last().map(|&(_, c)| c);
+        let next = rest.first().map(|&(_, c)| c);
+        // A few spaces at most: what is further away is not beside the sign.
+        let far_before = left.iter().rev().take(8).find(|(_, c)| !c.is_whitespace());
+        let far_next = rest.iter().take(8).find(|(_, c)| !c.is_whitespace());
+        let indent = left.iter().rev().take_while(|(_, c)| *c != '\n').take(8);
+        let is_first = indent
+            .into_iter()
+            .all(|(_, c)| c.is_whitespace() || *c == '>');
+        Some(Self {
+            rest,
+            char,
+            before,
+            next,
+            far_before: far_before.map(|&(_, c)| compatible(c)),
+            far_next: far_next.map(|&(_, c)| compatible(c)),
+            is_bullet: is_first && next.is_none_or(|c| c.is_whitespace() || c == '>'),
+        })
+    }
+
+    fn spelled(&self) -> Option<Sign> {
+        let (spelled, plain) = SPELLED.iter().find(|(spelled, _)| self.begins(spelled))?;
+        let length = spelled.chars().count();
+        // `x <-5` compares with a negative number.
+        let behind = self.rest.get(length - 1).map(|&(_, c)| c);
+        let is_comparison = *spelled == "<-" && behind.is_some_and(|c| digit(c).is_some());
+        (!is_comparison && !self.is_bullet).then(|| Sign {
+            length,
+            plain: (*plain).to_owned(),
+        })
+    }
+
+    fn begins(&self, spelled: &str) -> bool {
+        let mut wanted = spelled.chars();
+        wanted.next() == Some(self.char)
+            && wanted
+                .enumerate()
+                .all(|(index, c)| self.rest.get(index).is_some_and(|&(_, have)| have == c))
+    }
+
+    // A minus, or the dash of a range.
+    fn dash(&self) -> Option<char> {
+        let is_wide = matches!(self.char, '—' | '―');
+        let is_between = self
+            .far_before
+            .is_some_and(|c| digit(c).is_some() || is_figure_end(c))
+            && self
+                .far_next
+                .is_some_and(|c| digit(c).is_some() || is_currency(c));
+        let is_tight = self.before == self.far_before && self.next == self.far_next;
+        if is_between && !self.is_bullet && (is_tight || !is_wide) {
+            return Some('-');
+        }
+        let is_open = self
+            .before
+            .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, ')' | ']' | '-'));
+        let is_amount = |c: char| digit(c).is_some() || is_currency(c) || c == '.';
+        let is_figure = match (self.next, self.rest.get(1)) {
+            (Some(c), _) if digit(c).is_some() => true,
+            (Some(c), Some(&(_, second))) => is_amount(c) && digit(second).is_some(),
+            _ => false,
+        };
+        (is_figure && is_open && !is_wide).then_some('-')
+    }
+
+    // The sign between two characters of this kind: without spaces, or between digits with a space on both sides.
+    fn between(&self, sign: char, is_side: impl Fn(char) -> bool) -> Option<char> {
+        let sides = [self.before, self.next].map(|c| c.map(compatible));
+        let is_tight = sides.iter().all(|c| c.is_some_and(&is_side));
+        let is_spaced = [self.before, self.next]
+            .iter()
+            .all(|c| c.is_some_and(char::is_whitespace));
+        let is_digit = |c: Option<char>| c.is_some_and(|c| digit(c).is_some());
+        let is_far = is_spaced && is_digit(self.far_before) && is_digit(self.far_next);
+        (is_tight || is_far).then_some(sign)
+    }
+
+    // `5 x 10` and `5*10`; a point in the middle may be a decimal one and stays apart.
+    fn times(&self) -> Option<char> {
+        let sign = self.between('×', |c| digit(c).is_some())?;
+        Some(match self.char {
+            '·' | '∙' => '·',
+            _ => sign,
+        })
+    }
+
+    // (1,234): a loss in a balance sheet. One or two digits count items, unless a figure stands before them.
+    fn negative_amount(&self) -> Option<char> {
+        let is_inside = |c: char| {
+            digit(c).is_some() || is_currency(c) || matches!(c, '.' | ',' | ' ' | '\u{A0}' | '%')
+        };
+        let inside: Vec<char> = self
+            .rest
+            .iter()
+            .map(|&(_, c)| compatible(c))
+            .take(24)
+            .take_while(|&c| is_inside(c))
+            .collect();
+        let is_closed = self
+            .rest
+            .get(inside.len())
+            .is_some_and(|&(_, c)| matches!(c, ')' | '）'));
+        let is_amount =
+            inside.first().is_some_and(|&c| c != ' ') && inside.iter().any(|&c| digit(c).is_some());
+        let is_row = self
+            .far_before
+            .is_some_and(|c| digit(c).is_some() || is_figure_end(c));
+        let is_item = inside.len() <= 2 && inside.iter().all(|&c| digit(c).is_some()) && !is_row;
+        (is_closed && is_amount && !is_item).then_some('(')
+    }
+
+    fn is_before_digit(&self) -> bool {
+        self.next.is_some_and(|c| digit(c).is_some())
+    }
+}
+
+// What a figure may end with in front of a dash or a slash.
+fn is_figure_end(c: char) -> bool {
+    matches!(c, '%' | '‰' | '°') || is_currency(c)
+}
+
+// Full-width and small forms as their plain ones.
+fn compatible(c: char) -> char {
+    match c {
+        '\u{FF01}'..='\u{FF5E}' => char::from_u32(u32::from(c) - 0xFEE0).unwrap_or(c),
+        '￠' => '¢',
+        '￡' => '£',
+        '￥' => '¥',
+        '￦' => '₩',
+        '﹪' => '%',
+        '﹢' => '+',
+        '﹤' => '<',
+        '﹥' => '>',
+        '﹦' => '=',
+        '﹩' => '$',
+        _ => c,
+    }
+}
+
+fn is_currency(c: char) -> bool {
+    matches!(c, '$' | '¢'..='¥' | '֏' | '؋' | '৳' | '฿' | '៛' | '\u{20A0}'..='\u{20CF}')
+}
+
+// Arrows and mathematical operators.
+fn is_mathematical(c: char) -> bool {
+    matches!(c, '\u{2190}'..='\u{22FF}' | '\u{27F0}'..='\u{27FF}' | '\u{2900}'..='\u{297F}' | '\u{2A00}'..='\u{2AFF}')
+        && !matches!(c, '⋯' | '∙' | '⋅' | '∗')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &str) -> String {
+        let chars: Vec<(usize, char)> = text.char_indices().collect();
+        let mut found = String::new();
+        let mut at = 0;
+        while at < chars.len() {
+            match read(&chars, at) {
+                Some(sign) => {
+                    found.push_str(&sign.plain);
+                    at += sign.length;
+                }
+                None => at += 1,
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn signs_beside_figures_are_words_and_punctuation_is_not() {
+        for (text, expected) in [
+            ("fell to -5 and −5", "--"),
+            ("5-10, 5–10, 5 – 10, 5%-10%", "---%-%"),
+            ("well-known – a man - who", ""),
+            ("- 5 apples\n+ 2 pears\n> 3 plums", ""),
+            ("word—5", ""),
+            ("3/4 and 3 / 4", "//"),
+            ("and/or; diverged / And", "/"),
+            ("1:3, 10:30, in 2020: 5", "::"),
+            ("a loss of (1,234) and ($5)", "(($"),
+            ("(see 5) (a) (5 of them)", ""),
+            ("(3) third, and (4) fourth; 12 (5) 7", "("),
+            ("A → B, A -> B, A <- B, A <-> B", "→→←↔"),
+            ("x <-5", "<-"),
+            ("x ∈ A, y ∉ B, =\u{338}", "∈∉≠"),
+            ("$5 €5 ￥5 ₹5", "$€¥₹"),
+            ("5 % 5％ 5‰", "%%‰"),
+            ("5 x 10, 5×10, 5*10, **bold** box", "×××"),
+            ("2·5 and a · b", "·"),
+            ("~5 ~~5~~", "≈"),
+            ("<= ≤ != ≠", "≤≤≠≠"),
+        ] {
+            assert_eq!(all(text), expected, "{text}");
+        }
+        assert!(is_bound("€") && is_bound("-") && !is_bound("=") && !is_bound("→"));
+    }
+}

@@ -1,0 +1,160 @@
+//! Splits a text into comparable words with their positions: words, figures, signs, and ideographs. Decides what
+//! counts as a word; `folding`, `figures`, and `signs` decide how each is spelled.
+
+use super::plain_word::PlainWord;
+use super::scanner::Scanner;
+use super::signs;
+
+/// A text prepared for comparison: its words, and what is true of the whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ComparableText {
+    pub(super) words: Vec<PlainWord>,
+    /// Whether any word has an accent.
+    pub(super) has_accents: bool,
+    /// Whether the text was recognized in a scanned picture, so that single letters may be wrong.
+    pub(super) is_recognized: bool,
+}
+
+impl ComparableText {
+    /// Prepares a text that its author typed.
+    pub fn of(text: &str) -> Self {
+        let words = words(text);
+        Self {
+            has_accents: words.iter().any(PlainWord::is_accented),
+            words,
+            is_recognized: false,
+        }
+    }
+
+    /// Prepares the text that character recognition found in a scanned picture.
+    pub fn recognized(text: &str) -> Self {
+        Self {
+            is_recognized: true,
+            ..Self::of(text)
+        }
+    }
+
+    /// The words in text order.
+    pub fn words(&self) -> &[PlainWord] {
+        &self.words
+    }
+}
+
+/// Splits a text into comparable words; each ideograph is one word. Citation marks of documents are no words.
+pub fn words(text: &str) -> Vec<PlainWord> {
+    let mut words = Scanner::new(text).words();
+    restore_squares(&mut words);
+    mark_acronyms(&mut words);
+    bind(&mut words, text);
+    words
+}
+
+// `m2` behind a figure is `m²` whose exponent was lost: no unit is called so.
+fn restore_squares(words: &mut [PlainWord]) {
+    for at in 1..words.len() {
+        let is_measured = words[at - 1].is_figure();
+        let word = &mut words[at];
+        let is_length = |unit: &&str| matches!(*unit, "m" | "cm" | "mm" | "km" | "dm" | "ft");
+        let unit = word.plain.strip_suffix(['2', '3']).filter(is_length);
+        if let (true, Some(unit)) = (is_measured, unit) {
+            word.plain = format!("{unit}^{}", &word.plain[unit.len()..]);
+        }
+    }
+}
+
+// Capitals between words that have none: an acronym, where a whole line in capitals is a heading.
+fn mark_acronyms(words: &mut [PlainWord]) {
+    let upper: Vec<bool> = words.iter().map(PlainWord::is_upper).collect();
+    for (at, word) in words.iter_mut().enumerate() {
+        let is_beside = at > 0 && upper[at - 1] || upper.get(at + 1) == Some(&true);
+        word.is_acronym = upper[at] && !is_beside;
+    }
+}
+
+/// Words that multiply the figure before them.
+const SCALES: &[&str] = &[
+    "hundred",
+    "thousand",
+    "million",
+    "millions",
+    "billion",
+    "billions",
+    "trillion",
+    "bn",
+    "mn",
+    "mio",
+    "mrd",
+    "tausend",
+    "millionen",
+    "milliarde",
+    "milliarden",
+    "billionen",
+    "mille",
+    "milliers",
+    "milliard",
+    "milliards",
+    "mil",
+    "millones",
+    "milioni",
+    "miliardi",
+    "k",
+];
+
+// Marks the words that are one figure or one word with the word before.
+fn bind(words: &mut [PlainWord], text: &str) {
+    for at in 1..words.len() {
+        let (before, word) = (&words[at - 1], &words[at]);
+        let gap = text.get(before.end..word.start).unwrap_or_default();
+        words[at].is_bound = word.is_bound || is_one(before, word, gap);
+    }
+}
+
+fn is_one(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
+    if before.is_reference || word.is_reference {
+        return false;
+    }
+    let is_plain = |one: &PlainWord| !one.is_sign && !one.is_ideograph;
+    if before.is_figure() || word.is_figure() {
+        // In French, a colon between spaces ends a clause.
+        let is_sign = |one: &PlainWord| {
+            one.is_sign && signs::is_bound(&one.plain) && (one.plain != ":" || gap.is_empty())
+        };
+        return gap.trim().is_empty()
+            && (is_sign(before)
+                || is_sign(word)
+                || (gap.is_empty() && is_plain(before) && is_plain(word))
+                || (gap.is_empty() && FIGURES.contains(&word.plain) && word.is_ideograph)
+                || (before.is_figure() && SCALES.contains(&word.plain.as_str())));
+    }
+    // "non-binding" and "can't", but not "l'eau": a quotation may begin behind an article.
+    match gap {
+        "-" | "‐" | "‑" => is_plain(before) && is_plain(word),
+        "'" | "’" => word.plain == "t" || before.plain == "n",
+        "" => word.plain == "+" || is_one_of_ideographs(before, word),
+        _ => false,
+    }
+}
+
+/// Ideographs that are figures.
+const FIGURES: &str = "〇零一二三四五六七八九十百千万萬億亿兆两兩";
+
+// A negation before its verb, and the figures of 二十.
+fn is_one_of_ideographs(before: &PlainWord, word: &PlainWord) -> bool {
+    const NEGATIONS: &[&str] = &["不", "未", "無", "无", "非", "没", "沒", "莫", "勿"];
+    let is_figure = |one: &PlainWord| one.is_ideograph && FIGURES.contains(&one.plain);
+    NEGATIONS.contains(&before.plain.as_str()) || (is_figure(before) && is_figure(word))
+}
+
+/// Whether the words from `at` on negate what stands before them, as Japanese does: ない, ません, ず.
+pub(super) fn negates_before(words: &[PlainWord]) -> bool {
+    let begins = |ending: &str| {
+        let mut letters = words.iter().map(|word| word.plain.as_str());
+        ending
+            .split("")
+            .filter(|one| !one.is_empty())
+            .all(|one| letters.next() == Some(one))
+    };
+    ["ない", "なかっ", "なく", "ません", "ず", "ぬ"]
+        .iter()
+        .any(|ending| begins(ending))
+}
