@@ -102,6 +102,9 @@ struct SignPlace<'a> {
     far_next: Option<char>,
     /// First on its line, with a space behind.
     is_bullet: bool,
+    /// Number of digits in the figure before the sign, and whether one capital stands there instead.
+    digits_before: usize,
+    is_behind_capital: bool,
 }
 
 impl<'a> SignPlace<'a> {
@@ -117,6 +120,8 @@ impl<'a> SignPlace<'a> {
         let is_first = indent
             .into_iter()
             .all(|(_, c)| c.is_whitespace() || *c == '>');
+        let word = left.iter().rev().skip_while(|(_, c)| c.is_whitespace());
+        let nth_before = |at: usize| left.len().checked_sub(at).map(|at| left[at].1);
         Some(Self {
             rest,
             char,
@@ -124,6 +129,12 @@ impl<'a> SignPlace<'a> {
             next,
             far_before: far_before.map(|&(_, c)| compatible(c)),
             far_next: far_next.map(|&(_, c)| compatible(c)),
+            digits_before: word
+                .take_while(|&&(_, c)| digit(c).is_some())
+                .take(4)
+                .count(),
+            is_behind_capital: nth_before(1).is_some_and(char::is_uppercase)
+                && !nth_before(2).is_some_and(char::is_alphanumeric),
             is_bullet: is_first && next.is_none_or(|c| c.is_whitespace() || c == '>'),
         })
     }
@@ -148,8 +159,12 @@ impl<'a> SignPlace<'a> {
                 .all(|(index, c)| self.rest.get(index).is_some_and(|&(_, have)| have == c))
     }
 
-    // A minus, or the dash of a range.
+    // A minus, the dash of a range, or the sign of a grade or a charge.
     fn dash(&self) -> Option<char> {
+        let is_end = self.next.is_none_or(|c| !c.is_alphanumeric() && c != '-');
+        if self.char == '−' && !self.is_bullet || is_end && self.is_behind_capital {
+            return Some('-');
+        }
         let is_wide = matches!(self.char, '—' | '―');
         let is_between = self
             .far_before
@@ -181,7 +196,11 @@ impl<'a> SignPlace<'a> {
             .iter()
             .all(|c| c.is_some_and(char::is_whitespace));
         let is_digit = |c: Option<char>| c.is_some_and(|c| digit(c).is_some());
-        let is_far = is_spaced && is_digit(self.far_before) && is_digit(self.far_next);
+        // In French, a colon behind a year ends a clause.
+        let is_far = is_spaced
+            && is_digit(self.far_before)
+            && is_digit(self.far_next)
+            && (sign != ':' || self.digits_before < 4);
         (is_tight || is_far).then_some(sign)
     }
 
@@ -287,7 +306,8 @@ mod tests {
             ("word—5", ""),
             ("3/4 and 3 / 4", "//"),
             ("and/or; diverged / And", "/"),
-            ("1:3, 10:30, in 2020: 5", "::"),
+            ("1:3, 10:30, in 2020: 5, en 2020 : 5, 1 : 3", ":::"),
+            ("grade A-, Cl− ions, pre- and post-", "--"),
             ("a loss of (1,234) and ($5)", "(($"),
             ("(see 5) (a) (5 of them)", ""),
             ("(3) third, and (4) fourth; 12 (5) 7", "("),

@@ -113,7 +113,11 @@ fn is_one(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
     if before.is_reference || word.is_reference {
         return false;
     }
+    const PREFIXES: &[&str] = &["¬", "∀", "∃", "∄", "√"];
     let is_plain = |one: &PlainWord| !one.is_sign && !one.is_ideograph;
+    if PREFIXES.contains(&before.plain.as_str()) {
+        return true;
+    }
     if before.is_figure() || word.is_figure() {
         // In French, a colon between spaces ends a clause.
         let is_sign = |one: &PlainWord| {
@@ -130,7 +134,7 @@ fn is_one(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
     match gap {
         "-" | "‐" | "‑" => is_plain(before) && is_plain(word),
         "'" | "’" => word.plain == "t" || before.plain == "n",
-        "" => word.plain == "+" || is_one_of_ideographs(before, word),
+        "" => matches!(word.plain.as_str(), "+" | "-") || is_one_of_ideographs(before, word),
         _ => false,
     }
 }

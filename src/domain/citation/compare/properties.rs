@@ -74,14 +74,21 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
 }
 
-// The letters and digits of a text, without accents, brackets, and what a quotation may leave out.
+// The letters and digits of a text without accents. A raised or lowered digit counts behind a figure or a letter
+// only: elsewhere it may be the number of a footnote.
 fn letters(text: &str) -> String {
-    text.nfkd()
-        .flat_map(char::to_lowercase)
-        .flat_map(char::to_uppercase)
-        .nfkd()
-        .filter(|c| c.is_alphanumeric())
-        .collect()
+    let mut before = ' ';
+    let is_kept = |c: &char| {
+        let last = std::mem::replace(&mut before, *c);
+        match c {
+            '²' => last.is_ascii_digit(),
+            '₂' => last.is_alphanumeric(),
+            _ => true,
+        }
+    };
+    let kept: String = text.chars().filter(is_kept).collect();
+    let upper: String = kept.nfkd().flat_map(char::to_uppercase).collect();
+    upper.nfkd().filter(|c| c.is_alphanumeric()).collect()
 }
 
 proptest! {

@@ -57,10 +57,11 @@ impl Scanner<'_> {
             .map_or(self.text.len(), |&(at, _)| at);
         let is_long =
             |open: &PartialWord| open.raw.chars().filter(|c| c.is_alphabetic()).count() >= 4;
-        let is_behind = |c: char| self.text[..offset].ends_with(c);
-        let is_note = self.open.as_ref().is_none_or(is_long)
-            && run.chars().all(|c| c.is_ascii_digit())
-            && !is_behind(')');
+        let is_stop =
+            |c: char| matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | '”' | '"' | '’' | '»');
+        let is_behind_stop = || self.text[..offset].ends_with(is_stop);
+        let is_note = run.chars().all(|c| c.is_ascii_digit())
+            && self.open.as_ref().map_or_else(is_behind_stop, is_long);
         // 1ˢᵗ is 1st; 10ⁿ is a power.
         let is_ordinal = run.chars().all(char::is_alphabetic)
             && (run.len() > 1 || matches!(run, "o" | "a" | "e"));
