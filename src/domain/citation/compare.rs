@@ -287,8 +287,4 @@ fn is_slip(one: &PlainWord, other: &PlainWord) -> bool {
 }
 
 #[cfg(test)]
-mod properties;
-#[cfg(test)]
-mod quotations;
-#[cfg(test)]
 mod tests;

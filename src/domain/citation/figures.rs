@@ -5,7 +5,7 @@ use unicode_normalization::UnicodeNormalization;
 
 /// A figure at the start of a text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Figure {
+pub(super) struct WrittenFigure {
     /// Number of characters.
     pub length: usize,
     /// Digits without group separators: `1,500`, `1 500`, and `1'500` are `1500`. A single separator that could be
@@ -26,7 +26,7 @@ pub(super) fn digit(c: char) -> Option<char> {
 }
 
 /// Reads the figure at the start of `chars`, where a digit or the point before one stands.
-pub(super) fn read(chars: &[(usize, char)]) -> Option<Figure> {
+pub(super) fn read(chars: &[(usize, char)]) -> Option<WrittenFigure> {
     let at = |index: usize| chars.get(index).map(|&(_, c)| c);
     let mut written = digits(chars, 0);
     let mut length = written.len();
@@ -59,7 +59,7 @@ pub(super) fn read(chars: &[(usize, char)]) -> Option<Figure> {
         length += 1 + group.len();
         written.push_str(&group);
     }
-    (length > 0).then(|| Figure {
+    (length > 0).then(|| WrittenFigure {
         length,
         plain: ungrouped(&written),
     })

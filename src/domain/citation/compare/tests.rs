@@ -1,5 +1,8 @@
 //! What is found whatever the noise, and what is not.
 
+mod properties;
+mod quotations;
+
 use super::*;
 
 const PAGE: &str = "The supplier shall not exceed 3.5 tonnes of carbon per year. Mr Andersen, who manu-\nfactures the \

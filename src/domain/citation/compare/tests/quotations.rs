@@ -21,9 +21,9 @@ struct QuotedPassage {
 
 fn passages() -> Vec<QuotedPassage> {
     let files = [
-        include_str!("../../../../tests/data/quotations/english.toml"),
-        include_str!("../../../../tests/data/quotations/european.toml"),
-        include_str!("../../../../tests/data/quotations/asian.toml"),
+        include_str!("../../../../../tests/data/quotations/english.toml"),
+        include_str!("../../../../../tests/data/quotations/european.toml"),
+        include_str!("../../../../../tests/data/quotations/asian.toml"),
     ];
     let read = |text: &str| {
         toml::from_str::<QuotationFile>(text)
@@ -68,7 +68,7 @@ fn true_quotations_are_verified() {
         }
     }
     // As a model copies: lines joined, typographic marks replaced.
-    let license = include_str!("../../../../tests/data/documents/gpl-3.txt");
+    let license = include_str!("../../../../../tests/data/documents/gpl-3.txt");
     let words: Vec<&str> = license.split_whitespace().collect();
     let text = ComparableText::of(license);
     for window in words.windows(12).step_by(31).take(120) {
