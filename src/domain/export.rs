@@ -160,7 +160,7 @@ fn citations(out: &mut String, found: &Citations) {
 // The result of checking a citation, as text.
 fn meaning(state: CitationState) -> &'static str {
     match state {
-CitationState::Verified => "✓ the quoted words are on that page",
+        CitationState::Verified => "✓ the quoted words are on that page",
         CitationState::Shortened => "shortened; the words left out may change the meaning",
         CitationState::Elsewhere => "the quoted words are on another page",
         CitationState::NotFound => "? the quoted words were not found",

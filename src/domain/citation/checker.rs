@@ -11,14 +11,14 @@ use super::marks::{self, CitationMark, cites};
 use super::page_break::PageBreak;
 use super::quotes::{self, Quote};
 use super::words::ComparableText;
-use super::{Citation, CitationState, Citations, CitingText, MOST, PageSpan};
+use super::{Citation, CitationState, Citations, CitingText, MAX_ITEMS, PageSpan};
 
 /// Maximum number of pages searched per mark.
-const MOST_PAGES: u32 = 12;
+const MAX_PAGES: u32 = 12;
 /// Maximum length of a stored quotation, and of what it leaves out at one ellipsis, in characters.
-const LONGEST: usize = 300;
+const MAX_SHOWN: usize = 300;
 /// Maximum number of ellipses whose words are stored.
-const MOST_LEFT_OUT: usize = 8;
+const MAX_LEFT_OUT: usize = 8;
 
 pub(super) struct CitationChecker<'a> {
     /// By position in the request: the document and the pages that were given to any member.
@@ -119,7 +119,7 @@ impl<'a> CitationChecker<'a> {
         };
         self.judge(mark, quote, claim, &mut item);
         *found.counts.entry(item.state).or_default() += 1;
-        if found.items.len() < MOST {
+        if found.items.len() < MAX_ITEMS {
             found.items.push(item);
         }
     }
@@ -136,7 +136,7 @@ impl<'a> CitationChecker<'a> {
         let meant: Vec<u32> = pages
             .range(from..=to)
             .copied()
-            .take(MOST_PAGES as usize)
+            .take(MAX_PAGES as usize)
             .collect();
         let Some(&first) = meant.first() else { return };
         item.document_id = Some(id.clone());
@@ -300,11 +300,11 @@ fn left_out(text: &str, found: &QuoteMatch) -> Vec<String> {
     found
         .left_out
         .iter()
-        .take(MOST_LEFT_OUT)
+        .take(MAX_LEFT_OUT)
         .filter_map(words)
         .collect()
 }
 
 fn shown(text: &str) -> String {
-    text.trim().chars().take(LONGEST).collect()
+    text.trim().chars().take(MAX_SHOWN).collect()
 }

@@ -13,15 +13,15 @@ use super::plain_word::PlainWord;
 use super::words::{ComparableText, negates_before, words};
 
 /// Maximum number of words that an ellipsis may skip.
-const GAP: usize = 60;
+const MAX_GAP: usize = 60;
 /// Number of words per permitted letter error, in recognized text.
 const PER_ERROR: usize = 8;
 /// Minimum word length in letters for a letter error; shorter words must match exactly.
-const LONG_WORD: usize = 5;
+const MIN_SLIP_LETTERS: usize = 5;
 /// Maximum quotation length in words; longer quotations are not matched.
-const MOST: usize = 400;
+const MAX_WORDS: usize = 400;
 /// Number of words without their accents that show that a writer left out all of them.
-const LEFT_OUT: usize = 2;
+const MIN_UNACCENTED: usize = 2;
 
 /// Where a quotation was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub fn verify(text: &str, quote: &str) -> Option<Range<usize>> {
 /// Finds a quotation in a prepared text, complete or shortened.
 pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
     let whole = ComparableText::of(quote);
-    if whole.words.is_empty() || whole.words.len() > MOST {
+    if whole.words.is_empty() || whole.words.len() > MAX_WORDS {
         return None;
     }
     let tolerance = Tolerance::between(&whole, text);
@@ -90,7 +90,7 @@ fn locate_shortened(
     while let Some((at, mut end, mut left)) = find(first, text, from..text.len(), tolerance) {
         let mut left_out = Vec::new();
         let is_whole = others.iter().all(|fragment| {
-            let limit = (end + GAP + fragment.len()).min(text.len());
+            let limit = (end + MAX_GAP + fragment.len()).min(text.len());
             let Some((next, behind, still_left)) = find(fragment, text, end..limit, left) else {
                 return false;
             };
@@ -170,7 +170,7 @@ impl Tolerance {
     }
 
     fn is_kept(&self) -> bool {
-        self.is_recognized || self.doubtful == 0 || self.folded >= LEFT_OUT
+        self.is_recognized || self.doubtful == 0 || self.folded >= MIN_UNACCENTED
     }
 }
 
@@ -277,7 +277,7 @@ fn is_slip(one: &PlainWord, other: &PlainWord) -> bool {
         (one.plain.chars().collect(), other.plain.chars().collect());
     let is_name = one.is_capital() || other.is_capital();
     let has_digit = a.iter().chain(&b).any(|c| c.is_numeric());
-    if is_name || has_digit || a.len() != b.len() || a.len() < LONG_WORD || a[0] != b[0] {
+    if is_name || has_digit || a.len() != b.len() || a.len() < MIN_SLIP_LETTERS || a[0] != b[0] {
         return false;
     }
     let differing: Vec<(char, char)> = (a.into_iter().zip(b)).filter(|(x, y)| x != y).collect();

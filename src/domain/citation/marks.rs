@@ -33,7 +33,7 @@ pub struct MarkGroup {
 }
 
 /// Maximum length of a bracket's content in bytes; longer brackets hold a remark, not marks.
-const LONGEST: usize = 120;
+const MAX_BRACKET: usize = 120;
 const BRACKETS: [(char, char); 3] = [('[', ']'), ('(', ')'), ('【', '】')];
 
 /// Returns all citations in text order.
@@ -46,7 +46,7 @@ pub fn cites(text: &str) -> Vec<MarkGroup> {
         let Some(&(_, close)) = BRACKETS.iter().find(|(one, _)| *one == open) else {
             continue;
         };
-        let limit = text.floor_char_boundary((inside + LONGEST).min(text.len()));
+        let limit = text.floor_char_boundary((inside + MAX_BRACKET).min(text.len()));
         let Some(length) = text[inside..limit].find(close) else {
             continue;
         };

@@ -29,7 +29,7 @@ pub use quotes::Quote;
 pub use words::ComparableText;
 
 /// Maximum number of citations stored per analysis; the rest are only counted.
-const MOST: usize = 500;
+const MAX_ITEMS: usize = 500;
 /// Result of checking one citation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -103,7 +103,7 @@ pub struct PageSpan {
 pub struct Citations {
     /// Number of citations by state.
     pub counts: BTreeMap<CitationState, u32>,
-    /// The first citations, up to `MOST`.
+    /// The first citations, up to `MAX_ITEMS`.
     pub items: Vec<Citation>,
 }
 

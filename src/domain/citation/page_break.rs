@@ -5,7 +5,7 @@ use std::ops::Range;
 /// Bytes of each page beside the break; longer than any quotation.
 const BESIDE: usize = 6_000;
 /// Maximum length of a line with a page number, in bytes.
-const LONGEST_NUMBER: usize = 24;
+const MAX_NUMBER_LINE: usize = 24;
 
 /// Two pages, joined without the page numbers between them.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ fn is_number(line: &str) -> bool {
         word.bytes().all(|byte| byte.is_ascii_digit())
             || ["page", "of", "seite", "von", "sur", "p"].contains(&word.to_lowercase().as_str())
     };
-    line.len() <= LONGEST_NUMBER
+    line.len() <= MAX_NUMBER_LINE
         && line.contains(|c: char| c.is_ascii_digit())
         && words.into_iter().all(is_known)
 }

@@ -7,11 +7,11 @@ use super::plain_word::PlainWord;
 use super::words::{ComparableText, words};
 
 /// Minimum number of words of a quotation; fewer are a term in quotation marks.
-const LEAST_WORDS: usize = 3;
+const MIN_WORDS: usize = 3;
 /// Maximum distance in bytes between a quotation and its citation.
-const NEAR: usize = 240;
+const MAX_DISTANCE: usize = 240;
 /// Maximum length of a quotation in bytes.
-const LONGEST: usize = 4_000;
+const MAX_QUOTE: usize = 4_000;
 /// Opening quotation marks with their closing marks; the first of these is the usual one.
 const PAIRS: [(char, &[char]); 11] = [
     ('“', &['”', '“']),
@@ -60,7 +60,7 @@ pub fn find(text: &str, cites: &[MarkGroup]) -> Vec<Quote> {
         let stop = if is_own { cites[cite].start } else { end };
         let quoted = text[start..stop].trim().to_owned();
         let count = words(&quoted).iter().filter(|word| !word.is_sign).count();
-        (count >= LEAST_WORDS).then_some(Quote {
+        (count >= MIN_WORDS).then_some(Quote {
             text: quoted,
             cite,
             span: (start, end),
@@ -90,7 +90,7 @@ fn spans(text: &str) -> Vec<(usize, usize)> {
         let Some((_, closing)) = PAIRS.iter().find(|(one, _)| *one == mark) else {
             continue;
         };
-        let limit = text.floor_char_boundary((inside + LONGEST).min(text.len()));
+        let limit = text.floor_char_boundary((inside + MAX_QUOTE).min(text.len()));
         let limit = text[inside..limit]
             .find("\n\n")
             .map_or(limit, |end| inside + end);
@@ -159,8 +159,9 @@ fn blocks(text: &str, marked: &[(usize, usize)]) -> Vec<(usize, usize)> {
 // The citation inside the quotation, else the next one in the same paragraph, else the number at its end, else the
 // previous one on the same line.
 fn near(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -> Option<usize> {
-    let within =
-        |from: usize, to: usize, stop: &str| to - from <= NEAR && !text[from..to].contains(stop);
+    let within = |from: usize, to: usize, stop: &str| {
+        to - from <= MAX_DISTANCE && !text[from..to].contains(stop)
+    };
     let behind = cites.iter().position(|cite| cite.start >= end);
     let behind = behind.filter(|&index| within(end, cites[index].start, "\n\n"));
     let is_inside = |cite: &MarkGroup| cite.start >= start && cite.end <= end;
@@ -208,7 +209,7 @@ pub fn bears(page: &ComparableText, claim: &str) -> bool {
             word.plain.chars().count() > 3 || word.plain.contains(|c: char| c.is_ascii_digit())
         })
         .collect();
-    telling.len() >= LEAST_WORDS
+    telling.len() >= MIN_WORDS
         && telling
             .iter()
             .all(|word| there.contains(word.plain.as_str()))

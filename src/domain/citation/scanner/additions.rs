@@ -3,9 +3,9 @@
 use super::Scanner;
 
 /// Maximum number of characters in brackets that a quotation changed or added.
-const LONGEST_NOTE: usize = 24;
+const MAX_NOTE: usize = 24;
 /// Maximum number of characters of a formula between dollar signs.
-const LONGEST_FORMULA: usize = 80;
+const MAX_FORMULA: usize = 80;
 
 impl Scanner<'_> {
     // Length of `[sic]` and the like, which the person who quotes has added.
@@ -33,7 +33,7 @@ impl Scanner<'_> {
         let rest = self.chars[self.at + 1..]
             .iter()
             .map(|&(_, c)| c)
-            .take(LONGEST_NOTE);
+            .take(MAX_NOTE);
         let inside: String = rest.take_while(|&c| c != closing).collect();
         let length = inside.chars().count();
         (self.next(length + 1) == Some(closing)).then_some(inside)
@@ -67,7 +67,7 @@ impl Scanner<'_> {
         let rest = self.chars[self.at + 1..]
             .iter()
             .map(|&(_, c)| c)
-            .take(LONGEST_FORMULA);
+            .take(MAX_FORMULA);
         let inside: String = rest.take_while(|&c| c != '$' && c != '\n').collect();
         let length = inside.chars().count();
         let is_formula = inside.contains(['^', '_', '\\', '{'])
