@@ -12,6 +12,7 @@ mod plan;
 mod report;
 mod rerun;
 mod share;
+mod standings;
 mod start;
 mod unstored;
 

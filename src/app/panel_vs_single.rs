@@ -4,14 +4,16 @@
 use super::analyses::Analyses;
 use super::{Error, Kind, Result};
 use crate::crypto;
+use crate::domain::ballot::StoredVote;
+use crate::domain::ballot::calibration::VoteCalibration;
 use crate::domain::case_folding::fold_case;
 use crate::domain::id::AnalysisId;
 use crate::domain::panel_vs_single::pair::AnswerPair;
-use crate::domain::panel_vs_single::{PanelJudgment, Preference, single};
+use crate::domain::panel_vs_single::{PanelJudgment, Preference, several, single};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 pub use crate::store::comparisons::{Comparison, ComparisonScope, TopicCount};
-use crate::store::{Store, StoreError, Writer, audit, comparisons};
+use crate::store::{Store, StoreError, Writer, audit, comparisons, model_records};
 
 /// Use cases of comparisons.
 #[derive(Clone, Copy)]
@@ -203,27 +205,71 @@ impl Comparisons<'_> {
         Ok(self.store.write(set).await?)
     }
 
+    /// How often this user's panels voted right on cases with a known answer.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn calibration(&self, caller: &Caller) -> Result<VoteCalibration> {
+        let user = caller.user.clone();
+        let votes = self
+            .store
+            .read(move |db| model_records::scored_votes(db, &user));
+        let mut calibration = VoteCalibration::default();
+        for vote in votes.await? {
+            if let Some(stored) = StoredVote::of(&vote.plan, &vote.answers) {
+                calibration.add(stored.outcome.is_tie(), vote.is_right);
+            }
+        }
+        Ok(calibration)
+    }
+
     /// Evaluates the votes.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn verdicts(&self, scope: ComparisonScope) -> Result<Verdicts> {
+        let topic = fold_case(&scope.topic);
         let found = self.store.read(move |db| {
             let of = |by_topic| -> std::result::Result<_, StoreError> {
                 let blind = comparisons::blind(db, &scope, by_topic)?;
                 Ok((blind, comparisons::helped(db, &scope, by_topic)?))
             };
-            Ok((of(false)?, of(true)?))
+            // One topic shown alone is still one of several that the user can look at.
+            let every = ComparisonScope {
+                topic: String::new(),
+                ..scope.clone()
+            };
+            Ok((of(false)?, of(true)?, comparisons::blind(db, &every, true)?))
         });
-        let ((all, all_helped), (topics, helped)) = found.await?;
+        let ((all, all_helped), (topics, helped), every) = found.await?;
+        let order = TopicOrder::of(every);
         let overall = joined(all, all_helped).pop().unwrap_or_default();
+        let stricter = order.stricter(&topic);
+        let row = |count: TopicCount| TopicRow::of(order.stricter(&fold_case(&count.topic)), count);
         Ok(Verdicts {
-            overall: TopicRow::of(overall),
-            topics: joined(topics, helped)
-                .into_iter()
-                .map(TopicRow::of)
-                .collect(),
+            overall: TopicRow::of(stricter, overall),
+            topics: joined(topics, helped).into_iter().map(row).collect(),
         })
+    }
+}
+
+/// Topics with a blind vote in the order of their first one, case-folded.
+struct TopicOrder(Vec<String>);
+
+impl TopicOrder {
+    fn of(mut topics: Vec<TopicCount>) -> Self {
+        topics.sort_by(|one, other| (one.first, &one.topic).cmp(&(other.first, &other.topic)));
+        Self(topics.iter().map(|count| fold_case(&count.topic)).collect())
+    }
+
+    // An empty topic is the total; one without a vote has nothing to judge.
+    fn stricter(&self, topic: &str) -> several::Stricter {
+        let place = self.0.iter().position(|one| one == topic);
+        let place = match topic {
+            "" => 0,
+            _ => place.map_or(self.0.len() + 1, |at| at + 1),
+        };
+        several::Stricter::at(place, self.0.len())
     }
 }
 
@@ -239,10 +285,10 @@ impl Comparison {
 }
 
 impl TopicRow {
-    fn of(count: TopicCount) -> Self {
+    fn of(stricter: several::Stricter, count: TopicCount) -> Self {
         let (panel, single) = (count.panel_cost.dollars(), count.single_cost.dollars());
         Self {
-            judgement: count.tally.judge(),
+            judgement: count.tally.judge_among(stricter),
             multiple: (single > 0.0).then(|| panel / single),
             count,
         }

@@ -96,7 +96,8 @@ proptest! {
 
     #[test]
     fn any_answer_or_question_is_handled(one in text(), other in text()) {
-        ballot::count(&one, &[('A', &other), ('B', &one)]);
+        ballot::count(&one, &[(0, &other), (1, &one)]);
+        ballot::form::closed(&other, &other, &one);
         ballot::choice(&one, &other);
         findings::agreement(&one, &[&one, &other, ""]);
         blind::plain(&one, &other, 3);

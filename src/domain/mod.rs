@@ -37,6 +37,7 @@ pub mod request;
 pub mod retrieval;
 pub mod schema;
 pub mod search;
+pub mod standing;
 pub mod statistics;
 pub mod thread;
 pub mod time;

@@ -9,6 +9,7 @@ pub mod blind;
 mod evidence;
 mod interval;
 pub mod pair;
+pub mod several;
 pub mod single;
 #[cfg(test)]
 mod tests;
@@ -99,26 +100,31 @@ impl VoteTally {
         self.wins + self.ties + self.losses
     }
 
-    /// Evaluates the votes.
+    /// Evaluates the votes on the only question.
     pub fn judge(self) -> PanelJudgment {
+        self.judge_among(several::Stricter::NONE)
+    }
+
+    /// Evaluates the votes on one of several questions.
+    pub fn judge_among(self, stricter: several::Stricter) -> PanelJudgment {
         let votes = self.votes();
         let (wins, ties, losses) = (self.wins as f64, self.ties as f64, self.losses as f64);
-        let verdict = verdict(wins, ties, losses);
+        let verdict = verdict(wins, ties, losses, stricter);
         PanelJudgment {
             tally: self,
             verdict,
             rate: (votes > 0).then(|| (wins + ties / 2.0) / votes as f64),
             interval: (votes > 0).then(|| interval::of(wins, ties, losses)),
             more: match verdict {
-                PanelVerdict::Unknown => more(wins, ties, losses),
+                PanelVerdict::Unknown => more(wins, ties, losses, stricter),
                 _ => None,
             },
         }
     }
 }
 
-fn verdict(wins: f64, ties: f64, losses: f64) -> PanelVerdict {
-    let shown = |evidence: f64| evidence >= -WRONG.ln();
+fn verdict(wins: f64, ties: f64, losses: f64, stricter: several::Stricter) -> PanelVerdict {
+    let shown = |evidence: f64| evidence >= stricter.threshold(WRONG);
     if shown(evidence::above(wins, ties, losses, 0.5)) {
         PanelVerdict::Pays
     } else if shown(evidence::below(wins, ties, losses, 0.5)) {
@@ -131,7 +137,7 @@ fn verdict(wins: f64, ties: f64, losses: f64) -> PanelVerdict {
 }
 
 /// Number of further votes needed for a verdict at the current rates. Without votes: the minimum, if all agree.
-fn more(wins: f64, ties: f64, losses: f64) -> Option<u64> {
+fn more(wins: f64, ties: f64, losses: f64, stricter: several::Stricter) -> Option<u64> {
     let votes = wins + ties + losses;
     let part = |count: f64, of_none: f64| {
         if votes > 0.0 { count / votes } else { of_none }
@@ -143,6 +149,7 @@ fn more(wins: f64, ties: f64, losses: f64) -> Option<u64> {
             then(wins, rates.0),
             then(ties, rates.1),
             then(losses, rates.2),
+            stricter,
         );
         after != PanelVerdict::Unknown
     };

@@ -10,6 +10,7 @@ use super::context_mode::Fitting;
 use super::id::DocumentId;
 use super::money::{MicroDollars, Price};
 use super::parameters::Parameters;
+use super::standing::MemberStanding;
 use super::thread::{self, CarriedTurns};
 use super::tools::Tools;
 
@@ -146,6 +147,12 @@ pub struct Plan {
     /// Whether the conversation is sent as is, without rules or text of Quire's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bare: bool,
+    /// What is known of the members; empty in plans of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standings: Vec<MemberStanding>,
+    /// Whether a vote asks a majority first and the rest only if they can change the result.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_adaptive: bool,
     /// As in the request. Not stored: a resumed run has no live reader.
     #[serde(skip)]
     pub is_live: bool,

@@ -81,6 +81,9 @@ pub struct Request {
     /// Skip the remaining stages when the first answers agree at least this much, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_when_agreed: Option<f64>,
+    /// Whether a vote asks a majority first and the rest only if they can change the result; true when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adaptive: Option<bool>,
     /// Number of samples of the one model in the arrangement `self`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<u32>,
@@ -105,7 +108,7 @@ pub struct Request {
 }
 
 /// The fields that a recipe can hold: those that `Request::fill` takes over.
-pub const RECIPE_FIELDS: [&str; 12] = [
+pub const RECIPE_FIELDS: [&str; 13] = [
     "prompt",
     "models",
     "pattern",
@@ -115,6 +118,7 @@ pub const RECIPE_FIELDS: [&str; 12] = [
     "preset",
     "depth",
     "stop_when_agreed",
+    "adaptive",
     "samples",
     "budget_usd",
     "passages",
@@ -219,6 +223,7 @@ impl Request {
         self.preset = self.preset.take().or(defaults.preset);
         self.depth = self.depth.or(defaults.depth);
         self.stop_when_agreed = self.stop_when_agreed.or(defaults.stop_when_agreed);
+        self.adaptive = self.adaptive.or(defaults.adaptive);
         self.samples = self.samples.or(defaults.samples);
         self.budget_usd = self.budget_usd.or(defaults.budget_usd);
         self.passages = self.passages.or(defaults.passages);

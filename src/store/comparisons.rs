@@ -68,6 +68,8 @@ pub struct TopicCount {
     pub panel_cost: MicroDollars,
     /// Cost of their drafts.
     pub single_cost: MicroDollars,
+    /// Time of the first blind vote.
+    pub first: Timestamp,
     /// "Helpful" votes.
     pub helpful: u64,
     /// "Not helpful" votes.
@@ -195,6 +197,7 @@ pub fn decide(
 pub fn blind(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<Vec<TopicCount>> {
     db.all(
         "SELECT CASE WHEN ?5 THEN min(topic) ELSE '' END AS of_topic,
+                coalesce(min(decided), 0) AS first,
                 coalesce(sum(choice = 'panel'), 0) AS wins, coalesce(sum(choice = 'tie'), 0) AS ties,
                 coalesce(sum(choice = 'single'), 0) AS losses,
                 count(CASE WHEN panel_cost >= 0 AND single_cost > 0 THEN 1 END) AS priced,
@@ -214,6 +217,7 @@ pub fn blind(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<Vec
                     ties: count(row, "ties")?,
                     losses: count(row, "losses")?,
                 },
+                first: Timestamp::from_millis(row.get("first")?),
                 priced: count(row, "priced")?,
                 panel_cost: row.get("panel")?,
                 single_cost: row.get("single")?,

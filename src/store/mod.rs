@@ -28,6 +28,7 @@ pub mod idempotency;
 pub mod invites;
 mod job_queue;
 mod migrate;
+pub mod model_records;
 pub mod passages;
 pub mod password_resets;
 pub mod patterns;

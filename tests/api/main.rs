@@ -72,6 +72,7 @@ mod tools;
 mod trials;
 mod unstored;
 mod upstream;
+mod votes;
 mod waiting;
 mod walls;
 mod ways;

@@ -218,7 +218,7 @@ fn the_arrangements_run_by_their_patterns() {
     let provider = Provider::script([
         on("a").sse(&saying("Eight fit.\nAnswer: B")),
         on("b").sse(&saying("**Answer:** b) eight")),
-        on("c").sse(&saying("Answer: A")),
+        on("c").optional().sse(&saying("Answer: A")),
         on("x").sse(&saying("It is 4 mm thick.")),
         on("y").sse(&saying("It is 4 mm thick.")),
         on("x").sse(&saying("It is 4 mm thick.")),
@@ -242,7 +242,8 @@ fn the_arrangements_run_by_their_patterns() {
     };
     let question = "How many leaves?\nA) four\nB) eight";
     let vote = run("vote", question, &["p/a", "p/b", "p/c"], "p/w");
-    assert!(vote.contains("**B**: 2 of 3 votes"), "{vote}");
+    // The winner's own words, not a table.
+    assert_eq!(vote, "Eight fit.\nAnswer: B");
     let question = "How thick is the paper?";
     let agreed = run("cascade", question, &["p/x", "p/y"], "p/w");
     assert_eq!(agreed, "It is 4 mm thick.");

@@ -1,6 +1,7 @@
 // A finished analysis: its views, cost and time, sources, and exports.
 import { button, el, fill } from "../dom.js";
 import { cost, count, duration, plural, sentence, tokens, when } from "../format.js";
+import { Ballot } from "./ballot.js";
 import { CitationCount, Citer } from "./citations.js";
 import { CopyButton } from "./copy.js";
 import { Helpful } from "./helpful.js";
@@ -110,7 +111,7 @@ function Facts(run, models, patterns) {
   return el("dl", { class: "facts" },
     row("Model:", names),
     row("Pattern:", pattern),
-    row("Synthesis:", run.ultra ? nameOf(synthesis(run)?.model ?? run.ultra, models).name : "the votes are counted"),
+    row("Synthesis:", run.ultra && !run.ballot ? nameOf(synthesis(run)?.model ?? run.ultra, models).name : "the votes are counted"),
     totals?.ms > 0 && row("Time:", duration(totals.ms)),
     totals?.usage && row("Tokens:", tokens(totals.usage)),
     totals?.cost !== undefined && totals && row("Cost:", costOf(totals)),
@@ -206,6 +207,12 @@ function ultra(context) {
       el("p", { class: "fine" }, "Letters in the text name these members. Agreement between models is a hint, not a proof: check what matters against the sources.")));
 }
 
+// A vote ends with the words of a member who voted for the winner.
+function author(run, member, models) {
+  const voter = run.ballot && run.models[run.ballot.answer_by.charCodeAt(0) - 65];
+  return voter ? `In the words of ${run.ballot.answer_by} (${nameOf(voter, models).name})` : `Written by ${nameOf(member.model, models).name}`;
+}
+
 function sheet({ run, models, own }) {
   const member = synthesis(run);
   if (!member?.text) {
@@ -217,9 +224,10 @@ function sheet({ run, models, own }) {
     el("header", { class: "member-head" },
       el("div", { class: "member-title" },
         el("h2", null, "Answer"),
-        el("p", { class: "fine" }, `Written by ${nameOf(member.model, models).name} · ${[factsOf(member), `${count(member.text.length)} characters`].filter(Boolean).join(" · ")}`)),
+        el("p", { class: "fine" }, `${author(run, member, models)} · ${[factsOf(member), `${count(member.text.length)} characters`].filter(Boolean).join(" · ")}`)),
       CopyButton("Copy the synthesis", () => member.text)),
     Remarks(member),
     el("div", { class: "prose reading" }, markdown(member.text, Citer(run, null))),
+    run.ballot && Ballot(run.ballot),
     own && Helpful(run));
 }

@@ -7,7 +7,7 @@ export function newRun({ id, prompt = "", pattern = "", models = [], ultra = "",
   return {
     id, prompt, pattern, models, ultra, documents, createdAt,
     status: "queued", stages: [], sources: [], totals: null, problem: "", version: 0, single: null, offered: false,
-    notes: [], degraded: "", citations: null, findings: null, timeline: [], shared: false, vote: null,
+    notes: [], degraded: "", citations: null, findings: null, timeline: [], shared: false, vote: null, ballot: null,
   };
 }
 
@@ -35,7 +35,7 @@ export function panelStages(run) {
 /** The last text of each member, or of its fallback, in the panel's order; one that failed late keeps its last text. */
 export function lastWords(run) {
   return run.models.map((model) => {
-    const all = panelStages(run).flatMap((stage) => stage.members.filter((member) => member.model === model || member.insteadOf === model));
+    const all = panelStages(run).filter((stage) => stage.name !== "tie").flatMap((stage) => stage.members.filter((member) => member.model === model || member.insteadOf === model));
     return all.filter((member) => member.text).at(-1) ?? all.at(-1) ?? newMember(run, model);
   });
 }
@@ -98,9 +98,14 @@ function begin(run, data) {
   const plan = data.plan ?? [];
   plan.forEach((planned, index) => {
     const stage = stageOf(run, planned.stage);
-    stage.final = planned.who ? planned.who === "synthesiser" : index === plan.length - 1;
+    stage.final = planned.who ? isFinal(planned.who, planned.stage) : index === plan.length - 1;
     for (const model of planned.models ?? []) memberOf(run, stage, model);
   });
+}
+
+// A synthesizer that only breaks a tie of votes does not write the answer.
+function isFinal(who, stage) {
+  return who === "synthesiser" && stage !== "tie";
 }
 
 function end(run, status, data) {
@@ -211,11 +216,12 @@ export function fromStored(stored) {
   run.timeline = stored.timeline ?? [];
   run.shared = Boolean(stored.shared);
   run.vote = stored.vote ?? null;
+  run.ballot = stored.ballot ?? null;
   run.sources = stored.sources ?? results.sources ?? [];
   const stages = results.stages ?? [];
   stages.forEach((told) => {
     const stage = stageOf(run, told.name ?? told.stage);
-    Object.assign(stage, { status: "done", final: told.who === "synthesiser" });
+    Object.assign(stage, { status: "done", final: isFinal(told.who, stage.name) });
     // A failed attempt of the synthesizer comes before its fallback's text.
     for (const answer of told.answers ?? []) {
       for (const earlier of answer.earlier ?? []) {

@@ -6,6 +6,7 @@ const NAMES = {
   initial: ["First answers", "every member answers alone"],
   meta: ["Review", "the members read each other"],
   hyper: ["Revision", "each improves its answer by what it read"],
+  tie: ["Tie-break", "one model decides between the tied answers"],
   ultra: ["Synthesis", "one answer out of all"],
 };
 

@@ -19,6 +19,7 @@ const OFTEN = [["default", "Server default"], ["0", "Never"], ["1", "Every time"
 export function Worth(told) {
   return [
     el("p", { class: "notice" }, told.overall.sentence),
+    told.votes && el("p", { class: "notice", title: sentence(told.votes.rule) }, told.votes.sentence),
     told.topics.length > 0 && table(told.topics),
     often(told).node,
   ];

@@ -9,9 +9,11 @@ use super::pictures::Material;
 use crate::app::{Error, Kind, Result};
 use crate::crypto::{self, sha256};
 use crate::domain::analysis::{Arrangement, Member, Plan};
+use crate::domain::ballot;
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::{arrange, reading};
+use crate::domain::standing;
 use crate::domain::usage;
 
 /// The pattern that sends one model exactly what was written.
@@ -47,7 +49,11 @@ impl Analyses<'_> {
         can_do(new, way, &models)?;
         let mut members = self.members(user, new, &models);
         let mut synthesizer = members.pop().ok_or_else(Error::missing)?;
-        let stages = arrange::stages(&pattern, new.request.depth.unwrap_or_default());
+        let mut stages = arrange::stages(&pattern, new.request.depth.unwrap_or_default());
+        let standings = self.standings(user, &models[..members.len()]).await?;
+        if way == Arrangement::Vote && !standing::separates_all(&standings) {
+            stages.push(ballot::tie_stage());
+        }
         let rooms = self.rooms(user, new, (&members, &synthesizer), stages.len() > 1);
         let panel = PlannedPanel {
             members: &mut members,
@@ -65,7 +71,8 @@ impl Analyses<'_> {
         notes.extend(material.warnings);
         notes.extend(history_rooms::notes(&new.context.turns, &rooms));
         notes.extend(given.notes);
-        if new.format.is_some() && models.last().is_some_and(|model| model.mock) {
+        let writes = way != Arrangement::Vote;
+        if new.format.is_some() && writes && models.last().is_some_and(|model| model.mock) {
             notes.push(format!(
                 "{} is a local algorithm and writes no JSON: the answer is text",
                 synthesizer.model
@@ -104,6 +111,8 @@ impl Analyses<'_> {
             format: new.format.clone(),
             // The bare prompt is sent only if no document has to be introduced.
             bare: pattern.id == PLAIN && !new.context.turns.is_empty() && new.documents.is_empty(),
+            standings,
+            is_adaptive: way == Arrangement::Vote && new.request.adaptive.unwrap_or(true),
             is_live: new.context.is_live,
             turns: new.context.turns.clone(),
             rooms,
@@ -192,10 +201,6 @@ impl Analyses<'_> {
                     writer: chosen().unwrap_or(strongest),
                 }
             }
-            Arrangement::Vote => PanelIds {
-                members: new.request.models.clone(),
-                writer: strongest,
-            },
             Arrangement::Cascade => {
                 let mut drafts: Vec<&Model> = panel.iter().collect();
                 // A stable sort: the user's order decides between equals; an unknown price counts as high.
@@ -213,7 +218,8 @@ impl Analyses<'_> {
                     writer: chosen().unwrap_or_else(|| self.choose_synthesizer(user, new)),
                 }
             }
-            Arrangement::Staged => PanelIds {
+            // In a vote the synthesizer may have to break a tie.
+            Arrangement::Staged | Arrangement::Vote => PanelIds {
                 members: new.request.models.clone(),
                 writer: chosen().unwrap_or_else(|| self.choose_synthesizer(user, new)),
             },
@@ -291,12 +297,11 @@ fn named<'m>(models: impl Iterator<Item = &'m Model>) -> String {
 
 // Refuses what can only fail, before anything is spent.
 fn can_do(new: &CheckedRequest, way: Arrangement, models: &[Model]) -> Result<()> {
-    if new.format.is_some() && way == Arrangement::Vote {
-        let why = "this pattern counts votes and writes no JSON";
-        return Err(
-            Error::field(&["body", "response_format"], "value_error", why)
-                .resolve("choose another pattern, or omit the format"),
-        );
+    if let Some(format) = new.format.as_ref().filter(|_| way == Arrangement::Vote) {
+        ballot::form::check(format).map_err(|why| {
+            Error::field(&["body", "response_format"], "value_error", &why)
+                .resolve("choose another pattern, or ask for one value")
+        })?;
     }
     if shows(new) && models.iter().all(Model::is_blind) {
         let why = format!(

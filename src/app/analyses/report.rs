@@ -5,7 +5,7 @@ use crate::domain::analysis::Analysis;
 use crate::domain::answer::StageAnswer;
 use crate::domain::id::AnalysisId;
 use crate::domain::panel_vs_single::pair::AnswerPair;
-use crate::domain::panel_vs_single::single;
+use crate::domain::panel_vs_single::single::{self, SingleDraft};
 use crate::store::threads::TurnPlace;
 
 /// An analysis with the results of its calls.
@@ -15,8 +15,8 @@ pub struct AnalysisReport {
     pub analysis: Analysis,
     /// By stage and member.
     pub answers: Vec<StageAnswer>,
-    /// Index of the best single draft; none before the analysis is over.
-    pub single: Option<usize>,
+    /// The best single draft; none before the analysis is over.
+    pub single: Option<SingleDraft>,
     /// Whether its owner is offered a blind comparison of the panel with that draft.
     pub comparison_offered: bool,
     /// All calls, by start. Old rows of the call log are deleted.
@@ -28,9 +28,9 @@ pub struct AnalysisReport {
 }
 
 impl AnalysisReport {
-    /// The draft of the strongest member, once the analysis is over.
+    /// The draft that stands for a single model, once the analysis is over.
     pub fn best_single(&self) -> Option<&StageAnswer> {
-        self.answers.get(self.single?)
+        self.answers.get(self.single?.index)
     }
 
     /// Why each failed member failed.

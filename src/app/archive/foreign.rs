@@ -365,6 +365,8 @@ fn planned(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
         tools: None,
         passthrough: None,
         bare: !one.turns.is_empty(),
+        standings: Vec::new(),
+        is_adaptive: false,
         is_live: false,
     };
     (plan, given)

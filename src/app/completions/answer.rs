@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::app::analyses::RunOutcome;
 use crate::app::{Error, Kind, Result};
-use crate::domain::analysis::{Member, Status};
+use crate::domain::analysis::{Arrangement, Member, Status};
+use crate::domain::ballot::StoredVote;
 use crate::domain::chat::{CallErrorKind, Extras, Finish, Usage};
 use crate::domain::money::MicroDollars;
 use crate::domain::tools::ToolCall;
@@ -34,6 +35,8 @@ pub struct Completion {
     pub dropped: Vec<String>,
     /// Whether the run is stored.
     pub is_stored: bool,
+    /// The counts of a vote and what decided it: `2/3; decided_by=votes`.
+    pub vote: Option<String>,
 }
 
 impl Completion {
@@ -93,8 +96,27 @@ impl Completion {
             cached: last.is_some() && answered.clone().all(|answer| answer.cached),
             dropped: last.map_or_else(Vec::new, |answer| answer.dropped.clone()),
             panel: plan.members.iter().map(Member::name).collect(),
+            vote: vote(ended),
         })
     }
+}
+
+fn vote(ended: &RunOutcome) -> Option<String> {
+    if ended.plan.arrangement != Arrangement::Vote {
+        return None;
+    }
+    let StoredVote {
+        outcome, not_asked, ..
+    } = StoredVote::of(&ended.plan, &ended.answers)?;
+    let (votes, cast) = (outcome.winner().voters.len(), outcome.count.cast());
+    let unasked = match not_asked.len() {
+        0 => String::new(),
+        count => format!("; not_asked={count}"),
+    };
+    Some(format!(
+        "{votes}/{cast}; decided_by={}{unasked}",
+        outcome.decision.as_str()
+    ))
 }
 
 // Reports every member's error; the kind is that of the first, because a panel fails only when all members have.

@@ -46,27 +46,36 @@ pub fn number(text: &str) -> Option<Ratio> {
 
 /// Returns the numbers in a text in order. A minus counts where it touches the number and nothing before it;
 /// percentages are taken as written.
-pub fn numbers_in(text: &str) -> Vec<Ratio> {
+pub fn numbers_in(text: &str) -> Vec<f64> {
     let mut found = Vec::new();
-    let mut rest = text;
-    let mut before = None;
-    while let Some(c) = rest.chars().next() {
-        let read = numeral::begins(rest)
-            .then(|| numeral::leading(rest, Separators::English))
-            .flatten();
-        let Some((value, after)) = read else {
-            let is_minus = matches!(c, '-' | '−') && !before.is_some_and(char::is_alphanumeric);
-            before = if is_minus { Some('-') } else { Some(c) };
-            rest = &rest[c.len_utf8()..];
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let rest = &text[at..];
+        if !numeral::begins(rest) {
+            at += c.len_utf8();
             continue;
+        }
+        let (number, length) = match numeral::leading(rest, Separators::English) {
+            Some((value, after)) => (Some(value.to_f64()), rest.len() - after.len()),
+            None => inexact(rest),
         };
-        let is_negative = before == Some('-')
-            && !text[..text.len() - rest.len()]
-                .trim_end_matches(['-', '−'])
-                .ends_with(char::is_alphanumeric);
-        found.push(if is_negative { value.negated() } else { value });
-        before = rest[..rest.len() - after.len()].chars().next_back();
-        rest = after;
+        let before = text[..at].trim_end_matches(['-', '−']);
+        let is_negative = before.len() < at && !before.ends_with(char::is_alphanumeric);
+        found.extend(number.map(|number| if is_negative { -number } else { number }));
+        at += length;
     }
     found
+}
+
+// A numeral that is too large to be exact, or is none, and its length in bytes.
+fn inexact(text: &str) -> (Option<f64>, usize) {
+    let is_part =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ',' | '+' | '-' | '/' | '½');
+    let end = text.find(|c| !is_part(c)).unwrap_or(text.len());
+    let digits = text[..end].trim_end_matches(['.', ',']).replace(',', "");
+    let number = digits
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite());
+    (number, end.max(1))
 }

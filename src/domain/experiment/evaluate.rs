@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Case, ExperimentError};
+use crate::domain::answer_value::{AnswerReader, AnswerValue, numbers_in};
 use crate::domain::schema::{self, Compiled};
 
 /// Maximum size of a regular expression in bytes.
@@ -21,11 +22,13 @@ const MOST_WORDS: usize = 2_000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 pub enum Evaluator {
-    /// The answer equals the expected one, ignoring case, whitespace, and final punctuation.
+    /// The answer equals the expected one, ignoring case, whitespace, and final punctuation; numbers, amounts,
+    /// dates, choices, yes and no also in another spelling of the same value.
     Exact,
     /// The answer contains the expected text.
     Contains,
-    /// The last number in the answer equals the expected one within either tolerance.
+    /// The number that the answer states in closing, or else its last one, equals the expected one within either
+    /// tolerance.
     Number {
         /// Absolute tolerance.
         #[serde(default)]
@@ -48,7 +51,7 @@ pub enum Evaluator {
         #[serde(skip)]
         compiled: Compiled,
     },
-    /// The chosen letter equals the expected one.
+    /// The chosen option equals the expected one, by letter or by its text in the case's prompt.
     Choice,
     /// Word similarity to the expected answer: the larger of token F1 and ROUGE-L.
     Likeness,
@@ -97,10 +100,10 @@ impl Evaluator {
                 return fault("the expected answer is missing");
             };
             match self {
-                Self::Number { .. } if numbers(expected).is_empty() => {
+                Self::Number { .. } if numbers_in(expected).is_empty() => {
                     return fault("the expected answer contains no number");
                 }
-                Self::Choice if choice(expected).is_none() => {
+                Self::Choice if option_of(case, expected).is_none() => {
                     return fault("the expected answer is not a letter");
                 }
                 Self::Regex { .. } => {
@@ -117,24 +120,26 @@ impl Evaluator {
     pub fn score(&self, case: &Case, answer: &str) -> f64 {
         let expected = case.expected.as_deref().unwrap_or_default();
         let right = match self {
-            Self::Exact => plain(answer) == plain(expected),
+            Self::Exact => {
+                plain(answer) == plain(expected) || is_same_value(case, answer, expected)
+            }
             Self::Contains => {
                 !plain(expected).is_empty() && plain(answer).contains(&plain(expected))
             }
             Self::Number { absolute, relative } => {
-                match (numbers(answer).last(), numbers(expected).last()) {
-                    (Some(ours), Some(theirs)) => {
-                        (ours - theirs).abs() <= absolute.max(relative * theirs.abs())
-                    }
-                    _ => false,
-                }
+                number(case, answer, expected).is_some_and(|(ours, theirs)| {
+                    (ours - theirs).abs() <= absolute.max(relative * theirs.abs())
+                })
             }
             Self::Regex { pattern } => compile(pattern.as_deref().unwrap_or(expected))
                 .is_ok_and(|pattern| pattern.is_match(answer)),
             Self::Schema { schema, compiled } => {
                 schema::find(answer).is_some_and(|value| compiled.validate(schema, &value).is_ok())
             }
-            Self::Choice => choice(answer).is_some() && choice(answer) == choice(expected),
+            Self::Choice => {
+                let ours = stated_option(case, answer).or_else(|| option_of(case, answer));
+                ours.is_some() && ours == option_of(case, expected)
+            }
             Self::Likeness => return likeness(answer, expected),
         };
         f64::from(u8::from(right))
@@ -159,42 +164,50 @@ fn plain(text: &str) -> String {
         .to_owned()
 }
 
-/// Numbers in a text, with periods as decimal and commas as thousands separators.
-fn numbers(text: &str) -> Vec<f64> {
-    let mut found = Vec::new();
-    let mut rest = text;
-    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let negative = rest[..start].ends_with(['-', '\u{2212}'])
-            && !rest[..start]
-                .trim_end_matches(['-', '\u{2212}'])
-                .ends_with(char::is_alphanumeric);
-        let end = rest[start..].find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',');
-        let (digits, after) = rest[start..].split_at(end.unwrap_or(rest.len() - start));
-        let (digits, after) = exponent(digits, after);
-        if let Ok(number) = digits
-            .trim_end_matches(['.', ','])
-            .replace(',', "")
-            .parse::<f64>()
-        {
-            found.push(if negative { -number } else { number });
-        }
-        rest = after;
+/// Whether both texts are values and the same one.
+fn is_same_value(case: &Case, answer: &str, expected: &str) -> bool {
+    let reader = AnswerReader::new(&case.prompt);
+    let value = |text: &str| reader.value(text).filter(AnswerValue::is_typed);
+    match (value(answer), value(expected)) {
+        (Some(ours), Some(theirs)) => ours.same(&theirs),
+        _ => false,
     }
-    found
 }
 
-/// Appends an exponent such as "e-3" to the digits if a whole number follows the e.
-fn exponent<'a>(digits: &'a str, after: &'a str) -> (String, &'a str) {
-    let sign = |text: &str| usize::from(text.starts_with(['-', '+']));
-    if let Some(power) = after.strip_prefix(['e', 'E']) {
-        let sign = sign(power);
-        let length = power[sign..].bytes().take_while(u8::is_ascii_digit).count();
-        if length > 0 && !digits.ends_with(['.', ',']) {
-            let (power, rest) = power.split_at(sign + length);
-            return (format!("{digits}e{power}"), rest);
-        }
+/// The answer's number and the expected one: in base units where both state a quantity of the same unit, else as
+/// they are written.
+fn number(case: &Case, answer: &str, expected: &str) -> Option<(f64, f64)> {
+    let reader = AnswerReader::new(&case.prompt);
+    let (ours, theirs) = (reader.read(answer), reader.value(expected));
+    let quantities = ours
+        .as_ref()
+        .and_then(AnswerValue::quantity)
+        .zip(theirs.as_ref().and_then(AnswerValue::quantity));
+    if let Some((ours, theirs)) = quantities
+        && ours.unit.base == theirs.unit.base
+    {
+        return Some((ours.amount.to_f64(), theirs.amount.to_f64()));
     }
-    (digits.to_owned(), after)
+    let written = |value: Option<AnswerValue>| value?.quantity()?.written;
+    let ours = written(ours).map(|number| number.to_f64());
+    let ours = ours.or_else(|| numbers_in(answer).pop())?;
+    Some((ours, numbers_in(expected).pop()?))
+}
+
+/// The option that an answer states in closing.
+fn stated_option(case: &Case, answer: &str) -> Option<char> {
+    match AnswerReader::new(&case.prompt).read(answer)? {
+        AnswerValue::Choice(label) => Some(label),
+        _ => None,
+    }
+}
+
+/// The option that a text names: by its text in the prompt, or by a letter anywhere.
+fn option_of(case: &Case, text: &str) -> Option<char> {
+    match AnswerReader::new(&case.prompt).value(text) {
+        Some(AnswerValue::Choice(label)) => Some(label),
+        _ => choice(text),
+    }
 }
 
 /// Letter of a choice: the whole text, "(B)", "B) …", or the last one after "answer", "option", or "choice".
@@ -298,6 +311,17 @@ mod tests {
     #[test]
     fn answers_get_the_score_that_they_should() {
         let of = |kind: Value| -> Evaluator { serde_json::from_value(kind).expect("an evaluator") };
+        let tea = Case {
+            prompt: "Which?\nA) tea\nB) black coffee".to_owned(),
+            ..case("B")
+        };
+        for (answer, score) in [
+            ("It is hot.\nAnswer: black coffee", 1.0),
+            ("Answer: tea", 0.0),
+            ("(B)", 1.0),
+        ] {
+            assert_eq!(Evaluator::Choice.score(&tea, answer), score, "{answer}");
+        }
         let shape =
             json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}});
         let pages = json!({"kind": "regex", "pattern": "(?i)^yes, [0-9]+ pages"});
@@ -337,6 +361,26 @@ mod tests {
                 0.0,
             ),
             (json!({"kind": "number"}), "5", "none", 0.0),
+            (json!({"kind": "number"}), "5", "It is .5", 0.0),
+            (json!({"kind": "number"}), "5", "Answer: - 5", 0.0),
+            (
+                json!({"kind": "number"}),
+                "1200",
+                "With 3 of 4.\nAnswer: $1.2k",
+                1.0,
+            ),
+            (json!({"kind": "number"}), "1234.5", "Das sind 1.234,5", 1.0),
+            (
+                json!({"kind": "number"}),
+                "3 hours",
+                "Two trips.\n#### 180 minutes",
+                1.0,
+            ),
+            (json!({"kind": "number"}), "0.5", "Answer: 50 %", 1.0),
+            (json!({"kind": "exact"}), "$1,200.00", "1200", 1.0),
+            (json!({"kind": "exact"}), "2026-04-03", "3. April 2026", 1.0),
+            (json!({"kind": "exact"}), "No. 5", "no", 0.0),
+            (json!({"kind": "exact"}), "5", "5 km", 0.0),
             (pages.clone(), "", "Yes, 40 pages", 1.0),
             (pages, "", "No", 0.0),
             (json!({"kind": "regex"}), "^a+$", "aaa", 1.0),

@@ -3,29 +3,113 @@
 
 use crate::domain::analysis::{Member, Plan, StageAnswer};
 use crate::domain::money::{MicroDollars, Price};
+use crate::domain::standing::{self, MemberStanding, StandingBasis};
+use crate::domain::statistics::random::Random;
 
 /// The selection rule, for users. It is fixed before anyone reads the drafts, so that the baseline is what a
 /// user would have got from one model, not the luckiest of several.
-pub const RULE: &str = "the first answer of the member ranked strongest in the catalog; ties go to the most expensive, then to the first in the panel";
+pub const RULE: &str = "the first answer of the member with the best record in the user's experiments or blind votes; without records, of the one ranked strongest in the catalog, then of the most expensive; where none of this ranks them, of a member drawn at random";
 
-/// Index of the best single draft among the answers, if any member answered. `strength` is the catalog's rank.
-pub fn best(plan: &Plan, answers: &[StageAnswer], strength: impl Fn(&str) -> u32) -> Option<usize> {
-    let mut best: Option<(usize, (u32, f64))> = None;
-    for (index, draft) in answers.iter().enumerate() {
-        if draft.stage != plan.first() || !draft.answered() {
-            continue;
-        }
-        let written = price(plan, &draft.model).map_or(0.0, |price| price.output);
-        let rank = (strength(&draft.model), written);
-        let better = best.is_none_or(|(_, known)| {
-            let by_strength = rank.0.cmp(&known.0);
-            by_strength.then(rank.1.total_cmp(&known.1)).is_gt()
-        });
-        if better {
-            best = Some((index, rank));
+/// The draft that stands for a single model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SingleDraft {
+    /// Index among the answers.
+    pub index: usize,
+    /// Why this one.
+    pub basis: SingleBasis,
+}
+
+/// Why a draft stands for a single model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SingleBasis {
+    /// Only one member answered.
+    Only,
+    /// The record in the user's experiments.
+    Experiments,
+    /// The record in the user's blind votes.
+    Votes,
+    /// The catalog's rank, or the price among equals.
+    Catalog,
+    /// Drawn at random with the plan's seed among so many members, because nothing ranks them.
+    Drawn(usize),
+}
+
+impl SingleBasis {
+    /// States the rule that applied, for people.
+    pub fn sentence(self) -> String {
+        match self {
+            Self::Only => "the only first answer".to_owned(),
+            Self::Experiments => {
+                "the first answer of the member with the best record in your experiments".to_owned()
+            }
+            Self::Votes => {
+                "the first answer of the member with the best record in your blind votes".to_owned()
+            }
+            Self::Catalog => {
+                "the first answer of the member ranked strongest in the catalog, or of the most \
+                              expensive of several"
+                    .to_owned()
+            }
+            Self::Drawn(members) => format!(
+                "the first answer of one of {members} members, drawn at random because nothing ranks them"
+            ),
         }
     }
-    best.map(|(index, _)| index)
+}
+
+/// Chooses the best single draft, if any member answered. `strength` is the catalog's rank for plans without
+/// stored standings.
+pub fn best(
+    plan: &Plan,
+    answers: &[StageAnswer],
+    strength: impl Fn(&str) -> u32,
+) -> Option<SingleDraft> {
+    let drafts: Vec<usize> = (0..answers.len())
+        .filter(|&at| answers[at].stage == plan.first() && answers[at].answered())
+        .collect();
+    let standing = |at: usize| {
+        let stored = plan.standings.get(answers[at].member).copied();
+        stored.unwrap_or_else(|| MemberStanding {
+            strength: strength(&answers[at].model),
+            ..MemberStanding::default()
+        })
+    };
+    let standings: Vec<MemberStanding> = drafts.iter().map(|&at| standing(at)).collect();
+    let groups: Vec<Vec<usize>> = (0..drafts.len()).map(|at| vec![at]).collect();
+    let found = |at: usize, basis| {
+        let index = *drafts.get(at)?;
+        Some(SingleDraft { index, basis })
+    };
+    if drafts.len() < 2 {
+        return found(0, SingleBasis::Only);
+    }
+    if let Some((at, basis)) = standing::best_group(&standings, &groups) {
+        return found(
+            at,
+            match basis {
+                StandingBasis::Experiments => SingleBasis::Experiments,
+                StandingBasis::Votes => SingleBasis::Votes,
+                StandingBasis::Catalog => SingleBasis::Catalog,
+            },
+        );
+    }
+    let rank = |at: usize| {
+        let written = price(plan, &answers[drafts[at]].model).map_or(0.0, |price| price.output);
+        (standings[at].strength, written)
+    };
+    let order =
+        |one: &(u32, f64), other: &(u32, f64)| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1));
+    let highest = (0..drafts.len()).map(rank).max_by(order)?;
+    let equal: Vec<usize> = (0..drafts.len())
+        .filter(|&at| order(&rank(at), &highest).is_eq())
+        .collect();
+    match equal.as_slice() {
+        [only] => found(*only, SingleBasis::Catalog),
+        _ => {
+            let drawn = equal[Random::new(plan.seed).below(equal.len())];
+            found(drawn, SingleBasis::Drawn(equal.len()))
+        }
+    }
 }
 
 /// Cost of an answer without the cache. A cached answer was free, but comparing its price would be meaningless.
@@ -60,6 +144,7 @@ mod tests {
     use crate::domain::analysis::FailedAttemptRecord;
     use crate::domain::chat::{CallError, CallErrorKind, Usage};
     use crate::domain::panel_vs_single::tests::{answer, plan};
+    use crate::domain::standing::ModelRecord;
 
     fn priced(output: f64) -> Option<Price> {
         Some(Price {
@@ -70,13 +155,15 @@ mod tests {
     }
 
     #[test]
-    fn the_strongest_draft_wins_then_the_most_expensive_then_the_first() {
+    fn the_strongest_draft_wins_then_the_most_expensive_then_one_by_lot() {
+        use SingleBasis::{Catalog, Drawn};
         let names = ["p/a", "p/b", "p/c"];
         for (strengths, prices, failed, expected) in [
-            ([1, 3, 2], [9.0, 1.0, 1.0], None, Some(1)),
-            ([3, 3, 3], [1.0, 2.0, 1.0], None, Some(1)),
-            ([3, 3, 3], [1.0, 1.0, 1.0], None, Some(0)),
-            ([1, 3, 2], [1.0, 1.0, 1.0], Some(1), Some(2)),
+            ([1, 3, 2], [9.0, 1.0, 1.0], None, (Some(1), Catalog)),
+            ([3, 3, 3], [1.0, 2.0, 1.0], None, (Some(1), Catalog)),
+            ([3, 3, 3], [1.0, 1.0, 1.0], None, (None, Drawn(3))),
+            ([3, 3, 1], [1.0, 1.0, 9.0], None, (None, Drawn(2))),
+            ([1, 3, 2], [1.0, 1.0, 1.0], Some(1), (Some(2), Catalog)),
         ] {
             let mut plan = plan(&names);
             let mut answers = Vec::new();
@@ -94,9 +181,53 @@ mod tests {
                 let place = names.iter().position(|name| *name == model);
                 place.map_or(99, |place| strengths[place])
             };
-            assert_eq!(best(&plan, &answers, strength), expected, "{strengths:?}");
+            let found = best(&plan, &answers, strength).unwrap();
+            assert_eq!(found.basis, expected.1, "{strengths:?}");
+            assert!(
+                expected.0.is_none_or(|index| index == found.index),
+                "{strengths:?}"
+            );
+            assert_eq!(
+                best(&plan, &answers, strength),
+                Some(found),
+                "the same each time"
+            );
         }
         assert_eq!(best(&plan(&names), &[], |_| 1), None);
+    }
+
+    #[test]
+    fn a_draw_takes_every_member_about_as_often() {
+        let names = ["p/a", "p/b", "p/c"];
+        let mut plan = plan(&names);
+        let answers: Vec<StageAnswer> = (0..3).map(|at| answer(0, at, names[at])).collect();
+        let mut drawn = [0_u32; 3];
+        for seed in 0..3_000 {
+            plan.seed = seed;
+            drawn[best(&plan, &answers, |_| 1).unwrap().index] += 1;
+        }
+        assert!(
+            drawn.iter().all(|count| (850..1_150).contains(count)),
+            "{drawn:?}"
+        );
+    }
+
+    #[test]
+    fn the_persons_record_comes_before_the_catalog() {
+        let mut plan = plan(&["p/a", "p/b"]);
+        let answers = [answer(0, 0, "p/a"), answer(0, 1, "p/b")];
+        let record = |points: f64| ModelRecord { points, cases: 20 };
+        plan.standings = [(9, 4.0), (1, 16.0)]
+            .map(|(strength, points)| MemberStanding {
+                strength,
+                votes: record(points),
+                ..MemberStanding::default()
+            })
+            .to_vec();
+        let found = best(&plan, &answers, |_| 0).unwrap();
+        assert_eq!((found.index, found.basis), (1, SingleBasis::Votes));
+        plan.standings[0].votes.cases = 2;
+        assert_eq!(best(&plan, &answers, |_| 0).unwrap().index, 0);
     }
 
     #[test]

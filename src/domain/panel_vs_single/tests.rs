@@ -183,7 +183,12 @@ fn true_effects_are_found() {
 
 impl VoteTally {
     fn judge_only(&self) -> PanelVerdict {
-        verdict(self.wins as f64, self.ties as f64, self.losses as f64)
+        verdict(
+            self.wins as f64,
+            self.ties as f64,
+            self.losses as f64,
+            several::Stricter::NONE,
+        )
     }
 }
 
@@ -215,7 +220,12 @@ fn a_verdict_needs_seven_wins_and_missing_votes_are_counted() {
         let votes = start.votes() as f64;
         let after = |more: f64| {
             let grown = |count: u64| count as f64 * (1.0 + more / votes);
-            verdict(grown(start.wins), grown(start.ties), grown(start.losses))
+            verdict(
+                grown(start.wins),
+                grown(start.ties),
+                grown(start.losses),
+                several::Stricter::NONE,
+            )
         };
         assert_eq!(after(more - 1.0), PanelVerdict::Unknown, "{start:?}");
         assert_ne!(after(more), PanelVerdict::Unknown, "{start:?}");

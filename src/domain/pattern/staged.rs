@@ -218,6 +218,7 @@ impl StagedRun {
                 .copied()
                 .filter(|&member| self.board.result(member).is_none())
                 .collect();
+            let waiting = self.next_voters(waiting);
             let is_late = stage > self.board.plan.first() && self.time_left(now).is_zero();
             if !waiting.is_empty() && is_late {
                 return self.hurry(now);
@@ -236,6 +237,9 @@ impl StagedRun {
             if stage <= self.board.plan.first() && !self.board.anyone_answered(stage) {
                 return self.nobody_answered(now);
             }
+            if self.board.is_vote() && stage == self.board.plan.first() {
+                return self.close_vote(now);
+            }
             stage = match self.spared(stage) {
                 Some(next) if next == self.board.plan.stages.len() => return self.keep_draft(now),
                 Some(next) => next,
@@ -245,6 +249,9 @@ impl StagedRun {
     }
 
     fn synthesize(&mut self, now: Timestamp) {
+        if self.board.is_vote() && self.has_tried_to_break_tie(now) {
+            return self.count_votes(now);
+        }
         let tried = (0..)
             .take_while(|&attempt| self.board.result(attempt).is_some())
             .count();
@@ -452,6 +459,9 @@ impl StagedRun {
     }
 
     fn stage_over(&mut self, now: Timestamp) {
+        if self.asks_more_voters(now) {
+            return;
+        }
         if self.board.is_last() && !self.board.anyone_answered(self.board.stage) {
             return self.synthesize(now);
         }
@@ -479,6 +489,9 @@ impl StagedRun {
                 "stage {} produced no texts: those of the previous stage are used",
                 self.board.name()
             ));
+        }
+        if self.board.is_vote() && self.board.stage == self.board.plan.first() {
+            return self.close_vote(now);
         }
         match self.spared(self.board.stage) {
             Some(next) if next == self.board.plan.stages.len() => self.keep_draft(now),

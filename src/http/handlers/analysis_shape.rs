@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::ballot_shape;
 use crate::app::analyses::{AnalysisReport, CallRecord, HistoryRow, RerunForecast, TurnPlace};
 use crate::domain::analysis::{
     Analysis, Arrangement, FailedAttemptRecord, Member, Plan, StageAnswer, StageRole, Status,
 };
 use crate::domain::chat::SourcePassage;
 use crate::domain::citation::Citation;
-use crate::domain::panel_vs_single::single;
 use crate::domain::pattern::estimate;
 use crate::domain::pattern::reading::ReadCoverage;
 use crate::domain::prompt::letter;
@@ -133,6 +133,7 @@ pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
         "ultra_response": ultra,
         "structured": structured,
         "best_single": best_single(report),
+        "ballot": ballot_shape::ballot(report),
         "comparison_offered": report.comparison_offered,
         "findings": analysis.findings, "citations": citations(report),
         "notes": notes(analysis),
@@ -189,7 +190,7 @@ fn best_single(report: &AnalysisReport) -> Option<Value> {
     let draft = report.best_single()?;
     Some(json!({
         "model": draft.model, "letter": letter(draft.member), "text": draft.text, "cost_usd": draft.cost,
-        "rule": single::RULE,
+        "rule": report.single.map(|single| single.basis.sentence()),
     }))
 }
 

@@ -92,6 +92,10 @@ pub(super) fn add_result_headers(
         ),
         None => reply,
     };
+    let reply = match &completion.vote {
+        Some(vote) => reply.header(HeaderName::from_static("x-quire-vote"), vote),
+        None => reply,
+    };
     reply
         .header(
             HeaderName::from_static("x-quire-cache"),

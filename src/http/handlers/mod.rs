@@ -7,6 +7,7 @@ pub mod analysis_shape;
 pub mod api_keys;
 pub mod archive;
 pub mod backups;
+mod ballot_shape;
 pub mod cache;
 pub mod compatible;
 mod compatible_files;

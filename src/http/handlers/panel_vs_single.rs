@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::accounts::no_store;
 use crate::app::panel_vs_single::{ComparisonScope, ComparisonSide, ComparisonView, TopicRow};
 use crate::app::{Error, Kind};
+use crate::domain::ballot::calibration;
 use crate::domain::id::AnalysisId;
 use crate::domain::panel_vs_single::{Preference, WORTHWHILE, WRONG, single};
 use crate::domain::time::Timestamp;
@@ -15,7 +16,7 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 
 /// How the figures are computed, shown to users.
-const METHOD: &str = "ties count half; the interval is Jeffreys' for win, tie and loss at one look; the verdict rests on evidence by betting, which stays valid however often you look";
+const METHOD: &str = "ties count half; the interval is Jeffreys' for win, tie and loss at one look; the verdict rests on evidence by betting, which stays valid however often you look; with several topics, the permitted error is divided among all of them and the total";
 
 /// Maximum of `compare_every`, in answers per comparison; the same as for the setting.
 const MAX_EVERY: u64 = 10_000;
@@ -103,17 +104,25 @@ pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     };
     let (every, own) = cx.app.worth().every(&caller).await?;
     let scope = ComparisonScope {
-        user: (!all).then_some(caller.user),
+        user: (!all).then(|| caller.user.clone()),
         topic: cx.query("topic").unwrap_or_default().trim().to_owned(),
         pattern: cx.query("pattern").unwrap_or_default(),
         since,
     };
     let verdicts = cx.app.worth().verdicts(scope).await?;
+    let calibration = cx.app.worth().calibration(&caller).await?;
+    let votes = calibration.sentence().map(|sentence| {
+        json!({
+            "decided": calibration.decided, "right": calibration.right, "ties": calibration.ties,
+            "sentence": sentence, "rule": calibration::RULE,
+        })
+    });
     let topics: Vec<Value> = verdicts.topics.iter().map(row_json).collect();
     Ok(no_store(Reply::json(&json!({
         "status": "success",
         "overall": row_json(&verdicts.overall),
         "topics": topics,
+        "votes": votes,
         "compare_every": every,
         "compare_every_own": own,
         "method": METHOD,

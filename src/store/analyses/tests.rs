@@ -79,6 +79,8 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             tools: None,
             passthrough: None,
             bare: false,
+            standings: Vec::new(),
+            is_adaptive: false,
             is_live: false,
             times: RunDeadlines::default(),
             arrangement: Default::default(),

@@ -63,6 +63,9 @@ impl StagedRun {
             return;
         }
         if !asked.iter().all(is_fallback) {
+            if self.board.is_vote() {
+                return self.count_without_rest(now, reason);
+            }
             return self.best_so_far(now, reason);
         }
         for member in asked {

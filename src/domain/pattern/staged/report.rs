@@ -43,7 +43,7 @@ impl RunState {
                 text: String::new(),
                 item: Some(item),
             },
-            Delta::Text(text) if self.is_last() => RunEvent::SynthesisDelta { text },
+            Delta::Text(text) if self.writes_answer() => RunEvent::SynthesisDelta { text },
             Delta::Text(text) => RunEvent::Delta { stage, model, text },
         }
     }
@@ -215,7 +215,9 @@ impl StagedRun {
                 } else {
                     None
                 };
-                let place = if self.board.is_last() {
+                let place = if self.board.is_last() && self.board.is_vote() {
+                    "could not break the tie"
+                } else if self.board.is_last() {
                     "could not write the synthesis"
                 } else {
                     "was dropped"

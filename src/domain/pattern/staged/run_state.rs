@@ -294,6 +294,16 @@ impl RunState {
         self.plan.stages[self.stage].who == StageRole::Synthesizer
     }
 
+    /// Whether members vote.
+    pub fn is_vote(&self) -> bool {
+        self.plan.arrangement == Arrangement::Vote
+    }
+
+    /// Whether the current call's text is the final answer. In a vote it only breaks a tie.
+    pub fn writes_answer(&self) -> bool {
+        self.is_last() && !self.is_vote()
+    }
+
     /// Whether the run consists of a single model's answer.
     pub fn is_single(&self) -> bool {
         self.plan.stages.len() == self.plan.first() + 1 && self.is_last()
@@ -351,7 +361,7 @@ impl RunState {
             nonce: &self.plan.nonce,
         };
         let mut user = prompt::user_message(&self.plan.stages[self.stage].prompt, &holes);
-        let tools = self.plan.tools.clone().filter(|_| self.is_last());
+        let tools = self.plan.tools.clone().filter(|_| self.writes_answer());
         if tools.is_some() {
             user.text += prompt::MAY_ACT;
         }
@@ -363,12 +373,12 @@ impl RunState {
             parameters: asked.parameters,
             brief,
             deadline,
-            format: self.plan.format.clone().filter(|_| self.is_last()),
+            format: self.plan.format.clone().filter(|_| self.writes_answer()),
             tools,
             passthrough: self.plan.passthrough.clone(),
             sample: asked.sample,
             is_reread: self.reads_again(&model),
-            is_live: self.plan.is_live && self.is_last(),
+            is_live: self.plan.is_live && self.writes_answer(),
         }
     }
 
@@ -423,10 +433,11 @@ impl RunState {
     /// The `analysis.started` event.
     pub fn announcement(&self, analysis_id: AnalysisId, estimate: RunEstimate) -> RunEvent {
         let models: Vec<String> = self.plan.members.iter().map(Member::name).collect();
-        // Votes are counted, so there is no synthesizer.
-        let ultra_model = match self.plan.arrangement {
-            Arrangement::Vote => String::new(),
-            _ => self.plan.synthesizer.name(),
+        // Votes are counted; a synthesizer is planned only where it may have to break a tie.
+        let writes = |stage: &Stage| stage.who == StageRole::Synthesizer;
+        let ultra_model = match self.plan.stages.iter().any(writes) {
+            true => self.plan.synthesizer.name(),
+            false => String::new(),
         };
         let info = |stage: &Stage| StageInfo {
             stage: stage.name.clone(),

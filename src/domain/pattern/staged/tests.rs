@@ -3,6 +3,7 @@
 mod course;
 mod orders;
 mod parts;
+mod votes;
 mod ways;
 
 use super::*;
@@ -58,6 +59,8 @@ fn plan(models: &[&str], synthesizer: &str, stages: &[(&str, StageRole, Task)]) 
         tools: None,
         passthrough: None,
         bare: false,
+        standings: Vec::new(),
+        is_adaptive: false,
         is_live: false,
         times: RunDeadlines::default(),
         arrangement: Default::default(),

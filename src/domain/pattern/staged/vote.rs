@@ -1,27 +1,128 @@
-//! The end of a vote: counts the members' answers. Makes no calls.
+//! Votes in a run: asks members in waves, has a tie broken, and ends with the winner's own words.
 
 use super::StagedRun;
-use crate::domain::ballot;
-use crate::domain::prompt;
+use crate::domain::analysis::{Plan, StageAnswer, StageRole, Status};
+use crate::domain::ballot::{self, Ballots, StoredVote, form};
 use crate::domain::time::Timestamp;
 
+/// Smallest panel that is asked in waves; of two members both are needed for a majority.
+const LEAST_FOR_WAVES: usize = 3;
+
 impl StagedRun {
-    /// Ends the run with the counted votes.
-    pub(super) fn count_votes(&mut self, now: Timestamp) {
-        let votes = self.board.texts_of(self.board.plan.first());
-        if votes.is_empty() {
-            return self.nobody_answered(now);
+    /// Of the members that wait for their call, those that are asked next: a majority first, then the rest.
+    pub(super) fn next_voters(&self, waiting: Vec<usize>) -> Vec<usize> {
+        let plan = &self.board.plan;
+        let members = plan.members.len();
+        let votes_now = self.board.is_vote() && self.board.stage == plan.first();
+        if !votes_now || !plan.is_adaptive || members < LEAST_FOR_WAVES {
+            return waiting;
         }
-        let lettered: Vec<(char, &str)> = votes
-            .into_iter()
-            .map(|(member, text)| (prompt::letter(member), text))
+        let prices: Vec<_> = plan.members.iter().map(|member| member.price).collect();
+        let majority = &ballot::calling_order(&prices)[..members / 2 + 1];
+        let of_majority: Vec<usize> = waiting
+            .iter()
+            .copied()
+            .filter(|member| majority.contains(member))
             .collect();
-        match ballot::count(&self.board.plan.question, &lettered) {
-            Some(tally) => self.end_with(now, tally.to_markdown()),
-            None => self.best_so_far(
-                now,
-                "no member gave an answer that can be counted".to_owned(),
-            ),
+        if !of_majority.is_empty() {
+            return of_majority;
+        }
+        let texts = self.board.texts_of(plan.first());
+        let count = ballot::count(&plan.question, &texts);
+        match self.hurried || ballot::is_decided(count.as_ref(), waiting.len()) {
+            true => Vec::new(),
+            false => waiting,
         }
     }
+
+    /// Asks the members of the next wave, if there is one and time for it.
+    pub(super) fn asks_more_voters(&mut self, now: Timestamp) -> bool {
+        if !self.board.is_vote() || self.board.stage != self.board.plan.first() {
+            return false;
+        }
+        let waiting = (0..self.board.plan.members.len())
+            .filter(|&member| self.board.result(member).is_none())
+            .collect();
+        let next = self.next_voters(waiting);
+        if next.is_empty() || self.time_left(now).is_zero() {
+            return false;
+        }
+        self.reserve(next);
+        true
+    }
+
+    /// After the last vote: has a tie broken that only the synthesizer can break, or ends the run.
+    pub(super) fn close_vote(&mut self, now: Timestamp) {
+        let plan = &self.board.plan;
+        let votes = self.board.texts_of(plan.first());
+        let next = self.board.stage + 1;
+        let has_stage = plan
+            .stages
+            .get(next)
+            .is_some_and(|stage| stage.who == StageRole::Synthesizer);
+        if has_stage && ballot::needs_synthesizer(Ballots::of(plan, &votes)) {
+            return self.begin(now, next);
+        }
+        self.count_votes(now);
+    }
+
+    /// Whether the tie has been broken or no call is left that could break it.
+    pub(super) fn has_tried_to_break_tie(&self, now: Timestamp) -> bool {
+        let tried = (0..)
+            .take_while(|&attempt| self.board.result(attempt).is_some())
+            .count();
+        tried >= self.board.writers().len()
+            || self.board.anyone_answered(self.board.stage)
+            || self.time_left(now).is_zero()
+    }
+
+    /// Ends the run with the votes so far, because further calls were refused.
+    pub(super) fn count_without_rest(&mut self, now: Timestamp, reason: String) {
+        if !self.board.anyone_answered(self.board.plan.first()) {
+            return self.best_so_far(now, reason);
+        }
+        self.degraded = Some(reason);
+        self.count_votes(now);
+    }
+
+    /// Ends the run with the winner's own words.
+    pub(super) fn count_votes(&mut self, now: Timestamp) {
+        let results: Vec<StageAnswer> = self.board.results.values().cloned().collect();
+        let plan = &self.board.plan;
+        if self.board.texts_of(plan.first()).is_empty() {
+            return self.nobody_answered(now);
+        }
+        let Some(vote) = StoredVote::of(plan, &results) else {
+            let reason = "no member gave an answer that can be counted".to_owned();
+            return self.best_so_far(now, reason);
+        };
+        let mut notes = vote.notes(plan);
+        let speaker = vote.outcome.speaker;
+        let words = results
+            .iter()
+            .find(|result| result.stage == plan.first() && result.member == speaker);
+        let words = words.map_or("", |result| result.text.as_str());
+        let text = match &plan.format {
+            None => Some(form::closed(&plan.question, &wording(plan), words)),
+            Some(format) => form::object(&plan.question, words, format),
+        };
+        self.notes.append(&mut notes);
+        match text {
+            Some(text) => self.end_with(now, text),
+            None => {
+                let error = format!(
+                    "the winner of the vote, {}, does not fit the requested format",
+                    vote.outcome.winner().label
+                );
+                self.finish(now, Status::Failed, None, Some(error));
+            }
+        }
+    }
+}
+
+// The question with the turns before it, which may ask for a form.
+fn wording(plan: &Plan) -> String {
+    let turns = plan.turns.iter().map(|turn| turn.text.as_str());
+    let all: Vec<&str> = turns.chain([plan.question.as_str()]).collect();
+    all.join("\n")
 }

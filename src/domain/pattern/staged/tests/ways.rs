@@ -66,8 +66,10 @@ fn votes_are_counted_without_another_call() {
     told(&mut machine, 1, failed(0, 1));
     machine.handle(at(1), answered(0, 2, "answer: NO."));
     let outcome = outcome(&mut machine);
-    let text = outcome.synthesis.unwrap();
-    assert!(text.contains("**no**: 2 of 2 votes"), "{text}");
+    // The winner's own words; the counts are in the notes.
+    assert_eq!(outcome.synthesis.unwrap(), "Because.\nAnswer: No");
+    let notes = outcome.totals.notes.join("\n");
+    assert!(notes.contains("2 of 2 votes for no (A, C)"), "{notes}");
     assert_eq!(outcome.totals.failed, 1);
 }
 

@@ -1,0 +1,21 @@
+// The counts of a vote and what decided it.
+import { el } from "../dom.js";
+import { count, money, plural, sentence } from "../format.js";
+
+/** The vote of a result, as a table with what decided it. */
+export function Ballot({ choices, sentence: how, unread, not_asked: unasked, saved }) {
+  const head = ["Answer", "Votes", "Members"];
+  const row = ({ choice, votes, letters }) => el("tr", null,
+    el("th", { scope: "row" }, choice),
+    el("td", null, count(votes)),
+    el("td", null, letters.join(", ")));
+  return el("section", { class: "ballot", "aria-label": "Votes" },
+    el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Votes by answer" },
+      el("table", null,
+        el("thead", null, el("tr", null, head.map((name) => el("th", { scope: "col" }, name)))),
+        el("tbody", null, choices.map(row)))),
+    el("p", { class: "fine" }, sentence(how)),
+    unread.length > 0 && el("p", { class: "fine" }, `Not counted, no single answer could be read: ${unread.join(", ")}.`),
+    saved && el("p", { class: "fine" }, `Not asked, could not change the result: ${unasked.join(", ")}. Saved ${plural(saved.calls, "call")}${saved.cost_usd > 0 ? `, about ${money(saved.cost_usd)}` : ""}.`),
+    el("p", { class: "fine" }, "A majority is a count, not a proof."));
+}

@@ -1,0 +1,40 @@
+//! What is known of a panel's members when a run is planned: the catalog's rank and the user's own records.
+
+use super::Analyses;
+use crate::app::Result;
+use crate::domain::id::UserId;
+use crate::domain::model::Model;
+use crate::domain::standing::MemberStanding;
+use crate::store::model_records;
+
+impl Analyses<'_> {
+    /// The standing of each model, in order.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) async fn standings(
+        &self,
+        user: Option<&UserId>,
+        models: &[Model],
+    ) -> Result<Vec<MemberStanding>> {
+        let records = match user {
+            // A single model is compared with nobody.
+            Some(user) if models.len() > 1 => {
+                let user = user.clone();
+                let read = self.store.read(move |db| model_records::of_user(db, &user));
+                read.await?
+            }
+            _ => model_records::ModelRecords::default(),
+        };
+        let standing = |model: &Model| MemberStanding {
+            strength: model.strength,
+            experiments: records
+                .experiments
+                .get(&model.id)
+                .copied()
+                .unwrap_or_default(),
+            votes: records.votes.get(&model.id).copied().unwrap_or_default(),
+        };
+        Ok(models.iter().map(standing).collect())
+    }
+}

@@ -1,0 +1,169 @@
+//! Counts votes.
+
+use crate::domain::answer_value::{self, AnswerReader, AnswerValue};
+use crate::domain::prompt::letter;
+
+/// A choice with its voters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VoteChoice {
+    /// The label of an option, or the first voter's own spelling.
+    pub label: String,
+    /// Indices of the members who chose it, in the order of the panel.
+    pub voters: Vec<usize>,
+    /// The value that each of them stated.
+    pub values: Vec<AnswerValue>,
+}
+
+/// Vote counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BallotCount {
+    /// Every choice, most votes first; equal ones in the order of the panel.
+    pub choices: Vec<VoteChoice>,
+    /// Members with an unreadable answer.
+    pub unread: Vec<usize>,
+}
+
+impl BallotCount {
+    /// Number of choices that share the highest count: more than one is a tie.
+    pub fn leaders(&self) -> usize {
+        let most = self.choices.first().map_or(0, |choice| choice.voters.len());
+        let leads = |choice: &&VoteChoice| choice.voters.len() == most;
+        self.choices.iter().take_while(leads).count()
+    }
+
+    /// Number of votes that could be read.
+    pub fn cast(&self) -> usize {
+        self.choices.iter().map(|choice| choice.voters.len()).sum()
+    }
+}
+
+impl VoteChoice {
+    /// The voters' letters: "A, C".
+    pub fn letters(&self) -> String {
+        let letters: Vec<String> = self
+            .voters
+            .iter()
+            .map(|&member| letter(member).to_string())
+            .collect();
+        letters.join(", ")
+    }
+}
+
+/// Counts the answers of these members. None when no answer can be read.
+pub fn count(question: &str, answers: &[(usize, &str)]) -> Option<BallotCount> {
+    let reader = AnswerReader::new(question);
+    let mut tally = BallotCount {
+        choices: Vec::new(),
+        unread: Vec::new(),
+    };
+    let (mut values, mut voters) = (Vec::new(), Vec::new());
+    for (member, text) in answers {
+        match reader.read(text) {
+            Some(value) => {
+                voters.push((*member, shown(&value, text)));
+                values.push(value);
+            }
+            None => tally.unread.push(*member),
+        }
+    }
+    let groups = answer_value::grouped(&values);
+    for ((group, value), (member, label)) in groups.into_iter().zip(values).zip(voters) {
+        match tally.choices.get_mut(group) {
+            Some(choice) => {
+                choice.voters.push(member);
+                choice.values.push(value);
+            }
+            None => tally.choices.push(VoteChoice {
+                label,
+                voters: vec![member],
+                values: vec![value],
+            }),
+        }
+    }
+    // Stable sort: equal counts keep the order of the panel.
+    tally
+        .choices
+        .sort_by_key(|choice| std::cmp::Reverse(choice.voters.len()));
+    (!tally.choices.is_empty()).then_some(tally)
+}
+
+/// Returns the choice that an answer states, normalized for comparison.
+pub fn choice(question: &str, answer: &str) -> Option<String> {
+    AnswerReader::new(question)
+        .read(answer)
+        .map(|value| value.to_string())
+}
+
+fn shown(value: &AnswerValue, answer: &str) -> String {
+    match value {
+        AnswerValue::Choice(_) | AnswerValue::YesNo(_) => value.to_string(),
+        _ => AnswerReader::statement(answer).unwrap_or_else(|| value.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEA: &str = "What is best?\nA) tea\nB) black coffee\nC) water";
+
+    #[test]
+    fn answers_come_into_one_form() {
+        for (question, answer, expected) in [
+            (TEA, "Because …\n\n**Answer: B**", Some("B")),
+            (TEA, "Final answer: (b) black coffee.", Some("B")),
+            (TEA, "Answer: black coffee", Some("B")),
+            (TEA, "option c", Some("C")),
+            ("Tea or not? (a) tea (b) not", "Answer: a)", Some("A")),
+            ("Is it so?", "Yes.", Some("yes")),
+            (
+                "Is it so?",
+                "Es stimmt nicht, weil …\nAntwort: Nein",
+                Some("no"),
+            ),
+            ("How many?", "Answer: 1,250", Some("1250")),
+            ("How many?", "Answer: 1.250,00 EUR", Some("1250 eur")),
+            ("How many?", "**Answer:** EUR 1250", Some("1250 eur")),
+            ("How many?", "Answer: -3.50 %", Some("-0.035")),
+            ("Who?", "Answer: *Ada  Lovelace*", Some("ada lovelace")),
+            (
+                "Who?",
+                "It may have been Ada, or Grace; nobody knows.",
+                None,
+            ),
+            ("Who?", "Answer:", None),
+            ("Who?", "", None),
+        ] {
+            let expected = expected.map(str::to_owned);
+            assert_eq!(choice(question, answer), expected, "{question} {answer}");
+        }
+    }
+
+    #[test]
+    fn votes_are_counted_by_value_and_named_in_the_first_voters_spelling() {
+        let tally = count(TEA, &[(0, "Answer: B"), (1, "Answer: tea"), (2, "b")]).unwrap();
+        assert_eq!(
+            (tally.choices[0].label.as_str(), tally.choices[0].letters()),
+            ("B", "A, C".into())
+        );
+        assert_eq!((tally.leaders(), tally.cast()), (1, 3));
+        let money = [
+            (0, "Answer: $1,200.00"),
+            (1, "#### 1200"),
+            (2, "Answer: 1300"),
+        ];
+        let tally = count("How much?", &money).unwrap();
+        assert_eq!(
+            (tally.choices[0].label.as_str(), tally.choices[0].letters()),
+            ("$1,200.00", "A, B".into())
+        );
+        let tie = [
+            (0, "Answer: B"),
+            (1, "Answer: C"),
+            (2, "who knows, it is hard to say"),
+        ];
+        let tie = count(TEA, &tie).unwrap();
+        assert_eq!((tie.leaders(), tie.unread), (2, vec![2]));
+        assert_eq!(count(TEA, &[(0, "nobody can say that for certain")]), None);
+    }
+}

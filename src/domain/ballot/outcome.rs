@@ -1,0 +1,300 @@
+//! The result of a vote: the winner, how ties were broken, and whose words are the answer.
+
+use serde::Serialize;
+
+use super::count::{self, BallotCount, VoteChoice};
+use crate::domain::answer_value::AnswerReader;
+use crate::domain::prompt::letter;
+use crate::domain::standing::{self, MemberStanding, StandingBasis};
+use crate::domain::statistics::random::Random;
+
+/// What decided a vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VoteDecision {
+    /// One choice has the most votes.
+    Votes,
+    /// A tie, broken by the members' scores in the user's experiments.
+    Experiments,
+    /// A tie, broken by the user's blind votes on the members.
+    BlindVotes,
+    /// A tie, broken by the members' order of strength in the catalog.
+    Catalog,
+    /// A tie, broken by the synthesizer after reading the answers.
+    Synthesizer,
+    /// A tie that nothing broke: drawn at random by the plan's seed.
+    Draw,
+}
+
+impl VoteDecision {
+    /// Returns the name in responses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Votes => "votes",
+            Self::Experiments => "experiments",
+            Self::BlindVotes => "blind_votes",
+            Self::Catalog => "catalog",
+            Self::Synthesizer => "synthesizer",
+            Self::Draw => "draw",
+        }
+    }
+}
+
+/// The result of a vote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VoteOutcome {
+    /// The counts.
+    pub count: BallotCount,
+    /// Index of the winner among the choices.
+    pub winner: usize,
+    /// What decided.
+    pub decision: VoteDecision,
+    /// The member whose answer is the result: the best of the winner's voters.
+    pub speaker: usize,
+}
+
+/// The votes and what may break a tie between them.
+#[derive(Debug, Clone, Copy)]
+pub struct Ballots<'a> {
+    /// The question.
+    pub question: &'a str,
+    /// Answers by member.
+    pub answers: &'a [(usize, &'a str)],
+    /// What is known of the members.
+    pub standings: &'a [MemberStanding],
+    /// Seed of a draw.
+    pub seed: u64,
+    /// The synthesizer's answer to the tie, if it was asked.
+    pub tie_answer: Option<&'a str>,
+}
+
+/// Decides a vote. None when no answer can be read.
+pub fn decide(ballots: Ballots<'_>) -> Option<VoteOutcome> {
+    let count = count::count(ballots.question, ballots.answers)?;
+    let tied = &count.choices[..count.leaders()];
+    let (winner, decision) = match tied.len() {
+        1 => (0, VoteDecision::Votes),
+        _ => broken(ballots, tied),
+    };
+    let speaker = standing::best_member(ballots.standings, &count.choices[winner].voters)?;
+    Some(VoteOutcome {
+        count,
+        winner,
+        decision,
+        speaker,
+    })
+}
+
+fn broken(ballots: Ballots<'_>, tied: &[VoteChoice]) -> (usize, VoteDecision) {
+    let voters: Vec<Vec<usize>> = tied.iter().map(|choice| choice.voters.clone()).collect();
+    if let Some((winner, basis)) = standing::best_group(ballots.standings, &voters) {
+        let decision = match basis {
+            StandingBasis::Experiments => VoteDecision::Experiments,
+            StandingBasis::Votes => VoteDecision::BlindVotes,
+            StandingBasis::Catalog => VoteDecision::Catalog,
+        };
+        return (winner, decision);
+    }
+    let reader = AnswerReader::new(ballots.question);
+    let chosen = ballots.tie_answer.and_then(|answer| reader.read(answer));
+    let by_synthesizer = chosen.and_then(|value| {
+        let is_it = |choice: &VoteChoice| choice.values.iter().any(|one| one.same(&value));
+        let mut fitting = (0..tied.len()).filter(|&at| is_it(&tied[at]));
+        fitting.next().filter(|_| fitting.next().is_none())
+    });
+    match by_synthesizer {
+        Some(winner) => (winner, VoteDecision::Synthesizer),
+        None => (
+            Random::new(ballots.seed).below(tied.len()),
+            VoteDecision::Draw,
+        ),
+    }
+}
+
+impl VoteOutcome {
+    /// The winning choice.
+    pub fn winner(&self) -> &VoteChoice {
+        &self.count.choices[self.winner]
+    }
+
+    /// States the counts and what decided, for people. `models` are the members' names.
+    pub fn sentence(&self, standings: &[MemberStanding], models: &[String]) -> String {
+        let (winner, cast) = (self.winner(), self.count.cast());
+        let votes = format!(
+            "{} of {cast} votes for {}",
+            winner.voters.len(),
+            winner.label
+        );
+        if self.decision == VoteDecision::Votes {
+            return format!("{votes} ({})", winner.letters());
+        }
+        let tied: Vec<String> = self.count.choices[..self.count.leaders()]
+            .iter()
+            .map(|choice| format!("{} ({})", choice.label, choice.letters()))
+            .collect();
+        let name = |member: usize| {
+            let model = models.get(member).map_or("", String::as_str);
+            format!("{} ({model})", letter(member))
+        };
+        let best = name(self.speaker);
+        let record = |of: fn(&MemberStanding) -> standing::ModelRecord| {
+            let record = standings.get(self.speaker).map(of).unwrap_or_default();
+            format!("{:.1} of {}", record.points, record.cases)
+        };
+        let how = match self.decision {
+            VoteDecision::Votes => String::new(),
+            VoteDecision::Experiments => format!(
+                "broken by your experiments, in which {best} scored {}",
+                record(|standing| standing.experiments)
+            ),
+            VoteDecision::BlindVotes => format!(
+                "broken by your blind votes, in which {best} won {}",
+                record(|standing| standing.votes)
+            ),
+            VoteDecision::Catalog => {
+                format!("broken by strength in the catalog, where {best} ranks highest")
+            }
+            VoteDecision::Synthesizer => {
+                "broken by the synthesizer, which read the answers".to_owned()
+            }
+            VoteDecision::Draw => {
+                "broken by a random draw, because nothing ranks the members".to_owned()
+            }
+        };
+        format!(
+            "a tie of {} each between {}, {how}: {}",
+            winner.voters.len(),
+            tied.join(" and "),
+            winner.label
+        )
+    }
+
+    /// Whether the votes were tied.
+    pub fn is_tie(&self) -> bool {
+        self.decision != VoteDecision::Votes
+    }
+}
+
+/// Whether a tie of these votes stays open until the synthesizer reads the answers.
+pub fn needs_synthesizer(ballots: Ballots<'_>) -> bool {
+    decide(ballots).is_some_and(|outcome| outcome.decision == VoteDecision::Draw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::standing::ModelRecord;
+
+    fn outcome(standings: &[MemberStanding], tie_answer: Option<&str>) -> VoteOutcome {
+        decide(Ballots {
+            question: "How many?",
+            answers: &[
+                (0, "Answer: 5"),
+                (1, "Answer: 6"),
+                (2, "It is hard to say how many there are"),
+            ],
+            standings,
+            seed: 7,
+            tie_answer,
+        })
+        .unwrap()
+    }
+
+    fn ranked(strength: u32, points: f64) -> MemberStanding {
+        MemberStanding {
+            strength,
+            experiments: ModelRecord {
+                points,
+                cases: if points > 0.0 { 20 } else { 0 },
+            },
+            ..MemberStanding::default()
+        }
+    }
+
+    #[test]
+    fn ties_are_broken_by_record_then_catalog_then_synthesizer_then_draw() {
+        for (standings, answer, winner, decision) in [
+            (
+                [ranked(9, 8.0), ranked(1, 15.0)],
+                None,
+                1,
+                VoteDecision::Experiments,
+            ),
+            (
+                [ranked(9, 0.0), ranked(1, 15.0)],
+                None,
+                0,
+                VoteDecision::Catalog,
+            ),
+            (
+                [ranked(1, 0.0), ranked(1, 0.0)],
+                Some("So.\nAnswer: 6.0"),
+                1,
+                VoteDecision::Synthesizer,
+            ),
+        ] {
+            let found = outcome(&standings, answer);
+            assert_eq!(
+                (found.winner, found.decision),
+                (winner, decision),
+                "{standings:?}"
+            );
+            assert_eq!(found.speaker, winner);
+        }
+        // A new answer is none of the tied ones.
+        let equal = [ranked(1, 0.0), ranked(1, 0.0)];
+        let drawn = outcome(&equal, Some("Answer: 7"));
+        assert_eq!(drawn.decision, VoteDecision::Draw);
+        assert_eq!(
+            drawn,
+            outcome(&equal, None),
+            "the seed decides the same again"
+        );
+    }
+
+    #[test]
+    fn the_sentence_says_the_counts_and_what_decided() {
+        let models = ["p/a", "p/b", "p/c"].map(str::to_owned);
+        for (standings, answer, parts) in [
+            (
+                [ranked(9, 8.0), ranked(1, 15.0)],
+                None,
+                [
+                    "a tie of 1 each between 5 (A) and 6 (B)",
+                    "B (p/b) scored 15.0 of 20",
+                ],
+            ),
+            (
+                [ranked(9, 0.0), ranked(1, 0.0)],
+                None,
+                ["strength in the catalog", "A (p/a)"],
+            ),
+            (
+                [ranked(1, 0.0), ranked(1, 0.0)],
+                Some("Answer: 6"),
+                ["by the synthesizer", ": 6"],
+            ),
+            (
+                [ranked(1, 0.0), ranked(1, 0.0)],
+                None,
+                ["random draw", "nothing ranks"],
+            ),
+        ] {
+            let sentence = outcome(&standings, answer).sentence(&standings, &models);
+            for part in parts {
+                assert!(sentence.contains(part), "{part:?} is not in {sentence:?}");
+            }
+        }
+        let plain = decide(Ballots {
+            question: "How many?",
+            answers: &[(0, "Answer: 5"), (1, "Answer: 5"), (2, "Answer: 6")],
+            standings: &[],
+            seed: 1,
+            tie_answer: None,
+        });
+        assert_eq!(
+            plain.unwrap().sentence(&[], &models),
+            "2 of 3 votes for 5 (A, B)"
+        );
+    }
+}

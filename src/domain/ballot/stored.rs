@@ -1,0 +1,112 @@
+//! The vote of a run, counted again from its plan and stored answers.
+
+use super::outcome::{self, Ballots, VoteDecision, VoteOutcome};
+use crate::domain::answer::StageAnswer;
+use crate::domain::money::MicroDollars;
+use crate::domain::pattern::estimate;
+use crate::domain::plan::{Member, Plan};
+use crate::domain::prompt;
+
+/// The result of a vote as stored answers show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredVote {
+    /// The result.
+    pub outcome: VoteOutcome,
+    /// Members that were not asked because they could not change it.
+    pub not_asked: Vec<usize>,
+    /// Estimated cost of their calls; none if a price is unknown.
+    pub saved: Option<MicroDollars>,
+}
+
+impl StoredVote {
+    /// Counts the votes of a run again. None for other arrangements, and while no vote can be read.
+    pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Option<Self> {
+        let first = plan.first();
+        let votes: Vec<(usize, &str)> = answers
+            .iter()
+            .filter(|answer| answer.stage == first && answer.answered())
+            .map(|answer| (answer.member, answer.text.as_str()))
+            .collect();
+        let broke = answers
+            .iter()
+            .find(|answer| answer.stage > first && answer.answered());
+        let outcome = outcome::decide(Ballots {
+            tie_answer: broke.map(|answer| answer.text.as_str()),
+            ..Ballots::of(plan, &votes)
+        })?;
+        let was_asked = |member: usize| {
+            let is_it = |answer: &StageAnswer| answer.stage == first && answer.member == member;
+            answers.iter().any(is_it)
+        };
+        let not_asked: Vec<usize> = (0..plan.members.len())
+            .filter(|&member| !was_asked(member))
+            .collect();
+        Some(Self {
+            outcome,
+            saved: saved(plan, &not_asked),
+            not_asked,
+        })
+    }
+
+    /// What the result's notes report about the vote.
+    pub fn notes(&self, plan: &Plan) -> Vec<String> {
+        let models: Vec<String> = plan.members.iter().map(Member::name).collect();
+        let outcome = &self.outcome;
+        let letters = |members: &[usize]| {
+            let letters: Vec<String> = members
+                .iter()
+                .map(|&member| prompt::letter(member).to_string())
+                .collect();
+            letters.join(", ")
+        };
+        let mut notes = vec![format!(
+            "vote: {}",
+            outcome.sentence(&plan.standings, &models)
+        )];
+        if outcome.decision == VoteDecision::Draw && plan.stages.len() > plan.first() + 1 {
+            notes.push("the synthesizer did not name one of the tied answers".to_owned());
+        }
+        if !outcome.count.unread.is_empty() {
+            notes.push(format!(
+                "not counted because no single answer could be read: {}",
+                letters(&outcome.count.unread)
+            ));
+        }
+        if !self.not_asked.is_empty() && !outcome.is_tie() {
+            let cost = self.saved.map_or_else(String::new, |cost| {
+                format!(", about ${:.4}", cost.dollars())
+            });
+            let calls = self.not_asked.len();
+            notes.push(format!(
+                "not asked because the result could not change: {} (saved {calls} call{}{cost})",
+                letters(&self.not_asked),
+                if calls == 1 { "" } else { "s" }
+            ));
+        }
+        notes
+    }
+}
+
+impl<'a> Ballots<'a> {
+    /// The votes of a plan's members, before the synthesizer was asked about a tie.
+    pub fn of(plan: &'a Plan, answers: &'a [(usize, &'a str)]) -> Self {
+        Self {
+            question: &plan.question,
+            answers,
+            standings: &plan.standings,
+            seed: plan.seed,
+            tie_answer: None,
+        }
+    }
+}
+
+// Estimated cost of the calls that were not made.
+fn saved(plan: &Plan, not_asked: &[usize]) -> Option<MicroDollars> {
+    let first = plan.stages.get(plan.first())?.name.as_str();
+    let calls = estimate::calls(plan);
+    let calls: Vec<_> = calls.iter().filter(|call| call.stage == first).collect();
+    let cost = |member: &usize| calls.get(*member)?.cost_usd;
+    not_asked
+        .iter()
+        .try_fold(MicroDollars(0), |sum, member| Some(sum.plus(cost(member)?)))
+}

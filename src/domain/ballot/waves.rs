@@ -1,0 +1,105 @@
+//! Asks a vote's members in two waves: a majority first, the rest only if they can change the result.
+
+use super::count::BallotCount;
+use crate::domain::money::Price;
+
+/// Members in the order in which they are asked, cheapest first so that the calls not made are the expensive
+/// ones; a member without a known price counts as expensive. Equal prices keep the order of the panel.
+pub fn calling_order(prices: &[Option<Price>]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..prices.len()).collect();
+    let price =
+        |member: usize| prices[member].map_or(f64::INFINITY, |price| price.input + price.output);
+    order.sort_by(|&one, &other| price(one).total_cmp(&price(other)));
+    order
+}
+
+/// Whether members that have not voted yet cannot change the winner. The leading spelling alone must have more
+/// votes than all others together could reach: later answers can split a choice ("5" from "$5") but not equal
+/// spellings.
+pub fn is_decided(count: Option<&BallotCount>, missing: usize) -> bool {
+    let Some(count) = count else {
+        return missing == 0;
+    };
+    let firm = |form: &str, values: &[String]| values.iter().filter(|one| *one == form).count();
+    let most = count.choices.iter().map(|choice| {
+        let forms: Vec<String> = choice.values.iter().map(ToString::to_string).collect();
+        forms
+            .iter()
+            .map(|form| firm(form, &forms))
+            .max()
+            .unwrap_or_default()
+    });
+    let most = most.max().unwrap_or_default();
+    most > count.cast() - most + missing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::count::count;
+    use super::*;
+
+    #[test]
+    fn cheap_members_are_asked_first_and_unknown_prices_last() {
+        let price = |output: f64| {
+            Some(Price {
+                input: 1.0,
+                output,
+                ..Price::default()
+            })
+        };
+        assert_eq!(
+            calling_order(&[price(9.0), None, price(1.0), price(9.0)]),
+            [2, 0, 3, 1]
+        );
+    }
+
+    #[test]
+    fn asking_stops_when_the_rest_cannot_change_the_winner() {
+        for (votes, missing, expected) in [
+            (vec!["5", "5"], 1, true),
+            (vec!["5", "6"], 1, false),
+            (vec!["5", "5", "6"], 1, false),
+            (vec!["5", "5", "5", "6"], 1, true),
+            // A later "5 €" would split these.
+            (vec!["$5", "5"], 1, false),
+            (vec!["5", "5.0"], 1, true),
+        ] {
+            let votes: Vec<(usize, &str)> = votes.into_iter().enumerate().collect();
+            let count = count("How much?", &votes);
+            assert_eq!(is_decided(count.as_ref(), missing), expected, "{votes:?}");
+        }
+        assert!(!is_decided(None, 1) && is_decided(None, 0));
+    }
+
+    /// Whatever the rest answers, it does not change a result that counts as decided.
+    #[test]
+    fn a_decided_result_stands_whatever_the_rest_says() {
+        let answers = [
+            "5",
+            "$5",
+            "5 €",
+            "6",
+            "unclear words that nobody can read here",
+        ];
+        let mut checked = 0;
+        for code in 0..5_usize.pow(5) {
+            let votes: Vec<(usize, &str)> = (0..5_u32)
+                .map(|at| (at as usize, answers[code / 5_usize.pow(at) % 5]))
+                .collect();
+            for asked in 3..5 {
+                let early = count("How much?", &votes[..asked]);
+                if !is_decided(early.as_ref(), 5 - asked) {
+                    continue;
+                }
+                let (early, full) = (early.unwrap(), count("How much?", &votes).unwrap());
+                let leader = early.choices[0].voters[0];
+                assert!(
+                    full.leaders() == 1 && full.choices[0].voters.contains(&leader),
+                    "{votes:?}"
+                );
+                checked += 1;
+            }
+        }
+        assert!(checked > 500, "{checked}");
+    }
+}

@@ -1,0 +1,110 @@
+//! Several questions at once: a user with many topics would sooner or later see a false verdict on one of them if
+//! each were judged alone. The permitted error is therefore divided among all topics and the total.
+
+/// By how much the evidence on one question must exceed that on a single one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stricter(f64);
+
+impl Stricter {
+    /// For the only question.
+    pub const NONE: Self = Self(1.0);
+
+    /// For the question at `place` when `topics` are shown: 0 is the total over all topics, topics count from 1 in
+    /// the order of their first vote.
+    ///
+    /// With one topic, it and the total are the same question, with the whole permitted error. With more, place p
+    /// gets the share 1 / ((p + 1)(p + 2)). All shares add up to 1 for any number of topics, so the bound also
+    /// holds while topics are still being added (a Bonferroni correction of e-values with fixed weights: Vovk and
+    /// Wang, "E-values: calibration, combination and applications", 2021).
+    pub fn at(place: usize, topics: usize) -> Self {
+        let place = place as f64;
+        match topics {
+            0 | 1 => Self::NONE,
+            _ => Self((place + 1.0) * (place + 2.0)),
+        }
+    }
+
+    /// Log-evidence needed at this error probability.
+    pub fn threshold(self, wrong: f64) -> f64 {
+        (self.0 / wrong).ln()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::domain::panel_vs_single::{PanelVerdict, VoteTally, WRONG};
+    use crate::domain::statistics::random::Random;
+
+    const TOPICS: usize = 20;
+    const VOTES: usize = 25;
+    const USERS: usize = 400;
+
+    #[test]
+    fn the_shares_add_up_to_the_whole() {
+        let sum: f64 = (0..10_000)
+            .map(|place| 1.0 / Stricter::at(place, 2).0)
+            .sum();
+        assert!((sum - 1.0).abs() < 1e-3, "{sum}");
+        assert_eq!(Stricter::at(1, 1), Stricter::NONE);
+    }
+
+    /// Fraction of users who see "pays" somewhere though the panel is no better anywhere, looking after every
+    /// vote. `order` lists the topics of successive votes.
+    fn fooled(
+        chance: &mut Random,
+        is_corrected: bool,
+        order: impl Fn(&mut Random) -> Vec<usize>,
+    ) -> f64 {
+        let mut known: HashMap<(VoteTally, usize), bool> = HashMap::new();
+        let mut fooled = 0;
+        for _ in 0..USERS {
+            let mut tallies = [VoteTally::default(); TOPICS + 1];
+            let mut seen: Vec<usize> = Vec::new();
+            fooled += u32::from(order(chance).into_iter().any(|topic| {
+                if !seen.contains(&topic) {
+                    seen.push(topic);
+                }
+                let place = 1 + seen
+                    .iter()
+                    .position(|one| *one == topic)
+                    .unwrap_or_default();
+                let is_win = chance.unit() < 0.5;
+                [0, place].into_iter().any(|at| {
+                    let tally = &mut tallies[at];
+                    tally.wins += u64::from(is_win);
+                    tally.losses += u64::from(!is_win);
+                    let topics = if is_corrected { seen.len() } else { 1 };
+                    let key = (*tally, if topics < 2 { usize::MAX } else { at });
+                    let pays = |tally: VoteTally| {
+                        tally.judge_among(Stricter::at(at, topics)).verdict == PanelVerdict::Pays
+                    };
+                    *known.entry(key).or_insert_with(|| pays(*tally))
+                })
+            }));
+        }
+        f64::from(fooled) / USERS as f64
+    }
+
+    #[test]
+    fn at_most_5_percent_of_users_with_20_topics_see_a_false_pays() {
+        let one_after_another = |_: &mut Random| (0..TOPICS * VOTES).map(|at| at / VOTES).collect();
+        let mixed = |chance: &mut Random| {
+            let mut order: Vec<usize> = (0..TOPICS * VOTES).map(|at| at / VOTES).collect();
+            chance.shuffle(&mut order);
+            order
+        };
+        let mut chance = Random::new(11);
+        for part in [
+            fooled(&mut chance, true, one_after_another),
+            fooled(&mut chance, true, mixed),
+        ] {
+            assert!(part <= WRONG, "{part}");
+        }
+        // Without the correction the simulation finds what it is there for.
+        let part = fooled(&mut chance, false, mixed);
+        assert!(part > 0.15, "{part}");
+    }
+}

@@ -1,0 +1,176 @@
+//! Votes: waves, ties, resumed runs, and refused calls.
+
+use super::*;
+use crate::domain::analysis::Arrangement;
+use crate::domain::ballot;
+use crate::domain::standing::MemberStanding;
+
+/// Members of equal strength, and the stage that breaks ties.
+fn vote(models: &[&str]) -> Plan {
+    let mut plan = plan(
+        models,
+        "s",
+        &[("initial", StageRole::Members, Task::Answer)],
+    );
+    plan.question = "How many?".into();
+    plan.arrangement = Arrangement::Vote;
+    plan.is_adaptive = true;
+    plan.standings = vec![MemberStanding::default(); models.len()];
+    plan.stages.push(ballot::tie_stage());
+    plan
+}
+
+fn notes(machine: &mut StagedRun) -> String {
+    match drain(machine).pop() {
+        Some(MachineOutput::Done(outcome)) => outcome.totals.notes.join("\n"),
+        other => panic!("not over: {other:?}"),
+    }
+}
+
+#[test]
+fn a_majority_is_asked_first_and_the_rest_only_if_it_can_change_the_result() {
+    let mut run = machine(vote(&["a", "b", "c"]));
+    let started = told(&mut run, 0, MachineInput::Started);
+    assert_eq!(started, ["+initial", "call 0 a", "call 0 b"]);
+    told(&mut run, 1, answered(0, 0, "Answer: $1,200.00"));
+    run.handle(at(2), answered(0, 1, "Answer: $1.2k"));
+    let told_notes = notes(&mut run);
+    assert!(
+        told_notes.contains("2 of 2 votes for $1,200.00 (A, B)"),
+        "{told_notes}"
+    );
+    assert!(
+        told_notes.contains("could not change: C (saved 1 call, about $"),
+        "{told_notes}"
+    );
+
+    let mut run = machine(vote(&["a", "b", "c"]));
+    told(&mut run, 0, MachineInput::Started);
+    told(&mut run, 1, answered(0, 0, "Answer: 5"));
+    assert_eq!(told(&mut run, 2, answered(0, 1, "Answer: 6")), ["call 0 c"]);
+    assert_eq!(
+        told(&mut run, 3, answered(0, 2, "Six.\nAnswer: 6.0")),
+        [
+            "-initial 3/0",
+            "synthesis 'Answer: 6'",
+            "completed Some(\"Answer: 6\")"
+        ]
+    );
+    // A failure in the first wave leaves the second one to decide.
+    let mut run = machine(vote(&["a", "b", "c"]));
+    told(&mut run, 0, MachineInput::Started);
+    told(&mut run, 1, answered(0, 0, "Answer: 5"));
+    assert_eq!(told(&mut run, 2, failed(0, 1)).last().unwrap(), "call 0 c");
+    // Everybody at once, where that is wanted.
+    let mut run = machine(Plan {
+        is_adaptive: false,
+        ..vote(&["a", "b", "c"])
+    });
+    let started = told(&mut run, 0, MachineInput::Started);
+    assert_eq!(started, ["+initial", "call 0 a", "call 0 b", "call 0 c"]);
+}
+
+#[test]
+fn a_tie_of_equal_members_is_broken_by_the_synthesizer_whose_words_are_not_the_answer() {
+    let mut run = machine(vote(&["a", "b"]));
+    told(&mut run, 0, MachineInput::Started);
+    told(&mut run, 1, answered(0, 0, "Five.\nAnswer: 5"));
+    assert_eq!(
+        told(&mut run, 2, answered(0, 1, "Six.\nAnswer: 6")),
+        ["-initial 2/0", "+tie", "call 1 s"]
+    );
+    run.handle(
+        at(3),
+        answered(1, 0, "The second step of the other is wrong.\nAnswer: 6.0"),
+    );
+    let out = drain(&mut run);
+    let said: Vec<String> = out.iter().filter_map(words).collect();
+    assert_eq!(
+        said,
+        [
+            "-tie 1/0",
+            "synthesis 'Six.\nAnswer: 6'",
+            "completed Some(\"Six.\\nAnswer: 6\")"
+        ]
+    );
+    let Some(MachineOutput::Done(outcome)) = out.last() else {
+        panic!("{out:?}")
+    };
+    let notes = outcome.totals.notes.join("\n");
+    assert!(notes.contains("broken by the synthesizer"), "{notes}");
+    // Both votes and the call that broke the tie are paid for.
+    assert_eq!(outcome.totals.cost_usd, MicroDollars(60));
+}
+
+#[test]
+fn standings_break_a_tie_without_a_call() {
+    let mut plan = vote(&["a", "b"]);
+    plan.standings[1].strength = 3;
+    let mut run = machine(plan);
+    told(&mut run, 0, MachineInput::Started);
+    told(&mut run, 1, answered(0, 0, "Answer: 5"));
+    assert_eq!(
+        told(&mut run, 2, answered(0, 1, "Answer: 6")),
+        [
+            "-initial 2/0",
+            "synthesis 'Answer: 6'",
+            "completed Some(\"Answer: 6\")"
+        ]
+    );
+}
+
+#[test]
+fn a_tie_that_nobody_breaks_is_drawn_and_the_notes_say_so() {
+    let mut run = machine(vote(&["a", "b"]));
+    told(&mut run, 0, MachineInput::Started);
+    told(&mut run, 1, answered(0, 0, "Answer: 5"));
+    told(&mut run, 2, answered(0, 1, "Answer: 6"));
+    // The synthesizer, then members in its place.
+    told(&mut run, 3, failed(1, 0));
+    told(&mut run, 4, failed(1, 1));
+    run.handle(at(5), failed(1, 2));
+    let notes = notes(&mut run);
+    assert!(notes.contains("broken by a random draw"), "{notes}");
+    assert!(notes.contains("s could not break the tie"), "{notes}");
+}
+
+#[test]
+fn a_resumed_vote_decides_the_same() {
+    let plan = vote(&["a", "b", "c"]);
+    let mut run = machine(plan.clone());
+    told(&mut run, 0, MachineInput::Started);
+    told(&mut run, 1, answered(0, 0, "Answer: 5"));
+    told(&mut run, 2, answered(0, 1, "Answer: 6"));
+    told(&mut run, 3, failed(0, 2));
+    // Interrupted while the tie was being broken.
+    let (_, results) = run.clone().into_parts();
+    let mut resumed = StagedRun::restore(id(), plan, RunEstimate::default(), at(0), results);
+    assert_eq!(
+        told(&mut resumed, 9, MachineInput::Started),
+        ["+tie", "call 1 s"]
+    );
+    let end = told(&mut resumed, 10, answered(1, 0, "Answer: 5"));
+    assert_eq!(end, told(&mut run, 10, answered(1, 0, "Answer: 5")));
+}
+
+#[test]
+fn a_budget_that_ends_in_the_first_wave_counts_what_there_is() {
+    let mut run = machine(vote(&["a", "b", "c"]));
+    told(&mut run, 0, MachineInput::Started);
+    told(&mut run, 1, answered(0, 0, "Answer: 5"));
+    run.handle(
+        at(2),
+        answered(0, 1, "It is hard to say how many there are."),
+    );
+    let asks = (0..50).any(|_| matches!(run.poll(), MachineOutput::Reserve { .. }));
+    assert!(asks, "the third member was not asked");
+    run.handle(at(3), MachineInput::Denied("the budget is spent".into()));
+    let Some(MachineOutput::Done(outcome)) = drain(&mut run).pop() else {
+        panic!("not over")
+    };
+    assert_eq!(outcome.synthesis.as_deref(), Some("Answer: 5"));
+    assert_eq!(
+        outcome.totals.degraded.as_deref(),
+        Some("the budget is spent")
+    );
+}

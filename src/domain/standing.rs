@@ -1,0 +1,173 @@
+//! What is known of a panel's members before a run: their rank in the catalog and the user's own record of them.
+//! Fixed in the plan, so that a resumed run decides the same. Decides ties and which draft stands for a single
+//! model.
+
+use std::cmp::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+/// Minimum number of cases of a record that decides anything.
+pub const LEAST_CASES: u32 = 10;
+
+/// How often a model was right in this user's own data.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct ModelRecord {
+    /// Sum of scores from 0 to 1.
+    pub points: f64,
+    /// Number of scores.
+    pub cases: u32,
+}
+
+/// What is known of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct MemberStanding {
+    /// Rank in the catalog, higher is stronger; 0 or 1 if nothing is known.
+    pub strength: u32,
+    /// Scores of this model alone in the user's experiments.
+    #[serde(default)]
+    pub experiments: ModelRecord,
+    /// Blind votes on this model's drafts against the panel: a win is 1, a tie a half.
+    #[serde(default)]
+    pub votes: ModelRecord,
+}
+
+/// What ranked a member above others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StandingBasis {
+    /// Scores in the user's experiments.
+    Experiments,
+    /// The user's blind votes.
+    Votes,
+    /// The rank in the catalog.
+    Catalog,
+}
+
+impl ModelRecord {
+    /// Whether it has enough cases to decide.
+    pub const fn is_enough(self) -> bool {
+        self.cases >= LEAST_CASES
+    }
+
+    /// Expected score, with one success and one failure added (Laplace), so that few cases count less.
+    pub fn expected(self) -> f64 {
+        (self.points + 1.0) / (f64::from(self.cases) + 2.0)
+    }
+}
+
+/// The bases in the order in which they are tried.
+pub const BASES: [StandingBasis; 3] = [
+    StandingBasis::Experiments,
+    StandingBasis::Votes,
+    StandingBasis::Catalog,
+];
+
+impl MemberStanding {
+    /// The member's value on one basis; none where its record has too few cases.
+    pub fn on(&self, basis: StandingBasis) -> Option<f64> {
+        let of = |record: ModelRecord| record.is_enough().then(|| record.expected());
+        match basis {
+            StandingBasis::Experiments => of(self.experiments),
+            StandingBasis::Votes => of(self.votes),
+            StandingBasis::Catalog => Some(f64::from(self.strength)),
+        }
+    }
+}
+
+/// Returns the only best of several groups of members, each represented by its best member, and what decided.
+/// A basis decides only if every group has a value on it and one value is the highest.
+pub fn best_group(
+    standings: &[MemberStanding],
+    groups: &[Vec<usize>],
+) -> Option<(usize, StandingBasis)> {
+    BASES.into_iter().find_map(|basis| {
+        let best_of = |group: &Vec<usize>| {
+            let values = group
+                .iter()
+                .filter_map(|&member| standings.get(member)?.on(basis));
+            values.max_by(f64::total_cmp)
+        };
+        let values: Vec<f64> = groups.iter().map(best_of).collect::<Option<_>>()?;
+        let highest = values.iter().copied().max_by(f64::total_cmp)?;
+        let mut best =
+            (0..values.len()).filter(|&at| values[at].total_cmp(&highest) == Ordering::Equal);
+        let first = best.next()?;
+        best.next().is_none().then_some((first, basis))
+    })
+}
+
+/// The best of these members: by record, else by catalog, else the first.
+pub fn best_member(standings: &[MemberStanding], members: &[usize]) -> Option<usize> {
+    let groups: Vec<Vec<usize>> = members.iter().map(|&member| vec![member]).collect();
+    let by_standing = best_group(standings, &groups).map(|(at, _)| members[at]);
+    by_standing.or_else(|| {
+        let strength = |member: usize| {
+            standings
+                .get(member)
+                .map_or(0, |standing| standing.strength)
+        };
+        // `max_by_key` would take the last of equals.
+        members
+            .iter()
+            .copied()
+            .rev()
+            .max_by_key(|&member| strength(member))
+    })
+}
+
+/// Whether the catalog alone ranks every member differently, so that no tie can stay unbroken.
+pub fn separates_all(standings: &[MemberStanding]) -> bool {
+    let mut strengths: Vec<u32> = standings.iter().map(|standing| standing.strength).collect();
+    strengths.sort_unstable();
+    strengths.windows(2).all(|pair| pair[0] != pair[1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(strength: u32, right: f64, cases: u32) -> MemberStanding {
+        MemberStanding {
+            strength,
+            experiments: ModelRecord {
+                points: right,
+                cases,
+            },
+            ..MemberStanding::default()
+        }
+    }
+
+    #[test]
+    fn the_record_decides_before_the_catalog_where_every_group_has_one() {
+        let groups = [vec![0], vec![1]];
+        for (standings, expected) in [
+            (
+                [standing(9, 5.0, 20), standing(1, 18.0, 20)],
+                Some((1, StandingBasis::Experiments)),
+            ),
+            // Nine cases are too few.
+            (
+                [standing(9, 5.0, 20), standing(1, 9.0, 9)],
+                Some((0, StandingBasis::Catalog)),
+            ),
+            (
+                [standing(3, 5.0, 20), standing(1, 5.0, 20)],
+                Some((0, StandingBasis::Catalog)),
+            ),
+            ([standing(1, 0.0, 0), standing(1, 0.0, 0)], None),
+        ] {
+            assert_eq!(best_group(&standings, &groups), expected, "{standings:?}");
+        }
+        assert!(separates_all(&[standing(1, 0.0, 0), standing(2, 0.0, 0)]));
+        assert!(!separates_all(&[standing(2, 0.0, 0), standing(2, 0.0, 0)]));
+        assert_eq!(
+            best_member(&[standing(1, 0.0, 0), standing(1, 0.0, 0)], &[0, 1]),
+            Some(0)
+        );
+        assert_eq!(
+            best_member(&[standing(1, 0.0, 0), standing(3, 0.0, 0)], &[0, 1]),
+            Some(1)
+        );
+        assert_eq!(best_member(&[], &[]), None);
+    }
+}

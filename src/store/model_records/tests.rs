@@ -1,0 +1,71 @@
+//! Records count the user's own data only, and single models only.
+
+use super::super::tests::{user, with_writer};
+use super::super::users;
+use super::*;
+use crate::store::Writer;
+
+fn analysis(db: &Writer, id: &str, owner: u32, models: &str) -> Result<()> {
+    let request = format!("{{\"models\": {models}}}");
+    db.run(
+        "INSERT INTO analyses (id, user_id, request, plan, created) VALUES (?1, ?2, ?3, '{}', 1)",
+        (id, user(owner).id, request),
+    )
+    .map(drop)
+}
+
+fn evaluation(
+    db: &Writer,
+    experiment: &str,
+    place: u32,
+    analysis: &str,
+    score: f64,
+    error: &str,
+) -> Result<()> {
+    db.run(
+        "INSERT INTO experiment_results (experiment_id, arm, place, analysis_id, number, score, error)
+         VALUES (?1, 0, ?2, ?3, ?2, ?4, ?5)",
+        (experiment, place, analysis, score, error),
+    )
+    .map(drop)
+}
+
+#[test]
+fn scores_of_single_models_and_blind_votes_are_added_up() {
+    with_writer(|db| {
+        for (owner, experiment) in [(1, "exp_1"), (2, "exp_2")] {
+            users::insert(db, &user(owner))?;
+            db.run(
+                "INSERT INTO experiments (id, user_id, body, design, created) VALUES (?1, ?2, '{}', '{}', 1)",
+                (experiment, user(owner).id),
+            )?;
+        }
+        for (place, experiment, owner, models, score, error) in [
+            (1, "exp_1", 1, r#"["p/a"]"#, 1.0, ""),
+            (2, "exp_1", 1, r#"["p/a"]"#, 0.5, ""),
+            (3, "exp_1", 1, r#"["p/b"]"#, 0.0, ""),
+            // A panel, a failure, and another user's.
+            (4, "exp_1", 1, r#"["p/a", "p/b"]"#, 1.0, ""),
+            (5, "exp_1", 1, r#"["p/a"]"#, 0.0, "busy"),
+            (6, "exp_2", 2, r#"["p/a"]"#, 0.0, ""),
+        ] {
+            let id = format!("an_{place}");
+            analysis(db, &id, owner, models)?;
+            evaluation(db, experiment, place, &id, score, error)?;
+        }
+        for (at, choice) in [(1, "single"), (2, "tie"), (3, "panel"), (4, "")] {
+            db.run(
+                "INSERT INTO comparisons (analysis_id, user_id, model, created, choice)
+                 VALUES (?1, ?2, 'p/b', 1, ?3)",
+                (format!("an_{at}"), user(1).id, choice),
+            )?;
+        }
+        let found = of_user(db, &user(1).id)?;
+        let record = |points, cases| Some(&ModelRecord { points, cases }).copied();
+        assert_eq!(found.experiments.get("p/a").copied(), record(1.5, 2));
+        assert_eq!(found.experiments.get("p/b").copied(), record(0.0, 1));
+        assert_eq!(found.votes.get("p/b").copied(), record(1.5, 3));
+        assert_eq!(found.votes.len(), 1);
+        Ok(())
+    });
+}
