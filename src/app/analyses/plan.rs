@@ -8,12 +8,12 @@ use super::history_rooms;
 use super::pictures::Material;
 use crate::app::{Error, Kind, Result};
 use crate::crypto::{self, sha256};
-use crate::domain::analysis::{Arrangement, Member, Plan};
+use crate::domain::analysis::{Arrangement, Member, Plan, Stage};
 use crate::domain::ballot;
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::{arrange, reading};
-use crate::domain::standing;
+use crate::domain::standing::{self, MemberStanding};
 use crate::domain::usage;
 
 /// The pattern that sends one model exactly what was written.
@@ -49,11 +49,9 @@ impl Analyses<'_> {
         can_do(new, way, &models)?;
         let mut members = self.members(user, new, &models);
         let mut synthesizer = members.pop().ok_or_else(Error::missing)?;
-        let mut stages = arrange::stages(&pattern, new.request.depth.unwrap_or_default());
         let standings = self.standings(user, &models[..members.len()]).await?;
-        if way == Arrangement::Vote && !standing::separates_all(&standings) {
-            stages.push(ballot::tie_stage());
-        }
+        let mut stages = arrange::stages(&pattern, new.request.depth.unwrap_or_default());
+        stages.extend(tie_stage(way, &standings));
         let rooms = self.rooms(user, new, (&members, &synthesizer), stages.len() > 1);
         let panel = PlannedPanel {
             members: &mut members,
@@ -71,13 +69,7 @@ impl Analyses<'_> {
         notes.extend(material.warnings);
         notes.extend(history_rooms::notes(&new.context.turns, &rooms));
         notes.extend(given.notes);
-        let writes = way != Arrangement::Vote;
-        if new.format.is_some() && writes && models.last().is_some_and(|model| model.mock) {
-            notes.push(format!(
-                "{} is a local algorithm and writes no JSON: the answer is text",
-                synthesizer.model
-            ));
-        }
+        notes.extend(text_note(new, way, models.last()));
         Ok(Plan {
             pattern: pattern.id.clone(),
             question: new.request.prompt.clone(),
@@ -279,6 +271,24 @@ impl Analyses<'_> {
 
 fn shows(new: &CheckedRequest) -> bool {
     new.context.turns.iter().any(|turn| !turn.images.is_empty())
+}
+
+// The stage in which the synthesizer breaks a tie, where the catalog does not rank all members.
+fn tie_stage(way: Arrangement, standings: &[MemberStanding]) -> Option<Stage> {
+    let may_stay_tied = way == Arrangement::Vote && !standing::separates_all(standings);
+    may_stay_tied.then(ballot::tie_stage)
+}
+
+// In a vote the members' values are put into the format, whoever they are.
+fn text_note(new: &CheckedRequest, way: Arrangement, writer: Option<&Model>) -> Option<String> {
+    let writer = writer.filter(|model| model.mock)?;
+    let is_shaped = new.format.is_some() && way != Arrangement::Vote;
+    is_shaped.then(|| {
+        format!(
+            "{} is a local algorithm and writes no JSON: the answer is text",
+            writer.id
+        )
+    })
 }
 
 fn blind_note(new: &CheckedRequest, models: &[Model]) -> Option<String> {

@@ -237,14 +237,10 @@ impl StagedRun {
             if stage <= self.board.plan.first() && !self.board.anyone_answered(stage) {
                 return self.nobody_answered(now);
             }
-            if self.board.is_vote() && stage == self.board.plan.first() {
-                return self.close_vote(now);
-            }
-            stage = match self.spared(stage) {
-                Some(next) if next == self.board.plan.stages.len() => return self.keep_draft(now),
-                Some(next) => next,
-                None => stage + 1,
+            let Some(next) = self.stage_after(now, stage) else {
+                return;
             };
+            stage = next;
         }
     }
 
@@ -293,27 +289,6 @@ impl StagedRun {
         let calls = members.iter().map(claim).collect();
         self.asking.extend(members);
         self.out.push_back(MachineOutput::Reserve { stage, calls });
-    }
-
-    // Ends a run that cannot continue with its best answer.
-    fn best_so_far(&mut self, now: Timestamp, reason: String) {
-        let Some(best) = self.board.best_answer() else {
-            let error = format!("there is no answer: {reason}");
-            return self.finish(now, Status::Failed, None, Some(error));
-        };
-        let Some(text) = self.board.shaped(&best.text) else {
-            let error = format!("there is no answer in the requested format: {reason}");
-            return self.finish(now, Status::Failed, None, Some(error));
-        };
-        let model = &best.model;
-        let letter = prompt::letter(best.member);
-        self.notes.push(format!(
-            "there is no synthesis: {reason}; this is the best answer so far, by {letter} ({model})"
-        ));
-        self.degraded = Some(reason);
-        let event = RunEvent::SynthesisDelta { text: text.clone() };
-        self.out.push_back(MachineOutput::Emit(event));
-        self.finish(now, Status::Completed, Some(text), None);
     }
 
     fn call(&mut self, now: Timestamp, member: usize) {
@@ -490,13 +465,8 @@ impl StagedRun {
                 self.board.name()
             ));
         }
-        if self.board.is_vote() && self.board.stage == self.board.plan.first() {
-            return self.close_vote(now);
-        }
-        match self.spared(self.board.stage) {
-            Some(next) if next == self.board.plan.stages.len() => self.keep_draft(now),
-            Some(next) => self.begin(now, next),
-            None => self.begin(now, self.board.stage + 1),
+        if let Some(next) = self.stage_after(now, self.board.stage) {
+            self.begin(now, next);
         }
     }
 

@@ -12,6 +12,22 @@ use crate::domain::prompt;
 use crate::domain::time::Timestamp;
 
 impl StagedRun {
+    /// The stage after this one; none if the run ends here or continues in another way.
+    pub(super) fn stage_after(&mut self, now: Timestamp, stage: usize) -> Option<usize> {
+        if self.board.is_vote() && stage == self.board.plan.first() {
+            self.close_vote(now);
+            return None;
+        }
+        match self.spared(stage) {
+            Some(next) if next == self.board.plan.stages.len() => {
+                self.keep_draft(now);
+                None
+            }
+            Some(next) => Some(next),
+            None => Some(stage + 1),
+        }
+    }
+
     /// Returns the next stage if stages can be skipped, or the number of stages if no further stage is needed.
     pub(super) fn spared(&mut self, stage: usize) -> Option<usize> {
         let stages = self.board.plan.stages.len();
@@ -64,6 +80,27 @@ impl StagedRun {
             }
             (false, false) => None,
         }
+    }
+
+    /// Ends a run that cannot continue with its best answer.
+    pub(super) fn best_so_far(&mut self, now: Timestamp, reason: String) {
+        let Some(best) = self.board.best_answer() else {
+            let error = format!("there is no answer: {reason}");
+            return self.finish(now, Status::Failed, None, Some(error));
+        };
+        let Some(text) = self.board.shaped(&best.text) else {
+            let error = format!("there is no answer in the requested format: {reason}");
+            return self.finish(now, Status::Failed, None, Some(error));
+        };
+        let model = &best.model;
+        let letter = prompt::letter(best.member);
+        self.notes.push(format!(
+            "there is no synthesis: {reason}; this is the best answer so far, by {letter} ({model})"
+        ));
+        self.degraded = Some(reason);
+        let event = RunEvent::SynthesisDelta { text: text.clone() };
+        self.out.push_back(MachineOutput::Emit(event));
+        self.finish(now, Status::Completed, Some(text), None);
     }
 
     /// Ends the run with the best draft.

@@ -294,16 +294,6 @@ impl RunState {
         self.plan.stages[self.stage].who == StageRole::Synthesizer
     }
 
-    /// Whether members vote.
-    pub fn is_vote(&self) -> bool {
-        self.plan.arrangement == Arrangement::Vote
-    }
-
-    /// Whether the current call's text is the final answer. In a vote it only breaks a tie.
-    pub fn writes_answer(&self) -> bool {
-        self.is_last() && !self.is_vote()
-    }
-
     /// Whether the run consists of a single model's answer.
     pub fn is_single(&self) -> bool {
         self.plan.stages.len() == self.plan.first() + 1 && self.is_last()

@@ -1,12 +1,25 @@
 //! Votes in a run: asks members in waves, has a tie broken, and ends with the winner's own words.
 
 use super::StagedRun;
-use crate::domain::analysis::{Plan, StageAnswer, StageRole, Status};
+use super::run_state::RunState;
+use crate::domain::analysis::{Arrangement, Plan, StageAnswer, StageRole, Status};
 use crate::domain::ballot::{self, Ballots, StoredVote, form};
 use crate::domain::time::Timestamp;
 
 /// Smallest panel that is asked in waves; of two members both are needed for a majority.
 const LEAST_FOR_WAVES: usize = 3;
+
+impl RunState {
+    /// Whether members vote.
+    pub fn is_vote(&self) -> bool {
+        self.plan.arrangement == Arrangement::Vote
+    }
+
+    /// Whether the current call's text is the final answer. In a vote it only breaks a tie.
+    pub fn writes_answer(&self) -> bool {
+        self.is_last() && !self.is_vote()
+    }
+}
 
 impl StagedRun {
     /// Of the members that wait for their call, those that are asked next: a majority first, then the rest.
