@@ -21,7 +21,6 @@ use crate::domain::analysis::{FailedAttemptRecord, Plan, StageAnswer, Status};
 use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta, Extras};
 use crate::domain::event::{RunEstimate, RunEvent};
 use crate::domain::id::AnalysisId;
-use crate::domain::prompt;
 use crate::domain::time::Timestamp;
 use crate::domain::usage;
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::domain::analysis::{Arrangement, Member, Plan, Stage, StageAnswer, StageRole};
+use crate::domain::analysis::{Member, Plan, Stage, StageAnswer, StageRole};
 use crate::domain::chat::{Brief, CallError, Message, ModelRequest, Peer, SourcePassage, Task};
 use crate::domain::event::{RunEstimate, RunEvent, RunTotals, StageInfo};
 use crate::domain::id::AnalysisId;
