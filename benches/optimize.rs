@@ -82,10 +82,12 @@ fn raced(truth: &Truth, arms: &[Vec<usize>], evaluations: u64, seed: u64) -> usi
         indifference: 0.02,
         wrong: 0.1,
         seed,
+        search: None,
     });
     loop {
         match race.next() {
             RaceStep::Done(verdict) => return verdict.leader,
+            RaceStep::Propose(_) => unreachable!("nothing is searched"),
             RaceStep::Evaluate(cells) => {
                 for cell in cells {
                     race.record(

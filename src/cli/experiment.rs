@@ -146,10 +146,10 @@ fn print_forecast(forecast: &ExperimentForecast) {
         None => "an unknown price".to_owned(),
     };
     progress(&format!(
-        "{} settings, {} cases ({} kept for the last comparison), at most {} evaluations",
+        "{} settings, {} cases ({} in the final comparison), at most {} evaluations",
         forecast.design.arms.len(),
         forecast.cases.len(),
-        forecast.held_back,
+        forecast.power.cases,
         forecast.evaluations
     ));
     progress(&format!(
@@ -158,10 +158,7 @@ fn print_forecast(forecast: &ExperimentForecast) {
         cost(forecast.cost_at_most),
         forecast.tokens
     ));
-    progress(&format!(
-        "the smallest difference it can find: about {:.2} (4 times in 5)",
-        forecast.detectable
-    ));
+    progress(&forecast.power.sentence(&forecast.design));
     progress(&forecast.stopping);
     for warning in &forecast.warnings {
         progress(&format!("mind: {warning}"));

@@ -9,6 +9,7 @@ use super::values::{count, json, moment, text, to_json};
 use crate::domain::experiment::record::{
     Applied, Evaluation, Experiment, ExperimentState, ExperimentSummary, Judging, Judgment,
 };
+use crate::domain::experiment::spec::ExperimentSpec;
 use crate::domain::experiment::{
     Case, JudgeCost, MOST_CASES, Trial, TrialOutcome, design::RaceVerdict,
 };
@@ -209,6 +210,17 @@ pub fn record(
         ),
     )
     .map(drop)
+}
+
+/// Stores the specification, to which a prompt search has added.
+///
+/// # Errors
+/// `Missing` for an unknown experiment; otherwise when the database cannot be written.
+pub fn set_spec(db: &Writer, id: &ExperimentId, spec: &ExperimentSpec) -> Result<()> {
+    db.run_one(
+        "UPDATE experiments SET body = ?2 WHERE id = ?1",
+        (id, to_json(spec)?),
+    )
 }
 
 /// Stores the judge's statistics.

@@ -48,9 +48,27 @@ fn the_better_setting_is_found() {
     let mut client = server.user("ada@example.com");
     let told = client.post("/api/experiments/estimate", body(30));
     assert_eq!(told.status, 200, "{}", told.text());
+    // The sentence before the run names the test, its cases, and the rate.
+    let power = &told.json()["detectable"];
+    assert_eq!(
+        (&power["cases"], &power["test"]),
+        (&json!(30), &json!("sign"))
+    );
+    let words = power["sentence"].as_str().unwrap();
+    let difference = power["difference"].as_f64().unwrap();
+    for part in [
+        "McNemar's exact test (two-sided, 5 %",
+        "on 30 cases",
+        "in 80 of 100 experiments",
+        &format!("better by {difference:.3}"),
+    ] {
+        assert!(words.contains(part), "no {part} in {words}");
+    }
     let path = begun(&mut client, body(30));
     let shown = ended(&mut client, &path);
     assert_eq!(shown["status"], "completed");
+    // An overwhelming difference ends it early: 16 cases of 30.
+    assert_eq!(shown["progress"]["evaluations"], 32);
     assert_eq!(shown["progress"]["best"]["place"], 1);
 }
 
@@ -152,6 +170,15 @@ fn a_person_judges_without_knowing_whom() {
         found["strength"].as_f64().unwrap()
     };
     assert!(of_place(1) > of_place(0) + 1.0, "{strengths}");
+    let preference = client.get(&path).json()["judge"]["preference"].clone();
+    assert_eq!(preference["labels"], of, "{preference}");
+    assert!(
+        preference["words"]
+            .as_str()
+            .unwrap()
+            .starts_with("You prefer the leader"),
+        "{preference}"
+    );
     client
         .post(&duel, json!({ "token": "0.1.7", "preferred": "tie" }))
         .refused(422, "VALIDATION_ERROR");
@@ -291,12 +318,19 @@ fn a_budget_that_compares_nothing_is_refused() {
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
     let many: Vec<String> = (0..70).map(|n| format!("p/m{n}")).collect();
-    for models in [&many[..2], &many[..]] {
+    // Two settings are compared with the whole budget, more of them with what the reserve leaves.
+    for (models, least, seconds) in [(&many[..2], 2, 30), (&many[..], 3, 38)] {
         for (budget, words) in [
-            (json!({ "evaluations": 1 }), "3 evaluations"),
-            (json!({ "evaluations": 2 }), "3 evaluations"),
-            (json!({ "seconds": 1 }), "38 seconds"),
-            (json!({ "seconds": 30 }), "38 seconds"),
+            (json!({ "evaluations": 1 }), format!("{least} evaluations")),
+            (
+                json!({ "evaluations": least - 1 }),
+                format!("{least} evaluations"),
+            ),
+            (json!({ "seconds": 1 }), format!("{seconds} seconds")),
+            (
+                json!({ "seconds": seconds - 8 }),
+                format!("{seconds} seconds"),
+            ),
         ] {
             let mut asked = body(12);
             asked["space"] = json!([{ "dial": "model", "values": models }]);
@@ -306,7 +340,7 @@ fn a_budget_that_compares_nothing_is_refused() {
                 refusal.refused(422, "VALIDATION_ERROR");
                 let text = refusal.text();
                 assert!(
-                    text.contains(words),
+                    text.contains(&words),
                     "{} models, {budget}: {text}",
                     models.len()
                 );
@@ -314,7 +348,10 @@ fn a_budget_that_compares_nothing_is_refused() {
         }
         let mut asked = body(12);
         asked["space"] = json!([{ "dial": "model", "values": models }]);
-        for budget in [json!({ "evaluations": 3 }), json!({ "seconds": 38 })] {
+        for budget in [
+            json!({ "evaluations": least }),
+            json!({ "seconds": seconds }),
+        ] {
             asked["budget"] = budget;
             let told = client.post("/api/experiments/estimate", asked.clone());
             assert_eq!(told.status, 200, "{}", told.text());

@@ -49,6 +49,7 @@ mod planted;
 mod predecessor;
 mod projects;
 mod promise;
+mod prompt_search;
 mod provider_keys;
 mod providers;
 mod reading;

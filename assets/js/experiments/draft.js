@@ -25,7 +25,9 @@ export const dropDraft = () => remember(KEY, null, sessionStorage);
 
 /** The parameters that vary: `[{dial, values}]`. */
 export function spaceOf(draft) {
-  return ORDER.map((dial) => ({ dial, values: draft.axes[dial] ?? [] })).filter(({ values }) => values.length > 1);
+  const improve = draft.improve?.model && { model: draft.improve.model, proposals: draft.improve.proposals };
+  return ORDER.map((dial) => ({ dial, values: draft.axes[dial] ?? [], ...(improve && dial === "prompt" ? { improve } : {}) }))
+    .filter(({ values, improve: searched }) => values.length > 1 || searched);
 }
 
 // A parameter with a single value is fixed for every setting.
@@ -34,7 +36,7 @@ function baseOf(draft) {
   for (const dial of ORDER) {
     const values = draft.axes[dial] ?? [];
     const [value] = values;
-    if (values.length !== 1 || value === null || (dial === "prompt" && value.trim() === PLAIN)) continue;
+    if (values.length !== 1 || value === null || (dial === "prompt" && draft.improve?.model) || (dial === "prompt" && value.trim() === PLAIN)) continue;
     if (dial === "model") base.models = [value].flat();
     else if (dial === "members") base.samples = value;
     else if (OF_MODELS.includes(dial)) base.parameters = { ...base.parameters, [dial === "effort" ? "reasoning_effort" : dial]: value };
@@ -58,6 +60,7 @@ export function draftOf(told, cases) {
   return {
     ...newDraft(), name: told.name, evaluator: told.evaluator, objective: told.objective, indifference: told.indifference, wrong: told.wrong,
     cases: cases.map(({ prompt, expected, label, documents }) => ({ prompt, expected: expected ?? "", label, documents })),
+    improve: told.space.find(({ dial }) => dial === "prompt")?.improve,
     axes: { ...fixed, ...Object.fromEntries(told.space.map(({ dial, values }) => [dial, values])) },
     current: { ...current },
     budget: Object.fromEntries(Object.entries({ cost_usd, tokens, seconds, evaluations }).filter(([, amount]) => amount > 0)),
@@ -90,7 +93,7 @@ export function missing(draft) {
   if (cases.length === 0) told.push("Give at least one case: a question, and what its answer should be.");
   if (draft.axes.model.length === 0) told.push("Choose at least one model.");
   if (draft.axes.prompt?.some((text) => !text.includes(PLAIN))) told.push("Every prompt needs {{question}} where the question goes.");
-  if (draft.axes.model.length > 0 && countSettings(draft, () => true) < 2) told.push("One setting alone cannot be compared: choose a second model, prompt or value.");
+  if (draft.axes.model.length > 0 && !draft.improve?.model && countSettings(draft, () => true) < 2) told.push("One setting alone cannot be compared: choose a second model, prompt or value.");
   const judged = ["pairwise", "rubric"].includes(draft.evaluator.kind);
   if (judged && !draft.evaluator.model) told.push("Choose the model that judges.");
   if (draft.evaluator.kind === "schema" && !draft.evaluator.schema) told.push("Give the JSON schema that answers have to fit.");

@@ -4,7 +4,7 @@ import { announce, button, el, fill, icon } from "../dom.js";
 import { count, money, plural, sentence } from "../format.js";
 import { Alert, Loading, Missing } from "../parts/states.js";
 import { missing, requestOf } from "./draft.js";
-import { namer, score } from "./words.js";
+import { namer } from "./words.js";
 
 /** `{node, stale()}`; `begun(id)` is called after the start. Call `stale` when the draft has changed. */
 export function EstimateView({ draft, models, begun, signal }) {
@@ -66,10 +66,10 @@ function Forecast(told, words) {
   const fact = (name, value) => el("div", null, el("dt", null, name), el("dd", null, value));
   const listed = told.settings ?? [];
   return [
-    el("p", { class: "detectable" }, detectable(told.detectable)),
+    el("p", { class: "detectable" }, told.detectable.sentence),
     el("dl", { class: "facts" },
       fact("Settings", count(told.arms)),
-      fact("Cases", `${count(told.cases)}, ${count(told.held_back)} of them held back`),
+      fact("Cases", told.held_back > 0 ? `${count(told.cases)}, ${count(told.held_back)} of them held back` : count(told.cases)),
       fact("Evaluations", `at most ${count(told.evaluations_at_most)}`),
       fact("Cost", costOf(told.cost_usd)),
       fact("Tokens", told.tokens?.expected ? `about ${count(told.tokens.expected)}` : "not known")),
@@ -85,12 +85,4 @@ function costOf({ expected, at_most: most } = {}) {
   if (expected === null || expected === undefined) return "a price is not known";
   if (!most) return "no cost";
   return most > expected ? `about ${money(expected)}, at most ${money(most)}` : `about ${money(expected)}`;
-}
-
-// The smallest difference that these cases can detect.
-function detectable({ difference, power, cases }) {
-  if (cases < 2) return "With so few cases no difference can be shown: the last comparison needs cases of its own.";
-  const often = `${Math.round(power * 10)} times of 10`;
-  if (difference >= 0.5) return `With ${plural(cases, "case")} for the last comparison only a huge difference can be shown: ${score(difference)} of 1 points would be found ${often}.`;
-  return `It can show a difference of ${score(difference)} points (of 1) between the best setting and what you use now, ${often}; smaller ones may go unseen.`;
 }

@@ -33,7 +33,7 @@ export function ReportView(report, words, objective) {
   const board = report.leaderboard.filter((row) => row.cases > 0);
   if (board.length === 0) return [el("p", { class: "fine" }, "No setting has been tried on a case yet.")];
   const context = { report, words, board, measure: objective?.kind === "weighted" ? "Score less its price" : "Score", kind: (place) => (place === report.leader ? "leader" : place === report.current ? "current" : ""), rank: new Map(board.map((row, place) => [row.place, place + 1])) };
-  return [Leaderboard(context), TradeOffs(context), Fates(context), Sensitivity(context)].filter(Boolean);
+  return [Leaderboard(context), Family(context), TradeOffs(context), Fates(context), Sensitivity(context)].filter(Boolean);
 }
 
 function Section(title, ...content) {
@@ -78,6 +78,23 @@ function boardTable({ words, board, measure, rank, kind }) {
       score(row.mean), span(row.interval), score(row.level), against(row), count(row.cases), count(row.failed ?? 0), cost(row.cost_usd), brief(row.latency_ms?.mean), brief(row.latency_ms?.p95), count(Math.round(row.tokens ?? 0)), fate(row.fate),
     ]),
   };
+}
+
+// The prompts that a model proposed, each below the one that it improves.
+function Family({ report, words, kind }) {
+  const rows = report.leaderboard;
+  if (!rows.some((row) => Number.isInteger(row.parent))) return null;
+  const inOrder = [...rows].sort((a, b) => a.place - b.place);
+  const branch = (parent) => {
+    const members = inOrder.filter((row) => (row.parent ?? null) === parent);
+    return members.length > 0 && el("ul", { class: parent === null ? "family" : null }, members.map((row) => el("li", null,
+      el("p", null, `${words.name(row.setting)}${kind(row.place) === "leader" ? ", the leader" : kind(row.place) === "current" ? ", used now" : ""}: ${row.cases > 0 ? `${score(row.mean)} on ${plural(row.cases, "case")}, ` : ""}${fate(row.fate)}`),
+      row.parent !== null && row.setting.prompt && el("details", { class: "more" }, el("summary", null, "Prompt"), el("p", { class: "setup-prompt", dir: "auto" }, row.setting.prompt)),
+      branch(row.place))));
+  };
+  return Section("Prompts and their origin",
+    el("p", { class: "fine" }, "A model read failures and proposed better prompts. Each is listed below the prompt that it improves."),
+    branch(null));
 }
 
 function TradeOffs(context) {

@@ -3,13 +3,14 @@
 // chosen model supports, and always shows the number of settings.
 import { button, el, fill, icon, uid } from "../dom.js";
 import { plural } from "../format.js";
-import { Field } from "../parts/field.js";
+import { Choice, Field } from "../parts/field.js";
 import { inOrder } from "../parts/model-selector.js";
 import { nameOf } from "../parts/model-name.js";
 import { countSettings, holds, same } from "./draft.js";
 import { DIALS } from "./words.js";
 
 const MANY_MODELS = 10;
+const USUAL_PROPOSALS = 8;
 const USUAL = { temperature: "0, 0.7", top_p: "0.5, 1", max_tokens: "300, 1000", members: "2, 3", passages: "4, 12" };
 const HINTS = {
   members: "How many of the panel take part, the first ones first.",
@@ -21,7 +22,7 @@ export function SpaceEditor({ draft, data, changed }) {
   const more = el("div", { class: "dials" });
   const total = el("p", { class: "setting-count", role: "status" });
   const models = ModelAxis({ draft, models: data.models, edited: rebuild });
-  const prompts = PromptAxis({ draft, edited });
+  const prompts = PromptAxis({ draft, models: data.models, edited });
   let read = asksDocuments(draft);
   fill(more, dials());
   tell();
@@ -148,7 +149,7 @@ function ModelAxis({ draft, models, edited }) {
   return Axis("Models", "Each one alone is a setting; a panel of several is one too.", search.node, list, panels, make);
 }
 
-function PromptAxis({ draft, edited }) {
+function PromptAxis({ draft, models, edited }) {
   const list = el("ol", { class: "prompts" });
   draft.axes.prompt ??= ["{{question}}"];
   draw();
@@ -172,7 +173,29 @@ function PromptAxis({ draft, edited }) {
       draw();
       edited();
       list.lastElementChild.querySelector("textarea").focus();
-    } } }));
+    } } }),
+    ImprovePicker({ draft, models, edited }));
+}
+
+// Which model proposes better prompts, if any.
+function ImprovePicker({ draft, models, edited }) {
+  const writers = inOrder(models).filter((model) => model.available && !model.mock);
+  if (draft.improve && !writers.some((model) => model.id === draft.improve.model)) delete draft.improve;
+  const most = Field("Proposals", { type: "number", min: 1, max: 24, step: 1, value: draft.improve?.proposals ?? USUAL_PROPOSALS, on: { input: ({ target }) => {
+    if (!draft.improve) return;
+    draft.improve.proposals = Math.min(24, Math.max(1, Math.trunc(Number(target.value)) || USUAL_PROPOSALS));
+    edited();
+  } } }, "At most so many better prompts are proposed and tried.");
+  most.node.hidden = !draft.improve;
+  const writer = Choice("Improve the prompts", { value: draft.improve?.model ?? "", on: { change: ({ target }) => {
+    if (target.value) draft.improve = { model: target.value, proposals: Number(most.input.value) || USUAL_PROPOSALS };
+    else delete draft.improve;
+    most.node.hidden = !draft.improve;
+    edited();
+  } } }, [["", "No"], ...writers.map((model) => [model.id, `Yes, with ${nameOf(model.id, models).name}`])], "The model reads failures and proposes better prompts.");
+  const node = el("div", { class: "pair" }, writer.node, most.node);
+  node.hidden = writers.length === 0;
+  return node;
 }
 
 function PatternAxis({ draft, patterns, edited }) {

@@ -15,7 +15,7 @@ const BIASES = {
 
 /** Takes the `judge` of an experiment. */
 export function Trust(judge) {
-  const { calibration, model, probes } = judge;
+  const { calibration, model, preference, probes } = judge;
   const unknown = !calibration || (calibration.labels === 0 && !model);
   return [
     !unknown && el("p", { class: `notice ${calibration.trusted === false ? "distrusted" : ""}` }, sentence(calibration.words)),
@@ -23,6 +23,7 @@ export function Trust(judge) {
       `κ = ${score(calibration.kappa)}${calibration.interval ? ` (${span(calibration.interval)})` : ""}`,
       `on ${plural(calibration.labels, "verdict")} of yours`, calibration.errors !== null && `differing on ${percent(calibration.errors)}`,
     ].filter(Boolean).join(", ") + ". 1 is full agreement, 0 what chance would give."),
+    preference && el("p", { class: "notice preference" }, sentence(preference.words)),
     model && el("p", { class: "fine" }, habits(judge)),
     probes?.length > 0 && [
       el("h3", null, "Where the judge is fooled"),

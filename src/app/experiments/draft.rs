@@ -6,24 +6,25 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::forecast::{check_reach, stopping, warnings};
+use super::improvement::padded;
 use super::request::request;
 use super::{Experiments, llm_judge, rules};
 use crate::app::{Error, Result};
 use crate::clock;
 use crate::crypto;
 use crate::domain::experiment::design::Design;
+use crate::domain::experiment::power::{self, Power};
 use crate::domain::experiment::scoring::JudgeMode;
 use crate::domain::experiment::spec::{ExperimentSpec, MAX_NAME};
 use crate::domain::experiment::successive_halving::SuccessiveHalving;
 use crate::domain::experiment::{
     Case, Configuration, ExperimentBudget, ExperimentError, JudgeCost, MOST_CASES, Objective,
-    Parameter, Scoring, SearchSpace, TrialOutcome,
+    Parameter, Scoring, SearchSpace, TrialOutcome, compared, settings,
 };
 use crate::domain::id::{DocumentId, ExperimentId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::estimate;
 use crate::domain::request::Request;
-use crate::domain::statistics::paired;
 use crate::domain::usage;
 use crate::domain::user::Caller;
 use crate::store::documents;
@@ -34,9 +35,6 @@ const MOST_SETTINGS: usize = 2_000;
 const USUAL_EVALUATIONS: u64 = 2_000;
 /// Assumed duration of one stage of an analysis, in ms, for time budgets before any was measured.
 const USUAL_STAGE: u64 = 15_000;
-/// Assumed standard deviation of score differences between two configurations on the same case: graded model answers
-/// have about this (EVIDENCE.md section 4).
-const USUAL_DEVIATION: f64 = 0.25;
 
 /// The request, with the right types but otherwise unchecked.
 #[derive(Debug, Clone)]
@@ -84,8 +82,8 @@ pub struct ExperimentForecast {
     pub cost_at_most: Option<MicroDollars>,
     /// Expected tokens.
     pub tokens: u64,
-    /// Smallest difference between leader and current configuration that the final comparison detects with 80% power.
-    pub detectable: f64,
+    /// Power of the final comparison.
+    pub power: Power,
     /// The stopping rule, in words.
     pub stopping: String,
     /// Warnings to read before starting.
@@ -129,6 +127,7 @@ impl Experiments<'_> {
                 Some(seed) => seed,
                 None => (crypto::random_number()? >> 80) as u64,
             },
+            proposals: Vec::new(),
         };
         check_objective(&spec.objective)?;
         let cases = match &spec.evaluator {
@@ -144,6 +143,7 @@ impl Experiments<'_> {
         let current = spec
             .current_of(&arms)
             .map_err(|fault| refused("current", &fault))?;
+        let search = self.search(&caller.user, &spec, &arms, &cases)?;
         let mut loads = self.loads(caller, &spec, &arms, &cases).await?;
         if spec
             .evaluator
@@ -162,10 +162,13 @@ impl Experiments<'_> {
             indifference: spec.indifference,
             wrong: spec.wrong,
             seed: spec.seed,
+            search,
             arms,
         };
         check_reach(&design)?;
-        Ok(forecast(spec, design, cases, &loads))
+        // Simulates the final comparison, which may take some milliseconds.
+        let worked = tokio::task::spawn_blocking(move || forecast(spec, design, cases, &loads));
+        worked.await.map_err(Error::internal)
     }
 
     // Each configuration is planned with only one case, so the documents of all cases are checked here.
@@ -221,7 +224,7 @@ impl Experiments<'_> {
                 &ExperimentError::TooMany("settings", MOST_SETTINGS),
             ));
         }
-        if arms.len() < 2 {
+        if arms.len() < 2 && spec.space.improvement().is_none() {
             let why = "there is only one setting: give an axis at least two values that its models support";
             return Err(Error::field(&["body", "space"], "value_error", why));
         }
@@ -239,6 +242,8 @@ impl Experiments<'_> {
         let length = |case: &&Case| (case.documents.len(), case.prompt.len());
         let longest = cases.iter().max_by_key(length).ok_or_else(Error::missing)?;
         let judged = self.judged(&caller.user, spec, arms, cases)?;
+        // A proposed prompt can be longer than a given one.
+        let spec = &padded(spec);
         // The experiment does not exist yet, but the request must look like an experiment's: a person's default
         // recipe must not fill in its parameters.
         let nobody = ExperimentId::new(clock::now(), 0);
@@ -433,10 +438,11 @@ pub(super) fn forecast(
     let (order, held) = race.cases();
     let held_back = held.len();
     let count = loads.len() as u64;
+    let arms = settings(&design) as u64;
     let sum =
         |of: &dyn Fn(&EvaluationCost) -> u64| loads.iter().map(of).fold(0, u64::saturating_add);
     let each = |of: &dyn Fn(&EvaluationCost) -> u64| (sum(of) / count.max(1)).max(1);
-    let all = count * order.len() as u64 + 2 * held_back as u64;
+    let all = arms * order.len() as u64 + 2 * held_back as u64;
     let parts = [
         Some(all),
         spec.budget.evaluations,
@@ -454,17 +460,23 @@ pub(super) fn forecast(
         .map(|load| load.most.whole_cost().0 as u64)
         .max();
     let most = (dearest.unwrap_or(0).saturating_mul(evaluations)).min(i64::MAX as u64) as i64;
+    let written = design.search.map_or(MicroDollars(0), |search| {
+        search.declared.cost.times(search.most as u32)
+    });
+    let most = most.saturating_add(written.0);
     let most = spec.budget.cost.map_or(most, |limit| most.min(limit.0));
-    let detectable = paired::detectable(held_back, USUAL_DEVIATION, 0.05, 0.8).min(1.0);
+    let dear = dear.saturating_add(written.0 as u64).min(i64::MAX as u64);
+    let scores = spec.evaluator.scores().under(&spec.objective);
+    let power = power::of(scores, compared(&design));
     ExperimentForecast {
-        stopping: stopping(&spec, held_back),
-        warnings: warnings(order.len(), held_back, count, evaluations),
+        stopping: stopping(&spec, &design),
+        warnings: warnings(order.len(), power.cases, arms, evaluations),
         cost: is_priced.then_some(MicroDollars(dear as i64)),
         cost_at_most: is_priced.then_some(MicroDollars(most)),
         tokens: times(sum(&|load| load.expected.whole_tokens())),
         evaluations,
         held_back,
-        detectable,
+        power,
         design,
         spec,
         cases,

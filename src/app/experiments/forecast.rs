@@ -5,7 +5,7 @@ use crate::app::{Error, Result};
 use crate::domain::experiment::design::{Design, RaceStep};
 use crate::domain::experiment::spec::ExperimentSpec;
 use crate::domain::experiment::successive_halving::{ALL_UP_TO, SuccessiveHalving};
-use crate::domain::experiment::{Objective, TrialOutcome};
+use crate::domain::experiment::{Objective, TrialOutcome, reserve, settings};
 
 /// Refuses a budget that allows no evaluation.
 ///
@@ -27,8 +27,8 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
     }
     let least = |of: &dyn Fn(&TrialOutcome) -> u64| {
         let dearest = design.declared.iter().map(of).max().unwrap_or(0);
-        // Two evaluations are at most four fifths of it.
-        dearest.saturating_mul(5).div_ceil(2)
+        // Two evaluations are what the reserve leaves of it.
+        (dearest as f64 * 2.0 / (1.0 - reserve(design))).ceil() as u64
     };
     let cost = budget.cost.map(|_| {
         let cost = least(&|outcome| outcome.whole_cost().0.max(0) as u64);
@@ -41,7 +41,9 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
         let seconds = least(&|outcome| outcome.latency_ms).div_ceil(1_000);
         format!("{seconds} seconds")
     });
-    let count = budget.evaluations.map(|_| "3 evaluations".to_owned());
+    let count = budget
+        .evaluations
+        .map(|_| format!("{} evaluations", (2.0 / (1.0 - reserve(design))).ceil()));
     let parts: Vec<String> = [cost, tokens, time, count].into_iter().flatten().collect();
     let why = format!(
         "is too small to compare two settings on one case, which can take {}",
@@ -51,7 +53,7 @@ pub(super) fn check_reach(design: &Design) -> Result<()> {
 }
 
 /// Describes the stopping rule.
-pub(super) fn stopping(spec: &ExperimentSpec, held_back: usize) -> String {
+pub(super) fn stopping(spec: &ExperimentSpec, design: &Design) -> String {
     let not_worth = match spec.objective {
         Objective::Weighted {
             uses: Some(uses), ..
@@ -60,24 +62,40 @@ pub(super) fn stopping(spec: &ExperimentSpec, held_back: usize) -> String {
         ),
         _ => String::new(),
     };
+    let search = match design.search {
+        Some(search) => format!(
+            "With at most half of the race's budget, a model reads failures and proposes up to {} better prompts; \
+             those that are not worse than their origin join the race. ",
+            search.most
+        ),
+        None => String::new(),
+    };
+    let queue = format!("{AT_ONCE} evaluations run at once, and people's own requests come first.");
+    if settings(design) == 2 {
+        return format!(
+            "Both settings answer the same cases in the same order. It stops when the difference is overwhelming \
+             (which a betting test decides that may be asked after every block of cases), {not_worth}when the cases are \
+             used up, or when the budget is spent. {queue}"
+        );
+    }
     format!(
-        "All settings answer the same cases in the same order; those that are behind wait when the budget \
+        "{search}All settings answer the same cases in the same order; those that are behind wait when the budget \
          is short, and those shown to be worse are eliminated. The race stops when one setting is left, when the leader \
          is within {} of the best of the others in {:.0} of 100 resamples of the cases, {not_worth}when the cases are used up, \
-         or when the budget is spent. A fifth of the budget is reserved to compare the leader with your current setting \
-         on {held_back} held-out cases; only that comparison is reported. {AT_ONCE} evaluations \
-         run at once, and people's own requests come first.",
+         or when its part of the budget is spent. The rest, at least {:.0} % of the budget, compares the leader with your \
+         current setting on cases that the race has not used; only that comparison is reported. {queue}",
         spec.indifference,
-        (1.0 - spec.wrong) * 100.0
+        (1.0 - spec.wrong) * 100.0,
+        reserve(design) * 100.0,
     )
 }
 
 /// Warns about too few cases or evaluations.
-pub(super) fn warnings(raced: usize, held_back: usize, arms: u64, evaluations: u64) -> Vec<String> {
+pub(super) fn warnings(raced: usize, compared: usize, arms: u64, evaluations: u64) -> Vec<String> {
     let mut warnings = Vec::new();
-    if held_back < 10 {
+    if compared < 10 {
         warnings.push(format!(
-            "only {held_back} cases can be held out for the final comparison, which will detect only large differences; \
+            "only {compared} cases are left for the final comparison, which will find only large differences; \
              use 30 cases or more",
         ));
     }
@@ -157,6 +175,7 @@ mod tests {
                 indifference: 0.02,
                 wrong: 0.1,
                 seed,
+                search: None,
             };
             let _ = check_reach(&design);
             let told = forecast(spec, design, vec![Case::default(); cases], &loads);

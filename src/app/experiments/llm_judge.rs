@@ -1,24 +1,20 @@
 //! LLM judge: each judgment is an analysis of its own that is priced, stored, and bounded like any other.
 //! `domain::experiment::jury` defines the prompts and parses the replies.
 
+use super::model_call::ModelCall;
 use super::waits::{ExperimentWaits, Work};
+use crate::app::Result;
 use crate::app::analyses::Analyses;
-use crate::app::{Kind, Result};
 use crate::crypto;
-use crate::domain::analysis::{CacheUse, Status};
 use crate::domain::chat::estimate_tokens;
 use crate::domain::experiment::judge_prompts::{self, Probe};
 use crate::domain::experiment::pairwise::Preferred;
 use crate::domain::experiment::record::Experiment;
 use crate::domain::experiment::scoring::{JudgeMode, JudgeSpec};
-use crate::domain::experiment::spec::PLAIN;
 use crate::domain::experiment::{Case, JudgeCost};
 use crate::domain::money::Price;
-use crate::domain::parameters::Parameters;
 use crate::domain::prompt::PEER_BUDGET;
-use crate::domain::request::{Request, RunContext};
-use crate::domain::user::{Caller, Role};
-use crate::store::{Store, analyses as stored};
+use crate::store::Store;
 
 /// Limit on tokens of a judge's reply: it solves the question before it compares.
 pub(super) const REPLY: u32 = 2_000;
@@ -154,63 +150,14 @@ impl LlmJudge<'_> {
         &self,
         prompt: String,
     ) -> Work<(std::result::Result<String, JudgeError>, JudgeCost)> {
-        let request = Request {
-            prompt,
-            models: vec![self.judge.model.clone()],
-            pattern: Some(PLAIN.to_owned()),
-            parameters: Parameters {
-                max_tokens: Some(REPLY),
-                ..Parameters::default()
-            },
-            cache: CacheUse::On,
-            detached: true,
-            topic: Some("experiment".to_owned()),
-            ..Request::default()
+        let call = ModelCall {
+            store: self.store,
+            analyses: self.analyses,
+            waits: self.waits,
+            experiment: self.experiment,
         };
-        let context = RunContext {
-            experiment: Some(self.experiment.id.clone()),
-            ..RunContext::default()
-        };
-        let caller = Caller {
-            user: self.experiment.user.clone(),
-            role: Role::User,
-            session: None,
-            key: None,
-        };
-        let id = loop {
-            self.waits.check()?;
-            let started =
-                self.analyses
-                    .start_for(&caller, request.clone(), context.clone(), |_, _| Ok(()));
-            match started.await {
-                Ok(id) => break id,
-                // A full queue says nothing about the judge.
-                Err(error) if error.kind == Kind::Unavailable => self.waits.refused(error).await?,
-                Err(error) => {
-                    return Ok((Err(JudgeError::Failed(error.public)), JudgeCost::default()));
-                }
-            }
-        };
-        self.waits.over(&id).await?;
-        let (user, wanted) = (self.experiment.user.clone(), id);
-        let read = self
-            .store
-            .read(move |db| stored::by_id(db, Some(&user), &wanted));
-        let Some(done) = read.await? else {
-            let why = "its analysis was deleted".to_owned();
-            return Ok((Err(JudgeError::Failed(why)), JudgeCost::default()));
-        };
-        let bill = JudgeCost {
-            cost: done.cost,
-            tokens: done.usage.input + done.usage.output,
-        };
-        let said = match (done.status, done.synthesis) {
-            (Status::Completed, Some(text)) => Ok(text),
-            (_, _) => Err(JudgeError::Failed(
-                done.error.unwrap_or_else(|| "it did not answer".to_owned()),
-            )),
-        };
-        Ok((said, bill))
+        let (said, bill) = call.ask(&self.judge.model, prompt, REPLY).await?;
+        Ok((said.map_err(JudgeError::Failed), bill))
     }
 }
 
@@ -226,7 +173,11 @@ fn read<T>(said: std::result::Result<T, &'static str>) -> std::result::Result<T,
     said.map_err(JudgeError::Unreadable)
 }
 
-fn nonce() -> Result<String> {
+/// A mark for fences that no answer can know.
+///
+/// # Errors
+/// When the system has no randomness.
+pub(super) fn nonce() -> Result<String> {
     Ok(crypto::hex(&crypto::random_number()?.to_be_bytes()[..8]))
 }
 

@@ -6,8 +6,11 @@ mod blind_comparison;
 mod draft;
 mod files;
 mod forecast;
+mod improvement;
 mod llm_judge;
+mod model_call;
 mod progress;
+mod prompt_writer;
 mod request;
 mod result;
 mod rules;
@@ -23,6 +26,7 @@ use tokio::sync::watch;
 use super::accounts::{RequestOrigin, chance};
 use super::{App, Error, Kind, Result, account_state, disk_space};
 use crate::clock;
+use crate::domain::experiment::design::RaceStep;
 use crate::domain::experiment::record::{
     Evaluation, Experiment, ExperimentState, ExperimentSummary, Judging,
 };
@@ -401,7 +405,13 @@ enum ResumeOutcome {
 /// Rebuilds the race from everything recorded.
 fn race_of(experiment: &Experiment, done: &[Evaluation]) -> SuccessiveHalving {
     let results = done.iter().filter_map(|one| Some((one.cell, one.outcome?)));
-    SuccessiveHalving::resumed(experiment.design.clone(), results)
+    let proposals = experiment.spec.steps();
+    let race = SuccessiveHalving::replayed(experiment.design.clone(), results.clone(), proposals);
+    match experiment.verdict {
+        // It ended under the rules of an earlier version.
+        Some(verdict) if race.next() != RaceStep::Done(verdict) => race.closed(results, verdict),
+        _ => race,
+    }
 }
 
 fn too_many() -> Error {

@@ -8,7 +8,7 @@ use crate::domain::experiment::space::setting;
 use crate::domain::experiment::spec::ExperimentSpec;
 use crate::domain::experiment::successive_halving::SuccessiveHalving;
 use crate::domain::experiment::{ExperimentBudget, TrialOutcome};
-use crate::domain::statistics::{paired, sequence::ConfidenceSequence};
+use crate::domain::statistics::{betting, paired};
 
 /// Snapshot of an experiment's progress.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,7 +36,7 @@ pub struct LeadingConfiguration {
     pub setting: Value,
     /// Mean score so far.
     pub mean: f64,
-    /// Confidence interval of its true mean, valid at any time (see `statistics::sequence`).
+    /// Confidence interval of its true mean, valid at any time (see `statistics::betting`).
     pub interval: (f64, f64),
     /// Cases evaluated so far.
     pub cases: usize,
@@ -91,7 +91,7 @@ fn best(
         place,
         setting: setting(&spec.space, design.arms.get(place)?),
         mean: mean(place),
-        interval: ConfidenceSequence::over(0.0, 1.0, 0.05, &values).interval(),
+        interval: betting::interval(&values, (0.0, 1.0), 0.05),
         cases: depth,
     })
 }

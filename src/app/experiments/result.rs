@@ -6,6 +6,7 @@ use super::{ExperimentProgress, Experiments, race_of};
 use crate::app::{Error, Result};
 use crate::domain::experiment::calibration::{Calibration, calibrate};
 use crate::domain::experiment::pairwise::{Match, Preferred};
+use crate::domain::experiment::preference::{self, PersonPreference};
 use crate::domain::experiment::record::{Evaluation, Experiment, Judgment};
 use crate::domain::experiment::report::{self, ExperimentReport};
 use crate::domain::experiment::{Case, Trial, successive_halving::SuccessiveHalving};
@@ -31,6 +32,8 @@ pub struct ExperimentView {
     pub report: ExperimentReport,
     /// Agreement of the scores with the person's verdicts.
     pub calibration: Calibration,
+    /// The person's preference between leader and current configuration.
+    pub preference: Option<PersonPreference>,
 }
 
 /// An evaluation with its answer.
@@ -89,14 +92,18 @@ impl Experiments<'_> {
 
 type StoredExperiment = (Experiment, Vec<Case>, Vec<Evaluation>, Vec<Judgment>);
 
-fn worked_out((experiment, cases, evaluations, judgments): StoredExperiment) -> ExperimentView {
+fn worked_out((mut experiment, cases, evaluations, judgments): StoredExperiment) -> ExperimentView {
     let race = race_of(&experiment, &evaluations);
+    // A prompt search adds configurations to those that are stored.
+    experiment.design = race.design().clone();
     let failed = evaluations.iter().filter(|one| one.error.is_some());
     let failed = failed.map(|one| one.cell).collect();
     let space = &experiment.spec.space;
+    let report = report::report(&race, space, &failed, &matches_of(&judgments));
     ExperimentView {
         calibration: calibrate(&labelled(&judgments, &race)),
-        report: report::report(&race, space, &failed, &matches_of(&judgments)),
+        preference: (report.leader).and_then(|leader| preference::of(&race, leader, &judgments)),
+        report,
         progress: ExperimentProgress::of(&experiment.spec, &race),
         race,
         experiment,

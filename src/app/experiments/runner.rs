@@ -24,7 +24,7 @@ use crate::log;
 use crate::store::{analyses, experiments};
 
 /// Consecutive transient failures that pause an experiment.
-const MOST_FAILURES: usize = 3;
+pub(super) const MOST_FAILURES: usize = 3;
 /// The runner's next step.
 enum NextAction {
     /// Start this evaluation.
@@ -46,10 +46,12 @@ pub(super) struct ExperimentRunner<'s> {
     // Evaluations in progress, at most `AT_ONCE`.
     pub(super) begun: Vec<(Trial, AnalysisId)>,
     pub(super) waits: ExperimentWaits,
-    progress: &'s watch::Sender<ExperimentProgress>,
+    pub(super) progress: &'s watch::Sender<ExperimentProgress>,
     // Consecutive transient failures, and the cost of failed attempts.
-    failures: usize,
+    pub(super) failures: usize,
     wasted: BTreeMap<Trial, TrialOutcome>,
+    // Cost of failed attempts to improve a prompt.
+    pub(super) unused: JudgeCost,
 }
 
 /// Outcome of an analysis.
@@ -89,6 +91,7 @@ impl<'s> ExperimentRunner<'s> {
             progress: &seat.progress,
             failures: 0,
             wasted: BTreeMap::new(),
+            unused: JudgeCost::default(),
             app,
             experiment,
             cases,
@@ -145,6 +148,11 @@ impl<'s> ExperimentRunner<'s> {
                     self.give_up_on(&[]).await?;
                     self.probe().await?;
                     return Ok(verdict);
+                }
+                RaceStep::Propose(wanted) => {
+                    self.give_up_on(&[]).await?;
+                    self.improve(wanted).await?;
+                    continue;
                 }
                 RaceStep::Evaluate(cells) => self.in_order(cells),
             };
@@ -221,7 +229,7 @@ impl<'s> ExperimentRunner<'s> {
     /// # Errors
     /// Any error of starting an analysis.
     pub(super) async fn ask(&self, cell: Trial) -> Result<AnalysisId> {
-        let design = &self.experiment.design;
+        let design = self.race.design();
         let found = design.arms.get(cell.arm).zip(self.cases.get(cell.case));
         let (arm, case) = found.ok_or_else(|| Error::internal("a cell that is not there"))?;
         let id = self.experiment.id.clone();
@@ -305,8 +313,7 @@ impl<'s> ExperimentRunner<'s> {
         if !self.race.record(cell, outcome) {
             return Err(Error::internal("the race did not ask for this evaluation"));
         }
-        self.progress
-            .send_replace(ExperimentProgress::of(&self.experiment.spec, &self.race));
+        self.show_progress();
         Ok(())
     }
 

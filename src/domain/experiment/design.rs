@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::prompt_search::{Reflection, SearchDesign};
 use super::{Configuration, ExperimentBudget, Objective, Trial, TrialOutcome};
 use crate::domain::statistics::paired::PairedDifference;
 
@@ -26,6 +27,9 @@ pub struct Design {
     pub wrong: f64,
     /// Random seed.
     pub seed: u64,
+    /// Search for better prompts, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchDesign>,
 }
 
 /// The next action of a race.
@@ -33,6 +37,8 @@ pub struct Design {
 pub enum RaceStep {
     /// Evaluate these trials, in any order and concurrently, and record each outcome.
     Evaluate(Vec<Trial>),
+    /// Have a better prompt written, and add it with `propose`.
+    Propose(Reflection),
     /// The race is over.
     Done(RaceVerdict),
 }

@@ -80,7 +80,7 @@ pub fn markdown(experiment: &Experiment, cases: &[Case], report: &ExperimentRepo
     for (rank, row) in report.leaderboard.iter().enumerate() {
         out += &line(experiment, report, rank + 1, row);
     }
-    out += "\nThe intervals are confidence sequences, valid at any time and therefore wide. \"Set aside\" \
+    out += "\nThe intervals cover the true mean in 95 of 100 settings. \"Set aside\" \
             means dropped when only some settings could continue, not shown to be worse.\n";
     if !report.sensitivity.is_empty() {
         out += "\n## Sensitivity\n\n| parameter | share of variation | value | mean | 95 % |\n|---|--:|---|--:|---|\n";

@@ -1,19 +1,16 @@
-//! Statistical decisions of a race: ranking, elimination, value of continuing, and the holdout comparison.
+//! Statistical decisions of a race: ranking, elimination, and the value of continuing.
 //! Does not manage the budget.
 
-use super::design::{Elimination, HoldoutFinding};
+use super::design::Elimination;
 use super::observations::Observations;
 use super::quality_estimates;
-use crate::domain::statistics::paired::{self, PairedDifference};
 use crate::domain::statistics::random::Random;
-use crate::domain::statistics::{proportions, sequence::ConfidenceSequence};
+use crate::domain::statistics::{betting, paired};
 
 /// Minimum number of cases for stopping early; with fewer, resampling tells little.
 const LEAST_CASES: usize = 10;
 /// Number of bootstrap resamples of the cases.
 const DRAWS: usize = 400;
-/// Significance level of the holdout comparison, two-sided.
-const LEVEL: f64 = 0.05;
 
 /// Ranking after a round.
 pub(super) struct Ranking {
@@ -58,17 +55,19 @@ pub(super) fn stand(
         };
     };
     let best = seen.values(leader, cases);
-    // One-sided: only the upper end counts.
-    let wrong = 2.0 * design.wrong / comparisons as f64;
+    let wrong = design.wrong / comparisons as f64;
+    let range = (-1.0, 1.0);
     let beaten = others.iter().filter_map(|&arm| {
         let differences = apart(&seen.values(arm, cases), &best);
-        let interval = ConfidenceSequence::over(-1.0, 1.0, wrong, &differences).interval();
-        let elimination = Elimination {
-            by: leader,
-            cases,
-            interval,
-        };
-        (interval.1 < -design.indifference).then_some((arm, elimination))
+        // One-sided: only the upper end counts.
+        betting::is_below(&differences, range, -design.indifference, wrong).then(|| {
+            let elimination = Elimination {
+                by: leader,
+                cases,
+                interval: betting::interval(&differences, range, 2.0 * wrong),
+            };
+            (arm, elimination)
+        })
     });
     Ranking {
         beaten: beaten.collect(),
@@ -107,50 +106,6 @@ pub(super) fn outlook(seen: &Observations, ranking: &[usize], cases: usize) -> O
         close_enough: held as f64 >= (1.0 - design.wrong) * DRAWS as f64,
         gain: gain / DRAWS as f64,
     })
-}
-
-/// Compares leader and current configuration on holdout pairs.
-pub(super) fn confirm(
-    pairs: &[(f64, f64)],
-    same: bool,
-) -> (HoldoutFinding, Option<PairedDifference>) {
-    if same {
-        return (HoldoutFinding::CurrentLeads, None);
-    }
-    let differences: Vec<f64> = pairs
-        .iter()
-        .map(|(leader, current)| leader - current)
-        .collect();
-    let Some(mut difference) = paired::student(&differences, 1.0 - LEVEL) else {
-        return (HoldoutFinding::NotTested, None);
-    };
-    difference.interval = within_reason(difference.interval, differences.len());
-    // With binary or mostly identical scores, Student's t underestimates the variance.
-    let ups = differences.iter().filter(|&&d| d > 0.0).count() as u64;
-    let downs = differences.iter().filter(|&&d| d < 0.0).count() as u64;
-    let yes_or_no = pairs
-        .iter()
-        .all(|(a, b)| [a, b].iter().all(|&&x| x == 0.0 || x == 1.0));
-    if yes_or_no || ((ups + downs) as usize) < differences.len().min(6) {
-        difference.p = difference.p.max(proportions::sign_test(ups, downs));
-    }
-    let finding = match difference.p < LEVEL {
-        true if difference.mean > 0.0 => HoldoutFinding::Better,
-        true => HoldoutFinding::Worse,
-        false => HoldoutFinding::NotDistinguishable,
-    };
-    (finding, Some(difference))
-}
-
-/// Widens a confidence interval of a mean difference of scores from 0 to 1. Identical differences show no
-/// variance, yet a case that differs may be missing from the sample: with 95 % confidence such cases make up
-/// at most 1 - 0.05^(1/n) of all cases (exact bound of Clopper and Pearson 1934 for none in n).
-pub(super) fn within_reason((from, to): (f64, f64), cases: usize) -> (f64, f64) {
-    let missed = match to - from < 1e-12 {
-        true => 1.0 - LEVEL.powf(1.0 / cases.max(1) as f64),
-        false => 0.0,
-    };
-    ((from - missed).max(-1.0), (to + missed).min(1.0))
 }
 
 fn apart(one: &[f64], other: &[f64]) -> Vec<f64> {

@@ -13,14 +13,19 @@ pub mod cases;
 pub mod design;
 pub mod evaluate;
 pub mod export;
+mod final_test;
 mod judge;
 pub mod judge_prompts;
 mod observations;
 pub mod pairwise;
+pub mod power;
+pub mod preference;
+pub mod prompt_search;
 mod proposals;
 mod quality_estimates;
 mod race_budget;
 pub mod record;
+pub mod reflection;
 pub mod report;
 pub mod scoring;
 pub mod sensitivity;
@@ -37,6 +42,8 @@ use super::money::MicroDollars;
 
 pub use design::Elimination;
 pub use evaluate::Evaluator;
+pub use final_test::FinalTest;
+pub use race_budget::{compared, reserve, settings};
 pub use scoring::Scoring;
 pub use space::{Axis, Configuration, Parameter, SearchSpace};
 
@@ -199,6 +206,8 @@ pub enum ExperimentError {
     Again(Parameter, Value),
     /// An invalid current configuration, with the reason.
     Current(String),
+    /// An impossible prompt search, with the reason.
+    Improvement(String),
     /// An unusable scoring rule, with the reason.
     Evaluator(String),
 }
@@ -212,7 +221,7 @@ impl std::fmt::Display for ExperimentError {
             Self::Again(dial, value) => write!(f, "{} lists {value} twice", dial.as_str()),
             Self::Value(dial, value) => write!(f, "{} does not accept {value}", dial.as_str()),
             Self::Current(why) => write!(f, "invalid current setting: {why}"),
-            Self::Evaluator(why) => f.write_str(why),
+            Self::Evaluator(why) | Self::Improvement(why) => f.write_str(why),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Further simulation tests: invariants of every race, however it is interrupted, ordered, priced, or observed.
 
 use super::*;
-use crate::domain::statistics::sequence::ConfidenceSequence;
+use crate::domain::statistics::betting;
 
 /// With any size, budget, result order, and interruptions, the race ends the same.
 #[test]
@@ -90,12 +90,35 @@ fn intervals_hold_while_the_race_is_looked_at() {
             }
             for (arm, worth) in worth.iter().enumerate() {
                 let values = race.values(arm, 80);
-                let (from, to) = ConfidenceSequence::over(0.0, 1.0, 0.05, &values).interval();
-                sound[arm] &= from <= *worth && *worth <= to;
+                // One side of the interval each: it misses if it lies below or above the true value.
+                let turned: Vec<f64> = values.iter().map(|value| 1.0 - value).collect();
+                let is_missed = betting::is_below(&values, (0.0, 1.0), *worth, 0.025)
+                    || betting::is_below(&turned, (0.0, 1.0), 1.0 - worth, 0.025);
+                sound[arm] &= !is_missed;
             }
         }
         missed += sound.iter().filter(|sound| !**sound).count();
         all += 6;
     }
     assert!(missed * 20 <= all, "{missed} of {all}");
+}
+
+/// An experiment that ended under earlier rules keeps its verdict and its outcomes.
+#[test]
+fn a_stored_verdict_stays() {
+    let arms = grid(&[2]);
+    let stored: Vec<(Trial, TrialOutcome)> = [(0, 3), (1, 3), (1, 7), (0, 7)]
+        .map(|(arm, case)| (Trial { arm, case }, paid(0.5, 10)))
+        .to_vec();
+    let race = SuccessiveHalving::resumed(design(&arms, 40, 100, 1), stored.clone());
+    assert!(matches!(race.next(), RaceStep::Evaluate(_)));
+    let verdict = RaceVerdict {
+        leader: 1,
+        stop: StopReason::CloseEnough,
+        finding: HoldoutFinding::NotDistinguishable,
+        difference: None,
+    };
+    let race = race.closed(stored, verdict);
+    assert_eq!(race.next(), RaceStep::Done(verdict));
+    assert_eq!((race.results().len(), race.spent().cost.0), (4, 40));
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::design::{ConfigurationState, HoldoutFinding, RaceStep, RaceVerdict, StopReason};
-use super::judge;
+use super::final_test;
 use super::pairwise::{self, Match};
 use super::sensitivity::{self, Influence};
 use super::space::{label, setting};
@@ -15,7 +15,7 @@ use super::successive_halving::SuccessiveHalving;
 use super::{SearchSpace, Trial, TrialOutcome};
 use crate::domain::money::MicroDollars;
 use crate::domain::statistics::paired::{self, PairedDifference};
-use crate::domain::statistics::sequence::ConfidenceSequence;
+use crate::domain::statistics::proportions;
 
 /// Error probability of an interval.
 const LEVEL: f64 = 0.05;
@@ -54,10 +54,12 @@ pub struct ConfigurationRow {
     pub place: usize,
     /// Parameter values.
     pub setting: Value,
+    /// Index of the configuration whose prompt was improved to this one's; none if it was given.
+    pub parent: Option<usize>,
     /// Mean value over its cases of the race; none if never tried.
     pub mean: Option<f64>,
-    /// 95 % confidence sequence of the true mean (see `statistics::sequence`). Valid however often it is
-    /// checked, and therefore wide.
+    /// 95 % confidence interval of the true mean at this number of cases: Wilson's for yes or no, Student's
+    /// otherwise.
     pub interval: Option<(f64, f64)>,
     /// Mean adjusted for case difficulty by the leader's results: comparable between configurations that left
     /// at different times.
@@ -137,7 +139,7 @@ pub fn report(
     let design = race.design();
     let verdict = match race.next() {
         RaceStep::Done(verdict) => Some(verdict),
-        RaceStep::Evaluate(_) => None,
+        RaceStep::Evaluate(_) | RaceStep::Propose(_) => None,
     };
     let tried: Vec<usize> = (0..design.arms.len())
         .filter(|&arm| !values(race, arm).is_empty())
@@ -216,8 +218,9 @@ fn row(
     ConfigurationRow {
         place: arm,
         setting: setting(space, &race.design().arms[arm]),
+        parent: race.parents()[arm],
         mean: is_tried.then(|| paired::mean(&own)),
-        interval: is_tried.then(|| ConfidenceSequence::over(0.0, 1.0, LEVEL, &own).interval()),
+        interval: is_tried.then(|| mean_interval(&own)),
         level: is_tried.then_some(level),
         cases: own.len(),
         failed: failed.iter().filter(|cell| cell.arm == arm).count(),
@@ -228,6 +231,19 @@ fn row(
         against_leader: None,
         pareto: false,
     }
+}
+
+/// 95 % confidence interval of the mean of values from 0 to 1: Wilson's for yes or no, Student's otherwise.
+pub fn mean_interval(values: &[f64]) -> (f64, f64) {
+    if values.iter().all(|&one| one == 0.0 || one == 1.0) {
+        let hits = values.iter().filter(|&&one| one == 1.0).count();
+        return proportions::wilson(hits as u64, values.len() as u64, 1.0 - LEVEL);
+    }
+    let Some(found) = paired::student(values, 1.0 - LEVEL) else {
+        return (0.0, 1.0);
+    };
+    let (from, to) = final_test::within_reason(found.interval, values.len());
+    (from.max(0.0), to.min(1.0))
 }
 
 fn latency(outcomes: &[&TrialOutcome]) -> Latency {
@@ -254,7 +270,7 @@ fn adjust(race: &SuccessiveHalving, rows: &mut [ConfigurationRow], leader: Optio
     }
     let adjusted = paired::holm(&found.iter().map(|(_, one)| one.p).collect::<Vec<_>>());
     for ((place, one), p_adjusted) in found.into_iter().zip(adjusted) {
-        let (from, to) = judge::within_reason(one.interval, one.cases);
+        let (from, to) = final_test::within_reason(one.interval, one.cases);
         rows[place].against_leader = Some(LeaderDifference {
             mean: one.mean,
             from,

@@ -36,6 +36,7 @@ fn raced(cases: usize, of: impl Fn(usize, usize, f64) -> TrialOutcome) -> Succes
         indifference: 0.02,
         wrong: 0.1,
         seed: 3,
+        search: None,
         arms,
     });
     let mut chance = Random::new(9);
@@ -176,6 +177,7 @@ fn a_race_that_has_not_begun_says_so() {
         indifference: 0.02,
         wrong: 0.1,
         seed: 3,
+        search: None,
     });
     let report = report(&race, &space(), &BTreeSet::new(), &[]);
     assert_eq!((report.leader, report.finding), (None, None));

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::Evaluator;
+use super::power::ScoreKind;
 
 /// Scoring method.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +39,15 @@ pub enum JudgeMode {
 }
 
 impl Scoring {
+    /// Returns the kind of its scores.
+    pub fn scores(&self) -> ScoreKind {
+        match self {
+            Self::Rule(Evaluator::Likeness) => ScoreKind::Graded,
+            Self::Rule(_) => ScoreKind::YesNo,
+            Self::Judge(judge) if judge.kind == JudgeMode::Pairwise => ScoreKind::Preference,
+            Self::Judge(_) => ScoreKind::Graded,
+        }
+    }
     /// Returns the judge, if any.
     pub fn judge(&self) -> Option<&JudgeSpec> {
         match self {

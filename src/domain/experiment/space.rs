@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ExperimentError;
+use super::prompt_search::{MOST_PROPOSALS, USUAL_PROPOSALS};
+use crate::domain::recipe::QUESTION;
 
 /// Maximum number of configurations of a space.
 pub const MOST_ARMS: usize = 10_000;
@@ -88,6 +90,24 @@ pub struct Axis {
     pub dial: Parameter,
     /// Candidate values; null is the default.
     pub values: Vec<Value>,
+    /// Search for better values; only of prompts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub improve: Option<Improvement>,
+}
+
+/// How better prompts are searched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Improvement {
+    /// Full id of the model that writes them.
+    pub model: String,
+    /// Maximum number of proposals.
+    #[serde(default = "usual_proposals")]
+    pub proposals: usize,
+}
+
+fn usual_proposals() -> usize {
+    USUAL_PROPOSALS
 }
 
 /// The axes of an experiment.
@@ -136,9 +156,16 @@ impl SearchSpace {
             .get(place)
             .filter(|value| !value.is_null())
     }
+    /// The search for better prompts, if any.
+    pub fn improvement(&self) -> Option<&Improvement> {
+        self.0.iter().find_map(|axis| axis.improve.as_ref())
+    }
     fn check(&self) -> Result<(), ExperimentError> {
         let mut dials = BTreeSet::new();
         for axis in &self.0 {
+            if let Some(improve) = &axis.improve {
+                check_improvement(axis, improve)?;
+            }
             if axis.values.is_empty() {
                 return Err(ExperimentError::Empty("value on an axis"));
             }
@@ -180,6 +207,24 @@ impl SearchSpace {
             (!refused && !axis.values[place].is_null()).then_some(place)
         });
         Configuration(places.collect())
+    }
+}
+
+fn check_improvement(axis: &Axis, improve: &Improvement) -> Result<(), ExperimentError> {
+    let fault = |why: String| Err(ExperimentError::Improvement(why));
+    if axis.dial != Parameter::Prompt {
+        return fault(format!(
+            "only prompts can be improved, not {}",
+            axis.dial.as_str()
+        ));
+    }
+    if !(1..=MOST_PROPOSALS).contains(&improve.proposals) {
+        return fault(format!("proposals must be from 1 to {MOST_PROPOSALS}"));
+    }
+    let lacks = |value: &&Value| value.as_str().is_some_and(|text| !text.contains(QUESTION));
+    match axis.values.iter().find(lacks) {
+        Some(_) => fault(format!("a prompt needs {QUESTION} where the question goes")),
+        None => Ok(()),
     }
 }
 
@@ -286,6 +331,24 @@ mod tests {
             ),
         ] {
             assert_eq!(space(axes).arms(&|_, _| true), Err(fault));
+        }
+        for (axes, why) in [
+            (
+                json!([{"dial": "model", "values": ["a", "b"], "improve": {"model": "w"}}]),
+                "only prompts",
+            ),
+            (
+                json!([{"dial": "prompt", "values": ["Think."], "improve": {"model": "w"}}]),
+                "{{question}}",
+            ),
+            (
+                json!([{"dial": "prompt", "values": ["{{question}}"],
+                        "improve": {"model": "w", "proposals": 25}}]),
+                "from 1 to 24",
+            ),
+        ] {
+            let fault = space(axes).arms(&|_, _| true).expect_err("refused");
+            assert!(fault.to_string().contains(why), "{fault}");
         }
         let many: Vec<u64> = (1..=101).collect();
         let large = space(json!([

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::prompt_search::Proposal;
 use super::{
-    Configuration, ExperimentBudget, ExperimentError, Objective, Parameter, Scoring, SearchSpace,
+    Configuration, ExperimentBudget, ExperimentError, JudgeCost, Objective, Parameter, Scoring,
+    SearchSpace,
 };
 use crate::domain::request::Request;
 
@@ -17,7 +19,7 @@ pub const PLAIN: &str = "plain";
 /// Maximum length of a name in characters.
 pub const MAX_NAME: usize = 80;
 
-/// Specification of an experiment without its cases. Stored with it; immutable.
+/// Specification of an experiment without its cases. Stored with it; only a prompt search adds to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExperimentSpec {
     /// Display name.
@@ -41,9 +43,54 @@ pub struct ExperimentSpec {
     pub wrong: f64,
     /// Random seed.
     pub seed: u64,
+    /// What the prompt search has proposed so far, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proposals: Vec<PromptProposal>,
+}
+
+/// A prompt that a model proposed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PromptProposal {
+    /// Index of the configuration that it improves.
+    pub parent: usize,
+    /// The prompt; none if the reply contained none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// Why the reply was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// Usage of writing it.
+    #[serde(default)]
+    pub cost: JudgeCost,
 }
 
 impl ExperimentSpec {
+    /// Adds a proposal, its prompt becoming a value of the axis, and returns it as the race takes it.
+    pub fn take(&mut self, proposal: PromptProposal) -> Proposal {
+        let axis = (self.space.0.iter_mut()).find(|axis| axis.dial == Parameter::Prompt);
+        if let (Some(axis), Some(prompt)) = (axis, &proposal.prompt)
+            && !axis.values.iter().any(|value| value == prompt)
+        {
+            axis.values.push(Value::String(prompt.clone()));
+        }
+        let step = self.step_of(&proposal);
+        self.proposals.push(proposal);
+        step
+    }
+    /// The proposals as the race takes them.
+    pub fn steps(&self) -> impl Iterator<Item = Proposal> {
+        self.proposals.iter().map(|proposal| self.step_of(proposal))
+    }
+    fn step_of(&self, proposal: &PromptProposal) -> Proposal {
+        let axis = (self.space.0.iter()).find(|axis| axis.dial == Parameter::Prompt);
+        let place = axis
+            .zip(proposal.prompt.as_ref())
+            .and_then(|(axis, prompt)| axis.values.iter().position(|value| value == prompt));
+        Proposal {
+            place,
+            bill: proposal.cost,
+        }
+    }
     /// Returns the index of the current configuration.
     ///
     /// # Errors
@@ -170,5 +217,34 @@ mod tests {
             let expected = expected.map_err(|why| ExperimentError::Current(why.to_owned()));
             assert_eq!(spec.current_of(&arms), expected, "{current}");
         }
+    }
+
+    #[test]
+    fn a_proposed_prompt_becomes_a_value_once() {
+        let axes =
+            json!([{"dial": "prompt", "values": ["{{question}}"], "improve": {"model": "w"}}]);
+        let mut spec = spec(axes, json!({}), json!({}));
+        let proposal = |prompt: Option<&str>| PromptProposal {
+            parent: 0,
+            prompt: prompt.map(str::to_owned),
+            refused: None,
+            cost: JudgeCost::default(),
+        };
+        for (prompt, place) in [
+            (Some("Think. {{question}}"), Some(1)),
+            (None, None),
+            (Some("{{question}}"), Some(0)),
+            (Some("Think. {{question}}"), Some(1)),
+        ] {
+            assert_eq!(spec.take(proposal(prompt)).place, place, "{prompt:?}");
+        }
+        assert_eq!(spec.space.0[0].values.len(), 2);
+        // Stored and read again, the proposals lead to the same configurations.
+        let text = serde_json::to_string(&spec).expect("JSON");
+        let read: ExperimentSpec = serde_json::from_str(&text).expect("a spec");
+        let places: Vec<_> = read.steps().map(|step| step.place).collect();
+        assert_eq!(places, [Some(1), None, Some(0), Some(1)]);
+        let one = spec.body_of(&Configuration(vec![Some(1)]));
+        assert_eq!(one.prompt, "Think. {{question}}");
     }
 }

@@ -1,23 +1,31 @@
 //! Successive-halving race: chooses the next evaluations. Configurations are evaluated on the same cases in
 //! the same order; as many as the budget covers continue while cases accumulate; those proven worse are
-//! eliminated; and a reserved part of the budget compares the leader with the current configuration on a
-//! holdout.
+//! eliminated; and what is left of the budget, at least a reserved part, compares the leader with the current
+//! configuration on cases that the race has not used (`final_test`). Two configurations are compared on all
+//! cases: without a choice among several, no case is biased by it.
 //!
 //! A deterministic state machine: the same design and outcomes give the same decisions, so a race is resumed
 //! by replaying stored outcomes. It never schedules calls with declared bounds that would exceed the budget;
 //! if a call exceeds its bound, it is the last one over budget.
+
+mod budget;
+mod end;
+mod search;
 
 use std::collections::BTreeMap;
 
 use super::design::{
     ConfigurationState, Design, HoldoutFinding, RaceStep, RaceVerdict, StopReason,
 };
+use super::final_test;
 use super::judge;
 use super::observations::Observations;
+use super::prompt_search::Proposal;
 use super::proposals;
-use super::race_budget::{NOTHING, RESERVE, amounts, held_back, limits, plus, usual_declared};
+use super::race_budget::{NOTHING, held_back, plus, settings};
 use super::{Trial, TrialOutcome};
 use crate::domain::statistics::random::Random;
+use search::SearchStep;
 
 /// Maximum number of configurations that are all tried; larger spaces use proposals.
 pub const ALL_UP_TO: usize = 64;
@@ -32,9 +40,17 @@ const PACE: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum RacePhase {
+    /// Try proposed configurations of a large space on a few cases.
     Explore,
+    /// Search for better prompts.
+    Search(SearchStep),
+    /// Race.
     Race,
+    /// Compare two configurations on all cases.
+    Pair,
+    /// Compare this leader with the current configuration on the holdout.
     Confirm(usize, StopReason),
+    /// The end.
     Over(RaceVerdict),
 }
 
@@ -57,6 +73,12 @@ pub struct SuccessiveHalving {
     met: usize,
     /// Trials handed out and not yet recorded.
     batch: Vec<Trial>,
+    /// For each configuration, the one that it was derived from.
+    parents: Vec<Option<usize>>,
+    /// Number of proposals made.
+    made: usize,
+    /// Number of cases whose failures the prompt search may show.
+    feedback: usize,
 }
 
 impl SuccessiveHalving {
@@ -75,6 +97,9 @@ impl SuccessiveHalving {
             },
             met: 0,
             batch: Vec::new(),
+            parents: vec![None; design.arms.len()],
+            made: 0,
+            feedback: 0,
             seen: Observations {
                 order,
                 held,
@@ -91,16 +116,69 @@ impl SuccessiveHalving {
         design: Design,
         results: impl IntoIterator<Item = (Trial, TrialOutcome)>,
     ) -> Self {
+        Self::replayed(design, results, [])
+    }
+    /// Rebuilds a race with a prompt search from stored outcomes and proposals, each in their order.
+    pub fn replayed(
+        design: Design,
+        results: impl IntoIterator<Item = (Trial, TrialOutcome)>,
+        proposals: impl IntoIterator<Item = Proposal>,
+    ) -> Self {
         let mut race = Self::new(design);
-        for (cell, outcome) in results {
+        let results: Vec<(Trial, TrialOutcome)> = results.into_iter().collect();
+        let mut proposals = proposals.into_iter();
+        // A race that waits for a proposal takes nothing else, so the common order is implied.
+        let mut catch_up = |race: &mut Self| {
+            while let RaceStep::Propose(_) = race.next() {
+                match proposals.next() {
+                    Some(proposal) => race.propose(proposal),
+                    None => break,
+                };
+            }
+        };
+        catch_up(&mut race);
+        for &(cell, outcome) in &results {
             race.record(cell, outcome);
+            catch_up(&mut race);
+        }
+        // Outcomes of an earlier version, whose races took another course, are used as soon as they are wanted.
+        let known: BTreeMap<Trial, TrialOutcome> = results.into_iter().collect();
+        while let Some((cell, outcome)) = race.wanted_of(&known) {
+            race.record(cell, outcome);
+            catch_up(&mut race);
         }
         race
+    }
+    /// Ends the race with a stored verdict that these outcomes led to in an earlier version.
+    pub fn closed(
+        mut self,
+        results: impl IntoIterator<Item = (Trial, TrialOutcome)>,
+        verdict: RaceVerdict,
+    ) -> Self {
+        let arms = self.seen.fates.len();
+        for (cell, outcome) in results.into_iter().filter(|(cell, _)| cell.arm < arms) {
+            if self.seen.results.insert(cell, outcome).is_none() {
+                self.spent = plus(self.spent, outcome);
+            }
+        }
+        for arm in 0..arms {
+            let is_tried = self.seen.results.keys().any(|cell| cell.arm == arm);
+            self.seen.fates[arm] = match self.seen.fates[arm] {
+                ConfigurationState::Untried if is_tried => ConfigurationState::SetAside,
+                fate => fate,
+            };
+        }
+        self.batch.clear();
+        self.phase = RacePhase::Over(verdict);
+        self
     }
     /// Returns the next step; the same until an outcome is recorded.
     pub fn next(&self) -> RaceStep {
         match self.phase {
             RacePhase::Over(verdict) => RaceStep::Done(verdict),
+            RacePhase::Search(SearchStep::Waiting(parent)) => {
+                RaceStep::Propose(self.reflection(parent))
+            }
             _ => RaceStep::Evaluate(self.batch.clone()),
         }
     }
@@ -112,7 +190,9 @@ impl SuccessiveHalving {
         self.seen.results.insert(cell, outcome);
         self.spent = plus(self.spent, outcome);
         self.seen.fates[cell.arm] = match self.seen.fates[cell.arm] {
-            ConfigurationState::Untried => ConfigurationState::Racing,
+            ConfigurationState::Untried if !self.is_glanced_at(cell.arm) => {
+                ConfigurationState::Racing
+            }
             fate => fate,
         };
         self.batch.retain(|open| *open != cell);
@@ -153,6 +233,11 @@ impl SuccessiveHalving {
         self.seen.values(arm, cases)
     }
 
+    /// An open trial whose outcome is known.
+    fn wanted_of(&self, known: &BTreeMap<Trial, TrialOutcome>) -> Option<(Trial, TrialOutcome)> {
+        let mut open = self.batch.iter();
+        open.find_map(|cell| Some((*cell, *known.get(cell)?)))
+    }
     /// Cases of the current phase.
     fn list(&self) -> &[usize] {
         if matches!(self.phase, RacePhase::Confirm(..)) {
@@ -185,7 +270,14 @@ impl SuccessiveHalving {
             return;
         }
         let arms = self.seen.design.arms.len();
-        if arms <= ALL_UP_TO {
+        if self.seen.design.search.is_some() {
+            let most = (self.evaluations_left() / 2).clamp(1, FIRST + 1);
+            self.begin_search(proposals::first(&self.seen.design, most));
+        } else if arms == 2 {
+            self.phase = RacePhase::Pair;
+            self.rung.arms = vec![0, 1];
+            self.rung.to = final_test::next_check(0).min(self.seen.order.len());
+        } else if arms <= ALL_UP_TO {
             // If not all can be afforded: the current configuration and as many others as possible.
             let most = (self.evaluations_left() / 2).max(2);
             self.rung.arms = proposals::first(&self.seen.design, most);
@@ -204,15 +296,19 @@ impl SuccessiveHalving {
     fn advance(&mut self) {
         // Each iteration uses up cases, configurations, or a phase; the bound only guards against a bug here.
         for _ in 0..100_000 {
-            if matches!(self.phase, RacePhase::Over(_)) || self.fill() {
+            if matches!(
+                self.phase,
+                RacePhase::Over(_) | RacePhase::Search(SearchStep::Waiting(_))
+            ) || self.fill()
+            {
                 return;
             }
             match self.phase {
+                RacePhase::Search(step) => self.after_search(step),
                 RacePhase::Explore => self.after_glance(),
                 RacePhase::Race => self.after_rung(),
-                RacePhase::Confirm(leader, stop) => {
-                    self.phase = RacePhase::Over(self.verdict(leader, stop));
-                }
+                RacePhase::Pair => self.after_pair(),
+                RacePhase::Confirm(leader, stop) => self.after_block(leader, stop),
                 RacePhase::Over(_) => return,
             }
         }
@@ -318,49 +414,26 @@ impl SuccessiveHalving {
         if outlook.close_enough {
             return Some(StopReason::CloseEnough);
         }
-        let open = left.len() * (self.seen.order.len() - depth);
+        self.costs_more(outlook.gain, left.len(), depth)
+            .then_some(StopReason::NotWorth)
+    }
+    /// Whether comparing these configurations further costs more than a better one is worth.
+    fn is_not_worth(&self, left: &[usize], depth: usize) -> bool {
+        judge::outlook(&self.seen, left, depth)
+            .is_some_and(|outlook| self.costs_more(outlook.gain, left.len(), depth))
+    }
+    fn costs_more(&self, gain: f64, settings: usize, depth: usize) -> bool {
+        let open = settings * (self.seen.order.len() - depth);
         let usual = self.spent.whole_cost().dollars() / self.seen.results.len().max(1) as f64;
         let price = usual * open.min(self.evaluations_left()) as f64;
-        let worth = self.seen.design.objective.worth(outlook.gain)?;
-        (worth.dollars() < price).then_some(StopReason::NotWorth)
-    }
-    fn confirm(&mut self, leader: usize, stop: StopReason) {
-        self.met = 0;
-        let mut arms = vec![leader, self.seen.design.current];
-        arms.dedup();
-        // The current configuration is not compared with itself.
-        let to = if arms.len() == 2 {
-            self.seen.held.len()
-        } else {
-            0
-        };
-        self.rung = Round { arms, from: 0, to };
-        self.phase = RacePhase::Confirm(leader, stop);
-    }
-    fn verdict(&self, leader: usize, stop: StopReason) -> RaceVerdict {
-        let value = |arm: usize, case: usize| {
-            let outcome = self.seen.results.get(&Trial { arm, case })?;
-            Some(self.seen.design.objective.value(outcome))
-        };
-        let pairs: Vec<(f64, f64)> = self
-            .seen
-            .held
-            .iter()
-            .filter_map(|&case| {
-                Some((value(leader, case)?, value(self.seen.design.current, case)?))
-            })
-            .collect();
-        let same = leader == self.seen.design.current && !self.seen.results.is_empty();
-        let (finding, difference) = judge::confirm(&pairs, same);
-        RaceVerdict {
-            leader,
-            stop,
-            finding,
-            difference,
-        }
+        let worth = self.seen.design.objective.worth(gain);
+        worth.is_some_and(|worth| worth.dollars() < price)
     }
     /// Number of possible comparisons with the best configuration, for the correction of the error probability.
     fn comparisons(&self) -> usize {
+        if self.seen.design.search.is_some() {
+            return settings(&self.seen.design).max(2) - 1;
+        }
         let tried = self
             .seen
             .fates
@@ -392,68 +465,5 @@ impl SuccessiveHalving {
         };
         let carried = (2..=most).rev().find(|&some| takes(some) <= left as f64);
         carried.unwrap_or(2.min(most))
-    }
-}
-
-/// Budget calculations.
-impl SuccessiveHalving {
-    /// Fraction of the budget that is reserved in the current phase.
-    fn keep(&self) -> f64 {
-        if matches!(self.phase, RacePhase::Confirm(..)) {
-            0.0
-        } else {
-            RESERVE
-        }
-    }
-    fn affords(&self, cells: impl Iterator<Item = Trial>, keep: f64) -> bool {
-        let (mut after, mut count) = (self.spent, self.seen.results.len() as u64);
-        for cell in cells {
-            let declared = self
-                .seen
-                .design
-                .declared
-                .get(cell.arm)
-                .copied()
-                .unwrap_or(NOTHING);
-            after = plus(after, declared);
-            count += 1;
-        }
-        let limits = limits(&self.seen.design.budget);
-        let wants = amounts(&after, count);
-        limits
-            .iter()
-            .zip(wants)
-            .all(|(limit, want)| limit.is_none_or(|limit| want <= limit * (1.0 - keep)))
-    }
-    /// Estimated number of evaluations that the race can still afford, from average or declared usage.
-    fn evaluations_left(&self) -> usize {
-        let done = self.seen.results.len() as u64;
-        let usual = if done > 0 {
-            amounts(&self.spent, done).map(|all| all / done as f64)
-        } else {
-            usual_declared(&self.seen.design)
-        };
-        let gone = amounts(&self.spent, done);
-        let mut left = f64::from(u32::MAX);
-        for ((limit, gone), usual) in limits(&self.seen.design.budget)
-            .into_iter()
-            .zip(gone)
-            .zip(usual)
-        {
-            if let Some(limit) = limit.filter(|_| usual > 0.0) {
-                left = left.min((limit * (1.0 - RESERVE) - gone) / usual);
-            }
-        }
-        left.max(0.0) as usize
-    }
-    /// Remaining fraction of the race's budget, at most 1.
-    fn part_left(&self) -> f64 {
-        let gone = amounts(&self.spent, self.seen.results.len() as u64);
-        let parts = limits(&self.seen.design.budget).into_iter().zip(gone);
-        parts
-            .filter_map(|(limit, gone)| {
-                limit.map(|limit| 1.0 - gone / (limit * (1.0 - RESERVE)).max(1e-9))
-            })
-            .fold(1.0, f64::min)
     }
 }

@@ -1,5 +1,7 @@
 //! Simulated experiments with a known truth and fixed seeds.
 
+#[path = "claims_tests.rs"]
+mod claims;
 #[path = "race_properties.rs"]
 mod race_properties;
 #[path = "../../../benches/support/truth.rs"]
@@ -42,6 +44,7 @@ fn design(arms: &[Vec<usize>], cases: usize, evaluations: u64, seed: u64) -> Des
         indifference: 0.02,
         wrong: 0.1,
         seed,
+        search: None,
     }
 }
 
@@ -60,6 +63,7 @@ fn run(race: &mut SuccessiveHalving, truth: &Truth) -> RaceVerdict {
     loop {
         match race.next() {
             RaceStep::Done(verdict) => return verdict,
+            RaceStep::Propose(_) => unreachable!("nothing is searched"),
             RaceStep::Evaluate(cells) => {
                 for cell in cells {
                     assert!(race.record(cell, paid(truth.scores[cell.arm][cell.case], 0)));
@@ -87,6 +91,7 @@ fn it_ends_when_going_on_costs_more_than_it_can_bring() {
         loop {
             match race.next() {
                 RaceStep::Done(verdict) => return (verdict.stop, race.spent().cost.0),
+                RaceStep::Propose(_) => unreachable!("nothing is searched"),
                 RaceStep::Evaluate(cells) => {
                     for cell in cells {
                         let outcome = paid(truth.scores[cell.arm][cell.case], 1_000);
@@ -214,6 +219,7 @@ fn a_resumed_race_ends_as_an_unbroken_one() {
         let resumed = loop {
             match broken.next() {
                 RaceStep::Done(verdict) => break verdict,
+                RaceStep::Propose(_) => unreachable!("nothing is searched"),
                 RaceStep::Evaluate(cells) => {
                     // Outcomes arrive in any order.
                     let cell = cells[chance.below(cells.len())];

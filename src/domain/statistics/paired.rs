@@ -1,7 +1,7 @@
-//! Paired differences of two configurations on the same cases: mean with interval, significance, detectable
-//! differences, and corrections for multiple comparisons.
+//! Paired differences of two configurations on the same cases: mean with interval, significance, and
+//! corrections for multiple comparisons.
 
-use super::beta::{normal_quantile, student_quantile, student_tails};
+use super::beta::{student_quantile, student_tails};
 
 /// Result of a paired comparison at a fixed number of cases.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -45,21 +45,29 @@ pub fn student(differences: &[f64], confidence: f64) -> Option<PairedDifference>
         mean(differences),
         deviation(differences) / (cases as f64).sqrt(),
     );
-    let freedom = (cases - 1) as f64;
-    let (half, p) = if error > 1e-12 {
-        let half = student_quantile(1.0 - confidence, freedom) * error;
-        (half, student_tails(middle / error, freedom))
-    } else if middle.abs() < 1e-12 {
-        (0.0, 1.0)
-    } else {
-        (0.0, super::proportions::sign_test(cases as u64, 0))
+    let half = match error > 1e-12 {
+        true => student_quantile(1.0 - confidence, (cases - 1) as f64) * error,
+        false => 0.0,
     };
     Some(PairedDifference {
         mean: middle,
         interval: (middle - half, middle + half),
-        p,
+        p: student_p(differences),
         cases,
     })
+}
+
+/// Two-sided p-value of Student's t-test, as in `student`; 1 for fewer than two cases.
+pub fn student_p(differences: &[f64]) -> f64 {
+    let cases = differences.len();
+    let error = deviation(differences) / (cases.max(1) as f64).sqrt();
+    let middle = mean(differences);
+    match cases {
+        0 | 1 => 1.0,
+        _ if error > 1e-12 => student_tails(middle / error, (cases - 1) as f64),
+        _ if middle.abs() < 1e-12 => 1.0,
+        _ => super::proportions::sign_test(cases as u64, 0),
+    }
 }
 
 /// Central interval of sorted values at this confidence, cutting equally at both ends.
@@ -68,14 +76,6 @@ pub fn ends(sorted: &[f64], confidence: f64) -> (f64, f64) {
     let cut = ((1.0 - confidence) / 2.0 * last as f64).round() as usize;
     let at = |place: usize| sorted.get(place).copied().unwrap_or_default();
     (at(cut), at(last - cut.min(last)))
-}
-
-/// Smallest true difference that `cases` cases detect with this power in a two-sided test, for differences
-/// with this standard deviation. For paired binary outcomes the deviation is the square root of the fraction
-/// of cases on which the two disagree.
-pub fn detectable(cases: usize, deviation: f64, level: f64, power: f64) -> f64 {
-    let reach = normal_quantile(1.0 - level / 2.0) + normal_quantile(power);
-    reach * deviation / (cases.max(1) as f64).sqrt()
 }
 
 /// P-values corrected for multiple comparisons (Holm 1979), in the order given.

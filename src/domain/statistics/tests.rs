@@ -1,11 +1,9 @@
-//! Comparison with scipy and statsmodels (tests/data/statistics/make.py), and simulated coverage of the
-//! time-uniform intervals.
+//! Comparison with scipy and statsmodels (tests/data/statistics/make.py).
 
 use serde_json::Value;
 
 use super::agreement::{Weight, kappa};
 use super::random::Random;
-use super::sequence::ConfidenceSequence;
 use super::{beta, paired, proportions};
 
 fn expected(part: &str) -> Vec<Value> {
@@ -107,21 +105,6 @@ fn differences_are_those_of_scipy() {
 }
 
 #[test]
-fn what_cases_can_detect_is_what_the_design_computed() {
-    for (cases, deviation, expected) in [
-        (10, 0.25, 0.22),
-        (20, 0.25, 0.16),
-        (40, 0.25, 0.11),
-        (100, 0.25, 0.07),
-        (20, 0.2_f64.sqrt(), 0.28),
-        (100, 0.2_f64.sqrt(), 0.125),
-    ] {
-        let ours = paired::detectable(cases, deviation, 0.05, 0.8);
-        assert!((ours - expected).abs() < 0.005, "{cases}: {ours}");
-    }
-}
-
-#[test]
 fn agreement_is_that_of_scikit_learn() {
     for row in expected("kappa") {
         let kinds = row["kinds"].as_u64().expect("a count") as usize;
@@ -141,41 +124,6 @@ fn agreement_is_that_of_scikit_learn() {
     }
     assert_eq!(kappa(&[(0, 0), (0, 0)], 2, Weight::Same), None);
     assert_eq!(kappa(&[(0, 2)], 2, Weight::Same), None);
-}
-
-#[test]
-fn the_sequence_is_that_of_the_paper() {
-    for row in expected("sequence") {
-        let values = numbers(&row["values"]);
-        let (from, to) =
-            ConfidenceSequence::over(0.0, 1.0, number(&row["wrong"]), &values).interval();
-        close(from, number(&row["from"]), &row);
-        close(to, number(&row["to"]), &row);
-    }
-}
-
-/// Checked after each of 300 values, the interval misses the mean in at most 5 % of the runs; a fixed-sample
-/// interval would in a third of them.
-#[test]
-fn the_sequence_holds_at_all_times_at_once() {
-    const RUNS: usize = 1_000;
-    for ends in [[-1.0, 1.0], [0.0, 0.2]] {
-        let mut missed = 0;
-        let mut chance = Random::new(5);
-        for _ in 0..RUNS {
-            let mut sequence = ConfidenceSequence::new(-1.0, 1.0, 0.05);
-            let middle = f64::midpoint(ends[0], ends[1]);
-            missed += usize::from((0..300).any(|_| {
-                sequence.add(ends[chance.below(2)]);
-                let (from, to) = sequence.interval();
-                middle < from || to < middle
-            }));
-        }
-        assert!(missed <= RUNS / 20, "{missed} of {RUNS}");
-    }
-    // It does shrink: an interval of the whole range would also be valid.
-    let narrow = ConfidenceSequence::over(-1.0, 1.0, 0.05, &[0.1; 300]).interval();
-    assert!(narrow.1 - narrow.0 < 0.2, "{narrow:?}");
 }
 
 /// Student's t over eight cases has its nominal coverage.

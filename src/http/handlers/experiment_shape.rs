@@ -20,6 +20,8 @@ pub fn forecast(forecast: &ExperimentForecast) -> Value {
         .take(MAX_LISTED)
         .map(|arm| setting(&forecast.spec.space, arm))
         .collect();
+    let mut detectable = json!(forecast.power);
+    detectable["sentence"] = json!(forecast.power.sentence(&forecast.design));
     json!({
         "arms": arms.len(), "settings": settings, "current": forecast.design.current,
         "cases": forecast.cases.len(), "held_back": forecast.held_back,
@@ -27,9 +29,7 @@ pub fn forecast(forecast: &ExperimentForecast) -> Value {
         "cost_usd": { "expected": forecast.cost, "at_most": forecast.cost_at_most },
         "tokens": { "expected": forecast.tokens },
         "budget": budget(&forecast.spec),
-        "detectable": {
-            "difference": forecast.detectable, "power": 0.8, "level": 0.05, "cases": forecast.held_back,
-        },
+        "detectable": detectable,
         "stopping": forecast.stopping, "warnings": forecast.warnings,
     })
 }
@@ -55,7 +55,7 @@ pub fn full(view: &ExperimentView) -> Value {
         "budget": budget(spec), "indifference": spec.indifference, "wrong": spec.wrong, "seed": spec.seed,
         "current": experiment.design.current, "arms": experiment.design.arms.len(), "cases": view.cases.len(),
         "progress": view.progress, "applied": experiment.applied.as_ref().map(applied),
-        "report": view.report, "judge": judge(view),
+        "report": view.report, "judge": judge(view), "proposals": spec.proposals,
     })
 }
 
@@ -94,7 +94,7 @@ pub fn case(view: &ExperimentView, index: usize, answers: Option<&[EvaluationVie
 /// The judge: its calibration against the user's judgments, and for a model its error counts.
 fn judge(view: &ExperimentView) -> Value {
     let experiment = &view.experiment;
-    let mut judge = json!({ "calibration": view.calibration });
+    let mut judge = json!({ "calibration": view.calibration, "preference": view.preference });
     if let Some(model) = experiment.spec.evaluator.judge() {
         let counts = &experiment.judging;
         judge["model"] = json!(model.model);

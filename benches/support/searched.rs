@@ -1,0 +1,157 @@
+//! Prompt search on a scripted model: a case is answered well if the prompt contains the phrase that it
+//! needs, and a scripted writer reads a failure and adds a phrase, the right one or a useless one. For the
+//! tests and the benches of the search; the parent module names `experiment`.
+
+use super::experiment::design::{Design, RaceStep, RaceVerdict};
+use super::experiment::prompt_search::{Proposal, Reflection, SearchDesign};
+use super::experiment::successive_halving::SuccessiveHalving;
+use super::experiment::{
+    Configuration, ExperimentBudget, JudgeCost, Objective, Trial, TrialOutcome,
+};
+
+/// Number of phrases that matter; each case needs one of them.
+const PHRASES: usize = 4;
+/// How often a case is answered well with the phrase that it needs, and without.
+const RATES: (f64, f64) = (0.9, 0.4);
+
+/// What is simulated.
+#[derive(Clone, Copy)]
+pub struct Script {
+    /// Number of cases.
+    pub cases: usize,
+    /// Budget.
+    pub evaluations: u64,
+    /// Maximum number of proposals.
+    pub proposals: usize,
+    /// How often the writer adds the phrase that a failure needs; else it adds a useless one.
+    pub skill: f64,
+    /// Random seed.
+    pub seed: u64,
+}
+
+/// A finished search.
+pub struct Searched {
+    /// The race.
+    pub race: SuccessiveHalving,
+    /// Its verdict.
+    pub verdict: RaceVerdict,
+    /// How often the leader's prompt is answered well.
+    pub leader: f64,
+    /// The same for the best given prompt.
+    pub given: f64,
+    /// The same for the current prompt.
+    pub current: f64,
+    /// The proposals, in order.
+    pub proposals: Vec<Proposal>,
+    /// The outcomes, in order.
+    pub results: Vec<(Trial, TrialOutcome)>,
+}
+
+/// Runs a search from an empty prompt and one with the first phrase.
+pub fn searched(script: Script) -> Searched {
+    let mut prompts: Vec<u64> = vec![0, 1];
+    let mut race = SuccessiveHalving::new(design(script, prompts.len()));
+    let (mut proposals, mut results) = (Vec::new(), Vec::new());
+    loop {
+        match race.next() {
+            RaceStep::Done(verdict) => {
+                let place = |arm: usize| race.design().arms[arm].0[0].unwrap_or(0);
+                return Searched {
+                    leader: worth(prompts[place(verdict.leader)]),
+                    current: worth(prompts[0]),
+                    given: worth(prompts[0]).max(worth(prompts[1])),
+                    race,
+                    verdict,
+                    proposals,
+                    results,
+                };
+            }
+            RaceStep::Propose(wanted) => {
+                let parent = race.design().arms[wanted.parent].0[0].unwrap_or(0);
+                let prompt = improved(prompts[parent], &wanted, script, proposals.len());
+                let place = prompts.iter().position(|&known| known == prompt);
+                let place = place.unwrap_or(prompts.len());
+                if place == prompts.len() {
+                    prompts.push(prompt);
+                }
+                let proposal = Proposal {
+                    place: Some(place),
+                    bill: JudgeCost::default(),
+                };
+                assert!(race.propose(proposal));
+                proposals.push(proposal);
+            }
+            RaceStep::Evaluate(cells) => {
+                let cell = cells[0];
+                let place = race.design().arms[cell.arm].0[0].unwrap_or(0);
+                let rate = rate(prompts[place], cell.case);
+                let luck = unit(script.seed, prompts[place] << 20 | cell.case as u64);
+                let outcome = TrialOutcome {
+                    score: f64::from(u8::from(luck < rate)),
+                    ..TrialOutcome::default()
+                };
+                assert!(race.record(cell, outcome));
+                results.push((cell, outcome));
+            }
+        }
+    }
+}
+
+/// The design of a search with so many given prompts.
+pub fn design(script: Script, given: usize) -> Design {
+    Design {
+        arms: (0..given)
+            .map(|place| Configuration(vec![Some(place)]))
+            .collect(),
+        current: 0,
+        cases: script.cases,
+        objective: Objective::Quality,
+        budget: ExperimentBudget {
+            evaluations: Some(script.evaluations),
+            ..ExperimentBudget::default()
+        },
+        declared: vec![TrialOutcome::default(); given],
+        indifference: 0.02,
+        wrong: 0.1,
+        seed: script.seed,
+        search: Some(SearchDesign {
+            axis: 0,
+            given,
+            most: script.proposals,
+            declared: JudgeCost::default(),
+        }),
+    }
+}
+
+fn rate(prompt: u64, case: usize) -> f64 {
+    match prompt >> (case % PHRASES) & 1 {
+        1 => RATES.0,
+        _ => RATES.1,
+    }
+}
+
+fn worth(prompt: u64) -> f64 {
+    (0..PHRASES).map(|case| rate(prompt, case)).sum::<f64>() / PHRASES as f64
+}
+
+fn improved(prompt: u64, wanted: &Reflection, script: Script, number: usize) -> u64 {
+    let useless = 1 << (PHRASES + number);
+    let is_right = unit(script.seed, 0xA11 + number as u64) < script.skill;
+    let missing = wanted.shown.iter().map(|cell| cell.case % PHRASES);
+    let mut missing = missing.filter(|phrase| prompt >> phrase & 1 == 0);
+    match missing.next() {
+        Some(phrase) if is_right => prompt | 1 << phrase,
+        _ => prompt | useless,
+    }
+}
+
+/// A uniform number from a seed and a place (splitmix64).
+fn unit(seed: u64, place: u64) -> f64 {
+    let mut z =
+        seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ place.wrapping_mul(0xD1B5_4A32_D192_ED03);
+    for factor in [0xBF58_476D_1CE4_E5B9, 0x94D0_49BB_1331_11EB] {
+        z = (z ^ (z >> 30)).wrapping_mul(factor);
+        z ^= z >> 27;
+    }
+    ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+}

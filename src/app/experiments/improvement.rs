@@ -1,0 +1,71 @@
+//! Checks and prices a prompt search before the experiment starts.
+
+use serde_json::Value;
+
+use super::{Experiments, prompt_writer};
+use crate::app::{Error, Result};
+use crate::domain::experiment::prompt_search::{LONGEST_PROMPT, SearchDesign};
+use crate::domain::experiment::spec::ExperimentSpec;
+use crate::domain::experiment::{Case, Configuration, JudgeCost};
+use crate::domain::id::UserId;
+use crate::domain::recipe::QUESTION;
+use crate::domain::usage;
+
+impl Experiments<'_> {
+    /// The prompt search as part of the design, if one is wanted.
+    ///
+    /// # Errors
+    /// `BadInput` when the writing model is unknown, a demo, or without a price where one is needed.
+    pub(super) fn search(
+        &self,
+        user: &UserId,
+        spec: &ExperimentSpec,
+        arms: &[Configuration],
+        cases: &[Case],
+    ) -> Result<Option<SearchDesign>> {
+        let mut axes = spec.space.0.iter().enumerate();
+        let found = axes.find_map(|(place, axis)| Some((place, axis.improve.as_ref()?)));
+        let Some((axis, improve)) = found else {
+            return Ok(None);
+        };
+        let fault = |why: String| Error::field(&["body", "space"], "value_error", why);
+        let Some(model) = self.0.llm.find(Some(user), &improve.model) else {
+            return Err(fault(format!("no model is called {:?}", improve.model)));
+        };
+        if model.mock {
+            return Err(fault("a demo algorithm cannot improve a prompt".to_owned()));
+        }
+        let (bill, tokens) = prompt_writer::most(usage::price_of(&model), cases);
+        if bill.is_none() && spec.budget.cost.is_some() {
+            let why = "is unknown: set tokens or evaluations instead of a cost";
+            return Err(fault(format!("the price of {} {why}", model.id)));
+        }
+        Ok(Some(SearchDesign {
+            axis,
+            given: arms.len(),
+            most: improve.proposals,
+            declared: JudgeCost {
+                cost: bill.unwrap_or_default().cost,
+                tokens,
+            },
+        }))
+    }
+}
+
+/// The specification with the prompts to improve as long as a proposed one can be.
+pub(super) fn padded(spec: &ExperimentSpec) -> ExperimentSpec {
+    let mut spec = spec.clone();
+    for axis in spec
+        .space
+        .0
+        .iter_mut()
+        .filter(|axis| axis.improve.is_some())
+    {
+        for value in &mut axis.values {
+            let text = value.as_str().unwrap_or(QUESTION);
+            let missing = LONGEST_PROMPT.saturating_sub(text.chars().count());
+            *value = Value::String(format!("{text}{}", " word".repeat(missing / 5)));
+        }
+    }
+    spec
+}

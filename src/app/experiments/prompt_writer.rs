@@ -1,0 +1,148 @@
+//! Improves a prompt: shows a model the failures that the race chose, and adds the prompt that it proposes.
+//! Every proposal is stored before the race takes it, so that a resumed experiment has the same family.
+
+use super::model_call::ModelCall;
+use super::runner::{ExperimentRunner, MOST_FAILURES};
+use super::waits::{AGAIN, Interrupt, Work};
+use super::{ExperimentProgress, llm_judge};
+use crate::app::{Error, Result};
+use crate::domain::chat::Usage;
+use crate::domain::chat::estimate_tokens;
+use crate::domain::experiment::prompt_search::{LONGEST_PROMPT, Reflection, SHOWN};
+use crate::domain::experiment::reflection::{self, Failure};
+use crate::domain::experiment::spec::PromptProposal;
+use crate::domain::experiment::{Case, JudgeCost, Parameter, Trial};
+use crate::domain::money::Price;
+use crate::domain::recipe::QUESTION;
+use crate::store::{analyses, experiments};
+
+/// Limit on tokens of a proposal: its reasoning and a prompt.
+const REPLY: u32 = 3_000;
+/// Limit on tokens of our own instructions to the writer.
+const OWN_WORDS: u64 = 600;
+
+impl ExperimentRunner<'_> {
+    /// Has a prompt improved and hands the proposal to the race.
+    ///
+    /// # Errors
+    /// [`Interrupt`] when the experiment stops, pauses, or fails.
+    pub(super) async fn improve(&mut self, wanted: Reflection) -> Work<()> {
+        self.waits.room().await?;
+        let Some(search) = self.experiment.spec.space.improvement().cloned() else {
+            return Err(
+                Error::internal("a race without a prompt search asked for a prompt").into(),
+            );
+        };
+        let request = self.request_of(&wanted).await?;
+        let call = ModelCall {
+            store: &self.app.store,
+            analyses: self.app.analyses(),
+            waits: &self.waits,
+            experiment: &self.experiment,
+        };
+        let (reply, bill) = call.ask(&search.model, request, REPLY).await?;
+        let cost = self.unused.plus(bill);
+        let reply = match reply {
+            Ok(reply) => reply,
+            // An outage says nothing about the prompt: the race asks again.
+            Err(why) => {
+                self.unused = cost;
+                self.failures += 1;
+                if self.failures >= MOST_FAILURES {
+                    let why = format!("{} could not improve a prompt: {why}", search.model);
+                    return Err(Interrupt::Paused(why));
+                }
+                return self.waits.pause(AGAIN * self.failures as u32).await;
+            }
+        };
+        self.unused = JudgeCost::default();
+        self.failures = 0;
+        let read = reflection::proposed(&reply);
+        Ok(self
+            .accept(PromptProposal {
+                parent: wanted.parent,
+                refused: read.as_ref().err().map(|why| (*why).to_owned()),
+                prompt: read.ok(),
+                cost,
+            })
+            .await?)
+    }
+
+    async fn accept(&mut self, proposal: PromptProposal) -> Result<()> {
+        let mut spec = self.experiment.spec.clone();
+        let step = spec.take(proposal);
+        let (id, stored) = (self.experiment.id.clone(), spec.clone());
+        let written = self
+            .app
+            .store
+            .write(move |db| experiments::set_spec(db, &id, &stored));
+        written.await?;
+        self.experiment.spec = spec;
+        if !self.race.propose(step) {
+            return Err(Error::internal("the race did not ask for this proposal"));
+        }
+        self.show_progress();
+        Ok(())
+    }
+
+    async fn request_of(&self, wanted: &Reflection) -> Result<String> {
+        let mut failures = Vec::new();
+        for cell in &wanted.shown {
+            let Some(case) = self.cases.get(cell.case) else {
+                continue;
+            };
+            let outcome = self.race.results().get(cell);
+            failures.push(Failure {
+                case,
+                answer: self.text_of(cell).await?,
+                score: outcome.map_or(0.0, |outcome| outcome.score),
+            });
+        }
+        let spec = &self.experiment.spec;
+        let arm = self.race.design().arms.get(wanted.parent);
+        let prompt = arm.and_then(|arm| spec.space.value(arm, Parameter::Prompt)?.as_str());
+        let prompt = prompt.unwrap_or(QUESTION);
+        Ok(reflection::request(prompt, &failures, &llm_judge::nonce()?))
+    }
+
+    async fn text_of(&self, cell: &Trial) -> Result<Option<String>> {
+        let Some(analysis) = self.answers.get(cell).cloned() else {
+            return Ok(None);
+        };
+        let user = self.experiment.user.clone();
+        let read = self
+            .app
+            .store
+            .read(move |db| analyses::synthesis_of(db, &user, &analysis));
+        Ok(read.await?)
+    }
+
+    /// Publishes the progress of the race.
+    pub(super) fn show_progress(&self) {
+        self.progress
+            .send_replace(ExperimentProgress::of(&self.experiment.spec, &self.race));
+    }
+}
+
+/// Upper bound of the usage of one proposal; its cost is `None` when the writer's price is unknown.
+pub(super) fn most(price: Option<Price>, cases: &[Case]) -> (Option<JudgeCost>, u64) {
+    let shown =
+        |text: &str| estimate_tokens(&text.chars().take(LONGEST_PROMPT).collect::<String>());
+    let longest = cases.iter().map(|case| {
+        let expected = case.expected.as_deref().map_or(0, shown);
+        // Of unknown answers at most so many characters are shown, in a script with at most a token each.
+        shown(&case.prompt) + expected + LONGEST_PROMPT as u64
+    });
+    let input = OWN_WORDS + LONGEST_PROMPT as u64 + SHOWN as u64 * longest.max().unwrap_or(0);
+    let tokens = input + u64::from(REPLY);
+    let usage = Usage {
+        input,
+        output: REPLY.into(),
+        ..Usage::default()
+    };
+    let bill = price.map(|price| JudgeCost {
+        cost: price.cost(&usage),
+        tokens,
+    });
+    (bill, tokens)
+}

@@ -1,0 +1,125 @@
+//! What experiments claim, on simulated ones with a known truth: small versions of `make evidence`.
+
+use super::*;
+use crate::domain::experiment::power::{self, ScoreKind};
+use crate::domain::experiment::report::mean_interval;
+
+/// Scores of settings that are right at these rates, independently.
+fn yes_or_no(rates: &[f64], cases: usize, seed: u64) -> Vec<Vec<f64>> {
+    let mut chance = Random::new(seed);
+    let mut score = |rate: f64| f64::from(u8::from(chance.unit() < rate));
+    let rows = rates
+        .iter()
+        .map(|&rate| (0..cases).map(|_| score(rate)).collect());
+    rows.collect()
+}
+
+/// Runs a race over these scores.
+fn raced(scores: Vec<Vec<f64>>, evaluations: u64, seed: u64) -> (SuccessiveHalving, RaceVerdict) {
+    let arms = grid(&[scores.len()]);
+    let truth = Truth {
+        effects: vec![0.0; scores.len()],
+        scores,
+    };
+    let cases = truth.scores[0].len();
+    let mut race = SuccessiveHalving::new(design(&arms, cases, evaluations, seed));
+    let verdict = run(&mut race, &truth);
+    (race, verdict)
+}
+
+/// .60 against .75 is found in at least half of the experiments with 300 evaluations, and the budget is spent
+/// unless the difference is overwhelming.
+#[test]
+fn a_difference_of_fifteen_points_is_found_in_most_experiments() {
+    const RUNS: u64 = 200;
+    let mut better = 0;
+    for seed in 0..RUNS {
+        let scores = yes_or_no(&[0.6, 0.75], 200, seed);
+        let (race, verdict) = raced(scores, 300, seed);
+        better += u64::from(verdict.finding == HoldoutFinding::Better);
+        let is_early = verdict.stop == StopReason::OneLeft;
+        assert!(is_early || race.results().len() == 300, "{verdict:?}");
+    }
+    assert!(better * 10 >= RUNS * 6, "{better} of {RUNS}");
+}
+
+/// What the race leaves of the budget goes to cases that it has not used.
+#[test]
+fn the_rest_of_the_budget_is_spent_on_unused_cases() {
+    let scores = yes_or_no(&[0.6, 0.62, 0.61, 0.6], 400, 3);
+    let (race, verdict) = raced(scores, 240, 3);
+    let (order, held) = race.cases();
+    let depth = |arm| race.values(arm, order.len()).len();
+    assert!(held.len() > 60 && order.len() + held.len() == 400);
+    assert!((0..4).all(|arm| depth(arm) <= order.len()));
+    if verdict.leader != 0 {
+        let compared = verdict.difference.expect("tested").cases;
+        assert!(compared >= 20, "{compared}");
+        assert!(race.results().len() >= 238, "{}", race.results().len());
+    }
+}
+
+/// The leaderboard's intervals cover the truth of 93 to 97 in 100 settings after a race that drops some early.
+#[test]
+fn intervals_of_the_leaderboard_cover_the_truth() {
+    for graded in [false, true] {
+        let (mut covered, mut all, mut width) = (0.0, 0.0, 0.0);
+        for seed in 0..150 {
+            let mut chance = Random::new(seed ^ 0xC0);
+            let worth: Vec<f64> = (0..8).map(|_| 0.55 + 0.08 * chance.normal()).collect();
+            let scores = match graded {
+                false => yes_or_no(&worth, 120, seed),
+                true => {
+                    let hard: Vec<f64> = (0..120).map(|_| 0.1 * chance.normal()).collect();
+                    let mut score = |worth: f64, hard: f64| worth + hard + 0.12 * chance.normal();
+                    let rows = worth.iter().map(|&worth| {
+                        let row = hard.iter().map(|&hard| score(worth, hard).clamp(0.0, 1.0));
+                        row.collect()
+                    });
+                    rows.collect()
+                }
+            };
+            let (race, _) = raced(scores, 240, seed);
+            for (arm, worth) in worth.iter().enumerate() {
+                let values = race.values(arm, 120);
+                let (from, to) = mean_interval(&values);
+                covered += f64::from(u8::from(from <= *worth && *worth <= to));
+                width += to - from;
+                all += 1.0;
+            }
+        }
+        let coverage = covered / all;
+        assert!((0.93..=0.97).contains(&coverage), "{graded}: {coverage}");
+        assert!(width / all < 0.5, "{graded}: {}", width / all);
+    }
+}
+
+/// The promise before a run holds for the run, with its choice of the leader and its early end.
+#[test]
+fn the_promised_difference_is_found_at_the_promised_rate() {
+    const RUNS: u64 = 400;
+    let told = power::of(ScoreKind::YesNo, 60);
+    let difference = told.difference.expect("enough cases");
+    let rates = [0.5 - difference / 2.0, 0.5 + difference / 2.0];
+    let found = (0..RUNS).filter(|&seed| {
+        let (_, verdict) = raced(yes_or_no(&rates, 60, seed), 120, seed);
+        verdict.finding == HoldoutFinding::Better
+    });
+    let rate = found.count() as f64 / RUNS as f64;
+    assert!((rate - told.power).abs() < 0.06, "{difference}: {rate}");
+}
+
+/// Of two equal settings, none is called better in more than 5 of 100, however often the race is watched.
+#[test]
+fn two_equal_settings_are_not_told_apart() {
+    const RUNS: u64 = 600;
+    let wrong = (0..RUNS).filter(|&seed| {
+        let (_, verdict) = raced(yes_or_no(&[0.6, 0.6], 100, seed), 200, seed);
+        matches!(
+            verdict.finding,
+            HoldoutFinding::Better | HoldoutFinding::Worse
+        )
+    });
+    let wrong = wrong.count() as u64;
+    assert!(wrong * 20 <= RUNS, "{wrong} of {RUNS}");
+}

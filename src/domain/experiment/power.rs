@@ -1,0 +1,262 @@
+//! Power of the final comparison: the smallest difference that it finds in 80 of 100 experiments, by
+//! simulating the test that is really used with the scores of the evaluator that is really used. No formula
+//! holds for it: the exact test of few cases is far less powerful than its normal approximation.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::design::Design;
+use super::final_test::{self, FinalTest, LEVEL};
+use super::race_budget::settings;
+use super::{MOST_CASES, Objective};
+use crate::domain::statistics::random::Random;
+
+/// Wanted rate of experiments that find the difference.
+pub const WANTED: f64 = 0.8;
+/// Differences whose rates are reported besides.
+const SHOWN: [f64; 3] = [0.05, 0.1, 0.2];
+/// Assumed standard deviation of the differences of graded scores on one case, in points of the score (0 to
+/// 1): model answers have about this (EVIDENCE.md, section 4).
+const GRADED_DEVIATION: f64 = 0.25;
+/// Simulated cases per difference, over all runs; bounds the time to some milliseconds.
+const WORK: usize = 40_000;
+/// Seed of the simulations: the same for all, so that the rate grows with the difference.
+const SEED: u64 = 18;
+
+/// Kind of scores of an evaluator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScoreKind {
+    /// 0 or 1.
+    YesNo,
+    /// 0 or 1, less a price.
+    Priced,
+    /// Any value from 0 to 1.
+    Graded,
+    /// Worse than, as good as, or better than the current configuration: 0, 0.5, or 1.
+    Preference,
+}
+
+impl ScoreKind {
+    /// The kind of the values that an objective makes of scores of this kind.
+    pub fn under(self, objective: &Objective) -> Self {
+        match (self, objective) {
+            (Self::YesNo | Self::Preference, Objective::Weighted { .. }) => Self::Priced,
+            (kind, _) => kind,
+        }
+    }
+    /// Test after the last case.
+    pub fn test(self) -> FinalTest {
+        match self {
+            Self::YesNo | Self::Preference => FinalTest::Sign,
+            Self::Priced | Self::Graded => FinalTest::Student,
+        }
+    }
+    /// Largest possible difference between two configurations.
+    fn most(self) -> f64 {
+        match self {
+            Self::Preference => 0.5,
+            Self::YesNo | Self::Priced | Self::Graded => 1.0,
+        }
+    }
+    /// Difference of the values on one case. Where an assumption is needed, it is the one with least power
+    /// but for graded scores: rates around one half, no tie, and errors independent of each other.
+    fn draw(self, difference: f64, chance: &mut Random) -> f64 {
+        let better = f64::midpoint(1.0, difference);
+        let mut hit = |rate: f64| f64::from(u8::from(chance.unit() < rate));
+        match self {
+            Self::YesNo => hit(better) - hit(1.0 - better),
+            Self::Preference => hit(0.5 + difference) - 0.5,
+            Self::Priced => {
+                let points = hit(better) - hit(1.0 - better);
+                points + 0.001 * chance.normal()
+            }
+            Self::Graded => (difference + GRADED_DEVIATION * chance.normal()).clamp(-1.0, 1.0),
+        }
+    }
+}
+
+/// Power of a final comparison.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Power {
+    /// Number of compared cases.
+    pub cases: usize,
+    /// Test after the last case.
+    pub test: FinalTest,
+    /// Kind of the scores.
+    pub scores: ScoreKind,
+    /// Significance level, two-sided.
+    pub level: f64,
+    /// Rate at which `difference` is found.
+    pub power: f64,
+    /// Smallest difference that is found at this rate, in points; none if even the largest is not.
+    pub difference: Option<f64>,
+    /// Rates at which other differences are found.
+    pub rates: Vec<FoundRate>,
+}
+
+impl Power {
+    /// The power in words: the test, the number of cases, the rates, and what they assume.
+    pub fn sentence(&self, design: &Design) -> String {
+        let test = match self.scores {
+            ScoreKind::YesNo => "McNemar's exact test",
+            ScoreKind::Preference => "the exact sign test of the cases that are not ties",
+            ScoreKind::Priced | ScoreKind::Graded => "Student's t-test of the paired differences",
+        };
+        let setting = match settings(design) {
+            2 => "The other setting",
+            _ => "A setting that leads the race",
+        };
+        let budget = &design.budget;
+        // Of what an evaluation takes, only an upper bound is known before.
+        let is_bound =
+            budget.cost.is_some() || budget.tokens.is_some() || budget.latency_ms.is_some();
+        let is_exact = settings(design) == 2 && (!is_bound || self.cases == design.cases);
+        let least = if is_exact { "" } else { "at least " };
+        let begin = format!(
+            "The final comparison is {test} (two-sided, {:.0} % with its early checks) on {least}{} cases.",
+            self.level * 100.0,
+            self.cases
+        );
+        let Some(difference) = self.difference else {
+            return format!(
+                "{begin} That is too few: even the largest difference would be found in fewer than {:.0} of \
+                 100 experiments.",
+                self.power * 100.0
+            );
+        };
+        let other = self
+            .rates
+            .iter()
+            .rev()
+            .find(|one| one.difference < difference);
+        let other = other.map_or_else(String::new, |one| {
+            format!(
+                "; one that is better by {:.2}, in {:.0} of 100",
+                one.difference,
+                one.rate * 100.0
+            )
+        });
+        let assumption = match self.scores {
+            ScoreKind::YesNo | ScoreKind::Priced => {
+                "half of the answers are right and the two fail on different cases; it finds more when they fail \
+                 on the same"
+            }
+            ScoreKind::Preference => "no comparison is a tie; it finds more when some are",
+            ScoreKind::Graded => "differences on single cases deviate by 0.25",
+        };
+        format!(
+            "{begin} {setting} is found to be better in {:.0} of 100 experiments if it is better by \
+             {difference:.3}{other}. This assumes that {assumption}.",
+            self.power * 100.0
+        )
+    }
+}
+
+/// How often a difference is found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct FoundRate {
+    /// The difference, in points.
+    pub difference: f64,
+    /// Fraction of experiments that find it.
+    pub rate: f64,
+}
+
+/// Power of a comparison of so many cases. Each is simulated once per process.
+pub fn of(scores: ScoreKind, cases: usize) -> Power {
+    static KNOWN: Mutex<BTreeMap<(ScoreKind, usize), Power>> = Mutex::new(BTreeMap::new());
+    // Bounds the table: there are four kinds.
+    let cases = cases.min(MOST_CASES);
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(power) = known().get(&(scores, cases)) {
+        return power.clone();
+    }
+    let power = simulated(scores, cases);
+    known().insert((scores, cases), power.clone());
+    power
+}
+
+/// Fraction of `runs` simulated comparisons that find a difference.
+pub fn rate(scores: ScoreKind, cases: usize, difference: f64, runs: usize, seed: u64) -> f64 {
+    let mut chance = Random::new(seed);
+    let found = (0..runs).filter(|_| {
+        let draw = |_| scores.draw(difference, &mut chance);
+        final_test::finds_better(&(0..cases).map(draw).collect::<Vec<f64>>())
+    });
+    found.count() as f64 / runs.max(1) as f64
+}
+
+fn simulated(scores: ScoreKind, cases: usize) -> Power {
+    let runs = (WORK / cases.max(1)).clamp(300, 1_000);
+    let rate_of = |difference: f64| rate(scores, cases, difference, runs, SEED);
+    let largest = (scores.most() * 1e3).round() as usize;
+    let found = |step: usize| rate_of(step as f64 / 1e3) >= WANTED;
+    let difference = (cases > 1 && found(largest)).then(|| {
+        let (mut less, mut enough) = (0, largest);
+        while less + 1 < enough {
+            let middle = usize::midpoint(less, enough);
+            if found(middle) {
+                enough = middle;
+            } else {
+                less = middle;
+            }
+        }
+        enough as f64 / 1e3
+    });
+    let rates = SHOWN.map(|difference| FoundRate {
+        difference,
+        rate: rate_of(difference),
+    });
+    Power {
+        cases,
+        test: scores.test(),
+        scores,
+        level: LEVEL,
+        power: WANTED,
+        difference,
+        rates: rates.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: [ScoreKind; 4] = [
+        ScoreKind::YesNo,
+        ScoreKind::Priced,
+        ScoreKind::Graded,
+        ScoreKind::Preference,
+    ];
+
+    /// What is promised holds in a longer simulation with another seed, within 0.05.
+    #[test]
+    fn what_is_promised_is_what_a_longer_simulation_finds() {
+        for kind in KINDS {
+            for cases in [12, 60, 150] {
+                let told = of(kind, cases);
+                let difference = told.difference.expect("enough cases");
+                let found = rate(kind, cases, difference, 3_000, 77);
+                assert!((found - WANTED).abs() < 0.05, "{kind:?} {cases}: {found}");
+                for one in &told.rates {
+                    let found = rate(kind, cases, one.difference, 3_000, 78);
+                    assert!((found - one.rate).abs() < 0.05, "{kind:?} {one:?} {found}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn too_few_cases_find_nothing_and_more_find_more() {
+        for kind in KINDS {
+            assert_eq!(of(kind, 0).difference, None);
+            assert_eq!(of(kind, 1).difference, None);
+            let of = |cases| of(kind, cases).difference.expect("found");
+            assert!(of(20) > of(60) && of(60) > of(150), "{kind:?}");
+        }
+        // Five of five are no evidence in McNemar's exact test.
+        assert_eq!(of(ScoreKind::YesNo, 5).difference, None);
+    }
+}

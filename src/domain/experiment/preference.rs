@@ -1,0 +1,95 @@
+//! How much a person prefers the leader to the current configuration: from the person's own verdicts on some
+//! cases, sharpened by the scores of all (prediction-powered inference). The scores may be biased; the
+//! verdicts correct them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Trial;
+use super::pairwise::Preferred;
+use super::record::Judgment;
+use super::successive_halving::SuccessiveHalving;
+use crate::domain::statistics::prediction_powered::{SharpenedMean, sharpened};
+
+/// Preference of a person, from -1 (always the current configuration) to 1 (always the leader).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PersonPreference {
+    /// Estimate with its intervals.
+    #[serde(flatten)]
+    pub estimate: SharpenedMean,
+    /// The conclusion as text.
+    pub words: String,
+}
+
+/// Estimates the preference. None with too few verdicts on this pair.
+pub fn of(
+    race: &SuccessiveHalving,
+    leader: usize,
+    judgments: &[Judgment],
+) -> Option<PersonPreference> {
+    let current = race.design().current;
+    let own = judgments.iter().filter(|one| {
+        one.judge.is_none() && (one.first, one.second) == (leader.min(current), leader.max(current))
+    });
+    let labels: BTreeMap<usize, f64> = own
+        .map(|one| {
+            let first = match one.preferred {
+                Preferred::First => 1.0,
+                Preferred::Neither => 0.0,
+                Preferred::Second => -1.0,
+            };
+            (one.case, if leader < current { first } else { -first })
+        })
+        .collect();
+    let score = |arm: usize, case: usize| {
+        let outcome = race.results().get(&Trial { arm, case })?;
+        Some(outcome.score)
+    };
+    let (mut labeled, mut others) = (Vec::new(), Vec::new());
+    for case in 0..race.design().cases {
+        let Some((one, other)) = score(leader, case).zip(score(current, case)) else {
+            continue;
+        };
+        match labels.get(&case) {
+            Some(&label) => labeled.push((label, one - other)),
+            None => others.push(one - other),
+        }
+    }
+    let estimate = sharpened(&labeled, &others, 0.95).filter(|_| leader != current)?;
+    let estimate = SharpenedMean {
+        interval: within(estimate.interval),
+        labels_alone: within(estimate.labels_alone),
+        ..estimate
+    };
+    Some(PersonPreference {
+        words: words(&estimate),
+        estimate,
+    })
+}
+
+fn within((from, to): (f64, f64)) -> (f64, f64) {
+    (from.max(-1.0), to.min(1.0))
+}
+
+fn words(one: &SharpenedMean) -> String {
+    let finding = match one.interval {
+        (from, _) if from > 0.0 => "You prefer the leader to your current setting",
+        (_, to) if to < 0.0 => "You prefer your current setting to the leader",
+        _ => "Your verdicts do not yet show which you prefer, the leader or your current setting",
+    };
+    let ((from, to), (alone_from, alone_to)) = (one.interval, one.labels_alone);
+    let besides = match one.weight {
+        0.0 => String::new(),
+        _ => format!(
+            ", sharpened by the scores of {} other cases; your verdicts alone would give {alone_from:+.2} to \
+             {alone_to:+.2}",
+            one.predictions
+        ),
+    };
+    format!(
+        "{finding}: {:+.2} on a scale from -1 to 1, likely between {from:+.2} and {to:+.2}, from {} verdicts of \
+         yours{besides}.",
+        one.mean, one.labels
+    )
+}

@@ -1,0 +1,123 @@
+//! The end of a race: compares the leader with the current configuration in blocks of cases, until the
+//! difference is overwhelming, the cases are used up, or the budget is spent.
+
+use super::super::Trial;
+use super::super::design::{
+    ConfigurationState, Elimination, HoldoutFinding, RaceVerdict, StopReason,
+};
+use super::super::final_test::{self, LEVEL};
+use super::{RacePhase, Round, SuccessiveHalving};
+use crate::domain::statistics::{betting, paired};
+
+impl SuccessiveHalving {
+    /// Starts the comparison of the leader with the current configuration.
+    pub(super) fn confirm(&mut self, leader: usize, stop: StopReason) {
+        self.met = 0;
+        let mut arms = vec![leader, self.seen.design.current];
+        arms.dedup();
+        // Cases that the race has not used are as good as those held back. If more evaluations are not worth
+        // their price, only the reserved ones are made.
+        if stop != StopReason::NotWorth {
+            let fresh = self.first_fresh();
+            let fresh = self.seen.order.split_off(fresh);
+            self.seen.held.extend(fresh);
+        }
+        // The current configuration is not compared with itself.
+        let to = match arms.len() {
+            2 => final_test::next_check(0).min(self.seen.held.len()),
+            _ => 0,
+        };
+        self.rung = Round { arms, from: 0, to };
+        self.phase = RacePhase::Confirm(leader, stop);
+    }
+    /// Ends the comparison on the holdout or goes on with its next block.
+    pub(super) fn after_block(&mut self, leader: usize, stop: StopReason) {
+        let depth = self.rung.from + self.met;
+        let differences = self.differences(leader, &self.seen.held[..depth]);
+        let is_last = depth < self.rung.to || depth == self.seen.held.len();
+        if is_last || self.rung.arms.len() < 2 || final_test::is_decided(&differences) {
+            let same = leader == self.seen.design.current && !self.seen.results.is_empty();
+            let (finding, difference) = match same {
+                true => (HoldoutFinding::CurrentLeads, None),
+                false => final_test::compare(&differences, true),
+            };
+            self.phase = RacePhase::Over(RaceVerdict {
+                leader,
+                stop,
+                finding,
+                difference,
+            });
+            return;
+        }
+        self.next_block(depth, self.seen.held.len());
+    }
+    /// Ends the comparison of two configurations or goes on with its next block.
+    pub(super) fn after_pair(&mut self) {
+        let depth = self.rung.from + self.met;
+        let current = self.seen.design.current;
+        let other = 1 - current.min(1);
+        let differences = self.differences(other, &self.seen.order[..depth]);
+        let is_short = depth < self.rung.to;
+        let is_decided = final_test::is_decided(&differences);
+        let stop = match depth {
+            _ if is_decided => StopReason::OneLeft,
+            _ if is_short => StopReason::Budget,
+            depth if depth == self.seen.order.len() => StopReason::Cases,
+            depth if self.is_not_worth(&[other, current], depth) => StopReason::NotWorth,
+            depth => return self.next_block(depth, self.seen.order.len()),
+        };
+        let mean = paired::mean(&differences);
+        // Floating-point noise is a tie, and a tie goes to the current configuration.
+        let leader = if mean > 1e-9 { other } else { current };
+        if is_decided {
+            let behind = if leader == other { current } else { other };
+            let (from, to) = betting::interval(&differences, (-1.0, 1.0), LEVEL);
+            let interval = match leader == other {
+                true => (-to, -from),
+                false => (from, to),
+            };
+            self.seen.fates[behind] = ConfigurationState::Beaten(Elimination {
+                by: leader,
+                cases: depth,
+                interval,
+            });
+        }
+        let (finding, difference) = match leader == current {
+            true if depth == 0 => (HoldoutFinding::NotTested, None),
+            true => (HoldoutFinding::CurrentLeads, None),
+            false => final_test::compare(&differences, stop != StopReason::NotWorth),
+        };
+        self.phase = RacePhase::Over(RaceVerdict {
+            leader,
+            stop,
+            finding,
+            difference,
+        });
+    }
+
+    fn next_block(&mut self, depth: usize, most: usize) {
+        self.rung.from = depth;
+        self.rung.to = final_test::next_check(depth).min(most);
+        self.met = 0;
+    }
+    /// Differences of value between a configuration and the current one on these cases.
+    fn differences(&self, leader: usize, cases: &[usize]) -> Vec<f64> {
+        let value = |arm: usize, case: usize| {
+            let outcome = self.seen.results.get(&Trial { arm, case })?;
+            Some(self.seen.design.objective.value(outcome))
+        };
+        let pair =
+            |&case: &usize| Some(value(leader, case)? - value(self.seen.design.current, case)?);
+        cases.iter().filter_map(pair).collect()
+    }
+    /// Number of cases of the race up to the last one that any configuration has seen.
+    fn first_fresh(&self) -> usize {
+        let seen = |case: &usize| {
+            let arms = 0..self.seen.fates.len();
+            let mut cells = arms.map(|arm| Trial { arm, case: *case });
+            cells.any(|cell| self.seen.results.contains_key(&cell))
+        };
+        let last = self.seen.order.iter().rposition(seen);
+        last.map_or(0, |last| last + 1)
+    }
+}

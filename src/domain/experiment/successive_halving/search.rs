@@ -1,0 +1,195 @@
+//! Prompt search: better prompts are proposed by a model that reads failures, as in GEPA (Agrawal et al.,
+//! "Reflective prompt evolution can outperform reinforcement learning", 2025). Decides which prompt to
+//! improve and which failures to show; a proposal is tried on a few cases first, and on all feedback cases if
+//! it is not worse there than its parent. Parents are drawn from the Pareto front over cases, so that a prompt
+//! that alone solves some cases is not lost. The successive-halving race selects among all prompts on further
+//! cases, and only the holdout, which neither the writer nor the race has seen, decides what is reported.
+
+use super::super::Trial;
+use super::super::design::{ConfigurationState, StopReason};
+use super::super::prompt_search::{Proposal, Reflection, SHOWN};
+use super::{RacePhase, Round, SuccessiveHalving};
+use crate::domain::statistics::random::Random;
+
+/// Number of cases on which a proposal is tried first.
+const GLANCE: usize = 4;
+/// Range of the number of feedback cases; in between, a third of the race's cases.
+const FEEDBACK: (usize, usize) = (4, 12);
+/// Fraction of the race's budget that is left for the race.
+const RACE_PART: f64 = 0.5;
+
+/// Step of the search.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum SearchStep {
+    /// Evaluate the given configurations on the feedback cases.
+    Given,
+    /// Wait for a proposal that improves this configuration.
+    Waiting(usize),
+    /// Try this new configuration on a few cases.
+    Glance(usize),
+    /// Evaluate this new configuration on the other feedback cases.
+    Whole(usize),
+}
+
+impl SuccessiveHalving {
+    /// Adds a proposal. Returns false and changes nothing if the race does not wait for one.
+    pub fn propose(&mut self, proposal: Proposal) -> bool {
+        let (RacePhase::Search(SearchStep::Waiting(parent)), Some(search)) =
+            (self.phase, self.seen.design.search)
+        else {
+            return false;
+        };
+        self.made += 1;
+        self.spent.judged = self.spent.judged.plus(proposal.bill);
+        let design = &mut self.seen.design;
+        let child = proposal.place.map(|place| {
+            let mut child = design.arms[parent].clone();
+            child.0[search.axis] = Some(place);
+            child
+        });
+        match child.filter(|child| !design.arms.contains(child)) {
+            Some(child) => {
+                let arm = design.arms.len();
+                design.arms.push(child);
+                design.declared.push(design.declared[parent]);
+                self.seen.fates.push(ConfigurationState::Untried);
+                self.parents.push(Some(parent));
+                self.phase = RacePhase::Search(SearchStep::Glance(arm));
+                self.turn_to(vec![arm], 0, GLANCE.min(self.feedback));
+            }
+            None => self.choose_parent(),
+        }
+        self.advance();
+        true
+    }
+    /// For each configuration, the one that it was derived from.
+    pub fn parents(&self) -> &[Option<usize>] {
+        &self.parents
+    }
+    /// Number of proposals made.
+    pub fn proposals(&self) -> usize {
+        self.made
+    }
+    /// Whether a configuration is still on trial in the search.
+    pub(super) fn is_glanced_at(&self, arm: usize) -> bool {
+        matches!(self.phase, RacePhase::Search(SearchStep::Glance(new) | SearchStep::Whole(new)) if new == arm)
+    }
+    /// The request for the next proposal.
+    pub(super) fn reflection(&self, parent: usize) -> Reflection {
+        let mut cells: Vec<(f64, Trial)> = (self.seen.order.iter().take(self.feedback))
+            .zip(self.values(parent, self.feedback))
+            .map(|(&case, value)| (value, Trial { arm: parent, case }))
+            .collect();
+        // Drawn anew for each proposal, so that the writer does not always see the same failures.
+        Random::new(self.seen.design.seed ^ (self.made as u64) << 16).shuffle(&mut cells);
+        cells.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let failed = cells.iter().filter(|(value, _)| *value < 1.0);
+        Reflection {
+            parent,
+            shown: failed.take(SHOWN).map(|(_, cell)| *cell).collect(),
+        }
+    }
+    /// Starts the search with these given configurations.
+    pub(super) fn begin_search(&mut self, arms: Vec<usize>) {
+        let cases = self.seen.order.len();
+        let affordable = self.evaluations_left() / (2 * arms.len().max(1));
+        self.feedback = (cases / 3)
+            .clamp(FEEDBACK.0, FEEDBACK.1)
+            .min(affordable.max(1))
+            .min(cases);
+        self.phase = RacePhase::Search(SearchStep::Given);
+        self.turn_to(arms, 0, self.feedback);
+    }
+    /// Goes on after a step of the search.
+    pub(super) fn after_search(&mut self, step: SearchStep) {
+        let is_whole = self.rung.from + self.met == self.rung.to;
+        match step {
+            SearchStep::Waiting(_) => {}
+            // The budget does not even cover the given ones: there is nothing to improve with.
+            SearchStep::Given if !is_whole => self.phase = RacePhase::Race,
+            SearchStep::Given => self.choose_parent(),
+            SearchStep::Glance(arm) => {
+                let sum = |arm: usize| self.values(arm, self.rung.to).iter().sum::<f64>();
+                let parent = self.parents[arm].unwrap_or(arm);
+                if is_whole && sum(arm) >= sum(parent) - 1e-9 {
+                    self.phase = RacePhase::Search(SearchStep::Whole(arm));
+                    self.turn_to(vec![arm], self.rung.to, self.feedback);
+                } else {
+                    self.seen.fates[arm] = ConfigurationState::SetAside;
+                    self.choose_parent();
+                }
+            }
+            SearchStep::Whole(arm) => {
+                self.seen.fates[arm] = match is_whole {
+                    true => ConfigurationState::Racing,
+                    false => ConfigurationState::SetAside,
+                };
+                self.choose_parent();
+            }
+        }
+    }
+
+    /// Waits for a proposal for a configuration of the Pareto front, or ends the search.
+    fn choose_parent(&mut self) {
+        let pool: Vec<(usize, Vec<f64>)> = (0..self.seen.fates.len())
+            .filter(|&arm| self.seen.fates[arm] == ConfigurationState::Racing)
+            .map(|arm| (arm, self.values(arm, self.feedback)))
+            .filter(|(_, values)| values.len() == self.feedback)
+            .collect();
+        let search = self.seen.design.search;
+        let may_go_on = search.is_some_and(|search| {
+            self.made < search.most
+                && self.part_left() > RACE_PART
+                && self.affords_bill(search.declared)
+        });
+        let parent = may_go_on.then(|| self.drawn_from(&pool)).flatten();
+        if let Some(parent) = parent {
+            self.phase = RacePhase::Search(SearchStep::Waiting(parent));
+            self.turn_to(Vec::new(), 0, 0);
+            return;
+        }
+        let arms: Vec<usize> = pool.into_iter().map(|(arm, _)| arm).collect();
+        if arms.is_empty() {
+            self.confirm(self.seen.design.current, StopReason::Budget);
+            return;
+        }
+        self.phase = RacePhase::Race;
+        self.turn_to(arms, 0, self.feedback);
+        self.met = self.feedback;
+    }
+    /// Draws a configuration with failures, in proportion to the number of cases on which none is better.
+    fn drawn_from(&self, pool: &[(usize, Vec<f64>)]) -> Option<usize> {
+        let best = |case: usize| pool.iter().map(|(_, own)| own[case]).fold(0.0, f64::max);
+        let best: Vec<f64> = (0..self.feedback).map(best).collect();
+        let weight = |own: &[f64]| {
+            let wins = own.iter().zip(&best).filter(|(own, best)| own >= best);
+            wins.count()
+        };
+        let fallible = pool
+            .iter()
+            .filter(|(_, own)| own.iter().any(|&one| one < 1.0));
+        let weighted: Vec<(usize, usize)> =
+            fallible.map(|(arm, own)| (*arm, weight(own))).collect();
+        // A prompt without a failure cannot be improved, and others need not be.
+        if pool.len() > weighted.len() || weighted.is_empty() {
+            return None;
+        }
+        let all: usize = weighted.iter().map(|(_, weight)| weight).sum();
+        let seed = self.seen.design.seed ^ 0x9A7E ^ (self.made as u64) << 8;
+        let mut drawn = Random::new(seed).below(all);
+        let found = weighted.iter().find(|(_, weight)| {
+            let is_here = drawn < *weight;
+            drawn = drawn.saturating_sub(*weight);
+            is_here
+        });
+        found.map(|(arm, _)| *arm)
+    }
+    fn turn_to(&mut self, arms: Vec<usize>, from: usize, to: usize) {
+        self.rung = Round { arms, from, to };
+        self.met = 0;
+    }
+}
+
+#[cfg(test)]
+#[path = "search_tests.rs"]
+mod tests;

@@ -1,0 +1,123 @@
+//! Prompt search on a scripted model whose score depends on known phrases, with fixed seeds.
+
+#[path = "../../../../benches/support/searched.rs"]
+mod searched;
+
+use crate::domain::experiment;
+use crate::domain::experiment::design::{HoldoutFinding, RaceStep};
+use crate::domain::experiment::successive_halving::SuccessiveHalving;
+use searched::{Script, design, searched};
+
+const SCRIPT: Script = Script {
+    cases: 150,
+    evaluations: 400,
+    proposals: 8,
+    skill: 0.7,
+    seed: 0,
+};
+
+/// A prompt with more of the phrases is found and confirmed on cases that neither the writer nor the race has
+/// seen, within the budget.
+#[test]
+fn better_prompts_are_found_and_confirmed() {
+    const RUNS: u64 = 60;
+    let (mut gained, mut better, mut rollouts) = (0.0, 0, 0);
+    for seed in 0..RUNS {
+        let found = searched(Script { seed, ..SCRIPT });
+        gained += (found.leader - found.given) / RUNS as f64;
+        better += u64::from(found.verdict.finding == HoldoutFinding::Better);
+        rollouts += found.race.results().len() as u64;
+        assert!(found.race.results().len() <= 400 && found.proposals.len() <= 8);
+        // The holdout is disjoint from what the writer was shown and the race has used.
+        let (order, held) = found.race.cases();
+        assert!(held.iter().all(|case| !order.contains(case)));
+    }
+    assert!(gained > 0.15, "{gained}");
+    assert!(better * 10 >= RUNS * 7, "{better} of {RUNS}");
+    assert!(rollouts < RUNS * 400, "{rollouts}");
+}
+
+/// With a writer that adds only useless phrases, all prompts are equal: at most 5 % are called better or
+/// worse. The given prompts are equal too.
+#[test]
+fn useless_proposals_are_not_called_better() {
+    const RUNS: u64 = 200;
+    let wrong = (0..RUNS).filter(|&seed| {
+        let mut script = Script {
+            skill: 0.0,
+            seed,
+            ..SCRIPT
+        };
+        script.cases = 90;
+        script.evaluations = 240;
+        let found = searched(script);
+        // Only the given prompts differ in worth; a leader derived from the current one must not win.
+        let is_equal = found.leader <= found.current;
+        is_equal && found.verdict.finding == HoldoutFinding::Better
+    });
+    let wrong = wrong.count() as u64;
+    assert!(wrong * 20 <= RUNS, "{wrong} of {RUNS}");
+}
+
+/// Interrupted after any outcome or proposal and replayed, the search takes the same course to the same end.
+#[test]
+fn an_interrupted_search_has_the_same_family() {
+    for seed in 0..6 {
+        let script = Script { seed, ..SCRIPT };
+        let whole = searched(script);
+        let stops = [0, 1, 30, 77, whole.results.len()];
+        for stop in stops {
+            let known = whole.results[..stop].iter().copied();
+            // All proposals are known, but only those that were asked for by then are taken.
+            let mut race = SuccessiveHalving::replayed(
+                design(script, 2),
+                known,
+                whole.proposals.iter().copied(),
+            );
+            for (cell, outcome) in &whole.results[stop..] {
+                while let RaceStep::Propose(_) = race.next() {
+                    assert!(race.propose(whole.proposals[race.proposals()]));
+                }
+                assert!(race.record(*cell, *outcome), "{seed} {stop} {cell:?}");
+            }
+            assert_eq!(race.next(), whole.race.next(), "{seed} {stop}");
+            assert_eq!(race.parents(), whole.race.parents());
+            assert_eq!(race.fates(), whole.race.fates());
+        }
+    }
+}
+
+#[test]
+fn a_search_that_cannot_be_paid_ends_and_odd_proposals_are_taken() {
+    for evaluations in 0..12 {
+        let script = Script {
+            evaluations,
+            cases: 9,
+            ..SCRIPT
+        };
+        let found = searched(script);
+        assert!(found.race.results().len() as u64 <= evaluations);
+    }
+    let mut race = SuccessiveHalving::new(design(SCRIPT, 1));
+    assert!(!race.propose(experiment::prompt_search::Proposal {
+        place: None,
+        bill: experiment::JudgeCost::default(),
+    }));
+    let mut proposed = 0;
+    loop {
+        match race.next() {
+            RaceStep::Done(_) => break,
+            RaceStep::Propose(_) => {
+                // Unreadable replies and known prompts use up proposals, and nothing else.
+                let place = (proposed % 2 == 0).then_some(0);
+                let bill = experiment::JudgeCost::default();
+                assert!(race.propose(experiment::prompt_search::Proposal { place, bill }));
+                proposed += 1;
+            }
+            RaceStep::Evaluate(cells) => {
+                assert!(race.record(cells[0], experiment::TrialOutcome::default()));
+            }
+        }
+    }
+    assert_eq!((proposed, race.parents().len()), (8, 1));
+}

@@ -1,0 +1,138 @@
+//! Prediction-powered inference: the mean of labels that are known for a few cases, sharpened by predictions
+//! that are known for all. The predictions may be biased: the labeled cases correct them. Sources:
+//! Angelopoulos et al., "Prediction-powered inference" (2023), and "PPI++" (2023) for the weight of the
+//! predictions, which makes the interval no wider than that of the labels alone where they predict nothing.
+
+use super::beta::student_quantile;
+use super::paired::{deviation, mean, student};
+
+/// Smallest number of labels for an interval.
+const LEAST_LABELS: usize = 5;
+
+/// Estimated mean of the labels over all cases.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct SharpenedMean {
+    /// The estimate.
+    pub mean: f64,
+    /// Its confidence interval.
+    pub interval: (f64, f64),
+    /// Confidence interval from the labels alone.
+    pub labels_alone: (f64, f64),
+    /// Number of labeled cases.
+    pub labels: usize,
+    /// Number of other cases, for which only predictions are known.
+    pub predictions: usize,
+    /// Weight of the predictions: 0 if they predict nothing.
+    pub weight: f64,
+}
+
+/// Estimates the mean label from pairs of (label, prediction) and the predictions for the other cases. The
+/// labeled cases must be a random part of all. None with too few labels.
+pub fn sharpened(labeled: &[(f64, f64)], others: &[f64], confidence: f64) -> Option<SharpenedMean> {
+    let labels: Vec<f64> = labeled.iter().map(|(label, _)| *label).collect();
+    let alone = student(&labels, confidence).filter(|_| labels.len() >= LEAST_LABELS)?;
+    let (n, rest) = (labels.len() as f64, others.len() as f64);
+    let weight = weight(labeled, others);
+    let residuals: Vec<f64> = labeled.iter().map(|(y, p)| y - weight * p).collect();
+    let middle = mean(&residuals) + weight * mean(others);
+    // One more parameter, the weight, was estimated from the labels. And where predictions are mostly right, few
+    // residuals are not 0: one more residual, as large as if nothing was predicted, keeps the coverage.
+    let own = deviation(&residuals).powi(2) * (n - 1.0) / (n - 2.0);
+    let noise = (n * own + deviation(&labels).powi(2)) / (n + 1.0) / n;
+    let spread = match others.len() {
+        0 => 0.0,
+        _ => (weight * deviation(others)).powi(2) / rest,
+    };
+    let error = (noise + spread).sqrt();
+    if weight == 0.0 || error < 1e-12 {
+        return Some(SharpenedMean {
+            mean: alone.mean,
+            interval: alone.interval,
+            labels_alone: alone.interval,
+            labels: labels.len(),
+            predictions: others.len(),
+            weight: 0.0,
+        });
+    }
+    let half = student_quantile(1.0 - confidence, n - 2.0) * error;
+    Some(SharpenedMean {
+        mean: middle,
+        interval: (middle - half, middle + half),
+        labels_alone: alone.interval,
+        labels: labels.len(),
+        predictions: others.len(),
+        weight,
+    })
+}
+
+/// The weight that minimizes the variance of the estimate (PPI++).
+fn weight(labeled: &[(f64, f64)], others: &[f64]) -> f64 {
+    if others.len() < 2 {
+        return 0.0;
+    }
+    let n = labeled.len() as f64;
+    let middle = |of: fn(&(f64, f64)) -> f64| labeled.iter().map(of).sum::<f64>() / n;
+    let (label, prediction) = (middle(|pair| pair.0), middle(|pair| pair.1));
+    let products = labeled.iter().map(|(y, p)| (y - label) * (p - prediction));
+    let covariance = products.sum::<f64>() / (n - 1.0);
+    let squares = labeled.iter().map(|(_, p)| (p - prediction).powi(2));
+    let variance = squares.sum::<f64>() / (n - 1.0);
+    if variance < 1e-12 {
+        return 0.0;
+    }
+    covariance / (variance * (1.0 + n / others.len() as f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::random::Random;
+    use super::*;
+
+    /// Labels of -1, 0, and 1 with this mean, and a judge that repeats them with this probability and else
+    /// says +1, which is a bias.
+    fn drawn(chance: &mut Random, right: f64) -> (f64, f64) {
+        let label = match chance.unit() {
+            x if x < 0.45 => 1.0,
+            x if x < 0.7 => 0.0,
+            _ => -1.0,
+        };
+        let prediction = if chance.unit() < right { label } else { 1.0 };
+        (label, prediction)
+    }
+
+    /// With 30 labels and 170 more cases: coverage, and width over that of the labels alone.
+    fn measured(right: f64) -> (f64, f64) {
+        const RUNS: usize = 2_000;
+        let mut chance = Random::new(51);
+        let (mut covered, mut width, mut alone) = (0, 0.0, 0.0);
+        for _ in 0..RUNS {
+            let labeled: Vec<_> = (0..30).map(|_| drawn(&mut chance, right)).collect();
+            let others: Vec<f64> = (0..170).map(|_| drawn(&mut chance, right).1).collect();
+            let found = sharpened(&labeled, &others, 0.95).expect("labels");
+            covered += usize::from(found.interval.0 <= 0.15 && 0.15 <= found.interval.1);
+            width += found.interval.1 - found.interval.0;
+            alone += found.labels_alone.1 - found.labels_alone.0;
+        }
+        (covered as f64 / RUNS as f64, width / alone)
+    }
+
+    #[test]
+    fn a_judge_narrows_the_interval_and_keeps_its_coverage() {
+        for (right, most) in [(0.95, 0.6), (0.9, 0.7), (0.7, 0.85), (0.0, 1.05)] {
+            let (coverage, width) = measured(right);
+            assert!((0.93..=0.97).contains(&coverage), "{right}: {coverage}");
+            assert!(width < most, "{right}: {width}");
+        }
+    }
+
+    #[test]
+    fn without_use_the_predictions_are_left_out() {
+        let constant: Vec<_> = (0..10).map(|place| (f64::from(place % 2), 1.0)).collect();
+        let found = sharpened(&constant, &[1.0; 50], 0.95).expect("labels");
+        assert_eq!((found.weight, found.interval), (0.0, found.labels_alone));
+        assert_eq!(sharpened(&constant[..4], &[1.0; 50], 0.95), None);
+        let none = sharpened(&constant, &[], 0.95).expect("labels");
+        assert_eq!(none.interval, none.labels_alone);
+        assert!((none.mean - 0.5).abs() < 1e-12);
+    }
+}

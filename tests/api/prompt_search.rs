@@ -1,0 +1,196 @@
+//! Prompt search: a model reads failures and proposes a better prompt, which is tried, confirmed on unseen
+//! cases, and stored with its origin, also across a kill.
+
+use serde_json::{Value, json};
+
+use crate::support::Client;
+use crate::support::executable::Executable;
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::{saying, server};
+use crate::support::server::Folder;
+
+fn prompt(asked: &Asked) -> String {
+    let messages = asked.body["messages"].as_array().into_iter().flatten();
+    let said = messages.filter_map(|message| message["content"].as_str());
+    said.collect::<Vec<_>>().join("\n")
+}
+
+/// A model that is right when told to check, and a writer whose first reply is unusable and whose later ones
+/// say that.
+fn models() -> Provider {
+    let replies = std::cell::Cell::new(0);
+    Provider::answering(move |asked| {
+        if asked.head.starts_with("GET") {
+            return on("").status(200, "application/json", "{\"data\":[]}");
+        }
+        let prompt = prompt(asked);
+        let text = match asked.model().as_str() {
+            "writer" => {
+                replies.set(replies.get() + 1);
+                match replies.get() {
+                    1 => "I would check it.".to_owned(),
+                    _ => format!(
+                        "It is not checked. <prompt>Check twice.\n{}</prompt>",
+                        "{{question}}"
+                    ),
+                }
+            }
+            _ if prompt.contains("Check twice.") => "It is 4.".to_owned(),
+            _ => "It is 3.".to_owned(),
+        };
+        on("").sse(&saying(&text))
+    })
+}
+
+fn body() -> Value {
+    let cases: Vec<Value> = (0..40)
+        .map(|n| json!({ "prompt": format!("What is {n} and {}?", 4 - i64::from(n)), "expected": "4" }))
+        .collect();
+    json!({
+        "name": "Sums", "cases": cases, "seed": 7, "evaluator": { "kind": "number" },
+        "base": { "models": ["p/solver"] }, "budget": { "evaluations": 150 },
+        "space": [{ "dial": "prompt", "values": ["{{question}}"],
+                    "improve": { "model": "p/writer", "proposals": 3 } }],
+    })
+}
+
+fn begun(client: &mut Client, body: Value) -> String {
+    let begun = client.post("/api/experiments", body);
+    assert_eq!(begun.status, 201, "{}", begun.text());
+    let id = begun.json()["experiment_id"].as_str().unwrap().to_owned();
+    format!("/api/experiments/{id}")
+}
+
+fn ended(client: &mut Client, path: &str) -> Value {
+    client
+        .events(&format!("{path}/events"), None)
+        .for_each(drop);
+    client.get(path).json()
+}
+
+#[test]
+fn a_better_prompt_is_proposed_confirmed_and_applied() {
+    let provider = models();
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let told = client.post("/api/experiments/estimate", body());
+    assert_eq!(told.status, 200, "{}", told.text());
+    let stopping = told.json()["stopping"].as_str().unwrap().to_owned();
+    assert!(stopping.contains("up to 3 better prompts"), "{stopping}");
+
+    let path = begun(&mut client, body());
+    let shown = ended(&mut client, &path);
+    assert_eq!(shown["status"], "completed", "{shown}");
+    assert_eq!(shown["report"]["finding"], "better", "{shown}");
+    // The first reply was refused, the second is a prompt, and that has no failure left to learn from.
+    let proposals = shown["proposals"].as_array().unwrap();
+    assert_eq!(proposals.len(), 2, "{proposals:?}");
+    assert_eq!(proposals[0]["refused"], "the reply contains no prompt");
+    assert_eq!(proposals[1]["prompt"], "Check twice.\n{{question}}");
+    assert!(proposals[1]["cost"]["tokens"].as_u64().unwrap() > 0);
+    assert_eq!(
+        (&shown["arms"], &shown["report"]["leader"]),
+        (&json!(2), &json!(1))
+    );
+    let board = &shown["report"]["leaderboard"];
+    assert_eq!(
+        (&board[0]["parent"], &board[1]["parent"]),
+        (&json!(0), &Value::Null)
+    );
+    assert_eq!(board[0]["setting"]["prompt"], "Check twice.\n{{question}}");
+
+    // The writer saw the prompt, questions, expectations, and answers.
+    let asked = provider.asked();
+    let asked = asked
+        .iter()
+        .find(|asked| asked.model() == "writer")
+        .unwrap();
+    let asked = prompt(asked);
+    for part in [
+        "{{question}}",
+        "What is ",
+        "It is 3.",
+        "score 0.00",
+        "----- expected 1 ",
+    ] {
+        assert!(asked.contains(part), "no {part} in {asked}");
+    }
+    // No case of the holdout was shown.
+    let cases = client.get(&format!("{path}/cases")).json();
+    for case in cases["cases"].as_array().unwrap() {
+        let question = format!(" {} ", case["prompt"].as_str().unwrap());
+        assert!(
+            case["held_back"] == false || !asked.contains(question.trim()),
+            "{case}"
+        );
+    }
+    let sheet = client.get(&format!("{path}/export?format=csv")).text();
+    assert!(sheet.contains("Check twice."), "{sheet}");
+    let applied = client.post(&format!("{path}/apply"), json!({}));
+    assert_eq!(applied.status, 200, "{}", applied.text());
+    let recipe = client.get("/api/recipes/Sums").json();
+    assert_eq!(recipe["prompt"], "Check twice.\n{{question}}", "{recipe}");
+}
+
+#[test]
+fn a_killed_search_keeps_its_proposals() {
+    let provider = models();
+    let folder = Folder::new();
+    let first = Executable::start(&folder, &provider, &[]);
+    let mut client = Client::new(first.address).registered("ada@example.com");
+    let path = begun(&mut client, body());
+    // Beyond the given prompt's feedback cases: at least one proposal is stored.
+    for event in client.events(&format!("{path}/events"), None) {
+        if event.data["evaluations"].as_u64() > Some(14) {
+            break;
+        }
+    }
+    let before = client.get(&path).json()["proposals"].clone();
+    assert!(!before.as_array().unwrap().is_empty());
+    first.kill();
+    let second = Executable::start(&folder, &provider, &[]);
+    let mut client = second.known(&client);
+    let shown = ended(&mut client, &path);
+    assert_eq!(shown["status"], "completed", "{shown}");
+    assert_eq!(shown["report"]["finding"], "better");
+    let after = shown["proposals"].as_array().unwrap();
+    assert_eq!(
+        &after[..before.as_array().unwrap().len()],
+        before.as_array().unwrap()
+    );
+    let writers = provider.asked();
+    let writers = writers.iter().filter(|asked| asked.model() == "writer");
+    assert_eq!(writers.count(), 2, "no proposal is written twice");
+}
+
+#[test]
+fn what_cannot_be_improved_is_refused() {
+    let provider = Provider::script([]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    for (improve, words) in [
+        (json!({ "model": "nobody/x" }), "no model is called"),
+        (json!({ "model": "demo/extract" }), "demo algorithm"),
+        (
+            json!({ "model": "p/writer", "proposals": 0 }),
+            "from 1 to 24",
+        ),
+        (json!({ "model": "p/writer", "mood": 1 }), "mood"),
+    ] {
+        let mut asked = body();
+        asked["space"][0]["improve"] = improve;
+        let refusal = client.post("/api/experiments/estimate", asked);
+        refusal.refused(422, "VALIDATION_ERROR");
+        assert!(
+            refusal.text().contains(words),
+            "{words}: {}",
+            refusal.text()
+        );
+    }
+    let mut asked = body();
+    asked["budget"] = json!({ "cost_usd": 1 });
+    let refusal = client.post("/api/experiments/estimate", asked);
+    assert!(refusal.text().contains("price of"), "{}", refusal.text());
+    assert!(provider.asked().is_empty());
+}
