@@ -1,48 +1,16 @@
-// Starts the application: the header, the connection state, the first page.
-import { signOut } from "./api.js";
-import { button, el, fill, link } from "./dom.js";
+// Starts the application: the frame, the connection state, the first page.
+import { el } from "./dom.js";
 import { go, start } from "./router.js";
 import { online, user } from "./state.js";
-import { toast } from "./parts/toast.js";
+import { frame, signedIn, signedOut } from "./shell/frame.js";
 import { listen } from "./shell/keys.js";
 
-const menu = document.querySelector(".mobile-menu");
-const nav = document.getElementById("site-nav");
-
-function openMenu(open) {
-  menu.setAttribute("aria-expanded", String(open));
-  nav.classList.toggle("open", open);
-}
-
-menu.addEventListener("click", () => openMenu(menu.getAttribute("aria-expanded") !== "true"));
-nav.addEventListener("click", (event) => event.target.closest("a, button") && openMenu(false));
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && menu.getAttribute("aria-expanded") === "true") {
-    openMenu(false);
-    menu.focus();
-  }
-});
-
+frame();
 user.watch((person) => {
-  const account = document.getElementById("account");
-  if (!person) return fill(account, link("/login", "Sign in", { class: "nav-link" }));
-  fill(
-    account,
-    person.role === "admin" && link("/admin", "Administration", { class: "nav-link" }),
-    link("/settings", person.name || person.email, { class: "nav-link nav-person", "aria-label": `Settings of ${person.name || person.email}` }),
-    button("Sign out", { class: "quiet", on: { click: leave } }),
-  );
+  if (person) return void signedIn(person, go);
+  delete document.documentElement.dataset.rail;
+  signedOut();
 });
-
-async function leave() {
-  try {
-    await signOut();
-    toast("You are signed out.");
-  } catch (problem) {
-    toast(problem.message, "failed");
-  }
-  go("/login");
-}
 
 window.addEventListener("online", () => online.set(true));
 window.addEventListener("offline", () => online.set(false));
@@ -52,7 +20,7 @@ online.watch((connected) => {
   if (banner) return;
   banner = el("p", { class: "offline-banner", role: "status" },
     "The server cannot be reached just now. What you have typed stays here; a running analysis goes on without this page.");
-  document.querySelector(".site-header").after(banner);
+  document.getElementById("main").before(banner);
 });
 
 // Components by the names that scripts look for; the pages import them directly.

@@ -5,12 +5,15 @@ import { signedInBefore, whoAmI } from "./api.js";
 import { announce, el, fill, link } from "./dom.js";
 import { user } from "./state.js";
 import { EmptyPage, Failure, Loading } from "./parts/states.js";
+import { mark } from "./shell/places.js";
 
 const analyze = () => import("./pages/analyze.js");
+const thread = () => import("./pages/thread.js");
 
 // Path, title, access, module. A last segment that starts with a colon is a parameter.
 const TABLE = [
-  ["/", "Quire", "anyone", () => (user.get() ? analyze() : import("./pages/landing.js"))],
+  ["/", "Quire", "anyone", () => (user.get() ? thread() : import("./pages/landing.js"))],
+  ["/t/:id", "Thread", "user", thread],
   ["/analyze", "Analyze", "anyone", analyze],
   ["/orchestrator", "Patterns and recipes", "anyone", () => import("./pages/orchestrator.js")],
   ["/modelrunner", "Models", "anyone", () => import("./pages/modelrunner.js")],
@@ -49,6 +52,7 @@ export function go(address, { replace = false } = {}) {
 function note(address) {
   history.replaceState(null, "", address);
   shown = location.pathname + location.search;
+  mark();
 }
 
 function followLink(event) {
@@ -93,6 +97,7 @@ async function show() {
     const data = await page.load({ ...route.params, ...query }, signal);
     clearTimeout(patience);
     if (signal.aborted) return;
+    document.documentElement.dataset.page = page.kind ?? "";
     document.title = route.title === "Quire" ? "Quire: many models, one answer" : `${route.title} · Quire`;
     fill(main, page.view(data, { signal, go, note }));
     arrive(main, route.title);
@@ -113,10 +118,7 @@ function askToSignIn() {
 // browser has
 // already placed them there.
 function arrive(main, title) {
-  for (const anchor of document.querySelectorAll(".site-nav a")) {
-    if (new URL(anchor.href).pathname === location.pathname) anchor.setAttribute("aria-current", "page");
-    else anchor.removeAttribute("aria-current");
-  }
+  mark();
   const here = location.pathname + location.search;
   if (shown && shown !== here) {
     main.focus({ preventScroll: true });

@@ -1,14 +1,15 @@
 // Modal dialogs with the browser's <dialog>, which traps and restores the focus.
 import { button, el, icon, uid } from "../dom.js";
 
-/** Opens a dialog with this content; it is removed when closed. Resolves with its return value. */
-export function openDialog(title, content, { kind = "", actions = [] } = {}) {
+/** Opens a dialog with this content, and `foot` below it; removed when closed. Resolves with its return value. */
+export function openDialog(title, content, { kind = "", actions = [], foot = null } = {}) {
   const heading = uid("dialog");
   const dialog = el("dialog", { class: `dialog ${kind}`, "aria-labelledby": heading },
     el("div", { class: "dialog-head" },
       el("h2", { id: heading }, title),
       button("Close", { class: "quiet icon-only", on: { click: () => dialog.close("") } }, icon("cross"))),
     el("div", { class: "dialog-body", tabindex: "0", role: "group", "aria-labelledby": heading }, content),
+    foot,
     actions.length > 0 && el("div", { class: "dialog-actions" },
       actions.map(([word, label, look]) => button(label, { class: look, on: { click: () => dialog.close(word) } }))));
   document.body.append(dialog);

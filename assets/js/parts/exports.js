@@ -25,13 +25,13 @@ export function ExportButtons(id, path) {
 function fetched(id, path) {
   return async (format, ending) => {
     const response = await call("GET", path, { query: { format }, raw: true, accept: "*/*" });
-    save(await response.blob(), `${id}.${ending}`);
+    saveAs(await response.blob(), `${id}.${ending}`);
   };
 }
 
 /** The export buttons of an analysis that only this page knows. */
 export function LocalExportButtons(run) {
-  return Buttons(FORMATS, async (format, ending) => save(new Blob([WRITERS[format](run)]), `analysis.${ending}`));
+  return Buttons(FORMATS, async (format, ending) => saveAs(new Blob([WRITERS[format](run)]), `analysis.${ending}`));
 }
 
 function Buttons(formats, take) {
@@ -45,7 +45,8 @@ function Buttons(formats, take) {
     } } }, icon("download"), `Export as ${name}`)));
 }
 
-function save(blob, name) {
+/** Saves a blob as a file of this name. */
+export function saveAs(blob, name) {
   const address = URL.createObjectURL(blob);
   const anchor = el("a", { href: address, download: name, target: "_self" });
   document.body.append(anchor);

@@ -27,7 +27,7 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
   const panel = el("div", { class: "view-panel", role: "tabpanel" });
   const map = isMappable(run) && ["Disagreement Map", later(() => import("../results/map.js"), (it) => it.DisagreementMap(run, { models, onDraft: seek }))];
   const views = [
-    ["Side by Side", () => sideBySide(context)],
+    ["Side by Side", () => MembersView(context)],
     ["All answers", () => combined(context), "Combined"],
     ["Answer", () => ultra(context), "Ultra Analysis"],
     map,
@@ -78,17 +78,19 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
       SourceList(run.sources)));
 }
 
-// Whether there is anything to map: two voices at least, and a finding.
-function isMappable({ findings, models }) {
+/** Whether there is anything to map: two voices at least, and a finding. */
+export function isMappable({ findings, models }) {
   const lists = [findings?.contradictions, findings?.unique, findings?.consensus, findings?.support, findings?.blind_spots];
   return models.length > 1 && lists.some((list) => list?.length > 0);
 }
 
-function isComparable({ stages }) {
+/** Whether there are two texts to compare. */
+export function isComparable({ stages }) {
   return stages.flatMap((stage) => stage.members).filter((member) => member.text).length > 1;
 }
 
-function isDrawable({ timeline, stages }) {
+/** Whether the times or costs of calls are known. */
+export function isDrawable({ timeline, stages }) {
   return timeline.length > 0 || stages.some((stage) => stage.members.some((member) => member.latency > 0 || member.cached));
 }
 
@@ -147,7 +149,8 @@ function Notes({ notes, degraded }) {
     el("ul", null, shown.map((note) => el("li", null, sentence(note)))));
 }
 
-function sideBySide({ run, models, sought }) {
+/** The members' texts beside each other, by stage; `sought` is a place to show: `{stage, letter, says, back}`. */
+export function MembersView({ run, models, sought }) {
   const grid = el("div", { class: "members" });
   const help = el("p", { class: "fine stage-help" });
   const stages = { ...run, stages: panelStages(run) };

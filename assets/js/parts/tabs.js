@@ -2,19 +2,24 @@
 import { button, el, fill, uid } from "../dom.js";
 
 /**
- * `{node, choose(index)}`; `views` are `[label, build, former]`, built each time they are shown; scripts may
- * find a tab by its former label. */
-export function Tabs(label, panel, views, first = 0) {
+ * `{node, choose(index)}`; `views` are `[label, build, former, count]`, built each time they are shown; scripts may
+ * find a tab by its former label. `onChoose(index)` when another view is shown. */
+export function Tabs(label, panel, views, first = 0, { onChoose = null } = {}) {
   const name = uid("tabs");
   panel.id = `${name}-panel`;
   panel.tabIndex = 0;
-  const tabs = views.map(([text, , former], index) => button(text, {
-    class: "view-tab", role: "tab", id: `${name}-${index}`, "aria-controls": panel.id, "aria-label": former ? `${text} (${former})` : text, on: { click: () => choose(index) },
-  }));
+  const tabs = views.map(([text, , former, count], index) => button(text, {
+    class: "view-tab", role: "tab", id: `${name}-${index}`, "aria-controls": panel.id, "aria-label": former ? `${text} (${former})` : count ? `${text} ${count}` : text, on: { click: () => choose(index) },
+  }, text, count ? el("span", { class: "tab-count" }, ` ${count}`) : null));
   const node = el("div", { class: "view-tabs", role: "tablist", "aria-label": label, on: { keydown: move } }, tabs);
-  choose(first);
+  show(first);
 
   function choose(index) {
+    show(index);
+    onChoose?.(index);
+  }
+
+  function show(index) {
     tabs.forEach((tab, place) => {
       tab.setAttribute("aria-selected", String(place === index));
       tab.tabIndex = place === index ? 0 : -1;

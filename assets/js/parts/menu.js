@@ -1,0 +1,67 @@
+// A menu button by the ARIA pattern: opens with a click or an arrow key, moves with arrows, closes with Escape, a choice,
+// or a click elsewhere.
+import { button, el, fill, icon, uid } from "../dom.js";
+
+/**
+ * A button with a menu. `items` are `{label, act | href, icon, look}` (false ones are left out), or a function that
+ * returns them when the menu opens. `content` is what the button shows instead of the label.
+ */
+export function Menu(label, items, { class: look = "", content = null, title = "" } = {}) {
+  const id = uid("menu");
+  const list = el("div", { class: "menu", role: "menu", id, "aria-label": label, hidden: true, on: { keydown: move } });
+  const opener = button(label, {
+    class: look, title, "aria-haspopup": "menu", "aria-expanded": "false", "aria-controls": id,
+    on: { click: () => (list.hidden ? open() : close()), keydown: (event) => {
+      if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+      event.preventDefault();
+      open();
+    } },
+  }, content ?? label);
+  const place = el("div", { class: "menu-place" }, opener, list);
+  let stop = null;
+  return place;
+
+  function open() {
+    const known = (typeof items === "function" ? items() : items).filter(Boolean);
+    fill(list, known.map(Item));
+    list.hidden = false;
+    opener.setAttribute("aria-expanded", "true");
+    stop = new AbortController();
+    document.addEventListener("pointerdown", (event) => place.contains(event.target) || close(false), { signal: stop.signal });
+    entries()[0]?.focus({ preventScroll: true });
+  }
+
+  function close(back = true) {
+    stop?.abort();
+    list.hidden = true;
+    opener.setAttribute("aria-expanded", "false");
+    if (back) opener.focus({ preventScroll: true });
+  }
+
+  function entries() {
+    return [...list.querySelectorAll("[role=menuitem]")];
+  }
+
+  function Item(item) {
+    const props = { class: `menu-item ${item.look ?? ""}`, role: "menuitem", tabindex: "-1" };
+    if (item.href) return el("a", { href: item.href, ...props, on: { click: () => close(false) } }, item.icon && icon(item.icon), el("span", null, item.label));
+    return button(item.label, { ...props, on: { click: () => {
+      close();
+      item.act();
+    } } }, item.icon && icon(item.icon), el("span", null, item.label));
+  }
+
+  function move(event) {
+    const all = entries();
+    const here = all.indexOf(document.activeElement);
+    const next = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: all.length - 1 }[event.key];
+    if (event.key === "Escape") {
+      event.preventDefault();
+      return close();
+    }
+    if (event.key === "Tab") return close(false);
+    if (next === undefined) return;
+    event.preventDefault();
+    all[(next + all.length) % all.length].focus();
+  }
+}

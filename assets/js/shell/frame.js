@@ -1,0 +1,80 @@
+// The frame around every page: a bar for visitors; for a signed-in user a rail, folded to icons on laptops and a
+// drawer on phones. The rail's own content is loaded when somebody is signed in.
+import { el, fill, link } from "../dom.js";
+import { remember } from "../state.js";
+
+const WIDE = matchMedia("(min-width: 90rem)");
+const PHONE = matchMedia("(max-width: 45rem)");
+const root = document.documentElement;
+const nav = document.getElementById("site-nav");
+const menu = document.querySelector(".mobile-menu");
+const fold = document.querySelector(".rail-fold");
+// What the server sends in the bar, for when the user signs out again.
+const forVisitors = [...nav.childNodes];
+
+/** Makes the buttons of the frame work. */
+export function frame() {
+  const scrim = el("div", { class: "rail-scrim", on: { click: close } });
+  document.body.append(scrim);
+  menu.addEventListener("click", () => open(menu.getAttribute("aria-expanded") !== "true"));
+  fold.addEventListener("click", toggle);
+  // A chosen page closes what lies over it.
+  nav.addEventListener("click", (event) => event.target.closest("a, .menu button") && close());
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented || !isOver()) return;
+    close();
+    (PHONE.matches ? menu : fold).focus();
+  });
+  WIDE.addEventListener("change", close);
+}
+
+/** Shows the rail of this user; `go` is the router's. */
+export async function signedIn(person, go) {
+  root.dataset.rail ??= "open";
+  const { Rail } = await import("./rail.js");
+  nav.classList.add("rail");
+  nav.setAttribute("aria-label", "Main");
+  fill(nav, Rail(person, go));
+  tell();
+}
+
+/** Shows the bar for visitors. */
+export function signedOut() {
+  nav.classList.remove("rail");
+  if (nav.firstChild !== forVisitors[0]) fill(nav, forVisitors);
+  fill(document.getElementById("account"), link("/login", "Sign in"));
+}
+
+function isOver() {
+  return root.dataset.rail === "over" || menu.getAttribute("aria-expanded") === "true";
+}
+
+// The drawer of a phone, or the bar's list for visitors.
+function open(wanted) {
+  menu.setAttribute("aria-expanded", String(wanted));
+  nav.classList.toggle("open", wanted);
+  if (root.dataset.rail) root.dataset.rail = wanted ? "over" : "open";
+  if (wanted && root.dataset.rail) nav.querySelector("a")?.focus({ preventScroll: true });
+}
+
+function close() {
+  if (!isOver()) return;
+  open(false);
+  tell();
+}
+
+// On a wide window the choice is kept; on a laptop the rail lies over the page until something is chosen.
+function toggle() {
+  const folded = root.dataset.rail === "folded";
+  if (WIDE.matches) {
+    root.dataset.rail = folded ? "open" : "folded";
+    remember("rail", folded ? null : "folded");
+  } else root.dataset.rail = root.dataset.rail === "over" ? "open" : "over";
+  tell();
+}
+
+function tell() {
+  const expanded = WIDE.matches ? root.dataset.rail !== "folded" : root.dataset.rail === "over";
+  fold.setAttribute("aria-expanded", String(expanded));
+  fold.title = expanded ? "Hide sidebar" : "Show sidebar";
+}

@@ -1,0 +1,101 @@
+// The content of the rail: a new question, search, the pages, projects, threads by day, and the account's menu.
+import { get, post, signOut } from "../api.js";
+import { button, el, fill, icon } from "../dom.js";
+import { money } from "../format.js";
+import { openDialog } from "../parts/dialog.js";
+import { Field } from "../parts/field.js";
+import { Menu } from "../parts/menu.js";
+import { toast } from "../parts/toast.js";
+import { user } from "../state.js";
+import { mark } from "./places.js";
+import { byDay, recent, refresh } from "./threads.js";
+
+const COMMAND = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl";
+
+/** The nodes of the rail of this user. */
+export function Rail(person, go) {
+  const projects = el("div", { class: "rail-projects" });
+  const threads = el("div", { class: "rail-threads" });
+  const gone = new AbortController();
+  user.watch((now) => now !== person && gone.abort(), gone.signal);
+  recent.watch((known) => {
+    if (!known) return;
+    fill(projects, el("h2", null, "Projects"), el("ul", null,
+      known.projects.map((each) => el("li", null, Row(`/projects/${encodeURIComponent(each.project_id ?? each.id)}`, "folder", each.name))),
+      el("li", null, button("New project", { class: "rail-row", on: { click: () => newProject(go) } }, icon("folder"), el("span", null, "New project")))));
+    fill(threads, Threads(known.threads));
+    mark();
+  }, gone.signal);
+  refresh();
+  return [
+    el("div", { class: "rail-scroll" },
+      el("ul", { class: "nav-pages-list" },
+        el("li", null, Row("/", "plus", "New question", "strong")),
+        el("li", null, Row("/history", "search", "Search", "", el("kbd", null, `${COMMAND} K`))),
+        el("li", null, Row("/documents", "document", "Documents")),
+        el("li", null, Row("/modelrunner", "models", "Models")),
+        el("li", null, Row("/orchestrator", "flow", "Patterns"))),
+      projects, threads),
+    el("div", { class: "nav-account", id: "account" }, Account(person, go)),
+  ];
+}
+
+function Row(href, sign, words, look = "", after = null) {
+  return el("a", { href, class: look, title: words }, sign && icon(sign), el("span", null, words), after);
+}
+
+function Threads(threads) {
+  if (threads.length === 0) return [el("h2", null, "Threads"), el("p", { class: "rail-empty" }, "No threads yet. Each question starts one.")];
+  return byDay(threads.filter((each) => !each.archived)).map(([title, all]) => [el("h2", null, title), el("ul", null, all.map((each) =>
+    el("li", null, el("a", { href: `/t/${encodeURIComponent(each.thread_id)}`, dir: "auto", title: each.title }, el("span", null, each.title)))))]);
+}
+
+function Account(person, go) {
+  const name = person.name || person.email;
+  const spent = el("small", null, person.email === name ? "" : person.email);
+  get("/api/usage").then((told) => {
+    const usd = told.totals?.cost_usd;
+    if (usd !== undefined && usd !== null) spent.textContent = `${Number(usd) > 0 ? money(usd) : "$0.00"} this month`;
+  }, () => {});
+  return Menu(`Account of ${name}`, [
+    { label: "Guided question", href: "/analyze" },
+    { label: "Experiments", href: "/experiments" },
+    { label: "Usage", href: "/usage" },
+    person.role === "admin" && { label: "Administration", href: "/admin" },
+    { label: "Settings", href: "/settings" },
+    { label: "Manual", href: "/manual" },
+    { label: "Sign out", act: () => leave(go) },
+  ], { class: "rail-row rail-person", content: [el("span", { class: "avatar", "aria-hidden": "true" }, initials(name)), el("span", null, name, spent)] });
+}
+
+function initials(name) {
+  const words = name.replace(/@.*/, "").split(/[\s._-]+/).filter(Boolean);
+  return words.slice(0, 2).map((word) => word[0].toUpperCase()).join("") || "?";
+}
+
+async function newProject(go) {
+  const name = Field("Name", { required: true, maxLength: 80, autocomplete: "off" });
+  const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
+    event.preventDefault();
+    try {
+      const made = await post("/api/projects", { name: name.input.value.trim() });
+      form.closest("dialog").close("made");
+      refresh();
+      go(`/projects/${encodeURIComponent(made.project_id ?? made.id)}`);
+    } catch (problem) {
+      toast(problem.message, "failed");
+    }
+  } } }, el("p", null, "A project holds threads, documents, and instructions that every question in it carries."), name.node,
+  button("Create project", { type: "submit", class: "primary" }));
+  await openDialog("New project", form);
+}
+
+async function leave(go) {
+  try {
+    await signOut();
+    toast("You are signed out.");
+  } catch (problem) {
+    toast(problem.message, "failed");
+  }
+  go("/login");
+}

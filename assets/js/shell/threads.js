@@ -1,0 +1,45 @@
+// The user's recent threads, as the rail lists them: fetched once, kept in this browser for when there is no
+// connection, and fetched again when a thread begins or changes.
+import { get } from "../api.js";
+import { recall, remember, user, value } from "../state.js";
+
+const SHOWN = 40;
+
+/** `{threads, projects}`, newest first; null until they are known. */
+export const recent = value(null);
+
+const me = () => user.get()?.id ?? user.get()?.user_id ?? "";
+
+/** Fetches them again; without a connection, what was seen last is shown. */
+export async function refresh() {
+  const whose = me();
+  if (!whose) return;
+  const seen = recall("recent");
+  if (!recent.get() && seen?.by === whose) recent.set(seen);
+  try {
+    const [{ threads }, { projects }] = await Promise.all([
+      get("/api/threads", { query: { limit: SHOWN } }), get("/api/projects").catch(() => ({ projects: [] })),
+    ]);
+    const pinned = threads.some((each) => each.pinned) ? [] : (await get("/api/threads", { query: { pinned: true, limit: SHOWN } }).catch(() => ({ threads: [] }))).threads;
+    if (me() !== whose) return;
+    const all = [...threads, ...pinned.filter((each) => !threads.some((one) => one.thread_id === each.thread_id))];
+    recent.set({ threads: all, projects: projects ?? [] });
+    remember("recent", { by: whose, threads: all, projects: projects ?? [] });
+  } catch {
+    if (!recent.get()) recent.set({ threads: [], projects: [] });
+  }
+}
+
+const DAY_MS = 86_400_000;
+
+/** Threads by the day on which they were last written to: `[title, threads]`, pinned ones first. */
+export function byDay(threads, now = Date.now()) {
+  const midnight = new Date(now).setHours(0, 0, 0, 0);
+  const groups = [["Pinned", []], ["Today", []], ["Yesterday", []], ["Last 7 days", []], ["Earlier", []]];
+  for (const thread of threads) {
+    const at = Date.parse(thread.updated_at);
+    const place = thread.pinned ? 0 : at >= midnight ? 1 : at >= midnight - DAY_MS ? 2 : at >= midnight - 7 * DAY_MS ? 3 : 4;
+    groups[place][1].push(thread);
+  }
+  return groups.filter(([, each]) => each.length > 0);
+}

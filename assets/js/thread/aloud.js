@@ -1,0 +1,29 @@
+// Reads an answer aloud with the browser's own voice, where there is one.
+import { button, icon } from "../dom.js";
+
+/** A button that starts and stops reading `text()`; null without a voice. */
+export function ReadAloud(text) {
+  if (!("speechSynthesis" in window)) return null;
+  const voice = window.speechSynthesis;
+  const node = button("Read aloud", { class: "quiet icon-only", title: "Read aloud", "aria-pressed": "false", on: { click: toggle } }, icon("sound"));
+  return node;
+
+  function toggle() {
+    if (node.getAttribute("aria-pressed") === "true") return voice.cancel();
+    voice.cancel();
+    const speech = new SpeechSynthesisUtterance(plain(text()));
+    const pressed = (on) => node.setAttribute("aria-pressed", String(on));
+    speech.onend = () => pressed(false);
+    speech.onerror = () => pressed(false);
+    pressed(true);
+    voice.speak(speech);
+    // Leaving the page ends it.
+    addEventListener("pagehide", () => voice.cancel(), { once: true });
+    addEventListener("popstate", () => voice.cancel(), { once: true });
+  }
+}
+
+// The signs of Markdown and the marks of citations are not read.
+function plain(text) {
+  return text.replace(/\[(?:D\s?\d+[^\]]*|\d+)\]/g, "").replace(/\((?:[A-Z]\d*(?:,\s*)?)+\)/g, "").replace(/[*_#`>|]+/g, " ").replace(/\s+/g, " ").trim();
+}

@@ -1,0 +1,85 @@
+// The answer as it is read: its paragraphs in the measure, the members that support each in the margin, and below it
+// what can be done with it.
+import { post } from "../api.js";
+import { announce, button, el, icon } from "../dom.js";
+import { sentence } from "../format.js";
+import { Citer } from "../parts/citations.js";
+import { CopyButton } from "../parts/copy.js";
+import { markdown } from "../parts/markdown.js";
+import { Letter, remarksOf } from "../parts/member.js";
+import { Menu } from "../parts/menu.js";
+import { nameOf } from "../parts/model-name.js";
+import { lastWords, synthesis } from "../parts/run-model.js";
+import { SourceList } from "../parts/sources.js";
+import { toast } from "../parts/toast.js";
+import { claimsOf } from "../results/claims.js";
+import { locate } from "../results/words.js";
+import { ReadAloud } from "./aloud.js";
+
+// Letters shown beside a paragraph; more are counted.
+const LETTERS = 4;
+// How much alike a sentence of the findings and one of the paragraph must be.
+const ENOUGH = 0.8;
+
+/** The view of the answer. */
+export function Answer(run, page) {
+  const member = synthesis(run);
+  if (!member?.text) return el("p", { class: "notice" }, "There is no single answer. The members' answers are under Members.");
+  const claims = claimsOf(run);
+  const remarks = remarksOf(member);
+  return [
+    el("div", { class: "answer prose reading" }, markdown(member.text, Citer(run, null)).map((block) => Block(block, claims))),
+    remarks && el("p", { class: "fine" }, remarks),
+    After(run, member, page),
+    SourceList(run.sources),
+  ];
+}
+
+// A paragraph or list with its margin; tables and code take the whole width.
+function Block(block, claims) {
+  if (!(block instanceof Element) || !/^(P|UL|OL|BLOCKQUOTE)$/.test(block.tagName)) return el("div", { class: `blk ${block.tagName && /^H\d$/.test(block.tagName) ? "" : "full"}` }, block);
+  const text = block.textContent;
+  const letters = new Set();
+  const against = new Set();
+  for (const claim of claims) {
+    if (claim.kind === "answer" && (locate(text, claim.text)?.score ?? 0) >= ENOUGH) for (const letter of claim.cells.keys()) letters.add(letter);
+    if (claim.kind !== "conflict") continue;
+    const side = claim.sides.findIndex((each) => (locate(text, each.says)?.score ?? 0) >= ENOUGH);
+    if (side >= 0) claim.sides.forEach((each, place) => place !== side && each.letters.forEach((letter) => against.add(letter)));
+  }
+  const own = [...letters].filter((letter) => !against.has(letter)).sort();
+  return el("div", { class: "blk" }, block, (own.length > 0 || against.size > 0) && el("div", { class: "by" },
+    own.length > 0 && el("span", { class: "visually-hidden" }, "Supported by "),
+    own.slice(0, LETTERS).map(Letter), own.length > LETTERS && el("span", { class: "by-more" }, `+${own.length - LETTERS}`),
+    against.size > 0 && el("span", { class: "dis" }, icon("diamond"), `${[...against].sort().join(", ")} ${against.size === 1 ? "disagrees" : "disagree"}`)));
+}
+
+function After(run, member, page) {
+  const { data, turn, regenerate } = page;
+  const panel = lastWords(run).filter((each) => each.letter);
+  return el("div", { class: "after" },
+    CopyButton("Copy answer", () => member.text),
+    ReadAloud(() => member.text),
+    button("Regenerate", { class: "quiet icon-only", title: "Regenerate", on: { click: () => regenerate(turn) } }, icon("redo")),
+    Votes(run),
+    panel.length > 0 && Menu("Ask one model", panel.map((each) => ({
+      label: `${each.letter} · ${nameOf(each.model, data.models).name}`, act: () => page.composer().only(each.model),
+    })), { class: "quiet", content: ["Ask one model", icon("down")] }));
+}
+
+function Votes(run) {
+  const choices = [["helpful", "Good answer", "like"], ["not_helpful", "Poor answer", "dislike"]];
+  const buttons = choices.map(([choice, label, sign]) => button(label, { class: "quiet icon-only vote", title: label, "aria-pressed": String(run.vote === choice), on: { click: () => say(choice) } }, icon(sign)));
+  return buttons;
+
+  async function say(choice) {
+    try {
+      await post(`/api/analyses/${encodeURIComponent(run.id)}/vote`, { choice });
+      run.vote = choice;
+      buttons.forEach((node, place) => node.setAttribute("aria-pressed", String(choices[place][0] === choice)));
+      announce("Vote saved.");
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  }
+}

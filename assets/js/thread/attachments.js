@@ -1,0 +1,64 @@
+// Files that were dropped, pasted, or chosen for a question: uploaded at once, shown above the text, removable.
+import { upload } from "../api.js";
+import { announce, button, el, icon } from "../dom.js";
+import { bytes, sentence } from "../format.js";
+import { LARGE, sendInParts } from "../parts/chunked.js";
+import { describe, follow, idOf } from "../parts/reading.js";
+
+// Files taken at once; more are uploaded on the documents page.
+const MOST = 20;
+
+/** `{node, add(files), uploading(), clear()}`; `attached(document)` for each stored file and each news of it, `gone(id)` when one is removed. */
+export function Attachments({ signal, attached, gone }) {
+  const node = el("ul", { class: "attachments", "aria-label": "Attachments" });
+  let running = 0;
+
+  function add(files) {
+    for (const file of [...files].slice(0, MOST)) take(file);
+  }
+
+  async function take(file) {
+    const stop = new AbortController();
+    signal.addEventListener("abort", () => stop.abort(), { once: true });
+    const state = el("span", { class: "fine" }, bytes(file.size));
+    const bar = el("progress", { max: 1, value: 0, "aria-label": `Upload of ${file.name}` });
+    let id = "";
+    const row = el("li", null, icon("document"), el("span", { class: "attachment-name" }, file.name), bar, state,
+      button(`Remove ${file.name}`, { class: "quiet icon-only", on: { click: () => {
+        stop.abort();
+        row.remove();
+        gone(id);
+      } } }, icon("cross")));
+    node.append(row);
+    running += 1;
+    gone("");
+    try {
+      if (file.size === 0) throw new Error("this file is empty");
+      const stored = await (file.size > LARGE ? sendInParts : upload)(file, { signal: stop.signal, onProgress: (part) => (bar.value = part), onLine: () => {} });
+      id = idOf(stored);
+      bar.remove();
+      tell(stored);
+      attached(stored);
+      announce(`${file.name} is attached.`);
+      follow(stored, { signal: stop.signal, onNews: (news) => {
+        tell(news);
+        attached(news);
+      } });
+    } catch (problem) {
+      if (problem.name === "AbortError") return;
+      bar.remove();
+      row.classList.add("failed");
+      state.textContent = sentence(problem.message);
+    } finally {
+      running -= 1;
+      gone("");
+    }
+
+    function tell(stored) {
+      row.classList.toggle("failed", stored.status === "failed");
+      state.textContent = stored.status === "processed" ? bytes(stored.size ?? file.size) : describe(stored);
+    }
+  }
+
+  return { node, add, uploading: () => running > 0, clear: () => node.replaceChildren() };
+}

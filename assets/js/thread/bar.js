@@ -1,0 +1,106 @@
+// The line above a thread: its title, Details, Share, Export, and the rest in a menu.
+import { call, remove } from "../api.js";
+import { button, el, fill, icon } from "../dom.js";
+import { sentence } from "../format.js";
+import { confirm, openDialog } from "../parts/dialog.js";
+import { saveAs } from "../parts/exports.js";
+import { Field } from "../parts/field.js";
+import { Menu } from "../parts/menu.js";
+import { isOver } from "../parts/run-model.js";
+import { runAgain } from "../results/rerun.js";
+import { toast } from "../parts/toast.js";
+import { refresh } from "../shell/threads.js";
+import { openDetails } from "./details.js";
+import { shareThread } from "./share.js";
+import { openEvidence, quotesOf, Ring } from "./trust.js";
+
+const FORMATS = [["markdown", "Markdown", "md"], ["html", "HTML", "html"], ["json", "JSON", "json"]];
+
+/** `{node, draw()}`; `thread()` and `last()` give the present thread and its last turn; `renamed()` after a change. */
+export function ThreadBar({ data, context, thread, last, renamed }) {
+  const node = el("header", { class: "thread-bar" });
+  draw();
+  return { node, draw };
+
+  function draw() {
+    const now = thread();
+    if (!now) return fill(node);
+    const run = last()?.run();
+    const over = run && isOver(run);
+    const quotes = over && quotesOf(run);
+    fill(node, el("h1", { dir: "auto", title: now.title }, now.title), el("span", { class: "grow" }),
+      over && button("Evidence", { class: "quiet bar-ring", on: { click: () => openEvidence(last().run(), data) } }, quotes ? [Ring(quotes, 24), `${quotes.good}/${quotes.all}`] : "Evidence"),
+      over && button("Details", { class: "quiet bar-wide", on: { click: () => openDetails(last().run(), data) } }),
+      over && button("Share", { class: "quiet bar-wide", on: { click: share } }, icon("share"), "Share"),
+      over && Menu("Export", FORMATS.map(([format, name, ending]) => ({ label: name, act: () => take(format, ending) })), { class: "quiet bar-wide", content: [icon("download"), "Export", icon("down")] }),
+      Menu("More", () => more(over), { class: "quiet icon-only bar-more", title: "More", content: icon("more") }));
+  }
+
+  function more(over) {
+    const now = thread();
+    const narrow = matchMedia("(max-width: 45rem)").matches && over;
+    return [
+      narrow && { label: "Details", act: () => openDetails(last().run(), data) },
+      narrow && { label: "Share", icon: "share", act: share },
+      ...(narrow ? FORMATS.map(([format, name, ending]) => ({ label: `Export as ${name}`, icon: "download", act: () => take(format, ending) })) : []),
+      { label: "Rename", icon: "pen", act: rename },
+      { label: now.pinned ? "Unpin" : "Pin", icon: "pin", act: () => patch({ pinned: !now.pinned }) },
+      over && { label: "Run again with a change", icon: "redo", act: () => runAgain(last().run(), { ...data, onStarted: (id) => context.go(`/t/${encodeURIComponent(now.thread_id)}?turn=${encodeURIComponent(id)}`) }) },
+      { label: now.archived ? "Unarchive" : "Archive", icon: "folder", act: () => patch({ archived: !now.archived }) },
+      { label: "Delete thread", icon: "trash", look: "danger", act: drop },
+    ];
+  }
+
+  function path() {
+    return `/api/threads/${encodeURIComponent(thread().thread_id)}`;
+  }
+
+  async function patch(change) {
+    try {
+      await call("PATCH", path(), { body: change });
+      Object.assign(thread(), change);
+      renamed();
+      if ("pinned" in change) toast(change.pinned ? "Pinned." : "Unpinned.");
+      if ("archived" in change) toast(change.archived ? "Archived." : "Moved back to your threads.");
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  }
+
+  async function rename() {
+    const field = Field("Title", { value: thread().title, required: true, maxLength: 200, autocomplete: "off", dir: "auto" });
+    const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
+      event.preventDefault();
+      form.closest("dialog").close("");
+      await patch({ title: field.input.value.trim() });
+    } } }, field.node, button("Rename", { type: "submit", class: "primary" }));
+    const closed = openDialog("Rename thread", form);
+    field.input.focus();
+    await closed;
+  }
+
+  async function drop() {
+    if (!(await confirm("Delete this thread?", "All its questions and answers are deleted. Documents stay.", "Delete"))) return;
+    try {
+      await remove(path());
+      toast("The thread is deleted.");
+      refresh();
+      context.go("/");
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  }
+
+  function share() {
+    shareThread({ path: `${path()}/share`, turn: last().turn.analysis_id, many: thread().turns.length > 1 });
+  }
+
+  async function take(format, ending) {
+    try {
+      const response = await call("GET", `${path()}/export`, { query: { format }, raw: true, accept: "*/*" });
+      saveAs(await response.blob(), `${thread().thread_id}.${ending}`);
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  }
+}

@@ -1,0 +1,172 @@
+// The run while it happens: the stages as a strip, the members beside each other in boxes of fixed size, and the answer
+// in the place where it will stay. Nothing moves but text and the hairlines of progress.
+import { announce, button, el, fill, icon } from "../dom.js";
+import { cost, duration } from "../format.js";
+import { Citer } from "../parts/citations.js";
+import { GrowingText } from "../parts/markdown.js";
+import { nameOf } from "../parts/model-name.js";
+import { isOver, panelStages, synthesis } from "../parts/run-model.js";
+import { stageHelp, stageName } from "../parts/stages.js";
+import { Frames } from "../workbench/frames.js";
+import { Speaker } from "../workbench/speaker.js";
+import { Column, Strip } from "./column.js";
+
+// More members than this are shown as rows.
+const COLUMNS = 4;
+const UNSEEN_MS = 1500;
+
+/**
+ * `{node, changed(member), line(connected)}`. `onStop` stops the run, `onSkip(member)` leaves one out, `onFinish`
+ * requests the answer now; `began` is the start on this clock.
+ */
+export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) {
+  const frames = Frames(signal);
+  const speaker = Speaker();
+  const strip = el("ol", { class: "stages", "aria-label": "Stages" });
+  const spent = el("span", { class: "run-spent" });
+  const finish = button("Finish now", { class: "secondary board-finish", title: "Skips models that haven't answered", disabled: true, on: { click: onFinish } });
+  const stop = button("Stop", { class: "quiet board-stop", on: { click: () => {
+    stop.disabled = true;
+    onStop();
+  } } }, icon("stop"), "Stop");
+  const line = el("p", { class: "notice board-line", hidden: true }, "Connection lost. The run continues; reconnecting…");
+  const grid = el("div", { class: "board" });
+  const tabs = el("div", { class: "board-tabs", role: "group", "aria-label": "Members" });
+  const answer = Answer(run);
+  const strips = el("div", { class: "strips", hidden: true });
+  const node = el("section", { class: "live", "aria-label": "Running analysis" },
+    el("div", { class: "stage-strip" }, el("span", { class: "visually-hidden loading-spinner" }), strip, el("div", { class: "stage-end" }, spent, finish, stop)),
+    line, el("div", { class: "slot" }, tabs, grid, answer.node, strips));
+  let cards = [];
+  let shown = "";
+  let drawn = "";
+  const ticker = setInterval(tick, 1000);
+  const seen = new Set();
+  const sight = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) seen.add(target);
+      else seen.delete(target);
+      const card = isIntersecting && cards.find((each) => each.node === target);
+      if (card) frames.soon(card, card.draw, 0);
+    }
+  }, { rootMargin: "200px" });
+  signal.addEventListener("abort", () => {
+    clearInterval(ticker);
+    sight.disconnect();
+  }, { once: true });
+  tick();
+  draw();
+
+  function tick() {
+    const all = run.stages.flatMap((stage) => stage.members).filter((member) => member.usage);
+    const usd = all.every((member) => typeof member.cost === "number") ? all.reduce((sum, member) => sum + member.cost, 0) : null;
+    const words = [elapsed(Date.now() - began), all.length > 0 && usd > 0 && cost(usd, { estimated: all.some((member) => member.usage.estimated) })].filter(Boolean).join(" · ");
+    if (spent.textContent !== words) spent.textContent = words;
+    if (isOver(run)) clearInterval(ticker);
+  }
+
+  // Draws everything but the texts, each of which is drawn separately.
+  function draw() {
+    drawStages();
+    const stages = panelStages(run).filter((stage) => stage.status !== "waiting");
+    const stage = stages.at(-1) ?? panelStages(run)[0];
+    if (stage && (stage.name !== shown || cards.length !== stage.members.length)) seat(stage);
+    for (const card of cards) drawSoon(card);
+    const last = synthesis(run);
+    const writing = Boolean(last && last.status !== "waiting");
+    if (writing && grid.hidden === false) fold();
+    if (writing) frames.soon(answer, answer.draw);
+    speaker.hear(last?.text ?? "");
+    const ready = panelStages(run).some((each) => each.members.some((member) => member.status === "done"));
+    finish.disabled = !(ready && run.stages.length > 1 && run.stages.at(-1).final && run.stages.at(-1).status === "waiting");
+    finish.hidden = writing;
+  }
+
+  function drawStages() {
+    const now = JSON.stringify(run.stages.map((stage) => [stage.name, stage.status, ...stage.members.map((member) => member.status)]));
+    if (now === drawn) return;
+    const before = drawn && JSON.parse(drawn);
+    drawn = now;
+    fill(strip, run.stages.map((stage) => Stage(stage, models)));
+    const current = run.stages.findLast((stage) => stage.status === "running");
+    if (current && before?.find(([name]) => name === current.name)?.[1] !== "running") announce(`${stageName(current.name)}: ${stageHelp(current.name)}.`);
+  }
+
+  function drawSoon(card) {
+    if (seen.has(card.node)) frames.soon(card, card.draw);
+    else frames.soon(card, () => void card.draw(), UNSEEN_MS);
+  }
+
+  function seat(stage) {
+    shown = stage.name;
+    sight.disconnect();
+    seen.clear();
+    const rows = stage.members.length > COLUMNS;
+    cards = stage.members.map((member) => Column(member, { run, stage, models, rows, onSkip }));
+    grid.classList.toggle("rows", rows);
+    grid.dataset.count = String(cards.length);
+    fill(grid, cards.map((card) => card.node));
+    for (const card of cards) sight.observe(card.node);
+    fill(tabs, !rows && cards.map((card, place) => card.tab(() => choose(place))));
+    choose(0);
+  }
+
+  // A phone shows one member at a time.
+  function choose(place) {
+    cards.forEach((card, index) => card.select(index === place));
+  }
+
+  // The answer opens where it will stay; the members become strips below it.
+  function fold() {
+    grid.hidden = true;
+    tabs.hidden = true;
+    strips.hidden = false;
+    answer.node.hidden = false;
+    fill(strips, cards.map((card) => Strip(card.member, models)));
+  }
+
+  return {
+    node,
+    /** Schedules a redraw of the member whose text grew, and of what depends on it. */
+    changed(member) {
+      const card = member && cards.find((each) => each.member === member);
+      if (card) drawSoon(card);
+      frames.soon(node, draw);
+    },
+    line(connected) {
+      line.hidden = connected;
+    },
+  };
+
+  function Answer() {
+    const text = GrowingText(Citer(run, null));
+    const rest = el("div", { class: "skeletons", "aria-hidden": "true" }, [100, 92, 64, 100, 92, 64].map((width) => el("span", { class: "skeleton", style: `width:${width}%` })));
+    text.node.classList.add("reading");
+    const place = el("div", { class: "answer live-answer", hidden: true }, text.node, rest);
+    return { node: place, draw() {
+      const member = synthesis(run);
+      if (!member) return null;
+      text.set(member.text);
+      rest.hidden = member.text.length > 900;
+      return null;
+    } };
+  }
+}
+
+function Stage(stage, models) {
+  const done = stage.members.filter((member) => member.status === "done").length;
+  const failed = stage.members.filter((member) => member.status === "failed").length;
+  const state = stage.status === "running" ? "now" : stage.status;
+  const count = state === "now" && (stage.final ? `${nameOf(stage.members[0]?.model ?? "", models).name} is writing` : `${done} of ${stage.members.length}${failed > 0 ? `, ${failed} failed` : ""}`);
+  const words = { now: "running", done: "done", waiting: "to come" }[state] ?? state;
+  return el("li", { class: `stage-step ${state}` },
+    state === "done" ? icon("check") : el("span", { class: "dot", "aria-hidden": "true" }),
+    el("span", null, stage.final ? "Answer" : stageName(stage.name)), el("span", { class: "visually-hidden" }, `, ${words}`),
+    count && el("span", { class: "stage-count" }, count));
+}
+
+// Whole seconds: a clock with tenths is distracting.
+function elapsed(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000)) || 0;
+  return seconds < 10 ? `${seconds} s` : duration(seconds * 1000);
+}

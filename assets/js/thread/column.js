@@ -1,0 +1,119 @@
+// One member on the board: its head, a hairline of progress, and its text, which follows its newest line in a box of
+// fixed height. With many members it is a row that shows the newest words.
+import { button, el, fill, icon } from "../dom.js";
+import { cost, count, duration, sentence } from "../format.js";
+import { Citer } from "../parts/citations.js";
+import { CopyButton } from "../parts/copy.js";
+import { GrowingText } from "../parts/markdown.js";
+import { Letter } from "../parts/member.js";
+import { nameOf } from "../parts/model-name.js";
+import { placeOf } from "../parts/run-model.js";
+
+// Characters of a usual answer: how far the hairline is while nobody knows the length.
+const USUAL = 2400;
+const TAIL = 160;
+
+/** `{node, member, draw(), tab(choose), select(chosen)}`; `draw` returns what has to be done after layout, or null. */
+export function Column(member, { run, stage, models, rows = false, onSkip = null }) {
+  const { name, demo } = nameOf(member.model, models);
+  const text = rows ? null : GrowingText(Citer(run, placeOf(stage, member)));
+  const state = el("p", { class: "col-state" });
+  const pill = el("span", { class: "pill", hidden: true });
+  const bar = el("i");
+  const tail = rows ? el("p", { class: "col-tail", dir: "auto" }) : null;
+  const body = rows ? tail : el("div", { class: "col-body", tabindex: "0", role: "group", "aria-label": `Answer of ${name}`, on: { scroll: () => {
+    following = body.scrollHeight - body.scrollTop - body.clientHeight < 40;
+  } } }, text.node, Waiting());
+  const skip = onSkip && button(`Stop ${name}`, { class: "quiet icon-only", title: "Stop this member; the others go on", hidden: true, on: { click: () => {
+    skip.disabled = true;
+    onSkip(member).finally(() => (skip.disabled = false));
+  } } }, icon("stop"));
+  const copy = rows ? null : CopyButton(`Copy the answer of ${name}`, () => member.text);
+  const tint = member.letter ? `tint-${(member.letter.charCodeAt(member.letter.length - 1) - 65) % 6}` : "";
+  const head = el("header", null, Letter(member.letter), el("div", { class: "col-title" }, el("h3", null, name, demo && el("span", { class: "badge" }, "Demo algorithm")), !rows && state), rows && tail, rows && state, pill, skip, copy);
+  const node = el("article", { class: `col ${tint}`, "aria-label": name }, head, el("div", { class: "hair", "aria-hidden": "true" }, bar), !rows && body);
+  let drawn = -1;
+  let following = true;
+  let chip = null;
+
+  function draw() {
+    if (drawn === member.version) return null;
+    drawn = member.version;
+    node.dataset.status = member.status;
+    const words = stateOf(member);
+    state.textContent = words;
+    if (chip) chip.lastChild.textContent = member.status === "done" ? "Done" : member.status === "failed" ? "Failed" : member.text ? `${count(wordsIn(member.text))} words` : "Waiting";
+    const failed = member.status === "failed";
+    pill.hidden = !failed && member.status !== "stopped";
+    pill.className = `pill ${failed ? "bad" : ""}`;
+    pill.textContent = failed ? "Failed" : "Stopped";
+    bar.style.transform = `scaleX(${part(member)})`;
+    if (skip) skip.hidden = member.status !== "running";
+    if (copy) copy.hidden = member.status === "running" || !member.text;
+    if (rows) {
+      tail.textContent = failed ? sentence(member.problem) : member.text.slice(-TAIL).replace(/[*_#`>|]+/g, "").replace(/\s+/g, " ");
+      return null;
+    }
+    node.classList.toggle("empty", !member.text && !failed);
+    if (member.status === "running") text.set(member.text);
+    else if (failed && !member.text) fill(text.node, el("p", { class: "col-problem" }, `No answer: ${sentence(member.problem)} ${member.note || "The others go on without it."}`));
+    else text.finish(member.text);
+    return member.status === "running" && following ? toTheEnd : null;
+  }
+
+  function toTheEnd() {
+    const height = body.scrollHeight;
+    node.classList.toggle("over", height > body.clientHeight + 1);
+    body.scrollTop = height;
+  }
+
+  return {
+    node, member, name, draw,
+    tab(choose) {
+      chip = button(`Show ${[member.letter, name].filter(Boolean).join(", ")}`, { class: `member-seat ${tint}`, "aria-pressed": "false", on: { click: choose } }, Letter(member.letter), el("span", null, "Waiting"));
+      return chip;
+    },
+    select(chosen) {
+      node.classList.toggle("chosen", chosen);
+      chip?.setAttribute("aria-pressed", String(chosen));
+    },
+  };
+}
+
+/** The member in one line, below the answer that is being written. */
+export function Strip(member, models) {
+  const failed = member.status === "failed";
+  return el("div", { class: "strip" }, Letter(member.letter), el("span", { class: "strip-name" }, nameOf(member.model, models).name),
+    el("span", { class: failed ? "pill bad" : "strip-state" }, failed ? "Failed" : stateOf(member)));
+}
+
+function Waiting() {
+  return el("div", { class: "skeletons", "aria-hidden": "true" }, [100, 92, 64].map((width) => el("span", { class: "skeleton", style: `width:${width}%` })));
+}
+
+// Only opacity and transforms move.
+function part(member) {
+  if (member.status === "done") return 1;
+  return Math.min(0.95, member.text.length / USUAL);
+}
+
+function wordsIn(text) {
+  return text.split(/\s+/).filter(Boolean).length;
+}
+
+function stateOf(member) {
+  switch (member.status) {
+    case "waiting":
+      return "Waiting for its turn";
+    case "running":
+      return member.text ? `Writing · ${count(wordsIn(member.text))} words` : member.reasoning ? "Thinking" : "Waiting for the first words…";
+    case "failed":
+      return member.note || "The others go on without it.";
+    case "left":
+      return "Not reached";
+    case "stopped":
+      return [`${count(wordsIn(member.text))} words`, typeof member.cost === "number" && cost(member.cost, member.usage)].filter(Boolean).join(" · ");
+    default:
+      return [member.latency !== null && `Done in ${duration(member.latency)}`, typeof member.cost === "number" && cost(member.cost, member.usage)].filter(Boolean).join(" · ") || "Done";
+  }
+}

@@ -1,0 +1,233 @@
+// Where a question is written: the text, what answers it (panel, pattern, documents), what it will cost, and Send. In a
+// thread it holds the choice of the last turn; only what is changed is sent with the follow-up.
+import { button, el, fill, icon } from "../dom.js";
+import { plural, sentence } from "../format.js";
+import { Letter } from "../parts/member.js";
+import { isOver, letterAt } from "../parts/run-model.js";
+import { Alert } from "../parts/states.js";
+import { loadDraft, requestOf, saveDraft } from "../workbench/draft.js";
+import { Attachments } from "./attachments.js";
+import { Dictation } from "./dictation.js";
+import { Estimate } from "./estimate.js";
+
+const LONGEST = 50_000;
+const SHOWN_LETTERS = 3;
+
+/**
+ * `{node, focus(), take(example), follow(view), only(model), pushBack(text)}`. `send(body)` starts a turn and gives a
+ * problem or null; `last()` is the turn that a follow-up continues.
+ */
+export function Composer({ data, context, send, last }) {
+  const { signal } = context;
+  const draft = loadDraft(data);
+  // What differs from the turn before, and is therefore sent with a follow-up.
+  const changed = new Set();
+  let after = null;
+  let single = null;
+  let busy = false;
+  const input = el("textarea", {
+    class: "composer-text", rows: 1, maxLength: LONGEST, dir: "auto", spellcheck: true, value: draft.prompt, "aria-label": "Question",
+    placeholder: "Ask anything, or drop files here", on: { input: () => written(), keydown: pressed, paste: pasted },
+  });
+  const message = el("div", { class: "step-message" });
+  const panel = button("Panel", { class: "chip", "aria-haspopup": "dialog", on: { click: () => open("panel") } });
+  const pattern = button("Pattern", { class: "chip", "aria-haspopup": "dialog", on: { click: () => open("pattern") } });
+  const documents = button("Documents", { class: "chip", "aria-haspopup": "dialog", on: { click: () => open("documents") } });
+  const price = el("span", { class: "composer-price", role: "status" });
+  const warning = el("p", { class: "composer-warning", hidden: true });
+  const go = button("Send", { type: "submit", class: "send", title: "Send (Ctrl Enter)", disabled: true }, icon("send"));
+  const files = Attachments({ signal, attached, gone });
+  const node = el("form", { class: "composer", noValidate: true, "aria-label": "Ask", on: { submit } },
+    files.node, input, warning, message,
+    el("div", { class: "composer-line" }, el("div", { class: "composer-chips" }, panel, pattern, documents), price,
+      Dictation((words) => {
+        input.value = `${input.value}${input.value && !/\s$/.test(input.value) ? " " : ""}${words}`;
+        written();
+      }), go));
+  const estimate = Estimate({ request, signal, tell });
+  takeDrops();
+  written();
+  draw();
+  return { node, focus: () => input.focus({ preventScroll: true }), take, follow, only, pushBack, input, isEmpty: () => input.value === "" };
+
+  function request() {
+    return { ...requestOf({ ...draft, prompt: input.value }), ...(single ? { models: [single], pattern: data.patterns.some((each) => each.id === "single") ? "single" : draft.pattern } : {}) };
+  }
+
+  function written() {
+    draft.prompt = input.value;
+    if (!after) saveDraft(draft);
+    grow();
+    ready();
+    estimate.update();
+  }
+
+  function grow() {
+    input.style.height = "auto";
+    input.style.height = `${Math.min(240, Math.max(56, input.scrollHeight))}px`;
+  }
+
+  function ready() {
+    const running = after?.run() ? !isOver(after.run()) : Boolean(after && after.turn.status === "running");
+    go.disabled = busy || running || files.uploading() || !input.value.trim() || (!single && draft.models.size === 0);
+    input.placeholder = !after ? "Ask anything, or drop files here" : running ? "Ask a follow-up when the answer is ready" : "Ask a follow-up";
+  }
+
+  function tell({ words, warn = "" }) {
+    price.textContent = words;
+    warning.hidden = !warn;
+    warning.textContent = warn;
+  }
+
+  function draw() {
+    const models = single ? [single] : [...draft.models];
+    const letters = single ? [after?.run()?.models.indexOf(single) ?? 0] : models.map((_, place) => place);
+    fill(panel, el("span", { class: "stack", "aria-hidden": "true" }, letters.slice(0, SHOWN_LETTERS).map((place) => Letter(letterAt(Math.max(0, place))))),
+      el("span", null, single ? `Just ${letterAt(Math.max(0, letters[0]))}` : models.length === 0 ? "Choose models" : plural(models.length, "model")));
+    panel.setAttribute("aria-label", `Panel: ${panel.lastChild.textContent}`);
+    const name = data.patterns.find((each) => each.id === draft.pattern)?.name.replace(/ Analysis$/, "") ?? draft.pattern;
+    fill(pattern, icon("flow"), el("span", null, name));
+    pattern.setAttribute("aria-label", `Pattern: ${name}`);
+    const count = draft.documents.size;
+    fill(documents, icon("document"), el("span", null, count > 0 ? el("span", null, plural(count, "document")) : "Documents", " +"));
+    documents.setAttribute("aria-label", count > 0 ? `Documents: ${count} chosen` : "Documents");
+    ready();
+    estimate.update();
+  }
+
+  async function open(what) {
+    const bound = { draft, data, signal, request, changed: (...fields) => {
+      for (const field of fields.length > 0 ? fields : ["models", "pattern", "documents", "depth", "ultra", "settings"]) changed.add(field);
+      if (fields.includes("models") || fields.length === 0) single = null;
+      if (!after) saveDraft(draft);
+      draw();
+    } };
+    const sheets = { panel: () => import("./panel-sheet.js"), pattern: () => import("./pattern-sheet.js"), documents: () => import("./documents-sheet.js") };
+    try {
+      (await sheets[what]()).open(bound);
+    } catch (problem) {
+      fill(message, Alert(problem));
+    }
+  }
+
+  function pressed(event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      node.requestSubmit();
+    } else if (event.key === "ArrowUp" && input.value === "" && after) {
+      event.preventDefault();
+      after.edit();
+    }
+  }
+
+  function pasted(event) {
+    if (event.clipboardData?.files.length > 0) {
+      event.preventDefault();
+      files.add(event.clipboardData.files);
+    }
+  }
+
+  function takeDrops() {
+    const heard = (type, act) => window.addEventListener(type, (event) => {
+      if (![...(event.dataTransfer?.types ?? [])].includes("Files") || document.querySelector("dialog .drop-zone")) return;
+      event.preventDefault();
+      act(event);
+    }, { signal });
+    const over = (on) => {
+      node.classList.toggle("over", on);
+      if (on) input.placeholder = "Drop to add";
+      else ready();
+    };
+    heard("dragover", () => over(true));
+    heard("dragleave", (event) => event.relatedTarget || over(false));
+    heard("drop", (event) => {
+      over(false);
+      files.add(event.dataTransfer.files);
+    });
+  }
+
+  function attached(stored) {
+    const known = data.documents.findIndex((each) => (each.document_id ?? each.id) === (stored.document_id ?? stored.id));
+    if (known >= 0) data.documents[known] = stored;
+    else data.documents.unshift(stored);
+    if (stored.status !== "failed") draft.documents.add(stored.document_id ?? stored.id);
+    changed.add("documents");
+    draw();
+  }
+
+  function gone(id) {
+    if (id) draft.documents.delete(id);
+    draw();
+  }
+
+  async function submit(event) {
+    event.preventDefault();
+    if (go.disabled) return;
+    fill(message);
+    busy = true;
+    ready();
+    const problem = await send(body());
+    busy = false;
+    if (!problem) {
+      input.value = "";
+      files.clear();
+      single = null;
+      changed.clear();
+      written();
+      draw();
+    } else {
+      fill(message, Alert({ ...problem, message: sentence(problem.message) }));
+      ready();
+    }
+  }
+
+  function body() {
+    const whole = request();
+    if (!after) return { ...whole, ...(data.project ? { project: data.project } : {}) };
+    const follow = { prompt: whole.prompt, follow_up_to: after.turn.analysis_id };
+    if (single) return { ...follow, models: whole.models, pattern: whole.pattern };
+    const fields = { models: ["models"], pattern: ["pattern"], documents: ["document_ids", "reading"], depth: ["depth"], ultra: ["ultra_model"], settings: ["preset", "parameters", "budget_usd", "recipe"] };
+    for (const field of changed) for (const name of fields[field] ?? []) if (name in whole) follow[name] = whole[name];
+    return follow;
+  }
+
+  /** Continues this turn: its panel, pattern, and documents are the choice until they are changed. */
+  function follow(view) {
+    after = view;
+    const run = view.run();
+    if (run) {
+      const usable = new Set(data.models.filter((model) => model.available).map((model) => model.id));
+      const models = run.models.map((model) => model.replace(/#\d+$/, "")).filter((id) => usable.has(id));
+      if (models.length > 0 && !changed.has("models")) draft.models = new Set(models);
+      if (run.pattern && !changed.has("pattern") && data.patterns.some((each) => each.id === run.pattern) && !(run.models.length === 1 && run.pattern === "single")) draft.pattern = run.pattern;
+      if (!changed.has("documents")) draft.documents = new Set(run.documents);
+    }
+    draw();
+  }
+
+  /** The next question goes to this member alone. */
+  function only(model) {
+    single = model.replace(/#\d+$/, "");
+    draw();
+    input.focus();
+  }
+
+  /** Starts a follow-up with these words; `model` asks that member alone. */
+  function pushBack(text, model = "") {
+    if (model) single = model.replace(/#\d+$/, "");
+    input.value = text;
+    written();
+    draw();
+    input.focus();
+    input.setSelectionRange(text.length, text.length);
+  }
+
+  /** Takes an example: its question and pattern. */
+  function take({ question, pattern: wanted }) {
+    input.value = question;
+    if (data.patterns.some((each) => each.id === wanted)) draft.pattern = wanted;
+    written();
+    draw();
+    node.requestSubmit();
+  }
+}

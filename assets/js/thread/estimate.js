@@ -1,0 +1,67 @@
+// What a question will cost, asked of the server whenever the choice changes: a price of a few words, and what stands in
+// the way.
+import { post } from "../api.js";
+import { duration, money, sentence } from "../format.js";
+import { user } from "../state.js";
+import { speeds, timeOf } from "../workbench/speed.js";
+
+const PATIENCE_MS = 350;
+
+/** `{update()}`; `request()` is the body of the question, `tell({words, warn})` shows the result. */
+export function Estimate({ request, signal, tell }) {
+  let timer = 0;
+  let asked = new AbortController();
+  signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+  return { update };
+
+  function update() {
+    clearTimeout(timer);
+    asked.abort();
+    const wanted = request();
+    if (!wanted.prompt) return tell({ words: "Write a question to see the estimated cost." });
+    if (wanted.models.length === 0) return tell({ words: "Choose at least one model." });
+    timer = setTimeout(ask, PATIENCE_MS);
+  }
+
+  async function ask() {
+    asked = new AbortController();
+    const mine = AbortSignal.any([signal, asked.signal]);
+    try {
+      const told = await post("/api/estimate", request(), { signal: mine });
+      if (!mine.aborted) tell({ words: priceOf(told), warn: warningOf(told) });
+    } catch (problem) {
+      if (!mine.aborted) tell({ words: "", warn: sentence(problem.message) });
+    }
+  }
+}
+
+/** A price in short: "≈ $0.07", "free". */
+export function priceOf({ total }) {
+  if (total.cost_usd === null || total.cost_usd === undefined) return "price unknown";
+  return Number(total.cost_usd) > 0 ? `≈ ${money(total.cost_usd)}` : "free";
+}
+
+/** Price and time of a request: "≈ $0.07 · about 28 s"; the time only where the models' speed is known. */
+export async function priceAndTime(request, signal) {
+  const [told, known] = await Promise.all([post("/api/estimate", request, { signal }), user.get() ? measured(signal) : new Map()]);
+  const ms = timeOf(told.calls, known);
+  return { told, price: priceOf(told), time: ms ? duration(Math.max(1000, Math.round(ms / 1000) * 1000)).replace(".0 s", " s") : "" };
+}
+
+let measuring = null;
+
+/** The known speed of models, asked once a visit. */
+export function measured(signal) {
+  measuring ??= speeds(signal).catch(() => {
+    measuring = null;
+    return new Map();
+  });
+  return measuring;
+}
+
+function warningOf({ allowed, refusal, pictures, members = [] }) {
+  if (allowed === false) return sentence(refusal);
+  if (pictures?.unseen) return "No model on this panel can see pictures.";
+  const left = members.filter((member) => member.documents?.fit === "cannot").length;
+  return left > 0 ? `${left === 1 ? "One model" : `${left} models`} cannot take these documents and will be left out.` : "";
+}

@@ -1,0 +1,141 @@
+// The page of a thread: its bar, its turns, the composer below. Holds which branch is shown; a turn draws itself.
+import { post } from "../api.js";
+import { announce, el, fill, keepPlace } from "../dom.js";
+import { sentence } from "../format.js";
+import { toast } from "../parts/toast.js";
+import { refresh } from "../shell/threads.js";
+import { clearDraft } from "../workbench/draft.js";
+import { remember } from "../state.js";
+import { ThreadBar } from "./bar.js";
+import { Composer } from "./composer.js";
+import { Examples } from "./examples.js";
+import { listenForKeys } from "./keys.js";
+import { TurnView } from "./turn.js";
+import { newest, newestBelow, pathTo, versionsOf } from "./tree.js";
+
+/** The element of the page. */
+export function ThreadPage(data, context) {
+  let thread = data.thread;
+  let views = [];
+  const bar = ThreadBar({ data, context, thread: () => thread, last: () => views.at(-1), renamed });
+  const turns = el("div", { class: "turns" });
+  const common = { data, context, version, edit, regenerate, send, begun, settled, tabbed, composer: () => composer };
+  const composer = Composer({ data, context, send, last: () => views.at(-1) });
+  const dock = el("div", { class: "dock" }, el("div", { class: "thread-wide" }, composer.node));
+  const hello = el("div", { class: "hello" });
+  const page = el("div", { class: "thread-page" }, bar.node, hello, turns, dock);
+  if (thread) show(data.leaf);
+  else greet();
+  listenForKeys({ signal: context.signal, views: () => views, composer });
+  return page;
+
+  // A new question: the composer stands in the middle, with examples below.
+  function greet() {
+    page.classList.add("new");
+    fill(hello,
+      el("h1", null, "Ask a panel of models"),
+      el("p", null, "Several models answer on their own and review each other. One writes the answer, with every quote checked."));
+    page.append(Examples({ data, choose: composer.take }));
+    composer.focus();
+  }
+
+  function titled() {
+    document.title = `${thread.title} · Quire`;
+    bar.draw();
+  }
+
+  function renamed() {
+    titled();
+    refresh();
+  }
+
+  // Shows the branch that ends with this turn. Turns that stay are not drawn again.
+  function show(leaf, { fresh = false } = {}) {
+    page.classList.remove("new");
+    hello.remove();
+    page.querySelector(".examples")?.remove();
+    const path = pathTo(thread.turns, leaf);
+    const old = new Map(views.map((view) => [view.turn.analysis_id, view]));
+    views = path.map((turn, place) => {
+      const versions = versionsOf(thread.turns, turn);
+      const stored = turn.analysis_id === data.leaf ? data.stored : null;
+      const view = old.get(turn.analysis_id) ?? TurnView(turn, { ...common, stored, tab: turn.analysis_id === data.leaf ? data.tab : "", fresh: fresh && place === path.length - 1 });
+      old.delete(turn.analysis_id);
+      view.versions(versions, versions.indexOf(turn));
+      view.place(place + 1, place === path.length - 1);
+      return view;
+    });
+    for (const gone of old.values()) gone.leave();
+    // Only what changed is moved, so that a running turn keeps its focus and its scroll positions.
+    const nodes = views.map((view) => view.node);
+    for (const child of [...turns.children]) if (!nodes.includes(child)) child.remove();
+    nodes.forEach((node, place) => turns.children[place] !== node && turns.insertBefore(node, turns.children[place] ?? null));
+    titled();
+    composer.follow(views.at(-1));
+    if (fresh) views.at(-1).node.scrollIntoView({ block: "start" });
+  }
+
+  // Starts a turn; a problem is given back for the composer to show.
+  async function send(body) {
+    try {
+      const started = await post("/api/analyze", { ...body, async: true }, { signal: context.signal });
+      begun(started, body);
+      return null;
+    } catch (problem) {
+      if (context.signal.aborted) return null;
+      return problem;
+    }
+  }
+
+  // Another version of a turn, with what followed it.
+  function version(turn) {
+    const leaf = newestBelow(thread.turns, turn.analysis_id);
+    show(leaf);
+    context.note(addressOf(leaf));
+    views.find((view) => view.turn === turn)?.node.querySelector(".branch button:not(:disabled)")?.focus();
+  }
+
+  function edit(turn, prompt) {
+    return send({ prompt, edit_of: turn.analysis_id });
+  }
+
+  async function regenerate(turn) {
+    const problem = await send({ prompt: turn.question, edit_of: turn.analysis_id, cache: "refresh" });
+    if (problem) toast(sentence(problem.message), "failed");
+  }
+
+  // A run is over.
+  function settled(view) {
+    bar.draw();
+    if (view === views.at(-1)) composer.follow(view);
+    refresh();
+  }
+
+  // The tab that is shown stays in the address.
+  function tabbed(view, tab) {
+    const here = view.turn.analysis_id;
+    context.note(addressOf(here, tab));
+  }
+
+  function addressOf(leaf, tab = "") {
+    const query = new URLSearchParams({ ...(leaf === newest(thread.turns) ? {} : { turn: leaf }), ...(tab ? { tab } : {}) }).toString();
+    return `/t/${encodeURIComponent(thread.thread_id)}${query ? `?${query}` : ""}`;
+  }
+
+  function begun(started, body) {
+    const edited = body.edit_of && thread?.turns.find((turn) => turn.analysis_id === body.edit_of);
+    const turn = {
+      analysis_id: started.analysis_id, parent: body.edit_of ? edited?.parent ?? null : body.follow_up_to ?? null, question: body.prompt,
+      status: "running", answer: null, models: body.models ?? views.at(-1)?.turn.models ?? [], pattern: body.pattern ?? "", created_at: new Date().toISOString(),
+    };
+    thread ??= { thread_id: started.thread_id, title: body.prompt.replace(/\s+/g, " ").slice(0, 120), turns: [] };
+    thread.turns.push(turn);
+    if (body.models) remember("panel", body.models);
+    clearDraft();
+    context.note(`/t/${encodeURIComponent(thread.thread_id)}`);
+    show(turn.analysis_id, { fresh: true });
+    announce("The run has started.");
+    keepPlace();
+    refresh();
+  }
+}

@@ -1,0 +1,165 @@
+// The panel of a question as a sheet: saved panels, the picked models, and every model in a row with its price, context,
+// speed, and whether it sees pictures. Holds for the next question and what follows it.
+import { get, post } from "../api.js";
+import { button, el, fill, icon } from "../dom.js";
+import { count, money, plural, sentence, short } from "../format.js";
+import { openDialog } from "../parts/dialog.js";
+import { Choice, Field } from "../parts/field.js";
+import { Letter } from "../parts/member.js";
+import { inOrder } from "../parts/model-selector.js";
+import { nameOf } from "../parts/model-name.js";
+import { letterAt } from "../parts/run-model.js";
+import { toast } from "../parts/toast.js";
+import { requestOf, takeRecipe } from "../workbench/draft.js";
+import { measured, priceAndTime } from "./estimate.js";
+
+// Rows shown at once; search finds the others.
+const AT_ONCE = 60;
+// Dollars for a million tokens in and out from which a model has two, three, and four dots.
+const STEPS = [2, 8, 25];
+const STATES = { needs_key: "Needs a key", throttled: "Busy", unavailable: "Failed lately", circuit_open: "Failed lately" };
+
+/** Opens the sheet; `bound` is the composer's choice, which "Use panel" changes. */
+export function open(bound) {
+  const { draft, data, signal } = bound;
+  const copy = { ...draft, models: new Set(draft.models), parameters: { ...draft.parameters } };
+  const known = new Map();
+  const all = inOrder(data.models);
+  const segments = el("div", { class: "segments", role: "group", "aria-label": "Saved panels", hidden: true });
+  const search = Field(`Find in ${plural(all.length, "model")}`, { type: "search", autocomplete: "off", placeholder: `Find in ${plural(all.length, "model")}`, on: { input: rows } });
+  search.node.classList.add("sheet-search");
+  const picked = el("ul", { class: "picked-list", "aria-label": "Panel" });
+  const writer = Choice("Synthesis model", { value: copy.ultra, on: { change: () => {
+    copy.ultra = writer.input.value;
+    price();
+  } } }, [["", "Automatic"], ...all.filter((model) => model.available && !failed(model)).map((model) => [model.id, nameOf(model.id, [model]).name])]);
+  writer.node.classList.add("sheet-writer");
+  const list = el("ul", { class: "model-rows" });
+  const total = el("p", { class: "sheet-total", role: "status" });
+  const use = button("Use panel", { class: "primary", on: { click: apply } });
+  const foot = el("div", { class: "sheet-foot" }, total, el("span", { class: "grow" }), button("Save panel", { class: "quiet", on: { click: save } }), use);
+  const stop = new AbortController();
+  let timer = 0;
+  openDialog("Panel", el("div", { class: "panel-sheet" },
+    el("div", { class: "sheet-top" }, segments, search.node), el("div", { class: "sheet-picked" }, picked, writer.node),
+    el("div", { class: "model-head", "aria-hidden": "true" }, ["", "Model", "Provider", "Price", "Context", "Tokens/s", "Vision"].map((name) => el("span", null, name))), list),
+  { kind: "bottom wide-sheet", foot }).then(() => {
+    stop.abort();
+    clearTimeout(timer);
+  });
+  draw();
+  saved();
+  measured(signal).then((found) => {
+    for (const [id, speed] of found) known.set(id, speed);
+    if (known.size > 0 && !stop.signal.aborted) rows();
+  });
+
+  function draw() {
+    fill(picked, [...copy.models].map((id, place) => el("li", { class: "picked" }, Letter(letterAt(place)), el("span", null, nameOf(id, data.models).name),
+      button(`Remove ${nameOf(id, data.models).name}`, { class: "quiet icon-only", on: { click: () => change(id, false) } }, icon("cross")))));
+    rows();
+    price();
+  }
+
+  function rows() {
+    const wanted = search.input.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+    const fits = all.filter((model) => wanted.every((word) => `${model.id} ${model.name} ${model.provider} ${(model.tags ?? []).join(" ")} ${model.vision ? "vision pictures" : ""}`.toLowerCase().includes(word)));
+    const held = list.contains(document.activeElement) ? document.activeElement.value : null;
+    list.replaceChildren(...fits.slice(0, AT_ONCE).map(Row));
+    if (fits.length === 0) list.append(el("li", { class: "rail-empty" }, "No model matches."));
+    if (fits.length > AT_ONCE) list.append(el("li", { class: "rail-empty" }, `${count(fits.length - AT_ONCE)} more: search to see them.`));
+    if (held) list.querySelector(`input[value="${CSS.escape(held)}"]`)?.focus();
+  }
+
+  function Row(model) {
+    const place = [...copy.models].indexOf(model.id);
+    const speed = known.get(model.id);
+    const { name, demo } = nameOf(model.id, [model]);
+    const input = el("input", { type: "checkbox", class: "visually-hidden", value: model.id, checked: place >= 0, disabled: !model.available && place < 0, "aria-label": [name, model.provider, priceWords(model), `${short(model.context_window ?? 0)} context`, model.vision && "sees pictures", STATES[model.status]].filter(Boolean).join(", "),
+      on: { change: () => change(model.id, input.checked) } });
+    return el("li", null, el("label", { class: `model-row ${place >= 0 ? "on" : ""} ${failed(model) || !model.available ? "off" : ""}` }, input,
+      place >= 0 ? Letter(letterAt(place)) : el("span", { class: "model-box", "aria-hidden": "true" }),
+      el("span", { class: "model-row-name" }, el("span", null, name), demo && el("span", { class: "badge" }, "Demo"), STATES[model.status] && el("span", { class: failed(model) ? "pill bad" : "pill" }, STATES[model.status])),
+      el("span", { class: "cell provider" }, model.provider), el("span", { class: "cell price", title: priceWords(model) }, Price(model)),
+      el("span", { class: "cell number" }, model.context_window ? short(model.context_window) : "–"),
+      el("span", { class: "cell number" }, speed ? count(Math.max(1, Math.round(speed.perSecond))) : "–"),
+      el("span", { class: "cell number" }, model.vision ? icon("eye") : "–")));
+  }
+
+  function change(id, chosen) {
+    if (chosen) copy.models.add(id);
+    else copy.models.delete(id);
+    draw();
+  }
+
+  function price() {
+    clearTimeout(timer);
+    use.disabled = copy.models.size === 0;
+    const base = plural(copy.models.size, "model");
+    total.textContent = base;
+    if (copy.models.size === 0) return;
+    timer = setTimeout(async () => {
+      try {
+        const { price: words, time } = await priceAndTime(requestOf({ ...copy, prompt: bound.request().prompt || "?" }), AbortSignal.any([signal, stop.signal]));
+        total.textContent = [base, words, time && `about ${time}`].filter(Boolean).join(" · ");
+      } catch {
+        // The number of models is shown; the composer says why a question cannot be asked.
+      }
+    }, 300);
+  }
+
+  async function saved() {
+    const told = await get("/api/recipes", { signal: stop.signal }).catch(() => null);
+    if (!told || stop.signal.aborted || told.recipes.length === 0) return;
+    segments.hidden = false;
+    const show = () => fill(segments, told.recipes.slice(0, 6).map((recipe) => button(recipe.name, { class: "segment", "aria-pressed": String(copy.recipe === recipe.id), on: { click: () => {
+      takeRecipe(copy, recipe, data.models);
+      writer.input.value = copy.ultra;
+      show();
+      draw();
+    } } })));
+    show();
+  }
+
+  function apply() {
+    const wider = copy.recipe !== draft.recipe;
+    Object.assign(draft, copy);
+    bound.changed("models", "ultra", ...(wider ? ["pattern", "depth", "settings"] : []));
+    use.closest("dialog").close("");
+  }
+
+  async function save() {
+    const name = Field("Name", { required: true, maxLength: 60, autocomplete: "off" });
+    const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
+      event.preventDefault();
+      const { prompt: _question, document_ids: _documents, reading: _reading, recipe: _recipe, ...choice } = requestOf({ ...copy, prompt: "" });
+      try {
+        const told = await post("/api/recipes", { name: name.input.value.trim(), ...choice }, { signal });
+        copy.recipe = (told.recipe ?? told).id;
+        form.closest("dialog").close("saved");
+        toast(`${name.input.value.trim()} is saved.`);
+        saved();
+      } catch (problem) {
+        toast(sentence(problem.message), "failed");
+      }
+    } } }, el("p", null, "Models, synthesis model, pattern, and depth are kept under this name."), name.node, button("Save", { type: "submit", class: "primary" }));
+    await openDialog("Save panel", form);
+  }
+}
+
+function failed(model) {
+  return model.status === "unavailable" || model.status === "circuit_open";
+}
+
+function Price(model) {
+  const sum = model.price ? model.price.input + model.price.output : null;
+  if (sum === null) return "–";
+  if (sum === 0) return "Free";
+  const filled = 1 + STEPS.filter((step) => sum > step).length;
+  return el("span", { class: "dots", "aria-hidden": "true" }, [1, 2, 3, 4].map((dot) => el("i", { class: dot <= filled ? "" : "o" })));
+}
+
+function priceWords({ price }) {
+  if (!price) return "price unknown";
+  return price.input + price.output === 0 ? "free" : `${money(price.input)} in, ${money(price.output)} out per 1M tokens`;
+}

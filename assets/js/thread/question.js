@@ -1,0 +1,63 @@
+// The question of a turn in its bubble, with its versions beside it; it can be edited, which makes another version.
+import { button, el, fill, icon } from "../dom.js";
+import { Alert } from "../parts/states.js";
+
+// Lines of a question before it is folded, so that the answer still begins near the top.
+const FOLDED = 220;
+
+/** `{node, versions(all, index), edit()}`. */
+export function Question(turn, { version, edit }) {
+  const branch = el("span", { class: "branch" });
+  const pen = button("Edit question", { class: "quiet icon-only turn-edit", title: "Edit question", on: { click: open } }, icon("pen"));
+  const bubble = el("div", { class: "bubble", dir: "auto" }, Words(turn.question));
+  const node = el("header", { class: "ask" }, pen, branch, bubble);
+  return { node, versions, edit: open };
+
+  function versions(all, index) {
+    fill(branch, all.length > 1 && [
+      button("Previous version", { class: "quiet icon-only", disabled: index === 0, on: { click: () => version(all[index - 1]) } }, icon("previous")),
+      el("span", { class: "branch-place", "aria-label": `Version ${index + 1} of ${all.length}`, role: "img" }, `${index + 1}/${all.length}`),
+      button("Next version", { class: "quiet icon-only", disabled: index === all.length - 1, on: { click: () => version(all[index + 1]) } }, icon("next")),
+    ]);
+  }
+
+  function open() {
+    const message = el("div", { class: "step-message" });
+    const input = el("textarea", { class: "ask-input", rows: 3, value: turn.question, dir: "auto", maxLength: 50_000, "aria-label": "Question", on: { keydown: (event) => {
+      if (event.key === "Escape") close();
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    } } });
+    const go = button("Send", { type: "submit", class: "primary" });
+    const form = el("form", { class: "ask-form", on: { submit: async (event) => {
+      event.preventDefault();
+      const words = input.value.trim();
+      if (!words) return input.focus();
+      go.disabled = true;
+      const problem = await edit(turn, words);
+      go.disabled = false;
+      if (!problem) return close(false);
+      fill(message, Alert(problem));
+    } } }, input, message, el("div", { class: "actions" }, el("span", { class: "fine" }, "The earlier version stays."), button("Cancel", { class: "quiet", on: { click: () => close() } }), go));
+    fill(node, form);
+    input.focus();
+    input.setSelectionRange(input.value.length, input.value.length);
+
+    function close(back = true) {
+      node.replaceChildren(pen, branch, bubble);
+      if (back) pen.focus();
+    }
+  }
+}
+
+function Words(text) {
+  const heading = el("h2", { class: "bubble-words" }, text);
+  if (text.length <= FOLDED && text.split("\n").length <= 3) return heading;
+  heading.classList.add("folded");
+  const more = button("Show more", { class: "link-button", "aria-expanded": "false", on: { click: () => {
+    const folded = heading.classList.toggle("folded");
+    more.textContent = folded ? "Show more" : "Show less";
+    more.setAttribute("aria-label", more.textContent);
+    more.setAttribute("aria-expanded", String(!folded));
+  } } });
+  return [heading, more];
+}

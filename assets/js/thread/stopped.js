@@ -1,0 +1,38 @@
+// A run without an answer: stopped by its owner, or failed. What was written until then is kept and shown. Stopping is
+// no error; red is for failures only.
+import { button, el } from "../dom.js";
+import { cost, duration, plural, sentence } from "../format.js";
+import { panelStages } from "../parts/run-model.js";
+import { Column } from "./column.js";
+
+/** The view of a run that ended before its answer. */
+export function Stopped(run, page) {
+  const { data, turn, regenerate } = page;
+  const stage = panelStages(run).findLast((each) => each.members.some((member) => member.text)) ?? panelStages(run).at(-1);
+  const members = stage?.members ?? [];
+  const texts = members.filter((member) => member.text);
+  const byOwner = run.status === "cancelled";
+  const cards = members.map((member) => Column(member, { run, stage, models: data.models }));
+  for (const card of cards) card.draw();
+  cards[0]?.select(true);
+  const usd = run.totals?.cost;
+  return el("div", { class: "stopped" },
+    el("div", { class: "stopped-head" },
+      el("span", { class: byOwner ? "pill" : "pill bad" }, byOwner ? "Stopped" : "Failed"),
+      el("p", null, byOwner ? wordsOf(run, members) : sentence(run.problem) || "The run failed."),
+      usd > 0 && el("span", { class: "fine" }, cost(usd, run.totals.usage)),
+      el("div", { class: "actions" },
+        page.proceed && texts.length > 0 && button("Continue", { class: "secondary", on: { click: () => page.proceed(turn, "continue") } }),
+        page.proceed && texts.length > 0 && button("Write from this", { class: "primary", on: { click: () => page.proceed(turn, "write") } }),
+        (!page.proceed || texts.length === 0) && button(byOwner ? "Run again" : "Try again", { class: "secondary", on: { click: () => regenerate(turn) } }))),
+    cards.length > 0 && el("div", { class: "board" }, cards.map((card) => card.node)));
+}
+
+function wordsOf(run, members) {
+  const after = run.totals?.ms > 0 ? ` after ${duration(run.totals.ms)}` : "";
+  const done = members.filter((member) => member.status === "done").length;
+  const partial = members.filter((member) => member.status === "stopped").length;
+  if (done + partial === 0) return `You stopped this run${after}, before anything was written.`;
+  const kept = [done > 0 && `${plural(done, "answer")} ${done === 1 ? "is" : "are"} complete`, partial > 0 && `${done > 0 ? partial : plural(partial, "answer")} ${partial === 1 ? "is" : "are"} partial`].filter(Boolean).join(" and ");
+  return `You stopped this run${after}. ${kept[0].toUpperCase()}${kept.slice(1)}; all text is kept.`;
+}

@@ -1,0 +1,98 @@
+// How sure an answer is, beside it: verified quotes as a ring, what the members agree and disagree on, who took part at
+// which cost.
+import { button, el, icon } from "../dom.js";
+import { svg } from "../charts/svg.js";
+import { cost, count, duration, money, tokens } from "../format.js";
+import { Letter } from "../parts/member.js";
+import { nameOf } from "../parts/model-name.js";
+import { panelStages, synthesis } from "../parts/run-model.js";
+import { openDialog } from "../parts/dialog.js";
+import { claimsOf } from "../results/claims.js";
+
+// The circumference of the ring in the units of its picture: 2 π 24.
+const AROUND = 151;
+
+/** The column of a run that is over; on narrow windows the same is a sheet, opened from the bar. `map()` shows the map. */
+export function Trust(run, { data, map }) {
+  return el("aside", { class: "trust", "aria-label": "Evidence" }, Evidence(run, data, map));
+}
+
+/** Opens the evidence over the page. */
+export function openEvidence(run, data) {
+  openDialog("Evidence", el("div", { class: "trust-sheet" }, Evidence(run, data, null)), { kind: "bottom" });
+}
+
+/** The verified and all checked quotes, `{good, all}`; null where none were checked. */
+export function quotesOf({ citations }) {
+  const state = (item) => String(item.state ?? "").toLowerCase().replace(/[^a-z]/g, "");
+  const checked = (citations?.items ?? []).filter((item) => ["verified", "elsewhere", "notfound"].includes(state(item)));
+  return checked.length > 0 ? { good: checked.filter((item) => state(item) === "verified").length, all: checked.length } : null;
+}
+
+/** The ring of verified quotes, of this size in pixels. */
+export function Ring({ good, all }, size = 56) {
+  const full = good === all;
+  return svg("svg", { class: `ring ${full ? "full" : ""}`, viewBox: "0 0 56 56", width: size, height: size, role: "img", "aria-label": `${good} of ${all} quotes verified` },
+    svg("circle", { class: "ring-track", cx: 28, cy: 28, r: 24 }),
+    svg("circle", { class: "ring-value", cx: 28, cy: 28, r: 24, "stroke-dasharray": `${(AROUND * good) / all} ${AROUND}`, transform: "rotate(-90 28 28)" }),
+    full && svg("path", { class: "ring-check", d: "M19 28.5l6.5 6.5 12-13.5" }));
+}
+
+function Evidence(run, data, map) {
+  const quotes = quotesOf(run);
+  const rows = Filters(run, map);
+  return [
+    quotes && el("div", { class: "verified" }, Ring(quotes), el("p", null, el("b", null, `${quotes.good}/${quotes.all}`), el("span", null, "quotes verified"))),
+    rows,
+    (quotes || rows) && el("hr"),
+    el("ul", { class: "who-list" }, Members(run, data.models)),
+    Totals(run),
+    run.models.length > 1 && el("p", { class: "note" }, "Agreement is weak evidence: models share mistakes."),
+  ];
+}
+
+function Filters(run, map) {
+  const claims = claimsOf(run);
+  if (claims.length === 0) return null;
+  const members = run.models.length;
+  const of = (kind) => claims.filter((claim) => claim.kind === kind);
+  const rows = [
+    ["all", "Agreed by all", of("shared").filter((claim) => claim.cells.size >= members).length],
+    ["diamond", "Contradictions", of("conflict").length],
+    ["one", "Said by one", of("alone").length],
+    ["gap", "Not covered", of("open").length],
+  ];
+  return el("ul", { class: "filters" }, rows.map(([sign, words, number]) => el("li", { class: sign === "diamond" && number > 0 ? "warn" : "" },
+    map ? button(`${words}: ${number}`, { class: "filter", disabled: number === 0, on: { click: map } }, icon(sign), words, el("span", { class: "filter-count" }, count(number)))
+      : el("p", { class: "filter" }, icon(sign), words, el("span", { class: "filter-count" }, count(number))))));
+}
+
+// What each member took over all stages.
+function Members(run, models) {
+  const rows = run.models.map((model) => sum(model, panelStages(run).flatMap((stage) => stage.members).filter((member) => (member.insteadOf || member.model) === model)));
+  const writer = synthesis(run);
+  return [...rows, writer && { ...sum(writer.model, [writer]), writes: true }].filter(Boolean).map((row) => el("li", { class: "who" },
+    row.writes ? el("span", { class: "letter none" }, icon("pen")) : Letter(row.letter) ?? el("span", { class: "letter none" }),
+    el("div", null, el("p", { class: "who-name" }, nameOf(row.model, models).name),
+      el("p", { class: "who-facts" }, [row.writes && "Synthesis", row.failed ? "Failed" : row.ms > 0 && duration(row.ms), row.usage && tokens(row.usage)].filter(Boolean).join(" · "))),
+    el("span", { class: "who-cost" }, row.cost === null ? "" : row.cost > 0 ? cost(row.cost, row.usage) : "")));
+}
+
+function sum(model, calls) {
+  const used = calls.filter((call) => call.usage);
+  const usage = used.length > 0 ? {
+    input: used.reduce((all, { usage: each }) => all + (each.input ?? 0), 0), output: used.reduce((all, { usage: each }) => all + (each.output ?? 0), 0), estimated: used.some(({ usage: each }) => each.estimated),
+  } : null;
+  return {
+    model, letter: calls.find((call) => call.letter)?.letter ?? "", usage, ms: calls.reduce((all, call) => all + (call.latency ?? 0), 0),
+    cost: used.length > 0 && used.every((call) => typeof call.cost === "number") ? used.reduce((all, call) => all + call.cost, 0) : null,
+    failed: calls.length > 0 && calls.every((call) => call.status === "failed"),
+  };
+}
+
+function Totals({ totals }) {
+  if (!totals) return null;
+  const words = [totals.ms > 0 && duration(totals.ms), totals.usage && tokens(totals.usage)].filter(Boolean).join(" · ");
+  const price = totals.cost === undefined ? "" : totals.incomplete ? (Number(totals.cost) > 0 ? `${money(totals.cost)} at least` : "price unknown") : money(totals.cost);
+  return [el("hr"), el("p", { class: "who-total" }, el("span", null, words), el("b", null, price))];
+}

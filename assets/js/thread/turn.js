@@ -1,0 +1,145 @@
+// One turn: the question, and below it the run as it happens, the answer with its views, or what was written until it
+// was stopped.
+import { get, post } from "../api.js";
+import { announce, button, el, fill, icon, keepPlace } from "../dom.js";
+import { follow } from "../events.js";
+import { sentence } from "../format.js";
+import { markdown } from "../parts/markdown.js";
+import { apply, fromStored, isOver, newRun } from "../parts/run-model.js";
+import { Failure } from "../parts/states.js";
+import { toast } from "../parts/toast.js";
+import { Board } from "./board.js";
+import { Question } from "./question.js";
+import { Result } from "./result.js";
+
+// Pixels before a turn comes into sight at which what it shows is fetched.
+const NEAR = "600px";
+
+/**
+ * `{node, turn, run(), place(), versions(), leave()}`. `stored` is the analysis if it is known already; `fresh` whether
+ * it has just been started.
+ */
+export function TurnView(turn, page) {
+  const { data, context } = page;
+  const path = `/api/analyses/${encodeURIComponent(turn.analysis_id)}`;
+  const stop = new AbortController();
+  context.signal.addEventListener("abort", () => stop.abort(), { once: true });
+  const question = Question(turn, page);
+  const body = el("div", { class: "turn-body" });
+  const node = el("article", { class: "turn", "aria-label": "Turn", tabindex: "-1", data: { turn: turn.analysis_id } }, question.node, body);
+  const self = { node, turn, run: () => run, place, versions: question.versions, leave, edit: question.edit, choose: (index) => result?.choose(index) };
+  let run = null;
+  let result = null;
+  begin();
+  return self;
+
+  function begin() {
+    if (page.fresh) return watch(planned(), Date.now());
+    if (page.stored) return take(page.stored);
+    if (turn.answer) fill(body, el("div", { class: "answer prose reading preview" }, markdown(turn.answer)));
+    const sight = new IntersectionObserver(([seen]) => {
+      if (!seen.isIntersecting) return;
+      sight.disconnect();
+      load();
+    }, { rootMargin: NEAR });
+    sight.observe(node);
+    stop.signal.addEventListener("abort", () => sight.disconnect(), { once: true });
+  }
+
+  async function load() {
+    try {
+      take(await get(path, { signal: stop.signal }));
+    } catch (problem) {
+      if (!stop.signal.aborted) fill(body, Failure(problem, load));
+    }
+  }
+
+  function take(stored) {
+    const known = fromStored(stored);
+    if (isOver(known)) return finish(known);
+    // Events are told from the first one again: what is stored so far would be doubled by them.
+    const fresh = newRun(known);
+    fresh.sources = known.sources;
+    watch(fresh, Math.min(Date.parse(known.createdAt) || Date.now(), Date.now()));
+  }
+
+  function planned() {
+    return newRun({ id: turn.analysis_id, prompt: turn.question, pattern: turn.pattern, models: turn.models });
+  }
+
+  function watch(fresh, began) {
+    run = fresh;
+    turn.status = "running";
+    node.dataset.status = "running";
+    const live = new AbortController();
+    stop.signal.addEventListener("abort", () => live.abort(), { once: true });
+    const board = Board(run, { models: data.models, began, signal: live.signal, onStop: () => ask("cancel"), onFinish: () => ask("synthesize", {}, "The answer is written from what is ready."), onSkip: (member) => ask("leave-out", { model: member.model }) });
+    fill(body, board.node);
+    follow(run.id, {
+      signal: live.signal,
+      onEvent(name, told) {
+        const member = apply(run, name, told);
+        if (name === "analysis.started") learnSources(live.signal);
+        if (isOver(run)) conclude(live);
+        else board.changed(member);
+      },
+      onLine: board.line,
+      onGone(problem) {
+        live.abort();
+        fill(body, Failure(problem));
+      },
+    });
+  }
+
+  // The stored result has what no event tells: letters as the models saw them, sources, costs as billed.
+  async function conclude(live) {
+    live.abort();
+    let final = run;
+    try {
+      final = fromStored(await get(path, { signal: stop.signal }));
+      final.totals = run.totals ?? final.totals;
+    } catch (problem) {
+      if (stop.signal.aborted) return;
+      toast(`The stored result could not be read yet: ${sentence(problem.message)}`, "failed");
+    }
+    finish(final);
+    keepPlace();
+    announce({ completed: "The answer is ready.", cancelled: "The run is stopped." }[final.status] ?? "The run failed.");
+  }
+
+  function finish(final) {
+    run = final;
+    turn.status = final.status;
+    node.dataset.status = final.status;
+    result = Result(run, { ...page, turn, view: self });
+    fill(body, result.node);
+    page.settled(self);
+  }
+
+  async function learnSources(signal) {
+    try {
+      run.sources = (await get(path, { signal })).sources ?? [];
+    } catch {
+      // The result brings them in any case.
+    }
+  }
+
+  async function ask(what, content = {}, done = "") {
+    try {
+      await post(`${path}/${what}`, content);
+      if (done) toast(done);
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  }
+
+  function place(number, last) {
+    node.setAttribute("aria-label", `Turn ${number}`);
+    node.classList.toggle("last", last);
+  }
+
+  function leave() {
+    stop.abort();
+    node.remove();
+  }
+}
