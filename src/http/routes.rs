@@ -400,6 +400,8 @@ pub static ROUTES: &[Route] = &[
     // Pages and their files.
     open( Get,    "/",                                       o!(pages::home)).unlimited(),
     open( Get,    "/analyze",                                o!(pages::page)).unlimited(),
+    open( Get,    "/t/{id}",                                 o!(pages::page)).unlimited(),
+    open( Get,    "/projects/{id}",                          o!(pages::page)).unlimited(),
     open( Get,    "/documents",                              o!(pages::page)).unlimited(),
     open( Get,    "/orchestrator",                           o!(pages::page)).unlimited(),
     open( Get,    "/modelrunner",                            o!(pages::page)).unlimited(),

@@ -20,6 +20,7 @@ mod server;
 mod shell;
 mod streaming;
 mod suggestions;
+mod thread;
 mod troubles;
 mod workbench;
 
@@ -62,8 +63,10 @@ fn from_the_first_account_to_the_exported_answer() {
     browser.press("Create account");
     browser.wait_text("h1", "Welcome, Ada");
     browser.press("Ask your first question");
-    browser.wait(".intro-step");
+    browser.wait_text("h1", "Ask a panel of models");
+    browser.click(".rail-person");
     browser.wait_text("#account", "Administration");
+    browser.keys(&[], keys::ESCAPE);
 
     browser.press("Documents");
     browser.wait(".drop-zone");
@@ -90,7 +93,7 @@ fn from_the_first_account_to_the_exported_answer() {
 
     let synthesis = browser.text(".sheet .prose");
     server.restart();
-    browser.press("History");
+    browser.press("Search");
     browser.wait_text(".row", QUESTION);
     browser.press(QUESTION);
     browser.wait(".results-container");
@@ -100,7 +103,7 @@ fn from_the_first_account_to_the_exported_answer() {
         "what was written is read again after a restart"
     );
 
-    browser.press("Sign out");
+    account_menu(&browser, "Sign out");
     browser.wait_text("h1", "Sign in");
     assert_eq!(browser.complaints(), Vec::<String>::new());
     browser.go(&server.address("/history"));
@@ -113,8 +116,7 @@ fn from_the_first_account_to_the_exported_answer() {
 }
 
 fn choose_panel(browser: &Browser) {
-    browser.press("Analyze");
-    browser.wait(".intro-step");
+    guided(browser);
     browser.press("Start");
     browser.press("Next");
     browser.wait_text(".error-message", "write a question");
@@ -225,11 +227,10 @@ fn a_phone_in_the_dark_and_a_wide_screen() {
     assert!(browser.shows(".mobile-menu") && !browser.shows("nav"));
     browser.click(".mobile-menu");
     browser.wait("nav");
-    browser.press("Analyze");
-    browser.wait(".intro-step");
+    guided(&browser);
     assert!(
         !browser.shows("nav"),
-        "the menu closes behind the chosen page"
+        "the drawer closes behind the chosen page"
     );
     assert!(brightness(&browser) < 60, "dark by the system's wish");
 

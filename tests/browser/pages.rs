@@ -77,6 +77,19 @@ pub fn sign_in(browser: &Browser, server: &Server) {
     );
 }
 
+/// Opens the guided page from the account's menu.
+pub fn guided(browser: &Browser) {
+    account_menu(browser, "Guided question");
+    browser.wait(".intro-step");
+}
+
+/// Chooses from the account's menu in the rail.
+pub fn account_menu(browser: &Browser, words: &str) {
+    browser.click(".rail-person");
+    browser.wait(".rail [role=menu]");
+    browser.press(words);
+}
+
 /// From the introduction to a run of this pattern without documents.
 pub fn start_run(browser: &Browser, pattern: &str) {
     browser.press("Start");

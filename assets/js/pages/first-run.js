@@ -33,7 +33,7 @@ export function view({ open, models, documents, analyses }) {
       Step(analyses.length > 0, "Ask a question", analyses.length > 0
         ? "Done. Your results are in the history."
         : "The demo algorithms are free and show how a panel works.",
-      link("/analyze", analyses.length > 0 ? "Ask another question" : "Ask your first question", { class: "button primary" }))),
+      link("/", analyses.length > 0 ? "Ask another question" : "Ask your first question", { class: "button primary" }))),
     isAdmin && open && el("p", { class: "notice" }, "Anyone who can reach this server can create an account. To allow only people you invite, start it with ", el("code", null, "REGISTRATION=invite"), "."));
 }
 

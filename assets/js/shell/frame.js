@@ -19,7 +19,7 @@ export function frame() {
   menu.addEventListener("click", () => open(menu.getAttribute("aria-expanded") !== "true"));
   fold.addEventListener("click", toggle);
   // A chosen page closes what lies over it.
-  nav.addEventListener("click", (event) => event.target.closest("a, .menu button") && close());
+  nav.addEventListener("click", (event) => event.target.closest("a, .menu button, .rail-close") && close());
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || !isOver()) return;
     close();

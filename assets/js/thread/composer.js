@@ -12,6 +12,8 @@ import { Estimate } from "./estimate.js";
 
 const LONGEST = 50_000;
 const SHOWN_LETTERS = 3;
+// Pixels above the composer that a sheet needs.
+const ROOM = 520;
 
 /**
  * `{node, focus(), take(example), follow(view), only(model), pushBack(text)}`. `send(body)` starts a turn and gives a
@@ -44,7 +46,8 @@ export function Composer({ data, context, send, last }) {
         input.value = `${input.value}${input.value && !/\s$/.test(input.value) ? " " : ""}${words}`;
         written();
       }), go));
-  const estimate = Estimate({ request, signal, tell });
+  // Before anything is written, a follow-up is taken to be as long as the question before.
+  const estimate = Estimate({ request: () => ({ ...request(), ...(after && !input.value.trim() ? { prompt: after.turn.question } : {}) }), signal, tell });
   takeDrops();
   written();
   draw();
@@ -75,6 +78,7 @@ export function Composer({ data, context, send, last }) {
 
   function tell({ words, warn = "" }) {
     price.textContent = words;
+    price.classList.toggle("hint", /^(Write|Choose)/.test(words));
     warning.hidden = !warn;
     warning.textContent = warn;
   }
@@ -104,10 +108,21 @@ export function Composer({ data, context, send, last }) {
     } };
     const sheets = { panel: () => import("./panel-sheet.js"), pattern: () => import("./pattern-sheet.js"), documents: () => import("./documents-sheet.js") };
     try {
-      (await sheets[what]()).open(bound);
+      const sheet = await sheets[what]();
+      anchor();
+      sheet.open(bound);
     } catch (problem) {
       fill(message, Alert(problem));
     }
+  }
+
+  // Sheets open right above the composer where there is enough room, otherwise in the middle.
+  function anchor() {
+    const { left, top } = node.getBoundingClientRect();
+    const root = document.documentElement;
+    root.dataset.sheet = top > ROOM ? "anchored" : "";
+    root.style.setProperty("--sheet-left", `${Math.round(left)}px`);
+    root.style.setProperty("--sheet-top", `${Math.round(top)}px`);
   }
 
   function pressed(event) {

@@ -62,6 +62,7 @@ function Filters(run, map) {
     ["one", "Said by one", of("alone").length],
     ["gap", "Not covered", of("open").length],
   ];
+  if (rows.every(([, , number]) => number === 0)) return null;
   return el("ul", { class: "filters" }, rows.map(([sign, words, number]) => el("li", { class: sign === "diamond" && number > 0 ? "warn" : "" },
     map ? button(`${words}: ${number}`, { class: "filter", disabled: number === 0, on: { click: map } }, icon(sign), words, el("span", { class: "filter-count" }, count(number)))
       : el("p", { class: "filter" }, icon(sign), words, el("span", { class: "filter-count" }, count(number))))));

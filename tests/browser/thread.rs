@@ -1,0 +1,357 @@
+//! A conversation with a panel: the first question, follow-ups, branches, stopping, the board while it runs; on a
+//! desktop and on a phone.
+
+use serde_json::json;
+
+use crate::driver::{Browser, keys, until};
+use crate::pages::{axe, focused, judge, sign_up};
+use crate::server::Server;
+use crate::streaming::server_with;
+use crate::turn;
+
+const FIRST: &str = "How much does the pump deliver, and when may it fail?";
+const SECOND: &str = "And below zero?";
+
+/// Sums the layout shifts of the page from its start; `args[0]` is where the sum is kept.
+const WATCH_SHIFTS: &str = "
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) {
+        if (!entry.hadRecentInput) window.shifts.push([entry.value, entry.sources.map((one) => one.node?.className || one.node?.nodeName || '').join(' ')]);
+      }
+    }).observe({ type: 'layout-shift', buffered: true });";
+
+/// The sum of all layout shifts so far; what moved is printed if it is too much.
+fn shifted(browser: &Browser) -> f64 {
+    let told = browser.value("window.shifts");
+    let all = told.as_array().unwrap();
+    let sum = all.iter().filter_map(|one| one[0].as_f64()).sum();
+    if sum > 0.05 {
+        eprintln!("moved: {told}");
+    }
+    sum
+}
+
+fn models(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+/// Signed in, on the page of a new question, whose panel is these models of the provider.
+fn new_question(browser: &Browser, server: &Server, panel: &[&str]) {
+    sign_up(browser, server);
+    let ids: Vec<String> = panel.iter().map(|name| format!("far/{name}")).collect();
+    browser.run(
+        "localStorage.setItem('quire.panel', JSON.stringify(args[0]));",
+        json!([ids]),
+    );
+    browser.go(&server.address("/"));
+    browser.wait(".composer");
+    browser.wait_text("h1", "Ask a panel of models");
+}
+
+fn ask(browser: &Browser, words: &str) {
+    browser.fill(".composer-text", words);
+    until("Send to be ready", || {
+        (browser.count(".send:not(:disabled)") == 1).then_some(())
+    });
+    browser.click(".send");
+}
+
+/// Waits until this many turns are shown and the last is over.
+fn answered(browser: &Browser, turns: u64) {
+    until(&format!("{turns} turns with an answer"), || {
+        let there = browser.count(".turn") == turns
+            && browser.count(".turn.last[data-status=completed] .answer") == 1;
+        there.then_some(())
+    });
+}
+
+fn answer_top(browser: &Browser) -> f64 {
+    browser.run("scrollTo(0, 0);", json!([]));
+    let top = browser.value("document.querySelector('.answer p').getBoundingClientRect().top");
+    top.as_f64().unwrap()
+}
+
+fn nothing_sticks_out(browser: &Browser, what: &str) {
+    let over = browser
+        .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    assert_eq!(over, json!(0), "{what} is wider than the window");
+}
+
+#[test]
+fn a_conversation_with_follow_ups_and_branches() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let server = server_with(&models(&["steady-1", "steady-2", "steady-3"]));
+    let browser = Browser::open(1440, 900, false);
+    new_question(&browser, &server, &["steady-1", "steady-2", "steady-3"]);
+    assert_eq!(browser.count(".example"), 3);
+    assert_eq!(
+        browser.value("document.activeElement.className"),
+        json!("composer-text"),
+        "the question can be written at once"
+    );
+    judge(&browser, axe.as_deref(), "a new question");
+    browser.picture_of_window("thread-new");
+    browser.wait_text(".composer-price", "Write a question");
+    browser.run(WATCH_SHIFTS, json!([]));
+    ask(&browser, FIRST);
+    browser.wait(".board .col");
+    answered(&browser, 1);
+    let sum = shifted(&browser);
+    assert!(sum <= 0.05, "the page moves while it is read: {sum}");
+    assert!(browser.url().contains("/t/thread_"), "{}", browser.url());
+    assert!(answer_top(&browser) <= 180.0, "{}", answer_top(&browser));
+    let title = browser.value("document.title");
+    assert!(title.as_str().unwrap().starts_with(FIRST), "{title}");
+    browser.wait_text(".rail-threads", "How much does the pump");
+    judge(&browser, axe.as_deref(), "an answer");
+    browser.picture_of_window("thread-answer");
+
+    // A follow-up by keyboard; the panel is kept.
+    browser.fill(".composer-text", SECOND);
+    browser.keys(&[keys::CONTROL], keys::ENTER);
+    answered(&browser, 2);
+    assert_eq!(browser.text(".turn.last .bubble"), SECOND);
+    assert!(browser.text(".turn.last .view-tabs").contains("Members 3"));
+
+    // Another version of the second question.
+    browser.click(".turn.last .turn-edit");
+    browser.wait(".ask-input");
+    browser.fill(".ask-input", " At night, too?");
+    browser.keys(&[keys::CONTROL], keys::ENTER);
+    browser.wait_text(".turn.last .branch", "2/2");
+    answered(&browser, 2);
+    browser.click("[aria-label='Previous version']");
+    browser.wait_text(".turn.last .branch", "1/2");
+    assert_eq!(browser.text(".turn.last .bubble"), SECOND);
+    assert!(focused(&browser).contains("Next version"));
+    browser.reload();
+    answered(&browser, 2);
+    assert_eq!(
+        browser.text(".turn.last .branch"),
+        "1/2",
+        "the address keeps the branch"
+    );
+
+    // The views are in the address, and their numbers are their keys.
+    browser.run("document.activeElement.blur();", json!([]));
+    browser.keys(&[], "2");
+    browser.wait(".turn .member-card");
+    assert!(browser.url().contains("tab=members"), "{}", browser.url());
+    browser.reload();
+    browser.wait(".turn.last .member-card");
+    judge(&browser, axe.as_deref(), "the members of an answer");
+    rename_and_find(&browser);
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+fn rename_and_find(browser: &Browser) {
+    browser.click(".bar-more");
+    browser.wait(".thread-bar [role=menu]");
+    browser.press("Rename");
+    browser.wait("dialog input");
+    browser.run(
+        "document.querySelector('dialog input').value = '';",
+        json!([]),
+    );
+    browser.fill("dialog input", "The pump in winter");
+    browser.keys(&[], keys::ENTER);
+    browser.wait_text("h1", "The pump in winter");
+    browser.wait_text(".rail-threads", "The pump in winter");
+    browser.press("Export");
+    browser.wait(".thread-bar [role=menu]");
+    browser.press("Markdown");
+    let text = browser.downloaded("md");
+    assert!(text.contains(FIRST) && text.contains(SECOND), "{text}");
+}
+
+#[test]
+fn a_conversation_on_a_phone_in_the_dark() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let server = server_with(&models(&["steady-1", "steady-2", "slow-1"]));
+    let browser = Browser::open(390, 844, true);
+    new_question(&browser, &server, &["steady-1", "steady-2"]);
+    nothing_sticks_out(&browser, "a new question");
+    judge(&browser, axe.as_deref(), "a new question on a phone");
+    browser.prefer(true, false);
+    browser.run(WATCH_SHIFTS, json!([]));
+    ask(&browser, FIRST);
+    browser.wait(".board .col.chosen");
+    nothing_sticks_out(&browser, "a run");
+    answered(&browser, 1);
+    let sum = shifted(&browser);
+    assert!(sum <= 0.05, "the page moves while it is read: {sum}");
+    assert!(answer_top(&browser) <= 190.0, "{}", answer_top(&browser));
+    nothing_sticks_out(&browser, "an answer");
+    judge(&browser, axe.as_deref(), "an answer on a phone");
+    browser.prefer(true, false);
+    browser.picture_of_window("thread-phone");
+    browser.click(".bar-ring");
+    browser.wait_text("dialog", "steady-1");
+    judge(&browser, axe.as_deref(), "the evidence on a phone");
+    browser.keys(&[], keys::ESCAPE);
+    browser.click(".mobile-menu");
+    browser.wait_text(".rail-threads", "How much does the pump");
+    judge(&browser, axe.as_deref(), "the drawer");
+    browser.press("New question");
+    browser.wait_text("h1", "Ask a panel of models");
+    assert!(!browser.shows("nav"), "the drawer closes");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn the_panel_and_the_pattern_are_chosen_in_sheets() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let names = ["steady-1", "steady-2", "steady-3", "steady-4"];
+    let server = server_with(&models(&names));
+    let browser = Browser::open(1440, 900, false);
+    new_question(&browser, &server, &names[..2]);
+    browser.fill(".composer-text", FIRST);
+    browser.click("[aria-label^='Panel:']");
+    browser.wait(".panel-sheet");
+    assert_eq!(browser.count(".picked"), 2);
+    judge(&browser, axe.as_deref(), "the panel as a sheet");
+    browser.fill(".sheet-search input", "steady-4");
+    until("what was looked for", || {
+        (browser.count(".model-row") == 1).then_some(())
+    });
+    browser.click(".model-row");
+    assert_eq!(browser.count(".picked"), 3);
+    browser.wait_text(".sheet-total", "3 models");
+    browser.picture_of_window("thread-panel");
+    browser.press("Use panel");
+    browser.wait_text("[aria-label^='Panel:']", "3 models");
+    assert!(focused(&browser).starts_with("Panel:"), "the focus returns");
+
+    browser.click("[aria-label^='Pattern:']");
+    browser.wait(".pattern-pick");
+    assert_eq!(browser.count(".pattern-pick"), 4);
+    judge(&browser, axe.as_deref(), "the pattern as a sheet");
+    browser.press("Vote");
+    browser.press("Quick");
+    browser.picture_of_window("thread-pattern");
+    browser.press("Use pattern");
+    browser.wait_text("[aria-label^='Pattern:']", "Vote");
+    browser.click(".send");
+    answered(&browser, 1);
+    let asked = browser.run(
+        "const { analyses } = await (await fetch('/api/analyses')).json(); return analyses[0];",
+        json!([]),
+    );
+    assert_eq!(asked["pattern"], "vote");
+    assert_eq!(asked["models"].as_array().unwrap().len(), 3);
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn stopping_is_no_error() {
+    let Some(_turn) = turn() else { return };
+    let axe = axe();
+    let server = server_with(&models(&["slow-1", "steady-1"]));
+    for (width, height) in [(1440, 900), (390, 844)] {
+        let browser = Browser::open(width, height, false);
+        if width == 1440 {
+            new_question(&browser, &server, &["slow-1", "steady-1"]);
+        } else {
+            crate::pages::sign_in(&browser, &server);
+            browser.go(&server.address("/"));
+            browser.wait(".composer");
+            browser.wait_text("[aria-label^='Panel:']", "2 models");
+        }
+        ask(&browser, &format!("{FIRST} At a width of {width}?"));
+        browser.wait_text(".board", "Done");
+        until("both write", || {
+            let written = browser.value(
+                "[...document.querySelectorAll('.col-body')].map((body) => body.textContent.length)",
+            );
+            let written = written.as_array().unwrap();
+            written.iter().all(|one| one.as_u64() > Some(20)).then_some(())
+        });
+        browser.press("Stop");
+        browser.wait_text(".stopped-head", "You stopped this run");
+        assert_eq!(browser.count("[role=alert]"), 0, "stopping is no error");
+        assert_eq!(browser.count(".pill.bad"), 0);
+        assert_eq!(
+            browser.count(".stopped .col"),
+            2,
+            "the partial text is kept"
+        );
+        let texts = browser.value(
+            "[...document.querySelectorAll('.stopped .col-body')].map((body) => body.textContent.length > 10)",
+        );
+        assert_eq!(texts, json!([true, true]));
+        nothing_sticks_out(&browser, "a stopped run");
+        judge(&browser, axe.as_deref(), "a stopped run");
+        browser.picture_of_window(&format!("thread-stopped-{width}"));
+        // It is still there tomorrow.
+        browser.reload();
+        browser.wait_text(".stopped-head", "You stopped this run");
+        browser.wait_text(".stopped", "delivers");
+    }
+}
+
+#[test]
+fn sixteen_members_do_not_move_the_page() {
+    let Some(_turn) = turn() else { return };
+    let names: Vec<String> = (0..16).map(|number| format!("quick-{number}")).collect();
+    let mut all = names.clone();
+    all.push("steady".into());
+    let server = server_with(&all);
+    let browser = Browser::open(1440, 900, false);
+    let panel: Vec<&str> = names.iter().map(String::as_str).collect();
+    new_question(&browser, &server, &panel);
+    browser.run(WATCH_SHIFTS, json!([]));
+    ask(&browser, FIRST);
+    until("sixteen rows that fill", || {
+        let filled = browser.value(
+            "[...document.querySelectorAll('.rows .col-tail')].filter((row) => row.textContent.length > 20).length",
+        );
+        (filled == json!(16)).then_some(())
+    });
+    judge(&browser, axe().as_deref(), "sixteen members");
+    browser.picture_of_window("thread-sixteen");
+    let sum = shifted(&browser);
+    assert!(sum <= 0.05, "the page moves while it is read: {sum}");
+    browser.press("Stop");
+    browser.wait(".stopped");
+}
+
+/// Below a result of the guided page a follow-up continues its thread.
+#[test]
+fn a_guided_result_is_continued() {
+    let Some(_turn) = turn() else { return };
+    let server = server_with(&models(&["steady-1", "steady-2"]));
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    let id = browser.run(
+        "const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ prompt: args[0], pattern: 'summarize', models: ['far/steady-1', 'far/steady-2'] }) });
+         return (await response.json()).analysis_id;",
+        json!([FIRST]),
+    );
+    browser.go(&server.address(&format!("/analyze?id={}", id.as_str().unwrap())));
+    browser.wait(".results-container");
+    browser.wait(".follow-up .composer");
+    judge(&browser, axe().as_deref(), "a guided result");
+    ask(&browser, SECOND);
+    answered(&browser, 2);
+    assert!(browser.url().contains("/t/thread_"), "{}", browser.url());
+    let questions = browser.value("[...document.querySelectorAll('.bubble')].map((one) => one.innerText.trim())");
+    assert_eq!(questions, json!([FIRST, SECOND]));
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+/// What the page knows of its address is kept by the server: a thread of another account is not there.
+#[test]
+fn a_thread_that_is_not_there() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = Browser::open(1280, 900, false);
+    sign_up(&browser, &server);
+    browser.go(&server.address("/t/thread_01JZZZZZZZZZZZZZZZZZZZZZZZ"));
+    browser.wait_text("h1", "There is no such thread");
+    browser.press("New question");
+    browser.wait(".composer");
+}
