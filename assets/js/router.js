@@ -14,6 +14,7 @@ const thread = () => import("./pages/thread.js");
 const TABLE = [
   ["/", "Quire", "anyone", () => (user.get() ? thread() : import("./pages/landing.js"))],
   ["/t/:id", "Thread", "user", thread],
+  ["/projects/:id", "Project", "user", () => import("./pages/project.js")],
   ["/analyze", "Analyze", "anyone", analyze],
   ["/orchestrator", "Patterns and recipes", "anyone", () => import("./pages/orchestrator.js")],
   ["/modelrunner", "Models", "anyone", () => import("./pages/modelrunner.js")],

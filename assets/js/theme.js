@@ -7,7 +7,7 @@
     var theme = localStorage.getItem("quire.theme");
     if (theme === "light" || theme === "dark") root.dataset.theme = theme;
     if (localStorage.getItem("quire.signed-in") === "true") root.dataset.rail = localStorage.getItem("quire.rail") === '"folded"' ? "folded" : "open";
-    if (/^\/(t\/.+)?$/.test(location.pathname)) root.dataset.page = "thread";
+    if (/^\/((t|projects)\/.+)?$/.test(location.pathname)) root.dataset.page = "thread";
   } catch (refused) {
     // Storage can be forbidden; the system's theme then applies.
   }

@@ -3,6 +3,7 @@ import { get } from "../api.js";
 import { announce, button, el, fill, link } from "../dom.js";
 import { excerpt, plural, sentence } from "../format.js";
 import { addressOf, filterOf, Filters, isNarrow, queryOf } from "../history/filters.js";
+import { Found } from "../history/found.js";
 import { Groups, WAYS } from "../history/groups.js";
 import { listenForKeys } from "../history/keys.js";
 import { Leaving } from "../history/leaving.js";
@@ -36,6 +37,7 @@ const pathOf = (analysis) => `/api/analyses/${encodeURIComponent(idOf(analysis))
 export function view({ filter, told, patterns, models }, { signal, note }) {
   const below = el("div", { class: "rows-below" });
   const place = el("div", null);
+  const threads = Found();
   const { leave, flush } = Leaving(signal);
   const known = [];
   let groups;
@@ -48,6 +50,7 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
   } } }, WAYS);
   regroup();
   show(told);
+  threads.find(filter.q, signal);
   listenForKeys({ rows: () => groups.rows(), remove: (row) => row.querySelector(".row-delete")?.click(), signal });
 
   function regroup() {
@@ -68,6 +71,7 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
     known.length = 0;
     groups.clear();
     fill(below, Loading("Searching"));
+    threads.find(filter.q, mine);
     try {
       await flush();
       show(await fetchPage(filter, "", mine));
@@ -87,7 +91,7 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
   }
 
   function Nothing() {
-    if (!isNarrow(filter)) return Empty("No analyses yet", "Every question you ask is kept here with all its answers, until you delete it.", link("/analyze", "Ask the first one", { class: "button primary" }));
+    if (!isNarrow(filter)) return Empty("No analyses yet", "Every question you ask is kept here with all its answers, until you delete it.", link("/", "Ask the first one", { class: "button primary" }));
     const words = filter.q ? `No question of yours has “${filter.q}” in it${isNarrow({ ...filter, q: "" }) ? " and fits the filters" : ""}.` : "None of your analyses fits these filters.";
     return Empty("Nothing found", words, button("Show all", { class: "secondary", on: { click: filters.clear } }));
   }
@@ -119,6 +123,6 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
 
   return el("section", { class: "page history-page" },
     el("header", { class: "page-head history-head" }, el("h1", null, "History"), grouping.node),
-    filters.node, place, below,
+    filters.node, threads.node, place, below,
     el("p", { class: "fine history-keys" }, el("kbd", null, "j"), " and ", el("kbd", null, "k"), " go from one to the next, ", el("kbd", null, "Enter"), " opens, ", el("kbd", null, "Delete"), " deletes."));
 }

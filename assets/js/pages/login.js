@@ -22,7 +22,7 @@ function setupToken(params) {
 
 // Only addresses of this application: a link must not send anybody elsewhere after signing in.
 function safe(next) {
-  return typeof next === "string" && /^\/(?![/\\])/.test(next) ? next : "/analyze";
+  return typeof next === "string" && /^\/(?![/\\])/.test(next) ? next : "/";
 }
 
 export function view(data, context) {

@@ -7,7 +7,7 @@ export function newRun({ id, prompt = "", pattern = "", models = [], ultra = "",
   return {
     id, prompt, pattern, models, ultra, documents, createdAt,
     status: "queued", stages: [], sources: [], totals: null, problem: "", version: 0, single: null, offered: false,
-    notes: [], degraded: "", citations: null, findings: null, timeline: [], shared: false, vote: null, ballot: null,
+    notes: [], degraded: "", citations: null, findings: null, timeline: [], shared: false, vote: null, ballot: null, thread: "",
   };
 }
 
@@ -215,6 +215,7 @@ export function fromStored(stored) {
   run.findings = stored.findings ?? null;
   run.timeline = stored.timeline ?? [];
   run.shared = Boolean(stored.shared);
+  run.thread = stored.thread_id ?? "";
   run.vote = stored.vote ?? null;
   run.ballot = stored.ballot ?? null;
   run.sources = stored.sources ?? results.sources ?? [];

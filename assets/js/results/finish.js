@@ -1,5 +1,5 @@
 // A run that is over, with what can be done with it: compare, share, take along, ask again.
-import { button } from "../dom.js";
+import { button, el, link } from "../dom.js";
 import { CompareButton, Offer, SingleButton } from "../parts/compare.js";
 import { AnalysisExports, LocalExportButtons } from "../parts/exports.js";
 import { AnalysisResults } from "../parts/results.js";
@@ -8,6 +8,8 @@ import { ShareButton } from "../parts/share-link.js";
 import { Alert } from "../parts/states.js";
 import { MODELS } from "../parts/steps.js";
 import { remember, user } from "../state.js";
+import { styled } from "../styles.js";
+import { toast } from "../parts/toast.js";
 import { clearDraft } from "../workbench/draft.js";
 
 /** Shows the result of a run that is over, with `show`. */
@@ -32,10 +34,27 @@ export function finish(run, data, context, show) {
       models: data.models, patterns: data.patterns, own: Boolean(user.get()),
       exports: user.get() ? AnalysisExports(run.id) : LocalExportButtons(run),
       actions: [
+        run.thread && link(`/t/${encodeURIComponent(run.thread)}?turn=${encodeURIComponent(run.id)}`, "Open thread", { class: "button secondary" }),
         comparable && SingleButton(run, data.models), comparable && CompareButton(run, data.models),
         user.get() && ShareButton(run.id, run.shared),
         user.get() ? RunAgainButton(run, { ...data, onStarted: (id) => context.go(`/analyze?id=${encodeURIComponent(id)}`) }) : again,
         another,
       ],
-    }));
+    }),
+    user.get() && run.id && FollowUp(run, data, context));
+}
+
+// The composer below a result: a follow-up continues its thread, on the page of the thread. Loaded when the result is
+// there: who only reads does not wait for it.
+function FollowUp(run, data, context) {
+  const place = el("section", { class: "follow-up", "aria-label": "Follow-up" });
+  const turn = { analysis_id: run.id, question: run.prompt, status: run.status };
+  const last = { turn, run: () => run, edit() {} };
+  Promise.all([import("../thread/composer.js"), import("../thread/start.js"), styled("thread"), styled("sheets")]).then(([{ Composer }, { startThread }]) => {
+    if (context.signal.aborted) return;
+    const composer = Composer({ data: { ...data, documents: data.documents ?? [] }, context, last: () => last, send: (body) => startThread(body, context) });
+    composer.follow(last);
+    place.append(composer.node);
+  }, (problem) => toast(problem.message, "failed"));
+  return place;
 }

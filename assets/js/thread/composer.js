@@ -47,14 +47,14 @@ export function Composer({ data, context, send, last }) {
         written();
       }), go));
   // Before anything is written, a follow-up is taken to be as long as the question before.
-  const estimate = Estimate({ request: () => ({ ...request(), ...(after && !input.value.trim() ? { prompt: after.turn.question } : {}) }), signal, tell });
+  const estimate = Estimate({ request: () => ({ ...body(), ...(after && !input.value.trim() ? { prompt: after.turn.question } : {}) }), signal, tell });
   takeDrops();
   written();
   draw();
   return { node, focus: () => input.focus({ preventScroll: true }), take, follow, only, pushBack, input, isEmpty: () => input.value === "" };
 
   function request() {
-    return { ...requestOf({ ...draft, prompt: input.value }), ...(single ? { models: [single], pattern: data.patterns.some((each) => each.id === "single") ? "single" : draft.pattern } : {}) };
+    return { ...requestOf({ ...draft, prompt: input.value }), ...(single ? { models: [single] } : {}) };
   }
 
   function written() {
@@ -200,7 +200,9 @@ export function Composer({ data, context, send, last }) {
     const whole = request();
     if (!after) return { ...whole, ...(data.project ? { project: data.project } : {}) };
     const follow = { prompt: whole.prompt, follow_up_to: after.turn.analysis_id };
-    if (single) return { ...follow, models: whole.models, pattern: whole.pattern };
+    // One model and no pattern: the server asks it alone, and the next turn has the panel again.
+    if (single) return { ...follow, models: [single] };
+    if (changed.has("documents") && draft.documents.size === 0) follow.keep_documents = false;
     const fields = { models: ["models"], pattern: ["pattern"], documents: ["document_ids", "reading"], depth: ["depth"], ultra: ["ultra_model"], settings: ["preset", "parameters", "budget_usd", "recipe"] };
     for (const field of changed) for (const name of fields[field] ?? []) if (name in whole) follow[name] = whole[name];
     return follow;
@@ -214,7 +216,7 @@ export function Composer({ data, context, send, last }) {
       const usable = new Set(data.models.filter((model) => model.available).map((model) => model.id));
       const models = run.models.map((model) => model.replace(/#\d+$/, "")).filter((id) => usable.has(id));
       if (models.length > 0 && !changed.has("models")) draft.models = new Set(models);
-      if (run.pattern && !changed.has("pattern") && data.patterns.some((each) => each.id === run.pattern) && !(run.models.length === 1 && run.pattern === "single")) draft.pattern = run.pattern;
+      if (run.pattern && !changed.has("pattern") && data.patterns.some((each) => each.id === run.pattern)) draft.pattern = run.pattern;
       if (!changed.has("documents")) draft.documents = new Set(run.documents);
     }
     draw();

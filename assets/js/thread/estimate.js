@@ -19,7 +19,7 @@ export function Estimate({ request, signal, tell }) {
     asked.abort();
     const wanted = request();
     if (!wanted.prompt) return tell({ words: "Write a question to see the estimated cost." });
-    if (wanted.models.length === 0) return tell({ words: "Choose at least one model." });
+    if (wanted.models?.length === 0) return tell({ words: "Choose at least one model." });
     timer = setTimeout(ask, PATIENCE_MS);
   }
 

@@ -1,0 +1,30 @@
+// Threads in whose questions or answers the words of a search occur, each with the place in context.
+import { get } from "../api.js";
+import { el, fill } from "../dom.js";
+import { plural, when } from "../format.js";
+import { marked } from "../parts/spans.js";
+
+const SHOWN = 8;
+
+/** `{node, find(words, signal)}`: a list above the history; empty without words or hits. */
+export function Found() {
+  const node = el("section", { class: "found-threads", "aria-label": "Threads with these words", hidden: true });
+  return { node, find };
+
+  async function find(words, signal) {
+    if (!words) return void (node.hidden = true);
+    const { threads } = await get("/api/threads", { query: { q: words, limit: SHOWN }, signal }).catch(() => ({ threads: [] }));
+    if (signal.aborted) return;
+    node.hidden = threads.length === 0;
+    fill(node, el("h2", null, plural(threads.length, "thread")), el("ul", null, threads.map(Hit)));
+  }
+}
+
+function Hit({ thread_id: id, title, updated_at: at, turns, snippet }) {
+  const place = snippet?.analysis_id ? `?turn=${encodeURIComponent(snippet.analysis_id)}` : "";
+  return el("li", null, el("a", { class: "found-thread", href: `/t/${encodeURIComponent(id)}${place}` },
+    el("span", { class: "found-head" }, el("strong", { dir: "auto" }, title), el("time", { class: "fine", datetime: at }, when(at))),
+    snippet && el("span", { class: "found-text", dir: "auto" }, `${snippet.in === "answer" ? "Answer" : "Question"}: “`,
+      marked(snippet.text, snippet.matches.map(([start, end]) => ({ start, end, kind: "found" }))), "”"),
+    el("span", { class: "fine" }, plural(turns ?? 1, "turn"))));
+}

@@ -1,0 +1,137 @@
+// A project: its threads, the instructions and documents that every question in it carries, and who shares it.
+import { call, get, remove } from "../api.js";
+import { button, el, fill, icon, link } from "../dom.js";
+import { plural, sentence, when } from "../format.js";
+import { confirm, openDialog } from "../parts/dialog.js";
+import { DocumentPicker } from "../parts/document-picker.js";
+import { Field } from "../parts/field.js";
+import { Menu } from "../parts/menu.js";
+import { EmptyPage } from "../parts/states.js";
+import { toast } from "../parts/toast.js";
+import { refresh } from "../shell/threads.js";
+import { styled } from "../styles.js";
+import { startThread } from "../thread/start.js";
+import { Composer } from "../thread/composer.js";
+
+const PAGE = 50;
+
+export const kind = "thread";
+
+export async function load({ id }, signal) {
+  const path = `/api/projects/${encodeURIComponent(id)}`;
+  const [project, threads, models, patterns, documents] = await Promise.all([
+    get(path, { signal }).catch((problem) => {
+      if (problem.status !== 404) throw problem;
+      return null;
+    }),
+    get("/api/threads", { query: { project: id, limit: PAGE }, signal }).catch(() => ({ threads: [] })),
+    get("/api/available-models", { signal }), get("/api/orchestrator/patterns", { signal }),
+    get("/api/documents", { query: { limit: 200 }, signal }).then((told) => told.documents),
+    styled("thread"), styled("sheets"), styled("workbench"),
+  ]);
+  return { path, project, threads: threads.threads, models, patterns, documents };
+}
+
+export function view(data, context) {
+  const { project } = data;
+  if (!project) return EmptyPage("There is no such project", "It was deleted, or belongs to another account.", link("/", "New question", { class: "button primary" }));
+  document.title = `${project.name} · Quire`;
+  const bar = el("header", { class: "thread-bar" });
+  const side = el("aside", { class: "project-side", "aria-label": "Project" });
+  const composer = Composer({ data: { ...data, project: project.project_id }, context, last: () => null, send: (body) => startThread(body, context) });
+  composer.input.placeholder = `Ask in ${project.name}`;
+  const page = { data, context, draw, change };
+  draw();
+  return el("div", { class: "thread-page project-page" }, bar, el("div", { class: "thread-wide turn-cols" },
+    el("div", { class: "turn-main" }, composer.node, el("h2", null, "Threads"), Threads(data.threads)), side));
+
+  function draw() {
+    const now = data.project;
+    fill(bar, el("h1", { dir: "auto" }, now.name), el("span", { class: "grow" }), now.own && Menu("More", [
+      { label: "Rename", icon: "pen", act: () => rename(page) },
+      { label: "Share with people", icon: "share", act: () => share(page) },
+      { label: "Delete project", icon: "trash", look: "danger", act: () => drop(page) },
+    ], { class: "quiet icon-only bar-more", title: "More", content: icon("more") }));
+    fill(side, Instructions(page), el("hr"), Documents(page),
+      now.members?.length > 0 && [el("hr"), el("p", { class: "sheet-label" }, "Shared with"), el("ul", null, now.members.map((each) => el("li", null, each.email ?? each.name ?? String(each))))]);
+  }
+
+  async function change(body) {
+    try {
+      data.project = await call("PATCH", data.path, { body });
+      draw();
+      refresh();
+      return true;
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+      return false;
+    }
+  }
+}
+
+function Threads(threads) {
+  if (threads.length === 0) return el("p", { class: "rail-empty" }, "No threads yet. Questions asked here carry the instructions and documents of the project.");
+  return el("ul", { class: "thread-list" }, threads.map((each) => el("li", null, el("a", { href: `/t/${encodeURIComponent(each.thread_id)}` }, icon("speech"),
+    el("span", { class: "thread-words" }, el("strong", { dir: "auto" }, each.title), el("span", { class: "fine" }, plural(each.turns ?? 1, "turn"))), el("time", { class: "fine", datetime: each.updated_at }, when(each.updated_at))))));
+}
+
+function Instructions({ data, change }) {
+  const now = data.project;
+  const edit = button("Edit", { class: "quiet", on: { click: async () => {
+    const field = Field("Instructions", { rows: 8, value: now.instructions ?? "", maxLength: 20_000, dir: "auto" }, "Every question in this project carries them.");
+    const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
+      event.preventDefault();
+      if (await change({ instructions: field.input.value.trim() })) form.closest("dialog").close("");
+    } } }, field.node, button("Save", { type: "submit", class: "primary" }));
+    await openDialog("Instructions", form);
+  } } }, icon("pen"), "Edit");
+  return [el("h2", { class: "sheet-label" }, "Instructions"), el("p", { class: "project-instructions", dir: "auto" }, now.instructions || "None yet. For example: amounts in euros; quote clauses with their number."), now.own !== false && edit];
+}
+
+function Documents({ data, context, change }) {
+  const ids = new Set(data.project.document_ids ?? []);
+  const named = data.documents.filter((each) => ids.has(each.document_id ?? each.id));
+  const add = button("Add documents", { class: "quiet", on: { click: async () => {
+    const chosen = new Set(ids);
+    const picker = DocumentPicker({ documents: data.documents, chosen, signal: context.signal, onChange() {} });
+    const done = button("Save", { class: "primary", on: { click: async () => {
+      if (await change({ document_ids: [...chosen] })) done.closest("dialog").close("");
+    } } });
+    await openDialog("Documents in every question", el("div", { class: "document-sheet" }, picker.node), { kind: "bottom wide-sheet", foot: el("div", { class: "sheet-foot" }, el("span", { class: "grow" }), done) });
+  } } }, icon("plus"), "Add documents");
+  return [el("h2", { class: "sheet-label" }, "Documents in every question"),
+    named.length > 0 ? el("ul", { class: "project-documents" }, named.map((each) => el("li", null, icon("document"), el("span", null, el("span", { class: "attachment-name" }, each.filename ?? each.name), el("span", { class: "fine" }, plural(each.pages ?? 1, "page")))))) : el("p", { class: "fine" }, "None yet."),
+    data.project.own !== false && add];
+}
+
+async function rename({ data, change }) {
+  const field = Field("Name", { value: data.project.name, required: true, maxLength: 80, autocomplete: "off" });
+  const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
+    event.preventDefault();
+    if (await change({ name: field.input.value.trim() })) form.closest("dialog").close("");
+  } } }, field.node, button("Rename", { type: "submit", class: "primary" }));
+  await openDialog("Rename project", form);
+}
+
+async function share({ data, change }) {
+  const known = (data.project.members ?? []).map((each) => each.email ?? String(each));
+  const field = Field("Email addresses, one a line", { rows: 4, value: known.join("\n") }, "People with an account on this server. They see the project's threads and can ask in it.");
+  const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
+    event.preventDefault();
+    const members = field.input.value.split(/[\s,;]+/).filter(Boolean);
+    if (await change({ members })) form.closest("dialog").close("");
+  } } }, field.node, button("Save", { type: "submit", class: "primary" }));
+  await openDialog("Share the project", form);
+}
+
+async function drop({ data, context }) {
+  if (!(await confirm("Delete this project?", "Its threads stay; they no longer carry its instructions and documents.", "Delete"))) return;
+  try {
+    await remove(data.path);
+    toast("The project is deleted.");
+    refresh();
+    context.go("/");
+  } catch (problem) {
+    toast(sentence(problem.message), "failed");
+  }
+}
