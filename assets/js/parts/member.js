@@ -12,6 +12,11 @@ export function Letter(letter) {
   return el("span", { class: `letter tint-${tint}`, title: `Member ${letter}` }, letter);
 }
 
+/** The same as a picture: the style sheet draws the letter, which is no part of the name of the button around it. */
+export function Mark(letter) {
+  return el("span", { class: `letter mark tint-${(letter.charCodeAt(letter.length - 1) - 65) % 6}`, "aria-hidden": "true", data: { letter } });
+}
+
 /**
  * `{node, name, member, draw()}`: redraws the member if it has changed, and returns what has to be done after layout,
  * or null. `onStop(member)` skips it while it runs.

@@ -4,13 +4,14 @@ import { button, el, fill, icon, uid } from "../dom.js";
 
 /**
  * A button with a menu. `items` are `{label, act | href, icon, look}` (false ones are left out), or a function that
- * returns them when the menu opens. `content` is what the button shows instead of the label.
+ * returns them when the menu opens. `content` is what the button shows
+ * instead of the label; `labelledby` the id of the part of it that names the button.
  */
-export function Menu(label, items, { class: look = "", content = null, title = "" } = {}) {
+export function Menu(label, items, { class: look = "", content = null, title = "", labelledby = null } = {}) {
   const id = uid("menu");
   const list = el("div", { class: "menu", role: "menu", id, "aria-label": label, hidden: true, on: { keydown: move } });
   const opener = button(label, {
-    class: look, title, "aria-haspopup": "menu", "aria-expanded": "false", "aria-controls": id,
+    class: look, title, ...(labelledby ? { "aria-label": null, "aria-labelledby": labelledby } : {}), "aria-haspopup": "menu", "aria-expanded": "false", "aria-controls": id,
     on: { click: () => (list.hidden ? open() : close()), keydown: (event) => {
       if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
       event.preventDefault();

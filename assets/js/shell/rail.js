@@ -1,6 +1,6 @@
 // The content of the rail: a new question, search, the pages, projects, threads by day, and the account's menu.
 import { get, post, signOut } from "../api.js";
-import { button, el, fill, icon } from "../dom.js";
+import { button, el, fill, icon, uid } from "../dom.js";
 import { money } from "../format.js";
 import { openDialog } from "../parts/dialog.js";
 import { Field } from "../parts/field.js";
@@ -53,6 +53,7 @@ function Threads(threads) {
 
 function Account(person, go) {
   const name = person.name || person.email;
+  const id = uid("person");
   const spent = el("small", null, person.email === name ? "" : person.email);
   get("/api/usage").then((told) => {
     const usd = told.totals?.cost_usd;
@@ -66,7 +67,7 @@ function Account(person, go) {
     { label: "Settings", href: "/settings" },
     { label: "Manual", href: "/manual" },
     { label: "Sign out", act: () => leave(go) },
-  ], { class: "rail-row rail-person", content: [el("span", { class: "avatar", "aria-hidden": "true" }, initials(name)), el("span", null, name, spent)] });
+  ], { class: "rail-row rail-person", labelledby: id, content: [el("span", { class: "avatar mark", "aria-hidden": "true", data: { letter: initials(name) } }), el("span", { id }, name, spent)] });
 }
 
 function initials(name) {

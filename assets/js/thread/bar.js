@@ -29,7 +29,7 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
     const over = run && isOver(run);
     const quotes = over && quotesOf(run);
     fill(node, el("h1", { dir: "auto", title: now.title }, now.title), el("span", { class: "grow" }),
-      over && button("Evidence", { class: "quiet bar-ring", on: { click: () => openEvidence(last().run(), data) } }, quotes ? [Ring(quotes, 24), `${quotes.good}/${quotes.all}`] : "Evidence"),
+      over && button(quotes ? `${quotes.good}/${quotes.all} quotes verified: evidence` : "Evidence", { class: "quiet bar-ring", on: { click: () => openEvidence(last().run(), data) } }, quotes ? [Ring(quotes, 24), `${quotes.good}/${quotes.all}`] : "Evidence"),
       over && button("Details", { class: "quiet bar-wide", on: { click: () => openDetails(last().run(), data) } }),
       over && button("Share", { class: "quiet bar-wide", on: { click: share } }, icon("share"), "Share"),
       over && Menu("Export", FORMATS.map(([format, name, ending]) => ({ label: name, act: () => take(format, ending) })), { class: "quiet bar-wide", content: [icon("download"), "Export", icon("down")] }),

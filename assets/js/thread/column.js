@@ -5,7 +5,7 @@ import { cost, count, duration, sentence } from "../format.js";
 import { Citer } from "../parts/citations.js";
 import { CopyButton } from "../parts/copy.js";
 import { GrowingText } from "../parts/markdown.js";
-import { Letter } from "../parts/member.js";
+import { Letter, Mark } from "../parts/member.js";
 import { nameOf } from "../parts/model-name.js";
 import { placeOf } from "../parts/run-model.js";
 
@@ -42,7 +42,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
     node.dataset.status = member.status;
     const words = stateOf(member);
     state.textContent = words;
-    if (chip) chip.lastChild.textContent = member.status === "done" ? "Done" : member.status === "failed" ? "Failed" : member.text ? `${count(wordsIn(member.text))} words` : "Waiting";
+    if (chip) nameChip();
     const failed = member.status === "failed";
     pill.hidden = !failed && member.status !== "stopped";
     pill.className = `pill ${failed ? "bad" : ""}`;
@@ -61,6 +61,12 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
     return member.status === "running" && following ? toTheEnd : null;
   }
 
+  function nameChip() {
+    const words = member.status === "done" ? "Done" : member.status === "failed" ? "Failed" : member.text ? `${count(wordsIn(member.text))} words` : "Waiting";
+    chip.lastChild.textContent = words;
+    chip.setAttribute("aria-label", `${words}: show ${[member.letter, name].filter(Boolean).join(", ")}`);
+  }
+
   function toTheEnd() {
     const height = body.scrollHeight;
     node.classList.toggle("over", height > body.clientHeight + 1);
@@ -70,7 +76,8 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   return {
     node, member, name, draw,
     tab(choose) {
-      chip = button(`Show ${[member.letter, name].filter(Boolean).join(", ")}`, { class: `member-seat ${tint}`, "aria-pressed": "false", on: { click: choose } }, Letter(member.letter), el("span", null, "Waiting"));
+      chip = button(`Show ${[member.letter, name].filter(Boolean).join(", ")}`, { class: `member-seat ${tint}`, "aria-pressed": "false", on: { click: choose } }, member.letter ? Mark(member.letter) : null, el("span", null, "Waiting"));
+      nameChip();
       return chip;
     },
     select(chosen) {

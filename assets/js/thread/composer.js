@@ -2,7 +2,7 @@
 // thread it holds the choice of the last turn; only what is changed is sent with the follow-up.
 import { button, el, fill, icon } from "../dom.js";
 import { plural, sentence } from "../format.js";
-import { Letter } from "../parts/member.js";
+import { Mark } from "../parts/member.js";
 import { isOver, letterAt } from "../parts/run-model.js";
 import { Alert } from "../parts/states.js";
 import { loadDraft, requestOf, saveDraft } from "../workbench/draft.js";
@@ -86,7 +86,7 @@ export function Composer({ data, context, send, last }) {
   function draw() {
     const models = single ? [single] : [...draft.models];
     const letters = single ? [after?.run()?.models.indexOf(single) ?? 0] : models.map((_, place) => place);
-    fill(panel, el("span", { class: "stack", "aria-hidden": "true" }, letters.slice(0, SHOWN_LETTERS).map((place) => Letter(letterAt(Math.max(0, place))))),
+    fill(panel, el("span", { class: "stack", "aria-hidden": "true" }, letters.slice(0, SHOWN_LETTERS).map((place) => Mark(letterAt(Math.max(0, place))))),
       el("span", null, single ? `Just ${letterAt(Math.max(0, letters[0]))}` : models.length === 0 ? "Choose models" : plural(models.length, "model")));
     panel.setAttribute("aria-label", `Panel: ${panel.lastChild.textContent}`);
     const name = data.patterns.find((each) => each.id === draft.pattern)?.name.replace(/ Analysis$/, "") ?? draft.pattern;

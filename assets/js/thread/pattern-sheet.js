@@ -1,7 +1,7 @@
 // How the models work together, as a sheet: the depth with a live price for each, the patterns that fit as cards with a
 // picture, one line, their cost relative to the present one, and all others below.
 import { get } from "../api.js";
-import { button, el, fill } from "../dom.js";
+import { button, el, fill, uid } from "../dom.js";
 import { openDialog } from "../parts/dialog.js";
 import { Flow } from "../orchestrator/flow.js";
 import { requestOf } from "../workbench/draft.js";
@@ -60,10 +60,10 @@ export function open(bound) {
     const nodes = DEPTHS.map(([id, name]) => {
       const price = el("span", { class: "depth-price" }, "…");
       tell({ depth: id, pattern: copy.pattern }, (told) => (price.textContent = [told.price, told.time].filter(Boolean).join(" · ")), () => (price.textContent = ""));
-      return Radio(name, copy.depth === id, "segment", () => {
+      return Radio(copy.depth === id, "segment", () => {
         copy.depth = id;
         draw();
-      }, el("span", null, name), price);
+      }, null, el("span", null, name), " ", price);
     });
     swap(depths, nodes);
     tell({}, (told) => (total.textContent = [told.price, told.time && `about ${told.time}`].filter(Boolean).join(" · ")), () => (total.textContent = ""));
@@ -79,11 +79,11 @@ export function open(bound) {
         }));
       }
       const name = pattern.name.replace(/ Analysis$/, "");
-      return Radio(`${name}: ${pattern.description}`, copy.pattern === pattern.id, "pattern-pick", () => {
+      return Radio(copy.pattern === pattern.id, "pattern-pick", () => {
         copy.pattern = pattern.id;
         draw();
       }, pattern.recommended_panel ? Flow(pattern, { small: true }) : null,
-      el("span", { class: "pick-words" }, el("span", { class: "pick-head" }, el("strong", null, name), cost), el("span", { class: "pick-about" }, pattern.description)));
+      el("span", { class: "pick-head" }, el("strong", null, name), " ", cost), " ", el("span", { class: "pick-about" }, pattern.description));
     }));
   }
 
@@ -111,8 +111,11 @@ function weight({ total }) {
   return Number(total.cost_usd) || (total.input_tokens ?? 0) + (total.output_tokens ?? 0);
 }
 
-function Radio(label, chosen, look, choose, ...content) {
-  return button(label, { class: look, role: "radio", "aria-checked": String(chosen), tabindex: chosen ? "0" : "-1", on: { click: choose, keydown: move } }, content);
+// Named by all that it shows: the price belongs to the choice.
+function Radio(chosen, look, choose, picture, ...content) {
+  const id = uid("choice");
+  return el("button", { type: "button", class: look, role: "radio", "aria-labelledby": id, "aria-checked": String(chosen), tabindex: chosen ? "0" : "-1", on: { click: choose, keydown: move } },
+    picture, el("span", { id, class: "choice-words" }, content));
 }
 
 // One tab stop for the group; arrows move and choose.

@@ -64,7 +64,7 @@ function Filters(run, map) {
   ];
   if (rows.every(([, , number]) => number === 0)) return null;
   return el("ul", { class: "filters" }, rows.map(([sign, words, number]) => el("li", { class: sign === "diamond" && number > 0 ? "warn" : "" },
-    map ? button(`${words}: ${number}`, { class: "filter", disabled: number === 0, on: { click: map } }, icon(sign), words, el("span", { class: "filter-count" }, count(number)))
+    map ? button(`${words} ${count(number)}`, { class: "filter", disabled: number === 0, on: { click: map } }, icon(sign), words, el("span", { class: "filter-count" }, count(number)))
       : el("p", { class: "filter" }, icon(sign), words, el("span", { class: "filter-count" }, count(number))))));
 }
 
