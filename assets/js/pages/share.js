@@ -3,8 +3,12 @@ import { get } from "../api.js";
 import { el, link } from "../dom.js";
 import { when } from "../format.js";
 import { LocalExportButtons } from "../parts/exports.js";
-import { fromStored, isOver } from "../parts/run-model.js";
+import { Citer } from "../parts/citations.js";
+import { markdown } from "../parts/markdown.js";
+import { nameOf } from "../parts/model-name.js";
+import { fromStored, isOver, synthesis } from "../parts/run-model.js";
 import { AnalysisResults } from "../parts/results.js";
+import { SourceList } from "../parts/sources.js";
 import { EmptyPage } from "../parts/states.js";
 import { user } from "../state.js";
 import { styled } from "../styles.js";
@@ -17,19 +21,38 @@ export async function load({ token }, signal) {
     }),
     get("/api/available-models", { signal }).catch(() => []),
     get("/api/orchestrator/patterns", { signal }).catch(() => []),
-    styled("results"),
+    styled("results"), styled("thread"),
   ]);
   return { stored, models, patterns };
 }
 
 export function view({ stored, models, patterns }) {
   if (!stored) return Gone();
+  if (stored.turns) return SharedThread(stored, models);
   const run = fromStored(stored);
   return el("div", { class: "shared-page" },
     el("p", { class: "notice shared-note" },
       el("span", null, `Shared with you. You can read and export it. Asked ${when(run.createdAt)}.`),
       !isOver(run) && el("span", null, " It is still running; reload the page later.")),
     AnalysisResults(run, { models, patterns, exports: LocalExportButtons(run) }));
+}
+
+// A thread that somebody shared: its questions and answers, to be read.
+function SharedThread({ title, results = [] }, models) {
+  document.title = `${title} · Quire`;
+  return el("div", { class: "shared-page shared-thread" },
+    el("p", { class: "notice shared-note" }, "Shared with you. You can read it."),
+    el("h1", { dir: "auto" }, title),
+    results.map((stored) => {
+      const run = fromStored(stored);
+      const answer = synthesis(run);
+      return el("article", { class: "turn", "aria-label": "Turn" },
+        el("header", { class: "ask" }, el("div", { class: "bubble", dir: "auto" }, el("h2", { class: "bubble-words" }, run.prompt))),
+        answer?.text ? el("div", { class: "answer prose reading preview" }, markdown(answer.text, Citer(run, null)))
+          : el("p", { class: "notice" }, isOver(run) ? "There is no answer to this question." : "The answer is still being written; reload the page later."),
+        el("p", { class: "fine" }, run.models.map((model) => nameOf(model, models).name).join(", ")),
+        SourceList(run.sources));
+    }));
 }
 
 function Gone() {

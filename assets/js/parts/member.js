@@ -88,6 +88,8 @@ function stateOf(member) {
       return `No answer: ${sentence(member.problem)} ${member.note || "The others go on without it."}`;
     case "left":
       return "Did not get to answer.";
+    case "stopped":
+      return "Stopped. What was written until then is kept.";
     default:
       return remarksOf(member);
   }

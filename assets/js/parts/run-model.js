@@ -120,7 +120,7 @@ function end(run, status, data) {
   for (const stage of run.stages) {
     for (const member of stage.members) {
       if (member.status === "running" || member.status === "waiting") {
-        member.status = member.text ? "done" : "left";
+        member.status = !member.text ? "left" : status === "cancelled" ? "stopped" : "done";
         member.version += 1;
       }
     }

@@ -48,7 +48,7 @@ export function finish(run, data, context, show) {
 // there: who only reads does not wait for it.
 function FollowUp(run, data, context) {
   const place = el("section", { class: "follow-up", "aria-label": "Follow-up" });
-  const turn = { analysis_id: run.id, question: run.prompt, status: run.status };
+  const turn = { analysis_id: run.id, question: run.prompt, status: run.status, models: run.models, pattern: run.pattern };
   const last = { turn, run: () => run, edit() {} };
   Promise.all([import("../thread/composer.js"), import("../thread/start.js"), styled("thread"), styled("sheets")]).then(([{ Composer }, { startThread }]) => {
     if (context.signal.aborted) return;

@@ -208,17 +208,20 @@ export function Composer({ data, context, send, last }) {
     return follow;
   }
 
-  /** Continues this turn: its panel, pattern, and documents are the choice until they are changed. */
-  function follow(view) {
+  /**
+   * Continues this turn: its panel, pattern, and documents are the choice until they are changed. After a question to
+   * one model alone the panel of the turns before it is the choice again, as the server has it.
+   */
+  function follow(view, turns = []) {
     after = view;
     const run = view.run();
-    if (run) {
-      const usable = new Set(data.models.filter((model) => model.available).map((model) => model.id));
-      const models = run.models.map((model) => model.replace(/#\d+$/, "")).filter((id) => usable.has(id));
-      if (models.length > 0 && !changed.has("models")) draft.models = new Set(models);
-      if (run.pattern && !changed.has("pattern") && data.patterns.some((each) => each.id === run.pattern)) draft.pattern = run.pattern;
-      if (!changed.has("documents")) draft.documents = new Set(run.documents);
-    }
+    const aside = view.turn.models.length === 1 && turns.findLast((turn) => turn.models.length > 1);
+    const { models, pattern: known } = aside || { models: run?.models ?? view.turn.models, pattern: run?.pattern || view.turn.pattern };
+    const usable = new Set(data.models.filter((model) => model.available).map((model) => model.id));
+    const ids = models.map((model) => model.replace(/#\d+$/, "")).filter((id) => usable.has(id));
+    if (ids.length > 0 && !changed.has("models")) draft.models = new Set(ids);
+    if (!changed.has("pattern") && data.patterns.some((each) => each.id === known)) draft.pattern = known;
+    if (run && !changed.has("documents")) draft.documents = new Set(run.documents);
     draw();
   }
 

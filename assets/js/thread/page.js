@@ -71,7 +71,7 @@ export function ThreadPage(data, context) {
     for (const child of [...turns.children]) if (!nodes.includes(child)) child.remove();
     nodes.forEach((node, place) => turns.children[place] !== node && turns.insertBefore(node, turns.children[place] ?? null));
     titled();
-    composer.follow(views.at(-1));
+    composer.follow(views.at(-1), views.map((view) => view.turn));
     if (fresh) views.at(-1).node.scrollIntoView({ block: "start" });
   }
 
@@ -107,7 +107,7 @@ export function ThreadPage(data, context) {
   // A run is over.
   function settled(view) {
     bar.draw();
-    if (view === views.at(-1)) composer.follow(view);
+    if (view === views.at(-1)) composer.follow(view, views.map((each) => each.turn));
     refresh();
   }
 

@@ -1,7 +1,7 @@
 // One turn: the question, and below it the run as it happens, the answer with its views, or what was written until it
 // was stopped.
 import { get, post } from "../api.js";
-import { announce, button, el, fill, icon, keepPlace } from "../dom.js";
+import { announce, el, fill, keepPlace } from "../dom.js";
 import { follow } from "../events.js";
 import { sentence } from "../format.js";
 import { markdown } from "../parts/markdown.js";
@@ -9,6 +9,7 @@ import { apply, fromStored, isOver, newRun } from "../parts/run-model.js";
 import { Failure } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 import { Board } from "./board.js";
+import { ended } from "./notify.js";
 import { Question } from "./question.js";
 import { Result } from "./result.js";
 
@@ -80,7 +81,7 @@ export function TurnView(turn, page) {
       onEvent(name, told) {
         const member = apply(run, name, told);
         if (name === "analysis.started") learnSources(live.signal);
-        if (isOver(run)) conclude(live);
+        if (isOver(run)) conclude(live, Date.now() - began);
         else board.changed(member);
       },
       onLine: board.line,
@@ -92,19 +93,23 @@ export function TurnView(turn, page) {
   }
 
   // The stored result has what no event tells: letters as the models saw them, sources, costs as billed.
-  async function conclude(live) {
+  async function conclude(live, took) {
     live.abort();
     let final = run;
     try {
       final = fromStored(await get(path, { signal: stop.signal }));
       final.totals = run.totals ?? final.totals;
+      // Not stored yet, or not at all: what the events brought is at least as much.
+      if (final.status === "cancelled" && textOf(final) < textOf(run)) final.stages = run.stages;
     } catch (problem) {
       if (stop.signal.aborted) return;
       toast(`The stored result could not be read yet: ${sentence(problem.message)}`, "failed");
     }
     finish(final);
     keepPlace();
-    announce({ completed: "The answer is ready.", cancelled: "The run is stopped." }[final.status] ?? "The run failed.");
+    const words = { completed: "The answer is ready.", cancelled: "The run is stopped." }[final.status] ?? "The run failed.";
+    announce(words);
+    if (final.status !== "cancelled") ended(turn.question, took, words);
   }
 
   function finish(final) {
@@ -142,4 +147,8 @@ export function TurnView(turn, page) {
     stop.abort();
     node.remove();
   }
+}
+
+function textOf(run) {
+  return run.stages.flatMap((stage) => stage.members).reduce((sum, member) => sum + member.text.length, 0);
 }

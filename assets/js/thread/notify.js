@@ -1,0 +1,26 @@
+// Tells the user that a long run has ended while they were elsewhere. Permission is asked for only after a long run, by a
+// button that they press; there is no sound.
+import { button } from "../dom.js";
+import { excerpt } from "../format.js";
+import { toast } from "../parts/toast.js";
+import { recall, remember } from "../state.js";
+
+// A run of this many milliseconds is one that people leave alone.
+const LONG_MS = 30_000;
+
+/** A run of this question has ended after `ms`; `done` is what happened in a few words. */
+export function ended(question, ms, done) {
+  if (!("Notification" in globalThis) || ms < LONG_MS) return;
+  if (Notification.permission === "granted") {
+    if (!document.hidden) return;
+    const note = new Notification(done, { body: excerpt(question, 120), tag: "quire-run", silent: true });
+    note.onclick = () => {
+      window.focus();
+      note.close();
+    };
+  } else if (Notification.permission === "default" && !recall("notify-asked")) {
+    remember("notify-asked", true);
+    const ask = button("Notify me", { class: "toast-action", on: { click: () => Notification.requestPermission() } });
+    toast("Long runs can notify you when they end.", "done", ask);
+  }
+}
