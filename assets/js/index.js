@@ -1,4 +1,5 @@
 // Starts the application: the frame, the connection state, the first page.
+import { signedInBefore } from "./api.js";
 import { el } from "./dom.js";
 import { go, start } from "./router.js";
 import { online, user } from "./state.js";
@@ -8,6 +9,8 @@ import { listen } from "./shell/keys.js";
 frame();
 user.watch((person) => {
   if (person) return void signedIn(person, go);
+  // Not known yet: the frame of the last visit stays, so that nothing moves.
+  if (signedInBefore()) return;
   delete document.documentElement.dataset.rail;
   signedOut();
 });

@@ -23,13 +23,15 @@ const FILL: &str = "
     await send('POST', '/api/analyze', { ...ask, prompt: 'How much does the pump deliver?', pattern: 'summarize' });
     await send('POST', '/api/recipes', { name: 'Everybody', models: ask.models, pattern: 'critique' });
     const link = await send('POST', `/api/analyses/${told.analysis_id}/share`, {});
-    return { id: told.analysis_id, document: documents[0], link: link.token };";
+    return { id: told.analysis_id, thread: told.thread_id, document: documents[0], link: link.token };";
 
 const NOTES: &str = "# Notes on the pump\n\nThe pump delivers 40 litres a minute. It may fail below 5 degrees.\n\n## Upkeep\n\nThe seal is changed once a year.\n";
 
 fn pages(known: &Value) -> Vec<(&'static str, String)> {
     let of = |name: &str| known[name].as_str().unwrap_or_default().to_owned();
     vec![
+        ("question", "/".into()),
+        ("thread", format!("/t/{}", of("thread"))),
         ("analyze", "/analyze".into()),
         ("result", format!("/analyze?id={}", of("id"))),
         ("documents", "/documents".into()),

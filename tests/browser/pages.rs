@@ -11,7 +11,8 @@ pub const EMAIL: &str = "ada@example.org";
 pub const PASSWORD: &str = "Tr4verse-Orchid";
 pub const QUESTION: &str =
     "Which obligations does the licence put on someone who passes on a changed program?";
-pub const EVERY_PAGE: [&str; 9] = [
+pub const EVERY_PAGE: [&str; 10] = [
+    "/",
     "/analyze",
     "/documents",
     "/history",

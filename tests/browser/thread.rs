@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::driver::{Browser, keys, until};
-use crate::pages::{axe, focused, judge, sign_up};
+use crate::pages::{axe, flat, focused, judge, sign_up};
 use crate::server::Server;
 use crate::streaming::server_with;
 use crate::turn;
@@ -113,7 +113,7 @@ fn a_conversation_with_follow_ups_and_branches() {
     browser.keys(&[keys::CONTROL], keys::ENTER);
     answered(&browser, 2);
     assert_eq!(browser.text(".turn.last .bubble"), SECOND);
-    assert!(browser.text(".turn.last .view-tabs").contains("Members 3"));
+    assert!(flat(&browser.text(".turn.last .view-tabs")).contains("Members 3"));
 
     // Another version of the second question.
     browser.click(".turn.last .turn-edit");
@@ -262,13 +262,16 @@ fn stopping_is_no_error() {
             browser.wait_text("[aria-label^='Panel:']", "2 models");
         }
         ask(&browser, &format!("{FIRST} At a width of {width}?"));
-        browser.wait_text(".board", "Done");
+        browser.wait_text(".live", "Done");
         until("both write", || {
             let written = browser.value(
                 "[...document.querySelectorAll('.col-body')].map((body) => body.textContent.length)",
             );
             let written = written.as_array().unwrap();
-            written.iter().all(|one| one.as_u64() > Some(20)).then_some(())
+            written
+                .iter()
+                .all(|one| one.as_u64() > Some(20))
+                .then_some(())
         });
         browser.press("Stop");
         browser.wait_text(".stopped-head", "You stopped this run");
@@ -338,7 +341,8 @@ fn a_guided_result_is_continued() {
     ask(&browser, SECOND);
     answered(&browser, 2);
     assert!(browser.url().contains("/t/thread_"), "{}", browser.url());
-    let questions = browser.value("[...document.querySelectorAll('.bubble')].map((one) => one.innerText.trim())");
+    let questions = browser
+        .value("[...document.querySelectorAll('.bubble')].map((one) => one.innerText.trim())");
     assert_eq!(questions, json!([FIRST, SECOND]));
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }

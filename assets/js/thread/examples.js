@@ -13,5 +13,5 @@ export function Examples({ choose }) {
     el("h2", { id: "examples-title" }, "Examples"),
     el("ul", null, EXAMPLES.map(([sign, title, question, pattern, name]) => el("li", null,
       button(`${title} ${question} ${name}`, { class: "example", on: { click: () => choose({ question, pattern }) } },
-        icon(sign), el("strong", null, title), el("span", { class: "example-question" }, question), el("span", { class: "fine" }, name))))));
+        icon(sign), el("strong", null, title), " ", el("span", { class: "example-question" }, question), " ", el("span", { class: "fine" }, name))))));
 }

@@ -36,7 +36,8 @@ export function ThreadPage(data, context) {
       el("h1", null, "Ask a panel of models"),
       el("p", null, "Several models answer on their own and review each other. One writes the answer, with every quote checked."));
     page.append(Examples({ data, choose: composer.take }));
-    composer.focus();
+    // The router places the page, and the focus at its beginning, after it is made.
+    requestAnimationFrame(() => context.signal.aborted || composer.focus());
   }
 
   function titled() {
