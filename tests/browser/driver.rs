@@ -227,11 +227,19 @@ impl Browser {
         self.act("css selector", css, "click", json!({}));
     }
 
-    /// Clicks the button, link or summary with these words.
+    /// Clicks the button, link or summary with these words: in what the page shows, or else in the frame around it.
     pub fn press(&self, words: &str) {
-        let path = format!(
-            "//*[self::button or self::a or self::summary][contains(normalize-space(.), '{words}')]"
+        let kinds = "*[self::button or self::a or self::summary]";
+        let named = format!("[contains(normalize-space(.), '{words}')]");
+        let page = format!("//main//{kinds}{named} | //dialog//{kinds}{named}");
+        let found = self.run(
+            "return document.evaluate(args[0], document, null, XPathResult.UNORDERED_NODE_SNAPSHOT_TYPE).snapshotLength;",
+            json!([page]),
         );
+        let path = match found.as_u64() {
+            Some(1..) => page,
+            _ => format!("//{kinds}{named}"),
+        };
         self.act("xpath", &path, "click", json!({}));
     }
 

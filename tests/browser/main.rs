@@ -68,7 +68,7 @@ fn from_the_first_account_to_the_exported_answer() {
     browser.wait_text("#account", "Administration");
     browser.keys(&[], keys::ESCAPE);
 
-    browser.press("Documents");
+    browser.click(".rail a[href='/documents']");
     browser.wait(".drop-zone");
     browser.fill("input[type=file]", &document("gpl-3.txt"));
     browser.wait_text(".row", "gpl-3.txt");
@@ -93,7 +93,7 @@ fn from_the_first_account_to_the_exported_answer() {
 
     let synthesis = browser.text(".sheet .prose");
     server.restart();
-    browser.press("Search");
+    browser.click(".rail a[href='/history']");
     browser.wait_text(".row", QUESTION);
     browser.press(QUESTION);
     browser.wait(".results-container");

@@ -39,7 +39,7 @@ export function isNarrow(filter) {
 /** `{node, clear()}`; changes `filter` and calls `onChange`. */
 export function Filters({ filter, patterns, models, onChange }) {
   let timer = 0;
-  const search = Field("Search your questions", { type: "search", value: filter.q, autocomplete: "off", maxLength: 200, on: { input: () => {
+  const search = Field("Search questions and answers", { type: "search", value: filter.q, autocomplete: "off", maxLength: 200, on: { input: () => {
     clearTimeout(timer);
     timer = setTimeout(() => take("q", search.input.value.trim()), TYPING_MS);
   } } });

@@ -6,17 +6,21 @@ import { marked } from "../parts/spans.js";
 
 const SHOWN = 8;
 
-/** `{node, find(words, signal)}`: a list above the history; empty without words or hits. */
+/** `{node, find(words, signal)}`: a list above the history; `find` resolves to the number of threads. */
 export function Found() {
   const node = el("section", { class: "found-threads", "aria-label": "Threads with these words", hidden: true });
   return { node, find };
 
   async function find(words, signal) {
-    if (!words) return void (node.hidden = true);
+    if (!words) {
+      node.hidden = true;
+      return 0;
+    }
     const { threads } = await get("/api/threads", { query: { q: words, limit: SHOWN }, signal }).catch(() => ({ threads: [] }));
-    if (signal.aborted) return;
+    if (signal.aborted) return 0;
     node.hidden = threads.length === 0;
     fill(node, el("h2", null, plural(threads.length, "thread")), el("ul", null, threads.map(Hit)));
+    return threads.length;
   }
 }
 
@@ -25,6 +29,11 @@ function Hit({ thread_id: id, title, updated_at: at, turns, snippet }) {
   return el("li", null, el("a", { class: "found-thread", href: `/t/${encodeURIComponent(id)}${place}` },
     el("span", { class: "found-head" }, el("strong", { dir: "auto" }, title), el("time", { class: "fine", datetime: at }, when(at))),
     snippet && el("span", { class: "found-text", dir: "auto" }, `${snippet.in === "answer" ? "Answer" : "Question"}: “`,
-      marked(snippet.text, snippet.matches.map(([start, end]) => ({ start, end, kind: "found" }))), "”"),
+      marked(plain(snippet.text), snippet.matches.map(([start, end]) => ({ start, end, kind: "" }))), "”"),
     el("span", { class: "fine" }, plural(turns ?? 1, "turn"))));
+}
+
+// The signs of Markdown are not read. As many bytes as before, so that the marks stay in their places.
+function plain(text) {
+  return text.replace(/[*_#`|>]/g, " ");
 }

@@ -38,6 +38,7 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
   const below = el("div", { class: "rows-below" });
   const place = el("div", null);
   const threads = Found();
+  let inThreads = 0;
   const { leave, flush } = Leaving(signal);
   const known = [];
   let groups;
@@ -50,7 +51,10 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
   } } }, WAYS);
   regroup();
   show(told);
-  threads.find(filter.q, signal);
+  threads.find(filter.q, signal).then((number) => {
+    inThreads = number;
+    if (number > 0 && groups.rows().length === 0) fill(below);
+  });
   listenForKeys({ rows: () => groups.rows(), remove: (row) => row.querySelector(".row-delete")?.click(), signal });
 
   function regroup() {
@@ -71,11 +75,11 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
     known.length = 0;
     groups.clear();
     fill(below, Loading("Searching"));
-    threads.find(filter.q, mine);
     try {
       await flush();
+      inThreads = await threads.find(filter.q, mine);
       show(await fetchPage(filter, "", mine));
-      announce(known.length > 0 ? `${plural(known.length, "analysis", "analyses")} found.` : "Nothing found.");
+      announce(known.length + inThreads > 0 ? `${plural(known.length, "question")} and ${plural(inThreads, "thread")} found.` : "Nothing found.");
     } catch (problem) {
       if (!mine.aborted) fill(below, Failure(problem, find));
     }
@@ -87,7 +91,7 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
     groups.add(there, row);
     fill(below);
     if (page.next_cursor) fill(below, button("Show earlier ones", { class: "secondary", on: { click: () => more(page.next_cursor) } }));
-    else if (groups.rows().length === 0) fill(below, Nothing());
+    else if (groups.rows().length === 0 && inThreads === 0) fill(below, Nothing());
   }
 
   function Nothing() {

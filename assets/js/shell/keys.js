@@ -14,6 +14,10 @@ export function listen(go) {
       event.preventDefault();
       return openPalette(go);
     }
+    if ((event.ctrlKey || event.metaKey) && event.shiftKey && event.key.toLowerCase() === "o") {
+      event.preventDefault();
+      return go("/");
+    }
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target)) return;
     if (Date.now() - leader < PATIENCE) {
       leader = 0;

@@ -1,4 +1,4 @@
-// The command palette: one field that finds pages, recent analyses, and commands. A combobox with a listbox
+// The command palette: one field that finds pages, threads, and commands. A combobox with a listbox
 // by WAI-ARIA:
 // the focus stays in the field, arrow keys move the selection.
 import { get, signOut } from "../api.js";
@@ -98,15 +98,13 @@ function commands(go) {
   return [...pages, ...acts.filter(Boolean)];
 }
 
-// Past questions: none without a signed-in user or a connection.
+// Threads with these words in a question or an answer: none without a signed-in user or a connection.
 async function past(words, go) {
   if (!user.get()) return [];
   try {
     const query = new URLSearchParams({ limit: "6", ...(words && { q: words }) });
-    const { analyses = [] } = await get(`/api/analyses?${query}`);
-    return analyses.map((one) => ({
-      name: one.question ?? one.prompt ?? one.id, kind: "Analysis", act: () => go(`/history/${one.analysis_id ?? one.id}`),
-    }));
+    const { threads = [] } = await get(`/api/threads?${query}`);
+    return threads.map((one) => ({ name: one.title, kind: "Thread", act: () => go(`/t/${encodeURIComponent(one.thread_id)}`) }));
   } catch {
     return [];
   }

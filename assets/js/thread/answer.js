@@ -28,11 +28,17 @@ export function Answer(run, page) {
   const claims = claimsOf(run);
   const remarks = remarksOf(member);
   return [
-    el("div", { class: "answer prose reading" }, markdown(member.text, Citer(run, null)).map((block) => Block(block, claims))),
+    el("div", { class: "answer prose reading" }, withoutTitle(markdown(member.text, Citer(run, null))).map((block) => Block(block, claims))),
     remarks && el("p", { class: "fine" }, remarks),
     After(run, member, page),
     SourceList(run.sources),
   ];
+}
+
+// The tab says already that this is the answer: its first sentence comes first.
+function withoutTitle(blocks) {
+  const isTitle = /^H\d$/.test(blocks[0]?.tagName ?? "") && /^(the )?(final )?(answer|synthesis)\W*$/i.test(blocks[0].textContent);
+  return isTitle && blocks.length > 1 ? blocks.slice(1) : blocks;
 }
 
 // A paragraph or list with its margin; tables and code take the whole width.

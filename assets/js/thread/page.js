@@ -24,8 +24,10 @@ export function ThreadPage(data, context) {
   const dock = el("div", { class: "dock" }, el("div", { class: "thread-wide" }, composer.node));
   const hello = el("div", { class: "hello" });
   const page = el("div", { class: "thread-page" }, bar.node, hello, turns, dock);
-  if (thread) show(data.leaf);
-  else greet();
+  if (thread) {
+    show(data.leaf);
+    toLast();
+  } else greet();
   listenForKeys({ signal: context.signal, views: () => views, composer });
   return page;
 
@@ -38,6 +40,11 @@ export function ThreadPage(data, context) {
     page.append(Examples({ data, choose: composer.take }));
     // The router places the page, and the focus at its beginning, after it is made.
     requestAnimationFrame(() => context.signal.aborted || composer.focus());
+  }
+
+  // A conversation opens at its last turn, after the router has placed the page.
+  function toLast() {
+    requestAnimationFrame(() => !context.signal.aborted && views.length > 1 && views.at(-1).node.scrollIntoView({ block: "start" }));
   }
 
   function titled() {
