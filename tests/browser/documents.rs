@@ -200,7 +200,7 @@ fn a_deletion_is_undone_or_says_what_quotes_the_document() {
 
     browser.click("[aria-label='Delete notes.md']");
     browser.wait_text(".toast", "notes.md is deleted.");
-    browser.press("History");
+    browser.click(".rail a[href='/history']");
     until("leaving the page ends the time for second thoughts", || {
         (browser.value(LEFT) == json!(0)).then_some(())
     });

@@ -94,7 +94,7 @@ export function Composer({ data, context, send, last }) {
     pattern.setAttribute("aria-label", `Pattern: ${name}`);
     const count = draft.documents.size;
     fill(documents, icon("document"), el("span", null, count > 0 ? el("span", null, plural(count, "document")) : "Documents", " +"));
-    documents.setAttribute("aria-label", count > 0 ? `Documents: ${count} chosen` : "Documents");
+    documents.setAttribute("aria-label", count > 0 ? `Documents: ${plural(count, "document")} +` : "Documents +");
     ready();
     estimate.update();
   }
