@@ -1,7 +1,7 @@
 // The user's name, the color theme, and the password.
 import { post, put } from "../api.js";
 import { el } from "../dom.js";
-import { chooseTheme, theme, user } from "../state.js";
+import { chooseTheme, recall, remember, theme, user } from "../state.js";
 import { Choice, Field } from "../parts/field.js";
 import { toast } from "../parts/toast.js";
 import { form, section } from "./parts.js";
@@ -11,18 +11,19 @@ export function Profile(me) {
   const name = Field("Name", { value: me.name ?? "", autocomplete: "name", maxLength: 100 });
   return section("Profile", null,
     el("p", { class: "fine" }, `${me.email} · ${me.role === "admin" ? "administrator" : "member"}`),
-    form([name], "Save the name", async () => {
+    form([name], "Save", async () => {
       await put("/api/users/me", { name: name.input.value.trim() });
       user.set({ ...user.get(), name: name.input.value.trim() });
       toast("Saved.");
     }));
 }
 
-/** Light, dark, or the system's theme. */
+/** The theme, and whether single letters are shortcuts. */
 export function Look() {
+  const keys = el("input", { type: "checkbox", checked: recall("single-keys") !== false, on: { change: () => remember("single-keys", keys.checked ? null : false) } });
   const choice = Choice("Theme", { value: theme(), on: { change: (event) => chooseTheme(event.target.value) } },
-    [["system", "As this device has it"], ["light", "Light"], ["dark", "Dark"]], "Kept in this browser.");
-  return section("Look", null, choice.node);
+    [["system", "System"], ["light", "Light"], ["dark", "Dark"]], "Kept in this browser.");
+  return section("Appearance", null, choice.node, el("label", { class: "check" }, keys, "Single-letter shortcuts"));
 }
 
 /** The default recipe, used when a question names nothing else. */

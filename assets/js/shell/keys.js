@@ -2,6 +2,7 @@
 // they open is
 // loaded on demand.
 
+import { recall } from "../state.js";
 import { PLACES } from "./places.js";
 
 const PATIENCE = 1500;
@@ -18,7 +19,7 @@ export function listen(go) {
       event.preventDefault();
       return go("/");
     }
-    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isTyping(event.target) || recall("single-keys") === false) return;
     if (Date.now() - leader < PATIENCE) {
       leader = 0;
       const place = PLACES.find(([key]) => key === event.key);

@@ -8,7 +8,7 @@ import { Menu } from "../parts/menu.js";
 import { toast } from "../parts/toast.js";
 import { user } from "../state.js";
 import { mark } from "./places.js";
-import { byDay, recent, refresh } from "./threads.js";
+import { byDay, recent, refresh, SHOWN } from "./threads.js";
 
 const COMMAND = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl";
 
@@ -48,7 +48,8 @@ function Row(href, sign, words, look = "", after = null) {
 function Threads(threads) {
   if (threads.length === 0) return [el("h2", null, "Threads"), el("p", { class: "rail-empty" }, "No threads yet. Each question starts one.")];
   return byDay(threads.filter((each) => !each.archived)).map(([title, all]) => [el("h2", null, title), el("ul", null, all.map((each) =>
-    el("li", null, el("a", { href: `/t/${encodeURIComponent(each.thread_id)}`, dir: "auto", title: each.title }, el("span", null, each.title)))))]);
+    el("li", null, el("a", { href: `/t/${encodeURIComponent(each.thread_id)}`, dir: "auto", title: each.title }, el("span", null, each.title)))))])
+    .concat(threads.length >= SHOWN ? [el("a", { href: "/history" }, el("span", null, "All threads"))] : []);
 }
 
 function Account(person, go) {

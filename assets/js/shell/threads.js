@@ -3,7 +3,8 @@
 import { get } from "../api.js";
 import { recall, remember, user, value } from "../state.js";
 
-const SHOWN = 40;
+/** Threads in the rail at most; the others are found by searching. */
+export const SHOWN = 40;
 
 /** `{threads, projects}`, newest first; null until they are known. */
 export const recent = value(null);

@@ -1,10 +1,16 @@
-// The keys of a thread: 1 to 5 for the tabs, J and K for the turns, E to edit, [ and ] for citations. Only outside of
-// fields, and only where single letters are not switched off.
+// The keys of a thread: 1 to 5 for the tabs, J and K for the turns, E to edit, [ and ] for citations; outside of
+// fields, and only where single letters are not switched off. Escape stops a run.
+import { toast } from "../parts/toast.js";
 import { recall } from "../state.js";
+
+// Milliseconds within which Escape has to be pressed again to stop a run.
+const AGAIN_MS = 4000;
 
 /** Listens until the page is left. */
 export function listenForKeys({ signal, views, composer }) {
+  let asked = 0;
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.defaultPrevented) return stop();
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || recall("single-keys") === false) return;
     if (event.target.closest?.("input, textarea, select, dialog, [role=menu], [role=tablist]")) return;
     const all = views();
@@ -17,6 +23,15 @@ export function listenForKeys({ signal, views, composer }) {
     else return;
     event.preventDefault();
   }, { signal });
+
+  // Escape closes what is open; with nothing open it stops the run, after asking once.
+  function stop() {
+    const button = document.querySelector(".turn.last .board-stop:not(:disabled)");
+    if (!button || document.querySelector("dialog[open], [role=menu]:not([hidden]), .ask-form")) return;
+    if (Date.now() - asked < AGAIN_MS) return button.click();
+    asked = Date.now();
+    toast("Press Esc again to stop the run.");
+  }
 }
 
 // The turn at the upper third of the window.
