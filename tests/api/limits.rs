@@ -497,6 +497,8 @@ fn every_page_is_a_whole_document() {
         "/modelrunner",
         "/history",
         "/history/analysis_1",
+        "/t/thread_1",
+        "/projects/project_1",
         "/experiments",
         "/usage",
         "/welcome",
