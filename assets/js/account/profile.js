@@ -20,7 +20,7 @@ export function Profile(me) {
 
 /** The theme, and whether single letters are shortcuts. */
 export function Look() {
-  const keys = el("input", { type: "checkbox", checked: recall("single-keys") !== false, on: { change: () => remember("single-keys", keys.checked ? null : false) } });
+  const keys = el("input", { type: "checkbox", "aria-label": "Single-letter shortcuts", checked: recall("single-keys") !== false, on: { change: () => remember("single-keys", keys.checked ? null : false) } });
   const choice = Choice("Theme", { value: theme(), on: { change: (event) => chooseTheme(event.target.value) } },
     [["system", "System"], ["light", "Light"], ["dark", "Dark"]], "Kept in this browser.");
   return section("Appearance", null, choice.node, el("label", { class: "check" }, keys, "Single-letter shortcuts"));
