@@ -3,7 +3,7 @@
 import { announce, button, el, fill, icon } from "../dom.js";
 import { cost, duration } from "../format.js";
 import { Citer } from "../parts/citations.js";
-import { GrowingText } from "../parts/markdown.js";
+import { GrowingText } from "../parts/growing.js";
 import { nameOf } from "../parts/model-name.js";
 import { isOver, panelStages, synthesis } from "../parts/run-model.js";
 import { stageHelp, stageName } from "../parts/stages.js";

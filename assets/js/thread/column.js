@@ -4,7 +4,7 @@ import { button, el, fill, icon } from "../dom.js";
 import { cost, count, duration, sentence } from "../format.js";
 import { Citer } from "../parts/citations.js";
 import { CopyButton } from "../parts/copy.js";
-import { GrowingText } from "../parts/markdown.js";
+import { GrowingText } from "../parts/growing.js";
 import { Letter, Mark } from "../parts/member.js";
 import { nameOf } from "../parts/model-name.js";
 import { placeOf } from "../parts/run-model.js";
