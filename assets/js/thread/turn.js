@@ -31,6 +31,7 @@ export function TurnView(turn, page) {
   const self = { node, turn, run: () => run, place, versions: question.versions, leave, edit: question.edit, choose: (index) => result?.choose(index) };
   let run = null;
   let result = null;
+  let number = 1;
   begin();
   return self;
 
@@ -118,6 +119,7 @@ export function TurnView(turn, page) {
     node.dataset.status = final.status;
     result = Result(run, { ...page, turn, view: self });
     fill(body, result.node);
+    label();
     page.settled(self);
   }
 
@@ -138,9 +140,16 @@ export function TurnView(turn, page) {
     }
   }
 
-  function place(number, last) {
-    node.setAttribute("aria-label", `Turn ${number}`);
+  function place(turnNumber, last) {
+    number = turnNumber;
     node.classList.toggle("last", last);
+    label();
+  }
+
+  // Several turns are told apart by their number.
+  function label() {
+    node.setAttribute("aria-label", `Turn ${number}`);
+    body.querySelector(".trust")?.setAttribute("aria-label", `Evidence of turn ${number}`);
   }
 
   function leave() {
