@@ -71,9 +71,21 @@ impl Markdown {
             return format!("{}\n", self.styled(FAINT, &"─".repeat(self.width / 2)));
         }
         if text.starts_with('|') {
-            return format!("{line}\n");
+            return format!("{}\n", inline_html(&line, " "));
         }
         let pad = " ".repeat(indent.min(12));
+        let text = &inline_html(text, "\n");
+        if text.contains('\n') {
+            let lines = text.split('\n');
+            return lines
+                .map(|part| self.line(&format!("{pad}{part}")))
+                .collect();
+        }
+        for (mark, shown) in [("- [ ] ", "☐ "), ("- [x] ", "☑ "), ("- [X] ", "☑ ")] {
+            if let Some(item) = text.strip_prefix(mark) {
+                return self.wrapped(item, &format!("{pad}{shown}"), &format!("{pad}  "), None);
+            }
+        }
         if let Some(quoted) = text.strip_prefix('>') {
             let bar = format!("{pad}│ ");
             return self.wrapped(quoted.trim_start(), &bar, &bar, None);
@@ -173,6 +185,16 @@ impl InlineState {
         let mut rest = word;
         while let Some(character) = rest.chars().next() {
             let doubled = rest.starts_with("**") || rest.starts_with("__");
+            if !self.code && (rest.starts_with("***") || rest.starts_with("~~")) {
+                // Bold and italic are bold; what is struck through is only read.
+                let width = if rest.starts_with('*') { 3 } else { 2 };
+                if width == 3 {
+                    self.bold = !self.bold;
+                    out.push(MarkdownPiece::Style(if self.bold { BOLD } else { PLAIN }));
+                }
+                rest = &rest[width..];
+                continue;
+            }
             if character == '`' {
                 self.code = !self.code;
                 out.push(MarkdownPiece::Style(if self.code { CODE } else { PLAIN }));
@@ -189,6 +211,45 @@ impl InlineState {
         out
     }
 }
+
+/// The text without the tags that a text may use, with `line_break` for `<br>`, and with its common entities decoded.
+/// Tags and entities in code stay.
+fn inline_html(text: &str, line_break: &str) -> String {
+    const TAGS: [&str; 6] = ["sub", "sup", "kbd", "b", "i", "u"];
+    let parts = text.split('`').enumerate().map(|(place, part)| {
+        if place % 2 == 1 || !part.contains(['<', '&']) {
+            return part.to_owned();
+        }
+        let mut part = part
+            .replace("<br>", line_break)
+            .replace("<br/>", line_break);
+        for tag in TAGS {
+            let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
+            if part.contains(&open) && part.contains(&close) {
+                let raised = if tag == "sup" { "^" } else { "" };
+                part = part.replace(&open, raised).replace(&close, "");
+            }
+        }
+        ENTITIES
+            .iter()
+            .fold(part, |part, (name, shown)| part.replace(name, shown))
+    });
+    parts.collect::<Vec<_>>().join("`")
+}
+
+/// The entities that models write; the ampersand comes last, or what it escapes would be decoded twice.
+const ENTITIES: [(&str, &str); 10] = [
+    ("&nbsp;", " "),
+    ("&lt;", "<"),
+    ("&gt;", ">"),
+    ("&quot;", "\""),
+    ("&copy;", "©"),
+    ("&mdash;", "—"),
+    ("&ndash;", "–"),
+    ("&hellip;", "…"),
+    ("&times;", "×"),
+    ("&amp;", "&"),
+];
 
 /// Length in bytes of "12. " at the start of a line.
 fn numbered(text: &str) -> Option<usize> {
@@ -273,5 +334,22 @@ mod tests {
             .collect();
         pieces += &markdown.finish();
         assert_eq!(pieces, whole);
+    }
+
+    #[test]
+    fn terminals_show_the_cases_of_all_renderers() {
+        let cases = include_str!("../../tests/data/markdown/cases.json");
+        let cases: Vec<serde_json::Value> = serde_json::from_str(cases).unwrap();
+        let mut count = 0;
+        for case in cases {
+            let Some(expected) = case["terminal"].as_str() else {
+                continue;
+            };
+            count += 1;
+            let mut markdown = Markdown::new(80, false);
+            let text = markdown.push(case["markdown"].as_str().unwrap()) + &markdown.finish();
+            assert_eq!(text.trim_end(), expected, "{}", case["about"]);
+        }
+        assert!(count > 10, "{count}");
     }
 }

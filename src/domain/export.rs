@@ -1,8 +1,11 @@
 //! Exports an analysis as a file: CSV and Markdown for other programs, HTML for people. (JSON is the API's own format.)
 
+#[cfg(test)]
+mod cases;
 mod html;
 mod inline;
 mod prose;
+mod tags;
 mod thread;
 
 use std::collections::BTreeSet;

@@ -26,10 +26,22 @@ pub fn escape(text: &str) -> String {
 /// Writes a run of text, with links for addresses and citation marks.
 pub fn words(text: &str, cite: Cite<'_>, out: &mut String) {
     let (mut at, mut plain) = (0, 0);
-    while let Some(found) = text[at..].find(['[', 'h']) {
+    while let Some(found) = text[at..].find(['[', 'h', '@']) {
         at += found;
         let rest = &text[at..];
         let rest = &rest[..rest.floor_char_boundary(REACH)];
+        if rest.starts_with('@')
+            && let Some((name, used)) = mail(&text[plain..at], rest)
+        {
+            let (start, address) = (at - name, &text[at - name..at + used]);
+            out.push_str(&escape(&text[plain..start]));
+            out.push_str(&format!(
+                "<a href=\"mailto:{address}\" rel=\"noreferrer\">{address}</a>"
+            ));
+            at += used;
+            plain = at;
+            continue;
+        }
         let token = match rest.starts_with('[') {
             true => mark(rest, cite),
             false => bare_link(rest, text[..at].chars().next_back()),
@@ -64,6 +76,17 @@ fn mark(rest: &str, cite: Cite<'_>) -> Token {
     Some((html, label.len() + 2))
 }
 
+/// The lengths of an email address before and from its `@`.
+fn mail(before: &str, rest: &str) -> Option<(usize, usize)> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || ".+-_".contains(c);
+    let name = before.len() - before.trim_end_matches(is_name).len();
+    let host = &rest[1..];
+    let end = host.find(|c: char| !(c.is_ascii_alphanumeric() || ".-_".contains(c)));
+    let host = host[..end.unwrap_or(host.len())].trim_end_matches('.');
+    let is_host = host.contains('.') && !host.ends_with(['-', '_']) && !host.contains("..");
+    (name > 0 && is_host && !host.starts_with('.')).then_some((name, host.len() + 1))
+}
+
 fn bare_link(rest: &str, before: Option<char>) -> Token {
     let known = rest.starts_with("https://") || rest.starts_with("http://");
     if !known || before.is_some_and(char::is_alphanumeric) {
@@ -88,9 +111,21 @@ pub fn math(formula: &str) -> String {
     format!("<code class=\"math\">{}</code>", escape(formula.trim()))
 }
 
-/// Whether the text between two dollar signs is a formula; usually it is an amount of money.
+/// Whether the text between two dollar signs is a formula; usually it is an amount of money. Without a sign of TeX,
+/// words are none.
 pub fn is_formula(text: &str) -> bool {
-    text.contains(['\\', '^', '_', '=', '{']) && !text.contains('\n')
+    if text.trim() != text || text.is_empty() || text.contains('\n') {
+        return false;
+    }
+    let longest = text.split(|c: char| !c.is_alphabetic());
+    let longest = longest.map(|word| word.chars().count()).max().unwrap_or(0);
+    text.contains(['\\', '^', '_', '=', '{', '}'])
+        || longest
+            < if text.contains(char::is_whitespace) {
+                2
+            } else {
+                4
+            }
 }
 
 /// The text with dollar signs, which Markdown recognizes, in place of the brackets around formulas. Code is unchanged.

@@ -1,9 +1,12 @@
 //! Converts models' Markdown to HTML for a standalone file. pulldown-cmark parses; this module decides what the file
 //! may contain: everything is escaped, no image is loaded, and only web and mail addresses are linked.
 
+use std::ops::Range;
+
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, TextMergeWithOffset};
 
 use super::inline::{Cite, bracketed_formulas, escape, is_formula, is_web, math, words};
+use super::tags::{Details, paired_tags};
 
 /// Maximum depth of nested quotations.
 const MAX_QUOTE_DEPTH: usize = 6;
@@ -27,9 +30,13 @@ pub fn inline(text: &str, cite: Cite<'_>) -> String {
 }
 
 const PARAGRAPH: &str = "<p dir=\"auto\">";
+/// Where the text of a footnote begins; shows nothing.
+const NOTE: &str = "<!---->";
 const ITEM: &str = "<li dir=\"auto\">";
 const OPTIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_STRIKETHROUGH)
+    .union(Options::ENABLE_TASKLISTS)
+    .union(Options::ENABLE_FOOTNOTES)
     .union(Options::ENABLE_MATH);
 
 fn headings(text: &str) -> impl Iterator<Item = usize> + '_ {
@@ -55,6 +62,9 @@ struct ProseWriter<'a> {
     is_code: bool,
     /// Open paragraphs, items, links, and images, each with its start in `out`.
     open: Vec<(usize, String)>,
+    details: Details,
+    /// Footnotes in the order in which they are first named.
+    notes: Vec<String>,
 }
 
 impl<'a> ProseWriter<'a> {
@@ -70,30 +80,65 @@ impl<'a> ProseWriter<'a> {
             is_head: false,
             is_code: false,
             open: Vec::new(),
+            details: Details::default(),
+            notes: Vec::new(),
         }
     }
 
     fn write(mut self) -> String {
         let events = Parser::new_ext(self.text, OPTIONS).into_offset_iter();
-        for (event, range) in TextMergeWithOffset::new(events) {
-            // A single tilde means "about" or separates the ends of a range; it strikes nothing out.
-            let is_single = !self.text[range].starts_with("~~");
+        let events: Vec<_> = TextMergeWithOffset::new(events).collect();
+        let tags = paired_tags(events.iter().map(|(event, _)| event));
+        for (place, (event, range)) in events.into_iter().enumerate() {
             match event {
-                Event::Start(Tag::Strikethrough) if is_single => self.out.push('~'),
-                Event::End(TagEnd::Strikethrough) if is_single => self.out.push('~'),
+                Event::Start(Tag::Strikethrough) if self.is_about(&range) => self.out.push('~'),
+                Event::End(TagEnd::Strikethrough) if self.is_about(&range) => self.out.push('~'),
+                Event::InlineHtml(tag) if tags.contains(&place) => {
+                    self.out.push_str(&tag.to_ascii_lowercase());
+                }
+                Event::InlineMath(text) if !is_formula(&text) || self.is_in_word(&range) => {
+                    self.out.push_str(&format!("${}$", escape(&text)));
+                }
                 Event::Start(tag) => self.start(tag),
                 Event::End(tag) => self.end(tag),
                 event => self.inside(event),
             }
         }
+        self.details.close_all(&mut self.out);
         self.out
+    }
+
+    /// Whether a single tilde means "about" or stands between the ends of a range.
+    fn is_about(&self, range: &Range<usize>) -> bool {
+        !self.text[range.clone()].starts_with("~~") && self.is_in_word(range)
+    }
+
+    fn is_in_word(&self, range: &Range<usize>) -> bool {
+        let before = self.text[..range.start].chars().next_back();
+        let after = self.text[range.end..].chars().next();
+        before.is_some_and(char::is_alphanumeric) || after.is_some_and(char::is_alphanumeric)
+    }
+
+    fn note(&mut self, label: &str) -> usize {
+        let known = self.notes.iter().position(|note| note == label);
+        let place = known.unwrap_or_else(|| {
+            self.notes.push(label.to_owned());
+            self.notes.len() - 1
+        });
+        place + 1
     }
 
     fn start(&mut self, tag: Tag<'_>) {
         match tag {
-            Tag::Paragraph | Tag::HtmlBlock => {
+            Tag::HtmlBlock => self.open(String::new()),
+            Tag::FootnoteDefinition(label) => {
+                let number = self.note(&label);
+                self.out
+                    .push_str(&format!("<div class=\"note\"><sup>{number}</sup> {NOTE}"));
+            }
+            Tag::Paragraph => {
                 // The first paragraph of an item is the item's text, without the margins of a paragraph.
-                let tag = if self.out.ends_with(ITEM) {
+                let tag = if self.out.ends_with(ITEM) || self.out.ends_with(NOTE) {
                     ""
                 } else {
                     PARAGRAPH
@@ -143,7 +188,9 @@ impl<'a> ProseWriter<'a> {
 
     fn end(&mut self, tag: TagEnd) {
         match tag {
-            TagEnd::Paragraph | TagEnd::HtmlBlock => self.end_paragraph(),
+            TagEnd::Paragraph => self.end_paragraph(),
+            TagEnd::HtmlBlock => self.end_html(),
+            TagEnd::FootnoteDefinition => self.out.push_str("</div>\n"),
             TagEnd::Heading(_) => self.out.push_str(&format!("</h{}>\n", self.last)),
             TagEnd::BlockQuote(_) => {
                 if self.quotes <= MAX_QUOTE_DEPTH {
@@ -184,13 +231,19 @@ impl<'a> ProseWriter<'a> {
                 self.out.push_str(&escape(&text));
             }
             Event::Text(text) => words(&text, self.cite, &mut self.out),
+            Event::InlineHtml(text) if is_break(&text) => self.out.push_str("<br>"),
             Event::Html(text) | Event::InlineHtml(text) => self.out.push_str(&escape(&text)),
             Event::Code(text) => {
                 let html = format!("<code>{}</code>", escape(text.trim()));
                 self.out.push_str(&html);
             }
-            Event::InlineMath(text) if !is_formula(&text) => {
-                self.out.push_str(&format!("${}$", escape(&text)));
+            Event::TaskListMarker(is_done) => self.out.push_str(match is_done {
+                true => "<input type=\"checkbox\" checked disabled> ",
+                false => "<input type=\"checkbox\" disabled> ",
+            }),
+            Event::FootnoteReference(label) => {
+                let number = self.note(&label);
+                self.out.push_str(&format!("<sup>[{number}]</sup>"));
             }
             Event::InlineMath(text) | Event::DisplayMath(text) => self.out.push_str(&math(&text)),
             Event::SoftBreak => self.out.push('\n'),
@@ -234,6 +287,18 @@ impl<'a> ProseWriter<'a> {
         }
     }
 
+    // A block of HTML is the frame of details, or a paragraph of text.
+    fn end_html(&mut self) {
+        let Some((start, _)) = self.open.pop() else {
+            return;
+        };
+        let html = self.out.split_off(start);
+        if !self.details.write(&html, &mut self.out) {
+            self.out
+                .push_str(&format!("{PARAGRAPH}{}</p>\n", html.trim_end()));
+        }
+    }
+
     // Writes an open link with its target.
     fn end_link(&mut self) {
         let Some((start, address)) = self.open.pop() else {
@@ -250,20 +315,25 @@ impl<'a> ProseWriter<'a> {
         });
     }
 
-    // Nothing is loaded: an image is replaced by its name and address.
+    // Nothing is loaded: an image is replaced by a link to it.
     fn end_picture(&mut self) {
-        let Some((start, address)) = self.open.pop() else {
+        let Some(&(start, _)) = self.open.last() else {
             return;
         };
-        let name = self.out.split_off(start);
-        let name = if name.is_empty() {
-            "without a name"
-        } else {
-            &name
-        };
-        self.out
-            .push_str(&format!("image: {name} ({})", escape(&address)));
+        if self.out.len() == start {
+            self.out.push_str("without a name");
+        }
+        self.out.insert_str(start, "image: ");
+        if let Some((start, _)) = self.open.last_mut() {
+            *start += "image: ".len();
+        }
+        self.end_link();
     }
+}
+
+fn is_break(tag: &str) -> bool {
+    let name = tag.trim_matches(['<', '>', '/', ' ']);
+    name.eq_ignore_ascii_case("br")
 }
 
 #[cfg(test)]
@@ -371,7 +441,7 @@ mod tests {
             ("[x](javascript:alert)", "x (javascript:alert)"),
             (
                 "![p](https://a.example/p.png)",
-                "image: p (https://a.example/p.png)",
+                "image: <a href=\"https://a.example/p.png\" rel=\"noreferrer\">p</a> <small>(https://a.example/p.png)</small>",
             ),
             (
                 "see https://a.example.",

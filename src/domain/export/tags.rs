@@ -1,0 +1,99 @@
+//! The HTML that a text may use: a few tags without attributes, and the frame of details. Everything else is text.
+
+use std::collections::BTreeSet;
+
+use pulldown_cmark::Event;
+
+const PAIRED: [&str; 6] = ["sub", "sup", "kbd", "b", "i", "u"];
+/// Tags that are open at once at most.
+const MAX_OPEN: usize = 20;
+
+/// Places of the tags that may be written as they are: opened and closed within the same element.
+pub(super) fn paired_tags<'a>(events: impl Iterator<Item = &'a Event<'a>>) -> BTreeSet<usize> {
+    let mut found = BTreeSet::new();
+    // One list of open tags for each open element.
+    let mut levels: Vec<Vec<(String, usize)>> = vec![Vec::new()];
+    for (place, event) in events.enumerate() {
+        match event {
+            Event::Start(_) => levels.push(Vec::new()),
+            Event::End(_) => drop(levels.pop()),
+            Event::InlineHtml(text) => {
+                let (Some(open), Some((name, is_end))) = (levels.last_mut(), tag(text)) else {
+                    continue;
+                };
+                if !is_end {
+                    if open.len() < MAX_OPEN {
+                        open.push((name, place));
+                    }
+                } else if let Some(at) = open.iter().rposition(|(known, _)| *known == name) {
+                    found.extend([open[at].1, place]);
+                    open.truncate(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The name of an allowed tag, and whether it closes.
+fn tag(text: &str) -> Option<(String, bool)> {
+    let inner = text.strip_prefix('<')?.strip_suffix('>')?;
+    let (name, is_end) = match inner.strip_prefix('/') {
+        Some(name) => (name, true),
+        None => (inner, false),
+    };
+    let name = name.trim_end().to_ascii_lowercase();
+    PAIRED.contains(&name.as_str()).then_some((name, is_end))
+}
+
+/// The details that are open.
+#[derive(Default)]
+pub(super) struct Details {
+    open: usize,
+}
+
+impl Details {
+    /// Writes a block of escaped HTML if it is nothing but the frame of details; returns whether it was.
+    pub(super) fn write(&mut self, escaped: &str, out: &mut String) -> bool {
+        let mut frame = String::new();
+        let mut open = self.open;
+        let mut rest = escaped.trim();
+        while !rest.is_empty() {
+            if let Some(after) = strip_tag(rest, "&lt;details&gt;")
+                .or_else(|| strip_tag(rest, "&lt;details open&gt;"))
+            {
+                (rest, open) = (after, open + 1);
+                frame.push_str("<details open>");
+            } else if let Some(after) = strip_tag(rest, "&lt;/details&gt;") {
+                let Some(left) = open.checked_sub(1) else {
+                    return false;
+                };
+                (rest, open) = (after, left);
+                frame.push_str("</details>\n");
+            } else if let Some((words, after)) = strip_tag(rest, "&lt;summary&gt;")
+                .and_then(|rest| rest.split_once("&lt;/summary&gt;"))
+                && open > 0
+            {
+                rest = after.trim_start();
+                frame.push_str(&format!("<summary>{}</summary>", words.trim()));
+            } else {
+                return false;
+            }
+        }
+        self.open = open;
+        out.push_str(&frame);
+        true
+    }
+
+    /// Closes what the text left open.
+    pub(super) fn close_all(&mut self, out: &mut String) {
+        for _ in 0..std::mem::take(&mut self.open) {
+            out.push_str("</details>\n");
+        }
+    }
+}
+
+fn strip_tag<'a>(text: &'a str, tag: &str) -> Option<&'a str> {
+    text.strip_prefix(tag).map(str::trim_start)
+}
