@@ -12,7 +12,7 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
 	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
 
-.PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week footprint attack bench bench-gateway bench-peers compare-optimizers mutations fuzz dev help evidence-experiments
+.PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week footprint attack bench bench-gateway bench-peers compare-optimizers mutations fuzz dev help evidence
 
 run: release  ## build, start, print the URL; works offline and without keys
 	@$(BINARY) serve
@@ -109,7 +109,8 @@ bench-peers: release  ## beside what a user would run instead, installed from Py
 	cargo bench --bench peers -- $(BINARY)
 	cargo bench --bench gateway -- $(BINARY)
 
-evidence-experiments:  ## what experiments claim, on simulated ones whose truth is known, next to the targets
+evidence:  ## what Quire says of meaning, with a judge that is right 90 % of the time, and what experiments claim, next to the targets (EVIDENCE_PAIRS: a file of further pairs)
+	cargo test --lib evidence -- --nocapture --test-threads=1
 	cargo bench --bench experiments
 
 compare-optimizers:  ## the race of experiments against Optuna (PyPI) on simulated ones whose truth is known

@@ -106,6 +106,7 @@ fn quire(folder: &Folder, upstream: &Upstream) -> Program {
         ("CACHE_TTL", "0".to_owned()),
         ("LOGIN_LIMIT", "100000".to_owned()),
         ("DISCOVER_LOCAL", "false".to_owned()),
+        ("EVIDENCE", "off".to_owned()),
     ];
     Program::start(&binary(), Some(&folder.0), "/api/health", &settings)
 }

@@ -40,6 +40,7 @@ fn main() {
         ("MAX_CALLS", "1000".to_owned()),
         ("LOGIN_LIMIT", "100000".to_owned()),
         ("DISCOVER_LOCAL", "false".to_owned()),
+        ("EVIDENCE", "off".to_owned()),
     ];
     let program = Program::start(&binary, Some(&folder.0), "/api/health", &settings);
     let people: Vec<String> = (0..MOST_AT_ONCE / OF_ONE)

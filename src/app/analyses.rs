@@ -4,6 +4,7 @@
 mod check;
 mod context_allocation;
 mod conversation;
+mod evidence;
 mod follow_up;
 mod forecast;
 mod history_rooms;
@@ -35,6 +36,7 @@ use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::pattern::MachineOutput;
 use crate::domain::pattern::estimate;
 use crate::domain::pattern::staged::StagedRun;
+use crate::domain::plan::EvidenceMode;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 pub use crate::engine::{CancelOnDrop, Finished, PublishedEvent, RunOutcome, RunWatch};
@@ -74,6 +76,8 @@ pub struct Analyses<'a> {
     /// A blind comparison is offered for one in this many analyses, unless the user has set another interval; 0:
     /// never.
     pub(super) compare_every: u64,
+    /// Whether the answers of a request that does not say so are compared by a model.
+    pub(super) evidence: EvidenceMode,
     /// Whether callers without an account may run analyses, on demo models only.
     pub(super) allows_anonymous: bool,
 }

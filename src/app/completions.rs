@@ -14,7 +14,8 @@ use super::{Error, Kind, Result};
 use crate::domain::chat::{Message, MessageRole, Passthrough};
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
-use crate::domain::request::{Request, RunContext};
+use crate::domain::plan::EvidenceMode;
+use crate::domain::request::{EvidenceRequest, Request, RunContext};
 use crate::domain::time::Timestamp;
 use crate::domain::tools::Tools;
 use crate::domain::user::Caller;
@@ -30,6 +31,8 @@ use crate::wire::{ApiFormat, cache_marks, passthrough};
 pub const PREFIX: &str = "quire/";
 /// The field that chooses the members of a panel, as OpenRouter's clients send it.
 const MEMBERS: &str = "models";
+/// The field with settings of Quire's own, for a panel.
+const OWN: &str = "quire";
 /// Maximum number of ignored fields that are reported.
 const MAX_IGNORED: usize = 20;
 /// The pattern that sends one model exactly what was written.
@@ -215,8 +218,11 @@ impl Completions<'_> {
             name == "thinking" && value.is_some_and(|it| it["type"] == "enabled")
         };
         let names = asked.passthrough.fields.keys();
-        let names = names
-            .filter(|name| !(reaches(name) || is_panel && *name == MEMBERS || is_effort(name)));
+        let names = names.filter(|name| {
+            !(reaches(name)
+                || is_panel && [MEMBERS, OWN].contains(&name.as_str())
+                || is_effort(name))
+        });
         let mut unread: Vec<String> = names.map(|name| shown(name)).collect();
         // The name of a tool's result is known from the call.
         let is_speaker = |turn: &Message| turn.name.is_some() && turn.result_of.is_none();
@@ -263,6 +269,10 @@ impl Completions<'_> {
             return Err(Error::field(&["n"], "value_error", why));
         }
         let members = members(&asked.passthrough)?;
+        let request = Request {
+            evidence: Some(evidence(&asked.passthrough)?),
+            ..request
+        };
         let (request, context) = self.panel(caller, name, members, request, context).await?;
         Ok((request, context, true))
     }
@@ -358,6 +368,16 @@ impl Completions<'_> {
 
     async fn is_pattern(&self, user: &UserId, name: &str) -> Result<bool> {
         Ok(self.patterns.find(Some(user), name).await?.is_some())
+    }
+}
+
+// Programs wait for the end of the run, so its answers are compared only if they ask for it: `quire.evidence`.
+fn evidence(passthrough: &Passthrough) -> Result<EvidenceRequest> {
+    let given = passthrough.fields.get(OWN).map(|own| &own["evidence"]);
+    match given.filter(|given| !given.is_null()) {
+        None => Ok(EvidenceRequest::Mode(EvidenceMode::Off)),
+        Some(given) => serde_json::from_value(given.clone())
+            .map_err(|why| Error::field(&[OWN, "evidence"], "value_error", why.to_string())),
     }
 }
 

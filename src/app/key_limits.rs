@@ -247,6 +247,7 @@ impl Drop for KeyReservation {
 fn forbidden_model<'a>(limits: &KeyLimits, plan: &'a Plan) -> Option<&'a str> {
     let members = plan.members.iter().chain(&plan.readers);
     let members = members.chain(std::iter::once(&plan.synthesizer));
+    let members = members.chain(plan.evidence.members());
     let mut asked = members.flat_map(|one| std::iter::once(one).chain(&one.fallbacks));
     let found = asked.find(|one| !limits.allow(&one.model));
     found.map(|one| one.model.as_str())

@@ -122,6 +122,7 @@ impl App {
                 run: limits.run_timeout.as_secs() as u32,
             },
             compare_every: self.config.compare_every,
+            evidence: self.config.evidence,
             allows_anonymous: self.allows_anonymous(),
         }
     }

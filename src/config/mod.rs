@@ -20,6 +20,7 @@ use std::time::Duration;
 use crate::domain::catalog::CatalogSheet;
 use crate::domain::money::Price;
 pub use crate::domain::network::Network;
+use crate::domain::plan::EvidenceMode;
 use crate::domain::provider::RequestExtras;
 use crate::domain::usage;
 pub use backups::{BackupConfig, ReplicaConfig};
@@ -100,6 +101,8 @@ pub struct Config {
     pub budgets: usage::UserLimits,
     /// About one in this many analyses offers a blind comparison; 0 for none.
     pub compare_every: u64,
+    /// Whether the answers of a request that does not say so are compared by a model.
+    pub evidence: EvidenceMode,
     /// Limits and timeouts.
     pub limits: ServerLimits,
     /// PBKDF2 rounds of a new password hash.
@@ -370,6 +373,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         cache_bytes: checker.number("CACHE_SIZE_MB") << 20,
         cache_shared: checker.choice("CACHE_SHARING") == "team",
         compare_every: checker.number("COMPARE_EVERY"),
+        evidence: EvidenceMode::parse(checker.choice("EVIDENCE")).unwrap_or_default(),
         app_type: checker.text("APP_TYPE"),
         service_name: checker.text("SERVICE_NAME"),
         smtp_url,

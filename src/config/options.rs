@@ -127,6 +127,7 @@ pub static SETTINGS: &[OptionRow] = &[
     row("BUDGET_DAY_TOKENS", &[], ValueKind::Number(0, 1_000_000_000_000), "", "daily budget of a person, in tokens; unset: no limit"),
     row("BUDGET_MONTH_TOKENS", &[], ValueKind::Number(0, 1_000_000_000_000), "", "monthly budget of a person, in tokens; unset: no limit"),
     row("COMPARE_EVERY", &[], ValueKind::Number(0, 10_000), "0", "one in about this many analyses offers a blind comparison with a single model; 0: none"),
+    row("EVIDENCE", &[], ValueKind::Choice(&["auto", "on", "off"]), "auto", "whether a model compares the answers of a panel, and checks the cited passages, unless a request says otherwise"),
     row("HEADER_TIMEOUT", &[], ValueKind::Seconds(1, 3600), "10", "seconds until a client must have sent its headers"),
     row("BODY_TIMEOUT", &[], ValueKind::Seconds(1, 3600), "30", "seconds until a client must have sent its body; for uploads, between two pieces"),
     row("IDLE_TIMEOUT", &[], ValueKind::Seconds(1, 86_400), "60", "seconds after which a connection without a request is closed"),

@@ -9,7 +9,7 @@ use super::experiment::{Case, Evaluator, judge_prompts};
 use super::panel_vs_single::blind;
 use super::schema::Compiled;
 use super::{
-    ballot, citation, findings, id, injection, network, prompt, recipe, schema, search, time,
+    ballot, citation, evidence, id, injection, network, prompt, recipe, schema, search, time,
 };
 
 /// Fragments that the parsers of this module tree look for, and characters of one to four bytes.
@@ -99,7 +99,8 @@ proptest! {
         ballot::count(&one, &[(0, &other), (1, &one)]);
         ballot::form::closed(&other, &other, &one);
         ballot::choice(&one, &other);
-        findings::agreement(&one, &[&one, &other, ""]);
+        evidence::similarity(&[&one, &other, ""]);
+        evidence::objection(&one, &other);
         blind::plain(&one, &other, 3);
         prompt::anonymous(&one);
         prompt::without_introduction(&one);

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::analysis::StageRole;
 use super::chat::{Finish, Usage};
+use super::evidence::EvidenceMap;
 use super::id::AnalysisId;
 use super::money::MicroDollars;
 
@@ -87,6 +88,8 @@ pub enum RunEvent {
     },
     /// `synthesis.delta`
     SynthesisDelta { text: String },
+    /// `evidence_ready`: the map of the panel; comes once, before the final event.
+    EvidenceReady { evidence: Box<EvidenceMap> },
     /// `analysis.completed`
     Completed(RunTotals),
     /// `analysis.failed`
@@ -164,6 +167,7 @@ impl RunEvent {
             Self::MemberFailed { .. } => "member.failed",
             Self::StageCompleted { .. } => "stage.completed",
             Self::SynthesisDelta { .. } => "synthesis.delta",
+            Self::EvidenceReady { .. } => "evidence_ready",
             Self::Completed(_) => "analysis.completed",
             Self::Failed { .. } => "analysis.failed",
             Self::Cancelled { .. } => "analysis.cancelled",
@@ -205,9 +209,10 @@ impl<'a> StreamDelta<'a> {
             RunEvent::Completed(_) | RunEvent::Failed { .. } | RunEvent::Cancelled { .. } => {
                 Self::End
             }
-            RunEvent::Started { .. } | RunEvent::Delta { .. } | RunEvent::StageCompleted { .. } => {
-                return None;
-            }
+            RunEvent::Started { .. }
+            | RunEvent::Delta { .. }
+            | RunEvent::StageCompleted { .. }
+            | RunEvent::EvidenceReady { .. } => return None,
         })
     }
 

@@ -2,13 +2,13 @@
 
 #[cfg(test)]
 mod cases;
+mod evidence;
 mod html;
 mod inline;
 mod prose;
 mod tags;
 mod thread;
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 pub use html::html;
@@ -16,7 +16,6 @@ pub use thread::{thread_html, thread_markdown};
 
 use super::analysis::{Analysis, Plan, StageAnswer, StageRole};
 use super::citation::{self, CitationState, Citations};
-use super::findings::{Contradiction, Findings, From};
 use super::prompt::letter;
 
 /// One row per call, RFC 4180, with a header.
@@ -26,17 +25,20 @@ pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     );
     for answer in answers {
         let stage = analysis.plan.stages.get(answer.stage);
-        let synthesis = stage.is_some_and(|stage| stage.who == StageRole::Synthesizer);
+        let seated = stage.is_some_and(|stage| stage.who != StageRole::Synthesizer);
         let (status, text) = match &answer.error {
             None => ("completed", answer.text.as_str()),
             Some(error) => ("failed", error.detail.as_str()),
         };
         let row = [
-            stage.map_or("", |stage| &stage.name).to_owned(),
-            if synthesis {
-                String::new()
-            } else {
-                letter(answer.member).to_string()
+            analysis
+                .plan
+                .stage_name(answer.stage)
+                .unwrap_or_default()
+                .to_owned(),
+            match seated {
+                true => letter(answer.member).to_string(),
+                false => String::new(),
             },
             answer.model.clone(),
             status.to_owned(),
@@ -113,7 +115,7 @@ pub fn markdown(analysis: &Analysis, answers: &[StageAnswer]) -> String {
         citations(&mut out, found);
     }
     if let Some(found) = &analysis.findings {
-        findings(&mut out, found);
+        evidence::markdown(&mut out, found);
     }
     stages(&mut out, plan, answers);
     if !plan.sources.is_empty() {
@@ -172,51 +174,6 @@ fn meaning(state: CitationState) -> &'static str {
         CitationState::Unknown => "✗ no such page was given",
         CitationState::Gone => "cannot be checked any more",
     }
-}
-
-fn findings(out: &mut String, found: &Findings) {
-    let _ = writeln!(
-        out,
-        "## Findings\n\n{}\n\nThe first answers differ {:.2} of 1.",
-        found.note, found.disagreement.score
-    );
-    for cluster in &found.disagreement.clusters {
-        let _ = writeln!(out, "- {}: {}", list(&cluster.letters), cluster.says);
-    }
-    // The findings of the synthesis are already in the answer.
-    let critiques = |one: &&Contradiction| one.from == From::Critique;
-    let shown: Vec<&Contradiction> = found.contradictions.iter().filter(critiques).collect();
-    if !shown.is_empty() {
-        out.push_str("\n### Contradictions that critiques show\n\n");
-    }
-    for one in shown {
-        let _ = writeln!(out, "- {}", one.point);
-        for side in &one.sides {
-            let _ = writeln!(out, "  - {}: {}", list(&side.letters), side.says);
-        }
-    }
-    if !found.support.is_empty() {
-        out.push_str("\n### Who supports what\n\n| Sentence | Members | Level |\n|---|---|---|\n");
-    }
-    for one in &found.support {
-        let sentence = one.sentence.replace('|', "\\|");
-        let level = one.level.as_str();
-        let _ = writeln!(out, "| {sentence} | {} | {level} |", list(&one.letters));
-    }
-    out.push('\n');
-    let degraded = found.degraded.iter();
-    for note in degraded.chain(&found.notes) {
-        let _ = writeln!(out, "- {note}");
-    }
-    out.push('\n');
-}
-
-fn list(letters: &BTreeSet<char>) -> String {
-    if letters.is_empty() {
-        return "nobody".to_owned();
-    }
-    let letters: Vec<String> = letters.iter().map(char::to_string).collect();
-    letters.join(", ")
 }
 
 fn stages(out: &mut String, plan: &Plan, answers: &[StageAnswer]) {
@@ -292,30 +249,6 @@ mod tests {
         ] {
             assert_eq!(cell(text), expected);
         }
-    }
-
-    #[test]
-    fn findings_name_members_by_letter() {
-        let found: Findings = serde_json::from_value(serde_json::json!({
-            "contradictions": [
-                { "point": "fee", "sides": [{ "letters": ["A"], "says": "30" }, { "letters": [], "says": "40" }], "from": "critique" },
-                { "point": "told above", "from": "synthesis" },
-            ],
-            "support": [{ "sentence": "a | b", "letters": ["A", "B"], "level": "very_high" }],
-            "notes": ["a note"], "note": "careful",
-        }))
-        .expect("findings");
-        let mut out = String::new();
-        findings(&mut out, &found);
-        for part in [
-            "careful",
-            "- fee\n  - A: 30\n  - nobody: 40\n",
-            "| a \\| b | A, B | very high |",
-            "- a note",
-        ] {
-            assert!(out.contains(part), "{part} in {out}");
-        }
-        assert!(!out.contains("told above"));
     }
 
     #[test]

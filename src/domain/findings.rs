@@ -1,93 +1,87 @@
-//! What can be told of a panel's answers by reading and comparing them: where they agree, where they do
-//! not, who supports which sentence, what each stage took. Computed once, when a run ends, and stored with
-//! it. Judges wording, figures and quotes, not truth; what nobody wrote is not in it.
+//! What a finished run reports beside its answer: the figures of its stages, its notes, and the map of the panel. Older
+//! clients read the map's points from lists of their own.
 
-mod clusters;
-mod contradiction;
-mod critique;
 mod figures;
-mod letters;
-mod lexicon;
-mod markdown;
-mod numbers;
-mod panel;
-mod sections;
-mod statement;
-mod support;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-pub use clusters::{Cluster, Disagreement, agreement};
-pub use contradiction::{Contradiction, Side};
 pub use figures::StageFigures;
-pub use support::{Level, Levels, Support, Supporter};
 
 use super::analysis::{Plan, StageAnswer};
-use super::citation::with_numbers;
 use super::event::RunTotals;
-use panel::Panel;
-use sections::Sections;
-use statement::Statement;
+use super::evidence::{self, EvidenceMap, EvidenceStatus, OLDER, Stance};
 
 /// What has to be said beside every count of members that agree.
-pub const NOTE: &str = "Agreement is weak evidence: models share their mistakes. Levels say how widely and how well a sentence is supported, not that it is true.";
+pub const NOTE: &str = "Agreement is weak evidence: models share their mistakes. A level says what a sentence rests on, not that it is true.";
 
-/// Where a finding was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum From {
-    /// The synthesis says so.
-    #[default]
-    Synthesis,
-    /// A member's critique or comparison says so.
-    Critique,
-}
+/// Where the points of the lists come from.
+const ORIGIN: &str = "judge";
 
-/// A point, with whoever is named beside it.
+/// A point of the map, for older clients.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Point {
-    /// In the words of whoever made it.
+    /// In the judge's words.
     pub point: String,
-    /// The members it names.
+    /// The members that make it.
     pub letters: BTreeSet<char>,
-    /// Where it was read.
-    pub from: From,
+    /// Always `judge`.
+    pub from: String,
 }
 
-/// A point that one member alone makes.
+/// A point that one member alone makes, for older clients.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Unique {
-    /// Who; none where nobody is named and no draft has the words.
+    /// The member.
     pub letter: Option<char>,
-    /// In the words of whoever noted it.
+    /// In the judge's words.
     pub point: String,
-    /// Where it was read.
-    pub from: From,
+    /// Always `judge`.
+    pub from: String,
 }
 
-/// All that was found.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// What members say of a disputed point, for older clients.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+pub struct Side {
+    /// The members.
+    pub letters: BTreeSet<char>,
+    /// Their words, as they stand in their text.
+    pub says: String,
+}
+
+/// A point on which members contradict each other, for older clients.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Contradiction {
+    /// In the judge's words.
+    pub point: String,
+    /// The members with their words.
+    pub sides: Vec<Side>,
+    /// Always empty.
+    pub reviewers: BTreeSet<char>,
+    /// Always `judge`.
+    pub from: String,
+}
+
+/// Everything that a run reports beside its answer.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, from = "StoredFindings")]
 pub struct Findings {
-    /// What the members agree on.
+    /// Points that every first answer makes.
     pub consensus: Vec<Point>,
-    /// Where they contradict each other or the documents.
+    /// Points on which members contradict each other.
     pub contradictions: Vec<Contradiction>,
-    /// What one alone says.
+    /// Points of one member alone.
     pub unique: Vec<Unique>,
-    /// What nobody covered.
+    /// What nobody covered, in the judge's words.
     pub blind_spots: Vec<Point>,
-    /// Who supports each sentence of the answer.
-    pub support: Vec<Support>,
-    /// How many sentences stand at each level.
-    pub confidence: Levels,
-    /// How far the first answers differ.
-    pub disagreement: Disagreement,
-    /// What each stage took.
+    /// Figures of each stage.
     pub stages: Vec<StageFigures>,
     /// What a reader should know: stages skipped, members dropped, another synthesizer.
     pub notes: Vec<String>,
@@ -95,36 +89,94 @@ pub struct Findings {
     pub degraded: Option<String>,
     /// How to take all this.
     pub note: String,
+    /// The map of the panel.
+    pub evidence: EvidenceMap,
+}
+
+/// As stored by this or an older version, whose claims about meaning rested on word overlap: they are dropped.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct StoredFindings {
+    stages: Vec<StageFigures>,
+    notes: Vec<String>,
+    degraded: Option<String>,
+    evidence: Option<EvidenceMap>,
+}
+
+impl From<StoredFindings> for Findings {
+    fn from(stored: StoredFindings) -> Self {
+        let older = || EvidenceMap::without(EvidenceStatus::Off, OLDER);
+        Self {
+            stages: stored.stages,
+            notes: stored.notes,
+            degraded: stored.degraded,
+            ..Self::with(stored.evidence.unwrap_or_else(older))
+        }
+    }
 }
 
 impl Findings {
-    /// Reads and compares what a run gave.
+    /// Reads what a run's calls gave.
     pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Self {
-        let panel = Panel::of(plan, answers);
-        // Marks are compared as the numbers of their passages.
-        let synthesis = synthesis.map(|text| with_numbers(text, &plan.sources));
-        let sections = Sections::of(synthesis.as_deref().unwrap_or_default());
-        let mut findings = Self {
-            disagreement: clusters::disagreement(&plan.question, &panel.first_answers()),
+        Self {
             stages: figures::of(plan, answers),
-            note: NOTE.to_owned(),
-            ..Self::default()
+            ..Self::with(evidence::of(plan, answers, synthesis))
+        }
+    }
+
+    fn with(evidence: EvidenceMap) -> Self {
+        let asserting = |claim: usize| -> BTreeSet<char> {
+            let stances = evidence.claims[claim].stances.iter();
+            let asserting = stances.filter(|one| one.stance == Stance::Asserts);
+            asserting.map(|one| one.letter).collect()
         };
-        findings.take(&sections, &panel, From::Synthesis);
-        findings.contradictions = contradiction::told(&sections.contradictions, &panel);
-        for review in &panel.reviews {
-            let read = Sections::of(&review.text);
-            findings.take(&read, &panel, From::Critique);
-            let told = contradiction::compared(&read.contradictions, &panel, review.letter);
-            contradiction::merge(&mut findings.contradictions, told);
+        let exists = |claim: &usize| *claim < evidence.claims.len();
+        let text = |claim: usize| evidence.claims[claim].text.clone();
+        let origin = || ORIGIN.to_owned();
+        let consensus = evidence.consensus.iter().copied().filter(exists);
+        let disputed = evidence.contradictions.iter();
+        let unique = evidence.unique.iter().filter(|one| exists(&one.claim));
+        Self {
+            consensus: consensus
+                .map(|claim| Point {
+                    point: text(claim),
+                    letters: asserting(claim),
+                    from: origin(),
+                })
+                .collect(),
+            contradictions: disputed
+                .filter(|one| exists(&one.claim))
+                .map(|one| Contradiction {
+                    point: text(one.claim),
+                    sides: (one.sides.iter())
+                        .map(|side| Side {
+                            letters: BTreeSet::from([side.letter]),
+                            says: side.quote.clone(),
+                        })
+                        .collect(),
+                    reviewers: BTreeSet::new(),
+                    from: origin(),
+                })
+                .collect(),
+            unique: unique
+                .map(|one| Unique {
+                    letter: Some(one.letter),
+                    point: text(one.claim),
+                    from: origin(),
+                })
+                .collect(),
+            blind_spots: (evidence.blind_spots.iter())
+                .map(|spot| Point {
+                    point: spot.clone(),
+                    letters: BTreeSet::new(),
+                    from: origin(),
+                })
+                .collect(),
+            note: NOTE.to_owned(),
+            evidence,
+            ..Self::default()
         }
-        let criticised = contradiction::criticised(&panel);
-        contradiction::merge(&mut findings.contradictions, criticised);
-        if synthesis.is_some() {
-            findings.support = support::of(&sections.answer, &panel);
-            findings.confidence = Levels::of(&findings.support);
-        }
-        findings
     }
 
     /// With what the run says of itself.
@@ -134,7 +186,7 @@ impl Findings {
         self
     }
 
-    /// With how long stages took by the clock, by name.
+    /// With how long stages took by the clock, in ms, by name.
     pub fn timed(mut self, durations: &[(String, u64)]) -> Self {
         for stage in &mut self.stages {
             let known = durations.iter().find(|(name, _)| *name == stage.stage);
@@ -144,50 +196,4 @@ impl Findings {
         }
         self
     }
-
-    // Points that are there already, in about the same words, are not there twice.
-    fn take(&mut self, sections: &Sections, panel: &Panel, from: From) {
-        let point = |text: &String| Point {
-            point: text.clone(),
-            letters: letters::named(text, panel.members),
-            from,
-        };
-        for text in &sections.consensus {
-            add(&mut self.consensus, point(text));
-        }
-        for text in &sections.blind_spots {
-            add(&mut self.blind_spots, point(text));
-        }
-        for text in &sections.unique {
-            let statement = Statement::of(text);
-            let known = |one: &Unique| Statement::of(&one.point).same(&statement);
-            if self.unique.iter().any(known) {
-                continue;
-            }
-            let named = letters::named(text, panel.members);
-            let letter = match named.len() {
-                0 => panel.only_author(&statement),
-                _ => named.first().copied(),
-            };
-            self.unique.push(Unique {
-                letter,
-                point: text.clone(),
-                from,
-            });
-        }
-    }
 }
-
-fn add(points: &mut Vec<Point>, point: Point) {
-    let statement = Statement::of(&point.point);
-    let known = |one: &Point| Statement::of(&one.point).same(&statement);
-    if points.len() < MOST && !points.iter().any(known) {
-        points.push(point);
-    }
-}
-
-/// Points of a kind at most.
-const MOST: usize = 60;
-
-#[cfg(test)]
-mod tests;

@@ -13,6 +13,7 @@ pub mod citation;
 pub mod context_mode;
 pub mod document;
 pub mod event;
+pub mod evidence;
 pub mod experiment;
 pub mod export;
 pub mod findings;

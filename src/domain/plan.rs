@@ -126,6 +126,9 @@ pub struct Plan {
     /// Skips the remaining stages when the first answers agree at least this much, 0 to 1. None: never compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
+    /// The calls that compare the answers with each other and with the documents.
+    #[serde(default, skip_serializing_if = "EvidencePlan::is_unstated")]
+    pub evidence: EvidencePlan,
     /// Canary in the fence around the documents, which an honest answer never contains.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub canary: String,
@@ -157,6 +160,83 @@ pub struct Plan {
     #[serde(skip)]
     pub is_live: bool,
 }
+
+/// Whether a model compares the answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EvidenceMode {
+    /// If the run has a synthesis by a model that can judge, and the budget has room for it.
+    #[default]
+    Auto,
+    /// If any model of the run can judge.
+    On,
+    /// Never.
+    Off,
+}
+
+impl EvidenceMode {
+    /// Parses a name: `auto`, `on`, or `off`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "auto" => Some(Self::Auto),
+            "on" => Some(Self::On),
+            "off" => Some(Self::Off),
+            _ => None,
+        }
+    }
+}
+
+/// The models that compare the answers of a run. Without a judge, nobody does.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EvidencePlan {
+    /// Compares the first answers and the synthesis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Member>,
+    /// Candidates for comparing the answer with the documents; the first that did not write it is called.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checkers: Vec<Member>,
+    /// Whether nobody judges because no model of the run can.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lacks_judge: bool,
+    /// Why nobody judges, for people; empty if somebody does.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+impl EvidencePlan {
+    /// A plan that makes no calls, for this reason.
+    pub fn off(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether it is the plan of a run stored before there were such calls.
+    pub fn is_unstated(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Every model that may be called.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        self.judge.iter().chain(&self.checkers)
+    }
+}
+
+/// A call that compares answers. Its stage comes after the pattern's last stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EvidenceCall {
+    /// Compares the first answers and the synthesis.
+    Map = 0,
+    /// Compares the synthesis with the passages that it cites.
+    Passages = 1,
+    /// Compares the first answers, before it is decided whether stages are skipped.
+    Drafts = 2,
+}
+
+/// The name of the stage of these calls in events, estimates, and the call log.
+pub const EVIDENCE_STAGE: &str = "evidence";
 
 /// Time limits of a run in seconds. The limit of a single call is `timeout_s` of its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,8 +301,33 @@ impl Plan {
         usize::from(reads)
     }
 
+    /// Index of the stage of an evidence call.
+    pub fn evidence_stage(&self, call: EvidenceCall) -> usize {
+        self.stages.len() + call as usize
+    }
+
+    /// The evidence call of a stage; none for the pattern's own stages.
+    pub fn evidence_call(&self, stage: usize) -> Option<EvidenceCall> {
+        let all = [
+            EvidenceCall::Map,
+            EvidenceCall::Passages,
+            EvidenceCall::Drafts,
+        ];
+        all.into_iter()
+            .find(|&call| self.evidence_stage(call) == stage)
+    }
+
+    /// Name of a stage, with that of the evidence calls.
+    pub fn stage_name(&self, stage: usize) -> Option<&str> {
+        let name = self.stages.get(stage).map(|stage| stage.name.as_str());
+        name.or_else(|| self.evidence_call(stage).map(|_| EVIDENCE_STAGE))
+    }
+
     /// Whether the stage has a member with this index.
     pub fn has_place(&self, stage: usize, member: usize) -> bool {
+        if self.evidence_call(stage).is_some() {
+            return member == 0;
+        }
         match self.stages.get(stage).map(|stage| stage.who) {
             Some(StageRole::Readers) => member < self.readers.len(),
             Some(StageRole::Synthesizer) if stage + 1 == self.stages.len() => true,

@@ -11,7 +11,7 @@ use super::chat::{Format, Message, MessageRole, Passthrough};
 use super::context_mode::ContextMode;
 use super::id::{AnalysisId, DocumentId, ExperimentId, KeyId, ProjectId, ThreadId};
 use super::parameters::Parameters;
-use super::plan::{CacheUse, Depth, is_first};
+use super::plan::{CacheUse, Depth, EvidenceMode, is_first};
 use super::tools::Tools;
 
 /// Pattern of a request that names none.
@@ -87,6 +87,9 @@ pub struct Request {
     /// Number of samples of the one model in the arrangement `self`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub samples: Option<u32>,
+    /// Whether a model compares the answers, and which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceRequest>,
     /// Maximum number of document passages; as many as fit when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passages: Option<u32>,
@@ -105,6 +108,47 @@ pub struct Request {
     /// Whether a follow-up is asked about the documents of the turn that it follows; true when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_documents: Option<bool>,
+}
+
+/// Whether a model compares the answers of a run: a mode, or a mode and a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "must be auto, on, off, or an object with mode and model"
+)]
+pub enum EvidenceRequest {
+    /// The mode; the synthesizer judges.
+    Mode(EvidenceMode),
+    /// The mode and the judge.
+    Detailed(EvidenceChoice),
+}
+
+/// A mode and a judge.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvidenceChoice {
+    /// The mode.
+    pub mode: EvidenceMode,
+    /// Name of the model that judges; the synthesizer when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}
+
+impl EvidenceRequest {
+    /// The mode.
+    pub fn mode(&self) -> EvidenceMode {
+        match self {
+            Self::Mode(mode) => *mode,
+            Self::Detailed(choice) => choice.mode,
+        }
+    }
+    /// Name of the model that judges.
+    pub fn model(&self) -> Option<&str> {
+        match self {
+            Self::Mode(_) => None,
+            Self::Detailed(choice) => choice.model.as_deref(),
+        }
+    }
 }
 
 /// The fields that a recipe can hold: those that `Request::fill` takes over.
@@ -203,10 +247,9 @@ impl Request {
     /// Names of all models: members, synthesizer, and those with their own parameters.
     pub fn named_models(&self) -> Vec<String> {
         let models = self.models.iter().chain(&self.ultra_model);
-        models
-            .chain(self.model_parameters.keys())
-            .cloned()
-            .collect()
+        let models = models.chain(self.model_parameters.keys()).cloned();
+        let judge = self.evidence.as_ref().and_then(EvidenceRequest::model);
+        models.chain(judge.map(str::to_owned)).collect()
     }
     /// Takes the settings that a recipe may hold from `defaults` where this request leaves them open.
     pub fn fill(&mut self, defaults: Self) {

@@ -28,6 +28,7 @@ impl RunTerms {
     /// Collects the terms of a plan and the cost of the calls already made.
     pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Self {
         let planned = plan.members.iter().chain([&plan.synthesizer]);
+        let planned = planned.chain(plan.evidence.members());
         let all = planned.flat_map(|member| std::iter::once(member).chain(&member.fallbacks));
         let priced = |member: &Member| Some((member.model.clone(), member.price?));
         let costs = answers.iter().flat_map(|answer| {

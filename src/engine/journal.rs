@@ -16,6 +16,7 @@ use crate::clock;
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::citation::{self, Citations};
 use crate::domain::event::{RunEvent, RunTotals};
+use crate::domain::evidence::{EvidenceMap, EvidenceStatus};
 use crate::domain::findings::Findings;
 use crate::domain::id::{AnalysisId, DocumentId, KeyId, UserId};
 use crate::domain::money::MicroDollars;
@@ -226,7 +227,24 @@ impl Journal {
         outcome: PatternOutcome,
     ) -> Result<(), StoreError> {
         let found = self.found(&outcome).await;
+        if let Some((findings, _)) = &found {
+            self.announce(&findings.evidence);
+        }
         self.write(now, Some((outcome, found))).await
+    }
+
+    // The map is announced before the event that ends the run.
+    fn announce(&mut self, evidence: &EvidenceMap) {
+        let is_made = matches!(
+            evidence.status,
+            EvidenceStatus::Judged | EvidenceStatus::Failed
+        );
+        let last = self.events.len().saturating_sub(1);
+        if is_made && !self.events.is_empty() {
+            let evidence = Box::new(evidence.clone());
+            self.events
+                .insert(last, RunEvent::EvidenceReady { evidence });
+        }
     }
 
     // Runs on a reader thread: comparing long answers takes longer than an event may wait.

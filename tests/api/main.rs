@@ -19,10 +19,10 @@ mod documents;
 mod embeddings;
 
 mod durability;
+mod evidence;
 mod experiments;
 mod fallback;
 mod fanout;
-mod findings;
 mod footprint;
 mod full;
 mod gemini;

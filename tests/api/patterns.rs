@@ -219,8 +219,8 @@ fn the_arrangements_run_by_their_patterns() {
         on("a").sse(&saying("Eight fit.\nAnswer: B")),
         on("b").sse(&saying("**Answer:** b) eight")),
         on("c").optional().sse(&saying("Answer: A")),
-        on("x").sse(&saying("It is 4 mm thick.")),
-        on("y").sse(&saying("It is 4 mm thick.")),
+        on("x").sse(&saying("It is thin.\nAnswer: 4 mm")),
+        on("y").sse(&saying("Measured.\nAnswer: 4 mm")),
         on("x").sse(&saying("It is 4 mm thick.")),
         on("y").sse(&saying("It is not 4 mm but 9 mm thick.")),
         on("w").sse(&saying("## Answer\nThe drafts differ.")),
@@ -246,7 +246,7 @@ fn the_arrangements_run_by_their_patterns() {
     assert_eq!(vote, "Eight fit.\nAnswer: B");
     let question = "How thick is the paper?";
     let agreed = run("cascade", question, &["p/x", "p/y"], "p/w");
-    assert_eq!(agreed, "It is 4 mm thick.");
+    assert_eq!(agreed, "It is thin.\nAnswer: 4 mm");
     let escalated = run("cascade", question, &["p/x", "p/y"], "p/w");
     assert!(escalated.contains("The drafts differ."), "{escalated}");
     let own = run("self", question, &["p/s"], "p/s");
@@ -263,7 +263,7 @@ fn the_arrangements_run_by_their_patterns() {
         "Answer: the option, number, date, name, yes, no or undecided"
     ));
     assert!(said(
-        "2 members drafted independently, and their drafts disagree"
+        "2 members drafted independently, and nothing shows that their drafts agree"
     ));
     assert!(said("One model answered 3 times independently"));
 }

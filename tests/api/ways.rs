@@ -71,8 +71,8 @@ fn the_depth_is_the_person_s() {
 #[test]
 fn first_answers_that_agree_spare_the_critique() {
     let provider = Provider::script([
-        on("a").sse(&saying("It is 4 mm thick.")),
-        on("b").sse(&saying("It is 4 mm thick.")),
+        on("a").sse(&saying("It is thin.\nAnswer: 4 mm")),
+        on("b").sse(&saying("Measured.\nAnswer: 4 mm")),
     ]);
     let server = server(&provider, &[]);
     let mut client = server.user("ada@example.com");
@@ -87,7 +87,7 @@ fn first_answers_that_agree_spare_the_critique() {
         .collect();
     assert_eq!(asked, [2, 0, 0, 1]);
     let notes = last_event(&mut client, &shown)["notes"].to_string();
-    assert!(notes.contains("the threshold of 0.90"), "{notes}");
+    assert!(notes.contains("they close with the same answer"), "{notes}");
 }
 
 #[test]

@@ -8,8 +8,7 @@ use super::{holds, is_word, sources};
 const REUSED: &[&str] = &[
     // Always written with its module, as `io::Error` is.
     "Error",
-    // The lexical readers of `domain/findings`, which a judge of meaning replaces.
-    "Kind", "Reader", "Draft",
+
 ];
 
 /// The name that a line of code gives a type.

@@ -13,7 +13,7 @@ use crate::domain::id::{DocumentId, UserId};
 use crate::domain::model::Model;
 use crate::domain::money::MicroDollars;
 use crate::domain::parameters::Parameters;
-use crate::domain::request::{Request, RunContext};
+use crate::domain::request::{EvidenceChoice, EvidenceRequest, Request, RunContext};
 use crate::domain::user::Caller;
 use crate::store::documents;
 use fields::{
@@ -124,6 +124,22 @@ impl Analyses<'_> {
             let ultra = self.check_model(user, &name, &["body", "ultra_model"], faults);
             request.ultra_model = ultra.as_ref().map(|model| model.id.clone());
             models.extend(ultra);
+        }
+        let place = &["body", "evidence", "model"];
+        if let Some(name) = request.evidence.as_ref().and_then(EvidenceRequest::model) {
+            let judge = self.check_model(user, name, place, faults);
+            if judge.as_ref().is_some_and(|model| model.mock) {
+                let why = "a demo model compares words, not meaning: it cannot judge";
+                faults.push(field(place, "value_error", why));
+            }
+            let mode = request.evidence.as_ref().map(EvidenceRequest::mode);
+            request.evidence = judge.as_ref().map(|model| {
+                EvidenceRequest::Detailed(EvidenceChoice {
+                    mode: mode.unwrap_or_default(),
+                    model: Some(model.id.clone()),
+                })
+            });
+            models.extend(judge);
         }
         request.pattern = Some(request.pattern().to_owned());
         self.check_pattern(user, request.pattern(), faults).await?;

@@ -8,7 +8,7 @@ use crate::app::{Error, Kind, Result};
 use crate::clock;
 use crate::domain::analysis::Plan;
 use crate::domain::id::UserId;
-use crate::domain::pattern::estimate::{self, CallEstimate};
+use crate::domain::pattern::estimate::CallEstimate;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::user::Caller;
 
@@ -62,8 +62,9 @@ impl Analyses<'_> {
         let new = self.check(caller, request, context).await?;
         let user = caller.map(|caller| &caller.user);
         let material = self.material(user, &new).await?;
-        let plan = self.plan(user, &new, material).await?;
-        let calls = estimate::calls(&plan);
+        let mut plan = self.plan(user, &new, material).await?;
+        let calls = self.fit_evidence(user, &new, &mut plan, clock::now());
+        let calls = calls.await?;
         let usage = self.usage;
         let standing = match user {
             Some(user) => Some(usage.standing(user).await?),

@@ -70,7 +70,9 @@ impl Analyses<'_> {
         notes.extend(history_rooms::notes(&new.context.turns, &rooms));
         notes.extend(given.notes);
         notes.extend(text_note(new, way, models.last()));
+        let evidence = self.evidence_plan(user, new, way, &models);
         Ok(Plan {
+            evidence,
             pattern: pattern.id.clone(),
             question: new.request.prompt.clone(),
             members,

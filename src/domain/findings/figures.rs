@@ -1,10 +1,11 @@
-//! What each stage of a run took: time, tokens, money. Adds up what is stored.
+//! Figures of each stage of a run: time, tokens, and cost.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::chat::Usage;
 use crate::domain::money::MicroDollars;
+use crate::domain::plan::EVIDENCE_STAGE;
 
 /// One stage.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -28,7 +29,7 @@ pub struct StageFigures {
     pub cost_incomplete: bool,
 }
 
-/// Every stage of the plan, in order.
+/// Every stage of the plan, in order, and the evidence calls, if any were made.
 pub(super) fn of(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageFigures> {
     let stage = |(index, stage): (usize, &crate::domain::analysis::Stage)| {
         let mut figures = StageFigures {
@@ -40,7 +41,19 @@ pub(super) fn of(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageFigures> {
         }
         figures
     };
-    plan.stages.iter().enumerate().map(stage).collect()
+    let mut found: Vec<StageFigures> = plan.stages.iter().enumerate().map(stage).collect();
+    let evidence: Vec<&StageAnswer> = (answers.iter())
+        .filter(|answer| plan.evidence_call(answer.stage).is_some())
+        .collect();
+    if !evidence.is_empty() {
+        let mut figures = StageFigures {
+            stage: EVIDENCE_STAGE.to_owned(),
+            ..StageFigures::default()
+        };
+        evidence.into_iter().for_each(|answer| figures.add(answer));
+        found.push(figures);
+    }
+    found
 }
 
 impl StageFigures {

@@ -5,7 +5,7 @@ use crate::domain::prompt;
 
 /// Headings specific to the output formats of our prompts. Their sections are about the panel or the answer,
 /// not the answer itself.
-const ASIDES: &[&str] = &[
+pub(in crate::domain) const ASIDES: &[&str] = &[
     "where the members agree",
     "contradictions",
     "points made by one only",
@@ -107,7 +107,7 @@ fn answer_lines(text: &str) -> Vec<&str> {
 
 /// Level and lowercase text of a Markdown heading. A bold line with a known title counts as a heading of the
 /// lowest level.
-fn heading(line: &str) -> Option<(usize, String)> {
+pub(in crate::domain) fn heading(line: &str) -> Option<(usize, String)> {
     let line = line.trim();
     let depth = line.bytes().take_while(|&byte| byte == b'#').count();
     let bold = line.len() > 4 && line.starts_with("**");

@@ -9,8 +9,10 @@ use crate::domain::chat::{
     Message, MessageRole, ModelRequest, SourcePassage, Usage, estimate_tokens,
 };
 use crate::domain::event::RunEstimate;
+use crate::domain::evidence::prompts;
 use crate::domain::money::MicroDollars;
 use crate::domain::pattern::{CallId, CallReservation, reading};
+use crate::domain::plan::EVIDENCE_STAGE;
 use crate::domain::prompt;
 use crate::domain::tools::Tools;
 use crate::domain::usage::UsageAmount;
@@ -118,6 +120,44 @@ pub fn calls(plan: &Plan) -> Vec<CallEstimate> {
                 upper_bound_usd: cost(member, most, longest(member)),
             });
         }
+    }
+    calls.extend(evidence_calls(plan));
+    calls
+}
+
+// The calls that compare answers: each reads every first answer, the synthesis, or the cited passages.
+fn evidence_calls(plan: &Plan) -> Vec<CallEstimate> {
+    let Some(judge) = &plan.evidence.judge else {
+        return Vec::new();
+    };
+    let members = plan.members.len() as u64;
+    let own = prompts::INSTRUCTION_TOKENS + estimate_tokens(&plan.question);
+    let call = |member: &Member, texts: u64, passages: u64| {
+        let input = own + texts * TYPICAL_ANSWER.min(PEER_TOKENS) + passages;
+        let most = own + texts * PEER_TOKENS + passages;
+        CallEstimate {
+            stage: EVIDENCE_STAGE.to_owned(),
+            model: member.name(),
+            input_tokens: input,
+            output_tokens: prompts::REPLY_TOKENS,
+            cost_usd: cost(member, input, prompts::REPLY_TOKENS),
+            upper_bound_tokens: most + longest(member),
+            upper_bound_usd: cost(member, most, longest(member)),
+        }
+    };
+    let mut calls = Vec::new();
+    if members > 1 {
+        if plan.agreement.is_some() {
+            calls.push(call(judge, members, 0));
+        }
+        calls.push(call(judge, members + 1, 0));
+    }
+    let passages: u64 = (plan.all_sources())
+        .map(|source| estimate_tokens(&source.text))
+        .sum();
+    if let Some(checker) = plan.evidence.checkers.first().filter(|_| passages > 0) {
+        let most = prompts::PASSAGES_BUDGET as u64 / 4;
+        calls.push(call(checker, 1, passages.min(most)));
     }
     calls
 }

@@ -8,12 +8,15 @@ use std::time::Duration;
 mod cache_warming;
 mod deadlines;
 mod early_stop;
+mod evidence;
 mod fallback;
 mod report;
 mod reuse;
 mod run_state;
 mod vote;
 
+use early_stop::NextStage;
+use evidence::EvidencePhase;
 use run_state::RunState;
 
 use super::{CallId, MachineInput, MachineOutput, estimate};
@@ -40,6 +43,7 @@ const RESUMED: &str = "the server stopped during this analysis: calls that were 
 pub struct StagedRun {
     id: AnalysisId,
     board: RunState,
+    evidence: EvidencePhase,
     estimate: RunEstimate,
     open: BTreeMap<usize, StagedCall>,
     out: VecDeque<MachineOutput>,
@@ -92,6 +96,7 @@ impl StagedRun {
                 stage: 0,
                 turned: BTreeMap::new(),
             },
+            evidence: EvidencePhase::default(),
             estimate,
             open: BTreeMap::new(),
             out: VecDeque::new(),
@@ -122,10 +127,22 @@ impl StagedRun {
             restored: true,
             ..Self::new(id, plan, estimate)
         };
-        run.board.restore(results);
+        run.take_back(results);
         run.notes = run.board.failures();
         run.notes.push(RESUMED.to_owned());
         run
+    }
+
+    fn take_back(&mut self, results: Vec<StageAnswer>) {
+        let is_evidence = |result: &StageAnswer| self.board.plan.evidence_call(result.stage);
+        let (evidence, results): (Vec<_>, Vec<_>) =
+            (results.into_iter()).partition(|result| is_evidence(result).is_some());
+        self.board.restore(results);
+        for result in evidence {
+            let (stage, member) = (result.stage, result.member);
+            let id = CallId { stage, member };
+            self.evidence.results.insert(id, result);
+        }
     }
 
     /// Cancels the run and returns the remaining actions.
@@ -160,32 +177,58 @@ impl StagedRun {
                 } else {
                     Ok(answer)
                 };
-                self.settle(now, call, result, CallUse { cached, bill });
+                self.ended(now, call, result, CallUse { cached, bill });
             }
             MachineInput::Failed { call, error, bill } => {
                 let took = CallUse {
                     cached: false,
                     bill,
                 };
-                self.settle(now, call, Err(error), took);
+                self.ended(now, call, Err(error), took);
             }
-            MachineInput::Tick => self.expire(now),
+            MachineInput::Tick => {
+                self.expire(now);
+                self.expire_evidence(now);
+            }
+            MachineInput::Granted if self.evidence.is_asking() => self.evidence_granted(now),
             MachineInput::Granted => self.granted(now),
+            MachineInput::Denied(reason) if self.evidence.is_asking() => {
+                self.evidence_denied(now, reason);
+            }
             MachineInput::Denied(reason) => self.denied(now, reason),
             MachineInput::Hurry => self.synthesize_now(now),
             MachineInput::Leave(model) => self.leave_out(now, &model),
+            // The answer is there: only what would follow it is stopped.
+            MachineInput::Cancelled(reason) if self.evidence.is_final() => {
+                self.skip_evidence(now, &reason);
+            }
             MachineInput::Cancelled(reason) => {
                 self.stop_open();
+                self.stop_evidence();
                 self.finish(now, Status::Cancelled, None, Some(reason));
             }
         }
     }
 
+    fn ended(
+        &mut self,
+        now: Timestamp,
+        call: CallId,
+        result: Result<Answer, CallError>,
+        took: CallUse,
+    ) {
+        match self.board.plan.evidence_call(call.stage) {
+            Some(_) => self.evidence_settled(now, call, result, took),
+            None => self.settle(now, call, result, took),
+        }
+    }
+
     /// Returns the next action; call it until it returns `Wait` or `Done`.
     pub fn poll(&mut self) -> MachineOutput {
-        self.out
-            .pop_front()
-            .unwrap_or_else(|| MachineOutput::Wait(self.open.values().map(|open| open.until).min()))
+        self.out.pop_front().unwrap_or_else(|| {
+            let deadlines = self.open.values().map(|open| open.until);
+            MachineOutput::Wait(deadlines.chain(self.evidence.deadline()).min())
+        })
     }
 
     fn start(&mut self, now: Timestamp) {
@@ -256,7 +299,7 @@ impl StagedRun {
             .filter(|result| result.answered())
         {
             let text = done.text.clone();
-            return self.finish(now, Status::Completed, Some(text), None);
+            return self.conclude(now, text);
         }
         if tried < self.board.writers().len() {
             if self.time_left(now).is_zero() {
@@ -464,7 +507,12 @@ impl StagedRun {
                 self.board.name()
             ));
         }
-        if let Some(next) = self.stage_after(now, self.board.stage) {
+        self.after_stage(now, self.board.stage);
+    }
+
+    /// Continues after a stage whose calls are settled.
+    fn after_stage(&mut self, now: Timestamp, stage: usize) {
+        if let Some(next) = self.stage_after(now, stage) {
             self.begin(now, next);
         }
     }

@@ -73,7 +73,7 @@ fn timeline(report: &AnalysisReport) -> Vec<Value> {
         let stage = analysis.plan.stages.get(charge.call.stage);
         let member = stage.filter(|stage| stage.who == StageRole::Members);
         json!({
-            "stage": stage.map(|stage| &stage.name), "letter": member.map(|_| letter(charge.call.member)),
+            "stage": analysis.plan.stage_name(charge.call.stage), "letter": member.map(|_| letter(charge.call.member)),
             "model": charge.model, "outcome": charge.ended, "tries": bill.tries,
             "started_at": charge.at, "offset_ms": charge.at.since(began).as_millis() as u64,
             "latency_ms": bill.latency_ms, "time_to_first_token_ms": bill.first_token_ms,
@@ -135,7 +135,9 @@ pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
         "best_single": best_single(report),
         "ballot": ballot_shape::ballot(report),
         "comparison_offered": report.comparison_offered,
-        "findings": analysis.findings, "citations": citations(report),
+        "findings": findings(analysis),
+        "evidence": analysis.findings.as_ref().map(|findings| &findings.evidence),
+        "citations": citations(report),
         "notes": notes(analysis),
         "degraded": analysis.findings.as_ref().and_then(|findings| findings.degraded.as_ref()),
         "performance": performance,
@@ -159,6 +161,15 @@ pub fn add_place(body: &mut Value, place: Option<&TurnPlace>) {
     body["branch"] = json!(place.map(|place| {
         json!({ "of": place.parent, "index": place.index, "count": place.count })
     }));
+}
+
+/// The findings without the map, which stands beside them.
+fn findings(analysis: &Analysis) -> Value {
+    let mut findings = json!(analysis.findings);
+    if let Some(fields) = findings.as_object_mut() {
+        fields.remove("evidence");
+    }
+    findings
 }
 
 /// The notes of the result; before it is complete, those of the plan.

@@ -85,6 +85,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             times: RunDeadlines::default(),
             arrangement: Default::default(),
             agreement: None,
+            evidence: Default::default(),
             canary: String::new(),
             format: None,
         },

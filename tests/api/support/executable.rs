@@ -37,6 +37,7 @@ impl Executable {
             .env("PORT", "0")
             .env("HOST", "127.0.0.1")
             .env("DISCOVER_LOCAL", "false")
+            .env("EVIDENCE", "off")
             .env("QUIRE_DATA", folder.path().join("data"))
             .envs(settings.iter().copied())
             .current_dir(folder.path())

@@ -168,6 +168,8 @@ fn configured(folder: &Folder, settings: &[(&str, &str)]) -> config::Config {
         ("PASSWORD_ROUNDS", "1000"),
         ("LOG_LEVEL", "error"),
         ("DISCOVER_LOCAL", "false"),
+        // Tests that count calls make none for the evidence; those about it turn it on.
+        ("EVIDENCE", "off"),
         ("RATE_LIMIT", "1000000"),
         ("LOGIN_LIMIT", "100000"),
         ("SHUTDOWN_TIMEOUT", "2"),

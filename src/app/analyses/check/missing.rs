@@ -4,7 +4,7 @@
 use super::Analyses;
 use crate::app::{Error, Result};
 use crate::domain::id::UserId;
-use crate::domain::request::Request;
+use crate::domain::request::{EvidenceRequest, Request};
 
 impl Analyses<'_> {
     /// Removes missing models from the request and returns a note for each.
@@ -51,6 +51,15 @@ impl Analyses<'_> {
             notes.push(format!(
                 "{writer} is no longer available: another model writes the answer{hint}"
             ));
+        }
+        let judge = request.evidence.as_ref().and_then(EvidenceRequest::model);
+        if let Some(judge) = judge.map(str::to_owned).filter(is_missing) {
+            let hint = hint(&judge);
+            notes.push(format!(
+                "{judge} is no longer available: another model compares the answers{hint}"
+            ));
+            let mode = request.evidence.as_ref().map(EvidenceRequest::mode);
+            request.evidence = mode.map(EvidenceRequest::Mode);
         }
         request.model_parameters.retain(|name, _| !is_missing(name));
         notes.dedup();

@@ -24,6 +24,11 @@ impl StagedRun {
         of_stage.min(of_run)
     }
 
+    /// Time left of the run.
+    pub(super) fn run_time_left(&self, now: Timestamp) -> Duration {
+        seconds(self.board.plan.times.run).saturating_sub(now.since(self.timed))
+    }
+
     /// Rewords a timeout that was caused by the end of the stage or run rather than by a slow call.
     pub(super) fn blamed(&self, now: Timestamp, error: CallError) -> CallError {
         let is_late = error.kind == CallErrorKind::Timeout && self.time_left(now) <= GRACE;

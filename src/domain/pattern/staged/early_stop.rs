@@ -2,14 +2,30 @@
 //! calls.
 
 use super::{CallUse, MachineOutput, StagedRun};
-use crate::domain::analysis::{Arrangement, Status};
+use crate::domain::analysis::{Arrangement, StageAnswer};
 use crate::domain::chat::{Answer, CallError, CallErrorKind};
 use crate::domain::event::RunEvent;
-use crate::domain::findings::agreement;
+use crate::domain::evidence::agreement::{DraftAgreement, shared_closing_answer};
 use crate::domain::injection;
 use crate::domain::pattern::CallId;
 use crate::domain::prompt;
 use crate::domain::time::Timestamp;
+
+/// What follows a stage whose calls are settled.
+enum NextStage {
+    /// This stage.
+    Enter(usize),
+    /// No stage: the best draft is the answer.
+    KeepDraft,
+    /// The judge compares the first answers before it is decided.
+    AskJudge,
+}
+
+/// Whether first answers agree, by the rule that the note names.
+struct AgreementVerdict {
+    agrees: bool,
+    note: String,
+}
 
 impl StagedRun {
     /// The stage after this one; none if the run ends here or continues in another way.
@@ -18,67 +34,104 @@ impl StagedRun {
             self.close_vote(now);
             return None;
         }
-        match self.spared(stage) {
-            Some(next) if next == self.board.plan.stages.len() => {
+        match self.next_stage(now, stage) {
+            NextStage::Enter(next) => Some(next),
+            NextStage::KeepDraft => {
                 self.keep_draft(now);
                 None
             }
-            Some(next) => Some(next),
-            None => Some(stage + 1),
+            NextStage::AskJudge => None,
         }
     }
 
-    /// Returns the next stage if stages can be skipped, or the number of stages if no further stage is needed.
-    pub(super) fn spared(&mut self, stage: usize) -> Option<usize> {
+    // Decides what follows a stage.
+    fn next_stage(&mut self, now: Timestamp, stage: usize) -> NextStage {
         let stages = self.board.plan.stages.len();
-        let is_vote = self.board.plan.arrangement == Arrangement::Vote;
-        let first = self.board.plan.first();
-        if is_vote || stage + 1 >= stages || stage < first || self.board.is_single() {
-            return None;
+        let (way, first) = (self.board.plan.arrangement, self.board.plan.first());
+        let enters = NextStage::Enter(stage + 1);
+        if way == Arrangement::Vote
+            || stage + 1 >= stages
+            || stage < first
+            || self.board.is_single()
+        {
+            return enters;
         }
-        if self.hurried && stage + 1 < stages {
-            return Some(stages - 1);
+        if self.hurried {
+            return NextStage::Enter(stages - 1);
         }
-        let bar = self.board.plan.agreement.filter(|_| stage == first)?;
-        let texts = self.board.texts_of(first);
-        if texts.len() < 2 {
-            return None;
+        let threshold = self.board.plan.agreement.filter(|_| stage == first);
+        let Some(threshold) = threshold.filter(|_| self.can_skip()) else {
+            return enters;
+        };
+        if self.compare_drafts(now, stage) {
+            return NextStage::AskJudge;
         }
-        let texts: Vec<&str> = texts.into_iter().map(|(_, text)| text).collect();
-        let found = agreement(&self.board.plan.question, &texts);
-        let is_cascade = self.board.plan.arrangement == Arrangement::Cascade;
-        if found < bar {
-            if is_cascade {
-                let writer = self.board.plan.synthesizer.name();
-                self.notes.push(format!(
-                    "the drafts agree to {found:.2} of 1, below the threshold of {bar:.2}: {writer} was called"
-                ));
-            }
-            return None;
+        let verdict = self.agreement(threshold);
+        let is_cascade = way == Arrangement::Cascade;
+        let follows = match (verdict.agrees, is_cascade) {
+            (true, true) => "one of them is the answer, and no stronger model was called; agreement alone does not make it right".to_owned(),
+            (true, false) => "the stages before the synthesis were skipped; agreement alone does not make them right".to_owned(),
+            (false, true) => format!("{} was called", self.board.plan.synthesizer.name()),
+            (false, false) => "no stage was skipped".to_owned(),
+        };
+        self.notes.push(format!("{}: {follows}", verdict.note));
+        match (verdict.agrees, is_cascade) {
+            (true, true) => NextStage::KeepDraft,
+            (true, false) => NextStage::Enter(stages - 1),
+            (false, _) => enters,
         }
-        match (is_cascade, stages > first + 2) {
-            // A draft is free text; if the answer needs a format that the draft lacks, a synthesis is required.
-            (true, _)
-                if self
-                    .board
-                    .best_answer()
-                    .is_none_or(|best| self.board.shaped(&best.text).is_none()) =>
-            {
-                None
+    }
+
+    // Whether there are drafts to compare and a stage to skip. A draft is free text; if the answer needs a format that
+    // the draft lacks, a synthesis is required.
+    fn can_skip(&self) -> bool {
+        let (first, stages) = (self.board.plan.first(), self.board.plan.stages.len());
+        if self.board.texts_of(first).len() < 2 {
+            return false;
+        }
+        match self.board.plan.arrangement {
+            Arrangement::Cascade => {
+                let best = self.board.best_answer();
+                best.is_some_and(|best| self.board.shaped(&best.text).is_some())
             }
-            (true, _) => {
-                self.notes.push(format!(
-                    "the drafts agree to {found:.2} of 1, at or above the threshold of {bar:.2}: one of them is the answer, and no stronger model was called; agreement alone does not make it right"
-                ));
-                Some(stages)
-            }
-            (false, true) => {
-                self.notes.push(format!(
-                    "the first answers agree to {found:.2} of 1, at or above the threshold of {bar:.2}: the stages before the synthesis were skipped; agreement alone does not make them right"
-                ));
-                Some(stages - 1)
-            }
-            (false, false) => None,
+            _ => stages > first + 2,
+        }
+    }
+
+    // By the judge's comparison; without one, only by the closing lines.
+    fn agreement(&self, threshold: f64) -> AgreementVerdict {
+        let plan = &self.board.plan;
+        let answers: Vec<StageAnswer> = self.answers().cloned().collect();
+        let judge = plan.evidence.judge.as_ref();
+        let compared = judge.map(|judge| (judge, DraftAgreement::of(plan, &answers)));
+        if let Some((judge, Ok(found))) = &compared {
+            let apart = match found.contradictions {
+                0 => "contradict each other in none".to_owned(),
+                count => format!("contradict each other in {count}"),
+            };
+            return AgreementVerdict {
+                agrees: found.reaches(threshold),
+                note: format!(
+                    "the first answers share {} of {} claims and {apart}, as compared by {}, with a threshold of {threshold:.2}",
+                    found.shared,
+                    found.claims,
+                    judge.name()
+                ),
+            };
+        }
+        let why = match compared {
+            Some((_, Err(why))) => why,
+            _ => "no model compared the first answers".to_owned(),
+        };
+        match shared_closing_answer(plan, &answers) {
+            Some(answer) => AgreementVerdict {
+                agrees: true,
+                note: format!("{why}, but they close with the same answer, “{answer}”"),
+            },
+            None => AgreementVerdict {
+                agrees: false,
+                note: format!("{why}, and they do not close with the same answer line"),
+            },
         }
     }
 
@@ -120,12 +173,16 @@ impl StagedRun {
     pub(super) fn end_with(&mut self, now: Timestamp, text: String) {
         let event = RunEvent::SynthesisDelta { text: text.clone() };
         self.out.push_back(MachineOutput::Emit(event));
-        self.finish(now, Status::Completed, Some(text), None);
+        self.conclude(now, text);
     }
 
     /// Starts the synthesis with the answers received so far, skipping open calls. Before the first answer
     /// the request is kept until one arrives.
     pub(super) fn synthesize_now(&mut self, now: Timestamp) {
+        if self.evidence.is_active() {
+            self.hurried |= !self.evidence.is_final();
+            return self.skip_evidence(now, "skipped at the user's request");
+        }
         if self.hurried || self.board.is_last() {
             return;
         }

@@ -63,7 +63,14 @@ impl StagedRun {
 
     /// The plan and the answers of a finished run, by stage and member.
     pub fn into_parts(self) -> (Plan, Vec<StageAnswer>) {
-        (self.board.plan, self.board.results.into_values().collect())
+        let answers = self.answers().cloned().collect();
+        (self.board.plan, answers)
+    }
+
+    /// Answers of all calls, those of the evidence last.
+    pub(super) fn answers(&self) -> impl Iterator<Item = &StageAnswer> {
+        let of_stages = self.board.results.values();
+        of_stages.chain(self.evidence.results.values())
     }
 
     /// Requests and answers of a run, so that a repetition can reuse them.
@@ -107,8 +114,9 @@ impl StagedRun {
     ) -> Vec<(StageAnswer, ModelRequest)> {
         let id = AnalysisId::new(Timestamp::default(), 0);
         let mut run = Self::new(id, plan.clone(), RunEstimate::default());
-        run.board.restore(results.to_vec());
-        run.board.asked()
+        run.take_back(results.to_vec());
+        let evidence = run.evidence_asked();
+        run.board.asked().into_iter().chain(evidence).collect()
     }
 
     pub(super) fn finish(
@@ -132,6 +140,13 @@ impl StagedRun {
             .board
             .totals(now.since(began).as_millis() as u64, &self.notes);
         totals.degraded = self.degraded.clone();
+        for kept in self.evidence.results.values() {
+            totals.usage = totals.usage.plus(&kept.usage);
+            match kept.cost {
+                Some(cost) => totals.cost_usd = totals.cost_usd.plus(cost),
+                None => totals.cost_incomplete |= kept.answered(),
+            }
+        }
         let reason = error.clone().unwrap_or_default();
         self.out.push_back(MachineOutput::Emit(match status {
             Status::Completed => RunEvent::Completed(totals.clone()),

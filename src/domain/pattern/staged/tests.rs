@@ -1,6 +1,7 @@
 //! Scripted runs: inputs of the state machine and the actions it returns.
 
 mod course;
+mod evidence;
 mod orders;
 mod parts;
 mod votes;
@@ -65,6 +66,7 @@ fn plan(models: &[&str], synthesizer: &str, stages: &[(&str, StageRole, Task)]) 
         times: RunDeadlines::default(),
         arrangement: Default::default(),
         agreement: None,
+        evidence: Default::default(),
         canary: String::new(),
         format: None,
     }

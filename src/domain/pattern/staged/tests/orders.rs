@@ -53,6 +53,10 @@ fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
     };
     plan.members.truncate(members);
     plan.agreement = bar;
+    if way % 2 == 0 {
+        plan.evidence.judge = Some(member("judge"));
+        plan.evidence.checkers = vec![member("a")];
+    }
     plan.canary = "c4n4ry".into();
     plan.sources = vec![SourcePassage {
         number: 1,

@@ -107,14 +107,22 @@ fn cascade() -> Plan {
 fn drafts_that_agree_spare_the_stronger_model() {
     let mut run = machine(cascade());
     told(&mut run, 0, MachineInput::Started);
+    told(&mut run, 1, answered(0, 0, "Measured.\nAnswer: 4"));
+    assert_eq!(
+        told(&mut run, 1, answered(0, 1, "**Answer:** 4.")),
+        [
+            "-initial 2/0",
+            "synthesis 'Measured.\nAnswer: 4'",
+            "completed Some(\"Measured.\\nAnswer: 4\")"
+        ]
+    );
+    // Without a judge, the same words are no agreement.
+    let mut run = machine(cascade());
+    told(&mut run, 0, MachineInput::Started);
     told(&mut run, 1, answered(0, 0, "It is 4 mm."));
     assert_eq!(
         told(&mut run, 1, answered(0, 1, "It is 4 mm.")),
-        [
-            "-initial 2/0",
-            "synthesis 'It is 4 mm.'",
-            "completed Some(\"It is 4 mm.\")"
-        ]
+        ["-initial 2/0", "+ultra", "call 1 s"]
     );
     let mut run = machine(cascade());
     told(&mut run, 0, MachineInput::Started);
@@ -135,16 +143,20 @@ fn drafts_that_agree_spare_the_stronger_model() {
 
 #[test]
 fn first_answers_that_agree_spare_the_critique_where_that_is_wanted() {
-    for (bar, next) in [(None, "+meta"), (Some(0.9), "+ultra"), (Some(1.1), "+meta")] {
+    for (bar, answer, next) in [
+        (None, "Answer: 4", "+meta"),
+        (Some(0.9), "Answer: 4", "+ultra"),
+        (Some(0.1), "It is 4 mm.", "+meta"),
+    ] {
         let mut machine = machine(Plan {
             agreement: bar,
             ..four()
         });
         told(&mut machine, 0, MachineInput::Started);
         for member in 0..2 {
-            told(&mut machine, 1, answered(0, member, "It is 4 mm."));
+            told(&mut machine, 1, answered(0, member, answer));
         }
-        let said = told(&mut machine, 1, answered(0, 2, "It is 4 mm."));
+        let said = told(&mut machine, 1, answered(0, 2, answer));
         assert_eq!(said[1], next, "{bar:?}");
         // The notes do not claim that agreement makes it true.
         let notes = machine.notes.join("; ");
@@ -166,7 +178,7 @@ fn a_restored_run_is_spared_the_same_stages() {
     told(&mut first, 0, MachineInput::Started);
     let mut kept = Vec::new();
     for member in 0..3 {
-        first.handle(at(1), answered(0, member, "It is 4 mm."));
+        first.handle(at(1), answered(0, member, "Answer: 4"));
     }
     for output in drain(&mut first) {
         if let MachineOutput::Keep(answer) = output {

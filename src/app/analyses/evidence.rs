@@ -1,0 +1,150 @@
+//! Chooses the models that compare a run's answers, and gives the comparison up where a budget has no room for it.
+
+use super::Analyses;
+use super::check::CheckedRequest;
+use crate::app::Result;
+use crate::domain::analysis::{Arrangement, Member, Plan};
+use crate::domain::id::UserId;
+use crate::domain::model::Model;
+use crate::domain::parameters::Parameters;
+use crate::domain::pattern::estimate::{self, CallEstimate};
+use crate::domain::plan::{EvidenceMode, EvidencePlan};
+use crate::domain::time::Timestamp;
+use crate::domain::usage;
+
+/// Maximum number of candidates for checking the passages.
+const MOST_CHECKERS: usize = 4;
+
+impl Analyses<'_> {
+    /// The evidence calls of a run with these models: its members and, last, the synthesizer.
+    pub(super) fn evidence_plan(
+        &self,
+        user: Option<&UserId>,
+        new: &CheckedRequest,
+        way: Arrangement,
+        models: &[Model],
+    ) -> EvidencePlan {
+        let (mode, reason) = self.evidence_mode(new);
+        if mode == EvidenceMode::Off {
+            return EvidencePlan::off(reason);
+        }
+        match way {
+            Arrangement::Single if mode == EvidenceMode::Auto => {
+                return EvidencePlan::off("one model answered: there is nothing to compare");
+            }
+            Arrangement::Vote if mode == EvidenceMode::Auto => {
+                return EvidencePlan::off("the votes are counted: no model writes an answer");
+            }
+            _ => {}
+        }
+        let named = new.request.evidence.as_ref();
+        let named = named.and_then(|evidence| evidence.model());
+        let named = named.and_then(|id| self.llm.find(user, id));
+        let Some(judge) = named.or_else(|| judge_among(models, mode)) else {
+            return EvidencePlan {
+                lacks_judge: true,
+                ..EvidencePlan::off(
+                    "demo models compare words, not meaning; a model named in evidence.model can judge",
+                )
+            };
+        };
+        EvidencePlan {
+            checkers: checkers(models, &judge),
+            judge: Some(seat(&judge)),
+            ..EvidencePlan::default()
+        }
+    }
+
+    // Runs for programs are not compared unless they ask for it: nobody looks at them, and they cost.
+    fn evidence_mode(&self, new: &CheckedRequest) -> (EvidenceMode, &'static str) {
+        if new.context.passed_on {
+            return (EvidenceMode::Off, "one model answered a program");
+        }
+        if let Some(evidence) = &new.request.evidence {
+            return (evidence.mode(), "it was turned off for this analysis");
+        }
+        if new.context.experiment.is_some() {
+            return (EvidenceMode::Off, "runs of experiments are not compared");
+        }
+        (self.evidence, "it is turned off on this server")
+    }
+
+    /// Gives up the evidence calls of a plan if it is affordable only without them, and returns the calls that are
+    /// left. A request that insists on them keeps them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) async fn fit_evidence(
+        &self,
+        user: Option<&UserId>,
+        new: &CheckedRequest,
+        plan: &mut Plan,
+        now: Timestamp,
+    ) -> Result<Vec<CallEstimate>> {
+        let calls = estimate::calls(plan);
+        let asked = new.request.evidence.as_ref();
+        let is_wanted = asked.is_some_and(|evidence| evidence.mode() == EvidenceMode::On);
+        if plan.evidence.judge.is_none() || is_wanted {
+            return Ok(calls);
+        }
+        if self.usage.afford(user, plan, &calls, now).await.is_ok() {
+            return Ok(calls);
+        }
+        let evidence = EvidencePlan::off("the budget has no room for it");
+        let without = Plan {
+            evidence,
+            ..plan.clone()
+        };
+        let fewer = estimate::calls(&without);
+        match self.usage.afford(user, &without, &fewer, now).await {
+            Ok(()) => {
+                *plan = without;
+                Ok(fewer)
+            }
+            // It is not the evidence that is too much.
+            Err(_) => Ok(calls),
+        }
+    }
+}
+
+// The synthesizer, or, where the request insists, the strongest model of the panel. Demo models never judge.
+fn judge_among(models: &[Model], mode: EvidenceMode) -> Option<Model> {
+    let writer = models.last().filter(|model| !model.mock);
+    let others = models.iter().filter(|model| !model.mock);
+    let strongest = || others.max_by_key(|model| model.strength);
+    match mode {
+        EvidenceMode::On => writer.or_else(strongest).cloned(),
+        _ => writer.cloned(),
+    }
+}
+
+// Models of this run other than the writer, another family first; the writer checks its own answer only if there is
+// no other. Models outside the run do not see its documents.
+fn checkers(models: &[Model], judge: &Model) -> Vec<Member> {
+    let Some(writer) = models.last() else {
+        return Vec::new();
+    };
+    let mut found: Vec<&Model> = Vec::new();
+    let others = models.iter().chain([judge]);
+    for model in others.filter(|model| !model.mock && model.id != writer.id) {
+        if found.iter().all(|known| known.id != model.id) {
+            found.push(model);
+        }
+    }
+    let is_kin = |model: &&Model| !model.family.is_empty() && model.family == writer.family;
+    found.sort_by_key(is_kin);
+    found.truncate(MOST_CHECKERS - 1);
+    found.extend(Some(writer).filter(|writer| !writer.mock));
+    found.into_iter().map(seat).collect()
+}
+
+fn seat(model: &Model) -> Member {
+    Member {
+        model: model.id.clone(),
+        parameters: Parameters::default(),
+        price: usage::price_of(model),
+        fallbacks: Vec::new(),
+        sample: 0,
+        reads: 0,
+    }
+}

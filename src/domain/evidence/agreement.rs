@@ -1,0 +1,107 @@
+//! Whether first answers agree, to decide on skipping stages: by a judge's comparison of them, or, without a judge, only
+//! by their closing answer lines.
+
+use super::prompts::first_answers;
+use super::{EvidenceStatus, map};
+use crate::domain::analysis::{Plan, StageAnswer};
+use crate::domain::ballot;
+
+/// What a judge's comparison of the first answers shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DraftAgreement {
+    /// Number of claims.
+    pub claims: usize,
+    /// Number of claims that every first answer makes, in words that were found there.
+    pub shared: usize,
+    /// Number of claims on which they contradict each other.
+    pub contradictions: usize,
+}
+
+impl DraftAgreement {
+    /// Reads the comparison among the answers of a run.
+    ///
+    /// # Errors
+    /// When there is none, or it failed, with the reason for people.
+    pub fn of(plan: &Plan, answers: &[StageAnswer]) -> Result<Self, String> {
+        let map = map::of(plan, answers, None);
+        match map.status {
+            EvidenceStatus::Judged => Ok(Self {
+                claims: map.claims.len(),
+                shared: map.consensus.len(),
+                contradictions: map.contradictions.len(),
+            }),
+            _ => Err(map.reason.unwrap_or_default()),
+        }
+    }
+
+    /// Share of the claims that every first answer makes, 0 to 1; 0 without claims.
+    pub fn share(&self) -> f64 {
+        match self.claims {
+            0 => 0.0,
+            claims => self.shared as f64 / claims as f64,
+        }
+    }
+
+    /// Whether stages can be skipped at this threshold, 0 to 1. A contradiction rules it out.
+    pub fn reaches(&self, threshold: f64) -> bool {
+        self.contradictions == 0 && self.claims > 0 && self.share() >= threshold
+    }
+}
+
+/// The closing answer that all first answers share, normalized; none if one lacks such a line or they differ.
+pub fn shared_closing_answer(plan: &Plan, answers: &[StageAnswer]) -> Option<String> {
+    let drafts = first_answers(plan, answers);
+    if drafts.len() < 2 {
+        return None;
+    }
+    let mut closing = drafts.iter().map(|draft| {
+        let line = closing_line(draft.text)?;
+        ballot::choice(&plan.question, line)
+    });
+    let first = closing.next()??;
+    closing
+        .all(|other| other.as_ref() == Some(&first))
+        .then_some(first)
+}
+
+// The last line, if it says "Answer: …".
+fn closing_line(text: &str) -> Option<&str> {
+    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    let plain = last.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let lower = plain.to_lowercase();
+    let mut marks = ["answer", "final answer", "antwort"].into_iter();
+    let mark = marks.find(|mark| lower.starts_with(mark))?;
+    let rest = lower[mark.len()..].trim_start_matches(['*', '_', ' ']);
+    rest.starts_with([':', '：']).then_some(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closing_line_stands_at_the_end() {
+        for (text, expected) in [
+            ("So it is.\n\n**Answer:** 12", Some("**Answer:** 12")),
+            ("Antwort: ja\n", Some("Antwort: ja")),
+            ("Answer: 12\nOr not.", None),
+            ("The answer is 12.", None),
+            ("", None),
+        ] {
+            assert_eq!(closing_line(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_contradiction_rules_skipping_out() {
+        let found = |claims, shared, contradictions| DraftAgreement {
+            claims,
+            shared,
+            contradictions,
+        };
+        assert!(found(10, 9, 0).reaches(0.9));
+        assert!(!found(10, 8, 0).reaches(0.9));
+        assert!(!found(10, 9, 1).reaches(0.5));
+        assert!(!found(0, 0, 0).reaches(0.0), "nothing was compared");
+    }
+}

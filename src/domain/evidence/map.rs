@@ -1,0 +1,299 @@
+//! The map of a run, from its plan and the answers of its calls: the judge's claims with the stances whose words were
+//! found, and the answer's sentences with their support. The same inputs give the same map.
+
+use super::prompts::{FirstAnswer, MOST_SENTENCES, first_answers, shown_order};
+use super::read::{self, JudgeReply, JudgedClaim};
+use super::rules::{difference, objection};
+use super::similarity::similarity;
+use super::support;
+use super::verify::SearchedText;
+use super::{
+    ClaimContradiction, ContradictionSide, EvidenceClaim, EvidenceMap, EvidenceStatus,
+    MemberStance, SentenceSupport, Stance, SupportLevel, SupportLevels, UniqueClaim,
+};
+use crate::domain::analysis::{Plan, StageAnswer};
+use crate::domain::citation::compare;
+use crate::domain::money::MicroDollars;
+use crate::domain::plan::EvidenceCall;
+
+/// Why a run stored before there was a judge has no map.
+pub const OLDER: &str = "this result was made by an older version";
+/// Why a run that ended early has no map.
+const ENDED: &str = "the run ended before the answers were compared";
+
+/// The map of a run: of the plan, the answers of all its calls, and the final answer.
+pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> EvidenceMap {
+    let drafts = first_answers(plan, answers);
+    let texts: Vec<&str> = drafts.iter().map(|draft| draft.text).collect();
+    let mut map = EvidenceMap {
+        similarity: similarity(&texts),
+        sentences: synthesis.map_or_else(Vec::new, |text| support::of(plan, text)),
+        cost_usd: cost(plan, answers),
+        ..EvidenceMap::default()
+    };
+    let call = |call: EvidenceCall| {
+        let stage = plan.evidence_stage(call);
+        answers.iter().find(|answer| answer.stage == stage)
+    };
+    let checked = call(EvidenceCall::Passages);
+    let unchecked = checked.and_then(|answer| check(plan, answer, &mut map));
+    // A draft that is the answer was compared before it was chosen.
+    let compared = call(EvidenceCall::Map).or_else(|| call(EvidenceCall::Drafts));
+    match (&plan.evidence.judge, compared) {
+        (None, _) => {
+            map.status = match plan.evidence.lacks_judge {
+                true => EvidenceStatus::NoJudge,
+                false => EvidenceStatus::Off,
+            };
+            let reason = Some(&plan.evidence.reason).filter(|reason| !reason.is_empty());
+            map.reason = Some(reason.map_or(OLDER, |reason| reason).to_owned());
+        }
+        // Only the passages were to be checked.
+        (Some(_), None) if checked.is_some() => {
+            map.status = match unchecked {
+                None => EvidenceStatus::Judged,
+                Some(_) => EvidenceStatus::Failed,
+            };
+            map.reason = unchecked;
+        }
+        (Some(_), None) => map.reason = Some(ENDED.to_owned()),
+        (Some(_), Some(answer)) => {
+            map.judge = Some(answer.model.clone());
+            match judged(answer) {
+                Ok(reply) => {
+                    map.status = EvidenceStatus::Judged;
+                    map.reason = unchecked;
+                    fill(&mut map, plan, &drafts, reply);
+                }
+                Err(reason) => {
+                    map.status = EvidenceStatus::Failed;
+                    map.reason = Some(reason);
+                }
+            }
+        }
+    }
+    map.levels = SupportLevels::of(&map.sentences);
+    map
+}
+
+fn cost(plan: &Plan, answers: &[StageAnswer]) -> MicroDollars {
+    let of_evidence = answers
+        .iter()
+        .filter(|answer| plan.evidence_call(answer.stage).is_some());
+    let costs = of_evidence.filter_map(|answer| answer.cost);
+    costs.fold(MicroDollars(0), MicroDollars::plus)
+}
+
+fn judged(answer: &StageAnswer) -> Result<JudgeReply, String> {
+    match &answer.error {
+        Some(error) => Err(format!("the answers were not compared: {}", error.detail)),
+        None => read::claims(&answer.text)
+            .map_err(|why| format!("{} compared the answers, but {why}", answer.model)),
+    }
+}
+
+// Takes in the checker's verdicts; returns why there are none, or not all.
+fn check(plan: &Plan, answer: &StageAnswer, map: &mut EvidenceMap) -> Option<String> {
+    map.checker = Some(answer.model.clone());
+    if let Some(error) = &answer.error {
+        return Some(format!("the passages were not checked: {}", error.detail));
+    }
+    match read::verdicts(&answer.text) {
+        Err(why) => Some(format!("{} checked the passages, but {why}", answer.model)),
+        Ok(verdicts) => {
+            support::apply(plan, &verdicts, &mut map.sentences);
+            let cited = map.sentences.iter().filter(|one| !one.cites.is_empty());
+            (cited.count() > MOST_SENTENCES)
+                .then(|| format!("only the first {MOST_SENTENCES} cited sentences were checked"))
+        }
+    }
+}
+
+fn fill(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], reply: JudgeReply) {
+    let stage = plan.stage_name(plan.first()).unwrap_or_default();
+    let order = shown_order(plan, drafts.len());
+    let searched: Vec<SearchedText> = drafts
+        .iter()
+        .map(|one| SearchedText::of(one.text))
+        .collect();
+    let mut places = Vec::new();
+    for (index, claim) in reply.claims.iter().enumerate() {
+        let stances = stances(claim, drafts, &order, &searched, stage);
+        let is_shown = stances.iter().any(|one| one.stance != Stance::Silent);
+        if claim.text.is_empty() || !is_shown {
+            continue;
+        }
+        let sentence = sentence_of(&claim.answer, &map.sentences);
+        if let Some(at) = sentence {
+            let made = &mut map.sentences[at];
+            made.claim.get_or_insert(map.claims.len());
+        }
+        places.push((index, map.claims.len(), sentence));
+        map.claims.push(EvidenceClaim {
+            text: claim.text.clone(),
+            answer: sentence.map(|at| map.sentences[at].text.clone()),
+            stances,
+        });
+    }
+    let why = |claim: usize| {
+        let named = places.iter().find(|(_, place, _)| *place == claim);
+        let given = named.and_then(|(index, ..)| {
+            let mut all = reply.contradictions.iter();
+            all.find(|(claim, _)| claim == index)
+        });
+        given.map(|(_, why)| why.clone())
+    };
+    relate(map, why);
+    map.blind_spots = reply.blind_spots;
+    let linked: Vec<(usize, usize)> = places
+        .iter()
+        .filter_map(|&(_, claim, sentence)| Some((sentence?, claim)))
+        .collect();
+    weigh(map, &linked);
+}
+
+/// The stance of every first answer on a claim; silent unless its words were found and no rule objects.
+fn stances(
+    claim: &JudgedClaim,
+    drafts: &[FirstAnswer<'_>],
+    order: &[usize],
+    searched: &[SearchedText<'_>],
+    stage: &str,
+) -> Vec<MemberStance> {
+    let mut stances: Vec<MemberStance> = drafts
+        .iter()
+        .map(|draft| MemberStance {
+            letter: draft.letter,
+            model: draft.model.to_owned(),
+            stage: stage.to_owned(),
+            ..MemberStance::default()
+        })
+        .collect();
+    for given in claim
+        .stances
+        .iter()
+        .filter(|given| given.stance != Stance::Silent)
+    {
+        let place = (given.letter as usize).checked_sub('A' as usize);
+        let index = place.and_then(|place| order.get(place)).copied();
+        let Some((index, found)) =
+            index.and_then(|index| Some((index, searched[index].find(&given.quote)?)))
+        else {
+            continue;
+        };
+        let objects = match given.stance {
+            Stance::Asserts => found.is_turned() || objection(&claim.text, found.words).is_some(),
+            _ => says_the_same(&claim.text, found.words),
+        };
+        // A judge that gives two stances of one member has given none.
+        let stance = &mut stances[index];
+        if objects || !stance.quote.is_empty() {
+            stance.stance = Stance::Silent;
+            continue;
+        }
+        stance.stance = given.stance;
+        found.words.clone_into(&mut stance.quote);
+    }
+    for stance in &mut stances {
+        if stance.stance == Stance::Silent {
+            stance.quote.clear();
+        }
+    }
+    stances
+}
+
+// Whether words quoted for a denial are the claim itself.
+fn says_the_same(claim: &str, quote: &str) -> bool {
+    let plain = |text: &str| -> Vec<String> {
+        compare::words(text)
+            .into_iter()
+            .map(|word| word.plain)
+            .collect()
+    };
+    plain(claim) == plain(quote)
+}
+
+/// The sentence of the answer that a judge has copied: its words, or a part of four words and more.
+fn sentence_of(copied: &str, sentences: &[SentenceSupport]) -> Option<usize> {
+    let plain = |text: &str| -> Vec<String> {
+        let words = super::tokens::tokens(text).into_iter();
+        words.map(|token| token.text).collect()
+    };
+    let copied = plain(copied);
+    if copied.len() < 4 {
+        return None;
+    }
+    let mut all = sentences.iter().map(|sentence| plain(&sentence.text));
+    all.position(|words| words.windows(copied.len()).any(|part| part == copied))
+}
+
+// Consensus, contradictions, and points of one member, from the stances alone.
+fn relate(map: &mut EvidenceMap, why: impl Fn(usize) -> Option<String>) {
+    for (index, claim) in map.claims.iter().enumerate() {
+        let of = |wanted: Stance| claim.stances.iter().filter(move |one| one.stance == wanted);
+        let (asserting, denying) = (of(Stance::Asserts).count(), of(Stance::Denies).count());
+        let given = why(index);
+        // Two members that assert a claim contradict each other only in its figures, dates, or names.
+        let apart = given.is_some() && denying == 0 && differ(claim);
+        if (asserting > 0 && denying > 0) || apart {
+            let sides = claim
+                .stances
+                .iter()
+                .filter(|one| one.stance != Stance::Silent);
+            let side = |one: &MemberStance| ContradictionSide {
+                letter: one.letter,
+                quote: one.quote.clone(),
+            };
+            map.contradictions.push(ClaimContradiction {
+                claim: index,
+                why: given.unwrap_or_default(),
+                sides: sides.map(side).collect(),
+            });
+        } else if denying == 0 && asserting >= 2 && asserting == claim.stances.len() {
+            map.consensus.push(index);
+        } else if denying == 0 && asserting == 1 && claim.stances.len() >= 2 {
+            let letter = of(Stance::Asserts).map(|one| one.letter).next();
+            map.unique.extend(letter.map(|letter| UniqueClaim {
+                claim: index,
+                letter,
+            }));
+        }
+    }
+}
+
+fn differ(claim: &EvidenceClaim) -> bool {
+    let quotes: Vec<&str> = (claim.stances.iter())
+        .filter(|one| one.stance == Stance::Asserts)
+        .map(|one| one.quote.as_str())
+        .collect();
+    let mut pairs = quotes.iter().enumerate();
+    pairs.any(|(at, one)| {
+        quotes[at + 1..]
+            .iter()
+            .any(|other| difference(one, other).is_some())
+    })
+}
+
+// What the claims of a sentence add to its support.
+fn weigh(map: &mut EvidenceMap, linked: &[(usize, usize)]) {
+    let denied = |claim: usize| {
+        let mut stances = map.claims[claim].stances.iter();
+        stances.any(|one| one.stance == Stance::Denies)
+    };
+    let agreed = |claim: usize| {
+        let stances = map.claims[claim].stances.iter();
+        let asserting = stances.filter(|one| one.stance == Stance::Asserts).count();
+        asserting >= 2 && map.contradictions.iter().all(|one| one.claim != claim)
+    };
+    for (at, sentence) in map.sentences.iter_mut().enumerate() {
+        let claims: Vec<usize> = (linked.iter())
+            .filter(|(sentence, _)| *sentence == at)
+            .map(|&(_, claim)| claim)
+            .collect();
+        sentence.disputed = claims.iter().any(|&claim| denied(claim));
+        let is_agreed = !claims.is_empty() && claims.iter().all(|&claim| agreed(claim));
+        if sentence.level == SupportLevel::Supported && is_agreed {
+            sentence.level = SupportLevel::SupportedAgreed;
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Reads the replies of the judge and the checker. Every list and text is bounded; what cannot be read is left out.
+
+use serde_json::Value;
+
+use super::verify::LONGEST_QUOTE;
+use super::{Entailment, Stance};
+use crate::domain::schema;
+
+/// Maximum number of claims.
+pub(super) const MOST_CLAIMS: usize = 24;
+/// Maximum number of verdicts.
+const MOST_VERDICTS: usize = 200;
+/// Maximum number of blind spots.
+const MOST_BLIND_SPOTS: usize = 8;
+/// Maximum length in characters of a text in the judge's own words.
+const LONGEST: usize = 400;
+/// Maximum number of stances of a claim.
+const MOST_STANCES: usize = 16;
+
+/// What a judge said.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct JudgeReply {
+    pub claims: Vec<JudgedClaim>,
+    /// Index of the claim, and the reason.
+    pub contradictions: Vec<(usize, String)>,
+    pub blind_spots: Vec<String>,
+}
+
+/// A claim as the judge gave it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct JudgedClaim {
+    pub text: String,
+    pub answer: String,
+    pub stances: Vec<JudgedStance>,
+}
+
+/// A stance as the judge gave it; the letter is the one that it was shown.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct JudgedStance {
+    pub letter: char,
+    pub stance: Stance,
+    pub quote: String,
+}
+
+/// A verdict as the checker gave it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct JudgedVerdict {
+    /// Number of the sentence, from 1.
+    pub sentence: usize,
+    /// Number of the passage.
+    pub passage: u32,
+    pub verdict: Entailment,
+    pub quote: String,
+}
+
+/// Reads a comparison of the answers.
+///
+/// # Errors
+/// When there is no list of claims in it, with the reason for people.
+pub(super) fn claims(reply: &str) -> Result<JudgeReply, String> {
+    let value = object(reply)?;
+    let Value::Array(claims) = &value["claims"] else {
+        return Err("its reply has no list of claims".to_owned());
+    };
+    let read = |claim: &Value| JudgedClaim {
+        text: text(&claim["text"], LONGEST),
+        answer: text(&claim["answer"], LONGEST_QUOTE),
+        stances: list(&claim["stances"], MOST_STANCES)
+            .iter()
+            .filter_map(stance)
+            .collect(),
+    };
+    // Indices of the contradictions count every claim, an empty one too.
+    let claims: Vec<JudgedClaim> = claims.iter().take(MOST_CLAIMS).map(read).collect();
+    let contradiction = |one: &Value| {
+        let index = number(&one["claim"])?;
+        Some((index, text(&one["why"], LONGEST)))
+    };
+    Ok(JudgeReply {
+        contradictions: list(&value["contradictions"], MOST_CLAIMS)
+            .iter()
+            .filter_map(contradiction)
+            .filter(|(index, _)| *index < claims.len())
+            .collect(),
+        blind_spots: list(&value["blind_spots"], MOST_BLIND_SPOTS)
+            .iter()
+            .map(|spot| text(spot, LONGEST))
+            .filter(|spot| !spot.is_empty())
+            .collect(),
+        claims,
+    })
+}
+
+/// Reads the verdicts on sentences and passages.
+///
+/// # Errors
+/// When there is no list of verdicts in it, with the reason for people.
+pub(super) fn verdicts(reply: &str) -> Result<Vec<JudgedVerdict>, String> {
+    let value = object(reply)?;
+    let Value::Array(verdicts) = &value["verdicts"] else {
+        return Err("its reply has no list of verdicts".to_owned());
+    };
+    let read = |one: &Value| {
+        Some(JudgedVerdict {
+            sentence: number(&one["sentence"])?,
+            passage: u32::try_from(number(&one["passage"])?).ok()?,
+            verdict: match one["verdict"].as_str()?.trim().to_lowercase().as_str() {
+                "entails" => Entailment::Entails,
+                "contradicts" => Entailment::Contradicts,
+                "neither" => Entailment::Neither,
+                _ => return None,
+            },
+            quote: text(&one["quote"], LONGEST_QUOTE),
+        })
+    };
+    let read = verdicts.iter().filter_map(read);
+    Ok(read.take(MOST_VERDICTS).collect())
+}
+
+fn object(reply: &str) -> Result<Value, String> {
+    schema::find(reply).ok_or_else(|| "its reply has no JSON object".to_owned())
+}
+
+fn stance(value: &Value) -> Option<JudgedStance> {
+    let name = value["member"].as_str()?.trim();
+    // "A", "text A", "Member A".
+    let letter = name.rsplit(' ').next()?;
+    let mut letters = letter.chars();
+    let letter = letters.next().filter(|_| letters.next().is_none())?;
+    Some(JudgedStance {
+        letter: letter.to_ascii_uppercase(),
+        stance: match value["stance"].as_str()?.trim().to_lowercase().as_str() {
+            "asserts" => Stance::Asserts,
+            "denies" => Stance::Denies,
+            _ => Stance::Silent,
+        },
+        quote: text(&value["quote"], LONGEST_QUOTE),
+    })
+}
+
+fn list(value: &Value, most: usize) -> &[Value] {
+    let list = value.as_array().map_or(&[][..], Vec::as_slice);
+    &list[..list.len().min(most)]
+}
+
+// One line without control characters.
+fn text(value: &Value, longest: usize) -> String {
+    let text = value.as_str().unwrap_or_default();
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join(" ").chars().take(longest).collect()
+}
+
+fn number(value: &Value) -> Option<usize> {
+    let from_text = || value.as_str()?.trim().parse().ok();
+    let number = value.as_u64().or_else(from_text)?;
+    usize::try_from(number).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_reply_is_read_whatever_surrounds_it() {
+        let reply = json!({ "claims": [{
+            "text": "It ends\nin June.", "answer": "The lease ends in June.",
+            "stances": [
+                { "member": "text b", "stance": "Denies", "quote": "it ends in July" },
+                { "member": "C", "stance": "thinks" }, { "member": "nobody", "stance": "asserts" }, 7,
+            ],
+        }], "contradictions": [{ "claim": "0", "why": "dates" }, { "claim": 9 }], "blind_spots": ["rent", ""] });
+        for text in [
+            reply.to_string(),
+            format!("Here it is:\n```json\n{reply}\n```"),
+        ] {
+            let read = claims(&text).expect("a reply");
+            assert_eq!(read.claims[0].text, "It ends in June.");
+            let stances: Vec<_> = (read.claims[0].stances.iter())
+                .map(|one| (one.letter, one.stance))
+                .collect();
+            assert_eq!(stances, [('B', Stance::Denies), ('C', Stance::Silent)]);
+            assert_eq!(read.contradictions, [(0, "dates".to_owned())]);
+            assert_eq!(read.blind_spots, ["rent"]);
+        }
+        for text in ["", "No.", "{}", "{\"claims\": 3}"] {
+            assert!(claims(text).is_err(), "{text}");
+            assert!(verdicts(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_and_texts_are_bounded() {
+        let claim = json!({ "text": "x".repeat(900), "stances": vec![json!({ "member": "A", "stance": "asserts", "quote": "y".repeat(900) }); 20] });
+        let reply = json!({ "claims": vec![claim; 30], "blind_spots": vec!["z"; 99] });
+        let read = claims(&reply.to_string()).expect("a reply");
+        assert_eq!(
+            (read.claims.len(), read.blind_spots.len()),
+            (MOST_CLAIMS, MOST_BLIND_SPOTS)
+        );
+        assert_eq!(read.claims[0].text.len(), LONGEST);
+        assert_eq!(read.claims[0].stances.len(), MOST_STANCES);
+        assert_eq!(read.claims[0].stances[0].quote.len(), LONGEST_QUOTE);
+        let verdict = json!({ "sentence": 2, "passage": "1", "verdict": "entails", "quote": "so" });
+        let reply = json!({ "verdicts": vec![verdict; 999] });
+        let read = verdicts(&reply.to_string()).expect("verdicts");
+        assert_eq!(read.len(), MOST_VERDICTS);
+        assert_eq!((read[0].sentence, read[0].passage), (2, 1));
+    }
+}

@@ -1,0 +1,450 @@
+//! Objections to a judgment: what a sentence says and the words quoted for it do not. A rule only ever lowers a
+//! judgment; that no rule objects proves nothing.
+
+use std::collections::BTreeSet;
+
+use super::tokens::{SentenceToken, texts, tokens};
+use super::words::{self, OPPOSING_PREFIXES, class, date, direction, is_content, is_negation};
+
+/// Minimum share of a sentence's content words that the quoted words must have.
+const LEAST_SHARED: f64 = 0.4;
+/// Maximum number of differing words for which a substitution is assumed.
+const SUBSTITUTED: usize = 2;
+
+/// Why quoted words do not carry a sentence, for people; none if no rule objects.
+pub fn objection(sentence: &str, quote: &str) -> Option<String> {
+    let pair = Pair::of(sentence, quote);
+    let rules: [fn(&Pair) -> Option<String>; 10] = [
+        figures,
+        units,
+        dates,
+        names,
+        negation,
+        quantifiers,
+        directions,
+        order,
+        substitution,
+        shared,
+    ];
+    rules.iter().find_map(|rule| rule(&pair))
+}
+
+/// Why the figures, dates, or names of two statements differ; none if they do not.
+pub(super) fn difference(one: &str, other: &str) -> Option<String> {
+    let rules: [fn(&Pair) -> Option<String>; 4] = [figures, units, dates, names];
+    let pairs = [Pair::of(one, other), Pair::of(other, one)];
+    pairs
+        .iter()
+        .find_map(|pair| rules.iter().find_map(|rule| rule(pair)))
+}
+
+/// The tokens of a sentence and of the words quoted for it.
+struct Pair {
+    sentence: Vec<SentenceToken>,
+    quote: Vec<SentenceToken>,
+    is_german: bool,
+}
+
+impl Pair {
+    fn of(sentence: &str, quote: &str) -> Self {
+        let (sentence, quote) = (tokens(sentence), tokens(quote));
+        let all = sentence
+            .iter()
+            .chain(&quote)
+            .map(|token| token.text.as_str());
+        Self {
+            is_german: words::is_german(all),
+            sentence,
+            quote,
+        }
+    }
+}
+
+fn figures(pair: &Pair) -> Option<String> {
+    let has = |value: f64| {
+        let mut values = pair.quote.iter().filter_map(|token| token.value);
+        values.any(|known| (known - value).abs() <= 1e-9 * value.abs().max(1.0))
+    };
+    let missing = pair
+        .sentence
+        .iter()
+        .find(|token| token.value.is_some_and(|value| !has(value)))?;
+    Some(format!(
+        "the number {} is not in the quoted words",
+        missing.text
+    ))
+}
+
+// The unit of each figure: the sign before it, or one of the two words behind it.
+fn measured(tokens: &[SentenceToken]) -> Vec<(f64, &'static str)> {
+    let measure = |at: usize| {
+        let value = tokens[at].value?;
+        let before = at.checked_sub(1).and_then(|at| tokens.get(at));
+        let before = before.filter(|token| !token.text.starts_with(char::is_alphanumeric));
+        let around = before.into_iter().chain(tokens.iter().skip(at + 1).take(2));
+        let mut units = around.filter_map(|token| words::unit(&token.text));
+        Some((value, units.next()?))
+    };
+    (0..tokens.len()).filter_map(measure).collect()
+}
+
+fn units(pair: &Pair) -> Option<String> {
+    let quoted = measured(&pair.quote);
+    let (value, unit) = measured(&pair.sentence)
+        .into_iter()
+        .find(|measure| !quoted.contains(measure))?;
+    Some(format!("{value} {unit} is not in the quoted words"))
+}
+
+fn dates(pair: &Pair) -> Option<String> {
+    let of = |token: &SentenceToken| date(&token.text, token.is_name);
+    let known: BTreeSet<usize> = pair.quote.iter().filter_map(of).collect();
+    let mut all = pair.sentence.iter();
+    let missing = all.find(|token| of(token).is_some_and(|date| !known.contains(&date)))?;
+    Some(format!(
+        "the date {} is not in the quoted words",
+        missing.text
+    ))
+}
+
+// In German every noun has a capital: there a missing one counts only if the quoted words have another in its place.
+fn names(pair: &Pair) -> Option<String> {
+    let (own, quoted) = (texts(&pair.sentence), texts(&pair.quote));
+    let is_missing = |token: &&SentenceToken| {
+        token.is_name
+            && is_content(&token.text)
+            && !quoted.iter().any(|known| is_same_word(known, &token.text))
+    };
+    let missing = pair.sentence.iter().find(is_missing)?;
+    let replaced = || {
+        let mut names = pair.quote.iter().filter(|token| token.is_name);
+        names.any(|name| !own.iter().any(|known| is_same_word(known, &name.text)))
+    };
+    if pair.is_german && !replaced() {
+        return None;
+    }
+    Some(format!(
+        "the name {} is not in the quoted words",
+        missing.text
+    ))
+}
+
+fn negation(pair: &Pair) -> Option<String> {
+    let count = |tokens: &[SentenceToken]| {
+        tokens
+            .iter()
+            .filter(|token| is_negation(&token.text))
+            .count()
+    };
+    if count(&pair.sentence) % 2 != count(&pair.quote) % 2 {
+        return Some("only one of the sentence and the quoted words has a negation".to_owned());
+    }
+    let (own, quoted) = (texts(&pair.sentence), texts(&pair.quote));
+    let turned = |one: &BTreeSet<&str>, other: &BTreeSet<&str>| {
+        let mut words = one
+            .iter()
+            .filter(|word| word.len() > 3 && !other.contains(*word));
+        let opposite = |word: &str| {
+            let mut prefixes = OPPOSING_PREFIXES.iter();
+            prefixes.any(|prefix| other.contains(format!("{prefix}{word}").as_str()))
+        };
+        words
+            .find(|word| opposite(word))
+            .map(|word| (*word).to_owned())
+    };
+    let word = turned(&own, &quoted).or_else(|| turned(&quoted, &own))?;
+    Some(format!("one has “{word}”, the other its opposite"))
+}
+
+fn quantifiers(pair: &Pair) -> Option<String> {
+    let classes = |tokens: &[SentenceToken]| -> BTreeSet<&'static str> {
+        let words = tokens
+            .iter()
+            .filter(|token| date(&token.text, token.is_name).is_none());
+        words.filter_map(|token| class(&token.text)).collect()
+    };
+    let (own, quoted) = (classes(&pair.sentence), classes(&pair.quote));
+    let lacking = ["all", "most", "only", "must", "few", "some"]
+        .into_iter()
+        .find(|class| own.contains(class) && !quoted.contains(class));
+    if let Some(class) = lacking {
+        return Some(format!("the quoted words do not say “{class}”"));
+    }
+    let weaker = ["may", "few", "some", "only"]
+        .into_iter()
+        .find(|class| quoted.contains(class) && !own.contains(class));
+    weaker.map(|class| format!("the quoted words say “{class}”, the sentence does not"))
+}
+
+fn directions(pair: &Pair) -> Option<String> {
+    let of = |tokens: &[SentenceToken]| -> BTreeSet<(usize, bool)> {
+        tokens
+            .iter()
+            .filter_map(|token| direction(&token.text))
+            .collect()
+    };
+    let (own, quoted) = (of(&pair.sentence), of(&pair.quote));
+    let opposite = own.iter().find(|&&(index, side)| {
+        quoted.contains(&(index, !side)) && !quoted.contains(&(index, side))
+    });
+    if opposite.is_some() {
+        return Some("the quoted words compare in the opposite direction".to_owned());
+    }
+    let bounds = |tokens: &[SentenceToken]| {
+        const BOUNDS: &[&str] = &[
+            "than",
+            "least",
+            "most",
+            "minimum",
+            "maximum",
+            "mindestens",
+            "höchstens",
+        ];
+        tokens
+            .iter()
+            .any(|token| BOUNDS.contains(&token.text.as_str()))
+    };
+    let is_bounded = bounds(&pair.sentence) && !bounds(&pair.quote) && !own.is_subset(&quoted);
+    is_bounded.then(|| "the quoted words do not compare".to_owned())
+}
+
+fn content(tokens: &[SentenceToken]) -> Vec<&str> {
+    let words = tokens.iter().map(|token| token.text.as_str());
+    words.filter(|word| is_content(word)).collect()
+}
+
+// The same content words in another order: who does what to whom has changed, unless one side is in the passive.
+fn order(pair: &Pair) -> Option<String> {
+    let (own, quoted) = (content(&pair.sentence), content(&pair.quote));
+    if own.len() < 3 || quoted.len() > own.len() + own.len() / 2 {
+        return None;
+    }
+    let place = |word: &str| quoted.iter().position(|known| is_same_word(known, word));
+    let places: Vec<usize> = own.iter().filter_map(|word| place(word)).collect();
+    if places.len() < own.len() {
+        return None;
+    }
+    let is_reordered = !places.is_sorted();
+    let is_turned = is_passive(&pair.sentence) != is_passive(&pair.quote);
+    (is_reordered != is_turned)
+        .then(|| "the quoted words have the same terms in another order".to_owned())
+}
+
+fn is_passive(tokens: &[SentenceToken]) -> bool {
+    let has = |words: &[&str]| {
+        tokens
+            .iter()
+            .any(|token| words.contains(&token.text.as_str()))
+    };
+    let english = has(&["is", "are", "was", "were", "been", "be"]) && has(&["by"]);
+    english
+        || has(&["wird", "werden", "wurde", "wurden", "worden"]) && has(&["von", "vom", "durch"])
+}
+
+// Nearly the same words, with one or two replaced between the same neighbors: "buyer" for "seller".
+fn substitution(pair: &Pair) -> Option<String> {
+    let (own, quoted) = (content(&pair.sentence), content(&pair.quote));
+    let rest = |words: &[&str], others: &[&str]| -> Vec<usize> {
+        let is_other = |word: &str| !others.iter().any(|known| is_same_word(known, word));
+        let all = words.iter().enumerate();
+        all.filter(|(_, word)| is_other(word))
+            .map(|(at, _)| at)
+            .collect()
+    };
+    let (ours, theirs) = (rest(&own, &quoted), rest(&quoted, &own));
+    let is_close = (1..=SUBSTITUTED).contains(&ours.len());
+    if !is_close || 2 * (own.len() - ours.len()) < own.len() {
+        return None;
+    }
+    // Neighbors are equal if they are the same word, both replaced, or both the end of the words.
+    let neighbor = |words: &[&str], rest: &[usize], at: Option<usize>| -> Option<String> {
+        let at = at?;
+        let word = words.get(at)?;
+        Some(match rest.contains(&at) {
+            true => String::new(),
+            false => (*word).to_owned(),
+        })
+    };
+    let same = |one: Option<String>, other: Option<String>| match (one, other) {
+        (Some(one), Some(other)) => is_same_word(&one, &other),
+        (one, other) => one == other,
+    };
+    let replaces = |&at: &usize, &other: &usize| {
+        let before =
+            |words: &[&str], rest: &[usize], at: usize| neighbor(words, rest, at.checked_sub(1));
+        let behind =
+            |words: &[&str], rest: &[usize], at: usize| neighbor(words, rest, Some(at + 1));
+        same(before(&own, &ours, at), before(&quoted, &theirs, other))
+            && same(behind(&own, &ours, at), behind(&quoted, &theirs, other))
+    };
+    let mut pairs = ours
+        .iter()
+        .flat_map(|at| theirs.iter().map(move |other| (at, other)));
+    let (at, other) = pairs.find(|(at, other)| replaces(at, other))?;
+    Some(format!(
+        "“{}” stands in the quoted words where the sentence has “{}”",
+        quoted[*other], own[*at]
+    ))
+}
+
+// Words quoted for a sentence must have a good part of its terms, unless the languages differ.
+fn shared(pair: &Pair) -> Option<String> {
+    let language =
+        |tokens: &[SentenceToken]| words::is_german(tokens.iter().map(|token| token.text.as_str()));
+    let (own, quoted) = (content(&pair.sentence), content(&pair.quote));
+    if own.len() < 3 || language(&pair.sentence) != language(&pair.quote) {
+        return None;
+    }
+    let is_shared = |word: &&&str| quoted.iter().any(|known| is_same_word(known, word));
+    let shared = own.iter().filter(is_shared).count();
+    ((shared as f64) < LEAST_SHARED * own.len() as f64)
+        .then(|| "the quoted words share too few terms with the sentence".to_owned())
+}
+
+// Whether two words are forms of one: the same stem with an ending of each.
+fn is_same_word(one: &str, other: &str) -> bool {
+    if one == other {
+        return true;
+    }
+    let common: usize = (one.chars().zip(other.chars()))
+        .take_while(|(a, b)| a == b)
+        .map(|(a, _)| a.len_utf8())
+        .sum();
+    let (rest, other_rest) = (&one[common..], &other[common..]);
+    let has_digit = one.contains(|c: char| c.is_ascii_digit());
+    common >= 3 && !has_digit && is_ending(rest) && is_ending(other_rest)
+}
+
+fn is_ending(rest: &str) -> bool {
+    const ENDINGS: &[&str] = &[
+        "", "s", "es", "ed", "d", "ing", "n", "en", "e", "em", "t", "te", "ten",
+    ];
+    ENDINGS.contains(&rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_objects_to_what_it_is_for() {
+        for (sentence, quote, expected) in [
+            (
+                "The pump is covered for 24 months.",
+                "The warranty covers the pump for 18 months.",
+                "the number 24",
+            ),
+            (
+                "The cable is 5 km long.",
+                "The cable is 5 miles long.",
+                "5 km",
+            ),
+            (
+                "The price is €900 a month.",
+                "The price is $900 a month.",
+                "900 €",
+            ),
+            (
+                "The lease ends in June.",
+                "the lease ends in July",
+                "the date june",
+            ),
+            (
+                "The lease ends on Monday 5 May.",
+                "the lease ends on Monday 5",
+                "the date may",
+            ),
+            (
+                "The firm is based in Paris.",
+                "The firm is based there.",
+                "the name paris",
+            ),
+            (
+                "Der Vertrag wurde von Frau Müller unterschrieben.",
+                "Der Vertrag wurde von Frau Schmidt unterschrieben.",
+                "the name müller",
+            ),
+            (
+                "The tenant may sublet.",
+                "The tenant may not sublet.",
+                "negation",
+            ),
+            (
+                "Haustiere sind erlaubt.",
+                "Keinerlei Haustiere sind erlaubt.",
+                "negation",
+            ),
+            (
+                "The witness was believed by the court.",
+                "The witness was disbelieved by the court.",
+                "its opposite",
+            ),
+            (
+                "All suppliers passed the audit.",
+                "Some suppliers passed the audit.",
+                "“all”",
+            ),
+            (
+                "The drug lowers the risk of stroke.",
+                "The drug may lower the risk of stroke.",
+                "“may”",
+            ),
+            (
+                "Sales rose in the north.",
+                "Sales fell in the north.",
+                "opposite direction",
+            ),
+            (
+                "Google sued Oracle in court.",
+                "Oracle sued Google in court.",
+                "another order",
+            ),
+            (
+                "Google was sued by Oracle in court.",
+                "Google sued Oracle in court.",
+                "another order",
+            ),
+            (
+                "The buyer pays the shipping costs.",
+                "The seller pays the shipping costs.",
+                "“seller”",
+            ),
+            (
+                "The harbor closed its northern gate.",
+                "Rents were paid every other week.",
+                "too few",
+            ),
+        ] {
+            let found = objection(sentence, quote);
+            assert!(
+                found.as_ref().is_some_and(|found| found.contains(expected)),
+                "{sentence} / {quote}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_rule_objects_to_the_same_in_other_words() {
+        for (sentence, quote) in [
+            (
+                "The lease ends on 30 June 2027 [D1:p4] (A, B).",
+                "The lease shall end on 30 June 2027.",
+            ),
+            ("It costs 1,200 euros.", "the total costs 1200 EUR in all"),
+            (
+                "Oracle was sued by Google in court.",
+                "Google sued Oracle in court.",
+            ),
+            (
+                "The tenant must pay the rent by the third day.",
+                "The tenant shall pay the rent by the third day of each month.",
+            ),
+            (
+                "Die Miete beträgt zwölf Euro.",
+                "die monatliche Miete beträgt 12 Euro",
+            ),
+        ] {
+            assert_eq!(objection(sentence, quote), None, "{sentence} / {quote}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Similarity of wording: a figure about words, never about meaning. It is shown under exactly that name.
+
+use std::collections::BTreeSet;
+
+use crate::domain::citation::compare;
+
+/// How alike the wording of texts is, 0 to 1: the Dice coefficient of their distinct words, averaged over all pairs of
+/// texts. None with fewer than two texts that have words.
+pub fn similarity(texts: &[&str]) -> Option<f64> {
+    let bags: Vec<BTreeSet<String>> = texts
+        .iter()
+        .map(|text| {
+            let words = compare::words(text).into_iter();
+            words.map(|word| word.plain).collect()
+        })
+        .filter(|bag: &BTreeSet<String>| !bag.is_empty())
+        .collect();
+    let (mut sum, mut pairs) = (0.0, 0_u32);
+    for (index, one) in bags.iter().enumerate() {
+        for other in &bags[index + 1..] {
+            let common = one.intersection(other).count() as f64;
+            sum += 2.0 * common / (one.len() + other.len()) as f64;
+            pairs += 1;
+        }
+    }
+    (pairs > 0).then(|| (sum / f64::from(pairs) * 100.0).round() / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_compared_and_nothing_else() {
+        for (texts, expected) in [
+            (&["The seller pays.", "The buyer pays."][..], Some(0.67)),
+            (&["same words", "Same, words!"], Some(1.0)),
+            (&["one", "two"], Some(0.0)),
+            (&["one", ""], None),
+            (&[], None),
+        ] {
+            assert_eq!(similarity(texts), expected, "{texts:?}");
+        }
+    }
+}

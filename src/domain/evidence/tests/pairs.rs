@@ -1,0 +1,198 @@
+//! What a judge that is right nine times of ten makes of pairs of sentences, printed next to the targets: `make evidence`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{answer, plan, run, stance};
+use crate::domain::analysis::StageAnswer;
+use crate::domain::evidence::agreement::DraftAgreement;
+use crate::domain::evidence::{EvidenceMap, SupportLevel, objection};
+use crate::domain::plan::EvidenceCall;
+use crate::domain::statistics::random::Random;
+
+const OWN: &str = include_str!("../../../../tests/data/evidence/pairs.json");
+/// Names a file of further pairs.
+const MORE: &str = "EVIDENCE_PAIRS";
+/// Judgments of each pair.
+const TRIALS: u64 = 200;
+/// How often the judge is right, in percent.
+const RIGHT: u64 = 90;
+/// Maximum share of contradictions that are called supported or agreed.
+const TARGET: f64 = 0.05;
+
+#[derive(Deserialize)]
+struct Pair {
+    kind: String,
+    lang: String,
+    label: String,
+    first: String,
+    second: String,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Counts {
+    trials: u32,
+    supported: u32,
+    top: u32,
+    agreed: u32,
+    contradictions: u32,
+    skipped: u32,
+}
+
+impl Counts {
+    fn add(&mut self, map: &EvidenceMap, skips: bool) {
+        let level = map.sentences.first().map(|one| one.level);
+        self.trials += 1;
+        self.supported += u32::from(level >= Some(SupportLevel::Supported));
+        self.top += u32::from(level == Some(SupportLevel::SupportedAgreed));
+        self.agreed += u32::from(!map.consensus.is_empty());
+        self.contradictions += u32::from(!map.contradictions.is_empty());
+        self.skipped += u32::from(skips);
+    }
+
+    fn share(self, count: u32) -> f64 {
+        f64::from(count) / f64::from(self.trials.max(1))
+    }
+}
+
+// What the judge says: the truth nine times of ten, otherwise that both say the same, the worst it can do.
+fn said(pair: &Pair, chance: &mut Random) -> (&'static str, &'static str) {
+    let is_right = chance.bits() % 100 < RIGHT;
+    match (pair.label.as_str(), is_right) {
+        ("contradiction", true) => ("denies", "contradicts"),
+        ("compatible", true) => ("silent", "neither"),
+        ("same", false) => ("silent", "neither"),
+        _ => ("asserts", "entails"),
+    }
+}
+
+fn judged(pair: &Pair, seed: u64) -> (EvidenceMap, bool) {
+    let plan = plan(2, &[&pair.second], seed);
+    let mut chance = Random::new(seed);
+    let (stance_of_second, _) = said(pair, &mut chance);
+    let (_, verdict) = said(pair, &mut chance);
+    let synthesis = format!("{} [D1:p1].", pair.first.trim_end_matches('.'));
+    let judge = json!({ "claims": [{ "text": pair.first, "answer": synthesis, "stances": [
+        stance(&plan, 2, 0, "asserts", &pair.first), stance(&plan, 2, 1, stance_of_second, &pair.second) ] }] });
+    let checker = json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": verdict, "quote": pair.second }] });
+    let drafts = [pair.first.as_str(), pair.second.as_str()];
+    let map = run(&plan, &drafts, &synthesis, Some(&judge), Some(&checker));
+    let compared: [StageAnswer; 3] = [
+        answer(0, 0, &pair.first),
+        answer(0, 1, &pair.second),
+        answer(
+            plan.evidence_stage(EvidenceCall::Drafts),
+            0,
+            &judge.to_string(),
+        ),
+    ];
+    let skips = DraftAgreement::of(&plan, &compared).is_ok_and(|found| found.reaches(0.8));
+    (map, skips)
+}
+
+fn measure(name: &str, pairs: &[Pair]) -> BTreeMap<String, Counts> {
+    let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
+    let mut kinds: BTreeMap<(String, String), Counts> = BTreeMap::new();
+    for (index, pair) in pairs.iter().enumerate() {
+        for trial in 0..TRIALS {
+            let (map, skips) = judged(pair, (index as u64) << 32 | trial);
+            counts
+                .entry(pair.label.clone())
+                .or_default()
+                .add(&map, skips);
+            let kind = (pair.label.clone(), format!("{} {}", pair.kind, pair.lang));
+            kinds.entry(kind).or_default().add(&map, skips);
+        }
+    }
+    println!(
+        "\n{name}: {} pairs, each judged {TRIALS} times by a judge that is right {RIGHT} % of the time",
+        pairs.len()
+    );
+    println!(
+        "{:<34} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "", "supported", "top level", "agree", "contrad.", "skips"
+    );
+    let line = |name: &str, one: &Counts| {
+        let shares = [
+            one.supported,
+            one.top,
+            one.agreed,
+            one.contradictions,
+            one.skipped,
+        ];
+        let shares = shares.map(|count| format!("{:>8.1}%", 100.0 * one.share(count)));
+        println!("{name:<34} {}", shares.join(" "));
+    };
+    for (label, one) in &counts {
+        line(label, one);
+        for ((of, kind), one) in &kinds {
+            if of == label {
+                line(&format!("    {kind}"), one);
+            }
+        }
+    }
+    println!(
+        "target on contradictions: supported, agree, and skips at most {:.0}%",
+        100.0 * TARGET
+    );
+    counts
+}
+
+fn holds(counts: &BTreeMap<String, Counts>) {
+    let one = counts["contradiction"];
+    for (what, count) in [
+        ("supported", one.supported),
+        ("agree", one.agreed),
+        ("skips", one.skipped),
+    ] {
+        assert!(
+            one.share(count) <= TARGET,
+            "{what} on {:.3} of the contradictions",
+            one.share(count)
+        );
+    }
+}
+
+fn without_judge(pairs: &[Pair]) -> usize {
+    let claims = |pair: &Pair| {
+        let mut plan = plan(2, &[&pair.second], 1);
+        plan.evidence = Default::default();
+        let synthesis = format!("{} [D1:p1].", pair.first.trim_end_matches('.'));
+        let map = run(&plan, &[&pair.first, &pair.second], &synthesis, None, None);
+        let raised = map
+            .sentences
+            .iter()
+            .filter(|one| one.level > SupportLevel::Cited)
+            .count();
+        map.claims.len() + map.consensus.len() + map.contradictions.len() + raised
+    };
+    pairs.iter().map(claims).sum()
+}
+
+#[test]
+fn contradictions_are_seldom_called_supported_or_agreed() {
+    let own: Vec<Pair> = serde_json::from_str(OWN).expect("pairs");
+    assert!(own.len() >= 40);
+    let counts = measure("tests/data/evidence/pairs.json", &own);
+    let without = without_judge(&own);
+    println!("claims about meaning without a judge: {without} (target 0)");
+    holds(&counts);
+    assert_eq!(without, 0);
+}
+
+#[test]
+fn further_pairs_named_by_the_environment_hold_too() {
+    let Ok(path) = std::env::var(MORE) else {
+        println!("{MORE} names no file: further pairs are not measured");
+        return;
+    };
+    let text = std::fs::read_to_string(&path).expect(MORE);
+    let pairs: Vec<Pair> = serde_json::from_str(&text).expect("pairs");
+    let counts = measure(&path, &pairs);
+    let without = without_judge(&pairs);
+    println!("claims about meaning without a judge: {without} (target 0)");
+    holds(&counts);
+    assert_eq!(without, 0);
+}

@@ -1,0 +1,108 @@
+//! Looks up the words that a model quotes in the text that it names. What is not there does not count.
+
+use crate::domain::citation::compare::{self, PlainWord};
+
+use super::tokens::tokens;
+use super::words::is_negation;
+
+/// Minimum number of words of a quotation without a figure.
+const LEAST_WORDS: usize = 4;
+/// Maximum length of a quotation in characters; a longer one is not looked up.
+pub(super) const LONGEST_QUOTE: usize = 600;
+/// Where a clause ends.
+const CLAUSE_ENDS: [char; 9] = [',', ';', ':', '.', '!', '?', '\n', '—', '–'];
+
+/// A text in which quotations are looked up.
+pub(super) struct SearchedText<'a> {
+    text: &'a str,
+    words: Vec<PlainWord>,
+}
+
+/// Words that were found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FoundQuote<'a> {
+    /// As they stand in the text.
+    pub words: &'a str,
+    /// With the rest of the clauses that they begin and end in.
+    pub clause: &'a str,
+}
+
+impl<'a> SearchedText<'a> {
+    pub fn of(text: &'a str) -> Self {
+        Self {
+            text,
+            words: compare::words(text),
+        }
+    }
+
+    /// Finds a quotation, in one piece: an ellipsis could leave out what turns its meaning.
+    pub fn find(&self, quote: &str) -> Option<FoundQuote<'a>> {
+        let is_bounded = quote.chars().nth(LONGEST_QUOTE).is_none();
+        if !is_bounded || quote.contains('…') || quote.contains("...") || !is_telling(quote) {
+            return None;
+        }
+        let (start, end) = compare::locate(quote, &self.words)?;
+        let words = self.text.get(start..end)?;
+        let before = self.text.get(..start)?.rfind(CLAUSE_ENDS);
+        let begin = before.map_or(0, |at| self.text.ceil_char_boundary(at + 1));
+        let behind = self.text.get(end..)?.find(CLAUSE_ENDS);
+        let clause = self
+            .text
+            .get(begin..behind.map_or(self.text.len(), |at| end + at))?;
+        Some(FoundQuote { words, clause })
+    }
+}
+
+impl FoundQuote<'_> {
+    /// Whether the clause negates what the quoted words say.
+    pub fn is_turned(&self) -> bool {
+        let negations = |text: &str| {
+            let words = tokens(text).into_iter();
+            words.filter(|token| is_negation(&token.text)).count()
+        };
+        negations(self.clause) % 2 != negations(self.words) % 2
+    }
+}
+
+fn is_telling(quote: &str) -> bool {
+    let words = compare::words(quote);
+    let is_figure = |word: &PlainWord| word.plain.contains(|c: char| c.is_ascii_digit());
+    words.len() >= LEAST_WORDS || words.iter().any(is_figure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str =
+        "The lease ends on 30 June 2027, and the tenant may not sublet it. Nobody pays rent.";
+
+    #[test]
+    fn only_words_that_stand_there_in_one_piece_are_found() {
+        let text = SearchedText::of(TEXT);
+        for (quote, expected) in [
+            ("ends on 30 June 2027", Some("ends on 30 June 2027")),
+            ("“Ends on 30 june 2027”", Some("ends on 30 June 2027")),
+            ("2027", Some("2027")),
+            ("ends on 30 June 2028", None),
+            ("the tenant may sublet it", None),
+            ("The lease … may not sublet it", None),
+            ("sublet it", None),
+            ("", None),
+        ] {
+            let found = text.find(quote).map(|found| found.words);
+            assert_eq!(found, expected, "{quote}");
+        }
+    }
+
+    #[test]
+    fn a_quotation_that_leaves_a_negation_out_is_turned() {
+        let text = SearchedText::of(
+            "Nobody has the right to sublet the flat. It may be painted in white.",
+        );
+        let is_turned = |quote: &str| text.find(quote).expect(quote).is_turned();
+        assert!(is_turned("has the right to sublet"));
+        assert!(!is_turned("Nobody has the right to sublet"));
+        assert!(!is_turned("may be painted in white"));
+    }
+}

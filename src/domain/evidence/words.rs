@@ -1,0 +1,377 @@
+//! Words that change what a sentence says: negations, quantifiers, directions, units, dates. In English and German.
+//! The rules use them only to lower a judgment, so a missing word costs nothing but a missed objection.
+
+/// Words that negate, or nearly do.
+const NEGATIONS: &[&str] = &[
+    "not",
+    "no",
+    "never",
+    "none",
+    "nor",
+    "neither",
+    "nobody",
+    "nothing",
+    "nowhere",
+    "without",
+    "cannot",
+    "unless",
+    "except",
+    "hardly",
+    "barely",
+    "scarcely",
+    "nicht",
+    "nichts",
+    "kein",
+    "keine",
+    "keinen",
+    "keiner",
+    "keinem",
+    "keines",
+    "keinerlei",
+    "nie",
+    "niemals",
+    "niemand",
+    "ohne",
+    "kaum",
+    "weder",
+    "fails",
+    "failed",
+    "lacks",
+    "lacked",
+];
+
+/// Prefixes that turn a word into its opposite.
+pub(super) const OPPOSING_PREFIXES: &[&str] =
+    &["un", "dis", "in", "im", "ir", "il", "non", "mis", "de"];
+
+/// Whether a word negates.
+pub(super) fn is_negation(word: &str) -> bool {
+    NEGATIONS.contains(&word) || word.ends_with("n't")
+}
+
+/// Quantifiers and modal verbs by class.
+const CLASSES: &[(&str, &[&str])] = &[
+    (
+        "all",
+        &[
+            "all",
+            "every",
+            "each",
+            "everyone",
+            "everybody",
+            "always",
+            "alle",
+            "allen",
+            "aller",
+            "jeder",
+            "jede",
+            "jedes",
+            "jeden",
+            "jedem",
+            "sämtliche",
+            "stets",
+            "immer",
+        ],
+    ),
+    (
+        "most",
+        &[
+            "most", "mostly", "usually", "majority", "meist", "meisten", "mehrheit",
+        ],
+    ),
+    (
+        "some",
+        &[
+            "some",
+            "several",
+            "sometimes",
+            "einige",
+            "manche",
+            "mehrere",
+            "manchmal",
+        ],
+    ),
+    ("few", &["few", "rarely", "seldom", "wenige", "selten"]),
+    (
+        "only",
+        &[
+            "only",
+            "solely",
+            "exclusively",
+            "nur",
+            "lediglich",
+            "ausschließlich",
+        ],
+    ),
+    (
+        "must",
+        &[
+            "must",
+            "shall",
+            "required",
+            "obliged",
+            "mandatory",
+            "muss",
+            "müssen",
+            "verpflichtet",
+        ],
+    ),
+    (
+        "may",
+        &[
+            "may",
+            "might",
+            "can",
+            "could",
+            "allowed",
+            "permitted",
+            "optional",
+            "darf",
+            "dürfen",
+            "kann",
+            "können",
+        ],
+    ),
+    ("should", &["should", "soll", "sollte", "sollten"]),
+];
+
+/// The class of a quantifier or modal verb.
+pub(super) fn class(word: &str) -> Option<&'static str> {
+    let mut classes = CLASSES.iter();
+    classes
+        .find(|(_, words)| words.contains(&word))
+        .map(|(name, _)| *name)
+}
+
+/// Directions: what a word says, and its opposite.
+const DIRECTIONS: &[(&[&str], &[&str])] = &[
+    (&["more", "mehr"], &["less", "fewer", "weniger"]),
+    (&["most"], &["least"]),
+    (
+        &["above", "over", "exceed", "exceeds", "exceeded", "über"],
+        &["below", "under", "unter"],
+    ),
+    (
+        &["higher", "high", "highest", "höher", "hoch"],
+        &["lower", "low", "lowest", "niedriger", "niedrig"],
+    ),
+    (
+        &["greater", "larger", "bigger", "large", "größer", "groß"],
+        &["smaller", "small", "kleiner", "klein"],
+    ),
+    (
+        &["longer", "long", "länger", "lang"],
+        &["shorter", "short", "kürzer", "kurz"],
+    ),
+    (
+        &["faster", "fast", "schneller", "schnell"],
+        &["slower", "slow", "langsamer", "langsam"],
+    ),
+    (
+        &["better", "best", "besser"],
+        &["worse", "worst", "schlechter"],
+    ),
+    (
+        &[
+            "rise",
+            "rises",
+            "rose",
+            "risen",
+            "grew",
+            "grow",
+            "grows",
+            "grown",
+            "increase",
+            "increases",
+            "increased",
+            "gained",
+            "stieg",
+            "stiegen",
+            "steigt",
+            "gestiegen",
+            "wuchs",
+            "erhöht",
+        ],
+        &[
+            "fall",
+            "falls",
+            "fell",
+            "fallen",
+            "shrank",
+            "drop",
+            "drops",
+            "dropped",
+            "decrease",
+            "decreases",
+            "decreased",
+            "declined",
+            "lost",
+            "sank",
+            "sanken",
+            "sinkt",
+            "gesunken",
+            "fiel",
+            "gesenkt",
+        ],
+    ),
+    (&["before", "vor", "bevor"], &["after", "nach", "nachdem"]),
+    (
+        &["earlier", "early", "früher", "früh"],
+        &["later", "late", "später", "spät"],
+    ),
+    (
+        &["first", "erste", "erster", "ersten"],
+        &["last", "letzte", "letzter", "letzten"],
+    ),
+    (&["minimum", "mindestens"], &["maximum", "höchstens"]),
+    (&["true", "richtig", "wahr"], &["false", "wrong", "falsch"]),
+    (
+        &["open", "opened", "opens", "offen", "geöffnet"],
+        &["closed", "closes", "close", "geschlossen"],
+    ),
+    (&["<", "≤"], &[">", "≥"]),
+];
+
+/// The index of a word's pair of directions, and whether it is the first of the two.
+pub(super) fn direction(word: &str) -> Option<(usize, bool)> {
+    let mut pairs = DIRECTIONS.iter().enumerate();
+    pairs.find_map(|(index, (one, other))| {
+        if one.contains(&word) {
+            return Some((index, true));
+        }
+        other.contains(&word).then_some((index, false))
+    })
+}
+
+/// Units by canonical name.
+const UNITS: &[(&str, &[&str])] = &[
+    ("%", &["%", "percent", "prozent"]),
+    (
+        "km",
+        &["km", "kilometre", "kilometres", "kilometer", "kilometers"],
+    ),
+    ("mile", &["mile", "miles", "meile", "meilen"]),
+    ("m", &["m", "metre", "metres", "meter", "meters", "metern"]),
+    (
+        "cm",
+        &[
+            "cm",
+            "centimetre",
+            "centimetres",
+            "centimeter",
+            "centimeters",
+            "zentimeter",
+        ],
+    ),
+    (
+        "mm",
+        &[
+            "mm",
+            "millimetre",
+            "millimetres",
+            "millimeter",
+            "millimeters",
+        ],
+    ),
+    ("ft", &["ft", "foot", "feet"]),
+    ("kg", &["kg", "kilogram", "kilograms", "kilogramm"]),
+    ("g", &["g", "gram", "grams", "gramm"]),
+    ("t", &["t", "tonne", "tonnes", "ton", "tons", "tonnen"]),
+    ("l", &["l", "litre", "litres", "liter", "liters"]),
+    ("s", &["s", "second", "seconds", "sekunde", "sekunden"]),
+    ("min", &["min", "minute", "minutes", "minuten"]),
+    ("h", &["h", "hour", "hours", "stunde", "stunden"]),
+    ("day", &["day", "days", "tag", "tage", "tagen"]),
+    ("week", &["week", "weeks", "woche", "wochen"]),
+    ("month", &["month", "months", "monat", "monate", "monaten"]),
+    ("year", &["year", "years", "jahr", "jahre", "jahren"]),
+    ("celsius", &["celsius"]),
+    ("fahrenheit", &["fahrenheit"]),
+    ("€", &["€", "eur", "euro", "euros"]),
+    ("$", &["$", "usd", "dollar", "dollars"]),
+    ("£", &["£", "gbp", "pound", "pounds", "pfund"]),
+    ("¥", &["¥", "yen"]),
+    ("chf", &["chf", "franken", "francs"]),
+];
+
+/// The canonical name of a unit.
+pub(super) fn unit(word: &str) -> Option<&'static str> {
+    let mut units = UNITS.iter();
+    units
+        .find(|(_, words)| words.contains(&word))
+        .map(|(name, _)| *name)
+}
+
+/// Months, weekdays, and seasons, in English and German.
+const DATES: &[&[&str]] = &[
+    &["january", "januar", "jan"],
+    &["february", "februar", "feb"],
+    &["march", "märz"],
+    &["april", "apr"],
+    &["june", "juni", "jun"],
+    &["july", "juli", "jul"],
+    &["august", "aug"],
+    &["september", "sept", "sep"],
+    &["october", "oktober", "oct", "okt"],
+    &["november", "nov"],
+    &["december", "dezember", "dec", "dez"],
+    &["monday", "mondays", "montag", "montags"],
+    &["tuesday", "tuesdays", "dienstag", "dienstags"],
+    &["wednesday", "wednesdays", "mittwoch", "mittwochs"],
+    &["thursday", "thursdays", "donnerstag", "donnerstags"],
+    &["friday", "fridays", "freitag", "freitags"],
+    &["saturday", "saturdays", "samstag", "samstags", "sonnabend"],
+    &["sunday", "sundays", "sonntag", "sonntags"],
+    &["spring", "frühling", "frühjahr"],
+    &["summer", "sommer"],
+    &["autumn", "herbst"],
+    &["winter"],
+    &["today", "heute"],
+    &["tomorrow", "morgen"],
+    &["yesterday", "gestern"],
+];
+
+/// Index of a month, weekday, or season. "May" is also a verb, so only a name counts.
+pub(super) fn date(word: &str, is_name: bool) -> Option<usize> {
+    if is_name && matches!(word, "may" | "mai") {
+        return Some(DATES.len());
+    }
+    DATES.iter().position(|names| names.contains(&word))
+}
+
+/// Words without a content of their own.
+const FUNCTION_WORDS: &[&str] = &[
+    "a", "an", "the", "this", "that", "these", "those", "it", "its", "he", "she", "they", "their",
+    "his", "her", "we", "our", "you", "your", "i", "of", "to", "in", "on", "at", "by", "for",
+    "from", "with", "as", "into", "about", "per", "and", "or", "but", "if", "than", "then", "so",
+    "which", "who", "when", "where", "there", "is", "are", "was", "were", "be", "been", "being",
+    "has", "have", "had", "do", "does", "did", "will", "would", "der", "die", "das", "den", "dem",
+    "des", "ein", "eine", "einen", "einem", "einer", "eines", "und", "oder", "aber", "wenn", "als",
+    "wie", "es", "er", "sie", "wir", "ihr", "ihre", "von", "vom", "zu", "zum", "zur", "im", "am",
+    "an", "auf", "bei", "mit", "für", "aus", "durch", "dass", "ist", "sind", "war", "waren",
+    "wird", "werden", "wurde", "wurden", "worden", "hat", "haben", "hatte", "sich", "auch", "also",
+    "s",
+];
+
+/// Whether a word carries content: no function word, quantifier, modal verb, or negation.
+pub(super) fn is_content(word: &str) -> bool {
+    !FUNCTION_WORDS.contains(&word) && class(word).is_none() && !is_negation(word)
+}
+
+/// Whether the words are German, by its most frequent function words.
+pub(super) fn is_german<'a>(words: impl Iterator<Item = &'a str>) -> bool {
+    const GERMAN: &[&str] = &[
+        "der", "die", "das", "den", "dem", "des", "und", "ist", "nicht", "ein", "eine", "von",
+        "mit", "im", "am", "zu", "wird", "wurde", "für", "sich", "auf", "kein", "keine",
+    ];
+    const ENGLISH: &[&str] = &[
+        "the", "of", "and", "is", "to", "in", "was", "for", "that", "by", "are", "on", "with",
+        "not",
+    ];
+    let (mut german, mut english) = (0, 0);
+    for word in words {
+        german += u32::from(GERMAN.contains(&word));
+        english += u32::from(ENGLISH.contains(&word));
+    }
+    german > english
+}

@@ -1,0 +1,286 @@
+//! The map of a panel in exports, in Markdown and HTML. Says nothing that the map does not rest on, and what it rests on.
+
+use std::fmt::Write;
+
+use super::inline::{Cite, escape};
+use super::prose::inline;
+use crate::domain::evidence::{
+    EvidenceMap, EvidenceStatus, MemberStance, SentenceSupport, Stance, SupportLevel,
+};
+use crate::domain::findings::Findings;
+
+/// What the map rests on, or why there is none.
+pub(super) fn basis(map: &EvidenceMap) -> String {
+    let reason = map.reason.as_deref().unwrap_or_default();
+    let mut text = match map.status {
+        EvidenceStatus::Judged => {
+            let by = |model: &Option<String>, what: &str| {
+                let model = model.as_ref()?;
+                Some(format!("{model} {what}"))
+            };
+            let parts = [
+                by(&map.judge, "compared the first answers"),
+                by(&map.checker, "compared the answer with the cited passages"),
+            ];
+            let parts: Vec<String> = parts.into_iter().flatten().collect();
+            format!(
+                "{}. Every quotation was found in the text that it is from; what the models made of it may be wrong.",
+                parts.join("; ")
+            )
+        }
+        EvidenceStatus::Failed => format!("Nothing is known about agreement: {reason}."),
+        EvidenceStatus::Off | EvidenceStatus::NoJudge => {
+            format!("No model compared the answers: {reason}.")
+        }
+    };
+    if map.status == EvidenceStatus::Judged && !reason.is_empty() {
+        let _ = write!(text, " Not complete: {reason}.");
+    }
+    if let Some(similarity) = map.similarity {
+        let _ = write!(text, " Similar wording, {similarity:.2}.");
+    }
+    text
+}
+
+/// The section in Markdown.
+pub(super) fn markdown(out: &mut String, found: &Findings) {
+    let map = &found.evidence;
+    let _ = writeln!(out, "## Evidence\n\n{}\n\n{}\n", found.note, basis(map));
+    if !map.claims.is_empty() {
+        let letters: Vec<String> = letters(map).iter().map(char::to_string).collect();
+        let _ = writeln!(
+            out,
+            "| Claim | {} |\n|---|{}|",
+            letters.join(" | "),
+            vec!["---"; letters.len()].join("|")
+        );
+    }
+    for claim in &map.claims {
+        let stances: Vec<&str> = claim.stances.iter().map(stance).collect();
+        let text = claim.text.replace('|', "\\|");
+        let _ = writeln!(out, "| {text} | {} |", stances.join(" | "));
+    }
+    list(
+        out,
+        "Contradictions",
+        map.contradictions.iter().map(|one| {
+            let sides = one
+                .sides
+                .iter()
+                .map(|side| format!("\n  - {}: “{}”", side.letter, side.quote));
+            format!(
+                "{}{}",
+                claim_text(map, one.claim),
+                sides.collect::<String>()
+            )
+        }),
+    );
+    list(
+        out,
+        "Said by one alone",
+        map.unique
+            .iter()
+            .map(|one| format!("{}: {}", one.letter, claim_text(map, one.claim))),
+    );
+    list(
+        out,
+        "Not covered, in the judge's words",
+        map.blind_spots.iter().cloned(),
+    );
+    if !map.sentences.is_empty() {
+        out.push_str("\n### Sentences of the answer\n\n| Sentence | Support |\n|---|---|\n");
+    }
+    for one in &map.sentences {
+        let _ = writeln!(out, "| {} | {} |", one.text.replace('|', "\\|"), level(one));
+    }
+    out.push('\n');
+    for note in found.degraded.iter().chain(&found.notes) {
+        let _ = writeln!(out, "- {note}");
+    }
+    out.push('\n');
+}
+
+fn list(out: &mut String, title: &str, items: impl Iterator<Item = String>) {
+    let items: String = items.map(|item| format!("- {item}\n")).collect();
+    if !items.is_empty() {
+        let _ = write!(out, "\n### {title}\n\n{items}");
+    }
+}
+
+/// The section in HTML.
+pub(super) fn html(out: &mut String, found: &Findings, cite: Cite<'_>) {
+    let map = &found.evidence;
+    let _ = writeln!(
+        out,
+        "<section>\n<h2>Evidence</h2>\n<p class=\"note\">{} {}</p>",
+        escape(&found.note),
+        escape(&basis(map))
+    );
+    claims(out, map, cite);
+    points(
+        out,
+        "Contradictions",
+        map.contradictions.iter().map(|one| {
+            let side = |letter: char, quote: &str| {
+                format!("<li dir=\"auto\"><b>{letter}</b>: “{}”</li>", escape(quote))
+            };
+            let sides = one.sides.iter().map(|one| side(one.letter, &one.quote));
+            format!(
+                "{}<ul>{}</ul>",
+                inline(claim_text(map, one.claim), cite),
+                sides.collect::<String>()
+            )
+        }),
+    );
+    points(
+        out,
+        "Said by one alone",
+        map.unique.iter().map(|one| {
+            format!(
+                "<b>{}</b>: {}",
+                one.letter,
+                inline(claim_text(map, one.claim), cite)
+            )
+        }),
+    );
+    let spots = map.blind_spots.iter().map(|spot| inline(spot, cite));
+    points(out, "Not covered, in the judge's words", spots);
+    if !map.sentences.is_empty() {
+        out.push_str("<h3>Sentences of the answer</h3>\n<table><thead><tr><th>Sentence</th><th>Support</th></tr></thead><tbody>\n");
+        for one in &map.sentences {
+            let _ = writeln!(
+                out,
+                "<tr><td dir=\"auto\">{}</td><td title=\"{}\">{}</td></tr>",
+                inline(&one.text, cite),
+                escape(one.level.reason()),
+                level(one)
+            );
+        }
+        out.push_str("</tbody></table>\n");
+    }
+    let notes = found.degraded.iter().chain(&found.notes);
+    points(
+        out,
+        "How this answer came about",
+        notes.map(|note| escape(note)),
+    );
+    out.push_str("</section>\n");
+}
+
+fn claims(out: &mut String, map: &EvidenceMap, cite: Cite<'_>) {
+    if map.claims.is_empty() {
+        return;
+    }
+    let heads: String = letters(map)
+        .iter()
+        .map(|letter| format!("<th>{letter}</th>"))
+        .collect();
+    let _ = writeln!(
+        out,
+        "<h3>Claims, in the judge's words</h3>\n<table><thead><tr><th>Claim</th>{heads}</tr></thead><tbody>"
+    );
+    for claim in &map.claims {
+        let cells: String = (claim.stances.iter())
+            .map(|one| format!("<td title=\"{}\">{}</td>", escape(&one.quote), stance(one)))
+            .collect();
+        let text = inline(&claim.text, cite);
+        let _ = writeln!(out, "<tr><td dir=\"auto\">{text}</td>{cells}</tr>");
+    }
+    out.push_str("</tbody></table>\n");
+}
+
+fn points(out: &mut String, title: &str, all: impl Iterator<Item = String>) {
+    let items: String = all
+        .map(|one| format!("<li dir=\"auto\">{one}</li>\n"))
+        .collect();
+    if !items.is_empty() {
+        let _ = writeln!(out, "<h3>{title}</h3>\n<ul>\n{items}</ul>");
+    }
+}
+
+fn letters(map: &EvidenceMap) -> Vec<char> {
+    let stances = map.claims.first().map_or(&[][..], |claim| &claim.stances);
+    stances.iter().map(|one| one.letter).collect()
+}
+
+fn claim_text(map: &EvidenceMap, claim: usize) -> &str {
+    map.claims.get(claim).map_or("", |claim| &claim.text)
+}
+
+fn stance(one: &MemberStance) -> &'static str {
+    match one.stance {
+        Stance::Asserts => "says so",
+        Stance::Denies => "says otherwise",
+        Stance::Silent => "–",
+    }
+}
+
+fn level(one: &SentenceSupport) -> String {
+    let disputed = if one.disputed { ", disputed" } else { "" };
+    match &one.lowered {
+        Some(why) if one.level < SupportLevel::Supported => {
+            format!("{}{disputed} (not supported: {why})", one.level.label())
+        }
+        _ => format!("{}{disputed}", one.level.label()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_says_what_the_map_rests_on_and_no_more() {
+        let found: Findings = serde_json::from_value(serde_json::json!({
+            "notes": ["a note"],
+            "evidence": {
+                "status": "judged", "judge": "p/judge", "checker": "p/a", "similarity": 0.8,
+                "claims": [{ "text": "The fee | is 30.", "stances": [
+                    { "letter": "A", "stance": "asserts", "quote": "the fee is 30" },
+                    { "letter": "B", "stance": "denies", "quote": "the fee is 40" } ] }],
+                "contradictions": [{ "claim": 0, "why": "fee", "sides": [
+                    { "letter": "A", "quote": "the fee is 30" }, { "letter": "B", "quote": "the fee is 40" } ] }],
+                "blind_spots": ["the date"],
+                "sentences": [
+                    { "text": "The fee is 30.", "level": "cited", "disputed": true, "lowered": "the number 30 is not in the quoted words" },
+                    { "text": "It is due.", "level": "supported_agreed" } ],
+            },
+        }))
+        .expect("findings");
+        let mut out = String::new();
+        markdown(&mut out, &found);
+        for part in [
+            "p/judge compared the first answers; p/a compared the answer with the cited passages.",
+            "Similar wording, 0.80.",
+            "| The fee \\| is 30. | says so | says otherwise |",
+            "  - A: “the fee is 30”\n  - B: “the fee is 40”\n",
+            "| The fee is 30. | cited, disputed (not supported: the number 30 is not in the quoted words) |",
+            "| It is due. | supported, members agree |",
+            "### Not covered, in the judge's words\n\n- the date",
+            "- a note",
+        ] {
+            assert!(out.contains(part), "{part} in {out}");
+        }
+    }
+
+    #[test]
+    fn without_a_judge_no_word_speaks_of_agreement() {
+        let mut map = EvidenceMap::without(
+            EvidenceStatus::NoJudge,
+            "demo models compare words, not meaning",
+        );
+        map.similarity = Some(1.0);
+        let found = Findings {
+            evidence: map,
+            note: String::new(),
+            ..Findings::default()
+        };
+        let (mut out, cite) = (String::new(), |_: &str| None);
+        markdown(&mut out, &found);
+        html(&mut out, &found, &cite);
+        for word in ["agree", "verified", "very high", "supports", "contradict"] {
+            assert!(!out.to_lowercase().contains(word), "{word} in {out}");
+        }
+        assert!(out.contains("Similar wording, 1.00."), "{out}");
+    }
+}

@@ -1,0 +1,355 @@
+//! The evidence calls of a run: after the synthesis, and before it is decided whether stages are skipped. Whatever
+//! happens to them, the run goes on; a failure is kept as the call's answer and reported in the result.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::{CallUse, GRACE, LEAST, MachineOutput, StagedRun};
+use crate::domain::analysis::{Member, StageAnswer, Status};
+use crate::domain::chat::{Answer, CallError, CallErrorKind, Extras, ModelRequest};
+use crate::domain::evidence::prompts;
+use crate::domain::pattern::{CallId, estimate};
+use crate::domain::plan::EvidenceCall;
+use crate::domain::time::Timestamp;
+use crate::domain::usage;
+
+/// Time limit of an evidence call.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// Progress of the evidence calls.
+#[derive(Debug, Clone, Default)]
+pub(super) struct EvidencePhase {
+    pub results: BTreeMap<CallId, StageAnswer>,
+    open: BTreeMap<CallId, EvidenceAttempt>,
+    /// Calls waiting for a budget reservation, asked for one by one.
+    asking: VecDeque<EvidenceCall>,
+    next: AfterEvidence,
+}
+
+/// A call in progress.
+#[derive(Debug, Clone)]
+struct EvidenceAttempt {
+    since: Timestamp,
+    until: Timestamp,
+}
+
+/// What the run does after its evidence calls.
+#[derive(Debug, Clone, Default)]
+enum AfterEvidence {
+    /// There are none.
+    #[default]
+    Nothing,
+    /// Decides whether stages after this one are skipped.
+    Decide(usize),
+    /// Ends with this answer.
+    Finish(String),
+}
+
+impl EvidencePhase {
+    /// Whether calls are asked for or open.
+    pub fn is_active(&self) -> bool {
+        !matches!(self.next, AfterEvidence::Nothing)
+    }
+
+    /// Whether the run ends after these calls.
+    pub fn is_final(&self) -> bool {
+        matches!(self.next, AfterEvidence::Finish(_))
+    }
+
+    /// Whether a reservation was asked for.
+    pub fn is_asking(&self) -> bool {
+        !self.asking.is_empty()
+    }
+
+    /// The earliest deadline of an open call.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.open.values().map(|open| open.until).min()
+    }
+}
+
+impl StagedRun {
+    /// Ends the run with its answer, once the evidence calls that are planned have been made.
+    pub(super) fn conclude(&mut self, now: Timestamp, answer: String) {
+        let mut calls = vec![EvidenceCall::Map, EvidenceCall::Passages];
+        calls.retain(|&call| {
+            let is_done = self.evidence.results.contains_key(&self.evidence_id(call));
+            !is_done && self.evidence_request(call, &answer, LIMIT).is_some()
+        });
+        self.evidence.next = AfterEvidence::Finish(answer);
+        self.gather(now, calls);
+    }
+
+    /// Has the judge compare the first answers. Returns false if there is no judge, or it was asked before.
+    pub(super) fn compare_drafts(&mut self, now: Timestamp, stage: usize) -> bool {
+        let call = EvidenceCall::Drafts;
+        let is_done = self.evidence.results.contains_key(&self.evidence_id(call));
+        if is_done || self.evidence_request(call, "", LIMIT).is_none() {
+            return false;
+        }
+        self.evidence.next = AfterEvidence::Decide(stage);
+        self.gather(now, vec![call]);
+        true
+    }
+
+    fn gather(&mut self, now: Timestamp, calls: Vec<EvidenceCall>) {
+        self.evidence.asking = calls.into();
+        if self.run_time_left(now).is_zero() {
+            return self.skip_evidence(now, "the analysis reached its time limit");
+        }
+        self.ask_for_next(now);
+    }
+
+    // Asks for the reservation of the next call; without another one, continues when all are settled.
+    fn ask_for_next(&mut self, now: Timestamp) {
+        let Some(&call) = self.evidence.asking.front() else {
+            if self.evidence.open.is_empty() {
+                self.evidence_over(now);
+            }
+            return;
+        };
+        let id = self.evidence_id(call);
+        let answer = self.final_answer();
+        let (Some(request), Some(member)) = (
+            self.evidence_request(call, &answer, LIMIT),
+            self.evidence_member(call),
+        ) else {
+            self.evidence.asking.pop_front();
+            return self.ask_for_next(now);
+        };
+        let calls = vec![estimate::claim(id, &request, member)];
+        let stage = id.stage;
+        self.out.push_back(MachineOutput::Reserve { stage, calls });
+    }
+
+    /// Makes the call whose reservation was granted.
+    pub(super) fn evidence_granted(&mut self, now: Timestamp) {
+        let Some(call) = self.evidence.asking.pop_front() else {
+            return;
+        };
+        let limit = LIMIT.min(self.run_time_left(now)).max(LEAST);
+        let answer = self.final_answer();
+        if let Some(request) = self.evidence_request(call, &answer, limit) {
+            let id = self.evidence_id(call);
+            let open = EvidenceAttempt {
+                since: now,
+                until: now + limit + GRACE,
+            };
+            self.evidence.open.insert(id, open);
+            self.out
+                .push_back(MachineOutput::Call(id, Box::new(request)));
+        }
+        self.ask_for_next(now);
+    }
+
+    /// Goes on without the call whose reservation was denied.
+    pub(super) fn evidence_denied(&mut self, now: Timestamp, reason: String) {
+        if let Some(call) = self.evidence.asking.pop_front() {
+            let error = CallError::new(CallErrorKind::Unavailable, reason);
+            self.keep_evidence(now, self.evidence_id(call), Err(error), CallUse::default());
+        }
+        self.ask_for_next(now);
+    }
+
+    /// Takes in the end of an evidence call.
+    pub(super) fn evidence_settled(
+        &mut self,
+        now: Timestamp,
+        id: CallId,
+        result: Result<Answer, CallError>,
+        took: CallUse,
+    ) {
+        if !self.evidence.open.contains_key(&id) {
+            return;
+        }
+        self.keep_evidence(now, id, result, took);
+        if self.evidence.open.is_empty() && self.evidence.asking.is_empty() {
+            self.evidence_over(now);
+        }
+    }
+
+    /// Gives up what is not answered yet, for this reason.
+    pub(super) fn skip_evidence(&mut self, now: Timestamp, reason: &str) {
+        let open: Vec<CallId> = self.evidence.open.keys().copied().collect();
+        for &id in &open {
+            self.out.push_back(MachineOutput::Stop(id));
+        }
+        let asking = std::mem::take(&mut self.evidence.asking);
+        let asked: Vec<CallId> = asking
+            .into_iter()
+            .map(|call| self.evidence_id(call))
+            .collect();
+        for id in open.into_iter().chain(asked) {
+            let error = CallError::new(CallErrorKind::Cancelled, reason);
+            self.keep_evidence(now, id, Err(error), CallUse::default());
+        }
+        self.evidence_over(now);
+    }
+
+    /// Stops the open calls of a run that is cancelled.
+    pub(super) fn stop_evidence(&mut self) {
+        for (id, _) in std::mem::take(&mut self.evidence.open) {
+            self.out.push_back(MachineOutput::Stop(id));
+        }
+        self.evidence.asking.clear();
+        self.evidence.next = AfterEvidence::Nothing;
+    }
+
+    /// Ends evidence calls past their deadline to which the LLM client did not respond.
+    pub(super) fn expire_evidence(&mut self, now: Timestamp) {
+        let is_late = |(_, open): &(&CallId, &EvidenceAttempt)| open.until <= now;
+        let late: Vec<CallId> = (self.evidence.open.iter().filter(is_late))
+            .map(|(&id, _)| id)
+            .collect();
+        for id in late {
+            self.out.push_back(MachineOutput::Stop(id));
+            let error = CallError::new(CallErrorKind::Timeout, "no answer within the time limit");
+            self.evidence_settled(now, id, Err(error), CallUse::default());
+        }
+    }
+
+    fn evidence_over(&mut self, now: Timestamp) {
+        match std::mem::take(&mut self.evidence.next) {
+            AfterEvidence::Nothing => {}
+            AfterEvidence::Decide(stage) => self.after_stage(now, stage),
+            AfterEvidence::Finish(text) => self.finish(now, Status::Completed, Some(text), None),
+        }
+    }
+
+    fn keep_evidence(
+        &mut self,
+        now: Timestamp,
+        id: CallId,
+        result: Result<Answer, CallError>,
+        took: CallUse,
+    ) {
+        let open = self.evidence.open.remove(&id);
+        let call = self.board.plan.evidence_call(id.stage);
+        let Some(member) = call.and_then(|call| self.evidence_member(call)) else {
+            return;
+        };
+        let mut kept = StageAnswer {
+            stage: id.stage,
+            member: id.member,
+            model: member.name(),
+            text: String::new(),
+            reasoning: String::new(),
+            usage: took.bill.usage,
+            cost: usage::cost(&took.bill, member.price),
+            latency_ms: open.map_or(0, |open| now.since(open.since).as_millis() as u64),
+            first_token_ms: took.bill.first_token_ms,
+            finish: None,
+            error: None,
+            cached: took.cached,
+            tries: took.bill.tries,
+            dropped: took.bill.dropped,
+            fallback_for: None,
+            earlier: Vec::new(),
+            calls: Vec::new(),
+            extras: Extras::default(),
+        };
+        match result {
+            Ok(answer) => {
+                if took.cached {
+                    kept.usage = answer.usage;
+                }
+                kept.finish = Some(answer.finish);
+                kept.text = answer.text;
+                kept.reasoning = answer.reasoning;
+            }
+            Err(error) => kept.error = Some(error),
+        }
+        self.evidence.results.insert(id, kept.clone());
+        self.out.push_back(MachineOutput::Keep(Box::new(kept)));
+    }
+
+    fn evidence_id(&self, call: EvidenceCall) -> CallId {
+        CallId {
+            stage: self.board.plan.evidence_stage(call),
+            member: 0,
+        }
+    }
+
+    // The passages are checked by a model that did not write the answer, if there is one.
+    fn evidence_member(&self, call: EvidenceCall) -> Option<&Member> {
+        let evidence = &self.board.plan.evidence;
+        if call != EvidenceCall::Passages {
+            return evidence.judge.as_ref();
+        }
+        let last = self.board.plan.stages.len().saturating_sub(1);
+        let written = self.board.results.values();
+        let writer = written
+            .filter(|answer| answer.stage == last && answer.answered())
+            .map(|answer| answer.model.as_str())
+            .next();
+        let mut others = evidence.checkers.iter();
+        others
+            .find(|member| Some(member.model.as_str()) != writer)
+            .or(evidence.checkers.first())
+    }
+
+    // None if the call is not planned, or there is nothing to compare.
+    fn evidence_request(
+        &self,
+        call: EvidenceCall,
+        answer: &str,
+        deadline: Duration,
+    ) -> Option<ModelRequest> {
+        let plan = &self.board.plan;
+        let member = self.evidence_member(call)?;
+        let drafts = prompts::first_answers(plan, self.board.results.values());
+        match call {
+            EvidenceCall::Passages => prompts::passage_check(plan, answer, member, deadline),
+            _ if drafts.len() < 2 => None,
+            EvidenceCall::Drafts => {
+                Some(prompts::comparison(plan, &drafts, None, member, deadline))
+            }
+            // A draft that is the answer was compared with the others before it was chosen.
+            EvidenceCall::Map if self.is_kept_draft(answer) => None,
+            EvidenceCall::Map => Some(prompts::comparison(
+                plan,
+                &drafts,
+                Some(answer),
+                member,
+                deadline,
+            )),
+        }
+    }
+
+    fn is_kept_draft(&self, answer: &str) -> bool {
+        let compared = self
+            .evidence
+            .results
+            .get(&self.evidence_id(EvidenceCall::Drafts));
+        let drafts = self.board.texts_of(self.board.plan.first());
+        compared.is_some_and(StageAnswer::answered)
+            && drafts.iter().any(|(_, text)| *text == answer)
+    }
+
+    fn final_answer(&self) -> String {
+        match &self.evidence.next {
+            AfterEvidence::Finish(text) => text.clone(),
+            _ => String::new(),
+        }
+    }
+
+    /// Requests of the evidence calls that were answered, for a repetition of the run.
+    pub(super) fn evidence_asked(&self) -> Vec<(StageAnswer, ModelRequest)> {
+        let last = self.board.plan.stages.len().saturating_sub(1);
+        let written = self.board.results.values();
+        let answer = written
+            .filter(|answer| answer.stage == last && answer.answered())
+            .map(|answer| answer.text.as_str())
+            .next();
+        let answered = self
+            .evidence
+            .results
+            .values()
+            .filter(|kept| kept.answered());
+        let asked = |kept: &StageAnswer| {
+            let call = self.board.plan.evidence_call(kept.stage)?;
+            let request = self.evidence_request(call, answer.unwrap_or_default(), LIMIT)?;
+            Some((kept.clone(), request))
+        };
+        answered.filter_map(asked).collect()
+    }
+}

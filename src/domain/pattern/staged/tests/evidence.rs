@@ -1,0 +1,262 @@
+//! The evidence calls: after the synthesis, before stages are skipped, and how the run goes on without them.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::analysis::Arrangement;
+use crate::domain::evidence::{EvidenceStatus, of};
+use crate::domain::pattern::PatternOutcome;
+use crate::domain::plan::{EvidenceCall, EvidencePlan};
+
+/// Two members, a synthesis, and a judge.
+fn judged() -> Plan {
+    Plan {
+        evidence: EvidencePlan {
+            judge: Some(member("s")),
+            checkers: vec![member("a"), member("s")],
+            ..EvidencePlan::default()
+        },
+        ..two(&["a", "b"], "s")
+    }
+}
+
+fn cascade() -> Plan {
+    Plan {
+        arrangement: Arrangement::Cascade,
+        agreement: Some(0.8),
+        ..judged()
+    }
+}
+
+/// Handles the first answers and the synthesis; returns the last actions.
+fn written(run: &mut StagedRun) -> Vec<String> {
+    told(run, 0, MachineInput::Started);
+    told(run, 1, answered(0, 0, "The fee is 30 euros."));
+    told(run, 1, answered(0, 1, "The fee is 40 euros."));
+    told(run, 2, answered(1, 0, "The fee is 30 or 40 euros."))
+}
+
+/// What both say of the fee, under either letter: the order is shuffled.
+fn reply(second: &str) -> String {
+    let stance = |letter: &str, stance: &str, quote: &str| json!({ "member": letter, "stance": stance, "quote": quote });
+    let stances: Vec<Value> = ["A", "B"]
+        .iter()
+        .flat_map(|letter| {
+            [
+                stance(letter, "asserts", "The fee is 30 euros"),
+                stance(letter, second, "The fee is 40 euros"),
+            ]
+        })
+        .collect();
+    json!({ "claims": [{ "text": "The fee is 30 euros.", "stances": stances }] }).to_string()
+}
+
+fn outcome(run: &mut StagedRun) -> PatternOutcome {
+    let done = drain(run).into_iter().find_map(|output| match output {
+        MachineOutput::Done(outcome) => Some(*outcome),
+        _ => None,
+    });
+    done.expect("it is over")
+}
+
+const MAP: usize = 2;
+const DRAFTS: usize = 4;
+
+#[test]
+fn the_run_ends_once_the_answers_are_compared() {
+    let mut run = machine(judged());
+    let text = "synthesis 'The fee is 30 or 40 euros.'";
+    assert_eq!(written(&mut run), [text, "-ultra 1/0", "call 2 s"]);
+    let done = told(&mut run, 3, answered(MAP, 0, &reply("denies")));
+    assert_eq!(done, ["completed Some(\"The fee is 30 or 40 euros.\")"]);
+    let (plan, answers) = run.into_parts();
+    assert_eq!(plan.evidence_call(MAP), Some(EvidenceCall::Map));
+    let map = of(&plan, &answers, Some("The fee is 30 or 40 euros."));
+    assert_eq!(
+        (map.status, map.contradictions.len()),
+        (EvidenceStatus::Judged, 1)
+    );
+}
+
+#[test]
+fn totals_hold_the_cost_of_the_comparison() {
+    let mut run = machine(judged());
+    written(&mut run);
+    run.handle(at(3), answered(MAP, 0, &reply("denies")));
+    let totals = outcome(&mut run).totals;
+    assert_eq!(totals.cost_usd, MicroDollars(4 * 20));
+    assert_eq!(
+        (totals.answered, totals.failed),
+        (3, 0),
+        "members and the writer"
+    );
+}
+
+#[test]
+fn whatever_happens_to_the_comparison_the_answer_stays() {
+    let late = Duration::from_secs(600);
+    for (input, why) in [
+        (failed(MAP, 0), "busy"),
+        (answered(MAP, 0, "  "), "nothing"),
+        (MachineInput::Hurry, "user's request"),
+        (
+            MachineInput::Cancelled("stopped by its owner".into()),
+            "stopped by its owner",
+        ),
+        (answered(MAP, 0, "no JSON at all"), "no JSON object"),
+        (MachineInput::Tick, "time limit"),
+    ] {
+        let mut run = machine(judged());
+        written(&mut run);
+        let moment = match input {
+            MachineInput::Tick => at(3) + late,
+            _ => at(3),
+        };
+        run.handle(moment, input);
+        let outcome = outcome(&mut run);
+        assert_eq!(outcome.status, Status::Completed, "{why}");
+        let (plan, answers) = run.into_parts();
+        let map = of(&plan, &answers, outcome.synthesis.as_deref());
+        assert_eq!(map.status, EvidenceStatus::Failed, "{why}");
+        let reason = map.reason.unwrap_or_default();
+        assert!(reason.contains(why), "{why}: {reason}");
+    }
+}
+
+#[test]
+fn a_budget_without_room_spares_the_comparison_alone() {
+    let mut run = machine(judged());
+    run.handle(at(0), MachineInput::Started);
+    let mut reserved = 0;
+    let mut texts = ["The fee is 30 euros.", "The fee is 40 euros.", "Both."].into_iter();
+    loop {
+        match run.poll() {
+            MachineOutput::Reserve { stage: MAP, .. } => {
+                run.handle(at(3), MachineInput::Denied("the budget is spent".into()));
+            }
+            MachineOutput::Reserve { .. } => {
+                reserved += 1;
+                run.handle(at(1), MachineInput::Granted);
+            }
+            MachineOutput::Call(call, _) => {
+                run.handle(
+                    at(2),
+                    answered(call.stage, call.member, texts.next().expect("a call")),
+                );
+            }
+            MachineOutput::Done(outcome) => {
+                assert_eq!(outcome.status, Status::Completed);
+                break;
+            }
+            MachineOutput::Wait(_) => panic!("it waits"),
+            _ => {}
+        }
+    }
+    assert_eq!(reserved, 2, "the members and the writer");
+    let (plan, answers) = run.into_parts();
+    let map = of(&plan, &answers, Some("Both."));
+    assert!(
+        map.reason
+            .is_some_and(|why| why.contains("the budget is spent"))
+    );
+}
+
+#[test]
+fn a_restored_run_compares_what_is_not_compared_yet() {
+    let kept = |run: &mut StagedRun, inputs: Vec<MachineInput>| {
+        let mut kept = Vec::new();
+        for input in inputs {
+            run.handle(at(1), input);
+            kept.extend(drain(run).into_iter().filter_map(|output| match output {
+                MachineOutput::Keep(answer) => Some(*answer),
+                _ => None,
+            }));
+        }
+        kept
+    };
+    let inputs = || {
+        vec![
+            MachineInput::Started,
+            answered(0, 0, "The fee is 30 euros."),
+            answered(0, 1, "The fee is 40 euros."),
+            answered(1, 0, "Both."),
+        ]
+    };
+    let before = kept(&mut machine(judged()), inputs());
+    let restore = |kept| StagedRun::restore(id(), judged(), RunEstimate::default(), at(0), kept);
+    let mut again = restore(before);
+    assert_eq!(told(&mut again, 9, MachineInput::Started), ["call 2 s"]);
+    let all = inputs()
+        .into_iter()
+        .chain([answered(MAP, 0, &reply("denies"))]);
+    let after = kept(&mut machine(judged()), all.collect());
+    assert_eq!(after.len(), 4);
+    let mut again = restore(after);
+    assert_eq!(
+        told(&mut again, 9, MachineInput::Started),
+        ["completed Some(\"Both.\")"]
+    );
+}
+
+#[test]
+fn a_cascade_asks_the_judge_before_it_decides() {
+    for (texts, said, expected) in [
+        (
+            ["The fee is 30 euros.", "In all, The fee is 30 euros."],
+            "silent",
+            "completed Some(\"The fee is 30 euros.\")",
+        ),
+        (
+            ["The fee is 30 euros.", "The fee is 40 euros."],
+            "denies",
+            "+ultra",
+        ),
+    ] {
+        let mut run = machine(cascade());
+        told(&mut run, 0, MachineInput::Started);
+        told(&mut run, 1, answered(0, 0, texts[0]));
+        let asked = told(&mut run, 1, answered(0, 1, texts[1]));
+        assert_eq!(asked, ["-initial 2/0", "call 4 s"]);
+        let then = told(&mut run, 2, answered(DRAFTS, 0, &reply(said)));
+        assert!(then.iter().any(|line| line == expected), "{then:?}");
+        let notes = run.notes.join("; ");
+        assert!(
+            notes.contains("as compared by s, with a threshold of 0.80"),
+            "{notes}"
+        );
+    }
+}
+
+#[test]
+fn a_cascade_whose_judge_fails_goes_by_the_closing_lines() {
+    // A draft that was not compared is compared once it is the answer.
+    for (text, expected) in [
+        ("Measured.\nAnswer: 30", "call 2 s"),
+        ("It is 30.", "+ultra"),
+    ] {
+        let mut run = machine(cascade());
+        told(&mut run, 0, MachineInput::Started);
+        told(&mut run, 1, answered(0, 0, text));
+        told(&mut run, 1, answered(0, 1, text));
+        let then = told(&mut run, 2, failed(DRAFTS, 0));
+        assert!(
+            then.iter().any(|line| line.starts_with(expected)),
+            "{then:?}"
+        );
+        let notes = run.notes.join("; ");
+        assert!(
+            notes.contains("the answers were not compared: busy"),
+            "{notes}"
+        );
+    }
+}
+
+#[test]
+fn who_wants_the_answer_now_does_not_wait_for_the_judge() {
+    let mut run = machine(cascade());
+    told(&mut run, 0, MachineInput::Started);
+    told(&mut run, 1, answered(0, 0, "The fee is 30 euros."));
+    told(&mut run, 1, answered(0, 1, "The fee is 40 euros."));
+    let then = told(&mut run, 2, MachineInput::Hurry);
+    assert_eq!(then, ["stop 4 0", "+ultra", "call 1 s"]);
+}
