@@ -204,6 +204,7 @@ fn shown(analysis: &Analysis) -> Value {
         json!({
             "analysis_id": analysis.id, "status": state, "cost_usd": analysis.cost,
             "answer": analysis.synthesis, "error": analysis.error,
+            "evidence": analysis.findings.as_ref().map(|findings| &findings.evidence),
         }),
     )
 }

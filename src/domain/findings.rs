@@ -13,7 +13,7 @@ pub use figures::StageFigures;
 
 use super::analysis::{Plan, StageAnswer};
 use super::event::RunTotals;
-use super::evidence::{self, EvidenceMap, EvidenceStatus, OLDER, Stance};
+use super::evidence::{self, ClaimContradiction, EvidenceMap, EvidenceStatus, OLDER, Stance};
 
 /// What has to be said beside every count of members that agree.
 pub const NOTE: &str = "Agreement is weak evidence: models share their mistakes. A level says what a sentence rests on, not that it is true.";
@@ -116,6 +116,38 @@ impl From<StoredFindings> for Findings {
     }
 }
 
+// Those who assert the claim against those who deny it, with the words of the first; if nobody denies it, each
+// member by itself.
+fn sides(evidence: &EvidenceMap, one: &ClaimContradiction) -> Vec<Side> {
+    let stance = |letter: char| {
+        let mut stances = evidence.claims[one.claim].stances.iter();
+        let found = stances.find(|stance| stance.letter == letter);
+        found.map(|stance| stance.stance)
+    };
+    let is_denied = one
+        .sides
+        .iter()
+        .any(|side| stance(side.letter) == Some(Stance::Denies));
+    let mut sides: Vec<(Option<Stance>, Side)> = Vec::new();
+    for side in &one.sides {
+        let taken = stance(side.letter).filter(|_| is_denied);
+        let known = sides
+            .iter_mut()
+            .find(|(known, _)| taken.is_some() && *known == taken);
+        match known {
+            Some((_, known)) => drop(known.letters.insert(side.letter)),
+            None => sides.push((
+                taken,
+                Side {
+                    letters: BTreeSet::from([side.letter]),
+                    says: side.quote.clone(),
+                },
+            )),
+        }
+    }
+    sides.into_iter().map(|(_, side)| side).collect()
+}
+
 impl Findings {
     /// Reads what a run's calls gave.
     pub fn of(plan: &Plan, answers: &[StageAnswer], synthesis: Option<&str>) -> Self {
@@ -149,12 +181,7 @@ impl Findings {
                 .filter(|one| exists(&one.claim))
                 .map(|one| Contradiction {
                     point: text(one.claim),
-                    sides: (one.sides.iter())
-                        .map(|side| Side {
-                            letters: BTreeSet::from([side.letter]),
-                            says: side.quote.clone(),
-                        })
-                        .collect(),
+                    sides: sides(&evidence, one),
                     reviewers: BTreeSet::new(),
                     from: origin(),
                 })

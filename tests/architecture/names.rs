@@ -8,7 +8,6 @@ use super::{holds, is_word, sources};
 const REUSED: &[&str] = &[
     // Always written with its module, as `io::Error` is.
     "Error",
-
 ];
 
 /// The name that a line of code gives a type.

@@ -4,7 +4,7 @@
 use super::prompts::first_answers;
 use super::{EvidenceStatus, map};
 use crate::domain::analysis::{Plan, StageAnswer};
-use crate::domain::ballot;
+use crate::domain::answer_value;
 
 /// What a judge's comparison of the first answers shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,20 +48,12 @@ impl DraftAgreement {
     }
 }
 
-/// The closing answer that all first answers share, normalized; none if one lacks such a line or they differ.
+/// The closing answer that all first answers share, in its normal form; none if one lacks such a line or they differ.
 pub fn shared_closing_answer(plan: &Plan, answers: &[StageAnswer]) -> Option<String> {
     let drafts = first_answers(plan, answers);
-    if drafts.len() < 2 {
-        return None;
-    }
-    let mut closing = drafts.iter().map(|draft| {
-        let line = closing_line(draft.text)?;
-        ballot::choice(&plan.question, line)
-    });
-    let first = closing.next()??;
-    closing
-        .all(|other| other.as_ref() == Some(&first))
-        .then_some(first)
+    let closing = drafts.iter().map(|draft| closing_line(draft.text));
+    let closing: Vec<&str> = closing.collect::<Option<_>>()?;
+    answer_value::all_same(&plan.question, &closing).map(|value| value.to_string())
 }
 
 // The last line, if it says "Answer: …".

@@ -10,6 +10,9 @@ pub(in crate::domain) const ASIDES: &[&str] = &[
     "contradictions",
     "points made by one only",
     "blind spots",
+    // Those of the demo models.
+    "similar wording",
+    "different figures or negations",
     "not known",
     "changes",
     "open",

@@ -1,5 +1,5 @@
-//! `Task::Synthesize` for all demo algorithms: one answer from the members' claims, with their letters, in the
-//! sections that the patterns ask for. Agreement is shown but never taken as proof.
+//! `Task::Synthesize` for all demo algorithms: one answer from the members' statements, with their letters. Compares
+//! words and figures, and says so: whether members agree or contradict each other, an algorithm cannot know.
 
 use std::collections::BTreeSet;
 
@@ -51,12 +51,12 @@ pub fn synthesize(brief: &Brief, reading: &PromptReading, lens: ReviewFocus) -> 
         .filter(|cluster| cluster.letters.len() > 1)
         .take(4);
     draft.list_or(
-        "Where the members agree",
+        "Similar wording",
         agreed.map(|cluster| brief_told(cluster, reading)).collect(),
         "None found.",
     );
     draft.list_or(
-        "Contradictions",
+        "Different figures or negations",
         contradictions(&clusters, reading),
         "None found.",
     );
@@ -133,7 +133,7 @@ fn lead(
     }
     if shown == 0 {
         return format!(
-            "*The passages support none of the {} in the {members}. They are listed below, unverified.*",
+            "*None of the {} in the {members} stands in the passages, not even in similar words. They are listed below, unverified.*",
             count(clusters.len(), "statement")
         );
     }
@@ -142,7 +142,7 @@ fn lead(
         .filter(|cluster| cluster.verdict == ClaimVerdict::Supported)
         .count();
     format!(
-        "*From the {members}: {}, of which the passages support {borne}. The most relevant to the question:*",
+        "*From the {members}: {}, of which {borne} stand in the passages in similar words. The most relevant to the question:*",
         count(clusters.len(), "different statement")
     )
 }
@@ -319,7 +319,7 @@ mod tests {
             told.contains("- “The customer must pay all fees within 30 days.” [1] (A, B)"),
             "{told}"
         );
-        assert!(told.contains("## Contradictions\n\n- (C) “The customer must pay all fees within 60 days.”; the passage:"), "{told}");
+        assert!(told.contains("## Different figures or negations\n\n- (C) “The customer must pay all fees within 60 days.”; the passage:"), "{told}");
         assert!(told.contains("never use: paid, refund"), "{told}");
     }
 
@@ -339,8 +339,8 @@ mod tests {
                 headings,
                 [
                     "Answer",
-                    "Where the members agree",
-                    "Contradictions",
+                    "Similar wording",
+                    "Different figures or negations",
                     "Points made by one only",
                     "Blind spots"
                 ]
@@ -353,7 +353,7 @@ mod tests {
         let told = joined(&["Rockets fly to distant moons every week."]);
         let answer = told.split("## Where").next().expect("an answer");
         assert!(
-            !answer.contains("Rockets") && answer.contains("support none"),
+            !answer.contains("Rockets") && answer.contains("None of the 1 statement"),
             "{told}"
         );
     }

@@ -133,6 +133,14 @@ fn measure(name: &str, pairs: &[Pair]) -> BTreeMap<String, Counts> {
             }
         }
     }
+    for pair in pairs.iter().filter(|pair| pair.label == "same") {
+        if let Some(why) = objection(&pair.first, &pair.second) {
+            println!(
+                "lowered though the same: {} / {}: {why}",
+                pair.first, pair.second
+            );
+        }
+    }
     println!(
         "target on contradictions: supported, agree, and skips at most {:.0}%",
         100.0 * TARGET
