@@ -78,10 +78,10 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
       SourceList(run.sources)));
 }
 
-/** Whether there is anything to map: two voices at least, and a finding. */
-export function isMappable({ findings, models }) {
-  const lists = [findings?.contradictions, findings?.unique, findings?.consensus, findings?.support, findings?.blind_spots];
-  return models.length > 1 && lists.some((list) => list?.length > 0);
+/** Whether there is a map, or a reason why the answers of several members were not compared. */
+export function isMappable({ evidence, models }) {
+  const isShown = evidence?.status !== "off" || evidence.sentences?.some((one) => one.level !== "none");
+  return models.length > 1 && Boolean(evidence) && isShown;
 }
 
 /** Whether there are two texts to compare. */

@@ -7,7 +7,7 @@ export function newRun({ id, prompt = "", pattern = "", models = [], ultra = "",
   return {
     id, prompt, pattern, models, ultra, documents, createdAt,
     status: "queued", stages: [], sources: [], totals: null, problem: "", version: 0, single: null, offered: false,
-    notes: [], degraded: "", citations: null, findings: null, timeline: [], shared: false, vote: null, ballot: null, thread: "",
+    notes: [], degraded: "", citations: null, evidence: null, timeline: [], shared: false, vote: null, thread: "",
   };
 }
 
@@ -212,7 +212,7 @@ export function fromStored(stored) {
   run.single = stored.best_single ?? null;
   run.offered = Boolean(stored.comparison_offered);
   run.citations = stored.citations ?? null;
-  run.findings = stored.findings ?? null;
+  run.evidence = stored.evidence ?? null;
   run.timeline = stored.timeline ?? [];
   run.shared = Boolean(stored.shared);
   run.thread = stored.thread_id ?? "";

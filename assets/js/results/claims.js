@@ -1,70 +1,65 @@
-// The findings of a run as rows of a map: a claim, who takes which side, in which words. Pure: no element.
+// The claims of a run as rows of a map: who asserts or denies each, in which words. Everything here was judged by a
+// model, and the server has found every quote in its draft. Pure: no element.
 import { panelStages } from "../parts/run-model.js";
 import { locate } from "./words.js";
 
-/** The kinds of rows, in the order in which they matter. */
+/** The kinds of claims, in the order in which they matter. */
 export const KINDS = [
-  ["conflict", "Contradictions", "not all can be right"],
-  ["alone", "Said by one alone", "an insight, or one model's error"],
-  ["shared", "Said by several", "agreement is weak evidence: models share their mistakes"],
-  ["answer", "Sentences of the answer", "and which drafts have them"],
-  ["open", "Not covered", "what the question needs and no answer gives"],
+  ["conflict", "Contradictions", "Not all can be right"],
+  ["alone", "Said by one", "An insight, or a mistake nobody shares"],
+  ["some", "Said by some", "The others are silent or deny it"],
+  ["shared", "Agreed by all", "Agreement is weak evidence: models share mistakes"],
 ];
 
-const LEVELS = { very_high: "very high", high: "high", medium: "medium", low: "low", none: "none" };
+/** The labels of the levels of support, and what each rests on. */
+export const LEVELS = {
+  none: ["no source", "The sentence cites no passage that was given."],
+  cited: ["cited", "The sentence cites a passage; nobody checked that the passage says so."],
+  quoted: ["quoted", "The quoted words were found in the cited passage."],
+  supported: ["supported", "A model found that the cited passage says so, and its words were found there."],
+  supported_agreed: ["supported, members agree", "A model found that the cited passage says so, and that two or more first answers do and none denies it."],
+};
 
-/**
- * Rows `{kind, text, remark, sides, cells}`. A side is `{letters, says}`; a cell of a letter is
- * `{side, says, stage}`, where `stage` may be unknown.
- */
-export function claimsOf({ findings }) {
-  if (!findings) return [];
-  return [
-    ...(findings.contradictions ?? []).map(conflict),
-    ...(findings.unique ?? []).map((one) => row("alone", one.point, whence(one), one.letter ? [one.letter] : [])),
-    ...(findings.consensus ?? []).map((one) => row("shared", one.point, whence(one), one.letters)),
-    ...(findings.support ?? []).map(support),
-    ...(findings.blind_spots ?? []).map((one) => row("open", one.point, whence(one), [])),
-  ];
+/** Whether a model has compared the answers. */
+export function isJudged({ evidence }) {
+  return evidence?.status === "judged";
 }
 
-function row(kind, text, remark, letters) {
-  const cells = new Map(letters.map((letter) => [letter, { side: 0, says: text, stage: "" }]));
-  return { kind, text, remark, sides: [], cells };
-}
-
-function conflict(one) {
-  const cells = new Map();
-  one.sides.forEach((side, place) => {
-    for (const letter of side.letters) cells.set(letter, { side: place, says: side.says, stage: "" });
-  });
-  const remark = [whence(one), one.settled_by && `settled by: ${one.settled_by}`].filter(Boolean).join("; ");
-  return { kind: "conflict", text: one.point, remark, sides: one.sides, cells };
-}
-
-function support(one) {
-  const cells = new Map(one.letters.map((letter) => {
-    const draft = one.drafts.find((each) => each.letter === letter);
-    return [letter, { side: 0, says: draft?.says ?? one.sentence, stage: draft?.stage ?? "" }];
+/** Rows `{index, kind, text, why, answer, stances}`; a stance is `{letter, model, stance, stage, quote}`. */
+export function claimsOf(run) {
+  if (!isJudged(run)) return [];
+  const { claims = [], consensus = [], contradictions = [], unique = [] } = run.evidence;
+  const kindOf = (index) => {
+    if (contradictions.some((one) => one.claim === index)) return "conflict";
+    if (unique.some((one) => one.claim === index)) return "alone";
+    return consensus.includes(index) ? "shared" : "some";
+  };
+  return claims.map((claim, index) => ({
+    index, kind: kindOf(index), text: claim.text, answer: claim.answer ?? "", stances: claim.stances ?? [],
+    why: contradictions.find((one) => one.claim === index)?.why ?? "",
   }));
-  const remark = `support: ${LEVELS[one.level] ?? one.level}${one.stated ? ", as the answer says itself" : ""}`;
-  return { kind: "answer", text: one.sentence, remark, sides: [], cells };
 }
 
-function whence({ from, reviewers }) {
-  if (from !== "critique") return "from the synthesis";
-  return reviewers?.length > 0 ? `shown by the critique of ${reviewers.join(", ")}` : "from a critique";
+/** What no answer covers, in the judge's words. */
+export function blindSpots(run) {
+  return isJudged(run) ? run.evidence.blind_spots ?? [] : [];
 }
 
-/** The stage and the member whose text has these words; of several texts the one that is most like them. */
-export function draftOf(run, letter, { says, stage }) {
-  let best = null;
-  for (const each of panelStages(run)) {
-    const member = each.members.find((one) => one.letter === letter && one.text);
-    if (!member) continue;
-    const found = locate(member.text, says);
-    const score = (found?.score ?? 0) + (each.name === stage ? 1 : 0);
-    if (!best || score > best.score) best = { stage: each.name, letter, says, score };
-  }
-  return best;
+/** The answer's sentences that cite something or are disputed, and the number of the others. */
+export function supportOf({ evidence }) {
+  const all = evidence?.sentences ?? [];
+  const shown = all.filter((one) => one.level !== "none" || one.disputed);
+  return { shown, others: all.length - shown.length };
+}
+
+/** The letters that stand this way on a claim, by letter. */
+export function lettersOf(claim, stance) {
+  return claim.stances.filter((one) => one.stance === stance).map((one) => one.letter).sort();
+}
+
+/** The stage and the member whose text has these words; the stage that is named comes first. */
+export function draftOf(run, { letter, stage, quote }) {
+  const found = panelStages(run).filter((each) => each.members.some((one) => one.letter === letter && one.text && locate(one.text, quote)));
+  const best = found.find((each) => each.name === stage) ?? found[0];
+  return best ? { stage: best.name, letter, says: quote } : null;
 }

@@ -1,92 +1,44 @@
-// The disagreement map: every claim a row, every member a column, a sign where a member takes a side. A sign
-// leads to the words in the draft.
-import { button, el } from "../dom.js";
+// The map of a panel: every claim a row, every member a column, a mark where a member asserts or denies it. A row opens
+// to the quotes, a mark leads to the words in the draft.
+import { button, el, icon } from "../dom.js";
 import { svg } from "../charts/svg.js";
-import { count, excerpt, plural, sentence } from "../format.js";
+import { count, plural, sentence } from "../format.js";
 import { Citer } from "../parts/citations.js";
 import { inline } from "../parts/inline.js";
 import { Letter } from "../parts/member.js";
 import { nameOf } from "../parts/model-name.js";
 import { lastWords } from "../parts/run-model.js";
-import { claimsOf, draftOf, KINDS } from "./claims.js";
+import { blindSpots, claimsOf, draftOf, KINDS } from "./claims.js";
+import { JudgeNote, Support } from "./support.js";
 
-// Sides differ in shape, so that no row speaks by colour alone.
-const SHAPES = [
-  ["circle", { cx: 8, cy: 8, r: 6 }],
-  ["path", { d: "M8 .6L15.4 8L8 15.4L.6 8z" }],
-  ["path", { d: "M8 1.4L15 14.4H1z" }],
-  ["path", { d: "M2 2h12v12H2z" }],
-];
-const ALL = { 2: "Both", 3: "All three", 4: "All four", 5: "All five" };
-const SIDES = ["the first side", "the second side", "the third side", "another side"];
-
-/** The map of a run; `onDraft({stage, letter, says})` when somebody wants to see the words in their draft. */
-export function DisagreementMap(run, { models, onDraft }) {
+/**
+ * The map of a run. `onDraft({stage, letter, says}, button)` shows words in their draft; `actions`, where a follow-up
+ * can be asked, is `{pushBack(text, model), only(model)}`.
+ */
+export function DisagreementMap(run, { models, onDraft, actions = null }) {
   const members = lastWords(run).filter((member) => member.letter);
+  const context = { run, members, models, onDraft, actions, cite: unchecked(run) };
   const claims = claimsOf(run);
-  const bodies = KINDS.map(([kind, title, help]) => [kind, title, claims.filter((claim) => claim.kind === kind), help])
-    .filter(([, , rows]) => rows.length > 0)
-    .map(([kind, title, rows, help]) => ({ kind, title, size: rows.length, node: Group(title, help, rows, { run, members, models, onDraft }) }));
+  const groups = KINDS.map(([kind, title, help]) => ({ kind, title, help, rows: claims.filter((claim) => claim.kind === kind) }))
+    .filter(({ rows }) => rows.length > 0)
+    .map((group) => ({ ...group, node: Group(group, context) }));
   return el("section", { class: "map", "aria-label": "Disagreement map" },
-    el("h2", null, "Who says what"),
-    Camps(run),
-    Choices(bodies),
-    el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Claims and members" },
-      el("table", { class: "map-table" },
-        el("caption", { class: "visually-hidden" }, "Claims in rows, members in columns: a sign where a member makes the claim or takes a side"),
-        el("thead", null, el("tr", null,
-          el("th", { scope: "col" }, "Claim"),
-          members.map((member) => el("th", { scope: "col", class: "map-who" }, Letter(member.letter), el("span", { class: "map-name" }, nameOf(member.model, models).name))))),
-        bodies.map((body) => body.node))),
-    el("p", { class: "fine map-note" }, sentence(run.findings.note)));
+    el("h2", { class: "visually-hidden" }, "Who says what"),
+    JudgeNote(run, models),
+    groups.length > 0 && [Choices(groups), Table(groups, context)],
+    BlindSpots(run, context.cite),
+    Support(run, context.cite));
 }
 
-// The first answers, put together where they say the same.
-function Camps(run) {
-  const { clusters = [] } = run.findings.disagreement ?? {};
-  if (clusters.length === 0) return null;
-  const answers = clusters.reduce((sum, { letters }) => sum + letters.length, 0);
-  const all = ALL[answers] ?? `All ${answers}`;
-  const words = clusters.length === 1 ? (answers === 1 ? "There is one first answer." : `${all} first answers agree.`)
-    : clusters.length === answers ? `${all} first answers disagree.`
-      : `The ${answers} first answers form ${plural(clusters.length, "group")}.`;
-  return el("div", { class: "camps" },
-    el("p", null, words),
-    el("ul", null, clusters.map((cluster) => el("li", { class: "camp" },
-      el("span", { class: "camp-letters" }, cluster.letters.map(Letter)),
-      el("span", { class: "camp-says", dir: "auto" }, inline(excerpt(cluster.says, 180), unchecked(run)))))));
-}
-
-function Choices(bodies) {
-  if (bodies.length < 2) return null;
-  const all = ["all", "All", bodies.reduce((sum, body) => sum + body.size, 0)];
-  const chips = [all, ...bodies.map((body) => [body.kind, body.title, body.size])].map(([kind, title, size]) => {
-    const chip = button(`${title} ${count(size)}`, { class: "chip", "aria-pressed": String(kind === "all"), on: { click: () => {
-      for (const body of bodies) body.node.hidden = kind !== "all" && body.kind !== kind;
-      for (const other of chips) other.setAttribute("aria-pressed", String(other === chip));
-    } } }, `${title} `, el("span", { class: "chip-count" }, count(size)));
-    return chip;
-  });
-  return el("div", { class: "chips", role: "group", "aria-label": "Kinds of claims" }, chips);
-}
-
-function Group(title, help, rows, context) {
-  return el("tbody", { class: `map-${rows[0].kind}` },
-    el("tr", { class: "map-kind" }, el("th", { scope: "rowgroup", colSpan: context.members.length + 1 },
-      el("span", { class: "map-title" }, title), el("span", { class: "fine" }, ` ${plural(rows.length, "claim")}: ${help}`))),
-    rows.map((claim) => Row(claim, context)));
-}
-
-function Row(claim, context) {
-  const { run, members } = context;
-  const cite = unchecked(run);
-  return el("tr", null,
-    el("th", { scope: "row" },
-      el("p", { dir: "auto" }, inline(claim.text, cite)),
-      claim.sides.length > 0 && el("ul", { class: "sides" }, claim.sides.map((side, place) => el("li", null,
-        Sign(place), el("span", { dir: "auto" }, el("b", null, side.letters.join(", ") || "The passages"), ": ", inline(side.says, cite))))),
-      el("p", { class: "fine" }, inline(sentence(claim.remark), cite))),
-    members.map((member) => Cell(claim, member, context)));
+function Table(groups, { members, models }) {
+  return el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Claims and members" },
+    el("table", { class: "map-table" },
+      el("caption", { class: "visually-hidden" }, "Claims in rows, members in columns: whether a member asserts or denies a claim, or is silent"),
+      el("thead", null, el("tr", null,
+        el("th", { scope: "col" }, el("span", { class: "visually-hidden" }, "Claim"), el("span", { class: "map-legend", "aria-hidden": "true" },
+          ["asserts", "denies", "silent"].map((stance) => el("span", null, Mark(stance), stance)))),
+        members.map((member) => el("th", { scope: "col", class: "map-who" }, Letter(member.letter), el("span", { class: "map-name" }, nameOf(member.model, models).name))))),
+      groups.map((group) => group.node)));
 }
 
 // What is quoted on the map has not been checked at this place: its citations only lead to their pages.
@@ -94,18 +46,81 @@ function unchecked(run) {
   return Citer(run, { stage: "", model: "", letter: "" });
 }
 
-function Cell(claim, member, { run, models, onDraft }) {
-  const cell = claim.cells.get(member.letter);
-  if (!cell) return el("td", { class: "map-cell" }, el("span", { class: "silent", "aria-hidden": "true" }), el("span", { class: "visually-hidden" }, "silent"));
-  const written = run.stages.some((stage) => !stage.final && stage.members.some((one) => one.letter === member.letter && one.text));
-  const side = claim.sides.length > 0 ? `takes ${SIDES[Math.min(cell.side, 3)]}: ${excerpt(cell.says, 80)}` : "says so";
-  const words = `${member.letter}, ${nameOf(member.model, models).name}, ${side}`;
-  if (!written) return el("td", { class: "map-cell" }, Sign(cell.side), el("span", { class: "visually-hidden" }, words));
-  return el("td", { class: "map-cell" }, button(`${words}. Show it in the draft`, { class: "map-sign", title: `${words}: show it in the draft`, on: { click: (event) => onDraft(draftOf(run, member.letter, cell), event.currentTarget) } }, Sign(cell.side)));
+function Choices(groups) {
+  if (groups.length < 2) return null;
+  const all = ["all", "All", groups.reduce((sum, { rows }) => sum + rows.length, 0)];
+  const chips = [all, ...groups.map(({ kind, title, rows }) => [kind, title, rows.length])].map(([kind, title, size]) => {
+    const chip = button(`${title} ${count(size)}`, { class: "chip", "aria-pressed": String(kind === "all"), on: { click: () => {
+      for (const group of groups) group.node.hidden = kind !== "all" && group.kind !== kind;
+      for (const other of chips) other.setAttribute("aria-pressed", String(other === chip));
+    } } }, `${title} `, el("span", { class: "chip-count" }, count(size)));
+    return chip;
+  });
+  return el("div", { class: "chips", role: "group", "aria-label": "Kinds of claims" }, chips);
 }
 
-function Sign(side) {
-  const place = Math.min(side, SHAPES.length - 1);
-  const [shape, attributes] = SHAPES[place];
-  return svg("svg", { class: `sign sign-${place}`, viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" }, svg(shape, attributes));
+function Group({ kind, title, help, rows }, context) {
+  return el("tbody", { class: `map-${kind}` },
+    el("tr", { class: "map-kind" }, el("th", { scope: "rowgroup", colSpan: context.members.length + 1 },
+      el("span", { class: "map-title" }, title), ` ${count(rows.length)}`, el("span", { class: "map-help" }, help))),
+    rows.map((claim) => Row(claim, context)));
+}
+
+// A claim, and below it, when it is opened, the words of each member.
+function Row(claim, context) {
+  const id = `claim-${context.run.id}-${claim.index}`;
+  const detail = el("tr", { class: "map-detail", id, hidden: true }, el("td", { colSpan: context.members.length + 1 }, Detail(claim, context)));
+  const opener = button(claim.text, { class: "map-claim", "aria-expanded": "false", "aria-controls": id, on: { click: () => {
+    detail.hidden = !detail.hidden;
+    opener.setAttribute("aria-expanded", String(!detail.hidden));
+  } } }, icon("next"), el("span", { dir: "auto" }, inline(claim.text, context.cite)));
+  return [el("tr", null, el("th", { scope: "row" }, opener), context.members.map((member) => Cell(claim, member, context))), detail];
+}
+
+function Cell(claim, member, { run, models, onDraft }) {
+  const own = claim.stances.find((one) => one.letter === member.letter);
+  const stance = own?.stance ?? "silent";
+  const words = `${member.letter}, ${nameOf(member.model, models).name}, ${stance}`;
+  const draft = own?.quote && draftOf(run, own);
+  if (!draft) return el("td", { class: "map-cell" }, Mark(stance), el("span", { class: "visually-hidden" }, stance));
+  return el("td", { class: "map-cell" }, button(`${words}. Show in the draft`, { class: "map-sign", title: `${words}: “${own.quote}”`, on: { click: (event) => onDraft(draft, event.currentTarget) } }, Mark(stance)));
+}
+
+// Stances differ in shape, so that no mark speaks by color alone.
+function Mark(stance) {
+  const [shape, attributes] = {
+    asserts: ["path", { d: "M4.5 8.4l2.4 2.4 4.6-5" }],
+    denies: ["path", { d: "M8 1.6L14.4 8 8 14.4 1.6 8zM6 6l4 4M10 6l-4 4" }],
+    silent: ["path", { d: "M5 8h6" }],
+  }[stance] ?? ["path", { d: "M5 8h6" }];
+  return svg("svg", { class: `stance ${stance}`, viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" },
+    stance === "asserts" && svg("circle", { cx: 8, cy: 8, r: 7 }), svg(shape, attributes));
+}
+
+function Detail(claim, { run, models, onDraft, actions, cite }) {
+  const spoken = claim.stances.filter((one) => one.quote);
+  const passage = (run.evidence.sentences ?? []).find((one) => one.claim === claim.index && one.quote);
+  const against = claim.stances.find((one) => one.stance === "denies") ?? spoken[0];
+  return [
+    claim.why && el("p", { class: "map-why" }, el("b", null, "In the judge’s words: "), sentence(claim.why)),
+    el("div", { class: "map-quotes" }, spoken.map((one) => {
+      const draft = draftOf(run, one);
+      return el("figure", { class: "map-quote" },
+        el("figcaption", null, Letter(one.letter), `${nameOf(one.model, models).name} ${one.stance}`),
+        el("blockquote", { dir: "auto" }, "“", inline(one.quote, cite), "”"),
+        draft && button(`Show the words of ${one.letter} in the draft`, { class: "link-button", on: { click: (event) => onDraft(draft, event.currentTarget) } }, "Show in draft"));
+    })),
+    passage && el("div", { class: "map-source" }, el("p", { class: "map-source-head" }, "In the document ", inline(`[${passage.passage}]`, cite)), el("p", { dir: "auto" }, `“${passage.quote}”`)),
+    actions && el("div", { class: "map-actions" },
+      button("Push back", { class: "quiet", on: { click: () => actions.pushBack(`You say: “${claim.text}” Is that right? `, "") } }, icon("speech"), "Push back"),
+      against && button(`Ask just ${against.letter}`, { class: "quiet", on: { click: () => actions.pushBack(`About “${claim.text}”: `, against.model) } })),
+  ];
+}
+
+function BlindSpots(run, cite) {
+  const spots = blindSpots(run);
+  if (spots.length === 0) return null;
+  return el("section", { class: "map-open" },
+    el("h3", null, "Not covered ", el("span", { class: "map-help" }, `${plural(spots.length, "point")} that no answer gives, in the judge’s words`)),
+    el("ul", null, spots.map((spot) => el("li", { dir: "auto" }, inline(spot, cite)))));
 }

@@ -12,13 +12,13 @@ import { nameOf } from "../parts/model-name.js";
 import { lastWords, synthesis } from "../parts/run-model.js";
 import { SourceList } from "../parts/sources.js";
 import { toast } from "../parts/toast.js";
-import { claimsOf } from "../results/claims.js";
+import { claimsOf, lettersOf } from "../results/claims.js";
 import { locate } from "../results/words.js";
 import { ReadAloud } from "./aloud.js";
 
 // Letters shown beside a paragraph; more are counted.
 const LETTERS = 4;
-// How much alike a sentence of the findings and one of the paragraph must be.
+// How much alike a claim's sentence of the answer and one of the paragraph must be: formatting is left out of the first.
 const ENOUGH = 0.8;
 
 /** The view of the answer. */
@@ -48,14 +48,13 @@ function Block(block, claims) {
   const letters = new Set();
   const against = new Set();
   for (const claim of claims) {
-    if (claim.kind === "answer" && (locate(text, claim.text)?.score ?? 0) >= ENOUGH) for (const letter of claim.cells.keys()) letters.add(letter);
-    if (claim.kind !== "conflict") continue;
-    const side = claim.sides.findIndex((each) => (locate(text, each.says)?.score ?? 0) >= ENOUGH);
-    if (side >= 0) claim.sides.forEach((each, place) => place !== side && each.letters.forEach((letter) => against.add(letter)));
+    if (!claim.answer || (locate(text, claim.answer)?.score ?? 0) < ENOUGH) continue;
+    lettersOf(claim, "asserts").forEach((letter) => letters.add(letter));
+    lettersOf(claim, "denies").forEach((letter) => against.add(letter));
   }
   const own = [...letters].filter((letter) => !against.has(letter)).sort();
   return el("div", { class: "blk" }, block, (own.length > 0 || against.size > 0) && el("div", { class: "by" },
-    own.length > 0 && el("span", { class: "visually-hidden" }, "Supported by "),
+    own.length > 0 && el("span", { class: "visually-hidden" }, "Asserted by "),
     own.slice(0, LETTERS).map(Letter), own.length > LETTERS && el("span", { class: "by-more" }, `+${own.length - LETTERS}`),
     against.size > 0 && el("span", { class: "dis" }, icon("diamond"), `${[...against].sort().join(", ")} ${against.size === 1 ? "disagrees" : "disagree"}`)));
 }

@@ -18,9 +18,9 @@ export function Result(run, page) {
   if (!answered && run.status !== "completed") return { node: Stopped(run, page), choose() {} };
   const context = { run, models: data.models, sought: null };
   const panel = el("div", { class: "view-panel", role: "tabpanel" });
-  const conflicts = run.findings?.contradictions?.length ?? 0;
+  const conflicts = run.evidence?.contradictions?.length ?? 0;
   let shown = null;
-  const map = isMappable(run) && ["Disagreements", later(() => import("../results/map.js"), (it) => it.DisagreementMap(run, { models: data.models, onDraft: seek })), "", conflicts || null];
+  const map = isMappable(run) && ["Disagreements", later(() => import("../results/map.js"), (it) => it.DisagreementMap(run, { models: data.models, onDraft: seek, actions: page.composer?.() ?? null })), "", conflicts || null];
   const views = [
     ["Answer", () => Answer(run, page)],
     ["Members", () => MembersView(context), "", run.models.length || null],

@@ -7,7 +7,8 @@ import { Letter } from "../parts/member.js";
 import { nameOf } from "../parts/model-name.js";
 import { panelStages, synthesis } from "../parts/run-model.js";
 import { openDialog } from "../parts/dialog.js";
-import { claimsOf } from "../results/claims.js";
+import { blindSpots, claimsOf, LEVELS, supportOf } from "../results/claims.js";
+import { JudgeNote } from "../results/support.js";
 
 // The circumference of the ring in the units of its picture: 2 π 24.
 const AROUND = 151;
@@ -44,7 +45,9 @@ function Evidence(run, data, map) {
   return [
     quotes && el("div", { class: "verified" }, Ring(quotes), el("p", null, el("b", null, `${quotes.good}/${quotes.all}`), el("span", null, "quotes verified"))),
     rows,
-    (quotes || rows) && el("hr"),
+    Levels(run),
+    run.models.length > 1 && JudgeNote(run, data.models),
+    (quotes || rows || run.evidence) && el("hr"),
     el("ul", { class: "who-list" }, Members(run, data.models)),
     Totals(run),
     run.models.length > 1 && el("p", { class: "note" }, "Agreement is weak evidence: models share mistakes."),
@@ -53,19 +56,26 @@ function Evidence(run, data, map) {
 
 function Filters(run, map) {
   const claims = claimsOf(run);
-  if (claims.length === 0) return null;
-  const members = run.models.length;
-  const of = (kind) => claims.filter((claim) => claim.kind === kind);
+  const of = (kind) => claims.filter((claim) => claim.kind === kind).length;
   const rows = [
-    ["all", "Agreed by all", of("shared").filter((claim) => claim.cells.size >= members).length],
-    ["diamond", "Contradictions", of("conflict").length],
-    ["one", "Said by one", of("alone").length],
-    ["gap", "Not covered", of("open").length],
+    ["all", "Agreed by all", of("shared")],
+    ["diamond", "Contradictions", of("conflict")],
+    ["one", "Said by one", of("alone")],
+    ["gap", "Not covered", blindSpots(run).length],
   ];
   if (rows.every(([, , number]) => number === 0)) return null;
   return el("ul", { class: "filters" }, rows.map(([sign, words, number]) => el("li", { class: sign === "diamond" && number > 0 ? "warn" : "" },
     map ? button(`${words} ${count(number)}`, { class: "filter", disabled: number === 0, on: { click: map } }, icon(sign), words, el("span", { class: "filter-count" }, count(number)))
       : el("p", { class: "filter" }, icon(sign), words, el("span", { class: "filter-count" }, count(number))))));
+}
+
+// How many sentences of the answer stand at each level of support.
+function Levels(run) {
+  const { shown } = supportOf(run);
+  const number = (level) => shown.filter((one) => one.level === level).length;
+  const levels = Object.entries(LEVELS).reverse().filter(([level]) => level !== "none" && number(level) > 0);
+  if (levels.length === 0) return null;
+  return el("dl", { class: "levels" }, levels.map(([level, [label, reason]]) => el("div", { title: reason }, el("dt", null, `Sentences ${label}`), el("dd", null, count(number(level))))));
 }
 
 // What each member took over all stages.

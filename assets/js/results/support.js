@@ -1,0 +1,42 @@
+// How well the sentences of an answer are supported, and who judged it.
+import { el } from "../dom.js";
+import { money, plural, sentence } from "../format.js";
+import { inline } from "../parts/inline.js";
+import { nameOf } from "../parts/model-name.js";
+import { isJudged, LEVELS, supportOf } from "./claims.js";
+
+/** Which model compared the answers, or why none did; and how alike their wording is, which is no meaning. */
+export function JudgeNote(run, models) {
+  const { evidence } = run;
+  if (!evidence) return null;
+  const name = (id) => nameOf(id, models).name;
+  const judged = isJudged(run) && [
+    evidence.judge && `Claims judged by ${name(evidence.judge)}; every quote was found in its draft.`,
+    evidence.checker && ` Passages checked by ${name(evidence.checker)}.`,
+    Number(evidence.cost_usd) > 0 && ` Cost: ${money(evidence.cost_usd)}.`,
+  ];
+  return el("div", { class: "judge-note" },
+    el("p", null, judged || (evidence.reason ? `No claims are compared: ${sentence(evidence.reason)}` : "No model compared the answers.")),
+    judged && evidence.reason && el("p", null, sentence(evidence.reason)),
+    typeof evidence.similarity === "number" && el("p", { class: "fine", title: "Share of words that the first answers have in common, 0 to 1. It says nothing about meaning." }, `Similar wording: ${evidence.similarity.toFixed(2)} of 1. This says nothing about meaning.`));
+}
+
+/** The cited or disputed sentences of the answer with their level. */
+export function Support(run, cite) {
+  const { shown, others } = supportOf(run);
+  if (shown.length === 0) return null;
+  return el("section", { class: "support" },
+    el("h3", null, "Support of the answer"),
+    el("ul", null, shown.map((one) => el("li", null,
+      el("p", { dir: "auto" }, inline(one.text, cite)),
+      el("p", { class: "support-facts" }, Level(one.level), one.disputed && el("span", { class: "pill warn", title: "A member denies it, in words that were found in its draft." }, "disputed"),
+        one.verdict === "contradicts" && el("span", { class: "pill warn", title: "A model found that the passage says otherwise, and its words were found there." }, "passage contradicts"),
+        one.lowered && el("span", { class: "fine" }, sentence(one.lowered))),
+      one.quote && el("p", { class: "support-quote", dir: "auto" }, `Passage ${one.passage}: “${one.quote}”`)))),
+    others > 0 && el("p", { class: "fine" }, `${plural(others, "other sentence")} of the answer ${others === 1 ? "cites" : "cite"} no source.`));
+}
+
+function Level(level) {
+  const [label, reason] = LEVELS[level] ?? LEVELS.none;
+  return el("span", { class: `pill level-${level}`, title: reason }, label);
+}
