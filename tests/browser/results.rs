@@ -9,12 +9,14 @@ use crate::server::{Answer, Server, provider};
 use crate::turn;
 
 const REVIEW: &str = "## On answer B\n1. claim: \"The pump delivers 90 litres a minute\"\n   verdict: contradicted\n   evidence: \"The pump delivers 40 litres a minute\" [D1:p2]\n   fix: The pump delivers 40 litres a minute\n\n## Missing from all\nNobody says what it costs.";
-const SYNTHESIS: &str = "## Answer\nThe pump delivers 40 litres a minute [D1:p2] (A, C). It must be drained before frost (C).\n\n## Where the members agree\n- The valve was made in Österreich (A, B, C).\n\n## Contradictions\n- How much it delivers: A and C say 40 litres, B says 90 litres.\n\n## Points made by one only\n- It must be drained before frost (C).\n\n## Blind spots\n- Nobody names a price.";
+const SYNTHESIS: &str = "## Answer\nThe pump delivers 40 litres a minute [D1:p2] (A, C). It must be drained before frost (C).";
 const ARABIC: &str = "المضخة تعطي أربعين لترا في الدقيقة.";
 
 fn says(body: &Value) -> Answer {
     let asked = body["messages"].to_string();
     let text = match body["model"].as_str().unwrap_or_default() {
+        "lead" if asked.contains("Compare the texts") => judged(body),
+        _ if asked.contains("Compare each numbered sentence") => checked(body),
         "lead" => SYNTHESIS.to_owned(),
         "a" if asked.contains("Criticise") => REVIEW.to_owned(),
         _ if asked.contains("Criticise") => "## On answer A\nNothing to say.".to_owned(),
@@ -33,6 +35,65 @@ fn says(body: &Value) -> Answer {
         "text/event-stream",
         format!("data: {piece}\n\ndata: {end}\n\ndata: [DONE]\n\n"),
     )
+}
+
+/// The last message of a request.
+fn last_message(body: &Value) -> &str {
+    let messages = body["messages"].as_array().map_or(&[][..], Vec::as_slice);
+    let last = messages
+        .last()
+        .and_then(|message| message["content"].as_str());
+    last.unwrap_or_default()
+}
+
+/// The judge's reply: the letters are shuffled, so it says of each text what that text says.
+fn judged(body: &Value) -> String {
+    let prompt = last_message(body);
+    let text = |letter: char| {
+        let begin = prompt.find(&format!("----- text {letter} "));
+        let end = prompt.find(&format!("----- end of text {letter} "));
+        begin
+            .zip(end)
+            .map_or("", |(begin, end)| &prompt[begin..end])
+    };
+    let stances = |asserts: &str, denies: &str| -> Vec<Value> {
+        let stance = |letter: char| match text(letter) {
+            said if said.contains(asserts) => {
+                json!({"member": letter, "stance": "asserts", "quote": asserts})
+            }
+            said if !denies.is_empty() && said.contains(denies) => {
+                json!({"member": letter, "stance": "denies", "quote": denies})
+            }
+            _ => json!({"member": letter, "stance": "silent"}),
+        };
+        ['A', 'B', 'C'].map(stance).to_vec()
+    };
+    let forty = "The pump delivers 40 litres a minute";
+    json!({
+        "claims": [
+            {"text": "It delivers 40 litres.", "answer": "The pump delivers 40 litres a minute [D1:p2] (A, C).",
+             "stances": stances(forty, "The pump delivers 90 litres a minute")},
+            {"text": "The valve is Austrian.", "stances": stances("The valve was made in Österreich", "")},
+            {"text": "Frost can damage it.", "stances": stances("It must be drained before frost", "")},
+            {"text": "It runs on diesel.", "stances": [{"member": "A", "stance": "asserts", "quote": "it runs on diesel fuel only"}]},
+        ],
+        "contradictions": [{"claim": 0, "why": "the figures differ"}],
+        "blind_spots": ["Nobody names a price."],
+    })
+    .to_string()
+}
+
+/// The checker's reply: each passage entails each sentence, in words that stand in one of them.
+fn checked(body: &Value) -> String {
+    let prompt = last_message(body);
+    let sentences = prompt.lines().filter_map(|line| {
+        let (number, rest) = line.split_once(". (passages ")?;
+        let (passages, _) = rest.split_once(')')?;
+        let passage: u32 = passages.split(", ").next()?.parse().ok()?;
+        let sentence: u32 = number.parse().ok()?;
+        Some(json!({"sentence": sentence, "passage": passage, "verdict": "entails", "quote": "The pump delivers 40 litres a minute"}))
+    });
+    json!({"verdicts": sentences.collect::<Vec<Value>>()}).to_string()
 }
 
 const ASK: &str = "
@@ -90,19 +151,37 @@ fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
         browser.press("Disagreement Map");
         browser.wait(".map-table");
         let map = flat(&browser.text(".map"));
-        for words in ["Contradictions", "Said by one alone", "90 litres", "price"] {
+        for words in [
+            "Contradictions",
+            "Said by one",
+            "Agreed by all",
+            "Not covered",
+            "price",
+            "supported, members agree",
+            "Claims judged by",
+        ] {
             assert!(map.contains(words), "no {words} in {map}");
         }
-        let sides = browser.value("[...document.querySelector('.map-conflict tr:not(.map-kind)').querySelectorAll('td')].map((cell) => cell.querySelector('.sign')?.getAttribute('class') ?? '')");
-        assert_eq!(sides[0], sides[2], "A and C say the same: {sides}");
-        assert_ne!(sides[0], sides[1], "B says otherwise: {sides}");
+        // Its only quote is in no draft.
+        assert!(!map.contains("diesel"), "{map}");
+        let stances = browser.value("[...document.querySelectorAll('.map-conflict tr:nth-child(2) td .stance')].map((mark) => mark.getAttribute('class'))");
+        assert_eq!(
+            stances,
+            json!(["stance asserts", "stance denies", "stance asserts"])
+        );
+        browser.click(".map-conflict .map-claim");
+        browser.wait_text(".map-quotes", "90 litres");
+        assert_eq!(
+            browser.value("document.querySelectorAll('.map-conflict .map-quote').length"),
+            json!(3)
+        );
         judge(&browser, axe.as_deref(), "the map");
         browser.prefer(dark, false);
         browser.picture(&format!("map-{width}"));
         nothing_sticks_out(&browser, "the map");
 
         browser.press("Contradictions");
-        assert!(!browser.shows(".map-alone"));
+        assert!(!browser.shows(".map-alone .map-claim"));
         browser.click(".map-conflict td:nth-of-type(2) button");
         browser.wait(".revealed");
         let here = browser.value("document.activeElement.textContent");
@@ -112,8 +191,8 @@ fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
         browser.press("Back to the map");
         browser.wait(".map-table");
         assert!(focused(&browser).starts_with("B,"), "{}", focused(&browser));
-        // A citation in a claim opens its page.
-        browser.click(".map-answer .citation");
+        // A citation in a sentence opens its page.
+        browser.click(".support .citation");
         browser.wait_text(".dialog", "40 litres");
         browser.click(".dialog-head button");
         assert_eq!(browser.complaints(), Vec::<String>::new());
