@@ -148,7 +148,7 @@ fn a_conversation_with_follow_ups_and_branches() {
 
 fn rename_and_find(browser: &Browser) {
     browser.click(".bar-more");
-    browser.wait(".thread-bar [role=menu]");
+    browser.wait(".thread-bar [role=menu]:not([hidden])");
     browser.press("Rename");
     browser.wait("dialog input");
     browser.run(
@@ -160,7 +160,7 @@ fn rename_and_find(browser: &Browser) {
     browser.wait_text("h1", "The pump in winter");
     browser.wait_text(".rail-threads", "The pump in winter");
     browser.press("Export");
-    browser.wait(".thread-bar [role=menu]");
+    browser.wait(".thread-bar [role=menu]:not([hidden])");
     browser.press("Markdown");
     let text = browser.downloaded("md");
     assert!(text.contains(FIRST) && text.contains(SECOND), "{text}");
