@@ -208,9 +208,16 @@ fn directions(pair: &Pair) -> Option<String> {
     is_bounded.then(|| "the quoted words do not compare".to_owned())
 }
 
-fn content(tokens: &[SentenceToken]) -> Vec<&str> {
-    let words = tokens.iter().map(|token| token.text.as_str());
-    words.filter(|word| is_content(word)).collect()
+// Content words in one form: figures by their value, units by their canonical name.
+fn content(tokens: &[SentenceToken]) -> Vec<String> {
+    let words = tokens.iter().filter(|token| is_content(&token.text));
+    words
+        .map(|token| match (token.value, words::unit(&token.text)) {
+            (Some(value), _) => value.to_string(),
+            (None, Some(unit)) => unit.to_owned(),
+            (None, None) => token.text.clone(),
+        })
+        .collect()
 }
 
 // The same content words in another order: who does what to whom has changed, unless one side is in the passive.
@@ -244,7 +251,7 @@ fn is_passive(tokens: &[SentenceToken]) -> bool {
 // Nearly the same words, with one or two replaced between the same neighbors: "buyer" for "seller".
 fn substitution(pair: &Pair) -> Option<String> {
     let (own, quoted) = (content(&pair.sentence), content(&pair.quote));
-    let rest = |words: &[&str], others: &[&str]| -> Vec<usize> {
+    let rest = |words: &[String], others: &[String]| -> Vec<usize> {
         let is_other = |word: &str| !others.iter().any(|known| is_same_word(known, word));
         let all = words.iter().enumerate();
         all.filter(|(_, word)| is_other(word))
@@ -257,12 +264,12 @@ fn substitution(pair: &Pair) -> Option<String> {
         return None;
     }
     // Neighbors are equal if they are the same word, both replaced, or both the end of the words.
-    let neighbor = |words: &[&str], rest: &[usize], at: Option<usize>| -> Option<String> {
+    let neighbor = |words: &[String], rest: &[usize], at: Option<usize>| -> Option<String> {
         let at = at?;
         let word = words.get(at)?;
         Some(match rest.contains(&at) {
             true => String::new(),
-            false => (*word).to_owned(),
+            false => word.clone(),
         })
     };
     let same = |one: Option<String>, other: Option<String>| match (one, other) {
@@ -271,9 +278,9 @@ fn substitution(pair: &Pair) -> Option<String> {
     };
     let replaces = |&at: &usize, &other: &usize| {
         let before =
-            |words: &[&str], rest: &[usize], at: usize| neighbor(words, rest, at.checked_sub(1));
+            |words: &[String], rest: &[usize], at: usize| neighbor(words, rest, at.checked_sub(1));
         let behind =
-            |words: &[&str], rest: &[usize], at: usize| neighbor(words, rest, Some(at + 1));
+            |words: &[String], rest: &[usize], at: usize| neighbor(words, rest, Some(at + 1));
         same(before(&own, &ours, at), before(&quoted, &theirs, other))
             && same(behind(&own, &ours, at), behind(&quoted, &theirs, other))
     };
@@ -295,7 +302,7 @@ fn shared(pair: &Pair) -> Option<String> {
     if own.len() < 3 || language(&pair.sentence) != language(&pair.quote) {
         return None;
     }
-    let is_shared = |word: &&&str| quoted.iter().any(|known| is_same_word(known, word));
+    let is_shared = |word: &&String| quoted.iter().any(|known| is_same_word(known, word));
     let shared = own.iter().filter(is_shared).count();
     ((shared as f64) < LEAST_SHARED * own.len() as f64)
         .then(|| "the quoted words share too few terms with the sentence".to_owned())

@@ -3,7 +3,7 @@
 use crate::domain::citation::compare::{self, PlainWord};
 
 use super::tokens::tokens;
-use super::words::is_negation;
+use super::words::is_turning;
 
 /// Minimum number of words of a quotation without a figure.
 const LEAST_WORDS: usize = 4;
@@ -58,7 +58,7 @@ impl FoundQuote<'_> {
     pub fn is_turned(&self) -> bool {
         let negations = |text: &str| {
             let words = tokens(text).into_iter();
-            words.filter(|token| is_negation(&token.text)).count()
+            words.filter(|token| is_turning(&token.text)).count()
         };
         negations(self.clause) % 2 != negations(self.words) % 2
     }

@@ -49,6 +49,11 @@ pub(super) fn is_negation(word: &str) -> bool {
     NEGATIONS.contains(&word) || word.ends_with("n't")
 }
 
+/// Whether a word beside a quotation turns what it says. "Without notice" adds a circumstance.
+pub(super) fn is_turning(word: &str) -> bool {
+    is_negation(word) && !matches!(word, "without" | "ohne" | "unless" | "except")
+}
+
 /// Quantifiers and modal verbs by class.
 const CLASSES: &[(&str, &[&str])] = &[
     (

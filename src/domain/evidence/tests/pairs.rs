@@ -16,7 +16,7 @@ const OWN: &str = include_str!("../../../../tests/data/evidence/pairs.json");
 /// Names a file of further pairs.
 const MORE: &str = "EVIDENCE_PAIRS";
 /// Judgments of each pair.
-const TRIALS: u64 = 200;
+const TRIALS: u64 = 60;
 /// How often the judge is right, in percent.
 const RIGHT: u64 = 90;
 /// Maximum share of contradictions that are called supported or agreed.
