@@ -12,7 +12,7 @@ use super::{
     MemberStance, SentenceSupport, Stance, SupportLevel, SupportLevels, UniqueClaim,
 };
 use crate::domain::analysis::{Plan, StageAnswer};
-use crate::domain::citation::compare;
+use crate::domain::citation::ComparableText;
 use crate::domain::money::MicroDollars;
 use crate::domain::plan::EvidenceCall;
 
@@ -205,10 +205,8 @@ fn stances(
 // Whether words quoted for a denial are the claim itself.
 fn says_the_same(claim: &str, quote: &str) -> bool {
     let plain = |text: &str| -> Vec<String> {
-        compare::words(text)
-            .into_iter()
-            .map(|word| word.plain)
-            .collect()
+        let text = ComparableText::of(text);
+        text.words().iter().map(|word| word.plain.clone()).collect()
     };
     plain(claim) == plain(quote)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::citation::compare;
+use crate::domain::citation::ComparableText;
 
 /// How alike the wording of texts is, 0 to 1: the Dice coefficient of their distinct words, averaged over all pairs of
 /// texts. None with fewer than two texts that have words.
@@ -10,8 +10,9 @@ pub fn similarity(texts: &[&str]) -> Option<f64> {
     let bags: Vec<BTreeSet<String>> = texts
         .iter()
         .map(|text| {
-            let words = compare::words(text).into_iter();
-            words.map(|word| word.plain).collect()
+            let text = ComparableText::of(text);
+            let words = text.words().iter().filter(|word| !word.is_sign);
+            words.map(|word| word.plain.clone()).collect()
         })
         .filter(|bag: &BTreeSet<String>| !bag.is_empty())
         .collect();

@@ -6,7 +6,7 @@ use super::rules::objection;
 use super::verify::SearchedText;
 use super::{Entailment, SentenceSupport, SupportLevel};
 use crate::domain::analysis::Plan;
-use crate::domain::citation::{self, CitationMark, compare, marks};
+use crate::domain::citation::{self, CitationMark, ComparableText, marks};
 
 /// Maximum number of passages that a sentence is compared with.
 const MOST_PASSAGES: usize = 8;
@@ -84,7 +84,7 @@ pub(super) fn passage(plan: &Plan, number: u32) -> Option<&str> {
 fn is_quoted(plan: &Plan, sentence: &str, cites: &[u32]) -> bool {
     let quotes: Vec<&str> = quotations(sentence)
         .into_iter()
-        .filter(|quote| compare::words(quote).len() >= LEAST_WORDS)
+        .filter(|quote| ComparableText::of(quote).words().len() >= LEAST_WORDS)
         .collect();
     let stands = |quote: &&str| {
         let mut passages = cites.iter().filter_map(|&number| passage(plan, number));
@@ -112,7 +112,8 @@ fn quotations(sentence: &str) -> Vec<&str> {
 }
 
 /// Takes in the checker's verdicts: only those whose words stand in the passage, lowered by the rules. Of several
-/// passages, one that entails a sentence counts before one that contradicts it.
+/// passages, one that contradicts a sentence counts before one that entails it: support is claimed only where nothing that
+/// is cited speaks against it.
 pub(super) fn apply(plan: &Plan, verdicts: &[JudgedVerdict], sentences: &mut [SentenceSupport]) {
     for verdict in verdicts {
         let index = verdict.sentence.checked_sub(1);
@@ -138,8 +139,8 @@ fn rank(verdict: Option<Entailment>) -> u8 {
     match verdict {
         None => 0,
         Some(Entailment::Neither) => 1,
-        Some(Entailment::Contradicts) => 2,
-        Some(Entailment::Entails) => 3,
+        Some(Entailment::Entails) => 2,
+        Some(Entailment::Contradicts) => 3,
     }
 }
 

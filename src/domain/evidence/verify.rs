@@ -1,6 +1,6 @@
 //! Looks up the words that a model quotes in the text that it names. What is not there does not count.
 
-use crate::domain::citation::compare::{self, PlainWord};
+use crate::domain::citation::{self, ComparableText};
 
 use super::tokens::tokens;
 use super::words::is_turning;
@@ -15,7 +15,7 @@ const CLAUSE_ENDS: [char; 9] = [',', ';', ':', '.', '!', '?', '\n', '—', '–'
 /// A text in which quotations are looked up.
 pub(super) struct SearchedText<'a> {
     text: &'a str,
-    words: Vec<PlainWord>,
+    words: ComparableText,
 }
 
 /// Words that were found.
@@ -31,7 +31,7 @@ impl<'a> SearchedText<'a> {
     pub fn of(text: &'a str) -> Self {
         Self {
             text,
-            words: compare::words(text),
+            words: ComparableText::of(text),
         }
     }
 
@@ -41,7 +41,9 @@ impl<'a> SearchedText<'a> {
         if !is_bounded || quote.contains('…') || quote.contains("...") || !is_telling(quote) {
             return None;
         }
-        let (start, end) = compare::locate(quote, &self.words)?;
+        let found =
+            citation::locate(quote, &self.words).filter(|found| found.left_out.is_empty())?;
+        let (start, end) = (found.start, found.end);
         let words = self.text.get(start..end)?;
         let before = self.text.get(..start)?.rfind(CLAUSE_ENDS);
         let begin = before.map_or(0, |at| self.text.ceil_char_boundary(at + 1));
@@ -65,9 +67,9 @@ impl FoundQuote<'_> {
 }
 
 fn is_telling(quote: &str) -> bool {
-    let words = compare::words(quote);
-    let is_figure = |word: &PlainWord| word.plain.contains(|c: char| c.is_ascii_digit());
-    words.len() >= LEAST_WORDS || words.iter().any(is_figure)
+    let quote = ComparableText::of(quote);
+    let words = || quote.words().iter().filter(|word| !word.is_sign);
+    words().count() >= LEAST_WORDS || words().any(|word| word.is_figure())
 }
 
 #[cfg(test)]

@@ -25,6 +25,57 @@ pub fn reserve(design: &Design) -> f64 {
     }
 }
 
+/// Zero usage.
+pub(super) const NOTHING: TrialOutcome = TrialOutcome {
+    score: 0.0,
+    cost: MicroDollars(0),
+    tokens: 0,
+    latency_ms: 0,
+    judged: JudgeCost {
+        cost: MicroDollars(0),
+        tokens: 0,
+    },
+};
+
+pub(super) fn plus(one: TrialOutcome, other: TrialOutcome) -> TrialOutcome {
+    TrialOutcome {
+        score: 0.0,
+        cost: one.cost.plus(other.cost),
+        tokens: one.tokens.saturating_add(other.tokens),
+        latency_ms: one.latency_ms.saturating_add(other.latency_ms),
+        judged: one.judged.plus(other.judged),
+    }
+}
+
+pub(super) fn limits(budget: &ExperimentBudget) -> [Option<f64>; 4] {
+    [
+        budget.cost.map(|cost| cost.0 as f64),
+        budget.tokens.map(|tokens| tokens as f64),
+        budget.latency_ms.map(|time| time as f64),
+        budget.evaluations.map(|count| count as f64),
+    ]
+}
+
+pub(super) fn amounts(outcome: &TrialOutcome, count: u64) -> [f64; 4] {
+    [
+        outcome.whole_cost().0 as f64,
+        outcome.whole_tokens() as f64,
+        outcome.latency_ms as f64,
+        count as f64,
+    ]
+}
+
+pub(super) fn usual_declared(design: &Design) -> [f64; 4] {
+    let arms = design.declared.len().max(1) as f64;
+    let all = design
+        .declared
+        .iter()
+        .fold(NOTHING, |sum, &one| plus(sum, one));
+    let mut usual = amounts(&all, 0).map(|sum| sum / arms);
+    usual[3] = 1.0;
+    usual
+}
+
 /// Number of holdout cases: what the reserve covers for two configurations, at most a third of all cases. Two
 /// configurations have no holdout.
 pub(super) fn held_back(design: &Design) -> usize {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 mod cache_warming;
+mod calls;
 mod deadlines;
 mod early_stop;
 mod evidence;
@@ -15,7 +16,6 @@ mod reuse;
 mod run_state;
 mod vote;
 
-use early_stop::NextStage;
 use evidence::EvidencePhase;
 use run_state::RunState;
 
@@ -331,73 +331,6 @@ impl StagedRun {
         let calls = members.iter().map(claim).collect();
         self.asking.extend(members);
         self.out.push_back(MachineOutput::Reserve { stage, calls });
-    }
-
-    fn call(&mut self, now: Timestamp, member: usize) {
-        let seconds = self.board.member(member).parameters.timeout_s;
-        let limit = seconds.map_or(CALL_LIMIT, |seconds| Duration::from_secs(seconds.into()));
-        let limit = limit.min(self.time_left(now)).max(LEAST);
-        let request = self.board.request(member, limit);
-        self.expect(now, member);
-        if let Some(open) = self.open.get_mut(&member) {
-            open.until = now + limit + GRACE;
-        }
-        let (stage, model) = (
-            self.board.name().to_owned(),
-            self.board.member(member).name(),
-        );
-        self.out
-            .push_back(MachineOutput::Emit(RunEvent::MemberStarted {
-                stage,
-                model,
-                attempt: self.attempt(member),
-            }));
-        self.out.push_back(MachineOutput::Call(
-            CallId {
-                stage: self.board.stage,
-                member,
-            },
-            Box::new(request),
-        ));
-    }
-
-    fn attempt(&self, member: usize) -> u32 {
-        1 + self.earlier.get(&member).map_or(0, Vec::len) as u32
-    }
-
-    fn expect(&mut self, now: Timestamp, member: usize) {
-        let open = StagedCall {
-            since: now,
-            until: now + CALL_LIMIT,
-            first_token: None,
-            shown: false,
-            has_read: false,
-            restarts: 0,
-        };
-        self.open.insert(member, open);
-    }
-
-    fn delta(&mut self, now: Timestamp, call: CallId, delta: Delta) {
-        if call.stage != self.board.stage {
-            return;
-        }
-        let Some(open) = self.open.get_mut(&call.member) else {
-            return;
-        };
-        if delta == Delta::Restart {
-            open.restarts += 1;
-            open.shown = false;
-        }
-        let restarts = open.restarts;
-        if open.first_token.is_none() && matches!(delta, Delta::Text(_)) {
-            open.first_token = Some(now.since(open.since).as_millis() as u64);
-        }
-        open.shown |= matches!(delta, Delta::Text(_));
-        open.has_read = true;
-        let attempt = self.attempt(call.member) + restarts;
-        let event = self.board.text_event(call.member, delta, attempt);
-        self.out.push_back(MachineOutput::Emit(event));
-        self.warmed(now);
     }
 
     fn settle(

@@ -2,7 +2,7 @@
 //! calls.
 
 use super::{CallUse, MachineOutput, StagedRun};
-use crate::domain::analysis::{Arrangement, StageAnswer};
+use crate::domain::analysis::{Arrangement, StageAnswer, Status};
 use crate::domain::chat::{Answer, CallError, CallErrorKind};
 use crate::domain::event::RunEvent;
 use crate::domain::evidence::agreement::{DraftAgreement, shared_closing_answer};
