@@ -21,7 +21,7 @@ use run_state::RunState;
 
 use super::{CallId, MachineInput, MachineOutput, estimate};
 use crate::domain::analysis::{FailedAttemptRecord, Plan, StageAnswer, Status};
-use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Delta, Extras};
+use crate::domain::chat::{Answer, CallBill, CallError, CallErrorKind, Extras};
 use crate::domain::event::{RunEstimate, RunEvent};
 use crate::domain::id::AnalysisId;
 use crate::domain::time::Timestamp;
