@@ -203,6 +203,17 @@ fn check_rows(store: &Store) {
             store::analyses::list_of(db, &ada, 9, None, &filter)?.len(),
             1
         );
+        let threads = store::threads::list_of(db, &ada, 9, None, &Default::default())?;
+        let thread = &threads[0];
+        assert_eq!(
+            (threads.len(), thread.turns),
+            (1, 1),
+            "a thread of one turn"
+        );
+        assert_eq!(thread.title, "When do the rights end?");
+        let found = store::turn_texts::best_by_thread(db, &ada, "\"2031\"")?;
+        assert!(found.contains_key(&thread.id), "its answer is found");
+        assert!(store::turn_texts::best_by_thread(db, &bob, "\"2031\"")?.is_empty());
         assert_eq!(store::analyses::count_given(db, &ada, &document)?, 1);
         assert_eq!(store::analyses::vote_of(db, &ada, &analysis)?, None);
         assert_eq!(store::events::last_seq(db, &analysis)?, 2);

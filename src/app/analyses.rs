@@ -15,6 +15,7 @@ mod rerun;
 mod share;
 mod standings;
 mod start;
+mod stopped;
 mod unstored;
 
 use std::time::Duration;

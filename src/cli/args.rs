@@ -106,6 +106,7 @@ fn next(parser: &mut Parser) -> Result<Option<ArgumentPiece>, CommandFailure> {
     Ok(match parser.next().or_else(usage)? {
         None => None,
         Some(Arg::Long(name)) => Some(Flag(name.to_owned())),
+        Some(Arg::Short('c')) => Some(Flag("continue".to_owned())),
         Some(Arg::Short(letter)) => Some(Flag(letter.to_string())),
         Some(Arg::Value(word)) => Some(Word(text(word)?)),
     })
@@ -213,6 +214,7 @@ mod tests {
             "user add a@b.co --admin",
             r#"user ["add", "a@b.co"] [("admin", "")] []"#,
         );
+        check("ask -c why", r#"ask ["why"] [("continue", "")] []"#);
         check("ask --help", r#"help ["ask"] [] []"#);
         check("-h", "help [] [] []");
         check("--version", "version [] [] []");

@@ -68,14 +68,53 @@ fn from_stdin(call: &CommandCall, is_asked_for: bool) -> Result<String, CommandF
 }
 
 async fn ask(call: &CommandCall, question: &str, home: &LocalSession) -> Outcome {
+    let mut request = request(call, home, question).await?;
+    if call.has("continue") {
+        request.follow_up_to = Some(newest_turn(home).await?);
+    }
+    // The available models decide the default panel and the synthesizer.
+    home.app.discovery().probe().await;
+    put(call, home, request).await.map(drop)
+}
+
+/// The newest turn of the newest thread.
+///
+/// # Errors
+/// When there is no thread.
+pub(super) async fn newest_turn(home: &LocalSession) -> Result<String, CommandFailure> {
+    let threads = home.app.threads();
+    if let Some(id) = threads.newest(&home.caller).await?
+        && let Some(turn) = threads.show(&home.caller, &id).await?.turns.pop()
+    {
+        return Ok(turn.id.to_string());
+    }
+    failed(remote::NO_THREAD)
+}
+
+/// A question with nothing but its text.
+pub(super) fn bare_request(question: &str) -> Request {
+    Request {
+        prompt: question.to_owned(),
+        ..Request::default()
+    }
+}
+
+/// The request that the options describe, with its documents.
+///
+/// # Errors
+/// When an option is invalid or a file cannot be read.
+pub(super) async fn request(
+    call: &CommandCall,
+    home: &LocalSession,
+    question: &str,
+) -> Result<Request, CommandFailure> {
     let mut documents = Vec::new();
     for file in call.values("file") {
         documents.push(take_in(call, home, file).await?);
     }
     let names = call.value("panel").or_else(|| call.value("models"));
     let names = names.unwrap_or_default().split(',');
-    let request = Request {
-        prompt: question.to_owned(),
+    Ok(Request {
         models: names
             .map(str::trim)
             .filter(|name| !name.is_empty())
@@ -85,10 +124,19 @@ async fn ask(call: &CommandCall, question: &str, home: &LocalSession) -> Outcome
         document_ids: documents,
         depth: call.value("depth").map(depth).transpose()?,
         ultra_model: call.value("synthesiser").map(str::to_owned),
-        ..Request::default()
-    };
-    // The available models decide the default panel and the synthesizer.
-    home.app.discovery().probe().await;
+        ..bare_request(question)
+    })
+}
+
+/// Runs a request, shows its progress and its answer, and returns the analysis.
+///
+/// # Errors
+/// When it has no answer, or was stopped.
+pub(super) async fn put(
+    call: &CommandCall,
+    home: &LocalSession,
+    request: Request,
+) -> Result<String, CommandFailure> {
     let analyses = home.app.analyses();
     let begun = analyses
         .start(
@@ -116,7 +164,7 @@ async fn ask(call: &CommandCall, question: &str, home: &LocalSession) -> Outcome
     }
     match conclude(&report.analysis, is_json, &mut screen) {
         Err(CommandFailure::Failed(text)) if stopped => Err(CommandFailure::Stopped(text)),
-        outcome => outcome,
+        outcome => outcome.map(|()| begun.id.to_string()),
     }
 }
 

@@ -5,6 +5,7 @@ mod archive;
 mod args;
 mod ask;
 mod backup;
+mod chat;
 mod completions;
 mod doctor;
 mod documents;
@@ -102,12 +103,30 @@ pub static COMMANDS: &[Command] = &[
             choice("pattern", "NAME", "how the panel works; default: confidence"),
             choice("depth", "WORD", "quick: one model; standard: one round of critique; full: every stage; default: standard"),
             choice("synthesiser", "MODEL", "the model that writes the answer; default: the strongest that is not a member"),
+            choice("continue", "", "follow up on the newest thread; also -c"),
             choice("as", "EMAIL", "the account that runs it"),
             choice("server", "URL", "ask a running server, with the API key in QUIRE_API_KEY"),
             choice("json", "", "print the whole result as JSON"),
             choice("quiet", "", "print nothing on stderr except errors"),
         ],
         run: ask::run,
+    },
+    Command {
+        name: "chat", usage: "", summary: "converse with a panel of models",
+        details: chat::DETAILS,
+        options: &[
+            choice("file", "FILE", "a document for the first question; may be repeated"),
+            choice("panel", "A,B,C", "the panel; default: the first three models that are ready"),
+            choice("models", "A,B,C", "the same as --panel"),
+            choice("pattern", "NAME", "how the panel works; default: confidence"),
+            choice("depth", "WORD", "quick, standard, or full; default: standard"),
+            choice("synthesiser", "MODEL", "the model that writes the answers"),
+            choice("continue", "", "follow up on the newest thread; also -c"),
+            choice("as", "EMAIL", "the account that converses"),
+            choice("server", "URL", "converse with a running server, with the API key in QUIRE_API_KEY"),
+            choice("quiet", "", "print nothing on stderr except errors"),
+        ],
+        run: chat::run,
     },
     Command {
         name: "experiment", usage: "run FILE | list | show ID | resume ID", summary: "find the best setting for your own questions",

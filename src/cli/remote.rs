@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -16,6 +17,8 @@ use crate::app::offline::remote::{Remote, RemoteError};
 
 /// Environment variable of the API key.
 const KEY: &str = "QUIRE_API_KEY";
+/// Why nothing can be continued.
+pub(super) const NO_THREAD: &str = "there is no thread to continue";
 /// Maximum number of events queued for the screen.
 const WAITING: usize = 64;
 /// Maximum number of reconnections of a broken stream.
@@ -30,36 +33,106 @@ enum ServerMessage {
 
 /// Runs the analysis that the arguments describe on the server at this address.
 pub(super) fn run(call: &CommandCall, server: &str, question: &str) -> Outcome {
-    if call.value("as").is_some() {
-        return usage(
-            "--as works only without --server: a server takes the account from the API key",
-        );
+    let session = RemoteSession::new(call, server)?;
+    let mut wanted = RemoteQuestion::new(call, question);
+    if call.has("continue") {
+        wanted.body["follow_up_to"] = json!(session.newest_turn()?);
     }
-    let key = std::env::var(KEY).unwrap_or_default();
-    let config = call.config()?;
-    let remote = Remote::new(server, key.trim(), config.authorities);
-    let wanted = RemoteQuestion {
-        body: body(call, question),
-        files: call
-            .values("file")
-            .iter()
-            .map(|file| (*file).to_owned())
-            .collect(),
-        is_quiet: call.has("quiet"),
-    };
-    let is_json = call.has("json");
-    let mut screen = Screen::new(wanted.is_quiet, !is_json);
-    let report = block_on(follow(remote, wanted, &mut screen))?;
-    if is_json {
-        print(&report)?;
+    block_on(session.put(call, wanted)).map(drop)
+}
+
+/// A running server and the key to it.
+pub(super) struct RemoteSession(Arc<Remote>);
+
+impl RemoteSession {
+    /// Prepares to ask the server at this address.
+    ///
+    /// # Errors
+    /// When the options do not fit a server.
+    pub(super) fn new(call: &CommandCall, server: &str) -> Result<Self, CommandFailure> {
+        if call.value("as").is_some() {
+            return usage(
+                "--as works only without --server: a server takes the account from the API key",
+            );
+        }
+        let key = std::env::var(KEY).unwrap_or_default();
+        let config = call.config()?;
+        let remote = Remote::new(server, key.trim(), config.authorities);
+        Ok(Self(Arc::new(remote)))
     }
-    conclude(&report, is_json, &mut screen)
+
+    /// The newest turn of the newest thread. Blocks.
+    ///
+    /// # Errors
+    /// When there is no thread, or the server refuses.
+    pub(super) fn newest_turn(&self) -> Result<String, CommandFailure> {
+        let list = self.0.get("/api/threads?limit=1").map_err(failure)?;
+        let Some(thread) = list["threads"][0]["thread_id"].as_str() else {
+            return failed(NO_THREAD);
+        };
+        let thread = self.0.get(&format!("/api/threads/{thread}"));
+        let thread = thread.map_err(failure)?;
+        let newest = thread["turns"].as_array().and_then(|turns| turns.last());
+        match newest.and_then(|turn| turn["analysis_id"].as_str()) {
+            Some(id) => Ok(id.to_owned()),
+            None => failed(NO_THREAD),
+        }
+    }
+
+    /// Asks a question of a conversation, shows the answer, and returns the turn.
+    ///
+    /// # Errors
+    /// When it has no answer, or was stopped.
+    pub(super) async fn answer(
+        &self,
+        call: &CommandCall,
+        question: &str,
+        follows: Option<&str>,
+    ) -> Result<String, CommandFailure> {
+        let wanted = match follows {
+            None => RemoteQuestion::new(call, question),
+            // The panel and the documents are those of the turn before.
+            Some(turn) => RemoteQuestion {
+                body: json!({ "prompt": question, "async": true, "follow_up_to": turn }),
+                files: Vec::new(),
+                is_quiet: call.has("quiet"),
+            },
+        };
+        self.put(call, wanted).await
+    }
+
+    async fn put(
+        &self,
+        call: &CommandCall,
+        wanted: RemoteQuestion,
+    ) -> Result<String, CommandFailure> {
+        let is_json = call.has("json");
+        let mut screen = Screen::new(wanted.is_quiet, !is_json);
+        let report = follow(self.0.clone(), wanted, &mut screen).await?;
+        if is_json {
+            print(&report)?;
+        }
+        conclude(&report, is_json, &mut screen)?;
+        let id = report["analysis_id"].as_str().unwrap_or_default();
+        Ok(id.to_owned())
+    }
 }
 
 struct RemoteQuestion {
     body: Value,
     files: Vec<String>,
     is_quiet: bool,
+}
+
+impl RemoteQuestion {
+    fn new(call: &CommandCall, question: &str) -> Self {
+        let files = call.values("file");
+        Self {
+            body: body(call, question),
+            files: files.into_iter().map(str::to_owned).collect(),
+            is_quiet: call.has("quiet"),
+        }
+    }
 }
 
 fn body(call: &CommandCall, question: &str) -> Value {
@@ -88,11 +161,10 @@ fn body(call: &CommandCall, question: &str) -> Value {
 
 // The calls block, so they run on a thread of their own; Ctrl-C also stops the run on the server.
 async fn follow(
-    remote: Remote,
+    remote: Arc<Remote>,
     wanted: RemoteQuestion,
     screen: &mut Screen,
 ) -> Result<Value, CommandFailure> {
-    let remote = std::sync::Arc::new(remote);
     let (tell, mut told) = mpsc::channel(WAITING);
     let worker = remote.clone();
     std::thread::spawn(move || {

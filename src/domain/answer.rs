@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::chat::{CallError, Extras, Finish, Usage};
+use super::chat::{CallError, CallErrorKind, Extras, Finish, Usage};
 use super::money::MicroDollars;
 use super::tools::ToolCall;
 
@@ -66,9 +66,25 @@ pub struct FailedAttemptRecord {
     pub cost: Option<MicroDollars>,
 }
 
+/// The text of a run that was stopped before its answer was complete: the newest, and of a stage the longest.
+pub fn partial_text(answers: &[StageAnswer]) -> Option<&str> {
+    let written = answers
+        .iter()
+        .filter(|one| one.answered() || one.is_partial());
+    let best = written.max_by_key(|one| (one.stage, one.text.len()))?;
+    Some(&best.text)
+}
+
 impl StageAnswer {
     /// Whether the call succeeded.
     pub fn answered(&self) -> bool {
         self.error.is_none()
+    }
+
+    /// Whether the call was stopped after its first words: the text is the beginning of an answer.
+    pub fn is_partial(&self) -> bool {
+        let error = self.error.as_ref();
+        let is_stopped = error.is_some_and(|error| error.kind == CallErrorKind::Cancelled);
+        is_stopped && !self.text.is_empty()
     }
 }

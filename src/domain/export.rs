@@ -28,6 +28,7 @@ pub fn csv(analysis: &Analysis, answers: &[StageAnswer]) -> String {
         let seated = stage.is_some_and(|stage| stage.who != StageRole::Synthesizer);
         let (status, text) = match &answer.error {
             None => ("completed", answer.text.as_str()),
+            Some(_) if answer.is_partial() => ("stopped", answer.text.as_str()),
             Some(error) => ("failed", error.detail.as_str()),
         };
         let row = [

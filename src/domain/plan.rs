@@ -147,6 +147,9 @@ pub struct Plan {
     /// Uninterpreted client fields, passed to the single model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passthrough: Option<Arc<Passthrough>>,
+    /// The beginning of the answer, which a stopped run has written; the answer continues it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub begun: String,
     /// Whether the conversation is sent as is, without rules or text of Quire's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bare: bool,

@@ -34,3 +34,11 @@ pub struct Project {
     /// When it was last changed.
     pub changed: Timestamp,
 }
+
+impl Project {
+    /// Whether its texts are within their limits.
+    pub fn is_bounded(&self) -> bool {
+        let name = self.name.chars().count();
+        (1..=MAX_NAME).contains(&name) && self.instructions.chars().count() <= MAX_INSTRUCTIONS
+    }
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::answer::StageAnswer;
 use super::chat::{Format, Message, MessageRole, Passthrough};
 use super::context_mode::ContextMode;
 use super::id::{AnalysisId, DocumentId, ExperimentId, KeyId, ProjectId, ThreadId};
@@ -102,6 +103,12 @@ pub struct Request {
     /// The turn beside which this question begins a branch; none once checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub edit_of: Option<String>,
+    /// The stopped turn whose answer is continued, beside it; none once checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continue_of: Option<String>,
+    /// The stopped turn from whose drafts the answer is written, beside it; none once checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub write_from: Option<String>,
     /// The project of a new thread; none once checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
@@ -213,6 +220,9 @@ pub struct RunContext {
     /// Models that a recipe or an earlier analysis names, not the client: a missing one is skipped and reported.
     #[serde(skip)]
     pub inherited: Vec<String>,
+    /// First answers that exist already, by the name of the member: only the synthesis is left.
+    #[serde(skip)]
+    pub drafts: Vec<StageAnswer>,
     /// Its thread; none for a run outside the history, or to begin a new one.
     #[serde(skip)]
     pub thread: Option<ThreadId>,
@@ -222,6 +232,9 @@ pub struct RunContext {
     /// The project of the thread that it begins.
     #[serde(skip)]
     pub project: Option<ProjectId>,
+    /// The beginning of the answer that it continues; empty for any other question.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub begun: String,
     /// Whether it asks only one model of the panel: later turns have the panel of the turn before.
     #[serde(skip_serializing_if = "is_default")]
     pub is_aside: bool,

@@ -10,6 +10,8 @@ pub const MAX_TURNS: u64 = 500;
 pub const CARRIED: u64 = 100_000;
 /// Tokens of earlier turns for a member whose context window is unknown.
 pub const UNKNOWN_ROOM: u64 = 6_000;
+/// Follows the answer of a stopped turn.
+pub const STOPPED: &str = "\n\n(The answer was stopped here.)";
 /// Stands for the answer of a turn that has none.
 pub const NO_ANSWER: &str = "(This question was not answered.)";
 
@@ -82,6 +84,14 @@ pub fn context(earlier: &[Message], room: u64) -> CarriedTurns {
         left_out,
         shortened,
     }
+}
+
+/// The question to a model whose answer was stopped after `begun`.
+pub fn continuation(question: &str, begun: &str) -> String {
+    format!(
+        "{question}\n\nYou have begun to answer, and were stopped in the middle. Continue exactly where your text ends: \
+         do not repeat any of it, and do not introduce the rest.\n----- your text so far -----\n{begun}"
+    )
 }
 
 /// Derives a title from a question: its first line, cut at a word.

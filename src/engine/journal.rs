@@ -2,6 +2,7 @@
 //! crash, under the same number. Deltas are merged before they are written.
 
 mod delta_merge;
+mod partial_bills;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -169,6 +170,7 @@ impl Journal {
 
     /// Adds charges, stored in the same transaction as the results of their calls.
     pub fn charge(&mut self, charges: Vec<CallCharge>) {
+        partial_bills::add(&mut self.kept, &charges);
         self.charges.extend(charges);
     }
 

@@ -8,12 +8,17 @@ use serde_json::{Map, Number, Value};
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
 use super::version::VERSION;
-use super::{analyses, comparisons, documents, experiments, patterns, recipes, turn_texts};
+use super::{
+    analyses, comparisons, documents, experiments, patterns, projects, recipes, threads, turn_texts,
+};
 use crate::domain::analysis::StageAnswer;
 use crate::domain::document::DocumentStatus;
 use crate::domain::experiment::record::ExperimentState;
-use crate::domain::id::{AnalysisId, DocumentId, ExperimentId, RecipeId, UserId};
+use crate::domain::id::{
+    AnalysisId, DocumentId, ExperimentId, ProjectId, RecipeId, ThreadId, UserId,
+};
 use crate::domain::pattern::file::is_id;
+use crate::domain::thread;
 
 /// Schema version of exported rows.
 pub const SCHEMA: u32 = VERSION;
@@ -102,6 +107,23 @@ pub const TABLES: &[ArchiveTable] = &[
             "SELECT v.* FROM recipe_versions v JOIN recipes r ON r.id = v.recipe_id
              WHERE r.user_id = ?1 ORDER BY v.recipe_id, v.version",
             "recipe_id",
+        )
+    },
+    table("projects", "SELECT * FROM projects WHERE user_id = ?1 ORDER BY id"),
+    child(
+        "project_documents",
+        "SELECT d.* FROM project_documents d
+         JOIN projects p ON p.id = d.project_id JOIN documents o ON o.id = d.document_id
+         WHERE p.user_id = ?1 AND o.user_id = ?1 ORDER BY d.project_id, d.document_id",
+        "project_id",
+    ),
+    ArchiveTable {
+        left: &["user_id", "share_hash", "title_folded"],
+        ..table(
+            "threads",
+            "SELECT * FROM threads WHERE user_id = ?1 AND id IN (
+                 SELECT thread FROM analyses WHERE user_id = ?1 AND finished > 0
+             ) ORDER BY id",
         )
     },
     ArchiveTable {
@@ -283,6 +305,8 @@ fn index(db: &Writer, table: &ArchiveTable, id: &str) -> Result<()> {
             turn_texts::adopt(db, id)
         }),
         "comparisons" => db.with(|db| comparisons::fold_topic(db, id)),
+        "threads" => threads::settle(db, id),
+        "project_documents" => projects::drop_foreign_documents(db, id),
         _ => Ok(()),
     }
 }
@@ -319,6 +343,12 @@ pub fn is_sound(db: &Reader, table: &ArchiveTable, user: &UserId, id: &str) -> b
                 found.state != ExperimentState::Running && found.finished.is_some()
             }),
         "recipes" => RecipeId::parse(id).is_some(),
+        "threads" => ThreadId::parse(id)
+            .and_then(|id| threads::by_id(db, user, &id).ok()?)
+            .is_some_and(|found| found.title.chars().count() <= thread::MAX_TITLE),
+        "projects" => ProjectId::parse(id)
+            .and_then(|id| projects::by_id(db, user, &id).ok()?)
+            .is_some_and(|found| found.is_bounded()),
         _ => true,
     }
 }
@@ -340,6 +370,8 @@ pub fn are_children_sound(db: &Reader, table: &ArchiveTable, user: &UserId, id: 
                 && experiments::evaluations_of(db, &id).is_ok()
                 && experiments::judgments_of(db, &id).is_ok()
         }),
+        "threads" => ThreadId::parse(id)
+            .is_some_and(|id| matches!(threads::newest_turn(db, user, &id), Ok(Some(_)))),
         "recipes" => RecipeId::parse(id).is_some_and(
             |id| matches!(recipes::versions(db, &id, 1_000), Ok(versions) if !versions.is_empty()),
         ),

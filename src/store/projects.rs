@@ -145,6 +145,20 @@ pub fn set_people(db: &Writer, project: &Project, people: &[UserId]) -> Result<(
     .map(drop)
 }
 
+/// Removes documents of other users from an imported project.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(super) fn drop_foreign_documents(db: &Writer, id: &str) -> Result<()> {
+    db.run(
+        "DELETE FROM project_documents WHERE project_id = ?1 AND document_id NOT IN (
+             SELECT d.id FROM documents d JOIN projects p ON p.user_id = d.user_id WHERE p.id = ?1
+         )",
+        [id],
+    )
+    .map(drop)
+}
+
 /// Deletes the owner's project. Its threads stay, outside any project.
 ///
 /// # Errors

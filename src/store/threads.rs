@@ -1,11 +1,14 @@
 //! Threads and the place of each analysis in its thread. A thread is deleted with its last analysis, by a trigger.
 
+use std::collections::HashSet;
+
 use rusqlite::{Row, params};
 
 use super::connection::{Reader, Writer};
 use super::error::{Result, StoreError};
-use super::values::{count, text, to_json};
-use crate::domain::analysis::{Analysis, Status};
+use super::values::{count, json, text, to_json};
+use crate::domain::analysis::{Analysis, StageAnswer, Status};
+use crate::domain::answer::partial_text;
 use crate::domain::case_folding::fold_case;
 use crate::domain::id::{AnalysisId, ProjectId, ThreadId, UserId};
 use crate::domain::plan::Member;
@@ -48,7 +51,9 @@ pub struct TurnRow {
     pub status: Status,
     /// The final answer.
     pub answer: Option<String>,
-    /// Why there is none.
+    /// What a stopped turn has written, in a list of turns with panels.
+    pub partial: Option<String>,
+    /// Why there is no answer.
     pub error: Option<String>,
     /// Pattern id.
     pub pattern: String,
@@ -198,18 +203,33 @@ pub fn by_id(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<ThreadR
 /// # Errors
 /// When the database cannot be read.
 pub fn turns_of(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Vec<TurnRow>> {
-    db.all(
+    let mut turns = db.all(
         "SELECT id, follows, question, status, synthesis, error, pattern, created,
                 json_extract(plan, '$.members') AS members
          FROM analyses WHERE thread = ?2 AND user_id = ?1 ORDER BY id LIMIT ?3",
         (user, id, MAX_TURNS as i64),
         |row| {
             Ok(TurnRow {
-                members: super::values::json(row, "members")?,
+                members: json(row, "members")?,
                 ..turn(row)?
             })
         },
-    )
+    )?;
+    let stopped = turns.iter_mut();
+    for turn in stopped.filter(|turn| turn.answer.is_none() && turn.status == Status::Cancelled) {
+        let answers: Vec<StageAnswer> = db.all(
+            "SELECT answer FROM stage_answers WHERE analysis_id = ?1 ORDER BY stage, member",
+            [&turn.id],
+            |row| json(row, "answer"),
+        )?;
+        turn.partial = partial_text(&answers).map(str::to_owned);
+    }
+    // An imported thread may lack turns.
+    let known: HashSet<AnalysisId> = turns.iter().map(|turn| turn.id.clone()).collect();
+    for turn in &mut turns {
+        turn.parent.take_if(|parent| !known.contains(parent));
+    }
+    Ok(turns)
 }
 
 /// Returns the newest turn of a thread of this user.
@@ -224,13 +244,14 @@ pub fn newest_turn(db: &Reader, user: &UserId, id: &ThreadId) -> Result<Option<A
     )
 }
 
-/// Returns the user's newest thread.
+/// Returns the user's newest thread that is not archived.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn newest(db: &Reader, user: &UserId) -> Result<Option<ThreadId>> {
     db.maybe(
-        "SELECT id FROM threads WHERE user_id = ?1 ORDER BY updated DESC, id DESC LIMIT 1",
+        "SELECT id FROM threads WHERE user_id = ?1 AND archived = 0
+         ORDER BY updated DESC, id DESC LIMIT 1",
         [user],
         |row| row.get(0),
     )
@@ -317,6 +338,22 @@ pub fn change(db: &Writer, user: &UserId, id: &ThreadId, change: &ThreadChange) 
     )
 }
 
+/// Completes an imported thread: its folded title, and no project that is not its user's own.
+///
+/// # Errors
+/// When the database cannot be written.
+pub(super) fn settle(db: &Writer, id: &str) -> Result<()> {
+    let title = db.one("SELECT title FROM threads WHERE id = ?1", [id], |row| {
+        row.get::<_, String>(0)
+    })?;
+    db.run_one(
+        "UPDATE threads SET title_folded = ?2, project = CASE WHEN EXISTS (
+             SELECT 1 FROM projects p WHERE p.id = threads.project AND p.user_id = threads.user_id
+         ) THEN project ELSE '' END WHERE id = ?1",
+        (id, fold_case(&title)),
+    )
+}
+
 /// Deletes a thread of this user with all its analyses.
 ///
 /// # Errors
@@ -371,6 +408,7 @@ fn turn(row: &Row<'_>) -> rusqlite::Result<TurnRow> {
         question: row.get("question")?,
         status: row.get("status")?,
         answer: text(row, "synthesis")?,
+        partial: None,
         error: text(row, "error")?,
         pattern: row.get("pattern")?,
         members: Vec::new(),

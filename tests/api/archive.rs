@@ -325,3 +325,49 @@ fn a_bomb_takes_no_more_memory_than_an_import_may() {
     eprintln!("an import took at most {} MiB", (peak - before) >> 20);
     assert!(peak - before <= MEMORY, "{} MiB", (peak - before) >> 20);
 }
+
+#[test]
+fn threads_and_projects_move_with_their_turns() {
+    let (from, to) = (Server::start(), Server::start());
+    let mut ada = from.user("ada@example.com");
+    let body = json!({"name": "Paper", "instructions": "Be brief."});
+    let project = ada.post("/api/projects", body).json()["project_id"].clone();
+    let body = json!({"prompt": "What is a quire?", "project": project});
+    let one = ada.post("/api/analyze", body).json();
+    let body = json!({"prompt": "And a ream?", "follow_up_to": one["analysis_id"]});
+    ada.post("/api/analyze", body);
+    let path = format!("/api/threads/{}", one["thread_id"].as_str().unwrap());
+    ada.json("PATCH", &path, &json!({"title": "Sheets", "pinned": true}));
+    let before = ada.get(&path).json();
+    let archive = ada.get("/api/users/me/export").bytes;
+
+    let mut bob = to.user("bob@example.com");
+    for (added, present) in [(1, 0), (0, 1)] {
+        let took = bob
+            .upload("/api/users/me/import", "a.tar.gz", &archive)
+            .json();
+        let counts = &took["counts"]["threads"];
+        assert_eq!(
+            (&counts["added"], &counts["present"]),
+            (&json!(added), &json!(present)),
+            "{took}"
+        );
+    }
+    assert_eq!(bob.get(&path).json(), before);
+    let found = bob.get("/api/threads?q=ream").json();
+    assert_eq!(found["threads"][0]["title"], "Sheets");
+    let body = json!({"prompt": "And a sheet?", "thread": one["thread_id"]});
+    assert_eq!(bob.post("/api/analyze", body).json()["turn"], 3);
+
+    // Taken in beside the originals, everything gets ids of its own.
+    let mut eve = from.user("eve@example.com");
+    eve.upload("/api/users/me/import", "a.tar.gz", &archive);
+    assert_eq!(eve.get(&path).status, 404);
+    let list = eve.get("/api/threads").json();
+    assert_eq!(
+        (&list["threads"][0]["title"], &list["threads"][0]["turns"]),
+        (&json!("Sheets"), &json!(2))
+    );
+    assert_ne!(list["threads"][0]["project_id"], project);
+    assert_eq!(ada.get(&path).json(), before);
+}

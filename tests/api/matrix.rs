@@ -16,7 +16,14 @@ fn known(name: &str, values: &BTreeMap<&str, String>) -> Option<String> {
         "document_id" | "document_ids" | "documents" => "document",
         "recipe" | "recipe_id" => "recipe",
         "pattern" | "pattern_id" => "pattern",
-        "analysis_id" | "parent" | "previous_response_id" | "follow_up_to" | "turn" => "analysis",
+        "analysis_id"
+        | "parent"
+        | "previous_response_id"
+        | "follow_up_to"
+        | "edit_of"
+        | "continue_of"
+        | "write_from"
+        | "turn" => "analysis",
         "thread" => "thread",
         "project" => "project",
         "experiment_id" => "experiment",

@@ -4,6 +4,7 @@
 mod archive;
 mod ask;
 mod beside;
+mod chat;
 mod doctor;
 mod experiments;
 mod https;
@@ -54,19 +55,7 @@ impl Place {
         Said::of(self.quire(words).output().unwrap())
     }
     fn run_with(&self, words: &[&str], input: &str) -> Said {
-        let mut command = self.quire(words);
-        let pipes = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = pipes.spawn().unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(input.as_bytes())
-            .unwrap();
-        Said::of(child.wait_with_output().unwrap())
+        Said::of(fed(self.quire(words), input))
     }
 }
 
@@ -74,6 +63,19 @@ impl Drop for Place {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// Runs a command with this on its stdin.
+fn fed(mut command: Command, input: &str) -> Output {
+    let pipes = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = pipes.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    child.wait_with_output().unwrap()
 }
 
 /// How a command ended.

@@ -3,13 +3,15 @@
 
 use super::Analyses;
 use super::check::MAX_DOCUMENTS;
+use super::stopped::StoppedRun;
 use crate::app::{Error, Kind, Result};
-use crate::domain::analysis::{Analysis, Depth};
+use crate::domain::analysis::{Analysis, Depth, Status};
+use crate::domain::answer::partial_text;
 use crate::domain::chat::{Message, MessageRole};
 use crate::domain::id::{AnalysisId, DocumentId, ProjectId, ThreadId, UserId};
 use crate::domain::project::Project;
 use crate::domain::request::{Request, RunContext};
-use crate::domain::thread::{self, MAX_TURNS, NO_ANSWER};
+use crate::domain::thread::{self, MAX_TURNS, NO_ANSWER, STOPPED};
 use crate::domain::user::Caller;
 use crate::store::threads::{self, TurnRow};
 use crate::store::{Reader, analyses, documents, projects};
@@ -27,15 +29,17 @@ pub(super) struct CarriedThread {
     project_documents: Vec<DocumentId>,
     /// Documents that were left out.
     notes: Vec<String>,
+    /// The stopped run that is continued.
+    stopped: Option<StoppedRun>,
 }
 
 impl Analyses<'_> {
-    /// Resolves `follow_up_to`, `thread`, `edit_of`, and `project` of a request into its context. None when the request
-    /// has none of them.
+    /// Resolves the fields of a request that name a place in a thread, or a project, into its context. None when the
+    /// request has none of them.
     ///
     /// # Errors
     /// `SignInNeeded` without a caller; `BadInput` when a named analysis, thread, or project is not the caller's;
-    /// `Conflict` when the thread has as many turns as it may.
+    /// `Conflict` when the thread has as many turns as it may, or a stopped turn cannot be continued.
     pub(super) async fn carried(
         &self,
         caller: Option<&Caller>,
@@ -48,7 +52,12 @@ impl Analyses<'_> {
             })?,
             thread: named("thread", request.thread.take(), ThreadId::parse)?,
             edit_of: named("edit_of", request.edit_of.take(), AnalysisId::parse)?,
+            continue_of: named("continue_of", request.continue_of.take(), |id| {
+                AnalysisId::parse(id)
+            })?,
+            write_from: named("write_from", request.write_from.take(), AnalysisId::parse)?,
             project: named("project", request.project.take(), ProjectId::parse)?,
+            model: request.models.first().cloned(),
         };
         let keeps_documents = request.keep_documents.take().unwrap_or(true);
         if wanted.is_nothing() {
@@ -78,13 +87,16 @@ impl Analyses<'_> {
 
 impl CarriedThread {
     /// Fills what the request leaves open, after its recipe if it names one.
-    pub(super) fn fill(self, request: &mut Request, context: &mut RunContext) -> Vec<String> {
+    pub(super) fn fill(mut self, request: &mut Request, context: &mut RunContext) -> Vec<String> {
+        if let Some(stopped) = self.stopped.take() {
+            stopped.fill(request, context);
+        }
         let asks_one = request.models.len() == 1 && request.pattern.is_none();
         if let Some(settings) = self.settings {
             let old = settings.request;
             context.inherited.extend(old.named_models());
             context.recipe = context.recipe.take().or(settings.context.recipe);
-            if asks_one && context.follows.is_some() {
+            if asks_one && (context.follows.is_some() || !context.begun.is_empty()) {
                 context.is_aside = true;
                 request.depth.get_or_insert(Depth::Quick);
             }
@@ -103,7 +115,11 @@ impl CarriedThread {
             }
         }
         context.turns = self.turns;
-        let question = Message::new(MessageRole::User, request.prompt.clone());
+        let question = match context.begun.as_str() {
+            "" => request.prompt.clone(),
+            begun => thread::continuation(&request.prompt, begun),
+        };
+        let question = Message::new(MessageRole::User, question);
         if !context.turns.is_empty() {
             context.turns.push(question);
         }
@@ -116,19 +132,28 @@ struct WantedPlace {
     follow_up_to: Option<AnalysisId>,
     thread: Option<ThreadId>,
     edit_of: Option<AnalysisId>,
+    continue_of: Option<AnalysisId>,
+    write_from: Option<AnalysisId>,
     project: Option<ProjectId>,
+    /// The model whose text is continued; the one that wrote most when absent.
+    model: Option<String>,
 }
 
 impl WantedPlace {
     fn is_nothing(&self) -> bool {
-        self.follow_up_to.is_none()
-            && self.edit_of.is_none()
-            && self.begins()
-            && self.project.is_none()
+        let (beside, follows) = (self.beside(), &self.follow_up_to);
+        beside.is_none() && follows.is_none() && self.thread.is_none() && self.project.is_none()
     }
 
-    fn begins(&self) -> bool {
-        self.thread.is_none()
+    /// The stopped turns to continue and to write from.
+    fn stopped(&self) -> (Option<&AnalysisId>, Option<&AnalysisId>) {
+        (self.continue_of.as_ref(), self.write_from.as_ref())
+    }
+
+    /// The turn beside which a branch begins.
+    fn beside(&self) -> Option<&AnalysisId> {
+        let stopped = self.continue_of.as_ref().or(self.write_from.as_ref());
+        self.edit_of.as_ref().or(stopped)
     }
 
     fn check(&self) -> Result<()> {
@@ -136,10 +161,12 @@ impl WantedPlace {
             self.follow_up_to.is_some(),
             self.thread.is_some(),
             self.edit_of.is_some(),
+            self.continue_of.is_some(),
+            self.write_from.is_some(),
         ];
         let count = places.into_iter().filter(|is_given| *is_given).count();
         if count > 1 {
-            let why = "give only one of follow_up_to, thread, and edit_of";
+            let why = "give only one of follow_up_to, thread, edit_of, continue_of, and write_from";
             return Err(Error::field(&["body", "follow_up_to"], "value_error", why));
         }
         if count == 1 && self.project.is_some() {
@@ -150,6 +177,9 @@ impl WantedPlace {
         Ok(())
     }
 }
+
+/// A thread, and the turn in it that is followed; none for a new thread.
+type NamedPlace = (Option<ThreadId>, Option<AnalysisId>);
 
 /// A place that exists.
 struct FoundPlace {
@@ -163,35 +193,13 @@ struct FoundPlace {
 
 impl FoundPlace {
     fn of(db: &Reader, user: &UserId, wanted: &WantedPlace) -> crate::store::Result<Result<Self>> {
-        let (field, thread, follows) = match wanted {
-            WantedPlace {
-                follow_up_to: Some(id),
-                ..
-            } => match threads::place_of(db, user, id)? {
-                Some(place) => ("", Some(place.thread), Some(id.clone())),
-                None => ("follow_up_to", None, None),
-            },
-            WantedPlace {
-                edit_of: Some(id), ..
-            } => match threads::place_of(db, user, id)? {
-                Some(place) => ("", Some(place.thread), place.parent),
-                None => ("edit_of", None, None),
-            },
-            WantedPlace {
-                thread: Some(id), ..
-            } => match threads::by_id(db, user, id)? {
-                Some(row) => {
-                    let newest = threads::newest_turn(db, user, &row.id)?;
-                    ("", Some(row.id), newest)
-                }
-                None => ("thread", None, None),
-            },
-            _ => ("", None, None),
+        let (thread, follows) = match named_place(db, user, wanted)? {
+            Ok(place) => place,
+            Err(field) => {
+                let why = "there is no such turn or thread of yours";
+                return Ok(Err(Error::field(&["body", field], "unknown_turn", why)));
+            }
         };
-        if !field.is_empty() {
-            let why = "there is no such turn or thread of yours";
-            return Ok(Err(Error::field(&["body", field], "unknown_turn", why)));
-        }
         let row = match &thread {
             Some(id) => threads::by_id(db, user, id)?,
             None => None,
@@ -210,8 +218,12 @@ impl FoundPlace {
             )));
         }
         // An edited question has the settings of the one beside it.
-        let model = wanted.edit_of.as_ref().or(follows.as_ref());
-        let carried = CarriedThread::of(db, user, (model, follows.as_ref()), project.as_ref())?;
+        let model = wanted.beside().or(follows.as_ref());
+        let mut carried = CarriedThread::of(db, user, (model, follows.as_ref()), project.as_ref())?;
+        match StoppedRun::of(db, user, wanted.stopped(), wanted.model.as_deref())? {
+            Ok(stopped) => carried.stopped = stopped,
+            Err(refused) => return Ok(Err(refused)),
+        }
         Ok(Ok(Self {
             turns: row.map_or(0, |row| row.turns),
             thread,
@@ -263,8 +275,35 @@ impl CarriedThread {
             documents,
             project_documents,
             notes,
+            stopped: None,
         })
     }
+}
+
+// The thread and the turn that a request follows, or the field that names none of this user's.
+fn named_place(
+    db: &Reader,
+    user: &UserId,
+    wanted: &WantedPlace,
+) -> crate::store::Result<std::result::Result<NamedPlace, &'static str>> {
+    if let Some(id) = &wanted.follow_up_to {
+        let place = threads::place_of(db, user, id)?;
+        let found = place.map(|place| (Some(place.thread), Some(id.clone())));
+        return Ok(found.ok_or("follow_up_to"));
+    }
+    if let Some(id) = wanted.beside() {
+        let place = threads::place_of(db, user, id)?;
+        let found = place.map(|place| (Some(place.thread), place.parent));
+        return Ok(found.ok_or("edit_of"));
+    }
+    let Some(id) = &wanted.thread else {
+        return Ok(Ok((None, None)));
+    };
+    let Some(row) = threads::by_id(db, user, id)? else {
+        return Ok(Err("thread"));
+    };
+    let newest = threads::newest_turn(db, user, &row.id)?;
+    Ok(Ok((Some(row.id), newest)))
 }
 
 // The analysis with the settings, and the documents of the model itself.
@@ -324,11 +363,24 @@ fn turns_of(
     }
     for turn in path {
         spoken.push(Message::new(MessageRole::User, turn.question.clone()));
-        let answer = turn.answer.as_deref().unwrap_or(NO_ANSWER);
+        let answer = match &turn.answer {
+            Some(answer) => answer.clone(),
+            None => stopped_answer(db, turn)?,
+        };
         spoken.push(Message::new(MessageRole::Assistant, answer));
     }
     system.extend(thread::context(&spoken, thread::CARRIED).messages);
     Ok(system)
+}
+
+// What a stopped turn has written so far.
+fn stopped_answer(db: &Reader, turn: &TurnRow) -> crate::store::Result<String> {
+    let answers = match turn.status {
+        Status::Cancelled => analyses::answers_of(db, &turn.id)?,
+        _ => Vec::new(),
+    };
+    let text = partial_text(&answers).map(|text| format!("{text}{STOPPED}"));
+    Ok(text.unwrap_or_else(|| NO_ANSWER.to_owned()))
 }
 
 fn named<T>(

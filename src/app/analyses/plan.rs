@@ -14,6 +14,7 @@ use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::{arrange, reading};
 use crate::domain::standing::{self, MemberStanding};
+use crate::domain::thread;
 use crate::domain::usage;
 
 /// The pattern that sends one model exactly what was written.
@@ -74,7 +75,10 @@ impl Analyses<'_> {
         Ok(Plan {
             evidence,
             pattern: pattern.id.clone(),
-            question: new.request.prompt.clone(),
+            question: match new.context.begun.as_str() {
+                "" => new.request.prompt.clone(),
+                begun => thread::continuation(&new.request.prompt, begun),
+            },
             members,
             synthesizer,
             stages: match given.parts.is_empty() {
@@ -110,6 +114,7 @@ impl Analyses<'_> {
             is_live: new.context.is_live,
             turns: new.context.turns.clone(),
             rooms,
+            begun: new.context.begun.clone(),
             tools: new.context.tools.clone(),
             passthrough: new.context.passthrough.clone(),
         })

@@ -42,8 +42,9 @@ impl AnalysisReport {
                 .map(|error| format!("{}: {}", answer.model, error.detail))
         };
         let stages = self.analysis.plan.stages.len();
-        let of_stages = self.answers.iter().filter(|answer| answer.stage < stages);
-        of_stages.filter_map(reason).collect()
+        let is_shown = |answer: &&StageAnswer| answer.stage < stages && !answer.is_partial();
+        let failed = self.answers.iter().filter(is_shown);
+        failed.filter_map(reason).collect()
     }
 }
 

@@ -118,6 +118,7 @@ fn conversation_of(old: &Analysis, request: &Request) -> Result<RunContext> {
         parent: Some(old.id.clone()),
         thread: old.context.thread.clone(),
         follows: old.context.follows.clone(),
+        begun: old.context.begun.clone(),
         is_aside: old.context.is_aside,
         is_threaded: old.context.is_threaded,
         ..RunContext::default()

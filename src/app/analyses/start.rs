@@ -3,13 +3,14 @@
 use super::check::CheckedRequest;
 use super::conversation::check_conversation;
 use super::rerun::EarlierRun;
+use super::stopped::seat_drafts;
 use super::{Analyses, Begun, cache_age, entry};
 use crate::app::account_state::{check_active, check_active_in};
 use crate::app::key_limits::KeyReservation;
 use crate::app::{Error, Kind, Result, disk_space};
 use crate::clock;
 use crate::crypto;
-use crate::domain::analysis::{Analysis, Status};
+use crate::domain::analysis::{Analysis, StageAnswer, Status};
 use crate::domain::chat::Usage;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
@@ -25,6 +26,8 @@ use crate::store::{self, Writer, analyses, audit};
 struct PreparedRun {
     analysis: Analysis,
     run: RunSpec,
+    /// First answers that exist already, stored with the analysis.
+    drafts: Vec<StageAnswer>,
 }
 
 impl Analyses<'_> {
@@ -139,9 +142,16 @@ impl Analyses<'_> {
         disk_space::require(self.store)?;
         let material = self.material(user.as_ref(), &new).await?;
         let mut plan = self.plan(user.as_ref(), &new, material).await?;
+        let drafts = match new.context.drafts.is_empty() {
+            true => Vec::new(),
+            false => seat_drafts(&mut plan, &new.context.drafts),
+        };
         let pictures = self.pictures(user.as_ref(), &plan).await?;
         let calls = self.fit_evidence(user.as_ref(), &new, &mut plan, now);
-        let calls = calls.await?;
+        let mut calls = calls.await?;
+        if let Some(first) = plan.stages.first().filter(|_| !drafts.is_empty()) {
+            calls.retain(|call| call.stage != first.name);
+        }
         let usage = self.usage;
         usage.afford(user.as_ref(), &plan, &calls, now).await?;
         let funds = match (&user, &new.context.key) {
@@ -172,9 +182,12 @@ impl Analyses<'_> {
             shared: None,
         };
         let (cache, cache_age) = (plan.cache, cache_age(&plan));
-        let terms = RunTerms::of(&plan, &[]);
+        let terms = RunTerms::of(&plan, &drafts);
         let known = earlier.map_or_else(Vec::new, |earlier| earlier.known(&plan));
-        let machine = StagedRun::new(id.clone(), plan, forecast);
+        let machine = match drafts.is_empty() {
+            true => StagedRun::new(id.clone(), plan, forecast),
+            false => StagedRun::from_drafts(id.clone(), plan, forecast, drafts.clone()),
+        };
         let run = RunSpec {
             background: analysis.context.experiment.is_some(),
             is_awaited: !analysis.request.detached,
@@ -191,15 +204,24 @@ impl Analyses<'_> {
             cache,
             last_event: 0,
         };
-        Ok(PreparedRun { analysis, run })
+        Ok(PreparedRun {
+            analysis,
+            run,
+            drafts,
+        })
     }
 
     // Stores the analysis and starts its run, or does neither.
     async fn launch(
         &self,
-        PreparedRun { analysis, run }: PreparedRun,
+        prepared: PreparedRun,
         with: impl FnOnce(&Writer, &AnalysisId) -> store::Result<()> + Send + 'static,
     ) -> Result<Begun> {
+        let PreparedRun {
+            analysis,
+            run,
+            drafts,
+        } = prepared;
         let id = run.id.clone();
         let entry = (!run.background)
             .then(|| entry(analysis.created, run.user.as_ref(), "analysis.start", &id));
@@ -209,6 +231,9 @@ impl Analyses<'_> {
         let insert = Box::new(move |db: &Writer| {
             check_active_in(db, analysis.user.as_ref())?;
             analyses::insert(db, &analysis)?;
+            for draft in &drafts {
+                analyses::put_answer(db, &analysis.id, draft)?;
+            }
             with(db, &analysis.id)?;
             entry.map_or(Ok(()), |entry| audit::append(db, &entry))
         });

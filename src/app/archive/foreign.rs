@@ -363,6 +363,7 @@ fn planned(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
         notes: vec!["imported: costs and times are unknown".to_owned()],
         turns: one.turns.clone(),
         rooms: Default::default(),
+        begun: String::new(),
         tools: None,
         passthrough: None,
         bare: !one.turns.is_empty(),

@@ -12,7 +12,7 @@ use crate::domain::citation;
 pub fn thread_markdown<'a>(title: &str, turns: impl Iterator<Item = &'a Analysis>) -> String {
     let mut out = format!("# {}\n\n", one_line(title));
     for turn in turns {
-        let question = turn.plan.question.trim().replace('\n', "\n> ");
+        let question = turn.request.prompt.trim().replace('\n', "\n> ");
         let _ = write!(
             out,
             "> {question}\n\n{}\n\n*{}*\n\n---\n\n",
@@ -31,7 +31,7 @@ pub fn thread_html<'a>(title: &str, turns: impl Iterator<Item = &'a Analysis>) -
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
     );
     for turn in turns {
-        let question = escape(turn.plan.question.trim()).replace('\n', "<br>\n");
+        let question = escape(turn.request.prompt.trim()).replace('\n', "<br>\n");
         let _ = write!(
             out,
             "<section>\n<h2>{question}</h2>\n{}\n<p><small>{}</small></p>\n</section>\n",

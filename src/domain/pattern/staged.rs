@@ -11,6 +11,7 @@ mod deadlines;
 mod early_stop;
 mod evidence;
 mod fallback;
+mod partial;
 mod report;
 mod reuse;
 mod run_state;
@@ -75,6 +76,8 @@ struct StagedCall {
     has_read: bool,
     /// Number of restarts of the answer.
     restarts: u32,
+    /// The text so far.
+    text: String,
 }
 
 /// Usage of a call.
@@ -203,6 +206,7 @@ impl StagedRun {
                 self.skip_evidence(now, &reason);
             }
             MachineInput::Cancelled(reason) => {
+                self.keep_partial(now, &reason);
                 self.stop_open();
                 self.stop_evidence();
                 self.finish(now, Status::Cancelled, None, Some(reason));
@@ -394,7 +398,10 @@ impl StagedRun {
                 kept.extras = answer.extras;
             }
             Err(error) => {
-                kept.text = obeyed;
+                kept.text = match error.kind {
+                    CallErrorKind::Cancelled => open.text,
+                    _ => obeyed,
+                };
                 kept.error = Some(self.board.told(error));
             }
         }
@@ -447,15 +454,6 @@ impl StagedRun {
     fn after_stage(&mut self, now: Timestamp, stage: usize) {
         if let Some(next) = self.stage_after(now, stage) {
             self.begin(now, next);
-        }
-    }
-
-    fn stop_open(&mut self) {
-        self.held.clear();
-        let stage = self.board.stage;
-        for (member, _) in std::mem::take(&mut self.open) {
-            self.out
-                .push_back(MachineOutput::Stop(CallId { stage, member }));
         }
     }
 }

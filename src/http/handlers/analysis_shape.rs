@@ -40,7 +40,7 @@ fn summary(analysis: &Analysis) -> Value {
     json!({
         "id": analysis.id, "analysis_id": analysis.id, "status": analysis.status, "pattern": plan.pattern,
         "topic": analysis.request.topic(),
-        "prompt": plan.question, "models": models(analysis), "ultra_model": plan.synthesizer.model,
+        "prompt": analysis.request.prompt, "models": models(analysis), "ultra_model": plan.synthesizer.model,
         "document_ids": analysis.request.document_ids, "cost_usd": analysis.cost, "usage": analysis.usage,
         "error": analysis.error, "shared": analysis.shared.is_some(),
         "created_at": analysis.created, "started_at": analysis.started, "finished_at": analysis.finished,
@@ -107,7 +107,10 @@ pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
     let analysis = &report.analysis;
     let performance = performance(report);
     let responses = model_responses(report);
-    let ultra = analysis.synthesis.clone().unwrap_or_default();
+    let ultra = analysis.synthesis.clone();
+    let ultra = ultra
+        .or_else(|| partial_synthesis(report))
+        .unwrap_or_default();
     // An answer requested as JSON is also returned as parsed JSON.
     let format = analysis.plan.format.as_ref();
     let structured = format.and_then(|_| schema::find(&ultra));
@@ -147,6 +150,7 @@ pub fn result(report: &AnalysisReport, results_shape: ResultsShape) -> Value {
             "document_ids": analysis.request.document_ids, "arrangement": analysis.plan.arrangement.as_str(),
             "depth": analysis.request.depth, "stop_when_agreed": analysis.plan.agreement,
             "repeats": analysis.context.parent, "recipe": analysis.context.recipe,
+            "begun": Some(&analysis.context.begun).filter(|text| !text.is_empty()),
         },
     });
     add_place(&mut body, report.place.as_ref());
@@ -290,16 +294,35 @@ fn first_answers(report: &AnalysisReport) -> impl Iterator<Item = &StageAnswer> 
 }
 
 fn model_responses(report: &AnalysisReport) -> Map<String, Value> {
+    // What a stopped run has written is paid for and kept.
+    let is_stopped = report.analysis.status == Status::Cancelled;
     first_answers(report)
-        .filter(|answer| answer.answered())
+        .filter(|answer| answer.answered() || is_stopped && answer.is_partial())
         .map(|answer| (answer.model.clone(), json!(answer.text)))
         .collect()
+}
+
+/// The beginning of the synthesis of a stopped run.
+fn partial_synthesis(report: &AnalysisReport) -> Option<String> {
+    let last = report.analysis.plan.stages.len().checked_sub(1)?;
+    let is_stopped = report.analysis.status == Status::Cancelled;
+    let mut of_last = report.answers.iter().filter(|answer| answer.stage == last);
+    let partial = of_last.find(|answer| answer.is_partial() && is_stopped)?;
+    Some(partial.text.clone())
+}
+
+fn state_of(answer: &StageAnswer, success: &'static str) -> &'static str {
+    match () {
+        () if answer.answered() => success,
+        () if answer.is_partial() => "stopped",
+        () => "failed",
+    }
 }
 
 fn list_entry(answer: &StageAnswer) -> Value {
     let provider = answer.model.split('/').next().unwrap_or_default();
     let mut entry = json!({
-        "model": answer.model, "provider": provider, "status": if answer.answered() { "success" } else { "failed" },
+        "model": answer.model, "provider": provider, "status": state_of(answer, "success"),
         "content": answer.text, "usage": answer.usage, "cost_usd": answer.cost, "latency_ms": answer.latency_ms,
     });
     if let Some(error) = &answer.error {
@@ -332,7 +355,7 @@ fn stage_answer(answer: &StageAnswer, who: StageRole) -> Value {
     json!({
         "model": answer.model,
         "letter": (who == StageRole::Members).then(|| letter(answer.member)),
-        "status": if answer.answered() { "completed" } else { "failed" },
+        "status": state_of(answer, "completed"),
         "text": answer.text, "reasoning": answer.reasoning,
         "error": answer.error.as_ref().map(|error| &error.detail),
         "usage": answer.usage, "cost_usd": answer.cost, "latency_ms": answer.latency_ms,

@@ -239,7 +239,7 @@ fn turn_json(turn: &TurnRow, all: &[TurnRow]) -> Value {
         .collect();
     json!({
         "analysis_id": turn.id, "parent": turn.parent, "question": turn.question, "status": turn.status,
-        "answer": turn.answer, "error": turn.error, "models": models, "letters": letters,
+        "answer": turn.answer, "partial": turn.partial, "error": turn.error, "models": models, "letters": letters,
         "pattern": turn.pattern, "created_at": turn.created,
         "branch": { "index": index, "count": beside.count() },
     })

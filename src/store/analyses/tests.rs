@@ -76,6 +76,7 @@ fn analysis(n: u32, owner: Option<u32>, prompt: &str) -> Analysis {
             notes: vec!["a note".into()],
             turns: Vec::new(),
             rooms: Default::default(),
+            begun: String::new(),
             tools: None,
             passthrough: None,
             bare: false,

@@ -49,6 +49,7 @@ impl StagedRun {
             shown: false,
             has_read: false,
             restarts: 0,
+            text: String::new(),
         };
         self.open.insert(member, open);
     }
@@ -64,6 +65,7 @@ impl StagedRun {
             open.restarts += 1;
             open.shown = false;
         }
+        open.write(&delta);
         let restarts = open.restarts;
         if open.first_token.is_none() && matches!(delta, Delta::Text(_)) {
             open.first_token = Some(now.since(open.since).as_millis() as u64);

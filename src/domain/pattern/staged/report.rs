@@ -127,6 +127,12 @@ impl StagedRun {
         error: Option<String>,
     ) {
         self.over = true;
+        // The whole answer, where it continues a stopped one.
+        let begun = &self.board.plan.begun;
+        let synthesis = synthesis.map(|text| match begun.is_empty() {
+            true => text,
+            false => format!("{begun}{text}"),
+        });
         // Cancelled before the start: no time has passed.
         let began = if self.started == Timestamp::default() {
             now

@@ -183,6 +183,8 @@ impl RunState {
         for result in self.results.values() {
             match result.answered() {
                 true => totals.answered += 1,
+                // Stopped by a user, which is no failure.
+                false if result.is_partial() => {}
                 false => totals.failed += 1,
             }
             totals.failed += result.earlier.len() as u32;

@@ -57,6 +57,7 @@ fn plan(models: &[&str], synthesizer: &str, stages: &[(&str, StageRole, Task)]) 
         notes: Vec::new(),
         turns: Vec::new(),
         rooms: Default::default(),
+        begun: String::new(),
         tools: None,
         passthrough: None,
         bare: false,

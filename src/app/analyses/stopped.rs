@@ -1,0 +1,181 @@
+//! What is done with a stopped run: one of its texts is continued, or the answer is written from its drafts.
+
+use crate::app::{Error, Kind, Result};
+use crate::domain::analysis::{Analysis, Arrangement, Depth, Plan, StageAnswer};
+use crate::domain::chat::{Finish, Task, Usage};
+use crate::domain::id::{AnalysisId, UserId};
+use crate::domain::money::MicroDollars;
+use crate::domain::request::{Request, RunContext};
+use crate::store::{self, Reader, analyses};
+
+/// A stopped run, and what is wanted of it.
+pub(super) struct StoppedRun {
+    analysis: Analysis,
+    answers: Vec<StageAnswer>,
+    /// The text to continue; none to write the answer from the drafts.
+    continued: Option<StageAnswer>,
+}
+
+impl StoppedRun {
+    /// Loads the run that a request continues; none when it continues none.
+    ///
+    /// # Errors
+    /// When the store cannot be read. `Conflict` in the inner result when there is nothing to continue.
+    pub(super) fn of(
+        db: &Reader,
+        user: &UserId,
+        (continue_of, write_from): (Option<&AnalysisId>, Option<&AnalysisId>),
+        model: Option<&str>,
+    ) -> store::Result<Result<Option<Self>>> {
+        let Some(id) = continue_of.or(write_from) else {
+            return Ok(Ok(None));
+        };
+        let Some(analysis) = analyses::by_id(db, Some(user), id)? else {
+            return Ok(Err(Error::missing()));
+        };
+        let answers = analyses::answers_of(db, id)?;
+        let continued = match continue_of {
+            Some(_) => chosen(&answers, model).cloned(),
+            None => None,
+        };
+        if !analysis.status.is_over() {
+            return Ok(conflict("this analysis is still running", "stop it first"));
+        }
+        if continue_of.is_some() && continued.is_none() {
+            return Ok(conflict("no such text was stopped", "ask again"));
+        }
+        let run = Self {
+            analysis,
+            answers,
+            continued,
+        };
+        Ok(run.check().map(|()| Some(run)))
+    }
+
+    fn check(&self) -> Result<()> {
+        let plan = &self.analysis.plan;
+        if self.continued.is_some() {
+            return match plan.arrangement {
+                Arrangement::Vote => conflict("a vote cannot be continued", "ask again"),
+                _ => Ok(()),
+            };
+        }
+        if !self.has_synthesis() {
+            return conflict("this pattern cannot write from drafts", "ask again");
+        }
+        match drafts_of(plan, &self.answers).is_empty() {
+            true => conflict("nothing was written yet", "ask again"),
+            false => Ok(()),
+        }
+    }
+
+    // Whether a synthesis is written from drafts, without notes on parts of the documents.
+    fn has_synthesis(&self) -> bool {
+        let plan = &self.analysis.plan;
+        let is_one = matches!(plan.arrangement, Arrangement::Single | Arrangement::Vote);
+        !is_one && plan.first() == 0
+    }
+
+    /// Fills the request that continues it.
+    pub(super) fn fill(self, request: &mut Request, context: &mut RunContext) {
+        if request.prompt.trim().is_empty() {
+            request.prompt.clone_from(&self.analysis.request.prompt);
+        }
+        let drafts = drafts_of(&self.analysis.plan, &self.answers);
+        let Some(continued) = &self.continued else {
+            context.drafts = drafts;
+            return;
+        };
+        let model = model_of(continued).to_owned();
+        context.begun.clone_from(&continued.text);
+        // A synthesis goes on from the drafts that it is written from.
+        let is_synthesis = continued.stage + 1 == self.analysis.plan.stages.len();
+        if is_synthesis && self.has_synthesis() && !drafts.is_empty() {
+            request.models.clear();
+            request.ultra_model = Some(model);
+            context.drafts = drafts;
+        } else {
+            request.models = vec![model];
+            request.depth = Some(Depth::Quick);
+        }
+    }
+}
+
+fn conflict<T>(why: &str, what: &str) -> Result<T> {
+    Err(Error::new(Kind::Conflict, why).resolve(what))
+}
+
+// The synthesis rather than a draft, and the longest draft.
+fn chosen<'a>(answers: &'a [StageAnswer], model: Option<&str>) -> Option<&'a StageAnswer> {
+    let is_wanted = |one: &&StageAnswer| {
+        let (own, wanted) = (model_of(one), model.unwrap_or_default());
+        let name = own.split_once('/').map_or(own, |(_, name)| name);
+        model.is_none() || own == wanted || name == wanted
+    };
+    let partial = answers.iter().filter(|one| one.is_partial());
+    partial
+        .filter(is_wanted)
+        .max_by_key(|one| (one.stage, one.text.len()))
+}
+
+/// Prepares a plan to begin with drafts: its members are those that wrote them, and only the synthesis is left. Returns
+/// the drafts in their places.
+pub(super) fn seat_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<StageAnswer> {
+    let last = plan.stages.pop();
+    plan.stages.truncate(1);
+    plan.stages.extend(last);
+    let mut members = Vec::new();
+    let mut seated = Vec::new();
+    for member in std::mem::take(&mut plan.members) {
+        let name = member.name();
+        if let Some(draft) = drafts.iter().find(|draft| is_of(draft, &name)) {
+            seated.push(StageAnswer {
+                member: members.len(),
+                ..draft.clone()
+            });
+            members.push(member);
+        }
+    }
+    plan.members = members;
+    seated
+}
+
+// A fallback wrote in the place of the planned model.
+fn is_of(draft: &StageAnswer, name: &str) -> bool {
+    draft.fallback_for.as_deref().unwrap_or(&draft.model) == name
+}
+
+// The newest text of each member, as a first answer that costs nothing more.
+fn drafts_of(plan: &Plan, answers: &[StageAnswer]) -> Vec<StageAnswer> {
+    let is_draft = |one: &&StageAnswer| {
+        let stage = plan.stages.get(one.stage);
+        let is_answer = stage.is_some_and(|stage| !matches!(stage.task, Task::Review | Task::Read));
+        let is_member = one.stage + 1 < plan.stages.len();
+        is_answer && is_member && (one.answered() || one.is_partial())
+    };
+    let mut drafts: Vec<StageAnswer> = Vec::new();
+    for one in answers.iter().filter(is_draft) {
+        let finish = match one.is_partial() {
+            true => Some(Finish::Length),
+            false => one.finish,
+        };
+        let draft = StageAnswer {
+            stage: 0,
+            usage: Usage::default(),
+            cost: Some(MicroDollars(0)),
+            finish,
+            error: None,
+            cached: true,
+            earlier: Vec::new(),
+            ..one.clone()
+        };
+        drafts.retain(|earlier| earlier.member != draft.member);
+        drafts.push(draft);
+    }
+    drafts
+}
+
+// Without the number of the sample.
+fn model_of(answer: &StageAnswer) -> &str {
+    answer.model.split('#').next().unwrap_or_default()
+}

@@ -1,0 +1,97 @@
+//! Texts of stopped calls: what is already written and paid for is kept, as an answer that is not complete.
+
+use super::{MachineOutput, StagedCall, StagedRun};
+use crate::domain::analysis::{Plan, StageAnswer};
+use crate::domain::chat::{CallError, CallErrorKind, Delta, Extras, Usage};
+use crate::domain::event::RunEstimate;
+use crate::domain::id::AnalysisId;
+use crate::domain::money::MicroDollars;
+use crate::domain::pattern::CallId;
+use crate::domain::time::Timestamp;
+
+/// Note on a run that begins with the drafts of a stopped one.
+const FROM_DRAFTS: &str = "the answer is written from the drafts of a stopped run";
+
+impl StagedCall {
+    /// Adds a piece to the text.
+    pub(super) fn write(&mut self, delta: &Delta) {
+        match delta {
+            Delta::Restart => self.text.clear(),
+            Delta::Text(text) => self.text.push_str(text),
+            _ => {}
+        }
+    }
+}
+
+impl StagedRun {
+    /// Creates a run whose first answers exist already, so that only the synthesis is left.
+    pub fn from_drafts(
+        id: AnalysisId,
+        plan: Plan,
+        estimate: RunEstimate,
+        drafts: Vec<StageAnswer>,
+    ) -> Self {
+        let mut run = Self {
+            hurried: true,
+            ..Self::new(id, plan, estimate)
+        };
+        run.board.restore(drafts);
+        run.notes.push(FROM_DRAFTS.to_owned());
+        run
+    }
+
+    /// Keeps what the open calls have written so far, before they are stopped.
+    pub(super) fn keep_partial(&mut self, now: Timestamp, reason: &str) {
+        let stage = self.board.stage;
+        let open = self.open.iter().filter(|(_, open)| !open.text.is_empty());
+        let kept: Vec<StageAnswer> = open
+            .map(|(&member, open)| self.partial(now, member, open, reason))
+            .collect();
+        for kept in kept {
+            let member = kept.member;
+            let call = CallId { stage, member };
+            self.board.results.insert(call, kept.clone());
+            self.out.push_back(MachineOutput::Keep(Box::new(kept)));
+        }
+    }
+
+    /// Stops the open calls.
+    pub(super) fn stop_open(&mut self) {
+        self.held.clear();
+        let stage = self.board.stage;
+        for (member, _) in std::mem::take(&mut self.open) {
+            self.out
+                .push_back(MachineOutput::Stop(CallId { stage, member }));
+        }
+    }
+
+    // The usage is added when the stopped call's bill is known.
+    fn partial(
+        &self,
+        now: Timestamp,
+        member: usize,
+        open: &StagedCall,
+        reason: &str,
+    ) -> StageAnswer {
+        StageAnswer {
+            stage: self.board.stage,
+            member,
+            model: self.board.member(member).name(),
+            text: open.text.clone(),
+            reasoning: String::new(),
+            usage: Usage::default(),
+            cost: Some(MicroDollars(0)),
+            latency_ms: now.since(open.since).as_millis() as u64,
+            first_token_ms: open.first_token,
+            finish: None,
+            error: Some(CallError::new(CallErrorKind::Cancelled, reason)),
+            cached: false,
+            tries: 0,
+            dropped: Vec::new(),
+            fallback_for: self.board.planned_instead(member),
+            earlier: self.earlier.get(&member).cloned().unwrap_or_default(),
+            calls: Vec::new(),
+            extras: Extras::default(),
+        }
+    }
+}

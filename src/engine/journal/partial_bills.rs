@@ -1,0 +1,18 @@
+//! Adds the bills of stopped calls to their partial answers, which are kept before the bills are known.
+
+use crate::domain::answer::StageAnswer;
+use crate::domain::usage::CallCharge;
+
+/// Adds usage and cost to the partial answers of these calls.
+pub(super) fn add(kept: &mut [StageAnswer], charges: &[CallCharge]) {
+    let unbilled = |kept: &&mut StageAnswer| kept.is_partial() && kept.tries == 0;
+    for partial in kept.iter_mut().filter(unbilled) {
+        let place = (partial.stage, partial.member);
+        let is_its = |charge: &&CallCharge| (charge.call.stage, charge.call.member) == place;
+        if let Some(charge) = charges.iter().find(is_its) {
+            partial.usage = charge.bill.usage;
+            partial.cost = charge.cost();
+            partial.tries = charge.bill.tries;
+        }
+    }
+}

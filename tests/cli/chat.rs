@@ -1,0 +1,113 @@
+//! `quire chat` and `quire ask --continue`, in the data folder and against a running server.
+
+use serde_json::Value;
+
+use super::{Place, Running, Said};
+
+/// A data folder with an account, so that runs are stored.
+fn place_of_ada() -> Place {
+    let place = Place::new();
+    let added = place.run(&["user", "add", "ada@example.com", "--admin"]);
+    assert_eq!(added.code, Some(0), "{added:?}");
+    place
+}
+
+fn ask(place: &Place, words: &[&str]) -> Value {
+    let mut all = vec!["ask", "--quiet", "--json"];
+    all.extend_from_slice(words);
+    serde_json::from_str(&place.run(&all).well()).unwrap()
+}
+
+#[test]
+fn continue_follows_up_on_the_newest_thread() {
+    let place = place_of_ada();
+    let none = place.run(&["ask", "-c", "And a ream?"]).refused(1);
+    assert!(none.contains("no thread to continue"), "{none}");
+    let one = ask(
+        &place,
+        &["What is a quire?", "--panel", "demo/extract,demo/phrases"],
+    );
+    let two = ask(&place, &["-c", "And a ream?"]);
+    assert_eq!(two["thread_id"], one["thread_id"]);
+    assert_eq!(
+        (&two["turn"], &two["models"]),
+        (&Value::from(2), &one["models"])
+    );
+    let three = ask(&place, &["--continue", "And a sheet?"]);
+    assert_eq!(three["branch"]["of"], two["analysis_id"]);
+}
+
+#[test]
+fn a_conversation_goes_on_line_by_line() {
+    let place = place_of_ada();
+    let input =
+        "What is a quire?\n\nAnd a ream?\n/help\n/new\nWhat is paper?\n/quit\nNever asked\n";
+    let said = place.run_with(
+        &["chat", "--panel", "demo/extract", "--depth", "quick"],
+        input,
+    );
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        !said.out.trim().is_empty() && !said.out.contains('\x1b'),
+        "{}",
+        said.out
+    );
+    assert!(
+        said.err.contains("/quit ends") && said.err.contains("a new thread"),
+        "{}",
+        said.err
+    );
+    let four = ask(&place, &["-c", "And ink?"]);
+    assert_eq!(four["turn"], 2, "the thread that /new began");
+    assert_eq!(four["models"], serde_json::json!(["demo/extract"]));
+    // A failed question does not end the conversation.
+    let said = place.run_with(&["chat", "--quiet", "--panel", "demo/none"], "Why?\nHow?\n");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(
+        said.err
+            .lines()
+            .filter(|line| line.contains("no model is called"))
+            .count(),
+        2,
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn a_running_server_converses_too() {
+    let (place, other) = (Place::new(), Place::new());
+    let mut command = place.quire(&["serve"]);
+    command.env("PORT", "0").env("USE_MOCK", "true");
+    let server = Running::start(command);
+    place.run(&["user", "add", "ada@example.com", "--admin"]);
+    let key = place.run(&["key", "add", "ada@example.com"]).well();
+    let url = format!("http://{}", server.address);
+    let with_key = |words: &[&str], input: &str| {
+        let mut command = other.quire(words);
+        command.env("QUIRE_API_KEY", key.trim());
+        Said::of(super::fed(command, input))
+    };
+    let words = [
+        "chat",
+        "--server",
+        &url,
+        "--panel",
+        "demo/extract",
+        "--quiet",
+    ];
+    let said = with_key(&words, "What is a quire?\nAnd a ream?\n");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let words = [
+        "ask",
+        "-c",
+        "And a sheet?",
+        "--server",
+        &url,
+        "--quiet",
+        "--json",
+    ];
+    let answer: Value = serde_json::from_str(&with_key(&words, "").well()).unwrap();
+    assert_eq!(answer["turn"], 3);
+    assert!(!other.data().exists());
+}
