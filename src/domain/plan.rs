@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::chat::{Format, Message, MessageRole, Passthrough, SourcePassage, Task};
+use super::chat::{Format, Message, Passthrough, SourcePassage, Task};
 use super::context_mode::Fitting;
 use super::id::DocumentId;
 use super::money::{MicroDollars, Price};
@@ -341,15 +341,8 @@ impl Plan {
 
     /// The earlier turns that a model sees, without the conversation's own system messages.
     pub fn earlier_turns(&self, model: &str) -> CarriedTurns {
-        let Some((_, earlier)) = self.turns.split_last() else {
-            return CarriedTurns::default();
-        };
-        let spoken = earlier
-            .iter()
-            .filter(|turn| turn.role != MessageRole::System);
-        let spoken: Vec<Message> = spoken.cloned().collect();
         let room = self.rooms.get(model).copied().unwrap_or(u64::MAX);
-        thread::context(&spoken, room)
+        thread::context(&thread::spoken(&self.turns), room)
     }
 
     /// Passages given to a member.

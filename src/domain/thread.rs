@@ -86,6 +86,24 @@ pub fn context(earlier: &[Message], room: u64) -> CarriedTurns {
     }
 }
 
+/// The earlier turns of a conversation that ends with the question, without its system messages.
+pub fn spoken(turns: &[Message]) -> Vec<Message> {
+    let earlier = turns.iter().take(turns.len().saturating_sub(1));
+    let spoken = earlier.filter(|turn| turn.role != MessageRole::System);
+    spoken.cloned().collect()
+}
+
+/// Estimated tokens of a conversation's system messages.
+pub fn own_tokens(turns: &[Message]) -> u64 {
+    let own = turns.iter().filter(|turn| turn.role == MessageRole::System);
+    own.map(Message::tokens).sum()
+}
+
+/// Estimated tokens that a thread takes of a context window in which its earlier turns have `room`.
+pub fn used(turns: &[Message], room: u64) -> u64 {
+    own_tokens(turns) + context(&spoken(turns), room).tokens()
+}
+
 /// The question to a model whose answer was stopped after `begun`.
 pub fn continuation(question: &str, begun: &str) -> String {
     format!(

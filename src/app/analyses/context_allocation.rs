@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use super::Analyses;
 use super::check::CheckedRequest;
-use super::history_rooms;
 use crate::app::{Error, Result};
 use crate::domain::analysis::Member;
 use crate::domain::chat::{SourcePassage, estimate_tokens};
@@ -14,6 +13,7 @@ use crate::domain::context_mode::{
 };
 use crate::domain::id::UserId;
 use crate::domain::pattern::reading;
+use crate::domain::thread;
 
 /// Output tokens reserved for an answer without a limit, at most a quarter of the window.
 const ANSWER: u64 = 4_096;
@@ -221,14 +221,15 @@ impl Analyses<'_> {
             (most, window) => most.min(ANSWER).min(window / 4),
         };
         let peers = if panel.reads_peers { texts } else { 0 };
+        let room = panel.rooms.get(&member.model);
+        let earlier = room.map_or(0, |&room| thread::used(&new.context.turns, room));
         MemberNeeds {
             window: match model.context_window {
                 0 => 0,
                 own => windows.fold(own, u64::min),
             },
             output: member.parameters.max_tokens.map_or(usual, u64::from),
-            question: estimate_tokens(&new.request.prompt)
-                + history_rooms::used(&new.context.turns, panel.rooms.get(&member.model)),
+            question: estimate_tokens(&new.request.prompt) + earlier,
             peers: peers * PEER,
         }
     }

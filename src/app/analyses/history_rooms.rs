@@ -7,7 +7,7 @@ use super::Analyses;
 use super::check::CheckedRequest;
 use super::context_allocation::PlannedPanel;
 use crate::domain::analysis::Member;
-use crate::domain::chat::{Message, MessageRole};
+use crate::domain::chat::Message;
 use crate::domain::id::UserId;
 use crate::domain::thread::{self, CARRIED, UNKNOWN_ROOM};
 
@@ -35,7 +35,7 @@ impl Analyses<'_> {
             reads_peers,
             rooms: &nothing,
         };
-        let instructions = own_tokens(&new.context.turns);
+        let instructions = thread::own_tokens(&new.context.turns);
         let mut rooms = BTreeMap::new();
         for member in members.iter().chain([synthesizer]) {
             let seat = self.seat(user, new, member, &panel, texts);
@@ -58,15 +58,9 @@ impl Analyses<'_> {
     }
 }
 
-/// Tokens that the conversation takes of a model's context window; 0 for a model without a limit on it.
-pub(super) fn used(turns: &[Message], room: Option<&u64>) -> u64 {
-    let Some(room) = room else { return 0 };
-    own_tokens(turns) + thread::context(&spoken(turns), *room).tokens()
-}
-
 /// What each model does not see of the thread, for the notes of the result.
 pub(super) fn notes(turns: &[Message], rooms: &BTreeMap<String, u64>) -> Vec<String> {
-    let spoken = spoken(turns);
+    let spoken = thread::spoken(turns);
     let note = |(model, room): (&String, &u64)| {
         let seen = thread::context(&spoken, *room);
         seen.is_reduced().then(|| {
@@ -78,15 +72,4 @@ pub(super) fn notes(turns: &[Message], rooms: &BTreeMap<String, u64>) -> Vec<Str
         })
     };
     rooms.iter().filter_map(note).collect()
-}
-
-fn spoken(turns: &[Message]) -> Vec<Message> {
-    let earlier = turns.iter().take(turns.len().saturating_sub(1));
-    let spoken = earlier.filter(|turn| turn.role != MessageRole::System);
-    spoken.cloned().collect()
-}
-
-fn own_tokens(turns: &[Message]) -> u64 {
-    let own = turns.iter().filter(|turn| turn.role == MessageRole::System);
-    own.map(Message::tokens).sum()
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::analysis_shape::{self as shape, ResultsShape};
-use super::{threads, usage};
+use super::{thread_shape, usage};
 use crate::app::analyses::{AnalysisReport, Begun, CancelOnDrop, RunWatch};
 use crate::app::{Error, Kind};
 use crate::clock;
@@ -439,7 +439,7 @@ pub async fn unshare(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErr
 pub async fn shared(cx: RequestContext, token: LinkToken) -> Result<Reply, ApiError> {
     let threads = cx.app.threads();
     if let Some((thread, reports)) = threads.shared(token.as_str()).await? {
-        let mut body = threads::report_json(&thread);
+        let mut body = thread_shape::report_json(&thread);
         body["results"] = reports.iter().map(shape::full).collect();
         return Ok(Reply::json(&body));
     }

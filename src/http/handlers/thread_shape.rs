@@ -1,0 +1,59 @@
+//! Threads as JSON.
+
+use serde_json::{Map, Value, json};
+
+use crate::app::threads::{ListedThread, Snippet, ThreadReport, ThreadRow, TurnRow};
+use crate::domain::prompt::letter;
+
+/// A thread with its turns as a tree, for its owner and for holders of its link.
+pub(super) fn report_json(report: &ThreadReport) -> Value {
+    let turns: Vec<Value> = report
+        .turns
+        .iter()
+        .map(|turn| turn_json(turn, &report.turns))
+        .collect();
+    let mut body = row_json(&report.row);
+    body["turns"] = json!(turns);
+    body
+}
+
+/// A thread without its turns.
+pub(super) fn row_json(row: &ThreadRow) -> Value {
+    json!({
+        "thread_id": row.id, "title": row.title, "created_at": row.created, "updated_at": row.updated,
+        "pinned": row.pinned, "archived": row.archived, "project_id": row.project, "shared": row.shared,
+        "turns": row.turns,
+    })
+}
+
+/// A thread in a list.
+pub(super) fn listed_json(listed: &ListedThread) -> Value {
+    let mut item = row_json(&listed.row);
+    if let Some(snippet) = &listed.snippet {
+        item["snippet"] = snippet_json(snippet);
+    }
+    item
+}
+
+fn snippet_json(snippet: &Snippet) -> Value {
+    json!({
+        "analysis_id": snippet.analysis, "in": if snippet.is_answer { "answer" } else { "question" },
+        "text": snippet.text, "matches": snippet.matches,
+    })
+}
+
+fn turn_json(turn: &TurnRow, all: &[TurnRow]) -> Value {
+    let beside = all.iter().filter(|other| other.parent == turn.parent);
+    let index = beside.clone().filter(|other| other.id <= turn.id).count();
+    let models: Vec<String> = turn.members.iter().map(|member| member.name()).collect();
+    let letters = models.iter().enumerate();
+    let letters: Map<String, Value> = letters
+        .map(|(at, model)| (letter(at).to_string(), json!(model)))
+        .collect();
+    json!({
+        "analysis_id": turn.id, "parent": turn.parent, "question": turn.question, "status": turn.status,
+        "answer": turn.answer, "partial": turn.partial, "error": turn.error, "models": models, "letters": letters,
+        "pattern": turn.pattern, "created_at": turn.created,
+        "branch": { "index": index, "count": beside.count() },
+    })
+}
