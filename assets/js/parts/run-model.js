@@ -259,12 +259,14 @@ function seatFor(run, stage, model) {
 }
 
 function restore(member, answer) {
-  const problem = textOf(answer.error);
+  // What was stopped has no fault: its text is the beginning of an answer.
+  const stopped = answer.status === "stopped";
+  const problem = stopped ? "" : textOf(answer.error);
   if (problem && member.text) return;
   const note = [answer.tries > 1 && untold(problem) && `It was asked ${answer.tries} times.`, answer.stoodIn && `${answer.stoodIn} took its place.`];
   Object.assign(member, {
     letter: answer.letter ?? member.letter, text: answer.text ?? "", reasoning: answer.reasoning ?? "",
-    problem, note: note.filter(Boolean).join(" "), status: problem ? "failed" : "done", usage: answer.usage ?? null, cost: answer.cost_usd,
+    problem, note: note.filter(Boolean).join(" "), status: stopped ? "stopped" : problem ? "failed" : "done", usage: answer.usage ?? null, cost: answer.cost_usd,
     latency: answer.latency_ms ?? null, firstToken: answer.time_to_first_token_ms, cached: Boolean(answer.cached), finish: answer.finish_reason,
     insteadOf: answer.fallback_for ?? "", dropped: answer.dropped_parameters ?? [], tries: answer.tries ?? 0,
   });

@@ -19,7 +19,7 @@ export function ThreadPage(data, context) {
   let views = [];
   const bar = ThreadBar({ data, context, thread: () => thread, last: () => views.at(-1), renamed });
   const turns = el("div", { class: "turns" });
-  const common = { data, context, version, edit, regenerate, send, begun, settled, tabbed, composer: () => composer };
+  const common = { data, context, version, edit, regenerate, proceed, send, begun, settled, tabbed, composer: () => composer };
   const composer = Composer({ data, context, send, last: () => views.at(-1) });
   const dock = el("div", { class: "dock" }, el("div", { class: "thread-wide" }, composer.node));
   const hello = el("div", { class: "hello" });
@@ -84,10 +84,10 @@ export function ThreadPage(data, context) {
   }
 
   // Starts a turn; a problem is given back for the composer to show.
-  async function send(body) {
+  async function send(body, question = body.prompt) {
     try {
       const started = await post("/api/analyze", { ...body, async: true }, { signal: context.signal });
-      begun(started, body);
+      begun(started, body, question);
       return null;
     } catch (problem) {
       if (context.signal.aborted) return null;
@@ -112,6 +112,12 @@ export function ThreadPage(data, context) {
     if (problem) toast(sentence(problem.message), "failed");
   }
 
+  // Goes on from what a stopped run has written: continues the text, or has the answer written from the drafts.
+  async function proceed(turn, how) {
+    const problem = await send({ [how]: turn.analysis_id }, turn.question);
+    if (problem) toast(sentence(problem.message), "failed");
+  }
+
   // A run is over.
   function settled(view) {
     bar.draw();
@@ -130,13 +136,14 @@ export function ThreadPage(data, context) {
     return `/t/${encodeURIComponent(thread.thread_id)}${query ? `?${query}` : ""}`;
   }
 
-  function begun(started, body) {
-    const edited = body.edit_of && thread?.turns.find((turn) => turn.analysis_id === body.edit_of);
+  function begun(started, body, question) {
+    const sibling = body.edit_of ?? body.continue_of ?? body.write_from;
+    const beside = sibling && thread?.turns.find((turn) => turn.analysis_id === sibling);
     const turn = {
-      analysis_id: started.analysis_id, parent: body.edit_of ? edited?.parent ?? null : body.follow_up_to ?? null, question: body.prompt,
-      status: "running", answer: null, models: body.models ?? views.at(-1)?.turn.models ?? [], pattern: body.pattern ?? "", created_at: new Date().toISOString(),
+      analysis_id: started.analysis_id, parent: sibling ? beside?.parent ?? null : body.follow_up_to ?? null, question,
+      status: "running", answer: null, models: body.models ?? beside?.models ?? views.at(-1)?.turn.models ?? [], pattern: body.pattern ?? "", created_at: new Date().toISOString(),
     };
-    thread ??= { thread_id: started.thread_id, title: body.prompt.replace(/\s+/g, " ").slice(0, 120), turns: [] };
+    thread ??= { thread_id: started.thread_id, title: question.replace(/\s+/g, " ").slice(0, 120), turns: [] };
     thread.turns.push(turn);
     if (body.models) remember("panel", body.models);
     clearDraft();

@@ -32,7 +32,7 @@ export function Result(run, page) {
   const tabs = Tabs("Views of the answer", panel, views, first, { onChoose: (index) => page.tabbed(page.view, index === 0 ? "" : views[index][0].toLowerCase()) });
   const partial = run.degraded && button("Partial result", { class: "pill warn", title: sentence(run.degraded), on: { click: () => openDetails(run, data) } });
   const node = el("div", { class: "turn-cols" },
-    el("div", { class: "turn-main" }, el("div", { class: "turn-tabs" }, tabs.node, partial), Trouble(run), panel),
+    el("div", { class: "turn-main" }, el("div", { class: "turn-tabs" }, tabs.node, partial), Trouble(run, page), panel),
     Trust(run, { data, turn, map: () => map && tabs.choose(views.indexOf(map)) }));
   return { node, choose: (index) => index < views.length && tabs.choose(index) };
 
@@ -63,8 +63,11 @@ export function Result(run, page) {
 }
 
 // A run that was stopped while its answer was being written, or that failed late, still shows what there is.
-function Trouble(run) {
-  if (run.status === "cancelled") return el("p", { class: "turn-note" }, el("span", { class: "pill" }, "Stopped"), "You stopped this run. What was written until then is kept.");
+function Trouble(run, page) {
+  if (run.status === "cancelled") {
+    return el("div", { class: "turn-note" }, el("span", { class: "pill" }, "Stopped"), el("p", null, "You stopped this run; the beginning of the answer is kept."),
+      button("Continue", { class: "secondary", title: "The model goes on where it was stopped", on: { click: () => page.proceed(page.turn, "continue_of") } }));
+  }
   if (run.status === "failed") return el("p", { class: "turn-note" }, el("span", { class: "pill bad" }, "Failed"), sentence(run.problem));
   return null;
 }

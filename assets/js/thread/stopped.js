@@ -11,6 +11,7 @@ export function Stopped(run, page) {
   const stage = panelStages(run).findLast((each) => each.members.some((member) => member.text)) ?? panelStages(run).at(-1);
   const members = stage?.members ?? [];
   const texts = members.filter((member) => member.text);
+  const partial = members.some((member) => member.status === "stopped");
   const byOwner = run.status === "cancelled";
   const cards = members.map((member) => Column(member, { run, stage, models: data.models }));
   for (const card of cards) card.draw();
@@ -22,9 +23,9 @@ export function Stopped(run, page) {
       el("p", null, byOwner ? wordsOf(run, members) : sentence(run.problem) || "The run failed."),
       usd > 0 && el("span", { class: "fine" }, cost(usd, run.totals.usage)),
       el("div", { class: "actions" },
-        page.proceed && texts.length > 0 && button("Continue", { class: "secondary", on: { click: () => page.proceed(turn, "continue") } }),
-        page.proceed && texts.length > 0 && button("Write from this", { class: "primary", on: { click: () => page.proceed(turn, "write") } }),
-        (!page.proceed || texts.length === 0) && button(byOwner ? "Run again" : "Try again", { class: "secondary", on: { click: () => regenerate(turn) } }))),
+        partial && button("Continue", { class: "secondary", title: "The model goes on where it was stopped", on: { click: () => page.proceed(turn, "continue_of") } }),
+        byOwner && texts.length > 0 && button("Write from this", { class: "primary", title: "One model writes the answer from these texts", on: { click: () => page.proceed(turn, "write_from") } }),
+        (!byOwner || texts.length === 0) && button(byOwner ? "Run again" : "Try again", { class: "secondary", on: { click: () => regenerate(turn) } }))),
     cards.length > 0 && el("div", { class: "board" }, cards.map((card) => card.node)));
 }
 
