@@ -257,7 +257,7 @@ fn invalid_provider_lists_are_rejected() {
         ),
         (r#"[{"id":"a"}]"#, "needs a \"base_url\""),
         (r#"[{"id":"A/b","base_url":"http://h"}]"#, "lowercase"),
-        (r#"[{"id":"demo","base_url":"http://h"}]"#, "taken"),
+        (r#"[{"id":"demo","base_url":"http://h"}]"#, "reserved"),
         (r#"[{"id":"a","base_url":"http://u:p@h"}]"#, "no user name"),
         (
             r#"[{"id":"a","base_url":"file:///etc/passwd"}]"#,

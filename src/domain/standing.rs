@@ -11,7 +11,7 @@ pub const LEAST_CASES: u32 = 10;
 
 /// How often a model was right in this user's own data.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct ModelRecord {
+pub struct StandingRecord {
     /// Sum of scores from 0 to 1.
     pub points: f64,
     /// Number of scores.
@@ -25,10 +25,10 @@ pub struct MemberStanding {
     pub strength: u32,
     /// Scores of this model alone in the user's experiments.
     #[serde(default)]
-    pub experiments: ModelRecord,
+    pub experiments: StandingRecord,
     /// Blind votes on this model's drafts against the panel: a win is 1, a tie a half.
     #[serde(default)]
-    pub votes: ModelRecord,
+    pub votes: StandingRecord,
 }
 
 /// What ranked a member above others.
@@ -43,7 +43,7 @@ pub enum StandingBasis {
     Catalog,
 }
 
-impl ModelRecord {
+impl StandingRecord {
     /// Whether it has enough cases to decide.
     pub const fn is_enough(self) -> bool {
         self.cases >= LEAST_CASES
@@ -65,7 +65,7 @@ pub const BASES: [StandingBasis; 3] = [
 impl MemberStanding {
     /// The member's value on one basis; none where its record has too few cases.
     pub fn on(&self, basis: StandingBasis) -> Option<f64> {
-        let of = |record: ModelRecord| record.is_enough().then(|| record.expected());
+        let of = |record: StandingRecord| record.is_enough().then(|| record.expected());
         match basis {
             StandingBasis::Experiments => of(self.experiments),
             StandingBasis::Votes => of(self.votes),
@@ -129,7 +129,7 @@ mod tests {
     fn standing(strength: u32, right: f64, cases: u32) -> MemberStanding {
         MemberStanding {
             strength,
-            experiments: ModelRecord {
+            experiments: StandingRecord {
                 points: right,
                 cases,
             },

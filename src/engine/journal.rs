@@ -2,6 +2,7 @@
 //! crash, under the same number. Deltas are merged before they are written.
 
 mod delta_merge;
+mod found;
 mod partial_bills;
 
 use std::collections::HashSet;
@@ -17,7 +18,6 @@ use crate::clock;
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::citation::{self, Citations};
 use crate::domain::event::{RunEvent, RunTotals};
-use crate::domain::evidence::{EvidenceMap, EvidenceStatus};
 use crate::domain::findings::Findings;
 use crate::domain::id::{AnalysisId, DocumentId, KeyId, UserId};
 use crate::domain::money::MicroDollars;
@@ -233,54 +233,6 @@ impl Journal {
             self.announce(&findings.evidence);
         }
         self.write(now, Some((outcome, found))).await
-    }
-
-    // The map is announced before the event that ends the run.
-    fn announce(&mut self, evidence: &EvidenceMap) {
-        let is_made = matches!(
-            evidence.status,
-            EvidenceStatus::Judged | EvidenceStatus::Failed
-        );
-        let last = self.events.len().saturating_sub(1);
-        if is_made && !self.events.is_empty() {
-            let evidence = Box::new(evidence.clone());
-            self.events
-                .insert(last, RunEvent::EvidenceReady { evidence });
-        }
-    }
-
-    // Runs on a reader thread: comparing long answers takes longer than an event may wait.
-    async fn found(&self, outcome: &PatternOutcome) -> Option<(Findings, Option<Citations>)> {
-        let (id, outcome) = (self.id.clone(), outcome.clone());
-        let kept = [self.pending_answers(), self.kept.clone()].concat();
-        let user = self.user.clone();
-        let durations = self.durations.clone();
-        let found = self.store.read(move |db| {
-            let analysis = analyses::to_resume(db, &id)?.ok_or(StoreError::Missing)?;
-            let mut answers = analyses::answers_of(db, &id)?;
-            let is_newer = |answer: &StageAnswer| {
-                let place = |one: &StageAnswer| (one.stage, one.member);
-                kept.iter().any(|newer| place(newer) == place(answer))
-            };
-            answers.retain(|answer| !is_newer(answer));
-            answers.extend(kept);
-            answers.sort_by_key(|answer| (answer.stage, answer.member));
-            let found = Findings::of(&analysis.plan, &answers, outcome.synthesis.as_deref());
-            let cited = user.map(|user| citations(db, &user, &analysis.plan, &answers, &outcome));
-            Ok((
-                found.timed(&durations).noted(&outcome.totals),
-                cited.flatten(),
-            ))
-        });
-        match found.await {
-            Ok(found) => Some(found),
-            // The answer is useful even without findings.
-            Err(fault) => {
-                let fault = format!("{fault:?}");
-                log::warn("no findings", &[("analysis", &self.id), ("fault", &fault)]);
-                None
-            }
-        }
     }
 
     async fn write(&mut self, now: Timestamp, outcome: Option<Ended>) -> Result<(), StoreError> {

@@ -42,6 +42,11 @@ mod tests {
             assert!(text("settings").contains(&item), "{}", row.name);
         }
         assert!(text("api").contains("- `POST /api/analyze`: "));
-        assert!(topics.iter().all(|topic| !topic.text.contains("{{")));
+        for placeholder in ["{{requests}}", "{{settings}}"] {
+            assert!(
+                topics.iter().all(|topic| !topic.text.contains(placeholder)),
+                "{placeholder}"
+            );
+        }
     }
 }

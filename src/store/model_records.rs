@@ -9,7 +9,7 @@ use super::error::Result;
 use super::values::json;
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::id::{AnalysisId, UserId};
-use crate::domain::standing::ModelRecord;
+use crate::domain::standing::StandingRecord;
 
 /// Maximum number of the newest experiments that count.
 const MOST_EXPERIMENTS: u32 = 20;
@@ -34,9 +34,9 @@ pub struct ScoredVote {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ModelRecords {
     /// Scores in experiments, where the configuration asked this model alone.
-    pub experiments: HashMap<String, ModelRecord>,
+    pub experiments: HashMap<String, StandingRecord>,
     /// Blind votes on this model's draft against a panel.
-    pub votes: HashMap<String, ModelRecord>,
+    pub votes: HashMap<String, StandingRecord>,
 }
 
 /// Reads a user's records.
@@ -97,8 +97,8 @@ pub fn scored_votes(db: &Reader, user: &UserId) -> Result<Vec<ScoredVote>> {
         .collect()
 }
 
-fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, ModelRecord)> {
-    let record = ModelRecord {
+fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, StandingRecord)> {
+    let record = StandingRecord {
         points: row.get("points")?,
         cases: row.get("cases")?,
     };

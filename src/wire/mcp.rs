@@ -369,7 +369,7 @@ mod tests {
             (call("{}"), "1 -32602 question is missing"),
             (
                 call(r#"{"question":""}"#),
-                "1 -32602 question must be a text",
+                "1 -32602 question must be a non-empty string",
             ),
             (
                 call(r#"{"question":"q","models":[1]}"#),

@@ -180,7 +180,8 @@ mod tests {
             let _ = check_reach(&design);
             let told = forecast(spec, design, vec![Case::default(); cases], &loads);
             prop_assert!(told.evaluations <= (loads.len() * cases) as u64 + 2 * cases as u64);
-            prop_assert!(told.held_back < cases);
+            // A race without evaluations leaves all cases to the holdout.
+            prop_assert!(told.held_back <= cases);
             let amounts = [told.cost, told.cost_at_most].into_iter().flatten();
             for amount in amounts {
                 prop_assert!(amount.0 >= 0, "{:?}", amount);

@@ -137,7 +137,7 @@ impl VoteOutcome {
             format!("{} ({model})", letter(member))
         };
         let best = name(self.speaker);
-        let record = |of: fn(&MemberStanding) -> standing::ModelRecord| {
+        let record = |of: fn(&MemberStanding) -> standing::StandingRecord| {
             let record = standings.get(self.speaker).map(of).unwrap_or_default();
             format!("{:.1} of {}", record.points, record.cases)
         };
@@ -183,7 +183,7 @@ pub fn needs_synthesizer(ballots: Ballots<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::standing::ModelRecord;
+    use crate::domain::standing::StandingRecord;
 
     fn outcome(standings: &[MemberStanding], tie_answer: Option<&str>) -> VoteOutcome {
         decide(Ballots {
@@ -203,7 +203,7 @@ mod tests {
     fn ranked(strength: u32, points: f64) -> MemberStanding {
         MemberStanding {
             strength,
-            experiments: ModelRecord {
+            experiments: StandingRecord {
                 points,
                 cases: if points > 0.0 { 20 } else { 0 },
             },

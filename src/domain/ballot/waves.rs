@@ -1,6 +1,9 @@
 //! Asks a vote's members in two waves: a majority first, the rest only if they can change the result.
 
+use std::collections::BTreeSet;
+
 use super::count::BallotCount;
+use crate::domain::answer_value::AnswerValue;
 use crate::domain::money::Price;
 
 /// Members in the order in which they are asked, cheapest first so that the calls not made are the expensive
@@ -13,22 +16,18 @@ pub fn calling_order(prices: &[Option<Price>]) -> Vec<usize> {
     order
 }
 
-/// Whether members that have not voted yet cannot change the winner. The leading spelling alone must have more
-/// votes than all others together could reach: later answers can split a choice ("5" from "$5") but not equal
-/// spellings.
+/// Whether members that have not voted yet cannot change the winner. The leading choice must have one spelling, and
+/// more votes than all others together could reach: later answers can split a choice of several spellings ("5"
+/// from "$5") but not one of equal spellings.
 pub fn is_decided(count: Option<&BallotCount>, missing: usize) -> bool {
     let Some(count) = count else {
         return missing == 0;
     };
-    let firm = |form: &str, values: &[String]| values.iter().filter(|one| *one == form).count();
-    let most = count.choices.iter().map(|choice| {
-        let forms: Vec<String> = choice.values.iter().map(ToString::to_string).collect();
-        forms
-            .iter()
-            .map(|form| firm(form, &forms))
-            .max()
-            .unwrap_or_default()
-    });
+    let firm = |values: &[AnswerValue]| {
+        let forms: BTreeSet<String> = values.iter().map(ToString::to_string).collect();
+        if forms.len() == 1 { values.len() } else { 0 }
+    };
+    let most = count.choices.iter().map(|choice| firm(&choice.values));
     let most = most.max().unwrap_or_default();
     most > count.cast() - most + missing
 }

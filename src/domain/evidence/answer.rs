@@ -1,7 +1,7 @@
 //! The sentences of an answer that claim something. Headings, table rows, formulas, lead-ins, questions, sections about
 //! the panel, and the disclaimer of the demo models are none.
 
-use super::markdown::{BlockKind, MarkdownBlock, blocks, plain, split};
+use super::markdown::{MarkdownBlock, TextBlockKind, blocks, plain, split};
 use crate::domain::panel_vs_single::blind::{ASIDES, heading};
 use crate::domain::prompt;
 
@@ -44,7 +44,11 @@ fn is_prose(block: &MarkdownBlock) -> bool {
         && text.ends_with('*')
         && !text.starts_with("**")
         && !text[1..text.len() - 1].contains('*');
-    matches!(block.kind, BlockKind::Item(_) | BlockKind::Paragraph) && !is_formula && !is_remark
+    matches!(
+        block.kind,
+        TextBlockKind::Item(_) | TextBlockKind::Paragraph
+    ) && !is_formula
+        && !is_remark
 }
 
 fn is_claim(sentence: &str) -> bool {

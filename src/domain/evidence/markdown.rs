@@ -7,13 +7,13 @@ const MOST: usize = 1_000;
 /// A piece of a text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct MarkdownBlock {
-    pub kind: BlockKind,
+    pub kind: TextBlockKind,
     /// Without marks of its kind; emphasis is still in it.
     pub text: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BlockKind {
+pub(super) enum TextBlockKind {
     /// From 1; a line that is bold as a whole counts as 7.
     Heading(usize),
     /// How far it is indented.
@@ -49,12 +49,12 @@ pub(super) fn blocks(markdown: &str) -> Vec<MarkdownBlock> {
         let block = block(line, bare);
         match (block.kind, found.last_mut()) {
             // A line without a mark goes on with what stands above it.
-            (BlockKind::Paragraph, Some(above)) if open => {
+            (TextBlockKind::Paragraph, Some(above)) if open => {
                 above.text.push(' ');
                 above.text.push_str(&block.text);
             }
             (kind, _) => {
-                open = matches!(kind, BlockKind::Item(_) | BlockKind::Paragraph);
+                open = matches!(kind, TextBlockKind::Item(_) | TextBlockKind::Paragraph);
                 found.push(block);
             }
         }
@@ -71,22 +71,22 @@ fn block(line: &str, bare: &str) -> MarkdownBlock {
     let level = bare.bytes().take_while(|&byte| byte == b'#').count();
     if (1..=6).contains(&level) {
         return of(
-            BlockKind::Heading(level),
+            TextBlockKind::Heading(level),
             bare[level..].trim_matches(['#', ' ', '*', ':']),
         );
     }
     if let Some(title) = bold_line(bare) {
-        return of(BlockKind::Heading(7), title);
+        return of(TextBlockKind::Heading(7), title);
     }
     if bare.starts_with('|') && bare.len() > 1 {
-        return of(BlockKind::Row, bare.trim_matches('|'));
+        return of(TextBlockKind::Row, bare.trim_matches('|'));
     }
     match item(bare) {
         Some(text) => {
             let indent = line.len() - line.trim_start().len();
-            of(BlockKind::Item(indent), text)
+            of(TextBlockKind::Item(indent), text)
         }
-        None => of(BlockKind::Paragraph, bare),
+        None => of(TextBlockKind::Paragraph, bare),
     }
 }
 
@@ -127,14 +127,14 @@ fn underline(found: &mut Vec<MarkdownBlock>, rule: &str, open: bool) {
     let Some(above) = found.last_mut() else {
         return;
     };
-    if above.kind == BlockKind::Row && rule.contains('|') {
+    if above.kind == TextBlockKind::Row && rule.contains('|') {
         found.pop();
     } else if open
-        && above.kind == BlockKind::Paragraph
+        && above.kind == TextBlockKind::Paragraph
         && above.text.chars().count() <= 60
         && !rule.contains('|')
     {
-        above.kind = BlockKind::Heading(if rule.starts_with('=') { 1 } else { 2 });
+        above.kind = TextBlockKind::Heading(if rule.starts_with('=') { 1 } else { 2 });
     }
 }
 
@@ -248,8 +248,12 @@ mod tests {
     use super::*;
 
     fn sentences(text: &str) -> Vec<String> {
-        let prose =
-            |block: &MarkdownBlock| matches!(block.kind, BlockKind::Item(_) | BlockKind::Paragraph);
+        let prose = |block: &MarkdownBlock| {
+            matches!(
+                block.kind,
+                TextBlockKind::Item(_) | TextBlockKind::Paragraph
+            )
+        };
         let blocks = blocks(text).into_iter().filter(prose);
         blocks
             .flat_map(|block| split(&plain(&block.text)))
@@ -304,7 +308,8 @@ mod tests {
             let found = blocks(text);
             assert_eq!(found.len(), 1, "{text}: {found:?}");
             assert!(
-                matches!(found[0].kind, BlockKind::Heading(_)) && found[0].text == "Blind spots",
+                matches!(found[0].kind, TextBlockKind::Heading(_))
+                    && found[0].text == "Blind spots",
                 "{text}: {found:?}"
             );
         }

@@ -144,7 +144,7 @@ mod tests {
     use crate::domain::analysis::FailedAttemptRecord;
     use crate::domain::chat::{CallError, CallErrorKind, Usage};
     use crate::domain::panel_vs_single::tests::{answer, plan};
-    use crate::domain::standing::ModelRecord;
+    use crate::domain::standing::StandingRecord;
 
     fn priced(output: f64) -> Option<Price> {
         Some(Price {
@@ -216,7 +216,7 @@ mod tests {
     fn the_persons_record_comes_before_the_catalog() {
         let mut plan = plan(&["p/a", "p/b"]);
         let answers = [answer(0, 0, "p/a"), answer(0, 1, "p/b")];
-        let record = |points: f64| ModelRecord { points, cases: 20 };
+        let record = |points: f64| StandingRecord { points, cases: 20 };
         plan.standings = [(9, 4.0), (1, 16.0)]
             .map(|(strength, points)| MemberStanding {
                 strength,

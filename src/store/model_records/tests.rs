@@ -61,7 +61,7 @@ fn scores_of_single_models_and_blind_votes_are_added_up() {
             )?;
         }
         let found = of_user(db, &user(1).id)?;
-        let record = |points, cases| Some(&ModelRecord { points, cases }).copied();
+        let record = |points, cases| Some(&StandingRecord { points, cases }).copied();
         assert_eq!(found.experiments.get("p/a").copied(), record(1.5, 2));
         assert_eq!(found.experiments.get("p/b").copied(), record(0.0, 1));
         assert_eq!(found.votes.get("p/b").copied(), record(1.5, 3));

@@ -1,6 +1,7 @@
 //! Inputs in any order, in every arrangement: the run ends, each call ends once, no calls are made after the
 //! end, and nothing waits forever.
 
+use crate::domain::chat::Delta;
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::analysis::Arrangement;
+use crate::domain::chat::Delta;
 use crate::domain::chat::SourcePassage;
 
 fn one_stage(models: &[&str], who: StageRole, way: Arrangement) -> Plan {

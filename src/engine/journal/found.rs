@@ -1,0 +1,64 @@
+//! What a run's answers show, computed when it ends: its findings with the map of the panel, and its citations.
+
+use super::{Journal, citations};
+use crate::domain::analysis::StageAnswer;
+use crate::domain::citation::Citations;
+use crate::domain::event::RunEvent;
+use crate::domain::evidence::{EvidenceMap, EvidenceStatus};
+use crate::domain::findings::Findings;
+use crate::domain::pattern::PatternOutcome;
+use crate::log;
+use crate::store::{StoreError, analyses};
+
+impl Journal {
+    // The map is announced before the event that ends the run.
+    pub(super) fn announce(&mut self, evidence: &EvidenceMap) {
+        let is_made = matches!(
+            evidence.status,
+            EvidenceStatus::Judged | EvidenceStatus::Failed
+        );
+        let last = self.events.len().saturating_sub(1);
+        if is_made && !self.events.is_empty() {
+            let evidence = Box::new(evidence.clone());
+            self.events
+                .insert(last, RunEvent::EvidenceReady { evidence });
+        }
+    }
+
+    // Runs on a reader thread: comparing long answers takes longer than an event may wait.
+    pub(super) async fn found(
+        &self,
+        outcome: &PatternOutcome,
+    ) -> Option<(Findings, Option<Citations>)> {
+        let (id, outcome) = (self.id.clone(), outcome.clone());
+        let kept = [self.pending_answers(), self.kept.clone()].concat();
+        let user = self.user.clone();
+        let durations = self.durations.clone();
+        let found = self.store.read(move |db| {
+            let analysis = analyses::to_resume(db, &id)?.ok_or(StoreError::Missing)?;
+            let mut answers = analyses::answers_of(db, &id)?;
+            let is_newer = |answer: &StageAnswer| {
+                let place = |one: &StageAnswer| (one.stage, one.member);
+                kept.iter().any(|newer| place(newer) == place(answer))
+            };
+            answers.retain(|answer| !is_newer(answer));
+            answers.extend(kept);
+            answers.sort_by_key(|answer| (answer.stage, answer.member));
+            let found = Findings::of(&analysis.plan, &answers, outcome.synthesis.as_deref());
+            let cited = user.map(|user| citations(db, &user, &analysis.plan, &answers, &outcome));
+            Ok((
+                found.timed(&durations).noted(&outcome.totals),
+                cited.flatten(),
+            ))
+        });
+        match found.await {
+            Ok(found) => Some(found),
+            // The answer is useful even without findings.
+            Err(fault) => {
+                let fault = format!("{fault:?}");
+                log::warn("no findings", &[("analysis", &self.id), ("fault", &fault)]);
+                None
+            }
+        }
+    }
+}
