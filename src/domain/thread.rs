@@ -58,7 +58,13 @@ pub fn context(earlier: &[Message], room: u64) -> CarriedTurns {
             ..CarriedTurns::default()
         };
     }
-    let mut left = room.saturating_sub(NOTICE);
+    // No turn is carried without the notice that others are not.
+    let Some(mut left) = room.checked_sub(NOTICE) else {
+        return CarriedTurns {
+            left_out: turns.len(),
+            ..CarriedTurns::default()
+        };
+    };
     let (mut kept, mut shortened): (Vec<Vec<Message>>, usize) = (Vec::new(), 0);
     for turn in turns.iter().rev() {
         let tokens = tokens_of(turn);
@@ -267,6 +273,13 @@ mod tests {
         assert!(answer.text.starts_with("Begin."), "{}", answer.text);
         assert!(answer.text.ends_with("End."), "{}", answer.text);
         assert!(answer.text.contains(CUT), "{}", answer.text);
+    }
+
+    #[test]
+    fn without_room_for_the_notice_nothing_is_carried() {
+        let all = conversation(&[("First", "Long enough to take some tokens."), ("", "")]);
+        let carried = context(&all, 3);
+        assert_eq!((carried.messages.len(), carried.left_out), (0, 2));
     }
 
     #[test]

@@ -64,8 +64,7 @@ mod tests {
         let db = Connection::open(path)?;
         let mut tables = db.prepare(
             "SELECT name, rootpage FROM sqlite_schema WHERE type = 'table' AND rootpage > 0
-             AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'passages_fts%'
-             AND name NOT LIKE 'turns_fts%'",
+             AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '%_fts_%'",
         )?;
         let tables = tables.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         tables.collect()

@@ -130,8 +130,9 @@ fn answer(stage: usize, member: usize, text: &str) -> StageAnswer {
 fn an_analysis_ends_exactly_once() {
     with_writer(|db| {
         users::insert(db, &user(1))?;
-        let (owner, new) = (user(1).id, analysis(1, Some(1), "why?"));
+        let (owner, mut new) = (user(1).id, analysis(1, Some(1), "why?"));
         insert(db, &new)?;
+        new.context.thread = Some(ThreadId::begun_by(&new.id));
         assert_eq!(by_id(db, Some(&owner), &new.id), Ok(Some(new.clone())));
         assert_eq!(unfinished(db), Ok(vec![new.id.clone()]));
         assert_eq!(to_resume(db, &new.id), Ok(Some(new.clone())));
