@@ -12,7 +12,7 @@ use super::assets::EmbeddedFiles;
 const MAX_FIRST_PAGE: usize = 60_000;
 /// Compressed bytes of the workbench, step by step or on one screen. Modules that show a run, a result, or a
 /// document load later.
-const MAX_WORKBENCH: usize = 60_000;
+const MAX_WORKBENCH: usize = 62_000;
 /// Compressed bytes of all embedded assets of our own, without the two tables that only the server reads.
 const MAX_TOTAL: usize = 400_000;
 /// Compressed bytes of the libraries by others, which pages load where a text needs them.

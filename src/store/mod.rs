@@ -186,8 +186,8 @@ impl Store {
     {
         let (answer, answered) = oneshot::channel();
         self.0.readers.wake();
-        let job: readers::Job = Box::new(move |db| {
-            let _ = answer.send(db.and_then(ask));
+        let job = self.0.readers.job(ask, move |result| {
+            let _ = answer.send(result);
         });
         self.0.readers.queue.put(job).await.map_err(closed)?;
         answered.await.unwrap_or_else(|_| Err(gone()))
@@ -222,8 +222,8 @@ impl Store {
     {
         let (answer, answered) = sync_channel(1);
         self.0.readers.wake();
-        let job: readers::Job = Box::new(move |db| {
-            let _ = answer.send(db.and_then(ask));
+        let job = self.0.readers.job(ask, move |result| {
+            let _ = answer.send(result);
         });
         self.0.readers.queue.put_now(job).map_err(closed)?;
         answered.recv().unwrap_or_else(|_| Err(gone()))

@@ -76,6 +76,24 @@ impl ReadPool {
         }
     }
 
+    /// A query whose result goes to `deliver`. The health of the connection is recorded before, so that whoever has
+    /// the result of a failed read also sees that it failed.
+    pub(super) fn job<T>(
+        &self,
+        ask: impl FnOnce(&Reader) -> Result<T> + Send + 'static,
+        deliver: impl FnOnce(Result<T>) + Send + 'static,
+    ) -> Job {
+        let health = Arc::clone(&self.health);
+        Box::new(move |db| {
+            let result = db.and_then(|db| {
+                let result = ask(db);
+                note(&health, db);
+                result
+            });
+            deliver(result);
+        })
+    }
+
     /// Starts the threads at the first query.
     pub(super) fn wake(&self) {
         self.started.call_once(|| {
@@ -102,22 +120,29 @@ fn run(queue: &WriteQueue<Job>, pool: &Pool<Connect>, health: &StoreHealth) {
                 health.read(true);
                 let mut jobs = jobs;
                 while !jobs.is_empty() {
-                    answer(&db, jobs);
+                    answer(&db, health, jobs);
                     jobs = match db.is_broken() {
                         true => Vec::new(),
                         false => queue.take_waiting(SHARED),
                     };
                 }
-                health.read(!db.is_broken());
-                if db.is_damaged() {
-                    health.damaged();
-                }
+                note(health, &db);
             }
             Err(error) => {
                 health.read(false);
                 refuse(jobs, &StoreError::Failed(error.to_string()));
             }
         }
+    }
+}
+
+// Records what a connection has met.
+fn note(health: &StoreHealth, db: &Reader) {
+    if db.is_broken() {
+        health.read(false);
+    }
+    if db.is_damaged() {
+        health.damaged();
     }
 }
 
@@ -129,9 +154,10 @@ fn refuse(jobs: Vec<Job>, why: &StoreError) {
 
 /// Queries that waited together see one state of the database, from after the last of them was queued, however many
 /// statements they run.
-fn answer(db: &Reader, jobs: Vec<Job>) {
+fn answer(db: &Reader, health: &StoreHealth, jobs: Vec<Job>) {
     if let Err(error) = db.control("BEGIN") {
         db.give_up();
+        note(health, db);
         return refuse(jobs, &error);
     }
     let mut calm = true;

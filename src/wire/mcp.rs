@@ -385,7 +385,7 @@ mod tests {
             ),
             (
                 call(r#"{"question":"q","sudo":1}"#),
-                "1 -32602 consult takes no sudo",
+                "1 -32602 consult has no argument sudo",
             ),
         ] {
             assert!(said(&text).starts_with(expected), "{text}: {}", said(&text));

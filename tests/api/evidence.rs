@@ -18,11 +18,11 @@ const LEASE: &[u8] =
 
 /// The question in a request: its last message.
 fn question(asked: &Asked) -> String {
-    let messages = asked.body["messages"].as_array().unwrap();
-    messages.last().unwrap()["content"]
-        .as_str()
-        .unwrap()
-        .to_owned()
+    // A list of models has no message.
+    let messages = asked.body["messages"].as_array();
+    let last = messages.and_then(|messages| messages.last());
+    let text = last.and_then(|last| last["content"].as_str());
+    text.unwrap_or_default().to_owned()
 }
 
 /// Whether a request asks to compare answers, or an answer with passages.
@@ -342,7 +342,11 @@ fn a_comparison_survives_a_killed_server() {
     }
     provider.wait_hanging(1);
     first.kill();
-    let before = provider.asked().len();
+    let questions = |provider: &Provider| {
+        let asked = provider.asked();
+        asked.iter().filter(|one| !question(one).is_empty()).count()
+    };
+    let before = questions(&provider);
     let again = Provider::answering(panel);
     let url = again.base_url();
     let settings = [
@@ -359,7 +363,7 @@ fn a_comparison_survives_a_killed_server() {
         "{shown}"
     );
     assert_eq!(
-        (before, again.asked().len()),
+        (before, questions(&again)),
         (4, 1),
         "only the comparison is repeated"
     );
@@ -398,7 +402,7 @@ fn a_cascade_goes_by_the_judge_and_programs_ask_for_the_map() {
         assert_eq!(judged(), expected, "{own}");
     }
     let wrong = json!({ "model": "quire/summarize", "quire": { "evidence": 7 }, "messages": [{ "role": "user", "content": "Why?" }] });
-    assert_eq!(ada.post("/v1/chat/completions", wrong).status, 422);
+    assert_eq!(ada.post("/v1/chat/completions", wrong).status, 400);
 }
 
 #[test]

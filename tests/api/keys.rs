@@ -137,7 +137,7 @@ fn tools_reach_no_further_than_their_key() {
         let told = &answer["result"];
         assert_eq!(told["isError"], !allowed, "{tool} {said}: {answer}");
         if !allowed {
-            assert!(told.to_string().contains("is not for"), "{told}");
+            assert!(told.to_string().contains("does not cover"), "{told}");
         }
         // What it has asked itself it may look at.
         let own = &told["structuredContent"]["analysis_id"];

@@ -442,7 +442,8 @@ fn assets_are_sent_as_they_are_wanted() {
         .split("/assets/")
         .find_map(|rest| {
             let tree = rest.split('/').next()?;
-            (tree.len() == 16).then(|| tree.to_owned())
+            let is_hash = tree.len() == 16 && tree.bytes().all(|byte| byte.is_ascii_hexdigit());
+            is_hash.then(|| tree.to_owned())
         })
         .unwrap_or_default();
     assert_eq!(server.client().get(path).status, 200, "{path}");

@@ -37,6 +37,7 @@ const STEERING: &[&str] = &[
 /// proves.
 #[rustfmt::skip]
 const QUIET: &[&str] = &[
+    "PATCH /api/threads/{id}", "POST /api/threads/{id}/share", "POST /api/projects", "PATCH /api/projects/{id}",
     "POST /api/auth/register", "POST /api/auth/login", "POST /api/auth/refresh", "POST /api/auth/logout",
     "POST /api/auth/request-password-reset", "POST /api/auth/reset-password-request", "POST /api/auth/reset-password",
     "PUT /api/users/me", "POST /api/users/me/change-password", "POST /api/users/me/api-keys",

@@ -9,8 +9,8 @@ use crate::support::script::{ended, id_of, saying, server};
 
 const HEADINGS: [&str; 5] = [
     "## Answer",
-    "## Where the members agree",
-    "## Contradictions",
+    "## Similar wording",
+    "## Different figures or negations",
     "## Points made by one only",
     "## Blind spots",
 ];

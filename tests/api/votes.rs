@@ -33,7 +33,7 @@ fn votes(answers: &[(&str, &str)]) -> (Provider, Server) {
 fn spellings_of_one_value_are_one_vote_and_the_rest_is_not_asked() {
     let (provider, server) = votes(&[
         ("a", "By the list.\nAnswer: $1,200.00"),
-        ("b", "Answer: 1.2k"),
+        ("b", "Answer: $1.2k"),
     ]);
     let mut client = server.user("ada@example.com");
     let result = run(&mut client, &["p/a", "p/b", "p/c"], json!({}));
@@ -133,7 +133,7 @@ fn a_tie_of_unknown_models_is_broken_by_the_synthesizer_reading_the_answers() {
 fn programs_get_the_winners_words_in_the_form_that_they_asked_for() {
     let provider = Provider::script([
         on("a").times(4).sse(&saying("Two dozens.\nAnswer: $24.00")),
-        on("b").times(4).sse(&saying("Answer: 24")),
+        on("b").times(4).sse(&saying("Answer: $24")),
     ]);
     let server = server(&provider, &[("CACHE_TTL", "0")]);
     let mut client = server.user("ada@example.com");

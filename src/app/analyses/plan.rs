@@ -1,9 +1,11 @@
 //! Turns a checked request into a plan: the members, the synthesizer, the passages, and the numbers that
 //! make a repetition exact.
 
+use std::collections::BTreeMap;
+
 use super::Analyses;
 use super::check::CheckedRequest;
-use super::context_allocation::PlannedPanel;
+use super::context_allocation::{ContextAllocation, PlannedPanel};
 use super::history_rooms;
 use super::pictures::Material;
 use crate::app::{Error, Kind, Result};
@@ -13,6 +15,7 @@ use crate::domain::ballot;
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::{arrange, reading};
+use crate::domain::plan::{EvidencePlan, PlanPicture};
 use crate::domain::standing::{self, MemberStanding};
 use crate::domain::thread;
 use crate::domain::usage;
@@ -26,6 +29,23 @@ const STRANGER: u32 = 1;
 struct PanelIds {
     members: Vec<String>,
     writer: String,
+}
+
+/// What a plan is assembled from, besides the request.
+struct PlanParts {
+    /// Id of the pattern.
+    pattern: String,
+    members: Vec<Member>,
+    synthesizer: Member,
+    /// Without the reading of documents in parts.
+    stages: Vec<Stage>,
+    way: Arrangement,
+    standings: Vec<MemberStanding>,
+    rooms: BTreeMap<String, u64>,
+    evidence: EvidencePlan,
+    notes: Vec<String>,
+    given: ContextAllocation,
+    pictures: Vec<PlanPicture>,
 }
 
 impl Analyses<'_> {
@@ -60,7 +80,7 @@ impl Analyses<'_> {
             reads_peers: stages.len() > 1,
             rooms: &rooms,
         };
-        let given = self.provide(user, new, panel).await?;
+        let mut given = self.provide(user, new, panel).await?;
         number(&mut members, new.context.sample);
         synthesizer.sample = new.context.sample;
         let mut notes = new.notes.clone();
@@ -69,12 +89,44 @@ impl Analyses<'_> {
         notes.extend(blind_note(new, &models));
         notes.extend(material.warnings);
         notes.extend(history_rooms::notes(&new.context.turns, &rooms));
-        notes.extend(given.notes);
+        notes.append(&mut given.notes);
         notes.extend(text_note(new, way, models.last()));
-        let evidence = self.evidence_plan(user, new, way, &models);
-        Ok(Plan {
-            evidence,
+        let parts = PlanParts {
+            evidence: self.evidence_plan(user, new, way, &models),
             pattern: pattern.id.clone(),
+            pictures: material.pictures,
+            members,
+            synthesizer,
+            stages,
+            way,
+            standings,
+            rooms,
+            notes,
+            given,
+        };
+        Ok(self.assemble(user, new, parts))
+    }
+
+    // The plan of its parts and of what the request says.
+    fn assemble(&self, user: Option<&UserId>, new: &CheckedRequest, parts: PlanParts) -> Plan {
+        let PlanParts {
+            pattern,
+            members,
+            synthesizer,
+            stages,
+            way,
+            standings,
+            rooms,
+            evidence,
+            notes,
+            given,
+            pictures,
+        } = parts;
+        // The bare prompt is sent only if no document has to be introduced.
+        let bare = pattern == PLAIN && !new.context.turns.is_empty() && new.documents.is_empty();
+        Plan {
+            evidence,
+            pattern,
             question: match new.context.begun.as_str() {
                 "" => new.request.prompt.clone(),
                 begun => thread::continuation(&new.request.prompt, begun),
@@ -99,7 +151,7 @@ impl Analyses<'_> {
             parts: given.parts,
             readers: given.readers,
             fits: given.fits,
-            pictures: material.pictures,
+            pictures,
             nonce: self.secret_of("fence", user, new),
             seed: seed(new),
             cache: new.request.cache,
@@ -107,8 +159,7 @@ impl Analyses<'_> {
             budget: new.budget,
             times: self.times,
             format: new.format.clone(),
-            // The bare prompt is sent only if no document has to be introduced.
-            bare: pattern.id == PLAIN && !new.context.turns.is_empty() && new.documents.is_empty(),
+            bare,
             standings,
             is_adaptive: way == Arrangement::Vote && new.request.adaptive.unwrap_or(true),
             is_live: new.context.is_live,
@@ -117,7 +168,7 @@ impl Analyses<'_> {
             begun: new.context.begun.clone(),
             tools: new.context.tools.clone(),
             passthrough: new.context.passthrough.clone(),
-        })
+        }
     }
 
     // A model that its provider no longer lists is called all the same: lists have gaps.

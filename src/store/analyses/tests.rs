@@ -139,10 +139,8 @@ fn an_analysis_ends_exactly_once() {
 
         set_started(db, &new.id, at(50))?;
         set_started(db, &new.id, at(60))?;
-        let found = Findings {
-            note: "careful".into(),
-            ..Findings::default()
-        };
+        let stored = r#"{"notes":["careful"],"evidence":{}}"#;
+        let found: Findings = serde_json::from_str(stored).expect("findings");
         let end = AnalysisEnd {
             status: Status::Completed,
             synthesis: Some("because"),
