@@ -73,7 +73,7 @@ fn judged(body: &Value) -> String {
         "claims": [
             {"text": "It delivers 40 litres.", "answer": "The pump delivers 40 litres a minute [D1:p2] (A, C).",
              "stances": stances(forty, "The pump delivers 90 litres a minute")},
-            {"text": "The valve is Austrian.", "stances": stances("The valve was made in Österreich", "")},
+            {"text": "The valve was made in Österreich.", "stances": stances("The valve was made in Österreich", "")},
             {"text": "Frost can damage it.", "stances": stances("It must be drained before frost", "")},
             {"text": "It runs on diesel.", "stances": [{"member": "A", "stance": "asserts", "quote": "it runs on diesel fuel only"}]},
         ],
@@ -103,11 +103,19 @@ const ASK: &str = "
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).analysis_id;";
 
-/// A server whose panel contradicts itself.
+/// A server whose panel contradicts itself; nobody judges its answers.
 fn quarrelling() -> Server {
+    contradicting("off")
+}
+
+/// A server whose panel contradicts itself.
+fn contradicting(evidence: &str) -> Server {
     let address = provider(&["a", "b", "c", "lead"], says);
     let providers = json!([{ "id": "p", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["a", "b", "c", "lead"] }]);
-    Server::start_with(vec![("QUIRE_PROVIDERS", providers.to_string())])
+    Server::start_with(vec![
+        ("QUIRE_PROVIDERS", providers.to_string()),
+        ("EVIDENCE", evidence.to_owned()),
+    ])
 }
 
 /// Signed in, with a result of theirs; its id.
@@ -139,7 +147,7 @@ fn nothing_sticks_out(browser: &Browser, view: &str) {
 fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
     let Some(_turn) = turn() else { return };
     let axe = axe();
-    let server = quarrelling();
+    let server = contradicting("auto");
     let mut id = String::new();
     for (width, height, dark) in [(1280, 900, false), (375, 780, true)] {
         let browser = Browser::open(width, height, dark);
@@ -157,7 +165,7 @@ fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
             "Agreed by all",
             "Not covered",
             "price",
-            "supported, members agree",
+            "disputed",
             "Claims judged by",
         ] {
             assert!(map.contains(words), "no {words} in {map}");

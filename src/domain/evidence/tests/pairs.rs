@@ -1,5 +1,7 @@
 //! What a judge that is right nine times of ten makes of pairs of sentences, printed next to the targets: `make evidence`.
 
+#![allow(clippy::print_stdout, reason = "`make evidence` shows the table")]
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;

@@ -54,7 +54,7 @@ fn any_plan(way: usize, members: usize, bar: Option<f64>) -> Plan {
     };
     plan.members.truncate(members);
     plan.agreement = bar;
-    if way % 2 == 0 {
+    if way.is_multiple_of(2) {
         plan.evidence.judge = Some(member("judge"));
         plan.evidence.checkers = vec![member("a")];
     }
