@@ -422,7 +422,7 @@ fn a_model_judges_and_is_told_how_it_errs() {
     assert!(told.contains("Cost about $"), "{told}");
     browser.press("Start the experiment");
     browser.wait(".status-word.completed");
-    browser.wait_text(".verdict", "far/bright leads");
+    browser.wait_text(".verdict", "far/bright is better");
     let told = flat(&browser.text("main"));
     for words in [
         "far/judge compared",
