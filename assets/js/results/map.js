@@ -108,7 +108,7 @@ function Detail(claim, { run, models, onDraft, actions, cite }) {
       return el("figure", { class: "map-quote" },
         el("figcaption", null, Letter(one.letter), `${nameOf(one.model, models).name} ${one.stance}`),
         el("blockquote", { dir: "auto" }, "“", inline(one.quote, cite), "”"),
-        draft && button(`Show the words of ${one.letter} in the draft`, { class: "link-button", on: { click: (event) => onDraft(draft, event.currentTarget) } }, "Show in draft"));
+        draft && button(`Show in draft: the words of ${one.letter}`, { class: "link-button", on: { click: (event) => onDraft(draft, event.currentTarget) } }, "Show in draft"));
     })),
     passage && el("div", { class: "map-source" }, el("p", { class: "map-source-head" }, "In the document ", inline(`[${passage.passage}]`, cite)), el("p", { dir: "auto" }, `“${passage.quote}”`)),
     actions && el("div", { class: "map-actions" },
