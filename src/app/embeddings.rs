@@ -155,7 +155,7 @@ impl EmbeddingService<'_> {
         Ok((aside, grant))
     }
 
-    // No analysis has this id: the record stands alone.
+    // No analysis has this id: the record has no parent.
     async fn write_down(&self, caller: &Caller, charge: CallCharge) -> Result<()> {
         let id = AnalysisId::new(charge.at, crypto::random_number()?);
         let user = caller.user.clone();

@@ -20,7 +20,7 @@ use crate::store::{Store, StoreError, Writer, audit, comparisons, model_records}
 pub struct Comparisons<'a> {
     pub(super) store: &'a Store,
     pub(super) analyses: Analyses<'a>,
-    /// The server's interval: a comparison is offered for one in so many analyses; 0 for none.
+    /// The server's interval: a comparison is offered for one in this number of analyses; 0 for none.
     pub(super) compare_every: u64,
 }
 
@@ -183,7 +183,7 @@ impl Comparisons<'_> {
         }
     }
 
-    /// The interval at which a user is offered a comparison (one in so many analyses), and whether the user
+    /// The interval at which a user is offered a comparison (one in this number of analyses), and whether the user
     /// has set it.
     ///
     /// # Errors

@@ -87,7 +87,7 @@ pub struct Config {
     pub cache_ttl: Duration,
     /// Cache size, in bytes.
     pub cache_bytes: u64,
-    /// Share cached answers that use nobody's documents or provider keys.
+    /// Share cached answers that use no one's documents or provider keys.
     pub cache_shared: bool,
     /// `app_type` in /health.
     pub app_type: String,

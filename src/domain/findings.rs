@@ -51,7 +51,7 @@ pub struct Unique {
 pub struct Side {
     /// The members.
     pub letters: BTreeSet<char>,
-    /// Their words, as they stand in their text.
+    /// Their words, verbatim.
     pub says: String,
 }
 
@@ -79,7 +79,7 @@ pub struct Findings {
     pub contradictions: Vec<Contradiction>,
     /// Points of one member alone.
     pub unique: Vec<Unique>,
-    /// What nobody covered, in the judge's words.
+    /// What no answer covers, in the judge's words.
     pub blind_spots: Vec<Point>,
     /// Figures of each stage.
     pub stages: Vec<StageFigures>,
@@ -116,7 +116,7 @@ impl From<StoredFindings> for Findings {
     }
 }
 
-// Those who assert the claim against those who deny it, with the words of the first; if nobody denies it, each
+// Those who assert the claim against those who deny it, with the words of the first; if no one denies it, each
 // member by itself.
 fn sides(evidence: &EvidenceMap, one: &ClaimContradiction) -> Vec<Side> {
     let stance = |letter: char| {

@@ -189,7 +189,7 @@ impl EvidenceMode {
     }
 }
 
-/// The models that compare the answers of a run. Without a judge, nobody does.
+/// The models that compare the answers of a run. Without a judge, none does.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EvidencePlan {
@@ -199,10 +199,10 @@ pub struct EvidencePlan {
     /// Candidates for comparing the answer with the documents; the first that did not write it is called.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checkers: Vec<Member>,
-    /// Whether nobody judges because no model of the run can.
+    /// Whether there is no judge because no model of the run can be one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub lacks_judge: bool,
-    /// Why nobody judges, for people; empty if somebody does.
+    /// Why there is no judge, for people; empty if there is one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }

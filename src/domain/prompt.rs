@@ -139,7 +139,7 @@ pub fn user_message(template: &str, holes: &Placeholders) -> Message {
         }
     }
     let mut text = lines.join("\n");
-    // Templates for revised texts have no placeholder for critiques that were not revised upon.
+    // Templates for revised texts have no placeholder for critiques that were not used in a revision.
     if !holes.brief.reviews.is_empty() && !template.contains("{reviews}") {
         text.push_str("\n\n");
         text.push_str(&critiques(&holes.brief.reviews, holes.nonce));

@@ -159,7 +159,7 @@ impl EvidenceRequest {
 }
 
 /// The fields that a recipe can hold: those that `Request::fill` takes over.
-pub const RECIPE_FIELDS: [&str; 13] = [
+pub const RECIPE_FIELDS: [&str; 14] = [
     "prompt",
     "models",
     "pattern",
@@ -171,6 +171,7 @@ pub const RECIPE_FIELDS: [&str; 13] = [
     "stop_when_agreed",
     "adaptive",
     "samples",
+    "evidence",
     "budget_usd",
     "passages",
 ];
@@ -281,6 +282,7 @@ impl Request {
         self.stop_when_agreed = self.stop_when_agreed.or(defaults.stop_when_agreed);
         self.adaptive = self.adaptive.or(defaults.adaptive);
         self.samples = self.samples.or(defaults.samples);
+        self.evidence = self.evidence.take().or(defaults.evidence);
         self.budget_usd = self.budget_usd.or(defaults.budget_usd);
         self.passages = self.passages.or(defaults.passages);
     }

@@ -1,5 +1,5 @@
 //! What is known of a panel's members before a run: their rank in the catalog and the user's own record of them.
-//! Fixed in the plan, so that a resumed run decides the same. Decides ties and which draft stands for a single
+//! Fixed in the plan, so that a resumed run decides the same. Decides ties and which draft represents a single
 //! model.
 
 use std::cmp::Ordering;

@@ -422,7 +422,7 @@ impl RunningRun {
 }
 
 impl EngineShared {
-    /// Whether so many more of one person's runs may be taken.
+    /// Whether one person may start this number of further runs.
     fn check_room(
         &self,
         running: &RunMap,

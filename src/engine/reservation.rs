@@ -17,7 +17,7 @@ pub struct Reservation {
 }
 
 impl Engine {
-    /// Keeps places for runs that are started with `Run::is_reserved`; whoever holds them starts no more at once.
+    /// Keeps places for runs that are started with `Run::is_reserved`; the holder starts no more than that at once.
     ///
     /// # Errors
     /// As a single run that finds no place.

@@ -42,7 +42,7 @@ pub struct ReplicaStatus {
     pub fault: Option<String>,
     /// Another process has taken over: nothing is sent any more.
     pub superseded: bool,
-    /// That process has ended too: nobody stores anything.
+    /// That process has ended too: nothing is being stored.
     pub is_abandoned: bool,
     /// Documents whose original is in neither place.
     pub absent: usize,

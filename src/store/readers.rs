@@ -76,8 +76,8 @@ impl ReadPool {
         }
     }
 
-    /// A query whose result goes to `deliver`. The health of the connection is recorded before, so that whoever has
-    /// the result of a failed read also sees that it failed.
+    /// A query whose result goes to `deliver`. The health of the connection is recorded before, so that the caller
+    /// who has the result of a failed read also sees that it failed.
     pub(super) fn job<T>(
         &self,
         ask: impl FnOnce(&Reader) -> Result<T> + Send + 'static,

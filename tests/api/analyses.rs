@@ -1,5 +1,7 @@
 //! Analyses: valid and invalid requests, results, and misbehaving providers.
 
+mod failures;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -350,134 +352,6 @@ fn without_an_account_only_demo_models_answer_and_only_while_somebody_waits() {
             .refused(401, "UNAUTHENTICATED");
     }
     assert!(provider.asked().is_empty());
-}
-
-#[test]
-fn a_run_completes_with_the_members_that_answer() {
-    let provider = Provider::script([
-        on("slow").hang(),
-        on("broken").status(
-            500,
-            "application/json",
-            r#"{"error":{"message":"on fire"}}"#,
-        ),
-        on("good").sse(&saying("Eighty grams.")),
-    ]);
-    let server = server(&provider, &[("RETRIES", "0")]);
-    let mut client = server.user("ada@example.com");
-    let panel = ["p/slow", "p/broken", "p/good", "demo/extract"];
-    let answer = client.post(
-        "/api/orchestrator/analyze",
-        short_with(&panel, json!({"parameters": {"timeout_s": 1}})),
-    );
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let body = answer.json();
-    let of = |model: &str| {
-        body["results"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|entry| entry["model"] == model)
-            .unwrap()
-            .clone()
-    };
-    for (model, word) in [("p/slow", "time"), ("p/broken", "has a fault (500)")] {
-        assert_eq!(of(model)["status"], "failed");
-        assert!(
-            of(model)["error"].as_str().unwrap().contains(word),
-            "{}",
-            of(model)
-        );
-    }
-    assert_eq!(
-        (&of("p/good")["content"], &of("p/good")["usage"]["output"]),
-        (&json!("Eighty grams."), &json!(7))
-    );
-    assert_eq!(keys(&body["model_responses"]), ["demo/extract", "p/good"]);
-    let failures = client.get(&about(&id_of(&answer), "")).json()["failures"].clone();
-    assert_eq!(failures.as_array().unwrap().len(), 2, "{failures}");
-    provider.wait_left("slow");
-}
-
-#[test]
-fn when_nobody_answers_each_reason_is_told() {
-    let provider = Provider::script([
-        on("a").status(
-            401,
-            "application/json",
-            r#"{"error":{"message":"bad key"}}"#,
-        ),
-        on("b").status(
-            400,
-            "application/json",
-            r#"{"error":{"message":"no such model"}}"#,
-        ),
-    ]);
-    let server = server(&provider, &[]);
-    let mut client = server.user("ada@example.com");
-    let answer = client.post("/api/analyze", short(&["p/a", "p/b"]));
-    let message = answer.refused(503, "SERVICE_UNAVAILABLE")["message"].to_string();
-    for word in ["p/a: ", "accept the key", "p/b: ", "know this model"] {
-        assert!(message.contains(word), "{message}");
-    }
-    // What a provider says of its key is not for everybody.
-    assert!(!message.contains("bad key"), "{message}");
-    let listed = client.get("/api/analyses?status=failed").json();
-    assert_eq!(listed["analyses"].as_array().unwrap().len(), 1);
-}
-
-#[test]
-fn nonsense_from_a_provider_fails_its_member_and_nobody_else() {
-    let half = beginning("It is ");
-    let provider = Provider::script([
-        on("html").status(200, "text/html", "<html><body>Sign in</body></html>"),
-        on("nothing").raw(b""),
-        on("garbage").sse(&(half.clone() + "data: {\"choices\": [[[\n\n")),
-        on("cut").cut(&half),
-        on("lying").lying(200, "application/json", "{}", 900),
-        on("empty").sse(&saying("")),
-        on("binary").raw(&[0xFF; 400]),
-    ]);
-    let server = server(&provider, &[("RETRIES", "0")]);
-    let mut client = server.user("ada@example.com");
-    let mut other = server.user("bob@example.com");
-    let beside = std::thread::spawn(move || {
-        other.post("/api/analyze", short(&["demo/extract", "demo/phrases"]))
-    });
-    let panel = [
-        "p/html",
-        "p/nothing",
-        "p/garbage",
-        "p/cut",
-        "p/lying",
-        "p/empty",
-        "p/binary",
-        "demo/extract",
-    ];
-    let answer = client.post(
-        "/api/orchestrator/analyze",
-        short_with(&panel, json!({"parameters": {"timeout_s": 2}})),
-    );
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let body = answer.json();
-    assert_eq!(keys(&body["model_responses"]), ["demo/extract"]);
-    for entry in body["results"].as_array().unwrap() {
-        let error = entry["error"].as_str().unwrap_or_default();
-        assert_eq!(
-            error.split(' ').count() > 2,
-            entry["model"] != "demo/extract",
-            "{entry}"
-        );
-        assert!(
-            !error.contains("Error {") && !error.contains('<'),
-            "{error}"
-        );
-    }
-    let beside = beside.join().unwrap();
-    assert_eq!(
-        (beside.status, keys(&beside.json()["model_responses"]).len()),
-        (200, 2)
-    );
 }
 
 #[test]

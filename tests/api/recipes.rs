@@ -11,6 +11,36 @@ fn brief(pattern: &str) -> Value {
 }
 
 #[test]
+fn every_field_of_a_recipe_is_kept_and_returned() {
+    let server = Server::start();
+    let mut ada = server.user("ada@example.org");
+    let body = json!({
+        "prompt": "Briefly: {{question}}", "models": ["demo/extract", "demo/sceptic"], "pattern": "gut",
+        "ultra_model": "demo/merge", "parameters": { "temperature": 0.25 },
+        "model_parameters": { "demo/extract": { "temperature": 0.5 } }, "preset": "precise", "depth": "full",
+        "stop_when_agreed": 0.9, "adaptive": false, "samples": 3, "budget_usd": 0.5, "passages": 4,
+        "evidence": { "mode": "on", "model": "demo/merge" },
+    });
+    for field in quire::domain::request::RECIPE_FIELDS {
+        assert!(body.get(field).is_some(), "{field} is missing in this test");
+    }
+    let mut named = body.clone();
+    named["name"] = json!("Whole");
+    let made = ada.post("/api/recipes", named);
+    assert_eq!(made.status, 201, "{}", made.text());
+    let made = made.json()["recipe"].clone();
+    for (field, value) in body.as_object().expect("an object") {
+        let kept = match value {
+            Value::Object(parts) => parts
+                .iter()
+                .all(|(part, value)| &made[field][part] == value),
+            value => &made[field] == value,
+        };
+        assert!(kept, "{field}: {} instead of {value}", made[field]);
+    }
+}
+
+#[test]
 fn a_recipe_fills_what_the_request_does_not_say() {
     let server = Server::start();
     let mut ada = server.user("ada@example.org");

@@ -17,7 +17,7 @@ const STATES = {
   shortened: { look: "doubtful", mark: "warning", words: "quotation shortened" },
   elsewhere: { look: "doubtful", mark: "warning", words: "quotation found on another page" },
   notfound: { look: "doubtful", mark: "warning", words: "quotation not found on this page" },
-  supported: { look: "", mark: "", words: "its words stand in the passage" },
+  supported: { look: "", mark: "", words: "its words occur in the passage" },
   cited: { look: "", mark: "", words: "" },
   gone: { look: "doubtful", mark: "warning", words: "the document is gone: it cannot be checked any more" },
 };

@@ -55,7 +55,7 @@ impl Analyses<'_> {
         }
     }
 
-    // Runs for programs are not compared unless they ask for it: nobody looks at them, and they cost.
+    // Runs for programs are not compared unless requested: no one reads the result, and it costs money.
     fn evidence_mode(&self, new: &CheckedRequest) -> (EvidenceMode, &'static str) {
         if new.context.passed_on {
             return (EvidenceMode::Off, "one model answered a program");

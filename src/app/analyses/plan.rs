@@ -337,7 +337,7 @@ fn tie_stage(way: Arrangement, standings: &[MemberStanding]) -> Option<Stage> {
     may_stay_tied.then(ballot::tie_stage)
 }
 
-// In a vote the members' values are put into the format, whoever they are.
+// In a vote, the winning value is written in the requested format, so no member has to support it.
 fn text_note(new: &CheckedRequest, way: Arrangement, writer: Option<&Model>) -> Option<String> {
     let writer = writer.filter(|model| model.mock)?;
     let is_shaped = new.format.is_some() && way != Arrangement::Vote;

@@ -28,7 +28,7 @@ pub struct AnalysisReport {
 }
 
 impl AnalysisReport {
-    /// The draft that stands for a single model, once the analysis is over.
+    /// The draft that represents a single model, once the analysis has ended.
     pub fn best_single(&self) -> Option<&StageAnswer> {
         self.answers.get(self.single?.index)
     }

@@ -18,7 +18,7 @@ impl Analyses<'_> {
         models: &[Model],
     ) -> Result<Vec<MemberStanding>> {
         let records = match user {
-            // A single model is compared with nobody.
+            // There is nothing to compare a single model with.
             Some(user) if models.len() > 1 => {
                 let user = user.clone();
                 let read = self.store.read(move |db| model_records::of_user(db, &user));

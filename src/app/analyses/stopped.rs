@@ -88,7 +88,7 @@ impl StoppedRun {
         };
         let model = model_of(continued).to_owned();
         context.begun.clone_from(&continued.text);
-        // A synthesis goes on from the drafts that it is written from.
+        // A synthesis is continued from the drafts it was written from.
         let is_synthesis = continued.stage + 1 == self.analysis.plan.stages.len();
         if is_synthesis && self.has_synthesis() && !drafts.is_empty() {
             request.models.clear();

@@ -25,7 +25,7 @@ pub(super) struct ModelCall<'a> {
 pub(super) type ModelReply = (std::result::Result<String, String>, JudgeCost);
 
 impl ModelCall<'_> {
-    /// Asks a model and waits for its reply of at most so many tokens. Waits while the queue is full.
+    /// Asks a model and waits for its reply, at most this number of tokens. Waits while the queue is full.
     ///
     /// # Errors
     /// [`Interrupt`](super::waits::Interrupt) when the experiment stops, pauses, or fails.

@@ -130,7 +130,7 @@ pub(super) fn most(price: Option<Price>, cases: &[Case]) -> (Option<JudgeCost>, 
         |text: &str| estimate_tokens(&text.chars().take(LONGEST_PROMPT).collect::<String>());
     let longest = cases.iter().map(|case| {
         let expected = case.expected.as_deref().map_or(0, shown);
-        // Of unknown answers at most so many characters are shown, in a script with at most a token each.
+        // Unknown answers are shown up to a number of characters that is safe in scripts with a token per character.
         shown(&case.prompt) + expected + LONGEST_PROMPT as u64
     });
     let input = OWN_WORDS + LONGEST_PROMPT as u64 + SHOWN as u64 * longest.max().unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Rules that score answers: those that may take long work on a thread that nobody else waits for.
+//! Rules that score answers: those that may take long work on a thread that nothing else waits for.
 
 use crate::app::{Error, Result};
 use crate::domain::experiment::{Case, Evaluator, ExperimentError};

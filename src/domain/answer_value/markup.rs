@@ -3,7 +3,7 @@
 /// Deepest nesting of braces that is followed.
 const DEEPEST: usize = 16;
 
-/// LaTeX commands and the text that they stand for. Longer names first where one begins with another.
+/// LaTeX commands and the text they represent. Longer names first where one begins with another.
 const COMMANDS: &[(&str, &str)] = &[
     ("\\approx", "≈"),
     ("\\times", "×"),

@@ -150,7 +150,7 @@ fn grouped(token: &str, separators: Separators) -> Option<Ratio> {
     decimal_number(&whole.replace(mark, ""), part)
 }
 
-// Whether the only separator stands where one that groups thousands would: "1,234", not "0,123" or "1234,567".
+// Whether the only separator is where a thousands separator would be: "1,234", not "0,123" or "1234,567".
 fn is_group_of_three(token: &str, mark: char) -> bool {
     token.split_once(mark).is_some_and(|(before, after)| {
         (1..=3).contains(&before.len()) && !before.starts_with('0') && after.len() == 3

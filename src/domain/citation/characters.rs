@@ -21,7 +21,7 @@ pub(super) fn lowered(c: char) -> Option<char> {
         .flatten()
 }
 
-/// The words of a character that stands for several: ½ is 1, /, 2 and never part of 31/2; ① is 1; ㎡ is m^2.
+/// The words of a character that represents several: ½ is 1, /, 2 and never part of 31/2; ① is 1; ㎡ is m^2.
 pub(super) fn separate(c: char) -> Option<Vec<String>> {
     let whole = |text: &str| Some(vec![text.to_owned()]);
     match c {

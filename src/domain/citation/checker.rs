@@ -75,11 +75,10 @@ impl<'a> CitationChecker<'a> {
                     continue;
                 };
                 if quoted.is_empty() {
-                    let claim = quotes::claim(text.text, cite);
-                    self.keep(text, mark, None, claim, found);
+                    self.keep(text, mark, None, found);
                 }
                 for quote in &quoted {
-                    self.keep(text, mark, Some(&quote.text), "", found);
+                    self.keep(text, mark, Some(&quote.text), found);
                 }
             }
         }
@@ -101,7 +100,6 @@ impl<'a> CitationChecker<'a> {
         text: &CitingText<'_>,
         mark: CitationMark,
         quote: Option<&str>,
-        claim: &str,
         found: &mut Citations,
     ) {
         let mut item = Citation {
@@ -117,14 +115,14 @@ impl<'a> CitationChecker<'a> {
             continued: None,
             left_out: Vec::new(),
         };
-        self.judge(mark, quote, claim, &mut item);
+        self.judge(mark, quote, &mut item);
         *found.counts.entry(item.state).or_default() += 1;
         if found.items.len() < MAX_ITEMS {
             found.items.push(item);
         }
     }
 
-    fn judge(&mut self, mark: CitationMark, quote: Option<&str>, claim: &str, item: &mut Citation) {
+    fn judge(&mut self, mark: CitationMark, quote: Option<&str>, item: &mut Citation) {
         let (document, from, to) = match mark {
             CitationMark::Pages { document, from, to } => (document, from, to),
             CitationMark::Document(document) => (document, 1, u32::MAX),
@@ -143,7 +141,7 @@ impl<'a> CitationChecker<'a> {
         item.page = first;
         item.state = match quote {
             Some(quote) => self.quoted(&id, quote, &meant, &pages, item),
-            None => self.unquoted(&id, claim, &meant, item),
+            None => self.unquoted(&id, &meant),
         };
     }
 
@@ -229,25 +227,9 @@ impl<'a> CitationChecker<'a> {
         None
     }
 
-    fn unquoted(
-        &mut self,
-        id: &DocumentId,
-        claim: &str,
-        meant: &[u32],
-        item: &mut Citation,
-    ) -> CitationState {
-        let mut is_there = false;
-        for &page in meant {
-            let Some(cached) = self.cached(id, page) else {
-                continue;
-            };
-            is_there = true;
-            if quotes::bears(&cached.comparable, claim) {
-                item.page = page;
-                return CitationState::Supported;
-            }
-        }
-        match is_there {
+    // Says only whether a cited page is still there: whether it supports the sentence is a question of meaning.
+    fn unquoted(&mut self, id: &DocumentId, meant: &[u32]) -> CitationState {
+        match meant.iter().any(|&page| self.cached(id, page).is_some()) {
             true => CitationState::Cited,
             false => CitationState::Gone,
         }

@@ -60,7 +60,7 @@ pub fn locate(quote: &str, text: &ComparableText) -> Option<QuoteMatch> {
         });
     }
     let fragments = fragments(quote);
-    // A single word could stand anywhere.
+    // A single word could occur anywhere.
     if fragments.len() < 2 || fragments.iter().any(|words| words.len() < 2) {
         return None;
     }

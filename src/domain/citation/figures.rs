@@ -25,7 +25,7 @@ pub(super) fn digit(c: char) -> Option<char> {
         .filter(char::is_ascii_digit)
 }
 
-/// Reads the figure at the start of `chars`, where a digit or the point before one stands.
+/// Reads the figure at the start of `chars`, which is a digit or a decimal point before one.
 pub(super) fn read(chars: &[(usize, char)]) -> Option<WrittenFigure> {
     let at = |index: usize| chars.get(index).map(|&(_, c)| c);
     let mut written = digits(chars, 0);
@@ -51,7 +51,7 @@ pub(super) fn read(chars: &[(usize, char)]) -> Option<WrittenFigure> {
                 });
                 is_open = false;
             }
-            // One space exactly: cells of a table stand further apart.
+            // Exactly one space: cells of a table are further apart.
             '\'' | '’' | ' ' | '\u{A0}' | '\u{2005}'..='\u{2009}' | '\u{202F}'
                 if is_open && group.len() == 3 => {}
             _ => break,

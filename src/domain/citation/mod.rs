@@ -42,7 +42,7 @@ pub enum CitationState {
     Elsewhere,
     /// The quoted words occur on no page that was given.
     NotFound,
-    /// Nothing is quoted; the page contains the sentence's words and figures.
+    /// Nothing is quoted; the page contains the sentence's words. In results of older versions only.
     Supported,
     /// Nothing is quoted; the page was given.
     Cited,

@@ -1,10 +1,7 @@
 //! Finds quotations in an answer and the citation that belongs to each.
 
-use std::collections::BTreeSet;
-
 use super::marks::{CitationMark, MarkGroup};
-use super::plain_word::PlainWord;
-use super::words::{ComparableText, words};
+use super::words::words;
 
 /// Minimum number of words of a quotation; fewer are a term in quotation marks.
 const MIN_WORDS: usize = 3;
@@ -181,40 +178,6 @@ fn near(text: &str, (start, end): (usize, usize), cites: &[MarkGroup]) -> Option
     }
 }
 
-/// Returns the sentence that a citation follows.
-pub fn claim<'a>(text: &'a str, cite: &MarkGroup) -> &'a str {
-    let before = &text[..cite.start];
-    let paragraph = before.rfind("\n").map_or(0, |at| at + 1);
-    let sentence = before[paragraph..]
-        .trim_end()
-        .trim_end_matches(['.', '!', '?'])
-        .rfind([']', '.', '!', '?'])
-        .filter(|&at| {
-            before[paragraph + at + 1..].starts_with([' ', '\n'])
-                || before[paragraph + at..].starts_with(']')
-        });
-    &before[paragraph + sentence.map_or(0, |at| at + 1)..]
-}
-
-/// Whether a page contains every significant word and figure of a claim. Does not prove that it says the same.
-pub fn bears(page: &ComparableText, claim: &str) -> bool {
-    let there: BTreeSet<&str> = page
-        .words()
-        .iter()
-        .map(|word| word.plain.as_str())
-        .collect();
-    let telling: Vec<PlainWord> = words(claim)
-        .into_iter()
-        .filter(|word| {
-            word.plain.chars().count() > 3 || word.plain.contains(|c: char| c.is_ascii_digit())
-        })
-        .collect();
-    telling.len() >= MIN_WORDS
-        && telling
-            .iter()
-            .all(|word| there.contains(word.plain.as_str()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::marks::cites;
@@ -270,22 +233,6 @@ mod tests {
                 .map(|quote| format!("{}:{}", quote.cite, quote.text))
                 .collect();
             assert_eq!(found.join("|"), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_claim_is_the_sentence_before_its_mark() {
-        for (text, expected) in [
-            (
-                "First. The fee is 40 euros [D1:p1].",
-                " The fee is 40 euros ",
-            ),
-            ("First. The fee is 40. [D1:p1]", " The fee is 40. "),
-            ("- The fee [D1:p1]", "- The fee "),
-            ("One [D1:p1] and two [D1:p2]", " and two "),
-        ] {
-            let cite = cites(text).pop().expect("a citation");
-            assert_eq!(claim(text, &cite), expected);
         }
     }
 }

@@ -102,7 +102,7 @@ struct SignPlace<'a> {
     far_next: Option<char>,
     /// First on its line, with a space behind.
     is_bullet: bool,
-    /// Number of digits in the figure before the sign, and whether one capital stands there instead.
+    /// Number of digits in the figure before the sign, and whether there is one capital instead.
     digits_before: usize,
     is_behind_capital: bool,
 }
@@ -213,7 +213,7 @@ impl<'a> SignPlace<'a> {
         })
     }
 
-    // (1,234): a loss in a balance sheet. One or two digits count items, unless a figure stands before them.
+    // (1,234): a loss in a balance sheet. One or two digits count items, unless a figure precedes them.
     fn negative_amount(&self) -> Option<char> {
         let is_inside = |c: char| {
             digit(c).is_some() || is_currency(c) || matches!(c, '.' | ',' | ' ' | '\u{A0}' | '%')

@@ -149,7 +149,7 @@ fn is_one_of_ideographs(before: &PlainWord, word: &PlainWord) -> bool {
     NEGATIONS.contains(&before.plain.as_str()) || (is_figure(before) && is_figure(word))
 }
 
-/// Whether the words from `at` on negate what stands before them, as Japanese does: ない, ません, ず.
+/// Whether the words from `at` on negate what precedes them, as Japanese does: ない, ません, ず.
 pub(super) fn negates_before(words: &[PlainWord]) -> bool {
     let begins = |ending: &str| {
         let mut letters = words.iter().map(|word| word.plain.as_str());

@@ -48,7 +48,7 @@ pub(super) fn blocks(markdown: &str) -> Vec<MarkdownBlock> {
         }
         let block = block(line, bare);
         match (block.kind, found.last_mut()) {
-            // A line without a mark goes on with what stands above it.
+            // A line without a mark continues the line above.
             (TextBlockKind::Paragraph, Some(above)) if open => {
                 above.text.push(' ');
                 above.text.push_str(&block.text);
@@ -99,7 +99,7 @@ fn bold_line(line: &str) -> Option<&str> {
     is_title.then(|| inner.trim_end_matches(':'))
 }
 
-/// What stands behind the mark of a list item.
+/// The text after a list item's marker.
 pub(super) fn item(line: &str) -> Option<&str> {
     for mark in ["- ", "* ", "+ ", "• ", "– ", "— "] {
         if let Some(text) = line.strip_prefix(mark) {
@@ -201,7 +201,7 @@ pub(super) fn split(text: &str) -> Vec<String> {
     found
 }
 
-// Letters and citations behind the stop, as in "It rose. [1] (B)", end the sentence they stand behind.
+// Letters and citations after the period, as in "It rose. [1] (B)", belong to the sentence before them.
 fn marks(rest: &str) -> usize {
     let mut end = 0;
     loop {
@@ -230,7 +230,7 @@ fn is_abbreviated(before: &str) -> bool {
         .unwrap_or_default();
     let is_day = word.len() <= 2 && !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
     let is_letter = word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
-    // "in 3. März" and "z. B." go on; "is 12." before a capital may too, and is then joined to what follows.
+    // "in 3. März" and "z. B." continue the sentence; "is 12." before a capital may too, and is then joined to what follows.
     (is_day && before.len() > word.len() && is_ordinal_place(before, word))
         || is_letter && word.chars().all(char::is_lowercase)
         || ABBREVIATIONS.contains(&word.to_lowercase().as_str())

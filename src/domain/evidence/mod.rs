@@ -68,7 +68,7 @@ pub struct EvidenceMap {
     pub contradictions: Vec<ClaimContradiction>,
     /// Claims that one member alone makes.
     pub unique: Vec<UniqueClaim>,
-    /// What nobody covered, in the judge's words.
+    /// What no answer covers, in the judge's words.
     pub blind_spots: Vec<String>,
     /// The answer's sentences.
     pub sentences: Vec<SentenceSupport>,
@@ -76,7 +76,7 @@ pub struct EvidenceMap {
     pub levels: SupportLevels,
 }
 
-/// A claim, and where each member stands.
+/// A claim and each member's stance.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EvidenceClaim {
@@ -89,7 +89,7 @@ pub struct EvidenceClaim {
     pub stances: Vec<MemberStance>,
 }
 
-/// Where a member stands on a claim.
+/// A member's stance on a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stance {
@@ -114,7 +114,7 @@ pub struct MemberStance {
     pub stance: Stance,
     /// Name of the stage in which the text was written.
     pub stage: String,
-    /// The member's own words, as they stand in its text; empty if silent.
+    /// The member's own words, verbatim; empty if silent.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub quote: String,
 }

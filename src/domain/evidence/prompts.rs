@@ -1,5 +1,5 @@
 //! The two questions: the judge compares the first answers and the synthesis, the checker compares cited sentences with
-//! passages. Letters and order are shuffled by the plan's seed, and everything that models or documents wrote stands
+//! passages. Letters and order are shuffled by the plan's seed, and everything that models or documents wrote is
 //! inside a fence.
 
 use std::time::Duration;

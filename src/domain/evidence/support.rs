@@ -80,7 +80,7 @@ pub(super) fn passage(plan: &Plan, number: u32) -> Option<&str> {
     Some(&source.text)
 }
 
-// Whether every quotation in the sentence stands in one of the cited passages.
+// Whether every quotation in the sentence occurs in one of the cited passages.
 fn is_quoted(plan: &Plan, sentence: &str, cites: &[u32]) -> bool {
     let quotes: Vec<&str> = quotations(sentence)
         .into_iter()
@@ -111,7 +111,7 @@ fn quotations(sentence: &str) -> Vec<&str> {
     found
 }
 
-/// Takes in the checker's verdicts: only those whose words stand in the passage, lowered by the rules. Of several
+/// Takes in the checker's verdicts: only those whose words occur in the passage, lowered by the rules. Of several
 /// passages, one that contradicts a sentence counts before one that entails it: support is claimed only where nothing that
 /// is cited speaks against it.
 pub(super) fn apply(plan: &Plan, verdicts: &[JudgedVerdict], sentences: &mut [SentenceSupport]) {

@@ -65,7 +65,7 @@ fn push(found: &mut Vec<SentenceToken>, word: &mut String, starts: &mut bool) {
 
 fn token(word: &str, starts: bool) -> SentenceToken {
     let capital = word.starts_with(char::is_uppercase) && word.chars().count() > 1;
-    // An acronym is a name wherever it stands.
+    // An acronym is a name at any position.
     let is_acronym = word.chars().filter(|c| c.is_uppercase()).count() > 1;
     let text = word.to_lowercase();
     SentenceToken {

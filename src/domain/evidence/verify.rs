@@ -21,7 +21,7 @@ pub(super) struct SearchedText<'a> {
 /// Words that were found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FoundQuote<'a> {
-    /// As they stand in the text.
+    /// Verbatim from the text.
     pub words: &'a str,
     /// With the rest of the clauses that they begin and end in.
     pub clause: &'a str,

@@ -164,7 +164,7 @@ pub struct FoundRate {
     pub rate: f64,
 }
 
-/// Power of a comparison of so many cases. Each is simulated once per process.
+/// Power of a comparison with this number of cases. Each is simulated once per process.
 pub fn of(scores: ScoreKind, cases: usize) -> Power {
     static KNOWN: Mutex<BTreeMap<(ScoreKind, usize), Power>> = Mutex::new(BTreeMap::new());
     // Bounds the table: there are four kinds.

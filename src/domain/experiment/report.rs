@@ -384,7 +384,7 @@ fn sentence(
             ),
         };
         format!(
-            "on {} holdout cases it scored {than} on average, and the true difference is likely between \
+            "on {} cases it scored {than} on average, and the true difference is likely between \
              {from:+.2} and {to:+.2}",
             one.cases
         )

@@ -71,7 +71,7 @@ fn the_winner_is_named_with_its_figures_on_unseen_cases() {
     let leader = report.leader.expect("a leader");
     assert_eq!(leader / 2, 1);
     assert_eq!(report.finding, Some(HoldoutFinding::Better));
-    assert!(report.sentence.contains("p/b") && report.sentence.contains("holdout cases"));
+    assert!(report.sentence.contains("p/b") && report.sentence.contains(" cases it scored "));
     assert_eq!(report.leaderboard[0].place, leader);
     assert_eq!(report.leaderboard.len(), 6);
     let levels: Vec<f64> = report.leaderboard[1..]

@@ -108,7 +108,7 @@ impl<'a> ProseWriter<'a> {
         self.out
     }
 
-    /// Whether a single tilde means "about" or stands between the ends of a range.
+    /// Whether a single tilde means "about" or separates the ends of a range.
     fn is_about(&self, range: &Range<usize>) -> bool {
         !self.text[range.clone()].starts_with("~~") && self.is_in_word(range)
     }

@@ -10,7 +10,7 @@ use crate::domain::statistics::random::Random;
 /// user would have got from one model, not the luckiest of several.
 pub const RULE: &str = "the first answer of the member with the best record in the user's experiments or blind votes; without records, of the one ranked strongest in the catalog, then of the most expensive; where none of this ranks them, of a member drawn at random";
 
-/// The draft that stands for a single model.
+/// The draft that represents a single model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SingleDraft {
     /// Index among the answers.
@@ -19,7 +19,7 @@ pub struct SingleDraft {
     pub basis: SingleBasis,
 }
 
-/// Why a draft stands for a single model.
+/// Why a draft represents a single model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SingleBasis {
     /// Only one member answered.
@@ -30,7 +30,7 @@ pub enum SingleBasis {
     Votes,
     /// The catalog's rank, or the price among equals.
     Catalog,
-    /// Drawn at random with the plan's seed among so many members, because nothing ranks them.
+    /// Drawn at random with the plan's seed among this number of members, because nothing ranks them.
     Drawn(usize),
 }
 

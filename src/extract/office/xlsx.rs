@@ -159,7 +159,7 @@ fn rich_text(xml: &mut Xml<'_>, into: &mut String) {
     }
 }
 
-/// Decodes escapes such as `_x000D_`, which stand for characters that XML does not allow.
+/// Decodes escapes such as `_x000D_`, which represent characters that XML does not allow.
 fn escapes(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -3,7 +3,7 @@
 
 /// Maximum number of entries read; the largest real maps have some 30,000.
 const MAX_ENTRIES: usize = 100_000;
-/// Maximum number of characters that one code may stand for.
+/// Maximum number of characters that one code may represent.
 const MAX_CODE_CHARS: usize = 16;
 
 /// The target of a range of codes.
@@ -207,7 +207,7 @@ fn counting(bytes: &[u8], single: bool) -> Option<CMapTarget> {
     Some(CMapTarget::Counting(head.into(), u32::from(last)))
 }
 
-/// Decodes big-endian UTF-16; a single byte stands for itself.
+/// Decodes big-endian UTF-16; a single byte is its own character.
 fn text(bytes: &[u8]) -> Option<String> {
     if let [byte] = bytes {
         return Some(char::from(*byte).to_string());

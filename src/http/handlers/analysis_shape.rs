@@ -167,7 +167,7 @@ pub fn add_place(body: &mut Value, place: Option<&TurnPlace>) {
     }));
 }
 
-/// The findings without the map, which stands beside them.
+/// The findings without the map, which is a field of its own.
 fn findings(analysis: &Analysis) -> Value {
     let mut findings = json!(analysis.findings);
     if let Some(fields) = findings.as_object_mut() {

@@ -66,8 +66,9 @@ fn recipe_json(cx: &RequestContext, recipe: &Recipe, caller: &Caller) -> Value {
         "own": recipe.owner == caller.user, "created_at": recipe.created, "saved_at": recipe.saved,
         "pattern": body.pattern, "models": body.models, "ultra_model": body.ultra_model,
         "parameters": body.parameters, "model_parameters": body.model_parameters, "preset": body.preset,
-        "depth": body.depth, "stop_when_agreed": body.stop_when_agreed, "samples": body.samples,
-        "budget_usd": body.budget_usd, "prompt": Some(&body.prompt).filter(|prompt| !prompt.is_empty()), "passages": body.passages,
+        "depth": body.depth, "stop_when_agreed": body.stop_when_agreed, "adaptive": body.adaptive,
+        "samples": body.samples, "evidence": body.evidence, "budget_usd": body.budget_usd,
+        "prompt": Some(&body.prompt).filter(|prompt| !prompt.is_empty()), "passages": body.passages,
         "retired": retired,
     })
 }

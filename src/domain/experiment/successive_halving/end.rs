@@ -30,7 +30,7 @@ impl SuccessiveHalving {
         self.rung = Round { arms, from: 0, to };
         self.phase = RacePhase::Confirm(leader, stop);
     }
-    /// Ends the comparison on the holdout or goes on with its next block.
+    /// Ends the comparison on the holdout or continues with its next block.
     pub(super) fn after_block(&mut self, leader: usize, stop: StopReason) {
         let depth = self.rung.from + self.met;
         let differences = self.differences(leader, &self.seen.held[..depth]);
@@ -51,7 +51,7 @@ impl SuccessiveHalving {
         }
         self.next_block(depth, self.seen.held.len());
     }
-    /// Ends the comparison of two configurations or goes on with its next block.
+    /// Ends the comparison of two configurations or continues with its next block.
     pub(super) fn after_pair(&mut self) {
         let depth = self.rung.from + self.met;
         let current = self.seen.design.current;

@@ -80,7 +80,7 @@ impl SuccessiveHalving {
             .zip(self.values(parent, self.feedback))
             .map(|(&case, value)| (value, Trial { arm: parent, case }))
             .collect();
-        // Drawn anew for each proposal, so that the writer does not always see the same failures.
+        // Drawn again for each proposal, so that the writer does not always see the same failures.
         Random::new(self.seen.design.seed ^ (self.made as u64) << 16).shuffle(&mut cells);
         cells.sort_by(|a, b| a.0.total_cmp(&b.0));
         let failed = cells.iter().filter(|(value, _)| *value < 1.0);

@@ -1,5 +1,5 @@
-//! The evidence calls of a run: after the synthesis, and before it is decided whether stages are skipped. Whatever
-//! happens to them, the run goes on; a failure is kept as the call's answer and reported in the result.
+//! The evidence calls of a run: after the synthesis, and before it is decided whether stages are skipped. The run
+//! continues if they fail; a failure is kept as the call's answer and reported in the result.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -141,7 +141,7 @@ impl StagedRun {
         self.ask_for_next(now);
     }
 
-    /// Goes on without the call whose reservation was denied.
+    /// Continues without the call whose reservation was denied.
     pub(super) fn evidence_denied(&mut self, now: Timestamp, reason: String) {
         if let Some(call) = self.evidence.asking.pop_front() {
             let error = CallError::new(CallErrorKind::Unavailable, reason);
@@ -269,11 +269,15 @@ impl StagedRun {
         }
     }
 
-    // The passages are checked by a model that did not write the answer, if there is one.
+    // A model that failed in this run is asked only if there is no other. The passages are checked by a model that
+    // did not write the answer, if there is one.
     fn evidence_member(&self, call: EvidenceCall) -> Option<&Member> {
         let evidence = &self.board.plan.evidence;
+        let judge = evidence.judge.as_ref()?;
+        let works = |member: &&Member| !self.has_failed(&member.model);
         if call != EvidenceCall::Passages {
-            return evidence.judge.as_ref();
+            let mut candidates = std::iter::once(judge).chain(&evidence.checkers);
+            return candidates.find(works).or(Some(judge));
         }
         let last = self.board.plan.stages.len().saturating_sub(1);
         let written = self.board.results.values();
@@ -281,10 +285,18 @@ impl StagedRun {
             .filter(|answer| answer.stage == last && answer.answered())
             .map(|answer| answer.model.as_str())
             .next();
-        let mut others = evidence.checkers.iter();
-        others
-            .find(|member| Some(member.model.as_str()) != writer)
+        let is_other = |member: &&Member| Some(member.model.as_str()) != writer;
+        let others = || evidence.checkers.iter().filter(is_other);
+        (others().find(works))
+            .or_else(|| others().next())
             .or(evidence.checkers.first())
+    }
+
+    fn has_failed(&self, model: &str) -> bool {
+        self.board.results.values().any(|answer| {
+            let failed_before = answer.earlier.iter().any(|before| before.model == model);
+            failed_before || (answer.model == model && answer.error.is_some())
+        })
     }
 
     // None if the call is not planned, or there is nothing to compare.

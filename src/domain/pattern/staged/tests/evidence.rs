@@ -1,4 +1,4 @@
-//! The evidence calls: after the synthesis, before stages are skipped, and how the run goes on without them.
+//! The evidence calls: after the synthesis, before stages are skipped, and how the run continues without them.
 
 use serde_json::{Value, json};
 
@@ -75,6 +75,21 @@ fn the_run_ends_once_the_answers_are_compared() {
     assert_eq!(
         (map.status, map.contradictions.len()),
         (EvidenceStatus::Judged, 1)
+    );
+}
+
+#[test]
+fn a_model_that_failed_before_is_not_the_judge() {
+    let mut run = machine(judged());
+    told(&mut run, 0, MachineInput::Started);
+    told(&mut run, 1, answered(0, 0, "The fee is 30 euros."));
+    told(&mut run, 1, answered(0, 1, "The fee is 40 euros."));
+    told(&mut run, 2, failed(1, 0));
+    let then = told(&mut run, 3, answered(1, 1, "The fee is 30 or 40 euros."));
+    assert_eq!(
+        then.last().map(String::as_str),
+        Some("call 2 a"),
+        "{then:?}"
     );
 }
 

@@ -1,0 +1,197 @@
+//! Missing secrets, kills while moving, deletion, and what the doctor and the replica bring back.
+
+use super::*;
+
+#[test]
+fn a_missing_secret_is_refused_until_a_new_one_is_made_on_purpose() {
+    let folder = Folder::new();
+    let (mut ada, ids) = house(&folder, 1);
+    let secret = data(&folder).join("secret");
+    let old = fs::read(&secret).unwrap();
+    fs::remove_file(&secret).unwrap();
+    for words in [&["serve"][..], &["provider", "list"], &["user", "list"]] {
+        let said = refused(command(&folder, words));
+        assert!(
+            said.contains("secret")
+                && said.contains("signed out")
+                && said.contains("quire secret new"),
+            "{said}"
+        );
+        assert!(!secret.exists());
+    }
+    let said = command(&folder, &["doctor"]).output().unwrap();
+    let text = String::from_utf8(said.stdout).unwrap();
+    assert!(text.contains("broken   secret"), "{text}");
+    assert!(!secret.exists());
+    quire(&folder, &["secret", "new"]);
+    let new = fs::read(&secret).unwrap();
+    assert_ne!(old, new);
+    let said = refused(command(&folder, &["secret", "new"]));
+    assert!(said.contains("already exists"), "{said}");
+    assert_eq!(fs::read(&secret).unwrap(), new);
+    let server = start(&folder);
+    ada = server.known(&ada);
+    assert_eq!(ada.get("/api/users/me").status, 401);
+    all_there(
+        &mut Client::new(server.address).signed_in("ada@example.com"),
+        &ids,
+    );
+}
+
+#[test]
+fn a_kill_in_the_middle_of_moving_loses_and_doubles_nothing() {
+    const MANY: usize = 300;
+    let folder = Folder::new();
+    house(&folder, 0);
+    let documents = data(&folder).join("documents");
+    // Ids as the server makes them, and rows for none of them.
+    let name = |n: usize| format!("document_01ARZ3NDEKTSV4RRFFQ69G{:04}", n);
+    for n in 0..MANY {
+        fs::write(documents.join(name(n)), text_of(n)).unwrap();
+    }
+    age(&folder);
+    let orphans = data(&folder).join("orphans");
+    for step in 1..=6 {
+        let mut child = command(&folder, &["serve"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Killed once a further share is moved, or when there is no more to do.
+        while files(&orphans).len() < step * MANY / 7 && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let mut all = files(&documents);
+        all.extend(files(&orphans));
+        let mut names: Vec<_> = all
+            .iter()
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        assert_eq!(names, (0..MANY).map(name).collect::<Vec<_>>(), "{step}");
+    }
+    stop(start(&folder));
+    assert_eq!((files(&documents).len(), files(&orphans).len()), (0, MANY));
+    for path in files(&orphans) {
+        let text = fs::read_to_string(&path).unwrap();
+        let number: usize = path
+            .to_string_lossy()
+            .split("G")
+            .last()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert_eq!(text, text_of(number));
+    }
+}
+
+#[test]
+fn what_its_owner_deletes_is_gone_at_once() {
+    let folder = Folder::new();
+    let server = start(&folder);
+    let mut ada = Client::new(server.address).registered("ada@example.com");
+    let mut bob = Client::new(server.address).registered("bob@example.com");
+    let first = upload(&mut ada, 0);
+    upload(&mut bob, 1);
+    assert_eq!(ada.delete(&format!("/api/documents/{first}")).status, 200);
+    let left = files(&data(&folder).join("documents"));
+    assert_eq!(left.len(), 1, "{left:?}");
+    let announced = json!({"fileName": "a.txt", "fileSize": 3, "chunkSize": 3, "totalChunks": 1});
+    let session = bob.post("/api/create-document-session", announced).json();
+    let session = session["sessionId"].as_str().unwrap().to_owned();
+    let part = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"sessionId\"\r\n\r\n{session}\r\n\
+         --b\r\nContent-Disposition: form-data; name=\"chunkIndex\"\r\n\r\n0\r\n\
+         --b\r\nContent-Disposition: form-data; name=\"chunk\"; filename=\"x\"\r\n\r\nabc\r\n--b--\r\n"
+    );
+    let form = "multipart/form-data; boundary=b";
+    bob.send(
+        "POST",
+        "/api/upload-document-chunk",
+        Some((form, part.as_bytes())),
+    );
+    assert_eq!(files(&data(&folder).join("uploads")).len(), 1);
+    quire(&folder, &["user", "delete", "bob@example.com", "--yes"]);
+    for part in ["documents", "uploads", "orphans"] {
+        let left = files(&data(&folder).join(part));
+        assert!(left.is_empty(), "{part}: {left:?}");
+    }
+}
+
+#[test]
+fn the_doctor_lists_rows_without_files_and_files_without_rows() {
+    let folder = Folder::new();
+    let (_, ids) = house(&folder, 3);
+    let documents = data(&folder).join("documents");
+    fs::remove_file(documents.join(&ids[0])).unwrap();
+    let stray = "document_01ARZ3NDEKTSV4RRFFQ69G0000";
+    fs::write(documents.join(stray), "stray").unwrap();
+    let doctor = || {
+        let said = command(&folder, &["doctor", "--port", "0"])
+            .output()
+            .unwrap();
+        (said.status.code(), String::from_utf8(said.stdout).unwrap())
+    };
+    let (code, text) = doctor();
+    assert_eq!(code, Some(1), "{text}");
+    let line = |what: &str| {
+        let found = text.lines().find(|line| line.contains(what));
+        found
+            .unwrap_or_else(|| panic!("{what} in {text}"))
+            .to_owned()
+    };
+    assert!(line(&ids[0]).starts_with("broken   originals"), "{text}");
+    assert!(line(stray).starts_with("warning  originals"), "{text}");
+    assert!(line(stray).contains("not changed for 10 minutes"), "{text}");
+    // A start leaves it where it is while it is that young.
+    stop(start(&folder));
+    assert!(documents.join(stray).exists());
+    assert!(!text.contains(&ids[1]));
+    settle(&folder);
+    let (_, text) = doctor();
+    let aside = text.lines().find(|line| line.contains(stray)).unwrap();
+    assert!(aside.contains("quire orphans delete"), "{text}");
+    // Listed, and deleted only by name, and only early when that is said.
+    let listed = quire(&folder, &["orphans", "list", "--json"]);
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed["orphans"][0]["name"], stray, "{listed}");
+    let early = refused(command(&folder, &["orphans", "delete", stray]));
+    assert!(early.contains("30 days"), "{early}");
+    refused(command(
+        &folder,
+        &[
+            "orphans",
+            "delete",
+            "document_01ARZ3NDEKTSV4RRFFQ69G0001",
+            "--early",
+        ],
+    ));
+    quire(&folder, &["orphans", "delete", stray, "--early"]);
+    assert_eq!(files(&data(&folder).join("orphans")), Vec::<PathBuf>::new());
+    let kept: Vec<_> = ids[1..].iter().map(|id| documents.join(id)).collect();
+    assert!(kept.iter().all(|path| path.exists()));
+}
+
+/// The documented way out: the database comes from the replica, and what the folder still has stays.
+#[test]
+fn a_replica_brings_a_lost_database_back_beside_its_originals() {
+    let folder = Folder::new();
+    let replica = format!("file://{}", folder.path().join("replica").display());
+    let mut settings = SETTINGS.to_vec();
+    settings.push(("QUIRE_REPLICA", &replica));
+    let server = Executable::with(&folder, &settings);
+    let mut ada = Client::new(server.address).registered("ada@example.com");
+    let ids: Vec<_> = (0..2).map(|n| upload(&mut ada, n)).collect();
+    stop(server);
+    let stray = data(&folder).join("documents/document_01ARZ3NDEKTSV4RRFFQ69G0000");
+    fs::write(&stray, "of an older database").unwrap();
+    age(&folder);
+    fs::remove_file(data(&folder).join("quire.db")).unwrap();
+    let server = Executable::with(&folder, &settings);
+    all_there(&mut server.known(&ada), &ids);
+    stop(server);
+    let aside = files(&data(&folder).join("orphans"));
+    assert_eq!(fs::read(&aside[0]).unwrap(), b"of an older database");
+}

@@ -1,0 +1,236 @@
+//! Resumed uploads, owners, pages, deletion, and originals.
+
+use super::*;
+
+#[test]
+fn parts_out_of_order_and_resumed() {
+    let house = House::new();
+    let text = "part ".repeat(500);
+    let announced = |size: usize, chunk: usize, total: u32| json!({"fileName": "../long.txt", "fileSize": size, "chunkSize": chunk, "totalChunks": total});
+    let opened = house
+        .post(
+            0,
+            "/api/create-document-session",
+            announced(2_500, 1_000, 3),
+        )
+        .expect(200);
+    assert_eq!(opened["fileName"], "long.txt");
+    let id = opened["sessionId"].as_str().expect("an id");
+    let part = |who: usize, number: usize, bytes: &str| {
+        let number = number.to_string();
+        let form = Form::default()
+            .text("sessionId", id)
+            .text("chunkIndex", &number)
+            .file("chunk", "blob", bytes.as_bytes());
+        house.ask(who, "POST", "/api/upload-document-chunk", FORM, &form.end())
+    };
+    let finalize = |who| {
+        house.post(
+            who,
+            "/api/finalize-document-upload",
+            json!({"sessionId": id}),
+        )
+    };
+    assert_eq!(
+        part(0, 2, &text[2_000..]).expect(200)["receivedChunks"],
+        json!([2])
+    );
+    part(0, 0, &text[..999]).refused_with(422, &["1000 bytes"]);
+    part(0, 3, "x").refused_with(422, &["chunkindex"]);
+    part(1, 0, &text[..1_000]).refused_with(404, &[]);
+    finalize(0).refused_with(400, &["missing: 0, 1"]);
+    finalize(1).refused_with(404, &[]);
+    let session = format!("/api/document-sessions/{id}");
+    house.get(1, &session).refused_with(404, &[]);
+    assert_eq!(
+        house.get(0, &session).expect(200)["receivedChunks"],
+        json!([2])
+    );
+    part(0, 1, &text[1_000..2_000]).expect(200);
+    assert_eq!(part(0, 0, &text[..1_000]).expect(200)["complete"], true);
+    let kept = finalize(0).expect(200);
+    assert_eq!(
+        (&kept["words"], &kept["size"]),
+        (&500.into(), &2_500.into())
+    );
+    finalize(0).refused_with(404, &[]);
+    assert_eq!((house.files("uploads"), house.files("tmp")), (0, 0));
+
+    house
+        .post(
+            0,
+            "/api/create-document-session",
+            announced(LIMIT + 1, LIMIT + 1, 1),
+        )
+        .refused_with(413, &["larger"]);
+    house
+        .post(0, "/api/create-document-session", announced(10, 3, 3))
+        .refused_with(422, &["totalchunks"]);
+    house
+        .post(0, "/api/create-document-session", json!({"fileName": 1}))
+        .refused_with(422, &[]);
+}
+
+#[test]
+fn without_a_credential_nothing_is_taken() {
+    let house = House::new();
+    let form = Form::default().file("file", "a.txt", b"words").end();
+    let answer = house
+        .server
+        .client()
+        .send("POST", "/api/upload-document", Some((FORM, &form)));
+    answer.refused(401, "UNAUTHENTICATED");
+    assert_eq!((house.files("documents"), house.files("tmp")), (0, 0));
+}
+
+#[test]
+fn an_account_takes_its_documents_along() {
+    let house = House::new();
+    let mine = house.send(0, "a.txt", b"mine").expect(200);
+    house.send(1, "b.txt", b"theirs").expect(200);
+    let them = house.get(1, "/api/users/me").expect(200)["user_id"].clone();
+    let path = format!("/api/admin/users/{}", them.as_str().expect("an id"));
+    house.delete(0, &path).expect(200);
+    assert_eq!(house.files("documents"), 1);
+    let left = house.get(0, "/api/documents").expect(200);
+    assert_eq!(left["documents"][0]["id"], mine["id"]);
+}
+
+#[test]
+fn a_picture_is_kept_as_it_is_and_a_damaged_one_says_so() {
+    let house = House::new();
+    let picture = include_bytes!("../../data/screenshot.png");
+    let kept = house.send(0, "a.txt", picture).json();
+    assert_eq!(
+        (&kept["status"], &kept["kind"], &kept["words"]),
+        (&json!("processed"), &json!("image"), &json!(0)),
+        "{kept}"
+    );
+    assert_eq!(kept["content_type"], "image/png");
+    assert!(kept["message"].as_str().unwrap().contains("pixels"));
+    let damaged = house.send(0, "b.png", &picture[..20]).json();
+    assert_eq!(damaged["status"], "failed");
+    assert!(damaged["message"].as_str().unwrap().contains("damaged"));
+}
+
+#[test]
+fn a_document_is_looked_into_page_by_page_and_read_again() {
+    let house = House::new();
+    let text = b"caf\xe9 one\x0C\x0Cthree pages";
+    let sent = house.send(0, "menu.txt", text).json();
+    let path = format!("/api/documents/{}", sent["id"].as_str().expect("an id"));
+    assert_eq!(sent["encoding"], "windows-1252", "{sent}");
+    let first = house.get(0, &format!("{path}/pages/1")).json();
+    assert_eq!(
+        (&first["text"], &first["next"], &first["previous"]),
+        (&json!("café one"), &json!(3), &Value::Null)
+    );
+    for (number, status) in [
+        ("3", 200),
+        ("2", 404),
+        ("0", 404),
+        ("x", 404),
+        ("99999999999", 404),
+    ] {
+        assert_eq!(
+            house.get(0, &format!("{path}/pages/{number}")).status,
+            status,
+            "{number}"
+        );
+    }
+    assert_eq!(house.get(1, &format!("{path}/pages/1")).status, 404);
+
+    let again = house
+        .post(0, &format!("{path}/read"), json!({"encoding": "KOI8-R"}))
+        .json();
+    assert_eq!(
+        (&again["encoding"], &again["status"]),
+        (&json!("koi8-r"), &json!("processed"))
+    );
+    let first = house.get(0, &format!("{path}/pages/1")).json();
+    assert_eq!(first["text"], "cafИ one");
+    assert_eq!(
+        house.get(0, &format!("{path}/search?q=caf%D0%98")).json()["count"],
+        1
+    );
+    assert_eq!(
+        house.get(0, &format!("{path}/search?q=caf%C3%A9")).json()["count"],
+        0
+    );
+    house
+        .post(0, &format!("{path}/read"), json!({"encoding": "martian"}))
+        .refused(422, "VALIDATION_ERROR");
+    assert_eq!(
+        house.post(1, &format!("{path}/read"), json!({})).status,
+        404
+    );
+    let by_itself = house.post(0, &format!("{path}/read"), json!({})).json();
+    assert_eq!(by_itself["status"], "processed");
+}
+
+#[test]
+fn deleting_says_which_analyses_quote_it() {
+    let server = Server::with(&[("USE_MOCK", "true")]);
+    let mut person = server.user("a@example.org");
+    let sent = person
+        .upload("/api/upload-document", "a.txt", b"The fee is 40 euros.")
+        .json();
+    let path = format!("/api/documents/{}", sent["id"].as_str().expect("an id"));
+    let asked = json!({"prompt": "What is the fee?", "models": ["demo/extract"], "document_ids": [sent["id"]], "pattern": "summarize"});
+    let done = person.post("/api/analyze", asked).json();
+    let uses = person.get(&format!("{path}/uses")).json();
+    assert_eq!(
+        (&uses["count"], &uses["analyses"][0]["id"]),
+        (&json!(1), &done["analysis_id"]),
+        "{uses}"
+    );
+    let gone = person.delete(&path).json();
+    assert_eq!(
+        gone["analyses"][0]["question"], "What is the fee?",
+        "{gone}"
+    );
+    assert_eq!(person.get(&format!("{path}/uses")).status, 404);
+}
+
+/// A download that broke off goes on where it ended, and one that is known is not sent again.
+#[test]
+fn originals_come_in_parts_and_only_once() {
+    let server = Server::start();
+    let mut person = server.user("a@example.org");
+    let text = b"0123456789abcdef";
+    let sent = person.upload("/api/upload-document", "a.txt", text).json();
+    let path = format!("/api/documents/{}/content", sent["id"].as_str().unwrap());
+    let whole = person.get(&path);
+    let etag = whole.header("etag").to_owned();
+    assert_eq!((whole.status, &whole.bytes[..]), (200, &text[..]));
+    assert_eq!(whole.header("accept-ranges"), "bytes");
+    assert!(etag.starts_with('"') && etag.len() == 66, "{etag}");
+    let ask = |headers: &[(&str, &str)]| {
+        let client = person.clone();
+        let client = headers
+            .iter()
+            .fold(client, |client, (name, value)| client.with(name, value));
+        { client }.get(&path)
+    };
+    for (range, status, content, told) in [
+        ("bytes=4-7", 206, &b"4567"[..], "bytes 4-7/16"),
+        ("bytes=10-", 206, b"abcdef", "bytes 10-15/16"),
+        ("bytes=-2", 206, b"ef", "bytes 14-15/16"),
+        ("bytes=0-1,3-4", 200, text, ""),
+    ] {
+        let part = ask(&[("range", range)]);
+        assert_eq!((part.status, &part.bytes[..]), (status, content), "{range}");
+        assert_eq!(part.header("content-range"), told, "{range}");
+        assert_eq!(part.header("etag"), etag, "{range}");
+    }
+    let beyond = ask(&[("range", "bytes=16-")]);
+    beyond.refused(416, "RANGE_NOT_SATISFIABLE");
+    assert_eq!(beyond.header("content-range"), "bytes */16");
+    for (tag, status) in [(etag.as_str(), 206), ("\"other\"", 200)] {
+        let part = ask(&[("range", "bytes=4-7"), ("if-range", tag)]);
+        assert_eq!(part.status, status, "{tag}");
+    }
+    let known = ask(&[("if-none-match", &etag)]);
+    assert_eq!((known.status, known.bytes.len()), (304, 0));
+    assert_eq!(ask(&[("if-none-match", "\"other\"")]).status, 200);
+}

@@ -1,0 +1,225 @@
+//! Tool calls in unusual forms.
+
+use super::*;
+
+/// A call in one piece, as a host writes it.
+fn written(call: Value) -> Vec<Value> {
+    vec![chunk(json!({ "tool_calls": [call] }), Value::Null)]
+}
+
+#[test]
+fn calls_in_other_forms() {
+    const OSLO: &str = "{\"city\":\"Oslo\"}";
+    const ROME: &str = "{\"city\":\"Rome\"}";
+    let nested = |arguments: Value| json!({ "index": 0, "id": "a1", "type": "function", "function": { "name": "weather", "arguments": arguments } });
+    let piece = |call: Value| written(call).remove(0);
+    let named = |arguments: &str| {
+        piece(json!({ "function": { "name": "weather", "arguments": arguments } }))
+    };
+    let part =
+        |arguments: &str| piece(json!({ "index": 0, "function": { "arguments": arguments } }));
+    let cases: Vec<(&'static str, Vec<Value>, &[&str])> = vec![
+        (
+            "flat",
+            written(json!({ "index": 0, "id": "a1", "name": "weather", "arguments": OSLO })),
+            &[OSLO],
+        ),
+        (
+            "parameters",
+            written(
+                json!({ "index": 0, "id": "a1", "function": { "name": "weather", "parameters": { "city": "Oslo" } } }),
+            ),
+            &[OSLO],
+        ),
+        (
+            "one-object",
+            vec![chunk(
+                json!({ "tool_calls": nested(json!(OSLO)) }),
+                Value::Null,
+            )],
+            &[OSLO],
+        ),
+        (
+            "text-in-text",
+            written(nested(json!(json!(OSLO).to_string()))),
+            &[OSLO],
+        ),
+        ("empty-list", written(nested(json!("[]"))), &["{}"]),
+        (
+            "number-id",
+            written(
+                json!({ "index": 0, "id": 7, "function": { "name": "weather", "arguments": OSLO } }),
+            ),
+            &[OSLO],
+        ),
+        (
+            "same-id",
+            vec![
+                piece(nested(json!(OSLO))),
+                piece(
+                    json!({ "index": 1, "id": "a1", "function": { "name": "weather", "arguments": ROME } }),
+                ),
+            ],
+            &[OSLO, ROME],
+        ),
+        (
+            "name-each-time",
+            vec![named("{\"city\":"), named("\"Oslo\"}"), named(ROME)],
+            &[OSLO, ROME],
+        ),
+        (
+            "all-so-far",
+            vec![
+                piece(nested(json!("{\"ci"))),
+                part("{\"city\":"),
+                part(OSLO),
+            ],
+            &[OSLO],
+        ),
+        (
+            "twice-in-one",
+            written(nested(json!(format!("{OSLO}{OSLO}")))),
+            &[OSLO],
+        ),
+        (
+            "null-id",
+            vec![
+                piece(nested(json!(""))),
+                piece(
+                    json!({ "index": 0, "id": null, "function": { "name": null, "arguments": OSLO } }),
+                ),
+            ],
+            &[OSLO],
+        ),
+        (
+            "empty-id",
+            vec![
+                piece(nested(json!(""))),
+                piece(
+                    json!({ "index": 0, "id": "", "function": { "name": "", "arguments": OSLO } }),
+                ),
+            ],
+            &[OSLO],
+        ),
+        (
+            "both-fields",
+            vec![chunk(
+                json!({ "tool_calls": [nested(json!(OSLO))], "function_call": { "name": "weather", "arguments": OSLO } }),
+                Value::Null,
+            )],
+            &[OSLO],
+        ),
+    ];
+    let rest = |reason: &str| [end(reason), usual(), done()];
+    let mut played: Vec<Case> = { cases.iter() }
+        .map(|(model, pieces, _)| {
+            whole(
+                model,
+                sse(&pieces
+                    .iter()
+                    .cloned()
+                    .chain(rest("tool_calls"))
+                    .collect::<Vec<_>>()),
+                None,
+            )
+        })
+        .collect();
+    let own: [(&'static str, Line); 3] = [
+        (
+            "ge/text",
+            sse(&[gemini(
+                json!([{ "functionCall": { "name": "weather", "args": OSLO } }]),
+                json!("STOP"),
+            )]),
+        ),
+        (
+            "ol/text",
+            ollama(&[
+                json!({ "message": { "content": "", "tool_calls": [{ "function": { "name": "weather", "arguments": OSLO } }] }, "done": true, "done_reason": "stop" }),
+            ]),
+        ),
+        (
+            "an/at-once",
+            anthropic(&[
+                started(json!({})),
+                json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "tool_use", "id": "a1", "name": "weather", "input": { "city": "Oslo" } } }),
+                stopped("tool_use", json!({})),
+                message_stop(),
+            ]),
+        ),
+    ];
+    played.extend(
+        own.iter()
+            .map(|(model, line)| whole(model, line.clone(), None)),
+    );
+    let (_provider, server) = playing(&played);
+    let mut client = server.user("ada@example.com");
+    let tools = json!([{ "type": "function", "function": { "name": "weather" } }]);
+    let own = own
+        .iter()
+        .map(|(model, _)| ((*model).to_owned(), &[OSLO] as &[&str]));
+    let all = { cases.iter() }
+        .map(|(model, _, expected)| (format!("up/{model}"), *expected))
+        .chain(own);
+    for (model, expected) in all {
+        let body = json!({ "model": model, "tools": tools, "messages": [{ "role": "user", "content": "Warm?" }] });
+        let told = client.post("/v1/chat/completions", body).json();
+        let calls = told["choices"][0]["message"]["tool_calls"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let found: Vec<&str> = { calls.iter() }
+            .map(|call| call["function"]["arguments"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, expected, "{model}: {told}");
+        let ids: std::collections::BTreeSet<_> = calls
+            .iter()
+            .map(|call| call["id"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            ids.len(),
+            calls.len(),
+            "{model}: each has an id of its own: {told}"
+        );
+        assert_eq!(told["choices"][0]["finish_reason"], "tool_calls", "{model}");
+    }
+}
+
+#[test]
+fn reasoning_is_given_on_whatever_its_field_is_called() {
+    let names = [
+        "reasoning_content",
+        "reasoning",
+        "reasoning_text",
+        "thinking",
+        "thinking_content",
+    ];
+    let cases: Vec<Case> = { names.iter() }
+        .map(|name| {
+            whole(
+                name,
+                sse(&[
+                    chunk(json!({ *name: "Okay." }), Value::Null),
+                    text(T),
+                    end("stop"),
+                    usual(),
+                    done(),
+                ]),
+                None,
+            )
+        })
+        .collect();
+    let (_provider, server) = playing(&cases);
+    let mut client = server.user("ada@example.com");
+    key(&mut client);
+    for name in names {
+        let body = json!({ "model": format!("up/{name}"), "messages": [{ "role": "user", "content": "7+5?" }] });
+        let told = client.post("/v1/chat/completions", body).json();
+        let message = &told["choices"][0]["message"];
+        assert_eq!(
+            (&message["reasoning_content"], &message["content"]),
+            (&json!("Okay."), &json!(T)),
+            "{name}: {told}"
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! Errors and tool calls in streams, in unusual shapes.
+
+use super::*;
+
+/// An answer that breaks off behind its first words with this.
+fn breaks(model: &'static str, last: Value, status: u16, words: &'static str) -> Case {
+    broken(model, sse(&[text(HALF), last, done()]), status, words)
+}
+
+#[test]
+fn errors_in_a_stream_beside_the_known_shapes() {
+    let raw = |model, last: &str, status, words| {
+        let body = events(&[text(HALF)]) + last;
+        broken(model, on("").sse(&body), status, words)
+    };
+    check(&[
+        breaks(
+            "error-list",
+            json!({ "errors": ["worker lost"] }),
+            503,
+            FAULT,
+        ),
+        breaks("error-number", json!({ "error": 500 }), 503, FAULT),
+        breaks(
+            "error-nested",
+            json!({ "error": { "error": { "message": "lost", "code": 500 } } }),
+            503,
+            FAULT,
+        ),
+        breaks(
+            "ok-false",
+            json!({ "ok": false, "message": "lost" }),
+            503,
+            FAULT,
+        ),
+        breaks("err", json!({ "err": "lost" }), 503, FAULT),
+        breaks(
+            "exception",
+            json!({ "exception": "RuntimeError: CUDA" }),
+            503,
+            FAULT,
+        ),
+        breaks(
+            "status-error",
+            json!({ "status": "error", "message": "lost" }),
+            503,
+            FAULT,
+        ),
+        breaks(
+            "status-number",
+            json!({ "statusCode": 503, "message": "lost", "error": "Service Unavailable" }),
+            503,
+            FAULT,
+        ),
+        breaks(
+            "in-delta",
+            chunk(json!({ "error": { "message": "lost" } }), Value::Null),
+            503,
+            FAULT,
+        ),
+        breaks(
+            "type-error",
+            json!({ "type": "error", "message": "lost" }),
+            503,
+            FAULT,
+        ),
+        breaks(
+            "choices-and-error",
+            json!({ "choices": [], "error": { "message": "lost", "code": "server_error" } }),
+            503,
+            FAULT,
+        ),
+        breaks(
+            "error-and-text",
+            json!({ "choices": [{ "index": 0, "delta": { "content": "x" } }], "error": { "message": "lost", "code": 502 } }),
+            502,
+            FAULT,
+        ),
+        breaks(
+            "too-many",
+            json!({ "error": { "type": "too_many_requests", "message": "slow down", "code": 429 } }),
+            429,
+            "asked too often",
+        ),
+        raw(
+            "html",
+            "<html><body>502 Bad Gateway</body></html>\n\n",
+            502,
+            BROKE,
+        ),
+        raw(
+            "data-html",
+            "data: <html><body>502 Bad Gateway</body></html>\n\n",
+            502,
+            "no chat completion",
+        ),
+        raw(
+            "exception-event",
+            "event: exception\ndata: {\"message\":\"lost\"}\n\n",
+            503,
+            FAULT,
+        ),
+        raw(
+            "error-words",
+            "data: Error: upstream timed out\n\n",
+            503,
+            FAULT,
+        ),
+        raw(
+            "error-mark",
+            "data: [ERROR] upstream lost\n\n",
+            502,
+            "no chat completion",
+        ),
+        raw("error-field", "error: upstream lost\n\n", 502, BROKE),
+        broken(
+            "an/bare",
+            anthropic(&[
+                started(json!({})),
+                block(HALF),
+                json!({ "type": "error", "message": "lost" }),
+            ]),
+            503,
+            FAULT,
+        ),
+    ]);
+}
+
+#[test]
+fn calls_beside_the_known_forms() {
+    const OSLO: &str = "{\"city\":\"Oslo\"}";
+    const ROME: &str = "{\"city\":\"Rome\"}";
+    let list = |calls: Value| chunk(json!({ "tool_calls": calls }), Value::Null);
+    let call = |id: Value, arguments: Value| json!({ "index": 0, "id": id, "type": "function", "function": { "name": "weather", "arguments": arguments } });
+    let cases: Vec<(&'static str, Vec<Value>, &[&str])> = vec![
+        (
+            "both-in-one",
+            vec![list(json!([
+                call(json!("a"), json!(OSLO)),
+                call(json!("b"), json!(ROME))
+            ]))],
+            &[OSLO, ROME],
+        ),
+        (
+            "message",
+            vec![
+                json!({ "choices": [{ "index": 0, "message": { "role": "assistant", "content": null, "tool_calls": [call(json!("a"), json!(OSLO))] } }] }),
+            ],
+            &[OSLO],
+        ),
+        (
+            "fenced",
+            vec![list(json!([call(
+                json!("a"),
+                json!("```json\n{\"city\":\"Oslo\"}\n```")
+            )]))],
+            &[OSLO],
+        ),
+        (
+            "space-around",
+            vec![list(json!([call(
+                json!("a"),
+                json!(" \n{\"city\":\"Oslo\"}\n ")
+            )]))],
+            &[OSLO],
+        ),
+        (
+            "null-call",
+            vec![list(json!([null, call(json!("a"), json!(OSLO))]))],
+            &[OSLO],
+        ),
+        (
+            "type-only",
+            vec![
+                list(json!([{ "index": 0, "type": "function" }])),
+                list(json!([call(json!("a"), json!(OSLO))])),
+            ],
+            &[OSLO],
+        ),
+        (
+            "index-one",
+            vec![list(
+                json!([{ "index": 1, "id": "a", "function": { "name": "weather", "arguments": OSLO } }]),
+            )],
+            &[OSLO],
+        ),
+        (
+            "args-list",
+            vec![list(json!([call(json!("a"), json!([{ "city": "Oslo" }]))]))],
+            &[OSLO],
+        ),
+        (
+            "args-key",
+            vec![list(
+                json!([{ "index": 0, "id": "a", "function": { "name": "weather", "args": { "city": "Oslo" } } }]),
+            )],
+            &[OSLO],
+        ),
+        (
+            "camel",
+            vec![chunk(
+                json!({ "toolCalls": [call(json!("a"), json!(OSLO))] }),
+                Value::Null,
+            )],
+            &[OSLO],
+        ),
+        (
+            "false-args",
+            vec![list(json!([call(json!("a"), json!(false))]))],
+            &["{}"],
+        ),
+        (
+            "empty-text",
+            vec![list(json!([call(json!("a"), json!("\"\""))]))],
+            &["{}"],
+        ),
+        (
+            "three-one-id",
+            vec![
+                list(json!([call(json!(""), json!(OSLO))])),
+                list(json!([call(json!(""), json!(ROME))])),
+            ],
+            &[OSLO, ROME],
+        ),
+    ];
+    let rest = || [end("tool_calls"), usual(), done()];
+    let played = cases.iter().map(|(model, pieces, _)| {
+        let all = pieces.iter().cloned().chain(rest());
+        whole(model, sse(&all.collect::<Vec<_>>()), None)
+    });
+    let (_provider, server) = playing(&played.collect::<Vec<_>>());
+    let mut client = server.user("ada@example.com");
+    let tools = json!([{ "type": "function", "function": { "name": "weather" } }]);
+    let mut wrong = Vec::new();
+    for (model, _, expected) in &cases {
+        let body = json!({ "model": format!("up/{model}"), "tools": tools, "messages": [{ "role": "user", "content": "Warm?" }] });
+        let told = client.post("/v1/chat/completions", body).json();
+        let calls = told["choices"][0]["message"]["tool_calls"].as_array();
+        let calls = calls.cloned().unwrap_or_default();
+        let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+        let found: Vec<Value> = { calls.iter() }
+            .map(|call| parsed(call["function"]["arguments"].as_str().unwrap()))
+            .collect();
+        let expected: Vec<Value> = expected.iter().map(|text| parsed(text)).collect();
+        let named = calls
+            .iter()
+            .all(|call| call["function"]["name"] == "weather");
+        if found != expected || !named {
+            wrong.push(format!("{model}: {told}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -1,0 +1,234 @@
+//! Waiting in the queue, second tries, refused fields, and lists of models.
+
+use super::*;
+
+#[test]
+fn waiting_in_line_counts() {
+    let provider = Provider::script([on("first").hang()]);
+    let llm = Llm::new(LlmSettings {
+        max_calls: 1,
+        ..settings(&provider)
+    });
+    let first = call(&llm, request("first"));
+    provider.wait_asked(1);
+    let second = call(
+        &llm,
+        ModelRequest {
+            deadline: Duration::ZERO,
+            format: None,
+            ..request("second")
+        },
+    );
+    first.running.cancel();
+    assert_eq!(second.kind(), CallErrorKind::Timeout);
+}
+
+#[test]
+fn sixty_four_at_once_and_more_than_there_are_places() {
+    let provider =
+        Provider::script([on("m")
+            .times(104)
+            .dribble(&hello(), 40, Duration::from_millis(2))]);
+    for (places, calls) in [(64, 64), (4, 40)] {
+        let llm = Llm::new(LlmSettings {
+            max_calls: places,
+            ..settings(&provider)
+        });
+        let calls: Vec<Call> = (0..calls).map(|_| call(&llm, request("m"))).collect();
+        for call in calls {
+            let (text, result) = call.end();
+            assert_eq!(
+                (text.as_str(), result.unwrap().text.as_str()),
+                ("hello", "hello")
+            );
+        }
+    }
+}
+
+#[test]
+fn what_may_pass_is_tried_again() {
+    let json = "application/json";
+    let provider = Provider::script([
+        on("busy").status(503, json, "{}"),
+        on("busy").raw(b""),
+        on("busy").sse(&hello()),
+        on("limit")
+            .header("retry-after-ms", "20")
+            .status(429, json, "{}"),
+        on("limit").sse(&hello()),
+        on("early").cut(": soon\n\n"),
+        on("early").sse(&hello()),
+        on("late").times(3).cut(&event("hel")),
+        on("down").times(3).status(500, json, "{}"),
+        on("poor").status(402, json, "{}"),
+        on("far")
+            .header("retry-after", "3600")
+            .status(429, json, "{}"),
+    ]);
+    let llm = Llm::new(LlmSettings {
+        retries: 2,
+        ..settings(&provider)
+    });
+    for model in ["busy", "limit", "early"] {
+        let (text, result) = call(&llm, request(model)).end();
+        assert_eq!((text, result.is_ok()), ("hello".into(), true), "{model}");
+    }
+    assert_eq!(call(&llm, request("late")).kind(), CallErrorKind::Truncated);
+    let down = call(&llm, request("down")).result().unwrap_err();
+    assert!(down.detail.ends_with("(asked 3 times)"), "{}", down.detail);
+    assert_eq!(call(&llm, request("poor")).kind(), CallErrorKind::Money);
+    assert_eq!(
+        call(&llm, request("far")).kind(),
+        CallErrorKind::RateLimited
+    );
+}
+
+#[test]
+fn a_call_that_waits_to_try_again_can_be_cancelled() {
+    let provider = Provider::script([on("m").status(503, "application/json", "{}")]);
+    let patient = Duration::from_secs(10);
+    let llm = Llm::new(LlmSettings {
+        retries: 2,
+        retry_pause: patient,
+        ..settings(&provider)
+    });
+    let call = call(&llm, request("m"));
+    provider.wait_asked(1);
+    call.running.cancel();
+    assert_eq!(call.kind(), CallErrorKind::Cancelled);
+}
+
+#[test]
+fn a_field_that_a_model_refuses_is_left_out_and_remembered() {
+    let refusal = "{\"error\":{\"message\":\"Unsupported parameter\",\"param\":\"temperature\",\"code\":\"unsupported_parameter\"}}";
+    let provider = Provider::script([
+        on("m").status(400, "application/json", refusal),
+        on("m").times(2).sse(&hello()),
+        on("n").times(2).status(400, "application/json", refusal),
+    ]);
+    let llm = Llm::new(settings(&provider));
+    let warm = |model: &str| ModelRequest {
+        parameters: Parameters {
+            temperature: Some(0.5),
+            ..Parameters::default()
+        },
+        ..request(model)
+    };
+    assert!(call(&llm, warm("m")).result().is_ok());
+    assert!(call(&llm, warm("m")).result().is_ok());
+    let sent: Vec<bool> = provider
+        .asked()
+        .iter()
+        .map(|asked| asked.body["temperature"].is_number())
+        .collect();
+    assert_eq!(sent, [true, false, false]);
+    // One that goes on refusing what it no longer gets is given up.
+    assert_eq!(call(&llm, warm("n")).kind(), CallErrorKind::Rejected);
+}
+
+#[test]
+fn a_model_nobody_has_is_unavailable() {
+    let provider = Provider::script([]);
+    let llm = Llm::new(settings(&provider));
+    for model in ["gone/m", "m", "demo/nobody"] {
+        let request = ModelRequest {
+            model: model.into(),
+            ..request("")
+        };
+        assert_eq!(
+            call(&llm, request).kind(),
+            CallErrorKind::Unavailable,
+            "{model}"
+        );
+    }
+}
+
+/// On the small stack of a call's thread, with as much to read as there can be: an overflow would end
+/// the whole program.
+#[test]
+fn demo_models_stream_what_they_answer() {
+    const TEXT: &str = include_str!("../../data/documents/gpl-3.txt");
+    let provider = Provider::script([]);
+    let llm = Llm::new(settings(&provider));
+    let paragraphs = TEXT.split("\n\n").cycle().take(600);
+    let source = |(number, text): (usize, &str)| SourcePassage {
+        number: number as u32 + 1,
+        document: "gpl-3.txt".into(),
+        page: 1,
+        text: text.to_owned(),
+        ..SourcePassage::default()
+    };
+    let sources: Vec<SourcePassage> = paragraphs.enumerate().map(source).collect();
+    for task in [Task::Answer, Task::Review, Task::Revise, Task::Synthesize] {
+        let calls: Vec<Call> = ["extract", "phrases", "sceptic", "merge"]
+            .into_iter()
+            .map(|name| {
+                let mut request = request("");
+                request.model = format!("demo/{name}");
+                request.brief = Brief {
+                    task,
+                    question: "What must be done when source code is conveyed? ".repeat(1_000),
+                    sources: sources.clone(),
+                    own: Some(TEXT.to_owned()),
+                    peers: vec![Peer {
+                        letter: 'A',
+                        text: TEXT.to_owned(),
+                    }],
+                    reviews: Vec::new(),
+                };
+                call(&llm, request)
+            })
+            .collect();
+        for call in calls {
+            let (text, result) = call.end();
+            assert_eq!(result.unwrap().text, text);
+            assert!(text.contains("demo algorithm"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_provider_says_which_models_it_has() {
+    let list = "{\"object\":\"list\",\"data\":[{\"id\":\"big\"},{\"id\":\"text-embedding-1\"},{\"id\":\"a/b\"}]}";
+    let provider = Provider::script([
+        on("GET models").status(503, "text/plain", "in a moment"),
+        on("GET models").status(200, "application/json", list),
+        on("GET models").status(401, "application/json", "{}"),
+    ]);
+    let llm = Llm::new(LlmSettings {
+        retries: 1,
+        ..settings(&provider)
+    });
+    assert_eq!(llm.providers(None)[0].status, "unknown");
+    llm.refresh().await;
+    assert_eq!(
+        (llm.providers(None)[0].status, llm.providers(None)[0].models),
+        ("ready", 2)
+    );
+    let named = |name: &str| llm.find(None, name).map(|model| model.id);
+    for (name, id) in [
+        ("p/big", Some("p/big")),
+        ("big", Some("p/big")),
+        ("p/a/b", Some("p/a/b")),
+        ("a/b", Some("p/a/b")),
+        ("p/whatever", Some("p/whatever")),
+        ("mock", Some("demo/extract")),
+        ("whatever", None),
+        ("q/big", None),
+        ("p/", None),
+        ("", None),
+        ("p/\u{7}", None),
+    ] {
+        assert_eq!(named(name).as_deref(), id, "{name:?}");
+    }
+    llm.refresh().await;
+    let state = llm.providers(None).remove(0);
+    assert_eq!(state.status, "unavailable");
+    assert!(state.message.contains("key"), "{}", state.message);
+    let (_, availability) = llm
+        .models(None)
+        .into_iter()
+        .find(|(model, _)| model.id == "p/big")
+        .unwrap();
+    assert_eq!(availability, Availability::Unavailable);
+}

@@ -1,0 +1,123 @@
+//! Finding, sharing, and exporting threads, and whose they are.
+
+use super::*;
+
+#[test]
+fn threads_are_found_by_what_was_answered_page_by_page() {
+    let provider = Provider::answering(|asked| {
+        let question = said(asked).pop().unwrap().1;
+        let fact = if question.contains("alpha") {
+            "A kestrel hovers."
+        } else {
+            "Owls sleep."
+        };
+        on("*").sse(&saying(fact))
+    });
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    for prompt in ["alpha", "beta", "gamma"] {
+        ask(&mut client, first(prompt));
+    }
+    let found = client.get("/api/threads?q=kestrel+submarine").json();
+    assert_eq!(found["threads"], json!([]), "every word is required");
+    let found = client.get("/api/threads?q=KESTREL").json();
+    assert_eq!(found["threads"].as_array().unwrap().len(), 1, "{found}");
+    let hit = &found["threads"][0];
+    assert_eq!(
+        (&hit["title"], &hit["snippet"]["in"]),
+        (&json!("alpha"), &json!("answer"))
+    );
+    assert_eq!(hit["snippet"]["matches"], json!([[2, 9]]));
+    let by_title = client.get("/api/threads?q=gam").json();
+    assert_eq!(by_title["threads"][0]["title"], "gamma");
+    let mut stranger = server.user("bob@example.com");
+    assert_eq!(
+        stranger.get("/api/threads?q=kestrel").json()["threads"],
+        json!([])
+    );
+
+    let mut titles = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = client
+            .get(&format!("/api/threads?limit=1&cursor={cursor}"))
+            .json();
+        titles.push(page["threads"][0]["title"].clone());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = next.to_owned(),
+            None => break,
+        }
+    }
+    assert_eq!(titles, ["gamma", "beta", "alpha"]);
+    client
+        .get("/api/threads?cursor=x")
+        .refused(422, "VALIDATION_ERROR");
+}
+
+#[test]
+fn a_thread_or_one_turn_is_shared_and_exported() {
+    let server = Server::start();
+    let mut client = server.user("ada@example.com");
+    let one = ask(&mut client, json!({"prompt": "What is a quire?"}));
+    let two = follow(&mut client, &one, "And a ream?");
+    let path = format!("/api/threads/{}", one["thread_id"].as_str().unwrap());
+    let link = client.post(&format!("{path}/share"), json!({})).json();
+    let shared = format!("/api/shared/{}", link["token"].as_str().unwrap());
+    let seen = server.client().get(&shared).json();
+    assert_eq!(seen["turns"].as_array().unwrap().len(), 2);
+    assert_eq!(seen["results"][1]["prompt"], "And a ream?");
+    assert_eq!(client.delete(&format!("{path}/share")).status, 200);
+    assert_eq!(server.client().get(&shared).status, 404);
+    let turn = json!({"turn": two["analysis_id"]});
+    let link = client.post(&format!("{path}/share"), turn).json();
+    let shared = format!("/api/shared/{}", link["token"].as_str().unwrap());
+    assert_eq!(server.client().get(&shared).json()["prompt"], "And a ream?");
+
+    let markdown = client.get(&format!("{path}/export")).text();
+    assert!(markdown.starts_with("# What is a quire?"), "{markdown}");
+    assert!(markdown.contains("> And a ream?"), "{markdown}");
+    let html = client.get(&format!("{path}/export?format=html")).text();
+    assert!(
+        html.contains("<h2>And a ream?</h2>") && !html.contains("<script"),
+        "{html}"
+    );
+    let json = client.get(&format!("{path}/export?format=json")).json();
+    assert_eq!(json["turns"][1]["prompt"], "And a ream?");
+    let turn = two["analysis_id"].as_str().unwrap();
+    let only = client.get(&format!("{path}/export?turn={turn}")).text();
+    assert!(!only.contains("> What is a quire?"), "{only}");
+    client
+        .get(&format!("{path}/export?format=pdf"))
+        .refused(422, "VALIDATION_ERROR");
+}
+
+#[test]
+fn nobody_follows_up_on_the_thread_of_another() {
+    let server = Server::start();
+    let mut client = server.user("ada@example.com");
+    let one = ask(&mut client, json!({"prompt": "What is a quire?"}));
+    let mut other = server.user("bob@example.com");
+    for (field, id) in [
+        ("follow_up_to", &one["analysis_id"]),
+        ("edit_of", &one["analysis_id"]),
+        ("thread", &one["thread_id"]),
+        ("project", &json!("project_01ARYZ6S410000000000000000")),
+    ] {
+        let mut body = json!({"prompt": "And a ream?"});
+        body[field] = id.clone();
+        other
+            .post("/api/analyze", body.clone())
+            .refused(422, "VALIDATION_ERROR");
+        other
+            .post("/api/estimate", body.clone())
+            .refused(422, "VALIDATION_ERROR");
+        let nobody = server.client().post("/api/analyze", body);
+        nobody.refused(401, "UNAUTHENTICATED");
+    }
+    let both = json!({
+        "prompt": "x", "thread": one["thread_id"], "follow_up_to": one["analysis_id"],
+    });
+    client
+        .post("/api/analyze", both)
+        .refused(422, "VALIDATION_ERROR");
+}

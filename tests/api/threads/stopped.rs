@@ -1,0 +1,134 @@
+//! Stopped runs: what is kept, continued, and written from drafts.
+
+use super::*;
+
+/// A panel of two whose run is stopped: `a` has answered, `b` is in the middle.
+fn stopped(client: &mut Client, provider: &Provider) -> Value {
+    let body = json!({
+        "prompt": "How thick is it?", "models": ["p/a", "p/b"], "ultra_model": "p/w", "pattern": "gut",
+        "cache": "off", "async": true,
+    });
+    let id = id_of(&client.post("/api/analyze", body));
+    provider.wait_hanging(1);
+    for event in client.events(&about(&id, "/events"), None) {
+        if event.name == "member.delta" && event.data["model"] == "p/b" {
+            break;
+        }
+    }
+    client.post(&about(&id, "/cancel"), json!({}));
+    client.get(&about(&id, "")).json()
+}
+
+fn halfway() -> Vec<Line> {
+    vec![
+        on("a").sse(&saying("Eighty grams.")),
+        on("b").stall(&beginning("It is thin, ")),
+    ]
+}
+
+#[test]
+fn a_stopped_run_keeps_what_is_written() {
+    let provider = Provider::script(halfway());
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let shown = stopped(&mut client, &provider);
+    assert_eq!(shown["status"], "cancelled");
+    let answers = json!({"p/a": "Eighty grams.", "p/b": "It is thin, "});
+    assert_eq!(shown["model_responses"], answers, "{shown}");
+    let states = shown["results"]["stages"][0]["answers"]
+        .as_array()
+        .unwrap()
+        .iter();
+    let states: Vec<&Value> = states.map(|answer| &answer["status"]).collect();
+    assert_eq!(states, ["completed", "stopped"]);
+    assert_eq!(shown["failures"], json!([]), "a stop is no failure");
+    let turns = thread(&mut client, &shown)["turns"].clone();
+    assert_eq!(turns[0]["answer"], Value::Null);
+    assert_eq!(turns[0]["partial"], "Eighty grams.");
+}
+
+#[test]
+fn a_stopped_text_is_continued_by_the_model_that_wrote_it() {
+    let mut lines = halfway();
+    lines.push(on("b").sse(&saying("as paper is.")));
+    lines.push(on("b").sse(&saying("Next.")));
+    let provider = Provider::script(lines);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let old = stopped(&mut client, &provider);
+    let body = json!({"continue_of": old["analysis_id"], "cache": "off"});
+    let new = ask(&mut client, body);
+    assert_eq!(new["synthesis"], "It is thin, as paper is.");
+    assert_eq!(new["branch"], json!({"of": null, "index": 2, "count": 2}));
+    let shown = client
+        .get(&about(new["analysis_id"].as_str().unwrap(), ""))
+        .json();
+    assert_eq!(shown["prompt"], "How thick is it?");
+    let asked = said(&provider.asked().pop().unwrap()).pop().unwrap().1;
+    assert!(
+        asked.contains("How thick is it?") && asked.contains("It is thin, "),
+        "{asked}"
+    );
+    let body = json!({"continue_of": new["analysis_id"]});
+    client.post("/api/analyze", body).refused(409, "CONFLICT");
+    // The whole answer is carried, and the panel is the whole one again.
+    let body = json!({"prompt": "And then?", "follow_up_to": new["analysis_id"], "models": ["p/b"], "cache": "off"});
+    ask(&mut client, body);
+    let carried = said(&provider.asked().pop().unwrap());
+    assert_eq!(carried[1].1, "It is thin, as paper is.");
+}
+
+#[test]
+fn the_answer_is_written_from_finished_and_stopped_drafts() {
+    let mut lines = halfway();
+    lines.push(on("w").sse(&saying("Thin: eighty grams.")));
+    let provider = Provider::script(lines);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let old = stopped(&mut client, &provider);
+    let body = json!({"write_from": old["analysis_id"], "cache": "off"});
+    let new = ask(&mut client, body);
+    assert_eq!(new["synthesis"], "Thin: eighty grams.");
+    assert_eq!(new["model_responses"], old["model_responses"]);
+    let asked = provider.asked();
+    assert_eq!(asked.len(), 3, "only the synthesis is asked for");
+    let asked = said(&asked[2]).pop().unwrap().1;
+    assert!(
+        asked.contains("Eighty grams.") && asked.contains("It is thin,"),
+        "{asked}"
+    );
+}
+
+#[test]
+fn a_stopped_synthesis_goes_on_from_its_drafts() {
+    let provider = Provider::script([
+        on("a").sse(&saying("Eighty grams.")),
+        on("b").sse(&saying("It is thin.")),
+        on("w").stall(&beginning("Thin: ")),
+        on("w").sse(&saying("eighty grams.")),
+    ]);
+    let server = server(&provider, &[]);
+    let mut client = server.user("ada@example.com");
+    let body = json!({
+        "prompt": "How thick is it?", "models": ["p/a", "p/b"], "ultra_model": "p/w",
+        "pattern": "summarize", "cache": "off", "async": true,
+    });
+    let id = id_of(&client.post("/api/analyze", body));
+    provider.wait_hanging(1);
+    let mut events = client.events(&about(&id, "/events"), None);
+    assert!(events.any(|event| event.name == "synthesis.delta"));
+    client.post(&about(&id, "/cancel"), json!({}));
+    let old = client.get(&about(&id, "")).json();
+    assert_eq!(old["ultra_response"], "Thin: ", "{old}");
+    let new = ask(&mut client, json!({"continue_of": id, "cache": "off"}));
+    assert_eq!(new["synthesis"], "Thin: eighty grams.");
+    assert_eq!(new["model_responses"], old["model_responses"]);
+    assert_eq!(new["metadata"]["begun"], "Thin: ");
+    let asked = provider.asked();
+    assert_eq!(asked.len(), 4, "no draft is asked for again");
+    let last = said(&asked[3]).pop().unwrap().1;
+    assert!(
+        last.contains("Eighty grams.") && last.contains("Thin: "),
+        "{last}"
+    );
+}
