@@ -1,8 +1,10 @@
 //! `make bench-gateway`: the cost of passing a chat completion through Quire and through other gateways
 //! installed under target/peers, compared with a direct call of the same provider, in one run: streams per
-//! second, median latency, CPU time per request, and memory, at 1, 50, and 500 connections.
+//! second, median latency, time to the first token, CPU time per request, and memory, at 1, 50, and 500 connections;
+//! then the ratios to each of the others.
 //!
-//! Every request is a connection of its own and a stream of 20 tokens that the provider sends at once.
+//! Every client keeps its connection and uses the same key. A request is a stream of 16 tokens that the provider sends
+//! at once.
 
 #![allow(clippy::print_stdout, reason = "what it prints is what it is for")]
 
@@ -25,50 +27,78 @@ use tokio::net::TcpStream;
 const CONNECTIONS: [usize; 3] = [1, 50, 500];
 const LENGTH: Duration = Duration::from_secs(4);
 const WARM: Duration = Duration::from_secs(1);
-/// A person may have 24 runs under way.
-const OF_ONE: usize = 20;
-
 fn main() {
     let upstream = Upstream::start();
     println!(
-        "{:<22} {:>5} {:>11} {:>10} {:>10} {:>9} {:>8}",
-        "through", "conns", "streams/s", "median ms", "added ms", "CPU ms", "MB"
+        "{:<18} {:>5} {:>10} {:>10} {:>9} {:>9} {:>8} {:>9} {:>8}",
+        "through",
+        "conns",
+        "streams/s",
+        "median ms",
+        "added ms",
+        "first ms",
+        "CPU ms",
+        "/s a core",
+        "MB"
     );
     let straight = Target {
         name: "straight".to_owned(),
         address: upstream.address,
-        model: "20x0".to_owned(),
+        model: "16x0".to_owned(),
         path: "/v1/chat/completions",
-        keys: vec![String::new()],
+        key: String::new(),
         process: None,
     };
-    let floor: Vec<f64> = CONNECTIONS
-        .iter()
-        .map(|&count| row(&straight, count, 0.0))
-        .collect();
+    let floor = rows(&straight, &[]);
     let folder = Folder::new("gateway");
     let program = quire(&folder, &upstream);
     let target = Target {
         name: "Quire".to_owned(),
         address: program.address,
-        model: "p/20x0".to_owned(),
+        model: "p/16x0".to_owned(),
         path: "/v1/chat/completions",
-        keys: people(program.address),
+        key: person(program.address),
         process: Some(program.child.id()),
     };
-    for (count, floor) in CONNECTIONS.into_iter().zip(&floor) {
-        row(&target, count, *floor);
-    }
+    let ours = rows(&target, &floor);
     drop(program);
     for peer in [aichat, crabllm, litellm] {
         let Some((target, child)) = peer(&folder.0, upstream.address) else {
             continue;
         };
-        for (count, floor) in CONNECTIONS.into_iter().zip(&floor) {
-            row(&target, count, *floor);
-        }
+        let theirs = rows(&target, &floor);
         drop(child);
+        ratios(&target.name, &ours, &theirs);
     }
+}
+
+fn rows(target: &Target, floor: &[Figures]) -> Vec<Figures> {
+    let count = |(at, &count): (usize, &usize)| row(target, count, floor.get(at));
+    CONNECTIONS.iter().enumerate().map(count).collect()
+}
+
+/// Prints Quire's figures divided by another gateway's.
+fn ratios(name: &str, ours: &[Figures], theirs: &[Figures]) {
+    for (count, (our, their)) in CONNECTIONS.iter().zip(ours.iter().zip(theirs)) {
+        println!(
+            "Quire / {name} at {count}: streams/s {:.2}, median {:.2}, first token {:.2}, CPU {:.2}, MB {:.2}",
+            our.per_second / their.per_second,
+            our.median / their.median,
+            our.first / their.first,
+            our.cpu / their.cpu,
+            our.memory / their.memory,
+        );
+    }
+}
+
+/// The figures of one row: streams per second, milliseconds, and megabytes.
+#[derive(Clone, Copy)]
+struct Figures {
+    per_second: f64,
+    median: f64,
+    first: f64,
+    cpu: f64,
+    memory: f64,
 }
 
 /// What is measured.
@@ -77,7 +107,7 @@ struct Target {
     address: SocketAddr,
     model: String,
     path: &'static str,
-    keys: Vec<String>,
+    key: String,
     process: Option<u32>,
 }
 
@@ -103,6 +133,8 @@ fn quire(folder: &Folder, upstream: &Upstream) -> Program {
         ("QUIRE_PROVIDERS", providers.to_string()),
         ("MAX_RUNS", "1000".to_owned()),
         ("MAX_CALLS", "1000".to_owned()),
+        ("MAX_STREAMS", "1000".to_owned()),
+        ("MAX_STREAMS_PER_USER", "1000".to_owned()),
         ("CACHE_TTL", "0".to_owned()),
         ("LOGIN_LIMIT", "100000".to_owned()),
         ("DISCOVER_LOCAL", "false".to_owned()),
@@ -111,22 +143,18 @@ fn quire(folder: &Folder, upstream: &Upstream) -> Program {
     Program::start(&binary(), Some(&folder.0), "/api/health", &settings)
 }
 
-fn people(address: SocketAddr) -> Vec<String> {
-    let person = |number: usize| {
-        let account =
-            json!({"email": format!("bench{number}@example.org"), "password": "Tr4verse-Orchid"});
-        post(address, "/api/auth/register", "", &account.to_string());
-        let answer = post(address, "/api/auth/login", "", &account.to_string());
-        let token = field(&answer, "access_token");
-        let made = post(
-            address,
-            "/api/users/me/api-keys",
-            &token,
-            r#"{"name":"bench"}"#,
-        );
-        field(&made, "key")
-    };
-    (0..500usize.div_ceil(OF_ONE)).map(person).collect()
+fn person(address: SocketAddr) -> String {
+    let account = json!({"email": "bench@example.org", "password": "Tr4verse-Orchid"});
+    post(address, "/api/auth/register", "", &account.to_string());
+    let answer = post(address, "/api/auth/login", "", &account.to_string());
+    let token = field(&answer, "access_token");
+    let made = post(
+        address,
+        "/api/users/me/api-keys",
+        &token,
+        r#"{"name":"bench"}"#,
+    );
+    field(&made, "key")
 }
 
 fn installed(path: &str) -> Option<PathBuf> {
@@ -161,7 +189,7 @@ fn started(name: &str, mut command: Command, port: u16, model: &str) -> Option<(
         address,
         model: model.to_owned(),
         path: "/v1/chat/completions",
-        keys: vec!["sk-any".to_owned()],
+        key: "sk-any".to_owned(),
         process: Some(child.0.id()),
     };
     Some((target, child))
@@ -170,8 +198,8 @@ fn started(name: &str, mut command: Command, port: u16, model: &str) -> Option<(
 fn aichat(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
     let binary = installed("bin/aichat")?;
     let config = format!(
-        "model: p:20x0\nclients:\n- type: openai-compatible\n  name: p\n  api_base: http://{upstream}/v1\n  \
-         api_key: sk-any\n  models:\n  - name: 20x0\n"
+        "model: p:16x0\nclients:\n- type: openai-compatible\n  name: p\n  api_base: http://{upstream}/v1\n  \
+         api_key: sk-any\n  models:\n  - name: 16x0\n"
     );
     std::fs::write(folder.join("config.yaml"), config).ok()?;
     let port = free_port();
@@ -179,7 +207,7 @@ fn aichat(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
     command
         .env("AICHAT_CONFIG_DIR", folder)
         .args(["--serve", &format!("127.0.0.1:{port}")]);
-    started("aichat --serve", command, port, "p:20x0")
+    started("aichat --serve", command, port, "p:16x0")
 }
 
 fn crabllm(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
@@ -187,19 +215,19 @@ fn crabllm(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
     let port = free_port();
     let config = format!(
         "listen = \"127.0.0.1:{port}\"\n[providers.p]\nkind = \"openai\"\napi_key = \"sk-any\"\n\
-         base_url = \"http://{upstream}/v1\"\nmodels = [\"20x0\"]\n"
+         base_url = \"http://{upstream}/v1\"\nmodels = [\"16x0\"]\n"
     );
     let file = folder.join("crabllm.toml");
     std::fs::write(&file, config).ok()?;
     let mut command = Command::new(binary);
     command.arg("serve").arg("--config").arg(&file);
-    started("crabllm", command, port, "20x0")
+    started("crabllm", command, port, "16x0")
 }
 
 fn litellm(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
     let binary = installed("litellm/bin/litellm")?;
     let config = format!(
-        "model_list:\n- model_name: any\n  litellm_params:\n    model: openai/20x0\n    \
+        "model_list:\n- model_name: any\n  litellm_params:\n    model: openai/16x0\n    \
          api_base: http://{upstream}/v1\n    api_key: sk-any\n"
     );
     let file = folder.join("litellm.yaml");
@@ -211,86 +239,134 @@ fn litellm(folder: &Path, upstream: SocketAddr) -> Option<(Target, Peer)> {
     started("LiteLLM's proxy", command, port, "any")
 }
 
-/// Measures and prints; gives the median in milliseconds.
-fn row(target: &Target, connections: usize, floor: f64) -> f64 {
+/// Measures and prints.
+fn row(target: &Target, connections: usize, floor: Option<&Figures>) -> Figures {
     let before = target.process.map(ticks_of_family);
     let begun = Instant::now();
-    let (took, failed) = drive(target, connections);
+    let Driven {
+        took,
+        first,
+        failed,
+    } = drive(target, connections);
     let seconds = begun.elapsed().as_secs_f64();
     let cpu = (target.process.map(ticks_of_family).zip(before))
         .map_or(0.0, |(after, before)| (after - before) as f64 * 10.0);
     let all = took.len().max(1) as f64;
-    let middle = if took.is_empty() {
-        f64::NAN
-    } else {
-        median(took)
+    let middle = |times: Vec<f64>| match times.is_empty() {
+        true => f64::NAN,
+        false => median(times),
     };
-    let memory = target.process.map_or(0.0, pss_of_family);
+    let figures = Figures {
+        per_second: all / seconds,
+        median: middle(took),
+        first: middle(first),
+        cpu: cpu / all,
+        memory: target.process.map_or(0.0, pss_of_family),
+    };
     println!(
-        "{:<22} {connections:>5} {:>11.0} {middle:>10.1} {:>10.1} {:>9.2} {memory:>8.1}{}",
+        "{:<18} {connections:>5} {:>10.0} {:>10.2} {:>9.2} {:>9.2} {:>8.3} {:>9.0} {:>8.1}{}",
         target.name,
-        all / seconds,
-        middle - floor,
-        cpu / all,
+        figures.per_second,
+        figures.median,
+        figures.median - floor.map_or(0.0, |floor| floor.median),
+        figures.first - floor.map_or(0.0, |floor| floor.first),
+        figures.cpu,
+        1_000.0 / figures.cpu,
+        figures.memory,
         if failed > 0 {
             format!("   {failed} failed")
         } else {
             String::new()
         },
     );
-    middle
+    figures
 }
 
-// How long each stream took, in milliseconds, without those of the first second; and how many were no whole stream.
-fn drive(target: &Target, connections: usize) -> (Vec<f64>, usize) {
+/// Times in milliseconds of all whole streams: to the end and to the first token; and the number of other responses.
+#[derive(Default)]
+struct Driven {
+    took: Vec<f64>,
+    first: Vec<f64>,
+    failed: usize,
+}
+
+fn drive(target: &Target, connections: usize) -> Driven {
     let stop = Arc::new(AtomicBool::new(false));
+    let body = json!({ "model": target.model, "stream": true, "messages": [{ "role": "user", "content": "Is it thin?" }] }).to_string();
+    let request: Arc<str> = format!(
+        "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        target.path,
+        target.key,
+        body.len()
+    )
+    .into();
     runtime().block_on(async {
         let mut tasks = Vec::new();
-        for number in 0..connections {
-            let key = &target.keys[number % target.keys.len()];
-            let body = json!({ "model": target.model, "stream": true, "messages": [{ "role": "user", "content": "Is it thin?" }] }).to_string();
-            let request = format!(
-                "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-                target.path,
-                body.len()
-            );
-            let (address, stop) = (target.address, stop.clone());
-            tasks.push(tokio::spawn(async move {
-                let (mut took, mut failed) = (Vec::new(), 0);
-                while !stop.load(Ordering::Relaxed) {
-                    let begun = Instant::now();
-                    match once(address, &request).await {
-                        true => took.push(begun.elapsed().as_secs_f64() * 1_000.0),
-                        false => {
-                            failed += 1;
-                            tokio::time::sleep(Duration::from_millis(20)).await;
-                        }
-                    }
-                }
-                (took, failed)
-            }));
+        for _ in 0..connections {
+            let (address, stop, request) = (target.address, stop.clone(), request.clone());
+            tasks.push(tokio::spawn(client(address, request, stop)));
         }
         tokio::time::sleep(WARM + LENGTH).await;
         stop.store(true, Ordering::Relaxed);
-        let (mut all, mut failures) = (Vec::new(), 0);
+        let mut all = Driven::default();
         for task in tasks {
-            let (took, failed) = task.await.expect("a client");
-            all.extend(took);
-            failures += failed;
+            let one = task.await.expect("a client");
+            all.took.extend(one.took);
+            all.first.extend(one.first);
+            all.failed += one.failed;
         }
-        (all, failures)
+        all
     })
 }
 
-async fn once(address: SocketAddr, request: &str) -> bool {
-    let Ok(mut stream) = TcpStream::connect(address).await else {
-        return false;
-    };
-    if stream.write_all(request.as_bytes()).await.is_err() {
-        return false;
+async fn client(address: SocketAddr, request: Arc<str>, stop: Arc<AtomicBool>) -> Driven {
+    let (mut driven, mut kept) = (Driven::default(), None);
+    while !stop.load(Ordering::Relaxed) {
+        let begun = Instant::now();
+        let stream = match kept.take() {
+            Some(stream) => Ok(stream),
+            None => TcpStream::connect(address).await,
+        };
+        let answered = match stream {
+            Ok(stream) => once(stream, &request, begun).await,
+            Err(_) => None,
+        };
+        match answered {
+            Some((first, stream)) => {
+                driven.first.push(first);
+                driven.took.push(begun.elapsed().as_secs_f64() * 1_000.0);
+                kept = stream;
+            }
+            None => {
+                driven.failed += 1;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
     }
-    let mut text = Vec::new();
-    let read = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut text));
-    let is_read = matches!(read.await, Ok(Ok(_)));
-    is_read && text.windows(6).any(|six| six == b"[DONE]")
+    driven
+}
+
+// Milliseconds to the first token, and the connection if it stays open; `None` if the stream was not whole.
+async fn once(
+    mut stream: TcpStream,
+    request: &str,
+    begun: Instant,
+) -> Option<(f64, Option<TcpStream>)> {
+    const END: &[u8] = b"0\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let (mut text, mut first) = (Vec::with_capacity(8 * 1024), None);
+    let limit = Duration::from_secs(60);
+    loop {
+        let read = tokio::time::timeout(limit, stream.read_buf(&mut text));
+        let read = read.await.ok()?.ok()?;
+        let has = |word: &[u8]| text.windows(word.len()).any(|part| part == word);
+        if first.is_none() && has(b"token \"") {
+            first = Some(begun.elapsed().as_secs_f64() * 1_000.0);
+        }
+        let is_over = text.ends_with(END);
+        if is_over || read == 0 {
+            let first = first.filter(|_| has(b"[DONE]"))?;
+            return Some((first, is_over.then_some(stream)));
+        }
+    }
 }

@@ -35,11 +35,8 @@ impl Upstream {
                 while let Ok((socket, _)) = listener.accept().await {
                     let counts = counts.clone();
                     tokio::spawn(async move {
-                        let now = counts.0.fetch_add(1, Ordering::SeqCst) + 1;
-                        counts.1.fetch_max(now, Ordering::SeqCst);
                         // A caller that has gone needs no answer.
-                        let _ = speak(socket).await;
-                        counts.0.fetch_sub(1, Ordering::SeqCst);
+                        let _ = serve(socket, &counts).await;
                     });
                 }
             });
@@ -52,26 +49,47 @@ impl Upstream {
     }
 }
 
-async fn speak(mut socket: TcpStream) -> std::io::Result<()> {
+/// Answers one request after the other, as long as the caller keeps the connection open.
+async fn serve(
+    mut socket: TcpStream,
+    counts: &(Arc<AtomicUsize>, Arc<AtomicUsize>),
+) -> std::io::Result<()> {
     socket.set_nodelay(true)?;
-    let (tokens, pause) = asked(&mut socket).await?;
+    loop {
+        let (tokens, pause) = asked(&mut socket).await?;
+        let now = counts.0.fetch_add(1, Ordering::SeqCst) + 1;
+        counts.1.fetch_max(now, Ordering::SeqCst);
+        let spoken = speak(&mut socket, tokens, pause).await;
+        counts.0.fetch_sub(1, Ordering::SeqCst);
+        spoken?;
+    }
+}
+
+async fn speak(socket: &mut TcpStream, tokens: usize, pause: Duration) -> std::io::Result<()> {
     let thinking = if pause.is_zero() { pause } else { THINKING };
     let mut next = Instant::now() + thinking;
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
-    socket.write_all(head.as_bytes()).await?;
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    let event = chunk("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"token \"}}]}\n\n");
+    let mut sent = head.to_owned();
     for _ in 0..tokens {
-        sleep_until(next).await;
-        next += pause;
-        let event = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"token \"}}]}\n\n";
-        socket.write_all(chunk(event).as_bytes()).await?;
+        if !pause.is_zero() {
+            socket.write_all(sent.as_bytes()).await?;
+            sent.clear();
+            sleep_until(next).await;
+            next += pause;
+        }
+        sent += &event;
     }
     let end = format!(
         "data: {{\"choices\":[{{\"index\":0,\"delta\":{{}},\"finish_reason\":\"stop\"}}]}}\n\n\
          data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":9,\"completion_tokens\":{tokens}}}}}\n\n\
          data: [DONE]\n\n"
     );
-    socket.write_all(chunk(&end).as_bytes()).await?;
-    socket.write_all(b"0\r\n\r\n").await
+    sent += &chunk(&end);
+    sent += "0\r\n\r\n";
+    // What is sent at once arrives at once.
+    socket.write_all(sent.as_bytes()).await
 }
 
 fn chunk(text: &str) -> String {

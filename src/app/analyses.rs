@@ -10,6 +10,7 @@ mod forecast;
 mod history_rooms;
 mod pictures;
 mod plan;
+mod relay;
 mod report;
 mod rerun;
 mod share;
@@ -91,6 +92,8 @@ pub struct Begun {
     pub finished: Finished,
     /// Stops the run when dropped; none for a detached run.
     pub guard: Option<CancelOnDrop>,
+    /// The events of a relayed call, which are nowhere else.
+    pub watch: Option<RunWatch>,
 }
 
 fn cache_age(plan: &Plan) -> Option<Duration> {
@@ -337,7 +340,7 @@ impl Analyses<'_> {
         self.engine.resume(RunSpec {
             background: analysis.context.experiment.is_some(),
             is_awaited: false,
-            is_reserved: false,
+            relay: None,
             funds: analysis
                 .context
                 .key

@@ -1,5 +1,5 @@
-//! Requests of the compatible APIs: a model ID asks that model; `quire/` and the name of a pattern or recipe ask a
-//! panel. Both are analyses, with the same limits, prices, and cancellation.
+//! Requests of the compatible APIs: a model ID asks that model, whose answer is relayed; `quire/` and the name of a
+//! pattern or recipe ask a panel, which is an analysis. Both have the same budgets, prices, and cancellation.
 
 mod answer;
 
@@ -22,7 +22,7 @@ use crate::domain::user::Caller;
 pub use answer::Completion;
 pub(super) use answer::kind_of;
 
-pub use crate::engine::Reservation;
+pub use crate::engine::StreamPlace;
 use crate::llm::{Llm, Retired};
 use crate::wire::serve_openai::{ChatRequest, shown};
 use crate::wire::{ApiFormat, cache_marks, passthrough};
@@ -134,8 +134,8 @@ impl Completions<'_> {
     ///
     /// # Errors
     /// As `start` when there is no place; nothing was started.
-    pub fn reserve(&self, caller: &Caller, places: usize) -> Result<Reservation> {
-        self.analyses.reserve(caller, places)
+    pub fn reserve(&self, caller: &Caller, places: usize) -> Result<StreamPlace> {
+        self.analyses.stream_places(caller, places)
     }
 
     fn named(&self, caller: &Caller, model: Model) -> ModelName {
@@ -158,7 +158,7 @@ impl Completions<'_> {
         caller: &Caller,
         asked: ChatRequest,
         now: Timestamp,
-        place: Option<&Reservation>,
+        held: Option<&StreamPlace>,
     ) -> Result<StartedCompletion> {
         let mut ignored = asked.ignored.clone();
         ignored.extend(self.unread(caller, &asked));
@@ -166,15 +166,13 @@ impl Completions<'_> {
         ignored.extend(self.missing_members(caller, &request).await?);
         ignored.truncate(MAX_IGNORED);
         let is_passthrough = context.passed_on;
-        let begun = match place {
-            None => {
+        let begun = match is_panel {
+            true => {
                 let begun = self.analyses.start(Some(caller), request, context, now);
                 begun.await?
             }
-            Some(place) => {
-                let begun = self
-                    .analyses
-                    .start_reserved(caller, request, context, now, place);
+            false => {
+                let begun = self.analyses.relay(caller, request, context, now, held);
                 begun.await?
             }
         };

@@ -2,7 +2,6 @@
 
 use super::completions::kind_of;
 use super::key_limits::{KeyLimitService, KeyReservation};
-use super::usage::UsageService;
 use super::{Error, Kind, Result};
 use crate::clock;
 use crate::crypto;
@@ -41,7 +40,6 @@ pub struct EmbeddingService<'a> {
     pub(super) store: &'a Store,
     pub(super) engine: &'a Engine,
     pub(super) llm: &'a Llm,
-    pub(super) usage: UsageService<'a>,
     pub(super) key_limits: KeyLimitService<'a>,
 }
 
@@ -132,7 +130,7 @@ impl EmbeddingService<'_> {
         tokens: u64,
         now: Timestamp,
     ) -> Result<(ReservedAmount, Option<KeyReservation>)> {
-        let standing = self.usage.standing(&caller.user).await?;
+        let standing = self.engine.standing(&caller.user).await?;
         let limits = self.key_limits.of(caller).await?;
         let is_bound = limits.day_cost.is_some() || limits.all_cost.is_some();
         if cost.is_none() && (is_bound || standing.limits.bound_cost()) {

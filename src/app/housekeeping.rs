@@ -28,6 +28,11 @@ impl App {
         Ok(self.store.free_cache().await?)
     }
 
+    /// Closes connections to providers that have been unused for about a minute.
+    pub fn close_idle_connections(&self) {
+        self.llm.close_idle_connections();
+    }
+
     /// Runs one round. Cheap when nothing has expired; the server runs it every hour.
     ///
     /// # Errors

@@ -105,6 +105,7 @@ impl Mcp<'_> {
             id,
             finished,
             mut guard,
+            ..
         } = self
             .analyses
             .start(Some(caller), request, RunContext::default(), clock::now())

@@ -19,6 +19,7 @@ pub mod experiments;
 pub mod fallbacks;
 pub mod folder;
 pub mod health;
+mod host_limits;
 mod housekeeping;
 pub mod idempotency;
 mod key_limits;
@@ -131,7 +132,8 @@ impl App {
         Self::of(config, opened, true)
     }
 
-    fn of(config: Config, opened: folder::OpenedFolder, is_alone: bool) -> Result<Arc<Self>> {
+    fn of(mut config: Config, opened: folder::OpenedFolder, is_alone: bool) -> Result<Arc<Self>> {
+        host_limits::fill(&mut config.limits);
         let folder::OpenedFolder {
             store,
             secret,
@@ -149,6 +151,10 @@ impl App {
         let llm = Llm::new(models::settings(&config));
         let settings = engine::EngineSettings {
             max_runs: config.limits.max_runs,
+            streams: engine::StreamLimits {
+                all: config.limits.max_streams,
+                of_one: config.limits.max_streams_per_user,
+            },
             cache: engine::CacheLimits {
                 ttl: config.cache_ttl,
                 bytes: config.cache_bytes,

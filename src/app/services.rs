@@ -234,7 +234,6 @@ impl App {
             store: &self.store,
             engine: &self.engine,
             llm: &self.llm,
-            usage: self.usage(),
             key_limits: self.key_limits(),
         }
     }

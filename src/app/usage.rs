@@ -30,6 +30,7 @@ impl UsageService<'_> {
     /// # Errors
     /// When the database cannot be read.
     pub async fn standing(&self, user: &UserId) -> Result<BudgetStanding> {
+        self.engine.record_relayed().await;
         Ok(self.engine.standing(user).await?)
     }
 
@@ -38,6 +39,7 @@ impl UsageService<'_> {
     /// # Errors
     /// When the database cannot be read.
     pub async fn days(&self, user: &UserId, from: i64, to: i64) -> Result<Vec<DailyUsage>> {
+        self.engine.record_relayed().await;
         let user = user.clone();
         let found = self
             .store
@@ -50,6 +52,7 @@ impl UsageService<'_> {
     /// # Errors
     /// When the database cannot be read.
     pub async fn people(&self, from: i64, to: i64) -> Result<Vec<UserUsage>> {
+        self.engine.record_relayed().await;
         let found = self.store.read(move |db| usage::of_all(db, from, to));
         Ok(found.await?)
     }
@@ -59,6 +62,7 @@ impl UsageService<'_> {
     /// # Errors
     /// When the database cannot be read.
     pub async fn days_of_all(&self, from: i64, to: i64) -> Result<Vec<DailyUsage>> {
+        self.engine.record_relayed().await;
         let found = self.store.read(move |db| usage::days_of_all(db, from, to));
         Ok(found.await?)
     }
@@ -73,6 +77,7 @@ impl UsageService<'_> {
         limit: u32,
         before: Option<i64>,
     ) -> Result<Vec<CallRecord>> {
+        self.engine.record_relayed().await;
         let user = user.clone();
         let found = self
             .store
@@ -122,7 +127,9 @@ impl UsageService<'_> {
             }
             audit::append(db, &entry)
         });
-        Ok(changed.await?)
+        let changed = changed.await;
+        self.engine.budgets_changed();
+        Ok(changed?)
     }
 
     /// Refuses a run that would exceed its own budget or the user's.
@@ -150,7 +157,7 @@ impl UsageService<'_> {
             limits,
             spent,
             reserved,
-        } = self.standing(user).await?;
+        } = self.engine.standing(user).await?;
         let is_own = |model: &str| self.llm.own_key(Some(user), model);
         if limits.bound_cost()
             && let Some(model) = unpriced.find(|model| !is_own(model))

@@ -65,6 +65,17 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
     for line in lines {
         print(line)?;
     }
+    let limits = &app.config.limits;
+    log::info(
+        "limits",
+        &[
+            ("runs", &limits.max_runs),
+            ("calls", &limits.max_calls),
+            ("streams", &limits.max_streams),
+            ("streams_per_user", &limits.max_streams_per_user),
+            ("connections", &limits.max_connections),
+        ],
+    );
     for line in setup_lines(&app, &listeners).await? {
         print(line)?;
     }
@@ -411,6 +422,7 @@ async fn upkeep(app: &Arc<App>) {
             report(app.free_cache()).await;
             is_freed = true;
         }
+        app.close_idle_connections();
         system::give_back();
         app.restock().await;
         round = round.wrapping_add(1);

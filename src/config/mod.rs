@@ -132,10 +132,14 @@ pub struct ServerLimits {
     pub document_readers: usize,
     /// Concurrent connections.
     pub max_connections: usize,
-    /// Concurrent analyses.
+    /// Concurrent analyses; 0 for as many as the machine's memory has room for, here and in the next three.
     pub max_runs: usize,
     /// Concurrent calls to providers.
     pub max_calls: usize,
+    /// Concurrent calls that programs make to single models.
+    pub max_streams: usize,
+    /// Of these, calls of one person.
+    pub max_streams_per_user: usize,
     /// Requests per minute and caller.
     pub rate_per_minute: u32,
     /// Failed sign-ins per minute for one account from one address.
@@ -432,8 +436,10 @@ fn limits(checker: &mut Checker) -> ServerLimits {
         document_text: (checker.number("DOCUMENT_TEXT_MB") << 20) as usize,
         document_readers: checker.number("DOCUMENT_READERS") as usize,
         max_connections: checker.number("MAX_CONNECTIONS") as usize,
-        max_runs: checker.number("MAX_RUNS") as usize,
-        max_calls: checker.number("MAX_CALLS") as usize,
+        max_runs: or_scaled(checker, "MAX_RUNS"),
+        max_calls: or_scaled(checker, "MAX_CALLS"),
+        max_streams: or_scaled(checker, "MAX_STREAMS"),
+        max_streams_per_user: or_scaled(checker, "MAX_STREAMS_PER_USER"),
         rate_per_minute: checker.number("RATE_LIMIT") as u32,
         login_per_minute: checker.number("LOGIN_LIMIT") as u32,
         header_timeout: checker.seconds("HEADER_TIMEOUT"),
@@ -447,6 +453,11 @@ fn limits(checker: &mut Checker) -> ServerLimits {
         retries: checker.number("RETRIES") as u32,
         shutdown_timeout: checker.seconds("SHUTDOWN_TIMEOUT"),
     }
+}
+
+// The app replaces 0 by what the machine has room for.
+fn or_scaled(checker: &mut Checker, name: &str) -> usize {
+    checker.number_if_given(name).unwrap_or_default() as usize
 }
 
 fn ui_port(checker: &mut Checker) -> Option<u16> {

@@ -63,9 +63,10 @@ impl EngineShared {
     fn has_room(&self) -> bool {
         let running = self.running();
         let jobs = running.values().filter(|run| run.background).count();
-        let people = running.len() - jobs;
+        let relayed = running.values().filter(|run| run.is_relayed).count();
+        let people = running.len() - jobs - relayed;
         let turns = self.settings.max_runs.max(1);
-        let free = turns.saturating_sub(running.len());
+        let free = turns.saturating_sub(people + jobs);
         free >= turns.div_ceil(2) && (people == 0 || jobs == 0)
     }
 }

@@ -1,6 +1,8 @@
 //! Keeps runs within their budgets: reserves in memory the most that calls may take, and releases it once the
 //! actual usage is stored. The domain decides what fits.
 
+mod unlimited;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,6 +15,7 @@ use crate::domain::usage::{
     LimitExceeded, UsageAmount, UserLimits, UserSpending, allow, allow_run,
 };
 use crate::store::{Store, StoreError, budgets, usage};
+use unlimited::UnlimitedUsers;
 
 /// Prices and budget of one run, fixed when it was planned.
 #[derive(Debug, Clone, Default)]
@@ -67,6 +70,7 @@ pub(super) struct ReservationLedger {
     reserved: Mutex<HashMap<UserId, UsageAmount>>,
     /// Held from reading what is spent until the reservation is made: two runs must not be granted the same money.
     granting: tokio::sync::Mutex<()>,
+    unlimited: UnlimitedUsers,
 }
 
 impl ReservationLedger {
@@ -76,6 +80,7 @@ impl ReservationLedger {
             limits,
             reserved: Mutex::default(),
             granting: tokio::sync::Mutex::default(),
+            unlimited: UnlimitedUsers::default(),
         }
     }
 
@@ -100,6 +105,27 @@ impl ReservationLedger {
         })
     }
 
+    /// Whether a user has no limits. Remembered for two seconds.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn is_unlimited(&self, user: &UserId) -> Result<bool, StoreError> {
+        let now = clock::instant();
+        let Err(epoch) = self.unlimited.find(user, now) else {
+            return Ok(true);
+        };
+        let is_unlimited = self.standing(user).await?.limits.is_none();
+        if is_unlimited {
+            self.unlimited.note(epoch, user, now);
+        }
+        Ok(is_unlimited)
+    }
+
+    /// Forgets who has no limits, because limits have changed.
+    pub fn budgets_changed(&self) {
+        self.unlimited.forget();
+    }
+
     /// Reserves an amount within a user's limits. Returns false, and reserves nothing, for a user without limits.
     async fn grant(
         &self,
@@ -109,8 +135,7 @@ impl ReservationLedger {
     ) -> Result<bool, String> {
         let unread = |_| "the budgets could not be read".to_owned();
         // Users without limits need not queue for the lock.
-        let limits = self.standing(user).await.map_err(unread)?.limits;
-        if limits == UserLimits::default() {
+        if self.is_unlimited(user).await.map_err(unread)? {
             return Ok(false);
         }
         let _granting = self.granting.lock().await;

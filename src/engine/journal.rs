@@ -4,6 +4,7 @@
 mod delta_merge;
 mod found;
 mod partial_bills;
+mod relay;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use delta_merge::{is_text, join, same_text};
 
 use super::answer_cache::LeaderGuard;
 use super::outcome::Unstored;
-use super::run_channel::{PublishedEvent, RunChannel};
+use super::run_channel::{PublishedEvent, RelayAudience, RunChannel};
 use crate::clock;
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::citation::{self, Citations};
@@ -53,6 +54,8 @@ pub(super) struct Journal {
     /// Stage durations in ms, by name.
     durations: Vec<(String, u64)>,
     is_awaited: bool,
+    /// Set for a relayed call, whose events are not stored.
+    relay: Option<RelayAudience>,
     /// Batches not in the store yet: the one being written and, of an awaited run, those that failed.
     pending: Vec<Arc<JournalBatch>>,
     /// When to retry after a failed write.
@@ -85,6 +88,7 @@ impl Journal {
             urgent: false,
             durations: Vec::new(),
             is_awaited: false,
+            relay: None,
             pending: Vec::new(),
             retry_at: None,
         }
@@ -95,9 +99,9 @@ impl Journal {
         Self { is_awaited, ..self }
     }
 
-    /// Whether everything up to the last flush is in the store.
+    /// Whether everything up to the last flush is in the store; what a relayed call took is recorded at its end.
     pub fn is_stored(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && (self.relay.is_none() || self.charges.is_empty())
     }
 
     /// Returns what the store lacks of a finished run.
@@ -126,7 +130,9 @@ impl Journal {
     }
 
     pub fn note(&mut self, event: RunEvent) {
-        self.mark(&event);
+        if self.relay.is_none() {
+            self.mark(&event);
+        }
         // Merges only with directly preceding text: a restarted member begins a new text.
         let growing = self
             .events
@@ -216,6 +222,10 @@ impl Journal {
     /// When the store fails after all retries. An awaited run continues unstored instead, unless the analysis was
     /// deleted or is already over ([`StoreError::Missing`], [`StoreError::Conflict`]).
     pub async fn flush(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if self.is_relayed() {
+            self.pass_on();
+            return Ok(());
+        }
         self.write(now, None).await
     }
 
@@ -228,6 +238,10 @@ impl Journal {
         now: Timestamp,
         outcome: PatternOutcome,
     ) -> Result<(), StoreError> {
+        if self.is_relayed() {
+            self.pass_on();
+            return Ok(());
+        }
         let found = self.found(&outcome).await;
         if let Some((findings, _)) = &found {
             self.announce(&findings.evidence);
@@ -367,7 +381,7 @@ struct CacheHit {
 type Ended = (PatternOutcome, Option<(Findings, Option<Citations>)>);
 
 /// Everything stored in one transaction.
-struct JournalBatch {
+pub(super) struct JournalBatch {
     id: AnalysisId,
     user: Option<UserId>,
     key: Option<KeyId>,
@@ -383,7 +397,11 @@ struct JournalBatch {
 }
 
 impl JournalBatch {
-    fn store(&self, db: &Writer) -> Result<(), StoreError> {
+    /// Writes the batch, within the caller's transaction.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn store(&self, db: &Writer) -> Result<(), StoreError> {
         let (id, now) = (&self.id, self.now);
         if self.first {
             analyses::set_started(db, id, now)?;
@@ -393,13 +411,13 @@ impl JournalBatch {
             analyses::put_answer(db, id, answer)?;
         }
         for charge in &self.charges {
-            call_log::insert(db, self.user.as_ref(), id, charge)?;
             if let Some(user) = &self.user {
                 usage::add(db, user, charge.at.day(), charge)?;
             }
             if let Some(key) = self.key.as_ref().filter(|_| charge.bill.tries > 0) {
                 api_keys::add_usage(db, key, charge)?;
             }
+            call_log::insert(db, self.user.as_ref(), id, charge)?;
         }
         for AnswerToKeep { key, kept, ttl, .. } in &self.cacheable {
             cached_answers::put(db, self.user.as_ref(), key, kept, now, now + *ttl)?;

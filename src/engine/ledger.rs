@@ -216,14 +216,14 @@ impl CallLedger {
 }
 
 impl OpenCall {
-    /// Creates the record of a call that was just started.
-    pub fn new(call: CallId, request: &ModelRequest, running: RunningCall, now: Timestamp) -> Self {
+    /// Creates the record of a call that is about to start.
+    pub fn new(call: CallId, request: &ModelRequest, now: Timestamp) -> Self {
         Self {
             call,
             model: request.model.clone(),
             key: None,
             seat: None,
-            running: Some(running),
+            running: None,
             price: None,
             own_key: false,
             at: now,
@@ -234,6 +234,14 @@ impl OpenCall {
             },
             first_token_ms: None,
             reserved: None,
+        }
+    }
+
+    /// Sets the handle of the started call.
+    pub fn running(self, running: RunningCall) -> Self {
+        Self {
+            running: Some(running),
+            ..self
         }
     }
 

@@ -7,10 +7,12 @@ mod budget;
 mod journal;
 mod ledger;
 mod outcome;
-mod reservation;
+mod relay;
 mod run_channel;
 mod run_handle;
 mod runner;
+mod settlement;
+mod stream_limits;
 mod unstored;
 
 use std::collections::{BTreeMap, HashMap};
@@ -35,17 +37,21 @@ pub use answer_cache::{CacheLimits, CacheMiss};
 use budget::ReservationLedger;
 pub use budget::{BudgetStanding, KeyFunds, ReservedAmount, RunTerms};
 pub use outcome::{RunOutcome, Unstored};
-pub use reservation::Reservation;
-use reservation::Reserved;
+pub use relay::RelayedCall;
 use run_channel::RunChannel;
-pub use run_channel::{PublishedEvent, RunWatch};
+pub use run_channel::{PublishedEvent, RelayAudience, RunWatch};
 pub use run_handle::{CancelOnDrop, Finished};
+use settlement::Settlement;
+use stream_limits::StreamPlaces;
+pub use stream_limits::{StreamLimits, StreamPlace};
 
 /// Engine settings.
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
     /// Runs in progress at once; more wait for a slot.
     pub max_runs: usize,
+    /// Relayed calls at once; more are refused.
+    pub streams: StreamLimits,
     /// Cache limits.
     pub cache: CacheLimits,
     /// Default usage limits of users without their own.
@@ -71,8 +77,8 @@ pub(crate) struct EngineShared {
     book: Arc<ReservationLedger>,
     turns: Semaphore,
     runs: Mutex<RunMap>,
-    /// Slots reserved for runs. Locked after `runs`, where both are.
-    reserved: Mutex<Reserved>,
+    streams: Arc<StreamPlaces>,
+    settlement: Arc<Settlement>,
     /// Notified whenever a run has left `runs`, or a job has ended.
     left: Notify,
     /// Notified whenever a run has entered `runs`.
@@ -119,8 +125,8 @@ pub struct RunSpec {
     /// A connection waits for the answer, which is delivered even if it cannot be stored. Other runs stop unstored
     /// and resume at the next start.
     pub is_awaited: bool,
-    /// It has a place already: its request holds a [`Reservation`].
-    pub is_reserved: bool,
+    /// Set by [`Engine::relay`]: it is a relayed call, not an analysis.
+    pub relay: Option<RelayAudience>,
 }
 
 /// Why a run was refused.
@@ -154,7 +160,7 @@ struct RunningRun {
     user: Option<UserId>,
     hub: Arc<RunChannel>,
     background: bool,
-    is_reserved: bool,
+    is_relayed: bool,
 }
 
 /// A run's entry in `runs`, removed however its task ends, even by a panic: callers that wait for the run or for
@@ -163,6 +169,7 @@ struct RunPermit {
     shared: Arc<EngineShared>,
     id: AnalysisId,
     hub: Arc<RunChannel>,
+    _place: Option<StreamPlace>,
 }
 
 impl Drop for RunPermit {
@@ -179,13 +186,14 @@ impl Engine {
         let turns = Semaphore::new(settings.max_runs.max(1));
         let shared = EngineShared {
             book: Arc::new(ReservationLedger::new(store.clone(), settings.limits)),
+            settlement: Settlement::new(store.clone()),
+            streams: StreamPlaces::new(settings.streams),
             store,
             llm,
             cache: AnswerCache::new(settings.cache.clone()),
             settings,
             turns,
             runs: Mutex::new(HashMap::new()),
-            reserved: Mutex::default(),
             arrived: Notify::new(),
             left: Notify::new(),
             jobs: AtomicUsize::new(0),
@@ -203,7 +211,7 @@ impl Engine {
     pub async fn start(&self, run: RunSpec, insert: Insert) -> Result<Finished, NotStarted> {
         let hub = self.take_place(&run).map_err(NotStarted::Refused)?;
         let (tell, stored) = oneshot::channel();
-        let finished = self.spawn(run, hub, Some((insert, tell)));
+        let finished = self.spawn(run, hub, Some((insert, tell)), None);
         match stored.await {
             Ok(Ok(())) => Ok(finished),
             Ok(Err(fault)) => Err(NotStarted::Store(fault)),
@@ -217,14 +225,13 @@ impl Engine {
         let entry = RunningRun::of(&run, &hub);
         self.shared.running().insert(run.id.clone(), entry);
         self.shared.arrived.notify_one();
-        self.spawn(run, hub, None)
+        self.spawn(run, hub, None, None)
     }
 
     fn take_place(&self, run: &RunSpec) -> Result<Arc<RunChannel>, RunRefused> {
         let mut running = self.shared.running();
-        let places = usize::from(!run.is_reserved);
         let user = run.user.as_ref();
-        (self.shared).check_room(&running, user, places, run.background)?;
+        self.shared.check_room(&running, user, run.background)?;
         let hub = Arc::new(RunChannel::new(run.last_event));
         running.insert(run.id.clone(), RunningRun::of(run, &hub));
         self.shared.arrived.notify_one();
@@ -236,6 +243,7 @@ impl Engine {
         run: RunSpec,
         hub: Arc<RunChannel>,
         first: Option<(Insert, StoredRun)>,
+        stream: Option<StreamPlace>,
     ) -> Finished {
         let (tell, finished) = oneshot::channel();
         let shared = self.shared.clone();
@@ -243,6 +251,7 @@ impl Engine {
             shared: shared.clone(),
             id: run.id.clone(),
             hub: hub.clone(),
+            _place: stream,
         };
         // `runs` tracks this task: `drain` waits until its entry is gone.
         tokio::spawn(async move {
@@ -256,7 +265,10 @@ impl Engine {
                 }
             }
             let over = runner::run(&shared, run, &hub).await;
-            let (ended, rest) = over.map_or((None, None), |over| (Some(over.ended), over.rest));
+            let (ended, rest) = over.map_or((None, None), |over| {
+                shared.settle(over.settled);
+                (Some(over.ended), over.rest)
+            });
             let Some(rest) = rest else {
                 drop(place);
                 // Nobody may be waiting: an asynchronous run has no receiver.
@@ -371,11 +383,17 @@ impl Engine {
     /// Refuses new runs from now on; waiting runs leave the queue.
     pub fn refuse(&self) {
         self.shared.turns.close();
+        self.shared.streams.close();
     }
 
     /// Refuses new runs, waits up to `limit` for active ones, and then checkpoints the rest: what they have stored
     /// is kept, and they resume at the next start.
     pub async fn drain(&self, limit: Duration) {
+        self.wait_for_runs(limit).await;
+        self.record_relayed().await;
+    }
+
+    async fn wait_for_runs(&self, limit: Duration) {
         self.refuse();
         let until = tokio::time::Instant::from_std(clock::instant() + limit);
         loop {
@@ -416,35 +434,28 @@ impl RunningRun {
             user: run.user.clone(),
             hub: hub.clone(),
             background: run.background,
-            is_reserved: run.is_reserved,
+            is_relayed: run.relay.is_some(),
         }
     }
 }
 
 impl EngineShared {
-    /// Whether one person may start this number of further runs.
+    /// Whether one more run of a person may be taken. Relayed calls have limits of their own.
     fn check_room(
         &self,
         running: &RunMap,
         user: Option<&UserId>,
-        places: usize,
         background: bool,
     ) -> Result<(), RunRefused> {
         if self.turns.is_closed() {
             return Err(RunRefused::Closing);
         }
-        let reserved = self.reserved();
-        let all = running.values().filter(|other| !other.is_reserved).count();
-        let kept: usize = reserved.values().sum();
-        if places > 0 && all + kept + places > self.settings.max_runs + MAX_WAITING {
+        let runs = running.values().filter(|other| !other.is_relayed);
+        if runs.clone().count() >= self.settings.max_runs + MAX_WAITING {
             return Err(RunRefused::Full);
         }
-        let own = |other: &&RunningRun| {
-            other.user.as_ref() == user && !other.background && !other.is_reserved
-        };
-        let own = running.values().filter(own).count();
-        let kept = reserved.get(&user.cloned()).copied().unwrap_or_default();
-        if places > 0 && own + kept + places > MAX_OF_ONE && !background {
+        let own = |other: &&RunningRun| other.user.as_ref() == user && !other.background;
+        if runs.filter(own).count() >= MAX_OF_ONE && !background {
             return Err(RunRefused::TooMany);
         }
         Ok(())

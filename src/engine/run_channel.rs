@@ -1,5 +1,6 @@
 //! Publishes a run's events to watchers. The store is authoritative; the hub keeps the newest events in memory, so
-//! that a watcher who keeps up never reads the store. One hub per run, one waker per watcher.
+//! that a watcher who keeps up never reads the store. One hub per run, one waker per watcher. A relayed call has one
+//! watcher and no store: it keeps what the watcher has not taken.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,10 +37,32 @@ impl PublishedEvent {
         }
     }
 
-    // Its text is in memory twice.
+    // The text of a stored event is in memory twice.
     fn bytes(&self) -> usize {
-        2 * self.stored.data.len()
+        let text = match &self.event {
+            Some(
+                RunEvent::SynthesisDelta { text }
+                | RunEvent::Delta { text, .. }
+                | RunEvent::Reasoning { text, .. },
+            ) => text.len(),
+            _ => 0,
+        };
+        self.stored.data.len() + text
     }
+
+    fn is_last(&self) -> bool {
+        let name = self.event.as_ref().map(RunEvent::name);
+        LAST.contains(&name.unwrap_or(&self.stored.kind))
+    }
+}
+
+/// Who follows a relayed call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelayAudience {
+    /// One client, which receives the answer as it arrives and holds the call back when it falls behind.
+    Watcher,
+    /// Nobody: the answer is returned as a whole.
+    Nobody,
 }
 
 /// Live channel of one run: events out, commands in.
@@ -49,6 +72,9 @@ pub(super) struct RunChannel {
     changed: Notify,
     /// Wakes the driver on commands.
     wanted: Notify,
+    /// Wakes the driver of a relayed call when its watcher has taken events.
+    taken: Notify,
+    is_relayed: bool,
 }
 
 struct ChannelState {
@@ -88,7 +114,27 @@ impl RunChannel {
             state: Mutex::new(state),
             changed: Notify::new(),
             wanted: Notify::new(),
+            taken: Notify::new(),
+            is_relayed: false,
         }
+    }
+
+    /// A channel of a relayed call.
+    pub fn relayed() -> Self {
+        Self {
+            is_relayed: true,
+            ..Self::new(0)
+        }
+    }
+
+    /// Whether the watcher keeps up. Always true for a run, whose watchers can read the store.
+    pub fn has_room(&self) -> bool {
+        !self.is_relayed || self.state().bytes < KEPT_BYTES
+    }
+
+    /// Waits until the watcher has taken events.
+    pub async fn made_room(&self) {
+        self.taken.notified().await;
     }
 
     fn state(&self) -> MutexGuard<'_, ChannelState> {
@@ -185,7 +231,14 @@ impl RunChannel {
 
     // Events after a sequence number, or `TooOld` when memory does not reach back that far.
     fn after(&self, after: u64) -> WatchPosition {
-        let state = self.state();
+        let mut state = self.state();
+        if self.is_relayed && !state.recent.is_empty() {
+            state.bytes = 0;
+            let taken = std::mem::take(&mut state.recent);
+            drop(state);
+            self.taken.notify_one();
+            return WatchPosition::Events(taken.into());
+        }
         if after >= state.last {
             return if state.over {
                 WatchPosition::Over
@@ -255,6 +308,7 @@ impl RunWatch {
                 WatchPosition::Events(events) => return Ok(self.advance(events)),
                 WatchPosition::TooOld => return Box::pin(self.stored()).await,
                 WatchPosition::Nothing => changed.await,
+                WatchPosition::Over if hub.is_relayed => self.ended = true,
                 // What the hub lacks (an end written by another path) is in the store.
                 WatchPosition::Over => self.hub = None,
             }
@@ -284,7 +338,46 @@ impl RunWatch {
     fn advance(&mut self, events: Vec<Arc<PublishedEvent>>) -> Option<Vec<Arc<PublishedEvent>>> {
         let last = events.last()?;
         self.after = last.stored.seq;
-        self.ended = LAST.contains(&last.stored.kind.as_str());
+        self.ended = last.is_last();
         Some(events)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(seq: u64, text: &str) -> PublishedEvent {
+        PublishedEvent {
+            stored: StoredEvent {
+                seq,
+                kind: String::new(),
+                data: String::new(),
+            },
+            event: Some(RunEvent::SynthesisDelta {
+                text: text.to_owned(),
+            }),
+        }
+    }
+
+    #[test]
+    fn a_relayed_call_is_held_back_until_its_watcher_has_taken_events() {
+        let hub = RunChannel::relayed();
+        hub.publish_unstored(vec![piece(1, "thin")]);
+        assert!(hub.has_room());
+        hub.publish_unstored(vec![piece(2, &"x".repeat(KEPT_BYTES))]);
+        assert!(!hub.has_room());
+        let WatchPosition::Events(taken) = hub.after(0) else {
+            panic!("there are two");
+        };
+        assert_eq!(taken.len(), 2);
+        assert!(hub.has_room());
+        assert!(matches!(hub.after(2), WatchPosition::Nothing));
+        hub.close();
+        assert!(matches!(hub.after(2), WatchPosition::Over));
+        // A run's watchers can read the store.
+        let run = RunChannel::new(0);
+        run.publish(vec![piece(1, &"x".repeat(2 * KEPT_BYTES))]);
+        assert!(run.has_room());
     }
 }

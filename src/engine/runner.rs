@@ -51,11 +51,16 @@ pub(super) async fn run(
         (run.user.clone(), run.key.clone()),
         last,
     )
-    .awaited(run.is_awaited);
+    .awaited(run.is_awaited)
+    .relayed(run.relay);
     let mut hurried = false;
     let turn = loop {
+        if run.relay.is_some() {
+            // It has a place among the relayed calls.
+            break Some(None);
+        }
         tokio::select! {
-            turn = shared.turns.acquire() => break Some(turn.ok()?),
+            turn = shared.turns.acquire() => break Some(Some(turn.ok()?)),
             wish = hub.wanted() => match wish {
                 RunCommand::Checkpoint => return None,
                 // Driven without a slot: it makes no calls.
@@ -94,6 +99,8 @@ pub(super) async fn run(
     };
     let over = driver.go().await;
     match &over {
+        // The line of its request says it all.
+        Ok(_) if run.relay.is_some() => {}
         Ok(Some(FinishedRun { ended, .. })) => log::info(
             "analysis over",
             &[
@@ -160,19 +167,27 @@ impl Driver {
                 }
                 NextStep::Wait(until) => until.map(|until| soon(until.since(self.watch.now()))),
             };
-            if self.journal.is_urgent() {
+            if self.journal.is_relayed() {
+                self.journal.pass_on();
+            } else if self.journal.is_urgent() {
                 self.flush().await?;
                 flush_at = None;
             } else if flush_at.is_none() && !self.journal.is_empty() {
                 flush_at = Some(soon(PAUSE));
             }
+            let has_room = self.hub.has_room();
             tokio::select! {
                 Some((call, request)) = self.following.next() => self.call(call, request).await,
-                event = self.inbox.recv() => self.hear(event).await,
+                event = self.inbox.recv(), if has_room => self.hear(event).await,
+                () = self.hub.made_room(), if !has_room => {}
                 wish = self.hub.wanted() => match wish {
                     RunCommand::Hurry => self.machine.handle(self.watch.now(), MachineInput::Hurry),
                     RunCommand::Leave(model) => self.machine.handle(self.watch.now(), MachineInput::Leave(model)),
                     RunCommand::Cancel(reason) => self.machine.handle(self.watch.now(), MachineInput::Cancelled(reason)),
+                    RunCommand::Checkpoint if self.journal.is_relayed() => {
+                        let reason = "the server stopped while a client was waiting for this call";
+                        self.machine.handle(self.watch.now(), MachineInput::Cancelled(reason.to_owned()));
+                    }
                     RunCommand::Checkpoint => {
                         self.settle().await;
                         self.flush().await?;
@@ -190,11 +205,16 @@ impl Driver {
 
     fn over(self, outcome: PatternOutcome) -> FinishedRun {
         let unstored = self.journal.unstored();
-        let rest = unstored.is_some().then_some(PendingStore {
-            id: self.id,
-            journal: self.journal,
-            purse: self.purse,
-        });
+        let (mut rest, mut settled) = (None, None);
+        if self.journal.is_relayed() {
+            settled = self.journal.into_settled(self.purse);
+        } else if unstored.is_some() {
+            rest = Some(PendingStore {
+                id: self.id,
+                journal: self.journal,
+                purse: self.purse,
+            });
+        }
         let (plan, answers) = self.machine.into_parts();
         let ended = RunOutcome {
             outcome,
@@ -202,7 +222,11 @@ impl Driver {
             answers,
             unstored,
         };
-        FinishedRun { ended, rest }
+        FinishedRun {
+            ended,
+            rest,
+            settled,
+        }
     }
 
     /// Executes the machine's outputs until it wants to wait.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::budget::BudgetReservation;
 use super::journal::Journal;
 use super::outcome::RunOutcome;
+use super::settlement::SettledCall;
 use crate::domain::id::AnalysisId;
 use crate::log;
 
@@ -18,6 +19,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct FinishedRun {
     pub ended: RunOutcome,
     pub rest: Option<PendingStore>,
+    /// What is to be recorded of a relayed call.
+    pub settled: Option<SettledCall>,
 }
 
 /// What is left to store after the answer was delivered. Its budget stays reserved until then.

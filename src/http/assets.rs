@@ -113,7 +113,7 @@ fn content_type(name: &str) -> &'static str {
 }
 
 /// Whether `Accept-Encoding` allows gzip: by name or `*`, with a weight above zero.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
+pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let mut any = false;
     for line in headers.get_all(ACCEPT_ENCODING) {
         for part in line.to_str().unwrap_or_default().split(',') {

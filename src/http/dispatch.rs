@@ -18,6 +18,7 @@ use hyper::{HeaderMap, Method, Request};
 use super::auth::{self, Admin, LinkToken};
 use super::body::UnreadBody;
 use super::compatible_paths::intended_path;
+use super::compression::ResponseCoding;
 use super::context::RequestContext;
 use super::error::{ApiError, ErrorFormat};
 use super::handlers::pages::not_found_page;
@@ -26,6 +27,7 @@ use super::headers;
 use super::rate_limit_status::RateLimitStatus;
 use super::rate_limiter::RateKey;
 use super::reply::Reply;
+use super::request_log::log_request;
 use super::router::{RouteMatch, Router};
 use super::routes::{HandlerFuture, Route, RouteHandler};
 use super::shared::SharedState;
@@ -159,6 +161,8 @@ impl Dispatcher {
         };
         let line = logged.then(|| (parts.method.clone(), path.to_owned()));
         let is_private = matches!(&matched, RouteMatch::Route(route, _) if route.is_private());
+        let has_tag = matches!(&matched, RouteMatch::Route(route, _) if route.seldom_changes);
+        let coding = ResponseCoding::of(&parts, has_tag);
         let mut caller_id = None;
         let (body, expects_continue) = (UnreadBody::new(body), parts.headers.contains_key(EXPECT));
         let mut reply = match matched {
@@ -206,6 +210,7 @@ impl Dispatcher {
             headers::forbid_caching(&mut reply);
         }
         meta.common.add(&mut reply, &id);
+        reply = coding.apply(reply).await;
         self.shared
             .stats
             .record_response(area, reply.code(), started);
@@ -344,34 +349,6 @@ async fn while_present(
             Err(ApiError::new(Kind::SignInNeeded, why))
         }
     }
-}
-
-/// Logs one line per request, without body and query string, which may hold private data.
-fn log_request(
-    method: &Method,
-    path: &str,
-    reply: &Reply,
-    started: Instant,
-    id: &str,
-    caller: Option<&str>,
-) {
-    let bytes = match reply.length() {
-        _ if method == Method::HEAD => "0".to_owned(),
-        Some(length) => length.to_string(),
-        None => "stream".to_owned(),
-    };
-    log::info(
-        "request",
-        &[
-            ("request", &id),
-            ("method", method),
-            ("path", &path),
-            ("status", &reply.code().as_u16()),
-            ("ms", &started.elapsed().as_millis()),
-            ("bytes", &bytes),
-            ("caller", &caller.unwrap_or("-")),
-        ],
-    );
 }
 
 fn hex(number: u64) -> String {

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper::header::{
-    ACCEPT_RANGES, ALLOW, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    IF_RANGE, RANGE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+    ACCEPT_RANGES, ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    HeaderName, HeaderValue, IF_RANGE, RANGE, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use hyper::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
@@ -151,6 +151,25 @@ impl Reply {
         if let Ok(value) = HeaderValue::from_str(cookie) {
             self.headers.append(SET_COOKIE, value);
         }
+        self
+    }
+    /// The body, if it is complete JSON and not compressed.
+    pub(super) fn json_body(&self) -> Option<Bytes> {
+        let kind = self.headers.get(CONTENT_TYPE)?.as_bytes();
+        let is_plain = !self.headers.contains_key(CONTENT_ENCODING);
+        let is_json = is_plain && kind.starts_with(b"application/json");
+        self.bytes_of().filter(|_| is_json)
+    }
+    /// The body, if it is complete.
+    pub(super) fn bytes_of(&self) -> Option<Bytes> {
+        match &self.body.content {
+            ReplyContent::Full(bytes) => Some(bytes.clone()),
+            ReplyContent::Stream(_) => None,
+        }
+    }
+    /// Replaces the body.
+    pub(super) fn with_body(mut self, bytes: Bytes) -> Self {
+        self.body.content = ReplyContent::Full(bytes);
         self
     }
     /// The headers set so far.

@@ -78,6 +78,8 @@ pub struct Route {
     pub rate_limited: bool,
     /// The format of error responses.
     pub error_format: ErrorFormat,
+    /// Whether responses have an entity tag.
+    pub seldom_changes: bool,
 }
 
 /// The default body limit: 1 MiB.
@@ -95,6 +97,7 @@ const fn route(verb: Verb, path: &'static str, handler: RouteHandler) -> Route {
         limit: JSON,
         rate_limited: true,
         error_format: ErrorFormat::Quire,
+        seldom_changes: false,
     }
 }
 
@@ -167,6 +170,11 @@ impl Route {
         self.rate_limited = false;
         self
     }
+    /// Adds entity tags to responses, for what seldom changes.
+    const fn tagged(mut self) -> Self {
+        self.seldom_changes = true;
+        self
+    }
     /// Whether responses may hold private data, so that caches must not keep them.
     pub fn is_private(&self) -> bool {
         let is_open = matches!(self.handler, RouteHandler::Quick(_) | RouteHandler::Open(_));
@@ -211,7 +219,7 @@ pub static ROUTES: &[Route] = &[
     open( Get,    "/api/internal/resources",                 o!(health::resources)),
     open( Get,    "/api/internal/ticks",                     o!(health::ticks)),
     maybe(Get,    "/metrics",                                h!(health::prometheus)),
-    open( Get,    "/api/openapi.json",                       o!(pages::openapi)),
+    open( Get,    "/api/openapi.json",                       o!(pages::openapi)).tagged(),
 
     // Accounts.
     open( Post,   "/api/auth/register",                      o!(accounts::register)).small(),
@@ -294,16 +302,16 @@ pub static ROUTES: &[Route] = &[
     user( Post,   "/api/finalize-document-upload",           h!(documents::finalize)).small(),
 
     // Models, patterns, parameters.
-    maybe(Get,    "/api/available-models",                   h!(models::available)),
-    maybe(Get,    "/api/models",                             h!(models::list)),
-    maybe(Get,    "/api/llms",                               h!(models::list)),
-    maybe(Get,    "/api/orchestrator/models",                h!(models::list)),
+    maybe(Get,    "/api/available-models",                   h!(models::available)).tagged(),
+    maybe(Get,    "/api/models",                             h!(models::list)).tagged(),
+    maybe(Get,    "/api/llms",                               h!(models::list)).tagged(),
+    maybe(Get,    "/api/orchestrator/models",                h!(models::list)).tagged(),
     maybe(Get,    "/api/llm/status",                         h!(models::status)),
     maybe(Get,    "/api/llm/health-check",                   h!(models::status)),
     admin(Post,   "/api/llm/health-check",                   h!(models::probe)).small(),
-    maybe(Get,    "/api/orchestrator/patterns",              h!(patterns::list_bare)),
-    maybe(Get,    "/api/patterns",                           h!(patterns::list)),
-    maybe(Get,    "/api/analysis-patterns",                  h!(patterns::list)),
+    maybe(Get,    "/api/orchestrator/patterns",              h!(patterns::list_bare)).tagged(),
+    maybe(Get,    "/api/patterns",                           h!(patterns::list)).tagged(),
+    maybe(Get,    "/api/analysis-patterns",                  h!(patterns::list)).tagged(),
     maybe(Get,    "/api/patterns/suggest",                   h!(patterns::suggest)),
     maybe(Get,    "/api/patterns/{id}",                      h!(patterns::show)),
     user( Post,   "/api/patterns",                           h!(patterns::add)),
@@ -321,7 +329,7 @@ pub static ROUTES: &[Route] = &[
     user( Get,    "/api/recipes/{id}/versions",              h!(recipes::versions)),
 
     // APIs compatible with OpenAI, Anthropic, and Gemini.
-    user( Get,    "/v1/models",                              h!(compatible_models::list)).errors(OpenAi),
+    user( Get,    "/v1/models",                              h!(compatible_models::list)).errors(OpenAi).tagged(),
     user( Get,    "/v1/models/{name*}",                      h!(compatible_models::show)).errors(OpenAi),
     user( Post,   "/v1/models/{name*}",                      h!(gemini::call_method)).large().errors(Gemini),
     user( Get,    "/v1beta/models",                          h!(gemini::list)).errors(Gemini),

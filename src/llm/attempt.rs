@@ -118,8 +118,9 @@ fn ask_until(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, Ca
             .slot
             .read_by(clock::instant() + settings.first_token);
         let mut take = |delta: Delta| {
-            attempt.slot.read_by(clock::instant() + settings.idle);
+            // Waits for a client that is behind, which is no silence of the provider's.
             meter.take(delta);
+            attempt.slot.read_by(clock::instant() + settings.idle);
         };
         let failed = match ask_once(attempt, &capabilities, &mut take) {
             Ok(answer) => {

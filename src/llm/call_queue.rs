@@ -1,9 +1,10 @@
-//! Threads for calls: one per call, bounded in total and per provider; further calls wait in a queue. Never uses the
-//! runtime's blocking pool, which cannot cancel a running call.
+//! Threads for calls: one per call, bounded in total and per provider; further calls wait in a queue. A thread whose call
+//! has ended waits a moment for the next one. Never uses the runtime's blocking pool, which cannot cancel a running call.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::transport::CancelSlot;
 
@@ -13,11 +14,20 @@ const STACK: usize = 256 * 1024;
 /// Maximum number of waiting calls. Runs and members are bounded too, so reaching it indicates a bug.
 const MAX_WAITING: usize = 1024;
 
+/// How long a thread without a call waits for one: busy servers start few threads, idle ones keep none.
+const LINGER: Duration = Duration::from_secs(1);
+
 type CallJob = Box<dyn FnOnce(&Arc<CancelSlot>) + Send>;
 
 /// Starts and queues calls.
 #[derive(Clone)]
-pub(super) struct CallThreads(Arc<Mutex<CallQueue>>);
+pub(super) struct CallThreads(Arc<SharedQueue>);
+
+struct SharedQueue {
+    queue: Mutex<CallQueue>,
+    /// Notified for each call that is handed to a waiting thread.
+    handed: Condvar,
+}
 
 struct CallQueue {
     most: usize,
@@ -26,6 +36,10 @@ struct CallQueue {
     /// Number of running calls by lane; lanes without any are absent.
     lanes: BTreeMap<u64, usize>,
     waiting: VecDeque<WaitingCall>,
+    /// Threads that wait and have been handed no call.
+    idle: usize,
+    /// Calls handed to waiting threads.
+    handed: VecDeque<WaitingCall>,
     sweeping: bool,
 }
 
@@ -93,14 +107,20 @@ impl Drop for RunningCall {
 impl CallThreads {
     /// Creates a queue that runs at most this many calls at once.
     pub fn new(most: usize) -> Self {
-        Self(Arc::new(Mutex::new(CallQueue {
+        let queue = CallQueue {
             most: most.max(1),
             busy: 0,
             started: 0,
             lanes: BTreeMap::new(),
             waiting: VecDeque::new(),
+            idle: 0,
+            handed: VecDeque::new(),
             sweeping: false,
-        })))
+        };
+        Self(Arc::new(SharedQueue {
+            queue: Mutex::new(queue),
+            handed: Condvar::new(),
+        }))
     }
 
     /// Runs the job on a thread, now or when its turn comes; a cancelled job runs at once.
@@ -125,6 +145,12 @@ impl CallThreads {
                 return Err(CallRefused);
             }
             queue.waiting.push_back(first);
+        } else if queue.idle > 0 {
+            queue.take(lane);
+            queue.idle -= 1;
+            queue.handed.push_back(first);
+            drop(queue);
+            self.0.handed.notify_one();
         } else {
             queue.take(lane);
             queue.started += 1;
@@ -149,16 +175,37 @@ impl CallThreads {
     }
 
     fn queue(&self) -> MutexGuard<'_, CallQueue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn work(&self, first: WaitingCall) {
         let mut next = Some(first);
         while let Some(WaitingCall { lane, slot, job }) = next {
             run(&slot, job);
-            let mut queue = self.queue();
-            queue.give_back(lane);
-            next = queue.next();
+            drop(slot);
+            next = self.next_after(lane);
+        }
+    }
+
+    /// The next call for a thread whose call has ended; `None` when the thread should end.
+    fn next_after(&self, lane: ProviderLimiter) -> Option<WaitingCall> {
+        let mut queue = self.queue();
+        queue.give_back(lane);
+        if let Some(next) = queue.next() {
+            return Some(next);
+        }
+        queue.idle += 1;
+        loop {
+            if let Some(handed) = queue.handed.pop_front() {
+                return Some(handed);
+            }
+            let waited = self.0.handed.wait_timeout(queue, LINGER);
+            let (found, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = found;
+            if timeout.timed_out() && queue.handed.is_empty() {
+                queue.idle -= 1;
+                return None;
+            }
         }
     }
 
@@ -303,6 +350,27 @@ mod tests {
         let waiting = threads.start(WIDE, job(2, &tell)).unwrap();
         waiting.cancel();
         assert_eq!(told.recv().unwrap(), (2, true));
+    }
+
+    #[test]
+    fn a_thread_serves_one_call_after_the_other() {
+        let threads = CallThreads::new(8);
+        let (tell, told) = mpsc::channel();
+        for _ in 0..3 {
+            let tell = tell.clone();
+            let call = threads.start(WIDE, move |_| {
+                let _ = tell.send(std::thread::current().id());
+            });
+            let _call = call.unwrap();
+            let deadline = std::time::Instant::now() + LONG;
+            while threads.queue().idle == 0 {
+                assert!(std::time::Instant::now() < deadline);
+                std::thread::yield_now();
+            }
+        }
+        let first = told.recv().unwrap();
+        assert_eq!([told.recv().unwrap(), told.recv().unwrap()], [first; 2]);
+        assert_eq!(threads.queue().started, 1);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! One exchange with a provider: sends a request in its API format and receives the streamed answer or an error.
 //! Never retries; `attempt` does.
 
+use std::time::Duration;
+
 use ureq::http::HeaderMap;
 
 use super::call_request::{CallAttempt, list_timeout};
-use super::response_reader::{MAX_ANSWER, read_some, read_whole, receive};
+use super::response_reader::{MAX_ANSWER, read_some, read_to_end, read_whole, receive};
 use super::{Inner, Provider, address_guard, rate_limit_headers, transport_error};
 use crate::clock;
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Delta, Finish};
@@ -48,23 +50,37 @@ pub(super) fn ask_once(
     send: &mut dyn FnMut(Delta),
 ) -> Result<Answer, FailedExchange> {
     let (provider, request) = (attempt.provider, attempt.request);
-    let left = attempt.left();
-    if left.is_zero() {
+    if attempt.left().is_zero() {
         return Err(transport_error::timed_out().into());
     }
     let kind = provider.api_format();
     let outgoing = wire::request(kind, attempt.name, request, capabilities, provider.quirks());
-    let mut call = attempt
-        .inner
-        .agent(provider.reach)
-        .post(provider.url(&outgoing.path))
-        .header("content-type", "application/json")
-        .header("accept", "text/event-stream, application/json");
-    for (name, value) in &provider.headers(attempt.name)? {
-        call = call.header(name, value);
+    let headers = provider.headers(attempt.name)?;
+    let post = |is_first: bool| {
+        let mut call = attempt
+            .inner
+            .agent(provider.reach)
+            .post(provider.url(&outgoing.path))
+            .header("content-type", "application/json")
+            .header("accept", "text/event-stream, application/json");
+        for (name, value) in &headers {
+            call = call.header(name, value);
+        }
+        let config = call.config().timeout_global(Some(attempt.left()));
+        let config = match is_first {
+            true => config,
+            // Without a pooled connection.
+            false => config.max_idle_age(Duration::ZERO),
+        };
+        config.build().send(&outgoing.body[..])
+    };
+    let mut response = post(true);
+    // The provider had closed the pooled connection and answered nothing: not an attempt at all.
+    if response.as_ref().is_err_and(transport_error::is_disconnect)
+        && attempt.slot.met_stale_connection()
+    {
+        response = post(false);
     }
-    let config = call.config().timeout_global(Some(left));
-    let response = config.build().send(&outgoing.body[..]);
     let response = response.map_err(unreached)?;
     let status = response.status().as_u16();
     let (parts, body) = response.into_parts();
@@ -98,6 +114,9 @@ pub(super) fn ask_once(
     let mut stream = AnswerDecoder::reading(kind, reading);
     let content_type = content_type.to_ascii_lowercase();
     let received = receive(&mut reader, &mut stream, &content_type, attempt.slot, send);
+    if received.is_ok() {
+        read_to_end(&mut reader, attempt.slot);
+    }
     if stream.was_closed() {
         attempt.entry.remember_closing(attempt.name);
     }

@@ -7,13 +7,16 @@ mod breaker;
 mod call;
 mod call_queue;
 mod call_request;
+mod cancel_slot;
 mod catalog;
+mod connection;
 pub mod demo;
 mod discover;
 mod embed;
 mod event_sink;
 mod exchange;
 mod model_list;
+mod name_resolver;
 mod output_estimate;
 mod provider;
 mod rate_limit_headers;
@@ -270,6 +273,11 @@ impl Llm {
         }
     }
 
+    /// Closes connections to providers that have been unused for a while.
+    pub fn close_idle_connections(&self) {
+        self.0.client.close_idle();
+    }
+
     /// Number of running calls and of waiting calls.
     pub fn counts(&self) -> (usize, usize) {
         self.0.threads.counts()
@@ -315,7 +323,7 @@ impl Inner {
         }
     }
 
-    fn agent(&self, reach: AddressReach) -> &ureq::Agent {
+    fn agent(&self, reach: AddressReach) -> ureq::Agent {
         self.client.agent(&self.settings, reach)
     }
 }

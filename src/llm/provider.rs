@@ -311,10 +311,12 @@ impl Provider {
         }
     }
 
-    /// Maximum number of concurrent calls. A home machine answers two requests at once more slowly than in sequence.
+    /// Maximum number of concurrent calls; without a setting, only `MAX_CALLS` limits them. A home machine answers two
+    /// requests at once more slowly than in sequence.
     pub(super) fn max_concurrency(&self) -> usize {
         let is_home = matches!(self.id.as_str(), "ollama" | "lmstudio" | "llamacpp");
-        self.concurrency.unwrap_or(if is_home { 2 } else { 64 })
+        self.concurrency
+            .unwrap_or(if is_home { 2 } else { usize::MAX })
     }
 }
 

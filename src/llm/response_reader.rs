@@ -1,12 +1,14 @@
 //! Receives a provider's response: a stream of events, one complete answer, or an invalid body.
 
 use std::io::Read;
+use std::time::Duration;
 
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
 use super::output_estimate::AnswerProgress;
 use super::transport::CancelSlot;
 use super::transport_error;
+use crate::clock;
 use crate::domain::chat::{CallError, Delta};
 use crate::wire::sse::{self, MalformedStream, SseFrame};
 use crate::wire::{AnswerDecoder, json_lines};
@@ -113,6 +115,24 @@ pub(super) fn receive(
         0 => Err(transport_error::empty_body()),
         _ if !decoder.is_sensible() => Err(transport_error::not_a_stream()),
         _ => Ok(()),
+    }
+}
+
+/// How long the end of a response may take after the end of the answer in it: usually both come together.
+const END_TIMEOUT: Duration = Duration::from_millis(10);
+/// Maximum number of bytes read after the answer.
+const MAX_END: usize = 16 * 1024;
+
+/// Reads the rest of a response, so that its connection can be reused. One that does not end soon is closed instead.
+pub(super) fn read_to_end(reader: &mut dyn Read, slot: &CancelSlot) {
+    let mut buffer = [0; 1024];
+    let mut left = MAX_END;
+    slot.read_by(clock::instant() + END_TIMEOUT);
+    while left > 0 && !slot.is_cancelled() && !slot.is_cut() {
+        match reader.read(&mut buffer) {
+            Ok(0) | Err(_) => return,
+            Ok(read) => left = left.saturating_sub(read),
+        }
     }
 }
 

@@ -173,6 +173,13 @@ pub(super) fn may_pass(error: &ureq::Error) -> bool {
     matches!(error, ureq::Error::Io(error) if !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::PermissionDenied))
 }
 
+/// Whether the peer closed the connection.
+pub(super) fn is_disconnect(error: &ureq::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error, ureq::Error::Io(error)
+        if matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
+}
+
 /// An error within the answer.
 pub(super) fn within_answer(error: &io::Error) -> CallError {
     use ureq::{Error, Timeout};

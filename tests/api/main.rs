@@ -46,6 +46,7 @@ mod outbound;
 mod passthrough;
 mod patterns;
 mod planted;
+mod pooling;
 mod predecessor;
 mod projects;
 mod promise;

@@ -1,11 +1,14 @@
 //! Compatible endpoints besides chat: text completions, lists of models, several answers, documents inside
 //! a request, and reasoning effort.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::compatible::{data, key, lines};
+use crate::stream::open;
 use crate::support::line::on;
 use crate::support::provider::{Asked, Provider};
 use crate::support::script::{begin, saying, server};
@@ -185,12 +188,17 @@ fn without_room_for_all_answers_nothing_is_asked() {
         "slow" => on("").hang(),
         _ => on("").sse(&saying("It is thin.")),
     });
-    let server = server(&provider, &[]);
+    let server = server(&provider, &[("MAX_STREAMS_PER_USER", "4")]);
     let mut client = server.user("ada@example.com");
-    // One person may have 24.
-    for _ in 0..21 {
+    // Analyses have limits of their own.
+    for _ in 0..4 {
         begin(&mut client, &["p/slow"]);
     }
+    provider.wait_hanging(4);
+    let slow =
+        json!({ "model": "p/slow", "messages": [{ "role": "user", "content": "A number?" }] });
+    let held = open(&server, &mut client, "POST", "/v1/chat/completions", &slow);
+    provider.wait_hanging(5);
     let asked = |provider: &Provider| {
         let all = provider.asked();
         all.iter().filter(|one| one.model() == "any").count()
@@ -199,12 +207,20 @@ fn without_room_for_all_answers_nothing_is_asked() {
     assert_eq!(refused.status, 429, "{}", refused.text());
     assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
     assert_eq!(asked(&provider), 0);
-    // The places that were kept in vain are free again.
-    for _ in 0..3 {
-        begin(&mut client, &["p/slow"]);
+    // The places that were taken in vain are free again.
+    for _ in 0..2 {
+        let answer = client.post("/v1/chat/completions", several(3, json!({})));
+        assert_eq!(answer.status, 200, "{}", answer.text());
     }
-    let full = client.post("/v1/chat/completions", several(1, json!({})));
-    assert_eq!(full.status, 429, "{}", full.text());
+    drop(held);
+    provider.wait_left("slow");
+    // Its place is free once what it took is known.
+    let free = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        let answer = client.post("/v1/chat/completions", several(4, json!({})));
+        answer.status == 200
+    });
+    assert!(free);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::provider::{Asked, Provider, on};
-use crate::support::script::{about, saying, server, short};
+use crate::support::script::{saying, server, short};
 use crate::support::{Client, Server};
 
 const TEXT: &str = "The paper is 0.08 mm thick.";
@@ -44,20 +44,23 @@ fn chat(stream: bool) -> Value {
     json!({ "model": "p/a", "messages": messages, "stream": stream })
 }
 
-/// Waits until the analysis is stored as completed.
-fn wait_stored(client: &mut Client, id: &str) -> Value {
+/// The recorded calls, once there are so many.
+fn recorded(client: &mut Client, count: usize) -> Value {
     for _ in 0..1_200 {
-        let found = client.get(&about(id, "")).json();
-        if found["status"] == "completed" {
+        let found = client.get("/api/usage/calls").json();
+        if found["calls"]
+            .as_array()
+            .is_some_and(|calls| calls.len() >= count)
+        {
             return found;
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    panic!("never stored: {}", client.get(&about(id, "")).text());
+    panic!("never recorded: {}", client.get("/api/usage/calls").text());
 }
 
 #[test]
-fn a_whole_completion_is_delivered_and_stored_later() {
+fn a_whole_completion_is_delivered_and_recorded_later() {
     let (_provider, server, mut client) = started();
     let answer = client.post("/v1/chat/completions", chat(false));
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -65,17 +68,14 @@ fn a_whole_completion_is_delivered_and_stored_later() {
     assert_eq!(body["choices"][0]["message"]["content"], TEXT);
     assert_eq!(body["choices"][0]["finish_reason"], "stop");
     assert_eq!(body["usage"]["completion_tokens"], 7);
-    assert_eq!(answer.header("x-quire-stored"), "no");
     assert_eq!(answer.header("x-quire-panel"), "p/a");
+    let calls = client.get("/api/usage/calls").json();
+    assert_eq!(calls["calls"], json!([]), "the store is broken");
     mend_store(&server);
-    let id = answer.header("x-quire-analysis").to_owned();
-    let stored = wait_stored(&mut client, &id);
-    assert!(stored.to_string().contains(TEXT), "{stored}");
-    // Nothing is wrong any more, and nothing says so.
-    let mut other = chat(false);
-    other["messages"][0]["content"] = json!("And the other one?");
-    let answer = client.post("/v1/chat/completions", other);
-    assert_eq!(answer.header("x-quire-stored"), "");
+    let calls = recorded(&mut client, 1);
+    assert_eq!(calls["calls"][0]["model"], "p/a", "{calls}");
+    let days = client.get("/api/usage").json();
+    assert!(days.to_string().contains("p/a"), "{days}");
 }
 
 #[test]

@@ -111,6 +111,32 @@ impl Analyses<'_> {
         Ok(checked)
     }
 
+    /// Checks a request that is relayed to one model, which `Completions` has found; the provider checks the rest.
+    ///
+    /// # Errors
+    /// `BadInput` with one entry per invalid field.
+    pub(super) async fn check_relayed(
+        &self,
+        mut request: Request,
+        context: RunContext,
+    ) -> Result<CheckedRequest> {
+        let mut faults = Vec::new();
+        check_prompt(&request.prompt, &mut faults);
+        let format = check_format(request.response_format.as_ref(), &mut faults).await;
+        if !faults.is_empty() {
+            return Err(refusal(faults));
+        }
+        request.depth.get_or_insert_default();
+        Ok(CheckedRequest {
+            request,
+            context,
+            documents: Vec::new(),
+            budget: None,
+            format,
+            notes: Vec::new(),
+        })
+    }
+
     /// Replaces the names of models by full IDs, and returns the models.
     async fn check_names(
         &self,

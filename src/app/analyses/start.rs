@@ -19,7 +19,7 @@ use crate::domain::pattern::staged::StagedRun;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
-use crate::engine::{CancelOnDrop, NotStarted, Reservation, RunRefused, RunSpec, RunTerms};
+use crate::engine::{CancelOnDrop, NotStarted, RunRefused, RunSpec, RunTerms};
 use crate::store::{self, Writer, analyses, audit};
 
 /// A checked and planned analysis.
@@ -46,35 +46,6 @@ impl Analyses<'_> {
         let new = self.check(caller, request, context).await?;
         self.begin(caller.map(|caller| caller.user.clone()), new, None, now)
             .await
-    }
-
-    /// Reserves places for several runs of one request.
-    ///
-    /// # Errors
-    /// As `start` when there is no place; nothing was started.
-    pub fn reserve(&self, caller: &Caller, places: usize) -> Result<Reservation> {
-        let user = Some(caller.user.clone());
-        let reserved = self.engine.reserve(user, places);
-        reserved.map_err(|refused| not_started(NotStarted::Refused(refused)))
-    }
-
-    /// Starts an analysis in a reserved place.
-    ///
-    /// # Errors
-    /// As `start`, except for a full queue.
-    pub async fn start_reserved(
-        &self,
-        caller: &Caller,
-        request: Request,
-        context: RunContext,
-        now: Timestamp,
-        _: &Reservation,
-    ) -> Result<Begun> {
-        let new = self.check(Some(caller), request, context).await?;
-        let user = Some(caller.user.clone());
-        let mut ready = self.prepare(user, new, None, now).await?;
-        ready.run.is_reserved = true;
-        self.launch(ready, |_, _| Ok(())).await
     }
 
     /// Starts an analysis and stores something with it in the same transaction.
@@ -191,7 +162,7 @@ impl Analyses<'_> {
         let run = RunSpec {
             background: analysis.context.experiment.is_some(),
             is_awaited: !analysis.request.detached,
-            is_reserved: false,
+            relay: None,
             key: analysis.context.key.clone(),
             funds: funds.map(KeyReservation::boxed),
             cache_age,
@@ -242,6 +213,7 @@ impl Analyses<'_> {
             id,
             finished,
             guard,
+            watch: None,
         })
     }
 }

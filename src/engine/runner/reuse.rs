@@ -61,11 +61,13 @@ impl Driver {
         if let Some(answer) = self.take_known(&request) {
             return self.given(call, answer);
         }
-        let plain = request.clone();
+        // Asked again when the leader of an identical call has ended.
+        let is_cached = self.cache == CacheUse::On && !self.shared.cache.limits.ttl.is_zero();
+        let plain = is_cached.then(|| request.clone());
         self.show_pictures(&mut request);
         let key = self.cache_key(&request);
         let mut seat = None;
-        if let Some(key) = key.as_ref().filter(|_| self.cache == CacheUse::On) {
+        if let (Some(key), Some(plain)) = (&key, plain) {
             if let Some(kept) = answer_cache::find(&self.shared, &key.whole, self.cache_age).await {
                 return self.recalled(call, key, kept);
             }
@@ -101,13 +103,14 @@ impl Driver {
         let (llm, user, number) = (&self.shared.llm, self.user.as_ref(), self.ledger.number());
         let own_key = llm.own_key(user, &request.model);
         let price = self.terms.price(&request.model);
-        let asked = request.clone();
+        let limit = request.parameters.max_tokens;
+        let open = OpenCall::new(call, &request, self.watch.now());
         let running = llm.start(number, user, request, self.events.clone());
-        let open = OpenCall::new(call, &asked, running, self.watch.now());
+        let open = open.running(running);
         let mut open = open.paid(price, own_key).kept(key, seat);
         if let Some(reserved) = self.purse.reserved_output(call) {
             // An answer with the caller's own limit is cut off there; any other once no budget has room for more.
-            match asked.parameters.max_tokens {
+            match limit {
                 Some(_) => open.limit(usage::with_margin(reserved)),
                 None => open.watch(reserved),
             }

@@ -58,6 +58,7 @@ async fn run(
         id,
         finished,
         mut guard,
+        ..
     } = analyses
         .start(
             caller.as_ref(),

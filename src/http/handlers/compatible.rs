@@ -194,7 +194,10 @@ async fn run_one(
         }
     };
     if stream {
-        let watch = cx.app.analyses().watch(Some(&caller), &analysis, 0).await?;
+        let watch = match started.begun.watch.take() {
+            Some(watch) => watch,
+            None => cx.app.analyses().watch(Some(&caller), &analysis, 0).await?,
+        };
         let dialect = StreamDialect::new(api, frame, usage, progress);
         let mut stream = CompletionStream::new(cx, started, watch, dialect);
         stream.wait_for_first_token().await?;

@@ -2,6 +2,7 @@
 //! there is no finding.
 
 use super::{CheckResult, CheckState, finding};
+use crate::app::host_limits::CONTAINER_LIMITS;
 use crate::config::Config;
 use crate::domain::time::Timestamp;
 
@@ -17,11 +18,9 @@ pub(super) fn examine(
     newest: Option<Timestamp>,
 ) -> Vec<CheckResult> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let group = [
-        "/sys/fs/cgroup/memory.max",
-        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-    ];
-    let memory = group.iter().find_map(|path| read(path).trim().parse().ok());
+    let memory = CONTAINER_LIMITS
+        .iter()
+        .find_map(|path| read(path).trim().parse().ok());
     let connections = config.limits.max_connections as u64;
     let found = [
         Some(clock(now, newest)),

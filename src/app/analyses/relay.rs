@@ -1,0 +1,110 @@
+//! Relays a program's call to a single model: checks it and every budget, then starts it. Reads nothing from the database
+//! for a caller without budgets, and stores no analysis.
+
+use std::time::Duration;
+
+use super::pictures::Material;
+use super::{Analyses, Begun, cache_age};
+use crate::app::key_limits::KeyReservation;
+use crate::app::{Error, Kind, Result, disk_space};
+use crate::crypto;
+use crate::domain::id::AnalysisId;
+use crate::domain::pattern::estimate;
+use crate::domain::pattern::staged::StagedRun;
+use crate::domain::request::{Request, RunContext};
+use crate::domain::time::Timestamp;
+use crate::domain::user::Caller;
+use crate::engine::{CancelOnDrop, RelayAudience, RunRefused, RunSpec, RunTerms, StreamPlace};
+
+/// When a call that found no place may be sent again: places are free after seconds.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+impl Analyses<'_> {
+    /// Takes places for several relayed calls of one request.
+    ///
+    /// # Errors
+    /// `TooFast` when as many calls are open as the server or one person may have, `Unavailable` during shutdown.
+    pub fn stream_places(&self, caller: &Caller, count: usize) -> Result<StreamPlace> {
+        let places = self.engine.stream_places(&caller.user, count);
+        places.map_err(no_place)
+    }
+
+    /// Checks and starts a relayed call. Without `held`, it takes a place of its own, and its answer can be watched.
+    ///
+    /// # Errors
+    /// `BadInput` for an invalid field, `Forbidden` for a model that the API key may not use, `BudgetExceeded` when a
+    /// budget is in the way, and those of [`Self::stream_places`].
+    pub(in crate::app) async fn relay(
+        &self,
+        caller: &Caller,
+        request: Request,
+        context: RunContext,
+        now: Timestamp,
+        held: Option<&StreamPlace>,
+    ) -> Result<Begun> {
+        let place = match held {
+            Some(_) => None,
+            None => Some(self.stream_places(caller, 1)?),
+        };
+        disk_space::require(self.store)?;
+        let user = &caller.user;
+        let new = self.check_relayed(request, context).await?;
+        let plan = self.plan(Some(user), &new, Material::default()).await?;
+        let calls = estimate::calls(&plan);
+        if !self.engine.is_unlimited(user).await? {
+            let usage = self.usage;
+            usage.afford(Some(user), &plan, &calls, now).await?;
+        }
+        let funds = match caller.key.as_ref().filter(|key| key.is_confined) {
+            Some(key) => {
+                let limits = self.key_limits;
+                limits
+                    .reserve_run(user, &key.id, &plan, &calls, now)
+                    .await?
+            }
+            None => None,
+        };
+        let id = AnalysisId::new(now, crypto::random_number()?);
+        let audience = match plan.is_live && held.is_none() {
+            true => RelayAudience::Watcher,
+            false => RelayAudience::Nobody,
+        };
+        let run = RunSpec {
+            id: id.clone(),
+            user: Some(user.clone()),
+            key: caller.key.as_ref().map(|key| key.id.clone()),
+            funds: funds.map(KeyReservation::boxed),
+            cache: plan.cache,
+            cache_age: cache_age(&plan),
+            pictures: Vec::new(),
+            terms: RunTerms::of(&plan, &[]),
+            machine: StagedRun::new(id.clone(), plan, estimate::total(&calls)),
+            last_event: 0,
+            known: Vec::new(),
+            background: false,
+            is_awaited: true,
+            relay: None,
+        };
+        let relayed = self.engine.relay(run, audience, place);
+        Ok(Begun {
+            guard: Some(CancelOnDrop::new(self.engine.clone(), id.clone())),
+            id,
+            finished: relayed.finished,
+            watch: Some(relayed.watch),
+        })
+    }
+}
+
+fn no_place(refused: RunRefused) -> Error {
+    let (kind, text) = match refused {
+        RunRefused::TooMany => (
+            Kind::TooFast,
+            "as many of your calls are open as one person may have",
+        ),
+        RunRefused::Full => (Kind::TooFast, "as many calls are open as this server takes"),
+        RunRefused::Closing => (Kind::Unavailable, "the server is shutting down"),
+    };
+    let mut error = Error::new(kind, text).resolve("try again when others have ended");
+    error.retry_after = Some(RETRY_AFTER);
+    error
+}

@@ -1,0 +1,104 @@
+//! Limits that the settings leave to the machine: how many runs, calls, and streams its memory has room for.
+
+use crate::config::ServerLimits;
+
+/// Memory limits of the container that the server runs in, version 2 and version 1.
+pub(super) const CONTAINER_LIMITS: [&str; 2] = [
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+];
+/// Memory assumed where the system does not report it, in MiB: a small free host.
+const ASSUMED: u64 = 512;
+/// Memory for each provider call, in MiB per two calls. A call takes about 0.1 MiB; the rest is for what is in it.
+const CALLS_PER_MIB: (u64, u64) = (1, 2);
+/// Fewest and most calls.
+const CALLS: (u64, u64) = (64, 1_000);
+/// Memory for each analysis, in MiB.
+const RUN_MIB: u64 = 64;
+/// Fewest and most analyses.
+const RUNS: (u64, u64) = (16, 64);
+
+/// Replaces the limits that are 0 by what the machine has room for.
+pub(super) fn fill(limits: &mut ServerLimits) {
+    fill_for(limits, memory_mib().unwrap_or(ASSUMED));
+}
+
+fn fill_for(limits: &mut ServerLimits, mib: u64) {
+    let or_scaled = |limit: &mut usize, scaled: u64| {
+        if *limit == 0 {
+            *limit = scaled as usize;
+        }
+    };
+    let calls = (mib * CALLS_PER_MIB.0 / CALLS_PER_MIB.1).clamp(CALLS.0, CALLS.1);
+    or_scaled(&mut limits.max_runs, (mib / RUN_MIB).clamp(RUNS.0, RUNS.1));
+    or_scaled(&mut limits.max_calls, calls);
+    // More would only wait for a call to end.
+    let streams = limits.max_calls as u64;
+    or_scaled(&mut limits.max_streams, streams);
+    // So that one person cannot take all.
+    let of_one = (limits.max_streams as u64).div_ceil(2);
+    or_scaled(&mut limits.max_streams_per_user, of_one);
+}
+
+/// The memory that the server may use, in MiB.
+fn memory_mib() -> Option<u64> {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let of_container = CONTAINER_LIMITS
+        .iter()
+        .find_map(|path| read(path).trim().parse::<u64>().ok());
+    let of_machine = of_meminfo(&read("/proc/meminfo"));
+    let all = of_container.map(|bytes| bytes >> 20).into_iter();
+    all.chain(of_machine).min()
+}
+
+fn of_meminfo(text: &str) -> Option<u64> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib >> 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, ConfigLayers};
+
+    fn filled(settings: &[(&str, &str)], mib: u64) -> [usize; 4] {
+        let environment = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let layers = ConfigLayers {
+            environment: environment.collect(),
+            ..ConfigLayers::default()
+        };
+        let mut limits = config::load(&layers).unwrap().limits;
+        fill_for(&mut limits, mib);
+        [
+            limits.max_runs,
+            limits.max_calls,
+            limits.max_streams,
+            limits.max_streams_per_user,
+        ]
+    }
+
+    #[test]
+    fn limits_grow_with_the_machine_unless_they_are_set() {
+        assert_eq!(filled(&[], 100), [16, 64, 64, 32]);
+        assert_eq!(filled(&[], 1_024), [16, 512, 512, 256]);
+        assert_eq!(filled(&[], 16_384), [64, 1_000, 1_000, 500]);
+        let set = [("MAX_RUNS", "3"), ("MAX_STREAMS", "10")];
+        assert_eq!(filled(&set, 16_384), [3, 1_000, 10, 5]);
+        assert_eq!(
+            filled(&[("MAX_CALLS", "8"), ("MAX_STREAMS_PER_USER", "7")], 100),
+            [16, 8, 8, 7]
+        );
+    }
+
+    #[test]
+    fn the_memory_of_the_machine_is_read_in_mebibytes() {
+        let text = "MemTotal:       16308212 kB\nMemFree:         1234 kB\n";
+        assert_eq!(of_meminfo(text), Some(15_926));
+        assert_eq!(of_meminfo("nothing"), None);
+    }
+}

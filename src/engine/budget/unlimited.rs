@@ -1,0 +1,79 @@
+//! Cache of users without a budget, so that their calls need no query. Entries last two seconds at most, because another
+//! process (the command line) may set a budget too; in this process every change clears the cache at once.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::domain::id::UserId;
+
+const MAX_USERS: usize = 4096;
+const MAX_AGE: Duration = Duration::from_secs(2);
+
+/// The cache.
+#[derive(Default)]
+pub(super) struct UnlimitedUsers(Mutex<KnownUsers>);
+
+#[derive(Default)]
+struct KnownUsers {
+    /// Number of times the cache was cleared.
+    epoch: u64,
+    since: HashMap<UserId, Instant>,
+}
+
+impl UnlimitedUsers {
+    /// Whether the user is known to have no budget; otherwise the epoch to pass to `note`.
+    pub fn find(&self, user: &UserId, now: Instant) -> Result<(), u64> {
+        let known = self.known();
+        match known.since.get(user) {
+            Some(since) if now.saturating_duration_since(*since) <= MAX_AGE => Ok(()),
+            _ => Err(known.epoch),
+        }
+    }
+
+    /// Remembers a user without a budget, unless the cache was cleared since the query began.
+    pub fn note(&self, epoch: u64, user: &UserId, now: Instant) {
+        let mut known = self.known();
+        if known.epoch != epoch {
+            return;
+        }
+        if known.since.len() >= MAX_USERS {
+            known.since.clear();
+        }
+        known.since.insert(user.clone(), now);
+    }
+
+    /// Clears the cache; call it once a change is in the database.
+    pub fn forget(&self) {
+        let mut known = self.known();
+        known.epoch += 1;
+        known.since.clear();
+    }
+
+    fn known(&self) -> MutexGuard<'_, KnownUsers> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn a_user_is_remembered_until_a_change_and_for_two_seconds() {
+        let (users, now) = (UnlimitedUsers::default(), clock::instant());
+        let ada = UserId::new(Timestamp::default(), 1);
+        let epoch = users.find(&ada, now).unwrap_err();
+        users.note(epoch, &ada, now);
+        assert_eq!(users.find(&ada, now + MAX_AGE), Ok(()));
+        let late = now + MAX_AGE + Duration::from_millis(1);
+        assert!(users.find(&ada, late).is_err());
+        users.forget();
+        assert!(users.find(&ada, now).is_err());
+        // Read before the change, noted after it.
+        users.note(epoch, &ada, now);
+        assert!(users.find(&ada, now).is_err());
+    }
+}

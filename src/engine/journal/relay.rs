@@ -1,0 +1,67 @@
+//! The journal of a relayed call: its events go to its watcher without being stored, and what it took is handed over at
+//! its end.
+
+use std::sync::Arc;
+
+use super::{Journal, PublishedEvent, StoredEvent};
+use crate::clock;
+use crate::engine::budget::BudgetReservation;
+use crate::engine::run_channel::RelayAudience;
+use crate::engine::settlement::SettledCall;
+
+impl Journal {
+    /// Turns it into the journal of a relayed call.
+    pub fn relayed(self, audience: Option<RelayAudience>) -> Self {
+        Self {
+            // There is no analysis to mark as started.
+            begun: audience.is_some(),
+            relay: audience,
+            ..self
+        }
+    }
+
+    /// Whether the call is relayed.
+    pub fn is_relayed(&self) -> bool {
+        self.relay.is_some()
+    }
+
+    /// Passes the buffered events on.
+    pub fn pass_on(&mut self) {
+        self.urgent = false;
+        self.kept.clear();
+        if self.relay != Some(RelayAudience::Watcher) {
+            return self.events.clear();
+        }
+        let last = &mut self.last;
+        let events = self.events.drain(..).map(|event| {
+            *last += 1;
+            let stored = StoredEvent {
+                seq: *last,
+                kind: String::new(),
+                data: String::new(),
+            };
+            let event = Some(event);
+            PublishedEvent { stored, event }
+        });
+        self.hub.publish_unstored(events.collect());
+    }
+
+    /// What is to be recorded of the call; `None` when it took nothing.
+    pub fn into_settled(mut self, purse: BudgetReservation) -> Option<SettledCall> {
+        self.events.clear();
+        if self.is_empty() && self.cacheable.is_empty() {
+            return None;
+        }
+        let seats = self.cacheable.iter_mut();
+        let seats = seats.filter_map(|keeping| keeping.seat.take()).collect();
+        // Without events there is nothing that could fail to serialize.
+        let batch = Arc::new(self.batch(clock::now(), None).ok()?);
+        Some(SettledCall {
+            batch,
+            _purse: purse,
+            _seats: seats,
+            ended: clock::instant(),
+            is_reported: false,
+        })
+    }
+}

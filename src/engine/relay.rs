@@ -1,0 +1,81 @@
+//! Relayed calls: a program's call of a single model, driven like a run but never stored as one. Nothing waits for the
+//! database: what the call took is recorded afterwards, in a group.
+
+use std::sync::Arc;
+
+use super::run_channel::{RelayAudience, RunChannel, RunWatch};
+use super::run_handle::Finished;
+use super::settlement::SettledCall;
+use super::stream_limits::StreamPlace;
+use super::{Engine, EngineShared, RunRefused, RunSpec, RunningRun};
+use crate::domain::id::UserId;
+use crate::store::StoreError;
+
+/// A relayed call that has started.
+pub struct RelayedCall {
+    /// Resolves when the call has ended.
+    pub finished: Finished,
+    /// Its events, for [`RelayAudience::Watcher`].
+    pub watch: RunWatch,
+}
+
+impl Engine {
+    /// Takes places for relayed calls of one request.
+    ///
+    /// # Errors
+    /// When there are not as many, or the server is shutting down.
+    pub fn stream_places(&self, user: &UserId, count: usize) -> Result<StreamPlace, RunRefused> {
+        self.shared.streams.take(user, count)
+    }
+
+    /// Starts a relayed call in its own task. `place` is held until the call has ended; a request with several calls
+    /// holds their places itself.
+    pub fn relay(
+        &self,
+        run: RunSpec,
+        audience: RelayAudience,
+        place: Option<StreamPlace>,
+    ) -> RelayedCall {
+        let hub = Arc::new(RunChannel::relayed());
+        let run = RunSpec {
+            relay: Some(audience),
+            ..run
+        };
+        let entry = RunningRun::of(&run, &hub);
+        self.shared.running().insert(run.id.clone(), entry);
+        self.shared.arrived.notify_one();
+        let store = self.shared.store.clone();
+        let watch = RunWatch::new(store, Some(hub.clone()), run.id.clone(), 0);
+        RelayedCall {
+            finished: self.spawn(run, hub, None, place),
+            watch,
+        }
+    }
+
+    /// Writes what relayed calls took and is not written yet, so that it can be read.
+    pub async fn record_relayed(&self) {
+        self.shared.settlement.write_all().await;
+    }
+
+    /// Whether a user has no budget. Remembered for two seconds.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn is_unlimited(&self, user: &UserId) -> Result<bool, StoreError> {
+        self.shared.book.is_unlimited(user).await
+    }
+
+    /// Forgets who has no budget, because budgets have changed.
+    pub fn budgets_changed(&self) {
+        self.shared.book.budgets_changed();
+    }
+}
+
+impl EngineShared {
+    /// Hands a call that has ended over to be recorded.
+    pub(super) fn settle(&self, call: Option<SettledCall>) {
+        if let Some(call) = call {
+            self.settlement.add(call);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What relayed calls took, on its way to the store: collected for a moment and written together, so that no client waits
+//! for a disk. Until a call is written, what it may have cost stays reserved, so no budget is exceeded meanwhile.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::answer_cache::LeaderGuard;
+use super::budget::BudgetReservation;
+use super::journal::JournalBatch;
+use crate::clock;
+use crate::log;
+use crate::store::{Store, Writer};
+
+/// How long calls are collected before they are written.
+const COLLECTED: Duration = Duration::from_millis(200);
+/// Calls that are written without waiting for more.
+const ENOUGH: usize = 256;
+/// Pause after a failed write.
+const PAUSE: Duration = Duration::from_secs(5);
+/// How long a call waits for a store that fails; after that it is given up.
+const MAX_AGE: Duration = Duration::from_secs(600);
+/// Limit on calls that wait while the store fails; beyond it the oldest are given up.
+const MAX_WAITING: usize = 20_000;
+
+/// A relayed call that has ended; dropping it gives up recording it.
+pub(super) struct SettledCall {
+    pub batch: Arc<JournalBatch>,
+    /// What it has reserved, released when this is dropped.
+    pub _purse: BudgetReservation,
+    /// Held until its answer is in the cache; other callers wait for their drop.
+    pub _seats: Vec<LeaderGuard>,
+    /// When its end came.
+    pub ended: Instant,
+    /// Whether the log has a line about its first failure.
+    pub is_reported: bool,
+}
+
+/// Writes relayed calls in the background.
+pub(super) struct Settlement {
+    store: Store,
+    state: Mutex<SettlementState>,
+    /// Held while a group is written.
+    writing: AsyncMutex<()>,
+}
+
+#[derive(Default)]
+struct SettlementState {
+    waiting: Vec<SettledCall>,
+    /// Whether a task waits to write.
+    is_due: bool,
+}
+
+impl Settlement {
+    pub fn new(store: Store) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            state: Mutex::default(),
+            writing: AsyncMutex::default(),
+        })
+    }
+
+    /// Adds a call that has ended.
+    pub fn add(self: &Arc<Self>, call: SettledCall) {
+        let (starts, is_enough) = {
+            let mut state = self.state();
+            state.waiting.push(call);
+            let starts = !std::mem::replace(&mut state.is_due, true);
+            (starts, state.waiting.len() == ENOUGH)
+        };
+        if starts || is_enough {
+            self.write_after(if is_enough { Duration::ZERO } else { COLLECTED });
+        }
+    }
+
+    // `Engine::drain` writes what a task that has not begun leaves.
+    fn write_after(self: &Arc<Self>, pause: Duration) {
+        let settlement = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            settlement.write_waiting().await;
+        });
+    }
+
+    /// Writes everything that waits, in a task of its own: a caller that goes away must not take calls along.
+    pub async fn write_all(self: &Arc<Self>) {
+        let settlement = self.clone();
+        let writing = tokio::spawn(async move { settlement.write_waiting().await });
+        // It fails only when the runtime stops.
+        let _ = writing.await;
+    }
+
+    async fn write_waiting(self: &Arc<Self>) {
+        let _writing = self.writing.lock().await;
+        let group = {
+            let mut state = self.state();
+            state.is_due = false;
+            std::mem::take(&mut state.waiting)
+        };
+        if group.is_empty() {
+            return;
+        }
+        let mut failed = self.write(group).await;
+        if failed.is_empty() {
+            return;
+        }
+        let mut state = self.state();
+        failed.append(&mut state.waiting);
+        let surplus = failed.len().saturating_sub(MAX_WAITING);
+        state.waiting = failed.split_off(surplus);
+        if !std::mem::replace(&mut state.is_due, true) {
+            drop(state);
+            self.write_after(PAUSE);
+        }
+    }
+
+    // One transaction for all; if it fails, one for each, so that only the call at fault waits. Returns those that were
+    // not written.
+    async fn write(&self, group: Vec<SettledCall>) -> Vec<SettledCall> {
+        let batches: Vec<_> = group.iter().map(|call| call.batch.clone()).collect();
+        let all = move |db: &Writer| batches.iter().try_for_each(|batch| batch.store(db));
+        if self.store.write(all).await.is_ok() {
+            return Vec::new();
+        }
+        let mut failed = Vec::new();
+        for mut call in group {
+            let batch = call.batch.clone();
+            let Err(fault) = self.store.write(move |db: &Writer| batch.store(db)).await else {
+                continue;
+            };
+            let is_late = clock::instant().saturating_duration_since(call.ended) > MAX_AGE;
+            if is_late || !std::mem::replace(&mut call.is_reported, true) {
+                let (fault, what) = (format!("{fault:?}"), if is_late { "no" } else { "yes" });
+                log::error(
+                    "call could not be recorded",
+                    &[("fault", &fault), ("retries", &what)],
+                );
+            }
+            failed.extend((!is_late).then_some(call));
+        }
+        failed
+    }
+
+    fn state(&self) -> MutexGuard<'_, SettlementState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

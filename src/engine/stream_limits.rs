@@ -1,0 +1,118 @@
+//! Limits on relayed calls, those of programs to a single model: how many may be open at once, in all and for one person.
+//! Separate from the limits on analyses, because a program has hundreds of streams open where a person has a few runs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::RunRefused;
+use crate::domain::id::UserId;
+
+/// Numbers of relayed calls that may be open at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// In all.
+    pub all: usize,
+    /// Of one person.
+    pub of_one: usize,
+}
+
+/// The places of all relayed calls.
+pub(super) struct StreamPlaces {
+    limits: StreamLimits,
+    open: Mutex<OpenStreams>,
+}
+
+#[derive(Default)]
+struct OpenStreams {
+    all: usize,
+    /// Only people with open calls.
+    of: HashMap<UserId, usize>,
+    is_closed: bool,
+}
+
+/// Places of one request, free again when this is dropped.
+pub struct StreamPlace {
+    places: Arc<StreamPlaces>,
+    user: UserId,
+    count: usize,
+}
+
+impl StreamPlaces {
+    pub fn new(limits: StreamLimits) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            open: Mutex::default(),
+        })
+    }
+
+    /// Takes places for a person.
+    ///
+    /// # Errors
+    /// When there are not as many, or the server is shutting down.
+    pub fn take(self: &Arc<Self>, user: &UserId, count: usize) -> Result<StreamPlace, RunRefused> {
+        let mut open = self.open();
+        if open.is_closed {
+            return Err(RunRefused::Closing);
+        }
+        if open.all + count > self.limits.all {
+            return Err(RunRefused::Full);
+        }
+        let own = open.of.get(user).copied().unwrap_or_default() + count;
+        if own > self.limits.of_one {
+            return Err(RunRefused::TooMany);
+        }
+        open.all += count;
+        open.of.insert(user.clone(), own);
+        Ok(StreamPlace {
+            places: self.clone(),
+            user: user.clone(),
+            count,
+        })
+    }
+
+    /// Refuses all further calls.
+    pub fn close(&self) {
+        self.open().is_closed = true;
+    }
+
+    fn open(&self) -> MutexGuard<'_, OpenStreams> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        let mut open = self.places.open();
+        open.all -= self.count;
+        if let Some(own) = open.of.get_mut(&self.user) {
+            *own -= self.count;
+            if *own == 0 {
+                open.of.remove(&self.user);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn places_are_limited_in_all_and_for_one_person_and_free_again() {
+        let user = |number| UserId::new(Timestamp::default(), number);
+        let places = StreamPlaces::new(StreamLimits { all: 4, of_one: 3 });
+        let two = places.take(&user(1), 2).unwrap();
+        let refused = |number, count| places.take(&user(number), count).err();
+        assert_eq!(refused(1, 2), Some(RunRefused::TooMany));
+        assert_eq!(refused(2, 3), Some(RunRefused::Full));
+        let other = places.take(&user(2), 2).unwrap();
+        assert_eq!(refused(1, 1), Some(RunRefused::Full));
+        drop(two);
+        assert_eq!(refused(1, 2), None);
+        drop(other);
+        assert!(places.open().of.is_empty() && places.open().all == 0);
+        places.close();
+        assert_eq!(refused(1, 1), Some(RunRefused::Closing));
+    }
+}

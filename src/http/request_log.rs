@@ -1,0 +1,36 @@
+//! The log line of a request.
+
+use std::time::Instant;
+
+use hyper::Method;
+
+use super::reply::Reply;
+use crate::log;
+
+/// Logs one line per request, without body and query string, which may hold private data.
+pub(super) fn log_request(
+    method: &Method,
+    path: &str,
+    reply: &Reply,
+    started: Instant,
+    id: &str,
+    caller: Option<&str>,
+) {
+    let bytes = match reply.length() {
+        _ if method == Method::HEAD => "0".to_owned(),
+        Some(length) => length.to_string(),
+        None => "stream".to_owned(),
+    };
+    log::info(
+        "request",
+        &[
+            ("request", &id),
+            ("method", method),
+            ("path", &path),
+            ("status", &reply.code().as_u16()),
+            ("ms", &started.elapsed().as_millis()),
+            ("bytes", &bytes),
+            ("caller", &caller.unwrap_or("-")),
+        ],
+    );
+}

@@ -1,0 +1,259 @@
+//! Connections to a provider are reused, counted at the provider's own sockets; one that a cancelled call has used is
+//! not, and one that the provider has closed in the meantime costs no call.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::compatible::key;
+use crate::stream::open;
+use crate::support::line::on;
+use crate::support::provider::{Asked, Provider};
+use crate::support::script::{self, beginning, saying, short_with};
+use crate::support::{Client, Server};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the provider does with a request, by the number of its connection and of the request on it, both from 1.
+type Act = fn(usize, usize) -> Turn;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Turn {
+    /// Answers and keeps the connection open.
+    Answers,
+    /// Begins an answer and then waits for the caller to go.
+    Hangs,
+    /// Reads the request and closes without a byte.
+    Closes,
+}
+
+#[derive(Default)]
+struct Counted {
+    connections: usize,
+    requests: usize,
+    /// Connections that the caller has closed.
+    closed: usize,
+}
+
+/// A provider that keeps its connections open, as real ones do.
+struct Keeper {
+    address: SocketAddr,
+    counted: Arc<(Mutex<Counted>, Condvar)>,
+}
+
+impl Keeper {
+    fn start(act: Act) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let counted = Arc::<(Mutex<Counted>, Condvar)>::default();
+        let all = counted.clone();
+        std::thread::spawn(move || {
+            for socket in listener.incoming() {
+                let (socket, all) = (socket.unwrap(), all.clone());
+                let number = count(&all, |counted| {
+                    counted.connections += 1;
+                    counted.connections
+                });
+                std::thread::spawn(move || keep(socket, number, act, &all));
+            }
+        });
+        Self { address, counted }
+    }
+
+    fn server(&self) -> Server {
+        let providers = json!([{
+            "id": "p", "base_url": format!("http://{}/v1", self.address), "api_key": "sk-test-key", "models": "*",
+        }]);
+        Server::with(&[
+            ("QUIRE_PROVIDERS", providers.to_string().as_str()),
+            ("CACHE_TTL", "0"),
+        ])
+    }
+
+    fn counts(&self) -> (usize, usize) {
+        let counted = self.counted.0.lock().unwrap();
+        (counted.connections, counted.requests)
+    }
+
+    fn wait(&self, what: &str, so: impl Fn(&Counted) -> bool) {
+        let (counted, changed) = &*self.counted;
+        let guard = counted.lock().unwrap();
+        let waited = changed.wait_timeout_while(guard, PATIENCE, |counted| !so(counted));
+        assert!(!waited.unwrap().1.timed_out(), "waited in vain for {what}");
+    }
+}
+
+fn count<T>(all: &(Mutex<Counted>, Condvar), change: impl FnOnce(&mut Counted) -> T) -> T {
+    let changed = change(&mut all.0.lock().unwrap());
+    all.1.notify_all();
+    changed
+}
+
+fn keep(mut socket: TcpStream, number: usize, act: Act, all: &(Mutex<Counted>, Condvar)) {
+    let mut request = 0;
+    while read(&mut socket) {
+        request += 1;
+        count(all, |counted| counted.requests += 1);
+        let turn = act(number, request);
+        if turn == Turn::Closes {
+            return;
+        }
+        let body = match turn {
+            Turn::Hangs => beginning("It is "),
+            _ => saying("It is thin."),
+        };
+        let head =
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked";
+        let end = if turn == Turn::Hangs { "" } else { "0\r\n\r\n" };
+        let sent = format!("{head}\r\n\r\n{:x}\r\n{body}\r\n{end}", body.len());
+        if socket.write_all(sent.as_bytes()).is_err() {
+            break;
+        }
+    }
+    count(all, |counted| counted.closed += 1);
+}
+
+/// Reads one request; false once the caller has closed.
+fn read(socket: &mut TcpStream) -> bool {
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.split("content-length:").nth(1);
+            let length = length.and_then(|rest| rest.lines().next()?.trim().parse().ok());
+            if body.len() >= length.unwrap_or(0) {
+                return true;
+            }
+        }
+        match socket.read(&mut buffer) {
+            Ok(0) | Err(_) => return false,
+            Ok(read) => bytes.extend_from_slice(&buffer[..read]),
+        }
+    }
+}
+
+fn chat(stream: bool) -> Value {
+    let messages = json!([{ "role": "user", "content": "How thick is it?" }]);
+    json!({ "model": "p/a", "messages": messages, "stream": stream })
+}
+
+fn ask(client: &mut Client, stream: bool) {
+    let answer = client.post("/v1/chat/completions", chat(stream));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.text().contains("thin"), "{}", answer.text());
+}
+
+fn ask_for(client: &mut Client, word: &str) {
+    let answer = client.post("/v1/chat/completions", chat(false));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(answer.text().contains(word));
+}
+
+#[test]
+fn calls_one_after_the_other_share_one_connection() {
+    let keeper = Keeper::start(|_, _| Turn::Answers);
+    let server = keeper.server();
+    let mut client = server.user("ada@example.com");
+    for number in 0..6 {
+        ask(&mut client, number % 2 == 0);
+    }
+    let (connections, requests) = keeper.counts();
+    // The first start asks for the list of models.
+    assert!(requests >= 6, "{requests}");
+    assert_eq!(connections, 1, "for {requests} requests");
+}
+
+#[test]
+fn a_panel_needs_no_more_connections_than_calls_at_once() {
+    let keeper = Keeper::start(|_, _| Turn::Answers);
+    let server = keeper.server();
+    let mut client = server.user("ada@example.com");
+    let more = json!({ "pattern": "critique", "ultra_model": "p/w" });
+    let answer = client.post("/api/analyze", short_with(&["p/a", "p/b", "p/c"], more));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let (connections, requests) = keeper.counts();
+    assert!(requests >= 7, "three members, two rounds, and a synthesis");
+    assert!(connections <= 4, "{connections} for {requests} requests");
+}
+
+#[test]
+fn the_connection_of_a_cancelled_call_is_closed_and_not_reused() {
+    let keeper = Keeper::start(|number, _| match number {
+        1 => Turn::Hangs,
+        _ => Turn::Answers,
+    });
+    let server = keeper.server();
+    let own = key(&mut server.user("ada@example.com"));
+    let before = keeper.counts().1;
+    let body = chat(true).to_string();
+    let mut socket = server.connect();
+    let sent = socket.write_all(
+        format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {own}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .as_bytes(),
+    );
+    sent.unwrap();
+    keeper.wait("the call", |counted| counted.requests > before);
+    let mut first = [0; 64];
+    assert!(socket.read(&mut first).unwrap() > 0);
+    drop(socket);
+    keeper.wait("the end of the connection", |counted| counted.closed >= 1);
+    let mut client = Client::new(server.address).with("authorization", &format!("Bearer {own}"));
+    ask(&mut client, true);
+    ask(&mut client, false);
+    assert_eq!(keeper.counts().0, 2);
+}
+
+#[test]
+fn a_connection_that_the_provider_has_closed_costs_no_attempt() {
+    let keeper = Keeper::start(|number, request| match (number, request) {
+        (1, 3) => Turn::Closes,
+        _ => Turn::Answers,
+    });
+    let server = keeper.server();
+    let mut client = server.user("ada@example.com");
+    for _ in 0..5 {
+        ask(&mut client, false);
+    }
+    assert_eq!(keeper.counts().0, 2);
+    let listed = client.get("/api/usage/calls").json();
+    let calls = listed["calls"].as_array().unwrap();
+    assert_eq!(calls.len(), 5, "{listed}");
+    assert!(calls.iter().all(|call| call["tries"] == 1), "{listed}");
+}
+
+/// Bytes of text in one long stream.
+const LONG: usize = 100_000;
+
+#[test]
+fn a_client_that_reads_late_gets_the_whole_answer() {
+    let provider = Provider::answering(|_: &Asked| on("").sse(&saying(&"word ".repeat(LONG / 5))));
+    let server = script::server(&provider, &[("CACHE_TTL", "0")]);
+    let mut client = server.user("ada@example.com");
+    let mut socket = open(
+        &server,
+        &mut client,
+        "POST",
+        "/v1/chat/completions",
+        &chat(true),
+    );
+    // Meanwhile others are served.
+    provider.wait_asked(1);
+    std::thread::sleep(Duration::from_millis(500));
+    ask_for(&mut client, "word");
+    let mut text = String::new();
+    while !text.ends_with("0\r\n\r\n") {
+        let mut buffer = [0; 16 * 1024];
+        let read = socket.read(&mut buffer).unwrap();
+        assert!(read > 0, "the stream ends early");
+        text += &String::from_utf8_lossy(&buffer[..read]);
+    }
+    assert!(text.contains("[DONE]"));
+    assert_eq!(text.matches("word").count(), LONG / 5);
+}
