@@ -17,6 +17,7 @@ mod model_list;
 mod output_estimate;
 mod provider;
 mod rate_limit_headers;
+mod recent_failures;
 mod registry;
 mod remote;
 mod response_reader;
