@@ -1,14 +1,22 @@
-// Keeps the shell of the pages for when there is no line: the one page, and the scripts and styles that it was
-// seen to load. Never an answer of the API, never anything personal. Kept by version; the others are thrown away.
+// Keeps the pages usable without a connection: the one page with the scripts and styles that it was seen to load, by
+// version; and what a signed-in user has read of their threads. The page opens the cache of that user, and deletes it
+// when they sign out; without it nothing personal is kept.
 const CACHE = "quire-__TREE__";
 const SHELL = "/login";
+const THREADS = "quire-threads-";
+// What the page of a thread reads.
+const READ = /^\/api\/(users\/me|threads(\/[^/]+)?|analyses\/[^/]+|available-models|orchestrator\/patterns|documents|projects)$/;
+// Answers kept for a user; the oldest is dropped first.
+const MOST = 120;
+// Bytes of an answer above which it is not kept.
+const LARGEST = 2_000_000;
 
 self.addEventListener("install", (event) => {
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll([SHELL, "/assets/index.js"])).then(() => self.skipWaiting()));
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll([SHELL, "/assets/__TREE__/app/core.js"])).then(() => self.skipWaiting()));
 });
 
 self.addEventListener("activate", (event) => {
-  const others = (names) => names.filter((name) => name.startsWith("quire-") && name !== CACHE);
+  const others = (names) => names.filter((name) => name.startsWith("quire-") && !name.startsWith(THREADS) && name !== CACHE);
   event.waitUntil(caches.keys().then((names) => Promise.all(others(names).map((name) => caches.delete(name)))).then(() => self.clients.claim()));
 });
 
@@ -20,19 +28,22 @@ self.addEventListener("message", (event) => {
 });
 
 self.addEventListener("fetch", (event) => {
-  const address = new URL(event.request.url);
-  if (event.request.method !== "GET" || address.origin !== location.origin) return;
-  if (event.request.mode === "navigate") {
-    // The line first: what is kept may be of yesterday.
-    event.respondWith(fetch(event.request).catch(async () => (await caches.match(SHELL)) ?? Response.error()));
+  const { request } = event;
+  const address = new URL(request.url);
+  if (request.method !== "GET" || address.origin !== location.origin) return;
+  if (request.mode === "navigate") {
+    // The network first: what is kept may be old.
+    event.respondWith(fetch(request).catch(async () => (await caches.match(SHELL)) ?? Response.error()));
   } else if (address.pathname.startsWith("/assets/")) {
-    event.respondWith(asset(event.request, address));
+    event.respondWith(asset(request, address));
+  } else if (READ.test(address.pathname) && request.headers.get("accept") === "application/json") {
+    event.respondWith(read(event));
   }
 });
 
 async function asset(request, address) {
   const kept = await caches.match(request);
-  // Files under the version's address never change; the entry may.
+  // Files under the version's address never change.
   if (kept && address.pathname.startsWith("/assets/__TREE__/")) return kept;
   try {
     const answer = await fetch(request);
@@ -45,4 +56,35 @@ async function asset(request, address) {
     if (kept) return kept;
     throw away;
   }
+}
+
+// The network first; what was kept only when there is none.
+async function read(event) {
+  try {
+    const answer = await fetch(event.request);
+    if (answer.ok) event.waitUntil(keep(event.request, answer.clone()).catch(() => {}));
+    return answer;
+  } catch (away) {
+    const name = await ownCache();
+    const kept = name && (await (await caches.open(name)).match(event.request, { ignoreVary: true }));
+    if (kept) return kept;
+    throw away;
+  }
+}
+
+async function keep(request, answer) {
+  const body = await answer.blob();
+  const name = await ownCache();
+  if (!name || body.size > LARGEST) return;
+  const cache = await caches.open(name);
+  // Deleted first, so that the order of the keys is the order of reading.
+  await cache.delete(request, { ignoreVary: true });
+  await cache.put(request, new Response(body, { headers: { "content-type": "application/json", "x-quire-kept": new Date().toISOString() } }));
+  const all = await cache.keys();
+  for (const old of all.slice(0, Math.max(0, all.length - MOST))) await cache.delete(old);
+}
+
+// The cache of the signed-in user, whose name the page knows; none when nobody is.
+async function ownCache() {
+  return (await caches.keys()).find((name) => name.startsWith(THREADS));
 }

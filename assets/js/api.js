@@ -61,7 +61,8 @@ async function send(method, path, { body, query, signal, keepalive, accept = "ap
       credentials: "same-origin",
       body: body === undefined || own ? body : JSON.stringify(body),
     });
-    online.set(true);
+    // The service worker answers with what it has kept when the server cannot be reached.
+    online.set(!response.headers.has("x-quire-kept"));
     return response;
   } catch (cause) {
     if (cause.name === "AbortError") throw cause;

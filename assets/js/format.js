@@ -91,3 +91,9 @@ export function excerpt(text, length = 140) {
   const cut = flat.slice(0, length);
   return `${cut.slice(0, Math.max(cut.lastIndexOf(" "), length / 2))}…`;
 }
+
+/** The time of a running clock, in whole seconds: tenths are distracting. */
+export function elapsed(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000)) || 0;
+  return seconds < 10 ? `${seconds} s` : duration(seconds * 1000);
+}

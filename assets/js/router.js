@@ -1,5 +1,4 @@
-// Shows the page for the address. Pages are loaded on demand; leaving one aborts its signal, so nothing it
-// started
+// Shows the page for the address. Pages are loaded on demand; leaving one aborts its signal, so nothing it started
 // outlives it.
 import { signedInBefore, whoAmI } from "./api.js";
 import { announce, el, fill, link } from "./dom.js";
@@ -10,15 +9,16 @@ import { mark } from "./shell/places.js";
 const analyze = () => import("./pages/analyze.js");
 const thread = () => import("./pages/thread.js");
 
-// Path, title, access, module. A last segment that starts with a colon is a parameter.
+// Path, title, access, module. A last segment that starts with a colon is a parameter. Access is for "anyone", for a
+// "user", or in the offline "demo" for visitors too, which the page checks.
 const TABLE = [
-  ["/", "Quire", "anyone", () => (user.get() ? thread() : import("./pages/landing.js"))],
+  ["/", "Quire", "anyone", () => (user.get() || signedInBefore() ? thread() : import("./pages/landing.js"))],
   ["/t/:id", "Thread", "user", thread],
   ["/projects/:id", "Project", "user", () => import("./pages/project.js")],
   ["/analyze", "Analyze", "anyone", analyze],
   ["/orchestrator", "Patterns and recipes", "anyone", () => import("./pages/orchestrator.js")],
   ["/modelrunner", "Models", "anyone", () => import("./pages/modelrunner.js")],
-  ["/documents", "Documents", "user", () => import("./pages/documents.js")],
+  ["/documents", "Documents", "demo", () => import("./pages/documents.js")],
   ["/history", "History", "user", () => import("./pages/history.js")],
   ["/history/:id", "Analysis", "user", analyze],
   ["/experiments", "Experiments", "anyone", () => import("./pages/experiments.js")],
@@ -92,10 +92,14 @@ async function show() {
   // A page that loads quickly shows no loading indicator.
   const patience = setTimeout(() => signal.aborted || fill(main, Loading("Loading")), 150);
   try {
-    if (!user.get() && (route.access === "user" || signedInBefore())) await whoAmI(signal);
+    const asked = !user.get() && (route.access !== "anyone" || signedInBefore()) ? whoAmI(signal) : null;
+    // What can be loaded is loaded while the server says who the user is.
+    const early = asked && signedInBefore() ? ahead(route, { ...route.params, ...query }, signal) : null;
+    early?.catch(() => {});
+    await asked;
     if (route.access === "user" && !user.get()) return askToSignIn();
     const page = await route.load();
-    const data = await page.load({ ...route.params, ...query }, signal);
+    const data = (user.get() && (await early)) || (await page.load({ ...route.params, ...query }, signal));
     clearTimeout(patience);
     if (signal.aborted) return;
     document.documentElement.dataset.page = page.kind ?? "";
@@ -105,9 +109,15 @@ async function show() {
   } catch (problem) {
     clearTimeout(patience);
     if (signal.aborted) return;
-    if (problem.status === 401 && route.access === "user") return askToSignIn();
+    if (problem.status === 401 && route.access !== "anyone") return askToSignIn();
     fill(main, el("h1", { class: "visually-hidden" }, route.title), Failure(problem, () => show()));
   }
+}
+
+// The data of a page that do not depend on who the user is; null where they do.
+async function ahead(route, params, signal) {
+  const page = await route.load();
+  return page.early ? page.load(params, signal) : null;
 }
 
 function askToSignIn() {
@@ -115,8 +125,7 @@ function askToSignIn() {
   return go(`/login?next=${encodeURIComponent(next)}`, { replace: true });
 }
 
-// Screen readers and keyboards start at the new page's beginning, except on the first load, where the
-// browser has
+// Screen readers and keyboards start at the new page's beginning, except on the first load, where the browser has
 // already placed them there.
 function arrive(main, title) {
   mark();

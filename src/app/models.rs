@@ -54,6 +54,11 @@ impl ModelService<'_> {
         self.llm.retired(user, name)
     }
 
+    /// Whether this user's last call to a model failed a short time ago.
+    pub fn failed_lately(&self, user: Option<&UserId>, id: &str) -> bool {
+        self.llm.failed_lately(user, id)
+    }
+
     /// The models named by a recipe that no longer exist or are no longer listed, each once.
     pub fn retired_of(&self, user: &UserId, recipe: &Request) -> Vec<(String, Retired)> {
         let mut found: Vec<(String, Retired)> = Vec::new();

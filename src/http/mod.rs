@@ -22,6 +22,7 @@ mod json;
 pub mod manual;
 mod minute_stats;
 mod percent;
+mod preload;
 mod range;
 mod rate_limit_status;
 mod rate_limiter;

@@ -20,6 +20,7 @@ mod name_resolver;
 mod output_estimate;
 mod provider;
 mod rate_limit_headers;
+mod recent_failures;
 mod registry;
 mod remote;
 mod response_reader;

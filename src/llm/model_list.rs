@@ -162,6 +162,12 @@ impl Llm {
         })
     }
 
+    /// Whether this user's last call to a model failed a short time ago.
+    pub fn failed_lately(&self, user: Option<&UserId>, id: &str) -> bool {
+        let found = self.0.registry.resolve(user, id);
+        found.is_some_and(|(entry, name)| entry.failed_lately(user, name, clock::steady()))
+    }
+
     /// A well-known model that is unavailable because no provider is configured; `None` if one is.
     pub fn needing_key(&self, user: Option<&UserId>, name: &str) -> Option<Model> {
         let entries = self.0.registry.of(user);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Provider;
 use super::breaker::{CircuitBreaker, CircuitView};
+use super::recent_failures::RecentFailures;
 use crate::clock;
 use crate::domain::chat::CallError;
 use crate::domain::id::UserId;
@@ -91,6 +92,7 @@ struct ModelRecord {
     breaker: CircuitBreaker,
     /// Breakers for single users: each opens after failures of more than one prompt.
     own: BTreeMap<u64, CircuitBreaker>,
+    failures: RecentFailures,
     /// Whether the prompt template opens the reasoning, so that the answer only closes it.
     closes_only: bool,
     /// When the provider's rate limit ends.
@@ -162,6 +164,7 @@ impl RegisteredProvider {
         state.fault = None;
         if let Some(record) = state.models.get_mut(model) {
             record.breaker.succeeded();
+            record.failures.succeeded(origin.person);
             record.own.remove(&origin.person);
         }
     }
@@ -171,6 +174,7 @@ impl RegisteredProvider {
         let mut state = self.state();
         let record = state.record(model);
         record.breaker.failed(now, error.kind, origin.person);
+        record.failures.failed(origin.person, error.kind, now);
         if record.own.len() >= MAX_USER_BREAKERS && !record.own.contains_key(&origin.person) {
             record.own.clear();
         }
@@ -242,6 +246,13 @@ impl RegisteredProvider {
         }
     }
 
+    /// Whether this user's last call to a model failed a short time ago.
+    pub fn failed_lately(&self, user: Option<&UserId>, model: &str, now: Timestamp) -> bool {
+        let state = self.state();
+        let record = state.models.get(model);
+        record.is_some_and(|record| record.failures.has(hashed(user), now))
+    }
+
     /// Resets circuits and rate limits of a model, or of all.
     pub fn reset(&self, model: Option<&str>) -> usize {
         let mut state = self.state();
@@ -252,6 +263,7 @@ impl RegisteredProvider {
             if held && model.is_none_or(|wanted| wanted == name) {
                 (record.breaker, record.throttled) = (CircuitBreaker::default(), None);
                 record.own.clear();
+                record.failures.clear();
                 count += 1;
             }
         }

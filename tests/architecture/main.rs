@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod cycles;
+mod linker;
 mod names;
 mod scripts;
 mod services;

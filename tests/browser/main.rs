@@ -7,6 +7,7 @@ mod citations;
 mod compare;
 mod documents;
 mod driver;
+mod evidence;
 mod experiments;
 mod focus;
 mod gallery;
@@ -22,6 +23,7 @@ mod streaming;
 mod suggestions;
 mod thread;
 mod troubles;
+mod weight;
 mod workbench;
 
 use std::sync::{Mutex, MutexGuard};

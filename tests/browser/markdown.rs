@@ -25,7 +25,7 @@ fn page(server: &Server) -> Browser {
 
 fn script(body: &str) -> String {
     format!(
-        "const base = document.querySelector('link[rel=modulepreload]').href.replace(/\\/js\\/.*$/, '/js/');
+        "const base = document.querySelector('script[type=module]').src.replace(/\\/app\\/.*$/, '/js/');
          {CANONICAL}
          {body}"
     )

@@ -109,7 +109,7 @@ fn quarrelling() -> Server {
 }
 
 /// A server whose panel contradicts itself.
-fn contradicting(evidence: &str) -> Server {
+pub fn contradicting(evidence: &str) -> Server {
     let address = provider(&["a", "b", "c", "lead"], says);
     let providers = json!([{ "id": "p", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["a", "b", "c", "lead"] }]);
     Server::start_with(vec![
@@ -119,7 +119,7 @@ fn contradicting(evidence: &str) -> Server {
 }
 
 /// Signed in, with a result of theirs; its id.
-fn asked(browser: &Browser, server: &Server) -> String {
+pub fn asked(browser: &Browser, server: &Server) -> String {
     sign_up(browser, server);
     browser.run(
         UPLOAD,
@@ -210,7 +210,7 @@ fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
 /// Lays random texts beside each other: what is the same and new must be the second text to the letter, what
 /// is the same and gone the first but for space. Then two long ones that have nothing in common.
 const DIFF_HOLDS: &str = "
-    const { diff } = await import(performance.getEntriesByType('resource').map((one) => one.name).find((name) => name.endsWith('/results/diff.js')));
+    const { diff } = await import(document.querySelector('script[type=module]').src.replace(/\\/app\\/.*$/, '/js/results/diff.js'));
     const wrong = [];
     let seed = 7;
     const chance = (most) => (seed = (seed * 48271) % 2147483647) % most;
@@ -294,7 +294,7 @@ fn two_texts_are_laid_beside_each_other_and_every_call_is_drawn() {
 
 /// Aligns two texts with these sections: the rows' titles, which side each has, and the words that are marked.
 const SECTIONS: &str = "
-    const base = performance.getEntriesByType('resource').map((one) => one.name).find((name) => name.endsWith('/results/diff.js')).replace(/diff.js$/, '');
+    const base = document.querySelector('script[type=module]').src.replace(/\\/app\\/.*$/, '/js/results/');
     const { rows } = await import(base + 'sections.js');
     const { Differences } = await import(base + 'differences.js');
     const [before, after] = args;

@@ -49,7 +49,8 @@ impl Server {
         format!("{}{path}", self.base)
     }
 
-    fn stop(&mut self) {
+    /// Stops it as a service manager would.
+    pub fn stop(&mut self) {
         let pid = self.child.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &pid]).status();
         let _ = self.child.wait();

@@ -55,13 +55,13 @@ fn the_shell_opens_without_a_line() {
     let kept = "const names = await caches.keys();
         let count = 0;
         for (const name of names) count += (await (await caches.open(name)).keys()).length;
-        return count > 8;";
+        return count > 5;";
     crate::driver::until("the shell to be kept", || {
         (browser.run(kept, json!([])) == json!(true)).then_some(())
     });
     let personal = "const names = await caches.keys();
         const paths = [];
-        for (const name of names) for (const request of await (await caches.open(name)).keys()) paths.push(new URL(request.url).pathname);
+        for (const name of names.filter((name) => !name.startsWith('quire-threads-'))) for (const request of await (await caches.open(name)).keys()) paths.push(new URL(request.url).pathname);
         return paths.filter((path) => !path.startsWith('/assets/') && path !== '/login');";
     assert_eq!(browser.run(personal, json!([])), json!([]));
     browser.cdp("Network.enable", json!({}));
@@ -75,6 +75,62 @@ fn the_shell_opens_without_a_line() {
     browser.picture_of_window("offline");
 }
 
+/// The paths that are kept for the signed-in user.
+const KEPT: &str = "
+    const paths = [];
+    for (const name of (await caches.keys()).filter((name) => name.startsWith('quire-threads-')))
+      for (const request of await (await caches.open(name)).keys()) paths.push(new URL(request.url).pathname);
+    return paths;";
+
+#[test]
+fn threads_are_read_without_a_connection_until_the_user_signs_out() {
+    let Some(_turn) = crate::turn() else { return };
+    let mut server = Server::start();
+    let browser = Browser::open(1440, 900, false);
+    sign_up(&browser, &server);
+    let thread = browser.run(
+        "const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
+           body: JSON.stringify({ prompt: 'What speaks for a longer licence?', pattern: 'summarize', models: ['demo/extract', 'demo/sceptic'] }) });
+         return (await response.json()).thread_id;",
+        json!([]),
+    );
+    let address = server.address(&format!("/t/{}", thread.as_str().unwrap()));
+    browser.go(&address);
+    browser.wait(".answer > .blk");
+    // The worker serves from the second visit on.
+    crate::driver::until("the worker", || {
+        let active = browser.run(
+            "return Boolean(navigator.serviceWorker.controller);",
+            json!([]),
+        );
+        (active == json!(true)).then_some(())
+    });
+    browser.reload();
+    browser.wait(".answer > .blk");
+    crate::driver::until("the thread to be kept", || {
+        let kept = browser.run(KEPT, json!([])).to_string();
+        (kept.contains("/api/threads/thread_") && kept.contains("/api/analyses/")).then_some(())
+    });
+    let answer = browser.text(".answer");
+    // Not by emulation, which the worker's own requests do not see.
+    server.stop();
+    browser.reload();
+    browser.wait(".answer > .blk");
+    assert_eq!(browser.text(".answer"), answer);
+    browser.wait_text(".offline-banner", "cannot be reached");
+    browser.picture_of_window("offline-thread");
+    server.restart();
+    browser.reload();
+    browser.wait(".answer > .blk");
+    crate::pages::account_menu(&browser, "Sign out");
+    browser.wait_text("h1", "Sign in");
+    crate::driver::until("nothing to be kept", || {
+        let names =
+            "return (await caches.keys()).filter((name) => name.startsWith('quire-threads-'));";
+        (browser.run(names, json!([])) == json!([])).then_some(())
+    });
+}
+
 #[test]
 fn code_is_coloured_and_answers_are_read_in_sentences() {
     let Some(_turn) = crate::turn() else { return };
@@ -82,7 +138,7 @@ fn code_is_coloured_and_answers_are_read_in_sentences() {
     let browser = Browser::open(1280, 800, true);
     browser.go(&server.address("/login"));
     browser.wait("main h1");
-    let script = "const base = document.querySelector('link[rel=modulepreload]').href.replace(/\\/js\\/.*$/, '/js/');
+    let script = "const base = document.querySelector('script[type=module]').src.replace(/\\/app\\/.*$/, '/js/');
         const { markdown } = await import(base + 'parts/markdown.js');
         const { highlighted } = await import(base + 'parts/highlight.js');
         const { Speaker } = await import(base + 'workbench/speaker.js');

@@ -156,8 +156,9 @@ fn a_stand_in_is_named_while_it_runs() {
 
 /// A member fails, who stands in for it fails too, and so does who should write the answer.
 const FROM_EVENTS: &str = "
-    const module = performance.getEntriesByType('resource').find((one) => one.name.endsWith('/router.js')).name.replace('router.js', 'parts/run-model.js');
-    const { newRun, apply, lastWords, synthesis } = await import(module);
+    const module = document.querySelector('script[type=module]').src.replace(/\\/app\\/.*$/, '/js/parts/run-model.js');
+    const { newRun, lastWords, synthesis } = await import(module);
+    const { apply } = await import(module.replace('run-model', 'run-events'));
     const run = newRun({ id: 'a', models: ['far/broken', 'far/steady'], ultra: 'far/steady' });
     const tell = (name, data) => apply(run, name, { stage: 'initial', ...data });
     tell('analysis.started', { models: run.models, ultra_model: run.ultra, plan: [

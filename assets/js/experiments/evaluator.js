@@ -1,7 +1,7 @@
 // The scoring methods, most reliable first.
 import { el, fill, uid } from "../dom.js";
 import { Choice, Field } from "../parts/field.js";
-import { inOrder } from "../parts/model-selector.js";
+import { inOrder } from "../parts/model-order.js";
 import { nameOf } from "../parts/model-name.js";
 
 const GROUPS = [

@@ -67,7 +67,7 @@ export function ProgressView({ told, words, ended, signal }) {
   return { node: el("section", { class: "card experiment-progress", "aria-label": "Progress" },
     el("div", { class: "run-head" }, el("div", { class: "run-status" }, el("span", { class: "loading-spinner", "aria-hidden": "true" }), doing), stop),
     bar, facts, line, message,
-    el("p", { class: "fine" }, "It goes on in the background; you can leave this page.")) };
+    el("p", { class: "fine" }, "It continues in the background; you can leave this page.")) };
 }
 
 // The used share of the limit closest to being reached.
@@ -103,7 +103,7 @@ export function Halted({ told, resumed, signal }) {
   } } });
   return el("section", { class: "card", "aria-label": "State" },
     el("p", { class: "run-doing" }, told.error ? `${words}: ${sentence(told.error)}` : `${words} after ${plural(told.progress?.evaluations ?? 0, "evaluation")}.`),
-    el("p", { class: "fine" }, "Nothing that was found is lost. It goes on where it was, with the same decisions."),
+    el("p", { class: "fine" }, "Nothing that was found is lost. It continues where it was, with the same decisions."),
     message, el("div", { class: "actions" }, on));
 }
 

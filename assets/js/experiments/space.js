@@ -4,7 +4,7 @@
 import { button, el, fill, icon, uid } from "../dom.js";
 import { plural } from "../format.js";
 import { Choice, Field } from "../parts/field.js";
-import { inOrder } from "../parts/model-selector.js";
+import { inOrder } from "../parts/model-order.js";
 import { nameOf } from "../parts/model-name.js";
 import { countSettings, holds, same } from "./draft.js";
 import { DIALS } from "./words.js";
@@ -185,7 +185,7 @@ function ImprovePicker({ draft, models, edited }) {
     if (!draft.improve) return;
     draft.improve.proposals = Math.min(24, Math.max(1, Math.trunc(Number(target.value)) || USUAL_PROPOSALS));
     edited();
-  } } }, "At most so many better prompts are proposed and tried.");
+  } } }, "The most prompts that are proposed and tried.");
   most.node.hidden = !draft.improve;
   const writer = Choice("Improve the prompts", { value: draft.improve?.model ?? "", on: { change: ({ target }) => {
     if (target.value) draft.improve = { model: target.value, proposals: Number(most.input.value) || USUAL_PROPOSALS };

@@ -61,7 +61,7 @@ function Result(told, pattern, prompt, models) {
         el("h3", null, stageName(name)),
         Calls(calls, nameOf, stageName(name)),
         stage && el("details", { class: "more" }, el("summary", null, `What ${calls.length === 1 ? "it is" : "each is"} sent`),
-          pattern.rules && el("p", { class: "fine" }, "Before it stand the rules that every call begins with:"),
+          pattern.rules && el("p", { class: "fine" }, "Every call begins with these rules:"),
           pattern.rules && el("p", { class: "template", dir: "auto" }, pattern.rules),
           Template(stage.prompt, { question: prompt, members: String(told.models.length) })));
     }),

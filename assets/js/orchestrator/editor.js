@@ -151,6 +151,6 @@ const LEGEND = [
 ];
 
 function Braces() {
-  return el("details", { class: "more" }, el("summary", null, "What the words in braces stand for"),
+  return el("details", { class: "more" }, el("summary", null, "Placeholders"),
     el("dl", { class: "hole-list" }, LEGEND.map(([hole, words]) => el("div", null, el("dt", null, el("code", null, hole)), el("dd", null, words)))));
 }

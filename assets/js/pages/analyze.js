@@ -20,7 +20,7 @@ export async function load(params, signal) {
     params.id ? get(`/api/analyses/${encodeURIComponent(params.id)}`, { signal }) : null,
     layout() === ONE && !params.id ? import("../workbench/bench.js") : null,
     params.id ? running() : null,
-    styled("workbench"),
+    styled("run"), styled("workbench"),
     params.id ? import("../results/finish.js") : null,
   ]);
   return { models, patterns, documents, stored, pattern: params.pattern, begin: "begin" in params, Bench: bench?.Bench, reopen: runs?.reopen };

@@ -1,6 +1,6 @@
-// The documents: bring new ones, see how far they are read, search all of them, delete. With an `id` in the
-// address it shows that document.
-import { get } from "../api.js";
+// The documents: bring new ones, see how far they are read, search all of them, delete. With an `id` in the address it
+// shows that document. Visitors of the offline demo see what they could do here.
+import { ApiProblem, get } from "../api.js";
 import { button, el, fill, icon, link } from "../dom.js";
 import { exactly, plural, sentence, when } from "../format.js";
 import { addressOf } from "../parts/document-link.js";
@@ -9,14 +9,24 @@ import { deleteDocument } from "../parts/document-delete.js";
 import { describe, follow, idOf, nameOf } from "../parts/reading.js";
 import { Empty } from "../parts/states.js";
 import { DocumentUpload } from "../parts/upload.js";
+import { user } from "../state.js";
 import * as one from "./document.js";
 
 export async function load(params, signal) {
+  if (!user.get()) return visit(signal);
   if (params.id) return { one: await one.load(params, signal) };
   return { q: params.q ?? "", ...(await get("/api/documents", { query: { limit: 200 }, signal })) };
 }
 
+// Documents have an owner: without an account there are none. Only the offline demo has visitors here.
+async function visit(signal) {
+  const { mode } = await get("/", { signal });
+  if (mode !== "demo") throw new ApiProblem(401, null);
+  return { visitor: true };
+}
+
 export function view(data, context) {
+  if (data.visitor) return Visit(context);
   if (data.one) return one.view(data.one, context);
   const { signal } = context;
   const all = [...data.documents];
@@ -71,6 +81,23 @@ export function view(data, context) {
   return el("section", { class: "page documents-page" },
     el("header", { class: "page-head" }, el("h1", null, "Documents"), el("p", { class: "lead" }, "Only you can open them. Not even administrators can.")),
     DocumentUpload({ onDone: add, signal }), search.node, empty, el("div", { class: "document-list" }, list));
+}
+
+function Visit({ signal, go }) {
+  const signIn = "/login?next=%2Fdocuments";
+  const heard = (type, act) => window.addEventListener(type, (event) => {
+    if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
+    event.preventDefault();
+    act?.();
+  }, { signal });
+  // A file that is dropped would replace the page.
+  heard("dragover");
+  heard("drop", () => go(signIn));
+  return el("section", { class: "page documents-page" },
+    el("header", { class: "page-head" }, el("h1", null, "Documents"), el("p", { class: "lead" }, "The panel reads your documents, and its answers link to the passages they cite.")),
+    el("div", { class: "document-upload", data: { component: "DocumentUpload" } },
+      link(signIn, [icon("upload"), el("span", { class: "drop-title" }, "Sign in to add documents"),
+        el("span", { class: "fine" }, "Documents belong to an account, so that only you can open them. An account takes a minute and stays on this server.")], { class: "drop-zone" })));
 }
 
 function DocumentRow(stored, drop) {

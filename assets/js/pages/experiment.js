@@ -29,7 +29,7 @@ export function view(data, context) {
     fill(page, ...content(shown, { ...context, again }));
   }
 
-  // Whoever stood on a button that is no more finds the focus at the beginning.
+  // When the focused button is gone, the focus moves to the beginning.
   async function again(words) {
     try {
       const fresh = await load({ id: data.told.id }, context.signal);

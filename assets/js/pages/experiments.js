@@ -46,7 +46,7 @@ function List(told, { signal, go }) {
       rows.hidden && Empty("No experiments yet", ABOUT, link("/experiments?new=1", "New experiment", { class: "button primary" })));
   }
 
-  // What runs goes on meanwhile. A row that is looked at keeps the focus when news replaces it.
+  // Running experiments continue. A row that is looked at keeps the focus when news replaces it.
   async function news() {
     if (document.hidden || !rows.querySelector("[data-status='running']")) return;
     const fresh = await get("/api/experiments", { query: { limit: PAGE }, signal }).catch(() => null);

@@ -23,7 +23,7 @@ export async function load(params, signal) {
     fetchPage(filter, "", signal),
     get("/api/orchestrator/patterns", { signal }),
     get("/api/available-models", { signal }),
-    styled("results"),
+    styled("results"), styled("history"),
   ]);
   return { filter, told, patterns, models };
 }

@@ -1,4 +1,4 @@
-// The start page for somebody who is not signed in: what this is, in a few sentences and a picture, and the
+// The start page for visitors: what this is, in a few sentences and a picture, and the
 // ways in.
 import { get } from "../api.js";
 import { button, el, icon, link } from "../dom.js";

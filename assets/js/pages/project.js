@@ -27,7 +27,7 @@ export async function load({ id }, signal) {
     get("/api/threads", { query: { project: id, limit: PAGE }, signal }).catch(() => ({ threads: [] })),
     get("/api/available-models", { signal }), get("/api/orchestrator/patterns", { signal }),
     get("/api/documents", { query: { limit: 200 }, signal }).then((told) => told.documents),
-    styled("thread"), styled("sheets"), styled("workbench"),
+    styled("thread"), styled("sheets"),
   ]);
   return { path, project, threads: threads.threads, models, patterns, documents };
 }

@@ -21,7 +21,7 @@ export async function load({ token }, signal) {
     }),
     get("/api/available-models", { signal }).catch(() => []),
     get("/api/orchestrator/patterns", { signal }).catch(() => []),
-    styled("results"), styled("thread"),
+    styled("run"), styled("thread"),
   ]);
   return { stored, models, patterns };
 }
@@ -37,7 +37,7 @@ export function view({ stored, models, patterns }) {
     AnalysisResults(run, { models, patterns, exports: LocalExportButtons(run) }));
 }
 
-// A thread that somebody shared: its questions and answers, to be read.
+// A shared thread: its questions and answers, to be read.
 function SharedThread({ title, results = [] }, models) {
   document.title = `${title} · Quire`;
   return el("div", { class: "shared-page shared-thread" },

@@ -6,21 +6,26 @@ import { styled } from "../styles.js";
 import { ThreadPage } from "../thread/page.js";
 import { newest, newestBelow, pathTo } from "../thread/tree.js";
 
+/** Nothing that is loaded depends on who the user is. */
+export const early = true;
+
 /** The frame fits itself to it: no footer, and on phones one bar. */
 export const kind = "thread";
 
 export async function load({ id, turn, tab, project }, signal) {
-  const [models, patterns, documents, thread] = await Promise.all([
+  const [models, patterns, thread] = await Promise.all([
     get("/api/available-models", { signal }),
-    get("/api/orchestrator/patterns", { signal }),
-    get("/api/documents", { query: { limit: 200 }, signal }).then((told) => told.documents),
+    get("/api/orchestrator/patterns", { query: { brief: true }, signal }),
     id ? get(`/api/threads/${encodeURIComponent(id)}`, { signal }).catch(orNone) : null,
-    styled("thread"), styled("sheets"), styled("results"), styled("workbench"),
+    styled("thread"),
   ]);
   const wanted = thread?.turns.some((each) => each.analysis_id === turn) ? newestBelow(thread.turns, turn) : newest(thread?.turns ?? []);
   const last = thread && wanted ? pathTo(thread.turns, wanted).at(-1) : null;
-  const stored = last ? await get(`/api/analyses/${encodeURIComponent(last.analysis_id)}`, { signal }).catch(orNone) : null;
-  return { models, patterns, documents, thread, missing: Boolean(id) && !thread, leaf: last?.analysis_id ?? null, stored, tab: tab ?? "", project: project ?? null };
+  // The thread has the answer's text: it is shown while the rest of the analysis is fetched.
+  const stored = last ? get(`/api/analyses/${encodeURIComponent(last.analysis_id)}`, { signal }) : null;
+  stored?.catch(() => {});
+  // Documents are fetched when they are to be chosen.
+  return { models, patterns, documents: null, thread, missing: Boolean(id) && !thread, leaf: last?.analysis_id ?? null, stored, tab: tab ?? "", project: project ?? null };
 }
 
 function orNone(problem) {

@@ -1,5 +1,4 @@
-// Citations in a text: `[D1:p4]` and the older `[3]` become buttons that open the page with the passage
-// marked. Each
+// Citations in a text: `[D1:p4]` and the older `[3]` become buttons that open the page with the passage marked. Each
 // shows the result of its check; a citation of an unknown passage is struck out.
 import { button, el, icon } from "../dom.js";
 import { plural } from "../format.js";
@@ -17,7 +16,7 @@ const STATES = {
   shortened: { look: "doubtful", mark: "warning", words: "quotation shortened" },
   elsewhere: { look: "doubtful", mark: "warning", words: "quotation found on another page" },
   notfound: { look: "doubtful", mark: "warning", words: "quotation not found on this page" },
-  supported: { look: "", mark: "", words: "its words occur in the passage" },
+  supported: { look: "", mark: "", words: "its words are in the passage" },
   cited: { look: "", mark: "", words: "" },
   gone: { look: "doubtful", mark: "warning", words: "the document is gone: it cannot be checked any more" },
 };

@@ -4,6 +4,7 @@ import { call } from "../api.js";
 import { button, el, icon } from "../dom.js";
 import { sentence } from "../format.js";
 import { panelStages, synthesis } from "./run-model.js";
+import { saveAs } from "./save.js";
 import { stageName } from "./stages.js";
 import { toast } from "./toast.js";
 
@@ -43,18 +44,6 @@ function Buttons(formats, take) {
         toast(sentence(problem.message), "failed");
       }
     } } }, icon("download"), `Export as ${name}`)));
-}
-
-/** Saves a blob as a file of this name. */
-export function saveAs(blob, name) {
-  const address = URL.createObjectURL(blob);
-  const anchor = el("a", { href: address, download: name, target: "_self" });
-  document.body.append(anchor);
-  anchor.click();
-  anchor.remove();
-  // The browser reads the blob after the click handler has returned.
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
-  toast(`Saved as ${name}.`);
 }
 
 function calls(stages) {

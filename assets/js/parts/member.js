@@ -1,21 +1,10 @@
 // One member of the panel in one stage: its text as it is streamed, its state, its cost and time.
 import { button, el, icon } from "../dom.js";
-import { cost, count, duration, plural, sentence, tokens } from "../format.js";
+import { sentence } from "../format.js";
 import { CopyButton } from "./copy.js";
 import { GrowingText } from "./growing.js";
+import { factsOf, Letter, remarksOf } from "./letter.js";
 import { nameOf } from "./model-name.js";
-
-/** The letter by which the other members know this one. */
-export function Letter(letter) {
-  if (!letter) return null;
-  const tint = (letter.charCodeAt(letter.length - 1) - 65) % 6;
-  return el("span", { class: `letter tint-${tint}`, title: `Member ${letter}` }, letter);
-}
-
-/** The same as a picture: the style sheet draws the letter, which is no part of the name of the button around it. */
-export function Mark(letter) {
-  return el("span", { class: `letter mark tint-${(letter.charCodeAt(letter.length - 1) - 65) % 6}`, "aria-hidden": "true", data: { letter } });
-}
 
 /**
  * `{node, name, member, draw()}`: redraws the member if it has changed, and returns what has to be done after layout,
@@ -30,7 +19,7 @@ export function MemberCard(member, { models, cite, onStop }) {
     following = body.scrollHeight - body.scrollTop - body.clientHeight < 40;
   } } }, text.node);
   const facts = el("p", { class: "member-facts" });
-  const stop = onStop && button(`Stop ${name}`, { class: "quiet icon-only member-stop", title: "The others go on without it", hidden: true, on: { click: () => {
+  const stop = onStop && button(`Stop ${name}`, { class: "quiet icon-only member-stop", title: "The others continue without it", hidden: true, on: { click: () => {
     stop.disabled = true;
     onStop(member).finally(() => {
       stop.disabled = false;
@@ -85,7 +74,7 @@ function stateOf(member) {
       if (member.text) return member.note ? `Writing (${member.note})` : "";
       return member.reasoning ? "Thinking" : member.note ? `Asked (${member.note})` : "Waiting for the first words…";
     case "failed":
-      return `No answer: ${sentence(member.problem)} ${member.note || "The others go on without it."}`;
+      return `No answer: ${sentence(member.problem)} ${member.note || "The others continue without it."}`;
     case "left":
       return "Did not get to answer.";
     case "stopped":
@@ -93,27 +82,4 @@ function stateOf(member) {
     default:
       return remarksOf(member);
   }
-}
-
-/** Remarks on how an answer came about; empty if all went as planned. */
-export function remarksOf(member) {
-  if (member.status !== "done") return "";
-  return [
-    member.insteadOf && `In the place of ${member.insteadOf}, which failed.`,
-    member.dropped.length > 0 && `It does not take ${member.dropped.join(", ")}: left out.`,
-    member.finish === "length" && "Cut off at its token limit.",
-  ].filter(Boolean).join(" ");
-}
-
-/** Tokens, cost, and time of a member, in one line. */
-export function factsOf(member) {
-  if (member.status !== "done") return member.text ? plural(member.text.length, "character") : "";
-  return [
-    duration(member.latency),
-    tokens(member.usage),
-    member.cost === undefined ? "" : cost(member.cost, member.usage),
-    member.cached && "from the cache",
-    member.usage?.cached > 0 && `${count(member.usage.cached)} tokens read from the provider's cache`,
-    member.tries > 1 && `asked ${member.tries} times`,
-  ].filter(Boolean).join(" · ");
 }

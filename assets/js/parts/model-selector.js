@@ -3,6 +3,7 @@ import { button, el, fill, uid } from "../dom.js";
 import { count, money, plural, short } from "../format.js";
 import { Choice, Field } from "./field.js";
 import { nameOf } from "./model-name.js";
+import { inOrder } from "./model-order.js";
 
 const MANY = 9;
 // Models shown at once at most; a provider may list hundreds, and search finds the others.
@@ -23,17 +24,6 @@ const ORDERS = [
   ["speed", "Quickest with you", (a, b, known) => (known.get(b.id)?.perSecond ?? 0) - (known.get(a.id)?.perSecond ?? 0)],
   ["context", "Largest context", (a, b) => (b.context_window ?? 0) - (a.context_window ?? 0)],
 ];
-
-/** Available models first; language models before demo algorithms. */
-export function inOrder(models) {
-  const rank = (model) => (model.available ? 0 : 2) + (model.mock ? 1 : 0);
-  return [...models].sort((a, b) => rank(a) - rank(b));
-}
-
-/** The default panel. */
-export function defaultPanel(models) {
-  return inOrder(models).filter((model) => model.available).slice(0, 3).map((model) => model.id);
-}
 
 /**
  * `{node, draw()}`; `chosen` is a Set that it changes; `onChange` is called after each change. `speeds` is a promise
@@ -111,7 +101,7 @@ function Item(model, chosen, known, changed) {
         el("span", { class: "model-name", id: name }, nameOf(model.id, [model]).name),
         el("span", { class: "model-about fine", id: about }, facts(model, known)),
         el("span", { class: "model-takes" }, model.mock && el("span", { class: "badge" }, "Demo algorithm"), takes(model).map((what) => el("span", { class: "tag" }, what)))),
-      el("span", { class: `availability-indicator ${model.available ? "is-ready" : "is-off"}` }, STATUS[model.status] ?? model.status)));
+      el("span", { class: `availability-indicator ${model.available && !model.failed_lately ? "is-ready" : "is-off"}` }, model.available && model.failed_lately ? "Failed lately" : STATUS[model.status] ?? model.status)));
 }
 
 function facts(model, known) {

@@ -1,17 +1,17 @@
 // A finished analysis: its views, cost and time, sources, and exports.
-import { button, el, fill } from "../dom.js";
+import { button, el } from "../dom.js";
 import { cost, count, duration, plural, sentence, tokens, when } from "../format.js";
 import { Ballot } from "./ballot.js";
 import { CitationCount, Citer } from "./citations.js";
 import { CopyButton } from "./copy.js";
 import { Helpful } from "./helpful.js";
 import { markdown } from "./markdown.js";
-import { factsOf, Letter, MemberCard, remarksOf } from "./member.js";
+import { factsOf, Letter, remarksOf } from "./letter.js";
 import { nameOf } from "./model-name.js";
 import { lastWords, panelStages, placeOf, synthesis } from "./run-model.js";
 import { SourceList } from "./sources.js";
-import { stageHelp, StagePath } from "./stages.js";
-import { Failure, Loading } from "./states.js";
+import { MembersView } from "../results/members.js";
+import { optionalViews } from "../results/views.js";
 import { styled } from "../styles.js";
 import { Tabs } from "./tabs.js";
 
@@ -21,45 +21,18 @@ const HEADLINE = { completed: "Analysis complete", failed: "Analysis failed", ca
 
 /** The finished analysis. `models` and `patterns` give names; `exports` and `actions` are buttons; `own` is whether the reader asked it. */
 export function AnalysisResults(run, { models = [], patterns = [], actions = [], exports = null, own = false }) {
+  styled("run");
   styled("results");
   const context = { run, models, own, sought: null };
-  let shown = null;
   const panel = el("div", { class: "view-panel", role: "tabpanel" });
-  const map = isMappable(run) && ["Disagreement Map", later(() => import("../results/map.js"), (it) => it.DisagreementMap(run, { models, onDraft: seek }))];
+  const open = (view) => tabs.choose(views.indexOf(view));
   const views = [
     ["Side by Side", () => MembersView(context)],
     ["All answers", () => combined(context), "Combined"],
     ["Answer", () => ultra(context), "Ultra Analysis"],
-    map,
-    isComparable(run) && ["Differences", later(() => import("../results/differences.js"), (it) => it.Differences(run, models))],
-    isDrawable(run) && ["Cost and Time", later(() => import("../results/costs.js"), (it) => it.CostAndTime(run, models))],
+    ...optionalViews(run, { models, names: ["Disagreement Map", "Differences", "Cost and Time"], panel, context, open, members: () => views[0] }),
   ].filter(Boolean);
   const tabs = Tabs("Views of the result", panel, views, synthesis(run)?.text ? 2 : 0);
-
-  // A view whose code is loaded on demand: most readers only read the answer.
-  function later(load, build) {
-    return () => {
-      const place = el("div", null, Loading("Fetching the view"));
-      shown = load().then((module) => place.replaceWith(build(module)), (problem) => fill(place, Failure(problem)));
-      return place;
-    };
-  }
-
-  // Jumps from a mark on the map to its text in the draft, and back to the same mark.
-  function seek(draft, from) {
-    const place = signs().indexOf(from);
-    context.sought = { ...draft, back: async () => {
-      tabs.choose(views.indexOf(map));
-      await shown;
-      (signs()[place] ?? panel).focus();
-    } };
-    tabs.choose(0);
-    context.sought = null;
-  }
-
-  function signs() {
-    return [...panel.querySelectorAll(".map-sign")];
-  }
 
   return el("section", { class: "results-container", "aria-label": "Results", data: { component: "AnalysisResults" } },
     el("div", { class: "analysis-results" },
@@ -76,22 +49,6 @@ export function AnalysisResults(run, { models = [], patterns = [], actions = [],
       el("div", { class: "results-bar" }, tabs.node),
       panel,
       SourceList(run.sources)));
-}
-
-/** Whether there is a map, or a reason why the answers of several members were not compared. */
-export function isMappable({ evidence, models }) {
-  const isShown = evidence?.status !== "off" || evidence.sentences?.some((one) => one.level !== "none");
-  return models.length > 1 && Boolean(evidence) && isShown;
-}
-
-/** Whether there are two texts to compare. */
-export function isComparable({ stages }) {
-  return stages.flatMap((stage) => stage.members).filter((member) => member.text).length > 1;
-}
-
-/** Whether the times or costs of calls are known. */
-export function isDrawable({ timeline, stages }) {
-  return timeline.length > 0 || stages.some((stage) => stage.members.some((member) => member.latency > 0 || member.cached));
 }
 
 // A long question would push its answer off the screen.
@@ -132,7 +89,7 @@ function Failures(run, models) {
   const others = run.stages.flatMap((stage) => stage.members.filter((member) => member.insteadOf && member.status === "done"));
   const stoodIn = new Set(others.map((member) => `${nameOf(member.model, models).name} answered in the place of ${nameOf(member.insteadOf, models).name}.`));
   return el("p", { class: "notice" },
-    [`${plural(failed.length, "call")} failed (${names.join(", ")}).`, ...stoodIn, "What the others said is complete; the reasons stand in Side by Side."].join(" "));
+    [`${plural(failed.length, "call")} failed (${names.join(", ")}).`, ...stoodIn, "What the others said is complete; the reasons are in Side by Side."].join(" "));
 }
 
 function Remarks(member) {
@@ -147,36 +104,6 @@ function Notes({ notes, degraded }) {
   return el("details", { class: "run-notes", open: Boolean(degraded) },
     el("summary", null, degraded ? "Partial result" : "How this answer was produced"),
     el("ul", null, shown.map((note) => el("li", null, sentence(note)))));
-}
-
-/** The members' texts beside each other, by stage; `sought` is a place to show: `{stage, letter, says, back}`. */
-export function MembersView({ run, models, sought }) {
-  const grid = el("div", { class: "members" });
-  const help = el("p", { class: "fine stage-help" });
-  const stages = { ...run, stages: panelStages(run) };
-  const path = StagePath(draw);
-  draw(sought?.stage ?? stages.stages.at(-1)?.name);
-  if (sought) show();
-  function draw(name) {
-    const stage = stages.stages.find((each) => each.name === name);
-    path.draw(stages, name);
-    help.textContent = stage ? sentence(stageHelp(stage.name)) : "No member got to answer.";
-    const cards = (stage?.members ?? []).map((member) => MemberCard(member, { models, cite: Citer(run, placeOf(stage, member)) }));
-    for (const card of cards) card.draw();
-    grid.dataset.count = String(cards.length);
-    fill(grid, cards.map((card) => card.node));
-  }
-  function show() {
-    const stage = stages.stages.find((each) => each.name === sought.stage);
-    const card = grid.children[stage.members.findIndex((member) => member.letter === sought.letter && member.text)];
-    // The cards are on the page only after the tab has inserted them.
-    import("../results/reveal.js").then(({ reveal }) => {
-      if (!reveal(card.querySelector(".member-body"), sought.says)) note.firstChild.textContent = "It says so in other words: this is the whole answer.";
-    });
-  }
-  const note = sought && el("p", { class: "notice view-note" },
-    el("span", null, `What ${sought.letter} says of it is marked.`), button("Back to the map", { class: "link-button", on: { click: sought.back } }));
-  return [stages.stages.length > 1 && path.node, note, help, grid];
 }
 
 function combined(context) {

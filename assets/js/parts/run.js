@@ -1,16 +1,16 @@
 // A running analysis: the stages, the members side by side, the synthesis, the elapsed time.
 import { announce, button, el, fill, icon } from "../dom.js";
-import { cost, count, duration, excerpt, plural } from "../format.js";
+import { cost, count, elapsed, excerpt, plural } from "../format.js";
 import { Frames } from "../workbench/frames.js";
+import { Sight } from "../workbench/sight.js";
 import { Speaker } from "../workbench/speaker.js";
 import { Citer } from "./citations.js";
-import { Letter, MemberCard } from "./member.js";
+import { Letter } from "./letter.js";
+import { MemberCard } from "./member.js";
 import { nameOf } from "./model-name.js";
 import { isOver, panelStages, placeOf, synthesis } from "./run-model.js";
 import { stageHelp, stageName, StagePath } from "./stages.js";
 
-// Interval in milliseconds at which invisible cards are updated.
-const UNSEEN_MS = 1500;
 const NEAR = "300px";
 
 /**
@@ -52,19 +52,10 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
     frames.soon(jump, drawJump);
   });
   watcher.observe(final.node);
-  const seen = new Set();
-  const sight = new IntersectionObserver((entries) => {
-    for (const { target, isIntersecting } of entries) {
-      if (isIntersecting) seen.add(target);
-      else seen.delete(target);
-      const card = isIntersecting && cards.find((each) => each.node === target);
-      if (card) frames.soon(card, card.draw, 0);
-    }
-  }, { rootMargin: NEAR });
+  const sight = Sight(frames, signal, NEAR);
   signal.addEventListener("abort", () => {
     clearInterval(ticker);
     watcher.disconnect();
-    sight.disconnect();
   }, { once: true });
   tick();
   draw();
@@ -90,7 +81,7 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
     const stage = stages.find((each) => each.name === chosen) ?? stages.at(-1) ?? panelStages(run)[0];
     path.draw(run, current?.final && !chosen ? current.name : stage?.name);
     if (stage && (stage.name !== shownStage || cards.length !== stage.members.length)) seat(stage);
-    for (const card of cards) drawSoon(card);
+    for (const card of cards) sight.draw(card);
     frames.soon(final, final.draw);
     speaker.hear(synthesis(run)?.text ?? "");
     drawJump();
@@ -99,19 +90,11 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
     if (written.textContent !== words) written.textContent = words;
   }
 
-  function drawSoon(card) {
-    if (seen.has(card.node)) frames.soon(card, card.draw);
-    // The scroll position of an invisible card does not matter.
-    else frames.soon(card, () => void card.draw(), UNSEEN_MS);
-  }
-
   function seat(stage) {
     shownStage = stage.name;
-    sight.disconnect();
-    seen.clear();
     cards = stage.members.map((member) => MemberCard(member, { models, cite: Citer(run, placeOf(stage, member)), onStop }));
     fill(grid, cards.map((card) => card.node));
-    for (const card of cards) sight.observe(card.node);
+    sight.watch(cards);
     grid.dataset.count = String(cards.length);
     fill(seats, cards.map((card) => button(`Show ${[card.member.letter, card.name].filter(Boolean).join(", ")}`, { class: "member-seat", on: { click: () => {
       card.node.scrollIntoView({ block: "nearest", inline: "start" });
@@ -140,7 +123,7 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
     /** Schedules a redraw of the member whose text grew, and of what depends on it. */
     changed(member) {
       const card = member && cards.find((each) => each.member === member);
-      if (card) drawSoon(card);
+      if (card) sight.draw(card);
       frames.soon(node, draw);
     },
     line(connected) {
@@ -162,12 +145,6 @@ function spent(run) {
     used > 0 && `${over.some(({ usage }) => usage.estimated) ? "about " : ""}${plural(used, "token")}`,
     used > 0 && (priced ? `${cost(sum, { estimated: over.some(({ usage }) => usage.estimated) })} so far` : "price not known"),
   ].filter(Boolean).join(" · ");
-}
-
-// Whole seconds: a clock with tenths is distracting.
-function elapsed(ms) {
-  const seconds = Math.max(0, Math.floor(ms / 1000)) || 0;
-  return seconds < 10 ? `${seconds} s` : duration(seconds * 1000);
 }
 
 // The card in which the synthesis appears.

@@ -1,54 +1,16 @@
-// The passages an answer cites: the list, and the page of one of them with its span marked.
-import { get } from "../api.js";
-import { button, el, fill, icon, link } from "../dom.js";
-import { excerpt, plural } from "../format.js";
-import { user } from "../state.js";
-import { openDialog } from "./dialog.js";
-import { addressOf } from "./document-link.js";
-import { PageReader } from "./page-reader.js";
-import { nameOf } from "./reading.js";
-import { Loading } from "./states.js";
+// The passages an answer cites: the list, and the way to the page of one of them.
+import { button, el } from "../dom.js";
+import { excerpt, plural, sentence } from "../format.js";
+import { toast } from "./toast.js";
 
-/**
- * Opens a page of a document with a span marked. `span` is in bytes of the page's text, `sources` are the
- * passages that were given to the models, `remark` is the result of the citation's check.
- */
-export function openPlace({ id, page, span = null, sources = [], remark = "", doubtful = false }) {
-  const stop = new AbortController();
-  const body = el("div", { class: "source-page" }, Loading("Fetching the page"));
-  const title = sources[0] ? place(sources[0]) : `Page ${page}`;
-  openDialog(title, [
-    remark && el("p", { class: doubtful ? "notice suspicious" : "notice verified-words" }, icon(doubtful ? "warning" : "check"), el("span", null, `${remark[0].toUpperCase()}${remark.slice(1)}.`)),
-    body,
-  ], { kind: "sheet" }).then(() => stop.abort());
-  show();
-
-  async function show() {
-    const spans = span ? [span] : sources.filter((source) => source.page === page && source.end > source.start);
-    try {
-      if (!id || !user.get()) return fill(body, Kept(sources, ""));
-      const stored = await get(`/api/documents/${encodeURIComponent(id)}`, { signal: stop.signal });
-      if (stored.status !== "processed") return fill(body, Kept(sources, "The document cannot be opened at the moment; this is what was given to the models."));
-      const reader = PageReader(stored, { signal: stop.signal, level: 3 });
-      fill(body, reader.node, link(addressOf(id, page, spans[0] ?? null), `Open ${nameOf(stored)}`, { target: "_blank" }));
-      reader.go(page, spans[0] ?? null, spans.slice(1));
-    } catch (problem) {
-      if (stop.signal.aborted) return;
-      fill(body, Kept(sources, problem.status === 404
-        ? "The document has been deleted, so this can no longer be looked up in it."
-        : "The document could not be opened; this is what was given to the models."));
-    }
+/** Opens a page of a document with a span marked, as `showPlace` does, whose code is loaded for the first one. */
+export async function openPlace(place) {
+  try {
+    const { showPlace } = await import("./source-page.js");
+    showPlace(place);
+  } catch (problem) {
+    toast(sentence(problem.message), "failed");
   }
-}
-
-// The passages stored with the analysis, for pages that are no longer available.
-function Kept(sources, why) {
-  const texts = sources.filter((source) => source.text);
-  return [
-    why && el("p", { class: "notice" }, why),
-    texts.map((source) => el("blockquote", { class: "source-text", dir: "auto" }, source.text)),
-    texts.length === 0 && el("p", { class: "fine" }, "The passage itself was not kept."),
-  ];
 }
 
 /** All sources, collapsed; null when there are none. */
@@ -57,7 +19,7 @@ export function SourceList(sources) {
   return el("details", { class: "source-list" },
     el("summary", null, `Sources (${plural(sources.length, "passage")} from your documents)`),
     el("ol", null, sources.map((source) => el("li", { value: source.number },
-      button(`Source ${source.number}: ${place(source)}`, { class: "link-button", on: { click: () => openSource(source) } }, place(source)),
+      button(`Source ${source.number}: ${placeName(source)}`, { class: "link-button", on: { click: () => openSource(source) } }, placeName(source)),
       source.text && el("p", { class: "fine", dir: "auto" }, excerpt(source.text, 160))))));
 }
 
@@ -65,6 +27,7 @@ function openSource(source) {
   openPlace({ id: source.document_id, page: source.page, sources: [source] });
 }
 
-function place(source) {
+/** The name of the place of a passage. */
+export function placeName(source) {
   return source.page > 1 ? `${source.document}, page ${source.page}` : source.document;
 }

@@ -52,7 +52,7 @@ export function supportOf({ evidence }) {
   return { shown, others: all.length - shown.length };
 }
 
-/** The letters that stand this way on a claim, by letter. */
+/** The letters of the members with this stance on a claim, in order. */
 export function lettersOf(claim, stance) {
   return claim.stances.filter((one) => one.stance === stance).map((one) => one.letter).sort();
 }

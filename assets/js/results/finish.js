@@ -50,7 +50,7 @@ function FollowUp(run, data, context) {
   const place = el("section", { class: "follow-up", "aria-label": "Follow-up" });
   const turn = { analysis_id: run.id, question: run.prompt, status: run.status, models: run.models, pattern: run.pattern };
   const last = { turn, run: () => run, edit() {} };
-  Promise.all([import("../thread/composer.js"), import("../thread/start.js"), styled("thread"), styled("sheets")]).then(([{ Composer }, { startThread }]) => {
+  Promise.all([import("../thread/composer.js"), import("../thread/start.js"), styled("thread")]).then(([{ Composer }, { startThread }]) => {
     if (context.signal.aborted) return;
     const composer = Composer({ data: { ...data, documents: data.documents ?? [] }, context, last: () => last, send: (body) => startThread(body, context) });
     composer.follow(last);

@@ -5,7 +5,7 @@ import { svg } from "../charts/svg.js";
 import { count, plural, sentence } from "../format.js";
 import { Citer } from "../parts/citations.js";
 import { inline } from "../parts/inline.js";
-import { Letter } from "../parts/member.js";
+import { Letter } from "../parts/letter.js";
 import { nameOf } from "../parts/model-name.js";
 import { lastWords } from "../parts/run-model.js";
 import { blindSpots, claimsOf, draftOf, KINDS } from "./claims.js";

@@ -1,5 +1,5 @@
-// An analysis again with one thing changed. Says first what is taken over from the earlier run, what is asked
-// again and what that may cost: as the server plans it, not as this page guesses.
+// An analysis again with one thing changed. Says first what is reused from the earlier run, what is asked again, and what
+// that may cost: as the server plans it.
 import { post } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { money, plural, sentence } from "../format.js";
@@ -8,12 +8,14 @@ import { Choice, Field } from "../parts/field.js";
 import { nameOf } from "../parts/model-name.js";
 import { synthesis } from "../parts/run-model.js";
 import { stageName } from "../parts/stages.js";
+import { styled } from "../styles.js";
 
 const TYPING_MS = 300;
 const DEPTHS = [["quick", "Quick: one model answers"], ["standard", "Standard: first answers, one round of critique, synthesis"], ["full", "Full: every stage of the pattern"]];
 
 /** A dialog that starts the analysis again with one change; `onStarted(id)` when the new one runs. */
 export async function runAgain(run, { models, patterns, onStarted }) {
+  await styled("views");
   const changes = ways(run, models, patterns);
   const kinds = changes.map(([kind, name]) => [kind, name]);
   const what = Choice("Change", { value: kinds[0][0], on: { change: show } }, kinds);

@@ -1,4 +1,4 @@
-// Aligns two texts by their headings: what stands under the same heading stands in one row.
+// Aligns two texts by their headings: what is under the same heading is in one row.
 import { diffArrays } from "../../vendor/diff.js";
 import { blocks, reading } from "../text/parser.js";
 import { isKin, tally } from "./diff.js";

@@ -1,4 +1,4 @@
-// Texts as words: where each stands, and where in a text some words are said. Pure: no element.
+// Texts as words: where each is, and where in a text some words are said. Pure: no element.
 
 const segmenter = globalThis.Intl?.Segmenter ? new Intl.Segmenter(undefined, { granularity: "word" }) : null;
 const WORD = /[\p{L}\p{N}\p{M}]+(?:['’][\p{L}\p{N}\p{M}]+)*/gu;

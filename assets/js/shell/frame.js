@@ -1,5 +1,5 @@
 // The frame around every page: a bar for visitors; for a signed-in user a rail, folded to icons on laptops and a
-// drawer on phones. The rail's own content is loaded when somebody is signed in.
+// drawer on phones. The rail's own content is loaded when a user is signed in.
 import { el, fill, link } from "../dom.js";
 import { remember } from "../state.js";
 

@@ -1,6 +1,21 @@
-// Caches the shell of the pages in the browser, so that they open without a connection. Nothing personal is
-// cached: see
-// sw.js.
+// Keeps in the browser what the pages need without a connection: their shell, and what the signed-in user has read of
+// their threads. See sw.js.
+const THREADS = "quire-threads-";
+
+/** Opens the cache of this user and deletes those of others; without a user, all of them. */
+export async function keepThreadsOf(person) {
+  if (!globalThis.caches) return;
+  try {
+    const own = person ? `${THREADS}${person.id ?? person.user_id}` : "";
+    const others = (await caches.keys()).filter((name) => name.startsWith(THREADS) && name !== own);
+    await Promise.all(others.map((name) => caches.delete(name)));
+    if (!own) return;
+    const me = new Response(JSON.stringify(person), { headers: { "content-type": "application/json", "x-quire-kept": new Date().toISOString() } });
+    await (await caches.open(own)).put("/api/users/me", me);
+  } catch {
+    // Storage can be forbidden: then nothing is kept.
+  }
+}
 
 /** Registers the worker, and tells it which files this page consists of. */
 export async function keepShell() {

@@ -21,7 +21,8 @@ export async function refresh() {
     const [{ threads }, { projects }] = await Promise.all([
       get("/api/threads", { query: { limit: SHOWN } }), get("/api/projects").catch(() => ({ projects: [] })),
     ]);
-    const pinned = threads.some((each) => each.pinned) ? [] : (await get("/api/threads", { query: { pinned: true, limit: SHOWN } }).catch(() => ({ threads: [] }))).threads;
+    // Pinned ones may be older than those that were listed.
+    const pinned = threads.length < SHOWN || threads.some((each) => each.pinned) ? [] : (await get("/api/threads", { query: { pinned: true, limit: SHOWN } }).catch(() => ({ threads: [] }))).threads;
     if (me() !== whose) return;
     const all = [...threads, ...pinned.filter((each) => !threads.some((one) => one.thread_id === each.thread_id))];
     recent.set({ threads: all, projects: projects ?? [] });

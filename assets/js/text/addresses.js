@@ -41,7 +41,7 @@ function behind(state, pattern, read) {
   return true;
 }
 
-// Removes so many characters from the end of the text that was read; an underscore among them began no emphasis.
+// Removes this many characters from the end of the text that was read; an underscore among them began no emphasis.
 function takeBack(state, length) {
   let text = state.pending;
   let first = state.tokens.length;

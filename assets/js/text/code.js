@@ -12,7 +12,7 @@ export function codeBlock(text, language) {
   else if (language) load().then(() => fill(shown, painter.highlighted(shown.textContent, language)), () => {});
   return el("div", { class: "code-block" },
     el("pre", { tabindex: "0", role: "group", "aria-label": language ? `Code in ${language}` : "Code" }, shown),
-    // From the page, because a growing text goes on in the same block.
+    // From the page, because a growing text continues in the same block.
     CopyButton("Copy the code", (button) => button.parentElement.querySelector("code").textContent));
 }
 

@@ -9,7 +9,7 @@ export function formulas(reader) {
   reader.block.ruler.before("fence", "formula", blockFormula, { alt: ["paragraph", "reference", "blockquote", "list"] });
 }
 
-/** Whether what stands between two dollars is a formula: without a sign of TeX, words are not. */
+/** Whether the text between two dollars is a formula: without a sign of TeX, words are not. */
 export function isFormula(text) {
   if (/^\s|\s$|^$/.test(text)) return false;
   if (/[\\^_={}]/.test(text)) return true;
@@ -68,7 +68,7 @@ function blockFormula(state, from, to, silent) {
   const close = first.startsWith("$$") ? "$$" : first.startsWith("\\[") ? "\\]" : null;
   if (!close) return false;
   const head = first.slice(2);
-  // A bracket with a stroke before it opens a formula only where it stands alone: else it is a bracket.
+  // A bracket with a stroke before it opens a formula only where it is alone: otherwise it is a bracket.
   if (head.includes(close) ? !head.endsWith(close) || head.indexOf(close) !== head.length - 2 : close === "\\]" && head !== "") return false;
   const last = head.includes(close) ? from : lastLine(state, from + 1, to, close);
   if (last < 0) return false;

@@ -2,7 +2,7 @@
 import { tree } from "../../vendor/temml.js";
 
 const MATHML = "http://www.w3.org/1998/Math/MathML";
-// Macros are expanded so many times at most.
+// Maximum number of macro expansions.
 const MOST_EXPANSIONS = 500;
 const ELEMENT = /^(math|m[a-z]+|semantics)$/;
 const REFUSED = /^(on|href|src|style$)/i;

@@ -1,4 +1,4 @@
-// Turns the tokens of a text into nodes, in pieces of any size: it can stop between two tokens and go on later. Creates
+// Turns the tokens of a text into nodes, in pieces of any size: it can stop between two tokens and continue later. Creates
 // nodes only, never from a string of HTML, and loads nothing.
 import { el } from "../dom.js";
 import { blocks, inlines, reading } from "./parser.js";
@@ -13,7 +13,7 @@ const FIRST_LEVEL = 3;
 const LAST_LEVEL = 6;
 
 /**
- * A writer of a text into `root`, anything with an `append` method. `write(budget)` writes about so many characters and
+ * A writer of a text into `root`, anything with an `append` method. `write(budget)` writes about this many characters and
  * says whether there are more. With `isOpen` the text is still growing: what its end leaves open is closed.
  */
 export function Writer(tokens, env, root, isOpen = false) {
@@ -168,7 +168,7 @@ function word(stack, token, env) {
 function openLink(stack, token) {
   const href = token.attrGet("href");
   const link = anchor(href, token.attrGet("title"));
-  // A refused address stands in brackets behind its words, which need no element.
+  // A refused address follows its words in brackets, which need no element.
   open(stack, link ?? el("span", { class: "no-link" }));
   stack.at(-1).href = href;
 }

@@ -6,7 +6,7 @@ import { sentence } from "../format.js";
 import { Citer } from "../parts/citations.js";
 import { CopyButton } from "../parts/copy.js";
 import { markdown } from "../parts/markdown.js";
-import { Letter, remarksOf } from "../parts/member.js";
+import { Letter, remarksOf } from "../parts/letter.js";
 import { Menu } from "../parts/menu.js";
 import { nameOf } from "../parts/model-name.js";
 import { lastWords, synthesis } from "../parts/run-model.js";
@@ -45,15 +45,17 @@ function withoutTitle(blocks) {
 function Block(block, claims) {
   if (!(block instanceof Element) || !/^(P|UL|OL|BLOCKQUOTE)$/.test(block.tagName)) return el("div", { class: `blk ${block.tagName && /^H\d$/.test(block.tagName) ? "" : "full"}` }, block);
   const text = block.textContent;
+  const kinds = new Set();
   const letters = new Set();
   const against = new Set();
   for (const claim of claims) {
     if (!claim.answer || (locate(text, claim.answer)?.score ?? 0) < ENOUGH) continue;
+    kinds.add(claim.kind);
     lettersOf(claim, "asserts").forEach((letter) => letters.add(letter));
     lettersOf(claim, "denies").forEach((letter) => against.add(letter));
   }
   const own = [...letters].filter((letter) => !against.has(letter)).sort();
-  return el("div", { class: "blk" }, block, (own.length > 0 || against.size > 0) && el("div", { class: "by" },
+  return el("div", { class: "blk", data: { kinds: [...kinds].join(" ") } }, block, (own.length > 0 || against.size > 0) && el("div", { class: "by" },
     own.length > 0 && el("span", { class: "visually-hidden" }, "Asserted by "),
     own.slice(0, LETTERS).map(Letter), own.length > LETTERS && el("span", { class: "by-more" }, `+${own.length - LETTERS}`),
     against.size > 0 && el("span", { class: "dis" }, icon("diamond"), `${[...against].sort().join(", ")} ${against.size === 1 ? "disagrees" : "disagree"}`)));

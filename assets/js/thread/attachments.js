@@ -2,7 +2,6 @@
 import { upload } from "../api.js";
 import { announce, button, el, icon } from "../dom.js";
 import { bytes, sentence } from "../format.js";
-import { LARGE, sendInParts } from "../parts/chunked.js";
 import { describe, follow, idOf } from "../parts/reading.js";
 
 // Files taken at once; more are uploaded on the documents page.
@@ -34,6 +33,7 @@ export function Attachments({ signal, attached, gone }) {
     gone("");
     try {
       if (file.size === 0) throw new Error("this file is empty");
+      const { LARGE, sendInParts } = await import("../parts/chunked.js");
       const stored = await (file.size > LARGE ? sendInParts : upload)(file, { signal: stop.signal, onProgress: (part) => (bar.value = part), onLine: () => {} });
       id = idOf(stored);
       bar.remove();

@@ -3,15 +3,13 @@ import { call, remove } from "../api.js";
 import { button, el, fill, icon } from "../dom.js";
 import { sentence } from "../format.js";
 import { confirm, openDialog } from "../parts/dialog.js";
-import { saveAs } from "../parts/exports.js";
 import { Field } from "../parts/field.js";
 import { Menu } from "../parts/menu.js";
 import { isOver } from "../parts/run-model.js";
-import { runAgain } from "../results/rerun.js";
+import { saveAs } from "../parts/save.js";
 import { toast } from "../parts/toast.js";
+import { styled } from "../styles.js";
 import { refresh } from "../shell/threads.js";
-import { openDetails } from "./details.js";
-import { shareThread } from "./share.js";
 import { openEvidence, quotesOf, Ring } from "./trust.js";
 
 const FORMATS = [["markdown", "Markdown", "md"], ["html", "HTML", "html"], ["json", "JSON", "json"]];
@@ -29,8 +27,8 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
     const over = run && isOver(run);
     const quotes = over && quotesOf(run);
     fill(node, el("h1", { dir: "auto", title: now.title }, now.title), el("span", { class: "grow" }),
-      over && button(quotes ? `${quotes.good}/${quotes.all} quotes verified: evidence` : "Evidence", { class: "quiet bar-ring", on: { click: () => openEvidence(last().run(), data) } }, quotes ? [Ring(quotes, 24), `${quotes.good}/${quotes.all}`] : "Evidence"),
-      over && button("Details", { class: "quiet bar-wide", on: { click: () => openDetails(last().run(), data) } }),
+      over && button(quotes ? `${quotes.good}/${quotes.all} quotes verified: evidence` : "Evidence", { class: "quiet bar-ring", on: { click: () => openEvidence(last().run(), last().evidence()) } }, quotes ? [Ring(quotes, 24), `${quotes.good}/${quotes.all}`] : "Evidence"),
+      over && button("Details", { class: "quiet bar-wide", on: { click: details } }),
       over && button("Share", { class: "quiet bar-wide", on: { click: share } }, icon("share"), "Share"),
       over && Menu("Export", FORMATS.map(([format, name, ending]) => ({ label: name, act: () => take(format, ending) })), { class: "quiet bar-wide", content: [icon("download"), "Export", icon("down")] }),
       Menu("More", () => more(over), { class: "quiet icon-only bar-more", title: "More", content: icon("more") }));
@@ -40,12 +38,12 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
     const now = thread();
     const narrow = matchMedia("(max-width: 45rem)").matches && over;
     return [
-      narrow && { label: "Details", act: () => openDetails(last().run(), data) },
+      narrow && { label: "Details", act: details },
       narrow && { label: "Share", icon: "share", act: share },
       ...(narrow ? FORMATS.map(([format, name, ending]) => ({ label: `Export as ${name}`, icon: "download", act: () => take(format, ending) })) : []),
       { label: "Rename", icon: "pen", act: rename },
       { label: now.pinned ? "Unpin" : "Pin", icon: "pin", act: () => patch({ pinned: !now.pinned }) },
-      over && { label: "Run again with a change", icon: "redo", act: () => runAgain(last().run(), { ...data, onStarted: (id) => context.go(`/t/${encodeURIComponent(now.thread_id)}?turn=${encodeURIComponent(id)}`) }) },
+      over && { label: "Run again with a change", icon: "redo", act: again },
       { label: now.archived ? "Unarchive" : "Archive", icon: "folder", act: () => patch({ archived: !now.archived }) },
       { label: "Delete thread", icon: "trash", look: "danger", act: drop },
     ];
@@ -68,6 +66,7 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
   }
 
   async function rename() {
+    await styled("sheets");
     const field = Field("Title", { value: thread().title, required: true, maxLength: 200, autocomplete: "off", dir: "auto" });
     const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
       event.preventDefault();
@@ -91,8 +90,26 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
     }
   }
 
+  // What few readers open is loaded when they do.
+  async function later(load, open) {
+    try {
+      open(await load());
+    } catch (problem) {
+      toast(sentence(problem.message), "failed");
+    }
+  }
+
+  function details() {
+    later(() => import("./details.js"), ({ openDetails }) => openDetails(last().run(), data));
+  }
+
+  function again() {
+    const path = `/t/${encodeURIComponent(thread().thread_id)}`;
+    later(() => import("../results/rerun.js"), ({ runAgain }) => runAgain(last().run(), { ...data, onStarted: (id) => context.go(`${path}?turn=${encodeURIComponent(id)}`) }));
+  }
+
   function share() {
-    shareThread({ path: `${path()}/share`, turn: last().turn.analysis_id, many: thread().turns.length > 1 });
+    later(() => import("./share.js"), ({ shareThread }) => shareThread({ path: `${path()}/share`, turn: last().turn.analysis_id, many: thread().turns.length > 1 }));
   }
 
   async function take(format, ending) {

@@ -1,19 +1,19 @@
 // The run while it happens: the stages as a strip, the members beside each other in boxes of fixed size, and the answer
 // in the place where it will stay. Nothing moves but text and the hairlines of progress.
 import { announce, button, el, fill, icon } from "../dom.js";
-import { cost, duration } from "../format.js";
+import { cost, elapsed } from "../format.js";
 import { Citer } from "../parts/citations.js";
 import { GrowingText } from "../parts/growing.js";
 import { nameOf } from "../parts/model-name.js";
 import { isOver, panelStages, synthesis } from "../parts/run-model.js";
 import { stageHelp, stageName } from "../parts/stages.js";
 import { Frames } from "../workbench/frames.js";
+import { Sight } from "../workbench/sight.js";
 import { Speaker } from "../workbench/speaker.js";
 import { Column, Strip } from "./column.js";
 
 // More members than this are shown as rows.
 const COLUMNS = 4;
-const UNSEEN_MS = 1500;
 
 /**
  * `{node, changed(member), line(connected)}`. `onStop` stops the run, `onSkip(member)` leaves one out, `onFinish`
@@ -41,19 +41,8 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
   let shown = "";
   let drawn = "";
   const ticker = setInterval(tick, 1000);
-  const seen = new Set();
-  const sight = new IntersectionObserver((entries) => {
-    for (const { target, isIntersecting } of entries) {
-      if (isIntersecting) seen.add(target);
-      else seen.delete(target);
-      const card = isIntersecting && cards.find((each) => each.node === target);
-      if (card) frames.soon(card, card.draw, 0);
-    }
-  }, { rootMargin: "200px" });
-  signal.addEventListener("abort", () => {
-    clearInterval(ticker);
-    sight.disconnect();
-  }, { once: true });
+  const sight = Sight(frames, signal, "200px");
+  signal.addEventListener("abort", () => clearInterval(ticker), { once: true });
   tick();
   draw();
 
@@ -71,7 +60,7 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
     const stages = panelStages(run).filter((stage) => stage.status !== "waiting");
     const stage = stages.at(-1) ?? panelStages(run)[0];
     if (stage && (stage.name !== shown || cards.length !== stage.members.length)) seat(stage);
-    for (const card of cards) drawSoon(card);
+    for (const card of cards) sight.draw(card);
     const last = synthesis(run);
     const writing = Boolean(last && last.status !== "waiting");
     if (writing && grid.hidden === false) fold();
@@ -92,21 +81,14 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
     if (current && before?.find(([name]) => name === current.name)?.[1] !== "running") announce(`${stageName(current.name)}: ${stageHelp(current.name)}.`);
   }
 
-  function drawSoon(card) {
-    if (seen.has(card.node)) frames.soon(card, card.draw);
-    else frames.soon(card, () => void card.draw(), UNSEEN_MS);
-  }
-
   function seat(stage) {
     shown = stage.name;
-    sight.disconnect();
-    seen.clear();
     const rows = stage.members.length > COLUMNS;
     cards = stage.members.map((member) => Column(member, { run, stage, models, rows, onSkip }));
     grid.classList.toggle("rows", rows);
     grid.dataset.count = String(cards.length);
     fill(grid, cards.map((card) => card.node));
-    for (const card of cards) sight.observe(card.node);
+    sight.watch(cards);
     fill(tabs, !rows && cards.map((card, place) => card.tab(() => choose(place))));
     choose(0);
   }
@@ -130,7 +112,7 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
     /** Schedules a redraw of the member whose text grew, and of what depends on it. */
     changed(member) {
       const card = member && cards.find((each) => each.member === member);
-      if (card) drawSoon(card);
+      if (card) sight.draw(card);
       frames.soon(node, draw);
     },
     line(connected) {
@@ -163,10 +145,4 @@ function Stage(stage, models) {
     state === "done" ? icon("check") : el("span", { class: "dot", "aria-hidden": "true" }),
     el("span", null, stage.final ? "Answer" : stageName(stage.name)), el("span", { class: "visually-hidden" }, `, ${words}`),
     count && el("span", { class: "stage-count" }, count));
-}
-
-// Whole seconds: a clock with tenths is distracting.
-function elapsed(ms) {
-  const seconds = Math.max(0, Math.floor(ms / 1000)) || 0;
-  return seconds < 10 ? `${seconds} s` : duration(seconds * 1000);
 }

@@ -5,7 +5,7 @@ import { cost, count, duration, sentence } from "../format.js";
 import { Citer } from "../parts/citations.js";
 import { CopyButton } from "../parts/copy.js";
 import { GrowingText } from "../parts/growing.js";
-import { Letter, Mark } from "../parts/member.js";
+import { Letter, Mark } from "../parts/letter.js";
 import { nameOf } from "../parts/model-name.js";
 import { placeOf } from "../parts/run-model.js";
 
@@ -56,7 +56,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
     }
     node.classList.toggle("empty", !member.text && !failed);
     if (member.status === "running") text.set(member.text);
-    else if (failed && !member.text) fill(text.node, el("p", { class: "col-problem" }, `No answer: ${sentence(member.problem)} ${member.note || "The others go on without it."}`));
+    else if (failed && !member.text) fill(text.node, el("p", { class: "col-problem" }, `No answer: ${sentence(member.problem)} ${member.note || "The others continue without it."}`));
     else text.finish(member.text);
     return member.status === "running" && following ? toTheEnd : null;
   }
@@ -115,7 +115,7 @@ function stateOf(member) {
     case "running":
       return member.text ? `Writing · ${count(wordsIn(member.text))} words` : member.reasoning ? "Thinking" : "Waiting for the first words…";
     case "failed":
-      return member.note || "The others go on without it.";
+      return member.note || "The others continue without it.";
     case "left":
       return "Not reached";
     case "stopped":

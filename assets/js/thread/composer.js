@@ -2,9 +2,10 @@
 // thread it holds the choice of the last turn; only what is changed is sent with the follow-up.
 import { button, el, fill, icon } from "../dom.js";
 import { plural, sentence } from "../format.js";
-import { Mark } from "../parts/member.js";
+import { Mark } from "../parts/letter.js";
 import { isOver, letterAt } from "../parts/run-model.js";
 import { Alert } from "../parts/states.js";
+import { styled } from "../styles.js";
 import { loadDraft, requestOf, saveDraft } from "../workbench/draft.js";
 import { Attachments } from "./attachments.js";
 import { Dictation } from "./dictation.js";
@@ -47,7 +48,7 @@ export function Composer({ data, context, send, last }) {
         written();
       }), go));
   // Before anything is written, a follow-up is taken to be as long as the question before.
-  const estimate = Estimate({ request: () => ({ ...body(), ...(after && !input.value.trim() ? { prompt: after.turn.question } : {}) }), signal, tell });
+  const estimate = Estimate({ request: planned, signal, tell });
   takeDrops();
   written();
   draw();
@@ -55,6 +56,12 @@ export function Composer({ data, context, send, last }) {
 
   function request() {
     return { ...requestOf({ ...draft, prompt: input.value }), ...(single ? { models: [single] } : {}) };
+  }
+
+  // The request to estimate; null until the turn before is known.
+  function planned() {
+    if (!after || input.value.trim()) return body();
+    return after.run() ? { ...body(), prompt: after.turn.question } : null;
   }
 
   function written() {
@@ -108,9 +115,9 @@ export function Composer({ data, context, send, last }) {
     } };
     const sheets = { panel: () => import("./panel-sheet.js"), pattern: () => import("./pattern-sheet.js"), documents: () => import("./documents-sheet.js") };
     try {
-      const sheet = await sheets[what]();
+      const [sheet] = await Promise.all([sheets[what](), styled("sheets")]);
       anchor();
-      sheet.open(bound);
+      await sheet.open(bound);
     } catch (problem) {
       fill(message, Alert(problem));
     }
@@ -162,9 +169,9 @@ export function Composer({ data, context, send, last }) {
   }
 
   function attached(stored) {
-    const known = data.documents.findIndex((each) => (each.document_id ?? each.id) === (stored.document_id ?? stored.id));
+    const known = data.documents?.findIndex((each) => (each.document_id ?? each.id) === (stored.document_id ?? stored.id));
     if (known >= 0) data.documents[known] = stored;
-    else data.documents.unshift(stored);
+    else data.documents?.unshift(stored);
     if (stored.status !== "failed") draft.documents.add(stored.document_id ?? stored.id);
     changed.add("documents");
     draw();

@@ -1,13 +1,11 @@
-// What a question will cost, asked of the server whenever the choice changes: a price of a few words, and what stands in
-// the way.
+// What a question will cost, asked of the server whenever the choice changes: a price of a few words, and what
+// prevents it.
 import { post } from "../api.js";
-import { duration, money, sentence } from "../format.js";
-import { user } from "../state.js";
-import { speeds, timeOf } from "../workbench/speed.js";
+import { money, sentence } from "../format.js";
 
 const PATIENCE_MS = 350;
 
-/** `{update()}`; `request()` is the body of the question, `tell({words, warn})` shows the result. */
+/** `{update()}`; `request()` is the body of the question, or null while it is not known; `tell({words, warn})` shows the result. */
 export function Estimate({ request, signal, tell }) {
   let timer = 0;
   let asked = new AbortController();
@@ -18,6 +16,7 @@ export function Estimate({ request, signal, tell }) {
     clearTimeout(timer);
     asked.abort();
     const wanted = request();
+    if (!wanted) return;
     if (!wanted.prompt) return tell({ words: "Write a question to see the estimated cost." });
     if (wanted.models?.length === 0) return tell({ words: "Choose at least one model." });
     timer = setTimeout(ask, PATIENCE_MS);
@@ -39,24 +38,6 @@ export function Estimate({ request, signal, tell }) {
 export function priceOf({ total }) {
   if (total.cost_usd === null || total.cost_usd === undefined) return "price unknown";
   return Number(total.cost_usd) > 0 ? `≈ ${money(total.cost_usd)}` : "free";
-}
-
-/** Price and time of a request: "≈ $0.07 · about 28 s"; the time only where the models' speed is known. */
-export async function priceAndTime(request, signal) {
-  const [told, known] = await Promise.all([post("/api/estimate", request, { signal }), user.get() ? measured(signal) : new Map()]);
-  const ms = timeOf(told.calls, known);
-  return { told, price: priceOf(told), time: ms ? duration(Math.max(1000, Math.round(ms / 1000) * 1000)).replace(".0 s", " s") : "" };
-}
-
-let measuring = null;
-
-/** The known speed of models, asked once a visit. */
-export function measured(signal) {
-  measuring ??= speeds(signal).catch(() => {
-    measuring = null;
-    return new Map();
-  });
-  return measuring;
 }
 
 function warningOf({ allowed, refusal, pictures, members = [] }) {

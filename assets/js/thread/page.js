@@ -31,7 +31,7 @@ export function ThreadPage(data, context) {
   listenForKeys({ signal: context.signal, views: () => views, composer });
   return page;
 
-  // A new question: the composer stands in the middle, with examples below.
+  // A new question: the composer is in the middle, with examples below.
   function greet() {
     page.classList.add("new");
     fill(hello,
@@ -112,17 +112,17 @@ export function ThreadPage(data, context) {
     if (problem) toast(sentence(problem.message), "failed");
   }
 
-  // Goes on from what a stopped run has written: continues the text, or has the answer written from the drafts.
+  // Continues a stopped run: its text, or has the answer written from the drafts.
   async function proceed(turn, how) {
     const problem = await send({ [how]: turn.analysis_id }, turn.question);
     if (problem) toast(sentence(problem.message), "failed");
   }
 
   // A run is over.
-  function settled(view) {
+  function settled(view, ran) {
     bar.draw();
     if (view === views.at(-1)) composer.follow(view, views.map((each) => each.turn));
-    refresh();
+    if (ran) refresh();
   }
 
   // The tab that is shown stays in the address.

@@ -5,26 +5,27 @@ import { button, el, fill, icon } from "../dom.js";
 import { count, money, plural, sentence, short } from "../format.js";
 import { openDialog } from "../parts/dialog.js";
 import { Choice, Field } from "../parts/field.js";
-import { Letter } from "../parts/member.js";
-import { inOrder } from "../parts/model-selector.js";
+import { Letter } from "../parts/letter.js";
+import { inOrder } from "../parts/model-order.js";
 import { nameOf } from "../parts/model-name.js";
 import { letterAt } from "../parts/run-model.js";
 import { toast } from "../parts/toast.js";
 import { requestOf, takeRecipe } from "../workbench/draft.js";
-import { measured, priceAndTime } from "./estimate.js";
+import { measured, priceAndTime } from "./price.js";
 
 // Rows shown at once; search finds the others.
 const AT_ONCE = 60;
 // Dollars for a million tokens in and out from which a model has two, three, and four dots.
 const STEPS = [2, 8, 25];
-const STATES = { needs_key: "Needs a key", throttled: "Busy", unavailable: "Failed lately", circuit_open: "Failed lately" };
+const FAILED = "Failed lately";
+const STATES = { needs_key: "Needs a key", throttled: "Busy", unavailable: FAILED, circuit_open: FAILED };
 
 /** Opens the sheet; `bound` is the composer's choice, which "Use panel" changes. */
 export function open(bound) {
   const { draft, data, signal } = bound;
   const copy = { ...draft, models: new Set(draft.models), parameters: { ...draft.parameters } };
   const known = new Map();
-  const all = inOrder(data.models);
+  let all = inOrder(data.models);
   const segments = el("div", { class: "segments", role: "group", "aria-label": "Saved panels", hidden: true });
   const search = Field(`Find in ${plural(all.length, "model")}`, { type: "search", autocomplete: "off", placeholder: `Find in ${plural(all.length, "model")}`, on: { input: rows } });
   search.node.classList.add("sheet-search");
@@ -32,7 +33,7 @@ export function open(bound) {
   const writer = Choice("Synthesis model", { value: copy.ultra, on: { change: () => {
     copy.ultra = writer.input.value;
     price();
-  } } }, [["", "Automatic"], ...all.filter((model) => model.available && !failed(model)).map((model) => [model.id, nameOf(model.id, [model]).name])]);
+  } } }, writers());
   writer.node.classList.add("sheet-writer");
   const list = el("ul", { class: "model-rows" });
   const total = el("p", { class: "sheet-total", role: "status" });
@@ -49,6 +50,7 @@ export function open(bound) {
   });
   draw();
   saved();
+  renew();
   measured(signal).then((found) => {
     for (const [id, speed] of found) known.set(id, speed);
     if (known.size > 0 && !stop.signal.aborted) rows();
@@ -59,6 +61,23 @@ export function open(bound) {
       button(`Remove ${nameOf(id, data.models).name}`, { class: "quiet icon-only", on: { click: () => change(id, false) } }, icon("cross")))));
     rows();
     price();
+  }
+
+  // The models that can write the answer: not one that has just failed.
+  function writers() {
+    return [["", "Automatic"], ...all.filter((model) => model.available && !failed(model)).map((model) => [model.id, nameOf(model.id, [model]).name])];
+  }
+
+  // The page may have been open for long: a model may have failed since.
+  async function renew() {
+    const told = await get("/api/available-models", { signal: stop.signal }).catch(() => null);
+    if (!told || stop.signal.aborted) return;
+    data.models = told;
+    all = inOrder(told);
+    fill(writer.input, writers().map(([id, name]) => el("option", { value: id }, name)));
+    if (![...writer.input.options].some((option) => option.value === copy.ultra)) copy.ultra = "";
+    writer.input.value = copy.ultra;
+    rows();
   }
 
   function rows() {
@@ -75,11 +94,11 @@ export function open(bound) {
     const place = [...copy.models].indexOf(model.id);
     const speed = known.get(model.id);
     const { name, demo } = nameOf(model.id, [model]);
-    const input = el("input", { type: "checkbox", class: "visually-hidden", value: model.id, checked: place >= 0, disabled: !model.available && place < 0, "aria-label": [name, model.provider, priceWords(model), `${short(model.context_window ?? 0)} context`, model.vision && "sees pictures", STATES[model.status]].filter(Boolean).join(", "),
+    const input = el("input", { type: "checkbox", class: "visually-hidden", value: model.id, checked: place >= 0, disabled: !model.available && place < 0, "aria-label": [name, model.provider, priceWords(model), `${short(model.context_window ?? 0)} context`, model.vision && "sees pictures", stateOf(model)].filter(Boolean).join(", "),
       on: { change: () => change(model.id, input.checked) } });
     return el("li", null, el("label", { class: `model-row ${place >= 0 ? "on" : ""} ${failed(model) || !model.available ? "off" : ""}` }, input,
       place >= 0 ? Letter(letterAt(place)) : el("span", { class: "model-box", "aria-hidden": "true" }),
-      el("span", { class: "model-row-name" }, el("span", null, name), demo && el("span", { class: "badge" }, "Demo"), STATES[model.status] && el("span", { class: failed(model) ? "pill bad" : "pill" }, STATES[model.status])),
+      el("span", { class: "model-row-name" }, el("span", null, name), demo && el("span", { class: "badge" }, "Demo"), stateOf(model) && el("span", { class: failed(model) ? "pill bad" : "pill" }, stateOf(model))),
       el("span", { class: "cell provider" }, model.provider), el("span", { class: "cell price", title: priceWords(model) }, Price(model)),
       el("span", { class: "cell number" }, model.context_window ? short(model.context_window) : "–"),
       el("span", { class: "cell number" }, speed ? count(Math.max(1, Math.round(speed.perSecond))) : "–"),
@@ -148,7 +167,11 @@ export function open(bound) {
 }
 
 function failed(model) {
-  return model.status === "unavailable" || model.status === "circuit_open";
+  return model.failed_lately || stateOf(model) === FAILED;
+}
+
+function stateOf(model) {
+  return model.failed_lately && model.available ? FAILED : STATES[model.status];
 }
 
 function Price(model) {

@@ -7,15 +7,17 @@ import { Flow } from "../orchestrator/flow.js";
 import { requestOf } from "../workbench/draft.js";
 import { Settings } from "../workbench/settings.js";
 import { styled } from "../styles.js";
-import { priceAndTime } from "./estimate.js";
+import { priceAndTime } from "./price.js";
 
 const FIRST = 4;
 const USUAL = ["critique", "confidence", "fact_check", "vote"];
 const DEPTHS = [["quick", "Quick"], ["standard", "Standard"], ["full", "Full"]];
 
 /** Opens the sheet; `bound` is the composer's choice, which "Use pattern" changes. */
-export function open(bound) {
+export async function open(bound) {
   const { draft, data, signal } = bound;
+  // The page knows only their names.
+  if (!data.patterns[0]?.stages) data.patterns = await get("/api/orchestrator/patterns", { signal });
   const copy = { ...draft, models: new Set(draft.models), parameters: { ...draft.parameters } };
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);

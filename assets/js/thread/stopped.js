@@ -23,7 +23,7 @@ export function Stopped(run, page) {
       el("p", null, byOwner ? wordsOf(run, members) : sentence(run.problem) || "The run failed."),
       usd > 0 && el("span", { class: "fine" }, cost(usd, run.totals.usage)),
       el("div", { class: "actions" },
-        partial && button("Continue", { class: "secondary", title: "The model goes on where it was stopped", on: { click: () => page.proceed(turn, "continue_of") } }),
+        partial && button("Continue", { class: "secondary", title: "Continues the text where it was stopped", on: { click: () => page.proceed(turn, "continue_of") } }),
         byOwner && texts.length > 0 && button("Write from this", { class: "primary", title: "One model writes the answer from these texts", on: { click: () => page.proceed(turn, "write_from") } }),
         (!byOwner || texts.length === 0) && button(byOwner ? "Run again" : "Try again", { class: "secondary", on: { click: () => regenerate(turn) } }))),
     cards.length > 0 && el("div", { class: "board" }, cards.map((card) => card.node)));

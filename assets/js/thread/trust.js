@@ -1,26 +1,33 @@
 // How sure an answer is, beside it: verified quotes as a ring, what the members agree and disagree on, who took part at
 // which cost.
-import { button, el, icon } from "../dom.js";
+import { button, el, fill, icon } from "../dom.js";
 import { svg } from "../charts/svg.js";
-import { cost, count, duration, money, tokens } from "../format.js";
-import { Letter } from "../parts/member.js";
+import { cost, count, duration, money, plural, tokens } from "../format.js";
+import { Letter } from "../parts/letter.js";
 import { nameOf } from "../parts/model-name.js";
 import { panelStages, synthesis } from "../parts/run-model.js";
 import { openDialog } from "../parts/dialog.js";
 import { blindSpots, claimsOf, LEVELS, supportOf } from "../results/claims.js";
 import { JudgeNote } from "../results/support.js";
+import { styled } from "../styles.js";
 
 // The circumference of the ring in the units of its picture: 2 π 24.
 const AROUND = 151;
+// The filter for what no answer covers: no paragraph matches it, so it lists what is missing.
+const GAP = "gap";
 
-/** The column of a run that is over; on narrow windows the same is a sheet, opened from the bar. `map()` shows the map. */
-export function Trust(run, { data, map }) {
-  return el("aside", { class: "trust", "aria-label": "Evidence" }, Evidence(run, data, map));
+/**
+ * The column of a run that is over; on narrow windows the same is a sheet, opened from the bar. `filter` filters the
+ * answer (filter.js) and `map()` shows the map; each is null where there is none.
+ */
+export function Trust(run, shown) {
+  return el("aside", { class: "trust", "aria-label": "Evidence" }, Evidence(run, shown));
 }
 
 /** Opens the evidence over the page. */
-export function openEvidence(run, data) {
-  openDialog("Evidence", el("div", { class: "trust-sheet" }, Evidence(run, data, null)), { kind: "bottom" });
+export async function openEvidence(run, shown) {
+  await styled("sheets");
+  openDialog("Evidence", el("div", { class: "trust-sheet" }, Evidence(run, shown)), { kind: "bottom" });
 }
 
 /** The verified and all checked quotes, `{good, all}`; null where none were checked. */
@@ -39,9 +46,9 @@ export function Ring({ good, all }, size = 56) {
     full && svg("path", { class: "ring-check", d: "M19 28.5l6.5 6.5 12-13.5" }));
 }
 
-function Evidence(run, data, map) {
+function Evidence(run, { data, filter, map }) {
   const quotes = quotesOf(run);
-  const rows = Filters(run, map);
+  const rows = Filters(run, filter, map);
   return [
     quotes && el("div", { class: "verified" }, Ring(quotes), el("p", null, el("b", null, `${quotes.good}/${quotes.all}`), el("span", null, "quotes verified"))),
     rows,
@@ -54,22 +61,43 @@ function Evidence(run, data, map) {
   ];
 }
 
-function Filters(run, map) {
+// The kinds of claims with their numbers; each filters the answer, and says what it found.
+function Filters(run, filter, map) {
   const claims = claimsOf(run);
+  const spots = blindSpots(run);
   const of = (kind) => claims.filter((claim) => claim.kind === kind).length;
-  const rows = [
-    ["all", "Agreed by all", of("shared")],
-    ["diamond", "Contradictions", of("conflict")],
-    ["one", "Said by one", of("alone")],
-    ["gap", "Not covered", blindSpots(run).length],
-  ];
-  if (rows.every(([, , number]) => number === 0)) return null;
-  return el("ul", { class: "filters" }, rows.map(([sign, words, number]) => el("li", { class: sign === "diamond" && number > 0 ? "warn" : "" },
-    map ? button(`${words} ${count(number)}`, { class: "filter", disabled: number === 0, on: { click: map } }, icon(sign), words, el("span", { class: "filter-count" }, count(number)))
-      : el("p", { class: "filter" }, icon(sign), words, el("span", { class: "filter-count" }, count(number))))));
+  const rows = [["shared", "all", "Agreed by all", of("shared")], ["conflict", "diamond", "Contradictions", of("conflict")], ["alone", "one", "Said by one", of("alone")], [GAP, "gap", "Not covered", spots.length]];
+  if (rows.every(([, , , number]) => number === 0)) return null;
+  const note = el("div", { class: "filter-note", role: "status" });
+  const buttons = rows.map(([kind, sign, words, number]) => button(`${words} ${count(number)}`, { class: "filter", disabled: number === 0 || !filter, on: { click: () => press(kind) } },
+    icon(sign), words, el("span", { class: "filter-count" }, count(number))));
+  const node = el("div", { class: "filter-part" },
+    el("ul", { class: "filters" }, buttons.map((one, place) => el("li", { class: rows[place][0] === "conflict" && rows[place][3] > 0 ? "warn" : "" }, one))), note);
+  filter?.watch(draw);
+  draw();
+  return node;
+
+  function draw() {
+    buttons.forEach((one, place) => one.setAttribute("aria-pressed", String(filter?.kind() === rows[place][0])));
+    if (!filter?.kind()) fill(note);
+  }
+
+  function press(kind) {
+    const found = filter.choose(filter.kind() === kind ? "" : kind);
+    if (!filter.kind()) return;
+    fill(note, kind === GAP ? el("ul", { class: "notes" }, spots.map((spot) => el("li", { dir: "auto" }, spot)))
+      : el("p", null, found.length > 0 ? `In ${plural(found.length, "paragraph")} of the answer. ` : "The answer does not mention them. ", map && button("Show all claims", { class: "link-button", on: { click: () => {
+        node.closest("dialog")?.close("");
+        map();
+      } } })));
+    // On the sheet the answer is behind it.
+    if (found.length === 0) return;
+    node.closest("dialog")?.close("");
+    found[0].scrollIntoView({ block: "nearest" });
+  }
 }
 
-// How many sentences of the answer stand at each level of support.
+// The number of the answer's sentences at each level of support.
 function Levels(run) {
   const { shown } = supportOf(run);
   const number = (level) => shown.filter((one) => one.level === level).length;

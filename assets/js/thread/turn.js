@@ -2,13 +2,11 @@
 // was stopped.
 import { get, post } from "../api.js";
 import { announce, el, fill, keepPlace } from "../dom.js";
-import { follow } from "../events.js";
 import { sentence } from "../format.js";
 import { markdown } from "../parts/markdown.js";
-import { apply, fromStored, isOver, newRun } from "../parts/run-model.js";
-import { Failure } from "../parts/states.js";
+import { fromStored, isOver, newRun } from "../parts/run-model.js";
+import { Failure, Loading } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
-import { Board } from "./board.js";
 import { ended } from "./notify.js";
 import { Question } from "./question.js";
 import { Result } from "./result.js";
@@ -17,8 +15,8 @@ import { Result } from "./result.js";
 const NEAR = "600px";
 
 /**
- * `{node, turn, run(), place(), versions(), leave()}`. `stored` is the analysis if it is known already; `fresh` whether
- * it has just been started.
+ * `{node, turn, run(), place(), versions(), leave()}`. `stored` is a promise of the analysis if it is being fetched
+ * already; `fresh` whether the turn has just been started.
  */
 export function TurnView(turn, page) {
   const { data, context } = page;
@@ -28,7 +26,7 @@ export function TurnView(turn, page) {
   const question = Question(turn, page);
   const body = el("div", { class: "turn-body" });
   const node = el("article", { class: "turn", "aria-label": "Turn", tabindex: "-1", data: { turn: turn.analysis_id } }, question.node, body);
-  const self = { node, turn, run: () => run, place, versions: question.versions, leave, edit: question.edit, choose: (index) => result?.choose(index) };
+  const self = { node, turn, run: () => run, place, versions: question.versions, leave, edit: question.edit, choose: (index) => result?.choose(index), evidence: () => result?.evidence };
   let run = null;
   let result = null;
   let number = 1;
@@ -37,8 +35,8 @@ export function TurnView(turn, page) {
 
   function begin() {
     if (page.fresh) return watch(planned(), Date.now());
-    if (page.stored) return take(page.stored);
     if (turn.answer) fill(body, el("div", { class: "answer prose reading preview" }, markdown(turn.answer)));
+    if (page.stored) return load(page.stored);
     const sight = new IntersectionObserver(([seen]) => {
       if (!seen.isIntersecting) return;
       sight.disconnect();
@@ -48,18 +46,20 @@ export function TurnView(turn, page) {
     stop.signal.addEventListener("abort", () => sight.disconnect(), { once: true });
   }
 
-  async function load() {
+  async function load(asked = get(path, { signal: stop.signal })) {
     try {
-      take(await get(path, { signal: stop.signal }));
+      const stored = await asked;
+      if (!stop.signal.aborted) take(stored);
     } catch (problem) {
-      if (!stop.signal.aborted) fill(body, Failure(problem, load));
+      // Without a connection the text that the thread brought stays.
+      if (!stop.signal.aborted && !(problem.status === 0 && turn.answer)) fill(body, Failure(problem, () => load()));
     }
   }
 
   function take(stored) {
     const known = fromStored(stored);
     if (isOver(known)) return finish(known);
-    // Events are told from the first one again: what is stored so far would be doubled by them.
+    // Events are sent again from the first one: what is stored so far would be doubled by them.
     const fresh = newRun(known);
     fresh.sources = known.sources;
     watch(fresh, Math.min(Date.parse(known.createdAt) || Date.now(), Date.now()));
@@ -69,28 +69,27 @@ export function TurnView(turn, page) {
     return newRun({ id: turn.analysis_id, prompt: turn.question, pattern: turn.pattern, models: turn.models });
   }
 
-  function watch(fresh, began) {
+  async function watch(fresh, began) {
     run = fresh;
     turn.status = "running";
     node.dataset.status = "running";
     const live = new AbortController();
     stop.signal.addEventListener("abort", () => live.abort(), { once: true });
-    const board = Board(run, { models: data.models, began, signal: live.signal, onStop: () => ask("cancel"), onFinish: () => ask("synthesize", {}, "The answer is written from what is ready."), onSkip: (member) => ask("leave-out", { model: member.model }) });
-    fill(body, board.node);
-    follow(run.id, {
-      signal: live.signal,
-      onEvent(name, told) {
-        const member = apply(run, name, told);
-        if (name === "analysis.started") learnSources(live.signal);
-        if (isOver(run)) conclude(live, Date.now() - began);
-        else board.changed(member);
-      },
-      onLine: board.line,
-      onGone(problem) {
-        live.abort();
-        fill(body, Failure(problem));
-      },
-    });
+    const gone = (problem) => {
+      live.abort();
+      fill(body, Failure(problem));
+    };
+    fill(body, el("div", { class: "live" }, Loading("Loading")));
+    try {
+      const { watchRun } = await import("./live.js");
+      if (stop.signal.aborted) return;
+      fill(body, watchRun(run, {
+        models: data.models, began, signal: live.signal, ask, gone,
+        learn: () => learnSources(live.signal), over: () => conclude(live, Date.now() - began),
+      }));
+    } catch (problem) {
+      gone(problem);
+    }
   }
 
   // The stored result has what no event tells: letters as the models saw them, sources, costs as billed.
@@ -106,21 +105,21 @@ export function TurnView(turn, page) {
       if (stop.signal.aborted) return;
       toast(`The stored result could not be read yet: ${sentence(problem.message)}`, "failed");
     }
-    finish(final);
+    finish(final, true);
     keepPlace();
     const words = { completed: "The answer is ready.", cancelled: "The run is stopped." }[final.status] ?? "The run failed.";
     announce(words);
     if (final.status !== "cancelled") ended(turn.question, took, words);
   }
 
-  function finish(final) {
+  function finish(final, ran = false) {
     run = final;
     turn.status = final.status;
     node.dataset.status = final.status;
     result = Result(run, { ...page, turn, view: self });
     fill(body, result.node);
     label();
-    page.settled(self);
+    page.settled(self, ran);
   }
 
   async function learnSources(signal) {
@@ -146,7 +145,7 @@ export function TurnView(turn, page) {
     label();
   }
 
-  // Several turns are told apart by their number.
+  // The number distinguishes several turns.
   function label() {
     node.setAttribute("aria-label", `Turn ${number}`);
     body.querySelector(".trust")?.setAttribute("aria-label", `Evidence of turn ${number}`);

@@ -1,7 +1,7 @@
 // A question that is being prepared: what is chosen for it, and where that is kept until it is sent. Knows no
 // element. The window has its own draft; an account's last one waits for it in this browser.
 import { recall, remember, user } from "../state.js";
-import { defaultPanel } from "../parts/model-selector.js";
+import { defaultPanel } from "../parts/model-order.js";
 
 /** The words of the two layouts, as they are remembered. */
 export const STEPS = "steps";
@@ -16,7 +16,7 @@ export function chooseLayout(name) {
   remember("layout", name);
 }
 
-// Only for whoever is signed in, under their name: another person at this browser does not see it.
+// Only for a signed-in user, under their id: another person at this browser does not see it.
 const account = () => (user.get() ? `draft.${user.get().id ?? user.get().user_id}` : null);
 
 function kept() {

@@ -74,7 +74,7 @@ export function Plan({ data, signal, request }) {
 
 export { RecipeChoice, Settings };
 
-// Asked once a visit, and only when somebody looks at it.
+// Requested once a visit, and only when it is opened.
 function known(data, signal) {
   data.speeds ??= speeds(signal);
   return data.speeds;

@@ -31,7 +31,7 @@ export function RecipeChoice({ draft, data, signal, changed, onTake }) {
         changed();
         onTake();
         lost.textContent = missing.length > 0 ? `Cannot be asked now: ${missing.join(", ")}.` : "";
-        announce(recipe ? `${recipe.name} is laid over your choice.` : "No recipe.");
+        announce(recipe ? `${recipe.name} is applied to your choice.` : "No recipe.");
       } },
     }, [["", "None: I choose below"], ...recipes.map((each) => [each.id, each.own ? each.name : `${each.name} (a colleague’s)`])]);
     if (!recipes.some((each) => each.id === draft.recipe)) draft.recipe = "";

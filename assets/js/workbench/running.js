@@ -5,7 +5,8 @@ import { announce, keepPlace } from "../dom.js";
 import { follow, startHere } from "../events.js";
 import { sentence } from "../format.js";
 import { remember } from "../state.js";
-import { apply, fromStored, isOver, newRun } from "../parts/run-model.js";
+import { apply } from "../parts/run-events.js";
+import { fromStored, isOver, newRun } from "../parts/run-model.js";
 import { RunView } from "../parts/run.js";
 import { Failure } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
@@ -22,7 +23,7 @@ export async function begin(request, place) {
   announce("The analysis has started.");
 }
 
-/** Starts it for somebody without an account: the line is the run. */
+/** Starts a run without an account: it lasts as long as its connection. */
 export async function beginHere(request, place) {
   const stop = new AbortController();
   place.context.signal.addEventListener("abort", () => stop.abort(), { once: true });
@@ -34,7 +35,7 @@ export function reopen(place) {
   const run = fromStored(place.data.stored);
   if (isOver(run)) return finish(run, place);
   const began = Date.parse(run.createdAt) || Date.now();
-  // Events are told from the first one again: what is stored so far would be doubled by them.
+  // Events are sent again from the first one: what is stored so far would be doubled by them.
   const fresh = newRun(run);
   fresh.sources = run.sources;
   watch(fresh, place, Math.min(began, Date.now()));

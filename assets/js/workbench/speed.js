@@ -1,10 +1,9 @@
-// How quick each model was in one's own last calls: measured, never claimed. Who has asked nobody yet knows
-// nothing, and is told nothing.
+// The speed of each model, measured in the user's own last calls; unknown without calls.
 import { get } from "../api.js";
 import { user } from "../state.js";
 
 const CALLS = 100;
-// A few words say more of the line than of the model.
+// Output tokens below which the connection matters more than the model.
 const ENOUGH = 20;
 
 /** A Map from the model's id to `{perSecond, firstMs}`, the medians; empty where nothing is known. */

@@ -276,7 +276,8 @@ impl Analyses<'_> {
         }
     }
 
-    // The strongest ready model that is not a member, otherwise the strongest member. A paid model never
+    // The strongest ready model that is not a member, otherwise the strongest member; one that has just failed only
+    // where there is no other. A paid model never
     // summarizes a panel of demo algorithms, and no algorithm a panel of models.
     fn choose_synthesizer(&self, user: Option<&UserId>, new: &CheckedRequest) -> String {
         let members = &new.request.models;
@@ -299,6 +300,7 @@ impl Analyses<'_> {
                     && model.mock == demo
                     && is_known(model)
                     && self.llm.retired(user, &model.id).is_none()
+                    && !self.llm.failed_lately(user, &model.id)
                     && !members.contains(&model.id)
             })
             .map(|(model, _)| model)
@@ -306,7 +308,7 @@ impl Analyses<'_> {
         let inside = panel
             .iter()
             .filter(|model| model.mock == demo)
-            .max_by_key(|model| model.strength);
+            .max_by_key(|model| (!self.llm.failed_lately(user, &model.id), model.strength));
         outside
             .or(inside)
             .map_or_else(|| members[0].clone(), |model| model.id.clone())

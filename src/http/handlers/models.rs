@@ -34,13 +34,18 @@ fn models_json(cx: &RequestContext, caller: Option<&Caller>) -> Vec<Value> {
     let user = caller.map(|caller| &caller.user);
     let models = cx.app.models();
     let list = models.list(user);
-    let to_json =
-        |entry: &(Model, Availability)| model_json(entry, models.retired(user, &entry.0.id));
+    let to_json = |entry: &(Model, Availability)| {
+        let mut body = model_json(entry, models.retired(user, &entry.0.id));
+        if models.failed_lately(user, &entry.0.id) {
+            body["failed_lately"] = json!(true);
+        }
+        body
+    };
     list.iter().map(to_json).collect()
 }
 
 /// `GET /api/available-models`: lists all models. A model that its provider no longer lists has `retired` and its
-/// `successor`.
+/// `successor`; one whose last call by the caller failed has `failed_lately`.
 ///
 /// # Errors
 /// Never; the signature is that of all handlers.

@@ -6,9 +6,10 @@ use serde_json::json;
 
 use crate::app::accounts::FirstAdminRule;
 use crate::http::assets::{self, CachePolicy};
-use crate::http::header::{ACCEPT, CONTENT_SECURITY_POLICY};
+use crate::http::auth::{self, AuthCookie};
+use crate::http::header::{ACCEPT, CONTENT_SECURITY_POLICY, LINK};
 use crate::http::headers::PAGE_POLICY;
-use crate::http::{ApiError, LinkToken, Reply, RequestContext};
+use crate::http::{ApiError, LinkToken, Reply, RequestContext, preload};
 
 /// `GET /`: the start page, or the JSON index for API clients.
 ///
@@ -31,7 +32,15 @@ pub async fn home(cx: RequestContext) -> Result<Reply, ApiError> {
 /// `Internal` when the embedded page is damaged.
 pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
     let reply = assets::reply("index.html", CachePolicy::Revalidate, &cx.request.headers)?;
-    Ok(reply.header(CONTENT_SECURITY_POLICY, PAGE_POLICY))
+    let reply = reply.header(CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    let secure = auth::is_secure(&cx.app, cx.https);
+    // The device cookie, because access tokens are short-lived. After sign-out, the guess costs some cached files.
+    let known = [AuthCookie::Access, AuthCookie::Device];
+    let is_signed_in = (known.iter()).any(|cookie| cx.cookie(cookie.name(secure)).is_some());
+    Ok(match preload::links(cx.request.uri.path(), is_signed_in) {
+        Some(links) => reply.header(LINK, links),
+        None => reply,
+    })
 }
 
 /// `GET /share/{token}`: the page of a shared result. Its script checks the link.

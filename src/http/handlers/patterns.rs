@@ -45,13 +45,20 @@ async fn visible(
     Ok(cx.app.patterns().visible(user).await?)
 }
 
-/// `GET /api/orchestrator/patterns`: lists the patterns as a JSON array.
+/// `GET /api/orchestrator/patterns`: lists the patterns as a JSON array, with `brief=true` only their ids and names.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub async fn list_bare(cx: RequestContext, caller: Option<Caller>) -> Result<Reply, ApiError> {
     let all = visible(&cx, caller.as_ref()).await?;
-    let items: Vec<Value> = all.iter().map(pattern_json).collect();
+    let is_brief = cx.query("brief").as_deref() == Some("true");
+    let items: Vec<Value> = all
+        .iter()
+        .map(|stored| match is_brief {
+            true => json!({ "id": stored.pattern.id, "name": stored.pattern.name }),
+            false => pattern_json(stored),
+        })
+        .collect();
     Ok(Reply::json(&items))
 }
 

@@ -60,7 +60,7 @@ fn assets_are_sent_as_they_are_wanted() {
         "text/javascript; charset=utf-8"
     );
     if !tree.is_empty() {
-        let name = format!("/assets/{tree}/js/index.js");
+        let name = format!("/assets/{tree}/app/core.js");
         let plain = server.client().get(&name);
         assert_eq!(
             plain.header("cache-control"),
@@ -85,7 +85,7 @@ fn assets_are_sent_as_they_are_wanted() {
             .read_to_end(&mut inflated)
             .unwrap();
         assert_eq!(inflated, plain.bytes);
-        let old = server.client().get("/assets/0000000000000000/js/index.js");
+        let old = server.client().get("/assets/0000000000000000/app/core.js");
         assert_eq!((old.status, old.header("cache-control")), (200, "no-cache"));
     }
 }

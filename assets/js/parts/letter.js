@@ -1,0 +1,38 @@
+// What tells members apart, and the facts and remarks about the answer of one.
+import { el } from "../dom.js";
+import { cost, count, duration, plural, tokens } from "../format.js";
+
+/** The letter by which the other members know this one. */
+export function Letter(letter) {
+  if (!letter) return null;
+  const tint = (letter.charCodeAt(letter.length - 1) - 65) % 6;
+  return el("span", { class: `letter tint-${tint}`, title: `Member ${letter}` }, letter);
+}
+
+/** The same as a picture: the style sheet draws the letter, which is no part of the name of the button around it. */
+export function Mark(letter) {
+  return el("span", { class: `letter mark tint-${(letter.charCodeAt(letter.length - 1) - 65) % 6}`, "aria-hidden": "true", data: { letter } });
+}
+
+/** Remarks on how an answer came about; empty if all went as planned. */
+export function remarksOf(member) {
+  if (member.status !== "done") return "";
+  return [
+    member.insteadOf && `In the place of ${member.insteadOf}, which failed.`,
+    member.dropped.length > 0 && `It does not take ${member.dropped.join(", ")}: left out.`,
+    member.finish === "length" && "Cut off at its token limit.",
+  ].filter(Boolean).join(" ");
+}
+
+/** Tokens, cost, and time of a member, in one line. */
+export function factsOf(member) {
+  if (member.status !== "done") return member.text ? plural(member.text.length, "character") : "";
+  return [
+    duration(member.latency),
+    tokens(member.usage),
+    member.cost === undefined ? "" : cost(member.cost, member.usage),
+    member.cached && "from the cache",
+    member.usage?.cached > 0 && `${count(member.usage.cached)} tokens read from the provider's cache`,
+    member.tries > 1 && `asked ${member.tries} times`,
+  ].filter(Boolean).join(" · ");
+}

@@ -1,0 +1,12 @@
+// The order in which models are offered, and the panel that is chosen at first.
+
+/** Available models first, those that have just failed behind the others; language models before demo algorithms. */
+export function inOrder(models) {
+  const rank = (model) => (model.available ? 0 : 4) + (model.failed_lately ? 2 : 0) + (model.mock ? 1 : 0);
+  return [...models].sort((a, b) => rank(a) - rank(b));
+}
+
+/** The default panel. */
+export function defaultPanel(models) {
+  return inOrder(models).filter((model) => model.available).slice(0, 3).map((model) => model.id);
+}

@@ -1,0 +1,56 @@
+// The views of a finished run that most readers do not open: the map of disagreements, the differences between the texts,
+// cost and time. Their code is loaded when they are opened.
+import { later } from "../parts/later.js";
+import { styled } from "../styles.js";
+
+/**
+ * The views as rows for `Tabs`: the map, the differences, the costs; false for one that this run does not have. `names`
+ * are their labels in this order, `panel` shows views, `open(row)` opens one. A mark on the map leads to its text among
+ * the members, the row `members()`, which reads `context.sought`; `actions` and `badge` belong to the map.
+ */
+export function optionalViews(run, { models, names, panel, context, open, members, actions = null, badge = null }) {
+  let shown = null;
+  const onOpen = (load, build) => () => {
+    const view = later(() => Promise.all([load(), styled("views")]).then(([module]) => module), build);
+    shown = view.shown;
+    return view.node;
+  };
+  const map = isMappable(run) && [names[0], onOpen(() => import("./map.js"), (it) => it.DisagreementMap(run, { models, onDraft: seek, actions })), "", badge];
+  return [
+    map,
+    isComparable(run) && [names[1], onOpen(() => import("./differences.js"), (it) => it.Differences(run, models))],
+    isDrawable(run) && [names[2], onOpen(() => import("./costs.js"), (it) => it.CostAndTime(run, models))],
+  ];
+
+  // Jumps from a mark on the map to its text in the draft, and back to the same mark.
+  function seek(draft, from) {
+    const place = signs().indexOf(from);
+    context.sought = { ...draft, back: async () => {
+      open(map);
+      await shown;
+      (signs()[place] ?? panel).focus();
+    } };
+    open(members());
+    context.sought = null;
+  }
+
+  function signs() {
+    return [...panel.querySelectorAll(".map-sign")];
+  }
+}
+
+// Whether there is a map, or a reason why the answers of several members were not compared.
+function isMappable({ evidence, models }) {
+  const isShown = evidence?.status !== "off" || evidence.sentences?.some((one) => one.level !== "none");
+  return models.length > 1 && Boolean(evidence) && isShown;
+}
+
+// Whether there are two texts to compare.
+function isComparable({ stages }) {
+  return stages.flatMap((stage) => stage.members).filter((member) => member.text).length > 1;
+}
+
+// Whether the times or costs of calls are known.
+function isDrawable({ timeline, stages }) {
+  return timeline.length > 0 || stages.some((stage) => stage.members.some((member) => member.latency > 0 || member.cached));
+}

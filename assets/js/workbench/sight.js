@@ -1,0 +1,34 @@
+// Redraws cards in proportion to how well they can be seen: often in sight, rarely out of sight.
+
+// Interval in milliseconds at which cards out of sight are redrawn.
+const UNSEEN_MS = 1500;
+
+/** `{watch(cards), draw(card)}`: `frames` schedules, `margin` is how far around the window counts as in sight. */
+export function Sight(frames, signal, margin) {
+  const seen = new Set();
+  let cards = [];
+  const watcher = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) seen.add(target);
+      else seen.delete(target);
+      const card = isIntersecting && cards.find((each) => each.node === target);
+      if (card) frames.soon(card, card.draw, 0);
+    }
+  }, { rootMargin: margin });
+  signal.addEventListener("abort", () => watcher.disconnect(), { once: true });
+  return {
+    /** Watches these cards instead of those before. */
+    watch(next) {
+      watcher.disconnect();
+      seen.clear();
+      cards = next;
+      for (const card of cards) watcher.observe(card.node);
+    },
+    /** Schedules a redraw. */
+    draw(card) {
+      if (seen.has(card.node)) frames.soon(card, card.draw);
+      // The scroll position of an invisible card does not matter.
+      else frames.soon(card, () => void card.draw(), UNSEEN_MS);
+    },
+  };
+}

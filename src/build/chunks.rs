@@ -1,0 +1,215 @@
+//! Which chunk of the pages' scripts each module is in. A chunk is one file that the browser loads; a module is in
+//! exactly one, so that its state exists once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::BuildResult;
+use super::module::Module;
+
+/// Chunks that several pages share, with the modules they are for. Each also holds what these modules import, unless an
+/// earlier chunk has it. Every other module that is loaded with `import()` gets a chunk of its own.
+const SHARED: &[(&str, &[&str])] = &[
+    (
+        "core",
+        &[
+            "js/start.js",
+            "js/shell/rail.js",
+            "js/parts/owed.js",
+            "js/parts/model-name.js",
+            "js/parts/tabs.js",
+            "js/parts/copy.js",
+            "js/styles.js",
+        ],
+    ),
+    // What any page about questions and answers needs, without a text.
+    (
+        "parts",
+        &[
+            "js/charts/svg.js",
+            "js/parts/model-order.js",
+            "js/parts/reading.js",
+            "js/parts/run-model.js",
+            "js/parts/save.js",
+            "js/parts/stages.js",
+            "js/results/views.js",
+            "js/workbench/draft.js",
+        ],
+    ),
+    // Texts as models write them, with their citations.
+    (
+        "text",
+        &[
+            "js/parts/markdown.js",
+            "js/parts/letter.js",
+            "js/parts/citations.js",
+        ],
+    ),
+    ("thread", &["js/pages/thread.js", "js/thread/start.js"]),
+    (
+        "extras",
+        &[
+            "js/parts/document-link.js",
+            "js/parts/exports.js",
+            "js/parts/spans.js",
+            "js/parts/undo.js",
+            "js/workbench/speed.js",
+        ],
+    ),
+    // Texts while they are written: a turn without an answer, and the members of any run.
+    (
+        "live",
+        &[
+            "js/parts/run-events.js",
+            "js/results/members.js",
+            "js/thread/live.js",
+            "js/thread/stopped.js",
+            "js/workbench/frames.js",
+            "js/workbench/speaker.js",
+        ],
+    ),
+    ("results", &["js/parts/results.js"]),
+    (
+        "reader",
+        &["js/parts/document-view.js", "js/parts/page-reader.js"],
+    ),
+    (
+        "charts",
+        &[
+            "js/charts/bars.js",
+            "js/charts/chart.js",
+            "js/charts/columns.js",
+            "js/orchestrator/flow.js",
+        ],
+    ),
+    // The guided page, and what else offers models, documents, and settings.
+    (
+        "ask",
+        &[
+            "js/parts/model-selector.js",
+            "js/parts/pattern-picker.js",
+            "js/parts/plan.js",
+            "js/parts/steps.js",
+            "js/parts/suggestions.js",
+            "js/parts/upload.js",
+            "js/workbench/recipes.js",
+        ],
+    ),
+    (
+        "sheets",
+        &[
+            "js/thread/panel-sheet.js",
+            "js/thread/pattern-sheet.js",
+            "js/thread/documents-sheet.js",
+        ],
+    ),
+    ("palette", &["js/shell/palette.js"]),
+    (
+        "account",
+        &[
+            "js/account/parts.js",
+            "js/parts/contents.js",
+            "js/parts/providers.js",
+            "js/usage/budget.js",
+        ],
+    ),
+    (
+        "experiments",
+        &["js/experiments/draft.js", "js/experiments/words.js"],
+    ),
+    ("index", &["js/index.js"]),
+];
+
+/// One file of scripts.
+pub(super) struct Chunk {
+    /// The name of its file, without `.js`.
+    pub(super) name: String,
+    /// The paths of its modules, each after the ones that it imports.
+    pub(super) modules: Vec<String>,
+}
+
+/// All chunks, each after the ones that it imports.
+///
+/// # Errors
+/// When modules import each other in a circle, a module is missing, or no page loads it.
+pub(super) fn plan(modules: &BTreeMap<String, Module>) -> BuildResult<Vec<Chunk>> {
+    let mut planner = Planner {
+        modules,
+        placed: BTreeSet::new(),
+        open: Vec::new(),
+    };
+    let mut chunks = Vec::new();
+    for (name, roots) in SHARED {
+        chunks.push(planner.chunk(name, roots)?);
+    }
+    let loaded: BTreeSet<&str> = modules
+        .values()
+        .flat_map(|module| module.loads.iter().map(String::as_str))
+        .filter(|path| !planner.placed.contains(*path))
+        .collect();
+    let mut users: BTreeMap<String, &str> = BTreeMap::new();
+    for root in &loaded {
+        for path in planner.needed(&[root])? {
+            if let Some(other) = users.insert(path.clone(), root) {
+                return Err(format!(
+                    "assets/{path} would be in the chunks of {other} and {root}: add it to a shared one in src/build/chunks.rs"
+                )
+                .into());
+            }
+        }
+    }
+    for root in loaded {
+        let name = root.trim_start_matches("js/").trim_end_matches(".js");
+        chunks.push(planner.chunk(&name.replace('/', "-"), &[root])?);
+    }
+    match modules.keys().find(|path| !planner.placed.contains(*path)) {
+        Some(path) => Err(format!("assets/{path}: no page loads this module").into()),
+        None => Ok(chunks),
+    }
+}
+
+struct Planner<'a> {
+    modules: &'a BTreeMap<String, Module>,
+    placed: BTreeSet<String>,
+    /// The modules that are being visited, to find circles.
+    open: Vec<String>,
+}
+
+impl Planner<'_> {
+    fn chunk(&mut self, name: &str, roots: &[&str]) -> BuildResult<Chunk> {
+        let modules = self.needed(roots)?;
+        self.placed.extend(modules.iter().cloned());
+        Ok(Chunk {
+            name: name.to_owned(),
+            modules,
+        })
+    }
+
+    /// These modules and all that they import, without those in earlier chunks; in the order in which a browser runs them.
+    fn needed(&mut self, roots: &[&str]) -> BuildResult<Vec<String>> {
+        let mut found = Vec::new();
+        for root in roots {
+            self.visit(root, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn visit(&mut self, path: &str, found: &mut Vec<String>) -> BuildResult<()> {
+        if self.placed.contains(path) || found.iter().any(|one| one == path) {
+            return Ok(());
+        }
+        if self.open.iter().any(|one| one == path) {
+            return Err(format!("assets/{path} imports itself: {:?}", self.open).into());
+        }
+        let modules = self.modules;
+        let module = modules
+            .get(path)
+            .ok_or_else(|| format!("there is no assets/{path}: {:?}", self.open.last()))?;
+        self.open.push(path.to_owned());
+        for import in &module.imports {
+            self.visit(import, found)?;
+        }
+        self.open.pop();
+        found.push(path.to_owned());
+        Ok(())
+    }
+}

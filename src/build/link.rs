@@ -1,0 +1,201 @@
+//! Writes the chunks of the pages' scripts: every module is a function that returns what it exports, and a chunk imports
+//! the objects of other chunks' modules by name. Lines stay lines, and a source map names the file and line of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use super::BuildResult;
+use super::chunks::Chunk;
+use super::module::{Module, loads, object_name, resolve};
+use super::source_map;
+
+/// A chunk as it is served.
+pub(super) struct LinkedChunk {
+    /// The name of its file, without `.js`.
+    pub(super) name: String,
+    /// Its text, which names other chunks as `./NAME.js`.
+    pub(super) text: String,
+    /// Its source map.
+    pub(super) map: String,
+    /// The names of the chunks that it imports, directly or not.
+    pub(super) needs: BTreeSet<String>,
+}
+
+/// Links all chunks.
+///
+/// # Errors
+/// When a module uses a name that the linker gives, or imports a module that does not exist.
+pub(super) fn link(
+    modules: &BTreeMap<String, Module>,
+    chunks: &[Chunk],
+) -> BuildResult<Vec<LinkedChunk>> {
+    check_names(modules)?;
+    let homes: BTreeMap<&str, &str> = chunks
+        .iter()
+        .flat_map(|chunk| {
+            chunk
+                .modules
+                .iter()
+                .map(|path| (path.as_str(), chunk.name.as_str()))
+        })
+        .collect();
+    let mut linked: Vec<LinkedChunk> = Vec::new();
+    for chunk in chunks {
+        let one = Linker {
+            modules,
+            homes: &homes,
+            chunk,
+        }
+        .write()?;
+        let mut needs: BTreeSet<String> =
+            one.direct.keys().map(|name| (*name).to_owned()).collect();
+        for before in linked
+            .iter()
+            .filter(|before| one.direct.contains_key(before.name.as_str()))
+        {
+            needs.extend(before.needs.iter().cloned());
+        }
+        linked.push(LinkedChunk {
+            name: chunk.name.clone(),
+            map: source_map::write(&one.lines),
+            text: one.text,
+            needs,
+        });
+    }
+    Ok(linked)
+}
+
+/// Refuses a module that uses the name of another module's object for something else.
+fn check_names(modules: &BTreeMap<String, Module>) -> BuildResult<()> {
+    let names: BTreeSet<String> = modules.keys().map(|path| object_name(path)).collect();
+    if names.len() != modules.len() {
+        return Err("two modules have names that differ only in their signs".into());
+    }
+    for module in modules
+        .values()
+        .filter(|module| !module.path.starts_with("vendor/"))
+    {
+        let imported: BTreeSet<String> = module
+            .imports
+            .iter()
+            .map(|path| object_name(path))
+            .collect();
+        for line in &module.lines {
+            let words = line
+                .text
+                .split(|sign: char| !sign.is_alphanumeric() && sign != '_' && sign != '$');
+            for word in words.filter(|word| word.starts_with('$')) {
+                if names.contains(word) && !imported.contains(word) {
+                    let place = line.source + 1;
+                    return Err(format!(
+                        "assets/{}: line {place}: the linker needs the name {word}",
+                        module.path
+                    )
+                    .into());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Linker<'a> {
+    modules: &'a BTreeMap<String, Module>,
+    homes: &'a BTreeMap<&'a str, &'a str>,
+    chunk: &'a Chunk,
+}
+
+/// A chunk's text, the source of each line, and the other chunks with the objects that it takes from them.
+struct Written<'a> {
+    text: String,
+    lines: Vec<Option<(String, usize)>>,
+    direct: BTreeMap<&'a str, BTreeSet<String>>,
+}
+
+impl<'a> Linker<'a> {
+    fn write(&self) -> BuildResult<Written<'a>> {
+        let mut written = Written {
+            text: String::new(),
+            lines: Vec::new(),
+            direct: self.direct()?,
+        };
+        for (chunk, objects) in &written.direct {
+            let list = objects.iter().cloned().collect::<Vec<_>>().join(", ");
+            let _ = writeln!(written.text, "import {{ {list} }} from \"./{chunk}.js\";");
+            written.lines.push(None);
+        }
+        for path in &self.chunk.modules {
+            self.module(&self.modules[path], &mut written)?;
+        }
+        let objects = self.chunk.modules.iter().map(|path| object_name(path));
+        let _ = writeln!(
+            written.text,
+            "export {{ {} }};",
+            objects.collect::<Vec<_>>().join(", ")
+        );
+        Ok(written)
+    }
+
+    /// The objects that this chunk takes from others, by chunk.
+    fn direct(&self) -> BuildResult<BTreeMap<&'a str, BTreeSet<String>>> {
+        let mut direct: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for path in &self.chunk.modules {
+            for import in &self.modules[path].imports {
+                let home = self.home(import)?;
+                if home != self.chunk.name {
+                    direct.entry(home).or_default().insert(object_name(import));
+                }
+            }
+        }
+        Ok(direct)
+    }
+
+    fn home(&self, path: &str) -> BuildResult<&'a str> {
+        let home = self.homes.get(path);
+        home.copied()
+            .ok_or_else(|| format!("there is no assets/{path}").into())
+    }
+
+    fn module(&self, module: &Module, written: &mut Written<'_>) -> BuildResult<()> {
+        let _ = writeln!(
+            written.text,
+            "const {} = (() => {{",
+            object_name(&module.path)
+        );
+        written.lines.push(None);
+        for line in &module.lines {
+            let text = self.loaded(module, &line.text)?;
+            let _ = writeln!(written.text, "{text}");
+            written.lines.push(Some((module.path.clone(), line.source)));
+        }
+        let exports = module
+            .exports
+            .iter()
+            .map(|(public, local)| match public == local {
+                true => public.clone(),
+                false => format!("{public}: {local}"),
+            });
+        let exports = exports.collect::<Vec<_>>().join(", ");
+        let _ = writeln!(written.text, "return {{ {exports} }};\n}})();");
+        written.lines.extend([None, None]);
+        Ok(())
+    }
+
+    /// A line whose calls of `import()` load a chunk and give the module's object.
+    fn loaded(&self, module: &Module, text: &str) -> BuildResult<String> {
+        let mut text = text.to_owned();
+        if module.path.starts_with("vendor/") {
+            return Ok(text);
+        }
+        for address in loads(&text)? {
+            let path = resolve(&module.path, &address);
+            let call = format!(
+                "import(\"./{}.js\").then((chunk) => chunk.{})",
+                self.home(&path)?,
+                object_name(&path)
+            );
+            text = text.replacen(&format!("import(\"{address}\")"), &call, 1);
+        }
+        Ok(text)
+    }
+}

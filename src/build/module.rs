@@ -1,0 +1,237 @@
+//! One module of the pages as the linker needs it: what it imports, what it exports, and its lines as the body of a
+//! function. Reads the forms that our scripts use and refuses all others.
+
+use std::path::Path;
+
+use super::BuildResult;
+use super::script::{self, Line};
+
+/// A module, ready to be linked.
+pub(super) struct Module {
+    /// The path below `assets`, such as `js/parts/menu.js`.
+    pub(super) path: String,
+    /// The paths of the modules that it imports statically, in their order.
+    pub(super) imports: Vec<String>,
+    /// The paths of the modules that it loads with `import()`.
+    pub(super) loads: Vec<String>,
+    /// What it exports: the public name and the local one.
+    pub(super) exports: Vec<(String, String)>,
+    /// Its lines. Static imports read from the other module's object; calls of `import()` are still as written.
+    pub(super) lines: Vec<Line>,
+}
+
+impl Module {
+    /// Reads a module of ours, or a minified library.
+    ///
+    /// # Errors
+    /// When a statement has a form that the linker does not know.
+    pub(super) fn read(path: &str, source: &str) -> BuildResult<Self> {
+        let named = |fault: Box<dyn std::error::Error>| format!("assets/{path}: {fault}");
+        match path.starts_with("vendor/") {
+            true => Self::library(path, source).map_err(|fault| named(fault).into()),
+            false => Self::own(path, source).map_err(|fault| named(fault).into()),
+        }
+    }
+
+    fn empty(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            imports: Vec::new(),
+            loads: Vec::new(),
+            exports: Vec::new(),
+            lines: Vec::new(),
+        }
+    }
+
+    fn own(path: &str, source: &str) -> BuildResult<Self> {
+        let mut module = Self::empty(path);
+        let mut is_head = true;
+        for mut line in script::lines(source)? {
+            let place = line.source + 1;
+            let is_import = line.is_top && line.text.starts_with("import ");
+            if line.is_top && line.text.starts_with("await ") {
+                return Err(
+                    format!("line {place}: await at the top level cannot be linked").into(),
+                );
+            }
+            if is_import && !is_head {
+                return Err(format!("line {place}: imports come first").into());
+            }
+            is_head &= is_import;
+            let text = std::mem::take(&mut line.text);
+            let text = match text.split_once(' ') {
+                Some(("import", rest)) if line.is_top => module.import(rest),
+                Some(("export", rest)) if line.is_top => module.export(rest),
+                _ => Ok(text),
+            };
+            line.text = text.map_err(|fault| format!("line {place}: {fault}"))?;
+            for loaded in loads(&line.text)? {
+                module.loads.push(resolve(path, &loaded));
+            }
+            // Chunks lie in a folder of their own; addresses that a module makes are relative to its source.
+            let here = format!("new URL(\"../{path}\", import.meta.url)");
+            line.text = line.text.replace("import.meta.url", &here);
+            if !line.text.is_empty() {
+                module.lines.push(line);
+            }
+        }
+        Ok(module)
+    }
+
+    /// A minified library: one list of exports at its end, no imports.
+    fn library(path: &str, source: &str) -> BuildResult<Self> {
+        let mut module = Self::empty(path);
+        let (code, list) = source
+            .rsplit_once("export{")
+            .ok_or("a library ends with the list of its exports")?;
+        let list = list.trim_end().trim_end_matches(';').trim_end_matches('}');
+        module.add_exports(list)?;
+        module.lines = code
+            .lines()
+            .enumerate()
+            .map(|(source, text)| Line {
+                text: text.to_owned(),
+                source,
+                is_top: false,
+            })
+            .collect();
+        Ok(module)
+    }
+
+    /// `import` without its keyword: gives the statement that reads the names from the other module's object.
+    fn import(&mut self, rest: &str) -> BuildResult<String> {
+        let refused = || format!("unknown form: import {rest}");
+        if let Some(from) = rest
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix("\";"))
+        {
+            self.depend(from)?;
+            return Ok(String::new());
+        }
+        let rest = rest.strip_suffix("\";").ok_or_else(refused)?;
+        let (names, from) = rest.rsplit_once(" from \"").ok_or_else(refused)?;
+        let object = self.depend(from)?;
+        let pattern =
+            if let Some(list) = names.strip_prefix("{ ").and_then(|n| n.strip_suffix(" }")) {
+                format!("{{ {} }}", list.replace(" as ", ": "))
+            } else if let Some(name) = names.strip_prefix("* as ") {
+                identifier(name)?.to_owned()
+            } else {
+                format!("{{ default: {} }}", identifier(names)?)
+            };
+        Ok(format!("const {pattern} = {object};"))
+    }
+
+    /// `export` without its keyword: gives the declaration, or what is left of it.
+    fn export(&mut self, rest: &str) -> BuildResult<String> {
+        if let Some(list) = rest.strip_prefix("{ ") {
+            let (names, from) = list.split_once(" }").ok_or("the list has no end")?;
+            let Some(from) = from
+                .strip_prefix(" from \"")
+                .and_then(|f| f.strip_suffix("\";"))
+            else {
+                self.add_exports(names)?;
+                return Ok(String::new());
+            };
+            let object = self.depend(from)?;
+            self.add_exports(names)?;
+            return Ok(format!(
+                "const {{ {} }} = {object};",
+                names.replace(" as ", ": ")
+            ));
+        }
+        let declaration = rest.strip_prefix("async ").unwrap_or(rest);
+        let (kind, name) = declaration.split_once(' ').unwrap_or_default();
+        let end = name.find(|sign: char| !is_word(sign)).unwrap_or_default();
+        let (name, after) = name.split_at(end);
+        let is_known = match kind {
+            "function" => after.starts_with('('),
+            "const" => after.starts_with(" = "),
+            "class" => after.starts_with(' '),
+            _ => false,
+        };
+        if !is_known {
+            return Err(format!("unknown form: export {rest}").into());
+        }
+        self.exports.push((name.to_owned(), name.to_owned()));
+        Ok(rest.to_owned())
+    }
+
+    /// Adds a list such as `a, b as c` to the exports.
+    fn add_exports(&mut self, list: &str) -> BuildResult<()> {
+        for name in list.split(',').map(str::trim) {
+            let (local, public) = name.split_once(" as ").unwrap_or((name, name));
+            self.exports.push((
+                identifier(public)?.to_owned(),
+                identifier(local)?.to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn depend(&mut self, from: &str) -> BuildResult<String> {
+        if !from.starts_with('.') {
+            return Err(format!("{from} is not a relative address").into());
+        }
+        let path = resolve(&self.path, from);
+        let object = object_name(&path);
+        self.imports.push(path);
+        Ok(object)
+    }
+}
+
+/// The variable that holds what a module exports.
+pub(super) fn object_name(path: &str) -> String {
+    let stem = path.trim_end_matches(".js").trim_start_matches("js/");
+    let signs = stem
+        .chars()
+        .map(|sign| if is_word(sign) { sign } else { '_' });
+    format!("${}", signs.collect::<String>())
+}
+
+/// The addresses in the calls of `import()` on this line.
+///
+/// # Errors
+/// When the address is not written as a string.
+pub(super) fn loads(text: &str) -> BuildResult<Vec<String>> {
+    let calls = text.match_indices("import(").filter(|(place, _)| {
+        let before = text[..*place].chars().next_back();
+        before.is_none_or(|sign| !is_word(sign) && sign != '.')
+    });
+    calls
+        .map(|(place, word)| {
+            let address = text[place + word.len()..].strip_prefix('"');
+            let address = address.and_then(|rest| rest.split_once("\")"));
+            address
+                .map(|(address, _)| address.to_owned())
+                .ok_or_else(|| format!("import() needs an address: {text}").into())
+        })
+        .collect()
+}
+
+/// Resolves a relative address against the path of a module.
+pub(super) fn resolve(module: &str, address: &str) -> String {
+    let mut parts: Vec<&str> = Path::new(module)
+        .parent()
+        .and_then(Path::to_str)
+        .map_or_else(Vec::new, |folder| folder.split('/').collect());
+    for part in address.split('/') {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+fn identifier(name: &str) -> BuildResult<&str> {
+    match !name.is_empty() && name.chars().all(is_word) {
+        true => Ok(name),
+        false => Err(format!("{name} is not a name").into()),
+    }
+}
+
+fn is_word(sign: char) -> bool {
+    sign.is_alphanumeric() || sign == '_' || sign == '$'
+}

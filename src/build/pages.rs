@@ -1,0 +1,129 @@
+//! What the pages load: chunks of scripts, style sheets, and for each page the list of both, so that a browser fetches
+//! them at once instead of finding one after the other.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::BuildResult;
+use super::chunks;
+use super::link::{self, LinkedChunk};
+use super::module::Module;
+use super::styles;
+
+/// The chunk whose page scripts find under the stable address `/assets/index.js`.
+const ENTRY: &str = "index";
+
+/// The linked scripts and styles.
+pub(super) struct Pages {
+    modules: BTreeMap<String, Module>,
+    chunks: Vec<LinkedChunk>,
+    sheets: Vec<(String, String)>,
+    /// For each page module, such as `pages/thread`: its chunk, and the style sheets it waits for.
+    pages: BTreeMap<String, (String, Vec<String>)>,
+}
+
+impl Pages {
+    /// Links the scripts and styles among these files of `assets`.
+    ///
+    /// # Errors
+    /// When a script has a form that the linker does not know, or a style sheet has no end.
+    pub(super) fn link(files: &[(String, Vec<u8>)]) -> BuildResult<Self> {
+        let mut modules = BTreeMap::new();
+        let mut pages = BTreeMap::new();
+        for (name, bytes) in files.iter().filter(|(name, _)| is_module(name)) {
+            let text = std::str::from_utf8(bytes)?;
+            modules.insert(name.clone(), Module::read(name, text)?);
+            let page = name
+                .strip_prefix("js/")
+                .and_then(|rest| rest.strip_suffix(".js"));
+            if let Some(page) = page.filter(|page| page.starts_with("pages/")) {
+                pages.insert(page.to_owned(), (String::new(), styled(text)));
+            }
+        }
+        let plan = chunks::plan(&modules)?;
+        for chunk in &plan {
+            for path in &chunk.modules {
+                let page = path.trim_start_matches("js/").trim_end_matches(".js");
+                if let Some((name, _)) = pages.get_mut(page) {
+                    name.clone_from(&chunk.name);
+                }
+            }
+        }
+        let chunks = link::link(&modules, &plan)?;
+        let sheets = styles::sheets(files)?;
+        Ok(Self {
+            modules,
+            chunks,
+            sheets,
+            pages,
+        })
+    }
+
+    /// Whether this file of `assets` is part of a chunk or a sheet.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.modules.contains_key(name) || name.starts_with("css/")
+    }
+
+    /// The files that are served: name and text.
+    pub(super) fn files(&self, tree: &str) -> Vec<(String, String)> {
+        let mut files = self.sheets.clone();
+        for chunk in &self.chunks {
+            if chunk.name == ENTRY {
+                files.push((format!("{ENTRY}.js"), entry(&chunk.text, tree)));
+                continue;
+            }
+            let LinkedChunk {
+                name, text, map, ..
+            } = chunk;
+            let text = format!("{text}//# sourceMappingURL={name}.js.map\n");
+            files.push((format!("app/{name}.js"), text));
+            files.push((format!("app/{name}.js.map"), map.clone()));
+        }
+        files
+    }
+
+    /// The value of the `Link` header for each page, one per line: the page module, a tab, the value.
+    ///
+    /// # Errors
+    /// When a page is in no chunk.
+    pub(super) fn preloads(&self, tree: &str) -> BuildResult<String> {
+        let mut text = String::new();
+        for (page, (home, sheets)) in &self.pages {
+            let chunk = self.chunks.iter().find(|chunk| chunk.name == *home);
+            let chunk = chunk.ok_or_else(|| format!("{page} is in no chunk"))?;
+            // The page's HTML names the core itself.
+            let names = chunk
+                .needs
+                .iter()
+                .chain([home])
+                .filter(|name| *name != "core");
+            let scripts =
+                names.map(|name| format!("</assets/{tree}/app/{name}.js>; rel=modulepreload"));
+            let sheets = sheets
+                .iter()
+                .map(|name| format!("</assets/{tree}/css/{name}.css>; rel=preload; as=style"));
+            let links: Vec<String> = sheets.chain(scripts).collect();
+            let _ = writeln!(text, "{page}\t{}", links.join(", "));
+        }
+        Ok(text)
+    }
+}
+
+/// The scripts that modules are made of: not the worker, and not the one that runs before the first paint.
+fn is_module(name: &str) -> bool {
+    let is_script = name.starts_with("js/") || name.starts_with("vendor/");
+    is_script && name.ends_with(".js") && name != "js/theme.js"
+}
+
+/// The names in the calls of `styled()`.
+fn styled(text: &str) -> Vec<String> {
+    let calls = text.split("styled(\"").skip(1);
+    let names = calls.filter_map(|rest| rest.split('"').next());
+    names.map(str::to_owned).collect()
+}
+
+/// The entry under its stable address: names other chunks by the tree's, and exports what its module does.
+fn entry(text: &str, tree: &str) -> String {
+    let text = text.replace("\"./", &format!("\"/assets/{tree}/app/"));
+    format!("{text}export const {{ components }} = $index;\n")
+}

@@ -1,0 +1,254 @@
+//! Reads one JavaScript file into lines without comments, blank lines, and indentation. Keeps every line break, so that
+//! no statement changes its end and each line of the result has one line of the source.
+
+use super::BuildResult;
+
+/// A line of a script.
+pub(super) struct Line {
+    /// The text, without indentation unless it continues a template literal.
+    pub(super) text: String,
+    /// The line of the source, from 0.
+    pub(super) source: usize,
+    /// Whether the line begins at the top level: neither indented nor inside a template literal.
+    pub(super) is_top: bool,
+}
+
+/// Words after which a slash begins a regular expression, although they look like a value.
+const BEFORE_REGEX: [&str; 8] = [
+    "return", "typeof", "case", "in", "of", "await", "yield", "void",
+];
+
+/// The lines of a script.
+///
+/// # Errors
+/// When a string, template literal, regular expression, or comment has no end.
+pub(super) fn lines(source: &str) -> BuildResult<Vec<Line>> {
+    let mut reader = Reader::new(source);
+    while let Some(sign) = reader.peek(0) {
+        match sign {
+            '/' if reader.peek(1) == Some('/') => reader.line_comment(),
+            '/' if reader.peek(1) == Some('*') => reader.block_comment()?,
+            '/' if reader.begins_regex() => reader.regex()?,
+            '"' | '\'' => reader.string(sign)?,
+            '`' => {
+                reader.keep();
+                reader.template()?;
+            }
+            '{' => {
+                reader.nesting.push(Brace::Block);
+                reader.keep();
+            }
+            '}' => {
+                let closed = reader.nesting.pop();
+                reader.keep();
+                if closed == Some(Brace::Template) {
+                    reader.template()?;
+                }
+            }
+            '\n' => {
+                reader.next += 1;
+                reader.line_break();
+            }
+            _ => reader.keep(),
+        }
+    }
+    if !reader.nesting.is_empty() {
+        return Err("a brace has no end".into());
+    }
+    reader.line_break();
+    Ok(reader.lines)
+}
+
+/// What an open brace belongs to.
+#[derive(PartialEq, Eq)]
+enum Brace {
+    Block,
+    Template,
+}
+
+struct Reader {
+    signs: Vec<char>,
+    next: usize,
+    lines: Vec<Line>,
+    text: String,
+    source: usize,
+    begun_at: usize,
+    is_top: bool,
+    is_template: bool,
+    nesting: Vec<Brace>,
+}
+
+impl Reader {
+    fn new(source: &str) -> Self {
+        Self {
+            signs: source.chars().collect(),
+            next: 0,
+            lines: Vec::new(),
+            text: String::new(),
+            source: 0,
+            begun_at: 0,
+            is_top: true,
+            is_template: false,
+            nesting: Vec::new(),
+        }
+    }
+
+    fn peek(&self, ahead: usize) -> Option<char> {
+        self.signs.get(self.next + ahead).copied()
+    }
+
+    /// Copies the next sign. Indentation is left out.
+    fn keep(&mut self) {
+        let Some(sign) = self.peek(0) else { return };
+        self.next += 1;
+        if self.text.is_empty() && !self.is_template {
+            if sign.is_whitespace() {
+                self.is_top = false;
+                return;
+            }
+            self.begun_at = self.source;
+        }
+        self.text.push(sign);
+    }
+
+    fn line_break(&mut self) {
+        let text = std::mem::take(&mut self.text);
+        let text = match self.is_template {
+            true => text,
+            false => text.trim_end().to_owned(),
+        };
+        if !text.is_empty() || self.is_template {
+            self.lines.push(Line {
+                text,
+                source: self.begun_at,
+                is_top: self.is_top,
+            });
+        }
+        self.source += 1;
+        self.begun_at = self.source;
+        self.is_top = true;
+        self.is_template = false;
+    }
+
+    fn line_comment(&mut self) {
+        while self.peek(0).is_some_and(|sign| sign != '\n') {
+            self.next += 1;
+        }
+    }
+
+    fn block_comment(&mut self) -> BuildResult<()> {
+        self.next += 2;
+        loop {
+            match (self.peek(0), self.peek(1)) {
+                (Some('*'), Some('/')) => break,
+                (Some('\n'), _) => self.line_break(),
+                (Some(_), _) => {}
+                (None, _) => return Err("a comment has no end".into()),
+            }
+            self.next += 1;
+        }
+        self.next += 2;
+        Ok(())
+    }
+
+    fn string(&mut self, quote: char) -> BuildResult<()> {
+        self.keep();
+        self.until(|sign| sign == quote, "a string")
+    }
+
+    /// Copies signs up to the one that ends this part, all of them on this line.
+    fn until(&mut self, is_end: impl Fn(char) -> bool, what: &str) -> BuildResult<()> {
+        loop {
+            match self.peek(0) {
+                None | Some('\n') => return Err(self.unfinished(what)),
+                Some('\\') => {
+                    self.keep();
+                    self.keep();
+                }
+                Some(sign) => {
+                    self.keep();
+                    if is_end(sign) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    fn regex(&mut self) -> BuildResult<()> {
+        self.keep();
+        loop {
+            match self.peek(0) {
+                Some('[') => self.until(|sign| sign == ']', "a class of characters")?,
+                Some('\\') => {
+                    self.keep();
+                    self.keep();
+                }
+                Some('/') => {
+                    self.keep();
+                    return Ok(());
+                }
+                None | Some('\n') => return Err(self.unfinished("a regular expression")),
+                Some(_) => self.keep(),
+            }
+        }
+    }
+
+    /// Copies a template literal up to its end or to an expression inside, whose brace is noted.
+    fn template(&mut self) -> BuildResult<()> {
+        loop {
+            match self.peek(0) {
+                None => return Err(self.unfinished("a template literal")),
+                Some('`') => {
+                    self.keep();
+                    return Ok(());
+                }
+                Some('\\') => {
+                    self.keep();
+                    self.keep();
+                }
+                Some('$') if self.peek(1) == Some('{') => {
+                    self.keep();
+                    self.keep();
+                    self.nesting.push(Brace::Template);
+                    return Ok(());
+                }
+                Some('\n') => {
+                    let text = std::mem::take(&mut self.text);
+                    self.lines.push(Line {
+                        text,
+                        source: self.begun_at,
+                        is_top: self.is_top,
+                    });
+                    self.next += 1;
+                    self.source += 1;
+                    self.begun_at = self.source;
+                    self.is_top = false;
+                    self.is_template = true;
+                }
+                Some(_) => self.keep(),
+            }
+        }
+    }
+
+    /// Whether a slash here begins a regular expression: nothing before it is a value that could be divided.
+    fn begins_regex(&self) -> bool {
+        let before = match self.text.trim_end() {
+            "" => self.lines.last().map_or("", |line| line.text.trim_end()),
+            text => text,
+        };
+        let is_word = |sign: char| sign.is_alphanumeric() || "_$".contains(sign);
+        match before.chars().next_back() {
+            None => true,
+            Some(last) if is_word(last) => {
+                let word = before.rsplit(|sign| !is_word(sign)).next();
+                word.is_some_and(|word| BEFORE_REGEX.contains(&word))
+            }
+            Some(last) => !")]}'\"`".contains(last),
+        }
+    }
+
+    fn unfinished(&self, what: &str) -> Box<dyn std::error::Error> {
+        format!("line {}: {what} has no end", self.source + 1).into()
+    }
+}

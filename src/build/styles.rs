@@ -1,0 +1,78 @@
+//! The style sheets of the pages: several files become one sheet, without comments and needless spaces. Cascade layers
+//! (`@layer`) decide what wins, so a file may be in two sheets.
+
+use super::BuildResult;
+
+/// Sheets made of several files, in this order. Every other file is a sheet of its own.
+const SHEETS: &[(&str, &[&str])] = &[
+    (
+        "app",
+        &["tokens", "base", "layout", "rail", "parts", "pages"],
+    ),
+    ("thread", &["thread", "results"]),
+    ("sheets", &["sheets", "workbench"]),
+];
+/// Files that are served only as a part of a sheet.
+const PARTS: [&str; 6] = ["tokens", "base", "layout", "rail", "parts", "pages"];
+
+/// The sheets, as names such as `css/app.css` with their text.
+///
+/// # Errors
+/// When a file is missing, or a comment or string in it has no end.
+pub(super) fn sheets(files: &[(String, Vec<u8>)]) -> BuildResult<Vec<(String, String)>> {
+    let read = |name: &str| {
+        let path = format!("css/{name}.css");
+        let found = files.iter().find(|(file, _)| *file == path);
+        let (_, bytes) = found.ok_or_else(|| format!("there is no assets/{path}"))?;
+        smaller(std::str::from_utf8(bytes)?)
+            .map_err(|fault| format!("assets/{path}: {fault}").into())
+    };
+    let names = files.iter().filter_map(|(file, _)| {
+        let name = file.strip_prefix("css/")?.strip_suffix(".css")?;
+        let is_alone = !PARTS.contains(&name) && SHEETS.iter().all(|(sheet, _)| *sheet != name);
+        is_alone.then_some(name)
+    });
+    let mut sheets = Vec::new();
+    for name in names {
+        sheets.push((format!("css/{name}.css"), read(name)?));
+    }
+    for (sheet, parts) in SHEETS {
+        let parts = parts.iter().map(|name| read(name));
+        let text = parts.collect::<BuildResult<String>>()?;
+        sheets.push((format!("css/{sheet}.css"), text));
+    }
+    Ok(sheets)
+}
+
+/// A style sheet without comments, and with one space where there were several signs of white space, or none where the
+/// syntax needs none.
+///
+/// # Errors
+/// When a comment or a string has no end.
+pub(super) fn smaller(source: &str) -> BuildResult<String> {
+    let mut text = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(sign) = rest.chars().next() {
+        if let Some(comment) = rest.strip_prefix("/*") {
+            let (_, after) = comment.split_once("*/").ok_or("a comment has no end")?;
+            rest = after;
+        } else if sign == '"' || sign == '\'' {
+            let end = rest[1..].find(sign).ok_or("a string has no end")? + 2;
+            text.push_str(&rest[..end]);
+            rest = &rest[end..];
+        } else if sign.is_whitespace() {
+            rest = rest.trim_start();
+            let is_needed = !text.is_empty() && !text.ends_with(|before| " {};:,".contains(before));
+            if is_needed && !rest.starts_with(|after| "{};,".contains(after)) {
+                text.push(' ');
+            }
+        } else {
+            if sign == '}' && text.ends_with(';') {
+                text.pop();
+            }
+            text.push(sign);
+            rest = &rest[sign.len_utf8()..];
+        }
+    }
+    Ok(text)
+}

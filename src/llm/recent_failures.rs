@@ -1,0 +1,82 @@
+//! Which users' last call to a model failed a short time ago. Such a model can still be called, but it is shown as
+//! failing and not chosen unasked. Pure: receives the time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::domain::chat::CallErrorKind;
+use crate::domain::time::Timestamp;
+
+/// How long a failure counts.
+const RECENT: Duration = Duration::from_secs(600);
+/// Maximum number of users per model. Beyond it, all entries are dropped.
+const MAX_USERS: usize = 128;
+
+/// The last failed calls to one model, by a hash of the user. A success removes the user's entry.
+#[derive(Default)]
+pub(super) struct RecentFailures(BTreeMap<u64, Timestamp>);
+
+impl RecentFailures {
+    pub fn failed(&mut self, user: u64, kind: CallErrorKind, now: Timestamp) {
+        if !is_models_fault(kind) {
+            return;
+        }
+        if self.0.len() >= MAX_USERS && !self.0.contains_key(&user) {
+            self.0.clear();
+        }
+        self.0.insert(user, now);
+    }
+
+    pub fn succeeded(&mut self, user: u64) {
+        self.0.remove(&user);
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Whether the user's last call failed and that was not long ago.
+    pub fn has(&self, user: u64, now: Timestamp) -> bool {
+        self.0
+            .get(&user)
+            .is_some_and(|failed| now.since(*failed) < RECENT)
+    }
+}
+
+/// Whether the next call may well fail too: the request, a limit that passes, and Quire itself are not to blame.
+fn is_models_fault(kind: CallErrorKind) -> bool {
+    use CallErrorKind::{
+        Auth, Connect, Empty, Malformed, Money, Overloaded, Timeout, Truncated, Unavailable,
+    };
+    matches!(
+        kind,
+        Connect | Timeout | Auth | Money | Overloaded | Malformed | Truncated | Empty | Unavailable
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(1_000_000 + seconds * 1000)
+    }
+
+    #[test]
+    fn a_failure_counts_for_its_user_until_a_success_or_for_ten_minutes() {
+        let mut failures = RecentFailures::default();
+        failures.failed(1, CallErrorKind::Auth, at(0));
+        assert!(failures.has(1, at(599)));
+        assert!(!failures.has(1, at(600)) && !failures.has(2, at(0)));
+        failures.succeeded(1);
+        assert!(!failures.has(1, at(1)));
+        for harmless in [
+            CallErrorKind::Cancelled,
+            CallErrorKind::Rejected,
+            CallErrorKind::RateLimited,
+        ] {
+            failures.failed(1, harmless, at(0));
+        }
+        assert!(!failures.has(1, at(1)));
+    }
+}
