@@ -79,7 +79,7 @@ fn main() -> BuildResult<()> {
         // A file removed from assets must not stay in the binary.
         fs::remove_dir_all(&folder)?;
     }
-    let pages = pages::Pages::link(&files)?;
+    let pages = pages::LinkedPages::link(&files)?;
     let is_debug = std::env::var("PROFILE").is_ok_and(|profile| profile == "debug");
     for (name, bytes) in &files {
         // Source maps name the modules; only debug builds serve them, for the browser's tools and for tests.

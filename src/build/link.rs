@@ -106,15 +106,15 @@ struct Linker<'a> {
 }
 
 /// A chunk's text, the source of each line, and the other chunks with the objects that it takes from them.
-struct Written<'a> {
+struct ChunkText<'a> {
     text: String,
     lines: Vec<Option<(String, usize)>>,
     direct: BTreeMap<&'a str, BTreeSet<String>>,
 }
 
 impl<'a> Linker<'a> {
-    fn write(&self) -> BuildResult<Written<'a>> {
-        let mut written = Written {
+    fn write(&self) -> BuildResult<ChunkText<'a>> {
+        let mut written = ChunkText {
             text: String::new(),
             lines: Vec::new(),
             direct: self.direct()?,
@@ -156,7 +156,7 @@ impl<'a> Linker<'a> {
             .ok_or_else(|| format!("there is no assets/{path}").into())
     }
 
-    fn module(&self, module: &Module, written: &mut Written<'_>) -> BuildResult<()> {
+    fn module(&self, module: &Module, written: &mut ChunkText<'_>) -> BuildResult<()> {
         let _ = writeln!(
             written.text,
             "const {} = (() => {{",

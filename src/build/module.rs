@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::BuildResult;
-use super::script::{self, Line};
+use super::script::{self, ScriptLine};
 
 /// A module, ready to be linked.
 pub(super) struct Module {
@@ -17,7 +17,7 @@ pub(super) struct Module {
     /// What it exports: the public name and the local one.
     pub(super) exports: Vec<(String, String)>,
     /// Its lines. Static imports read from the other module's object; calls of `import()` are still as written.
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<ScriptLine>,
 }
 
 impl Module {
@@ -89,7 +89,7 @@ impl Module {
         module.lines = code
             .lines()
             .enumerate()
-            .map(|(source, text)| Line {
+            .map(|(source, text)| ScriptLine {
                 text: text.to_owned(),
                 source,
                 is_top: false,

@@ -14,7 +14,7 @@ use super::styles;
 const ENTRY: &str = "index";
 
 /// The linked scripts and styles.
-pub(super) struct Pages {
+pub(super) struct LinkedPages {
     modules: BTreeMap<String, Module>,
     chunks: Vec<LinkedChunk>,
     sheets: Vec<(String, String)>,
@@ -22,7 +22,7 @@ pub(super) struct Pages {
     pages: BTreeMap<String, (String, Vec<String>)>,
 }
 
-impl Pages {
+impl LinkedPages {
     /// Links the scripts and styles among these files of `assets`.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use super::BuildResult;
 
 /// A line of a script.
-pub(super) struct Line {
+pub(super) struct ScriptLine {
     /// The text, without indentation unless it continues a template literal.
     pub(super) text: String,
     /// The line of the source, from 0.
@@ -22,8 +22,8 @@ const BEFORE_REGEX: [&str; 8] = [
 ///
 /// # Errors
 /// When a string, template literal, regular expression, or comment has no end.
-pub(super) fn lines(source: &str) -> BuildResult<Vec<Line>> {
-    let mut reader = Reader::new(source);
+pub(super) fn lines(source: &str) -> BuildResult<Vec<ScriptLine>> {
+    let mut reader = ScriptReader::new(source);
     while let Some(sign) = reader.peek(0) {
         match sign {
             '/' if reader.peek(1) == Some('/') => reader.line_comment(),
@@ -66,10 +66,10 @@ enum Brace {
     Template,
 }
 
-struct Reader {
+struct ScriptReader {
     signs: Vec<char>,
     next: usize,
-    lines: Vec<Line>,
+    lines: Vec<ScriptLine>,
     text: String,
     source: usize,
     begun_at: usize,
@@ -78,7 +78,7 @@ struct Reader {
     nesting: Vec<Brace>,
 }
 
-impl Reader {
+impl ScriptReader {
     fn new(source: &str) -> Self {
         Self {
             signs: source.chars().collect(),
@@ -118,7 +118,7 @@ impl Reader {
             false => text.trim_end().to_owned(),
         };
         if !text.is_empty() || self.is_template {
-            self.lines.push(Line {
+            self.lines.push(ScriptLine {
                 text,
                 source: self.begun_at,
                 is_top: self.is_top,
@@ -215,7 +215,7 @@ impl Reader {
                 }
                 Some('\n') => {
                     let text = std::mem::take(&mut self.text);
-                    self.lines.push(Line {
+                    self.lines.push(ScriptLine {
                         text,
                         source: self.begun_at,
                         is_top: self.is_top,

@@ -6,6 +6,7 @@ mod module;
 mod script;
 #[path = "../../src/build/source_map.rs"]
 mod source_map;
+#[allow(dead_code, reason = "which files make a sheet is not tested here")]
 #[path = "../../src/build/styles.rs"]
 mod styles;
 

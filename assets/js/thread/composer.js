@@ -66,6 +66,8 @@ export function Composer({ data, context, send, last }) {
 
   function written() {
     draft.prompt = input.value;
+    // A run will need this code at once.
+    if (input.value) import("./live.js").catch(() => {});
     if (!after) saveDraft(draft);
     grow();
     ready();

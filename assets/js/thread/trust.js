@@ -70,7 +70,7 @@ function Filters(run, filter, map) {
   if (rows.every(([, , , number]) => number === 0)) return null;
   const note = el("div", { class: "filter-note", role: "status" });
   const buttons = rows.map(([kind, sign, words, number]) => button(`${words} ${count(number)}`, { class: "filter", disabled: number === 0 || !filter, on: { click: () => press(kind) } },
-    icon(sign), words, el("span", { class: "filter-count" }, count(number))));
+    icon(sign), words, " ", el("span", { class: "filter-count" }, count(number))));
   const node = el("div", { class: "filter-part" },
     el("ul", { class: "filters" }, buttons.map((one, place) => el("li", { class: rows[place][0] === "conflict" && rows[place][3] > 0 ? "warn" : "" }, one))), note);
   filter?.watch(draw);

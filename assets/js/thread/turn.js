@@ -1,11 +1,11 @@
 // One turn: the question, and below it the run as it happens, the answer with its views, or what was written until it
 // was stopped.
 import { get, post } from "../api.js";
-import { announce, el, fill, keepPlace } from "../dom.js";
+import { announce, button, el, fill, icon, keepPlace } from "../dom.js";
 import { sentence } from "../format.js";
 import { markdown } from "../parts/markdown.js";
 import { fromStored, isOver, newRun } from "../parts/run-model.js";
-import { Failure, Loading } from "../parts/states.js";
+import { Failure } from "../parts/states.js";
 import { toast } from "../parts/toast.js";
 import { ended } from "./notify.js";
 import { Question } from "./question.js";
@@ -79,7 +79,8 @@ export function TurnView(turn, page) {
       live.abort();
       fill(body, Failure(problem));
     };
-    fill(body, el("div", { class: "live" }, Loading("Loading")));
+    // The frame of the board, so that nothing moves when its code is there.
+    fill(body, BoardFrame());
     try {
       const { watchRun } = await import("./live.js");
       if (stop.signal.aborted) return;
@@ -159,4 +160,12 @@ export function TurnView(turn, page) {
 
 function textOf(run) {
   return run.stages.flatMap((stage) => stage.members).reduce((sum, member) => sum + member.text.length, 0);
+}
+
+// The frame of the board (board.js) without anything to see.
+function BoardFrame() {
+  const ends = [button("Finish now", { class: "secondary board-finish", disabled: true }), button("Stop", { class: "quiet board-stop", disabled: true }, icon("stop"), "Stop")];
+  return el("div", { class: "live" },
+    el("div", { class: "stage-strip board-frame" }, el("ol", { class: "stages" }), el("div", { class: "stage-end" }, el("span", { class: "run-spent" }), ends)),
+    el("div", { class: "slot" }));
 }
