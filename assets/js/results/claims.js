@@ -14,11 +14,20 @@ export const KINDS = [
 /** The labels of the levels of support, and what each rests on. */
 export const LEVELS = {
   none: ["no source", "The sentence cites no passage that was given."],
-  cited: ["cited", "The sentence cites a passage; nobody checked that the passage says so."],
+  cited: ["cited", "The sentence cites a passage; no model found that the passage says so."],
   quoted: ["quoted", "The quoted words were found in the cited passage."],
   supported: ["supported", "A model found that the cited passage says so, and its words were found there."],
-  supported_agreed: ["supported, members agree", "A model found that the cited passage says so, and that two or more first answers do and none denies it."],
+  supported_agreed: ["supported, members agree", "A model found that the cited passage says so, and a model found that first answers of two or more models do and none denies it."],
 };
+
+/** What a sentence's level rests on: the checker's finding, if there is one below "supported". */
+export function reasonOf({ level, verdict, lowered }) {
+  const [, reason] = LEVELS[level] ?? LEVELS.none;
+  if (level === "supported" || level === "supported_agreed") return reason;
+  if (verdict === "contradicts") return "A model found that the cited passage says otherwise, and its words were found there.";
+  if (verdict !== "neither") return reason;
+  return lowered ? "A model compared the sentence with the cited passage, but its finding does not count as support." : "A model found that the cited passage does not say so.";
+}
 
 /** Whether a model has compared the answers. */
 export function isJudged({ evidence }) {

@@ -3,7 +3,7 @@ import { el } from "../dom.js";
 import { money, plural, sentence } from "../format.js";
 import { inline } from "../parts/inline.js";
 import { nameOf } from "../parts/model-name.js";
-import { isJudged, LEVELS, supportOf } from "./claims.js";
+import { isJudged, LEVELS, reasonOf, supportOf } from "./claims.js";
 
 /** Which model compared the answers, or why none did; and how alike their wording is, which is no meaning. */
 export function JudgeNote(run, models) {
@@ -11,7 +11,7 @@ export function JudgeNote(run, models) {
   if (!evidence) return null;
   const name = (id) => nameOf(id, models).name;
   const judged = isJudged(run) && [
-    evidence.judge && `Claims judged by ${name(evidence.judge)}; every quote was found in its draft.`,
+    evidence.judge && `Claims judged by ${name(evidence.judge)}; every quote shown was found in its draft.`,
     evidence.checker && ` Passages checked by ${name(evidence.checker)}.`,
     Number(evidence.cost_usd) > 0 && ` Cost: ${money(evidence.cost_usd)}.`,
   ];
@@ -29,14 +29,14 @@ export function Support(run, cite) {
     el("h3", null, "Support of the answer"),
     el("ul", null, shown.map((one) => el("li", null,
       el("p", { dir: "auto" }, inline(one.text, cite)),
-      el("p", { class: "support-facts" }, Level(one.level), one.disputed && el("span", { class: "pill warn", title: "A member denies it, in words that were found in its draft." }, "disputed"),
+      el("p", { class: "support-facts" }, Level(one), one.disputed && el("span", { class: "pill warn", title: "A member denies it, in words that were found in its draft." }, "disputed"),
         one.verdict === "contradicts" && el("span", { class: "pill warn", title: "A model found that the passage says otherwise, and its words were found there." }, "passage contradicts"),
         one.lowered && el("span", { class: "fine" }, sentence(one.lowered))),
       one.quote && el("p", { class: "support-quote", dir: "auto" }, `Passage ${one.passage}: “${one.quote}”`)))),
     others > 0 && el("p", { class: "fine" }, `${plural(others, "other sentence")} of the answer ${others === 1 ? "cites" : "cite"} no source.`));
 }
 
-function Level(level) {
-  const [label, reason] = LEVELS[level] ?? LEVELS.none;
-  return el("span", { class: `pill level-${level}`, title: reason }, label);
+function Level(one) {
+  const [label] = LEVELS[one.level] ?? LEVELS.none;
+  return el("span", { class: `pill level-${one.level}`, title: reasonOf(one) }, label);
 }

@@ -7,14 +7,18 @@ use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::answer_value;
 
 /// What a judge's comparison of the first answers shows.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct DraftAgreement {
-    /// Number of claims.
+    /// Number of claims with words that were found.
     pub claims: usize,
+    /// Number of further claims, for which nobody's words were found.
+    pub dropped: usize,
     /// Number of claims that every first answer makes, in words that were found there.
     pub shared: usize,
     /// Number of claims on which they contradict each other.
     pub contradictions: usize,
+    /// Number of further contradictions that the judge reports without words that were found.
+    pub unverified: usize,
 }
 
 impl DraftAgreement {
@@ -27,24 +31,48 @@ impl DraftAgreement {
         match map.status {
             EvidenceStatus::Judged => Ok(Self {
                 claims: map.claims.len(),
+                dropped: map.dropped as usize,
                 shared: map.consensus.len(),
                 contradictions: map.contradictions.len(),
+                unverified: map.unverified.len(),
             }),
             _ => Err(map.reason.unwrap_or_default()),
         }
     }
 
-    /// Share of the claims that every first answer makes, 0 to 1; 0 without claims.
+    /// Number of claims on the judge's list.
+    pub fn listed(&self) -> usize {
+        self.claims + self.dropped
+    }
+
+    /// Share of the listed claims that every first answer makes, 0 to 1; 0 without claims.
     pub fn share(&self) -> f64 {
-        match self.claims {
+        match self.listed() {
             0 => 0.0,
             claims => self.shared as f64 / claims as f64,
         }
     }
 
-    /// Whether stages can be skipped at this threshold, 0 to 1. A contradiction rules it out.
+    /// On how many claims they contradict each other, for a note.
+    pub fn apart(&self) -> String {
+        let found = match self.contradictions {
+            0 => "contradict each other in none".to_owned(),
+            count => format!("contradict each other in {count}"),
+        };
+        match self.unverified {
+            0 => found,
+            count => format!(
+                "{found} with words that were found there, and in {count} by the judge's word alone"
+            ),
+        }
+    }
+
+    /// Whether stages can be skipped at this threshold, 0 to 1. A contradiction rules it out, found or only reported.
     pub fn reaches(&self, threshold: f64) -> bool {
-        self.contradictions == 0 && self.claims > 0 && self.share() >= threshold
+        self.contradictions == 0
+            && self.unverified == 0
+            && self.claims > 0
+            && self.share() >= threshold
     }
 }
 
@@ -90,10 +118,26 @@ mod tests {
             claims,
             shared,
             contradictions,
+            ..DraftAgreement::default()
         };
         assert!(found(10, 9, 0).reaches(0.9));
         assert!(!found(10, 8, 0).reaches(0.9));
         assert!(!found(10, 9, 1).reaches(0.5));
         assert!(!found(0, 0, 0).reaches(0.0), "nothing was compared");
+        let reported = DraftAgreement {
+            unverified: 1,
+            ..found(1, 1, 0)
+        };
+        assert!(!reported.reaches(0.5));
+        assert!(
+            reported.apart().contains("in 1 by the judge's word alone"),
+            "{}",
+            reported.apart()
+        );
+        let unfound = DraftAgreement {
+            dropped: 1,
+            ..found(1, 1, 0)
+        };
+        assert!(unfound.reaches(0.5) && !unfound.reaches(0.8));
     }
 }

@@ -1,18 +1,19 @@
 //! The map of a run, from its plan and the answers of its calls: the judge's claims with the stances whose words were
 //! found, and the answer's sentences with their support. The same inputs give the same map.
 
+use super::dispute::{PlacedClaim, concerns, same_words, unverified};
 use super::prompts::{FirstAnswer, MOST_SENTENCES, first_answers, shown_order};
 use super::read::{self, JudgeReply, JudgedClaim};
-use super::rules::{difference, objection};
+use super::rules::{difference, is_about, objection};
 use super::similarity::similarity;
 use super::support;
 use super::verify::SearchedText;
+use super::weigh::weigh;
 use super::{
     ClaimContradiction, ContradictionSide, EvidenceClaim, EvidenceMap, EvidenceStatus,
-    MemberStance, SentenceSupport, Stance, SupportLevel, SupportLevels, UniqueClaim,
+    MemberStance, SentenceSupport, Stance, SupportLevels, UniqueClaim,
 };
 use crate::domain::analysis::{Plan, StageAnswer};
-use crate::domain::citation::ComparableText;
 use crate::domain::money::MicroDollars;
 use crate::domain::plan::EvidenceCall;
 
@@ -116,50 +117,50 @@ fn fill(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], reply: J
         .iter()
         .map(|one| SearchedText::of(one.text))
         .collect();
-    let mut places = Vec::new();
+    let mut placed = Vec::new();
     for (index, claim) in reply.claims.iter().enumerate() {
-        let stances = stances(claim, drafts, &order, &searched, stage);
+        let (stances, lost) = stances(claim, drafts, &order, &searched, stage);
+        let mut reported = reply.contradictions.iter();
+        let sentence = sentence_of(claim, &map.sentences);
+        let made = sentence.filter(|&at| objection(&claim.text, &map.sentences[at].text).is_none());
+        let mut place = PlacedClaim {
+            text: &claim.text,
+            claim: None,
+            sentence,
+            is_made: made.is_some(),
+            why: reported.find(|(of, _)| *of == index).map(|(_, why)| &**why),
+            lost,
+        };
         let is_shown = stances.iter().any(|one| one.stance != Stance::Silent);
-        if claim.text.is_empty() || !is_shown {
-            continue;
+        if !claim.text.is_empty() && is_shown {
+            place.claim = Some(map.claims.len());
+            if let Some(at) = made {
+                map.sentences[at].claim.get_or_insert(map.claims.len());
+            }
+            map.claims.push(EvidenceClaim {
+                text: claim.text.clone(),
+                answer: made.map(|at| map.sentences[at].text.clone()),
+                stances,
+            });
+        } else if !claim.text.is_empty() {
+            map.dropped += 1;
         }
-        let sentence = sentence_of(&claim.answer, &map.sentences);
-        if let Some(at) = sentence {
-            let made = &mut map.sentences[at];
-            made.claim.get_or_insert(map.claims.len());
-        }
-        places.push((index, map.claims.len(), sentence));
-        map.claims.push(EvidenceClaim {
-            text: claim.text.clone(),
-            answer: sentence.map(|at| map.sentences[at].text.clone()),
-            stances,
-        });
+        placed.push(place);
     }
-    let why = |claim: usize| {
-        let named = places.iter().find(|(_, place, _)| *place == claim);
-        let given = named.and_then(|(index, ..)| {
-            let mut all = reply.contradictions.iter();
-            all.find(|(claim, _)| claim == index)
-        });
-        given.map(|(_, why)| why.clone())
-    };
-    relate(map, why);
+    relate(map, &placed, &reply.unplaced);
+    weigh(map, &placed);
     map.blind_spots = reply.blind_spots;
-    let linked: Vec<(usize, usize)> = places
-        .iter()
-        .filter_map(|&(_, claim, sentence)| Some((sentence?, claim)))
-        .collect();
-    weigh(map, &linked);
 }
 
-/// The stance of every first answer on a claim; silent unless its words were found and no rule objects.
+/// The stance of every first answer on a claim; silent unless its words were found and no rule objects. With the number
+/// of the judge's denials that do not count.
 fn stances(
     claim: &JudgedClaim,
     drafts: &[FirstAnswer<'_>],
     order: &[usize],
     searched: &[SearchedText<'_>],
     stage: &str,
-) -> Vec<MemberStance> {
+) -> (Vec<MemberStance>, usize) {
     let mut stances: Vec<MemberStance> = drafts
         .iter()
         .map(|draft| MemberStance {
@@ -182,8 +183,8 @@ fn stances(
             continue;
         };
         let objects = match given.stance {
-            Stance::Asserts => found.is_turned() || objection(&claim.text, found.words).is_some(),
-            _ => says_the_same(&claim.text, found.words),
+            Stance::Asserts => found.objection(&claim.text).is_some(),
+            _ => same_words(&claim.text, found.words),
         };
         // A judge that gives two stances of one member has given none.
         let stance = &mut stances[index];
@@ -199,40 +200,40 @@ fn stances(
             stance.quote.clear();
         }
     }
-    stances
+    let given = claim
+        .stances
+        .iter()
+        .filter(|one| one.stance == Stance::Denies);
+    let counted = stances.iter().filter(|one| one.stance == Stance::Denies);
+    let lost = given.count() - counted.count();
+    (stances, lost)
 }
 
-// Whether words quoted for a denial are the claim itself.
-fn says_the_same(claim: &str, quote: &str) -> bool {
-    let plain = |text: &str| -> Vec<String> {
-        let text = ComparableText::of(text);
-        text.words().iter().map(|word| word.plain.clone()).collect()
-    };
-    plain(claim) == plain(quote)
-}
-
-/// The sentence of the answer that a judge has copied: its words, or a part of four words and more.
-fn sentence_of(copied: &str, sentences: &[SentenceSupport]) -> Option<usize> {
+/// The sentence of the answer that a judge has copied: its words, or a part of four words and more, if it is about the
+/// claim.
+fn sentence_of(claim: &JudgedClaim, sentences: &[SentenceSupport]) -> Option<usize> {
     let plain = |text: &str| -> Vec<String> {
         let words = super::tokens::tokens(text).into_iter();
         words.map(|token| token.text).collect()
     };
-    let copied = plain(copied);
+    let copied = plain(&claim.answer);
     if copied.len() < 4 {
         return None;
     }
     let mut all = sentences.iter().map(|sentence| plain(&sentence.text));
     all.position(|words| words.windows(copied.len()).any(|part| part == copied))
+        .filter(|&at| is_about(&claim.text, &sentences[at].text))
 }
 
-// Consensus, contradictions, and points of one member, from the stances alone.
-fn relate(map: &mut EvidenceMap, why: impl Fn(usize) -> Option<String>) {
+// Consensus, contradictions, and points of one member, from the stances; a contradiction that the judge reports without
+// words that were found rules agreement out.
+fn relate(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>], unplaced: &[String]) {
     for (index, claim) in map.claims.iter().enumerate() {
-        let of = |wanted: Stance| claim.stances.iter().filter(move |one| one.stance == wanted);
-        let (asserting, denying) = (of(Stance::Asserts).count(), of(Stance::Denies).count());
-        let given = why(index);
+        let reported = placed.iter().filter(|one| one.claim == Some(index));
+        let why = reported.filter_map(|one| one.why).next();
+        let (asserting, denying) = counts(claim);
         // Two members that assert a claim contradict each other only in its figures, dates, or names.
-        let apart = given.is_some() && denying == 0 && differ(claim);
+        let apart = why.is_some() && denying == 0 && differ(claim);
         if (asserting > 0 && denying > 0) || apart {
             let sides = claim
                 .stances
@@ -244,19 +245,39 @@ fn relate(map: &mut EvidenceMap, why: impl Fn(usize) -> Option<String>) {
             };
             map.contradictions.push(ClaimContradiction {
                 claim: index,
-                why: given.unwrap_or_default(),
+                why: why.unwrap_or_default().to_owned(),
                 sides: sides.map(side).collect(),
             });
-        } else if denying == 0 && asserting >= 2 && asserting == claim.stances.len() {
-            map.consensus.push(index);
-        } else if denying == 0 && asserting == 1 && claim.stances.len() >= 2 {
-            let letter = of(Stance::Asserts).map(|one| one.letter).next();
-            map.unique.extend(letter.map(|letter| UniqueClaim {
+        }
+    }
+    map.unverified = unverified(map, placed, unplaced);
+    for (index, claim) in map.claims.iter().enumerate() {
+        let (asserting, denying) = counts(claim);
+        let is_listed = map.contradictions.iter().any(|one| one.claim == index);
+        if is_listed || denying > 0 {
+            continue;
+        }
+        let of_claim = |one: &PlacedClaim<'_>| one.claim == Some(index);
+        let is_denied = placed.iter().any(|one| of_claim(one) && one.lost > 0);
+        if asserting >= 2 && asserting == claim.stances.len() {
+            if !concerns(&map.unverified, index) {
+                map.consensus.push(index);
+            }
+        } else if asserting == 1 && claim.stances.len() >= 2 && !is_denied {
+            let mut stances = claim.stances.iter();
+            let alone = stances.find(|one| one.stance == Stance::Asserts);
+            map.unique.extend(alone.map(|one| UniqueClaim {
                 claim: index,
-                letter,
+                letter: one.letter,
             }));
         }
     }
+}
+
+// Number of members that make a claim, and of those that deny it.
+fn counts(claim: &EvidenceClaim) -> (usize, usize) {
+    let of = |wanted: Stance| claim.stances.iter().filter(move |one| one.stance == wanted);
+    (of(Stance::Asserts).count(), of(Stance::Denies).count())
 }
 
 fn differ(claim: &EvidenceClaim) -> bool {
@@ -270,28 +291,4 @@ fn differ(claim: &EvidenceClaim) -> bool {
             .iter()
             .any(|other| difference(one, other).is_some())
     })
-}
-
-// What the claims of a sentence add to its support.
-fn weigh(map: &mut EvidenceMap, linked: &[(usize, usize)]) {
-    let denied = |claim: usize| {
-        let mut stances = map.claims[claim].stances.iter();
-        stances.any(|one| one.stance == Stance::Denies)
-    };
-    let agreed = |claim: usize| {
-        let stances = map.claims[claim].stances.iter();
-        let asserting = stances.filter(|one| one.stance == Stance::Asserts).count();
-        asserting >= 2 && map.contradictions.iter().all(|one| one.claim != claim)
-    };
-    for (at, sentence) in map.sentences.iter_mut().enumerate() {
-        let claims: Vec<usize> = (linked.iter())
-            .filter(|(sentence, _)| *sentence == at)
-            .map(|&(_, claim)| claim)
-            .collect();
-        sentence.disputed = claims.iter().any(|&claim| denied(claim));
-        let is_agreed = !claims.is_empty() && claims.iter().all(|&claim| agreed(claim));
-        if sentence.level == SupportLevel::Supported && is_agreed {
-            sentence.level = SupportLevel::SupportedAgreed;
-        }
-    }
 }

@@ -4,6 +4,7 @@
 
 pub mod agreement;
 mod answer;
+mod dispute;
 mod map;
 mod markdown;
 pub mod prompts;
@@ -15,6 +16,7 @@ mod support;
 mod tests;
 mod tokens;
 mod verify;
+mod weigh;
 mod words;
 
 use std::collections::BTreeMap;
@@ -66,6 +68,12 @@ pub struct EvidenceMap {
     pub consensus: Vec<usize>,
     /// Claims on which members contradict each other.
     pub contradictions: Vec<ClaimContradiction>,
+    /// Contradictions that the judge reports without words that were found. No agreement is claimed there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unverified: Vec<UnverifiedContradiction>,
+    /// Number of the judge's claims that are left out because nobody's words for them were found.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub dropped: u32,
     /// Claims that one member alone makes.
     pub unique: Vec<UniqueClaim>,
     /// What no answer covers, in the judge's words.
@@ -74,6 +82,14 @@ pub struct EvidenceMap {
     pub sentences: Vec<SentenceSupport>,
     /// Number of sentences by level, and of those disputed.
     pub levels: SupportLevels,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A claim and each member's stance.
@@ -131,6 +147,19 @@ pub struct ClaimContradiction {
     pub sides: Vec<ContradictionSide>,
 }
 
+/// A contradiction that the judge reports, while the words that it quotes for it were not found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UnverifiedContradiction {
+    /// What it is about, in the judge's words; empty if the judge does not say.
+    pub point: String,
+    /// In the judge's words; empty if it gave no reason.
+    pub why: String,
+    /// Index of the claim, if it is listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<usize>,
+}
+
 /// One member's words in a contradiction.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -164,7 +193,7 @@ pub enum SupportLevel {
     Quoted,
     /// A model found that a cited passage says it, and quoted words that were found there.
     Supported,
-    /// The same, and at least two members say it in their first answers while none denies it.
+    /// The same, and members of at least two models say it in their first answers while none denies it.
     SupportedAgreed,
 }
 
@@ -184,13 +213,13 @@ impl SupportLevel {
     pub fn reason(self) -> &'static str {
         match self {
             Self::None => "the sentence cites no passage that was given",
-            Self::Cited => "the sentence cites a passage; nobody checked that the passage says so",
+            Self::Cited => "the sentence cites a passage; no model found that the passage says so",
             Self::Quoted => "the quoted words were found in the cited passage",
             Self::Supported => {
                 "a model found that the cited passage says so, and its words were found there"
             }
             Self::SupportedAgreed => {
-                "a model found that the cited passage says so, and that two or more first answers do and none denies it"
+                "a model found that the cited passage says so, and a model found that first answers of two or more models do and none denies it"
             }
         }
     }
@@ -232,9 +261,28 @@ pub struct SentenceSupport {
     /// The passage's words for the verdict.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub quote: String,
-    /// Why a rule lowered the verdict.
+    /// Why the level is not higher, if a rule or the passage speaks against it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lowered: Option<String>,
+}
+
+impl SentenceSupport {
+    /// What the level rests on here, for the explanation beside it.
+    pub fn reason(&self) -> &'static str {
+        match (self.level, self.verdict, &self.lowered) {
+            (SupportLevel::Supported | SupportLevel::SupportedAgreed, ..) => self.level.reason(),
+            (_, Some(Entailment::Contradicts), _) => {
+                "a model found that the cited passage says otherwise, and its words were found there"
+            }
+            (_, Some(Entailment::Neither), Some(_)) => {
+                "a model compared the sentence with the cited passage, but its finding does not count as support"
+            }
+            (_, Some(Entailment::Neither), None) => {
+                "a model found that the cited passage does not say so"
+            }
+            _ => self.level.reason(),
+        }
+    }
 }
 
 /// Number of sentences at each level.

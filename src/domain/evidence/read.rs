@@ -16,6 +16,8 @@ const MOST_BLIND_SPOTS: usize = 8;
 const LONGEST: usize = 400;
 /// Maximum number of stances of a claim.
 const MOST_STANCES: usize = 16;
+/// Letter of no member.
+const NOBODY: char = '?';
 
 /// What a judge said.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -23,6 +25,8 @@ pub(super) struct JudgeReply {
     pub claims: Vec<JudgedClaim>,
     /// Index of the claim, and the reason.
     pub contradictions: Vec<(usize, String)>,
+    /// Reasons of contradictions that name no claim of the list.
+    pub unplaced: Vec<String>,
     pub blind_spots: Vec<String>,
 }
 
@@ -47,7 +51,7 @@ pub(super) struct JudgedStance {
 pub(super) struct JudgedVerdict {
     /// Number of the sentence, from 1.
     pub sentence: usize,
-    /// Number of the passage.
+    /// Number of the passage; 0 if the checker named none.
     pub passage: u32,
     pub verdict: Entailment,
     pub quote: String,
@@ -72,16 +76,17 @@ pub(super) fn claims(reply: &str) -> Result<JudgeReply, String> {
     };
     // Indices of the contradictions count every claim, an empty one too.
     let claims: Vec<JudgedClaim> = claims.iter().take(MOST_CLAIMS).map(read).collect();
-    let contradiction = |one: &Value| {
-        let index = number(&one["claim"])?;
-        Some((index, text(&one["why"], LONGEST)))
-    };
+    let (mut contradictions, mut unplaced) = (Vec::new(), Vec::new());
+    for one in list(&value["contradictions"], MOST_CLAIMS) {
+        let why = text(&one["why"], LONGEST);
+        match number(&one["claim"]).filter(|&index| index < claims.len()) {
+            Some(index) => contradictions.push((index, why)),
+            None => unplaced.push(why),
+        }
+    }
     Ok(JudgeReply {
-        contradictions: list(&value["contradictions"], MOST_CLAIMS)
-            .iter()
-            .filter_map(contradiction)
-            .filter(|(index, _)| *index < claims.len())
-            .collect(),
+        contradictions,
+        unplaced,
         blind_spots: list(&value["blind_spots"], MOST_BLIND_SPOTS)
             .iter()
             .map(|spot| text(spot, LONGEST))
@@ -101,15 +106,19 @@ pub(super) fn verdicts(reply: &str) -> Result<Vec<JudgedVerdict>, String> {
         return Err("its reply has no list of verdicts".to_owned());
     };
     let read = |one: &Value| {
+        let verdict = match one["verdict"].as_str()?.trim().to_lowercase().as_str() {
+            "entails" => Entailment::Entails,
+            "contradicts" | "contradict" | "contradicted" => Entailment::Contradicts,
+            "neither" => Entailment::Neither,
+            _ => return None,
+        };
+        let passage = number(&one["passage"]).and_then(|number| u32::try_from(number).ok());
+        // What speaks against a sentence counts even if it names no passage.
+        let unnamed = (verdict == Entailment::Contradicts).then_some(0);
         Some(JudgedVerdict {
             sentence: number(&one["sentence"])?,
-            passage: u32::try_from(number(&one["passage"])?).ok()?,
-            verdict: match one["verdict"].as_str()?.trim().to_lowercase().as_str() {
-                "entails" => Entailment::Entails,
-                "contradicts" => Entailment::Contradicts,
-                "neither" => Entailment::Neither,
-                _ => return None,
-            },
+            passage: passage.or(unnamed)?,
+            verdict,
             quote: text(&one["quote"], LONGEST_QUOTE),
         })
     };
@@ -122,20 +131,27 @@ fn object(reply: &str) -> Result<Value, String> {
 }
 
 fn stance(value: &Value) -> Option<JudgedStance> {
-    let name = value["member"].as_str()?.trim();
-    // "A", "text A", "Member A".
-    let letter = name.rsplit(' ').next()?;
-    let mut letters = letter.chars();
-    let letter = letters.next().filter(|_| letters.next().is_none())?;
+    let stance = match value["stance"].as_str()?.trim().to_lowercase().as_str() {
+        "asserts" => Stance::Asserts,
+        "denies" | "deny" | "denied" | "contradicts" | "disputes" | "disagrees" => Stance::Denies,
+        _ => Stance::Silent,
+    };
+    // A denial counts against agreement even if it names nobody.
+    let unnamed = (stance == Stance::Denies).then_some(NOBODY);
+    let letter = member(&value["member"]).or(unnamed)?;
     Some(JudgedStance {
-        letter: letter.to_ascii_uppercase(),
-        stance: match value["stance"].as_str()?.trim().to_lowercase().as_str() {
-            "asserts" => Stance::Asserts,
-            "denies" => Stance::Denies,
-            _ => Stance::Silent,
-        },
+        letter,
+        stance,
         quote: text(&value["quote"], LONGEST_QUOTE),
     })
+}
+
+// "A", "text A", "Member A:".
+fn member(name: &Value) -> Option<char> {
+    let name = name.as_str()?.trim_matches(|c: char| !c.is_alphanumeric());
+    let mut letters = name.rsplit(' ').next()?.chars();
+    let letter = letters.next().filter(|_| letters.next().is_none())?;
+    Some(letter.to_ascii_uppercase())
 }
 
 fn list(value: &Value, most: usize) -> &[Value] {
@@ -182,12 +198,30 @@ mod tests {
                 .collect();
             assert_eq!(stances, [('B', Stance::Denies), ('C', Stance::Silent)]);
             assert_eq!(read.contradictions, [(0, "dates".to_owned())]);
+            assert_eq!(read.unplaced, [""], "claim 9 is not in the list");
             assert_eq!(read.blind_spots, ["rent"]);
         }
         for text in ["", "No.", "{}", "{\"claims\": 3}"] {
             assert!(claims(text).is_err(), "{text}");
             assert!(verdicts(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_speaks_against_a_claim_is_kept_without_a_name() {
+        let reply = json!({ "claims": [{ "text": "It ends.", "stances": [
+            { "member": "nobody", "stance": "denies" }, { "member": "Text B:", "stance": "contradicts" },
+        ] }], "contradictions": [{ "claim": -1, "why": "dates" }, "they differ"] });
+        let read = claims(&reply.to_string()).expect("a reply");
+        let stances: Vec<_> = (read.claims[0].stances.iter())
+            .map(|one| (one.letter, one.stance))
+            .collect();
+        assert_eq!(stances, [(NOBODY, Stance::Denies), ('B', Stance::Denies)]);
+        assert_eq!(read.unplaced, ["dates", ""]);
+        let verdict = json!({ "verdicts": [{ "sentence": 1, "passage": "D1", "verdict": "Contradicts" },
+            { "sentence": 1, "passage": "D1", "verdict": "entails" }] });
+        let read = verdicts(&verdict.to_string()).expect("verdicts");
+        assert_eq!((read.len(), read[0].passage), (1, 0));
     }
 
     #[test]

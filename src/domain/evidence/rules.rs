@@ -38,6 +38,11 @@ pub(super) fn difference(one: &str, other: &str) -> Option<String> {
         .find_map(|pair| rules.iter().find_map(|rule| rule(pair)))
 }
 
+/// Whether the second text has a good part of the terms of the first.
+pub(super) fn is_about(sentence: &str, other: &str) -> bool {
+    shared(&Pair::of(sentence, other)).is_none()
+}
+
 /// The tokens of a sentence and of the words quoted for it.
 struct Pair {
     sentence: Vec<SentenceToken>,
@@ -223,7 +228,7 @@ fn content(tokens: &[SentenceToken]) -> Vec<String> {
 // The same content words in another order: who does what to whom has changed, unless one side is in the passive.
 fn order(pair: &Pair) -> Option<String> {
     let (own, quoted) = (content(&pair.sentence), content(&pair.quote));
-    if own.len() < 3 || quoted.len() > own.len() + own.len() / 2 {
+    if own.len() < 3 || own == quoted || quoted.len() > own.len() + own.len() / 2 {
         return None;
     }
     let place = |word: &str| quoted.iter().position(|known| is_same_word(known, word));

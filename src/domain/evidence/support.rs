@@ -2,7 +2,6 @@
 
 use super::answer;
 use super::read::JudgedVerdict;
-use super::rules::objection;
 use super::verify::SearchedText;
 use super::{Entailment, SentenceSupport, SupportLevel};
 use crate::domain::analysis::Plan;
@@ -12,6 +11,11 @@ use crate::domain::citation::{self, CitationMark, ComparableText, marks};
 const MOST_PASSAGES: usize = 8;
 /// Minimum number of words of a quotation in a sentence.
 const LEAST_WORDS: usize = 3;
+/// Why a sentence that a passage contradicts is not supported.
+const OTHERWISE: &str = "the passage says otherwise";
+/// The same, if the words that show it were not found.
+const UNFOUND: &str =
+    "a model says that a passage contradicts it, but the words that it quotes were not found there";
 /// Opening and closing quotation marks.
 const QUOTATION_MARKS: [(char, char); 5] =
     [('“', '”'), ('"', '"'), ('„', '“'), ('«', '»'), ('「', '」')];
@@ -111,20 +115,23 @@ fn quotations(sentence: &str) -> Vec<&str> {
     found
 }
 
-/// Takes in the checker's verdicts: only those whose words occur in the passage, lowered by the rules. Of several
-/// passages, one that contradicts a sentence counts before one that entails it: support is claimed only where nothing that
-/// is cited speaks against it.
+/// Takes in the checker's verdicts, lowered by the rules. Of several, one that speaks against a sentence counts before one
+/// that entails it, even if its words were not found: support is claimed only where nothing speaks against it.
 pub(super) fn apply(plan: &Plan, verdicts: &[JudgedVerdict], sentences: &mut [SentenceSupport]) {
+    let mut weights = vec![VerdictWeight::Nothing; sentences.len()];
     for verdict in verdicts {
         let index = verdict.sentence.checked_sub(1);
-        let Some(sentence) = index.and_then(|index| sentences.get_mut(index)) else {
+        let Some(index) = index.filter(|&index| index < sentences.len()) else {
             continue;
         };
-        if !sentence.cites.contains(&verdict.passage) {
+        let sentence = &mut sentences[index];
+        let is_against = verdict.verdict == Entailment::Contradicts && !sentence.cites.is_empty();
+        if !is_against && !sentence.cites.contains(&verdict.passage) {
             continue;
         }
-        let checked = checked(plan, verdict, sentence);
-        if rank(checked.verdict) > rank(sentence.verdict) {
+        let (weight, checked) = checked(plan, verdict, sentence);
+        if weight > weights[index] {
+            weights[index] = weight;
             *sentence = checked;
         }
     }
@@ -135,45 +142,52 @@ pub(super) fn apply(plan: &Plan, verdicts: &[JudgedVerdict], sentences: &mut [Se
     }
 }
 
-fn rank(verdict: Option<Entailment>) -> u8 {
-    match verdict {
-        None => 0,
-        Some(Entailment::Neither) => 1,
-        Some(Entailment::Entails) => 2,
-        Some(Entailment::Contradicts) => 3,
-    }
+/// How much a verdict counts beside others on the same sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum VerdictWeight {
+    Nothing,
+    Neither,
+    Entails,
+    /// Said to contradict, in words that were not found.
+    SaidToContradict,
+    Contradicts,
 }
 
-fn checked(plan: &Plan, given: &JudgedVerdict, sentence: &SentenceSupport) -> SentenceSupport {
-    let neither = |lowered: Option<String>| SentenceSupport {
-        verdict: Some(Entailment::Neither),
-        passage: Some(given.passage),
-        quote: String::new(),
-        lowered,
+fn checked(
+    plan: &Plan,
+    given: &JudgedVerdict,
+    sentence: &SentenceSupport,
+) -> (VerdictWeight, SentenceSupport) {
+    let as_found = |verdict: Entailment, quote: &str, lowered: Option<&str>| SentenceSupport {
+        verdict: Some(verdict),
+        passage: (sentence.cites.contains(&given.passage)).then_some(given.passage),
+        quote: quote.to_owned(),
+        lowered: lowered.map(str::to_owned),
         ..sentence.clone()
     };
-    if given.verdict == Entailment::Neither {
-        return neither(None);
-    }
-    let text = passage(plan, given.passage).unwrap_or_default();
-    let Some(found) = SearchedText::of(text).find(&given.quote) else {
-        return neither(Some("the quoted words are not in the passage".to_owned()));
-    };
-    let why = match given.verdict {
-        Entailment::Entails if found.is_turned() => {
-            Some("the quoted words leave out a negation".to_owned())
+    let neither = |why: Option<&str>| as_found(Entailment::Neither, "", why);
+    let cited = passage(plan, given.passage).filter(|_| sentence.cites.contains(&given.passage));
+    let searched = SearchedText::of(cited.unwrap_or_default());
+    let found = searched.find(&given.quote);
+    match (given.verdict, found) {
+        (Entailment::Neither, _) => (VerdictWeight::Neither, neither(None)),
+        (Entailment::Contradicts, None) => {
+            (VerdictWeight::SaidToContradict, neither(Some(UNFOUND)))
         }
-        Entailment::Entails => objection(&sentence.text, found.words),
-        _ => None,
-    };
-    if why.is_some() {
-        return neither(why);
-    }
-    SentenceSupport {
-        verdict: Some(given.verdict),
-        passage: Some(given.passage),
-        quote: found.words.to_owned(),
-        lowered: None,
-        ..sentence.clone()
+        (Entailment::Contradicts, Some(found)) => {
+            let against = as_found(given.verdict, found.words, Some(OTHERWISE));
+            (VerdictWeight::Contradicts, against)
+        }
+        (Entailment::Entails, None) => {
+            let why = "the quoted words are not in the passage";
+            (VerdictWeight::Neither, neither(Some(why)))
+        }
+        (Entailment::Entails, Some(found)) => match found.objection(&sentence.text) {
+            Some(why) => (VerdictWeight::Neither, neither(Some(why.as_str()))),
+            None => (
+                VerdictWeight::Entails,
+                as_found(given.verdict, found.words, None),
+            ),
+        },
     }
 }

@@ -1,5 +1,6 @@
 //! Maps of whole runs: what is kept of a judge's reply, what is dropped, and that nothing is made up.
 
+mod agreement;
 mod pairs;
 
 use proptest::prelude::*;

@@ -2,6 +2,7 @@
 
 use crate::domain::citation::{self, ComparableText};
 
+use super::rules::objection;
 use super::tokens::tokens;
 use super::words::is_turning;
 
@@ -56,6 +57,14 @@ impl<'a> SearchedText<'a> {
 }
 
 impl FoundQuote<'_> {
+    /// Why the words do not carry a sentence, where they were found; none if no rule objects.
+    pub fn objection(&self, sentence: &str) -> Option<String> {
+        if self.is_turned() {
+            return Some("the quoted words leave out a negation".to_owned());
+        }
+        objection(sentence, self.words)
+    }
+
     /// Whether the clause negates what the quoted words say.
     pub fn is_turned(&self) -> bool {
         let negations = |text: &str| {

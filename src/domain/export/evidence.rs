@@ -5,9 +5,13 @@ use std::fmt::Write;
 use super::inline::{Cite, escape};
 use super::prose::inline;
 use crate::domain::evidence::{
-    EvidenceMap, EvidenceStatus, MemberStance, SentenceSupport, Stance, SupportLevel,
+    Entailment, EvidenceMap, EvidenceStatus, MemberStance, SentenceSupport, Stance, SupportLevel,
+    UnverifiedContradiction,
 };
 use crate::domain::findings::Findings;
+
+/// Heading of the contradictions without words that were found.
+const UNVERIFIED: &str = "Contradictions reported by the judge without words that were found";
 
 /// What the map rests on, or why there is none.
 pub(super) fn basis(map: &EvidenceMap) -> String {
@@ -24,7 +28,7 @@ pub(super) fn basis(map: &EvidenceMap) -> String {
             ];
             let parts: Vec<String> = parts.into_iter().flatten().collect();
             format!(
-                "{}. Every quotation was found in the text that it is from; what the models made of it may be wrong.",
+                "{}. Every quotation shown was found in the text that it is from; what the models made of it may be wrong.",
                 parts.join("; ")
             )
         }
@@ -75,6 +79,7 @@ pub(super) fn markdown(out: &mut String, found: &Findings) {
             )
         }),
     );
+    list(out, UNVERIFIED, map.unverified.iter().map(unverified));
     list(
         out,
         "Said by one alone",
@@ -132,6 +137,8 @@ pub(super) fn html(out: &mut String, found: &Findings, cite: Cite<'_>) {
             )
         }),
     );
+    let reported = map.unverified.iter().map(unverified);
+    points(out, UNVERIFIED, reported.map(|one| inline(&one, cite)));
     points(
         out,
         "Said by one alone",
@@ -152,7 +159,7 @@ pub(super) fn html(out: &mut String, found: &Findings, cite: Cite<'_>) {
                 out,
                 "<tr><td dir=\"auto\">{}</td><td title=\"{}\">{}</td></tr>",
                 inline(&one.text, cite),
-                escape(one.level.reason()),
+                escape(one.reason()),
                 level(one)
             );
         }
@@ -198,6 +205,15 @@ fn points(out: &mut String, title: &str, all: impl Iterator<Item = String>) {
     }
 }
 
+fn unverified(one: &UnverifiedContradiction) -> String {
+    let parts = [one.point.as_str(), one.why.as_str()];
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    match parts.is_empty() {
+        true => "the judge does not say on what".to_owned(),
+        false => parts.join(" – "),
+    }
+}
+
 fn letters(map: &EvidenceMap) -> Vec<char> {
     let stances = map.claims.first().map_or(&[][..], |claim| &claim.stances);
     stances.iter().map(|one| one.letter).collect()
@@ -216,12 +232,18 @@ fn stance(one: &MemberStance) -> &'static str {
 }
 
 fn level(one: &SentenceSupport) -> String {
+    let contradicted = match one.verdict {
+        Some(Entailment::Contradicts) => ", passage contradicts",
+        _ => "",
+    };
     let disputed = if one.disputed { ", disputed" } else { "" };
+    let level = format!("{}{contradicted}{disputed}", one.level.label());
     match &one.lowered {
         Some(why) if one.level < SupportLevel::Supported => {
-            format!("{}{disputed} (not supported: {why})", one.level.label())
+            format!("{level} (not supported: {why})")
         }
-        _ => format!("{}{disputed}", one.level.label()),
+        Some(why) => format!("{level} ({why})"),
+        None => level,
     }
 }
 

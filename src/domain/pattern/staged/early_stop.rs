@@ -105,16 +105,13 @@ impl StagedRun {
         let judge = plan.evidence.judge.as_ref();
         let compared = judge.map(|judge| (judge, DraftAgreement::of(plan, &answers)));
         if let Some((judge, Ok(found))) = &compared {
-            let apart = match found.contradictions {
-                0 => "contradict each other in none".to_owned(),
-                count => format!("contradict each other in {count}"),
-            };
             return AgreementVerdict {
                 agrees: found.reaches(threshold),
                 note: format!(
-                    "the first answers share {} of {} claims and {apart}, as compared by {}, with a threshold of {threshold:.2}",
+                    "the first answers share {} of {} claims and {}, as compared by {}, with a threshold of {threshold:.2}",
                     found.shared,
-                    found.claims,
+                    found.listed(),
+                    found.apart(),
                     judge.name()
                 ),
             };

@@ -1,0 +1,282 @@
+//! Agreement is claimed only where nothing speaks against it: not the sentence, not a contradiction that the judge
+//! reports in vain, not a passage.
+
+use serde_json::{Value, json};
+
+use super::{answer, plan, run, stance};
+use crate::domain::analysis::{Plan, StageAnswer};
+use crate::domain::evidence::agreement::DraftAgreement;
+use crate::domain::evidence::{EvidenceMap, Stance, SupportLevel};
+use crate::domain::plan::EvidenceCall;
+
+const PAYS: &str = "The seller pays the shipping costs.";
+const FLAT: &str = "The lease is for one flat in Berlin.";
+
+fn entails(quote: &str) -> Value {
+    json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": "entails", "quote": quote }] })
+}
+
+// Members that say the same, and a sentence of the answer that the judge and the checker take for it.
+fn both_say(said: &str, sentence: &str) -> EvidenceMap {
+    let plan = plan(2, &[sentence], 4);
+    let stances = [0, 1].map(|member| stance(&plan, 2, member, "asserts", said));
+    let cited = format!("{} [D1:p1].", sentence.trim_end_matches('.'));
+    let judge = json!({ "claims": [{ "text": said, "answer": cited, "stances": stances }] });
+    let checker = entails(sentence);
+    run(&plan, &[said, said], &cited, Some(&judge), Some(&checker))
+}
+
+#[test]
+fn the_sentence_itself_is_held_against_the_members_words() {
+    use SupportLevel::{Supported, SupportedAgreed};
+    for (said, sentence, expected) in [
+        (
+            "The buyer pays 300 euros.",
+            "The buyer pays 300 euros.",
+            SupportedAgreed,
+        ),
+        (
+            "The buyer pays 300 euros.",
+            "The buyer pays 500 euros.",
+            Supported,
+        ),
+        (
+            "The buyer does not pay the costs.",
+            "The buyer pays the costs.",
+            Supported,
+        ),
+        (
+            "The seller pays the costs.",
+            "The buyer pays the costs.",
+            Supported,
+        ),
+        ("The lease ends on 30 June 2027.", PAYS, Supported),
+        (
+            "The lease ends on 30 June 2027.",
+            "The lease ends on 30 June 2027 and the rent is 900 euros.",
+            Supported,
+        ),
+    ] {
+        let map = both_say(said, sentence);
+        let found = &map.sentences[0];
+        assert_eq!(found.level, expected, "{said} / {sentence}: {found:?}");
+        assert_eq!(map.consensus, [0], "they do agree on the claim");
+        let is_made = expected == SupportedAgreed || sentence.contains(" and ");
+        assert_eq!(found.claim.is_some(), is_made, "{said} / {sentence}");
+        assert!(!found.disputed);
+    }
+}
+
+#[test]
+fn words_of_two_claims_carry_a_sentence_together() {
+    let said = "The lease ends on 30 June 2027. The rent is 900 euros.";
+    let sentence = "The lease ends on 30 June 2027 and the rent is 900 euros";
+    let plan = plan(2, &[sentence], 4);
+    let claim = |text: &str| {
+        let stances = [0, 1].map(|member| stance(&plan, 2, member, "asserts", text));
+        json!({ "text": text, "answer": sentence, "stances": stances })
+    };
+    let judge = json!({ "claims": [claim("The lease ends on 30 June 2027."), claim("The rent is 900 euros.")] });
+    let cited = format!("{sentence} [D1:p1].");
+    let map = run(
+        &plan,
+        &[said, said],
+        &cited,
+        Some(&judge),
+        Some(&entails(sentence)),
+    );
+    assert_eq!(
+        map.sentences[0].level,
+        SupportLevel::SupportedAgreed,
+        "{map:?}"
+    );
+}
+
+#[test]
+fn one_model_does_not_agree_with_itself() {
+    let mut plan = plan(2, &[PAYS], 4);
+    let stances = [0, 1].map(|member| stance(&plan, 2, member, "asserts", PAYS));
+    let judge = json!({ "claims": [{ "text": PAYS, "answer": PAYS, "stances": stances }] });
+    plan.members[1] = plan.members[0].clone();
+    let cited = "The seller pays the shipping costs [D1:p1].";
+    let of = |model: &str| {
+        let mut second = answer(0, 1, PAYS);
+        model.clone_into(&mut second.model);
+        let reply = |call, reply: &Value| answer(plan.evidence_stage(call), 0, &reply.to_string());
+        let answers = [
+            answer(0, 0, PAYS),
+            second,
+            reply(EvidenceCall::Map, &judge),
+            reply(EvidenceCall::Passages, &entails(PAYS)),
+        ];
+        let map = crate::domain::evidence::of(&plan, &answers, Some(cited));
+        map.sentences[0].level
+    };
+    assert_eq!(of("p/0"), SupportLevel::Supported);
+    assert_eq!(of("p/1"), SupportLevel::SupportedAgreed);
+}
+
+// What the judge says of who pays, beside a claim that both members make.
+fn drafts_compared(plan: &Plan, more: Value) -> DraftAgreement {
+    let first = format!("{FLAT} {PAYS}");
+    let second = format!("{FLAT} The buyer pays the shipping costs.");
+    let shared = [0, 1].map(|member| stance(plan, 2, member, "asserts", FLAT));
+    let mut reply = json!({ "claims": [{ "text": FLAT, "stances": shared }] });
+    if let Some(claim) = more.get("claim") {
+        reply["claims"]
+            .as_array_mut()
+            .expect("claims")
+            .push(claim.clone());
+    }
+    reply["contradictions"] = more["contradictions"].clone();
+    let stage = plan.evidence_stage(EvidenceCall::Drafts);
+    let answers: [StageAnswer; 3] = [
+        answer(0, 0, &first),
+        answer(0, 1, &second),
+        answer(stage, 0, &reply.to_string()),
+    ];
+    DraftAgreement::of(plan, &answers).expect("a comparison")
+}
+
+#[test]
+fn a_contradiction_without_words_that_were_found_skips_nothing() {
+    let plan = plan(2, &[], 4);
+    let of = |member: usize, kind: &str, quote: &str| stance(&plan, 2, member, kind, quote);
+    let pays = |first: &str, second: &str| json!({ "text": PAYS, "stances": [of(0, "asserts", first), of(1, "denies", second)] });
+    let reported = |index: i64| json!([{ "claim": index, "why": "who pays" }]);
+    assert!(drafts_compared(&plan, json!({})).reaches(1.0));
+    let vague = pays(
+        "seller has to pay for shipping",
+        "buyer has to pay for shipping",
+    );
+    for more in [
+        json!({ "claim": vague, "contradictions": reported(1) }),
+        json!({ "claim": vague }),
+        json!({ "claim": pays(PAYS, "buyer pays for shipping") }),
+        json!({ "claim": { "text": "Who pays the shipping costs.", "stances": [] }, "contradictions": reported(1) }),
+        json!({ "contradictions": reported(1) }),
+        json!({ "contradictions": reported(-1) }),
+        json!({ "contradictions": ["they differ"] }),
+    ] {
+        let found = drafts_compared(&plan, more.clone());
+        assert_eq!((found.contradictions, found.unverified), (0, 1), "{more}");
+        assert!(!found.reaches(0.1), "{more}");
+        assert!(
+            found.apart().contains("in 1 by the judge's word alone"),
+            "{more}"
+        );
+    }
+    // A claim without words that were found is not shared either.
+    let unfound = json!({ "text": PAYS, "stances": [of(0, "asserts", "seller has to pay"), of(1, "asserts", "seller has to pay")] });
+    let found = drafts_compared(&plan, json!({ "claim": unfound }));
+    assert_eq!((found.listed(), found.shared, found.unverified), (2, 1, 0));
+    let known = pays(PAYS, "The buyer pays the shipping costs");
+    let found = drafts_compared(
+        &plan,
+        json!({ "claim": known, "contradictions": reported(1) }),
+    );
+    assert_eq!((found.contradictions, found.unverified), (1, 0));
+}
+
+#[test]
+fn a_denial_without_words_that_were_found_rules_agreement_out() {
+    let plan = plan(3, &[PAYS], 4);
+    let other = "No: it is the buyer who has to pay for shipping, as clause 4 states.";
+    let map = |quote: &str, more: Value| {
+        let mut stances = vec![
+            stance(&plan, 3, 0, "asserts", PAYS),
+            stance(&plan, 3, 1, "asserts", PAYS),
+            stance(&plan, 3, 2, "denies", quote),
+        ];
+        stances.extend(more.as_array().cloned().unwrap_or_default());
+        let cited = "The seller pays the shipping costs [D1:p1].";
+        let judge = json!({ "claims": [{ "text": PAYS, "answer": cited, "stances": stances }] });
+        run(
+            &plan,
+            &[PAYS, PAYS, other],
+            cited,
+            Some(&judge),
+            Some(&entails(PAYS)),
+        )
+    };
+    let found = map("it is the buyer who has to pay for shipping", json!([]));
+    assert_eq!((found.contradictions.len(), found.unverified.len()), (1, 0));
+    assert!(found.sentences[0].disputed);
+    for (quote, more) in [
+        ("it is the buyer who pays for shipping", json!([])),
+        ("", json!([])),
+        // The same words for both stances of one member.
+        (
+            "it is the buyer who has to pay for shipping",
+            json!([stance(&plan, 3, 2, "asserts", "as clause 4 states")]),
+        ),
+    ] {
+        let found = map(quote, more);
+        assert_eq!(found.sentences[0].level, SupportLevel::Supported, "{quote}");
+        assert_eq!(found.unverified[0].claim, Some(0), "{quote}");
+        assert!(found.consensus.is_empty() && !found.sentences[0].disputed);
+        assert_eq!(found.claims[0].stances[2].stance, Stance::Silent);
+    }
+}
+
+#[test]
+fn a_passage_that_is_said_to_contradict_rules_support_out() {
+    let passages = [
+        PAYS,
+        "Correction: it is the buyer who pays the shipping costs.",
+    ];
+    let plan = plan(2, &passages, 4);
+    let checked = |verdict: &str, passage: Value, quote: &str| {
+        let checker = json!({ "verdicts": [
+            { "sentence": 1, "passage": passage, "verdict": verdict, "quote": quote },
+            { "sentence": 1, "passage": 1, "verdict": "entails", "quote": PAYS } ] });
+        let answer = "The seller pays the shipping costs [D1:p1][D1:p2].";
+        let map = run(&plan, &[PAYS, PAYS], answer, None, Some(&checker));
+        map.sentences[0].clone()
+    };
+    let found = checked(
+        "contradicts",
+        json!(2),
+        "it is the buyer who pays the shipping costs",
+    );
+    assert_eq!((found.level, found.passage), (SupportLevel::Cited, Some(2)));
+    assert_eq!(found.lowered.as_deref(), Some("the passage says otherwise"));
+    assert!(
+        found.reason().contains("says otherwise"),
+        "{}",
+        found.reason()
+    );
+    for passage in [json!(2), json!("p2"), json!(9)] {
+        let found = checked("contradicts", passage.clone(), "buyer pays shipping");
+        assert_eq!(found.level, SupportLevel::Cited, "{passage}");
+        assert!(
+            found
+                .lowered
+                .is_some_and(|why| why.contains("contradicts it"))
+        );
+    }
+    assert_eq!(
+        checked("neither", json!(2), "").level,
+        SupportLevel::Supported
+    );
+}
+
+#[test]
+fn a_level_says_what_the_checker_found() {
+    let passage = "The tenant may not sublet the flat.";
+    let plan = plan(2, &[passage], 4);
+    let reason = |verdict: &str, quote: &str| {
+        let checker = json!({ "verdicts": [{ "sentence": 1, "passage": 1, "verdict": verdict, "quote": quote }] });
+        let answer = "The tenant may sublet the flat [D1:p1].";
+        run(&plan, &[], answer, None, Some(&checker)).sentences[0].reason()
+    };
+    for (verdict, quote, expected) in [
+        ("contradicts", passage, "says otherwise"),
+        ("neither", "", "does not say so"),
+        ("entails", passage, "does not count as support"),
+        ("unknown", "", "no model found"),
+    ] {
+        let found = reason(verdict, quote);
+        assert!(found.contains(expected), "{verdict}: {found}");
+    }
+}

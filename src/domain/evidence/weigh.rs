@@ -1,0 +1,87 @@
+//! What the members' claims add to the support of the answer's sentences.
+
+use std::collections::BTreeSet;
+
+use super::dispute::{PlacedClaim, concerns};
+use super::rules::objection;
+use super::{EvidenceClaim, EvidenceMap, Stance, SupportLevel};
+
+/// Minimum number of models whose members say it.
+const LEAST_MODELS: usize = 2;
+
+/// Marks the sentences that a member denies, and raises those that members of several models make.
+pub(super) fn weigh(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
+    let EvidenceMap {
+        claims,
+        contradictions,
+        unverified,
+        sentences,
+        ..
+    } = map;
+    let is_free = |claim: usize| {
+        let is_listed = contradictions.iter().any(|one| one.claim == claim);
+        !is_listed && !concerns(unverified, claim)
+    };
+    for (at, sentence) in sentences.iter_mut().enumerate() {
+        let linked = || placed.iter().filter(|one| one.sentence == Some(at));
+        sentence.disputed = linked().any(|one| is_denied(one, claims, &sentence.text));
+        let is_clean = linked().all(|one| match one.claim {
+            Some(claim) => one.is_made && is_free(claim),
+            None => !one.is_contested(),
+        });
+        let made: Vec<&EvidenceClaim> = linked()
+            .filter_map(|one| one.claim)
+            .map(|claim| &claims[claim])
+            .collect();
+        if sentence.level != SupportLevel::Supported || made.is_empty() || sentence.disputed {
+            continue;
+        }
+        match agreement(&made, &sentence.text) {
+            Ok(models) if models >= LEAST_MODELS && is_clean => {
+                sentence.level = SupportLevel::SupportedAgreed;
+            }
+            Ok(_) => {}
+            Err(why) => {
+                let text = format!("the members' words do not carry the sentence: {why}");
+                sentence.lowered = Some(text);
+            }
+        }
+    }
+}
+
+// If no rule objects to that the sentence makes the claim, or to that the denial is about the sentence.
+fn is_denied(one: &PlacedClaim<'_>, claims: &[EvidenceClaim], sentence: &str) -> bool {
+    let stances = one.claim.map_or(&[][..], |claim| &claims[claim].stances);
+    stances.iter().any(|stance| {
+        let denies = stance.stance == Stance::Denies;
+        denies && (one.is_made || objection(sentence, &stance.quote).is_some())
+    })
+}
+
+/// Number of models whose members make all the claims of a sentence in words that carry it. Samples of one model share
+/// its mistakes and count once.
+///
+/// # Errors
+/// When members make the claims, but a rule objects to their words, with its reason.
+fn agreement(made: &[&EvidenceClaim], sentence: &str) -> Result<usize, String> {
+    let members = made.first().map_or(0, |claim| claim.stances.len());
+    let (mut models, mut why) = (BTreeSet::new(), None);
+    for member in 0..members {
+        let stances = made.iter().filter_map(|claim| claim.stances.get(member));
+        let asserting: Vec<_> = stances
+            .filter(|one| one.stance == Stance::Asserts)
+            .collect();
+        if asserting.len() < made.len() {
+            continue;
+        }
+        let quotes: Vec<&str> = asserting.iter().map(|one| one.quote.as_str()).collect();
+        match objection(sentence, &quotes.join(". ")) {
+            None => drop(models.insert(asserting[0].model.as_str())),
+            Some(objection) => why = Some(objection),
+        }
+    }
+    match why {
+        Some(why) if models.len() < LEAST_MODELS => Err(why),
+        _ => Ok(models.len()),
+    }
+}
