@@ -66,13 +66,14 @@ pub fn boxed(text: &str) -> Option<&str> {
     argument(&text[start + "\\boxed".len()..]).map(|(inner, _)| inner)
 }
 
-/// Strips emphasis, quotation marks, and final punctuation, and one pair of parentheses around everything.
+/// Strips emphasis, quotation marks, and final punctuation, and one pair of parentheses around everything. A mark
+/// behind a figure is part of it (`5"`), and so are the parentheses and brackets of a pair or an interval.
 pub fn bare(text: &str) -> &str {
-    let is_wrapping = |c: char| c.is_whitespace() || "*_`\"'“”„«»".contains(c);
+    let is_emphasis = |c: char| c.is_whitespace() || "*_`".contains(c);
     let mut text = text;
     loop {
         let before = text;
-        text = text.trim_matches(is_wrapping);
+        text = unquoted(text.trim_matches(is_emphasis));
         if let Some(short) = text.strip_suffix(['.', ',', ';', ':', '。']) {
             text = short;
         }
@@ -84,12 +85,26 @@ pub fn bare(text: &str) -> &str {
         for (open, close) in [('(', ')'), ('[', ']')] {
             let inner = text.strip_prefix(open).and_then(|t| t.strip_suffix(close));
             text = inner
-                .filter(|inner| !inner.contains([open, close]))
+                .filter(|inner| !inner.contains([open, close, ',', ';']))
                 .unwrap_or(text);
         }
         if text == before {
             return text;
         }
+    }
+}
+
+// Without quotation marks around the text. Alone at the end, one behind a digit says feet, inches, or minutes.
+fn unquoted(text: &str) -> &str {
+    let is_mark = |c: char| "\"'“”„«»".contains(c);
+    let inner = text.trim_start_matches(is_mark);
+    let is_open = inner.len() < text.len();
+    let (Some(short), false) = (inner.strip_suffix(is_mark), inner.is_empty()) else {
+        return inner;
+    };
+    match short.trim_end().ends_with(|c: char| c.is_ascii_digit()) && !is_open {
+        true => inner,
+        false => short,
     }
 }
 
@@ -106,6 +121,9 @@ fn narrow(c: char) -> char {
 fn without_latex(text: &str) -> String {
     let text = boxed(text).unwrap_or(text);
     let trimmed = bare(text);
+    if is_set(trimmed) {
+        return trimmed.replace("\\{", "{").replace("\\}", "}");
+    }
     let math = ["$$", "$"].into_iter().find_map(|mark| {
         let inner = trimmed.strip_prefix(mark)?.strip_suffix(mark)?;
         (!inner.trim().is_empty() && !inner.contains('$')).then_some(inner)
@@ -121,6 +139,16 @@ fn without_latex(text: &str) -> String {
     text = unwrapped(&text);
     // "10^{3}"
     text.replace("^{", "^").replace(['{', '}'], "")
+}
+
+// `{1, 2}` and `\{1, 2\}`, whose braces are no LaTeX groups.
+fn is_set(text: &str) -> bool {
+    let text = text.trim_matches('$');
+    let inner = text.strip_prefix('\\').unwrap_or(text).strip_prefix('{');
+    let inner = inner.and_then(|inner| inner.strip_suffix('}'));
+    inner.is_some_and(|inner| {
+        inner.contains(',') && !inner.contains("{,}") && !inner.contains(['{', '}'])
+    })
 }
 
 fn with_fractions(text: &str, depth: usize) -> String {
@@ -199,6 +227,13 @@ mod tests {
             (".5", ".5"),
             ("- 5.", "- 5"),
             ("5!", "5!"),
+            ("5\"", "5\""),
+            ("**5'**", "5'"),
+            ("\"5\"", "5"),
+            ("“5”", "5"),
+            ("(1,2)", "(1,2)"),
+            ("[1, 2].", "[1, 2]"),
+            ("\\{1, 2\\}", "{1, 2}"),
             ("No!", "No"),
             ("\\boxed{1200}", "1200"),
             ("$\\boxed{1{,}200}$", "1,200"),

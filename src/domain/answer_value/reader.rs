@@ -4,6 +4,7 @@
 use super::choices::{self, LetteredOption, OptionChoice};
 use super::numeral::Separators;
 use super::quantity::Quantity;
+use super::ratio::Ratio;
 use super::units::ValueUnit;
 use super::value::{AnswerValue, NumberValue};
 use super::{closing, dates, markup};
@@ -78,6 +79,18 @@ impl AnswerReader {
         let statement = closing::of(answer)?;
         let value = self.value(&statement.text)?;
         (!statement.is_prose || value.is_typed()).then_some(value)
+    }
+
+    /// Whether the question asks for percent.
+    pub const fn asks_percent(&self) -> bool {
+        self.asks_percent
+    }
+
+    /// The size of the unit with this base unit that the question names; none if it names none, or several.
+    pub fn named_factor(&self, base: &str) -> Option<Ratio> {
+        let mut factors = self.units.iter().filter(|unit| unit.base == base);
+        let first = factors.next()?.factor;
+        factors.all(|unit| unit.factor == first).then_some(first)
     }
 
     /// The statement that `read` reads, without markup, in the answer's own spelling.

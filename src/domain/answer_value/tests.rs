@@ -133,6 +133,8 @@ const SAME: &[(&str, &[&str])] = &[
     (NONE, &["x = 5", "x=5", "$x = 5$", "5"]),
     (NONE, &["2 + 3 = 5", "5"]),
     (NONE, &["10^3", "1000", "10³"]),
+    (NONE, &["5\"", "5”", "5″", "**5\"**"]),
+    (NONE, &["5'", "5’", "5′"]),
     (NONE, &["≈ 3.14", "3.14", "about 3.14", "~3.14"]),
     (
         NONE,
@@ -249,6 +251,16 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
     (NONE, "$5 off", "$5"),
     (NONE, "-1/2", "1/2"),
     (NONE, "-50 %", "50 %"),
+    (NONE, "5\"", "5'"),
+    (NONE, "5\"", "5"),
+    (NONE, "5'", "5"),
+    (NONE, "5′", "5 m"),
+    (NONE, "(1,2)", "1.2"),
+    (NONE, "[1,2]", "(1,2)"),
+    (NONE, "[1, 2]", "1.2"),
+    (NONE, "{1,2}", "1.2"),
+    (NONE, "(1; 2)", "1"),
+    (NONE, "$\\{1,2\\}$", "1.2"),
     (NONE, "", "0"),
     (TEA, "B", "C"),
     (TEA, "B", "B and C"),
@@ -318,6 +330,7 @@ fn what_leaves_something_out_joins_only_what_agrees() {
     let reader = AnswerReader::new(HOURS);
     for (answers, groups) in [
         (vec!["5", "$5", "5 dollars"], vec![0, 0, 0]),
+        (vec!["5\"", "5'", "5 m"], vec![0, 1, 2]),
         (vec!["5", "$5", "5 €"], vec![0, 1, 2]),
         (vec!["180", "3 hours", "180 minutes"], vec![0, 0, 0]),
         (vec!["3", "3 hours", "3 minutes"], vec![0, 1, 2]),

@@ -114,6 +114,9 @@ const UNITS: &[UnitRow] = &[
             "kilometern",
         ],
     ),
+    // Feet or minutes, and inches or seconds: equal only to themselves.
+    ("′", 1, 1, &["′", "'"]),
+    ("″", 1, 1, &["″", "\"", "”"]),
     ("m", 254, 10_000, &["in", "inch", "inches", "zoll"]),
     ("m", 3048, 10_000, &["ft", "foot", "feet"]),
     ("m", 9144, 10_000, &["yd", "yard", "yards"]),

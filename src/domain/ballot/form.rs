@@ -51,8 +51,14 @@ pub fn check(format: &Format) -> Result<(), String> {
     })
 }
 
-/// The winner's answer as the requested JSON object; none if its value does not fit the schema.
-pub fn object(question: &str, text: &str, format: &Format) -> Option<String> {
+/// The winner's answer as the requested JSON object; none if its value does not fit the schema, or if it is a
+/// quantity that the winner's voters, who stated these values, wrote in several units and no unit is requested.
+pub fn object(
+    question: &str,
+    text: &str,
+    format: &Format,
+    values: &[AnswerValue],
+) -> Option<String> {
     let (name, schema) = property(format)?;
     let value = AnswerReader::new(question).read(text)?;
     let stated = AnswerReader::statement(text)?;
@@ -60,7 +66,9 @@ pub fn object(question: &str, text: &str, format: &Format) -> Option<String> {
         AnswerValue::Choice(_) | AnswerValue::YesNo(_) => value.to_string(),
         _ => stated,
     };
-    let number = plain_number(Some(&value)).and_then(json_number);
+    let number = RequestedNumber::of(&name, &schema)
+        .in_its_unit(&value, values)
+        .and_then(json_number);
     let candidates = [
         number.map(Value::Number),
         match value {
@@ -114,9 +122,73 @@ fn enumerated(schema: &Value, said: &str) -> Option<Value> {
     words.iter().find(same).cloned()
 }
 
-// The number as written, without currency or unit.
+// The number as written, without currency or unit: where the unit is one of money or the question names it.
 fn plain_number(value: Option<&AnswerValue>) -> Option<Ratio> {
-    value?.quantity()?.written
+    let AnswerValue::Number(number) = value? else {
+        return None;
+    };
+    let quantity = &number.quantity;
+    let is_plain = quantity.unit.is_none() && quantity.written == Some(quantity.amount);
+    let is_known = is_plain || quantity.unit.is_money || number.is_unit_asked;
+    quantity.written.filter(|_| is_known)
+}
+
+/// What a schema's property says about the number that it holds.
+struct RequestedNumber {
+    words: AnswerReader,
+    is_percent: bool,
+}
+
+impl RequestedNumber {
+    // From the property's name ("distanceKm", "share_percent"), title, and description.
+    fn of(name: &str, schema: &Value) -> Self {
+        let mut words = String::new();
+        let mut before = ' ';
+        for c in name.chars() {
+            if c.is_uppercase() && before.is_lowercase() {
+                words.push(' ');
+            }
+            words.push(if c == '_' { ' ' } else { c });
+            before = c;
+        }
+        words.push_str(&format!(" {}", words.to_lowercase()));
+        for part in ["title", "description"] {
+            words.push_str(&format!(" {}", schema[part].as_str().unwrap_or_default()));
+        }
+        // Rarely inches.
+        let words: Vec<&str> = words
+            .split_whitespace()
+            .filter(|word| *word != "in")
+            .collect();
+        let is_percent = words.contains(&"pct");
+        let words = AnswerReader::new(&words.join(" "));
+        Self {
+            is_percent: is_percent || words.asks_percent(),
+            words,
+        }
+    }
+
+    fn in_its_unit(&self, value: &AnswerValue, values: &[AnswerValue]) -> Option<Ratio> {
+        let AnswerValue::Number(number) = value else {
+            return None;
+        };
+        let quantity = &number.quantity;
+        let quantities = || values.iter().filter_map(AnswerValue::quantity);
+        if quantity.unit.is_none() {
+            let is_percent = quantity.is_percent || quantities().any(|other| other.is_percent);
+            return match is_percent {
+                true if number.is_unit_asked => quantity.written,
+                true if self.is_percent => quantity.amount.times(Ratio::whole(100)),
+                _ => Some(quantity.amount),
+            };
+        }
+        if let Some(factor) = self.words.named_factor(&quantity.unit.base) {
+            return quantity.amount.over(factor);
+        }
+        let is_same = quantities().all(|other| other.written == quantity.written);
+        let is_known = quantity.unit.is_money || number.is_unit_asked || is_same;
+        quantity.written.filter(|_| is_known)
+    }
 }
 
 fn json_number(number: Ratio) -> Option<Number> {
@@ -208,7 +280,7 @@ mod tests {
             (json!({"enum": ["Spam", "Ham"]}), "Answer: eggs", None),
         ] {
             assert_eq!(
-                object("Which?", text, &of(kind)).as_deref(),
+                object("Which?", text, &of(kind), &[]).as_deref(),
                 expected,
                 "{text}"
             );
@@ -219,9 +291,40 @@ mod tests {
             ..Format::default()
         };
         assert_eq!(
-            object("Which?", "Answer: 5", &any).as_deref(),
+            object("Which?", "Answer: 5", &any, &[]).as_deref(),
             Some(r#"{"answer":"5"}"#)
         );
+    }
+
+    #[test]
+    fn a_number_is_given_in_the_unit_that_is_requested() {
+        for (question, name, votes, expected) in [
+            ("Q?", "n", ["50%", "1/2"], Some("0.5")),
+            ("Q?", "n", ["1/2", "50%"], Some("0.5")),
+            ("Q?", "percent", ["50%", "1/2"], Some("50")),
+            ("Q?", "share_pct", ["0.5", "50 %"], Some("50")),
+            ("What percentage?", "n", ["50%", "50"], Some("50")),
+            ("Q?", "metres", ["5 km", "5000 m"], Some("5000")),
+            ("Q?", "distanceKm", ["5000 m", "5 km"], Some("5")),
+            ("Q?", "hours", ["90 minutes", "1.5 h"], Some("1.5")),
+            ("Q?", "n", ["5 km", "5000 m"], None),
+            ("Q?", "n", ["5 km", "5 kilometers"], Some("5")),
+            ("How many hours?", "n", ["3 hours", "3"], Some("3")),
+            ("Q?", "n", ["$1,200.00", "1200"], Some("1200")),
+            ("Q?", "n", ["5 \u{2030}", "0.005"], Some("0.005")),
+        ] {
+            let schema = json!({"type": "object", "properties": {name: {"type": "number"}}});
+            let reader = AnswerReader::new(question);
+            let values: Vec<AnswerValue> =
+                votes.iter().filter_map(|vote| reader.value(vote)).collect();
+            let found = object(question, votes[0], &format(schema), &values);
+            let expected = expected.map(|number| format!("{{\"{name}\":{number}}}"));
+            assert_eq!(found, expected, "{question} {name} {votes:?}");
+        }
+        for (answer, closing) in [("Answer: 50%", "#### 50%"), ("Answer: 5 km", "#### 5 km")] {
+            let text = closed("Q?", "End with \"#### X\".", &format!("So.\n{answer}"));
+            assert_eq!(text, format!("So.\n{answer}\n{closing}"));
+        }
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub struct StoredVote {
     pub not_asked: Vec<usize>,
     /// Estimated cost of their calls; none if a price is unknown.
     pub saved: Option<MicroDollars>,
+    /// Why the synthesizer's answer did not break a tie.
+    pub unbroken: Option<&'static str>,
 }
 
 impl StoredVote {
@@ -34,6 +36,7 @@ impl StoredVote {
             tie_answer: broke.map(|answer| answer.text.as_str()),
             ..Ballots::of(plan, &votes)
         })?;
+        let is_drawn = outcome.decision == VoteDecision::Draw;
         let was_asked = |member: usize| {
             let is_it = |answer: &StageAnswer| answer.stage == first && answer.member == member;
             answers.iter().any(is_it)
@@ -44,6 +47,7 @@ impl StoredVote {
         Some(Self {
             outcome,
             saved: saved(plan, &not_asked),
+            unbroken: unbroken(plan, &votes, broke.is_some()).filter(|_| is_drawn),
             not_asked,
         })
     }
@@ -63,9 +67,7 @@ impl StoredVote {
             "vote: {}",
             outcome.sentence(&plan.standings, &models)
         )];
-        if outcome.decision == VoteDecision::Draw && plan.stages.len() > plan.first() + 1 {
-            notes.push("the synthesizer did not name one of the tied answers".to_owned());
-        }
+        notes.extend(self.unbroken.map(str::to_owned));
         if !outcome.count.unread.is_empty() {
             notes.push(format!(
                 "not counted because no single answer could be read: {}",
@@ -97,6 +99,21 @@ impl<'a> Ballots<'a> {
             seed: plan.seed,
             tie_answer: None,
         }
+    }
+}
+
+fn unbroken(plan: &Plan, votes: &[(usize, &str)], has_answered: bool) -> Option<&'static str> {
+    let has_voted = |&(member, _): &(usize, &str)| {
+        let voter = plan.members.get(member);
+        voter.is_some_and(|voter| voter.model == plan.synthesizer.model)
+    };
+    match has_answered {
+        _ if plan.stages.len() <= plan.first() + 1 => None,
+        true => Some("the synthesizer did not name one of the tied answers"),
+        false if votes.iter().any(has_voted) => {
+            Some("the synthesizer was not asked to break the tie, because it voted itself")
+        }
+        false => None,
     }
 }
 

@@ -13,10 +13,23 @@ pub(super) struct WrittenFigure {
     pub plain: String,
 }
 
-/// The ASCII digit of a character, `３` and `𝟑` included; none for superscripts and subscripts.
+/// The zeros of the scripts that have digits of their own; the other nine follow each.
+const ZEROS: &[u32] = &[
+    0x0660, 0x06F0, 0x07C0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0C66, 0x0CE6, 0x0D66,
+    0x0E50, 0x0ED0, 0x0F20, 0x1040, 0x17E0, 0x1810,
+];
+
+/// The ASCII digit of a character, `３`, `𝟑`, and `٣` included; none for superscripts and subscripts.
 pub(super) fn digit(c: char) -> Option<char> {
     if c.is_ascii() {
         return c.is_ascii_digit().then_some(c);
+    }
+    let code = u32::from(c);
+    if let Some(zero) = ZEROS
+        .iter()
+        .find(|&&zero| (zero..zero + 10).contains(&code))
+    {
+        return char::from_digit(code - zero, 10);
     }
     let is_wide = matches!(c, '\u{FF10}'..='\u{FF19}' | '\u{1D7CE}'..='\u{1D7FF}');
     is_wide
@@ -43,8 +56,8 @@ pub(super) fn read(chars: &[(usize, char)]) -> Option<WrittenFigure> {
         let group = digits(chars, length + 1);
         match separator {
             _ if group.is_empty() => break,
-            '.' | ',' | '．' | '，' => {
-                written.push(if matches!(separator, '.' | '．') {
+            '.' | ',' | '．' | '，' | '٫' => {
+                written.push(if matches!(separator, '.' | '．' | '٫') {
                     '.'
                 } else {
                     ','
@@ -133,6 +146,9 @@ mod tests {
             ("0,500", 5, "0,500"),
             ("3,5", 3, "3,5"),
             ("３５", 2, "35"),
+            ("٣٠", 2, "30"),
+            ("१५", 2, "15"),
+            ("๓٫๕", 3, "3.5"),
             (".5", 2, "0.5"),
             ("5. Next", 1, "5"),
             ("2020 500", 4, "2020"),

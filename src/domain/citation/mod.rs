@@ -3,10 +3,12 @@
 
 mod characters;
 mod checker;
+mod clauses;
 mod compare;
 mod figures;
 mod folding;
 pub mod marks;
+mod operators;
 mod page_break;
 mod plain_word;
 mod quotes;

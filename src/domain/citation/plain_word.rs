@@ -24,6 +24,10 @@ pub struct PlainWord {
     pub(super) is_bound: bool,
     /// Whether it is one character of a script without spaces.
     pub(super) is_ideograph: bool,
+    /// Whether it continues a clause of such a script, with nothing between it and the word before.
+    pub(super) is_joined: bool,
+    /// Whether it is one capital with a period behind it, as in `U.S.`.
+    pub(super) is_initial: bool,
     /// Whether it is written in capitals between words that are not.
     pub(super) is_acronym: bool,
     /// Number of bytes of `plain` before a hyphen at a line end.

@@ -4,6 +4,7 @@ use super::characters::{is_enclosed, is_single, lowered, separate};
 use super::figures;
 use super::folding::is_ignored;
 use super::marks::{self, CitationMark};
+use super::operators;
 use super::plain_word::PlainWord;
 use super::signs;
 
@@ -94,6 +95,10 @@ impl<'a> Scanner<'a> {
             // It has been read.
         } else if let Some(sign) = signs::read(&self.chars, self.at) {
             self.push_sign(sign, offset);
+        } else if let Some(sign) = operators::read(&self.chars, self.at) {
+            self.push_sign(sign, offset);
+        } else if self.drops_underscore(c) {
+            self.at += self.underscore_length();
         } else if is_single(c) {
             self.push_ideograph(offset);
         } else if c.is_alphanumeric() || (is_combining_mark(c) && self.open.is_some()) {

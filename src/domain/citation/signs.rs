@@ -33,6 +33,7 @@ const SPELLED: &[(&str, &str)] = &[
 /// Signs that belong to the figure beside them, so that a quotation must not end between the two.
 const BOUND: &[char] = &[
     '-', '/', ':', '(', '%', '‰', '‱', '°', '<', '>', '≤', '≥', '≠', '≈', '±', '×', '÷', '+', '√',
+    '!', '|', '′', '″',
 ];
 
 /// Whether a figure beside the sign is another one without it.
@@ -91,6 +92,13 @@ impl Sign {
     }
 }
 
+/// Maximum length of a grade or an ion, in characters.
+const LONGEST_GRADE: usize = 8;
+/// Words behind the parentheses of an amount, which the number of an item does not have.
+const SCALES: &[&str] = &[
+    "million", "billion", "thousand", "trillion", "mio", "mrd", "%",
+];
+
 /// A character and what surrounds it.
 struct SignPlace<'a> {
     rest: &'a [(usize, char)],
@@ -102,9 +110,10 @@ struct SignPlace<'a> {
     far_next: Option<char>,
     /// First on its line, with a space behind.
     is_bullet: bool,
-    /// Number of digits in the figure before the sign, and whether there is one capital instead.
+    /// Number of digits in the figure before the sign.
     digits_before: usize,
-    is_behind_capital: bool,
+    /// Letters and digits that touch the sign from the left, as far as they can be a grade or an ion.
+    touching: String,
 }
 
 impl<'a> SignPlace<'a> {
@@ -121,7 +130,11 @@ impl<'a> SignPlace<'a> {
             .into_iter()
             .all(|(_, c)| c.is_whitespace() || *c == '>');
         let word = left.iter().rev().skip_while(|(_, c)| c.is_whitespace());
-        let nth_before = |at: usize| left.len().checked_sub(at).map(|at| left[at].1);
+        let touching = left.iter().rev().map(|&(_, c)| c);
+        let touching: Vec<char> = touching
+            .take_while(|c| c.is_alphanumeric())
+            .take(LONGEST_GRADE + 1)
+            .collect();
         Some(Self {
             rest,
             char,
@@ -133,8 +146,7 @@ impl<'a> SignPlace<'a> {
                 .take_while(|&&(_, c)| digit(c).is_some())
                 .take(4)
                 .count(),
-            is_behind_capital: nth_before(1).is_some_and(char::is_uppercase)
-                && !nth_before(2).is_some_and(char::is_alphanumeric),
+            touching: touching.into_iter().rev().collect(),
             is_bullet: is_first && next.is_none_or(|c| c.is_whitespace() || c == '>'),
         })
     }
@@ -162,10 +174,10 @@ impl<'a> SignPlace<'a> {
     // A minus, the dash of a range, or the sign of a grade or a charge.
     fn dash(&self) -> Option<char> {
         let is_end = self.next.is_none_or(|c| !c.is_alphanumeric() && c != '-');
-        if self.char == '−' && !self.is_bullet || is_end && self.is_behind_capital {
+        let is_wide = matches!(self.char, '—' | '―');
+        if self.char == '−' && !self.is_bullet || is_end && self.is_behind_grade(is_wide) {
             return Some('-');
         }
-        let is_wide = matches!(self.char, '—' | '―');
         let is_between = self
             .far_before
             .is_some_and(|c| digit(c).is_some() || is_figure_end(c))
@@ -185,7 +197,33 @@ impl<'a> SignPlace<'a> {
             (Some(c), Some(&(_, second))) => is_amount(c) && digit(second).is_some(),
             _ => false,
         };
-        (is_figure && is_open && !is_wide).then_some('-')
+        let is_far_figure = self.before.is_some_and(char::is_whitespace)
+            && self.next.is_some_and(char::is_whitespace)
+            && self
+                .far_next
+                .is_some_and(|c| digit(c).is_some() || is_currency(c))
+            && !self.is_bullet;
+        ((is_figure && is_open || is_far_figure) && !is_wide).then_some('-')
+    }
+
+    // Whether the dash is the sign of a grade, an ion, or a figure: `B-`, `BB-`, `HER2-`, `Cl-`, `5-`. At a line end
+    // it may join two parts of a word.
+    fn is_behind_grade(&self, is_wide: bool) -> bool {
+        let length = self.touching.chars().count();
+        let is_capital = self.touching.starts_with(char::is_uppercase);
+        if length == 1 && is_capital {
+            return true;
+        }
+        let has_digit = self.touching.contains(|c| digit(c).is_some());
+        let is_upper = !self.touching.contains(char::is_lowercase);
+        let is_grade =
+            length <= LONGEST_GRADE && is_capital && (length <= 2 || is_upper || has_digit);
+        let is_figure = length > 0 && self.touching.chars().all(|c| digit(c).is_some());
+        let is_at_line_end = matches!(self.next, Some('\n' | '\r'));
+        let may_join = |c: char| c.is_uppercase() || c.is_numeric() || is_figure || !is_upper;
+        (is_grade || is_figure)
+            && !is_wide
+            && !(is_at_line_end && self.far_next.is_some_and(may_join))
     }
 
     // The sign between two characters of this kind: without spaces, or between digits with a space on both sides.
@@ -229,12 +267,24 @@ impl<'a> SignPlace<'a> {
             .rest
             .get(inside.len())
             .is_some_and(|&(_, c)| matches!(c, ')' | '）'));
-        let is_amount =
-            inside.first().is_some_and(|&c| c != ' ') && inside.iter().any(|&c| digit(c).is_some());
+        let behind: String = self
+            .rest
+            .iter()
+            .skip(inside.len() + 1)
+            .take(12)
+            .map(|&(_, c)| c)
+            .collect();
+        let is_scaled = SCALES
+            .iter()
+            .any(|scale| behind.trim_start().to_lowercase().starts_with(scale));
+        let is_amount = inside.iter().any(|&c| digit(c).is_some());
         let is_row = self
             .far_before
             .is_some_and(|c| digit(c).is_some() || is_figure_end(c));
-        let is_item = inside.len() <= 2 && inside.iter().all(|&c| digit(c).is_some()) && !is_row;
+        let is_item = inside.len() <= 2
+            && inside.iter().all(|&c| digit(c).is_some())
+            && !is_row
+            && !is_scaled;
         (is_closed && is_amount && !is_item).then_some('(')
     }
 
@@ -308,6 +358,11 @@ mod tests {
             ("and/or; diverged / And", "/"),
             ("1:3, 10:30, in 2020: 5, en 2020 : 5, 1 : 3", ":::"),
             ("grade A-, Cl− ions, pre- and post-", "--"),
+            ("BB- by, BBB-, HER2-, HIV-, Cl- ions, 5- was", "------"),
+            ("EU-\nLaw, Cl-\norine, 5-\nyear, the EU— as", ""),
+            ("rated BB-\nby", "-"),
+            ("fell to - 5, to – 5, to - £5", "---£"),
+            ("a loss of ( 5 ) and (5) million", "(("),
             ("a loss of (1,234) and ($5)", "(($"),
             ("(see 5) (a) (5 of them)", ""),
             ("(3) third, and (4) fourth; 12 (5) 7", "("),

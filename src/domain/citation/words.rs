@@ -1,6 +1,7 @@
 //! Splits a text into comparable words with their positions: words, figures, signs, and ideographs. Decides what
 //! counts as a word; `folding`, `figures`, and `signs` decide how each is spelled.
 
+use super::clauses;
 use super::plain_word::PlainWord;
 use super::scanner::Scanner;
 use super::signs;
@@ -45,7 +46,9 @@ pub fn words(text: &str) -> Vec<PlainWord> {
     let mut words = Scanner::new(text).words();
     restore_squares(&mut words);
     mark_acronyms(&mut words);
+    mark_initials(&mut words, text);
     bind(&mut words, text);
+    bind_struck(&mut words);
     words
 }
 
@@ -105,7 +108,32 @@ fn bind(words: &mut [PlainWord], text: &str) {
     for at in 1..words.len() {
         let (before, word) = (&words[at - 1], &words[at]);
         let gap = text.get(before.end..word.start).unwrap_or_default();
+        let is_joined = clauses::continues(before, word, gap);
         words[at].is_bound = word.is_bound || is_one(before, word, gap);
+        words[at].is_joined = is_joined;
+    }
+}
+
+fn mark_initials(words: &mut [PlainWord], text: &str) {
+    for word in words {
+        let is_one = word.plain.chars().count() == 1 && word.is_capital();
+        word.is_initial = is_one && text[word.end..].starts_with('.');
+    }
+}
+
+/// Maximum number of words between the two signs of struck text.
+const MAX_STRUCK: usize = 200;
+
+// Struck text is quoted with its signs or not at all.
+fn bind_struck(words: &mut [PlainWord]) {
+    let is_sign = |word: &PlainWord| word.is_sign && word.plain == "~~";
+    let signs: Vec<usize> = (0..words.len()).filter(|&at| is_sign(&words[at])).collect();
+    for pair in signs.chunks_exact(2) {
+        if pair[1] - pair[0] <= MAX_STRUCK {
+            for word in &mut words[pair[0] + 1..=pair[1]] {
+                word.is_bound = true;
+            }
+        }
     }
 }
 
@@ -113,7 +141,7 @@ fn is_one(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
     if before.is_reference || word.is_reference {
         return false;
     }
-    const PREFIXES: &[&str] = &["¬", "∀", "∃", "∄", "√"];
+    const PREFIXES: &[&str] = &["¬", "~", "∀", "∃", "∄", "√"];
     let is_plain = |one: &PlainWord| !one.is_sign && !one.is_ideograph;
     if PREFIXES.contains(&before.plain.as_str()) {
         return true;
@@ -127,17 +155,39 @@ fn is_one(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
             && (is_sign(before)
                 || is_sign(word)
                 || (gap.is_empty() && is_plain(before) && is_plain(word))
-                || (gap.is_empty() && FIGURES.contains(&word.plain) && word.is_ideograph)
+                || (gap.is_empty() && is_numeral_part(&word.plain) && word.is_ideograph)
                 || (before.is_figure() && SCALES.contains(&word.plain.as_str())));
     }
     // "non-binding" and "can't", but not "l'eau": a quotation may begin behind an article.
     match gap {
         "-" | "‐" | "‑" => is_plain(before) && is_plain(word),
         "'" | "’" => word.plain == "t" || before.plain == "n",
-        "" => matches!(word.plain.as_str(), "+" | "-") || is_one_of_ideographs(before, word),
+        "" if word.is_sign => {
+            matches!(word.plain.as_str(), "+" | "-" | "#" | "♯" | "♭" | "!" | "|")
+                || is_negative_currency(before, word)
+        }
+        "" => is_bar(before) || is_one_of_ideographs(before, word),
+        " " => is_negative_currency(before, word),
         _ => false,
     }
 }
+
+fn is_bar(word: &PlainWord) -> bool {
+    word.is_sign && word.plain == "|"
+}
+
+// The minus of -£5.
+fn is_negative_currency(before: &PlainWord, word: &PlainWord) -> bool {
+    before.is_sign && before.plain == "-" && word.is_sign && signs::is_bound(&word.plain)
+}
+
+// A digit of a number, or the unit that follows it without a space.
+fn is_numeral_part(plain: &str) -> bool {
+    FIGURES.contains(plain) || COUNTERS.contains(plain)
+}
+
+/// Ideographs that are units behind a figure: money, time, persons, parts of a law.
+const COUNTERS: &str = "元円圆圓年月日时時分秒人名个個歳岁条條章节款项項号號度米倍成割折点階层層";
 
 /// Ideographs that are figures.
 const FIGURES: &str = "〇零一二三四五六七八九十百千万萬億亿兆两兩";
@@ -146,7 +196,8 @@ const FIGURES: &str = "〇零一二三四五六七八九十百千万萬億亿兆
 fn is_one_of_ideographs(before: &PlainWord, word: &PlainWord) -> bool {
     const NEGATIONS: &[&str] = &["不", "未", "無", "无", "非", "没", "沒", "莫", "勿"];
     let is_figure = |one: &PlainWord| one.is_ideograph && FIGURES.contains(&one.plain);
-    NEGATIONS.contains(&before.plain.as_str()) || (is_figure(before) && is_figure(word))
+    let is_counted = is_figure(before) && word.is_ideograph && is_numeral_part(&word.plain);
+    NEGATIONS.contains(&before.plain.as_str()) || is_counted
 }
 
 /// Whether the words from `at` on negate what precedes them, as Japanese does: ない, ません, ず.

@@ -111,3 +111,172 @@ fn what_was_changed_is_not_found() {
         assert_eq!(found(quote), None, "{quote}");
     }
 }
+
+#[test]
+fn a_lost_sign_a_split_word_and_a_lost_case_are_seen() {
+    for (page, quote) in [
+        (
+            "Its rating is BB- by both of the agencies.",
+            "Its rating is BB by both of the agencies.",
+        ),
+        (
+            "Its rating is BB- by both of the agencies.",
+            "Its rating is BB",
+        ),
+        (
+            "HER2- patients got the drug in the first arm.",
+            "HER2 patients got the drug in the first arm.",
+        ),
+        (
+            "Cl- ions were moved across the cell wall.",
+            "Cl ions were moved across the cell wall.",
+        ),
+        (
+            "The C# compiler was used in all builds.",
+            "The C compiler was used in all builds.",
+        ),
+        ("The C# compiler was used in all builds.", "The C"),
+        (
+            "Temperature fell to - 5 degrees at night.",
+            "Temperature fell to 5 degrees at night.",
+        ),
+        (
+            "Temperature fell to – 5 degrees at night.",
+            "5 degrees at night.",
+        ),
+        (
+            "Loss of - £5 million was seen last year.",
+            "£5 million was seen last year.",
+        ),
+        (
+            "Profit of ( 5 ) was seen in the last year.",
+            "Profit of 5 was seen in the last year.",
+        ),
+        (
+            "Profit of (5) million was seen last year.",
+            "Profit of 5 million was seen last year.",
+        ),
+        (
+            "Profit of 5- was seen in the last year then.",
+            "Profit of 5 was seen in the last year then.",
+        ),
+        (
+            "The wall is 6' high near the old gate.",
+            "The wall is 6 high near the old gate.",
+        ),
+        ("The wall is 6' high near the old gate.", "The wall is 6"),
+        (
+            "The size is 5' by the wall of the hut.",
+            "The size is 5\" by the wall of the hut.",
+        ),
+        (
+            "It takes 3! boxes in every single row.",
+            "It takes 3 boxes in every single row.",
+        ),
+        (
+            "It takes n! boxes in every single row.",
+            "It takes n boxes in every single row.",
+        ),
+        (
+            "It takes |-3| boxes in every single row.",
+            "It takes -3 boxes in every single row.",
+        ),
+        ("It takes |-3| boxes in every single row.", "-3"),
+        (
+            "~p is true for all of the other cases seen.",
+            "p is true for all of the other cases seen.",
+        ),
+        (
+            "!ready is true for all of the cases seen.",
+            "ready is true for all of the cases seen.",
+        ),
+        (
+            "Set Ω to 5 in the model for the second run.",
+            "Set ω to 5 in the model for the second run.",
+        ),
+        (
+            "Rated 👍 by all of the tenants of the house.",
+            "Rated 👎 by all of the tenants of the house.",
+        ),
+        (
+            "Rated 👍 by all of the tenants of the house.",
+            "Rated by all of the tenants of the house.",
+        ),
+        (
+            "The word ~~shall not~~ was struck from the text.",
+            "The word shall not was struck from the text.",
+        ),
+        ("The tenant ~~shall not~~ may pay the rent.", "shall not"),
+        (
+            "We saw the therapist of the clinic last May.",
+            "We saw the rapist of the clinic last May.",
+        ),
+        (
+            "We saw the rapist of the clinic last May.",
+            "We saw therapist of the clinic last May.",
+        ),
+        (
+            "The legend of the table was broken by him.",
+            "The leg end of the table was broken by him.",
+        ),
+        (
+            "We will hasten men to the front of the ship.",
+            "We will has ten men to the front of the ship.",
+        ),
+    ] {
+        assert_eq!(verify(page, quote), None, "{quote}");
+        assert!(verify(page, page).is_some(), "{page}");
+    }
+}
+
+#[test]
+fn spellings_of_one_text_are_found() {
+    for (page, quote) in [
+        (
+            "العقد ينتهي في ٣٠ يونيو ٢٠٢٧ تماما",
+            "العقد ينتهي في 30 يونيو 2027 تماما",
+        ),
+        (
+            "The U.S. unit is used by the old owner now.",
+            "The US unit is used by the old owner now.",
+        ),
+        (
+            "The USA unit is used by the old owner now.",
+            "The U.S.A. unit is used by the old owner now.",
+        ),
+        (
+            "The cost is x₁+x₂ for the whole last year.",
+            "The cost is x_1 + x_{2} for the whole last year.",
+        ),
+        (
+            "Die Gebühr für die Prüfung beträgt 5 Euro.",
+            "Die Gebuehr für die Prüfung beträgt 5 Euro.",
+        ),
+        (
+            "The 'class of 2020' won, and Haus- und Hof.",
+            "The “class of 2020” won, and Haus- und Hof.",
+        ),
+        (
+            "- 5 apples\n- 2 pears were sold to the man.",
+            "2 pears were sold to the man",
+        ),
+        ("Item | Price\nPump | 30\nValve | 40", "Pump 30"),
+        (
+            "They said so! The rent is due in May.",
+            "They said so. The rent is due in May.",
+        ),
+    ] {
+        assert!(verify(page, quote).is_some(), "{quote}");
+    }
+    assert_eq!(
+        verify(
+            "In Maßen trinken ist für ältere Menschen gut.",
+            "In Massen trinken ist für ältere Menschen gut."
+        ),
+        None
+    );
+    assert_eq!(
+        verify("They told us all of it.", "They told U.S. all of it."),
+        None
+    );
+}

@@ -92,6 +92,19 @@ impl Scanner<'_> {
         }
     }
 
+    // `x_1` and `x_{1}` are x₁.
+    pub(super) fn drops_underscore(&self, c: char) -> bool {
+        let is_symbol = self.open.as_ref().is_some_and(|open| {
+            open.raw.chars().count() <= 2 && open.raw.chars().all(char::is_alphabetic)
+        });
+        let first = self.next(self.underscore_length());
+        c == '_' && is_symbol && first.is_some_and(|c| c.is_ascii_digit())
+    }
+
+    pub(super) fn underscore_length(&self) -> usize {
+        1 + usize::from(self.next(1) == Some('{'))
+    }
+
     // The subscript of a formula is part of it: H₂O is H2O. Behind a figure it is the base of the figure.
     pub(super) fn lower(&mut self, lowered: char, offset: usize, c: char) {
         let is_letter = lowered.is_alphabetic();

@@ -62,6 +62,12 @@ impl RunState {
         let stand_ins = texts.iter().map(|&(member, _)| self.seated(member));
         let chosen = &self.plan.synthesizer;
         let first = std::iter::once(chosen).chain(&chosen.fallbacks);
+        if self.is_vote() {
+            // A voter would break the tie in favor of its own vote.
+            let voters: Vec<&Member> = stand_ins.collect();
+            let voted = |model: &str| voters.iter().any(|voter| voter.model == model);
+            return first.filter(|writer| !voted(&writer.model)).collect();
+        }
         let most = SYNTHESIS_ATTEMPTS + chosen.fallbacks.len();
         let mut writers: Vec<&Member> = Vec::new();
         for writer in first.chain(stand_ins) {

@@ -73,7 +73,8 @@ impl StagedRun {
             .stages
             .get(next)
             .is_some_and(|stage| stage.who == StageRole::Synthesizer);
-        if has_stage && ballot::needs_synthesizer(Ballots::of(plan, &votes)) {
+        let has_breaker = has_stage && !self.board.writers().is_empty();
+        if has_breaker && ballot::needs_synthesizer(Ballots::of(plan, &votes)) {
             return self.begin(now, next);
         }
         self.count_votes(now);
@@ -117,7 +118,10 @@ impl StagedRun {
         let words = words.map_or("", |result| result.text.as_str());
         let text = match &plan.format {
             None => Some(form::closed(&plan.question, &wording(plan), words)),
-            Some(format) => form::object(&plan.question, words, format),
+            Some(format) => {
+                let values = &vote.outcome.winner().values;
+                form::object(&plan.question, words, format, values)
+            }
         };
         self.notes.append(&mut notes);
         match text {

@@ -125,13 +125,24 @@ fn a_tie_that_nobody_breaks_is_drawn_and_the_notes_say_so() {
     told(&mut run, 0, MachineInput::Started);
     told(&mut run, 1, answered(0, 0, "Answer: 5"));
     told(&mut run, 2, answered(0, 1, "Answer: 6"));
-    // The synthesizer, then members in its place.
-    told(&mut run, 3, failed(1, 0));
-    told(&mut run, 4, failed(1, 1));
-    run.handle(at(5), failed(1, 2));
+    // Only the synthesizer is asked: a member would choose its own vote.
+    run.handle(at(3), failed(1, 0));
     let notes = notes(&mut run);
     assert!(notes.contains("broken by a random draw"), "{notes}");
     assert!(notes.contains("s could not break the tie"), "{notes}");
+}
+
+#[test]
+fn a_voter_does_not_break_its_own_tie() {
+    let mut plan = vote(&["a", "b"]);
+    plan.synthesizer.model = plan.members[0].model.clone();
+    let mut run = machine(plan);
+    told(&mut run, 0, MachineInput::Started);
+    told(&mut run, 1, answered(0, 0, "Answer: 5"));
+    run.handle(at(2), answered(0, 1, "Answer: 6"));
+    let notes = notes(&mut run);
+    assert!(notes.contains("broken by a random draw"), "{notes}");
+    assert!(notes.contains("because it voted itself"), "{notes}");
 }
 
 #[test]

@@ -1,0 +1,134 @@
+//! Scripts without spaces: a quotation may begin or end anywhere in a clause, also right beside the word that negates
+//! it. A part of a clause that leaves out the clause's negation is not a quotation of it.
+
+use super::plain_word::PlainWord;
+
+/// Number of characters looked at before a quotation, and behind it.
+const MAX_BEFORE: usize = 40;
+const MAX_BEHIND: usize = 24;
+/// The same for Chinese and Burmese, whose negations are single characters and part of many other words.
+const MAX_NEAR: usize = 3;
+
+/// Negations of Thai, Lao, and Khmer, which precede what they negate.
+const BEFORE: &[&str] = &[
+    "ไม่",
+    "ไร้",
+    "อย่า",
+    "ห้าม",
+    "ปราศจาก",
+    "มิได้",
+    "มิใช่",
+    "มิให้",
+    "มิอาจ",
+    "มิควร",
+    "ບໍ່",
+    "ບ່",
+    "ຫ້າມ",
+    "ຢ່າ",
+    "មិន",
+    "ពុំ",
+    "គ្មាន",
+    "កុំ",
+    "ហាម",
+];
+/// Characters that negate in Chinese and Burmese.
+const NEAR: &[&str] = &["不", "没", "沒", "未", "勿", "无", "無", "မ"];
+/// Endings that negate in Japanese and Burmese.
+const BEHIND: &[&str] = &[
+    "ない",
+    "なかっ",
+    "なく",
+    "なけれ",
+    "ません",
+    "せず",
+    "れず",
+    "らず",
+    "まい",
+    "禁止",
+    "不可",
+    "ဘူး",
+    "မဟုတ်",
+];
+/// What directly follows and negates, or makes a question of it: Thai, and Chinese.
+const NEXT: &[&str] = &["ไม่", "หรือไม่", "มิได้", "吗", "嗎", "与否", "與否", "否"];
+
+/// Whether the words from `start` to `end` are part of a clause whose negation is outside of them.
+pub(super) fn leaves_out_negation(text: &[PlainWord], start: usize, end: usize) -> bool {
+    let joined = |at: usize| text.get(at).is_some_and(|word| word.is_joined);
+    let mut first = start;
+    while joined(first) && first > 0 && start - first < MAX_BEFORE {
+        first -= 1;
+    }
+    let behind = (end..end + MAX_BEHIND).take_while(|&at| joined(at)).count();
+    let spelled = |words: &[PlainWord]| -> String {
+        let letters = words.iter().map(|word| word.plain.as_str());
+        letters.collect()
+    };
+    let (before, after) = (&text[first..start], spelled(&text[end..end + behind]));
+    let is_near = |word: &PlainWord| NEAR.contains(&word.plain.as_str());
+    let spelled_before = spelled(before);
+    before.iter().rev().take(MAX_NEAR).any(is_near)
+        || BEFORE.iter().any(|one| spelled_before.contains(one))
+        || BEHIND.iter().any(|one| after.contains(one))
+        || NEXT.iter().any(|one| after.starts_with(one))
+}
+
+/// Whether a word continues the clause of the word before it, given what is between them.
+pub(super) fn continues(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
+    before.is_ideograph
+        && word.is_ideograph
+        && gap
+            .chars()
+            .all(|c| c == '\n' || super::folding::is_ignored(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::verify;
+
+    #[test]
+    fn part_of_a_clause_keeps_its_negation() {
+        for (text, part, whole) in [
+            (
+                "ระบบนี้ไม่ปลอดภัยสำหรับผู้ใช้ทั่วไป",
+                "ปลอดภัยสำหรับผู้ใช้ทั่วไป",
+                "ไม่ปลอดภัย",
+            ),
+            ("ຢານີ້ບໍ່ປອດໄພສຳລັບເດັກນ້ອຍທຸກຄົນ", "ປອດໄພສຳລັບເດັກນ້ອຍທຸກຄົນ", "ບໍ່ປອດໄພ"),
+            (
+                "ថ្នាំនេះមិនមានសុវត្ថិភាពសម្រាប់កុមារទេ",
+                "មានសុវត្ថិភាពសម្រាប់កុមារ",
+                "មិនមានសុវត្ថិភាព",
+            ),
+            ("ဤဆေးသည်ကလေးများအတွက်မလုံခြုံပါဟုဆိုသည်", "လုံခြုံပါဟုဆိုသည်", "မလုံခြုံပါ"),
+            (
+                "この薬は安全ではないと判断された。",
+                "この薬は安全",
+                "安全ではない",
+            ),
+            (
+                "この契約は更新されないものとする。",
+                "この契約は更新され",
+                "更新されない",
+            ),
+            ("この契約は\n更新さ\nれない。", "更新さ", "更新されない"),
+            ("该药物不太安全并且昂贵。", "安全并且昂贵", "不太安全"),
+            ("该药物对儿童有效吗尚不清楚。", "该药物对儿童有效", "有效吗"),
+            (
+                "房租为每月五千元由租户支付。",
+                "房租为每月五千",
+                "每月五千元",
+            ),
+            (
+                "房租为每月5000元由租户支付。",
+                "房租为每月5000",
+                "每月5000元",
+            ),
+        ] {
+            assert_eq!(verify(text, part), None, "{part}");
+            assert!(verify(text, whole).is_some(), "{whole}");
+        }
+        assert!(verify("この契約は有効であり、更新されない。", "この契約は有効").is_some());
+        assert!(verify("หน้านี้ปลอดภัย แต่ไม่เร็ว", "ปลอดภัย").is_some());
+    }
+}

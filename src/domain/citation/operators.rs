@@ -1,0 +1,220 @@
+//! Punctuation that is an operator where it touches a figure or a name, and therefore counts as a word: `6'`, `3!`,
+//! `C#`, `|-3|`, `!ready`, `~p`, `~~struck out~~`. Pictographs count too. Elsewhere the same characters are noise.
+
+use super::figures::digit;
+use super::signs::Sign;
+
+/// How far back the quotation mark is searched that a mark behind a figure closes, in characters.
+const MAX_QUOTED: usize = 200;
+/// Maximum number of characters between two bars.
+const MAX_BARRED: usize = 12;
+
+/// Reads the operator at position `at`, if the character there is one.
+pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Sign> {
+    let place = OperatorPlace { chars, at };
+    let c = place.get(0)?;
+    let (length, plain) = match c {
+        '~' => place.tilde()?,
+        '!' => (1, place.exclamation()?),
+        '#' => (1, place.is_sharp().then_some("#")?),
+        '\'' | '’' => (1, place.is_prime(&['\'', '‘', '’']).then_some("′")?),
+        '"' | '”' => (1, place.is_prime(&['"', '“', '”', '„']).then_some("″")?),
+        '|' => (1, place.is_bar().then_some("|")?),
+        _ if is_pictograph(c) && !place.is_ornament(c) => return Some(place.pictograph(c)),
+        _ => return None,
+    };
+    Some(Sign {
+        length,
+        plain: plain.to_owned(),
+    })
+}
+
+struct OperatorPlace<'a> {
+    chars: &'a [(usize, char)],
+    at: usize,
+}
+
+impl OperatorPlace<'_> {
+    fn get(&self, ahead: usize) -> Option<char> {
+        self.chars.get(self.at + ahead).map(|&(_, c)| c)
+    }
+
+    fn back(&self, behind: usize) -> Option<char> {
+        let at = self.at.checked_sub(behind)?;
+        self.chars.get(at).map(|&(_, c)| c)
+    }
+
+    // `~~` around struck text, or a negation before a name.
+    fn tilde(&self) -> Option<(usize, &'static str)> {
+        if self.back(1) == Some('~') {
+            return None;
+        }
+        if self.get(1) == Some('~') {
+            return (self.get(2) != Some('~')).then_some((2, "~~"));
+        }
+        let is_free = self.back(1).is_none_or(|c| !c.is_alphanumeric());
+        (is_free && self.get(1).is_some_and(char::is_alphabetic)).then_some((1, "~"))
+    }
+
+    // A factorial behind a figure or a variable, or a negation before a name.
+    fn exclamation(&self) -> Option<&'static str> {
+        let is_free = self
+            .back(1)
+            .is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '[' | '{' | '=' | '&' | '|'));
+        if is_free {
+            let is_before_name = self
+                .get(1)
+                .is_some_and(|c| c.is_ascii_alphabetic() || c == '(');
+            return is_before_name.then_some("¬");
+        }
+        let before = self.back(1)?;
+        let is_variable = before.is_lowercase()
+            && self
+                .back(2)
+                .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '\'' | '’' | '-'));
+        (digit(before).is_some() || is_variable).then_some("!")
+    }
+
+    fn is_sharp(&self) -> bool {
+        self.back(1).is_some_and(char::is_alphanumeric)
+            && !self.get(1).is_some_and(char::is_alphanumeric)
+    }
+
+    // Behind a figure, and not the end of what a quotation mark opens.
+    fn is_prime(&self, marks: &[char]) -> bool {
+        let is_behind_figure = self.back(1).is_some_and(|c| digit(c).is_some());
+        let is_free = !self.get(1).is_some_and(char::is_alphabetic);
+        is_behind_figure && is_free && !self.is_closing(marks)
+    }
+
+    fn is_closing(&self, marks: &[char]) -> bool {
+        let mut closed = 0;
+        for behind in 2..MAX_QUOTED {
+            let Some(c) = self.back(behind) else {
+                return false;
+            };
+            if !marks.contains(&c) {
+                continue;
+            }
+            let before = self.back(behind + 1);
+            let opens =
+                before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | ',' | '!' | '?'));
+            if opens && closed == 0 {
+                return true;
+            }
+            if opens {
+                closed -= 1;
+            } else if !before.is_some_and(|c| digit(c).is_some())
+                && !self.back(behind - 1).is_some_and(char::is_alphanumeric)
+            {
+                closed += 1;
+            }
+        }
+        false
+    }
+
+    // One of the two bars around an absolute value. The bars of a table have spaces around them, or begin the line.
+    fn is_bar(&self) -> bool {
+        self.opens_bars()
+            || (2..MAX_BARRED + 2).any(|behind| {
+                self.back(behind) == Some('|')
+                    && OperatorPlace {
+                        chars: self.chars,
+                        at: self.at - behind,
+                    }
+                    .opens_bars()
+                    && (1..behind).all(|between| self.back(between).is_some_and(is_barred))
+            })
+    }
+
+    fn opens_bars(&self) -> bool {
+        let is_free = self
+            .back(1)
+            .is_some_and(|c| c == ' ' || matches!(c, '(' | '=' | '<' | '>' | '+'));
+        let is_first = || {
+            (1..MAX_QUOTED)
+                .map_while(|behind| self.back(behind).filter(|&c| c != '\n'))
+                .all(char::is_whitespace)
+        };
+        let length = (1..=MAX_BARRED)
+            .take_while(|&ahead| self.get(ahead).is_some_and(is_barred))
+            .count();
+        let is_closed = length > 0
+            && self.get(length + 1) == Some('|')
+            && !self
+                .get(length + 2)
+                .is_some_and(|c| c.is_alphanumeric() || c == '|');
+        is_free && is_closed && !is_first()
+    }
+
+    // A dingbat that begins a line is a bullet.
+    fn is_ornament(&self, c: char) -> bool {
+        let is_first = self.back(1).is_none_or(|c| c == '\n');
+        is_first && matches!(c, '\u{2700}'..='\u{27BF}')
+    }
+
+    fn pictograph(&self, c: char) -> Sign {
+        let is_modifier = |c: &char| matches!(c, '\u{1F3FB}'..='\u{1F3FF}');
+        Sign {
+            length: 1 + usize::from(self.get(1).as_ref().is_some_and(is_modifier)),
+            plain: c.to_string(),
+        }
+    }
+}
+
+fn is_barred(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '-' | '−' | '+' | '.' | ',' | '/' | '^' | '_')
+}
+
+// Emoji, weather and chess signs, music accidentals, dingbats, and technical signs.
+fn is_pictograph(c: char) -> bool {
+    let is_quotation_mark = matches!(c, '\u{275B}'..='\u{2760}');
+    matches!(c, '\u{2300}'..='\u{23FF}' | '\u{2600}'..='\u{2775}' | '\u{2794}'..='\u{27BF}'
+        | '\u{1F000}'..='\u{1F0FF}' | '\u{1F1E6}'..='\u{1FAFF}')
+        && !is_quotation_mark
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &str) -> String {
+        let chars: Vec<(usize, char)> = text.char_indices().collect();
+        let mut found = String::new();
+        let mut at = 0;
+        while at < chars.len() {
+            match read(&chars, at) {
+                Some(sign) => {
+                    found.push_str(&sign.plain);
+                    at += sign.length;
+                }
+                None => at += 1,
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn operators_are_read_and_the_same_characters_as_punctuation_are_not() {
+        for (text, expected) in [
+            ("a wall of 6' and 5\"", "′″"),
+            (
+                "the 'class of 2020' and the “class of 2020” and \"of 5\"",
+                "",
+            ),
+            ("the \"old\" wall of 5\"", "″"),
+            ("the 1990's, don't", ""),
+            ("3! boxes and n! of them", "!!"),
+            ("Great! It is so!", ""),
+            ("!ready and (!done)", "¬¬"),
+            ("C# and F#, #tag", "##"),
+            ("~p and ~~struck~~ and ~~~", "~~~~~"),
+            ("of |-3| and |x|", "||||"),
+            ("| Pump | 30 |\n|a|b|", ""),
+            ("rated 👍, 👍🏽, and 👎", "👍👍👎"),
+            ("✦ a bullet", ""),
+        ] {
+            assert_eq!(all(text), expected, "{text}");
+        }
+    }
+}
