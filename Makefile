@@ -3,6 +3,7 @@
 # Of this machine: the same on a Raspberry Pi (aarch64).
 TARGET   := $(shell uname -m)-unknown-linux-gnu
 BINARY   := target/$(TARGET)/release/quire
+QUICK    := target/$(TARGET)/quick/quire
 # Static: name resolution and everything else is inside. The target must be named, or build scripts break.
 # Relative relocations packed: 0.3 MB less, and nothing is slower.
 STATIC   := RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs"
@@ -12,15 +13,19 @@ export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -D
 	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
 	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
 
+# Tests at a time: most wait for a server or a browser, so one per processor leaves the processors idle half of the time.
+export RUST_TEST_THREADS ?= $(shell expr 3 \* $$(nproc))
+
 .PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week footprint attack bench bench-gateway bench-peers compare-optimizers mutations fuzz dev help evidence
 
-run: release  ## build, start, print the URL; works offline and without keys
-	@$(BINARY) serve
+run:  ## build without optimizing across crates, start, print the URL; works offline and without keys
+	$(STATIC) cargo build --profile quick --locked --target $(TARGET)
+	@$(QUICK) serve
 
 test: tools  ## install what tests need, then run all of them
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	BROWSER=1 cargo test --no-fail-fast
+	BROWSER=1 cargo test --tests --no-fail-fast
 
 check: fmt lint unit  ## what must be green before a commit, without the browser
 
@@ -31,7 +36,7 @@ lint:  ## clippy, warnings are faults
 	cargo clippy --all-targets -- -D warnings
 
 unit:  ## all tests but the browser's
-	cargo test --lib --bins --test architecture --test schema --test documents --test api --test cli
+	cargo test --lib --test architecture --test schema --test documents --test api --test cli
 
 browser: tools  ## the browser's tests alone; pictures end in target/screenshots
 	BROWSER=1 cargo test --test browser
