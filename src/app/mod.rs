@@ -46,7 +46,6 @@ use crate::clock;
 use crate::config::{Config, Environment};
 use crate::crypto;
 use crate::crypto::vault::Vault;
-use crate::domain::pattern::stored::StoredPattern;
 use crate::domain::time::Timestamp;
 use crate::engine::{self, Engine};
 use crate::llm::Llm;
@@ -72,7 +71,7 @@ pub struct App {
     // Encrypts the keys of providers.
     vault: Vault,
     // The built-in patterns and those of the folder.
-    patterns: Vec<StoredPattern>,
+    patterns: patterns::HousePatterns,
     accounts: accounts::Accounts,
     documents: documents::DocumentService,
     // Archives are imported one at a time.
@@ -137,7 +136,7 @@ impl App {
             secret,
             prepared,
         } = opened;
-        let patterns = patterns::open(&config)?;
+        let patterns = patterns::open(&config);
         let settings = accounts::AccountSettings::of(&config, &secret)?;
         let accounts = accounts::Accounts::new(store.clone(), &settings);
         let settings = documents::settings(&config)?;
