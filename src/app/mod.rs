@@ -200,7 +200,7 @@ impl App {
                 &[("fault", &fault)],
             );
         }
-        if let Err(fault) = self.documents.resume() {
+        if let Err(fault) = self.documents.resume().await {
             log::error("documents cannot be read", &[("fault", &fault)]);
         }
         if let Err(fault) = self.analyses().resume().await {
