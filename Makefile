@@ -3,24 +3,35 @@
 # Of this machine: the same on a Raspberry Pi (aarch64).
 TARGET   := $(shell uname -m)-unknown-linux-gnu
 BINARY   := target/$(TARGET)/release/quire
+QUICK    := target/$(TARGET)/quick/quire
 # Static: name resolution and everything else is inside. The target must be named, or build scripts break.
 # Relative relocations packed: 0.3 MB less, and nothing is slower.
 STATIC   := RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs"
+# Functions that a start runs are laid out together. Not where the list is missing, as in a partial checkout.
+ifneq ($(wildcard .ci/startup-functions),)
+LINKER   := CARGO_TARGET_$(shell uname -m | tr a-z A-Z)_UNKNOWN_LINUX_GNU_LINKER=$(CURDIR)/.ci/link
+endif
+OPTIMIZED := $(LINKER) $(STATIC)
+SYMBOLS  := $(OPTIMIZED) CARGO_TARGET_DIR=target/symbols cargo rustc --release --locked --target $(TARGET) --bin quire -- -C strip=none
 # SQLite without what Quire does not use (full-text search stays): 180-350 KB less, at no cost in speed.
 export LIBSQLITE3_FLAGS := -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_THREADSAFE=2 -DSQLITE_DQS=0 \
 	-DSQLITE_OMIT_DEPRECATED -DSQLITE_OMIT_SHARED_CACHE -DSQLITE_OMIT_LOAD_EXTENSION \
 	-USQLITE_ENABLE_RTREE -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_ENABLE_FTS3 \
 	-USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_API_ARMOR -USQLITE_SOUNDEX
 
-.PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week footprint attack bench bench-gateway bench-peers compare-optimizers mutations fuzz dev help evidence
+# Tests at a time: most wait for a server or a browser, so one per processor leaves the processors idle half of the time.
+export RUST_TEST_THREADS ?= $(shell expr 3 \* $$(nproc))
 
-run: release  ## build, start, print the URL; works offline and without keys
-	@$(BINARY) serve
+.PHONY: run test check fmt lint unit browser screenshots lighthouse interop agents conformance replica tools vendor release image proxy vanish week footprint layout attack bench bench-gateway bench-peers compare-optimizers mutations fuzz dev help evidence
+
+run:  ## build without optimizing across crates, start, print the URL; works offline and without keys
+	$(STATIC) cargo build --profile quick --locked --target $(TARGET)
+	@$(QUICK) serve
 
 test: tools  ## install what tests need, then run all of them
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	BROWSER=1 cargo test --no-fail-fast
+	BROWSER=1 cargo test --tests --no-fail-fast
 
 check: fmt lint unit  ## what must be green before a commit, without the browser
 
@@ -31,7 +42,7 @@ lint:  ## clippy, warnings are faults
 	cargo clippy --all-targets -- -D warnings
 
 unit:  ## all tests but the browser's
-	cargo test --lib --bins --test architecture --test schema --test documents --test api --test cli
+	cargo test --lib --test architecture --test schema --test documents --test api --test cli
 
 browser: tools  ## the browser's tests alone; pictures end in target/screenshots
 	BROWSER=1 cargo test --test browser
@@ -65,7 +76,7 @@ vendor:  ## bundle the pages' libraries again from npm's packages into assets/ve
 	sh .ci/vendor/build
 
 release:  ## the static binary
-	$(STATIC) cargo build --release --locked --target $(TARGET)
+	$(OPTIMIZED) cargo build --release --locked --target $(TARGET)
 	@ldd $(BINARY) 2>&1 | grep -q "not a dynamic executable\|statically linked" || { echo "$(BINARY) is not static"; exit 1; }
 	@ls -l $(BINARY) | awk '{ printf "%s: %.2f MB, static\n", $$NF, $$5 / 1048576 }'
 
@@ -87,14 +98,18 @@ proxy: release  ## do streams pass a real nginx as they come (needs Debian's ngi
 	@sh .ci/nginx $(BINARY)
 
 footprint: release  ## start, memory, threads, files, size by crate, under 0.1 CPU; beside a bare-hyper hello; fails over budget
-	$(STATIC) cargo build --release --locked --target $(TARGET) --example hello
+	$(OPTIMIZED) cargo build --release --locked --target $(TARGET) --example hello
 	cargo bench --bench footprint -- $(BINARY) target/$(TARGET)/release/examples/hello
 	@# The same program again with its symbols, for the table by crate; `make release` strips them.
-	$(STATIC) CARGO_TARGET_DIR=target/symbols cargo rustc --release --locked --target $(TARGET) --bin quire -- -C strip=none
+	$(SYMBOLS)
 	@sh .ci/sizes target/symbols/$(TARGET)/release/quire
 
+layout:  ## trace which functions a start runs, for the next `make release` to lay out together (needs valgrind)
+	$(SYMBOLS)
+	sh .ci/layout target/symbols/$(TARGET)/release/quire
+
 bench: release  ## what Quire adds to a provider's streams; requests a second against the same hello; speed of the parsers
-	$(STATIC) cargo build --release --locked --target $(TARGET) --example hello
+	$(OPTIMIZED) cargo build --release --locked --target $(TARGET) --example hello
 	cargo bench --bench fanout -- $(BINARY)
 	cargo bench --bench panel -- $(BINARY)
 	cargo bench --bench load -- $(BINARY) target/$(TARGET)/release/examples/hello

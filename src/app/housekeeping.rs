@@ -40,7 +40,7 @@ impl App {
     pub async fn tidy(&self, now: Timestamp) -> Result<()> {
         self.accounts().tidy(now).await?;
         // The command line may have unlocked an account whose documents wait.
-        self.documents().resume()?;
+        self.documents().resume().await?;
         self.documents().expire_uploads(now).await?;
         self.documents().tidy(now).await?;
         let most = self.config.cache_bytes;

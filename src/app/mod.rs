@@ -47,7 +47,6 @@ use crate::clock;
 use crate::config::{Config, Environment};
 use crate::crypto;
 use crate::crypto::vault::Vault;
-use crate::domain::pattern::stored::StoredPattern;
 use crate::domain::time::Timestamp;
 use crate::engine::{self, Engine};
 use crate::llm::Llm;
@@ -73,7 +72,7 @@ pub struct App {
     // Encrypts the keys of providers.
     vault: Vault,
     // The built-in patterns and those of the folder.
-    patterns: Vec<StoredPattern>,
+    patterns: patterns::HousePatterns,
     accounts: accounts::Accounts,
     documents: documents::DocumentService,
     // Archives are imported one at a time.
@@ -139,7 +138,7 @@ impl App {
             secret,
             prepared,
         } = opened;
-        let patterns = patterns::open(&config)?;
+        let patterns = patterns::open(&config);
         let settings = accounts::AccountSettings::of(&config, &secret)?;
         let accounts = accounts::Accounts::new(store.clone(), &settings);
         let settings = documents::settings(&config)?;
@@ -207,7 +206,7 @@ impl App {
                 &[("fault", &fault)],
             );
         }
-        if let Err(fault) = self.documents.resume() {
+        if let Err(fault) = self.documents.resume().await {
             log::error("documents cannot be read", &[("fault", &fault)]);
         }
         if let Err(fault) = self.analyses().resume().await {

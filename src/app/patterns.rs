@@ -1,11 +1,13 @@
 //! Patterns: those available to a user, and storing custom ones. `domain::pattern` validates their content.
 
 pub mod folder;
+pub mod house;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
 use std::sync::Arc;
+
+pub use house::HousePatterns;
 
 use super::accounts::RequestOrigin;
 use super::{Error, Kind, Result};
@@ -17,8 +19,6 @@ use crate::domain::user::{Caller, Role};
 use crate::log;
 use crate::store::{Store, audit, patterns};
 
-static EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
-
 /// Maximum number of stored patterns per owner; the team is one owner.
 const MAX_PER_OWNER: i64 = 100;
 /// Maximum number of stored patterns listed: the team's and the user's own.
@@ -29,46 +29,16 @@ const MAX_LISTED: u32 = 200;
 pub struct Patterns<'a> {
     pub(super) store: &'a Store,
     /// Built-in patterns and those of the folder.
-    pub(super) house: &'a [StoredPattern],
+    pub(super) house: &'a HousePatterns,
 }
 
-/// The built-in patterns and those of the folder, which override built-in ones of the same id, and the
-/// problems of the files that were skipped.
-///
-/// # Errors
-/// `Internal` when a built-in pattern is invalid.
-pub fn house(config: &Config) -> Result<(Vec<StoredPattern>, Vec<String>)> {
-    let embedded: Vec<Pattern> = serde_json::from_str(EMBEDDED).map_err(Error::internal)?;
-    let mut all = Vec::new();
-    for pattern in embedded {
-        pattern
-            .check()
-            .map_err(|fault| Error::new(Kind::Internal, fault))?;
-        all.push(StoredPattern::house(pattern, PatternOrigin::Embedded));
+/// Reads the patterns of the folder, and logs its problems.
+pub(super) fn open(config: &Config) -> HousePatterns {
+    let (house, problems) = HousePatterns::open(config);
+    for problem in &problems {
+        log::warn("a pattern is left out", &[("fault", problem)]);
     }
-    let named = config.patterns.is_some();
-    let path: PathBuf = match &config.patterns {
-        Some(path) => path.clone(),
-        None => config.data_dir.join("patterns"),
-    };
-    let (found, faults) = folder::load(&path, named);
-    for pattern in found {
-        let kept = StoredPattern::house(pattern, PatternOrigin::Folder);
-        match all.iter_mut().find(|known| known.id() == kept.id()) {
-            Some(known) => *known = kept,
-            None => all.push(kept),
-        }
-    }
-    Ok((all, faults))
-}
-
-/// Like [`house`], with the problems logged.
-pub(super) fn open(config: &Config) -> Result<Vec<StoredPattern>> {
-    let (all, faults) = house(config)?;
-    for fault in &faults {
-        log::warn("a pattern is left out", &[("fault", fault)]);
-    }
-    Ok(all)
+    house
 }
 
 impl Patterns<'_> {
@@ -77,7 +47,7 @@ impl Patterns<'_> {
     /// # Errors
     /// When the database cannot be read.
     pub async fn visible(&self, user: Option<&UserId>) -> Result<Vec<StoredPattern>> {
-        let mut all = self.house.to_vec();
+        let mut all = self.house.all().to_vec();
         let Some(user) = user.cloned() else {
             return Ok(all);
         };
@@ -235,7 +205,7 @@ impl Patterns<'_> {
     }
 
     fn in_house(&self, id: &str) -> Option<&StoredPattern> {
-        self.house.iter().find(|kept| kept.id() == id)
+        self.house.all().iter().find(|kept| kept.id() == id)
     }
 }
 

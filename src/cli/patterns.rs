@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::args::CommandCall;
 use super::{Outcome, failed, print, usage};
-use crate::app::patterns::{folder, house};
+use crate::app::patterns::{HousePatterns, folder};
 use crate::domain::pattern::Pattern;
 use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
 
@@ -30,11 +30,11 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 }
 
 fn known(call: &CommandCall) -> Result<Vec<StoredPattern>, super::CommandFailure> {
-    let (all, faults) = house(&call.config()?)?;
+    let (house, faults) = HousePatterns::open(&call.config()?);
     for fault in faults {
         warn(&format!("skipped: {fault}"));
     }
-    Ok(all)
+    Ok(house.all().to_vec())
 }
 
 fn list(call: &CommandCall) -> Outcome {

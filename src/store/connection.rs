@@ -78,6 +78,24 @@ impl Reader {
             .ok_or(StoreError::Missing)
     }
 
+    /// Runs a query that returns one row and is rarely needed: keeps neither its statement nor the pages it has read.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub(super) fn run_rarely(&self, sql: &str) -> Result<()> {
+        let answer = self.connection.query_row(sql, [], |_| Ok(()));
+        self.note(answer)?;
+        self.free_cache()
+    }
+
+    /// Frees the page cache, which is read again when needed.
+    ///
+    /// # Errors
+    /// When SQLite refuses.
+    pub(super) fn free_cache(&self) -> Result<()> {
+        self.note(self.connection.release_memory())
+    }
+
     /// Returns all rows. The query contains the limit.
     ///
     /// # Errors
@@ -208,14 +226,6 @@ impl Writer {
             connection.execute_batch("PRAGMA wal_autocheckpoint = 0;")?;
         }
         Ok(Self(Reader::new(connection)))
-    }
-
-    /// Frees the page cache: up to 1 MB, read again when needed.
-    ///
-    /// # Errors
-    /// When SQLite refuses.
-    pub(super) fn free_cache(&self) -> Result<()> {
-        self.note(self.connection.release_memory())
     }
 
     /// Changes rows and returns their number.

@@ -1,4 +1,4 @@
-//! SQLite storage. The only folder that contains SQL: one writer thread, two reader threads, and one file per topic
+//! SQLite storage. The only folder that contains SQL: one writer thread, up to two reader threads, and one file per topic
 //! with one function per query. Decides nothing about features.
 //!
 //! A closure passed to `read` or `write` runs within one transaction, which closures that waited with it may share. It
@@ -185,7 +185,6 @@ impl Store {
         F: FnOnce(&Reader) -> Result<T> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        self.0.readers.wake();
         let job = self.0.readers.job(ask, move |result| {
             let _ = answer.send(result);
         });
@@ -221,7 +220,6 @@ impl Store {
         F: FnOnce(&Reader) -> Result<T> + Send + 'static,
     {
         let (answer, answered) = sync_channel(1);
-        self.0.readers.wake();
         let job = self.0.readers.job(ask, move |result| {
             let _ = answer.send(result);
         });

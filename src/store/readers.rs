@@ -1,9 +1,9 @@
-//! Two reader threads, each with a pooled read-only connection while there is work. The first query starts them; a
-//! failed connection is replaced.
+//! Up to two reader threads, each with a pooled read-only connection while there is work. Queries start them; a failed
+//! connection is replaced.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use r2d2::{ManageConnection, Pool};
@@ -14,7 +14,7 @@ use super::error::{Result, StoreError};
 use super::health::StoreHealth;
 use super::job_queue::WriteQueue;
 
-/// Number of reader threads; on two cores, four were slower.
+/// Maximum number of reader threads; on two cores, four were slower.
 const READERS: u32 = 2;
 /// Stack size in bytes: enough for SQLite and a row; the default is 2 MiB.
 const STACK: usize = 256 * 1024;
@@ -28,7 +28,9 @@ pub(super) type Job = Box<dyn FnOnce(Result<&Reader>) + Send>;
 pub(super) struct ReadPool {
     pub(super) queue: Arc<WriteQueue<Job>>,
     pool: Pool<Connect>,
-    started: Once,
+    started: Mutex<u32>,
+    /// Has one more reference for each query without a result.
+    unanswered: Arc<()>,
     health: Arc<StoreHealth>,
 }
 
@@ -71,45 +73,53 @@ impl ReadPool {
         Self {
             queue: Arc::new(WriteQueue::new()),
             pool,
-            started: Once::new(),
+            started: Mutex::new(0),
+            unanswered: Arc::new(()),
             health,
         }
     }
 
-    /// A query whose result goes to `deliver`. The health of the connection is recorded before, so that the caller
-    /// who has the result of a failed read also sees that it failed.
+    /// A query whose result goes to `deliver`, and a thread to run it. The health of the connection is recorded before,
+    /// so that a caller who has the result of a failed read also sees that it failed.
     pub(super) fn job<T>(
         &self,
         ask: impl FnOnce(&Reader) -> Result<T> + Send + 'static,
         deliver: impl FnOnce(Result<T>) + Send + 'static,
     ) -> Job {
         let health = Arc::clone(&self.health);
+        let unanswered = Arc::clone(&self.unanswered);
+        self.wake();
         Box::new(move |db| {
             let result = db.and_then(|db| {
                 let result = ask(db);
                 note(&health, db);
                 result
             });
+            // Before the result is there: the caller's next query needs no other thread.
+            drop(unanswered);
             deliver(result);
         })
     }
 
-    /// Starts the threads at the first query.
-    pub(super) fn wake(&self) {
-        self.started.call_once(|| {
-            for number in 1..=READERS {
-                let (queue, pool) = (Arc::clone(&self.queue), self.pool.clone());
-                let health = Arc::clone(&self.health);
-                let thread = std::thread::Builder::new()
-                    .name(format!("quire-reader-{number}"))
-                    .stack_size(STACK)
-                    .spawn(move || run(&queue, &pool, &health));
-                if thread.is_err() && number == 1 {
-                    // Nobody would ever answer: refuse instead of letting callers wait.
-                    self.queue.close();
-                }
-            }
-        });
+    /// Starts a thread if there are more queries than threads. Queries of which each waits for the one before it need
+    /// one thread, and one connection with one page cache; that is so during a start.
+    fn wake(&self) {
+        let unanswered = Arc::strong_count(&self.unanswered) - 1;
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        if *started >= READERS || *started as usize >= unanswered {
+            return;
+        }
+        *started += 1;
+        let (queue, pool) = (Arc::clone(&self.queue), self.pool.clone());
+        let health = Arc::clone(&self.health);
+        let thread = std::thread::Builder::new()
+            .name(format!("quire-reader-{started}"))
+            .stack_size(STACK)
+            .spawn(move || run(&queue, &pool, &health));
+        if thread.is_err() && *started == 1 {
+            // Nobody would ever answer: refuse instead of letting callers wait.
+            self.queue.close();
+        }
     }
 }
 

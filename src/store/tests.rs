@@ -318,6 +318,34 @@ fn reads() -> u64 {
 }
 
 #[test]
+fn a_second_thread_starts_only_for_a_query_that_would_wait() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let thread = || {
+        let name = store.read_now(|_| Ok(std::thread::current().name().map(str::to_owned)));
+        name.expect("a query").expect("a name")
+    };
+    for _ in 0..20 {
+        assert_eq!(thread(), "quire-reader-1");
+    }
+    let (go, wait) = sync_channel::<()>(0);
+    let (began, running) = sync_channel::<()>(1);
+    std::thread::scope(|scope| {
+        let long = scope.spawn(|| {
+            store.read_now(move |_| {
+                let _ = began.send(());
+                let _ = wait.recv();
+                Ok(())
+            })
+        });
+        running.recv().expect("the long query runs");
+        assert_eq!(thread(), "quire-reader-2");
+        go.send(()).expect("the long query waits");
+        long.join().expect("a thread").expect("a long query");
+    });
+}
+
+#[test]
 fn pages_are_reread_only_after_the_cache_is_freed() {
     let folder = Folder::new();
     let store = folder.open();

@@ -209,15 +209,16 @@ impl Browser {
 
     /// Waits until it is to be seen.
     pub fn wait(&self, css: &str) {
-        until(&format!("{css} in {}", self.url()), || {
-            self.shows(css).then_some(())
-        });
+        until_or(
+            || format!("{css} in {}", self.url()),
+            || self.shows(css).then_some(()),
+        );
     }
 
     /// Waits until its text has these words in it.
     pub fn wait_text(&self, css: &str, words: &str) {
-        until(
-            &format!("“{words}” in {css}; there is: {}", self.text("main")),
+        until_or(
+            || format!("“{words}” in {css}; there is: {}", self.text("main")),
             || self.text(css).contains(words).then_some(()),
         );
     }
@@ -275,8 +276,8 @@ impl Browser {
             }
             None
         };
-        until(
-            &format!("{action} {what} in {}: {}", self.url(), self.text("main")),
+        until_or(
+            || format!("{action} {what} in {}: {}", self.url(), self.text("main")),
             attempt,
         );
     }
@@ -416,13 +417,20 @@ fn announced_port(driver: &mut Child) -> Option<u16> {
 }
 
 /// Asks again and again until there is an answer.
-pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    until_or(|| what.to_owned(), ask)
+}
+
+/// Like [`until`], for descriptions that cost calls to the browser: made only when the answer never comes.
+fn until_or<T>(what: impl FnOnce() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < end, "never came: {what}");
+        if Instant::now() >= end {
+            panic!("never came: {}", what());
+        }
         std::thread::sleep(Duration::from_millis(50));
     }
 }

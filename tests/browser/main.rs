@@ -26,7 +26,7 @@ mod troubles;
 mod weight;
 mod workbench;
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -34,9 +34,16 @@ use driver::{Browser, keys, until};
 use pages::*;
 use server::Server;
 
-/// One browser at a time: two on a small machine make each other's waits too short.
-fn turn() -> Option<MutexGuard<'static, ()>> {
-    static TURN: Mutex<()> = Mutex::new(());
+/// Browsers at a time. More make each other's waits too short on a small machine.
+const BROWSERS: u32 = 2;
+
+/// The right to run a browser, for as long as it is held.
+struct Turn;
+
+static RUNNING: Mutex<u32> = Mutex::new(0);
+static ENDED: Condvar = Condvar::new();
+
+fn turn() -> Option<Turn> {
     if driver::chromedriver().is_none() {
         assert!(
             std::env::var_os("BROWSER").is_none_or(|wish| wish != "1"),
@@ -45,7 +52,17 @@ fn turn() -> Option<MutexGuard<'static, ()>> {
         eprintln!("skipped: there is no chromedriver on this machine (make test installs it)");
         return None;
     }
-    Some(TURN.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let free = ENDED.wait_while(running, |running| *running >= BROWSERS);
+    *free.unwrap_or_else(PoisonError::into_inner) += 1;
+    Some(Turn)
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        ENDED.notify_one();
+    }
 }
 
 #[test]

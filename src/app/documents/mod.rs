@@ -29,7 +29,7 @@ use crate::domain::retrieval::{self, Candidate};
 use crate::domain::time::Timestamp;
 use crate::extract::PICTURE;
 use crate::log;
-use crate::store::{Store, documents};
+use crate::store::{Store, documents, reading_queue};
 
 use super::{Error, Kind, Result};
 use child::RunningChildren;
@@ -240,12 +240,16 @@ impl DocumentService {
         self.reader.running.arrived().await;
     }
 
-    /// Continues reading after a restart or the unlocking of an account.
+    /// Continues reading after a restart or the unlocking of an account. Starts no thread when no document waits.
     ///
     /// # Errors
-    /// `Internal` when no thread can be started.
-    pub fn resume(&self) -> Result<()> {
-        self.readers.work()
+    /// When the database cannot be read; `Internal` when no thread can be started.
+    pub async fn resume(&self) -> Result<()> {
+        let waiting = self.store.read(reading_queue::waiting).await?;
+        match waiting.is_empty() {
+            true => Ok(()),
+            false => self.readers.work(),
+        }
     }
 
     /// A page of the user's documents, newest first.

@@ -10,7 +10,8 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use crate::app::folder as data_folder;
-use crate::app::{Error, Result, backups, models, patterns, replica as replication};
+use crate::app::patterns::HousePatterns;
+use crate::app::{Error, Result, backups, models, replica as replication};
 use crate::clock;
 use crate::config::Config;
 use crate::crypto::secret;
@@ -302,11 +303,9 @@ async fn tables(store: &Store, config: &Config) -> Result<()> {
 
 /// Checks the patterns in the folder; the built-in ones are tested when the program is built.
 fn own_patterns(config: &Config) -> Vec<CheckResult> {
-    let (all, faults) = match patterns::house(config) {
-        Ok(read) => read,
-        Err(error) => return vec![finding("patterns", CheckState::Broken, error.to_string())],
-    };
-    let read = all
+    let (house, faults) = HousePatterns::open(config);
+    let read = house
+        .all()
         .iter()
         .filter(|kept| kept.origin == PatternOrigin::Folder);
     let mut findings: Vec<CheckResult> = faults

@@ -2,20 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use super::house::embedded;
 use super::*;
 use crate::domain::analysis::StageRole;
 use crate::domain::chat::Task;
 use crate::domain::pattern::{Arrangement, file};
-
-fn embedded() -> Vec<Pattern> {
-    serde_json::from_str(EMBEDDED).expect("the embedded patterns")
-}
 
 #[test]
 fn every_embedded_pattern_follows_the_rules() {
     let mut ids = BTreeSet::new();
     for pattern in embedded() {
         let id = &pattern.id;
+        assert_eq!(pattern.check(), Ok(()), "{id}");
         let tree = serde_json::to_value(&pattern).expect("a tree");
         assert_eq!(file::read(&tree), Ok(pattern.clone()), "{id}");
         assert!(ids.insert(id.clone()), "{id} twice");

@@ -112,7 +112,7 @@ pub async fn change_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
             cx.app.stop_account(&id, reason).await?;
         }
         // Resume reading the account's queued documents.
-        Some(false) => cx.app.documents().resume()?,
+        Some(false) => cx.app.documents().resume().await?,
         None => {}
     }
     Ok(no_store(Reply::json(&user_json(&user))))

@@ -1,0 +1,55 @@
+//! Patterns that come with the installation: the built-in ones, and those of its folder, which override them.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use super::folder;
+use crate::config::Config;
+use crate::domain::pattern::Pattern;
+use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
+
+static EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/patterns.json"));
+
+/// The built-in patterns and those of the folder.
+pub struct HousePatterns {
+    folder: Vec<Pattern>,
+    all: OnceLock<Vec<StoredPattern>>,
+}
+
+impl HousePatterns {
+    /// Reads the folder, and returns the problems of the files that were skipped too.
+    pub fn open(config: &Config) -> (Self, Vec<String>) {
+        let named = config.patterns.is_some();
+        let path: PathBuf = match &config.patterns {
+            Some(path) => path.clone(),
+            None => config.data_dir.join("patterns"),
+        };
+        let (folder, problems) = folder::load(&path, named);
+        let all = OnceLock::new();
+        (Self { folder, all }, problems)
+    }
+
+    /// All patterns; of those with one id, the folder's. The first call parses the built-in ones, which a start does not
+    /// need.
+    pub fn all(&self) -> &[StoredPattern] {
+        self.all.get_or_init(|| {
+            let mut all: Vec<StoredPattern> = embedded()
+                .into_iter()
+                .map(|pattern| StoredPattern::house(pattern, PatternOrigin::Embedded))
+                .collect();
+            for pattern in self.folder.iter().cloned() {
+                let kept = StoredPattern::house(pattern, PatternOrigin::Folder);
+                match all.iter_mut().find(|known| known.id() == kept.id()) {
+                    Some(known) => *known = kept,
+                    None => all.push(kept),
+                }
+            }
+            all
+        })
+    }
+}
+
+/// The built-in patterns. Tests prove that they can be parsed and are valid.
+pub(super) fn embedded() -> Vec<Pattern> {
+    serde_json::from_str(EMBEDDED).expect("the build checks the patterns")
+}
