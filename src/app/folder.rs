@@ -8,7 +8,7 @@ pub(super) mod secret_check;
 pub(super) mod soundness;
 
 use std::fs::{DirBuilder, File, TryLockError};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -218,8 +218,9 @@ fn lock_line(folder: &Path, number: usize) -> Option<String> {
 /// `Internal` when the folder or its lock file cannot be created or locked.
 pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
     let unusable = |error: std::io::Error| {
-        let text = format!("cannot lock the data folder {}: {error}", folder.display());
-        Error::new(Kind::Internal, text)
+        let (shown, why) = (folder.display(), reason(&error));
+        let text = format!("cannot write to the data folder {shown}: {why}");
+        Error::new(Kind::Internal, text).resolve(OTHER_FOLDER)
     };
     make(folder)?;
     entries::check(folder)?;
@@ -243,6 +244,19 @@ pub fn lock(folder: &Path) -> Result<Option<FolderLock>> {
     }
 }
 
+/// What to do when the data folder cannot be used.
+const OTHER_FOLDER: &str = "choose a writable folder with --data or QUIRE_DATA, or give this one to the user that runs quire";
+
+/// Why a folder cannot be used, in words.
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::PermissionDenied => "this user may not write there".to_owned(),
+        ErrorKind::ReadOnlyFilesystem => "its file system is read-only".to_owned(),
+        ErrorKind::StorageFull => "the disk is full".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 /// Creates the folder if it is missing.
 fn make(folder: &Path) -> Result<()> {
     let mut builder = DirBuilder::new();
@@ -251,9 +265,9 @@ fn make(folder: &Path) -> Result<()> {
         let shown = folder.display();
         let text = match folder.is_file() {
             true => format!("the data folder {shown} is a file"),
-            false => format!("the data folder {shown} cannot be used: {error}"),
+            false => format!("the data folder {shown} cannot be used: {}", reason(&error)),
         };
-        Error::new(Kind::Internal, text).resolve("set QUIRE_DATA to a writable folder")
+        Error::new(Kind::Internal, text).resolve(OTHER_FOLDER)
     })
 }
 

@@ -7,7 +7,8 @@ use std::path::Path;
 use serde_json::{Map, json};
 
 use super::args::CommandCall;
-use super::screen::{progress, several};
+use super::screen::{progress, several, width};
+use super::text_width::cut;
 use super::{CommandFailure, Outcome, block_on, print, usage};
 use crate::app::accounts::Accounts;
 use crate::app::archive::{self, Counts};
@@ -56,14 +57,27 @@ fn owner(call: &CommandCall) -> Result<UserId, CommandFailure> {
     })
 }
 
+/// Width of the progress bar in characters.
+const BAR: u64 = 24;
+
 // On a terminal, progress is one line that is overwritten.
-fn steps(call: &CommandCall) -> impl FnMut(&str, u64) + Send {
+fn steps(call: &CommandCall) -> impl FnMut(&str, u64, u64) + Send {
     let shows = !call.has("json") && std::io::stderr().is_terminal();
-    move |what, done| {
+    move |what, done, all| {
         if shows {
-            eprint!("\r\x1b[K{}: {done}\r", what.replace('_', " "));
+            let line = progress_line(&what.replace('_', " "), done, all);
+            eprint!("\r\x1b[K{}\r", cut(&line, width()));
         }
     }
+}
+
+fn progress_line(what: &str, done: u64, all: u64) -> String {
+    if all == 0 {
+        return format!("{what}: {done}");
+    }
+    let full = (done * BAR / all).min(BAR) as usize;
+    let bar = format!("{}{}", "#".repeat(full), ".".repeat(BAR as usize - full));
+    format!("[{bar}] {what}: {done} of {all}")
 }
 
 fn report(call: &CommandCall, file: &str, counts: &Counts) -> Outcome {
@@ -90,4 +104,17 @@ fn report(call: &CommandCall, file: &str, counts: &Counts) -> Outcome {
         progress(&line);
     }
     print(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bar_fills() {
+        assert_eq!(progress_line("analyses", 7, 0), "analyses: 7");
+        let half = "[############............] analyses: 5 of 10";
+        assert_eq!(progress_line("analyses", 5, 10), half);
+        assert!(progress_line("analyses", 20, 10).starts_with("[########################]"));
+    }
 }

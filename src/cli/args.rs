@@ -2,12 +2,31 @@
 //! settings.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lexopt::{Arg, Parser};
 
-use super::{COMMANDS, Command, CommandFailure, CommandOption, usage};
+use super::outcome::{CommandFailure, usage};
+use super::screen::progress;
+use super::{COMMANDS, Command, CommandOption};
 use crate::config::{self, Config, options};
+use crate::domain::closest::closest;
+
+/// Short options, and the options that they stand for: the first one that the command has.
+pub(super) const SHORT: &[(char, &str)] = &[
+    ('c', "continue"),
+    ('f', "file"),
+    ('m', "panel"),
+    ('m', "model"),
+    ('m', "models"),
+    ('o', "out"),
+    ('p', "pattern"),
+    ('q', "quiet"),
+];
+/// Other names of options.
+const ALIASES: &[(&str, &str)] = &[("models", "panel"), ("synthesiser", "synthesizer")];
+/// The option that takes all files after it: the shell makes several words of `--file *.md`.
+const FILE: &str = "file";
 
 /// A command with its arguments.
 pub(super) struct CommandCall {
@@ -17,9 +36,21 @@ pub(super) struct CommandCall {
     options: Vec<(&'static str, String)>,
     settings: Vec<(String, String)>,
     file: Option<PathBuf>,
+    /// Whether the program was called without any argument.
+    pub is_bare: bool,
 }
 
 impl CommandCall {
+    fn of(command: &'static Command) -> Self {
+        Self {
+            command,
+            words: Vec::new(),
+            options: Vec::new(),
+            settings: Vec::new(),
+            file: None,
+            is_bare: false,
+        }
+    }
     /// All values of an option, in order.
     pub fn values(&self, name: &str) -> Vec<&str> {
         let same = self.options.iter().filter(|(given, _)| *given == name);
@@ -41,6 +72,12 @@ impl CommandCall {
         config::from_surroundings(self.settings.clone(), self.file.as_deref())
             .or_else(|faults| usage(format!("invalid settings:\n{faults}")))
     }
+    /// Prints the warnings about the settings to stderr, unless `--quiet` is given.
+    pub fn warn(&self, config: &Config) {
+        if !self.has("quiet") {
+            config.warnings.iter().for_each(|warning| progress(warning));
+        }
+    }
     /// Refuses more than `words` words.
     ///
     /// # Errors
@@ -56,44 +93,57 @@ impl CommandCall {
     }
 }
 
-/// Parses the arguments after the program's name.
+/// Parses the arguments after the program's name. `--help` wins over every other argument, also over invalid ones.
 ///
 /// # Errors
 /// [`CommandFailure::Usage`] for an unknown command or option, or a missing value.
 pub(super) fn parse(
     words: impl IntoIterator<Item = OsString>,
 ) -> Result<CommandCall, CommandFailure> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    if let Some(call) = help_call(&words) {
+        return Ok(call);
+    }
+    let mut call = CommandCall::of(&COMMANDS[0]);
+    call.is_bare = words.is_empty();
     let mut parser = Parser::from_args(words);
     let mut command = None;
-    let mut help = false;
-    let mut call = CommandCall {
-        command: &COMMANDS[0],
-        words: Vec::new(),
-        options: Vec::new(),
-        settings: Vec::new(),
-        file: None,
-    };
-    while let Some(arg) = next(&mut parser)? {
+    let mut after_file = false;
+    while let Some(arg) = next(&mut parser, command)? {
+        let is_file = std::mem::take(&mut after_file);
         match arg {
             Word(word) if command.is_none() => command = Some(find(&word)?),
+            Word(word) if is_file && Path::new(&word).is_file() => {
+                call.options.push((FILE, word));
+                after_file = true;
+            }
             Word(word) => call.words.push(word),
-            Flag(name) if name == "help" || name == "h" => help = true,
             Flag(name) if name == "version" || name == "V" => command = Some(find("version")?),
             Flag(name) if name == "config" => {
                 call.file = Some(value(&mut parser, "config")?.into())
             }
-            Flag(name) => flag(&mut parser, &name, command, &mut call)?,
+            Flag(name) => {
+                flag(&mut parser, &name, command, &mut call)?;
+                after_file = name == FILE;
+            }
         }
     }
     call.command = command.unwrap_or(call.command);
-    if help {
-        call.words = command
-            .map(|command| command.name.to_owned())
-            .into_iter()
-            .collect();
-        call.command = find("help")?;
-    }
     Ok(call)
+}
+
+/// The call of `help`, if the words ask for it.
+fn help_call(words: &[OsString]) -> Option<CommandCall> {
+    let words = || words.iter().take_while(|word| *word != "--");
+    if !words().any(|word| word == "--help" || word == "-h") {
+        return None;
+    }
+    let name = |word: &OsString| COMMANDS.iter().find(|command| *word == command.name);
+    let mut call = CommandCall::of(COMMANDS.iter().find(|command| command.name == "help")?);
+    let explained = words().find_map(name).filter(|it| it.name != "help");
+    call.words
+        .extend(explained.map(|command| command.name.to_owned()));
+    Some(call)
 }
 
 enum ArgumentPiece {
@@ -102,14 +152,28 @@ enum ArgumentPiece {
 }
 use ArgumentPiece::{Flag, Word};
 
-fn next(parser: &mut Parser) -> Result<Option<ArgumentPiece>, CommandFailure> {
-    Ok(match parser.next().or_else(usage)? {
+fn next(
+    parser: &mut Parser,
+    command: Option<&'static Command>,
+) -> Result<Option<ArgumentPiece>, CommandFailure> {
+    let next = parser.next().or_else(|error| match error {
+        lexopt::Error::UnexpectedValue { option, .. } => usage(format!("{option} takes no value")),
+        error => usage(error),
+    });
+    Ok(match next? {
         None => None,
         Some(Arg::Long(name)) => Some(Flag(name.to_owned())),
-        Some(Arg::Short('c')) => Some(Flag("continue".to_owned())),
-        Some(Arg::Short(letter)) => Some(Flag(letter.to_string())),
+        Some(Arg::Short(letter)) => Some(Flag(long_name(letter, command))),
         Some(Arg::Value(word)) => Some(Word(text(word)?)),
     })
+}
+
+/// The option of a command that a letter stands for, or the letter.
+fn long_name(letter: char, command: Option<&'static Command>) -> String {
+    let own = command.map_or(&[] as &[CommandOption], |command| command.options);
+    let mut names = SHORT.iter().filter(|(short, _)| *short == letter);
+    let found = names.find(|(_, name)| own.iter().any(|option| option.name == *name));
+    found.map_or_else(|| letter.to_string(), |(_, name)| (*name).to_owned())
 }
 
 fn text(word: OsString) -> Result<String, CommandFailure> {
@@ -118,12 +182,15 @@ fn text(word: OsString) -> Result<String, CommandFailure> {
 }
 
 fn find(name: &str) -> Result<&'static Command, CommandFailure> {
+    let names = || COMMANDS.iter().map(|command| command.name);
     let found = COMMANDS.iter().find(|command| command.name == name);
     found.map_or_else(
         || {
-            usage(format!(
-                "there is no command \"{name}\"; `quire help` lists them"
-            ))
+            let hint = match closest(name, names()) {
+                Some(word) => format!("did you mean `quire {word}`?"),
+                None => "`quire help` lists them".to_owned(),
+            };
+            usage(format!("there is no command \"{name}\"; {hint}"))
         },
         Ok,
     )
@@ -143,6 +210,8 @@ fn flag(
     command: Option<&'static Command>,
     call: &mut CommandCall,
 ) -> Result<(), CommandFailure> {
+    let own = command.map_or(&[] as &[CommandOption], |command| command.options);
+    let find = |name: &str| own.iter().find(|option| option.name == name);
     if let Some(row) = options::by_flag(name) {
         let text = match row.kind {
             options::ValueKind::Switch => optional(parser)?,
@@ -151,19 +220,9 @@ fn flag(
         call.settings.push((row.name.to_owned(), text));
         return Ok(());
     }
-    let own = command.map_or(&[] as &[CommandOption], |command| command.options);
-    let Some(option) = own.iter().find(|option| option.name == name) else {
-        let elsewhere = COMMANDS
-            .iter()
-            .find(|other| other.options.iter().any(|o| o.name == name));
-        return usage(match elsewhere {
-            Some(other) => format!(
-                "--{name} is an option of `quire {}` and must come after it",
-                other.name
-            ),
-            None if name.chars().count() == 1 => format!("there is no option -{name}"),
-            None => format!("there is no option --{name}; `quire help settings` lists them"),
-        });
+    let alias = || ALIASES.iter().find(|(other, _)| *other == name);
+    let Some(option) = find(name).or_else(|| find(alias()?.1)) else {
+        return usage(unknown(name, command));
     };
     let text = match option.value {
         "" => String::new(),
@@ -171,6 +230,46 @@ fn flag(
     };
     call.options.push((option.name, text));
     Ok(())
+}
+
+/// The message for an option that the command does not have.
+fn unknown(name: &str, command: Option<&'static Command>) -> String {
+    let own = command.map_or(&[] as &[CommandOption], |command| command.options);
+    if name.chars().count() == 1 {
+        let letters = SHORT.iter().filter(|(short, _)| name.starts_with(*short));
+        let long = letters.map(|(_, long)| *long).find_map(option_of);
+        return match long {
+            Some(other) => {
+                format!(
+                    "-{name} is an option of `quire {}` and must come after it",
+                    other.name
+                )
+            }
+            None => format!("there is no option -{name}"),
+        };
+    }
+    if let Some(other) = option_of(name) {
+        return format!(
+            "--{name} is an option of `quire {}` and must come after it",
+            other.name
+        );
+    }
+    let flags: Vec<String> = options::SETTINGS.iter().map(|row| row.flag()).collect();
+    let known = own.iter().map(|option| option.name);
+    let known = known.chain(["help", "config", "version"]);
+    let known = known.chain(flags.iter().map(String::as_str));
+    let hint = match (closest(name, known), command) {
+        (Some(word), _) => format!("did you mean --{word}?"),
+        (None, Some(command)) => format!("`quire help {}` lists them", command.name),
+        (None, None) => "`quire help settings` lists them".to_owned(),
+    };
+    format!("there is no option --{name}; {hint}")
+}
+
+/// The first command with this option.
+fn option_of(name: &str) -> Option<&'static Command> {
+    let has = |other: &&Command| other.options.iter().any(|option| option.name == name);
+    COMMANDS.iter().find(has)
 }
 
 fn optional(parser: &mut Parser) -> Result<String, CommandFailure> {
@@ -215,6 +314,20 @@ mod tests {
             r#"user ["add", "a@b.co"] [("admin", "")] []"#,
         );
         check("ask -c why", r#"ask ["why"] [("continue", "")] []"#);
+        check(
+            "ask -q -m a,b -p gut -fx why not",
+            r#"ask ["why", "not"] [("quiet", ""), ("panel", "a,b"), ("pattern", "gut"), ("file", "x")] []"#,
+        );
+        check("ask --models a", r#"ask [] [("panel", "a")] []"#);
+        check("ask --synthesiser a", r#"ask [] [("synthesizer", "a")] []"#);
+        // The shell makes several words of --file src/*.rs; those that are files belong to it.
+        check(
+            "ask why --file Cargo.toml Cargo.lock no-such-file",
+            r#"ask ["why", "no-such-file"] [("file", "Cargo.toml"), ("file", "Cargo.lock")] []"#,
+        );
+        check("ask --nonsense --help", r#"help ["ask"] [] []"#);
+        check("--port ask -h", r#"help ["ask"] [] []"#);
+        check("nonsense --help", "help [] [] []");
         check("ask --help", r#"help ["ask"] [] []"#);
         check("-h", "help [] [] []");
         check("--version", "version [] [] []");
@@ -225,12 +338,22 @@ mod tests {
     fn errors_name_the_invalid_argument() {
         for (line, why) in [
             ("sevre", "no command \"sevre\""),
-            ("--prot 9", "no option --prot"),
+            ("--prot 9", "no option --prot; did you mean --port?"),
+            (
+                "ask --pannel a",
+                "no option --pannel; did you mean --panel?",
+            ),
+            (
+                "ask --zzzzzz",
+                "no option --zzzzzz; `quire help ask` lists them",
+            ),
+            ("akk", "no command \"akk\"; did you mean `quire ask`?"),
+            ("serve -q", "-q is an option of `quire ask`"),
             ("-x", "no option -x"),
             ("--port", "--port needs a value"),
             ("--file a ask", "an option of `quire ask`"),
             ("serve --json", "an option of `quire ask`"),
-            ("ask --json=yes", "unexpected"),
+            ("ask --json=yes", "takes no value"),
         ] {
             match read(line) {
                 Err(CommandFailure::Usage(text)) => assert!(text.contains(why), "{line}: {text}"),

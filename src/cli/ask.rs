@@ -1,61 +1,68 @@
 //! `quire ask`: one analysis from the command line, with progress on stderr and the answer on stdout (see
 //! screen.rs). Runs the same app as the server; without any account it works in a folder that is deleted
-//! afterwards. Refuses while a server uses the data folder: that server can be asked with --server.
+//! afterwards. While a server uses the data folder, or with QUIRE_SERVER, that server is asked.
 
-use std::fs::File;
-use std::io::{IsTerminal as _, Read};
-use std::path::Path;
+use std::io::{IsTerminal as _, Read as _};
 
 use serde_json::Value;
 
 use super::args::CommandCall;
+use super::input_files::{self, InputFile};
 use super::local_session::LocalSession;
-use super::remote;
+use super::outcome::{CommandFailure, Outcome, failed, print, usage};
+use super::remote::{RemoteQuestion, RemoteSession};
 use super::screen::{Screen, progress};
-use super::{CommandFailure, Outcome, block_on, failed, print, public_url, usage};
+use super::{block_on, estimate, question};
 use crate::app;
-use crate::domain::analysis::{Analysis, Depth, Status};
+use crate::config::Config;
+use crate::domain::analysis::{Analysis, Status};
 use crate::domain::document::DocumentStatus;
 use crate::domain::id::AnalysisId;
 use crate::domain::request::{Request, RunContext};
-use crate::http::handlers::analysis_shape;
+use crate::http::handlers::{analyses, analysis_shape};
 use crate::{clock, log};
 
 /// Maximum number of bytes read of a question from stdin; the domain's own limit is stricter.
 const MAX_QUESTION_BYTES: u64 = 4 << 20;
 
+/// What to do while another command uses the data folder.
+pub(super) const WAIT: &str = "wait until it ends, or stop it";
+
 /// Runs the analysis that the arguments describe.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    call.at_most(1)?;
-    let question = match call.words.first().map(String::as_str) {
-        Some(word) if word != "-" => word.to_owned(),
-        word => from_stdin(call, word.is_some())?,
+    let is_named = !call.words.is_empty() && call.words != ["-"];
+    let asked = match is_named {
+        true => call.words.join(" "),
+        false => from_stdin(call)?,
     };
-    if let Some(server) = call.value("server") {
-        return remote::run(call, server, &question);
-    }
+    let mut body = question::body(call, &asked)?;
+    let files = input_files::of_call(call, is_named)?;
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
+    call.warn(&config);
+    body["document_ids"] = Value::from(call.values("document"));
     block_on(async {
-        let instead = format!(
-            "ask it: quire ask --server {}, with an API key (quire key add EMAIL) in QUIRE_API_KEY",
-            public_url(&config)
-        );
-        let (account, is_quiet) = (call.value("as"), call.has("quiet"));
-        let home = LocalSession::to_run(config, account, is_quiet, &instead).await?;
-        let outcome = ask(call, &question, &home).await;
-        home.app.close().await;
+        let Some(server) = RemoteSession::of_call(call, &config).await? else {
+            let (account, is_quiet) = (call.value("as"), call.has("quiet"));
+            let home = LocalSession::to_run(config.clone(), account, is_quiet, WAIT).await?;
+            let outcome = ask(call, &config, body, files, &home).await;
+            home.app.close().await;
+            return outcome;
+        };
+        let wanted = RemoteQuestion::new(call, body, files, config);
+        let outcome = server.ask(call, wanted).await;
+        server.close().await;
         outcome
     })
 }
 
 /// Reads the question from stdin. On a terminal without a question, that is a usage error.
-fn from_stdin(call: &CommandCall, is_asked_for: bool) -> Result<String, CommandFailure> {
+fn from_stdin(call: &CommandCall) -> Result<String, CommandFailure> {
     if call.values("file").contains(&"-") {
         return usage("stdin cannot hold both the question and a file");
     }
     let mut text = String::new();
-    if is_asked_for || !std::io::stdin().is_terminal() {
+    if !call.words.is_empty() || !std::io::stdin().is_terminal() {
         let mut bounded = std::io::stdin().lock().take(MAX_QUESTION_BYTES);
         if let Err(error) = bounded.read_to_string(&mut text) {
             return failed(format!("cannot read the question from stdin: {error}"));
@@ -67,13 +74,26 @@ fn from_stdin(call: &CommandCall, is_asked_for: bool) -> Result<String, CommandF
     }
 }
 
-async fn ask(call: &CommandCall, question: &str, home: &LocalSession) -> Outcome {
-    let mut request = request(call, home, question).await?;
+async fn ask(
+    call: &CommandCall,
+    config: &Config,
+    body: Value,
+    files: Vec<InputFile>,
+    home: &LocalSession,
+) -> Outcome {
+    let mut request = request(call, config, body, &files, home).await?;
     if call.has("continue") {
         request.follow_up_to = Some(newest_turn(home).await?);
     }
     // The available models decide the default panel and the synthesizer.
     home.app.discovery().probe().await;
+    if call.has("estimate") {
+        let forecast = home.app.analyses();
+        let forecast = forecast
+            .forecast(Some(&home.caller), request, RunContext::default())
+            .await?;
+        return estimate::print(call, &analyses::forecast_json(&forecast, clock::now()));
+    }
     put(call, home, request).await.map(drop)
 }
 
@@ -88,44 +108,29 @@ pub(super) async fn newest_turn(home: &LocalSession) -> Result<String, CommandFa
     {
         return Ok(turn.id.to_string());
     }
-    failed(remote::NO_THREAD)
+    failed(question::NO_THREAD)
 }
 
-/// A question with nothing but its text.
-pub(super) fn bare_request(question: &str) -> Request {
-    Request {
-        prompt: question.to_owned(),
-        ..Request::default()
-    }
-}
-
-/// The request that the options describe, with its documents.
+/// The request of a body, with the documents of these files.
 ///
 /// # Errors
-/// When an option is invalid or a file cannot be read.
+/// When a value is invalid or a file cannot be read.
 pub(super) async fn request(
     call: &CommandCall,
+    config: &Config,
+    mut body: Value,
+    files: &[InputFile],
     home: &LocalSession,
-    question: &str,
 ) -> Result<Request, CommandFailure> {
-    let mut documents = Vec::new();
-    for file in call.values("file") {
-        documents.push(take_in(call, home, file).await?);
+    let named = body
+        .as_object_mut()
+        .and_then(|body| body.remove("document_ids"));
+    let mut documents: Vec<String> =
+        serde_json::from_value(named.unwrap_or_default()).unwrap_or_default();
+    for file in files {
+        documents.extend(take_in(call.has("quiet"), config, home, file).await?);
     }
-    let names = call.value("panel").or_else(|| call.value("models"));
-    let names = names.unwrap_or_default().split(',');
-    Ok(Request {
-        models: names
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect(),
-        pattern: call.value("pattern").map(str::to_owned),
-        document_ids: documents,
-        depth: call.value("depth").map(depth).transpose()?,
-        ultra_model: call.value("synthesiser").map(str::to_owned),
-        ..bare_request(question)
-    })
+    question::request(body, &documents)
 }
 
 /// Runs a request, shows its progress and its answer, and returns the analysis.
@@ -168,69 +173,56 @@ pub(super) async fn put(
     }
 }
 
-fn depth(word: &str) -> Result<Depth, CommandFailure> {
-    match word {
-        "quick" => Ok(Depth::Quick),
-        "standard" => Ok(Depth::Standard),
-        "full" => Ok(Depth::Full),
-        _ => usage("--depth must be quick, standard, or full"),
-    }
-}
-
 /// Prints the answer, or fails with the reason why there is none.
 fn conclude(analysis: &Analysis, shown: bool, screen: &mut Screen) -> Outcome {
     match (analysis.status, &analysis.synthesis) {
-        (Status::Completed, Some(_)) if shown => Ok(()),
-        (Status::Completed, Some(text)) => screen.conclude(text),
+        (Status::Completed, Some(text)) => screen.conclude((!shown).then_some(text)),
         (status, _) => {
-            screen.erase();
+            screen.abandon();
             let why = analysis.error.as_deref().unwrap_or("no answer was written");
             failed(format!("the analysis is {}: {why}", status.as_str()))
         }
     }
 }
 
-/// Reads a file like an upload.
-async fn take_in(
-    call: &CommandCall,
+/// Reads a file like an upload, and returns the document. `None` when nothing was piped.
+///
+/// # Errors
+/// When it cannot be read or stored.
+pub(super) async fn take_in(
+    is_quiet: bool,
+    config: &Config,
     home: &LocalSession,
-    name: &str,
-) -> Result<String, CommandFailure> {
-    let (shown, path) = match name {
-        "-" => ("stdin", Path::new("stdin.txt")),
-        name => (name, Path::new(name)),
+    file: &InputFile,
+) -> Result<Option<String>, CommandFailure> {
+    let Some(mut opened) = file.open(config)? else {
+        return Ok(None);
     };
-    let unreadable =
-        |error: std::io::Error| CommandFailure::Failed(format!("cannot read {shown}: {error}"));
     let documents = home.app.documents();
-    let mut file: Box<dyn Read> = match name {
-        "-" => Box::new(std::io::stdin().lock()),
-        _ => Box::new(File::open(path).map_err(unreadable)?),
-    };
     let mut incoming = documents.begin()?;
     let mut piece = vec![0; 64 << 10];
     loop {
-        let length = file.read(&mut piece).map_err(unreadable)?;
+        let read = opened.content.read(&mut piece);
+        let length = read.or_else(|error| file.unreadable(error))?;
         if length == 0 {
             break;
         }
         incoming.write(&piece[..length]).await?;
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let received = incoming.finish().await?;
     let document = documents
-        .upload(&home.caller.user, &name, received, clock::now())
+        .upload(&home.caller.user, &opened.name, received, clock::now())
         .await?;
     match document.status {
-        DocumentStatus::Failed => failed(format!("{shown}: {}", document.message)),
+        DocumentStatus::Failed => failed(format!("{}: {}", file.shown, document.message)),
         _ => {
-            if !call.has("quiet") {
+            if !is_quiet {
                 progress(&format!(
-                    "{shown}: {} words, read as {}",
-                    document.words, document.kind
+                    "{}: {} words, read as {}",
+                    file.shown, document.words, document.kind
                 ));
             }
-            Ok(document.id.to_string())
+            Ok(Some(document.id.to_string()))
         }
     }
 }

@@ -1,18 +1,22 @@
 //! `quire chat`: a conversation in the terminal. Each line is a question that follows the one before; answers appear as
-//! in `quire ask`. Runs the same app as the server, or asks a running one with --server.
+//! in `quire ask`. Runs the same app as the server, or asks a running one.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::args::CommandCall;
 use super::local_session::LocalSession;
+use super::outcome::{CommandFailure, Outcome};
+use super::remote::{RemoteQuestion, RemoteSession};
 use super::screen::progress;
-use super::{CommandFailure, Outcome, ask, block_on, public_url, remote};
+use super::{ask, block_on, input_files, question};
+use crate::config::Config;
 use crate::log;
 
 /// What `quire help chat` says besides the options.
-pub(super) const DETAILS: &str = "Each line is a question that follows the one before, with the same panel. With\n--continue, the conversation goes on where the newest thread ended. Ctrl-C stops\nan answer, and at the prompt ends the program. Commands:\n  /new   begin a new thread\n  /help  list the commands\n  /quit  end; so does the end of the input";
+pub(super) const DETAILS: &str = "Each line is a question that follows the one before, with the same panel. With\n--continue, the conversation continues the newest thread. Ctrl-C stops\nan answer, and at the prompt ends the program. Commands:\n  /new   begin a new thread\n  /help  list the commands\n  /quit  end; so does the end of the input";
 
 /// The commands of the conversation, in one line.
 const COMMANDS: &str = "/new begins a new thread, /quit ends";
@@ -22,36 +26,37 @@ const WAITING: usize = 16;
 /// Where the questions are answered.
 enum ChatSide {
     Local(Box<LocalSession>),
-    Server(remote::RemoteSession),
+    Server(RemoteSession),
 }
 
 /// Converses until the input ends.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
-    if let Some(server) = call.value("server") {
-        let session = remote::RemoteSession::new(call, server)?;
-        return block_on(converse(call, &ChatSide::Server(session)));
-    }
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
+    call.warn(&config);
     block_on(async {
-        let instead = format!(
-            "converse with it: quire chat --server {}, with an API key (quire key add EMAIL) in QUIRE_API_KEY",
-            public_url(&config)
-        );
+        if let Some(server) = RemoteSession::of_call(call, &config).await? {
+            let side = ChatSide::Server(server);
+            let outcome = converse(call, &config, &side).await;
+            if let ChatSide::Server(server) = side {
+                server.close().await;
+            }
+            return outcome;
+        }
         let (account, is_quiet) = (call.value("as"), call.has("quiet"));
-        let home = LocalSession::to_run(config, account, is_quiet, &instead).await?;
+        let home = LocalSession::to_run(config.clone(), account, is_quiet, ask::WAIT).await?;
         // The available models decide the default panel and the synthesizer.
         home.app.discovery().probe().await;
         let app = home.app.clone();
         let side = ChatSide::Local(Box::new(home));
-        let outcome = converse(call, &side).await;
+        let outcome = converse(call, &config, &side).await;
         app.close().await;
         outcome
     })
 }
 
-async fn converse(call: &CommandCall, side: &ChatSide) -> Outcome {
+async fn converse(call: &CommandCall, config: &Config, side: &ChatSide) -> Outcome {
     let is_shown = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let mut lines = lines();
     let mut follows = match call.has("continue") {
@@ -77,10 +82,13 @@ async fn converse(call: &CommandCall, side: &ChatSide) -> Outcome {
             word if word.starts_with('/') && !word.contains(char::is_whitespace) => {
                 progress(COMMANDS);
             }
-            question => match side.answer(call, question, follows.as_deref()).await {
+            question => match side
+                .answer(call, config, question, follows.as_deref())
+                .await
+            {
                 Ok(id) => follows = Some(id),
-                Err(CommandFailure::Failed(why) | CommandFailure::Stopped(why)) => progress(&why),
-                Err(fault) => return Err(fault),
+                // A question that fails does not end the conversation.
+                Err(failure) => progress(&failure.into_parts().0),
             },
         }
     }
@@ -112,20 +120,27 @@ impl ChatSide {
     async fn answer(
         &self,
         call: &CommandCall,
-        question: &str,
+        config: &Config,
+        text: &str,
         follows: Option<&str>,
     ) -> Result<String, CommandFailure> {
+        // Later questions have the panel and the documents of the turn before.
+        let (body, files) = match follows {
+            None => (
+                question::body(call, text)?,
+                input_files::of_call(call, false)?,
+            ),
+            Some(turn) => (json!({ "prompt": text, "follow_up_to": turn }), Vec::new()),
+        };
         match self {
             Self::Local(home) => {
-                let mut request = match follows {
-                    None => ask::request(call, home, question).await?,
-                    // The panel and the documents are those of the turn before.
-                    Some(_) => ask::bare_request(question),
-                };
-                request.follow_up_to = follows.map(str::to_owned);
+                let request = ask::request(call, config, body, &files, home).await?;
                 ask::put(call, home, request).await
             }
-            Self::Server(session) => session.answer(call, question, follows).await,
+            Self::Server(session) => {
+                let wanted = RemoteQuestion::new(call, body, files, config.clone());
+                session.answer(call, wanted).await
+            }
         }
     }
 }

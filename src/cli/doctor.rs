@@ -1,8 +1,10 @@
 //! `quire doctor`: checks the installation.
 
+use serde_json::{Value, json};
+
 use super::args::CommandCall;
 use super::{Outcome, block_on, failed, print};
-use crate::app::offline::doctor::{self, CheckState, health};
+use crate::app::offline::doctor::{self, CheckResult, CheckState, health};
 
 /// Runs the checks and prints the findings.
 pub(super) fn run(call: &CommandCall) -> Outcome {
@@ -17,7 +19,19 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     }
     block_on(async {
         let findings = doctor::examine(&config).await;
-        for finding in &findings {
+        if call.has("json") {
+            let row = |finding: &CheckResult| {
+                let state = match finding.state {
+                    CheckState::Well => "ok",
+                    CheckState::Doubtful => "warning",
+                    CheckState::Broken => "broken",
+                };
+                json!({ "check": finding.what, "state": state, "text": finding.text })
+            };
+            let rows: Vec<Value> = findings.iter().map(row).collect();
+            print(json!({ "findings": rows }))?;
+        }
+        for finding in findings.iter().filter(|_| !call.has("json")) {
             let mark = match finding.state {
                 CheckState::Well => "ok     ",
                 CheckState::Doubtful => "warning",

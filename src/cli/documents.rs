@@ -1,114 +1,227 @@
-//! `quire documents …`: lists, searches, and deletes a user's documents, also while the server runs.
+//! `quire documents …`: adds, lists, searches, and deletes a user's documents. Opens the data folder, or asks the server
+//! that uses it or that QUIRE_SERVER names.
 
 use serde_json::{Value, json};
 
 use super::args::CommandCall;
 use super::local_session::LocalSession;
 use super::markdown::clean;
-use super::{Outcome, block_on, print, usage};
+use super::outcome::{CommandFailure, Outcome, print, usage};
+use super::relative_time::relative_text;
+use super::remote::{RemoteSession, query_text};
+use super::table::TextTable;
+use super::{ask, block_on, input_files};
 use crate::app::Error;
+use crate::config::Config;
+use crate::domain::document::{Document, SearchHit};
 use crate::domain::id::DocumentId;
-use crate::log;
+use crate::{clock, log};
 
 /// Documents fetched per query.
 const PAGE: u32 = 100;
 
 /// The actions, for the help text.
 pub(super) const DETAILS: &str = "  list                list the documents
+  add FILE …          add files, file patterns, or web addresses; - for stdin
   search WORDS        the passages that match, best first
   delete ID           delete one with its text";
 
+/// What a command line asks for.
+enum DocumentsAction<'a> {
+    List,
+    Add(Vec<&'a str>),
+    Search(String),
+    Delete(&'a str),
+}
+
 /// Runs the action that the first word names.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    let act = match call.words.first().map(String::as_str) {
-        None => "list",
-        Some(act @ ("list" | "search" | "delete")) => act,
-        Some(_) => return usage(format!("documents needs one of these:\n{DETAILS}")),
-    };
-    let rest = call.words.get(1..).unwrap_or_default();
-    match (act, rest.len()) {
-        ("list", 0) | ("delete", 1) | ("search", 1..) => {}
-        _ => return usage(format!("documents needs one of these:\n{DETAILS}")),
-    }
+    let act = action(call)?;
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
-        let home = LocalSession::to_read(config, call.value("as")).await?;
-        let outcome = perform(call, &home, act, &rest.join(" ")).await;
+        // Documents are read by the server where one runs: two readers would exceed its limits.
+        let server = match &act {
+            DocumentsAction::Add(_) => RemoteSession::of_call(call, &config).await?,
+            _ => RemoteSession::named(call, &config)?,
+        };
+        if let Some(server) = server {
+            let outcome = at_server(call, &config, &server, &act);
+            server.close().await;
+            return outcome;
+        }
+        let account = call.value("as");
+        let home = match &act {
+            DocumentsAction::Add(_) => {
+                LocalSession::to_change(config.clone(), account, ask::WAIT).await?
+            }
+            _ => LocalSession::to_read(config.clone(), account).await?,
+        };
+        let outcome = perform(call, &config, &home, &act).await;
         home.app.close().await;
         outcome
     })
 }
 
-async fn perform(call: &CommandCall, home: &LocalSession, act: &str, words: &str) -> Outcome {
-    let (documents, user) = (home.app.documents(), &home.caller.user);
-    match act {
-        "search" => {
-            let hits = documents.search_all(user, words).await?;
-            let row = |hit: &crate::domain::document::SearchHit| {
-                json!({
-                    "document_id": hit.document, "name": hit.name, "page": hit.passage.page, "text": hit.passage.text,
-                })
-            };
-            if call.has("json") {
-                let rows: Vec<Value> = hits.iter().map(row).collect();
-                return print(json!({ "passages": rows }));
-            }
-            for hit in &hits {
-                let text: Vec<String> = hit.passage.text.lines().map(clean).collect();
-                print(format!(
-                    "{}, page {}:\n{}\n",
-                    clean(&hit.name),
-                    hit.passage.page,
-                    text.join("\n")
-                ))?;
-            }
-            Ok(())
-        }
-        "delete" => {
-            let id = DocumentId::parse(words).ok_or_else(Error::missing)?;
-            documents.delete(user, &id).await?;
-            print(format!("{id} is deleted"))
-        }
-        _ => list(call, home).await,
+fn action(call: &CommandCall) -> Result<DocumentsAction<'_>, CommandFailure> {
+    let act = call.words.first().map_or("list", String::as_str);
+    let rest: Vec<&str> = call.words.iter().skip(1).map(String::as_str).collect();
+    match (act, rest.as_slice()) {
+        ("list", []) => Ok(DocumentsAction::List),
+        ("add", [_, ..]) => Ok(DocumentsAction::Add(rest)),
+        ("add", []) => usage("documents add needs a file: quire documents add report.pdf"),
+        ("search", [_, ..]) => Ok(DocumentsAction::Search(rest.join(" "))),
+        ("delete", [id]) => Ok(DocumentsAction::Delete(id)),
+        _ => usage(format!("documents needs one of these:\n{DETAILS}")),
     }
 }
 
-async fn list(call: &CommandCall, home: &LocalSession) -> Outcome {
-    let mut rows: Vec<Value> = Vec::new();
-    let mut cursor = None;
-    loop {
-        let page = home
-            .app
-            .documents()
-            .list(&home.caller.user, PAGE, cursor)
-            .await?;
-        for document in &page {
-            if call.has("json") {
-                rows.push(json!({
-                    "id": document.id, "name": document.name, "kind": document.kind, "size": document.size,
-                    "words": document.words, "pages": document.pages, "status": document.status.as_str(),
-                    "created_at": document.created,
-                }));
-                continue;
+async fn perform(
+    call: &CommandCall,
+    config: &Config,
+    home: &LocalSession,
+    act: &DocumentsAction<'_>,
+) -> Outcome {
+    let (documents, user) = (home.app.documents(), &home.caller.user);
+    match act {
+        DocumentsAction::Add(names) => {
+            let mut added = Vec::new();
+            for file in input_files::of_names(names)? {
+                added.extend(ask::take_in(call.has("json"), config, home, &file).await?);
             }
-            print(format!(
-                "{}  {}  {}  {} words  {}  {}",
-                document.id,
-                document.created,
-                document.kind,
-                document.words,
-                document.status.as_str(),
-                clean(&document.name)
-            ))?;
+            print_added(call, &added)
         }
-        match page.last() {
-            Some(last) if page.len() == PAGE as usize => cursor = Some(last.id.clone()),
-            _ => break,
+        DocumentsAction::Search(words) => {
+            let hits = documents.search_all(user, words).await?;
+            print_passages(call, &hits.iter().map(hit_json).collect::<Vec<_>>())
+        }
+        DocumentsAction::Delete(id) => {
+            let id = DocumentId::parse(id).ok_or_else(Error::missing)?;
+            documents.delete(user, &id).await?;
+            print(format!("{id} is deleted"))
+        }
+        DocumentsAction::List => {
+            let mut rows: Vec<Value> = Vec::new();
+            let mut cursor = None;
+            loop {
+                let page = documents.list(user, PAGE, cursor).await?;
+                rows.extend(page.iter().map(document_json));
+                match page.last() {
+                    Some(last) if page.len() == PAGE as usize => cursor = Some(last.id.clone()),
+                    _ => break,
+                }
+            }
+            print_documents(call, &rows)
         }
     }
+}
+
+// The calls block: nothing else happens in this process.
+fn at_server(
+    call: &CommandCall,
+    config: &Config,
+    server: &RemoteSession,
+    act: &DocumentsAction<'_>,
+) -> Outcome {
+    match act {
+        DocumentsAction::Add(names) => {
+            let mut added = Vec::new();
+            for file in input_files::of_names(names)? {
+                added.extend(server.upload(&file, config, call.has("json"))?);
+            }
+            print_added(call, &added)
+        }
+        DocumentsAction::Search(words) => {
+            let found = server.get(&format!("/api/search?q={}", query_text(words)))?;
+            let mut passages = Vec::new();
+            for document in found["documents"].as_array().into_iter().flatten() {
+                for hit in document["results"].as_array().into_iter().flatten() {
+                    let mut passage = hit.clone();
+                    passage["document_id"] = document["document_id"].clone();
+                    passage["name"] = document["name"].clone();
+                    passages.push(passage);
+                }
+            }
+            print_passages(call, &passages)
+        }
+        DocumentsAction::Delete(id) => {
+            let id = DocumentId::parse(id).ok_or_else(Error::missing)?;
+            server.delete(&format!("/api/documents/{id}"))?;
+            print(format!("{id} is deleted"))
+        }
+        DocumentsAction::List => {
+            let mut rows: Vec<Value> = Vec::new();
+            let mut cursor = String::new();
+            loop {
+                let page = server.get(&format!("/api/documents?limit={PAGE}{cursor}"))?;
+                rows.extend(page["documents"].as_array().into_iter().flatten().cloned());
+                match page["next_cursor"].as_str() {
+                    Some(next) => cursor = format!("&cursor={}", query_text(next)),
+                    None => break,
+                }
+            }
+            print_documents(call, &rows)
+        }
+    }
+}
+
+fn print_added(call: &CommandCall, ids: &[String]) -> Outcome {
+    if call.has("json") {
+        return print(json!({ "added": ids }));
+    }
+    ids.iter().try_for_each(print)
+}
+
+fn print_passages(call: &CommandCall, passages: &[Value]) -> Outcome {
+    if call.has("json") {
+        return print(json!({ "passages": passages }));
+    }
+    if passages.is_empty() {
+        return print("No passage matches.");
+    }
+    for passage in passages {
+        let of = |name: &str| passage[name].as_str().unwrap_or_default();
+        let text: Vec<String> = of("text").lines().map(clean).collect();
+        print(format!(
+            "{}, page {}:\n{}\n",
+            clean(of("name")),
+            passage["page"],
+            text.join("\n")
+        ))?;
+    }
+    Ok(())
+}
+
+fn print_documents(call: &CommandCall, rows: &[Value]) -> Outcome {
     if call.has("json") {
         return print(json!({ "documents": rows }));
     }
-    Ok(())
+    let now = clock::now();
+    let mut table = TextTable::new(&["id", "added", "kind", ">words", "status", "name"]);
+    for row in rows {
+        let of = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        table.push([
+            of("id"),
+            relative_text(row["created_at"].as_str(), now),
+            of("kind"),
+            row["words"].to_string(),
+            of("status"),
+            of("name"),
+        ]);
+    }
+    table.print("No documents yet. Add one: quire documents add FILE")
+}
+
+fn document_json(document: &Document) -> Value {
+    json!({
+        "id": document.id, "name": document.name, "kind": document.kind, "size": document.size,
+        "words": document.words, "pages": document.pages, "status": document.status.as_str(),
+        "created_at": document.created,
+    })
+}
+
+fn hit_json(hit: &SearchHit) -> Value {
+    json!({
+        "document_id": hit.document, "name": hit.name, "page": hit.passage.page, "text": hit.passage.text,
+    })
 }

@@ -9,22 +9,28 @@ use serde_json::{Value, json};
 use super::args::CommandCall;
 use super::local_session::LocalSession;
 use super::screen::{progress, width};
+use super::table::TextTable;
 use super::text_width::cut;
-use super::{CommandFailure, Outcome, block_on, failed, print, public_url, usage};
+use super::{
+    CommandFailure, Outcome, block_on, experiment_file, failed, no_action, print, public_url, usage,
+};
 use crate::app::accounts::RequestOrigin;
 use crate::app::experiments::{ExperimentForecast, ExperimentProgress, ExperimentView};
 use crate::domain::experiment::export;
 use crate::domain::experiment::record::ExperimentState;
 use crate::domain::id::ExperimentId;
-use crate::http::handlers::{experiment_shape as shape, experiments::NewExperiment};
+use crate::http::handlers::experiment_shape as shape;
 use crate::{clock, log};
 
-pub(super) const DETAILS: &str = "  run FILE         run the experiment in a file: quire help experiments\n  \
+pub(super) const DETAILS: &str = "  example          print a file that runs as it is, to start from\n  \
+run FILE         run the experiment in a file: quire help experiments\n  \
 list             list the experiments of the account\n  \
 show ID          print the results of one\n  \
 resume ID        continue one that was stopped\n\
 Progress goes to stderr, the result to stdout. Ctrl-C stops it and\nkeeps its results.";
 
+/// A file that runs with the demo models.
+const EXAMPLE: &str = include_str!("experiment_example.toml");
 /// Width of the progress bar in characters.
 const BAR: usize = 24;
 /// Maximum number of experiments listed.
@@ -35,10 +41,17 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     let word = call.words.first().map(String::as_str);
+    if word == Some("example") {
+        call.at_most(1)?;
+        return print(EXAMPLE.trim_end());
+    }
     let most = if word == Some("list") { 1 } else { 2 };
     call.at_most(most)?;
     if !matches!(word, Some("run" | "list" | "show" | "resume")) {
-        return usage("experiment needs run FILE, list, show ID, or resume ID");
+        return match word {
+            Some(other) => usage(no_action("experiment", other, DETAILS)),
+            None => usage(format!("experiment needs one of these:\n{DETAILS}")),
+        };
     }
     if let (Some("show" | "resume"), Some(id)) = (word, call.words.get(1)) {
         id_of(id)?;
@@ -62,7 +75,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
 async fn act(call: &CommandCall, home: &LocalSession, word: &str) -> Outcome {
     let argument = call.words.get(1).map(String::as_str);
     match (word, argument) {
-        ("list", _) => list(home).await,
+        ("list", _) => list(call, home).await,
         ("run", Some(file)) => start(call, home, Path::new(file)).await,
         ("show", Some(id)) => conclude(call, home, &id_of(id)?).await,
         ("resume", Some(id)) => {
@@ -88,10 +101,11 @@ fn id_of(text: &str) -> Result<ExperimentId, CommandFailure> {
 }
 
 async fn start(call: &CommandCall, home: &LocalSession, file: &Path) -> Outcome {
-    let wanted = read(call, home, file)?.into_params()?;
+    let (wanted, lines) = experiment_file::read(call, home, file)?;
     home.app.discovery().probe().await;
     let experiments = home.app.experiments();
-    let forecast = experiments.forecast(&home.caller, wanted.clone()).await?;
+    let forecast = experiments.forecast(&home.caller, wanted.clone()).await;
+    let forecast = forecast.map_err(|error| lines.explain(error))?;
     print_forecast(&forecast);
     if call.has("estimate") {
         return match call.has("json") {
@@ -100,43 +114,9 @@ async fn start(call: &CommandCall, home: &LocalSession, file: &Path) -> Outcome 
         };
     }
     let visit = RequestOrigin::local(clock::now());
-    let begun = experiments.start(&home.caller, wanted, &visit).await?;
+    let begun = experiments.start(&home.caller, wanted, &visit).await;
+    let begun = begun.map_err(|error| lines.explain(error))?;
     follow(call, home, &begun.id).await
-}
-
-fn read(
-    call: &CommandCall,
-    home: &LocalSession,
-    file: &Path,
-) -> Result<NewExperiment, CommandFailure> {
-    let open = |path: &Path| {
-        std::fs::read(path)
-            .or_else(|error| failed(format!("cannot read {}: {error}", path.display())))
-    };
-    let text = String::from_utf8(open(file)?)
-        .or_else(|_| failed(format!("{} is not UTF-8 text", file.display())))?;
-    let experiments = home.app.experiments();
-    let mut value = experiments.read_file(&text)?;
-    if let Some(name) = value["cases_file"].as_str() {
-        let beside = file.parent().unwrap_or(Path::new("")).join(name);
-        let read = experiments.read_cases(&open(&beside)?)?;
-        for note in &read.notes {
-            progress(&format!("{name}: {note}"));
-        }
-        value["cases"] = json!(read.cases);
-        if let Some(object) = value.as_object_mut() {
-            object.remove("cases_file");
-        }
-    }
-    for (option, field) in [("budget", "cost_usd"), ("evaluations", "evaluations")] {
-        if let Some(text) = call.value(option) {
-            let Ok(number) = serde_json::from_str::<serde_json::Number>(text) else {
-                return usage(format!("--{option} needs a number"));
-            };
-            value["budget"][field] = Value::Number(number);
-        }
-    }
-    serde_json::from_value(value).or_else(|fault| failed(format!("{}: {fault}", file.display())))
 }
 
 /// Prints the estimate to stderr; nothing has been spent yet.
@@ -233,23 +213,24 @@ fn written(shown: &ExperimentView, path: &str) -> Result<String, CommandFailure>
     }
 }
 
-async fn list(home: &LocalSession) -> Outcome {
+async fn list(call: &CommandCall, home: &LocalSession) -> Outcome {
     let experiments = home.app.experiments();
     let found = experiments.list(&home.caller.user, LISTED, None).await?;
-    if found.is_empty() {
-        return print("there is no experiment");
+    if call.has("json") {
+        let rows: Vec<Value> = found.iter().map(shape::list_item).collect();
+        return print(json!({ "experiments": rows }));
     }
+    let mut table = TextTable::new(&["id", "state", ">evaluations", ">cost, USD", "name"]);
     for line in &found {
-        print(format_args!(
-            "{}  {:<9}  {:>5} evaluations  ${:.4}  {}",
-            line.id,
-            line.state.as_str(),
-            line.evaluations,
-            line.cost.dollars(),
-            line.name
-        ))?;
+        table.push([
+            line.id.to_string(),
+            line.state.as_str().to_owned(),
+            line.evaluations.to_string(),
+            format!("{:.4}", line.cost.dollars()),
+            line.name.clone(),
+        ]);
     }
-    Ok(())
+    table.print("No experiments yet. Start with: quire experiment example > example.toml")
 }
 
 /// Progress: on a terminal one line that is overwritten; elsewhere a line per tenth.

@@ -1,8 +1,8 @@
 //! `quire help` and `quire version`: commands and settings from their tables, topics from the manual.
 
 use super::args::CommandCall;
-use super::{COMMANDS, Command, Outcome, manual, print, usage};
-use crate::config::options;
+use super::{COMMANDS, Command, Outcome, args, manual, print, usage};
+use crate::domain::closest::closest;
 
 /// Width of help texts in columns.
 const WIDTH: usize = 80;
@@ -16,9 +16,16 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let command = COMMANDS.iter().find(|command| command.name == name);
     let topic = manual::topic(name)?;
     match (command, topic) {
-        (None, None) => usage(format!(
-            "there is no command or topic \"{name}\"; `quire help` lists them"
-        )),
+        (None, None) => {
+            let topics = manual::topics()?;
+            let names = COMMANDS.iter().map(|command| command.name);
+            let names = names.chain(topics.iter().map(|topic| topic.id.as_str()));
+            let hint = match closest(name, names) {
+                Some(word) => format!("did you mean `quire help {word}`?"),
+                None => "`quire help` lists them".to_owned(),
+            };
+            usage(format!("there is no command or topic \"{name}\"; {hint}"))
+        }
         (command, topic) => {
             let command = command.map(explain);
             let topic = topic.map(|topic| manual::shown(&topic, WIDTH));
@@ -50,27 +57,101 @@ const FEATURES: &[&str] = &[
     "demo models",
 ];
 
+/// Examples in the overview.
+const FIRST_EXAMPLES: &[&str] = &[
+    "quire                                       start the server",
+    "quire ask what is a quire of paper",
+    "quire ask \"What are the risks?\" -f report.pdf -m openai/gpt-4o,demo/extract",
+    "git diff | quire ask \"What could break?\"",
+];
+
+/// Examples in the help of single commands.
+pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
+    (
+        "ask",
+        &[
+            "quire ask what is a quire of paper",
+            "quire ask \"What are the risks?\" -f report.pdf notes/*.md",
+            "quire ask \"Compare them\" -f https://example.com/terms.html -q > answer.md",
+            "git diff | quire ask \"What could break?\" -p confidence --parameter temperature=0",
+            "quire ask -c \"And the second one?\"",
+        ],
+    ),
+    ("chat", &["quire chat -f report.pdf", "quire chat -c"]),
+    (
+        "history",
+        &[
+            "quire history",
+            "quire history search invoice march",
+            "quire history show last",
+            "quire history export last -o answer.html",
+        ],
+    ),
+    (
+        "experiment",
+        &[
+            "quire experiment example > example.toml",
+            "quire experiment run example.toml --estimate",
+        ],
+    ),
+    (
+        "documents",
+        &[
+            "quire documents add report.pdf notes/*.md",
+            "quire documents search water board",
+        ],
+    ),
+    (
+        "user",
+        &[
+            "quire user add ada@example.org --admin",
+            "quire user invite",
+            "quire user reset-link ada@example.org",
+        ],
+    ),
+    (
+        "provider",
+        &[
+            "quire provider add openai --key-env OPENAI_API_KEY",
+            "quire provider add lab --base-url http://127.0.0.1:8000/v1 --kind openai",
+        ],
+    ),
+    ("key", &["quire key add ada@example.org --expires 90"]),
+    ("backup", &["quire backup copy.db"]),
+];
+
 fn overview() -> Result<String, super::CommandFailure> {
     let mut text = String::from(
-        "Quire puts a question to a panel of language models and joins their answers\n\
-         into one.\n\nUsage: quire [COMMAND] [OPTIONS]\n\nCommands:\n",
+        "Quire asks a panel of language models and joins their answers into one.\n\n\
+         Usage: quire [COMMAND] [OPTIONS]\n\nExamples:\n",
     );
+    for line in FIRST_EXAMPLES {
+        text.push_str(&format!("  {line}\n"));
+    }
+    text.push_str("\nCommands:\n");
     for command in COMMANDS {
         push_row(&mut text, command.name, command.summary);
     }
-    text.push_str("\nTopics of the manual (`quire help TOPIC`, or /manual in a browser):\n");
-    for topic in manual::topics()? {
-        push_row(&mut text, &topic.id, &topic.title);
-    }
-    text.push_str("\nOptions:\n");
+    text.push_str("\nMore:\n");
+    push_row(
+        &mut text,
+        "help COMMAND",
+        "explain a command and its options",
+    );
+    push_row(
+        &mut text,
+        "help settings",
+        "list all settings; each is also an option",
+    );
     push_row(&mut text, "--config FILE", "read settings from a file");
-    push_row(&mut text, "--help", "explain a command");
     push_row(&mut text, "--version", "print the version");
-    text.push_str("\nSettings (`quire help settings` explains them):\n");
-    let flags = options::SETTINGS
+    let topics: Vec<String> = manual::topics()?
         .iter()
-        .map(|row| format!("--{}", row.flag()));
-    text.push_str(&filled(&flags.collect::<Vec<_>>(), "  ", "  "));
+        .map(|topic| topic.id.clone())
+        .collect();
+    let topics: Vec<String> = topics.join(", ").split(' ').map(str::to_owned).collect();
+    text.push_str("\nThe manual (`quire help TOPIC`, or /manual in a browser):\n");
+    text.push_str(&filled(&topics, "  ", "  "));
     Ok(text)
 }
 
@@ -118,9 +199,20 @@ fn explain(command: &Command) -> String {
     if !command.options.is_empty() {
         text.push_str("\nOptions:\n");
         for option in command.options {
-            let shown = format!("--{} {}", option.name, option.value);
+            let short = args::SHORT
+                .iter()
+                .find(|(_, name)| *name == option.name)
+                .map_or(String::new(), |(letter, _)| format!("-{letter}, "));
+            let shown = format!("{short}--{} {}", option.name, option.value);
             push_row(&mut text, shown.trim_end(), option.help);
         }
+    }
+    let examples = EXAMPLES.iter().find(|(name, _)| *name == command.name);
+    if let Some((_, lines)) = examples {
+        text.push_str("\nExamples:\n");
+        lines
+            .iter()
+            .for_each(|line| text.push_str(&format!("  {line}\n")));
     }
     text + "\nEvery setting is an option too: `quire help settings`."
 }
@@ -135,4 +227,41 @@ fn push_line(text: &mut String, line: &str) {
         text.push_str(&filled(&words, &line[..hang], &" ".repeat(hang)));
     }
     text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_overview_fits_a_small_screen() {
+        let text = overview().expect("a manual");
+        assert!(text.lines().count() <= 50, "{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= WIDTH),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn examples_are_valid_command_lines() {
+        let lines = EXAMPLES.iter().flat_map(|(_, lines)| lines.iter());
+        for line in lines.chain(FIRST_EXAMPLES) {
+            let call = line.rsplit(" | ").next().unwrap_or_default();
+            let call = call.split(" > ").next().unwrap_or_default();
+            // Quoted words are one word; what it is does not matter here.
+            let parts: Vec<&str> = call.split('"').collect();
+            let words = parts
+                .iter()
+                .enumerate()
+                .flat_map(|(at, part)| match at % 2 {
+                    0 => part.split_whitespace().collect(),
+                    _ => vec![*part],
+                });
+            let words = words.skip(1).take_while(|word| *word != "start");
+            let read = args::parse(words.map(std::ffi::OsString::from));
+            assert!(read.is_ok(), "{line}");
+            assert!(line.chars().count() + 2 <= WIDTH, "{line}");
+        }
+    }
 }

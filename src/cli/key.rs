@@ -4,7 +4,9 @@
 use serde_json::json;
 
 use super::args::CommandCall;
-use super::{CommandFailure, Outcome, block_on, print, usage};
+use super::relative_time::relative;
+use super::table::TextTable;
+use super::{CommandFailure, Outcome, block_on, no_action, print, usage};
 use crate::app::accounts::{Accounts, RequestOrigin};
 use crate::app::api_keys::NewKey;
 use crate::clock;
@@ -23,6 +25,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         (Some("list" | "add" | "delete"), None) => {
             return usage("the account is missing: add its email address");
         }
+        (Some(other), _) => return usage(no_action("key", other, DETAILS)),
         _ => return usage(format!("key needs one of these:\n{DETAILS}")),
     };
     call.at_most(if act == "delete" { 3 } else { 2 })?;
@@ -77,16 +80,19 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
                 let rows: Vec<_> = keys.iter().map(shape).collect();
                 return print(json!({ "keys": rows }));
             }
+            let now = clock::now();
+            let mut table = TextTable::new(&["id", "key", "name", "created", "last used"]);
             for key in &keys {
-                let used = key
-                    .last_used
-                    .map_or("never used".to_owned(), |at| format!("last used {at}"));
-                print(format!(
-                    "{}  {}…  {}  created {}  {used}",
-                    key.id, key.prefix, key.name, key.created
-                ))?;
+                table.push([
+                    key.id.to_string(),
+                    format!("{}…", key.prefix),
+                    key.name.clone(),
+                    relative(key.created, now),
+                    key.last_used
+                        .map_or("never".to_owned(), |at| relative(at, now)),
+                ]);
             }
-            Ok(())
+            table.print("No API keys yet. Create one: quire key add EMAIL")
         }
     }
 }

@@ -1,19 +1,22 @@
 //! The data folder and account that a command works with: the data folder as its operator or, for a run
 //! without any account, a folder that is deleted afterwards. While a server runs, commands that read use
-//! its database; commands that run something refuse.
+//! its database; commands that run something are sent to it (remote.rs) or refuse.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::outcome::{CommandFailure, failed};
 use super::screen::progress;
-use super::{CommandFailure, failed};
-use crate::app::accounts::{NewAccount, RequestOrigin, random_password};
+use crate::app::accounts::{Accounts, NewAccount, RequestOrigin, random_password};
 use crate::app::{App, folder};
 use crate::clock;
 use crate::config::Config;
 use crate::domain::user::{Caller, Role, User};
 
 const NOBODY: &str = "there is no account yet";
+/// The failure of a command that needs an account.
+pub(super) const NO_ACCOUNT: &str =
+    "there is no account yet: create one with quire user add EMAIL --admin";
 
 /// An app opened for one command, and its caller.
 pub(super) struct LocalSession {
@@ -39,8 +42,8 @@ impl Drop for TemporaryFolder {
 
 impl LocalSession {
     /// For a command that runs something: opens the data folder as this account, or as its operator.
-    /// Without any account, opens a folder that is deleted afterwards. `instead`: what to do while a server
-    /// uses the folder.
+    /// Without any account, opens a folder that is deleted afterwards. `instead`: what to do while another process uses
+    /// the folder.
     ///
     /// # Errors
     /// When a server uses the folder, the account is missing or locked, or the folder cannot be opened.
@@ -70,6 +73,29 @@ impl LocalSession {
         Self::in_scrap(config).await
     }
 
+    /// For a command that stores something: opens the existing installation, unless another process uses it.
+    ///
+    /// # Errors
+    /// As [`Self::to_read`], and when the folder is in use.
+    pub(super) async fn to_change(
+        config: Config,
+        account: Option<&str>,
+        instead: &str,
+    ) -> Result<Self, CommandFailure> {
+        folder::exists(&config)?;
+        let Some(lock) = folder::lock(&config.data_dir)? else {
+            return Err(folder::in_use(&config.data_dir).resolve(instead).into());
+        };
+        let app = App::open(config)?;
+        match person(&app, account).await? {
+            Some(user) => Ok(Self::of(app, user, Some(lock), None)),
+            None => {
+                app.close().await;
+                failed(NO_ACCOUNT)
+            }
+        }
+    }
+
     /// For a command that only reads or deletes: opens the existing installation, also while a server uses
     /// it.
     ///
@@ -85,9 +111,7 @@ impl LocalSession {
             Some(user) => Ok(Self::of(app, user, None, None)),
             None => {
                 app.close().await;
-                failed(format!(
-                    "{NOBODY}: create one with quire user add EMAIL --admin"
-                ))
+                failed(NO_ACCOUNT)
             }
         }
     }
@@ -164,7 +188,7 @@ impl LocalSession {
 async fn person(app: &App, account: Option<&str>) -> Result<Option<User>, CommandFailure> {
     let user = match account {
         Some(email) => Some(app.accounts().user_by_email(email).await?),
-        None => operator(app).await?,
+        None => operator(app.accounts()).await?,
     };
     match user {
         Some(user) if user.disabled => failed(format!("the account {} is locked", user.email)),
@@ -173,11 +197,14 @@ async fn person(app: &App, account: Option<&str>) -> Result<Option<User>, Comman
 }
 
 /// The oldest administrator whose account is not locked: the person who set up the installation.
-async fn operator(app: &App) -> Result<Option<User>, CommandFailure> {
+///
+/// # Errors
+/// When the accounts cannot be read.
+pub(super) async fn operator(accounts: &Accounts) -> Result<Option<User>, CommandFailure> {
     let mut oldest = None;
     let mut cursor = None;
     loop {
-        let page = app.accounts().users(200, cursor).await?;
+        let page = accounts.users(200, cursor).await?;
         cursor = page.last().map(|user| user.id.clone());
         if page.is_empty() {
             return Ok(oldest);

@@ -7,6 +7,7 @@ use super::text_width::{width, width_of};
 const MAX_COLUMNS: usize = 100;
 
 const BOLD: &str = "\x1b[1m";
+const ITALIC: &str = "\x1b[3m";
 const FAINT: &str = "\x1b[2m";
 const CODE: &str = "\x1b[36m";
 const PLAIN: &str = "\x1b[0m";
@@ -113,7 +114,9 @@ impl Markdown {
         let open = |out: &mut String| out.push_str(style.filter(|_| self.is_colored).unwrap_or(""));
         open(&mut out);
         for (at, word) in text.split_whitespace().enumerate() {
-            let shown = inline.shown(word);
+            // The words are parts of the text.
+            let end = word.as_ptr() as usize - text.as_ptr() as usize + word.len();
+            let shown = inline.shown(word, &text[end..]);
             let length: usize = shown.iter().map(MarkdownPiece::columns).sum();
             if at > 0 && column + 1 + length > self.width {
                 out.push('\n');
@@ -171,19 +174,38 @@ impl MarkdownPiece {
 #[derive(Default)]
 struct InlineState {
     bold: bool,
+    italic: bool,
     code: bool,
 }
 
 impl InlineState {
     fn is_closed(&self) -> bool {
-        !self.bold && !self.code
+        !self.bold && !self.italic && !self.code
     }
 
-    // A word without its marks. Single asterisks stay: 2*3 is not emphasis.
-    fn shown(&mut self, word: &str) -> Vec<MarkdownPiece> {
+    // A word without its marks; `line` follows it. A single asterisk or underscore is a mark only at the edge of a word: 2*3 and snake_case
+    // are not emphasis.
+    fn shown(&mut self, word: &str, line: &str) -> Vec<MarkdownPiece> {
         let mut out = Vec::new();
         let mut rest = word;
         while let Some(character) = rest.chars().next() {
+            let before = word[..word.len() - rest.len()].chars().next_back();
+            let after = &rest[character.len_utf8()..];
+            if self.is_emphasis(character, before, after)
+                && (self.italic || is_closed(character, after) || is_closed(character, line))
+            {
+                self.italic = !self.italic;
+                out.push(MarkdownPiece::Style(if self.italic {
+                    ITALIC
+                } else {
+                    PLAIN
+                }));
+                if !self.italic && self.bold {
+                    out.push(MarkdownPiece::Style(BOLD));
+                }
+                rest = &rest[1..];
+                continue;
+            }
             let doubled = rest.starts_with("**") || rest.starts_with("__");
             if !self.code && (rest.starts_with("***") || rest.starts_with("~~")) {
                 // Bold and italic are bold; what is struck through is only read.
@@ -210,6 +232,33 @@ impl InlineState {
         }
         out
     }
+
+    /// Whether a mark opens or closes emphasis: it opens before a letter at the start of a word, and closes after one at
+    /// its end.
+    fn is_emphasis(&self, mark: char, before: Option<char>, after: &str) -> bool {
+        if !matches!(mark, '*' | '_') || self.code || before == Some(mark) {
+            return false;
+        }
+        let next = after.chars().next();
+        if next == Some(mark) {
+            return false;
+        }
+        let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        match self.italic {
+            false => !is_word(before) && next.is_some_and(|c| !c.is_whitespace()),
+            true => before.is_some() && !is_word(next),
+        }
+    }
+}
+
+/// Whether a mark of emphasis follows a letter in the text.
+fn is_closed(mark: char, text: &str) -> bool {
+    text.match_indices(mark).any(|(at, _)| {
+        text[..at]
+            .chars()
+            .next_back()
+            .is_some_and(|c| !c.is_whitespace() && c != mark)
+    })
 }
 
 /// The text without the tags that a text may use, with `line_break` for `<br>`, and with its common entities decoded.
@@ -287,6 +336,12 @@ mod tests {
             ("# A title #\n", "A title\n"),
             ("a **bold** `word`", "a bold word\n"),
             ("2*3 and snake_case", "2*3 and snake_case\n"),
+            (
+                "an *emphasized* word, _also so_.",
+                "an emphasized word, also so.\n",
+            ),
+            ("*a note without an end", "*a note without an end\n"),
+            ("2 * 3 * 4 and a*b*c", "2 * 3 * 4 and a*b*c\n"),
             ("- one\n  - two\n", "• one\n  • two\n"),
             ("1. first\n12) x", "1. first\n12) x\n"),
             ("> said", "│ said\n"),
@@ -316,6 +371,7 @@ mod tests {
         for (text, expected) in [
             ("a **bold one** b", "a \x1b[1mbold one\x1b[0m b\n"),
             ("**open", "\x1b[1mopen\x1b[0m\n"),
+            ("an *em* x", "an \x1b[3mem\x1b[0m x\n"),
             ("`x`", "\x1b[36mx\x1b[0m\n"),
             ("# t", "\x1b[1mt\x1b[0m\n"),
         ] {

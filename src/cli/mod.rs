@@ -9,36 +9,46 @@ mod chat;
 mod completions;
 mod doctor;
 mod documents;
+mod estimate;
 mod experiment;
+mod experiment_file;
+mod glob;
 mod handover;
 mod help;
+mod history;
+mod input_files;
 mod key;
 mod live_progress;
+mod local_address;
 mod local_session;
 mod manual;
 mod markdown;
 mod mcp;
 mod models;
+mod option_names;
 mod orphans;
+mod outcome;
 mod patterns;
 mod provider;
+mod question;
+mod relative_time;
 mod remote;
 mod screen;
 mod secret;
 mod serve;
+mod status;
+mod table;
 mod text_width;
 mod usage_report;
 mod user;
 
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use args::CommandCall;
-
-use crate::config::Config;
+use local_address::{public_url, scheme, url};
+use outcome::{CommandFailure, Outcome, failed, no_action, print, usage};
 
 /// A command: one row of the table.
 pub struct Command {
@@ -66,20 +76,6 @@ pub struct CommandOption {
     pub help: &'static str,
 }
 
-/// The outcome of a command.
-type Outcome = Result<(), CommandFailure>;
-
-/// Why a command failed.
-#[derive(Debug, PartialEq, Eq)]
-enum CommandFailure {
-    /// Invalid arguments or settings: exit code 2.
-    Usage(String),
-    /// Any other failure: exit code 1.
-    Failed(String),
-    /// Interrupted by the user: exit code 130, as in shells.
-    Stopped(String),
-}
-
 const fn choice(name: &'static str, value: &'static str, help: &'static str) -> CommandOption {
     CommandOption { name, value, help }
 }
@@ -89,23 +85,27 @@ const fn choice(name: &'static str, value: &'static str, help: &'static str) -> 
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "serve", usage: "", summary: "start the server (also without a command)",
-        details: "Prints its address when it is ready. Stops on SIGTERM or SIGINT: running\nrequests and analyses get SHUTDOWN_TIMEOUT seconds; a second signal ends it at\nonce. With --take-over, it replaces the server that uses the same data folder\nwithout refusing a connection.",
+        details: "Prints its address, the data folder, and what to do next. `quire` alone starts\nit too; if a server uses the data folder already, it describes that one.\nStops on SIGTERM or SIGINT: running requests and analyses get SHUTDOWN_TIMEOUT\nseconds; a second signal ends it at once. With --take-over, it replaces the\nserver that uses the same data folder without refusing a connection.",
         options: &[choice("take-over", "", "replace the server that uses the same data folder")],
         run: serve::run,
     },
     Command {
-        name: "ask", usage: "[QUESTION]", summary: "ask a panel of models and print the answer",
-        details: "Without QUESTION, or with -, the question is read from stdin. Progress goes to\nstderr, the answer to stdout: formatted while it is written on a terminal, as\nMarkdown otherwise. Exit code: 0 with an answer, 1 without one, 2 for a wrong\ncommand line, 130 after Ctrl-C. The run is stored in the history of the oldest\nadministrator, or of the account named with --as; without any account, it is\nnot stored.",
+        name: "ask", usage: "QUESTION …", summary: "ask a panel of models and print the answer",
+        details: "Several words need no quotes. Without QUESTION, or with -, the question is read\nfrom stdin; what is piped next to a question is read as a document. Progress\ngoes to stderr, the answer to stdout: formatted while it is written on a\nterminal, as Markdown otherwise. While a server runs on the same data folder, it\nanswers. The run is stored in the history of the oldest administrator, or of the\naccount named with --as; without any account, it is not stored.\nExit codes: 0 with an answer, 1 without one, 2 for a wrong command line, 130\nafter Ctrl-C.",
         options: &[
-            choice("file", "FILE", "a document to read, - for stdin; may be repeated"),
+            choice("file", "FILE …", "documents to read: files, file patterns, or web addresses; - for stdin"),
+            choice("document", "ID", "a stored document to read; may be repeated"),
             choice("panel", "A,B,C", "the panel; default: the first three models that are ready"),
-            choice("models", "A,B,C", "the same as --panel"),
             choice("pattern", "NAME", "how the panel works; default: confidence"),
             choice("depth", "WORD", "quick: one model; standard: one round of critique; full: every stage; default: standard"),
-            choice("synthesiser", "MODEL", "the model that writes the answer; default: the strongest that is not a member"),
-            choice("continue", "", "follow up on the newest thread; also -c"),
+            choice("synthesizer", "MODEL", "the model that writes the answer; default: the strongest that is not a member"),
+            choice("recipe", "NAME", "a saved panel with its settings; other options override it"),
+            choice("preset", "NAME", "a set of parameters: quire help panels lists them"),
+            choice("parameter", "NAME=VALUE", "a parameter, such as temperature=0.2; may be repeated"),
+            choice("budget", "USD", "refuse to start if the estimate is higher"),
+            choice("estimate", "", "print what it would cost, and spend nothing"),
+            choice("continue", "", "follow up on the newest thread"),
             choice("as", "EMAIL", "the account that runs it"),
-            choice("server", "URL", "ask a running server, with the API key in QUIRE_API_KEY"),
             choice("json", "", "print the whole result as JSON"),
             choice("quiet", "", "print nothing on stderr except errors"),
         ],
@@ -115,21 +115,35 @@ pub static COMMANDS: &[Command] = &[
         name: "chat", usage: "", summary: "converse with a panel of models",
         details: chat::DETAILS,
         options: &[
-            choice("file", "FILE", "a document for the first question; may be repeated"),
+            choice("file", "FILE …", "documents for the first question, as in ask"),
             choice("panel", "A,B,C", "the panel; default: the first three models that are ready"),
-            choice("models", "A,B,C", "the same as --panel"),
             choice("pattern", "NAME", "how the panel works; default: confidence"),
             choice("depth", "WORD", "quick, standard, or full; default: standard"),
-            choice("synthesiser", "MODEL", "the model that writes the answers"),
-            choice("continue", "", "follow up on the newest thread; also -c"),
+            choice("synthesizer", "MODEL", "the model that writes the answers"),
+            choice("recipe", "NAME", "a saved panel with its settings"),
+            choice("preset", "NAME", "a set of parameters"),
+            choice("parameter", "NAME=VALUE", "a parameter; may be repeated"),
+            choice("budget", "USD", "refuse the first question if its estimate is higher"),
+            choice("continue", "", "follow up on the newest thread"),
             choice("as", "EMAIL", "the account that converses"),
-            choice("server", "URL", "converse with a running server, with the API key in QUIRE_API_KEY"),
             choice("quiet", "", "print nothing on stderr except errors"),
         ],
         run: chat::run,
     },
     Command {
-        name: "experiment", usage: "run FILE | list | show ID | resume ID", summary: "find the best setting for your own questions",
+        name: "history", usage: "list|show|search|export [ID|WORDS]", summary: "list, read, search, and export earlier questions",
+        details: history::DETAILS,
+        options: &[
+            choice("limit", "N", "for list and search: at most this many threads; default: 20"),
+            choice("out", "FILE", "for export: write to FILE, as .md, .html, or .json"),
+            choice("format", "WORD", "for export to stdout: md, html, or json; default: md"),
+            choice("as", "EMAIL", "of this account; default: the oldest administrator"),
+            choice("json", "", "for list, show, and search: print JSON"),
+        ],
+        run: history::run,
+    },
+    Command {
+        name: "experiment", usage: "example|run|list|show|resume [FILE|ID]", summary: "find the best setting for your own questions",
         details: experiment::DETAILS,
         options: &[
             choice("budget", "USD", "for run: what it may cost; overrides FILE"),
@@ -150,6 +164,7 @@ pub static COMMANDS: &[Command] = &[
             choice("password-stdin", "", "for add and passwd: read the password from the first line of stdin; otherwise, one is generated and printed"),
             choice("keep-keys", "", "for passwd: keep the API keys"),
             choice("yes", "", "for delete: confirm"),
+            choice("json", "", "print JSON"),
         ],
         run: user::run,
     },
@@ -178,12 +193,13 @@ pub static COMMANDS: &[Command] = &[
             choice("models", "A,B", "for add and change: its models; default: all that it lists"),
             choice("concurrency", "N", "for add and change: calls at the same time"),
             choice("force", "", "for add and change: save it even if it does not answer"),
+            choice("json", "", "for list: print JSON"),
         ],
         run: provider::run,
     },
     Command {
         name: "models", usage: "", summary: "list all models with their state",
-        details: "Asks every provider. One line per model, ready ones first: state, context\nwindow in tokens, and price.",
+        details: "Asks every provider. One line per model, ready ones first: state, context\nwindow in tokens, and prices.",
         options: &[
             choice("as", "EMAIL", "with this account's providers; default: the oldest administrator"),
             choice("json", "", "print JSON"),
@@ -191,11 +207,11 @@ pub static COMMANDS: &[Command] = &[
         run: models::run,
     },
     Command {
-        name: "documents", usage: "list|search|delete [WORDS|ID]", summary: "list, search, and delete documents",
+        name: "documents", usage: "list|add|search|delete [FILE …|WORDS|ID]", summary: "add, list, search, and delete documents",
         details: documents::DETAILS,
         options: &[
             choice("as", "EMAIL", "of this account; default: the oldest administrator"),
-            choice("json", "", "for list and search: print JSON"),
+            choice("json", "", "print JSON"),
         ],
         run: documents::run,
     },
@@ -271,7 +287,10 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "doctor", usage: "", summary: "check the installation",
         details: "Checks folder, secret, database, clock, system limits, ports, names,\ncertificates, patterns, providers, and, while the server runs, the way through\nPUBLIC_URL, and says how to fix what is wrong. Exit code 1 if something is\nbroken; warnings alone are not a failure.",
-        options: &[choice("health", "", "only check that the server on its port answers, for containers: exit code 0 or 1")],
+        options: &[
+            choice("health", "", "only check that the server on its port answers, for containers: exit code 0 or 1"),
+            choice("json", "", "print the findings as JSON"),
+        ],
         run: doctor::run,
     },
     Command {
@@ -297,85 +316,15 @@ pub static COMMANDS: &[Command] = &[
 /// Runs the command that these arguments name.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = args::parse(words).and_then(|call| (call.command.run)(&call));
-    let (text, code) = match outcome {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(CommandFailure::Failed(text)) => (text, 1),
-        Err(CommandFailure::Usage(text)) => (text, 2),
-        Err(CommandFailure::Stopped(text)) => (text, 130),
+    let Err(failure) = outcome else {
+        return ExitCode::SUCCESS;
     };
+    let (text, code) = failure.into_parts();
     let mut stderr = std::io::stderr().lock();
     for line in text.lines() {
         let _ = writeln!(stderr, "quire: {line}");
     }
     ExitCode::from(code)
-}
-
-/// Prints to stdout. A closed pipe (`| head`) is not a failure.
-fn print(text: impl Display) -> Outcome {
-    match writeln!(std::io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            failed(format!("cannot write to stdout: {error}"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn failed<T>(text: impl Display) -> Result<T, CommandFailure> {
-    Err(CommandFailure::Failed(text.to_string()))
-}
-
-fn usage<T>(text: impl Display) -> Result<T, CommandFailure> {
-    Err(CommandFailure::Usage(text.to_string()))
-}
-
-impl From<crate::app::Error> for CommandFailure {
-    /// Includes the private text: the user of the command line operates the machine.
-    fn from(error: crate::app::Error) -> Self {
-        let mut text = error.public;
-        if let Some(private) = error.private {
-            text = format!("{text}: {private}");
-        }
-        if !error.resolution.is_empty() {
-            text = format!("{text}\n{}", error.resolution);
-        }
-        CommandFailure::Failed(text)
-    }
-}
-
-/// The public address: from the settings, otherwise where the server that holds the data folder listens,
-/// otherwise where one would listen.
-fn public_url(config: &Config) -> String {
-    let shown = || {
-        let is_held = crate::app::folder::is_held(&config.data_dir);
-        if let Some(address) = is_held
-            .then(|| crate::app::folder::server_address(&config.data_dir))
-            .flatten()
-        {
-            return address;
-        }
-        let port = config.ui_port.unwrap_or(config.port);
-        url(scheme(config), SocketAddr::new(config.host, port))
-    };
-    config.public_url.clone().unwrap_or_else(shown)
-}
-
-/// The URL scheme of the listeners.
-fn scheme(config: &Config) -> &'static str {
-    match config.tls {
-        Some(_) => "https",
-        None => "http",
-    }
-}
-
-/// The URL of an address. A browser cannot open the unspecified address, so the loopback address takes its
-/// place.
-fn url(scheme: &str, address: SocketAddr) -> String {
-    match address.ip() {
-        ip if ip.is_unspecified() => {
-            format!("{scheme}://{}:{}", Ipv4Addr::LOCALHOST, address.port())
-        }
-        _ => format!("{scheme}://{address}"),
-    }
 }
 
 /// Runs an asynchronous function of the app to its end.
@@ -415,19 +364,6 @@ mod tests {
             for option in command.options {
                 assert!(options::by_flag(option.name).is_none(), "{}", option.name);
             }
-        }
-    }
-
-    #[test]
-    fn addresses_can_be_opened_in_a_browser() {
-        for (address, expected) in [
-            ("127.0.0.1:80", "http://127.0.0.1:80"),
-            ("0.0.0.0:81", "http://127.0.0.1:81"),
-            ("[::]:82", "http://127.0.0.1:82"),
-            ("[::1]:83", "http://[::1]:83"),
-            ("192.0.2.1:84", "http://192.0.2.1:84"),
-        ] {
-            assert_eq!(url("http", address.parse().expect(address)), expected);
         }
     }
 }

@@ -1,10 +1,13 @@
-//! `quire models`: lists the available models, by asking every provider.
+//! `quire models`: lists the available models, by asking every provider, or the server that QUIRE_SERVER names.
 
 use serde_json::{Value, json};
 
 use super::args::CommandCall;
+use super::block_on;
 use super::local_session::LocalSession;
-use super::{Outcome, block_on, print};
+use super::outcome::{Outcome, print};
+use super::remote::RemoteSession;
+use super::table::TextTable;
 use crate::domain::model::{Availability, Model};
 use crate::log;
 
@@ -13,42 +16,47 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
+    call.warn(&config);
+    if let Some(server) = RemoteSession::named(call, &config)? {
+        let found = server.get("/api/models")?;
+        return list(call, found["models"].as_array().map_or(&[], Vec::as_slice));
+    }
     block_on(async {
         let home = LocalSession::to_look(config, call.value("as")).await?;
         home.app.discovery().probe().await;
         let models = home.app.models().list(Some(&home.caller.user));
-        let outcome = list(call, &models);
+        let rows: Vec<Value> = models.iter().map(shape).collect();
+        let outcome = list(call, &rows);
         home.app.close().await;
         outcome
     })
 }
 
-fn list(call: &CommandCall, models: &[(Model, Availability)]) -> Outcome {
+fn list(call: &CommandCall, models: &[Value]) -> Outcome {
     if call.has("json") {
-        let rows: Vec<Value> = models.iter().map(shape).collect();
-        return print(json!({ "models": rows }));
+        return print(json!({ "models": models }));
     }
-    let width = models
-        .iter()
-        .map(|(model, _)| model.id.chars().count())
-        .max();
-    for (model, state) in models {
-        let price = match &model.price {
-            Some(price) => format!(
-                "${} input, ${} output per million tokens",
-                price.input, price.output
-            ),
-            None => "price unknown".to_owned(),
+    let mut table = TextTable::new(&["model", "state", ">context", ">input", ">output"]);
+    for model in models {
+        let of = |name: &str| model[name].as_str().unwrap_or_default().to_owned();
+        let price = |name: &str| match &model["price"][name] {
+            Value::Null => "unknown".to_owned(),
+            Value::String(dollars) => format!("${dollars}"),
+            dollars => format!("${dollars}"),
         };
-        print(format!(
-            "{:width$}  {:<12}  {:>9}  {price}",
-            model.id,
-            state.as_str(),
-            model.context_window,
-            width = width.unwrap_or_default()
-        ))?;
+        table.push([
+            of("id"),
+            of("status").replace('_', " "),
+            model["context_window"].to_string(),
+            price("input"),
+            price("output"),
+        ]);
     }
-    Ok(())
+    table.print("No models. Set OPENAI_API_KEY, or start Ollama: quire help providers")?;
+    if models.is_empty() {
+        return Ok(());
+    }
+    print("\nContext in tokens, prices per million tokens.")
 }
 
 fn shape((model, state): &(Model, Availability)) -> Value {

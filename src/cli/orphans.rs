@@ -4,6 +4,8 @@
 use serde_json::{Value, json};
 
 use super::args::CommandCall;
+use super::relative_time::relative_text;
+use super::table::TextTable;
 use super::{Outcome, print, usage};
 use crate::app::documents::orphans::{self, Orphan, OrphanKind};
 use crate::app::folder;
@@ -40,18 +42,20 @@ fn list(call: &CommandCall) -> Outcome {
         let rows: Vec<Value> = all.iter().map(shape).collect();
         return print(json!({ "orphans": rows }));
     }
-    if all.is_empty() {
-        return print("no file was moved aside");
-    }
+    let now = clock::now();
+    let mut table = TextTable::new(&["name", "kind", ">bytes", "since", "path"]);
     for orphan in &all {
-        print(format!(
-            "{}  {:<8}  {:>11} bytes  since {}  {}",
-            orphan.name,
-            word(orphan.kin),
-            orphan.bytes,
-            orphan.since,
-            orphan.path.display()
-        ))?;
+        table.push([
+            orphan.name.clone(),
+            word(orphan.kin).to_owned(),
+            orphan.bytes.to_string(),
+            relative_text(Some(&orphan.since), now),
+            orphan.path.display().to_string(),
+        ]);
+    }
+    table.print("No file was moved aside.")?;
+    if all.is_empty() {
+        return Ok(());
     }
     print(format!(
         "Each is kept for at least {} days, and then until you delete it: quire orphans delete NAME",

@@ -8,8 +8,10 @@ use std::path::Path;
 use serde_json::json;
 
 use super::args::CommandCall;
-use super::{Outcome, failed, print, usage};
+use super::table::TextTable;
+use super::{Outcome, failed, no_action, print, usage};
 use crate::app::patterns::{HousePatterns, folder};
+use crate::domain::closest::closest;
 use crate::domain::pattern::Pattern;
 use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
 
@@ -23,9 +25,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         Some("list") | None => list(call),
         Some("show") => show(call),
         Some("check") => check(call),
-        Some(other) => usage(format!(
-            "patterns has no action \"{other}\"; use list, show, or check"
-        )),
+        Some(other) => usage(no_action("patterns", other, DETAILS)),
     }
 }
 
@@ -44,21 +44,22 @@ fn list(call: &CommandCall) -> Outcome {
         let list: Vec<&Pattern> = all.iter().map(|kept| &*kept.pattern).collect();
         return whole(&json!(list));
     }
+    let mut table = TextTable::new(&["id", "category", "stages", "from"]);
     for kept in &all {
         let pattern = &kept.pattern;
         let stages: Vec<&str> = pattern.stages.iter().map(|stage| &*stage.name).collect();
         let from = match kept.origin {
-            PatternOrigin::Folder => " (from the folder)",
-            _ => "",
+            PatternOrigin::Folder => "the folder",
+            _ => "built in",
         };
-        print(format_args!(
-            "{:<14} {:<12} {}{from}",
-            pattern.id,
-            pattern.category,
-            stages.join(" → ")
-        ))?;
+        table.push([
+            pattern.id.clone(),
+            pattern.category.clone(),
+            stages.join(" → "),
+            from.to_owned(),
+        ]);
     }
-    Ok(())
+    table.print("No patterns.")
 }
 
 fn show(call: &CommandCall) -> Outcome {
@@ -68,9 +69,11 @@ fn show(call: &CommandCall) -> Outcome {
     };
     let all = known(call)?;
     let Some(kept) = all.iter().find(|kept| kept.id() == id) else {
-        return failed(format!(
-            "there is no pattern \"{id}\"; `quire patterns list` lists them"
-        ));
+        let hint = match closest(id, all.iter().map(|kept| kept.id())) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "`quire patterns list` lists them".to_owned(),
+        };
+        return usage(format!("there is no pattern \"{id}\"; {hint}"));
     };
     let pattern = &kept.pattern;
     if call.has("json") {
@@ -101,7 +104,7 @@ fn show(call: &CommandCall) -> Outcome {
 fn check(call: &CommandCall) -> Outcome {
     let files = &call.words[1..];
     if files.is_empty() {
-        return usage("which file?");
+        return usage("patterns check needs a file: quire patterns check my-pattern.toml");
     }
     let mut wrong = 0;
     for file in files {

@@ -4,8 +4,11 @@
 
 use std::io::BufRead as _;
 
+use serde_json::{Value, json};
+
 use super::args::CommandCall;
-use super::{CommandFailure, Outcome, block_on, failed, print, usage};
+use super::table::TextTable;
+use super::{CommandFailure, Outcome, block_on, failed, no_action, print, usage};
 use crate::app::accounts::RequestOrigin;
 use crate::app::offline::OfflineProviders;
 use crate::app::providers::{ProviderParams, ProviderScope, Providers};
@@ -27,9 +30,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         return usage(format!("provider needs one of these:\n{DETAILS}"));
     };
     if !["list", "add", "change", "test", "remove"].contains(&act) {
-        return usage(format!(
-            "provider has no action `{act}`; it has:\n{DETAILS}"
-        ));
+        return usage(no_action("provider", act, DETAILS));
     }
     call.at_most(if act == "list" { 1 } else { 2 })?;
     let name = match (act, word(1)) {
@@ -44,7 +45,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     block_on(async {
         let desk = OfflineProviders::open(&config, act == "add")?;
-        let outcome = perform(&desk.providers(), act, name, wanted).await;
+        let outcome = perform(call, &desk.providers(), act, name, wanted).await;
         desk.close().await;
         outcome
     })
@@ -91,6 +92,7 @@ fn key(call: &CommandCall) -> Result<Option<String>, CommandFailure> {
 }
 
 async fn perform(
+    call: &CommandCall,
     providers: &Providers<'_>,
     act: &str,
     name: &str,
@@ -104,8 +106,7 @@ async fn perform(
         None => failed(format!("there is no added provider {name}")),
     };
     match act {
-        "list" if all.is_empty() => print("no provider has been added"),
-        "list" => all.iter().try_for_each(|provider| print(line(provider))),
+        "list" => list(call, &all),
         "add" => {
             let (added, said) = providers.add(&scope, name, wanted, &visit).await?;
             print(format!("{}: {said}", added.name))
@@ -125,15 +126,27 @@ async fn perform(
     }
 }
 
-fn line(provider: &StoredProvider) -> String {
-    let address = provider
-        .base_url
-        .as_deref()
-        .unwrap_or("its default address");
-    let key = match (provider.sealed_key.is_empty(), provider.key_end.as_str()) {
-        (true, _) => "no key".to_owned(),
-        (false, "") => "a key".to_owned(),
-        (false, end) => format!("a key that ends in {end}"),
-    };
-    format!("{}\t{address}\t{key}", provider.name)
+fn list(call: &CommandCall, all: &[StoredProvider]) -> Outcome {
+    if call.has("json") {
+        let row = |provider: &StoredProvider| {
+            json!({
+                "name": provider.name, "base_url": provider.base_url, "has_key": !provider.sealed_key.is_empty(),
+                "key_end": provider.key_end,
+            })
+        };
+        let rows: Vec<Value> = all.iter().map(row).collect();
+        return print(json!({ "providers": rows }));
+    }
+    let mut table = TextTable::new(&["name", "address", "key"]);
+    for provider in all {
+        let key = match (provider.sealed_key.is_empty(), provider.key_end.as_str()) {
+            (true, _) => "none".to_owned(),
+            (false, "") => "set".to_owned(),
+            (false, end) => format!("ends in {end}"),
+        };
+        let address = provider.base_url.clone();
+        let address = address.unwrap_or_else(|| "its default address".to_owned());
+        table.push([provider.name.clone(), address, key]);
+    }
+    table.print("No providers have been added. Add one: quire provider add openai --key-stdin")
 }

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::live_progress::LiveLines;
 use super::markdown::Markdown;
+use super::outcome::{Outcome, print};
+use super::text_width::broken;
 use crate::system;
 
 /// Columns assumed when the terminal's width is unknown.
@@ -21,6 +23,8 @@ pub(super) struct Screen {
     /// The part of the answer already written.
     written: String,
     width: usize,
+    /// The summary of the run, which is printed after the answer's last line.
+    ending: Option<String>,
 }
 
 impl Screen {
@@ -34,6 +38,7 @@ impl Screen {
             answer: (streams && is_terminal).then(|| markdown(width)),
             written: String::new(),
             width,
+            ending: None,
         }
     }
 
@@ -47,7 +52,10 @@ impl Screen {
                 self.write(data["text"].as_str().unwrap_or_default());
             } else if let Some(line) = line(kind, data).filter(|_| !self.is_quiet) {
                 self.erase();
-                progress(&line);
+                match is_ending(kind) {
+                    true => self.ending = Some(line),
+                    false => progress(&line),
+                }
             }
         }
         if let Some(live) = &mut self.live {
@@ -55,11 +63,35 @@ impl Screen {
         }
     }
 
-    /// Writes what is missing of the complete answer.
-    pub(super) fn conclude(&mut self, text: &str) -> super::Outcome {
+    /// Writes what is missing of the complete answer, and then the summary of the run. `None`: the answer was printed
+    /// in another way.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub(super) fn conclude(&mut self, text: Option<&str>) -> Outcome {
         self.erase();
+        if let Some(text) = text {
+            self.print_rest(text)?;
+        }
+        self.print_ending();
+        Ok(())
+    }
+
+    /// Ends the display of a run without an answer.
+    pub(super) fn abandon(&mut self) {
+        self.erase();
+        self.print_ending();
+    }
+
+    fn print_ending(&mut self) {
+        if let Some(line) = self.ending.take() {
+            progress(&line);
+        }
+    }
+
+    fn print_rest(&mut self, text: &str) -> Outcome {
         let Some(answer) = &mut self.answer else {
-            return super::print(text.trim_end());
+            return print(text.trim_end());
         };
         if self.written.trim() != text.trim() {
             // Rewritten by another model, or never streamed: write all of it.
@@ -67,11 +99,11 @@ impl Screen {
             let rule = if self.written.is_empty() { "" } else { "\n" };
             let mut whole = markdown(self.width);
             let text = format!("{before}{rule}{}{}", whole.push(text), whole.finish());
-            return super::print(text.trim_end());
+            return print(text.trim_end());
         }
         match answer.finish() {
             rest if rest.is_empty() => Ok(()),
-            rest => super::print(rest.trim_end()),
+            rest => print(rest.trim_end()),
         }
     }
 
@@ -90,7 +122,7 @@ impl Screen {
     }
 
     /// Clears the live lines from the screen.
-    pub(super) fn erase(&mut self) {
+    fn erase(&mut self) {
         if let Some(live) = &mut self.live {
             note(&live.erase());
         }
@@ -108,10 +140,30 @@ pub(super) fn markdown(width: usize) -> Markdown {
     Markdown::new(width, is_colored)
 }
 
+/// Prints Markdown: rendered on a terminal, unchanged elsewhere.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub(super) fn print_markdown(text: &str) -> Outcome {
+    if !std::io::stdout().is_terminal() {
+        return print(text.trim_end());
+    }
+    let mut shown = markdown(width());
+    let text = shown.push(text) + &shown.finish();
+    print(text.trim_end())
+}
+
 fn note(text: &str) {
     if !text.is_empty() {
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
+}
+
+fn is_ending(kind: &str) -> bool {
+    matches!(
+        kind,
+        "analysis.completed" | "analysis.failed" | "analysis.cancelled"
+    )
 }
 
 /// One event as a line of text; `None` for events that carry only a piece of text.
@@ -147,7 +199,7 @@ fn line(kind: &str, data: &Value) -> Option<String> {
             format!("  {} answered in {seconds:.1} s{cached}", text("model"))
         }
         "member.failed" => format!("  {} failed: {}", text("model"), text("error")),
-        "analysis.completed" | "analysis.failed" | "analysis.cancelled" => ending(data),
+        kind if is_ending(kind) => ending(data),
         _ => return None,
     })
 }
@@ -171,8 +223,12 @@ fn ending(data: &Value) -> String {
 /// Writes a line to stderr.
 pub(super) fn progress(line: &str) {
     // Names of files and models are untrusted and must not control the terminal.
-    let clean: String = line.chars().filter(|c| !c.is_control()).collect();
-    let _ = writeln!(std::io::stderr().lock(), "{clean}");
+    let mut clean: String = line.chars().filter(|c| !c.is_control()).collect();
+    let mut stderr = std::io::stderr().lock();
+    if stderr.is_terminal() {
+        clean = broken(&clean, width());
+    }
+    let _ = writeln!(stderr, "{clean}");
 }
 
 /// The first few items of a list on one line, and how many more there are. `None` for an empty list.

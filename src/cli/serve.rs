@@ -1,6 +1,7 @@
 //! `quire serve`: opens the app, binds the ports, serves until a signal, and shuts down in order.
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
@@ -11,7 +12,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use super::args::CommandCall;
-use super::{CommandFailure, Outcome, failed, handover, print, runtime, scheme, url};
+use super::local_address::running_server;
+use super::{
+    CommandFailure, Outcome, block_on, failed, handover, print, runtime, scheme, status, url,
+};
 use crate::app::accounts::FirstAdminRule;
 use crate::app::offline::doctor;
 use crate::app::{App, folder};
@@ -24,6 +28,9 @@ use crate::{clock, log, system};
 pub(super) fn run(call: &CommandCall) -> Outcome {
     call.at_most(0)?;
     let config = call.config()?;
+    if call.is_bare && running_server(&config).is_some() {
+        return block_on(status::print(config));
+    }
     log::configure(
         log::LogLevel::parse(config.log_level).unwrap_or(log::LogLevel::Info),
         config.log_json,
@@ -77,6 +84,9 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
         ],
     );
     for line in setup_lines(&app, &listeners).await? {
+        print(line)?;
+    }
+    for line in status::about(&app) {
         print(line)?;
     }
     let (stop, stopped) = (Notify::new(), Notify::new());
@@ -323,9 +333,29 @@ async fn bind(
         let address = listener.local_addr()?;
         Ok::<_, std::io::Error>((listener, address))
     };
-    bound
-        .await
-        .or_else(|error| failed(format!("cannot listen on {wanted}: {error}")))
+    bound.await.or_else(|error| failed(unbound(wanted, &error)))
+}
+
+/// Why a port cannot be used, and what to do.
+fn unbound(wanted: SocketAddr, error: &std::io::Error) -> String {
+    let port = wanted.port();
+    match error.kind() {
+        ErrorKind::AddrInUse => format!(
+            "cannot listen on {wanted}: port {port} is in use by another program\n\
+             choose another one with --port, such as --port {}; --port 0 takes a free one",
+            port.checked_add(1).unwrap_or(8080)
+        ),
+        ErrorKind::PermissionDenied => format!(
+            "cannot listen on {wanted}: ports below 1024 need a privilege\n\
+             choose a higher one with --port, or put a proxy in front: quire help hosts"
+        ),
+        ErrorKind::AddrNotAvailable => format!(
+            "cannot listen on {wanted}: this machine does not have the address {}\n\
+             choose another one with --host; 0.0.0.0 means every network interface",
+            wanted.ip()
+        ),
+        _ => format!("cannot listen on {wanted}: {error}"),
+    }
 }
 
 /// The two signals that stop the server.

@@ -24,6 +24,30 @@ pub(super) fn cut(line: &str, columns: usize) -> &str {
     &line[..end.map_or(line.len(), |(at, _)| at)]
 }
 
+/// A line broken at words so that it fits `columns`; what follows is indented.
+pub(super) fn broken(line: &str, columns: usize) -> String {
+    const HANG: &str = "    ";
+    if width(line) <= columns || columns <= HANG.len() {
+        return line.to_owned();
+    }
+    let indent = line.len() - line.trim_start().len();
+    let mut out = line[..indent].to_owned();
+    let mut column = indent;
+    for (at, word) in line.split_whitespace().enumerate() {
+        if at > 0 && column + 1 + width(word) > columns {
+            out.push('\n');
+            out.push_str(HANG);
+            column = HANG.len();
+        } else if at > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += width(word);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -42,5 +66,12 @@ mod tests {
             assert_eq!(cut(line, columns), expected, "{line} in {columns}");
         }
         assert_eq!(width("日本 ok"), 7);
+    }
+
+    #[test]
+    fn long_lines_are_broken_at_words() {
+        assert_eq!(broken("  short", 10), "  short");
+        assert_eq!(broken("  one two three", 10), "  one two\n    three");
+        assert_eq!(broken("unbreakable-word", 10), "unbreakable-word");
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::args::CommandCall;
+use super::table::TextTable;
 use super::{Outcome, block_on, failed, print, usage};
 use crate::app::offline::OfflineUsage;
 use crate::app::usage::DailyUsage;
@@ -41,29 +42,28 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
                 Err(fault) => failed(format!("cannot write JSON: {fault}")),
             };
         }
-        if rows.is_empty() {
-            return print("no usage");
-        }
+        let mut table = TextTable::new(&[
+            "of",
+            ">cost, USD",
+            ">calls",
+            ">failed",
+            ">input",
+            ">output",
+            ">unpriced",
+        ]);
         for (who, row) in &rows {
-            print(line(who, row))?;
+            table.push([
+                who.clone(),
+                format!("{:.6}", row.cost.dollars()),
+                row.calls.to_string(),
+                row.failed.to_string(),
+                row.input.to_string(),
+                row.output.to_string(),
+                row.unpriced.to_string(),
+            ]);
         }
-        Ok(())
+        table.print("No usage in these days.")
     })
-}
-
-fn line(who: &str, row: &DailyUsage) -> String {
-    let mut text = format!(
-        "{who}  {:.6} USD  {} calls ({} failed)  {} input tokens, {} output tokens",
-        row.cost.dollars(),
-        row.calls,
-        row.failed,
-        row.input,
-        row.output
-    );
-    if row.unpriced > 0 {
-        text += &format!("  {} at unknown prices", row.unpriced);
-    }
-    text
 }
 
 fn shape(who: &str, row: &DailyUsage) -> serde_json::Value {

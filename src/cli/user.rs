@@ -3,8 +3,14 @@
 
 use std::io::BufRead as _;
 
+use serde_json::{Value, json};
+
 use super::args::CommandCall;
-use super::{CommandFailure, Outcome, block_on, failed, print, usage};
+use super::local_address::{public_url, running_server};
+use super::relative_time::relative;
+use super::screen::progress;
+use super::table::TextTable;
+use super::{CommandFailure, Outcome, block_on, failed, no_action, print, usage};
 use crate::app::accounts::{self, Accounts, NewAccount, RequestOrigin};
 use crate::app::admin::{OneTimeLink, UserChange};
 use crate::clock;
@@ -52,7 +58,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
             );
         }
         "delete" => UserAction::Delete(email()?),
-        other => return usage(format!("user has no action `{other}`; it has:\n{DETAILS}")),
+        other => return usage(no_action("user", other, DETAILS)),
     };
     let config = call.config()?;
     block_on(async {
@@ -101,11 +107,11 @@ async fn perform(
 ) -> Outcome {
     let visit = RequestOrigin::local(clock::now());
     match act {
-        UserAction::List => list(accounts).await,
+        UserAction::List => list(call, accounts).await,
         UserAction::Add(email) => add(call, accounts, email, &visit).await,
         UserAction::Invite(email) => {
             let link = accounts.invite(None, email, &visit).await?;
-            print(format!("{}\nvalid until {}", link.token, link.expires))
+            print_link(call, config, &link, "invite")
         }
         UserAction::Password(email) => {
             let user = accounts.user_by_email(email).await?;
@@ -124,16 +130,15 @@ async fn perform(
         UserAction::ResetLink(email) => {
             let user = accounts.user_by_email(email).await?;
             let link = accounts.reset_link(None, &user.id, &visit).await?;
-            print(format!(
-                "{}\nvalid once, until {}",
-                address(config, &link),
-                link.expires
-            ))
+            print_link(call, config, &link, "token")
         }
         UserAction::Change(email, change) => {
             let user = accounts.user_by_email(email).await?;
             let user = accounts.change_user(None, &user.id, change, &visit).await?;
-            print(line(&user))
+            match call.has("json") {
+                true => print(shape(&user)),
+                false => print(line(&user)),
+            }
         }
         UserAction::Delete(email) => {
             let user = accounts.user_by_email(email).await?;
@@ -164,26 +169,82 @@ async fn add(
         is_local: true,
     };
     let user = accounts.create_user(None, new, role, visit).await?;
+    if call.has("json") {
+        let mut row = shape(&user);
+        if made_up {
+            row["password"] = json!(password);
+        }
+        return print(row);
+    }
     print(line(&user))?;
     print_password(made_up, &password)
 }
 
-async fn list(accounts: &Accounts) -> Outcome {
+async fn list(call: &CommandCall, accounts: &Accounts) -> Outcome {
+    let mut all = Vec::new();
     let mut cursor = None;
     loop {
         let users = accounts.users(200, cursor).await?;
-        for user in &users {
-            print(line(user))?;
-        }
-        match users.last() {
-            Some(last) if users.len() == 200 => cursor = Some(last.id.clone()),
-            _ => return Ok(()),
+        cursor = users.last().map(|user| user.id.clone());
+        let is_last = users.len() < 200;
+        all.extend(users);
+        if is_last {
+            break;
         }
     }
+    if call.has("json") {
+        let rows: Vec<Value> = all.iter().map(shape).collect();
+        return print(json!({ "users": rows }));
+    }
+    let now = clock::now();
+    let mut table = TextTable::new(&["email", "role", "state", "created", "last sign-in"]);
+    for user in &all {
+        table.push([
+            user.email.clone(),
+            user.role.as_str().to_owned(),
+            state(user).to_owned(),
+            relative(user.created, now),
+            user.last_login
+                .map_or("never".to_owned(), |at| relative(at, now)),
+        ]);
+    }
+    table.print("No accounts yet. Create one: quire user add EMAIL --admin")
+}
+
+fn state(user: &User) -> &'static str {
+    if user.disabled { "locked" } else { "active" }
+}
+
+fn shape(user: &User) -> Value {
+    json!({
+        "id": user.id, "email": user.email, "name": user.name, "role": user.role, "disabled": user.disabled,
+        "created_at": user.created, "last_login_at": user.last_login,
+    })
+}
+
+/// Prints a one-time link that opens the page for it.
+fn print_link(call: &CommandCall, config: &Config, link: &OneTimeLink, field: &str) -> Outcome {
+    let page = public_url(config);
+    let url = format!("{page}/login?{field}={}", link.token);
+    if call.has("json") {
+        return print(json!({ "url": url, "token": link.token, "expires_at": link.expires }));
+    }
+    print(url)?;
+    progress(&format!(
+        "valid once, until {} ({})",
+        link.expires,
+        relative(link.expires, clock::now())
+    ));
+    if config.public_url.is_none() && running_server(config).is_none() {
+        progress(
+            "no server runs on this data folder now; if people use another address, set PUBLIC_URL",
+        );
+    }
+    Ok(())
 }
 
 fn line(user: &User) -> String {
-    let state = if user.disabled { "locked" } else { "active" };
+    let state = state(user);
     let seen = user.last_login.map_or("never signed in".to_owned(), |at| {
         format!("last signed in {at}")
     });
@@ -214,9 +275,4 @@ fn print_password(made_up: bool, password: &str) -> Outcome {
     } else {
         Ok(())
     }
-}
-
-/// The address at which the link is opened.
-fn address(config: &Config, link: &OneTimeLink) -> String {
-    format!("{}/login?token={}", super::public_url(config), link.token)
 }

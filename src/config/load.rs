@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::file;
+use super::mistaken::meant_by;
 use super::options::{self, OptionRow};
+use crate::domain::closest::closest;
 
 /// The contents of all sources of settings.
 #[derive(Debug, Default, Clone)]
@@ -94,9 +96,16 @@ impl GatheredValues {
         for (line, pair) in file::parse(text) {
             match pair {
                 Err(why) => self.faults.push(format!("{path} line {line}: {why}")),
-                Ok((name, _)) if !is_known(&name) => self.faults.push(format!(
-                    "{path} line {line}: there is no setting {name}; `quire help settings` lists them"
-                )),
+                Ok((name, _)) if !is_known(&name) => {
+                    let names = options::SETTINGS.iter().map(|row| row.name);
+                    let hint = match meant_by(&name).or_else(|| closest(&name, names)) {
+                        Some(meant) => format!("did you mean {meant}?"),
+                        None => "`quire help settings` lists them".to_owned(),
+                    };
+                    self.faults.push(format!(
+                        "{path} line {line}: there is no setting {name}; {hint}"
+                    ));
+                }
                 Ok(pair) => pairs.push(pair),
             }
         }
@@ -126,6 +135,15 @@ impl GatheredValues {
                     name,
                 };
                 self.values.insert(row.name, raw);
+            }
+        }
+        for (name, value) in pairs {
+            let meant = meant_by(name).filter(|_| !value.is_empty());
+            let is_set = |meant: &str| pairs.iter().any(|(given, _)| given == meant);
+            if let Some(meant) = meant.filter(|meant| !is_set(meant)) {
+                self.warnings.push(format!(
+                    "{name} ({source}) has no effect; did you mean {meant}?"
+                ));
             }
         }
         for (name, instead) in options::REPLACED {

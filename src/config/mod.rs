@@ -3,8 +3,10 @@
 
 mod backups;
 mod check;
+mod data_dir;
 mod file;
 mod load;
+mod mistaken;
 pub mod options;
 mod providers;
 mod secret;
@@ -43,6 +45,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Folder for everything Quire stores.
     pub data_dir: PathBuf,
+    /// A running server that commands use.
+    pub server: Option<String>,
     /// Program that reads documents; `None` for Quire itself. Set only by tests.
     pub reader: Option<PathBuf>,
     /// Folder of custom patterns; `None` for `patterns` in the data folder, if it exists.
@@ -293,6 +297,12 @@ pub fn from_surroundings(
     load(&layers)
 }
 
+/// The setting that holds the key of a provider.
+pub fn key_setting(provider: &str) -> Option<&'static str> {
+    let mut rows = options::PROVIDERS.iter();
+    rows.find(|(id, ..)| *id == provider).and_then(|row| row.1)
+}
+
 /// Size limit of a configuration file, in bytes (1 MiB).
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
@@ -325,6 +335,9 @@ pub fn load(layers: &ConfigLayers) -> Result<Config, ConfigErrors> {
     let read = |path: &str| read_file(Path::new(path));
     let providers = providers::providers(&mut checker, &read, &environment);
     let mut config = checked(&mut checker, providers);
+    if config.data_dir.as_os_str().is_empty() {
+        config.data_dir = data_dir::usual(&environment, data_dir::has_earlier());
+    }
     config.authorities = authorities(&mut checker, &read);
     config.models = models(&mut checker, &read);
     let faults = checker.gathered.faults;
@@ -349,6 +362,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
         ui_port: ui_port(checker),
         tls: tls::files(checker),
         data_dir: PathBuf::from(checker.text("QUIRE_DATA")),
+        server: checker.url("QUIRE_SERVER"),
         reader: None,
         patterns: checker.given("QUIRE_PATTERNS").map(PathBuf::from),
         secret: secret(checker, "QUIRE_SECRET"),

@@ -67,6 +67,28 @@ fn unset_settings_have_the_tables_defaults() {
 }
 
 #[test]
+fn mistaken_names_are_recognized() {
+    for (name, meant) in [
+        ("OPENAI_KEY", "OPENAI_API_KEY"),
+        ("QUIRE_PORT", "PORT"),
+        ("QUIRE_DTA", "QUIRE_DATA"),
+    ] {
+        let warnings = from_environment(&[(name, "x")]).warnings;
+        let expected = format!("{name} (environment) has no effect; did you mean {meant}?");
+        assert_eq!(warnings, [expected]);
+    }
+    for list in [
+        &[("OPENAI_KEY", "x"), ("OPENAI_API_KEY", "sk-0123456789")][..],
+        &[("QUIRE_API_KEY", "x")],
+        &[("OPENAI_KEY", "")],
+        &[("EDITOR", "vi")],
+    ] {
+        let warnings = from_environment(list).warnings;
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+}
+
+#[test]
 fn later_layers_override_earlier_ones() {
     let layers = ConfigLayers {
         file: Some((

@@ -18,7 +18,7 @@ pub mod handlers;
 mod head;
 mod headers;
 mod host;
-mod json;
+pub mod json;
 pub mod manual;
 mod minute_stats;
 mod percent;

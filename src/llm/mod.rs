@@ -28,6 +28,7 @@ mod retry;
 mod transport;
 mod transport_error;
 mod usage_meter;
+mod web_file;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,7 @@ use registry::{CallOrigin, ProviderRegistry, RegisteredProvider};
 pub use registry::{LastFailure, ProviderSource};
 pub use remote::{Remote, RemoteError};
 use transport::HttpClients;
+pub use web_file::open_web_file;
 
 /// Settings: limits, timeouts, and providers.
 #[derive(Clone)]

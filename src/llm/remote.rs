@@ -85,6 +85,30 @@ impl Remote {
         whole(request.send(body.to_string().as_bytes()))
     }
 
+    /// Sends a DELETE request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::get`].
+    pub fn delete(&self, path: &str) -> Result<Value, RemoteError> {
+        let request = self.agent.delete(format!("{}{path}", self.base));
+        whole(self.signed(request).call())
+    }
+
+    /// Downloads a text.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not respond, refuses the request, or the text is too large.
+    pub fn text(&self, path: &str) -> Result<String, RemoteError> {
+        let request = self.agent.get(format!("{}{path}", self.base));
+        let response = self.signed(request).call().map_err(unreachable)?;
+        match response.status() {
+            StatusCode::OK => read_text(response.into_body()),
+            _ => whole(Ok(response)).map(|_| String::new()),
+        }
+    }
+
     /// Streams a file to the server as a multipart form.
     ///
     /// # Errors
@@ -177,12 +201,17 @@ fn unreachable(error: ureq::Error) -> RemoteError {
     RemoteError::Away(error.to_string())
 }
 
-fn whole(response: Result<Response<Body>, ureq::Error>) -> Result<Value, RemoteError> {
-    let (parts, body) = response.map_err(unreachable)?.into_parts();
+fn read_text(body: Body) -> Result<String, RemoteError> {
     let mut text = String::new();
     let mut reader = body.into_with_config().limit(MAX_RESPONSE).reader();
     let read = reader.read_to_string(&mut text);
     read.map_err(|error| RemoteError::Away(format!("the connection broke: {error}")))?;
+    Ok(text)
+}
+
+fn whole(response: Result<Response<Body>, ureq::Error>) -> Result<Value, RemoteError> {
+    let (parts, body) = response.map_err(unreachable)?.into_parts();
+    let text = read_text(body)?;
     let value: Value = crate::domain::json::parse(&text).unwrap_or_default();
     if parts.status.is_success() && !value.is_null() {
         return Ok(value);

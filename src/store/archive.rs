@@ -254,18 +254,32 @@ pub fn put(
     db: &Writer,
     table: &ArchiveTable,
     user: &UserId,
+    row: Map<String, Value>,
+) -> Result<bool> {
+    put_columns(db, table, &columns(db, table)?, user, row)
+}
+
+/// Like [`put`], with the table's columns, which many rows share.
+///
+/// # Errors
+/// As [`put`].
+pub fn put_columns(
+    db: &Writer,
+    table: &ArchiveTable,
+    columns: &[String],
+    user: &UserId,
     mut row: Map<String, Value>,
 ) -> Result<bool> {
     let id = row.get(table.parent.unwrap_or("id"));
     let id = id.and_then(Value::as_str).unwrap_or_default().to_owned();
     let (mut names, mut cells) = (Vec::new(), Vec::new());
-    for name in columns(db, table)? {
-        let cell = match row.remove(&name) {
+    for name in columns {
+        let cell = match row.remove(name) {
             _ if name == "user_id" => Cell::Text(user.as_str().to_owned()),
             Some(value) => cell(value),
             None => continue,
         };
-        names.push(name);
+        names.push(name.as_str());
         cells.push(cell);
     }
     let marks: Vec<String> = (1..=names.len()).map(|n| format!("?{n}")).collect();
@@ -388,17 +402,20 @@ pub fn remove(db: &Writer, table: &ArchiveTable, user: &UserId, id: &str) -> Res
     db.run(&sql, [id, user.as_str()]).map(drop)
 }
 
-/// Whether the user has an analysis with exactly this question and answer.
+/// Passes question and answer of every analysis of a user to `take`.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn has_analysis(db: &Reader, user: &UserId, question: &str, answer: &str) -> Result<bool> {
-    let found = db.maybe(
-        "SELECT 1 FROM analyses WHERE user_id = ?1 AND question = ?2 AND synthesis = ?3",
-        (user, question, answer),
-        |_| Ok(()),
-    );
-    Ok(found?.is_some())
+pub fn each_answer(db: &Reader, user: &UserId, mut take: impl FnMut(&str, &str)) -> Result<()> {
+    db.each(
+        "SELECT question, synthesis FROM analyses WHERE user_id = ?1",
+        [user],
+        |row| {
+            let text = |place| row.get_ref(place)?.as_str().map_err(rusqlite::Error::from);
+            take(text(0)?, text(1)?);
+            Ok(true)
+        },
+    )
 }
 
 /// Whether the user has a recipe of this name.

@@ -85,7 +85,7 @@ fn registration_and_its_rules() {
             json!({"email": "b@b.co", "password": "abcdefghijk"}),
             400,
             "BAD_REQUEST",
-            "at least three of",
+            "most common",
         ),
         (
             json!({"email": "b@b.co", "password": "Password1!"}),

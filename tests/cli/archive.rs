@@ -232,3 +232,98 @@ fn originals_that_are_short_or_lost_are_named() {
     let named = said["faulty_originals"][0].as_str().unwrap();
     assert!(named.contains(&id) && named.contains("lost"), "{said}");
 }
+
+#[test]
+fn conversations_of_other_programs_become_threads() {
+    let place = with_account("ada@example.com");
+    let node = |id: &str, parent: Value, role: &str, text: &str| {
+        serde_json::json!({"id": id, "parent": parent, "message": {
+            "author": {"role": role}, "create_time": 1_700_000_000.5,
+            "content": {"content_type": "text", "parts": [text]}, "metadata": {"model_slug": "gpt-4o"},
+        }})
+    };
+    let chatgpt = serde_json::json!([{
+        "title": "Paper sizes", "create_time": 1_700_000_000.0, "id": "c-1", "current_node": "d",
+        "mapping": {
+            "a": node("a", Value::Null, "user", "What is a quire?"),
+            "b": node("b", serde_json::json!("a"), "assistant", "24 sheets."),
+            "c": node("c", serde_json::json!("b"), "user", "And a ream?"),
+            "d": node("d", serde_json::json!("c"), "assistant", "20 quires."),
+        },
+    }]);
+    let claude = serde_json::json!([{
+        "uuid": "u-1", "name": "Ink", "created_at": "2025-01-02T03:04:05Z", "chat_messages": [
+            {"sender": "human", "text": "What is ink?"}, {"sender": "assistant", "text": "A liquid."},
+        ],
+    }]);
+    let webui = serde_json::json!([{"id": "w-1", "title": "Glue", "chat": {"messages": [
+        {"role": "user", "content": "What is glue?"}, {"role": "assistant", "content": "It sticks.", "model": "llama3"},
+    ]}}]);
+    for (name, export, added) in [
+        ("a.json", chatgpt, 1),
+        ("b.json", claude, 1),
+        ("c.json", webui, 1),
+    ] {
+        std::fs::write(place.0.join(name), export.to_string()).unwrap();
+        let words = ["import", "--user", "ada@example.com", name, "--json"];
+        assert_eq!(
+            counts(place.run(&words))["analyses"]["added"],
+            added,
+            "{name}"
+        );
+        let again = counts(place.run(&words));
+        assert_eq!(
+            (&again["analyses"]["added"], &again["analyses"]["present"]),
+            (&0.into(), &1.into()),
+            "{name}"
+        );
+    }
+    let listed = well(place.run(&["history", "--json"]));
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let threads = listed["threads"].as_array().unwrap();
+    assert_eq!(threads.len(), 3, "{listed}");
+    let paper = threads
+        .iter()
+        .find(|thread| thread["title"] == "Paper sizes")
+        .unwrap();
+    assert_eq!(paper["turns"], 2, "{paper}");
+    let shown = well(place.run(&["history", "show", paper["thread_id"].as_str().unwrap()]));
+    let places = [
+        "What is a quire?",
+        "24 sheets.",
+        "And a ream?",
+        "20 quires.",
+    ]
+    .map(|text| shown.find(text).unwrap());
+    assert!(places.is_sorted(), "{shown}");
+    let found = well(place.run(&["history", "search", "sticks"]));
+    assert!(found.contains("Glue"), "{found}");
+    // A thread that was imported can be continued.
+    let words = ["ask", "-c", "Why?", "-m", "demo/extract", "-q", "--json"];
+    let next: Value = serde_json::from_str(&well(place.run(&words))).unwrap();
+    assert_eq!(next["status"], "completed", "{next}");
+}
+
+#[test]
+fn importing_takes_time_in_proportion() {
+    let place = with_account("ada@example.com");
+    let import = |name: &str, from: u32, to: u32| {
+        let mut lines = String::new();
+        for n in from..to {
+            lines += &format!(
+                "{{\"messages\":[{{\"role\":\"user\",\"content\":\"Question {n}?\"}},\
+                 {{\"role\":\"assistant\",\"content\":\"Answer {n}. {}\"}}]}}\n",
+                "word ".repeat(150)
+            );
+        }
+        std::fs::write(place.0.join(name), lines).unwrap();
+        let begun = std::time::Instant::now();
+        let words = ["import", "--user", "ada@example.com", name, "--json"];
+        let added = counts(place.run(&words))["analyses"]["added"].clone();
+        assert_eq!(added, to - from);
+        begun.elapsed()
+    };
+    let (first, second) = (import("a.jsonl", 0, 600), import("b.jsonl", 600, 1200));
+    // The second half is compared with the first one: quadratic work would take three times as long.
+    assert!(second < first * 3, "{first:?}, then {second:?}");
+}

@@ -61,14 +61,14 @@ fn a_running_server_answers_and_keeps_it() {
 fn what_keeps_it_from_answering_is_said() {
     let (place, other) = (Place::new(), Place::new());
     let (server, key) = served(&place);
-    let refused = |key: &str, words: &[&str]| {
-        Said::of(ask(&other, &server, key, words).output().unwrap()).refused(1)
+    let refused = |key: &str, words: &[&str], code| {
+        Said::of(ask(&other, &server, key, words).output().unwrap()).refused(code)
     };
-    let why = refused("quire_wrong", &["Why?"]);
+    let why = refused("quire_wrong", &["Why?"], 1);
     assert!(why.contains("QUIRE_API_KEY"), "{why}");
-    let why = refused(&key, &["Why?", "--pattern", "nonsense"]);
-    assert!(why.contains("must be one of"), "{why}");
-    let why = refused(&key, &["Why?", "--file", "missing.txt"]);
+    let why = refused(&key, &["Why?", "--pattern", "nonsense"], 2);
+    assert!(why.contains("--pattern: must be one of"), "{why}");
+    let why = refused(&key, &["Why?", "--file", "missing.txt"], 1);
     assert!(why.contains("missing.txt"), "{why}");
     let mut nowhere = other.quire(&["ask", "Why?", "--server", "http://127.0.0.1:1"]);
     let why = Said::of(nowhere.output().unwrap()).refused(1);
@@ -96,6 +96,7 @@ fn ctrl_c_stops_the_run_on_the_server() {
         ],
     );
     let child = command
+        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -47,7 +47,7 @@ export function Password(me) {
   const account = el("input", { type: "email", value: me.email, autocomplete: "username", hidden: true, readOnly: true, "aria-label": "Account" });
   const old = Field("Present password", { type: "password", autocomplete: "current-password", required: true });
   const fresh = Field("New password", { type: "password", autocomplete: "new-password", required: true, minLength: 8 },
-    "At least 8 characters, with three of: small letters, capitals, digits, other signs.");
+    "At least 8 characters. A few unrelated words are easy to remember.");
   const node = form([old, fresh], "Change the password", async (element) => {
     await post("/api/users/me/change-password", { current_password: old.input.value, new_password: fresh.input.value });
     element.reset();

@@ -62,7 +62,7 @@ function card(title, lead, fields, label, submit, ...below) {
 
 const email = () => Field("Email", { type: "email", autocomplete: "username", required: true, maxLength: 254, name: "email" });
 
-const RULES = "At least 8 characters, with three of: lowercase, uppercase, digits, symbols.";
+const RULES = "At least 8 characters. A few unrelated words are easy to remember.";
 
 function enter(data, { go }, show) {
   const address = email();

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::app::{Error, Kind, Result};
 use crate::crypto::password;
+use crate::domain::password::normalized;
 
 /// Maximum number of waiting passwords per queue. At 0.1 s each, the last one waits about three seconds.
 const QUEUE: usize = 32;
@@ -66,7 +67,7 @@ impl Passwords {
         let (answer, answered) = oneshot::channel();
         self.send(
             PasswordLane::Others,
-            PasswordJob::Hash(password.to_owned(), answer),
+            PasswordJob::Hash(normalized(password), answer),
         )?;
         answered.await.map_err(|_| gone())?
     }
@@ -81,9 +82,24 @@ impl Passwords {
         stored: Option<&str>,
         lane: PasswordLane,
     ) -> Result<bool> {
+        let plain = normalized(password);
+        let fits = self.matches(plain.clone(), stored, lane).await?;
+        // Earlier versions hashed passwords as they were typed.
+        if !fits && plain != password {
+            return self.matches(password.to_owned(), stored, lane).await;
+        }
+        Ok(fits)
+    }
+
+    async fn matches(
+        &self,
+        password: String,
+        stored: Option<&str>,
+        lane: PasswordLane,
+    ) -> Result<bool> {
         let (answer, answered) = oneshot::channel();
         let job = PasswordJob::Verify {
-            password: password.to_owned(),
+            password,
             stored: stored.unwrap_or(&self.dummy).to_owned(),
             answer,
         };

@@ -8,8 +8,9 @@ use super::{Accounts, RequestOrigin};
 use crate::app::{Error, Kind, Result};
 use crate::crypto::token;
 use crate::domain::id::{SessionId, UserId};
+use crate::domain::password::check_password;
 use crate::domain::time::Timestamp;
-use crate::domain::user::{Caller, Email, User, check_password};
+use crate::domain::user::{Caller, Email, User};
 use crate::store::{
     self, StoreError, Writer, api_keys, audit, password_resets, sessions, sign_in_networks, users,
 };

@@ -8,8 +8,9 @@ use crate::app::{Error, Kind, Result};
 use crate::config::Registration;
 use crate::crypto::token;
 use crate::domain::id::UserId;
+use crate::domain::password::check_password;
 use crate::domain::time::Timestamp;
-use crate::domain::user::{Email, Role, User, check_password};
+use crate::domain::user::{Email, Role, User};
 use crate::store::{self, StoreError, Writer, audit, invites, users};
 
 impl Accounts {

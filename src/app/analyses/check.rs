@@ -9,6 +9,7 @@ use super::Analyses;
 use crate::app::error::FieldError;
 use crate::app::{Error, Kind, Result};
 use crate::domain::chat::Format;
+use crate::domain::closest::{closest, closest_model};
 use crate::domain::id::{DocumentId, UserId};
 use crate::domain::model::Model;
 use crate::domain::money::MicroDollars;
@@ -235,25 +236,23 @@ impl Analyses<'_> {
     ) -> Option<Model> {
         let found = self.llm.find(user, name);
         if let (None, Some(known)) = (&found, self.llm.needing_key(user, name)) {
-            let why = format!("{name} is {}, which needs a key", known.id);
+            let why = format!(
+                "{name} is {}, which needs a key of its provider {}",
+                known.id, known.provider
+            );
             faults.push(field(place, NEEDS_KEY, &why));
         } else if found.is_none() {
-            let known: Vec<String> = self
-                .llm
-                .models(user)
-                .into_iter()
-                .take(20)
-                .map(|(model, _)| model.id)
-                .collect();
+            let known = self.llm.models(user);
+            let ids = || known.iter().map(|(model, _)| model.id.as_str());
             let name: String = name.chars().take(80).collect();
-            faults.push(field(
-                place,
-                "unknown_model",
-                &format!(
-                    "no model is called {name:?}; there are {}",
-                    known.join(", ")
-                ),
-            ));
+            let why = match closest_model(&name, ids()) {
+                Some(id) => format!("no model is called {name:?}; did you mean {id}?"),
+                None => {
+                    let some: Vec<&str> = ids().take(20).collect();
+                    format!("no model is called {name:?}; there are {}", some.join(", "))
+                }
+            };
+            faults.push(field(place, "unknown_model", &why));
         }
         found
     }
@@ -266,8 +265,11 @@ impl Analyses<'_> {
     ) -> Result<()> {
         let patterns = self.patterns;
         if patterns.find(user, id).await?.is_none() {
-            let ids = patterns.ids(user).await?.join(", ");
-            let message = format!("must be one of {ids}");
+            let ids = patterns.ids(user).await?;
+            let mut message = format!("must be one of {}", ids.join(", "));
+            if let Some(meant) = closest(id, ids.iter().map(String::as_str)) {
+                message = format!("there is no pattern {id:?}; did you mean {meant}? It {message}");
+            }
             faults.push(field(&["body", "pattern"], "unknown_pattern", &message));
         }
         Ok(())

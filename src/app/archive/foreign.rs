@@ -1,26 +1,16 @@
-//! Imports data of other programs into the history as analyses: conversations in the JSON Lines format of OpenAI's
-//! tools, and exports of Quire's predecessor. Guesses nothing: an unnamed model becomes `imported/unknown`, and costs
-//! stay unknown.
+//! Parses data of other programs as analyses: conversations in the JSON Lines format of OpenAI's tools, and exports of
+//! Quire's predecessor. Guesses nothing: an unnamed model becomes `imported/unknown`, and costs stay unknown.
 
-use std::path::Path;
+use serde_json::Value;
 
-use serde_json::{Value, json};
-
-use super::{ArchivePaths, Counts, Progress, TableCount, pieces, too_large, unreadable};
-use crate::app::{Error, Result};
-use crate::clock;
-use crate::crypto::{random_number, sha256};
+use crate::crypto::sha256;
 use crate::domain::analysis::{
     Arrangement, CacheUse, Depth, Member, Plan, RunDeadlines, Stage, StageAnswer, StageRole,
 };
 use crate::domain::chat::{Finish, Message, MessageRole, Task, Usage, estimate_tokens};
-use crate::domain::id::{AnalysisId, UserId};
-use crate::domain::json;
 use crate::domain::parameters::Parameters;
-use crate::domain::request::{Request, RunContext, to_stored};
+use crate::domain::request::{Request, RunContext};
 use crate::domain::time::Timestamp;
-use crate::store::StoreError;
-use crate::store::archive::{self, ArchiveTable};
 
 /// Length limit of a model's name, in characters.
 const MAX_NAME_CHARS: usize = 100;
@@ -39,12 +29,8 @@ pub(super) struct ForeignConversation {
     pub made: Option<Timestamp>,
 }
 
-// Parses one piece of a file; `None` when it contains no conversation.
-fn read(piece: &[u8]) -> Option<ForeignConversation> {
-    past(&serde_json::from_slice(piece).ok()?)
-}
-
-fn past(value: &Value) -> Option<ForeignConversation> {
+/// Parses a conversation in the format of OpenAI's tools, or an export of the predecessor; `None` for anything else.
+pub(super) fn past(value: &Value) -> Option<ForeignConversation> {
     let one = match value["messages"].is_array() {
         true => conversation(value)?,
         false => predecessor(value)?,
@@ -74,7 +60,7 @@ fn spoken(value: &Value) -> Option<String> {
     }
 }
 
-fn model(name: Option<&str>) -> String {
+pub(super) fn model(name: Option<&str>) -> String {
     let name: String = name
         .unwrap_or_default()
         .chars()
@@ -203,103 +189,7 @@ fn predecessor(value: &Value) -> Option<ForeignConversation> {
     })
 }
 
-/// Adds all conversations to a person's history, skipping those already there word for word.
-///
-/// # Errors
-/// `TooLarge` when the file or a conversation in it exceeds its limit, before anything is changed; `BadRequest` when
-/// the file contains no conversation.
-pub(super) fn keep(
-    place: &ArchivePaths,
-    user: &UserId,
-    from: &Path,
-    progress: Progress<'_>,
-) -> Result<Counts> {
-    let table = |name: &str| archive::TABLES.iter().find(|table| table.name == name);
-    let (Some(analyses), Some(answers)) = (table("analyses"), table("stage_answers")) else {
-        return Err(unreadable("this version keeps no history"));
-    };
-    pieces::each(from, &mut |piece| match json::is_affordable(piece) {
-        true => Ok(()),
-        false => Err(too_large("a conversation in it has too many values")),
-    })?;
-    let mut count = TableCount::default();
-    pieces::each(from, &mut |piece| {
-        match read(piece) {
-            None => count.refused += 1,
-            Some(one) => match keep_one(place, user, &one, (analyses, answers))? {
-                Kept::Added => count.added += 1,
-                Kept::Present => count.present += 1,
-                Kept::Refused => count.refused += 1,
-            },
-        }
-        progress("analyses", count.added);
-        Ok(())
-    })?;
-    if count.added + count.present == 0 {
-        return Err(unreadable(
-            "it contains no archive, conversation, or export",
-        ));
-    }
-    Ok(vec![("analyses".to_owned(), count)])
-}
-
-/// Outcome of importing a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
-    Added,
-    Present,
-    /// A row does not fit its table; nothing was stored.
-    Refused,
-}
-
-pub(super) fn keep_one(
-    place: &ArchivePaths,
-    user: &UserId,
-    one: &ForeignConversation,
-    (analyses, answers): (&'static ArchiveTable, &'static ArchiveTable),
-) -> Result<Kept> {
-    let made = one.made.unwrap_or_else(clock::now);
-    let id = AnalysisId::new(made, random_number()?);
-    let (plan, given) = planned(one);
-    let (request, context) = requested(one, &plan);
-    let row = json!({
-        "id": id, "status": "completed", "pattern": plan.pattern, "question": one.question,
-        "request": to_stored(&request, &context).map_err(Error::internal)?,
-        "plan": serde_json::to_string(&plan).map_err(Error::internal)?,
-        "synthesis": one.answer, "created": made.millis(), "started": made.millis(), "finished": made.millis(),
-        "topic": "imported",
-    });
-    let mut rows = Vec::new();
-    for answer in given {
-        let text = serde_json::to_string(&answer).map_err(Error::internal)?;
-        rows.push(json!({
-            "analysis_id": id, "stage": answer.stage, "member": answer.member, "model": answer.model, "answer": text,
-        }));
-    }
-    let (user, question, said) = (user.clone(), one.question.clone(), one.answer.clone());
-    let added = place.store.write_now(move |db| {
-        if archive::has_analysis(db, &user, &question, &said)? {
-            return Ok(Kept::Present);
-        }
-        for (table, row) in
-            std::iter::once((analyses, row)).chain(rows.into_iter().map(|row| (answers, row)))
-        {
-            // The error rolls back earlier rows: a conversation is imported completely or not at all.
-            if let Value::Object(row) = row
-                && !archive::put(db, table, &user, row)?
-            {
-                return Err(StoreError::Conflict("a row of it"));
-            }
-        }
-        Ok(Kept::Added)
-    });
-    match added {
-        Err(StoreError::Conflict(_)) => Ok(Kept::Refused),
-        added => Ok(added?),
-    }
-}
-
-fn planned(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
+pub(super) fn planned(one: &ForeignConversation) -> (Plan, Vec<StageAnswer>) {
     let seat = |model: &str| Member {
         model: model.to_owned(),
         parameters: Parameters::default(),
@@ -401,7 +291,7 @@ fn given(stage: usize, member: usize, model: &str, text: &str) -> StageAnswer {
     }
 }
 
-fn requested(one: &ForeignConversation, plan: &Plan) -> (Request, RunContext) {
+pub(super) fn requested(one: &ForeignConversation, plan: &Plan) -> (Request, RunContext) {
     let models = plan.members.iter().map(|member| member.model.clone());
     let request = Request {
         prompt: one.question.clone(),
@@ -424,6 +314,10 @@ fn requested(one: &ForeignConversation, plan: &Plan) -> (Request, RunContext) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(piece: &[u8]) -> Option<ForeignConversation> {
+        past(&serde_json::from_slice(piece).ok()?)
+    }
 
     #[test]
     fn parses_conversations_and_the_predecessors_exports() {

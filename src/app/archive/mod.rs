@@ -2,6 +2,8 @@
 //! gzip-compressed tar of a manifest, one JSON Lines file per table, and the original documents. Contains no secrets:
 //! no password, key, or share link.
 
+mod chat_exports;
+mod conversations;
 mod foreign;
 mod pack;
 mod pieces;
@@ -72,8 +74,8 @@ pub struct ExportOutcome {
     pub faulty: Vec<String>,
 }
 
-/// Callback for progress: the name of the current table, and the number of rows done.
-pub type Progress<'a> = &'a mut (dyn FnMut(&str, u64) + Send);
+/// Callback for progress: the name of the current table, the number of rows done, and of all rows, 0 if unknown.
+pub type Progress<'a> = &'a mut (dyn FnMut(&str, u64, u64) + Send);
 
 /// The installation's store and folders, as far as archives need them.
 #[derive(Clone)]
@@ -139,7 +141,7 @@ impl Archives<'_> {
         let name = crypto::hex(&crypto::random::<16>()?);
         let work = move || {
             let file = TemporaryFile::new(place.scratch.join(format!("archive-{name}")));
-            let outcome = place.export(&user, file.path(), &mut |_, _| ())?;
+            let outcome = place.export(&user, file.path(), &mut |_, _, _| ())?;
             if !outcome.faulty.is_empty() {
                 let (count, first) = (outcome.faulty.len(), &outcome.faulty[0]);
                 log::warn(
@@ -165,7 +167,7 @@ impl Archives<'_> {
         let turn = turn.map_err(Error::internal)?;
         let work = move || {
             let _turn = turn;
-            place.import(&user, received.path(), &mut |_, _| ())
+            place.import(&user, received.path(), &mut |_, _, _| ())
         };
         tokio::task::spawn_blocking(work)
             .await
@@ -208,7 +210,7 @@ impl ArchivePaths {
         if first[..length] == GZIP {
             return unpack::unpack(self, user, from, progress);
         }
-        foreign::keep(self, user, from, progress)
+        conversations::keep(self, user, from, progress)
     }
 }
 

@@ -87,7 +87,7 @@ fn fill(
         }
         append(tar, &format!("{ORIGINALS}{id}"), length, file)?;
         added += 1;
-        progress("original documents", added);
+        progress("original documents", added, 0);
     }
     counts.push((
         "original documents".to_owned(),
@@ -139,7 +139,7 @@ fn rows(
         })
     };
     let count = place.store.read_now(work)?.map_err(Error::internal)?;
-    progress(table.name, count);
+    progress(table.name, count, 0);
     let mut file = file;
     let length = file.stream_position().map_err(Error::internal)?;
     file.seek(SeekFrom::Start(0)).map_err(Error::internal)?;

@@ -51,33 +51,42 @@ fn a_conversation_with_a_row_that_does_not_fit_leaves_nothing_behind() {
     let scratch = Scratch::new("unfit");
     let place = place(&scratch);
     let user = person(&place, 1);
-    let table = |name: &str| {
-        let found = archive::TABLES.iter().find(|table| table.name == name);
-        found.expect("a table")
-    };
-    let (analyses, answers) = (table("analyses"), table("stage_answers"));
     let one = foreign::ForeignConversation {
         question: "Why?".into(),
-        turns: Vec::new(),
-        drafts: Vec::new(),
-        writer: "imported/m".into(),
         answer: "So.".into(),
-        made: None,
+        writer: "imported/m".into(),
+        ..foreign::ForeignConversation::default()
     };
-    let keep = |tables| foreign::keep_one(&place, &user, &one, tables).expect("a store");
-    let count = || {
-        let whose = user.clone();
-        let found = place
-            .store
-            .read_now(move |db| archive::has_analysis(db, &whose, "Why?", "So."));
-        found.expect("a store")
+    let thread = chat_exports::ForeignThread {
+        source: "c-1".into(),
+        title: "A title".into(),
+        turns: vec![one],
+    };
+    let mut import = conversations::HistoryImport::new(&place, &user).expect("a store");
+    let answers = import.answers.clone();
+    let mut store = |answers: conversations::HistoryTable| {
+        import.answers = answers;
+        let rows = import.thread_rows(&thread).expect("rows");
+        import.batch.push(rows);
+        import.store().expect("a store");
+        import.count
     };
     // An answer fits no other table.
-    assert_eq!(keep((analyses, analyses)), foreign::Kept::Refused);
-    assert!(!count(), "the question was stored without its answer");
-    assert_eq!(keep((analyses, answers)), foreign::Kept::Added);
-    assert_eq!(keep((analyses, answers)), foreign::Kept::Present);
-    assert!(count());
+    let unfit = conversations::table(&place, "projects").expect("a table");
+    assert_eq!(store(unfit).refused, 1);
+    let count = || {
+        let whose = user.clone();
+        let mut found = 0;
+        let read = place.store.read_now(move |db| {
+            archive::each_answer(db, &whose, |_, _| found += 1)?;
+            Ok(found)
+        });
+        read.expect("a store")
+    };
+    assert_eq!(count(), 0, "the question was stored without its answer");
+    assert_eq!(store(answers.clone()).added, 1);
+    assert_eq!(store(answers).present, 1);
+    assert_eq!(count(), 1);
 }
 
 fn person(place: &ArchivePaths, n: u128) -> UserId {
@@ -127,7 +136,7 @@ fn lines(rows: &[Value]) -> Vec<u8> {
 }
 
 fn import(place: &ArchivePaths, user: &UserId, path: &Path) -> Result<Counts> {
-    place.import(user, path, &mut |_, _| ())
+    place.import(user, path, &mut |_, _, _| ())
 }
 
 fn count(counts: &Counts, name: &str) -> TableCount {

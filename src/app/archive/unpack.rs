@@ -80,7 +80,7 @@ pub(super) fn unpack(
                 Some(false) => count.refused += 1,
                 None => count.present += 1,
             }
-            progress(label, count.added);
+            progress(label, count.added, 0);
         }
     }
     take_back(place, user, &mut ids, &mut counts)?;
@@ -254,7 +254,7 @@ fn rows(
             return Ok(count);
         }
         put(place, user, table, batch, ids, &mut count)?;
-        progress(table.name, count.added);
+        progress(table.name, count.added, 0);
     }
 }
 

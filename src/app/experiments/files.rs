@@ -1,5 +1,7 @@
 //! Parses files written by people: lists of cases, and whole experiments for the command line.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::Experiments;
@@ -28,18 +30,20 @@ impl Experiments<'_> {
         read.map_err(|fault| Error::field(&["body", "cases"], "value_error", fault.to_string()))
     }
 
-    /// Parses an experiment in TOML or JSON, with the fields of the API request.
+    /// Parses an experiment in TOML or JSON, with the fields of the API request. Returns it with the line numbers of its
+    /// fields by path, such as `cases.1.prompt`; JSON has none.
     ///
     /// # Errors
     /// `BadRequest` with the line of a syntax error.
-    pub fn read_file(&self, text: &str) -> Result<Value> {
+    pub fn read_file(&self, text: &str) -> Result<(Value, BTreeMap<String, usize>)> {
         let fault =
             |line: usize, why: String| Error::new(Kind::BadRequest, format!("line {line}: {why}"));
         if text.trim_start().starts_with('{') {
             return crate::domain::json::parse(text)
+                .map(|value| (value, BTreeMap::new()))
                 .map_err(|error| fault(error.line(), format!("not JSON: {error}")));
         }
         let document = toml_text::read(text).map_err(|error| fault(error.line, error.message))?;
-        Ok(document.value)
+        Ok((document.value, document.lines))
     }
 }

@@ -5,6 +5,7 @@ pub mod health;
 mod machine;
 mod network;
 mod originals;
+mod setup;
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -233,7 +234,12 @@ fn the_secret(config: &Config) -> CheckResult {
 /// Runs the network checks. They block, and nothing else waits for them here.
 async fn the_network(config: &Config) -> Vec<CheckResult> {
     let config = config.clone();
-    let looked = tokio::task::spawn_blocking(move || network::examine(&config)).await;
+    let looked = tokio::task::spawn_blocking(move || {
+        let mut findings = setup::addresses(&config);
+        findings.extend(network::examine(&config));
+        findings
+    });
+    let looked = looked.await;
     looked.unwrap_or_default()
 }
 
@@ -268,6 +274,7 @@ async fn database(config: &Config) -> (Vec<CheckResult>, Option<Timestamp>) {
         Ok(()) => finding("database", CheckState::Well, "it can be read and written"),
         Err(error) => finding("database", CheckState::Broken, error.to_string()),
     });
+    findings.extend(setup::accounts(&store, config).await);
     findings.extend(originals::examine(&store, config).await);
     let (compared, own) = (store.clone(), config.clone());
     let fault =

@@ -1,3 +1,3 @@
-//! The client of another Quire server, for the command line.
+//! The client of another Quire server, and downloads of documents, for the command line.
 
-pub use crate::llm::{Remote, RemoteError};
+pub use crate::llm::{Remote, RemoteError, open_web_file};

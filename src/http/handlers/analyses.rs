@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::analysis_shape::{self as shape, ResultsShape};
 use super::{thread_shape, usage};
-use crate::app::analyses::{AnalysisReport, Begun, CancelOnDrop, RunWatch};
+use crate::app::analyses::{AnalysisForecast, AnalysisReport, Begun, CancelOnDrop, RunWatch};
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::analysis::{Plan, Status};
@@ -16,6 +16,7 @@ use crate::domain::export;
 use crate::domain::id::AnalysisId;
 use crate::domain::pattern::estimate;
 use crate::domain::request::{Request, RunContext};
+use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 use crate::http::auth::LinkToken;
 use crate::http::context::RequestContext;
@@ -167,12 +168,17 @@ pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<
         .analyses()
         .forecast(caller.as_ref(), request, RunContext::default())
         .await?;
+    Ok(Reply::json(&forecast_json(&forecast, cx.now)))
+}
+
+/// An estimate as JSON.
+pub fn forecast_json(forecast: &AnalysisForecast, now: Timestamp) -> Value {
     let total = estimate::total(&forecast.calls);
     let too_small = forecast.too_small.iter();
     let too_small =
         too_small.map(|(model, window)| json!({"model": model, "context_window": window}));
     let budget = forecast.standing.as_ref();
-    Ok(Reply::json(&json!({
+    json!({
         "status": "success",
         "pattern": forecast.plan.pattern,
         "models": forecast.plan.members.iter().map(|member| &member.model).collect::<Vec<_>>(),
@@ -186,13 +192,13 @@ pub async fn forecast(mut cx: RequestContext, caller: Option<Caller>) -> Result<
         "upper_bound_usd": estimate::upper_bound(&forecast.calls),
         "allowed": forecast.refused.is_none(),
         "refusal": forecast.refused.as_ref().map(|refused| &refused.public),
-        "budget": budget.map(|standing| usage::budget_json(standing, cx.now)),
+        "budget": budget.map(|standing| usage::budget_json(standing, now)),
         "context_too_small": too_small.collect::<Vec<Value>>(),
         "pictures": {
             "count": forecast.plan.pictures.len(), "not_seen_by": forecast.blind, "unseen": forecast.is_unseen,
         },
         "estimated": true,
-    })))
+    })
 }
 
 /// Each member, and last the synthesizer, with the share of the documents that fits its context window.

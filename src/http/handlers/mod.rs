@@ -34,6 +34,6 @@ pub mod providers;
 pub mod recipes;
 pub mod search;
 pub mod sessions;
-mod thread_shape;
+pub mod thread_shape;
 pub mod threads;
 pub mod usage;

@@ -6,7 +6,7 @@ use crate::app::threads::{ListedThread, Snippet, ThreadReport, ThreadRow, TurnRo
 use crate::domain::prompt::letter;
 
 /// A thread with its turns as a tree, for its owner and for holders of its link.
-pub(super) fn report_json(report: &ThreadReport) -> Value {
+pub fn report_json(report: &ThreadReport) -> Value {
     let turns: Vec<Value> = report
         .turns
         .iter()
@@ -27,7 +27,7 @@ pub(super) fn row_json(row: &ThreadRow) -> Value {
 }
 
 /// A thread in a list.
-pub(super) fn listed_json(listed: &ListedThread) -> Value {
+pub fn listed_json(listed: &ListedThread) -> Value {
     let mut item = row_json(&listed.row);
     if let Some(snippet) = &listed.snippet {
         item["snippet"] = snippet_json(snippet);

@@ -9,7 +9,8 @@ use super::analyses::link_json;
 use super::analysis_shape as shape;
 use super::thread_shape::{listed_json, report_json, row_json};
 use crate::app::Error;
-use crate::app::threads::{ThreadChange, ThreadFilter, ThreadQuery};
+use crate::app::analyses::AnalysisReport;
+use crate::app::threads::{ThreadChange, ThreadFilter, ThreadQuery, ThreadReport};
 use crate::clock;
 use crate::domain::export;
 use crate::domain::id::{AnalysisId, ProjectId, ThreadId};
@@ -160,10 +161,37 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     };
     let threads = cx.app.threads();
     let (thread, reports) = threads.reports(&caller, &id, only.as_ref()).await?;
+    let format = cx.query("format").unwrap_or_else(|| "markdown".into());
+    let Some(file) = exported(&thread, &reports, &format) else {
+        let why = "must be markdown, html or json";
+        return Err(Error::field(&["query", "format"], "value_error", why).into());
+    };
+    let extension = file.extension;
+    Ok(Reply::bytes(file.text, file.content_type).header(
+        CONTENT_DISPOSITION,
+        &format!("attachment; filename=\"{id}.{extension}\""),
+    ))
+}
+
+/// An exported thread.
+pub struct ThreadExport {
+    /// The content.
+    pub text: String,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// The usual end of its file name.
+    pub extension: &'static str,
+}
+
+/// Exports a thread with its analyses as `markdown`, `html`, or `json`; `None` for another format.
+pub fn exported(
+    thread: &ThreadReport,
+    reports: &[AnalysisReport],
+    format: &str,
+) -> Option<ThreadExport> {
     let title = &thread.row.title;
     let turns = reports.iter().map(|report| &report.analysis);
-    let format = cx.query("format").unwrap_or_else(|| "markdown".into());
-    let (text, content_type, extension) = match format.as_str() {
+    let (text, content_type, extension) = match format {
         "json" => {
             let turns: Vec<Value> = reports.iter().map(shape::full).collect();
             let mut body = row_json(&thread.row);
@@ -180,15 +208,13 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
             "text/html; charset=utf-8",
             "html",
         ),
-        _ => {
-            let why = "must be markdown, html or json";
-            return Err(Error::field(&["query", "format"], "value_error", why).into());
-        }
+        _ => return None,
     };
-    Ok(Reply::bytes(text, content_type).header(
-        CONTENT_DISPOSITION,
-        &format!("attachment; filename=\"{id}.{extension}\""),
-    ))
+    Some(ThreadExport {
+        text,
+        content_type,
+        extension,
+    })
 }
 
 fn flag(cx: &RequestContext, name: &str) -> Result<Option<bool>, ApiError> {

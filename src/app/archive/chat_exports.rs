@@ -1,0 +1,327 @@
+//! Parses the exports of ChatGPT, Claude, and Open WebUI: one conversation becomes a thread with a turn per question.
+//! Of a conversation with branches, only the current one is taken.
+
+use serde_json::Value;
+
+use super::foreign::{ForeignConversation, model};
+use crate::domain::time::Timestamp;
+
+/// Maximum number of messages of a conversation.
+const MAX_MESSAGES: usize = 10_000;
+
+/// A conversation of another program.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct ForeignThread {
+    /// What identifies it in its program; empty if nothing does.
+    pub source: String,
+    /// Its title; may be empty.
+    pub title: String,
+    /// Questions with their answers, oldest first; never empty.
+    pub turns: Vec<ForeignConversation>,
+}
+
+struct SpokenText {
+    is_user: bool,
+    text: String,
+    model: Option<String>,
+    at: Option<Timestamp>,
+}
+
+/// Parses a conversation; `None` when it is in another format, or has no answer.
+pub(super) fn thread(value: &Value) -> Option<ForeignThread> {
+    let (source, title, spoken) = if value["mapping"].is_object() {
+        let id = value["conversation_id"].as_str().or(value["id"].as_str());
+        (id, &value["title"], chatgpt(value))
+    } else if value["chat_messages"].is_array() {
+        (value["uuid"].as_str(), &value["name"], claude(value))
+    } else if value["chat"].is_object() {
+        let title = [&value["title"], &value["chat"]["title"]];
+        let title = title.into_iter().find(|title| title.is_string());
+        (
+            value["id"].as_str(),
+            title.unwrap_or(&Value::Null),
+            open_webui(&value["chat"]),
+        )
+    } else {
+        return None;
+    };
+    let begun = ["create_time", "created_at"];
+    let begun = begun.iter().find_map(|name| moment(&value[*name]));
+    let turns = turns(spoken, begun);
+    (!turns.is_empty()).then(|| ForeignThread {
+        source: source.unwrap_or_default().to_owned(),
+        title: title.as_str().unwrap_or_default().trim().to_owned(),
+        turns,
+    })
+}
+
+// Messages are a tree; the current branch is read from its end.
+fn chatgpt(value: &Value) -> Vec<SpokenText> {
+    let nodes = &value["mapping"];
+    let path = path(value["current_node"].as_str(), |id| {
+        let node = &nodes[id];
+        node.is_object().then(|| (node, node["parent"].as_str()))
+    });
+    let spoken = path.into_iter().filter_map(|node| {
+        let message = &node["message"];
+        let is_hidden = message["metadata"]["is_visually_hidden_from_conversation"] == true;
+        let is_user = match message["author"]["role"].as_str()? {
+            _ if is_hidden => return None,
+            "user" => true,
+            "assistant" => false,
+            _ => return None,
+        };
+        // A call of a tool is addressed to it.
+        if message["recipient"].as_str().is_some_and(|to| to != "all") {
+            return None;
+        }
+        let parts = message["content"]["parts"].as_array()?;
+        let texts = parts
+            .iter()
+            .filter_map(|part| part.as_str().or(part["text"].as_str()));
+        Some(SpokenText {
+            is_user,
+            text: texts.collect::<Vec<_>>().join("\n\n"),
+            model: message["metadata"]["model_slug"]
+                .as_str()
+                .map(str::to_owned),
+            at: moment(&message["create_time"]),
+        })
+    });
+    spoken.collect()
+}
+
+fn claude(value: &Value) -> Vec<SpokenText> {
+    let messages = value["chat_messages"].as_array().into_iter().flatten();
+    let spoken = messages.take(MAX_MESSAGES).filter_map(|message| {
+        let is_user = match message["sender"].as_str()? {
+            "human" => true,
+            "assistant" => false,
+            _ => return None,
+        };
+        let parts = message["content"].as_array().into_iter().flatten();
+        let parts = parts.filter(|part| part["type"].as_str().is_none_or(|kind| kind == "text"));
+        let parts: Vec<&str> = parts.filter_map(|part| part["text"].as_str()).collect();
+        let text = match parts.is_empty() {
+            true => message["text"].as_str().unwrap_or_default().to_owned(),
+            false => parts.join("\n\n"),
+        };
+        Some(SpokenText {
+            is_user,
+            text,
+            model: None,
+            at: moment(&message["created_at"]),
+        })
+    });
+    spoken.collect()
+}
+
+fn open_webui(chat: &Value) -> Vec<SpokenText> {
+    let spoken = |message: &Value| {
+        Some(SpokenText {
+            is_user: match message["role"].as_str()? {
+                "user" => true,
+                "assistant" => false,
+                _ => return None,
+            },
+            text: message["content"].as_str().unwrap_or_default().to_owned(),
+            model: message["model"].as_str().map(str::to_owned),
+            at: moment(&message["timestamp"]),
+        })
+    };
+    let messages = &chat["history"]["messages"];
+    let path = path(chat["history"]["currentId"].as_str(), |id| {
+        let message = &messages[id];
+        message
+            .is_object()
+            .then(|| (message, message["parentId"].as_str()))
+    });
+    if !path.is_empty() {
+        return path.into_iter().filter_map(spoken).collect();
+    }
+    let list = chat["messages"].as_array().into_iter().flatten();
+    list.take(MAX_MESSAGES).filter_map(spoken).collect()
+}
+
+/// The nodes from the root to this one. `find` returns a node and its parent.
+fn path<'a>(
+    end: Option<&'a str>,
+    find: impl Fn(&str) -> Option<(&'a Value, Option<&'a str>)>,
+) -> Vec<&'a Value> {
+    let mut nodes = Vec::new();
+    let mut next = end;
+    // The limit also ends a circle.
+    while let Some((node, parent)) = next.and_then(&find)
+        && nodes.len() < MAX_MESSAGES
+    {
+        nodes.push(node);
+        next = parent;
+    }
+    nodes.reverse();
+    nodes
+}
+
+/// Pairs every question with the answer after it. Several messages of one side in a row are one text; a question without
+/// an answer is left out.
+fn turns(spoken: Vec<SpokenText>, begun: Option<Timestamp>) -> Vec<ForeignConversation> {
+    let mut turns: Vec<ForeignConversation> = Vec::new();
+    let mut last_was_user = false;
+    for message in spoken {
+        let text = message.text.trim();
+        if text.is_empty() {
+            continue;
+        }
+        match (message.is_user, turns.last_mut()) {
+            (true, Some(turn)) if last_was_user => append(&mut turn.question, text),
+            (true, _) => turns.push(ForeignConversation {
+                question: text.to_owned(),
+                writer: model(None),
+                made: message.at.or(begun),
+                ..ForeignConversation::default()
+            }),
+            (false, Some(turn)) => {
+                append(&mut turn.answer, text);
+                if message.model.is_some() {
+                    turn.writer = model(message.model.as_deref());
+                }
+            }
+            // A greeting before the first question.
+            (false, None) => continue,
+        }
+        last_was_user = message.is_user;
+    }
+    turns.retain(|turn| !turn.answer.is_empty());
+    turns
+}
+
+fn append(to: &mut String, text: &str) {
+    if !to.is_empty() {
+        to.push_str("\n\n");
+    }
+    to.push_str(text);
+}
+
+/// A time as seconds, milliseconds, or nanoseconds since 1970, or as RFC 3339.
+fn moment(value: &Value) -> Option<Timestamp> {
+    if let Some(text) = value.as_str() {
+        return Timestamp::parse(text).or_else(|| Timestamp::parse(&text.replace("+00:00", "Z")));
+    }
+    let number = value.as_f64().filter(|number| *number > 0.0)?;
+    let seconds = match number {
+        number if number > 1e17 => number / 1e9,
+        number if number > 1e11 => number / 1e3,
+        number => number,
+    };
+    (seconds < 4e9).then(|| Timestamp::from_millis((seconds * 1_000.0) as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn said(thread: &ForeignThread) -> Vec<(&str, &str, &str)> {
+        let turns = thread.turns.iter();
+        turns
+            .map(|turn| {
+                (
+                    turn.question.as_str(),
+                    turn.answer.as_str(),
+                    turn.writer.as_str(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn chatgpts_current_branch_is_taken() {
+        let node = |id: &str, parent: Value, role: &str, text: &str| {
+            json!({"id": id, "parent": parent, "message": {
+                "author": {"role": role}, "create_time": 1_700_000_000.5, "recipient": "all",
+                "content": {"content_type": "text", "parts": [text]}, "metadata": {"model_slug": "gpt-4o"},
+            }})
+        };
+        let value = json!({
+            "title": "Paper", "create_time": 1_700_000_000.0, "id": "c-1", "current_node": "e",
+            "mapping": {
+                "a": {"id": "a", "parent": null, "message": null},
+                "b": node("b", json!("a"), "user", "What is a quire?"),
+                "c": node("c", json!("b"), "assistant", "An old branch."),
+                "d": node("d", json!("b"), "assistant", "24 sheets."),
+                "x": node("x", json!("d"), "tool", "ignored"),
+                "e": node("e", json!("x"), "assistant", "Or 25."),
+            },
+        });
+        let found = thread(&value).expect("a thread");
+        assert_eq!(
+            (found.title.as_str(), found.source.as_str()),
+            ("Paper", "c-1")
+        );
+        assert_eq!(
+            said(&found),
+            [(
+                "What is a quire?",
+                "24 sheets.\n\nOr 25.",
+                "imported/gpt-4o"
+            )]
+        );
+        let made = found.turns[0].made.map(Timestamp::millis);
+        assert_eq!(made, Some(1_700_000_000_500));
+    }
+
+    #[test]
+    fn claudes_messages_are_paired() {
+        let value = json!({
+            "uuid": "u-1", "name": "Ink", "created_at": "2025-01-02T03:04:05.123456Z",
+            "chat_messages": [
+                {"sender": "human", "text": "Why?", "created_at": "2025-01-02T03:04:05Z"},
+                {"sender": "assistant", "text": "x", "content": [
+                    {"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "So."},
+                ]},
+                {"sender": "human", "text": "And?"},
+                {"sender": "assistant", "text": "Thus."},
+                {"sender": "human", "text": "Unanswered"},
+            ],
+        });
+        let found = thread(&value).expect("a thread");
+        assert_eq!(
+            said(&found),
+            [
+                ("Why?", "So.", "imported/unknown"),
+                ("And?", "Thus.", "imported/unknown")
+            ]
+        );
+    }
+
+    #[test]
+    fn open_webuis_tree_and_list_are_read() {
+        let message = |role: &str, text: &str, parent: Value| json!({"role": role, "content": text, "parentId": parent, "model": "llama3:8b", "timestamp": 1_700_000_000});
+        let tree = json!({"id": "w-1", "title": "Glue", "chat": {"history": {"currentId": "2", "messages": {
+            "1": message("user", "What?", Value::Null), "2": message("assistant", "That.", json!("1")),
+        }}}});
+        let found = thread(&tree).expect("a thread");
+        assert_eq!(said(&found), [("What?", "That.", "imported/llama3:8b")]);
+        let list = json!({"chat": {"title": "Glue", "messages": [
+            message("user", "What?", Value::Null), message("assistant", "That.", Value::Null),
+        ]}});
+        assert_eq!(
+            thread(&list).map(|found| found.title),
+            Some("Glue".to_owned())
+        );
+    }
+
+    #[test]
+    fn other_values_and_circles_are_no_threads() {
+        let circle =
+            json!({"current_node": "a", "mapping": {"a": {"parent": "a", "message": null}}});
+        for value in [
+            json!({}),
+            json!([]),
+            json!({"mapping": {}}),
+            json!({"chat": {}}),
+            circle,
+        ] {
+            assert_eq!(thread(&value), None, "{value}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Checks of the setup: an administrator, the public address, and the server that QUIRE_SERVER names.
+
+use super::{CheckResult, CheckState, finding};
+use crate::config::Config;
+use crate::llm::{Remote, RemoteError};
+use crate::store::{Store, users};
+
+/// Environment variable of the API key for QUIRE_SERVER.
+const KEY: &str = "QUIRE_API_KEY";
+
+/// Checks whether there is an administrator, who alone can add others.
+pub(super) async fn accounts(store: &Store, config: &Config) -> Option<CheckResult> {
+    let has_admin = store.read(users::has_admin).await.ok()?;
+    if has_admin {
+        let text = "there is an administrator";
+        return Some(finding("accounts", CheckState::Well, text));
+    }
+    let text = match (config.needs_setup_token(), config.setup_token.is_some()) {
+        (true, true) => {
+            "there is no administrator yet: register with the value of QUIRE_SETUP_TOKEN"
+        }
+        (true, false) => {
+            "there is no administrator yet: open the setup link that the server prints, or run quire user add EMAIL --admin"
+        }
+        (false, _) => {
+            "there is no administrator yet: the first account that is created becomes it; or run quire user add EMAIL --admin"
+        }
+    };
+    Some(finding("accounts", CheckState::Doubtful, text))
+}
+
+/// Checks the public address, and the server that commands use. Blocks.
+pub(super) fn addresses(config: &Config) -> Vec<CheckResult> {
+    let mut findings = Vec::new();
+    let path = config.public_url.as_deref().and_then(|url| {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        rest.split_once('/').map(|(_, path)| path)
+    });
+    if let Some(path) = path.filter(|path| !path.is_empty()) {
+        let text = format!(
+            "PUBLIC_URL has the path /{path}, which is not supported: give Quire a host name of its own"
+        );
+        findings.push(finding("public address", CheckState::Broken, text));
+    }
+    findings.extend(
+        config
+            .server
+            .as_deref()
+            .map(|address| server(address, config)),
+    );
+    findings
+}
+
+fn server(address: &str, config: &Config) -> CheckResult {
+    let key = std::env::var(KEY).unwrap_or_default();
+    let remote = Remote::new(address, key.trim(), config.authorities.clone());
+    match remote.get("/api/users/me") {
+        Ok(me) => {
+            let who = me["email"].as_str().or(me["user"]["email"].as_str());
+            let text = format!("{address} answers as {}", who.unwrap_or("an account"));
+            finding("QUIRE_SERVER", CheckState::Well, text)
+        }
+        Err(RemoteError::Refused(401, why)) => {
+            let text = format!("{address} refuses the key in {KEY}: {why}");
+            finding("QUIRE_SERVER", CheckState::Broken, text)
+        }
+        Err(RemoteError::Refused(_, why)) => {
+            let text = format!("{address} answers, but refuses: {why}");
+            finding("QUIRE_SERVER", CheckState::Doubtful, text)
+        }
+        Err(RemoteError::Away(why)) => {
+            let text = format!("{address} cannot be reached: {why}");
+            finding("QUIRE_SERVER", CheckState::Broken, text)
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! `quire history`: the threads of an account: list, search, read, and export them. Opens the data folder, also while a
+//! server uses it, or asks the server that QUIRE_SERVER names. Works on the JSON of the API in both cases.
+
+use serde_json::{Value, json};
+
+use super::args::CommandCall;
+use super::local_session::LocalSession;
+use super::markdown::clean;
+use super::outcome::{CommandFailure, Outcome, failed, print, usage};
+use super::relative_time::relative_text;
+use super::remote::{RemoteSession, query_text};
+use super::table::TextTable;
+use super::{block_on, screen};
+use crate::app::Error;
+use crate::app::threads::{ThreadFilter, ThreadQuery};
+use crate::domain::id::ThreadId;
+use crate::http::handlers::{thread_shape, threads};
+use crate::{clock, log};
+
+/// The actions, for the help text.
+pub(super) const DETAILS: &str = "  list                the newest threads
+  show ID             the questions and answers of one
+  search WORDS        the threads that contain all these words
+  export ID           one as Markdown, HTML, or JSON, to stdout or with --out
+Instead of an ID, `last` names the newest thread.";
+
+/// Threads listed by default, and at most.
+const LISTED: (u32, u32) = (20, 100);
+
+enum HistorySide {
+    Local(Box<LocalSession>),
+    Server(RemoteSession),
+}
+
+/// Runs the action that the first word names.
+pub(super) fn run(call: &CommandCall) -> Outcome {
+    let act = call.words.first().map_or("list", String::as_str);
+    let rest = call.words.get(1..).unwrap_or_default().join(" ");
+    match (act, rest.as_str()) {
+        ("list", "") => {}
+        ("show" | "export", "") => {
+            return usage(format!("history {act} needs a thread's id, or last"));
+        }
+        ("search", "") => return usage("history search needs the words to find"),
+        ("show" | "export" | "search", _) => {}
+        _ => return usage(format!("history needs one of these:\n{DETAILS}")),
+    }
+    let limit = limit(call)?;
+    let config = call.config()?;
+    log::configure(log::LogLevel::Error, config.log_json);
+    block_on(async {
+        let side = match RemoteSession::named(call, &config)? {
+            Some(server) => HistorySide::Server(server),
+            None => {
+                let home = LocalSession::to_read(config, call.value("as")).await?;
+                HistorySide::Local(Box::new(home))
+            }
+        };
+        let outcome = perform(call, &side, act, &rest, limit).await;
+        if let HistorySide::Local(home) = &side {
+            home.app.close().await;
+        }
+        outcome
+    })
+}
+
+fn limit(call: &CommandCall) -> Result<u32, CommandFailure> {
+    match call.value("limit").map(str::parse::<u32>) {
+        None => Ok(LISTED.0),
+        Some(Ok(limit)) if (1..=LISTED.1).contains(&limit) => Ok(limit),
+        Some(_) => usage(format!("--limit must be a number from 1 to {}", LISTED.1)),
+    }
+}
+
+async fn perform(
+    call: &CommandCall,
+    side: &HistorySide,
+    act: &str,
+    rest: &str,
+    limit: u32,
+) -> Outcome {
+    match act {
+        "show" => show(call, &side.thread(&side.id(rest).await?).await?),
+        "export" => export(call, side, rest).await,
+        _ => {
+            let words = (act == "search").then_some(rest);
+            let found = side.list(limit, words).await?;
+            list(call, &found, words)
+        }
+    }
+}
+
+fn list(call: &CommandCall, found: &Value, words: Option<&str>) -> Outcome {
+    if call.has("json") {
+        return print(format_args!("{found:#}"));
+    }
+    let now = clock::now();
+    let mut table = TextTable::new(&["id", "updated", ">turns", "title"]);
+    for thread in found["threads"].as_array().into_iter().flatten() {
+        let text = |name: &str| thread[name].as_str().unwrap_or_default().to_owned();
+        let title = match thread["snippet"]["text"].as_str() {
+            Some(snippet) => format!("{}: {snippet}", text("title")),
+            None => text("title"),
+        };
+        table.push([
+            text("thread_id"),
+            relative_text(thread["updated_at"].as_str(), now),
+            thread["turns"].to_string(),
+            title,
+        ]);
+    }
+    table.print(match words {
+        Some(_) => "No thread contains these words.",
+        None => "No threads yet. Ask something: quire ask \"What is a quire?\"",
+    })
+}
+
+fn show(call: &CommandCall, thread: &Value) -> Outcome {
+    if call.has("json") {
+        return print(format_args!("{thread:#}"));
+    }
+    let mut text = format!("# {}\n", thread["title"].as_str().unwrap_or_default());
+    for turn in thread["turns"].as_array().into_iter().flatten() {
+        let of = |name: &str| turn[name].as_str().unwrap_or_default();
+        let answer = [of("answer"), of("partial"), of("error")];
+        let answer = answer.into_iter().find(|text| !text.is_empty());
+        text += &format!(
+            "\n## {}\n\n{}\n",
+            of("question").trim(),
+            answer.unwrap_or(of("status")).trim()
+        );
+    }
+    screen::print_markdown(&text)
+}
+
+async fn export(call: &CommandCall, side: &HistorySide, id: &str) -> Outcome {
+    let ending = call.value("out").and_then(|path| path.rsplit_once('.'));
+    let format = call.value("format").or(ending.map(|(_, ending)| ending));
+    let format = match format {
+        None | Some("md" | "markdown") => "markdown",
+        Some("html") => "html",
+        Some("json") => "json",
+        Some(_) => return usage("--format (or the end of --out) must be md, html, or json"),
+    };
+    let id = side.id(id).await?;
+    let text = match side {
+        HistorySide::Server(server) => {
+            server.text(&format!("/api/threads/{id}/export?format={format}"))?
+        }
+        HistorySide::Local(home) => {
+            let id = ThreadId::parse(&id).ok_or_else(Error::missing)?;
+            let found = home.app.threads().reports(&home.caller, &id, None).await?;
+            match threads::exported(&found.0, &found.1, format) {
+                Some(file) => file.text,
+                None => return usage("--format must be md, html, or json"),
+            }
+        }
+    };
+    match call.value("out") {
+        None => print(text.trim_end()),
+        Some(path) => {
+            std::fs::write(path, text)
+                .or_else(|error| failed(format!("cannot write {path}: {error}")))?;
+            print(path)
+        }
+    }
+}
+
+impl HistorySide {
+    /// The threads that contain the words, newest first.
+    async fn list(&self, limit: u32, words: Option<&str>) -> Result<Value, CommandFailure> {
+        match self {
+            Self::Server(server) => {
+                let words = words.map(|words| format!("&q={}", query_text(words)));
+                let words = words.unwrap_or_default();
+                server.get(&format!("/api/threads?limit={limit}{words}"))
+            }
+            Self::Local(home) => {
+                let query = ThreadQuery {
+                    limit,
+                    cursor: None,
+                    words: words.map(str::to_owned),
+                    filter: ThreadFilter {
+                        archived: words.is_none().then_some(false),
+                        ..ThreadFilter::default()
+                    },
+                };
+                let listed = home.app.threads().list(&home.caller, query).await?;
+                let items: Vec<Value> = listed.iter().map(thread_shape::listed_json).collect();
+                Ok(json!({ "threads": items }))
+            }
+        }
+    }
+
+    /// A thread with its turns.
+    async fn thread(&self, id: &str) -> Result<Value, CommandFailure> {
+        match self {
+            Self::Server(server) => server.get(&format!("/api/threads/{id}")),
+            Self::Local(home) => {
+                let id = ThreadId::parse(id).ok_or_else(Error::missing)?;
+                let report = home.app.threads().show(&home.caller, &id).await?;
+                Ok(thread_shape::report_json(&report))
+            }
+        }
+    }
+
+    /// The id that a word names.
+    async fn id(&self, word: &str) -> Result<String, CommandFailure> {
+        if word != "last" {
+            return match ThreadId::parse(word) {
+                Some(id) => Ok(id.to_string()),
+                None => usage(format!(
+                    "\"{}\" is not the id of a thread; `quire history` lists them",
+                    clean(word)
+                )),
+            };
+        }
+        let newest = self.list(1, None).await?;
+        match newest["threads"][0]["thread_id"].as_str() {
+            Some(id) => Ok(id.to_owned()),
+            None => failed("there is no thread yet"),
+        }
+    }
+}

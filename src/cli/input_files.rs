@@ -1,0 +1,189 @@
+//! The documents that a command line names: files, file patterns, web addresses, and stdin.
+
+use std::fs::File;
+use std::io::{Cursor, IsTerminal as _, Read};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::args::CommandCall;
+use super::outcome::{CommandFailure, failed, usage};
+use super::{glob, screen};
+use crate::app::offline::remote::open_web_file;
+use crate::config::Config;
+
+/// How long a pipe next to a question may send nothing before the question is asked without it.
+const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
+/// When a pipe that sends nothing is mentioned.
+const PIPE_NOTICE: Duration = Duration::from_secs(1);
+
+/// A document to read.
+pub(super) struct InputFile {
+    /// As the command line names it.
+    pub shown: String,
+    source: InputSource,
+}
+
+enum InputSource {
+    Path(PathBuf),
+    Web(String),
+    /// Named with `-`.
+    Stdin,
+    /// Not named: something is piped to the program next to a question.
+    Pipe,
+}
+
+/// An opened document: its name and its content.
+pub(super) struct OpenedInput {
+    pub name: String,
+    pub content: Box<dyn Read + Send>,
+}
+
+/// The documents of `--file`, and what is piped next to a question with `takes_pipe`.
+///
+/// # Errors
+/// When a pattern matches no file, or stdin is named twice.
+pub(super) fn of_call(
+    call: &CommandCall,
+    takes_pipe: bool,
+) -> Result<Vec<InputFile>, CommandFailure> {
+    let names = call.values("file");
+    let mut files = of_names(&names)?;
+    if takes_pipe && !names.contains(&"-") && is_piped() {
+        files.push(InputFile {
+            shown: "stdin".to_owned(),
+            source: InputSource::Pipe,
+        });
+    }
+    Ok(files)
+}
+
+/// The documents with these names.
+///
+/// # Errors
+/// As [`of_call`].
+pub(super) fn of_names(names: &[&str]) -> Result<Vec<InputFile>, CommandFailure> {
+    if names.iter().filter(|name| **name == "-").count() > 1 {
+        return usage("stdin can be read only once");
+    }
+    let mut files = Vec::new();
+    for name in names {
+        let one = |shown: String, source| InputFile { shown, source };
+        match *name {
+            "-" => files.push(one("stdin".to_owned(), InputSource::Stdin)),
+            name if name.contains("://") => {
+                files.push(one(name.to_owned(), InputSource::Web(name.to_owned())));
+            }
+            name if glob::is_pattern(name) => {
+                let found = glob::expand(name).or_else(failed)?;
+                let each = found.into_iter();
+                files.extend(
+                    each.map(|path| one(path.display().to_string(), InputSource::Path(path))),
+                );
+            }
+            name => files.push(one(name.to_owned(), InputSource::Path(name.into()))),
+        }
+    }
+    Ok(files)
+}
+
+impl InputFile {
+    /// Opens the document. `None` when nothing was piped. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(super) fn open(&self, config: &Config) -> Result<Option<OpenedInput>, CommandFailure> {
+        let opened = |name: &str, content| {
+            Ok(Some(OpenedInput {
+                name: name.to_owned(),
+                content,
+            }))
+        };
+        match &self.source {
+            InputSource::Stdin => opened("stdin.txt", Box::new(std::io::stdin())),
+            InputSource::Pipe => match piped()? {
+                Some(content) => opened("stdin.txt", content),
+                None => Ok(None),
+            },
+            InputSource::Path(path) => {
+                let file = open_path(path).or_else(|error| self.unreadable(error))?;
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                opened(&name, Box::new(file))
+            }
+            InputSource::Web(address) => {
+                // One byte more than the limit, so that a larger file is refused and not cut.
+                let most = config.limits.max_upload + 1;
+                let authorities = config.authorities.clone();
+                let found = open_web_file(address, most, &config.outbound_allow, authorities);
+                let (name, content) = found.or_else(|why| self.unreadable(why))?;
+                opened(&name, content)
+            }
+        }
+    }
+
+    /// A failure to read this document.
+    ///
+    /// # Errors
+    /// Always.
+    pub(super) fn unreadable<T>(&self, why: impl std::fmt::Display) -> Result<T, CommandFailure> {
+        failed(format!("cannot read {}: {why}", self.shown))
+    }
+}
+
+fn open_path(path: &Path) -> std::io::Result<File> {
+    if path.is_dir() {
+        let why = format!(
+            "it is a folder; name its files, such as '{}/*'",
+            path.display()
+        );
+        return Err(std::io::Error::other(why));
+    }
+    File::open(path)
+}
+
+/// Whether something is piped or redirected to stdin: a terminal and /dev/null are not.
+fn is_piped() -> bool {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        return false;
+    }
+    let file = stdin.as_fd().try_clone_to_owned().map(File::from);
+    let kind = file.and_then(|file| file.metadata());
+    kind.is_ok_and(|about| {
+        let kind = about.file_type();
+        kind.is_fifo() || kind.is_socket() || (kind.is_file() && about.len() > 0)
+    })
+}
+
+/// What is piped. `None` when it is empty, or when nothing arrives: programs that start other programs often leave a
+/// pipe open that they never write to.
+fn piped() -> Result<Option<Box<dyn Read + Send>>, CommandFailure> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut first = vec![0; 64 << 10];
+        let read = std::io::stdin().read(&mut first);
+        let _ = sender.send(read.map(|length| {
+            first.truncate(length);
+            first
+        }));
+    });
+    let mut arrived = receiver.recv_timeout(PIPE_NOTICE);
+    if arrived.is_err() {
+        screen::progress("waiting for a document on stdin; < /dev/null asks without one");
+        arrived = receiver.recv_timeout(PIPE_TIMEOUT - PIPE_NOTICE);
+    }
+    match arrived {
+        Ok(Ok(first)) if first.is_empty() => Ok(None),
+        Ok(Ok(first)) => Ok(Some(Box::new(Cursor::new(first).chain(std::io::stdin())))),
+        Ok(Err(error)) => failed(format!("cannot read stdin: {error}")),
+        Err(_) => {
+            let seconds = PIPE_TIMEOUT.as_secs();
+            screen::progress(&format!(
+                "nothing arrived on stdin within {seconds} s, so no document is read from it; --file - waits longer"
+            ));
+            Ok(None)
+        }
+    }
+}

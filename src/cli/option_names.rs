@@ -1,0 +1,84 @@
+//! Replaces the fields of a request in error messages by the options of the command line that set them.
+
+/// Fields of a request, and the options that set them.
+const OPTIONS: &[(&str, &str)] = &[
+    ("prompt", "the question"),
+    ("models", "--panel"),
+    ("pattern", "--pattern"),
+    ("ultra_model", "--synthesizer"),
+    ("recipe", "--recipe"),
+    ("preset", "--preset"),
+    ("depth", "--depth"),
+    ("budget_usd", "--budget"),
+    ("document_ids", "--document"),
+    ("document_id", "--document"),
+    ("follow_up_to", "--continue"),
+    ("parameters", "--parameter"),
+    ("name", "--name"),
+    ("scopes", "--scope"),
+    ("expires_in_days", "--expires"),
+    ("base_url", "--base-url"),
+    ("kind", "--kind"),
+    ("api_key", "the key"),
+    ("concurrency", "--concurrency"),
+    ("email", "the email address"),
+    ("password", "the password"),
+];
+
+/// The message with options instead of fields: `body.models.0: …` becomes `--panel: …`. Several messages, which are
+/// joined by `; `, become one line each.
+pub(super) fn named(message: &str) -> String {
+    if !message.starts_with("body.") && !message.starts_with("query.") {
+        return message.to_owned();
+    }
+    let pieces = message
+        .replace("; body.", "\nbody.")
+        .replace("; query.", "\nquery.");
+    let lines: Vec<String> = pieces.lines().map(line).collect();
+    lines.join("\n")
+}
+
+fn line(message: &str) -> String {
+    let Some((place, why)) = message.split_once(": ") else {
+        return message.to_owned();
+    };
+    let mut parts = place.split('.').skip(1);
+    let field = parts.next().unwrap_or_default();
+    let rest: Vec<&str> = parts.collect();
+    let known = OPTIONS.iter().find(|(name, _)| *name == field);
+    match known {
+        Some((_, "--parameter")) => format!("--parameter {}: {why}", rest.join(".")),
+        Some((_, option)) => format!("{option}: {why}"),
+        None => {
+            let place = std::iter::once(field).chain(rest).collect::<Vec<_>>();
+            format!("{}: {why}", place.join("."))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_become_options() {
+        for (message, expected) in [
+            ("not found", "not found"),
+            (
+                "body.models.0: no model is called x",
+                "--panel: no model is called x",
+            ),
+            (
+                "body.pattern: must be one of a; b; body.parameters.temperature: must be 0 to 2",
+                "--pattern: must be one of a; b\n--parameter temperature: must be 0 to 2",
+            ),
+            (
+                "body.cases.3.prompt: is missing",
+                "cases.3.prompt: is missing",
+            ),
+            ("query.limit: is not a number", "limit: is not a number"),
+        ] {
+            assert_eq!(named(message), expected);
+        }
+    }
+}

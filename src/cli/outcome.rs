@@ -1,0 +1,108 @@
+//! The outcome of a command, and what it prints. The errors of the app become sentences that name options of the
+//! command line.
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+use super::option_names;
+use crate::app::{Error, Kind};
+use crate::config;
+use crate::domain::closest::closest;
+
+/// The outcome of a command.
+pub(super) type Outcome = Result<(), CommandFailure>;
+
+/// Why a command failed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum CommandFailure {
+    /// Invalid arguments or settings: exit code 2.
+    Usage(String),
+    /// Any other failure: exit code 1.
+    Failed(String),
+    /// Interrupted by the user: exit code 130, as in shells.
+    Stopped(String),
+}
+
+impl CommandFailure {
+    /// The text for stderr, and the exit code.
+    pub(super) fn into_parts(self) -> (String, u8) {
+        match self {
+            Self::Failed(text) => (text, 1),
+            Self::Usage(text) => (text, 2),
+            Self::Stopped(text) => (text, 130),
+        }
+    }
+}
+
+/// Prints to stdout. A closed pipe (`| head`) is not a failure.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub(super) fn print(text: impl Display) -> Outcome {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            failed(format!("cannot write to stdout: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A failure: exit code 1.
+///
+/// # Errors
+/// Always.
+pub(super) fn failed<T>(text: impl Display) -> Result<T, CommandFailure> {
+    Err(CommandFailure::Failed(text.to_string()))
+}
+
+/// Incorrect usage: exit code 2.
+///
+/// # Errors
+/// Always.
+pub(super) fn usage<T>(text: impl Display) -> Result<T, CommandFailure> {
+    Err(CommandFailure::Usage(text.to_string()))
+}
+
+/// The message for a model whose provider has no key: where to put it.
+pub(super) fn without_key(message: &str) -> Option<String> {
+    let why = message.strip_prefix("needs_key: ")?;
+    let provider = why.rsplit(' ').next().unwrap_or_default();
+    let setting = match config::key_setting(provider) {
+        Some(name) => format!("set {name}, or "),
+        None => String::new(),
+    };
+    Some(format!(
+        "--panel: {why}\n{setting}add the key with quire provider add {provider} --key-stdin"
+    ))
+}
+
+/// The message for an action that a command does not have. `details` lists its actions, one line each.
+pub(super) fn no_action(command: &str, word: &str, details: &str) -> String {
+    let actions = details.lines().filter(|line| line.starts_with("  "));
+    let actions = actions.filter_map(|line| line.split_whitespace().next());
+    match closest(word, actions) {
+        Some(meant) => format!("{command} has no action `{word}`; did you mean {meant}?"),
+        None => format!("{command} has no action `{word}`; it has:\n{details}"),
+    }
+}
+
+impl From<Error> for CommandFailure {
+    /// Includes the private text: the user of the command line operates the machine.
+    fn from(error: Error) -> Self {
+        if let Some(text) = without_key(&error.public) {
+            return Self::Usage(text);
+        }
+        let is_usage = error.kind == Kind::BadInput;
+        let mut text = option_names::named(&error.public);
+        if let Some(private) = error.private {
+            text = format!("{text}: {private}");
+        }
+        if !error.resolution.is_empty() {
+            text = format!("{text}\n{}", error.resolution);
+        }
+        match is_usage {
+            true => Self::Usage(text),
+            false => Self::Failed(text),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What `quire` prints about an installation: at the start of a server, and alone next to one that runs.
+
+use super::local_address::{public_url, running_server};
+use super::local_session::{self, LocalSession};
+use super::outcome::{CommandFailure, Outcome};
+use crate::app::App;
+use crate::config::Config;
+use crate::domain::model::Availability;
+use crate::log;
+
+/// Models named in one line at most.
+const NAMED: usize = 3;
+
+/// Prints four lines about the server that uses the data folder: its address, the data, the accounts, and the models
+/// with the next step.
+///
+/// # Errors
+/// When the data folder cannot be read.
+pub(super) async fn print(config: Config) -> Outcome {
+    log::configure(log::LogLevel::Error, config.log_json);
+    let page = public_url(&config);
+    let address = running_server(&config).unwrap_or_else(|| page.clone());
+    super::print(format!("Quire is listening on {address}"))?;
+    let home = LocalSession::to_look(config, None).await;
+    let home = match home {
+        Ok(home) => home,
+        Err(CommandFailure::Failed(why)) if why == local_session::NO_ACCOUNT => {
+            return print_lines(&[format!(
+                "There is no account yet: create the first one at {page}/login"
+            )]);
+        }
+        Err(failure) => return Err(failure),
+    };
+    let accounts = home.app.accounts().users(1, None).await?;
+    let account = match accounts.first() {
+        Some(_) => format!("Sign in at {page}/login"),
+        None => format!("There is no account yet: create the first one at {page}/login"),
+    };
+    home.app.discovery().probe().await;
+    let [data, models] = about(&home.app);
+    let outcome = print_lines(&[data, account, models]);
+    home.app.close().await;
+    outcome
+}
+
+fn print_lines(lines: &[String]) -> Outcome {
+    lines.iter().try_for_each(super::print)
+}
+
+/// Two lines about an opened installation: where its data is, and which models are ready.
+pub(super) fn about(app: &App) -> [String; 2] {
+    let folder = &app.config.data_dir;
+    let shown = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+    [format!("The data is in {}", shown.display()), models(app)]
+}
+
+fn models(app: &App) -> String {
+    let listed = app.models().list(None);
+    let ready = listed
+        .iter()
+        .filter(|(_, state)| *state == Availability::Ready);
+    let real: Vec<&str> = ready
+        .clone()
+        .filter(|(model, _)| !model.mock)
+        .map(|(model, _)| model.id.as_str())
+        .collect();
+    let next = "quire ask \"What is a quire?\"";
+    match (real.len(), ready.count()) {
+        (0, 0) => "No model is ready: set OPENAI_API_KEY, or see quire help providers".to_owned(),
+        (0, demo) => format!(
+            "{demo} demo models are ready; for real ones, set OPENAI_API_KEY or see quire help providers"
+        ),
+        (1..=NAMED, _) => format!("Ready: {}. Next: {next}", real.join(", ")),
+        (more, _) => format!("{more} models are ready. Next: {next}"),
+    }
+}

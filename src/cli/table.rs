@@ -1,0 +1,109 @@
+//! Lists on the command line: aligned columns under a header, cut to the width of a terminal.
+
+use std::io::IsTerminal as _;
+
+use super::markdown::clean;
+use super::outcome::{Outcome, print};
+use super::screen;
+use super::text_width::{cut, width};
+
+/// Columns between two cells.
+const GAP: usize = 2;
+
+/// A list with a header.
+pub(super) struct TextTable {
+    titles: &'static [&'static str],
+    rows: Vec<Vec<String>>,
+}
+
+impl TextTable {
+    /// An empty list. A title that begins with `>` is that of a column of numbers, which is aligned to the right.
+    pub(super) fn new(titles: &'static [&'static str]) -> Self {
+        Self {
+            titles,
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row: one cell per title.
+    pub(super) fn push(&mut self, cells: impl IntoIterator<Item = String>) {
+        let one_line = |cell: String| clean(&cell.replace(['\n', '\r', '\t'], " "));
+        self.rows.push(cells.into_iter().map(one_line).collect());
+    }
+
+    /// Prints the list, or what to do when it is empty.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub(super) fn print(&self, empty: &str) -> Outcome {
+        if self.rows.is_empty() {
+            return print(empty);
+        }
+        let columns = std::io::stdout().is_terminal().then(screen::width);
+        print(self.text(columns).trim_end_matches('\n'))
+    }
+
+    /// The lines, at most this wide.
+    fn text(&self, columns: Option<usize>) -> String {
+        let header: Vec<String> = self.titles.iter().map(|title| shown(title)).collect();
+        let all = || std::iter::once(&header).chain(&self.rows);
+        let widths: Vec<usize> = (0..self.titles.len())
+            .map(|at| all().map(|row| width(cell(row, at))).max().unwrap_or(0))
+            .collect();
+        let mut out = String::new();
+        for row in all() {
+            let line = self.line(row, &widths);
+            match columns {
+                // One column more than the text: nothing overwrites these lines.
+                Some(columns) if width(&line) > columns => {
+                    out.push_str(cut(&line, columns));
+                    out.push('…');
+                }
+                _ => out.push_str(&line),
+            }
+            out.push('\n');
+        }
+        out
+    }
+
+    fn line(&self, row: &[String], widths: &[usize]) -> String {
+        let mut line = String::new();
+        for (at, (title, wide)) in self.titles.iter().zip(widths).enumerate() {
+            let text = cell(row, at);
+            let space = " ".repeat(wide.saturating_sub(width(text)));
+            match title.starts_with('>') {
+                true => line += &format!("{space}{text}"),
+                false => line += &format!("{text}{space}"),
+            }
+            line += &" ".repeat(GAP);
+        }
+        line.truncate(line.trim_end().len());
+        line
+    }
+}
+
+fn cell(row: &[String], at: usize) -> &str {
+    row.get(at).map_or("", String::as_str)
+}
+
+fn shown(title: &str) -> String {
+    title.trim_start_matches('>').to_uppercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_cut() {
+        let mut table = TextTable::new(&["name", ">words", "kind"]);
+        let row = |cells: [&str; 3]| cells.map(str::to_owned);
+        table.push(row(["日本", "7", "pdf"]));
+        table.push(row(["a long name", "1200", "a\nb\u{1b}"]));
+        assert_eq!(
+            table.text(None),
+            "NAME         WORDS  KIND\n日本             7  pdf\na long name   1200  a b\n"
+        );
+        assert_eq!(table.text(Some(10)), "NAME     …\n日本     …\na long na…\n");
+    }
+}

@@ -1,0 +1,51 @@
+//! Where everything is stored when QUIRE_DATA is not set: `./quire-data` where it exists, because earlier versions
+//! created it there, otherwise the user's data folder (XDG Base Directory Specification 0.8).
+
+use std::path::{Path, PathBuf};
+
+/// The folder that earlier versions created in the working directory.
+const EARLIER: &str = "./quire-data";
+
+/// The default data folder, by the environment and by whether the earlier folder exists.
+pub(super) fn usual(environment: &dyn Fn(&str) -> Option<String>, has_earlier: bool) -> PathBuf {
+    let absolute = |name: &str| {
+        let path = PathBuf::from(environment(name)?);
+        // The specification: a relative path is ignored.
+        path.is_absolute().then_some(path)
+    };
+    let home = || Some(absolute("HOME")?.join(".local/share"));
+    match absolute("XDG_DATA_HOME").or_else(home) {
+        Some(folder) if !has_earlier => folder.join("quire"),
+        _ => PathBuf::from(EARLIER),
+    }
+}
+
+/// Whether the working directory has a folder of an earlier version.
+pub(super) fn has_earlier() -> bool {
+    Path::new(EARLIER).is_dir()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_users_data_folder_unless_there_is_an_earlier_one() {
+        let folder = |list: &[(&str, &str)], has_earlier: bool| {
+            let find = |name: &str| {
+                let found = list.iter().find(|(given, _)| *given == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            usual(&find, has_earlier).display().to_string()
+        };
+        let home = [("HOME", "/home/ada")];
+        assert_eq!(folder(&home, false), "/home/ada/.local/share/quire");
+        assert_eq!(folder(&home, true), "./quire-data");
+        assert_eq!(folder(&[], false), "./quire-data");
+        let both = [("HOME", "/home/ada"), ("XDG_DATA_HOME", "/data")];
+        assert_eq!(folder(&both, false), "/data/quire");
+        let relative = [("HOME", "/home/ada"), ("XDG_DATA_HOME", "data")];
+        assert_eq!(folder(&relative, false), "/home/ada/.local/share/quire");
+        assert_eq!(folder(&[("HOME", "")], false), "./quire-data");
+    }
+}

@@ -1,0 +1,86 @@
+//! The known word that is closest to a mistyped one, for error messages.
+
+/// Longest word that is compared, in characters: the time grows with its square.
+const MAX_CHARS: usize = 64;
+
+/// Returns the candidate with the fewest edits to `word`. `None` when more than a third of its characters differ: that
+/// is another word, not a typing error.
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word: Vec<char> = word.to_lowercase().chars().take(MAX_CHARS).collect();
+    let most = (word.len() / 3).max(1);
+    let scored = candidates.into_iter().map(|candidate| {
+        let letters: Vec<char> = candidate.to_lowercase().chars().take(MAX_CHARS).collect();
+        (edits(&word, &letters), candidate)
+    });
+    let best = scored.filter(|(edits, _)| *edits <= most && *edits < word.len());
+    best.min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
+}
+
+/// The closest model: also by its name without the provider before the slash.
+pub fn closest_model<'a>(
+    word: &str,
+    ids: impl Iterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    if let Some(id) = closest(word, ids.clone()) {
+        return Some(id);
+    }
+    let name = |id: &'a str| id.split_once('/').map_or(id, |(_, name)| name);
+    let found = closest(word, ids.clone().map(name))?;
+    ids.into_iter().find(|id| name(id) == found)
+}
+
+/// Insertions, deletions, replacements, and swaps of neighbors that turn one word into the other: the optimal string
+/// alignment distance.
+fn edits(from: &[char], to: &[char]) -> usize {
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=to.len()).collect();
+    for (at, one) in from.iter().enumerate() {
+        let mut row = vec![at + 1];
+        for (column, other) in to.iter().enumerate() {
+            let replaced = last[column] + usize::from(one != other);
+            let mut least = replaced.min(last[column + 1] + 1).min(row[column] + 1);
+            let is_swapped =
+                at > 0 && column > 0 && *one == to[column - 1] && from[at - 1] == *other;
+            if is_swapped {
+                least = least.min(before_last[column - 1] + 1);
+            }
+            row.push(least);
+        }
+        before_last = std::mem::replace(&mut last, row);
+    }
+    last[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typing_errors_are_recognized() {
+        let words = ["panel", "pattern", "port", "data", "models"];
+        for (word, expected) in [
+            ("pannel", Some("panel")),
+            ("prot", Some("port")),
+            ("PATERN", Some("pattern")),
+            ("model", Some("models")),
+            ("dtaa", Some("data")),
+            ("panel", Some("panel")),
+            ("elephant", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(closest(word, words), expected, "{word}");
+        }
+        let models = ["openai/gpt-4o", "demo/extract"];
+        for (word, expected) in [
+            ("gpt-4p", Some("openai/gpt-4o")),
+            ("demo/extrakt", Some("demo/extract")),
+            ("claude", None),
+        ] {
+            assert_eq!(closest_model(word, models.into_iter()), expected, "{word}");
+        }
+        let long = "x".repeat(10_000);
+        assert_eq!(closest(&long, words), None);
+    }
+}

@@ -1,0 +1,141 @@
+//! Downloads a file from the web, for a document that is named by its address. Only public addresses, or networks in
+//! `OUTBOUND_ALLOW`; every redirect is checked like the first address. Blocks.
+
+use std::io::Read;
+use std::time::Duration;
+
+use ureq::http::header::LOCATION;
+use ureq::http::{StatusCode, Uri};
+
+use super::{LlmSettings, address_guard, transport};
+use crate::domain::network::{AddressReach, Network};
+
+/// Maximum number of redirects that are followed.
+const MAX_REDIRECTS: usize = 5;
+/// Timeout for the first byte, and between two pieces.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Opens the file at an http or https address. Returns its name and its content, of which at most `most` bytes are
+/// given; `authorities` is PEM text that replaces the built-in certificate authorities.
+///
+/// # Errors
+/// The reason, as a sentence part: the address is invalid or private, the server does not answer, or it refuses.
+pub fn open_web_file(
+    address: &str,
+    most: u64,
+    allowed: &[Network],
+    authorities: Option<String>,
+) -> Result<(String, Box<dyn Read + Send>), String> {
+    let settings = LlmSettings {
+        first_token: READ_TIMEOUT,
+        idle: READ_TIMEOUT,
+        allowed: allowed.to_vec(),
+        authorities,
+        ..LlmSettings::default()
+    };
+    let agent = transport::agent(&settings, AddressReach::Public);
+    let mut uri = web_address(address)?;
+    for _ in 0..=MAX_REDIRECTS {
+        let response =
+            agent.get(uri.clone()).call().map_err(|error| {
+                match address_guard::refused(&error) {
+                    true => "its address is not public; OUTBOUND_ALLOW permits networks".to_owned(),
+                    false => error.to_string(),
+                }
+            })?;
+        let status = response.status();
+        if status.is_redirection() {
+            let to = response.headers().get(LOCATION);
+            let to = to.and_then(|to| to.to_str().ok()).unwrap_or_default();
+            uri = joined(&uri, to)?;
+            continue;
+        }
+        if status != StatusCode::OK {
+            return Err(format!(
+                "the server answers with status {}",
+                status.as_u16()
+            ));
+        }
+        let body = response.into_body().into_with_config().limit(most).reader();
+        return Ok((file_name(&uri), Box::new(body)));
+    }
+    Err(format!("it redirects more than {MAX_REDIRECTS} times"))
+}
+
+fn web_address(text: &str) -> Result<Uri, String> {
+    let uri: Uri = text.parse().map_err(|_| "not a valid address".to_owned())?;
+    match uri.scheme_str() {
+        Some("http" | "https") if uri.host().is_some() => Ok(uri),
+        _ => Err("not an http or https address".to_owned()),
+    }
+}
+
+/// The target of a redirect: absolute, or relative to the address that redirects.
+fn joined(from: &Uri, to: &str) -> Result<Uri, String> {
+    if to.contains("://") {
+        return web_address(to);
+    }
+    let scheme = from.scheme_str().unwrap_or("https");
+    let host = from.authority().map_or("", |authority| authority.as_str());
+    let folder = from
+        .path()
+        .rsplit_once('/')
+        .map_or("", |(folder, _)| folder);
+    match to {
+        "" => Err("it redirects to nowhere".to_owned()),
+        to if to.starts_with("//") => web_address(&format!("{scheme}:{to}")),
+        to if to.starts_with('/') => web_address(&format!("{scheme}://{host}{to}")),
+        to => web_address(&format!("{scheme}://{host}{folder}/{to}")),
+    }
+}
+
+/// The last part of the path, or the host.
+fn file_name(uri: &Uri) -> String {
+    let last = uri.path().rsplit('/').next().unwrap_or_default();
+    match last {
+        "" => format!("{}.html", uri.host().unwrap_or("page")),
+        name => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_are_joined_and_named() {
+        let from: Uri = "https://a.example/docs/one.pdf?x=1"
+            .parse()
+            .expect("an address");
+        assert_eq!(file_name(&from), "one.pdf");
+        for (to, expected) in [
+            ("two.pdf", "https://a.example/docs/two.pdf"),
+            ("/three.pdf", "https://a.example/three.pdf"),
+            ("//b.example/four", "https://b.example/four"),
+            ("http://c.example/", "http://c.example/"),
+        ] {
+            assert_eq!(
+                joined(&from, to).map(|uri| uri.to_string()),
+                Ok(expected.to_owned())
+            );
+        }
+        assert!(joined(&from, "file:///etc/passwd").is_err());
+        let bare: Uri = "https://a.example".parse().expect("an address");
+        assert_eq!(file_name(&bare), "a.example.html");
+    }
+
+    #[test]
+    fn private_addresses_are_refused() {
+        for address in [
+            "http://127.0.0.1:9/x",
+            "http://[::1]/x",
+            "ftp://a.example/x",
+            "nonsense",
+        ] {
+            let refused = open_web_file(address, 1, &[], None).map(|_| ());
+            assert!(refused.is_err(), "{address}");
+        }
+        let why = open_web_file("http://10.0.0.1/x", 1, &[], None).map(|_| ());
+        assert!(why.is_err_and(|why| why.contains("not public")));
+    }
+}

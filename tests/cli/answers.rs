@@ -1,0 +1,419 @@
+//! Questions as people ask them: piped documents, several words, file patterns, web addresses, estimates, recipes, and
+//! what becomes of them in the history; in the data folder, next to a server, and with QUIRE_SERVER.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use super::{Place, Running, Said};
+
+const LOCK: &str = "The lock of the north canal is repaired by the water board each spring.\n";
+
+fn place_of_ada() -> Place {
+    let place = Place::new();
+    place
+        .run(&["user", "add", "ada@example.com", "--admin"])
+        .well();
+    place
+}
+
+fn asked(said: Said) -> Value {
+    serde_json::from_str(&said.well()).unwrap()
+}
+
+#[test]
+fn what_is_piped_next_to_a_question_is_a_document() {
+    let place = Place::new();
+    let words = [
+        "ask",
+        "Who",
+        "repairs",
+        "the",
+        "lock?",
+        "-m",
+        "demo/extract",
+        "-q",
+        "--json",
+    ];
+    let result = asked(place.run_with(&words, LOCK));
+    assert!(
+        result["synthesis"]
+            .as_str()
+            .unwrap()
+            .contains("water board"),
+        "{result}"
+    );
+    assert_eq!(
+        result["prompt"], "Who repairs the lock?",
+        "several words are one question"
+    );
+    // From a file too; nothing piped is nothing read.
+    std::fs::write(place.0.join("lock.txt"), LOCK).unwrap();
+    let mut command = place.quire(&words);
+    command.stdin(std::fs::File::open(place.0.join("lock.txt")).unwrap());
+    let result = asked(Said::of(command.output().unwrap()));
+    assert!(
+        result["synthesis"]
+            .as_str()
+            .unwrap()
+            .contains("water board"),
+        "{result}"
+    );
+    let result = asked(place.run_with(&words, ""));
+    assert!(!result.to_string().contains("water board"), "{result}");
+}
+
+#[test]
+fn several_files_are_read_by_words_and_by_pattern() {
+    let place = place_of_ada();
+    for (name, text) in [
+        ("a.md", "Alpha leaks.\n"),
+        ("b.md", "Beta is dry.\n"),
+        ("c.txt", "Gamma.\n"),
+    ] {
+        std::fs::write(place.0.join(name), text).unwrap();
+    }
+    // As the shell expands it, and as it leaves it.
+    for words in [
+        &[
+            "ask",
+            "What leaks?",
+            "-f",
+            "a.md",
+            "b.md",
+            "-m",
+            "demo/extract",
+        ][..],
+        &["ask", "-f", "*.md", "-m", "demo/extract", "What leaks?"],
+    ] {
+        let said = place.run(words);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert!(
+            said.err.contains("a.md: ") && said.err.contains("b.md: "),
+            "{said:?}"
+        );
+    }
+    let listed = place.run(&["documents", "--json"]).well();
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert_eq!(listed["documents"].as_array().unwrap().len(), 2, "{listed}");
+    let none = place.run(&["ask", "What?", "-f", "*.pdf"]).refused(1);
+    assert!(none.contains("no file matches *.pdf"), "{none}");
+    // A stored document by its id.
+    let added = place.run(&["documents", "add", "c.txt"]);
+    let id = added.out.trim().to_owned();
+    assert!(id.starts_with("document_"), "{added:?}");
+    let words = [
+        "ask",
+        "What is it?",
+        "--document",
+        &id,
+        "-m",
+        "demo/extract",
+        "-q",
+        "--json",
+    ];
+    let result = asked(place.run(&words));
+    assert!(result.to_string().contains(&id), "{result}");
+}
+
+#[test]
+fn a_web_address_is_read_if_it_may_be() {
+    let place = Place::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for path in ["/moved", "/lock.txt"] {
+            let (socket, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(socket.try_clone().unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {}
+            assert!(head.starts_with(&format!("GET {path} ")), "{head}");
+            let mut socket = socket;
+            let answer = match path {
+                "/moved" => {
+                    "HTTP/1.1 302 Found\r\nlocation: /lock.txt\r\ncontent-length: 0\r\n\r\n"
+                        .to_owned()
+                }
+                _ => format!(
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{LOCK}",
+                    LOCK.len()
+                ),
+            };
+            socket.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let url = format!("http://{address}/moved");
+    let words = [
+        "ask",
+        "Who repairs it?",
+        "-f",
+        &url,
+        "-m",
+        "demo/extract",
+        "-q",
+        "--json",
+    ];
+    let refused = place.run(&words).refused(1);
+    assert!(refused.contains("not public; OUTBOUND_ALLOW"), "{refused}");
+    let mut command = place.quire(&words);
+    command.env("OUTBOUND_ALLOW", "127.0.0.0/8");
+    let result = asked(Said::of(command.output().unwrap()));
+    assert!(
+        result["synthesis"]
+            .as_str()
+            .unwrap()
+            .contains("water board"),
+        "{result}"
+    );
+}
+
+#[test]
+fn an_estimate_spends_nothing_and_parameters_arrive() {
+    let place = place_of_ada();
+    let words = ["ask", "Why?", "-m", "demo/extract", "--estimate"];
+    let text = place.run(&words).well();
+    assert!(
+        text.contains("demo/extract") && text.contains("output tokens"),
+        "{text}"
+    );
+    assert!(
+        place
+            .run(&["history"])
+            .well()
+            .starts_with("No threads yet.")
+    );
+    let words = [
+        "ask",
+        "Why?",
+        "-m",
+        "demo/extract",
+        "-q",
+        "--json",
+        "--preset",
+        "precise",
+        "--parameter",
+        "max_tokens=50",
+        "--depth",
+        "quick",
+    ];
+    let result = place.run(&words);
+    if result.code != Some(0) {
+        assert!(result.err.contains("--preset: "), "{result:?}");
+    }
+    let words = [
+        "ask",
+        "Why?",
+        "-m",
+        "demo/extract",
+        "-q",
+        "--json",
+        "--parameter",
+        "max_tokens=50",
+    ];
+    let result = asked(place.run(&words));
+    assert!(result.to_string().contains("\"max_tokens\":50"), "{result}");
+}
+
+#[test]
+fn next_to_a_server_questions_go_through_it() {
+    let place = place_of_ada();
+    let mut command = place.quire(&["serve", "--port", "0"]);
+    command.env("USE_MOCK", "true");
+    let _server = Running::start(command);
+    std::fs::write(place.0.join("lock.txt"), LOCK).unwrap();
+    let words = [
+        "ask",
+        "Who repairs it?",
+        "-f",
+        "lock.txt",
+        "-m",
+        "demo/extract",
+        "-q",
+        "--json",
+    ];
+    let result = asked(place.run(&words));
+    assert!(
+        result["synthesis"]
+            .as_str()
+            .unwrap()
+            .contains("water board"),
+        "{result}"
+    );
+    let words = [
+        "ask",
+        "-c",
+        "And when?",
+        "-m",
+        "demo/extract",
+        "-q",
+        "--json",
+    ];
+    assert_eq!(asked(place.run(&words))["turn"], 2);
+    place.run(&["documents", "add", "lock.txt"]);
+    let said = place.run_with(&["chat", "-c", "-q"], "Why?\n");
+    assert_eq!(said.code, Some(0), "{said:?}");
+    // The key that was made for this is gone.
+    let keys = place.run(&["key", "list", "ada@example.com"]).well();
+    assert!(keys.starts_with("No API keys yet."), "{keys}");
+    let listed = place.run(&["history"]).well();
+    assert!(
+        listed.contains("Who repairs it?") && listed.contains("just now"),
+        "{listed}"
+    );
+}
+
+#[test]
+fn quire_server_serves_every_command_that_can_use_one() {
+    let (place, other) = (place_of_ada(), Place::new());
+    let mut command = place.quire(&["serve", "--port", "0"]);
+    command.env("USE_MOCK", "true");
+    let server = Running::start(command);
+    let key = place.run(&[
+        "key",
+        "add",
+        "ada@example.com",
+        "--scope",
+        "chat",
+        "--scope",
+        "analyze",
+        "--scope",
+        "documents",
+        "--scope",
+        "export",
+    ]);
+    let key = key.well().trim().to_owned();
+    let run = |words: &[&str]| {
+        let mut command = other.quire(words);
+        command.env("QUIRE_SERVER", format!("http://{}", server.address));
+        command.env("QUIRE_API_KEY", &key);
+        Said::of(command.output().unwrap())
+    };
+    std::fs::write(other.0.join("lock.txt"), LOCK).unwrap();
+    let added = run(&["documents", "add", "lock.txt"]);
+    let id = added.out.trim().to_owned();
+    assert!(id.starts_with("document_"), "{added:?}");
+    assert!(run(&["documents"]).well().contains("lock.txt"));
+    assert!(
+        run(&["documents", "search", "water", "board"])
+            .well()
+            .contains("lock.txt, page 1:")
+    );
+    assert!(run(&["models"]).well().contains("demo/extract"));
+    let result = asked(run(&[
+        "ask",
+        "Who repairs it?",
+        "--document",
+        &id,
+        "-m",
+        "demo/extract",
+        "-q",
+        "--json",
+    ]));
+    assert!(
+        result["synthesis"]
+            .as_str()
+            .unwrap()
+            .contains("water board"),
+        "{result}"
+    );
+    assert!(
+        run(&["ask", "Why?", "-m", "demo/extract", "--estimate"])
+            .well()
+            .contains("output tokens")
+    );
+    assert!(
+        run(&["history", "show", "last"])
+            .well()
+            .contains("water board")
+    );
+    assert!(
+        run(&["history", "search", "repairs"])
+            .well()
+            .contains("Who repairs it?")
+    );
+    assert!(
+        run(&["history", "export", "last", "--format", "html"])
+            .well()
+            .contains("<html")
+    );
+    assert!(
+        run(&["documents", "delete", &id])
+            .well()
+            .contains("deleted")
+    );
+    assert!(!other.data().exists(), "nothing is left behind");
+}
+
+#[test]
+fn the_history_is_listed_read_searched_and_exported() {
+    let place = place_of_ada();
+    place
+        .run(&["ask", "What is a quire?", "-m", "demo/extract", "-q"])
+        .well();
+    let listed = place.run(&["history"]).well();
+    assert!(
+        listed.starts_with("ID") && listed.contains("What is a quire?"),
+        "{listed}"
+    );
+    let json: Value = serde_json::from_str(&place.run(&["history", "--json"]).well()).unwrap();
+    let id = json["threads"][0]["thread_id"].as_str().unwrap();
+    assert!(
+        place
+            .run(&["history", "show", id])
+            .well()
+            .contains("## What is a quire?")
+    );
+    assert!(
+        place
+            .run(&["history", "search", "quire"])
+            .well()
+            .contains(id)
+    );
+    let none = place.run(&["history", "search", "unheard"]).well();
+    assert_eq!(none, "No thread contains these words.\n");
+    for (name, part) in [
+        ("a.md", "What is a quire?"),
+        ("a.html", "<html"),
+        ("a.json", "\"turns\""),
+    ] {
+        place.run(&["history", "export", "last", "-o", name]).well();
+        let text = std::fs::read_to_string(place.0.join(name)).unwrap();
+        assert!(text.contains(part), "{name}: {text}");
+    }
+    place
+        .run(&["history", "export", "last", "-o", "a.pdf"])
+        .refused(2);
+}
+
+#[test]
+fn the_example_of_an_experiment_runs() {
+    let place = Place::new();
+    let example = place.run(&["experiment", "example"]).well();
+    std::fs::write(place.0.join("example.toml"), &example).unwrap();
+    let ran = place.run(&["experiment", "run", "example.toml", "--estimate"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    // Errors name field and line.
+    let wrong = example.replace("dial = \"model\"", "dail = \"model\"");
+    let line = wrong
+        .lines()
+        .position(|line| line.starts_with("[[space]]"))
+        .unwrap()
+        + 1;
+    std::fs::write(place.0.join("wrong.toml"), &wrong).unwrap();
+    let said = place
+        .run(&["experiment", "run", "wrong.toml", "--estimate"])
+        .refused(1);
+    assert!(said.contains("wrong.toml, line "), "{said}");
+    assert!(said.contains("dail"), "{said}");
+    let named: usize = said
+        .split("line ")
+        .nth(1)
+        .unwrap()
+        .split(':')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((line..line + 3).contains(&named), "{line}: {said}");
+}

@@ -1,0 +1,250 @@
+//! The command line on a terminal of 80 columns (`script` of bsdutils makes one), piped, and with NO_COLOR; what `quire`
+//! alone says; where the data is by default.
+
+use std::process::Command;
+
+use super::{Place, Running, Said};
+
+/// What a command line writes on a terminal of 80 columns.
+fn on_terminal(place: &Place, line: &str, environment: &[(&str, &str)]) -> String {
+    let own = place.quire(&[]);
+    let shell = format!("stty cols 80 rows 24; {line}");
+    let mut command = Command::new("script");
+    command
+        .args(["-q", "-e", "-c", &shell, "/dev/null"])
+        .env_clear();
+    command.envs(
+        own.get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_quire"))
+        .parent()
+        .unwrap();
+    let path = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{path}", program.display()));
+    command.env("SHELL", "/bin/sh").current_dir(&place.0);
+    command.envs(environment.iter().copied());
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{line}: {text}");
+    text.replace("\r\n", "\n")
+}
+
+/// The columns of a line without escape sequences.
+fn columns(line: &str) -> usize {
+    let mut count = 0;
+    let mut letters = line.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\x1b' => while letters.next().is_some_and(|c| !c.is_ascii_alphabetic()) {},
+            letter if letter.is_control() => {}
+            _ => count += 1,
+        }
+    }
+    count
+}
+
+#[test]
+fn everything_fits_80_columns() {
+    let place = Place::new();
+    place
+        .run(&[
+            "user",
+            "add",
+            "ada.lovelace-of-the-long-address@example.org",
+            "--admin",
+        ])
+        .well();
+    place
+        .run(&[
+            "key",
+            "add",
+            "ada.lovelace-of-the-long-address@example.org",
+            "--name",
+            &"long ".repeat(18),
+        ])
+        .well();
+    let question = "Is it so that a very long question is cut where the terminal ends, or not?";
+    place
+        .run(&["ask", question, "-m", "demo/extract", "-q"])
+        .well();
+    for line in [
+        "quire --help",
+        "quire help ask",
+        "quire ask --nonsense --help",
+        "quire user list",
+        "quire key list ada.lovelace-of-the-long-address@example.org",
+        "quire models",
+        "quire patterns",
+        "quire documents",
+        "quire history",
+        "quire usage",
+        "quire provider list",
+        "quire experiment list",
+        "quire ask 'What is *paper* made of?' -m demo/extract",
+    ] {
+        for colors in [&[][..], &[("NO_COLOR", "1")]] {
+            let text = on_terminal(&place, line, colors);
+            let wide: Vec<&str> = text.lines().filter(|line| columns(line) > 80).collect();
+            assert!(wide.is_empty(), "{line}: {wide:?}");
+            let is_styled = ["\x1b[1m", "\x1b[3m", "\x1b[36m"]
+                .iter()
+                .any(|code| text.contains(code));
+            assert!(colors.is_empty() || !is_styled, "{line}: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn the_answer_comes_before_the_summary() {
+    let place = Place::new();
+    let text = on_terminal(
+        &place,
+        "quire ask 'What is a quire of paper?' -m demo/extract",
+        &[],
+    );
+    let last = text.trim_end().lines().last().unwrap_or_default();
+    assert!(last.contains(" s, $"), "{text}");
+    assert_eq!(text.matches(" s, $").count(), 1, "{text}");
+}
+
+#[test]
+fn lists_have_a_header_and_json_and_say_when_they_are_empty() {
+    let place = Place::new();
+    place.run(&["user", "add", "a@b.co"]).well();
+    for (words, empty) in [
+        (&["key", "list", "a@b.co"][..], "No API keys yet."),
+        (&["provider", "list"], "No providers have been added."),
+        (&["documents", "list"], "No documents yet."),
+        (&["history", "list"], "No threads yet."),
+        (&["experiment", "list"], "No experiments yet."),
+        (&["usage"], "No usage"),
+        (&["orphans", "list"], "No file was moved aside."),
+    ] {
+        let text = place.run(words).well();
+        assert!(text.starts_with(empty), "{words:?}: {text}");
+        let json = place.run(&[words, &["--json"]].concat()).well();
+        assert!(json.trim_start().starts_with('{'), "{words:?}: {json}");
+    }
+    for words in [&["user", "list"][..], &["models"], &["patterns", "list"]] {
+        let text = place.run(words).well();
+        let header = text.lines().next().unwrap();
+        assert_eq!(header, header.to_uppercase(), "{words:?}");
+        let json = place.run(&[words, &["--json"]].concat()).well();
+        assert!(
+            json.trim_start().starts_with(['{', '[']),
+            "{words:?}: {json}"
+        );
+    }
+    let listed = place.run(&["user", "list"]).well();
+    assert!(
+        listed.contains("just now") && listed.contains("never"),
+        "{listed}"
+    );
+}
+
+#[test]
+fn quire_alone_says_four_things() {
+    let place = Place::new();
+    let mut server = Running::start({
+        let mut command = place.quire(&[]);
+        command
+            .env("PORT", "0")
+            .env("HOST", "127.0.0.1")
+            .env("USE_MOCK", "true")
+            .env("DISCOVER_LOCAL", "false");
+        command
+    });
+    let mut lines = Vec::new();
+    while lines.len() < 3 {
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut server.out, &mut line).unwrap();
+        lines.push(line);
+    }
+    let data = place.data().display().to_string();
+    assert!(lines[0].starts_with("There is no account yet"), "{lines:?}");
+    assert!(lines[1].contains(&data), "{lines:?}");
+    assert!(
+        lines[2].contains("demo models are ready") && lines[2].contains("OPENAI_API_KEY"),
+        "{lines:?}"
+    );
+    // Next to it, the same about the one that runs.
+    place
+        .run(&["user", "add", "ada@example.com", "--admin"])
+        .well();
+    let mut command = place.quire(&[]);
+    command
+        .env("DISCOVER_LOCAL", "false")
+        .env("USE_MOCK", "true");
+    let text = Said::of(command.output().unwrap()).well();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert_eq!(
+        lines[0],
+        format!("Quire is listening on http://{}", server.address)
+    );
+    assert!(
+        lines[1].contains(&data) && lines[2].contains("Sign in at http://"),
+        "{text}"
+    );
+    assert!(lines[3].contains("demo models are ready"), "{text}");
+    // Links lead to the server that runs.
+    let link = place.run(&["user", "invite", "b@b.co"]).out;
+    assert!(
+        link.starts_with(&format!("http://{}/login?invite=", server.address)),
+        "{link}"
+    );
+}
+
+#[test]
+fn data_is_kept_where_the_platform_keeps_it() {
+    let place = Place::new();
+    let home = place.0.join("home");
+    let add = |words: &[&str], environment: &[(&str, &str)]| {
+        let mut command = place.quire(words);
+        command.env_remove("QUIRE_DATA").env("HOME", &home);
+        command.envs(environment.iter().copied());
+        Said::of(command.output().unwrap()).well();
+    };
+    add(&["user", "add", "a@b.co"], &[]);
+    assert!(home.join(".local/share/quire/quire.db").exists());
+    let other = place.0.join("xdg");
+    add(
+        &["user", "add", "a@b.co"],
+        &[("XDG_DATA_HOME", other.to_str().unwrap())],
+    );
+    assert!(other.join("quire/quire.db").exists());
+    // The folder of an earlier version is still used.
+    std::fs::create_dir(place.0.join("quire-data")).unwrap();
+    add(&["user", "add", "a@b.co"], &[]);
+    assert!(place.0.join("quire-data/quire.db").exists());
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_says_what_to_do() {
+    let place = Place::new();
+    std::fs::write(place.0.join("file"), "x").unwrap();
+    for folder in ["file", "file/below", "/proc/nowhere", "/sys/quire"] {
+        let mut command = place.quire(&["serve", "--port", "0"]);
+        command.env("QUIRE_DATA", folder);
+        let said = Said::of(command.output().unwrap()).refused(1);
+        assert!(
+            said.contains(folder) && said.contains("--data or QUIRE_DATA"),
+            "{folder}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_mistaken_setting_is_mentioned() {
+    let place = Place::new();
+    let mut command = place.quire(&["models"]);
+    command.env("OPENAI_KEY", "sk-0123456789abcdef");
+    let said = Said::of(command.output().unwrap());
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.err.contains("did you mean OPENAI_API_KEY?"),
+        "{said:?}"
+    );
+    assert!(!said.err.contains("sk-0123"), "{said:?}");
+}
