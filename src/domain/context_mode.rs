@@ -71,10 +71,14 @@ impl DocumentSizes {
     }
 }
 
-/// Maximum characters of passages in a prompt: about 6,000 tokens, which every current model can read.
+/// Characters of passages in a prompt for a model whose context window is small or unknown: about 6,000 tokens, which
+/// every current model can read.
 pub const PASSAGES: usize = 24_000;
-/// Documents up to this many characters are included whole by default: about 24,000 tokens.
+/// Documents up to this many characters are included whole by default in any window that has room: about 24,000
+/// tokens.
 pub const UNASKED: u64 = 96_000;
+/// Share of a context window that documents take by default: one of so many parts.
+const WINDOW_SHARE: u64 = 4;
 /// Maximum characters included whole on request; they are stored with the analysis.
 pub const MOST: u64 = 2_000_000;
 /// Characters of passages for members with smaller context windows.
@@ -96,6 +100,8 @@ pub struct MemberNeeds {
     pub question: u64,
     /// Other members' texts.
     pub peers: u64,
+    /// Tokens of documents that the request's budget pays for, if it has one.
+    pub affordable: Option<u64>,
 }
 
 impl MemberNeeds {
@@ -103,6 +109,12 @@ impl MemberNeeds {
     pub fn room(self) -> Option<u64> {
         let needed = self.output + self.question + self.peers + RULES;
         (self.window > 0).then(|| self.window.saturating_sub(needed))
+    }
+
+    /// Tokens of documents by default: a share of the window, as far as there is room and money for it.
+    fn share(self) -> Option<u64> {
+        let share = self.room()?.min(self.window / WINDOW_SHARE);
+        Some(share.min(self.affordable.unwrap_or(u64::MAX)))
     }
 }
 
@@ -126,7 +138,10 @@ pub fn choose(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> Fi
         (ContextMode::Whole, _) => MOST,
         (ContextMode::Passages, _) => 0,
         (_, None) => unknown,
-        (_, Some(_)) => UNASKED,
+        (_, Some(_)) => {
+            let share = seat.share().map_or(0, |share| volume.chars_in(share));
+            UNASKED.max(share as u64).min(MOST)
+        }
     };
     let fits = room.is_none_or(|room| volume.tokens() <= room);
     if volume.chars <= most.max(STEPS[3] as u64) && fits {
@@ -152,7 +167,13 @@ pub fn choose(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> Fi
     };
     let chars = room.map_or(PASSAGES, |room| volume.chars_in(room));
     if chars >= PASSAGES {
-        return given(Fit::Passages, PASSAGES, why);
+        let share = match wish {
+            // An explicit request for passages is one for little text.
+            ContextMode::Passages => PASSAGES,
+            _ => seat.share().map_or(0, |share| volume.chars_in(share)),
+        };
+        let chars = share.clamp(PASSAGES, chars.min(MOST as usize));
+        return given(Fit::Passages, chars, why);
     }
     match STEPS.into_iter().find(|&step| step <= chars) {
         Some(step) => given(Fit::Trimmed, step, why),
@@ -184,6 +205,7 @@ mod tests {
             output: 1_000,
             question: 100,
             peers: 0,
+            affordable: None,
         }
     }
 
@@ -204,10 +226,13 @@ mod tests {
         use Fit::{Cannot, Passages, Trimmed, Whole};
         for (wish, chars, window, fit, budget) in [
             (Wish::Auto, 90_000, 200_000, Whole, 90_000),
-            (Wish::Auto, 100_000, 200_000, Passages, PASSAGES),
+            (Wish::Auto, 100_000, 200_000, Whole, 100_000),
+            (Wish::Auto, 300_000, 200_000, Passages, 200_000),
+            (Wish::Auto, 300_000, 400_000, Whole, 300_000),
+            (Wish::Auto, 100_000, 64_000, Passages, 64_000),
             (Wish::Whole, 100_000, 200_000, Whole, 100_000),
-            (Wish::Whole, 900_000, 200_000, Passages, PASSAGES),
-            (Wish::Whole, 3_000_000, 2_000_000, Passages, PASSAGES),
+            (Wish::Whole, 900_000, 200_000, Passages, 200_000),
+            (Wish::Whole, 3_000_000, 2_000_000, Passages, 2_000_000),
             (Wish::Passages, 90_000, 200_000, Passages, PASSAGES),
             (Wish::Auto, 90_000, 8_192, Trimmed, 12_000),
             (Wish::Auto, 90_000, 4_096, Trimmed, 6_000),
@@ -226,6 +251,23 @@ mod tests {
             let says = !got.why.is_empty();
             assert_eq!(says, fit != Whole && wish != Wish::Passages, "{}", got.why);
         }
+    }
+
+    #[test]
+    fn a_budget_bounds_the_share_of_the_window() {
+        let poor = MemberNeeds {
+            affordable: Some(10_000),
+            ..seat(400_000)
+        };
+        let got = choose(ContextMode::Auto, latin(300_000), poor);
+        assert_eq!((got.fit, got.chars), (Fit::Passages, 40_000));
+        // Never less than a small window gets.
+        let broke = MemberNeeds {
+            affordable: Some(1),
+            ..seat(400_000)
+        };
+        let got = choose(ContextMode::Auto, latin(300_000), broke);
+        assert_eq!((got.fit, got.chars), (Fit::Passages, PASSAGES));
     }
 
     #[test]

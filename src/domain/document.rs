@@ -90,6 +90,8 @@ pub struct Document {
     pub words: u64,
     /// Pages without text.
     pub gaps: Vec<TextlessPage>,
+    /// Pages whose text was recognized in a scanned picture, so that single letters may be wrong; ascending.
+    pub recognized: Vec<u32>,
     /// Suspected prompt injections.
     pub flags: Vec<InjectionFlag>,
     /// Upload time.

@@ -474,7 +474,10 @@ fn citations(
     let mut page = |id: &DocumentId, number: u32| {
         // Treat an unreadable page as missing: nothing is called verified then.
         let found = documents::page_of(db, user, id, number).ok().flatten();
-        found.map(|page| page.text)
+        found.map(|page| citation::CitedPage {
+            text: page.text,
+            is_recognized: documents::is_recognized(db, user, id, number).unwrap_or(false),
+        })
     };
     Some(citation::check(
         plan,

@@ -2,9 +2,10 @@
 //! content; refuses binary data and counts what it had to replace.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use super::Unreadable;
+use super::terminal;
 
 /// Decoded text, its encoding, and what was lost.
 #[derive(Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub struct Decoded {
     pub replaced: usize,
     /// Number of control characters removed.
     pub dropped: usize,
+    /// Number of bytes that are not UTF-8 in a text that is, and were read as Windows-1252.
+    pub stray: usize,
 }
 
 /// Bytes searched for a declaration of the encoding, in HTML as in XML.
@@ -51,8 +54,11 @@ pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<Decoded, Unreadable>
     if nuls * 1_000 > bytes.len() {
         return Err(Unreadable::Binary);
     }
-    if std::str::from_utf8(bytes).is_ok() || mostly_utf8(bytes) {
+    if std::str::from_utf8(bytes).is_ok() {
         return with(UTF_8, bytes);
+    }
+    if let Some(mixed) = mixed(bytes) {
+        return mixed;
     }
     if let Some(encoding) = declared(bytes)
         && !encoding.decode_without_bom_handling(bytes).1
@@ -80,7 +86,8 @@ fn with(encoding: &'static Encoding, bytes: &[u8]) -> Result<Decoded, Unreadable
 fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreadable> {
     let mut kept = String::with_capacity(text.len());
     let (mut characters, mut dropped) = (0usize, 0usize);
-    let mut rest = text.chars().peekable();
+    let terminal = terminal::plain(text);
+    let mut rest = terminal.chars().peekable();
     while let Some(character) = rest.next() {
         characters += 1;
         match character {
@@ -91,8 +98,7 @@ fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreada
             }
             '\n' | '\t' | '\u{C}' => kept.push(character),
             '\u{B}' | '\u{85}' | '\u{2028}' | '\u{2029}' => kept.push('\n'),
-            // Logs and manual pages contain backspaces and escapes: dropped, but not counted as a sign of
-            // binary data.
+            // What is left of escapes and overstrikes is dropped, but not counted as a sign of binary data.
             '\u{8}' | '\u{1B}' | '\u{FEFF}' => {}
             // The end-of-file mark of DOS.
             '\u{1A}' if rest.peek().is_none() => {}
@@ -108,6 +114,7 @@ fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreada
         encoding: encoding.to_owned(),
         replaced,
         dropped,
+        stray: 0,
     })
 }
 
@@ -163,15 +170,35 @@ fn utf16_without_mark(bytes: &[u8]) -> Option<&'static Encoding> {
     (plausible && !encoding.decode_without_bom_handling(bytes).1).then_some(encoding)
 }
 
-/// Whether the bytes are UTF-8 with some damage: at least ten times as many whole multi-byte characters as
-/// broken ones.
-fn mostly_utf8(bytes: &[u8]) -> bool {
+/// Decodes a text that is UTF-8 except for some bytes: in a line with one of these, each run of other bytes
+/// is read as Windows-1252 if it gives letters and signs, and is replaced otherwise. `None` when less than half
+/// of the characters outside ASCII are UTF-8, so that the text is in another encoding.
+fn mixed(bytes: &[u8]) -> Option<Result<Decoded, Unreadable>> {
     let (mut whole, mut broken) = (0usize, 0usize);
+    let mut text = String::with_capacity(bytes.len());
+    let (mut stray, mut replaced) = (0, 0);
     for chunk in bytes.utf8_chunks() {
         whole += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
-        broken += usize::from(!chunk.invalid().is_empty());
+        text.push_str(chunk.valid());
+        let invalid = chunk.invalid();
+        if invalid.is_empty() {
+            continue;
+        }
+        broken += 1;
+        let (read, is_bad) = WINDOWS_1252.decode_without_bom_handling(invalid);
+        if is_bad || read.chars().any(char::is_control) {
+            replaced += 1;
+            text.push('\u{FFFD}');
+        } else {
+            stray += invalid.len();
+            text.push_str(&read);
+        }
     }
-    whole >= 10 * broken
+    if whole == 0 || whole < broken {
+        return None;
+    }
+    let decoded = clean(&text, "utf-8", replaced);
+    Some(decoded.map(|decoded| Decoded { stray, ..decoded }))
 }
 
 /// The encoding that HTML, XML, CSS, or a source file declares.
@@ -277,13 +304,20 @@ mod tests {
             .into_bytes();
         damaged.insert(40, 0xFF);
         let decoded = decode(&damaged, None).expect("readable");
-        assert_eq!((decoded.encoding.as_str(), decoded.replaced), ("utf-8", 1));
+        assert_eq!((decoded.encoding.as_str(), decoded.stray), ("utf-8", 1));
+        assert!(decoded.text.contains('ÿ'));
+        let decoded = decode(b"Gr\xC3\xBC\xC3\x9Fe aus der Stadt K\xF6ln \x81", None);
+        let decoded = decoded.expect("readable");
+        assert_eq!(
+            (decoded.text.as_str(), decoded.replaced),
+            ("Grüße aus der Stadt Köln \u{FFFD}", 1)
+        );
     }
 
     #[test]
     fn line_ends_and_control_characters_are_normalized() {
         check(b"a\r\nb\rc\nd\x0Ce\x1A", "a\nb\nc\nd\x0Ce", "utf-8");
-        check(b"\x1B[31mred\x1B[0m", "[31mred[0m", "utf-8");
+        check(b"\x1B[31mred\x1B[0m", "red", "utf-8");
         check(b"", "", "utf-8");
     }
 

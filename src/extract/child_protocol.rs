@@ -89,6 +89,8 @@ pub struct SentReport {
     words: u64,
     notes: Vec<String>,
     gaps: Vec<TextlessPage>,
+    #[serde(default)]
+    recognized: Vec<u32>,
 }
 
 impl ReportFrame {
@@ -117,6 +119,7 @@ impl ReportFrame {
                 words: report.words,
                 notes: report.notes,
                 gaps: report.gaps,
+                recognized: report.recognized,
             }),
             Err(unreadable) => Self::Refused {
                 reason: match unreadable {
@@ -177,6 +180,7 @@ impl SentReport {
             words: self.words,
             notes: self.notes,
             gaps: self.gaps,
+            recognized: self.recognized,
         }
     }
 }
@@ -200,6 +204,7 @@ mod tests {
             words: 2,
             notes: vec!["n".into()],
             gaps: Vec::new(),
+            recognized: vec![1],
         };
         let mut bytes = Vec::new();
         page.write(&mut bytes).expect("memory");

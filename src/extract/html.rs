@@ -1,13 +1,36 @@
 //! Converts a web page to readable text: headings as `#`, lists as `-`, table rows with ` | `. Omits
-//! scripts, styles, navigation, footers, and hidden parts.
+//! scripts, styles, navigation, footers, hidden parts, and deleted text.
 
-use super::entities;
+mod lists;
+mod marks;
+mod math;
+mod rows;
+mod writer;
+
 use super::markup::{Token, Tokens, attribute};
+use writer::HtmlTextWriter;
 
 /// Elements that are dropped with their content.
 const DROPPED: &[&str] = &[
-    "script", "style", "nav", "footer", "template", "noscript", "svg", "iframe", "object",
-    "canvas", "noembed", "noframes", "select", "datalist",
+    "script",
+    "style",
+    "nav",
+    "footer",
+    "template",
+    "noscript",
+    "svg",
+    "iframe",
+    "object",
+    "canvas",
+    "noembed",
+    "noframes",
+    "select",
+    "datalist",
+    "del",
+    "rt",
+    "rp",
+    "annotation",
+    "annotation-xml",
 ];
 /// Void elements, which have no content.
 const VOID: &[&str] = &[
@@ -15,39 +38,9 @@ const VOID: &[&str] = &[
     "track", "wbr",
 ];
 /// Elements whose end tag is optional: a hidden one ends where the next of its kind begins.
-const UNCLOSED: &[&str] = &["p", "li", "dt", "dd", "tr", "td", "th", "option"];
-/// Block elements, which start and end a paragraph.
-const PARAGRAPHS: &[&str] = &[
-    "p",
-    "div",
-    "section",
-    "article",
-    "header",
-    "main",
-    "aside",
-    "blockquote",
-    "figure",
-    "figcaption",
-    "details",
-    "summary",
-    "address",
-    "nav",
-    "footer",
-    "form",
-    "fieldset",
-    "table",
-    "pre",
-    "dl",
-    "ul",
-    "ol",
-    "hr",
-    "center",
-    "dialog",
-    "caption",
+const UNCLOSED: &[&str] = &[
+    "p", "li", "dt", "dd", "tr", "td", "th", "option", "rt", "rp",
 ];
-/// Maximum depth of indented list levels; deeper ones look the same.
-const MAX_LIST_DEPTH: usize = 16;
-
 /// The text of a web page.
 #[derive(Debug, PartialEq, Default)]
 pub struct Reading {
@@ -59,9 +52,10 @@ pub struct Reading {
     pub notes: Vec<String>,
 }
 
-/// Converts a page, with its title above the text; stops once the text is longer than `max_text` bytes.
-pub fn render(page: &str, max_text: usize) -> Reading {
-    let mut reading = body(page, max_text);
+/// Converts a page, with its title above the text; stops once the text is longer than `max_text` bytes. With
+/// `is_xml` an element that closes itself has no content, even if the page is not well-formed.
+pub fn render(page: &str, max_text: usize, is_xml: bool) -> Reading {
+    let mut reading = body(page, max_text, is_xml);
     let (title, text) = (&reading.title, &reading.text);
     let repeated = title.is_empty()
         || text
@@ -75,8 +69,9 @@ pub fn render(page: &str, max_text: usize) -> Reading {
 }
 
 /// Converts a page without putting its title above the text.
-pub fn body(page: &str, max_text: usize) -> Reading {
-    let mut tokens = Tokens::new(page);
+pub fn body(page: &str, max_text: usize, is_xml: bool) -> Reading {
+    let mut tokens = Tokens::new(page, is_xml);
+    let (mut deleted, mut aids) = (0, 0);
     let mut writer = HtmlTextWriter::default();
     let mut dropped: Option<Dropped> = None;
     let mut dropping = true;
@@ -93,6 +88,9 @@ pub fn body(page: &str, max_text: usize) -> Reading {
             continue;
         };
         if let Some(open) = &mut dropped {
+            if let Some(choice) = open.choice(&token) {
+                writer.take(&Token::Text(&choice));
+            }
             if open.ends_with(&token) {
                 let resume = open.unclosed && matches!(token, Token::Open { .. });
                 dropped = None;
@@ -106,17 +104,29 @@ pub fn body(page: &str, max_text: usize) -> Reading {
             Token::Open { name, attributes }
                 if is_dropped(name, attributes) && (dropping || is_code(name)) =>
             {
+                deleted += usize::from(name == "del");
+                aids += usize::from(name == "rt");
                 dropped = Some(Dropped {
                     name: name.clone(),
                     depth: 1,
                     after: tokens.position(),
                     unclosed: UNCLOSED.contains(&name.as_str()),
+                    chosen: false,
                 });
             }
             _ => writer.take(&token),
         }
     }
-    writer.finish()
+    let mut reading = writer.finish();
+    for (count, what) in [
+        (deleted, "deleted passages"),
+        (aids, "reading aids above characters"),
+    ] {
+        if count > 0 {
+            reading.notes.push(format!("{what} left out: {count}"));
+        }
+    }
+    reading
 }
 
 /// Whether an element's content is never text for a reader, however broken the page is.
@@ -146,9 +156,32 @@ struct Dropped {
     depth: usize,
     after: usize,
     unclosed: bool,
+    /// Whether the chosen option of a menu, or a text of a drawing, is open.
+    chosen: bool,
 }
 
 impl Dropped {
+    /// The text of a menu's chosen option or of a drawing, which the page shows.
+    fn choice(&mut self, token: &Token) -> Option<String> {
+        match token {
+            Token::Open { name, .. } if self.name == "svg" => {
+                self.chosen |= name == "text";
+                None
+            }
+            Token::Close(name) if self.name == "svg" && name == "text" => {
+                self.chosen = false;
+                Some(" ".to_owned())
+            }
+            Token::Text(text) if self.name == "svg" && self.chosen => Some(format!(" {text}")),
+            Token::Open { name, attributes } if self.name == "select" && name == "option" => {
+                self.chosen = attribute(attributes, "selected").is_some();
+                None
+            }
+            Token::Text(text) if std::mem::take(&mut self.chosen) => Some(format!(" {text} ")),
+            _ => None,
+        }
+    }
+
     fn ends_with(&mut self, token: &Token) -> bool {
         match token {
             Token::Open { name, .. } if *name == self.name => {
@@ -164,226 +197,12 @@ impl Dropped {
     }
 }
 
-/// Assembles the text. Breaks and spaces are remembered and written only before the next word.
-#[derive(Default)]
-struct HtmlTextWriter {
-    out: String,
-    title: String,
-    breaks: usize,
-    space: bool,
-    pre: usize,
-    in_cell: bool,
-    row: bool,
-    row_start: usize,
-    separators: usize,
-    heading: bool,
-    in_title: bool,
-    lists: Vec<Option<usize>>,
-    prefix: String,
-}
-
-impl HtmlTextWriter {
-    fn take(&mut self, token: &Token) {
-        match token {
-            Token::Text(text) | Token::Raw(text) if self.in_title => {
-                if self.title.is_empty() {
-                    let title = entities::decode(text);
-                    self.title = title
-                        .split_whitespace()
-                        .collect::<Vec<_>>()
-                        .join(" ")
-                        .chars()
-                        .take(300)
-                        .collect();
-                }
-            }
-            Token::Text(text) | Token::Raw(text) => self.text(&entities::decode(text)),
-            Token::Open { name, attributes } => self.open(name, attributes),
-            Token::Close(name) => self.close(name),
-        }
-    }
-
-    fn open(&mut self, name: &str, attributes: &str) {
-        match name {
-            "title" => self.in_title = true,
-            "br" if !self.in_cell => self.end_line(1),
-            "br" => self.space = true,
-            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
-                self.end_line(2);
-                let level = usize::from(name.as_bytes()[1] - b'0');
-                self.prefix = format!("{} ", "#".repeat(level));
-                self.heading = true;
-            }
-            "ul" | "ol" => {
-                self.end_line(if self.lists.is_empty() { 2 } else { 1 });
-                if self.lists.len() < MAX_LIST_DEPTH {
-                    self.lists.push((name == "ol").then_some(0));
-                }
-            }
-            "li" => self.item(),
-            "dt" | "dd" => self.end_line(1),
-            "tr" => self.end_row(1),
-            "td" | "th" => {
-                // The cells of a row stay on one line.
-                if self.row && self.out.len() > self.row_start {
-                    self.breaks = 0;
-                }
-                self.separators += usize::from(self.row);
-                self.space = false;
-                (self.row, self.in_cell) = (true, true);
-            }
-            "pre" => {
-                self.pre += 1;
-                self.end_line(2);
-            }
-            "img" => {
-                let text = attribute(attributes, "alt").unwrap_or_default();
-                if !text.trim().is_empty() {
-                    self.text(&format!(" [image: {}] ", text.trim()));
-                }
-            }
-            _ if PARAGRAPHS.contains(&name) => self.block(),
-            _ => {}
-        }
-    }
-
-    fn close(&mut self, name: &str) {
-        match name {
-            "title" => self.in_title = false,
-            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
-                self.heading = false;
-                self.prefix.clear();
-                self.end_line(2);
-            }
-            "ul" | "ol" => {
-                self.lists.pop();
-                self.prefix.clear();
-                self.end_line(if self.lists.is_empty() { 2 } else { 1 });
-            }
-            "li" => {
-                self.prefix.clear();
-                self.end_line(1);
-            }
-            "td" | "th" => self.in_cell = false,
-            "tr" => self.end_row(1),
-            "table" => self.end_row(2),
-            "pre" => {
-                self.pre = self.pre.saturating_sub(1);
-                self.end_line(2);
-            }
-            _ if PARAGRAPHS.contains(&name) => self.block(),
-            _ => {}
-        }
-    }
-
-    /// Starts or ends a paragraph. Inside a cell or a heading that is only a space, or the row or the
-    /// heading would be torn apart.
-    fn block(&mut self) {
-        if self.in_cell || self.heading {
-            self.space = true;
-        } else if self.prefix.is_empty() {
-            self.end_line(if self.lists.is_empty() { 2 } else { 1 });
-        }
-    }
-
-    fn item(&mut self) {
-        self.end_line(1);
-        let indent = "  ".repeat(self.lists.len().saturating_sub(1));
-        let mark = match self.lists.last_mut() {
-            Some(Some(count)) => {
-                *count += 1;
-                format!("{count}.")
-            }
-            _ => "-".to_owned(),
-        };
-        self.prefix = format!("{indent}{mark} ");
-    }
-
-    fn end_row(&mut self, breaks: usize) {
-        (self.row, self.in_cell, self.separators) = (false, false, 0);
-        self.row_start = self.out.len();
-        self.end_line(breaks);
-    }
-
-    fn end_line(&mut self, breaks: usize) {
-        self.breaks = self.breaks.max(breaks);
-        self.space = false;
-    }
-
-    fn text(&mut self, text: &str) {
-        if self.pre > 0 && !self.in_cell {
-            self.verbatim(text);
-            return;
-        }
-        if text.starts_with(is_space) {
-            self.space = true;
-        }
-        for word in text.split(is_space).filter(|word| !word.is_empty()) {
-            self.begin();
-            self.out.push_str(word);
-            self.space = true;
-        }
-        self.space = text.ends_with(is_space) || (self.space && text.chars().all(is_space));
-    }
-
-    fn verbatim(&mut self, text: &str) {
-        let mut lines = text.split('\n').peekable();
-        while let Some(line) = lines.next() {
-            if !line.is_empty() {
-                self.begin();
-                self.out.push_str(line);
-            }
-            if lines.peek().is_some() {
-                self.breaks += 1;
-            }
-        }
-        self.space = false;
-    }
-
-    /// Writes the pending breaks, spaces, and marks before a word.
-    fn begin(&mut self) {
-        if self.breaks > 0 {
-            if !self.out.is_empty() {
-                self.out.truncate(self.out.trim_end_matches(' ').len());
-                self.out
-                    .extend(std::iter::repeat_n('\n', self.breaks.min(3)));
-            }
-        } else if self.space
-            && self.separators == 0
-            && !self.out.is_empty()
-            && !self.out.ends_with([' ', '\n'])
-        {
-            self.out.push(' ');
-        }
-        // Bounded, because a row may hold any number of empty cells.
-        self.out
-            .extend(std::iter::repeat_n(" | ", self.separators.min(64)));
-        self.separators = 0;
-        self.breaks = 0;
-        self.space = false;
-        self.out.push_str(&std::mem::take(&mut self.prefix));
-    }
-
-    fn finish(self) -> Reading {
-        let text = self.out.trim_start_matches('\n').trim_end().to_owned();
-        Reading {
-            title: self.title,
-            text,
-            notes: Vec::new(),
-        }
-    }
-}
-
-fn is_space(character: char) -> bool {
-    character.is_whitespace()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(page: &str, expected: &str) {
-        assert_eq!(render(page, 100_000).text, expected, "{page}");
+        assert_eq!(render(page, 100_000, false).text, expected, "{page}");
     }
 
     #[test]
@@ -410,11 +229,77 @@ mod tests {
     fn tables_keep_their_rows() {
         check(
             "<table><tr><th>Name<th>Age</tr><tr><td><p>Ann</p></td>\n<td>3<br>4</td></tr></table>end",
-            "Name | Age\nAnn | 3 4\n\nend",
+            "Columns: Name | Age\nName: Ann | Age: 3 4\n\nend",
         );
         check(
             "<table><tr><td>a<td>b<tr><td><td><td>c</table>",
             "a | b\n |  | c",
+        );
+    }
+
+    #[test]
+    fn raised_and_struck_text_keeps_its_meaning() {
+        for (page, expected) in [
+            (
+                "<p>10<sup>3</sup> and 20<sup><a href='#n'>1</a></sup> million",
+                "10^3 and 20[1] million",
+            ),
+            (
+                "<p>the report<a href='#n'><sup>2</sup></a>, H<sub>2</sub>O",
+                "the report[2], H2O",
+            ),
+            (
+                "<p>20<a epub:type='noteref' href='#n'>1</a> and <a href='x'>10<sup>3</sup> things</a>",
+                "20[1] and 10^3 things",
+            ),
+            (
+                "<p><s>100</s> <del>200</del> <ins>300</ins> euros",
+                "~~100~~ 300 euros",
+            ),
+            ("<span style='vertical-align: super'>1</span>See", "[1]See"),
+            (
+                "<math><mfrac><mrow><mi>a</mi><mo>+</mo><mn>1</mn></mrow><mn>2</mn></mfrac><msup><mi>x</mi><mn>2</mn></msup>\
+                 <annotation>x</annotation></math>",
+                "(a+1)/2x^2",
+            ),
+        ] {
+            check(page, expected);
+        }
+        assert_eq!(
+            body("a<del>b</del>", 100, false).notes,
+            ["deleted passages left out: 1"]
+        );
+    }
+
+    #[test]
+    fn cells_that_cover_others_keep_the_columns_aligned() {
+        check(
+            "<table><tr><th>Region<th>Q<th>Sales<tr><td rowspan=2>North<td>1<td>10<tr><td>2<td>20</table>",
+            "Columns: Region | Q | Sales\nRegion: North | Q: 1 | Sales: 10\nRegion: North | Q: 2 | Sales: 20",
+        );
+        check(
+            "<table><tr><th rowspan=2>City<th colspan=2>Sales<tr><th>2025<th>2026<tr><td>Oslo<td>1<td>2</table>",
+            "Columns: City | Sales 2025 | Sales 2026\nCity: Oslo | Sales 2025: 1 | Sales 2026: 2",
+        );
+        check(
+            "<table><tr><td rowspan=2>a<td>b<tr><td>c</table>",
+            "a | b\na | c",
+        );
+        check(
+            "<table><tr><th>only<th>names</table>end",
+            "only | names\n\nend",
+        );
+    }
+
+    #[test]
+    fn form_controls_show_their_state() {
+        check(
+            "<input type=checkbox checked> yes <input type=radio> no <input value='Ann'><select><option>a<option selected>b</select>",
+            "[x] yes [ ] no Ann b",
+        );
+        check(
+            "<ol start=5><li>five<li value=9>nine<li>ten</ol>",
+            "5. five\n9. nine\n10. ten",
         );
     }
 
@@ -435,7 +320,10 @@ mod tests {
             "text",
         );
         check("<input hidden>kept", "kept");
-        check("<svg><text>x</text></svg>y<select><option>z</select>", "y");
+        check(
+            "<svg><path/><title>t</title><text>x</text></svg>y<select><option>z</select>",
+            "x y",
+        );
     }
 
     #[test]
@@ -453,8 +341,15 @@ mod tests {
             "http://www.w3.org/1999/xhtml"
         );
         check(&page, "# A & B\n\none\n\na < b two");
-        // Not well-formed: browsers too would read it as HTML, where the script never ends.
-        check(&page.replace("</p>", ""), "# A & B\n\n");
+        // Not well-formed, but it says that it is XML.
+        check(&page.replace("</p>", ""), "# A & B\n\none\n\na < b two");
+        // Nothing says that it is XML: browsers too read it as HTML, where the script never ends.
+        check(
+            &page
+                .replace("</p>", "")
+                .replace("<?xml version='1.0'?>", ""),
+            "# A & B\n\n",
+        );
         check("<p>a<div/>b", "a\n\nb");
     }
 
@@ -463,6 +358,7 @@ mod tests {
         let reading = render(
             "<head><title>A &amp; B\n c</title></head><h1>Other</h1>x",
             1_000,
+            false,
         );
         assert_eq!(
             (reading.title.as_str(), reading.text.as_str()),
@@ -487,7 +383,7 @@ mod tests {
         ] {
             let page = unit.repeat(100_000);
             assert!(
-                render(&page, 10_000).text.len() <= page.len() + 10_000,
+                render(&page, 10_000, false).text.len() <= page.len() + 10_000,
                 "{unit}"
             );
         }

@@ -1,7 +1,7 @@
 //! Detects the kind of a text by its content; the file name decides only between kinds that any text could
 //! be. Bytes and encodings are handled elsewhere.
 
-use super::{json, table};
+use super::{calendar, json, notebook, subtitles, table};
 
 /// A kind of file that Quire reads: a row of `KINDS`.
 pub struct FileKind {
@@ -24,8 +24,6 @@ pub const KINDS: &[FileKind] = &[
             "txt",
             "text",
             "log",
-            "srt",
-            "vtt",
             "ini",
             "cfg",
             "conf",
@@ -37,8 +35,10 @@ pub const KINDS: &[FileKind] = &[
     FileKind {
         name: "markdown",
         content_type: "text/markdown",
-        extensions: &["md", "markdown", "mdx", "rst", "adoc", "org", "tex"],
-        help: "Markdown and its relatives; headings name the passages",
+        extensions: &[
+            "md", "markdown", "mdx", "rst", "adoc", "asciidoc", "org", "tex", "latex", "ltx",
+        ],
+        help: "Markdown, reStructuredText, AsciiDoc, Org, and LaTeX; headings name the passages",
     },
     FileKind {
         name: "html",
@@ -55,8 +55,26 @@ pub const KINDS: &[FileKind] = &[
     FileKind {
         name: "json",
         content_type: "application/json",
-        extensions: &["json", "jsonl", "ndjson", "geojson", "ipynb"],
+        extensions: &["json", "jsonl", "ndjson", "geojson"],
         help: "JSON and JSON Lines, indented for reading",
+    },
+    FileKind {
+        name: "notebook",
+        content_type: "application/x-ipynb+json",
+        extensions: &["ipynb"],
+        help: "Jupyter notebooks: cells and the text of their outputs, without pictures",
+    },
+    FileKind {
+        name: "calendar",
+        content_type: "text/calendar",
+        extensions: &["ics", "ifb", "vcs", "vcf", "vcard"],
+        help: "calendars and address cards: one entry per line, times written out",
+    },
+    FileKind {
+        name: "subtitles",
+        content_type: "text/vtt",
+        extensions: &["srt", "vtt"],
+        help: "subtitles: the spoken words with their times",
     },
     FileKind {
         name: "xml",
@@ -116,14 +134,20 @@ pub const KINDS: &[FileKind] = &[
     FileKind {
         name: "eml",
         content_type: "message/rfc822",
-        extensions: &["eml"],
-        help: "emails: sender, recipients, date, and subject, the text, and attachments of readable kinds under their names",
+        extensions: &["eml", "mbox", "mht", "mhtml"],
+        help: "emails, mailboxes, and saved web pages: sender, recipients, date, and subject, the text, and attachments of readable kinds under their names",
     },
     FileKind {
         name: "zip",
         content_type: "application/zip",
         extensions: &["zip"],
         help: "archives of any of these, each file under its path; an archive inside is opened, one nested deeper is not",
+    },
+    FileKind {
+        name: "tar",
+        content_type: "application/x-tar",
+        extensions: &["tar", "tgz", "gz"],
+        help: "tar archives, and any of these packed with gzip",
     },
     FileKind {
         name: "rtf",
@@ -156,6 +180,12 @@ pub enum TextSort {
     Table(u8),
     /// JSON or JSON Lines, or a file whose name claims it.
     Json,
+    /// A Jupyter notebook.
+    Notebook,
+    /// A calendar or address cards.
+    Calendar,
+    /// Subtitles.
+    Subtitles,
     /// Any other row of `KINDS`, shown unchanged.
     Plain(&'static str),
 }
@@ -164,6 +194,12 @@ pub enum TextSort {
 pub fn of(text: &str, file_name: &str) -> TextSort {
     let claim = claimed(file_name);
     let head = text.trim_start();
+    if calendar::looks_like(head) {
+        return TextSort::Calendar;
+    }
+    if subtitles::looks_like(head) {
+        return TextSort::Subtitles;
+    }
     if is_page(head) {
         return TextSort::Html;
     }
@@ -175,7 +211,10 @@ pub fn of(text: &str, file_name: &str) -> TextSort {
         };
     }
     if json::looks_like(text) {
-        return TextSort::Json;
+        return match notebook::looks_like(text) {
+            true => TextSort::Notebook,
+            false => TextSort::Json,
+        };
     }
     match claim {
         Some("html") if head.contains('<') => TextSort::Html,

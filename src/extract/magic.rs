@@ -69,14 +69,26 @@ const MARKS: &[MagicMark] = &[
     sure(0, b"\0\x01\0\0\0", "font"),
 ];
 
+/// Bytes within which a PDF begins, as readers accept it (ISO 32000-1, annex H, implementation note 13).
+const PDF_WITHIN: usize = 1_024;
+
+/// Whether a PDF begins here: at once, or after other bytes and then followed by an object, as no text about PDF is.
+fn is_pdf(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(PDF_WITHIN + 4)];
+    let Some(at) = head.windows(5).position(|window| window == b"%PDF-") else {
+        return false;
+    };
+    let rest = &bytes[at..bytes.len().min(at + 8_192)];
+    at < 64 || rest.windows(6).any(|window| window == b" 0 obj")
+}
+
 /// The name of the file's kind, when its first bytes show that it is binary.
 pub fn name_of(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1") {
         return Some(compound(bytes));
     }
-    // Readers accept some bytes of garbage before the signature of a PDF.
     let head = &bytes[..bytes.len().min(1_024)];
-    if head.windows(5).take(64).any(|window| window == b"%PDF-") {
+    if is_pdf(bytes) {
         return Some("PDF");
     }
     let has_nul = head.contains(&0);
@@ -153,6 +165,14 @@ mod tests {
             (b"BM stands for benchmark", None),
             (b"RIFF raff", None),
             (b"plain text about %PDF files", None),
+            (
+                &[&[b'x'; 900][..], b"\n%PDF-1.4\n1 0 obj"].concat(),
+                Some("PDF"),
+            ),
+            (
+                &[&[b'x'; 900][..], b"\n%PDF-1.4 is a header"].concat(),
+                None,
+            ),
             (b"", None),
         ] {
             assert_eq!(

@@ -1,12 +1,16 @@
 //! Emails: sender, recipients, date, and subject, then the text, then readable attachments under their
 //! names. Of a text in two forms the plain one is used. Follows no link and fetches nothing.
 
+mod flowed;
 mod header;
+pub(super) mod mailbox;
 
 use super::output::Output;
-use super::{FileInput, Unreadable, charset, html, inner};
+use super::{FileInput, Unreadable, calendar, charset, html, inner};
 
 use header::{MailField, decoded, decoded_words};
+
+pub(super) use header::quoted_printable as quoted;
 
 /// Maximum number of MIME parts read.
 const MAX_PARTS: usize = 1_000;
@@ -51,6 +55,15 @@ pub(super) fn is_mail(bytes: &[u8], named: bool) -> bool {
         .iter()
         .any(|field| sender.iter().any(|name| field.is(name)));
     signs.count() >= if named { 1 } else { 3 } && (named || sent)
+}
+
+/// An email that was saved in UTF-16, in UTF-8.
+pub(super) fn narrowed(bytes: &[u8]) -> Option<Vec<u8>> {
+    let is_wide = bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF");
+    let decoded = is_wide
+        .then(|| charset::decode(bytes, None).ok())
+        .flatten()?;
+    Some(decoded.text.into_bytes())
 }
 
 /// Reads an email.
@@ -128,10 +141,30 @@ impl Mail {
         let name = place.get("filename").or_else(|| kind.get("name"));
         let attached = place.value == "attachment" || (name.is_some() && place.value != "inline");
         match media {
-            "text/plain" if !attached => self.put(&plain(&content, kind.get("charset"))),
+            "text/plain" if !attached => {
+                let text = plain(&content, kind.get("charset"));
+                let is_flowed = kind
+                    .get("format")
+                    .is_some_and(|f| f.eq_ignore_ascii_case("flowed"));
+                let deletes = kind
+                    .get("delsp")
+                    .is_some_and(|d| d.eq_ignore_ascii_case("yes"));
+                self.put(&if is_flowed {
+                    flowed::joined(&text, deletes)
+                } else {
+                    text
+                });
+            }
+            "text/calendar" if !attached => {
+                self.put(&calendar::render(&plain(&content, kind.get("charset"))).0);
+            }
+            // The appearance of a saved page.
+            _ if is_appearance(media) && place.value != "attachment" => {}
             "text/html" if !attached => {
                 let page = plain(&content, kind.get("charset"));
-                self.put(&html::body(&page, super::ReadLimits::default().text).text);
+                let reading = html::body(&page, super::ReadLimits::default().text, false);
+                self.put(&reading.text);
+                self.notes.extend(reading.notes);
             }
             _ => {
                 let name = match name {
@@ -174,10 +207,17 @@ impl Mail {
             }
             kind if kind.starts_with("multipart/") => 1,
             "text/html" => 2,
+            "text/calendar" => 4,
             _ => 3,
         };
         if let Some((fields, body)) = parts.iter().min_by_key(rank) {
             self.part(fields, body, level + 1);
+        }
+        // An invitation's time and place are only in its calendar part.
+        for (fields, body) in &parts {
+            if media(fields) == "text/calendar" {
+                self.part(fields, body, level + 1);
+            }
         }
     }
 
@@ -187,6 +227,15 @@ impl Mail {
         }
         self.text.push_str(text.trim_end());
     }
+}
+
+/// Whether a part only says how others look.
+fn is_appearance(media: &str) -> bool {
+    matches!(
+        media,
+        "text/css" | "text/javascript" | "application/javascript" | "application/x-javascript"
+    ) || media.starts_with("font/")
+        || media.starts_with("application/font")
 }
 
 /// Decodes bytes in the encoding that the part names, or in the detected one when that is unknown.

@@ -39,6 +39,11 @@ const RAW: &[&str] = &[
     "plaintext",
 ];
 
+/// Whether an element of XML may hold further elements, which in HTML would be raw text.
+fn is_markup(name: &str) -> bool {
+    !matches!(name, "script" | "style" | "title")
+}
+
 /// Iterates over the tokens of a page.
 pub struct Tokens<'a> {
     text: &'a str,
@@ -76,13 +81,14 @@ fn is_xhtml(text: &str) -> bool {
 }
 
 impl<'a> Tokens<'a> {
-    /// Starts at the beginning of `text`.
-    pub fn new(text: &'a str) -> Self {
+    /// Starts at the beginning of `text`. With `is_xml` the text is read as XML in any case, otherwise when it
+    /// says so.
+    pub fn new(text: &'a str, is_xml: bool) -> Self {
         Self {
             text,
             at: 0,
             raw: None,
-            is_xml: is_xhtml(text),
+            is_xml: is_xml || text.trim_start().starts_with("<?xml") || is_xhtml(text),
             empty: None,
         }
     }
@@ -140,9 +146,9 @@ impl<'a> Tokens<'a> {
             return Some(Token::Close(name));
         }
         let attributes = &attributes[..end.unwrap_or(attributes.len())];
-        if self.is_xml {
-            self.empty = attributes.ends_with('/').then(|| name.clone());
-        } else if RAW.contains(&name.as_str()) {
+        if self.is_xml && attributes.ends_with('/') {
+            self.empty = Some(name.clone());
+        } else if RAW.contains(&name.as_str()) && !(self.is_xml && is_markup(&name)) {
             self.raw = Some(name.clone());
         }
         Some(Token::Open { name, attributes })
@@ -272,7 +278,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let shown: Vec<String> = Tokens::new(text)
+        let shown: Vec<String> = Tokens::new(text, false)
             .map(|token| match token {
                 Token::Open { name, .. } => format!("<{name}"),
                 Token::Close(name) => format!("/{name}"),

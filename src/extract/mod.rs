@@ -2,24 +2,34 @@
 //! I/O, no clock. Judges a file by its content, whatever its name says, and never invents text.
 
 mod archive;
+mod calendar;
 mod charset;
 pub mod child_protocol;
+mod compressed;
 mod entities;
 mod html;
+mod invisible;
 mod json;
 mod kind;
 mod magic;
 mod mail;
 mod markup;
+mod markup_text;
+mod notebook;
 mod office;
 mod output;
 mod pdf;
 mod picture;
+mod raised;
 mod rtf;
 #[cfg(test)]
 mod samples;
+mod subtitles;
+mod symbol_fonts;
 mod table;
 mod table_rows;
+mod terminal;
+mod tex;
 mod zip;
 
 use crate::domain::chunk::PageText;
@@ -89,6 +99,8 @@ pub struct ReadReport {
     pub notes: Vec<String>,
     /// Pages without text, with the reason.
     pub gaps: Vec<TextlessPage>,
+    /// Pages whose text was recognized in a scanned picture; ascending.
+    pub recognized: Vec<u32>,
 }
 
 /// Why no text could be extracted from a file.
@@ -182,6 +194,7 @@ pub fn recognize(head: &[u8]) -> Result<(), Unreadable> {
     match magic::name_of(head) {
         Some(magic::ENCRYPTED) => Err(Unreadable::Locked),
         Some(pdf::NAME) => Ok(()),
+        Some(_) if compressed::is_gzip(head) || compressed::is_tar(head) => Ok(()),
         Some(name) => Err(Unreadable::Unsupported(name)),
         None => Ok(()),
     }
@@ -215,6 +228,7 @@ pub fn extract(
         words: out.words,
         notes: out.notes,
         gaps: out.gaps,
+        recognized: out.recognized,
     })
 }
 
@@ -244,12 +258,29 @@ fn read(
         rtf::read(input, out)?;
         return Ok((kind::named("rtf"), String::new()));
     }
-    let named = input.name.to_lowercase().ends_with(".eml");
-    if mail::is_mail(input.bytes, named) {
+    if compressed::is_gzip(input.bytes) {
+        return compressed::read_packed(input, out);
+    }
+    if compressed::is_tar(input.bytes) {
+        return compressed::read_archive(input, out);
+    }
+    let narrowed = mail::narrowed(input.bytes);
+    let letter = FileInput {
+        bytes: narrowed.as_deref().unwrap_or(input.bytes),
+        ..*input
+    };
+    let named = [".eml", ".mht", ".mhtml"]
+        .iter()
+        .any(|end| input.name.to_lowercase().ends_with(end));
+    let is_mailbox = mail::mailbox::is_mailbox(letter.bytes);
+    if is_mailbox || mail::is_mail(letter.bytes, named) {
         if out.depth() > MAX_FILE_DEPTH {
             return Err(Unreadable::TooDeep);
         }
-        mail::read(input, out)?;
+        match is_mailbox {
+            true => mail::mailbox::read_all(&letter, out)?,
+            false => mail::read(&letter, out)?,
+        }
         return Ok((kind::named("eml"), String::new()));
     }
     read_text(input, out)
@@ -299,6 +330,7 @@ fn show(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
         words: 0,
         notes: vec![note],
         gaps: Vec::new(),
+        recognized: Vec::new(),
     })
 }
 
@@ -318,6 +350,12 @@ fn read_text(
         out.note(format!(
             "byte sequences that are not {} and were replaced: {}",
             decoded.encoding, decoded.replaced
+        ));
+    }
+    if decoded.stray > 0 {
+        out.note(format!(
+            "bytes that are not utf-8 and were read as windows-1252: {}",
+            decoded.stray
         ));
     }
     if decoded.dropped > 0 {
@@ -343,8 +381,9 @@ fn render(
     let limits = input.limits;
     let (kind, title, text, notes) = match kind::of(&text, input.name) {
         TextSort::Html => {
-            let reading = html::render(&text, limits.text);
-            ("html", reading.title, reading.text, Vec::new())
+            let is_xml = input.name.to_lowercase().ends_with(".xhtml");
+            let reading = html::render(&text, limits.text, is_xml);
+            ("html", reading.title, reading.text, reading.notes)
         }
         TextSort::Table(delimiter) => {
             let (text, notes) = table::render(&text, delimiter, limits.rows, limits.text);
@@ -353,6 +392,31 @@ fn render(
         TextSort::Json => {
             let (text, notes) = json::render(&text, limits.text, limits.depth);
             ("json", String::new(), text, notes)
+        }
+        TextSort::Notebook => match notebook::render(&text, limits.text) {
+            Some((text, notes)) => ("notebook", String::new(), text, notes),
+            None => ("json", String::new(), text, Vec::new()),
+        },
+        TextSort::Calendar => {
+            let (text, notes) = calendar::render(&text);
+            ("calendar", String::new(), text, notes)
+        }
+        TextSort::Subtitles => (
+            "subtitles",
+            String::new(),
+            subtitles::render(&text),
+            Vec::new(),
+        ),
+        TextSort::Plain(kind @ "markdown") => {
+            let extension = input
+                .name
+                .rsplit('.')
+                .next()
+                .unwrap_or_default()
+                .to_lowercase();
+            let (text, notes) =
+                markup_text::render(&text, &extension).unwrap_or((text, Vec::new()));
+            (kind, String::new(), text, notes)
         }
         TextSort::Plain(kind) => (kind, String::new(), text, Vec::new()),
     };

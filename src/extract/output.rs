@@ -2,6 +2,7 @@
 //! counts words, and records notes for the user. Reads nothing itself.
 
 use super::ReadLimits;
+use super::invisible::visible;
 use crate::domain::chunk::{PageText, count_words};
 use crate::domain::document::TextlessPage;
 
@@ -37,6 +38,7 @@ pub struct Output<'a> {
     pub(super) words: u64,
     pub(super) notes: Vec<String>,
     pub(super) gaps: Vec<TextlessPage>,
+    pub(super) recognized: Vec<u32>,
 }
 
 impl<'a> Output<'a> {
@@ -55,6 +57,7 @@ impl<'a> Output<'a> {
             words: 0,
             notes: Vec::new(),
             gaps: Vec::new(),
+            recognized: Vec::new(),
         }
     }
 
@@ -92,6 +95,11 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// The bounds on the cost of reading.
+    pub(super) fn limits(&self) -> &'a ReadLimits {
+        self.limits
+    }
+
     /// Bytes of text that still fit.
     pub fn room(&self) -> usize {
         self.limits.text.saturating_sub(self.text)
@@ -112,7 +120,8 @@ impl<'a> Output<'a> {
         // A damaged file may number pages in any way; a page's number identifies it, so each is unique.
         let number = number.max(self.last.saturating_add(1));
         self.next = number.saturating_add(1);
-        let text = text.trim_start_matches('\n').trim_end();
+        let shown = visible(text);
+        let text = shown.trim_start_matches('\n').trim_end();
         let words = count_words(text);
         if text.is_empty() {
             return Ok(());
@@ -140,7 +149,7 @@ impl<'a> Output<'a> {
         } else {
             words
         };
-        let title = self.named(title);
+        let title = self.named(&visible(title));
         let wanted = cut == 0
             || (self.sink)(PageText {
                 number,
@@ -176,6 +185,13 @@ impl<'a> Output<'a> {
         let note = self.named(&note);
         if self.notes.len() < MAX_NOTES && !self.notes.contains(&note) {
             self.notes.push(note);
+        }
+    }
+
+    /// Records that the text of a page was recognized in a scanned picture.
+    pub fn recognized(&mut self, page: u32) {
+        if self.recognized.len() < MAX_GAPS {
+            self.recognized.push(page.saturating_add(self.base));
         }
     }
 

@@ -5,12 +5,17 @@ use csv::{ReaderBuilder, StringRecord};
 
 /// The delimiters that are tried.
 const DELIMITERS: &[u8] = b",;\t|";
+/// Maximum number of rows above the header.
+const MAX_PREAMBLE: usize = 12;
 /// Rows examined to find the delimiter.
 const SAMPLE: usize = 50;
 
 /// The delimiter with which `text` is a table, if it is one. With `named` (the file name says so) one row
 /// or column more or less does not matter.
 pub fn sniff(text: &str, named: bool) -> Option<u8> {
+    if let Some((delimiter, _)) = separator_line(text) {
+        return Some(delimiter);
+    }
     DELIMITERS
         .iter()
         .filter_map(|&delimiter| {
@@ -33,6 +38,36 @@ pub fn sniff(text: &str, named: bool) -> Option<u8> {
         })
         .max_by_key(|&(score, _)| score)
         .map(|(_, delimiter)| delimiter)
+}
+
+/// The delimiter that the first line names for Excel (`sep=;`), and the text after that line.
+fn separator_line(text: &str) -> Option<(u8, &str)> {
+    let (first, rest) = text.split_once('\n')?;
+    let value = first.trim_matches(['"', '\r', ' ']).strip_prefix("sep=")?;
+    match value.as_bytes() {
+        [delimiter] => Some((*delimiter, rest)),
+        [] => Some((b'\t', rest)),
+        _ => None,
+    }
+}
+
+/// Number of rows above the header: titles and remarks that fill fewer cells than the table has columns.
+fn preamble(text: &str, delimiter: u8) -> usize {
+    let widths = widths(text, delimiter);
+    let count = |width: usize| widths.iter().filter(|&&other| other == width).count();
+    let Some(width) = widths
+        .iter()
+        .copied()
+        .max_by_key(|&width| (count(width), width))
+    else {
+        return 0;
+    };
+    let above = widths
+        .iter()
+        .take_while(|&&other| other < width && (other == 1 || other * 2 <= width))
+        .count();
+    let is_table = width > 1 && count(width) > 1 && above <= MAX_PREAMBLE;
+    if is_table { above } else { 0 }
 }
 
 fn widths(text: &str, delimiter: u8) -> Vec<usize> {
@@ -70,6 +105,8 @@ pub fn render(
     max_rows: usize,
     max_text: usize,
 ) -> (String, Vec<String>) {
+    let text = separator_line(text).map_or(text, |(_, rest)| rest);
+    let mut above = preamble(text, delimiter);
     let mut reader = reader(text, delimiter);
     let (mut out, mut notes) = (String::new(), Vec::new());
     let mut header: Option<StringRecord> = None;
@@ -79,6 +116,11 @@ pub fn render(
     // Reading valid UTF-8 from memory with flexible rows cannot fail; if it did, the rows so far would
     // remain.
     while reader.read_record(&mut row).unwrap_or(false) {
+        if above > 0 {
+            above -= 1;
+            write_row(&mut out, &row, None);
+            continue;
+        }
         if rows == 0 {
             width = row.len();
             if is_header(&row) {
@@ -274,6 +316,25 @@ mod tests {
     #[test]
     fn rows_without_a_header_have_no_column_names() {
         assert_eq!(render("1,2\n3,4\n", b',', 100, 10_000).0, "1 | 2\n3 | 4\n");
+    }
+
+    #[test]
+    fn lines_above_the_header_are_kept_apart() {
+        for (text, delimiter, expected) in [
+            (
+                "sep=;\nName;Units\nWidget;12\n",
+                b';',
+                "Columns: Name | Units\nName: Widget | Units: 12\n",
+            ),
+            (
+                "Report of the board\nCreated 2026\n\nStation,Level\nA,12\nB,15\n",
+                b',',
+                "Report of the board\nCreated 2026\nColumns: Station | Level\nStation: A | Level: 12\nStation: B | Level: 15\n",
+            ),
+        ] {
+            assert_eq!(sniff(text, true), Some(delimiter));
+            assert_eq!(render(text, delimiter, 100, 10_000).0, expected);
+        }
     }
 
     #[test]

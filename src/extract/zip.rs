@@ -16,6 +16,9 @@ const RATIO_FROM: u64 = 16 << 20;
 /// Maximum compression ratio: real sheets reach 60, deflate itself ends at 1,032.
 const MAX_RATIO: u64 = 300;
 
+/// Bytes of an entry that are scanned at a time.
+const SCANNED: usize = 64 << 10;
+
 /// Signature of a local file header.
 const LOCAL: &[u8] = b"PK\x03\x04";
 /// Signature of a central directory entry.
@@ -126,6 +129,31 @@ impl<'a> Zip<'a> {
             spent: &self.spent,
             fault: None,
         })
+    }
+
+    /// Passes an entry's inflated bytes to `take` in pieces that overlap by `overlap` bytes, with whether the
+    /// piece is the last. Does not count towards the container's limit: the entry is read again afterwards.
+    pub fn scan(&self, entry: &Entry, overlap: usize, take: &mut dyn FnMut(&[u8], bool)) {
+        let before = self.spent.get();
+        let Ok(mut stream) = self.stream(entry) else {
+            return;
+        };
+        let mut piece = Vec::with_capacity(SCANNED + overlap);
+        loop {
+            let wanted = (SCANNED + overlap - piece.len()) as u64;
+            // An error ends the scan like the end of the entry; the reader that follows reports it.
+            let read = (&mut stream)
+                .take(wanted)
+                .read_to_end(&mut piece)
+                .unwrap_or(0);
+            let is_last = (read as u64) < wanted;
+            take(&piece, is_last);
+            if is_last {
+                break;
+            }
+            piece.drain(..piece.len() - overlap);
+        }
+        self.spent.set(before);
     }
 
     /// The inflated bytes, `limit` at most. A damaged entry returns the bytes before the damage, with the

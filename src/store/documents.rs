@@ -1,6 +1,7 @@
 //! Documents and their text by page. The original bytes are in the data folder, not here.
 
 use rusqlite::Row;
+use serde::{Deserialize, Serialize};
 
 use super::connection::{Reader, Writer};
 use super::error::Result;
@@ -8,7 +9,7 @@ use super::passages;
 use super::values::{count, integer, json, text, to_json};
 use crate::domain::chunk::PageText;
 use crate::domain::context_mode::DocumentSizes;
-use crate::domain::document::{Document, Passage};
+use crate::domain::document::{Document, Passage, TextlessPage};
 use crate::domain::id::{DocumentId, UserId};
 
 /// Inserts a document, with its text if it was read already.
@@ -40,7 +41,7 @@ pub fn insert(
             document.pages,
             integer(document.words),
             document.created,
-            to_json(&document.gaps)?,
+            to_json(&stored_gaps(document))?,
             to_json(&document.flags)?,
         ),
     )
@@ -67,7 +68,7 @@ pub fn settle(db: &Writer, document: &Document) -> Result<()> {
             &document.message,
             document.pages,
             integer(document.words),
-            to_json(&document.gaps)?,
+            to_json(&stored_gaps(document))?,
             to_json(&document.flags)?,
         ),
     )
@@ -320,7 +321,46 @@ pub fn delete(db: &Writer, user: &UserId, id: &DocumentId) -> Result<bool> {
     Ok(gone > 0)
 }
 
+/// An entry of the column `gaps`: a page without text, or one whose text was recognized.
+#[derive(Serialize, Deserialize)]
+struct StoredGap {
+    #[serde(flatten)]
+    gap: TextlessPage,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    recognized: bool,
+}
+
+fn stored_gaps(document: &Document) -> Vec<StoredGap> {
+    let gaps = document.gaps.iter().map(|gap| StoredGap {
+        gap: gap.clone(),
+        recognized: false,
+    });
+    let recognized = document.recognized.iter().map(|&page| StoredGap {
+        gap: TextlessPage {
+            page,
+            why: String::new(),
+            picture: false,
+        },
+        recognized: true,
+    });
+    gaps.chain(recognized).collect()
+}
+
+/// Whether the text of a page was recognized in a scanned picture.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn is_recognized(db: &Reader, user: &UserId, id: &DocumentId, page: u32) -> Result<bool> {
+    let document = by_id(db, user, id)?;
+    Ok(document.is_some_and(|document| document.recognized.contains(&page)))
+}
+
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Document> {
+    let stored: Vec<StoredGap> = json(row, "gaps")?;
+    let (recognized, gaps): (Vec<StoredGap>, Vec<StoredGap>) =
+        stored.into_iter().partition(|one| one.recognized);
+    let recognized = recognized.into_iter().map(|one| one.gap.page).collect();
+    let gaps = gaps.into_iter().map(|one| one.gap).collect();
     Ok(Document {
         id: row.get("id")?,
         user: row.get("user_id")?,
@@ -334,7 +374,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Document> {
         message: row.get("message")?,
         pages: row.get("pages")?,
         words: count(row, "words")?,
-        gaps: json(row, "gaps")?,
+        gaps,
+        recognized,
         flags: json(row, "flags")?,
         created: row.get("created")?,
     })

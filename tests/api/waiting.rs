@@ -91,6 +91,7 @@ fn waiting(user: &UserId, number: u32) -> Document {
         pages: 0,
         words: 0,
         gaps: Vec::new(),
+        recognized: Vec::new(),
         flags: Vec::new(),
         created: made,
     }

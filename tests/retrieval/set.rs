@@ -150,6 +150,7 @@ pub fn document(owner: &User, number: u32, name: &str) -> Document {
         pages: 1,
         words: 1,
         gaps: Vec::new(),
+        recognized: Vec::new(),
         flags: Vec::new(),
         created,
     }

@@ -27,7 +27,7 @@ pub const MAX_PROMPT: usize = 200_000;
 /// Maximum number of members of a panel.
 const MAX_MEMBERS: usize = 16;
 /// Maximum number of documents of an analysis.
-pub(super) const MAX_DOCUMENTS: usize = 20;
+pub(super) const MAX_DOCUMENTS: usize = 100;
 /// Maximum length of a topic in characters.
 const MAX_TOPIC: usize = 60;
 /// Error kind of a model whose provider has no API key.

@@ -13,6 +13,7 @@ use crate::domain::context_mode::{
 };
 use crate::domain::id::UserId;
 use crate::domain::pattern::reading;
+use crate::domain::price::Price;
 use crate::domain::thread;
 
 /// Output tokens reserved for an answer without a limit, at most a quarter of the window.
@@ -131,6 +132,9 @@ impl Analyses<'_> {
             true => Vec::new(),
             false => provision.readings.remove(0),
         };
+        if provision.fits.iter().any(|one| one.fit != Fit::Whole) {
+            provision.notes.push(read_note(&provision.sources, volume));
+        }
         Ok(provision)
     }
 
@@ -231,8 +235,32 @@ impl Analyses<'_> {
             output: member.parameters.max_tokens.map_or(usual, u64::from),
             question: estimate_tokens(&new.request.prompt) + earlier,
             peers: peers * PEER,
+            affordable: affordable(new, model.price.as_ref(), panel.members.len()),
         }
     }
+}
+
+// What was read, when it is not everything.
+fn read_note(sources: &[SourcePassage], volume: DocumentSizes) -> String {
+    let chars: u64 = sources
+        .iter()
+        .map(|source| source.text.chars().count() as u64)
+        .sum();
+    format!(
+        "passages chosen for the question: at most {} of the documents' {} characters were read",
+        chars.min(volume.chars),
+        volume.chars
+    )
+}
+
+// Tokens of documents that half of the budget pays for when every member and the synthesis read as much; the other half
+// is for the answers.
+fn affordable(new: &CheckedRequest, price: Option<&Price>, members: usize) -> Option<u64> {
+    let dollars = new.budget?.dollars() / 2.0 / (members as f64 + 1.0);
+    let input = price
+        .map(|price| price.input)
+        .filter(|input| *input > 0.0)?;
+    Some((dollars / input * 1e6) as u64)
 }
 
 // Size of all passages, each with its frame, in tokens.

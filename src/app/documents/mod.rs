@@ -48,7 +48,7 @@ pub(in crate::app) use upload::{open_new, private_folder};
 pub use uploads::{UploadAnnouncement, UploadProgress};
 
 /// Maximum number of documents in one question.
-const MAX_PER_QUESTION: usize = 64;
+const MAX_PER_QUESTION: usize = 100;
 
 /// All documents, the thread that stores new ones, and those that read them.
 pub struct DocumentService {

@@ -257,6 +257,7 @@ impl ReaderPoolShared {
             pages: 0,
             words: 0,
             gaps: Vec::new(),
+            recognized: Vec::new(),
             flags: Vec::new(),
             ..document
         };

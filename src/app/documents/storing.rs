@@ -94,6 +94,7 @@ fn describe(job: &KeepJob) -> Result<Document> {
         pages: 0,
         words: 0,
         gaps: Vec::new(),
+        recognized: Vec::new(),
         flags: Vec::new(),
         created: job.now,
     })

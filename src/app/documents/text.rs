@@ -99,6 +99,7 @@ fn describe(document: &mut Document, report: ReadReport) {
         (false, gaps) => format!("{}; pages without text: {gaps}", report.notes.join("; ")),
     };
     document.gaps = report.gaps;
+    document.recognized = report.recognized;
 }
 
 /// Writes pages to the store in batches.

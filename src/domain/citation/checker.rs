@@ -11,7 +11,7 @@ use super::marks::{self, CitationMark, cites};
 use super::page_break::PageBreak;
 use super::quotes::{self, Quote};
 use super::words::ComparableText;
-use super::{Citation, CitationState, Citations, CitingText, MAX_ITEMS, PageSpan};
+use super::{Citation, CitationState, Citations, CitedPage, CitingText, MAX_ITEMS, PageSpan};
 
 /// Maximum number of pages searched per mark.
 const MAX_PAGES: u32 = 12;
@@ -24,7 +24,7 @@ pub(super) struct CitationChecker<'a> {
     /// By position in the request: the document and the pages that were given to any member.
     given: BTreeMap<u32, (DocumentId, BTreeSet<u32>)>,
     sources: Vec<&'a SourcePassage>,
-    page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<String>,
+    page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<CitedPage>,
     /// The last page used, as a one-entry cache: citations of one page come together.
     last: Option<CachedPage>,
 }
@@ -37,7 +37,10 @@ struct CachedPage {
 }
 
 impl<'a> CitationChecker<'a> {
-    pub fn of(plan: &'a Plan, page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<String>) -> Self {
+    pub fn of(
+        plan: &'a Plan,
+        page: &'a mut dyn FnMut(&DocumentId, u32) -> Option<CitedPage>,
+    ) -> Self {
         let sources: Vec<&SourcePassage> = plan.all_sources().collect();
         let mut given: BTreeMap<u32, (DocumentId, BTreeSet<u32>)> = BTreeMap::new();
         for source in &sources {
@@ -206,8 +209,9 @@ impl<'a> CitationChecker<'a> {
             let (Some(one), Some(other)) = ((self.page)(id, first), (self.page)(id, second)) else {
                 continue;
             };
-            let both = PageBreak::between(&one, &other);
-            let Some(found) = locate(quote, &ComparableText::of(&both.text)) else {
+            let both = PageBreak::between(&one.text, &other.text);
+            let is_recognized = one.is_recognized && other.is_recognized;
+            let Some(found) = locate(quote, &comparable(&both.text, is_recognized)) else {
                 continue;
             };
             if let Some((part, rest)) = both.parts(&(found.start..found.end)) {
@@ -258,15 +262,26 @@ impl<'a> CitationChecker<'a> {
     fn cached(&mut self, id: &DocumentId, page: u32) -> Option<&CachedPage> {
         let is_it = |last: &CachedPage| last.document == *id && last.page == page;
         if !self.last.as_ref().is_some_and(is_it) {
-            let text = (self.page)(id, page)?;
+            let CitedPage {
+                text,
+                is_recognized,
+            } = (self.page)(id, page)?;
             self.last = Some(CachedPage {
                 document: id.clone(),
                 page,
-                comparable: ComparableText::of(&text),
+                comparable: comparable(&text, is_recognized),
                 text,
             });
         }
         self.last.as_ref()
+    }
+}
+
+// In recognized text single letters may be wrong and accents missing.
+fn comparable(text: &str, is_recognized: bool) -> ComparableText {
+    match is_recognized {
+        true => ComparableText::recognized(text),
+        false => ComparableText::of(text),
     }
 }
 

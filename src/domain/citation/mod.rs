@@ -120,11 +120,20 @@ pub struct CitingText<'a> {
     pub text: &'a str,
 }
 
+/// A page that a citation names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CitedPage {
+    /// Its text.
+    pub text: String,
+    /// Whether the text was recognized in a scanned picture.
+    pub is_recognized: bool,
+}
+
 /// Checks every citation in the texts. `page` returns the text of a page, or none if it no longer exists.
 pub fn check<'a>(
     plan: &Plan,
     texts: impl IntoIterator<Item = CitingText<'a>>,
-    page: &mut dyn FnMut(&DocumentId, u32) -> Option<String>,
+    page: &mut dyn FnMut(&DocumentId, u32) -> Option<CitedPage>,
 ) -> Citations {
     let mut checker = CitationChecker::of(plan, page);
     let mut found = Citations::default();

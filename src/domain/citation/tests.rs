@@ -10,6 +10,13 @@ const PAGES: [&str; 3] = [
     "The contract ends on 31 March 2027 unless it is renewed in writing by Ms Okafor.",
 ];
 
+fn typed(text: &str) -> CitedPage {
+    CitedPage {
+        text: text.to_owned(),
+        is_recognized: false,
+    }
+}
+
 fn id() -> DocumentId {
     DocumentId::new(Timestamp::from_millis(5), 5)
 }
@@ -31,11 +38,8 @@ fn plan() -> Plan {
 }
 
 fn states(text: &str) -> Vec<CitationState> {
-    let mut page = |_: &DocumentId, number: u32| {
-        PAGES
-            .get(number as usize - 1)
-            .map(|text| (*text).to_owned())
-    };
+    let mut page =
+        |_: &DocumentId, number: u32| PAGES.get(number as usize - 1).map(|text| typed(text));
     let text = CitingText {
         stage: 0,
         member: None,
@@ -79,11 +83,8 @@ fn each_citation_is_what_it_is() {
 
 #[test]
 fn spans_lead_to_the_words() {
-    let mut page = |_: &DocumentId, number: u32| {
-        PAGES
-            .get(number as usize - 1)
-            .map(|text| (*text).to_owned())
-    };
+    let mut page =
+        |_: &DocumentId, number: u32| PAGES.get(number as usize - 1).map(|text| typed(text));
     let text = CitingText {
         stage: 2,
         member: Some(1),
@@ -149,7 +150,7 @@ fn no_planted_false_citation_is_verified() {
 #[test]
 fn unknown_marks_are_struck_out() {
     let text = "True [D1:p1], false [D9:p1], both [D1:p2, D9:p2].";
-    let mut page = |_: &DocumentId, _: u32| Some(String::new());
+    let mut page = |_: &DocumentId, _: u32| Some(typed(""));
     let one = CitingText {
         stage: 0,
         member: None,
@@ -160,4 +161,30 @@ fn unknown_marks_are_struck_out() {
         struck(text, &found),
         "True [D1:p1], false ~~[D9:p1]~~, both [D1:p2] ~~[D9:p2]~~."
     );
+}
+
+#[test]
+fn letters_may_slip_only_on_recognized_pages() {
+    // Character recognition read "tenant" as "tenaut".
+    let scan =
+        "The tenaut pays a deposit of 900 euros and keeps the garden in good order all year.";
+    let text = "He pays: \u{201C}The tenant pays a deposit of 900 euros and keeps the garden in good order all year\u{201D} [D1:p1].";
+    for (is_recognized, expected) in [
+        (true, CitationState::Verified),
+        (false, CitationState::NotFound),
+    ] {
+        let mut page = |_: &DocumentId, number: u32| {
+            (number == 1).then(|| CitedPage {
+                text: scan.to_owned(),
+                is_recognized,
+            })
+        };
+        let one = CitingText {
+            stage: 0,
+            member: None,
+            text,
+        };
+        let found = check(&plan(), [one], &mut page);
+        assert_eq!(found.items[0].state, expected, "{is_recognized}");
+    }
 }

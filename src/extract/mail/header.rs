@@ -255,7 +255,8 @@ pub fn decoded(fields: &[MailField<'_>], body: &[u8]) -> Vec<u8> {
     }
 }
 
-fn quoted_printable(body: &[u8]) -> Vec<u8> {
+/// Decodes quoted-printable text.
+pub fn quoted_printable(body: &[u8]) -> Vec<u8> {
     let mut joined = Vec::with_capacity(body.len());
     for line in body.split_inclusive(|&byte| byte == b'\n') {
         let content = line.trim_ascii_end();

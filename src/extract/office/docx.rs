@@ -1,20 +1,23 @@
 //! Word documents: headings by the definition of their styles, lists with their numbers, tables by rows,
-//! notes and comments after their paragraph, pages at the file's breaks. Omits headers and footers, deleted
-//! or hidden text, field codes, and the second copy of each text box.
+//! notes and comments after their paragraph, pages at the file's breaks. Omits deleted and hidden text, with a
+//! note, field codes, and the second copy of each text box.
 
 use std::collections::HashMap;
 
 use super::body::{BodyText, ParagraphRole, TableCell, one_line};
+use super::docx_notes::notes;
+use super::docx_parts::{DocxOmitted, form_box, is_page, margins, page_text, script};
 use super::drawing;
+use super::margins::MarginLines;
 use super::package::{Relation, relations};
 use super::styles::{Lists, Numbered, Styles};
 use super::xml::{Tag, Xml, XmlPiece};
-use super::{Pictures, damaged};
+use super::{Pictures, damaged, embedded};
 use crate::extract::output::{Full, Output};
+use crate::extract::raised::{RunBuffer, RunStyle};
+use crate::extract::symbol_fonts;
 use crate::extract::zip::Zip;
 
-/// Maximum size of all notes and comments, in bytes.
-const MAX_NOTES_BYTES: usize = 8 << 20;
 /// Maximum size of one paragraph, in bytes.
 const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
 
@@ -38,6 +41,10 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         cells: Vec::new(),
         in_text: false,
         hidden: false,
+        style: RunStyle::default(),
+        font: String::new(),
+        margins: margins(zip, &links),
+        omitted: DocxOmitted::default(),
         pictures: 0,
     };
     let Some(mut xml) = Xml::part(zip, part) else {
@@ -45,66 +52,26 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         return Pictures(0);
     };
     // Full: the limit is reached; the text so far has been passed on.
-    let _: Result<(), Full> = word.walk(&mut xml).and_then(|()| word.body.finish());
-    let pictures = word.pictures;
+    let _: Result<(), Full> = word.walk(&mut xml).and_then(|()| word.finish());
+    let (pictures, omitted) = (word.pictures, word.omitted);
+    omitted.report(out);
     if xml.broken() {
         damaged(out, "its text is read only up to the damage");
     }
+    let files: Vec<Relation> = links
+        .iter()
+        .filter(|link| !is_page(link))
+        .cloned()
+        .collect();
+    embedded::read(zip, &files, out);
     Pictures(pictures)
-}
-
-/// Footnotes, endnotes, or comments by id.
-fn notes(xml: Option<Xml<'_>>, element: &str) -> HashMap<String, String> {
-    let mut notes = HashMap::new();
-    let Some(mut xml) = xml else { return notes };
-    let mut total = 0;
-    while let Some(piece) = xml.next() {
-        let XmlPiece::Open(tag) = piece else { continue };
-        // The separator lines between text and notes are stored as notes of other types.
-        if tag.name() != element || tag.get("type").is_some_and(|kind| kind != "normal") {
-            continue;
-        }
-        let text = one_line(&note(&mut xml));
-        total += text.len();
-        if text.is_empty() || total > MAX_NOTES_BYTES {
-            continue;
-        }
-        let text = match tag.get("author").filter(|author| !author.trim().is_empty()) {
-            Some(author) => format!("[comment by {}: {text}]", author.trim()),
-            None if element == "comment" => format!("[comment: {text}]"),
-            None => text,
-        };
-        notes.insert(tag.get("id").unwrap_or_default(), text);
-    }
-    notes
-}
-
-fn note(xml: &mut Xml<'_>) -> String {
-    let outside = xml.depth() - 1;
-    let (mut text, mut inside) = (String::new(), false);
-    while xml.depth() > outside {
-        match xml.next() {
-            Some(XmlPiece::Open(tag)) => match tag.name() {
-                "t" => inside = true,
-                "del" | "moveFrom" | "Fallback" => xml.skip(),
-                "p" | "tab" | "br" | "tc" => text.push(' '),
-                _ => {}
-            },
-            Some(XmlPiece::Close(name)) if name == "t" => inside = false,
-            Some(XmlPiece::Text(piece)) if inside && text.len() < MAX_PARAGRAPH_BYTES => {
-                text.push_str(&piece);
-            }
-            Some(_) => {}
-            None => break,
-        }
-    }
-    text
 }
 
 /// A paragraph being read.
 #[derive(Default)]
 struct DocxParagraph {
     text: String,
+    runs: RunBuffer,
     style: String,
     outline: Option<usize>,
     numbered: Option<Numbered>,
@@ -127,6 +94,11 @@ struct DocxWord<'a, 'o, 's> {
     cells: Vec<TableCell>,
     in_text: bool,
     hidden: bool,
+    style: RunStyle,
+    /// The symbol font of the open run, if it has one.
+    font: String,
+    margins: MarginLines,
+    omitted: DocxOmitted,
     pictures: usize,
 }
 
@@ -143,13 +115,36 @@ impl DocxWord<'_, '_, '_> {
         Ok(())
     }
 
-    fn write(&mut self, text: &str) {
-        if let Some(paragraph) = self.open.last_mut()
-            && !self.hidden
-            && paragraph.text.len() < MAX_PARAGRAPH_BYTES
-        {
-            paragraph.text.push_str(text);
+    fn finish(&mut self) -> Result<(), Full> {
+        self.body.finish_tables()?;
+        for line in self.margins.rest() {
+            self.body.paragraph(&line, &ParagraphRole::Plain)?;
         }
+        self.body.finish()
+    }
+
+    fn write(&mut self, text: &str) {
+        let Some(paragraph) = self.open.last_mut() else {
+            return;
+        };
+        if self.hidden {
+            self.omitted.hidden += usize::from(!text.trim().is_empty());
+        } else if paragraph.text.len() < MAX_PARAGRAPH_BYTES {
+            let (text, lost) = symbol_fonts::replaced(&self.font, text);
+            self.omitted.symbols += lost;
+            paragraph.runs.write(self.style, &text, &mut paragraph.text);
+        }
+    }
+
+    /// Takes in a part that is a web page or plain text, at its place.
+    fn chunk(&mut self, tag: &Tag) -> Result<(), Full> {
+        let id = tag.prefixed("id").or_else(|| tag.get("id"));
+        let link = self.links.iter().find(|link| Some(&link.id) == id.as_ref());
+        let text = link.and_then(|link| page_text(self.zip, link));
+        for block in text.unwrap_or_default().split("\n\n") {
+            self.body.paragraph(block, &ParagraphRole::Plain)?;
+        }
+        Ok(())
     }
 
     fn open(&mut self, tag: &Tag, xml: &mut Xml<'_>) -> Result<(), Full> {
@@ -195,9 +190,15 @@ impl DocxWord<'_, '_, '_> {
                     self.body.note(line);
                 }
             }
-            // Deleted text, fallback copies for old programs, and field codes.
-            "del" | "moveFrom" | "Fallback" | "instrText" | "delText" | "delInstrText"
-            | "sectPr" | "tblPr" | "sdtPr" | "fldData" | "binData" | "tblPrEx" => xml.skip(),
+            "altChunk" => self.chunk(tag)?,
+            "checkBox" => self.write(form_box(xml)),
+            "del" => {
+                self.omitted.deleted += 1;
+                xml.skip();
+            }
+            // Moved text, which is read at its new place, fallback copies for old programs, and field codes.
+            "moveFrom" | "Fallback" | "instrText" | "delText" | "delInstrText" | "sectPr"
+            | "tblPr" | "sdtPr" | "fldData" | "binData" | "tblPrEx" => xml.skip(),
             _ => {}
         }
         Ok(())
@@ -206,7 +207,11 @@ impl DocxWord<'_, '_, '_> {
     fn close(&mut self, name: &str) -> Result<(), Full> {
         match name {
             "t" => self.in_text = false,
-            "r" => self.hidden = false,
+            "r" => {
+                self.hidden = false;
+                self.style = RunStyle::default();
+                self.font.clear();
+            }
             "p" => self.end_paragraph()?,
             "tc" => {
                 let cell = self.cells.pop().unwrap_or_default();
@@ -256,20 +261,36 @@ impl DocxWord<'_, '_, '_> {
             let XmlPiece::Open(tag) = piece else { continue };
             match tag.name() {
                 "vanish" | "webHidden" => self.hidden = tag.is_on(),
-                "rStyle" => self.hidden |= self.styles.hidden(&tag.get("val").unwrap_or_default()),
+                "rStyle" => {
+                    let style = tag.get("val").unwrap_or_default();
+                    self.hidden |= self.styles.hidden(&style);
+                    self.style = self.styles.run(&style);
+                }
+                "vertAlign" => self.style.script = script(&tag.get("val").unwrap_or_default()),
+                "strike" | "dstrike" => self.style.struck = tag.is_on(),
+                "rFonts" => {
+                    self.font = tag
+                        .get("ascii")
+                        .or_else(|| tag.get("hAnsi"))
+                        .unwrap_or_default();
+                }
+                // A run of a paragraph mark: the properties of the mark itself say nothing about the text.
                 "rPrChange" => xml.skip(),
                 _ => {}
             }
         }
     }
 
-    /// Writes a character given by its code in a font. In symbol fonts only the font knows its meaning.
+    /// Writes a character given by its code in a font.
     fn symbol(&mut self, tag: &Tag) {
-        let code = tag.get("char").unwrap_or_default();
-        let character = u32::from_str_radix(&code, 16).ok().and_then(char::from_u32);
-        let known = character.filter(|c| !(0xE000..=0xF8FF).contains(&u32::from(*c)));
-        if let Some(character) = known {
-            self.write(character.encode_utf8(&mut [0; 4]));
+        let code = u32::from_str_radix(&tag.get("char").unwrap_or_default(), 16).unwrap_or(0);
+        let known = symbol_fonts::text(&tag.get("font").unwrap_or_default(), code);
+        let plain =
+            char::from_u32(code).filter(|_| !(0xE000..=0xF8FF).contains(&code) && code > 0x20);
+        match (known, plain) {
+            (Some(text), _) => self.write(&text),
+            (None, Some(character)) => self.write(character.encode_utf8(&mut [0; 4])),
+            (None, None) => self.omitted.symbols += 1,
         }
     }
 
@@ -307,6 +328,7 @@ impl DocxWord<'_, '_, '_> {
             return Ok(());
         }
         if let Some(mut paragraph) = self.open.pop() {
+            paragraph.runs.flush(&mut paragraph.text);
             let rest = DocxParagraph {
                 style: paragraph.style.clone(),
                 outline: paragraph.outline,
@@ -332,9 +354,10 @@ impl DocxWord<'_, '_, '_> {
 
     fn end_paragraph(&mut self) -> Result<(), Full> {
         self.hidden = false;
-        let Some(paragraph) = self.open.pop() else {
+        let Some(mut paragraph) = self.open.pop() else {
             return Ok(());
         };
+        paragraph.runs.flush(&mut paragraph.text);
         if let Some(outer) = self.open.last_mut() {
             let text = paragraph.text.trim();
             if !text.is_empty() && outer.boxes.len() < 1_000 {
@@ -348,6 +371,7 @@ impl DocxWord<'_, '_, '_> {
 
     fn put(&mut self, paragraph: DocxParagraph) -> Result<(), Full> {
         let text = paragraph.text.trim();
+        self.margins.see(text);
         if !text.is_empty() {
             let (role, mark) = self.role(&paragraph);
             match mark {

@@ -46,7 +46,10 @@ pub fn read(zip: &Zip<'_>, out: &mut Output<'_>) -> Result<Pictures, Unreadable>
         let Ok(decoded) = charset::decode(&bytes, None) else {
             continue;
         };
-        let reading = html::body(&decoded.text, out.room());
+        let reading = html::body(&decoded.text, out.room(), true);
+        for note in reading.notes {
+            out.note(format!("chapter {path}: {note}"));
+        }
         let title = titles.get(path).cloned().unwrap_or(reading.title);
         // Full: the limit is reached; the text so far has been passed on.
         if out.flow(&title, &reading.text).is_err() {

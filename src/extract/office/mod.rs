@@ -2,16 +2,25 @@
 
 mod body;
 mod docx;
+mod docx_notes;
+mod docx_parts;
 mod drawing;
+mod embedded;
 mod epub;
+mod margins;
+mod merged;
+mod number_pattern;
 mod numbers;
 mod odf;
+mod odf_parts;
 mod package;
 mod pptx;
+mod sheet_cells;
 mod styles;
 #[cfg(test)]
 mod tests;
 mod xlsx;
+mod xlsx_objects;
 mod xml;
 
 use super::output::Output;

@@ -1,8 +1,11 @@
 //! The text a sheet shows for a stored number: dates and times by their format, percentages, and numbers
-//! with their significant digits. The rest of a format (currency, colors, rounding) is ignored.
+//! with their significant digits, in the pattern of formats that say more (`number_pattern`). Colors and
+//! rounding are ignored.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
+use super::number_pattern::NumberPattern;
 use super::xml::{Xml, XmlPiece};
 
 /// Maximum number of formats read of one workbook.
@@ -26,14 +29,34 @@ pub enum NumberShape {
     Percent,
 }
 
-/// The shapes of a workbook's cell formats, by style index.
+/// The format of a cell: its shape, or a pattern that shows more than the number.
+#[derive(Debug, Clone, Default)]
+pub struct CellFormat {
+    shape: NumberShape,
+    pattern: Option<Rc<NumberPattern>>,
+}
+
+impl CellFormat {
+    /// The text for a stored value. `from_1904`: days are counted from 1904, as on the old Macintosh.
+    pub fn shown(&self, value: &str, from_1904: bool) -> String {
+        match (&self.pattern, value.trim().parse::<f64>()) {
+            (Some(pattern), Ok(number)) if number.is_finite() => {
+                pattern.shown(number, &plain(number, value))
+            }
+            _ => shown(value, self.shape, from_1904),
+        }
+    }
+}
+
+/// The formats of a workbook's cells, by style index.
 #[derive(Debug, Default)]
-pub struct Shapes(Vec<NumberShape>);
+pub struct Shapes(Vec<CellFormat>);
 
 impl Shapes {
     /// Reads `xl/styles.xml`.
     pub fn read(xml: Option<Xml<'_>>) -> Self {
         let (mut codes, mut shapes) = (HashMap::new(), Vec::new());
+        let mut patterns: HashMap<String, Option<Rc<NumberPattern>>> = HashMap::new();
         let Some(mut xml) = xml else {
             return Self::default();
         };
@@ -49,8 +72,23 @@ impl Shapes {
                     "xf" if in_cells && shapes.len() < MAX_FORMATS => {
                         let id = tag.get("numFmtId").unwrap_or_default();
                         shapes.push(match codes.get(&id) {
-                            Some(code) => of_code(code),
-                            None => built_in(id.parse().unwrap_or(0)),
+                            Some(code) => {
+                                let shape = of_code(code);
+                                let pattern = (shape == NumberShape::Number).then(|| {
+                                    patterns
+                                        .entry(code.clone())
+                                        .or_insert_with(|| NumberPattern::parse(code).map(Rc::new))
+                                        .clone()
+                                });
+                                CellFormat {
+                                    shape,
+                                    pattern: pattern.flatten(),
+                                }
+                            }
+                            None => CellFormat {
+                                shape: built_in(id.parse().unwrap_or(0)),
+                                pattern: None,
+                            },
                         });
                     }
                     _ => {}
@@ -62,9 +100,9 @@ impl Shapes {
         Self(shapes)
     }
 
-    /// The shape of the cell style with this index.
-    pub fn of(&self, style: usize) -> NumberShape {
-        self.0.get(style).copied().unwrap_or_default()
+    /// The format of the cell style with this index.
+    pub fn of(&self, style: usize) -> CellFormat {
+        self.0.get(style).cloned().unwrap_or_default()
     }
 }
 
@@ -122,7 +160,7 @@ pub fn of_code(code: &str) -> NumberShape {
 }
 
 /// The text for a stored value. `from_1904`: days are counted from 1904, as on the old Macintosh.
-pub fn shown(value: &str, shape: NumberShape, from_1904: bool) -> String {
+fn shown(value: &str, shape: NumberShape, from_1904: bool) -> String {
     let Ok(number) = value.trim().parse::<f64>() else {
         return value.trim().to_owned();
     };

@@ -1,12 +1,15 @@
-//! OpenDocument texts, sheets, and slides, which share one markup. Omits deleted or hidden text, headers,
-//! and footers; notes and comments follow their paragraph.
+//! OpenDocument texts, sheets, and slides, which share one markup. Omits deleted and hidden text, with a note;
+//! notes and comments follow their paragraph.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::body::{BodyText, ParagraphRole, TableCell, one_line};
+use super::margins::MarginLines;
+use super::odf_parts::{CoveredColumns, OdfOmitted, inside, margins, run_style};
 use super::xml::{Tag, Xml, XmlPiece};
 use super::{Pictures, damaged};
 use crate::extract::output::{Full, Output};
+use crate::extract::raised::{RunBuffer, RunStyle};
 use crate::extract::zip::Zip;
 
 /// Maximum size of one paragraph, in bytes.
@@ -40,10 +43,15 @@ pub fn read(zip: &Zip<'_>, rows: usize, out: &mut Output<'_>) -> Pictures {
         header: false,
         notes: 0,
         pictures: 0,
-        left_out: 0,
+        runs: HashMap::new(),
+        spans: Vec::new(),
+        margins: margins(zip),
+        covered: CoveredColumns::default(),
+        is_hidden_row: false,
+        omitted: OdfOmitted::default(),
     };
     // Full: the limit is reached; the text so far has been passed on.
-    let _: Result<(), Full> = reader.walk(&mut xml).and_then(|()| reader.body.finish());
+    let _: Result<(), Full> = reader.walk(&mut xml).and_then(|()| reader.finish());
     let (pictures, rows_left) = (reader.pictures, reader.rows_left);
     if rows_left == 0 {
         out.note(format!("only the first {rows} rows are shown"));
@@ -64,6 +72,7 @@ enum OdfSort {
 /// A paragraph being read; a note or a box may hold one inside another.
 struct OdfParagraph {
     text: String,
+    runs: RunBuffer,
     role: ParagraphRole,
 }
 
@@ -71,7 +80,8 @@ struct OdfParagraph {
 #[derive(Default)]
 struct Repeated {
     times: usize,
-    spans: usize,
+    /// Whether a cell of a row above covers it.
+    continues: bool,
 }
 
 struct OdfReader<'o, 's> {
@@ -92,7 +102,14 @@ struct OdfReader<'o, 's> {
     header: bool,
     notes: usize,
     pictures: usize,
-    left_out: usize,
+    /// Text styles that raise, lower, or strike out.
+    runs: HashMap<String, RunStyle>,
+    /// The styles of the open spans.
+    spans: Vec<RunStyle>,
+    margins: MarginLines,
+    covered: CoveredColumns,
+    is_hidden_row: bool,
+    omitted: OdfOmitted,
 }
 
 impl OdfReader<'_, '_> {
@@ -104,11 +121,19 @@ impl OdfReader<'_, '_> {
                 XmlPiece::Text(text) => self.write(&text),
             }
         }
-        if self.left_out > 0 {
-            self.body
-                .remark(format!("hidden sheets omitted: {}", self.left_out));
-        }
+        self.omitted.report(&mut self.body);
         Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Full> {
+        self.body.finish_tables()?;
+        let rest = self.margins.rest();
+        if self.kind == OdfSort::Text {
+            for line in rest {
+                self.body.paragraph(&line, &ParagraphRole::Plain)?;
+            }
+        }
+        self.body.finish()
     }
 
     /// Writes text with white space collapsed to one space; further spaces are written as tags.
@@ -119,6 +144,11 @@ impl OdfReader<'_, '_> {
         if paragraph.text.len() > MAX_PARAGRAPH_BYTES {
             return;
         }
+        let style = self.spans.last().copied().unwrap_or_default();
+        if style != RunStyle::default() {
+            return paragraph.runs.write(style, text, &mut paragraph.text);
+        }
+        paragraph.runs.flush(&mut paragraph.text);
         for character in text.chars() {
             if !character.is_ascii_whitespace() {
                 paragraph.text.push(character);
@@ -130,6 +160,7 @@ impl OdfReader<'_, '_> {
 
     fn put(&mut self, character: char, times: usize) {
         if let Some(paragraph) = self.open.last_mut() {
+            paragraph.runs.flush(&mut paragraph.text);
             paragraph
                 .text
                 .extend(std::iter::repeat_n(character, times.min(200)));
@@ -143,13 +174,7 @@ impl OdfReader<'_, '_> {
             "paragraph-properties" | "text-properties" | "table-properties" => self.style(tag),
             "text" | "spreadsheet" | "presentation" => self.begin(tag),
             "p" | "h" => self.open_paragraph(tag)?,
-            "span"
-                if self
-                    .hidden
-                    .contains(&tag.get("style-name").unwrap_or_default()) =>
-            {
-                xml.skip()
-            }
+            "span" => self.open_span(tag, xml),
             "s" => self.put(' ', number("c").unwrap_or(1)),
             "tab" => self.put('\t', 1),
             "line-break" => self.put('\n', 1),
@@ -158,19 +183,8 @@ impl OdfReader<'_, '_> {
             "list-item" | "list-header" => self.fresh_item = true,
             "note" => self.open_note(xml),
             "annotation" => self.comment(xml),
-            "table" => self.open_table(tag, xml),
-            "table-row" => {
-                self.row_repeats = number("number-rows-repeated").unwrap_or(1);
-                self.body.open_row(self.header);
-            }
-            "table-header-rows" => self.header = true,
-            "table-cell" | "covered-table-cell" => {
-                self.cell = Repeated {
-                    times: number("number-columns-repeated").unwrap_or(1).max(1),
-                    // The markup lists covered cells separately.
-                    spans: 0,
-                };
-                self.body.open_cell();
+            "table" | "table-row" | "table-header-rows" | "table-cell" | "covered-table-cell" => {
+                self.open_part_of_table(tag, xml);
             }
             "page" => {
                 self.number += 1;
@@ -190,11 +204,59 @@ impl OdfReader<'_, '_> {
             }
             "notes" => self.notes += 1,
             "image" => self.pictures += 1,
-            "tracked-changes" | "object-ole" | "binary-data" | "forms" | "settings"
-            | "master-styles" | "date-time" | "page-number" | "script" => xml.skip(),
+            "tracked-changes" => self.omitted.deletions(xml),
+            "object-ole" => {
+                self.omitted.objects += 1;
+                xml.skip();
+            }
+            "forms" => self.omitted.controls(xml),
+            "binary-data" | "settings" | "master-styles" | "date-time" | "page-number"
+            | "script" => {
+                xml.skip();
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    fn open_span(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
+        let name = tag.get("style-name").unwrap_or_default();
+        if self.hidden.contains(&name) {
+            self.omitted.hidden += 1;
+            return xml.skip();
+        }
+        let outer = self.spans.last().copied().unwrap_or_default();
+        let own = self.runs.get(&name).copied().unwrap_or_default();
+        self.spans.push(RunStyle {
+            script: own.script.or(outer.script),
+            struck: own.struck || outer.struck,
+        });
+    }
+
+    fn open_part_of_table(&mut self, tag: &Tag, xml: &mut Xml<'_>) {
+        let number = |name: &str| tag.get(name).and_then(|count| count.parse::<usize>().ok());
+        match tag.name() {
+            "table" => self.open_table(tag, xml),
+            "table-row" => {
+                self.row_repeats = number("number-rows-repeated").unwrap_or(1);
+                self.covered.column = 0;
+                let visibility = tag.get("visibility");
+                self.is_hidden_row = matches!(visibility.as_deref(), Some("collapse" | "filter"));
+                self.body.open_row(self.header);
+            }
+            "table-header-rows" => self.header = true,
+            "table-cell" | "covered-table-cell" => {
+                let times = number("number-columns-repeated").unwrap_or(1).max(1);
+                let rows = number("number-rows-spanned").unwrap_or(1);
+                let is_covered = tag.name() == "covered-table-cell";
+                self.cell = Repeated {
+                    times,
+                    continues: self.covered.next(is_covered, rows, times),
+                };
+                self.body.open_cell();
+            }
+            _ => {}
+        }
     }
 
     /// Records a style that puts a page break before its paragraphs or hides them.
@@ -204,6 +266,10 @@ impl OdfReader<'_, '_> {
         }
         if tag.get("break-before").as_deref() == Some("page") {
             self.breaking.insert(self.style.clone());
+        }
+        let run = run_style(tag);
+        if run != RunStyle::default() && self.runs.len() < MAX_STYLES {
+            self.runs.insert(self.style.clone(), run);
         }
         let display = tag.get("display");
         if matches!(display.as_deref(), Some("none" | "false")) {
@@ -247,14 +313,17 @@ impl OdfReader<'_, '_> {
         };
         self.open.push(OdfParagraph {
             text: String::new(),
+            runs: RunBuffer::default(),
             role,
         });
+        self.spans.clear();
         Ok(())
     }
 
     fn close(&mut self, name: &str) -> Result<(), Full> {
         match name {
             "p" | "h" => self.end_paragraph()?,
+            "span" => drop(self.spans.pop()),
             "list" => self.lists = self.lists.saturating_sub(1),
             "table-cell" | "covered-table-cell" => self.close_cell(),
             "table-row" => self.close_row()?,
@@ -268,10 +337,17 @@ impl OdfReader<'_, '_> {
     }
 
     fn end_paragraph(&mut self) -> Result<(), Full> {
-        let Some(OdfParagraph { text, mut role }) = self.open.pop() else {
+        let Some(OdfParagraph {
+            mut text,
+            mut runs,
+            mut role,
+        }) = self.open.pop()
+        else {
             return Ok(());
         };
+        runs.flush(&mut text);
         let text = text.trim();
+        self.margins.see(text);
         if let Some(outer) = self.open.last_mut() {
             // The paragraph is in a box inside another one.
             if !text.is_empty() {
@@ -302,6 +378,7 @@ impl OdfReader<'_, '_> {
             return Ok(());
         }
         if let Some(paragraph) = self.open.last_mut() {
+            paragraph.runs.flush(&mut paragraph.text);
             let text = std::mem::take(&mut paragraph.text);
             let role = std::mem::take(&mut paragraph.role);
             self.body.paragraph(&text, &role)?;
@@ -334,21 +411,23 @@ impl OdfReader<'_, '_> {
                 .hidden
                 .contains(&tag.get("style-name").unwrap_or_default());
             if hidden {
-                self.left_out += 1;
+                self.omitted.sheets += 1;
                 self.number += 1;
                 return xml.skip();
             }
             self.body.title = one_line(&tag.get("name").unwrap_or_default());
         }
         self.tables += 1;
+        self.covered = CoveredColumns::default();
         self.body.open_table(self.kind == OdfSort::Sheets);
     }
 
     fn close_cell(&mut self) {
-        let Repeated { times, spans } = std::mem::take(&mut self.cell);
+        let Repeated { times, continues } = std::mem::take(&mut self.cell);
+        // The markup lists covered cells separately.
         self.body.close_cell(TableCell {
-            spans,
-            continues: false,
+            spans: 0,
+            continues,
         });
         if times > 1 {
             self.body.repeat_cell((times - 1).min(MAX_REPEATS));
@@ -359,6 +438,7 @@ impl OdfReader<'_, '_> {
         // Only rows with text count; the empty rest of a sheet claims a million rows.
         let times = self.row_repeats.min(self.rows_left).min(MAX_REPEATS);
         let filled = self.body.row_is_filled();
+        self.omitted.hidden_rows += usize::from(filled && self.is_hidden_row);
         self.rows_left -= if filled { times } else { 0 };
         self.body.close_row_times(if filled { times } else { 1 })?;
         if self.kind == OdfSort::Sheets && self.body.is_long() {
@@ -403,27 +483,4 @@ impl OdfReader<'_, '_> {
         }
         Ok(())
     }
-}
-
-/// The text of the element just opened, and separately that of one kind of child.
-fn inside(xml: &mut Xml<'_>, apart: &str) -> (String, String) {
-    let outside = xml.depth() - 1;
-    let (mut special, mut text) = (String::new(), String::new());
-    while xml.depth() > outside {
-        match xml.next() {
-            Some(XmlPiece::Open(tag)) if tag.name() == apart => special.push_str(&xml.inside()),
-            Some(XmlPiece::Open(tag)) if tag.name() == "date" || tag.name() == "date-string" => {
-                xml.skip()
-            }
-            Some(XmlPiece::Open(tag)) if matches!(tag.name(), "p" | "s" | "tab" | "line-break") => {
-                text.push(' ')
-            }
-            Some(XmlPiece::Text(piece)) if text.len() < MAX_PARAGRAPH_BYTES => {
-                text.push_str(&piece)
-            }
-            Some(_) => {}
-            None => break,
-        }
-    }
-    (one_line(&special), one_line(&text))
 }

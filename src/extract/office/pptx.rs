@@ -5,8 +5,9 @@ use super::body::{BodyText, ParagraphRole, TableCell, one_line};
 use super::drawing;
 use super::package::{Relation, relations};
 use super::xml::{Tag, Xml, XmlPiece};
-use super::{Pictures, damaged};
+use super::{Pictures, damaged, embedded};
 use crate::extract::output::{Full, Output};
+use crate::extract::raised::{RunBuffer, RunStyle, Script};
 use crate::extract::zip::Zip;
 
 /// Maximum number of slides read.
@@ -16,7 +17,7 @@ const MAX_PARAGRAPH_BYTES: usize = 256 << 10;
 
 /// Reads the presentation whose main part is `part`.
 pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
-    let mut pictures = 0;
+    let (mut pictures, mut files) = (0, Vec::new());
     for (index, slide) in slides(zip, part, out).iter().enumerate() {
         let number = index as u32 + 1;
         let Some(mut xml) = Xml::part(zip, slide) else {
@@ -56,7 +57,9 @@ pub fn read(zip: &Zip<'_>, part: &str, out: &mut Output<'_>) -> Pictures {
         if hidden {
             out.note(format!("slide {number} is hidden in the presentation"));
         }
+        files.extend(links);
     }
+    embedded::read(zip, &files, out);
     Pictures(pictures)
 }
 
@@ -121,6 +124,8 @@ struct Slide<'a, 'o, 's> {
     title: String,
     place: ShapePlace,
     text: Option<String>,
+    runs: RunBuffer,
+    style: RunStyle,
     level: usize,
     bullet: Option<bool>,
     in_text: bool,
@@ -140,6 +145,8 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             title: String::new(),
             place: ShapePlace::Other,
             text: None,
+            runs: RunBuffer::default(),
+            style: RunStyle::default(),
             level: 0,
             bullet: None,
             in_text: false,
@@ -172,7 +179,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
         if let Some(paragraph) = &mut self.text
             && paragraph.len() < MAX_PARAGRAPH_BYTES
         {
-            paragraph.push_str(text);
+            self.runs.write(self.style, text, paragraph);
         }
     }
 
@@ -194,6 +201,7 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
             "buChar" | "buAutoNum" | "buBlip" => {
                 self.bullet = Some(true);
             }
+            "rPr" => self.style = run_style(tag),
             "t" => self.in_text = true,
             "br" => self.write("\n"),
             "tab" => {}
@@ -238,6 +246,10 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
                 self.in_text = false;
                 Ok(())
             }
+            "r" | "fld" => {
+                self.style = RunStyle::default();
+                Ok(())
+            }
             "p" => {
                 self.end_paragraph();
                 Ok(())
@@ -257,7 +269,9 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
     }
 
     fn end_paragraph(&mut self) {
-        let text = self.text.take().unwrap_or_default();
+        let mut text = self.text.take().unwrap_or_default();
+        self.runs.flush(&mut text);
+        self.style = RunStyle::default();
         if text.trim().is_empty() {
             return;
         }
@@ -303,6 +317,20 @@ impl<'a, 'o, 's> Slide<'a, 'o, 's> {
                 self.put(&format!("{mark}: {text}"), &ParagraphRole::Plain);
             }
         }
+    }
+}
+
+/// How a run differs from its line: raised or lowered by a share of its size, or struck out.
+fn run_style(tag: &Tag) -> RunStyle {
+    let baseline = tag.get("baseline").unwrap_or_default();
+    let shift: i64 = baseline.trim_end_matches('%').parse().unwrap_or(0);
+    RunStyle {
+        script: match shift {
+            1.. => Some(Script::Raised),
+            0 => None,
+            _ => Some(Script::Lowered),
+        },
+        struck: tag.get("strike").is_some_and(|strike| strike != "noStrike"),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::xml::{Xml, XmlPiece};
+use crate::extract::raised::{RunStyle, Script};
 
 /// Maximum length of a chain of styles based on each other.
 const MAX_CHAIN: usize = 12;
@@ -27,6 +28,7 @@ struct Style {
     outline: Option<usize>,
     numbered: Option<Numbered>,
     hidden: bool,
+    run: RunStyle,
 }
 
 /// All styles by id.
@@ -66,6 +68,13 @@ impl Styles {
         self.first(id, |style| style.hidden.then_some(())).is_some()
     }
 
+    /// The position and strike-out that a style gives its text.
+    pub fn run(&self, id: &str) -> RunStyle {
+        let plain = RunStyle::default();
+        let found = self.first(id, |style| (style.run != plain).then_some(style.run));
+        found.unwrap_or_default()
+    }
+
     fn first<T>(&self, id: &str, of: impl Fn(&Style) -> Option<T>) -> Option<T> {
         let mut id = id;
         for _ in 0..MAX_CHAIN {
@@ -100,6 +109,14 @@ fn style(xml: &mut Xml<'_>) -> Style {
             "numId" => style.numbered.get_or_insert_default().list = value(),
             "ilvl" => style.numbered.get_or_insert_default().level = value().parse().unwrap_or(0),
             "vanish" => style.hidden = tag.is_on(),
+            "vertAlign" => {
+                style.run.script = match value().as_str() {
+                    "superscript" => Some(Script::Raised),
+                    "subscript" => Some(Script::Lowered),
+                    _ => None,
+                }
+            }
+            "strike" | "dstrike" => style.run.struck = tag.is_on(),
             _ => {}
         }
     }

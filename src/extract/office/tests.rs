@@ -281,14 +281,14 @@ fn a_sheet_is_a_page_whose_rows_name_their_columns() {
     assert_eq!((report.kind, pages[0].title.as_str()), ("xlsx", "Staff"));
     assert_eq!(
         pages[0].text,
-        "All staff\nColumns: Name | Since | Note\nName: Ann | Since: 2024-01-30\nName: Bob | TRUE"
+        "All staff\nColumns: Name | Since | Note\nName: Ann | Since: 2024-01-30\nName: Bob | Note: =NOW() | TRUE"
     );
     assert_eq!(report.gaps[0].why, "the sheet Void is empty");
     assert_eq!(
         report.notes,
         [
             "the hidden sheet Lists is omitted",
-            "formulas without a stored result, left empty: 1"
+            "formulas without a stored result, shown as formulas: 1"
         ]
     );
 }

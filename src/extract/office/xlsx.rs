@@ -1,11 +1,15 @@
 //! Workbooks: each sheet is a page under its own name, each row a line that names its columns, dates are
-//! written as dates. Formulas give their stored result. Omits hidden sheets, with a note.
+//! written as dates. Formulas give their stored result, or themselves without one. Merged cells repeat their
+//! value in each row. Omits hidden sheets, with a note; marks hidden rows.
 
 use super::body::one_line;
-use super::numbers::{Shapes, shown};
+use super::margins::MarginLines;
+use super::merged::MergedCells;
+use super::numbers::Shapes;
 use super::package::{Relation, relations};
+use super::sheet_cells::{MAX_CELL_BYTES, column, escapes, rich_text};
 use super::xml::{Tag, Xml, XmlPiece};
-use super::{Pictures, damaged};
+use super::{Pictures, damaged, embedded, xlsx_objects};
 use crate::extract::output::{Full, Output};
 use crate::extract::table::Grid;
 use crate::extract::zip::Zip;
@@ -20,8 +24,6 @@ const PAGE: usize = 128 << 10;
 const MAX_COLUMNS: usize = 4_096;
 /// Maximum number of empty cells kept before a distant cell.
 const MAX_EMPTY_CELLS: usize = 64;
-/// Maximum size of a cell, in bytes.
-const MAX_CELL_BYTES: usize = 32 << 10;
 
 /// Reads the workbook whose main part is `part`.
 pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pictures {
@@ -40,7 +42,9 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
         most_rows: rows,
         unsaved: 0,
     };
+    let mut parts = Vec::new();
     for (name, target) in sheets {
+        parts.push(target.clone());
         // Full: the limit is reached; the text so far has been passed on.
         if reader.sheet(zip, &name, &target, out).is_err() {
             break;
@@ -48,9 +52,12 @@ pub fn read(zip: &Zip<'_>, part: &str, rows: usize, out: &mut Output<'_>) -> Pic
     }
     if reader.unsaved > 0 {
         out.note(format!(
-            "formulas without a stored result, left empty: {}",
+            "formulas without a stored result, shown as formulas: {}",
             reader.unsaved
         ));
+    }
+    for part in parts {
+        embedded::read(zip, &relations(zip, &part), out);
     }
     let pictures = zip
         .entries
@@ -137,57 +144,6 @@ impl Strings {
     }
 }
 
-/// The runs of a text up to the end of its element, without phonetic readings.
-fn rich_text(xml: &mut Xml<'_>, into: &mut String) {
-    let outside = xml.depth() - 1;
-    let most = into.len() + MAX_CELL_BYTES;
-    let mut inside = false;
-    while xml.depth() > outside {
-        match xml.next() {
-            Some(XmlPiece::Open(tag)) => match tag.name() {
-                "t" => inside = true,
-                "rPh" => xml.skip(),
-                _ => {}
-            },
-            Some(XmlPiece::Close(name)) if name == "t" => inside = false,
-            Some(XmlPiece::Text(text)) if inside && into.len() < most => {
-                into.push_str(&escapes(&text))
-            }
-            Some(_) => {}
-            None => break,
-        }
-    }
-}
-
-/// Decodes escapes such as `_x000D_`, which represent characters that XML does not allow.
-fn escapes(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("_x") {
-        let code = rest
-            .get(at + 2..at + 6)
-            .filter(|_| rest.as_bytes()[at + 2..].get(4) == Some(&b'_'));
-        let character = code
-            .and_then(|code| u32::from_str_radix(code, 16).ok())
-            .and_then(char::from_u32);
-        out.push_str(&rest[..at]);
-        match character {
-            Some(character) => {
-                if character == '\n' || !character.is_control() {
-                    out.push(character);
-                }
-                rest = &rest[at + 7..];
-            }
-            None => {
-                out.push_str("_x");
-                rest = &rest[at + 2..];
-            }
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
 struct XlsxReader {
     shapes: Shapes,
     strings: Strings,
@@ -206,9 +162,25 @@ struct XlsxSheet {
     row: Vec<String>,
     number: u32,
     parts: u32,
+    is_hidden_row: bool,
+    merged: MergedCells,
+    margins: MarginLines,
+    notes: Vec<String>,
 }
 
 impl XlsxSheet {
+    fn end_row(&mut self) {
+        self.merged.fill(self.number, &mut self.row);
+        let start = self.text.len();
+        self.grid.row(&self.row, false, &mut self.text);
+        if self.is_hidden_row && self.text.len() > start {
+            // The row before may have been written together with this one.
+            let line = self.text[..self.text.len() - 1].rfind('\n');
+            self.text
+                .insert_str(line.map_or(start, |at| at + 1).max(start), "[hidden row] ");
+        }
+    }
+
     fn hand_on(&mut self, out: &mut Output<'_>) -> Result<(), Full> {
         let title = match self.parts {
             0 => self.name.clone(),
@@ -235,6 +207,7 @@ impl XlsxReader {
         let mut sheet = XlsxSheet {
             name: name.to_owned(),
             grid: Grid::new(true),
+            merged: MergedCells::read(zip, part),
             ..XlsxSheet::default()
         };
         while let Some(piece) = xml.next() {
@@ -244,6 +217,19 @@ impl XlsxReader {
                         let next = sheet.number.saturating_add(1);
                         sheet.number = tag.get("r").and_then(|r| r.parse().ok()).unwrap_or(next);
                         sheet.row.clear();
+                        sheet.is_hidden_row = is_set(&tag, "hidden");
+                    }
+                    "col" if is_set(&tag, "hidden") => {
+                        let first = tag.get("min").unwrap_or_default();
+                        sheet.notes.push(format!(
+                            "the sheet {name} has hidden columns from column {first}, which are read"
+                        ));
+                    }
+                    "oddHeader" | "evenHeader" | "firstHeader" => {
+                        sheet.margins.add(&margin(&xml.inside()), "header");
+                    }
+                    "oddFooter" | "evenFooter" | "firstFooter" => {
+                        sheet.margins.add(&margin(&xml.inside()), "footer");
                     }
                     "c" => self.cell(&tag, &mut xml, &mut sheet.row),
                     _ => {}
@@ -254,7 +240,7 @@ impl XlsxReader {
                         break;
                     }
                     self.rows_left -= 1;
-                    sheet.grid.row(&sheet.row, false, &mut sheet.text);
+                    sheet.end_row();
                     if sheet.text.len() > PAGE {
                         sheet.hand_on(out)?;
                     }
@@ -269,7 +255,12 @@ impl XlsxReader {
                 &format!("the sheet {name} is read only up to the damage"),
             );
         }
-        beside(zip, part, &mut sheet.text);
+        xlsx_objects::read(zip, part, &mut sheet.text);
+        for line in sheet.margins.rest() {
+            sheet.text.push('\n');
+            sheet.text.push_str(&line);
+        }
+        sheet.notes.drain(..).for_each(|note| out.note(note));
         if sheet.text.trim().is_empty() && sheet.parts == 0 {
             out.gap(out.next(), format!("the sheet {name} is empty"), false);
             return Ok(());
@@ -288,20 +279,27 @@ impl XlsxReader {
             .and_then(|place| column(&place))
             .unwrap_or(row.len());
         let outside = xml.depth() - 1;
-        let (mut value, mut text, mut formula) = (None, String::new(), false);
+        let (mut value, mut text, mut formula) = (None, String::new(), None);
         while xml.depth() > outside {
             match xml.next() {
                 Some(XmlPiece::Open(tag)) => match tag.name() {
                     "v" => value = Some(xml.inside()),
                     "is" => rich_text(xml, &mut text),
-                    "f" => formula = true,
+                    "f" => formula = Some(xml.inside()),
                     _ => {}
                 },
                 Some(_) => {}
                 None => break,
             }
         }
-        self.unsaved += usize::from(formula && value.is_none());
+        if let (Some(formula), None) = (&formula, value.as_deref().filter(|v| !v.is_empty())) {
+            self.unsaved += 1;
+            let shown = match formula.trim() {
+                "" => "=…".to_owned(),
+                formula => format!("={formula}"),
+            };
+            return place(row, column, shown);
+        }
         let value = value.unwrap_or_default();
         let shown = match kind.as_str() {
             "s" => {
@@ -314,7 +312,7 @@ impl XlsxReader {
             "e" => value,
             "d" => value.trim_end_matches("T00:00:00").replace('T', " "),
             _ if value.is_empty() => text,
-            _ => shown(&value, self.shapes.of(style), self.from_1904),
+            _ => self.shapes.of(style).shown(&value, self.from_1904),
         };
         place(row, column, shown);
     }
@@ -331,93 +329,35 @@ fn place(row: &mut Vec<String>, column: usize, mut text: String) {
     row.push(text);
 }
 
-/// The column of a cell reference such as `AB12`, from 0.
-fn column(place: &str) -> Option<usize> {
-    let letters = place.bytes().take_while(u8::is_ascii_alphabetic);
-    let column = letters.take(4).fold(0usize, |column, letter| {
-        column * 26 + usize::from(letter.to_ascii_uppercase() - b'A') + 1
-    });
-    column.checked_sub(1)
+fn is_set(tag: &Tag, name: &str) -> bool {
+    matches!(tag.get(name).as_deref(), Some("1" | "true"))
 }
 
-/// Adds the text outside the cells: comments, and the words in shapes.
-fn beside(zip: &Zip<'_>, part: &str, text: &mut String) {
-    for link in relations(zip, part) {
-        let Some(mut xml) = Xml::part(zip, &link.target) else {
+/// The words of a header or footer, without its codes for fonts, positions, and page numbers.
+fn margin(text: &str) -> String {
+    let mut words = String::new();
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        if character != '&' {
+            words.push(character);
             continue;
-        };
-        match link.kind.as_str() {
-            "comments" => comments(&mut xml, text),
-            "drawing" => shapes(&mut xml, text),
-            _ => {}
         }
-    }
-}
-
-fn comments(xml: &mut Xml<'_>, text: &mut String) {
-    while let Some(piece) = xml.next() {
-        if let XmlPiece::Open(tag) = piece
-            && tag.name() == "comment"
-            && text.len() < 2 * PAGE
-        {
-            let mut words = String::new();
-            rich_text(xml, &mut words);
-            let place = tag.get("ref").unwrap_or_default();
-            text.push_str(&format!("\n[comment on {place}: {}]", one_line(&words)));
-        }
-    }
-}
-
-fn shapes(xml: &mut Xml<'_>, text: &mut String) {
-    let mut line = String::new();
-    while let Some(piece) = xml.next() {
-        match piece {
-            XmlPiece::Open(tag) if tag.name() == "t" && line.len() < MAX_CELL_BYTES => {
-                line.push_str(&xml.inside());
+        match rest.next() {
+            Some('&') => words.push('&'),
+            Some('"') => rest.by_ref().take_while(|c| *c != '"').for_each(drop),
+            Some('K') => rest.by_ref().take(6).for_each(drop),
+            Some(digit) if digit.is_ascii_digit() => {
+                while rest.next_if(char::is_ascii_digit).is_some() {}
             }
-            XmlPiece::Close(name) if name == "p" => {
-                let words = one_line(&std::mem::take(&mut line));
-                if !words.is_empty() && text.len() < 2 * PAGE {
-                    text.push_str(&format!("\n{words}"));
-                }
-            }
-            _ => {}
+            _ => words.push(' '),
         }
     }
+    one_line(&words)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cell_references_are_parsed() {
-        for (place, expected) in [
-            ("A1", Some(0)),
-            ("Z9", Some(25)),
-            ("AA1", Some(26)),
-            ("xfd1", Some(16_383)),
-            ("1", None),
-            ("", None),
-            ("AAAAAAAA", Some(18_278)),
-        ] {
-            assert_eq!(column(place), expected, "{place}");
-        }
-    }
-
-    #[test]
-    fn escaped_characters_are_decoded() {
-        for (text, expected) in [
-            ("a_x000D_\nb", "a\nb"),
-            ("_x0041_", "A"),
-            ("_x00", "_x00"),
-            ("file_x_y", "file_x_y"),
-            ("_xé000_", "_xé000_"),
-            ("_xD800_", "_xD800_"),
-        ] {
-            assert_eq!(escapes(text), expected, "{text}");
-        }
-    }
 
     #[test]
     fn a_distant_cell_does_not_fill_the_row() {

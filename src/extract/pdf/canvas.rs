@@ -15,6 +15,8 @@ pub struct Glyph {
     pub along: (f64, f64),
     /// Font size.
     pub size: f64,
+    /// Whether the text state raises or lowers it above or below its line.
+    pub is_raised: bool,
 }
 
 /// The content of a page.
@@ -22,12 +24,22 @@ pub struct Glyph {
 pub struct PageCanvas<'a> {
     /// The glyphs in drawing order.
     pub glyphs: Vec<Glyph>,
+    /// The glyphs that are drawn invisibly, as the text layer over a scan is.
+    pub invisible: Vec<Glyph>,
+    /// Number of invisible characters that were left out.
+    pub hidden: usize,
+    /// Comments of readers, which are not at a place of the text.
+    pub notes: Vec<String>,
+    /// Whether content of layers that are off was left out.
+    pub has_layers_off: bool,
     /// Number of characters without a text, blanks not counted.
     pub unnamed: usize,
     /// Share of the page that pictures cover, 0 to 1.
     pub covered: f64,
     /// The largest picture, with the share of the page that it covers.
     pub largest: Option<(f64, Stream<'a>)>,
+    /// Whether the text was recognized in a scanned picture of the page.
+    pub is_recognized: bool,
     /// Whether something was omitted because a limit was reached.
     pub cut: bool,
 }

@@ -6,13 +6,18 @@ use std::rc::Rc;
 
 use hayro_syntax::content::{Instruction, UntypedIter};
 use hayro_syntax::object::{Array, Dict, Name, Object, ObjectIdentifier, Stream};
-use hayro_syntax::page::{Page, Resources, Rotation};
+use hayro_syntax::page::{Page, Resources};
 
+use super::annotations::{self, AnnotationText};
+use super::attachments::Attachments;
 use super::canvas::{Glyph, PageCanvas};
 use super::font::{Font, ShownGlyph};
+use super::layers::Layers;
 use super::marks::{MarkedContent, replacement};
 use super::matrix::Matrix;
-use super::operands::{last_number, matrix, name, numbers, rectangle, six};
+use super::operands::{last_number, matrix, name, numbers, six};
+use super::overprint;
+use super::page_frame::{base, content, upright};
 use super::script::letters;
 
 /// Maximum number of glyphs on one page; real pages stay far below this and the following limits.
@@ -33,12 +38,19 @@ const MAX_FONTS: usize = 200;
 /// Fonts by object, shared by pages.
 pub type Fonts = HashMap<ObjectIdentifier, Rc<Font>>;
 
-/// Interprets a page and returns its content.
-pub fn run<'a>(page: &Page<'a>, fonts: &mut Fonts) -> PageCanvas<'a> {
+/// Interprets a page and returns its content. The files attached to the page are added to `files`.
+pub fn run<'a>(
+    page: &Page<'a>,
+    fonts: &mut Fonts,
+    layers: &Layers,
+    files: &mut Attachments<'a>,
+) -> PageCanvas<'a> {
     let area = page.media_box();
     let mut runner = PageInterpreter {
         canvas: PageCanvas::default(),
         fonts,
+        layers,
+        off: 0,
         instructions: 0,
         forms: 0,
         area: (area.width() * area.height()).max(1.0),
@@ -53,54 +65,32 @@ pub fn run<'a>(page: &Page<'a>, fonts: &mut Fonts) -> PageCanvas<'a> {
         .flat_map(|array| array.iter::<Dict<'_>>())
         .take(MAX_FORMS)
     {
-        runner.annotation(&annotation, base, page.resources());
+        runner.annotation(&annotation, base, page.resources(), files);
     }
     let (width, height) = upright(page);
-    runner.canvas.glyphs.retain(|glyph| {
+    let mut canvas = runner.canvas;
+    choose_invisible(&mut canvas);
+    canvas.glyphs.retain(|glyph| {
         let inside = |at: f64, size: f64| (-0.1 * size..=1.1 * size).contains(&at);
         inside(glyph.x, width) && inside(glyph.y, height)
     });
-    runner.canvas
+    canvas.glyphs = overprint::once(std::mem::take(&mut canvas.glyphs));
+    canvas
 }
 
-/// The map from the page's coordinates to the reader's, upright.
-fn base(page: &Page<'_>) -> Matrix {
-    let area = page.media_box();
-    let (width, height) = (area.width(), area.height());
-    let turn = match page.rotation() {
-        Rotation::None => Matrix::IDENTITY,
-        Rotation::Horizontal => Matrix([0.0, -1.0, 1.0, 0.0, 0.0, width]),
-        Rotation::Flipped => Matrix([-1.0, 0.0, 0.0, -1.0, width, height]),
-        Rotation::FlippedHorizontal => Matrix([0.0, 1.0, -1.0, 0.0, height, 0.0]),
-    };
-    Matrix::shift(-area.x0, -area.y0).then(turn)
-}
-
-/// Width and height in points, with the page's rotation applied.
-pub fn upright(page: &Page<'_>) -> (f64, f64) {
-    let area = page.media_box();
-    match page.rotation() {
-        Rotation::None | Rotation::Flipped => (area.width(), area.height()),
-        Rotation::Horizontal | Rotation::FlippedHorizontal => (area.height(), area.width()),
+/// Keeps invisible text where it is the text of what is seen: over a scan, or where most text is invisible
+/// because its letters are drawn as shapes. Elsewhere nobody sees it.
+fn choose_invisible(canvas: &mut PageCanvas<'_>) {
+    let invisible = std::mem::take(&mut canvas.invisible);
+    if invisible.is_empty() {
+        return;
     }
-}
-
-/// The page's content in one piece. `Page::page_stream` is not used because it caches the content for good.
-fn content(page: &Dict<'_>) -> Vec<u8> {
-    match page.get::<Object<'_>>("Contents") {
-        Some(Object::Stream(stream)) => stream
-            .decoded_data()
-            .map(|bytes| bytes.into_owned())
-            .unwrap_or_default(),
-        Some(Object::Array(parts)) => {
-            let mut all = Vec::new();
-            for part in parts.iter::<Stream<'_>>() {
-                all.extend_from_slice(&part.decoded_data().unwrap_or_default());
-                all.push(b'\n');
-            }
-            all
-        }
-        _ => Vec::new(),
+    let is_scan = canvas.covered >= super::SCAN;
+    if is_scan || invisible.len() > canvas.glyphs.len() {
+        canvas.is_recognized = is_scan && invisible.len() > canvas.glyphs.len();
+        canvas.glyphs.extend(invisible);
+    } else {
+        canvas.hidden = invisible.len();
     }
 }
 
@@ -116,6 +106,8 @@ struct GraphicsState {
     stretch: f64,
     leading: f64,
     rise: f64,
+    /// Whether the text is drawn invisibly: rendering mode 3 (ISO 32000-1, 9.3.6).
+    is_invisible: bool,
 }
 
 impl GraphicsState {
@@ -131,6 +123,7 @@ impl GraphicsState {
             stretch: 1.0,
             leading: 0.0,
             rise: 0.0,
+            is_invisible: false,
         }
     }
 }
@@ -138,6 +131,9 @@ impl GraphicsState {
 struct PageInterpreter<'f, 'a> {
     canvas: PageCanvas<'a>,
     fonts: &'f mut Fonts,
+    layers: &'f Layers,
+    /// Number of open marks of layers that are off.
+    off: usize,
     instructions: usize,
     forms: usize,
     area: f64,
@@ -156,6 +152,8 @@ impl<'a> PageInterpreter<'_, 'a> {
         let mut instructions = UntypedIter::new(content);
         // Replacement text of marked content, and the depth at which it was opened.
         let mut marks = MarkedContent::default();
+        let mut hidden: Vec<bool> = Vec::new();
+        let off = self.off;
         while let Some(instruction) = instructions.next() {
             self.instructions += 1;
             if self.instructions > MAX_INSTRUCTIONS || self.canvas.glyphs.len() > MAX_GLYPHS {
@@ -173,9 +171,19 @@ impl<'a> PageInterpreter<'_, 'a> {
                     }
                 }
                 b"Do" => self.object(&instruction, resources, &state, depth),
-                b"BDC" => marks.open(replacement(&instruction, resources), &self.canvas),
-                b"BMC" => marks.open(None, &self.canvas),
-                b"EMC" => marks.close(&mut self.canvas),
+                b"BDC" => {
+                    let is_off = self.layers.hides_mark(&instruction, resources);
+                    self.open_mark(is_off, &mut hidden);
+                    marks.open(replacement(&instruction, resources), &self.canvas);
+                }
+                b"BMC" => {
+                    self.open_mark(false, &mut hidden);
+                    marks.open(None, &self.canvas);
+                }
+                b"EMC" => {
+                    self.off -= usize::from(hidden.pop() == Some(true));
+                    marks.close(&mut self.canvas);
+                }
                 b"gs" => self.graphics_state(&instruction, resources, &mut state),
                 b"Tf" => {
                     let name = instruction.operands().find_map(name);
@@ -184,6 +192,15 @@ impl<'a> PageInterpreter<'_, 'a> {
                 }
                 _ => self.text(operator, &instruction, &mut state),
             }
+        }
+        // A stream that does not close its marks must not hide what follows.
+        self.off = off;
+    }
+
+    fn open_mark(&mut self, is_off: bool, hidden: &mut Vec<bool>) {
+        if hidden.len() < MAX_STATES {
+            hidden.push(is_off);
+            self.off += usize::from(is_off);
         }
     }
 
@@ -201,6 +218,7 @@ impl<'a> PageInterpreter<'_, 'a> {
             b"Tz" => state.stretch = last_number(instruction) / 100.0,
             b"TL" => state.leading = last_number(instruction),
             b"Ts" => state.rise = last_number(instruction),
+            b"Tr" => state.is_invisible = last_number(instruction) == 3.0,
             b"Tm" => {
                 let map = six(instruction);
                 if map.is_sane() {
@@ -277,18 +295,25 @@ impl<'a> PageInterpreter<'_, 'a> {
         let text = letters(&shown.text);
         if text.is_empty() {
             self.canvas.unnamed += usize::from(!shown.space && shown.width > 0.0);
+        } else if self.off > 0 {
+            self.canvas.has_layers_off = true;
         } else if x.is_finite()
             && y.is_finite()
             && height > 0.05
-            && self.canvas.glyphs.len() <= MAX_GLYPHS
+            && self.canvas.glyphs.len() + self.canvas.invisible.len() <= MAX_GLYPHS
         {
-            self.canvas.glyphs.push(Glyph {
+            let glyph = Glyph {
                 text,
                 x,
                 y,
                 along: map.direction(along.0, along.1),
                 size: height,
-            });
+                is_raised: state.rise.abs() > 0.1 * size.abs(),
+            };
+            match state.is_invisible {
+                true => self.canvas.invisible.push(glyph),
+                false => self.canvas.glyphs.push(glyph),
+            }
         }
         let gap = state.spacing + if shown.space { state.word_spacing } else { 0.0 };
         let length = if vertical {
@@ -354,6 +379,10 @@ impl<'a> PageInterpreter<'_, 'a> {
         else {
             return;
         };
+        if self.off > 0 || self.layers.hides_object(stream.dict()) {
+            self.canvas.has_layers_off = true;
+            return;
+        }
         match stream.dict().get::<Name<'_>>("Subtype").as_deref() {
             Some(b"Image") => {
                 let share = (state.map.area() / self.area).min(1.0);
@@ -397,49 +426,47 @@ impl<'a> PageInterpreter<'_, 'a> {
         }
     }
 
-    /// Reads the appearance of a form field or an annotation.
-    fn annotation(&mut self, annotation: &Dict<'a>, base: Matrix, resources: &Resources<'a>) {
+    /// Reads a form field or an annotation.
+    fn annotation(
+        &mut self,
+        annotation: &Dict<'a>,
+        base: Matrix,
+        resources: &Resources<'a>,
+        files: &mut Attachments<'a>,
+    ) {
         // The flags Hidden and NoView (ISO 32000-1, 12.5.3).
         const HIDDEN: u32 = 0b10_0010;
-        if annotation.get::<u32>("F").unwrap_or(0) & HIDDEN != 0 {
+        if annotation.get::<u32>("F").unwrap_or(0) & HIDDEN != 0
+            || self.layers.hides_object(annotation)
+        {
             return;
         }
-        let Some(looks) = annotation.get::<Dict<'a>>("AP") else {
-            return;
-        };
-        let stream = match looks.get::<Object<'a>>("N") {
-            Some(Object::Stream(stream)) => Some(stream),
-            Some(Object::Dict(states)) => annotation
-                .get::<Name<'_>>("AS")
-                .and_then(|name| states.get::<Stream<'a>>(&*name)),
-            _ => None,
-        };
-        let (Some(stream), Some(place)) = (stream, rectangle(annotation, "Rect")) else {
-            return;
-        };
-        let matrix = matrix(stream.dict()).unwrap_or(Matrix::IDENTITY);
-        let [x0, y0, x1, y1] = rectangle(stream.dict(), "BBox").unwrap_or([0.0, 0.0, 1.0, 1.0]);
-        let corners = [(x0, y0), (x1, y0), (x0, y1), (x1, y1)].map(|(x, y)| matrix.point(x, y));
-        let least =
-            |part: fn(&(f64, f64)) -> f64| corners.iter().map(part).fold(f64::MAX, f64::min);
-        let most = |part: fn(&(f64, f64)) -> f64| corners.iter().map(part).fold(f64::MIN, f64::max);
-        let (left, right) = (least(|at| at.0), most(|at| at.0));
-        let (low, high) = (least(|at| at.1), most(|at| at.1));
-        let scale = |to: f64, from: f64| if from > 0.0 { to / from } else { 1.0 };
-        let (wide, tall) = (
-            scale(place[2] - place[0], right - left),
-            scale(place[3] - place[1], high - low),
-        );
-        let fit = Matrix([
-            wide,
-            0.0,
-            0.0,
-            tall,
-            place[0] - left * wide,
-            place[1] - low * tall,
-        ]);
-        if fit.is_sane() {
-            self.form(&stream, resources, &GraphicsState::new(fit.then(base)), 1);
+        let before = self.canvas.glyphs.len();
+        match annotations::text(annotation) {
+            AnnotationText::Box(is_checked) => {
+                let mark = if is_checked { "[x]" } else { "[ ]" };
+                annotations::place(&mut self.canvas, annotation, mark, base);
+            }
+            AnnotationText::File(file) => files.add(&file),
+            AnnotationText::Appearance(value) | AnnotationText::Comment(value, true) => {
+                self.appearance(annotation, base, resources);
+                if self.canvas.glyphs.len() == before && !value.trim().is_empty() {
+                    annotations::place(&mut self.canvas, annotation, &value, base);
+                }
+            }
+            AnnotationText::Comment(value, false) => {
+                self.appearance(annotation, base, resources);
+                if self.canvas.glyphs.len() == before {
+                    annotations::note(&mut self.canvas, value);
+                }
+            }
+        }
+    }
+
+    fn appearance(&mut self, annotation: &Dict<'a>, base: Matrix, resources: &Resources<'a>) {
+        if let Some((stream, fit)) = annotations::appearance(annotation) {
+            let state = GraphicsState::new(fit.then(base));
+            self.form(&stream, resources, &state, 1);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Orders the pieces of a page as a person reads them: columns one after another, the cells of a table's
 //! row side by side, headings marked, hyphenated words joined.
 
-use super::script::logical;
+use super::hyphens::{LineJoin, WordList};
+use super::script::{is_leftward, logical};
+use super::scripts;
 use super::text_runs::LinePiece;
 
 /// Minimum number of lines that a column has beside the other.
@@ -12,6 +14,10 @@ const MAX_DEPTH: usize = 8;
 const MAX_PIECES: usize = 20_000;
 /// Vertical distance, in multiples of the font size, up to which pieces share a line though one is raised.
 const SAME_LINE: f64 = 0.4;
+/// The same for a small piece that directly follows another one: a raised or lowered mark.
+const MARK_LINE: f64 = 0.6;
+/// Maximum size in bytes of a piece that is a raised or lowered mark.
+const MAX_SCRIPT_BYTES: usize = 24;
 /// Gap, in multiples of the font size, from which pieces of a row are cells.
 const CELL: f64 = 1.3;
 
@@ -247,7 +253,11 @@ fn on(row: &[LinePiece], piece: &LinePiece) -> bool {
         .max_by(|a, b| a.size.total_cmp(&b.size))
         .map_or(piece, |large| large);
     let size = large.size.max(piece.size);
-    let near = (large.y - piece.y).abs() < SAME_LINE * size;
+    let is_mark = row
+        .iter()
+        .any(|other| is_mark(other, piece) || is_mark(piece, other));
+    let reach = if is_mark { MARK_LINE } else { SAME_LINE };
+    let near = (large.y - piece.y).abs() < reach * size;
     let clear = row.iter().all(|other| {
         let overlap = other.x1.min(piece.x1) - other.x0.max(piece.x0);
         overlap < 0.5 * size || (other.y - piece.y).abs() < 0.1 * size
@@ -255,27 +265,53 @@ fn on(row: &[LinePiece], piece: &LinePiece) -> bool {
     near && clear
 }
 
+/// Whether a small piece directly follows another one: a raised or lowered mark, even where its line has room above.
+fn is_mark(small: &LinePiece, large: &LinePiece) -> bool {
+    small.size <= 0.86 * large.size
+        && small.text.len() <= MAX_SCRIPT_BYTES
+        && (-0.3..0.5).contains(&((small.x0 - large.x1) / large.size))
+}
+
 fn line(mut row: Vec<LinePiece>) -> LayoutLine {
     row.sort_by(|a, b| a.x0.total_cmp(&b.x0));
-    let mut text = String::new();
+    let large = row
+        .iter()
+        .max_by(|a, b| a.size.total_cmp(&b.size))
+        .map_or((0.0, 0.0), |piece| (piece.size, piece.y));
+    let (mut text, mut after_mark) = (String::new(), false);
     let (mut end, mut widest): (Option<f64>, (f64, f64, f64)) = (None, (0.0, 0.0, 0.0));
     for piece in &row {
         if let Some(end) = end {
             let gap = (piece.x0 - end) / piece.size.max(0.1);
             text.push_str(match gap {
                 gap if gap > CELL => " | ",
-                gap if gap > 0.1 => " ",
+                gap if gap > 0.1 || piece.after_blank => " ",
+                // A word behind a mark that is placed on its own is another word.
+                gap if gap > -0.3 && after_mark && piece.text.starts_with(char::is_alphabetic) => {
+                    " "
+                }
                 _ => "",
             });
         }
-        text.push_str(&piece.text);
+        let script = scripts::of(piece.size, piece.y, large.0, large.1, false);
+        let script = script.filter(|_| piece.text.len() <= MAX_SCRIPT_BYTES);
+        after_mark = script.is_some();
+        match script {
+            Some(script) => scripts::append(&mut text, &scripts::marked(&piece.text, script)),
+            None => text.push_str(&piece.text),
+        }
         end = Some(end.map_or(piece.x1, |end: f64| end.max(piece.x1)));
         if piece.x1 - piece.x0 > widest.0 {
             widest = (piece.x1 - piece.x0, piece.y, piece.size);
         }
     }
+    let text = if text.contains(is_leftward) {
+        logical(scripts::plain(&text))
+    } else {
+        scripts::written(&text)
+    };
     LayoutLine {
-        text: logical(text),
+        text,
         y: widest.1,
         size: widest.2,
         apart: false,
@@ -306,8 +342,8 @@ fn differ(one: f64, other: f64) -> bool {
     one.max(other) > 1.12 * one.min(other)
 }
 
-/// The text of a page. `body` is the font size of the document's running text, in points.
-pub fn written(lines: &[LayoutLine], body: f64) -> String {
+/// The text of a page. `body` is the font size of the document's running text, in points; `known` are its words.
+pub fn written(lines: &[LayoutLine], body: f64, known: &WordList) -> String {
     let mut text = String::new();
     let mut before: Option<&LayoutLine> = None;
     for line in lines {
@@ -317,10 +353,18 @@ pub fn written(lines: &[LayoutLine], body: f64) -> String {
         }
         let level = level(line, body);
         let goes_on = before.is_some_and(|before| !line.apart && level_of(before, body) == level);
-        if goes_on && level > 0 {
+        let join = match goes_on {
+            true => known.join(&text, words),
+            false => LineJoin::Break,
+        };
+        if join != LineJoin::Break {
+            if join == LineJoin::WithoutHyphen {
+                text.pop();
+            } else if join == LineJoin::WithSpace {
+                text.push(' ');
+            }
+        } else if goes_on && level > 0 {
             text.push(' ');
-        } else if goes_on && is_cut(&text, words) {
-            text.pop();
         } else if !text.is_empty() {
             text.push_str(if line.apart { "\n\n" } else { "\n" });
         }
@@ -335,7 +379,8 @@ pub fn written(lines: &[LayoutLine], body: f64) -> String {
         text.push_str(words);
         before = Some(line);
     }
-    text
+    // A soft hyphen that is drawn within a line is a hyphen.
+    text.replace('\u{AD}', "-")
 }
 
 fn level_of(line: &LayoutLine, body: f64) -> usize {
@@ -360,15 +405,6 @@ fn level(line: &LayoutLine, body: f64) -> usize {
     }
 }
 
-/// Whether the end of a line cuts a word in two.
-fn is_cut(text: &str, next: &str) -> bool {
-    let mut back = text.chars().rev();
-    let hyphen = matches!(back.next(), Some('-' | '\u{AD}' | '‐'));
-    hyphen
-        && back.next().is_some_and(char::is_alphabetic)
-        && next.chars().next().is_some_and(char::is_lowercase)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,12 +415,13 @@ mod tests {
             x1: x0 + 5.0 * text.chars().count() as f64,
             y,
             size: 10.0,
+            after_blank: false,
             text: text.to_owned(),
         }
     }
 
     fn read(pieces: Vec<LinePiece>) -> String {
-        written(&lines(pieces), 10.0)
+        written(&lines(pieces), 10.0, &WordList::default())
     }
 
     #[test]
@@ -461,7 +498,7 @@ mod tests {
         });
         assert_eq!(
             read(pieces),
-            "# The Great Heading\n\nThis is an example of the well-\nKnown kind2\n\n\\# Next\nends here"
+            "# The Great Heading\n\nThis is an example of the well-Known kind[2]\n\n\\# Next\nends here"
         );
     }
 }

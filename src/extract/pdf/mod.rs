@@ -1,36 +1,52 @@
 //! Reads PDF: text in reading order page by page, and a reported gap for each page without text. Never
 //! renders a page and never guesses a character: a page whose fonts map no characters is a gap.
 
+mod annotations;
+mod attachments;
 mod bytes;
 mod canvas;
 mod cff;
 mod cmap;
 mod encoding;
 mod font;
+mod hyphens;
 mod interpret;
+mod layers;
 mod layout;
 mod marks;
 mod matrix;
 mod operands;
 mod outline;
+mod overprint;
+mod page_frame;
 mod program;
 mod running_heads;
 mod scan;
 mod script;
+mod scripts;
 #[cfg(test)]
 mod tests;
 mod text_runs;
 mod widths;
+mod writer;
+mod xfa;
 
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 
 use super::{FileInput, Full, Output, Unreadable};
+use attachments::Attachments;
 use canvas::PageCanvas;
 use interpret::Fonts;
+use layers::Layers;
 use layout::LayoutLine;
-use running_heads::Window;
+use writer::PdfPageWriter;
 
 pub use scan::{ScanPicture, picture};
+
+/// The character of a code in the font Symbol.
+pub fn symbol(code: u8) -> Option<char> {
+    encoding::Base::Symbol.character(code)
+}
 
 /// The name of the kind in messages.
 pub const NAME: &str = "PDF";
@@ -50,57 +66,95 @@ const SCAN: f64 = 0.4;
 /// no characters.
 pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
     let pdf = open(input.bytes)?;
-    let titles = outline::titles(&pdf);
+    let layers = Layers::read(&pdf);
+    let mut files = Attachments::of(&pdf);
     let mut fonts = Fonts::new();
-    let mut window = Window::new();
-    let mut body = BodySize::default();
+    let mut writer = PdfPageWriter::new(outline::titles(&pdf));
+    let mut omitted = PdfOmitted::default();
     let mut nameless = false;
     for (index, page) in pdf.pages().iter().enumerate() {
         let number = index as u32 + 1;
-        let canvas = interpret::run(page, &mut fonts);
+        let canvas = interpret::run(page, &mut fonts, &layers, &mut files);
         if canvas.cut {
             out.note(format!(
                 "page {number} is too crowded; only a part of it is read"
             ));
         }
-        let (_, height) = interpret::upright(page);
+        omitted.count(number, &canvas);
+        if canvas.is_recognized {
+            out.recognized(number);
+        }
+        let (_, height) = page_frame::upright(page);
         if let Some(reason) = Reason::of(&canvas) {
             nameless |= reason.why == NAMELESS;
             out.gap(number, reason.why, reason.picture);
         }
-        let lines = lines(canvas);
-        body.weigh(&lines);
-        let ready = window.push(number, lines, height);
-        if write(ready, &titles, &body, out).is_err() {
+        if writer.push(number, lines(canvas), height, out).is_err() {
             return Ok(());
         }
     }
-    let rest = window.finish();
-    let left_out = window.left_out();
-    // Full: the limit is reached; the text so far has been passed on.
-    let _: Result<(), Full> = write(rest, &titles, &body, out);
+    let left_out = match writer.finish(out) {
+        Ok(left_out) => left_out,
+        // Full: the limit is reached; the text so far has been passed on.
+        Err(Full) => return Ok(()),
+    };
+    if let Some(values) = xfa::values(&pdf) {
+        // Full: as above.
+        let _: Result<(), Full> = out.flow("form data", &values);
+        out.note("the pages of an XFA form are not drawn; its data is read".to_owned());
+    }
     if left_out > 0 {
         out.note(format!(
             "lines at the top or foot of pages that repeat, such as page numbers, are left out: {left_out}"
         ));
     }
-    if nameless && out.words == 0 {
+    omitted.report(out);
+    let has_words = out.words > 0;
+    files.read(out);
+    if nameless && !has_words && out.words == 0 {
         return Err(Unreadable::Nameless);
     }
     Ok(())
 }
 
-fn write(
-    pages: impl IntoIterator<Item = (u32, Vec<LayoutLine>)>,
-    titles: &[String],
-    body: &BodySize,
-    out: &mut Output<'_>,
-) -> Result<(), Full> {
-    for (number, lines) in pages {
-        let title = titles.get(number as usize - 1).map_or("", String::as_str);
-        out.page(number, title, &layout::written(&lines, body.size()))?;
+/// What is left out of the pages, for the notes.
+#[derive(Default)]
+struct PdfOmitted {
+    layers: Vec<u32>,
+    hidden: Vec<u32>,
+}
+
+impl PdfOmitted {
+    fn count(&mut self, page: u32, canvas: &PageCanvas<'_>) {
+        if canvas.has_layers_off {
+            self.layers.push(page);
+        }
+        if canvas.hidden > 0 {
+            self.hidden.push(page);
+        }
     }
-    Ok(())
+
+    fn report(&self, out: &mut Output<'_>) {
+        for (pages, what) in [
+            (&self.layers, "layers that are switched off are left out"),
+            (&self.hidden, "invisible text is left out"),
+        ] {
+            if !pages.is_empty() {
+                out.note(format!("{what} on {}", listed(pages)));
+            }
+        }
+    }
+}
+
+/// `page 3`, or `pages 3, 5 and 12 more`.
+fn listed(pages: &[u32]) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<String> = pages.iter().take(SHOWN).map(u32::to_string).collect();
+    match (pages.len(), pages.len().saturating_sub(SHOWN)) {
+        (1, _) => format!("page {}", shown[0]),
+        (_, 0) => format!("pages {}", shown.join(", ")),
+        (_, more) => format!("pages {} and {more} more", shown.join(", ")),
+    }
 }
 
 fn open(bytes: &[u8]) -> Result<Pdf, Unreadable> {
@@ -114,6 +168,7 @@ fn open(bytes: &[u8]) -> Result<Pdf, Unreadable> {
 /// The lines of each text direction, the one with the most characters first.
 fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
     let mut all = Vec::new();
+    let notes = canvas.notes;
     for run in text_runs::runs(canvas.glyphs) {
         let mut lines = layout::lines(run.pieces);
         if !run.upright {
@@ -122,6 +177,12 @@ fn lines(canvas: PageCanvas<'_>) -> Vec<LayoutLine> {
         }
         all.append(&mut lines);
     }
+    all.extend(notes.into_iter().map(|text| LayoutLine {
+        text,
+        y: f64::NAN,
+        size: 0.0,
+        apart: true,
+    }));
     all
 }
 
@@ -154,26 +215,5 @@ impl Reason {
             return None;
         };
         Some(Self { why, picture })
-    }
-}
-
-/// The font size of the document's running text: the one with the most bytes of text so far.
-#[derive(Default)]
-struct BodySize {
-    /// Bytes of text by font size, in steps of half a point.
-    sizes: std::collections::BTreeMap<u32, usize>,
-}
-
-impl BodySize {
-    fn weigh(&mut self, lines: &[LayoutLine]) {
-        for line in lines {
-            let step = (line.size * 2.0).round().clamp(0.0, 2_000.0) as u32;
-            *self.sizes.entry(step).or_default() += line.text.len();
-        }
-    }
-
-    fn size(&self) -> f64 {
-        let most = self.sizes.iter().max_by_key(|(_, count)| **count);
-        most.map_or(0.0, |(step, _)| f64::from(*step) / 2.0)
     }
 }

@@ -9,7 +9,9 @@ use hayro_ccitt::{DecodeSettings, DecoderContext, EncodingMode};
 use hayro_syntax::Filter;
 use hayro_syntax::object::{Array, Dict, Name, Number, Object, Stream, String as Bytes};
 
+use super::attachments::Attachments;
 use super::interpret::{self, Fonts};
+use super::layers::Layers;
 use crate::extract::{MAX_PICTURE_BYTES, MAX_PICTURE_SIDE};
 
 /// Maximum size of a decoded picture, in pixels: twice that of an A0 page at 400 dots per inch.
@@ -28,7 +30,8 @@ pub struct ScanPicture {
 pub fn picture(bytes: &[u8], page: u32) -> Option<ScanPicture> {
     let pdf = super::open(bytes).ok()?;
     let page = pdf.pages().get(page.checked_sub(1)? as usize)?;
-    let (_, stream) = interpret::run(page, &mut Fonts::new()).largest?;
+    let (layers, mut files) = (Layers::read(&pdf), Attachments::default());
+    let (_, stream) = interpret::run(page, &mut Fonts::new(), &layers, &mut files).largest?;
     let image = ScanImage::read(&stream)?;
     match stream.filters().last() {
         Some(Filter::DctDecode) => photograph(&stream, &image),

@@ -88,6 +88,7 @@ pub fn logical(line: String) -> String {
     let mut characters: Vec<char> = line.chars().collect();
     if leftward >= rightward {
         characters.reverse();
+        mirror(&mut characters);
         turn(&mut characters, |character| {
             character.is_alphanumeric() && !is_leftward(character)
         });
@@ -114,12 +115,34 @@ fn turn(characters: &mut [char], of: impl Fn(char) -> bool) {
             }
         }
         characters[at..end].reverse();
+        mirror(&mut characters[at..end]);
         at = end;
     }
 }
 
+/// Mirrors brackets in text that was reversed, when they close before they open: a font may name them by their shape
+/// or by their meaning.
+fn mirror(characters: &mut [char]) {
+    const PAIRS: [(char, char); 5] = [('(', ')'), ('[', ']'), ('{', '}'), ('«', '»'), ('<', '>')];
+    let first = characters
+        .iter()
+        .find(|c| PAIRS.iter().any(|(open, close)| *c == open || *c == close));
+    let closes = first.is_some_and(|c| PAIRS.iter().any(|(_, close)| c == close));
+    for character in characters.iter_mut().filter(|_| closes) {
+        for (open, close) in PAIRS {
+            if *character == open {
+                *character = close;
+                break;
+            } else if *character == close {
+                *character = open;
+                break;
+            }
+        }
+    }
+}
+
 /// Whether a character is written from right to left.
-fn is_leftward(character: char) -> bool {
+pub fn is_leftward(character: char) -> bool {
     matches!(character, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFE}')
         // Digits are not, in any script.
         && !matches!(character, '\u{660}'..='\u{669}' | '\u{6F0}'..='\u{6F9}')
@@ -150,6 +173,9 @@ mod tests {
             ("םולש", "שלום"),
             ("see םלוע םולש here, yes", "see שלום עולם here, yes"),
             ("3.5 PDF םולש םולש", "שלום שלום 3.5 PDF"),
+            ("(םלוע) םולש", "שלום (עולם)"),
+            (")םלוע( םולש", "שלום (עולם)"),
+            ("see (םולש) here, words", "see (שלום) here, words"),
         ] {
             assert_eq!(logical(stands.to_owned()), reads);
         }

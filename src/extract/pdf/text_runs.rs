@@ -2,6 +2,7 @@
 //! joined to their letters, and text drawn twice is read once.
 
 use super::canvas::Glyph;
+use super::scripts;
 
 /// Gap, in multiples of the font size, from which there is a blank between words.
 const BLANK: f64 = 0.12;
@@ -9,6 +10,9 @@ const BLANK: f64 = 0.12;
 const WIDE: f64 = 0.9;
 /// Vertical distance, in multiples of the font size, from which a character is on another line.
 const OFF: f64 = 0.3;
+
+/// Maximum length in bytes of a raised text that begins a piece.
+const MAX_RAISED_BYTES: usize = 24;
 
 /// Part of a line without a wide gap; positions in points.
 #[derive(Debug, Clone)]
@@ -21,6 +25,8 @@ pub struct LinePiece {
     pub y: f64,
     /// Font size of most of its characters.
     pub size: f64,
+    /// Whether a blank was drawn before it.
+    pub after_blank: bool,
     /// Its text.
     pub text: String,
 }
@@ -91,10 +97,13 @@ fn pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
             continue;
         }
         let (Some(piece), Some(before)) = (pieces.last_mut(), &last) else {
-            pieces.push(begin(&glyph));
+            pieces.push(begin(&glyph, blank));
             (last, blank) = (Some(glyph), false);
             continue;
         };
+        let raised_alone = before.is_raised
+            && piece.text.len() <= MAX_RAISED_BYTES
+            && (before.y - piece.y).abs() < 0.01;
         let size = before.size.max(glyph.size);
         let end = before.x + before.along.0;
         let gap = glyph.x - end;
@@ -129,29 +138,52 @@ fn pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
             continue;
         }
         if !same_line || gap > WIDE * size || gap < -0.5 * size {
-            pieces.push(begin(&glyph));
+            pieces.push(begin(&glyph, blank));
         } else {
             if gap > BLANK * size || blank {
                 piece.text.push(' ');
             }
-            piece.text.push_str(&glyph.text);
+            add(piece, &glyph, raised_alone);
             piece.x1 = piece.x1.max(glyph.x + glyph.along.0);
-            // Large characters define the line: a raised character is a note mark or an exponent.
-            if glyph.size > piece.size * 1.05 {
-                (piece.size, piece.y) = (glyph.size, glyph.y);
-            }
         }
         (last, blank) = (Some(glyph), false);
     }
     pieces
 }
 
-fn begin(glyph: &Glyph) -> LinePiece {
+/// Adds a character to a piece. Large characters define the line: a raised character is a note mark or an exponent.
+fn add(piece: &mut LinePiece, glyph: &Glyph, raised_alone: bool) {
+    let is_larger = glyph.size > piece.size * 1.05;
+    if is_larger || (raised_alone && !glyph.is_raised) {
+        let is_raised = raised_alone;
+        piece.text = marked(
+            &piece.text,
+            (piece.size, piece.y),
+            (glyph.size, glyph.y),
+            is_raised,
+        );
+        (piece.size, piece.y) = (glyph.size, glyph.y);
+    }
+    let line = (piece.size, piece.y);
+    let own = marked(&glyph.text, (glyph.size, glyph.y), line, glyph.is_raised);
+    scripts::append(&mut piece.text, &own);
+}
+
+/// A text with the marks of its position relative to a line of this size and baseline.
+fn marked(text: &str, own: (f64, f64), line: (f64, f64), is_raised: bool) -> String {
+    match scripts::of(own.0, own.1, line.0, line.1, is_raised) {
+        Some(script) => scripts::marked(text, script),
+        None => text.to_owned(),
+    }
+}
+
+fn begin(glyph: &Glyph, after_blank: bool) -> LinePiece {
     LinePiece {
         x0: glyph.x,
         x1: glyph.x + glyph.along.0,
         y: glyph.y,
         size: glyph.size,
+        after_blank,
         text: glyph.text.clone(),
     }
 }
@@ -228,6 +260,7 @@ mod tests {
                 y: 0.0,
                 along: (width, 0.0),
                 size: 10.0,
+                is_raised: false,
             })
             .collect();
         pieces(glyphs).into_iter().map(|piece| piece.text).collect()
@@ -270,6 +303,7 @@ mod tests {
             y,
             along: (0.0, -5.0),
             size: 10.0,
+            is_raised: false,
         };
         let across = Glyph {
             along: (5.0, 0.0),

@@ -22,6 +22,7 @@ pub(in super::super) fn document(n: u32, owner: u32) -> Document {
         pages: 1,
         words: 3,
         gaps: Vec::new(),
+        recognized: Vec::new(),
         flags: Vec::new(),
         created: at(i64::from(n)),
     }
@@ -119,6 +120,7 @@ fn an_outcome_replaces_the_previous_one() {
                 why: "empty".into(),
                 picture: true,
             }],
+            recognized: vec![4],
             ..document(1, 1)
         };
         assert_eq!(

@@ -1,0 +1,218 @@
+//! Calendars (iCalendar, RFC 5545) and address cards (vCard, RFC 6350): one entry per line, with folded lines joined,
+//! escapes decoded, and times written out. Pictures are left out, with a note.
+
+/// Maximum length of a line in bytes; a longer one is cut.
+const MAX_LINE_BYTES: usize = 64 << 10;
+/// Entries that concern programs, not readers.
+const SKIPPED: &[&str] = &[
+    "PRODID", "VERSION", "CALSCALE", "METHOD", "UID", "SEQUENCE", "DTSTAMP", "REV", "TRANSP",
+    "CLASS",
+];
+
+/// Whether a text is a calendar or an address card.
+pub fn looks_like(text: &str) -> bool {
+    let head = text.trim_start();
+    ["BEGIN:VCALENDAR", "BEGIN:VCARD"].iter().any(|mark| {
+        head.get(..mark.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(mark))
+    })
+}
+
+/// The entries as text, and notes for the user.
+pub fn render(text: &str) -> (String, Vec<String>) {
+    let mut out = String::new();
+    let (mut pictures, mut times) = (0, 0);
+    for line in unfolded(text) {
+        let Some((name, parameters, value)) = entry(&line) else {
+            continue;
+        };
+        match name.as_str() {
+            "BEGIN" => match value.to_ascii_uppercase().as_str() {
+                "VEVENT" => out.push_str("\n# Event\n"),
+                "VTODO" => out.push_str("\n# Task\n"),
+                "VJOURNAL" => out.push_str("\n# Entry\n"),
+                "VCARD" => out.push_str("\n# Contact\n"),
+                "VALARM" => out.push_str("Alarm:\n"),
+                "VTIMEZONE" => times += 1,
+                _ => {}
+            },
+            "END" => times -= usize::from(times > 0 && value.eq_ignore_ascii_case("VTIMEZONE")),
+            // The rules of a time zone name no time of an event.
+            _ if times > 0 || SKIPPED.contains(&name.as_str()) => {}
+            _ if value.len() > 200 && parameters.to_ascii_uppercase().contains("ENCODING=B")
+                || value.starts_with("data:") =>
+            {
+                pictures += 1;
+            }
+            _ => out.push_str(&shown(&name, &parameters, &value)),
+        }
+    }
+    let mut notes = Vec::new();
+    if pictures > 0 {
+        notes.push(format!("pictures and sounds left out: {pictures}"));
+    }
+    (out.trim().to_owned(), notes)
+}
+
+/// The lines with their continuations.
+fn unfolded(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let quoted = lines.last().is_some_and(|last| {
+            last.ends_with('=') && last.to_ascii_uppercase().contains("QUOTED-PRINTABLE")
+        });
+        match (line.strip_prefix([' ', '\t']), lines.last_mut()) {
+            (_, Some(last)) if quoted && last.len() < MAX_LINE_BYTES => {
+                last.pop();
+                last.push_str(line.trim_start());
+            }
+            (Some(rest), Some(last)) if last.len() < MAX_LINE_BYTES => last.push_str(rest),
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Name, parameters, and decoded value of a line.
+fn entry(line: &str) -> Option<(String, String, String)> {
+    let mut quoted = false;
+    let colon = line.find(|c| {
+        quoted ^= c == '"';
+        c == ':' && !quoted
+    })?;
+    let (head, value) = (&line[..colon], &line[colon + 1..]);
+    let (name, parameters) = head.split_once(';').unwrap_or((head, ""));
+    // A group before the name: `item1.TEL`.
+    let name = name.rsplit('.').next().unwrap_or(name).to_ascii_uppercase();
+    let value = if parameters.to_ascii_uppercase().contains("QUOTED-PRINTABLE") {
+        let bytes = super::mail::quoted(value.as_bytes());
+        String::from_utf8_lossy(&bytes).into_owned()
+    } else {
+        value.to_owned()
+    };
+    Some((name, parameters.to_owned(), value.trim().to_owned()))
+}
+
+fn shown(name: &str, parameters: &str, value: &str) -> String {
+    let words = match name {
+        "DTSTART" | "DTEND" | "DUE" | "COMPLETED" | "CREATED" | "LAST-MODIFIED"
+        | "RECURRENCE-ID" | "EXDATE" | "RDATE" => moment(value, parameters),
+        // The parts of an address or a name are separated by semicolons.
+        "N" | "ADR" | "ORG" => split(value, ';').join(", "),
+        _ => unescaped(value),
+    };
+    let common = parameters
+        .split(';')
+        .find_map(|one| one.strip_prefix("CN=").or_else(|| one.strip_prefix("cn=")));
+    let words = match (
+        words
+            .strip_prefix("mailto:")
+            .or_else(|| words.strip_prefix("MAILTO:")),
+        common,
+    ) {
+        (Some(address), Some(name)) => format!("{} <{address}>", name.trim_matches('"')),
+        (Some(address), None) => address.to_owned(),
+        (None, _) => words,
+    };
+    let label = match name {
+        "DTSTART" => "Start",
+        "DTEND" => "End",
+        "FN" => "Name",
+        "TEL" => "Telephone",
+        "ADR" => "Address",
+        "RRULE" => "Repeats",
+        _ => name,
+    };
+    let label = match label.chars().next() {
+        Some(first) if label == name => format!("{first}{}", label[1..].to_ascii_lowercase()),
+        _ => label.to_owned(),
+    };
+    if words.trim_matches([',', ' ']).is_empty() {
+        return String::new();
+    }
+    format!("{label}: {}\n", words.trim_matches([',', ' ']))
+}
+
+/// Splits at separators that are not escaped and decodes each part.
+fn split(value: &str, separator: char) -> Vec<String> {
+    let (mut parts, mut part, mut escaped) = (Vec::new(), String::new(), false);
+    for character in value.chars() {
+        if character == separator && !escaped {
+            parts.push(unescaped(&std::mem::take(&mut part)));
+        } else {
+            part.push(character);
+        }
+        escaped = character == '\\' && !escaped;
+    }
+    parts.push(unescaped(&part));
+    parts.retain(|part| !part.trim().is_empty());
+    parts
+}
+
+fn unescaped(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    let mut rest = value.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '\\' => match rest.next() {
+                Some('n' | 'N') => out.push('\n'),
+                Some(other) => out.push(other),
+                None => {}
+            },
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// `20260301T090000Z` as `2026-03-01 09:00 UTC`.
+fn moment(value: &str, parameters: &str) -> String {
+    let one = |text: &str| -> Option<String> {
+        let (day, clock) = text.split_once('T').unwrap_or((text, ""));
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if day.len() != 8 || !is_number(day) {
+            return None;
+        }
+        let date = format!("{}-{}-{}", &day[..4], &day[4..6], &day[6..]);
+        let digits = clock.trim_end_matches('Z');
+        if digits.len() < 4 || !is_number(digits) {
+            return Some(date);
+        }
+        let zone = parameters
+            .split(';')
+            .find_map(|one| one.strip_prefix("TZID="));
+        let zone = if clock.ends_with('Z') {
+            Some("UTC")
+        } else {
+            zone
+        };
+        let zone = zone.map(|zone| format!(" {zone}")).unwrap_or_default();
+        Some(format!("{date} {}:{}{zone}", &digits[..2], &digits[2..4]))
+    };
+    let all: Option<Vec<String>> = value.split(',').map(one).collect();
+    all.map_or_else(|| value.to_owned(), |all| all.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_whole_and_times_are_written_out() {
+        let text = "BEGIN:VCALENDAR\r\nPRODID:x\r\nBEGIN:VTIMEZONE\r\nDTSTART:19700101T000000\r\nEND:VTIMEZONE\r\nBEGIN:VEVENT\r\n\
+                    SUMMARY:A long ques\r\n tion\\, here\r\nDTSTART;TZID=Europe/Paris:20260301T090000\r\nDTEND:20260301T100000Z\r\n\
+                    ATTENDEE;CN=\"Ann B\":mailto:a@b.c\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+        assert!(looks_like(text));
+        assert_eq!(
+            render(text).0,
+            "# Event\nSummary: A long question, here\nStart: 2026-03-01 09:00 Europe/Paris\nEnd: 2026-03-01 10:00 UTC\n\
+             Attendee: Ann B <a@b.c>"
+        );
+        let card = "BEGIN:VCARD\nVERSION:2.1\nN:Müller;Ann\nFN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:Ann M=C3=BC=\nller\n\
+                    item1.TEL:+1 2\nADR:;;1 High St;Oslo;;;\nEND:VCARD\n";
+        assert_eq!(
+            render(card).0,
+            "# Contact\nN: Müller, Ann\nName: Ann Müller\nTelephone: +1 2\nAddress: 1 High St, Oslo"
+        );
+    }
+}

@@ -1,0 +1,199 @@
+//! Files packed with gzip and archives of the kind tar: a packed file is read as itself, an archive like a ZIP archive.
+
+use std::io::Read;
+
+use flate2::read::MultiGzDecoder;
+
+use super::kind::{self, FileKind};
+use super::output::Output;
+use super::{FileInput, Unreadable, inner, read};
+
+/// Maximum number of files read from an archive.
+const MAX_FILES: usize = 20_000;
+/// Maximum ratio of the unpacked to the packed size.
+const MAX_RATIO: usize = 300;
+/// Bytes up to which the ratio does not matter.
+const RATIO_FROM: usize = 16 << 20;
+/// Path fragments of files that programs leave behind.
+const LITTER: &[&str] = &["/._", ".DS_Store", "PaxHeader", "@LongLink"];
+
+/// Whether the bytes are packed with gzip.
+pub fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x1F\x8B")
+}
+
+/// Whether the bytes are a tar archive.
+pub fn is_tar(bytes: &[u8]) -> bool {
+    bytes.get(257..262) == Some(b"ustar")
+}
+
+/// Reads a packed file or an archive, and returns its kind and encoding.
+///
+/// # Errors
+/// [`Unreadable::TooLarge`] when it grows past the limit, [`Unreadable::Broken`] when it cannot be unpacked, and
+/// whatever the file inside gives.
+pub(super) fn read_packed(
+    input: &FileInput<'_>,
+    out: &mut Output<'_>,
+) -> Result<(&'static FileKind, String), Unreadable> {
+    let bytes = unpacked(input.bytes, input.limits.input, out)?;
+    let lower = input.name.to_lowercase();
+    let name = match lower
+        .strip_suffix(".gz")
+        .or_else(|| lower.strip_suffix(".gzip"))
+    {
+        Some(rest) => input.name[..rest.len().min(input.name.len())].to_owned(),
+        None if lower.ends_with(".tgz") => format!("{}.tar", &input.name[..input.name.len() - 4]),
+        None => input.name.to_owned(),
+    };
+    let file = FileInput {
+        bytes: &bytes,
+        name: &name,
+        ..*input
+    };
+    if bytes.is_empty() {
+        return Err(Unreadable::Empty);
+    }
+    super::recognize(&bytes)?;
+    if is_gzip(&bytes) {
+        return Err(Unreadable::TooDeep);
+    }
+    if super::picture::content_type(&bytes).is_some() {
+        return Err(Unreadable::PicturesOnly);
+    }
+    read(&file, out)
+}
+
+fn unpacked(packed: &[u8], limit: usize, out: &mut Output<'_>) -> Result<Vec<u8>, Unreadable> {
+    let most = limit.min(packed.len().saturating_mul(MAX_RATIO).max(RATIO_FROM));
+    let mut bytes = Vec::new();
+    let ended = MultiGzDecoder::new(packed)
+        .take(most as u64 + 1)
+        .read_to_end(&mut bytes);
+    if bytes.len() > most {
+        return Err(Unreadable::TooLarge);
+    }
+    match ended {
+        Ok(_) => Ok(bytes),
+        Err(_) if bytes.is_empty() => Err(Unreadable::Broken("gzip")),
+        Err(_) => {
+            out.note("the packed file is damaged: it is read only up to the damage".to_owned());
+            Ok(bytes)
+        }
+    }
+}
+
+/// Reads every readable file of a tar archive; a note names each of the others.
+///
+/// # Errors
+/// [`Unreadable::TooDeep`] inside too many archives, [`Unreadable::NoText`] for one without files,
+/// [`Unreadable::NothingInside`] when none can be read.
+pub(super) fn read_archive(
+    input: &FileInput<'_>,
+    out: &mut Output<'_>,
+) -> Result<(&'static FileKind, String), Unreadable> {
+    if out.depth() > super::MAX_FILE_DEPTH {
+        return Err(Unreadable::TooDeep);
+    }
+    let mut archive = tar::Archive::new(input.bytes);
+    let (mut files, mut done, mut damaged) = (0, 0, false);
+    for entry in archive
+        .entries()
+        .map_err(|_| Unreadable::Broken("tar"))?
+        .take(MAX_FILES)
+    {
+        let Ok(mut entry) = entry else {
+            damaged = true;
+            break;
+        };
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if !entry.header().entry_type().is_file()
+            || LITTER.iter().any(|litter| name.contains(litter))
+        {
+            continue;
+        }
+        files += 1;
+        let mut bytes = Vec::new();
+        damaged |= entry.read_to_end(&mut bytes).is_err();
+        let file = FileInput {
+            bytes: &bytes,
+            name: &name,
+            ..*input
+        };
+        match inner(&file, out) {
+            Ok(()) => done += 1,
+            Err(reason) => out.note(format!("{name}: {}", reason.message())),
+        }
+        if out.is_full() {
+            break;
+        }
+    }
+    if damaged {
+        out.note("the archive is damaged: it is read only up to the damage".to_owned());
+    }
+    match (files, done) {
+        (0, _) => Err(Unreadable::NoText),
+        (_, 0) => Err(Unreadable::NothingInside),
+        _ => Ok((kind::named("tar"), String::new())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::super::tests::read;
+    use super::*;
+    use crate::extract::ReadLimits;
+
+    fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).expect("memory");
+        encoder.finish().expect("memory")
+    }
+
+    fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, bytes) in files {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            builder
+                .append_data(&mut header, name, *bytes)
+                .expect("memory");
+        }
+        builder.into_inner().expect("memory")
+    }
+
+    #[test]
+    fn packed_files_and_archives_are_read() {
+        let limits = ReadLimits::default();
+        let (report, pages) = read(&packed(b"k,v\na,1\n"), "t.csv.gz", &limits).expect("readable");
+        assert_eq!(
+            (report.kind, pages[0].text.as_str()),
+            ("csv", "Columns: k | v\nk: a | v: 1")
+        );
+        let tar = archive(&[("a/one.txt", b"first words"), ("a/run", b"\x7FELF\x02\x01")]);
+        for bytes in [tar.clone(), packed(&tar)] {
+            let (report, pages) = read(&bytes, "x.tgz", &limits).expect("readable");
+            assert_eq!(
+                (report.kind, pages[0].title.as_str(), pages[0].text.as_str()),
+                ("tar", "a/one.txt", "first words")
+            );
+            assert_eq!(report.notes.len(), 1, "{:?}", report.notes);
+        }
+        assert_eq!(
+            read(&packed(&packed(b"x y")), "a", &limits).map(drop),
+            Err(Unreadable::TooDeep)
+        );
+        assert_eq!(
+            read(b"\x1F\x8B\x08\0", "a", &limits).map(drop),
+            Err(Unreadable::Broken("gzip"))
+        );
+        let bomb = packed(&vec![b' '; 60 << 20]);
+        assert_eq!(
+            read(&bomb, "a", &limits).map(drop),
+            Err(Unreadable::TooLarge)
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! The numbers and marks of list items on web pages.
+
+/// Maximum depth of indented list levels; deeper ones look the same.
+const MAX_DEPTH: usize = 16;
+
+/// An open list; `None` for one without numbers.
+struct Numbering {
+    next: i64,
+    step: i64,
+    style: char,
+}
+
+/// The open lists.
+#[derive(Default)]
+pub struct HtmlLists {
+    open: Vec<Option<Numbering>>,
+    deeper: usize,
+}
+
+impl HtmlLists {
+    /// Whether no list is open.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Opens a list without numbers.
+    pub fn open_plain(&mut self) {
+        self.push(None);
+    }
+
+    /// Opens a numbered list that begins at `start`; `style` is `1`, `a`, `A`, `i`, or `I`.
+    pub fn open_numbered(&mut self, start: Option<i64>, style: char, is_reversed: bool) {
+        self.push(Some(Numbering {
+            next: start.unwrap_or(1),
+            step: if is_reversed { -1 } else { 1 },
+            style,
+        }));
+    }
+
+    fn push(&mut self, list: Option<Numbering>) {
+        if self.open.len() < MAX_DEPTH {
+            self.open.push(list);
+        } else {
+            self.deeper += 1;
+        }
+    }
+
+    /// Closes the innermost list.
+    pub fn close(&mut self) {
+        if self.deeper > 0 {
+            self.deeper -= 1;
+        } else {
+            self.open.pop();
+        }
+    }
+
+    /// The indentation and mark of the next item; `value` is the number that the item itself states.
+    pub fn item(&mut self, value: Option<i64>) -> String {
+        let indent = "  ".repeat(self.open.len().saturating_sub(1));
+        match self.open.last_mut() {
+            Some(Some(list)) => {
+                let number = value.unwrap_or(list.next);
+                list.next = number.saturating_add(list.step);
+                format!("{indent}{}. ", shown(number, list.style))
+            }
+            _ => format!("{indent}- "),
+        }
+    }
+}
+
+/// The number in the list's style: decimal, letters, or Roman.
+fn shown(number: i64, style: char) -> String {
+    let plain = match (style, number) {
+        ('a' | 'A', 1..=702) => letters(number),
+        ('i' | 'I', 1..=3_999) => roman(number),
+        _ => return number.to_string(),
+    };
+    if style.is_ascii_uppercase() {
+        plain.to_uppercase()
+    } else {
+        plain
+    }
+}
+
+fn letters(mut number: i64) -> String {
+    let mut reversed = Vec::new();
+    while number > 0 {
+        number -= 1;
+        reversed.push(char::from(b'a' + (number % 26) as u8));
+        number /= 26;
+    }
+    reversed.iter().rev().collect()
+}
+
+fn roman(mut number: i64) -> String {
+    const SIGNS: [(i64, &str); 13] = [
+        (1000, "m"),
+        (900, "cm"),
+        (500, "d"),
+        (400, "cd"),
+        (100, "c"),
+        (90, "xc"),
+        (50, "l"),
+        (40, "xl"),
+        (10, "x"),
+        (9, "ix"),
+        (5, "v"),
+        (4, "iv"),
+        (1, "i"),
+    ];
+    let mut text = String::new();
+    for (value, sign) in SIGNS {
+        while number >= value {
+            text.push_str(sign);
+            number -= value;
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_follow_the_style_of_their_list() {
+        for (number, style, expected) in [
+            (5, '1', "5"),
+            (1, 'a', "a"),
+            (28, 'A', "AB"),
+            (14, 'i', "xiv"),
+            (1999, 'I', "MCMXCIX"),
+            (0, 'a', "0"),
+            (-3, 'i', "-3"),
+        ] {
+            assert_eq!(shown(number, style), expected, "{number} {style}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Raised, lowered, and struck-out text of a web page, and the marks of notes.
+
+use crate::extract::markup::attribute;
+use crate::extract::raised;
+
+/// Maximum number of open elements that are remembered.
+const MAX_OPEN: usize = 64;
+
+/// What an element does to its text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MarkEffect {
+    None,
+    Raised,
+    Lowered,
+    Struck,
+    Note,
+}
+
+struct OpenMark {
+    name: String,
+    effect: MarkEffect,
+    start: usize,
+    /// Whether a link is inside.
+    has_link: bool,
+}
+
+/// The open elements that change the position of their text.
+#[derive(Default)]
+pub struct InlineMarks {
+    open: Vec<OpenMark>,
+}
+
+impl InlineMarks {
+    /// Opens an element whose text starts at this offset of the page's text.
+    pub fn open(&mut self, name: &str, attributes: &str, start: usize) {
+        if self.open.len() >= MAX_OPEN {
+            return;
+        }
+        let effect = match name {
+            "sup" if is_reference(attributes) => MarkEffect::Note,
+            "sup" => MarkEffect::Raised,
+            "sub" => MarkEffect::Lowered,
+            "s" | "strike" => MarkEffect::Struck,
+            "a" if is_reference(attributes) => MarkEffect::Note,
+            "span" => styled(attributes),
+            _ => MarkEffect::None,
+        };
+        if name == "a" {
+            for outer in self.open.iter_mut().filter(|outer| outer.start == start) {
+                outer.has_link = true;
+            }
+        }
+        // A link directly around the raised text makes it a note mark too.
+        let has_link = name != "a"
+            && self
+                .open
+                .iter()
+                .any(|outer| outer.name == "a" && outer.start == start);
+        self.open.push(OpenMark {
+            name: name.to_owned(),
+            effect,
+            start,
+            has_link,
+        });
+    }
+
+    /// Closes an element and rewrites its text in `out`.
+    pub fn close(&mut self, name: &str, out: &mut String) {
+        let Some(at) = self.open.iter().rposition(|mark| mark.name == name) else {
+            return;
+        };
+        let OpenMark {
+            effect,
+            start,
+            has_link,
+            ..
+        } = self.open.remove(at);
+        // The text may have been rewritten by the row it is in.
+        let Some(text) = out.get(start..).filter(|text| !text.trim().contains('\n')) else {
+            return;
+        };
+        if effect == MarkEffect::None || text.trim().is_empty() || text.contains(" | ") {
+            return;
+        }
+        let indent = text.len() - text.trim_start().len();
+        let (before, text) = (&out[..start + indent], &text[indent..]);
+        let is_inside = self
+            .open
+            .iter()
+            .any(|outer| outer.effect == MarkEffect::Note);
+        let written = match effect {
+            _ if is_inside => text.to_owned(),
+            MarkEffect::Note if text.starts_with('[') || text.contains(' ') => text.to_owned(),
+            MarkEffect::Note => raised::superscript(before, text, true),
+            MarkEffect::Raised => raised::superscript(before, text, has_link),
+            MarkEffect::Lowered => raised::subscript(before, text),
+            MarkEffect::Struck => raised::struck(text),
+            MarkEffect::None => text.to_owned(),
+        };
+        out.truncate(start + indent);
+        out.push_str(&written);
+    }
+}
+
+/// Whether the page says that the element refers to a note.
+fn is_reference(attributes: &str) -> bool {
+    let named = |name: &str, words: &[&str]| {
+        attribute(attributes, name).is_some_and(|value| {
+            let value = value.to_ascii_lowercase();
+            words.iter().any(|word| value.contains(word))
+        })
+    };
+    named("epub:type", &["noteref"])
+        || named("role", &["doc-noteref"])
+        || named(
+            "class",
+            &["noteref", "footnote-ref", "fnref", "footnoteref"],
+        )
+}
+
+fn styled(attributes: &str) -> MarkEffect {
+    let style = attribute(attributes, "style").unwrap_or_default();
+    let style = style.replace(' ', "").to_ascii_lowercase();
+    if style.contains("vertical-align:super") {
+        MarkEffect::Raised
+    } else if style.contains("vertical-align:sub") {
+        MarkEffect::Lowered
+    } else if style.contains("text-decoration:line-through") {
+        MarkEffect::Struck
+    } else {
+        MarkEffect::None
+    }
+}

@@ -1,0 +1,76 @@
+//! Formulas in MathML on one line: powers, indexes, fractions, and roots keep their meaning.
+
+/// Maximum number of open elements that are remembered.
+const MAX_OPEN: usize = 256;
+
+struct OpenElement {
+    name: String,
+    children: usize,
+    /// What its end adds.
+    end: &'static str,
+}
+
+/// The open elements of a formula; empty outside of formulas.
+#[derive(Default)]
+pub struct Formula {
+    open: Vec<OpenElement>,
+}
+
+impl Formula {
+    /// Opens an element and returns the sign before its text.
+    pub fn open(&mut self, name: &str, closes_itself: bool) -> &'static str {
+        if (self.open.is_empty() && name != "math") || self.open.len() >= MAX_OPEN {
+            return "";
+        }
+        let is_group = matches!(
+            name,
+            "mrow" | "mfrac" | "msqrt" | "msup" | "msub" | "mstyle" | "mtable"
+        );
+        let Some(parent) = self.open.last_mut() else {
+            self.push(name, "");
+            return "";
+        };
+        parent.children += 1;
+        let (sign, grouped) = match (parent.name.as_str(), parent.children) {
+            ("msup" | "mover", 2) | ("msubsup" | "munderover", 3) => ("^", "^("),
+            ("msub" | "munder" | "msubsup" | "munderover", 2) => ("_", "_("),
+            ("mfrac", 2) => ("/", "/("),
+            ("mfrac", 1) => ("", "("),
+            ("mroot", 2) => ("√", "√("),
+            ("mtr", 2..) => (" ", " "),
+            ("mtable", 2..) => ("; ", "; "),
+            _ if name == "msqrt" => ("√(", "√("),
+            _ => ("", ""),
+        };
+        let is_opened = is_group && grouped.ends_with('(');
+        if !closes_itself {
+            self.push(
+                name,
+                if is_opened || name == "msqrt" {
+                    ")"
+                } else {
+                    ""
+                },
+            );
+        }
+        if is_opened { grouped } else { sign }
+    }
+
+    fn push(&mut self, name: &str, end: &'static str) {
+        self.open.push(OpenElement {
+            name: name.to_owned(),
+            children: 0,
+            end,
+        });
+    }
+
+    /// Closes an element and returns the sign behind its text.
+    pub fn close(&mut self, name: &str) -> &'static str {
+        let Some(at) = self.open.iter().rposition(|open| open.name == name) else {
+            return "";
+        };
+        let end = self.open[at].end;
+        self.open.truncate(at);
+        end
+    }
+}

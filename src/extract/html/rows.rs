@@ -1,0 +1,223 @@
+//! The rows of a table on a web page: cells that cover several rows or columns repeat their value, so that the
+//! columns stay aligned, and rows below a row of header cells name their columns.
+
+use crate::extract::table::Grid;
+
+/// Maximum depth of nested tables whose rows are kept.
+const MAX_TABLES: usize = 16;
+/// Maximum number of columns of a table.
+const MAX_COLUMNS: usize = 256;
+/// Maximum size in bytes of a cell that is repeated in each row that it covers.
+const MAX_REPEATED_BYTES: usize = 200;
+
+/// A cell of the open row.
+struct OpenCell {
+    /// Where its text starts in the page's text.
+    start: usize,
+    rows: usize,
+    columns: usize,
+    is_header: bool,
+}
+
+/// A cell that continues in the rows below.
+#[derive(Clone)]
+struct Covering {
+    rows: usize,
+    text: String,
+}
+
+#[derive(Default)]
+struct HtmlTable {
+    cells: Vec<OpenCell>,
+    covering: Vec<Option<Covering>>,
+    /// The names of the columns, while only header rows have been read.
+    names: Vec<String>,
+    grid: Grid,
+    has_names: bool,
+    has_rows: bool,
+    in_head: bool,
+    /// Whether the open row holds a table, so that its text is left as it is.
+    is_nested: bool,
+}
+
+/// The open tables of a page.
+#[derive(Default)]
+pub struct HtmlTables {
+    open: Vec<HtmlTable>,
+    deeper: usize,
+}
+
+/// What the writer does with the row that has just ended.
+pub enum RowEnd {
+    /// Its text stays as it was written.
+    Keep,
+    /// Its text is replaced; an empty one is removed.
+    Replace(String),
+}
+
+impl HtmlTables {
+    /// Opens a table. Returns the pending names of an outer table's columns, as text.
+    pub fn open(&mut self) {
+        if let Some(outer) = self.open.last_mut() {
+            outer.is_nested = true;
+        }
+        if self.open.len() < MAX_TABLES {
+            self.open.push(HtmlTable::default());
+        } else {
+            self.deeper += 1;
+        }
+    }
+
+    /// Closes the innermost table and returns the text of a table that has only header rows.
+    pub fn close(&mut self) -> Option<String> {
+        if self.deeper > 0 {
+            self.deeper -= 1;
+            return None;
+        }
+        let table = self.open.pop()?;
+        (!table.has_rows && !table.names.is_empty()).then(|| table.names.join(" | "))
+    }
+
+    /// Marks the rows that follow as the head of the table.
+    pub fn head(&mut self, is_open: bool) {
+        if let Some(table) = self.table() {
+            table.in_head = is_open;
+        }
+    }
+
+    /// Opens a cell, whose text starts at this offset.
+    pub fn cell(&mut self, start: usize, is_header: bool, rows: usize, columns: usize) {
+        if let Some(table) = self.table()
+            && table.cells.len() < MAX_COLUMNS
+        {
+            table.cells.push(OpenCell {
+                start,
+                is_header: is_header || table.in_head,
+                rows: rows.clamp(1, 10_000),
+                columns: columns.clamp(1, MAX_COLUMNS),
+            });
+        }
+    }
+
+    /// Ends a row. `text` is the page's text so far.
+    pub fn end_row(&mut self, text: &str) -> RowEnd {
+        match self.table() {
+            Some(table) => table.end_row(text),
+            None => RowEnd::Keep,
+        }
+    }
+
+    fn table(&mut self) -> Option<&mut HtmlTable> {
+        self.open.last_mut().filter(|_| self.deeper == 0)
+    }
+}
+
+impl HtmlTable {
+    fn end_row(&mut self, text: &str) -> RowEnd {
+        let cells = std::mem::take(&mut self.cells);
+        if cells.is_empty() {
+            return RowEnd::Keep;
+        }
+        if std::mem::take(&mut self.is_nested) {
+            self.has_rows = true;
+            self.covering.clear();
+            return RowEnd::Keep;
+        }
+        let is_header = cells.iter().all(|cell| cell.is_header);
+        let is_simple = cells.iter().all(|cell| cell.rows == 1 && cell.columns == 1)
+            && self.covering.iter().all(Option::is_none);
+        let row = self.aligned(&cells, text, is_header);
+        if is_header && !self.has_rows && row.len() > 1 {
+            self.name(&row);
+            return RowEnd::Replace(String::new());
+        }
+        self.has_rows = true;
+        let names = std::mem::take(&mut self.names);
+        if names.is_empty() && !self.has_names && is_simple {
+            return RowEnd::Keep;
+        }
+        let mut out = String::new();
+        if !names.is_empty() {
+            self.has_names = true;
+            self.grid.row(&names, true, &mut out);
+        }
+        if self.has_names {
+            self.grid.row(&row, false, &mut out);
+        } else {
+            out = row.join(" | ");
+        }
+        RowEnd::Replace(out.trim_end().to_owned())
+    }
+
+    /// Joins the names of a further header row to those above.
+    fn name(&mut self, row: &[String]) {
+        self.names
+            .resize(self.names.len().max(row.len()), String::new());
+        for (name, cell) in self.names.iter_mut().zip(row) {
+            if name.is_empty() {
+                name.clone_from(cell);
+            } else if name != cell && !cell.is_empty() {
+                name.push(' ');
+                name.push_str(cell);
+            }
+        }
+    }
+
+    /// The row's cells by column, with those that cells above cover.
+    fn aligned(&mut self, cells: &[OpenCell], text: &str, is_header: bool) -> Vec<String> {
+        let mut row: Vec<String> = Vec::new();
+        for (index, cell) in cells.iter().enumerate() {
+            self.cover(&mut row);
+            let end = cells.get(index + 1).map_or(text.len(), |next| next.start);
+            let words = words(
+                text.get(cell.start..end.max(cell.start))
+                    .unwrap_or_default(),
+            );
+            for column in 0..cell.columns {
+                if row.len() >= MAX_COLUMNS {
+                    break;
+                }
+                // Columns are named by every header cell above them; a value is written once in its row.
+                let shown = if column == 0 || is_header {
+                    words.clone()
+                } else {
+                    String::new()
+                };
+                let at = row.len();
+                if cell.rows > 1 && words.len() <= MAX_REPEATED_BYTES {
+                    self.covering.resize(self.covering.len().max(at + 1), None);
+                    self.covering[at] = Some(Covering {
+                        rows: cell.rows,
+                        text: shown.clone(),
+                    });
+                }
+                row.push(shown);
+            }
+        }
+        self.cover(&mut row);
+        for covering in &mut self.covering {
+            if let Some(open) = covering {
+                open.rows -= 1;
+                if open.rows == 0 {
+                    *covering = None;
+                }
+            }
+        }
+        row
+    }
+
+    /// Adds the cells that cover the next columns from above.
+    fn cover(&self, row: &mut Vec<String>) {
+        while let Some(Some(open)) = self.covering.get(row.len()) {
+            row.push(open.text.clone());
+        }
+    }
+}
+
+/// The words of a cell, without the marks between it and the cells before.
+fn words(mut text: &str) -> String {
+    while let Some(rest) = text.strip_prefix(" | ") {
+        text = rest;
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,341 @@
+//! Assembles the text of a web page from its tokens.
+
+use super::Reading;
+use super::lists::HtmlLists;
+use super::marks::InlineMarks;
+use super::math::Formula;
+use super::rows::{HtmlTables, RowEnd};
+use crate::extract::entities;
+use crate::extract::markup::{Token, attribute};
+
+/// Block elements, which start and end a paragraph.
+const PARAGRAPHS: &[&str] = &[
+    "p",
+    "div",
+    "section",
+    "article",
+    "header",
+    "main",
+    "aside",
+    "blockquote",
+    "figure",
+    "figcaption",
+    "details",
+    "summary",
+    "address",
+    "nav",
+    "footer",
+    "form",
+    "fieldset",
+    "table",
+    "pre",
+    "dl",
+    "ul",
+    "ol",
+    "hr",
+    "center",
+    "dialog",
+    "caption",
+];
+/// Assembles the text. Breaks and spaces are remembered and written only before the next word.
+#[derive(Default)]
+pub struct HtmlTextWriter {
+    /// The text so far.
+    pub out: String,
+    title: String,
+    breaks: usize,
+    space: bool,
+    pre: usize,
+    in_cell: bool,
+    row: bool,
+    row_start: usize,
+    /// Line breaks pending before the open row.
+    row_breaks: usize,
+    separators: usize,
+    heading: bool,
+    in_title: bool,
+    lists: HtmlLists,
+    tables: HtmlTables,
+    marks: InlineMarks,
+    formula: Formula,
+    prefix: String,
+}
+
+impl HtmlTextWriter {
+    /// Adds a token.
+    pub fn take(&mut self, token: &Token) {
+        match token {
+            Token::Text(text) | Token::Raw(text) if self.in_title => {
+                if self.title.is_empty() {
+                    let title = entities::decode(text);
+                    self.title = title
+                        .split_whitespace()
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                        .chars()
+                        .take(300)
+                        .collect();
+                }
+            }
+            Token::Text(text) | Token::Raw(text) => self.text(&entities::decode(text)),
+            Token::Open { name, attributes } => self.open(name, attributes),
+            Token::Close(name) => self.close(name),
+        }
+    }
+
+    fn open(&mut self, name: &str, attributes: &str) {
+        let sign = self.formula.open(name, attributes.ends_with('/'));
+        if !sign.is_empty() {
+            self.text(sign);
+        }
+        match name {
+            "title" => self.in_title = true,
+            "br" if !self.in_cell => self.end_line(1),
+            "br" => self.space = true,
+            "sup" | "sub" | "s" | "strike" | "a" | "span" => {
+                self.marks.open(name, attributes, self.out.len());
+            }
+            "input" => {
+                if let Some(text) = control(attributes) {
+                    self.text(&text);
+                }
+            }
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
+                self.end_line(2);
+                let level = usize::from(name.as_bytes()[1] - b'0');
+                self.prefix = format!("{} ", "#".repeat(level));
+                self.heading = true;
+            }
+            "ul" | "ol" => {
+                self.end_line(if self.lists.is_empty() { 2 } else { 1 });
+                self.open_list(name, attributes);
+            }
+            "li" => {
+                self.end_line(1);
+                self.prefix = self.lists.item(number(attributes, "value"));
+            }
+            "dt" | "dd" => self.end_line(1),
+            "tr" => self.end_row(1),
+            "table" => {
+                self.block();
+                self.tables.open();
+            }
+            "thead" => self.tables.head(true),
+            "td" | "th" => self.cell(name, attributes),
+            "pre" => {
+                self.pre += 1;
+                self.end_line(2);
+            }
+            "img" => {
+                let text = attribute(attributes, "alt").unwrap_or_default();
+                if !text.trim().is_empty() {
+                    self.text(&format!(" [image: {}] ", text.trim()));
+                }
+            }
+            _ if PARAGRAPHS.contains(&name) => self.block(),
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, name: &str) {
+        let sign = self.formula.close(name);
+        if !sign.is_empty() {
+            self.text(sign);
+        }
+        match name {
+            "sup" | "sub" | "s" | "strike" | "a" | "span" => {
+                self.marks.close(name, &mut self.out);
+            }
+            "title" => self.in_title = false,
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
+                self.heading = false;
+                self.prefix.clear();
+                self.end_line(2);
+            }
+            "ul" | "ol" => {
+                self.lists.close();
+                self.prefix.clear();
+                self.end_line(if self.lists.is_empty() { 2 } else { 1 });
+            }
+            "li" => {
+                self.prefix.clear();
+                self.end_line(1);
+            }
+            "td" | "th" => self.in_cell = false,
+            "tr" => self.end_row(1),
+            "thead" => {
+                self.end_row(1);
+                self.tables.head(false);
+            }
+            "table" => {
+                self.end_row(2);
+                if let Some(names) = self.tables.close() {
+                    self.line(&names);
+                }
+                self.end_line(2);
+            }
+            "pre" => {
+                self.pre = self.pre.saturating_sub(1);
+                self.end_line(2);
+            }
+            _ if PARAGRAPHS.contains(&name) => self.block(),
+            _ => {}
+        }
+    }
+
+    /// Starts or ends a paragraph. Inside a cell or a heading that is only a space, or the row or the
+    /// heading would be torn apart.
+    fn block(&mut self) {
+        if self.in_cell || self.heading {
+            self.space = true;
+        } else if self.prefix.is_empty() {
+            self.end_line(if self.lists.is_empty() { 2 } else { 1 });
+        }
+    }
+
+    fn open_list(&mut self, name: &str, attributes: &str) {
+        if name == "ul" {
+            return self.lists.open_plain();
+        }
+        let style = attribute(attributes, "type").and_then(|style| style.chars().next());
+        let is_reversed = attribute(attributes, "reversed").is_some();
+        let start = number(attributes, "start");
+        self.lists
+            .open_numbered(start, style.unwrap_or('1'), is_reversed);
+    }
+
+    fn cell(&mut self, name: &str, attributes: &str) {
+        // The cells of a row stay on one line.
+        if self.row && self.out.len() > self.row_start {
+            self.breaks = 0;
+        } else if !self.row {
+            self.row_breaks = self.breaks;
+        }
+        self.separators += usize::from(self.row);
+        self.space = false;
+        (self.row, self.in_cell) = (true, true);
+        let covered = |name: &str| number(attributes, name).and_then(|n| usize::try_from(n).ok());
+        let (rows, columns) = (covered("rowspan"), covered("colspan"));
+        let is_header = name == "th";
+        let start = self.out.len();
+        self.tables
+            .cell(start, is_header, rows.unwrap_or(1), columns.unwrap_or(1));
+    }
+
+    fn end_row(&mut self, breaks: usize) {
+        (self.row, self.in_cell, self.separators) = (false, false, 0);
+        if let RowEnd::Replace(row) = self.tables.end_row(&self.out) {
+            self.out.truncate(self.row_start.min(self.out.len()));
+            self.breaks = self.row_breaks;
+            self.line(&row);
+        }
+        self.row_start = self.out.len();
+        self.end_line(breaks);
+    }
+
+    /// Writes a text that is already on lines of its own.
+    fn line(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.begin();
+            self.out.push_str(text);
+        }
+    }
+
+    fn end_line(&mut self, breaks: usize) {
+        self.breaks = self.breaks.max(breaks);
+        self.space = false;
+    }
+
+    fn text(&mut self, text: &str) {
+        if self.pre > 0 && !self.in_cell {
+            self.verbatim(text);
+            return;
+        }
+        if text.starts_with(is_space) {
+            self.space = true;
+        }
+        for word in text.split(is_space).filter(|word| !word.is_empty()) {
+            self.begin();
+            self.out.push_str(word);
+            self.space = true;
+        }
+        self.space = text.ends_with(is_space) || (self.space && text.chars().all(is_space));
+    }
+
+    fn verbatim(&mut self, text: &str) {
+        let mut lines = text.split('\n').peekable();
+        while let Some(line) = lines.next() {
+            if !line.is_empty() {
+                self.begin();
+                self.out.push_str(line);
+            }
+            if lines.peek().is_some() {
+                self.breaks += 1;
+            }
+        }
+        self.space = false;
+    }
+
+    /// Writes the pending breaks, spaces, and marks before a word.
+    fn begin(&mut self) {
+        if self.breaks > 0 {
+            if !self.out.is_empty() {
+                self.out.truncate(self.out.trim_end_matches(' ').len());
+                self.out
+                    .extend(std::iter::repeat_n('\n', self.breaks.min(3)));
+            }
+        } else if self.space
+            && self.separators == 0
+            && !self.out.is_empty()
+            && !self.out.ends_with([' ', '\n'])
+        {
+            self.out.push(' ');
+        }
+        // Bounded, because a row may hold any number of empty cells.
+        self.out
+            .extend(std::iter::repeat_n(" | ", self.separators.min(64)));
+        self.separators = 0;
+        self.breaks = 0;
+        self.space = false;
+        self.out.push_str(&std::mem::take(&mut self.prefix));
+    }
+
+    /// The finished text.
+    pub fn finish(mut self) -> Reading {
+        if let Some(names) = self.tables.close() {
+            self.line(&names);
+        }
+        let text = self.out.trim_start_matches('\n').trim_end().to_owned();
+        Reading {
+            title: self.title,
+            text,
+            notes: Vec::new(),
+        }
+    }
+}
+
+fn number(attributes: &str, name: &str) -> Option<i64> {
+    attribute(attributes, name)?.trim().parse().ok()
+}
+
+/// What a form control shows: whether its box is checked, or the text that is filled in.
+fn control(attributes: &str) -> Option<String> {
+    let kind = attribute(attributes, "type")
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    match kind.as_str() {
+        "checkbox" | "radio" => Some(match attribute(attributes, "checked") {
+            Some(_) => " [x] ".to_owned(),
+            None => " [ ] ".to_owned(),
+        }),
+        "" | "text" | "number" | "date" | "time" | "month" | "email" | "tel" | "url" | "search" => {
+            let value = attribute(attributes, "value")?;
+            (!value.trim().is_empty()).then(|| format!(" {} ", value.trim()))
+        }
+        _ => None,
+    }
+}
+
+fn is_space(character: char) -> bool {
+    character.is_whitespace()
+}

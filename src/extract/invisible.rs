@@ -1,0 +1,57 @@
+//! Removes characters that nobody sees and that break words apart for a search: soft hyphens, zero-width
+//! spaces, and word joiners. Keeps the joiners that scripts need (ZWJ and ZWNJ).
+
+use std::borrow::Cow;
+
+/// Whether a character has no width and no meaning of its own.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{AD}' | '\u{200B}' | '\u{2060}' | '\u{FEFF}' | '\u{180E}'
+    )
+}
+
+/// The text without invisible characters. A soft hyphen at the end of a line joins the word it cuts.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_invisible) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(is_invisible) {
+        out.push_str(&rest[..at]);
+        let mut characters = rest[at..].chars();
+        let is_hyphen = characters.next() == Some('\u{AD}');
+        rest = characters.as_str();
+        if is_hyphen && let Some(next) = rest.strip_prefix('\n') {
+            let next = next.trim_start_matches([' ', '\t']);
+            if next.starts_with(char::is_alphabetic) {
+                rest = next;
+            }
+        }
+    }
+    out.push_str(rest);
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_whole_and_joiners_stay() {
+        for (text, expected) in [
+            ("Donau\u{AD}dampf\u{AD}schiff", "Donaudampfschiff"),
+            ("infor\u{AD}\n  mation", "information"),
+            ("end\u{AD}\n\nNext", "end\n\nNext"),
+            ("zero\u{200B}width \u{2060}a\u{FEFF}b", "zerowidth ab"),
+            (
+                "می\u{200C}خواهم 👩\u{200D}💻",
+                "می\u{200C}خواهم 👩\u{200D}💻",
+            ),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(visible(text), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Mailboxes: files of several emails, one after the other (mbox, RFC 4155).
+
+use super::super::output::Output;
+use super::super::{FileInput, Unreadable};
+
+/// Maximum number of emails read from one mailbox.
+const MAX_MAILS: usize = 20_000;
+
+/// Whether a file is a mailbox of more than one email.
+pub fn is_mailbox(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"From ") && super::is_mail(bytes, true) && starts(bytes).nth(1).is_some()
+}
+
+/// Reads the emails, each under its subject.
+///
+/// # Errors
+/// Never: an email without text still has its header. The signature is that of every reader.
+pub fn read_all(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
+    let places: Vec<usize> = starts(input.bytes).take(MAX_MAILS + 1).collect();
+    if places.len() > MAX_MAILS {
+        out.note(format!("only the first {MAX_MAILS} emails are read"));
+    }
+    for (index, &start) in places.iter().take(MAX_MAILS).enumerate() {
+        let end = places.get(index + 1).copied().unwrap_or(input.bytes.len());
+        let mail = unquoted(&input.bytes[start..end]);
+        let file = FileInput {
+            bytes: &mail,
+            ..*input
+        };
+        super::read(&file, out)?;
+        if out.is_full() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The offsets at which emails begin: a line `From address … year` at the start or after an empty line.
+fn starts(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    let after_blank =
+        |at: usize| at == 0 || bytes[..at].ends_with(b"\n\n") || bytes[..at].ends_with(b"\r\n\r\n");
+    let is_start = move |at: usize| {
+        let rest = &bytes[at..];
+        let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        after_blank(at)
+            && line.len() < 400
+            && line
+                .trim_ascii_end()
+                .iter()
+                .rev()
+                .take_while(|b| !b.is_ascii_whitespace())
+                .all(|b| b.is_ascii_digit() || b"+-:".contains(b))
+    };
+    bytes
+        .windows(5)
+        .enumerate()
+        .filter(move |(at, window)| *window == b"From " && is_start(*at))
+        .map(|(at, _)| at)
+}
+
+/// The email without the marks before lines that begin with `From `.
+fn unquoted(mail: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(mail.len());
+    for line in mail.split_inclusive(|byte| *byte == b'\n') {
+        let bare = line.iter().position(|byte| *byte != b'>').unwrap_or(0);
+        let is_marked = bare > 0 && line[bare..].starts_with(b"From ");
+        out.extend_from_slice(&line[usize::from(is_marked)..]);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::extract::ReadLimits;
+    use crate::extract::tests::read;
+
+    #[test]
+    fn every_email_of_a_mailbox_is_read() {
+        let file = "From a@b.c Sun Mar  1 09:00:00 2026\nFrom: a@b.c\nSubject: First\n\nOne body.\n\n\
+                    From b@b.c Sun Mar  1 10:00:00 2026\nFrom: b@b.c\nSubject: Second\n\nTwo.\n>From here on.\n\nFrom now on nothing.\n";
+        let (report, pages) =
+            read(file.as_bytes(), "x.mbox", &ReadLimits::default()).expect("readable");
+        let got: Vec<_> = pages
+            .iter()
+            .map(|page| (page.title.as_str(), page.text.as_str()))
+            .collect();
+        assert_eq!(report.kind, "eml");
+        assert_eq!(
+            got,
+            [
+                ("First", "From: a@b.c\nSubject: First\n\nOne body."),
+                (
+                    "Second",
+                    "From: b@b.c\nSubject: Second\n\nTwo.\nFrom here on.\n\nFrom now on nothing."
+                ),
+            ]
+        );
+    }
+}

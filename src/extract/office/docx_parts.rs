@@ -1,0 +1,109 @@
+//! Parts of Word documents besides the text itself: headers and footers, pages that the text takes in, boxes of forms,
+//! and what is left out.
+
+use super::margins::MarginLines;
+use super::package::Relation;
+use super::xml::{Xml, XmlPiece};
+use crate::extract::output::Output;
+use crate::extract::raised::Script;
+use crate::extract::zip::Zip;
+use crate::extract::{charset, html};
+
+/// Maximum size of a part that the text takes in, in bytes.
+const MAX_CHUNK_BYTES: usize = 16 << 20;
+/// Maximum number of headers, and of footers.
+const MAX_MARGINS: usize = 60;
+
+/// What is left out of the text, for the notes.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct DocxOmitted {
+    /// Passages deleted in tracked changes.
+    pub deleted: usize,
+    /// Hidden passages.
+    pub hidden: usize,
+    /// Characters of symbol fonts.
+    pub symbols: usize,
+}
+
+impl DocxOmitted {
+    /// Adds the notes.
+    pub fn report(self, out: &mut Output<'_>) {
+        for (count, what) in [
+            (
+                self.deleted,
+                "passages deleted in tracked changes, left out",
+            ),
+            (self.hidden, "hidden passages left out"),
+            (self.symbols, "characters of symbol fonts without a text"),
+        ] {
+            if count > 0 {
+                out.note(format!("{what}: {count}"));
+            }
+        }
+    }
+}
+
+/// The headers and footers.
+pub fn margins(zip: &Zip<'_>, links: &[Relation]) -> MarginLines {
+    let mut lines = MarginLines::default();
+    for (wanted, kind) in [("header", "header"), ("footer", "footer")] {
+        for link in links
+            .iter()
+            .filter(|link| link.kind == wanted)
+            .take(MAX_MARGINS)
+        {
+            if let Some(xml) = Xml::part(zip, &link.target) {
+                lines.read(xml, kind);
+            }
+        }
+    }
+    lines
+}
+
+/// Whether a part that the text takes in is a web page or plain text, which is read at its place.
+pub fn is_page(link: &Relation) -> bool {
+    let target = link.target.to_ascii_lowercase();
+    link.kind == "aFChunk"
+        && [".html", ".htm", ".xhtml", ".txt"]
+            .iter()
+            .any(|end| target.ends_with(end))
+}
+
+/// The text of a part that is a web page or plain text.
+pub fn page_text(zip: &Zip<'_>, link: &Relation) -> Option<String> {
+    let entry = zip.find(&link.target).filter(|_| is_page(link))?;
+    let (bytes, _) = zip.read(entry, MAX_CHUNK_BYTES);
+    let decoded = charset::decode(&bytes, None).ok()?;
+    if link.target.to_ascii_lowercase().ends_with(".txt") {
+        return Some(decoded.text);
+    }
+    Some(html::body(&decoded.text, MAX_CHUNK_BYTES, false).text)
+}
+
+/// Whether the check box of a form field is checked, as text.
+pub fn form_box(xml: &mut Xml<'_>) -> &'static str {
+    let outside = xml.depth() - 1;
+    let (mut default, mut checked) = (false, None);
+    while xml.depth() > outside {
+        match xml.next() {
+            Some(XmlPiece::Open(tag)) if tag.name() == "default" => default = tag.is_on(),
+            Some(XmlPiece::Open(tag)) if tag.name() == "checked" => checked = Some(tag.is_on()),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    if checked.unwrap_or(default) {
+        "[x]"
+    } else {
+        "[ ]"
+    }
+}
+
+/// The position that `vertAlign` gives.
+pub fn script(value: &str) -> Option<Script> {
+    match value {
+        "superscript" => Some(Script::Raised),
+        "subscript" => Some(Script::Lowered),
+        _ => None,
+    }
+}

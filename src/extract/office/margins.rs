@@ -1,0 +1,116 @@
+//! Headers and footers of an office file: what is on them and nowhere in the text, such as the data of a
+//! letterhead. Page numbers and repeated titles are left out.
+
+use super::body::one_line;
+use super::xml::{Xml, XmlPiece};
+
+/// Maximum number of lines kept.
+const MAX_LINES: usize = 40;
+/// Maximum size of a line in bytes.
+const MAX_LINE_BYTES: usize = 2_000;
+
+/// Lines of headers and footers that the text has not repeated so far.
+#[derive(Debug, Default)]
+pub struct MarginLines(Vec<(String, &'static str)>);
+
+impl MarginLines {
+    /// Adds the paragraphs of a header or footer part; `kind` is the word that marks them.
+    pub fn read(&mut self, mut xml: Xml<'_>, kind: &'static str) {
+        let mut line = String::new();
+        while let Some(piece) = xml.next() {
+            match piece {
+                XmlPiece::Open(tag) => match tag.name() {
+                    "instrText" | "del" | "delText" | "Fallback" => xml.skip(),
+                    "tab" | "br" | "tc" | "s" | "line-break" => line.push(' '),
+                    _ => {}
+                },
+                XmlPiece::Text(text) if line.len() < MAX_LINE_BYTES => line.push_str(&text),
+                XmlPiece::Close(name) if matches!(name.as_str(), "p" | "tr" | "h") => {
+                    self.add(&std::mem::take(&mut line), kind);
+                }
+                _ => {}
+            }
+        }
+        self.add(&line, kind);
+    }
+
+    /// Adds a line, unless it is known or only a page number.
+    pub fn add(&mut self, line: &str, kind: &'static str) {
+        let line = one_line(line);
+        let is_known = self.0.iter().any(|(known, _)| *known == line);
+        if self.0.len() < MAX_LINES && !is_known && !is_page_number(&line) {
+            self.0.push((line, kind));
+        }
+    }
+
+    /// Removes the lines that this paragraph of the text repeats.
+    pub fn see(&mut self, paragraph: &str) {
+        if !self.0.is_empty() {
+            let paragraph = one_line(paragraph);
+            self.0
+                .retain(|(line, _)| !paragraph.contains(line.as_str()));
+        }
+    }
+
+    /// The remaining lines, each marked with where it is.
+    pub fn rest(&mut self) -> Vec<String> {
+        let lines = std::mem::take(&mut self.0);
+        lines
+            .into_iter()
+            .map(|(line, kind)| format!("[{kind}: {line}]"))
+            .collect()
+    }
+}
+
+/// Whether a line holds at most a number and one word before each: `3`, `Page 3 of 9`, `- 3 -`.
+fn is_page_number(line: &str) -> bool {
+    let (mut words, mut numbers) = (0, 0);
+    for word in line
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+    {
+        match word.chars().all(|c| c.is_ascii_digit()) {
+            true => numbers += 1,
+            false => words += 1,
+        }
+    }
+    words == 0 && numbers < 3 && line.len() < 10
+        || numbers <= 2 && words <= 2 && line.len() < 24 && {
+            let first = line.split(' ').next().unwrap_or_default().to_lowercase();
+            [
+                "page",
+                "seite",
+                "página",
+                "pagina",
+                "strona",
+                "стр.",
+                "страница",
+                "side",
+                "sida",
+            ]
+            .contains(&first.as_str())
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_nowhere_else_remains() {
+        let mut lines = MarginLines::default();
+        for line in [
+            "Ref 4711/B",
+            "Annual report",
+            "Page 3 of 9",
+            "7",
+            "- 12 -",
+            "Ref 4711/B",
+            "",
+        ] {
+            lines.add(line, "header");
+        }
+        lines.see("This is the Annual  report of the year.");
+        assert_eq!(lines.rest(), ["[header: Ref 4711/B]"]);
+    }
+}

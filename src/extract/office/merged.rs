@@ -1,0 +1,106 @@
+//! The merged cells of a sheet: each row that a merged cell covers shows its value.
+
+use std::collections::BTreeMap;
+
+use super::sheet_cells::column;
+use crate::extract::zip::Zip;
+
+/// Maximum number of merged cells read.
+const MAX_MERGED: usize = 100_000;
+/// Maximum size in bytes of a value that is repeated.
+const MAX_REPEATED_BYTES: usize = 80;
+/// Bytes by which scanned pieces overlap: more than the tag of a merged cell has.
+const OVERLAP: usize = 200;
+
+/// A cell that covers rows below it.
+#[derive(Debug, Clone, Copy)]
+struct Merged {
+    last_row: u32,
+    column: usize,
+}
+
+/// The merged cells of a sheet that cover more than one row.
+#[derive(Debug, Default)]
+pub struct MergedCells {
+    by_first_row: BTreeMap<u32, Vec<Merged>>,
+    open: Vec<(Merged, String)>,
+}
+
+impl MergedCells {
+    /// Finds them in the sheet's markup, where they follow the cells, without parsing the rest.
+    pub fn read(zip: &Zip<'_>, part: &str) -> Self {
+        let mut found = Self::default();
+        let Some(entry) = zip.find(part) else {
+            return found;
+        };
+        let mut count = 0;
+        zip.scan(entry, OVERLAP, &mut |text, is_last| {
+            let end = text.len();
+            // The last bytes may cut a tag and come again with the next piece.
+            let next = if is_last {
+                end
+            } else {
+                end.saturating_sub(OVERLAP)
+            };
+            for at in memmem(text, b"mergeCell ").take_while(|at| *at < next) {
+                let tag = &text[at..(at + OVERLAP).min(end)];
+                count += usize::from(count < MAX_MERGED && found.add(tag));
+            }
+        });
+        found
+    }
+
+    fn add(&mut self, tag: &[u8]) -> bool {
+        let tag = String::from_utf8_lossy(tag);
+        let range = tag.split_once("ref=").and_then(|(_, rest)| {
+            let quote = rest.chars().next()?;
+            rest[1..].split_once(quote).map(|(range, _)| range)
+        });
+        let ends = range.and_then(|range| range.split_once(':'));
+        let Some((Some(first), Some(last))) = ends.map(|(first, last)| (place(first), place(last)))
+        else {
+            return false;
+        };
+        if last.0 > first.0 {
+            let merged = Merged {
+                last_row: last.0,
+                column: first.1,
+            };
+            self.by_first_row.entry(first.0).or_default().push(merged);
+        }
+        true
+    }
+
+    /// Fills the cells of a row that a cell above covers.
+    pub fn fill(&mut self, number: u32, row: &mut Vec<String>) {
+        self.open.retain(|(merged, _)| merged.last_row >= number);
+        for (merged, value) in &self.open {
+            if row.len() <= merged.column {
+                row.resize(merged.column + 1, String::new());
+            }
+            if row[merged.column].is_empty() {
+                row[merged.column].clone_from(value);
+            }
+        }
+        for merged in self.by_first_row.remove(&number).unwrap_or_default() {
+            let value = row.get(merged.column).cloned().unwrap_or_default();
+            if !value.is_empty() && value.len() <= MAX_REPEATED_BYTES && merged.column < 4_096 {
+                self.open.push((merged, value));
+            }
+        }
+    }
+}
+
+/// The row and column of a cell reference such as `AB12`; the column counts from 0.
+fn place(text: &str) -> Option<(u32, usize)> {
+    let digits = text.find(|c: char| c.is_ascii_digit())?;
+    let row = text[digits..].parse().ok()?;
+    Some((row, column(text)?))
+}
+
+fn memmem<'a>(text: &'a [u8], word: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    text.windows(word.len())
+        .enumerate()
+        .filter(move |(_, window)| *window == word)
+        .map(|(at, _)| at)
+}

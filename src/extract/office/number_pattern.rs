@@ -1,0 +1,188 @@
+//! Number formats that show something else than the number: leading zeros (`00000`), text around it
+//! (`"INV-"0000`, `0 "kg"`, currencies), digits in groups (`000-00-0000`), and scaled numbers (`0.0,,"M"`).
+//! Rounding and thousands separators are ignored: the stored number says more.
+
+/// Maximum size of a format in bytes; a longer one is ignored.
+const MAX_CODE_BYTES: usize = 255;
+
+/// A piece of a format's digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Slot {
+    /// `0`: a digit, or zero.
+    Zero,
+    /// `#` or `?`: a digit, if there is one.
+    Digit,
+    /// Text between digits.
+    Text(String),
+}
+
+/// A format that shows more than the number.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NumberPattern {
+    before: String,
+    slots: Vec<Slot>,
+    decimals: usize,
+    after: String,
+    /// Number of times the number is divided by a thousand.
+    thousands: i32,
+}
+
+impl NumberPattern {
+    /// Parses a format; `None` when the number itself says as much.
+    pub fn parse(code: &str) -> Option<Self> {
+        if code.len() > MAX_CODE_BYTES {
+            return None;
+        }
+        let mut found = Self::default();
+        let mut pending = String::new();
+        let (mut in_decimals, mut commas, mut general) = (false, 0, false);
+        let section = code.replace("General", "\u{1}");
+        let mut rest = section.chars().peekable();
+        while let Some(character) = rest.next() {
+            let text = match character {
+                ';' => break,
+                '"' => rest.by_ref().take_while(|c| *c != '"').collect(),
+                '\\' => rest.next().map(String::from).unwrap_or_default(),
+                '_' | '*' => {
+                    rest.next();
+                    " ".to_owned()
+                }
+                '[' => bracket(&rest.by_ref().take_while(|c| *c != ']').collect::<String>())?,
+                '0' | '#' | '?' | '\u{1}' => {
+                    general |= character == '\u{1}';
+                    let text = std::mem::take(&mut pending);
+                    if in_decimals {
+                        found.decimals += 1;
+                    } else if found.slots.is_empty() {
+                        found.before = text;
+                    } else if !text.is_empty() {
+                        found.slots.push(Slot::Text(text));
+                    }
+                    if !in_decimals {
+                        found.slots.push(if character == '0' {
+                            Slot::Zero
+                        } else {
+                            Slot::Digit
+                        });
+                    }
+                    commas = 0;
+                    continue;
+                }
+                '.' if !found.slots.is_empty() && !in_decimals => {
+                    in_decimals = true;
+                    continue;
+                }
+                ',' => {
+                    commas += 1;
+                    continue;
+                }
+                '%' | 'E' | 'e' | '/' | '@' => return None,
+                other => other.to_string(),
+            };
+            pending.push_str(&text);
+        }
+        found.after = pending;
+        found.thousands = commas;
+        (!found.slots.is_empty() && found.is_special(general)).then_some(found)
+    }
+
+    fn is_special(&self, general: bool) -> bool {
+        let says = |text: &str| {
+            text.chars()
+                .any(|c| !c.is_whitespace() && !"()-+".contains(c))
+        };
+        let zeros = self
+            .slots
+            .iter()
+            .filter(|slot| **slot == Slot::Zero)
+            .count();
+        (zeros > 1 && !general)
+            || self.is_grouped()
+            || self.thousands > 0
+            || says(&self.before)
+            || says(&self.after)
+    }
+
+    fn is_grouped(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot, Slot::Text(_)))
+    }
+
+    /// The text for a number, given with its significant digits as `plain`.
+    pub fn shown(&self, number: f64, plain: &str) -> String {
+        let sign = if number < 0.0 { "-" } else { "" };
+        let scaled = number.abs() / 1_000f64.powi(self.thousands);
+        let digits = if self.thousands > 0 || self.is_grouped() {
+            format!("{scaled:.*}", self.decimals)
+        } else {
+            plain.trim_start_matches('-').to_owned()
+        };
+        if digits.contains(['e', 'E']) {
+            return plain.to_owned();
+        }
+        let (whole, fraction) = digits.split_once('.').unwrap_or((&digits, ""));
+        let mut text = self.filled(whole);
+        if !fraction.is_empty() {
+            text.push('.');
+            text.push_str(fraction);
+        }
+        format!("{sign}{}{text}{}", self.before, self.after)
+            .trim()
+            .to_owned()
+    }
+
+    /// The digits in their slots, filled from the right.
+    fn filled(&self, whole: &str) -> String {
+        let mut left: Vec<char> = whole.chars().collect();
+        let mut reversed: Vec<String> = Vec::new();
+        for slot in self.slots.iter().rev() {
+            match slot {
+                Slot::Zero => reversed.push(left.pop().unwrap_or('0').to_string()),
+                Slot::Digit => reversed.extend(left.pop().map(String::from)),
+                Slot::Text(_) if left.is_empty() && !self.slots.contains(&Slot::Zero) => {}
+                Slot::Text(text) => reversed.push(text.clone()),
+            }
+        }
+        let mut text: String = left.into_iter().collect();
+        text.extend(reversed.into_iter().rev());
+        text
+    }
+}
+
+/// The text that a bracket shows: the currency of `[$€-407]`; `None` for a condition, which is ignored with
+/// the whole format.
+fn bracket(inner: &str) -> Option<String> {
+    if let Some(currency) = inner.strip_prefix('$') {
+        return Some(currency.split('-').next().unwrap_or_default().to_owned());
+    }
+    (!inner.starts_with(['<', '>', '='])).then(String::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_that_say_more_are_followed() {
+        for (code, number, expected) in [
+            ("00000", 42.0, Some("00042")),
+            ("\"INV-\"0000", 42.0, Some("INV-0042")),
+            ("0 \"kg\"", 7.5, Some("7.5 kg")),
+            ("000-00-0000", 123_456_789.0, Some("123-45-6789")),
+            ("[$€-407]\\ #,##0.00", 1_250.0, Some("€ 1250")),
+            ("\"$\"#,##0.00_);(\"$\"#,##0.00)", -3.0, Some("-$3")),
+            ("0.0,,\"M\"", 1_234_567.0, Some("1.2M")),
+            ("General\" m\"", 3.5, Some("3.5 m")),
+            ("000", -7.0, Some("-007")),
+            ("00", 1_234.0, Some("1234")),
+            ("0.00", 1.5, None),
+            ("#,##0", 1_234.0, None),
+            ("_(* #,##0.00_);_(* (#,##0.00)", 3.0, None),
+            ("0%", 0.5, None),
+            ("[>100]0000;0", 7.0, None),
+            ("General", 5.0, None),
+        ] {
+            let shown = NumberPattern::parse(code).map(|p| p.shown(number, &number.to_string()));
+            assert_eq!(shown.as_deref(), expected, "{code}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Parts of OpenDocument files besides the text itself: text styles, headers and footers, covered cells, and what
+//! is left out.
+
+use super::body::{BodyText, one_line};
+use super::margins::MarginLines;
+use super::xml::{Tag, Xml, XmlPiece};
+use crate::extract::raised::{RunStyle, Script};
+use crate::extract::zip::Zip;
+
+/// Maximum size of a note, in bytes.
+const MAX_NOTE_BYTES: usize = 1 << 20;
+/// Maximum number of columns whose cells may cover those below.
+const MAX_COLUMNS: usize = 1_000;
+
+/// What is left out of the text, for the notes.
+#[derive(Default)]
+pub struct OdfOmitted {
+    /// Hidden sheets.
+    pub sheets: usize,
+    deleted: usize,
+    /// Hidden passages.
+    pub hidden: usize,
+    /// Hidden rows, which are read.
+    pub hidden_rows: usize,
+    controls: usize,
+    /// Embedded objects.
+    pub objects: usize,
+}
+
+impl OdfOmitted {
+    /// Adds the notes.
+    pub fn report(&self, body: &mut BodyText<'_, '_>) {
+        for (count, what) in [
+            (self.sheets, "hidden sheets omitted"),
+            (
+                self.deleted,
+                "passages deleted in tracked changes, left out",
+            ),
+            (self.hidden, "hidden passages left out"),
+            (self.hidden_rows, "hidden rows, which are read"),
+            (self.controls, "form controls not read"),
+            (self.objects, "embedded objects not read"),
+        ] {
+            if count > 0 {
+                body.remark(format!("{what}: {count}"));
+            }
+        }
+    }
+
+    /// Skips the list of tracked changes and counts its deletions.
+    pub fn deletions(&mut self, xml: &mut Xml<'_>) {
+        let outside = xml.depth() - 1;
+        while xml.depth() > outside {
+            match xml.next() {
+                Some(XmlPiece::Open(tag)) if tag.name() == "deletion" => self.deleted += 1,
+                Some(_) => {}
+                None => break,
+            }
+        }
+    }
+
+    /// Skips the definitions of form controls and counts those with a value.
+    pub fn controls(&mut self, xml: &mut Xml<'_>) {
+        let outside = xml.depth() - 1;
+        while xml.depth() > outside {
+            match xml.next() {
+                Some(XmlPiece::Open(tag)) => {
+                    let has_value = ["current-value", "value", "current-state"]
+                        .iter()
+                        .any(|name| tag.get(name).is_some_and(|value| !value.is_empty()));
+                    self.controls += usize::from(has_value && tag.name() != "property");
+                }
+                Some(_) => {}
+                None => break,
+            }
+        }
+    }
+}
+
+/// The columns of the open table that cells of rows above cover.
+#[derive(Default)]
+pub struct CoveredColumns {
+    /// Rows left by column.
+    left: Vec<usize>,
+    /// The next column of the open row.
+    pub column: usize,
+}
+
+impl CoveredColumns {
+    /// Whether the next column is covered from above; otherwise it covers `rows` rows from here on.
+    pub fn next(&mut self, is_covered: bool, rows: usize, times: usize) -> bool {
+        let at = self.column;
+        self.column = at.saturating_add(times);
+        if is_covered {
+            let left = self.left.get_mut(at).filter(|left| **left > 0);
+            return left.map(|left| *left -= 1).is_some();
+        }
+        if rows > 1 && at < MAX_COLUMNS {
+            self.left.resize(self.left.len().max(at + 1), 0);
+            self.left[at] = rows - 1;
+        }
+        false
+    }
+}
+
+/// How a text style differs from its line: `super 58%`, `-33% 58%`, or a line through.
+pub fn run_style(tag: &Tag) -> RunStyle {
+    let position = tag.get("text-position").unwrap_or_default();
+    let shift = position.split(' ').next().unwrap_or_default();
+    let percent: f64 = shift.trim_end_matches('%').parse().unwrap_or(0.0);
+    let line = tag
+        .get("text-line-through-style")
+        .or_else(|| tag.get("text-line-through-type"));
+    RunStyle {
+        script: if shift == "super" || percent > 0.0 {
+            Some(Script::Raised)
+        } else if shift == "sub" || percent < 0.0 {
+            Some(Script::Lowered)
+        } else {
+            None
+        },
+        struck: line.is_some_and(|line| line != "none"),
+    }
+}
+
+/// The headers and footers, which are part of the page styles.
+pub fn margins(zip: &Zip<'_>) -> MarginLines {
+    let mut lines = MarginLines::default();
+    let mut xml = Xml::part(zip, "styles.xml");
+    let (mut kind, mut line) = (None, String::new());
+    while let Some(piece) = xml.as_mut().and_then(Xml::next) {
+        match piece {
+            XmlPiece::Open(tag) => match tag.name() {
+                "header" | "header-left" | "header-first" => kind = Some("header"),
+                "footer" | "footer-left" | "footer-first" => kind = Some("footer"),
+                "tab" | "s" | "line-break" => line.push(' '),
+                _ => {}
+            },
+            XmlPiece::Text(text) if kind.is_some() && line.len() < 2_000 => line.push_str(&text),
+            XmlPiece::Text(_) => {}
+            XmlPiece::Close(name) => match (name.as_str(), kind) {
+                ("p" | "h", Some(kind)) => lines.add(&std::mem::take(&mut line), kind),
+                (name, Some(_)) if name.starts_with("header") || name.starts_with("footer") => {
+                    kind = None
+                }
+                _ => {}
+            },
+        }
+    }
+    lines
+}
+
+/// The text of the element just opened, and separately that of one kind of child.
+pub fn inside(xml: &mut Xml<'_>, apart: &str) -> (String, String) {
+    let outside = xml.depth() - 1;
+    let (mut special, mut text) = (String::new(), String::new());
+    while xml.depth() > outside {
+        match xml.next() {
+            Some(XmlPiece::Open(tag)) if tag.name() == apart => special.push_str(&xml.inside()),
+            Some(XmlPiece::Open(tag)) if tag.name() == "date" || tag.name() == "date-string" => {
+                xml.skip()
+            }
+            Some(XmlPiece::Open(tag)) if matches!(tag.name(), "p" | "s" | "tab" | "line-break") => {
+                text.push(' ')
+            }
+            Some(XmlPiece::Text(piece)) if text.len() < MAX_NOTE_BYTES => text.push_str(&piece),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    (one_line(&special), one_line(&text))
+}

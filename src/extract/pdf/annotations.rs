@@ -1,0 +1,266 @@
+//! Form fields and comments of a page: the values of fields that have no appearance, which boxes are checked, the text
+//! of comments, and attached files.
+
+use hayro_syntax::object::{Array, Dict, Name, Object, Stream, String as Bytes};
+
+use super::canvas::{Glyph, PageCanvas};
+use super::matrix::Matrix;
+use super::operands::{matrix, rectangle, words};
+
+/// Maximum number of parents of a field.
+const MAX_PARENTS: usize = 12;
+/// Maximum length of a value or a comment in characters.
+const MAX_CHARS: usize = 20_000;
+/// Maximum number of comments kept of one page.
+const MAX_NOTES: usize = 1_000;
+/// Font size in points at which a value without an appearance is placed.
+const SIZE: f64 = 10.0;
+/// Average width of a character, in multiples of the font size.
+const CHARACTER: f64 = 0.5;
+
+/// What an annotation is to the reader of a page.
+pub enum AnnotationText<'a> {
+    /// Its appearance is read; without any text in it, this value stands in its place.
+    Appearance(String),
+    /// It is a box: checked or not.
+    Box(bool),
+    /// A comment, and whether it is written on the page itself.
+    Comment(String, bool),
+    /// An attached file.
+    File(Dict<'a>),
+}
+
+/// Classifies an annotation.
+pub fn text<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
+    let subtype = annotation.get::<Name<'_>>("Subtype");
+    match subtype.as_deref() {
+        Some(b"Widget") => field(annotation),
+        Some(b"Link" | b"Popup" | b"Screen" | b"PrinterMark" | b"TrapNet" | b"Redact") | None => {
+            AnnotationText::Appearance(String::new())
+        }
+        Some(b"FileAttachment") => match annotation.get::<Dict<'a>>("FS") {
+            Some(file) => AnnotationText::File(file),
+            None => AnnotationText::Appearance(String::new()),
+        },
+        Some(b"FreeText") => AnnotationText::Comment(string(annotation, "Contents"), true),
+        Some(_) => AnnotationText::Comment(comment(annotation), false),
+    }
+}
+
+/// The comment with its author, or empty.
+fn comment(annotation: &Dict<'_>) -> String {
+    let text = one_line(&string(annotation, "Contents"));
+    let author = one_line(&string(annotation, "T"));
+    match (text.is_empty(), author.is_empty()) {
+        (true, _) => text,
+        (false, true) => format!("[comment: {text}]"),
+        (false, false) => format!("[comment by {author}: {text}]"),
+    }
+}
+
+fn field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
+    const RADIO: u32 = 1 << 15;
+    const PUSH_BUTTON: u32 = 1 << 16;
+    const PASSWORD: u32 = 1 << 13;
+    const COMBO: u32 = 1 << 17;
+    let flags = match inherited(annotation, "Ff") {
+        Some(Object::Number(flags)) => u32::try_from(flags.as_i64()).unwrap_or(0),
+        _ => 0,
+    };
+    let Some(Object::Name(kind)) = inherited(annotation, "FT") else {
+        return AnnotationText::Appearance(String::new());
+    };
+    let value = inherited(annotation, "V");
+    match Some(&*kind) {
+        Some(b"Btn") if flags & PUSH_BUTTON == 0 => {
+            let state = annotation.get::<Name<'_>>("AS");
+            let state =
+                state
+                    .map(|state| state.to_vec())
+                    .or_else(|| match (&value, flags & RADIO) {
+                        (Some(Object::Name(name)), 0) => Some(name.to_vec()),
+                        _ => None,
+                    });
+            AnnotationText::Box(state.is_some_and(|state| state != b"Off"))
+        }
+        Some(b"Tx" | b"Ch") if flags & PASSWORD == 0 => {
+            let options = match inherited(annotation, "Opt") {
+                Some(Object::Array(options)) => Some(options),
+                _ => None,
+            };
+            let value = value
+                .map(|value| shown(&value, options.as_ref()))
+                .unwrap_or_default();
+            let is_list = &*kind == b"Ch" && flags & COMBO == 0;
+            AnnotationText::Appearance(match options {
+                Some(options) if is_list => listed(&options, &value),
+                _ => value,
+            })
+        }
+        _ => AnnotationText::Appearance(String::new()),
+    }
+}
+
+/// The options of a list box, which shows them all, with the chosen ones marked.
+fn listed(options: &Array<'_>, value: &str) -> String {
+    let label = |option: Object<'_>| match option {
+        Object::String(text) => words(text.as_bytes()),
+        Object::Array(pair) => {
+            let label = pair.iter::<Bytes<'_>>().take(2).last();
+            label.map(|text| words(text.as_bytes())).unwrap_or_default()
+        }
+        _ => String::new(),
+    };
+    let chosen: Vec<&str> = value.split(", ").collect();
+    let lines = options.iter::<Object<'_>>().take(MAX_NOTES).map(|option| {
+        let label = label(option);
+        let is_chosen = !label.is_empty() && chosen.contains(&label.as_str());
+        if is_chosen {
+            format!("[x] {label}")
+        } else {
+            label
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The value as the field shows it: a choice by its label.
+fn shown(value: &Object<'_>, options: Option<&Array<'_>>) -> String {
+    let label = |value: String| -> String {
+        let pairs = options
+            .iter()
+            .flat_map(|options| options.iter::<Array<'_>>())
+            .take(MAX_CHARS);
+        let label = pairs
+            .map(|pair| {
+                pair.iter::<Bytes<'_>>()
+                    .take(2)
+                    .map(|text| words(text.as_bytes()))
+                    .collect::<Vec<_>>()
+            })
+            .find(|pair| pair.len() == 2 && pair[0] == value)
+            .and_then(|mut pair| pair.pop());
+        label.unwrap_or(value)
+    };
+    let text = match value {
+        Object::String(text) => label(words(text.as_bytes())),
+        Object::Array(all) => {
+            let all: Vec<String> = all
+                .iter::<Bytes<'_>>()
+                .take(100)
+                .map(|one| label(words(one.as_bytes())))
+                .collect();
+            all.join(", ")
+        }
+        Object::Stream(stream) => stream
+            .decoded_data()
+            .map(|bytes| words(&bytes))
+            .unwrap_or_default(),
+        Object::Name(name) => String::from_utf8_lossy(name).into_owned(),
+        _ => String::new(),
+    };
+    text.chars().take(MAX_CHARS).collect()
+}
+
+/// An entry of the field, or of the nearest parent that has it.
+fn inherited<'a>(annotation: &Dict<'a>, key: &str) -> Option<Object<'a>> {
+    let mut dict = annotation.clone();
+    for _ in 0..MAX_PARENTS {
+        if let Some(found) = dict.get::<Object<'a>>(key) {
+            return Some(found);
+        }
+        dict = dict.get::<Dict<'a>>("Parent")?;
+    }
+    None
+}
+
+fn string(dict: &Dict<'_>, key: &str) -> String {
+    let text = dict
+        .get::<Bytes<'_>>(key)
+        .map(|text| words(text.as_bytes()));
+    text.unwrap_or_default().chars().take(MAX_CHARS).collect()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Adds a comment to those of the page.
+pub fn note(canvas: &mut PageCanvas<'_>, comment: String) {
+    if !comment.is_empty() && canvas.notes.len() < MAX_NOTES {
+        canvas.notes.push(comment);
+    }
+}
+
+/// Places a text in the annotation's rectangle, as a viewer would draw it. `base` maps the page upright.
+pub fn place(canvas: &mut PageCanvas<'_>, annotation: &Dict<'_>, text: &str, base: Matrix) {
+    let Some([x0, y0, x1, y1]) = rectangle(annotation, "Rect") else {
+        return;
+    };
+    let lines: Vec<&str> = text
+        .split(['\r', '\n'])
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let size = SIZE.min((y1 - y0) / lines.len().max(1) as f64).max(4.0);
+    let middle = (y1 - y0 - size * lines.len() as f64).max(0.0) / 2.0;
+    for (index, line) in lines.iter().enumerate() {
+        let below = size * (index as f64 + 0.8);
+        let (x, y) = base.point(x0, y1 - middle - below);
+        let width = (CHARACTER * size * line.chars().count() as f64).min((x1 - x0).max(size));
+        if x.is_finite() && y.is_finite() {
+            canvas.glyphs.push(Glyph {
+                text: super::script::letters(&one_line(line)),
+                x,
+                y,
+                along: base.direction(width, 0.0),
+                size,
+                is_raised: false,
+            });
+        }
+    }
+}
+
+/// The appearance of an annotation, and the map from it to the page.
+pub fn appearance<'a>(annotation: &Dict<'a>) -> Option<(Stream<'a>, Matrix)> {
+    let looks = annotation.get::<Dict<'a>>("AP")?;
+    let stream = match looks.get::<Object<'a>>("N")? {
+        Object::Stream(stream) => stream,
+        Object::Dict(states) => {
+            let name = annotation.get::<Name<'_>>("AS")?;
+            states.get::<Stream<'a>>(&*name)?
+        }
+        _ => return None,
+    };
+    let place = rectangle(annotation, "Rect")?;
+    let matrix = matrix(stream.dict()).unwrap_or(Matrix::IDENTITY);
+    let [x0, y0, x1, y1] = rectangle(stream.dict(), "BBox").unwrap_or([0.0, 0.0, 1.0, 1.0]);
+    let corners = [(x0, y0), (x1, y0), (x0, y1), (x1, y1)].map(|(x, y)| matrix.point(x, y));
+    let least = |part: fn(&(f64, f64)) -> f64| corners.iter().map(part).fold(f64::MAX, f64::min);
+    let most = |part: fn(&(f64, f64)) -> f64| corners.iter().map(part).fold(f64::MIN, f64::max);
+    let (left, right) = (least(|at| at.0), most(|at| at.0));
+    let (low, high) = (least(|at| at.1), most(|at| at.1));
+    let scale = |to: f64, from: f64| if from > 0.0 { to / from } else { 1.0 };
+    let wide = scale(place[2] - place[0], right - left);
+    let tall = scale(place[3] - place[1], high - low);
+    let (x, y) = (place[0] - left * wide, place[1] - low * tall);
+    let fit = Matrix([wide, 0.0, 0.0, tall, x, y]);
+    fit.is_sane().then_some((stream, fit))
+}
+
+/// The name and content of a file specification.
+pub fn file<'a>(specification: &Dict<'a>) -> Option<(String, Stream<'a>)> {
+    let embedded = specification.get::<Dict<'a>>("EF")?;
+    let stream = ["UF", "F", "Unix", "Mac", "DOS"]
+        .iter()
+        .find_map(|key| embedded.get::<Stream<'a>>(*key))?;
+    let name = ["UF", "F", "Desc"]
+        .iter()
+        .map(|key| one_line(&string(specification, key)))
+        .find(|name| !name.is_empty());
+    let name: String = name
+        .unwrap_or_else(|| "attached file".to_owned())
+        .chars()
+        .take(200)
+        .collect();
+    Some((name, stream))
+}

@@ -1,0 +1,105 @@
+//! Files attached to a PDF: those of readable kinds are read after its pages, the others are named.
+
+use std::collections::HashSet;
+
+use hayro_syntax::Pdf;
+use hayro_syntax::object::{Array, Dict, ObjectIdentifier, Stream};
+
+use super::annotations;
+use crate::extract::output::Output;
+use crate::extract::{FileInput, inner};
+
+/// Maximum number of attached files.
+const MAX_FILES: usize = 500;
+/// Maximum depth of the tree of names.
+const MAX_DEPTH: usize = 16;
+/// Maximum number of files around one that is opened.
+const MAX_FILE_DEPTH: usize = 2;
+
+/// The files attached to a document, each once.
+#[derive(Default)]
+pub struct Attachments<'a> {
+    seen: HashSet<ObjectIdentifier>,
+    files: Vec<(String, Stream<'a>)>,
+}
+
+impl<'a> Attachments<'a> {
+    /// Lists the files of the whole document.
+    pub fn of(pdf: &'a Pdf) -> Self {
+        let mut found = Self::default();
+        let Some(root) = pdf.xref().get::<Dict<'a>>(pdf.xref().root_id()) else {
+            return found;
+        };
+        let names = root
+            .get::<Dict<'a>>("Names")
+            .and_then(|names| names.get::<Dict<'a>>("EmbeddedFiles"));
+        if let Some(tree) = names {
+            found.tree(&tree, 0);
+        }
+        for file in root
+            .get::<Array<'a>>("AF")
+            .iter()
+            .flat_map(|all| all.iter::<Dict<'a>>())
+            .take(MAX_FILES)
+        {
+            found.add(&file);
+        }
+        found
+    }
+
+    fn tree(&mut self, node: &Dict<'a>, depth: usize) {
+        if depth > MAX_DEPTH || self.files.len() >= MAX_FILES {
+            return;
+        }
+        if let Some(pairs) = node.get::<Array<'a>>("Names") {
+            for file in pairs.iter::<Dict<'a>>().take(MAX_FILES) {
+                self.add(&file);
+            }
+        }
+        for kid in node
+            .get::<Array<'a>>("Kids")
+            .iter()
+            .flat_map(|kids| kids.iter::<Dict<'a>>())
+            .take(MAX_FILES)
+        {
+            self.tree(&kid, depth + 1);
+        }
+    }
+
+    /// Adds the file of a file specification.
+    pub fn add(&mut self, specification: &Dict<'a>) {
+        if self.files.len() < MAX_FILES
+            && let Some((name, stream)) = annotations::file(specification)
+            && self.seen.insert(stream.obj_id())
+        {
+            self.files.push((name, stream));
+        }
+    }
+
+    /// Reads the files, each under its name.
+    pub fn read(self, out: &mut Output<'_>) {
+        let limits = *out.limits();
+        for (name, stream) in self.files {
+            if out.is_full() {
+                break;
+            }
+            if out.depth() >= MAX_FILE_DEPTH {
+                out.note(format!("attached file {name} is not read"));
+                continue;
+            }
+            let Ok(bytes) = stream.decoded_data() else {
+                out.note(format!("attached file {name} is damaged"));
+                continue;
+            };
+            let file = FileInput {
+                bytes: &bytes,
+                name: &name,
+                encoding: None,
+                limits: &limits,
+            };
+            if let Err(reason) = inner(&file, out) {
+                out.note(format!("attached file {name}: {}", reason.message()));
+            }
+        }
+    }
+}

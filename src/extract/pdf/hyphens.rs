@@ -1,0 +1,131 @@
+//! Words that a line end or a page end cuts in two. A hyphen that belongs to the word stays: between figures, before
+//! capitals, and where the document writes the word with it elsewhere.
+
+use std::collections::HashSet;
+
+/// Maximum number of words remembered.
+const MAX_WORDS: usize = 200_000;
+/// Words after a hyphen that belongs to a shortened word: `Vor- und Nachteile`.
+const CONJUNCTIONS: &[&str] = &[
+    "und", "oder", "bzw", "sowie", "bis", "and", "or", "to", "et", "ou", "y", "o", "e", "en", "of",
+    "och", "og", "i",
+];
+
+/// The words of a document so far.
+#[derive(Default)]
+pub struct WordList {
+    words: HashSet<String>,
+    hyphenated: HashSet<String>,
+}
+
+/// How a line continues in the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineJoin {
+    /// Another line.
+    Break,
+    /// The hyphen only marks the cut.
+    WithoutHyphen,
+    /// The hyphen belongs to the word.
+    WithHyphen,
+    /// The hyphen stands for the rest of a word.
+    WithSpace,
+}
+
+impl WordList {
+    /// Remembers the words of a line.
+    pub fn learn(&mut self, text: &str) {
+        for word in text.split_whitespace() {
+            let word = word
+                .trim_matches(|c: char| !c.is_alphanumeric())
+                .to_lowercase();
+            if word.len() < 3 || self.words.len() + self.hyphenated.len() >= MAX_WORDS {
+                continue;
+            }
+            let set = if word.contains(['-', '‐']) {
+                &mut self.hyphenated
+            } else {
+                &mut self.words
+            };
+            set.insert(word.replace('‐', "-"));
+        }
+    }
+
+    /// How `next` continues a text that ends like this.
+    pub fn join(&self, text: &str, next: &str) -> LineJoin {
+        let Some(hyphen) = text
+            .chars()
+            .next_back()
+            .filter(|c| matches!(c, '-' | '\u{AD}' | '‐'))
+        else {
+            return LineJoin::Break;
+        };
+        let head = text[..text.len() - hyphen.len_utf8()]
+            .rsplit(|c: char| c.is_whitespace() || "(\"“„'|/".contains(c))
+            .next()
+            .unwrap_or_default();
+        let tail: &str = next
+            .split(|c: char| c.is_whitespace() || c == '|')
+            .next()
+            .unwrap_or_default();
+        let (Some(before), Some(after)) = (head.chars().next_back(), tail.chars().next()) else {
+            return LineJoin::Break;
+        };
+        let bare = tail.trim_end_matches(|c: char| !c.is_alphanumeric());
+        if !before.is_alphanumeric() || !after.is_alphanumeric() {
+            return LineJoin::Break;
+        }
+        if hyphen == '\u{AD}' {
+            return LineJoin::WithoutHyphen;
+        }
+        if CONJUNCTIONS.contains(&bare)
+            && !self.words.contains(&format!("{head}{bare}").to_lowercase())
+        {
+            return LineJoin::WithSpace;
+        }
+        let capitals = |word: &str| {
+            word.chars().filter(|c| c.is_alphabetic()).count() > 1
+                && word.chars().all(|c| !c.is_lowercase())
+        };
+        if before.is_numeric() || after.is_numeric() {
+            return LineJoin::WithHyphen;
+        }
+        if after.is_uppercase() && !(capitals(head) && capitals(bare)) {
+            return LineJoin::WithHyphen;
+        }
+        let (head, tail) = (head.to_lowercase(), bare.to_lowercase());
+        let is_compound = matches!(head.as_str(), "well" | "self") && tail.len() >= 5;
+        let is_kept = (is_compound || self.hyphenated.contains(&format!("{head}-{tail}")))
+            && !self.words.contains(&format!("{head}{tail}"));
+        if is_kept {
+            LineJoin::WithHyphen
+        } else {
+            LineJoin::WithoutHyphen
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hyphen_that_belongs_to_the_word_stays() {
+        let mut words = WordList::default();
+        words.learn("a well-known rule of the re-election and the reelection");
+        for (text, next, expected) in [
+            ("an exam-", "ple of", LineJoin::WithoutHyphen),
+            ("infor\u{AD}", "mation", LineJoin::WithoutHyphen),
+            ("the well-", "known, old", LineJoin::WithHyphen),
+            ("the re-", "election", LineJoin::WithoutHyphen),
+            ("2019-", "2024 was", LineJoin::WithHyphen),
+            ("COVID-", "19", LineJoin::WithHyphen),
+            ("Ms. Miller-", "Young", LineJoin::WithHyphen),
+            ("INFOR-", "MATION", LineJoin::WithoutHyphen),
+            ("Vor-", "und Nachteile", LineJoin::WithSpace),
+            ("a dash -", "and more", LineJoin::Break),
+            ("no hyphen", "here", LineJoin::Break),
+        ] {
+            assert_eq!(words.join(text, next), expected, "{text} {next}");
+        }
+    }
+}

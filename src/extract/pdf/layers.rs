@@ -1,0 +1,112 @@
+//! Layers (optional content, ISO 32000-1, 8.11): which of them a viewer does not show.
+
+use std::collections::HashSet;
+
+use hayro_syntax::Pdf;
+use hayro_syntax::content::Instruction;
+use hayro_syntax::object::{Array, Dict, Name, Object, ObjectIdentifier};
+use hayro_syntax::page::Resources;
+
+use super::operands::name;
+
+/// Maximum number of layers read.
+const MAX_LAYERS: usize = 10_000;
+
+/// The layers that are switched off when the file is opened.
+#[derive(Debug, Default)]
+pub struct Layers {
+    off: HashSet<ObjectIdentifier>,
+}
+
+impl Layers {
+    /// Reads the file's default configuration.
+    pub fn read(pdf: &Pdf) -> Self {
+        let mut layers = Self::default();
+        let root = pdf.xref().get::<Dict<'_>>(pdf.xref().root_id());
+        let Some(all) = root.and_then(|root| root.get::<Dict<'_>>("OCProperties")) else {
+            return layers;
+        };
+        let usual = all.get::<Dict<'_>>("D").unwrap_or_default();
+        if usual.get::<Name<'_>>("BaseState").as_deref() == Some(b"OFF") {
+            layers.off.extend(identifiers(&all, "OCGs"));
+            for id in identifiers(&usual, "ON") {
+                layers.off.remove(&id);
+            }
+        }
+        layers.off.extend(identifiers(&usual, "OFF"));
+        // Layers that are for printing or exporting only.
+        for group in all
+            .get::<Array<'_>>("OCGs")
+            .iter()
+            .flat_map(|all| all.iter::<Dict<'_>>())
+            .take(MAX_LAYERS)
+        {
+            let view = group
+                .get::<Dict<'_>>("Usage")
+                .and_then(|usage| usage.get::<Dict<'_>>("View"));
+            let state = view.and_then(|view| view.get::<Name<'_>>("ViewState"));
+            if state.as_deref() == Some(b"OFF") && usual.contains_key("AS") {
+                layers.off.extend(group.obj_id());
+            }
+        }
+        layers
+    }
+
+    /// Whether any layer is off.
+    pub fn is_empty(&self) -> bool {
+        self.off.is_empty()
+    }
+
+    /// Whether the content that a marked-content operator opens is not shown.
+    pub fn hides_mark(&self, instruction: &Instruction<'_, '_>, resources: &Resources<'_>) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let mut operands = instruction.operands();
+        let is_layer = operands
+            .next()
+            .and_then(name)
+            .is_some_and(|name| &**name == b"OC");
+        let layer = operands.next().and_then(name).filter(|_| is_layer);
+        layer
+            .and_then(|name| resources.properties.get::<Dict<'_>>(name))
+            .is_some_and(|layer| self.hides(&layer))
+    }
+
+    /// Whether an object with an `OC` entry is not shown.
+    pub fn hides_object(&self, dict: &Dict<'_>) -> bool {
+        !self.is_empty()
+            && dict
+                .get::<Dict<'_>>("OC")
+                .is_some_and(|layer| self.hides(&layer))
+    }
+
+    fn hides(&self, layer: &Dict<'_>) -> bool {
+        if layer.get::<Name<'_>>("Type").as_deref() != Some(b"OCMD") {
+            return layer.obj_id().is_some_and(|id| self.off.contains(&id));
+        }
+        let members = match layer.get::<Object<'_>>("OCGs") {
+            Some(Object::Dict(one)) => one.obj_id().into_iter().collect(),
+            _ => identifiers(layer, "OCGs"),
+        };
+        if members.is_empty() {
+            return false;
+        }
+        let is_off = |id: &ObjectIdentifier| self.off.contains(id);
+        match layer.get::<Name<'_>>("P").as_deref() {
+            Some(b"AllOn") => members.iter().any(is_off),
+            Some(b"AnyOff") => !members.iter().any(is_off),
+            Some(b"AllOff") => !members.iter().all(is_off),
+            _ => members.iter().all(is_off),
+        }
+    }
+}
+
+fn identifiers(dict: &Dict<'_>, key: &str) -> Vec<ObjectIdentifier> {
+    let array = dict.get::<Array<'_>>(key);
+    let groups = array.iter().flat_map(|array| array.iter::<Dict<'_>>());
+    groups
+        .take(MAX_LAYERS)
+        .filter_map(|group| group.obj_id())
+        .collect()
+}

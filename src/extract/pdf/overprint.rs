@@ -1,0 +1,88 @@
+//! Reads text once that is drawn several times in one place, as some programs do for bold type or a shadow.
+
+use std::collections::HashMap;
+
+use super::canvas::Glyph;
+
+/// Distance along the line, in multiples of the font size, up to which the same character is the same one: below
+/// the width of any letter.
+const ALONG: f64 = 0.12;
+/// Distance across the line, in multiples of the font size.
+const ACROSS: f64 = 0.15;
+/// Size of a cell of the grid in points.
+const CELL: f64 = 4.0;
+
+/// The glyphs without the repeated ones, in drawing order.
+pub fn once(glyphs: Vec<Glyph>) -> Vec<Glyph> {
+    let mut grid: HashMap<(i32, i32), Vec<usize>> = HashMap::new();
+    let mut kept: Vec<Glyph> = Vec::with_capacity(glyphs.len());
+    for glyph in glyphs {
+        let (column, row) = cell(&glyph);
+        let reach = (ACROSS * glyph.size / CELL).ceil().clamp(1.0, 8.0) as i32;
+        let is_repeated = !glyph.text.trim().is_empty()
+            && (-reach..=reach).any(|x| {
+                (-reach..=reach).any(|y| {
+                    let near = grid.get(&(column + x, row + y));
+                    near.is_some_and(|near| {
+                        near.iter()
+                            .rev()
+                            .take(64)
+                            .any(|&at| repeats(&kept[at], &glyph))
+                    })
+                })
+            });
+        if !is_repeated {
+            grid.entry((column, row)).or_default().push(kept.len());
+            kept.push(glyph);
+        }
+    }
+    kept
+}
+
+fn cell(glyph: &Glyph) -> (i32, i32) {
+    // Positions were checked to lie near the page.
+    (
+        (glyph.x / CELL).floor() as i32,
+        (glyph.y / CELL).floor() as i32,
+    )
+}
+
+fn repeats(first: &Glyph, second: &Glyph) -> bool {
+    let size = first.size.min(second.size);
+    let (x, y) = (second.x - first.x, second.y - first.y);
+    let length = first.along.0.hypot(first.along.1).max(0.01);
+    let along = (x * first.along.0 + y * first.along.1).abs() / length;
+    let across = (x * first.along.1 - y * first.along.0).abs() / length;
+    first.text == second.text
+        && along < ALONG * size
+        && across < ACROSS * size
+        && first.size < 1.1 * second.size
+        && second.size < 1.1 * first.size
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(text: &str, x: f64, y: f64) -> Vec<Glyph> {
+        let glyph = |(at, character): (usize, char)| Glyph {
+            text: character.to_string(),
+            x: x + 5.0 * at as f64,
+            y,
+            along: (5.0, 0.0),
+            size: 10.0,
+            is_raised: false,
+        };
+        text.chars().enumerate().map(glyph).collect()
+    }
+
+    #[test]
+    fn text_that_is_drawn_several_times_is_read_once() {
+        let mut all = drawn("all", 50.0, 700.0);
+        all.extend(drawn("all", 50.4, 700.0));
+        all.extend(drawn("all", 50.8, 699.4));
+        all.extend(drawn("all", 50.0, 688.0));
+        let text: String = once(all).into_iter().map(|glyph| glyph.text).collect();
+        assert_eq!(text, "allall");
+    }
+}

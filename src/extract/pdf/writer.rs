@@ -1,0 +1,146 @@
+//! Writes the lines of pages as their text: running heads removed, headings marked, and words that a page end cuts in
+//! two made whole.
+
+use super::hyphens::{LineJoin, WordList};
+use super::layout::{self, LayoutLine};
+use super::running_heads::Window;
+use crate::extract::output::{Full, Output};
+
+/// The pages on their way to the output.
+pub struct PdfPageWriter {
+    titles: Vec<String>,
+    window: Window,
+    body: BodySize,
+    words: WordList,
+    /// The last page, whose last word the next one may continue.
+    pending: Option<(u32, String)>,
+}
+
+impl PdfPageWriter {
+    /// `titles` are those of the pages, by index.
+    pub fn new(titles: Vec<String>) -> Self {
+        Self {
+            titles,
+            window: Window::new(),
+            body: BodySize::default(),
+            words: WordList::default(),
+            pending: None,
+        }
+    }
+
+    /// Adds a page of this height in points, and writes those that have all their neighbors now.
+    ///
+    /// # Errors
+    /// [`Full`] when the limit is reached or the receiver is gone.
+    pub fn push(
+        &mut self,
+        number: u32,
+        lines: Vec<LayoutLine>,
+        height: f64,
+        out: &mut Output<'_>,
+    ) -> Result<(), Full> {
+        self.body.weigh(&lines);
+        lines.iter().for_each(|line| self.words.learn(&line.text));
+        let ready = self.window.push(number, lines, height);
+        self.write(ready, out)
+    }
+
+    /// Writes the remaining pages and returns the number of lines that were removed as running heads.
+    ///
+    /// # Errors
+    /// [`Full`] when the limit is reached or the receiver is gone.
+    pub fn finish(&mut self, out: &mut Output<'_>) -> Result<usize, Full> {
+        let rest = self.window.finish();
+        self.write(rest, out)?;
+        self.pass_on(out)?;
+        Ok(self.window.left_out())
+    }
+
+    fn write(
+        &mut self,
+        pages: Vec<(u32, Vec<LayoutLine>)>,
+        out: &mut Output<'_>,
+    ) -> Result<(), Full> {
+        for (number, lines) in pages {
+            let mut text = layout::written(&lines, self.body.size(), &self.words);
+            if let Some((before, end)) = &mut self.pending
+                && *before + 1 == number
+            {
+                complete(end, &mut text, &self.words);
+            }
+            self.pass_on(out)?;
+            self.pending = Some((number, text));
+        }
+        Ok(())
+    }
+
+    fn pass_on(&mut self, out: &mut Output<'_>) -> Result<(), Full> {
+        let Some((number, text)) = self.pending.take() else {
+            return Ok(());
+        };
+        let title = self
+            .titles
+            .get(number as usize - 1)
+            .map_or("", String::as_str);
+        out.page(number, title, &text)
+    }
+}
+
+/// Moves the rest of a word that the page end cuts to the page where it begins.
+fn complete(page: &mut String, next: &mut String, words: &WordList) {
+    let join = words.join(page, next);
+    let end = next.find(char::is_whitespace).unwrap_or(next.len());
+    if !matches!(join, LineJoin::WithoutHyphen | LineJoin::WithHyphen) || end == next.len() {
+        return;
+    }
+    if join == LineJoin::WithoutHyphen {
+        page.pop();
+    }
+    page.push_str(&next[..end]);
+    *next = next[end..].trim_start().to_owned();
+}
+
+/// The font size of the document's running text: the one with the most bytes of text so far.
+#[derive(Default)]
+struct BodySize {
+    /// Bytes of text by font size, in steps of half a point.
+    sizes: std::collections::BTreeMap<u32, usize>,
+}
+
+impl BodySize {
+    fn weigh(&mut self, lines: &[LayoutLine]) {
+        for line in lines {
+            let step = (line.size * 2.0).round().clamp(0.0, 2_000.0) as u32;
+            *self.sizes.entry(step).or_default() += line.text.len();
+        }
+    }
+
+    fn size(&self) -> f64 {
+        let most = self.sizes.iter().max_by_key(|(_, count)| **count);
+        most.map_or(0.0, |(step, _)| f64::from(*step) / 2.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_cut_by_a_page_end_is_whole() {
+        for (page, next, expected, rest) in [
+            (
+                "the respon-",
+                "sibility of all",
+                "the responsibility",
+                "of all",
+            ),
+            ("from 2019-", "2024 on", "from 2019-2024", "on"),
+            ("the end.", "Next page", "the end.", "Next page"),
+            ("cut-", "off", "cut-", "off"),
+        ] {
+            let (mut page, mut next) = (page.to_owned(), next.to_owned());
+            complete(&mut page, &mut next, &WordList::default());
+            assert_eq!((page.as_str(), next.as_str()), (expected, rest));
+        }
+    }
+}

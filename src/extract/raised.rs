@@ -1,0 +1,295 @@
+//! Raised, lowered, and struck-out text in plain text: `10^3` for a power, `[1]` for a note mark, `x_1` for an
+//! index, `~~old~~` for text that is struck out. Knows no markup: the readers report the position.
+
+/// Vertical position of a piece of text relative to its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Script {
+    /// Above the line.
+    Raised,
+    /// Below the line.
+    Lowered,
+}
+
+/// How a run of text differs from its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RunStyle {
+    /// Its vertical position, unless it is on the line.
+    pub script: Option<Script>,
+    /// Whether it is struck out.
+    pub struck: bool,
+}
+
+/// Longest raised or lowered text in characters; a longer one is a line of its own style, not a mark.
+const MAX_MARK_CHARS: usize = 24;
+/// Letters that follow a figure as an ordinal or a trade mark and change no number: `1st`, `2e`, `No`.
+const ORDINALS: &[&str] = &[
+    "st", "nd", "rd", "th", "e", "er", "re", "ers", "res", "me", "mes", "ème", "eme", "ième",
+    "lle", "nde", "o", "os", "a", "as", "º", "ª", "te", "de", "tm", "sm",
+];
+/// Units that have powers; other words of three letters and more carry note marks.
+const UNITS: &[&str] = &[
+    "mm", "cm", "dm", "km", "nm", "µm", "μm", "ft", "in", "yd", "mi", "sec", "min", "mol", "kg",
+    "ha",
+];
+
+/// The text of a raised piece after `before`. With `is_note` the file itself says that it marks a note.
+pub fn superscript(before: &str, text: &str, is_note: bool) -> String {
+    let mark = text.trim();
+    let is_sign = |c: char| "*†‡§¶®™©ªº°′″'’".contains(c);
+    if mark.is_empty() || mark.chars().count() > MAX_MARK_CHARS || mark.chars().all(is_sign) {
+        return text.to_owned();
+    }
+    if mark.starts_with('[') && mark.ends_with(']') {
+        return mark.to_owned();
+    }
+    let note = || format!("[{}]", mark.trim_matches(['(', ')']));
+    if is_note {
+        return note();
+    }
+    let is_list = mark.contains(',') || mark.contains('–');
+    let counts = mark.starts_with(|c: char| c.is_ascii_digit())
+        && mark
+            .chars()
+            .all(|c| c.is_ascii_digit() || ",–- ".contains(c));
+    let short = counts && (mark.len() <= 3 || is_list);
+    let last = before.chars().next_back();
+    let word = word_before(before);
+    match last {
+        None => {
+            if short {
+                note()
+            } else {
+                mark.to_owned()
+            }
+        }
+        Some(last) if last.is_whitespace() => {
+            if short {
+                note()
+            } else {
+                mark.to_owned()
+            }
+        }
+        Some(last) if last.is_numeric() => match () {
+            () if is_list => note(),
+            () if ORDINALS.contains(&mark.to_lowercase().as_str()) => mark.to_owned(),
+            () => power(mark),
+        },
+        Some(last) if last.is_alphabetic() => after_word(word, mark, counts, &note),
+        Some(')' | ']') if is_formula(before) => power(mark),
+        Some(last) if is_sign(last) || "+-−=/^".contains(last) => power(mark),
+        Some(_) if short || mark.chars().count() == 1 => note(),
+        Some(_) => mark.to_owned(),
+    }
+}
+
+fn after_word(word: &str, mark: &str, counts: bool, note: &dyn Fn() -> String) -> String {
+    let letters = word.chars().count();
+    let has_power = letters <= 2 || UNITS.contains(&word.to_lowercase().as_str());
+    let is_word = mark.chars().all(char::is_alphabetic);
+    let is_ordinal = ORDINALS.contains(&mark.to_lowercase().as_str());
+    let is_numeral = is_ordinal && (has_power || word.chars().all(char::is_uppercase));
+    let is_variable = letters == 1 && word.chars().all(char::is_lowercase) && word != "n";
+    if has_power && (!is_ordinal || is_variable) || mark.starts_with(['-', '−', '+']) {
+        power(mark)
+    } else if counts || (is_word && mark.chars().count() == 1 && !is_numeral) {
+        note()
+    } else if is_ordinal || is_word {
+        mark.to_owned()
+    } else {
+        power(mark)
+    }
+}
+
+/// The text of a lowered piece after `before`. `H2O` and `CO2` keep the form in which people search them.
+pub fn subscript(before: &str, text: &str) -> String {
+    let mark = text.trim();
+    let last = before.chars().next_back();
+    let joins = last.is_some_and(|last| last.is_numeric() || last.is_lowercase());
+    let is_element = ELEMENTS
+        .iter()
+        .any(|element| word_before(before).ends_with(element));
+    let counts = mark.chars().all(|c| c.is_ascii_digit());
+    match last {
+        _ if mark.is_empty() || mark.chars().count() > MAX_MARK_CHARS => text.to_owned(),
+        None => mark.to_owned(),
+        Some(last) if last.is_whitespace() => mark.to_owned(),
+        Some(_) if counts && (is_element || !joins) => mark.to_owned(),
+        Some(_) => format!("_{}", grouped(mark)),
+    }
+}
+
+/// The symbols of two letters that occur in common formulas.
+const ELEMENTS: &[&str] = &[
+    "Na", "Mg", "Al", "Si", "Cl", "Ca", "Fe", "Cu", "Zn", "Br", "Ag", "Ba", "Pb", "Mn", "Ti", "Li",
+    "Be", "Ni", "Cr",
+];
+
+fn power(mark: &str) -> String {
+    format!("^{}", grouped(mark))
+}
+
+/// The mark in parentheses when it is more than one figure or word.
+fn grouped(mark: &str) -> String {
+    let inner = mark.trim_start_matches(['-', '−', '+']);
+    let is_one = inner
+        .chars()
+        .all(|c| c.is_alphanumeric() || matches!(c, '.' | ','));
+    if is_one || (mark.starts_with('(') && mark.ends_with(')')) {
+        mark.to_owned()
+    } else {
+        format!("({mark})")
+    }
+}
+
+fn word_before(before: &str) -> &str {
+    let start = before
+        .char_indices()
+        .rev()
+        .take(MAX_MARK_CHARS)
+        .take_while(|(_, c)| c.is_alphabetic())
+        .last();
+    start.map_or("", |(at, _)| &before[at..])
+}
+
+/// Whether the parenthesis that has just closed holds a formula, not words.
+fn is_formula(before: &str) -> bool {
+    let Some(open) = before.rfind(['(', '[']) else {
+        return false;
+    };
+    let inner = &before[open + 1..before.len() - 1];
+    let is_short = |word: &str| word.chars().filter(|c| c.is_alphabetic()).count() <= 2;
+    inner.len() <= 60 && inner.split_whitespace().all(is_short)
+}
+
+/// Collects consecutive runs of one style and writes them in plain text.
+#[derive(Debug, Clone, Default)]
+pub struct RunBuffer {
+    style: RunStyle,
+    text: String,
+}
+
+impl RunBuffer {
+    /// Adds a run to `into`.
+    pub fn write(&mut self, style: RunStyle, text: &str, into: &mut String) {
+        if style != self.style {
+            self.flush(into);
+            self.style = style;
+        }
+        if style == RunStyle::default() {
+            into.push_str(text);
+        } else {
+            self.text.push_str(text);
+        }
+    }
+
+    /// Writes what is pending.
+    pub fn flush(&mut self, into: &mut String) {
+        let text = std::mem::take(&mut self.text);
+        if text.is_empty() {
+            return;
+        }
+        let bare = match self.style.script {
+            Some(Script::Raised) => superscript(into, &text, false),
+            Some(Script::Lowered) => subscript(into, &text),
+            None => text,
+        };
+        if self.style.struck {
+            into.push_str(&struck(&bare));
+        } else {
+            into.push_str(&bare);
+        }
+    }
+}
+
+/// Marks text that is struck out.
+pub fn struck(text: &str) -> String {
+    let bare = text.trim();
+    if bare.is_empty() {
+        return text.to_owned();
+    }
+    let start = text.len() - text.trim_start().len();
+    let end = text.trim_end().len();
+    format!("{}~~{bare}~~{}", &text[..start], &text[end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn powers_and_note_marks_are_told_apart() {
+        for (before, text, is_note, expected) in [
+            ("About 10", "3", false, "^3"),
+            ("10", "-3", false, "^-3"),
+            ("5 m", "2", false, "^2"),
+            ("12 km", "2", false, "^2"),
+            ("x", "n", false, "^n"),
+            ("2", "n+1", false, "^(n+1)"),
+            ("e", "(x+1)", false, "^(x+1)"),
+            ("mol", "-1", false, "^-1"),
+            ("(a + b)", "2", false, "^2"),
+            ("20", "1", true, "[1]"),
+            ("20", "1,2", false, "[1,2]"),
+            ("the report", "12", false, "[12]"),
+            ("the report", "a", false, "[a]"),
+            ("the end.", "3", false, "[3]"),
+            ("(see the annex)", "3", false, "[3]"),
+            ("word", "[4]", false, "[4]"),
+            ("", "1", false, "[1]"),
+            ("1", "st", false, "st"),
+            ("le 20", "e", false, "e"),
+            ("XIX", "e", false, "e"),
+            ("Brand", "TM", false, "TM"),
+            ("M", "me", false, "me"),
+            ("n", "o", false, "o"),
+            ("word", "*", false, "*"),
+            ("20", " ", false, " "),
+        ] {
+            assert_eq!(
+                superscript(before, text, is_note),
+                expected,
+                "{before} {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn formulas_stay_searchable_and_indexes_are_marked() {
+        for (before, text, expected) in [
+            ("H", "2", "2"),
+            ("CO", "2", "2"),
+            ("CaCl", "2", "2"),
+            ("a", "1", "_1"),
+            ("x", "max", "_max"),
+            ("x", "i+1", "_(i+1)"),
+            ("10", "2", "_2"),
+        ] {
+            assert_eq!(subscript(before, text), expected, "{before} {text}");
+        }
+    }
+
+    #[test]
+    fn runs_of_one_style_are_one_mark() {
+        let (mut runs, mut text) = (RunBuffer::default(), String::new());
+        let raised = RunStyle {
+            script: Some(Script::Raised),
+            struck: false,
+        };
+        let struck = RunStyle {
+            script: None,
+            struck: true,
+        };
+        for (style, piece) in [
+            (RunStyle::default(), "10"),
+            (raised, "1"),
+            (raised, "2"),
+            (RunStyle::default(), " for "),
+            (struck, "100 "),
+            (RunStyle::default(), "90"),
+        ] {
+            runs.write(style, piece, &mut text);
+        }
+        runs.flush(&mut text);
+        assert_eq!(text, "10^12 for ~~100~~ 90");
+    }
+}

@@ -1,0 +1,98 @@
+//! Subtitles (SubRip and WebVTT): the spoken words with the time at which each begins; cue numbers, positions, and
+//! formatting are left out.
+
+/// Whether a text is a subtitle file.
+pub fn looks_like(text: &str) -> bool {
+    let head = text.trim_start();
+    let mut lines = head.lines();
+    let (first, second) = (
+        lines.next().unwrap_or_default(),
+        lines.next().unwrap_or_default(),
+    );
+    first == "WEBVTT"
+        || first.starts_with("WEBVTT ")
+        || (first.trim().parse::<u32>().is_ok() && time(second).is_some())
+        || time(first).is_some()
+}
+
+/// The text, one cue per line.
+pub fn render(text: &str) -> String {
+    let mut out = String::new();
+    for block in text.split("\n\n") {
+        let lines: Vec<&str> = block
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        let Some(at) = lines.iter().position(|line| time(line).is_some()) else {
+            continue;
+        };
+        let words: Vec<String> = lines[at + 1..].iter().map(|line| plain(line)).collect();
+        let words = words.join(" ");
+        if !words.trim().is_empty() {
+            let start = time(lines[at]).unwrap_or_default();
+            out.push_str(&format!("[{start}] {}\n", words.trim()));
+        }
+    }
+    out
+}
+
+/// The start of a cue, to the second.
+fn time(line: &str) -> Option<String> {
+    let (start, end) = line.split_once("-->")?;
+    let start = start.trim();
+    let is_time = |text: &str| {
+        text.contains(':')
+            && text
+                .chars()
+                .all(|c| c.is_ascii_digit() || ":.,".contains(c))
+    };
+    let end = end.split_whitespace().next()?;
+    (is_time(start) && is_time(end))
+        .then(|| start.split(['.', ',']).next().unwrap_or(start).to_owned())
+}
+
+/// A line without tags; a speaker is named before the words.
+fn plain(line: &str) -> String {
+    let mut out = String::new();
+    let mut rest = line;
+    while let Some(open) = rest.find(['<', '{']) {
+        out.push_str(&rest[..open]);
+        let close = if rest[open..].starts_with('<') {
+            '>'
+        } else {
+            '}'
+        };
+        let Some(end) = rest[open..].find(close) else {
+            break;
+        };
+        let tag = &rest[open + 1..open + end];
+        let is_tag = close == '>' || tag.starts_with('\\');
+        if !is_tag {
+            out.push_str(&rest[open..=open + end]);
+        } else if let Some(speaker) = tag.strip_prefix("v ") {
+            out.push_str(&format!("{}: ", speaker.trim()));
+        }
+        rest = &rest[open + end + 1..];
+    }
+    out.push_str(rest);
+    super::entities::decode(&out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cues_are_lines_with_their_time() {
+        let film = "1\n00:00:01,000 --> 00:00:03,500\n<i>Welcome back to</i>\nthe {\\an8}hearing.\n\n2\n00:00:03,600 --> 00:00:06,000\nNo.\n";
+        assert!(looks_like(film));
+        assert_eq!(
+            render(film),
+            "[00:00:01] Welcome back to the hearing.\n[00:00:03] No.\n"
+        );
+        let talk = "WEBVTT\n\nNOTE made by machine\n\n00:00.000 --> 00:04.000 align:start\n<v Ada>The budget &amp; more.</v>\n";
+        assert!(looks_like(talk));
+        assert_eq!(render(talk), "[00:00] Ada: The budget & more.\n");
+        assert!(!looks_like("1\nplain words"));
+    }
+}

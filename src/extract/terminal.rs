@@ -1,0 +1,112 @@
+//! Text as a terminal shows it: without the escape sequences that color it, and with overstrikes (a letter,
+//! backspace, and the letter again for bold, or an underscore for underlined) read once.
+
+use std::borrow::Cow;
+
+/// Maximum length of an escape sequence in characters; a longer one is text.
+const MAX_SEQUENCE: usize = 256;
+
+/// The text that a terminal would show.
+pub fn plain(text: &str) -> Cow<'_, str> {
+    if !text.contains(['\u{1B}', '\u{8}', '\u{9B}']) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let next = &rest[character.len_utf8()..];
+        rest = match character {
+            '\u{1B}' => after_escape(next),
+            '\u{9B}' => after_control(next),
+            '\u{8}' => overstrike(&mut out, next),
+            other => {
+                out.push(other);
+                next
+            }
+        };
+    }
+    out.into()
+}
+
+/// Handles a backspace between two characters: the visible one stays.
+fn overstrike<'a>(out: &mut String, next: &'a str) -> &'a str {
+    let before = out.chars().next_back().filter(|c| !c.is_control());
+    let Some(over) = next.chars().next().filter(|c| !c.is_control()) else {
+        return next;
+    };
+    let Some(before) = before else {
+        return next;
+    };
+    if before == '_' || before == over || before == ' ' {
+        out.pop();
+        return next;
+    }
+    if over == '_' {
+        return &next[over.len_utf8()..];
+    }
+    // A typed correction: the later character is the one that is seen.
+    out.pop();
+    next
+}
+
+/// The text after an escape sequence (ECMA-48), given from behind its escape character.
+fn after_escape(text: &str) -> &str {
+    match text.chars().next() {
+        Some('[') => after_control(&text[1..]),
+        // Titles and links end with a bell or a string terminator.
+        Some(']' | 'P' | '_' | '^' | 'X') => {
+            let end = text
+                .char_indices()
+                .take(4 * MAX_SEQUENCE)
+                .find(|(at, c)| *c == '\u{7}' || text[*at..].starts_with("\u{1B}\\"));
+            match end {
+                Some((at, '\u{7}')) => &text[at + 1..],
+                Some((at, _)) => &text[at + 2..],
+                None => &text[1..],
+            }
+        }
+        Some('(' | ')' | '*' | '+' | '#' | '%') => text.get(2..).unwrap_or_default(),
+        Some(c @ ('0'..='9' | '=' | '>' | '<' | 'A'..='Z' | 'a'..='z')) => &text[c.len_utf8()..],
+        _ => text,
+    }
+}
+
+/// The text after a control sequence: parameters, then one final character.
+fn after_control(text: &str) -> &str {
+    let end = text
+        .char_indices()
+        .take(MAX_SEQUENCE)
+        .find(|(_, c)| !matches!(c, '\u{20}'..='\u{3F}'));
+    match end {
+        Some((at, '\u{40}'..='\u{7E}')) => &text[at + 1..],
+        Some((at, _)) => &text[at..],
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_seen_remains() {
+        for (text, expected) in [
+            ("\u{1B}[31mERROR\u{1B}[0m disk", "ERROR disk"),
+            ("\u{1B}[1;38;5;208mx\u{1B}[K", "x"),
+            (
+                "\u{1B}]8;;https://a.b\u{1B}\\link\u{1B}]8;;\u{1B}\\",
+                "link",
+            ),
+            ("\u{1B}]0;title\u{7}text", "text"),
+            ("N\u{8}NA\u{8}A", "NA"),
+            ("_\u{8}a_\u{8}b", "ab"),
+            ("a\u{8}_", "a"),
+            ("\u{1B}(Bplain", "plain"),
+            ("cut \u{1B}[", "cut "),
+            ("ü\u{1B}", "ü"),
+            ("no escapes", "no escapes"),
+        ] {
+            assert_eq!(plain(text), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! LaTeX sources as text: headings, items, and notes; formulas stay as they are written.
+
+/// LaTeX: the text of the document with its headings, items, and formulas.
+pub fn render(text: &str) -> (String, Vec<String>) {
+    let mut comments = 0;
+    let mut kept = String::with_capacity(text.len());
+    for line in text.lines() {
+        let end = comment(line);
+        comments +=
+            usize::from(end.is_some_and(|at| line[at..].trim_start_matches('%').trim().len() > 1));
+        let Some(at) = end else {
+            kept.push_str(line);
+            kept.push('\n');
+            continue;
+        };
+        // A comment hides its line end too.
+        kept.push_str(&line[..at]);
+        if line[..at].trim().is_empty() && kept.ends_with('\n') {
+            continue;
+        }
+        kept.push('\n');
+    }
+    let body = match kept.split_once("\\begin{document}") {
+        Some((head, body)) => format!("{}{body}", title(head)),
+        None => kept,
+    };
+    let body = body.split("\\end{document}").next().unwrap_or_default();
+    let mut notes = Vec::new();
+    if comments > 0 {
+        notes.push(format!("comments of the source left out: {comments}"));
+    }
+    (commands(body), notes)
+}
+
+/// Where a comment begins: at a `%` that is not escaped.
+fn comment(line: &str) -> Option<usize> {
+    let mut escaped = false;
+    line.char_indices().find_map(|(at, character)| {
+        let is_comment = character == '%' && !escaped;
+        escaped = character == '\\' && !escaped;
+        is_comment.then_some(at)
+    })
+}
+
+/// Title, author, and date from the preamble.
+fn title(head: &str) -> String {
+    let mut out = String::new();
+    for name in ["title", "author", "date"] {
+        let command = format!("\\{name}{{");
+        if let Some(at) = head.find(&command)
+            && let Some((words, _)) = group(&head[at + command.len() - 1..])
+        {
+            let mark = if name == "title" { "# " } else { "" };
+            out.push_str(&format!("{mark}{words}\n\n"));
+        }
+    }
+    out
+}
+
+/// The content of the group that begins here, and the text after it.
+fn group(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 0;
+    let mut escaped = false;
+    for (at, character) in text.char_indices() {
+        match character {
+            _ if escaped => {}
+            '{' => depth += 1,
+            '}' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some((&text[1..at], &text[at + 1..]));
+                }
+            }
+            _ => {}
+        }
+        escaped = character == '\\' && !escaped;
+        if depth == 0 {
+            return None;
+        }
+    }
+    None
+}
+
+/// Levels of headings.
+const LEVELS: [(&str, usize); 7] = [
+    ("part", 1),
+    ("chapter", 1),
+    ("section", 2),
+    ("subsection", 3),
+    ("subsubsection", 4),
+    ("paragraph", 5),
+    ("subparagraph", 6),
+];
+/// Commands that only set type.
+const PLAIN: &[&str] = &[
+    "textbf",
+    "textit",
+    "emph",
+    "texttt",
+    "textsc",
+    "textrm",
+    "textsf",
+    "underline",
+    "mbox",
+    "text",
+    "caption",
+    "url",
+];
+/// Commands that print nothing, with their argument.
+const SILENT: &[&str] = &[
+    "label",
+    "usepackage",
+    "documentclass",
+    "pagestyle",
+    "bibliographystyle",
+    "vspace",
+    "hspace",
+];
+/// Commands that print nothing and have no argument.
+const BARE: &[&str] = &[
+    "maketitle",
+    "tableofcontents",
+    "centering",
+    "noindent",
+    "newpage",
+    "clearpage",
+];
+
+/// Replaces the commands of structure and type; formulas and unknown commands stay as they are.
+fn commands(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['\\', '~']) {
+        out.push_str(&rest[..at]);
+        rest = match rest[at..].strip_prefix('~') {
+            Some(next) => {
+                out.push(' ');
+                next
+            }
+            None => command(&rest[at..], &mut out),
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Handles the command that begins here and returns the text after it.
+fn command<'a>(text: &'a str, out: &mut String) -> &'a str {
+    let letters = text[1..]
+        .bytes()
+        .take_while(u8::is_ascii_alphabetic)
+        .count();
+    let name = &text[1..=letters];
+    if name.is_empty() {
+        return sign(&text[1..], out);
+    }
+    let after = text[1 + letters..].trim_start_matches('*');
+    let argument = after.starts_with('{').then(|| group(after)).flatten();
+    let level = LEVELS.iter().find(|(known, _)| *known == name);
+    match (argument, level) {
+        (Some((words, next)), Some((_, level))) => {
+            out.push_str(&format!("\n{} {}\n", "#".repeat(*level), inner(words)));
+            next
+        }
+        (Some((words, next)), _) if PLAIN.contains(&name) => {
+            out.push_str(&inner(words));
+            next
+        }
+        (Some((words, next)), _) if name == "footnote" => {
+            out.push_str(&format!(" [note: {}]", inner(words)));
+            next
+        }
+        (Some((kind, next)), _) if matches!(name, "begin" | "end") && !is_formula(kind) => next,
+        (Some((_, next)), _) if SILENT.contains(&name) => next,
+        _ if name == "item" => {
+            out.push_str("- ");
+            after.trim_start()
+        }
+        _ if BARE.contains(&name) => after,
+        _ => {
+            out.push_str(&text[..=letters]);
+            &text[1 + letters..]
+        }
+    }
+}
+
+/// An escaped sign, or a line break.
+fn sign<'a>(text: &'a str, out: &mut String) -> &'a str {
+    let sign = text.chars().next();
+    match sign {
+        Some('\\') => out.push('\n'),
+        Some(c) if "&%$#_{}".contains(c) => out.push(c),
+        Some(c) => out.extend(['\\', c]),
+        None => out.push('\\'),
+    }
+    &text[sign.map_or(0, char::len_utf8)..]
+}
+
+/// The commands inside a group, which is shorter than the text around it.
+fn inner(words: &str) -> String {
+    // Groups are read one level deep: nested ones keep their commands.
+    words
+        .replace("\\&", "&")
+        .replace("\\%", "%")
+        .replace('~', " ")
+}
+
+fn is_formula(name: &str) -> bool {
+    let name = name.trim_end_matches('*');
+    matches!(
+        name,
+        "equation"
+            | "align"
+            | "gather"
+            | "multline"
+            | "eqnarray"
+            | "math"
+            | "displaymath"
+            | "verbatim"
+            | "lstlisting"
+    )
+}
