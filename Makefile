@@ -42,7 +42,7 @@ lint:  ## clippy, warnings are faults
 	cargo clippy --all-targets -- -D warnings
 
 unit:  ## all tests but the browser's
-	cargo test --lib --test architecture --test schema --test documents --test api --test cli
+	cargo test --lib --test architecture --test schema --test allocations --test documents --test api --test cli
 
 browser: tools  ## the browser's tests alone; pictures end in target/screenshots
 	BROWSER=1 cargo test --test browser

@@ -138,7 +138,7 @@ pub fn post(address: SocketAddr, path: &str, token: &str, body: &str) -> String 
         format!("authorization: Bearer {token}\r\n")
     };
     let request = format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\n{authorization}connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\n{authorization}connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     ask(address, &request).expect("an answer")

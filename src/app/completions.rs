@@ -162,18 +162,17 @@ impl Completions<'_> {
     ) -> Result<StartedCompletion> {
         let mut ignored = asked.ignored.clone();
         ignored.extend(self.unread(caller, &asked));
-        let (request, context, is_panel) = self.request(caller, asked).await?;
-        ignored.extend(self.missing_members(caller, &request).await?);
+        let (request, context, is_panel) = Box::pin(self.request(caller, asked)).await?;
+        ignored.extend(Box::pin(self.missing_members(caller, &request)).await?);
         ignored.truncate(MAX_IGNORED);
         let is_passthrough = context.passed_on;
+        // Boxed: the request waits for its first token in this future, and would keep the memory of everything that comes
+        // before (measured: 62 KB).
         let begun = match is_panel {
-            true => {
-                let begun = self.analyses.start(Some(caller), request, context, now);
-                begun.await?
-            }
+            true => Box::pin(self.analyses.start(Some(caller), request, context, now)).await?,
             false => {
-                let begun = self.analyses.relay(caller, request, context, now, held);
-                begun.await?
+                let relayed = self.analyses.relay(caller, request, context, now, held);
+                Box::pin(relayed).await?
             }
         };
         Ok(StartedCompletion {

@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn the_memory_of_the_machine_is_read_in_mebibytes() {
         let text = "MemTotal:       16308212 kB\nMemFree:         1234 kB\n";
-        assert_eq!(of_meminfo(text), Some(15_926));
+        assert_eq!(of_meminfo(text), Some(15_925));
         assert_eq!(of_meminfo("nothing"), None);
     }
 }

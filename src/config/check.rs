@@ -87,6 +87,11 @@ impl Checker {
         self.given(name).map(|_| self.number(name))
     }
 
+    /// Parses a number within the row's bounds; 0 if it is not set, for a limit that depends on the machine.
+    pub fn number_or_zero(&mut self, name: &str) -> usize {
+        self.number_if_given(name).unwrap_or_default() as usize
+    }
+
     /// Parses a duration in seconds within the row's bounds.
     pub fn seconds(&mut self, name: &str) -> Duration {
         Duration::from_secs(self.number(name))

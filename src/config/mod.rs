@@ -450,10 +450,10 @@ fn limits(checker: &mut Checker) -> ServerLimits {
         document_text: (checker.number("DOCUMENT_TEXT_MB") << 20) as usize,
         document_readers: checker.number("DOCUMENT_READERS") as usize,
         max_connections: checker.number("MAX_CONNECTIONS") as usize,
-        max_runs: or_scaled(checker, "MAX_RUNS"),
-        max_calls: or_scaled(checker, "MAX_CALLS"),
-        max_streams: or_scaled(checker, "MAX_STREAMS"),
-        max_streams_per_user: or_scaled(checker, "MAX_STREAMS_PER_USER"),
+        max_runs: checker.number_or_zero("MAX_RUNS"),
+        max_calls: checker.number_or_zero("MAX_CALLS"),
+        max_streams: checker.number_or_zero("MAX_STREAMS"),
+        max_streams_per_user: checker.number_or_zero("MAX_STREAMS_PER_USER"),
         rate_per_minute: checker.number("RATE_LIMIT") as u32,
         login_per_minute: checker.number("LOGIN_LIMIT") as u32,
         header_timeout: checker.seconds("HEADER_TIMEOUT"),
@@ -467,11 +467,6 @@ fn limits(checker: &mut Checker) -> ServerLimits {
         retries: checker.number("RETRIES") as u32,
         shutdown_timeout: checker.seconds("SHUTDOWN_TIMEOUT"),
     }
-}
-
-// The app replaces 0 by what the machine has room for.
-fn or_scaled(checker: &mut Checker, name: &str) -> usize {
-    checker.number_if_given(name).unwrap_or_default() as usize
 }
 
 fn ui_port(checker: &mut Checker) -> Option<u16> {

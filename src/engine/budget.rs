@@ -329,6 +329,11 @@ impl BudgetReservation {
         self.over != UsageAmount::default()
     }
 
+    /// Whether anything is reserved in a budget.
+    pub fn holds_budget(&self) -> bool {
+        self.key.is_some() || self.is_waiting()
+    }
+
     /// Releases the reservations of ended calls, once they are stored.
     pub fn stored(&mut self) {
         let over = std::mem::take(&mut self.over);

@@ -43,7 +43,7 @@ pub(super) async fn run(
     run: RunSpec,
     hub: &Arc<RunChannel>,
 ) -> Option<FinishedRun> {
-    let (id, last) = (run.id.clone(), run.last_event);
+    let (id, last, is_relayed) = (run.id.clone(), run.last_event, run.relay.is_some());
     let journal = Journal::new(
         shared.store.clone(),
         hub.clone(),
@@ -55,7 +55,7 @@ pub(super) async fn run(
     .relayed(run.relay);
     let mut hurried = false;
     let turn = loop {
-        if run.relay.is_some() {
+        if is_relayed {
             // It has a place among the relayed calls.
             break Some(None);
         }
@@ -98,27 +98,31 @@ pub(super) async fn run(
         watch: Stopwatch::start(),
     };
     let over = driver.go().await;
-    match &over {
+    log_end(&id, is_relayed, &over);
+    over.ok().flatten()
+}
+
+fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>, StoreError>) {
+    match over {
         // The line of its request says it all.
-        Ok(_) if run.relay.is_some() => {}
+        Ok(_) if is_relayed => {}
         Ok(Some(FinishedRun { ended, .. })) => log::info(
             "analysis over",
             &[
-                ("analysis", &id),
+                ("analysis", id),
                 ("status", &ended.outcome.status.as_str()),
                 ("ms", &ended.outcome.totals.total_time_ms),
                 ("answered", &ended.outcome.totals.answered),
                 ("failed", &ended.outcome.totals.failed),
             ],
         ),
-        Ok(None) => log::info("analysis left for the next start", &[("analysis", &id)]),
+        Ok(None) => log::info("analysis left for the next start", &[("analysis", id)]),
         // The stored events simply end; watchers see the end of the stream, and the run resumes at the next start.
         Err(fault) => log::error(
             "analysis could not be stored",
-            &[("analysis", &id), ("fault", &format!("{fault:?}"))],
+            &[("analysis", id), ("fault", &format!("{fault:?}"))],
         ),
     }
-    over.ok().flatten()
 }
 
 struct Driver {

@@ -28,7 +28,7 @@ const MAX_WAITING: usize = 20_000;
 pub(super) struct SettledCall {
     pub batch: Arc<JournalBatch>,
     /// What it has reserved, released when this is dropped.
-    pub _purse: BudgetReservation,
+    pub purse: BudgetReservation,
     /// Held until its answer is in the cache; other callers wait for their drop.
     pub _seats: Vec<LeaderGuard>,
     /// When its end came.
@@ -63,14 +63,17 @@ impl Settlement {
 
     /// Adds a call that has ended.
     pub fn add(self: &Arc<Self>, call: SettledCall) {
+        // What is still reserved for it may keep another call out.
+        let holds_budget = call.purse.holds_budget();
         let (starts, is_enough) = {
             let mut state = self.state();
             state.waiting.push(call);
             let starts = !std::mem::replace(&mut state.is_due, true);
             (starts, state.waiting.len() == ENOUGH)
         };
-        if starts || is_enough {
-            self.write_after(if is_enough { Duration::ZERO } else { COLLECTED });
+        let is_urgent = is_enough || holds_budget;
+        if starts || is_urgent {
+            self.write_after(if is_urgent { Duration::ZERO } else { COLLECTED });
         }
     }
 

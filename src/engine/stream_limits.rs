@@ -111,7 +111,8 @@ mod tests {
         drop(two);
         assert_eq!(refused(1, 2), None);
         drop(other);
-        assert!(places.open().of.is_empty() && places.open().all == 0);
+        assert!(places.open().of.is_empty());
+        assert_eq!(places.open().all, 0);
         places.close();
         assert_eq!(refused(1, 1), Some(RunRefused::Closing));
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ureq::http::HeaderMap;
+use ureq::http::{HeaderMap, Response};
 
 use super::call_request::{CallAttempt, list_timeout};
 use super::response_reader::{MAX_ANSWER, read_some, read_to_end, read_whole, receive};
@@ -55,33 +55,7 @@ pub(super) fn ask_once(
     }
     let kind = provider.api_format();
     let outgoing = wire::request(kind, attempt.name, request, capabilities, provider.quirks());
-    let headers = provider.headers(attempt.name)?;
-    let post = |is_first: bool| {
-        let mut call = attempt
-            .inner
-            .agent(provider.reach)
-            .post(provider.url(&outgoing.path))
-            .header("content-type", "application/json")
-            .header("accept", "text/event-stream, application/json");
-        for (name, value) in &headers {
-            call = call.header(name, value);
-        }
-        let config = call.config().timeout_global(Some(attempt.left()));
-        let config = match is_first {
-            true => config,
-            // Without a pooled connection.
-            false => config.max_idle_age(Duration::ZERO),
-        };
-        config.build().send(&outgoing.body[..])
-    };
-    let mut response = post(true);
-    // The provider had closed the pooled connection and answered nothing: not an attempt at all.
-    if response.as_ref().is_err_and(transport_error::is_disconnect)
-        && attempt.slot.met_stale_connection()
-    {
-        response = post(false);
-    }
-    let response = response.map_err(unreached)?;
+    let response = post(attempt, &outgoing.path, &outgoing.body)?;
     let status = response.status().as_u16();
     let (parts, body) = response.into_parts();
     let mut reader = body
@@ -138,6 +112,43 @@ pub(super) fn ask_once(
         broke_off: has_begun || (is_streamed && error.kind == CallErrorKind::Malformed),
         ..error.into()
     })
+}
+
+/// Sends a request. If the provider had closed the pooled connection in the meantime and answered nothing, it is sent
+/// once more on a new one: that is not an attempt.
+fn post(
+    attempt: &CallAttempt,
+    path: &str,
+    body: &[u8],
+) -> Result<Response<ureq::Body>, FailedExchange> {
+    let provider = attempt.provider;
+    let headers = provider.headers(attempt.name)?;
+    let send = |max_idle_age: Option<Duration>| {
+        let mut call = attempt
+            .inner
+            .agent(provider.reach)
+            .post(provider.url(path))
+            .header("content-type", "application/json")
+            .header("accept", "text/event-stream, application/json");
+        for (name, value) in &headers {
+            call = call.header(name, value);
+        }
+        let config = call.config().timeout_global(Some(attempt.left()));
+        let config = match max_idle_age {
+            Some(age) => config.max_idle_age(age),
+            None => config,
+        };
+        config.build().send(body)
+    };
+    let sent = match send(None) {
+        Err(error)
+            if transport_error::is_disconnect(&error) && attempt.slot.met_stale_connection() =>
+        {
+            send(Some(Duration::ZERO))
+        }
+        sent => sent,
+    };
+    sent.map_err(unreached)
 }
 
 /// Whether a body has the field that the provider claims to refuse: the claim is not trusted.

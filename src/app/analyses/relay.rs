@@ -8,8 +8,9 @@ use super::{Analyses, Begun, cache_age};
 use crate::app::key_limits::KeyReservation;
 use crate::app::{Error, Kind, Result, disk_space};
 use crate::crypto;
+use crate::domain::analysis::Plan;
 use crate::domain::id::AnalysisId;
-use crate::domain::pattern::estimate;
+use crate::domain::pattern::estimate::{self, CallEstimate};
 use crate::domain::pattern::staged::StagedRun;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::time::Timestamp;
@@ -51,18 +52,13 @@ impl Analyses<'_> {
         let new = self.check_relayed(request, context).await?;
         let plan = self.plan(Some(user), &new, Material::default()).await?;
         let calls = estimate::calls(&plan);
-        if !self.engine.is_unlimited(user).await? {
-            let usage = self.usage;
-            usage.afford(Some(user), &plan, &calls, now).await?;
-        }
-        let funds = match caller.key.as_ref().filter(|key| key.is_confined) {
-            Some(key) => {
-                let limits = self.key_limits;
-                limits
-                    .reserve_run(user, &key.id, &plan, &calls, now)
-                    .await?
+        let funds = match self.relay_funds(caller, &plan, &calls, now).await {
+            // Calls that have ended may have taken less than is still reserved for them.
+            Err(error) if error.kind == Kind::BudgetExceeded => {
+                self.engine.record_relayed().await;
+                self.relay_funds(caller, &plan, &calls, now).await?
             }
-            None => None,
+            funds => funds?,
         };
         let id = AnalysisId::new(now, crypto::random_number()?);
         let audience = match plan.is_live && held.is_none() {
@@ -92,6 +88,24 @@ impl Analyses<'_> {
             finished: relayed.finished,
             watch: Some(relayed.watch),
         })
+    }
+
+    // Checks the caller's budgets, if there are any, and reserves in that of the API key.
+    async fn relay_funds(
+        &self,
+        caller: &Caller,
+        plan: &Plan,
+        calls: &[CallEstimate],
+        now: Timestamp,
+    ) -> Result<Option<KeyReservation>> {
+        let (user, usage, limits) = (&caller.user, self.usage, self.key_limits);
+        if !self.engine.is_unlimited(user).await? {
+            usage.afford(Some(user), plan, calls, now).await?;
+        }
+        match caller.key.as_ref().filter(|key| key.is_confined) {
+            Some(key) => limits.reserve_run(user, &key.id, plan, calls, now).await,
+            None => Ok(None),
+        }
     }
 }
 

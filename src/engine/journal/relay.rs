@@ -58,7 +58,7 @@ impl Journal {
         let batch = Arc::new(self.batch(clock::now(), None).ok()?);
         Some(SettledCall {
             batch,
-            _purse: purse,
+            purse,
             _seats: seats,
             ended: clock::instant(),
             is_reported: false,

@@ -77,7 +77,7 @@ pub async fn count_tokens(mut cx: RequestContext, caller: Caller) -> Result<Repl
 /// Reads the body and replaces its files with their text.
 async fn read_body(cx: &mut RequestContext, caller: &Caller) -> Result<Value, ApiError> {
     let mut body: Value = cx.json().await?;
-    compatible_files::inline(cx, caller, &mut body).await?;
+    Box::pin(compatible_files::inline(cx, caller, &mut body)).await?;
     Ok(body)
 }
 
@@ -98,7 +98,9 @@ pub(super) async fn respond(
     let work = async {
         let single = match <[ChatRequest; 1]>::try_from(requests) {
             Ok([single]) => single,
-            Err(several) => return compatible_several::run(&cx, caller, several, api).await,
+            Err(several) => {
+                return Box::pin(compatible_several::run(&cx, caller, several, api)).await;
+            }
         };
         run_one(&cx, caller, single, api).await
     };
