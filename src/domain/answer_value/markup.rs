@@ -19,6 +19,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("^{\\circ}", "°"),
     ("^\\circ", "°"),
     ("\\degree", "°"),
+    ("\\pi", "π"),
     ("\\quad", " "),
     ("\\%", "%"),
     ("\\$", "$"),
@@ -55,6 +56,7 @@ const FRACTIONS: &[&str] = &["\\dfrac", "\\tfrac", "\\cfrac", "\\frac"];
 /// minus stays, since it belongs to a number; so does an exclamation mark after a digit.
 pub fn plain(text: &str) -> String {
     let text: String = text.chars().map(narrow).collect();
+    let text = text.replace('℃', "°C").replace('℉', "°F");
     let text = without_latex(&text);
     let words: Vec<&str> = text.split_whitespace().collect();
     bare(&words.join(" ")).to_owned()

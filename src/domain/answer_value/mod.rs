@@ -47,6 +47,47 @@ pub fn number(text: &str) -> Option<Ratio> {
 /// Returns the numbers in a text in order. A minus counts where it touches the number and nothing before it;
 /// percentages are taken as written.
 pub fn numbers_in(text: &str) -> Vec<f64> {
+    placed(text).into_iter().map(|found| found.number).collect()
+}
+
+/// Words that deny the number behind them: "5, not 6".
+const DENIALS: &[&str] = &["not", "isn't", "nicht", "kein", "keine", "pas", "never"];
+/// What joins two numbers so that neither of them is stated: "5 or 6", "4-5".
+const ALTERNATIVES: &[&str] = &["or", "oder", "ou", "-", "–", "—", "bis"];
+/// Words before two numbers with "and" between them.
+const BETWEEN: &[&str] = &["between", "zwischen", "entre"];
+
+/// Returns the last number that a text states. Passes over denied ones ("not 6"); none if the last is a bound of a
+/// range or one of two alternatives.
+pub fn last_stated(text: &str) -> Option<f64> {
+    let all = placed(text);
+    let last_word = |part: &str| -> String {
+        let word = part.split_whitespace().next_back().unwrap_or_default();
+        let word = word.trim_start_matches(['(', '"', '*']);
+        word.to_lowercase().replace('’', "'")
+    };
+    let stated = (0..all.len())
+        .rev()
+        .find(|&at| !DENIALS.contains(&last_word(&text[..all[at].start]).as_str()))?;
+    if let Some(before) = stated.checked_sub(1).map(|at| &all[at]) {
+        let joiner = last_word(&text[before.end..all[stated].start]);
+        let is_between =
+            joiner == "and" && BETWEEN.contains(&last_word(&text[..before.start]).as_str());
+        if is_between || ALTERNATIVES.contains(&joiner.as_str()) {
+            return None;
+        }
+    }
+    Some(all[stated].number)
+}
+
+struct PlacedNumber {
+    number: f64,
+    /// Where it begins, with its minus, and ends, in bytes.
+    start: usize,
+    end: usize,
+}
+
+fn placed(text: &str) -> Vec<PlacedNumber> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
@@ -61,7 +102,11 @@ pub fn numbers_in(text: &str) -> Vec<f64> {
         };
         let before = text[..at].trim_end_matches(['-', '−']);
         let is_negative = before.len() < at && !before.ends_with(char::is_alphanumeric);
-        found.extend(number.map(|number| if is_negative { -number } else { number }));
+        found.extend(number.map(|number| PlacedNumber {
+            number: if is_negative { -number } else { number },
+            start: if is_negative { before.len() } else { at },
+            end: at + length,
+        }));
         at += length;
     }
     found

@@ -155,6 +155,12 @@ fn without_about(text: &str) -> &str {
 
 fn sign(text: &str) -> (bool, &str) {
     let text = text.trim_start();
+    for word in ["minus ", "negative "] {
+        let head = text.get(..word.len());
+        if head.is_some_and(|head| head.eq_ignore_ascii_case(word)) {
+            return (true, text[word.len()..].trim_start());
+        }
+    }
     match text.strip_prefix(['-', '−', '–', '﹣']) {
         Some(rest) => (true, rest.trim_start()),
         None => (false, text.strip_prefix('+').unwrap_or(text)),

@@ -185,6 +185,22 @@ fn name(left: &str) -> Option<Option<String>> {
     fits.then(|| Some(left.to_owned()))
 }
 
+// "B" of "Option B" and of "answer is B".
+fn named_choice(text: &str) -> Option<&str> {
+    let rest = |mark: &&str| {
+        let head = text.get(..mark.len())?;
+        head.eq_ignore_ascii_case(mark)
+            .then(|| text[mark.len()..].trim_start_matches([':', ' ']))
+    };
+    if let Some(stated) = ["answer is ", "antwort ist "].iter().find_map(rest) {
+        return (!stated.is_empty()).then_some(stated);
+    }
+    let named = ["option ", "choice ", "answer "].iter().find_map(rest)?;
+    let letter = named.trim_matches(['(', ')', '*', '.']);
+    let is_letter = letter.len() == 1 && letter.starts_with(|c: char| c.is_ascii_alphabetic());
+    is_letter.then_some(letter)
+}
+
 // Without markup and without a leading article, until that changes nothing.
 fn normalized(said: &str) -> String {
     let mut text = said.to_owned();
@@ -192,6 +208,9 @@ fn normalized(said: &str) -> String {
         let mut next = markup::plain(&text);
         if next.len() > 4 && next.is_char_boundary(4) && next[..4].eq_ignore_ascii_case("the ") {
             next = next[4..].to_owned();
+        }
+        if let Some(rest) = named_choice(&next) {
+            next = rest.to_owned();
         }
         if let Some(letter) = next
             .strip_suffix(')')

@@ -135,6 +135,20 @@ const SAME: &[(&str, &[&str])] = &[
     (NONE, &["10^3", "1000", "10³"]),
     (NONE, &["5\"", "5”", "5″", "**5\"**"]),
     (NONE, &["5'", "5’", "5′"]),
+    (
+        NONE,
+        &[
+            "(B)",
+            "Option B",
+            "The answer is B",
+            "option (b)",
+            "choice B.",
+        ],
+    ),
+    (NONE, &["-5", "minus 5", "negative five", "Minus 5"]),
+    (NONE, &["20°C", "20 ℃", "20 °C"]),
+    (NONE, &["π", "\\pi", "$\\pi$"]),
+    (NONE, &["2π", "2\\pi"]),
     (NONE, &["≈ 3.14", "3.14", "about 3.14", "~3.14"]),
     (
         NONE,
@@ -261,6 +275,10 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
     (NONE, "{1,2}", "1.2"),
     (NONE, "(1; 2)", "1"),
     (NONE, "$\\{1,2\\}$", "1.2"),
+    (NONE, "Option B", "Option 8"),
+    (NONE, "Plan B", "B"),
+    (NONE, "answer A is wrong", "A"),
+    (NONE, "minus 5", "5"),
     (NONE, "", "0"),
     (TEA, "B", "C"),
     (TEA, "B", "B and C"),
@@ -378,6 +396,28 @@ fn whole_answers_are_read_by_what_they_state_in_closing() {
         all_same(NONE, &["Answer: 5", "It depends.\nOn much."]),
         None
     );
+}
+
+#[test]
+fn the_last_number_that_is_stated_is_found() {
+    for (text, expected) in [
+        ("not 5", None),
+        ("between 4 and 5", None),
+        ("It is between 4 and 5.", None),
+        ("5 or 6", None),
+        ("5 km or 6 km", None),
+        ("4-5", None),
+        ("The answer is 5 (not 6).", Some(5.0)),
+        ("It is not 5 but 6.", Some(6.0)),
+        ("6. No wait, 5.", Some(5.0)),
+        ("Adding 4 and 5 makes 9", Some(9.0)),
+        ("pages 3-5: 0.35", Some(0.35)),
+        ("about 12, no: 1234.5.", Some(1234.5)),
+        ("it is -5", Some(-5.0)),
+        ("none", None),
+    ] {
+        assert_eq!(last_stated(text), expected, "{text}");
+    }
 }
 
 #[test]

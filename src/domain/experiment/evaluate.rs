@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Case, ExperimentError};
-use crate::domain::answer_value::{AnswerReader, AnswerValue, numbers_in};
+use crate::domain::answer_value::{AnswerReader, AnswerValue, last_stated, numbers_in};
 use crate::domain::schema::{self, Compiled};
 
 /// Maximum size of a regular expression in bytes.
@@ -25,7 +25,7 @@ pub enum Evaluator {
     /// The answer equals the expected one, ignoring case, whitespace, and final punctuation; numbers, amounts,
     /// dates, choices, yes and no also in another spelling of the same value.
     Exact,
-    /// The answer contains the expected text.
+    /// The answer contains the expected text, as whole words and whole numbers.
     Contains,
     /// The number that the answer states in closing, or else its last one, equals the expected one within either
     /// tolerance.
@@ -123,13 +123,12 @@ impl Evaluator {
             Self::Exact => {
                 plain(answer) == plain(expected) || is_same_value(case, answer, expected)
             }
-            Self::Contains => {
-                !plain(expected).is_empty() && plain(answer).contains(&plain(expected))
-            }
+            Self::Contains => contains(&plain(answer), &plain(expected)),
             Self::Number { absolute, relative } => {
-                number(case, answer, expected).is_some_and(|(ours, theirs)| {
+                let is_near = |(ours, theirs): (f64, f64)| {
                     (ours - theirs).abs() <= absolute.max(relative * theirs.abs())
-                })
+                };
+                numbers(case, answer, expected).into_iter().any(is_near)
             }
             Self::Regex { pattern } => compile(pattern.as_deref().unwrap_or(expected))
                 .is_ok_and(|pattern| pattern.is_match(answer)),
@@ -174,24 +173,51 @@ fn is_same_value(case: &Case, answer: &str, expected: &str) -> bool {
     }
 }
 
+/// Whether the text contains the part, and neither a longer word nor a longer number around it: no "lawful" in
+/// "unlawful", no 5 in 50, 0.5, and -5. Scripts without spaces have no word boundaries.
+fn contains(text: &str, part: &str) -> bool {
+    let is_letter = |c: char| c.is_alphanumeric() && c < '\u{590}';
+    let (first, last) = (part.chars().next(), part.chars().next_back());
+    let is_whole = |(at, _): (usize, &str)| {
+        let (left, right) = (&text[..at], &text[at + part.len()..]);
+        let mut before = left.chars().rev();
+        let mut behind = right.chars();
+        let (before, far_before) = (before.next(), before.next());
+        let (behind, far_behind) = (behind.next(), behind.next());
+        let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+        let is_point = |c: Option<char>| matches!(c, Some('.' | ','));
+        let joins = |c: Option<char>| c.is_some_and(is_letter);
+        let is_negative = matches!(before, Some('-' | '−')) && !far_before.is_some_and(is_letter);
+        let is_longer_left =
+            joins(first) && (joins(before) || is_digit(first) && (is_negative || is_point(before)));
+        let is_longer_right = joins(last)
+            && (joins(behind) || is_digit(last) && is_point(behind) && is_digit(far_behind));
+        !is_longer_left && !is_longer_right
+    };
+    !part.is_empty() && text.match_indices(part).any(is_whole)
+}
+
 /// The answer's number and the expected one: in base units where both state a quantity of the same unit, else as
-/// they are written.
-fn number(case: &Case, answer: &str, expected: &str) -> Option<(f64, f64)> {
+/// they are written. A percentage is compared with a plain number in both readings: 50 % is 50, and 0.5.
+fn numbers(case: &Case, answer: &str, expected: &str) -> Vec<(f64, f64)> {
     let reader = AnswerReader::new(&case.prompt);
     let (ours, theirs) = (reader.read(answer), reader.value(expected));
-    let quantities = ours
-        .as_ref()
-        .and_then(AnswerValue::quantity)
-        .zip(theirs.as_ref().and_then(AnswerValue::quantity));
-    if let Some((ours, theirs)) = quantities
+    let ours = ours.as_ref().and_then(AnswerValue::quantity);
+    let theirs = theirs.as_ref().and_then(AnswerValue::quantity);
+    let mut pairs = Vec::new();
+    if let (Some(ours), Some(theirs)) = (ours, theirs)
         && ours.unit.base == theirs.unit.base
     {
-        return Some((ours.amount.to_f64(), theirs.amount.to_f64()));
+        pairs.push((ours.amount.to_f64(), theirs.amount.to_f64()));
+        if !ours.is_percent || theirs.is_percent {
+            return pairs;
+        }
     }
-    let written = |value: Option<AnswerValue>| value?.quantity()?.written;
-    let ours = written(ours).map(|number| number.to_f64());
-    let ours = ours.or_else(|| numbers_in(answer).pop())?;
-    Some((ours, numbers_in(expected).pop()?))
+    let written = ours.and_then(|ours| ours.written);
+    let ours = written.map(|number| number.to_f64());
+    let ours = ours.or_else(|| last_stated(answer));
+    pairs.extend(ours.zip(numbers_in(expected).pop()));
+    pairs
 }
 
 /// The option that an answer states in closing.
@@ -377,6 +403,33 @@ mod tests {
                 1.0,
             ),
             (json!({"kind": "number"}), "0.5", "Answer: 50 %", 1.0),
+            (json!({"kind": "number"}), "50", "50%", 1.0),
+            (json!({"kind": "number"}), "5", "not 5", 0.0),
+            (
+                json!({"kind": "number"}),
+                "5",
+                "It is between 4 and 5.",
+                0.0,
+            ),
+            (
+                json!({"kind": "number"}),
+                "5",
+                "The answer is 5 (not 6).",
+                1.0,
+            ),
+            (json!({"kind": "contains"}), "$5", "It costs $50", 0.0),
+            (json!({"kind": "contains"}), "$5", "It costs $5.", 1.0),
+            (json!({"kind": "contains"}), "lawful", "It is unlawful", 0.0),
+            (json!({"kind": "contains"}), "5", "-5, 0.5, and 15", 0.0),
+            (
+                json!({"kind": "contains"}),
+                "5",
+                "It is 15 or 5, or so",
+                1.0,
+            ),
+            (json!({"kind": "contains"}), "東京", "答えは東京です", 1.0),
+            (json!({"kind": "exact"}), "5\"", "5'", 0.0),
+            (json!({"kind": "exact"}), "(1,2)", "1.2", 0.0),
             (json!({"kind": "exact"}), "$1,200.00", "1200", 1.0),
             (json!({"kind": "exact"}), "2026-04-03", "3. April 2026", 1.0),
             (json!({"kind": "exact"}), "No. 5", "no", 0.0),
