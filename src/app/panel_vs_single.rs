@@ -1,18 +1,22 @@
 //! Panel versus single model: blind comparisons of a panel's answer with the best single draft, and the
 //! statistics of users' votes, computed by `domain::panel_vs_single`.
 
+use std::collections::BTreeSet;
+
 use super::analyses::Analyses;
 use super::{Error, Kind, Result};
 use crate::crypto;
 use crate::domain::ballot::StoredVote;
-use crate::domain::ballot::calibration::VoteCalibration;
+use crate::domain::ballot::calibration::{CaseVote, VoteCalibration};
 use crate::domain::case_folding::fold_case;
+use crate::domain::experiment::repeated_cases::question_key;
 use crate::domain::id::AnalysisId;
 use crate::domain::panel_vs_single::pair::AnswerPair;
 use crate::domain::panel_vs_single::{PanelJudgment, Preference, several, single};
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 pub use crate::store::comparisons::{Comparison, ComparisonScope, TopicCount};
+use crate::store::model_records::ScoredVote;
 use crate::store::{Store, StoreError, Writer, audit, comparisons, model_records};
 
 /// Use cases of comparisons.
@@ -214,13 +218,8 @@ impl Comparisons<'_> {
         let votes = self
             .store
             .read(move |db| model_records::scored_votes(db, &user));
-        let mut calibration = VoteCalibration::default();
-        for vote in votes.await? {
-            if let Some(stored) = StoredVote::of(&vote.plan, &vote.answers) {
-                calibration.add(stored.outcome.is_tie(), vote.is_right);
-            }
-        }
-        Ok(calibration)
+        let votes = votes.await?.into_iter().filter_map(case_vote);
+        Ok(VoteCalibration::of(votes))
     }
 
     /// Evaluates the votes.
@@ -251,6 +250,16 @@ impl Comparisons<'_> {
             topics: joined(topics, helped).into_iter().map(row).collect(),
         })
     }
+}
+
+fn case_vote(vote: ScoredVote) -> Option<CaseVote> {
+    let outcome = StoredVote::of(&vote.plan, &vote.answers)?.outcome;
+    Some(CaseVote {
+        question: question_key(&vote.case),
+        cast: outcome.count.cast(),
+        is_tie: outcome.is_tie(),
+        is_right: vote.is_right,
+    })
 }
 
 /// Topics with a blind vote in the order of their first one, case-folded.

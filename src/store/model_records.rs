@@ -8,6 +8,7 @@ use super::connection::Reader;
 use super::error::Result;
 use super::values::json;
 use crate::domain::analysis::{Plan, StageAnswer};
+use crate::domain::experiment::Case;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::standing::StandingRecord;
 
@@ -22,6 +23,8 @@ const MOST_VOTES: u32 = 300;
 /// A vote on a case of an experiment with an expected answer.
 #[derive(Debug, Clone)]
 pub struct ScoredVote {
+    /// The case.
+    pub case: Case,
     /// Its plan.
     pub plan: Plan,
     /// Its answers, by stage and member.
@@ -74,21 +77,26 @@ pub fn of_user(db: &Reader, user: &UserId) -> Result<ModelRecords> {
 /// # Errors
 /// When the database cannot be read.
 pub fn scored_votes(db: &Reader, user: &UserId) -> Result<Vec<ScoredVote>> {
-    let found: Vec<(AnalysisId, Plan, f64)> = db.all(
-        "SELECT a.id, a.plan, r.score
+    let found: Vec<(AnalysisId, Case, Plan, f64)> = db.all(
+        "SELECT a.id, c.body AS asked, a.plan, r.score
          FROM (SELECT id, body FROM experiments WHERE user_id = ?1 ORDER BY id DESC LIMIT ?2) e
          JOIN experiment_results r ON r.experiment_id = e.id
+         JOIN experiment_cases c ON c.experiment_id = e.id AND c.place = r.place
          JOIN analyses a ON a.id = r.analysis_id
          WHERE r.number > 0 AND r.error = '' AND a.pattern = 'vote' AND r.score IN (0.0, 1.0)
            AND json_extract(e.body, '$.evaluator.kind') IN ('exact', 'contains', 'number', 'choice', 'regex')
-         LIMIT ?3",
+         ORDER BY e.id DESC, r.number DESC LIMIT ?3",
         (user, MOST_EXPERIMENTS, MOST_VOTES),
-        |row| Ok((row.get("id")?, json(row, "plan")?, row.get("score")?)),
+        |row| {
+            let (id, score) = (row.get("id")?, row.get("score")?);
+            Ok((id, json(row, "asked")?, json(row, "plan")?, score))
+        },
     )?;
     found
         .into_iter()
-        .map(|(id, plan, score)| {
+        .map(|(id, case, plan, score)| {
             Ok(ScoredVote {
+                case,
                 plan,
                 answers: analyses::answers_of(db, &id)?,
                 is_right: score > 0.5,

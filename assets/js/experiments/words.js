@@ -25,7 +25,7 @@ const FINDINGS = {
   better: "A better setting was found",
   worse: "What led the race did not hold up",
   not_distinguishable: "Not distinguishable from what is used now",
-  current_leads: "What is used now leads",
+  current_leads: "No better setting was found",
   not_tested: "Too little to tell",
 };
 

@@ -52,7 +52,7 @@ function content({ told, models, cases }, { signal, go, again }) {
     Head(told),
     running && ProgressView({ told, words, signal, ended: () => again("The experiment is over.") }).node,
     !running && told.status !== "completed" && Halted({ told, signal, resumed: () => again("The experiment goes on.") }),
-    !running && report && Verdict(report),
+    !running && report && Verdict({ ...report, notes: told.warnings }),
     Taking({ told, settings, words, signal, go, again: () => {
       saveDraft(draftOf(told, cases));
       go("/experiments?new=1");

@@ -13,7 +13,7 @@ use crate::store::{audit, experiments, recipes};
 /// Which configuration to apply, and how.
 #[derive(Debug, Clone, Default)]
 pub struct ApplyTarget {
-    /// Index of the configuration; the leader if `None`.
+    /// Index of the configuration; the leader if `None`, unless the final comparison refuted its lead.
     pub place: Option<usize>,
     /// Also make it the default of this person's requests.
     pub default: bool,
@@ -25,7 +25,8 @@ impl Experiments<'_> {
     /// Saves a configuration as a recipe. Revert it before applying another.
     ///
     /// # Errors
-    /// `Conflict` when one is already applied or nothing has been evaluated; `BadInput` when the index is out of
+    /// `Conflict` when one is already applied, nothing has been evaluated, or no place is given and the final
+    /// comparison refuted the leader; `BadInput` when the index is out of
     /// range; any error of saving a recipe.
     pub async fn apply(
         &self,
@@ -41,7 +42,12 @@ impl Experiments<'_> {
             let why = "a setting of this experiment is already in use";
             return Err(Error::new(Kind::Conflict, why).resolve("revert it first"));
         }
-        let Some(place) = wish.place.or(shown.report.leader) else {
+        let (leader, recommended) = (shown.report.leader, shown.report.recommended());
+        if wish.place.is_none() && leader != recommended {
+            let why = "the leader of the race did not score higher than the current setting in the final comparison";
+            return Err(Error::new(Kind::Conflict, why).resolve("choose a setting by its place"));
+        }
+        let Some(place) = wish.place.or(leader) else {
             let why = "nothing has been evaluated yet, so there is no leader";
             return Err(Error::new(Kind::Conflict, why).resolve("wait, or choose a place"));
         };

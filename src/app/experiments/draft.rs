@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::checked_cases::checked_cases;
 use super::forecast::{check_reach, stopping, warnings};
 use super::improvement::padded;
 use super::request::request;
@@ -14,12 +15,13 @@ use crate::clock;
 use crate::crypto;
 use crate::domain::experiment::design::Design;
 use crate::domain::experiment::power::{self, Power};
+use crate::domain::experiment::repeated_cases::RepeatedCases;
 use crate::domain::experiment::scoring::JudgeMode;
 use crate::domain::experiment::spec::{ExperimentSpec, MAX_NAME};
 use crate::domain::experiment::successive_halving::SuccessiveHalving;
 use crate::domain::experiment::{
-    Case, Configuration, ExperimentBudget, ExperimentError, JudgeCost, MOST_CASES, Objective,
-    Parameter, Scoring, SearchSpace, TrialOutcome, compared, settings,
+    Case, Configuration, ExperimentBudget, ExperimentError, JudgeCost, Objective, Parameter,
+    Scoring, SearchSpace, TrialOutcome, compared, settings,
 };
 use crate::domain::id::{DocumentId, ExperimentId, UserId};
 use crate::domain::money::MicroDollars;
@@ -128,6 +130,7 @@ impl Experiments<'_> {
                 None => (crypto::random_number()? >> 80) as u64,
             },
             proposals: Vec::new(),
+            repeated: RepeatedCases::default(),
         };
         check_objective(&spec.objective)?;
         let cases = match &spec.evaluator {
@@ -139,6 +142,7 @@ impl Experiments<'_> {
             Scoring::Judge(_) => cases,
         };
         self.check_documents(&caller.user, &cases).await?;
+        let cases = spec.without_repeats(cases);
         let arms = self.settings(&caller.user, &spec)?;
         let current = spec
             .current_of(&arms)
@@ -334,20 +338,6 @@ fn add_reference(loads: &mut [EvaluationCost], current: usize) {
     }
 }
 
-fn checked_cases(cases: Vec<Case>) -> Result<Vec<Case>> {
-    let fault = |why: String| Error::field(&["body", "cases"], "value_error", why);
-    if cases.is_empty() {
-        return Err(fault("there is no case: type one or upload some".into()));
-    }
-    if cases.len() > MOST_CASES {
-        return Err(fault(format!("at most {MOST_CASES} cases")));
-    }
-    match cases.iter().position(|case| case.prompt.trim().is_empty()) {
-        Some(place) => Err(fault(format!("case {} has no question", place + 1))),
-        None => Ok(cases),
-    }
-}
-
 fn no_document(place: usize, id: &str) -> Error {
     let shown: String = id.chars().filter(|c| !c.is_control()).take(60).collect();
     let why = format!("case {}: there is no document {shown:?}", place + 1);
@@ -470,7 +460,9 @@ pub(super) fn forecast(
     let power = power::of(scores, compared(&design));
     ExperimentForecast {
         stopping: stopping(&spec, &design),
-        warnings: warnings(order.len(), power.cases, arms, evaluations),
+        warnings: (spec.repeated.warning().into_iter())
+            .chain(warnings(order.len(), power.cases, arms, evaluations))
+            .collect(),
         cost: is_priced.then_some(MicroDollars(dear as i64)),
         cost_at_most: is_priced.then_some(MicroDollars(most)),
         tokens: times(sum(&|load| load.expected.whole_tokens())),

@@ -3,6 +3,7 @@
 
 mod apply;
 mod blind_comparison;
+mod checked_cases;
 mod draft;
 mod files;
 mod forecast;

@@ -8,6 +8,7 @@ use crate::domain::experiment::calibration::{Calibration, calibrate};
 use crate::domain::experiment::pairwise::{Match, Preferred};
 use crate::domain::experiment::preference::{self, PersonPreference};
 use crate::domain::experiment::record::{Evaluation, Experiment, Judgment};
+use crate::domain::experiment::repeated_cases;
 use crate::domain::experiment::report::{self, ExperimentReport};
 use crate::domain::experiment::{Case, Trial, successive_halving::SuccessiveHalving};
 use crate::domain::id::{ExperimentId, UserId};
@@ -32,6 +33,8 @@ pub struct ExperimentView {
     pub report: ExperimentReport,
     /// Agreement of the scores with the person's verdicts.
     pub calibration: Calibration,
+    /// Warnings about its cases.
+    pub warnings: Vec<String>,
     /// The person's preference between leader and current configuration.
     pub preference: Option<PersonPreference>,
 }
@@ -99,11 +102,19 @@ fn worked_out((mut experiment, cases, evaluations, judgments): StoredExperiment)
     let failed = evaluations.iter().filter(|one| one.error.is_some());
     let failed = failed.map(|one| one.cell).collect();
     let space = &experiment.spec.space;
-    let report = report::report(&race, space, &failed, &matches_of(&judgments));
+    let baseline = experiment.spec.baseline();
+    let report = report::report(&race, space, &failed, &matches_of(&judgments), baseline);
+    let warning = match experiment.spec.repeated.is_none() {
+        true => repeated_cases::distinct(cases.clone())
+            .1
+            .warning_of_earlier(),
+        false => experiment.spec.repeated.warning(),
+    };
     ExperimentView {
         calibration: calibrate(&labelled(&judgments, &race)),
         preference: (report.leader).and_then(|leader| preference::of(&race, leader, &judgments)),
         report,
+        warnings: warning.into_iter().collect(),
         progress: ExperimentProgress::of(&experiment.spec, &race),
         race,
         experiment,

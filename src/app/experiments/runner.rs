@@ -14,7 +14,7 @@ use crate::app::{App, Error, Result};
 use crate::clock;
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
 use crate::domain::chat::CallErrorKind;
-use crate::domain::experiment::design::{RaceStep, RaceVerdict};
+use crate::domain::experiment::design::{HoldoutFinding, RaceStep, RaceVerdict};
 use crate::domain::experiment::record::{Evaluation, Experiment, ExperimentState, Judgment};
 use crate::domain::experiment::successive_halving::SuccessiveHalving;
 use crate::domain::experiment::{Case, JudgeCost, Trial, TrialOutcome};
@@ -147,7 +147,7 @@ impl<'s> ExperimentRunner<'s> {
                 RaceStep::Done(verdict) => {
                     self.give_up_on(&[]).await?;
                     self.probe().await?;
-                    return Ok(verdict);
+                    return Ok(self.measured(verdict).await?);
                 }
                 RaceStep::Propose(wanted) => {
                     self.give_up_on(&[]).await?;
@@ -315,6 +315,21 @@ impl<'s> ExperimentRunner<'s> {
         }
         self.show_progress();
         Ok(())
+    }
+
+    // Where every evaluation failed, the equal scores of 0 compare nothing.
+    async fn measured(&self, verdict: RaceVerdict) -> Result<RaceVerdict> {
+        let id = self.experiment.id.clone();
+        let read = (self.app.store).read(move |db| experiments::evaluations_of(db, &id));
+        let is_answer = |one: &Evaluation| one.outcome.is_some() && one.error.is_none();
+        Ok(match read.await?.iter().any(is_answer) {
+            true => verdict,
+            false => RaceVerdict {
+                finding: HoldoutFinding::NotTested,
+                difference: None,
+                ..verdict
+            },
+        })
     }
 
     async fn status(&self, analysis: &AnalysisId) -> Result<Option<Status>> {

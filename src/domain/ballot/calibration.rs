@@ -1,10 +1,30 @@
 //! How often votes were right on cases with a known answer.
 
+use std::collections::BTreeSet;
+
+use crate::domain::statistics::proportions;
+
+/// Minimum number of readable votes for a decision of the panel; fewer are one member's answer.
+const LEAST_CAST: usize = 2;
+
 /// Minimum number of decided votes for a figure; with fewer, its 95 % interval is wider than 44 points.
 pub const LEAST_DECIDED: u32 = 20;
 
 /// When the figure appears, for users.
-pub const RULE: &str = "votes on the cases of your experiments that have an expected answer, scored by a rule; votes that ended in a tie are not counted; shown from 20 decided votes on";
+pub const RULE: &str = "votes on the cases of your experiments that have an expected answer, scored by a rule; each question counts once, with its newest vote; votes with fewer than two readable answers and votes that ended in a tie are not counted; shown from 20 decided votes on; the interval is Clopper and Pearson's at 95 %";
+
+/// A vote on a case with a known answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseVote {
+    /// The question, the same for cases that ask the same.
+    pub question: String,
+    /// Number of votes that could be read.
+    pub cast: usize,
+    /// Whether it ended in a tie.
+    pub is_tie: bool,
+    /// Whether the winner was the expected answer.
+    pub is_right: bool,
+}
 
 /// Votes on cases with a known answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,6 +38,19 @@ pub struct VoteCalibration {
 }
 
 impl VoteCalibration {
+    /// Counts each question once, with its newest vote that the panel decided: repeats are not independent, and
+    /// one readable answer is a member's, not the panel's.
+    pub fn of(newest_first: impl IntoIterator<Item = CaseVote>) -> Self {
+        let mut calibration = Self::default();
+        let mut known = BTreeSet::new();
+        for vote in newest_first {
+            if vote.cast >= LEAST_CAST && known.insert(vote.question) {
+                calibration.add(vote.is_tie, vote.is_right);
+            }
+        }
+        calibration
+    }
+
     /// Counts one vote.
     pub fn add(&mut self, is_tie: bool, is_right: bool) {
         if is_tie {
@@ -26,6 +59,11 @@ impl VoteCalibration {
             self.decided += 1;
             self.right += u32::from(is_right);
         }
+    }
+
+    /// Exact 95 % confidence interval of the rate at which decided votes are right.
+    pub fn interval(self) -> (f64, f64) {
+        proportions::exact(u64::from(self.right), u64::from(self.decided), 0.95)
     }
 
     /// States the figure; none before there are enough decided votes.
@@ -39,11 +77,15 @@ impl VoteCalibration {
             1 => "; 1 more vote was a tie".to_owned(),
             ties => format!("; {ties} more votes were ties"),
         };
+        let (from, to) = self.interval();
         Some(format!(
-            "The panel decided {} % right where it decided ({} of {} votes on cases with a known answer{ties}).",
+            "The panel decided {} % right where it decided ({} of {} votes on different questions with a known \
+             answer{ties}); the true rate is likely between {} and {} %.",
             (part * 100.0).round(),
             self.right,
-            self.decided
+            self.decided,
+            (from * 100.0).floor(),
+            (to * 100.0).ceil()
         ))
     }
 }
@@ -51,6 +93,22 @@ impl VoteCalibration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Nine questions asked three times, and twelve votes of one member, are nine votes.
+    #[test]
+    fn repeats_and_single_answers_are_not_counted() {
+        let vote = |question: usize, cast: usize, is_right: bool| CaseVote {
+            question: format!("case {question}"),
+            cast,
+            is_tie: false,
+            is_right,
+        };
+        let single = (0..12).map(|at| vote(at, 1, true));
+        let repeats = (0..27).map(|at| vote(at % 9, 3, at < 9 && at > 0));
+        let votes = VoteCalibration::of(single.chain(repeats));
+        assert_eq!((votes.decided, votes.right), (9, 8));
+        assert_eq!(votes.sentence(), None);
+    }
 
     #[test]
     fn the_figure_appears_from_20_decided_votes_on() {
@@ -67,6 +125,10 @@ mod tests {
             "{sentence}"
         );
         assert!(sentence.contains("19 more votes were ties"), "{sentence}");
+        assert!(
+            sentence.ends_with("likely between 45 and 89 %."),
+            "{sentence}"
+        );
         assert!(RULE.contains(&LEAST_DECIDED.to_string()));
     }
 }

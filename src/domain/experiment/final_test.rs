@@ -4,11 +4,13 @@
 //! which ends the comparison early when the difference is overwhelming.
 //!
 //! The last test is the sign test where all differences have the same size, as with yes or no (McNemar's
-//! exact test) and with preferences; otherwise Student's t-test.
+//! exact test) and with preferences; otherwise Student's t-test, and with few cases also the exact test that
+//! flips the signs of the differences, because Student's t is not valid for a few values that are not normal.
 
 use serde::Serialize;
 
 use super::design::HoldoutFinding;
+use super::intervals;
 use crate::domain::statistics::betting::{self, BettingTest};
 use crate::domain::statistics::paired::{self, PairedDifference};
 use crate::domain::statistics::proportions;
@@ -17,6 +19,10 @@ use crate::domain::statistics::proportions;
 pub const LEVEL: f64 = 0.05;
 /// The part of the level that belongs to the test after each block.
 const EARLY: f64 = 0.005;
+/// Largest number of cases of the test that flips all combinations of signs.
+const FLIPPED: usize = 12;
+/// Smallest number of cases with which the last test can be significant, whatever the scores.
+pub const LEAST_CASES: usize = 6;
 /// Smallest number of cases between two checks.
 const BLOCK: usize = 8;
 
@@ -73,8 +79,9 @@ pub(super) fn compare(
         found.interval = betting::interval(differences, (-1.0, 1.0), LEVEL);
     } else {
         found.p = (last_p(differences) * LEVEL / (LEVEL - EARLY)).min(1.0);
-        found.interval = within_reason(found.interval, differences.len());
+        found.interval = intervals::difference_interval(differences);
     }
+    found.interval = intervals::agreeing(found.interval, found.mean, found.p <= LEVEL);
     let finding = match found.p <= LEVEL {
         true if found.mean > 0.0 => HoldoutFinding::Better,
         true => HoldoutFinding::Worse,
@@ -103,30 +110,46 @@ pub(super) fn finds_better(differences: &[f64]) -> bool {
     p <= LEVEL - EARLY && paired::mean(differences) > 0.0
 }
 
+/// Whether a p-value of the last test is significant, at the part of the level that the early checks leave it.
+pub(super) fn is_significant(last_p: f64) -> bool {
+    last_p <= LEVEL - EARLY
+}
+
 /// P-value of the last test.
-fn last_p(differences: &[f64]) -> f64 {
+pub(super) fn last_p(differences: &[f64]) -> f64 {
     let ups = differences.iter().filter(|&&d| d > 0.0).count() as u64;
     let downs = differences.iter().filter(|&&d| d < 0.0).count() as u64;
     let sign = || proportions::sign_test(ups, downs);
+    let student = || paired::student_p(differences);
     match FinalTest::of(differences) {
         FinalTest::Sign => sign(),
         // Where few differ, Student's t underestimates the variance.
-        FinalTest::Student if ((ups + downs) as usize) < differences.len().min(6) => {
-            paired::student_p(differences).max(sign())
-        }
-        FinalTest::Student => paired::student_p(differences),
+        FinalTest::Student if differences.len() <= FLIPPED => match student() {
+            p if p <= LEVEL => p.max(flipped_p(differences)),
+            p => p,
+        },
+        FinalTest::Student if (ups + downs) < LEAST_CASES as u64 => student().max(sign()),
+        FinalTest::Student => student(),
     }
 }
 
-/// Widens a confidence interval of a mean difference of scores from 0 to 1. Identical differences show no
-/// variance, yet a case that differs may be missing from the sample: with 95 % confidence such cases make up
-/// at most 1 - 0.05^(1/n) of all cases (exact bound of Clopper and Pearson 1934 for none in n).
-pub(super) fn within_reason((from, to): (f64, f64), cases: usize) -> (f64, f64) {
-    let missed = match to - from < 1e-12 {
-        true => 1.0 - LEVEL.powf(1.0 / cases.max(1) as f64),
-        false => 0.0,
-    };
-    ((from - missed).max(-1.0), (to + missed).min(1.0))
+/// Exact two-sided test that the differences are as likely with the opposite sign: the fraction of all
+/// combinations of signs with a sum at least as far from 0 (Fisher 1935).
+fn flipped_p(differences: &[f64]) -> f64 {
+    let mut flipped = differences.to_vec();
+    let mut sum: f64 = flipped.iter().sum();
+    let least = sum.abs() - 1e-9;
+    // Opposite combinations have opposite sums, so half of them are enough. In Gray's order, each differs from
+    // the one before in one sign.
+    let all = 1_usize << differences.len().saturating_sub(1);
+    let mut as_far = 1;
+    for step in 1..all {
+        let one = &mut flipped[step.trailing_zeros() as usize];
+        *one = -*one;
+        sum += 2.0 * *one;
+        as_far += usize::from(sum.abs() >= least);
+    }
+    as_far as f64 / all as f64
 }
 
 #[cfg(test)]
@@ -143,6 +166,24 @@ mod tests {
             (vec![0.3, -0.1], FinalTest::Student),
         ] {
             assert_eq!(FinalTest::of(&differences), test, "{differences:?}");
+        }
+    }
+
+    #[test]
+    fn few_graded_cases_that_agree_are_not_enough() {
+        for (differences, p) in [
+            (vec![0.3, 0.31], 0.5),
+            (vec![0.3, 0.31, 0.3, 0.32, 0.3], 0.0625),
+            (vec![0.3, 0.31, 0.3, 0.32, 0.3, 0.31], 0.03125),
+        ] {
+            assert!((last_p(&differences) - p).abs() < 1e-9, "{differences:?}");
+            let finding = compare(&differences, true).0;
+            let is_better = finding == HoldoutFinding::Better;
+            assert_eq!(
+                is_better,
+                differences.len() >= LEAST_CASES,
+                "{differences:?}"
+            );
         }
     }
 

@@ -14,6 +14,7 @@ pub mod design;
 pub mod evaluate;
 pub mod export;
 mod final_test;
+pub mod intervals;
 mod judge;
 pub mod judge_prompts;
 mod observations;
@@ -26,6 +27,7 @@ mod quality_estimates;
 mod race_budget;
 pub mod record;
 pub mod reflection;
+pub mod repeated_cases;
 pub mod report;
 pub mod scoring;
 pub mod sensitivity;
@@ -34,6 +36,7 @@ pub mod spec;
 pub mod successive_halving;
 #[cfg(test)]
 mod tests;
+pub mod verdict_sentence;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Trial;
+use super::intervals::difference_interval;
 use super::pairwise::Preferred;
 use super::record::Judgment;
 use super::successive_halving::SuccessiveHalving;
@@ -57,9 +58,15 @@ pub fn of(
         }
     }
     let estimate = sharpened(&labeled, &others, 0.95).filter(|_| leader != current)?;
+    // A few verdicts that are all the same show no variance, yet the next may differ.
+    let own: Vec<f64> = labeled.iter().map(|(label, _)| *label).collect();
+    let alone = difference_interval(&own);
     let estimate = SharpenedMean {
-        interval: within(estimate.interval),
-        labels_alone: within(estimate.labels_alone),
+        interval: match estimate.weight {
+            0.0 => alone,
+            _ => within(estimate.interval),
+        },
+        labels_alone: alone,
         ..estimate
     };
     Some(PersonPreference {

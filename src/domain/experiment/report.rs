@@ -6,19 +6,21 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::design::{ConfigurationState, HoldoutFinding, RaceStep, RaceVerdict, StopReason};
+use super::design::{ConfigurationState, HoldoutFinding, RaceStep, StopReason};
 use super::final_test;
+pub use super::intervals::mean_interval;
+use super::intervals::{agreeing, difference_interval};
 use super::pairwise::{self, Match};
 use super::sensitivity::{self, Influence};
-use super::space::{label, setting};
+use super::space::setting;
 use super::successive_halving::SuccessiveHalving;
+use super::verdict_sentence::{self, Baseline, RaceResult};
 use super::{SearchSpace, Trial, TrialOutcome};
 use crate::domain::money::MicroDollars;
 use crate::domain::statistics::paired::{self, PairedDifference};
-use crate::domain::statistics::proportions;
 
-/// Error probability of an interval.
-const LEVEL: f64 = 0.05;
+/// Smallest number of compared cases for intervals of strengths: resampling fewer tells little.
+const LEAST_RESAMPLED: usize = 6;
 
 /// Report of a race.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,7 +45,7 @@ pub struct ExperimentReport {
     pub fates: Vec<RoundReport>,
     /// Influence of each parameter.
     pub sensitivity: Vec<Influence>,
-    /// Strengths by configuration from pairwise comparisons, if any.
+    /// Strengths by configuration from pairwise comparisons, if these are on enough cases.
     pub strengths: Option<Vec<Strength>>,
 }
 
@@ -58,8 +60,7 @@ pub struct ConfigurationRow {
     pub parent: Option<usize>,
     /// Mean value over its cases of the race; none if never tried.
     pub mean: Option<f64>,
-    /// 95 % confidence interval of the true mean at this number of cases: Wilson's for yes or no, Student's
-    /// otherwise.
+    /// 95 % confidence interval of the true mean at this number of cases.
     pub interval: Option<(f64, f64)>,
     /// Mean adjusted for case difficulty by the leader's results: comparable between configurations that left
     /// at different times.
@@ -96,7 +97,7 @@ pub struct Latency {
 pub struct LeaderDifference {
     /// Mean; negative if the leader is better.
     pub mean: f64,
-    /// Lower end of the 95 % confidence interval.
+    /// Lower end of the 95 % confidence interval; it includes 0 unless the corrected p-value is significant.
     pub from: f64,
     /// Upper end.
     pub to: f64,
@@ -128,6 +129,18 @@ pub struct Strength {
     pub interval: (f64, f64),
 }
 
+impl ExperimentReport {
+    /// Index of the configuration to use: the leader, unless it did not score higher than the current one in
+    /// the final comparison.
+    pub fn recommended(&self) -> Option<usize> {
+        let is_refuted = self.difference.is_some_and(|one| one.mean <= 1e-9);
+        match is_refuted {
+            true => Some(self.current),
+            false => self.leader,
+        }
+    }
+}
+
 /// Builds the report. `failed` holds the trials without an answer, `matches` the preferences of judges and
 /// users.
 pub fn report(
@@ -135,16 +148,32 @@ pub fn report(
     space: &SearchSpace,
     failed: &BTreeSet<Trial>,
     matches: &[Match],
+    baseline: Baseline,
 ) -> ExperimentReport {
     let design = race.design();
-    let verdict = match race.next() {
+    let mut verdict = match race.next() {
         RaceStep::Done(verdict) => Some(verdict),
         RaceStep::Evaluate(_) | RaceStep::Propose(_) => None,
     };
+    let is_unmeasured = verdict_sentence::is_unmeasured(race, failed);
+    if let Some(verdict) = verdict.as_mut() {
+        if is_unmeasured {
+            (verdict.finding, verdict.difference) = (HoldoutFinding::NotTested, None);
+        }
+        // A verdict of an earlier version may have an interval that its finding contradicts.
+        let is_clear = matches!(
+            verdict.finding,
+            HoldoutFinding::Better | HoldoutFinding::Worse
+        );
+        if let Some(one) = &mut verdict.difference {
+            one.interval = agreeing(one.interval, one.mean, is_clear);
+        }
+    }
     let tried: Vec<usize> = (0..design.arms.len())
         .filter(|&arm| !values(race, arm).is_empty())
         .collect();
     let leader = match verdict {
+        _ if is_unmeasured => None,
         Some(verdict) => tried.contains(&verdict.leader).then_some(verdict.leader),
         None => leading(race, &tried),
     };
@@ -161,7 +190,15 @@ pub fn report(
             .then(a.place.cmp(&b.place))
     });
     ExperimentReport {
-        sentence: sentence(race, space, verdict.as_ref(), leader),
+        sentence: RaceResult {
+            race,
+            space,
+            failed,
+            baseline,
+            verdict: verdict.as_ref(),
+            leader,
+        }
+        .sentence(),
         finding: verdict.map(|verdict| verdict.finding),
         stop: verdict.map(|verdict| verdict.stop),
         leader,
@@ -233,19 +270,6 @@ fn row(
     }
 }
 
-/// 95 % confidence interval of the mean of values from 0 to 1: Wilson's for yes or no, Student's otherwise.
-pub fn mean_interval(values: &[f64]) -> (f64, f64) {
-    if values.iter().all(|&one| one == 0.0 || one == 1.0) {
-        let hits = values.iter().filter(|&&one| one == 1.0).count();
-        return proportions::wilson(hits as u64, values.len() as u64, 1.0 - LEVEL);
-    }
-    let Some(found) = paired::student(values, 1.0 - LEVEL) else {
-        return (0.0, 1.0);
-    };
-    let (from, to) = final_test::within_reason(found.interval, values.len());
-    (from.max(0.0), to.min(1.0))
-}
-
 fn latency(outcomes: &[&TrialOutcome]) -> Latency {
     let mut all: Vec<u64> = outcomes.iter().map(|outcome| outcome.latency_ms).collect();
     all.sort_unstable();
@@ -260,19 +284,26 @@ fn latency(outcomes: &[&TrialOutcome]) -> Latency {
 fn adjust(race: &SuccessiveHalving, rows: &mut [ConfigurationRow], leader: Option<usize>) {
     let Some(leader) = leader else { return };
     let best = values(race, leader);
-    let mut found: Vec<(usize, PairedDifference)> = Vec::new();
-    for row in rows.iter().filter(|row| row.place != leader) {
+    let mut found: Vec<(usize, Vec<f64>)> = Vec::new();
+    for (at, row) in rows
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| row.place != leader)
+    {
         let own = values(race, row.place);
         let differences: Vec<f64> = own.iter().zip(&best).map(|(a, b)| a - b).collect();
-        if let Some(difference) = paired::student(&differences, 1.0 - LEVEL) {
-            found.push((row.place, difference));
+        if differences.len() > 1 {
+            found.push((at, differences));
         }
     }
-    let adjusted = paired::holm(&found.iter().map(|(_, one)| one.p).collect::<Vec<_>>());
-    for ((place, one), p_adjusted) in found.into_iter().zip(adjusted) {
-        let (from, to) = final_test::within_reason(one.interval, one.cases);
-        rows[place].against_leader = Some(LeaderDifference {
-            mean: one.mean,
+    let p = found.iter().map(|(_, one)| final_test::last_p(one));
+    let adjusted = paired::holm(&p.collect::<Vec<_>>());
+    for ((at, differences), p_adjusted) in found.into_iter().zip(adjusted) {
+        let mean = paired::mean(&differences);
+        let interval = difference_interval(&differences);
+        let (from, to) = agreeing(interval, mean, final_test::is_significant(p_adjusted));
+        rows[at].against_leader = Some(LeaderDifference {
+            mean,
             from,
             to,
             p_adjusted,
@@ -323,7 +354,8 @@ fn rounds(race: &SuccessiveHalving, tried: &[usize]) -> Vec<RoundReport> {
 }
 
 fn strengths(settings: usize, matches: &[Match], seed: u64) -> Option<Vec<Strength>> {
-    if matches.is_empty() {
+    let cases: BTreeSet<usize> = matches.iter().map(|one| one.case).collect();
+    if cases.len() < LEAST_RESAMPLED {
         return None;
     }
     let compared: BTreeSet<usize> = (matches.iter())
@@ -348,69 +380,4 @@ fn strengths(settings: usize, matches: &[Match], seed: u64) -> Option<Vec<Streng
         interval: fitted.intervals[place],
     };
     Some(compared.iter().enumerate().map(strength).collect())
-}
-
-fn sentence(
-    race: &SuccessiveHalving,
-    space: &SearchSpace,
-    verdict: Option<&RaceVerdict>,
-    leader: Option<usize>,
-) -> String {
-    let design = race.design();
-    let Some(leader) = leader else {
-        return match verdict {
-            Some(_) => {
-                "Nothing was evaluated: the budget does not cover one case of every setting."
-            }
-            None => "Nothing has been evaluated yet.",
-        }
-        .to_owned();
-    };
-    let name = label(space, &design.arms[leader]);
-    let cases = values(race, leader).len();
-    let Some(verdict) = verdict else {
-        return format!(
-            "{name} leads after {cases} cases so far. The experiment is still running."
-        );
-    };
-    let figures = |one: &PairedDifference| {
-        let (from, to) = one.interval;
-        let than = match one.mean.abs() < 0.005 {
-            true => "the same".to_owned(),
-            false => format!(
-                "{:.2} {}",
-                one.mean.abs(),
-                if one.mean > 0.0 { "higher" } else { "lower" }
-            ),
-        };
-        format!(
-            "on {} cases it scored {than} on average, and the true difference is likely between \
-             {from:+.2} and {to:+.2}",
-            one.cases
-        )
-    };
-    match (verdict.finding, &verdict.difference) {
-        (HoldoutFinding::Better, Some(one)) => {
-            format!(
-                "{name} is better than your current setting: {}.",
-                figures(one)
-            )
-        }
-        (HoldoutFinding::Worse, Some(one)) => format!(
-            "Keep your current setting. {name} led the race by chance: {}.",
-            figures(one)
-        ),
-        (HoldoutFinding::NotDistinguishable, Some(one)) => format!(
-            "{name} leads, but is not distinguishable from your current setting: {}.",
-            figures(one)
-        ),
-        (HoldoutFinding::CurrentLeads, _) => format!(
-            "Your current setting leads: on {cases} cases none of the {} other settings was better.",
-            design.arms.len() - 1
-        ),
-        _ => format!(
-            "{name} leads after {cases} cases, but was not tested against your current setting: \
-             there were too few cases, or too little budget, for a holdout."
-        ),
-    }
 }

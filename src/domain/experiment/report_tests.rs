@@ -67,7 +67,7 @@ fn plain(arm: usize, _: usize, noise: f64) -> TrialOutcome {
 #[test]
 fn the_winner_is_named_with_its_figures_on_unseen_cases() {
     let race = raced(60, plain);
-    let report = report(&race, &space(), &BTreeSet::new(), &[]);
+    let report = report(&race, &space(), &BTreeSet::new(), &[], Baseline::Current);
     let leader = report.leader.expect("a leader");
     assert_eq!(leader / 2, 1);
     assert_eq!(report.finding, Some(HoldoutFinding::Better));
@@ -91,7 +91,7 @@ fn the_winner_is_named_with_its_figures_on_unseen_cases() {
 #[test]
 fn the_front_holds_what_nothing_beats() {
     let race = raced(60, plain);
-    let report = report(&race, &space(), &BTreeSet::new(), &[]);
+    let report = report(&race, &space(), &BTreeSet::new(), &[], Baseline::Current);
     let on = |place: usize| report.pareto.contains(&place);
     // The current configuration is the fastest of the cheap ones that are not bad.
     assert!(
@@ -107,7 +107,13 @@ fn the_front_holds_what_nothing_beats() {
 
 #[test]
 fn the_dial_that_matters_comes_first() {
-    let report = report(&raced(60, plain), &space(), &BTreeSet::new(), &[]);
+    let report = report(
+        &raced(60, plain),
+        &space(),
+        &BTreeSet::new(),
+        &[],
+        Baseline::Current,
+    );
     let first = &report.sensitivity[0];
     assert_eq!(serde_json::to_value(first.dial).expect("a name"), "model");
     assert!(first.share > 0.9, "{first:?}");
@@ -127,7 +133,13 @@ fn settings_that_are_equal_are_not_told_apart() {
             let hard = ((case * 7 + shift) % 10) as f64 / 10.0;
             outcome(hard * 0.6 + 0.2 + noise * 0.1, 10, 100)
         };
-        let report = report(&raced(40, same), &space(), &BTreeSet::new(), &[]);
+        let report = report(
+            &raced(40, same),
+            &space(),
+            &BTreeSet::new(),
+            &[],
+            Baseline::Current,
+        );
         distinguished += usize::from(matches!(
             report.finding,
             Some(HoldoutFinding::Better | HoldoutFinding::Worse)
@@ -146,7 +158,7 @@ fn settings_that_are_equal_are_not_told_apart() {
 #[test]
 fn everybody_who_fell_away_is_in_one_round() {
     let race = raced(60, plain);
-    let report = report(&race, &space(), &BTreeSet::new(), &[]);
+    let report = report(&race, &space(), &BTreeSet::new(), &[], Baseline::Current);
     let mut gone: Vec<usize> = (report.fates.iter())
         .flat_map(|round| round.set_aside.iter().chain(&round.beaten).copied())
         .collect();
@@ -179,7 +191,7 @@ fn a_race_that_has_not_begun_says_so() {
         seed: 3,
         search: None,
     });
-    let report = report(&race, &space(), &BTreeSet::new(), &[]);
+    let report = report(&race, &space(), &BTreeSet::new(), &[], Baseline::Current);
     assert_eq!((report.leader, report.finding), (None, None));
     assert!(
         report
@@ -198,7 +210,7 @@ fn what_never_differed_is_not_said_to_be_the_same_for_sure() {
     });
     let same = raced(24, |_, case, _| outcome((case % 2) as f64, 1, 1));
     for race in [race, same] {
-        let report = report(&race, &space(), &BTreeSet::new(), &[]);
+        let report = report(&race, &space(), &BTreeSet::new(), &[], Baseline::Current);
         for row in &report.leaderboard {
             if let Some(against) = row.against_leader {
                 assert!(against.to - against.from > 0.1, "{against:?}");
@@ -209,4 +221,131 @@ fn what_never_differed_is_not_said_to_be_the_same_for_sure() {
             assert!(difference.interval.1 - difference.interval.0 > 0.1);
         }
     }
+}
+
+/// Runs two settings of one axis on yes or no.
+fn pair(cases: usize, of: impl Fn(usize, usize) -> f64) -> SuccessiveHalving {
+    let mut design = raced(1, plain).design().clone();
+    design.arms.truncate(2);
+    design.declared.truncate(2);
+    design.cases = cases;
+    let mut race = SuccessiveHalving::new(design);
+    while let RaceStep::Evaluate(cells) = race.next() {
+        for cell in cells {
+            race.record(cell, outcome(of(cell.arm, cell.case), 1, 1));
+        }
+    }
+    race
+}
+
+fn told(
+    race: &SuccessiveHalving,
+    failed: &BTreeSet<Trial>,
+    baseline: Baseline,
+) -> ExperimentReport {
+    report(race, &space(), failed, &[], baseline)
+}
+
+#[test]
+fn what_was_not_measured_has_no_leader() {
+    let race = pair(10, |_, _| 0.0);
+    let failed: BTreeSet<Trial> = race.results().keys().copied().collect();
+    let all = told(&race, &failed, Baseline::Current);
+    assert_eq!(
+        all.sentence,
+        "Nothing was measured: all 20 evaluations failed."
+    );
+    assert_eq!(
+        (all.leader, all.finding, all.recommended()),
+        (None, Some(HoldoutFinding::NotTested), None)
+    );
+    let some: BTreeSet<Trial> = failed.into_iter().filter(|cell| cell.arm == 1).collect();
+    let words = told(&race, &some, Baseline::Current).sentence;
+    assert!(
+        words.ends_with("10 of 20 evaluations failed and count as a score of 0."),
+        "{words}"
+    );
+}
+
+/// A tie is no lead, and a setting that the user did not name is not the current one.
+#[test]
+fn the_current_setting_leads_only_with_a_lead() {
+    let none = BTreeSet::new();
+    for (of, baseline, begin) in [
+        (
+            (|_, case| (case % 2) as f64) as fn(usize, usize) -> f64,
+            Baseline::Current,
+            "Your current setting and model p/a, temperature 1.0 are tied: both scored 0.50 on average on 20 cases.",
+        ),
+        (
+            |_, _| 1.0,
+            Baseline::First,
+            "The first setting and model p/a, temperature 1.0 are tied: both scored 1.00 on average on 20 cases.",
+        ),
+        (
+            |arm, case| if arm == 1 && case < 3 { 0.0 } else { 1.0 },
+            Baseline::Current,
+            "Your current setting leads, but is not distinguishable from model p/a, temperature 1.0: on 20 cases it scored \
+             0.15 higher on average, and the true difference is likely between -",
+        ),
+        (
+            |arm, _| if arm == 1 { 0.0 } else { 1.0 },
+            Baseline::First,
+            "The first setting is better than model p/a, temperature 1.0: on 16 cases it scored 1.00 higher",
+        ),
+        (
+            |arm, _| arm as f64,
+            Baseline::First,
+            "model p/a, temperature 1.0 is better than the first setting: on 16 cases it scored 1.00 higher",
+        ),
+    ] {
+        let words = told(&pair(20, of), &none, baseline).sentence;
+        assert!(words.starts_with(begin), "{words}");
+    }
+    let few = told(&pair(5, |arm, _| arm as f64), &none, Baseline::Current);
+    assert!(
+        few.sentence
+            .contains("5 cases are too few to tell it apart from your current setting"),
+        "{}",
+        few.sentence
+    );
+    let (from, to) = few.difference.expect("compared").interval;
+    assert!(from < 0.0 && to > 0.9, "{from} {to}");
+}
+
+/// A leader that scored lower on the holdout is not said to lead, and it is not the one to use.
+#[test]
+fn a_lead_that_did_not_hold_up_is_not_used() {
+    let race = raced(60, |arm, case, _| {
+        outcome(f64::from(u8::from((case + arm) % 3 > 0)), 1, 1)
+    });
+    let (_, held) = race.cases();
+    let leader = 1;
+    let low: Vec<f64> = held
+        .iter()
+        .map(|case| -f64::from(u8::from(case % 5 == 0)))
+        .collect();
+    let (finding, difference) = final_test::compare(&low[..12], true);
+    let verdict = crate::domain::experiment::design::RaceVerdict {
+        leader,
+        stop: StopReason::Cases,
+        finding,
+        difference,
+    };
+    let results: Vec<_> = race
+        .results()
+        .iter()
+        .map(|(cell, one)| (*cell, *one))
+        .collect();
+    let race = SuccessiveHalving::new(race.design().clone()).closed(results, verdict);
+    let found = told(&race, &BTreeSet::new(), Baseline::Current);
+    assert_eq!(found.finding, Some(HoldoutFinding::NotDistinguishable));
+    assert!(
+        found
+            .sentence
+            .contains("did not score higher than your current setting"),
+        "{}",
+        found.sentence
+    );
+    assert_eq!((found.leader, found.recommended()), (Some(1), Some(0)));
 }

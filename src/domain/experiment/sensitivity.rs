@@ -5,6 +5,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::intervals::mean_interval;
 use super::successive_halving::SuccessiveHalving;
 use super::{Parameter, SearchSpace};
 use crate::domain::statistics::paired;
@@ -30,7 +31,7 @@ pub struct Effect {
     pub value: Value,
     /// Mean of the configurations with this value.
     pub mean: f64,
-    /// 95 % confidence interval of the mean (Student's t over cases); none for a single case.
+    /// 95 % confidence interval of the mean over cases; none for a single case.
     pub interval: Option<(f64, f64)>,
     /// Number of configurations with this value.
     pub settings: usize,
@@ -94,10 +95,7 @@ fn effect(value: Value, members: &[usize], values: &[Vec<f64>], depth: usize) ->
         sum / members.len() as f64
     };
     let by_case: Vec<f64> = (0..depth).map(of_case).collect();
-    let interval = paired::student(&by_case, 0.95).map(|one| {
-        let (from, to) = one.interval;
-        (from.max(0.0), to.min(1.0))
-    });
+    let interval = (by_case.len() > 1).then(|| mean_interval(&by_case));
     Effect {
         value,
         mean: paired::mean(&by_case),

@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::prompt_search::Proposal;
+use super::repeated_cases::{self, RepeatedCases};
+use super::verdict_sentence::Baseline;
 use super::{
-    Configuration, ExperimentBudget, ExperimentError, JudgeCost, Objective, Parameter, Scoring,
-    SearchSpace,
+    Case, Configuration, ExperimentBudget, ExperimentError, JudgeCost, Objective, Parameter,
+    Scoring, SearchSpace,
 };
 use crate::domain::request::Request;
 
@@ -46,6 +48,9 @@ pub struct ExperimentSpec {
     /// What the prompt search has proposed so far, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proposals: Vec<PromptProposal>,
+    /// Repeated cases that were left out.
+    #[serde(default, skip_serializing_if = "RepeatedCases::is_none")]
+    pub repeated: RepeatedCases,
 }
 
 /// A prompt that a model proposed.
@@ -89,6 +94,19 @@ impl ExperimentSpec {
         Proposal {
             place,
             bill: proposal.cost,
+        }
+    }
+    /// Leaves out repeated cases and records them.
+    pub fn without_repeats(&mut self, cases: Vec<Case>) -> Vec<Case> {
+        let (kept, repeated) = repeated_cases::distinct(cases);
+        self.repeated = repeated;
+        kept
+    }
+    /// How the current configuration is named: it is only the first one unless it was given.
+    pub fn baseline(&self) -> Baseline {
+        match self.current.is_empty() {
+            true => Baseline::First,
+            false => Baseline::Current,
         }
     }
     /// Returns the index of the current configuration.

@@ -2,6 +2,8 @@
 
 #[path = "claims_tests.rs"]
 mod claims;
+#[path = "intervals_tests.rs"]
+mod intervals_tests;
 #[path = "race_properties.rs"]
 mod race_properties;
 #[path = "../../../benches/support/truth.rs"]

@@ -1,6 +1,6 @@
 //! Binary rates: the interval of one rate, and exact tests of the difference of two rates on the same cases.
 
-use super::beta::{beta, normal_quantile};
+use super::beta::{beta, normal_quantile, quantile};
 
 /// Wilson score interval (1927), accurate also for few cases and near 0 and 1. (0, 1) without cases.
 pub fn wilson(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
@@ -13,6 +13,22 @@ pub fn wilson(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
     let middle = (rate + z * z / (2.0 * n)) / shrink;
     let half = z / shrink * (rate * (1.0 - rate) / n + z * z / (4.0 * n * n)).sqrt();
     ((middle - half).max(0.0), (middle + half).min(1.0))
+}
+
+/// Exact interval (Clopper and Pearson 1934), which covers at least at this rate whatever the number of cases
+/// and the true rate. (0, 1) without cases.
+pub fn exact(hits: u64, cases: u64, confidence: f64) -> (f64, f64) {
+    let (hits, misses) = (hits as f64, cases.saturating_sub(hits) as f64);
+    let tail = (1.0 - confidence) / 2.0;
+    let from = match hits > 0.0 {
+        true => quantile(hits, misses + 1.0, tail),
+        false => 0.0,
+    };
+    let to = match misses > 0.0 {
+        true => quantile(hits + 1.0, misses, 1.0 - tail),
+        false => 1.0,
+    };
+    (from, to)
 }
 
 /// Two-sided sign test: probability of a split at least this uneven if both sides are equally likely. Exclude

@@ -55,7 +55,7 @@ pub fn full(view: &ExperimentView) -> Value {
         "budget": budget(spec), "indifference": spec.indifference, "wrong": spec.wrong, "seed": spec.seed,
         "current": experiment.design.current, "arms": experiment.design.arms.len(), "cases": view.cases.len(),
         "progress": view.progress, "applied": experiment.applied.as_ref().map(applied),
-        "report": view.report, "judge": judge(view), "proposals": spec.proposals,
+        "report": view.report, "judge": judge(view), "proposals": spec.proposals, "warnings": view.warnings,
     })
 }
 

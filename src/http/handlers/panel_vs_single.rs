@@ -114,7 +114,7 @@ pub async fn report(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     let votes = calibration.sentence().map(|sentence| {
         json!({
             "decided": calibration.decided, "right": calibration.right, "ties": calibration.ties,
-            "sentence": sentence, "rule": calibration::RULE,
+            "interval": calibration.interval(), "sentence": sentence, "rule": calibration::RULE,
         })
     });
     let topics: Vec<Value> = verdicts.topics.iter().map(row_json).collect();

@@ -1,0 +1,100 @@
+//! Confidence intervals of means and of mean differences that cover the truth at any number of cases, also at
+//! two to five, where Student's t covers far less than it says on values that are not normal.
+
+use crate::domain::statistics::{betting, paired, proportions};
+
+/// Error probability of an interval.
+const LEVEL: f64 = 0.05;
+/// Smallest value that is not 0: the accuracy of the intervals.
+const NEXT_TO_ZERO: f64 = 1e-6;
+/// Part of the error probability of a mean difference of equal sizes that belongs to the rate of cases that
+/// differ; the rest is that of the last test (`final_test`), so that both always agree.
+const DIFFER_PART: f64 = 0.1;
+/// Number of cases from which Student's t holds for differences of graded scores.
+const MANY_DIFFERENCES: usize = 30;
+/// Number of cases from which Student's t holds for graded scores, and Wilson's interval for yes or no.
+const MANY_SCORES: usize = 8;
+
+/// 95 % confidence interval of the mean of values from 0 to 1. With few cases the exact one (yes or no) or the
+/// one by betting; with more, Wilson's or Student's.
+pub fn mean_interval(values: &[f64]) -> (f64, f64) {
+    let is_few = values.len() < MANY_SCORES;
+    if values.iter().all(|&one| one == 0.0 || one == 1.0) {
+        let hits = values.iter().filter(|&&one| one == 1.0).count() as u64;
+        let rate = match is_few {
+            true => proportions::exact,
+            false => proportions::wilson,
+        };
+        return rate(hits, values.len() as u64, 1.0 - LEVEL);
+    }
+    if is_few {
+        return betting::interval(values, (0.0, 1.0), LEVEL);
+    }
+    let (from, to) = student(values);
+    (from.max(0.0), to.min(1.0))
+}
+
+/// 95 % confidence interval of the mean of differences of scores from 0 to 1. Where all differences have the
+/// same size it is exact, and it excludes 0 exactly when the sign test is significant at nine tenths of the
+/// level. Otherwise it is the one by betting with few cases, and Student's with many.
+pub(super) fn difference_interval(differences: &[f64]) -> (f64, f64) {
+    if let Some(size) = size_of_all(differences) {
+        return exact_difference(differences, size);
+    }
+    match differences.len() < MANY_DIFFERENCES {
+        true => betting::interval(differences, (-1.0, 1.0), LEVEL),
+        false => student(differences),
+    }
+}
+
+/// The interval, in agreement with a test of the same differences: it excludes 0 if the test is significant
+/// and includes it otherwise.
+pub(super) fn agreeing((from, to): (f64, f64), mean: f64, is_significant: bool) -> (f64, f64) {
+    match is_significant {
+        true if mean > 0.0 => (from.max(NEXT_TO_ZERO), to),
+        true => (from, to.min(-NEXT_TO_ZERO)),
+        false => (from.min(0.0), to.max(0.0)),
+    }
+}
+
+/// The size of all differences that are not 0, if it is one that scores of yes or no, or preferences, have: 1
+/// or 0.5. Of other sizes, a larger one may be missing from the sample.
+fn size_of_all(differences: &[f64]) -> Option<f64> {
+    let is = |size: f64| {
+        let fits = |one: &f64| one.abs() < 1e-9 || (one.abs() - size).abs() < 1e-9;
+        differences.iter().all(fits)
+    };
+    [1.0, 0.5].into_iter().find(|&size| is(size))
+}
+
+/// Interval of p(up) - p(down), as the rate of cases that differ times the excess of ups among these, each with
+/// its exact interval (Clopper and Pearson 1934).
+fn exact_difference(differences: &[f64], size: f64) -> (f64, f64) {
+    let cases = differences.len() as u64;
+    let ups = differences.iter().filter(|&&one| one > 1e-9).count() as u64;
+    let downs = differences.iter().filter(|&&one| one < -1e-9).count() as u64;
+    if ups + downs == 0 {
+        let (_, most) = proportions::exact(0, cases, 1.0 - LEVEL);
+        return (-size * most, size * most);
+    }
+    let differ = proportions::exact(ups + downs, cases, 1.0 - LEVEL * DIFFER_PART);
+    let up = proportions::exact(ups, ups + downs, 1.0 - LEVEL * (1.0 - DIFFER_PART));
+    let excess = (2.0 * up.0 - 1.0, 2.0 * up.1 - 1.0);
+    let from = (differ.0 * excess.0).min(differ.1 * excess.0);
+    let to = (differ.0 * excess.1).max(differ.1 * excess.1);
+    (size * from, size * to)
+}
+
+// Identical values show no variance, yet one that differs may be missing from the sample: with 95 % confidence
+// such cases make up at most 1 - 0.05^(1/n) of all (Clopper and Pearson, for none in n).
+fn student(values: &[f64]) -> (f64, f64) {
+    let Some(found) = paired::student(values, 1.0 - LEVEL) else {
+        return (-1.0, 1.0);
+    };
+    let (from, to) = found.interval;
+    let missed = match to - from < 1e-12 {
+        true => 1.0 - LEVEL.powf(1.0 / values.len().max(1) as f64),
+        false => 0.0,
+    };
+    ((from - missed).max(-1.0), (to + missed).min(1.0))
+}

@@ -1,0 +1,157 @@
+//! Repeated cases: the same question with the same documents. A model's answers to one question depend on each
+//! other, so that repeats would count as evidence that they are not, and a repeat on the holdout would not be
+//! unseen. Each question is therefore kept once.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+
+use super::Case;
+use crate::domain::case_folding::fold_case;
+
+/// What was found when repeated cases were left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RepeatedCases {
+    /// Number of cases before.
+    pub given: usize,
+    /// Number of cases that repeat an earlier one.
+    pub repeats: usize,
+    /// Number of these that expect another answer than the first.
+    pub conflicts: usize,
+}
+
+impl RepeatedCases {
+    /// Whether no case is repeated.
+    pub fn is_none(&self) -> bool {
+        self.repeats == 0
+    }
+    /// Warning about cases that were left out; none without any.
+    pub fn warning(&self) -> Option<String> {
+        let one = self.counted()?;
+        let other = match self.conflicts {
+            0 => String::new(),
+            1 => " For 1 of them the expected answer differs; the first one counts.".to_owned(),
+            some => {
+                format!(" For {some} of them the expected answer differs; the first one counts.")
+            }
+        };
+        let left = self.given - self.repeats;
+        Some(format!(
+            "{one}. Each question is asked and counted once, which leaves {left}.{other}"
+        ))
+    }
+    /// Warning about an experiment of an earlier version, which counted repeats as independent; none without
+    /// any.
+    pub fn warning_of_earlier(&self) -> Option<String> {
+        let one = self.counted()?;
+        Some(format!(
+            "{one}, and this experiment counted them as independent: its result is less certain than it says"
+        ))
+    }
+    fn counted(&self) -> Option<String> {
+        let verb = if self.repeats == 1 {
+            "repeats"
+        } else {
+            "repeat"
+        };
+        let words = format!("{} of {} cases {verb} a question", self.repeats, self.given);
+        (!self.is_none()).then_some(words)
+    }
+}
+
+/// A question with its documents, the same for cases that ask the same: without differences of case, spaces, and
+/// compatibility characters.
+pub fn question_key(case: &Case) -> String {
+    let composed: String = case.prompt.nfkc().collect();
+    let folded = fold_case(&composed);
+    let mut documents: Vec<&str> = case.documents.iter().map(String::as_str).collect();
+    documents.sort_unstable();
+    documents.dedup();
+    let words = folded.split_whitespace().chain(documents);
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Keeps the first case of each question, in their order.
+pub fn distinct(cases: Vec<Case>) -> (Vec<Case>, RepeatedCases) {
+    let mut found = RepeatedCases {
+        given: cases.len(),
+        ..RepeatedCases::default()
+    };
+    let mut known: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let mut kept = Vec::with_capacity(cases.len());
+    for case in cases {
+        let key = question_key(&case);
+        match known.get(&key) {
+            Some(expected) => {
+                found.repeats += 1;
+                found.conflicts += usize::from(*expected != case.expected);
+            }
+            None => {
+                known.insert(key, case.expected.clone());
+                kept.push(case);
+            }
+        }
+    }
+    (kept, found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(prompt: &str, expected: &str, documents: &[&str]) -> Case {
+        Case {
+            prompt: prompt.to_owned(),
+            expected: Some(expected.to_owned()),
+            documents: documents.iter().map(|&id| id.to_owned()).collect(),
+            label: None,
+        }
+    }
+
+    #[test]
+    fn the_same_question_is_kept_once() {
+        let (kept, found) = distinct(vec![
+            case("What is 2 + 2?", "4", &[]),
+            case("  what is  2 + 2? ", "4", &[]),
+            case("What is 2 - 2?", "0", &[]),
+            case("What is 2 + 2?", "5", &[]),
+            case("Summarize.", "a", &["doc_1", "doc_2"]),
+            case("Summarize.", "a", &["doc_2", "doc_1"]),
+            case("Summarize.", "b", &["doc_3"]),
+            case("Wie groß ist Österreich?", "c", &[]),
+            case("WIE GROSS IST O\u{308}STERREICH?", "c", &[]),
+        ]);
+        let prompts: Vec<&str> = kept.iter().map(|case| case.prompt.as_str()).collect();
+        assert_eq!(
+            prompts,
+            [
+                "What is 2 + 2?",
+                "What is 2 - 2?",
+                "Summarize.",
+                "Summarize.",
+                "Wie groß ist Österreich?"
+            ]
+        );
+        assert_eq!((found.given, found.repeats, found.conflicts), (9, 4, 1));
+        let words = found.warning().expect("repeats");
+        assert!(
+            words.starts_with("4 of 9 cases repeat a question."),
+            "{words}"
+        );
+        assert!(words.contains("leaves 5. For 1 of them"), "{words}");
+    }
+
+    /// Sixty copies of one question are one case.
+    #[test]
+    fn copies_are_one_case_and_different_questions_none() {
+        let copies = vec![case("case 1 please", "7", &[]); 60];
+        let (kept, found) = distinct(copies);
+        assert_eq!((kept.len(), found.repeats), (1, 59));
+        let all = (0..60).map(|n| case(&format!("case {n} please"), "7", &[]));
+        let (kept, found) = distinct(all.collect());
+        assert_eq!((kept.len(), found.warning()), (60, None));
+        assert_eq!(found.warning_of_earlier(), None);
+    }
+}

@@ -1,0 +1,219 @@
+//! The result of a race in a sentence that claims no more than the comparison behind it.
+
+use std::collections::BTreeSet;
+
+use super::design::{HoldoutFinding, RaceVerdict, StopReason};
+use super::final_test::{self, LEAST_CASES};
+use super::space::label;
+use super::successive_halving::SuccessiveHalving;
+use super::{SearchSpace, Trial};
+use crate::domain::statistics::paired::{self, PairedDifference};
+
+/// Values that differ by less are equal; the rest is floating-point noise.
+const SAME: f64 = 1e-9;
+
+/// What the leader is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Baseline {
+    /// The setting that the user said is in use.
+    Current,
+    /// The first setting, because the user named none.
+    First,
+}
+
+impl Baseline {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Current => "your current setting",
+            Self::First => "the first setting",
+        }
+    }
+    fn capital(self) -> &'static str {
+        match self {
+            Self::Current => "Your current setting",
+            Self::First => "The first setting",
+        }
+    }
+}
+
+/// A race and what its sentence depends on.
+#[derive(Clone, Copy)]
+pub(super) struct RaceResult<'a> {
+    pub race: &'a SuccessiveHalving,
+    pub space: &'a SearchSpace,
+    /// Trials without an answer.
+    pub failed: &'a BTreeSet<Trial>,
+    pub baseline: Baseline,
+    pub verdict: Option<&'a RaceVerdict>,
+    pub leader: Option<usize>,
+}
+
+/// Whether trials were made and none had an answer.
+pub(super) fn is_unmeasured(race: &SuccessiveHalving, failed: &BTreeSet<Trial>) -> bool {
+    let mut made = race.results().keys().peekable();
+    made.peek().is_some() && made.all(|cell| failed.contains(cell))
+}
+
+impl RaceResult<'_> {
+    /// The sentence.
+    pub fn sentence(&self) -> String {
+        let (made, failed) = (self.race.results().len(), self.failed.len());
+        let running = match self.verdict {
+            Some(_) => "",
+            None => " The experiment is still running.",
+        };
+        if is_unmeasured(self.race, self.failed) {
+            let evaluations = match made {
+                1 => "the only evaluation".to_owned(),
+                made => format!("all {made} evaluations"),
+            };
+            return format!("Nothing was measured: {evaluations} failed.{running}");
+        }
+        let found = match (self.leader, self.verdict) {
+            (None, Some(_)) => {
+                "Nothing was evaluated: the budget does not cover one case of every setting."
+                    .to_owned()
+            }
+            (None, None) => return "Nothing has been evaluated yet.".to_owned(),
+            (Some(leader), None) => self.so_far(leader),
+            (Some(leader), Some(verdict)) => self.ended(leader, verdict),
+        };
+        let failures = match failed {
+            0 => String::new(),
+            1 => format!(" 1 of {made} evaluations failed and counts as a score of 0."),
+            some => format!(" {some} of {made} evaluations failed and count as a score of 0."),
+        };
+        format!("{found}{failures}{running}")
+    }
+
+    fn so_far(&self, leader: usize) -> String {
+        let cases = plural(self.values(leader).len());
+        match self.tied_with(leader).len() {
+            0 => format!("{} leads after {cases} so far.", self.name(leader)),
+            tied => format!("{} settings share the lead after {cases} so far.", tied + 1),
+        }
+    }
+
+    fn ended(&self, leader: usize, verdict: &RaceVerdict) -> String {
+        let (name, baseline) = (self.name(leader), self.baseline.name());
+        match (verdict.finding, &verdict.difference) {
+            (HoldoutFinding::Better, Some(one)) => {
+                format!("{name} is better than {baseline}: {}.", figures(one))
+            }
+            (HoldoutFinding::Worse, Some(one)) => format!(
+                "Keep {baseline}. {name} led the race, but is worse in the final comparison: {}.",
+                figures(one)
+            ),
+            (HoldoutFinding::NotDistinguishable, Some(one)) if one.mean <= SAME => format!(
+                "{name} led the race, but did not score higher than {baseline} in the final comparison: {}. They \
+                 are not distinguishable.",
+                figures(one)
+            ),
+            (HoldoutFinding::NotDistinguishable, Some(one)) => {
+                format!("{name} leads, but {}.", not_told_apart(baseline, one))
+            }
+            (HoldoutFinding::CurrentLeads, _) => self.baseline_stays(leader, verdict.stop),
+            _ => format!(
+                "{name} leads after {}, but was not tested against {baseline}: there were too few cases, or too \
+                 little budget, for a final comparison.",
+                plural(self.values(leader).len())
+            ),
+        }
+    }
+
+    /// No setting was found to be better than the baseline.
+    fn baseline_stays(&self, leader: usize, stop: StopReason) -> String {
+        let (baseline, own) = (self.baseline.capital(), self.values(leader));
+        let arms = 0..self.race.fates().len();
+        let others: Vec<usize> = arms
+            .filter(|&arm| arm != leader && !self.values(arm).is_empty())
+            .collect();
+        let cases = plural(own.len());
+        let mean = paired::mean(&own);
+        match (&others[..], &self.tied_with(leader)[..]) {
+            ([], _) => format!("{baseline} was compared with none: no other setting was tried."),
+            ([one], [_]) => format!(
+                "{baseline} and {} are tied: both scored {mean:.2} on average on {cases}.",
+                self.name(*one)
+            ),
+            (others, [_, ..]) => format!(
+                "{baseline} is tied with {} of the {} other settings that were tried: each scored {mean:.2} on \
+                 average on {cases}.",
+                self.tied_with(leader).len(),
+                others.len()
+            ),
+            ([one], []) => {
+                let theirs = self.values(*one);
+                let differences = own.iter().zip(&theirs).map(|(own, other)| own - other);
+                let differences: Vec<f64> = differences.collect();
+                let planned = stop != StopReason::NotWorth;
+                let other = self.name(*one);
+                match final_test::compare(&differences, planned) {
+                    (HoldoutFinding::Better, Some(one)) => {
+                        format!("{baseline} is better than {other}: {}.", figures(&one))
+                    }
+                    (_, Some(one)) => {
+                        format!("{baseline} leads, but {}.", not_told_apart(&other, &one))
+                    }
+                    _ => format!("{baseline} leads after {cases}, which are too few to compare."),
+                }
+            }
+            (others, []) => format!(
+                "{baseline} leads the race after {cases}: none of the {} other settings that were tried was found \
+                 to be better.",
+                others.len()
+            ),
+        }
+    }
+
+    fn name(&self, arm: usize) -> String {
+        label(self.space, &self.race.design().arms[arm])
+    }
+    fn values(&self, arm: usize) -> Vec<f64> {
+        self.race.values(arm, self.race.cases().0.len())
+    }
+    /// Other settings with the same mean on the same cases.
+    fn tied_with(&self, leader: usize) -> Vec<usize> {
+        let own = self.values(leader);
+        let is_tied = |arm: &usize| {
+            let theirs = self.values(*arm);
+            let apart = paired::mean(&own) - paired::mean(&theirs);
+            *arm != leader && theirs.len() == own.len() && apart.abs() <= SAME
+        };
+        (0..self.race.fates().len()).filter(is_tied).collect()
+    }
+}
+
+fn not_told_apart(other: &str, one: &PairedDifference) -> String {
+    match one.cases < LEAST_CASES {
+        true => format!(
+            "{} are too few to tell it apart from {other}: {}",
+            plural(one.cases),
+            figures(one)
+        ),
+        false => format!("is not distinguishable from {other}: {}", figures(one)),
+    }
+}
+
+fn figures(one: &PairedDifference) -> String {
+    let (from, to) = one.interval;
+    let than = match one.mean.abs() < 0.005 {
+        true => "the same".to_owned(),
+        false => format!(
+            "{:.2} {}",
+            one.mean.abs(),
+            if one.mean > 0.0 { "higher" } else { "lower" }
+        ),
+    };
+    format!(
+        "on {} it scored {than} on average, and the true difference is likely between {from:+.2} and {to:+.2}",
+        plural(one.cases)
+    )
+}
+
+fn plural(cases: usize) -> String {
+    match cases {
+        1 => "1 case".to_owned(),
+        cases => format!("{cases} cases"),
+    }
+}
