@@ -26,7 +26,7 @@ static BUDGETS: &[Budget] = &[
     most("idle memory after load", "MB", 13.0, None),
     most("an event stream of 100", "KB", 20.0, Some(12.0)),
     most("an event stream of 1,000", "KB", 18.0, Some(12.0)),
-    most("threads", "", 10.0, None),
+    most("threads", "", 7.0, Some(6.0)),
     most("open files", "", 24.0, None),
     // About 1 of it for JSON Schema (Cargo.toml).
     most("binary", "MB", 16.0, Some(8.0)),

@@ -37,13 +37,23 @@ use server::Server;
 /// Browsers at a time. More make each other's waits too short on a small machine.
 const BROWSERS: u32 = 2;
 
-/// The right to run a browser, for as long as it is held.
-struct Turn;
+/// The right to run this many browsers, for as long as it is held.
+struct Turn(u32);
 
 static RUNNING: Mutex<u32> = Mutex::new(0);
 static ENDED: Condvar = Condvar::new();
 
+/// Waits until a browser may be started.
 fn turn() -> Option<Turn> {
+    turn_of(1)
+}
+
+/// Like [`turn`], for a test whose page must be quick: no other browser runs meanwhile.
+fn turn_alone() -> Option<Turn> {
+    turn_of(BROWSERS)
+}
+
+fn turn_of(count: u32) -> Option<Turn> {
     if driver::chromedriver().is_none() {
         assert!(
             std::env::var_os("BROWSER").is_none_or(|wish| wish != "1"),
@@ -53,15 +63,15 @@ fn turn() -> Option<Turn> {
         return None;
     }
     let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    let free = ENDED.wait_while(running, |running| *running >= BROWSERS);
-    *free.unwrap_or_else(PoisonError::into_inner) += 1;
-    Some(Turn)
+    let free = ENDED.wait_while(running, |running| *running + count > BROWSERS);
+    *free.unwrap_or_else(PoisonError::into_inner) += count;
+    Some(Turn(count))
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        ENDED.notify_one();
+        *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= self.0;
+        ENDED.notify_all();
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::driver::Browser;
 use crate::pages::{axe, judge, sign_up};
 use crate::server::Server;
-use crate::turn;
+use crate::{turn, turn_alone};
 
 const WORDS: [&str; 12] = [
     "the ",
@@ -187,7 +187,7 @@ fn spent(browser: &Browser) -> impl Fn(&str) -> f64 + use<> {
 
 #[test]
 fn sixteen_members_that_write_at_once_leave_the_page_free() {
-    let Some(_turn) = turn() else { return };
+    let Some(_turn) = turn_alone() else { return };
     let mut models: Vec<String> = (0..16).map(|number| format!("quick-{number}")).collect();
     models.push("steady".into());
     let server = server_with(&models);
