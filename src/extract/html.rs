@@ -71,7 +71,7 @@ pub fn render(page: &str, max_text: usize, is_xml: bool) -> Reading {
 /// Converts a page without putting its title above the text.
 pub fn body(page: &str, max_text: usize, is_xml: bool) -> Reading {
     let mut tokens = Tokens::new(page, is_xml);
-    let (mut deleted, mut aids) = (0, 0);
+    let (mut deleted, mut aids, mut hidden) = (0, 0, 0);
     let mut writer = HtmlTextWriter::default();
     let mut dropped: Option<Dropped> = None;
     let mut dropping = true;
@@ -88,11 +88,13 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> Reading {
             continue;
         };
         if let Some(open) = &mut dropped {
+            open.has_text |= matches!(&token, Token::Text(text) if !text.trim().is_empty());
             if let Some(choice) = open.choice(&token) {
                 writer.take(&Token::Text(&choice));
             }
             if open.ends_with(&token) {
                 let resume = open.unclosed && matches!(token, Token::Open { .. });
+                hidden += usize::from(open.has_text && !is_silent(&open.name));
                 dropped = None;
                 if resume {
                     tokens.rewind(position);
@@ -112,6 +114,7 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> Reading {
                     after: tokens.position(),
                     unclosed: UNCLOSED.contains(&name.as_str()),
                     chosen: false,
+                    has_text: false,
                 });
             }
             _ => writer.take(&token),
@@ -121,6 +124,7 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> Reading {
     for (count, what) in [
         (deleted, "deleted passages"),
         (aids, "reading aids above characters"),
+        (hidden, "menus, footers, and hidden parts"),
     ] {
         if count > 0 {
             reading.notes.push(format!("{what} left out: {count}"));
@@ -132,6 +136,28 @@ pub fn body(page: &str, max_text: usize, is_xml: bool) -> Reading {
 /// Whether an element's content is never text for a reader, however broken the page is.
 fn is_code(name: &str) -> bool {
     matches!(name, "script" | "style")
+}
+
+/// Whether an element's text is not on the page, or is noted in another way.
+fn is_silent(name: &str) -> bool {
+    matches!(
+        name,
+        "template"
+            | "noscript"
+            | "svg"
+            | "select"
+            | "datalist"
+            | "del"
+            | "rt"
+            | "rp"
+            | "annotation"
+            | "annotation-xml"
+            | "iframe"
+            | "object"
+            | "canvas"
+            | "noembed"
+            | "noframes"
+    )
 }
 
 fn is_dropped(name: &str, attributes: &str) -> bool {
@@ -158,6 +184,7 @@ struct Dropped {
     unclosed: bool,
     /// Whether the chosen option of a menu, or a text of a drawing, is open.
     chosen: bool,
+    has_text: bool,
 }
 
 impl Dropped {

@@ -22,6 +22,7 @@ mod pdf;
 mod picture;
 mod raised;
 mod rtf;
+mod rtf_encodings;
 #[cfg(test)]
 mod samples;
 mod subtitles;

@@ -1,34 +1,29 @@
 //! RTF: text in the code pages of its fonts, headings by outline level, tables by rows, footnotes after
-//! their paragraph. Omits pictures, headers and footers, field codes, and hidden or deleted text.
+//! their paragraph, headers and footers that appear nowhere else at the end. Omits pictures, embedded objects, and
+//! hidden or deleted text, with a note, and field codes.
 
 use std::collections::HashMap;
 
 use encoding_rs::Encoding;
 
-use super::office::{BodyText, ParagraphRole};
+use super::office::{BodyText, MarginLines, ParagraphRole};
 use super::output::{Full, Output};
+use super::raised::{RunBuffer, RunStyle, Script};
+use super::rtf_encodings::{of_charset, of_page};
 use super::{FileInput, Unreadable};
 
 /// Maximum depth of nested groups.
 const MAX_DEPTH: usize = 2_000;
 /// Maximum size of one paragraph, in bytes.
 const MAX_PARAGRAPH_BYTES: usize = 1 << 20;
+/// Maximum size of a header or footer, in bytes.
+const MAX_MARGIN_BYTES: usize = 4 << 10;
 /// Groups whose content is not text of the document.
 const SKIPPED: &[&str] = &[
     "colortbl",
     "stylesheet",
     "info",
-    "pict",
-    "header",
-    "headerl",
-    "headerr",
-    "headerf",
-    "footer",
-    "footerl",
-    "footerr",
-    "footerf",
     "fldinst",
-    "object",
     "sp",
     "listtext",
     "pntext",
@@ -52,6 +47,10 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
         outer: Vec::new(),
         bytes: Vec::new(),
         text: String::new(),
+        runs: RunBuffer::default(),
+        margins: MarginLines::default(),
+        margin: String::new(),
+        omitted: RtfOmitted::default(),
         row: Vec::new(),
         cell: String::new(),
         in_table: false,
@@ -63,7 +62,25 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
     };
     // Full: the limit is reached; the text so far has been passed on.
     let _: Result<(), Full> = rtf.walk(input.bytes);
+    let omitted = rtf.omitted;
+    for (count, what) in [
+        (omitted.hidden, "hidden or deleted passages left out"),
+        (omitted.pictures, "pictures whose inside is not read"),
+        (omitted.objects, "embedded objects not read"),
+    ] {
+        if count > 0 {
+            out.note(format!("{what}: {count}"));
+        }
+    }
     Ok(())
+}
+
+/// What is left out of the text, for the notes.
+#[derive(Debug, Clone, Copy, Default)]
+struct RtfOmitted {
+    hidden: usize,
+    pictures: usize,
+    objects: usize,
 }
 
 #[derive(Clone, Default)]
@@ -76,6 +93,9 @@ struct RtfState {
     behind: Option<usize>,
     outline: Option<usize>,
     note: Option<usize>,
+    style: RunStyle,
+    /// Whether the text is on a header or footer, and which.
+    margin: Option<&'static str>,
 }
 
 struct Rtf<'o, 's> {
@@ -84,6 +104,10 @@ struct Rtf<'o, 's> {
     outer: Vec<RtfState>,
     bytes: Vec<u8>,
     text: String,
+    runs: RunBuffer,
+    margins: MarginLines,
+    margin: String,
+    omitted: RtfOmitted,
     row: Vec<String>,
     cell: String,
     in_table: bool,
@@ -114,7 +138,19 @@ impl Rtf<'_, '_> {
                 _ => self.byte(byte),
             }
         }
+        self.state = RtfState::default();
         self.end_paragraph()?;
+        if !self.row.is_empty() || !self.cell.is_empty() {
+            // A row without an end is a row all the same.
+            self.end_cell();
+            self.end_row()?;
+        }
+        if std::mem::take(&mut self.in_table) {
+            self.body.close_table()?;
+        }
+        for line in self.margins.rest() {
+            self.body.paragraph(&line, &ParagraphRole::Plain)?;
+        }
         self.body.finish()
     }
 
@@ -123,6 +159,10 @@ impl Rtf<'_, '_> {
         let Some(before) = self.outer.pop() else {
             return;
         };
+        if let (Some(kind), None) = (self.state.margin, before.margin) {
+            self.margins.add(&std::mem::take(&mut self.margin), kind);
+        }
+        self.runs.flush(&mut self.text);
         if let (Some(start), None) = (self.state.note, before.note) {
             let start = self.text.floor_char_boundary(start.min(self.text.len()));
             let words = self.text.split_off(start);
@@ -142,7 +182,7 @@ impl Rtf<'_, '_> {
     fn byte(&mut self, byte: u8) {
         if self.pass > 0 {
             self.pass -= 1;
-        } else if !self.state.skip && !self.state.hidden && self.bytes.len() < MAX_PARAGRAPH_BYTES {
+        } else if !self.state.skip && self.bytes.len() < MAX_PARAGRAPH_BYTES {
             self.bytes.push(byte);
         }
     }
@@ -161,8 +201,17 @@ impl Rtf<'_, '_> {
     }
 
     fn put(&mut self, text: &str) {
-        if !self.state.skip && !self.state.hidden && self.text.len() < MAX_PARAGRAPH_BYTES {
-            self.text.push_str(text);
+        if self.state.skip || self.text.len() >= MAX_PARAGRAPH_BYTES {
+            return;
+        }
+        if self.state.hidden {
+            self.omitted.hidden += usize::from(!text.trim().is_empty());
+        } else if self.state.margin.is_some() {
+            if self.margin.len() < MAX_MARGIN_BYTES {
+                self.margin.push_str(text);
+            }
+        } else {
+            self.runs.write(self.state.style, text, &mut self.text);
         }
     }
 
@@ -255,7 +304,18 @@ impl Rtf<'_, '_> {
             "u" => self.unicode(number.unwrap_or(0)),
             "uc" => self.state.behind = usize::try_from(number.unwrap_or(1)).ok(),
             "v" | "deleted" => self.state.hidden = on,
-            "plain" => self.state.hidden = false,
+            "plain" => (self.state.hidden, self.state.style) = (false, RunStyle::default()),
+            "super" | "sub" | "nosupersub" | "up" | "dn" | "strike" | "strikedl" => {
+                self.style(word, number);
+            }
+            "header" | "headerl" | "headerr" | "headerf" => self.state.margin = Some("header"),
+            "footer" | "footerl" | "footerr" | "footerf" => self.state.margin = Some("footer"),
+            "pict" | "object" => {
+                let is_object = word == "object";
+                self.omitted.pictures += usize::from(!is_object && !self.state.skip);
+                self.omitted.objects += usize::from(is_object && !self.state.skip);
+                self.state.skip = true;
+            }
             "pard" => self.state.outline = None,
             "outlinelevel" => {
                 let level = number.and_then(|level| usize::try_from(level).ok());
@@ -264,6 +324,8 @@ impl Rtf<'_, '_> {
             "cell" | "nestcell" => self.end_cell(),
             "row" => self.end_row()?,
             "footnote" => {
+                self.runs.flush(&mut self.text);
+                self.state.style = RunStyle::default();
                 self.state.note = Some(self.text.len());
                 self.state.outline = None;
             }
@@ -281,6 +343,17 @@ impl Rtf<'_, '_> {
             _ => {}
         }
         Ok(())
+    }
+
+    fn style(&mut self, word: &str, number: Option<i32>) {
+        let on = number != Some(0);
+        let style = &mut self.state.style;
+        match word {
+            "strike" | "strikedl" => style.struck = on,
+            "super" | "up" if on => style.script = Some(Script::Raised),
+            "sub" | "dn" if on => style.script = Some(Script::Lowered),
+            _ => style.script = None,
+        }
     }
 
     fn unicode(&mut self, number: i32) {
@@ -303,7 +376,9 @@ impl Rtf<'_, '_> {
         if self.state.skip || self.row.len() > 4_096 {
             return;
         }
+        self.runs.flush(&mut self.text);
         let text = std::mem::take(&mut self.text);
+        self.margins.see(&text);
         self.cell.push_str(text.trim());
         self.row.push(std::mem::take(&mut self.cell));
     }
@@ -330,6 +405,11 @@ impl Rtf<'_, '_> {
         if self.state.skip {
             return Ok(());
         }
+        if self.state.margin.is_some() {
+            self.margin.push(' ');
+            return Ok(());
+        }
+        self.runs.flush(&mut self.text);
         if self.state.note.is_some() {
             self.text.push(' ');
             return Ok(());
@@ -344,6 +424,7 @@ impl Rtf<'_, '_> {
         if text.trim().is_empty() {
             return Ok(());
         }
+        self.margins.see(&text);
         if std::mem::take(&mut self.in_table) {
             self.body.close_table()?;
         }
@@ -351,41 +432,6 @@ impl Rtf<'_, '_> {
             ParagraphRole::Heading(level + 1)
         });
         self.body.paragraph(&text, &role)
-    }
-}
-
-/// The encoding for a Windows character set number.
-fn of_charset(number: i32) -> Option<&'static Encoding> {
-    let label = match number {
-        77 => "macintosh",
-        128 => "shift_jis",
-        129 => "euc-kr",
-        134 => "gbk",
-        136 => "big5",
-        161 => "windows-1253",
-        162 => "windows-1254",
-        163 => "windows-1258",
-        177 => "windows-1255",
-        178 => "windows-1256",
-        186 => "windows-1257",
-        204 => "windows-1251",
-        222 => "windows-874",
-        238 => "windows-1250",
-        _ => return None,
-    };
-    Encoding::for_label(label.as_bytes())
-}
-
-/// The encoding for a Windows code page number.
-fn of_page(number: i32) -> Option<&'static Encoding> {
-    match number {
-        932 => Some(encoding_rs::SHIFT_JIS),
-        936 => Some(encoding_rs::GBK),
-        949 => Some(encoding_rs::EUC_KR),
-        950 => Some(encoding_rs::BIG5),
-        10000 => Some(encoding_rs::MACINTOSH),
-        65001 => Some(encoding_rs::UTF_8),
-        _ => Encoding::for_label(format!("windows-{number}").as_bytes()),
     }
 }
 
@@ -401,6 +447,15 @@ mod tests {
             (
                 r"Gr\'fc\'dfe \u8364 ?\uc0\u-10179\u-8704 \{x\}",
                 "Grüße €😀{x}",
+            ),
+            (
+                r"10{\super 3} and 20{\up6 1}, H{\sub 2}O, {\strike 100} 90",
+                "10^3 and 20^1, H2O, ~~100~~ 90",
+            ),
+            (r"\trowd one\cell two\cell", "one | two"),
+            (
+                r"{\header Ref 4711/B\par}{\footer Page 3\par}Body\par",
+                "Body\n\n[header: Ref 4711/B]",
             ),
         ] {
             let rtf = format!("{{\\rtf1\\ansi\\ansicpg1252 {body}}}");

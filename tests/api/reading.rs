@@ -30,7 +30,7 @@ fn what_fits_is_said_before_anything_is_spent() {
         .upload("/api/upload-document", "short.txt", long(20).as_bytes())
         .json();
     let big = person
-        .upload("/api/upload-document", "big.txt", long(400).as_bytes())
+        .upload("/api/upload-document", "big.txt", long(600).as_bytes())
         .json();
     let models = ["demo/extract", "demo/phrases"];
     for (document, reading, fit, parts) in [

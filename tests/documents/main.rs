@@ -10,6 +10,7 @@
 mod damage;
 mod facts;
 mod manifest;
+mod nothing_lost;
 mod pack;
 mod recall;
 mod words;

@@ -28,6 +28,7 @@ use super::zip::Zip;
 use super::{ReadLimits, Unreadable};
 
 pub use body::{BodyText, ParagraphRole, TableCell};
+pub use margins::MarginLines;
 pub use package::{Package, kind};
 
 /// Number of pictures in a file, whose content is not read.

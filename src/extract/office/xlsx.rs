@@ -171,14 +171,11 @@ struct XlsxSheet {
 impl XlsxSheet {
     fn end_row(&mut self) {
         self.merged.fill(self.number, &mut self.row);
-        let start = self.text.len();
-        self.grid.row(&self.row, false, &mut self.text);
-        if self.is_hidden_row && self.text.len() > start {
-            // The row before may have been written together with this one.
-            let line = self.text[..self.text.len() - 1].rfind('\n');
-            self.text
-                .insert_str(line.map_or(start, |at| at + 1).max(start), "[hidden row] ");
+        let first = self.row.iter_mut().find(|cell| !cell.is_empty());
+        if let Some(cell) = first.filter(|_| self.is_hidden_row) {
+            cell.insert_str(0, "[hidden row] ");
         }
+        self.grid.row(&self.row, false, &mut self.text);
     }
 
     fn hand_on(&mut self, out: &mut Output<'_>) -> Result<(), Full> {

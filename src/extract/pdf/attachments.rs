@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use hayro_syntax::Pdf;
-use hayro_syntax::object::{Array, Dict, ObjectIdentifier, Stream};
+use hayro_syntax::object::{Array, Dict, Object, ObjectIdentifier, Stream};
 
 use super::annotations;
 use crate::extract::output::Output;
@@ -52,8 +52,11 @@ impl<'a> Attachments<'a> {
             return;
         }
         if let Some(pairs) = node.get::<Array<'a>>("Names") {
-            for file in pairs.iter::<Dict<'a>>().take(MAX_FILES) {
-                self.add(&file);
+            // Names and files alternate.
+            for one in pairs.iter::<Object<'a>>().take(2 * MAX_FILES) {
+                if let Object::Dict(file) = one {
+                    self.add(&file);
+                }
             }
         }
         for kid in node

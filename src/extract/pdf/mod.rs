@@ -83,6 +83,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
         omitted.count(number, &canvas);
         if canvas.is_recognized {
             out.recognized(number);
+            omitted.recognized.push(number);
         }
         let (_, height) = page_frame::upright(page);
         if let Some(reason) = Reason::of(&canvas) {
@@ -122,6 +123,7 @@ pub fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadabl
 struct PdfOmitted {
     layers: Vec<u32>,
     hidden: Vec<u32>,
+    recognized: Vec<u32>,
 }
 
 impl PdfOmitted {
@@ -136,11 +138,18 @@ impl PdfOmitted {
 
     fn report(&self, out: &mut Output<'_>) {
         for (pages, what) in [
-            (&self.layers, "layers that are switched off are left out"),
-            (&self.hidden, "invisible text is left out"),
+            (
+                &self.layers,
+                "layers that are switched off are left out on ",
+            ),
+            (&self.hidden, "invisible text is left out on "),
+            (
+                &self.recognized,
+                "single letters may be wrong where text was recognized in scans: ",
+            ),
         ] {
             if !pages.is_empty() {
-                out.note(format!("{what} on {}", listed(pages)));
+                out.note(format!("{what}{}", listed(pages)));
             }
         }
     }

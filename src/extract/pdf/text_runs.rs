@@ -14,6 +14,9 @@ const OFF: f64 = 0.3;
 /// Maximum length in bytes of a raised text that begins a piece.
 const MAX_RAISED_BYTES: usize = 24;
 
+/// The same for a character that the file itself raises or lowers.
+const RISE: f64 = 0.7;
+
 /// Part of a line without a wide gap; positions in points.
 #[derive(Debug, Clone)]
 pub struct LinePiece {
@@ -107,8 +110,14 @@ fn pieces(glyphs: Vec<Glyph>) -> Vec<LinePiece> {
         let size = before.size.max(glyph.size);
         let end = before.x + before.along.0;
         let gap = glyph.x - end;
+        // A raised character may be as large as its line.
+        let reach = if glyph.is_raised || raised_alone {
+            RISE
+        } else {
+            OFF
+        };
         let same_line = (glyph.y - piece.y).abs()
-            < (OFF * size).max(0.5 * (size - before.size.min(glyph.size)));
+            < (reach * size).max(0.5 * (size - before.size.min(glyph.size)));
         let repeated =
             same_line && before.text == glyph.text && (glyph.x - before.x).abs() < 0.1 * size;
         if repeated {

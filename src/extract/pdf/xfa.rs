@@ -1,7 +1,7 @@
 //! The data of XFA forms, whose pages are drawn by a program inside the file that only few viewers run.
 
 use hayro_syntax::Pdf;
-use hayro_syntax::object::{Array, Dict, Object, Stream};
+use hayro_syntax::object::{Array, Dict, Object};
 use quick_xml::events::Event;
 
 /// Maximum size of the form's data in bytes.
@@ -25,7 +25,11 @@ pub fn values(pdf: &Pdf) -> Option<String> {
         Object::Stream(whole) => whole.decoded_data().ok()?.into_owned(),
         Object::Array(parts) => {
             let mut all = Vec::new();
-            for part in parts.iter::<Stream<'_>>().take(64) {
+            // Names and streams alternate.
+            for part in parts.iter::<Object<'_>>().take(128) {
+                let Object::Stream(part) = part else {
+                    continue;
+                };
                 all.extend_from_slice(&part.decoded_data().unwrap_or_default());
                 if all.len() > MAX_BYTES {
                     break;

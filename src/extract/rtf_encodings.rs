@@ -1,0 +1,38 @@
+//! The encodings of RTF by the numbers of Windows.
+
+use encoding_rs::Encoding;
+
+/// The encoding for a Windows character set number.
+pub fn of_charset(number: i32) -> Option<&'static Encoding> {
+    let label = match number {
+        77 => "macintosh",
+        128 => "shift_jis",
+        129 => "euc-kr",
+        134 => "gbk",
+        136 => "big5",
+        161 => "windows-1253",
+        162 => "windows-1254",
+        163 => "windows-1258",
+        177 => "windows-1255",
+        178 => "windows-1256",
+        186 => "windows-1257",
+        204 => "windows-1251",
+        222 => "windows-874",
+        238 => "windows-1250",
+        _ => return None,
+    };
+    Encoding::for_label(label.as_bytes())
+}
+
+/// The encoding for a Windows code page number.
+pub fn of_page(number: i32) -> Option<&'static Encoding> {
+    match number {
+        932 => Some(encoding_rs::SHIFT_JIS),
+        936 => Some(encoding_rs::GBK),
+        949 => Some(encoding_rs::EUC_KR),
+        950 => Some(encoding_rs::BIG5),
+        10000 => Some(encoding_rs::MACINTOSH),
+        65001 => Some(encoding_rs::UTF_8),
+        _ => Encoding::for_label(format!("windows-{number}").as_bytes()),
+    }
+}
