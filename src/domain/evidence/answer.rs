@@ -1,7 +1,9 @@
 //! The sentences of an answer that claim something. Headings, table rows, formulas, lead-ins, questions, sections about
 //! the panel, and the disclaimer of the demo models are none.
 
-use super::markdown::{MarkdownBlock, TextBlockKind, blocks, plain, split};
+use super::markdown::{MarkdownBlock, TextBlockKind, blocks, plain};
+use super::split::split;
+use crate::domain::citation;
 use crate::domain::panel_vs_single::blind::{ASIDES, heading};
 use crate::domain::prompt;
 
@@ -11,6 +13,8 @@ const MOST: usize = 150;
 const LONGEST: usize = 600;
 /// Minimum number of words of a sentence.
 const LEAST_WORDS: usize = 3;
+/// The same for a claim in a judge's words.
+const LEAST_WORDS_OF_JUDGE: usize = 2;
 
 /// Returns the sentences in order, without Markdown, each once.
 pub fn sentences(answer: &str) -> Vec<String> {
@@ -20,7 +24,7 @@ pub fn sentences(answer: &str) -> Vec<String> {
         if !is_prose(&block) {
             continue;
         }
-        for sentence in split(&plain(&block.text)) {
+        for sentence in joined(split(&plain(&block.text))) {
             if found.len() == MOST {
                 return found;
             }
@@ -31,6 +35,32 @@ pub fn sentences(answer: &str) -> Vec<String> {
         }
     }
     found
+}
+
+// A piece that is no sentence by itself but has a mark, as behind an abbreviation that is not known, belongs to the piece
+// before it.
+fn joined(pieces: Vec<String>) -> Vec<String> {
+    let mut sentences: Vec<String> = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let is_rest = !piece.starts_with(char::is_uppercase)
+            && !is_claim(&piece)
+            && !citation::cites(&piece).is_empty();
+        match sentences.last_mut().filter(|_| is_rest) {
+            Some(before) => {
+                before.push(' ');
+                before.push_str(&piece);
+            }
+            None => sentences.push(piece),
+        }
+    }
+    sentences
+}
+
+/// Whether a text in a judge's words states something: no heading, table row, formula, question, or lead-in.
+pub(super) fn is_statement(text: &str) -> bool {
+    let found = blocks(text);
+    let is_one = found.len() == 1 && found.iter().all(is_prose);
+    is_one && states(&plain(text), LEAST_WORDS_OF_JUDGE)
 }
 
 fn is_prose(block: &MarkdownBlock) -> bool {
@@ -52,13 +82,23 @@ fn is_prose(block: &MarkdownBlock) -> bool {
 }
 
 fn is_claim(sentence: &str) -> bool {
+    states(sentence, LEAST_WORDS)
+}
+
+fn states(sentence: &str, least_words: usize) -> bool {
+    const LEAD_INS: [&str; 4] = ["as follows", "the following", "wie folgt", "folgendes"];
     let end = sentence.trim_end_matches(['*', '"', '”', ')', ' ']);
     let words = sentence
         .split(|c: char| !c.is_alphabetic())
         .filter(|word| word.chars().count() > 1);
     // Scripts without spaces have one word in a sentence.
     let is_unspaced = sentence.chars().filter(|c| *c as u32 >= 0x3040).count() > 3;
-    !end.ends_with([':', '?', '：', '？']) && (words.count() >= LEAST_WORDS || is_unspaced)
+    let plain = end.trim_end_matches(['.', '…']).to_lowercase();
+    let is_lead_in = LEAD_INS.iter().any(|words| plain.ends_with(words));
+    // Cells of a table are no sentence.
+    let is_row = sentence.contains('|');
+    let is_open = end.ends_with([':', '?', '：', '？', '؟']) || is_lead_in || is_row;
+    !is_open && (words.count() >= least_words || is_unspaced)
 }
 
 // Sections with these headings are about the panel or the answer.
@@ -105,9 +145,48 @@ mod tests {
                 &[],
             ),
             ("*Cited: [1] lease.pdf, p. 3.*", &[]),
+            (
+                "The points are as follows.\n\nLease | ends on 30 June 2027",
+                &[],
+            ),
+            (
+                "The lease ends in June  \nThe landlord is broke and old [1]",
+                &[
+                    "The lease ends in June",
+                    "The landlord is broke and old [1]",
+                ],
+            ),
+            (
+                "The lease ends, see unkn. 2, on 30 June [D1:p1].",
+                &["The lease ends, see unkn. 2, on 30 June [D1:p1]."],
+            ),
             ("It rose again. It rose again.", &["It rose again."]),
         ] {
             assert_eq!(sentences(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn rows_headings_and_lead_ins_state_nothing() {
+        for text in [
+            "| Lease | ends on 30 June 2027 |",
+            "Lease | ends on 30 June 2027",
+            "$$x = 30$$",
+            "x = 30",
+            "## Answer",
+            "The points are as follows:",
+            "The points are as follows",
+            "Does the lease end?",
+        ] {
+            assert!(!is_statement(text), "{text}");
+        }
+        for text in [
+            "The lease ends on 30 June 2027.",
+            "It ends.",
+            "合同无效。",
+            "**Ends:** 30 June 2027",
+        ] {
+            assert!(is_statement(text), "{text}");
         }
     }
 }

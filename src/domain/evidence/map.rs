@@ -1,10 +1,11 @@
 //! The map of a run, from its plan and the answers of its calls: the judge's claims with the stances whose words were
 //! found, and the answer's sentences with their support. The same inputs give the same map.
 
+use super::answer::is_statement;
 use super::dispute::{PlacedClaim, concerns, same_words, unverified};
 use super::prompts::{FirstAnswer, MOST_SENTENCES, first_answers, shown_order};
 use super::read::{self, JudgeReply, JudgedClaim};
-use super::rules::{difference, is_about, objection};
+use super::rules::{difference, is_about, objection, repeats};
 use super::similarity::similarity;
 use super::support;
 use super::verify::SearchedText;
@@ -132,7 +133,11 @@ fn fill(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], reply: J
             lost,
         };
         let is_shown = stances.iter().any(|one| one.stance != Stance::Silent);
-        if !claim.text.is_empty() && is_shown {
+        if !is_statement(&claim.text) {
+            // A heading, a row, or a lead-in is no claim.
+        } else if let Some(known) = known(&map.claims, &claim.text, &stances) {
+            place.claim = Some(known);
+        } else if is_shown {
             place.claim = Some(map.claims.len());
             if let Some(at) = made {
                 map.sentences[at].claim.get_or_insert(map.claims.len());
@@ -142,7 +147,7 @@ fn fill(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], reply: J
                 answer: made.map(|at| map.sentences[at].text.clone()),
                 stances,
             });
-        } else if !claim.text.is_empty() {
+        } else {
             map.dropped += 1;
         }
         placed.push(place);
@@ -150,6 +155,17 @@ fn fill(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], reply: J
     relate(map, &placed, &reply.unplaced);
     weigh(map, &placed);
     map.blind_spots = reply.blind_spots;
+}
+
+// The claim that this one repeats, with the same stances.
+fn known(claims: &[EvidenceClaim], text: &str, stances: &[MemberStance]) -> Option<usize> {
+    let kinds = |stances: &[MemberStance]| -> Vec<Stance> {
+        stances.iter().map(|one| one.stance).collect()
+    };
+    let own = kinds(stances);
+    claims
+        .iter()
+        .position(|claim| kinds(&claim.stances) == own && repeats(text, &claim.text))
 }
 
 /// The stance of every first answer on a claim; silent unless its words were found and no rule objects. With the number

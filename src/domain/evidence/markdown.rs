@@ -1,4 +1,4 @@
-//! Splits Markdown into blocks and sentences: headings in the forms that models use, list items, paragraphs, and
+//! Splits Markdown into blocks: headings in the forms that models use, list items, paragraphs, and
 //! table rows. Code is left out. Accepts any text.
 
 /// Blocks read from one text at most.
@@ -58,6 +58,8 @@ pub(super) fn blocks(markdown: &str) -> Vec<MarkdownBlock> {
                 found.push(block);
             }
         }
+        // A forced line break: what follows is not the same sentence.
+        open &= !(line.ends_with("  ") || line.ends_with('\\'));
     }
     found
 }
@@ -156,95 +158,9 @@ pub(super) fn plain(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Abbreviations whose period does not end a sentence.
-const ABBREVIATIONS: &[&str] = &[
-    "e.g", "i.e", "vs", "approx", "ca", "no", "nr", "fig", "dr", "mr", "mrs", "ms", "st", "bzw",
-    "inc", "ltd", "jan", "feb", "aug", "sept", "oct", "nov", "dec", "abs", "art", "evtl", "ggf",
-    "mio", "mrd", "vgl", "eq", "sec", "p", "pp", "cf",
-];
-
-/// The sentences of a block without marks.
-pub(super) fn split(text: &str) -> Vec<String> {
-    let characters: Vec<(usize, char)> = text.char_indices().collect();
-    let mut found = Vec::new();
-    let mut start = 0;
-    for (place, &(at, character)) in characters.iter().enumerate() {
-        if !matches!(character, '.' | '!' | '?' | '…') || at < start {
-            continue;
-        }
-        let mut after = at + character.len_utf8();
-        // Quotation marks and brackets that close belong to the sentence.
-        for &(_, next) in &characters[place + 1..] {
-            if !matches!(next, '"' | '”' | '“' | '’' | '\'' | ')' | '«' | '»') {
-                break;
-            }
-            after += next.len_utf8();
-        }
-        let Some(rest) = text.get(after..) else {
-            continue;
-        };
-        if !rest.is_empty() && !rest.starts_with(char::is_whitespace) {
-            continue;
-        }
-        let is_bare = after == at + character.len_utf8();
-        let after = after + marks(rest);
-        let next = text[after..].trim_start().chars().next();
-        let begins = next.is_none_or(|next| !next.is_lowercase());
-        if !begins || (character == '.' && is_bare && is_abbreviated(&text[start..at])) {
-            continue;
-        }
-        found.push(text[start..after].trim().to_owned());
-        start = after;
-    }
-    found.push(text[start..].trim().to_owned());
-    found.retain(|sentence| !sentence.is_empty());
-    found
-}
-
-// Letters and citations after the period, as in "It rose. [1] (B)", belong to the sentence before them.
-fn marks(rest: &str) -> usize {
-    let mut end = 0;
-    loop {
-        let ahead = rest[end..].trim_start();
-        let skipped = rest[end..].len() - ahead.len();
-        let close = match ahead.chars().next() {
-            Some('[') => ']',
-            Some('(') => ')',
-            _ => return end,
-        };
-        let Some(length) = ahead.find(close).filter(|&length| length <= 24) else {
-            return end;
-        };
-        let next = ahead[length + 1..].trim_start().chars().next();
-        if next.is_some_and(char::is_lowercase) {
-            return end;
-        }
-        end += skipped + length + 1;
-    }
-}
-
-fn is_abbreviated(before: &str) -> bool {
-    let word = before
-        .rsplit(|c: char| c.is_whitespace() || matches!(c, '(' | '"'))
-        .next()
-        .unwrap_or_default();
-    let is_day = word.len() <= 2 && !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
-    let is_letter = word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
-    // "in 3. März" and "z. B." continue the sentence; "is 12." before a capital may too, and is then joined to what follows.
-    (is_day && before.len() > word.len() && is_ordinal_place(before, word))
-        || is_letter && word.chars().all(char::is_lowercase)
-        || ABBREVIATIONS.contains(&word.to_lowercase().as_str())
-}
-
-// A number with a stop is an ordinal behind an article or a preposition of German.
-fn is_ordinal_place(before: &str, word: &str) -> bool {
-    let ahead = before[..before.len() - word.len()].trim_end();
-    let last = ahead.rsplit(' ').next().unwrap_or_default();
-    ["am", "der", "den", "dem", "zum", "vom", "die", "bis"].contains(&last.to_lowercase().as_str())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::split::split;
     use super::*;
 
     fn sentences(text: &str) -> Vec<String> {

@@ -4,13 +4,16 @@
 
 pub mod agreement;
 mod answer;
+mod context;
 mod dispute;
+mod foreign;
 mod map;
 mod markdown;
 pub mod prompts;
 mod read;
 mod rules;
 mod similarity;
+mod split;
 mod support;
 #[cfg(test)]
 mod tests;

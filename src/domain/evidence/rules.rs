@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use super::context::has_condition;
+use super::foreign;
 use super::tokens::{SentenceToken, texts, tokens};
 use super::words::{self, OPPOSING_PREFIXES, class, date, direction, is_content, is_negation};
 
@@ -13,10 +15,14 @@ const SUBSTITUTED: usize = 2;
 
 /// Why quoted words do not carry a sentence, for people; none if no rule objects.
 pub fn objection(sentence: &str, quote: &str) -> Option<String> {
+    if has_condition(sentence) != has_condition(quote) {
+        return Some("only one of the sentence and the quoted words has a condition".to_owned());
+    }
     let pair = Pair::of(sentence, quote);
-    let rules: [fn(&Pair) -> Option<String>; 10] = [
+    let rules: [fn(&Pair) -> Option<String>; 11] = [
         figures,
         units,
+        clock,
         dates,
         names,
         negation,
@@ -26,7 +32,8 @@ pub fn objection(sentence: &str, quote: &str) -> Option<String> {
         substitution,
         shared,
     ];
-    rules.iter().find_map(|rule| rule(&pair))
+    let found = rules.iter().find_map(|rule| rule(&pair));
+    found.or_else(|| foreign::objection(sentence, quote))
 }
 
 /// Why the figures, dates, or names of two statements differ; none if they do not.
@@ -41,6 +48,13 @@ pub(super) fn difference(one: &str, other: &str) -> Option<String> {
 /// Whether the second text has a good part of the terms of the first.
 pub(super) fn is_about(sentence: &str, other: &str) -> bool {
     shared(&Pair::of(sentence, other)).is_none()
+}
+
+/// Whether a claim says the same as an earlier one or a part of it, in the same terms and order.
+pub(super) fn repeats(claim: &str, earlier: &str) -> bool {
+    let (own, known) = (content(&tokens(claim)), content(&tokens(earlier)));
+    let is_part = !own.is_empty() && known.windows(own.len()).any(|part| part == own);
+    is_part && objection(claim, earlier).is_none() && objection(earlier, claim).is_none()
 }
 
 /// The tokens of a sentence and of the words quoted for it.
@@ -101,6 +115,30 @@ fn units(pair: &Pair) -> Option<String> {
     Some(format!("{value} {unit} is not in the quoted words"))
 }
 
+// "9 am" and "9 p.m."; in German "am" is a preposition.
+fn clock(pair: &Pair) -> Option<String> {
+    let halves = |tokens: &[SentenceToken]| -> BTreeSet<&'static str> {
+        let word = |at: usize| tokens.get(at).map_or("", |token| token.text.as_str());
+        let half = |at: usize| match (word(at + 1), word(at + 2)) {
+            ("am", _) | ("a", "m") => Some("am"),
+            ("pm", _) | ("p", "m") => Some("pm"),
+            _ => None,
+        };
+        let figures = (0..tokens.len()).filter(|&at| tokens[at].value.is_some());
+        figures.filter_map(half).collect()
+    };
+    let quoted = halves(&pair.quote);
+    let missing = halves(&pair.sentence)
+        .into_iter()
+        .find(|half| !quoted.contains(half));
+    let all = pair.sentence.iter().chain(&pair.quote);
+    let others = all.filter(|token| token.text != "am");
+    let is_german = words::is_german(others.map(|token| token.text.as_str()));
+    missing
+        .filter(|_| !is_german)
+        .map(|half| format!("“{half}” is not in the quoted words"))
+}
+
 fn dates(pair: &Pair) -> Option<String> {
     let of = |token: &SentenceToken| date(&token.text, token.is_name);
     let known: BTreeSet<usize> = pair.quote.iter().filter_map(of).collect();
@@ -135,11 +173,13 @@ fn names(pair: &Pair) -> Option<String> {
 }
 
 fn negation(pair: &Pair) -> Option<String> {
+    // "Neither … nor" is one negation.
     let count = |tokens: &[SentenceToken]| {
-        tokens
-            .iter()
-            .filter(|token| is_negation(&token.text))
-            .count()
+        let has_neither = tokens.iter().any(|token| token.text == "neither");
+        let negates = |token: &&SentenceToken| {
+            is_negation(&token.text) && !(has_neither && token.text == "nor")
+        };
+        tokens.iter().filter(negates).count()
     };
     if count(&pair.sentence) % 2 != count(&pair.quote) % 2 {
         return Some("only one of the sentence and the quoted words has a negation".to_owned());
@@ -175,7 +215,7 @@ fn quantifiers(pair: &Pair) -> Option<String> {
     if let Some(class) = lacking {
         return Some(format!("the quoted words do not say “{class}”"));
     }
-    let weaker = ["may", "few", "some", "only"]
+    let weaker = ["may", "few", "some", "only", "perhaps"]
         .into_iter()
         .find(|class| quoted.contains(class) && !own.contains(class));
     weaker.map(|class| format!("the quoted words say “{class}”, the sentence does not"))
@@ -228,7 +268,7 @@ fn content(tokens: &[SentenceToken]) -> Vec<String> {
 // The same content words in another order: who does what to whom has changed, unless one side is in the passive.
 fn order(pair: &Pair) -> Option<String> {
     let (own, quoted) = (content(&pair.sentence), content(&pair.quote));
-    if own.len() < 3 || own == quoted || quoted.len() > own.len() + own.len() / 2 {
+    if own.len() < 3 || quoted.len() > own.len() + own.len() / 2 {
         return None;
     }
     let place = |word: &str| quoted.iter().position(|known| is_same_word(known, word));
@@ -236,7 +276,7 @@ fn order(pair: &Pair) -> Option<String> {
     if places.len() < own.len() {
         return None;
     }
-    let is_reordered = !places.is_sorted();
+    let is_reordered = own != quoted && !places.is_sorted();
     let is_turned = is_passive(&pair.sentence) != is_passive(&pair.quote);
     (is_reordered != is_turned)
         .then(|| "the quoted words have the same terms in another order".to_owned())
@@ -335,128 +375,4 @@ fn is_ending(rest: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_rule_objects_to_what_it_is_for() {
-        for (sentence, quote, expected) in [
-            (
-                "The pump is covered for 24 months.",
-                "The warranty covers the pump for 18 months.",
-                "the number 24",
-            ),
-            (
-                "The cable is 5 km long.",
-                "The cable is 5 miles long.",
-                "5 km",
-            ),
-            (
-                "The price is €900 a month.",
-                "The price is $900 a month.",
-                "900 €",
-            ),
-            (
-                "The lease ends in June.",
-                "the lease ends in July",
-                "the date june",
-            ),
-            (
-                "The lease ends on Monday 5 May.",
-                "the lease ends on Monday 5",
-                "the date may",
-            ),
-            (
-                "The firm is based in Paris.",
-                "The firm is based there.",
-                "the name paris",
-            ),
-            (
-                "Der Vertrag wurde von Frau Müller unterschrieben.",
-                "Der Vertrag wurde von Frau Schmidt unterschrieben.",
-                "the name müller",
-            ),
-            (
-                "The tenant may sublet.",
-                "The tenant may not sublet.",
-                "negation",
-            ),
-            (
-                "Haustiere sind erlaubt.",
-                "Keinerlei Haustiere sind erlaubt.",
-                "negation",
-            ),
-            (
-                "The witness was believed by the court.",
-                "The witness was disbelieved by the court.",
-                "its opposite",
-            ),
-            (
-                "All suppliers passed the audit.",
-                "Some suppliers passed the audit.",
-                "“all”",
-            ),
-            (
-                "The drug lowers the risk of stroke.",
-                "The drug may lower the risk of stroke.",
-                "“may”",
-            ),
-            (
-                "Sales rose in the north.",
-                "Sales fell in the north.",
-                "opposite direction",
-            ),
-            (
-                "Google sued Oracle in court.",
-                "Oracle sued Google in court.",
-                "another order",
-            ),
-            (
-                "Google was sued by Oracle in court.",
-                "Google sued Oracle in court.",
-                "another order",
-            ),
-            (
-                "The buyer pays the shipping costs.",
-                "The seller pays the shipping costs.",
-                "“seller”",
-            ),
-            (
-                "The harbor closed its northern gate.",
-                "Rents were paid every other week.",
-                "too few",
-            ),
-        ] {
-            let found = objection(sentence, quote);
-            assert!(
-                found.as_ref().is_some_and(|found| found.contains(expected)),
-                "{sentence} / {quote}: {found:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn no_rule_objects_to_the_same_in_other_words() {
-        for (sentence, quote) in [
-            (
-                "The lease ends on 30 June 2027 [D1:p4] (A, B).",
-                "The lease shall end on 30 June 2027.",
-            ),
-            ("It costs 1,200 euros.", "the total costs 1200 EUR in all"),
-            (
-                "Oracle was sued by Google in court.",
-                "Google sued Oracle in court.",
-            ),
-            (
-                "The tenant must pay the rent by the third day.",
-                "The tenant shall pay the rent by the third day of each month.",
-            ),
-            (
-                "Die Miete beträgt zwölf Euro.",
-                "die monatliche Miete beträgt 12 Euro",
-            ),
-        ] {
-            assert_eq!(objection(sentence, quote), None, "{sentence} / {quote}");
-        }
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 use crate::domain::citation::{self, ComparableText};
 
+use super::context::QuoteContext;
 use super::rules::objection;
 use super::tokens::tokens;
 use super::words::is_turning;
@@ -26,6 +27,8 @@ pub(super) struct FoundQuote<'a> {
     pub words: &'a str,
     /// With the rest of the clauses that they begin and end in.
     pub clause: &'a str,
+    /// The sentences around them.
+    pub context: QuoteContext<'a>,
 }
 
 impl<'a> SearchedText<'a> {
@@ -52,7 +55,12 @@ impl<'a> SearchedText<'a> {
         let clause = self
             .text
             .get(begin..behind.map_or(self.text.len(), |at| end + at))?;
-        Some(FoundQuote { words, clause })
+        let context = QuoteContext::of(self.text, start, end);
+        Some(FoundQuote {
+            words,
+            clause,
+            context,
+        })
     }
 }
 
@@ -62,7 +70,8 @@ impl FoundQuote<'_> {
         if self.is_turned() {
             return Some("the quoted words leave out a negation".to_owned());
         }
-        objection(sentence, self.words)
+        let in_words = objection(sentence, self.words);
+        in_words.or_else(|| self.context.objection(sentence))
     }
 
     /// Whether the clause negates what the quoted words say.

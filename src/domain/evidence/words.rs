@@ -34,6 +34,12 @@ const NEGATIONS: &[&str] = &[
     "ohne",
     "kaum",
     "weder",
+    "deny",
+    "denies",
+    "denied",
+    "refuse",
+    "refuses",
+    "refused",
     "fails",
     "failed",
     "lacks",
@@ -138,6 +144,25 @@ const CLASSES: &[(&str, &[&str])] = &[
         ],
     ),
     ("should", &["should", "soll", "sollte", "sollten"]),
+    (
+        "perhaps",
+        &[
+            "perhaps",
+            "maybe",
+            "possibly",
+            "probably",
+            "likely",
+            "apparently",
+            "reportedly",
+            "allegedly",
+            "supposedly",
+            "vielleicht",
+            "vermutlich",
+            "möglicherweise",
+            "wahrscheinlich",
+            "angeblich",
+        ],
+    ),
 ];
 
 /// The class of a quantifier or modal verb.

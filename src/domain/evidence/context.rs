@@ -1,0 +1,234 @@
+//! What surrounds quoted words and takes back what they say: a condition, or doubt. Only ever objects.
+
+use super::tokens::tokens;
+
+/// Maximum length in bytes of what is read on either side.
+const REACH: usize = 400;
+/// Words that begin a condition.
+const CONDITIONS: &[&str] = &[
+    "if",
+    "provided",
+    "providing",
+    "assuming",
+    "supposing",
+    "wenn",
+    "sofern",
+    "soweit",
+    "vorausgesetzt",
+    "si",
+];
+/// Words that call a statement into question.
+const DOUBTS: &[&str] = &[
+    "false",
+    "falsely",
+    "wrong",
+    "wrongly",
+    "untrue",
+    "incorrect",
+    "incorrectly",
+    "mistaken",
+    "mistakenly",
+    "erroneous",
+    "erroneously",
+    "allegedly",
+    "supposedly",
+    "purportedly",
+    "myth",
+    "hoax",
+    "deleted",
+    "void",
+    "repealed",
+    "superseded",
+    "withdrawn",
+    "retracted",
+    "obsolete",
+    "denied",
+    "denies",
+    "disputed",
+    "disputes",
+    "refuted",
+    "falsch",
+    "fälschlich",
+    "fälschlicherweise",
+    "unwahr",
+    "irrtümlich",
+    "irrig",
+    "angeblich",
+    "widerlegt",
+    "bestritten",
+    "bestreitet",
+    "gestrichen",
+    "aufgehoben",
+    "ungültig",
+];
+/// Beginnings of a sentence that takes back the one before it.
+const REVERSALS: &[&str] = &[
+    "in fact",
+    "actually",
+    "in reality",
+    "tatsächlich",
+    "in wahrheit",
+];
+
+/// The text around a quotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct QuoteContext<'a> {
+    /// The sentence before the one that the words begin in.
+    previous: &'a str,
+    /// That sentence up to the words.
+    before: &'a str,
+    /// From the words to the end of their sentence.
+    after: &'a str,
+    /// The sentence that follows.
+    next: &'a str,
+}
+
+impl<'a> QuoteContext<'a> {
+    /// Of the words from `start` to `end`, in bytes.
+    pub fn of(text: &'a str, start: usize, end: usize) -> Self {
+        let begin = beginning(text, start);
+        let over = ending(text, end);
+        let earlier = text[..begin].trim_end_matches(|c: char| c.is_whitespace() || is_end(c));
+        Self {
+            previous: &text[beginning(text, earlier.len())..begin],
+            before: &text[begin..start],
+            after: &text[end..over],
+            next: &text[over..ending(text, over + spaces(&text[over..]))],
+        }
+    }
+
+    /// Why the words do not carry a sentence here; none if nothing objects.
+    pub fn objection(&self, sentence: &str) -> Option<String> {
+        let has = |text: &str, words: &[&str]| {
+            let mut all = tokens(text).into_iter();
+            all.any(|token| words.contains(&token.text.as_str()))
+        };
+        let around = [self.before, self.after];
+        if has_condition(sentence) != has_condition(&around.join(" ")) && !has_condition(sentence) {
+            return Some("the text says it under a condition".to_owned());
+        }
+        let next = self.next.trim_start().to_lowercase();
+        let is_reversed = REVERSALS.iter().any(|words| next.starts_with(words))
+            || next.contains("not apply")
+            || next.contains("no longer appl")
+            || next.contains("gilt nicht");
+        let all = [self.previous, self.before, self.after, self.next];
+        let is_doubted = all.iter().any(|text| has(text, DOUBTS)) && !has(sentence, DOUBTS);
+        (is_reversed || is_doubted).then(|| "the text around it calls it into question".to_owned())
+    }
+}
+
+/// Whether a text has a word that begins a condition.
+pub(super) fn has_condition(text: &str) -> bool {
+    let mut all = tokens(text).into_iter();
+    all.any(|token| CONDITIONS.contains(&token.text.as_str()))
+}
+
+fn spaces(text: &str) -> usize {
+    text.len() - text.trim_start().len()
+}
+
+fn is_end(c: char) -> bool {
+    matches!(c, '.' | '!' | '?' | '。' | '！' | '？' | '।')
+}
+
+// Where the sentence begins that has this place. A period inside a figure or a word ends nothing.
+fn beginning(text: &str, place: usize) -> usize {
+    let least = text.ceil_char_boundary(place.saturating_sub(REACH));
+    let mut behind = text[place..].chars().next();
+    for (at, c) in text[least..place].char_indices().rev() {
+        let is_bound = behind.is_none_or(|next| next.is_whitespace() || !next.is_ascii());
+        if c == '\n' || (is_end(c) && is_bound) {
+            return least + at + c.len_utf8();
+        }
+        behind = Some(c);
+    }
+    least
+}
+
+// Where the sentence ends that has this place, behind its period.
+fn ending(text: &str, place: usize) -> usize {
+    let most = text.floor_char_boundary((place + REACH).min(text.len()));
+    let mut characters = text[place..most].char_indices().peekable();
+    while let Some((at, c)) = characters.next() {
+        let next = characters.peek().map(|&(_, next)| next);
+        let is_bound = next.is_none_or(|next| next.is_whitespace() || !next.is_ascii());
+        if c == '\n' || (is_end(c) && is_bound) {
+            return place + at + c.len_utf8();
+        }
+    }
+    most
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str, sentence: &str) -> Option<String> {
+        let words = "the lease ends on 30 June 2027";
+        let start = text.find(words).expect("the words");
+        QuoteContext::of(text, start, start + words.len()).objection(sentence)
+    }
+
+    #[test]
+    fn what_surrounds_words_can_take_them_back() {
+        for (text, expected) in [
+            ("False: the lease ends on 30 June 2027.", "question"),
+            (
+                "The seller wrongly wrote that the lease ends on 30 June 2027. So it goes.",
+                "question",
+            ),
+            (
+                "He wrote that the lease ends on 30 June 2027. In fact it ends in 2030.",
+                "question",
+            ),
+            (
+                "Some claim that the lease ends on 30 June 2027. They are wrong.",
+                "question",
+            ),
+            (
+                "Deleted clause. Here the lease ends on 30 June 2027.",
+                "question",
+            ),
+            (
+                "Here the lease ends on 30 June 2027.  The above clause does not apply.",
+                "question",
+            ),
+            (
+                "If the tenant pays, the lease ends on 30 June 2027.",
+                "condition",
+            ),
+            (
+                "Here the lease ends on 30 June 2027 only if the city agrees.",
+                "condition",
+            ),
+        ] {
+            let why = found(text, "The lease ends on 30 June 2027.");
+            assert!(
+                why.as_ref().is_some_and(|why| why.contains(expected)),
+                "{text}: {why:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_elsewhere_or_in_the_sentence_too_takes_nothing_back() {
+        for (text, sentence) in [
+            (
+                "Here the lease ends on 30 June 2027. It may be renewed.",
+                "The lease ends then.",
+            ),
+            (
+                "That is wrong. It is old. Here the lease ends on 30 June 2027.",
+                "It ends then.",
+            ),
+            (
+                "If he pays, the lease ends on 30 June 2027.",
+                "If he pays, the lease ends.",
+            ),
+            ("x the lease ends on 30 June 2027", "It ends then."),
+        ] {
+            assert_eq!(found(text, sentence), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Negations and figures of languages other than English and German, as far as they can be seen without knowing the
+//! language. Only ever objects.
+
+use std::collections::BTreeSet;
+
+use super::tokens::tokens;
+
+/// Words that negate, in languages that part words.
+const NEGATIONS: &[&str] = &[
+    "ne",
+    "pas",
+    "jamais",
+    "aucun",
+    "aucune",
+    "rien",
+    "sans",
+    "ni",
+    "non",
+    "nessun",
+    "nessuno",
+    "nessuna",
+    "senza",
+    "niente",
+    "nunca",
+    "jamás",
+    "nadie",
+    "nada",
+    "ningún",
+    "ninguno",
+    "ninguna",
+    "sin",
+    "tampoco",
+    "não",
+    "nenhum",
+    "nenhuma",
+    "ninguém",
+    "sem",
+    "geen",
+    "niet",
+    "nooit",
+    "niets",
+    "zonder",
+    "inte",
+    "ikke",
+    "ikkje",
+    "ingen",
+    "inget",
+    "inga",
+    "aldrig",
+    "aldri",
+    "utan",
+    "uden",
+    "uten",
+    "bez",
+    "żaden",
+    "nigdy",
+    "není",
+    "nikdy",
+    "žádný",
+    "nem",
+    "nincs",
+    "soha",
+    "ei",
+    "eivät",
+    "değil",
+    "yok",
+    "asla",
+    "nu",
+    "tidak",
+    "bukan",
+    "tanpa",
+    "không",
+    "chưa",
+    "не",
+    "нет",
+    "никогда",
+    "ни",
+    "без",
+    "немає",
+    "δεν",
+    "μην",
+    "όχι",
+    "ποτέ",
+    "לא",
+    "אין",
+    "نیست",
+    "هرگز",
+    "لا",
+    "لم",
+    "ليس",
+    "ليست",
+    "لن",
+    "غير",
+    "بدون",
+];
+/// Signs and endings that negate, in scripts that do not part words or join the negation to the word.
+const PARTS: &[&str] = &[
+    "不",
+    "无",
+    "無",
+    "没",
+    "沒",
+    "未",
+    "非",
+    "勿",
+    "ない",
+    "ません",
+    "なかった",
+    "않",
+    "아니",
+    "없",
+    "못",
+    "नहीं",
+    "ไม่",
+    "ບໍ່",
+    "មិន",
+    "ဘူး",
+];
+/// Chinese and Japanese figures.
+const FIGURES: &str = "一二三四五六七八九十百千万萬亿億两兩半〇零";
+
+/// Why words quoted for a sentence do not carry it; none if nothing is seen.
+pub(super) fn objection(sentence: &str, quote: &str) -> Option<String> {
+    let negates = |text: &str| {
+        let mut words = tokens(text).into_iter();
+        words.any(|one| NEGATIONS.contains(&one.text.as_str()) || one.text.starts_with("n'"))
+    };
+    let parts = |text: &str| -> usize { PARTS.iter().map(|part| text.matches(part).count()).sum() };
+    if negates(sentence) != negates(quote) || parts(sentence) != parts(quote) {
+        return Some("only one of the sentence and the quoted words has a negation".to_owned());
+    }
+    let known = figures(quote);
+    if let Some(missing) = figures(sentence).iter().find(|one| !known.contains(*one)) {
+        return Some(format!("the number {missing} is not in the quoted words"));
+    }
+    let of_script = |text: &str| -> String { text.chars().filter(|&c| is_unread(c)).collect() };
+    (!of_script(quote).contains(&of_script(sentence)))
+        .then(|| "the words differ, in a script whose words are not told apart".to_owned())
+}
+
+// Runs of figures; a single 一 is more often part of a word.
+fn figures(text: &str) -> BTreeSet<&str> {
+    let runs = text.split(|c: char| !FIGURES.contains(c));
+    runs.filter(|run| !run.is_empty() && *run != "一").collect()
+}
+
+// Thai, Lao, Tibetan, Burmese, Khmer.
+fn is_unread(c: char) -> bool {
+    matches!(c as u32, 0x0e00..=0x0fff | 0x1000..=0x109f | 0x1780..=0x17ff)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn negations_and_figures_are_seen_in_many_languages() {
+        for (sentence, quote) in [
+            ("Il contratto è valido.", "Il contratto non è valido."),
+            ("O contrato é válido.", "O contrato não é válido."),
+            (
+                "De huurder betaalt belasting.",
+                "De huurder betaalt geen belasting.",
+            ),
+            (
+                "Le locataire paie la taxe.",
+                "Le locataire n'a pas payé la taxe.",
+            ),
+            ("Договор действителен.", "Договор не действителен."),
+            ("المستأجر يدفع الضريبة.", "المستأجر لا يدفع الضريبة."),
+            ("合同有效。", "合同无效。"),
+            ("租户可以转租公寓。", "租户不得转租公寓。"),
+            ("价格上涨了三成。", "价格上涨了五成。"),
+            ("契約は更新される。", "契約は更新されない。"),
+            ("계약은 갱신된다.", "계약은 갱신되지 않는다."),
+            ("किरायेदार कर देता है।", "किरायेदार कर नहीं देता।"),
+            ("ปลอดภัย", "ไม่ปลอดภัย"),
+            ("อาคารสูง", "อาคารเตี้ย"),
+        ] {
+            assert!(objection(sentence, quote).is_some(), "{sentence} / {quote}");
+            assert!(objection(quote, sentence).is_some(), "{quote} / {sentence}");
+            assert_eq!(objection(sentence, sentence), None, "{sentence}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The rules, each on what it is for, and on the same in other words.
+
+use super::*;
+
+#[test]
+fn each_rule_objects_to_what_it_is_for() {
+    for (sentence, quote, expected) in [
+        (
+            "The pump is covered for 24 months.",
+            "The warranty covers the pump for 18 months.",
+            "the number 24",
+        ),
+        (
+            "The cable is 5 km long.",
+            "The cable is 5 miles long.",
+            "5 km",
+        ),
+        (
+            "The price is €900 a month.",
+            "The price is $900 a month.",
+            "900 €",
+        ),
+        (
+            "The lease ends in June.",
+            "the lease ends in July",
+            "the date june",
+        ),
+        (
+            "The lease ends on Monday 5 May.",
+            "the lease ends on Monday 5",
+            "the date may",
+        ),
+        (
+            "The firm is based in Paris.",
+            "The firm is based there.",
+            "the name paris",
+        ),
+        (
+            "Der Vertrag wurde von Frau Müller unterschrieben.",
+            "Der Vertrag wurde von Frau Schmidt unterschrieben.",
+            "the name müller",
+        ),
+        (
+            "The tenant may sublet.",
+            "The tenant may not sublet.",
+            "negation",
+        ),
+        (
+            "Haustiere sind erlaubt.",
+            "Keinerlei Haustiere sind erlaubt.",
+            "negation",
+        ),
+        (
+            "The witness was believed by the court.",
+            "The witness was disbelieved by the court.",
+            "its opposite",
+        ),
+        (
+            "All suppliers passed the audit.",
+            "Some suppliers passed the audit.",
+            "“all”",
+        ),
+        (
+            "The drug lowers the risk of stroke.",
+            "The drug may lower the risk of stroke.",
+            "“may”",
+        ),
+        (
+            "Sales rose in the north.",
+            "Sales fell in the north.",
+            "opposite direction",
+        ),
+        (
+            "Google sued Oracle in court.",
+            "Oracle sued Google in court.",
+            "another order",
+        ),
+        (
+            "Google was sued by Oracle in court.",
+            "Google sued Oracle in court.",
+            "another order",
+        ),
+        (
+            "The buyer pays the shipping costs.",
+            "The seller pays the shipping costs.",
+            "“seller”",
+        ),
+        ("It opens at 9 am.", "It opens at 9 p.m.", "“am”"),
+        (
+            "He took the money in May.",
+            "He denied that he took the money in May.",
+            "negation",
+        ),
+        (
+            "The board approved the merger.",
+            "The board refused to approve the merger.",
+            "negation",
+        ),
+        (
+            "The rule applies to boats and to cars.",
+            "The rule neither applies to boats nor to cars.",
+            "negation",
+        ),
+        (
+            "If it rains, the match is off.",
+            "The match is off.",
+            "condition",
+        ),
+        (
+            "The minister resigned in May.",
+            "The minister reportedly resigned in May.",
+            "“perhaps”",
+        ),
+        (
+            "Il contratto è valido.",
+            "Il contratto non è valido.",
+            "negation",
+        ),
+        ("价格上涨了三成。", "价格上涨了五成。", "三"),
+        (
+            "The harbor closed its northern gate.",
+            "Rents were paid every other week.",
+            "too few",
+        ),
+    ] {
+        let found = objection(sentence, quote);
+        assert!(
+            found.as_ref().is_some_and(|found| found.contains(expected)),
+            "{sentence} / {quote}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn no_rule_objects_to_the_same_in_other_words() {
+    for (sentence, quote) in [
+        (
+            "The lease ends on 30 June 2027 [D1:p4] (A, B).",
+            "The lease shall end on 30 June 2027.",
+        ),
+        ("It costs 1,200 euros.", "the total costs 1200 EUR in all"),
+        (
+            "Oracle was sued by Google in court.",
+            "Google sued Oracle in court.",
+        ),
+        (
+            "The tenant must pay the rent by the third day.",
+            "The tenant shall pay the rent by the third day of each month.",
+        ),
+        (
+            "Die Miete beträgt zwölf Euro.",
+            "die monatliche Miete beträgt 12 Euro",
+        ),
+    ] {
+        assert_eq!(objection(sentence, quote), None, "{sentence} / {quote}");
+    }
+}
+
+#[test]
+fn a_claim_in_the_same_terms_is_a_repetition() {
+    let whole = "The lease ends on 30 June 2027.";
+    for (claim, expected) in [
+        ("Lease ends on 30 June 2027", true),
+        ("Lease: ends on 30 June 2027", true),
+        ("ends on 30 June 2027", true),
+        ("The lease does not end on 30 June 2027.", false),
+        ("The lease may end on 30 June 2027.", false),
+        ("The lease ends on 30 June 2028.", false),
+        ("The rent is 900 euros.", false),
+    ] {
+        assert_eq!(repeats(claim, whole), expected, "{claim}");
+    }
+    assert!(!repeats("The lease ends on 30 June 2027 in Rome.", whole));
+}

@@ -1,0 +1,323 @@
+//! Splits prose into sentences. A citation mark behind a sentence belongs to it; what stands in quotation marks or
+//! brackets is not split. Accepts any text.
+
+/// Opening and closing quotation marks and brackets, with the maximum length in bytes of what is kept in one piece.
+const ENCLOSING: [(char, &[char], usize); 9] = [
+    ('“', &['”'], 400),
+    ('„', &['“', '”'], 400),
+    ('«', &['»'], 400),
+    ('»', &['«'], 400),
+    ('「', &['」'], 400),
+    ('『', &['』'], 400),
+    ('(', &[')'], 160),
+    ('[', &[']'], 160),
+    ('【', &['】'], 160),
+];
+/// The same for `"`.
+const LONGEST_STRAIGHT: usize = 400;
+/// Maximum length in bytes of marks in square brackets behind a sentence.
+const LONGEST_MARK: usize = 120;
+/// Maximum length in bytes of letters in round brackets behind a sentence.
+const LONGEST_LETTERS: usize = 24;
+/// Abbreviations that never end a sentence.
+const TITLES: &[&str] = &[
+    "e.g", "i.e", "vs", "v", "approx", "ca", "dr", "mr", "mrs", "ms", "prof", "st", "bzw", "evtl",
+    "ggf", "vgl", "cf", "viz", "esp", "incl", "resp", "inkl", "exkl", "zzgl", "sog", "allg", "hon",
+    "rev", "gen", "gov", "sen", "rep", "sgt", "capt", "lt",
+];
+/// Abbreviations that do not end a sentence before a figure.
+const COUNTED: &[&str] = &[
+    "no", "nos", "nr", "art", "arts", "sec", "secs", "fig", "figs", "eq", "eqs", "p", "pp", "para",
+    "paras", "par", "abs", "abschn", "ch", "chap", "cl", "vol", "ed", "app", "ex", "sched", "reg",
+    "ver", "s", "z", "rn", "rz", "rdnr", "ziff", "kap", "bd", "bl", "lit", "jan", "feb", "mar",
+    "apr", "jun", "jul", "aug", "sept", "sep", "oct", "okt", "nov", "dec", "dez",
+];
+/// Abbreviations that end a sentence only before a word that begins one.
+const OPEN: &[&str] = &[
+    "inc", "ltd", "co", "corp", "llc", "plc", "bros", "etc", "al", "mio", "mrd", "usw", "jr", "sr",
+    "str",
+];
+/// Names of companies that have an exclamation mark continue with one of these.
+const COMPANIES: &[&str] = &["inc", "ltd", "corp", "llc", "co", "ag", "gmbh", "plc"];
+/// Words that begin a sentence, where a name could follow as well.
+const BEGINNINGS: &[&str] = &[
+    "the", "a", "an", "it", "its", "he", "she", "they", "we", "you", "i", "this", "that", "these",
+    "those", "there", "in", "on", "at", "by", "for", "from", "with", "to", "as", "but", "and",
+    "or", "however", "if", "when", "while", "since", "although", "because", "after", "before",
+    "so", "then", "thus", "no", "not", "all", "some", "each", "both", "his", "her", "their", "our",
+    "your", "my", "what", "which", "who", "how", "why", "der", "die", "das", "ein", "eine", "er",
+    "sie", "es", "wir", "dies", "diese", "dieser", "dieses", "im", "am", "auf", "bei", "mit",
+    "nach", "vor", "wenn", "aber", "und", "oder", "auch", "doch", "dann", "daher", "dort", "hier",
+    "kein", "keine", "alle", "laut", "le", "la", "les", "il", "elle", "el", "los", "las",
+];
+/// Beginnings of the months' names, in English and German.
+const MONTHS: [&str; 16] = [
+    "jan", "feb", "mar", "mär", "apr", "may", "mai", "jun", "jul", "aug", "sep", "oct", "okt",
+    "nov", "dec", "dez",
+];
+
+/// The sentences of a block without Markdown.
+pub(super) fn split(text: &str) -> Vec<String> {
+    let kept = enclosed(text);
+    let mut found = Vec::new();
+    let mut start = 0;
+    for (at, character) in text.char_indices() {
+        if at < start || !is_end(character) {
+            continue;
+        }
+        if let Some(after) = end_of_sentence(text, start, at, character, &kept) {
+            found.push(text[start..after].trim().to_owned());
+            start = after;
+        }
+    }
+    found.push(text[start..].trim().to_owned());
+    found.retain(|sentence| !sentence.is_empty());
+    found
+}
+
+fn is_end(c: char) -> bool {
+    matches!(c, '.' | '!' | '?' | '…' | '؟' | '۔') || is_wide_end(c)
+}
+
+// Needs no space behind it.
+fn is_wide_end(c: char) -> bool {
+    matches!(c, '。' | '！' | '？' | '।')
+}
+
+// Where the sentence ends that begins at `start`, if the mark at `at` ends it.
+fn end_of_sentence(
+    text: &str,
+    start: usize,
+    at: usize,
+    mark: char,
+    kept: &[(usize, usize)],
+) -> Option<usize> {
+    // Quotation marks and brackets that close belong to the sentence.
+    let is_closing = |c: &char| {
+        matches!(
+            c,
+            '"' | '”' | '“' | '’' | '\'' | ')' | '«' | '»' | '」' | '』'
+        )
+    };
+    let behind = at + mark.len_utf8();
+    let closing = text[behind..].chars().take_while(is_closing);
+    let after = behind + closing.map(char::len_utf8).sum::<usize>();
+    if kept.iter().any(|&(from, to)| from < at && after <= to) {
+        return None;
+    }
+    let rest = &text[after..];
+    let cited = marks(rest);
+    let end = after + cited;
+    let next = text[end..].trim_start();
+    let is_spaced = rest.is_empty() || rest.starts_with(char::is_whitespace);
+    // "It ends.[1] It begins."
+    let is_attached = cited > 0
+        && rest.starts_with(['[', '【'])
+        && (next.len() < text[end..].len()
+            || next.starts_with(char::is_uppercase)
+            || next.is_empty());
+    if !is_spaced && !is_attached && !is_wide_end(mark) {
+        return None;
+    }
+    let is_continued = match mark {
+        _ if next.starts_with(char::is_lowercase) => true,
+        '…' => !next.is_empty() && !next.starts_with(char::is_uppercase),
+        '.' if text[..at].ends_with('.') => next.starts_with(|c: char| c.is_ascii_digit()),
+        '.' => after == behind && cited == 0 && is_abbreviated(&text[start..at], next),
+        '!' | '?' => COMPANIES.contains(&first_word(next).as_str()),
+        _ => false,
+    };
+    (!is_continued).then_some(end)
+}
+
+// What is quoted or in brackets, from the opening mark to the closing one.
+fn enclosed(text: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let (mut done, mut before) = (0, ' ');
+    for (at, open) in text.char_indices() {
+        let previous = std::mem::replace(&mut before, open);
+        if at < done {
+            continue;
+        }
+        let inside = at + open.len_utf8();
+        let close = match open {
+            '"' => straight(text, inside, previous),
+            _ => {
+                let known = ENCLOSING.iter().find(|(one, ..)| *one == open);
+                known.and_then(|(_, close, most)| {
+                    let length = text[inside..].find(*close)?;
+                    (length <= *most).then_some(inside + length)
+                })
+            }
+        };
+        if let Some(close) = close {
+            found.push((at, close));
+            done = close + text[close..].chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    found
+}
+
+// The `"` that closes the one before `inside`; five inches open nothing.
+fn straight(text: &str, inside: usize, before: char) -> Option<usize> {
+    let opens = !before.is_alphanumeric() && !text[inside..].starts_with(char::is_whitespace);
+    let mut ends = text[inside..].match_indices('"').filter(|(length, _)| {
+        let close = inside + length;
+        let is_bound = text[..close].ends_with(|c: char| !c.is_whitespace());
+        is_bound && !text[close + 1..].starts_with(char::is_alphanumeric)
+    });
+    let (length, _) = ends.next().filter(|_| opens)?;
+    (length <= LONGEST_STRAIGHT).then_some(inside + length)
+}
+
+// Letters and citations after the period, as in "It rose. [1] (B)", belong to the sentence before them.
+fn marks(rest: &str) -> usize {
+    let mut end = 0;
+    loop {
+        let ahead = rest[end..].trim_start();
+        let skipped = rest[end..].len() - ahead.len();
+        let (close, most) = match ahead.chars().next() {
+            Some('[') => (']', LONGEST_MARK),
+            Some('【') => ('】', LONGEST_MARK),
+            Some('(') => (')', LONGEST_LETTERS),
+            _ => return end,
+        };
+        let Some(length) = ahead.find(close).filter(|&length| length <= most) else {
+            return end;
+        };
+        let length = length + close.len_utf8();
+        let next = ahead[length..].trim_start().chars().next();
+        if next.is_some_and(char::is_lowercase) {
+            return end;
+        }
+        end += skipped + length;
+    }
+}
+
+fn first_word(text: &str) -> String {
+    let word = text.split(|c: char| !c.is_alphanumeric()).next();
+    word.unwrap_or_default().to_lowercase()
+}
+
+// Whether a period behind `before` belongs to its last word.
+fn is_abbreviated(before: &str, next: &str) -> bool {
+    let word = before
+        .rsplit(|c: char| c.is_whitespace() || matches!(c, '(' | '"' | '“' | '„' | '['))
+        .next()
+        .unwrap_or_default();
+    let lower = word.to_lowercase();
+    let lower = lower.as_str();
+    let begins = BEGINNINGS.contains(&first_word(next).as_str());
+    let is_day = word.len() <= 2 && !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit());
+    let is_month = || {
+        MONTHS
+            .iter()
+            .any(|month| first_word(next).starts_with(month))
+    };
+    let is_ordinal =
+        is_day && before.len() > word.len() && (is_month() || is_ordinal_place(before, word));
+    // "z. B." continues the sentence, "U.S. Army" and "J. Smith" too.
+    let mut letters = word.split('.');
+    let is_initials = !word.is_empty()
+        && word != "I"
+        && letters.all(|part| part.chars().count() == 1 && part.chars().all(char::is_alphabetic));
+    let is_letter = is_initials && word.chars().all(char::is_lowercase);
+    is_ordinal
+        || is_letter
+        || TITLES.contains(&lower)
+        || (COUNTED.contains(&lower) && is_figure(next))
+        || ((is_initials || OPEN.contains(&lower)) && !begins && !next.is_empty())
+}
+
+// A figure, a Roman numeral, or a letter: "Art. 5", "Art. IV", "Fig. B".
+fn is_figure(next: &str) -> bool {
+    let word = next
+        .split(|c: char| !c.is_alphanumeric())
+        .next()
+        .unwrap_or_default();
+    let is_roman = !word.is_empty() && word.chars().all(|c| "IVXLC".contains(c));
+    let is_letter = word.chars().count() == 1 && !matches!(word, "A" | "I");
+    word.starts_with(|c: char| c.is_ascii_digit()) || (is_roman && word != "I") || is_letter
+}
+
+// A number with a stop is an ordinal behind an article or a preposition of German.
+fn is_ordinal_place(before: &str, word: &str) -> bool {
+    const PLACES: &[&str] = &[
+        "am", "der", "den", "dem", "zum", "vom", "die", "bis", "im", "das", "des", "ab", "seit",
+    ];
+    let ahead = before[..before.len() - word.len()].trim_end();
+    let last = ahead.rsplit(' ').next().unwrap_or_default();
+    PLACES.contains(&last.to_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_keeps_its_mark_and_no_other() {
+        for (text, expected) in [
+            (
+                "The lease ends on 30 June 2027.[1] The landlord is broke.",
+                &[
+                    "The lease ends on 30 June 2027.[1]",
+                    "The landlord is broke.",
+                ][..],
+            ),
+            (
+                "The lease ends. [D1:p1, D2:p10-12, D3:p4] It is old.[D1:p1]",
+                &[
+                    "The lease ends. [D1:p1, D2:p10-12, D3:p4]",
+                    "It is old.[D1:p1]",
+                ],
+            ),
+            (
+                "租约2027年到期。[1]房东破产了。",
+                &["租约2027年到期。[1]", "房东破产了。"],
+            ),
+            (
+                "It rose to 3.[5] in array.[0] of it.",
+                &["It rose to 3.[5] in array.[0] of it."],
+            ),
+            (
+                "The 5\" pipe is old. The 6\" pipe is new [1].",
+                &["The 5\" pipe is old.", "The 6\" pipe is new [1]."],
+            ),
+            (
+                "It ended in the U.S. The landlord is broke. So do I. He left.",
+                &[
+                    "It ended in the U.S.",
+                    "The landlord is broke.",
+                    "So do I.",
+                    "He left.",
+                ],
+            ),
+            (
+                "The answer is no. He left.",
+                &["The answer is no.", "He left."],
+            ),
+        ] {
+            assert_eq!(split(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_is_not_cut_before_its_mark() {
+        for text in [
+            "It says “the lease … 2027” [D1:p1].",
+            "It says “the lease [...] 30 June 2027” [D1:p1].",
+            "It says “It ends. It begins.” in clause 4 [D1:p1].",
+            "It asks “Why?” and says that the lease ends [D1:p1].",
+            "The lease ends, cf. Art. 5 para. 2, on 30 June 2027 [D1:p1].",
+            "See Nr. 3 of Abs. IV and Fig. B of it [D1:p1].",
+            "The lease ends on 30. Juni 2027 laut Vertrag [D1:p1].",
+            "Der Vertrag endet am 30. Juni 2027 im 19. Jahrhundert [D1:p1].",
+            "Es gilt z. B. Abs. 2 Nr. 3 des BGB [D1:p1].",
+            "The U.S. Army says that the lease of J. Smith ends [D1:p1].",
+            "Yahoo! Inc. says the lease of Acme Ltd. Berlin ends [D1:p1].",
+            "Dr. Smith v. Lee, i.e. the contract, ends approx. Monday vs. Tuesday [D1:p1].",
+        ] {
+            assert_eq!(split(text), [text]);
+        }
+    }
+}
