@@ -15,6 +15,10 @@ enum ClosingForm {
     Boxed,
     /// `Answer: X`, or no form: the members are asked for this line anyway.
     Line,
+    /// The option or value and nothing else: "Reply with only the letter".
+    Bare,
+    /// A JSON object: "Reply as JSON {\"answer\": …}".
+    Json,
 }
 
 /// The winner's answer in the form that `wording`, the question and the turns before it, asks for: unchanged where
@@ -26,13 +30,28 @@ pub fn closed(question: &str, wording: &str, text: &str) -> String {
         ClosingForm::Line => true,
         ClosingForm::Hashes => last.trim_start().starts_with("####"),
         ClosingForm::Boxed => last.contains("\\boxed{"),
+        ClosingForm::Bare | ClosingForm::Json => false,
     };
     let Some(stated) = AnswerReader::statement(text).filter(|_| !fits) else {
         return text.to_owned();
     };
     let value = AnswerReader::new(question).read(text);
-    let stated = plain_number(value.as_ref()).map_or(stated, |number| number.to_string());
+    let label = match &value {
+        Some(AnswerValue::Choice(label)) => label.to_string(),
+        _ => stated.clone(),
+    };
+    let number = plain_number(value.as_ref());
+    let stated = number.map_or(stated, |number| number.to_string());
     match form {
+        ClosingForm::Bare => label,
+        ClosingForm::Json => {
+            let number = number.and_then(json_number).map(Value::Number);
+            let value = match value {
+                Some(AnswerValue::YesNo(is_yes)) => Value::Bool(is_yes),
+                _ => number.unwrap_or(Value::String(label)),
+            };
+            Value::Object(Map::from_iter([(key_in(wording), value)])).to_string()
+        }
         ClosingForm::Hashes => format!("{text}\n#### {stated}"),
         _ => format!("{text}\n\\boxed{{{stated}}}"),
     }
@@ -203,9 +222,70 @@ fn asked(wording: &str) -> ClosingForm {
         ClosingForm::Hashes
     } else if wording.contains("\\boxed") {
         ClosingForm::Boxed
+    } else if demands(wording, AS_JSON) {
+        ClosingForm::Json
+    } else if demands(wording, ALONE) {
+        ClosingForm::Bare
     } else {
         ClosingForm::Line
     }
+}
+
+/// Verbs that demand a form of the answer, and what follows them.
+const DEMANDS: &[&str] = &["reply", "respond", "answer", "output", "return", "give"];
+const ALONE: &[&str] = &[
+    " with only",
+    " only",
+    " with just",
+    " just",
+    " with nothing but",
+    " using only",
+    " with the letter only",
+    " with the number only",
+    " with a single",
+    " with one word",
+    " with one letter",
+    " in one word",
+];
+const AS_JSON: &[&str] = &[
+    " as json",
+    " in json",
+    " with json",
+    " as a json",
+    " with a json",
+    " only json",
+    " with only json",
+    " using json",
+    " only with json",
+    " json",
+];
+
+// Whether one of the verbs is followed by one of these phrases. ASCII case only, so that offsets stay the same.
+fn demands(wording: &str, phrases: &[&str]) -> bool {
+    let lower = wording.to_ascii_lowercase();
+    let is_condition = |rest: &str| {
+        [" only if", " only when", " only after"]
+            .iter()
+            .any(|one| rest.starts_with(one))
+    };
+    DEMANDS.iter().any(|verb| {
+        lower.match_indices(verb).any(|(at, _)| {
+            let is_word = !lower[..at].ends_with(|c: char| c.is_alphanumeric());
+            let rest = &lower[at + verb.len()..];
+            is_word && !is_condition(rest) && phrases.iter().any(|phrase| rest.starts_with(phrase))
+        })
+    })
+}
+
+// The only key of the object that the wording shows, else "answer".
+fn key_in(wording: &str) -> String {
+    let shown = wording.find('{').and_then(|at| {
+        let key = wording[at + 1..].trim_start().strip_prefix('"')?;
+        let (key, rest) = key.split_once('"')?;
+        let value = rest.trim_start().strip_prefix(':')?.split('}').next()?;
+        (!value.contains("\":")).then(|| key.to_owned())
+    });
+    shown.unwrap_or_else(|| "answer".to_owned())
 }
 
 #[cfg(test)]
@@ -245,6 +325,36 @@ mod tests {
             ),
         ] {
             assert_eq!(closed(question, question, text), expected);
+        }
+    }
+
+    #[test]
+    fn a_form_asked_for_in_words_is_given() {
+        const LETTERS: &str = "A) x\nB) y\nC) z";
+        for (wording, text, expected) in [
+            ("Reply with only the letter.", "So.\n\nAnswer: B", "B"),
+            ("Answer only yes or no.", "So.\nAnswer: Yes.", "Yes"),
+            ("Respond with just the number.", "So.\nAnswer: 5 km", "5 km"),
+            (
+                "Reply as JSON {\"answer\": \"...\"}",
+                "So.\nAnswer: B",
+                r#"{"answer":"B"}"#,
+            ),
+            ("Return JSON: {\"n\": 1}", "So.\nAnswer: 5", r#"{"n":5}"#),
+            ("Give JSON.", "So.\nAnswer: no", r#"{"answer":false}"#),
+            (
+                "Who can only answer this?",
+                "So.\nAnswer: Ada",
+                "So.\nAnswer: Ada",
+            ),
+            (
+                "May only the buyer reply?",
+                "So.\nAnswer: no",
+                "So.\nAnswer: no",
+            ),
+        ] {
+            let wording = format!("{wording}\n{LETTERS}");
+            assert_eq!(closed(&wording, &wording, text), expected, "{wording}");
         }
     }
 
