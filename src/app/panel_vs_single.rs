@@ -1,8 +1,6 @@
 //! Panel versus single model: blind comparisons of a panel's answer with the best single draft, and the
 //! statistics of users' votes, computed by `domain::panel_vs_single`.
 
-use std::collections::BTreeSet;
-
 use super::analyses::Analyses;
 use super::{Error, Kind, Result};
 use crate::crypto;

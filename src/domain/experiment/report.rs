@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::design::{ConfigurationState, HoldoutFinding, RaceStep, StopReason};
+use super::design::{ConfigurationState, HoldoutFinding, RaceStep, RaceVerdict, StopReason};
 use super::final_test;
 pub use super::intervals::mean_interval;
 use super::intervals::{agreeing, difference_interval};
@@ -151,24 +151,8 @@ pub fn report(
     baseline: Baseline,
 ) -> ExperimentReport {
     let design = race.design();
-    let mut verdict = match race.next() {
-        RaceStep::Done(verdict) => Some(verdict),
-        RaceStep::Evaluate(_) | RaceStep::Propose(_) => None,
-    };
     let is_unmeasured = verdict_sentence::is_unmeasured(race, failed);
-    if let Some(verdict) = verdict.as_mut() {
-        if is_unmeasured {
-            (verdict.finding, verdict.difference) = (HoldoutFinding::NotTested, None);
-        }
-        // A verdict of an earlier version may have an interval that its finding contradicts.
-        let is_clear = matches!(
-            verdict.finding,
-            HoldoutFinding::Better | HoldoutFinding::Worse
-        );
-        if let Some(one) = &mut verdict.difference {
-            one.interval = agreeing(one.interval, one.mean, is_clear);
-        }
-    }
+    let verdict = verdict_of(race, is_unmeasured);
     let tried: Vec<usize> = (0..design.arms.len())
         .filter(|&arm| !values(race, arm).is_empty())
         .collect();
@@ -210,6 +194,25 @@ pub fn report(
         strengths: strengths(design.arms.len(), matches, design.seed),
         leaderboard: rows,
     }
+}
+
+// The verdict, as far as its figures allow.
+fn verdict_of(race: &SuccessiveHalving, is_unmeasured: bool) -> Option<RaceVerdict> {
+    let RaceStep::Done(mut verdict) = race.next() else {
+        return None;
+    };
+    if is_unmeasured {
+        (verdict.finding, verdict.difference) = (HoldoutFinding::NotTested, None);
+    }
+    // A verdict of an earlier version may have an interval that its finding contradicts.
+    let is_clear = matches!(
+        verdict.finding,
+        HoldoutFinding::Better | HoldoutFinding::Worse
+    );
+    if let Some(one) = &mut verdict.difference {
+        one.interval = agreeing(one.interval, one.mean, is_clear);
+    }
+    Some(verdict)
 }
 
 #[cfg(test)]
