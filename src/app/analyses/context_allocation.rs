@@ -12,8 +12,8 @@ use crate::domain::context_mode::{
     self, ContextMode, DocumentSizes, Fit, FitChoice, Fitting, MemberNeeds,
 };
 use crate::domain::id::UserId;
+use crate::domain::money::Price;
 use crate::domain::pattern::reading;
-use crate::domain::price::Price;
 use crate::domain::thread;
 
 /// Output tokens reserved for an answer without a limit, at most a quarter of the window.
