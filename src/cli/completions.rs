@@ -151,7 +151,7 @@ mod tests {
     fn actions_are_read_from_the_usage() {
         for (name, expected) in [
             ("ask", &[][..]),
-            ("experiment", &["run", "list", "show", "resume"]),
+            ("experiment", &["example", "run", "list", "show", "resume"]),
             ("patterns", &["list", "show", "check"]),
             ("help", &["settings"]),
         ] {

@@ -73,7 +73,7 @@ pub(super) const EXAMPLES: &[(&str, &[&str])] = &[
             "quire ask what is a quire of paper",
             "quire ask \"What are the risks?\" -f report.pdf notes/*.md",
             "quire ask \"Compare them\" -f https://example.com/terms.html -q > answer.md",
-            "git diff | quire ask \"What could break?\" -p confidence --parameter temperature=0",
+            "git diff | quire ask \"What could break?\" -p gut --parameter temperature=0",
             "quire ask -c \"And the second one?\"",
         ],
     ),

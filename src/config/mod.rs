@@ -5,6 +5,7 @@ mod backups;
 mod check;
 mod data_dir;
 mod file;
+mod limits;
 mod load;
 mod mistaken;
 pub mod options;
@@ -402,7 +403,7 @@ fn checked(checker: &mut Checker, providers: Vec<ProviderConfig>) -> Config {
             day_tokens: checker.number_if_given("BUDGET_DAY_TOKENS"),
             month_tokens: checker.number_if_given("BUDGET_MONTH_TOKENS"),
         },
-        limits: limits(checker),
+        limits: limits::read(checker),
         password_rounds: password_rounds(checker, environment),
         providers,
         sources: options::SETTINGS
@@ -439,34 +440,6 @@ fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) 
         checker.fault("QUIRE_MODELS_FILE", &fault);
     }
     CatalogSheet::default()
-}
-
-fn limits(checker: &mut Checker) -> ServerLimits {
-    ServerLimits {
-        max_upload: checker.number("MAX_UPLOAD_MB") << 20,
-        min_free: checker.number("MIN_FREE_MB") << 20,
-        document_memory: checker.number("DOCUMENT_MEMORY_MB") << 20,
-        document_cpu: checker.seconds("DOCUMENT_CPU_SECONDS"),
-        document_text: (checker.number("DOCUMENT_TEXT_MB") << 20) as usize,
-        document_readers: checker.number("DOCUMENT_READERS") as usize,
-        max_connections: checker.number("MAX_CONNECTIONS") as usize,
-        max_runs: checker.number_or_zero("MAX_RUNS"),
-        max_calls: checker.number_or_zero("MAX_CALLS"),
-        max_streams: checker.number_or_zero("MAX_STREAMS"),
-        max_streams_per_user: checker.number_or_zero("MAX_STREAMS_PER_USER"),
-        rate_per_minute: checker.number("RATE_LIMIT") as u32,
-        login_per_minute: checker.number("LOGIN_LIMIT") as u32,
-        header_timeout: checker.seconds("HEADER_TIMEOUT"),
-        body_timeout: checker.seconds("BODY_TIMEOUT"),
-        idle_timeout: checker.seconds("IDLE_TIMEOUT"),
-        connect_timeout: checker.seconds("CONNECT_TIMEOUT"),
-        first_token_timeout: checker.seconds("FIRST_TOKEN_TIMEOUT"),
-        token_timeout: checker.seconds("TOKEN_TIMEOUT"),
-        stage_timeout: checker.seconds("STAGE_TIMEOUT"),
-        run_timeout: checker.seconds("RUN_TIMEOUT"),
-        retries: checker.number("RETRIES") as u32,
-        shutdown_timeout: checker.seconds("SHUTDOWN_TIMEOUT"),
-    }
 }
 
 fn ui_port(checker: &mut Checker) -> Option<u16> {

@@ -21,6 +21,8 @@ fn page_module(path: &str, is_signed_in: bool) -> Option<&'static str> {
         ("analyze", None) => "pages/analyze",
         ("orchestrator", None) => "pages/orchestrator",
         ("modelrunner", None) => "pages/modelrunner",
+        // Without an account it is a sentence that needs none of them.
+        ("experiments", None) if !is_signed_in => return None,
         ("experiments", None) => "pages/experiments",
         ("documents", None) => "pages/documents",
         ("manual", _) => "pages/manual",

@@ -213,7 +213,7 @@ fn requests_that_cannot_be_run_are_refused_with_their_place() {
         (
             asking(json!({"document_ids": vec!["document_x"; 101]})),
             "document_ids",
-            "20",
+            "100",
         ),
         (
             asking(json!({"models": vec!["demo/extract"; 17]})),

@@ -161,16 +161,18 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
     );
     judge(browser, axe, "a pair to be judged");
     browser.picture_of_window("experiment-duel");
-    for (key, said) in [("1", "1 of "), ("t", "2 of "), (keys::RIGHT, "3 of ")] {
+    // Strengths are shown from six compared cases on.
+    let verdicts = ["1", "t", keys::RIGHT, "1", "2", "1"];
+    for (key, said) in verdicts.into_iter().zip(1..) {
         browser.keys(&[], key);
-        browser.wait_text(".duel", said);
+        browser.wait_text(".duel", &format!("{said} of "));
     }
     let before = browser.text(".duel .compare");
     browser.keys(&[], "s");
     until("another pair", || {
         (browser.text(".duel .compare") != before).then_some(())
     });
-    browser.wait_text(".duel", "3 of ");
+    browser.wait_text(".duel", "6 of ");
     browser.keys(&[], keys::ESCAPE);
     until("the dialog to go", || {
         (browser.count(".dialog") == 0).then_some(())

@@ -230,7 +230,7 @@ fn a_press_waits_for_the_part_that_it_needs() {
     // The worker's own line is neither blocked nor slow.
     browser.cdp("Network.setBypassServiceWorker", json!({ "bypass": true }));
     let block = |parts: &[&str]| browser.cdp("Network.setBlockedURLs", json!({ "urls": parts }));
-    block(&["*/document-view.js"]);
+    block(&["*/app/reader.js"]);
     browser.press("Look");
     browser.wait_text("dialog .error-alert", "could not be loaded");
     browser.keys(&[], keys::ESCAPE);
@@ -242,7 +242,7 @@ fn a_press_waits_for_the_part_that_it_needs() {
     browser.wait_text("dialog .page-text", "forty litres");
     browser.keys(&[], keys::ESCAPE);
 
-    block(&["*/parts/run.js"]);
+    block(&["*/app/live.js", "*/app/workbench-running.js"]);
     browser.reload();
     browser.wait(".bench");
     browser.fill(".prompt-input", QUESTION);

@@ -401,9 +401,9 @@ fn the_example_of_an_experiment_runs() {
         .unwrap()
         + 1;
     std::fs::write(place.0.join("wrong.toml"), &wrong).unwrap();
-    let said = place
-        .run(&["experiment", "run", "wrong.toml", "--estimate"])
-        .refused(1);
+    let ran = place.run(&["experiment", "run", "wrong.toml", "--estimate"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    let said = ran.err;
     assert!(said.contains("wrong.toml, line "), "{said}");
     assert!(said.contains("dail"), "{said}");
     let named: usize = said

@@ -1,9 +1,31 @@
 //! `quire mcp` as used by the program that starts it: messages on stdin, answers on stdout, and nothing
 //! else there.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use super::Place;
+
+/// What the server answers to this input. Its stdin stays open until this many answers have arrived, as with any
+/// client that wants them.
+fn answers(place: &Place, input: &str, count: usize) -> Vec<Value> {
+    let mut command = place.quire(&["mcp"]);
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = pipes.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let answered = lines.by_ref().take(count);
+    let answered = answered
+        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+        .collect();
+    drop(stdin);
+    assert!(lines.next().is_none(), "there is nothing else on stdout");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    answered
+}
 
 #[test]
 fn tools_are_served_over_stdin() {
@@ -25,15 +47,9 @@ fn tools_are_served_over_stdin() {
         .iter()
         .map(|message| format!("{message}\n"))
         .collect();
-    let said = place.run_with(&["mcp"], &(input + "{\n"));
-    assert_eq!(said.code, Some(0), "{said:?}");
-    let answers: Vec<Value> = said
-        .out
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let answers = answers(&place, &(input + "{\n"), 8);
     let of = |id: Value| answers.iter().find(|answer| answer["id"] == id).unwrap();
-    assert_eq!(answers.len(), 8, "{}", said.out);
+    assert_eq!(answers.len(), 8, "{answers:?}");
     assert_eq!(of(json!(1))["result"]["serverInfo"]["name"], "quire");
     assert_eq!(of(json!(2))["result"]["tools"].as_array().unwrap().len(), 4);
     let consulted = &of(json!(3))["result"];

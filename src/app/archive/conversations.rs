@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -16,6 +17,7 @@ use crate::domain::id::{AnalysisId, ThreadId, UserId};
 use crate::domain::json;
 use crate::domain::request::to_stored;
 use crate::domain::thread::{MAX_TITLE, title_of};
+use crate::domain::time::Timestamp;
 use crate::store::Writer;
 use crate::store::archive::{self, ArchiveTable};
 
@@ -164,19 +166,23 @@ impl<'a> HistoryImport<'a> {
             "" => crate::crypto::hex(&hash(&first.question, &first.answer)),
             source => source.to_owned(),
         };
-        let id = |turn: usize, one: &ForeignConversation| {
+        let id = |turn: usize, made: Timestamp| {
             let seed = sha256::hash(format!("{} {source} {turn}", self.user).as_bytes());
             let number = seed[..10]
                 .iter()
                 .fold(0, |sum, byte| (sum << 8) | u128::from(*byte));
-            let made = one.made.or(first.made).unwrap_or_default();
             AnalysisId::new(made, number)
         };
         let mut rows = ThreadRows::default();
-        let thread_id = ThreadId::begun_by(&id(0, first));
+        let begun = first.made.unwrap_or_default();
+        let thread_id = ThreadId::begun_by(&id(0, begun));
         let mut before = String::new();
+        let mut earliest = begun;
         for (turn, one) in thread.turns.iter().enumerate() {
-            let id = id(turn, one);
+            // Turns are sorted by id, so each needs a later time than the one before it.
+            let made = one.made.unwrap_or_default().max(earliest);
+            earliest = made + Duration::from_millis(1);
+            let id = id(turn, made);
             rows.add(&id, one, Some((&thread_id, &before)))?;
             before = id.to_string();
         }

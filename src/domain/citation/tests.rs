@@ -165,9 +165,9 @@ fn unknown_marks_are_struck_out() {
 
 #[test]
 fn letters_may_slip_only_on_recognized_pages() {
-    // Character recognition read "tenant" as "tenaut".
+    // Character recognition read "deposit" as "dcposit".
     let scan =
-        "The tenaut pays a deposit of 900 euros and keeps the garden in good order all year.";
+        "The tenant pays a dcposit of 900 euros and keeps the garden in good order all year.";
     let text = "He pays: \u{201C}The tenant pays a deposit of 900 euros and keeps the garden in good order all year\u{201D} [D1:p1].";
     for (is_recognized, expected) in [
         (true, CitationState::Verified),

@@ -479,15 +479,12 @@ impl RunState {
 
     /// Number of answers and failures in the current stage.
     pub fn counts(&self) -> (usize, usize) {
-        let of_stage = self
-            .results
-            .values()
-            .filter(|result| result.stage == self.stage);
-        of_stage.fold((0, 0), |(a, f), result| {
-            if result.answered() {
-                (a + 1, f)
-            } else {
-                (a, f + 1)
+        let all = self.results.values();
+        let of_stage = all.filter(|result| result.stage == self.stage);
+        of_stage.fold((0, 0), |(answered, failed), result| {
+            match result.answered() {
+                true => (answered + 1, failed),
+                false => (answered, failed + 1),
             }
         })
     }
