@@ -1,5 +1,10 @@
 //! A budget for the path of a relayed call: allocations, which are the same on every machine, where times are not. The
 //! provider and the client here allocate nothing, so what is counted is Quire's.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![allow(
+    dead_code,
+    reason = "the support for tests of the API has more than this one needs"
+)]
 #![allow(
     unsafe_code,
     reason = "an allocator that counts; it adds nothing to the system's"

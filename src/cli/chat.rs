@@ -26,7 +26,7 @@ const WAITING: usize = 16;
 /// Where the questions are answered.
 enum ChatSide {
     Local(Box<LocalSession>),
-    Server(RemoteSession),
+    Server(Box<RemoteSession>),
 }
 
 /// Converses until the input ends.
@@ -37,7 +37,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     call.warn(&config);
     block_on(async {
         if let Some(server) = RemoteSession::of_call(call, &config).await? {
-            let side = ChatSide::Server(server);
+            let side = ChatSide::Server(Box::new(server));
             let outcome = converse(call, &config, &side).await;
             if let ChatSide::Server(server) = side {
                 server.close().await;

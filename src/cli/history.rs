@@ -29,7 +29,7 @@ const LISTED: (u32, u32) = (20, 100);
 
 enum HistorySide {
     Local(Box<LocalSession>),
-    Server(RemoteSession),
+    Server(Box<RemoteSession>),
 }
 
 /// Runs the action that the first word names.
@@ -50,7 +50,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
         let side = match RemoteSession::named(call, &config)? {
-            Some(server) => HistorySide::Server(server),
+            Some(server) => HistorySide::Server(Box::new(server)),
             None => {
                 let home = LocalSession::to_read(config, call.value("as")).await?;
                 HistorySide::Local(Box::new(home))

@@ -73,7 +73,7 @@ fn a_result_is_few_requests_few_bytes_and_soon_readable() {
     let count = all.len() as u64;
     let bytes: u64 = all.iter().map(|(_, bytes)| bytes).sum();
     let readable = browser.value("window.readableAt").as_f64().unwrap();
-    println!("{count} requests, {bytes} bytes, readable after {readable:.0} ms: {all:#?}");
+    eprintln!("{count} requests, {bytes} bytes, readable after {readable:.0} ms: {all:#?}");
     assert!(count <= MAX_REQUESTS, "{count} requests: {all:#?}");
     assert!(bytes <= MAX_BYTES, "{bytes} bytes: {all:#?}");
     assert!(readable <= MAX_MS, "readable after {readable} ms: {all:#?}");

@@ -90,8 +90,8 @@ fn the_data_folder_s_patterns_are_there_and_bad_ones_are_told() {
     for (words, why) in [
         (&["patterns", "show", "nobody"][..], "no pattern \"nobody\""),
         (&["patterns", "show"], "the pattern's id is missing"),
-        (&["patterns", "check"], "which file?"),
-        (&["patterns", "bake"], "no action \"bake\""),
+        (&["patterns", "check"], "needs a file"),
+        (&["patterns", "bake"], "no action `bake`"),
         (&["patterns", "check", "nowhere.toml"], "is invalid"),
     ] {
         let said = place.run(words);

@@ -8,6 +8,7 @@ const NAMES = {
   hyper: ["Revision", "each improves its answer by what it read"],
   tie: ["Tie-break", "one model decides between the tied answers"],
   ultra: ["Synthesis", "one answer out of all"],
+  evidence: ["Comparison", "a model compares the answers"],
 };
 
 /** The display name of a stage. */

@@ -104,7 +104,7 @@ impl OperatorPlace<'_> {
             }
             if opens {
                 closed -= 1;
-            } else if !before.is_some_and(|c| digit(c).is_some())
+            } else if before.is_none_or(|c| digit(c).is_none())
                 && !self.back(behind - 1).is_some_and(char::is_alphanumeric)
             {
                 closed += 1;

@@ -54,7 +54,7 @@ fn differences_are_covered_at_every_number_of_cases() {
 #[test]
 fn interval_and_finding_agree_at_every_number_of_cases() {
     for cases in [2, 3, 4, 5, 6, 8, 12, 31] {
-        for kind in 0..MEANS.len() {
+        for (kind, mean) in MEANS.into_iter().enumerate() {
             let mut chance = Random::new(71 + cases as u64);
             let mut wrong = 0;
             for _ in 0..400 {
@@ -75,7 +75,7 @@ fn interval_and_finding_agree_at_every_number_of_cases() {
                 wrong += usize::from(finding != HoldoutFinding::NotDistinguishable);
             }
             // Kind 6 is not symmetric: no test of its mean is exact, and its settings are not equal.
-            let is_equal = MEANS[kind] == 0.0 && kind != 6;
+            let is_equal = mean == 0.0 && kind != 6;
             assert!(
                 !is_equal || wrong <= 32,
                 "{cases} cases of kind {kind}: {wrong}"
