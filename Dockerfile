@@ -5,7 +5,7 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 # Dependencies first, with empty sources: this layer is reused until Cargo.lock changes.
 COPY Cargo.toml Cargo.lock Makefile ./
-COPY .ci/link .ci/startup-functions .ci/
+COPY .ci/ordered-cc .ci/startup-functions .ci/
 RUN mkdir -p src benches/documents && touch src/lib.rs \
     && for file in src/main src/build benches/hello benches/documents/main \
         $(sed -n '/^\[\[bench\]\]/{n;s/^name = "\(.*\)"/benches\/\1/p}' Cargo.toml); \

@@ -9,7 +9,7 @@ QUICK    := target/$(TARGET)/quick/quire
 STATIC   := RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs"
 # Functions that a start runs are laid out together. Not where the list is missing, as in a partial checkout.
 ifneq ($(wildcard .ci/startup-functions),)
-LINKER   := CARGO_TARGET_$(shell uname -m | tr a-z A-Z)_UNKNOWN_LINUX_GNU_LINKER=$(CURDIR)/.ci/link
+LINKER   := CARGO_TARGET_$(shell uname -m | tr a-z A-Z)_UNKNOWN_LINUX_GNU_LINKER=$(CURDIR)/.ci/ordered-cc
 endif
 OPTIMIZED := $(LINKER) $(STATIC)
 SYMBOLS  := $(OPTIMIZED) CARGO_TARGET_DIR=target/symbols cargo rustc --release --locked --target $(TARGET) --bin quire -- -C strip=none

@@ -303,27 +303,3 @@ fn conversations_of_other_programs_become_threads() {
     let next: Value = serde_json::from_str(&well(place.run(&words))).unwrap();
     assert_eq!(next["status"], "completed", "{next}");
 }
-
-#[test]
-fn importing_takes_time_in_proportion() {
-    let place = with_account("ada@example.com");
-    let import = |name: &str, from: u32, to: u32| {
-        let mut lines = String::new();
-        for n in from..to {
-            lines += &format!(
-                "{{\"messages\":[{{\"role\":\"user\",\"content\":\"Question {n}?\"}},\
-                 {{\"role\":\"assistant\",\"content\":\"Answer {n}. {}\"}}]}}\n",
-                "word ".repeat(150)
-            );
-        }
-        std::fs::write(place.0.join(name), lines).unwrap();
-        let begun = std::time::Instant::now();
-        let words = ["import", "--user", "ada@example.com", name, "--json"];
-        let added = counts(place.run(&words))["analyses"]["added"].clone();
-        assert_eq!(added, to - from);
-        begun.elapsed()
-    };
-    let (first, second) = (import("a.jsonl", 0, 600), import("b.jsonl", 600, 1200));
-    // The second half is compared with the first one: quadratic work would take three times as long.
-    assert!(second < first * 3, "{first:?}, then {second:?}");
-}
