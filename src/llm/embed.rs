@@ -2,6 +2,7 @@
 //! has its own retries.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -127,7 +128,9 @@ fn attempt_once(
     for (name, value) in &provider.headers(name)? {
         call = call.header(name, value);
     }
+    // A new connection: the provider may have closed a pooled one, and nothing here tries again at once.
     let config = call.config().timeout_global(Some(limit));
+    let config = config.max_idle_age(Duration::ZERO);
     let sent = config.build().send(body.to_string().as_bytes());
     let (parts, body) = sent.map_err(unreached)?.into_parts();
     let mut reader = body.into_with_config().limit(MAX_ANSWER as u64).reader();

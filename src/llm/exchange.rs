@@ -214,6 +214,8 @@ pub(super) fn models_once(
         call = call.header(name, value);
     }
     let config = call.config().timeout_global(Some(list_timeout(inner)));
+    // A new connection: the provider may have closed a pooled one, and the list is not requested again.
+    let config = config.max_idle_age(Duration::ZERO);
     let response = config.build().call().map_err(unreached)?;
     let status = response.status().as_u16();
     let (parts, body) = response.into_parts();

@@ -36,12 +36,14 @@ pub fn open_web_file(
     let agent = transport::agent(&settings, AddressReach::Public);
     let mut uri = web_address(address)?;
     for _ in 0..=MAX_REDIRECTS {
-        let response =
-            agent.get(uri.clone()).call().map_err(|error| {
-                match address_guard::refused(&error) {
-                    true => "its address is not public; OUTBOUND_ALLOW permits networks".to_owned(),
-                    false => error.to_string(),
-                }
+        // A new connection for each redirect: a server may close the one before it without saying so.
+        let request = agent.get(uri.clone()).config();
+        let request = request.max_idle_age(Duration::ZERO).build();
+        let response = request
+            .call()
+            .map_err(|error| match address_guard::refused(&error) {
+                true => "its address is not public; OUTBOUND_ALLOW permits networks".to_owned(),
+                false => error.to_string(),
             })?;
         let status = response.status();
         if status.is_redirection() {
