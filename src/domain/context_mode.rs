@@ -77,7 +77,7 @@ pub const PASSAGES: usize = 24_000;
 /// Documents up to this many characters are included whole by default in any window that has room: about 24,000
 /// tokens.
 pub const UNASKED: u64 = 96_000;
-/// Share of a context window that documents take by default: one of so many parts.
+/// Documents take at most one part in this number of a context window by default.
 const WINDOW_SHARE: u64 = 4;
 /// Maximum characters included whole on request; they are stored with the analysis.
 pub const MOST: u64 = 2_000_000;

@@ -1,5 +1,5 @@
-// An analysis again with one thing changed. Says first what is reused from the earlier run, what is asked again, and what
-// that may cost: as the server plans it.
+// Runs an analysis again with one change. Shows the server's plan first: what is reused from the earlier run, which calls
+// are repeated, and what they may cost.
 import { post } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { money, plural, sentence } from "../format.js";

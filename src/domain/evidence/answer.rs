@@ -37,8 +37,8 @@ pub fn sentences(answer: &str) -> Vec<String> {
     found
 }
 
-// A piece that is no sentence by itself but has a mark, as behind an abbreviation that is not known, belongs to the piece
-// before it.
+// A piece that has a citation mark but is not a sentence belongs to the piece before it: the text was split after an
+// unknown abbreviation.
 fn joined(pieces: Vec<String>) -> Vec<String> {
     let mut sentences: Vec<String> = Vec::with_capacity(pieces.len());
     for piece in pieces {

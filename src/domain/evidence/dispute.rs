@@ -23,7 +23,7 @@ pub(super) struct PlacedClaim<'a> {
 }
 
 impl PlacedClaim<'_> {
-    /// Whether the judge reports that somebody denies it.
+    /// Whether the judge reports that a member denies it.
     pub fn is_contested(&self) -> bool {
         self.lost > 0 || self.why.is_some()
     }
