@@ -18,7 +18,7 @@ const STEP = 1 / 100;
  * no new layout of the earlier ones.
  */
 export function GrowingText(cite) {
-  const tail = el("div", { class: "prose" });
+  let tail = el("div", { class: "prose" });
   const node = el("div", { class: "growing" }, tail);
   let env = reading(cite, `${uid("text")}-`);
   let sheet = null;
@@ -32,6 +32,10 @@ export function GrowingText(cite) {
       if (!sheet || sheet.childElementCount >= SHEET) tail.before(sheet = el("div", { class: "prose settled" }));
       sheet.append(block);
     }
+    // A new element for the next block: the old one would count as one that moved.
+    const next = el("div", { class: "prose" });
+    tail.replaceWith(next);
+    tail = next;
   }
 
   function clear() {

@@ -68,7 +68,8 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
     speaker.hear(last?.text ?? "");
     const ready = panelStages(run).some((each) => each.members.some((member) => member.status === "done"));
     finish.disabled = !(ready && run.stages.length > 1 && run.stages.at(-1).final && run.stages.at(-1).status === "waiting");
-    finish.hidden = writing;
+    // Invisible and not hidden: Stop keeps its place.
+    finish.classList.toggle("over", writing);
   }
 
   function drawStages() {
@@ -122,9 +123,10 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
 
   function Answer() {
     const text = GrowingText(Citer(run, null));
-    const rest = el("div", { class: "skeletons", "aria-hidden": "true" }, [100, 92, 64, 100, 92, 64].map((width) => el("span", { class: "skeleton", style: `width:${width}%` })));
+    // Behind the text, which grows over them.
+    const rest = el("div", { class: "skeletons", "aria-hidden": "true" }, [100, 92, 96, 64, 0, 100, 88, 94, 72].map((width) => el("span", { class: "skeleton", style: `width:${width}%` })));
     text.node.classList.add("reading");
-    const place = el("div", { class: "answer live-answer", hidden: true }, text.node, rest);
+    const place = el("div", { class: "answer live-answer", hidden: true }, rest, text.node);
     return { node: place, draw() {
       const member = synthesis(run);
       if (!member) return null;
