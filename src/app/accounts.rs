@@ -462,6 +462,10 @@ pub fn random_password() -> Result<String> {
     }
 }
 
+/// A random number.
+///
+/// # Errors
+/// When the operating system gives none.
 pub(super) fn chance() -> Result<u128> {
     crypto::random_number().map_err(Error::internal)
 }

@@ -233,6 +233,7 @@ pub(super) fn progress(line: &str) {
 
 /// The first few items of a list on one line, and how many more there are. `None` for an empty list.
 pub(super) fn several(items: &[String]) -> Option<String> {
+    // Number of items.
     const SHOWN: usize = 10;
     let shown = items.iter().take(SHOWN).cloned().collect::<Vec<_>>();
     match items.len().saturating_sub(SHOWN) {

@@ -184,6 +184,10 @@ pub struct ReservedAmount {
 }
 
 impl ReservedAmount {
+    /// Reserves the amount, for users with a budget.
+    ///
+    /// # Errors
+    /// With the sentence for the user when the budget does not cover it, or the store fails.
     pub(super) async fn of(
         book: Arc<ReservationLedger>,
         user: &UserId,

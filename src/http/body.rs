@@ -145,6 +145,7 @@ impl CountedBody {
     /// Reads and drops up to 64 MiB for at most 2 seconds. A client that is still sending would otherwise see its
     /// connection reset before it reads the response.
     pub(super) async fn discard(mut self) {
+        // Bytes.
         const MAX_DISCARDED: u64 = 64 << 20;
         let rest = async {
             let mut received = 0;

@@ -53,6 +53,7 @@ pub enum Overdue {
     Headers,
 }
 
+// States of a connection, as one atomic number.
 const IDLE: u8 = 0;
 const HEADERS: u8 = 1;
 const RESPONDING: u8 = 2;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod cycles;
+mod documentation;
 mod linker;
 mod names;
 mod scripts;
@@ -80,7 +81,6 @@ const CONFINED: &[(&str, &[&str])] = &[
 
 const MOST_FILE_LINES: usize = 500;
 const MOST_FUNCTION_LINES: usize = 80;
-const MOST_SCRIPT_LINES: usize = 300;
 
 struct Source {
     /// Relative to src, with slashes.
@@ -378,129 +378,6 @@ fn nothing_grows_too_long() {
         }
     }
     holds(faults);
-}
-
-#[test]
-fn every_module_says_what_it_is_for() {
-    let silent = sources()
-        .into_iter()
-        .filter(|source| !source.text.starts_with("//! "));
-    holds(
-        silent
-            .map(|source| format!("src/{}: begins without //!", source.name))
-            .collect(),
-    );
-}
-
-#[test]
-fn the_manual_lists_everything() {
-    let topics = quire::http::manual::topics().unwrap();
-    let mut faults = Vec::new();
-    let mut needs = |topic: &str, kind: &str, text: &str| {
-        let found = topics.iter().find(|known| known.id == topic).unwrap();
-        if !found.text.contains(&format!("`{text}`")) {
-            faults.push(format!(
-                "assets/manual/{topic}.md: the {kind} `{text}` is missing"
-            ));
-        }
-    };
-    for route in quire::http::routes::ROUTES {
-        let row = format!("{} {}", route.verb.as_str(), route.path);
-        needs("api", "route", &row);
-    }
-    for setting in quire::config::options::SETTINGS {
-        needs("settings", "setting", setting.name);
-    }
-    for command in quire::cli::COMMANDS {
-        needs("commands", "command", command.name);
-    }
-    for row in quire::http::error::KINDS {
-        needs("api", "error code", row.2);
-    }
-    let mut patterns = Vec::new();
-    walk(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/patterns"),
-        "toml",
-        &mut patterns,
-    );
-    for pattern in patterns {
-        let id = pattern.file_stem().unwrap().to_str().unwrap();
-        needs("panels", "pattern", id);
-    }
-    holds(faults);
-}
-
-#[test]
-fn the_overview_names_files_that_exist() {
-    let overview = fs::read_to_string("src/README.md").expect("the overview");
-    let names: Vec<String> = sources().into_iter().map(|source| source.name).collect();
-    let named = overview.split('`').skip(1).step_by(2);
-    let named = named.filter(|name| name.ends_with(".rs") && !name.contains('<'));
-    let is_known = |name: &str| {
-        let file = format!("/{name}");
-        names
-            .iter()
-            .any(|known| format!("/{known}").ends_with(&file))
-            || Path::new(name).exists()
-    };
-    let unknown = named.filter(|name| !is_known(name));
-    holds(
-        unknown
-            .map(|name| format!("src/README.md: no file {name}"))
-            .collect(),
-    );
-}
-
-#[test]
-fn the_pages_scripts_keep_their_order() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/js");
-    let mut paths = Vec::new();
-    walk(&root, "js", &mut paths);
-    let mut faults = Vec::new();
-    let mut edges = BTreeSet::new();
-    for path in &paths {
-        let name = path
-            .strip_prefix(&root)
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned();
-        let text = fs::read_to_string(path).unwrap();
-        let lines = text.lines().count();
-        if lines > MOST_SCRIPT_LINES {
-            faults.push(format!("assets/js/{name}: {lines} lines"));
-        }
-        for (before, quoted) in text
-            .split('"')
-            .collect::<Vec<_>>()
-            .windows(2)
-            .map(|two| (two[0], two[1]))
-        {
-            if !(before.ends_with("from ") || before.ends_with("import "))
-                || !quoted.starts_with('.')
-            {
-                continue;
-            }
-            let target = path.parent().unwrap().join(quoted);
-            let Ok(target) = target.canonicalize() else {
-                faults.push(format!("assets/js/{name}: {quoted} is not there"));
-                continue;
-            };
-            // What others wrote is outside of this order (vendor.rs).
-            let Ok(target) = target.strip_prefix(root.canonicalize().unwrap()) else {
-                continue;
-            };
-            let target = target.to_str().unwrap().to_owned();
-            if name.starts_with("parts/") && target.starts_with("pages/") {
-                faults.push(format!(
-                    "assets/js/{name}: a part must not know the page {target}"
-                ));
-            }
-            edges.insert((name.clone(), target));
-        }
-    }
-    holds(faults);
-    assert_eq!(cycle(&edges), None, "a script imports itself in the end");
 }
 
 #[test]

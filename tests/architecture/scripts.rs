@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{holds, is_word, vendor, walk};
+use super::{cycle, holds, is_word, vendor, walk};
+
+const MOST_SCRIPT_LINES: usize = 300;
 
 /// A script without its comments, in which a lost end of a comment hides what follows.
 fn code(text: &str) -> String {
@@ -81,4 +83,56 @@ fn a_comment_without_an_end_hides_an_export() {
         ))
         .is_empty()
     );
+}
+
+#[test]
+fn the_pages_scripts_keep_their_order() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/js");
+    let mut paths = Vec::new();
+    walk(&root, "js", &mut paths);
+    let mut faults = Vec::new();
+    let mut edges = BTreeSet::new();
+    for path in &paths {
+        let name = path
+            .strip_prefix(&root)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let text = fs::read_to_string(path).unwrap();
+        let lines = text.lines().count();
+        if lines > MOST_SCRIPT_LINES {
+            faults.push(format!("assets/js/{name}: {lines} lines"));
+        }
+        for (before, quoted) in text
+            .split('"')
+            .collect::<Vec<_>>()
+            .windows(2)
+            .map(|two| (two[0], two[1]))
+        {
+            if !(before.ends_with("from ") || before.ends_with("import "))
+                || !quoted.starts_with('.')
+            {
+                continue;
+            }
+            let target = path.parent().unwrap().join(quoted);
+            let Ok(target) = target.canonicalize() else {
+                faults.push(format!("assets/js/{name}: {quoted} is not there"));
+                continue;
+            };
+            // What others wrote is outside of this order (vendor.rs).
+            let Ok(target) = target.strip_prefix(root.canonicalize().unwrap()) else {
+                continue;
+            };
+            let target = target.to_str().unwrap().to_owned();
+            if name.starts_with("parts/") && target.starts_with("pages/") {
+                faults.push(format!(
+                    "assets/js/{name}: a part must not know the page {target}"
+                ));
+            }
+            edges.insert((name.clone(), target));
+        }
+    }
+    holds(faults);
+    assert_eq!(cycle(&edges), None, "a script imports itself in the end");
 }

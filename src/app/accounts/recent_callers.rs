@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 
+/// Number of callers, and the time for which one is remembered.
 const MAX_CALLERS: usize = 4096;
 const MAX_AGE: Duration = Duration::from_secs(2);
 

@@ -4,6 +4,9 @@ use crate::app::error::FieldError;
 use crate::app::{Error, Kind};
 
 /// Validates a display name: trimmed, bounded, without control characters.
+///
+/// # Errors
+/// With the rule that the name breaks.
 pub(super) fn checked_name(name: &str) -> std::result::Result<String, FieldError> {
     let name = name.trim();
     let wrong = match name {

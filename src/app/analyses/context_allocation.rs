@@ -44,6 +44,9 @@ pub(super) struct PlannedPanel<'a> {
 
 impl Analyses<'_> {
     /// Allocates context to every member, and removes members that have no room for any.
+    ///
+    /// # Errors
+    /// When the documents cannot be read, or no member has room for any of them.
     pub(super) async fn provide(
         &self,
         user: Option<&UserId>,

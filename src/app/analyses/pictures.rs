@@ -42,6 +42,10 @@ impl Material {
 }
 
 impl Analyses<'_> {
+    /// The pictures among the request's documents, pages without text included, and warnings about all of them.
+    ///
+    /// # Errors
+    /// When there are too many pictures, or the store fails.
     pub(super) async fn material(
         &self,
         user: Option<&UserId>,
@@ -88,6 +92,9 @@ impl Analyses<'_> {
 
     /// Reads the bytes of a plan's pictures. A picture that was deleted meanwhile fails the run: an answer about
     /// something else than what was shown would be worse.
+    ///
+    /// # Errors
+    /// When a picture is gone or cannot be read.
     pub(super) async fn pictures(&self, user: Option<&UserId>, plan: &Plan) -> Result<Vec<Image>> {
         let mut images = Vec::new();
         for picture in &plan.pictures {

@@ -88,6 +88,10 @@ impl Analyses<'_> {
         self.begin(Some(caller.user.clone()), new, None, now).await
     }
 
+    /// Plans a run, checks every limit and budget, and starts it.
+    ///
+    /// # Errors
+    /// When a limit or a budget is exceeded, the plan is impossible, the disk is full, or the store fails.
     pub(super) async fn begin(
         &self,
         user: Option<UserId>,

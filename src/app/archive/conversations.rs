@@ -300,6 +300,10 @@ impl ThreadRows {
     }
 }
 
+/// The description of a table of the history, and the columns that the store has.
+///
+/// # Errors
+/// When this version keeps no such table, or the store fails.
 pub(super) fn table(place: &ArchivePaths, name: &str) -> Result<HistoryTable> {
     let Some(table) = archive::TABLES.iter().find(|table| table.name == name) else {
         return Err(unreadable("this version keeps no history"));

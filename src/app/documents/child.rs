@@ -175,6 +175,9 @@ impl ChildReader {
     }
 
     /// Reads a file and passes its pages to `take` as they arrive, until it returns false. Blocks.
+    ///
+    /// # Errors
+    /// When the process cannot be started, or the file cannot be opened.
     pub fn read(
         &self,
         path: &Path,
@@ -283,8 +286,8 @@ fn listen_aside(mut said: ChildStderr) -> io::Result<JoinHandle<String>> {
         })
 }
 
-/// Signal numbers on Linux.
 mod libc_signal {
+    //! Signal numbers on Linux.
     pub const KILL: i32 = 9;
     pub const ALRM: i32 = 14;
     pub const XCPU: i32 = 24;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::id::UserId;
 
+/// Number of users, and the time for which one is remembered.
 const MAX_USERS: usize = 4096;
 const MAX_AGE: Duration = Duration::from_secs(2);
 

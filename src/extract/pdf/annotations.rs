@@ -59,6 +59,7 @@ fn comment(annotation: &Dict<'_>) -> String {
 }
 
 fn field<'a>(annotation: &Dict<'a>) -> AnnotationText<'a> {
+    // Bits of a field's flags.
     const RADIO: u32 = 1 << 15;
     const PUSH_BUTTON: u32 = 1 << 16;
     const PASSWORD: u32 = 1 << 13;
