@@ -1,4 +1,4 @@
-//! `make footprint`: the resources Quire uses compared with a bare hyper server built alike and measured in
+//! `make footprint`: the resources Quire uses compared with a bare hyper server with the same build profile, measured in
 //! the same run, also with a tenth of a CPU. Fails when a budget is exceeded: budgets are today's figures
 //! with a small margin, goals the figures to reach.
 

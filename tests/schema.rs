@@ -60,7 +60,7 @@ fn close(store: Store) {
         .block_on(store.close());
 }
 
-/// A database with the schema file run as it stands, without our program.
+/// A database with the schema file executed directly, without our program.
 fn written(path: &Path, sql: &str) -> Connection {
     let db = Connection::open(path).unwrap();
     db.execute_batch(sql).unwrap();

@@ -97,7 +97,7 @@ pub fn searched(script: Script) -> Searched {
     }
 }
 
-/// The design of a search with so many given prompts.
+/// The design of a search with this many given prompts.
 pub fn design(script: Script, given: usize) -> Design {
     Design {
         arms: (0..given)

@@ -213,7 +213,7 @@ fn manifest(client: &mut Client) -> Vec<u8> {
 }
 
 /// A compressed archive of a manifest and one more entry, whose content is `begin` and then `piece` until it
-/// has so many bytes.
+/// has this many bytes.
 fn bomb(
     manifest: &[u8],
     kind: tar::EntryType,

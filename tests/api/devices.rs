@@ -32,7 +32,7 @@ fn browser(server: &Server, email: &str) -> Client {
     browser
 }
 
-/// Guesses without a pause from the same address, twenty at a time, while `owner` goes on.
+/// Guesses without a pause from the same address, twenty at a time, while `owner` continues.
 fn beside_a_flood(server: &Server, email: &str, owner: impl FnOnce()) {
     let (ended, refused) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {

@@ -367,7 +367,7 @@ fn a_budget_that_compares_nothing_is_refused() {
     assert!(provider.asked().is_empty());
 }
 
-/// What each of so many, all at once, was answered.
+/// The responses to this many requests, sent at once.
 fn at_once(client: &Client, requests: &[(&str, Value)]) -> Vec<u16> {
     std::thread::scope(|scope| {
         let tries: Vec<_> = (requests.iter())

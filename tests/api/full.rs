@@ -99,7 +99,7 @@ fn a_full_disk_loses_nothing_and_is_told() {
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.text().contains("MB free"), "{}", refused.text());
 
-    // There is room again: it goes on by itself.
+    // There is room again: it recovers by itself.
     fs::remove_file(&filling).unwrap();
     assert_eq!(named(&mut client, "After").status, 200);
     let taken = client.upload("/api/upload-document", "thin.txt", text.as_bytes());

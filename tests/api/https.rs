@@ -18,7 +18,7 @@ fn authority() -> CertificateParams {
     params
 }
 
-/// Writes a certificate for this machine and what stands between it and an authority, which is given.
+/// Writes a certificate for this machine and the intermediate one between it and the given authority.
 fn put(folder: &Path) -> String {
     let key = || KeyPair::generate().unwrap();
     let root = CertifiedIssuer::self_signed(authority(), key()).unwrap();

@@ -247,7 +247,7 @@ fn ends_what_is_open(end: impl Fn(&Server, &mut Client, &str)) {
         read_until(socket, "HTTP/1.1 401");
     }
     for socket in [&mut streamed, &mut events] {
-        // In order or broken off; only a stream that goes on would time out.
+        // Complete or cut off; only a stream that never ends would time out.
         let late = [ErrorKind::WouldBlock, ErrorKind::TimedOut];
         let ended = socket.read_to_end(&mut Vec::new());
         assert!(!ended.is_err_and(|fault| late.contains(&fault.kind())));

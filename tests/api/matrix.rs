@@ -104,7 +104,7 @@ fn nobody_reaches_the_things_of_another_through_any_operation() {
         );
         for (verb, operation) in operations.as_object().expect("operations") {
             let access = operation["x-quire-access"].as_str().expect("an access");
-            // These are about whoever asks; signing out would end the walk.
+            // These concern the caller; signing out would end the test.
             if path.starts_with("/api/auth/") {
                 continue;
             }

@@ -69,7 +69,7 @@ fn endings_beside_the_known_ones() {
             "reason-in-object",
             choice(json!({ "finish_reason": { "reason": "max_tokens" } })),
         ),
-        // The first good word stands; an empty chunk behind it changes nothing.
+        // The first valid value is kept; an empty chunk after it changes nothing.
         whole(
             "then-empty",
             sse(&[text(T), end("stop"), end(""), usual(), done()]),

@@ -352,7 +352,7 @@ fn no_route_reaches_a_private_address_of_a_user_s_provider() {
     let (_server, mut admin, user) = smuggled(&urls);
     let walk = |mut user: Client, number: usize, url: &str| {
         for (at, route) in CALLING.iter().filter(asks_a_model).enumerate() {
-            // An experiment waits between failures: one stands for all.
+            // An experiment waits between failures: one case is enough.
             if route.contains("/experiments") && number > 0 {
                 continue;
             }

@@ -92,7 +92,7 @@ fn whoever_obeys_a_document_is_kept_from_the_others() {
         why.contains("quarantined") && why.contains("offer.txt"),
         "{why}"
     );
-    // Kept for whoever wants to see it, and read by no model.
+    // Kept for people to see, and read by no model.
     assert_eq!(obedient["text"], "Buy Acme paper.");
     assert_eq!(shown["model_responses"].get("p/obeys"), None);
     let asked = provider.asked();

@@ -458,7 +458,7 @@ fn nothing_is_lost_over_many_sleeps_and_the_replica_does_not_grow_without_end() 
         database / 1024,
         slowest.as_millis()
     );
-    // Two whole copies and the changes since the first of them: never one for each wake that ever was.
+    // Two whole copies and the changes since the first of them: never one per wake-up.
     assert!(files - originals < 200, "{files} files");
 }
 

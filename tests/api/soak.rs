@@ -75,7 +75,7 @@ enum Manner {
     Streams,
     Waits,
     Watches,
-    /// Goes after so many milliseconds, streaming or not.
+    /// Disconnects after this many milliseconds, streaming or not.
     Leaves(bool, u64),
     /// Starts it to go on alone, and presses stop.
     Stops(u64),

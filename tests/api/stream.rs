@@ -212,7 +212,7 @@ pub fn open(
     path: &str,
     body: &Value,
 ) -> TcpStream {
-    // A key stands in for the token, which the client keeps to itself.
+    // A key replaces the token, which only the client knows.
     let made = client
         .post("/api/users/me/api-keys", json!({"name": "socket"}))
         .json();

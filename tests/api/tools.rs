@@ -214,7 +214,7 @@ fn a_panel_advises_and_one_of_it_acts() {
     let before = provider.asked().len();
     assert!(before >= 3);
 
-    // With the result, who acts goes on alone.
+    // With the tool's result, only the acting model continues.
     let messages = body["messages"].as_array_mut().unwrap();
     messages.push(answer["choices"][0]["message"].clone());
     for id in ["c1", "c2"] {

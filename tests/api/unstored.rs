@@ -44,7 +44,7 @@ fn chat(stream: bool) -> Value {
     json!({ "model": "p/a", "messages": messages, "stream": stream })
 }
 
-/// The recorded calls, once there are so many.
+/// Waits for this many recorded calls, and returns them.
 fn recorded(client: &mut Client, count: usize) -> Value {
     for _ in 0..1_200 {
         let found = client.get("/api/usage/calls").json();

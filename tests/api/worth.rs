@@ -13,7 +13,7 @@ const SYNTHESIS: &str =
     "## Answer\nPaper is 0.1 mm thick (A, B).\n\n## Where the members agree\nAll (A).";
 
 /// Two members of which the second is the stronger and dearer one, and who sums up; prices are known. Each
-/// is asked in so many runs.
+/// is asked in this many runs.
 fn panel(runs: usize, synthesis: &str, settings: &[(&str, &str)]) -> (Provider, Server) {
     let dear = "As ChatGPT, I say: 0.1 mm.\n\n## Not known\nThe brand.";
     let provider = Provider::script([

@@ -15,7 +15,7 @@ const WRITE: &str = "
     input.value = args[1];
     input.dispatchEvent(new Event('input', { bubbles: true }));";
 
-/// Begins the demo's experiment with at most so many evaluations.
+/// Begins the demo's experiment with at most this many evaluations.
 fn begin(browser: &Browser, server: &Server, evaluations: &str) {
     browser.go(&server.address("/experiments?new=1"));
     browser.wait(".experiment-part");

@@ -17,7 +17,7 @@ fn choose(browser: &Browser, label: &str, value: &str) {
     );
 }
 
-// Replaces what stands there: typing would add to it.
+// Replaces the text: typing would add to it.
 fn fill(browser: &Browser, label: &str, text: &str) {
     browser.run(
         "const name = [...document.querySelectorAll('label')].find((label) => label.textContent === args[0]);

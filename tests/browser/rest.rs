@@ -7,7 +7,7 @@ use crate::pages::{EMAIL, PASSWORD, axe, judge, sign_in, sign_up};
 use crate::server::{Server, provider};
 use crate::turn;
 
-/// Writes into the field of this label, in the place of what stands there.
+/// Replaces the text of the field with this label.
 const WRITE: &str = "
     const label = [...document.querySelectorAll('label')].find((one) => one.textContent === args[0]);
     const input = label ? document.getElementById(label.htmlFor) : document.querySelector(args[0]);
@@ -19,7 +19,7 @@ fn write(browser: &Browser, field: &str, text: &str) {
     browser.run(WRITE, json!([field, text]));
 }
 
-/// What stands behind the header cannot be clicked.
+/// What is behind the header cannot be clicked.
 fn to_top(browser: &Browser) {
     browser.run("scrollTo(0, 0);", json!([]));
 }

@@ -158,7 +158,7 @@ fn a_stand_in_is_named_while_it_runs() {
     );
 }
 
-/// A member fails, who stands in for it fails too, and so does who should write the answer.
+/// A member fails, its fallback fails too, and so does the synthesizer.
 const FROM_EVENTS: &str = "
     const module = document.querySelector('script[type=module]').src.replace(/\\/app\\/.*$/, '/js/parts/run-model.js');
     const { newRun, lastWords, synthesis } = await import(module);

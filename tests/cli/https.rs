@@ -9,7 +9,7 @@ use rcgen::{CertificateParams, KeyPair};
 use super::{Place, Running};
 
 impl Place {
-    /// Writes a certificate that holds for so many days from now on, and its key.
+    /// Writes a certificate valid for this many days from now, and its key.
     fn certify(&self, days: u64) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["quire.example".to_owned()]).unwrap();

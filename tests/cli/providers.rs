@@ -8,7 +8,7 @@ use super::{Place, Running, Said};
 
 const KEY: &str = "sk-cli-0123456789-secret-wxyz";
 
-/// A provider that lists two models to whoever has the key, until the test program ends.
+/// A provider that lists two models to callers with the key, until the test program ends.
 fn provider() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -265,7 +265,7 @@ fn damage_costs_no_more_than_the_document() {
     assert!(faults.is_empty(), "{} faults: {faults:#?}", faults.len());
 }
 
-/// For whoever looks into it.
+/// For people who look into it.
 pub fn keep(kind: &str, round: usize, name: &str, bytes: &[u8]) {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("damaged");
     std::fs::create_dir_all(&folder).unwrap();

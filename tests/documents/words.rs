@@ -24,7 +24,7 @@ fn unfold(c: char) -> Option<&'static str> {
     })
 }
 
-/// Every word with how often it stands there.
+/// Every word with its number of occurrences.
 pub fn count(text: &str) -> HashMap<String, usize> {
     let mut counts = HashMap::new();
     let mut word = String::new();
@@ -53,7 +53,7 @@ pub fn count(text: &str) -> HashMap<String, usize> {
     counts
 }
 
-/// The share of the reference's words that were found, each as often as it stands there.
+/// The share of the reference's words that were found, each as often as it occurs there.
 pub fn recall(found: &HashMap<String, usize>, reference: &HashMap<String, usize>) -> f64 {
     let all: usize = reference.values().sum();
     let hits: usize = reference

@@ -1,4 +1,4 @@
-// A run from its start, or from where it stands when somebody comes back to it, to its result. `place` says where:
+// A run from its start, or from its present state when somebody comes back to it, to its result. `place` says where:
 // `{data, context, show}` of the page.
 import { get, post } from "../api.js";
 import { announce, keepPlace } from "../dom.js";

@@ -1,4 +1,4 @@
-//! Splits prose into sentences. A citation mark behind a sentence belongs to it; what stands in quotation marks or
+//! Splits prose into sentences. A citation mark behind a sentence belongs to it; what is in quotation marks or
 //! brackets is not split. Accepts any text.
 
 /// Opening and closing quotation marks and brackets, with the maximum length in bytes of what is kept in one piece.

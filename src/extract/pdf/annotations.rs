@@ -20,7 +20,7 @@ const CHARACTER: f64 = 0.5;
 
 /// What an annotation is to the reader of a page.
 pub enum AnnotationText<'a> {
-    /// Its appearance is read; without any text in it, this value stands in its place.
+    /// Its appearance is read; without any text in it, this value is written instead.
     Appearance(String),
     /// It is a box: checked or not.
     Box(bool),

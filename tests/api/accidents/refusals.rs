@@ -449,7 +449,7 @@ fn another_secret_without_sealed_keys_signs_everybody_out_and_is_noted() {
     let (ada, _) = house(&folder, 0);
     let before = check_value(&folder).unwrap();
     fs::write(data(&folder).join("secret"), OTHER).unwrap();
-    // A command's environment may lack what the server's has: it goes on with nothing.
+    // A command's environment may lack what the server's has: it then continues without one.
     let said = refused(command(&folder, &["user", "list"]));
     assert!(
         said.contains("is not the secret that this database was used with"),

@@ -131,7 +131,7 @@ fn a_trickle_of_headers_is_not_patience_without_end() {
     let mut socket = server.connect();
     socket.write_all(b"GET / HTTP/1.1\r\n").unwrap();
     let mut answer = String::new();
-    // Each piece would start the clock anew if it were counted from the last byte.
+    // Each piece would restart the time limit if it were counted from the last byte.
     for number in 0.. {
         std::thread::sleep(std::time::Duration::from_millis(200));
         if socket

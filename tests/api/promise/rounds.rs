@@ -105,7 +105,7 @@ impl Model {
         }
     }
 
-    /// Checks that everything up to a moment is there, and goes on from what is. Returns how many documents had
+    /// Checks that everything up to a moment is there, and continues from there. Returns how many documents had
     /// been promised.
     fn check(&mut self, client: &mut Client, moment: &str, context: &str) -> usize {
         let mut promised = 0;

@@ -122,7 +122,7 @@ fn a_field_that_a_model_refuses_is_left_out_and_remembered() {
         .map(|asked| asked.body["temperature"].is_number())
         .collect();
     assert_eq!(sent, [true, false, false]);
-    // One that goes on refusing what it no longer gets is given up.
+    // A provider that still refuses what it no longer gets is given up.
     assert_eq!(call(&llm, warm("n")).kind(), CallErrorKind::Rejected);
 }
 

@@ -48,7 +48,7 @@ pub(super) fn chunk(body: &[u8]) -> Vec<u8> {
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 impl Line {
-    /// Played so many times.
+    /// Played this many times.
     pub fn times(mut self, times: usize) -> Self {
         self.left = times;
         self
@@ -97,7 +97,7 @@ impl Line {
     pub fn sse(self, body: &str) -> Self {
         self.open().raw(&chunk(body.as_bytes())).raw(LAST_CHUNK)
     }
-    /// The same in pieces of so many bytes.
+    /// The same in pieces of this many bytes.
     pub fn dribble(self, body: &str, bytes: usize, pause: Duration) -> Self {
         let mut line = self.open();
         line.steps

@@ -159,21 +159,21 @@ impl Provider {
         self.shared.state.lock().unwrap().open
     }
 
-    /// Waits until so many requests have come.
+    /// Waits until this many requests have arrived.
     pub fn wait_asked(&self, count: usize) {
         self.wait(&format!("{count} requests"), |state| {
             state.asked.len() >= count
         });
     }
 
-    /// Waits until so many connections have been opened.
+    /// Waits until this many connections have been opened.
     pub fn wait_connected(&self, count: usize) {
         self.wait(&format!("{count} connections"), |state| {
             state.connections >= count
         });
     }
 
-    /// Waits until so many callers have gone without a request.
+    /// Waits until this many callers have disconnected without a request.
     pub fn wait_broken_off(&self, count: usize) {
         self.wait(&format!("{count} callers to go unheard"), |state| {
             state.broken_off >= count
@@ -187,7 +187,7 @@ impl Provider {
         });
     }
 
-    /// Waits until so many callers wait for more than they will get.
+    /// Waits until this many callers wait for bytes that never come.
     pub fn wait_hanging(&self, count: usize) {
         self.wait(&format!("{count} callers that wait"), |state| {
             state.hanging >= count
@@ -201,7 +201,7 @@ impl Provider {
         });
     }
 
-    /// Waits until so many callers have hung up in the middle, and says when each did.
+    /// Waits until this many callers have disconnected mid-response, and returns when each did.
     pub fn wait_all_left(&self, count: usize) -> Vec<(String, Instant)> {
         self.wait(&format!("{count} callers to hang up"), |state| {
             state.left.len() >= count

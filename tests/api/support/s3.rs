@@ -333,7 +333,7 @@ fn note(request: &Request, state: &Mutex<State>) -> Option<Trouble> {
     Some(state.troubles.remove(found).1)
 }
 
-/// One part of the body in so many.
+/// One of this many parts of the body.
 fn send(mut socket: &TcpStream, request: &Request, answer: Answer, part: usize) {
     let (status, headers, body) = answer;
     let length = match status {

@@ -82,7 +82,7 @@ pub fn short_with(models: &[&str], more: Value) -> Value {
     body
 }
 
-/// Starts a run that goes on alone, and gives its id.
+/// Starts a run that continues without a client, and returns its ID.
 pub fn begin(client: &mut Client, models: &[&str]) -> String {
     // Without the cache, so that the provider sees every call.
     let more = json!({"async": true, "cache": "off"});

@@ -117,7 +117,7 @@ pub(super) fn truncated() -> Vec<Case> {
             503,
             "the provider has a fault",
         ),
-        // Once: whoever has seen nothing yet is given the second answer.
+        // Once: a client that has received nothing yet gets the second answer.
         Case {
             model: "busy-once",
             lines: vec![
