@@ -76,8 +76,9 @@ fn judged(body: &Value) -> String {
             {"text": "The valve was made in Österreich.", "stances": stances("The valve was made in Österreich", "")},
             {"text": "Frost can damage it.", "stances": stances("It must be drained before frost", "")},
             {"text": "It runs on diesel.", "stances": [{"member": "A", "stance": "asserts", "quote": "it runs on diesel fuel only"}]},
+            {"text": "The pump is red.", "stances": [{"member": "A", "stance": "asserts", "quote": "it is painted red all over"}]},
         ],
-        "contradictions": [{"claim": 0, "why": "the figures differ"}],
+        "contradictions": [{"claim": 0, "why": "the figures differ"}, {"claim": 4, "why": "one says blue"}],
         "blind_spots": ["Nobody names a price."],
     })
     .to_string()
@@ -165,6 +166,8 @@ fn the_map_shows_who_says_what_and_leads_to_the_drafts() {
             "Agreed by all",
             "Not covered",
             "price",
+            "Contradictions without evidence",
+            "The pump is red. – one says blue",
             "disputed",
             "Claims judged by",
         ] {

@@ -64,7 +64,7 @@ function Leaderboard(context) {
     Intervals({
       title: "Scores with their intervals", rows, show: score, legend: SIGNS,
       hint: "Point at a mark to read it, or go through them with the arrow keys.",
-      about: `The mark is the mean ${measure.toLowerCase()}, the line what the true one may be. Where lines overlap, the order may be chance. Settings that were eliminated early saw fewer cases: the order allows for how hard they were.${board.length > shown.length ? ` The first ${DRAWN} of ${count(board.length)}.` : ""}${untried > 0 ? ` ${plural(untried, "setting was", "settings were")} not tried.` : ""}`,
+      about: `The mark is the mean ${measure.toLowerCase()}, the line what the true one may be. Where lines overlap, the order may be chance. Settings that were eliminated early saw fewer cases: the order allows for how hard they were. The leader was chosen by these scores, so its own is more likely too high than too low: only the cases held back test it.${board.length > shown.length ? ` The first ${DRAWN} of ${count(board.length)}.` : ""}${untried > 0 ? ` ${plural(untried, "setting was", "settings were")} not tried.` : ""}`,
       table: () => boardTable(context),
     }));
 }

@@ -49,6 +49,12 @@ export function claimsOf(run) {
   }));
 }
 
+/** Contradictions that the judge reports without words that were found, in its words. */
+export function unverifiedOf(run) {
+  const all = isJudged(run) ? run.evidence.unverified ?? [] : [];
+  return all.map(({ point = "", why = "" }) => [point, why].filter(Boolean).join(" – ") || "The judge does not say on what.");
+}
+
 /** What no answer covers, in the judge's words. */
 export function blindSpots(run) {
   return isJudged(run) ? run.evidence.blind_spots ?? [] : [];

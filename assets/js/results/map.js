@@ -8,7 +8,7 @@ import { inline } from "../parts/inline.js";
 import { Letter } from "../parts/letter.js";
 import { nameOf } from "../parts/model-name.js";
 import { lastWords } from "../parts/run-model.js";
-import { blindSpots, claimsOf, draftOf, KINDS } from "./claims.js";
+import { blindSpots, claimsOf, draftOf, KINDS, unverifiedOf } from "./claims.js";
 import { JudgeNote, Support } from "./support.js";
 
 /**
@@ -26,7 +26,8 @@ export function DisagreementMap(run, { models, onDraft, actions = null }) {
     el("h2", { class: "visually-hidden" }, "Who says what"),
     JudgeNote(run, models),
     groups.length > 0 && [Choices(groups), Table(groups, context)],
-    BlindSpots(run, context.cite),
+    Points("Contradictions without evidence ", (size) => `${plural(size, "point")}: the judge reports them, but its quotes were not found in the answers`, unverifiedOf(run), context.cite),
+    Points("Not covered ", (size) => `${plural(size, "point")} that no answer gives, in the judge’s words`, blindSpots(run), context.cite),
     Support(run, context.cite));
 }
 
@@ -117,10 +118,9 @@ function Detail(claim, { run, models, onDraft, actions, cite }) {
   ];
 }
 
-function BlindSpots(run, cite) {
-  const spots = blindSpots(run);
-  if (spots.length === 0) return null;
+function Points(title, help, points, cite) {
+  if (points.length === 0) return null;
   return el("section", { class: "map-open" },
-    el("h3", null, "Not covered ", el("span", { class: "map-help" }, `${plural(spots.length, "point")} that no answer gives, in the judge’s words`)),
-    el("ul", null, spots.map((spot) => el("li", { dir: "auto" }, inline(spot, cite)))));
+    el("h3", null, title, el("span", { class: "map-help" }, help(points.length))),
+    el("ul", null, points.map((point) => el("li", { dir: "auto" }, inline(point, cite)))));
 }
