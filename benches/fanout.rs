@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use support::upstream::Upstream;
-use support::{Folder, Program, binary, field, median, post, runtime};
+use support::{Folder, Program, binary, median, new_key, runtime, sign_up};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -33,7 +33,7 @@ fn main() {
     let upstream = Upstream::start();
     let folder = Folder::new("fanout");
     let program = start(&binary, &folder, &upstream);
-    let people = sign_up(program.address);
+    let people = keys(program.address);
     overhead(&program, &upstream, &people);
     for (streams, goal) in [(500, "at most 40 MB"), (1000, "no failure")] {
         crowd(&program, &upstream, &people, streams, goal);
@@ -58,22 +58,9 @@ fn start(binary: &std::path::Path, folder: &Folder, upstream: &Upstream) -> Prog
 }
 
 /// Enough people that nobody has more under way than one may; their API keys.
-fn sign_up(address: SocketAddr) -> Vec<String> {
-    let person = |number: usize| {
-        let account =
-            json!({"email": format!("bench{number}@example.org"), "password": "Tr4verse-Orchid"});
-        post(address, "/api/auth/register", "", &account.to_string());
-        let answer = post(address, "/api/auth/login", "", &account.to_string());
-        let token = field(&answer, "access_token");
-        let made = post(
-            address,
-            "/api/users/me/api-keys",
-            &token,
-            r#"{"name":"bench"}"#,
-        );
-        field(&made, "key")
-    };
-    (0..1000 / MEMBERS / OF_ONE).map(person).collect()
+fn keys(address: SocketAddr) -> Vec<String> {
+    let key = |number| new_key(address, &sign_up(address, &format!("bench{number}")));
+    (0..1000 / MEMBERS / OF_ONE).map(key).collect()
 }
 
 /// What a caller has seen of one stream.

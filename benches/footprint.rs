@@ -221,7 +221,7 @@ impl Silent {
             "/api/health",
             &[("QUIRE_PROVIDERS", provider), (DEMO.0, DEMO.1.to_owned())],
         );
-        let token = sign_up(program.address);
+        let token = sign_up(program.address, "bench");
         let answer = post(
             program.address,
             "/api/analyze",

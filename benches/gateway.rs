@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use support::family::{pss_of_family, ticks_of_family};
 use support::upstream::Upstream;
-use support::{Folder, Program, binary, field, median, post, runtime};
+use support::{Folder, Program, binary, median, new_key, runtime, sign_up};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -57,7 +57,7 @@ fn main() {
         address: program.address,
         model: "p/16x0".to_owned(),
         path: "/v1/chat/completions",
-        key: person(program.address),
+        key: new_key(program.address, &sign_up(program.address, "bench")),
         process: Some(program.child.id()),
     };
     let ours = rows(&target, &floor);
@@ -141,20 +141,6 @@ fn quire(folder: &Folder, upstream: &Upstream) -> Program {
         ("EVIDENCE", "off".to_owned()),
     ];
     Program::start(&binary(), Some(&folder.0), "/api/health", &settings)
-}
-
-fn person(address: SocketAddr) -> String {
-    let account = json!({"email": "bench@example.org", "password": "Tr4verse-Orchid"});
-    post(address, "/api/auth/register", "", &account.to_string());
-    let answer = post(address, "/api/auth/login", "", &account.to_string());
-    let token = field(&answer, "access_token");
-    let made = post(
-        address,
-        "/api/users/me/api-keys",
-        &token,
-        r#"{"name":"bench"}"#,
-    );
-    field(&made, "key")
 }
 
 fn installed(path: &str) -> Option<PathBuf> {

@@ -14,7 +14,7 @@ fn main() {
     let floor_program = Program::start(&hello, None, "/", &[]);
     let folder = Folder::new("load");
     let program = Program::start(&quire, Some(&folder.0), "/api/health", &[]);
-    let token = sign_up(program.address);
+    let token = sign_up(program.address, "bench");
 
     let get = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\n{more}\r\n");
     let floor = measure(

@@ -17,7 +17,7 @@ use quire::store::{Store, StoreSettings, cached_answers};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use support::upstream::Upstream;
-use support::{Folder, Program, binary, field, median, post, runtime};
+use support::{Folder, Program, binary, median, new_key, runtime, sign_up};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -44,7 +44,10 @@ fn main() {
     ];
     let program = Program::start(&binary, Some(&folder.0), "/api/health", &settings);
     let people: Vec<String> = (0..MOST_AT_ONCE / OF_ONE)
-        .map(|number| person(program.address, number))
+        .map(|number| {
+            let token = sign_up(program.address, &format!("bench{number}"));
+            new_key(program.address, &token)
+        })
         .collect();
     let bench = Bench {
         program,
@@ -251,25 +254,6 @@ fn panel(members: usize) -> Vec<String> {
     (0..members)
         .map(|member| format!("p/{}x0", 20 + member))
         .collect()
-}
-
-fn person(address: SocketAddr, number: usize) -> String {
-    let account =
-        json!({"email": format!("bench{number}@example.org"), "password": "Tr4verse-Orchid"});
-    post(address, "/api/auth/register", "", &account.to_string());
-    let token = field(
-        &post(address, "/api/auth/login", "", &account.to_string()),
-        "access_token",
-    );
-    field(
-        &post(
-            address,
-            "/api/users/me/api-keys",
-            &token,
-            r#"{"name":"bench"}"#,
-        ),
-        "key",
-    )
 }
 
 fn request(path: &str, more: &str, body: &str) -> String {

@@ -113,7 +113,7 @@ pub fn book(quire: &Path) {
     let book = book::make(PAGES);
     let folder = Folder::new("documents");
     let program = Program::start(quire, Some(&folder.0), "/api/health", &[]);
-    let token = sign_up(program.address);
+    let token = sign_up(program.address, "bench");
     // What the first document costs once is not the second one's.
     upload(program.address, &token, "small.pdf", &book::make(3).bytes);
     std::thread::sleep(Duration::from_secs(3));

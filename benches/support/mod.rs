@@ -154,14 +154,23 @@ pub fn field(answer: &str, name: &str) -> String {
         .to_owned()
 }
 
-/// A first account; its access token.
-pub fn sign_up(address: SocketAddr) -> String {
-    let account = r#"{"email":"bench@example.org","password":"Tr4verse-Orchid"}"#;
-    post(address, "/api/auth/register", "", account);
-    field(
-        &post(address, "/api/auth/login", "", account),
-        "access_token",
-    )
+/// A new account `NAME@example.org`; its access token. The first one is the administrator's.
+pub fn sign_up(address: SocketAddr, name: &str) -> String {
+    let account = format!(r#"{{"email":"{name}@example.org","password":"Tr4verse-Orchid"}}"#);
+    post(address, "/api/auth/register", "", &account);
+    let answer = post(address, "/api/auth/login", "", &account);
+    field(&answer, "access_token")
+}
+
+/// A key of the account with this access token.
+pub fn new_key(address: SocketAddr, token: &str) -> String {
+    let made = post(
+        address,
+        "/api/users/me/api-keys",
+        token,
+        r#"{"name":"bench"}"#,
+    );
+    field(&made, "key")
 }
 
 pub fn median(mut values: Vec<f64>) -> f64 {
