@@ -359,6 +359,14 @@ impl Plan {
     }
 }
 
+/// The model of a member's name ([`Member::name`]): without the number of its sample.
+pub fn model_of(name: &str) -> &str {
+    match name.rsplit_once('#') {
+        Some((model, sample)) if sample.parse::<u32>().is_ok() => model,
+        _ => name,
+    }
+}
+
 impl Member {
     /// Name in events and results: the model id, with the sample number from the second sample on.
     pub fn name(&self) -> String {

@@ -2,9 +2,46 @@
 //! by their closing answer lines.
 
 use super::prompts::first_answers;
-use super::{EvidenceStatus, map};
+use super::rules::objection;
+use super::{EvidenceClaim, EvidenceStatus, map};
 use crate::domain::analysis::{Plan, StageAnswer};
 use crate::domain::answer_value;
+
+/// Closing answers that answer nothing.
+const ABSTENTIONS: &[&str] = &[
+    "undecided",
+    "unknown",
+    "unclear",
+    "undetermined",
+    "uncertain",
+    "not sure",
+    "unsure",
+    "i don't know",
+    "i don’t know",
+    "i do not know",
+    "don't know",
+    "it depends",
+    "depends",
+    "see above",
+    "n/a",
+    "not applicable",
+    "not available",
+    "error",
+    "cannot be determined",
+    "can't be determined",
+    "cannot say",
+    "insufficient information",
+    "no answer",
+    "none of the above",
+    "unentschieden",
+    "unbekannt",
+    "unklar",
+    "ich weiß es nicht",
+    "weiß nicht",
+    "keine angabe",
+    "kommt darauf an",
+    "siehe oben",
+];
 
 /// What a judge's comparison of the first answers shows.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -32,7 +69,11 @@ impl DraftAgreement {
             EvidenceStatus::Judged => Ok(Self {
                 claims: map.claims.len(),
                 dropped: map.dropped as usize,
-                shared: map.consensus.len(),
+                shared: map
+                    .consensus
+                    .iter()
+                    .filter(|&&claim| says_the_same(&map.claims[claim]))
+                    .count(),
                 contradictions: map.contradictions.len(),
                 unverified: map.unverified.len(),
             }),
@@ -76,18 +117,46 @@ impl DraftAgreement {
     }
 }
 
+// Whether no rule objects between the words of any two members. A claim can be so wide that opposite statements make it.
+fn says_the_same(claim: &EvidenceClaim) -> bool {
+    let quotes: Vec<&str> = claim.stances.iter().map(|one| one.quote.as_str()).collect();
+    let carries = |one: &str, other: &str| objection(one, other).is_none();
+    let mut pairs = quotes.iter().enumerate();
+    pairs.all(|(at, one)| {
+        let mut others = quotes[at + 1..].iter();
+        others.all(|other| carries(one, other) || carries(other, one))
+    })
+}
+
 /// The closing answer that all first answers share, in its normal form; none if one lacks such a line or they differ.
 pub fn shared_closing_answer(plan: &Plan, answers: &[StageAnswer]) -> Option<String> {
     let drafts = first_answers(plan, answers);
     let closing = drafts.iter().map(|draft| closing_line(draft.text));
     let closing: Vec<&str> = closing.collect::<Option<_>>()?;
+    if closing.iter().any(|line| is_abstention(line)) {
+        return None;
+    }
     answer_value::all_same(&plan.question, &closing).map(|value| value.to_string())
+}
+
+// Whether a closing line gives no answer.
+fn is_abstention(line: &str) -> bool {
+    let said = line.split_once([':', '：']).map_or("", |(_, said)| said);
+    let plain = said
+        .trim_matches(|c: char| !c.is_alphanumeric())
+        .to_lowercase();
+    plain.is_empty()
+        || ABSTENTIONS
+            .iter()
+            .any(|words| plain == *words || plain.starts_with(&format!("{words} ")))
 }
 
 // The last line, if it says "Answer: …".
 fn closing_line(text: &str) -> Option<&str> {
     let last = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
-    let plain = last.trim_start_matches(|c: char| !c.is_alphanumeric());
+    // A quoted line is another's answer.
+    let own = Some(last).filter(|last| !last.starts_with('>'))?;
+    let plain = own.trim_start_matches(|c: char| !c.is_alphanumeric());
     let lower = plain.to_lowercase();
     let mut marks = ["answer", "final answer", "antwort"].into_iter();
     let mark = marks.find(|mark| lower.starts_with(mark))?;
@@ -110,6 +179,29 @@ mod tests {
         ] {
             assert_eq!(closing_line(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_closing_line_without_an_answer_is_none() {
+        for line in [
+            "Answer: undecided",
+            "Answer: I don't know.",
+            "**Answer:** it depends on the year",
+            "Answer: N/A",
+            "Answer: -",
+            "Antwort: kommt darauf an",
+        ] {
+            assert!(is_abstention(line), "{line}");
+        }
+        for line in [
+            "Answer: 12",
+            "Answer: no",
+            "Answer: dependence",
+            "Antwort: ja",
+        ] {
+            assert!(!is_abstention(line), "{line}");
+        }
+        assert_eq!(closing_line("He wrote:\n> Answer: 5"), None);
     }
 
     #[test]

@@ -11,6 +11,11 @@ const CONDITIONS: &[&str] = &[
     "providing",
     "assuming",
     "supposing",
+    "unless",
+    "whether",
+    "außer",
+    "falls",
+    "ob",
     "wenn",
     "sofern",
     "soweit",
@@ -47,6 +52,20 @@ const DOUBTS: &[&str] = &[
     "disputed",
     "disputes",
     "refuted",
+    "doubt",
+    "doubts",
+    "doubted",
+    "doubtful",
+    "contrary",
+    "disagree",
+    "disagrees",
+    "unclear",
+    "unproven",
+    "correction",
+    "corrected",
+    "bezweifle",
+    "bezweifelt",
+    "entgegen",
     "falsch",
     "fälschlich",
     "fälschlicherweise",
@@ -68,6 +87,24 @@ const REVERSALS: &[&str] = &[
     "in reality",
     "tatsächlich",
     "in wahrheit",
+    "hardly",
+    "not so",
+    "not quite",
+    "wait",
+    "no,",
+    "scratch that",
+    "nein",
+];
+/// Phrases around a statement that call it into question.
+const DOUBTING: &[&str] = &[
+    "might think",
+    "might believe",
+    "used to be",
+    "citation needed",
+    "earlier draft",
+    "earlier version",
+    "previous version",
+    "frühere fassung",
 ];
 
 /// The text around a quotation.
@@ -112,6 +149,17 @@ impl<'a> QuoteContext<'a> {
             || next.contains("not apply")
             || next.contains("no longer appl")
             || next.contains("gilt nicht");
+        let is_question =
+            self.after.trim_end().ends_with('?') && !sentence.trim_end().ends_with('?');
+        let plain = self.after.trim_matches(|c: char| !c.is_alphanumeric());
+        let is_turned = matches!(plain.to_lowercase().as_str(), "not" | "nicht");
+        let nearby = [self.before, self.after, self.next]
+            .join(" ")
+            .to_lowercase();
+        let is_reversed = is_reversed
+            || is_question
+            || is_turned
+            || DOUBTING.iter().any(|words| nearby.contains(words));
         let all = [self.previous, self.before, self.after, self.next];
         let is_doubted = all.iter().any(|text| has(text, DOUBTS)) && !has(sentence, DOUBTS);
         (is_reversed || is_doubted).then(|| "the text around it calls it into question".to_owned())
@@ -193,6 +241,41 @@ mod tests {
             (
                 "Here the lease ends on 30 June 2027.  The above clause does not apply.",
                 "question",
+            ),
+            ("We say the lease ends on 30 June 2027 – not.", "question"),
+            ("So the lease ends on 30 June 2027? Hardly.", "question"),
+            ("I doubt the lease ends on 30 June 2027.", "question"),
+            (
+                "You might think the lease ends on 30 June 2027, but it does not.",
+                "question",
+            ),
+            (
+                "Contrary to the claim that the lease ends on 30 June 2027, it runs on.",
+                "question",
+            ),
+            (
+                "Here the lease ends on 30 June 2027. Correction: it ends in 2030.",
+                "question",
+            ),
+            (
+                "Here the lease ends on 30 June 2027. Wait, it ends in 2030.",
+                "question",
+            ),
+            (
+                "Here the lease ends on 30 June 2027 [citation needed].",
+                "question",
+            ),
+            (
+                "Earlier drafts said the lease ends on 30 June 2027; the signed text says 2030.",
+                "question",
+            ),
+            (
+                "Whether the lease ends on 30 June 2027 is unknown.",
+                "condition",
+            ),
+            (
+                "Here the lease ends on 30 June 2027 unless renewed.",
+                "condition",
             ),
             (
                 "If the tenant pays, the lease ends on 30 June 2027.",

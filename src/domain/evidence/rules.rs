@@ -13,13 +13,40 @@ const LEAST_SHARED: f64 = 0.4;
 /// Maximum number of differing words for which a substitution is assumed.
 const SUBSTITUTED: usize = 2;
 
+/// Words that begin another part of a sentence.
+const JOINING: &[&str] = &[
+    "and", "but", "because", "while", "whereas", "although", "so", "und", "aber", "weil",
+    "während", "obwohl",
+];
+/// Words that name who says something.
+const ATTRIBUTING: &[&str] = &[
+    "says",
+    "said",
+    "claims",
+    "claimed",
+    "states",
+    "stated",
+    "argues",
+    "argued",
+    "reports",
+    "reported",
+    "according",
+    "laut",
+    "sagt",
+    "sagte",
+    "behauptet",
+    "zufolge",
+    "erklärt",
+    "erklärte",
+];
+
 /// Why quoted words do not carry a sentence, for people; none if no rule objects.
 pub fn objection(sentence: &str, quote: &str) -> Option<String> {
     if has_condition(sentence) != has_condition(quote) {
         return Some("only one of the sentence and the quoted words has a condition".to_owned());
     }
     let pair = Pair::of(sentence, quote);
-    let rules: [fn(&Pair) -> Option<String>; 11] = [
+    let rules: [fn(&Pair) -> Option<String>; 12] = [
         figures,
         units,
         clock,
@@ -31,8 +58,10 @@ pub fn objection(sentence: &str, quote: &str) -> Option<String> {
         order,
         substitution,
         shared,
+        attribution,
     ];
     let found = rules.iter().find_map(|rule| rule(&pair));
+    let found = found.or_else(|| parts(sentence, &pair));
     found.or_else(|| foreign::objection(sentence, quote))
 }
 
@@ -99,7 +128,11 @@ fn measured(tokens: &[SentenceToken]) -> Vec<(f64, &'static str)> {
     let measure = |at: usize| {
         let value = tokens[at].value?;
         let before = at.checked_sub(1).and_then(|at| tokens.get(at));
-        let before = before.filter(|token| !token.text.starts_with(char::is_alphanumeric));
+        let is_sign = |token: &&SentenceToken| {
+            let unit = words::unit(&token.text);
+            !token.text.starts_with(char::is_alphanumeric) || unit.is_some_and(words::is_currency)
+        };
+        let before = before.filter(is_sign);
         let around = before.into_iter().chain(tokens.iter().skip(at + 1).take(2));
         let mut units = around.filter_map(|token| words::unit(&token.text));
         Some((value, units.next()?))
@@ -209,7 +242,7 @@ fn quantifiers(pair: &Pair) -> Option<String> {
         words.filter_map(|token| class(&token.text)).collect()
     };
     let (own, quoted) = (classes(&pair.sentence), classes(&pair.quote));
-    let lacking = ["all", "most", "only", "must", "few", "some"]
+    let lacking = ["all", "most", "only", "must", "few", "some", "both"]
         .into_iter()
         .find(|class| own.contains(class) && !quoted.contains(class));
     if let Some(class) = lacking {
@@ -237,6 +270,14 @@ fn directions(pair: &Pair) -> Option<String> {
     }
     let bounds = |tokens: &[SentenceToken]| {
         const BOUNDS: &[&str] = &[
+            "before",
+            "after",
+            "later",
+            "earlier",
+            "bevor",
+            "nachdem",
+            "später",
+            "früher",
             "than",
             "least",
             "most",
@@ -256,13 +297,22 @@ fn directions(pair: &Pair) -> Option<String> {
 // Content words in one form: figures by their value, units by their canonical name.
 fn content(tokens: &[SentenceToken]) -> Vec<String> {
     let words = tokens.iter().filter(|token| is_content(&token.text));
-    words
+    let mut content: Vec<String> = words
         .map(|token| match (token.value, words::unit(&token.text)) {
             (Some(value), _) => value.to_string(),
             (None, Some(unit)) => unit.to_owned(),
             (None, None) => token.text.clone(),
         })
-        .collect()
+        .collect();
+    // "€900" and "EUR 900" like "900 euros".
+    for at in 1..content.len() {
+        let is_before = words::is_currency(&content[at - 1]) && content[at].parse::<f64>().is_ok();
+        let is_free = at < 2 || content[at - 2].parse::<f64>().is_err();
+        if is_before && is_free {
+            content.swap(at - 1, at);
+        }
+    }
+    content
 }
 
 // The same content words in another order: who does what to whom has changed, unless one side is in the passive.
@@ -276,7 +326,11 @@ fn order(pair: &Pair) -> Option<String> {
     if places.len() < own.len() {
         return None;
     }
-    let is_reordered = own != quoted && !places.is_sorted();
+    let mut rest = quoted.iter();
+    let is_kept = own
+        .iter()
+        .all(|word| rest.any(|known| is_same_word(known, word)));
+    let is_reordered = own != quoted && !places.is_sorted() && !is_kept;
     let is_turned = is_passive(&pair.sentence) != is_passive(&pair.quote);
     (is_reordered != is_turned)
         .then(|| "the quoted words have the same terms in another order".to_owned())
@@ -344,13 +398,67 @@ fn shared(pair: &Pair) -> Option<String> {
     let language =
         |tokens: &[SentenceToken]| words::is_german(tokens.iter().map(|token| token.text.as_str()));
     let (own, quoted) = (content(&pair.sentence), content(&pair.quote));
-    if own.len() < 3 || language(&pair.sentence) != language(&pair.quote) {
+    if own.is_empty() || language(&pair.sentence) != language(&pair.quote) {
         return None;
     }
-    let is_shared = |word: &&String| quoted.iter().any(|known| is_same_word(known, word));
-    let shared = own.iter().filter(is_shared).count();
-    ((shared as f64) < LEAST_SHARED * own.len() as f64)
+    let shared = count_shared(&own, &quoted);
+    let is_little = (shared as f64) < LEAST_SHARED * own.len() as f64;
+    let is_nothing = shared == 0 && has_spaces(&own);
+    (is_nothing || (own.len() >= 3 && is_little))
         .then(|| "the quoted words share too few terms with the sentence".to_owned())
+}
+
+// Whether words are what is between spaces: in Thai, Chinese, and Japanese a whole clause is.
+fn has_spaces(words: &[String]) -> bool {
+    words
+        .iter()
+        .flat_map(|word| word.chars())
+        .all(|c| c < '\u{e00}' || "€“”‘’–—".contains(c))
+}
+
+fn count_shared(own: &[String], quoted: &[String]) -> usize {
+    let is_shared = |word: &&String| quoted.iter().any(|known| is_same_word(known, word));
+    own.iter().filter(is_shared).count()
+}
+
+// Every part of a sentence needs words of its own: what is joined to a supported statement is not supported with it.
+fn parts(sentence: &str, pair: &Pair) -> Option<String> {
+    let quoted = content(&pair.quote);
+    let quote_is_german = words::is_german(pair.quote.iter().map(|token| token.text.as_str()));
+    let mut parts = vec![String::new()];
+    for word in sentence.split_whitespace() {
+        let plain = word.trim_matches(|c: char| !c.is_alphanumeric());
+        if JOINING.contains(&plain.to_lowercase().as_str()) {
+            parts.push(String::new());
+        }
+        let part = parts.last_mut()?;
+        part.push_str(word);
+        part.push(' ');
+        if word.ends_with([',', ';', ':', '.', '–', '—']) {
+            parts.push(String::new());
+        }
+    }
+    let is_foreign = |part: &&String| {
+        let tokens = tokens(part);
+        let is_german = words::is_german(tokens.iter().map(|token| token.text.as_str()));
+        let own = content(&tokens);
+        own.len() >= 2
+            && has_spaces(&own)
+            && is_german == quote_is_german
+            && count_shared(&own, &quoted) == 0
+    };
+    let part = parts.iter().find(is_foreign)?;
+    Some(format!("the quoted words do not say “{}”", part.trim()))
+}
+
+// "Microsoft says that …": who says it is part of the statement.
+fn attribution(pair: &Pair) -> Option<String> {
+    let says = |tokens: &[SentenceToken]| {
+        let mut all = tokens.iter();
+        all.any(|token| ATTRIBUTING.contains(&token.text.as_str()))
+    };
+    (says(&pair.sentence) && !says(&pair.quote))
+        .then(|| "the quoted words do not say who says so".to_owned())
 }
 
 // Whether two words are forms of one: the same stem with an ending of each.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::dispute::{PlacedClaim, concerns};
 use super::rules::objection;
-use super::{EvidenceClaim, EvidenceMap, Stance, SupportLevel};
+use super::{ClaimContradiction, EvidenceClaim, EvidenceMap, Stance, SupportLevel};
+use crate::domain::plan::model_of;
 
 /// Minimum number of models whose members say it.
 const LEAST_MODELS: usize = 2;
@@ -24,11 +25,14 @@ pub(super) fn weigh(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
     };
     for (at, sentence) in sentences.iter_mut().enumerate() {
         let linked = || placed.iter().filter(|one| one.sentence == Some(at));
-        sentence.disputed = linked().any(|one| is_denied(one, claims, &sentence.text));
+        sentence.disputed = linked().any(|one| is_denied(one, claims, &sentence.text))
+            || is_contested(contradictions, claims, &sentence.text);
         let is_clean = linked().all(|one| match one.claim {
             Some(claim) => one.is_made && is_free(claim),
             None => !one.is_contested(),
         });
+        let mut reported = unverified.iter().filter(|one| !one.point.is_empty());
+        let is_clean = is_clean && !reported.any(|one| carries(&one.point, &sentence.text));
         let made: Vec<&EvidenceClaim> = linked()
             .filter_map(|one| one.claim)
             .map(|claim| &claims[claim])
@@ -58,6 +62,28 @@ fn is_denied(one: &PlacedClaim<'_>, claims: &[EvidenceClaim], sentence: &str) ->
     })
 }
 
+// Whether the sentence is one side of a contradiction, or makes a claim that a member denies, also where the judge names
+// no sentence for it: its own words decide.
+fn is_contested(
+    contradictions: &[ClaimContradiction],
+    claims: &[EvidenceClaim],
+    sentence: &str,
+) -> bool {
+    let is_side = |one: &ClaimContradiction| {
+        let mut sides = one.sides.iter();
+        sides.any(|side| carries(&side.quote, sentence))
+    };
+    let is_denied = |claim: &EvidenceClaim| {
+        let mut stances = claim.stances.iter();
+        stances.any(|one| one.stance == Stance::Denies) && carries(&claim.text, sentence)
+    };
+    contradictions.iter().any(is_side) || claims.iter().any(is_denied)
+}
+
+fn carries(words: &str, sentence: &str) -> bool {
+    objection(sentence, words).is_none()
+}
+
 /// Number of models whose members make all the claims of a sentence in words that carry it. Samples of one model share
 /// its mistakes and count once.
 ///
@@ -76,7 +102,7 @@ fn agreement(made: &[&EvidenceClaim], sentence: &str) -> Result<usize, String> {
         }
         let quotes: Vec<&str> = asserting.iter().map(|one| one.quote.as_str()).collect();
         match objection(sentence, &quotes.join(". ")) {
-            None => drop(models.insert(asserting[0].model.as_str())),
+            None => drop(models.insert(model_of(&asserting[0].model))),
             Some(objection) => why = Some(objection),
         }
     }

@@ -143,6 +143,7 @@ const CLASSES: &[(&str, &[&str])] = &[
             "können",
         ],
     ),
+    ("both", &["both", "beide", "beiden", "beider"]),
     ("should", &["should", "soll", "sollte", "sollten"]),
     (
         "perhaps",
@@ -271,6 +272,11 @@ pub(super) fn direction(word: &str) -> Option<(usize, bool)> {
         }
         other.contains(&word).then_some((index, false))
     })
+}
+
+/// Whether a unit's canonical name is that of a currency.
+pub(super) fn is_currency(unit: &str) -> bool {
+    matches!(unit, "€" | "$" | "£" | "¥" | "chf")
 }
 
 /// Units by canonical name.

@@ -32,7 +32,16 @@ pub(super) fn basis(map: &EvidenceMap) -> String {
                 parts.join("; ")
             )
         }
-        EvidenceStatus::Failed => format!("Nothing is known about agreement: {reason}."),
+        EvidenceStatus::Failed => {
+            let is_checked = map.sentences.iter().any(|one| one.verdict.is_some());
+            let checked = map.checker.as_ref().filter(|_| is_checked).map(|model| {
+                format!(" {model} compared the answer with the cited passages; what it made of them may be wrong.")
+            });
+            format!(
+                "Nothing is known about agreement: {reason}.{}",
+                checked.unwrap_or_default()
+            )
+        }
         EvidenceStatus::Off | EvidenceStatus::NoJudge => {
             format!("No model compared the answers: {reason}.")
         }

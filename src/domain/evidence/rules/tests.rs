@@ -16,6 +16,51 @@ fn each_rule_objects_to_what_it_is_for() {
             "5 km",
         ),
         (
+            "The landlord is a thief.",
+            "The lease ends on 30 June 2027.",
+            "too few terms",
+        ),
+        (
+            "The deposit is lost.",
+            "The lease ends on 30 June 2027.",
+            "too few terms",
+        ),
+        (
+            "The lease ends on 30 June 2027 and the landlord is guilty of fraud.",
+            "The lease ends on 30 June 2027.",
+            "do not say “and the landlord",
+        ),
+        (
+            "The lease ends on 30 June 2027; the deposit is forfeited.",
+            "The lease ends on 30 June 2027.",
+            "do not say “the deposit",
+        ),
+        (
+            "The lease ends on 30 June 2027 because the roof is damaged.",
+            "The lease ends on 30 June 2027.",
+            "do not say “because",
+        ),
+        (
+            "Microsoft says that the lease ends on 30 June 2027.",
+            "The lease ends on 30 June 2027.",
+            "who says so",
+        ),
+        (
+            "The lease ends before 30 June 2027.",
+            "The lease ends on 30 June 2027.",
+            "do not compare",
+        ),
+        (
+            "The lease ends on 30 June 2027 or later.",
+            "The lease ends on 30 June 2027.",
+            "do not compare",
+        ),
+        (
+            "Both leases end on 30 June 2027.",
+            "The lease ends on 30 June 2027.",
+            "both",
+        ),
+        (
             "The price is €900 a month.",
             "The price is $900 a month.",
             "900 €",
@@ -139,6 +184,18 @@ fn no_rule_objects_to_the_same_in_other_words() {
             "The lease shall end on 30 June 2027.",
         ),
         ("It costs 1,200 euros.", "the total costs 1200 EUR in all"),
+        (
+            "The rent is €900 per month.",
+            "The rent is 900 euros per month.",
+        ),
+        (
+            "The rent is 900 euros per month.",
+            "The rent is EUR 900 per month.",
+        ),
+        (
+            "El contrato termina el 30 de junio.",
+            "El contrato de arrendamiento termina el 30 de junio.",
+        ),
         (
             "Oracle was sued by Google in court.",
             "Google sued Oracle in court.",

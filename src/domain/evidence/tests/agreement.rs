@@ -92,6 +92,53 @@ fn words_of_two_claims_carry_a_sentence_together() {
     );
 }
 
+/// The judge lists both sides as claims of their own, and names the sentence for one of them or for none.
+#[test]
+fn a_sentence_on_one_side_of_a_contradiction_is_disputed() {
+    let plan = plan(3, &[PAYS], 4);
+    let buyer = "The buyer pays the shipping costs.";
+    let of = |claim: &str, kinds: [&str; 3], answer: &str| {
+        let said = [PAYS, PAYS, buyer];
+        let stances = [0, 1, 2].map(|member| stance(&plan, 3, member, kinds[member], said[member]));
+        json!({ "text": claim, "answer": answer, "stances": stances })
+    };
+    let cited = "The seller pays the shipping costs [D1:p1].";
+    let both = [
+        of(PAYS, ["asserts", "asserts", "silent"], cited),
+        of(buyer, ["denies", "denies", "asserts"], ""),
+    ];
+    let one = [of(PAYS, ["asserts", "asserts", "denies"], "")];
+    for (claims, contradiction) in [(&both[..], 1), (&one[..], 0)] {
+        let judge = json!({ "claims": claims, "contradictions": [{ "claim": contradiction, "why": "who pays" }] });
+        let drafts = [PAYS, PAYS, buyer];
+        let map = run(&plan, &drafts, cited, Some(&judge), Some(&entails(PAYS)));
+        assert!(map.sentences[0].disputed, "{map:?}");
+        assert_ne!(map.sentences[0].level, SupportLevel::SupportedAgreed);
+    }
+}
+
+/// A claim so wide that opposite statements make it says nothing of agreement.
+#[test]
+fn members_who_contradict_each_other_skip_no_stage() {
+    let plan = plan(2, &[], 4);
+    let stances = [
+        stance(&plan, 2, 0, "asserts", PAYS),
+        stance(&plan, 2, 1, "asserts", "The buyer pays the shipping costs."),
+    ];
+    let reply = json!({ "claims": [{ "text": "One party pays the shipping costs.", "stances": stances }], "contradictions": [] });
+    let answers = [
+        answer(0, 0, PAYS),
+        answer(0, 1, "The buyer pays the shipping costs."),
+        answer(
+            plan.evidence_stage(EvidenceCall::Drafts),
+            0,
+            &reply.to_string(),
+        ),
+    ];
+    let found = DraftAgreement::of(&plan, &answers).expect("a comparison");
+    assert_eq!(found.shared, 0, "{found:?}");
+}
+
 #[test]
 fn one_model_does_not_agree_with_itself() {
     let mut plan = plan(2, &[PAYS], 4);
@@ -113,6 +160,7 @@ fn one_model_does_not_agree_with_itself() {
         map.sentences[0].level
     };
     assert_eq!(of("p/0"), SupportLevel::Supported);
+    assert_eq!(of("p/0#2"), SupportLevel::Supported, "a second sample");
     assert_eq!(of("p/1"), SupportLevel::SupportedAgreed);
 }
 
