@@ -80,9 +80,15 @@ impl OperatorPlace<'_> {
             && !self.get(1).is_some_and(char::is_alphanumeric)
     }
 
-    // Behind a figure, and not the end of what a quotation mark opens.
+    // Behind a figure or a variable, and not the end of what a quotation mark opens.
     fn is_prime(&self, marks: &[char]) -> bool {
-        let is_behind_figure = self.back(1).is_some_and(|c| digit(c).is_some());
+        let is_alone = self
+            .back(2)
+            .is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '\'' | '’' | '.' | '-'));
+        let is_variable = |c: char| c.is_ascii_alphabetic() && is_alone;
+        let is_behind_figure = self
+            .back(1)
+            .is_some_and(|c| digit(c).is_some() || is_variable(c));
         let is_free = !self.get(1).is_some_and(char::is_alphabetic);
         is_behind_figure && is_free && !self.is_closing(marks)
     }
@@ -115,7 +121,8 @@ impl OperatorPlace<'_> {
 
     // One of the two bars around an absolute value. The bars of a table have spaces around them, or begin the line.
     fn is_bar(&self) -> bool {
-        self.opens_bars()
+        self.is_condition()
+            || self.opens_bars()
             || (2..MAX_BARRED + 2).any(|behind| {
                 self.back(behind) == Some('|')
                     && OperatorPlace {
@@ -125,6 +132,22 @@ impl OperatorPlace<'_> {
                     .opens_bars()
                     && (1..behind).all(|between| self.back(between).is_some_and(is_barred))
             })
+    }
+
+    // The bar of a conditional probability: `P(A | B)`.
+    fn is_condition(&self) -> bool {
+        let is_inside = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | ',' | '=' | '¬');
+        let before = (1..=MAX_BARRED)
+            .map_while(|behind| self.back(behind).filter(is_inside))
+            .count();
+        let behind = (1..=MAX_BARRED)
+            .map_while(|ahead| self.get(ahead).filter(is_inside))
+            .count();
+        before > 0
+            && behind > 0
+            && self.back(before + 1) == Some('(')
+            && self.back(before + 2).is_some_and(char::is_alphabetic)
+            && self.get(behind + 1) == Some(')')
     }
 
     fn opens_bars(&self) -> bool {
@@ -212,6 +235,8 @@ mod tests {
             ("of |-3| and |x|", "||||"),
             ("| Pump | 30 |\n|a|b|", ""),
             ("rated 👍, 👍🏽, and 👎", "👍👍👎"),
+            ("f' of x, A' and 'grade A' for the boys' toys, O'Neil", "′′"),
+            ("P(A | B) and P(A, B)", "|"),
             ("✦ a bullet", ""),
         ] {
             assert_eq!(all(text), expected, "{text}");

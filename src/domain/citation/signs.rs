@@ -27,13 +27,14 @@ const SPELLED: &[(&str, &str)] = &[
     ("<=", "≤"),
     (">=", "≥"),
     ("!=", "≠"),
-    ("==", "="),
+    ("==", "=="),
+    (":=", "≔"),
 ];
 
 /// Signs that belong to the figure beside them, so that a quotation must not end between the two.
 const BOUND: &[char] = &[
     '-', '/', ':', '(', '%', '‰', '‱', '°', '<', '>', '≤', '≥', '≠', '≈', '±', '×', '÷', '+', '√',
-    '!', '|', '′', '″',
+    '!', '|', '′', '″', '△', '▲', '▽', '▼',
 ];
 
 /// Whether a figure beside the sign is another one without it.
@@ -60,6 +61,11 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Sign> {
         '#' => place.is_before_digit().then_some('#')?,
         '+' | '>' | '✓' | '✔' | '✗' | '✘' | '☐' | '☑' | '☒' => {
             (!place.is_bullet).then_some(c)?
+        }
+        // In Japanese accounts △ and ▲ mark a loss; elsewhere ▲ and ▼ say up and down.
+        '△' | '▲' | '▽' | '▼' => {
+            let is_figure = place.far_next.is_some_and(|c| digit(c).is_some());
+            (is_figure && !place.is_bullet).then_some(c)?
         }
         '˚' => '°',
         '<' | '=' | '±' | '×' | '÷' | '¬' | '%' | '‰' | '‱' | '°' | '§' | '&' | '′' | '″' => {
@@ -367,6 +373,9 @@ mod tests {
             ("(see 5) (a) (5 of them)", ""),
             ("(3) third, and (4) fourth; 12 (5) 7", "("),
             ("A → B, A -> B, A <- B, A <-> B", "→→←↔"),
+            ("a loss of △500, ▼5 % and ▲ 5", "△▼%▲"),
+            ("▲ 5 points\n▼ more", ""),
+            ("x == y, x := y, x = y", "==≔="),
             ("x <-5", "<-"),
             ("x ∈ A, y ∉ B, =\u{338}", "∈∉≠"),
             ("$5 €5 ￥5 ₹5", "$€¥₹"),
