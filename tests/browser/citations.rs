@@ -73,7 +73,7 @@ fn a_citation_opens_its_page_and_says_whether_it_holds() {
         browser.wait(".row");
         let start = SECOND.find("The pump").unwrap();
         browser.run(CHECKED, json!([start, SECOND.len() - 1]));
-        browser.click(&format!("a[href='/analyze?id={}']", id.as_str().unwrap()));
+        browser.go(&server.address(&format!("/analyze?id={}", id.as_str().unwrap())));
         browser.wait(".results-container");
         browser.wait_text(".citation-count", "1 of 3 quotations verified");
         browser.wait_text(".citation-count", "1 shortened");
@@ -175,7 +175,7 @@ fn what_each_member_is_given_is_said_before_anything_is_spent() {
         "const choice = document.querySelector('.reading-selector'); choice.value = 'passages'; choice.dispatchEvent(new Event('change'));",
         json!([]),
     );
-    browser.wait_text(".plan-table", "The passages that matter");
+    browser.wait_text(".plan-table", "Relevant passages");
     browser.cdp(
         "Emulation.setDeviceMetricsOverride",
         json!({ "width": 375, "height": 780, "deviceScaleFactor": 1, "mobile": true }),

@@ -16,17 +16,17 @@ export const span = (interval) => (interval ? `${two.format(interval[0])} to ${t
 
 export const DIALS = {
   model: "Model", prompt: "Prompt", pattern: "Pattern", members: "Members", effort: "Effort", temperature: "Temperature",
-  top_p: "Top p", max_tokens: "Longest answer", passages: "Passages",
+  top_p: "Top p", max_tokens: "Maximum tokens", passages: "Passages",
 };
 
 export const STATES = { running: "Running", paused: "Paused", completed: "Complete", cancelled: "Stopped", failed: "Failed" };
 
 const FINDINGS = {
   better: "A better setting was found",
-  worse: "What led the race did not hold up",
-  not_distinguishable: "Not distinguishable from what is used now",
+  worse: "The leader did not hold up in the final test",
+  not_distinguishable: "Not distinguishable from the current setting",
   current_leads: "No better setting was found",
-  not_tested: "Too little to tell",
+  not_tested: "Not enough data",
 };
 
 /** The finding, in the words of a list row. */

@@ -10,7 +10,7 @@ import { toast } from "../parts/toast.js";
 export async function load(params, signal) {
   // The index tells whether anybody has an account yet. An older server does not say; then both ways are offered alike.
   const index = await get("/", { signal }).catch(() => ({}));
-  return { setup: setupToken(params), needsToken: index.needs_setup_token === true, next: safe(params.next), asked: Boolean(params.next), forgot: "forgotten" in params, token: params.token ?? "", invite: params.invite ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
+  return { setup: setupToken(params), needsToken: index.needs_setup_token === true, next: safe(params.next), asked: Boolean(params.next), forgot: "forgotten" in params, create: "new" in params, token: params.token ?? "", invite: params.invite ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
 }
 
 // The setup link carries its token after a #, so that no server and no proxy logs it; the address bar forgets it at once.
@@ -32,7 +32,7 @@ export function view(data, context) {
     fill(page, form);
     form.querySelector("input")?.focus();
   };
-  fill(page, data.token ? reset(data, context, show) : data.first || data.invite || data.setup ? register(data, context, show) : data.forgot ? forgotten(data, context, show) : enter(data, context, show));
+  fill(page, data.token ? reset(data, context, show) : data.first || data.invite || data.setup || (data.create && data.registration === "open") ? register(data, context, show) : data.forgot ? forgotten(data, context, show) : enter(data, context, show));
   return page;
 }
 
@@ -111,7 +111,7 @@ function forgotten(data, _context, show) {
 function reset(data, { go }) {
   const password = Field("New password", { type: "password", autocomplete: "new-password", required: true, minLength: 8 }, RULES);
   const keep = el("input", { type: "checkbox" });
-  const keys = { node: el("label", { class: "check" }, keep, el("span", null, el("strong", null, "Keep API keys"), el("span", { class: "fine" }, " Only if nobody else knew the password; it allows creating keys."))) };
+  const keys = { node: el("label", { class: "check" }, keep, el("span", null, el("strong", null, "Keep API keys"), el("span", { class: "fine" }, " Only if no one else knew the password; it allows creating keys."))) };
   return card("Choose a new password", "This ends all your sessions and deletes your API keys; you sign in again with the new password.", [password, keys], "Set password", async () => {
     const told = await post("/api/auth/reset-password", { token: data.token, new_password: password.input.value, keep_api_keys: keep.checked });
     toast(told.api_keys_deleted > 0 ? `Password set; ${told.api_keys_deleted} API ${told.api_keys_deleted === 1 ? "key" : "keys"} deleted. Sign in.` : "Password set. Sign in.");

@@ -5,12 +5,12 @@ import { openDocument } from "./document-link.js";
 import { describe, follow, idOf, nameOf } from "./reading.js";
 import { DocumentUpload } from "./upload.js";
 
-/** `{node}`; `chosen` is a Set of ids that it changes. `documents` is null when no user is signed in.
+/** `{node}`; `chosen` is a Set of ids that it changes. `documents` is null for visitors who cannot add any.
  * `files` were dropped on the page before. */
 export function DocumentPicker({ documents, chosen, onChange, signal, files }) {
   const label = uid("documents");
   if (!documents) {
-    return { node: el("p", { class: "notice", id: label }, link("/login?next=/analyze", "Sign in"), " to ask about your own documents. Without them the models answer from what they know.") };
+    return { node: el("p", { class: "notice", id: label }, link("/login?next=/analyze", "Sign in"), " to ask about your own documents. Without documents, the models answer from their own knowledge.") };
   }
   const list = el("ul", { class: "document-choice" });
   const node = el("div", { class: "document-picker", role: "group", "aria-labelledby": label },
@@ -64,6 +64,6 @@ function choice(stored, chosen, onChange) {
       el("span", { class: "model-words" },
         el("span", { id: name, class: "document-name" }, nameOf(stored)),
         el("span", { class: "fine" }, describe(stored)),
-        stored.flags?.length > 0 && el("span", { class: "fine warn" }, `${plural(stored.flags.length, "place")} in it ${stored.flags.length === 1 ? "reads" : "read"} like orders to a model. They are treated as text.`))),
-    usable && button(`Look at the text of ${nameOf(stored)}`, { class: "quiet", on: { click: () => openDocument(stored) } }, "Look"));
+        stored.flags?.length > 0 && el("span", { class: "fine warn" }, `${plural(stored.flags.length, "place")} in it ${stored.flags.length === 1 ? "reads" : "read"} like instructions to a model. They are treated as text.`))),
+    usable && button(`View the text of ${nameOf(stored)}`, { class: "quiet", on: { click: () => openDocument(stored) } }, "View"));
 }
