@@ -3,6 +3,7 @@
 
 mod authentication;
 mod devices;
+mod guests;
 mod in_flight;
 mod login_attempts;
 mod login_limits;

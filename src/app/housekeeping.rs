@@ -1,9 +1,12 @@
 //! Deletes what has expired: sessions, links, uploads, stored answers; moves files without a row aside.
 //! Nothing that it deletes could still be used.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::request_origin::RequestOrigin;
 use super::{App, Result, idempotency::KEPT};
+use crate::domain::id::UserId;
 use crate::domain::time::Timestamp;
 use crate::log;
 use crate::store::{analyses, audit, cached_answers, call_log, idempotency};
@@ -37,8 +40,12 @@ impl App {
     ///
     /// # Errors
     /// When the store or a folder cannot be read or changed.
-    pub async fn tidy(&self, now: Timestamp) -> Result<()> {
+    pub async fn tidy(self: &Arc<Self>, now: Timestamp) -> Result<()> {
         self.accounts().tidy(now).await?;
+        for guest in self.accounts().expired_guests(now).await? {
+            self.delete_guest(&guest, &RequestOrigin::local(now))
+                .await?;
+        }
         // The command line may have unlocked an account whose documents wait.
         self.documents().resume().await?;
         self.documents().expire_uploads(now).await?;
@@ -61,6 +68,15 @@ impl App {
             log::debug("stored answers removed", &[("count", &deleted)]);
         }
         Ok(())
+    }
+
+    /// Deletes a guest with all its data, and stops its work.
+    ///
+    /// # Errors
+    /// `Missing` when there is no such guest; otherwise when the store fails.
+    pub async fn delete_guest(self: &Arc<Self>, id: &UserId, origin: &RequestOrigin) -> Result<()> {
+        self.accounts().delete_user(None, id, origin).await?;
+        self.stop_account(id, "its account was deleted").await
     }
 
     /// Restores the reserve once there is free space again. The server calls it every few seconds.

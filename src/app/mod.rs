@@ -234,6 +234,11 @@ impl App {
         self.config.allow_anonymous.unwrap_or(offline)
     }
 
+    /// Whether visitors may try documents as guests: only in the offline demo.
+    pub fn allows_guests(&self) -> bool {
+        self.is_demo_only() && self.allows_anonymous()
+    }
+
     /// Waits for a good moment to stop while the server still runs: until clients have been told that their
     /// connections end and no request is running, for half the shutdown timeout at most. For use when
     /// another process accepts new connections.

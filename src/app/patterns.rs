@@ -212,7 +212,7 @@ impl Patterns<'_> {
 fn allow_team(caller: &Caller) -> Result<()> {
     match caller.role {
         Role::Admin => Ok(()),
-        Role::User => Err(Error::new(
+        Role::User | Role::Guest => Err(Error::new(
             Kind::Forbidden,
             "only administrators change the team's patterns",
         )

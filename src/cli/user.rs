@@ -84,11 +84,11 @@ enum UserAction<'a> {
 
 fn role(word: Option<&str>) -> Result<UserChange, CommandFailure> {
     match word.and_then(Role::parse) {
-        Some(role) => Ok(UserChange {
+        Some(role @ (Role::Admin | Role::User)) => Ok(UserChange {
             role: Some(role),
             ..UserChange::default()
         }),
-        None => usage("the role must be \"admin\" or \"user\""),
+        _ => usage("the role must be \"admin\" or \"user\""),
     }
 }
 

@@ -15,6 +15,10 @@ pub enum Role {
     Admin,
     /// Access to the user's own data.
     User,
+    /// A visitor of the offline demo without an account: a few documents and threads, deleted after a day.
+    // No request can give this role.
+    #[serde(skip_deserializing)]
+    Guest,
 }
 
 impl Role {
@@ -23,6 +27,7 @@ impl Role {
         match self {
             Role::Admin => "admin",
             Role::User => "user",
+            Role::Guest => "guest",
         }
     }
     /// Parses a name: the inverse of `as_str`.
@@ -30,6 +35,7 @@ impl Role {
         match text {
             "admin" => Some(Role::Admin),
             "user" => Some(Role::User),
+            "guest" => Some(Role::Guest),
             _ => None,
         }
     }

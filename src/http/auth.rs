@@ -87,7 +87,7 @@ impl Admin {
     pub(super) fn check(caller: Caller) -> Result<Self, ApiError> {
         match caller.role {
             Role::Admin => Ok(Self(caller)),
-            Role::User => Err(ApiError::new(
+            Role::User | Role::Guest => Err(ApiError::new(
                 Kind::Forbidden,
                 "only administrators can do this",
             )),

@@ -36,7 +36,7 @@ use crate::app::accounts::PresenceGuard;
 use crate::app::{Error, Kind};
 use crate::clock;
 use crate::domain::key::{KeyScope, PresentedKey};
-use crate::domain::user::Caller;
+use crate::domain::user::{Caller, Role};
 use crate::log;
 
 /// Dispatches requests to the handlers of the route table.
@@ -276,6 +276,9 @@ impl Dispatcher {
         if let Some(key) = caller.as_ref().and_then(|caller| caller.key.as_ref()) {
             check_key_scope(key, route, &cx)?;
         }
+        if let Some(caller) = &caller {
+            check_guest(caller, route, &cx)?;
+        }
         *caller_id = caller.as_ref().map(|caller| caller.user.to_string());
         let rate_limit = match route.rate_limited {
             true => Some(self.count(caller.as_ref(), &cx)?),
@@ -429,6 +432,21 @@ fn check_key_scope(key: &PresentedKey, route: &Route, cx: &RequestContext) -> Re
     let why = format!("this API key is for {} only", has.join(" and "));
     let resolution = format!("use a key with the scope {}", needed.as_str());
     Err(Error::new(Kind::Forbidden, why).resolve(resolution).into())
+}
+
+/// Checks that a guest may use a route, and that guests are still allowed.
+///
+/// # Errors
+/// `SignInNeeded` when the server is no longer an offline demo, `Forbidden` for a route that needs an account.
+fn check_guest(caller: &Caller, route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
+    if caller.role != Role::Guest || (cx.app.allows_guests() && route.for_guests) {
+        return Ok(());
+    }
+    if !cx.app.allows_guests() {
+        return Err(auth::credential_required());
+    }
+    let error = Error::new(Kind::Forbidden, "this needs an account");
+    Err(error.resolve("create an account; it takes a minute").into())
 }
 
 /// Whether an open route rejects an invalid credential: one sent in a header, and not on `/api/auth/`, where clients

@@ -49,6 +49,18 @@ pub fn insert(
     put_text(db, document, pages, passages)
 }
 
+/// Whether a user has fewer documents than `most`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn has_fewer(db: &Reader, user: &UserId, most: u32) -> Result<bool> {
+    db.one(
+        "SELECT count(*) < ?2 FROM documents WHERE user_id = ?1",
+        (user, most),
+        |row| row.get(0),
+    )
+}
+
 /// Stores the result of reading a document.
 ///
 /// # Errors

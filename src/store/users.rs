@@ -95,29 +95,55 @@ pub fn by_email(db: &Reader, email: &str) -> Result<Option<User>> {
     db.maybe("SELECT * FROM users WHERE email = ?1", [email], from_row)
 }
 
-/// Counts all accounts.
+/// Counts all accounts; guests have none.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn count(db: &Reader) -> Result<u64> {
-    db.one("SELECT count(*) AS n FROM users", [], |row| {
-        super::values::count(row, "n")
-    })
+    db.one(
+        "SELECT count(*) AS n FROM users WHERE role <> 'guest'",
+        [],
+        |row| super::values::count(row, "n"),
+    )
 }
 
-/// Lists accounts, newest first, older than the cursor.
+/// Counts the guests.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn count_guests(db: &Reader) -> Result<u64> {
+    db.one(
+        "SELECT count(*) AS n FROM users WHERE role = 'guest'",
+        [],
+        |row| super::values::count(row, "n"),
+    )
+}
+
+/// Lists the guests that were created before this time.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn guests_before(db: &Reader, before: Timestamp) -> Result<Vec<UserId>> {
+    db.all(
+        "SELECT id FROM users WHERE role = 'guest' AND created < ?1 ORDER BY id",
+        [before],
+        |row| row.get(0),
+    )
+}
+
+/// Lists accounts without guests, newest first, older than the cursor.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn list(db: &Reader, limit: u32, cursor: Option<&UserId>) -> Result<Vec<User>> {
     match cursor {
         Some(cursor) => db.all(
-            "SELECT * FROM users WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+            "SELECT * FROM users WHERE id < ?1 AND role <> 'guest' ORDER BY id DESC LIMIT ?2",
             (cursor, limit),
             from_row,
         ),
         None => db.all(
-            "SELECT * FROM users ORDER BY id DESC LIMIT ?1",
+            "SELECT * FROM users WHERE role <> 'guest' ORDER BY id DESC LIMIT ?1",
             [limit],
             from_row,
         ),

@@ -27,6 +27,7 @@ mod footprint;
 mod full;
 mod gemini;
 mod golden;
+mod guests;
 mod handover;
 mod history;
 mod https;

@@ -11,6 +11,7 @@ mod evidence;
 mod experiments;
 mod focus;
 mod gallery;
+mod guests;
 mod manual;
 mod markdown;
 mod pages;

@@ -6,6 +6,7 @@ import { el, fill } from "../dom.js";
 import { plural } from "../format.js";
 import { user } from "../state.js";
 import { styled } from "../styles.js";
+import { takesGuests } from "../parts/guest.js";
 import { toast } from "../parts/toast.js";
 import { INTRO, PROMPT, Step } from "../parts/steps.js";
 import { chooseLayout, layout, loadDraft, ONE, requestOf, saveDraft } from "../workbench/draft.js";
@@ -16,7 +17,7 @@ export async function load(params, signal) {
   const [models, patterns, documents, stored, bench, runs] = await Promise.all([
     get("/api/available-models", { signal }),
     get("/api/orchestrator/patterns", { signal }),
-    user.get() ? get("/api/documents", { query: { limit: 200 }, signal }).then((told) => told.documents) : null,
+    user.get() ? get("/api/documents", { query: { limit: 200 }, signal }).then((told) => told.documents) : takesGuests(signal).then((yes) => (yes ? [] : null)),
     params.id ? get(`/api/analyses/${encodeURIComponent(params.id)}`, { signal }) : null,
     layout() === ONE && !params.id ? import("../workbench/bench.js") : null,
     params.id ? running() : null,
@@ -92,7 +93,7 @@ function keepDropped(data, signal) {
   }, { signal });
   heard("dragover");
   heard("drop", (event) => {
-    if (!user.get()) return toast("Sign in to ask about your own documents.", "failed");
+    if (!data.documents) return toast("Sign in to ask about your own documents.", "failed");
     data.dropped.push(...event.dataTransfer.files);
     toast(`${plural(data.dropped.length, "file is", "files are")} kept for the last step.`);
   });

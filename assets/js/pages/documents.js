@@ -1,10 +1,11 @@
 // The documents: bring new ones, see how far they are read, search all of them, delete. With an `id` in the address it
-// shows that document. Visitors of the offline demo see what they could do here.
+// shows that document. Visitors of the offline demo can try it: they become guests with their first file.
 import { ApiProblem, get } from "../api.js";
-import { button, el, fill, icon, link } from "../dom.js";
+import { button, el, icon, link } from "../dom.js";
 import { exactly, plural, sentence, when } from "../format.js";
 import { addressOf } from "../parts/document-link.js";
 import { SearchAll } from "../parts/search-all.js";
+import { takesGuests } from "../parts/guest.js";
 import { deleteDocument } from "../parts/document-delete.js";
 import { describe, follow, idOf, nameOf } from "../parts/reading.js";
 import { Empty } from "../parts/states.js";
@@ -20,13 +21,11 @@ export async function load(params, signal) {
 
 // Documents have an owner: without an account there are none. Only the offline demo has visitors here.
 async function visit(signal) {
-  const { mode } = await get("/", { signal });
-  if (mode !== "demo") throw new ApiProblem(401, null);
-  return { visitor: true };
+  if (!(await takesGuests(signal))) throw new ApiProblem(401, null);
+  return { q: "", documents: [] };
 }
 
 export function view(data, context) {
-  if (data.visitor) return Visit(context);
   if (data.one) return one.view(data.one, context);
   const { signal } = context;
   const all = [...data.documents];
@@ -83,23 +82,6 @@ export function view(data, context) {
     DocumentUpload({ onDone: add, signal }), search.node, empty, el("div", { class: "document-list" }, list));
 }
 
-function Visit({ signal, go }) {
-  const signIn = "/login?next=%2Fdocuments";
-  const heard = (type, act) => window.addEventListener(type, (event) => {
-    if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
-    event.preventDefault();
-    act?.();
-  }, { signal });
-  // A file that is dropped would replace the page.
-  heard("dragover");
-  heard("drop", () => go(signIn));
-  return el("section", { class: "page documents-page" },
-    el("header", { class: "page-head" }, el("h1", null, "Documents"), el("p", { class: "lead" }, "The panel reads your documents, and its answers link to the passages they cite.")),
-    el("div", { class: "document-upload", data: { component: "DocumentUpload" } },
-      link(signIn, [icon("upload"), el("span", { class: "drop-title" }, "Sign in to add documents"),
-        el("span", { class: "fine" }, "Documents belong to an account, so that only you can open them. An account takes a minute and stays on this server.")], { class: "drop-zone" })));
-}
-
 function DocumentRow(stored, drop) {
   const name = nameOf(stored);
   const usable = stored.status === "processed";
@@ -111,6 +93,7 @@ function DocumentRow(stored, drop) {
         stored.created_at && el("time", { datetime: stored.created_at, title: exactly(stored.created_at) }, ` · ${when(stored.created_at)}`)),
       usable && Troubles(stored)),
     el("div", { class: "row-actions" },
+      usable && link(`/?document=${encodeURIComponent(idOf(stored))}`, "Ask", { class: "button secondary", "aria-label": `Ask about ${name}` }),
       usable && link(addressOf(idOf(stored)), "View text", { class: "button secondary", "aria-label": `View text of ${name}` }),
       button(`Delete ${name}`, { class: "quiet icon-only", title: "Delete", on: { click: drop } }, icon("trash"))));
 }

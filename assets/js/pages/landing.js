@@ -9,10 +9,10 @@ export async function load(_params, signal) {
   const [index, models] = await Promise.all([
     get("/", { signal }).catch(() => ({})), get("/api/available-models", { signal }).catch(() => []), styled("landing"),
   ]);
-  return { first: index.first_run === true && index.needs_setup_token !== true, needsToken: index.needs_setup_token === true, open: index.registration !== "closed" && index.registration !== "invite", demoOnly: models.every((model) => model.mock || !model.available) };
+  return { guests: index.guests === true, first: index.first_run === true && index.needs_setup_token !== true, needsToken: index.needs_setup_token === true, open: index.registration !== "closed" && index.registration !== "invite", demoOnly: models.every((model) => model.mock || !model.available) };
 }
 
-export function view({ first, needsToken, open, demoOnly }, { go }) {
+export function view({ guests, first, needsToken, open, demoOnly }, { go }) {
   const start = button("Start", { class: first ? "secondary large" : "primary large", on: { click: () => go("/analyze?begin") } }, "Start", icon("arrow"));
   return el("div", { class: "landing-page" },
     el("section", { class: "intro-step landing-hero", "aria-labelledby": "landing-title" },
@@ -24,9 +24,11 @@ export function view({ first, needsToken, open, demoOnly }, { go }) {
         el("div", { class: "actions" },
           first && link("/login", "Create the first account", { class: "button primary large" }),
           start,
+          guests && link("/documents", "Try a document", { class: "button secondary large" }),
           !first && link("/login", open ? "Sign in or create an account" : "Sign in", { class: "button secondary large" })),
-        el("p", { class: "fine" }, demoOnly
-          ? "Without an account, you can try the built-in demo algorithms, which are not language models. Documents and history need an account."
+        el("p", { class: "fine" }, guests
+          ? "Without an account, you can try the built-in demo algorithms, which are not language models, also with your own documents. Everything is deleted after a day."
+          : demoOnly ? "Without an account, you can try the built-in demo algorithms, which are not language models. Documents and history need an account."
           : "Without an account, you can try the demo algorithms. Documents, history, and real models need one.")),
       el("figure", { class: "landing-figure" }, PanelPicture())),
     el("ul", { class: "landing-facts" },

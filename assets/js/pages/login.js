@@ -10,7 +10,7 @@ import { toast } from "../parts/toast.js";
 export async function load(params, signal) {
   // The index tells whether anybody has an account yet. An older server does not say; then both ways are offered alike.
   const index = await get("/", { signal }).catch(() => ({}));
-  return { setup: setupToken(params), needsToken: index.needs_setup_token === true, next: safe(params.next), asked: Boolean(params.next), forgot: "forgotten" in params, token: params.token ?? "", invite: params.invite ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
+  return { setup: setupToken(params), needsToken: index.needs_setup_token === true, next: safe(params.next), asked: Boolean(params.next), forgot: "forgotten" in params, create: "new" in params, token: params.token ?? "", invite: params.invite ?? "", first: index.first_run === true, registration: index.registration ?? "open" };
 }
 
 // The setup link carries its token after a #, so that no server and no proxy logs it; the address bar forgets it at once.
@@ -32,7 +32,7 @@ export function view(data, context) {
     fill(page, form);
     form.querySelector("input")?.focus();
   };
-  fill(page, data.token ? reset(data, context, show) : data.first || data.invite || data.setup ? register(data, context, show) : data.forgot ? forgotten(data, context, show) : enter(data, context, show));
+  fill(page, data.token ? reset(data, context, show) : data.first || data.invite || data.setup || (data.create && data.registration === "open") ? register(data, context, show) : data.forgot ? forgotten(data, context, show) : enter(data, context, show));
   return page;
 }
 

@@ -12,7 +12,7 @@ export const early = true;
 /** The frame fits itself to it: no footer, and on phones one bar. */
 export const kind = "thread";
 
-export async function load({ id, turn, tab, project }, signal) {
+export async function load({ id, turn, tab, project, document }, signal) {
   const [models, patterns, thread] = await Promise.all([
     get("/api/available-models", { signal }),
     get("/api/orchestrator/patterns", { query: { brief: true }, signal }),
@@ -25,7 +25,7 @@ export async function load({ id, turn, tab, project }, signal) {
   const stored = last ? get(`/api/analyses/${encodeURIComponent(last.analysis_id)}`, { signal }) : null;
   stored?.catch(() => {});
   // Documents are fetched when they are to be chosen.
-  return { models, patterns, documents: null, thread, missing: Boolean(id) && !thread, leaf: last?.analysis_id ?? null, stored, tab: tab ?? "", project: project ?? null };
+  return { models, patterns, documents: null, thread, missing: Boolean(id) && !thread, leaf: last?.analysis_id ?? null, stored, tab: tab ?? "", project: project ?? null, document: document ?? null };
 }
 
 function orNone(problem) {

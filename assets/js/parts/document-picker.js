@@ -5,7 +5,7 @@ import { openDocument } from "./document-link.js";
 import { describe, follow, idOf, nameOf } from "./reading.js";
 import { DocumentUpload } from "./upload.js";
 
-/** `{node}`; `chosen` is a Set of ids that it changes. `documents` is null when no user is signed in.
+/** `{node}`; `chosen` is a Set of ids that it changes. `documents` is null for visitors who cannot add any.
  * `files` were dropped on the page before. */
 export function DocumentPicker({ documents, chosen, onChange, signal, files }) {
   const label = uid("documents");

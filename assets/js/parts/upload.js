@@ -2,11 +2,14 @@
 import { upload } from "../api.js";
 import { announce, button, el, icon, uid } from "../dom.js";
 import { bytes, sentence } from "../format.js";
+import { user } from "../state.js";
 import { LARGE, sendInParts } from "./chunked.js";
+import { becomeGuest, checkSize, LIMITS } from "./guest.js";
 
 const AT_ONCE = 3;
 
-/** The drop zone. `onDone(document)` for every stored file; `files` were dropped on the page before. */
+/** The drop zone. `onDone(document)` for every stored file; `files` were dropped on the page before. A visitor becomes a
+ * guest with the first file. */
 export function DocumentUpload({ onDone, signal, files = [] }) {
   const label = uid("upload");
   const list = el("ul", { class: "upload-list", "aria-label": "Uploads" });
@@ -22,7 +25,8 @@ export function DocumentUpload({ onDone, signal, files = [] }) {
   const zone = el("label", { class: "drop-zone", for: input.id },
   icon("upload"),
   el("span", { id: label, class: "drop-title" }, "Choose files, or drop them here"),
-  el("span", { class: "fine" }, "PDF, Word, slides, sheets, e-books, web pages, mails, text, tables, source code, or a zip of these. They stay on this server and are yours alone."));
+  el("span", { class: "fine" }, "PDF, Word, slides, sheets, e-books, web pages, mails, text, tables, source code, or a zip of these. They stay on this server and are yours alone."),
+  (!user.get() || user.get().role === "guest") && el("span", { class: "fine" }, LIMITS));
   // The whole page is the drop zone: a file dropped next to it would otherwise replace the page.
   const heard = (type, act) => window.addEventListener(type, (event) => {
     if (!zone.isConnected || ![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
@@ -81,6 +85,8 @@ function Upload(file, list, onDone, signal) {
     if (stop.signal.aborted) return;
     try {
       if (file.size === 0) throw new Error("this file is empty");
+      await becomeGuest();
+      checkSize(file);
       progress(0);
       const how = { signal: stop.signal, onProgress: progress, onLine: line };
       const stored = await (file.size > LARGE ? sendInParts : upload)(file, how);

@@ -20,9 +20,9 @@ export function Rail(person, go) {
   user.watch((now) => now !== person && gone.abort(), gone.signal);
   recent.watch((known) => {
     if (!known) return;
-    fill(projects, el("h2", null, "Projects"), el("ul", null,
+    fill(projects, (person.role !== "guest" || known.projects.length > 0) && el("h2", null, "Projects"), el("ul", null,
       known.projects.map((each) => el("li", null, Row(`/projects/${encodeURIComponent(each.project_id ?? each.id)}`, "folder", each.name))),
-      el("li", null, button("New project", { class: "rail-row", on: { click: () => newProject(go) } }, icon("folder"), el("span", null, "New project")))));
+      person.role !== "guest" && el("li", null, button("New project", { class: "rail-row", on: { click: () => newProject(go) } }, icon("folder"), el("span", null, "New project")))));
     fill(threads, Threads(known.threads));
     mark();
   }, gone.signal);
@@ -53,6 +53,7 @@ function Threads(threads) {
 }
 
 function Account(person, go) {
+  if (person.role === "guest") return GuestMenu(go);
   const name = person.name || person.email;
   const id = uid("person");
   const spent = el("small", null, person.email === name ? "" : person.email);
@@ -69,6 +70,16 @@ function Account(person, go) {
     { label: "Manual", href: "/manual" },
     { label: "Sign out", act: () => leave(go) },
   ], { class: "rail-row rail-person", labelledby: id, content: [el("span", { class: "avatar mark", "aria-hidden": "true", data: { letter: initials(name) } }), el("span", { id }, name, spent)] });
+}
+
+function GuestMenu(go) {
+  const id = uid("person");
+  return Menu("Guest", [
+    { label: "Create account", href: "/login?new" },
+    { label: "Guided question", href: "/analyze" },
+    { label: "Manual", href: "/manual" },
+    { label: "Leave and delete all", act: () => leave(go) },
+  ], { class: "rail-row rail-person", labelledby: id, content: [el("span", { class: "avatar mark", "aria-hidden": "true", data: { letter: "G" } }), el("span", { id }, "Guest", el("small", null, "Deleted after a day"))] });
 }
 
 function initials(name) {

@@ -33,7 +33,8 @@ export function Attachments({ signal, attached, gone }) {
     gone("");
     try {
       if (file.size === 0) throw new Error("this file is empty");
-      const { LARGE, sendInParts } = await import("../parts/chunked.js");
+      const [{ LARGE, sendInParts }, { checkSize }] = await Promise.all([import("../parts/chunked.js"), import("../parts/guest.js")]);
+      checkSize(file);
       const stored = await (file.size > LARGE ? sendInParts : upload)(file, { signal: stop.signal, onProgress: (part) => (bar.value = part), onLine: () => {} });
       id = idOf(stored);
       bar.remove();

@@ -8,6 +8,7 @@ import { Menu } from "../parts/menu.js";
 import { isOver } from "../parts/run-model.js";
 import { saveAs } from "../parts/save.js";
 import { toast } from "../parts/toast.js";
+import { user } from "../state.js";
 import { styled } from "../styles.js";
 import { refresh } from "../shell/threads.js";
 import { openEvidence, quotesOf, Ring } from "./trust.js";
@@ -29,7 +30,7 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
     fill(node, el("h1", { dir: "auto", title: now.title }, now.title), el("span", { class: "grow" }),
       over && button(quotes ? `${quotes.good}/${quotes.all} quotes verified: evidence` : "Evidence", { class: "quiet bar-ring", on: { click: () => openEvidence(last().run(), last().evidence()) } }, quotes ? [Ring(quotes, 24), `${quotes.good}/${quotes.all}`] : "Evidence"),
       over && button("Details", { class: "quiet bar-wide", on: { click: details } }),
-      over && button("Share", { class: "quiet bar-wide", on: { click: share } }, icon("share"), "Share"),
+      over && !isGuest() && button("Share", { class: "quiet bar-wide", on: { click: share } }, icon("share"), "Share"),
       over && Menu("Export", FORMATS.map(([format, name, ending]) => ({ label: name, act: () => take(format, ending) })), { class: "quiet bar-wide", content: [icon("download"), "Export", icon("down")] }),
       Menu("More", () => more(over), { class: "quiet icon-only bar-more", title: "More", content: icon("more") }));
   }
@@ -39,7 +40,7 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
     const narrow = matchMedia("(max-width: 45rem)").matches && over;
     return [
       narrow && { label: "Details", act: details },
-      narrow && { label: "Share", icon: "share", act: share },
+      narrow && !isGuest() && { label: "Share", icon: "share", act: share },
       ...(narrow ? FORMATS.map(([format, name, ending]) => ({ label: `Export as ${name}`, icon: "download", act: () => take(format, ending) })) : []),
       { label: "Rename", icon: "pen", act: rename },
       { label: now.pinned ? "Unpin" : "Pin", icon: "pin", act: () => patch({ pinned: !now.pinned }) },
@@ -47,6 +48,11 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
       { label: now.archived ? "Unarchive" : "Archive", icon: "folder", act: () => patch({ archived: !now.archived }) },
       { label: "Delete thread", icon: "trash", look: "danger", act: drop },
     ];
+  }
+
+  // A public link needs an account.
+  function isGuest() {
+    return user.get()?.role === "guest";
   }
 
   function path() {

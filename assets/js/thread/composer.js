@@ -23,6 +23,7 @@ const ROOM = 520;
 export function Composer({ data, context, send, last }) {
   const { signal } = context;
   const draft = loadDraft(data);
+  if (data.document) draft.documents.add(data.document);
   // What differs from the turn before, and is therefore sent with a follow-up.
   const changed = new Set();
   let after = null;

@@ -128,6 +128,7 @@ fn insert(
         return Ok(Inserted::SetUpAlready);
     }
     let role = match (user.role, claim) {
+        (Role::Guest, _) => users::insert(db, user).map(|()| Role::Guest)?,
         (Role::User, AdminClaim::FirstCome) => users::insert_first_is_admin(db, user)?,
         (Role::User, AdminClaim::Ordinary | AdminClaim::FromElsewhere) => {
             users::insert(db, user).map(|()| Role::User)?

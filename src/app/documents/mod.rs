@@ -49,6 +49,10 @@ pub use uploads::{UploadAnnouncement, UploadProgress};
 
 /// Maximum number of documents in one question.
 const MAX_PER_QUESTION: usize = 100;
+/// Maximum number of documents of a guest.
+const MAX_GUEST_DOCUMENTS: u32 = 3;
+/// Maximum size of a guest's file in bytes: what the pages send in one request.
+const MAX_GUEST_FILE: u64 = 4 << 20;
 
 /// All documents, the thread that stores new ones, and those that read them.
 pub struct DocumentService {
@@ -195,6 +199,41 @@ impl DocumentService {
         received: ReceivedFile,
         now: Timestamp,
     ) -> Result<Document> {
+        self.store_file(user, name, received, now, u32::MAX).await
+    }
+
+    /// Stores a file for a guest, within the limits for guests.
+    ///
+    /// # Errors
+    /// As `upload`; `TooLarge` for a file over the limit, `Forbidden` when the guest has as many documents as allowed.
+    pub async fn upload_as_guest(
+        &self,
+        guest: &UserId,
+        name: &str,
+        received: ReceivedFile,
+        now: Timestamp,
+    ) -> Result<Document> {
+        if received.size > MAX_GUEST_FILE {
+            let why = format!(
+                "without an account a file can have {} MB",
+                MAX_GUEST_FILE >> 20
+            );
+            return Err(
+                Error::new(Kind::TooLarge, why).resolve("create an account for larger files")
+            );
+        }
+        self.store_file(guest, name, received, now, MAX_GUEST_DOCUMENTS)
+            .await
+    }
+
+    async fn store_file(
+        &self,
+        user: &UserId,
+        name: &str,
+        received: ReceivedFile,
+        now: Timestamp,
+        most: u32,
+    ) -> Result<Document> {
         let job = storing::KeepJob {
             store: self.store.clone(),
             folder: self.folders.kept.clone(),
@@ -202,6 +241,7 @@ impl DocumentService {
             name: names::clean(name),
             received,
             now,
+            most,
         };
         let (document, is_new) = self.desk.hand_for(user, move || storing::keep(job)).await?;
         if !is_new && document.status != DocumentStatus::Processing {

@@ -22,13 +22,15 @@ pub(super) struct KeepJob {
     pub name: String,
     pub received: ReceivedFile,
     pub now: Timestamp,
+    /// Maximum number of documents of the user.
+    pub most: u32,
 }
 
 /// Stores the file and queues it for reading, unless the user already has the same bytes. Returns whether
 /// it is new.
 ///
 /// # Errors
-/// `TooFast` when too many of the user's documents wait already; nothing of the file is stored on failure.
+/// `TooFast` when too many of the user's documents wait already, `Forbidden` when the user has as many as allowed; nothing of the file is stored on failure.
 pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
     if let Some(known) = known(&job)? {
         return Ok((known, false));
@@ -48,14 +50,19 @@ pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
         .and_then(|folder| folder.sync_all())
         .map_err(fault)?;
     let row = document.clone();
-    match job
-        .store
-        .write_now(move |db| documents::insert(db, &row, &[], &[]))
-    {
-        Ok(()) => {
+    let most = job.most;
+    match job.store.write_now(move |db| {
+        let fits = most == u32::MAX || documents::has_fewer(db, &row.user, most)?;
+        if fits {
+            documents::insert(db, &row, &[], &[])?;
+        }
+        Ok(fits)
+    }) {
+        Ok(true) => {
             blob.keep();
             Ok((document, true))
         }
+        Ok(false) => Err(too_many(most)),
         // Another process stored the same bytes in the meantime.
         Err(StoreError::Conflict(_)) => known(&job)?
             .map(|known| (known, false))
@@ -70,6 +77,11 @@ pub(super) fn queue_full() -> Error {
     let mut full = Error::new(Kind::TooFast, why).resolve("wait until some of them have been read");
     full.retry_after = Some(Duration::from_secs(10));
     full
+}
+
+fn too_many(most: u32) -> Error {
+    let why = format!("without an account you can add {most} documents");
+    Error::new(Kind::Forbidden, why).resolve("delete one of them, or create an account")
 }
 
 fn known(job: &KeepJob) -> Result<Option<Document>> {

@@ -10,7 +10,7 @@ use crate::app::accounts::{
 };
 use crate::app::{Error, Kind};
 use crate::domain::key::keys_deleted;
-use crate::domain::user::{Caller, User};
+use crate::domain::user::{Caller, Role, User};
 use crate::http::auth::{self, AuthCookie};
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
@@ -109,6 +109,19 @@ pub async fn login(mut cx: RequestContext) -> Result<Reply, ApiError> {
     Ok(token_response(&cx, &signed_in))
 }
 
+/// `POST /api/auth/guest`: signs a visitor of the offline demo in as a guest, without an account.
+///
+/// # Errors
+/// `Forbidden` outside of the offline demo, `TooFast` after many attempts, `Unavailable` when there are too many guests.
+pub async fn guest(cx: RequestContext) -> Result<Reply, ApiError> {
+    if !cx.app.allows_guests() {
+        let error = Error::new(Kind::Forbidden, "only the offline demo takes guests");
+        return Err(error.resolve("sign in, or create an account").into());
+    }
+    let signed_in = cx.app.accounts().begin_guest(&request_origin(&cx)).await?;
+    Ok(token_response(&cx, &signed_in))
+}
+
 /// `POST /api/auth/refresh`: exchanges a refresh token for a new pair of tokens.
 ///
 /// # Errors
@@ -133,7 +146,7 @@ pub async fn refresh(mut cx: RequestContext) -> Result<Reply, ApiError> {
 }
 
 /// `POST /api/auth/logout`: ends the session. Open, because a browser whose access token has expired must be able to
-/// end its session with the refresh token.
+/// end its session with the refresh token. A guest is deleted with all its data.
 ///
 /// # Errors
 /// `SignInNeeded` without a valid access or refresh token.
@@ -145,6 +158,10 @@ pub async fn logout(mut cx: RequestContext) -> Result<Reply, ApiError> {
         auth::caller(&cx.app, &cx.request.headers, cx.https, cx.now).await,
         token,
     ) {
+        (Ok(Some(caller)), _) if caller.role == Role::Guest => {
+            let origin = request_origin(&cx);
+            cx.app.delete_guest(&caller.user, &origin).await?;
+        }
         (Ok(Some(caller)), _) => accounts.logout(&caller, &request_origin(&cx)).await?,
         (_, Some(token)) => {
             accounts

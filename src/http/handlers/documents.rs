@@ -11,7 +11,7 @@ use crate::app::documents::{DocumentUse, ReceivedFile, UploadAnnouncement, Uploa
 use crate::app::{Error, Kind};
 use crate::domain::document::Document;
 use crate::domain::id::{DocumentId, UploadId};
-use crate::domain::user::Caller;
+use crate::domain::user::{Caller, Role};
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::http::reply::Reply;
@@ -48,14 +48,19 @@ const MAX_FIELD: usize = 1_024;
 ///
 /// # Errors
 /// `BadRequest` for an invalid form or an empty file, `TooLarge` over the upload limit, `UnsupportedType` when the
-/// file is of no readable kind, `TooFast` or `Unavailable` when too many files wait or the disk is full.
+/// file is of no readable kind, `TooFast` or `Unavailable` when too many files wait or the disk is full, `Forbidden` when
+/// a guest has as many documents as allowed.
 pub async fn upload(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let (name, received) = read_upload(&mut cx).await?;
-    let document = cx
-        .app
-        .documents()
-        .upload(&caller.user, &name, received, cx.now)
-        .await?;
+    let (documents, user) = (cx.app.documents(), &caller.user);
+    let document = match caller.role {
+        Role::Guest => {
+            documents
+                .upload_as_guest(user, &name, received, cx.now)
+                .await?
+        }
+        Role::Admin | Role::User => documents.upload(user, &name, received, cx.now).await?,
+    };
     Ok(Reply::json(&document_json(&document)))
 }
 

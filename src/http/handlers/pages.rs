@@ -133,6 +133,7 @@ async fn index(cx: &RequestContext) -> Reply {
         "first_run": first_run,
         "needs_setup_token": needs_token,
         "registration": cx.app.config.registration.as_str(),
+        "guests": cx.app.allows_guests(),
         "mode": if is_demo { "demo" } else { "live" },
         "features": {
             "authentication": true,

@@ -1,0 +1,34 @@
+// Visitors of the offline demo become guests with their first document: no account, and everything is deleted after a
+// day.
+import { get, post, whoAmI } from "../api.js";
+import { remember, user } from "../state.js";
+
+/** What a guest may upload; the server enforces it. */
+export const LIMITS = "Without an account: up to 3 files of 4 MB, deleted after a day.";
+const LARGEST = 4 * 1024 * 1024;
+
+let begun = null;
+
+/** Whether this server takes guests: only an offline demo does. */
+export async function takesGuests(signal) {
+  const index = await get("/", { signal });
+  return index.guests === true;
+}
+
+/** Signs a visitor in as a guest; does nothing for users. Uploads that start together become one guest. */
+export async function becomeGuest() {
+  if (user.get()) return;
+  begun ??= begin().finally(() => (begun = null));
+  await begun;
+}
+
+async function begin() {
+  await post("/api/auth/guest");
+  remember("signed-in", true);
+  await whoAmI();
+}
+
+/** Refuses a file that is too large for a guest, before it is sent. */
+export function checkSize(file) {
+  if (user.get()?.role === "guest" && file.size > LARGEST) throw new Error("is larger than 4 MB. Create an account for larger files.");
+}

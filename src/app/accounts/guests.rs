@@ -1,0 +1,67 @@
+//! Guests: visitors of the offline demo who try documents and threads without an account. A guest is a user that
+//! nobody can sign in to again, with a session in one browser; it is deleted with all its data after a day.
+
+use std::time::Duration;
+
+use super::{Accounts, RequestOrigin, SignedIn, chance};
+use crate::app::{Error, Kind, Result};
+use crate::domain::id::UserId;
+use crate::domain::time::Timestamp;
+use crate::domain::user::{Role, User};
+use crate::store::{audit, users};
+
+/// How long a guest and its data are kept.
+const GUEST_LENGTH: Duration = Duration::from_secs(24 * 3600);
+/// Maximum number of guests at a time, so that visitors cannot fill the disk.
+const MAX_GUESTS: u64 = 100;
+
+impl Accounts {
+    /// Creates a guest and signs it in. The caller checks that guests are allowed here.
+    ///
+    /// # Errors
+    /// `TooFast` after many attempts from one network, `Unavailable` when there are too many guests.
+    pub async fn begin_guest(&self, visit: &RequestOrigin) -> Result<SignedIn> {
+        self.note_attempt(None, visit).await?;
+        let id = UserId::new(visit.now, chance()?);
+        let guest = User {
+            // `.invalid` is reserved, so no account can have this address.
+            email: format!("{}@guest.invalid", id.as_str().to_lowercase()),
+            id,
+            name: "Guest".to_owned(),
+            // No password verifies against an empty hash.
+            password_hash: String::new(),
+            role: Role::Guest,
+            disabled: false,
+            created: visit.now,
+            last_login: None,
+        };
+        let entry = visit.entry(Some(&guest.id), "guest.created", guest.id.as_str());
+        let row = guest.clone();
+        let written = self.store.write(move |db| {
+            if users::count_guests(db)? >= MAX_GUESTS {
+                return Ok(false);
+            }
+            users::insert(db, &row)?;
+            audit::append(db, &entry)?;
+            Ok(true)
+        });
+        match written.await? {
+            true => self.begin_session(guest, None, visit).await,
+            false => Err(Error::new(
+                Kind::Unavailable,
+                "too many visitors are trying the demo with documents right now",
+            )
+            .resolve("create an account, or try again later")),
+        }
+    }
+
+    /// Guests whose time is over.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(in crate::app) async fn expired_guests(&self, now: Timestamp) -> Result<Vec<UserId>> {
+        let before = now - GUEST_LENGTH;
+        let expired = self.store.read(move |db| users::guests_before(db, before));
+        Ok(expired.await?)
+    }
+}
