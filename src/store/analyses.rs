@@ -43,6 +43,8 @@ pub struct HistoryRow {
     pub finished: Option<Timestamp>,
     /// Whether it has a share link.
     pub shared: bool,
+    /// The thread that it is a turn of.
+    pub thread: Option<ThreadId>,
 }
 
 /// The end of an analysis.
@@ -203,7 +205,7 @@ pub fn list_of(
     // `~` sorts after every ID, so without a cursor the list starts at the newest.
     db.all(
         "SELECT id, status, request, error, usage, cost, created, started, finished,
-                share_hash IS NOT NULL AS shared
+                share_hash IS NOT NULL AS shared, thread
          FROM analyses
          WHERE user_id = ?1 AND id < ?2 AND origin = ''
            AND (?3 = '' OR status = ?3)
@@ -482,6 +484,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<HistoryRow> {
         started: moment(row, "started")?,
         finished: moment(row, "finished")?,
         shared: row.get("shared")?,
+        thread: text(row, "thread")?.and_then(|id| ThreadId::parse(&id)),
     })
 }
 

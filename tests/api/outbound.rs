@@ -38,7 +38,7 @@ const STEERING: &[&str] = &[
 #[rustfmt::skip]
 const QUIET: &[&str] = &[
     "PATCH /api/threads/{id}", "POST /api/threads/{id}/share", "POST /api/projects", "PATCH /api/projects/{id}",
-    "POST /api/auth/register", "POST /api/auth/login", "POST /api/auth/refresh", "POST /api/auth/logout",
+    "POST /api/auth/register", "POST /api/auth/guest", "POST /api/auth/login", "POST /api/auth/refresh", "POST /api/auth/logout",
     "POST /api/auth/request-password-reset", "POST /api/auth/reset-password-request", "POST /api/auth/reset-password",
     "PUT /api/users/me", "POST /api/users/me/change-password", "POST /api/users/me/api-keys",
     "POST /api/users/me/import", "PUT /api/users/me/recipe",

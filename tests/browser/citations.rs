@@ -73,7 +73,7 @@ fn a_citation_opens_its_page_and_says_whether_it_holds() {
         browser.wait(".row");
         let start = SECOND.find("The pump").unwrap();
         browser.run(CHECKED, json!([start, SECOND.len() - 1]));
-        browser.click(&format!("a[href='/analyze?id={}']", id.as_str().unwrap()));
+        browser.go(&server.address(&format!("/analyze?id={}", id.as_str().unwrap())));
         browser.wait(".results-container");
         browser.wait_text(".citation-count", "1 of 3 quotations verified");
         browser.wait_text(".citation-count", "1 shortened");

@@ -160,12 +160,12 @@ fn letters_that_look_wrong_are_read_in_another_encoding() {
     let id = stored["document_id"].as_str().unwrap();
     browser.go(&server.address(&format!("/documents?id={id}")));
     browser.wait_text(".page-text", "Größe");
-    browser.press("Letters look wrong?");
+    browser.press("Wrong characters?");
     browser.run(
         "document.querySelector('.read-again select').value = 'windows-1251';",
         json!([]),
     );
-    browser.press("Read it again");
+    browser.press("Read again");
     browser.wait_text(".page-text", "Die GrцЯe");
     browser.picture("encoding");
     assert_eq!(browser.complaints(), Vec::<String>::new());

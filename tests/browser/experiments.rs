@@ -25,7 +25,7 @@ fn begin(browser: &Browser, server: &Server, evaluations: &str) {
     });
     assert_eq!(browser.text(".setting-count"), "8 settings to try.");
     browser.run(WRITE, json!(["Evaluations", evaluations]));
-    browser.press("See what it would take");
+    browser.press("Estimate cost");
     browser.wait(".detectable");
 }
 
@@ -47,10 +47,10 @@ fn an_experiment_from_the_demo_to_its_result() {
 
     browser.press("New experiment");
     browser.wait(".experiment-part");
-    browser.press("See what it would take");
+    browser.press("Estimate cost");
     browser.wait_text(".error-message", "at least one case");
     browser.fill(".case-prompt", "What is six times seven?");
-    browser.press("See what it would take");
+    browser.press("Estimate cost");
     browser.wait_text(".error-message", "at least one model");
     judge(&browser, axe.as_deref(), "a new experiment");
 
@@ -68,9 +68,9 @@ fn an_experiment_from_the_demo_to_its_result() {
     browser.picture("experiment-new");
     browser.run(WRITE, json!(["Name", "Another name"]));
     browser.wait_text(".estimate-body", "estimate again");
-    browser.press("See what it would take");
+    browser.press("Estimate cost");
     browser.wait(".detectable");
-    browser.press("Start the experiment");
+    browser.press("Start experiment");
 
     browser.wait(".experiment-progress");
     browser.wait_text(".experiment-progress", "Best so far");
@@ -135,7 +135,7 @@ fn read_it(browser: &Browser) {
         8
     );
 
-    browser.press("What was tried, and how");
+    browser.press("Setup");
     let setup = flat(&browser.text(".setup"));
     assert!(
         setup.contains("Prompt for all The Lindqvist workshop"),
@@ -152,7 +152,7 @@ fn read_it(browser: &Browser) {
 
 /// Two answers without names; a key for each verdict.
 fn judge_blind(browser: &Browser, axe: Option<&str>) {
-    browser.press("Begin judging");
+    browser.press("Start judging");
     browser.wait(".duel .compare");
     let shown = browser.text(".dialog");
     assert!(
@@ -177,10 +177,10 @@ fn judge_blind(browser: &Browser, axe: Option<&str>) {
     until("the dialog to go", || {
         (browser.count(".dialog") == 0).then_some(())
     });
-    browser.wait_text(".judge-known", "Strength in comparisons");
+    browser.wait_text(".judge-known", "Bradley–Terry strength");
     judge(browser, axe, "what the verdicts come to");
     until("the focus to come back", || {
-        (focused(browser) == "Begin judging").then_some(())
+        (focused(browser) == "Start judging").then_some(())
     });
 }
 
@@ -189,14 +189,14 @@ fn take_it_along(browser: &Browser, axe: Option<&str>) {
     const DEFAULT: &str = "(await (await fetch('/api/recipes')).json()).default";
     // What lies above would come to lie under the header.
     browser.run("scrollTo(0, 0);", json!([]));
-    browser.press("Make it my default");
+    browser.press("Use as default");
     browser.wait(".dialog");
     judge(browser, axe, "the winner as the default");
     browser.press("Save");
     browser.wait_text(".applied", "Another name@1");
     assert_ne!(browser.value(DEFAULT), Value::Null);
     judge(browser, axe, "a result that is applied");
-    browser.press("Take it back");
+    browser.press("Revert");
     until("it to be taken back", || {
         (browser.count(".applied") == 0).then_some(())
     });
@@ -213,7 +213,7 @@ fn take_it_along(browser: &Browser, axe: Option<&str>) {
     browser.wait(".experiment-part");
     assert_eq!(browser.count(".case-row"), 24);
     assert_eq!(browser.text(".setting-count"), "8 settings to try.");
-    browser.press("See what it would take");
+    browser.press("Estimate cost");
     browser.wait(".detectable");
     browser.go(&here);
     browser.wait(".verdict");
@@ -268,7 +268,7 @@ fn cases_come_from_a_file_and_from_the_history() {
     browser.wait(".history-pick input");
     judge(&browser, axe.as_deref(), "picking from the history");
     browser.click(".history-pick input");
-    browser.press("Take the chosen ones");
+    browser.press("Add selected");
     until("the case from the history", || {
         (browser.count(".case-row") == 4).then_some(())
     });
@@ -296,7 +296,7 @@ fn an_experiment_is_stopped_and_goes_on() {
     let browser = Browser::open(375, 760, false);
     sign_up(&browser, &server);
     begin(&browser, &server, "60");
-    browser.press("Start the experiment");
+    browser.press("Start experiment");
     browser.wait(".experiment-progress");
     let here = browser.url();
     browser.go(&server.address("/experiments"));
@@ -411,25 +411,25 @@ fn a_model_judges_and_is_told_how_it_errs() {
         "document.querySelector('input[value=pairwise]').click();",
         json!([]),
     );
-    browser.press("See what it would take");
+    browser.press("Estimate cost");
     browser.wait_text(".error-message", "Choose the model that judges");
     browser.run(
         "const select = [...document.querySelectorAll('.evaluator-more select')][0]; select.value = args[0]; select.dispatchEvent(new Event('change'));",
         json!(["far/judge"]),
     );
     browser.run(WRITE, json!(["US dollars", "2"]));
-    browser.press("See what it would take");
+    browser.press("Estimate cost");
     browser.wait(".detectable");
     let told = flat(&browser.text(".estimate"));
     assert!(told.contains("Cost about $"), "{told}");
-    browser.press("Start the experiment");
+    browser.press("Start experiment");
     browser.wait(".status-word.completed");
     browser.wait_text(".verdict", "far/bright is better");
     let told = flat(&browser.text("main"));
     for words in [
         "far/judge compared",
         "in both orders",
-        "Where the judge is fooled",
+        "Judge biases",
         "You have not judged any pairs yet",
     ] {
         assert!(told.contains(words), "no {words} in {told}");

@@ -59,7 +59,7 @@ fn the_keyboard_never_loses_its_place() {
     );
     browser.go(&server.address("/analyze"));
     browser.wait(".bench");
-    there_and_back(&browser, "[aria-label='Look at the text of notes.md']");
+    there_and_back(&browser, "[aria-label='View the text of notes.md']");
     there_and_back(&browser, ".recipe-links button");
 
     // What was pressed is gone when a run begins, and again when it ends.

@@ -33,7 +33,7 @@ fn a_visitor_tries_a_document_without_an_account() {
     browser.picture_of_window("guest-answer");
     browser.click(".rail-person");
     browser.press("Leave and delete all");
-    browser.wait_text("h1", "Sign in");
+    browser.wait(".intro-step");
     assert_eq!(
         browser.run("return (await fetch('/api/documents')).status;", json!([])),
         json!(401)

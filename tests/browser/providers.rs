@@ -69,11 +69,15 @@ fn an_admin_adds_a_provider_and_says_who_stands_in() {
 
     browser.press("Reset circuit breakers");
     browser.wait_text(".providers .notice", "asked again as usual");
-    fill(&browser, "One chain a line", "far/model > nobody/nothing");
-    browser.press("Save the chains");
+    fill(
+        &browser,
+        "Chains, one per line",
+        "far/model > nobody/nothing",
+    );
+    browser.press("Save fallbacks");
     browser.wait(".error-alert");
-    fill(&browser, "One chain a line", "far/model > far/other");
-    browser.press("Save the chains");
+    fill(&browser, "Chains, one per line", "far/model > far/other");
+    browser.press("Save fallbacks");
     browser.wait_text("section[aria-label=Fallbacks]", "Saved");
     browser.reload();
     browser.wait("section[aria-label=Fallbacks] textarea");
@@ -84,8 +88,8 @@ fn an_admin_adds_a_provider_and_says_who_stands_in() {
     browser.press("Budget");
     browser.wait(".budget-form");
     fill(&browser, "Dollars a day", "2.5");
-    browser.press("Set the budget");
-    browser.wait_text("body", "The budget is set.");
+    browser.press("Save budget");
+    browser.wait_text("body", "Budget saved.");
     browser.go(&server.address("/settings"));
     browser.wait_text("section[aria-label='Usage and budget']", "$2.50");
     assert!(

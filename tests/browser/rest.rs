@@ -46,10 +46,10 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     judge(&browser, axe.as_deref(), "patterns");
     browser.press("Critique Analysis");
     browser.wait_text("h1", "Critique Analysis");
-    browser.press("What it asks");
+    browser.press("Prompt");
     browser.wait_text(".template", "the question");
     write(&browser, "Question", "May a licence be taken back?");
-    browser.press("Show what would happen");
+    browser.press("Preview");
     browser.wait_text(".dry-sum", "10 calls");
     browser.click(".dry-stage summary");
     browser.wait_text(".dry-stage .filled", "May a licence be taken back?");
@@ -83,7 +83,7 @@ fn a_pattern_is_read_copied_mended_tried_and_deleted() {
     browser.picture("orchestrator-editor");
     write(&browser, ".pattern-text", &text);
     browser.wait_text(".check-word", "Valid");
-    browser.press("Add the pattern");
+    browser.press("Add pattern");
     browser.wait_text("h1", "Critique Analysis (copy)");
     browser.press("Edit");
     browser.wait_text("h1", "Edit");
@@ -131,29 +131,29 @@ fn a_recipe_has_versions_and_can_be_the_default_on_a_phone_in_the_dark() {
     phone.go(&server.address("/orchestrator?pattern=summarize"));
     phone.wait(".flow-figure");
     nothing_sticks_out(&phone, "a pattern");
-    phone.press("Make a recipe of it");
-    phone.wait_text("h1", "A new recipe");
+    phone.press("Save as recipe");
+    phone.wait_text("h1", "New recipe");
     write(&phone, "Name", "Short brief");
     phone.click(".model-choice input");
     nothing_sticks_out(&phone, "the form of a recipe");
-    phone.press("Save the recipe");
+    phone.press("Save recipe");
     phone.wait_text("h1", "Short brief");
     phone.wait_text(".fact-list", "Summary");
     phone.press("Edit");
     phone.wait_text("h1", "Edit Short brief");
     write(&phone, "Depth", "quick");
-    phone.press("Save as a new version");
+    phone.press("Save new version");
     phone.wait_text(".page-head", "version 2");
     phone.press("Version 1");
     phone.press("Go back to version 1");
     phone.wait_text(".page-head", "version 3");
     to_top(&phone);
-    phone.press("Make my default");
+    phone.press("Use as default");
     phone.wait_text(".page-head", "your default");
-    phone.press("Share with everybody here");
+    phone.press("Share with everyone here");
     phone.wait_text(".page-head", "everybody with an account");
     write(&phone, "Question", "What is it about?");
-    phone.press("Show what would happen");
+    phone.press("Preview");
     phone.wait(".dry-sum");
     nothing_sticks_out(&phone, "a recipe");
     to_top(&phone);
@@ -192,7 +192,7 @@ fn models_say_how_they_are_and_can_be_tried() {
     browser.click("button[aria-label='Try Sceptic (demo)']");
     browser.wait("dialog .try-form");
     browser.press("Send");
-    browser.wait_text(".try-facts", "First words after");
+    browser.wait_text(".try-facts", "First words");
     browser.wait_text(".try-answer", "not a language model");
     judge(&browser, axe.as_deref(), "a model that was tried");
     browser.click("dialog [aria-label=Close]");
@@ -330,18 +330,18 @@ fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
         json!([PASSWORD]),
     );
     browser.go(&server.address("/admin"));
-    browser.wait_text("section[aria-label=State]", "All is well");
+    browser.wait_text("section[aria-label=State]", "Healthy");
     browser.wait_text("section[aria-label='Audit log']", "session started");
-    browser.wait("section[aria-label='The last hours'] svg .point");
+    browser.wait("section[aria-label='Recent activity'] svg .point");
     browser.run(
-        "const choose = document.querySelector(\"section[aria-label='The last hours'] select\"); choose.value = '1'; choose.dispatchEvent(new Event('change'));",
+        "const choose = document.querySelector(\"section[aria-label='Recent activity'] select\"); choose.value = '1'; choose.dispatchEvent(new Event('change'));",
         json!([]),
     );
     crate::driver::until("a column a minute", || {
-        (browser.count("section[aria-label='The last hours'] svg .point") >= 59).then_some(())
+        (browser.count("section[aria-label='Recent activity'] svg .point") >= 59).then_some(())
     });
     browser.wait_text(
-        "section[aria-label='The last hours']",
+        "section[aria-label='Recent activity']",
         "the server did not run",
     );
     browser.wait_text("section[aria-label=Backup]", "There is no copy yet");
@@ -353,7 +353,7 @@ fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
     browser.picture("administration-backup");
     to_top(&browser);
     judge(&browser, axe.as_deref(), "administration");
-    browser.press("Make a link");
+    browser.press("Create link");
     browser.wait_text("section[aria-label='Forgotten passwords']", "/login?token=");
     browser.click("[aria-label='More about bob@example.org']");
     browser.wait("dialog");
@@ -365,14 +365,14 @@ fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
         json!([]),
     );
     browser.wait_text("body", "is an administrator now");
-    browser.press("Make an invitation");
+    browser.press("Create invitation");
     browser.wait_text("section[aria-label=Invitation]", "/login?invite=");
     write(
         &browser,
         "section[aria-label='New account'] input[type=email]",
         "carol@example.org",
     );
-    browser.press("Make the account");
+    browser.press("Create account");
     browser.wait_text("section[aria-label='New account']", "shown this once");
     browser.wait_text(".people-table", "carol@example.org");
     to_top(&browser);

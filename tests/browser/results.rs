@@ -544,7 +544,8 @@ fn the_history_is_narrowed_grouped_walked_by_keyboard_and_forgiving() {
         });
         assert_eq!(browser.count(".row"), 4);
         browser.keys(&[], keys::ENTER);
-        browser.wait(".results-container");
+        browser.wait(".answer > .blk");
+        assert!(browser.url().contains("/t/thread_"), "{}", browser.url());
         // What is deleted stays so when the page is left at once.
         if dark {
             browser.go(&server.address("/history"));
@@ -611,7 +612,7 @@ fn a_shared_result_is_read_without_an_account_until_the_link_is_taken_back() {
     owner.wait_text(".share-body", "already");
     reader.reload();
     reader.wait(".results-container");
-    owner.press("Make a new link");
+    owner.press("Create new link");
     owner.wait(".share-body code");
     assert_ne!(owner.text(".share-body code"), first);
     reader.reload();

@@ -9,21 +9,21 @@ import { Tabs } from "../parts/tabs.js";
 import { toast } from "../parts/toast.js";
 import { form, section } from "./parts.js";
 
-const ENDS = [["", "Never, until it is deleted"], ["30", "In 30 days"], ["90", "In 90 days"], ["365", "In a year"]];
+const ENDS = [["", "Never"], ["30", "In 30 days"], ["90", "In 90 days"], ["365", "In a year"]];
 const SCOPES = [
-  ["chat", "Chat", "what clients of OpenAI and Anthropic speak, and tools for programs"],
+  ["chat", "Chat", "the OpenAI and Anthropic APIs, and MCP tools"],
   ["analyze", "Analyses", "analyses, experiments, patterns, recipes"],
   ["documents", "Documents", "uploading, reading, searching, deleting"],
-  ["admin", "Administration", "where you are an administrator"],
+  ["admin", "Administration", "if you are an administrator"],
   ["keys", "API keys", "listing and deleting keys"],
-  ["export", "Export", "all your data, going out or coming in"],
+  ["export", "Export", "exporting and importing all your data"],
 ];
 
 /** The section. Changes `keys`. */
 export function Keys(keys, { isAdmin, signal }) {
   const list = el("ul", { class: "rows" });
   const shown = el("div", { class: "new-key" });
-  const name = Field("Key name", { required: true, maxLength: 80, autocomplete: "off" }, "Which program uses it.");
+  const name = Field("Key name", { required: true, maxLength: 80, autocomplete: "off" }, "For example, the program that uses it.");
   const end = Choice("Expires", { value: "90" }, ENDS);
   const scopes = SCOPES.filter(([id]) => isAdmin || id !== "admin").map(([id, words, help]) => {
     const box = el("input", { type: "checkbox", "aria-label": `${words}: ${help}`, value: id });
@@ -63,7 +63,7 @@ export function Keys(keys, { isAdmin, signal }) {
     name, end,
     el("details", { class: "more" }, el("summary", null, "Permissions and limits"),
       el("div", { class: "key-limits" },
-        el("fieldset", { class: "radios" }, el("legend", null, "Scopes"), el("p", { class: "hint" }, "Without a choice: Chat, Analyses, and Documents."), scopes.map((one) => one.node)),
+        el("fieldset", { class: "radios" }, el("legend", null, "Scopes"), el("p", { class: "hint" }, "Default: Chat, Analyses, and Documents."), scopes.map((one) => one.node)),
         models.node, el("div", { class: "pair" }, day.node, all.node))),
   ], "Create key", async (element) => {
     const number = ({ input }, as) => (input.value === "" ? {} : { [as]: Number(input.value) });
@@ -81,7 +81,7 @@ export function Keys(keys, { isAdmin, signal }) {
       el("p", null, el("strong", null, "Copy the key now. It is shown only once.")),
       el("p", { class: "key-line" }, el("code", null, made.key), CopyButton("Copy the key", () => made.key))), Snippets(made.key));
   });
-  return section("API keys", "A program with a key acts as you. Clients for OpenAI and Anthropic work.", list, shown, make);
+  return section("API keys", "A program with a key acts as you. OpenAI and Anthropic clients work.", list, shown, make);
 }
 
 function limitsOf(key) {

@@ -35,23 +35,23 @@ export function Standard(recipes, standard) {
     } catch (problem) {
       toast(problem.message, "failed");
     }
-  } } }, [["", "None: the usual panel and pattern"], ...recipes.map((one) => [one.id, one.name])],
-  "Its pattern, panel and settings are used where a question names none, by programs too.");
+  } } }, [["", "None (default panel and pattern)"], ...recipes.map((one) => [one.id, one.name])],
+  "Used where a question or an API request names no panel, pattern, or settings.");
   return section("Panel and recipe", null, choice.node,
-    el("p", null, el("a", { href: "/orchestrator" }, recipes.length > 0 ? "See and edit recipes" : "Make a recipe")));
+    el("p", null, el("a", { href: "/orchestrator" }, recipes.length > 0 ? "Edit recipes" : "New recipe")));
 }
 
 /** Changing the password ends all other sessions. */
 export function Password(me) {
   // Hidden; tells password managers which account the password belongs to.
   const account = el("input", { type: "email", value: me.email, autocomplete: "username", hidden: true, readOnly: true, "aria-label": "Account" });
-  const old = Field("Present password", { type: "password", autocomplete: "current-password", required: true });
+  const old = Field("Current password", { type: "password", autocomplete: "current-password", required: true });
   const fresh = Field("New password", { type: "password", autocomplete: "new-password", required: true, minLength: 8 },
     "At least 8 characters. A few unrelated words are easy to remember.");
-  const node = form([old, fresh], "Change the password", async (element) => {
+  const node = form([old, fresh], "Change password", async (element) => {
     await post("/api/users/me/change-password", { current_password: old.input.value, new_password: fresh.input.value });
     element.reset();
-    toast("The password is changed. All other sessions are ended.");
+    toast("Password changed. All other sessions are signed out.");
   });
   node.prepend(account);
   return section("Password", null, node);

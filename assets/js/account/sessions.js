@@ -52,5 +52,5 @@ export function Sessions(sessions, signal) {
 function deviceOf(client) {
   const find = (table) => table.find(([sign]) => client.includes(sign))?.[1];
   const [browser, system] = [find(BROWSERS), find(SYSTEMS)];
-  return browser && system ? `${browser} on ${system}` : client.slice(0, 60) || "A program that gives no name";
+  return browser && system ? `${browser} on ${system}` : client.slice(0, 60) || "Unknown client";
 }

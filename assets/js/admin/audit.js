@@ -16,7 +16,7 @@ export function Audit(people, signal) {
   more("");
 
   async function more(cursor) {
-    fill(below, Loading("Fetching"));
+    fill(below, Loading("Loading"));
     try {
       const told = await get("/api/admin/audit", { query: { limit: PAGE, cursor }, signal });
       rows.append(...told.audit.map(Row));
@@ -35,9 +35,9 @@ export function Audit(people, signal) {
       el("td", null, line.address));
   }
 
-  return section("Audit log", "What people and programs did that matters for safety. It cannot be changed.",
+  return section("Audit log", "Security-relevant actions of users and programs. Entries cannot be changed.",
     el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Audit log" },
       el("table", { class: "audit-table" },
-        el("thead", null, el("tr", null, ["When", "Who", "What", "To what", "From"].map((head) => el("th", { scope: "col" }, head)))), rows)),
+        el("thead", null, el("tr", null, ["Time", "Actor", "Action", "Target", "Address"].map((head) => el("th", { scope: "col" }, head)))), rows)),
     below);
 }

@@ -17,11 +17,11 @@ export function Backups(first, signal) {
     const { folder, replica } = told;
     fill(body,
       folder && Folder(folder),
-      replica && el("p", null, replica.copied_at ? `The newest whole copy in the replica is of ${when(replica.copied_at)}.` : "There is no whole copy in the replica since the start; what was there before still is."),
+      replica && el("p", null, replica.copied_at ? `Latest snapshot in the replica: ${when(replica.copied_at)}.` : "No snapshot in the replica since the server started. Earlier ones are kept."),
       !folder && !replica && el("p", { class: "fine" }, "To make backups automatically, set QUIRE_BACKUP_DIR to a folder."),
       el("div", { class: "actions" },
         folder && now("Back up now", "folder"),
-        replica && now(folder ? "Copy to the replica now" : "Back up now", "replica"),
+        replica && now(folder ? "Back up to the replica" : "Back up now", "replica"),
         el("a", { href: "/api/admin/backup", class: "button secondary", download: "" }, "Download a backup")));
   }
 
@@ -34,7 +34,7 @@ export function Backups(first, signal) {
       if (to === "replica") told = await arrived(told);
       draw(told);
       const rows = Object.values(told.folder?.last?.rows ?? {}).reduce((sum, one) => sum + one, 0);
-      toast(to === "folder" ? `Backed up: ${plural(rows, "row")}, ${bytes(told.folder.copies[0].bytes)}, checked` : "A whole copy is in the replica");
+      toast(to === "folder" ? `Backed up: ${plural(rows, "row")}, ${bytes(told.folder.copies[0].bytes)}, checked` : "The snapshot is in the replica");
     } catch (problem) {
       if (signal.aborted) return;
       toast(sentence(problem.message), "failed");
@@ -51,7 +51,7 @@ export function Backups(first, signal) {
       const later = await get("/api/admin/backups", { signal });
       if (later.replica.copied_at !== before) return later;
     }
-    throw new Error("the copy is not in the replica yet; the state of the server says what is in the way");
+    throw new Error("the snapshot is not in the replica yet; see the state of the server");
   }
 
   return section("Backup", "A copy of the database as it is at one moment, read through, with as many rows in each table: accounts, analyses, the text of documents. The uploaded files lie beside it in the folder documents. It is put back with quire restore.", body);
@@ -62,9 +62,9 @@ function Folder({ path, every_hours, keep, copies, last, error }) {
     el("p", null, "Every ", every_hours === 24 ? "day" : plural(every_hours, "hour"), " into ", el("code", null, path), `; the newest ${count(keep)} are kept.`),
     error && el("p", { class: "notice suspicious", role: "alert" }, `The folder cannot be read: ${sentence(error)}`),
     last?.error && el("p", { class: "notice suspicious", role: "alert" }, `The last attempt (${when(last.at)}) failed: ${sentence(last.error)}`),
-    copies.length > 0 ? el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Copies in the folder" }, el("table", { class: "backup-list" },
+    copies.length > 0 ? el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Backups in the folder" }, el("table", { class: "backup-list" },
       el("thead", null, el("tr", null, el("th", { scope: "col" }, "Made"), el("th", { scope: "col" }, "File"), el("th", { scope: "col" }, "Size"))),
       el("tbody", null, copies.map((copy) => el("tr", null, el("td", null, when(copy.at)), el("td", null, el("code", null, copy.name)), el("td", null, bytes(copy.bytes)))))))
-      : el("p", { class: "fine" }, "There is no copy yet."),
+      : el("p", { class: "fine" }, "No backups yet."),
   ];
 }

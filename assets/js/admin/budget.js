@@ -36,11 +36,11 @@ export async function budgetOf(person) {
     event.preventDefault();
     const limits = {};
     for (const [name, field] of fields) limits[name] = field.input.value === "" ? null : Number(field.input.value);
-    act(() => put(path, limits), "The budget is set.");
+    act(() => put(path, limits), "Budget saved.");
   } } },
-  el("p", { class: "fine" }, told.own ? "This person has limits of their own." : "The limits of this installation hold."),
+  el("p", { class: "fine" }, told.own ? "This account has its own limits." : "The server's default limits apply."),
   fields.map(([, field]) => field.node), message,
-  el("div", { class: "row-actions" }, button("Set the budget", { type: "submit", class: "secondary" }),
-    told.own && button("Use the installation's limits", { class: "quiet", on: { click: () => act(() => remove(path), "The installation's limits hold.") } })));
+  el("div", { class: "row-actions" }, button("Save budget", { type: "submit", class: "secondary" }),
+    told.own && button("Use default limits", { class: "quiet", on: { click: () => act(() => remove(path), "The default limits apply.") } })));
   openDialog(`Budget of ${person.email}`, form);
 }

@@ -20,11 +20,11 @@ const mean = (values) => {
 
 const FIGURES = {
   requests: { name: "Requests", of: sum, show: (value) => plural(value, "request") },
-  failed: { name: "Requests that failed here", of: sum, show: (value) => plural(value, "request") },
-  analyses: { name: "Analyses under way", of: most, show: (value) => plural(value, "analysis", "analyses") },
-  calls: { name: "Calls to models under way", of: most, show: (value) => plural(value, "call") },
+  failed: { name: "Failed requests", of: sum, show: (value) => plural(value, "request") },
+  analyses: { name: "Running analyses", of: most, show: (value) => plural(value, "analysis", "analyses") },
+  calls: { name: "Running model calls", of: most, show: (value) => plural(value, "call") },
   memory_mb: { name: "Memory", of: most, show: (value) => `${count(Math.round(value * 10) / 10)} MB` },
-  commit_ms: { name: "Time to store a change", of: mean, show: (value) => `${count(Math.round(value * 100) / 100)} ms` },
+  commit_ms: { name: "Database commit time", of: mean, show: (value) => `${count(Math.round(value * 100) / 100)} ms` },
 };
 
 /** The section; `first` is the response of `/api/admin/metrics`. */
@@ -57,12 +57,12 @@ export function Hours(first, signal) {
     });
     fill(picture, Columns({
       title: shown.name, columns, show: (value) => count(value),
-      about: missing > 0 ? `In ${missing} of these ${plural(parts.length, "column")} the server did not run, or the minute is not over.` : "The server ran all the time.",
+      about: missing > 0 ? `The server was not running in ${missing} of these ${plural(parts.length, "column")}, or the minute has not ended.` : "The server ran the whole time.",
       table: () => ({ heads: ["From", ...Object.values(FIGURES).map(({ name }) => name)], rows: rowsOf(told, SPANS[span.input.value].step, time) }),
     }));
   }
 
-  return section("The last hours", "Counted since the server was started; nothing of it is stored.",
+  return section("Recent activity", "Counted since the server started. Not stored.",
     el("div", { class: "usage-choices" }, span.node, figure.node), picture);
 }
 

@@ -17,15 +17,15 @@ export function Checks(refresh, signal) {
     }
   };
   return el("div", { class: "row-actions" },
-    button("Ask all providers now", { class: "secondary", on: { click: () => run("/api/llm/health-check", "all providers were asked") } }),
-    button("Reset circuit breakers", { class: "secondary", title: "Calls models again that are skipped after failures", on: { click: () => run("/api/admin/breakers/reset") } }));
+    button("Check providers", { class: "secondary", on: { click: () => run("/api/llm/health-check", "all providers were checked") } }),
+    button("Reset circuit breakers", { class: "secondary", title: "Calls models again that were paused after failures", on: { click: () => run("/api/admin/breakers/reset") } }));
 }
 
 /** The fallback chains. */
 export function Fallbacks(chains) {
   const lines = Object.entries(chains).map(([model, others]) => `${model} > ${others.join(" > ")}`);
-  const text = Field("One chain a line", { rows: 4, value: lines.join("\n"), spellcheck: false, placeholder: "openai/gpt-5.1 > anthropic/claude-sonnet-4.5" },
-    "When a model fails, the next one in its chain is asked instead, at its own price. Every result names the models that stood in. Without a chain, no model is replaced.");
+  const text = Field("Chains, one per line", { rows: 4, value: lines.join("\n"), spellcheck: false, placeholder: "openai/gpt-5.1 > anthropic/claude-sonnet-4.5" },
+    "When a model fails, the next one in its chain is called instead, at its own price. Every result names the fallbacks used. Without a chain, no model is replaced.");
   const message = el("div", { class: "step-message", role: "status" });
   return el("section", { class: "card", "aria-label": "Fallbacks" },
     el("h2", null, "Fallbacks"),
@@ -38,9 +38,9 @@ export function Fallbacks(chains) {
       }
       try {
         await put("/api/admin/fallbacks", { fallbacks });
-        fill(message, el("p", { class: "notice" }, "Saved. It holds for analyses that begin from now on."));
+        fill(message, el("p", { class: "notice" }, "Saved. Applies to new analyses."));
       } catch (problem) {
         fill(message, Alert(problem));
       }
-    } } }, text.node, message, button("Save the chains", { type: "submit", class: "secondary" })));
+    } } }, text.node, message, button("Save fallbacks", { type: "submit", class: "secondary" })));
 }

@@ -77,16 +77,16 @@ export function People(first, signal) {
     };
     return openDialog(each.email, [
       el("div", { class: "actions" },
-        button("Link for a new password", { class: "secondary", on: { click: link } }),
+        button("Password reset link", { class: "secondary", on: { click: link } }),
         !self && button(each.disabled ? "Unlock" : "Lock", { class: "secondary", on: { click: () => done(() => put(path, { disabled: !each.disabled }, { signal }), each.disabled ? `${each.email} may sign in again.` : `${each.email} is locked: sessions and keys are refused.`) } }),
-        !self && button("Delete the account", { class: "quiet", on: { click: () => drop(each, path, done) } }, icon("trash"), "Delete the account")),
+        !self && button("Delete account", { class: "quiet", on: { click: () => drop(each, path, done) } }, icon("trash"), "Delete account")),
       self && el("p", { class: "fine" }, "This is your own account: another administrator can lock or delete it."),
       out,
     ]);
   }
 
   async function drop(each, path, done) {
-    const sure = await confirm(`Delete ${each.email}?`, "Its documents, analyses, keys and sessions go with it. This cannot be taken back.", "Delete");
+    const sure = await confirm(`Delete ${each.email}?`, "Its documents, analyses, keys, and sessions are deleted too. This cannot be undone.", "Delete");
     if (sure) await done(() => remove(path, { signal }), `${each.email} is deleted.`);
   }
 
@@ -104,50 +104,50 @@ function Handed(words, told) {
   const address = told.url ?? `${location.origin}${told.path}`;
   return el("div", { class: "notice" }, el("p", null, words),
     el("p", { class: "key-line" }, el("code", null, address), CopyButton("Copy the link", () => address)),
-    el("p", { class: "fine" }, `Holds until ${when(told.expires_at)}, for one use.`));
+    el("p", { class: "fine" }, `Valid until ${when(told.expires_at)}, for one use.`));
 }
 
 function NewAccount(act, signal) {
   const email = Field("Email", { type: "email", required: true, maxLength: 254, autocomplete: "off" });
-  const name = Field("Name", { maxLength: 100, autocomplete: "off" }, "Can be left empty.");
+  const name = Field("Name", { maxLength: 100, autocomplete: "off" }, "Optional.");
   const role = Choice("Role", { value: "user" }, [["user", "member"], ["admin", "administrator"]]);
   const out = el("div", { class: "step-message", role: "status" });
-  return section("New account", "With a password made up here, which you hand over; its owner can change it.",
-    form([email, name, role], "Make the account", async (element) => {
+  return section("New account", "Quire generates a password for you to pass on. The user can change it.",
+    form([email, name, role], "Create account", async (element) => {
       const made = await post("/api/admin/users", { email: email.input.value.trim(), role: role.input.value, ...(name.input.value.trim() ? { name: name.input.value.trim() } : {}) });
       element.reset();
-      fill(out, el("div", { class: "notice" }, el("p", null, el("strong", null, `The password of ${made.user.email}, shown this once:`)),
+      fill(out, el("div", { class: "notice" }, el("p", null, el("strong", null, `Password of ${made.user.email}, shown only once:`)),
         el("p", { class: "key-line" }, el("code", null, made.password), CopyButton("Copy the password", () => made.password))));
       await act(() => null, `${made.user.email} has an account.`);
     }), out);
 }
 
 function Invite(signal) {
-  const email = Field("For", { type: "email", maxLength: 254, autocomplete: "off", placeholder: "anybody who has the link" }, "With an address here, the link makes an account for this address only.");
+  const email = Field("For", { type: "email", maxLength: 254, autocomplete: "off", placeholder: "Anyone with the link" }, "With an address, only that address can register.");
   const out = el("div", { class: "step-message", role: "status" });
   return section("Invitation", "A link for creating an account, even if registration is closed.",
-    form([email], "Make an invitation", async (element) => {
+    form([email], "Create invitation", async (element) => {
       const told = await post("/api/admin/invites", email.input.value.trim() ? { email: email.input.value.trim() } : {}, { signal });
       element.reset();
-      fill(out, Handed("Hand this link over.", told));
+      fill(out, Handed("Send this link to the person.", told));
     }), out);
 }
 
 /** Users who have requested a new password and wait for a link. */
 export function Waiting({ password_resets: waiting }, signal) {
   if (waiting.length === 0) return null;
-  return section("Forgotten passwords", "These people asked for a new password. This server sends no mail: hand each a link.",
+  return section("Forgotten passwords", "These users asked for a new password. This server sends no email; send each of them a link.",
     el("ul", { class: "rows" }, waiting.map((one) => {
       const out = el("div");
       return el("li", { class: "row" }, el("div", { class: "row-words" },
         el("p", { class: "row-title" }, one.email),
-        el("p", { class: "fine" }, [`asked ${when(one.requested_at)}`, one.link_expires_at && `a link holds until ${when(one.link_expires_at)}`].filter(Boolean).join(" · ")), out),
-      el("div", { class: "row-actions" }, button(`Make a link for ${one.email}`, { class: "secondary", on: { click: async () => {
+        el("p", { class: "fine" }, [`asked ${when(one.requested_at)}`, one.link_expires_at && `link valid until ${when(one.link_expires_at)}`].filter(Boolean).join(" · ")), out),
+      el("div", { class: "row-actions" }, button(`Create a link for ${one.email}`, { class: "secondary", on: { click: async () => {
         try {
-          fill(out, Handed("Hand this link over.", await post(`/api/admin/users/${one.user_id}/reset-link`, {}, { signal })));
+          fill(out, Handed("Send this link to the person.", await post(`/api/admin/users/${one.user_id}/reset-link`, {}, { signal })));
         } catch (problem) {
           toast(sentence(problem.message), "failed");
         }
-      } } }, "Make a link")));
+      } } }, "Create link")));
     })));
 }

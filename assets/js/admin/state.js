@@ -23,12 +23,12 @@ export function State(health, signal) {
   function draw(told) {
     const { resources = {} } = told;
     fill(body,
-      el("p", { class: `state-word ${LOOK[told.status] ?? "bad"}` }, told.status === "ok" ? "All is well" : sentence(told.message ?? told.status)),
+      el("p", { class: `state-word ${LOOK[told.status] ?? "bad"}` }, told.status === "ok" ? "Healthy" : sentence(told.message ?? told.status)),
       Facts([
-        ["Version", told.version], ["Up for", duration(told.uptime_seconds * 1000)],
+        ["Version", told.version], ["Uptime", duration(told.uptime_seconds * 1000)],
         ["Memory", typeof resources.rss_mb === "number" && `${resources.rss_mb} MB`], ["Threads", resources.threads], ["Open files", resources.open_files],
         ["Database", told.database?.status === "ok" ? told.database.engine : told.database?.status], ["Environment", told.environment],
-        ["Copy elsewhere", told.replica && (told.replica.status === "ok" ? `up to ${told.replica.whole_at ? when(told.replica.whole_at) : "now, for the first time"}` : "behind: see quire doctor")],
+        ["Replica", told.replica && (told.replica.status === "ok" ? `up to ${told.replica.whole_at ? when(told.replica.whole_at) : "now, for the first time"}` : "behind: see quire doctor")],
       ]));
   }
   return section("State", null, body);
@@ -45,15 +45,15 @@ export function Cache(first, signal) {
 
   function draw(told) {
     const { saved } = told;
-    fill(body, told.status === "disabled" ? el("p", null, "Answers are not stored: CACHE_TTL is 0.") : Facts([
-      ["Answers", count(told.entries)], ["Room", `${bytes(told.bytes)} of ${bytes(told.limit_bytes)}`], ["Kept for", duration(told.ttl_seconds * 1000)],
+    fill(body, told.status === "disabled" ? el("p", null, "The cache is off: CACHE_TTL is 0.") : Facts([
+      ["Answers", count(told.entries)], ["Size", `${bytes(told.bytes)} of ${bytes(told.limit_bytes)}`], ["Kept for", duration(told.ttl_seconds * 1000)],
       ["Saved so far", saved.hits > 0 ? `${Number(saved.cost_usd) > 0 ? money(saved.cost_usd) : plural(saved.tokens, "token")} in ${plural(saved.hits, "answer")}` : "nothing yet"],
-      ["Shared by all", told.sharing === "team" ? "yes" : "no"],
+      ["Shared", told.sharing === "team" ? "yes" : "no"],
     ]));
   }
 
   async function clear() {
-    if (!(await confirm("Throw the stored answers away?", "The same questions are then asked and paid for again. Analyses and their results stay.", "Throw away"))) return;
+    if (!(await confirm("Clear the cache?", "The same questions will be answered and paid for again. Analyses and their results stay.", "Clear"))) return;
     try {
       toast(sentence((await post("/api/cache/clear", {}, { signal })).message));
       draw(await get("/api/cache/stats", { signal }));
@@ -61,17 +61,17 @@ export function Cache(first, signal) {
       toast(sentence(problem.message), "failed");
     }
   }
-  return section("Stored answers", "The same call with the same settings is answered from here, at no cost.", body,
+  return section("Response cache", "Identical calls are answered from the cache, free.", body,
     first.entries > 0 && el("div", { class: "actions" }, button("Clear cache", { class: "secondary", on: { click: clear } })));
 }
 
 /** The settings by name with their source; values are not sent. */
 export function Settings({ settings, warnings }) {
   const changed = settings.filter((one) => one.source !== "default");
-  return section("Settings of the server", "Set where the server is started; each is explained by quire help settings. Values are not shown here.",
+  return section("Server settings", "Set where the server starts. See quire help settings. Values are not shown.",
     warnings.map((text) => el("p", { class: "notice suspicious" }, sentence(typeof text === "string" ? text : text.message ?? ""))),
     changed.length > 0
       ? el("dl", { class: "config-list" }, changed.map((one) => el("div", null, el("dt", null, el("code", null, one.name)), el("dd", null, `from the ${one.source}`))))
-      : el("p", { class: "fine" }, "All of them are as they come."),
+      : el("p", { class: "fine" }, "All settings have their defaults."),
     el("p", { class: "fine" }, `${plural(settings.length - changed.length, "setting")} as ${settings.length - changed.length === 1 ? "it comes" : "they come"}.`));
 }

@@ -38,7 +38,7 @@ export function ObjectivePicker({ draft, changed }) {
   }
 
   return { node: el("div", null,
-    el("fieldset", { class: "radios" }, el("legend", null, "What does “best” mean?"), OBJECTIVES.map(([kind, label, help]) => Radio(name, kind, label, help, draft.objective.kind === kind, (chosen) => {
+    el("fieldset", { class: "radios" }, el("legend", null, "Goal"), OBJECTIVES.map(([kind, label, help]) => Radio(name, kind, label, help, draft.objective.kind === kind, (chosen) => {
       draft.objective = { kind: chosen };
       draw();
       changed();
@@ -54,8 +54,8 @@ export function CurrentPicker({ draft, models, changed }) {
     const varied = spaceOf(draft).filter((axis) => axis.values.length > 1);
     const words = namer(varied, models);
     fill(node,
-      el("h3", null, "What do you use now?"),
-      el("p", { class: "hint" }, "The best setting is compared with this one at the end, on cases that the race has not seen."),
+      el("h3", null, "Current setting"),
+      el("p", { class: "hint" }, "The best setting is compared with this one at the end, on held-out cases."),
       el("div", { class: "pair" }, varied.map(({ dial, values }) => {
         if (!holds(values, draft.current[dial] ?? null)) draft.current[dial] = values[0];
         return Choice(DIALS[dial], { value: JSON.stringify(draft.current[dial]), on: { change: ({ target }) => {
@@ -82,13 +82,13 @@ export function BudgetFields({ draft, changed }) {
     changed();
   } } }, hint).node;
   return { node: el("div", { class: "budget-fields" },
-    el("h3", null, "What may it spend?"),
-    el("p", { class: "hint" }, "At least one limit is needed where anything costs money. It stops before it would go beyond."),
-    el("div", { class: "pair four" }, amount("US dollars", "cost_usd", 1), amount("Tokens", "tokens", 1), amount("Minutes of answering", "seconds", 60), amount("Evaluations", "evaluations", 1, "One setting on one case.")),
-    el("details", { class: "more" }, el("summary", null, "Finer points"), el("div", { class: "pair" },
-      fine("Differences that do not matter", "indifference", 1, 0.5, "In points of the score, 0 to 1. Settings closer than this count as equal."),
-      fine("How often it may be wrong, in per cent", "wrong", 100, 50, "Of experiments in which nothing is better, so many may still name a winner."),
-      Field("Random seed", { type: "number", step: 1, min: 0, value: draft.seed ?? "", placeholder: "chosen for you", on: { input: ({ target }) => {
+    el("h3", null, "Limits"),
+    el("p", { class: "hint" }, "Set at least one limit if any model costs money. The experiment stops before exceeding it."),
+    el("div", { class: "pair four" }, amount("US dollars", "cost_usd", 1), amount("Tokens", "tokens", 1), amount("Model minutes", "seconds", 60), amount("Evaluations", "evaluations", 1, "One setting on one case.")),
+    el("details", { class: "more" }, el("summary", null, "Advanced"), el("div", { class: "pair" },
+      fine("Indifference margin", "indifference", 1, 0.5, "In points of the score, 0 to 1. Settings closer than this count as equal."),
+      fine("False-positive rate, in percent", "wrong", 100, 50, "Share of experiments without a better setting that may still name a winner."),
+      Field("Random seed", { type: "number", step: 1, min: 0, value: draft.seed ?? "", placeholder: "automatic", on: { input: ({ target }) => {
         draft.seed = target.value === "" ? undefined : Math.trunc(Number(target.value));
         changed();
       } } }, "The same number gives the same order of cases.").node))) };

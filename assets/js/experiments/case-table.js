@@ -29,7 +29,7 @@ export function CaseTable({ id, cases, settings, leader, current, words, signal 
   const only = Choice("Show", { value: "all", on: { change: ({ target }) => {
     chosen.only = target.value;
     draw();
-  } } }, [["all", "All cases"], ["left", "Where the first is better"], ["right", "Where the second is better"], ["tie", "Where they are even"], ["held", "Cases held back"]]);
+  } } }, [["all", "All cases"], ["left", "Where the first is better"], ["right", "Where the second is better"], ["tie", "Ties"], ["held", "Held-out cases"]]);
   draw();
 
   function draw(most = SHOWN) {
@@ -37,11 +37,11 @@ export function CaseTable({ id, cases, settings, leader, current, words, signal 
     const tally = { left: 0, right: 0, tie: 0 };
     for (const each of met) tally[each.won = winner(each)] += 1;
     sum.textContent = met.length === 0
-      ? "These two have met on no case: the race gave one of them up before."
+      ? "These two share no case: one was eliminated before."
       : `Of ${plural(met.length, "case")} that both were asked, the first is better on ${tally.left}, the second on ${tally.right}, and they are even on ${tally.tie}.`;
     const shown = met.filter(({ one, won }) => chosen.only === "all" || (chosen.only === "held" ? one.held_back : won === chosen.only));
     fill(list, shown.slice(0, most).map((each) => CaseResult(each, { id, chosen, named, signal })));
-    fill(below, met.length > 0 && shown.length === 0 && el("p", { class: "fine" }, "There is no such case."),
+    fill(below, met.length > 0 && shown.length === 0 && el("p", { class: "fine" }, "No such cases."),
       shown.length > most && button(`Show more of ${shown.length}`, { class: "secondary", on: { click: () => draw(most + 100) } }));
   }
 
@@ -70,7 +70,7 @@ function CaseResult({ one, left, right, won }, { id, chosen, named, signal }) {
   return el("li", null, node);
 
   async function open() {
-    fill(body, Loading("Fetching both answers"));
+    fill(body, Loading("Loading both answers"));
     try {
       const whole = await get(`/api/experiments/${encodeURIComponent(id)}/cases/${one.place}`, { signal });
       fill(body,
@@ -100,5 +100,5 @@ function Side(title, name, result) {
   return el("article", { class: "compare-side", "aria-label": title },
     el("h3", { dir: "auto" }, name), el("p", { class: "fine" }, facts),
     result.error ? el("p", { class: "warn" }, sentence(result.error)) : el("div", { class: "prose", dir: "auto" }, markdown(result.answer ?? "")),
-    result.analysis_id && link(`/analyze?id=${encodeURIComponent(result.analysis_id)}`, "How it came about", { class: "fine", "aria-label": `How it came about: the whole analysis of the ${title.toLowerCase()}` }));
+    result.analysis_id && link(`/analyze?id=${encodeURIComponent(result.analysis_id)}`, "Full analysis", { class: "fine", "aria-label": `Full analysis of the ${title.toLowerCase()}` }));
 }

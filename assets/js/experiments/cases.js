@@ -50,7 +50,7 @@ export function CaseEditor({ draft, documents, changed, signal }) {
     changed();
     const rows = list.querySelectorAll(".case-prompt");
     rows[Math.min(place, rows.length - 1)]?.focus();
-    announce("The case is removed.");
+    announce("Case removed.");
   }
 
   // Imported cases are appended; an empty first row is replaced.
@@ -91,7 +91,7 @@ export function CaseEditor({ draft, documents, changed, signal }) {
         button("Add a case", { class: "secondary", on: { click: one } }),
         FileButton(read),
         button("Pick from history", { class: "secondary", on: { click: () => pick({ signal, add }) } })),
-      el("p", { class: "hint" }, "A file has columns or fields named prompt (or question), expected (or answer) and, if you like, label. JSONL in the way of evaluation sets is read too."),
+      el("p", { class: "hint" }, "Columns or fields: prompt (or question), expected (or answer), and optionally label. OpenAI evals JSONL works too."),
       message,
       Documents({ draft, documents, changed, signal })),
   };
@@ -126,8 +126,8 @@ function FileButton(read) {
 
 async function pick({ signal, add }) {
   const chosen = new Map();
-  const body = el("div", { class: "history-pick" }, el("p", { class: "fine", role: "status" }, "Reading your history …"));
-  const answer = openDialog("Questions you have asked", body, { kind: "wide", actions: [["", "Cancel", "secondary"], ["take", "Take the chosen ones", "primary"]] });
+  const body = el("div", { class: "history-pick" }, el("p", { class: "fine", role: "status" }, "Loading your history…"));
+  const answer = openDialog("Your questions", body, { kind: "wide", actions: [["", "Cancel", "secondary"], ["take", "Add selected", "primary"]] });
   try {
     const { analyses } = await get("/api/analyses", { query: { limit: 200 }, signal });
     fill(body, analyses.length === 0

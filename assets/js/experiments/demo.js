@@ -3,12 +3,12 @@
 // The questions, the answers, and the differences are real.
 import { newDraft } from "./draft.js";
 
-const TEXT = `The Lindqvist workshop opened in 1962 under Marta Lindqvist in Falun. It employs 48 people, nine of them apprentices. The main hall covers 1,250 square metres. The new pump delivers 40 litres a minute. It must not be run below 5 degrees. The old pump delivered 25 litres a minute and is kept as a spare. A service takes 3 hours and costs 180 euros. Filters are changed every 6 weeks. The warranty lasts 24 months from delivery. Orders above 500 euros are shipped without charge. The office answers calls between 8 and 16 hours. Complaints go to the quality desk, which replies within 10 days. Spare parts are kept for 15 years. The motor draws 750 watts and weighs 31 kilograms. The housing is made of stainless steel. Hoses are tested at 12 bar. The largest customer is the dairy in Mora. Deliveries leave on Tuesdays and Fridays. Invoices are due within 30 days. A training course lasts 2 days and takes at most 6 people. The night shift ended in 2009. The roof carries 96 solar panels. They cover a third of the electricity. The canteen opens at 7.`;
+const TEXT = `The Lindqvist workshop opened in 1962 under Marta Lindqvist in Falun. It employs 48 people, nine of them apprentices. The main hall covers 1,250 square meters. The new pump delivers 40 liters a minute. It must not be run below 5 degrees. The old pump delivered 25 liters a minute and is kept as a spare. A service takes 3 hours and costs 180 euros. Filters are changed every 6 weeks. The warranty lasts 24 months from delivery. Orders above 500 euros are shipped without charge. The office answers calls between 8 and 16 hours. Complaints go to the quality desk, which replies within 10 days. Spare parts are kept for 15 years. The motor draws 750 watts and weighs 31 kilograms. The housing is made of stainless steel. Hoses are tested at 12 bar. The largest customer is the dairy in Mora. Deliveries leave on Tuesdays and Fridays. Invoices are due within 30 days. A training course lasts 2 days and takes at most 6 people. The night shift ended in 2009. The roof carries 96 solar panels. They cover a third of the electricity. The canteen opens at 7.`;
 
 const QUESTIONS = [
-  ["How many litres a minute does the new pump deliver?", "40 litres"],
+  ["How many liters a minute does the new pump deliver?", "40 liters"],
   ["Below how many degrees must the new pump not be run?", "5 degrees"],
-  ["How many litres a minute did the old pump deliver?", "25 litres"],
+  ["How many liters a minute did the old pump deliver?", "25 liters"],
   ["How long does a service take?", "3 hours"],
   ["How much does a service cost?", "180 euros"],
   ["How often are the filters changed?", "6 weeks"],

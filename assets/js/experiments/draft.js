@@ -90,13 +90,13 @@ export function requestOf(draft) {
 export function missing(draft) {
   const told = [];
   const cases = draft.cases.filter((one) => one.prompt.trim());
-  if (cases.length === 0) told.push("Give at least one case: a question, and what its answer should be.");
+  if (cases.length === 0) told.push("Add at least one case: a question and its expected answer.");
   if (draft.axes.model.length === 0) told.push("Choose at least one model.");
   if (draft.axes.prompt?.some((text) => !text.includes(PLAIN))) told.push("Every prompt needs {{question}} where the question goes.");
   if (draft.axes.model.length > 0 && !draft.improve?.model && countSettings(draft, () => true) < 2) told.push("One setting alone cannot be compared: choose a second model, prompt or value.");
   const judged = ["pairwise", "rubric"].includes(draft.evaluator.kind);
-  if (judged && !draft.evaluator.model) told.push("Choose the model that judges.");
-  if (draft.evaluator.kind === "schema" && !draft.evaluator.schema) told.push("Give the JSON schema that answers have to fit.");
+  if (judged && !draft.evaluator.model) told.push("Choose a judge model.");
+  if (draft.evaluator.kind === "schema" && !draft.evaluator.schema) told.push("Enter the JSON schema for the answers.");
   const compares = !judged && draft.evaluator.kind !== "schema" && !draft.evaluator.pattern;
   const bare = compares ? draft.cases.filter((one) => one.prompt.trim() && !one.expected?.trim()).length : 0;
   if (bare > 0) told.push(`${bare === cases.length ? "No case has" : bare === 1 ? "One case has no" : `${bare} cases have no`} ${bare === cases.length ? "an expected answer" : "expected answer"}, and this way of scoring compares with one.`);

@@ -21,9 +21,9 @@ export function Judging({ told, words, signal }) {
   const known = el("div", { class: "judge-known" });
   show(told);
   return el("section", { class: "report-section" },
-    el("h2", null, "Judge blind"),
-    el("p", { class: "fine" }, "Read two answers without knowing whose they are, and say which is better. Your verdicts count beside the scores, and show whether the way of scoring can be trusted here."),
-    el("div", { class: "actions" }, button("Begin judging", { class: "secondary", on: { click: begin } })), message, known);
+    el("h2", null, "Blind comparison"),
+    el("p", { class: "fine" }, "Compare two answers without knowing which setting wrote them. Your verdicts complement the scores and show whether the scoring can be trusted."),
+    el("div", { class: "actions" }, button("Start judging", { class: "secondary", on: { click: begin } })), message, known);
 
   function show({ judge, report }) {
     fill(known, judge && Trust(judge), report && Strengths(report, words));
@@ -35,7 +35,7 @@ export function Judging({ told, words, signal }) {
       const given = await sit(told.id, await get(`${path}/duel`, { signal }), signal);
       if (given === 0) return;
       show(await get(path, { signal }));
-      announce("Your verdicts are counted.");
+      announce("Verdicts saved.");
     } catch (problem) {
       if (!signal.aborted) fill(message, Alert(problem));
     }
@@ -64,7 +64,7 @@ async function sit(id, first, signal) {
   function show(told) {
     duel = told.done ? null : told;
     if (!duel) {
-      fill(body, el("p", { class: "compare-choice", tabindex: "-1" }, "That was all: there is no pair left to judge."));
+      fill(body, el("p", { class: "compare-choice", tabindex: "-1" }, "Done. No pairs left to judge."));
       body.firstChild.focus();
       return;
     }

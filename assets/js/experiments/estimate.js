@@ -9,8 +9,8 @@ import { namer } from "./words.js";
 /** `{node, stale()}`; `begun(id)` is called after the start. Call `stale` when the draft has changed. */
 export function EstimateView({ draft, models, begun, signal }) {
   const body = el("div", { class: "estimate-body" });
-  const ask = button("See what it would take", { class: "secondary", on: { click: estimate } });
-  const start = button("Start the experiment", { class: "primary", hidden: true, on: { click: begin } }, "Start the experiment", icon("arrow"));
+  const ask = button("Estimate cost", { class: "secondary", on: { click: estimate } });
+  const start = button("Start experiment", { class: "primary", hidden: true, on: { click: begin } }, "Start experiment", icon("arrow"));
   const message = el("div", { class: "step-message" });
   let asked = 0;
 
@@ -18,7 +18,7 @@ export function EstimateView({ draft, models, begun, signal }) {
     asked += 1;
     if (start.hidden) return;
     start.hidden = true;
-    fill(body, el("p", { class: "fine" }, "Something has changed since: estimate again."));
+    fill(body, el("p", { class: "fine" }, "The experiment has changed. Estimate again."));
   }
 
   function refused() {
@@ -39,7 +39,7 @@ export function EstimateView({ draft, models, begun, signal }) {
       if (mine !== asked) return fill(body);
       fill(body, Forecast(told, namer(request.space, models)));
       start.hidden = false;
-      announce("The estimate is there.");
+      announce("The estimate is ready.");
     } catch (problem) {
       if (signal.aborted) return;
       fill(body);
@@ -74,7 +74,7 @@ function Forecast(told, words) {
       fact("Cost", costOf(told.cost_usd)),
       fact("Tokens", told.tokens?.expected ? `about ${count(told.tokens.expected)}` : "not known")),
     el("p", { class: "fine" }, sentence(told.stopping)),
-    told.warnings?.length > 0 && el("ul", { class: "warnings", "aria-label": "To bear in mind" }, told.warnings.map((warning) => el("li", { class: "warn" }, icon("warning"), el("span", null, sentence(warning))))),
+    told.warnings?.length > 0 && el("ul", { class: "warnings", "aria-label": "Warnings" }, told.warnings.map((warning) => el("li", { class: "warn" }, icon("warning"), el("span", null, sentence(warning))))),
     el("details", { class: "more" }, el("summary", null, `The ${plural(told.arms, "setting")}`),
       el("ol", { class: "settings" }, listed.map((setting, place) => el("li", { dir: "auto" }, words.name(setting), place === told.current && el("span", { class: "badge" }, "now")))),
       told.arms > listed.length && el("p", { class: "fine" }, `and ${count(told.arms - listed.length)} more`)),

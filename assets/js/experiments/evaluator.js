@@ -5,20 +5,20 @@ import { inOrder } from "../parts/model-order.js";
 import { nameOf } from "../parts/model-name.js";
 
 const GROUPS = [
-  ["A rule: anybody who repeats it gets the same score", [
+  ["Rule: reproducible", [
     ["exact", "Exact match", "The answer equals the expected one, except for case, spaces, and a final period. For labels and codes."],
     ["contains", "Contains", "The answer contains the expected words. Good for facts; a long answer that mentions everything passes too."],
     ["number", "Numeric", "The last number of the answer equals the expected one, within a tolerance."],
-    ["regex", "Fits a pattern", "The answer fits a regular expression: one for all cases, or each case’s expected answer."],
+    ["regex", "Regular expression", "The answer fits a regular expression: one for all cases, or each case’s expected answer."],
     ["schema", "Fits a JSON schema", "The answer holds JSON of a given shape. Says nothing of whether what it holds is true."],
     ["choice", "Multiple choice", "The chosen letter is the expected one."],
   ]],
-  ["A likeness: the same each time, but blind to meaning", [
-    ["likeness", "Like this", "How many words it shares with the expected answer, in order or not. A right answer in other words scores low."],
+  ["Similarity: reproducible, but ignores meaning", [
+    ["likeness", "Text similarity", "How many words it shares with the expected answer, in order or not. A right answer in other words scores low."],
   ]],
-  ["A judgment: a model’s opinion, to be checked against yours", [
-    ["pairwise", "A model compares", "A judge sees each answer beside that of what you use now, without names and in both orders; if it changes its mind with the order, that is a tie. Judge some blind yourself to see whether it can be trusted."],
-    ["rubric", "A model marks", "A judge gives marks for accuracy, completeness and clarity; where accuracy is low, the rest cannot make up for it. The least trusted way."],
+  ["Judgment: a model’s opinion; check it against yours", [
+    ["pairwise", "Pairwise judge", "A judge sees each answer beside that of what you use now, without names and in both orders; if it changes its mind with the order, that is a tie. Judge some blind yourself to see whether it can be trusted."],
+    ["rubric", "Rubric judge", "A judge gives marks for accuracy, completeness and clarity; where accuracy is low, the rest cannot make up for it. The least trusted way."],
   ]],
 ];
 
@@ -61,11 +61,11 @@ function Tolerance(evaluator, { changed }) {
     evaluator[key] = Math.max(0, Number(target.value) || 0) / factor;
     changed();
   } } }, hint).node;
-  return el("div", { class: "pair" }, field("May differ by", "absolute", 1, "In the number’s own unit."), field("or by per cent", "relative", 100, "Of the expected number."));
+  return el("div", { class: "pair" }, field("Absolute tolerance", "absolute", 1, "In the number’s own unit."), field("Relative tolerance, in percent", "relative", 100, "Of the expected number."));
 }
 
 function Pattern(evaluator, { changed }) {
-  return Field("One pattern for all cases", { value: evaluator.pattern ?? "", autocomplete: "off", spellcheck: false, on: { input: ({ target }) => {
+  return Field("Regular expression for all cases", { value: evaluator.pattern ?? "", autocomplete: "off", spellcheck: false, on: { input: ({ target }) => {
     if (target.value) evaluator.pattern = target.value;
     else delete evaluator.pattern;
     changed();
@@ -89,12 +89,12 @@ function Schema(evaluator, { changed }) {
 
 function Judge(evaluator, { models, changed }) {
   const ready = inOrder(models).filter((model) => model.available && !model.mock);
-  if (ready.length === 0) return el("p", { class: "notice" }, "A judge is a language model, and none is set up on this server: the demo algorithms cannot judge. Choose a rule instead.");
+  if (ready.length === 0) return el("p", { class: "notice" }, "A judge is a language model, and this server has none: demo algorithms cannot judge. Choose a rule instead.");
   if (!ready.some((model) => model.id === evaluator.model)) delete evaluator.model;
   const judge = Choice("Judge", { value: evaluator.model ?? "", on: { change: ({ target }) => {
     evaluator.model = target.value || undefined;
     changed();
-  } } }, [["", "Choose a model"], ...ready.map((model) => [model.id, nameOf(model.id, models).name])], "Best one of another family than those it judges: models favour their own.");
+  } } }, [["", "Choose a model"], ...ready.map((model) => [model.id, nameOf(model.id, models).name])], "Best from another family than the models it judges: models favor their own.");
   const same = el("label", { class: "check" }, el("input", { type: "checkbox", checked: evaluator.same_family ?? false, "aria-label": "It may judge models of its own family", on: { change: ({ target }) => {
     if (target.checked) evaluator.same_family = true;
     else delete evaluator.same_family;

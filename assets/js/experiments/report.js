@@ -118,7 +118,7 @@ function TradeOffs(context) {
     });
   });
   const charts = parts.filter((part) => part.tagName === "FIGURE");
-  return Section("What quality costs", charts.length > 0 && el("div", { class: "chart-pair" }, charts), parts.filter((part) => !charts.includes(part)));
+  return Section("Cost of quality", charts.length > 0 && el("div", { class: "chart-pair" }, charts), parts.filter((part) => !charts.includes(part)));
 }
 
 function Fates(context) {
@@ -152,10 +152,10 @@ function Sensitivity({ report, words }) {
   const dials = (report.sensitivity ?? []).filter((dial) => dial.values.length > 1);
   if (dials.length === 0) return null;
   const bars = dials.map((dial) => ({ label: DIALS[dial.dial] ?? dial.dial, part: Math.min(1, Math.max(0, dial.share ?? 0)), words: `${DIALS[dial.dial] ?? dial.dial} explains ${percent(dial.share ?? 0)} of the differences between settings` })).sort((a, b) => b.part - a.part);
-  return Section("What mattered",
+  return Section("Parameter importance",
     Bars({
-      title: "What the differences come from", show: percent, bars,
-      about: "The part of the differences between settings that each of them explains.",
+      title: "Sources of the differences", show: percent, bars,
+      about: "Share of the differences between settings that each parameter explains.",
       table: () => ({ heads: ["What", "Part"], rows: bars.map((bar) => [bar.label, percent(bar.part)]) }),
     }),
     el("div", { class: "chart-pair" }, dials.map((dial) => {

@@ -15,7 +15,7 @@ export function Setup(told, words) {
   const line = (name, ...value) => el("div", null, el("dt", null, name), el("dd", { dir: "auto" }, value));
   const { evaluator, objective, budget } = told;
   const limits = [budget.cost_usd && money(budget.cost_usd), budget.tokens && `${count(budget.tokens)} tokens`, budget.seconds && `${duration(budget.seconds * 1000)} of answering`, budget.evaluations && `${count(budget.evaluations)} evaluations`];
-  return el("details", { class: "more setup" }, el("summary", null, "What was tried, and how"),
+  return el("details", { class: "more setup" }, el("summary", null, "Setup"),
     el("dl", null,
       told.space.map(({ dial, values }) => line(DIALS[dial] ?? dial, el("ol", null, values.map((value) => el("li", null, full(dial, value, words)))))),
       told.base.prompt && line("Prompt for all", full("prompt", told.base.prompt, words)),

@@ -110,7 +110,7 @@ function ModelAxis({ draft, models, edited }) {
   const ready = inOrder(models).filter((model) => model.available);
   const search = Field("Find a model", { type: "search", autocomplete: "off", on: { input: draw } });
   search.node.hidden = ready.length < MANY_MODELS;
-  const make = button("Try them as one panel too", { class: "secondary", on: { click: () => {
+  const make = button("Also as one panel", { class: "secondary", on: { click: () => {
     put(draft, "model", singles(), true);
     drawPanels();
     edited();
@@ -146,7 +146,7 @@ function ModelAxis({ draft, models, edited }) {
     }));
   }
 
-  return Axis("Models", "Each one alone is a setting; a panel of several is one too.", search.node, list, panels, make);
+  return Axis("Models", "Each model alone is a setting, and so is each panel.", search.node, list, panels, make);
 }
 
 function PromptAxis({ draft, models, edited }) {

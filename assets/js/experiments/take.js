@@ -25,8 +25,8 @@ export function Taking({ told, settings, words, again, go, signal }) {
     fill(node,
       applied && Applied(applied, settings, words, revert),
       el("div", { class: "actions" },
-        usable && button("Make it a recipe", { class: applied ? "secondary" : "primary", on: { click: () => apply("recipe") } }),
-        usable && button("Make it my default", { class: "secondary", on: { click: () => apply("default") } }),
+        usable && button("Save as recipe", { class: applied ? "secondary" : "primary", on: { click: () => apply("recipe") } }),
+        usable && button("Use as default", { class: "secondary", on: { click: () => apply("default") } }),
         usable && ExportButtons(told.id, `${path}/export`),
         told.status !== "running" && button("Change and run again", { class: "secondary", on: { click: again } }),
         told.status !== "running" && button("Delete this experiment", { class: "quiet icon-only", title: "Delete", on: { click: drop } }, icon("trash"))),
@@ -39,7 +39,7 @@ export function Taking({ told, settings, words, again, go, signal }) {
     const lead = as === "recipe"
       ? "A recipe is chosen by name when a question is asked, here or over the API."
       : "It becomes a recipe, and questions that say nothing else are asked with it. You can take that back at any time.";
-    const answer = await openDialog(as === "recipe" ? "Make it a recipe" : "Make it my default", [el("p", null, lead), which.node, name.node],
+    const answer = await openDialog(as === "recipe" ? "Save as recipe" : "Use as default", [el("p", null, lead), which.node, name.node],
       { actions: [["", "Cancel", "secondary"], ["yes", "Save", "primary"]] });
     if (answer !== "yes") return;
     await act(() => post(`${path}/apply`, { place: Number(which.input.value), as, ...(name.input.value.trim() ? { name: name.input.value.trim() } : {}) }, { signal }),
@@ -47,7 +47,7 @@ export function Taking({ told, settings, words, again, go, signal }) {
   }
 
   function revert() {
-    return act(() => post(`${path}/revert`, {}, { signal }), (now) => ["It is as it was before.", ...(now.notes ?? []).map(sentence)].join(" "));
+    return act(() => post(`${path}/revert`, {}, { signal }), (now) => ["Reverted.", ...(now.notes ?? []).map(sentence)].join(" "));
   }
 
   async function act(work, words) {
@@ -75,5 +75,5 @@ function Applied({ as, recipe, place }, settings, words, revert) {
   const setting = settings.find((one) => one.place === place)?.setting;
   return el("p", { class: "notice applied" },
     as === "default" ? "Your questions are asked with this now" : "It is saved as a recipe", `: ${recipe ?? ""}${setting ? ` (${words.name(setting)})` : ""}. `,
-    button("Take it back", { class: "link-button", on: { click: revert } }));
+    button("Revert", { class: "link-button", on: { click: revert } }));
 }

@@ -26,9 +26,9 @@ export function Trust(judge) {
     preference && el("p", { class: "notice preference" }, sentence(preference.words)),
     model && el("p", { class: "fine" }, habits(judge)),
     probes?.length > 0 && [
-      el("h3", null, "Where the judge is fooled"),
+      el("h3", null, "Judge biases"),
       el("p", { class: "fine" }, `Pairs whose right verdict is known were put before it${judge.probes_cost_usd > 0 ? `, for ${money(judge.probes_cost_usd)}` : ""}.`),
-      Table("Where the judge is fooled", { heads: ["What was tried", "Times", "Taken in"], rows: probes.map((one) => [BIASES[one.bias] ?? one.bias, count(one.tried), one.tried > 0 ? `${count(one.taken_in)} (${percent(one.taken_in / one.tried)})` : "0"]) }),
+      Table("Judge biases", { heads: ["Probe", "Times", "Fooled"], rows: probes.map((one) => [BIASES[one.bias] ?? one.bias, count(one.tried), one.tried > 0 ? `${count(one.taken_in)} (${percent(one.taken_in / one.tried)})` : "0"]) }),
     ],
   ];
 }
@@ -47,8 +47,8 @@ export function Strengths(report, words) {
   const settings = new Map(report.leaderboard.map((row) => [row.place, row.setting]));
   const rows = [...report.strengths].sort((a, b) => b.strength - a.strength).map((one) => [words.name(settings.get(one.place) ?? {}), score(one.strength), span(one.interval)]);
   return [
-    el("h3", null, "Strength in comparisons"),
+    el("h3", null, "Bradley–Terry strength"),
     el("p", { class: "fine" }, "From who was preferred to whom, by judges and by you: the mean is 0, and one point more wins about 73 of 100 comparisons."),
-    Figures("Strength in comparisons", () => ({ heads: ["Setting", "Strength", "Interval"], rows })),
+    Figures("Bradley–Terry strength", () => ({ heads: ["Setting", "Strength", "Interval"], rows })),
   ];
 }

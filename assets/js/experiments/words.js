@@ -16,7 +16,7 @@ export const span = (interval) => (interval ? `${two.format(interval[0])} to ${t
 
 export const DIALS = {
   model: "Model", prompt: "Prompt", pattern: "Pattern", members: "Members", effort: "Effort", temperature: "Temperature",
-  top_p: "Top p", max_tokens: "Longest answer", passages: "Passages",
+  top_p: "Top p", max_tokens: "Maximum tokens", passages: "Passages",
 };
 
 export const STATES = { running: "Running", paused: "Paused", completed: "Complete", cancelled: "Stopped", failed: "Failed" };

@@ -26,14 +26,14 @@ export function Found() {
 
 function Hit({ thread_id: id, title, updated_at: at, turns, snippet }) {
   const place = snippet?.analysis_id ? `?turn=${encodeURIComponent(snippet.analysis_id)}` : "";
-  return el("li", null, el("a", { class: "found-thread", href: `/t/${encodeURIComponent(id)}${place}` },
+  return el("li", { data: { preview: snippet?.analysis_id ?? "" } }, el("a", { class: "found-thread", href: `/t/${encodeURIComponent(id)}${place}` },
     el("span", { class: "found-head" }, el("strong", { dir: "auto" }, title), el("time", { class: "fine", datetime: at }, when(at))),
     snippet && el("span", { class: "found-text", dir: "auto" }, `${snippet.in === "answer" ? "Answer" : "Question"}: “`,
       marked(plain(snippet.text), snippet.matches.map(([start, end]) => ({ start, end, kind: "" }))), "”"),
     el("span", { class: "fine" }, plural(turns ?? 1, "turn"))));
 }
 
-// The signs of Markdown are not read. As many bytes as before, so that the marks stay in their places.
+// The signs of Markdown and the citations are not read. As many bytes as before, so that the marks stay in their places.
 function plain(text) {
-  return text.replace(/[*_#`|>]/g, " ");
+  return text.replace(/\[D\d+:p\d+\]/g, (mark) => " ".repeat(mark.length)).replace(/[*_#`|>]/g, " ");
 }

@@ -15,9 +15,10 @@ export function Row(analysis, { patterns, drop }) {
   const id = idOf(analysis);
   const words = excerpt(analysis.prompt, 160);
   const exporting = el("details", { class: "row-export" }, el("summary", null, "Export"), AnalysisExports(id));
-  const row = el("li", { class: "row", data: { status: analysis.status, id } },
+  const address = analysis.thread_id ? `/t/${encodeURIComponent(analysis.thread_id)}?turn=${encodeURIComponent(id)}` : `/analyze?id=${encodeURIComponent(id)}`;
+  const row = el("li", { class: "row", data: { status: analysis.status, id, preview: id } },
     el("div", { class: "row-words" },
-      link(`/analyze?id=${encodeURIComponent(id)}`, words, { class: "row-title", dir: "auto" }),
+      link(address, words, { class: "row-title", dir: "auto" }),
       el("p", { class: "fine" },
         el("span", { class: `status-word ${analysis.status}` }, STATUS[analysis.status] ?? analysis.status),
         ` · ${facts(analysis, patterns)}`,

@@ -31,7 +31,7 @@ export async function tryModel(model) {
     try {
       const told = await ask(model.id, prompt.input.value.trim(), stop.signal, (piece) => answer.append(piece));
       fill(answer, markdown(told.text));
-      fill(facts, Fact("First words after", duration(told.first)), Fact("All of it after", duration(told.whole)),
+      fill(facts, Fact("First words", duration(told.first)), Fact("Total time", duration(told.whole)),
         told.tokens > 0 && Fact("Written", plural(told.tokens, "token")),
         told.rate && Fact("Speed", `${count(Math.round(told.rate))} tokens a second`));
       announce(`Answered after ${duration(told.whole)}.`);

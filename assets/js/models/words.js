@@ -3,16 +3,16 @@
 /** A provider's state: `[words, look]`. */
 export const PROVIDER = {
   ready: ["ready", "good"],
-  unknown: ["not asked yet", "soft"],
+  unknown: ["not checked yet", "soft"],
   needs_key: ["needs a key", "warn"],
   unavailable: ["not reachable", "bad"],
-  throttled: ["asks us to wait", "warn"],
-  circuit_open: ["left alone after failures", "bad"],
+  throttled: ["rate limited", "warn"],
+  circuit_open: ["paused after failures", "bad"],
 };
 
 /** A model's state. */
 export const MODEL = {
-  ready: "ready", needs_key: "needs a key", throttled: "asks us to wait", unavailable: "not reachable", circuit_open: "left alone after failures",
+  ready: "ready", needs_key: "needs a key", throttled: "rate limited", unavailable: "not reachable", circuit_open: "paused after failures",
 };
 
 /** Local model servers: name, port, start command. */

@@ -13,7 +13,7 @@ const DEPTHS = [["full", "Full: every stage"], ["standard", "Standard: one round
 export function DryRun({ pattern, models, panel, recipe, signal }) {
   const usable = models.filter((one) => one.available);
   const chosen = new Set(panel);
-  const question = Field("Question", { rows: 2, maxLength: 20_000, placeholder: "What would you ask?" });
+  const question = Field("Question", { rows: 2, maxLength: 20_000, placeholder: "Enter a question" });
   const depth = Choice("Depth", { value: "full" }, DEPTHS);
   const out = el("div", { class: "dry-out", role: "status" });
   const members = el("details", { class: "more" }, el("summary", null, "The panel"),
@@ -22,7 +22,7 @@ export function DryRun({ pattern, models, panel, recipe, signal }) {
       el("span", null, one.name || one.id))))));
   const form = el("form", { class: "dry-form", "aria-label": "Dry run", on: { submit: run } },
     question.node, !recipe && el("div", { class: "pair" }, depth.node), !recipe && usable.length > 1 && members,
-    button("Show what would happen", { type: "submit", class: "secondary" }));
+    button("Preview", { type: "submit", class: "secondary" }));
 
   async function run(event) {
     event.preventDefault();
@@ -31,7 +31,7 @@ export function DryRun({ pattern, models, panel, recipe, signal }) {
       question.input.focus();
       return fill(out, el("p", { class: "error-message", role: "alert" }, "Write a question first."));
     }
-    fill(out, Loading("Reckoning"));
+    fill(out, Loading("Estimating"));
     const body = recipe ? { prompt, recipe } : { prompt, pattern: pattern.id, depth: depth.input.value, models: [...chosen] };
     try {
       const told = await post("/api/estimate", body, { signal });
@@ -61,11 +61,11 @@ function Result(told, pattern, prompt, models) {
         el("h3", null, stageName(name)),
         Calls(calls, nameOf, stageName(name)),
         stage && el("details", { class: "more" }, el("summary", null, `What ${calls.length === 1 ? "it is" : "each is"} sent`),
-          pattern.rules && el("p", { class: "fine" }, "Every call begins with these rules:"),
+          pattern.rules && el("p", { class: "fine" }, "Every call starts with these rules:"),
           pattern.rules && el("p", { class: "template", dir: "auto" }, pattern.rules),
           Template(stage.prompt, { question: prompt, members: String(told.models.length) })));
     }),
-    el("p", { class: "fine" }, "Tokens are estimated from the texts; a question with documents takes their passages besides."),
+    el("p", { class: "fine" }, "Tokens are estimated from the texts. Passages of documents come on top."),
   ];
 }
 

@@ -23,20 +23,20 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
   const told = uid("faults");
   const text = el("textarea", { class: "code pattern-text", rows: 26, value: toToml(source), spellcheck: false, autocapitalize: "off", "aria-label": "Text of the pattern", "aria-describedby": told, on: { input: later, keydown: indent } });
   const side = el("div", { class: "editor-side", id: told });
-  const team = el("input", { type: "checkbox", "aria-label": "For everybody on this server" });
+  const team = el("input", { type: "checkbox", "aria-label": "For everyone on this server" });
   const message = el("div", { class: "step-message" });
-  const save = button(changing ? "Save" : "Add the pattern", { type: "submit", class: "primary" });
+  const save = button(changing ? "Save" : "Add pattern", { type: "submit", class: "primary" });
   // The last valid content of the text, with which the form starts.
   let read = source;
   let form = null;
   const panel = el("div", { class: "editor-panel" });
-  const tabs = Tabs("How to write it", panel, [["Form", Form], ["Text", Text]]);
+  const tabs = Tabs("Editor", panel, [["Form", Form], ["Text", Text]]);
   let timer = 0;
   let asked = new AbortController();
   check();
 
   function Form() {
-    if (!read) return el("p", { class: "notice" }, "The text has faults still: the form can show it once they are mended.");
+    if (!read) return el("p", { class: "notice" }, "Fix the errors in the text to use the form.");
     form = PatternForm(read, { fixed: changing, onChange(changed) {
       text.value = toToml(changed);
       later();
@@ -95,7 +95,7 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
       const kept = changing
         ? await put(`/api/patterns/${encodeURIComponent(pattern.id)}`, body, { signal })
         : await post("/api/patterns", team.checked ? { ...(await parsed()), team: true } : body, { signal });
-      toast(changing ? "The pattern is saved." : "The pattern is added.");
+      toast(changing ? "Pattern saved." : "Pattern added.");
       go(`/orchestrator?pattern=${encodeURIComponent(kept.pattern.id)}`, { replace: true });
     } catch (problem) {
       if (!signal.aborted) fill(message, Alert(problem));
@@ -112,14 +112,14 @@ export function PatternEditor({ params, pattern }, { signal, go }) {
   }
 
   return el("section", { class: "page pattern-editor" },
-    link(back, changing ? "Back without saving" : "Back", { class: "back-link" }),
-    el("header", { class: "page-head" }, el("h1", null, changing ? `Edit ${pattern.name}` : "A pattern of your own"),
-      el("p", { class: "lead" }, "Name the stages and write what each is to ask. The words in braces are filled in when it is asked.")),
+    link(back, changing ? "Discard changes" : "Back", { class: "back-link" }),
+    el("header", { class: "page-head" }, el("h1", null, changing ? `Edit ${pattern.name}` : "New pattern"),
+      el("p", { class: "lead" }, "Name the stages and write a prompt for each. Words in braces are replaced when it runs.")),
     el("form", { class: "editor", on: { submit } },
       el("div", { class: "editor-text" }, tabs.node, panel),
       side,
       el("div", { class: "editor-below" },
-        !changing && user.get()?.role === "admin" && el("label", { class: "check" }, team, "For everybody on this server"),
+        !changing && user.get()?.role === "admin" && el("label", { class: "check" }, team, "For everyone on this server"),
         message, el("div", { class: "actions" }, save, link(back, "Cancel", { class: "button quiet" })))));
 }
 

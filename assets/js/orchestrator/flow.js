@@ -52,7 +52,7 @@ export function inWords(pattern) {
 }
 
 const AFTER = {
-  vote: "The program counts the answers.",
+  vote: "Quire counts the answers.",
   cascade: "If the drafts agree, the better one is the answer.",
 };
 

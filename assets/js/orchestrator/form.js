@@ -7,8 +7,8 @@ import { Choice, Field } from "../parts/field.js";
 
 const EFFORTS = [["low", "little"], ["medium", "some"], ["high", "much"]];
 const ARRANGEMENTS = [
-  ["staged", "In stages, and one answer at the end"], ["self", "One model several times, and one answer"], ["cascade", "Two drafts; an answer only where they differ"],
-  ["vote", "A vote, counted by the program"], ["single", "One model alone"],
+  ["staged", "Stages, then one answer"], ["self", "One model several times, then one answer"], ["cascade", "Two drafts; a synthesis only if they differ"],
+  ["vote", "Vote, counted by Quire"], ["single", "Single model"],
 ];
 const MOST_STAGES = 6;
 
@@ -60,9 +60,9 @@ export function PatternForm(source, { fixed, onChange }) {
         el("div", { class: "actions" },
           place > 0 && button(`Move ${name} forward`, { class: "quiet icon-only", title: "Forward", on: { click: () => reshape(moved(place - 1), place - 1) } }, icon("previous")),
           place < now.stages.length - 1 && button(`Move ${name} back`, { class: "quiet icon-only", title: "Back", on: { click: () => reshape(moved(place + 1), place + 1) } }, icon("next")),
-          now.stages.length > 1 && button(`Take ${name} away`, { class: "quiet icon-only", title: "Take away", on: { click: () => reshape(now.stages.filter((_, each) => each !== place), place) } }, icon("trash")))),
+          now.stages.length > 1 && button(`Remove ${name}`, { class: "quiet icon-only", title: "Remove", on: { click: () => reshape(now.stages.filter((_, each) => each !== place), place) } }, icon("trash")))),
       text(`stages.${place}.help`, `Purpose of ${name}`, stage.help, (value) => changeStage(place, { help: value }), { maxLength: 300 }),
-      text(`stages.${place}.prompt`, `What ${name} asks`, stage.prompt, (value) => changeStage(place, { prompt: value }), { rows: 8, maxLength: 20_000, class: "stage-prompt" }));
+      text(`stages.${place}.prompt`, `Prompt of ${name}`, stage.prompt, (value) => changeStage(place, { prompt: value }), { rows: 8, maxLength: 20_000, class: "stage-prompt" }));
   }
 
   // Inserted before the last stage, which writes the answer.
@@ -83,19 +83,19 @@ export function PatternForm(source, { fixed, onChange }) {
   const node = el("div", { class: "pattern-form" },
     el("div", { class: "pair" },
       text("name", "Name", now.name, (value) => change({ name: value }), { maxLength: 80 }),
-      text("id", "Id", now.id, (value) => change({ id: value }), { maxLength: 40, readOnly: fixed, spellcheck: false }, fixed ? "It stays." : "Small letters, digits, _ and -; programs ask by it.")),
-    text("description", "What it is good for", now.description, (value) => change({ description: value }), { rows: 2, maxLength: 600 }),
+      text("id", "Id", now.id, (value) => change({ id: value }), { maxLength: 40, readOnly: fixed, spellcheck: false }, fixed ? "Cannot be changed." : "Lowercase letters, digits, _ and -. API requests use it.")),
+    text("description", "Description", now.description, (value) => change({ description: value }), { rows: 2, maxLength: 600 }),
     el("div", { class: "pair" },
-      at("arrangement", Choice("How it goes", { ...choose("arrangement"), value: now.arrangement ?? "staged" }, ARRANGEMENTS)),
+      at("arrangement", Choice("Arrangement", { ...choose("arrangement"), value: now.arrangement ?? "staged" }, ARRANGEMENTS)),
       at("complexity", Choice("Effort", { ...choose("complexity"), value: now.complexity ?? "medium" }, EFFORTS))),
     el("div", { class: "pair" },
-      at("panel", Field("Models at least", { type: "number", min: 1, max: 16, value: now.panel?.[0] ?? 2, on: { input: panel(0) } })),
-      Field("Models at most", { type: "number", min: 1, max: 16, value: now.panel?.[1] ?? 4, on: { input: panel(1) } }).node),
+      at("panel", Field("Minimum models", { type: "number", min: 1, max: 16, value: now.panel?.[0] ?? 2, on: { input: panel(0) } })),
+      Field("Maximum models", { type: "number", min: 1, max: 16, value: now.panel?.[1] ?? 4, on: { input: panel(1) } }).node),
     el("h2", null, "Stages"), stages,
     button("Add a stage", { class: "secondary", on: { click: () => now.stages.length < MOST_STAGES && add() } }),
     el("div", { class: "pair" },
-      text("use_cases", "Good for, one a line", (now.use_cases ?? []).join("\n"), (value) => change({ use_cases: lines(value) }), { rows: 3 }),
-      text("limitations", "Bear in mind, one a line", (now.limitations ?? []).join("\n"), (value) => change({ limitations: lines(value) }), { rows: 3 })));
+      text("use_cases", "Good for, one per line", (now.use_cases ?? []).join("\n"), (value) => change({ use_cases: lines(value) }), { rows: 3 }),
+      text("limitations", "Limitations, one per line", (now.limitations ?? []).join("\n"), (value) => change({ limitations: lines(value) }), { rows: 3 })));
 
   function tell(faults) {
     for (const [place, { input, fault, hint }] of places) {

@@ -34,14 +34,14 @@ export function List({ patterns: known, recipes: kept, standard }) {
     count.textContent = fits.length === patterns.length ? plural(fits.length, "pattern") : `${fits.length} of ${plural(patterns.length, "pattern")}`;
     fill(found,
       own.length > 0 && el("section", { "aria-label": "Your own" }, el("p", { class: "group-name" }, "Your own"), el("ul", { class: "pattern-cards" }, own.map(Card))),
-      house.length > 0 && el("section", { "aria-label": "For everybody" }, own.length > 0 && el("p", { class: "group-name" }, "For everybody"), el("ul", { class: "pattern-cards" }, house.map(Card))),
-      fits.length === 0 && el("p", null, "No pattern has these words."));
+      house.length > 0 && el("section", { "aria-label": "For everyone" }, own.length > 0 && el("p", { class: "group-name" }, "For everyone"), el("ul", { class: "pattern-cards" }, house.map(Card))),
+      fits.length === 0 && el("p", null, "No matches."));
   }
 
   return el("section", { class: "page orchestrator-page" },
     el("header", { class: "page-head" },
       el("h1", null, "Patterns and recipes"),
-      el("p", { class: "lead" }, "A pattern says who is asked what, and who reads whom. A recipe keeps a pattern with a panel and settings under a name.")),
+      el("p", { class: "lead" }, "A pattern defines what each model does and which answers it reads. A recipe saves a pattern with a panel and settings.")),
     el("section", { class: "recipes-part", "aria-label": "Recipes" },
       el("div", { class: "page-head-row" }, el("h2", null, "Recipes"),
         user.get() && link("/orchestrator?recipe=new", "New recipe", { class: "button secondary" })),
@@ -62,8 +62,8 @@ function Card(pattern) {
 }
 
 function Recipes(recipes, standard, patterns) {
-  if (!user.get()) return el("p", null, link("/login?next=/orchestrator", "Sign in"), " to keep recipes and patterns of your own.");
-  if (recipes.length === 0) return el("p", { class: "fine" }, "None yet. A recipe saves choosing the same panel and settings again and again, and programs can ask for it by name.");
+  if (!user.get()) return el("p", null, link("/login?next=/orchestrator", "Sign in"), " to create recipes and patterns.");
+  if (recipes.length === 0) return el("p", { class: "fine" }, "No recipes yet. A recipe saves a panel with its settings; API requests can use it by name.");
   return el("ul", { class: "rows" }, recipes.map((one) => el("li", { class: "row" },
     el("div", { class: "row-words" },
       link(`/orchestrator?recipe=${encodeURIComponent(one.id)}`, one.name, { class: "row-title", dir: "auto" }),

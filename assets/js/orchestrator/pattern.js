@@ -26,13 +26,13 @@ export function PatternPage({ pattern, models, panel }, { go, signal }) {
         link(`/analyze?pattern=${encodeURIComponent(pattern.id)}`, "Use this pattern", { class: "button primary" }),
         user.get() && mine && link(`${address}&edit`, "Edit", { class: "button secondary" }),
         user.get() && link(`${address}&copy`, "Copy and edit", { class: "button secondary" }),
-        user.get() && link(`/orchestrator?recipe=new&from=${encodeURIComponent(pattern.id)}`, "Make a recipe of it", { class: "button secondary" }),
+        user.get() && link(`/orchestrator?recipe=new&from=${encodeURIComponent(pattern.id)}`, "Save as recipe", { class: "button secondary" }),
         user.get() && mine && button(`Delete the pattern ${pattern.name}`, { class: "quiet", on: { click: () => drop(pattern, go) } }, icon("trash"), "Delete"))),
-    el("figure", { class: "flow-figure", tabindex: "0", role: "group", "aria-label": "Who reads whom" }, Flow(pattern)),
+    el("figure", { class: "flow-figure", tabindex: "0", role: "group", "aria-label": "Flow between the models" }, Flow(pattern)),
     el("ol", { class: "stage-cards" }, pattern.stages.map((stage, place) => Stage(stage, place))),
     el("div", { class: "for-and-against" },
       pattern.use_cases.length > 0 && Words("Good for", pattern.use_cases),
-      pattern.limitations.length > 0 && Words("Bear in mind", pattern.limitations)),
+      pattern.limitations.length > 0 && Words("Limitations", pattern.limitations)),
     DryRun({ pattern, models, panel, signal }));
 }
 
@@ -44,7 +44,7 @@ function Stage(stage, place) {
   return el("li", { class: "stage-card" },
     el("h2", null, el("span", { class: "part-number", "aria-hidden": "true" }, String(place + 1)), stageName(stage.name)),
     el("p", null, stage.help || sentence(`${stage.who === "synthesiser" ? "one model" : "each member"} ${TASKS[stage.task] ?? stage.task}`)),
-    el("details", { class: "more" }, el("summary", null, "What it asks"), Template(stage.prompt)));
+    el("details", { class: "more" }, el("summary", null, "Prompt"), Template(stage.prompt)));
 }
 
 // Analyses that used it keep what they need of it.

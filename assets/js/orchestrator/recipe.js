@@ -34,15 +34,15 @@ export function RecipePage({ recipe, versions, patterns, models, standard, panel
     link("/orchestrator", "All patterns and recipes", { class: "back-link" }),
     el("header", { class: "page-head" },
       el("h1", { dir: "auto" }, recipe.name),
-      el("p", { class: "fine" }, [`version ${recipe.version}, saved ${when(recipe.saved_at)}`, recipe.own ? (recipe.shared ? "everybody with an account here may use it" : "only you can use it") : "a colleague’s", isDefault && "your default"].filter(Boolean).join(" · ")),
+      el("p", { class: "fine" }, [`version ${recipe.version}, saved ${when(recipe.saved_at)}`, recipe.own ? (recipe.shared ? "everyone with an account here can use it" : "only you can use it") : "a colleague’s", isDefault && "your default"].filter(Boolean).join(" · ")),
       el("div", { class: "actions" },
         recipe.own && link(`${address}&edit`, "Edit", { class: "button primary" }),
         link(`/orchestrator?recipe=new&copy=${encodeURIComponent(recipe.id)}`, "Copy", { class: "button secondary" }),
-        recipe.own && button(recipe.shared ? "Stop sharing" : "Share with everybody here", { class: "secondary", on: { click: () => act(put(`/api/recipes/${recipe.id}`, { shared: !recipe.shared }, { signal }), recipe.shared ? "It is yours alone again." : "Everybody with an account here may use it now.") } }),
-        button(isDefault ? "No longer my default" : "Make my default", { class: "secondary", on: { click: () => act(put("/api/users/me/recipe", { recipe: isDefault ? null : recipe.id }, { signal }), isDefault ? "You have no default recipe now." : "Questions that say nothing else use it from now on.") } }),
+        recipe.own && button(recipe.shared ? "Stop sharing" : "Share with everyone here", { class: "secondary", on: { click: () => act(put(`/api/recipes/${recipe.id}`, { shared: !recipe.shared }, { signal }), recipe.shared ? "It is yours alone again." : "Everybody with an account here may use it now.") } }),
+        button(isDefault ? "Remove as default" : "Use as default", { class: "secondary", on: { click: () => act(put("/api/users/me/recipe", { recipe: isDefault ? null : recipe.id }, { signal }), isDefault ? "You have no default recipe now." : "Questions that say nothing else use it from now on.") } }),
         recipe.own && button(`Delete the recipe ${recipe.name}`, { class: "quiet", on: { click: drop } }, icon("trash"), "Delete"))),
-    el("section", { class: "card", "aria-label": "What it fills in" }, el("h2", null, "What it fills in"), Facts(factsOf(recipe, patterns, models)),
-      el("p", { class: "call-by" }, el("span", null, "Programs ask for it as ", el("code", null, `quire/${recipe.name}`), " or by ", el("code", null, `"recipe": "${recipe.name}"`), "."), CopyButton("Copy the recipe's name", () => recipe.name))),
+    el("section", { class: "card", "aria-label": "Settings" }, el("h2", null, "Settings"), Facts(factsOf(recipe, patterns, models)),
+      el("p", { class: "call-by" }, el("span", null, "API requests use it as ", el("code", null, `quire/${recipe.name}`), " or by ", el("code", null, `"recipe": "${recipe.name}"`), "."), CopyButton("Copy the recipe's name", () => recipe.name))),
     place,
     versions.length > 1 && Versions(versions, patterns, models, recipe, act, signal));
 
@@ -60,14 +60,14 @@ function factsOf(recipe, patterns, models) {
   return [
     ["Pattern", recipe.pattern ? link(`/orchestrator?pattern=${encodeURIComponent(recipe.pattern)}`, patterns.find((one) => one.id === recipe.pattern)?.name ?? recipe.pattern) : null],
     ["Panel", recipe.models.length > 0 && recipe.models.map(nameOf).join(", ")],
-    ["Synthesis by", recipe.ultra_model && nameOf(recipe.ultra_model)],
+    ["Synthesis model", recipe.ultra_model && nameOf(recipe.ultra_model)],
     ["Depth", recipe.depth],
     ["Preset", recipe.preset],
     ["Settings", settings(recipe.parameters)],
     ...Object.entries(recipe.model_parameters ?? {}).map(([id, values]) => [`Settings of ${nameOf(id)}`, settings(values)]),
     ["Stops when agreed", recipe.stop_when_agreed && `at ${Math.round(recipe.stop_when_agreed * 100)} %`],
-    ["Asks one model", recipe.samples && `${recipe.samples} times`],
-    ["Spends at most", recipe.budget_usd && money(recipe.budget_usd)],
+    ["Samples of one model", recipe.samples && `${recipe.samples} times`],
+    ["Budget", recipe.budget_usd && money(recipe.budget_usd)],
     ["Passages", recipe.passages && `${recipe.passages} at most`],
     ["Prompt", recipe.prompt && el("span", { class: "recipe-prompt", dir: "auto" }, recipe.prompt)],
   ].filter(([, value]) => value);
@@ -80,7 +80,7 @@ function Facts(rows) {
 
 function Versions(versions, patterns, models, recipe, act, signal) {
   return el("section", { class: "card", "aria-label": "Versions" }, el("h2", null, "Versions"),
-    el("p", { class: "fine" }, "Every save is a version. A request can name one: ", el("code", null, `${recipe.name}@${versions.at(-1).version}`), "."),
+    el("p", { class: "fine" }, "Each save creates a version. A request can name one: ", el("code", null, `${recipe.name}@${versions.at(-1).version}`), "."),
     el("ol", { class: "version-list" }, versions.map((one) => el("li", null,
       el("details", { class: "more" },
         el("summary", null, `Version ${one.version}`, el("time", { class: "fine", datetime: one.saved_at, title: exactly(one.saved_at) }, ` ${when(one.saved_at)}`)),

@@ -28,7 +28,7 @@ export async function load(_params, signal) {
 }
 
 export function view(data, { signal }) {
-  if (data.refused) return EmptyPage("For administrators", "Your account may not see this page. An administrator of this server can.");
+  if (data.refused) return EmptyPage("For administrators", "Only administrators of this server can open this page.");
   return el("section", { class: "page settings-page" },
     el("header", { class: "page-head" }, el("h1", null, "Administration"),
       el("p", { class: "lead" }, "Everyone's spending is under ", link("/usage?user=all", "usage"), ".")),
@@ -39,7 +39,7 @@ export function view(data, { signal }) {
       People(data.people, signal),
       Providers({
         path: PROVIDERS, told: data.providers, states: data.states, signal, title: "Providers",
-        lead: "Where everyone's models come from. Keys are stored sealed and never shown again.",
+        lead: "Where everyone's models come from. Keys are stored encrypted and never shown again.",
         actions: (refresh) => Checks(refresh, signal),
       }),
       Fallbacks(data.chains), Cache(data.cache, signal), Backups(data.backups, signal), Audit(data.people.users, signal), Settings(data.config),

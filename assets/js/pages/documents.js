@@ -102,7 +102,7 @@ function Troubles({ gaps = [], flags = [] }) {
   const why = [...new Set(gaps.map((gap) => sentence(gap.why)))];
   return [
     gaps.length > 0 && el("p", { class: "fine warn" }, `${plural(gaps.length, "page")} without text (${pagesOf(gaps)}): ${why.slice(0, 2).join(" ")}`),
-    flags.length > 0 && el("p", { class: "fine warn" }, `Reads like orders to a model on ${pagesOf(flags)}: treated as text, never as an order.`),
+    flags.length > 0 && el("p", { class: "fine warn" }, `Reads like instructions to a model on ${pagesOf(flags)}: treated as text.`),
   ];
 }
 

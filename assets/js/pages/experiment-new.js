@@ -63,22 +63,22 @@ export function view(data, { signal, go }) {
       el("header", { class: "page-head" },
         link("/experiments", "Experiments", { class: "back-link" }),
         el("h1", null, "New experiment"),
-        el("p", { class: "lead" }, "Put the same questions to several settings, and see which answers best, and whether the difference is real."),
+        el("p", { class: "lead" }, "Ask the same questions with several settings. See which answers best, and whether the difference is real."),
         el("div", { class: "actions" },
           hasDemo(data.models) && button("Try with demo models", { class: "secondary", on: { click: () => take(demoDraft(data.models), "A small experiment is filled in. It costs nothing and needs no network.") } }),
-          button("Start over", { class: "quiet", on: { click: () => take(newDraft(), "Everything is empty again.", draft) } }))),
-      Part(1, "Cases", "Questions like those you really ask, each with what its answer should be or hold.", cases.node),
-      Part(2, "What is tried", "Every combination of what you choose is a setting.", space.node),
+          button("Start over", { class: "quiet", on: { click: () => take(newDraft(), "Cleared.", draft) } }))),
+      Part(1, "Cases", "Questions like your real ones, each with its expected answer.", cases.node),
+      Part(2, "Settings", "Every combination is a setting.", space.node),
       Part(3, "How answers are scored", "From most to least trusted.", EvaluatorPicker({ draft, models: data.models, changed }).node),
       Part(4, "Goal and limits", "", ObjectivePicker({ draft, changed }).node, current.node, BudgetFields({ draft, changed }).node),
-      Part(5, "Before it starts", "", name.node, estimate.node),
+      Part(5, "Review", "", name.node, estimate.node),
     ];
   }
 
   function take(draft, words, before) {
     saveDraft(draft);
     build(draft);
-    const undo = before && button("Undo", { class: "toast-action", on: { click: () => take(before, "It is back.") } });
+    const undo = before && button("Undo", { class: "toast-action", on: { click: () => take(before, "Restored.") } });
     toast(words, "done", undo);
     page.querySelector("h1").tabIndex = -1;
     page.querySelector("h1").focus();

@@ -50,8 +50,8 @@ function content({ told, models, cases }, { signal, go, again }) {
   const settings = (report?.leaderboard ?? []).filter((row) => row.cases > 0);
   return [
     Head(told),
-    running && ProgressView({ told, words, signal, ended: () => again("The experiment is over.") }).node,
-    !running && told.status !== "completed" && Halted({ told, signal, resumed: () => again("The experiment goes on.") }),
+    running && ProgressView({ told, words, signal, ended: () => again("The experiment has ended.") }).node,
+    !running && told.status !== "completed" && Halted({ told, signal, resumed: () => again("The experiment continues.") }),
     !running && report && Verdict({ ...report, notes: told.warnings }),
     Taking({ told, settings, words, signal, go, again: () => {
       saveDraft(draftOf(told, cases));

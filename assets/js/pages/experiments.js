@@ -69,7 +69,7 @@ function List(told, { signal, go }) {
   }
 
   async function more(cursor) {
-    fill(below, Loading("Fetching"));
+    fill(below, Loading("Loading"));
     try {
       show(await get("/api/experiments", { query: { limit: PAGE, cursor }, signal }));
     } catch (problem) {

@@ -7,6 +7,7 @@ import { Found } from "../history/found.js";
 import { Groups, WAYS } from "../history/groups.js";
 import { listenForKeys } from "../history/keys.js";
 import { Leaving } from "../history/leaving.js";
+import { Preview } from "../history/preview.js";
 import { idOf, Row } from "../history/row.js";
 import { Choice } from "../parts/field.js";
 import { isGoing } from "../parts/owed.js";
@@ -38,6 +39,7 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
   const below = el("div", { class: "rows-below" });
   const place = el("div", null);
   const threads = Found();
+  const preview = Preview({ signal });
   let inThreads = 0;
   const { leave, flush } = Leaving(signal);
   const known = [];
@@ -54,7 +56,10 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
   threads.find(filter.q, signal).then((number) => {
     inThreads = number;
     if (number > 0 && groups.rows().length === 0) fill(below);
+    preview.first(threads.node, place);
   });
+  preview.watch(threads.node);
+  preview.watch(place);
   listenForKeys({ rows: () => groups.rows(), remove: (row) => row.querySelector(".row-delete")?.click(), signal });
 
   function regroup() {
@@ -79,6 +84,7 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
       await flush();
       inThreads = await threads.find(filter.q, mine);
       show(await fetchPage(filter, "", mine));
+      preview.first(threads.node, place);
       announce(known.length + inThreads > 0 ? `${plural(known.length, "question")} and ${plural(inThreads, "thread")} found.` : "Nothing found.");
     } catch (problem) {
       if (!mine.aborted) fill(below, Failure(problem, find));
@@ -101,7 +107,7 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
   }
 
   async function more(cursor) {
-    fill(below, Loading("Fetching"));
+    fill(below, Loading("Loading"));
     try {
       show(await fetchPage(filter, cursor, asked.signal));
     } catch (problem) {
@@ -127,6 +133,8 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
 
   return el("section", { class: "page history-page" },
     el("header", { class: "page-head history-head" }, el("h1", null, "History"), grouping.node),
-    filters.node, threads.node, place, below,
-    el("p", { class: "fine history-keys" }, el("kbd", null, "j"), " and ", el("kbd", null, "k"), " go from one to the next, ", el("kbd", null, "Enter"), " opens, ", el("kbd", null, "Delete"), " deletes."));
+    el("div", { class: "history-columns" },
+      el("div", { class: "history-list" }, filters.node, threads.node, place, below,
+        el("p", { class: "fine history-keys" }, el("kbd", null, "j"), " next, ", el("kbd", null, "k"), " previous, ", el("kbd", null, "Enter"), " open, ", el("kbd", null, "Delete"), " delete")),
+      preview.node));
 }

@@ -111,7 +111,7 @@ function forgotten(data, _context, show) {
 function reset(data, { go }) {
   const password = Field("New password", { type: "password", autocomplete: "new-password", required: true, minLength: 8 }, RULES);
   const keep = el("input", { type: "checkbox" });
-  const keys = { node: el("label", { class: "check" }, keep, el("span", null, el("strong", null, "Keep API keys"), el("span", { class: "fine" }, " Only if nobody else knew the password; it allows creating keys."))) };
+  const keys = { node: el("label", { class: "check" }, keep, el("span", null, el("strong", null, "Keep API keys"), el("span", { class: "fine" }, " Only if no one else knew the password; it allows creating keys."))) };
   return card("Choose a new password", "This ends all your sessions and deletes your API keys; you sign in again with the new password.", [password, keys], "Set password", async () => {
     const told = await post("/api/auth/reset-password", { token: data.token, new_password: password.input.value, keep_api_keys: keep.checked });
     toast(told.api_keys_deleted > 0 ? `Password set; ${told.api_keys_deleted} API ${told.api_keys_deleted === 1 ? "key" : "keys"} deleted. Sign in.` : "Password set. Sign in.");

@@ -79,7 +79,7 @@ function Local(isAdmin) {
     el("p", null, `Quire looks for these on their usual ports of the machine it runs on${isAdmin ? ": start one, then press “Check providers”" : ""}. Prompts to them stay on the machine.`),
     el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Local servers" },
       el("table", null,
-        el("thead", null, el("tr", null, ["Server", "Port", "Begun by"].map((head) => el("th", { scope: "col" }, head)))),
+        el("thead", null, el("tr", null, ["Server", "Port", "Start with"].map((head) => el("th", { scope: "col" }, head)))),
         el("tbody", null, LOCAL.map(([name, port, how]) => el("tr", null,
           el("th", { scope: "row" }, name), el("td", null, String(port)),
           el("td", null, how.includes(",") ? how : [el("code", null, how), " ", CopyButton(`Copy: ${how}`, () => how)])))))));

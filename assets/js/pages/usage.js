@@ -10,7 +10,7 @@ import { Budget } from "../usage/budget.js";
 import { Calls } from "../usage/calls.js";
 import { Days, MEASURES, Shares, costOf } from "../usage/charts.js";
 
-const SPANS = [["month", "This month"], ["30", "The last 30 days"], ["90", "The last 90 days"], ["365", "The last year"]];
+const SPANS = [["month", "This month"], ["30", "Last 30 days"], ["90", "Last 90 days"], ["365", "Last year"]];
 const DAY_MS = 86_400_000;
 
 export async function load(params, signal) {
@@ -48,18 +48,18 @@ export function view(data, { signal, go }) {
     el("header", { class: "page-head" }, el("h1", null, "Usage")),
     el("div", { class: "usage-choices" },
       Choice("Time", { value: span, on: { change: (event) => to({ span: event.target.value }) } }, SPANS).node,
-      accounts.length > 1 && Choice("Whose", { value: who, on: { change: (event) => to({ user: event.target.value }) } }, [["", "Mine"], ["all", "Everybody’s"], ...accounts.filter((one) => one.id !== user.get()?.id).map((one) => [one.id, one.email])]).node,
+      accounts.length > 1 && Choice("User", { value: who, on: { change: (event) => to({ user: event.target.value }) } }, [["", "Mine"], ["all", "Everyone"], ...accounts.filter((one) => one.id !== user.get()?.id).map((one) => [one.id, one.email])]).node,
       Choice("Show", { value: shown, on: { change: (event) => to({ show: event.target.value }) } }, Object.entries(MEASURES).map(([id, { name: words }]) => [id, words])).node),
     Sums(days),
     days.budget && Budget(days.budget),
     totals.calls === 0
-      ? Empty("Nothing was asked in this time", "What models are asked, what it costs and how long it takes is counted here, call by call.")
+      ? Empty("No calls in this period", "Every model call is counted here, with its cost and time.")
       : [
-        el("h2", null, "Where it went"),
+        el("h2", null, "Breakdown"),
         el("div", { class: "card" }, Days({ rows: days.usage, from: days.from, to: days.to, measure })),
         el("div", { class: "usage-shares" },
-          el("div", { class: "card" }, Shares({ title: "By model", about: `Each model’s part of ${measure.name.toLowerCase() === "cost" ? "the cost" : `the ${measure.name.toLowerCase()}`}.`, rows: models.usage, named: (row) => row.model, head: "Model", measure })),
-          people && el("div", { class: "card" }, Shares({ title: "By person", about: "Each account’s part.", rows: people.users, named: (row) => name(row.user_id)?.email ?? "a deleted account", head: "Account", measure }))),
+          el("div", { class: "card" }, Shares({ title: "By model", about: `Each model’s share of ${measure.name.toLowerCase() === "cost" ? "the cost" : `the ${measure.name.toLowerCase()}`}.`, rows: models.usage, named: (row) => row.model, head: "Model", measure })),
+          people && el("div", { class: "card" }, Shares({ title: "By person", about: "Each account’s share.", rows: people.users, named: (row) => name(row.user_id)?.email ?? "a deleted account", head: "Account", measure }))),
         el("p", { class: "actions" },
           el("a", { class: "button secondary", href: csv, download: "usage.csv" }, icon("download"), people ? "By day as CSV" : "As CSV"),
           byPerson && el("a", { class: "button secondary", href: byPerson, download: "usage-by-person.csv" }, icon("download"), "By person as CSV")),

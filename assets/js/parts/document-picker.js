@@ -64,6 +64,6 @@ function choice(stored, chosen, onChange) {
       el("span", { class: "model-words" },
         el("span", { id: name, class: "document-name" }, nameOf(stored)),
         el("span", { class: "fine" }, describe(stored)),
-        stored.flags?.length > 0 && el("span", { class: "fine warn" }, `${plural(stored.flags.length, "place")} in it ${stored.flags.length === 1 ? "reads" : "read"} like orders to a model. They are treated as text.`))),
-    usable && button(`Look at the text of ${nameOf(stored)}`, { class: "quiet", on: { click: () => openDocument(stored) } }, "Look"));
+        stored.flags?.length > 0 && el("span", { class: "fine warn" }, `${plural(stored.flags.length, "place")} in it ${stored.flags.length === 1 ? "reads" : "read"} like instructions to a model. They are treated as text.`))),
+    usable && button(`View the text of ${nameOf(stored)}`, { class: "quiet", on: { click: () => openDocument(stored) } }, "View"));
 }

@@ -11,7 +11,7 @@ import { snippet } from "./spans.js";
 export function DocumentView(stored, { page = 1, span = null, signal, onTurn, level = 2 }) {
   const reader = PageReader(stored, { signal, onTurn, level });
   const hits = el("div", { class: "hits", role: "status" });
-  const search = Field("Search inside", { type: "search", autocomplete: "off", maxLength: 200 });
+  const search = Field("Search this document", { type: "search", autocomplete: "off", maxLength: 200 });
   const form = el("form", { class: "inline-form", role: "search", on: { submit: (event) => {
     event.preventDefault();
     find(stored, search.input.value.trim(), hits, reader.go, signal);
@@ -33,8 +33,8 @@ function Troubles(stored, go) {
       el("summary", null, `${plural(gaps.length, "page")} without text`),
       el("ul", null, gaps.map((gap) => place(gap, sentence(gap.why))))),
     flags.length > 0 && el("details", { class: "troubles suspicious" },
-      el("summary", null, icon("warning"), ` ${plural(flags.length, "place")} that ${flags.length === 1 ? "reads" : "read"} like orders to a model`),
-      el("p", { class: "fine" }, "They are treated as text, never as orders."),
+      el("summary", null, icon("warning"), ` ${plural(flags.length, "place")} that ${flags.length === 1 ? "reads" : "read"} like instructions to a model`),
+      el("p", { class: "fine" }, "They are treated as text, never as instructions."),
       el("ul", null, flags.map((flag) => place(flag, `${flag.why}: “${excerpt(flag.excerpt, 120)}”`)))),
   ];
 }

@@ -12,16 +12,16 @@ const AT_ONCE = 40;
 const STATUS = {
   ready: "Ready",
   needs_key: "Needs a key",
-  throttled: "Busy, may have to wait",
+  throttled: "Rate limited",
   unavailable: "Not reachable",
   circuit_open: "Paused after failures",
 };
 
 const priceOf = (model) => (model.price ? model.price.input + model.price.output : Infinity);
 const ORDERS = [
-  ["", "Ready ones first", () => 0],
+  ["", "Available first", () => 0],
   ["price", "Lowest price", (a, b) => priceOf(a) - priceOf(b)],
-  ["speed", "Quickest with you", (a, b, known) => (known.get(b.id)?.perSecond ?? 0) - (known.get(a.id)?.perSecond ?? 0)],
+  ["speed", "Fastest", (a, b, known) => (known.get(b.id)?.perSecond ?? 0) - (known.get(a.id)?.perSecond ?? 0)],
   ["context", "Largest context", (a, b) => (b.context_window ?? 0) - (a.context_window ?? 0)],
 ];
 
@@ -38,7 +38,7 @@ export function ModelSelector({ models, chosen, onChange, speeds }) {
   let known = new Map();
   let whole = false;
   const search = Field("Find a model", { type: "search", autocomplete: "off", placeholder: "name, provider, images, effort…", on: { input: draw } });
-  const order = Choice("In order of", { value: "", on: { change: draw } }, ORDERS.map(([id, name]) => [id, name]));
+  const order = Choice("Sort by", { value: "", on: { change: draw } }, ORDERS.map(([id, name]) => [id, name]));
   const find = el("div", { class: "model-find", hidden: all.length < MANY }, search.node, order.node);
   const node = el("div", { class: "model-selector", role: "group", "aria-labelledby": legend, data: { component: "ModelSelector" } },
     el("p", { id: legend, class: "group-label" }, "Models"), find, list, more, summary);
@@ -62,7 +62,7 @@ export function ModelSelector({ models, chosen, onChange, speeds }) {
     fill(more, matching.length > first.length && button(`Show all ${count(matching.length)} models`, { class: "link-button", on: { click: () => {
       whole = true;
       draw();
-    } } }), matching.length === 0 && el("p", { class: "fine" }, "No model is called that."));
+    } } }), matching.length === 0 && el("p", { class: "fine" }, "No matches."));
     sum();
   }
 

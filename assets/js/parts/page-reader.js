@@ -23,7 +23,7 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
   const fetchPage = Pages(stored, signal);
   let here = 1;
   let asked = 0;
-  const back = button("Page before", { class: "secondary icon-only", on: { click: () => go(here - 1) } }, icon("previous"));
+  const back = button("Previous page", { class: "secondary icon-only", on: { click: () => go(here - 1) } }, icon("previous"));
   const forth = button("Next page", { class: "secondary icon-only", on: { click: () => go(here + 1) } }, icon("next"));
   const number = Field("Page", { type: "number", min: 1, max: last, value: 1, inputMode: "numeric", class: "page-number" });
   const bar = el("form", { class: "page-bar", on: { submit: (event) => {
@@ -47,7 +47,7 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
     // Keeps the focus in the text when the page that has it is replaced.
     const reading = sheet.contains(document.activeElement);
     const patience = setTimeout(() => {
-      fill(sheet, Loading("Fetching the page"));
+      fill(sheet, Loading("Loading the page"));
       if (reading) sheet.focus();
     }, 200);
     try {
@@ -70,7 +70,7 @@ export function PageReader(stored, { signal, onTurn, level = 2 }) {
       gap && el("p", { class: "notice" }, `This page has no text: ${sentence(gap.why)}`,
         gap.picture && " It can be shown as a picture to a model that sees."),
       flags.map((flag) => el("p", { class: "notice suspicious" }, icon("warning"), el("span", null,
-        `Reads as if it gave orders to a model (${flag.why}): “${excerpt(flag.excerpt, 160)}” It is treated as text to be read, never as an order.`))),
+        `Reads like instructions to a model (${flag.why}): “${excerpt(flag.excerpt, 160)}” It is treated as text, never as an instruction.`))),
       page.text ? Text(page, span, flags, others) : !gap && el("p", { class: "fine" }, "There is no text on this page."));
     const place = span && sheet.querySelector("mark.cited");
     if (place) {

@@ -27,11 +27,11 @@ export function PatternPicker({ patterns, chosen, onChange, brief }) {
       return el("li", null, el("strong", null, stageName(name)), ` ${stage.help || stageHelp(name)}`);
     }));
     fill(help, el("p", null, pattern.description), !brief && stages,
-      el("details", { class: "more" }, el("summary", null, brief ? "What happens, and when to take it" : "When to take it, and when not"), brief && stages,
+      el("details", { class: "more" }, el("summary", null, brief ? "Stages and uses" : "Uses and limitations"), brief && stages,
         pattern.use_cases?.length > 0 && el("p", { class: "group-label" }, "Good for"),
         pattern.use_cases?.length > 0 && el("ul", { class: "notes" }, pattern.use_cases.map((each) => el("li", null, each))),
-        pattern.limitations?.length > 0 && el("p", { class: "fine" }, `Bear in mind: ${pattern.limitations.join("; ")}.`),
-        link(`/orchestrator?pattern=${encodeURIComponent(id)}`, "What each stage is asked")));
+        pattern.limitations?.length > 0 && el("p", { class: "fine" }, `Limitations: ${pattern.limitations.join("; ")}.`),
+        link(`/orchestrator?pattern=${encodeURIComponent(id)}`, "Prompts of each stage")));
   }
 
   function choose(id) {

@@ -96,9 +96,9 @@ function Members({ members: told = [], calls = [] }, models) {
     const known = costs.has(call.model) ? costs.get(call.model) : 0;
     costs.set(call.model, known === null || call.cost_usd === null ? null : known + Number(call.cost_usd));
   }
-  return el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "What each member is given" },
+  return el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Documents of each member" },
     el("table", { class: "plan-table" },
-      el("thead", null, el("tr", null, ["Member", "Of the documents", "Tokens of them", "Cost of all its calls"].map((title, place) => el("th", { scope: "col", class: place > 1 ? "right" : null }, title)))),
+      el("thead", null, el("tr", null, ["Member", "Documents", "Document tokens", "Cost of all calls"].map((title, place) => el("th", { scope: "col", class: place > 1 ? "right" : null }, title)))),
       el("tbody", null, members.map((member) => el("tr", { data: { fit: member.documents.fit } },
         el("th", { scope: "row" }, nameOf(member.model, models).name, member === writes && el("span", { class: "fine" }, both ? " also writes the synthesis" : " writes the synthesis")),
         el("td", null, (FITS[member.documents.fit] ?? (() => member.documents.fit))(member.documents),

@@ -11,8 +11,8 @@ import { toast } from "./toast.js";
 
 const OTHER = "other";
 const WORDS = {
-  ready: "ready", unknown: "not asked yet", needs_key: "needs a key", unavailable: "not reachable",
-  throttled: "asks us to wait", circuit_open: "left alone after failures",
+  ready: "ready", unknown: "not checked yet", needs_key: "needs a key", unavailable: "not reachable",
+  throttled: "rate limited", circuit_open: "paused after failures",
 };
 
 /** Props: `path`, `told` (its response), `states` (providers of /api/llm/status), `title`, `lead`, `signal`, `actions`. */
@@ -39,7 +39,7 @@ export function Providers({ path, told, states, title, lead, signal, actions }) 
         el("p", { class: "row-title" }, name, " ", State(states[name])),
         el("p", { class: "fine" }, [
           provider.has_key ? `key ends in ${provider.key_end}` : "no key",
-          provider.base_url ?? "usual address",
+          provider.base_url ?? "default address",
           provider.models?.length ? plural(provider.models.length, "model") : "all models it lists",
           settingsOf(provider),
         ].filter(Boolean).join(" · ")),
@@ -61,7 +61,7 @@ export function Providers({ path, told, states, title, lead, signal, actions }) 
   }
 
   async function act(work) {
-    fill(message, el("p", { class: "fine" }, "Asking the provider …"));
+    fill(message, el("p", { class: "fine" }, "Testing the provider…"));
     try {
       await refresh((await work()).message);
     } catch (problem) {
@@ -92,7 +92,7 @@ export function Providers({ path, told, states, title, lead, signal, actions }) 
   }
 
   async function drop(provider) {
-    if (!(await confirm(`Remove ${provider.name}?`, "Its key is deleted, and its models can no longer be asked.", "Remove"))) return;
+    if (!(await confirm(`Remove ${provider.name}?`, "Its key is deleted, and its models are no longer available.", "Remove"))) return;
     try {
       await remove(`${path}/${provider.id}`, { signal });
       await refresh();
@@ -103,7 +103,7 @@ export function Providers({ path, told, states, title, lead, signal, actions }) 
   }
 
   async function add(body) {
-    fill(message, el("p", { class: "fine" }, "Asking the provider …"));
+    fill(message, el("p", { class: "fine" }, "Testing the provider…"));
     try {
       const made = await post(path, body, { signal });
       await refresh(made.message);
@@ -134,24 +134,24 @@ function Trouble(state) {
   const failure = state.last_failure;
   return [
     state.message && el("p", { class: "fine" }, sentence(state.message)),
-    open.length > 0 && el("p", { class: "fine" }, `Left alone for a while: ${open.join(", ")}.`),
+    open.length > 0 && el("p", { class: "fine" }, `Paused after failures: ${open.join(", ")}.`),
     failure && el("p", { class: "fine" }, `Last failure ${when(failure.at)}, ${failure.model}${failure.message ? `: ${failure.message}` : ""}`),
   ];
 }
 
 function AddForm(told, add) {
   const known = told.known.map((each) => [each.name, each.local ? `${each.name} (on this machine)` : each.name]);
-  if (told.takes_addresses) known.push([OTHER, "Another one, by its address"]);
+  if (told.takes_addresses) known.push([OTHER, "Other (by address)"]);
   const which = Choice("Provider", { value: known[0]?.[0], on: { change: show } }, known);
   const name = Field("Name of the provider", { maxLength: 32, autocomplete: "off" }, "Its models are called name/model.");
   const url = Field("Address", { type: "url", autocomplete: "off", placeholder: "https://…/v1" });
-  const kind = Choice("It speaks", { value: "openai" }, told.kinds.map((each) => [each, each]));
-  const key = Field("Key", { type: "password", autocomplete: "off" }, "Tested when it is saved, stored sealed, and never shown again.");
-  const force = el("input", { type: "checkbox", "aria-label": "Keep it even if it cannot be reached now" });
+  const kind = Choice("API format", { value: "openai" }, told.kinds.map((each) => [each, each]));
+  const key = Field("Key", { type: "password", autocomplete: "off" }, "Tested when saved, stored encrypted, and never shown again.");
+  const force = el("input", { type: "checkbox", "aria-label": "Save even if it cannot be reached" });
   const message = el("div", { class: "step-message" });
   const form = el("form", { class: "provider-form", on: { submit } },
     which.node, name.node, url.node, kind.node, key.node,
-    el("label", { class: "check" }, force, "Keep it even if it cannot be reached now"),
+    el("label", { class: "check" }, force, "Save even if it cannot be reached"),
     message, button("Save and test", { type: "submit", class: "secondary" }));
   show();
   return el("details", { class: "add-provider" }, el("summary", null, "Add a provider"), form);

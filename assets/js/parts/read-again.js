@@ -22,17 +22,17 @@ export function ReadAgain(stored, { onRead, signal }) {
   if (stored.encoding) {
     const now = stored.encoding.toLowerCase();
     const known = ENCODINGS.some(([label]) => label === now) ? ENCODINGS : [[now, stored.encoding], ...ENCODINGS];
-    const choice = Choice("Encoding", { value: now }, known, `It was read as ${stored.encoding}. Choose another if letters look wrong.`);
+    const choice = Choice("Encoding", { value: now }, known, `It was read as ${stored.encoding}. Choose another if characters look wrong.`);
     return el("details", { class: "read-again" },
-      el("summary", null, "Letters look wrong?"),
+      el("summary", null, "Wrong characters?"),
       el("form", { class: "inline-form", on: { submit: (event) => {
         event.preventDefault();
         read({ encoding: choice.input.value });
-      } } }, choice.node, button("Read it again", { type: "submit", class: "secondary" })),
+      } } }, choice.node, button("Read again", { type: "submit", class: "secondary" })),
       message);
   }
   return stored.status === "failed" && el("div", { class: "read-again" },
-    button("Try to read it again", { class: "secondary", on: { click: () => read({}) } }), message);
+    button("Try again", { class: "secondary", on: { click: () => read({}) } }), message);
 
   async function read(how) {
     try {

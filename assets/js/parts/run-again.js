@@ -5,7 +5,7 @@ import { toast } from "./toast.js";
 
 /** A button that opens the dialog; `onStarted(id)` when the new analysis runs. */
 export function RunAgainButton(run, context) {
-  return button("Run again", { class: "secondary", title: "The same with one change: what does not depend on it is not asked again", on: { click: async () => {
+  return button("Run again", { class: "secondary", title: "Runs again with one change and reuses the answers that it does not affect", on: { click: async () => {
     try {
       const { runAgain } = await import("../results/rerun.js");
       await runAgain(run, context);

@@ -1,5 +1,5 @@
 // Applies live events to the model of an analysis (run-model.js). Pure: no elements, no requests.
-import { isFinal, memberOf, stageOf, untold } from "./run-model.js";
+import { isFinal, isStop, memberOf, stageOf, untold } from "./run-model.js";
 
 /** Applies one event. Returns the member whose text or state changed, if it was one. */
 export function apply(run, name, data) {
@@ -39,7 +39,9 @@ export function apply(run, name, data) {
     case "member.failed":
       return change(run, data, (member, stage) => {
         const note = [data.retried && untold(data.error) && "It was asked more than once.", data.fallback && `${data.fallback} takes its place.`];
-        Object.assign(member, { status: "failed", problem: data.error, note: note.filter(Boolean).join(" ") });
+        // Who was stopped or skipped has not failed.
+        if (isStop(data.error)) Object.assign(member, { status: "stopped", problem: "", note: "" });
+        else Object.assign(member, { status: "failed", problem: data.error, note: note.filter(Boolean).join(" ") });
         if (data.fallback) seat(run, stage, data.fallback, member);
       });
     case "analysis.completed":

@@ -86,6 +86,11 @@ export function untold(problem) {
   return !/\basked \d+ times\b/.test(problem);
 }
 
+/** Whether this error says that the owner stopped the member, or had the answer written without it. */
+export function isStop(problem) {
+  return /^(stopped by you|skipped: )/i.test(problem ?? "");
+}
+
 /** Builds the model from the response of GET /api/analyses/{id}. */
 export function fromStored(stored) {
   const results = stored.results ?? {};
@@ -148,7 +153,7 @@ function seatFor(run, stage, model) {
 
 function restore(member, answer) {
   // What was stopped has no fault: its text is the beginning of an answer.
-  const stopped = answer.status === "stopped";
+  const stopped = answer.status === "stopped" || isStop(textOf(answer.error));
   const problem = stopped ? "" : textOf(answer.error);
   if (problem && member.text) return;
   const note = [answer.tries > 1 && untold(problem) && `It was asked ${answer.tries} times.`, answer.stoodIn && `${answer.stoodIn} took its place.`];

@@ -13,7 +13,7 @@ const SHOWN = 3;
 /** `{node}`; searches `words` at once if there are any; `onSearch(words)` is called for every search. */
 export function SearchAll({ words = "", signal, onSearch }) {
   const hits = el("div", { class: "hits", role: "status" });
-  const field = Field("Search in all of them", { type: "search", autocomplete: "off", maxLength: 200, value: words });
+  const field = Field("Search all documents", { type: "search", autocomplete: "off", maxLength: 200, value: words });
   const node = el("div", { class: "search-all" },
     el("form", { class: "inline-form", role: "search", on: { submit: (event) => {
       event.preventDefault();
@@ -50,5 +50,5 @@ function Found({ document_id: id, name, results }) {
     results.slice(0, SHOWN).map((hit) => el("blockquote", { class: "hit", dir: "auto" },
       link(addressOf(id, hit.page, hit), [`Page ${hit.page}`, hit.heading].filter(Boolean).join(" · ")),
       el("p", null, snippet(hit.text, hit.matches)))),
-    more > 0 && el("p", { class: "fine" }, link(addressOf(id), `${plural(more, "more passage")} in it`)));
+    more > 0 && el("p", { class: "fine" }, link(addressOf(id), plural(more, "more passage"))));
 }

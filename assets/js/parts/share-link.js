@@ -31,8 +31,8 @@ export function ShareButton(id, shared = false) {
 
   function known(body) {
     fill(body,
-      el("p", null, "There is a link to this result already. It was shown once, when it was made; a new link can take its place, and the earlier one stops working."),
-      el("div", { class: "actions" }, Stop(body), button("Make a new link", { class: "primary", on: { click: () => make(body) } })));
+      el("p", null, "This result already has a link, which is not shown again. A new link replaces it."),
+      el("div", { class: "actions" }, Stop(body), button("Create new link", { class: "primary", on: { click: () => make(body) } })));
   }
 
   async function make(body) {
@@ -44,7 +44,7 @@ export function ShareButton(id, shared = false) {
       fill(body,
         el("p", null, "Anyone with this link can read the question, the answers, and the quoted passages, without an account, until you stop sharing."),
         el("p", { class: "key-line" }, el("code", null, address), copy),
-        el("p", { class: "fine" }, "Copy it now: it is not shown again."),
+        el("p", { class: "fine" }, "Copy it now. It is not shown again."),
         el("div", { class: "actions" }, Stop(body), button("Done", { class: "primary", on: { click: () => close(body) } })));
       copy.focus();
     } catch (problem) {

@@ -15,7 +15,7 @@ import { Loading } from "./states.js";
  */
 export function showPlace({ id, page, span = null, sources = [], remark = "", doubtful = false }) {
   const stop = new AbortController();
-  const body = el("div", { class: "source-page" }, Loading("Fetching the page"));
+  const body = el("div", { class: "source-page" }, Loading("Loading the page"));
   const title = sources[0] ? placeName(sources[0]) : `Page ${page}`;
   openDialog(title, [
     remark && el("p", { class: doubtful ? "notice suspicious" : "notice verified-words" }, icon(doubtful ? "warning" : "check"), el("span", null, `${remark[0].toUpperCase()}${remark.slice(1)}.`)),

@@ -6,7 +6,7 @@ import { locate } from "./words.js";
 /** The kinds of claims, in the order in which they matter. */
 export const KINDS = [
   ["conflict", "Contradictions", "Not all can be right"],
-  ["alone", "Said by one", "An insight, or a mistake nobody shares"],
+  ["alone", "Said by one", "An insight, or a mistake of one model"],
   ["some", "Said by some", "The others are silent or deny it"],
   ["shared", "Agreed by all", "Agreement is weak evidence: models share mistakes"],
 ];

@@ -17,7 +17,7 @@ export function CostAndTime(run, models) {
   const cached = fromCache(run);
   return el("section", { class: "costs", "aria-label": "Cost and time" },
     el("h2", { class: "visually-hidden" }, "Cost and time"),
-    cached > 0 && el("p", { class: "notice" }, `${plural(cached, "answer")} came from the cache or an earlier run: nobody was asked for them, and nothing was paid.`),
+    cached > 0 && el("p", { class: "notice" }, `${plural(cached, "answer")} came from the cache or an earlier run, free.`),
     calls.length > 0 && Times(run, calls),
     Shares(calls));
 }
@@ -52,14 +52,14 @@ function Times(run, calls) {
   }));
   const ends = [["failed", ["beaten", "failed"]], ["cancelled", ["aside", "stopped"]]].filter(([end]) => calls.some((call) => call.ended === end)).map(([, sign]) => sign);
   return Waterfall({
-    title: "When each call ran",
+    title: "Timeline",
     about: known
       ? `${plural(calls.length, "call")} in ${plural(names.length, "stage")}${run.totals?.ms > 0 ? `, ${span(run.totals.ms)} in all` : ""}. Calls of one stage run side by side; a stage waits for the one before.`
-      : "When each call began is not kept for this analysis: every bar begins at nought and shows how long its call took.",
+      : "Start times are not stored for this analysis: every bar starts at zero and shows how long its call took.",
     lanes, show: span, legend: [["waited", "until the first word"], ["wrote", "while it wrote"], ...ends],
-    hint: "Point at a bar, or move with the arrow keys.",
+    hint: "Point at a bar, or use the arrow keys.",
     table: () => ({
-      heads: ["Member", "Stage", "Began after", "First word after", "Took", "Tokens read", "Tokens written", "Cost", "Ended"],
+      heads: ["Member", "Stage", "Started after", "First word after", "Duration", "Input tokens", "Output tokens", "Cost", "Ended"],
       rows: calls.map((call) => [label(call), stageName(call.stage), call.from === null ? "not kept" : span(call.from), call.first === null ? "none" : span(call.first), span(call.took),
         count(call.usage?.input), count(call.usage?.output), money(call.cost), ENDS[call.ended]]),
     }),
@@ -85,10 +85,10 @@ function Shares(calls) {
   const field = paid > 0 ? "cost" : "tokens";
   const whole = total(field);
   const show = (amount) => (field === "cost" ? money(amount) : count(Math.round(amount)));
-  const priced = paid > 0 ? `${money(paid)} in all` : unknown > 0 ? "The prices are not known" : "Nothing was paid";
+  const priced = paid > 0 ? `${money(paid)} in all` : unknown > 0 ? "Prices unknown" : "No cost";
   return Bars({
     title: field === "cost" ? "Cost by member" : "Tokens by member",
-    about: `${priced}, ${plural(used, "token")}.${unknown > 0 && paid > 0 ? ` The price of ${plural(unknown, "call")} is not known and not in it.` : ""}`,
+    about: `${priced}, ${plural(used, "token")}.${unknown > 0 && paid > 0 ? ` The price of ${plural(unknown, "call")} is unknown and not included.` : ""}`,
     bars: all.sort((a, b) => b[field] - a[field]).map((each) => ({
       label: each.label, part: each[field] / whole,
       words: `${each.label}: ${each.unknown === each.calls ? "price unknown" : money(each.cost)}, ${tokens({ input: each.tokens })}, ${plural(each.calls, "call")}`,

@@ -70,7 +70,7 @@ function rendered(text) {
 
 function inWords(sum) {
   const { same, gone, new: fresh } = sum;
-  if (gone + fresh === 0) return same > 0 ? "The two are the same, word for word." : "";
+  if (gone + fresh === 0) return same > 0 ? "The two texts are identical." : "";
   return `${Math.round(100 * alike(sum))} % alike: ${plural(same, "word")} in both, ${gone} only in the first, ${fresh} only in the second.`;
 }
 
@@ -78,12 +78,12 @@ function inWords(sum) {
 function Row({ title, left, right }, names) {
   if (left === null || right === null) return el("div", { class: "diff-row" }, Side(left, names[0], "first"), Side(right, names[1], "second"));
   if (left === right) {
-    return el("details", { class: "diff-same" }, el("summary", null, `The same in both: ${title || "the beginning"}`), rendered(left));
+    return el("details", { class: "diff-same" }, el("summary", null, `Identical: ${title || "the beginning"}`), rendered(left));
   }
   const [before, after] = [Side(left, names[0]), Side(right, names[1])];
   const isMarked = isKin(tally(wordsIn(before), wordsIn(after)));
   if (isMarked) markDifferences(before, after);
-  return el("div", { class: "diff-row" }, before, after, !isMarked && el("p", { class: "fine diff-new" }, "Rewritten: less than half is alike, so single words are not marked."));
+  return el("div", { class: "diff-row" }, before, after, !isMarked && el("p", { class: "fine diff-new" }, "Rewritten: less than half is the same, so words are not marked."));
 }
 
 function Side(text, name, only) {

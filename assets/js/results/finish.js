@@ -14,7 +14,7 @@ import { clearDraft } from "../workbench/draft.js";
 
 /** Shows the result of a run that is over, with `show`. */
 export function finish(run, data, context, show) {
-  const again = button("Ask again", { class: "secondary", title: "The same question with another panel or pattern", on: { click: () => {
+  const again = button("Ask again", { class: "secondary", title: "Asks the same question with another panel or pattern", on: { click: () => {
     const known = new Set((data.documents ?? []).map((each) => each.document_id ?? each.id));
     remember("draft", {
       step: MODELS, prompt: run.prompt, models: run.models, pattern: run.pattern,

@@ -103,7 +103,7 @@ function Detail(claim, { run, models, onDraft, actions, cite }) {
   const passage = (run.evidence.sentences ?? []).find((one) => one.claim === claim.index && one.quote);
   const against = claim.stances.find((one) => one.stance === "denies") ?? spoken[0];
   return [
-    claim.why && el("p", { class: "map-why" }, el("b", null, "In the judge’s words: "), sentence(claim.why)),
+    claim.why && el("p", { class: "map-why" }, el("b", null, "Judge: "), sentence(claim.why)),
     el("div", { class: "map-quotes" }, spoken.map((one) => {
       const draft = draftOf(run, one);
       return el("figure", { class: "map-quote" },

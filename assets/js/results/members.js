@@ -17,7 +17,7 @@ export function MembersView({ run, models, sought }) {
   function draw(name) {
     const stage = stages.stages.find((each) => each.name === name);
     path.draw(stages, name);
-    help.textContent = stage ? sentence(stageHelp(stage.name)) : "No member got to answer.";
+    help.textContent = stage ? sentence(stageHelp(stage.name)) : "No member answered.";
     const cards = (stage?.members ?? []).map((member) => MemberCard(member, { models, cite: Citer(run, placeOf(stage, member)) }));
     for (const card of cards) card.draw();
     grid.dataset.count = String(cards.length);
@@ -28,10 +28,10 @@ export function MembersView({ run, models, sought }) {
     const card = grid.children[stage.members.findIndex((member) => member.letter === sought.letter && member.text)];
     // The cards are on the page only after the tab has inserted them.
     import("./reveal.js").then(({ reveal }) => {
-      if (!reveal(card.querySelector(".member-body"), sought.says)) note.firstChild.textContent = "It says so in other words: this is the whole answer.";
+      if (!reveal(card.querySelector(".member-body"), sought.says)) note.firstChild.textContent = "Said in other words; this is the whole answer.";
     });
   }
   const note = sought && el("p", { class: "notice view-note" },
-    el("span", null, `What ${sought.letter} says of it is marked.`), button("Back to the map", { class: "link-button", on: { click: sought.back } }));
+    el("span", null, `The words of ${sought.letter} are marked.`), button("Back to the map", { class: "link-button", on: { click: sought.back } }));
   return [stages.stages.length > 1 && path.node, note, help, grid];
 }

@@ -96,7 +96,7 @@ function ways(run, models, patterns) {
 function Pick(label, field, options, foresee) {
   if (options.length === 0) {
     foresee(null);
-    return el("p", { class: "fine" }, "There is no alternative.");
+    return el("p", { class: "fine" }, "No alternatives.");
   }
   const choice = Choice(label, { value: options[0][0], on: { change: () => foresee({ [field]: choice.input.value }) } }, options);
   foresee({ [field]: choice.input.value });

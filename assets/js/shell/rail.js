@@ -78,7 +78,7 @@ function GuestMenu(go) {
     { label: "Create account", href: "/login?new" },
     { label: "Guided question", href: "/analyze" },
     { label: "Manual", href: "/manual" },
-    { label: "Leave and delete all", act: () => leave(go) },
+    { label: "Leave and delete all", act: () => leave(go, "/") },
   ], { class: "rail-row rail-person", labelledby: id, content: [el("span", { class: "avatar mark", "aria-hidden": "true", data: { letter: "G" } }), el("span", { id }, "Guest", el("small", null, "Deleted after a day"))] });
 }
 
@@ -104,12 +104,12 @@ async function newProject(go) {
   await openDialog("New project", form);
 }
 
-async function leave(go) {
+async function leave(go, to = "/login") {
   try {
     await signOut();
-    toast("You are signed out.");
+    toast(to === "/" ? "Your documents and threads are deleted." : "You are signed out.");
   } catch (problem) {
     toast(problem.message, "failed");
   }
-  go("/login");
+  go(to);
 }

@@ -24,7 +24,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   const body = rows ? tail : el("div", { class: "col-body", tabindex: "0", role: "group", "aria-label": `Answer of ${name}`, on: { scroll: () => {
     following = body.scrollHeight - body.scrollTop - body.clientHeight < 40;
   } } }, text.node, Waiting());
-  const skip = onSkip && button(`Stop ${name}`, { class: "quiet icon-only", title: "Stop this member; the others go on", hidden: true, on: { click: () => {
+  const skip = onSkip && button(`Stop ${name}`, { class: "quiet icon-only", title: "Stop this member; the others continue", hidden: true, on: { click: () => {
     skip.disabled = true;
     onSkip(member).finally(() => (skip.disabled = false));
   } } }, icon("stop"));
@@ -35,6 +35,7 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
   let drawn = -1;
   let following = true;
   let chip = null;
+  draw();
 
   function draw() {
     if (drawn === member.version) return null;
@@ -54,15 +55,16 @@ export function Column(member, { run, stage, models, rows = false, onSkip = null
       tail.textContent = failed ? sentence(member.problem) : member.text.slice(-TAIL).replace(/[*_#`>|]+/g, "").replace(/\s+/g, " ");
       return null;
     }
-    node.classList.toggle("empty", !member.text && !failed);
+    node.classList.toggle("speechless", !member.text && !failed && member.status !== "stopped");
     if (member.status === "running") text.set(member.text);
+    else if (member.status === "stopped" && !member.text) fill(text.node, el("p", { class: "fine" }, "Nothing was written before the stop."));
     else if (failed && !member.text) fill(text.node, el("p", { class: "col-problem" }, `No answer: ${sentence(member.problem)} ${member.note || "The others continue without it."}`));
     else text.finish(member.text);
     return member.status === "running" && following ? toTheEnd : null;
   }
 
   function nameChip() {
-    const words = member.status === "done" ? "Done" : member.status === "failed" ? "Failed" : member.text ? `${count(wordsIn(member.text))} words` : "Waiting";
+    const words = member.status === "done" ? "Done" : member.status === "failed" ? "Failed" : member.status === "stopped" ? "Stopped" : member.text ? `${count(wordsIn(member.text))} words` : "Waiting";
     chip.lastChild.textContent = words;
     chip.setAttribute("aria-label", `${words}: show ${[member.letter, name].filter(Boolean).join(", ")}`);
   }

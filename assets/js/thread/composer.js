@@ -23,9 +23,12 @@ const ROOM = 520;
 export function Composer({ data, context, send, last }) {
   const { signal } = context;
   const draft = loadDraft(data);
-  if (data.document) draft.documents.add(data.document);
   // What differs from the turn before, and is therefore sent with a follow-up.
   const changed = new Set();
+  if (data.document) {
+    draft.documents.add(data.document);
+    changed.add("documents");
+  }
   let after = null;
   let single = null;
   let busy = false;
@@ -96,14 +99,15 @@ export function Composer({ data, context, send, last }) {
   function draw() {
     const models = single ? [single] : [...draft.models];
     const letters = single ? [after?.run()?.models.indexOf(single) ?? 0] : models.map((_, place) => place);
+    const some = single ? `Just ${letterAt(Math.max(0, letters[0]))}` : models.length === 0 ? "Choose models" : plural(models.length, "model");
     fill(panel, el("span", { class: "stack", "aria-hidden": "true" }, letters.slice(0, SHOWN_LETTERS).map((place) => Mark(letterAt(Math.max(0, place))))),
-      el("span", null, single ? `Just ${letterAt(Math.max(0, letters[0]))}` : models.length === 0 ? "Choose models" : plural(models.length, "model")));
-    panel.setAttribute("aria-label", `Panel: ${panel.lastChild.textContent}`);
+      el("span", { class: single || models.length === 0 ? "" : "chip-word" }, some), models.length > SHOWN_LETTERS && el("span", { class: "chip-number" }, String(models.length)));
+    panel.setAttribute("aria-label", `Panel: ${some}`);
     const name = data.patterns.find((each) => each.id === draft.pattern)?.name.replace(/ Analysis$/, "") ?? draft.pattern;
     fill(pattern, icon("flow"), el("span", null, name));
     pattern.setAttribute("aria-label", `Pattern: ${name}`);
     const count = draft.documents.size;
-    fill(documents, icon("document"), el("span", null, count > 0 ? el("span", null, plural(count, "document")) : "Documents", " +"));
+    fill(documents, icon("document"), el("span", { class: "chip-word" }, count > 0 ? plural(count, "document") : "Documents"), count > 0 && el("span", { class: "chip-number" }, String(count)), "+");
     documents.setAttribute("aria-label", count > 0 ? `Documents: ${plural(count, "document")} +` : "Documents +");
     ready();
     estimate.update();
@@ -231,7 +235,8 @@ export function Composer({ data, context, send, last }) {
     const ids = models.map((model) => model.replace(/#\d+$/, "")).filter((id) => usable.has(id));
     if (ids.length > 0 && !changed.has("models")) draft.models = new Set(ids);
     if (!changed.has("pattern") && data.patterns.some((each) => each.id === known)) draft.pattern = known;
-    if (run && !changed.has("documents")) draft.documents = new Set(run.documents);
+    // A run that is under way does not name its documents.
+    if (run && isOver(run) && !changed.has("documents")) draft.documents = new Set(run.documents);
     draw();
   }
 

@@ -23,7 +23,7 @@ export function shareThread({ path, turn, many }) {
       const copy = CopyButton("Copy the link", () => address);
       fill(body,
         el("p", { class: "key-line" }, el("code", null, address), copy),
-        el("p", { class: "fine" }, "Copy it now: it is not shown again."),
+        el("p", { class: "fine" }, "Copy it now. It is not shown again."),
         el("div", { class: "actions" }, button("Stop sharing", { class: "quiet", on: { click: stop } }), button("Done", { class: "primary", on: { click: close } })));
       copy.focus();
     } catch (problem) {

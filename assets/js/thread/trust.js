@@ -50,7 +50,7 @@ function Evidence(run, { data, filter, map }) {
   const quotes = quotesOf(run);
   const rows = Filters(run, filter, map);
   return [
-    quotes && el("div", { class: "verified" }, Ring(quotes), el("p", null, el("b", null, `${quotes.good}/${quotes.all}`), el("span", null, "quotes verified"))),
+    quotes && el("div", { class: "quotes-checked" }, Ring(quotes), el("p", null, el("b", null, `${quotes.good}/${quotes.all}`), el("span", null, "quotes verified"))),
     rows,
     Levels(run),
     run.models.length > 1 && JudgeNote(run, data.models),

@@ -17,7 +17,7 @@ export function Calls(user, signal) {
     el("summary", null, "Call log"), table, below);
 
   async function more(cursor) {
-    fill(below, Loading("Fetching"));
+    fill(below, Loading("Loading"));
     try {
       const told = await get("/api/usage/calls", { query: { limit: PAGE, cursor, user }, signal });
       table.hidden = false;

@@ -66,7 +66,7 @@ async function askForName(draft, signal) {
       if (!signal.aborted) fill(message, Alert({ message: sentence(problem.message) }));
     }
   } } },
-  el("p", null, "Panel, pattern, depth, synthesiser, settings and budget are kept; the question and the documents are not."),
+  el("p", null, "Saves the panel, pattern, depth, synthesis model, settings, and budget, but not the question or the documents."),
   name.node, message, button("Save", { type: "submit", class: "primary" }));
   await openDialog("Save this choice", form);
   return kept;

@@ -31,6 +31,7 @@ pub fn list_item(analysis: &HistoryRow) -> Value {
         "topic": request.topic(),
         "prompt": request.prompt, "models": request.models, "document_ids": request.document_ids,
         "cost_usd": analysis.cost, "usage": analysis.usage, "error": analysis.error, "shared": analysis.shared,
+        "thread_id": analysis.thread,
         "created_at": analysis.created, "started_at": analysis.started, "finished_at": analysis.finished,
     })
 }

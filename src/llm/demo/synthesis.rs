@@ -133,7 +133,7 @@ fn lead(
     }
     if shown == 0 {
         return format!(
-            "*None of the {} in the {members} stands in the passages, not even in similar words. They are listed below, unverified.*",
+            "*None of the {} in the {members} occurs in the passages, not even in similar words. They are listed below, unverified.*",
             count(clusters.len(), "statement")
         );
     }
@@ -142,7 +142,7 @@ fn lead(
         .filter(|cluster| cluster.verdict == ClaimVerdict::Supported)
         .count();
     format!(
-        "*From the {members}: {}, of which {borne} stand in the passages in similar words. The most relevant to the question:*",
+        "*From the {members}: {}, of which {borne} occur in the passages in similar words. The most relevant to the question:*",
         count(clusters.len(), "different statement")
     )
 }

@@ -1,0 +1,77 @@
+// The answer of an entry beside the list, on wide windows: shown when the pointer rests on the entry or it has the focus.
+import { get } from "../api.js";
+import { el, fill, icon, link } from "../dom.js";
+import { exactly, when } from "../format.js";
+
+const WIDE = matchMedia("(min-width: 90rem)");
+const REST_MS = 150;
+const KEPT = 40;
+
+/**
+ * `{node, watch(list)}`. `watch` makes the entries of a list show themselves: elements with `data-preview`, the id of an
+ * analysis, that lie in it now or later. The first one is shown at once.
+ */
+export function Preview({ signal }) {
+  const node = el("aside", { class: "preview", "aria-label": "Preview", hidden: true });
+  const known = new Map();
+  let shown = "";
+  let timer = 0;
+
+  function of(event) {
+    return event.target.closest?.("[data-preview]")?.dataset.preview ?? "";
+  }
+
+  function watch(list) {
+    list.addEventListener("focusin", (event) => show(of(event)), { signal });
+    list.addEventListener("pointerover", (event) => {
+      clearTimeout(timer);
+      const id = of(event);
+      if (id) timer = setTimeout(show, REST_MS, id);
+    }, { signal });
+    list.addEventListener("pointerleave", () => clearTimeout(timer), { signal });
+    signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+  }
+
+  /** Shows the first entry of these lists, if the one that is shown is no longer there. */
+  function first(...lists) {
+    const all = lists.flatMap((list) => [...list.querySelectorAll("[data-preview]")]);
+    if (all.some((entry) => entry.dataset.preview === shown)) return;
+    shown = "";
+    node.hidden = true;
+    if (all.length > 0) show(all[0].dataset.preview);
+  }
+
+  async function show(id) {
+    if (!id || id === shown || !WIDE.matches) return;
+    shown = id;
+    try {
+      const content = known.get(id) ?? (await read(id));
+      if (known.size >= KEPT) known.delete(known.keys().next().value);
+      known.set(id, content);
+      if (shown !== id || signal.aborted) return;
+      fill(node, content);
+      node.hidden = false;
+      node.scrollTop = 0;
+    } catch {
+      // The list is of use without it; the entry itself says what is wrong.
+      if (shown === id) node.hidden = true;
+    }
+  }
+
+  async function read(id) {
+    const [stored, { fromStored, synthesis }, { markdown }, { Citer }] = await Promise.all([
+      get(`/api/analyses/${encodeURIComponent(id)}`, { signal }), import("../parts/run-model.js"), import("../parts/markdown.js"), import("../parts/citations.js"),
+    ]);
+    const run = fromStored(stored);
+    const text = synthesis(run)?.text;
+    const address = stored.thread_id ? `/t/${encodeURIComponent(stored.thread_id)}?turn=${encodeURIComponent(id)}` : `/analyze?id=${encodeURIComponent(id)}`;
+    return [
+      el("p", { class: "fine" }, stored.turn > 1 && `Turn ${stored.turn} · `, el("time", { datetime: stored.created_at, title: exactly(stored.created_at) }, when(stored.created_at))),
+      el("h2", { dir: "auto" }, stored.prompt),
+      text ? el("div", { class: "prose preview-text", dir: "auto" }, markdown(text, Citer(run, null))) : el("p", { class: "fine" }, "No answer was written."),
+      el("p", { class: "preview-foot" }, link(address, ["Open thread", icon("arrow")], { class: "button primary" })),
+    ];
+  }
+
+  return { node, watch, first };
+}

@@ -1,0 +1,55 @@
+//! An answer from documents, a member that is stopped, and the answer found again in the history.
+
+use serde_json::json;
+
+use crate::driver::{Browser, until};
+use crate::pages::{axe, document, judge, sign_up};
+use crate::server::Server;
+use crate::turn;
+
+/// The heights of the citations that are verified, in pixels.
+const HEIGHTS: &str = "Math.max(...[...document.querySelectorAll('.answer .citation.verified')].map((one) => one.getBoundingClientRect().height))";
+
+#[test]
+fn a_stopped_member_has_not_failed_and_the_answer_is_found_again() {
+    let Some(_turn) = turn() else { return };
+    let server = Server::start();
+    let browser = Browser::open(1440, 900, false);
+    sign_up(&browser, &server);
+    browser.go(&server.address("/documents"));
+    browser.wait(".drop-zone");
+    browser.fill("input[type=file]", &document("gpl-3.txt"));
+    browser.wait(".row[data-status=processed]");
+    browser.press("Ask");
+    browser.wait_text(".composer", "1 document");
+    browser.fill(".composer-text", "Who may change the license?");
+    browser.click(".send");
+    browser.wait(".col .skeletons");
+    browser.wait_text(".composer", "1 document");
+    browser.click("[aria-label='Stop Sceptic']");
+    browser.wait_text(".col[data-status=stopped]", "Stopped");
+    assert_eq!(browser.count(".pill.bad"), 0, "stopping is no failure");
+    assert!(!browser.text(".stages").contains("failed"));
+    browser.wait(".answer .citation.verified");
+    let height = browser.value(HEIGHTS).as_f64().unwrap();
+    assert!(height < 40.0, "a citation is {height} pixels high");
+
+    browser.go(&server.address("/history?q=license"));
+    browser.wait(".found-thread");
+    browser.wait_text(".preview h2", "Who may change the license?");
+    browser.wait(".preview .citation");
+    judge(&browser, axe().as_deref(), "the history with a preview");
+    browser.press("Open thread");
+    until("the thread", || {
+        browser.url().contains("/t/thread_").then_some(())
+    });
+    browser.wait(".answer .citation.verified");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.cdp(
+        "Emulation.setDeviceMetricsOverride",
+        json!({ "width": 1200, "height": 800, "deviceScaleFactor": 1, "mobile": false }),
+    );
+    browser.go(&server.address("/history"));
+    browser.wait(".row");
+    assert!(!browser.shows(".preview"), "there is no room for it");
+}
