@@ -149,7 +149,8 @@ impl Completions<'_> {
         }
     }
 
-    /// Starts a completion. Its guard stops the run when the connection closes.
+    /// Starts a completion. Its guard stops the run when the connection closes. `thread` is the thread in the history to
+    /// which a panel's answer is added.
     ///
     /// # Errors
     /// `Missing` for an unknown model or recipe; otherwise as `Analyses::start`.
@@ -157,12 +158,16 @@ impl Completions<'_> {
         &self,
         caller: &Caller,
         asked: ChatRequest,
+        thread: Option<&str>,
         now: Timestamp,
         held: Option<&StreamPlace>,
     ) -> Result<StartedCompletion> {
         let mut ignored = asked.ignored.clone();
         ignored.extend(self.unread(caller, &asked));
-        let (request, context, is_panel) = Box::pin(self.request(caller, asked)).await?;
+        let (request, mut context, is_panel) = Box::pin(self.request(caller, asked)).await?;
+        if let Some(thread) = thread.filter(|_| is_panel) {
+            Box::pin(self.analyses.join_thread(caller, thread, &mut context)).await?;
+        }
         ignored.extend(Box::pin(self.missing_members(caller, &request)).await?);
         ignored.truncate(MAX_IGNORED);
         let is_passthrough = context.passed_on;

@@ -396,3 +396,46 @@ fn a_follow_up_goes_on_after_the_server_was_killed() {
     assert_eq!(said(&calls[1]), said(&calls[2]), "the same request");
     assert_eq!(said(&calls[2]).len(), 3);
 }
+
+#[test]
+fn programs_group_the_answers_of_a_panel_in_a_thread() {
+    let provider = shouting();
+    let server = server(&provider, &[]);
+    let (mut ada, mut bob) = (server.user("a@example.org"), server.user("b@example.org"));
+    let body = json!({
+        "model": "quire/plain", "models": ["p/a"], "messages": [{"role": "user", "content": "one"}],
+    });
+    let first = ada.post("/v1/chat/completions", body.clone());
+    assert_eq!(first.status, 200, "{}", first.text());
+    let thread = first.header("x-quire-thread").to_owned();
+    let mut grouping = ada.clone().with("x-quire-thread", &thread);
+    let second = grouping.post("/v1/chat/completions", body.clone());
+    assert_eq!(second.status, 200, "{}", second.text());
+    assert_eq!(second.header("x-quire-thread"), thread);
+    let turns = ada.get(&format!("/api/threads/{thread}")).json()["turns"].clone();
+    let turns = turns.as_array().expect("turns").clone();
+    assert_eq!(turns.len(), 2);
+    assert_eq!(turns[1]["parent"], turns[0]["analysis_id"]);
+    let third = ada.post("/v1/chat/completions", body.clone());
+    assert_ne!(
+        third.header("x-quire-thread"),
+        thread,
+        "a thread of its own"
+    );
+    // Another user's thread is as unknown as one that never was.
+    for name in [thread.as_str(), "thread_01ARYZ6S410000000000000000", "x"] {
+        let mut stranger = bob.clone().with("x-quire-thread", name);
+        let refused = stranger.post("/v1/chat/completions", body.clone());
+        assert_eq!(refused.status, 400, "{name}: {}", refused.text());
+        assert!(
+            refused.text().contains("x-quire-thread"),
+            "{}",
+            refused.text()
+        );
+    }
+    // A single model's answer is in no thread.
+    let single = json!({"model": "p/a", "messages": [{"role": "user", "content": "one"}]});
+    let relayed = bob.post("/v1/chat/completions", single);
+    assert_eq!(relayed.status, 200, "{}", relayed.text());
+    assert_eq!(relayed.header("x-quire-thread"), "");
+}

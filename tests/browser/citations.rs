@@ -175,7 +175,7 @@ fn what_each_member_is_given_is_said_before_anything_is_spent() {
         "const choice = document.querySelector('.reading-selector'); choice.value = 'passages'; choice.dispatchEvent(new Event('change'));",
         json!([]),
     );
-    browser.wait_text(".plan-table", "The passages that matter");
+    browser.wait_text(".plan-table", "Relevant passages");
     browser.cdp(
         "Emulation.setDeviceMetricsOverride",
         json!({ "width": 375, "height": 780, "deviceScaleFactor": 1, "mobile": true }),

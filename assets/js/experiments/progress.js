@@ -13,7 +13,7 @@ const LONGEST_PAUSE = 15_000;
 
 /** `{node}`: follows the events of a running experiment; calls `ended()` at its end. `words` names settings. */
 export function ProgressView({ told, words, ended, signal }) {
-  const bar = el("progress", { class: "experiment-bar", max: 1, "aria-label": "How much of the budget is used" });
+  const bar = el("progress", { class: "experiment-bar", max: 1, "aria-label": "Budget used" });
   const doing = el("p", { class: "run-doing" });
   const facts = el("dl", { class: "facts" });
   const line = el("p", { class: "fine warn", role: "status" });
@@ -28,7 +28,7 @@ export function ProgressView({ told, words, ended, signal }) {
     if (!progress) return;
     const { best, spent, budget } = progress;
     bar.value = used(spent, budget);
-    doing.textContent = progress.evaluations === 0 ? "It begins; interactive questions go first." : `${plural(progress.evaluations, "evaluation")} done${progress.racing ? `, ${plural(progress.racing, "setting")} in the race` : ""}`;
+    doing.textContent = progress.evaluations === 0 ? "Starting. Interactive questions have priority." : `${plural(progress.evaluations, "evaluation")} done${progress.racing ? `, ${plural(progress.racing, "setting")} in the race` : ""}`;
     const fact = (name, ...value) => el("div", null, el("dt", null, name), el("dd", { dir: "auto" }, value));
     fill(facts,
       best && fact("Best so far", `${words.name(best.setting)}: ${score(best.mean)} `, el("span", { class: "fine" }, `(${span(best.interval)}, ${plural(best.cases ?? progress.evaluations, "case")})`)),
@@ -57,7 +57,7 @@ export function ProgressView({ told, words, ended, signal }) {
     stop.disabled = true;
     try {
       await post(`/api/experiments/${encodeURIComponent(told.id)}/cancel`, {}, { signal });
-      toast("The experiment is stopped. What was found so far is kept.");
+      toast("The experiment is stopped. Its results so far are kept.");
     } catch (problem) {
       stop.disabled = false;
       if (!signal.aborted) fill(message, Alert(problem));
@@ -90,7 +90,7 @@ function spentOf(spent, budget = {}) {
 /** The notice of an experiment that is neither running nor over: the reason, and how to resume. */
 export function Halted({ told, resumed, signal }) {
   const message = el("div", { class: "step-message" });
-  const words = told.status === "paused" ? "It waits" : told.status === "failed" ? "It could not go on" : "It was stopped";
+  const words = told.status === "paused" ? "Paused" : told.status === "failed" ? "Failed" : "Stopped";
   const on = button("Go on", { class: "primary", on: { click: async () => {
     on.disabled = true;
     try {
@@ -103,7 +103,7 @@ export function Halted({ told, resumed, signal }) {
   } } });
   return el("section", { class: "card", "aria-label": "State" },
     el("p", { class: "run-doing" }, told.error ? `${words}: ${sentence(told.error)}` : `${words} after ${plural(told.progress?.evaluations ?? 0, "evaluation")}.`),
-    el("p", { class: "fine" }, "Nothing that was found is lost. It continues where it was, with the same decisions."),
+    el("p", { class: "fine" }, "All results are kept. It continues where it stopped."),
     message, el("div", { class: "actions" }, on));
 }
 

@@ -14,9 +14,9 @@ const LISTED = 300;
 const SIGNS = [["leader", "the leader"], ["current", "what is used now"]];
 
 const STOPS = {
-  not_worth: "It ended because going on would have cost more than a better setting could bring.",
-  one_left: "It ended when one setting was left.", close_enough: "It ended when the leader was as good as any that was left.",
-  cases: "It ended when the cases were used up.", budget: "It ended when the budget was spent.",
+  not_worth: "Ended: continuing would have cost more than a better setting could save.",
+  one_left: "Ended: one setting was left.", close_enough: "Ended: the leader was as good as the remaining settings.",
+  cases: "Ended: all cases were used.", budget: "Ended: the budget was spent.",
 };
 
 /** The conclusion in a sentence, and the figures behind it. */
@@ -62,8 +62,8 @@ function Leaderboard(context) {
   }));
   return Section("Leaderboard",
     Intervals({
-      title: "Scores with their intervals", rows, show: score, legend: SIGNS,
-      hint: "Point at a mark to read it, or go through them with the arrow keys.",
+      title: "Scores with intervals", rows, show: score, legend: SIGNS,
+      hint: "Point at a mark, or use the arrow keys.",
       about: `The mark is the mean ${measure.toLowerCase()}, the line what the true one may be. Where lines overlap, the order may be chance. Settings that were eliminated early saw fewer cases: the order allows for how hard they were. The leader was chosen by these scores, so its own is more likely too high than too low: only the cases held back test it.${board.length > shown.length ? ` The first ${DRAWN} of ${count(board.length)}.` : ""}${untried > 0 ? ` ${plural(untried, "setting was", "settings were")} not tried.` : ""}`,
       table: () => boardTable(context),
     }));
@@ -72,7 +72,7 @@ function Leaderboard(context) {
 function boardTable({ words, board, measure, rank, kind }) {
   const against = (row) => (row.against_leader ? `${change(row.against_leader.mean)} (${change(row.against_leader.from)} to ${change(row.against_leader.to)}${Number.isFinite(row.against_leader.p_adjusted) ? `, p = ${row.against_leader.p_adjusted.toFixed(3)}` : ""})` : "");
   return {
-    heads: ["Setting", measure, "Interval", "Allowing for its cases", "Against the leader", "Cases", "Failed", "Cost a case", "Time, mean", "Time, 95 of 100", "Tokens", "What became of it"],
+    heads: ["Setting", measure, "Interval", "Adjusted for case difficulty", "Against the leader", "Cases", "Failed", "Cost per case", "Mean latency", "95th-percentile latency", "Tokens", "Outcome"],
     rows: board.slice(0, LISTED).map((row) => [
       `${rank.get(row.place)}. ${words.name(row.setting)}${kind(row.place) ? ` (${kind(row.place) === "leader" ? "leader" : "used now"})` : ""}`,
       score(row.mean), span(row.interval), score(row.level), against(row), count(row.cases), count(row.failed ?? 0), cost(row.cost_usd), brief(row.latency_ms?.mean), brief(row.latency_ms?.p95), count(Math.round(row.tokens ?? 0)), fate(row.fate),
@@ -100,8 +100,8 @@ function Family({ report, words, kind }) {
 function TradeOffs(context) {
   const { report, board, measure, kind, rank, words } = context;
   const axes = [
-    ["Quality against cost", "Cost a case", (row) => Number(row.cost_usd), (usd) => (usd === 0 ? "$0" : money(usd))],
-    ["Quality against time", "Time an answer took", (row) => row.latency_ms?.mean, brief],
+    ["Quality against cost", "Cost per case", (row) => Number(row.cost_usd), (usd) => (usd === 0 ? "$0" : money(usd))],
+    ["Quality against time", "Latency", (row) => row.latency_ms?.mean, brief],
   ];
   const front = new Set(report.pareto ?? board.filter((row) => row.pareto).map((row) => row.place));
   const parts = axes.map(([title, across, x, show]) => {
@@ -114,7 +114,7 @@ function TradeOffs(context) {
     return Scatter({
       title, about: `Up is better, left is ${across.startsWith("Cost") ? "cheaper" : "quicker"}. Numbers are places on the leaderboard.`,
       dots, across: { name: across, show }, up: { name: measure, show: score }, legend: [...SIGNS, ["front", "nothing is better and cheaper"]].slice(0, across.startsWith("Cost") ? 3 : 2),
-      table: () => ({ heads: ["Setting", measure, across, "On the front"], rows: board.slice(0, LISTED).map((row) => [`${rank.get(row.place)}. ${words.name(row.setting)}`, score(row.mean), show(x(row)), front.has(row.place) ? "yes" : "no"]) }),
+      table: () => ({ heads: ["Setting", measure, across, "On the Pareto front"], rows: board.slice(0, LISTED).map((row) => [`${rank.get(row.place)}. ${words.name(row.setting)}`, score(row.mean), show(x(row)), front.has(row.place) ? "yes" : "no"]) }),
     });
   });
   const charts = parts.filter((part) => part.tagName === "FIGURE");
@@ -144,7 +144,7 @@ function Fates(context) {
       about: `Set aside does not mean worse: it was behind when only half could go on. Only a cross means that it was shown to be worse.${runners.length > shown.length ? ` The ${shown.length} that came furthest, of ${count(runners.length)}.` : ""}`,
       legend: [["leader", "leads"], ["aside", "set aside"], ["beaten", "shown to be worse"]],
       runners: shown.map((runner) => ({ label: runner.setting, to: runner.to, fate: runner.fate, kind: kind(runner.place), words: `${runner.setting}: ${why[runner.fate]}, after ${plural(runner.to, "case")}` })),
-      table: () => ({ heads: ["Setting", "Cases", "What became of it"], rows: runners.slice(0, LISTED).map((runner) => [runner.setting, count(runner.to), why[runner.fate]]) }),
+      table: () => ({ heads: ["Setting", "Cases", "Outcome"], rows: runners.slice(0, LISTED).map((runner) => [runner.setting, count(runner.to), why[runner.fate]]) }),
     }));
 }
 
@@ -161,7 +161,7 @@ function Sensitivity({ report, words }) {
     el("div", { class: "chart-pair" }, dials.map((dial) => {
       const name = DIALS[dial.dial] ?? dial.dial;
       const rows = dial.values.map((one) => ({ label: words.value(dial.dial, one.value), value: one.mean, interval: one.interval, words: `${name} ${words.value(dial.dial, one.value)}: ${score(one.mean)}, ${span(one.interval)}, in ${plural(one.settings, "setting")}` }));
-      return Intervals({ title: name, about: `The mean score with each ${name.toLowerCase()}, over all else that was tried.`, rows, show: score,
+      return Intervals({ title: name, about: `The mean score with each ${name.toLowerCase()} across all other settings.`, rows, show: score,
         table: () => ({ heads: [name, "Score", "Interval", "Settings"], rows: dial.values.map((one) => [words.value(dial.dial, one.value), score(one.mean), span(one.interval), count(one.settings)]) }) });
     })));
 }

@@ -13,8 +13,8 @@ const MANY_MODELS = 10;
 const USUAL_PROPOSALS = 8;
 const USUAL = { temperature: "0, 0.7", top_p: "0.5, 1", max_tokens: "300, 1000", members: "2, 3", passages: "4, 12" };
 const HINTS = {
-  members: "How many of the panel take part, the first ones first.",
-  passages: "Passages of the documents that a model is given at most.",
+  members: "Number of panel members, starting with the first.",
+  passages: "Maximum number of document passages per model.",
 };
 
 /** `{node, refresh()}`; changes `draft.axes` and calls `changed`. Call `refresh` when documents were added or removed. */
@@ -185,7 +185,7 @@ function ImprovePicker({ draft, models, edited }) {
     if (!draft.improve) return;
     draft.improve.proposals = Math.min(24, Math.max(1, Math.trunc(Number(target.value)) || USUAL_PROPOSALS));
     edited();
-  } } }, "The most prompts that are proposed and tried.");
+  } } }, "Maximum number of prompts to propose and try.");
   most.node.hidden = !draft.improve;
   const writer = Choice("Improve the prompts", { value: draft.improve?.model ?? "", on: { change: ({ target }) => {
     if (target.value) draft.improve = { model: target.value, proposals: Number(most.input.value) || USUAL_PROPOSALS };
@@ -214,8 +214,8 @@ function EffortAxis({ draft, models, edited }) {
     put(draft, "effort", value, on);
     edited();
   });
-  return Axis(DIALS.effort, "How long a reasoning model thinks. Left alone where a model does not reason.",
-    el("div", { class: "axis-choices short" }, tick("The model's own", null), efforts.map((effort) => tick(effort, effort))));
+  return Axis(DIALS.effort, "Reasoning effort. Ignored by models that do not reason.",
+    el("div", { class: "axis-choices short" }, tick("Model default", null), efforts.map((effort) => tick(effort, effort))));
 }
 
 function NumberAxis({ draft, dial, whole, hint, edited }) {

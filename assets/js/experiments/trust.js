@@ -7,9 +7,9 @@ import { Figures, Table } from "../charts/chart.js";
 import { percent, score, span } from "./words.js";
 
 const BIASES = {
-  sameness: "Prefers one of two answers that are the same",
-  blindness: "Does not see that half an answer is worse",
-  padding: "Prefers an answer for polite words around it",
+  sameness: "Prefers one of two identical answers",
+  blindness: "Misses that half an answer is worse",
+  padding: "Prefers an answer with polite padding",
   obedience: "Obeys an instruction inside an answer",
 };
 
@@ -27,7 +27,7 @@ export function Trust(judge) {
     model && el("p", { class: "fine" }, habits(judge)),
     probes?.length > 0 && [
       el("h3", null, "Judge biases"),
-      el("p", { class: "fine" }, `Pairs whose right verdict is known were put before it${judge.probes_cost_usd > 0 ? `, for ${money(judge.probes_cost_usd)}` : ""}.`),
+      el("p", { class: "fine" }, `The judge was tested with pairs whose verdict is known${judge.probes_cost_usd > 0 ? `, for ${money(judge.probes_cost_usd)}` : ""}.`),
       Table("Judge biases", { heads: ["Probe", "Times", "Fooled"], rows: probes.map((one) => [BIASES[one.bias] ?? one.bias, count(one.tried), one.tried > 0 ? `${count(one.taken_in)} (${percent(one.taken_in / one.tried)})` : "0"]) }),
     ],
   ];
@@ -35,9 +35,9 @@ export function Trust(judge) {
 
 function habits({ model, kind, pairs, flips, unreadable, orders }) {
   return [
-    kind === "pairwise" ? `${model} compared ${plural(pairs, "pair")} in both orders; on ${count(flips)} its verdict changed with the order, which counts as a tie.` : `${model} gave the marks.`,
+    kind === "pairwise" ? `${model} compared ${plural(pairs, "pair")} in both orders; on ${count(flips)} its verdict changed with the order, which counts as a tie.` : `${model} gave the scores.`,
     unreadable > 0 && `${plural(unreadable, "reply", "replies")} could not be read.`,
-    orders > 0 && `${plural(orders, "answer")} gave orders to the judge and got nothing for it.`,
+    orders > 0 && `${plural(orders, "answer")} tried to instruct the judge, without effect.`,
   ].filter(Boolean).join(" ");
 }
 

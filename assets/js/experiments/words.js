@@ -23,10 +23,10 @@ export const STATES = { running: "Running", paused: "Paused", completed: "Comple
 
 const FINDINGS = {
   better: "A better setting was found",
-  worse: "What led the race did not hold up",
-  not_distinguishable: "Not distinguishable from what is used now",
+  worse: "The leader did not hold up in the final test",
+  not_distinguishable: "Not distinguishable from the current setting",
   current_leads: "No better setting was found",
-  not_tested: "Too little to tell",
+  not_tested: "Not enough data",
 };
 
 /** The finding, in the words of a list row. */

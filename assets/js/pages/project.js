@@ -70,7 +70,7 @@ export function view(data, context) {
 }
 
 function Threads(threads) {
-  if (threads.length === 0) return el("p", { class: "rail-empty" }, "No threads yet. Questions asked here carry the instructions and documents of the project.");
+  if (threads.length === 0) return el("p", { class: "rail-empty" }, "No threads yet. Questions here include the project's instructions and documents.");
   return el("ul", { class: "thread-list" }, threads.map((each) => el("li", null, el("a", { href: `/t/${encodeURIComponent(each.thread_id)}` }, icon("speech"),
     el("span", { class: "thread-words" }, el("strong", { dir: "auto" }, each.title), el("span", { class: "fine" }, plural(each.turns ?? 1, "turn"))), el("time", { class: "fine", datetime: each.updated_at }, when(each.updated_at))))));
 }
@@ -78,7 +78,7 @@ function Threads(threads) {
 function Instructions({ data, change }) {
   const now = data.project;
   const edit = button("Edit", { class: "quiet", on: { click: async () => {
-    const field = Field("Instructions", { rows: 8, value: now.instructions ?? "", maxLength: 20_000, dir: "auto" }, "Every question in this project carries them.");
+    const field = Field("Instructions", { rows: 8, value: now.instructions ?? "", maxLength: 20_000, dir: "auto" }, "Added to every question in this project.");
     const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
       event.preventDefault();
       if (await change({ instructions: field.input.value.trim() })) form.closest("dialog").close("");
@@ -115,7 +115,7 @@ async function rename({ data, change }) {
 
 async function share({ data, change }) {
   const known = (data.project.members ?? []).map((each) => each.email ?? String(each));
-  const field = Field("Email addresses, one a line", { rows: 4, value: known.join("\n") }, "People with an account on this server. They see the project's threads and can ask in it.");
+  const field = Field("Email addresses, one per line", { rows: 4, value: known.join("\n") }, "People with an account on this server. They see the project's threads and can ask in it.");
   const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
     event.preventDefault();
     const members = field.input.value.split(/[\s,;]+/).filter(Boolean);
@@ -125,7 +125,7 @@ async function share({ data, change }) {
 }
 
 async function drop({ data, context }) {
-  if (!(await confirm("Delete this project?", "Its threads stay; they no longer carry its instructions and documents.", "Delete"))) return;
+  if (!(await confirm("Delete this project?", "Its threads stay, without its instructions and documents.", "Delete"))) return;
   try {
     await remove(data.path);
     toast("The project is deleted.");

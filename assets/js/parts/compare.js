@@ -13,7 +13,7 @@ const SIDES = { left: "the first text", right: "the second text" };
 const PREFERRED = {
   panel: "You preferred the panel's answer.",
   single: "You preferred the single model's answer.",
-  tie: "You saw no difference that matters.",
+  tie: "You saw no relevant difference.",
 };
 
 /** Opens the best single draft. */
@@ -81,7 +81,7 @@ async function reveal(told, models) {
   const { preferred, panel, single, model, panel_cost_usd: whole, single_cost_usd: alone } = told.reveal;
   const worth = await get("/api/worth", { query: { topic: told.topic } }).catch(() => null);
   const priced = whole > 0 && alone > 0;
-  await openDialog("What you chose", [
+  await openDialog("Your vote", [
     el("p", { class: "compare-choice" }, PREFERRED[preferred]),
     el("p", null, `${sentence(`${SIDES[panel]} was the panel's`)} ${sentence(`${SIDES[single]} was ${nameOf(model, models).name} alone`)}`,
       priced && ` The panel cost ${money(whole)}, ${(whole / alone).toFixed(1)} times the ${money(alone)} of that answer.`),

@@ -10,7 +10,7 @@ import { DocumentUpload } from "./upload.js";
 export function DocumentPicker({ documents, chosen, onChange, signal, files }) {
   const label = uid("documents");
   if (!documents) {
-    return { node: el("p", { class: "notice", id: label }, link("/login?next=/analyze", "Sign in"), " to ask about your own documents. Without them the models answer from what they know.") };
+    return { node: el("p", { class: "notice", id: label }, link("/login?next=/analyze", "Sign in"), " to ask about your own documents. Without documents, the models answer from their own knowledge.") };
   }
   const list = el("ul", { class: "document-choice" });
   const node = el("div", { class: "document-picker", role: "group", "aria-labelledby": label },

@@ -76,7 +76,7 @@ function stateOf(member) {
     case "failed":
       return `No answer: ${sentence(member.problem)} ${member.note || "The others continue without it."}`;
     case "left":
-      return "Did not get to answer.";
+      return "Not reached.";
     case "stopped":
       return "Stopped. What was written until then is kept.";
     default:

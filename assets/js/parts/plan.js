@@ -11,10 +11,10 @@ const PATIENCE_MS = 350;
 
 const FITS = {
   whole: () => "All of them",
-  passages: () => "The passages that matter",
+  passages: () => "Relevant passages",
   trimmed: () => "Fewer passages than the others",
   parts: ({ parts }) => `Notes on ${plural(parts, "part")}, so that every page is read`,
-  cannot: () => "Cannot take them: it is not asked",
+  cannot: () => "Does not fit: skipped",
 };
 
 /**
@@ -24,8 +24,8 @@ const FITS = {
 export function PlanView({ request, models, signal, speeds }) {
   const body = el("div", { class: "plan-body" });
   const summary = el("p", { class: "plan-summary", role: "status" }, "Estimating…");
-  const node = el("section", { class: "plan", "aria-label": "What it will take" },
-    el("h2", null, "What it will take"), summary, body);
+  const node = el("section", { class: "plan", "aria-label": "Estimate" },
+    el("h2", null, "Estimate"), summary, body);
   let timer = 0;
   let asked = new AbortController();
 
@@ -77,7 +77,7 @@ function Warnings({ members = [], allowed, refusal, context_too_small: small = [
   const told = new Set(left.map((member) => member.model));
   const warn = (text) => el("p", { class: "notice suspicious" }, icon("warning"), el("span", null, text));
   return [
-    left.map((member) => warn(`${nameOf(member.model, models).name} cannot take these documents: ${sentence(member.documents.why)} The others go on without it.`)),
+    left.map((member) => warn(`${nameOf(member.model, models).name} cannot take these documents: ${sentence(member.documents.why)} The others continue without it.`)),
     small.filter((each) => !told.has(each.model)).map((each) => warn(`${nameOf(each.model, models).name} has a context of ${plural(each.context_window, "token")}, which may be too small for this.`)),
     pictures?.unseen && warn("None of these models can see images. Choose at least one that can, or remove the images."),
     pictures && !pictures.unseen && pictures.not_seen_by.length > 0 && warn(`${pictures.not_seen_by.map((id) => nameOf(id, models).name).join(", ")} can't see images and will answer without them.`),

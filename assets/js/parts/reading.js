@@ -18,7 +18,7 @@ export function idOf(stored) {
 /** A description in one line: kind, size, words, pages; or the progress of reading; or why there is no text. */
 export function describe(stored) {
   if (stored.status === "processing") {
-    return `Being read: ${stored.pages > 0 ? `${plural(stored.pages, "page")} so far` : "just started"}…`;
+    return `Reading: ${stored.pages > 0 ? `${plural(stored.pages, "page")} so far` : "just started"}…`;
   }
   if (stored.status === "failed") return sentence(stored.message) || "No text could be read.";
   return [

@@ -3,11 +3,11 @@ import { button, el, icon } from "../dom.js";
 import { plural } from "../format.js";
 
 const NAMES = {
-  initial: ["First answers", "every member answers alone"],
-  meta: ["Review", "the members read each other"],
-  hyper: ["Revision", "each improves its answer by what it read"],
+  initial: ["First answers", "each member answers independently"],
+  meta: ["Review", "the members review each other's answers"],
+  hyper: ["Revision", "each member revises its answer"],
   tie: ["Tie-break", "one model decides between the tied answers"],
-  ultra: ["Synthesis", "one answer out of all"],
+  ultra: ["Synthesis", "one answer from all of them"],
   evidence: ["Comparison", "a model compares the answers"],
 };
 

@@ -78,7 +78,7 @@ function Upload(file, list, onDone, signal) {
   function line(connected) {
     if (connected) return progress(bar.value);
     state.textContent = "Connection lost. The upload will resume automatically.";
-    announce(`The upload of ${file.name} waits for the line.`);
+    announce(`The upload of ${file.name} waits for a connection.`);
   }
 
   async function start() {

@@ -9,7 +9,7 @@ import { toast } from "./toast.js";
 const VERDICTS = {
   pays: "preferred",
   does_not_pay: "does not pay",
-  no_difference: "no difference worth a price",
+  no_difference: "no difference worth the price",
   unknown: "unknown",
 };
 
@@ -34,7 +34,7 @@ function table(topics) {
     cell(topic.cost_multiple === null ? "not known" : `${topic.cost_multiple.toFixed(1)} times`),
     cell(VERDICTS[topic.verdict] + (topic.votes_needed === null ? "" : `, ${count(topic.votes_needed)} more needed`)),
     cell(`${count(topic.helpful)} of ${count(topic.helpful + topic.not_helpful)}`));
-  const head = ["Topic", "Blind votes", "Panel won", "Its price", "Verdict", "Said to help"];
+  const head = ["Topic", "Blind votes", "Panel won", "Relative cost", "Verdict", "Rated helpful"];
   return el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "Votes by topic" },
     el("table", null,
       el("thead", null, el("tr", null, head.map((name) => el("th", { scope: "col" }, name)))),
@@ -55,5 +55,5 @@ function often(told) {
     } catch (problem) {
       toast(sentence(problem.message), "failed");
     }
-  } } }, options, "Beside a result, the panel's answer and the best single one without names. More votes make the verdict surer.");
+  } } }, options, "Shows the panel's answer and a single model's without names. More votes give a more certain result.");
 }

@@ -10,19 +10,19 @@ const COMMAND = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl";
 export async function help() {
   await styled("shell");
   const rows = [
-    [[COMMAND, "K"], "Go anywhere, do anything"],
-    [["/"], "To the search of this page, or to the question"],
-    [[COMMAND, "Enter"], "Ask the question"],
+    [[COMMAND, "K"], "Search and commands"],
+    [["/"], "Focus the search or the question"],
+    [[COMMAND, "Enter"], "Send"],
     [[COMMAND, "Shift", "O"], "New question"],
-    [["1", "5"], "The views of an answer"],
-    [["j"], "The next turn, or line of a list"],
-    [["k"], "The turn or line before"],
+    [["1", "5"], "Tabs of an answer"],
+    [["j"], "Next turn or row"],
+    [["k"], "Previous turn or row"],
     [["e"], "Edit the question"],
-    [["["], "The citation before"],
-    [["]"], "The next citation"],
+    [["["], "Previous citation"],
+    [["]"], "Next citation"],
     ...PLACES.map(([key, , name]) => [["g", key], name]),
-    [["?"], "This list"],
-    [["Esc"], "Close what is open"],
+    [["?"], "Keyboard shortcuts"],
+    [["Esc"], "Close, or stop a run"],
   ];
   openDialog("Keyboard shortcuts", el("dl", { class: "shortcuts" }, rows.map(([keys, text]) =>
     el("div", null, el("dt", null, keys.map((key) => [el("kbd", null, key), " "])), el("dd", null, text)))), { kind: "narrow" });

@@ -99,7 +99,7 @@ async function newProject(go) {
     } catch (problem) {
       toast(problem.message, "failed");
     }
-  } } }, el("p", null, "A project holds threads, documents, and instructions that every question in it carries."), name.node,
+  } } }, el("p", null, "A project holds threads, and documents and instructions for every question in it."), name.node,
   button("Create project", { type: "submit", class: "primary" }));
   await openDialog("New project", form);
 }

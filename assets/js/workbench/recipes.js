@@ -30,14 +30,14 @@ export function RecipeChoice({ draft, data, signal, changed, onTake }) {
         const missing = recipe ? takeRecipe(draft, recipe, data.models) : [];
         changed();
         onTake();
-        lost.textContent = missing.length > 0 ? `Cannot be asked now: ${missing.join(", ")}.` : "";
+        lost.textContent = missing.length > 0 ? `Not available now: ${missing.join(", ")}.` : "";
         announce(recipe ? `${recipe.name} is applied to your choice.` : "No recipe.");
       } },
-    }, [["", "None: I choose below"], ...recipes.map((each) => [each.id, each.own ? each.name : `${each.name} (a colleague’s)`])]);
+    }, [["", "None"], ...recipes.map((each) => [each.id, each.own ? each.name : `${each.name} (a colleague’s)`])]);
     if (!recipes.some((each) => each.id === draft.recipe)) draft.recipe = "";
     fill(node, recipes.length > 0 && field, recipes.length > 0 && lost, el("p", { class: "fine recipe-links" },
       button("Save as recipe", { class: "link-button", on: { click: () => save(recipes) } }),
-      recipes.length > 0 && link("/orchestrator", "Manage them")));
+      recipes.length > 0 && link("/orchestrator", "Manage recipes")));
   }
 
   async function save(recipes) {
@@ -51,7 +51,7 @@ export function RecipeChoice({ draft, data, signal, changed, onTake }) {
 }
 
 async function askForName(draft, signal) {
-  const name = Field("Name", { required: true, maxLength: 60, autocomplete: "off" }, "Under a name that you have used already it becomes a new version of that.");
+  const name = Field("Name", { required: true, maxLength: 60, autocomplete: "off" }, "An existing name creates a new version.");
   const message = el("div", { class: "step-message" });
   let kept = null;
   const form = el("form", { class: "save-recipe", on: { submit: async (event) => {
@@ -68,6 +68,6 @@ async function askForName(draft, signal) {
   } } },
   el("p", null, "Saves the panel, pattern, depth, synthesis model, settings, and budget, but not the question or the documents."),
   name.node, message, button("Save", { type: "submit", class: "primary" }));
-  await openDialog("Save this choice", form);
+  await openDialog("Save as recipe", form);
   return kept;
 }

@@ -61,7 +61,7 @@ export function Settings({ draft, data, signal, changed }) {
     const takers = data.models.filter((model) => draft.models.has(model.id) && model.parameters?.includes(entry.name)).length;
     // How long a call may take is Quire's own affair.
     const asks = entry.name !== "timeout_s";
-    const hint = [sentence(entry.meaning), rangeOf(entry), !asks ? "" : takers === 0 ? "No model of this panel takes it." : takers < draft.models.size ? `${takers} of ${draft.models.size} on this panel take it.` : ""].filter(Boolean).join(" ");
+    const hint = [sentence(entry.meaning), rangeOf(entry), !asks ? "" : takers === 0 ? "No model of this panel supports it." : takers < draft.models.size ? `${takers} of ${draft.models.size} on this panel support it.` : ""].filter(Boolean).join(" ");
     const name = entry.name.replaceAll("_", " ");
     const value = draft.parameters[entry.name];
     if (entry.name === "reasoning_effort") {

@@ -69,10 +69,7 @@ impl Analyses<'_> {
             .store
             .read(move |db| FoundPlace::of(db, &user, &wanted));
         let found = found.await??;
-        if found.turns >= MAX_TURNS {
-            let why = format!("this thread has {MAX_TURNS} turns, the most a thread may have");
-            return Err(Error::new(Kind::Conflict, why).resolve("start a new thread"));
-        }
+        check_room(found.turns)?;
         context.thread = found.thread;
         context.follows = found.follows;
         context.project = found.project.as_ref().map(|project| project.id.clone());
@@ -83,6 +80,44 @@ impl Analyses<'_> {
         }
         Ok(Some(carried))
     }
+
+    /// Adds a run to the end of a thread without carrying anything over: the request holds its own conversation.
+    ///
+    /// # Errors
+    /// `BadInput` when it is no thread of the caller; `Conflict` when the thread has as many turns as it may.
+    pub async fn join_thread(
+        &self,
+        caller: &Caller,
+        thread: &str,
+        context: &mut RunContext,
+    ) -> Result<()> {
+        let unknown = || {
+            let place = &["header", "x-quire-thread"];
+            Error::field(place, "value_error", "names no thread of yours")
+        };
+        let id = ThreadId::parse(thread).ok_or_else(unknown)?;
+        let user = caller.user.clone();
+        let found = self.store.read(move |db| {
+            let Some(row) = threads::by_id(db, &user, &id)? else {
+                return Ok(None);
+            };
+            let newest = threads::newest_turn(db, &user, &row.id)?;
+            Ok(Some((row, newest)))
+        });
+        let (row, newest) = found.await?.ok_or_else(unknown)?;
+        check_room(row.turns)?;
+        context.thread = Some(row.id);
+        context.follows = newest;
+        Ok(())
+    }
+}
+
+fn check_room(turns: u64) -> Result<()> {
+    if turns < MAX_TURNS {
+        return Ok(());
+    }
+    let why = format!("this thread has {MAX_TURNS} turns, the most a thread may have");
+    Err(Error::new(Kind::Conflict, why).resolve("start a new thread"))
 }
 
 impl CarriedThread {

@@ -24,8 +24,9 @@ use crate::http::error::ApiError;
 use crate::http::reply::Reply;
 use crate::http::sse;
 
-/// Response header with the thread of a streamed analysis, whose events do not name it.
-const THREAD: HeaderName = HeaderName::from_static("x-quire-thread");
+/// Response header with the thread of a streamed analysis, whose events do not name it, and of a panel's answer under
+/// `/v1`, where a request can name it too.
+pub(super) const THREAD: HeaderName = HeaderName::from_static("x-quire-thread");
 
 /// `POST /analyze`, `/api/analyze`: runs an analysis and responds with the result, a stream of events, or 202 when
 /// detached.

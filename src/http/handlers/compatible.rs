@@ -4,6 +4,7 @@
 use hyper::header::HeaderName;
 use serde_json::{Value, json};
 
+use super::analyses::THREAD;
 use super::compatible_shape::{
     ClientApi, add_result_headers, frame_of, id_of, invalid_field, response_body,
 };
@@ -176,17 +177,27 @@ async fn run_one(
     let (stream, usage, progress) = (request.stream, request.usage, request.progress);
     let mut frame = frame_of(cx, &request);
     let completions = cx.app.completions();
+    let thread = cx.header(THREAD);
     let mut started = completions
-        .start(&caller, request, clock::now(), None)
+        .start(&caller, request, thread, clock::now(), None)
         .await?;
     let mut ignored = std::mem::take(&mut started.ignored);
     let analysis = started.begun.id.clone();
     frame.id = id_of(api, &analysis);
+    // A single model's answer is in no thread.
+    let place = match started.is_panel {
+        true => cx.app.analyses().place(&caller, &analysis).await?,
+        false => None,
+    };
     let with_headers = |reply: Reply, ignored: &[String]| {
         let reply = reply.header(
             HeaderName::from_static("x-quire-analysis"),
             analysis.as_str(),
         );
+        let reply = match &place {
+            Some(place) => reply.header(THREAD, place.thread.as_str()),
+            None => reply,
+        };
         match ignored.is_empty() {
             true => reply,
             false => reply.header(

@@ -170,7 +170,7 @@ async fn run_one(
 ) -> Result<Choice, Error> {
     let completions = app.completions();
     let started = completions
-        .start(caller, request, clock::now(), Some(slot))
+        .start(caller, request, None, clock::now(), Some(slot))
         .await?;
     let (begun, mut ignored) = (started.begun, started.ignored);
     let is_passthrough = started.is_passthrough;
