@@ -30,7 +30,8 @@ pub(super) struct KeepJob {
 /// it is new.
 ///
 /// # Errors
-/// `TooFast` when too many of the user's documents wait already, `Forbidden` when the user has as many as allowed; nothing of the file is stored on failure.
+/// `TooFast` when too many of the user's documents wait already, `Forbidden` when the user has as many as allowed;
+/// nothing of the file is stored on failure.
 pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
     if let Some(known) = known(&job)? {
         return Ok((known, false));
@@ -51,13 +52,14 @@ pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
         .map_err(fault)?;
     let row = document.clone();
     let most = job.most;
-    match job.store.write_now(move |db| {
+    let written = job.store.write_now(move |db| {
         let fits = most == u32::MAX || documents::has_fewer(db, &row.user, most)?;
         if fits {
             documents::insert(db, &row, &[], &[])?;
         }
         Ok(fits)
-    }) {
+    });
+    match written {
         Ok(true) => {
             blob.keep();
             Ok((document, true))
