@@ -35,8 +35,10 @@ use flate2::{Compression, GzBuilder};
 
 /// Bytes above which a file is not compressed with Zopfli: the libraries that few pages load.
 const MAX_ZOPFLI: usize = 110_000;
-/// Rounds in which Zopfli looks for a smaller encoding: more than five take longer and save less than 0.1 %.
-const ZOPFLI_ROUNDS: NonZeroU64 = NonZeroU64::new(5).expect("five is not zero");
+/// Rounds in which Zopfli looks for a smaller encoding of a release: more take longer and save less than 0.1 %.
+const RELEASE_ROUNDS: u64 = 5;
+/// Rounds for tests, which count the bytes of a page: a few parts in a thousand more, in a third of the time.
+const DEBUG_ROUNDS: u64 = 1;
 
 type BuildResult<T> = Result<T, Box<dyn Error>>;
 
@@ -81,14 +83,15 @@ fn main() -> BuildResult<()> {
     }
     let pages = pages::LinkedPages::link(&files)?;
     let is_debug = std::env::var("PROFILE").is_ok_and(|profile| profile == "debug");
+    let rounds = zopfli_rounds(is_debug);
     for (name, bytes) in &files {
         // Source maps name the modules; only debug builds serve them, for the browser's tools and for tests.
         if !pages.holds(name) || is_debug && name.ends_with(".js") {
-            put(&folder, name, &finished(name, bytes, &tree)?)?;
+            put(&folder, name, &finished(name, bytes, &tree)?, rounds)?;
         }
     }
     for (name, text) in pages.files(&tree) {
-        put(&folder, &name, text.as_bytes())?;
+        put(&folder, &name, text.as_bytes(), rounds)?;
     }
     fs::write(out.join("preloads.txt"), pages.preloads(&tree)?)?;
     Ok(())
@@ -159,16 +162,28 @@ fn finished(name: &str, bytes: &[u8], tree: &str) -> BuildResult<Vec<u8>> {
         .into_bytes())
 }
 
+/// Rounds of Zopfli; none in the profile `quick`, which is to be built quickly: it alone sets the level to 1.
+fn zopfli_rounds(is_debug: bool) -> Option<NonZeroU64> {
+    let is_quick = std::env::var("OPT_LEVEL").is_ok_and(|level| level == "1");
+    let rounds = match is_debug {
+        true => DEBUG_ROUNDS,
+        false if is_quick => 0,
+        false => RELEASE_ROUNDS,
+    };
+    NonZeroU64::new(rounds)
+}
+
 /// Writes a file gzipped, without a timestamp: the same content gives the same bytes. What every page loads is
 /// compressed with Zopfli, which takes much longer and saves another 4 %.
-fn put(folder: &Path, name: &str, bytes: &[u8]) -> BuildResult<()> {
+fn put(folder: &Path, name: &str, bytes: &[u8], rounds: Option<NonZeroU64>) -> BuildResult<()> {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().unwrap_or(folder))?;
     let mut file = fs::File::create(path)?;
     let is_of_pages = name.ends_with(".html") || name.ends_with(".css") || name.starts_with("app/");
-    if is_of_pages && !name.ends_with(".map") && bytes.len() < MAX_ZOPFLI {
+    let is_worth_it = is_of_pages && !name.ends_with(".map") && bytes.len() < MAX_ZOPFLI;
+    if let Some(iteration_count) = rounds.filter(|_| is_worth_it) {
         let options = zopfli::Options {
-            iteration_count: ZOPFLI_ROUNDS,
+            iteration_count,
             ..zopfli::Options::default()
         };
         zopfli::compress(options, zopfli::Format::Gzip, bytes, &mut file)?;

@@ -35,7 +35,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::domain::panel_vs_single::{PanelVerdict, VoteTally, WRONG};
+    use crate::domain::panel_vs_single::{PanelVerdict, VoteTally, WRONG, verdict};
     use crate::domain::statistics::random::Random;
 
     const TOPICS: usize = 20;
@@ -78,10 +78,11 @@ mod tests {
                     tally.losses += u64::from(!is_win);
                     let topics = if is_corrected { seen.len() } else { 1 };
                     let key = (*tally, if topics < 2 { usize::MAX } else { at });
-                    let pays = |tally: VoteTally| {
-                        tally.judge_among(Stricter::at(at, topics)).verdict == PanelVerdict::Pays
-                    };
-                    *known.entry(key).or_insert_with(|| pays(*tally))
+                    let (wins, losses) = (tally.wins as f64, tally.losses as f64);
+                    let shown = || verdict(wins, 0.0, losses, Stricter::at(at, topics));
+                    *known
+                        .entry(key)
+                        .or_insert_with(|| shown() == PanelVerdict::Pays)
                 })
             }));
         }

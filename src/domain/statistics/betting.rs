@@ -38,10 +38,13 @@ impl OneSidedBet {
             return;
         }
         let mut sum = 0.0;
-        for (place, capital) in self.capital.iter_mut().enumerate() {
+        // Counts instead of iterating: several times faster in tests, where nothing is optimized.
+        let mut place = 0;
+        while place < STAKES {
             let stake = (place as f64 + 0.5) / STAKES as f64;
-            *capital *= 1.0 - stake + stake * ratio;
-            sum += *capital;
+            self.capital[place] *= 1.0 - stake + stake * ratio;
+            sum += self.capital[place];
+            place += 1;
         }
         self.most = self.most.max(sum / STAKES as f64);
     }
@@ -87,10 +90,11 @@ pub fn is_below(values: &[f64], (from, to): (f64, f64), mean: f64, wrong: f64) -
         return mean >= to && !values.is_empty();
     }
     let mut side = OneSidedBet::new();
-    for value in values {
+    // What was once reached stays reached, so the rest of the values need not be looked at.
+    values.iter().any(|value| {
         side.add((to - value.clamp(from, to)) / (to - mean));
-    }
-    side.most >= 1.0 / wrong
+        side.most >= 1.0 / wrong
+    })
 }
 
 /// Confidence interval of the mean, valid at all times at once: the error probability of both sides together
