@@ -53,7 +53,7 @@ fn everything_on_one_screen() {
     browser.wait(".preset-selector");
     to_the_middle(&browser, ".preset-selector");
     browser.press("Parameters");
-    browser.wait_text(".parameter-grid", "No model of this panel takes it");
+    browser.wait_text(".parameter-grid", "No model of this panel supports it");
     to_the_middle(&browser, ".budget-input");
     browser.fill(".budget-input", "0.5");
     browser.wait_text(".run-settings summary", "at most $0.5");
