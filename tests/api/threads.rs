@@ -403,7 +403,7 @@ fn programs_group_the_answers_of_a_panel_in_a_thread() {
     let server = server(&provider, &[]);
     let (mut ada, mut bob) = (server.user("a@example.org"), server.user("b@example.org"));
     let body = json!({
-        "model": "quire/plain", "models": ["p/a"], "messages": [{"role": "user", "content": "one"}],
+        "model": "quire/gut", "models": ["p/a", "p/b"], "messages": [{"role": "user", "content": "one"}],
     });
     let first = ada.post("/v1/chat/completions", body.clone());
     assert_eq!(first.status, 200, "{}", first.text());

@@ -67,7 +67,7 @@ fn an_experiment_from_the_demo_to_its_result() {
     judge(&browser, axe.as_deref(), "an estimate");
     browser.picture("experiment-new");
     browser.run(WRITE, json!(["Name", "Another name"]));
-    browser.wait_text(".estimate-body", "estimate again");
+    browser.wait_text(".estimate-body", "Estimate again");
     browser.press("Estimate cost");
     browser.wait(".detectable");
     browser.press("Start experiment");
@@ -309,9 +309,9 @@ fn an_experiment_is_stopped_and_goes_on() {
     browser.wait(".experiment-progress");
     judge(&browser, axe.as_deref(), "a running experiment");
     browser.press("Stop");
-    browser.wait_text("main", "It was stopped");
+    browser.wait_text("main", "Stopped");
     judge(&browser, axe.as_deref(), "a stopped experiment");
-    browser.press("Go on");
+    browser.press("Resume");
     browser.wait(".status-word.completed");
     let status = browser.run(
         "const id = new URLSearchParams(location.search).get('id'); return (await (await fetch('/api/experiments/' + id)).json()).status;",
@@ -412,7 +412,7 @@ fn a_model_judges_and_is_told_how_it_errs() {
         json!([]),
     );
     browser.press("Estimate cost");
-    browser.wait_text(".error-message", "Choose the model that judges");
+    browser.wait_text(".error-message", "Choose a judge model");
     browser.run(
         "const select = [...document.querySelectorAll('.evaluator-more select')][0]; select.value = args[0]; select.dispatchEvent(new Event('change'));",
         json!(["far/judge"]),

@@ -151,7 +151,7 @@ fn a_recipe_has_versions_and_can_be_the_default_on_a_phone_in_the_dark() {
     phone.press("Use as default");
     phone.wait_text(".page-head", "your default");
     phone.press("Share with everyone here");
-    phone.wait_text(".page-head", "everybody with an account");
+    phone.wait_text(".page-head", "everyone with an account");
     write(&phone, "Question", "What is it about?");
     phone.press("Preview");
     phone.wait(".dry-sum");
@@ -162,7 +162,7 @@ fn a_recipe_has_versions_and_can_be_the_default_on_a_phone_in_the_dark() {
     phone.picture("recipe-375-dark");
     to_top(&phone);
     phone.press("Delete");
-    phone.wait_text(".recipes-part", "None yet");
+    phone.wait_text(".recipes-part", "No recipes yet");
     nothing_sticks_out(&phone, "the patterns");
     judge(&phone, axe.as_deref(), "patterns on a phone");
     assert_eq!(phone.complaints(), Vec::<String>::new());
@@ -226,7 +226,7 @@ fn usage_is_drawn_by_day_and_model_and_person_and_taken_along() {
     let browser = Browser::open(1280, 900, false);
     sign_up(&browser, &server);
     browser.go(&server.address("/usage"));
-    browser.wait_text(".empty", "Nothing was asked");
+    browser.wait_text(".empty", "No calls in this period");
     judge(&browser, axe.as_deref(), "no usage");
     browser.run(
         "const send = (method, path, body) => fetch(path, { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }).then((response) => response.json());
@@ -242,7 +242,7 @@ fn usage_is_drawn_by_day_and_model_and_person_and_taken_along() {
     browser.press("Call log");
     browser.wait_text(".call-table", "stage 1 of an analysis");
     judge(&browser, axe.as_deref(), "usage");
-    write(&browser, "Whose", "all");
+    write(&browser, "User", "all");
     browser.wait_text("main", "By person");
     browser.wait_text("main", "ada@example.org");
     to_top(&browser);
@@ -342,9 +342,9 @@ fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
     });
     browser.wait_text(
         "section[aria-label='Recent activity']",
-        "the server did not run",
+        "The server was not running",
     );
-    browser.wait_text("section[aria-label=Backup]", "There is no copy yet");
+    browser.wait_text("section[aria-label=Backup]", "No backups yet");
     browser.press("Back up now");
     browser.wait_text("body", "Backed up: ");
     browser.wait_text(".backup-list", "quire-2");
@@ -373,7 +373,7 @@ fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
         "carol@example.org",
     );
     browser.press("Create account");
-    browser.wait_text("section[aria-label='New account']", "shown this once");
+    browser.wait_text("section[aria-label='New account']", "shown only once");
     browser.wait_text(".people-table", "carol@example.org");
     to_top(&browser);
     browser.picture("administration");

@@ -53,7 +53,7 @@ fn everything_on_one_screen() {
     browser.wait(".preset-selector");
     to_the_middle(&browser, ".preset-selector");
     browser.press("Parameters");
-    browser.wait_text(".parameter-grid", "No model of this panel takes it");
+    browser.wait_text(".parameter-grid", "No model of this panel supports it");
     to_the_middle(&browser, ".budget-input");
     browser.fill(".budget-input", "0.5");
     browser.wait_text(".run-settings summary", "at most $0.5");
@@ -153,7 +153,7 @@ fn a_file_dropped_in_any_step() {
     browser.press("Next");
     browser.wait(".pattern-selector");
     assert_eq!(browser.count(".document-checkbox:checked"), 2);
-    browser.press("Look");
+    browser.press("View");
     browser.wait_text(".page-text", "900 litres");
     browser.keys(&[], keys::ESCAPE);
     browser.wait(".pattern-picture svg");
@@ -231,12 +231,12 @@ fn a_press_waits_for_the_part_that_it_needs() {
     browser.cdp("Network.setBypassServiceWorker", json!({ "bypass": true }));
     let block = |parts: &[&str]| browser.cdp("Network.setBlockedURLs", json!({ "urls": parts }));
     block(&["*/app/reader.js"]);
-    browser.press("Look");
+    browser.press("View");
     browser.wait_text("dialog .error-alert", "could not be loaded");
     browser.keys(&[], keys::ESCAPE);
     block(&[]);
     slow(&browser, 1500);
-    browser.press("Look");
+    browser.press("View");
     browser.wait_text("dialog .loading", "Fetching the text");
     slow(&browser, 0);
     browser.wait_text("dialog .page-text", "forty litres");

@@ -54,7 +54,7 @@ export function Backups(first, signal) {
     throw new Error("the snapshot is not in the replica yet; see the state of the server");
   }
 
-  return section("Backup", "A copy of the database as it is at one moment, read through, with as many rows in each table: accounts, analyses, the text of documents. The uploaded files lie beside it in the folder documents. It is put back with quire restore.", body);
+  return section("Backup", "A verified copy of the database: accounts, analyses, and the text of documents. Uploaded files are not included; they are in the data folder, under documents. Restore it with quire restore.", body);
 }
 
 function Folder({ path, every_hours, keep, copies, last, error }) {

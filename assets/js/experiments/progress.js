@@ -91,7 +91,7 @@ function spentOf(spent, budget = {}) {
 export function Halted({ told, resumed, signal }) {
   const message = el("div", { class: "step-message" });
   const words = told.status === "paused" ? "Paused" : told.status === "failed" ? "Failed" : "Stopped";
-  const on = button("Go on", { class: "primary", on: { click: async () => {
+  const on = button("Resume", { class: "primary", on: { click: async () => {
     on.disabled = true;
     try {
       await post(`/api/experiments/${encodeURIComponent(told.id)}/resume`, {}, { signal });
