@@ -16,7 +16,7 @@ use crate::domain::key::KeyScope;
 use crate::domain::request::{Request, RunContext};
 use crate::domain::user::Caller;
 use crate::wire::mcp::{self, McpRequest, McpTool, PanelQuestion};
-pub use crate::wire::mcp::{McpMessage, read};
+pub use crate::wire::mcp::{McpMessage, read, refused};
 
 /// Maximum length of a message, in bytes.
 pub const MOST_BYTES: u64 = 4 << 20;

@@ -1,26 +1,32 @@
 //! `quire export` and `quire import`: write everything a user owns to one file, and read it back elsewhere.
-//! Both work while a server runs.
+//! Both work while a server runs on the data folder, and with a server elsewhere, for the account of the API key.
 
 use std::io::IsTerminal as _;
 use std::path::Path;
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::args::CommandCall;
+use super::remote::RemoteSession;
 use super::screen::{progress, several, width};
 use super::text_width::cut;
-use super::{CommandFailure, Outcome, block_on, print, usage};
+use super::{CommandFailure, Outcome, block_on, download, failed, print, usage};
 use crate::app::accounts::Accounts;
 use crate::app::archive::{self, Counts};
 use crate::domain::id::UserId;
 
 /// Writes the archive.
 pub(super) fn export(call: &CommandCall) -> Outcome {
-    let (user, file) = (owner(call)?, file(call)?);
+    let file = file(call)?;
+    if let Some(server) = named(call)? {
+        download::to_file(&server, "/api/users/me/export", Path::new(file), false)?;
+        return report(call, file, &[]);
+    }
+    let user = owner(call)?;
     let place = archive::open(&call.config()?)?;
     let outcome = place.export(&user, Path::new(file), &mut steps(call))?;
     let Some(faulty) = several(&outcome.faulty) else {
-        return report(call, file, &outcome.counts);
+        return report(call, file, &rows(&outcome.counts));
     };
     Err(CommandFailure::Failed(format!(
         "{file} is written, but not complete: {faulty}. Put the files back into the folder documents from a copy, and \
@@ -30,10 +36,27 @@ pub(super) fn export(call: &CommandCall) -> Outcome {
 
 /// Imports a file.
 pub(super) fn import(call: &CommandCall) -> Outcome {
-    let (user, file) = (owner(call)?, file(call)?);
+    let file = file(call)?;
+    if let Some(server) = named(call)? {
+        let opened = std::fs::File::open(file)
+            .or_else(|error| failed(format!("cannot read {file}: {error}")))?;
+        let imported = server.upload("/api/users/me/import", "import", opened)?;
+        let counts = imported["counts"].as_object().cloned().unwrap_or_default();
+        return report(call, file, &counts.into_iter().collect::<Vec<_>>());
+    }
+    let user = owner(call)?;
     let place = archive::open(&call.config()?)?;
     let counts = place.import(&user, Path::new(file), &mut steps(call))?;
-    report(call, file, &counts)
+    report(call, file, &rows(&counts))
+}
+
+/// The server that is named, if the account that is named has its API key.
+fn named(call: &CommandCall) -> Result<Option<RemoteSession>, CommandFailure> {
+    let server = RemoteSession::named(call, &call.config()?)?;
+    if let (Some(server), Some(email)) = (&server, call.value("user")) {
+        server.account(Some(email))?;
+    }
+    Ok(server)
 }
 
 fn file(call: &CommandCall) -> Result<&str, CommandFailure> {
@@ -80,25 +103,31 @@ fn progress_line(what: &str, done: u64, all: u64) -> String {
     format!("[{bar}] {what}: {done} of {all}")
 }
 
-fn report(call: &CommandCall, file: &str, counts: &Counts) -> Outcome {
+fn rows(counts: &Counts) -> Vec<(String, Value)> {
+    let counts = counts.iter();
+    counts
+        .map(|(name, count)| (name.clone(), json!(count)))
+        .collect()
+}
+
+fn report(call: &CommandCall, file: &str, counts: &[(String, Value)]) -> Outcome {
     if call.has("json") {
-        let rows = counts
-            .iter()
-            .map(|(name, count)| (name.clone(), json!(count)));
-        return print(json!({ "file": file, "counts": rows.collect::<Map<_, _>>() }));
+        let rows = counts.iter().cloned().collect::<Map<_, _>>();
+        return print(json!({ "file": file, "counts": rows }));
     }
     for (name, count) in counts {
-        if count.added + count.present + count.refused == 0 {
+        let of = |field: &str| count[field].as_u64().unwrap_or_default();
+        let (added, present, refused) = (of("added"), of("present"), of("refused"));
+        if added + present + refused == 0 {
             continue;
         }
-        let mut line = format!("{}: {}", name.replace('_', " "), count.added);
-        if count.present > 0 {
-            line += &format!(", {} already present", count.present);
+        let mut line = format!("{}: {added}", name.replace('_', " "));
+        if present > 0 {
+            line += &format!(", {present} already present");
         }
-        if count.refused > 0 {
+        if refused > 0 {
             line += &format!(
-                ", {} refused because their content does not match their description",
-                count.refused
+                ", {refused} refused because their content does not match their description"
             );
         }
         progress(&line);

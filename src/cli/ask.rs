@@ -3,6 +3,7 @@
 //! afterwards. While a server uses the data folder, or with QUIRE_SERVER, that server is asked.
 
 use std::io::{IsTerminal as _, Read as _};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -10,7 +11,8 @@ use super::args::CommandCall;
 use super::input_files::{self, InputFile};
 use super::local_session::LocalSession;
 use super::outcome::{CommandFailure, Outcome, failed, print, usage};
-use super::remote::{RemoteQuestion, RemoteSession};
+use super::remote::RemoteSession;
+use super::remote_question::RemoteQuestion;
 use super::screen::{Screen, progress};
 use super::{block_on, estimate, question};
 use crate::app;
@@ -49,8 +51,9 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
             home.app.close().await;
             return outcome;
         };
+        let server = Arc::new(server);
         let wanted = RemoteQuestion::new(call, body, files, config);
-        let outcome = server.ask(call, wanted).await;
+        let outcome = wanted.ask(call, &server).await;
         server.close().await;
         outcome
     })

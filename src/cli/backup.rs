@@ -1,13 +1,14 @@
-//! `quire backup FILE|FOLDER` and `quire restore FILE`: write a verified copy of the database, and restore
-//! one.
+//! `quire backup FILE|FOLDER` and `quire restore FILE`: write a verified copy of the database, or download one from a
+//! server, and restore one.
 
 use std::path::Path;
 
 use serde_json::json;
 
 use super::args::CommandCall;
+use super::remote::RemoteSession;
 use super::screen::{progress, several};
-use super::{Outcome, print, usage};
+use super::{Outcome, download, print, usage};
 use crate::app::backups;
 use crate::app::offline::backup;
 use crate::clock;
@@ -20,6 +21,9 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     };
     let config = call.config()?;
     let file = backups::place(Path::new(file), clock::now());
+    if let Some(server) = RemoteSession::named(call, &config)? {
+        return fetch(call, &server, &file);
+    }
     let written = backup::write(&config, &file, call.has("replace"))?;
     let copy = written.copy;
     if let Some(faulty) = several(&written.faulty).filter(|_| !call.has("json")) {
@@ -40,6 +44,18 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         copy.all_rows(),
         copy.rows.len()
     ))
+}
+
+/// Downloads a copy, which the server verified.
+fn fetch(call: &CommandCall, server: &RemoteSession, file: &Path) -> Outcome {
+    let bytes = download::to_file(server, "/api/admin/backup", file, call.has("replace"))?;
+    match call.has("json") {
+        true => print(json!({ "file": file, "bytes": bytes })),
+        false => print(format!(
+            "{}: {bytes} bytes, checked by the server",
+            file.display()
+        )),
+    }
 }
 
 /// Replaces the database with the copy.

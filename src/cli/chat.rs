@@ -2,6 +2,7 @@
 //! in `quire ask`. Runs the same app as the server, or asks a running one.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -9,7 +10,8 @@ use tokio::sync::mpsc;
 use super::args::CommandCall;
 use super::local_session::LocalSession;
 use super::outcome::{CommandFailure, Outcome};
-use super::remote::{RemoteQuestion, RemoteSession};
+use super::remote::RemoteSession;
+use super::remote_question::{self, RemoteQuestion};
 use super::screen::progress;
 use super::{ask, block_on, input_files, question};
 use crate::config::Config;
@@ -26,7 +28,7 @@ const WAITING: usize = 16;
 /// Where the questions are answered.
 enum ChatSide {
     Local(Box<LocalSession>),
-    Server(Box<RemoteSession>),
+    Server(Arc<RemoteSession>),
 }
 
 /// Converses until the input ends.
@@ -37,11 +39,9 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     call.warn(&config);
     block_on(async {
         if let Some(server) = RemoteSession::of_call(call, &config).await? {
-            let side = ChatSide::Server(Box::new(server));
-            let outcome = converse(call, &config, &side).await;
-            if let ChatSide::Server(server) = side {
-                server.close().await;
-            }
+            let server = Arc::new(server);
+            let outcome = converse(call, &config, &ChatSide::Server(server.clone())).await;
+            server.close().await;
             return outcome;
         }
         let (account, is_quiet) = (call.value("as"), call.has("quiet"));
@@ -112,7 +112,7 @@ impl ChatSide {
     async fn newest_turn(&self) -> Result<String, CommandFailure> {
         match self {
             Self::Local(home) => ask::newest_turn(home).await,
-            Self::Server(session) => session.newest_turn(),
+            Self::Server(server) => remote_question::newest_turn(server),
         }
     }
 
@@ -137,9 +137,9 @@ impl ChatSide {
                 let request = ask::request(call, config, body, &files, home).await?;
                 ask::put(call, home, request).await
             }
-            Self::Server(session) => {
+            Self::Server(server) => {
                 let wanted = RemoteQuestion::new(call, body, files, config.clone());
-                session.answer(call, wanted).await
+                wanted.answer(call, server).await
             }
         }
     }

@@ -10,7 +10,7 @@ use super::outcome::{CommandFailure, Outcome, print, usage};
 use super::relative_time::relative_text;
 use super::remote::{RemoteSession, query_text};
 use super::table::TextTable;
-use super::{ask, block_on, input_files};
+use super::{ask, block_on, input_files, remote_question};
 use crate::app::Error;
 use crate::config::Config;
 use crate::domain::document::{Document, SearchHit};
@@ -127,7 +127,12 @@ fn at_server(
         DocumentsAction::Add(names) => {
             let mut added = Vec::new();
             for file in input_files::of_names(names)? {
-                added.extend(server.upload(&file, config, call.has("json"))?);
+                added.extend(remote_question::upload(
+                    server,
+                    &file,
+                    config,
+                    call.has("json"),
+                )?);
             }
             print_added(call, &added)
         }
@@ -150,17 +155,7 @@ fn at_server(
             print(format!("{id} is deleted"))
         }
         DocumentsAction::List => {
-            let mut rows: Vec<Value> = Vec::new();
-            let mut cursor = String::new();
-            loop {
-                let page = server.get(&format!("/api/documents?limit={PAGE}{cursor}"))?;
-                rows.extend(page["documents"].as_array().into_iter().flatten().cloned());
-                match page["next_cursor"].as_str() {
-                    Some(next) => cursor = format!("&cursor={}", query_text(next)),
-                    None => break,
-                }
-            }
-            print_documents(call, &rows)
+            print_documents(call, &server.list("/api/documents", "documents")?)
         }
     }
 }

@@ -6,10 +6,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::args::CommandCall;
-use super::local_session::LocalSession;
 use super::outcome::{CommandFailure, failed, usage};
 use super::screen::progress;
-use crate::app::experiments::ExperimentParams;
+use crate::app::experiments::{self, ExperimentParams};
 use crate::app::{Error, Kind};
 use crate::http::handlers::experiments::NewExperiment;
 use crate::http::json;
@@ -20,15 +19,17 @@ pub(super) struct FieldLines {
     lines: BTreeMap<String, usize>,
 }
 
+/// The experiment in a file: the body of `POST /api/experiments`, and its lines.
+pub(super) struct ExperimentFile {
+    pub body: Value,
+    pub lines: FieldLines,
+}
+
 /// Reads the experiment in a file, with the budget of the command line.
 ///
 /// # Errors
-/// When a file cannot be read, or a field is invalid.
-pub(super) fn read(
-    call: &CommandCall,
-    home: &LocalSession,
-    file: &Path,
-) -> Result<(ExperimentParams, FieldLines), CommandFailure> {
+/// When a file cannot be read, or a case is invalid.
+pub(super) fn read(call: &CommandCall, file: &Path) -> Result<ExperimentFile, CommandFailure> {
     let open = |path: &Path| {
         std::fs::read(path)
             .or_else(|error| failed(format!("cannot read {}: {error}", path.display())))
@@ -36,20 +37,18 @@ pub(super) fn read(
     let shown = file.display().to_string();
     let text =
         String::from_utf8(open(file)?).or_else(|_| failed(format!("{shown} is not UTF-8 text")))?;
-    let experiments = home.app.experiments();
-    let (mut value, lines) = experiments
-        .read_file(&text)
+    let (mut body, lines) = experiments::read_file(&text)
         .or_else(|error| failed(format!("{shown}, {}", error.public)))?;
     let lines = FieldLines { file: shown, lines };
-    if let Some(name) = value["cases_file"].as_str() {
+    if let Some(name) = body["cases_file"].as_str() {
         let beside = file.parent().unwrap_or(Path::new("")).join(name);
-        let read = experiments.read_cases(&open(&beside)?);
+        let read = experiments::read_cases(&open(&beside)?);
         let read = read.or_else(|error| failed(format!("{name}: {}", error.public)))?;
         for note in &read.notes {
             progress(&format!("{name}: {note}"));
         }
-        value["cases"] = json!(read.cases);
-        if let Some(object) = value.as_object_mut() {
+        body["cases"] = json!(read.cases);
+        if let Some(object) = body.as_object_mut() {
             object.remove("cases_file");
         }
     }
@@ -58,12 +57,22 @@ pub(super) fn read(
             let Ok(number) = serde_json::from_str::<serde_json::Number>(text) else {
                 return usage(format!("--{option} needs a number"));
             };
-            value["budget"][field] = Value::Number(number);
+            body["budget"][field] = Value::Number(number);
         }
     }
-    let new: NewExperiment = json::from_value(value).map_err(|error| lines.explain(error))?;
-    let params = new.into_params().map_err(|error| lines.explain(error))?;
-    Ok((params, lines))
+    Ok(ExperimentFile { body, lines })
+}
+
+impl ExperimentFile {
+    /// The checked parameters.
+    ///
+    /// # Errors
+    /// When a field is invalid.
+    pub(super) fn params(&self) -> Result<ExperimentParams, CommandFailure> {
+        let new: NewExperiment =
+            json::from_value(self.body.clone()).map_err(|error| self.lines.explain(error))?;
+        new.into_params().map_err(|error| self.lines.explain(error))
+    }
 }
 
 impl FieldLines {
@@ -74,13 +83,33 @@ impl FieldLines {
         }
         let fields = error.fields.iter().map(|field| {
             let path = field.place.get(1..).unwrap_or_default();
-            let place = match self.line(path) {
-                Some(line) => format!("{}, line {line}", self.file),
-                None => self.file.clone(),
-            };
-            format!("{place}: {}: {}", path.join("."), field.message)
+            self.located(path, &field.message)
         });
         CommandFailure::Failed(fields.collect::<Vec<_>>().join("\n"))
+    }
+
+    /// A server's message about invalid fields, with their lines.
+    pub(super) fn explain_refusal(&self, why: &str) -> CommandFailure {
+        let pieces = why.replace("; body.", "\nbody.");
+        let located = pieces.lines().map(|piece| {
+            let field = piece.strip_prefix("body.");
+            match field.and_then(|field| field.split_once(": ")) {
+                Some((path, why)) => {
+                    let path: Vec<String> = path.split('.').map(str::to_owned).collect();
+                    self.located(&path, why)
+                }
+                None => piece.to_owned(),
+            }
+        });
+        CommandFailure::Failed(located.collect::<Vec<_>>().join("\n"))
+    }
+
+    fn located(&self, path: &[String], why: &str) -> String {
+        let place = match self.line(path) {
+            Some(line) => format!("{}, line {line}", self.file),
+            None => self.file.clone(),
+        };
+        format!("{place}: {}: {why}", path.join("."))
     }
 
     /// The line of a field, or of the closest one around it.

@@ -1,10 +1,11 @@
 //! `quire key …`: API keys from the command line, by the same rules as on the pages, also while the server
-//! runs.
+//! runs. With a server elsewhere, those of the account of the API key.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::CommandCall;
-use super::relative_time::relative;
+use super::relative_time::relative_text;
+use super::remote::{RemoteSession, query_text};
 use super::table::TextTable;
 use super::{CommandFailure, Outcome, block_on, no_action, print, usage};
 use crate::app::accounts::{Accounts, RequestOrigin};
@@ -15,11 +16,19 @@ use crate::domain::user::{ApiKey, Caller};
 /// The actions, for the help text.
 pub(super) const DETAILS: &str = "  list EMAIL          list the keys of an account
   add EMAIL           create a key and print it; it is shown only once
-  delete EMAIL ID     delete a key; it stops working at once";
+  delete EMAIL ID     delete a key; it stops working at once
+With QUIRE_SERVER, EMAIL may be left out: it is the account of the API key, which
+needs the scope keys.";
 
 /// Runs the action that the first word names.
 pub(super) fn run(call: &CommandCall) -> Outcome {
     let word = |at: usize| call.words.get(at).map(String::as_str);
+    let config = call.config()?;
+    if let (Some(act @ ("list" | "add" | "delete")), Some(server)) =
+        (word(0), RemoteSession::named(call, &config)?)
+    {
+        return at_server(call, &server, act);
+    }
     let (act, email) = match (word(0), word(1)) {
         (Some(act @ ("list" | "add" | "delete")), Some(email)) => (act, email),
         (Some("list" | "add" | "delete"), None) => {
@@ -35,7 +44,6 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         }
         (_, id) => id.unwrap_or_default(),
     };
-    let config = call.config()?;
     block_on(async {
         let accounts = Accounts::open_existing(&config)?;
         let outcome = perform(call, &accounts, (act, email, id)).await;
@@ -76,25 +84,60 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
         }
         _ => {
             let keys = accounts.keys(&caller).await?;
-            if call.has("json") {
-                let rows: Vec<_> = keys.iter().map(shape).collect();
-                return print(json!({ "keys": rows }));
-            }
-            let now = clock::now();
-            let mut table = TextTable::new(&["id", "key", "name", "created", "last used"]);
-            for key in &keys {
-                table.push([
-                    key.id.to_string(),
-                    format!("{}…", key.prefix),
-                    key.name.clone(),
-                    relative(key.created, now),
-                    key.last_used
-                        .map_or("never".to_owned(), |at| relative(at, now)),
-                ]);
-            }
-            table.print("No API keys yet. Create one: quire key add EMAIL")
+            print_keys(call, &keys.iter().map(shape).collect::<Vec<_>>())
         }
     }
+}
+
+/// Lists or deletes keys of the account of the API key; its email address may be left out.
+fn at_server(call: &CommandCall, server: &RemoteSession, act: &str) -> Outcome {
+    const PATH: &str = "/api/users/me/api-keys";
+    call.at_most(if act == "delete" { 3 } else { 2 })?;
+    let words: Vec<&str> = call.words.iter().skip(1).map(String::as_str).collect();
+    let (email, id) = match (act, words.as_slice()) {
+        ("add", _) => {
+            return usage(
+                "key add does not work with --server (QUIRE_SERVER): an API key cannot create another one; use the \
+                 settings page",
+            );
+        }
+        ("delete", []) => return usage("the key's id is missing; `quire key list` lists them"),
+        ("delete", [id]) => (None, *id),
+        ("delete", [email, id, ..]) => (Some(*email), *id),
+        (_, words) => (words.first().copied(), ""),
+    };
+    if email.is_some() {
+        server.account(email)?;
+    }
+    if act == "delete" {
+        server.delete(&format!("{PATH}/{}", query_text(id)))?;
+        return print(format!("{id} is deleted"));
+    }
+    let found = server.get(PATH)?;
+    print_keys(
+        call,
+        found["api_keys"].as_array().map_or(&[], Vec::as_slice),
+    )
+}
+
+fn print_keys(call: &CommandCall, keys: &[Value]) -> Outcome {
+    if call.has("json") {
+        return print(json!({ "keys": keys }));
+    }
+    let now = clock::now();
+    let mut table = TextTable::new(&["id", "key", "name", "created", "last used"]);
+    for key in keys {
+        let of = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
+        let used = key["last_used_at"].as_str();
+        table.push([
+            of("id"),
+            format!("{}…", of("prefix")),
+            of("name"),
+            relative_text(key["created_at"].as_str(), now),
+            used.map_or("never".to_owned(), |at| relative_text(Some(at), now)),
+        ]);
+    }
+    table.print("No API keys yet. Create one: quire key add EMAIL")
 }
 
 fn listed(call: &CommandCall, option: &str) -> Vec<String> {
@@ -115,7 +158,7 @@ fn number<T: std::str::FromStr>(
     }
 }
 
-fn shape(key: &ApiKey) -> serde_json::Value {
+fn shape(key: &ApiKey) -> Value {
     json!({
         "id": key.id, "name": key.name, "prefix": key.prefix,
         "created_at": key.created, "last_used_at": key.last_used, "expires_at": key.expires,

@@ -1,24 +1,30 @@
 //! `quire mcp`: Quire's tools over stdin and stdout, for programs that start it and speak the Model Context
 //! Protocol. One message per line; requests run concurrently. When stdin ends, it stops the running work
-//! and exits.
+//! and exits. Where a server is named or uses the data folder, it passes the messages on to that server.
 
 use std::io::{BufRead as _, Read as _};
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-use tokio::sync::mpsc;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::args::CommandCall;
 use super::local_session::LocalSession;
-use super::{Outcome, block_on, print, public_url};
-use crate::app::mcp::{MOST_BYTES, McpMessage, read};
+use super::remote::RemoteSession;
+use super::{Outcome, ask, block_on, print};
+use crate::app::App;
+use crate::app::mcp::{MOST_BYTES, McpMessage, read, refused};
+use crate::domain::user::Caller;
 use crate::log;
 
 /// Maximum number of waiting requests; stdin is not read while the queue is full.
 const WAITING: usize = 16;
 /// Maximum number of concurrent requests.
 const AT_ONCE: usize = 16;
+/// JSON-RPC's code for a failure that is not the client's.
+const INTERNAL_ERROR: i64 = -32603;
 /// How long requests that are running when stdin ends may take to finish.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -28,19 +34,57 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     log::configure(log::LogLevel::Error, config.log_json);
     block_on(async {
-        let instead = format!(
-            "it offers the same tools to programs at {}/mcp, with an API key (quire key add EMAIL)",
-            public_url(&config)
-        );
-        let home = LocalSession::to_run(config, call.value("as"), false, &instead).await?;
+        if let Some(server) = RemoteSession::of_call(call, &config).await? {
+            let server = Arc::new(server);
+            let outcome = serve(&McpSide::Server(server.clone())).await;
+            server.close().await;
+            return outcome;
+        }
+        let home = LocalSession::to_run(config, call.value("as"), false, ask::WAIT).await?;
         home.app.discovery().probe().await;
-        let outcome = serve(&home).await;
+        let outcome = serve(&McpSide::Local(home.app.clone(), home.caller.clone())).await;
         home.app.close().await;
         outcome
     })
 }
 
-async fn serve(home: &LocalSession) -> Outcome {
+/// Where the messages are answered.
+#[derive(Clone)]
+enum McpSide {
+    Local(Arc<App>, Caller),
+    Server(Arc<RemoteSession>),
+}
+
+impl McpSide {
+    /// Answers a message; none for a notification.
+    async fn answer(self, line: String) -> Option<Value> {
+        match self {
+            Self::Local(app, caller) => app.mcp().answer(&caller, &line).await,
+            Self::Server(server) => match read(&line) {
+                Err(fault) => Some(refused(&fault)),
+                Ok(_) => pass_on(server, line).await,
+            },
+        }
+    }
+}
+
+/// Sends a message to the server. A server that cannot be reached is an error of the request.
+async fn pass_on(server: Arc<RemoteSession>, line: String) -> Option<Value> {
+    let (tell, told) = oneshot::channel();
+    // The call blocks, so it runs on a thread of its own, which ends with the process.
+    std::thread::spawn(move || {
+        let answer = server.mcp(&line).unwrap_or_else(|failure| {
+            let message = crate::domain::json::parse(&line).unwrap_or_default();
+            let id = message.get("id")?;
+            let error = json!({ "code": INTERNAL_ERROR, "message": failure.into_parts().0 });
+            Some(json!({ "jsonrpc": "2.0", "id": id, "error": error }))
+        });
+        let _ = tell.send(answer);
+    });
+    told.await.ok().flatten()
+}
+
+async fn serve(side: &McpSide) -> Outcome {
     let mut lines = lines();
     let mut work: JoinSet<Option<Value>> = JoinSet::new();
     let mut running: Vec<(Value, AbortHandle)> = Vec::new();
@@ -54,8 +98,7 @@ async fn serve(home: &LocalSession) -> Outcome {
                         running.iter().filter(|(of, _)| *of == id).for_each(|(_, handle)| handle.abort());
                     }
                     other => {
-                        let (app, caller) = (home.app.clone(), home.caller.clone());
-                        let handle = work.spawn(async move { app.mcp().answer(&caller, &line).await });
+                        let handle = work.spawn(side.clone().answer(line));
                         if let Ok(McpMessage::Request { id, .. }) = other {
                             running.push((id, handle));
                         }

@@ -9,9 +9,12 @@ mod chat;
 mod completions;
 mod doctor;
 mod documents;
+mod download;
 mod estimate;
 mod experiment;
 mod experiment_file;
+mod experiment_progress;
+mod experiment_side;
 mod glob;
 mod handover;
 mod help;
@@ -33,6 +36,7 @@ mod provider;
 mod question;
 mod relative_time;
 mod remote;
+mod remote_question;
 mod screen;
 mod secret;
 mod serve;
@@ -41,14 +45,17 @@ mod table;
 mod text_width;
 mod usage_report;
 mod user;
+mod user_action;
+mod user_server;
 
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use args::CommandCall;
-use local_address::{public_url, scheme, url};
+use local_address::{scheme, url};
 use outcome::{CommandFailure, Outcome, failed, no_action, print, usage};
+use remote::ServerUse::{self, NeedsNone, Refuses, Uses};
 
 /// A command: one row of the table.
 pub struct Command {
@@ -62,6 +69,7 @@ pub struct Command {
     pub details: &'static str,
     /// Options of the command, besides the settings.
     pub options: &'static [CommandOption],
+    server: ServerUse,
     run: fn(&CommandCall) -> Outcome,
 }
 
@@ -87,7 +95,7 @@ pub static COMMANDS: &[Command] = &[
         name: "serve", usage: "", summary: "start the server (also without a command)",
         details: "Prints its address, the data folder, and what to do next. `quire` alone starts\nit too; if a server uses the data folder already, it describes that one.\nStops on SIGTERM or SIGINT: running requests and analyses get SHUTDOWN_TIMEOUT\nseconds; a second signal ends it at once. With --take-over, it replaces the\nserver that uses the same data folder without refusing a connection.",
         options: &[choice("take-over", "", "replace the server that uses the same data folder")],
-        run: serve::run,
+        server: Refuses("it starts a server of its own"), run: serve::run,
     },
     Command {
         name: "ask", usage: "QUESTION …", summary: "ask a panel of models and print the answer",
@@ -109,7 +117,7 @@ pub static COMMANDS: &[Command] = &[
             choice("json", "", "print the whole result as JSON"),
             choice("quiet", "", "print nothing on stderr except errors"),
         ],
-        run: ask::run,
+        server: Uses, run: ask::run,
     },
     Command {
         name: "chat", usage: "", summary: "converse with a panel of models",
@@ -128,7 +136,7 @@ pub static COMMANDS: &[Command] = &[
             choice("as", "EMAIL", "the account that converses"),
             choice("quiet", "", "print nothing on stderr except errors"),
         ],
-        run: chat::run,
+        server: Uses, run: chat::run,
     },
     Command {
         name: "history", usage: "list|show|search|export [ID|WORDS]", summary: "list, read, search, and export earlier questions",
@@ -140,7 +148,7 @@ pub static COMMANDS: &[Command] = &[
             choice("as", "EMAIL", "of this account; default: the oldest administrator"),
             choice("json", "", "for list, show, and search: print JSON"),
         ],
-        run: history::run,
+        server: Uses, run: history::run,
     },
     Command {
         name: "experiment", usage: "example|run|list|show|resume [FILE|ID]", summary: "find the best setting for your own questions",
@@ -153,11 +161,11 @@ pub static COMMANDS: &[Command] = &[
             choice("as", "EMAIL", "the account that runs it; default: the oldest administrator"),
             choice("json", "", "print the result as JSON"),
         ],
-        run: experiment::run,
+        server: Uses, run: experiment::run,
     },
     Command {
         name: "user", usage: "add|list|passwd|reset-link|invite|role|disable|enable|delete [EMAIL] …", summary: "manage accounts",
-        details: user::DETAILS,
+        details: user_action::DETAILS,
         options: &[
             choice("name", "NAME", "for add: the person's name"),
             choice("admin", "", "for add: create an administrator"),
@@ -166,7 +174,7 @@ pub static COMMANDS: &[Command] = &[
             choice("yes", "", "for delete: confirm"),
             choice("json", "", "print JSON"),
         ],
-        run: user::run,
+        server: Uses, run: user::run,
     },
     Command {
         name: "key", usage: "list|add|delete EMAIL [ID]", summary: "manage API keys",
@@ -180,7 +188,7 @@ pub static COMMANDS: &[Command] = &[
             choice("budget", "USD", "for add: total budget"),
             choice("json", "", "for list and add: print JSON"),
         ],
-        run: key::run,
+        server: Uses, run: key::run,
     },
     Command {
         name: "provider", usage: "list|add|change|test|remove [NAME]", summary: "manage providers",
@@ -195,7 +203,7 @@ pub static COMMANDS: &[Command] = &[
             choice("force", "", "for add and change: save it even if it does not answer"),
             choice("json", "", "for list: print JSON"),
         ],
-        run: provider::run,
+        server: Uses, run: provider::run,
     },
     Command {
         name: "models", usage: "", summary: "list all models with their state",
@@ -204,7 +212,7 @@ pub static COMMANDS: &[Command] = &[
             choice("as", "EMAIL", "with this account's providers; default: the oldest administrator"),
             choice("json", "", "print JSON"),
         ],
-        run: models::run,
+        server: Uses, run: models::run,
     },
     Command {
         name: "documents", usage: "list|add|search|delete [FILE …|WORDS|ID]", summary: "add, list, search, and delete documents",
@@ -213,13 +221,13 @@ pub static COMMANDS: &[Command] = &[
             choice("as", "EMAIL", "of this account; default: the oldest administrator"),
             choice("json", "", "print JSON"),
         ],
-        run: documents::run,
+        server: Uses, run: documents::run,
     },
     Command {
         name: "patterns", usage: "list|show|check [ID|FILE …]", summary: "show patterns, and check your own",
         details: patterns::DETAILS,
         options: &[choice("json", "", "for list and show: print JSON")],
-        run: patterns::run,
+        server: Uses, run: patterns::run,
     },
     Command {
         name: "usage", usage: "", summary: "show tokens, calls, and cost",
@@ -229,7 +237,7 @@ pub static COMMANDS: &[Command] = &[
             choice("user", "EMAIL", "only this account, by day"),
             choice("json", "", "print JSON"),
         ],
-        run: usage_report::run,
+        server: Uses, run: usage_report::run,
     },
     Command {
         name: "backup", usage: "FILE|FOLDER", summary: "write a verified copy of the database",
@@ -238,13 +246,13 @@ pub static COMMANDS: &[Command] = &[
             choice("replace", "", "overwrite FILE"),
             choice("json", "", "print JSON, with the rows of each table"),
         ],
-        run: backup::run,
+        server: Uses, run: backup::run,
     },
     Command {
         name: "restore", usage: "FILE", summary: "replace the database with a backup",
         details: "Stop the server first. The backup is checked, and the replaced database stays\nnext to it as quire.db.before-restore-TIME; the newest three are kept. Original\nfiles are not in a backup: also copy the folder documents back. Files that the\nbackup does not know are moved aside at the next start: quire orphans list.",
         options: &[choice("replace", "", "also if there is a database")],
-        run: backup::restore,
+        server: Refuses("it replaces a database while no server uses it; run it where the data folder is"), run: backup::restore,
     },
     Command {
         name: "orphans", usage: "list|delete [NAME …]", summary: "list and delete files that the database does not know",
@@ -253,36 +261,36 @@ pub static COMMANDS: &[Command] = &[
             choice("early", "", "for delete: also files moved aside less than 30 days ago"),
             choice("json", "", "for list: print JSON"),
         ],
-        run: orphans::run,
+        server: Refuses("it lists files of a data folder; run it where that folder is"), run: orphans::run,
     },
     Command {
         name: "secret", usage: "new|accept", summary: "create a new secret for a data folder that lost its own, or accept another one",
         details: secret::DETAILS,
-        options: &[], run: secret::run,
+        options: &[], server: Refuses("it changes a file of a data folder; run it where that folder is"), run: secret::run,
     },
     Command {
         name: "export", usage: "--user EMAIL FILE", summary: "write everything a person owns into one archive",
-        details: "Works while the server runs. FILE, which must not exist yet, becomes a tar with\ngzip: a manifest, JSON lines per table, and the original documents; no\npassword, API key, or share link.",
+        details: "Works while the server runs. With QUIRE_SERVER, --user may be left out: it is the\naccount of the API key. FILE, which must not exist yet, becomes a tar with\ngzip: a manifest, JSON lines per table, and the original documents; no\npassword, API key, or share link.",
         options: &[
             choice("user", "EMAIL", "the account"),
             choice("json", "", "print the counts as JSON"),
         ],
-        run: archive::export,
+        server: Uses, run: archive::export,
     },
     Command {
         name: "import", usage: "--user EMAIL FILE", summary: "import an archive, or conversations from elsewhere",
-        details: "FILE is an archive of quire export, JSON lines with messages as OpenAI's tools\nuse them, or an export of Quire's predecessor. Existing data is kept, so\nimporting the same file twice changes nothing. Past spending is not counted.",
+        details: "FILE is an archive of quire export, an export of ChatGPT or Claude (the ZIP file or\nthe conversations.json in it) or of Open WebUI, JSON lines with messages as\nOpenAI's tools use them, or an export of Quire's predecessor. Existing data is\nkept, so importing the same file twice changes nothing. Past spending is not\ncounted.",
         options: &[
             choice("user", "EMAIL", "the account that receives it"),
             choice("json", "", "print the counts as JSON"),
         ],
-        run: archive::import,
+        server: Uses, run: archive::import,
     },
     Command {
         name: "mcp", usage: "", summary: "serve Quire's tools over stdin and stdout (Model Context Protocol)",
-        details: "Tools: consult, list_patterns, search_documents, analysis_status. One message\nper line. A running server offers the same at POST /mcp.",
+        details: "Tools: consult, list_patterns, search_documents, analysis_status. One message\nper line. A running server offers the same at POST /mcp; messages are passed on\nto it where it uses the same data folder, or QUIRE_SERVER names it.",
         options: &[choice("as", "EMAIL", "the account that uses them; default: the oldest administrator")],
-        run: mcp::run,
+        server: Uses, run: mcp::run,
     },
     Command {
         name: "doctor", usage: "", summary: "check the installation",
@@ -291,31 +299,34 @@ pub static COMMANDS: &[Command] = &[
             choice("health", "", "only check that the server on its port answers, for containers: exit code 0 or 1"),
             choice("json", "", "print the findings as JSON"),
         ],
-        run: doctor::run,
+        server: Uses, run: doctor::run,
     },
     Command {
         name: "completions", usage: "bash|zsh|fish", summary: "print completions for a shell",
         details: "  quire completions bash > ~/.local/share/bash-completion/completions/quire\n  quire completions zsh > \"${fpath[1]}/_quire\"\n  quire completions fish > ~/.config/fish/completions/quire.fish",
-        options: &[], run: completions::run,
+        options: &[], server: NeedsNone, run: completions::run,
     },
     Command {
         name: "man", usage: "[TOPIC]", summary: "print the manual as a page for man",
         details: "quire man | man -l -\nWithout TOPIC, the page of all commands and settings.",
-        options: &[], run: manual::run,
+        options: &[], server: NeedsNone, run: manual::run,
     },
     Command {
         name: "help", usage: "[settings|COMMAND|TOPIC]", summary: "explain a command or a topic of the manual",
-        details: "", options: &[], run: help::run,
+        details: "", options: &[], server: NeedsNone, run: help::run,
     },
     Command {
         name: "version", usage: "", summary: "print the version",
-        details: "", options: &[], run: help::version,
+        details: "", options: &[], server: NeedsNone, run: help::version,
     },
 ];
 
 /// Runs the command that these arguments name.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let outcome = args::parse(words).and_then(|call| (call.command.run)(&call));
+    let outcome = args::parse(words).and_then(|call| {
+        remote::check_use(&call)?;
+        (call.command.run)(&call)
+    });
     let Err(failure) = outcome else {
         return ExitCode::SUCCESS;
     };

@@ -17,6 +17,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("name", "--name"),
     ("scopes", "--scope"),
     ("expires_in_days", "--expires"),
+    ("from", "--days"),
     ("base_url", "--base-url"),
     ("kind", "--kind"),
     ("api_key", "the key"),

@@ -1,19 +1,21 @@
 //! `quire patterns`: lists the built-in patterns and those in the folder, and validates pattern files.
-//! Needs no server and no database; patterns stored for the team or a user are shown by the API and the
-//! pages.
+//! Needs no server and no database; with QUIRE_SERVER, shows those that the account has there, with its own and the
+//! team's.
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::CommandCall;
+use super::remote::{RemoteSession, query_text};
 use super::table::TextTable;
-use super::{Outcome, failed, no_action, print, usage};
+use super::{CommandFailure, Outcome, failed, no_action, print, usage};
 use crate::app::patterns::{HousePatterns, folder};
 use crate::domain::closest::closest;
 use crate::domain::pattern::Pattern;
-use crate::domain::pattern::stored::{PatternOrigin, StoredPattern};
+use crate::domain::pattern::stored::PatternOrigin;
 
 pub(super) const DETAILS: &str = "  list             list built-in patterns and those in the folder QUIRE_PATTERNS\n  \
 show ID          print one with its prompts; with --json, a file to start from\n  \
@@ -29,12 +31,51 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     }
 }
 
-fn known(call: &CommandCall) -> Result<Vec<StoredPattern>, super::CommandFailure> {
-    let (house, faults) = HousePatterns::open(&call.config()?);
+/// A pattern, and where it comes from.
+struct ListedPattern {
+    pattern: Arc<Pattern>,
+    from: &'static str,
+}
+
+fn known(call: &CommandCall) -> Result<Vec<ListedPattern>, CommandFailure> {
+    let config = call.config()?;
+    if let Some(server) = RemoteSession::named(call, &config)? {
+        let found = server.get("/api/patterns")?;
+        let listed = found["patterns"].as_array().into_iter().flatten();
+        return listed.map(|listed| at_server(&server, listed)).collect();
+    }
+    let (house, faults) = HousePatterns::open(&config);
     for fault in faults {
         warn(&format!("skipped: {fault}"));
     }
-    Ok(house.all().to_vec())
+    let listed = house.all().iter().map(|kept| ListedPattern {
+        pattern: kept.pattern.clone(),
+        from: match kept.origin {
+            PatternOrigin::Folder => "the folder",
+            _ => "built in",
+        },
+    });
+    Ok(listed.collect())
+}
+
+/// The whole pattern of a row in the server's list.
+fn at_server(server: &RemoteSession, row: &Value) -> Result<ListedPattern, CommandFailure> {
+    let id = row["id"].as_str().unwrap_or_default();
+    let mut found = server.get(&format!("/api/patterns/{}", query_text(id)))?;
+    let Ok(pattern) = serde_json::from_value(found["source"].take()) else {
+        return failed(format!(
+            "the pattern {id} of the server cannot be read; its version may differ"
+        ));
+    };
+    Ok(ListedPattern {
+        pattern: Arc::new(pattern),
+        from: match row["origin"].as_str() {
+            Some("folder") => "the folder",
+            Some("own") => "you",
+            Some("team") => "the team",
+            _ => "built in",
+        },
+    })
 }
 
 fn list(call: &CommandCall) -> Outcome {
@@ -45,18 +86,13 @@ fn list(call: &CommandCall) -> Outcome {
         return whole(&json!(list));
     }
     let mut table = TextTable::new(&["id", "category", "stages", "from"]);
-    for kept in &all {
-        let pattern = &kept.pattern;
+    for ListedPattern { pattern, from } in &all {
         let stages: Vec<&str> = pattern.stages.iter().map(|stage| &*stage.name).collect();
-        let from = match kept.origin {
-            PatternOrigin::Folder => "the folder",
-            _ => "built in",
-        };
         table.push([
             pattern.id.clone(),
             pattern.category.clone(),
             stages.join(" → "),
-            from.to_owned(),
+            (*from).to_owned(),
         ]);
     }
     table.print("No patterns.")
@@ -68,8 +104,8 @@ fn show(call: &CommandCall) -> Outcome {
         return usage("the pattern's id is missing; `quire patterns list` lists them");
     };
     let all = known(call)?;
-    let Some(kept) = all.iter().find(|kept| kept.id() == id) else {
-        let hint = match closest(id, all.iter().map(|kept| kept.id())) {
+    let Some(kept) = all.iter().find(|kept| kept.pattern.id == *id) else {
+        let hint = match closest(id, all.iter().map(|kept| kept.pattern.id.as_str())) {
             Some(meant) => format!("did you mean {meant}?"),
             None => "`quire patterns list` lists them".to_owned(),
         };

@@ -1,12 +1,13 @@
 //! `quire provider …`: shared providers from the command line, by the same rules as on the pages. Works
-//! while the server runs, which notices changes within ten seconds. A key is never an argument, because
-//! other people on the machine could read it.
+//! while the server runs, which notices changes within ten seconds, and with a server elsewhere for its administrators.
+//! A key is never an argument, because other people on the machine could read it.
 
 use std::io::BufRead as _;
 
 use serde_json::{Value, json};
 
 use super::args::CommandCall;
+use super::remote::{RemoteSession, query_text};
 use super::table::TextTable;
 use super::{CommandFailure, Outcome, block_on, failed, no_action, print, usage};
 use crate::app::accounts::RequestOrigin;
@@ -43,6 +44,9 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         _ => ProviderParams::default(),
     };
     let config = call.config()?;
+    if let Some(server) = RemoteSession::named(call, &config)? {
+        return at_server(call, &server, act, name, wanted);
+    }
     block_on(async {
         let desk = OfflineProviders::open(&config, act == "add")?;
         let outcome = perform(call, &desk.providers(), act, name, wanted).await;
@@ -103,10 +107,10 @@ async fn perform(
     let all = providers.list(&scope).await?;
     let found = || match all.iter().find(|provider| provider.name == name) {
         Some(provider) => Ok(provider.id.as_str()),
-        None => failed(format!("there is no added provider {name}")),
+        None => unknown(name),
     };
     match act {
-        "list" => list(call, &all),
+        "list" => list(call, &all.iter().map(shape).collect::<Vec<_>>()),
         "add" => {
             let (added, said) = providers.add(&scope, name, wanted, &visit).await?;
             print(format!("{}: {said}", added.name))
@@ -126,27 +130,74 @@ async fn perform(
     }
 }
 
-fn list(call: &CommandCall, all: &[StoredProvider]) -> Outcome {
+fn unknown<T>(name: &str) -> Result<T, CommandFailure> {
+    failed(format!("there is no added provider {name}"))
+}
+
+fn at_server(
+    call: &CommandCall,
+    server: &RemoteSession,
+    act: &str,
+    name: &str,
+    wanted: ProviderParams,
+) -> Outcome {
+    const PATH: &str = "/api/admin/providers";
+    let mut body = json!({
+        "kind": wanted.kind, "base_url": wanted.base_url, "api_key": wanted.api_key, "models": wanted.models,
+        "concurrency": wanted.concurrency, "force": wanted.force,
+    });
+    if act == "add" {
+        body["name"] = json!(name);
+        let added = server.post(PATH, &body)?;
+        return print_message(name, &added);
+    }
+    let all = server.get(PATH)?;
+    let all = all["providers"].as_array().map_or(&[][..], Vec::as_slice);
+    if act == "list" {
+        return list(call, all);
+    }
+    let found = all.iter().find(|provider| provider["name"] == name);
+    let Some(id) = found.and_then(|provider| provider["id"].as_str()) else {
+        return unknown(name);
+    };
+    let path = format!("{PATH}/{}", query_text(id));
+    match act {
+        "change" => print_message(name, &server.put(&path, &body)?),
+        "test" => print_message(name, &server.post(&format!("{path}/test"), &json!({}))?),
+        _ => {
+            server.delete(&path)?;
+            print(format!("{name} removed"))
+        }
+    }
+}
+
+fn print_message(name: &str, reply: &Value) -> Outcome {
+    let message = reply["message"].as_str().unwrap_or_default();
+    print(format!("{name}: {message}"))
+}
+
+fn shape(provider: &StoredProvider) -> Value {
+    json!({
+        "name": provider.name, "base_url": provider.base_url, "has_key": !provider.sealed_key.is_empty(),
+        "key_end": provider.key_end,
+    })
+}
+
+fn list(call: &CommandCall, all: &[Value]) -> Outcome {
     if call.has("json") {
-        let row = |provider: &StoredProvider| {
-            json!({
-                "name": provider.name, "base_url": provider.base_url, "has_key": !provider.sealed_key.is_empty(),
-                "key_end": provider.key_end,
-            })
-        };
-        let rows: Vec<Value> = all.iter().map(row).collect();
-        return print(json!({ "providers": rows }));
+        return print(json!({ "providers": all }));
     }
     let mut table = TextTable::new(&["name", "address", "key"]);
     for provider in all {
-        let key = match (provider.sealed_key.is_empty(), provider.key_end.as_str()) {
-            (true, _) => "none".to_owned(),
-            (false, "") => "set".to_owned(),
-            (false, end) => format!("ends in {end}"),
+        let of = |name: &str| provider[name].as_str().unwrap_or_default();
+        let key = match (provider["has_key"] == true, of("key_end")) {
+            (false, _) => "none".to_owned(),
+            (true, "") => "set".to_owned(),
+            (true, end) => format!("ends in {end}"),
         };
-        let address = provider.base_url.clone();
-        let address = address.unwrap_or_else(|| "its default address".to_owned());
-        table.push([provider.name.clone(), address, key]);
+        let address = provider["base_url"].as_str();
+        let address = address.unwrap_or("its default address").to_owned();
+        table.push([of("name").to_owned(), address, key]);
     }
     table.print("No providers have been added. Add one: quire provider add openai --key-stdin")
 }

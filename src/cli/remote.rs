@@ -1,44 +1,49 @@
-//! Commands that run on a server: one that `QUIRE_SERVER` names, or the one that uses the same data folder. The API key
-//! of the former comes from the environment, where it does not appear in the list of processes; for the latter, a key
-//! is created and deleted again.
+//! The client of commands that run on a server: one that `QUIRE_SERVER` names, or the one that uses the same data
+//! folder. The API key of the former comes from the environment, where it does not appear in the list of processes; for
+//! the latter, a key is created and deleted again.
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::args::CommandCall;
-use super::input_files::InputFile;
 use super::local_address::running_server;
-use super::outcome::{CommandFailure, Outcome, failed, print, usage, without_key};
-use super::screen::{Screen, progress};
-use super::{estimate, local_session, option_names, question};
+use super::outcome::{CommandFailure, Outcome, failed, usage, without_key};
+use super::{local_session, option_names};
 use crate::app::accounts::{Accounts, RequestOrigin};
 use crate::app::api_keys::NewKey;
 use crate::app::offline::remote::{Remote, RemoteError};
 use crate::clock;
 use crate::config::Config;
-use crate::domain::user::Caller;
+use crate::domain::user::{Caller, Email};
 
 /// Environment variable of the API key.
 const KEY: &str = "QUIRE_API_KEY";
-/// Maximum number of events queued for the screen.
+/// Maximum number of events that wait to be shown.
 const WAITING: usize = 64;
 /// Maximum number of reconnections of a broken stream.
 const TRIES: u32 = 5;
 /// Scopes of the key for the server that uses the same data folder.
 const SCOPES: [&str; 4] = ["chat", "analyze", "documents", "export"];
+/// Rows fetched per request of a list.
+const PAGE: u32 = 100;
 
-/// A message of the thread that talks to the server.
-enum ServerMessage {
-    Begun(String),
-    Event(String, Value),
-    Over(Result<Value, CommandFailure>),
+/// What a command does while QUIRE_SERVER or `--server` names a server.
+pub enum ServerUse {
+    /// It uses that server; `doctor` checks it.
+    Uses,
+    /// It needs neither a server nor a data folder.
+    NeedsNone,
+    /// It works only with a data folder; says why, as the end of a sentence.
+    Refuses(&'static str),
 }
 
 /// A running server and the key to it.
 pub(super) struct RemoteSession {
+    address: String,
     remote: Arc<Remote>,
     own_key: Option<OwnKey>,
 }
@@ -48,6 +53,23 @@ struct OwnKey {
     accounts: Accounts,
     caller: Caller,
     id: String,
+}
+
+/// Refuses a command that cannot work with the server that is named.
+///
+/// # Errors
+/// [`CommandFailure::Usage`] when a server is named and the command works only with a data folder.
+pub(super) fn check_use(call: &CommandCall) -> Outcome {
+    let ServerUse::Refuses(why) = call.command.server else {
+        return Ok(());
+    };
+    match call.config()?.server {
+        None => Ok(()),
+        Some(server) => usage(format!(
+            "{} does not work with --server (QUIRE_SERVER is {server}): {why}",
+            call.command.name
+        )),
+    }
 }
 
 impl RemoteSession {
@@ -88,6 +110,7 @@ impl RemoteSession {
         let (key, known) = accounts.make_key(&caller.user, wanted, &visit).await?;
         let remote = Remote::new(&address, &key, config.authorities.clone());
         Ok(Some(Self {
+            address,
             remote: Arc::new(remote),
             own_key: Some(OwnKey {
                 accounts,
@@ -116,14 +139,20 @@ impl RemoteSession {
         let key = std::env::var(KEY).unwrap_or_default();
         let remote = Remote::new(server, key.trim(), config.authorities.clone());
         Ok(Some(Self {
+            address: server.trim_end_matches('/').to_owned(),
             remote: Arc::new(remote),
             own_key: None,
         }))
     }
 
+    /// Its address, without a slash at the end.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Deletes the key that was created for this command.
-    pub(super) async fn close(self) {
-        if let Some(key) = self.own_key {
+    pub(super) async fn close(&self) {
+        if let Some(key) = &self.own_key {
             let visit = RequestOrigin::local(clock::now());
             // It expires within a day anyway.
             let _ = key.accounts.delete_key(&key.caller, &key.id, &visit).await;
@@ -139,12 +168,73 @@ impl RemoteSession {
         self.remote.get(path).map_err(failure)
     }
 
+    /// Fetches all pages of a list: the rows under `field`. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(super) fn list(&self, path: &str, field: &str) -> Result<Vec<Value>, CommandFailure> {
+        let mut rows = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = self.get(&format!("{path}?limit={PAGE}{cursor}"))?;
+            rows.extend(page[field].as_array().into_iter().flatten().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={}", query_text(next)),
+                None => return Ok(rows),
+            }
+        }
+    }
+
     /// Downloads a text. Blocks.
     ///
     /// # Errors
     /// As [`Self::get`].
     pub(super) fn text(&self, path: &str) -> Result<String, CommandFailure> {
         self.remote.text(path).map_err(failure)
+    }
+
+    /// Downloads a file, and returns its length in bytes. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::get`], and when `into` cannot be written.
+    pub(super) fn download(
+        &self,
+        path: &str,
+        into: &mut impl Write,
+    ) -> Result<u64, CommandFailure> {
+        self.remote.download(path, into).map_err(failure)
+    }
+
+    /// Sends a POST request. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, CommandFailure> {
+        self.remote.post(path, body).map_err(failure)
+    }
+
+    /// Sends a POST request whose invalid fields the caller explains itself. Blocks.
+    ///
+    /// # Errors
+    /// The message about invalid fields as `Ok(Err)`; otherwise as [`Self::get`].
+    pub(super) fn post_fields(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<Result<Value, String>, CommandFailure> {
+        match self.remote.post(path, body) {
+            Ok(value) => Ok(Ok(value)),
+            Err(RemoteError::Refused(422, why)) => Ok(Err(why)),
+            Err(fault) => Err(failure(fault)),
+        }
+    }
+
+    /// Sends a PUT request. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(super) fn put(&self, path: &str, body: &Value) -> Result<Value, CommandFailure> {
+        self.remote.put(path, body).map_err(failure)
     }
 
     /// Sends a DELETE request. Blocks.
@@ -155,259 +245,107 @@ impl RemoteSession {
         self.remote.delete(path).map_err(failure)
     }
 
-    /// Uploads a document, waits until it has been read, and returns its id. `None` when nothing was piped. Blocks.
+    /// Sends a message to the server's MCP endpoint; `None` when it needs no response. Blocks.
     ///
     /// # Errors
-    /// When the file cannot be read, or the server refuses it.
+    /// As [`Self::get`].
+    pub(super) fn mcp(&self, message: &str) -> Result<Option<Value>, CommandFailure> {
+        self.remote.message("/mcp", message).map_err(failure)
+    }
+
+    /// Uploads a file. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::get`], and when the file cannot be read.
     pub(super) fn upload(
         &self,
-        file: &InputFile,
-        config: &Config,
-        is_quiet: bool,
-    ) -> Result<Option<String>, CommandFailure> {
-        give(&self.remote, file, config, is_quiet)
+        path: &str,
+        name: &str,
+        file: impl Read,
+    ) -> Result<Value, CommandFailure> {
+        self.remote.upload(path, name, file).map_err(failure)
     }
 
-    /// Asks a question, or estimates it.
+    /// The account of the API key. With `expected`, refuses another account. Blocks.
     ///
     /// # Errors
-    /// When it has no answer, or was stopped.
-    pub(super) async fn ask(&self, call: &CommandCall, mut wanted: RemoteQuestion) -> Outcome {
-        if call.has("continue") {
-            wanted.body["follow_up_to"] = json!(self.newest_turn()?);
-        }
-        if call.has("estimate") {
-            wanted.send_files(&self.remote)?;
-            if let Some(body) = wanted.body.as_object_mut() {
-                body.remove("async");
-            }
-            let estimate = self.remote.post("/api/estimate", &wanted.body);
-            return estimate::print(call, &estimate.map_err(failure)?);
-        }
-        self.put(call, wanted).await.map(drop)
-    }
-
-    /// The newest turn of the newest thread. Blocks.
-    ///
-    /// # Errors
-    /// When there is no thread, or the server refuses.
-    pub(super) fn newest_turn(&self) -> Result<String, CommandFailure> {
-        let list = self.get("/api/threads?limit=1")?;
-        let Some(thread) = list["threads"][0]["thread_id"].as_str() else {
-            return failed(question::NO_THREAD);
+    /// As [`Self::get`]; [`CommandFailure::Usage`] for another account.
+    pub(super) fn account(&self, expected: Option<&str>) -> Result<Value, CommandFailure> {
+        let me = self.get("/api/users/me")?;
+        let email = me["email"].as_str().unwrap_or_default();
+        let is_other = |expected: &str| {
+            let parsed = Email::parse(expected);
+            parsed.is_none_or(|expected| expected.as_str() != email)
         };
-        question::newest_turn(&self.get(&format!("/api/threads/{thread}"))?)
+        match expected.filter(|expected| is_other(expected)) {
+            None => Ok(me),
+            Some(other) => usage(format!(
+                "the server takes the account from the API key, which belongs to {email} and not to {other}"
+            )),
+        }
     }
 
-    /// Asks a question of a conversation, shows the answer, and returns the turn.
+    /// The id of the account with this email address, for administrators. Blocks.
     ///
     /// # Errors
-    /// When it has no answer, or was stopped.
-    pub(super) async fn answer(
+    /// As [`Self::get`], and when there is no such account.
+    pub(super) fn user_id(&self, email: &str) -> Result<String, CommandFailure> {
+        let parsed = Email::parse(email);
+        let wanted = parsed.as_ref().map_or(email, Email::as_str);
+        let people = self.list("/api/admin/users", "users")?;
+        let found = people.iter().find(|person| person["email"] == wanted);
+        match found.and_then(|person| person["id"].as_str()) {
+            Some(id) => Ok(id.to_owned()),
+            None => failed(format!(
+                "there is no account with the email address {email}"
+            )),
+        }
+    }
+
+    /// Follows a stream of events until one of `last` arrives. Reconnects; runs on a thread of its own.
+    pub(super) fn events(
         &self,
-        call: &CommandCall,
-        wanted: RemoteQuestion,
-    ) -> Result<String, CommandFailure> {
-        self.put(call, wanted).await
-    }
-
-    async fn put(
-        &self,
-        call: &CommandCall,
-        wanted: RemoteQuestion,
-    ) -> Result<String, CommandFailure> {
-        let is_json = call.has("json");
-        let mut screen = Screen::new(wanted.is_quiet, !is_json);
-        let report = follow(self.remote.clone(), wanted, &mut screen).await?;
-        if is_json {
-            print(&report)?;
-        }
-        conclude(&report, is_json, &mut screen)?;
-        let id = report["analysis_id"].as_str().unwrap_or_default();
-        Ok(id.to_owned())
-    }
-}
-
-/// A question for a server, with the files that are sent first.
-pub(super) struct RemoteQuestion {
-    body: Value,
-    files: Vec<InputFile>,
-    config: Config,
-    is_quiet: bool,
-}
-
-impl RemoteQuestion {
-    pub(super) fn new(
-        call: &CommandCall,
-        mut body: Value,
-        files: Vec<InputFile>,
-        config: Config,
-    ) -> Self {
-        body["async"] = json!(true);
-        Self {
-            body,
-            files,
-            config,
-            is_quiet: call.has("quiet"),
-        }
-    }
-
-    /// Uploads the files and names them in the body. Blocks.
-    ///
-    /// # Errors
-    /// When one cannot be read, or the server refuses it.
-    fn send_files(&mut self, remote: &Remote) -> Outcome {
-        let mut documents = Vec::new();
-        for file in std::mem::take(&mut self.files) {
-            documents.extend(give(remote, &file, &self.config, self.is_quiet)?);
-        }
-        if let Some(named) = self.body["document_ids"].as_array() {
-            documents.extend(named.iter().filter_map(Value::as_str).map(str::to_owned));
-        }
-        self.body["document_ids"] = json!(documents);
-        Ok(())
-    }
-}
-
-// The calls block, so they run on a thread of their own; Ctrl-C also stops the run on the server.
-async fn follow(
-    remote: Arc<Remote>,
-    wanted: RemoteQuestion,
-    screen: &mut Screen,
-) -> Result<Value, CommandFailure> {
-    let (tell, mut told) = mpsc::channel(WAITING);
-    let worker = remote.clone();
-    std::thread::spawn(move || {
-        let outcome = work(&worker, wanted, &tell);
-        let _ = tell.blocking_send(ServerMessage::Over(outcome));
-    });
-    let mut begun = None;
-    let mut is_stopped = false;
-    loop {
-        tokio::select! {
-            next = told.recv() => match next {
-                Some(ServerMessage::Begun(id)) => begun = Some(id),
-                Some(ServerMessage::Event(kind, data)) => screen.show(&[(kind, data)]),
-                Some(ServerMessage::Over(outcome)) => {
-                    return match outcome {
-                        Ok(_) if is_stopped => Err(CommandFailure::Stopped("stopped".to_owned())),
-                        outcome => outcome,
-                    };
-                }
-                None => return failed("the run ended without a result"),
-            },
-            _ = tokio::signal::ctrl_c() => {
-                let Some(id) = begun.take().filter(|_| !is_stopped) else {
-                    return Err(CommandFailure::Stopped("stopped".to_owned()));
-                };
-                is_stopped = true;
-                let path = format!("/api/analyses/{id}/cancel");
-                remote.post(&path, &json!({})).map_err(failure)?;
+        path: String,
+        last: &'static [&'static str],
+    ) -> mpsc::Receiver<Result<(String, Value), CommandFailure>> {
+        let (tell, told) = mpsc::channel(WAITING);
+        let remote = self.remote.clone();
+        std::thread::spawn(move || {
+            let sent = |kind, data| tell.blocking_send(Ok((kind, data))).is_ok();
+            if let Err(fault) = stream(&remote, &path, last, sent) {
+                let _ = tell.blocking_send(Err(failure(fault)));
             }
-        }
+        });
+        told
     }
 }
 
-fn work(
+/// Reads a stream until one of the last events, or until `take` returns false because nothing listens any more.
+fn stream(
     remote: &Remote,
-    mut wanted: RemoteQuestion,
-    tell: &mpsc::Sender<ServerMessage>,
-) -> Result<Value, CommandFailure> {
-    wanted.send_files(remote)?;
-    let started = remote.post("/api/analyze", &wanted.body).map_err(failure)?;
-    let Some(id) = started["analysis_id"].as_str() else {
-        return failed("the server did not name the analysis it started; its version may differ");
-    };
-    let _ = tell.blocking_send(ServerMessage::Begun(id.to_owned()));
-    let (mut last, mut tries) = (0, 0);
+    path: &str,
+    last: &[&str],
+    mut take: impl FnMut(String, Value) -> bool,
+) -> Result<(), RemoteError> {
+    let (mut after, mut tries) = (0, 0);
     loop {
         let mut is_over = false;
-        let followed = remote.events(
-            &format!("/api/analyses/{id}/events"),
-            last,
-            |number, kind, data| {
-                last = last.max(number);
-                tries = 0;
-                is_over = matches!(
-                    kind.as_str(),
-                    "analysis.completed" | "analysis.failed" | "analysis.cancelled"
-                );
-                // A closed channel means that nothing listens any more.
-                tell.blocking_send(ServerMessage::Event(kind, data)).is_ok() && !is_over
-            },
-        );
+        let followed = remote.events(path, after, |number, kind, data| {
+            after = after.max(number);
+            tries = 0;
+            is_over = last.contains(&kind.as_str());
+            is_over |= !take(kind, data);
+            !is_over
+        });
         match followed {
-            _ if is_over => break,
-            Err(fault @ RemoteError::Refused(..)) => return Err(failure(fault)),
-            Err(fault) if tries == TRIES => return Err(failure(fault)),
-            _ if tries == TRIES => break,
+            _ if is_over => return Ok(()),
+            Err(fault @ RemoteError::Refused(..)) => return Err(fault),
+            Err(fault) if tries == TRIES => return Err(fault),
+            _ if tries == TRIES => return Ok(()),
             _ => {
                 tries += 1;
                 std::thread::sleep(Duration::from_secs(u64::from(tries)));
             }
-        }
-    }
-    remote.get(&format!("/api/analyses/{id}")).map_err(failure)
-}
-
-// Uploads a file and waits until it has been read.
-fn give(
-    remote: &Remote,
-    file: &InputFile,
-    config: &Config,
-    is_quiet: bool,
-) -> Result<Option<String>, CommandFailure> {
-    let Some(opened) = file.open(config)? else {
-        return Ok(None);
-    };
-    let shown = &file.shown;
-    let mut stored = remote
-        .upload("/api/upload-document", &opened.name, opened.content)
-        .map_err(failure)?;
-    let id = ["document_id", "id"]
-        .iter()
-        .find_map(|field| stored[*field].as_str());
-    let Some(id) = id.map(str::to_owned) else {
-        return failed(format!("the server did not store {shown}"));
-    };
-    loop {
-        let document = if stored["document"].is_object() {
-            &stored["document"]
-        } else {
-            &stored
-        };
-        match document["status"].as_str() {
-            Some("failed") => {
-                let why = document["message"].as_str().unwrap_or("it cannot be read");
-                return failed(format!("{shown}: {why}"));
-            }
-            Some("processing" | "pending") => {}
-            _ => break,
-        }
-        std::thread::sleep(Duration::from_millis(300));
-        stored = remote
-            .get(&format!("/api/documents/{id}"))
-            .map_err(failure)?;
-    }
-    if !is_quiet {
-        progress(&format!("{shown}: read by the server"));
-    }
-    Ok(Some(id))
-}
-
-fn conclude(report: &Value, shown: bool, screen: &mut Screen) -> Outcome {
-    let text = ["ultra_response", "synthesis"]
-        .iter()
-        .find_map(|field| report[*field].as_str());
-    match (report["status"].as_str(), text) {
-        (Some("completed"), Some(text)) => screen.conclude((!shown).then_some(text)),
-        (status, _) => {
-            screen.abandon();
-            let why = report["error"].as_str().unwrap_or("no answer was written");
-            failed(format!(
-                "the analysis is {}: {why}",
-                status.unwrap_or("gone")
-            ))
         }
     }
 }

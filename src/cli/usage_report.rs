@@ -1,10 +1,12 @@
-//! `quire usage`: tokens, calls, and cost per account from the store, also while the server runs.
+//! `quire usage`: tokens, calls, and cost per account from the store, also while the server runs, or from the server that
+//! QUIRE_SERVER names.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::CommandCall;
+use super::remote::RemoteSession;
 use super::table::TextTable;
-use super::{Outcome, block_on, failed, print, usage};
+use super::{CommandFailure, Outcome, block_on, failed, print, usage};
 use crate::app::offline::OfflineUsage;
 use crate::app::usage::DailyUsage;
 use crate::clock;
@@ -26,47 +28,92 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
     let config = call.config()?;
     let today = clock::now().day();
     let from = today - days + 1;
-    block_on(async {
-        let sheet = OfflineUsage::open(&config)?;
-        let rows = match call.value("user") {
-            Some(email) => sheet.of_one(email, from, today).await,
-            None => sheet.of_all(from, today).await,
-        };
-        sheet.close().await;
-        let rows = rows?;
-        if call.has("json") {
-            let rows: Vec<_> = rows.iter().map(|(who, row)| shape(who, row)).collect();
-            let text = json!({"from": day_text(from), "to": day_text(today), "usage": rows});
-            return match serde_json::to_string_pretty(&text) {
-                Ok(text) => print(text),
-                Err(fault) => failed(format!("cannot write JSON: {fault}")),
+    let rows = match RemoteSession::named(call, &config)? {
+        Some(server) => at_server(call, &server, from, today)?,
+        None => block_on(async {
+            let sheet = OfflineUsage::open(&config)?;
+            let rows = match call.value("user") {
+                Some(email) => sheet.of_one(email, from, today).await,
+                None => sheet.of_all(from, today).await,
             };
-        }
-        let mut table = TextTable::new(&[
-            "of",
-            ">cost, USD",
-            ">calls",
-            ">failed",
-            ">input",
-            ">output",
-            ">unpriced",
+            sheet.close().await;
+            Ok(rows?.iter().map(|(who, row)| shape(who, row)).collect())
+        })?,
+    };
+    if call.has("json") {
+        let text = json!({"from": day_text(from), "to": day_text(today), "usage": rows});
+        return match serde_json::to_string_pretty(&text) {
+            Ok(text) => print(text),
+            Err(fault) => failed(format!("cannot write JSON: {fault}")),
+        };
+    }
+    let mut table = TextTable::new(&[
+        "of",
+        ">cost, USD",
+        ">calls",
+        ">failed",
+        ">input",
+        ">output",
+        ">unpriced",
+    ]);
+    for row in &rows {
+        table.push([
+            row["of"].as_str().unwrap_or_default().to_owned(),
+            format!("{:.6}", row["cost_usd"].as_f64().unwrap_or_default()),
+            row["calls"].to_string(),
+            row["failed"].to_string(),
+            row["input_tokens"].to_string(),
+            row["output_tokens"].to_string(),
+            row["unpriced"].to_string(),
         ]);
-        for (who, row) in &rows {
-            table.push([
-                who.clone(),
-                format!("{:.6}", row.cost.dollars()),
-                row.calls.to_string(),
-                row.failed.to_string(),
-                row.input.to_string(),
-                row.output.to_string(),
-                row.unpriced.to_string(),
-            ]);
-        }
-        table.print("No usage in these days.")
-    })
+    }
+    table.print("No usage in these days.")
 }
 
-fn shape(who: &str, row: &DailyUsage) -> serde_json::Value {
+/// The rows of a server: all accounts for an administrator, otherwise the days of the account of the API key.
+///
+/// # Errors
+/// When the server refuses, or there is no such account.
+fn at_server(
+    call: &CommandCall,
+    server: &RemoteSession,
+    from: i64,
+    to: i64,
+) -> Result<Vec<Value>, CommandFailure> {
+    let query = format!("from={}&to={}", day_text(from), day_text(to));
+    let me = server.account(None)?;
+    let own = me["email"].as_str().unwrap_or_default();
+    let is_all = call.value("user").is_none() && me["role"] == "admin";
+    let email = call.value("user").unwrap_or(own);
+    let user = match (is_all, email == own) {
+        (true, _) => "all".to_owned(),
+        (false, true) => me["id"].as_str().unwrap_or_default().to_owned(),
+        (false, false) => server.user_id(email)?,
+    };
+    let found = server.get(&format!("/api/usage?user={user}&{query}"))?;
+    let people = match is_all {
+        true => server.list("/api/admin/users", "users")?,
+        false => Vec::new(),
+    };
+    let field = if is_all { "users" } else { "usage" };
+    let rows = found[field].as_array().into_iter().flatten();
+    let labeled = rows.map(|row| {
+        let text = |name: &str| row[name].as_str().unwrap_or_default();
+        let person = people
+            .iter()
+            .find(|person| person["id"] == row["user_id"])
+            .and_then(|person| person["email"].as_str());
+        let mut row = row.clone();
+        row["of"] = match is_all {
+            true => json!(person.unwrap_or_default()),
+            false => json!(format!("{}  {}", text("day"), text("model"))),
+        };
+        row
+    });
+    Ok(labeled.collect())
+}
+
+fn shape(who: &str, row: &DailyUsage) -> Value {
     json!({
         "of": who,
         "calls": row.calls,

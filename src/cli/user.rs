@@ -1,66 +1,28 @@
 //! `quire user …`: accounts from the command line, by the same rules as on the pages. Works while the
 //! server runs; a session ended here ends there within two seconds.
 
-use std::io::BufRead as _;
-
 use serde_json::{Value, json};
 
 use super::args::CommandCall;
 use super::local_address::{public_url, running_server};
-use super::relative_time::relative;
+use super::remote::RemoteSession;
 use super::screen::progress;
-use super::table::TextTable;
-use super::{CommandFailure, Outcome, block_on, failed, no_action, print, usage};
+use super::user_action::{self, UserAction, print_password, print_user};
+use super::{CommandFailure, Outcome, block_on, print, user_server};
 use crate::app::accounts::{self, Accounts, NewAccount, RequestOrigin};
-use crate::app::admin::{OneTimeLink, UserChange};
+use crate::app::admin::OneTimeLink;
 use crate::clock;
 use crate::config::Config;
 use crate::domain::key::keys_deleted;
-use crate::domain::user::{Role, User};
-
-/// The actions, for the help text.
-pub(super) const DETAILS: &str =
-    "  add EMAIL           create an account; the first one becomes administrator
-  list                list all accounts
-  passwd EMAIL        set a new password, end all sessions and delete all API keys
-  reset-link EMAIL    print a link that sets a new password, once, within an hour
-  invite [EMAIL]      print an invitation for REGISTRATION=invite, valid for two weeks
-  role EMAIL ROLE     change the role: admin or user
-  disable EMAIL       lock an account; nothing is deleted
-  enable EMAIL        unlock it
-  delete EMAIL --yes  delete an account with all its documents and analyses";
+use crate::domain::user::User;
 
 /// Runs the action that the first word names.
 pub(super) fn run(call: &CommandCall) -> Outcome {
-    let word = |at: usize| call.words.get(at).map(String::as_str);
-    let Some(act) = word(0) else {
-        return usage(format!("user needs one of these:\n{DETAILS}"));
-    };
-    call.at_most(match act {
-        "list" => 1,
-        "role" => 3,
-        _ => 2,
-    })?;
-    let email =
-        || word(1).map_or_else(|| usage(format!("`user {act}` needs an email address")), Ok);
-    let act = match act {
-        "list" => UserAction::List,
-        "invite" => UserAction::Invite(word(1)),
-        "add" => UserAction::Add(email()?),
-        "passwd" => UserAction::Password(email()?),
-        "reset-link" => UserAction::ResetLink(email()?),
-        "role" => UserAction::Change(email()?, role(word(2))?),
-        "disable" => UserAction::Change(email()?, lock(true)),
-        "enable" => UserAction::Change(email()?, lock(false)),
-        "delete" if !call.has("yes") => {
-            return usage(
-                "this deletes the account with all its documents and analyses; add --yes to confirm",
-            );
-        }
-        "delete" => UserAction::Delete(email()?),
-        other => return usage(no_action("user", other, DETAILS)),
-    };
+    let act = user_action::parse(call)?;
     let config = call.config()?;
+    if let Some(server) = RemoteSession::named(call, &config)? {
+        return user_server::perform(call, &server, act);
+    }
     block_on(async {
         let accounts = match act {
             UserAction::Add(_) => Accounts::open(&config)?,
@@ -70,33 +32,6 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         accounts.close().await;
         outcome
     })
-}
-
-enum UserAction<'a> {
-    List,
-    Invite(Option<&'a str>),
-    Add(&'a str),
-    Password(&'a str),
-    ResetLink(&'a str),
-    Change(&'a str, UserChange),
-    Delete(&'a str),
-}
-
-fn role(word: Option<&str>) -> Result<UserChange, CommandFailure> {
-    match word.and_then(Role::parse) {
-        Some(role) => Ok(UserChange {
-            role: Some(role),
-            ..UserChange::default()
-        }),
-        None => usage("the role must be \"admin\" or \"user\""),
-    }
-}
-
-fn lock(disabled: bool) -> UserChange {
-    UserChange {
-        disabled: Some(disabled),
-        ..UserChange::default()
-    }
 }
 
 async fn perform(
@@ -115,7 +50,7 @@ async fn perform(
         }
         UserAction::Password(email) => {
             let user = accounts.user_by_email(email).await?;
-            let (password, made_up) = password(call)?;
+            let (password, generated) = password(call)?;
             let keep_keys = call.has("keep-keys");
             let deleted = accounts
                 .set_password(None, &user.id, &password, keep_keys, &visit)
@@ -125,7 +60,7 @@ async fn perform(
                 user.email,
                 keys_deleted(deleted)
             ))?;
-            print_password(made_up, &password)
+            print_password(generated.then_some(&password))
         }
         UserAction::ResetLink(email) => {
             let user = accounts.user_by_email(email).await?;
@@ -135,10 +70,7 @@ async fn perform(
         UserAction::Change(email, change) => {
             let user = accounts.user_by_email(email).await?;
             let user = accounts.change_user(None, &user.id, change, &visit).await?;
-            match call.has("json") {
-                true => print(shape(&user)),
-                false => print(line(&user)),
-            }
+            print_user(call, &shape(&user), None)
         }
         UserAction::Delete(email) => {
             let user = accounts.user_by_email(email).await?;
@@ -154,12 +86,7 @@ async fn add(
     email: &str,
     visit: &RequestOrigin,
 ) -> Outcome {
-    let (password, made_up) = password(call)?;
-    let role = if call.has("admin") {
-        Role::Admin
-    } else {
-        Role::User
-    };
+    let (password, generated) = password(call)?;
     let new = NewAccount {
         email: email.to_owned(),
         password: password.clone(),
@@ -168,16 +95,9 @@ async fn add(
         setup_token: None,
         is_local: true,
     };
+    let role = user_action::new_role(call);
     let user = accounts.create_user(None, new, role, visit).await?;
-    if call.has("json") {
-        let mut row = shape(&user);
-        if made_up {
-            row["password"] = json!(password);
-        }
-        return print(row);
-    }
-    print(line(&user))?;
-    print_password(made_up, &password)
+    print_user(call, &shape(&user), generated.then_some(&password))
 }
 
 async fn list(call: &CommandCall, accounts: &Accounts) -> Outcome {
@@ -187,32 +107,12 @@ async fn list(call: &CommandCall, accounts: &Accounts) -> Outcome {
         let users = accounts.users(200, cursor).await?;
         cursor = users.last().map(|user| user.id.clone());
         let is_last = users.len() < 200;
-        all.extend(users);
+        all.extend(users.iter().map(shape));
         if is_last {
             break;
         }
     }
-    if call.has("json") {
-        let rows: Vec<Value> = all.iter().map(shape).collect();
-        return print(json!({ "users": rows }));
-    }
-    let now = clock::now();
-    let mut table = TextTable::new(&["email", "role", "state", "created", "last sign-in"]);
-    for user in &all {
-        table.push([
-            user.email.clone(),
-            user.role.as_str().to_owned(),
-            state(user).to_owned(),
-            relative(user.created, now),
-            user.last_login
-                .map_or("never".to_owned(), |at| relative(at, now)),
-        ]);
-    }
-    table.print("No accounts yet. Create one: quire user add EMAIL --admin")
-}
-
-fn state(user: &User) -> &'static str {
-    if user.disabled { "locked" } else { "active" }
+    user_action::print_users(call, &all)
 }
 
 fn shape(user: &User) -> Value {
@@ -224,18 +124,9 @@ fn shape(user: &User) -> Value {
 
 /// Prints a one-time link that opens the page for it.
 fn print_link(call: &CommandCall, config: &Config, link: &OneTimeLink, field: &str) -> Outcome {
-    let page = public_url(config);
-    let url = format!("{page}/login?{field}={}", link.token);
-    if call.has("json") {
-        return print(json!({ "url": url, "token": link.token, "expires_at": link.expires }));
-    }
-    print(url)?;
-    progress(&format!(
-        "valid once, until {} ({})",
-        link.expires,
-        relative(link.expires, clock::now())
-    ));
-    if config.public_url.is_none() && running_server(config).is_none() {
+    let url = format!("{}/login?{field}={}", public_url(config), link.token);
+    user_action::print_link(call, &url, &link.token, &link.expires.to_string())?;
+    if !call.has("json") && config.public_url.is_none() && running_server(config).is_none() {
         progress(
             "no server runs on this data folder now; if people use another address, set PUBLIC_URL",
         );
@@ -243,36 +134,10 @@ fn print_link(call: &CommandCall, config: &Config, link: &OneTimeLink, field: &s
     Ok(())
 }
 
-fn line(user: &User) -> String {
-    let state = state(user);
-    let seen = user.last_login.map_or("never signed in".to_owned(), |at| {
-        format!("last signed in {at}")
-    });
-    format!(
-        "{}  {}  {state}  created {}  {seen}",
-        user.email,
-        user.role.as_str(),
-        user.created
-    )
-}
-
-/// The password from stdin, or a generated one.
+/// The password from stdin, or a generated one, and whether it was generated.
 fn password(call: &CommandCall) -> Result<(String, bool), CommandFailure> {
-    if !call.has("password-stdin") {
-        return Ok((accounts::random_password()?, true));
-    }
-    let mut line = String::new();
-    match std::io::stdin().lock().read_line(&mut line) {
-        Ok(0) => usage("stdin holds no password"),
-        Ok(_) => Ok((line.trim_end_matches(['\r', '\n']).to_owned(), false)),
-        Err(error) => failed(format!("cannot read the password: {error}")),
-    }
-}
-
-fn print_password(made_up: bool, password: &str) -> Outcome {
-    if made_up {
-        print(format!("password: {password}"))
-    } else {
-        Ok(())
+    match user_action::password(call)? {
+        Some(password) => Ok((password, false)),
+        None => Ok((accounts::random_password()?, true)),
     }
 }

@@ -85,7 +85,7 @@ pub static SETTINGS: &[OptionRow] = &[
     row("QUIRE_TLS_CERT", &[], ValueKind::Path, "", "certificate chain as PEM: the ports then serve HTTPS; reloaded when the file changes and on SIGHUP"),
     row("QUIRE_TLS_KEY", &[], ValueKind::Path, "", "unencrypted key of that certificate as PEM"),
     row("QUIRE_DATA", &["DATA_DIR"], ValueKind::Path, "", "folder for everything Quire stores; default: ./quire-data where it exists, otherwise $XDG_DATA_HOME/quire or ~/.local/share/quire"),
-    row("QUIRE_SERVER", &[], ValueKind::Url, "", "address of a running server that ask, chat, history, documents, and models use, with the API key in the environment variable QUIRE_API_KEY"),
+    row("QUIRE_SERVER", &[], ValueKind::Url, "", "address of a running server that the commands use instead of a data folder, with the API key in the environment variable QUIRE_API_KEY"),
     row("QUIRE_SECRET", &["SECRET_KEY", "JWT_SECRET", "JWT_SECRET_KEY"], ValueKind::Secret, "", "signs sessions and encrypts stored keys, at least 16 characters; if unset, created at the first start in the data folder"),
     row("QUIRE_REPLICA", &[], ValueKind::Text, "", "where everything is copied to, and restored from if the data folder has no database: s3://bucket/prefix or file:///folder"),
     row("QUIRE_REPLICA_WINDOW", &[], ValueKind::Seconds(1, 3600), "1", "sync interval: seconds until a change is sent to the replica"),

@@ -1,7 +1,7 @@
 //! Client of another Quire, for the command line: JSON requests over HTTP, an upload, a stream of events. Blocks;
 //! never retries.
 
-use std::io::{BufReader, Cursor, Read};
+use std::io::{BufReader, Cursor, Read, Write};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -18,6 +18,9 @@ const MAX_RESPONSE: u64 = 64 << 20;
 const MAX_EVENT: usize = 8 << 20;
 /// Timeout for the first byte of a response.
 const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Timeout for the first byte of the response to a tool call or to a file: the server works for so long. The longest
+/// deadline of a tool call, and a minute.
+const WORK_TIMEOUT: Duration = Duration::from_secs(3_660);
 /// Timeout between two chunks of a stream: the server sends a keep-alive every few seconds.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// Boundary of the parts of an upload, long enough never to occur in a file by chance.
@@ -28,6 +31,8 @@ pub struct Remote {
     base: String,
     key: String,
     agent: ureq::Agent,
+    /// For requests that the server works on before it responds.
+    patient: ureq::Agent,
 }
 
 /// Why a request failed.
@@ -54,11 +59,17 @@ impl Remote {
             true => base.to_owned(),
             false => format!("http://{base}"),
         };
+        // The user of the command line chose the server.
+        let agent = transport::agent(&settings, AddressReach::Anywhere);
+        let settings = LlmSettings {
+            first_token: WORK_TIMEOUT,
+            ..settings
+        };
         Self {
             base,
             key: key.to_owned(),
-            // The user of the command line chose the server.
-            agent: transport::agent(&settings, AddressReach::Anywhere),
+            agent,
+            patient: transport::agent(&settings, AddressReach::Anywhere),
         }
     }
 
@@ -85,6 +96,36 @@ impl Remote {
         whole(request.send(body.to_string().as_bytes()))
     }
 
+    /// Sends a PUT request with a JSON body.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::post`].
+    pub fn put(&self, path: &str, body: &Value) -> Result<Value, RemoteError> {
+        let request = self.agent.put(format!("{}{path}", self.base));
+        let request = self
+            .signed(request)
+            .header("content-type", "application/json");
+        whole(request.send(body.to_string().as_bytes()))
+    }
+
+    /// Sends a message as the body of a POST request; `None` when the server accepts it without a response.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::post`].
+    pub fn message(&self, path: &str, body: &str) -> Result<Option<Value>, RemoteError> {
+        let request = self.patient.post(format!("{}{path}", self.base));
+        let request = self
+            .signed(request)
+            .header("content-type", "application/json");
+        let response = request.send(body.as_bytes()).map_err(unreachable)?;
+        match response.status() {
+            StatusCode::ACCEPTED => Ok(None),
+            _ => whole(Ok(response)).map(Some),
+        }
+    }
+
     /// Sends a DELETE request.
     ///
     /// # Errors
@@ -106,6 +147,29 @@ impl Remote {
         match response.status() {
             StatusCode::OK => read_text(response.into_body()),
             _ => whole(Ok(response)).map(|_| String::new()),
+        }
+    }
+
+    /// Downloads a file of any size, and returns its length in bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not respond or refuses the request, the connection breaks, or `into` cannot be written.
+    pub fn download(&self, path: &str, into: &mut impl Write) -> Result<u64, RemoteError> {
+        let request = self.patient.get(format!("{}{path}", self.base));
+        let response = self.signed(request).call().map_err(unreachable)?;
+        if response.status() != StatusCode::OK {
+            return whole(Ok(response)).map(|_| 0);
+        }
+        let promised = response.body().content_length();
+        let mut reader = response.into_body().into_reader();
+        let copied = std::io::copy(&mut reader, into)
+            .map_err(|error| RemoteError::Away(format!("the download failed: {error}")))?;
+        match promised {
+            Some(length) if length != copied => Err(RemoteError::Away(format!(
+                "the download ended after {copied} of {length} bytes"
+            ))),
+            _ => Ok(copied),
         }
     }
 
@@ -132,7 +196,7 @@ impl Remote {
         );
         let tail = format!("\r\n--{BOUNDARY}--\r\n");
         let mut body = Cursor::new(head).chain(file).chain(Cursor::new(tail));
-        let request = self.agent.post(format!("{}{path}", self.base));
+        let request = self.patient.post(format!("{}{path}", self.base));
         let request = self.signed(request).header(
             "content-type",
             format!("multipart/form-data; boundary={BOUNDARY}"),
@@ -219,7 +283,13 @@ fn whole(response: Result<Response<Body>, ureq::Error>) -> Result<Value, RemoteE
     let words = ["message", "error", "detail"];
     let told = words.iter().find_map(|name| value[*name].as_str());
     match (told, parts.status.is_redirection()) {
-        (Some(told), _) => Err(RemoteError::Refused(parts.status.as_u16(), told.to_owned())),
+        (Some(told), _) => {
+            // For a key without the scope, this names the scope.
+            let advice = value["resolution"].as_str();
+            let advice = advice.filter(|_| parts.status == StatusCode::FORBIDDEN);
+            let told = advice.map_or(told.to_owned(), |advice| format!("{told}\n{advice}"));
+            Err(RemoteError::Refused(parts.status.as_u16(), told))
+        }
         (None, true) => {
             let to = parts
                 .headers

@@ -3,6 +3,24 @@
 
 use super::{Place, Running};
 
+const SUMS: &str = r#"
+name = "sums"
+
+[evaluator]
+kind = "regex"
+pattern = "(?i)question"
+
+[[space]]
+dial = "model"
+values = ["demo/phrases", "demo/sceptic"]
+
+[[cases]]
+prompt = "Is the house worth it?"
+
+[[cases]]
+prompt = "Is the garden worth it?"
+"#;
+
 fn person(place: &Place) {
     place.run(&["user", "add", "a@b.co"]).well();
     let words = [
@@ -45,8 +63,6 @@ fn documents_are_listed_searched_and_deleted_beside_a_server() {
 fn experiments_and_models_are_shown_beside_a_server() {
     let place = Place::new();
     place.run(&["user", "add", "a@b.co"]).well();
-    let sums = "name = \"sums\"\nmodels = [\"demo/extract\"]\n[[cases]]\nprompt = \"What is 2 + 2?\"\nexpect = \"4\"\n";
-    std::fs::write(place.0.join("sums.toml"), sums).unwrap();
     let _server = Running::start(place.quire(&["--port", "0"]));
     let listed = place.run(&["experiment", "list"]).well();
     assert!(listed.starts_with("No experiments yet."), "{listed}");
@@ -65,35 +81,25 @@ fn experiments_and_models_are_shown_beside_a_server() {
 }
 
 #[test]
-fn what_runs_something_refuses_beside_a_server_and_says_what_to_do() {
+fn what_runs_something_is_sent_to_the_server_beside() {
     let place = Place::new();
     person(&place);
-    let server = Running::start(place.quire(&["--port", "0"]));
-    let who = format!(
-        "a server is using {} (process {}",
-        place.data().display(),
-        server.child.id()
-    );
-    for (words, instead) in [
-        (&["mcp"][..], "/mcp, with an API key"),
-        (&["experiment", "run", "sums.toml"], "POST "),
-        (
-            &[
-                "experiment",
-                "resume",
-                "experiment_01ARZ3NDEKTSV4RRFFQ69G0000",
-            ],
-            "POST ",
-        ),
-    ] {
-        let said = place.run(words).refused(1);
-        assert!(
-            said.contains(&who) && said.contains(instead),
-            "{words:?}: {said}"
-        );
-        // The port that the server has, not the one a server would have by default.
-        assert!(said.contains(&server.address), "{words:?}: {said}");
-    }
+    let _server = Running::start(place.quire(&["--port", "0", "--use-mock"]));
+    std::fs::write(place.0.join("sums.toml"), SUMS).unwrap();
+    let ran = place.run(&["experiment", "run", "sums.toml", "--evaluations", "4"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("# sums"), "{ran:?}");
+    assert!(ran.err.contains("stored as experiment_"), "{ran:?}");
+    let nowhere = "experiment_01ARZ3NDEKTSV4RRFFQ69G0000";
+    let said = place.run(&["experiment", "resume", nowhere]).refused(1);
+    assert!(said.contains("the server refused"), "{said}");
+    let request = "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"tools/list\"}\n";
+    let said = place.run_with(&["mcp"], request);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("list_patterns"), "{said:?}");
+    // The keys that the commands made for themselves are gone.
+    let keys = place.run(&["key", "list", "a@b.co"]).well();
+    assert!(keys.starts_with("No API keys yet."), "{keys}");
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! `quire doctor` and the network: the port, the public address, a proxy that buffers responses; and a
-//! container's health check.
+//! `quire doctor`: the folder, the port, the public address, a proxy that buffers responses; and a container's health
+//! check.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 
-use super::{Place, Running};
+use super::{Place, Running, Said};
 
 fn port(address: &str) -> &str {
     address.rsplit_once(':').unwrap().1
@@ -107,4 +108,151 @@ fn another_program_on_the_port() {
     let said = place.run(&["doctor", "--port", port(&address)]);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.out.contains("taken by another program"), "{said:?}");
+}
+
+#[test]
+fn the_doctor_says_what_is_wrong() {
+    let place = Place::new();
+    let said = place.run(&["doctor", "--port", "0"]).well();
+    assert!(said.contains("is not there yet"), "{said}");
+    assert!(!place.data().exists(), "looking makes nothing");
+    place.run(&["user", "add", "a@b.co"]).well();
+    let said = place.run(&["doctor", "--port", "0"]).well();
+    for line in [
+        "ok       data folder",
+        "ok       secret",
+        "ok       database: it is sound",
+        "warning  providers",
+    ] {
+        assert!(said.contains(line), "{line} in {said}");
+    }
+    set_mode(&place.data().join("secret"), 0o644);
+    let said = place.run(&["doctor", "--port", "0"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.out.contains("broken   secret") && said.err.contains("one check failed"),
+        "{said:?}"
+    );
+    set_mode(&place.data().join("secret"), 0o600);
+    std::fs::write(place.data().join("quire.db"), "this is not a database").unwrap();
+    let said = place.run(&["doctor", "--port", "0"]);
+    assert!(
+        said.code == Some(1) && said.out.contains("broken   database"),
+        "{said:?}"
+    );
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// What the doctor says with these settings.
+fn examined(place: &Place, settings: &[(&str, &str)]) -> Said {
+    let mut command = place.quire(&["doctor", "--port", "0"]);
+    command.envs(settings.iter().copied());
+    Said::of(command.output().unwrap())
+}
+
+#[test]
+fn faults_of_the_setup_are_found() {
+    let place = Place::new();
+    // A server that was started, and where nobody has registered.
+    let server = Running::start(place.quire(&["--port", "0"]));
+    server.signal("-TERM");
+    server.ended();
+    let said = examined(&place, &[]);
+    assert!(
+        said.out
+            .contains("warning  accounts: there is no administrator yet"),
+        "{said:?}"
+    );
+    place.run(&["user", "add", "a@b.co"]).well();
+    let file = place.0.join("file");
+    std::fs::write(&file, "x").unwrap();
+    let file = file.display().to_string();
+    let folder = place.0.join("backups");
+    std::fs::create_dir(&folder).unwrap();
+    let folder_text = folder.display().to_string();
+    for (settings, found) in [
+        (&[][..], "ok       accounts: there is an administrator"),
+        (&[("OPENAI_KEY", "sk-x")], "warning  settings: "),
+        (
+            &[("PUBLIC_URL", "https://example.org/quire")],
+            "broken   public address: PUBLIC_URL has the path /quire",
+        ),
+        (
+            &[("OPENAI_BASE_URL", "http://nowhere.invalid/v1")],
+            "broken   names: nowhere.invalid cannot be resolved",
+        ),
+        (&[("QUIRE_BACKUP_DIR", &file)], "broken   backups: "),
+        (
+            &[("QUIRE_BACKUP_DIR", &folder_text)],
+            "warning  backups: there is no backup in ",
+        ),
+        (&[("QUIRE_DATA", &file)], "broken   data folder: "),
+        (
+            &[("QUIRE_DATA", "nowhere")],
+            "warning  data folder: nowhere is not there yet",
+        ),
+    ] {
+        let said = examined(&place, settings);
+        assert!(said.out.contains(found), "{settings:?}: {said:?}");
+        let is_broken = said.out.contains("broken ");
+        assert_eq!(said.code, Some(i32::from(is_broken)), "{said:?}");
+    }
+    place.run(&["backup", &folder_text]).well();
+    let said = examined(&place, &[("QUIRE_BACKUP_DIR", &folder_text)]);
+    assert!(said.out.contains("ok       backups: "), "{said:?}");
+    let copy = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
+    std::fs::write(copy.path(), "this is not a database").unwrap();
+    let said = examined(&place, &[("QUIRE_BACKUP_DIR", &folder_text)]);
+    assert!(said.out.contains("broken   backups: "), "{said:?}");
+}
+
+#[test]
+fn a_server_elsewhere_is_examined() {
+    let (home, place) = (Place::new(), Place::new());
+    let server = Running::start(home.quire(&["--port", "0", "--use-mock"]));
+    home.run(&["user", "add", "a@b.co"]).well();
+    let key = home.run(&["key", "add", "a@b.co"]).well();
+    let key = key.trim();
+    let key_for_keys = home
+        .run(&["key", "add", "a@b.co", "--scope", "keys"])
+        .well();
+    let address = format!("http://{}", server.address);
+    for (address, key, found) in [
+        (&*address, key, "ok       QUIRE_SERVER: "),
+        (&*address, "quire_wrong", "broken   QUIRE_SERVER: "),
+        (&*address, key_for_keys.trim(), "warning  QUIRE_SERVER: "),
+        ("http://127.0.0.1:1", key, "cannot be reached"),
+    ] {
+        let settings = [("QUIRE_SERVER", address), ("QUIRE_API_KEY", key)];
+        let said = examined(&place, &settings);
+        assert!(said.out.contains(found), "{found}: {said:?}");
+    }
+    assert!(!place.data().exists());
+}
+
+#[test]
+fn a_provider_that_refuses_its_key_is_found() {
+    let place = Place::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}/v1", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut piece = [0; 4096];
+            let _ = client.read(&mut piece);
+            let body = "{\"error\":{\"message\":\"incorrect key\"}}";
+            let _ = write!(
+                client,
+                "HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: \
+                 close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    let settings = [("OPENAI_BASE_URL", &*base), ("OPENAI_API_KEY", "sk-wrong")];
+    let said = examined(&place, &settings);
+    assert!(said.out.contains("warning  provider: openai: "), "{said:?}");
 }

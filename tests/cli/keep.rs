@@ -204,3 +204,46 @@ fn a_copy_comes_with_its_log_and_a_later_restore_says_what_it_removes() {
     // The three that are kept, without empty logs; nothing half done.
     assert_eq!(names.len(), 3, "{names:?}");
 }
+
+#[test]
+fn a_backup_is_a_database_that_opens() {
+    let place = Place::new();
+    assert!(
+        place
+            .run(&["backup", "copy.db"])
+            .refused(1)
+            .contains("no database")
+    );
+    place.run(&["user", "add", "a@b.co"]).well();
+    assert!(place.run(&["backup", "copy.db"]).well().contains("checked"));
+    assert!(
+        place
+            .run(&["backup", "copy.db"])
+            .refused(1)
+            .contains("already exists")
+    );
+    place.run(&["backup", "copy.db", "--replace"]).well();
+    let other = Place::new();
+    std::fs::create_dir(other.data()).unwrap();
+    std::fs::copy(place.0.join("copy.db"), other.data().join("quire.db")).unwrap();
+    // Without the secret that belongs to it, only on purpose.
+    assert!(other.run(&["user", "list"]).refused(1).contains("secret"));
+    other.run(&["secret", "new"]).well();
+    assert!(other.run(&["user", "list"]).well().contains("\na@b.co"));
+}
+
+#[test]
+fn a_newer_database_is_refused() {
+    let place = Place::new();
+    place.run(&["user", "add", "a@b.co"]).well();
+    let path = place.data().join("quire.db");
+    // SQLite keeps `user_version` in bytes 60 to 63 of the file.
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[60..64].copy_from_slice(&999_u32.to_be_bytes());
+    std::fs::write(&path, &bytes).unwrap();
+    for words in [&["user", "list"][..], &["serve", "--port", "0"]] {
+        let err = place.run(words).refused(1);
+        assert!(err.contains("written by a newer quire"), "{err}");
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "it is left alone");
+}

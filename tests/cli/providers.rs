@@ -72,3 +72,42 @@ fn a_running_server_notices() {
     place.run(&["provider", "remove", "box"]).well();
     shown(false);
 }
+
+#[test]
+fn a_provider_is_added_without_its_key_on_the_command_line() {
+    let place = Place::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}/v1", listener.local_addr().unwrap());
+    let asked = std::thread::spawn(move || {
+        let mut heads = Vec::new();
+        for body in ["{\"data\":[{\"id\":\"m\"}]}", "{\"data\":[]}"] {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut head = String::new();
+            let mut reader = BufReader::new(socket.try_clone().unwrap());
+            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {}
+            let length = body.len();
+            write!(socket, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}").unwrap();
+            heads.push(head);
+        }
+        heads
+    });
+    let key = "sk-cli-0123456789-tail";
+    let words = ["provider", "add", "box", "--base-url", &base, "--key-stdin"];
+    let said = place.run_with(&words, &format!("{key}\n"));
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(said.out.contains("lists one model"), "{}", said.out);
+    let listed = place.run(&["provider", "list"]);
+    assert!(listed.out.contains("box") && listed.out.contains("ends in tail"));
+    assert!(!listed.out.contains("0123456789"));
+    assert_eq!(place.run(&["provider", "test", "box"]).code, Some(0));
+    assert!(asked.join().unwrap().iter().all(|head| head.contains(key)));
+    assert_eq!(place.run(&["provider", "remove", "box"]).code, Some(0));
+    assert_eq!(place.run(&["provider", "remove", "box"]).code, Some(1));
+    for words in [
+        &["provider"][..],
+        &["provider", "buy"],
+        &["provider", "add"],
+    ] {
+        assert_eq!(place.run(words).code, Some(2), "{words:?}");
+    }
+}

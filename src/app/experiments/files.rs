@@ -4,46 +4,43 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Experiments;
 use crate::app::{Error, Kind, Result};
 use crate::domain::experiment::MOST_CASES;
 use crate::domain::experiment::cases::{self, ParsedCases};
 use crate::extract;
 use crate::wire::toml_text;
 
-impl Experiments<'_> {
-    /// Parses cases from a table with a header, a JSON list, or JSON Lines; detects which.
-    ///
-    /// # Errors
-    /// `BadRequest` when the file is not UTF-8; `BadInput` when a case is invalid.
-    pub fn read_cases(&self, bytes: &[u8]) -> Result<ParsedCases> {
-        let text = std::str::from_utf8(bytes).map_err(|_| {
-            let error = Error::new(Kind::BadRequest, "the file is not UTF-8 text");
-            error.resolve("save it as CSV in UTF-8, or as JSON")
-        })?;
-        let first = text.trim_start_matches('\u{feff}').trim_start();
-        let read = match first.starts_with(['{', '[']) {
-            true => cases::of_json(text),
-            // Plus the header, and one more to notice too many.
-            false => cases::of_rows(&extract::records(text, MOST_CASES + 2).unwrap_or_default()),
-        };
-        read.map_err(|fault| Error::field(&["body", "cases"], "value_error", fault.to_string()))
-    }
+/// Parses cases from a table with a header, a JSON list, or JSON Lines; detects which.
+///
+/// # Errors
+/// `BadRequest` when the file is not UTF-8; `BadInput` when a case is invalid.
+pub fn read_cases(bytes: &[u8]) -> Result<ParsedCases> {
+    let text = std::str::from_utf8(bytes).map_err(|_| {
+        let error = Error::new(Kind::BadRequest, "the file is not UTF-8 text");
+        error.resolve("save it as CSV in UTF-8, or as JSON")
+    })?;
+    let first = text.trim_start_matches('\u{feff}').trim_start();
+    let read = match first.starts_with(['{', '[']) {
+        true => cases::of_json(text),
+        // Plus the header, and one more to notice too many.
+        false => cases::of_rows(&extract::records(text, MOST_CASES + 2).unwrap_or_default()),
+    };
+    read.map_err(|fault| Error::field(&["body", "cases"], "value_error", fault.to_string()))
+}
 
-    /// Parses an experiment in TOML or JSON, with the fields of the API request. Returns it with the line numbers of its
-    /// fields by path, such as `cases.1.prompt`; JSON has none.
-    ///
-    /// # Errors
-    /// `BadRequest` with the line of a syntax error.
-    pub fn read_file(&self, text: &str) -> Result<(Value, BTreeMap<String, usize>)> {
-        let fault =
-            |line: usize, why: String| Error::new(Kind::BadRequest, format!("line {line}: {why}"));
-        if text.trim_start().starts_with('{') {
-            return crate::domain::json::parse(text)
-                .map(|value| (value, BTreeMap::new()))
-                .map_err(|error| fault(error.line(), format!("not JSON: {error}")));
-        }
-        let document = toml_text::read(text).map_err(|error| fault(error.line, error.message))?;
-        Ok((document.value, document.lines))
+/// Parses an experiment in TOML or JSON, with the fields of the API request. Returns it with the line numbers of its
+/// fields by path, such as `cases.1.prompt`; JSON has none.
+///
+/// # Errors
+/// `BadRequest` with the line of a syntax error.
+pub fn read_file(text: &str) -> Result<(Value, BTreeMap<String, usize>)> {
+    let fault =
+        |line: usize, why: String| Error::new(Kind::BadRequest, format!("line {line}: {why}"));
+    if text.trim_start().starts_with('{') {
+        return crate::domain::json::parse(text)
+            .map(|value| (value, BTreeMap::new()))
+            .map_err(|error| fault(error.line(), format!("not JSON: {error}")));
     }
+    let document = toml_text::read(text).map_err(|error| fault(error.line, error.message))?;
+    Ok((document.value, document.lines))
 }

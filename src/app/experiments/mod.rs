@@ -40,6 +40,7 @@ use crate::store::{audit, experiments};
 pub use apply::ApplyTarget;
 pub use blind_comparison::{BlindComparison, ComparisonChoice};
 pub use draft::{ExperimentForecast, ExperimentParams};
+pub use files::{read_cases, read_file};
 pub use progress::ExperimentProgress;
 pub use result::{EvaluationView, ExperimentView};
 

@@ -11,7 +11,8 @@ use super::accounts::{no_store, request_origin};
 use super::experiment_shape as shape;
 use crate::app::Error;
 use crate::app::experiments::{
-    ApplyTarget, BlindComparison, ComparisonChoice, ExperimentParams, ExperimentWatch,
+    self, ApplyTarget, BlindComparison, ComparisonChoice, ExperimentParams, ExperimentView,
+    ExperimentWatch,
 };
 use crate::domain::experiment::export;
 use crate::domain::experiment::record::ExperimentState;
@@ -101,7 +102,7 @@ impl NewExperiment {
 /// `BadRequest` when the file is not UTF-8, `BadInput` when a case is invalid.
 pub async fn read_cases(mut cx: RequestContext, _: Caller) -> Result<Reply, ApiError> {
     let bytes = cx.bytes().await?;
-    let read = cx.app.experiments().read_cases(&bytes)?;
+    let read = experiments::read_cases(&bytes)?;
     let body = json!({ "cases": read.cases, "notes": read.notes });
     Ok(no_store(Reply::json(&body)))
 }
@@ -206,10 +207,25 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     let id = id(&cx)?;
     let view = cx.app.experiments().show(&caller.user, &id).await?;
     let format = cx.query("format").unwrap_or_else(|| "json".into());
-    let (text, content_type, extension) = match format.as_str() {
+    let Some((text, content_type, extension)) = exported(&view, &format) else {
+        let why = "must be json, csv or markdown";
+        return Err(Error::field(&["query", "format"], "value_error", why).into());
+    };
+    let name = format!("attachment; filename=\"{id}.{extension}\"");
+    Ok(no_store(
+        Reply::bytes(text, content_type).header(CONTENT_DISPOSITION, &name),
+    ))
+}
+
+/// An experiment as a file: its text, content type, and file extension. `None` for an unknown format.
+pub fn exported(
+    view: &ExperimentView,
+    format: &str,
+) -> Option<(String, &'static str, &'static str)> {
+    Some(match format {
         "json" => {
-            let mut all = shape::full(&view);
-            let cases = (0..view.cases.len()).map(|index| shape::case(&view, index, None));
+            let mut all = shape::full(view);
+            let cases = (0..view.cases.len()).map(|index| shape::case(view, index, None));
             all["cases"] = cases.collect();
             (format!("{all:#}"), "application/json", "json")
         }
@@ -223,15 +239,8 @@ pub async fn export(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
             "text/markdown; charset=utf-8",
             "md",
         ),
-        _ => {
-            let why = "must be json, csv or markdown";
-            return Err(Error::field(&["query", "format"], "value_error", why).into());
-        }
-    };
-    let name = format!("attachment; filename=\"{id}.{extension}\"");
-    Ok(no_store(
-        Reply::bytes(text, content_type).header(CONTENT_DISPOSITION, &name),
-    ))
+        _ => return None,
+    })
 }
 
 /// `GET /api/experiments/{id}/events`: streams the progress of an experiment.

@@ -1,0 +1,60 @@
+//! Downloads a file from a server: it gets its name only when it is complete, and only its owner can read it.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::outcome::{CommandFailure, failed};
+use super::remote::RemoteSession;
+
+/// Downloads `path` of the server into a file, and returns its length in bytes. Blocks.
+///
+/// # Errors
+/// When the file exists and is not to be replaced, cannot be written, or the server refuses.
+pub(super) fn to_file(
+    server: &RemoteSession,
+    path: &str,
+    file: &Path,
+    replace: bool,
+) -> Result<u64, CommandFailure> {
+    if file.exists() && !replace {
+        return failed(format!(
+            "{} already exists\nchoose another name",
+            file.display()
+        ));
+    }
+    let part = PartialFile::new(file)?;
+    let mut options = OpenOptions::new();
+    let opened = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&part.0);
+    let unwritable = |error: std::io::Error| {
+        CommandFailure::Failed(format!("cannot write {}: {error}", file.display()))
+    };
+    let mut opened = opened.map_err(unwritable)?;
+    let bytes = server.download(path, &mut opened)?;
+    opened.sync_all().map_err(unwritable)?;
+    fs::rename(&part.0, file).map_err(unwritable)?;
+    Ok(bytes)
+}
+
+/// The name of an incomplete download; the file is removed unless it was renamed.
+struct PartialFile(PathBuf);
+
+impl PartialFile {
+    fn new(file: &Path) -> Result<Self, CommandFailure> {
+        let Some(name) = file.file_name() else {
+            return failed(format!("{} is not the name of a file", file.display()));
+        };
+        let name = format!(".{}.{}.part", name.to_string_lossy(), std::process::id());
+        Ok(Self(file.with_file_name(name)))
+    }
+}
+
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}

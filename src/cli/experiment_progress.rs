@@ -1,0 +1,74 @@
+//! The progress of an experiment: on a terminal one line that is overwritten; elsewhere a line per tenth.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use serde_json::Value;
+
+use super::screen::width;
+use super::text_width::cut;
+
+/// Width of the progress bar in characters.
+const BAR: usize = 24;
+
+/// Shows the progress on stderr.
+#[derive(Default)]
+pub(super) struct ProgressBar {
+    tenth: usize,
+    is_open: bool,
+}
+
+impl ProgressBar {
+    /// Shows the data of an `experiment.progress` event.
+    pub(super) fn show(&mut self, progress: &Value) {
+        let done = progress["evaluations"].as_u64().unwrap_or_default();
+        let most = progress["budget"]["evaluations"].as_u64();
+        let part = share(progress, done, most.unwrap_or_default());
+        let number = |value: &Value| value.as_f64().unwrap_or_default();
+        let best = &progress["best"];
+        let best = match best["place"].as_u64() {
+            Some(place) => format!(
+                ", setting {place} leads with {:.2} ({:.2} to {:.2})",
+                number(&best["mean"]),
+                number(&best["interval"][0]),
+                number(&best["interval"][1])
+            ),
+            None => String::new(),
+        };
+        let left = progress["seconds_left"].as_u64();
+        let left = left.map_or(String::new(), |seconds| format!(", about {seconds} s left"));
+        let spent = number(&progress["spent"]["cost_usd"]);
+        let line = format!("{done} evaluations, ${spent:.4}{best}{left}");
+        let mut stderr = std::io::stderr().lock();
+        if stderr.is_terminal() {
+            let full = ((part * BAR as f64) as usize).min(BAR);
+            let bar = format!("{}{}", "#".repeat(full), ".".repeat(BAR - full));
+            let line = format!("[{bar}] {line}");
+            let _ = write!(stderr, "\r\x1b[K{}", cut(&line, width()));
+            let _ = stderr.flush();
+            self.is_open = true;
+        } else if (part * 10.0) as usize > self.tenth {
+            self.tenth = (part * 10.0) as usize;
+            let _ = writeln!(stderr, "{line}");
+        }
+    }
+
+    /// Ends the line that was overwritten.
+    pub(super) fn end(&mut self) {
+        if std::mem::take(&mut self.is_open) {
+            let _ = writeln!(std::io::stderr().lock());
+        }
+    }
+}
+
+/// Used share of the budget, 0 to 1: of the limit that is used most.
+fn share(progress: &Value, done: u64, most: u64) -> f64 {
+    let of = |name: &str| {
+        let limit = progress["budget"][name].as_f64();
+        let limit = limit.filter(|limit| *limit > 0.0)?;
+        Some(progress["spent"][name].as_f64()? / limit)
+    };
+    let parts = ["cost_usd", "tokens", "seconds"].map(of);
+    let counted = (most > 0).then(|| done as f64 / most as f64);
+    let parts = parts.into_iter().chain([counted]).flatten();
+    parts.fold(0.0, f64::max).min(1.0)
+}

@@ -1,0 +1,259 @@
+//! Where the experiments of `quire experiment` are: in the data folder, or on a server. Both give the JSON of the API.
+
+use serde_json::{Value, json};
+
+use super::args::CommandCall;
+use super::ask;
+use super::experiment_file::ExperimentFile;
+use super::experiment_progress::ProgressBar;
+use super::local_session::LocalSession;
+use super::outcome::{CommandFailure, Outcome, usage};
+use super::remote::RemoteSession;
+use super::screen::progress;
+use crate::app::accounts::RequestOrigin;
+use crate::app::experiments::ExperimentView;
+use crate::app::{Error, experiments};
+use crate::clock;
+use crate::config::Config;
+use crate::domain::id::ExperimentId;
+use crate::http::handlers::{experiment_shape as shape, experiments as handlers};
+
+/// Maximum number of experiments listed.
+const LISTED: u32 = 50;
+const PATH: &str = "/api/experiments";
+/// The event that ends a stream of progress.
+const LAST_EVENTS: &[&str] = &["experiment.finished"];
+
+/// The data folder or a server.
+pub(super) enum ExperimentSide {
+    Local(Box<LocalSession>),
+    Server(Box<RemoteSession>),
+}
+
+impl ExperimentSide {
+    /// Opens the data folder, or a server. With `runs`, a server that uses the same folder.
+    ///
+    /// # Errors
+    /// When there is no account, or another command uses the folder.
+    pub(super) async fn open(
+        call: &CommandCall,
+        config: Config,
+        runs: bool,
+    ) -> Result<Self, CommandFailure> {
+        let server = match runs {
+            true => RemoteSession::of_call(call, &config).await?,
+            false => RemoteSession::named(call, &config)?,
+        };
+        if let Some(server) = server {
+            return Ok(Self::Server(Box::new(server)));
+        }
+        let account = call.value("as");
+        let home = match runs {
+            true => {
+                let home = LocalSession::to_run(config, account, false, ask::WAIT).await?;
+                home.app.discovery().probe().await;
+                home
+            }
+            false => LocalSession::to_read(config, account).await?,
+        };
+        Ok(Self::Local(Box::new(home)))
+    }
+
+    /// Closes the data folder, or deletes the key that was created for the server.
+    pub(super) async fn close(self) {
+        match self {
+            Self::Local(home) => home.app.close().await,
+            Self::Server(server) => server.close().await,
+        }
+    }
+
+    /// Whether results are kept.
+    pub(super) fn is_stored(&self) -> bool {
+        match self {
+            Self::Local(home) => !home.is_scrap,
+            Self::Server(_) => true,
+        }
+    }
+
+    /// The newest experiments.
+    pub(super) async fn list(&self) -> Result<Vec<Value>, CommandFailure> {
+        match self {
+            Self::Local(home) => {
+                let experiments = home.app.experiments();
+                let found = experiments.list(&home.caller.user, LISTED, None).await?;
+                Ok(found.iter().map(shape::list_item).collect())
+            }
+            Self::Server(server) => {
+                let found = server.get(&format!("{PATH}?limit={LISTED}"))?;
+                let rows = found["experiments"].as_array();
+                Ok(rows.cloned().unwrap_or_default())
+            }
+        }
+    }
+
+    /// The estimate of an experiment.
+    ///
+    /// # Errors
+    /// When a field is invalid, with its line.
+    pub(super) async fn forecast(&self, file: &ExperimentFile) -> Result<Value, CommandFailure> {
+        match self {
+            Self::Local(home) => {
+                let experiments = home.app.experiments();
+                let forecast = experiments.forecast(&home.caller, file.params()?).await;
+                let forecast = forecast.map_err(|error| file.lines.explain(error))?;
+                Ok(shape::forecast(&forecast))
+            }
+            Self::Server(server) => posted(server, &format!("{PATH}/estimate"), file),
+        }
+    }
+
+    /// Starts an experiment, and returns its id.
+    ///
+    /// # Errors
+    /// As [`Self::forecast`], and when too many are running.
+    pub(super) async fn start(&self, file: &ExperimentFile) -> Result<String, CommandFailure> {
+        match self {
+            Self::Local(home) => {
+                let visit = RequestOrigin::local(clock::now());
+                let experiments = home.app.experiments();
+                let begun = experiments.start(&home.caller, file.params()?, &visit);
+                let begun = begun.await.map_err(|error| file.lines.explain(error))?;
+                Ok(begun.id.to_string())
+            }
+            Self::Server(server) => {
+                let begun = posted(server, PATH, file)?;
+                let id = begun["experiment_id"].as_str().unwrap_or_default();
+                Ok(id.to_owned())
+            }
+        }
+    }
+
+    /// Continues a stopped experiment.
+    ///
+    /// # Errors
+    /// When there is none with this id, or it is completed.
+    pub(super) async fn resume(&self, id: &str) -> Outcome {
+        match self {
+            Self::Local(home) => {
+                let visit = RequestOrigin::local(clock::now());
+                let experiments = home.app.experiments();
+                experiments
+                    .resume(&home.caller, &parsed(id)?, &visit)
+                    .await?;
+            }
+            Self::Server(server) => {
+                server.post(&format!("{PATH}/{id}/resume"), &json!({}))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops an experiment; its results are kept.
+    async fn cancel(&self, id: &str) -> Outcome {
+        match self {
+            Self::Local(home) => {
+                let experiments = home.app.experiments();
+                experiments.cancel(&home.caller, &parsed(id)?).await?;
+            }
+            Self::Server(server) => {
+                server.post(&format!("{PATH}/{id}/cancel"), &json!({}))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the progress until the experiment ends; Ctrl-C stops it.
+    ///
+    /// # Errors
+    /// When there is none with this id, or the server cannot be reached any more.
+    pub(super) async fn follow(&self, id: &str) -> Outcome {
+        let mut source = match self {
+            Self::Local(home) => {
+                let experiments = home.app.experiments();
+                let watch = experiments.watch(&home.caller.user, &parsed(id)?).await?;
+                ProgressSource::Local(watch)
+            }
+            Self::Server(server) => {
+                ProgressSource::Server(server.events(format!("{PATH}/{id}/events"), LAST_EVENTS))
+            }
+        };
+        let mut bar = ProgressBar::default();
+        loop {
+            tokio::select! {
+                next = source.next() => match next? {
+                    Some(progress) => bar.show(&progress),
+                    None => break,
+                },
+                _ = tokio::signal::ctrl_c() => {
+                    bar.end();
+                    progress("stopping");
+                    self.cancel(id).await?;
+                }
+            }
+        }
+        bar.end();
+        Ok(())
+    }
+
+    /// An experiment with its report, without its cases.
+    ///
+    /// # Errors
+    /// When there is none with this id.
+    pub(super) async fn show(&self, id: &str) -> Result<Value, CommandFailure> {
+        match self {
+            Self::Local(home) => Ok(shape::full(&view(home, id).await?)),
+            Self::Server(server) => server.get(&format!("{PATH}/{id}")),
+        }
+    }
+
+    /// An experiment as `json`, `csv`, or `markdown`.
+    ///
+    /// # Errors
+    /// When there is none with this id, or the format is unknown.
+    pub(super) async fn export(&self, id: &str, format: &str) -> Result<String, CommandFailure> {
+        match self {
+            Self::Local(home) => match handlers::exported(&view(home, id).await?, format) {
+                Some((text, ..)) => Ok(text),
+                None => usage("the format must be json, csv, or markdown"),
+            },
+            Self::Server(server) => server.text(&format!("{PATH}/{id}/export?format={format}")),
+        }
+    }
+}
+
+/// Where progress comes from.
+enum ProgressSource {
+    Local(experiments::ExperimentWatch),
+    Server(tokio::sync::mpsc::Receiver<Result<(String, Value), CommandFailure>>),
+}
+
+impl ProgressSource {
+    /// The next progress; `None` at the end.
+    async fn next(&mut self) -> Result<Option<Value>, CommandFailure> {
+        match self {
+            Self::Local(watch) => Ok(watch.next().await.map(|progress| json!(progress))),
+            Self::Server(events) => match events.recv().await.transpose()? {
+                Some((kind, data)) if kind == "experiment.progress" => Ok(Some(data)),
+                _ => Ok(None),
+            },
+        }
+    }
+}
+
+fn posted(
+    server: &RemoteSession,
+    path: &str,
+    file: &ExperimentFile,
+) -> Result<Value, CommandFailure> {
+    let reply = server.post_fields(path, &file.body)?;
+    reply.map_err(|why| file.lines.explain_refusal(&why))
+}
+
+fn parsed(id: &str) -> Result<ExperimentId, Error> {
+    ExperimentId::parse(id).ok_or_else(Error::missing)
+}
+
+async fn view(home: &LocalSession, id: &str) -> Result<ExperimentView, CommandFailure> {
+    let experiments = home.app.experiments();
+    Ok(experiments.show(&home.caller.user, &parsed(id)?).await?)
+}

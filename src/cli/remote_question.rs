@@ -1,0 +1,227 @@
+//! A question for a server: sends its files, starts the run, shows its events, and stops it with Ctrl-C.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::args::CommandCall;
+use super::input_files::InputFile;
+use super::outcome::{CommandFailure, Outcome, failed, print};
+use super::remote::RemoteSession;
+use super::screen::{Screen, progress};
+use super::{estimate, question};
+use crate::config::Config;
+
+/// Time between two looks at a document that is being read.
+const READ_INTERVAL: Duration = Duration::from_millis(300);
+/// Events that end a run.
+const LAST_EVENTS: &[&str] = &[
+    "analysis.completed",
+    "analysis.failed",
+    "analysis.cancelled",
+];
+
+/// A question for a server, with the files that are sent first.
+pub(super) struct RemoteQuestion {
+    body: Value,
+    files: Vec<InputFile>,
+    config: Config,
+    is_quiet: bool,
+}
+
+impl RemoteQuestion {
+    pub(super) fn new(
+        call: &CommandCall,
+        mut body: Value,
+        files: Vec<InputFile>,
+        config: Config,
+    ) -> Self {
+        body["async"] = json!(true);
+        Self {
+            body,
+            files,
+            config,
+            is_quiet: call.has("quiet"),
+        }
+    }
+
+    /// Asks the question, or estimates it.
+    ///
+    /// # Errors
+    /// When it has no answer, or was stopped.
+    pub(super) async fn ask(mut self, call: &CommandCall, server: &Arc<RemoteSession>) -> Outcome {
+        if call.has("continue") {
+            self.body["follow_up_to"] = json!(newest_turn(server)?);
+        }
+        if call.has("estimate") {
+            self.send_files(server)?;
+            if let Some(body) = self.body.as_object_mut() {
+                body.remove("async");
+            }
+            return estimate::print(call, &server.post("/api/estimate", &self.body)?);
+        }
+        self.answer(call, server).await.map(drop)
+    }
+
+    /// Asks the question, shows the answer, and returns the turn.
+    ///
+    /// # Errors
+    /// When it has no answer, or was stopped.
+    pub(super) async fn answer(
+        self,
+        call: &CommandCall,
+        server: &Arc<RemoteSession>,
+    ) -> Result<String, CommandFailure> {
+        let is_json = call.has("json");
+        let mut screen = Screen::new(self.is_quiet, !is_json);
+        let report = self.follow(server, &mut screen).await?;
+        if is_json {
+            print(&report)?;
+        }
+        conclude(&report, is_json, &mut screen)?;
+        let id = report["analysis_id"].as_str().unwrap_or_default();
+        Ok(id.to_owned())
+    }
+
+    async fn follow(
+        self,
+        server: &Arc<RemoteSession>,
+        screen: &mut Screen,
+    ) -> Result<Value, CommandFailure> {
+        let id = tokio::select! {
+            id = self.start(server.clone()) => id?,
+            _ = tokio::signal::ctrl_c() => return stopped(),
+        };
+        let path = format!("/api/analyses/{id}");
+        let mut events = server.events(format!("{path}/events"), LAST_EVENTS);
+        let mut is_stopped = false;
+        loop {
+            tokio::select! {
+                next = events.recv() => match next {
+                    Some(event) => screen.show(&[event?]),
+                    None if is_stopped => return stopped(),
+                    None => return server.get(&path),
+                },
+                _ = tokio::signal::ctrl_c() => {
+                    if std::mem::replace(&mut is_stopped, true) {
+                        return stopped();
+                    }
+                    server.post(&format!("{path}/cancel"), &json!({}))?;
+                }
+            }
+        }
+    }
+
+    /// Sends the files, starts the run, and returns its id. The calls block, so they run on a thread of their own.
+    async fn start(mut self, server: Arc<RemoteSession>) -> Result<String, CommandFailure> {
+        let (tell, told) = oneshot::channel();
+        std::thread::spawn(move || {
+            let sent = self.send_files(&server);
+            let started = sent.and_then(|()| server.post("/api/analyze", &self.body));
+            let _ = tell.send(started);
+        });
+        let Ok(started) = told.await else {
+            return failed("the run ended without a result");
+        };
+        match started?["analysis_id"].as_str() {
+            Some(id) => Ok(id.to_owned()),
+            None => {
+                failed("the server did not name the analysis it started; its version may differ")
+            }
+        }
+    }
+
+    /// Uploads the files and names them in the body. Blocks.
+    ///
+    /// # Errors
+    /// When one cannot be read, or the server refuses it.
+    fn send_files(&mut self, server: &RemoteSession) -> Outcome {
+        let mut documents = Vec::new();
+        for file in std::mem::take(&mut self.files) {
+            documents.extend(upload(server, &file, &self.config, self.is_quiet)?);
+        }
+        if let Some(named) = self.body["document_ids"].as_array() {
+            documents.extend(named.iter().filter_map(Value::as_str).map(str::to_owned));
+        }
+        self.body["document_ids"] = json!(documents);
+        Ok(())
+    }
+}
+
+/// The newest turn of the newest thread. Blocks.
+///
+/// # Errors
+/// When there is no thread, or the server refuses.
+pub(super) fn newest_turn(server: &RemoteSession) -> Result<String, CommandFailure> {
+    let list = server.get("/api/threads?limit=1")?;
+    let Some(thread) = list["threads"][0]["thread_id"].as_str() else {
+        return failed(question::NO_THREAD);
+    };
+    question::newest_turn(&server.get(&format!("/api/threads/{thread}"))?)
+}
+
+/// Uploads a document, waits until it has been read, and returns its id. `None` when nothing was piped. Blocks.
+///
+/// # Errors
+/// When the file cannot be read, or the server refuses it.
+pub(super) fn upload(
+    server: &RemoteSession,
+    file: &InputFile,
+    config: &Config,
+    is_quiet: bool,
+) -> Result<Option<String>, CommandFailure> {
+    let Some(opened) = file.open(config)? else {
+        return Ok(None);
+    };
+    let shown = &file.shown;
+    let mut stored = server.upload("/api/upload-document", &opened.name, opened.content)?;
+    let id = ["document_id", "id"]
+        .iter()
+        .find_map(|field| stored[*field].as_str());
+    let Some(id) = id.map(str::to_owned) else {
+        return failed(format!("the server did not store {shown}"));
+    };
+    loop {
+        let document = match stored["document"].is_object() {
+            true => &stored["document"],
+            false => &stored,
+        };
+        match document["status"].as_str() {
+            Some("failed") => {
+                let why = document["message"].as_str().unwrap_or("it cannot be read");
+                return failed(format!("{shown}: {why}"));
+            }
+            Some("processing" | "pending") => {}
+            _ => break,
+        }
+        std::thread::sleep(READ_INTERVAL);
+        stored = server.get(&format!("/api/documents/{id}"))?;
+    }
+    if !is_quiet {
+        progress(&format!("{shown}: read by the server"));
+    }
+    Ok(Some(id))
+}
+
+fn conclude(report: &Value, shown: bool, screen: &mut Screen) -> Outcome {
+    let text = ["ultra_response", "synthesis"]
+        .iter()
+        .find_map(|field| report[*field].as_str());
+    match (report["status"].as_str(), text) {
+        (Some("completed"), Some(text)) => screen.conclude((!shown).then_some(text)),
+        (status, _) => {
+            screen.abandon();
+            let why = report["error"].as_str().unwrap_or("no answer was written");
+            failed(format!(
+                "the analysis is {}: {why}",
+                status.unwrap_or("gone")
+            ))
+        }
+    }
+}
+
+fn stopped<T>() -> Result<T, CommandFailure> {
+    Err(CommandFailure::Stopped("stopped".to_owned()))
+}

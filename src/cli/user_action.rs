@@ -1,0 +1,198 @@
+//! What a `quire user` command line asks for, and how accounts and links are printed. Works on the JSON of the API.
+
+use std::io::BufRead as _;
+
+use serde_json::{Value, json};
+
+use super::args::CommandCall;
+use super::outcome::{CommandFailure, Outcome, failed, no_action, print, usage};
+use super::relative_time::relative_text;
+use super::screen::progress;
+use super::table::TextTable;
+use crate::app::admin::UserChange;
+use crate::clock;
+use crate::domain::user::Role;
+
+/// The actions, for the help text.
+pub(super) const DETAILS: &str =
+    "  add EMAIL           create an account; the first one becomes administrator
+  list                list all accounts
+  passwd EMAIL        set a new password, end all sessions and delete all API keys
+  reset-link EMAIL    print a link that sets a new password, once, within an hour
+  invite [EMAIL]      print an invitation for REGISTRATION=invite, valid for two weeks
+  role EMAIL ROLE     change the role: admin or user
+  disable EMAIL       lock an account; nothing is deleted
+  enable EMAIL        unlock it
+  delete EMAIL --yes  delete an account with all its documents and analyses";
+
+/// An action with its words.
+pub(super) enum UserAction<'a> {
+    List,
+    Invite(Option<&'a str>),
+    Add(&'a str),
+    Password(&'a str),
+    ResetLink(&'a str),
+    Change(&'a str, UserChange),
+    Delete(&'a str),
+}
+
+/// The action that the first word names.
+///
+/// # Errors
+/// [`CommandFailure::Usage`] for an unknown action or a missing word.
+pub(super) fn parse(call: &CommandCall) -> Result<UserAction<'_>, CommandFailure> {
+    let word = |at: usize| call.words.get(at).map(String::as_str);
+    let Some(act) = word(0) else {
+        return usage(format!("user needs one of these:\n{DETAILS}"));
+    };
+    call.at_most(match act {
+        "list" => 1,
+        "role" => 3,
+        _ => 2,
+    })?;
+    let email =
+        || word(1).map_or_else(|| usage(format!("`user {act}` needs an email address")), Ok);
+    Ok(match act {
+        "list" => UserAction::List,
+        "invite" => UserAction::Invite(word(1)),
+        "add" => UserAction::Add(email()?),
+        "passwd" => UserAction::Password(email()?),
+        "reset-link" => UserAction::ResetLink(email()?),
+        "role" => UserAction::Change(email()?, role(word(2))?),
+        "disable" => UserAction::Change(email()?, lock(true)),
+        "enable" => UserAction::Change(email()?, lock(false)),
+        "delete" if !call.has("yes") => {
+            return usage(
+                "this deletes the account with all its documents and analyses; add --yes to confirm",
+            );
+        }
+        "delete" => UserAction::Delete(email()?),
+        other => return usage(no_action("user", other, DETAILS)),
+    })
+}
+
+fn role(word: Option<&str>) -> Result<UserChange, CommandFailure> {
+    match word.and_then(Role::parse) {
+        Some(role) => Ok(UserChange {
+            role: Some(role),
+            ..UserChange::default()
+        }),
+        None => usage("the role must be \"admin\" or \"user\""),
+    }
+}
+
+fn lock(disabled: bool) -> UserChange {
+    UserChange {
+        disabled: Some(disabled),
+        ..UserChange::default()
+    }
+}
+
+/// The role of a new account.
+pub(super) fn new_role(call: &CommandCall) -> Role {
+    match call.has("admin") {
+        true => Role::Admin,
+        false => Role::User,
+    }
+}
+
+/// The password from stdin; `None` when one is to be generated.
+///
+/// # Errors
+/// When stdin holds none, or cannot be read.
+pub(super) fn password(call: &CommandCall) -> Result<Option<String>, CommandFailure> {
+    if !call.has("password-stdin") {
+        return Ok(None);
+    }
+    let mut line = String::new();
+    match std::io::stdin().lock().read_line(&mut line) {
+        Ok(0) => usage("stdin holds no password"),
+        Ok(_) => Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned())),
+        Err(error) => failed(format!("cannot read the password: {error}")),
+    }
+}
+
+/// Prints a table of accounts, or JSON.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub(super) fn print_users(call: &CommandCall, users: &[Value]) -> Outcome {
+    if call.has("json") {
+        return print(json!({ "users": users }));
+    }
+    let now = clock::now();
+    let mut table = TextTable::new(&["email", "role", "state", "created", "last sign-in"]);
+    for user in users {
+        let of = |name: &str| user[name].as_str().unwrap_or_default().to_owned();
+        let seen = user["last_login_at"].as_str();
+        table.push([
+            of("email"),
+            of("role"),
+            state(user).to_owned(),
+            relative_text(user["created_at"].as_str(), now),
+            seen.map_or("never".to_owned(), |at| relative_text(Some(at), now)),
+        ]);
+    }
+    table.print("No accounts yet. Create one: quire user add EMAIL --admin")
+}
+
+/// Prints an account, with the password that was generated for it.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub(super) fn print_user(call: &CommandCall, user: &Value, generated: Option<&str>) -> Outcome {
+    if call.has("json") {
+        let mut user = user.clone();
+        if let Some(password) = generated {
+            user["password"] = json!(password);
+        }
+        return print(user);
+    }
+    let of = |name: &str| user[name].as_str().unwrap_or_default();
+    let seen = user["last_login_at"].as_str();
+    let seen = seen.map_or("never signed in".to_owned(), |at| {
+        format!("last signed in {at}")
+    });
+    print(format!(
+        "{}  {}  {}  created {}  {seen}",
+        of("email"),
+        of("role"),
+        state(user),
+        of("created_at")
+    ))?;
+    print_password(generated)
+}
+
+/// Prints a password that was generated.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub(super) fn print_password(generated: Option<&str>) -> Outcome {
+    match generated {
+        Some(password) => print(format!("password: {password}")),
+        None => Ok(()),
+    }
+}
+
+/// Prints a one-time link, and to stderr how long it is valid.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub(super) fn print_link(call: &CommandCall, url: &str, token: &str, expires: &str) -> Outcome {
+    if call.has("json") {
+        return print(json!({ "url": url, "token": token, "expires_at": expires }));
+    }
+    print(url)?;
+    progress(&format!(
+        "valid once, until {expires} ({})",
+        relative_text(Some(expires), clock::now())
+    ));
+    Ok(())
+}
+
+fn state(user: &Value) -> &'static str {
+    match user["disabled"] == true {
+        true => "locked",
+        false => "active",
+    }
+}

@@ -1,0 +1,62 @@
+//! `quire user …` against a server that QUIRE_SERVER names, for its administrators.
+
+use serde_json::{Value, json};
+
+use super::args::CommandCall;
+use super::outcome::{CommandFailure, Outcome, print, usage};
+use super::remote::RemoteSession;
+use super::user_action::{self, UserAction};
+
+const USERS: &str = "/api/admin/users";
+
+/// Performs the action. Blocks.
+///
+/// # Errors
+/// When the server refuses, there is no such account, or the action needs the data folder.
+pub(super) fn perform(call: &CommandCall, server: &RemoteSession, act: UserAction<'_>) -> Outcome {
+    let path = |email: &str| -> Result<String, CommandFailure> {
+        Ok(format!("{USERS}/{}", server.user_id(email)?))
+    };
+    match act {
+        UserAction::List => user_action::print_users(call, &server.list(USERS, "users")?),
+        UserAction::Add(email) => {
+            let body = json!({
+                "email": email, "password": user_action::password(call)?,
+                "name": call.value("name").unwrap_or_default(), "role": user_action::new_role(call),
+            });
+            let added = server.post(USERS, &body)?;
+            user_action::print_user(call, &added["user"], added["password"].as_str())
+        }
+        UserAction::Invite(email) => {
+            let link = server.post("/api/admin/invites", &json!({ "email": email }))?;
+            print_link(call, server, &link)
+        }
+        UserAction::ResetLink(email) => {
+            let link = server.post(&format!("{}/reset-link", path(email)?), &json!({}))?;
+            print_link(call, server, &link)
+        }
+        UserAction::Password(_) => usage(
+            "user passwd does not work with --server (QUIRE_SERVER): an administrator cannot set a password there; use \
+             user reset-link",
+        ),
+        UserAction::Change(email, change) => {
+            let body = json!({ "role": change.role, "disabled": change.disabled });
+            let changed = server.put(&path(email)?, &body)?;
+            user_action::print_user(call, &changed, None)
+        }
+        UserAction::Delete(email) => {
+            server.delete(&path(email)?)?;
+            print(format!("{email} deleted"))
+        }
+    }
+}
+
+/// Without PUBLIC_URL, the server does not know its address; then it is the one that this command uses.
+fn print_link(call: &CommandCall, server: &RemoteSession, link: &Value) -> Outcome {
+    let of = |name: &str| link[name].as_str().unwrap_or_default();
+    let url = match link["url"].as_str() {
+        Some(url) => url.to_owned(),
+        None => format!("{}{}", server.address(), of("path")),
+    };
+    user_action::print_link(call, &url, of("token"), of("expires_at"))
+}

@@ -1,0 +1,147 @@
+//! Help, incorrect command lines, and incorrect settings.
+
+use quire::config::options;
+
+use super::{Place, Said};
+
+#[test]
+fn help_is_printed_from_the_tables() {
+    let place = Place::new();
+    // As one line without marks: where lines are broken is not what is promised here.
+    let flat = |text: &str| {
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        words.replace('`', "")
+    };
+    let overview = place.run(&["--help"]).well();
+    assert_eq!(overview, place.run(&["help"]).well());
+    assert!(overview.lines().all(|line| line.chars().count() <= 80));
+    let overview = flat(&overview);
+    for command in quire::cli::COMMANDS {
+        assert!(
+            overview.contains(command.name) && overview.contains(&flat(command.summary)),
+            "{}",
+            command.name
+        );
+        let explained = place.run(&["help", command.name]).well();
+        assert!(
+            explained.lines().all(|line| line.chars().count() <= 80),
+            "{explained}"
+        );
+        let explained = flat(&explained);
+        assert!(explained.contains(&flat(command.summary)), "{explained}");
+        assert!(
+            command
+                .options
+                .iter()
+                .all(|option| explained.contains(&flat(option.help))),
+            "{explained}"
+        );
+    }
+    for topic in quire::http::manual::topics().unwrap() {
+        assert!(overview.contains(&topic.id), "{overview}");
+        let shown = place.run(&["help", &topic.id]).well();
+        assert!(shown.contains(&topic.title), "{shown}");
+        let page = place.run(&["man", &topic.id]).well();
+        assert!(page.starts_with(".TH QUIRE-"), "{page}");
+    }
+    let settings = flat(&place.run(&["help", "settings"]).well());
+    for row in options::SETTINGS {
+        let flag = format!("--{}", row.flag());
+        assert!(
+            settings.contains(&flag) && settings.contains(&flat(row.help)),
+            "{}",
+            row.name
+        );
+        assert!(
+            row.aliases.iter().all(|alias| settings.contains(alias)),
+            "{}",
+            row.name
+        );
+    }
+    let version = place.run(&["--version"]).well();
+    assert_eq!(
+        version.lines().next(),
+        Some(concat!("quire ", env!("CARGO_PKG_VERSION")))
+    );
+    for name in ["\ncommit    ", "\nbuild     ", "\nfeatures  "] {
+        assert!(version.contains(name), "{name} in {version}");
+    }
+    assert_eq!(
+        std::fs::read_dir(&place.0).unwrap().count(),
+        0,
+        "help writes nothing"
+    );
+}
+
+#[test]
+fn wrong_command_lines_are_refused_with_2() {
+    let place = Place::new();
+    for (words, why) in [
+        (
+            &["sevre"][..],
+            "there is no command \"sevre\"; did you mean `quire serve`?",
+        ),
+        (
+            &["--prot", "9"],
+            "there is no option --prot; did you mean --port?",
+        ),
+        (
+            &["ask", "q", "--pannel", "a"],
+            "there is no option --pannel; did you mean --panel?",
+        ),
+        (
+            &["ask", "q", "--parameter", "temprature=1"],
+            "did you mean temperature?",
+        ),
+        (
+            &["ask", "q", "--parameter", "temperature=hot"],
+            "must be a number",
+        ),
+        (
+            &["ask", "q", "--budget", "much"],
+            "--budget must be an amount",
+        ),
+        (&["ask", "q", "--depth", "deep"], "--depth must be"),
+        (&["history", "show"], "needs a thread's id"),
+        (&["documents", "add"], "documents add needs a file"),
+        (&["usr", "list"], "did you mean `quire user`?"),
+        (&["user", "lst"], "did you mean list?"),
+        (
+            &["help", "expriments"],
+            "did you mean `quire help experiment",
+        ),
+        (&["serve", "now"], "unexpected argument \"now\""),
+        (&["user"], "user needs one of these"),
+        (&["user", "add"], "needs an email address"),
+        (&["user", "role", "a@b.co", "king"], "the role must be"),
+        (&["user", "delete", "a@b.co"], "add --yes"),
+        (&["backup"], "needs the file to write"),
+        (&["help", "nothing"], "there is no command"),
+        (&["--config", "nowhere.conf"], "cannot read nowhere.conf"),
+    ] {
+        let err = place.run(words).refused(2);
+        assert!(err.contains(why), "{words:?}: {err}");
+    }
+}
+
+#[test]
+fn all_faults_of_the_settings_are_told_at_once() {
+    let place = Place::new();
+    std::fs::write(place.0.join("quire.conf"), "PROT = 1\nMAX_RUNS = none\n").unwrap();
+    std::fs::write(place.0.join(".env"), "HOST=example.org\n").unwrap();
+    let mut command = place.quire(&["serve", "--config", "quire.conf", "--cache-ttl", "-1"]);
+    command.env("JWT_SECRET", "short").env("LOG_LEVEL", "loud");
+    let err = Said::of(command.output().unwrap()).refused(2);
+    for fault in [
+        "quire.conf line 1: there is no setting PROT",
+        "MAX_RUNS (file quire.conf): \"none\"",
+        "HOST (.env): \"example.org\"",
+        "CACHE_TTL (command line): \"-1\"",
+        "LOG_LEVEL (environment): \"loud\"",
+        "JWT_SECRET (environment): it needs at least 16 characters",
+    ] {
+        assert!(err.contains(fault), "{fault} in {err}");
+    }
+    assert!(!err.contains("short"), "{err}");
+    assert!(!place.data().exists(), "nothing was begun");
+}

@@ -1,0 +1,70 @@
+//! `quire user` on the data folder.
+
+use super::Place;
+
+#[test]
+fn people_are_managed() {
+    let place = Place::new();
+    let made = place
+        .run(&["user", "add", "Ada@Example.org", "--name", "Ada"])
+        .well();
+    assert!(
+        made.contains("ada@example.org  admin  active") && made.contains("password: "),
+        "{made}"
+    );
+    place
+        .run_with(
+            &["user", "add", "b@b.co", "--password-stdin"],
+            "Tr4verse-Orchid\n",
+        )
+        .well();
+    let weak = place
+        .run_with(&["user", "add", "c@b.co", "--password-stdin"], "weak\n")
+        .refused(1);
+    assert!(weak.contains("at least 8 characters"), "{weak}");
+    let twice = place.run(&["user", "add", "B@b.co"]).refused(1);
+    assert!(twice.contains("already exists"), "{twice}");
+    assert!(
+        place
+            .run(&["user", "role", "b@b.co", "admin"])
+            .well()
+            .contains("admin")
+    );
+    assert!(
+        place
+            .run(&["user", "disable", "ada@example.org"])
+            .well()
+            .contains("locked")
+    );
+    let last = place.run(&["user", "disable", "b@b.co"]).refused(1);
+    assert!(last.contains("one admin"), "{last}");
+    let linked = place.run(&["user", "reset-link", "b@b.co"]);
+    assert!(
+        linked.out.starts_with("http://127.0.0.1:8080/login?token=")
+            && linked.out.lines().count() == 1,
+        "{linked:?}"
+    );
+    assert!(linked.err.contains("valid once, until"), "{linked:?}");
+    let invited = place.run(&["user", "invite"]);
+    assert!(invited.out.contains("/login?invite="), "{invited:?}");
+    assert!(
+        place
+            .run(&["user", "passwd", "b@b.co"])
+            .well()
+            .contains("password: ")
+    );
+    place
+        .run(&["user", "delete", "ada@example.org", "--yes"])
+        .well();
+    let listed = place.run(&["user", "list"]).well();
+    assert!(
+        listed.starts_with("EMAIL") && listed.contains("\nb@b.co") && listed.lines().count() == 2,
+        "{listed}"
+    );
+    assert!(
+        place
+            .run(&["user", "passwd", "nobody@b.co"])
+            .refused(1)
+            .contains("no account")
+    );
+}

@@ -1,0 +1,88 @@
+//! `quire ask` without an account, and questions that are refused.
+
+use super::Place;
+
+#[test]
+fn a_question_is_answered_without_an_account_and_nothing_stays() {
+    let place = Place::new();
+    let document = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/documents/gpl-3.txt"
+    );
+    let question = "What must be done to convey modified source versions?";
+    let words = [
+        "ask",
+        question,
+        "--file",
+        document,
+        "--pattern",
+        "summarize",
+        "--models",
+        "demo/extract",
+        "--json",
+    ];
+    let said = place.run(&words);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let result: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(result["status"], "completed", "{result}");
+    assert!(said.err.contains("demo/extract answered"), "{}", said.err);
+    assert!(said.err.contains("this run is not stored"), "{}", said.err);
+    assert!(!place.data().exists());
+}
+
+#[test]
+fn questions_that_cannot_be_put() {
+    let place = Place::new();
+    place.run(&["user", "add", "a@b.co"]).well();
+    for (words, code, why) in [
+        (
+            &["ask", "q", "--models", "nobody/nothing"][..],
+            2,
+            "nobody/nothing",
+        ),
+        (
+            &["ask", "q", "--pattern", "nonsense"],
+            2,
+            "must be one of analyze, cascade, compare, confidence",
+        ),
+        (
+            &["ask", "q", "--file", "nowhere.txt"],
+            1,
+            "cannot read nowhere.txt",
+        ),
+        (
+            &["ask", "q", "--as", "b@b.co"],
+            1,
+            "no account with this email",
+        ),
+        (&["ask", ""], 2, "the question: "),
+        (
+            &["ask", "q", "--pattern", "confidense"],
+            2,
+            "--pattern: there is no pattern \"confidense\"; did you mean confidence?",
+        ),
+        (
+            &["ask", "q", "-m", "demo/extrakt"],
+            2,
+            "--panel: no model is called \"demo/extrakt\"; did you mean demo/extract?",
+        ),
+        (
+            &["ask", "q", "-m", "gpt-4o"],
+            2,
+            "set OPENAI_API_KEY, or add the key with quire provider add openai",
+        ),
+        (
+            &["ask", "q", "--parameter", "temperature=9"],
+            2,
+            "--parameter temperature: ",
+        ),
+        (&["ask", "q", "--preset", "nonsense"], 2, "--preset: "),
+        (&["ask", "q", "--document", "x"], 2, "--document: "),
+        (&["history", "show", "x"], 2, "is not the id of a thread"),
+    ] {
+        let err = place.run(words).refused(code);
+        assert!(err.contains(why), "{words:?}: {err}");
+        assert!(!err.contains("body."), "{words:?}: {err}");
+    }
+    place.run(&["ask"]).refused(2);
+}

@@ -1,0 +1,74 @@
+//! `quire serve`: what it prints, how it stops, and a port that is in use.
+
+use std::io::{BufRead as _, Write as _};
+use std::net::TcpStream;
+
+use super::{Place, Running};
+
+#[test]
+fn the_server_says_where_it_is_and_stops_in_order() {
+    let place = Place::new();
+    for (signal, port) in [
+        ("-TERM", &["--port", "0"][..]),
+        ("-INT", &["serve", "--port=0"]),
+    ] {
+        let server = Running::start(place.quire(port));
+        assert!(server.get("/api/health").starts_with("HTTP/1.1 200"));
+        let second = place.run(&["--port", "0"]).refused(1);
+        assert!(second.contains("another quire is serving"), "{second}");
+        let who = format!("(process {}, since 2", server.child.id());
+        assert!(second.contains(&who), "{second}");
+        let restored = place.run(&["restore", "copy.db", "--replace"]).refused(1);
+        assert!(restored.contains(&who), "{restored}");
+        // The command line works beside it.
+        place.run(&["user", "list"]).well();
+        server.signal(signal);
+        let said = server.ended();
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert!(said.err.contains("stopped"), "{said:?}");
+    }
+    assert_eq!(
+        std::fs::metadata(place.data().join("secret"))
+            .unwrap()
+            .len(),
+        65
+    );
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let place = Place::new();
+    let mut server = Running::start(place.quire(&["--port", "0", "--shutdown-timeout", "600"]));
+    let mut err = server.errors();
+    // A request that has begun and does not end keeps the server from stopping by itself.
+    let mut socket = TcpStream::connect(&server.address).unwrap();
+    let head = "POST /api/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{";
+    socket.write_all(head.as_bytes()).unwrap();
+    server.get("/api/health");
+    server.signal("-TERM");
+    let mut line = String::new();
+    while !line.contains("stopping") {
+        line.clear();
+        assert!(
+            err.read_line(&mut line).unwrap() > 0,
+            "it says that it is stopping"
+        );
+    }
+    server.signal("-TERM");
+    assert_eq!(server.child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let place = Place::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let err = place.run(&["--port", &port]).refused(1);
+    assert!(
+        err.contains(&format!(
+            "cannot listen on 127.0.0.1:{port}: port {port} is in use by another program"
+        )) && err.contains("--port"),
+        "{err}"
+    );
+    assert!(!err.contains("os error"), "{err}");
+}
