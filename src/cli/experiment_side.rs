@@ -76,6 +76,9 @@ impl ExperimentSide {
     }
 
     /// The newest experiments.
+    ///
+    /// # Errors
+    /// When they cannot be read, or the server refuses.
     pub(super) async fn list(&self) -> Result<Vec<Value>, CommandFailure> {
         match self {
             Self::Local(home) => {

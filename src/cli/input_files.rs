@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::args::CommandCall;
 use super::outcome::{CommandFailure, failed, usage};
-use super::{glob, screen};
+use super::{file_pattern, screen};
 use crate::app::offline::remote::open_web_file;
 use crate::config::Config;
 
@@ -76,8 +76,8 @@ pub(super) fn of_names(names: &[&str]) -> Result<Vec<InputFile>, CommandFailure>
             name if name.contains("://") => {
                 files.push(one(name.to_owned(), InputSource::Web(name.to_owned())));
             }
-            name if glob::is_pattern(name) => {
-                let found = glob::expand(name).or_else(failed)?;
+            name if file_pattern::is_pattern(name) => {
+                let found = file_pattern::expand(name).or_else(failed)?;
                 let each = found.into_iter();
                 files.extend(
                     each.map(|path| one(path.display().to_string(), InputSource::Path(path))),

@@ -15,7 +15,7 @@ mod experiment;
 mod experiment_file;
 mod experiment_progress;
 mod experiment_side;
-mod glob;
+mod file_pattern;
 mod handover;
 mod help;
 mod history;

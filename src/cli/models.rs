@@ -41,13 +41,17 @@ fn list(call: &CommandCall, models: &[Value]) -> Outcome {
         let of = |name: &str| model[name].as_str().unwrap_or_default().to_owned();
         let price = |name: &str| match &model["price"][name] {
             Value::Null => "unknown".to_owned(),
+            price if price.as_f64() == Some(0.0) => "free".to_owned(),
             Value::String(dollars) => format!("${dollars}"),
             dollars => format!("${dollars}"),
         };
         table.push([
             of("id"),
             of("status").replace('_', " "),
-            model["context_window"].to_string(),
+            match model["context_window"].as_u64() {
+                None | Some(0) => "unknown".to_owned(),
+                Some(tokens) => tokens.to_string(),
+            },
             price("input"),
             price("output"),
         ]);

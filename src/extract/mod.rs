@@ -31,7 +31,7 @@ mod table;
 mod table_rows;
 mod terminal;
 mod tex;
-mod zip;
+pub(crate) mod zip;
 
 use crate::domain::chunk::PageText;
 use crate::domain::document::TextlessPage;

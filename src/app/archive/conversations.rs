@@ -49,36 +49,40 @@ enum StoredAs {
     Refused,
 }
 
-/// Adds all conversations to a person's history, skipping those already there.
+/// Adds all conversations of these files to a person's history, skipping those already there.
 ///
 /// # Errors
-/// `TooLarge` when the file or a conversation in it exceeds its limit, before anything is changed; `BadRequest` when
-/// the file contains no conversation.
+/// `TooLarge` when a file or a conversation in it exceeds its limit, before anything is changed; `BadRequest` when
+/// the files contain no conversation.
 pub(super) fn keep(
     place: &ArchivePaths,
     user: &UserId,
-    from: &Path,
+    from: &[&Path],
     progress: Progress<'_>,
 ) -> Result<Counts> {
     let mut all = 0;
-    pieces::each(from, &mut |piece| {
-        all += 1;
-        match json::is_affordable(piece) {
-            true => Ok(()),
-            false => Err(too_large("a conversation in it has too many values")),
-        }
-    })?;
+    for file in from {
+        pieces::each(file, &mut |piece| {
+            all += 1;
+            match json::is_affordable(piece) {
+                true => Ok(()),
+                false => Err(too_large("a conversation in it has too many values")),
+            }
+        })?;
+    }
     let mut import = HistoryImport::new(place, user)?;
     let mut done = 0;
-    pieces::each(from, &mut |piece| {
-        done += 1;
-        import.take(piece)?;
-        if import.is_full() {
-            import.store()?;
-            progress("conversations", done, all);
-        }
-        Ok(())
-    })?;
+    for file in from {
+        pieces::each(file, &mut |piece| {
+            done += 1;
+            import.take(piece)?;
+            if import.is_full() {
+                import.store()?;
+                progress("conversations", done, all);
+            }
+            Ok(())
+        })?;
+    }
     import.store()?;
     progress("conversations", done, all);
     let count = import.count;

@@ -9,6 +9,7 @@ mod pack;
 mod pieces;
 mod rows;
 mod unpack;
+mod zip_export;
 
 use std::fs::File;
 use std::io::Read as _;
@@ -28,8 +29,9 @@ use crate::log;
 use crate::store::Store;
 use crate::store::archive::SCHEMA;
 
-/// Magic bytes of a gzip file.
+/// Magic bytes of a gzip file, and of a ZIP file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZIP: [u8; 2] = *b"PK";
 /// Value of the manifest's `format`.
 const FORMAT: &str = "quire-archive";
 /// Name of the first entry.
@@ -198,7 +200,7 @@ impl ArchivePaths {
     }
 
     /// Imports a file for a person: an archive, or conversations exported by other programs. Importing the same file
-    /// twice changes nothing. Uses at most 256 MiB of memory, whatever the file contains. Blocks.
+    /// twice changes nothing. Uses at most 256 MiB of memory, whatever the file contains, a ZIP file included. Blocks.
     ///
     /// # Errors
     /// `BadRequest` for any other file; `TooLarge` when the file, or one row or conversation in it, exceeds a limit.
@@ -207,10 +209,11 @@ impl ArchivePaths {
         let mut file = File::open(from).map_err(unreadable)?;
         let mut first = [0; 2];
         let length = file.read(&mut first).map_err(unreadable)?;
-        if first[..length] == GZIP {
-            return unpack::unpack(self, user, from, progress);
+        match &first[..length] {
+            magic if *magic == GZIP => unpack::unpack(self, user, from, progress),
+            magic if *magic == ZIP => zip_export::keep(self, user, file, progress),
+            _ => conversations::keep(self, user, &[from], progress),
         }
-        conversations::keep(self, user, from, progress)
     }
 }
 

@@ -11,7 +11,7 @@ use super::{too_large, unreadable};
 use crate::app::Result;
 
 /// Size limit of a file, in bytes (256 MiB).
-const MAX_FILE: u64 = 256 << 20;
+pub(super) const MAX_FILE: u64 = 256 << 20;
 /// Size limit of one value, in bytes (16 MiB).
 const MAX_PIECE: u64 = 16 << 20;
 

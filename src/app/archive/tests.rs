@@ -340,3 +340,50 @@ fn a_damaged_or_newer_archive_changes_nothing() {
         let _ = import(&place, &user, &cut);
     }
 }
+
+fn zipped(scratch: &Scratch, entries: &[(&str, &[u8])]) -> PathBuf {
+    let path = scratch.0.join("export.zip");
+    std::fs::write(&path, crate::extract::zip::pack(entries)).expect("a file");
+    path
+}
+
+fn claude(id: usize) -> Value {
+    json!({
+        "uuid": format!("u-{id}"), "name": "Ink", "created_at": "2025-01-02T03:04:05Z",
+        "chat_messages": [
+            {"sender": "human", "text": format!("Why {id}?")}, {"sender": "assistant", "text": "So."},
+        ],
+    })
+}
+
+#[test]
+fn a_zip_file_of_another_program_is_imported_with_all_its_parts() {
+    let scratch = Scratch::new("zip");
+    let place = place(&scratch);
+    let user = person(&place, 1);
+    let first = json!([claude(1), claude(2)]).to_string();
+    let second = json!([claude(3)]).to_string();
+    let entries = [
+        ("dalle/picture.png", &b"not text"[..]),
+        ("conversations-000.json", first.as_bytes()),
+        ("conversations-001.json", second.as_bytes()),
+        ("user.json", &b"{}"[..]),
+    ];
+    let path = zipped(&scratch, &entries);
+    let counted = count(&import(&place, &user, &path).expect("taken"), "analyses");
+    assert_eq!((counted.added, counted.refused), (3, 0));
+    let counted = count(&import(&place, &user, &path).expect("taken"), "analyses");
+    assert_eq!((counted.added, counted.present), (0, 3));
+    let left = std::fs::read_dir(&place.scratch).expect("a folder").count();
+    assert_eq!(left, 0, "temporary files are removed");
+
+    let bytes = std::fs::read(&path).expect("a file");
+    // The last bytes only state that there is no comment.
+    for length in (0..bytes.len() - 4).step_by(11) {
+        std::fs::write(&path, &bytes[..length]).expect("a file");
+        assert!(import(&place, &user, &path).is_err(), "{length} bytes");
+    }
+    let without = zipped(&scratch, &[("user.json", b"{}")]);
+    let refused = import(&place, &user, &without).expect_err("refused");
+    assert!(refused.public.contains("no conversations.json"));
+}

@@ -1,0 +1,113 @@
+//! The ZIP file that ChatGPT or Claude sends: takes its `conversations.json`, or all parts of it, and leaves pictures
+//! and other files alone. Unpacks each part to a temporary file, because conversations are read twice.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::path::Path;
+
+use super::{ArchivePaths, Counts, Progress, conversations, pieces, too_large, unreadable};
+use crate::app::documents::{TemporaryFile, open_new};
+use crate::app::{Error, Result};
+use crate::crypto;
+use crate::domain::id::UserId;
+use crate::extract::zip::{self, Zip};
+
+/// Size limit of the ZIP file, which is held in memory, in bytes (128 MiB).
+const MAX_ZIP: u64 = 128 << 20;
+/// Maximum number of parts of the conversations.
+const MAX_PARTS: usize = 64;
+
+/// Adds all conversations of a ZIP file to a person's history, skipping those already there.
+///
+/// # Errors
+/// `BadRequest` when the file is damaged or has no conversations; `TooLarge` when it or they exceed a limit, before
+/// anything is changed.
+pub(super) fn keep(
+    place: &ArchivePaths,
+    user: &UserId,
+    mut from: File,
+    progress: Progress<'_>,
+) -> Result<Counts> {
+    if from.metadata().map_err(unreadable)?.len() > MAX_ZIP {
+        let most = MAX_ZIP >> 20;
+        return Err(too_large(format!(
+            "the ZIP file is larger than {most} MiB: unpack it, and import the conversations.json in it"
+        )));
+    }
+    let mut bytes = Vec::new();
+    from.rewind().map_err(unreadable)?;
+    from.read_to_end(&mut bytes).map_err(unreadable)?;
+    let zip = Zip::open(&bytes);
+    // A damaged one would give a part of the conversations, which looks like all of them.
+    if zip.repaired {
+        return Err(unreadable("the ZIP file is damaged"));
+    }
+    let is_wanted = |entry: &&zip::Entry| is_conversations(&entry.name);
+    let mut entries: Vec<&zip::Entry> = zip.entries.iter().filter(is_wanted).collect();
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    if entries.is_empty() {
+        return Err(unreadable("this ZIP file has no conversations.json"));
+    }
+    if entries.len() > MAX_PARTS {
+        return Err(too_large(format!("it has more than {MAX_PARTS} parts")));
+    }
+    let parts = entries.into_iter().map(|entry| part(place, &zip, entry));
+    let parts = parts.collect::<Result<Vec<TemporaryFile>>>()?;
+    // The parts are on disk; nothing else is needed of it.
+    drop(zip);
+    drop(bytes);
+    let paths: Vec<&Path> = parts.iter().map(TemporaryFile::path).collect();
+    conversations::keep(place, user, &paths, progress)
+}
+
+/// Unpacks one part. The size that the file states is not trusted.
+fn part(place: &ArchivePaths, zip: &Zip<'_>, entry: &zip::Entry) -> Result<TemporaryFile> {
+    let name = crypto::hex(&crypto::random::<16>()?);
+    let part = TemporaryFile::new(place.scratch.join(format!("conversations-{name}")));
+    let mut to = open_new(part.path()).map_err(Error::internal)?;
+    let unusable = |why: &str| unreadable(format!("{}: {why}", entry.name));
+    let stream = zip
+        .stream(entry)
+        .map_err(|fault| unusable(fault.message()))?;
+    let mut stream = stream.take(pieces::MAX_FILE + 1);
+    let read = std::io::copy(&mut stream, &mut to).map_err(|error| unusable(&error.to_string()))?;
+    match read > pieces::MAX_FILE {
+        true => Err(too_large(format!(
+            "{} is too large once unpacked",
+            entry.name
+        ))),
+        false => Ok(part),
+    }
+}
+
+/// `conversations.json` in any folder, or a numbered part such as `conversations-001.json`.
+fn is_conversations(name: &str) -> bool {
+    let name = name.rsplit('/').next().unwrap_or_default();
+    let middle = name
+        .strip_prefix("conversations")
+        .and_then(|rest| rest.strip_suffix(".json"));
+    middle.is_some_and(|middle| {
+        let mut middle = middle.chars();
+        middle.all(|c| c.is_ascii_digit() || matches!(c, '-' | '_'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conversations_are_told_from_other_files() {
+        for (name, expected) in [
+            ("conversations.json", true),
+            ("export/conversations.json", true),
+            ("conversations-002.json", true),
+            ("shared_conversations.json", false),
+            ("conversations_meta.json", false),
+            ("__MACOSX/._conversations.json", false),
+            ("user.json", false),
+        ] {
+            assert_eq!(is_conversations(name), expected, "{name}");
+        }
+    }
+}

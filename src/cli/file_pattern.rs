@@ -1,0 +1,162 @@
+//! Expands file patterns that the shell has not expanded, such as quoted ones: `*`, `?`, `[a-z]`, and `**` for folders.
+
+use std::path::{Path, PathBuf};
+
+use glob::{MatchOptions, Pattern};
+use walkdir::{DirEntry, WalkDir};
+
+/// Maximum number of files of a pattern.
+const MAX_FILES: usize = 200;
+/// Maximum number of folders that are searched for a pattern.
+const MAX_FOLDERS: usize = 10_000;
+/// As in shells: `*` does not cross folders, and hidden files are named with their dot.
+const OPTIONS: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+/// The characters that make a name a pattern.
+const SPECIAL: [char; 3] = ['*', '?', '['];
+
+/// Whether a name is a pattern and not the name of an existing file.
+pub(super) fn is_pattern(name: &str) -> bool {
+    name.contains(SPECIAL) && !Path::new(name).exists()
+}
+
+/// The files that match, in alphabetical order.
+///
+/// # Errors
+/// The reason, when none or too many match, or too many folders would be searched.
+pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
+    files(pattern, MAX_FOLDERS)
+}
+
+fn files(pattern: &str, most_folders: usize) -> Result<Vec<PathBuf>, String> {
+    // Without doubled slashes, which no path that is found has.
+    let normal: PathBuf = Path::new(pattern).components().collect();
+    let parts: Vec<String> = (normal.components())
+        .map(|part| part.as_os_str().to_string_lossy().into_owned())
+        .collect();
+    let compiled = Pattern::new(&normal.to_string_lossy())
+        .map_err(|error| format!("{pattern} is not a file pattern: {}", error.msg))?;
+    let plain = parts.iter().take_while(|part| !part.contains(SPECIAL));
+    let plain: PathBuf = plain.collect();
+    let is_here = plain.as_os_str().is_empty();
+    let depth = match parts.iter().any(|part| part == "**") {
+        true => usize::MAX,
+        false => parts.len() - plain.components().count(),
+    };
+    let names_hidden = parts.iter().any(|part| is_hidden(part));
+    let root = if is_here { Path::new(".") } else { &plain };
+    let is_searched = |entry: &DirEntry| {
+        entry.depth() == 0 || names_hidden || !is_hidden(&entry.file_name().to_string_lossy())
+    };
+    let (mut found, mut folders) = (Vec::new(), 0);
+    let walk = WalkDir::new(root).max_depth(depth).into_iter();
+    // Folders that cannot be read are left out, as in shells.
+    for entry in walk.filter_entry(is_searched).flatten() {
+        if entry.file_type().is_dir() {
+            folders += 1;
+        }
+        if folders > most_folders {
+            return Err(format!(
+                "{pattern} would search more than {most_folders} folders; name a folder closer to the files"
+            ));
+        }
+        let path = match is_here {
+            true => entry.path().strip_prefix(".").unwrap_or(entry.path()),
+            false => entry.path(),
+        };
+        if compiled.matches_path_with(path, OPTIONS) && path.is_file() {
+            found.push(path.to_owned());
+        }
+        if found.len() > MAX_FILES {
+            return Err(format!(
+                "{pattern} matches more than {MAX_FILES} files, which are the most that are read"
+            ));
+        }
+    }
+    found.sort();
+    match found.is_empty() {
+        true => Err(format!("no file matches {pattern}")),
+        false => Ok(found),
+    }
+}
+
+fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') && name != "." && name != ".."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let root = std::env::temp_dir().join(format!("quire-{name}-{}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&root);
+            for folder in ["a/b", "a/.git"] {
+                std::fs::create_dir_all(root.join(folder)).expect("folders");
+            }
+            for name in [
+                "one.md",
+                "two.txt",
+                ".hidden.md",
+                "a/three.md",
+                "a/b/four.md",
+                "a/.git/five.md",
+            ] {
+                std::fs::write(root.join(name), "x").expect("a file");
+            }
+            Self(root)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn files_are_found_as_in_shells() {
+        let root = Folder::new("patterns");
+        for (pattern, expected) in [
+            ("*.md", &["one.md"][..]),
+            (".*.md", &[".hidden.md"]),
+            ("[on]*.md", &["one.md"]),
+            ("t??.txt", &["two.txt"]),
+            ("*/*.md", &["a/three.md"]),
+            ("a//*.md", &["a/three.md"]),
+            ("**/*.md", &["a/b/four.md", "a/three.md", "one.md"]),
+            ("a/**/four.md", &["a/b/four.md"]),
+            ("a/.git/*", &["a/.git/five.md"]),
+            ("*.pdf", &[]),
+            ("*", &["one.md", "two.txt"]),
+        ] {
+            let found = expand(&format!("{}/{pattern}", root.0.display())).unwrap_or_default();
+            let names = found
+                .iter()
+                .filter_map(|path| path.strip_prefix(&root.0).ok());
+            let names: Vec<String> = names.map(|path| path.display().to_string()).collect();
+            assert_eq!(names, expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_much_or_no_pattern_is_refused() {
+        let root = Folder::new("limits");
+        let within = |pattern: &str| format!("{}/{pattern}", root.0.display());
+        let refused = |pattern: &str, most| files(&within(pattern), most).expect_err("refused");
+        assert!(refused("**/*.md", 2).contains("more than 2 folders"));
+        assert!(files(&within("**/*.md"), 3).is_ok());
+        assert!(refused("x**y", 9).contains("is not a file pattern"));
+        assert!(refused("*.pdf", 9).starts_with("no file matches"));
+        for number in 0..=MAX_FILES {
+            std::fs::write(root.0.join(format!("{number}.log")), "x").expect("a file");
+        }
+        assert!(refused("*.log", 9).contains("more than 200 files"));
+    }
+}
