@@ -37,6 +37,7 @@ pub mod successive_halving;
 #[cfg(test)]
 mod tests;
 pub mod verdict_sentence;
+mod whole_words;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
