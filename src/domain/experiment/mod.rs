@@ -17,6 +17,7 @@ mod final_test;
 pub mod intervals;
 mod judge;
 pub mod judge_prompts;
+pub mod measured_trials;
 mod observations;
 pub mod pairwise;
 pub mod power;
