@@ -57,13 +57,19 @@ impl Calibration {
     pub fn qualified(&self, conclusion: String) -> String {
         match (self.trusted, self.kappa) {
             (Some(false), Some(kappa)) => format!(
-                "Not trusted, because the scores agree poorly with your judgments on {} pairs (\u{3ba} {kappa:.2}): \
+                "Not trusted, because the scores agree poorly with your judgments on {} pairs (\u{3ba} {:.2}): \
                  {conclusion}",
-                self.labels
+                self.labels,
+                shown(kappa)
             ),
             _ => conclusion,
         }
     }
+}
+
+// Rounded to hundredths, and never "-0.00".
+fn shown(kappa: f64) -> f64 {
+    (kappa * 100.0).round() / 100.0 + 0.0
 }
 
 fn rank(preferred: Preferred) -> usize {
@@ -97,7 +103,7 @@ fn interval(
 }
 
 fn words(labels: usize, kappa: Option<f64>, trusted: Option<bool>) -> String {
-    match (kappa, trusted) {
+    match (kappa.map(shown), trusted) {
         _ if labels == 0 => {
             "You have not judged any pairs yet, so agreement with these scores is unknown."
                 .to_owned()
