@@ -23,7 +23,7 @@ pub struct StandingRecord {
 pub struct MemberStanding {
     /// Rank in the catalog, higher is stronger; 0 or 1 if nothing is known.
     pub strength: u32,
-    /// Scores of this model alone in the user's experiments.
+    /// Scores of this model alone in the user's experiments, on the questions that all members have answered there.
     #[serde(default)]
     pub experiments: StandingRecord,
     /// Blind votes on this model's drafts against the panel: a win is 1, a tie a half.
@@ -49,9 +49,9 @@ impl StandingRecord {
         self.cases >= LEAST_CASES
     }
 
-    /// Expected score, with one success and one failure added (Laplace), so that few cases count less.
-    pub fn expected(self) -> f64 {
-        (self.points + 1.0) / (f64::from(self.cases) + 2.0)
+    /// Mean score; 0 without cases.
+    pub fn mean(self) -> f64 {
+        self.points / f64::from(self.cases.max(1))
     }
 }
 
@@ -65,7 +65,7 @@ pub const BASES: [StandingBasis; 3] = [
 impl MemberStanding {
     /// The member's value on one basis; none where its record has too few cases.
     pub fn on(&self, basis: StandingBasis) -> Option<f64> {
-        let of = |record: StandingRecord| record.is_enough().then(|| record.expected());
+        let of = |record: StandingRecord| record.is_enough().then(|| record.mean());
         match basis {
             StandingBasis::Experiments => of(self.experiments),
             StandingBasis::Votes => of(self.votes),
@@ -155,6 +155,9 @@ mod tests {
                 Some((0, StandingBasis::Catalog)),
             ),
             ([standing(1, 0.0, 0), standing(1, 0.0, 0)], None),
+            // Neither is better: all wrong, or all right, on however many cases.
+            ([standing(1, 0.0, 24), standing(1, 0.0, 12)], None),
+            ([standing(1, 12.0, 12), standing(1, 24.0, 24)], None),
         ] {
             assert_eq!(best_group(&standings, &groups), expected, "{standings:?}");
         }

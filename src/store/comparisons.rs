@@ -1,6 +1,8 @@
 //! Blind comparisons of a panel's answer with a single draft, and their votes. The texts are stored with their
 //! analysis; this table only records which ones they were and in which order they were shown.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, Row, params};
 
 use super::connection::{Reader, Writer};
@@ -8,10 +10,15 @@ use super::error::{Result, StoreError};
 use super::settings;
 use super::values::{count, moment};
 use crate::domain::case_folding::fold_case;
+use crate::domain::experiment::Case;
+use crate::domain::experiment::repeated_cases::question_key;
 use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::money::MicroDollars;
 use crate::domain::panel_vs_single::{Preference, VoteTally};
 use crate::domain::time::Timestamp;
+
+/// Maximum number of votes in which repeated questions are looked for, oldest first.
+const MAX_VOTES: u32 = 20_000;
 
 /// A blind comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +197,7 @@ pub fn decide(
     }
 }
 
-/// Counts blind votes by topic, most votes first, or all together.
+/// Counts blind votes by topic, most votes first, or all together. A user's first vote on a question counts.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -206,9 +213,17 @@ pub fn blind(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<Vec
          FROM comparisons
          WHERE choice <> '' AND (?1 IS NULL OR user_id = ?1) AND (?2 = '' OR topic_folded = ?2)
            AND (?3 = '' OR pattern = ?3) AND decided >= ?4
+           AND analysis_id NOT IN (SELECT value FROM json_each(?6))
          GROUP BY CASE WHEN ?5 THEN topic_folded ELSE '' END
          ORDER BY count(*) DESC, of_topic LIMIT 500",
-        params![scope.user, fold_case(&scope.topic), scope.pattern, scope.since, by_topic],
+        params![
+            scope.user,
+            fold_case(&scope.topic),
+            scope.pattern,
+            scope.since,
+            by_topic,
+            repeats(db, scope, by_topic)?
+        ],
         |row| {
             Ok(TopicCount {
                 topic: row.get("of_topic")?,
@@ -225,6 +240,57 @@ pub fn blind(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<Vec
             })
         },
     )
+}
+
+// A vote and what makes its question the same as another's.
+struct VotedQuestion {
+    analysis: String,
+    asked: (UserId, String, String),
+    case: Case,
+}
+
+// Analyses with a vote on a question that the same user has voted on before, as a JSON array: votes on one question
+// depend on each other. By topic, a question counts once in each.
+fn repeats(db: &Reader, scope: &ComparisonScope, by_topic: bool) -> Result<String> {
+    let votes = db.all(
+        "SELECT c.analysis_id, c.user_id, CASE WHEN ?5 THEN c.topic_folded ELSE '' END AS of_topic,
+                coalesce(a.follows, '') AS follows, coalesce(json_extract(a.request, '$.prompt'), '') AS prompt,
+                coalesce(json_extract(a.request, '$.document_ids'), '[]') AS documents
+         FROM comparisons c JOIN analyses a ON a.id = c.analysis_id
+         WHERE c.choice <> '' AND (?1 IS NULL OR c.user_id = ?1) AND (?2 = '' OR c.topic_folded = ?2)
+           AND (?3 = '' OR c.pattern = ?3) AND c.decided >= ?4
+         ORDER BY c.decided, c.analysis_id LIMIT ?6",
+        params![
+            scope.user,
+            fold_case(&scope.topic),
+            scope.pattern,
+            scope.since,
+            by_topic,
+            MAX_VOTES
+        ],
+        |row| {
+            let documents: String = row.get("documents")?;
+            Ok(VotedQuestion {
+                analysis: row.get("analysis_id")?,
+                asked: (row.get("user_id")?, row.get("of_topic")?, row.get("follows")?),
+                case: Case {
+                    prompt: row.get("prompt")?,
+                    documents: serde_json::from_str(&documents).unwrap_or_default(),
+                    ..Case::default()
+                },
+            })
+        },
+    )?;
+    let mut known = BTreeSet::new();
+    let repeats: Vec<String> = votes
+        .into_iter()
+        .filter(|vote| !vote.case.prompt.is_empty())
+        .filter_map(|vote| {
+            let is_new = known.insert((vote.asked, question_key(&vote.case)));
+            (!is_new).then_some(vote.analysis)
+        })
+        .collect();
+    Ok(serde_json::json!(repeats).to_string())
 }
 
 /// Counts "helpful" votes by topic or all together; they are separate from blind votes.

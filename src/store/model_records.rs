@@ -1,7 +1,7 @@
 //! How often each model was right in a user's own data: scores of single models in experiments, and blind votes on
 //! single drafts. And the votes of panels on cases with a known answer.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::analyses;
 use super::connection::Reader;
@@ -36,27 +36,48 @@ pub struct ScoredVote {
 /// Records by full model ID.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ModelRecords {
-    /// Scores in experiments, where the configuration asked this model alone.
+    /// Mean scores in experiments, where the configuration asked this model alone, on the questions that all these
+    /// models have answered in the same settings.
     pub experiments: HashMap<String, StandingRecord>,
     /// Blind votes on this model's draft against a panel.
     pub votes: HashMap<String, StandingRecord>,
 }
 
-/// Reads a user's records.
+/// Reads a user's records of these models. A question counts once, however often and in however many settings it was
+/// asked, so that neither a rerun nor a bad prompt makes a difference between models.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn of_user(db: &Reader, user: &UserId) -> Result<ModelRecords> {
+pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecords> {
+    let distinct: BTreeSet<&str> = models.iter().copied().collect();
+    // The request without its model is the question with its documents in one setting.
     let experiments = db.all(
-        "SELECT model, sum(score) AS points, count(*) AS cases FROM (
-             SELECT json_extract(a.request, '$.models[0]') AS model, r.score
+        "WITH found AS (
+             SELECT json_extract(a.request, '$.models[0]') AS model,
+                    json_remove(a.request, '$.models', '$.budget_usd', '$.ultra_model') AS setting,
+                    coalesce(json_extract(c.body, '$.prompt') || coalesce(json_extract(c.body, '$.documents'), ''),
+                             r.analysis_id) AS question,
+                    r.score AS score
              FROM (SELECT id FROM experiments WHERE user_id = ?1 ORDER BY id DESC LIMIT ?2) e
              JOIN experiment_results r ON r.experiment_id = e.id
              JOIN analyses a ON a.id = r.analysis_id
+             LEFT JOIN experiment_cases c ON c.experiment_id = r.experiment_id AND c.place = r.place
              WHERE r.number > 0 AND r.error = '' AND json_array_length(a.request, '$.models') = 1
-             LIMIT ?3)
-         WHERE model IS NOT NULL GROUP BY model LIMIT 1000",
-        (user, MOST_EXPERIMENTS, MOST_EVALUATIONS),
+             LIMIT ?3),
+         of_panel AS (SELECT * FROM found WHERE model IN (SELECT value FROM json_each(?4))),
+         common AS (SELECT setting FROM of_panel GROUP BY setting HAVING count(DISTINCT model) = ?5),
+         in_settings AS (
+             SELECT model, question, avg(score) AS score FROM of_panel
+             WHERE setting IN (SELECT setting FROM common) GROUP BY model, question, setting),
+         by_question AS (SELECT model, avg(score) AS score FROM in_settings GROUP BY model, question)
+         SELECT model, sum(score) AS points, count(*) AS cases FROM by_question GROUP BY model LIMIT 1000",
+        (
+            user,
+            MOST_EXPERIMENTS,
+            MOST_EVALUATIONS,
+            serde_json::json!(distinct).to_string(),
+            distinct.len() as i64,
+        ),
         row,
     )?;
     let votes = db.all(

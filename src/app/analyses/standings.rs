@@ -21,7 +21,11 @@ impl Analyses<'_> {
             // There is nothing to compare a single model with.
             Some(user) if models.len() > 1 => {
                 let user = user.clone();
-                let read = self.store.read(move |db| model_records::of_user(db, &user));
+                let ids: Vec<String> = models.iter().map(|model| model.id.to_string()).collect();
+                let read = self.store.read(move |db| {
+                    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+                    model_records::of_user(db, &user, &ids)
+                });
                 read.await?
             }
             _ => model_records::ModelRecords::default(),

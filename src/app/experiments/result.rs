@@ -103,7 +103,9 @@ fn worked_out((mut experiment, cases, evaluations, judgments): StoredExperiment)
     let failed = failed.map(|one| one.cell).collect();
     let space = &experiment.spec.space;
     let baseline = experiment.spec.baseline();
-    let report = report::report(&race, space, &failed, &matches_of(&judgments), baseline);
+    let mut report = report::report(&race, space, &failed, &matches_of(&judgments), baseline);
+    let calibration = calibrate(&labelled(&judgments, &race));
+    report.sentence = calibration.qualified(report.sentence);
     let warning = match experiment.spec.repeated.is_none() {
         true => repeated_cases::distinct(cases.clone())
             .1
@@ -111,8 +113,9 @@ fn worked_out((mut experiment, cases, evaluations, judgments): StoredExperiment)
         false => experiment.spec.repeated.warning(),
     };
     ExperimentView {
-        calibration: calibrate(&labelled(&judgments, &race)),
-        preference: (report.leader).and_then(|leader| preference::of(&race, leader, &judgments)),
+        calibration,
+        preference: (report.leader)
+            .and_then(|leader| preference::of(&race, leader, &judgments, baseline)),
         report,
         warnings: warning.into_iter().collect(),
         progress: ExperimentProgress::of(&experiment.spec, &race),

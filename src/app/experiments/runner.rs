@@ -14,7 +14,8 @@ use crate::app::{App, Error, Result};
 use crate::clock;
 use crate::domain::analysis::{Analysis, StageAnswer, Status};
 use crate::domain::chat::CallErrorKind;
-use crate::domain::experiment::design::{HoldoutFinding, RaceStep, RaceVerdict};
+use crate::domain::experiment::design::{RaceStep, RaceVerdict};
+use crate::domain::experiment::measured_trials::MeasuredTrials;
 use crate::domain::experiment::record::{Evaluation, Experiment, ExperimentState, Judgment};
 use crate::domain::experiment::successive_halving::SuccessiveHalving;
 use crate::domain::experiment::{Case, JudgeCost, Trial, TrialOutcome};
@@ -317,19 +318,14 @@ impl<'s> ExperimentRunner<'s> {
         Ok(())
     }
 
-    // Where every evaluation failed, the equal scores of 0 compare nothing.
+    // Failed evaluations and judgments compare nothing.
     async fn measured(&self, verdict: RaceVerdict) -> Result<RaceVerdict> {
         let id = self.experiment.id.clone();
         let read = (self.app.store).read(move |db| experiments::evaluations_of(db, &id));
-        let is_answer = |one: &Evaluation| one.outcome.is_some() && one.error.is_none();
-        Ok(match read.await?.iter().any(is_answer) {
-            true => verdict,
-            false => RaceVerdict {
-                finding: HoldoutFinding::NotTested,
-                difference: None,
-                ..verdict
-            },
-        })
+        let read = read.await?;
+        let failed = read.iter().filter(|one| one.error.is_some());
+        let failed = failed.map(|one| one.cell).collect();
+        Ok(MeasuredTrials::new(&self.race, &failed).verdict(verdict))
     }
 
     async fn status(&self, analysis: &AnalysisId) -> Result<Option<Status>> {

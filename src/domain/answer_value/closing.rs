@@ -63,6 +63,12 @@ fn marked(lines: &[&str], at: usize) -> Option<String> {
         _ => rest,
     };
     let is_short = stated.chars().count() <= SHORT && !stated.trim().is_empty();
+    // The star that closes "*Answer: B*" is no part of it.
+    let is_open = lines[at].starts_with('*') && !is_empty;
+    let stated = match stated.strip_suffix('*').filter(|_| is_open) {
+        Some(inner) if !inner.ends_with('*') => inner,
+        _ => stated,
+    };
     is_short.then(|| stated.to_owned())
 }
 
@@ -109,6 +115,8 @@ mod tests {
         for (answer, expected) in [
             ("Because …\n\n**Answer: B**", Some(" B**")),
             ("Final answer: (b)\n", Some(" (b)")),
+            ("*Answer: B*", Some(" B")),
+            ("Answer: B*", Some(" B*")),
             ("**Answer:**\n5 km", Some("5 km")),
             ("Answer: 4\nNo, wait.\nAnswer: 5", Some(" 5")),
             ("6 * 7 = 42\n#### 42", Some("42")),

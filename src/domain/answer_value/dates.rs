@@ -1,21 +1,93 @@
-//! Dates and times of day in the spellings that answers use, English, German, French, and Spanish.
+//! Dates and times of day in the spellings that answers use, English, German, French, Spanish, Italian,
+//! Portuguese, and Russian.
 //!
 //! Dots mean day, month, year ("3.4.2026" is 3 April). With slashes or dashes, "3/4/2026" may be 3 April or
 //! March 4: unless one of the numbers is above 12 or both are equal, it equals only itself.
 
 /// Month names and their abbreviations, from January on.
 const MONTHS: [&[&str]; 12] = [
-    &["january", "jan", "januar", "jänner", "janvier", "enero"],
-    &["february", "feb", "februar", "février", "febrero"],
-    &["march", "mar", "märz", "mars", "marzo"],
-    &["april", "apr", "avril", "abril"],
-    &["may", "mai", "mayo"],
-    &["june", "jun", "juni", "juin", "junio"],
-    &["july", "jul", "juli", "juillet", "julio"],
-    &["august", "aug", "août", "agosto"],
-    &["september", "sep", "sept", "septembre", "septiembre"],
-    &["october", "oct", "oktober", "okt", "octobre", "octubre"],
-    &["november", "nov", "novembre", "noviembre"],
+    &[
+        "january",
+        "jan",
+        "januar",
+        "jänner",
+        "janvier",
+        "enero",
+        "gennaio",
+        "janeiro",
+        "января",
+        "январь",
+    ],
+    &[
+        "february",
+        "feb",
+        "februar",
+        "février",
+        "febrero",
+        "febbraio",
+        "fevereiro",
+        "февраля",
+        "февраль",
+    ],
+    &[
+        "march",
+        "mar",
+        "märz",
+        "mars",
+        "marzo",
+        "março",
+        "марта",
+        "март",
+    ],
+    &[
+        "april",
+        "apr",
+        "avril",
+        "abril",
+        "aprile",
+        "апреля",
+        "апрель",
+    ],
+    &["may", "mai", "mayo", "maggio", "maio", "мая", "май"],
+    &[
+        "june", "jun", "juni", "juin", "junio", "giugno", "junho", "июня", "июнь",
+    ],
+    &[
+        "july", "jul", "juli", "juillet", "julio", "luglio", "julho", "июля", "июль",
+    ],
+    &["august", "aug", "août", "agosto", "августа", "август"],
+    &[
+        "september",
+        "sep",
+        "sept",
+        "septembre",
+        "septiembre",
+        "settembre",
+        "setembro",
+        "сентября",
+        "сентябрь",
+    ],
+    &[
+        "october",
+        "oct",
+        "oktober",
+        "okt",
+        "octobre",
+        "octubre",
+        "ottobre",
+        "outubro",
+        "октября",
+        "октябрь",
+    ],
+    &[
+        "november",
+        "nov",
+        "novembre",
+        "noviembre",
+        "novembro",
+        "ноября",
+        "ноябрь",
+    ],
     &[
         "december",
         "dec",
@@ -23,6 +95,10 @@ const MONTHS: [&[&str]; 12] = [
         "dez",
         "décembre",
         "diciembre",
+        "dicembre",
+        "dezembro",
+        "декабря",
+        "декабрь",
     ],
 ];
 
@@ -46,7 +122,7 @@ const WEEKDAYS: [&[&str]; 7] = [
 
 /// Words that a date may contain besides its parts.
 const FILLERS: &[&str] = &[
-    "the", "of", "on", "der", "den", "am", "le", "de", "del", "el",
+    "the", "of", "on", "der", "den", "am", "le", "de", "del", "el", "il", "года", "г",
 ];
 
 /// Longest text in bytes that is read as a date.
@@ -64,6 +140,17 @@ pub fn date(text: &str) -> Option<String> {
         return day_of(None, month, day);
     }
     numeric(&lower).or_else(|| spelled(&lower))
+}
+
+/// Reads a date written in eight digits, "20260403", where a date is asked for: it may be a number elsewhere.
+pub fn in_digits(text: &str) -> Option<String> {
+    let text = text.trim();
+    let is_written_so = text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit());
+    let part = |from: usize, to: usize| number(text.get(from..to)?, to - from);
+    let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);
+    is_written_so
+        .then(|| day_of(Some(year), month, day))
+        .flatten()
 }
 
 /// Reads a time of day, which must be all of the text: "14:30". None for a bare number.
@@ -148,7 +235,7 @@ fn numeric(text: &str) -> Option<String> {
 
 fn spelled(text: &str) -> Option<String> {
     let (mut day, mut month, mut year, mut weekday) = (None, None, None, None);
-    let is_break = |c: char| c.is_whitespace() || c == ',';
+    let is_break = |c: char| c.is_whitespace() || matches!(c, ',' | '-' | '/');
     for token in text.split(is_break).filter(|token| !token.is_empty()) {
         let token = token.trim_end_matches('.');
         let slot = if FILLERS.contains(&token) {
@@ -259,6 +346,11 @@ mod tests {
             ("Monday, 3 April 2026", None),
             ("3 avril 2026", Some("2026-04-03")),
             ("3 de abril de 2026", Some("2026-04-03")),
+            ("4 maggio 2026", Some("2026-05-04")),
+            ("4 мая 2026", Some("2026-05-04")),
+            ("4-May-2026", Some("2026-05-04")),
+            ("4-5 May 2026", None),
+            ("20260504", None),
             ("2026年4月3日", Some("2026-04-03")),
             ("13/04/2026", Some("2026-04-13")),
             ("04/13/2026", Some("2026-04-13")),
@@ -278,6 +370,18 @@ mod tests {
             ("1/2", None),
         ] {
             assert_eq!(date(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn eight_digits_are_a_date_where_one_is_asked_for() {
+        for (text, expected) in [
+            ("20260504", Some("2026-05-04")),
+            ("20261304", None),
+            ("2026054", None),
+            ("202605040", None),
+        ] {
+            assert_eq!(in_digits(text).as_deref(), expected, "{text}");
         }
     }
 

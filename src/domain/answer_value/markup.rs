@@ -56,7 +56,10 @@ const FRACTIONS: &[&str] = &["\\dfrac", "\\tfrac", "\\cfrac", "\\frac"];
 /// minus stays, since it belongs to a number; so does an exclamation mark after a digit.
 pub fn plain(text: &str) -> String {
     let text: String = text.chars().map(narrow).collect();
-    let text = text.replace('℃', "°C").replace('℉', "°F");
+    let text = text
+        .replace('℃', "°C")
+        .replace('℉', "°F")
+        .replace('…', "...");
     let text = without_latex(&text);
     let words: Vec<&str> = text.split_whitespace().collect();
     bare(&words.join(" ")).to_owned()
@@ -69,14 +72,24 @@ pub fn boxed(text: &str) -> Option<&str> {
 }
 
 /// Strips emphasis, quotation marks, and final punctuation, and one pair of parentheses around everything. A mark
-/// behind a figure is part of it (`5"`), and so are the parentheses and brackets of a pair or an interval.
+/// behind a figure or symbol is part of it (`5"`, `f'`, `A*`, `0.3...`), and so are the parentheses of a pair and
+/// of a debt (`($5)`), and brackets and braces.
 pub fn bare(text: &str) -> &str {
     let is_emphasis = |c: char| c.is_whitespace() || "*_`".contains(c);
     let mut text = text;
     loop {
         let before = text;
-        text = unquoted(text.trim_matches(is_emphasis));
-        if let Some(short) = text.strip_suffix(['.', ',', ';', ':', '。']) {
+        text = match is_starred(text.trim()) {
+            true => text.trim(),
+            false => unquoted(text.trim_matches(is_emphasis)),
+        };
+        let continues = text
+            .trim_end_matches('.')
+            .ends_with(|c: char| c.is_ascii_digit())
+            && text.ends_with("..");
+        if let Some(short) = text.strip_suffix(['.', ',', ';', ':', '。'])
+            && !continues
+        {
             text = short;
         }
         if let Some(short) = text.strip_suffix('!')
@@ -84,19 +97,32 @@ pub fn bare(text: &str) -> &str {
         {
             text = short;
         }
-        for (open, close) in [('(', ')'), ('[', ']')] {
-            let inner = text.strip_prefix(open).and_then(|t| t.strip_suffix(close));
-            text = inner
-                .filter(|inner| !inner.contains([open, close, ',', ';']))
-                .unwrap_or(text);
-        }
+        let inner = text.strip_prefix('(').and_then(|t| t.strip_suffix(')'));
+        text = inner
+            .filter(|inner| !inner.contains(['(', ')', ',', ';']))
+            .filter(|inner| {
+                !inner
+                    .trim_start()
+                    .starts_with(|c: char| "$€£¥₹".contains(c))
+            })
+            .unwrap_or(text);
         if text == before {
             return text;
         }
     }
 }
 
-// Without quotation marks around the text. Alone at the end, one behind a digit says feet, inches, or minutes.
+// Whether one star behind a symbol of a letter or a number is all the emphasis there is: "A*", "5*".
+fn is_starred(text: &str) -> bool {
+    text.strip_suffix('*').is_some_and(|symbol| {
+        let is_number = symbol.ends_with(|c: char| c.is_ascii_digit());
+        let is_letter = symbol.chars().count() == 1 && symbol.starts_with(char::is_alphabetic);
+        (is_number || is_letter) && !symbol.contains(['*', '_', '`'])
+    })
+}
+
+// Without quotation marks around the text. Alone at the end, one behind a digit says feet, inches, or minutes, and
+// one behind a single letter is a prime.
 fn unquoted(text: &str) -> &str {
     let is_mark = |c: char| "\"'“”„«»".contains(c);
     let inner = text.trim_start_matches(is_mark);
@@ -104,7 +130,9 @@ fn unquoted(text: &str) -> &str {
     let (Some(short), false) = (inner.strip_suffix(is_mark), inner.is_empty()) else {
         return inner;
     };
-    match short.trim_end().ends_with(|c: char| c.is_ascii_digit()) && !is_open {
+    let is_letter = short.chars().count() == 1 && short.starts_with(char::is_alphabetic);
+    let is_figure = short.trim_end().ends_with(|c: char| c.is_ascii_digit());
+    match (is_figure || is_letter) && !is_open {
         true => inner,
         false => short,
     }
@@ -134,7 +162,7 @@ fn without_latex(text: &str) -> String {
     if math.is_none() && !text.contains(['\\', '{']) {
         return text.to_owned();
     }
-    let mut text = with_fractions(text, 0);
+    let mut text = with_roots(&with_fractions(text, 0), 0);
     for (command, shown) in COMMANDS {
         text = text.replace(command, shown);
     }
@@ -143,14 +171,12 @@ fn without_latex(text: &str) -> String {
     text.replace("^{", "^").replace(['{', '}'], "")
 }
 
-// `{1, 2}` and `\{1, 2\}`, whose braces are no LaTeX groups.
+// `{1, 2}`, `{5}`, and `\{1, 2\}`, whose braces are no LaTeX groups.
 fn is_set(text: &str) -> bool {
     let text = text.trim_matches('$');
     let inner = text.strip_prefix('\\').unwrap_or(text).strip_prefix('{');
     let inner = inner.and_then(|inner| inner.strip_suffix('}'));
-    inner.is_some_and(|inner| {
-        inner.contains(',') && !inner.contains("{,}") && !inner.contains(['{', '}'])
-    })
+    inner.is_some_and(|inner| !inner.trim().is_empty() && !inner.contains(['{', '}']))
 }
 
 fn with_fractions(text: &str, depth: usize) -> String {
@@ -177,6 +203,22 @@ fn with_fractions(text: &str, depth: usize) -> String {
         ""
     };
     with_fractions(&format!("{before}{space}{shown}{rest}"), depth + 1)
+}
+
+// "√2" for "\sqrt{2}". A root with a degree stays as it is.
+fn with_roots(text: &str, depth: usize) -> String {
+    const ROOT: &str = "\\sqrt";
+    let start = text.find(ROOT).filter(|_| depth < DEEPEST);
+    let parts = start.and_then(|start| Some((start, argument(&text[start + ROOT.len()..])?)));
+    let Some((start, (inner, rest))) = parts else {
+        return text.to_owned();
+    };
+    let is_single = !inner.is_empty() && inner.chars().all(char::is_alphanumeric);
+    let shown = match is_single {
+        true => format!("√{inner}"),
+        false => format!("√({inner})"),
+    };
+    with_roots(&format!("{}{shown}{rest}", &text[..start]), depth + 1)
 }
 
 // One argument: in braces, or a single character.
@@ -236,6 +278,20 @@ mod tests {
             ("(1,2)", "(1,2)"),
             ("[1, 2].", "[1, 2]"),
             ("\\{1, 2\\}", "{1, 2}"),
+            ("{5}", "{5}"),
+            ("[5]", "[5]"),
+            ("($5)", "($5)"),
+            ("A*", "A*"),
+            ("*A*", "A"),
+            (" B**", "B"),
+            ("5*", "5*"),
+            ("f'", "f'"),
+            ("0.3...", "0.3..."),
+            ("0.3…", "0.3..."),
+            ("Paris...", "Paris"),
+            ("\\sqrt{2}", "√2"),
+            ("2\\sqrt{x+1}", "2√(x+1)"),
+            ("\\frac{\\sqrt{2}}{2}", "(√2)/(2)"),
             ("No!", "No"),
             ("\\boxed{1200}", "1200"),
             ("$\\boxed{1{,}200}$", "1,200"),

@@ -52,12 +52,18 @@ pub struct Quantity {
     pub label: String,
     /// Whether it was written as a percentage.
     pub is_percent: bool,
+    /// Whether it was written with a word or letter that multiplies it: "5 million", "1.2k".
+    pub is_scaled: bool,
 }
 
 impl Quantity {
     /// Reads a quantity, which must be all of the text.
     pub fn read(text: &str, separators: Separators) -> Option<Self> {
         let text = without_about(text.trim());
+        if let Some(inner) = owed(text) {
+            let debt = Self::read(inner, separators)?;
+            return (debt.unit.is_money && !debt.is_negative()).then(|| debt.negated());
+        }
         if let Some((mut sum, mut rest)) = Self::part(text, separators) {
             for _ in 1..MOST_PARTS {
                 if rest.is_empty() {
@@ -102,7 +108,11 @@ impl Quantity {
         }
         let unit = unit(currency, label)?;
         let amount = number.times(unit.factor)?;
-        Some((Self::of(amount, unit, number, label), rest))
+        let quantity = Self {
+            is_scaled: factor != Ratio::whole(1),
+            ..Self::of(amount, unit, number, label)
+        };
+        Some((quantity, rest))
     }
 
     fn of(amount: Ratio, unit: ValueUnit, written: Ratio, label: &str) -> Self {
@@ -112,6 +122,7 @@ impl Quantity {
             written: Some(written),
             label: label.to_owned(),
             is_percent: false,
+            is_scaled: false,
         }
     }
 
@@ -124,6 +135,14 @@ impl Quantity {
             written: None,
             ..self
         })
+    }
+
+    fn negated(self) -> Self {
+        Self {
+            amount: self.amount.negated(),
+            written: self.written.map(Ratio::negated),
+            ..self
+        }
     }
 
     fn is_negative(&self) -> bool {
@@ -139,6 +158,13 @@ impl fmt::Display for Quantity {
             false => write!(f, "{} {}", self.amount, self.unit.base),
         }
     }
+}
+
+// "$5" of "($5)", which is -$5 in accounts.
+fn owed(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix('(')?.strip_suffix(')')?.trim();
+    let starts = inner.starts_with(|c: char| "$€£¥₹".contains(c));
+    (starts && !inner.contains(['(', ')'])).then_some(inner)
 }
 
 fn without_about(text: &str) -> &str {

@@ -16,12 +16,24 @@ const COMMA_LANGUAGES: &[&str] = &[
     "est", "les", "des", "une", "cuánto", "cuántos", "cuántas", "qué", "los", "una", "quanto",
     "quanti", "quante",
 ];
+/// Words that ask for a date.
+const DATE_WORDS: &[&str] = &["date", "day", "when", "yyyymmdd", "datum", "wann", "tag"];
+/// Words that make "pounds" an amount of money, and words that make it a weight.
+const MONEY_WORDS: &[&str] = &[
+    "£", "gbp", "sterling", "cost", "costs", "price", "pay", "paid", "pays", "spend", "spent",
+    "earn", "earns", "money", "fee", "salary",
+];
+const WEIGHT_WORDS: &[&str] = &[
+    "weigh", "weighs", "weight", "weights", "mass", "heavy", "lb", "lbs",
+];
 /// Most words of a question that are looked at for units and language.
 const MOST_WORDS: usize = 2_000;
 /// Longest statement in bytes that is read; longer ones are not short answers.
 const LONGEST: usize = 2_000;
 /// Longest name in characters on the left of "x = 5".
 const LONGEST_NAME: usize = 24;
+/// Longest symbol in letters, in which case counts.
+const LONGEST_SYMBOL: usize = 2;
 /// How often a text is normalized until it stays the same.
 const PASSES: usize = 8;
 
@@ -32,6 +44,9 @@ pub struct AnswerReader {
     option_values: Vec<(char, AnswerValue)>,
     units: Vec<ValueUnit>,
     asks_percent: bool,
+    asks_date: bool,
+    /// Whether "pounds" is money.
+    is_pound_money: bool,
     separators: Separators,
 }
 
@@ -39,15 +54,15 @@ impl AnswerReader {
     /// A reader for a question; with an empty question nothing is known.
     pub fn new(question: &str) -> Self {
         let words: Vec<String> = question
-            .split(|c: char| !(c.is_alphanumeric() || matches!(c, '%' | '/' | '°' | '²' | '³')))
+            .split(|c: char| !(c.is_alphanumeric() || "%/°²³£".contains(c)))
             .filter(|word| !word.is_empty())
             .take(MOST_WORDS)
             .map(str::to_owned)
             .collect();
         let lower: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
-        let foreign = COMMA_LANGUAGES
-            .iter()
-            .filter(|word| lower.iter().any(|one| one == *word));
+        let has = |known: &&&str| lower.iter().any(|word| word == *known);
+        let has_any = |known: &[&str]| known.iter().any(|word| has(&word));
+        let foreign = COMMA_LANGUAGES.iter().filter(has);
         let mut reader = Self {
             options: choices::options(question),
             option_values: Vec::new(),
@@ -58,6 +73,8 @@ impl AnswerReader {
             asks_percent: lower.iter().any(|word| {
                 word.ends_with('%') || word.starts_with("percent") || word.starts_with("prozent")
             }),
+            asks_date: has_any(DATE_WORDS),
+            is_pound_money: has_any(MONEY_WORDS) && !has_any(WEIGHT_WORDS),
             separators: match foreign.count() {
                 0 | 1 => Separators::English,
                 _ => Separators::Unknown,
@@ -81,16 +98,16 @@ impl AnswerReader {
         (!statement.is_prose || value.is_typed()).then_some(value)
     }
 
-    /// Whether the question asks for percent.
-    pub const fn asks_percent(&self) -> bool {
-        self.asks_percent
-    }
-
     /// The size of the unit with this base unit that the question names; none if it names none, or several.
     pub fn named_factor(&self, base: &str) -> Option<Ratio> {
         let mut factors = self.units.iter().filter(|unit| unit.base == base);
         let first = factors.next()?.factor;
         factors.all(|unit| unit.factor == first).then_some(first)
+    }
+
+    /// Whether the question names a unit with this base unit.
+    pub fn names_base(&self, base: &str) -> bool {
+        self.units.iter().any(|unit| unit.base == base)
     }
 
     /// The statement that `read` reads, without markup, in the answer's own spelling.
@@ -128,7 +145,8 @@ impl AnswerReader {
         if let Some(answer) = choices::yes_or_no(plain) {
             return Some(AnswerValue::YesNo(answer));
         }
-        if let Some(date) = dates::date(plain) {
+        let in_digits = || self.asks_date.then(|| dates::in_digits(plain)).flatten();
+        if let Some(date) = dates::date(plain).or_else(in_digits) {
             return Some(AnswerValue::Date(date));
         }
         if let Some(clock) = dates::clock(plain) {
@@ -137,7 +155,7 @@ impl AnswerReader {
         if let Some(number) = self.number(plain) {
             return Some(AnswerValue::Number(number));
         }
-        Some(AnswerValue::Text(plain.to_lowercase()))
+        Some(AnswerValue::Text(folded(plain)))
     }
 
     fn number(&self, plain: &str) -> Option<NumberValue> {
@@ -145,7 +163,10 @@ impl AnswerReader {
             Some((left, right)) if !left.trim().is_empty() => (name(left)?, right),
             _ => (None, plain.strip_prefix('=').unwrap_or(plain)),
         };
-        let quantity = Quantity::read(right, self.separators)?;
+        let mut quantity = Quantity::read(right, self.separators)?;
+        if self.is_pound_money && quantity.unit.base == "pound" {
+            quantity.unit = ValueUnit::currency("gbp")?;
+        }
         let is_unit_asked = match quantity.is_percent {
             true => self.asks_percent,
             false => !quantity.unit.is_none() && self.names(&quantity.label),
@@ -169,6 +190,39 @@ impl AnswerReader {
             && words.all(|word| ValueUnit::read(word).is_some_and(|unit| is_named(&unit)));
         whole || each
     }
+}
+
+// Without what only the spelling adds. Case counts in a text without a word of three or more letters, where it
+// may tell symbols apart ("mg" and "Mg", "p" and "P"), but not in the labels of usual options, A to D.
+fn folded(plain: &str) -> String {
+    let has_word = plain
+        .split(|c: char| !c.is_alphabetic())
+        .any(|word| word.chars().count() > LONGEST_SYMBOL);
+    let is_label = plain.len() == 1 && plain.starts_with(['A', 'B', 'C', 'D']);
+    let text = match has_word || is_label {
+        true => plain.to_lowercase(),
+        false => plain.to_owned(),
+    };
+    match text.starts_with(['(', '[', '{']) {
+        true => listed(&text),
+        false => text,
+    }
+}
+
+// "(1, 2)" as "(1,2)": without spaces behind commas and inside the brackets.
+fn listed(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let is_end = matches!(c, ',' | ';' | ')' | ']' | '}');
+        if is_end {
+            out.truncate(out.trim_end().len());
+        }
+        let is_after = out.ends_with([',', ';', '(', '[', '{']);
+        if !(c.is_whitespace() && is_after) {
+            out.push(c);
+        }
+    }
+    out
 }
 
 // The left side of an equation: a name, or none for an expression in numbers ("2 + 3 = 5").
@@ -211,6 +265,16 @@ fn normalized(said: &str) -> String {
         }
         if let Some(rest) = named_choice(&next) {
             next = rest.to_owned();
+        }
+        // "[B]" is an option, "[5]" may be a citation or an interval.
+        if let Some(letter) = next
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .map(str::trim)
+            && letter.len() == 1
+            && letter.starts_with(|c: char| c.is_ascii_alphabetic())
+        {
+            next = letter.to_owned();
         }
         if let Some(letter) = next
             .strip_suffix(')')

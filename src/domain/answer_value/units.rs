@@ -3,6 +3,7 @@
 //! converted, because what they equal depends on something that the answer does not say.
 
 use super::ratio::Ratio;
+use super::unit_table::{CURRENCIES, SPEEDS, UNITS};
 
 /// A unit: the base unit of its kind, and how many of them it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,201 +16,45 @@ pub struct ValueUnit {
     pub is_money: bool,
 }
 
-/// Base unit, numerator and denominator of the factor, and names. Names of one or two letters are symbols, whose
-/// case matters.
-type UnitRow = (&'static str, i64, i64, &'static [&'static str]);
-
-const UNITS: &[UnitRow] = &[
-    (
-        "s",
-        1,
-        1,
-        &[
-            "s", "sec", "secs", "second", "seconds", "sekunde", "sekunden",
-        ],
-    ),
-    (
-        "s",
-        1,
-        1000,
-        &["ms", "millisecond", "milliseconds", "millisekunden"],
-    ),
-    ("s", 60, 1, &["min", "mins", "minute", "minutes", "minuten"]),
-    (
-        "s",
-        3600,
-        1,
-        &[
-            "h", "hr", "hrs", "hour", "hours", "std", "stunde", "stunden",
-        ],
-    ),
-    (
-        "s",
-        86_400,
-        1,
-        &["d", "day", "days", "tag", "tage", "tagen"],
-    ),
-    ("s", 604_800, 1, &["week", "weeks", "woche", "wochen"]),
-    (
-        "month",
-        1,
-        1,
-        &["month", "months", "monat", "monate", "monaten"],
-    ),
-    (
-        "month",
-        12,
-        1,
-        &["year", "years", "yr", "yrs", "jahr", "jahre", "jahren"],
-    ),
-    (
-        "m",
-        1,
-        1_000_000,
-        &["μm", "µm", "micrometer", "micrometers"],
-    ),
-    (
-        "m",
-        1,
-        1000,
-        &[
-            "mm",
-            "millimeter",
-            "millimeters",
-            "millimetre",
-            "millimetres",
-        ],
-    ),
-    (
-        "m",
-        1,
-        100,
-        &[
-            "cm",
-            "CM",
-            "centimeter",
-            "centimeters",
-            "centimetre",
-            "centimetres",
-            "zentimeter",
-        ],
-    ),
-    (
-        "m",
-        1,
-        1,
-        &["m", "meter", "meters", "metre", "metres", "metern"],
-    ),
-    (
-        "m",
-        1000,
-        1,
-        &[
-            "km",
-            "KM",
-            "kilometer",
-            "kilometers",
-            "kilometre",
-            "kilometres",
-            "kilometern",
-        ],
-    ),
-    // Feet or minutes, and inches or seconds: equal only to themselves.
-    ("′", 1, 1, &["′", "'"]),
-    ("″", 1, 1, &["″", "\"", "”"]),
-    ("m", 254, 10_000, &["in", "inch", "inches", "zoll"]),
-    ("m", 3048, 10_000, &["ft", "foot", "feet"]),
-    ("m", 9144, 10_000, &["yd", "yard", "yards"]),
-    ("m", 1_609_344, 1000, &["mi", "mile", "miles"]),
-    (
-        "g",
-        1,
-        1000,
-        &["mg", "milligram", "milligrams", "milligramm"],
-    ),
-    ("g", 1, 1, &["g", "gram", "grams", "gramm"]),
-    (
-        "g",
-        1000,
-        1,
-        &[
-            "kg",
-            "KG",
-            "kilo",
-            "kilos",
-            "kilogram",
-            "kilograms",
-            "kilogramm",
-        ],
-    ),
-    ("g", 45_359_237, 100_000, &["lb", "lbs"]),
-    (
-        "l",
-        1,
-        1000,
-        &[
-            "ml",
-            "mL",
-            "milliliter",
-            "milliliters",
-            "millilitre",
-            "millilitres",
-        ],
-    ),
-    (
-        "l",
-        1,
-        1,
-        &["l", "L", "liter", "liters", "litre", "litres", "litern"],
-    ),
-    ("m²", 1, 10_000, &["cm²", "cm^2", "cm2"]),
-    ("m²", 1, 1, &["m²", "m^2", "m2", "sqm", "qm"]),
-    ("m²", 10_000, 1, &["ha", "hectare", "hectares", "hektar"]),
-    ("m²", 1_000_000, 1, &["km²", "km^2", "km2"]),
-    ("m³", 1, 1, &["m³", "m^3", "m3"]),
-    ("°c", 1, 1, &["°C", "°c", "celsius"]),
-    ("°f", 1, 1, &["°F", "°f", "fahrenheit"]),
-    ("°", 1, 1, &["°", "deg", "degree", "degrees", "grad"]),
-    ("V", 1, 1, &["V", "volt", "volts"]),
-    ("W", 1, 1, &["W", "watt", "watts"]),
-    ("W", 1000, 1, &["kW", "kilowatt", "kilowatts"]),
-    ("J", 1, 1, &["J", "joule", "joules"]),
-    ("J", 1000, 1, &["kJ", "kilojoule", "kilojoules"]),
-    ("N", 1, 1, &["N", "newton", "newtons"]),
-    ("Hz", 1, 1, &["Hz", "hertz"]),
-];
-
-/// Code and names of currencies. "$" is taken for US dollars.
-const CURRENCIES: &[(&str, &[&str])] = &[
-    (
-        "usd",
-        &[
-            "$",
-            "us$",
-            "usd",
-            "dollar",
-            "dollars",
-            "us dollars",
-            "us-dollar",
-        ],
-    ),
-    ("eur", &["€", "eur", "euro", "euros"]),
-    ("gbp", &["£", "gbp", "pounds sterling"]),
-    ("chf", &["chf", "sfr", "swiss francs", "franken"]),
-    ("jpy", &["jpy", "yen"]),
-    ("cny", &["cny", "rmb", "yuan"]),
-    ("¥", &["¥"]),
-    ("inr", &["₹", "inr", "rupees"]),
-    ("aud", &["a$", "au$", "aud"]),
-    ("cad", &["c$", "ca$", "cad"]),
-    ("brl", &["r$", "brl"]),
-];
-
-/// Speeds that have a name of their own: unit above the line and below it.
-const SPEEDS: &[(&str, &str, &str)] = &[("mph", "mi", "h"), ("kph", "km", "h"), ("kmh", "km", "h")];
-
-/// Longest symbol of a unit in characters.
+/// Longest symbol of a unit of the tables in characters.
 const LONGEST_SYMBOL: usize = 2;
+/// Longest word in characters that may be the symbol of another unit, in which case matters ("Cal" and "cal").
+const LONGEST_UNKNOWN_SYMBOL: usize = 3;
+/// Words that no unit contains: "5 or six", "5 is wrong", "5 at most".
+const NO_UNIT: &[&str] = &[
+    "or",
+    "nor",
+    "not",
+    "but",
+    "than",
+    "if",
+    "is",
+    "isn't",
+    "was",
+    "are",
+    "be",
+    "at",
+    "rather",
+    "instead",
+    "more",
+    "less",
+    "most",
+    "least",
+    "maximum",
+    "minimum",
+    "max",
+    "wrong",
+    "incorrect",
+    "false",
+    "to",
+    "up",
+    "oder",
+    "nicht",
+    "ist",
+    "bis",
+    "mehr",
+    "weniger",
+];
 /// Most words of a unit.
 const MOST_WORDS: usize = 3;
 /// Longest unit in bytes.
@@ -257,6 +102,24 @@ impl ValueUnit {
             is_money: true,
             ..Self::named((*code).to_owned())
         })
+    }
+
+    /// Reads a unit or currency of the tables in any case, as in names of fields ("power_kw"); none if it is none.
+    pub fn in_any_case(text: &str) -> Option<Self> {
+        let lower = text.to_lowercase();
+        let is_name = |known: &&str| known.to_lowercase() == lower;
+        let listed = UNITS
+            .iter()
+            .find_map(|(.., names)| names.iter().find(|name| is_name(name)));
+        Self::known(listed.unwrap_or(&text))
+    }
+
+    /// Whether it is a unit or currency of the tables, or a ratio of two.
+    pub fn is_listed(&self) -> bool {
+        let is_base = |base: &str| UNITS.iter().any(|(known, ..)| *known == base);
+        let is_currency = |base: &str| CURRENCIES.iter().any(|(code, _)| *code == base);
+        let mut bases = self.base.split('/');
+        !self.is_none() && bases.all(|base| is_base(base) || is_currency(base))
     }
 
     /// This unit for each of another: "$" before and "/h" after the number.
@@ -313,13 +176,14 @@ impl ValueUnit {
                 && letters.chars().all(|c| c.is_alphabetic() || c == '-')
                 && letters.starts_with(char::is_alphabetic)
         };
-        if words.len() > MOST_WORDS || !words.iter().all(is_word) {
+        let is_excluded = |word: &&str| NO_UNIT.contains(&word.to_lowercase().as_str());
+        if words.len() > MOST_WORDS || !words.iter().all(is_word) || words.iter().any(is_excluded) {
             return None;
         }
         let fold = |word: &&str| {
             let word = word.trim_end_matches('.');
             // Case tells symbols apart, such as those of kelvin and kilo.
-            if word.chars().count() <= LONGEST_SYMBOL {
+            if word.chars().count() <= LONGEST_UNKNOWN_SYMBOL {
                 return word.to_owned();
             }
             let lower = word.to_lowercase();
@@ -374,6 +238,9 @@ mod tests {
             ("glass", "glass", "1"),
             ("degrees Celsius", "°c", "1"),
             ("pounds", "pound", "1"),
+            ("square meters", "m²", "1"),
+            ("cal", "cal", "1"),
+            ("Cal", "Cal", "1"),
             ("", "", "1"),
         ] {
             let unit = ValueUnit::read(text).expect(text);
@@ -387,6 +254,9 @@ mod tests {
             "-10",
             "to 10",
             "or more of the green ones",
+            "or six",
+            "is wrong",
+            "at most",
             "+",
             "2 m",
             "a/b/c",

@@ -17,7 +17,7 @@ pub enum AnswerValue {
     Date(String),
     /// A time of day: "14:30".
     Clock(String),
-    /// Anything else, in lower case.
+    /// Anything else, in lower case where it is more than symbols.
     Text(String),
 }
 

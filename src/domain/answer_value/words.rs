@@ -60,6 +60,9 @@ const PARTS: &[(&str, i64)] = &[
     ("fifths", 5),
 ];
 
+/// Words inside of a number in words.
+const LARGE: &[(&str, i64)] = &[("hundred", 100), ("thousand", 1_000)];
+
 /// Words that multiply the number before them.
 const SCALES: &[(&str, i64)] = &[
     ("dozen", 12),
@@ -105,6 +108,7 @@ pub fn leading(text: &str) -> Option<(Ratio, &str)> {
         }
         _ => counted(&first, rest)?,
     };
+    let (number, rest) = compounded(number, rest);
     match word(rest).and_then(|(next, rest)| Some((find(PARTS, &next.to_lowercase())?, rest))) {
         Some((part, rest)) => Some((Ratio::new(number.into(), part.into())?, rest)),
         None => Some((Ratio::whole(number), rest)),
@@ -116,6 +120,40 @@ pub fn scale(text: &str) -> Option<(Ratio, &str)> {
     let (word, rest) = word(text)?;
     let factor = find(SCALES, &word.to_lowercase())?;
     Some((Ratio::whole(factor), rest.strip_prefix('.').unwrap_or(rest)))
+}
+
+// "one" and "hundred and twenty thousand": the words that continue a number.
+fn compounded(first: i64, rest: &str) -> (i64, &str) {
+    let (mut whole, mut group, mut rest) = (0, first, rest);
+    loop {
+        let Some((next, after)) = word(rest) else {
+            break;
+        };
+        let next = next.to_lowercase();
+        match find(LARGE, &next) {
+            Some(100) if (1..100).contains(&group) => group *= 100,
+            Some(large) if large > 100 && (1..1_000).contains(&group) => {
+                whole += group * large;
+                group = 0;
+            }
+            _ => break,
+        }
+        rest = after;
+        // "hundred and twenty", "thousand two hundred"
+        let following = match word(rest) {
+            Some(("and", after)) => after,
+            _ => rest,
+        };
+        let part = word(following).and_then(|(next, after)| counted(&next.to_lowercase(), after));
+        if let Some((part, after)) = part {
+            let is_free = group % 100 == 0 && (part < 100) && (group == 0 || part > 0);
+            if !is_free {
+                break;
+            }
+            (group, rest) = (group + part, after);
+        }
+    }
+    (whole + group, rest)
 }
 
 fn counted<'a>(first: &str, rest: &'a str) -> Option<(i64, &'a str)> {
@@ -162,6 +200,12 @@ mod tests {
             ("half", "0.5", ""),
             ("a third", "1/3", ""),
             ("two thirds of it", "2/3", " of it"),
+            ("one hundred and twenty", "120", ""),
+            ("a hundred and five eggs", "105", " eggs"),
+            ("two hundred", "200", ""),
+            ("one thousand two hundred", "1200", ""),
+            ("three hundred thousand", "300000", ""),
+            ("five hundred and some", "500", " and some"),
             ("a dozen eggs", "1", " dozen eggs"),
             ("zwölf", "12", ""),
         ] {

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Number, Value, json};
 
+use super::requested_number::RequestedNumber;
 use crate::domain::answer_value::{AnswerReader, AnswerValue, Ratio};
 use crate::domain::chat::Format;
 
@@ -45,12 +46,17 @@ pub fn closed(question: &str, wording: &str, text: &str) -> String {
     match form {
         ClosingForm::Bare => label,
         ClosingForm::Json => {
-            let number = number.and_then(json_number).map(Value::Number);
+            let key = key_in(wording);
+            let requested = RequestedNumber::of(&key, &Value::Null);
+            let number = value.as_ref().and_then(|value| {
+                let number = requested.number(&AnswerReader::new(question), value, &[])?;
+                json_number(number).map(Value::Number)
+            });
             let value = match value {
                 Some(AnswerValue::YesNo(is_yes)) => Value::Bool(is_yes),
                 _ => number.unwrap_or(Value::String(label)),
             };
-            Value::Object(Map::from_iter([(key_in(wording), value)])).to_string()
+            Value::Object(Map::from_iter([(key, value)])).to_string()
         }
         ClosingForm::Hashes => format!("{text}\n#### {stated}"),
         _ => format!("{text}\n\\boxed{{{stated}}}"),
@@ -71,7 +77,7 @@ pub fn check(format: &Format) -> Result<(), String> {
 }
 
 /// The winner's answer as the requested JSON object; none if its value does not fit the schema, or if it is a
-/// quantity that the winner's voters, who stated these values, wrote in several units and no unit is requested.
+/// number in a unit that the field does not hold (see `requested_number`). `values` are those of its voters.
 pub fn object(
     question: &str,
     text: &str,
@@ -79,14 +85,16 @@ pub fn object(
     values: &[AnswerValue],
 ) -> Option<String> {
     let (name, schema) = property(format)?;
-    let value = AnswerReader::new(question).read(text)?;
+    let reader = AnswerReader::new(question);
+    let value = reader.read(text)?;
     let stated = AnswerReader::statement(text)?;
     let as_text = match &value {
         AnswerValue::Choice(_) | AnswerValue::YesNo(_) => value.to_string(),
+        _ if schema["format"] == "date" => whole_date(&value)?,
         _ => stated,
     };
     let number = RequestedNumber::of(&name, &schema)
-        .in_its_unit(&value, values)
+        .number(&reader, &value, values)
         .and_then(json_number);
     let candidates = [
         number.map(Value::Number),
@@ -131,6 +139,15 @@ fn property(format: &Format) -> Option<(String, Value)> {
     is_simple.then_some((name, schema))
 }
 
+// A day of a year as JSON Schema's format `date`; none for "3/4/2026", whose order is not known.
+fn whole_date(value: &AnswerValue) -> Option<String> {
+    let AnswerValue::Date(date) = value else {
+        return None;
+    };
+    let is_whole = date.len() == "2026-04-03".len() && !date.contains('/');
+    is_whole.then(|| date.clone())
+}
+
 // The permitted word that equals the answer but for its case.
 fn enumerated(schema: &Value, said: &str) -> Option<Value> {
     let words = schema["enum"].as_array()?;
@@ -150,64 +167,6 @@ fn plain_number(value: Option<&AnswerValue>) -> Option<Ratio> {
     let is_plain = quantity.unit.is_none() && quantity.written == Some(quantity.amount);
     let is_known = is_plain || quantity.unit.is_money || number.is_unit_asked;
     quantity.written.filter(|_| is_known)
-}
-
-/// What a schema's property says about the number that it holds.
-struct RequestedNumber {
-    words: AnswerReader,
-    is_percent: bool,
-}
-
-impl RequestedNumber {
-    // From the property's name ("distanceKm", "share_percent"), title, and description.
-    fn of(name: &str, schema: &Value) -> Self {
-        let mut words = String::new();
-        let mut before = ' ';
-        for c in name.chars() {
-            if c.is_uppercase() && before.is_lowercase() {
-                words.push(' ');
-            }
-            words.push(if c == '_' { ' ' } else { c });
-            before = c;
-        }
-        words.push_str(&format!(" {}", words.to_lowercase()));
-        for part in ["title", "description"] {
-            words.push_str(&format!(" {}", schema[part].as_str().unwrap_or_default()));
-        }
-        // Rarely inches.
-        let words: Vec<&str> = words
-            .split_whitespace()
-            .filter(|word| *word != "in")
-            .collect();
-        let is_percent = words.contains(&"pct");
-        let words = AnswerReader::new(&words.join(" "));
-        Self {
-            is_percent: is_percent || words.asks_percent(),
-            words,
-        }
-    }
-
-    fn in_its_unit(&self, value: &AnswerValue, values: &[AnswerValue]) -> Option<Ratio> {
-        let AnswerValue::Number(number) = value else {
-            return None;
-        };
-        let quantity = &number.quantity;
-        let quantities = || values.iter().filter_map(AnswerValue::quantity);
-        if quantity.unit.is_none() {
-            let is_percent = quantity.is_percent || quantities().any(|other| other.is_percent);
-            return match is_percent {
-                true if number.is_unit_asked => quantity.written,
-                true if self.is_percent => quantity.amount.times(Ratio::whole(100)),
-                _ => Some(quantity.amount),
-            };
-        }
-        if let Some(factor) = self.words.named_factor(&quantity.unit.base) {
-            return quantity.amount.over(factor);
-        }
-        let is_same = quantities().all(|other| other.written == quantity.written);
-        let is_known = quantity.unit.is_money || number.is_unit_asked || is_same;
-        quantity.written.filter(|_| is_known)
-    }
 }
 
 fn json_number(number: Ratio) -> Option<Number> {
@@ -233,6 +192,8 @@ fn asked(wording: &str) -> ClosingForm {
 
 /// Verbs that demand a form of the answer, and what follows them.
 const DEMANDS: &[&str] = &["reply", "respond", "answer", "output", "return", "give"];
+/// Number of words before a verb in which a denial of it is looked for.
+const NEAR: usize = 3;
 const ALONE: &[&str] = &[
     " with only",
     " only",
@@ -272,8 +233,20 @@ fn demands(wording: &str, phrases: &[&str]) -> bool {
         lower.match_indices(verb).any(|(at, _)| {
             let is_word = !lower[..at].ends_with(|c: char| c.is_alphanumeric());
             let rest = &lower[at + verb.len()..];
-            is_word && !is_condition(rest) && phrases.iter().any(|phrase| rest.starts_with(phrase))
+            let is_demand = is_word && !is_condition(rest) && !is_denied(&lower[..at]);
+            is_demand && phrases.iter().any(|phrase| rest.starts_with(phrase))
         })
+    })
+}
+
+// Whether the words before a verb deny it: "Do not", "Never", "Please don't just".
+fn is_denied(before: &str) -> bool {
+    let sentence = before.rsplit(['.', '!', '?', ';', ',', ':', '\n']).next();
+    let words = sentence.unwrap_or_default().split_whitespace().rev();
+    words.take(NEAR).any(|word| {
+        matches!(word, "not" | "never" | "without" | "cannot" | "dont")
+            || word.ends_with("n't")
+            || word.ends_with("n’t")
     })
 }
 
@@ -348,6 +321,26 @@ mod tests {
                 "So.\nAnswer: Ada",
             ),
             (
+                "Do not reply with only the number; explain.",
+                "So.\nAnswer: 5",
+                "So.\nAnswer: 5",
+            ),
+            (
+                "Please don't just answer only yes. Why?",
+                "So.\nAnswer: yes",
+                "So.\nAnswer: yes",
+            ),
+            (
+                "Do not explain. Reply with only the number.",
+                "So.\nAnswer: 5",
+                "5",
+            ),
+            (
+                "Return JSON: {\"price_cents\": 1}",
+                "So.\nAnswer: $5",
+                r#"{"price_cents":500}"#,
+            ),
+            (
                 "May only the buyer reply?",
                 "So.\nAnswer: no",
                 "So.\nAnswer: no",
@@ -388,6 +381,21 @@ mod tests {
                 Some(r#"{"result":"Spam"}"#),
             ),
             (json!({"enum": ["Spam", "Ham"]}), "Answer: eggs", None),
+            (
+                json!({"type": "string", "format": "date"}),
+                "Answer: 4 May 2026",
+                Some(r#"{"result":"2026-05-04"}"#),
+            ),
+            (
+                json!({"type": "string", "format": "date"}),
+                "Answer: 03/04/2026",
+                None,
+            ),
+            (
+                json!({"type": "string", "format": "date"}),
+                "Answer: next week",
+                None,
+            ),
         ] {
             assert_eq!(
                 object("Which?", text, &of(kind), &[]).as_deref(),
@@ -418,7 +426,11 @@ mod tests {
             ("Q?", "distanceKm", ["5000 m", "5 km"], Some("5")),
             ("Q?", "hours", ["90 minutes", "1.5 h"], Some("1.5")),
             ("Q?", "n", ["5 km", "5000 m"], None),
-            ("Q?", "n", ["5 km", "5 kilometers"], Some("5")),
+            ("Q?", "n", ["5 km", "5 kilometers"], None),
+            ("Q?", "percent", ["0.5", "1/2"], Some("50")),
+            ("Q?", "metres", ["5 kg", "5 kg"], None),
+            ("Q?", "price_cents", ["$5.00", "$5"], Some("500")),
+            ("Q?", "meters_per_second", ["36 km/h", "10 m/s"], Some("10")),
             ("How many hours?", "n", ["3 hours", "3"], Some("3")),
             ("Q?", "n", ["$1,200.00", "1200"], Some("1200")),
             ("Q?", "n", ["5 \u{2030}", "0.005"], Some("0.005")),

@@ -5,6 +5,7 @@ pub mod calibration;
 mod count;
 pub mod form;
 mod outcome;
+mod requested_number;
 mod stored;
 mod tie;
 mod waves;

@@ -137,18 +137,26 @@ impl VoteOutcome {
             format!("{} ({model})", letter(member))
         };
         let best = name(self.speaker);
+        // The best of the winner's voters first, then the best of each other choice.
         let record = |of: fn(&MemberStanding) -> standing::StandingRecord| {
-            let record = standings.get(self.speaker).map(of).unwrap_or_default();
-            format!("{:.1} of {}", record.points, record.cases)
+            let others = self.count.choices[..self.count.leaders()].iter();
+            let others = others.filter(|choice| !choice.voters.contains(&self.speaker));
+            let others =
+                others.filter_map(|choice| standing::best_member(standings, &choice.voters));
+            let records = [self.speaker].into_iter().chain(others).map(|member| {
+                let record = standings.get(member).map(of).unwrap_or_default();
+                format!("{} {:.1} of {}", name(member), record.points, record.cases)
+            });
+            records.collect::<Vec<_>>().join(" and ")
         };
         let how = match self.decision {
             VoteDecision::Votes => String::new(),
             VoteDecision::Experiments => format!(
-                "broken by your experiments, in which {best} scored {}",
+                "broken by your experiments, whose scores on the questions that all members answered are {}",
                 record(|standing| standing.experiments)
             ),
             VoteDecision::BlindVotes => format!(
-                "broken by your blind votes, in which {best} won {}",
+                "broken by your blind votes, whose scores are {}",
                 record(|standing| standing.votes)
             ),
             VoteDecision::Catalog => {
@@ -261,7 +269,7 @@ mod tests {
                 None,
                 [
                     "a tie of 1 each between 5 (A) and 6 (B)",
-                    "B (p/b) scored 15.0 of 20",
+                    "B (p/b) 15.0 of 20 and A (p/a) 8.0 of 20",
                 ],
             ),
             (

@@ -52,6 +52,26 @@ pub fn calibrate(pairs: &[(Preferred, Preferred)]) -> Calibration {
     }
 }
 
+impl Calibration {
+    /// A conclusion from the scores, in one sentence with the warning that they are not trusted, where they are not.
+    pub fn qualified(&self, conclusion: String) -> String {
+        match (self.trusted, self.kappa) {
+            (Some(false), Some(kappa)) => format!(
+                "Not trusted, because the scores agree poorly with your judgments on {} pairs (\u{3ba} {:.2}): \
+                 {conclusion}",
+                self.labels,
+                shown(kappa)
+            ),
+            _ => conclusion,
+        }
+    }
+}
+
+// Rounded to hundredths, and never "-0.00".
+fn shown(kappa: f64) -> f64 {
+    (kappa * 100.0).round() / 100.0 + 0.0
+}
+
 fn rank(preferred: Preferred) -> usize {
     match preferred {
         Preferred::First => 0,
@@ -77,11 +97,13 @@ fn interval(
         })
         .collect();
     drawn.sort_by(f64::total_cmp);
-    (!drawn.is_empty()).then(|| ends(&drawn, 0.95))
+    // Pairs that are all alike show no variance when they are drawn again, yet the next may differ.
+    let (from, to) = (!drawn.is_empty()).then(|| ends(&drawn, 0.95))?;
+    (to - from > 1e-9).then_some((from, to))
 }
 
 fn words(labels: usize, kappa: Option<f64>, trusted: Option<bool>) -> String {
-    match (kappa, trusted) {
+    match (kappa.map(shown), trusted) {
         _ if labels == 0 => {
             "You have not judged any pairs yet, so agreement with these scores is unknown."
                 .to_owned()
@@ -133,6 +155,21 @@ mod tests {
         assert_eq!(judged(300, 0.8).trusted, Some(true));
         assert_eq!(judged(300, 0.2).trusted, Some(false));
         assert!(judged(300, 0.2).words.starts_with("Not trusted:"));
+    }
+
+    /// 24 of 24 verdicts are against the judge.
+    #[test]
+    fn a_conclusion_from_scores_that_are_not_trusted_says_so() {
+        let found = calibrate(&[(First, Second); 24]);
+        assert_eq!((found.trusted, found.interval), (Some(false), None));
+        let words = found.qualified("model p/b is better than the first setting.".to_owned());
+        assert_eq!(
+            words,
+            "Not trusted, because the scores agree poorly with your judgments on 24 pairs (\u{3ba} 0.00): model p/b is \
+             better than the first setting."
+        );
+        let trusted = judged(300, 0.8);
+        assert_eq!(trusted.qualified("It is.".to_owned()), "It is.");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use regex_lite::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::whole_words::contains;
 use super::{Case, ExperimentError};
 use crate::domain::answer_value::{AnswerReader, AnswerValue, last_stated, numbers_in};
 use crate::domain::schema::{self, Compiled};
@@ -123,7 +124,7 @@ impl Evaluator {
             Self::Exact => {
                 plain(answer) == plain(expected) || is_same_value(case, answer, expected)
             }
-            Self::Contains => contains(&plain(answer), &plain(expected)),
+            Self::Contains => contains(&lower(answer), &plain(expected)),
             Self::Number { absolute, relative } => {
                 let is_near = |(ours, theirs): (f64, f64)| {
                     (ours - theirs).abs() <= absolute.max(relative * theirs.abs())
@@ -153,14 +154,15 @@ fn compile(pattern: &str) -> Result<Regex, String> {
     built.map_err(|fault| format!("invalid regular expression: {fault}"))
 }
 
+/// Normalizes to lower case and single spaces.
+fn lower(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").to_lowercase()
+}
+
 /// Normalizes to lower case, single spaces, and no final punctuation.
 fn plain(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words
-        .join(" ")
-        .to_lowercase()
-        .trim_end_matches(['.', '!'])
-        .to_owned()
+    lower(text).trim_end_matches(['.', '!']).to_owned()
 }
 
 /// Whether both texts are values and the same one.
@@ -171,30 +173,6 @@ fn is_same_value(case: &Case, answer: &str, expected: &str) -> bool {
         (Some(ours), Some(theirs)) => ours.same(&theirs),
         _ => false,
     }
-}
-
-/// Whether the text contains the part, and neither a longer word nor a longer number around it: no "lawful" in
-/// "unlawful", no 5 in 50, 0.5, and -5. Scripts without spaces have no word boundaries.
-fn contains(text: &str, part: &str) -> bool {
-    let is_letter = |c: char| c.is_alphanumeric() && c < '\u{590}';
-    let (first, last) = (part.chars().next(), part.chars().next_back());
-    let is_whole = |(at, _): (usize, &str)| {
-        let (left, right) = (&text[..at], &text[at + part.len()..]);
-        let mut before = left.chars().rev();
-        let mut behind = right.chars();
-        let (before, far_before) = (before.next(), before.next());
-        let (behind, far_behind) = (behind.next(), behind.next());
-        let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
-        let is_point = |c: Option<char>| matches!(c, Some('.' | ','));
-        let joins = |c: Option<char>| c.is_some_and(is_letter);
-        let is_negative = matches!(before, Some('-' | '−')) && !far_before.is_some_and(is_letter);
-        let is_longer_left =
-            joins(first) && (joins(before) || is_digit(first) && (is_negative || is_point(before)));
-        let is_longer_right = joins(last)
-            && (joins(behind) || is_digit(last) && is_point(behind) && is_digit(far_behind));
-        !is_longer_left && !is_longer_right
-    };
-    !part.is_empty() && text.match_indices(part).any(is_whole)
 }
 
 /// The answer's number and the expected one: in base units where both state a quantity of the same unit, else as

@@ -9,6 +9,7 @@ use super::design::ConfigurationState;
 use super::record::{Evaluation, Experiment};
 use super::report::{ConfigurationRow, ExperimentReport};
 use super::space::label;
+use super::verdict_sentence::Baseline;
 use super::{Case, Parameter};
 use crate::domain::export::cell;
 
@@ -110,7 +111,10 @@ fn line(
     let arm = &experiment.design.arms[row.place];
     let mut name = escaped(&label(&experiment.spec.space, arm));
     if row.place == report.current {
-        name += " (in use)";
+        name += match experiment.spec.baseline() {
+            Baseline::Current => " (in use)",
+            Baseline::First => " (the first setting)",
+        };
     }
     let number = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
     format!(

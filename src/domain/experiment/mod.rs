@@ -17,6 +17,7 @@ mod final_test;
 pub mod intervals;
 mod judge;
 pub mod judge_prompts;
+pub mod measured_trials;
 mod observations;
 pub mod pairwise;
 pub mod power;
@@ -37,6 +38,7 @@ pub mod successive_halving;
 #[cfg(test)]
 mod tests;
 pub mod verdict_sentence;
+mod whole_words;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -11,6 +11,7 @@ use super::intervals::difference_interval;
 use super::pairwise::Preferred;
 use super::record::Judgment;
 use super::successive_halving::SuccessiveHalving;
+use super::verdict_sentence::Baseline;
 use crate::domain::statistics::prediction_powered::{SharpenedMean, sharpened};
 
 /// Preference of a person, from -1 (always the current configuration) to 1 (always the leader).
@@ -28,6 +29,7 @@ pub fn of(
     race: &SuccessiveHalving,
     leader: usize,
     judgments: &[Judgment],
+    baseline: Baseline,
 ) -> Option<PersonPreference> {
     let current = race.design().current;
     let own = judgments.iter().filter(|one| {
@@ -70,7 +72,7 @@ pub fn of(
         ..estimate
     };
     Some(PersonPreference {
-        words: words(&estimate),
+        words: words(&estimate, baseline.name()),
         estimate,
     })
 }
@@ -79,11 +81,11 @@ fn within((from, to): (f64, f64)) -> (f64, f64) {
     (from.max(-1.0), to.min(1.0))
 }
 
-fn words(one: &SharpenedMean) -> String {
+fn words(one: &SharpenedMean, baseline: &str) -> String {
     let finding = match one.interval {
-        (from, _) if from > 0.0 => "You prefer the leader to your current setting",
-        (_, to) if to < 0.0 => "You prefer your current setting to the leader",
-        _ => "Your verdicts do not yet show which you prefer, the leader or your current setting",
+        (from, _) if from > 0.0 => format!("You prefer the leader to {baseline}"),
+        (_, to) if to < 0.0 => format!("You prefer {baseline} to the leader"),
+        _ => format!("Your verdicts do not yet show which you prefer, the leader or {baseline}"),
     };
     let ((from, to), (alone_from, alone_to)) = (one.interval, one.labels_alone);
     let besides = match one.weight {

@@ -61,16 +61,32 @@ impl RepeatedCases {
     }
 }
 
-/// A question with its documents, the same for cases that ask the same: without differences of case, spaces, and
-/// compatibility characters.
+/// Punctuation that ends a question.
+const ENDS: [char; 12] = [
+    '.', '?', '!', ',', ';', ':', '…', '。', '？', '！', '¿', '¡',
+];
+
+/// A question with its documents, the same for cases that ask the same: without differences of case, spaces,
+/// punctuation at the end, and compatibility and invisible characters.
 pub fn question_key(case: &Case) -> String {
-    let composed: String = case.prompt.nfkc().collect();
+    let visible = case.prompt.chars().filter(|c| !is_invisible(*c));
+    let composed: String = visible.nfkc().collect();
     let folded = fold_case(&composed);
     let mut documents: Vec<&str> = case.documents.iter().map(String::as_str).collect();
     documents.sort_unstable();
     documents.dedup();
-    let words = folded.split_whitespace().chain(documents);
+    let question = folded.trim_end_matches(|c: char| c.is_whitespace() || ENDS.contains(&c));
+    let words = question.split_whitespace().chain(documents);
     words.collect::<Vec<_>>().join(" ")
+}
+
+// Zero-width characters, marks of direction, soft hyphens, variation selectors, and tags.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Keeps the first case of each question, in their order.
@@ -141,6 +157,33 @@ mod tests {
             "{words}"
         );
         assert!(words.contains("leaves 5. For 1 of them"), "{words}");
+    }
+
+    /// Ten disguises of one question are one case.
+    #[test]
+    fn disguised_copies_are_one_case() {
+        let disguises = [
+            "case 1 please",
+            "Case 1 please?",
+            "case 1 please!",
+            "case 1 please.?! ",
+            "CASE 1 PLEASE",
+            "case 1\u{200b} please",
+            "case 1 please\u{200b}\u{feff}",
+            "\u{2060}case 1 ple\u{ad}ase",
+            "case\n1   please\u{a0}",
+            "case 1 please…",
+            "case 1 please\u{e0041}",
+        ];
+        let cases = disguises
+            .iter()
+            .map(|prompt| case(prompt, "7", &[]))
+            .collect();
+        let (kept, found) = distinct(cases);
+        assert_eq!((kept.len(), found.repeats), (1, disguises.len() - 1));
+        let others = ["C", "C++", "C#", "2 - 2", "2 + 2"];
+        let cases = others.iter().map(|prompt| case(prompt, "7", &[])).collect();
+        assert_eq!(distinct(cases).0.len(), others.len());
     }
 
     /// Sixty copies of one question are one case.

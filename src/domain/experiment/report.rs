@@ -10,11 +10,12 @@ use super::design::{ConfigurationState, HoldoutFinding, RaceStep, RaceVerdict, S
 use super::final_test;
 pub use super::intervals::mean_interval;
 use super::intervals::{agreeing, difference_interval};
+use super::measured_trials::MeasuredTrials;
 use super::pairwise::{self, Match};
 use super::sensitivity::{self, Influence};
 use super::space::setting;
 use super::successive_halving::SuccessiveHalving;
-use super::verdict_sentence::{self, Baseline, RaceResult};
+use super::verdict_sentence::{Baseline, RaceResult};
 use super::{SearchSpace, Trial, TrialOutcome};
 use crate::domain::money::MicroDollars;
 use crate::domain::statistics::paired::{self, PairedDifference};
@@ -141,8 +142,7 @@ impl ExperimentReport {
     }
 }
 
-/// Builds the report. `failed` holds the trials without an answer, `matches` the preferences of judges and
-/// users.
+/// Builds the report. `failed` holds the trials with an error, `matches` the preferences of judges and users.
 pub fn report(
     race: &SuccessiveHalving,
     space: &SearchSpace,
@@ -151,20 +151,25 @@ pub fn report(
     baseline: Baseline,
 ) -> ExperimentReport {
     let design = race.design();
-    let is_unmeasured = verdict_sentence::is_unmeasured(race, failed);
-    let verdict = verdict_of(race, is_unmeasured);
+    let measured = MeasuredTrials::new(race, failed);
+    let verdict = verdict_of(race, measured);
     let tried: Vec<usize> = (0..design.arms.len())
         .filter(|&arm| !values(race, arm).is_empty())
         .collect();
     let leader = match verdict {
-        _ if is_unmeasured => None,
+        _ if measured.is_none() => None,
+        // One configuration alone leads nothing.
+        None if measured.arms().len() < 2 => None,
         Some(verdict) => tried.contains(&verdict.leader).then_some(verdict.leader),
         None => leading(race, &tried),
     };
     let mut rows: Vec<ConfigurationRow> = (0..design.arms.len())
-        .map(|arm| row(race, space, failed, arm, leader))
+        .map(|arm| ConfigurationRow {
+            failed: failed.iter().filter(|cell| cell.arm == arm).count(),
+            ..row(race, space, measured, arm, leader)
+        })
         .collect();
-    adjust(race, &mut rows, leader);
+    adjust(measured, &mut rows, leader);
     let pareto = front(&mut rows);
     rows.sort_by(|a, b| {
         let first = |row: &ConfigurationRow| Some(row.place) != leader;
@@ -176,6 +181,7 @@ pub fn report(
     ExperimentReport {
         sentence: RaceResult {
             race,
+            measured,
             space,
             failed,
             baseline,
@@ -190,20 +196,21 @@ pub fn report(
         difference: verdict.and_then(|verdict| verdict.difference),
         pareto,
         fates: rounds(race, &tried),
-        sensitivity: sensitivity::of(race, space, &tried),
+        sensitivity: match measured.unjudged() {
+            0 => sensitivity::of(race, space, &tried),
+            _ => Vec::new(),
+        },
         strengths: strengths(design.arms.len(), matches, design.seed),
         leaderboard: rows,
     }
 }
 
 // The verdict, as far as its figures allow.
-fn verdict_of(race: &SuccessiveHalving, is_unmeasured: bool) -> Option<RaceVerdict> {
-    let RaceStep::Done(mut verdict) = race.next() else {
+fn verdict_of(race: &SuccessiveHalving, measured: MeasuredTrials<'_>) -> Option<RaceVerdict> {
+    let RaceStep::Done(verdict) = race.next() else {
         return None;
     };
-    if is_unmeasured {
-        (verdict.finding, verdict.difference) = (HoldoutFinding::NotTested, None);
-    }
+    let mut verdict = measured.verdict(verdict);
     // A verdict of an earlier version may have an interval that its finding contradicts.
     let is_clear = matches!(
         verdict.finding,
@@ -238,32 +245,34 @@ fn leading(race: &SuccessiveHalving, tried: &[usize]) -> Option<usize> {
 fn row(
     race: &SuccessiveHalving,
     space: &SearchSpace,
-    failed: &BTreeSet<Trial>,
+    measured: MeasuredTrials<'_>,
     arm: usize,
     leader: Option<usize>,
 ) -> ConfigurationRow {
-    let own = values(race, arm);
+    let own = measured.values(arm);
     let outcomes: Vec<&TrialOutcome> = (race.results().iter())
         .filter(|(cell, _)| cell.arm == arm)
         .map(|(_, outcome)| outcome)
         .collect();
-    let is_tried = !own.is_empty();
+    let (is_tried, is_measured) = (!outcomes.is_empty(), !own.is_empty());
     let each = |sum: u64| is_tried.then(|| sum / outcomes.len().max(1) as u64);
     let cost: i64 = outcomes.iter().map(|outcome| outcome.cost.0).sum();
-    let best = leader
-        .map(|leader| values(race, leader))
-        .unwrap_or_default();
-    let shared = own.len().min(best.len());
-    let level = paired::mean(&best) + paired::mean(&own[..shared]) - paired::mean(&best[..shared]);
+    let level = leader.map_or_else(
+        || paired::mean(&own),
+        |leader| {
+            paired::mean(&measured.values(leader))
+                + paired::mean(&measured.differences(arm, leader))
+        },
+    );
     ConfigurationRow {
         place: arm,
         setting: setting(space, &race.design().arms[arm]),
         parent: race.parents()[arm],
-        mean: is_tried.then(|| paired::mean(&own)),
-        interval: is_tried.then(|| mean_interval(&own)),
-        level: is_tried.then_some(level),
+        mean: is_measured.then(|| paired::mean(&own)),
+        interval: is_measured.then(|| mean_interval(&own)),
+        level: is_measured.then_some(level),
         cases: own.len(),
-        failed: failed.iter().filter(|cell| cell.arm == arm).count(),
+        failed: 0,
         cost_usd: is_tried.then(|| MicroDollars(cost / outcomes.len().max(1) as i64)),
         tokens: each(outcomes.iter().map(|outcome| outcome.tokens).sum()),
         latency_ms: is_tried.then(|| latency(&outcomes)),
@@ -284,17 +293,15 @@ fn latency(outcomes: &[&TrialOutcome]) -> Latency {
 }
 
 // All comparisons with the leader together, for the multiple-testing correction.
-fn adjust(race: &SuccessiveHalving, rows: &mut [ConfigurationRow], leader: Option<usize>) {
+fn adjust(measured: MeasuredTrials<'_>, rows: &mut [ConfigurationRow], leader: Option<usize>) {
     let Some(leader) = leader else { return };
-    let best = values(race, leader);
     let mut found: Vec<(usize, Vec<f64>)> = Vec::new();
     for (at, row) in rows
         .iter()
         .enumerate()
         .filter(|(_, row)| row.place != leader)
     {
-        let own = values(race, row.place);
-        let differences: Vec<f64> = own.iter().zip(&best).map(|(a, b)| a - b).collect();
+        let differences = measured.differences(row.place, leader);
         if differences.len() > 1 {
             found.push((at, differences));
         }
@@ -377,6 +384,11 @@ fn strengths(settings: usize, matches: &[Match], seed: u64) -> Option<Vec<Streng
     });
     let among: Vec<Match> = among.collect();
     let fitted = pairwise::fit(compared.len(), &among, seed).ok()?;
+    // Cases that are all alike show no variance when they are drawn again, yet the next may differ.
+    let is_known = |(from, to): &(f64, f64)| to - from > 1e-9;
+    if !fitted.intervals.iter().any(is_known) {
+        return None;
+    }
     let strength = |(place, &setting): (usize, &usize)| Strength {
         place: setting,
         strength: fitted.strengths[place],

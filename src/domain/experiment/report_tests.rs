@@ -267,6 +267,97 @@ fn what_was_not_measured_has_no_leader() {
     );
 }
 
+/// A judge that cannot be read measures nothing, and what it could judge is all that counts.
+#[test]
+fn what_the_judge_could_not_judge_is_no_measurement() {
+    let unreadable = |race: &SuccessiveHalving, of: fn(usize) -> bool| -> BTreeSet<Trial> {
+        let cells = race.results().keys().copied();
+        cells
+            .filter(|cell| cell.arm == 1 && of(cell.case))
+            .collect()
+    };
+    // As the race records it: 0.5 for the current setting by definition, and for what could not be judged.
+    let none = pair(20, |_, _| 0.5);
+    let found = told(&none, &unreadable(&none, |_| true), Baseline::First);
+    assert_eq!(
+        found.sentence,
+        "Nothing was compared: the judge's verdict could be read for 0 of 20 answers."
+    );
+    assert_eq!((found.leader, found.difference), (None, None));
+    assert_eq!(found.finding, Some(HoldoutFinding::NotTested));
+    let row = found
+        .leaderboard
+        .iter()
+        .find(|row| row.place == 1)
+        .expect("a row");
+    assert_eq!(
+        (row.mean, row.interval, row.cases, row.failed),
+        (None, None, 0, 20)
+    );
+    let half = pair(
+        20,
+        |arm, case| if arm == 1 && case % 2 == 1 { 1.0 } else { 0.5 },
+    );
+    let found = told(
+        &half,
+        &unreadable(&half, |case| case % 2 == 0),
+        Baseline::First,
+    );
+    assert!(
+        found.sentence.contains("on 10 cases it scored 0.50 higher")
+            && found
+                .sentence
+                .contains("could be read for 10 of 20 answers; the others are not counted"),
+        "{}",
+        found.sentence
+    );
+    assert_eq!(found.difference.map(|one| one.cases), Some(10));
+    let row = found
+        .leaderboard
+        .iter()
+        .find(|row| row.place == 1)
+        .expect("a row");
+    assert_eq!((row.mean, row.cases), (Some(1.0), 10));
+    let rubric = pair(10, |_, _| 0.5);
+    let all: BTreeSet<Trial> = rubric.results().keys().copied().collect();
+    let found = told(&rubric, &all, Baseline::First);
+    assert_eq!(
+        found.sentence,
+        "Nothing was measured: all 20 evaluations failed."
+    );
+    assert!(found.leaderboard.iter().all(|row| row.mean.is_none()));
+}
+
+/// One setting alone leads nothing, and an experiment that is paused is not running.
+#[test]
+fn one_setting_alone_does_not_lead() {
+    let mut design = raced(1, plain).design().clone();
+    design.arms.truncate(2);
+    design.declared.truncate(2);
+    design.cases = 20;
+    let mut race = SuccessiveHalving::new(design);
+    let RaceStep::Evaluate(cells) = race.next() else {
+        panic!("it has begun");
+    };
+    for cell in cells.into_iter().filter(|cell| cell.arm == 0) {
+        race.record(cell, outcome(0.5, 1, 1));
+    }
+    let found = told(&race, &BTreeSet::new(), Baseline::First);
+    assert!(
+        found.sentence.starts_with(
+            "Nothing was compared so far: only model p/a, temperature 0.0 was evaluated, on "
+        ),
+        "{}",
+        found.sentence
+    );
+    assert!(
+        found.sentence.ends_with("The experiment has not ended."),
+        "{}",
+        found.sentence
+    );
+    assert_eq!(found.leader, None);
+}
+
 /// A tie is no lead, and a setting that the user did not name is not the current one.
 #[test]
 fn the_current_setting_leads_only_with_a_lead() {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::design::{HoldoutFinding, RaceVerdict, StopReason};
 use super::final_test::{self, LEAST_CASES};
+use super::measured_trials::MeasuredTrials;
 use super::space::label;
 use super::successive_halving::SuccessiveHalving;
 use super::{SearchSpace, Trial};
@@ -22,7 +23,8 @@ pub enum Baseline {
 }
 
 impl Baseline {
-    fn name(self) -> &'static str {
+    /// Its name inside of a sentence.
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Current => "your current setting",
             Self::First => "the first setting",
@@ -40,34 +42,46 @@ impl Baseline {
 #[derive(Clone, Copy)]
 pub(super) struct RaceResult<'a> {
     pub race: &'a SuccessiveHalving,
+    pub measured: MeasuredTrials<'a>,
     pub space: &'a SearchSpace,
-    /// Trials without an answer.
+    /// Trials with an error.
     pub failed: &'a BTreeSet<Trial>,
     pub baseline: Baseline,
     pub verdict: Option<&'a RaceVerdict>,
     pub leader: Option<usize>,
 }
 
-/// Whether trials were made and none had an answer.
-pub(super) fn is_unmeasured(race: &SuccessiveHalving, failed: &BTreeSet<Trial>) -> bool {
-    let mut made = race.results().keys().peekable();
-    made.peek().is_some() && made.all(|cell| failed.contains(cell))
-}
-
 impl RaceResult<'_> {
     /// The sentence.
     pub fn sentence(&self) -> String {
-        let (made, failed) = (self.race.results().len(), self.failed.len());
+        let made = self.race.results().len();
+        let unjudged = self.measured.unjudged();
+        let failed = self.failed.len().saturating_sub(unjudged);
         let running = match self.verdict {
             Some(_) => "",
-            None => " The experiment is still running.",
+            None => " The experiment has not ended.",
         };
-        if is_unmeasured(self.race, self.failed) {
+        if made > 0 && self.failed.len() == made {
             let evaluations = match made {
                 1 => "the only evaluation".to_owned(),
                 made => format!("all {made} evaluations"),
             };
             return format!("Nothing was measured: {evaluations} failed.{running}");
+        }
+        if self.measured.is_none() {
+            let (judged, given) = self.measured.judged();
+            return format!(
+                "Nothing was compared: the judge's verdict could be read for {judged} of {given} answers.{running}"
+            );
+        }
+        if let ([only], None) = (&self.measured.arms()[..], self.verdict)
+            && self.race.fates().len() > 1
+        {
+            return format!(
+                "Nothing was compared so far: only {} was evaluated, on {}.{running}",
+                self.name(*only),
+                plural(self.values(*only).len())
+            );
         }
         let found = match (self.leader, self.verdict) {
             (None, Some(_)) => {
@@ -83,7 +97,16 @@ impl RaceResult<'_> {
             1 => format!(" 1 of {made} evaluations failed and counts as a score of 0."),
             some => format!(" {some} of {made} evaluations failed and count as a score of 0."),
         };
-        format!("{found}{failures}{running}")
+        let judged = match unjudged {
+            0 => String::new(),
+            _ => {
+                let (judged, given) = self.measured.judged();
+                format!(
+                    " The judge's verdict could be read for {judged} of {given} answers; the others are not counted."
+                )
+            }
+        };
+        format!("{found}{failures}{judged}{running}")
     }
 
     fn so_far(&self, leader: usize) -> String {
@@ -124,6 +147,7 @@ impl RaceResult<'_> {
     /// No setting was found to be better than the baseline.
     fn baseline_stays(&self, leader: usize, stop: StopReason) -> String {
         let (baseline, own) = (self.baseline.capital(), self.values(leader));
+        let shared = |other: usize| plural(self.measured.differences(leader, other).len());
         let arms = 0..self.race.fates().len();
         let others: Vec<usize> = arms
             .filter(|&arm| arm != leader && !self.values(arm).is_empty())
@@ -133,8 +157,9 @@ impl RaceResult<'_> {
         match (&others[..], &self.tied_with(leader)[..]) {
             ([], _) => format!("{baseline} was compared with none: no other setting was tried."),
             ([one], [_]) => format!(
-                "{baseline} and {} are tied: both scored {mean:.2} on average on {cases}.",
-                self.name(*one)
+                "{baseline} and {} are tied: both scored {mean:.2} on average on {}.",
+                self.name(*one),
+                shared(*one)
             ),
             (others, [_, ..]) => format!(
                 "{baseline} is tied with {} of the {} other settings that were tried: each scored {mean:.2} on \
@@ -143,9 +168,7 @@ impl RaceResult<'_> {
                 others.len()
             ),
             ([one], []) => {
-                let theirs = self.values(*one);
-                let differences = own.iter().zip(&theirs).map(|(own, other)| own - other);
-                let differences: Vec<f64> = differences.collect();
+                let differences = self.measured.differences(leader, *one);
                 let planned = stop != StopReason::NotWorth;
                 let other = self.name(*one);
                 match final_test::compare(&differences, planned) {
@@ -170,15 +193,15 @@ impl RaceResult<'_> {
         label(self.space, &self.race.design().arms[arm])
     }
     fn values(&self, arm: usize) -> Vec<f64> {
-        self.race.values(arm, self.race.cases().0.len())
+        self.measured.values(arm)
     }
     /// Other settings with the same mean on the same cases.
     fn tied_with(&self, leader: usize) -> Vec<usize> {
-        let own = self.values(leader);
+        let made = |arm: usize| self.race.values(arm, self.race.cases().0.len()).len();
         let is_tied = |arm: &usize| {
-            let theirs = self.values(*arm);
-            let apart = paired::mean(&own) - paired::mean(&theirs);
-            *arm != leader && theirs.len() == own.len() && apart.abs() <= SAME
+            let apart = self.measured.differences(leader, *arm);
+            let is_same = !apart.is_empty() && paired::mean(&apart).abs() <= SAME;
+            *arm != leader && is_same && made(*arm) == made(leader)
         };
         (0..self.race.fates().len()).filter(is_tied).collect()
     }

@@ -162,3 +162,44 @@ fn the_interval_is_per_user_and_deleted_with_the_user() {
         Ok(())
     });
 }
+
+/// Nine votes on one question are one vote, the first; the same words after another turn are another question.
+#[test]
+fn a_question_counts_once() {
+    with_writer(|db| {
+        users::insert(db, &user(1))?;
+        for n in 1..=10 {
+            stored(db, n, 1, "tea")?;
+            let end = ["", "?", " !\u{200b}"][n as usize % 3];
+            let follows = if n == 10 { "an_before" } else { "" };
+            db.run(
+                "UPDATE analyses SET request = ?2, follows = ?3 WHERE id = ?1",
+                (
+                    id(n),
+                    format!("{{\"prompt\": \"The same question{end}\"}}"),
+                    follows,
+                ),
+            )?;
+            insert(db, &comparison(n, 1, "tea", (40, 10)))?;
+            let choice = match n {
+                1 => Preference::Single,
+                _ => Preference::Panel,
+            };
+            decide(db, &user(1).id, &id(n), choice, at(i64::from(10 + n)))?;
+        }
+        let scope = ComparisonScope {
+            user: Some(user(1).id),
+            ..ComparisonScope::default()
+        };
+        for by_topic in [false, true] {
+            let found = blind(db, &scope, by_topic)?;
+            let tally = VoteTally {
+                wins: 1,
+                ties: 0,
+                losses: 1,
+            };
+            assert_eq!(found[0].tally, tally, "{by_topic}");
+        }
+        Ok(())
+    });
+}

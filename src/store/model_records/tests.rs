@@ -60,12 +60,66 @@ fn scores_of_single_models_and_blind_votes_are_added_up() {
                 (format!("an_{at}"), user(1).id, choice),
             )?;
         }
-        let found = of_user(db, &user(1).id)?;
+        let found = of_user(db, &user(1).id, &["p/a", "p/b"])?;
         let record = |points, cases| Some(&StandingRecord { points, cases }).copied();
         assert_eq!(found.experiments.get("p/a").copied(), record(1.5, 2));
         assert_eq!(found.experiments.get("p/b").copied(), record(0.0, 1));
         assert_eq!(found.votes.get("p/b").copied(), record(1.5, 3));
         assert_eq!(found.votes.len(), 1);
+        Ok(())
+    });
+}
+
+/// Reruns count once, in the settings that both models share, and questions that only one answered do not count.
+#[test]
+fn records_are_of_questions_that_all_models_answered() {
+    with_writer(|db| {
+        users::insert(db, &user(1))?;
+        let mut number = 0;
+        let mut asked = |experiment: &str, place: u32, model: &str, prompt: &str, score: f64| {
+            number += 1;
+            let id = format!("an_{number}");
+            let request = format!("{{\"models\": [\"{model}\"], \"prompt\": \"{prompt}\"}}");
+            db.run(
+                "INSERT INTO analyses (id, user_id, request, plan, created) VALUES (?1, ?2, ?3, '{}', 1)",
+                (&id, user(1).id, request),
+            )?;
+            db.run(
+                "INSERT INTO experiment_results (experiment_id, arm, place, analysis_id, number, score, error)
+                 VALUES (?1, ?2, ?3, ?4, ?2, ?5, '')",
+                (experiment, number, place, id, score),
+            )
+            .map(drop)
+        };
+        for experiment in ["exp_1", "exp_2", "exp_3"] {
+            db.run(
+                "INSERT INTO experiments (id, user_id, body, design, created) VALUES (?1, ?2, '{}', '{}', 1)",
+                (experiment, user(1).id),
+            )?;
+            for place in 0..4 {
+                db.run(
+                    "INSERT INTO experiment_cases (experiment_id, place, body) VALUES (?1, ?2, ?3)",
+                    (
+                        experiment,
+                        place,
+                        format!("{{\"prompt\": \"case {place}\"}}"),
+                    ),
+                )?;
+                let prompt = format!("case {place}");
+                asked(experiment, place, "p/a", &prompt, 0.0)?;
+                asked(experiment, place, "p/b", &prompt, 1.0)?;
+                // A prompt that only one of them was given.
+                asked(experiment, place, "p/a", &format!("Bad. {prompt}"), 0.0)?;
+            }
+            asked(experiment, 0, "p/b", "only for b", 1.0)?;
+        }
+        let found = of_user(db, &user(1).id, &["p/a", "p/b"])?;
+        let record = |points, cases| Some(StandingRecord { points, cases });
+        assert_eq!(found.experiments.get("p/a").copied(), record(0.0, 4));
+        assert_eq!(found.experiments.get("p/b").copied(), record(4.0, 4));
+        // Never compared with p/c.
+        let found = of_user(db, &user(1).id, &["p/a", "p/c"])?;
+        assert!(found.experiments.is_empty());
         Ok(())
     });
 }

@@ -1,0 +1,106 @@
+//! Which trials of a race measured something. An answer that failed scores 0. An answer that the judge could not
+//! judge has no score, so that no mean, difference, or verdict counts it; the race goes on with a neutral one.
+
+use std::collections::BTreeSet;
+
+use super::Trial;
+use super::design::{HoldoutFinding, RaceVerdict, StopReason};
+use super::final_test;
+use super::race_budget::settings;
+use super::successive_halving::SuccessiveHalving;
+
+/// A race and its trials with an error.
+#[derive(Clone, Copy)]
+pub struct MeasuredTrials<'a> {
+    race: &'a SuccessiveHalving,
+    failed: &'a BTreeSet<Trial>,
+}
+
+impl<'a> MeasuredTrials<'a> {
+    /// The measurements of a race; `failed` holds its trials with an error.
+    pub fn new(race: &'a SuccessiveHalving, failed: &'a BTreeSet<Trial>) -> Self {
+        Self { race, failed }
+    }
+    /// The verdict on what was measured, for a race that ended with `verdict`.
+    pub fn verdict(self, verdict: RaceVerdict) -> RaceVerdict {
+        if self.is_none() {
+            return RaceVerdict {
+                finding: HoldoutFinding::NotTested,
+                difference: None,
+                ..verdict
+            };
+        }
+        if verdict.difference.is_none() || self.unjudged() == 0 {
+            return verdict;
+        }
+        let (order, held) = self.race.cases();
+        let cases = match settings(self.race.design()) {
+            2 => order,
+            _ => held,
+        };
+        let current = self.race.design().current;
+        let differences = self.differences_on(verdict.leader, current, cases);
+        let is_planned = verdict.stop != StopReason::NotWorth;
+        let (finding, difference) = final_test::compare(&differences, is_planned);
+        RaceVerdict {
+            finding,
+            difference,
+            ..verdict
+        }
+    }
+    /// Whether nothing was measured that could be compared: every trial failed, or the judge could judge the
+    /// answers of fewer than two configurations.
+    pub(super) fn is_none(self) -> bool {
+        let mut made = self.race.results().keys().peekable();
+        made.peek().is_some()
+            && (made.all(|cell| self.failed.contains(cell))
+                || (self.unjudged() > 0 && self.arms().len() < 2))
+    }
+    /// Configurations with a measured trial in the race.
+    pub(super) fn arms(self) -> Vec<usize> {
+        let arms = 0..self.race.design().arms.len();
+        arms.filter(|&arm| !self.values(arm).is_empty()).collect()
+    }
+    /// Values of a configuration on the cases of the race.
+    pub(super) fn values(self, arm: usize) -> Vec<f64> {
+        let order = self.race.cases().0.iter();
+        order.filter_map(|&case| self.value(arm, case)).collect()
+    }
+    /// Differences of value between two configurations on the cases of the race that measured both.
+    pub(super) fn differences(self, arm: usize, other: usize) -> Vec<f64> {
+        self.differences_on(arm, other, self.race.cases().0)
+    }
+    /// Number of answers that the judge could not judge.
+    pub(super) fn unjudged(self) -> usize {
+        let cells = self.failed.iter();
+        cells.filter(|cell| self.is_unjudged(**cell)).count()
+    }
+    /// Numbers of answers that were judged, and that were given to the judge: not those of the configuration with
+    /// which a pairwise judge compares the others.
+    pub(super) fn judged(self) -> (usize, usize) {
+        let current = self.race.design().current;
+        let has_current = self.failed.iter().any(|cell| cell.arm == current);
+        let given = self.race.results().keys().filter(|cell| {
+            let is_failed = self.failed.contains(cell) && !self.is_unjudged(**cell);
+            (has_current || cell.arm != current) && !is_failed
+        });
+        let given = given.count();
+        (given.saturating_sub(self.unjudged()), given)
+    }
+
+    fn differences_on(self, arm: usize, other: usize, cases: &[usize]) -> Vec<f64> {
+        let pair = |&case: &usize| Some(self.value(arm, case)? - self.value(other, case)?);
+        cases.iter().filter_map(pair).collect()
+    }
+    fn value(self, arm: usize, case: usize) -> Option<f64> {
+        let cell = Trial { arm, case };
+        let outcome = self.race.results().get(&cell)?;
+        let is_measured = !self.is_unjudged(cell);
+        is_measured.then(|| self.race.design().objective.value(outcome))
+    }
+    // An error with a score is the judge's: a failed answer scores 0.
+    fn is_unjudged(self, cell: Trial) -> bool {
+        let outcome = self.race.results().get(&cell);
+        self.failed.contains(&cell) && outcome.is_some_and(|outcome| outcome.score > 0.0)
+    }
+}

@@ -1,0 +1,121 @@
+//! Whether a text contains another one as whole words and whole numbers, with the signs that belong to them.
+
+/// Prefixes that turn a word into its opposite, in scripts without spaces between words.
+const NEGATIONS: &[&str] = &["不", "非", "未", "无", "無", "没", "沒", "ไม่", "ไร้"];
+
+/// Whether the text contains the part, and neither a longer word nor a longer number around it: no "lawful" in
+/// "unlawful", no "binding" in "non-binding", no C in C++, no A in A-, no 5 in 50, 0.5, -5, 5 %, and 1/5.
+pub(super) fn contains(text: &str, part: &str) -> bool {
+    let (Some(first), Some(last)) = (part.chars().next(), part.chars().next_back()) else {
+        return false;
+    };
+    text.match_indices(part).any(|(at, _)| {
+        let (left, right) = (&text[..at], &text[at + part.len()..]);
+        !goes_on_left(left, first) && !goes_on_right(right, last, part)
+    })
+}
+
+// Scripts without spaces have no word boundaries.
+fn is_letter(c: char) -> bool {
+    c.is_alphanumeric() && c < '\u{590}'
+}
+
+const fn is_hyphen(c: char) -> bool {
+    matches!(c, '-' | '‐' | '‑')
+}
+
+// Whether the word or number that begins with `first` has begun before.
+fn goes_on_left(left: &str, first: char) -> bool {
+    let mut before = left.chars().rev();
+    let (near, far) = (before.next(), before.next());
+    let Some(near) = near else { return false };
+    if NEGATIONS.iter().any(|prefix| left.ends_with(prefix)) && !is_letter(first) {
+        return true;
+    }
+    let is_far_letter = far.is_some_and(is_letter);
+    if !is_letter(first) {
+        // "-5" in "3-5"
+        return (is_hyphen(first) || first == '−') && is_letter(near);
+    }
+    let is_negative = matches!(near, '-' | '−') && !is_far_letter;
+    let is_number_part = first.is_ascii_digit()
+        && (is_negative
+            || matches!(near, '.' | ',')
+            || (matches!(near, '/' | '⁄') && far.is_some_and(|far| far.is_ascii_digit())));
+    is_letter(near) || is_number_part || ((is_hyphen(near) || near == '_') && is_far_letter)
+}
+
+// Whether the word or number that ends with `last` continues.
+fn goes_on_right(right: &str, last: char, part: &str) -> bool {
+    let mut behind = right.chars();
+    let (near, far) = (behind.next(), behind.next());
+    let Some(near) = near else { return false };
+    if !is_letter(last) {
+        // "C+" in "C++", "A-" in "A-team"
+        let is_same_sign = matches!(last, '+' | '#') && near == last;
+        return is_same_sign || (is_hyphen(last) && is_letter(near));
+    }
+    let is_far_digit = far.is_some_and(|far| far.is_ascii_digit());
+    let is_digit = last.is_ascii_digit();
+    let is_percent = near == '%' || (near == ' ' && far == Some('%'));
+    let is_number_part =
+        is_digit && (is_percent || (matches!(near, '.' | ',' | '/' | '⁄') && is_far_digit));
+    // "A-" is a grade; behind a word, a hyphen may be a dash.
+    let is_grade = is_hyphen(near) && !is_digit && part.chars().count() == 1;
+    let is_joined = (is_hyphen(near) || near == '_') && far.is_some_and(is_letter);
+    // "C++" and "A+", not "2+3".
+    let is_signed = matches!(near, '+' | '#') && !is_digit;
+    is_letter(near) || is_number_part || is_grade || is_joined || is_signed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_numbers_are_found_whole() {
+        for (text, part, expected) in [
+            ("it is paris.", "paris", true),
+            ("(paris)", "paris", true),
+            ("parisian", "paris", false),
+            ("unlawful", "lawful", false),
+            ("non-binding", "binding", false),
+            ("a non-binding vote", "binding", false),
+            ("it is binding - or not", "binding", true),
+            ("c++", "c", false),
+            ("c#", "c", false),
+            ("use c, not rust", "c", true),
+            ("c++", "c++", true),
+            ("c++", "c+", false),
+            ("grade a-", "a", false),
+            ("grade a- overall", "a", false),
+            ("grade a-", "a-", true),
+            ("a-team", "a-", false),
+            ("a+", "a", false),
+            ("5%", "5", false),
+            ("5 %", "5", false),
+            ("5 %", "5 %", true),
+            ("1/5", "5", false),
+            ("5/6", "5", false),
+            ("5.5", "5", false),
+            ("50", "5", false),
+            ("-5", "5", false),
+            ("3-5", "-5", false),
+            ("5th", "5", false),
+            ("(5)", "5", true),
+            ("it is 5.", "5", true),
+            ("2+5", "5", true),
+            ("foo_bar", "foo", false),
+            ("_foo_", "foo", true),
+            ("不合法", "合法", false),
+            ("这是合法的", "合法", true),
+            ("不可能", "可能", false),
+            ("違法、無効", "効", false),
+            ("ไม่ปลอดภัย", "ปลอดภัย", false),
+            ("ปลอดภัย", "ปลอดภัย", true),
+            ("paris", "", false),
+        ] {
+            assert_eq!(contains(text, part), expected, "{part} in {text}");
+        }
+    }
+}
