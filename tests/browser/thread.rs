@@ -26,7 +26,7 @@ fn shifted(browser: &Browser) -> f64 {
     let told = browser.value("window.shifts");
     let all = told.as_array().unwrap();
     let sum = all.iter().filter_map(|one| one[0].as_f64()).sum();
-    println!("moved: {told}");
+    eprintln!("moved: {told}");
     sum
 }
 

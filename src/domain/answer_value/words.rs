@@ -125,10 +125,7 @@ pub fn scale(text: &str) -> Option<(Ratio, &str)> {
 // "one" and "hundred and twenty thousand": the words that continue a number.
 fn compounded(first: i64, rest: &str) -> (i64, &str) {
     let (mut whole, mut group, mut rest) = (0, first, rest);
-    loop {
-        let Some((next, after)) = word(rest) else {
-            break;
-        };
+    while let Some((next, after)) = word(rest) {
         let next = next.to_lowercase();
         match find(LARGE, &next) {
             Some(100) if (1..100).contains(&group) => group *= 100,
