@@ -16,8 +16,9 @@ use super::job_queue::WriteQueue;
 
 /// Maximum number of reader threads; on two cores, four were slower.
 const READERS: u32 = 2;
-/// Stack size in bytes: enough for SQLite and a row; the default is 2 MiB.
-const STACK: usize = 256 * 1024;
+/// Stack size in bytes, as of the writer's thread: enough for SQLite and a stored plan, which a build without optimization
+/// reads in large frames. Untouched pages of it cost no memory; the default is 2 MiB.
+const STACK: usize = 512 * 1024;
 /// Limit on waiting queries that share one transaction: opening one costs as much as a row. Small, because a slow
 /// query delays the others.
 const SHARED: usize = 4;
