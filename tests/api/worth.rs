@@ -1,5 +1,7 @@
 //! Panel versus single model: blind comparisons, votes, and their evaluation.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::support::provider::{Provider, on};
@@ -46,7 +48,11 @@ fn run(client: &mut Client, more: Value) -> Value {
 }
 
 /// Asks, compares and votes, and gives the id.
-fn voted(client: &mut Client, more: Value, preferred: &str) -> String {
+fn voted(client: &mut Client, mut more: Value, preferred: &str) -> String {
+    // Votes on one question count once.
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    let number = ASKED.fetch_add(1, Ordering::Relaxed);
+    more["prompt"] = json!(format!("How thin is paper of kind {number}?"));
     let id = id(&run(client, more));
     let shown = client.post(&about(&id, "/comparison"), json!({})).json();
     let choice = match preferred {

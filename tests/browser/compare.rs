@@ -7,11 +7,11 @@ use crate::pages::*;
 use crate::server::Server;
 use crate::turn;
 
-/// Asks about the one document that there is, and opens the result.
+/// Asks `args[0]` about the one document that there is, and opens the result.
 const ASK: &str = "
     const { documents } = await (await fetch('/api/documents')).json();
     const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ prompt: 'How much does the pump deliver?', pattern: 'analyze', topic: 'pumps', document_ids: [documents[0].document_id ?? documents[0].id] }) });
+      body: JSON.stringify({ prompt: args[0], pattern: 'analyze', topic: 'pumps', document_ids: [documents[0].document_id ?? documents[0].id] }) });
     if (!response.ok) throw new Error(await response.text());
     return (await response.json()).analysis_id;";
 
@@ -41,7 +41,12 @@ fn a_result_is_compared_blindly_and_told_after_the_vote() {
                 ]),
             );
         }
-        let id = browser.run(ASK, json!([]));
+        // Votes on one question count once.
+        let question = match dark {
+            true => "How much does the pump deliver a minute?",
+            false => "How much does the pump deliver?",
+        };
+        let id = browser.run(ASK, json!([question]));
         let id = id.as_str().unwrap();
         browser.go(&server.address(&format!("/analyze?id={id}")));
         browser.wait(".offer");

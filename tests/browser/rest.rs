@@ -344,11 +344,12 @@ fn an_admin_sees_how_the_server_does_and_who_is_on_it() {
         "section[aria-label='Recent activity']",
         "The server was not running",
     );
-    browser.wait_text("section[aria-label=Backup]", "No backups yet");
+    // The server makes one by itself 10 seconds after its start: this page may have been opened before or after that.
+    browser.wait("section[aria-label=Backup]");
     browser.press("Back up now");
     browser.wait_text("body", "Backed up: ");
     browser.wait_text(".backup-list", "quire-2");
-    assert_eq!(std::fs::read_dir(&copies).unwrap().count(), 1);
+    assert!(std::fs::read_dir(&copies).unwrap().count() >= 1);
     std::fs::remove_dir_all(&copies).unwrap();
     browser.picture("administration-backup");
     to_top(&browser);

@@ -35,7 +35,7 @@ fn models(names: &[&str]) -> Vec<String> {
 }
 
 /// Signed in, on the page of a new question, whose panel is these models of the provider.
-fn new_question(browser: &Browser, server: &Server, panel: &[&str]) {
+pub fn new_question(browser: &Browser, server: &Server, panel: &[&str]) {
     sign_up(browser, server);
     let ids: Vec<String> = panel.iter().map(|name| format!("far/{name}")).collect();
     browser.run(
@@ -47,7 +47,7 @@ fn new_question(browser: &Browser, server: &Server, panel: &[&str]) {
     browser.wait_text("h1", "Ask a panel of models");
 }
 
-fn ask(browser: &Browser, words: &str) {
+pub fn ask(browser: &Browser, words: &str) {
     browser.fill(".composer-text", words);
     until("Send to be ready", || {
         (browser.count(".send:not(:disabled)") == 1).then_some(())

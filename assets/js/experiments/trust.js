@@ -45,7 +45,7 @@ function habits({ model, kind, pairs, flips, unreadable, orders }) {
 export function Strengths(report, words) {
   if (!report.strengths?.length) return null;
   const settings = new Map(report.leaderboard.map((row) => [row.place, row.setting]));
-  const rows = [...report.strengths].sort((a, b) => b.strength - a.strength).map((one) => [words.name(settings.get(one.place) ?? {}), score(one.strength), span(one.interval)]);
+  const rows = [...report.strengths].sort((a, b) => b.strength - a.strength).map((one) => [words.name(settings.get(one.place) ?? {}), score(one.strength), one.interval ? span(one.interval) : "Unknown: all cases agree"]);
   return [
     el("h3", null, "Bradley–Terry strength"),
     el("p", { class: "fine" }, "From who was preferred to whom, by judges and by you: the mean is 0, and one point more wins about 73 of 100 comparisons."),

@@ -126,8 +126,8 @@ pub struct Strength {
     pub place: usize,
     /// Log-strength; the mean over all is 0.
     pub strength: f64,
-    /// 95 % bootstrap confidence interval over cases.
-    pub interval: (f64, f64),
+    /// 95 % bootstrap confidence interval over cases; none if all cases agree, so that drawing them again shows nothing.
+    pub interval: Option<(f64, f64)>,
 }
 
 impl ExperimentReport {
@@ -385,14 +385,11 @@ fn strengths(settings: usize, matches: &[Match], seed: u64) -> Option<Vec<Streng
     let among: Vec<Match> = among.collect();
     let fitted = pairwise::fit(compared.len(), &among, seed).ok()?;
     // Cases that are all alike show no variance when they are drawn again, yet the next may differ.
-    let is_known = |(from, to): &(f64, f64)| to - from > 1e-9;
-    if !fitted.intervals.iter().any(is_known) {
-        return None;
-    }
+    let is_known = fitted.intervals.iter().any(|(from, to)| to - from > 1e-9);
     let strength = |(place, &setting): (usize, &usize)| Strength {
         place: setting,
         strength: fitted.strengths[place],
-        interval: fitted.intervals[place],
+        interval: Some(fitted.intervals[place]).filter(|_| is_known),
     };
     Some(compared.iter().enumerate().map(strength).collect())
 }
