@@ -142,7 +142,7 @@ export function Waiting({ password_resets: waiting }, signal) {
       return el("li", { class: "row" }, el("div", { class: "row-words" },
         el("p", { class: "row-title" }, one.email),
         el("p", { class: "fine" }, [`asked ${when(one.requested_at)}`, one.link_expires_at && `link valid until ${when(one.link_expires_at)}`].filter(Boolean).join(" · ")), out),
-      el("div", { class: "row-actions" }, button(`Create a link for ${one.email}`, { class: "secondary", on: { click: async () => {
+      el("div", { class: "row-actions" }, button(`Create link for ${one.email}`, { class: "secondary", on: { click: async () => {
         try {
           fill(out, Handed("Send this link to the person.", await post(`/api/admin/users/${one.user_id}/reset-link`, {}, { signal })));
         } catch (problem) {
