@@ -31,6 +31,7 @@ mod table;
 mod table_rows;
 mod terminal;
 mod tex;
+mod texts;
 pub(crate) mod zip;
 
 use crate::domain::chunk::PageText;
@@ -40,8 +41,6 @@ pub use kind::{FileKind, KINDS};
 pub use output::{Full, Output};
 pub use pdf::{ScanPicture, picture as page_picture};
 pub use table_rows::records;
-
-use kind::TextSort;
 
 /// Bounds on what reading one file may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -202,6 +201,9 @@ pub fn recognize(head: &[u8]) -> Result<(), Unreadable> {
 }
 
 /// Reads a file and passes its pages to `sink` as they are read, until it returns false.
+///
+/// # Errors
+/// With the reason why it has no text to read.
 pub fn extract(
     input: &FileInput<'_>,
     sink: &mut dyn FnMut(PageText) -> bool,
@@ -284,7 +286,7 @@ fn read(
         }
         return Ok((kind::named("eml"), String::new()));
     }
-    read_text(input, out)
+    texts::read(input, out)
 }
 
 /// Maximum depth of archives and emails that are opened inside another.
@@ -340,90 +342,6 @@ const CONTENT_TYPES: &[&str] = &["image/png", "image/jpeg", "image/gif", "image/
 
 /// The kind of a document that is a picture.
 pub const PICTURE: &str = "image";
-
-/// Reads a file that is text in some encoding; a form feed starts a new page.
-fn read_text(
-    input: &FileInput<'_>,
-    out: &mut Output<'_>,
-) -> Result<(&'static FileKind, String), Unreadable> {
-    let decoded = charset::decode(input.bytes, input.encoding)?;
-    if decoded.replaced > 0 {
-        out.note(format!(
-            "byte sequences that are not {} and were replaced: {}",
-            decoded.encoding, decoded.replaced
-        ));
-    }
-    if decoded.stray > 0 {
-        out.note(format!(
-            "bytes that are not utf-8 and were read as windows-1252: {}",
-            decoded.stray
-        ));
-    }
-    if decoded.dropped > 0 {
-        out.note(format!("control characters removed: {}", decoded.dropped));
-    }
-    let (kind, title, text) = render(decoded.text, input, out);
-    let mut parts = text.split('\u{C}').enumerate();
-    let paged = text.contains('\u{C}');
-    // Full: the limit is reached; the text so far has been passed on.
-    let _: Result<(), Full> = parts.try_for_each(|(index, part)| match paged {
-        true => out.page(index as u32 + 1, &title, part),
-        false => out.flow(&title, part),
-    });
-    Ok((kind, decoded.encoding))
-}
-
-/// Dispatches each kind of text to its formatter.
-fn render(
-    text: String,
-    input: &FileInput<'_>,
-    out: &mut Output<'_>,
-) -> (&'static FileKind, String, String) {
-    let limits = input.limits;
-    let (kind, title, text, notes) = match kind::of(&text, input.name) {
-        TextSort::Html => {
-            let is_xml = input.name.to_lowercase().ends_with(".xhtml");
-            let reading = html::render(&text, limits.text, is_xml);
-            ("html", reading.title, reading.text, reading.notes)
-        }
-        TextSort::Table(delimiter) => {
-            let (text, notes) = table::render(&text, delimiter, limits.rows, limits.text);
-            ("csv", String::new(), text, notes)
-        }
-        TextSort::Json => {
-            let (text, notes) = json::render(&text, limits.text, limits.depth);
-            ("json", String::new(), text, notes)
-        }
-        TextSort::Notebook => match notebook::render(&text, limits.text) {
-            Some((text, notes)) => ("notebook", String::new(), text, notes),
-            None => ("json", String::new(), text, Vec::new()),
-        },
-        TextSort::Calendar => {
-            let (text, notes) = calendar::render(&text);
-            ("calendar", String::new(), text, notes)
-        }
-        TextSort::Subtitles => (
-            "subtitles",
-            String::new(),
-            subtitles::render(&text),
-            Vec::new(),
-        ),
-        TextSort::Plain(kind @ "markdown") => {
-            let extension = input
-                .name
-                .rsplit('.')
-                .next()
-                .unwrap_or_default()
-                .to_lowercase();
-            let (text, notes) =
-                markup_text::render(&text, &extension).unwrap_or((text, Vec::new()));
-            (kind, String::new(), text, notes)
-        }
-        TextSort::Plain(kind) => (kind, String::new(), text, Vec::new()),
-    };
-    notes.into_iter().for_each(|note| out.note(note));
-    (kind::named(kind), title, text)
-}
 
 #[cfg(test)]
 mod tests {

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
+use crate::contradicting::{asked, contradicting};
 use crate::driver::{Browser, keys};
 use crate::pages::{axe, judge, sign_in};
-use crate::results::{asked, contradicting};
 use crate::turn;
 
 /// For each paragraph of the answer, whether it is set in faint.

@@ -29,11 +29,6 @@ fn begin(browser: &Browser, server: &Server, evaluations: &str) {
     browser.wait(".detectable");
 }
 
-fn nothing_sticks_out(browser: &Browser) {
-    let fits = browser.value("document.documentElement.scrollWidth <= innerWidth");
-    assert_eq!(fits, json!(true), "nothing sticks out");
-}
-
 #[test]
 fn an_experiment_from_the_demo_to_its_result() {
     let Some(_turn) = turn() else { return };
@@ -93,11 +88,11 @@ fn an_experiment_from_the_demo_to_its_result() {
     phone.go(&address);
     phone.wait(".verdict");
     phone.wait(".chart-picture .point");
-    nothing_sticks_out(&phone);
+    nothing_sticks_out(&phone, "the experiment");
     phone.picture("experiment-result-360-dark");
     phone.go(&server.address("/experiments?new=1"));
     phone.wait(".experiment-part");
-    nothing_sticks_out(&phone);
+    nothing_sticks_out(&phone, "the experiment");
     phone.picture("experiment-new-360-dark");
     assert_eq!(phone.complaints(), Vec::<String>::new());
 }

@@ -187,3 +187,10 @@ pub fn judge(browser: &Browser, axe: Option<&str>, state: &str) {
     }
     browser.prefer(false, false);
 }
+
+/// Checks that the page is not wider than the window; `what` names it in the failure.
+pub fn nothing_sticks_out(browser: &Browser, what: &str) {
+    let over = browser
+        .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+    assert_eq!(over, json!(0), "{what} is wider than the window");
+}

@@ -1,147 +1,17 @@
 //! The views of a result besides its texts: claims by member, differences, call details; exports and
 //! running again. With members that contradict each other.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::contradicting::{ARABIC, ASK, asked, contradicting, quarrelling};
 use crate::driver::{Browser, keys, until};
 use crate::pages::*;
-use crate::server::{Answer, Server, provider};
+use crate::server::Server;
 use crate::turn;
-
-const REVIEW: &str = "## On answer B\n1. claim: \"The pump delivers 90 litres a minute\"\n   verdict: contradicted\n   evidence: \"The pump delivers 40 litres a minute\" [D1:p2]\n   fix: The pump delivers 40 litres a minute\n\n## Missing from all\nNobody says what it costs.";
-const SYNTHESIS: &str = "## Answer\nThe pump delivers 40 litres a minute [D1:p2] (A, C). It must be drained before frost (C).";
-const ARABIC: &str = "المضخة تعطي أربعين لترا في الدقيقة.";
-
-fn says(body: &Value) -> Answer {
-    let asked = body["messages"].to_string();
-    let text = match body["model"].as_str().unwrap_or_default() {
-        "lead" if asked.contains("Compare the texts") => judged(body),
-        _ if asked.contains("Compare each numbered sentence") => checked(body),
-        "lead" => SYNTHESIS.to_owned(),
-        "a" if asked.contains("Criticise") => REVIEW.to_owned(),
-        _ if asked.contains("Criticise") => "## On answer A\nNothing to say.".to_owned(),
-        "a" => format!(
-            "The pump delivers 40 litres a minute [D1:p2]. The valve was made in Österreich.\n\n{ARABIC}\n\n| Part | Made in |\n|---|---|\n| Valve | Österreich |\n\n```python\nprint(40 * 60)\n```\n\n$$Q = \\frac{{V}}{{t}}$$"
-        ),
-        "b" => {
-            "The pump delivers 90 litres a minute. The valve was made in Österreich.".to_owned()
-        }
-        _ => "The pump delivers 40 litres a minute [D1:p2]. The valve was made in Österreich. It must be drained before frost.".to_owned(),
-    };
-    let piece = json!({"choices": [{"index": 0, "delta": {"content": text}}]});
-    let end = json!({"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 900, "completion_tokens": 90}});
-    (
-        "200 OK",
-        "text/event-stream",
-        format!("data: {piece}\n\ndata: {end}\n\ndata: [DONE]\n\n"),
-    )
-}
-
-/// The last message of a request.
-fn last_message(body: &Value) -> &str {
-    let messages = body["messages"].as_array().map_or(&[][..], Vec::as_slice);
-    let last = messages
-        .last()
-        .and_then(|message| message["content"].as_str());
-    last.unwrap_or_default()
-}
-
-/// The judge's reply: the letters are shuffled, so it says of each text what that text says.
-fn judged(body: &Value) -> String {
-    let prompt = last_message(body);
-    let text = |letter: char| {
-        let begin = prompt.find(&format!("----- text {letter} "));
-        let end = prompt.find(&format!("----- end of text {letter} "));
-        begin
-            .zip(end)
-            .map_or("", |(begin, end)| &prompt[begin..end])
-    };
-    let stances = |asserts: &str, denies: &str| -> Vec<Value> {
-        let stance = |letter: char| match text(letter) {
-            said if said.contains(asserts) => {
-                json!({"member": letter, "stance": "asserts", "quote": asserts})
-            }
-            said if !denies.is_empty() && said.contains(denies) => {
-                json!({"member": letter, "stance": "denies", "quote": denies})
-            }
-            _ => json!({"member": letter, "stance": "silent"}),
-        };
-        ['A', 'B', 'C'].map(stance).to_vec()
-    };
-    let forty = "The pump delivers 40 litres a minute";
-    json!({
-        "claims": [
-            {"text": "It delivers 40 litres.", "answer": "The pump delivers 40 litres a minute [D1:p2] (A, C).",
-             "stances": stances(forty, "The pump delivers 90 litres a minute")},
-            {"text": "The valve was made in Österreich.", "stances": stances("The valve was made in Österreich", "")},
-            {"text": "Frost can damage it.", "stances": stances("It must be drained before frost", "")},
-            {"text": "It runs on diesel.", "stances": [{"member": "A", "stance": "asserts", "quote": "it runs on diesel fuel only"}]},
-            {"text": "The pump is red.", "stances": [{"member": "A", "stance": "asserts", "quote": "it is painted red all over"}]},
-        ],
-        "contradictions": [{"claim": 0, "why": "the figures differ"}, {"claim": 4, "why": "one says blue"}],
-        "blind_spots": ["Nobody names a price."],
-    })
-    .to_string()
-}
-
-/// The checker's reply: each passage entails each sentence, in words that stand in one of them.
-fn checked(body: &Value) -> String {
-    let prompt = last_message(body);
-    let sentences = prompt.lines().filter_map(|line| {
-        let (number, rest) = line.split_once(". (passages ")?;
-        let (passages, _) = rest.split_once(')')?;
-        let passage: u32 = passages.split(", ").next()?.parse().ok()?;
-        let sentence: u32 = number.parse().ok()?;
-        Some(json!({"sentence": sentence, "passage": passage, "verdict": "entails", "quote": "The pump delivers 40 litres a minute"}))
-    });
-    json!({"verdicts": sentences.collect::<Vec<Value>>()}).to_string()
-}
-
-const ASK: &str = "
-    const { documents } = await (await fetch('/api/documents')).json();
-    const response = await fetch('/api/analyze', { method: 'POST', headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ prompt: 'How much does the pump deliver?', pattern: 'critique', models: ['p/a', 'p/b', 'p/c'], ultra_model: 'p/lead', document_ids: [documents[0].id] }) });
-    if (!response.ok) throw new Error(await response.text());
-    return (await response.json()).analysis_id;";
-
-/// A server whose panel contradicts itself; nobody judges its answers.
-fn quarrelling() -> Server {
-    contradicting("off")
-}
-
-/// A server whose panel contradicts itself.
-pub fn contradicting(evidence: &str) -> Server {
-    let address = provider(&["a", "b", "c", "lead"], says);
-    let providers = json!([{ "id": "p", "kind": "openai", "base_url": format!("http://{address}/v1"), "models": ["a", "b", "c", "lead"] }]);
-    Server::start_with(vec![
-        ("QUIRE_PROVIDERS", providers.to_string()),
-        ("EVIDENCE", evidence.to_owned()),
-    ])
-}
-
-/// Signed in, with a result of theirs; its id.
-pub fn asked(browser: &Browser, server: &Server) -> String {
-    sign_up(browser, server);
-    browser.run(
-        UPLOAD,
-        json!([
-            "pump.txt",
-            "First page.\u{c}The valve was made in Österreich. The pump delivers 40 litres a minute."
-        ]),
-    );
-    let id = browser.run(ASK, json!([]));
-    id.as_str().unwrap().to_owned()
-}
 
 fn open(browser: &Browser, server: &Server, id: &str) {
     browser.go(&server.address(&format!("/analyze?id={id}")));
     browser.wait(".results-container");
-}
-
-fn nothing_sticks_out(browser: &Browser, view: &str) {
-    let over = browser
-        .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
-    assert_eq!(over, json!(0), "{view} is wider than the window");
 }
 
 #[test]

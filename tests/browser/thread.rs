@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::driver::{Browser, keys, until};
-use crate::pages::{axe, flat, focused, judge, sign_up};
+use crate::pages::{axe, flat, focused, judge, nothing_sticks_out, sign_up};
 use crate::server::Server;
 use crate::streaming::server_with;
 use crate::turn;
@@ -68,12 +68,6 @@ fn answer_top(browser: &Browser) -> f64 {
     browser.run("scrollTo(0, 0);", json!([]));
     let top = browser.value("document.querySelector('.answer p').getBoundingClientRect().top");
     top.as_f64().unwrap()
-}
-
-fn nothing_sticks_out(browser: &Browser, what: &str) {
-    let over = browser
-        .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
-    assert_eq!(over, json!(0), "{what} is wider than the window");
 }
 
 #[test]

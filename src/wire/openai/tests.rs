@@ -1,4 +1,4 @@
-//! Tests decoding against recorded responses of providers and against malformed ones.
+//! Tests decoding and encoding: of recorded responses of providers, of malformed ones, and of parameters.
 
 use std::time::Duration;
 
@@ -11,6 +11,14 @@ use crate::domain::chat::{
 use crate::domain::parameters::Parameters;
 use crate::wire::sse::SseDecoder;
 use crate::wire::{AnswerDecoder, ApiFormat, ModelCapabilities, clean, error, models, unwelcome};
+
+macro_rules! recordings {
+    ($($name:literal),*) => {
+        &[$(($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/streams/", $name)))),*]
+    };
+}
+
+mod recordings;
 
 fn request_of(parameters: Parameters) -> ModelRequest {
     ModelRequest {
@@ -49,143 +57,6 @@ fn decode(body: &[u8], cut: usize) -> (String, String, Result<Answer, CallError>
         }
     }
     (text, reasoning, result)
-}
-
-macro_rules! recordings {
-    ($($name:literal),*) => { &[$(($name, include_str!(concat!("../../../tests/data/streams/", $name)))),*] };
-}
-
-const STREAMS: &[(&str, &str)] = recordings!(
-    "azure-router.sse",
-    "deepseek-reasoning.sse",
-    "groq-error.sse",
-    "mistral-reasoning.sse",
-    "mistral-text.sse",
-    "openai-text.sse",
-    "openai-tool.sse",
-    "openrouter-reasoning.sse",
-    "xai-text.sse",
-    "zai-thinking.sse"
-);
-
-fn recorded(name: &str) -> &'static str {
-    STREAMS.iter().find(|(known, _)| *known == name).unwrap().1
-}
-
-#[test]
-fn recorded_streams_decode_alike_wherever_they_are_split() {
-    for (name, body) in STREAMS {
-        let short = without_middle(body);
-        let whole = decode(short.as_bytes(), 0);
-        for cut in 0..short.len() {
-            assert_eq!(decode(short.as_bytes(), cut), whole, "{name} at {cut}");
-        }
-        // Of long ones, a sample of the middle too.
-        let whole = decode(body.as_bytes(), 0);
-        for cut in (0..body.len()).filter(|cut| short.len() < body.len() && cut % 997 == 0) {
-            assert_eq!(decode(body.as_bytes(), cut), whole, "{name} at {cut}");
-        }
-    }
-}
-
-/// The first and the last events of a long recording, whose middle repeats itself; a short one as it is.
-fn without_middle(body: &str) -> String {
-    const EDGE: usize = 1_500;
-    if body.len() < 7_000 {
-        return body.to_owned();
-    }
-    let first = body[..EDGE].rfind("\n\n").expect("an event") + 2;
-    let last = body.len() - EDGE;
-    let last = (last..)
-        .find(|&at| body.is_char_boundary(at))
-        .expect("an end");
-    let last = last + body[last..].find("\n\n").expect("an event") + 2;
-    format!("{}{}", &body[..first], &body[last..])
-}
-
-#[test]
-fn recorded_streams_decode_byte_by_byte() {
-    for (name, body) in STREAMS {
-        let mut stream = AnswerDecoder::new(ApiFormat::OpenAi);
-        let mut decoder = SseDecoder::new(1 << 20);
-        for byte in body.as_bytes() {
-            decoder.push(&[*byte]);
-            while let Ok(Some(event)) = decoder.next_event() {
-                stream.push(&event);
-            }
-        }
-        let (_, result) = stream.finish(&request_of(Parameters::default()));
-        assert_eq!(result, decode(body.as_bytes(), 0).2, "{name}");
-    }
-}
-
-#[test]
-fn recorded_answers_are_complete() {
-    // Beginning of the text, bytes of reasoning, then tokens: input, output, cached, reasoning.
-    for (name, begins, thinks, counts) in [
-        ("azure-router.sse", "", 0, (15, 78, 0, 64)),
-        (
-            "deepseek-reasoning.sse",
-            "Hello there! 😊",
-            882,
-            (6, 212, 0, 198),
-        ),
-        ("mistral-reasoning.sse", "2 + 2 = 4", 60, (10, 46, 0, 0)),
-        ("mistral-text.sse", "Hello, ", 0, (13, 8, 0, 0)),
-        (
-            "openai-text.sse",
-            "The capital of the UK is London.",
-            0,
-            (78, 9, 0, 0),
-        ),
-        ("openrouter-reasoning.sse", "2 + 2 = 4", 51, (43, 36, 0, 13)),
-        ("xai-text.sse", "Grok", 0, (12, 342, 11, 340)),
-        ("zai-thinking.sse", "4", 0, (13, 564, 0, 561)),
-    ] {
-        let (text, reasoning, result) = decode(recorded(name).as_bytes(), 0);
-        let answer = result.unwrap_or_else(|error| panic!("{name}: {error:?}"));
-        assert!(answer.text.starts_with(begins), "{name}: {}", answer.text);
-        assert_eq!(
-            (&answer.text, &answer.reasoning),
-            (&text, &reasoning),
-            "{name}"
-        );
-        assert!(
-            reasoning.len() >= thinks,
-            "{name}: {} bytes of reasoning",
-            reasoning.len()
-        );
-        let usage = answer.usage;
-        let found = (usage.input, usage.output, usage.cached, usage.reasoning);
-        assert_eq!(found, counts, "{name}");
-        assert_eq!(answer.finish, Finish::Stop, "{name}");
-    }
-}
-
-#[test]
-fn recorded_failures_are_failures() {
-    for (name, kind) in [
-        ("openai-tool.sse", CallErrorKind::Empty),
-        ("groq-error.sse", CallErrorKind::Rejected),
-    ] {
-        let error = decode(recorded(name).as_bytes(), 0).2.unwrap_err();
-        assert_eq!(error.kind, kind, "{name}: {error:?}");
-    }
-}
-
-#[test]
-fn truncated_recordings_are_not_complete_answers() {
-    for (name, body) in STREAMS {
-        let Some(end) = body.rfind("\"finish_reason\":\"stop\"") else {
-            continue;
-        };
-        let sample = (0..end).step_by((end / 60).max(1));
-        for cut in sample {
-            let result = decode(&body.as_bytes()[..cut], 0).2;
-            let kind = result.map_err(|error| error.kind).unwrap_err();
-            assert_eq!(kind, CallErrorKind::Truncated, "{name} cut at {cut}");
-        }
-    }
 }
 
 #[test]

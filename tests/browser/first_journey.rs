@@ -1,0 +1,179 @@
+//! The main journey: from the first account over a panel, a running answer, and its results to the exported files.
+
+use serde_json::Value;
+
+use crate::driver::{Browser, keys, until};
+use crate::pages::*;
+use crate::server::Server;
+use crate::turn;
+
+#[test]
+fn from_the_first_account_to_the_exported_answer() {
+    let Some(_turn) = turn() else { return };
+    let mut server = Server::start();
+    let browser = Browser::open(1280, 900, false);
+
+    browser.go(&server.address("/"));
+    browser.wait(".intro-step");
+    assert!(browser.shows("nav") && !browser.shows(".mobile-menu"));
+    browser.press("Create the first account");
+    browser.wait_text("h1", "Create the first account");
+    browser.fill("input[name=name]", "Ada");
+    browser.fill("input[name=email]", EMAIL);
+    browser.fill("input[name=password]", PASSWORD);
+    browser.press("Create account");
+    browser.wait_text("h1", "Welcome, Ada");
+    browser.press("Ask your first question");
+    browser.wait_text("h1", "Ask a panel of models");
+    browser.click(".rail-person");
+    browser.wait_text("#account", "Administration");
+    browser.keys(&[], keys::ESCAPE);
+
+    browser.click(".rail a[href='/documents']");
+    browser.wait(".drop-zone");
+    browser.fill("input[type=file]", &document("gpl-3.txt"));
+    browser.wait_text(".row", "gpl-3.txt");
+    browser.press("View text");
+    browser.wait_text(".page-text", "GNU GENERAL PUBLIC LICENSE");
+    browser.keys(&[], keys::ESCAPE);
+
+    choose_panel(&browser);
+    browser.wait(".pattern-selector");
+    assert!(browser.count(".pattern-selector option") >= 6);
+    assert!(browser.text(".step-actions").contains("Skip"));
+    browser.click(".document-checkbox");
+    browser.press("Run with 1 document");
+
+    watch_it_stream(&browser);
+    browser.picture("running");
+    reload_and_go_on(&browser);
+    browser.wait(".synthesis-card .member-body p");
+    browser.wait(".results-container");
+    see_the_results(&browser);
+    take_it_along(&browser);
+
+    let synthesis = browser.text(".sheet .prose");
+    server.restart();
+    browser.click(".rail a[href='/history']");
+    browser.wait_text(".row", QUESTION);
+    browser.press(QUESTION);
+    browser.wait(".answer > .blk");
+    let again = browser.text(".answer");
+    let beginning: String = flat(&again).chars().take(200).collect();
+    assert!(
+        flat(&synthesis).contains(&beginning),
+        "what was written is read again after a restart: {again}"
+    );
+
+    account_menu(&browser, "Sign out");
+    browser.wait_text("h1", "Sign in");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    browser.go(&server.address("/history"));
+    browser.wait_text("h1", "Sign in");
+    assert!(
+        browser.url().contains("next=%2Fhistory"),
+        "it comes back to where one was: {}",
+        browser.url()
+    );
+}
+
+fn choose_panel(browser: &Browser) {
+    guided(browser);
+    browser.press("Start");
+    browser.press("Next");
+    browser.wait_text(".error-message", "write a question");
+    browser.fill(".prompt-input", QUESTION);
+    browser.press("Next");
+    browser.wait(".model-selector");
+    assert!(browser.count(".model-item .availability-indicator") >= 3);
+    let chosen = browser.count(".model-checkbox:checked");
+    assert_eq!(chosen, 3, "three models are chosen to begin with");
+    for _ in 0..chosen {
+        browser.click(".model-checkbox:checked");
+    }
+    browser.press("Next");
+    browser.wait_text(".error-message", "Please select at least one model");
+    for model in ["demo/extract", "demo/phrases", "demo/sceptic"] {
+        browser.click(&format!(".model-checkbox[value='{model}']"));
+    }
+    browser.press("Next");
+}
+
+fn lengths(browser: &Browser) -> Vec<u64> {
+    let lengths = browser.value("[...document.querySelectorAll('.members .member-body')].map((body) => body.innerText.length)");
+    lengths
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_u64)
+        .collect()
+}
+
+fn watch_it_stream(browser: &Browser) {
+    browser.wait(".loading-spinner");
+    let first = until("three members that write", || {
+        let now = lengths(browser);
+        (now.len() == 3 && now.iter().all(|&length| length > 20)).then_some(now)
+    });
+    until("more text from each of them", || {
+        let now = lengths(browser);
+        // The next stage begins with empty sheets: that is progress too.
+        let moved = now.iter().zip(&first).all(|(now, first)| now != first);
+        (now.len() == 3 && moved).then_some(())
+    });
+}
+
+fn reload_and_go_on(browser: &Browser) {
+    assert!(browser.url().contains("id=analysis_"), "{}", browser.url());
+    browser.reload();
+    browser.wait(".loading-spinner");
+    browser.wait(".member-body");
+    assert!(browser.text(".stage-path").contains("First answers"));
+}
+
+fn see_the_results(browser: &Browser) {
+    let results = browser.text(".analysis-results");
+    for words in ["Analysis complete", "Model:", "Pattern:", "Confidence"] {
+        assert!(results.contains(words), "no {words} in {results}");
+    }
+    browser.press("Answer");
+    assert!(browser.text(".sheet .prose").len() > 500);
+    browser.picture_of_window("result");
+    browser.press("All answers");
+    assert_eq!(browser.count(".combined-member"), 3);
+    browser.press("Side by Side");
+    assert_eq!(browser.count(".members .member-card"), 3);
+    assert_eq!(
+        browser.count(".stage-button"),
+        2,
+        "two stages before the synthesis: the depth is standard"
+    );
+    browser.picture("side-by-side");
+
+    browser.press("Answer");
+    browser.click(".sheet .citation");
+    browser.wait("mark.cited");
+    let passage = flat(&browser.text("mark.cited"));
+    let whole = flat(&std::fs::read_to_string(document("gpl-3.txt")).unwrap());
+    assert!(
+        passage.len() > 50 && whole.contains(&passage),
+        "the passage stands in the document: {passage}"
+    );
+    browser.keys(&[], keys::ESCAPE);
+}
+
+fn take_it_along(browser: &Browser) {
+    browser.press("Export as JSON");
+    let told: Value = serde_json::from_str(&browser.downloaded("json")).unwrap();
+    assert_eq!(told["prompt"], QUESTION);
+    assert_eq!(told["results"]["stages"].as_array().unwrap().len(), 3);
+    browser.press("Export as CSV");
+    let table = browser.downloaded("csv");
+    assert!(
+        table.lines().count() > 7 && table.contains("demo/sceptic"),
+        "{table}"
+    );
+    browser.press("Export as Markdown");
+    let text = browser.downloaded("md");
+    assert!(text.contains(QUESTION) && text.contains("[D1:p"), "{text}");
+}
