@@ -7,7 +7,7 @@ use super::ask;
 use super::experiment_file::ExperimentFile;
 use super::experiment_progress::ProgressBar;
 use super::local_session::LocalSession;
-use super::outcome::{CommandFailure, Outcome, usage};
+use super::outcome::{CommandFailure, Outcome, failed, usage};
 use super::remote::RemoteSession;
 use super::screen::progress;
 use crate::app::accounts::RequestOrigin;
@@ -125,8 +125,10 @@ impl ExperimentSide {
             }
             Self::Server(server) => {
                 let begun = posted(server, PATH, file)?;
-                let id = begun["experiment_id"].as_str().unwrap_or_default();
-                Ok(id.to_owned())
+                match begun["experiment_id"].as_str() {
+                    Some(id) => Ok(id.to_owned()),
+                    None => failed("the server's response has no ID of the experiment"),
+                }
             }
         }
     }

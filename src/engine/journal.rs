@@ -277,7 +277,7 @@ impl Journal {
             Err(fault) if self.is_awaited => {
                 let fault = format!("{fault:?}");
                 log::error(
-                    "analysis goes on unstored",
+                    "analysis continues unstored",
                     &[("analysis", &self.id), ("fault", &fault)],
                 );
                 self.retry_at = Some(clock::instant() + RETRY);

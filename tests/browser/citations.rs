@@ -73,7 +73,7 @@ fn a_citation_opens_its_page_and_says_whether_it_holds() {
         browser.wait(".row");
         let start = SECOND.find("The pump").unwrap();
         browser.run(CHECKED, json!([start, SECOND.len() - 1]));
-        // Without loading the page anew, which would forget the answer that is put in.
+        // Without a reload, which would forget the answer that is put in.
         browser.run(
             "const link = document.createElement('a'); link.href = `/analyze?id=${args[0]}`; document.querySelector('main').append(link); link.click();",
             json!([id]),

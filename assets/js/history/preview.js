@@ -53,7 +53,7 @@ export function Preview({ signal }) {
       node.hidden = false;
       node.scrollTop = 0;
     } catch {
-      // The list is of use without it; the entry itself says what is wrong.
+      // The list works without it; the entry itself says what is wrong.
       if (shown === id) node.hidden = true;
     }
   }

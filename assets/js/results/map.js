@@ -26,8 +26,8 @@ export function DisagreementMap(run, { models, onDraft, actions = null }) {
     el("h2", { class: "visually-hidden" }, "Who says what"),
     JudgeNote(run, models),
     groups.length > 0 && [Choices(groups), Table(groups, context)],
-    Points("Contradictions without evidence ", (size) => `${plural(size, "point")}: the judge reports them, but its quotes were not found in the answers`, unverifiedOf(run), context.cite),
-    Points("Not covered ", (size) => `${plural(size, "point")} that no answer gives, in the judge’s words`, blindSpots(run), context.cite),
+    Points("Contradictions without evidence", (size) => `${plural(size, "point")}: the judge reports them, but its quotes were not found in the answers`, unverifiedOf(run), context.cite),
+    Points("Not covered", (size) => `${plural(size, "point")} that no answer gives, in the judge’s words`, blindSpots(run), context.cite),
     Support(run, context.cite));
 }
 
@@ -121,6 +121,6 @@ function Detail(claim, { run, models, onDraft, actions, cite }) {
 function Points(title, help, points, cite) {
   if (points.length === 0) return null;
   return el("section", { class: "map-open" },
-    el("h3", null, title, el("span", { class: "map-help" }, help(points.length))),
+    el("h3", null, title, " ", el("span", { class: "map-help" }, help(points.length))),
     el("ul", null, points.map((point) => el("li", { dir: "auto" }, inline(point, cite)))));
 }

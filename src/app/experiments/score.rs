@@ -130,7 +130,7 @@ impl ExperimentRunner<'_> {
                 })
             }
             Err(JudgeError::Failed(why)) => Err((format!("the judge: {why}"), opinion.bill)),
-            // No measurement: the report leaves it out, and the race goes on with half of the maximum.
+            // No measurement: the report leaves it out, and the race continues with half of the maximum.
             Err(JudgeError::Unreadable(why)) => {
                 self.experiment.judging.unreadable += 1;
                 outcome.score = 0.5;

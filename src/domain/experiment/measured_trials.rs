@@ -1,5 +1,5 @@
 //! Which trials of a race measured something. An answer that failed scores 0. An answer that the judge could not
-//! judge has no score, so that no mean, difference, or verdict counts it; the race goes on with a neutral one.
+//! judge has no score, so that no mean, difference, or verdict counts it; the race continues with a neutral one.
 
 use std::collections::BTreeSet;
 
@@ -21,6 +21,7 @@ impl<'a> MeasuredTrials<'a> {
     pub fn new(race: &'a SuccessiveHalving, failed: &'a BTreeSet<Trial>) -> Self {
         Self { race, failed }
     }
+
     /// The verdict on what was measured, for a race that ended with `verdict`.
     pub fn verdict(self, verdict: RaceVerdict) -> RaceVerdict {
         if self.is_none() {
@@ -48,6 +49,7 @@ impl<'a> MeasuredTrials<'a> {
             ..verdict
         }
     }
+
     /// Whether nothing was measured that could be compared: every trial failed, or the judge could judge the
     /// answers of fewer than two configurations.
     pub(super) fn is_none(self) -> bool {
@@ -56,25 +58,30 @@ impl<'a> MeasuredTrials<'a> {
             && (made.all(|cell| self.failed.contains(cell))
                 || (self.unjudged() > 0 && self.arms().len() < 2))
     }
+
     /// Configurations with a measured trial in the race.
     pub(super) fn arms(self) -> Vec<usize> {
         let arms = 0..self.race.design().arms.len();
         arms.filter(|&arm| !self.values(arm).is_empty()).collect()
     }
+
     /// Values of a configuration on the cases of the race.
     pub(super) fn values(self, arm: usize) -> Vec<f64> {
         let order = self.race.cases().0.iter();
         order.filter_map(|&case| self.value(arm, case)).collect()
     }
+
     /// Differences of value between two configurations on the cases of the race that measured both.
     pub(super) fn differences(self, arm: usize, other: usize) -> Vec<f64> {
         self.differences_on(arm, other, self.race.cases().0)
     }
+
     /// Number of answers that the judge could not judge.
     pub(super) fn unjudged(self) -> usize {
         let cells = self.failed.iter();
         cells.filter(|cell| self.is_unjudged(**cell)).count()
     }
+
     /// Numbers of answers that were judged, and that were given to the judge: not those of the configuration with
     /// which a pairwise judge compares the others.
     pub(super) fn judged(self) -> (usize, usize) {
@@ -92,12 +99,14 @@ impl<'a> MeasuredTrials<'a> {
         let pair = |&case: &usize| Some(self.value(arm, case)? - self.value(other, case)?);
         cases.iter().filter_map(pair).collect()
     }
+
     fn value(self, arm: usize, case: usize) -> Option<f64> {
         let cell = Trial { arm, case };
         let outcome = self.race.results().get(&cell)?;
         let is_measured = !self.is_unjudged(cell);
         is_measured.then(|| self.race.design().objective.value(outcome))
     }
+
     // An error with a score is the judge's: a failed answer scores 0.
     fn is_unjudged(self, cell: Trial) -> bool {
         let outcome = self.race.results().get(&cell);
