@@ -67,6 +67,15 @@ fn the_better_setting_is_found() {
     let path = begun(&mut client, body(30));
     let shown = ended(&mut client, &path);
     assert_eq!(shown["status"], "completed");
+    // Nobody said which setting is in use, so the page must not say so either.
+    assert_eq!(
+        (&told.json()["baseline"], &shown["baseline"]),
+        (&json!("first"), &json!("first"))
+    );
+    let mut named = body(30);
+    named["current"] = json!({ "model": "p/dull" });
+    let told = client.post("/api/experiments/estimate", named);
+    assert_eq!(told.json()["baseline"], "current");
     // An overwhelming difference ends it early: 16 cases of 30.
     assert_eq!(shown["progress"]["evaluations"], 32);
     assert_eq!(shown["progress"]["best"]["place"], 1);

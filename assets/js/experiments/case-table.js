@@ -12,7 +12,7 @@ const SHOWN = 25;
 const EVEN = 1e-9;
 
 /** Props: `id`, `cases`, `settings` (`[{place, setting}]`, the best first), `leader`, `current`, `words`. */
-export function CaseTable({ id, cases, settings, leader, current, words, signal }) {
+export function CaseTable({ id, cases, settings, leader, current, baseline, words, signal }) {
   const tried = settings.filter(({ place }) => cases.some((one) => resultOf(one, place)));
   if (tried.length < 2) return null;
   const other = [current, ...tried.map((one) => one.place)].find((place) => place !== leader && tried.some((one) => one.place === place));
@@ -21,7 +21,7 @@ export function CaseTable({ id, cases, settings, leader, current, words, signal 
   const list = el("ul", { class: "case-results" });
   const below = el("div", { class: "rows-below" });
   const named = (place) => words.name(tried.find((one) => one.place === place).setting);
-  const options = tried.map(({ place, setting }, rank) => [String(place), `${rank + 1}. ${words.name(setting)}${place === current ? " (used now)" : ""}`]);
+  const options = tried.map(({ place, setting }, rank) => [String(place), `${rank + 1}. ${words.name(setting)}${place === current ? (baseline === "first" ? " (the first setting)" : " (used now)") : ""}`]);
   const pick = (label, side) => Choice(label, { value: String(chosen[side]), on: { change: ({ target }) => {
     chosen[side] = Number(target.value);
     draw();

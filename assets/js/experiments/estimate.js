@@ -76,7 +76,7 @@ function Forecast(told, words) {
     el("p", { class: "fine" }, sentence(told.stopping)),
     told.warnings?.length > 0 && el("ul", { class: "warnings", "aria-label": "Warnings" }, told.warnings.map((warning) => el("li", { class: "warn" }, icon("warning"), el("span", null, sentence(warning))))),
     el("details", { class: "more" }, el("summary", null, `The ${plural(told.arms, "setting")}`),
-      el("ol", { class: "settings" }, listed.map((setting, place) => el("li", { dir: "auto" }, words.name(setting), place === told.current && el("span", { class: "badge" }, "now")))),
+      el("ol", { class: "settings" }, listed.map((setting, place) => el("li", { dir: "auto" }, words.name(setting), place === told.current && told.baseline !== "first" && el("span", { class: "badge" }, "now")))),
       told.arms > listed.length && el("p", { class: "fine" }, `and ${count(told.arms - listed.length)} more`)),
   ];
 }

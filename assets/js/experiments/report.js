@@ -11,7 +11,10 @@ import { DIALS, change, fate, percent, score, span } from "./words.js";
 
 const DRAWN = 20;
 const LISTED = 300;
-const SIGNS = [["leader", "the leader"], ["current", "what is used now"]];
+// The baseline is the setting in use only if the user named it; else it is the first one.
+const SIGNS = { current: "what is used now", first: "the first setting" };
+const MARKS = { current: "used now", first: "the first setting" };
+
 
 const STOPS = {
   not_worth: "Ended: continuing would have cost more than a better setting could save.",
@@ -29,10 +32,10 @@ export function Verdict({ sentence: words, finding, difference, stop, notes }) {
 }
 
 /** Everything below the conclusion. `words` names settings. */
-export function ReportView(report, words, objective) {
+export function ReportView(report, words, { objective, baseline = "current" }) {
   const board = report.leaderboard.filter((row) => row.cases > 0);
   if (board.length === 0) return [el("p", { class: "fine" }, "No setting has been tried on a case yet.")];
-  const context = { report, words, board, measure: objective?.kind === "weighted" ? "Score less its price" : "Score", kind: (place) => (place === report.leader ? "leader" : place === report.current ? "current" : ""), rank: new Map(board.map((row, place) => [row.place, place + 1])) };
+  const context = { report, words, board, mark: MARKS[baseline], signs: [["leader", "the leader"], ["current", SIGNS[baseline]]], measure: objective?.kind === "weighted" ? "Score less its price" : "Score", kind: (place) => (place === report.leader ? "leader" : place === report.current ? "current" : ""), rank: new Map(board.map((row, place) => [row.place, place + 1])) };
   return [Leaderboard(context), Family(context), TradeOffs(context), Fates(context), Sensitivity(context)].filter(Boolean);
 }
 
@@ -43,7 +46,7 @@ function Section(title, ...content) {
 // Fast models differ by less than tenths of a second.
 const brief = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : duration(ms));
 
-const named = ({ words, kind, rank }, row) => `${rank.get(row.place)}. ${words.name(row.setting)}${kind(row.place) === "leader" ? ", the leader" : kind(row.place) === "current" ? ", used now" : ""}`;
+const named = ({ words, kind, rank, mark }, row) => `${rank.get(row.place)}. ${words.name(row.setting)}${kind(row.place) === "leader" ? ", the leader" : kind(row.place) === "current" ? `, ${mark}` : ""}`;
 
 // The best settings, and the current one wherever it ranks.
 function first(board, current, most) {
@@ -53,7 +56,7 @@ function first(board, current, most) {
 }
 
 function Leaderboard(context) {
-  const { report, words, board, measure, kind, rank } = context;
+  const { report, words, board, measure, kind, mark, rank, signs } = context;
   const shown = first(board, report.current, DRAWN);
   const untried = report.leaderboard.length - board.length;
   const rows = shown.map((row) => ({
@@ -62,7 +65,7 @@ function Leaderboard(context) {
   }));
   return Section("Leaderboard",
     Intervals({
-      title: "Scores with intervals", rows, show: score, legend: SIGNS,
+      title: "Scores with intervals", rows, show: score, legend: signs,
       hint: "Point at a mark, or use the arrow keys.",
       about: `The mark is the mean ${measure.toLowerCase()}, the line what the true one may be. Where lines overlap, the order may be chance. Settings that were eliminated early saw fewer cases: the order allows for how hard they were. The leader was chosen by these scores, so its own is more likely too high than too low: only the cases held back test it.${board.length > shown.length ? ` The first ${DRAWN} of ${count(board.length)}.` : ""}${untried > 0 ? ` ${plural(untried, "setting was", "settings were")} not tried.` : ""}`,
       table: () => boardTable(context),
@@ -74,21 +77,21 @@ function boardTable({ words, board, measure, rank, kind }) {
   return {
     heads: ["Setting", measure, "Interval", "Adjusted for case difficulty", "Against the leader", "Cases", "Failed", "Cost per case", "Mean latency", "95th-percentile latency", "Tokens", "Outcome"],
     rows: board.slice(0, LISTED).map((row) => [
-      `${rank.get(row.place)}. ${words.name(row.setting)}${kind(row.place) ? ` (${kind(row.place) === "leader" ? "leader" : "used now"})` : ""}`,
+      `${rank.get(row.place)}. ${words.name(row.setting)}${kind(row.place) ? ` (${kind(row.place) === "leader" ? "leader" : mark})` : ""}`,
       score(row.mean), span(row.interval), score(row.level), against(row), count(row.cases), count(row.failed ?? 0), cost(row.cost_usd), brief(row.latency_ms?.mean), brief(row.latency_ms?.p95), count(Math.round(row.tokens ?? 0)), fate(row.fate),
     ]),
   };
 }
 
 // The prompts that a model proposed, each below the one that it improves.
-function Family({ report, words, kind }) {
+function Family({ report, words, kind, mark }) {
   const rows = report.leaderboard;
   if (!rows.some((row) => Number.isInteger(row.parent))) return null;
   const inOrder = [...rows].sort((a, b) => a.place - b.place);
   const branch = (parent) => {
     const members = inOrder.filter((row) => (row.parent ?? null) === parent);
     return members.length > 0 && el("ul", { class: parent === null ? "family" : null }, members.map((row) => el("li", null,
-      el("p", null, `${words.name(row.setting)}${kind(row.place) === "leader" ? ", the leader" : kind(row.place) === "current" ? ", used now" : ""}: ${row.cases > 0 ? `${score(row.mean)} on ${plural(row.cases, "case")}, ` : ""}${fate(row.fate)}`),
+      el("p", null, `${words.name(row.setting)}${kind(row.place) === "leader" ? ", the leader" : kind(row.place) === "current" ? `, ${mark}` : ""}: ${row.cases > 0 ? `${score(row.mean)} on ${plural(row.cases, "case")}, ` : ""}${fate(row.fate)}`),
       row.parent !== null && row.setting.prompt && el("details", { class: "more" }, el("summary", null, "Prompt"), el("p", { class: "setup-prompt", dir: "auto" }, row.setting.prompt)),
       branch(row.place))));
   };
@@ -98,7 +101,7 @@ function Family({ report, words, kind }) {
 }
 
 function TradeOffs(context) {
-  const { report, board, measure, kind, rank, words } = context;
+  const { report, board, measure, kind, rank, words, signs } = context;
   const axes = [
     ["Quality against cost", "Cost per case", (row) => Number(row.cost_usd), (usd) => (usd === 0 ? "$0" : money(usd))],
     ["Quality against time", "Latency", (row) => row.latency_ms?.mean, brief],
@@ -113,7 +116,7 @@ function TradeOffs(context) {
     if (dots.length === 0 || dots.every((dot) => dot.x === 0)) return el("p", { class: "fine" }, `${title}: no setting ${across.startsWith("Cost") ? "cost anything" : "took any time"}.`);
     return Scatter({
       title, about: `Up is better, left is ${across.startsWith("Cost") ? "cheaper" : "quicker"}. Numbers are places on the leaderboard.`,
-      dots, across: { name: across, show }, up: { name: measure, show: score }, legend: [...SIGNS, ["front", "nothing is better and cheaper"]].slice(0, across.startsWith("Cost") ? 3 : 2),
+      dots, across: { name: across, show }, up: { name: measure, show: score }, legend: [...signs, ["front", "nothing is better and cheaper"]].slice(0, across.startsWith("Cost") ? 3 : 2),
       table: () => ({ heads: ["Setting", measure, across, "On the Pareto front"], rows: board.slice(0, LISTED).map((row) => [`${rank.get(row.place)}. ${words.name(row.setting)}`, score(row.mean), show(x(row)), front.has(row.place) ? "yes" : "no"]) }),
     });
   });

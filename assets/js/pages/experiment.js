@@ -58,8 +58,8 @@ function content({ told, models, cases }, { signal, go, again }) {
       go("/experiments?new=1");
     } }),
     Setup(told, words),
-    !running && report && ReportView(report, words, told.objective),
-    !running && report && CaseTable({ id: told.id, cases, settings, leader: report.leader, current: report.current, words, signal }),
+    !running && report && ReportView(report, words, told),
+    !running && report && CaseTable({ id: told.id, cases, settings, leader: report.leader, current: report.current, baseline: told.baseline, words, signal }),
     !running && settings.length > 1 && Judging({ told, words, signal }),
   ].filter(Boolean).flat();
 }

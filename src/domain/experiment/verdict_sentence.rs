@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use super::design::{HoldoutFinding, RaceVerdict, StopReason};
 use super::final_test::{self, LEAST_CASES};
 use super::measured_trials::MeasuredTrials;
@@ -14,7 +16,8 @@ use crate::domain::statistics::paired::{self, PairedDifference};
 const SAME: f64 = 1e-9;
 
 /// What the leader is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Baseline {
     /// The setting that the user said is in use.
     Current,

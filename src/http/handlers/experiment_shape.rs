@@ -24,6 +24,7 @@ pub fn forecast(forecast: &ExperimentForecast) -> Value {
     detectable["sentence"] = json!(forecast.power.sentence(&forecast.design));
     json!({
         "arms": arms.len(), "settings": settings, "current": forecast.design.current,
+        "baseline": forecast.spec.baseline(),
         "cases": forecast.cases.len(), "held_back": forecast.held_back,
         "evaluations_at_most": forecast.evaluations,
         "cost_usd": { "expected": forecast.cost, "at_most": forecast.cost_at_most },
@@ -53,7 +54,8 @@ pub fn full(view: &ExperimentView) -> Value {
         "created_at": experiment.created, "finished_at": experiment.finished,
         "space": spec.space, "base": spec.base, "evaluator": spec.evaluator, "objective": spec.objective,
         "budget": budget(spec), "indifference": spec.indifference, "wrong": spec.wrong, "seed": spec.seed,
-        "current": experiment.design.current, "arms": experiment.design.arms.len(), "cases": view.cases.len(),
+        "current": experiment.design.current, "baseline": spec.baseline(),
+        "arms": experiment.design.arms.len(), "cases": view.cases.len(),
         "progress": view.progress, "applied": experiment.applied.as_ref().map(applied),
         "report": view.report, "judge": judge(view), "proposals": spec.proposals, "warnings": view.warnings,
     })
