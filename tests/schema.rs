@@ -148,7 +148,7 @@ fn an_old_database_opens_with_its_rows_after_a_backup() {
     }
 }
 
-/// What all of them hold, through the eyes of today.
+/// Checks the rows that every schema version contains, as the current code reads them.
 fn check_rows(store: &Store) {
     let ada = UserId::parse("user_01HF000000000000000000000A").unwrap();
     let bob = UserId::parse("user_01HF000000000000000000000B").unwrap();

@@ -1,6 +1,5 @@
-// The API client: JSON requests and responses; the contract's error body becomes an ApiProblem; an expired
-// session is
-// renewed once. Never sees a token: cookies carry them.
+// The API client: JSON requests and responses; the contract's error body becomes an ApiProblem; an expired session
+// is renewed once. Never sees a token: cookies carry them.
 import { online, recall, remember, user } from "./state.js";
 
 /** An error, in words for the user (`message`, `resolution`) and for code (`status`, `code`). */

@@ -1,8 +1,6 @@
-// Follows the events of one analysis to its end, through lost connections, sleep, and restarts of the
-// server. The
-// browser's EventSource resumes with Last-Event-ID; when it gives up, this module reconnects. Without an
-// account the
-// events are the response to the request itself.
+// Follows the events of one analysis to its end, through lost connections, sleep, and restarts of the server. The
+// browser's EventSource resumes with Last-Event-ID; when it gives up, this module reconnects. Without an account
+// the events are the response to the request itself.
 import { call, get } from "./api.js";
 
 const NAMES = [

@@ -37,7 +37,7 @@ export function cost(usd, usage) {
   return usage?.estimated && Number(usd) > 0 ? `about ${money(usd)}` : money(usd);
 }
 
-/** Tokens read and written, as one phrase. */
+/** Input and output tokens, as one phrase. */
 export function tokens(usage) {
   if (!usage) return "";
   const sum = (usage.input ?? 0) + (usage.output ?? 0);

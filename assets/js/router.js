@@ -93,7 +93,7 @@ async function show() {
   const patience = setTimeout(() => signal.aborted || fill(main, Loading("Loading")), 150);
   try {
     const asked = !user.get() && (route.access !== "anyone" || signedInBefore()) ? whoAmI(signal) : null;
-    // What can be loaded is loaded while the server says who the user is.
+    // Data that does not depend on the user is loaded while the session is checked.
     const early = asked && signedInBefore() ? ahead(route, { ...route.params, ...query }, signal) : null;
     early?.catch(() => {});
     await asked;
@@ -114,7 +114,7 @@ async function show() {
   }
 }
 
-// The data of a page that do not depend on who the user is; null where they do.
+// The page's data, if it does not depend on the user; otherwise null.
 async function ahead(route, params, signal) {
   const page = await route.load();
   return page.early ? page.load(params, signal) : null;

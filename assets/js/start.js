@@ -11,7 +11,7 @@ frame();
 user.watch((person) => {
   if (person || !signedInBefore()) keepThreadsOf(person);
   if (person) return void signedIn(person, go);
-  // Not known yet: the frame of the last visit stays, so that nothing moves.
+  // Unknown so far: keep the frame of the last visit, so that nothing shifts.
   if (signedInBefore()) return;
   delete document.documentElement.dataset.rail;
   signedOut();

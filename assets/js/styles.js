@@ -1,6 +1,5 @@
-// Style sheets that only some pages need, loaded when the first of them is shown. A page waits for its own,
-// so that it
-// is never shown unstyled.
+// Style sheets that only some pages need, loaded when the first of them is shown. A page waits for its own, so
+// that it is never shown unstyled.
 import { el } from "./dom.js";
 
 const known = new Map();

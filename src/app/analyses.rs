@@ -58,7 +58,7 @@ pub use report::AnalysisReport;
 use report::ComparisonOffer;
 pub use rerun::RerunForecast;
 
-/// Use cases of analyses.
+/// The analysis use cases.
 #[derive(Clone, Copy)]
 pub struct Analyses<'a> {
     pub(super) store: &'a Store,

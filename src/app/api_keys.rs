@@ -21,7 +21,7 @@ const MAX_MODELS: usize = 100;
 /// Parameters of a new key. The default has `KeyScope::DEFAULT` and never expires.
 #[derive(Debug, Clone, Default)]
 pub struct NewKey {
-    /// The owner's name for it.
+    /// Display name, chosen by the owner.
     pub name: String,
     /// Lifetime in days.
     pub days: Option<u32>,
@@ -36,7 +36,7 @@ pub struct NewKey {
 }
 
 impl Accounts {
-    /// Creates a key of the caller: the key itself, which is not stored, and its description.
+    /// Creates an API key for the caller. Returns the key, which is stored only as a hash, and its description.
     ///
     /// # Errors
     /// `Forbidden` when the caller uses an API key, `BadInput` for invalid parameters, `Conflict` when

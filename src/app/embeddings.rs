@@ -109,7 +109,7 @@ impl EmbeddingService<'_> {
         let written = self.write_down(caller, charge).await;
         let embedded = result.map_err(call_failed)?;
         ignored.extend(embedded.left_out.iter().map(|name| shown(name)));
-        // The vectors are paid for: a failure to record the call is no reason to withhold them.
+        // The vectors are paid for: a failure to record the call must not withhold them.
         let is_recorded = written.is_ok();
         if let Err(fault) = written {
             log::error("embeddings not recorded", &[("fault", &fault)]);

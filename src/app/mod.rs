@@ -240,7 +240,7 @@ impl App {
     }
 
     /// Waits for a good moment to stop while the server still runs: until clients have been told that their
-    /// connections end and no request is running, for half the shutdown timeout at most. For use when
+    /// connections will close and no request is running, but at most half the shutdown timeout. For use when
     /// another process accepts new connections.
     pub async fn leave(&self) {
         /// Time in which an active client sends another request and sees that its connection closes.

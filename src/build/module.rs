@@ -68,7 +68,7 @@ impl Module {
             for loaded in loads(&line.text)? {
                 module.loads.push(resolve(path, &loaded));
             }
-            // Chunks lie in a folder of their own; addresses that a module makes are relative to its source.
+            // Chunks are in their own folder; URLs that a module builds are relative to its source.
             let here = format!("new URL(\"../{path}\", import.meta.url)");
             line.text = line.text.replace("import.meta.url", &here);
             if !line.text.is_empty() {

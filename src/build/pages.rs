@@ -1,5 +1,5 @@
-//! What the pages load: chunks of scripts, style sheets, and for each page the list of both, so that a browser fetches
-//! them at once instead of finding one after the other.
+//! The pages' assets: script chunks, style sheets, and each page's preload list, so that a browser fetches
+//! everything at once instead of discovering it file by file.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

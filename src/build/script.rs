@@ -97,7 +97,7 @@ impl ScriptReader {
         self.signs.get(self.next + ahead).copied()
     }
 
-    /// Copies the next sign. Indentation is left out.
+    /// Copies the next character, without indentation.
     fn keep(&mut self) {
         let Some(sign) = self.peek(0) else { return };
         self.next += 1;

@@ -44,7 +44,7 @@ pub(super) fn sheets(files: &[(String, Vec<u8>)]) -> BuildResult<Vec<(String, St
     Ok(sheets)
 }
 
-/// A style sheet without comments, and with one space where there were several signs of white space, or none where the
+/// A style sheet without comments, and with one space in place of several whitespace characters, or none where the
 /// syntax needs none.
 ///
 /// # Errors

@@ -132,7 +132,7 @@ pub(super) fn parse(
     Ok(call)
 }
 
-/// The call of `help`, if the words ask for it.
+/// The `help` command, if the arguments request it.
 fn help_call(words: &[OsString]) -> Option<CommandCall> {
     let words = || words.iter().take_while(|word| *word != "--");
     if !words().any(|word| word == "--help" || word == "-h") {

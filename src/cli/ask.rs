@@ -1,6 +1,6 @@
 //! `quire ask`: one analysis from the command line, with progress on stderr and the answer on stdout (see
 //! screen.rs). Runs the same app as the server; without any account it works in a folder that is deleted
-//! afterwards. While a server uses the data folder, or with QUIRE_SERVER, that server is asked.
+//! afterwards. While a server uses the data folder, or with QUIRE_SERVER, the question is sent to that server.
 
 use std::io::{IsTerminal as _, Read as _};
 use std::sync::Arc;

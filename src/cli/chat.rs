@@ -22,7 +22,7 @@ pub(super) const DETAILS: &str = "Each line is a question that follows the one b
 
 /// The commands of the conversation, in one line.
 const COMMANDS: &str = "/new begins a new thread, /quit ends";
-/// Lines read ahead of the conversation at most.
+/// Maximum number of lines read ahead of the conversation.
 const WAITING: usize = 16;
 
 /// Where the questions are answered.

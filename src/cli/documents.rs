@@ -26,7 +26,7 @@ pub(super) const DETAILS: &str = "  list                list the documents
   search WORDS        the passages that match, best first
   delete ID           delete one with its text";
 
-/// What a command line asks for.
+/// The requested subcommand.
 enum DocumentsAction<'a> {
     List,
     Add(Vec<&'a str>),

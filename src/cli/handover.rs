@@ -142,7 +142,7 @@ pub(super) struct Predecessor {
 }
 
 impl Predecessor {
-    /// Requests its sockets. Blocks.
+    /// Connects to the running server and requests its listening sockets. Blocks.
     ///
     /// # Errors
     /// When no process answers in the folder, or none of the expected kind.

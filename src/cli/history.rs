@@ -24,7 +24,7 @@ pub(super) const DETAILS: &str = "  list                the newest threads
   export ID           one as Markdown, HTML, or JSON, to stdout or with --out
 Instead of an ID, `last` names the newest thread.";
 
-/// Threads listed by default, and at most.
+/// Default and maximum number of threads listed.
 const LISTED: (u32, u32) = (20, 100);
 
 enum HistorySide {

@@ -14,7 +14,7 @@ use super::{file_pattern, screen};
 use crate::app::offline::remote::open_web_file;
 use crate::config::Config;
 
-/// How long a pipe next to a question may send nothing before the question is asked without it.
+/// How long to wait for piped input before the question is sent without it.
 const PIPE_TIMEOUT: Duration = Duration::from_secs(10);
 /// When a pipe that sends nothing is mentioned.
 const PIPE_NOTICE: Duration = Duration::from_secs(1);

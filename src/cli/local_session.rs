@@ -24,7 +24,7 @@ pub(super) struct LocalSession {
     pub(super) app: Arc<App>,
     /// The account on whose behalf the command runs.
     pub(super) caller: Caller,
-    /// Whether the data is deleted afterwards.
+    /// Whether the data is deleted after the command.
     pub(super) is_scrap: bool,
     _lock: Option<folder::FolderLock>,
     // Last, so that it is removed after everything in it is closed.

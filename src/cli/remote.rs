@@ -31,13 +31,13 @@ const SCOPES: [&str; 4] = ["chat", "analyze", "documents", "export"];
 /// Rows fetched per request of a list.
 const PAGE: u32 = 100;
 
-/// What a command does while QUIRE_SERVER or `--server` names a server.
+/// How a command behaves when QUIRE_SERVER or `--server` is set.
 pub enum ServerUse {
     /// It uses that server; `doctor` checks it.
     Uses,
     /// It needs neither a server nor a data folder.
     NeedsNone,
-    /// It works only with a data folder; says why, as the end of a sentence.
+    /// Works only with a data folder; contains the reason, as the end of a sentence.
     Refuses(&'static str),
 }
 

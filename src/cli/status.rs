@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::domain::model::Availability;
 use crate::log;
 
-/// Models named in one line at most.
+/// Maximum number of models named on one line.
 const NAMED: usize = 3;
 
 /// Prints four lines about the server that uses the data folder: its address, the data, the accounts, and the models

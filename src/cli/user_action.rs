@@ -1,4 +1,4 @@
-//! What a `quire user` command line asks for, and how accounts and links are printed. Works on the JSON of the API.
+//! Parses `quire user` command lines, and prints accounts and links. Works on the JSON of the API.
 
 use std::io::BufRead as _;
 

@@ -157,8 +157,8 @@ impl GatheredValues {
         }
     }
 
-    /// Returns the value under the main name, else under the first alias that is set. An empty value counts as unset:
-    /// templates of environments use it to leave something out.
+    /// Returns the value under the main name, else under the first alias that is set. An empty value counts as
+    /// unset: environment templates use it to omit a setting.
     fn pick(&mut self, row: &OptionRow, pairs: &[(String, String)]) -> Option<(String, String)> {
         let mut found: Option<(String, String)> = None;
         for name in std::iter::once(&row.name).chain(row.aliases) {

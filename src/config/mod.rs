@@ -143,7 +143,7 @@ pub struct ServerLimits {
     pub max_calls: usize,
     /// Concurrent calls that programs make to single models.
     pub max_streams: usize,
-    /// Of these, calls of one person.
+    /// The share of these that one user may have.
     pub max_streams_per_user: usize,
     /// Requests per minute and caller.
     pub rate_per_minute: u32,
@@ -241,7 +241,7 @@ pub struct ProviderConfig {
 pub enum ProviderModels {
     /// Any name is passed on.
     Any,
-    /// Only these.
+    /// Only the listed ones.
     List(Vec<String>),
 }
 

@@ -30,7 +30,7 @@ pub enum Fit {
     Trimmed,
     /// Notes on every part.
     Parts,
-    /// No space: the member is not called.
+    /// No room: the member is not called.
     Cannot,
 }
 

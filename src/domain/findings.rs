@@ -45,7 +45,7 @@ pub struct Unique {
     pub from: String,
 }
 
-/// What members say of a disputed point, for older clients.
+/// The members' positions on a disputed point, for older clients.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Side {
@@ -213,7 +213,7 @@ impl Findings {
         self
     }
 
-    /// With how long stages took by the clock, in ms, by name.
+    /// Adds the wall-clock duration of each stage, in ms, by name.
     pub fn timed(mut self, durations: &[(String, u64)]) -> Self {
         for stage in &mut self.stages {
             let known = durations.iter().find(|(name, _)| *name == stage.stage);

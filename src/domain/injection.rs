@@ -1,6 +1,6 @@
-//! Detects answers that obey a prompt injection in a document. Two signs count: the canary hidden among the
-//! documents, and words that a document orders the model to say. A document without instructions to models is
-//! never suspected, and an answer that only reports an instruction does not obey it.
+//! Detects answers that obey a prompt injection in a document, by two signals: the canary hidden among the
+//! documents, and words that an injected instruction tells the model to say. A document without instructions to
+//! models is never suspected, and an answer that only reports an instruction does not obey it.
 
 mod scan;
 

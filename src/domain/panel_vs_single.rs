@@ -88,7 +88,7 @@ pub struct PanelJudgment {
     pub verdict: PanelVerdict,
     /// Win rate, with ties as half wins, 0 to 1; none without votes.
     pub rate: Option<f64>,
-    /// 95 % interval of the true win rate, for a single look; none without votes.
+    /// 95% confidence interval of the true win rate, valid for a single look; `None` without votes.
     pub interval: Option<(f64, f64)>,
     /// Number of further votes needed at the current rates; none if the verdict is known or too far away.
     pub more: Option<u64>,

@@ -177,7 +177,7 @@ impl RequestExtras {
         headers
     }
 
-    /// Body fields of a model's requests.
+    /// Extra body fields for requests to a model: the provider's, overridden by the model's own.
     pub fn body_of(&self, model: &str) -> Map<String, Value> {
         let mut body = self.body.clone();
         let own = self.model_settings.get(model);

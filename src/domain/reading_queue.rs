@@ -1,5 +1,5 @@
-//! Scheduling of document processing: fair between users, small files first within a user's, and with more
-//! than one reader no user occupies them all. Pure: waiting and served documents are arguments.
+//! Schedules document processing: fairly between users, each user's small files first; with more than one reader,
+//! no user can occupy all of them. Pure: waiting and active documents are arguments.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,7 +6,7 @@ use super::chat::{Message, MessageRole, estimate_tokens};
 pub const MAX_TITLE: usize = 200;
 /// Maximum number of turns of a thread, branches included.
 pub const MAX_TURNS: u64 = 500;
-/// Tokens of earlier turns that a turn carries at most, however large the members' context windows are.
+/// Maximum number of tokens of earlier turns that a turn carries, regardless of the members' context windows.
 pub const CARRIED: u64 = 100_000;
 /// Tokens of earlier turns for a member whose context window is unknown.
 pub const UNKNOWN_ROOM: u64 = 6_000;

@@ -99,7 +99,8 @@ impl Journal {
         Self { is_awaited, ..self }
     }
 
-    /// Whether everything up to the last flush is in the store; what a relayed call took is recorded at its end.
+    /// Whether everything up to the last flush is stored. The usage of a relayed call is recorded when the call
+    /// ends.
     pub fn is_stored(&self) -> bool {
         self.pending.is_empty() && (self.relay.is_none() || self.charges.is_empty())
     }

@@ -288,13 +288,14 @@ impl Engine {
         found.map(|run| run.hub.cancel(reason)).is_some()
     }
 
-    /// Tells a run to write its answer now, from what is ready. Returns false when it is not active here.
+    /// Finishes a run early: its answer is written from the answers so far. Returns false when it is not active
+    /// here.
     pub fn hurry(&self, id: &AnalysisId) -> bool {
         let found = self.shared.running().get(id).cloned();
         found.map(|run| run.hub.hurry()).is_some()
     }
 
-    /// Tells a run to continue without this model. Returns false when it is not active here.
+    /// Skips a model in a run. Returns false when it is not active here.
     pub fn leave(&self, id: &AnalysisId, model: &str) -> bool {
         let found = self.shared.running().get(id).cloned();
         found.map(|run| run.hub.leave(model)).is_some()

@@ -1,5 +1,5 @@
-//! Relayed calls: a program's call of a single model, driven like a run but never stored as one. Nothing waits for the
-//! database: what the call took is recorded afterwards, in a group.
+//! Relayed calls: a program's call of a single model, driven like a run but never stored as one. Nothing waits for
+//! the database: usage is recorded after the call, in batches.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub struct RelayedCall {
 }
 
 impl Engine {
-    /// Takes places for relayed calls of one request.
+    /// Reserves slots for the relayed calls of one request.
     ///
     /// # Errors
     /// When there are not as many, or the server is shutting down.
@@ -52,7 +52,7 @@ impl Engine {
         }
     }
 
-    /// Writes what relayed calls took and is not written yet, so that it can be read.
+    /// Records the pending usage of relayed calls, so that it can be read.
     pub async fn record_relayed(&self) {
         self.shared.settlement.write_all().await;
     }

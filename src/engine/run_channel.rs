@@ -1,6 +1,6 @@
-//! Publishes a run's events to watchers. The store is authoritative; the hub keeps the newest events in memory, so
-//! that a watcher who keeps up never reads the store. One hub per run, one waker per watcher. A relayed call has one
-//! watcher and no store: it keeps what the watcher has not taken.
+//! Publishes a run's events to watchers. The store is authoritative; the channel keeps the newest events in
+//! memory, so that a watcher that keeps up never reads the store. One channel per run, one waker per watcher. A
+//! relayed call has one watcher and no store: it keeps what the watcher has not taken.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,7 +29,7 @@ pub struct PublishedEvent {
 }
 
 impl PublishedEvent {
-    /// What a client's stream shows of it.
+    /// The part of the event that a client's stream shows.
     pub fn delta(&self) -> Option<StreamDelta<'_>> {
         match &self.event {
             Some(event) => StreamDelta::of(event),
@@ -59,7 +59,7 @@ impl PublishedEvent {
 /// Who follows a relayed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RelayAudience {
-    /// One client, which receives the answer as it arrives and holds the call back when it falls behind.
+    /// One client, which receives the answer as it arrives and applies backpressure to the call.
     Watcher,
     /// Nobody: the answer is returned as a whole.
     Nobody,
@@ -309,7 +309,7 @@ impl RunWatch {
                 WatchPosition::TooOld => return Box::pin(self.stored()).await,
                 WatchPosition::Nothing => changed.await,
                 WatchPosition::Over if hub.is_relayed => self.ended = true,
-                // What the hub lacks (an end written by another path) is in the store.
+                // Events that the channel lacks (an end written by another path) are in the store.
                 WatchPosition::Over => self.hub = None,
             }
         }

@@ -56,7 +56,7 @@ pub(super) async fn run(
     let mut hurried = false;
     let turn = loop {
         if is_relayed {
-            // It has a place among the relayed calls.
+            // It already holds a slot among the relayed calls.
             break Some(None);
         }
         tokio::select! {
@@ -104,7 +104,7 @@ pub(super) async fn run(
 
 fn log_end(id: &AnalysisId, is_relayed: bool, over: &Result<Option<FinishedRun>, StoreError>) {
     match over {
-        // The line of its request says it all.
+        // The request's own log line has all of this.
         Ok(_) if is_relayed => {}
         Ok(Some(FinishedRun { ended, .. })) => log::info(
             "analysis over",

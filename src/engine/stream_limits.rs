@@ -45,7 +45,7 @@ impl StreamPlaces {
         })
     }
 
-    /// Takes places for a person.
+    /// Reserves slots for a user.
     ///
     /// # Errors
     /// When there are not as many, or the server is shutting down.

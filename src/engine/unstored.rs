@@ -19,11 +19,11 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct FinishedRun {
     pub ended: RunOutcome,
     pub rest: Option<PendingStore>,
-    /// What is to be recorded of a relayed call.
+    /// The usage to record for a relayed call.
     pub settled: Option<SettledCall>,
 }
 
-/// What is left to store after the answer was delivered. Its budget stays reserved until then.
+/// The part of a run that is still unstored after its answer was delivered. Its budget stays reserved until then.
 pub(super) struct PendingStore {
     pub id: AnalysisId,
     pub journal: Journal,

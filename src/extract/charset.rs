@@ -36,7 +36,7 @@ pub fn named(label: &str) -> Option<String> {
 /// Decodes `bytes` in the `chosen` encoding, or in the detected one.
 ///
 /// # Errors
-/// [`Unreadable::Binary`] when the bytes are no text in any encoding.
+/// [`Unreadable::Binary`] when the bytes are not text in any encoding.
 pub fn decode(bytes: &[u8], chosen: Option<&str>) -> Result<Decoded, Unreadable> {
     if let Some(encoding) = chosen.and_then(|label| Encoding::for_label(label.as_bytes())) {
         return with(encoding, bytes);
@@ -98,7 +98,7 @@ fn clean(text: &str, encoding: &str, replaced: usize) -> Result<Decoded, Unreada
             }
             '\n' | '\t' | '\u{C}' => kept.push(character),
             '\u{B}' | '\u{85}' | '\u{2028}' | '\u{2029}' => kept.push('\n'),
-            // What is left of escapes and overstrikes is dropped, but not counted as a sign of binary data.
+            // Remnants of escapes and overstrikes are dropped, but do not count as evidence of binary data.
             '\u{8}' | '\u{1B}' | '\u{FEFF}' => {}
             // The end-of-file mark of DOS.
             '\u{1A}' if rest.peek().is_none() => {}

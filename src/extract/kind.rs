@@ -252,7 +252,7 @@ fn claimed(file_name: &str) -> Option<&'static str> {
 /// Whether a whole page begins here, after comments and an XML declaration.
 fn is_page(head: &str) -> bool {
     let mut rest = head;
-    // Bounded: pages begin with a few comments at most.
+    // Bounded: pages begin with at most a few comments.
     for _ in 0..8 {
         let end = if rest.starts_with("<!--") {
             rest.find("-->").map(|at| at + 3)
@@ -299,7 +299,7 @@ fn has_many_tags(head: &str) -> bool {
     closed.iter().filter(|tag| start.contains(*tag)).count() >= 2
 }
 
-/// Whether the text shows two different signs of Markdown, one of them a heading or a fence.
+/// Whether the text shows two different Markdown features, one of them a heading or a fence.
 fn is_markdown(text: &str) -> bool {
     let (mut headings, mut fences, mut others) = (0, 0, 0);
     for line in text.lines().take(400) {

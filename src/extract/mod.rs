@@ -112,7 +112,7 @@ pub enum Unreadable {
     TooLarge,
     /// A known format that is not supported.
     Unsupported(&'static str),
-    /// The bytes are no text in any encoding.
+    /// The bytes are not text in any encoding.
     Binary,
     /// The file is readable but holds no words.
     NoText,
@@ -312,7 +312,7 @@ fn inner(file: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Unreadable> {
 
 /// Bytes of a picture that every provider accepts.
 const MAX_PICTURE_BYTES: usize = 5 << 20;
-/// Pixels of a picture's longer side that every provider accepts.
+/// Maximum pixels on an image's longer side that every provider accepts.
 const MAX_PICTURE_SIDE: u32 = 8_000;
 
 /// Reports a picture, which has no text; vision models receive it as it is.
@@ -337,10 +337,10 @@ fn show(bytes: &[u8]) -> Result<ReadReport, Unreadable> {
     })
 }
 
-/// Media types of pictures.
+/// Media types of images.
 const CONTENT_TYPES: &[&str] = &["image/png", "image/jpeg", "image/gif", "image/webp"];
 
-/// The kind of a document that is a picture.
+/// The kind of an image document.
 pub const PICTURE: &str = "image";
 
 #[cfg(test)]

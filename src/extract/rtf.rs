@@ -75,7 +75,7 @@ pub(super) fn read(input: &FileInput<'_>, out: &mut Output<'_>) -> Result<(), Un
     Ok(())
 }
 
-/// What is left out of the text, for the notes.
+/// Omitted content, for the notes.
 #[derive(Debug, Clone, Copy, Default)]
 struct RtfOmitted {
     hidden: usize,

@@ -156,8 +156,7 @@ impl<'a> Zip<'a> {
         self.spent.set(before);
     }
 
-    /// The inflated bytes, `limit` at most. A damaged entry returns the bytes before the damage, with the
-    /// fault.
+    /// The inflated bytes, at most `limit`. A damaged entry returns the bytes before the damage, with the error.
     pub fn read(&self, entry: &Entry, limit: usize) -> (Vec<u8>, Option<ZipError>) {
         let mut stream = match self.stream(entry) {
             Ok(stream) => stream,

@@ -31,7 +31,7 @@ impl RateLimitStatus {
         }
     }
 
-    /// Adds the headers that OpenAI's and Anthropic's clients understand.
+    /// Adds the rate limit headers that OpenAI and Anthropic clients understand.
     pub fn add_vendor_headers(&self, now: Timestamp, headers: &mut HeaderMap) {
         let reset = self.reset.as_millis().div_ceil(1000) as u64;
         let until = now + Duration::from_secs(reset);

@@ -118,7 +118,7 @@ fn ask_until(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, Ca
             .slot
             .read_by(clock::instant() + settings.first_token);
         let mut take = |delta: Delta| {
-            // Waits for a client that is behind, which is no silence of the provider's.
+            // May wait for a slow client; that time does not count as provider silence.
             meter.take(delta);
             attempt.slot.read_by(clock::instant() + settings.idle);
         };

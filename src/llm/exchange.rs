@@ -78,7 +78,7 @@ pub(super) fn ask_once(
         attempt.entry.hold_back(attempt.name, wait, clock::steady());
     }
     let content_type = header("content-type").unwrap_or_default();
-    // An answer takes minutes, and the request may contain whole documents, so its memory is freed now.
+    // Free the request now: it may contain whole documents, and the answer may take minutes.
     drop((outgoing, parts));
     let reading = StreamSettings {
         model: attempt.name,

@@ -98,7 +98,7 @@ impl Llm {
         if let Some(model) = models.iter().find(|model| model.id == name) {
             return Some(model.clone());
         }
-        // Ollama lists with a tag what it accepts under the bare name.
+        // Ollama lists models with a tag, but also accepts the bare name.
         let is_bare = |model: &&Model| {
             let bare = model.id.split_once('/').map_or("", |(_, bare)| bare);
             bare == name || bare.strip_suffix(":latest") == Some(name)

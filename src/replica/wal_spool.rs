@@ -13,7 +13,8 @@ use super::wal::{self, WalChanges, WalPosition};
 use crate::clock;
 use crate::store::WalFollower;
 
-/// Size limit of all waiting files, in bytes (256 MiB); beyond, they are discarded and a snapshot is made later.
+/// Maximum total size of the waiting files, in bytes (256 MiB). Above it, they are discarded, and a snapshot is
+/// made later.
 const ROOM: u64 = 256 * 1024 * 1024;
 
 /// A change waiting to be sent.

@@ -243,7 +243,8 @@ impl Unfinished {
         if part.exists() {
             fs::remove_file(&part)?;
         }
-        // Created by us first, so that nobody else may read it; VACUUM INTO accepts an empty file.
+        // Created first, with private permissions, so that no other user can read it; VACUUM INTO accepts an empty
+        // file.
         private_file(&part)?;
         Ok(Self(part))
     }

@@ -49,7 +49,7 @@ impl From<rusqlite::Error> for StoreError {
         };
         match (cause.code, cause.extended_code) {
             (DatabaseBusy | DatabaseLocked, _) => Self::Busy,
-            // The second is the error of growing the log's index.
+            // `SQLITE_IOERR_SHMSIZE`: the WAL index could not grow.
             (DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
             // The parent row is gone: deleted while work for it was still running.
             (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Self::Missing,

@@ -22,9 +22,9 @@ pub struct ThreadRow {
     pub id: ThreadId,
     /// Title.
     pub title: String,
-    /// When its first turn was asked.
+    /// Time of its first question.
     pub created: Timestamp,
-    /// When its newest turn was asked.
+    /// Time of its newest question.
     pub updated: Timestamp,
     /// Whether it is pinned.
     pub pinned: bool,

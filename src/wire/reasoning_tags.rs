@@ -33,7 +33,7 @@ pub(super) enum ThinkPiece {
     Sealed(serde_json::Value),
 }
 
-/// Splits a growing text into reasoning and answer.
+/// Splits streamed text into reasoning and answer.
 #[derive(Debug, Default)]
 pub(super) struct ReasoningSplitter {
     mode: SplitterMode,
@@ -184,7 +184,7 @@ impl ReasoningSplitter {
         true
     }
 
-    /// Holds a channel without marks until the answer's channel begins. If none begins, the text was the answer.
+    /// Buffers a channel without markers until the answer channel begins. If none begins, the text is the answer.
     fn wait_for_answer(&mut self, out: &mut Vec<ThinkPiece>) -> bool {
         let bare = self.bare.filter(|_| self.held.len() <= MAX_AWAITED_BYTES);
         let Some(bare) = bare else {

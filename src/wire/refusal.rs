@@ -327,7 +327,7 @@ fn codes(error: &Value) -> String {
     all.join(" ").to_ascii_lowercase()
 }
 
-/// Fields that hold an error's message, in the forms of various servers and proxies.
+/// Names that various servers and proxies give the field with an error's message.
 const WORDS: &[&str] = &[
     "message",
     "detail",

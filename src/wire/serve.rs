@@ -119,7 +119,7 @@ pub struct ChunkFrame {
 pub struct CompleteAnswer<'a> {
     /// Text of the answer.
     pub text: &'a str,
-    /// Tool calls of the model.
+    /// The model's tool calls.
     pub calls: &'a [ToolCall],
     /// Text of the reasoning before the answer.
     pub reasoning: &'a str,

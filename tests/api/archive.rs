@@ -112,7 +112,7 @@ fn an_archive_goes_from_one_server_to_another() {
         (&done["synthesis"], &json!("completed"))
     );
     assert!(bob.get("/api/recipes").text().contains("mine"));
-    // Somebody else there sees nothing of it.
+    // Other users there see none of it.
     let mut eve = there.user("eve@example.com");
     eve.get(&format!("/api/analyses/{id}"))
         .refused(404, "NOT_FOUND");

@@ -328,7 +328,7 @@ fn a_client_that_leaves_or_stalls_half_way_leaves_nothing() {
     assert_eq!(house.files("documents"), 0);
 }
 
-/// Gives the server time to notice; fails only when it never does.
+/// Waits for the server to react; fails if it never does.
 #[track_caller]
 fn wait_for(done: impl Fn() -> bool) {
     for _ in 0..1_000 {

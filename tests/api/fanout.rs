@@ -17,10 +17,10 @@ use crate::support::{Client, Server};
 
 const JSON: &str = "application/json";
 const WORDS: &str = "It is thin, and it is light.";
-/// Longer than a connection that is over may still look open to the provider.
+/// Longer than the provider may take to notice a closed connection.
 const LONG: Duration = Duration::from_millis(180);
 
-/// What may become of a call.
+/// The possible outcomes of a call.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Answers,
@@ -61,7 +61,7 @@ fn line(model: &str, fate: Fate, delay: u64) -> Line {
     }
 }
 
-/// Every member that has started has come to one end, and the run too.
+/// Every started member has exactly one outcome, and so does the run.
 fn check(events: &[Event]) {
     whole(events);
     let mut under_way: BTreeMap<(String, String), i32> = BTreeMap::new();

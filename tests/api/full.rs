@@ -174,7 +174,7 @@ fn people_sign_in_read_and_delete_on_a_full_disk() {
         assert_eq!(found.status, 200, "{}", found.text());
         let gone = other.delete(&format!("/api/documents/{id}"));
         assert_eq!(gone.status, 200, "{}", gone.text());
-        // Whatever that has freed is taken by somebody else.
+        // Another process uses up the freed space.
         let _ = fs::OpenOptions::new()
             .append(true)
             .open(&filling)

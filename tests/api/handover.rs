@@ -160,13 +160,13 @@ fn there_is_nobody_to_replace_or_the_wrong_one() {
     assert!(said.contains("cannot listen on 127.0.0.1"), "{said}");
     let mut client = Client::new(first.address);
     assert_eq!(client.get("/health").status, 200);
-    // Whoever speaks to it without an end keeps nobody else from it.
+    // A client that connects and sends nothing does not block others.
     let mute = UnixStream::connect(&socket).unwrap();
     drop(mute);
     let second = next(&folder, &[("PORT", "0"), ("USE_MOCK", "true")]);
     assert_eq!(first.code(), Some(0));
     assert_eq!(second.known(&client).get("/health").status, 200);
-    // One of an older version has no such socket.
+    // A server of an older version has no such socket.
     std::fs::remove_file(&socket).unwrap();
     let said = refused(&[]);
     assert!(said.contains("does not hand over"), "{said}");

@@ -139,7 +139,7 @@ fn tools_reach_no_further_than_their_key() {
         if !allowed {
             assert!(told.to_string().contains("does not cover"), "{told}");
         }
-        // What it has asked itself it may look at.
+        // A key may read the analyses that it started.
         let own = &told["structuredContent"]["analysis_id"];
         if tool == "consult" && allowed {
             let (name, arguments) = status(own);

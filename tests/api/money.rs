@@ -167,7 +167,7 @@ fn a_run_beyond_a_budget_is_refused_and_told_why() {
 
 #[test]
 fn a_run_that_runs_out_of_money_ends_with_the_best_it_has() {
-    // The first answer takes far more than anybody could know.
+    // The first answer uses far more than estimated.
     let dear =
         saying("It is thin.").replace("\"completion_tokens\":7", "\"completion_tokens\":900000");
     let provider = Provider::script([on("gpt-4o").sse(&dear)]);

@@ -147,7 +147,7 @@ fn no_place_is_favoured() {
 fn an_empty_synthesis_is_a_failure_and_another_one_writes() {
     let provider = Provider::script([
         on("a").sse(&saying("It is thin.")),
-        // An empty answer is asked for once more.
+        // An empty answer is retried once.
         on("w").times(2).sse(&saying("")),
         on("a").sse(&saying("## Answer\nIt is thin.")),
     ]);

@@ -24,7 +24,7 @@ type Act = fn(usize, usize) -> Turn;
 enum Turn {
     /// Answers and keeps the connection open.
     Answers,
-    /// Begins an answer and then waits for the caller to go.
+    /// Starts an answer, then waits for the client to disconnect.
     Hangs,
     /// Reads the request and closes without a byte.
     Closes,
@@ -243,7 +243,7 @@ fn a_client_that_reads_late_gets_the_whole_answer() {
         "/v1/chat/completions",
         &chat(true),
     );
-    // Meanwhile others are served.
+    // Meanwhile, other requests are served.
     provider.wait_asked(1);
     std::thread::sleep(Duration::from_millis(500));
     ask_for(&mut client, "word");

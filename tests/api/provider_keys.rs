@@ -42,7 +42,7 @@ fn an_admin_s_provider_is_tried_sealed_and_everybody_s() {
         (&json!("-end"), &json!(true))
     );
     let id = shown["provider"]["id"].as_str().unwrap().to_owned();
-    // The key is shown nowhere, to nobody.
+    // The key is never shown to anyone.
     for text in [
         added.text(),
         admin.get(ADMIN).text(),
@@ -264,7 +264,7 @@ fn an_address_of_one_s_own_must_be_allowed_and_public() {
         json!({ "name": "x", "kind": "openai", "base_url": "https://api.example/v1?key=sk-1" });
     let refusal = ada.post(OWN, keyed).refused(422, "VALIDATION_ERROR");
     assert!(refusal.to_string().contains("its own field"), "{refusal}");
-    // A well-known name at its usual address on this machine is no way in either.
+    // A well-known local provider name does not bypass the check either.
     for name in ["ollama", "lmstudio", "llamacpp", "vllm"] {
         let refusal = ada
             .post(OWN, json!({ "name": name }))

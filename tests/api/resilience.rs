@@ -61,7 +61,7 @@ fn a_pause_that_does_not_fit_ends_the_call_and_holds_the_next_one_back() {
             ..CallBill::default()
         }
     );
-    // The next one does not even ask.
+    // The next run does not call the provider at all.
     let error = call(&llm, request("m")).whole().1.unwrap_err();
     assert_eq!(error.kind, CallErrorKind::RateLimited);
     assert_eq!(provider.asked().len(), 1);
@@ -266,7 +266,7 @@ fn a_refused_parameter_is_left_out_once_remembered_and_told() {
     let provider = Provider::script([
         on("m").status(400, JSON, refusal),
         on("m").times(2).sse(&hello()),
-        // One that keeps refusing what was not even sent.
+        // A provider that keeps refusing a field that was not sent.
         on("n").times(2).status(400, JSON, refusal),
     ]);
     let llm = Llm::new(settings(&provider));

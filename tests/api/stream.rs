@@ -80,7 +80,7 @@ fn events_are_numbered_and_can_be_resumed_after_each() {
     let mut watchers = Vec::new();
     let mut events: Vec<Event> = Vec::new();
     for event in client.events(&about(&id, "/events"), None) {
-        // Somebody comes back in the middle of the run, at every event.
+        // A client reconnects in the middle of the run, at every event.
         let (mut again, id, after) = (client.clone(), id.clone(), event.id);
         watchers.push(std::thread::spawn(move || follow(&mut again, &id, after)));
         events.push(event);

@@ -92,7 +92,7 @@ fn shim(folder: &Folder) -> Option<PathBuf> {
     }
 }
 
-/// A server whose syncs of some files fail on demand.
+/// A server in which fsync of some files fails on demand.
 struct Failing {
     server: Executable,
     count: PathBuf,

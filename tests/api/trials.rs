@@ -284,7 +284,7 @@ fn a_budget_is_not_exceeded_and_people_come_first() {
     let mut poor = asked.clone();
     poor["budget"] = json!({ "cost_usd": 0.00002 });
     let path = begun(&mut client, asked);
-    // While it runs, a person is not kept waiting by it.
+    // While it runs, it does not delay interactive requests.
     let answer = client.post(
         "/api/analyze",
         json!({ "prompt": "And?", "models": ["p/x"], "depth": "quick" }),

@@ -56,7 +56,7 @@ fn spellings_of_one_value_are_one_vote_and_the_rest_is_not_asked() {
         notes.contains("2 of 2 votes") && notes.contains("saved 1 call"),
         "{notes}"
     );
-    // The stored result counts the same again.
+    // The stored result has the same counts.
     let id = result["analysis_id"].as_str().unwrap();
     let shown = client.get(&format!("/api/analyses/{id}")).json();
     assert_eq!(shown["ballot"], *ballot);

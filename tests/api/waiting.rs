@@ -169,7 +169,7 @@ fn a_person_s_queue_has_an_end() {
             .count()
     };
     assert_eq!((files("documents"), files("tmp")), (0, 0));
-    // Nobody else is refused for that.
+    // No other user is refused because of it.
     let taken = bob.upload("/api/upload-document", "b.txt", b"his first");
     assert!(taken.status < 300, "{}", taken.text());
 }

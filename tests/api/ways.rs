@@ -40,7 +40,7 @@ fn the_depth_is_the_person_s() {
     assert_eq!(stages(&quick), ["initial"]);
     assert_eq!(quick["synthesis"], "Thin.");
     assert_eq!(quick["metadata"]["arrangement"], "single");
-    // Whom the person did not put on the panel is not asked in its place.
+    // A model that is not on the panel is never called as a replacement.
     let more = json!({ "pattern": "single", "ultra_model": "demo/merge", "cache": "off" });
     let single = run(&mut client, &["demo/extract"], more);
     assert_eq!(
@@ -147,7 +147,7 @@ fn one_member_is_stopped_and_the_others_go_on() {
     provider.wait_idle();
     let answers = shown["results"]["stages"][0]["answers"].to_string();
     assert!(answers.contains("stopped by you"), "{answers}");
-    // Once it is over there is nobody to stop.
+    // A finished run has no members to stop.
     let told = client.post(&leave, json!({ "model": "p/slow" })).json();
     assert_eq!(told["status"], "completed");
 }

@@ -211,7 +211,7 @@ fn a_comparison_is_offered_as_often_as_is_set_and_not_after_its_vote() {
         (&shown["compare_every"], &shown["compare_every_own"]),
         (&json!(1), &json!(false))
     );
-    // Everybody may want it otherwise.
+    // Each user can change the setting.
     let mut other = server.user("ben@example.com");
     for (wanted, offered) in [(json!(0), false), (json!(null), true)] {
         let set = other.json("PUT", "/api/worth", &json!({"compare_every": wanted}));

@@ -60,7 +60,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("tokio", &["store", "llm", "engine", "app", "http", "cli"]),
 ];
 
-/// Texts, and the only files that may hold them.
+/// Strings, and the only files that may contain them.
 #[rustfmt::skip]
 const CONFINED: &[(&str, &[&str])] = &[
     ("SystemTime::now", &["clock.rs"]),

@@ -10,7 +10,7 @@ const REUSED: &[&str] = &[
     "Error",
 ];
 
-/// The name that a line of code gives a type.
+/// The name of the type that a line declares.
 fn type_name(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let line = match line.strip_prefix("pub") {

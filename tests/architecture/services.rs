@@ -7,7 +7,7 @@ const COMPOSITION: &[&str] = &[
     "app/mod.rs",
     // Builds the services.
     "app/services.rs",
-    // The server's timers, and its end.
+    // Server timers and shutdown.
     "app/locks.rs",
     "app/replica.rs",
     "app/housekeeping.rs",

@@ -134,7 +134,7 @@ impl Browser {
         })
     }
 
-    /// Makes pages believe in this theme and this wish for calm.
+    /// Emulates `prefers-color-scheme` and `prefers-reduced-motion`.
     pub fn prefer(&self, dark: bool, calm: bool) {
         let scheme = if dark { "dark" } else { "light" };
         let motion = if calm { "reduce" } else { "no-preference" };

@@ -162,7 +162,7 @@ pub fn axe() -> Option<String> {
     script
 }
 
-/// No violation of WCAG 2.2 AA that axe can see, in both themes; and every control has its name.
+/// Checks that axe finds no WCAG 2.2 AA violation in either theme, and that every control has a name.
 pub fn judge(browser: &Browser, axe: Option<&str>, state: &str) {
     let unnamed = browser.value(
         "[...document.querySelectorAll('button, input, select, textarea, nav')]

@@ -74,7 +74,7 @@ fn several_files_are_read_by_words_and_by_pattern() {
     ] {
         std::fs::write(place.0.join(name), text).unwrap();
     }
-    // As the shell expands it, and as it leaves it.
+    // With the glob expanded by the shell, and unexpanded.
     for words in [
         &[
             "ask",

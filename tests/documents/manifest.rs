@@ -67,7 +67,7 @@ impl Sample {
         self.path.split('/').next().unwrap()
     }
 
-    /// The text that another program found, where there is one.
+    /// The text extracted by a reference program, if any.
     pub fn reference(&self) -> Option<String> {
         let path = folder().join("reference").join(format!("{}.gz", self.path));
         let mut text = String::new();

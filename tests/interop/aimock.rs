@@ -97,7 +97,7 @@ fn every_dialect_s_refusals_are_told_apart() {
             assert!(error.contains(reason), "{model}: {answer:#}");
         }
     }
-    // Nobody was asked twice, and nobody was asked to join what four had failed at.
+    // No model was called twice, and no synthesis was requested after four failures.
     let journal = mock.get("/__aimock/journal");
     assert_eq!(calls(&journal).count(), vendors.len() * 5);
 }

@@ -1,6 +1,5 @@
-// The illustration of the start page: a question and documents, a panel whose members read each other, and
-// an answer
-// whose claims cite passages. Decorative and without text: the page says the same.
+// The illustration of the start page: a question and documents, a panel whose members read each other, and an
+// answer whose claims cite passages. Decorative and without text: the page says the same.
 import { svg } from "../charts/svg.js";
 
 const MEMBERS = [["A", 60], ["B", 150], ["C", 240]];

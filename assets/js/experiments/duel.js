@@ -1,5 +1,4 @@
-// Blind judging: two anonymous answers, one key for each verdict. The agreement between a judging model and
-// the
+// Blind judging: two anonymous answers, one key for each verdict. The agreement between a judging model and the
 // user's verdicts decides whether the model's verdicts count.
 import { get, post } from "../api.js";
 import { announce, button, el, fill } from "../dom.js";

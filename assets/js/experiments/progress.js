@@ -1,5 +1,4 @@
-// A running experiment: progress, the leading setting, cost, and remaining time. Announces news to screen
-// readers
+// A running experiment: progress, the leading setting, cost, and remaining time. Announces news to screen readers
 // only occasionally.
 import { post } from "../api.js";
 import { announce, button, el, fill } from "../dom.js";

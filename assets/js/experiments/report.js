@@ -1,5 +1,4 @@
-// The results of an experiment as charts with their tables: the leaderboard, quality against cost and time,
-// the
+// The results of an experiment as charts with their tables: the leaderboard, quality against cost and time, the
 // elimination rounds, the influence of parameters. Shows the report's figures and computes none of its own.
 import { el } from "../dom.js";
 import { cost, count, duration, money, plural, sentence } from "../format.js";

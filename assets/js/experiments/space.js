@@ -1,5 +1,4 @@
-// The search space: models, prompts, and other parameters, each as a list of values. Offers only parameters
-// that a
+// The search space: models, prompts, and other parameters, each as a list of values. Offers only parameters that a
 // chosen model supports, and always shows the number of settings.
 import { button, el, fill, icon, uid } from "../dom.js";
 import { plural } from "../format.js";

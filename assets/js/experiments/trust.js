@@ -1,5 +1,4 @@
-// The reliability of the scores: their agreement with the user, the errors of a judging model, and the
-// preferences
+// The reliability of the scores: their agreement with the user, the errors of a judging model, and the preferences
 // between settings.
 import { el } from "../dom.js";
 import { count, money, plural, sentence } from "../format.js";
@@ -13,7 +12,7 @@ const BIASES = {
   obedience: "Obeys an instruction inside an answer",
 };
 
-/** Takes the `judge` of an experiment. */
+/** The section; `judge` is the `judge` field of an experiment. */
 export function Trust(judge) {
   const { calibration, model, preference, probes } = judge;
   const unknown = !calibration || (calibration.labels === 0 && !model);

@@ -1,5 +1,4 @@
-// The filters of the history: words, state, pattern, model, days. Kept in the address, so that a reload or
-// a link
+// The filters of the history: words, state, pattern, model, days. Kept in the address, so that a reload or a link
 // shows the same list.
 import { button, el } from "../dom.js";
 import { plural } from "../format.js";

@@ -33,7 +33,7 @@ function Hit({ thread_id: id, title, updated_at: at, turns, snippet }) {
     el("span", { class: "fine" }, plural(turns ?? 1, "turn"))));
 }
 
-// The signs of Markdown and the citations are not read. As many bytes as before, so that the marks stay in their places.
+// Blanks out Markdown syntax and citations. The byte length stays the same, so that the marks stay aligned.
 function plain(text) {
   return text.replace(/\[D\d+:p\d+\]/g, (mark) => " ".repeat(mark.length)).replace(/[*_#`|>]/g, " ");
 }

@@ -1,5 +1,4 @@
-// Deletion with undo: for some seconds the row shows that it is deleted and can be restored. The server is
-// told
+// Deletion with undo: for some seconds the row shows that it is deleted and can be restored. The server is told
 // afterwards, or when the page is left.
 import { announce, button, el } from "../dom.js";
 import { owe, pay, payLeaving, settle } from "../parts/owed.js";

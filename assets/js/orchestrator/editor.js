@@ -1,5 +1,4 @@
-// Edits a pattern, as a form or as the text of a file. The server validates it during editing; problems
-// appear at
+// Edits a pattern, as a form or as the text of a file. The server validates it during editing; problems appear at
 // their field or line, and the diagram shows the valid part.
 import { post, put } from "../api.js";
 import { button, el, fill, icon, link, uid } from "../dom.js";

@@ -1,5 +1,4 @@
-// A pattern as a form: its names, its panel, and its stages. Every change is reported as a complete source;
-// the
+// A pattern as a form: its names, its panel, and its stages. Every change is reported as a complete source; the
 // server's errors appear at the field they concern.
 import { button, el, fill, icon, uid } from "../dom.js";
 import { sentence } from "../format.js";

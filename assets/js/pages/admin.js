@@ -1,5 +1,4 @@
-// For administrators: how the server does, who has an account and what each may spend, where models come from,
-// stored answers, what was done.
+// Administration: server health, accounts and budgets, providers, the answer cache, and the audit log.
 import { get } from "../api.js";
 import { el, link } from "../dom.js";
 import { user } from "../state.js";

@@ -1,6 +1,6 @@
-// The guided analysis: question, panel, documents and pattern, then the run and its result. With an `id`
-// in the address it shows that analysis, whether it still runs or not. What shows a run is fetched while the
-// question is being written: who only asks does not wait for it.
+// The guided analysis: question, panel, documents and pattern, then the run and its result. With an `id` in the
+// address, shows that analysis, running or finished. The code of the run view is loaded while the question is
+// being written.
 import { get } from "../api.js";
 import { el, fill } from "../dom.js";
 import { plural } from "../format.js";
@@ -78,7 +78,7 @@ function guide(data, context, show) {
   }
 }
 
-// Should it fail now, it is tried again when a run begins.
+// If it fails now, it is retried when a run starts.
 function prepare() {
   running().catch(() => null);
 }

@@ -1,5 +1,5 @@
-// The documents: bring new ones, see how far they are read, search all of them, delete. With an `id` in the address it
-// shows that document. Visitors of the offline demo can try it: they become guests with their first file.
+// The documents: upload, watch processing, search, and delete. With an `id` in the address it shows that document.
+// Visitors of the offline demo can try it: they become guests with their first file.
 import { ApiProblem, get } from "../api.js";
 import { button, el, icon, link } from "../dom.js";
 import { exactly, plural, sentence, when } from "../format.js";
@@ -45,7 +45,7 @@ export function view(data, context) {
     let row = build(stored);
     follow(stored, { signal, onNews: (now) => {
       if (!row.isConnected) return;
-      // A row that is looked at keeps the focus when news replaces it.
+      // A row keeps the focus when an update replaces it.
       const held = row.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
       const fresh = build(now);
       row.replaceWith(fresh);

@@ -1,5 +1,4 @@
-// A new experiment, in steps on one page: cases, what is tried, how it is scored, what best means and what it
-// may cost, and what it would take.
+// A new experiment, in steps on one page: cases, search space, scoring, objective, budget, and estimate.
 import { get } from "../api.js";
 import { button, el, link } from "../dom.js";
 import { Field } from "../parts/field.js";
@@ -50,7 +49,7 @@ export function view(data, { signal, go }) {
       current.refresh();
       changed();
     } });
-    // What documents there are decides whether passages can be varied.
+    // Passages can be varied only if there are documents.
     const cases = CaseEditor({ draft, documents: data.documents, signal, changed: () => {
       space.refresh();
       changed();

@@ -1,4 +1,4 @@
-// One experiment: while it runs how far it is, afterwards what came of it and what can be done with it.
+// One experiment: its progress while it runs, then its results and the actions on them.
 import { get } from "../api.js";
 import { announce, el, fill, link } from "../dom.js";
 import { duration, exactly, plural, sentence, when } from "../format.js";
@@ -15,7 +15,7 @@ import { STATES, namer, spentOf } from "../experiments/words.js";
 export async function load(params, signal) {
   const path = `/api/experiments/${encodeURIComponent(params.id)}`;
   const [told, models] = await Promise.all([get(path, { signal }), get("/api/available-models", { signal })]);
-  // While it runs, the cases would be old before they are read.
+  // While it runs, the list of cases would be outdated immediately.
   const cases = told.status === "running" ? [] : (await get(`${path}/cases`, { signal })).cases;
   return { told, models, cases };
 }

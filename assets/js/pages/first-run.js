@@ -1,4 +1,4 @@
-// After the first account is made: three things to do, and which of them are done.
+// Shown after the first account is created: three setup steps and their state.
 import { get } from "../api.js";
 import { el, icon, link } from "../dom.js";
 import { plural } from "../format.js";

@@ -1,4 +1,4 @@
-// Earlier analyses: find one, open it, take it along, delete it.
+// The history: search, open, export, and delete analyses.
 import { get } from "../api.js";
 import { announce, button, el, fill, link } from "../dom.js";
 import { excerpt, plural, sentence } from "../format.js";

@@ -1,4 +1,4 @@
-// Signing in, the first account, further accounts, and what to do about a forgotten password.
+// Sign-in, registration (including the first account), and password reset.
 import { get, post, signIn } from "../api.js";
 import { button, el, fill, link } from "../dom.js";
 import { sentence } from "../format.js";
@@ -20,7 +20,7 @@ function setupToken(params) {
   return token;
 }
 
-// Only addresses of this application: a link must not send anybody elsewhere after signing in.
+// Only addresses of this application: a link must not redirect users to another site after sign-in.
 function safe(next) {
   return typeof next === "string" && /^\/(?![/\\])/.test(next) ? next : "/";
 }

@@ -67,7 +67,7 @@ function Topic(one) {
     if (anchor.nextElementSibling?.matches(".link-target")) anchor.nextElementSibling.remove();
   }
   for (const heading of article.querySelectorAll("h3, h4")) heading.id = slug(heading.textContent);
-  // The browser looked for the place before it was there.
+  // The browser resolved the fragment before its target existed.
   if (location.hash) setTimeout(() => document.getElementById(location.hash.slice(1))?.scrollIntoView(), 0);
   return article;
 }

@@ -1,4 +1,4 @@
-// The models there are: by provider, with what each can do and costs, whether it answers now, and a short try.
+// The available models by provider, with capabilities, price, availability, and a quick test.
 import { get, post } from "../api.js";
 import { announce, button, el, fill, link } from "../dom.js";
 import { plural, sentence } from "../format.js";

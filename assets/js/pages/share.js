@@ -37,7 +37,7 @@ export function view({ stored, models, patterns }) {
     AnalysisResults(run, { models, patterns, exports: LocalExportButtons(run) }));
 }
 
-// A shared thread: its questions and answers, to be read.
+// A shared thread: its questions and answers, read-only.
 function SharedThread({ title, results = [] }, models) {
   document.title = `${title} · Quire`;
   return el("div", { class: "shared-page shared-thread" },

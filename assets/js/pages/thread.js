@@ -6,10 +6,10 @@ import { styled } from "../styles.js";
 import { ThreadPage } from "../thread/page.js";
 import { newest, newestBelow, pathTo } from "../thread/tree.js";
 
-/** Nothing that is loaded depends on who the user is. */
+/** The loaded data does not depend on the user. */
 export const early = true;
 
-/** The frame fits itself to it: no footer, and on phones one bar. */
+/** Selects the frame's layout: no footer, and a single bar on phones. */
 export const kind = "thread";
 
 export async function load({ id, turn, tab, project, document }, signal) {

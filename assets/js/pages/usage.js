@@ -1,4 +1,4 @@
-// What was asked and what it cost: by day, model and, for administrators, person; and the state of the budgets.
+// Calls and cost by day, by model, and (for administrators) by person; and the budgets.
 import { get } from "../api.js";
 import { el, icon } from "../dom.js";
 import { count, money, plural } from "../format.js";

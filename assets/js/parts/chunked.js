@@ -1,6 +1,5 @@
-// Chunked upload of large files: a lost connection or a reload costs one part, not the file. The server
-// knows which
-// parts it has; this browser keeps only the upload's id.
+// Chunked upload of large files: a lost connection or a reload costs one part, not the file. The server knows
+// which parts it has; this browser keeps only the upload's id.
 import { get, post } from "../api.js";
 import { recall, remember } from "../state.js";
 

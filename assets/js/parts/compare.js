@@ -1,6 +1,5 @@
-// The panel's answer next to the best single draft: openly on request, or blindly with one vote. Nothing
-// that is shown
-// or fetched before the vote contains a name.
+// The panel's answer next to the best single draft: openly on request, or blindly with one vote. Nothing that is
+// shown or fetched before the vote contains a name.
 import { get, post } from "../api.js";
 import { button, el } from "../dom.js";
 import { money, sentence } from "../format.js";

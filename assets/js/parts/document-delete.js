@@ -1,5 +1,4 @@
-// Deletes a document. One that no analysis uses is deleted with a short undo; otherwise a dialog first
-// lists the
+// Deletes a document. One that no analysis uses is deleted with a short undo; otherwise a dialog first lists the
 // analyses that cite it.
 import { get, remove } from "../api.js";
 import { button, el, link } from "../dom.js";

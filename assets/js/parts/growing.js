@@ -1,14 +1,14 @@
-// A text that is being streamed, as elements.
+// Renders streamed text as elements.
 import { el, uid } from "../dom.js";
 import { patch } from "../text/patch.js";
 import { withoutBegun } from "../text/unfinished.js";
 import { blocks, reading, Writer } from "../text/writer.js";
 import { markdown } from "./markdown.js";
 
-// Blocks per container of a growing text.
+// Blocks per container of a streamed text.
 const SHEET = 16;
-// A last block of more characters, such as a long list, is drawn again only when it has grown by this part: its cost stays
-// in proportion to its length.
+// A last block longer than this, such as a long list, is redrawn only when it has grown by this fraction, so that
+// the total cost stays proportional to its length.
 const LARGE = 4000;
 const STEP = 1 / 100;
 
@@ -68,7 +68,7 @@ export function GrowingText(cite) {
       Writer(blocks(withoutBegun(rest, isCode), env), env, fresh, true).write();
       patch(tail, fresh);
     },
-    /** Writes everything again: what referred to a later line finds it now. */
+    /** Renders everything again, so that references to later lines resolve. */
     finish(text) {
       done = 0;
       clear();

@@ -2,11 +2,12 @@
 import hljs from "../../vendor/highlight.js";
 import { el } from "../dom.js";
 
-// Characters of a block that are highlighted: what follows stays plain, so that a growing block costs no more than this.
+// Maximum number of characters highlighted per block; the rest stays plain, which bounds the cost of a streamed
+// block.
 const MOST = 16_000;
 const PLAIN = /^(|text|txt|plain|plaintext|output|log|csv)$/;
 
-// The look of what highlight.js names, by the first part of the name.
+// Maps highlight.js scopes, by the first part of their name, to our styles.
 const LOOKS = {
   comment: "comment", quote: "comment", meta: "comment",
   string: "text", regexp: "text", char: "text", addition: "text", code: "text", link: "text",

@@ -1,4 +1,4 @@
-// What tells members apart, and the facts and remarks about the answer of one.
+// A member's letter, and the facts and remarks about its answer.
 import { el } from "../dom.js";
 import { cost, count, duration, plural, tokens } from "../format.js";
 
@@ -9,7 +9,7 @@ export function Letter(letter) {
   return el("span", { class: `letter tint-${tint}`, title: `Member ${letter}` }, letter);
 }
 
-/** The same as a picture: the style sheet draws the letter, which is no part of the name of the button around it. */
+/** The same, drawn by the style sheet, so that the letter is not part of the surrounding button's name. */
 export function Mark(letter) {
   return el("span", { class: `letter mark tint-${(letter.charCodeAt(letter.length - 1) - 65) % 6}`, "aria-hidden": "true", data: { letter } });
 }

@@ -6,7 +6,7 @@ import { nameOf } from "./model-name.js";
 import { inOrder } from "./model-order.js";
 
 const MANY = 9;
-// Models shown at once at most; a provider may list hundreds, and search finds the others.
+// Maximum number of models shown at once; a provider may list hundreds, and search finds the others.
 const AT_ONCE = 40;
 
 const STATUS = {

@@ -1,5 +1,4 @@
-// Deletions not yet confirmed by the server. They are kept in this browser, because a request sent while a
-// page is
+// Deletions not yet confirmed by the server. They are kept in this browser, because a request sent while a page is
 // left may be lost: unconfirmed ones are sent again at the next start.
 import { remove } from "../api.js";
 import { recall, remember, user } from "../state.js";

@@ -1,5 +1,4 @@
-// The pages of a document, one at a time: the text as the models see it with marked spans, and remarks on
-// the page
+// The pages of a document, one at a time: the text as the models see it with marked spans, and remarks on the page
 // above. Pages are fetched on demand.
 import { get } from "../api.js";
 import { announce, button, el, fill, icon } from "../dom.js";

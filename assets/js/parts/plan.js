@@ -1,5 +1,4 @@
-// The estimate of a run: how much of the documents each member reads, tokens, and cost. Requested from the
-// server
+// The estimate of a run: how much of the documents each member reads, tokens, and cost. Requested from the server
 // whenever the choice changes.
 import { post } from "../api.js";
 import { el, fill, icon } from "../dom.js";

@@ -39,7 +39,7 @@ export function apply(run, name, data) {
     case "member.failed":
       return change(run, data, (member, stage) => {
         const note = [data.retried && untold(data.error) && "It was asked more than once.", data.fallback && `${data.fallback} takes its place.`];
-        // Who was stopped or skipped has not failed.
+        // A stopped or skipped member has not failed.
         if (isStop(data.error)) Object.assign(member, { status: "stopped", problem: "", note: "" });
         else Object.assign(member, { status: "failed", problem: data.error, note: note.filter(Boolean).join(" ") });
         if (data.fallback) seat(run, stage, data.fallback, member);

@@ -21,7 +21,7 @@ export function synthesis(run) {
   return last?.final ? last.members[0] ?? null : null;
 }
 
-/** The position of a member's text, as checked citations name it; null for the synthesis. */
+/** The position of a member's text, in the form that checked citations use; null for the synthesis. */
 export function placeOf(stage, member) {
   return stage.final ? null : { stage: stage.name, model: member.model, letter: member.letter };
 }
@@ -152,7 +152,7 @@ function seatFor(run, stage, model) {
 }
 
 function restore(member, answer) {
-  // What was stopped has no fault: its text is the beginning of an answer.
+  // A stopped call is not an error: its text is the beginning of an answer.
   const stopped = answer.status === "stopped" || isStop(textOf(answer.error));
   const problem = stopped ? "" : textOf(answer.error);
   if (problem && member.text) return;

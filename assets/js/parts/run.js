@@ -105,7 +105,7 @@ export function RunView(run, { models, onCancel, onStop, onHurry, began, signal 
     jump.hidden = atSynthesis || !synthesis(run)?.text;
   }
 
-  // Whether a member has answered and the answer is not being written yet.
+  // Whether a member has answered and the synthesis has not started.
   function canHurry() {
     const answered = panelStages(run).some((stage) => stage.members.some((member) => member.status === "done"));
     return answered && run.stages.length > 1 && run.stages.at(-1).final && run.stages.at(-1).status === "waiting";

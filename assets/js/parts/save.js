@@ -1,4 +1,4 @@
-// Saves what a page has made, or has fetched, as a file.
+// Saves generated or fetched content as a file.
 import { el } from "../dom.js";
 import { toast } from "./toast.js";
 

@@ -1,6 +1,5 @@
-// Shares a result with people without an account, by a link that can be revoked. The server keeps only a
-// hash of the
-// link: an existing one cannot be shown again, only replaced.
+// Shares a result with people without an account, by a link that can be revoked. The server keeps only a hash of
+// the link: an existing one cannot be shown again, only replaced.
 import { post, remove } from "../api.js";
 import { button, el, fill } from "../dom.js";
 import { sentence } from "../format.js";

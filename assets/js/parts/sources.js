@@ -27,7 +27,7 @@ function openSource(source) {
   openPlace({ id: source.document_id, page: source.page, sources: [source] });
 }
 
-/** The name of the place of a passage. */
+/** A passage's location: document name and page. */
 export function placeName(source) {
   return source.page > 1 ? `${source.document}, page ${source.page}` : source.document;
 }

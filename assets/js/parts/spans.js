@@ -1,6 +1,5 @@
-// Marks spans in a text. The server counts bytes of UTF-8, the browser UTF-16 code units: this module
-// converts between
-// them.
+// Marks spans in a text. The server counts bytes of UTF-8, the browser UTF-16 code units: this module converts
+// between them.
 import { el } from "../dom.js";
 
 /** An excerpt around the first of these spans, `[start, end]` in bytes, with all of them marked. */

@@ -1,6 +1,5 @@
-// Patterns suggested for a question, each with its reason: the server's heuristics on words and form. Shown
-// only if
-// there is one; the user chooses.
+// Patterns suggested for a question, each with its reason: the server's heuristics on words and form. Shown only
+// if there is one; the user chooses.
 import { get } from "../api.js";
 import { announce, button, el, fill } from "../dom.js";
 

@@ -1,4 +1,4 @@
-// Uploads files by click, keyboard, or drop, with the progress of each. A few at a time; the others wait.
+// Uploads files by click, keyboard, or drop, with the progress of each. A few at a time; the others are queued.
 import { upload } from "../api.js";
 import { announce, button, el, icon, uid } from "../dom.js";
 import { bytes, sentence } from "../format.js";

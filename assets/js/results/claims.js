@@ -1,5 +1,5 @@
-// The claims of a run as rows of a map: who asserts or denies each, in which words. Everything here was judged by a
-// model, and the server has found every quote in its draft. Pure: no element.
+// The claims of a run as rows of a map: who asserts or denies each, with quotes. Everything here was judged by a
+// model, and the server has found every quote in its draft. Pure: creates no elements.
 import { panelStages } from "../parts/run-model.js";
 import { locate } from "./words.js";
 
@@ -11,7 +11,7 @@ export const KINDS = [
   ["shared", "Agreed by all", "Agreement is weak evidence: models share mistakes"],
 ];
 
-/** The labels of the levels of support, and what each rests on. */
+/** The support levels: label and criterion. */
 export const LEVELS = {
   none: ["no source", "The sentence cites no passage that was given."],
   cited: ["cited", "The sentence cites a passage; no model found that the passage says so."],
@@ -20,7 +20,7 @@ export const LEVELS = {
   supported_agreed: ["supported, members agree", "A model found that the cited passage says so, and a model found that first answers of two or more models do and none denies it."],
 };
 
-/** What a sentence's level rests on: the checker's finding, if there is one below "supported". */
+/** The basis of a sentence's level: the checker's finding, if it is below "supported". */
 export function reasonOf({ level, verdict, lowered }) {
   const [, reason] = LEVELS[level] ?? LEVELS.none;
   if (level === "supported" || level === "supported_agreed") return reason;
@@ -49,7 +49,7 @@ export function claimsOf(run) {
   }));
 }
 
-/** Contradictions that the judge reports without words that were found, in its words. */
+/** Contradictions that the judge reports, but whose quotes were not found, in its words. */
 export function unverifiedOf(run) {
   const all = isJudged(run) ? run.evidence.unverified ?? [] : [];
   return all.map(({ point = "", why = "" }) => [point, why].filter(Boolean).join(" – ") || "The judge does not say on what.");
@@ -72,7 +72,7 @@ export function lettersOf(claim, stance) {
   return claim.stances.filter((one) => one.stance === stance).map((one) => one.letter).sort();
 }
 
-/** The stage and the member whose text has these words; the stage that is named comes first. */
+/** The stage and member whose text contains these words; the named stage is searched first. */
 export function draftOf(run, { letter, stage, quote }) {
   const found = panelStages(run).filter((each) => each.members.some((one) => one.letter === letter && one.text && locate(one.text, quote)));
   const best = found.find((each) => each.name === stage) ?? found[0];

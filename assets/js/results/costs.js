@@ -1,5 +1,5 @@
-// What each call took: when it began, when its first word came, its end, its tokens, its price. As kept by
-// the server; nothing is guessed where a figure is missing.
+// Each call's start, first token, end, tokens, and cost, as the server stored them; missing figures are not
+// estimated.
 import { Bars } from "../charts/bars.js";
 import { Waterfall } from "../charts/waterfall.js";
 import { el } from "../dom.js";
@@ -10,7 +10,7 @@ import { styled } from "../styles.js";
 
 const ENDS = { answered: "answered", failed: "failed", cancelled: "stopped" };
 
-/** The pictures of a run. */
+/** The charts of a run. */
 export function CostAndTime(run, models) {
   styled("charts");
   const calls = callsOf(run).map((call) => ({ ...call, name: nameOf(call.model, models).name }));
@@ -26,7 +26,7 @@ function fromCache(run) {
   return run.stages.reduce((sum, stage) => sum + stage.members.filter((member) => member.cached).length, 0);
 }
 
-// Where the server keeps no calls (any more), the answers say how long each took, but not when.
+// Without stored calls (old ones are deleted), the answers have only durations, not start times.
 function callsOf(run) {
   if (run.timeline.length > 0) {
     return run.timeline.map((call) => ({
@@ -66,7 +66,7 @@ function Times(run, calls) {
   });
 }
 
-// Who cost what. Where nothing was paid or prices are unknown, the tokens tell who worked how much.
+// Cost by member; tokens by member if the run was free or prices are unknown.
 function Shares(calls) {
   const members = new Map();
   for (const call of calls) {
@@ -101,7 +101,7 @@ function Shares(calls) {
   });
 }
 
-// Quick models and cached prompts are a matter of milliseconds.
+// Fast models and cached prompts take milliseconds.
 function span(ms) {
   return ms < 1000 ? `${count(Math.round(ms))} ms` : duration(ms);
 }

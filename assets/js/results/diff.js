@@ -1,10 +1,10 @@
-// What differs between two texts, word by word (jsdiff). Pure: no element. Bounded: texts that differ in more places than
-// are looked for count as changed as a whole.
+// Word-by-word differences between two texts (jsdiff). Pure: creates no elements. Bounded: above a maximum number
+// of edits, the whole text counts as changed.
 import { diffArrays } from "../../vendor/diff.js";
 
-// Words added and removed at most, beyond which two texts are taken for different ones.
+// Maximum number of added and removed words; above it, two texts count as entirely different.
 const MOST_EDITS = 1200;
-// More than this part alike, and one text was made from the other.
+// Similarity above which one text counts as a revision of the other.
 const KIN = 0.5;
 
 const segmenter = globalThis.Intl?.Segmenter ? new Intl.Segmenter(undefined, { granularity: "word" }) : null;
@@ -57,22 +57,22 @@ function unordered(left, right) {
   return { same, gone: left.length - same, new: right.length - same };
 }
 
-/** The part of two texts that is alike, from 0 to 1. */
+/** The similarity of two texts, from 0 to 1. */
 export function alike({ same, gone, new: fresh }) {
   return same + gone + fresh > 0 ? (2 * same) / (2 * same + gone + fresh) : 1;
 }
 
-/** Whether so much is alike that marks in the text show what became of it. */
+/** Whether the texts are similar enough for inline marks to be readable. */
 export function isKin(sum) {
   return alike(sum) > KIN;
 }
 
-// Whether a unit is a word or a number, and not a sign.
+// Whether a unit is a word or a number, not punctuation.
 function isWord(unit) {
   return /[\p{L}\p{N}]/u.test(unit);
 }
 
-/** Words with the space behind them, and signs; put together they are the text again. */
+/** Splits text into words (with trailing whitespace) and punctuation; joined, they are the text. */
 export function units(text) {
   const out = [];
   const pieces = segmenter ? Array.from(segmenter.segment(text), (each) => each.segment) : text.match(/\s+|[\p{L}\p{N}\p{M}]+|[^\s\p{L}\p{N}\p{M}]/gu) ?? [];
@@ -87,7 +87,8 @@ function add(out, kind, from, length) {
   if (length > 0) out.push({ kind, from, to: from + length });
 }
 
-// Changes as lengths. A single short word that stays between two changes makes them harder to read, not easier.
+// Changes as lengths. A single short unchanged word between two changes is merged into them, which is easier to
+// read.
 function settled(found) {
   const out = [];
   found.forEach((part, place) => {

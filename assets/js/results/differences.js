@@ -1,5 +1,6 @@
-// What differs between any two texts of a run: first answers, revisions, the synthesis. Beside each other, section by section,
-// as they are read. Readable without color: what only the first has is struck through, what only the second has is underlined.
+// The differences between any two texts of a run (first answers, revisions, the synthesis), side by side, section
+// by section. Readable without color: what only the first has is struck through, what only the second has is
+// underlined.
 import { button, el, fill } from "../dom.js";
 import { plural } from "../format.js";
 import { Choice } from "../parts/field.js";
@@ -10,7 +11,7 @@ import { alike, isKin, tally } from "./diff.js";
 import { markDifferences, wordsIn } from "./marks.js";
 import { rows } from "./sections.js";
 
-/** The view: two choices, how much is alike, and the two texts beside each other. */
+/** The view: two selectors, the similarity, and the two texts side by side. */
 export function Differences(run, models) {
   const texts = textsOf(run);
   const [first, second] = firstPair(texts);
@@ -46,7 +47,7 @@ function textsOf(run) {
   })));
 }
 
-// What became of a first answer is what one mostly wants to know; else how two members differ.
+// Defaults to a first answer and its revision, otherwise to two members' answers.
 function firstPair(texts) {
   const isLater = (each, at) => !each.final && each.letter && texts.findIndex((other) => other.letter === each.letter) < at;
   const revised = texts.findIndex((each, at) => each.stage === "hyper" && isLater(each, at));
@@ -74,7 +75,7 @@ function inWords(sum) {
   return `${Math.round(100 * alike(sum))} % alike: ${plural(same, "word")} in both, ${gone} only in the first, ${fresh} only in the second.`;
 }
 
-// One section of both texts. What is the same is folded, and marks are shown where they help to read.
+// One section of both texts. Unchanged parts are collapsed, and marks are shown where they help.
 function Row({ title, left, right }, names) {
   if (left === null || right === null) return el("div", { class: "diff-row" }, Side(left, names[0], "first"), Side(right, names[1], "second"));
   if (left === right) {

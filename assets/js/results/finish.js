@@ -1,4 +1,4 @@
-// A run that is over, with what can be done with it: compare, share, take along, ask again.
+// A finished run with its actions: compare, share, export, run again.
 import { button, el, link } from "../dom.js";
 import { CompareButton, Offer, SingleButton } from "../parts/compare.js";
 import { AnalysisExports, LocalExportButtons } from "../parts/exports.js";
@@ -44,8 +44,8 @@ export function finish(run, data, context, show) {
     user.get() && run.id && FollowUp(run, data, context));
 }
 
-// The composer below a result: a follow-up continues its thread, on the page of the thread. Loaded when the result is
-// there: who only reads does not wait for it.
+// The composer below a result: a follow-up continues its thread, on the page of the thread. Loaded after the
+// result, so that readers do not wait for it.
 function FollowUp(run, data, context) {
   const place = el("section", { class: "follow-up", "aria-label": "Follow-up" });
   const turn = { analysis_id: run.id, question: run.prompt, status: run.status, models: run.models, pattern: run.pattern };

@@ -42,7 +42,7 @@ function Table(groups, { members, models }) {
       groups.map((group) => group.node)));
 }
 
-// What is quoted on the map has not been checked at this place: its citations only lead to their pages.
+// Citations in quotes on the map are not checked there: they only link to their pages.
 function unchecked(run) {
   return Citer(run, { stage: "", model: "", letter: "" });
 }
@@ -67,7 +67,7 @@ function Group({ kind, title, help, rows }, context) {
     rows.map((claim) => Row(claim, context)));
 }
 
-// A claim, and below it, when it is opened, the words of each member.
+// A claim; expanded, it shows each member's words.
 function Row(claim, context) {
   const id = `claim-${context.run.id}-${claim.index}`;
   const detail = el("tr", { class: "map-detail", id, hidden: true }, el("td", { colSpan: context.members.length + 1 }, Detail(claim, context)));
@@ -87,7 +87,7 @@ function Cell(claim, member, { run, models, onDraft }) {
   return el("td", { class: "map-cell" }, button(`${words}. Show in the draft`, { class: "map-sign", title: `${words}: “${own.quote}”`, on: { click: (event) => onDraft(draft, event.currentTarget) } }, Mark(stance)));
 }
 
-// Stances differ in shape, so that no mark speaks by color alone.
+// Stances differ in shape, so that no mark relies on color alone.
 function Mark(stance) {
   const [shape, attributes] = {
     asserts: ["path", { d: "M4.5 8.4l2.4 2.4 4.6-5" }],

@@ -2,7 +2,7 @@
 import { el } from "../dom.js";
 import { compare, units } from "./diff.js";
 
-// What is not compared word by word: controls, and formulas.
+// Elements excluded from the word-by-word comparison: controls and formulas.
 const SKIPPED = "button, .math, .link-target";
 
 /** Marks what is only in `left` as deleted and what is only in `right` as inserted. */
@@ -14,7 +14,7 @@ export function markDifferences(left, right) {
   }
 }
 
-/** The words of a rendered text, without what is not compared. */
+/** The words of a rendered text that are compared. */
 export function wordsIn(root) {
   return wordsOf(root).map(textOf).join(" ");
 }
@@ -38,7 +38,7 @@ function wordsOf(root) {
   return out;
 }
 
-// From the last on, so that the places before stay what they are.
+// From last to first, so that earlier offsets stay valid.
 function wrap(words, tag) {
   let last = words.length - 1;
   for (let first = last; first >= 0; first -= 1) {

@@ -76,7 +76,7 @@ function pathOf(run) {
   return `/api/analyses/${encodeURIComponent(run.id)}/rerun`;
 }
 
-// What may be different: kind, name, and the fields of it, which tell each change to `foresee`.
+// The possible changes: kind, name, and fields; each change is passed to `foresee`.
 function ways(run, models, patterns) {
   const usable = models.filter((model) => model.available);
   const writer = synthesis(run)?.model ?? run.ultra;

@@ -1,9 +1,9 @@
-// Brings a sentence of a text on the page into sight: marked, focused, read out from there.
+// Scrolls to a sentence on the page, marks it, and moves the focus there for screen readers.
 import { locate } from "./words.js";
 
 const BLOCKS = "p, li, td, th, h2, h3, h4, h5, h6, pre, blockquote";
 
-/** Marks in `node` what is said in these words. False when it was not found: then `node` itself is shown. */
+/** Marks these words in `node`. Returns false if they were not found; `node` itself is shown then. */
 export function reveal(node, said) {
   const { text, pieces } = gather(node);
   const found = locate(text, said);
@@ -18,7 +18,8 @@ export function reveal(node, said) {
   range.setEnd(...place(pieces, found.end));
   const block = range.startContainer.parentElement.closest(BLOCKS) ?? node;
   block.classList.add("revealed");
-  // A highlight leaves the elements as they are and may run across them; without it the block alone is marked.
+  // The CSS Custom Highlight API marks ranges across elements without changing them; without it, only the block is
+  // marked.
   if (globalThis.Highlight && CSS.highlights) CSS.highlights.set("revealed", new Highlight(range));
   if (!block.hasAttribute("tabindex")) block.tabIndex = -1;
   show(block);

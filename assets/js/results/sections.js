@@ -32,7 +32,7 @@ function key({ title }) {
   return title.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, " ").trim();
 }
 
-// A section that has gone and the next, which is new, are one that was renamed if more than half is alike.
+// A removed section followed by a new one counts as renamed if they are more than half alike.
 function renamed(list) {
   return list.reduce((out, row) => {
     const last = out.at(-1);

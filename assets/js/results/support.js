@@ -5,7 +5,7 @@ import { inline } from "../parts/inline.js";
 import { nameOf } from "../parts/model-name.js";
 import { isJudged, LEVELS, reasonOf, supportOf } from "./claims.js";
 
-/** Which model compared the answers, or why none did; and how alike their wording is, which is no meaning. */
+/** Which model compared the answers, or why none did, and how similar their wording is (not their meaning). */
 export function JudgeNote(run, models) {
   const { evidence } = run;
   if (!evidence) return null;

@@ -22,7 +22,7 @@ export function optionalViews(run, { models, names, panel, context, open, member
     isDrawable(run) && [names[2], onOpen(() => import("./costs.js"), (it) => it.CostAndTime(run, models))],
   ];
 
-  // Jumps from a mark on the map to its text in the draft, and back to the same mark.
+  // Navigates from a mark on the map to its text in the draft and back.
   function seek(draft, from) {
     const place = signs().indexOf(from);
     context.sought = { ...draft, back: async () => {

@@ -1,10 +1,10 @@
-// Texts as words: where each is, and where in a text some words are said. Pure: no element.
+// Splits text into words with positions, and locates words in a text. Pure: creates no elements.
 
 const segmenter = globalThis.Intl?.Segmenter ? new Intl.Segmenter(undefined, { granularity: "word" }) : null;
 const WORD = /[\p{L}\p{N}\p{M}]+(?:['’][\p{L}\p{N}\p{M}]+)*/gu;
-// Marks of passages and of members are about the words, and not among them.
+// Citation marks and member letters do not count as words.
 const MARKS = /\[[^\]\n]{1,80}\]|\((?:[A-Z]\d*(?:,\s*)?)+\)/g;
-// Alike enough to be the same statement in other words: so much of the shorter, and so much of what is sought.
+// Overlap above which two sentences count as the same statement: with the shorter one, and with the sought words.
 const ALIKE = 0.5;
 const SOUGHT = 0.35;
 
@@ -18,7 +18,7 @@ export function words(text) {
   return out;
 }
 
-/** Where in a text this is said, `{start, end, score}`: word for word (score 1), or in the sentence that is most like it. */
+/** Locates words in a text, `{start, end, score}`: verbatim (score 1), or in the most similar sentence. */
 export function locate(text, said) {
   const wanted = words(said.replace(MARKS, " ")).map((each) => each.word);
   if (wanted.length === 0) return null;
@@ -38,7 +38,7 @@ export function locate(text, said) {
   return best;
 }
 
-// Figures tell sentences apart better than long words, and those better than short ones.
+// Numbers distinguish sentences better than long words, and long words better than short ones.
 function weight(all) {
   let sum = 0;
   for (const word of all) sum += /\p{N}/u.test(word) ? 3 : word.length > 3 ? 1.5 : 0.5;
@@ -54,7 +54,7 @@ function sequence(there, wanted) {
   return null;
 }
 
-/** The sentences of a text, and lines that are none. */
+/** The sentences of a text; lines without one count too. */
 export function sentences(text) {
   const out = [];
   for (const found of text.matchAll(/[^.!?。！？\n]+(?:[.!?。！？]+["”’)\]]*|\n|$)/g)) {

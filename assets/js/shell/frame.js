@@ -9,7 +9,7 @@ const root = document.documentElement;
 const nav = document.getElementById("site-nav");
 const menu = document.querySelector(".mobile-menu");
 const fold = document.querySelector(".rail-fold");
-// What the server sends in the bar, for when the user signs out again.
+// The bar's original content from the server, restored on sign-out.
 const forVisitors = [...nav.childNodes];
 
 /** Makes the buttons of the frame work. */
@@ -18,7 +18,7 @@ export function frame() {
   document.body.append(scrim);
   menu.addEventListener("click", () => open(menu.getAttribute("aria-expanded") !== "true"));
   fold.addEventListener("click", toggle);
-  // A chosen page closes what lies over it.
+  // Choosing a page closes overlays.
   nav.addEventListener("click", (event) => event.target.closest("a, .menu button, .rail-close") && close());
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || !isOver()) return;
@@ -63,7 +63,7 @@ function close() {
   tell();
 }
 
-// On a wide window the choice is kept; on a laptop the rail lies over the page until something is chosen.
+// On wide windows, the choice is stored; on laptops, the rail overlays the page until something is chosen.
 function toggle() {
   const folded = root.dataset.rail === "folded";
   if (WIDE.matches) {

@@ -1,6 +1,5 @@
-// Keyboard shortcuts of the whole application: letters outside of fields, Ctrl or Cmd and K anywhere. What
-// they open is
-// loaded on demand.
+// Keyboard shortcuts of the whole application: letters outside of fields, Ctrl or Cmd and K anywhere. What they
+// open is loaded on demand.
 
 import { recall } from "../state.js";
 import { PLACES } from "./places.js";

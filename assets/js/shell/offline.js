@@ -1,5 +1,4 @@
-// Keeps in the browser what the pages need without a connection: their shell, and what the signed-in user has read of
-// their threads. See sw.js.
+// Caches what the pages need offline: the shell, and the threads that the signed-in user has read. See sw.js.
 const THREADS = "quire-threads-";
 
 /** Opens the cache of this user and deletes those of others; without a user, all of them. */
@@ -13,7 +12,7 @@ export async function keepThreadsOf(person) {
     const me = new Response(JSON.stringify(person), { headers: { "content-type": "application/json", "x-quire-kept": new Date().toISOString() } });
     await (await caches.open(own)).put("/api/users/me", me);
   } catch {
-    // Storage can be forbidden: then nothing is kept.
+    // Storage can be blocked: then nothing is cached.
   }
 }
 

@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { recall, remember, user, value } from "../state.js";
 
-/** Threads in the rail at most; the others are found by searching. */
+/** Maximum number of threads in the rail; search finds the others. */
 export const SHOWN = 40;
 
 /** `{threads, projects}`, newest first; null until they are known. */
@@ -11,7 +11,7 @@ export const recent = value(null);
 
 const me = () => user.get()?.id ?? user.get()?.user_id ?? "";
 
-/** Fetches them again; without a connection, what was seen last is shown. */
+/** Fetches them again; offline, the last known list is shown. */
 export async function refresh() {
   const whose = me();
   if (!whose) return;

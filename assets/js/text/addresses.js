@@ -1,14 +1,14 @@
 // Web and email addresses without brackets around them, as GitHub links them ("autolinks (extension)").
 
 const SCHEME = /(?<![\p{L}\p{N}])(https?|ftp)$/iu;
-// No more characters than this are looked at for one address.
+// Maximum number of characters examined per address.
 const WEB = /:\/\/[^\s<>/?#][^\s<]{0,2000}/y;
 const WWW = /www\.[^\s<]{1,2000}/y;
 // The last two labels of a domain have no underscore.
 const DOMAIN = /^(?:[\w-]+\.)*[a-z0-9-]+\.[a-z0-9-]+(?=$|[/?#:])/i;
 const LOCAL = /[\w.+-]+$/;
 const MAIL_HOST = /@(?:[\w-]{1,63}\.){1,8}[\w-]{0,62}[a-z0-9](?![\w-])/iy;
-// Characters before the sign that an address is found by: a name in email, or a scheme.
+// Maximum number of characters before the trigger character: an email's local part, or a scheme.
 const BEFORE = 64;
 
 /** Adds the rules to a reader. */
@@ -17,7 +17,7 @@ export function addresses(reader) {
 }
 
 function address(state, silent) {
-  // Silent reading looks for the end of a link's words, in which no address is linked.
+  // Silent mode searches for the end of a link label, in which nothing is autolinked.
   if (silent || state.linkLevel > 0) return false;
   switch (state.src[state.pos]) {
     case ":":
@@ -31,7 +31,7 @@ function address(state, silent) {
   }
 }
 
-// What an address begins with was taken for plain text already.
+// The beginning of the address has already been emitted as text.
 function behind(state, pattern, read) {
   const before = pattern.exec(state.src.slice(Math.max(0, state.pos - BEFORE), state.pos))?.[0];
   const found = before && read(state, before);

@@ -2,7 +2,7 @@
 import { el, fill } from "../dom.js";
 import { CopyButton } from "../parts/copy.js";
 
-// The highlighter, once a text has needed it.
+// The highlighter, loaded on first use.
 let painter = null;
 
 /** The block; `language` as the text names it, or an empty string. */
@@ -12,7 +12,7 @@ export function codeBlock(text, language) {
   else if (language) load().then(() => fill(shown, painter.highlighted(shown.textContent, language)), () => {});
   return el("div", { class: "code-block" },
     el("pre", { tabindex: "0", role: "group", "aria-label": language ? `Code in ${language}` : "Code" }, shown),
-    // From the page, because a growing text continues in the same block.
+    // Read from the page, because streamed text continues in the same block.
     CopyButton("Copy the code", (button) => button.parentElement.querySelector("code").textContent));
 }
 

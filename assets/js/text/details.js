@@ -1,6 +1,6 @@
 // <details> with its <summary>: the one block of HTML that is read. What is inside is Markdown again.
 
-// Details inside details at most.
+// Maximum nesting depth of <details>.
 const DEEPEST = 6;
 const OPEN = /^<details(\s+open(?:="[^"]*")?)?\s*>/i;
 const SUMMARY = /^\s*<summary>([\s\S]{0,500}?)<\/summary>/i;

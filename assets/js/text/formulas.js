@@ -1,6 +1,6 @@
 // Formulas: `$x$`, `\(x\)` inside a text, `$$x$$` and `\[x\]` in it or on lines of their own. Money is no formula.
 
-// A formula of more characters stays text.
+// Maximum length of a formula; longer ones stay text.
 const MOST = 5000;
 
 /** Adds the rules to a reader. */
@@ -9,7 +9,7 @@ export function formulas(reader) {
   reader.block.ruler.before("fence", "formula", blockFormula, { alt: ["paragraph", "reference", "blockquote", "list"] });
 }
 
-/** Whether the text between two dollars is a formula: without a sign of TeX, words are not. */
+/** Whether the text between two dollar signs is a formula: words without TeX syntax are not. */
 export function isFormula(text) {
   if (/^\s|\s$|^$/.test(text)) return false;
   if (/[\\^_={}]/.test(text)) return true;
@@ -28,7 +28,7 @@ function inlineFormula(state, silent) {
 
 function between(state, silent, width, close, isBlock) {
   const from = state.pos + width;
-  // Once an end is not found it is not looked for again: many beginnings stay cheap.
+  // A missing end is remembered, so that many openings stay cheap.
   state.env.endless ??= {};
   const known = state.env.endless[close];
   if (known?.src === state.src && from >= known.from) return false;
@@ -68,7 +68,7 @@ function blockFormula(state, from, to, silent) {
   const close = first.startsWith("$$") ? "$$" : first.startsWith("\\[") ? "\\]" : null;
   if (!close) return false;
   const head = first.slice(2);
-  // A bracket with a stroke before it opens a formula only where it is alone: otherwise it is a bracket.
+  // A backslash-bracket opens a formula only on its own; otherwise it is an escaped bracket.
   if (head.includes(close) ? !head.endsWith(close) || head.indexOf(close) !== head.length - 2 : close === "\\]" && head !== "") return false;
   const last = head.includes(close) ? from : lastLine(state, from + 1, to, close);
   if (last < 0) return false;
@@ -81,8 +81,8 @@ function blockFormula(state, from, to, silent) {
   return true;
 }
 
-// The line that ends the formula; `to` where the text ends before it, as it does while it is streamed; -1 where a
-// blank line shows that it is none.
+// The line that ends the formula; `to` where the text ends before it, as it does while it is streamed; -1 if a
+// blank line shows that it is not a formula.
 function lastLine(state, from, to, close) {
   for (let at = from; at < to; at += 1) {
     if (state.isEmpty(at) || state.sCount[at] < state.blkIndent) return -1;

@@ -25,7 +25,7 @@ export function anchor(href, title) {
   return link;
 }
 
-/** Says where a link leads, unless its words do or it leads to this site. */
+/** Shows where a link leads, unless its text does or it is a local link. */
 export function target(link, words) {
   const href = link.getAttribute("href");
   const bare = (text) => text.replace(/^(mailto:|https?:\/\/)/i, "");

@@ -1,7 +1,7 @@
-// Citations in brackets: `[D1:p4]`, `[3]`, and what some models write instead, `(D1:p4)` and `【D1:p4】`. What they refer
-// to is the caller's to know: `cite(label, text, at)` gives nodes, or null for what is no citation.
+// Citations in brackets: `[D1:p4]`, `[3]`, and what some models write instead, `(D1:p4)` and `【D1:p4】`. The caller
+// resolves them: `cite(label, text, at)` returns nodes, or null if it is not a citation.
 
-// Characters in brackets at most.
+// Maximum number of characters in brackets.
 const MOST = 200;
 const OTHER = /(?:\((D\s?\d[^()\n]{1,120})\)|【(D\s?\d[^【】\n]{1,120})】)/iy;
 

@@ -9,7 +9,7 @@ import { formulas } from "./formulas.js";
 import { marks } from "./marks.js";
 import { strikes } from "./strikes.js";
 
-// Where plain text may end: at every sign that a rule begins with.
+// Plain text may end at every character that starts a rule.
 const SIGN = /[\n$&*:<@[\]\\_`~!(【]|(?<![\p{L}\p{N}])w(?=ww\.)/gu;
 const TASK = /^\[([ xX])\](?=\s)/;
 
@@ -20,7 +20,7 @@ reader.block.ruler.disable("html_block");
 reader.inline.ruler.at("text", plainText);
 for (const extend of [addresses, strikes, formulas, details, footnotes, marks]) extend(reader);
 
-/** A reading: what its parts share. `cite` renders citations (marks.js), `prefix` keeps the ids of two texts apart. */
+/** The environment shared by all parts of a parse. `cite` renders citations (marks.js), `prefix` keeps the ids of two texts apart. */
 export function reading(cite = null, prefix = "") {
   return { cite, prefix, references: {}, notes: new Map(), within: 0 };
 }
@@ -42,7 +42,7 @@ export function inlines(text, env) {
   return tokens;
 }
 
-/** The emphasis that a text opens and does not close, as the signs that would close it. */
+/** The closing delimiters of emphasis that a text leaves open. */
 export function openSigns(text, env) {
   const state = new reader.inline.State(text, reader, env, []);
   reader.inline.tokenize(state);
@@ -52,7 +52,7 @@ export function openSigns(text, env) {
   return open.map((sign) => state.tokens[sign.token].content).reverse().join("");
 }
 
-// A sign inside a word or a number does not begin emphasis that a writer would mean.
+// A delimiter inside a word or a number is not meant as emphasis.
 function beginsWord(tokens, at) {
   const sign = tokens[at].content;
   let before = at - 1;

@@ -1,7 +1,7 @@
-// Makes the children of a node like fresh ones and keeps those that are the same: while a text grows, what is on the page
-// stays where it is, with its selection, its focus, and its scroll position.
+// Updates a node's children to match new ones and keeps those that are equal, so that selection, focus, and scroll
+// position survive while text is streamed.
 
-/** Makes the children of `node` like those of `fresh`, which gives its own away. */
+/** Makes the children of `node` equal to those of `fresh`; may move nodes out of `fresh`. */
 export function patch(node, fresh) {
   let old = node.firstChild;
   for (let next = fresh.firstChild; next; next = fresh.firstChild) {
@@ -35,7 +35,7 @@ function isText(node) {
   return node.nodeType === Node.TEXT_NODE;
 }
 
-// The same element around other content. A button's listener belongs to its content.
+// Same element, different content. A button's listener belongs to its content, so buttons are replaced.
 function isAlike(here, next) {
   return here.nodeType === Node.ELEMENT_NODE && here.nodeName === next.nodeName && here.nodeName !== "BUTTON" && here.cloneNode().isEqualNode(next.cloneNode());
 }

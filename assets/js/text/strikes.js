@@ -2,7 +2,7 @@
 // ("5~6", "~7") means "about" and stays.
 
 const TILDE = 0x7e;
-// Two tildes never pair with one: they are a sign of their own.
+// Two tildes never pair with a single one: they are a separate delimiter.
 const DOUBLE = 0x17e;
 
 /** Adds the rules to a reader, in place of its own. */

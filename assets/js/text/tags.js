@@ -1,7 +1,7 @@
-// The tags of HTML that a text may use, without any attribute. Every other tag is text.
+// The HTML tags that are allowed, without attributes. Every other tag is shown as text.
 
 const PAIRED = new Set(["sub", "sup", "kbd", "b", "i", "u"]);
-// Tags that are open at once: what is looked through for the one that an end belongs to.
+// Maximum number of open tags searched for the one that an end tag closes.
 const DEEPEST = 20;
 const TAG = /^<(\/?)([a-z]+)\s*(\/?)>$/i;
 
@@ -9,7 +9,7 @@ const TAG = /^<(\/?)([a-z]+)\s*(\/?)>$/i;
 export function readTags(tokens) {
   const open = [];
   for (const token of tokens) {
-    // What was opened inside an emphasis or a link ends with it.
+    // Tags opened inside emphasis or a link end with it.
     if (token.nesting < 0) while (open.at(-1)?.token.level > token.level) open.pop();
     if (token.type !== "html_inline") continue;
     token.type = "text";

@@ -1,39 +1,39 @@
-// Closes what the end of a growing text leaves open, so that emphasis, code, and links look from their first letter as
-// they will when they are complete, and signs of unknown meaning do not flash up.
+// Closes markup that is still open at the end of streamed text, so that emphasis, code, and links render correctly
+// from the first character, and ambiguous delimiters do not flash.
 import { openSigns } from "./parser.js";
 
 // A last line that may become a rule, a heading, a list, a fence, or a table's second row.
 const BEGUN = /(^|\n) {0,3}([-=+*_]+|#{1,6}|\d{1,9}[.)]|>|`{1,2}|~{1,2}|\|?[ :|-]+)[ \t]*$/;
-// The first row of a table before its second.
+// A table's first row, before the second has arrived.
 const BEGUN_TABLE = /(^|\n[ \t]*\n)\|[^\n]*\n?$/;
 const BEGUN_FENCE = /\n[ \t]*(`{1,9}|~{1,9})$/;
-// How far back from the end a link or a citation may have begun, in characters.
+// Maximum distance from the end at which an open link or citation may have begun, in characters.
 const REACH = 300;
 
-/** A growing text without a last line of unknown kind. */
+/** Streamed text without a last line whose kind is still unknown. */
 export function withoutBegun(text, isCode) {
   if (isCode) return text.replace(BEGUN_FENCE, "\n");
   return text.replace(BEGUN, "$1").replace(BEGUN_TABLE, "$1");
 }
 
-/** The text of the last block of a growing text, with what it leaves open closed. */
+/** The last block of a streamed text, with its open markup closed. */
 export function closed(content, env) {
   const text = withoutEnd(content);
   const signs = openSigns(text, env);
   if (signs === "") return text;
-  // A space before the end would keep a sign from closing.
+  // A space before a delimiter would keep it from closing.
   const words = text.trimEnd();
   return words + signs + text.slice(words.length);
 }
 
-// Signs at the very end may be the first half of an end, or the beginning of something.
+// Delimiters at the very end may be half of a closing one, or an opening one.
 function withoutEnd(content) {
   const code = content.replace(/`+$/, "");
   const ticks = openCode(code);
   return ticks ? code + ticks : withoutBracket(content).replace(/[*_~`$\\]+$/, "").replace(/<\/?[a-z]*$/i, "");
 }
 
-// The backticks of a code span that has no end.
+// The backticks of an unclosed code span.
 function openCode(content) {
   let open = null;
   for (const [ticks] of content.matchAll(/\\`|`+/g)) {
@@ -43,7 +43,7 @@ function openCode(content) {
   return open;
 }
 
-// Of a link without an end, its words; of a citation without one, nothing.
+// Keeps the label of an unclosed link; drops an unclosed citation.
 function withoutBracket(content) {
   const from = Math.max(0, content.length - REACH);
   const tail = content.slice(from);

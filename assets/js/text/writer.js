@@ -18,7 +18,7 @@ const LAST_LEVEL = 6;
  */
 export function Writer(tokens, env, root, isOpen = false) {
   const text = { env, isOpen, last: tokens.findLastIndex((token) => token.type === "inline" && token.content !== ""), heading: headings(tokens, env.heading) };
-  // What follows a finished part continues its headings.
+  // The next part continues the heading levels of the finished one.
   if (!isOpen) env.heading = text.heading;
   const stack = [{ inner: root }];
   let at = 0;
@@ -38,7 +38,7 @@ export function Writer(tokens, env, root, isOpen = false) {
   };
 }
 
-/** Nodes for a text inside a block. */
+/** Nodes for inline text. */
 export function inline(text, cite) {
   const root = el("span");
   line([{ inner: root }], text, { env: reading(cite) }, false);
@@ -180,7 +180,7 @@ function closeLink(stack) {
   else if (words !== href) node.append(` (${href})`);
 }
 
-// An image would let a document's author track the reader: its address is linked in its place.
+// An image would let a document's author track the reader, so its address is linked instead.
 function picture(stack, token) {
   const href = token.attrGet("src");
   const name = words(token.children) || "without a name";

@@ -23,7 +23,7 @@ export function ReadAloud(text) {
   }
 }
 
-// The signs of Markdown and the marks of citations are not read.
+// Markdown syntax and citation marks are not read aloud.
 function plain(text) {
   return text.replace(/\[(?:D\s?\d+[^\]]*|\d+)\]/g, "").replace(/\((?:[A-Z]\d*(?:,\s*)?)+\)/g, "").replace(/[*_#`>|]+/g, " ").replace(/\s+/g, " ").trim();
 }

@@ -1,5 +1,4 @@
-// The answer as it is read: its paragraphs in the measure, the members that support each in the margin, and below it
-// what can be done with it.
+// The answer: its paragraphs, the members that support each in the margin, and the actions below.
 import { post } from "../api.js";
 import { announce, button, el, icon } from "../dom.js";
 import { sentence } from "../format.js";
@@ -18,7 +17,7 @@ import { ReadAloud } from "./aloud.js";
 
 // Letters shown beside a paragraph; more are counted.
 const LETTERS = 4;
-// How much alike a claim's sentence of the answer and one of the paragraph must be: formatting is left out of the first.
+// Minimum similarity between a claim's sentence (which has no formatting) and a sentence of the paragraph.
 const ENOUGH = 0.8;
 
 /** The view of the answer. */

@@ -7,7 +7,7 @@ import { describe, follow, idOf } from "../parts/reading.js";
 // Files taken at once; more are uploaded on the documents page.
 const MOST = 20;
 
-/** `{node, add(files), uploading(), clear()}`; `attached(document)` for each stored file and each news of it, `gone(id)` when one is removed. */
+/** `{node, add(files), uploading(), clear()}`; `attached(document)` for each stored file and each update to it, `gone(id)` when one is removed. */
 export function Attachments({ signal, attached, gone }) {
   const node = el("ul", { class: "attachments", "aria-label": "Attachments" });
   let running = 0;

@@ -15,7 +15,7 @@ import { openEvidence, quotesOf, Ring } from "./trust.js";
 
 const FORMATS = [["markdown", "Markdown", "md"], ["html", "HTML", "html"], ["json", "JSON", "json"]];
 
-/** `{node, draw()}`; `thread()` and `last()` give the present thread and its last turn; `renamed()` after a change. */
+/** `{node, draw()}`; `thread()` and `last()` return the current thread and its last turn; `renamed()` is called after a rename. */
 export function ThreadBar({ data, context, thread, last, renamed }) {
   const node = el("header", { class: "thread-bar" });
   draw();
@@ -96,7 +96,7 @@ export function ThreadBar({ data, context, thread, last, renamed }) {
     }
   }
 
-  // What few readers open is loaded when they do.
+  // Rarely used views are loaded on demand.
   async function later(load, open) {
     try {
       open(await load());

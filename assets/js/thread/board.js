@@ -1,5 +1,5 @@
-// The run while it happens: the stages as a strip, the members beside each other in boxes of fixed size, and the answer
-// in the place where it will stay. Nothing moves but text and the hairlines of progress.
+// A running analysis: the stages as a strip, the members side by side in boxes of fixed size, and the answer in
+// its final position. Only text and the progress lines move.
 import { announce, button, el, fill, icon } from "../dom.js";
 import { cost, elapsed } from "../format.js";
 import { Citer } from "../parts/citations.js";
@@ -123,7 +123,7 @@ export function Board(run, { models, onStop, onSkip, onFinish, began, signal }) 
 
   function Answer() {
     const text = GrowingText(Citer(run, null));
-    // Behind the text, which grows over them.
+    // Behind the text, which covers them as it grows.
     const rest = el("div", { class: "skeletons", "aria-hidden": "true" }, [100, 92, 96, 64, 0, 100, 88, 94, 72].map((width) => el("span", { class: "skeleton", style: `width:${width}%` })));
     text.node.classList.add("reading");
     const place = el("div", { class: "answer live-answer", hidden: true }, rest, text.node);

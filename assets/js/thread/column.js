@@ -9,11 +9,11 @@ import { Letter, Mark } from "../parts/letter.js";
 import { nameOf } from "../parts/model-name.js";
 import { placeOf } from "../parts/run-model.js";
 
-// Characters of a usual answer: how far the hairline is while nobody knows the length.
+// Characters of a typical answer, used to scale the progress line while the length is unknown.
 const USUAL = 2400;
 const TAIL = 160;
 
-/** `{node, member, draw(), tab(choose), select(chosen)}`; `draw` returns what has to be done after layout, or null. */
+/** `{node, member, draw(), tab(choose), select(chosen)}`; `draw` returns a function to call after layout, or null. */
 export function Column(member, { run, stage, models, rows = false, onSkip = null }) {
   const { name, demo } = nameOf(member.model, models);
   const text = rows ? null : GrowingText(Citer(run, placeOf(stage, member)));

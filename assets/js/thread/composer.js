@@ -23,7 +23,7 @@ const ROOM = 520;
 export function Composer({ data, context, send, last }) {
   const { signal } = context;
   const draft = loadDraft(data);
-  // What differs from the turn before, and is therefore sent with a follow-up.
+  // Fields that differ from the previous turn; only these are sent with a follow-up.
   const changed = new Set();
   if (data.document) {
     draft.documents.add(data.document);
@@ -51,7 +51,7 @@ export function Composer({ data, context, send, last }) {
         input.value = `${input.value}${input.value && !/\s$/.test(input.value) ? " " : ""}${words}`;
         written();
       }), go));
-  // Before anything is written, a follow-up is taken to be as long as the question before.
+  // Until something is typed, a follow-up is assumed to be as long as the previous question.
   const estimate = Estimate({ request: planned, signal, tell });
   takeDrops();
   written();
@@ -70,7 +70,7 @@ export function Composer({ data, context, send, last }) {
 
   function written() {
     draft.prompt = input.value;
-    // A run will need this code at once.
+    // Preload: a run needs this code immediately.
     if (input.value) import("./live.js").catch(() => {});
     if (!after) saveDraft(draft);
     grow();
@@ -235,7 +235,7 @@ export function Composer({ data, context, send, last }) {
     const ids = models.map((model) => model.replace(/#\d+$/, "")).filter((id) => usable.has(id));
     if (ids.length > 0 && !changed.has("models")) draft.models = new Set(ids);
     if (!changed.has("pattern") && data.patterns.some((each) => each.id === known)) draft.pattern = known;
-    // A run that is under way does not name its documents.
+    // A run in progress does not list its documents.
     if (run && isOver(run) && !changed.has("documents")) draft.documents = new Set(run.documents);
     draw();
   }

@@ -1,5 +1,5 @@
-// What a question will cost, asked of the server whenever the choice changes: a price of a few words, and what
-// prevents it.
+// The estimated cost of a question, requested from the server whenever the selection changes: a short price, and
+// what blocks the run.
 import { post } from "../api.js";
 import { money, sentence } from "../format.js";
 

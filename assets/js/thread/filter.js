@@ -1,4 +1,4 @@
-// Filters the text of an answer by what the members' claims are: the paragraphs that do not match are set in faint. One
+// Filters an answer's paragraphs by the kind of the members' claims: paragraphs that do not match are dimmed. One
 // filter at a time.
 
 /**

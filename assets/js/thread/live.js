@@ -1,4 +1,4 @@
-// A run as it happens in a turn: follows its events and draws the board. Loaded when there is a run to watch.
+// A running turn: follows its events and draws the board. Loaded when there is a run to watch.
 import { follow } from "../events.js";
 import { apply } from "../parts/run-events.js";
 import { isOver } from "../parts/run-model.js";

@@ -5,7 +5,7 @@ import { excerpt } from "../format.js";
 import { toast } from "../parts/toast.js";
 import { recall, remember } from "../state.js";
 
-// A run of this many milliseconds is one that people leave alone.
+// Minimum duration of a run, in milliseconds, for a notification.
 const LONG_MS = 30_000;
 
 /** A run of this question has ended after `ms`; `done` is what happened in a few words. */

@@ -38,7 +38,7 @@ export function ThreadPage(data, context) {
       el("h1", null, "Ask a panel of models"),
       el("p", null, "Several models answer on their own and review each other. One writes the answer, with every quote checked."));
     page.append(Examples({ data, choose: composer.take }));
-    // The router places the page, and the focus at its beginning, after it is made.
+    // The router inserts the page, and focuses its start, after this function returns.
     requestAnimationFrame(() => context.signal.aborted || composer.focus());
   }
 
@@ -112,7 +112,7 @@ export function ThreadPage(data, context) {
     if (problem) toast(sentence(problem.message), "failed");
   }
 
-  // Continues a stopped run: its text, or has the answer written from the drafts.
+  // Continues a stopped run: resumes its text, or has the answer written from the drafts.
   async function proceed(turn, how) {
     const problem = await send({ [how]: turn.analysis_id }, turn.question);
     if (problem) toast(sentence(problem.message), "failed");

@@ -15,7 +15,7 @@ import { measured, priceAndTime } from "./price.js";
 
 // Rows shown at once; search finds the others.
 const AT_ONCE = 60;
-// Dollars for a million tokens in and out from which a model has two, three, and four dots.
+// Price thresholds for two, three, and four dots, in dollars per million tokens (input plus output).
 const STEPS = [2, 8, 25];
 const FAILED = "Failed lately";
 const STATES = { needs_key: "Needs a key", throttled: "Busy", unavailable: FAILED, circuit_open: FAILED };
@@ -68,7 +68,7 @@ export function open(bound) {
     return [["", "Automatic"], ...all.filter((model) => model.available && !failed(model)).map((model) => [model.id, nameOf(model.id, [model]).name])];
   }
 
-  // The page may have been open for long: a model may have failed since.
+  // The page may have been open for a long time: a model may have failed since.
   async function renew() {
     const told = await get("/api/available-models", { signal: stop.signal }).catch(() => null);
     if (!told || stop.signal.aborted) return;

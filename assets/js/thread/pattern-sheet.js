@@ -113,7 +113,7 @@ function weight({ total }) {
   return Number(total.cost_usd) || (total.input_tokens ?? 0) + (total.output_tokens ?? 0);
 }
 
-// Named by all that it shows: the price belongs to the choice.
+// Its accessible name is all of its content, including the price.
 function Radio(chosen, look, choose, picture, ...content) {
   const id = uid("choice");
   return el("button", { type: "button", class: look, role: "radio", "aria-labelledby": id, "aria-checked": String(chosen), tabindex: chosen ? "0" : "-1", on: { click: choose, keydown: move } },

@@ -14,7 +14,7 @@ export async function priceAndTime(request, signal) {
 
 let measuring = null;
 
-/** The known speed of models, asked once a visit. */
+/** The known speed of models, fetched once per visit. */
 export function measured(signal) {
   measuring ??= speeds(signal).catch(() => {
     measuring = null;

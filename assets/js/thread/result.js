@@ -57,7 +57,7 @@ export function Result(run, page) {
   }
 }
 
-// What is sought is known only while the view is opened.
+// The sought position is known only while the view opens.
 function Members(context) {
   const now = { ...context };
   const load = () => Promise.all([import("../results/members.js"), styled("run")]).then(([module]) => module);

@@ -1,5 +1,5 @@
-// How sure an answer is, beside it: verified quotes as a ring, what the members agree and disagree on, who took part at
-// which cost.
+// The evidence panel next to an answer: verified quotes as a ring, agreements and disagreements, and each member's
+// cost.
 import { button, el, fill, icon } from "../dom.js";
 import { svg } from "../charts/svg.js";
 import { cost, count, duration, money, plural, tokens } from "../format.js";
@@ -30,7 +30,7 @@ export async function openEvidence(run, shown) {
   openDialog("Evidence", el("div", { class: "trust-sheet" }, Evidence(run, shown)), { kind: "bottom" });
 }
 
-/** The verified and all checked quotes, `{good, all}`; null where none were checked. */
+/** The numbers of verified and of checked quotes, `{good, all}`; null if none were checked. */
 export function quotesOf({ citations }) {
   const state = (item) => String(item.state ?? "").toLowerCase().replace(/[^a-z]/g, "");
   const checked = (citations?.items ?? []).filter((item) => ["verified", "elsewhere", "notfound"].includes(state(item)));
@@ -106,7 +106,7 @@ function Levels(run) {
   return el("dl", { class: "levels" }, levels.map(([level, [label, reason]]) => el("div", { title: reason }, el("dt", null, `Sentences ${label}`), el("dd", null, count(number(level))))));
 }
 
-// What each member took over all stages.
+// Each member's cost and time over all stages.
 function Members(run, models) {
   const rows = run.models.map((model) => sum(model, panelStages(run).flatMap((stage) => stage.members).filter((member) => (member.insteadOf || member.model) === model)));
   const writer = synthesis(run);

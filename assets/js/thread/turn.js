@@ -11,7 +11,7 @@ import { ended } from "./notify.js";
 import { Question } from "./question.js";
 import { Result } from "./result.js";
 
-// Pixels before a turn comes into sight at which what it shows is fetched.
+// Distance from the viewport, in pixels, at which a turn's content is fetched.
 const NEAR = "600px";
 
 /**
@@ -51,7 +51,7 @@ export function TurnView(turn, page) {
       const stored = await asked;
       if (!stop.signal.aborted) take(stored);
     } catch (problem) {
-      // Without a connection the text that the thread brought stays.
+      // Offline, the text that came with the thread stays.
       if (!stop.signal.aborted && !(problem.status === 0 && turn.answer)) fill(body, Failure(problem, () => load()));
     }
   }
@@ -59,7 +59,7 @@ export function TurnView(turn, page) {
   function take(stored) {
     const known = fromStored(stored);
     if (isOver(known)) return finish(known);
-    // Events are sent again from the first one: what is stored so far would be doubled by them.
+    // Events are replayed from the first one, so the stored text would appear twice.
     const fresh = newRun(known);
     fresh.sources = known.sources;
     watch(fresh, Math.min(Date.parse(known.createdAt) || Date.now(), Date.now()));
@@ -93,14 +93,14 @@ export function TurnView(turn, page) {
     }
   }
 
-  // The stored result has what no event tells: letters as the models saw them, sources, costs as billed.
+  // The stored result has data that events lack: the letters that the models saw, sources, billed costs.
   async function conclude(live, took) {
     live.abort();
     let final = run;
     try {
       final = fromStored(await get(path, { signal: stop.signal }));
       final.totals = run.totals ?? final.totals;
-      // Not stored yet, or not at all: what the events brought is at least as much.
+      // Not stored (yet): the data from the events is at least as complete.
       if (final.status === "cancelled" && textOf(final) < textOf(run)) final.stages = run.stages;
     } catch (problem) {
       if (stop.signal.aborted) return;
@@ -162,7 +162,7 @@ function textOf(run) {
   return run.stages.flatMap((stage) => stage.members).reduce((sum, member) => sum + member.text.length, 0);
 }
 
-// The frame of the board (board.js) without anything to see.
+// An empty frame of the board (board.js).
 function BoardFrame() {
   const ends = [button("Finish now", { class: "secondary board-finish", disabled: true }), button("Stop", { class: "quiet board-stop", disabled: true }, icon("stop"), "Stop")];
   return el("div", { class: "live" },

@@ -1,5 +1,5 @@
-// Everything on one screen, for daily use: the question with its documents on one side, who answers and how on the
-// other, what it will take and the start always in sight.
+// The one-screen layout: question and documents on one side, panel and settings on the other, with the estimate
+// and the Run button always visible.
 import { button, el, fill, icon, keepPlace } from "../dom.js";
 import { plural } from "../format.js";
 import { user } from "../state.js";

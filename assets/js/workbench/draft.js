@@ -1,9 +1,9 @@
-// A question that is being prepared: what is chosen for it, and where that is kept until it is sent. Knows no
-// element. The window has its own draft; an account's last one waits for it in this browser.
+// The draft of a question: its settings, and their storage until it is sent. Creates no elements. The window has
+// its own draft; an account's last one waits for it in this browser.
 import { recall, remember, user } from "../state.js";
 import { defaultPanel } from "../parts/model-order.js";
 
-/** The words of the two layouts, as they are remembered. */
+/** Stored names of the two layouts. */
 export const STEPS = "steps";
 export const ONE = "one";
 
@@ -23,7 +23,7 @@ function kept() {
   return recall("draft", sessionStorage) ?? (account() && recall(account())) ?? {};
 }
 
-/** What was prepared, with nothing in it that is no longer there. */
+/** The saved draft, without models and patterns that no longer exist. */
 export function loadDraft({ models, patterns }, wantedPattern) {
   const old = kept();
   const usable = new Set(models.filter((model) => model.available).map((model) => model.id));
@@ -51,7 +51,7 @@ export function saveDraft(draft) {
   if (account()) remember(account(), draft.prompt.trim() ? plain : null);
 }
 
-/** What is sent is no draft any more. */
+/** Deletes the draft once it is sent. */
 export function clearDraft() {
   remember("draft", null, sessionStorage);
   if (account()) remember(account(), null);
@@ -71,7 +71,7 @@ export function requestOf(draft, withDocuments = true) {
   };
 }
 
-/** Lays a recipe over the draft: what the recipe leaves open stays. */
+/** Applies a recipe to the draft; fields that the recipe leaves open are unchanged. */
 export function takeRecipe(draft, recipe, models) {
   const usable = new Set(models.filter((model) => model.available).map((model) => model.id));
   const panel = recipe.models.filter((id) => usable.has(id));

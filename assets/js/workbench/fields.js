@@ -74,7 +74,7 @@ export function Plan({ data, signal, request }) {
 
 export { RecipeChoice, Settings };
 
-// Requested once a visit, and only when it is opened.
+// Requested once per visit, when first opened.
 function known(data, signal) {
   data.speeds ??= speeds(signal);
   return data.speeds;

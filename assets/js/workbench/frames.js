@@ -1,13 +1,13 @@
-// Draws what has changed, in the browser's own frames and only for a part of each: however fast texts come,
-// typing, scrolling and clicking get their turn. A hidden page draws nothing.
+// Schedules redraws in animation frames with a time budget for each, so that input stays responsive however fast
+// text arrives. A hidden page draws nothing.
 
-// Of the 16 ms that a frame has, so that the browser's own layout and paint fit in as well.
+// Time budget per 16 ms frame, leaving room for layout and paint.
 const SHARE_MS = 6;
-// What those take shows in the frames that follow: where they come late, fewer are drawn in one, and the others later.
+// If frames arrive late, fewer items are drawn per frame.
 const LATE_MS = 34;
 const GOOD_MS = 20;
 const MOST = 24;
-// Nobody reads faster than this; who takes long to draw waits longer.
+// Minimum interval between redraws of an item; items that are slow to draw wait longer.
 const PAUSE_MS = 80;
 const REST = 6;
 

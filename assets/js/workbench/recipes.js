@@ -1,4 +1,4 @@
-// Panels that are kept: a recipe fills in the whole choice at once, and the present choice can be kept as one.
+// Saved panels: a recipe fills in all settings at once, and the current settings can be saved as one.
 import { get, post } from "../api.js";
 import { announce, button, el, fill, link } from "../dom.js";
 import { sentence } from "../format.js";

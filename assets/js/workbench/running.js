@@ -1,5 +1,5 @@
-// A run from its start, or from its present state when somebody comes back to it, to its result. `place` says where:
-// `{data, context, show}` of the page.
+// A run from its start (or its current state, when reopened) to its result. `place` says where: `{data, context,
+// show}` of the page.
 import { get, post } from "../api.js";
 import { announce, keepPlace } from "../dom.js";
 import { follow, startHere } from "../events.js";
@@ -35,7 +35,7 @@ export function reopen(place) {
   const run = fromStored(place.data.stored);
   if (isOver(run)) return finish(run, place);
   const began = Date.parse(run.createdAt) || Date.now();
-  // Events are sent again from the first one: what is stored so far would be doubled by them.
+  // Events are replayed from the first one, so the stored text would appear twice.
   const fresh = newRun(run);
   fresh.sources = run.sources;
   watch(fresh, place, Math.min(began, Date.now()));
@@ -69,7 +69,7 @@ function watch(run, place, began) {
     },
   });
 
-  // The stored result has what no event tells: letters as the models saw them, sources, costs as billed.
+  // The stored result has data that events lack: the letters that the models saw, sources, billed costs.
   async function conclude() {
     stop.abort();
     let final = run;
@@ -152,7 +152,7 @@ async function cancel(run) {
   }
 }
 
-// What is shown of an answer is fetched while it is being written: who only asks does not wait for it.
+// The code of the result views is loaded during the run, so that asking a question does not wait for it.
 async function finish(run, place) {
   const { data, context, show } = place;
   try {

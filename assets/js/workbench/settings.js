@@ -1,11 +1,10 @@
-// How the models write and what a run may spend: a preset, single parameters with what each means beside it,
-// a budget. All of it may be left alone.
+// Model parameters and budget: a preset, individual parameters with descriptions, and a budget. All optional.
 import { get } from "../api.js";
 import { el, fill } from "../dom.js";
 import { plural, sentence } from "../format.js";
 import { Choice, Field } from "../parts/field.js";
 
-// Larger bounds than these are those of the number's type: they say nothing to a person.
+// Larger bounds are just limits of the number type and are not shown.
 const SAYS_NOTHING = 1e9;
 const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
@@ -59,7 +58,7 @@ export function Settings({ draft, data, signal, changed }) {
 
   function Parameter(entry) {
     const takers = data.models.filter((model) => draft.models.has(model.id) && model.parameters?.includes(entry.name)).length;
-    // How long a call may take is Quire's own affair.
+    // The call timeout is not user-configurable.
     const asks = entry.name !== "timeout_s";
     const hint = [sentence(entry.meaning), rangeOf(entry), !asks ? "" : takers === 0 ? "No model of this panel supports it." : takers < draft.models.size ? `${takers} of ${draft.models.size} on this panel support it.` : ""].filter(Boolean).join(" ");
     const name = entry.name.replaceAll("_", " ");

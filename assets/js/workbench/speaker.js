@@ -1,12 +1,11 @@
-// Reads a text that grows to screen readers: whole sentences, politely, and not more often than they can be
-// listened to.
+// Announces streamed text to screen readers: whole sentences, politely, and at a listenable rate.
 import { announce } from "../dom.js";
 
 const PAUSE_MS = 5_000;
 const MOST = 600;
 const END = /[.!?。！？][)"'”’\]]*\s/g;
 
-/** Hears a text again and again as it grows. */
+/** Called with the full text each time it grows. */
 export function Speaker(now = Date.now) {
   let said = 0;
   let last = 0;

@@ -105,7 +105,7 @@ impl LoginThrottle {
         }
     }
 
-    /// Evicts full buckets; if that is not enough, the half that was used longest ago.
+    /// Evicts full buckets; if that is not enough, the least recently used half.
     fn make_room(&self, buckets: &mut Buckets, now: Timestamp) {
         buckets.retain(|key, bucket| !bucket.is_full(self.rate(key), now));
         if buckets.len() > MAX_BUCKETS / 2 {

@@ -69,8 +69,8 @@ impl Analyses<'_> {
         (self.evidence, "it is turned off on this server")
     }
 
-    /// Gives up the evidence calls of a plan if it is affordable only without them, and returns the calls that are
-    /// left. A request that insists on them keeps them.
+    /// Drops a plan's evidence calls if it is affordable only without them, and returns the remaining calls. A
+    /// request that insists on them keeps them.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -84,7 +84,7 @@ impl Analyses<'_> {
     /// Adds a run to the end of a thread without carrying anything over: the request holds its own conversation.
     ///
     /// # Errors
-    /// `BadInput` when it is no thread of the caller; `Conflict` when the thread has as many turns as it may.
+    /// `BadInput` when the thread is not the caller's; `Conflict` when the thread is full.
     pub async fn join_thread(
         &self,
         caller: &Caller,

@@ -52,7 +52,7 @@ impl Analyses<'_> {
     /// Estimates tokens and cost before anything is spent.
     ///
     /// # Errors
-    /// As `check`, and those of planning. A budget that is in the way is no error: see `AnalysisForecast::refused`.
+    /// As `check`, and those of planning. An exceeded budget is not an error: see `AnalysisForecast::refused`.
     pub async fn forecast(
         &self,
         caller: Option<&Caller>,

@@ -17,11 +17,11 @@ use crate::domain::time::Timestamp;
 use crate::domain::user::Caller;
 use crate::engine::{CancelOnDrop, RelayAudience, RunRefused, RunSpec, RunTerms, StreamPlace};
 
-/// When a call that found no place may be sent again: places are free after seconds.
+/// `Retry-After` for a call that was refused a slot: slots free up within seconds.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Analyses<'_> {
-    /// Takes places for several relayed calls of one request.
+    /// Reserves slots for several relayed calls of one request.
     ///
     /// # Errors
     /// `TooFast` when as many calls are open as the server or one person may have, `Unavailable` during shutdown.
@@ -33,8 +33,8 @@ impl Analyses<'_> {
     /// Checks and starts a relayed call. Without `held`, it takes a place of its own, and its answer can be watched.
     ///
     /// # Errors
-    /// `BadInput` for an invalid field, `Forbidden` for a model that the API key may not use, `BudgetExceeded` when a
-    /// budget is in the way, and those of [`Self::stream_places`].
+    /// `BadInput` for an invalid field, `Forbidden` for a model that the API key may not use, `BudgetExceeded`
+    /// when a budget would be exceeded, and those of [`Self::stream_places`].
     pub(in crate::app) async fn relay(
         &self,
         caller: &Caller,

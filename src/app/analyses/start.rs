@@ -35,7 +35,8 @@ impl Analyses<'_> {
     /// crash.
     ///
     /// # Errors
-    /// As `check`; `BudgetExceeded` when a budget is in the way; `TooFast` or `Unavailable` when the queue is full.
+    /// As `check`; `BudgetExceeded` when a budget would be exceeded; `TooFast` or `Unavailable` when the queue is
+    /// full.
     pub async fn start(
         &self,
         caller: Option<&Caller>,

@@ -1,4 +1,4 @@
-//! What is done with a stopped run: one of its texts is continued, or the answer is written from its drafts.
+//! Resumes a stopped run: continues one of its texts, or writes the answer from its drafts.
 
 use crate::app::{Error, Kind, Result};
 use crate::domain::analysis::{Analysis, Arrangement, Depth, Plan, StageAnswer};
@@ -8,7 +8,7 @@ use crate::domain::money::MicroDollars;
 use crate::domain::request::{Request, RunContext};
 use crate::store::{self, Reader, analyses};
 
-/// A stopped run, and what is wanted of it.
+/// A stopped run, and the action to take on it.
 pub(super) struct StoppedRun {
     analysis: Analysis,
     answers: Vec<StageAnswer>,

@@ -94,7 +94,7 @@ pub(super) fn keep(
     Ok(vec![("analyses".to_owned(), count)])
 }
 
-/// An import under way.
+/// An import in progress.
 pub(super) struct HistoryImport<'a> {
     place: &'a ArchivePaths,
     user: &'a UserId,

@@ -194,8 +194,8 @@ impl DocumentService {
         Ok(warnings)
     }
 
-    /// Pages of these documents without text that can be shown to a vision model, `most` at most, and the
-    /// number of further ones.
+    /// Up to `limit` pages of these documents that have no text and can be shown to a vision model, and the number
+    /// of further ones.
     ///
     /// # Errors
     /// `Missing` when one of the documents is not the user's.

@@ -60,8 +60,8 @@ impl Drop for StopOnDrop {
 }
 
 impl DocumentService {
-    /// The text of a base64 file with its pages marked, `most` bytes at most. Files of one user are read
-    /// one after another.
+    /// The text of a base64 file with its pages marked, at most `limit` bytes. Files of one user are read one
+    /// after another.
     ///
     /// # Errors
     /// `BadRequest` when it is not base64, cannot be read or holds no text; `TooLarge` over the limit of an upload

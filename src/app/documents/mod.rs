@@ -247,7 +247,7 @@ impl DocumentService {
         if !is_new && document.status != DocumentStatus::Processing {
             return Ok(document);
         }
-        // The same bytes sent again while they are being read wait for the same outcome.
+        // A second upload of bytes that are still being read waits for the outcome of the first.
         self.settled(&document, is_new).await
     }
 

@@ -1,6 +1,6 @@
-//! Files that no row of the database names: moved aside, listed, put back when the row exists again, and
-//! deleted only when an administrator names them. An older backup, a wrong mount, or a crash leaves such
-//! files; the current database is no proof that they are unwanted.
+//! Files that no database row refers to: moved aside, listed, put back when the row exists again, and deleted only
+//! when an administrator names them. An older backup, a wrong mount, or a crash leaves such files; the current
+//! database is no proof that they are unwanted.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, File};
@@ -18,7 +18,7 @@ use crate::store::{Store, documents, uploads};
 
 /// Name of the folder in the data folder; it holds a folder for each day on which something was moved.
 pub const FOLDER: &str = "orphans";
-/// Days for which orphans are kept in any case; afterwards they stay until an administrator deletes them.
+/// Minimum retention of orphans, in days; after that, they stay until an administrator deletes them.
 pub const KEPT_DAYS: u64 = 30;
 /// Minutes since the last change during which a file is left alone: another process may be about to store
 /// its row.
@@ -33,7 +33,7 @@ pub enum OrphanKind {
     Document,
     /// The parts of an unfinished upload: a folder.
     Upload,
-    /// A log whose database was missing when another took its place.
+    /// A log whose database was missing when another database replaced it.
     Log,
 }
 

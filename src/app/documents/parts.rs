@@ -40,7 +40,7 @@ impl DocumentService {
         found.await?
     }
 
-    /// These documents in parts of `most` characters at most, in the order given.
+    /// Splits these documents into parts of at most `limit` characters, in the given order.
     ///
     /// # Errors
     /// `Missing` when one of them is not the user's, `BadInput` when they exceed `context_mode::MOST` characters

@@ -20,7 +20,7 @@ use crate::store::Store;
 pub(super) const REPLY: u32 = 2_000;
 /// Limit on tokens of our own instructions to a judge.
 const OWN_WORDS: u64 = 600;
-/// Marks (0 to 1) that differ by less count as equal.
+/// Scores (0 to 1) that differ by less count as equal.
 const SAME_MARK: f64 = 0.06;
 
 /// A judge with its context.
@@ -95,7 +95,7 @@ impl LlmJudge<'_> {
         })
     }
 
-    /// Marks one answer by a rubric, from 0 to 1.
+    /// Scores one answer by a rubric, from 0 to 1.
     ///
     /// # Errors
     /// As [`LlmJudge::compare`].

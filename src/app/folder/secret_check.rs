@@ -209,7 +209,7 @@ fn compare(store: &Store, secret: &str) -> Result<Compared> {
     match noted {
         Some(noted) if noted == secret::check_value(secret) => Ok(Compared::Same),
         Some(_) => Ok(Compared::Other { keys }),
-        // In a database older than the check value, the encrypted keys show whether the secret fits.
+        // A database older than the check value has only its encrypted keys to verify the secret against.
         None => {
             let vault = Vault::new(secret);
             let opens = sealed

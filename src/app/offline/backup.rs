@@ -60,7 +60,7 @@ pub fn write(config: &Config, to: &Path, replace: bool) -> Result<WrittenBackup>
 pub struct RestoreOutcome {
     /// The copy that replaced the database.
     pub copy: Verified,
-    /// What happened to the replaced database.
+    /// Outcome for the replaced database.
     pub swapped: ReplacedFiles,
     /// Where logs without a database were moved.
     pub logs: Vec<PathBuf>,

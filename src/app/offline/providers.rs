@@ -1,4 +1,4 @@
-//! Providers without a running server, for the command line.
+//! Manages providers without a running server, for the command line.
 
 use crate::app::providers::Providers;
 use crate::app::{Result, folder, models};

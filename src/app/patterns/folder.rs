@@ -11,7 +11,7 @@ use crate::domain::pattern::Pattern;
 use crate::domain::pattern::file::{self, PatternError};
 use crate::wire::{json_positions, toml_text};
 
-/// Maximum number of files read of a folder.
+/// Maximum number of files read from a folder.
 const MAX_FILES: usize = 200;
 /// Maximum size of a pattern file, in bytes.
 pub const MOST_BYTES: usize = 256 << 10;

@@ -5,7 +5,7 @@ use crate::app::accounts::needs_session;
 use crate::domain::id::UserId;
 use crate::domain::user::Caller;
 
-/// Whose providers a request concerns.
+/// The owner of the providers that a request concerns.
 #[derive(Debug, Clone)]
 pub enum ProviderScope {
     /// Everyone's, with the administrator who manages them; `None` for the command line.

@@ -63,7 +63,7 @@ fn marked(lines: &[&str], at: usize) -> Option<String> {
         _ => rest,
     };
     let is_short = stated.chars().count() <= SHORT && !stated.trim().is_empty();
-    // The star that closes "*Answer: B*" is no part of it.
+    // The closing asterisk of "*Answer: B*" is not part of it.
     let is_open = lines[at].starts_with('*') && !is_empty;
     let stated = match stated.strip_suffix('*').filter(|_| is_open) {
         Some(inner) if !inner.ends_with('*') => inner,

@@ -142,7 +142,8 @@ pub fn date(text: &str) -> Option<String> {
     numeric(&lower).or_else(|| spelled(&lower))
 }
 
-/// Reads a date written in eight digits, "20260403", where a date is asked for: it may be a number elsewhere.
+/// Reads a date written in eight digits, "20260403", if the question asks for a date: elsewhere it may be a
+/// number.
 pub fn in_digits(text: &str) -> Option<String> {
     let text = text.trim();
     let is_written_so = text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit());

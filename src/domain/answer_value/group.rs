@@ -1,4 +1,4 @@
-//! Groups answers that say the same.
+//! Groups answers with the same value.
 
 use super::reader::AnswerReader;
 use super::value::AnswerValue;

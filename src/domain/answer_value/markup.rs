@@ -171,7 +171,7 @@ fn without_latex(text: &str) -> String {
     text.replace("^{", "^").replace(['{', '}'], "")
 }
 
-// `{1, 2}`, `{5}`, and `\{1, 2\}`, whose braces are no LaTeX groups.
+// `{1, 2}`, `{5}`, and `\{1, 2\}`, whose braces are not LaTeX groups.
 fn is_set(text: &str) -> bool {
     let text = text.trim_matches('$');
     let inner = text.strip_prefix('\\').unwrap_or(text).strip_prefix('{');

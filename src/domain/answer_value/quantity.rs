@@ -22,7 +22,7 @@ const OF_MONEY: &[(&str, i64)] = &[
     ("t", 1_000_000_000_000),
     ("T", 1_000_000_000_000),
 ];
-/// What says that a number is rounded. It is the same vote as the number.
+/// Words that mark a number as rounded. The vote is the same as for the bare number.
 const ABOUT: &[&str] = &[
     "approximately ",
     "approx. ",

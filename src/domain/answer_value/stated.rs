@@ -272,7 +272,7 @@ fn placed(text: &str) -> Vec<PlacedNumber> {
     found
 }
 
-// A numeral that is too large to be exact, or is none, and its length in bytes.
+// A numeral that is too large to be exact, or not a number at all, and its length in bytes.
 fn inexact(text: &str) -> (Option<f64>, usize) {
     let is_part =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ',' | '+' | '-' | '/' | '½');

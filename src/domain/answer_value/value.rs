@@ -33,8 +33,8 @@ pub struct NumberValue {
 }
 
 impl AnswerValue {
-    /// Whether two answers say the same. Symmetric, but a number without a unit may equal two that differ from
-    /// each other ("5", "$5", and "5 €"): use `grouped` for more than two answers.
+    /// Whether two answers have the same value. Symmetric, but a number without a unit may equal two that differ
+    /// from each other ("5", "$5", and "5 €"): use `grouped` for more than two answers.
     pub fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Number(one), Self::Number(other)) => one.same(other),

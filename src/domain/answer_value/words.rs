@@ -99,7 +99,7 @@ pub fn leading(text: &str) -> Option<(Ratio, &str)> {
         return Some((Ratio::new(1, part.into())?, rest));
     }
     let (number, rest) = match first.as_str() {
-        // "a" alone is no number: "a dozen", "a third".
+        // "a" alone is not a number: "a dozen", "a third".
         "a" | "an" => {
             let (next, _) = word(rest)?;
             let next = next.to_lowercase();

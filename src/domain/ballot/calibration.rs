@@ -61,7 +61,7 @@ impl VoteCalibration {
         }
     }
 
-    /// Exact 95 % confidence interval of the rate at which decided votes are right.
+    /// Exact 95% confidence interval of the rate at which decided votes are right.
     pub fn interval(self) -> (f64, f64) {
         proportions::exact(u64::from(self.right), u64::from(self.decided), 0.95)
     }

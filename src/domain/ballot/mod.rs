@@ -1,5 +1,5 @@
-//! Votes on closed questions: counts the answers that say the same, breaks ties, and gives the winner's words in
-//! the form that was asked for. Unreadable answers are not guessed.
+//! Votes on closed questions: groups equal answers, breaks ties, and returns the winner's words in the requested
+//! form. Unreadable answers are not guessed.
 
 pub mod calibration;
 mod count;

@@ -47,7 +47,7 @@ pub struct VoteOutcome {
     pub count: BallotCount,
     /// Index of the winner among the choices.
     pub winner: usize,
-    /// What decided.
+    /// The rule that decided.
     pub decision: VoteDecision,
     /// The member whose answer is the result: the best of the winner's voters.
     pub speaker: usize,
@@ -60,7 +60,7 @@ pub struct Ballots<'a> {
     pub question: &'a str,
     /// Answers by member.
     pub answers: &'a [(usize, &'a str)],
-    /// What is known of the members.
+    /// The members' records.
     pub standings: &'a [MemberStanding],
     /// Seed of a draw.
     pub seed: u64,

@@ -6,8 +6,8 @@ use super::count::BallotCount;
 use crate::domain::answer_value::AnswerValue;
 use crate::domain::money::Price;
 
-/// Members in the order in which they are asked, cheapest first so that the calls not made are the expensive
-/// ones; a member without a known price counts as expensive. Equal prices keep the order of the panel.
+/// Members in call order, cheapest first, so that skipped calls are the expensive ones; a member without a known
+/// price counts as expensive. Equal prices keep the order of the panel.
 pub fn calling_order(prices: &[Option<Price>]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..prices.len()).collect();
     let price =

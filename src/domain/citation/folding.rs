@@ -223,7 +223,7 @@ pub(super) fn is_other_word(bare: &str) -> bool {
     OTHER_WITH_ACCENT.contains(&bare)
 }
 
-/// Whether the character is no part of the text as read: zero-width characters, soft hyphens, stretched Arabic.
+/// Whether the character is not part of the text as read: zero-width characters, soft hyphens, stretched Arabic.
 pub(super) fn is_ignored(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' | '\u{640}' | '\u{FE00}'..='\u{FE0F}')
 }

@@ -64,7 +64,7 @@ impl PlainWord {
         self.cased.as_ref().is_some_and(is_upper)
     }
 
-    /// Whether it has an accent; `ß` is none.
+    /// Whether it has an accent; `ß` does not.
     pub(super) fn is_accented(&self) -> bool {
         let unaccented = self.plain.replace('ß', "ss");
         self.bare.as_ref().is_some_and(|bare| *bare != unaccented)

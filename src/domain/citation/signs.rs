@@ -1,19 +1,19 @@
-//! Signs that change what a text says and therefore count as words: minus and range dashes, fractions, ratios,
-//! comparisons, currencies, percent, arrows, set relations, and the parentheses of a negative amount. The same
-//! characters as bullets, hyphens, or emphasis are punctuation.
+//! Symbols that change the meaning of a text and therefore count as words: minus and range dashes, fractions,
+//! ratios, comparisons, currencies, percent, arrows, set relations, and the parentheses of a negative amount. The
+//! same characters as bullets, hyphens, or emphasis are punctuation.
 
 use super::figures::digit;
 
-/// A sign at a position of a text.
+/// A symbol at a position in a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Sign {
     /// Number of characters.
     pub length: usize,
-    /// The sign in one spelling: `->` and `→` are both `→`.
+    /// The symbol in normalized form: `->` and `→` are both `→`.
     pub plain: String,
 }
 
-/// Signs of several ASCII characters, longest first.
+/// Multi-character ASCII symbols, longest first.
 const SPELLED: &[(&str, &str)] = &[
     ("<-->", "↔"),
     ("<->", "↔"),
@@ -31,20 +31,20 @@ const SPELLED: &[(&str, &str)] = &[
     (":=", "≔"),
 ];
 
-/// Signs that belong to the figure beside them, so that a quotation must not end between the two.
+/// Symbols that belong to the adjacent number, so that a quotation must not end between the two.
 const BOUND: &[char] = &[
     '-', '/', ':', '(', '%', '‰', '‱', '°', '<', '>', '≤', '≥', '≠', '≈', '±', '×', '÷', '+', '√',
     '!', '|', '′', '″', '△', '▲', '▽', '▼',
 ];
 
-/// Whether a figure beside the sign is another one without it.
+/// Whether the adjacent number has a different value without the symbol.
 pub(super) fn is_bound(plain: &str) -> bool {
     let mut chars = plain.chars();
     let first = chars.next();
     first.is_some_and(|c| is_currency(c) || BOUND.contains(&c)) && chars.next().is_none()
 }
 
-/// The sign at position `at`, if the character there is one.
+/// The symbol at position `at`, if there is one.
 pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Sign> {
     let place = SignPlace::of(chars, at)?;
     if let Some(sign) = place.spelled() {
@@ -128,7 +128,7 @@ impl<'a> SignPlace<'a> {
         let (left, rest) = (&chars[..at], &chars[at + 1..]);
         let before = left.last().map(|&(_, c)| c);
         let next = rest.first().map(|&(_, c)| c);
-        // A few spaces at most: what is further away is not beside the sign.
+        // At most a few spaces: anything farther away is not adjacent to the symbol.
         let far_before = left.iter().rev().take(8).find(|(_, c)| !c.is_whitespace());
         let far_next = rest.iter().take(8).find(|(_, c)| !c.is_whitespace());
         let indent = left.iter().rev().take_while(|(_, c)| *c != '\n').take(8);
@@ -212,7 +212,7 @@ impl<'a> SignPlace<'a> {
         ((is_figure && is_open || is_far_figure) && !is_wide).then_some('-')
     }
 
-    // Whether the dash is the sign of a grade, an ion, or a figure: `B-`, `BB-`, `HER2-`, `Cl-`, `5-`. At a line end
+    // Whether the dash belongs to a grade, an ion, or a number: `B-`, `BB-`, `HER2-`, `Cl-`, `5-`. At a line end
     // it may join two parts of a word.
     fn is_behind_grade(&self, is_wide: bool) -> bool {
         let length = self.touching.chars().count();

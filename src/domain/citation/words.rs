@@ -41,7 +41,7 @@ impl ComparableText {
     }
 }
 
-/// Splits a text into comparable words; each ideograph is one word. Citation marks of documents are no words.
+/// Splits a text into comparable words; each ideograph is one word. Citation marks do not count as words.
 pub fn words(text: &str) -> Vec<PlainWord> {
     let mut words = Scanner::new(text).words();
     restore_squares(&mut words);

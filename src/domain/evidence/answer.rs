@@ -1,5 +1,5 @@
-//! The sentences of an answer that claim something. Headings, table rows, formulas, lead-ins, questions, sections about
-//! the panel, and the disclaimer of the demo models are none.
+//! The sentences of an answer that claim something. Headings, table rows, formulas, lead-ins, questions, sections
+//! about the panel, and the demo models' disclaimer do not count.
 
 use super::markdown::{MarkdownBlock, TextBlockKind, blocks, plain};
 use super::split::split;
@@ -95,7 +95,7 @@ fn states(sentence: &str, least_words: usize) -> bool {
     let is_unspaced = sentence.chars().filter(|c| *c as u32 >= 0x3040).count() > 3;
     let plain = end.trim_end_matches(['.', '…']).to_lowercase();
     let is_lead_in = LEAD_INS.iter().any(|words| plain.ends_with(words));
-    // Cells of a table are no sentence.
+    // Table cells are not sentences.
     let is_row = sentence.contains('|');
     let is_open = end.ends_with([':', '?', '：', '？', '؟']) || is_lead_in || is_row;
     !is_open && (words.count() >= least_words || is_unspaced)

@@ -121,7 +121,7 @@ pub(super) struct QuoteContext<'a> {
 }
 
 impl<'a> QuoteContext<'a> {
-    /// Of the words from `start` to `end`, in bytes.
+    /// Creates the context of the quotation at the byte range `start..end`.
     pub fn of(text: &'a str, start: usize, end: usize) -> Self {
         let begin = beginning(text, start);
         let over = ending(text, end);

@@ -94,7 +94,7 @@ fn judged(answer: &StageAnswer) -> Result<JudgeReply, String> {
     }
 }
 
-// Takes in the checker's verdicts; returns why there are none, or not all.
+// Applies the checker's verdicts; returns the reason if some or all are missing.
 fn check(plan: &Plan, answer: &StageAnswer, map: &mut EvidenceMap) -> Option<String> {
     map.checker = Some(answer.model.clone());
     if let Some(error) = &answer.error {
@@ -134,7 +134,7 @@ fn fill(map: &mut EvidenceMap, plan: &Plan, drafts: &[FirstAnswer<'_>], reply: J
         };
         let is_shown = stances.iter().any(|one| one.stance != Stance::Silent);
         if !is_statement(&claim.text) {
-            // A heading, a row, or a lead-in is no claim.
+            // A heading, a table row, or a lead-in is not a claim.
         } else if let Some(known) = known(&map.claims, &claim.text, &stances) {
             place.claim = Some(known);
         } else if is_shown {

@@ -1,7 +1,7 @@
 //! Splits Markdown into blocks: headings in the forms that models use, list items, paragraphs, and
 //! table rows. Code is left out. Accepts any text.
 
-/// Blocks read from one text at most.
+/// Maximum number of blocks read from one text.
 const MOST: usize = 1_000;
 
 /// A piece of a text.
@@ -19,7 +19,7 @@ pub(super) enum TextBlockKind {
     /// How far it is indented.
     Item(usize),
     Paragraph,
-    /// Of a table, the cells parted by `|`; the row above the rule is none.
+    /// The cells of a table row, separated by `|`; the row above the rule is none.
     Row,
 }
 

@@ -38,7 +38,7 @@ pub use similarity::similarity;
 pub enum EvidenceStatus {
     /// A model has judged the answers.
     Judged,
-    /// Nobody was to judge them.
+    /// No judge was requested.
     #[default]
     Off,
     /// No model of the run can judge: demo models compare words, not meaning.
@@ -112,9 +112,9 @@ pub struct EvidenceClaim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stance {
-    /// Makes it, in words that were found in its text.
+    /// Makes the claim; the quoted words were found in the member's text.
     Asserts,
-    /// Says the opposite, in words that were found in its text.
+    /// States the opposite; the quoted words were found in the member's text.
     Denies,
     /// Neither, or no words that show it.
     #[default]
@@ -228,7 +228,7 @@ impl SupportLevel {
     }
 }
 
-/// What a model finds of a sentence and a passage.
+/// A model's finding about a sentence and a passage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Entailment {
@@ -264,7 +264,7 @@ pub struct SentenceSupport {
     /// The passage's words for the verdict.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub quote: String,
-    /// Why the level is not higher, if a rule or the passage speaks against it.
+    /// Why the level is not higher, if a rule or the passage rules it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lowered: Option<String>,
 }

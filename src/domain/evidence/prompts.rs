@@ -13,7 +13,7 @@ use crate::domain::chat::{Brief, Format, Message, MessageRole, ModelRequest, Tas
 use crate::domain::plan::Member;
 use crate::domain::prompt::{self, PEER_BUDGET, letter};
 
-/// Tokens of our own instructions in either question, at most.
+/// Upper bound on the tokens of our own instructions in either prompt.
 pub const INSTRUCTION_TOKENS: u64 = 700;
 /// Expected tokens of a reply.
 pub const REPLY_TOKENS: u64 = 1_500;
@@ -49,7 +49,7 @@ pub fn first_answers<'a>(
         model: &answer.model,
         text: prompt::without_introduction(answer.text.trim()),
     };
-    // A single answer is no member's draft.
+    // A single answer is not a member's draft.
     let is_panel = plan.first() < last || plan.members.len() > 1;
     let answers = answers.into_iter().filter(|_| is_panel).filter(of_first);
     answers.map(first).collect()

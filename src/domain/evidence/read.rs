@@ -113,7 +113,7 @@ pub(super) fn verdicts(reply: &str) -> Result<Vec<JudgedVerdict>, String> {
             _ => return None,
         };
         let passage = number(&one["passage"]).and_then(|number| u32::try_from(number).ok());
-        // What speaks against a sentence counts even if it names no passage.
+        // A contradiction counts even if it names no passage.
         let unnamed = (verdict == Entailment::Contradicts).then_some(0);
         Some(JudgedVerdict {
             sentence: number(&one["sentence"])?,

@@ -40,7 +40,7 @@ const ATTRIBUTING: &[&str] = &[
     "erklärte",
 ];
 
-/// Why quoted words do not carry a sentence, for people; none if no rule objects.
+/// Returns why the quoted words do not support the sentence, as text for users; `None` if no rule objects.
 pub fn objection(sentence: &str, quote: &str) -> Option<String> {
     if has_condition(sentence) != has_condition(quote) {
         return Some("only one of the sentence and the quoted words has a condition".to_owned());

@@ -115,8 +115,8 @@ fn quotations(sentence: &str) -> Vec<&str> {
     found
 }
 
-/// Takes in the checker's verdicts, lowered by the rules. Of several, one that speaks against a sentence counts before one
-/// that entails it, even if its words were not found: support is claimed only where nothing speaks against it.
+/// Takes in the checker's verdicts, lowered by the rules. A contradicting verdict takes precedence over an
+/// entailing one, even if its words were not found: a sentence counts as supported only if nothing contradicts it.
 pub(super) fn apply(plan: &Plan, verdicts: &[JudgedVerdict], sentences: &mut [SentenceSupport]) {
     let mut weights = vec![VerdictWeight::Nothing; sentences.len()];
     for verdict in verdicts {
@@ -148,7 +148,7 @@ enum VerdictWeight {
     Nothing,
     Neither,
     Entails,
-    /// Said to contradict, in words that were not found.
+    /// Reported as contradicting, but the quoted words were not found.
     SaidToContradict,
     Contradicts,
 }

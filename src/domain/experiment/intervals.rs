@@ -34,9 +34,9 @@ pub fn mean_interval(values: &[f64]) -> (f64, f64) {
     (from.max(0.0), to.min(1.0))
 }
 
-/// 95 % confidence interval of the mean of differences of scores from 0 to 1. Where all differences have the
-/// same size it is exact, and it excludes 0 exactly when the sign test is significant at nine tenths of the
-/// level. Otherwise it is the one by betting with few cases, and Student's with many.
+/// 95% confidence interval of the mean difference of scores from 0 to 1. Where all differences have the same size
+/// it is exact, and it excludes 0 exactly when the sign test is significant at nine tenths of the level. Otherwise
+/// it is the one by betting with few cases, and Student's with many.
 pub(super) fn difference_interval(differences: &[f64]) -> (f64, f64) {
     if let Some(size) = size_of_all(differences) {
         return exact_difference(differences, size);

@@ -16,7 +16,7 @@ use crate::domain::schema;
 
 /// Maximum number of characters of an expected answer shown to a judge.
 pub const REFERENCE: usize = 4_000;
-/// With an accuracy mark below the first value, the total is capped at the second: a fluent error must not win.
+/// If the accuracy score is below the first value, the total is capped at the second: a fluent error must not win.
 const CEILING: (f64, f64) = (5.0, 4.0);
 /// Rubric criteria with their weights, which sum to 1.
 const CRITERIA: [(&str, f64); 4] = [

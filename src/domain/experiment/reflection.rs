@@ -7,7 +7,7 @@ use crate::domain::recipe::QUESTION;
 
 /// Maximum number of characters shown of a question, an expected answer, or an answer.
 const MOST_SHOWN: usize = 2_000;
-/// Marks around the proposed prompt.
+/// Delimiters around the proposed prompt.
 const MARKS: (&str, &str) = ("<prompt>", "</prompt>");
 
 /// A failure to learn from.

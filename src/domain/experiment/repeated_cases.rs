@@ -89,7 +89,7 @@ fn is_invisible(c: char) -> bool {
         | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Keeps the first case of each question, in their order.
+/// Keeps the first case of each question, in the original order.
 pub fn distinct(cases: Vec<Case>) -> (Vec<Case>, RepeatedCases) {
     let mut found = RepeatedCases {
         given: cases.len(),

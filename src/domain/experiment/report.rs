@@ -98,7 +98,7 @@ pub struct Latency {
 pub struct LeaderDifference {
     /// Mean; negative if the leader is better.
     pub mean: f64,
-    /// Lower end of the 95 % confidence interval; it includes 0 unless the corrected p-value is significant.
+    /// Lower bound of the 95% confidence interval; it includes 0 unless the corrected p-value is significant.
     pub from: f64,
     /// Upper end.
     pub to: f64,
@@ -126,7 +126,8 @@ pub struct Strength {
     pub place: usize,
     /// Log-strength; the mean over all is 0.
     pub strength: f64,
-    /// 95 % bootstrap confidence interval over cases; none if all cases agree, so that drawing them again shows nothing.
+    /// 95% bootstrap confidence interval over cases; `None` if all cases agree, because resampling them shows no
+    /// variation.
     pub interval: Option<(f64, f64)>,
 }
 

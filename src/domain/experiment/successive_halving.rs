@@ -141,7 +141,8 @@ impl SuccessiveHalving {
             race.record(cell, outcome);
             catch_up(&mut race);
         }
-        // Outcomes of an earlier version, whose races took another course, are used as soon as they are wanted.
+        // Outcomes from an earlier version, whose races ran in a different order, are used when the race asks for
+        // them.
         let known: BTreeMap<Trial, TrialOutcome> = results.into_iter().collect();
         while let Some((cell, outcome)) = race.wanted_of(&known) {
             race.record(cell, outcome);

@@ -2,8 +2,7 @@
 
 use super::prose::prose;
 
-/// What a page of the product and an export show in the same way, in the form that tests/browser/canonical.js gives
-/// it.
+/// Cases that the pages and an export must render alike, in the canonical form of tests/browser/canonical.js.
 fn canonical(html: &str) -> String {
     let mut text = html.to_owned();
     for (from, to) in [

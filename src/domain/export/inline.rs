@@ -111,8 +111,8 @@ pub fn math(formula: &str) -> String {
     format!("<code class=\"math\">{}</code>", escape(formula.trim()))
 }
 
-/// Whether the text between two dollar signs is a formula; usually it is an amount of money. Without a sign of TeX,
-/// words are none.
+/// Whether the text between two dollar signs is a formula; usually it is an amount of money. Words without TeX
+/// syntax are not a formula.
 pub fn is_formula(text: &str) -> bool {
     if text.trim() != text || text.is_empty() || text.contains('\n') {
         return false;

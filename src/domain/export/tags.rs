@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pulldown_cmark::Event;
 
 const PAIRED: [&str; 6] = ["sub", "sup", "kbd", "b", "i", "u"];
-/// Tags that are open at once at most.
+/// Maximum number of tags open at once.
 const MAX_OPEN: usize = 20;
 
 /// Places of the tags that may be written as they are: opened and closed within the same element.

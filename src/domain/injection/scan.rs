@@ -7,7 +7,7 @@ use crate::domain::document::InjectionFlag;
 
 /// Maximum number of flags per page.
 const MAX_FLAGS: usize = 5;
-/// Context in bytes around a sign that is examined.
+/// Number of bytes examined around a match.
 const AROUND: usize = 240;
 /// Maximum length of an excerpt in characters.
 const EXCERPT: usize = 160;

@@ -8,7 +8,7 @@ pub(super) fn in_word(character: char) -> bool {
     character.is_alphanumeric() || is_mark(character)
 }
 
-/// Combining marks of scripts that write vowels with them.
+/// Whether the character is a combining mark, such as a vowel sign.
 fn is_mark(character: char) -> bool {
     matches!(u32::from(character),
         0x0300..=0x036F | 0x0591..=0x05C7 | 0x0610..=0x061A | 0x064B..=0x065F | 0x0900..=0x0963

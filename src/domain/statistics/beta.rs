@@ -27,7 +27,7 @@ pub fn student_tails(t: f64, freedom: f64) -> f64 {
     beta(freedom / 2.0, 0.5, freedom / (freedom + t * t))
 }
 
-/// Quantile of |t|: the value exceeded with probability `tails`.
+/// Two-sided quantile of Student's t: the |t| exceeded with probability `tail_probability`.
 pub fn student_quantile(tails: f64, freedom: f64) -> f64 {
     halve(0.0, 1e6, |t| student_tails(t, freedom) > tails)
 }

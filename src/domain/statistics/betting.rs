@@ -90,7 +90,7 @@ pub fn is_below(values: &[f64], (from, to): (f64, f64), mean: f64, wrong: f64) -
         return mean >= to && !values.is_empty();
     }
     let mut side = OneSidedBet::new();
-    // What was once reached stays reached, so the rest of the values need not be looked at.
+    // A bound that was reached stays reached, so the remaining values need not be examined.
     values.iter().any(|value| {
         side.add((to - value.clamp(from, to)) / (to - mean));
         side.most >= 1.0 / wrong

@@ -1,4 +1,4 @@
-//! What a run's answers show, computed when it ends: its findings with the map of the panel, and its citations.
+//! Computes a finished run's findings (with the evidence map) and its citations.
 
 use super::{Journal, citations};
 use crate::domain::analysis::StageAnswer;

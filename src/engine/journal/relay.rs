@@ -1,5 +1,5 @@
-//! The journal of a relayed call: its events go to its watcher without being stored, and what it took is handed over at
-//! its end.
+//! The journal of a relayed call: its events go to its watcher without being stored, and its usage is handed over
+//! when it ends.
 
 use std::sync::Arc;
 
@@ -46,7 +46,7 @@ impl Journal {
         self.hub.publish_unstored(events.collect());
     }
 
-    /// What is to be recorded of the call; `None` when it took nothing.
+    /// The usage to record for the call; `None` if there is none.
     pub fn into_settled(mut self, purse: BudgetReservation) -> Option<SettledCall> {
         self.events.clear();
         if self.is_empty() && self.cacheable.is_empty() {

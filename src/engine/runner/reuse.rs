@@ -1,5 +1,5 @@
-//! Calls that need not be made: answered by an earlier run, by the cache, or by another caller's identical call in
-//! progress. Everything else goes to the provider.
+//! Avoids calls: uses the answer of an earlier run, the cache, or another caller's identical call in progress. All
+//! other calls go to the provider.
 
 use std::collections::BTreeSet;
 
@@ -61,7 +61,7 @@ impl Driver {
         if let Some(answer) = self.take_known(&request) {
             return self.given(call, answer);
         }
-        // Asked again when the leader of an identical call has ended.
+        // Used again when the leader of an identical call has ended.
         let is_cached = self.cache == CacheUse::On && !self.shared.cache.limits.ttl.is_zero();
         let plain = is_cached.then(|| request.clone());
         self.show_pictures(&mut request);
@@ -123,7 +123,7 @@ impl Driver {
         self.given(call, kept.answer);
     }
 
-    // No provider was called, and nothing is paid.
+    // No provider was called, so the cost is zero.
     fn given(&mut self, call: CallId, answer: Answer) {
         self.purse.close(call, MicroDollars(0));
         let input = MachineInput::Answered {

@@ -17,7 +17,7 @@ pub struct Formula {
 }
 
 impl Formula {
-    /// Opens an element and returns the sign before its text.
+    /// Opens an element and returns the symbol before its text.
     pub fn open(&mut self, name: &str, closes_itself: bool) -> &'static str {
         if (self.open.is_empty() && name != "math") || self.open.len() >= MAX_OPEN {
             return "";

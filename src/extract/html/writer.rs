@@ -233,7 +233,7 @@ impl HtmlTextWriter {
         self.end_line(breaks);
     }
 
-    /// Writes a text that is already on lines of its own.
+    /// Writes text that is already split into lines.
     fn line(&mut self, text: &str) {
         if !text.is_empty() {
             self.begin();

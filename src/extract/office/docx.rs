@@ -136,7 +136,7 @@ impl DocxWord<'_, '_, '_> {
         }
     }
 
-    /// Takes in a part that is a web page or plain text, at its place.
+    /// Inserts a part that is a web page or plain text at its position.
     fn chunk(&mut self, tag: &Tag) -> Result<(), Full> {
         let id = tag.prefixed("id").or_else(|| tag.get("id"));
         let link = self.links.iter().find(|link| Some(&link.id) == id.as_ref());

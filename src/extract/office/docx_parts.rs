@@ -14,7 +14,7 @@ const MAX_CHUNK_BYTES: usize = 16 << 20;
 /// Maximum number of headers, and of footers.
 const MAX_MARGINS: usize = 60;
 
-/// What is left out of the text, for the notes.
+/// Omitted content, for the notes.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct DocxOmitted {
     /// Passages deleted in tracked changes.

@@ -10,7 +10,7 @@ use crate::extract::raised::{RunStyle, Script};
 const MAX_CHAIN: usize = 12;
 /// Maximum number of styles and list definitions read.
 const MAX_STYLES: usize = 20_000;
-/// Levels of a list.
+/// Maximum number of list levels.
 const LEVELS: usize = 9;
 
 /// The list and the level of a list item.

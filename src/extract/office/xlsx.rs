@@ -315,7 +315,7 @@ impl XlsxReader {
     }
 }
 
-/// Puts a cell at its column; columns only grow, whatever the file says.
+/// Appends a cell at its column, padding the gap with empty cells. A column number that goes backward is ignored.
 fn place(row: &mut Vec<String>, column: usize, mut text: String) {
     if text.is_empty() || row.len() >= MAX_COLUMNS {
         return;

@@ -18,7 +18,7 @@ const SIZE: f64 = 10.0;
 /// Average width of a character, in multiples of the font size.
 const CHARACTER: f64 = 0.5;
 
-/// What an annotation is to the reader of a page.
+/// How an annotation appears to the reader of a page.
 pub enum AnnotationText<'a> {
     /// Its appearance is read; without any text in it, this value is written instead.
     Appearance(String),

@@ -1,5 +1,5 @@
-//! The picture of a scanned page, for vision models: the largest picture on the page, as a JPEG if it is
-//! one and as a PNG otherwise. Returns nothing for a picture in a format that it does not understand.
+//! The image of a scanned page, for vision models: the largest image on the page, as a JPEG if it is one and as a
+//! PNG otherwise. Returns nothing for a picture in a format that it does not understand.
 
 use std::io::Write;
 
@@ -17,7 +17,7 @@ use crate::extract::{MAX_PICTURE_BYTES, MAX_PICTURE_SIDE};
 /// Maximum size of a decoded picture, in pixels: twice that of an A0 page at 400 dots per inch.
 const MAX_PIXELS: u64 = 400_000_000;
 
-/// A picture as a file.
+/// An image file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanPicture {
     /// Media type: `image/jpeg` or `image/png`.

@@ -23,7 +23,7 @@ pub enum ResultsShape {
     List,
 }
 
-/// An analysis in a list.
+/// Returns an analysis as JSON, as lists show it.
 pub fn list_item(analysis: &HistoryRow) -> Value {
     let request = &analysis.request;
     json!({

@@ -34,7 +34,8 @@ pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
     let reply = assets::reply("index.html", CachePolicy::Revalidate, &cx.request.headers)?;
     let reply = reply.header(CONTENT_SECURITY_POLICY, PAGE_POLICY);
     let secure = auth::is_secure(&cx.app, cx.https);
-    // The device cookie, because access tokens are short-lived. After sign-out, the guess costs some cached files.
+    // The device cookie, because access tokens are short-lived. After sign-out, a wrong guess only preloads a few
+    // cacheable files.
     let known = [AuthCookie::Access, AuthCookie::Device];
     let is_signed_in = (known.iter()).any(|cookie| cx.cookie(cookie.name(secure)).is_some());
     Ok(match preload::links(cx.request.uri.path(), is_signed_in) {

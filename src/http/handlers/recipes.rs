@@ -152,7 +152,7 @@ pub async fn change(mut cx: RequestContext, caller: Caller) -> Result<Reply, Api
 /// `DELETE /api/recipes/{id}`: deletes a recipe.
 ///
 /// # Errors
-/// `Missing` when there is no such recipe, `Forbidden` when it is not the caller's and the caller is no
+/// `Missing` when there is no such recipe, `Forbidden` when it is not the caller's and the caller is not an
 /// administrator.
 pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let origin = request_origin(&cx);

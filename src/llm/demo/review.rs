@@ -101,7 +101,7 @@ pub fn weight(
     }
 }
 
-/// Whether two claims state the same.
+/// Whether two claims make the same statement.
 pub fn alike(left: &DraftClaim, right: &DraftClaim) -> bool {
     left.values == right.values
         && left.negated == right.negated

@@ -86,7 +86,7 @@ fn weight(cluster: &StatementGroup, reading: &PromptReading, lens: ReviewFocus) 
     review::weight(&cluster.claim, reading, lens, sharers) + borne + 0.2 * sharers as f64
 }
 
-/// Merges claims that state the same, in order of first appearance.
+/// Merges equivalent claims, in order of first appearance.
 fn clusters(read: &[CheckedClaims]) -> Vec<StatementGroup> {
     let mut clusters: Vec<StatementGroup> = Vec::new();
     for peer in read {

@@ -1,4 +1,4 @@
-//! Searches for marks at a position of a growing text, or anywhere in it.
+//! Searches for markers at a position in streamed text, or anywhere in it.
 
 use super::marks::FIRST;
 

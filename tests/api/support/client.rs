@@ -225,7 +225,7 @@ impl Answer {
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
-    /// Checks that this is the contract's error body with this status and code, and gives it.
+    /// Checks that this is the contract's error body with this status and code, and returns it.
     pub fn refused(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
         let body = self.json();

@@ -93,7 +93,7 @@ impl Executable {
     pub fn code(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
-    /// The same person at this server.
+    /// The same client, pointed at this server.
     pub fn known(&self, client: &Client) -> Client {
         let mut client = client.clone();
         client.base = format!("http://{}", self.address);

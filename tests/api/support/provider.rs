@@ -262,7 +262,7 @@ impl State {
         }
     }
 
-    /// What is played to a request for this model.
+    /// The scripted steps for a request for this model.
     fn line(&mut self, model: &str) -> Vec<Step> {
         let Play::Script(lines) = &mut self.play else {
             return Vec::new();

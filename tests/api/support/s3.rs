@@ -19,7 +19,7 @@ pub const SECRET: &str = "a/secret+that/nobody=knows";
 pub const BUCKET: &str = "copies";
 const REGION: &str = "eu-test-1";
 
-/// What goes wrong, once.
+/// A fault to inject once.
 #[derive(Clone)]
 pub enum Trouble {
     /// An answer with this status, code and message, before the body is read.
@@ -30,7 +30,7 @@ pub enum Trouble {
     Half,
     /// It is done, but nobody hears of it.
     Lost,
-    /// So long nothing comes.
+    /// Delay before anything is sent.
     Late(Duration),
     /// So long nothing comes; then the connection is gone, and nothing was done.
     Silence(Duration),
@@ -120,7 +120,7 @@ impl Bucket {
         self.state.lock().unwrap().outage = None;
     }
 
-    /// Loses a file.
+    /// Deletes a file behind the server's back.
     pub fn lose(&self, key: &str) {
         self.state.lock().unwrap().files.remove(key);
     }

@@ -54,7 +54,7 @@ pub fn providers(provider: &Provider) -> String {
         .to_string()
 }
 
-/// A server with these settings that asks this provider.
+/// A server with these settings that uses this provider.
 pub fn server(provider: &Provider, settings: &[(&str, &str)]) -> Server {
     let known = providers(provider);
     let authority = provider.authority();

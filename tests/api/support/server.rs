@@ -58,11 +58,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// With settings that suit tests.
+    /// Starts a server with test settings.
     pub fn start() -> Self {
         Self::with(&[])
     }
-    /// With these settings over those.
+    /// Starts a server with these settings in addition.
     pub fn with(settings: &[(&str, &str)]) -> Self {
         Self::in_folder(Folder::new(), settings)
     }

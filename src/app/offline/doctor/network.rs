@@ -1,5 +1,5 @@
-//! Checks of the network: ports, names, certificates, and proxies in front of the server. Listens on a port
-//! for a moment if it is free; requests the public address only if one is set.
+//! Network checks: ports, host names, certificates, and proxies in front of the server. Listens briefly on each
+//! free port; requests the public address only if one is set.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};

@@ -167,7 +167,7 @@ impl StagedRun {
         }
     }
 
-    /// Gives up what is not answered yet, for this reason.
+    /// Abandons unanswered calls, for this reason.
     pub(super) fn skip_evidence(&mut self, now: Timestamp, reason: &str) {
         let open: Vec<CallId> = self.evidence.open.keys().copied().collect();
         for &id in &open {

@@ -189,7 +189,7 @@ impl RunState {
         for result in self.results.values() {
             match result.answered() {
                 true => totals.answered += 1,
-                // Stopped by a user, which is no failure.
+                // Stopped by a user, which is not a failure.
                 false if result.is_partial() => {}
                 false => totals.failed += 1,
             }

@@ -6,7 +6,7 @@ use crate::domain::analysis::{Arrangement, Plan, StageAnswer, StageRole, Status}
 use crate::domain::ballot::{self, Ballots, StoredVote, form};
 use crate::domain::time::Timestamp;
 
-/// Smallest panel that is asked in waves; of two members both are needed for a majority.
+/// Smallest panel that is called in waves: with two members, a majority needs both.
 const LEAST_FOR_WAVES: usize = 3;
 
 impl RunState {
@@ -22,7 +22,7 @@ impl RunState {
 }
 
 impl StagedRun {
-    /// Of the members that wait for their call, those that are asked next: a majority first, then the rest.
+    /// The waiting members to call next: first a majority, then the rest.
     pub(super) fn next_voters(&self, waiting: Vec<usize>) -> Vec<usize> {
         let plan = &self.board.plan;
         let members = plan.members.len();
