@@ -25,7 +25,7 @@ use tokio::net::TcpStream;
 const RUNS: usize = 60;
 /// A person may have 24 under way.
 const OF_ONE: usize = 20;
-const MOST_AT_ONCE: usize = 500;
+const MAX_AT_ONCE: usize = 500;
 
 fn main() {
     let binary = binary();
@@ -43,7 +43,7 @@ fn main() {
         ("EVIDENCE", "off".to_owned()),
     ];
     let program = Program::start(&binary, Some(&folder.0), "/api/health", &settings);
-    let people: Vec<String> = (0..MOST_AT_ONCE / OF_ONE)
+    let people: Vec<String> = (0..MAX_AT_ONCE / OF_ONE)
         .map(|number| {
             let token = sign_up(program.address, &format!("bench{number}"));
             new_key(program.address, &token)
@@ -60,7 +60,7 @@ fn main() {
         bench.one_after_the_other(members);
     }
     println!("analyses at once, three members, four stages");
-    for at_once in [1, 10, 50, 100, MOST_AT_ONCE] {
+    for at_once in [1, 10, 50, 100, MAX_AT_ONCE] {
         bench.at_once(at_once);
     }
     bench.hits();

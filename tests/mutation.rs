@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// Longer inputs only cost time: what breaks a parser is short.
-const LONGEST: usize = 4096;
+const MAX_BYTES: usize = 4096;
 
 /// Pieces that parsers have trouble with.
 const SPICES: &[&[u8]] = &[
@@ -113,7 +113,7 @@ fn damage(bytes: &mut Vec<u8>, seeds: &[Vec<u8>], chance: &mut Chance) {
             bytes.splice(at..at, spice.to_vec());
         }
     }
-    bytes.truncate(LONGEST);
+    bytes.truncate(MAX_BYTES);
 }
 
 /// Beginnings, middles and ends of the real files under tests/data.

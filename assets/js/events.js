@@ -9,7 +9,7 @@ const NAMES = [
   "analysis.completed", "analysis.failed", "analysis.cancelled",
 ];
 const LAST = new Set(["analysis.completed", "analysis.failed", "analysis.cancelled"]);
-const LONGEST_PAUSE = 15_000;
+const MAX_PAUSE = 15_000;
 
 /**
  * Calls `onEvent(name, data)` once for every event in order; `onLine(connected)` when the connection is
@@ -57,7 +57,7 @@ export function follow(id, { onEvent, onLine, onGone, signal }) {
   function askThenReopen() {
     source.close();
     timer = setTimeout(async () => {
-      pause = Math.min(pause * 2, LONGEST_PAUSE);
+      pause = Math.min(pause * 2, MAX_PAUSE);
       try {
         await get(`/api/analyses/${encodeURIComponent(id)}`, { signal });
       } catch (problem) {

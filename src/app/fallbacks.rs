@@ -14,7 +14,7 @@ use crate::store::{Store, audit, settings};
 /// Name of the setting that stores them.
 const KEY: &str = "fallbacks";
 /// Maximum number of models with a chain, and of models in one chain.
-const MOST: (usize, usize) = (100, 3);
+const MAX_CHAINS_AND_MODELS: (usize, usize) = (100, 3);
 
 /// Fallback chains by the full id of the planned model.
 pub type Chains = BTreeMap<String, Vec<String>>;
@@ -46,19 +46,19 @@ impl Fallbacks<'_> {
         actor: &UserId,
         visit: &RequestOrigin,
     ) -> Result<Chains> {
-        if wanted.len() > MOST.0 {
+        if wanted.len() > MAX_CHAINS_AND_MODELS.0 {
             return Err(fault(&format!(
                 "at most {} models can have a chain",
-                MOST.0
+                MAX_CHAINS_AND_MODELS.0
             )));
         }
         let mut chains = Chains::new();
         for (model, names) in &wanted {
             let id = self.known(model)?;
-            if names.len() > MOST.1 {
+            if names.len() > MAX_CHAINS_AND_MODELS.1 {
                 return Err(fault(&format!(
                     "{id}: a chain has at most {} models",
-                    MOST.1
+                    MAX_CHAINS_AND_MODELS.1
                 )));
             }
             let mut chain: Vec<String> = Vec::new();

@@ -19,7 +19,7 @@ use crate::wire::mcp::{self, McpRequest, McpTool, PanelQuestion};
 pub use crate::wire::mcp::{McpMessage, read, refused};
 
 /// Maximum length of a message, in bytes.
-pub const MOST_BYTES: u64 = 4 << 20;
+pub const MAX_BYTES: u64 = 4 << 20;
 
 /// Use cases of the MCP tools.
 #[derive(Clone, Copy)]

@@ -295,7 +295,7 @@ impl From<store::StoreError> for Error {
             }
             Closed => Error::new(
                 Kind::Unavailable,
-                "this server stores nothing more: it is stopping, or a newer one has taken over",
+                "this server no longer accepts changes: it is shutting down, or a newer process has taken over",
             )
             .resolve("try again in a moment"),
             Failed(private) => Error::internal(private),

@@ -228,7 +228,7 @@ fn fixed(origin: PatternOrigin) -> Error {
         ),
         _ => (
             "is part of the program",
-            "add a pattern with an id of its own",
+            "add a pattern with a different id",
         ),
     };
     Error::new(Kind::Forbidden, format!("this pattern {why}")).resolve(what)

@@ -11,7 +11,7 @@ use crate::domain::user::{Caller, Email};
 use crate::store::{Reader, Store, documents, projects, users};
 
 /// Maximum number of listed projects, the user's own and shared ones.
-const MOST_SHOWN: u32 = 1_000;
+const MAX_SHOWN: u32 = 1_000;
 
 /// Use cases of projects.
 #[derive(Clone, Copy)]
@@ -49,7 +49,7 @@ impl Projects<'_> {
         let user = caller.user.clone();
         let found = self
             .store
-            .read(move |db| projects::visible(db, &user, MOST_SHOWN));
+            .read(move |db| projects::visible(db, &user, MAX_SHOWN));
         Ok(found.await?)
     }
 
@@ -123,7 +123,7 @@ impl Projects<'_> {
         let change = CheckedChange::of(change)?;
         let is_owner = project.owner == caller.user;
         if !is_owner && change.is_for_owner() {
-            let why = "a project is changed by whoever made it";
+            let why = "only the owner of a project can change it";
             return Err(Error::new(Kind::Forbidden, why)
                 .resolve("you can add and remove your own documents"));
         }
@@ -206,7 +206,10 @@ fn found_people(db: &Reader, emails: &[Email]) -> crate::store::Result<Result<Ve
         match users::by_email(db, email.as_str())? {
             Some(user) => people.push(user.id),
             None => {
-                let why = format!("nobody on this server has the address {}", email.as_str());
+                let why = format!(
+                    "no account on this server has the address {}",
+                    email.as_str()
+                );
                 let place = &["body", "members"];
                 return Ok(Err(Error::field(place, "unknown_user", why)));
             }
@@ -268,6 +271,6 @@ fn checked_people(emails: Vec<String>) -> Result<Vec<Email>> {
 }
 
 fn too_many() -> Error {
-    let why = format!("you have {MAX_PROJECTS} projects, the most one person may have");
+    let why = format!("you have {MAX_PROJECTS} projects, the most that one account can have");
     Error::new(Kind::Conflict, why).resolve("delete one first")
 }

@@ -25,7 +25,7 @@ pub use scope::ProviderScope;
 use secrets::Secrets;
 
 /// Maximum number of shared providers, and of providers per user.
-const MOST: (usize, usize) = (64, 16);
+const MAX_SHARED_AND_OWN: (usize, usize) = (64, 16);
 /// Maximum length of a key, in characters.
 const MAX_KEY_CHARS: usize = 4_096;
 /// Maximum number of models listed per provider.
@@ -122,9 +122,9 @@ impl Providers<'_> {
         }
         let known = self.list(scope).await?;
         let most = if scope.owner().is_some() {
-            MOST.1
+            MAX_SHARED_AND_OWN.1
         } else {
-            MOST.0
+            MAX_SHARED_AND_OWN.0
         };
         if known.len() >= most {
             return Err(fault(

@@ -15,7 +15,7 @@ use super::local_session::LocalSession;
 use super::remote::RemoteSession;
 use super::{Outcome, ask, block_on, print};
 use crate::app::App;
-use crate::app::mcp::{MOST_BYTES, McpMessage, read, refused};
+use crate::app::mcp::{MAX_BYTES, McpMessage, read, refused};
 use crate::domain::user::Caller;
 use crate::log;
 
@@ -130,7 +130,7 @@ fn lines() -> mpsc::Receiver<String> {
         loop {
             let mut line = Vec::new();
             // A line that is too long is cut and thus no longer valid JSON; the client gets an error.
-            let read = stdin.by_ref().take(MOST_BYTES).read_until(b'\n', &mut line);
+            let read = stdin.by_ref().take(MAX_BYTES).read_until(b'\n', &mut line);
             let text = String::from_utf8_lossy(&line).trim().to_owned();
             if !matches!(read, Ok(1..)) || !text.is_empty() && sender.blocking_send(text).is_err() {
                 return;

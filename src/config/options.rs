@@ -102,7 +102,7 @@ pub static SETTINGS: &[OptionRow] = &[
     row("PUBLIC_URL", &["RENDER_EXTERNAL_URL"], ValueKind::Url, "", "the address that people use, for links"),
     row("TRUSTED_PROXIES", &[], ValueKind::Networks, "", "addresses or networks whose X-Forwarded headers are trusted"),
     row("REGISTRATION", &[], ValueKind::Choice(&["open", "invite", "closed"]), "open", "who may create an account"),
-    row("QUIRE_SETUP_TOKEN", &[], ValueKind::Secret, "", "makes the account that registers with it the first administrator, at least 16 characters; if unset, one is printed at each start where it is needed"),
+    row("QUIRE_SETUP_TOKEN", &[], ValueKind::Secret, "", "setup token: the account that registers with it becomes the first administrator, at least 16 characters; if unset, one is printed at startup when needed"),
     row("ALLOW_ANONYMOUS", &[], ValueKind::Switch, "", "analyses without an account, on demo models only; default: on if there are only demo models"),
     row("USE_MOCK", &["MOCK_MODE", "ENABLE_MOCK_LLM"], ValueKind::Switch, "", "the offline demo models; default: on if no provider is configured"),
     row("CACHE_TTL", &[], ValueKind::Seconds(0, 31_536_000), "86400", "seconds an answer stays in the cache; 0 turns the cache off"),

@@ -18,7 +18,7 @@ pub struct PageText {
 }
 
 /// Maximum passage length in characters, exceeded only to include a remainder too short for its own passage.
-pub const LONGEST: usize = 1_200;
+pub const MAX_LENGTH: usize = 1_200;
 /// A remainder of at most this many characters is appended to the preceding passage.
 const CRUMB: usize = 200;
 /// Minimum passage length in characters at which a heading ends it.
@@ -29,11 +29,11 @@ const PARAGRAPH: usize = 700;
 const SENTENCE: usize = 900;
 /// Maximum number of passages per document, to bound its share of the index. No text is lost: the largest
 /// accepted text, 64 MiB, has fewer, even if all its sections have the minimum length.
-pub const MOST: usize = 250_000;
+pub const MAX_PASSAGES: usize = 250_000;
 /// Maximum length of a heading in characters.
 const HEADING_CHARS: usize = 200;
 
-/// Splits a document into passages, in order. At most `MOST`.
+/// Splits a document into passages, in order. At most `MAX_PASSAGES`.
 pub fn passages(pages: &[PageText]) -> Vec<Passage> {
     let mut cutter = Cutter::new();
     pages.iter().flat_map(|page| cutter.page(page)).collect()
@@ -53,7 +53,7 @@ impl Cutter {
         Self::default()
     }
 
-    /// Splits the next page into passages. Returns none once `MOST` is reached.
+    /// Splits the next page into passages. Returns none once `MAX_PASSAGES` is reached.
     pub fn page(&mut self, page: &PageText) -> Vec<Passage> {
         let layout = Layout::of(&page.text);
         if !page.title.is_empty() {
@@ -61,7 +61,7 @@ impl Cutter {
         }
         let mut found = Vec::new();
         let mut at = skip_blank_lines(&page.text, 0);
-        while at < page.text.len() && self.ordinal < MOST {
+        while at < page.text.len() && self.ordinal < MAX_PASSAGES {
             let next = at + cut(&page.text[at..], &layout, at);
             let end = at + page.text[at..next].trim_end().len();
             if end > at {
@@ -156,12 +156,12 @@ fn cut(rest: &str, layout: &Layout, base: usize) -> usize {
         }
         if let Some(block) = block.filter(|block| block.start == here)
             && characters >= SECTION
-            && block.end - block.start < LONGEST
+            && block.end - block.start < MAX_LENGTH
         {
             places.block = at;
         }
         let inside = block.filter(|block| block.start < here);
-        if characters == LONGEST {
+        if characters == MAX_LENGTH {
             // The look-ahead is limited to `CRUMB` characters, never the whole rest.
             let crumb = rest[at..].chars().take(CRUMB + 1).count() <= CRUMB;
             let section = layout.headings.get(next_heading).is_some();

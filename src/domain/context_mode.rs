@@ -80,7 +80,7 @@ pub const UNASKED: u64 = 96_000;
 /// Documents take at most one part in this number of a context window by default.
 const WINDOW_SHARE: u64 = 4;
 /// Maximum characters included whole on request; they are stored with the analysis.
-pub const MOST: u64 = 2_000_000;
+pub const MAX_CHARS: u64 = 2_000_000;
 /// Characters of passages for members with smaller context windows.
 const STEPS: [usize; 4] = [12_000, 6_000, 3_000, 1_500];
 /// Tokens reserved for the panel's rules and a stage's prompt.
@@ -135,12 +135,12 @@ pub fn choose(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> Fi
     let given = |fit, chars, why: String| FitChoice { fit, chars, why };
     let unknown = PASSAGES as u64;
     let most = match (wish, room) {
-        (ContextMode::Whole, _) => MOST,
+        (ContextMode::Whole, _) => MAX_CHARS,
         (ContextMode::Passages, _) => 0,
         (_, None) => unknown,
         (_, Some(_)) => {
             let share = seat.share().map_or(0, |share| volume.chars_in(share));
-            UNASKED.max(share as u64).min(MOST)
+            UNASKED.max(share as u64).min(MAX_CHARS)
         }
     };
     let fits = room.is_none_or(|room| volume.tokens() <= room);
@@ -172,7 +172,7 @@ pub fn choose(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> Fi
             ContextMode::Passages => PASSAGES,
             _ => seat.share().map_or(0, |share| volume.chars_in(share)),
         };
-        let chars = share.clamp(PASSAGES, chars.min(MOST as usize));
+        let chars = share.clamp(PASSAGES, chars.min(MAX_CHARS as usize));
         return given(Fit::Passages, chars, why);
     }
     match STEPS.into_iter().find(|&step| step <= chars) {

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 /// Minimum number of cases of a record that decides anything.
-pub const LEAST_CASES: u32 = 10;
+pub const MIN_CASES: u32 = 10;
 
 /// How often a model was right in this user's own data.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ pub enum StandingBasis {
 impl StandingRecord {
     /// Whether it has enough cases to decide.
     pub const fn is_enough(self) -> bool {
-        self.cases >= LEAST_CASES
+        self.cases >= MIN_CASES
     }
 
     /// Mean score; 0 without cases.

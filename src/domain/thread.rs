@@ -18,7 +18,7 @@ pub const NO_ANSWER: &str = "(This question was not answered.)";
 /// Length of a title that is derived from a question, in characters.
 const DERIVED_TITLE: usize = 80;
 /// Tokens below which a shortened turn says too little to be carried.
-const LEAST_TURN: u64 = 48;
+const MIN_TURN: u64 = 48;
 /// Tokens reserved for the notice about turns that were left out.
 const NOTICE: u64 = 24;
 /// Stands for the middle of a shortened text: the beginning says what it is about, the end concludes.
@@ -73,7 +73,7 @@ pub fn context(earlier: &[Message], room: u64) -> CarriedTurns {
             kept.push(turn.to_vec());
             continue;
         }
-        if left >= LEAST_TURN {
+        if left >= MIN_TURN {
             kept.push(shorten(turn, left));
             shortened = 1;
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::tokens::estimate_tokens;
 
 /// Maximum number of tools per request, and of calls per answer.
-pub const MOST: usize = 128;
+pub const MAX_TOOLS: usize = 128;
 
 /// A function that a model may call.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -133,7 +133,7 @@ impl RunChannel {
     }
 
     /// Waits until the watcher has taken events.
-    pub async fn made_room(&self) {
+    pub async fn wait_for_room(&self) {
         self.taken.notified().await;
     }
 

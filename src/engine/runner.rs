@@ -183,7 +183,7 @@ impl Driver {
             tokio::select! {
                 Some((call, request)) = self.following.next() => self.call(call, request).await,
                 event = self.inbox.recv(), if has_room => self.hear(event).await,
-                () = self.hub.made_room(), if !has_room => {}
+                () = self.hub.wait_for_room(), if !has_room => {}
                 wish = self.hub.wanted() => match wish {
                     RunCommand::Hurry => self.machine.handle(self.watch.now(), MachineInput::Hurry),
                     RunCommand::Leave(model) => self.machine.handle(self.watch.now(), MachineInput::Leave(model)),
@@ -392,12 +392,12 @@ fn default_detail(kind: CallErrorKind) -> &'static str {
         CallErrorKind::Timeout => "no answer within the time limit",
         CallErrorKind::Auth => "the provider does not accept the key",
         CallErrorKind::Money => "the provider's account has no credit left",
-        CallErrorKind::RateLimited => "the provider is asked too often",
-        CallErrorKind::Overloaded => "the provider has a fault",
+        CallErrorKind::RateLimited => "the provider's rate limit was reached",
+        CallErrorKind::Overloaded => "the provider has a temporary problem",
         CallErrorKind::Rejected => "the provider refused the request",
         CallErrorKind::Malformed => "the provider sent a malformed response",
         CallErrorKind::Truncated => "the answer was cut off",
-        CallErrorKind::Empty => "the model answered with nothing",
+        CallErrorKind::Empty => "the model returned an empty answer",
         CallErrorKind::TooLarge => "the answer is too large",
         CallErrorKind::Cancelled => "stopped",
         CallErrorKind::Unavailable => "the model is not available",

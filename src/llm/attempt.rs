@@ -53,7 +53,7 @@ pub(super) fn ask(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answe
     }
     let mut request = attempt.request.clone();
     let again = format!(
-        "That is not what was wanted: {why}. Answer again with nothing but the JSON object."
+        "That does not match the requested format: {why}. Answer again with only the JSON object."
     );
     let said = Message::new(MessageRole::Assistant, &*answer.text);
     request

@@ -11,7 +11,7 @@ use crate::domain::experiment::record::{
 };
 use crate::domain::experiment::spec::ExperimentSpec;
 use crate::domain::experiment::{
-    Case, JudgeCost, MOST_CASES, Trial, TrialOutcome, design::RaceVerdict,
+    Case, JudgeCost, MAX_CASES, Trial, TrialOutcome, design::RaceVerdict,
 };
 use crate::domain::id::{AnalysisId, ExperimentId, UserId};
 use crate::domain::time::Timestamp;
@@ -126,7 +126,7 @@ pub fn list_of(
 pub fn cases_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Case>> {
     db.all(
         "SELECT body FROM experiment_cases WHERE experiment_id = ?1 ORDER BY place LIMIT ?2",
-        (id, MOST_CASES as i64),
+        (id, MAX_CASES as i64),
         |row| json(row, 0),
     )
 }

@@ -13,12 +13,12 @@ use crate::domain::id::{AnalysisId, UserId};
 use crate::domain::standing::StandingRecord;
 
 /// Maximum number of the newest experiments that count.
-const MOST_EXPERIMENTS: u32 = 20;
+const MAX_EXPERIMENTS: u32 = 20;
 /// Maximum number of their evaluations that count.
-const MOST_EVALUATIONS: u32 = 2_000;
+const MAX_EVALUATIONS: u32 = 2_000;
 
 /// Maximum number of the newest scored votes that count.
-const MOST_VOTES: u32 = 300;
+const MAX_VOTES: u32 = 300;
 
 /// A vote on a case of an experiment with an expected answer.
 #[derive(Debug, Clone)]
@@ -73,8 +73,8 @@ pub fn of_user(db: &Reader, user: &UserId, models: &[&str]) -> Result<ModelRecor
          SELECT model, sum(score) AS points, count(*) AS cases FROM by_question GROUP BY model LIMIT 1000",
         (
             user,
-            MOST_EXPERIMENTS,
-            MOST_EVALUATIONS,
+            MAX_EXPERIMENTS,
+            MAX_EVALUATIONS,
             serde_json::json!(distinct).to_string(),
             distinct.len() as i64,
         ),
@@ -107,7 +107,7 @@ pub fn scored_votes(db: &Reader, user: &UserId) -> Result<Vec<ScoredVote>> {
          WHERE r.number > 0 AND r.error = '' AND a.pattern = 'vote' AND r.score IN (0.0, 1.0)
            AND json_extract(e.body, '$.evaluator.kind') IN ('exact', 'contains', 'number', 'choice', 'regex')
          ORDER BY e.id DESC, r.number DESC LIMIT ?3",
-        (user, MOST_EXPERIMENTS, MOST_VOTES),
+        (user, MAX_EXPERIMENTS, MAX_VOTES),
         |row| {
             let (id, score) = (row.get("id")?, row.get("score")?);
             Ok((id, json(row, "asked")?, json(row, "plan")?, score))

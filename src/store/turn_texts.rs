@@ -13,9 +13,9 @@ use crate::domain::search::index_terms;
 use crate::domain::thread::title_of;
 
 /// Bytes of a question or an answer that are indexed.
-const MOST_TEXT: usize = 64 << 10;
+const MAX_TEXT: usize = 64 << 10;
 /// Number of matching turns that a search considers, best first.
-const MOST_MATCHES: u32 = 5_000;
+const MAX_MATCHES: u32 = 5_000;
 
 /// A turn that matches a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub fn best_by_thread(
          JOIN turn_texts x ON x.id = f.rowid
          JOIN analyses a ON a.id = x.analysis_id
          WHERE turns_fts MATCH ?1 AND a.user_id = ?2 ORDER BY f.rank LIMIT ?3",
-        (whole, user, MOST_MATCHES),
+        (whole, user, MAX_MATCHES),
         |row| {
             let thread: String = row.get(0)?;
             if let Some(thread) = ThreadId::parse(&thread) {
@@ -142,7 +142,7 @@ pub fn by_row(db: &Reader, user: &UserId, row: i64) -> Result<Option<TurnMatch>>
 }
 
 fn beginning(text: &str) -> &str {
-    let mut end = text.len().min(MOST_TEXT);
+    let mut end = text.len().min(MAX_TEXT);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

@@ -201,7 +201,7 @@ impl AnswerBuilder {
     pub fn malformed(&mut self, what: &str) {
         self.fail(CallError::new(
             CallErrorKind::Malformed,
-            format!("the provider sent something that is no {what}"),
+            format!("the provider sent something that is not {what}"),
         ));
     }
 
@@ -450,6 +450,6 @@ fn empty_answer_message(finish: Finish) -> &'static str {
         }
         Finish::ContentFilter => "the provider blocked the answer",
         Finish::ToolCalls => "the model asked for a tool instead of answering",
-        Finish::Stop => "the model answered with nothing",
+        Finish::Stop => "the model returned an empty answer",
     }
 }

@@ -420,9 +420,9 @@ fn sentence(kind: CallErrorKind) -> &'static str {
         CallErrorKind::Money => "the provider's account has no credit left",
         CallErrorKind::Auth => "the provider does not accept the key",
         CallErrorKind::Timeout => "the provider timed out",
-        CallErrorKind::RateLimited => "the provider is asked too often",
+        CallErrorKind::RateLimited => "the provider's rate limit was reached",
         CallErrorKind::Rejected => "the provider refused the request",
-        _ => "the provider has a fault",
+        _ => "the provider has a temporary problem",
     }
 }
 

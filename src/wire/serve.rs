@@ -55,7 +55,7 @@ impl ChatRequest {
 }
 
 /// Maximum length of a conversation in bytes.
-pub const MOST_TEXT: usize = 2_000_000;
+pub const MAX_TEXT: usize = 2_000_000;
 
 /// Maximum number of turns of a conversation.
 const MAX_TURNS: usize = 2_000;
@@ -79,7 +79,7 @@ pub(super) fn model(fields: &Map<String, Value>) -> Result<String, RequestError>
 /// When it has no turns, too many, too much text, or neither text, images, nor tool results.
 pub(super) fn check_turns(turns: &[Message]) -> Result<(), RequestError> {
     let characters: usize = turns.iter().map(|turn| turn.text.len()).sum();
-    if turns.len() > MAX_TURNS || characters > MOST_TEXT {
+    if turns.len() > MAX_TURNS || characters > MAX_TEXT {
         return fault("messages", "the conversation is too long");
     }
     // Vendors accept a conversation that ends with the model's own turn (a prefill), or that has only instructions.

@@ -118,7 +118,7 @@ fn prompts(fields: &Map<String, Value>) -> Result<Vec<&str>, RequestError> {
     let size: usize = texts.iter().map(|text| text.len()).sum();
     match texts.iter().any(|text| !text.trim().is_empty()) {
         false => fault("prompt", "the prompt is empty"),
-        true if size > super::serve::MOST_TEXT => fault("prompt", "the prompt is too long"),
+        true if size > super::serve::MAX_TEXT => fault("prompt", "the prompt is too long"),
         true => Ok(texts),
     }
 }

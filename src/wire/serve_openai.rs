@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-pub use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, MOST_TEXT};
+pub use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, MAX_TEXT};
 use super::serve::{check_turns, model};
 use super::serve_content::marked;
 pub use super::serve_error::RequestError;
@@ -68,7 +68,7 @@ fn format(given: Option<&Value>) -> Option<Value> {
 }
 
 /// Maximum number of answers to one request.
-pub const MOST_CHOICES: u32 = 16;
+pub const MAX_CHOICES: u32 = 16;
 
 /// Number of answers requested: `n`, or 1.
 ///
@@ -78,8 +78,8 @@ pub const MOST_CHOICES: u32 = 16;
 pub(super) fn choices(fields: &Map<String, Value>) -> Result<u32, RequestError> {
     let n = whole(fields.get("n"), "n")?.unwrap_or(1);
     match u32::try_from(n) {
-        Ok(n @ 1..=MOST_CHOICES) => Ok(n),
-        _ => fault("n", format!("n must be from 1 to {MOST_CHOICES}")),
+        Ok(n @ 1..=MAX_CHOICES) => Ok(n),
+        _ => fault("n", format!("n must be from 1 to {MAX_CHOICES}")),
     }
 }
 

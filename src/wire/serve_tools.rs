@@ -9,7 +9,7 @@ use super::cache_marks;
 use super::serve_call;
 use super::serve_error::{RequestError, fault};
 use super::serve_functions;
-use crate::domain::tools::{MOST, Tool, ToolCall, ToolChoice, Tools};
+use crate::domain::tools::{MAX_TOOLS, Tool, ToolCall, ToolChoice, Tools};
 
 /// Maximum size of one tool's description and schema, in bytes.
 const MAX_TOOL_BYTES: usize = 200_000;
@@ -48,8 +48,8 @@ pub fn read(fields: &Map<String, Value>, shape: ToolShape) -> Result<OfferedTool
         Some(Value::Array(list)) => list,
         Some(_) => return fault("tools", "tools must be a list"),
     };
-    if list.len() > MOST {
-        return fault("tools", format!("at most {MOST} tools are passed on"));
+    if list.len() > MAX_TOOLS {
+        return fault("tools", format!("at most {MAX_TOOLS} tools are passed on"));
     }
     let (mut kept, mut left_out) = (Vec::new(), Vec::new());
     for given in list {
@@ -259,7 +259,7 @@ mod tests {
                 "tool_choice",
             ),
             (
-                json!({ "tools": vec![named("a")[0].clone(); MOST + 1] }),
+                json!({ "tools": vec![named("a")[0].clone(); MAX_TOOLS + 1] }),
                 "tools",
             ),
         ] {

@@ -52,7 +52,7 @@ impl ToolCallBuilder {
     pub fn take(&mut self, fragment: ToolCallFragment) {
         let at = match self.position_of(&fragment) {
             Some(at) => at,
-            None if self.0.len() > tools::MOST => return,
+            None if self.0.len() > tools::MAX_TOOLS => return,
             None => {
                 let index = fragment.index.unwrap_or(self.next_index());
                 self.0.push(PendingCall {
@@ -139,7 +139,7 @@ impl ToolCallBuilder {
 
     /// Appends a complete call.
     pub fn take_whole(&mut self, id: &str, name: &str, arguments: &Value, signature: Option<&str>) {
-        if self.0.len() > tools::MOST {
+        if self.0.len() > tools::MAX_TOOLS {
             return;
         }
         let arguments = match arguments {
@@ -203,7 +203,7 @@ impl ToolCallBuilder {
             }
             finished.push(call);
         }
-        finished.truncate(tools::MOST);
+        finished.truncate(tools::MAX_TOOLS);
         Ok(finished)
     }
 }

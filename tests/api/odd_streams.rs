@@ -14,7 +14,7 @@ use crate::upstream::{
 };
 
 const HALF: &str = "Seven plus ";
-const FAULT: &str = "the provider has a fault";
+const FAULT: &str = "the provider has a temporary problem";
 
 fn choice(more: Value) -> Value {
     let mut choice = json!({ "index": 0, "delta": {} });

@@ -73,7 +73,7 @@ pub fn broken(model: &'static str, line: Line, status: u16, words: &'static str)
 pub const COUNTED: Count = Some((100, 7, 0, "0.170000"));
 pub const CACHED: Count = Some((100, 7, 80, "0.098000"));
 pub const BROKE: &str = "broke off";
-const FAULT: &str = "the provider has a fault";
+const FAULT: &str = "the provider has a temporary problem";
 
 pub fn ended(reason: &str) -> Line {
     sse(&[text("Seven plus "), end(reason), usual(), done()])

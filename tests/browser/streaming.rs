@@ -234,5 +234,5 @@ fn slow_failing_and_cut_off_members() {
     browser.wait(".results-container");
     browser.wait_text(".results-headline", "Analysis complete");
     browser.press("Side by Side");
-    browser.wait_text(".members", "Stopped. What was written until then is kept.");
+    browser.wait_text(".members", "Stopped. The text so far is kept.");
 }

@@ -110,7 +110,7 @@ fn named(browser: &Browser) {
     browser.press("All answers");
     let combined = browser.text(".combined");
     assert!(
-        combined.contains("says spare") && combined.contains("In the place of far/broken"),
+        combined.contains("says spare") && combined.contains("Fallback for far/broken"),
         "{combined}"
     );
     browser.press("Side by Side");
@@ -119,8 +119,8 @@ fn named(browser: &Browser) {
     assert!(failed.contains("far/spare took its place"), "{failed}");
     let cards = browser.text(".members");
     for words in [
-        "In the place of far/broken, which failed.",
-        "It does not take temperature: left out.",
+        "Fallback for far/broken, which failed.",
+        "Not supported by this model, so not sent: temperature.",
         "asked 2 times",
         "about",
     ] {
@@ -145,7 +145,7 @@ fn a_stand_in_is_named_while_it_runs() {
         json!({ "model": "far/last", "letter": "A", "insteadOf": "far/broken", "text": "Forty." });
     assert_eq!(
         seen["failed"],
-        "It was asked more than once. far/spare takes its place."
+        "Called more than once. far/spare takes its place."
     );
     assert_eq!(seen["running"], "in the place of far/broken");
     assert_eq!(

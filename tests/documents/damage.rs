@@ -15,7 +15,7 @@ use crate::pack;
 /// Of each kind in an ordinary run.
 const FEW: usize = 25;
 /// Larger files only take longer.
-const LONGEST: usize = 100 << 10;
+const MAX_BYTES: usize = 100 << 10;
 
 const LIMITS: ReadLimits = ReadLimits {
     input: 4 << 20,
@@ -158,7 +158,7 @@ pub fn whole() -> Vec<(String, Vec<File>)> {
     let mut kinds: Vec<(String, Vec<File>)> = Vec::new();
     for sample in samples() {
         let (folder, bytes) = (sample.folder().to_owned(), sample.bytes());
-        if bytes.len() > LONGEST {
+        if bytes.len() > MAX_BYTES {
             continue;
         }
         let file = (sample.name().to_owned(), bytes);

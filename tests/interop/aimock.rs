@@ -81,7 +81,7 @@ fn every_dialect_s_refusals_are_told_apart() {
     };
     let vendors = ["openai", "responses", "anthropic", "google", "ollama"];
     for (model, reason) in [
-        ("limited", "asked too often"),
+        ("limited", "rate limit was reached"),
         ("broke", "no credit left"),
         ("gone", "(404)"),
         ("busy", "(529)"),

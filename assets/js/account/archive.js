@@ -21,7 +21,7 @@ export function Archive() {
         element.reset();
         const taken = Object.entries(counts).filter(([, { added }]) => added > 0).map(([name, { added }]) => `${count(added)} ${name.replaceAll("_", " ")}`);
         const refused = Object.values(counts).reduce((sum, one) => sum + (one.refused ?? 0), 0);
-        fill(out, el("p", { class: "notice" }, taken.length > 0 ? `Imported: ${taken.join(", ")}.` : "The file holds nothing new.",
+        fill(out, el("p", { class: "notice" }, taken.length > 0 ? `Imported: ${taken.join(", ")}.` : "The file contains nothing new.",
           refused > 0 && ` ${plural(refused, "part")} could not be imported.`));
       } catch (problem) {
         fill(out);

@@ -6,9 +6,9 @@ import { Radio } from "./evaluator.js";
 import { DIALS, namer } from "./words.js";
 
 const OBJECTIVES = [
-  ["quality", "The best answers", "The score alone decides; money and time are shown, but do not count."],
-  ["weighted", "Good answers for their price", "Points are taken off for money and for waiting."],
-  ["pareto", "Show me the trade-off", "No single best: every setting that no other beats in quality, money and time."],
+  ["quality", "The best answers", "Only the score counts; cost and time are shown."],
+  ["weighted", "Good answers for their price", "Cost and latency reduce the score."],
+  ["pareto", "Show me the trade-off", "No single winner: every setting that no other beats on quality, cost, and time."],
 ];
 
 /** `{node}`; changes `draft.objective` and calls `changed`. */
@@ -33,7 +33,7 @@ export function ObjectivePicker({ draft, changed }) {
         if (uses > 0) draft.objective.uses = uses;
         else delete draft.objective.uses;
         changed();
-      } } }, "With this, it also ends when going on would cost more than a better setting could bring.").node,
+      } } }, "If set, the experiment also ends when continuing would cost more than a better setting could save.").node,
     ]);
   }
 

@@ -7,7 +7,7 @@ import { DocumentPicker } from "../parts/document-picker.js";
 import { Alert, Empty } from "../parts/states.js";
 
 const SHOWN = 30;
-const MOST = 1000;
+const MAX_CASES = 1000;
 const TYPES = { jsonl: "application/jsonl", ndjson: "application/jsonl", json: "application/json", tsv: "text/tab-separated-values" };
 
 /** `{node}`; changes `draft.cases` and `draft.documents`, and calls `changed`. */
@@ -56,12 +56,12 @@ export function CaseEditor({ draft, documents, changed, signal }) {
   // Imported cases are appended; an empty first row is replaced.
   function add(cases, words) {
     const kept = draft.cases.filter((one) => one.prompt.trim() || one.expected?.trim());
-    const room = MOST - kept.length;
+    const room = MAX_CASES - kept.length;
     draft.cases = [...kept, ...cases.slice(0, room)];
     draw();
     changed();
     const left = cases.length - Math.min(cases.length, room);
-    fill(message, el("p", { class: "notice", role: "status" }, `${plural(Math.min(cases.length, room), "case")} added${words}.${left > 0 ? ` ${plural(left, "case")} left out: ${MOST} is the most.` : ""}`));
+    fill(message, el("p", { class: "notice", role: "status" }, `${plural(Math.min(cases.length, room), "case")} added${words}.${left > 0 ? ` ${plural(left, "case")} left out: ${MAX_CASES} is the most.` : ""}`));
   }
 
   function one() {

@@ -8,7 +8,7 @@ import { toast } from "../parts/toast.js";
 import { score, span } from "./words.js";
 
 const SPEAKS_MS = 20_000;
-const LONGEST_PAUSE = 15_000;
+const MAX_PAUSE = 15_000;
 
 /** `{node}`: follows the events of a running experiment; calls `ended()` at its end. `words` names settings. */
 export function ProgressView({ told, words, ended, signal }) {
@@ -137,7 +137,7 @@ function follow(id, { onProgress, onLine, onEnd, signal }) {
       onLine(false);
       if (source.readyState !== EventSource.CLOSED) return;
       timer = setTimeout(open, pause);
-      pause = Math.min(pause * 2, LONGEST_PAUSE);
+      pause = Math.min(pause * 2, MAX_PAUSE);
     };
   }
 }

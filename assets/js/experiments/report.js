@@ -114,7 +114,7 @@ function TradeOffs(context) {
     }));
     if (dots.length === 0 || dots.every((dot) => dot.x === 0)) return el("p", { class: "fine" }, `${title}: no setting ${across.startsWith("Cost") ? "cost anything" : "took any time"}.`);
     return Scatter({
-      title, about: `Up is better, left is ${across.startsWith("Cost") ? "cheaper" : "quicker"}. Numbers are places on the leaderboard.`,
+      title, about: `Up is better, left is ${across.startsWith("Cost") ? "cheaper" : "quicker"}. Numbers are ranks on the leaderboard.`,
       dots, across: { name: across, show }, up: { name: measure, show: score }, legend: [...signs, ["front", "nothing is better and cheaper"]].slice(0, across.startsWith("Cost") ? 3 : 2),
       table: () => ({ heads: ["Setting", measure, across, "On the Pareto front"], rows: board.slice(0, LISTED).map((row) => [`${rank.get(row.place)}. ${words.name(row.setting)}`, score(row.mean), show(x(row)), front.has(row.place) ? "yes" : "no"]) }),
     });
@@ -142,7 +142,7 @@ function Fates(context) {
   const shown = runners.slice(0, DRAWN + 4);
   return Section("Elimination rounds",
     Falls({
-      title: "How far each setting came", length, course: "cases in the race",
+      title: "How far each setting got", length, course: "cases in the race",
       about: `Set aside does not mean worse: it was behind when only half could go on. Only a cross means that it was shown to be worse.${runners.length > shown.length ? ` The ${shown.length} that came furthest, of ${count(runners.length)}.` : ""}`,
       legend: [["leader", "leads"], ["aside", "set aside"], ["beaten", "shown to be worse"]],
       runners: shown.map((runner) => ({ label: runner.setting, to: runner.to, fate: runner.fate, kind: kind(runner.place), words: `${runner.setting}: ${why[runner.fate]}, after ${plural(runner.to, "case")}` })),

@@ -47,7 +47,7 @@ export function Strengths(report, words) {
   const rows = [...report.strengths].sort((a, b) => b.strength - a.strength).map((one) => [words.name(settings.get(one.place) ?? {}), score(one.strength), one.interval ? span(one.interval) : "Unknown: all cases agree"]);
   return [
     el("h3", null, "Bradley–Terry strength"),
-    el("p", { class: "fine" }, "From who was preferred to whom, by judges and by you: the mean is 0, and one point more wins about 73 of 100 comparisons."),
+    el("p", { class: "fine" }, "Estimated from pairwise preferences of judges and of you. The mean is 0; a lead of one point wins about 73 of 100 comparisons."),
     Figures("Bradley–Terry strength", () => ({ heads: ["Setting", "Strength", "Interval"], rows })),
   ];
 }

@@ -8,7 +8,7 @@ import { markdown } from "../parts/markdown.js";
 import { Alert } from "../parts/states.js";
 
 const PROMPT = "Explain in three sentences why the sky is blue.";
-const MOST_TOKENS = 400;
+const MAX_TOKENS = 400;
 
 /** Opens the dialog. Closing it stops the answer. */
 export async function tryModel(model) {
@@ -19,7 +19,7 @@ export async function tryModel(model) {
   const problem = el("div", { class: "step-message" });
   const send = button("Send", { type: "submit", class: "primary" });
   const form = el("form", { class: "try-form", on: { submit } }, prompt.node,
-    el("div", { class: "actions" }, send, el("span", { class: "fine" }, model.mock || model.price === null ? "" : `At most ${MOST_TOKENS} tokens are written.`)),
+    el("div", { class: "actions" }, send, el("span", { class: "fine" }, model.mock || model.price === null ? "" : `At most ${MAX_TOKENS} tokens are written.`)),
     problem, answer, facts);
 
   async function submit(event) {
@@ -49,7 +49,7 @@ export async function tryModel(model) {
 async function ask(model, prompt, signal, onPiece) {
   const began = performance.now();
   const response = await call("POST", "/v1/chat/completions", {
-    body: { model, stream: true, stream_options: { include_usage: true }, max_tokens: MOST_TOKENS, messages: [{ role: "user", content: prompt }] },
+    body: { model, stream: true, stream_options: { include_usage: true }, max_tokens: MAX_TOKENS, messages: [{ role: "user", content: prompt }] },
     accept: "text/event-stream", raw: true, signal,
   });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

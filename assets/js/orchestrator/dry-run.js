@@ -65,7 +65,7 @@ function Result(told, pattern, prompt, models) {
           pattern.rules && el("p", { class: "template", dir: "auto" }, pattern.rules),
           Template(stage.prompt, { question: prompt, members: String(told.models.length) })));
     }),
-    el("p", { class: "fine" }, "Tokens are estimated from the texts. Passages of documents come on top."),
+    el("p", { class: "fine" }, "Tokens are estimated from the texts. Document passages are not included."),
   ];
 }
 

@@ -9,7 +9,7 @@ const ARRANGEMENTS = [
   ["staged", "Stages, then one answer"], ["self", "One model several times, then one answer"], ["cascade", "Two drafts; a synthesis only if they differ"],
   ["vote", "Vote, counted by Quire"], ["single", "Single model"],
 ];
-const MOST_STAGES = 6;
+const MAX_STAGES = 6;
 
 /** `{node, tell(faults)}`. `source` is not modified; `onChange(source)` gets a new one. `fixed`: the id cannot change. */
 export function PatternForm(source, { fixed, onChange }) {
@@ -91,7 +91,7 @@ export function PatternForm(source, { fixed, onChange }) {
       at("panel", Field("Minimum models", { type: "number", min: 1, max: 16, value: now.panel?.[0] ?? 2, on: { input: panel(0) } })),
       Field("Maximum models", { type: "number", min: 1, max: 16, value: now.panel?.[1] ?? 4, on: { input: panel(1) } }).node),
     el("h2", null, "Stages"), stages,
-    button("Add a stage", { class: "secondary", on: { click: () => now.stages.length < MOST_STAGES && add() } }),
+    button("Add a stage", { class: "secondary", on: { click: () => now.stages.length < MAX_STAGES && add() } }),
     el("div", { class: "pair" },
       text("use_cases", "Good for, one per line", (now.use_cases ?? []).join("\n"), (value) => change({ use_cases: lines(value) }), { rows: 3 }),
       text("limitations", "Limitations, one per line", (now.limitations ?? []).join("\n"), (value) => change({ limitations: lines(value) }), { rows: 3 })));

@@ -38,8 +38,8 @@ export function RecipePage({ recipe, versions, patterns, models, standard, panel
       el("div", { class: "actions" },
         recipe.own && link(`${address}&edit`, "Edit", { class: "button primary" }),
         link(`/orchestrator?recipe=new&copy=${encodeURIComponent(recipe.id)}`, "Copy", { class: "button secondary" }),
-        recipe.own && button(recipe.shared ? "Stop sharing" : "Share with everyone here", { class: "secondary", on: { click: () => act(put(`/api/recipes/${recipe.id}`, { shared: !recipe.shared }, { signal }), recipe.shared ? "It is yours alone again." : "Everybody with an account here may use it now.") } }),
-        button(isDefault ? "Remove as default" : "Use as default", { class: "secondary", on: { click: () => act(put("/api/users/me/recipe", { recipe: isDefault ? null : recipe.id }, { signal }), isDefault ? "You have no default recipe now." : "Questions that say nothing else use it from now on.") } }),
+        recipe.own && button(recipe.shared ? "Stop sharing" : "Share with everyone here", { class: "secondary", on: { click: () => act(put(`/api/recipes/${recipe.id}`, { shared: !recipe.shared }, { signal }), recipe.shared ? "Only you can use it now." : "Everyone with an account on this server can use it now.") } }),
+        button(isDefault ? "Remove as default" : "Use as default", { class: "secondary", on: { click: () => act(put("/api/users/me/recipe", { recipe: isDefault ? null : recipe.id }, { signal }), isDefault ? "You have no default recipe now." : "Questions without other settings now use it.") } }),
         recipe.own && button(`Delete the recipe ${recipe.name}`, { class: "quiet", on: { click: drop } }, icon("trash"), "Delete"))),
     el("section", { class: "card", "aria-label": "Settings" }, el("h2", null, "Settings"), Facts(factsOf(recipe, patterns, models)),
       el("p", { class: "call-by" }, el("span", null, "API requests use it as ", el("code", null, `quire/${recipe.name}`), " or by ", el("code", null, `"recipe": "${recipe.name}"`), "."), CopyButton("Copy the recipe's name", () => recipe.name))),
@@ -85,7 +85,7 @@ function Versions(versions, patterns, models, recipe, act, signal) {
       el("details", { class: "more" },
         el("summary", null, `Version ${one.version}`, el("time", { class: "fine", datetime: one.saved_at, title: exactly(one.saved_at) }, ` ${when(one.saved_at)}`)),
         Facts(factsOf(one, patterns, models)),
-        recipe.own && one.version !== recipe.version && button(`Go back to version ${one.version}`, { class: "secondary", on: { click: () => act(put(`/api/recipes/${recipe.id}`, bodyOf(one), { signal }), `Version ${one.version} is in force again, as a new version.`) } }))))));
+        recipe.own && one.version !== recipe.version && button(`Go back to version ${one.version}`, { class: "secondary", on: { click: () => act(put(`/api/recipes/${recipe.id}`, bodyOf(one), { signal }), `Version ${one.version} is restored as a new version.`) } }))))));
 }
 
 /** The body that sends a version again, without the fields it leaves open. */

@@ -11,7 +11,7 @@ import { STATES, finding } from "../experiments/words.js";
 
 const PAGE = 30;
 const NEWS_MS = 5000;
-const ABOUT = "Which model, which prompt, which setting answers your questions best, and is the difference real? An experiment puts the same cases to all of them and says what it can, and what it cannot.";
+const ABOUT = "Which model, which prompt, which setting answers your questions best, and is the difference real? An experiment runs the same cases on all of them and reports what the data shows, and what it cannot show.";
 
 export async function load(params, signal) {
   if (!user.get()) return {};

@@ -102,7 +102,7 @@ export function view({ filter, told, patterns, models }, { signal, note }) {
 
   function Nothing() {
     if (!isNarrow(filter)) return Empty("No analyses yet", "Every question you ask is kept here with all its answers, until you delete it.", link("/", "Ask the first one", { class: "button primary" }));
-    const words = filter.q ? `No question of yours has “${filter.q}” in it${isNarrow({ ...filter, q: "" }) ? " and fits the filters" : ""}.` : "None of your analyses fits these filters.";
+    const words = filter.q ? `None of your questions contains “${filter.q}”${isNarrow({ ...filter, q: "" }) ? " and fits the filters" : ""}.` : "No analyses match these filters.";
     return Empty("Nothing found", words, button("Show all", { class: "secondary", on: { click: filters.clear } }));
   }
 

@@ -4,7 +4,7 @@ import { markdown } from "../parts/markdown.js";
 import { EmptyPage } from "../parts/states.js";
 import { styled } from "../styles.js";
 
-const MOST_FOUND = 30;
+const MAX_FOUND = 30;
 // Characters shown around a match.
 const AROUND = 80;
 
@@ -82,7 +82,7 @@ function search(list, words) {
   const fits = sections.filter((section) => words.every((word) => section.low.includes(word)));
   const inHeading = (section) => words.some((word) => `${section.topic.title} ${section.heading}`.toLowerCase().includes(word));
   fits.sort((one, other) => Number(inHeading(other)) - Number(inHeading(one)));
-  return fits.slice(0, MOST_FOUND).map((section) => ({ ...section, excerpt: excerpt(section.text, words[0]) }));
+  return fits.slice(0, MAX_FOUND).map((section) => ({ ...section, excerpt: excerpt(section.text, words[0]) }));
 }
 
 function sectionsOf(topic) {

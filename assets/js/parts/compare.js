@@ -64,7 +64,7 @@ async function compare(run, models) {
 function ask(run, told) {
   return openDialog("Which answer is better?", [
     el("p", { dir: "auto" }, run.prompt.length > 280 ? `${run.prompt.slice(0, 280)}…` : run.prompt),
-    el("p", { class: "fine" }, "One is the panel's answer, the other a single model's. You see which is which after your vote, which is final."),
+    el("p", { class: "fine" }, "One is the panel's answer, the other a single model's. After your vote, which is final, you see which is which."),
     texts(told),
   ], { kind: "wide blind", actions: [["tie", "No difference", "secondary"], ["left", "First is better", "primary"], ["right", "Second is better", "primary"]] });
 }

@@ -4,7 +4,7 @@ import { el } from "../dom.js";
 
 // Maximum number of characters highlighted per block; the rest stays plain, which bounds the cost of a streamed
 // block.
-const MOST = 16_000;
+const MAX_LENGTH = 16_000;
 const PLAIN = /^(|text|txt|plain|plaintext|output|log|csv)$/;
 
 // Maps highlight.js scopes, by the first part of their name, to our styles.
@@ -20,7 +20,7 @@ const LOOKS = {
 export function highlighted(text, language) {
   const name = language.toLowerCase();
   if (PLAIN.test(name) || !hljs.getLanguage(name)) return [text];
-  const end = text.length > MOST ? text.lastIndexOf("\n", MOST) + 1 : text.length;
+  const end = text.length > MAX_LENGTH ? text.lastIndexOf("\n", MAX_LENGTH) + 1 : text.length;
   return [...hljs.highlight(text.slice(0, end), { language: name, ignoreIllegals: true })._emitter.rootNode.children.map(build), text.slice(end)].filter(Boolean);
 }
 

@@ -18,8 +18,8 @@ export function Mark(letter) {
 export function remarksOf(member) {
   if (member.status !== "done") return "";
   return [
-    member.insteadOf && `In the place of ${member.insteadOf}, which failed.`,
-    member.dropped.length > 0 && `It does not take ${member.dropped.join(", ")}: left out.`,
+    member.insteadOf && `Fallback for ${member.insteadOf}, which failed.`,
+    member.dropped.length > 0 && `Not supported by this model, so not sent: ${member.dropped.join(", ")}.`,
     member.finish === "length" && "Cut off at its token limit.",
   ].filter(Boolean).join(" ");
 }

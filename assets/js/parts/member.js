@@ -78,7 +78,7 @@ function stateOf(member) {
     case "left":
       return "Not reached.";
     case "stopped":
-      return "Stopped. What was written until then is kept.";
+      return "Stopped. The text so far is kept.";
     default:
       return remarksOf(member);
   }

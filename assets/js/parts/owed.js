@@ -4,7 +4,7 @@ import { remove } from "../api.js";
 import { recall, remember, user } from "../state.js";
 
 const KEY = "deletions";
-const MOST = 100;
+const MAX_KEPT = 100;
 const here = new Set();
 let left = false;
 window.addEventListener("pagehide", () => (left = true));
@@ -18,7 +18,7 @@ const others = (path) => kept().filter((one) => one.path !== path || one.by !== 
 /** Records a deletion that is due in `wait` milliseconds, or at once when the page is left. */
 export function owe(path, wait) {
   here.add(path);
-  remember(KEY, [...others(path), mark(path, Date.now() + wait)].slice(-MOST));
+  remember(KEY, [...others(path), mark(path, Date.now() + wait)].slice(-MAX_KEPT));
 }
 
 /** Removes the record: the item stays, or its deletion is confirmed. */

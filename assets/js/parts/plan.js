@@ -9,7 +9,7 @@ import { nameOf } from "./model-name.js";
 const PATIENCE_MS = 350;
 
 const FITS = {
-  whole: () => "All of them",
+  whole: () => "Whole documents",
   passages: () => "Relevant passages",
   trimmed: () => "Fewer passages than the others",
   parts: ({ parts }) => `Notes on ${plural(parts, "part")}, so that every page is read`,

@@ -89,7 +89,7 @@ function Failures(run, models) {
   const others = run.stages.flatMap((stage) => stage.members.filter((member) => member.insteadOf && member.status === "done"));
   const stoodIn = new Set(others.map((member) => `${nameOf(member.model, models).name} answered in the place of ${nameOf(member.insteadOf, models).name}.`));
   return el("p", { class: "notice" },
-    [`${plural(failed.length, "call")} failed (${names.join(", ")}).`, ...stoodIn, "What the others said is complete; the reasons are in Side by Side."].join(" "));
+    [`${plural(failed.length, "call")} failed (${names.join(", ")}).`, ...stoodIn, "The other members' answers are complete; see Side by Side for the reasons."].join(" "));
 }
 
 function Remarks(member) {

@@ -38,7 +38,7 @@ export function apply(run, name, data) {
       }));
     case "member.failed":
       return change(run, data, (member, stage) => {
-        const note = [data.retried && untold(data.error) && "It was asked more than once.", data.fallback && `${data.fallback} takes its place.`];
+        const note = [data.retried && untold(data.error) && "Called more than once.", data.fallback && `${data.fallback} takes its place.`];
         // A stopped or skipped member has not failed.
         if (isStop(data.error)) Object.assign(member, { status: "stopped", problem: "", note: "" });
         else Object.assign(member, { status: "failed", problem: data.error, note: note.filter(Boolean).join(" ") });

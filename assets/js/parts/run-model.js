@@ -156,7 +156,7 @@ function restore(member, answer) {
   const stopped = answer.status === "stopped" || isStop(textOf(answer.error));
   const problem = stopped ? "" : textOf(answer.error);
   if (problem && member.text) return;
-  const note = [answer.tries > 1 && untold(problem) && `It was asked ${answer.tries} times.`, answer.stoodIn && `${answer.stoodIn} took its place.`];
+  const note = [answer.tries > 1 && untold(problem) && `Called ${answer.tries} times.`, answer.stoodIn && `${answer.stoodIn} took its place.`];
   Object.assign(member, {
     letter: answer.letter ?? member.letter, text: answer.text ?? "", reasoning: answer.reasoning ?? "",
     problem, note: note.filter(Boolean).join(" "), status: stopped ? "stopped" : problem ? "failed" : "done", usage: answer.usage ?? null, cost: answer.cost_usd,

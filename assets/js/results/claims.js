@@ -52,7 +52,7 @@ export function claimsOf(run) {
 /** Contradictions that the judge reports, but whose quotes were not found, in its words. */
 export function unverifiedOf(run) {
   const all = isJudged(run) ? run.evidence.unverified ?? [] : [];
-  return all.map(({ point = "", why = "" }) => [point, why].filter(Boolean).join(" – ") || "The judge does not say on what.");
+  return all.map(({ point = "", why = "" }) => [point, why].filter(Boolean).join(" – ") || "The judge does not say what they disagree about.");
 }
 
 /** What no answer covers, in the judge's words. */

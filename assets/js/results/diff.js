@@ -3,7 +3,7 @@
 import { diffArrays } from "../../vendor/diff.js";
 
 // Maximum number of added and removed words; above it, two texts count as entirely different.
-const MOST_EDITS = 1200;
+const MAX_EDITS = 1200;
 // Similarity above which one text counts as a revision of the other.
 const KIN = 0.5;
 
@@ -21,7 +21,7 @@ export function diff(before, after) {
  * `same`. Null where they differ in too many places.
  */
 export function compare(left, right) {
-  const found = diffArrays(left, right, { comparator: (one, other) => one.trim() === other.trim(), maxEditLength: MOST_EDITS });
+  const found = diffArrays(left, right, { comparator: (one, other) => one.trim() === other.trim(), maxEditLength: MAX_EDITS });
   if (!found) return null;
   const out = [];
   let [a, b] = [0, 0];

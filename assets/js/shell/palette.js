@@ -9,7 +9,7 @@ import { openDialog } from "../parts/dialog.js";
 import { PLACES } from "./places.js";
 import { help } from "./help.js";
 
-const MOST = 12;
+const MAX_SHOWN = 12;
 const PAUSE = 200;
 
 /** Opens the palette. `go` is the router's. */
@@ -32,7 +32,7 @@ export async function palette(go) {
   const draw = () => {
     const words = field.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
     const fits = (command) => words.every((word) => command.name.toLowerCase().includes(word));
-    state.shown = [...commands(go).filter(fits), ...state.found].slice(0, MOST);
+    state.shown = [...commands(go).filter(fits), ...state.found].slice(0, MAX_SHOWN);
     state.at = Math.min(state.at, Math.max(state.shown.length - 1, 0));
     fill(list, state.shown.length === 0 && el("li", { role: "option", "aria-disabled": "true", class: "palette-none" }, "No matches"),
       state.shown.map((command, at) => el("li", {

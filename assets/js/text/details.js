@@ -1,7 +1,7 @@
 // <details> with its <summary>: the one block of HTML that is read. What is inside is Markdown again.
 
 // Maximum nesting depth of <details>.
-const DEEPEST = 6;
+const MAX_DEPTH = 6;
 const OPEN = /^<details(\s+open(?:="[^"]*")?)?\s*>/i;
 const SUMMARY = /^\s*<summary>([\s\S]{0,500}?)<\/summary>/i;
 
@@ -11,7 +11,7 @@ export function details(reader) {
 }
 
 function block(state, from, to, silent) {
-  if (state.env.within >= DEEPEST || state.sCount[from] - state.blkIndent >= 4) return false;
+  if (state.env.within >= MAX_DEPTH || state.sCount[from] - state.blkIndent >= 4) return false;
   const open = OPEN.exec(line(state, from));
   if (!open) return false;
   if (silent) return true;

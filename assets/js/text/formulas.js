@@ -1,7 +1,7 @@
 // Formulas: `$x$`, `\(x\)` inside a text, `$$x$$` and `\[x\]` in it or on lines of their own. Money is no formula.
 
 // Maximum length of a formula; longer ones stay text.
-const MOST = 5000;
+const MAX_LENGTH = 5000;
 
 /** Adds the rules to a reader. */
 export function formulas(reader) {
@@ -37,7 +37,7 @@ function between(state, silent, width, close, isBlock) {
   const text = state.src.slice(from, Math.max(from, end)).trim();
   // `\[1\]` is a bracket that was escaped, not a formula.
   const isBracket = close === "\\]" && !(/[\\^_={}]/.test(text) && /[\p{L}\p{N}]/u.test(text));
-  if (end < 0 || end > state.posMax || text === "" || text.length > MOST || isBracket) return false;
+  if (end < 0 || end > state.posMax || text === "" || text.length > MAX_LENGTH || isBracket) return false;
   return push(state, silent, text, isBlock, end + close.length);
 }
 
@@ -47,7 +47,7 @@ function dollars(state, silent) {
   const end = closing(src, pos + 1);
   if (end < 0 || end >= state.posMax || /[\p{L}\p{N}$]/u.test(src[end + 1] ?? "")) return false;
   const text = src.slice(pos + 1, end);
-  return text.length <= MOST && !text.includes("\n") && isFormula(text) && push(state, silent, text, false, end + 1);
+  return text.length <= MAX_LENGTH && !text.includes("\n") && isFormula(text) && push(state, silent, text, false, end + 1);
 }
 
 function closing(src, from) {

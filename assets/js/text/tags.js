@@ -2,7 +2,7 @@
 
 const PAIRED = new Set(["sub", "sup", "kbd", "b", "i", "u"]);
 // Maximum number of open tags searched for the one that an end tag closes.
-const DEEPEST = 20;
+const MAX_DEPTH = 20;
 const TAG = /^<(\/?)([a-z]+)\s*(\/?)>$/i;
 
 /** Makes tokens of the tags that are allowed and, except <br>, closed on their level; the others become text. */
@@ -16,7 +16,7 @@ export function readTags(tokens) {
     const [, isEnd, name, isEmpty] = TAG.exec(token.content) ?? [];
     const tag = name?.toLowerCase();
     if (tag === "br" && !isEnd) token.type = "hardbreak";
-    else if (PAIRED.has(tag) && !isEmpty && !isEnd && open.length < DEEPEST) open.push({ tag, token });
+    else if (PAIRED.has(tag) && !isEmpty && !isEnd && open.length < MAX_DEPTH) open.push({ tag, token });
     else if (PAIRED.has(tag) && isEnd) close(open, tag, token);
   }
 }

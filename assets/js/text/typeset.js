@@ -3,14 +3,14 @@ import { tree } from "../../vendor/temml.js";
 
 const MATHML = "http://www.w3.org/1998/Math/MathML";
 // Maximum number of macro expansions.
-const MOST_EXPANSIONS = 500;
+const MAX_EXPANSIONS = 500;
 const ELEMENT = /^(math|m[a-z]+|semantics)$/;
 const REFUSED = /^(on|href|src|style$)/i;
 
 /** A formula as an element, or null where its TeX is wrong. */
 export function typeset(tex, isBlock) {
   try {
-    return build(tree(tex, { displayMode: isBlock, throwOnError: true, maxExpand: MOST_EXPANSIONS, strict: false, trust: false }));
+    return build(tree(tex, { displayMode: isBlock, throwOnError: true, maxExpand: MAX_EXPANSIONS, strict: false, trust: false }));
   } catch {
     return null;
   }

@@ -5,7 +5,7 @@ import { bytes, sentence } from "../format.js";
 import { describe, follow, idOf } from "../parts/reading.js";
 
 // Files taken at once; more are uploaded on the documents page.
-const MOST = 20;
+const MAX_FILES = 20;
 
 /** `{node, add(files), uploading(), clear()}`; `attached(document)` for each stored file and each update to it, `gone(id)` when one is removed. */
 export function Attachments({ signal, attached, gone }) {
@@ -13,7 +13,7 @@ export function Attachments({ signal, attached, gone }) {
   let running = 0;
 
   function add(files) {
-    for (const file of [...files].slice(0, MOST)) take(file);
+    for (const file of [...files].slice(0, MAX_FILES)) take(file);
   }
 
   async function take(file) {

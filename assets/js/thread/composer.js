@@ -11,7 +11,7 @@ import { Attachments } from "./attachments.js";
 import { Dictation } from "./dictation.js";
 import { Estimate } from "./estimate.js";
 
-const LONGEST = 50_000;
+const MAX_LENGTH = 50_000;
 const SHOWN_LETTERS = 3;
 // Pixels above the composer that a sheet needs.
 const ROOM = 520;
@@ -33,7 +33,7 @@ export function Composer({ data, context, send, last }) {
   let single = null;
   let busy = false;
   const input = el("textarea", {
-    class: "composer-text", rows: 1, maxLength: LONGEST, dir: "auto", spellcheck: true, value: draft.prompt, "aria-label": "Question",
+    class: "composer-text", rows: 1, maxLength: MAX_LENGTH, dir: "auto", spellcheck: true, value: draft.prompt, "aria-label": "Question",
     placeholder: "Ask anything, or drop files here", on: { input: () => written(), keydown: pressed, paste: pasted },
   });
   const message = el("div", { class: "step-message" });

@@ -4,7 +4,7 @@ import { button, el, icon } from "../dom.js";
 const EXAMPLES = [
   ["flow", "Weigh a decision", "Should a 12-person team move 40 GB of events from PostgreSQL to a column store?", "critique", "Critique"],
   ["search", "Check a claim", "Is cold storage really cheaper than standard storage once retrievals are counted?", "fact_check", "Fact check"],
-  ["models", "See both sides", "What speaks for and against a four-day week in customer support?", "perspective", "Perspectives"],
+  ["models", "See both sides", "What are the arguments for and against a four-day week in customer support?", "perspective", "Perspectives"],
 ];
 
 /** The examples; `choose({question, pattern})` when one is pressed. */

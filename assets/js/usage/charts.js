@@ -4,7 +4,7 @@ import { Columns } from "../charts/columns.js";
 import { count, money, plural, short } from "../format.js";
 
 const DAY_MS = 86_400_000;
-const MOST_BARS = 12;
+const MAX_BARS = 12;
 
 /** The measures: `[name, description, value of a row, format, short format for an axis]`. */
 export const MEASURES = {
@@ -43,7 +43,7 @@ export function Days({ rows, from, to, measure }) {
 export function Shares({ title, about, rows, named, head, measure }) {
   const sorted = rows.toSorted((a, b) => measure.of(b) - measure.of(a));
   const whole = sorted.reduce((sum, row) => sum + measure.of(row), 0);
-  const bars = sorted.slice(0, MOST_BARS).map((row) => {
+  const bars = sorted.slice(0, MAX_BARS).map((row) => {
     const part = whole > 0 ? measure.of(row) / whole : 0;
     return { label: named(row), part, words: `${named(row)}: ${measure.show(measure.of(row))}, ${Math.round(part * 100)} % of it` };
   });

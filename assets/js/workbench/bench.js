@@ -28,7 +28,7 @@ export function Bench(context) {
     bound.changed();
     clearTimeout(timer);
     timer = setTimeout(suggest, READS_AGAIN_MS);
-  } }, () => form.requestSubmit(), matchMedia("(pointer: coarse)").matches ? "" : "Ctrl and Enter start it.");
+  } }, () => form.requestSubmit(), matchMedia("(pointer: coarse)").matches ? "" : "Press Ctrl+Enter to run.");
   const documents = Documents(bound, drawButton);
   const panel = Panel({ ...bound, changed: () => {
     bound.changed();

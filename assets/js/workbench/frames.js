@@ -6,7 +6,7 @@ const SHARE_MS = 6;
 // If frames arrive late, fewer items are drawn per frame.
 const LATE_MS = 34;
 const GOOD_MS = 20;
-const MOST = 24;
+const MAX_STEPS = 24;
 // Minimum interval between redraws of an item; items that are slow to draw wait longer.
 const PAUSE_MS = 80;
 const REST = 6;
@@ -20,7 +20,7 @@ export function Frames(signal) {
   const waiting = new Map();
   const drawn = new Map();
   let asked = 0;
-  let allowed = MOST;
+  let allowed = MAX_STEPS;
   let last = 0;
   signal.addEventListener("abort", () => cancelAnimationFrame(asked), { once: true });
 
@@ -62,5 +62,5 @@ export function Frames(signal) {
 
 function next(allowed, took) {
   if (took > LATE_MS) return Math.max(1, allowed >> 1);
-  return took < GOOD_MS ? Math.min(MOST, allowed + 1) : allowed;
+  return took < GOOD_MS ? Math.min(MAX_STEPS, allowed + 1) : allowed;
 }

@@ -287,12 +287,12 @@ fn reader(readers: &[Member], part: usize) -> Member {
 }
 
 fn check_count(parts: usize) -> Result<()> {
-    if parts <= reading::MOST_PARTS {
+    if parts <= reading::MAX_PARTS {
         return Ok(());
     }
     let why = format!(
         "the documents make {parts} parts for this panel; at most {} are read",
-        reading::MOST_PARTS
+        reading::MAX_PARTS
     );
     Err(Error::field(&["body", "reading"], "too_long", why).resolve(
         "choose models with larger contexts or fewer documents, or have the passages chosen that matter",

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage;
 
 /// Maximum number of candidates for checking the passages.
-const MOST_CHECKERS: usize = 4;
+const MAX_CHECKERS: usize = 4;
 
 impl Analyses<'_> {
     /// The evidence calls of a run with these models: its members and, last, the synthesizer.
@@ -133,7 +133,7 @@ fn checkers(models: &[Model], judge: &Model) -> Vec<Member> {
     }
     let is_kin = |model: &&Model| !model.family.is_empty() && model.family == writer.family;
     found.sort_by_key(is_kin);
-    found.truncate(MOST_CHECKERS - 1);
+    found.truncate(MAX_CHECKERS - 1);
     found.extend(Some(writer).filter(|writer| !writer.mock));
     found.into_iter().map(seat).collect()
 }

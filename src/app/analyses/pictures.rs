@@ -12,7 +12,7 @@ use crate::domain::id::UserId;
 use crate::domain::model::Model;
 
 /// Maximum number of pictures in one run; every call carries all of them.
-const MOST_PICTURES: usize = 4;
+const MAX_PICTURES: usize = 4;
 
 /// What a plan is made of besides the question.
 #[derive(Debug, Default)]
@@ -56,20 +56,20 @@ impl Analyses<'_> {
         };
         let documents = self.documents;
         let mut pictures = documents.pictures_among(user, &new.documents).await?;
-        if pictures.len() > MOST_PICTURES {
+        if pictures.len() > MAX_PICTURES {
             return Err(Error::field(
                 &["body", "document_ids"],
                 "too_long",
-                format!("at most {MOST_PICTURES} pictures at once"),
+                format!("at most {MAX_PICTURES} pictures at once"),
             ));
         }
-        let room = MOST_PICTURES - pictures.len();
+        let room = MAX_PICTURES - pictures.len();
         let (scans, more) = documents.scans_among(user, &new.documents, room).await?;
         pictures.extend(scans);
         let mut warnings = documents.warnings(user, &new.documents).await?;
         if more > 0 {
             warnings.push(format!(
-                "{more} more pages without text were shown to nobody: at most {MOST_PICTURES} pictures are shown at once"
+                "{more} more pages without text were shown to nobody: at most {MAX_PICTURES} pictures are shown at once"
             ));
         }
         Ok(Material { pictures, warnings })

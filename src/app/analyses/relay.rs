@@ -111,11 +111,11 @@ impl Analyses<'_> {
 
 fn no_place(refused: RunRefused) -> Error {
     let (kind, text) = match refused {
-        RunRefused::TooMany => (
+        RunRefused::TooMany => (Kind::TooFast, "you have reached the limit of open calls"),
+        RunRefused::Full => (
             Kind::TooFast,
-            "as many of your calls are open as one person may have",
+            "this server has reached its limit of open calls",
         ),
-        RunRefused::Full => (Kind::TooFast, "as many calls are open as this server takes"),
         RunRefused::Closing => (Kind::Unavailable, "the server is shutting down"),
     };
     let mut error = Error::new(kind, text).resolve("try again when others have ended");

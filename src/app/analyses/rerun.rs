@@ -75,7 +75,7 @@ impl Analyses<'_> {
             return Ok(report.analysis.status);
         }
         if !report.answers.iter().any(StageAnswer::answered) {
-            let why = "nobody has answered yet: there is nothing to write an answer from";
+            let why = "no model has answered yet, so there is nothing to write an answer from";
             return Err(Error::new(Kind::Conflict, why).resolve("wait for the first answer"));
         }
         if !self.engine.hurry(id) {

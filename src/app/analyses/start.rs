@@ -231,11 +231,11 @@ fn not_started(fault: NotStarted) -> Error {
     let (kind, text) = match refused {
         RunRefused::TooMany => (
             Kind::TooFast,
-            "as many of your analyses are running and waiting as one person may have",
+            "you have reached the limit of running and waiting analyses",
         ),
         RunRefused::Full => (
             Kind::Unavailable,
-            "as many analyses are running and waiting as this server takes",
+            "this server has reached its limit of running and waiting analyses",
         ),
         RunRefused::Closing => (Kind::Unavailable, "the server is shutting down"),
     };

@@ -4,7 +4,7 @@
 use super::DocumentService;
 use crate::app::{Error, Kind, Result};
 use crate::domain::chat::SourcePassage;
-use crate::domain::context_mode::{DocumentSizes, MOST};
+use crate::domain::context_mode::{DocumentSizes, MAX_CHARS};
 use crate::domain::document::{DocumentStatus, Passage};
 use crate::domain::id::{DocumentId, UserId};
 use crate::store::{documents, passages};
@@ -43,7 +43,7 @@ impl DocumentService {
     /// Splits these documents into parts of at most `limit` characters, in the given order.
     ///
     /// # Errors
-    /// `Missing` when one of them is not the user's, `BadInput` when they exceed `context_mode::MOST` characters
+    /// `Missing` when one of them is not the user's, `BadInput` when they exceed `context_mode::MAX_CHARS` characters
     /// together.
     pub async fn parts_of(
         &self,
@@ -111,9 +111,9 @@ impl PartBuilder {
         let chars = passage.text.chars().count();
         let cost = chars + FRAME;
         self.total += chars as u64;
-        if self.total > MOST {
+        if self.total > MAX_CHARS {
             let why = format!(
-                "the documents have more than {MOST} characters, too many to be read in parts"
+                "the documents have more than {MAX_CHARS} characters, too many to be read in parts"
             );
             return Err(Error::field(&["body", "reading"], "too_long", why).resolve(
                 "choose fewer documents, or the reading mode that selects relevant passages",

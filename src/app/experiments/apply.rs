@@ -45,7 +45,8 @@ impl Experiments<'_> {
         let (leader, recommended) = (shown.report.leader, shown.report.recommended());
         if wish.place.is_none() && leader != recommended {
             let why = "the leader of the race did not score higher than the current setting in the final comparison";
-            return Err(Error::new(Kind::Conflict, why).resolve("choose a setting by its place"));
+            return Err(Error::new(Kind::Conflict, why)
+                .resolve("choose a setting with `place`, its rank on the leaderboard"));
         }
         let Some(place) = wish.place.or(leader) else {
             let why = "nothing has been evaluated yet, so there is no leader";

@@ -15,7 +15,7 @@ use crate::domain::user::Caller;
 use crate::store::{analyses, experiments};
 
 /// Limit on offered pairs: more than a person will judge.
-const MOST: usize = 500;
+const MAX_PAIRS: usize = 500;
 /// Number of best configurations compared with each other.
 const BEST: usize = 4;
 
@@ -196,7 +196,7 @@ fn pairs(shown: &ExperimentView) -> Vec<ConfigurationPair> {
         }
     }
     Random::new(shown.experiment.spec.seed ^ 0xD0E1).shuffle(&mut pairs);
-    pairs.truncate(MOST);
+    pairs.truncate(MAX_PAIRS);
     pairs
 }
 

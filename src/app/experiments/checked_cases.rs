@@ -1,7 +1,7 @@
 //! Checks the cases of a request.
 
 use crate::app::{Error, Result};
-use crate::domain::experiment::{Case, MOST_CASES};
+use crate::domain::experiment::{Case, MAX_CASES};
 
 /// Checks the number of cases and that each has a question.
 ///
@@ -12,8 +12,8 @@ pub(super) fn checked_cases(cases: Vec<Case>) -> Result<Vec<Case>> {
     if cases.is_empty() {
         return Err(fault("there is no case: type one or upload some".into()));
     }
-    if cases.len() > MOST_CASES {
-        return Err(fault(format!("at most {MOST_CASES} cases")));
+    if cases.len() > MAX_CASES {
+        return Err(fault(format!("at most {MAX_CASES} cases")));
     }
     match cases.iter().position(|case| case.prompt.trim().is_empty()) {
         Some(place) => Err(fault(format!("case {} has no question", place + 1))),

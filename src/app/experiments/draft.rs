@@ -32,7 +32,7 @@ use crate::domain::user::Caller;
 use crate::store::documents;
 
 /// Limit on configurations: each is planned and priced before the experiment starts.
-const MOST_SETTINGS: usize = 2_000;
+const MAX_SETTINGS: usize = 2_000;
 /// Default limit on evaluations when nothing costs money.
 const USUAL_EVALUATIONS: u64 = 2_000;
 /// Assumed duration of one stage of an analysis, in ms, for time budgets before any was measured.
@@ -222,10 +222,10 @@ impl Experiments<'_> {
             .space
             .arms(&takes)
             .map_err(|fault| refused("space", &fault))?;
-        if arms.len() > MOST_SETTINGS {
+        if arms.len() > MAX_SETTINGS {
             return Err(refused(
                 "space",
-                &ExperimentError::TooMany("settings", MOST_SETTINGS),
+                &ExperimentError::TooMany("settings", MAX_SETTINGS),
             ));
         }
         if arms.len() < 2 && spec.space.improvement().is_none() {

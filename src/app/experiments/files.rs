@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::app::{Error, Kind, Result};
-use crate::domain::experiment::MOST_CASES;
+use crate::domain::experiment::MAX_CASES;
 use crate::domain::experiment::cases::{self, ParsedCases};
 use crate::extract;
 use crate::wire::toml_text;
@@ -23,7 +23,7 @@ pub fn read_cases(bytes: &[u8]) -> Result<ParsedCases> {
     let read = match first.starts_with(['{', '[']) {
         true => cases::of_json(text),
         // Plus the header, and one more to notice too many.
-        false => cases::of_rows(&extract::records(text, MOST_CASES + 2).unwrap_or_default()),
+        false => cases::of_rows(&extract::records(text, MAX_CASES + 2).unwrap_or_default()),
     };
     read.map_err(|fault| Error::field(&["body", "cases"], "value_error", fault.to_string()))
 }

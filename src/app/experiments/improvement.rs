@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Experiments, prompt_writer};
 use crate::app::{Error, Result};
-use crate::domain::experiment::prompt_search::{LONGEST_PROMPT, SearchDesign};
+use crate::domain::experiment::prompt_search::{MAX_PROMPT_LENGTH, SearchDesign};
 use crate::domain::experiment::spec::ExperimentSpec;
 use crate::domain::experiment::{Case, Configuration, JudgeCost};
 use crate::domain::id::UserId;
@@ -63,7 +63,7 @@ pub(super) fn padded(spec: &ExperimentSpec) -> ExperimentSpec {
     {
         for value in &mut axis.values {
             let text = value.as_str().unwrap_or(QUESTION);
-            let missing = LONGEST_PROMPT.saturating_sub(text.chars().count());
+            let missing = MAX_PROMPT_LENGTH.saturating_sub(text.chars().count());
             *value = Value::String(format!("{text}{}", " word".repeat(missing / 5)));
         }
     }

@@ -47,7 +47,7 @@ pub use result::{EvaluationView, ExperimentView};
 /// Evaluations of one experiment in progress at once.
 const AT_ONCE: usize = 2;
 /// Experiments of one person running at once.
-const MOST_RUNNING: i64 = 5;
+const MAX_RUNNING: i64 = 5;
 
 /// Use cases of experiments. Holds the whole [`App`], because its experiments run longer than the request that
 /// starts them.
@@ -144,7 +144,7 @@ impl Experiments<'_> {
         );
         let (stored, cases) = (experiment.clone(), draft.cases.clone());
         let written = self.0.store.write(move |db| {
-            if experiments::running(db, &stored.user)? >= MOST_RUNNING {
+            if experiments::running(db, &stored.user)? >= MAX_RUNNING {
                 return Ok(false);
             }
             experiments::insert(db, &stored, &cases)?;
@@ -255,7 +255,7 @@ impl Experiments<'_> {
             if now.is_none_or(|now| now.state == ExperimentState::Running) {
                 return Ok(ResumeOutcome::Already);
             }
-            if experiments::running(db, &user)? >= MOST_RUNNING {
+            if experiments::running(db, &user)? >= MAX_RUNNING {
                 return Ok(ResumeOutcome::TooMany);
             }
             experiments::set_state(db, &wanted, ExperimentState::Running, None, None)?;
@@ -417,6 +417,6 @@ fn race_of(experiment: &Experiment, done: &[Evaluation]) -> SuccessiveHalving {
 }
 
 fn too_many() -> Error {
-    let why = format!("{MOST_RUNNING} of your experiments are running");
+    let why = format!("{MAX_RUNNING} of your experiments are running");
     Error::new(Kind::Conflict, why).resolve("wait for one to end, or stop one")
 }

@@ -2,13 +2,13 @@
 //! Every proposal is stored before the race takes it, so that a resumed experiment has the same family.
 
 use super::model_call::ModelCall;
-use super::runner::{ExperimentRunner, MOST_FAILURES};
+use super::runner::{ExperimentRunner, MAX_FAILURES};
 use super::waits::{AGAIN, Interrupt, Work};
 use super::{ExperimentProgress, llm_judge};
 use crate::app::{Error, Result};
 use crate::domain::chat::Usage;
 use crate::domain::chat::estimate_tokens;
-use crate::domain::experiment::prompt_search::{LONGEST_PROMPT, Reflection, SHOWN};
+use crate::domain::experiment::prompt_search::{MAX_PROMPT_LENGTH, Reflection, SHOWN};
 use crate::domain::experiment::reflection::{self, Failure};
 use crate::domain::experiment::spec::PromptProposal;
 use crate::domain::experiment::{Case, JudgeCost, Parameter, Trial};
@@ -48,7 +48,7 @@ impl ExperimentRunner<'_> {
             Err(why) => {
                 self.unused = cost;
                 self.failures += 1;
-                if self.failures >= MOST_FAILURES {
+                if self.failures >= MAX_FAILURES {
                     let why = format!("{} could not improve a prompt: {why}", search.model);
                     return Err(Interrupt::Paused(why));
                 }
@@ -127,13 +127,13 @@ impl ExperimentRunner<'_> {
 /// Upper bound of the usage of one proposal; its cost is `None` when the writer's price is unknown.
 pub(super) fn most(price: Option<Price>, cases: &[Case]) -> (Option<JudgeCost>, u64) {
     let shown =
-        |text: &str| estimate_tokens(&text.chars().take(LONGEST_PROMPT).collect::<String>());
+        |text: &str| estimate_tokens(&text.chars().take(MAX_PROMPT_LENGTH).collect::<String>());
     let longest = cases.iter().map(|case| {
         let expected = case.expected.as_deref().map_or(0, shown);
         // Unknown answers are shown up to a number of characters that is safe in scripts with a token per character.
-        shown(&case.prompt) + expected + LONGEST_PROMPT as u64
+        shown(&case.prompt) + expected + MAX_PROMPT_LENGTH as u64
     });
-    let input = OWN_WORDS + LONGEST_PROMPT as u64 + SHOWN as u64 * longest.max().unwrap_or(0);
+    let input = OWN_WORDS + MAX_PROMPT_LENGTH as u64 + SHOWN as u64 * longest.max().unwrap_or(0);
     let tokens = input + u64::from(REPLY);
     let usage = Usage {
         input,

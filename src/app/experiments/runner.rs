@@ -25,7 +25,7 @@ use crate::log;
 use crate::store::{analyses, experiments};
 
 /// Consecutive transient failures that pause an experiment.
-pub(super) const MOST_FAILURES: usize = 3;
+pub(super) const MAX_FAILURES: usize = 3;
 /// The runner's next step.
 enum NextAction {
     /// Start this evaluation.
@@ -283,9 +283,9 @@ impl<'s> ExperimentRunner<'s> {
         let before = self.wasted.remove(&cell).unwrap_or_default();
         self.wasted.insert(cell, plus(before, took));
         self.failures += 1;
-        if self.failures >= MOST_FAILURES {
+        if self.failures >= MAX_FAILURES {
             return Err(Interrupt::Paused(format!(
-                "{MOST_FAILURES} evaluations in a row failed; the last error: {why}"
+                "{MAX_FAILURES} evaluations in a row failed; the last error: {why}"
             )));
         }
         self.waits.pause(AGAIN * self.failures as u32).await

@@ -137,7 +137,7 @@ pub fn new_secret(config: &Config) -> Result<PathBuf> {
     if path.exists() {
         let text = format!("{} already exists", path.display());
         return Err(Error::new(Kind::Conflict, text)
-            .resolve("move it away first if everyone is to sign in again"));
+            .resolve("move it away first if you want everyone to sign in again"));
     }
     accept_unless_served(config)?;
     Ok(path)

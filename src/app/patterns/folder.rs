@@ -14,7 +14,7 @@ use crate::wire::{json_positions, toml_text};
 /// Maximum number of files read from a folder.
 const MAX_FILES: usize = 200;
 /// Maximum size of a pattern file, in bytes.
-pub const MOST_BYTES: usize = 256 << 10;
+pub const MAX_BYTES: usize = 256 << 10;
 
 /// A problem in a pattern's text, with its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,10 +65,10 @@ pub fn parse(text: &str) -> Result<Read, Vec<PatternProblem>> {
             message,
         }]
     };
-    if text.len() > MOST_BYTES {
+    if text.len() > MAX_BYTES {
         return Err(unreadable(
             1,
-            format!("larger than {} KiB", MOST_BYTES >> 10),
+            format!("larger than {} KiB", MAX_BYTES >> 10),
         ));
     }
     let (value, lines) = if text.trim_start().starts_with('{') {
@@ -116,8 +116,8 @@ pub fn read(path: &Path) -> Result<Read, Vec<PatternProblem>> {
         }]
     };
     let length = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
-    if length.len() > MOST_BYTES as u64 {
-        return Err(unreadable(format!("larger than {} KiB", MOST_BYTES >> 10)));
+    if length.len() > MAX_BYTES as u64 {
+        return Err(unreadable(format!("larger than {} KiB", MAX_BYTES >> 10)));
     }
     let text = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
     parse(&text)

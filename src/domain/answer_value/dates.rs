@@ -126,12 +126,12 @@ const FILLERS: &[&str] = &[
 ];
 
 /// Longest text in bytes that is read as a date.
-const LONGEST: usize = 60;
+const MAX_DATE_LENGTH: usize = 60;
 
 /// Reads a date, a month of a year, or a day of a month, which must be all of the text. Returns it as
 /// "2026-04-03", "2026-04", or "--04-03"; a date whose order is not known as "3/4/2026".
 pub fn date(text: &str) -> Option<String> {
-    if text.len() > LONGEST || !text.contains(|c: char| c.is_ascii_digit()) {
+    if text.len() > MAX_DATE_LENGTH || !text.contains(|c: char| c.is_ascii_digit()) {
         return None;
     }
     let lower = text.trim().to_lowercase();

@@ -1,7 +1,7 @@
 //! Reduces an answer's markup to plain text: Markdown emphasis, LaTeX, and full-width characters.
 
 /// Deepest nesting of braces that is followed.
-const DEEPEST: usize = 16;
+const MAX_DEPTH: usize = 16;
 
 /// LaTeX commands and the text they represent. Longer names first where one begins with another.
 const COMMANDS: &[(&str, &str)] = &[
@@ -184,7 +184,7 @@ fn with_fractions(text: &str, depth: usize) -> String {
         .iter()
         .filter_map(|name| Some((text.find(name)?, name.len())))
         .min();
-    let Some((start, length)) = next.filter(|_| depth < DEEPEST) else {
+    let Some((start, length)) = next.filter(|_| depth < MAX_DEPTH) else {
         return text.to_owned();
     };
     let (before, rest) = (&text[..start], &text[start + length..]);
@@ -208,7 +208,7 @@ fn with_fractions(text: &str, depth: usize) -> String {
 // "√2" for "\sqrt{2}". A root with a degree stays as it is.
 fn with_roots(text: &str, depth: usize) -> String {
     const ROOT: &str = "\\sqrt";
-    let start = text.find(ROOT).filter(|_| depth < DEEPEST);
+    let start = text.find(ROOT).filter(|_| depth < MAX_DEPTH);
     let parts = start.and_then(|start| Some((start, argument(&text[start + ROOT.len()..])?)));
     let Some((start, (inner, rest))) = parts else {
         return text.to_owned();
@@ -245,7 +245,7 @@ fn argument(text: &str) -> Option<(&str, &str)> {
 
 fn unwrapped(text: &str) -> String {
     let mut text = text.to_owned();
-    for _ in 0..DEEPEST {
+    for _ in 0..MAX_DEPTH {
         let found = WRAPPERS.iter().find_map(|name| {
             let start = text.find(&format!("{name}{{"))?;
             let (inner, rest) = argument(&text[start + name.len()..])?;

@@ -9,7 +9,7 @@
 use super::ratio::Ratio;
 
 /// Maximum number of digits of a numeral; longer ones are not read.
-const MOST_DIGITS: usize = 30;
+const MAX_DIGITS: usize = 30;
 
 /// Fractions that have a character of their own.
 const VULGAR: &[(char, i128, i128)] = &[
@@ -174,7 +174,7 @@ fn is_well_grouped(whole: &str, mark: char) -> bool {
 
 fn decimal_number(whole: &str, part: &str) -> Option<Ratio> {
     let digits = format!("{whole}{part}");
-    if digits.is_empty() || digits.len() > MOST_DIGITS {
+    if digits.is_empty() || digits.len() > MAX_DIGITS {
         return None;
     }
     let scale = Ratio::ten_to(-i32::try_from(part.len()).ok()?)?;

@@ -37,7 +37,7 @@ const ABOUT: &[&str] = &[
 ];
 const PERCENT: &[&str] = &["%", "percent", "per cent", "prozent", "pct"];
 /// Most parts of a sum: days, hours, minutes, seconds.
-const MOST_PARTS: usize = 4;
+const MAX_PARTS: usize = 4;
 
 /// An amount in a base unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Quantity {
             return (debt.unit.is_money && !debt.is_negative()).then(|| debt.negated());
         }
         if let Some((mut sum, mut rest)) = Self::part(text, separators) {
-            for _ in 1..MOST_PARTS {
+            for _ in 1..MAX_PARTS {
                 if rest.is_empty() {
                     return Some(sum);
                 }

@@ -4,7 +4,7 @@
 use std::fmt;
 
 /// Largest power of ten that fits.
-const MOST_TENS: u32 = 38;
+const MAX_TENS: u32 = 38;
 
 /// A reduced fraction with a positive denominator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,7 +37,7 @@ impl Ratio {
 
     /// 10 to the power of `exponent`.
     pub fn ten_to(exponent: i32) -> Option<Self> {
-        if exponent.unsigned_abs() > MOST_TENS {
+        if exponent.unsigned_abs() > MAX_TENS {
             return None;
         }
         let power = 10_i128.checked_pow(exponent.unsigned_abs())?;
@@ -104,7 +104,7 @@ impl Ratio {
 
     // Decimal digits and the number of them after the point, where the expansion ends.
     fn decimal(self) -> Option<(i128, usize)> {
-        (0..=MOST_TENS).find_map(|places| {
+        (0..=MAX_TENS).find_map(|places| {
             let power = 10_i128.checked_pow(places)?;
             let factor = (power % self.denominator == 0).then_some(power / self.denominator)?;
             Some((self.numerator.checked_mul(factor)?, places as usize))

@@ -27,13 +27,13 @@ const WEIGHT_WORDS: &[&str] = &[
     "weigh", "weighs", "weight", "weights", "mass", "heavy", "lb", "lbs",
 ];
 /// Most words of a question that are looked at for units and language.
-const MOST_WORDS: usize = 2_000;
+const MAX_WORDS: usize = 2_000;
 /// Longest statement in bytes that is read; longer ones are not short answers.
-const LONGEST: usize = 2_000;
+const MAX_STATEMENT_LENGTH: usize = 2_000;
 /// Longest name in characters on the left of "x = 5".
-const LONGEST_NAME: usize = 24;
+const MAX_NAME_LENGTH: usize = 24;
 /// Longest symbol in letters, in which case counts.
-const LONGEST_SYMBOL: usize = 2;
+const MAX_SYMBOL_LENGTH: usize = 2;
 /// How often a text is normalized until it stays the same.
 const PASSES: usize = 8;
 
@@ -56,7 +56,7 @@ impl AnswerReader {
         let words: Vec<String> = question
             .split(|c: char| !(c.is_alphanumeric() || "%/°²³£".contains(c)))
             .filter(|word| !word.is_empty())
-            .take(MOST_WORDS)
+            .take(MAX_WORDS)
             .map(str::to_owned)
             .collect();
         let lower: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
@@ -118,7 +118,7 @@ impl AnswerReader {
 
     /// Reads a statement that is the answer and nothing else.
     pub fn value(&self, said: &str) -> Option<AnswerValue> {
-        if said.len() > LONGEST {
+        if said.len() > MAX_STATEMENT_LENGTH {
             return None;
         }
         let plain = normalized(said);
@@ -197,7 +197,7 @@ impl AnswerReader {
 fn folded(plain: &str) -> String {
     let has_word = plain
         .split(|c: char| !c.is_alphabetic())
-        .any(|word| word.chars().count() > LONGEST_SYMBOL);
+        .any(|word| word.chars().count() > MAX_SYMBOL_LENGTH);
     let is_label = plain.len() == 1 && plain.starts_with(['A', 'B', 'C', 'D']);
     let text = match has_word || is_label {
         true => plain.to_lowercase(),
@@ -233,7 +233,7 @@ fn name(left: &str) -> Option<Option<String>> {
         return Some(None);
     }
     let is_name = |c: char| c.is_alphanumeric() || " _'()".contains(c);
-    let fits = left.chars().count() <= LONGEST_NAME
+    let fits = left.chars().count() <= MAX_NAME_LENGTH
         && left.starts_with(char::is_alphabetic)
         && left.chars().all(is_name);
     fits.then(|| Some(left.to_owned()))

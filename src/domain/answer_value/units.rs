@@ -17,9 +17,9 @@ pub struct ValueUnit {
 }
 
 /// Longest symbol of a unit of the tables in characters.
-const LONGEST_SYMBOL: usize = 2;
+const MAX_SYMBOL_LENGTH: usize = 2;
 /// Longest word in characters that may be the symbol of another unit, in which case matters ("Cal" and "cal").
-const LONGEST_UNKNOWN_SYMBOL: usize = 3;
+const MAX_UNKNOWN_SYMBOL_LENGTH: usize = 3;
 /// Words that no unit contains: "5 or six", "5 is wrong", "5 at most".
 const NO_UNIT: &[&str] = &[
     "or",
@@ -56,9 +56,9 @@ const NO_UNIT: &[&str] = &[
     "weniger",
 ];
 /// Most words of a unit.
-const MOST_WORDS: usize = 3;
+const MAX_WORDS: usize = 3;
 /// Longest unit in bytes.
-const LONGEST: usize = 40;
+const MAX_UNIT_LENGTH: usize = 40;
 
 impl ValueUnit {
     /// No unit.
@@ -78,7 +78,7 @@ impl ValueUnit {
         if text.is_empty() {
             return Some(Self::none());
         }
-        if text.len() > LONGEST {
+        if text.len() > MAX_UNIT_LENGTH {
             return None;
         }
         if let Some(known) = Self::known(text) {
@@ -146,8 +146,9 @@ impl ValueUnit {
             .or_else(|| lower.strip_prefix("grad "))
             .filter(|scale| matches!(*scale, "celsius" | "fahrenheit"))
             .unwrap_or(&lower);
-        let is_name =
-            |known: &str| known == text || (name.chars().count() > LONGEST_SYMBOL && known == name);
+        let is_name = |known: &str| {
+            known == text || (name.chars().count() > MAX_SYMBOL_LENGTH && known == name)
+        };
         let row = UNITS
             .iter()
             .find(|(.., names)| names.iter().any(|known| is_name(known)))?;
@@ -177,13 +178,13 @@ impl ValueUnit {
                 && letters.starts_with(char::is_alphabetic)
         };
         let is_excluded = |word: &&str| NO_UNIT.contains(&word.to_lowercase().as_str());
-        if words.len() > MOST_WORDS || !words.iter().all(is_word) || words.iter().any(is_excluded) {
+        if words.len() > MAX_WORDS || !words.iter().all(is_word) || words.iter().any(is_excluded) {
             return None;
         }
         let fold = |word: &&str| {
             let word = word.trim_end_matches('.');
             // Case tells symbols apart, such as those of kelvin and kilo.
-            if word.chars().count() <= LONGEST_UNKNOWN_SYMBOL {
+            if word.chars().count() <= MAX_UNKNOWN_SYMBOL_LENGTH {
                 return word.to_owned();
             }
             let lower = word.to_lowercase();

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use crate::domain::statistics::proportions;
 
 /// Minimum number of readable votes for a decision of the panel; fewer are one member's answer.
-const LEAST_CAST: usize = 2;
+const MIN_CAST: usize = 2;
 
 /// Minimum number of decided votes for a figure; with fewer, its 95 % interval is wider than 44 points.
-pub const LEAST_DECIDED: u32 = 20;
+pub const MIN_DECIDED: u32 = 20;
 
 /// When the figure appears, for users.
 pub const RULE: &str = "votes on the cases of your experiments that have an expected answer, scored by a rule; each question counts once, with its newest vote; votes with fewer than two readable answers and votes that ended in a tie are not counted; shown from 20 decided votes on; the interval is Clopper and Pearson's at 95 %";
@@ -44,7 +44,7 @@ impl VoteCalibration {
         let mut calibration = Self::default();
         let mut known = BTreeSet::new();
         for vote in newest_first {
-            if vote.cast >= LEAST_CAST && known.insert(vote.question) {
+            if vote.cast >= MIN_CAST && known.insert(vote.question) {
                 calibration.add(vote.is_tie, vote.is_right);
             }
         }
@@ -68,7 +68,7 @@ impl VoteCalibration {
 
     /// States the figure; none before there are enough decided votes.
     pub fn sentence(self) -> Option<String> {
-        if self.decided < LEAST_DECIDED {
+        if self.decided < MIN_DECIDED {
             return None;
         }
         let part = f64::from(self.right) / f64::from(self.decided);
@@ -129,6 +129,6 @@ mod tests {
             sentence.ends_with("likely between 45 and 89 %."),
             "{sentence}"
         );
-        assert!(RULE.contains(&LEAST_DECIDED.to_string()));
+        assert!(RULE.contains(&MIN_DECIDED.to_string()));
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::answer_value::{
 };
 
 /// Most words of a description that are read.
-const MOST_WORDS: usize = 200;
+const MAX_WORDS: usize = 200;
 
 /// Words for parts of 1, and how many of them make 1.
 const PARTS: &[(&str, i64)] = &[
@@ -264,7 +264,7 @@ fn words_of_text(text: &str) -> Vec<String> {
     let is_part = |c: char| c.is_alphanumeric() || "%‰/°²³^$€£¥₹".contains(c);
     text.split(|c| !is_part(c))
         .filter(|word| !word.is_empty())
-        .take(MOST_WORDS)
+        .take(MAX_WORDS)
         .map(str::to_lowercase)
         .collect()
 }

@@ -1,7 +1,7 @@
 //! Finds the parts of a page that should stay together: headings with their text, tables, and fenced code.
 //! Works line by line; knows no size limits beyond the passage length.
 
-use super::{HEADING_CHARS, LONGEST};
+use super::{HEADING_CHARS, MAX_LENGTH};
 
 /// A heading line: byte range and text.
 pub(super) struct Heading {
@@ -21,7 +21,7 @@ pub(super) struct LayoutBlock {
 impl LayoutBlock {
     /// Whether the block fits in one passage.
     pub fn small(&self) -> bool {
-        self.end - self.start < LONGEST
+        self.end - self.start < MAX_LENGTH
     }
 }
 

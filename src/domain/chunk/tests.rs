@@ -106,7 +106,7 @@ proptest! {
             prop_assert_eq!(passage.ordinal as usize, index);
             prop_assert!(start >= last && !passage.text.trim().is_empty());
             prop_assert!(text[last..start].trim().is_empty());
-            prop_assert!(passage.text.chars().count() <= LONGEST + CRUMB);
+            prop_assert!(passage.text.chars().count() <= MAX_LENGTH + CRUMB);
             last = end;
         }
         prop_assert!(text[last..].trim().is_empty());

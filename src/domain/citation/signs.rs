@@ -99,7 +99,7 @@ impl Sign {
 }
 
 /// Maximum length of a grade or an ion, in characters.
-const LONGEST_GRADE: usize = 8;
+const MAX_GRADE_LENGTH: usize = 8;
 /// Words behind the parentheses of an amount, which the number of an item does not have.
 const SCALES: &[&str] = &[
     "million", "billion", "thousand", "trillion", "mio", "mrd", "%",
@@ -139,7 +139,7 @@ impl<'a> SignPlace<'a> {
         let touching = left.iter().rev().map(|&(_, c)| c);
         let touching: Vec<char> = touching
             .take_while(|c| c.is_alphanumeric())
-            .take(LONGEST_GRADE + 1)
+            .take(MAX_GRADE_LENGTH + 1)
             .collect();
         Some(Self {
             rest,
@@ -223,7 +223,7 @@ impl<'a> SignPlace<'a> {
         let has_digit = self.touching.contains(|c| digit(c).is_some());
         let is_upper = !self.touching.contains(char::is_lowercase);
         let is_grade =
-            length <= LONGEST_GRADE && is_capital && (length <= 2 || is_upper || has_digit);
+            length <= MAX_GRADE_LENGTH && is_capital && (length <= 2 || is_upper || has_digit);
         let is_figure = length > 0 && self.touching.chars().all(|c| digit(c).is_some());
         let is_at_line_end = matches!(self.next, Some('\n' | '\r'));
         let may_join = |c: char| c.is_uppercase() || c.is_numeric() || is_figure || !is_upper;

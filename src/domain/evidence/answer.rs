@@ -8,13 +8,13 @@ use crate::domain::panel_vs_single::blind::{ASIDES, heading};
 use crate::domain::prompt;
 
 /// Maximum number of sentences.
-const MOST: usize = 150;
+const MAX_SENTENCES: usize = 150;
 /// Maximum length of a sentence in characters; the rest is cut off.
-const LONGEST: usize = 600;
+const MAX_SENTENCE_LENGTH: usize = 600;
 /// Minimum number of words of a sentence.
-const LEAST_WORDS: usize = 3;
+const MIN_WORDS: usize = 3;
 /// The same for a claim in a judge's words.
-const LEAST_WORDS_OF_JUDGE: usize = 2;
+const MIN_WORDS_OF_JUDGE: usize = 2;
 
 /// Returns the sentences in order, without Markdown, each once.
 pub fn sentences(answer: &str) -> Vec<String> {
@@ -25,10 +25,10 @@ pub fn sentences(answer: &str) -> Vec<String> {
             continue;
         }
         for sentence in joined(split(&plain(&block.text))) {
-            if found.len() == MOST {
+            if found.len() == MAX_SENTENCES {
                 return found;
             }
-            let sentence: String = sentence.chars().take(LONGEST).collect();
+            let sentence: String = sentence.chars().take(MAX_SENTENCE_LENGTH).collect();
             if is_claim(&sentence) && !found.contains(&sentence) {
                 found.push(sentence);
             }
@@ -60,7 +60,7 @@ fn joined(pieces: Vec<String>) -> Vec<String> {
 pub(super) fn is_statement(text: &str) -> bool {
     let found = blocks(text);
     let is_one = found.len() == 1 && found.iter().all(is_prose);
-    is_one && states(&plain(text), LEAST_WORDS_OF_JUDGE)
+    is_one && states(&plain(text), MIN_WORDS_OF_JUDGE)
 }
 
 fn is_prose(block: &MarkdownBlock) -> bool {
@@ -82,7 +82,7 @@ fn is_prose(block: &MarkdownBlock) -> bool {
 }
 
 fn is_claim(sentence: &str) -> bool {
-    states(sentence, LEAST_WORDS)
+    states(sentence, MIN_WORDS)
 }
 
 fn states(sentence: &str, least_words: usize) -> bool {

@@ -3,7 +3,7 @@
 
 use super::answer::is_statement;
 use super::dispute::{PlacedClaim, concerns, same_words, unverified};
-use super::prompts::{FirstAnswer, MOST_SENTENCES, first_answers, shown_order};
+use super::prompts::{FirstAnswer, MAX_SENTENCES, first_answers, shown_order};
 use super::read::{self, JudgeReply, JudgedClaim};
 use super::rules::{difference, is_about, objection, repeats};
 use super::similarity::similarity;
@@ -105,8 +105,8 @@ fn check(plan: &Plan, answer: &StageAnswer, map: &mut EvidenceMap) -> Option<Str
         Ok(verdicts) => {
             support::apply(plan, &verdicts, &mut map.sentences);
             let cited = map.sentences.iter().filter(|one| !one.cites.is_empty());
-            (cited.count() > MOST_SENTENCES)
-                .then(|| format!("only the first {MOST_SENTENCES} cited sentences were checked"))
+            (cited.count() > MAX_SENTENCES)
+                .then(|| format!("only the first {MAX_SENTENCES} cited sentences were checked"))
         }
     }
 }

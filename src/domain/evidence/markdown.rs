@@ -2,7 +2,7 @@
 //! table rows. Code is left out. Accepts any text.
 
 /// Maximum number of blocks read from one text.
-const MOST: usize = 1_000;
+const MAX_BLOCKS: usize = 1_000;
 
 /// A piece of a text.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +38,7 @@ pub(super) fn blocks(markdown: &str) -> Vec<MarkdownBlock> {
             open = false;
             continue;
         }
-        if found.len() == MOST {
+        if found.len() == MAX_BLOCKS {
             break;
         }
         if is_rule(bare) {

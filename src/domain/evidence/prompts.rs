@@ -18,7 +18,7 @@ pub const INSTRUCTION_TOKENS: u64 = 700;
 /// Expected tokens of a reply.
 pub const REPLY_TOKENS: u64 = 1_500;
 /// Maximum number of sentences that one question to the checker holds.
-pub(super) const MOST_SENTENCES: usize = 40;
+pub(super) const MAX_SENTENCES: usize = 40;
 /// Maximum characters of all passages in one question to the checker.
 pub const PASSAGES_BUDGET: usize = 24_000;
 /// Maximum characters of the user's question.
@@ -119,7 +119,7 @@ pub fn passage_check(
             (index, sentence, cites)
         })
         .filter(|(_, _, cites)| !cites.is_empty())
-        .take(MOST_SENTENCES)
+        .take(MAX_SENTENCES)
         .collect();
     if cited.is_empty() {
         return None;

@@ -2,20 +2,20 @@
 
 use serde_json::Value;
 
-use super::verify::LONGEST_QUOTE;
+use super::verify::MAX_QUOTE_LENGTH;
 use super::{Entailment, Stance};
 use crate::domain::schema;
 
 /// Maximum number of claims.
-pub(super) const MOST_CLAIMS: usize = 24;
+pub(super) const MAX_CLAIMS: usize = 24;
 /// Maximum number of verdicts.
-const MOST_VERDICTS: usize = 200;
+const MAX_VERDICTS: usize = 200;
 /// Maximum number of blind spots.
-const MOST_BLIND_SPOTS: usize = 8;
+const MAX_BLIND_SPOTS: usize = 8;
 /// Maximum length in characters of a text in the judge's own words.
-const LONGEST: usize = 400;
+const MAX_TEXT_LENGTH: usize = 400;
 /// Maximum number of stances of a claim.
-const MOST_STANCES: usize = 16;
+const MAX_STANCES: usize = 16;
 /// Letter of no member.
 const NOBODY: char = '?';
 
@@ -67,18 +67,18 @@ pub(super) fn claims(reply: &str) -> Result<JudgeReply, String> {
         return Err("its reply has no list of claims".to_owned());
     };
     let read = |claim: &Value| JudgedClaim {
-        text: text(&claim["text"], LONGEST),
-        answer: text(&claim["answer"], LONGEST_QUOTE),
-        stances: list(&claim["stances"], MOST_STANCES)
+        text: text(&claim["text"], MAX_TEXT_LENGTH),
+        answer: text(&claim["answer"], MAX_QUOTE_LENGTH),
+        stances: list(&claim["stances"], MAX_STANCES)
             .iter()
             .filter_map(stance)
             .collect(),
     };
     // Indices of the contradictions count every claim, an empty one too.
-    let claims: Vec<JudgedClaim> = claims.iter().take(MOST_CLAIMS).map(read).collect();
+    let claims: Vec<JudgedClaim> = claims.iter().take(MAX_CLAIMS).map(read).collect();
     let (mut contradictions, mut unplaced) = (Vec::new(), Vec::new());
-    for one in list(&value["contradictions"], MOST_CLAIMS) {
-        let why = text(&one["why"], LONGEST);
+    for one in list(&value["contradictions"], MAX_CLAIMS) {
+        let why = text(&one["why"], MAX_TEXT_LENGTH);
         match number(&one["claim"]).filter(|&index| index < claims.len()) {
             Some(index) => contradictions.push((index, why)),
             None => unplaced.push(why),
@@ -87,9 +87,9 @@ pub(super) fn claims(reply: &str) -> Result<JudgeReply, String> {
     Ok(JudgeReply {
         contradictions,
         unplaced,
-        blind_spots: list(&value["blind_spots"], MOST_BLIND_SPOTS)
+        blind_spots: list(&value["blind_spots"], MAX_BLIND_SPOTS)
             .iter()
-            .map(|spot| text(spot, LONGEST))
+            .map(|spot| text(spot, MAX_TEXT_LENGTH))
             .filter(|spot| !spot.is_empty())
             .collect(),
         claims,
@@ -119,11 +119,11 @@ pub(super) fn verdicts(reply: &str) -> Result<Vec<JudgedVerdict>, String> {
             sentence: number(&one["sentence"])?,
             passage: passage.or(unnamed)?,
             verdict,
-            quote: text(&one["quote"], LONGEST_QUOTE),
+            quote: text(&one["quote"], MAX_QUOTE_LENGTH),
         })
     };
     let read = verdicts.iter().filter_map(read);
-    Ok(read.take(MOST_VERDICTS).collect())
+    Ok(read.take(MAX_VERDICTS).collect())
 }
 
 fn object(reply: &str) -> Result<Value, String> {
@@ -142,7 +142,7 @@ fn stance(value: &Value) -> Option<JudgedStance> {
     Some(JudgedStance {
         letter,
         stance,
-        quote: text(&value["quote"], LONGEST_QUOTE),
+        quote: text(&value["quote"], MAX_QUOTE_LENGTH),
     })
 }
 
@@ -231,15 +231,15 @@ mod tests {
         let read = claims(&reply.to_string()).expect("a reply");
         assert_eq!(
             (read.claims.len(), read.blind_spots.len()),
-            (MOST_CLAIMS, MOST_BLIND_SPOTS)
+            (MAX_CLAIMS, MAX_BLIND_SPOTS)
         );
-        assert_eq!(read.claims[0].text.len(), LONGEST);
-        assert_eq!(read.claims[0].stances.len(), MOST_STANCES);
-        assert_eq!(read.claims[0].stances[0].quote.len(), LONGEST_QUOTE);
+        assert_eq!(read.claims[0].text.len(), MAX_TEXT_LENGTH);
+        assert_eq!(read.claims[0].stances.len(), MAX_STANCES);
+        assert_eq!(read.claims[0].stances[0].quote.len(), MAX_QUOTE_LENGTH);
         let verdict = json!({ "sentence": 2, "passage": "1", "verdict": "entails", "quote": "so" });
         let reply = json!({ "verdicts": vec![verdict; 999] });
         let read = verdicts(&reply.to_string()).expect("verdicts");
-        assert_eq!(read.len(), MOST_VERDICTS);
+        assert_eq!(read.len(), MAX_VERDICTS);
         assert_eq!((read[0].sentence, read[0].passage), (2, 1));
     }
 }

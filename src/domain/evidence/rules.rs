@@ -9,7 +9,7 @@ use super::tokens::{SentenceToken, texts, tokens};
 use super::words::{self, OPPOSING_PREFIXES, class, date, direction, is_content, is_negation};
 
 /// Minimum share of a sentence's content words that the quoted words must have.
-const LEAST_SHARED: f64 = 0.4;
+const MIN_SHARED: f64 = 0.4;
 /// Maximum number of differing words for which a substitution is assumed.
 const SUBSTITUTED: usize = 2;
 
@@ -402,7 +402,7 @@ fn shared(pair: &Pair) -> Option<String> {
         return None;
     }
     let shared = count_shared(&own, &quoted);
-    let is_little = (shared as f64) < LEAST_SHARED * own.len() as f64;
+    let is_little = (shared as f64) < MIN_SHARED * own.len() as f64;
     let is_nothing = shared == 0 && has_spaces(&own);
     (is_nothing || (own.len() >= 3 && is_little))
         .then(|| "the quoted words share too few terms with the sentence".to_owned())

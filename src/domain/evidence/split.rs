@@ -14,11 +14,11 @@ const ENCLOSING: [(char, &[char], usize); 9] = [
     ('【', &['】'], 160),
 ];
 /// The same for `"`.
-const LONGEST_STRAIGHT: usize = 400;
+const MAX_STRAIGHT_LENGTH: usize = 400;
 /// Maximum length in bytes of marks in square brackets behind a sentence.
-const LONGEST_MARK: usize = 120;
+const MAX_MARK_LENGTH: usize = 120;
 /// Maximum length in bytes of letters in round brackets behind a sentence.
-const LONGEST_LETTERS: usize = 24;
+const MAX_LETTERS_LENGTH: usize = 24;
 /// Abbreviations that never end a sentence.
 const TITLES: &[&str] = &[
     "e.g", "i.e", "vs", "v", "approx", "ca", "dr", "mr", "mrs", "ms", "prof", "st", "bzw", "evtl",
@@ -167,7 +167,7 @@ fn straight(text: &str, inside: usize, before: char) -> Option<usize> {
         is_bound && !text[close + 1..].starts_with(char::is_alphanumeric)
     });
     let (length, _) = ends.next().filter(|_| opens)?;
-    (length <= LONGEST_STRAIGHT).then_some(inside + length)
+    (length <= MAX_STRAIGHT_LENGTH).then_some(inside + length)
 }
 
 // Letters and citations after the period, as in "It rose. [1] (B)", belong to the sentence before them.
@@ -177,9 +177,9 @@ fn marks(rest: &str) -> usize {
         let ahead = rest[end..].trim_start();
         let skipped = rest[end..].len() - ahead.len();
         let (close, most) = match ahead.chars().next() {
-            Some('[') => (']', LONGEST_MARK),
-            Some('【') => ('】', LONGEST_MARK),
-            Some('(') => (')', LONGEST_LETTERS),
+            Some('[') => (']', MAX_MARK_LENGTH),
+            Some('【') => ('】', MAX_MARK_LENGTH),
+            Some('(') => (')', MAX_LETTERS_LENGTH),
             _ => return end,
         };
         let Some(length) = ahead.find(close).filter(|&length| length <= most) else {

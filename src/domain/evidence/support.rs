@@ -8,9 +8,9 @@ use crate::domain::analysis::Plan;
 use crate::domain::citation::{self, CitationMark, ComparableText, marks};
 
 /// Maximum number of passages that a sentence is compared with.
-const MOST_PASSAGES: usize = 8;
+const MAX_PASSAGES: usize = 8;
 /// Minimum number of words of a quotation in a sentence.
-const LEAST_WORDS: usize = 3;
+const MIN_WORDS: usize = 3;
 /// Why a sentence that a passage contradicts is not supported.
 const OTHERWISE: &str = "the passage says otherwise";
 /// The same, if the words that show it were not found.
@@ -56,7 +56,7 @@ pub(super) fn cited_passages(plan: &Plan, sentence: &str) -> Vec<u32> {
                     .into_iter()
                     .any(|own| covers(marked, own)),
             };
-            if is_meant && !numbers.contains(&source.number) && numbers.len() < MOST_PASSAGES {
+            if is_meant && !numbers.contains(&source.number) && numbers.len() < MAX_PASSAGES {
                 numbers.push(source.number);
             }
         }
@@ -88,7 +88,7 @@ pub(super) fn passage(plan: &Plan, number: u32) -> Option<&str> {
 fn is_quoted(plan: &Plan, sentence: &str, cites: &[u32]) -> bool {
     let quotes: Vec<&str> = quotations(sentence)
         .into_iter()
-        .filter(|quote| ComparableText::of(quote).words().len() >= LEAST_WORDS)
+        .filter(|quote| ComparableText::of(quote).words().len() >= MIN_WORDS)
         .collect();
     let stands = |quote: &&str| {
         let mut passages = cites.iter().filter_map(|&number| passage(plan, number));

@@ -8,9 +8,9 @@ use super::tokens::tokens;
 use super::words::is_turning;
 
 /// Minimum number of words of a quotation without a figure.
-const LEAST_WORDS: usize = 4;
+const MIN_WORDS: usize = 4;
 /// Maximum length of a quotation in characters; a longer one is not looked up.
-pub(super) const LONGEST_QUOTE: usize = 600;
+pub(super) const MAX_QUOTE_LENGTH: usize = 600;
 /// Where a clause ends.
 const CLAUSE_ENDS: [char; 9] = [',', ';', ':', '.', '!', '?', '\n', '—', '–'];
 
@@ -41,7 +41,7 @@ impl<'a> SearchedText<'a> {
 
     /// Finds a quotation, in one piece: an ellipsis could leave out what turns its meaning.
     pub fn find(&self, quote: &str) -> Option<FoundQuote<'a>> {
-        let is_bounded = quote.chars().nth(LONGEST_QUOTE).is_none();
+        let is_bounded = quote.chars().nth(MAX_QUOTE_LENGTH).is_none();
         if !is_bounded || quote.contains('…') || quote.contains("...") || !is_telling(quote) {
             return None;
         }
@@ -87,7 +87,7 @@ impl FoundQuote<'_> {
 fn is_telling(quote: &str) -> bool {
     let quote = ComparableText::of(quote);
     let words = || quote.words().iter().filter(|word| !word.is_sign);
-    words().count() >= LEAST_WORDS || words().any(|word| word.is_figure())
+    words().count() >= MIN_WORDS || words().any(|word| word.is_figure())
 }
 
 #[cfg(test)]

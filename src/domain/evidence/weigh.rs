@@ -8,7 +8,7 @@ use super::{ClaimContradiction, EvidenceClaim, EvidenceMap, Stance, SupportLevel
 use crate::domain::plan::model_of;
 
 /// Minimum number of models whose members say it.
-const LEAST_MODELS: usize = 2;
+const MIN_MODELS: usize = 2;
 
 /// Marks the sentences that a member denies, and raises those that members of several models make.
 pub(super) fn weigh(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
@@ -41,7 +41,7 @@ pub(super) fn weigh(map: &mut EvidenceMap, placed: &[PlacedClaim<'_>]) {
             continue;
         }
         match agreement(&made, &sentence.text) {
-            Ok(models) if models >= LEAST_MODELS && is_clean => {
+            Ok(models) if models >= MIN_MODELS && is_clean => {
                 sentence.level = SupportLevel::SupportedAgreed;
             }
             Ok(_) => {}
@@ -107,7 +107,7 @@ fn agreement(made: &[&EvidenceClaim], sentence: &str) -> Result<usize, String> {
         }
     }
     match why {
-        Some(why) if models.len() < LEAST_MODELS => Err(why),
+        Some(why) if models.len() < MIN_MODELS => Err(why),
         _ => Ok(models.len()),
     }
 }

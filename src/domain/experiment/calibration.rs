@@ -9,9 +9,9 @@ use crate::domain::statistics::paired::ends;
 use crate::domain::statistics::random::Random;
 
 /// Minimum number of labels for a statement about trust.
-pub const LEAST_LABELS: usize = 20;
+pub const MIN_LABELS: usize = 20;
 /// Minimum kappa for trusted scores.
-pub const LEAST_KAPPA: f64 = 0.4;
+pub const MIN_KAPPA: f64 = 0.4;
 /// Number of bootstrap resamples for the confidence interval.
 const DRAWS: usize = 500;
 
@@ -39,8 +39,8 @@ pub fn calibrate(pairs: &[(Preferred, Preferred)]) -> Calibration {
     let labels = pairs.len();
     let found = kappa_of(&numbers);
     let trusted = found
-        .filter(|_| labels >= LEAST_LABELS)
-        .map(|kappa| kappa >= LEAST_KAPPA);
+        .filter(|_| labels >= MIN_LABELS)
+        .map(|kappa| kappa >= MIN_KAPPA);
     let differ = pairs.iter().filter(|(one, other)| one != other).count();
     Calibration {
         labels,
@@ -112,10 +112,10 @@ fn words(labels: usize, kappa: Option<f64>, trusted: Option<bool>) -> String {
             format!("The scores agree with your judgments on {labels} pairs (\u{3ba} {kappa:.2}).")
         }
         (Some(kappa), Some(false)) => format!(
-            "Not trusted: the scores agree poorly with your judgments on {labels} pairs (\u{3ba} {kappa:.2}, below {LEAST_KAPPA})."
+            "Not trusted: the scores agree poorly with your judgments on {labels} pairs (\u{3ba} {kappa:.2}, below {MIN_KAPPA})."
         ),
         _ => format!(
-            "You have judged {labels} pairs; {LEAST_LABELS} are needed to assess agreement with the scores."
+            "You have judged {labels} pairs; {MIN_LABELS} are needed to assess agreement with the scores."
         ),
     }
 }
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn few_labels_claim_nothing() {
-        for labels in [0, 1, LEAST_LABELS - 1] {
+        for labels in [0, 1, MIN_LABELS - 1] {
             let found = judged(labels, 1.0);
             assert_eq!((found.labels, found.trusted), (labels, None));
         }

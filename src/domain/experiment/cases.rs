@@ -3,10 +3,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{Case, MOST_CASES};
+use super::{Case, MAX_CASES};
 
 /// Maximum length of a question in characters.
-const MOST_PROMPT: usize = 200_000;
+const MAX_PROMPT: usize = 200_000;
 
 const PROMPTS: &[&str] = &["prompt", "question", "input", "query", "problem"];
 const EXPECTED: &[&str] = &[
@@ -51,7 +51,7 @@ pub struct ParsedCases {
 ///
 /// # Errors
 /// Fails when the table is empty, no column holds questions, a row has no question or one that is too long,
-/// there are more than `MOST_CASES` rows, or there are none.
+/// there are more than `MAX_CASES` rows, or there are none.
 pub fn of_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesError> {
     let Some(((_, header), rows)) = rows.split_first() else {
         return Err(whole("the file is empty"));
@@ -108,7 +108,7 @@ pub fn of_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesError>
 ///
 /// # Errors
 /// Fails when the text is not JSON, an entry is not an object, a question is missing or too long, there are
-/// more than `MOST_CASES` cases, or there are none.
+/// more than `MAX_CASES` cases, or there are none.
 pub fn of_json(text: &str) -> Result<ParsedCases, CasesError> {
     let mut read = ParsedCases::default();
     let trimmed = text.trim_start_matches('\u{feff}').trim();
@@ -205,14 +205,14 @@ fn add(read: &mut ParsedCases, case: Case, line: Option<usize>) -> Result<(), Ca
     if case.prompt.trim().is_empty() {
         return Err(fault("the question is missing".to_owned()));
     }
-    if case.prompt.chars().count() > MOST_PROMPT {
+    if case.prompt.chars().count() > MAX_PROMPT {
         return Err(fault(format!(
-            "the question is longer than {MOST_PROMPT} characters"
+            "the question is longer than {MAX_PROMPT} characters"
         )));
     }
-    if read.cases.len() == MOST_CASES {
+    if read.cases.len() == MAX_CASES {
         return Err(fault(format!(
-            "an experiment can have at most {MOST_CASES} cases"
+            "an experiment can have at most {MAX_CASES} cases"
         )));
     }
     read.cases.push(case);
@@ -327,8 +327,8 @@ mod tests {
     #[test]
     fn more_than_can_be_handled_is_refused() {
         let line = "{\"prompt\":\"a\"}\n";
-        assert!(of_json(&line.repeat(MOST_CASES)).is_ok());
-        let fault = of_json(&line.repeat(MOST_CASES + 1)).expect_err("refused");
-        assert_eq!(fault.line, Some(MOST_CASES + 1));
+        assert!(of_json(&line.repeat(MAX_CASES)).is_ok());
+        let fault = of_json(&line.repeat(MAX_CASES + 1)).expect_err("refused");
+        assert_eq!(fault.line, Some(MAX_CASES + 1));
     }
 }

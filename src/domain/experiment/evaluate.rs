@@ -13,11 +13,11 @@ use crate::domain::answer_value::{AnswerReader, AnswerValue, last_stated, number
 use crate::domain::schema::{self, Compiled};
 
 /// Maximum size of a regular expression in bytes.
-const MOST_PATTERN: usize = 4 * 1024;
+const MAX_PATTERN: usize = 4 * 1024;
 /// Maximum size of a compiled regular expression in bytes.
-const MOST_PROGRAM: usize = 256 * 1024;
+const MAX_PROGRAM: usize = 256 * 1024;
 /// Maximum number of words of a text used for similarity.
-const MOST_WORDS: usize = 2_000;
+const MAX_WORDS: usize = 2_000;
 
 /// A scoring rule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -147,10 +147,10 @@ impl Evaluator {
 }
 
 fn compile(pattern: &str) -> Result<Regex, String> {
-    if pattern.len() > MOST_PATTERN {
+    if pattern.len() > MAX_PATTERN {
         return Err("the pattern is longer than 4 KiB".to_owned());
     }
-    let built = RegexBuilder::new(pattern).size_limit(MOST_PROGRAM).build();
+    let built = RegexBuilder::new(pattern).size_limit(MAX_PROGRAM).build();
     built.map_err(|fault| format!("invalid regular expression: {fault}"))
 }
 
@@ -279,7 +279,7 @@ fn words(text: &str) -> Vec<String> {
     let words = text
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty());
-    words.take(MOST_WORDS).map(str::to_lowercase).collect()
+    words.take(MAX_WORDS).map(str::to_lowercase).collect()
 }
 
 /// Length of the longest common subsequence.

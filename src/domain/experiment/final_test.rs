@@ -22,7 +22,7 @@ const EARLY: f64 = 0.005;
 /// Largest number of cases of the test that flips all combinations of signs.
 const FLIPPED: usize = 12;
 /// Smallest number of cases with which the last test can be significant, whatever the scores.
-pub const LEAST_CASES: usize = 6;
+pub const MIN_CASES: usize = 6;
 /// Smallest number of cases between two checks.
 const BLOCK: usize = 8;
 
@@ -128,7 +128,7 @@ pub(super) fn last_p(differences: &[f64]) -> f64 {
             p if p <= LEVEL => p.max(flipped_p(differences)),
             p => p,
         },
-        FinalTest::Student if (ups + downs) < LEAST_CASES as u64 => student().max(sign()),
+        FinalTest::Student if (ups + downs) < MIN_CASES as u64 => student().max(sign()),
         FinalTest::Student => student(),
     }
 }
@@ -179,11 +179,7 @@ mod tests {
             assert!((last_p(&differences) - p).abs() < 1e-9, "{differences:?}");
             let finding = compare(&differences, true).0;
             let is_better = finding == HoldoutFinding::Better;
-            assert_eq!(
-                is_better,
-                differences.len() >= LEAST_CASES,
-                "{differences:?}"
-            );
+            assert_eq!(is_better, differences.len() >= MIN_CASES, "{differences:?}");
         }
     }
 

@@ -8,7 +8,7 @@ use crate::domain::statistics::random::Random;
 use crate::domain::statistics::{betting, paired};
 
 /// Minimum number of cases for stopping early; with fewer, resampling tells little.
-const LEAST_CASES: usize = 10;
+const MIN_CASES: usize = 10;
 /// Number of bootstrap resamples of the cases.
 const DRAWS: usize = 400;
 
@@ -86,7 +86,7 @@ pub(super) struct Outlook {
 
 /// Estimates the outlook by bootstrap. None with too few cases.
 pub(super) fn outlook(seen: &Observations, ranking: &[usize], cases: usize) -> Option<Outlook> {
-    if cases < LEAST_CASES {
+    if cases < MIN_CASES {
         return None;
     }
     let design = &seen.design;

@@ -53,7 +53,7 @@ pub use scoring::Scoring;
 pub use space::{Axis, Configuration, Parameter, SearchSpace};
 
 /// Maximum number of cases of an experiment.
-pub const MOST_CASES: usize = 1_000;
+pub const MAX_CASES: usize = 1_000;
 
 /// A test question for comparing configurations.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

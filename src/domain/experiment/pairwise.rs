@@ -10,7 +10,7 @@ use crate::domain::statistics::random::Random;
 /// have infinite strength.
 const BESIDES: f64 = 0.1;
 /// Maximum number of iterations of the fit.
-const MOST_STEPS: usize = 5_000;
+const MAX_STEPS: usize = 5_000;
 /// Number of bootstrap resamples of the cases.
 const DRAWS: usize = 200;
 
@@ -155,7 +155,7 @@ fn solve(settings: usize, matches: &[Match], besides: f64) -> (Vec<f64>, f64) {
     }
     let mut force = vec![1.0_f64; settings];
     let mut nu = if tied > 0.0 { 1.0 } else { 0.0 };
-    for _ in 0..MOST_STEPS {
+    for _ in 0..MAX_STEPS {
         let mut weight = vec![0.0; settings];
         for (&(i, j), count) in &pairs {
             let root = (force[i] * force[j]).sqrt();

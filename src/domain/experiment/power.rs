@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::design::Design;
 use super::final_test::{self, FinalTest, LEVEL};
 use super::race_budget::settings;
-use super::{MOST_CASES, Objective};
+use super::{MAX_CASES, Objective};
 use crate::domain::statistics::random::Random;
 
 /// Wanted rate of experiments that find the difference.
@@ -168,7 +168,7 @@ pub struct FoundRate {
 pub fn of(scores: ScoreKind, cases: usize) -> Power {
     static KNOWN: Mutex<BTreeMap<(ScoreKind, usize), Power>> = Mutex::new(BTreeMap::new());
     // Bounds the table: there are four kinds.
-    let cases = cases.min(MOST_CASES);
+    let cases = cases.min(MAX_CASES);
     let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(power) = known().get(&(scores, cases)) {
         return power.clone();

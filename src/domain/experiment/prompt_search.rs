@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::{JudgeCost, Trial};
 
 /// Maximum number of proposals of an experiment.
-pub const MOST_PROPOSALS: usize = 24;
+pub const MAX_PROPOSALS: usize = 24;
 /// Number of proposals if none is given.
 pub const USUAL_PROPOSALS: usize = 8;
 /// Maximum length of a proposed prompt in characters.
-pub const LONGEST_PROMPT: usize = 4_000;
+pub const MAX_PROMPT_LENGTH: usize = 4_000;
 /// Number of failures shown to the writer.
 pub const SHOWN: usize = 3;
 /// The search as part of a design.

@@ -10,7 +10,7 @@
 use super::observations::Observations;
 
 /// Maximum number of configurations; above it each is estimated on its own, because the work is cubic.
-const MOST: usize = 96;
+const MAX_CONFIGURATIONS: usize = 96;
 /// EM iterations. Ranking does not need exact variances: 30 iterations rank no better in the simulations.
 const STEPS: usize = 8;
 /// Weight of a prior variance, in observations.
@@ -29,7 +29,7 @@ pub(super) fn levels(seen: &Observations, arms: &[usize]) -> Option<Vec<f64>> {
     let tried: Vec<usize> = (0..seen.design.arms.len())
         .filter(|&arm| seen.fates[arm] != super::design::ConfigurationState::Untried)
         .collect();
-    if tried.len() > MOST || tried.len() < 3 {
+    if tried.len() > MAX_CONFIGURATIONS || tried.len() < 3 {
         return None;
     }
     let values: Vec<Vec<f64>> = tried.iter().map(|&arm| seen.values(arm, all)).collect();

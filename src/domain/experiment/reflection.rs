@@ -2,11 +2,11 @@
 //! the answers that a judge sees; what the reply proposes must be a usable prompt.
 
 use super::Case;
-use super::prompt_search::LONGEST_PROMPT;
+use super::prompt_search::MAX_PROMPT_LENGTH;
 use crate::domain::recipe::QUESTION;
 
 /// Maximum number of characters shown of a question, an expected answer, or an answer.
-const MOST_SHOWN: usize = 2_000;
+const MAX_SHOWN: usize = 2_000;
 /// Delimiters around the proposed prompt.
 const MARKS: (&str, &str) = ("<prompt>", "</prompt>");
 
@@ -44,7 +44,7 @@ pub fn request(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
     }
     text += &format!(
         "Reply with your reasoning, then the whole new prompt between {} and {}. It must contain {QUESTION} where \
-         the question goes, and at most {LONGEST_PROMPT} characters.",
+         the question goes, and at most {MAX_PROMPT_LENGTH} characters.",
         MARKS.0, MARKS.1
     );
     text
@@ -66,7 +66,7 @@ pub fn proposed(reply: &str) -> Result<String, &'static str> {
     if prompt.matches(QUESTION).count() != 1 {
         return Err("the proposed prompt does not contain {{question}} once");
     }
-    if prompt.chars().count() > LONGEST_PROMPT {
+    if prompt.chars().count() > MAX_PROMPT_LENGTH {
         return Err("the proposed prompt is too long");
     }
     // Other placeholders would be refused by every request with this prompt.
@@ -77,7 +77,10 @@ pub fn proposed(reply: &str) -> Result<String, &'static str> {
 }
 
 fn fenced(name: &str, text: &str, nonce: &str) -> String {
-    let shown: String = text.chars().take(MOST_SHOWN.max(LONGEST_PROMPT)).collect();
+    let shown: String = text
+        .chars()
+        .take(MAX_SHOWN.max(MAX_PROMPT_LENGTH))
+        .collect();
     // A text that contains the nonce could close its own fence.
     let shown = shown.replace(nonce, "");
     format!("----- {name} {nonce} -----\n{shown}\n----- end of {name} {nonce} -----\n\n")
@@ -115,7 +118,7 @@ mod tests {
         assert_eq!(taken, Ok("Think. {{question}}".to_owned()));
         let long = format!(
             "<prompt>{{{{question}}}}{}</prompt>",
-            "x".repeat(LONGEST_PROMPT)
+            "x".repeat(MAX_PROMPT_LENGTH)
         );
         for (reply, why) in [
             ("Think. {{question}}", "no prompt"),

@@ -21,7 +21,7 @@ use crate::domain::money::MicroDollars;
 use crate::domain::statistics::paired::{self, PairedDifference};
 
 /// Smallest number of compared cases for intervals of strengths: resampling fewer tells little.
-const LEAST_RESAMPLED: usize = 6;
+const MIN_RESAMPLED: usize = 6;
 
 /// Report of a race.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -366,7 +366,7 @@ fn rounds(race: &SuccessiveHalving, tried: &[usize]) -> Vec<RoundReport> {
 
 fn strengths(settings: usize, matches: &[Match], seed: u64) -> Option<Vec<Strength>> {
     let cases: BTreeSet<usize> = matches.iter().map(|one| one.case).collect();
-    if cases.len() < LEAST_RESAMPLED {
+    if cases.len() < MIN_RESAMPLED {
         return None;
     }
     let compared: BTreeSet<usize> = (matches.iter())

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ExperimentError;
-use super::prompt_search::{MOST_PROPOSALS, USUAL_PROPOSALS};
+use super::prompt_search::{MAX_PROPOSALS, USUAL_PROPOSALS};
 use crate::domain::recipe::QUESTION;
 
 /// Maximum number of configurations of a space.
-pub const MOST_ARMS: usize = 10_000;
+pub const MAX_CONFIGURATIONS: usize = 10_000;
 
 /// A parameter that an experiment can vary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -126,7 +126,7 @@ impl SearchSpace {
     ///
     /// # Errors
     /// Fails when there is no axis, an axis is empty or repeated, a value is invalid or repeated, or there
-    /// are more than `MOST_ARMS` combinations.
+    /// are more than `MAX_CONFIGURATIONS` combinations.
     pub fn arms(
         &self,
         takes: &dyn Fn(&str, Parameter) -> bool,
@@ -134,8 +134,8 @@ impl SearchSpace {
         self.check()?;
         let mut all: Vec<Vec<usize>> = vec![Vec::new()];
         for axis in &self.0 {
-            if all.len() * axis.values.len() > MOST_ARMS {
-                return Err(ExperimentError::TooMany("settings", MOST_ARMS));
+            if all.len() * axis.values.len() > MAX_CONFIGURATIONS {
+                return Err(ExperimentError::TooMany("settings", MAX_CONFIGURATIONS));
             }
             let longer = |start: &Vec<usize>| {
                 let start = start.clone();
@@ -218,8 +218,8 @@ fn check_improvement(axis: &Axis, improve: &Improvement) -> Result<(), Experimen
             axis.dial.as_str()
         ));
     }
-    if !(1..=MOST_PROPOSALS).contains(&improve.proposals) {
-        return fault(format!("proposals must be from 1 to {MOST_PROPOSALS}"));
+    if !(1..=MAX_PROPOSALS).contains(&improve.proposals) {
+        return fault(format!("proposals must be from 1 to {MAX_PROPOSALS}"));
     }
     let lacks = |value: &&Value| value.as_str().is_some_and(|text| !text.contains(QUESTION));
     match axis.values.iter().find(lacks) {
@@ -356,7 +356,7 @@ mod tests {
         ]));
         assert_eq!(
             large.arms(&|_, _| true),
-            Err(ExperimentError::TooMany("settings", MOST_ARMS))
+            Err(ExperimentError::TooMany("settings", MAX_CONFIGURATIONS))
         );
     }
 }

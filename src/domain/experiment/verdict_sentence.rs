@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::design::{HoldoutFinding, RaceVerdict, StopReason};
-use super::final_test::{self, LEAST_CASES};
+use super::final_test::{self, MIN_CASES};
 use super::measured_trials::MeasuredTrials;
 use super::space::label;
 use super::successive_halving::SuccessiveHalving;
@@ -211,7 +211,7 @@ impl RaceResult<'_> {
 }
 
 fn not_told_apart(other: &str, one: &PairedDifference) -> String {
-    match one.cases < LEAST_CASES {
+    match one.cases < MIN_CASES {
         true => format!(
             "{} are too few to tell it apart from {other}: {}",
             plural(one.cases),

@@ -9,7 +9,7 @@ use crate::domain::chat::{SourcePassage, Task};
 /// Name of the reading stage.
 pub const STAGE: &str = "reading";
 /// Maximum number of parts per analysis.
-pub const MOST_PARTS: usize = 64;
+pub const MAX_PARTS: usize = 64;
 /// Maximum characters of all notes together in a member's prompt.
 const NOTES: usize = 96_000;
 /// Maximum characters of the notes on one part.
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn many_parts_share_the_room_for_notes() {
         assert_eq!(notes_budget(1), 8_000);
-        assert_eq!(notes_budget(MOST_PARTS), 1_500);
+        assert_eq!(notes_budget(MAX_PARTS), 1_500);
         assert!(notes_budget(24) * 24 <= NOTES);
     }
 }

@@ -31,7 +31,7 @@ use crate::domain::usage;
 /// Default time limit of a call.
 const CALL_LIMIT: Duration = Duration::from_secs(300);
 /// Minimum time limit of a call, however little time the run has left.
-const LEAST: Duration = Duration::from_secs(1);
+const MIN_CALL_TIME: Duration = Duration::from_secs(1);
 // Added to the deadline, because the LLM client enforces the same limit; this covers a client that does not
 // respond.
 const GRACE: Duration = Duration::from_secs(5);
@@ -175,7 +175,7 @@ impl StagedRun {
                 let result = if answer.text.trim().is_empty() && answer.calls.is_empty() {
                     Err(CallError::new(
                         CallErrorKind::Empty,
-                        "the model answered with nothing",
+                        "the model returned an empty answer",
                     ))
                 } else {
                     Ok(answer)

@@ -7,7 +7,7 @@ use super::beta::student_quantile;
 use super::paired::{deviation, mean, student};
 
 /// Smallest number of labels for an interval.
-const LEAST_LABELS: usize = 5;
+const MIN_LABELS: usize = 5;
 
 /// Estimated mean of the labels over all cases.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -30,7 +30,7 @@ pub struct SharpenedMean {
 /// labeled cases must be a random part of all. None with too few labels.
 pub fn sharpened(labeled: &[(f64, f64)], others: &[f64], confidence: f64) -> Option<SharpenedMean> {
     let labels: Vec<f64> = labeled.iter().map(|(label, _)| *label).collect();
-    let alone = student(&labels, confidence).filter(|_| labels.len() >= LEAST_LABELS)?;
+    let alone = student(&labels, confidence).filter(|_| labels.len() >= MIN_LABELS)?;
     let (n, rest) = (labels.len() as f64, others.len() as f64);
     let weight = weight(labeled, others);
     let residuals: Vec<f64> = labeled.iter().map(|(y, p)| y - weight * p).collect();

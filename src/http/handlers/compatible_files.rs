@@ -9,7 +9,7 @@ use crate::domain::user::Caller;
 use crate::http::context::RequestContext;
 use crate::http::error::ApiError;
 use crate::wire::serve_files::{self as files, FileContent};
-use crate::wire::serve_openai::MOST_TEXT;
+use crate::wire::serve_openai::MAX_TEXT;
 
 /// Replaces each file of a body with its text.
 ///
@@ -21,7 +21,7 @@ pub(super) async fn inline(
     caller: &Caller,
     body: &mut Value,
 ) -> Result<(), ApiError> {
-    let mut remaining = MOST_TEXT;
+    let mut remaining = MAX_TEXT;
     for file in files::take(body).map_err(invalid_field)? {
         let text = match &file.content {
             FileContent::Text(text) => text.clone(),

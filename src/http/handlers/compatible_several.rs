@@ -19,7 +19,7 @@ use crate::http::error::{ApiError, ErrorFormat};
 use crate::http::reply::Reply;
 use crate::http::sse::{self, SseEvent};
 use crate::wire::serve_openai::{
-    self as openai, ChatRequest, ChunkFrame, MOST_CHOICES, RequestError,
+    self as openai, ChatRequest, ChunkFrame, MAX_CHOICES, RequestError,
 };
 use crate::wire::serve_several::{chunks, joined};
 
@@ -51,8 +51,8 @@ struct ChoiceSet {
 /// `BadInput` when there are more than 16 answers.
 pub(super) fn split_choices(requests: Vec<ChatRequest>) -> Result<Vec<ChatRequest>, ApiError> {
     let count: u32 = requests.iter().map(|one| one.choices.max(1)).sum();
-    if count > MOST_CHOICES {
-        let why = format!("a request can have at most {MOST_CHOICES} answers: prompts times n");
+    if count > MAX_CHOICES {
+        let why = format!("a request can have at most {MAX_CHOICES} answers: prompts times n");
         return Err(compatible_shape::invalid_field(RequestError {
             param: "n",
             why,

@@ -212,9 +212,9 @@ pub async fn delete(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
     cx.app.documents().delete(&caller.user, &id).await?;
     let message = match count {
         0 => "the document is deleted".to_owned(),
-        1 => "the document is deleted; one analysis still holds what it quoted from it".to_owned(),
+        1 => "the document is deleted; one analysis still contains passages from it".to_owned(),
         _ => {
-            format!("the document is deleted; {count} analyses still hold what they quoted from it")
+            format!("the document is deleted; {count} analyses still contain passages from it")
         }
     };
     Ok(Reply::json(&json!({

@@ -91,7 +91,7 @@ fn condition(
             "a provider's key cannot be read with this installation's secret: enter its key again"
         }
         _ if !app.health().can_answer() => {
-            "no model can be asked: configure a provider or turn the demo models on"
+            "no model is available: configure a provider or turn on the demo models"
         }
         _ => return ("ok", None),
     };

@@ -31,7 +31,10 @@ fn a_run_completes_with_the_members_that_answer() {
             .unwrap()
             .clone()
     };
-    for (model, word) in [("p/slow", "time"), ("p/broken", "has a fault (500)")] {
+    for (model, word) in [
+        ("p/slow", "time"),
+        ("p/broken", "has a temporary problem (500)"),
+    ] {
         assert_eq!(of(model)["status"], "failed");
         assert!(
             of(model)["error"].as_str().unwrap().contains(word),

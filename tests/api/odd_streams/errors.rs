@@ -80,7 +80,7 @@ fn errors_in_a_stream_beside_the_known_shapes() {
             "too-many",
             json!({ "error": { "type": "too_many_requests", "message": "slow down", "code": 429 } }),
             429,
-            "asked too often",
+            "rate limit was reached",
         ),
         raw(
             "html",

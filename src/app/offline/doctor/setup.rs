@@ -38,7 +38,7 @@ pub(super) fn addresses(config: &Config) -> Vec<CheckResult> {
     });
     if let Some(path) = path.filter(|path| !path.is_empty()) {
         let text = format!(
-            "PUBLIC_URL has the path /{path}, which is not supported: give Quire a host name of its own"
+            "PUBLIC_URL has the path /{path}, which is not supported: use a separate host name for Quire"
         );
         findings.push(finding("public address", CheckState::Broken, text));
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::{CallUse, GRACE, LEAST, MachineOutput, StagedRun};
+use super::{CallUse, GRACE, MIN_CALL_TIME, MachineOutput, StagedRun};
 use crate::domain::analysis::{Member, StageAnswer, Status};
 use crate::domain::chat::{Answer, CallError, CallErrorKind, Extras, ModelRequest};
 use crate::domain::evidence::prompts;
@@ -126,7 +126,7 @@ impl StagedRun {
         let Some(call) = self.evidence.asking.pop_front() else {
             return;
         };
-        let limit = LIMIT.min(self.run_time_left(now)).max(LEAST);
+        let limit = LIMIT.min(self.run_time_left(now)).max(MIN_CALL_TIME);
         let answer = self.final_answer();
         if let Some(request) = self.evidence_request(call, &answer, limit) {
             let id = self.evidence_id(call);

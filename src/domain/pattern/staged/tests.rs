@@ -351,7 +351,7 @@ fn nobody_answered_is_a_failure_with_every_reason() {
     };
     assert_eq!(
         outcome.error.as_deref(),
-        Some("no member answered (a: busy; b: the model answered with nothing)")
+        Some("no member answered (a: busy; b: the model returned an empty answer)")
     );
 }
 

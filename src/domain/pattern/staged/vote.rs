@@ -7,7 +7,7 @@ use crate::domain::ballot::{self, Ballots, StoredVote, form};
 use crate::domain::time::Timestamp;
 
 /// Smallest panel that is called in waves: with two members, a majority needs both.
-const LEAST_FOR_WAVES: usize = 3;
+const MIN_FOR_WAVES: usize = 3;
 
 impl RunState {
     /// Whether members vote.
@@ -27,7 +27,7 @@ impl StagedRun {
         let plan = &self.board.plan;
         let members = plan.members.len();
         let votes_now = self.board.is_vote() && self.board.stage == plan.first();
-        if !votes_now || !plan.is_adaptive || members < LEAST_FOR_WAVES {
+        if !votes_now || !plan.is_adaptive || members < MIN_FOR_WAVES {
             return waiting;
         }
         let prices: Vec<_> = plan.members.iter().map(|member| member.price).collect();
