@@ -497,7 +497,7 @@ pub fn experiments(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let rows = extract::records(&text, 50).unwrap_or_default();
     let lines = text.split('\n').count();
-    for read in [cases::of_rows(&rows), cases::of_json(&text)] {
+    for read in [cases::from_rows(&rows), cases::from_json(&text)] {
         match read {
             Ok(read) => assert!(read.cases.iter().all(|case| !case.prompt.trim().is_empty())),
             Err(fault) => assert!(

@@ -65,7 +65,7 @@ pub struct SandboxLimits {
 ///
 /// # Errors
 /// When a resource limit cannot be set.
-pub fn confine(walls: &SandboxLimits) -> std::io::Result<bool> {
+pub fn enter_sandbox(walls: &SandboxLimits) -> std::io::Result<bool> {
     limit(Resource::As, walls.memory, walls.memory)?;
     // The soft limit sends SIGXCPU, the hard limit kills.
     limit(Resource::Cpu, walls.cpu_s, walls.cpu_s + 2)?;

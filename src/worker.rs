@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::extract::child_protocol::{ReadRefusal, ReadRequest, ReportFrame};
 use crate::extract::{FileInput, extract, page_picture};
-use crate::system::{SandboxLimits, confine};
+use crate::system::{SandboxLimits, enter_sandbox};
 
 /// Reads a file from stdin as the job says, and writes frames to stdout.
 pub fn run(job: &str) -> ExitCode {
@@ -22,7 +22,7 @@ pub fn run(job: &str) -> ExitCode {
         cpu_s: job.cpu_s,
         wall_s: job.wall_s,
     };
-    if confine(&walls).is_err() {
+    if enter_sandbox(&walls).is_err() {
         return ExitCode::from(3);
     }
     match read(&job) {

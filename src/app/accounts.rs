@@ -72,8 +72,8 @@ pub struct Accounts {
     registration: Registration,
     setup: FirstAdminRule,
     jwt: jwt::Jwt,
-    refresh: refresh::RefreshTokens,
-    devices: device::DeviceTokens,
+    refresh_token: refresh::RefreshTokens,
+    device_cookie: device::DeviceTokens,
     pub(super) passwords: passwords::Passwords,
     attempts: login_limits::LoginThrottle,
     turns: login_queue::LoginTurns,
@@ -120,7 +120,7 @@ pub struct SignedIn {
     /// The session.
     pub session: SessionId,
     /// The access token, valid for `ACCESS_LENGTH`.
-    pub access: String,
+    pub access_token: String,
     /// The refresh token, valid for `REFRESH_LENGTH`.
     pub refresh: String,
     /// The value of the device cookie, valid for `DEVICE_LENGTH` seconds.
@@ -175,8 +175,8 @@ impl Accounts {
             registration: settings.registration,
             setup: settings.setup.clone(),
             jwt: jwt::Jwt::new(&settings.secret),
-            refresh: refresh::RefreshTokens::new(&settings.secret),
-            devices: device::DeviceTokens::new(&settings.secret),
+            refresh_token: refresh::RefreshTokens::new(&settings.secret),
+            device_cookie: device::DeviceTokens::new(&settings.secret),
             passwords: passwords::Passwords::new(settings.password_rounds),
             attempts: login_limits::LoginThrottle::new(settings.login_per_minute),
             turns: login_queue::LoginTurns::default(),
@@ -304,9 +304,9 @@ impl Accounts {
     /// # Errors
     /// `SignInNeeded` when the token is not valid.
     pub async fn refresh(&self, presented: &str, visit: &RequestOrigin) -> Result<SignedIn> {
-        let (id, renewals) = self.refresh.read(presented).ok_or_else(sign_in_again)?;
+        let (id, renewals) = self.refresh_token.read(presented).ok_or_else(sign_in_again)?;
         let id = SessionId::parse(id).ok_or_else(sign_in_again)?;
-        let next = token::hash(&self.refresh.token(id.as_str(), renewals + 1));
+        let next = token::hash(&self.refresh_token.token(id.as_str(), renewals + 1));
         let shown = token::hash(presented);
         let (now, session) = (visit.now, id.clone());
         let reused = visit.entry(None, "session.reused", id.as_str());
@@ -369,7 +369,7 @@ impl Accounts {
     /// When the store fails.
     pub async fn logout_by_refresh(&self, presented: &str, visit: &RequestOrigin) -> Result<()> {
         let session = self
-            .refresh
+            .refresh_token
             .read(presented)
             .and_then(|(id, _)| SessionId::parse(id));
         self.end_session(session.ok_or_else(sign_in_again)?, visit)
@@ -432,8 +432,8 @@ impl Accounts {
         let claims =
             jwt::Claims::access(user.id.as_str(), session.as_str(), id, now, ACCESS_LENGTH);
         Ok(SignedIn {
-            access: self.jwt.sign(&claims),
-            refresh: self.refresh.token(session.as_str(), renewals),
+            access_token: self.jwt.sign(&claims),
+            refresh: self.refresh_token.token(session.as_str(), renewals),
             devices: self.device_cookie(&user, &session, visit),
             user,
             session,

@@ -30,9 +30,9 @@ pub struct NewKey {
     /// Models that it may use; all when empty.
     pub models: Vec<String>,
     /// Daily budget in US dollars.
-    pub day_usd: Option<f64>,
+    pub daily_budget_usd: Option<f64>,
     /// Total budget in US dollars.
-    pub all_usd: Option<f64>,
+    pub total_budget_usd: Option<f64>,
 }
 
 impl Accounts {
@@ -178,8 +178,8 @@ fn checked(wanted: &NewKey) -> Result<(Vec<KeyScope>, KeyLimits)> {
             .iter()
             .map(|model| model.trim().to_owned())
             .collect(),
-        day_cost: amount("day_budget_usd", wanted.day_usd)?,
-        all_cost: amount("budget_usd", wanted.all_usd)?,
+        day_cost: amount("day_budget_usd", wanted.daily_budget_usd)?,
+        all_cost: amount("budget_usd", wanted.total_budget_usd)?,
     };
     Ok((scopes, confines))
 }

@@ -52,7 +52,7 @@ pub struct BackupFolder {
     /// The last attempt since the start of the server.
     pub last: Option<BackupAttempt>,
     /// The error when the folder cannot be read.
-    pub fault: Option<String>,
+    pub error: Option<String>,
 }
 
 /// The server's record of its backups.
@@ -166,7 +166,7 @@ impl Backups<'_> {
         let copies = listed.await.map_err(Error::internal)?;
         let last = self.status.last.lock().unwrap_or_else(|e| e.into_inner());
         Ok(BackupFolder {
-            fault: copies.as_ref().err().map(ToString::to_string),
+            error: copies.as_ref().err().map(ToString::to_string),
             copies: copies.unwrap_or_default(),
             last: last.clone(),
         })

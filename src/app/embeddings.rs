@@ -130,7 +130,7 @@ impl EmbeddingService<'_> {
         tokens: u64,
         now: Timestamp,
     ) -> Result<(ReservedAmount, Option<KeyReservation>)> {
-        let standing = self.engine.standing(&caller.user).await?;
+        let standing = self.engine.budget_status(&caller.user).await?;
         let limits = self.key_limits.of(caller).await?;
         let is_bound = limits.day_cost.is_some() || limits.all_cost.is_some();
         if cost.is_none() && (is_bound || standing.limits.bound_cost()) {
@@ -142,7 +142,7 @@ impl EmbeddingService<'_> {
         let cost = cost.unwrap_or_default();
         let aside = self
             .engine
-            .set_aside(&caller.user, UsageAmount { cost, tokens });
+            .reserve(&caller.user, UsageAmount { cost, tokens });
         let aside = aside
             .await
             .map_err(|over| Error::new(Kind::BudgetExceeded, over))?;

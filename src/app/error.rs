@@ -39,7 +39,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
     /// Path of the field: `["body", "parameters", "temperature"]`.
-    pub place: Vec<String>,
+    pub location: Vec<String>,
     /// The problem, in lowercase.
     pub message: String,
     /// The type of the problem, for programs: `missing`, `out_of_range`, `unknown_field`, `value_error`.
@@ -95,7 +95,7 @@ impl Error {
     pub fn field(place: &[&str], kind: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         let field = FieldError {
-            place: place.iter().map(|&part| part.to_owned()).collect(),
+            location: place.iter().map(|&part| part.to_owned()).collect(),
             message,
             kind,
         };
@@ -105,7 +105,7 @@ impl Error {
     pub fn fields(fields: Vec<FieldError>) -> Self {
         let public = fields
             .iter()
-            .map(|field| format!("{}: {}", field.place.join("."), field.message))
+            .map(|field| format!("{}: {}", field.location.join("."), field.message))
             .collect::<Vec<_>>()
             .join("; ");
         Self {

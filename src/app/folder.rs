@@ -108,7 +108,7 @@ fn may_fetch(config: &Config, settings: &ReplicaConfig) -> Result<()> {
         return Ok(());
     };
     let target = replica::target(config, settings)?;
-    let inventory = Inventory::of(&*target).map_err(|fault| {
+    let inventory = Inventory::list(&*target).map_err(|fault| {
         let text = format!("cannot read the replica {}: {fault}", settings.address);
         Error::new(Kind::Internal, text)
     })?;

@@ -17,7 +17,7 @@ use crate::store::{self, DiskState, Store, cached_answers, usage};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseHealth {
     /// The error, if there is one.
-    pub fault: Option<String>,
+    pub error: Option<String>,
     /// The engine and its version.
     pub engine: String,
 }
@@ -138,7 +138,7 @@ impl Health<'_> {
     /// The outcome of the last read and the last commit. Costs no query.
     pub fn database(&self) -> DatabaseHealth {
         DatabaseHealth {
-            fault: self.store.check().err().map(|fault| match fault {
+            error: self.store.check().err().map(|fault| match fault {
                 store::StoreError::Failed(what) => what,
                 store::StoreError::Closed if self.is_superseded() => {
                     "another process has taken over the replica and stores all data now".into()

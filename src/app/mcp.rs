@@ -151,7 +151,7 @@ impl Mcp<'_> {
             .iter()
             .map(|kept| format!("{}: {}", kept.pattern.id, kept.pattern.description))
             .collect();
-        Ok(mcp::found(&lines.join("\n"), json!({ "patterns": rows })))
+        Ok(mcp::tool_result(&lines.join("\n"), json!({ "patterns": rows })))
     }
 
     async fn search(&self, caller: &Caller, query: &str, limit: usize) -> Result<Value> {
@@ -179,7 +179,7 @@ impl Mcp<'_> {
         if text.is_empty() {
             text.push("nothing was found".to_owned());
         }
-        Ok(mcp::found(&text.join("\n\n"), json!({ "passages": rows })))
+        Ok(mcp::tool_result(&text.join("\n\n"), json!({ "passages": rows })))
     }
 }
 
@@ -200,7 +200,7 @@ fn shown(analysis: &Analysis) -> Value {
         (None, Some(why)) => format!("the analysis is {state}: {why}"),
         (None, None) => format!("the analysis is {state}"),
     };
-    mcp::found(
+    mcp::tool_result(
         &text,
         json!({
             "analysis_id": analysis.id, "status": state, "cost_usd": analysis.cost,
@@ -214,7 +214,7 @@ fn shown(analysis: &Analysis) -> Value {
 fn told(error: &Error) -> String {
     let mut text = error.public.clone();
     for field in &error.fields {
-        let place = field.place.last().map_or("", |name| name);
+        let place = field.location.last().map_or("", |name| name);
         text = format!("{text}; {place}: {}", field.message);
     }
     text

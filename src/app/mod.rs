@@ -120,7 +120,7 @@ impl App {
     /// As [`folder::open`], and when the replica cannot be used.
     pub fn open_to_serve(config: Config) -> Result<Arc<Self>> {
         let opened = folder::open_to_serve(&config)?;
-        opened.store.keep_room(config.limits.min_free);
+        opened.store.reserve_disk_space(config.limits.min_free);
         if opened
             .store
             .disk()
@@ -152,7 +152,7 @@ impl App {
             max_runs: config.limits.max_runs,
             streams: engine::StreamLimits {
                 all: config.limits.max_streams,
-                of_one: config.limits.max_streams_per_user,
+                per_user: config.limits.max_streams_per_user,
             },
             cache: engine::CacheLimits {
                 ttl: config.cache_ttl,
@@ -264,7 +264,7 @@ impl App {
     /// Starts the shutdown: no new runs, and the timeout of running ones begins.
     pub fn stopping(&self) {
         self.stopping.get_or_init(clock::instant);
-        self.engine.refuse();
+        self.engine.stop_accepting();
     }
 
     /// Accepts no new runs, waits for running ones, leaves the rest for the next start, and closes the

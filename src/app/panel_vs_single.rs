@@ -201,7 +201,7 @@ impl Comparisons<'_> {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn set_every(&self, caller: &Caller, every: Option<u64>) -> Result<()> {
+    pub async fn set_compare_interval(&self, caller: &Caller, every: Option<u64>) -> Result<()> {
         let user = caller.user.clone();
         let set = move |db: &Writer| comparisons::set_every(db, &user, every);
         Ok(self.store.write(set).await?)

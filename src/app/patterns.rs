@@ -68,7 +68,7 @@ impl Patterns<'_> {
     /// # Errors
     /// When the database cannot be read.
     pub async fn find(&self, user: Option<&UserId>, id: &str) -> Result<Option<Arc<Pattern>>> {
-        let found = self.kept(user, id).await?;
+        let found = self.find_stored(user, id).await?;
         Ok(found.map(|kept| kept.pattern))
     }
 
@@ -76,7 +76,7 @@ impl Patterns<'_> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn kept(&self, user: Option<&UserId>, id: &str) -> Result<Option<StoredPattern>> {
+    pub async fn find_stored(&self, user: Option<&UserId>, id: &str) -> Result<Option<StoredPattern>> {
         if let Some(kept) = self.in_house(id) {
             return Ok(Some(kept.clone()));
         }
@@ -194,7 +194,7 @@ impl Patterns<'_> {
     /// # Errors
     /// `Missing` when there is no such pattern, `Forbidden` when the caller may not change it.
     pub async fn own(&self, caller: &Caller, id: &str) -> Result<StoredPattern> {
-        let kept = self.kept(Some(&caller.user), id).await?;
+        let kept = self.find_stored(Some(&caller.user), id).await?;
         let kept = kept.ok_or_else(Error::missing)?;
         match kept.origin {
             PatternOrigin::Own => {}

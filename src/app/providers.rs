@@ -144,7 +144,7 @@ impl Providers<'_> {
             name: name.to_owned(),
             kind: String::new(),
             base_url: None,
-            sealed_key: String::new(),
+            encrypted_key: String::new(),
             key_end: String::new(),
             models: None,
             concurrency: None,
@@ -177,7 +177,7 @@ impl Providers<'_> {
         visit: &RequestOrigin,
     ) -> Result<(StoredProvider, String)> {
         let old = self.find(scope, id).await?;
-        let had_key = !old.sealed_key.is_empty();
+        let had_key = !old.encrypted_key.is_empty();
         let moves = wanted.base_url.as_ref().is_some_and(|url| {
             Some(url.trim_end_matches('/')).filter(|url| !url.is_empty()) != old.base_url.as_deref()
         });
@@ -221,7 +221,7 @@ impl Providers<'_> {
         self.reload().await?;
         if let Some(listed) = listed {
             let owner = provider.user.as_ref();
-            self.llm.teach(owner, &provider.name, listed);
+            self.llm.set_listed_models(owner, &provider.name, listed);
         }
         Ok(())
     }
@@ -299,7 +299,7 @@ impl Providers<'_> {
             is_lost: false,
         };
         let secrets = secrets.packed();
-        provider.sealed_key = match secrets.is_empty() {
+        provider.encrypted_key = match secrets.is_empty() {
             true => String::new(),
             false => self.vault.seal(&provider.place(), &secrets)?,
         };

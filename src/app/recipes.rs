@@ -211,7 +211,7 @@ impl Recipes<'_> {
 /// `BadInput` when the recipe's prompt is not a valid template.
 pub(super) fn fill(request: &mut Request, context: &mut RunContext, body: Request) -> Result<()> {
     if let Some(preset) = request.preset.as_deref().and_then(Parameters::preset) {
-        request.parameters = request.parameters.over(&preset);
+        request.parameters = request.parameters.overlay(&preset);
     }
     context.inherited = body.named_models();
     if !body.prompt.is_empty() {

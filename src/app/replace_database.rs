@@ -19,7 +19,7 @@ const MARK: &str = ".before-restore-";
 pub(super) struct ReplaceDatabase {
     new: PathBuf,
     place: PathBuf,
-    kept: PathBuf,
+    previous: PathBuf,
 }
 
 /// What happened to replaced databases.
@@ -46,7 +46,7 @@ impl ReplaceDatabase {
     pub(super) fn new(new: PathBuf, place: PathBuf, now: Timestamp) -> Self {
         let stamp = now.to_string().replace([':', '.'], "-");
         let kept = beside(&place, &format!("{MARK}{stamp}"));
-        Self { new, place, kept }
+        Self { new, place, previous: kept }
     }
 
     /// Replaces the database.
@@ -61,7 +61,7 @@ impl ReplaceDatabase {
         }
         Ok(ReplacedFiles {
             forgotten: forget_oldest(&self.place),
-            kept: Some(self.kept).filter(|kept| kept.exists()),
+            kept: Some(self.previous).filter(|kept| kept.exists()),
         })
     }
 
@@ -69,7 +69,7 @@ impl ReplaceDatabase {
     /// database without its log would be incomplete.
     fn keep(&self) -> io::Result<()> {
         for end in ["-wal", "-journal", ""] {
-            let (old, kept) = (beside(&self.place, end), beside(&self.kept, end));
+            let (old, kept) = (beside(&self.place, end), beside(&self.previous, end));
             match fs::hard_link(&old, &kept) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -105,11 +105,11 @@ impl ReplaceDatabase {
             }
         }
         // The second name of a log that is empty now, or of a journal that was rolled back.
-        let log = beside(&self.kept, "-wal");
+        let log = beside(&self.previous, "-wal");
         if fs::metadata(&log).is_ok_and(|log| log.len() == 0) {
             fs::remove_file(log)?;
         }
-        match fs::remove_file(beside(&self.kept, "-journal")) {
+        match fs::remove_file(beside(&self.previous, "-journal")) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -282,12 +282,12 @@ mod tests {
             let expected = if steps < 4 { "old" } else { "new" };
             assert_eq!(value(&place).as_deref(), Some(expected), "{steps}");
             if steps >= 1 {
-                assert_eq!(value(&swap.kept).as_deref(), Some("old"), "{steps}");
+                assert_eq!(value(&swap.previous).as_deref(), Some("old"), "{steps}");
             }
             clear_cut_short(&place).unwrap();
             let one_name = fs::metadata(&place).unwrap().nlink() == 1;
             assert!(one_name, "{steps}");
-            assert_eq!(swap.kept.exists(), steps == 4, "{steps}");
+            assert_eq!(swap.previous.exists(), steps == 4, "{steps}");
             assert_eq!(value(&place).as_deref(), Some(expected), "{steps}");
             fs::remove_dir_all(folder).unwrap();
         }

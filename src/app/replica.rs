@@ -55,7 +55,7 @@ pub(super) fn target(config: &Config, replica: &ReplicaConfig) -> Result<Arc<dyn
     let sealer = sealer.transpose()?;
     encrypted::check(&*inner, sealer.is_some()).map_err(|fault| faulty(replica, &fault))?;
     Ok(match sealer {
-        Some(sealer) => Arc::new(EncryptedTarget::over(
+        Some(sealer) => Arc::new(EncryptedTarget::new(
             inner,
             sealer,
             config.data_dir.join("tmp"),
@@ -241,7 +241,7 @@ pub(super) fn prepare(config: &Config, replica: &ReplicaConfig) -> Result<Prepar
     }
     fetch_secret(config, replica, &*target)?;
     let fetched = fetch(config, replica, &*target, replaces)?;
-    let newest = Inventory::of(&*target).map_err(faulty)?.newest();
+    let newest = Inventory::list(&*target).map_err(faulty)?.newest();
     let whole = fetched
         .as_ref()
         .is_some_and(|restored| restored.damage.is_empty() && restored.position == newest);
@@ -315,7 +315,7 @@ impl App {
             let status = shipper.status();
             let handed_over = status.superseded && status.waiting.0 == 0;
             if !done && !handed_over {
-                let why = status.fault.unwrap_or_else(|| "the time ran out".into());
+                let why = status.error.unwrap_or_else(|| "the time ran out".into());
                 log::error(
                     "the replica is incomplete: the newest changes are only in the data folder",
                     &[

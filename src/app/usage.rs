@@ -29,9 +29,9 @@ impl UsageService<'_> {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn standing(&self, user: &UserId) -> Result<BudgetStanding> {
+    pub async fn budget_status(&self, user: &UserId) -> Result<BudgetStanding> {
         self.engine.record_relayed().await;
-        Ok(self.engine.standing(user).await?)
+        Ok(self.engine.budget_status(user).await?)
     }
 
     /// A user's usage per day and model, newest day first.
@@ -93,7 +93,7 @@ impl UsageService<'_> {
         let user = user.clone();
         let found = self.store.read(move |db| {
             let known = users::by_id(db, &user)?.is_some();
-            Ok((known, budgets::of_user(db, &user)?))
+            Ok((known, budgets::for_user(db, &user)?))
         });
         let (known, limits) = found.await?;
         known.then_some(limits).ok_or_else(no_account)
@@ -157,7 +157,7 @@ impl UsageService<'_> {
             limits,
             spent,
             reserved,
-        } = self.engine.standing(user).await?;
+        } = self.engine.budget_status(user).await?;
         let is_own = |model: &str| self.llm.own_key(Some(user), model);
         if limits.bound_cost()
             && let Some(model) = unpriced.find(|model| !is_own(model))

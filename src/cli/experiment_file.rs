@@ -82,7 +82,7 @@ impl FieldLines {
             return error.into();
         }
         let fields = error.fields.iter().map(|field| {
-            let path = field.place.get(1..).unwrap_or_default();
+            let path = field.location.get(1..).unwrap_or_default();
             self.located(path, &field.message)
         });
         CommandFailure::Failed(fields.collect::<Vec<_>>().join("\n"))

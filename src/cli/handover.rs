@@ -39,7 +39,7 @@ const STOP_BYTE: [u8; 1] = [2];
 ///
 /// # Errors
 /// When a passed socket is not a TCP listener.
-pub(super) fn given() -> io::Result<Vec<TcpListener>> {
+pub(super) fn inherited_listeners() -> io::Result<Vec<TcpListener>> {
     let mut passed = listenfd::ListenFd::from_env();
     let mut sockets = Vec::new();
     for place in 0..passed.len() {
@@ -146,7 +146,7 @@ impl Predecessor {
     ///
     /// # Errors
     /// When no process answers in the folder, or none of the expected kind.
-    pub(super) fn meet(folder: &Path) -> io::Result<Self> {
+    pub(super) fn connect(folder: &Path) -> io::Result<Self> {
         let mut line = BlockingStream::connect(path(folder))?;
         line.set_read_timeout(Some(PATIENCE))?;
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_SOCKETS))];

@@ -69,8 +69,8 @@ async fn perform(call: &CommandCall, accounts: &Accounts, words: (&str, &str, &s
                 days: number(call, "expires")?,
                 scopes: listed(call, "scope"),
                 models: listed(call, "model"),
-                day_usd: number(call, "day-budget")?,
-                all_usd: number(call, "budget")?,
+                daily_budget_usd: number(call, "day-budget")?,
+                total_budget_usd: number(call, "budget")?,
             };
             let (key, known) = accounts.make_key(&caller.user, wanted, &visit).await?;
             if call.has("json") {

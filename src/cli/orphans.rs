@@ -59,7 +59,7 @@ fn list(call: &CommandCall) -> Outcome {
     }
     print(format!(
         "Each is kept for at least {} days, and then until you delete it: quire orphans delete NAME",
-        orphans::KEPT_DAYS
+        orphans::RETENTION_DAYS
     ))
 }
 

@@ -178,7 +178,7 @@ fn print_message(name: &str, reply: &Value) -> Outcome {
 
 fn shape(provider: &StoredProvider) -> Value {
     json!({
-        "name": provider.name, "base_url": provider.base_url, "has_key": !provider.sealed_key.is_empty(),
+        "name": provider.name, "base_url": provider.base_url, "has_key": !provider.encrypted_key.is_empty(),
         "key_end": provider.key_end,
     })
 }

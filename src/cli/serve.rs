@@ -45,7 +45,7 @@ async fn serve(mut config: Config, takes_over: bool) -> Outcome {
         log::warn(warning, &[]);
     }
     let tls = certificate(&config)?;
-    let given = handover::given().or_else(|error| failed(format!("LISTEN_FDS: {error}")))?;
+    let given = handover::inherited_listeners().or_else(|error| failed(format!("LISTEN_FDS: {error}")))?;
     let is_activated = !given.is_empty();
     let (lock, listeners, lines) = match folder::lock(&config.data_dir)? {
         Some(lock) => {
@@ -151,7 +151,7 @@ async fn take_over(
 ) -> Result<(folder::FolderLock, Vec<Listener>, Vec<String>), CommandFailure> {
     /// Polling interval.
     const LOOK: Duration = Duration::from_millis(10);
-    let mut before = handover::Predecessor::meet(&config.data_dir).or_else(|error| {
+    let mut before = handover::Predecessor::connect(&config.data_dir).or_else(|error| {
         let held = in_use_message(config);
         failed(format!("{held}\nit does not hand over: {error}"))
     })?;

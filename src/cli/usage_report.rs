@@ -10,7 +10,7 @@ use super::{CommandFailure, Outcome, block_on, failed, print, usage};
 use crate::app::offline::OfflineUsage;
 use crate::app::usage::DailyUsage;
 use crate::clock;
-use crate::domain::usage::day_text;
+use crate::domain::usage::format_day;
 
 /// Days shown by default.
 const DAYS: i64 = 30;
@@ -41,7 +41,7 @@ pub(super) fn run(call: &CommandCall) -> Outcome {
         })?,
     };
     if call.has("json") {
-        let text = json!({"from": day_text(from), "to": day_text(today), "usage": rows});
+        let text = json!({"from": format_day(from), "to": format_day(today), "usage": rows});
         return match serde_json::to_string_pretty(&text) {
             Ok(text) => print(text),
             Err(fault) => failed(format!("cannot write JSON: {fault}")),
@@ -80,7 +80,7 @@ fn at_server(
     from: i64,
     to: i64,
 ) -> Result<Vec<Value>, CommandFailure> {
-    let query = format!("from={}&to={}", day_text(from), day_text(to));
+    let query = format!("from={}&to={}", format_day(from), format_day(to));
     let me = server.account(None)?;
     let own = me["email"].as_str().unwrap_or_default();
     let is_all = call.value("user").is_none() && me["role"] == "admin";

@@ -23,12 +23,12 @@ impl Checker {
     }
 
     /// Records an error of a setting; `right` says what would be valid.
-    pub fn fault(&mut self, name: &str, right: &str) {
+    pub fn error(&mut self, name: &str, right: &str) {
         let fault = match self.gathered.values.get(name) {
             Some(raw) => format!("{} ({}): {right}", raw.name, raw.source),
             None => format!("{name}: {right}"),
         };
-        self.gathered.faults.push(fault);
+        self.gathered.errors.push(fault);
     }
 
     /// Returns the configured text, ignoring the default.
@@ -55,7 +55,7 @@ impl Checker {
             } else {
                 text.as_str()
             };
-            self.fault(name, &format!("{} is not {right}", quoted(shown)));
+            self.error(name, &format!("{} is not {right}", quoted(shown)));
             return read(row(name).default);
         }
         value
@@ -180,7 +180,7 @@ impl Checker {
             }
             match http_url(entry).filter(|url| url.matches('/').count() == 2) {
                 Some(origin) => origins.push(origin.to_ascii_lowercase()),
-                None => self.fault(
+                None => self.error(
                     name,
                     &format!(
                         "{} is not an origin such as https://example.org (no path)",
@@ -203,7 +203,7 @@ impl Checker {
         {
             match Network::parse(entry) {
                 Some(network) => networks.push(network),
-                None => self.fault(
+                None => self.error(
                     name,
                     &format!(
                         "{} is not an address or network such as 10.0.0.0/8",

@@ -62,7 +62,7 @@ pub(super) struct RawValue {
 #[derive(Debug, Default)]
 pub(super) struct GatheredValues {
     pub values: BTreeMap<&'static str, RawValue>,
-    pub faults: Vec<String>,
+    pub errors: Vec<String>,
     pub warnings: Vec<String>,
 }
 
@@ -95,14 +95,14 @@ impl GatheredValues {
         let mut pairs = Vec::new();
         for (line, pair) in file::parse(text) {
             match pair {
-                Err(why) => self.faults.push(format!("{path} line {line}: {why}")),
+                Err(why) => self.errors.push(format!("{path} line {line}: {why}")),
                 Ok((name, _)) if !is_known(&name) => {
                     let names = options::SETTINGS.iter().map(|row| row.name);
                     let hint = match meant_by(&name).or_else(|| closest(&name, names)) {
                         Some(meant) => format!("did you mean {meant}?"),
                         None => "`quire help settings` lists them".to_owned(),
                     };
-                    self.faults.push(format!(
+                    self.errors.push(format!(
                         "{path} line {line}: there is no setting {name}; {hint}"
                     ));
                 }

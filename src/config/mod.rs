@@ -341,7 +341,7 @@ pub fn load(layers: &ConfigLayers) -> Result<Config, ConfigErrors> {
     }
     config.authorities = authorities(&mut checker, &read);
     config.models = models(&mut checker, &read);
-    let faults = checker.gathered.faults;
+    let faults = checker.gathered.errors;
     if faults.is_empty() {
         Ok(config)
     } else {
@@ -421,8 +421,8 @@ fn authorities(
     let path = checker.given("QUIRE_CA_FILE")?;
     match read(&path) {
         Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => return Some(text),
-        Ok(_) => checker.fault("QUIRE_CA_FILE", "there is no PEM certificate in the file"),
-        Err(why) => checker.fault("QUIRE_CA_FILE", &why),
+        Ok(_) => checker.error("QUIRE_CA_FILE", "there is no PEM certificate in the file"),
+        Err(why) => checker.error("QUIRE_CA_FILE", &why),
     }
     None
 }
@@ -437,7 +437,7 @@ fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) 
         Err(why) => vec![why],
     };
     for fault in faults {
-        checker.fault("QUIRE_MODELS_FILE", &fault);
+        checker.error("QUIRE_MODELS_FILE", &fault);
     }
     CatalogSheet::default()
 }
@@ -445,7 +445,7 @@ fn models(checker: &mut Checker, read: &dyn Fn(&str) -> Result<String, String>) 
 fn ui_port(checker: &mut Checker) -> Option<u16> {
     let ui_port = checker.port("UI_PORT");
     if ui_port.is_some_and(|port| port != 0) && checker.text("UI_PORT") == checker.text("PORT") {
-        checker.fault("UI_PORT", "it must differ from PORT");
+        checker.error("UI_PORT", "it must differ from PORT");
     }
     ui_port
 }
@@ -453,7 +453,7 @@ fn ui_port(checker: &mut Checker) -> Option<u16> {
 fn secret(checker: &mut Checker, name: &'static str) -> Option<Secret> {
     let text = checker.given(name)?;
     if text.chars().count() < 16 {
-        checker.fault(
+        checker.error(
             name,
             "it needs at least 16 characters; `openssl rand -hex 32` makes a good one",
         );
@@ -467,7 +467,7 @@ const MIN_ROUNDS: u64 = 600_000;
 fn password_rounds(checker: &mut Checker, environment: Environment) -> u32 {
     let rounds = checker.number("PASSWORD_ROUNDS");
     if rounds < MIN_ROUNDS && environment != Environment::Test {
-        checker.fault(
+        checker.error(
             "PASSWORD_ROUNDS",
             "fewer than 600000 are allowed only in the test environment",
         );

@@ -70,7 +70,7 @@ pub(super) fn providers(
                     add(checker, &mut list, entry, environment);
                 }
             }
-            Err(why) => checker.fault("QUIRE_PROVIDERS", &why),
+            Err(why) => checker.error("QUIRE_PROVIDERS", &why),
         }
     }
     list
@@ -105,7 +105,7 @@ fn add(
             list.retain(|other| other.id != provider.id);
             list.push(provider);
         }
-        Err(why) => checker.fault("QUIRE_PROVIDERS", &why),
+        Err(why) => checker.error("QUIRE_PROVIDERS", &why),
     }
 }
 

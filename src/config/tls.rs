@@ -26,14 +26,14 @@ pub(super) fn files(checker: &mut Checker) -> Option<TlsFiles> {
         }),
         (None, None) => None,
         (Some(_), None) => {
-            checker.fault(
+            checker.error(
                 "QUIRE_TLS_CERT",
                 "set QUIRE_TLS_KEY to the path of its key, too",
             );
             None
         }
         (None, Some(_)) => {
-            checker.fault(
+            checker.error(
                 "QUIRE_TLS_KEY",
                 "set QUIRE_TLS_CERT to the path of its certificate, too",
             );

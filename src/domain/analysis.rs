@@ -12,7 +12,7 @@ use super::time::Timestamp;
 
 pub use super::answer::{FailedAttemptRecord, StageAnswer};
 pub use super::plan::{
-    Arrangement, CacheUse, Depth, Member, Plan, PlanPicture, RunDeadlines, Stage, StageRole,
+    Arrangement, CacheUse, Depth, Member, Plan, PlanImage, RunDeadlines, Stage, StageRole,
 };
 
 /// Status of an analysis.

@@ -106,14 +106,14 @@ pub struct MemberNeeds {
 
 impl MemberNeeds {
     /// Tokens left for documents; none if the window is unknown.
-    pub fn room(self) -> Option<u64> {
+    pub fn available_tokens(self) -> Option<u64> {
         let needed = self.output + self.question + self.peers + RULES;
         (self.window > 0).then(|| self.window.saturating_sub(needed))
     }
 
     /// Tokens of documents by default: a share of the window, as far as there is room and money for it.
     fn share(self) -> Option<u64> {
-        let share = self.room()?.min(self.window / WINDOW_SHARE);
+        let share = self.available_tokens()?.min(self.window / WINDOW_SHARE);
         Some(share.min(self.affordable.unwrap_or(u64::MAX)))
     }
 }
@@ -131,7 +131,7 @@ pub struct FitChoice {
 
 /// Chooses the context of one member. Never `Parts`, which is a decision for the whole panel.
 pub fn choose(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> FitChoice {
-    let room = seat.room();
+    let room = seat.available_tokens();
     let given = |fit, chars, why: String| FitChoice { fit, chars, why };
     let unknown = PASSAGES as u64;
     let most = match (wish, room) {
@@ -183,7 +183,7 @@ pub fn choose(wish: ContextMode, volume: DocumentSizes, seat: MemberNeeds) -> Fi
 
 /// Characters of a part that all of these members can read; none if one of them has too little space.
 pub fn part(volume: DocumentSizes, seats: &[MemberNeeds]) -> Option<usize> {
-    let room = |seat: &MemberNeeds| seat.room().map_or(PASSAGES, |room| volume.chars_in(room));
+    let room = |seat: &MemberNeeds| seat.available_tokens().map_or(PASSAGES, |room| volume.chars_in(room));
     let least = seats.iter().map(room).min()?;
     (least >= PART.0).then(|| least.min(PART.1))
 }

@@ -90,7 +90,7 @@ ids! {
 
 impl ThreadId {
     /// The thread that an analysis begins: the same ULID, so that it is the same whenever it is derived.
-    pub fn begun_by(analysis: &AnalysisId) -> Self {
+    pub fn from_first_analysis(analysis: &AnalysisId) -> Self {
         let ulid = analysis.as_str().trim_start_matches("analysis_");
         Self(format!("thread_{ulid}"))
     }

@@ -76,7 +76,7 @@ impl KeyScope {
     }
 
     /// Scopes required for a path; the key needs all of them.
-    pub fn of_path(path: &str) -> &'static [Self] {
+    pub fn for_path(path: &str) -> &'static [Self] {
         let under = |root: &str| {
             let rest = path.strip_prefix(root);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -175,7 +175,7 @@ mod tests {
             ("/api/users/me/import", &[KeyScope::Export]),
             ("/api/users/me/api-keys/{id}", &[KeyScope::Keys]),
         ] {
-            assert_eq!(KeyScope::of_path(path), scope, "{path}");
+            assert_eq!(KeyScope::for_path(path), scope, "{path}");
         }
         for scope in KeyScope::ALL {
             assert_eq!(KeyScope::parse(scope.as_str()), Some(scope));

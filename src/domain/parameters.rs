@@ -259,7 +259,7 @@ impl Parameters {
     }
 
     /// Fills unset parameters from `base`.
-    pub fn over(&self, base: &Parameters) -> Parameters {
+    pub fn overlay(&self, base: &Parameters) -> Parameters {
         Parameters {
             temperature: self.temperature.or(base.temperature),
             top_p: self.top_p.or(base.top_p),
@@ -346,7 +346,7 @@ mod tests {
             temperature: Some(0.0),
             ..Parameters::default()
         };
-        let merged = own.over(&sampling(1.0, 0.5));
+        let merged = own.overlay(&sampling(1.0, 0.5));
         assert_eq!((merged.temperature, merged.top_p), (Some(0.0), Some(0.5)));
     }
 }

@@ -113,7 +113,7 @@ pub struct Plan {
     pub budget: Option<MicroDollars>,
     /// Images shown to members with vision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub pictures: Vec<PlanPicture>,
+    pub pictures: Vec<PlanImage>,
     /// Time limits of a stage and of the run.
     #[serde(default)]
     pub times: RunDeadlines,
@@ -261,7 +261,7 @@ impl Default for RunDeadlines {
 
 /// An image document, or an image page of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlanPicture {
+pub struct PlanImage {
     /// Document id.
     pub document: DocumentId,
     /// File name of the document.

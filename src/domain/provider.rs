@@ -170,7 +170,7 @@ impl RequestExtras {
     }
 
     /// Headers of a model's requests; with an empty name, those of the provider's own requests.
-    pub fn headers_of(&self, model: &str) -> BTreeMap<String, String> {
+    pub fn headers_for(&self, model: &str) -> BTreeMap<String, String> {
         let mut headers = self.headers.clone();
         let own = self.model_settings.get(model);
         headers.extend(own.into_iter().flat_map(|own| own.headers.clone()));
@@ -178,7 +178,7 @@ impl RequestExtras {
     }
 
     /// Extra body fields for requests to a model: the provider's, overridden by the model's own.
-    pub fn body_of(&self, model: &str) -> Map<String, Value> {
+    pub fn body_fields_for(&self, model: &str) -> Map<String, Value> {
         let mut body = self.body.clone();
         let own = self.model_settings.get(model);
         body.extend(own.into_iter().flat_map(|own| own.body.clone()));
@@ -216,7 +216,7 @@ pub struct StoredProvider {
     /// Base URL; none for a well-known provider at its usual URL.
     pub base_url: Option<String>,
     /// Encrypted key, bound to this provider and URL; empty if it needs none.
-    pub sealed_key: String,
+    pub encrypted_key: String,
     /// Last characters of the key, to tell keys apart.
     pub key_end: String,
     /// Model names; none for all that the provider lists.

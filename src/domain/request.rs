@@ -272,10 +272,10 @@ impl Request {
         }
         self.pattern = self.pattern.take().or(defaults.pattern);
         self.ultra_model = self.ultra_model.take().or(defaults.ultra_model);
-        self.parameters = self.parameters.over(&defaults.parameters);
+        self.parameters = self.parameters.overlay(&defaults.parameters);
         for (model, parameters) in defaults.model_parameters {
             let own = self.model_parameters.entry(model).or_default();
-            *own = own.over(&parameters);
+            *own = own.overlay(&parameters);
         }
         self.preset = self.preset.take().or(defaults.preset);
         self.depth = self.depth.or(defaults.depth);

@@ -30,15 +30,15 @@ pub struct CarriedTurns {
     /// Their messages, oldest first.
     pub messages: Vec<Message>,
     /// Number of turns that were left out, all older than the others.
-    pub left_out: usize,
+    pub omitted: usize,
     /// Number of turns that were shortened.
-    pub shortened: usize,
+    pub truncated: usize,
 }
 
 impl CarriedTurns {
     /// Whether something is missing.
     pub fn is_reduced(&self) -> bool {
-        self.left_out + self.shortened > 0
+        self.omitted + self.truncated > 0
     }
 
     /// Estimated tokens.
@@ -61,7 +61,7 @@ pub fn context(earlier: &[Message], room: u64) -> CarriedTurns {
     // No turn is carried without the notice that others are not.
     let Some(mut left) = room.checked_sub(NOTICE) else {
         return CarriedTurns {
-            left_out: turns.len(),
+            omitted: turns.len(),
             ..CarriedTurns::default()
         };
     };
@@ -87,8 +87,8 @@ pub fn context(earlier: &[Message], room: u64) -> CarriedTurns {
     }
     CarriedTurns {
         messages,
-        left_out,
-        shortened,
+        omitted: left_out,
+        truncated: shortened,
     }
 }
 
@@ -254,7 +254,7 @@ mod tests {
         let long = "word ".repeat(100);
         let all = conversation(&[("First", &long), ("Second", &long), ("Third", "Short.")]);
         let carried = context(&all, 60);
-        assert_eq!((carried.left_out, carried.shortened), (2, 0));
+        assert_eq!((carried.omitted, carried.truncated), (2, 0));
         let notice = "(Earlier turns of this conversation are left out: 2.)\n\nThird";
         assert_eq!(carried.messages[0].text, notice);
         assert_eq!(carried.messages[1].text, "Short.");
@@ -265,7 +265,7 @@ mod tests {
         let long = format!("Begin. {} End.", "word ".repeat(400));
         let all = conversation(&[("Old", &long), ("What now?", &long)]);
         let carried = context(&all, 150);
-        assert_eq!((carried.left_out, carried.shortened), (1, 1));
+        assert_eq!((carried.omitted, carried.truncated), (1, 1));
         let [question, answer] = &carried.messages[..] else {
             panic!("{carried:?}")
         };
@@ -279,7 +279,7 @@ mod tests {
     fn without_room_for_the_notice_nothing_is_carried() {
         let all = conversation(&[("First", "Long enough to take some tokens."), ("", "")]);
         let carried = context(&all, 3);
-        assert_eq!((carried.messages.len(), carried.left_out), (0, 2));
+        assert_eq!((carried.messages.len(), carried.omitted), (0, 2));
     }
 
     #[test]
@@ -308,7 +308,7 @@ mod tests {
             let carried = context(&all, room);
             prop_assert!(carried.tokens() <= room, "{} of {room}", carried.tokens());
             let kept = carried.messages.len() / 2;
-            prop_assert_eq!(kept + carried.left_out, turns.len());
+            prop_assert_eq!(kept + carried.omitted, turns.len());
             // All but the oldest of the kept turns are whole, and they are the newest.
             let whole = kept.saturating_sub(1) * 2;
             prop_assert_eq!(
@@ -324,7 +324,7 @@ mod tests {
         ) {
             let all: Vec<Message> = turns.iter().flat_map(|(one, two)| turn(one, two)).collect();
             let (less, more) = (context(&all, room), context(&all, room + 50));
-            prop_assert!(more.left_out <= less.left_out);
+            prop_assert!(more.omitted <= less.omitted);
         }
     }
 }

@@ -191,7 +191,7 @@ pub struct LimitExceeded {
     /// Amount used or reserved for runs in progress.
     pub used: u64,
     /// Additional amount requested.
-    pub wanted: u64,
+    pub requested: u64,
     /// When the limit resets; none for a run.
     pub resets_at: Option<Timestamp>,
 }
@@ -249,7 +249,7 @@ pub fn allow(
                 which,
                 limit,
                 used,
-                wanted,
+                requested: wanted,
                 resets_at: Some(resets_at),
             });
         }
@@ -271,7 +271,7 @@ pub fn allow_run(
             which: LimitKind::Run,
             limit: budget.0.max(0) as u64,
             used: used.0.max(0) as u64,
-            wanted: wanted.0 as u64,
+            requested: wanted.0 as u64,
             resets_at: None,
         }),
         _ => Ok(()),
@@ -279,7 +279,7 @@ pub fn allow_run(
 }
 
 /// Formats a day, counted from 1970, as `2026-11-23`.
-pub fn day_text(day: i64) -> String {
+pub fn format_day(day: i64) -> String {
     let moment = Timestamp::from_millis(day.saturating_mul(86_400_000));
     moment.to_string().chars().take(10).collect()
 }
@@ -340,7 +340,7 @@ impl fmt::Display for LimitExceeded {
             LimitKind::DayTokens | LimitKind::MonthTokens => format!("{value} tokens"),
             _ => dollars(value),
         };
-        let (limit, left, wanted) = (amount(self.limit), amount(self.left()), amount(self.wanted));
+        let (limit, left, wanted) = (amount(self.limit), amount(self.left()), amount(self.requested));
         write!(
             f,
             "{name} of {limit} has {left} left, and this would take up to {wanted}"

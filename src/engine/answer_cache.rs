@@ -86,7 +86,7 @@ pub(super) fn owner(shared: &EngineShared, user: &UserId, request: &ModelRequest
 pub(super) fn key(shared: &EngineShared, user: &UserId, request: &ModelRequest) -> CacheKey {
     let owner = owner(shared, user, request);
     let endpoint = shared.llm.endpoint(Some(user), &request.model);
-    let fields = CanonicalFields::of(&endpoint, request);
+    let fields = CanonicalFields::from_request(&endpoint, request);
     let hash = crypto::hex(&crypto::sha256::hash(fields.canonical().as_bytes()));
     CacheKey {
         whole: format!("{owner}.{hash}"),

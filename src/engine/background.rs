@@ -35,10 +35,10 @@ impl Engine {
 
     /// Waits until a job may start a run: at least half of the slots are free, and while interactive runs are active
     /// no other job's run is. Returns false when the engine accepts no more runs.
-    pub async fn lull(&self) -> bool {
+    pub async fn wait_for_idle(&self) -> bool {
         loop {
             let left = self.shared.left.notified();
-            if self.shared.turns.is_closed() {
+            if self.shared.run_slots.is_closed() {
                 return false;
             }
             if self.shared.has_room() {
@@ -55,7 +55,7 @@ impl Engine {
 
     /// Whether the engine accepts no more runs.
     pub fn is_closing(&self) -> bool {
-        self.shared.turns.is_closed()
+        self.shared.run_slots.is_closed()
     }
 }
 

@@ -88,13 +88,13 @@ impl ReservationLedger {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn standing(&self, user: &UserId) -> Result<BudgetStanding, StoreError> {
+    pub async fn status(&self, user: &UserId) -> Result<BudgetStanding, StoreError> {
         // Read before the store: an amount released in between has been stored by then, so it may be counted
         // twice but never missed.
         let reserved = self.reserved().get(user).copied().unwrap_or_default();
         let (id, default, today) = (user.clone(), self.limits, clock::now().day());
         let look = self.store.read(move |db| {
-            let limits = budgets::of_user(db, &id)?.unwrap_or(default);
+            let limits = budgets::for_user(db, &id)?.unwrap_or(default);
             Ok((limits, usage::spent(db, &id, today)?))
         });
         let (limits, spent) = look.await?;
@@ -114,7 +114,7 @@ impl ReservationLedger {
         let Err(epoch) = self.unlimited.find(user, now) else {
             return Ok(true);
         };
-        let is_unlimited = self.standing(user).await?.limits.is_none();
+        let is_unlimited = self.status(user).await?.limits.is_none();
         if is_unlimited {
             self.unlimited.note(epoch, user, now);
         }
@@ -139,7 +139,7 @@ impl ReservationLedger {
             return Ok(false);
         }
         let _granting = self.granting.lock().await;
-        let standing = self.standing(user).await;
+        let standing = self.status(user).await;
         let BudgetStanding {
             limits,
             spent,
@@ -297,7 +297,7 @@ impl BudgetReservation {
         for ((call, held), (claim, _)) in held.into_iter().zip(calls) {
             let sum = self.open.entry(call).or_default();
             *sum = sum.plus(&held);
-            sum.output = sum.output.saturating_add(claim.output);
+            sum.output = sum.output.saturating_add(claim.output_tokens);
             sum.is_bound |= is_bound;
         }
         Ok(())
@@ -376,7 +376,7 @@ fn held((claim, own_key): &(CallReservation, bool)) -> (CallId, LedgerState) {
     let cost = claim.cost.unwrap_or_default();
     let amount = UsageAmount {
         cost: if *own_key { MicroDollars(0) } else { cost },
-        tokens: claim.input.saturating_add(claim.output),
+        tokens: claim.input_tokens.saturating_add(claim.output_tokens),
     };
     let held = LedgerState {
         amount,

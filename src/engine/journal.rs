@@ -47,9 +47,9 @@ pub(super) struct Journal {
     hits: Vec<CacheHit>,
     /// Size limit to enforce with the next write, in bytes, when a cache check is due.
     purge: Option<u64>,
-    begun: bool,
+    is_started: bool,
     /// Texts that have started: stage and model; both empty for the synthesis.
-    flowing: HashSet<(String, String)>,
+    open_texts: HashSet<(String, String)>,
     urgent: bool,
     /// Stage durations in ms, by name.
     durations: Vec<(String, u64)>,
@@ -83,8 +83,8 @@ impl Journal {
             cacheable: Vec::new(),
             hits: Vec::new(),
             purge: None,
-            begun: false,
-            flowing: HashSet::new(),
+            is_started: false,
+            open_texts: HashSet::new(),
             urgent: false,
             durations: Vec::new(),
             is_awaited: false,
@@ -130,7 +130,7 @@ impl Journal {
             .collect()
     }
 
-    pub fn note(&mut self, event: RunEvent) {
+    pub fn push(&mut self, event: RunEvent) {
         if self.relay.is_none() {
             self.mark(&event);
         }
@@ -150,14 +150,14 @@ impl Journal {
     fn mark(&mut self, event: &RunEvent) {
         match event {
             RunEvent::Delta { stage, model, .. } | RunEvent::Reasoning { stage, model, .. } => {
-                self.urgent |= self.flowing.insert((stage.clone(), model.clone()));
+                self.urgent |= self.open_texts.insert((stage.clone(), model.clone()));
             }
             RunEvent::SynthesisDelta { .. } => {
-                self.urgent |= self.flowing.insert(Default::default())
+                self.urgent |= self.open_texts.insert(Default::default())
             }
             RunEvent::MemberStarted { stage, model, .. } => {
-                self.flowing.remove(&(stage.clone(), model.clone()));
-                self.flowing.remove(&Default::default());
+                self.open_texts.remove(&(stage.clone(), model.clone()));
+                self.open_texts.remove(&Default::default());
             }
             RunEvent::StageCompleted {
                 stage, duration_ms, ..
@@ -182,7 +182,7 @@ impl Journal {
     }
 
     /// Replaces the totals in the final event with more complete ones.
-    pub fn correct(&mut self, known: &RunTotals) {
+    pub fn set_final_totals(&mut self, known: &RunTotals) {
         if let Some(
             RunEvent::Completed(totals)
             | RunEvent::Failed { totals, .. }
@@ -243,9 +243,9 @@ impl Journal {
             self.pass_on();
             return Ok(());
         }
-        let found = self.found(&outcome).await;
+        let found = self.compute_findings(&outcome).await;
         if let Some((findings, _)) = &found {
-            self.announce(&findings.evidence);
+            self.push_evidence_ready(&findings.evidence);
         }
         self.write(now, Some((outcome, found))).await
     }
@@ -336,7 +336,7 @@ impl Journal {
             user: self.user.clone(),
             key: self.key.clone(),
             now,
-            first: !std::mem::replace(&mut self.begun, true),
+            first: !std::mem::replace(&mut self.is_started, true),
             events,
             kept: std::mem::take(&mut self.kept),
             charges: std::mem::take(&mut self.charges),

@@ -57,7 +57,7 @@ struct UnseenSpending {
 
 impl CallLedger {
     /// Returns the next call number.
-    pub fn number(&mut self) -> u64 {
+    pub fn next_number(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
@@ -97,8 +97,8 @@ impl CallLedger {
         Some(CallReservation {
             call: open.call,
             model: open.model.clone(),
-            input: 0,
-            output: MORE,
+            input_tokens: 0,
+            output_tokens: MORE,
             cost: open.price.map(|price| price.cost(&more)),
         })
     }
@@ -267,7 +267,7 @@ impl OpenCall {
     }
 
     /// Sets the cache key, and the seat that other callers wait on.
-    pub fn kept(self, key: Option<CacheKey>, seat: Option<LeaderGuard>) -> Self {
+    pub fn with_cache_key(self, key: Option<CacheKey>, seat: Option<LeaderGuard>) -> Self {
         Self { key, seat, ..self }
     }
 }

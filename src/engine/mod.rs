@@ -61,7 +61,7 @@ pub struct EngineSettings {
 /// Runs that may wait for a slot.
 const MAX_WAITING: usize = 64;
 /// Runs of one user, active and waiting; all users without an account count as one.
-const MAX_OF_ONE: usize = 24;
+const MAX_RUNS_PER_USER: usize = 24;
 
 /// Owns all active runs.
 #[derive(Clone)]
@@ -74,8 +74,8 @@ pub(crate) struct EngineShared {
     llm: Llm,
     settings: EngineSettings,
     cache: AnswerCache,
-    book: Arc<ReservationLedger>,
-    turns: Semaphore,
+    reservations: Arc<ReservationLedger>,
+    run_slots: Semaphore,
     runs: Mutex<RunMap>,
     streams: Arc<StreamPlaces>,
     settlement: Arc<Settlement>,
@@ -88,7 +88,7 @@ pub(crate) struct EngineShared {
 }
 
 /// Number of newest stored answers compared with a call to explain a cache miss.
-const LOOKED_THROUGH: u32 = 500;
+const MAX_COMPARED_ANSWERS: u32 = 500;
 
 fn nearest(fields: &CanonicalFields, kept: &[BTreeMap<String, String>]) -> CacheMiss {
     let differing = kept.iter().map(|hashes| fields.differing(hashes));
@@ -158,7 +158,7 @@ type RunMap = HashMap<AnalysisId, RunningRun>;
 #[derive(Clone)]
 struct RunningRun {
     user: Option<UserId>,
-    hub: Arc<RunChannel>,
+    channel: Arc<RunChannel>,
     background: bool,
     is_relayed: bool,
 }
@@ -185,14 +185,14 @@ impl Engine {
     pub fn new(store: Store, llm: Llm, settings: EngineSettings) -> Self {
         let turns = Semaphore::new(settings.max_runs.max(1));
         let shared = EngineShared {
-            book: Arc::new(ReservationLedger::new(store.clone(), settings.limits)),
+            reservations: Arc::new(ReservationLedger::new(store.clone(), settings.limits)),
             settlement: Settlement::new(store.clone()),
             streams: StreamPlaces::new(settings.streams),
             store,
             llm,
             cache: AnswerCache::new(settings.cache.clone()),
             settings,
-            turns,
+            run_slots: turns,
             runs: Mutex::new(HashMap::new()),
             arrived: Notify::new(),
             left: Notify::new(),
@@ -209,7 +209,7 @@ impl Engine {
     /// # Errors
     /// [`NotStarted`] when the run is refused or cannot be stored.
     pub async fn start(&self, run: RunSpec, insert: Insert) -> Result<Finished, NotStarted> {
-        let hub = self.take_place(&run).map_err(NotStarted::Refused)?;
+        let hub = self.reserve_slot(&run).map_err(NotStarted::Refused)?;
         let (tell, stored) = oneshot::channel();
         let finished = self.spawn(run, hub, Some((insert, tell)), None);
         match stored.await {
@@ -228,7 +228,7 @@ impl Engine {
         self.spawn(run, hub, None, None)
     }
 
-    fn take_place(&self, run: &RunSpec) -> Result<Arc<RunChannel>, RunRefused> {
+    fn reserve_slot(&self, run: &RunSpec) -> Result<Arc<RunChannel>, RunRefused> {
         let mut running = self.shared.running();
         let user = run.user.as_ref();
         self.shared.check_room(&running, user, run.background)?;
@@ -276,7 +276,7 @@ impl Engine {
                 return;
             };
             let _ = tell.send(ended);
-            rest.store(|| shared.turns.is_closed()).await;
+            rest.store(|| shared.run_slots.is_closed()).await;
             drop(place);
         });
         Finished(finished)
@@ -285,20 +285,20 @@ impl Engine {
     /// Cancels a run. Returns false when it is not active here.
     pub fn cancel(&self, id: &AnalysisId, reason: &str) -> bool {
         let found = self.shared.running().get(id).cloned();
-        found.map(|run| run.hub.cancel(reason)).is_some()
+        found.map(|run| run.channel.cancel(reason)).is_some()
     }
 
     /// Finishes a run early: its answer is written from the answers so far. Returns false when it is not active
     /// here.
-    pub fn hurry(&self, id: &AnalysisId) -> bool {
+    pub fn finish_early(&self, id: &AnalysisId) -> bool {
         let found = self.shared.running().get(id).cloned();
-        found.map(|run| run.hub.hurry()).is_some()
+        found.map(|run| run.channel.hurry()).is_some()
     }
 
     /// Skips a model in a run. Returns false when it is not active here.
-    pub fn leave(&self, id: &AnalysisId, model: &str) -> bool {
+    pub fn skip_model(&self, id: &AnalysisId, model: &str) -> bool {
         let found = self.shared.running().get(id).cloned();
-        found.map(|run| run.hub.leave(model)).is_some()
+        found.map(|run| run.channel.leave(model)).is_some()
     }
 
     /// Waits until a run has started since the last call. For one caller at a time.
@@ -320,7 +320,7 @@ impl Engine {
         let running = self.shared.running();
         let own = |run: &&RunningRun| run.user.as_ref() == Some(user);
         for run in running.values().filter(own) {
-            run.hub.cancel(reason);
+            run.channel.cancel(reason);
         }
     }
 
@@ -338,7 +338,7 @@ impl Engine {
         for request in calls {
             let owner = answer_cache::owner(&self.shared, user, request);
             let key = answer_cache::key(&self.shared, user, request);
-            let look = move |db: &Reader| kept::fields_of(db, &owner, before, LOOKED_THROUGH);
+            let look = move |db: &Reader| kept::fields_of(db, &owner, before, MAX_COMPARED_ANSWERS);
             let kept = self.shared.store.read(look).await?;
             misses.push((key.whole, nearest(&key.fields, &kept)));
         }
@@ -350,7 +350,7 @@ impl Engine {
         let found = self.shared.running().get(&id).cloned();
         RunWatch::new(
             self.shared.store.clone(),
-            found.map(|run| run.hub),
+            found.map(|run| run.channel),
             id,
             after,
         )
@@ -360,20 +360,20 @@ impl Engine {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn standing(&self, user: &UserId) -> Result<BudgetStanding, StoreError> {
-        self.shared.book.standing(user).await
+    pub async fn budget_status(&self, user: &UserId) -> Result<BudgetStanding, StoreError> {
+        self.shared.reservations.status(user).await
     }
 
     /// Reserves an amount for something other than a run.
     ///
     /// # Errors
     /// When a budget has no room for it, with the reason.
-    pub async fn set_aside(
+    pub async fn reserve(
         &self,
         user: &UserId,
         amount: UsageAmount,
     ) -> Result<ReservedAmount, String> {
-        ReservedAmount::of(self.shared.book.clone(), user, amount).await
+        ReservedAmount::of(self.shared.reservations.clone(), user, amount).await
     }
 
     /// Number of active and waiting runs.
@@ -382,8 +382,8 @@ impl Engine {
     }
 
     /// Refuses new runs from now on; waiting runs leave the queue.
-    pub fn refuse(&self) {
-        self.shared.turns.close();
+    pub fn stop_accepting(&self) {
+        self.shared.run_slots.close();
         self.shared.streams.close();
     }
 
@@ -395,7 +395,7 @@ impl Engine {
     }
 
     async fn wait_for_runs(&self, limit: Duration) {
-        self.refuse();
+        self.stop_accepting();
         let until = tokio::time::Instant::from_std(clock::instant() + limit);
         loop {
             let left = self.shared.left.notified();
@@ -410,7 +410,7 @@ impl Engine {
             .shared
             .running()
             .values()
-            .map(|run| run.hub.clone())
+            .map(|run| run.channel.clone())
             .collect();
         for hub in hubs {
             hub.checkpoint();
@@ -433,7 +433,7 @@ impl RunningRun {
     fn of(run: &RunSpec, hub: &Arc<RunChannel>) -> Self {
         Self {
             user: run.user.clone(),
-            hub: hub.clone(),
+            channel: hub.clone(),
             background: run.background,
             is_relayed: run.relay.is_some(),
         }
@@ -448,7 +448,7 @@ impl EngineShared {
         user: Option<&UserId>,
         background: bool,
     ) -> Result<(), RunRefused> {
-        if self.turns.is_closed() {
+        if self.run_slots.is_closed() {
             return Err(RunRefused::Closing);
         }
         let runs = running.values().filter(|other| !other.is_relayed);
@@ -456,7 +456,7 @@ impl EngineShared {
             return Err(RunRefused::Full);
         }
         let own = |other: &&RunningRun| other.user.as_ref() == user && !other.background;
-        if runs.filter(own).count() >= MAX_OF_ONE && !background {
+        if runs.filter(own).count() >= MAX_RUNS_PER_USER && !background {
             return Err(RunRefused::TooMany);
         }
         Ok(())

@@ -62,12 +62,12 @@ impl Engine {
     /// # Errors
     /// When the store cannot be read.
     pub async fn is_unlimited(&self, user: &UserId) -> Result<bool, StoreError> {
-        self.shared.book.is_unlimited(user).await
+        self.shared.reservations.is_unlimited(user).await
     }
 
     /// Forgets who has no budget, because budgets have changed.
     pub fn budgets_changed(&self) {
-        self.shared.book.budgets_changed();
+        self.shared.reservations.budgets_changed();
     }
 }
 

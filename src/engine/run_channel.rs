@@ -15,7 +15,7 @@ use crate::store::{Store, StoreError};
 /// Bytes of events a hub keeps in memory; watchers further behind re-read the store.
 const KEPT_BYTES: usize = 128 * 1024;
 /// Limit on queued requests to skip a model.
-const LEAVING: usize = 64;
+const MAX_QUEUED_SKIPS: usize = 64;
 /// Events read from the store at once.
 const PAGE: u32 = 200;
 
@@ -82,7 +82,7 @@ struct ChannelState {
     bytes: usize,
     last: u64,
     over: bool,
-    wish: Option<RunCommand>,
+    command: Option<RunCommand>,
     /// Models to skip, queued for the driver; at most [`LEAVING`].
     leaving: Vec<String>,
 }
@@ -91,9 +91,9 @@ struct ChannelState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RunCommand {
     /// Finish early: write the answer from what is ready.
-    Hurry,
+    FinishEarly,
     /// Continue without this model.
-    Leave(String),
+    SkipModel(String),
     /// Stop for good, for this reason.
     Cancel(String),
     /// Store the current state and stop; the run resumes at the next start.
@@ -107,7 +107,7 @@ impl RunChannel {
             bytes: 0,
             last,
             over: false,
-            wish: None,
+            command: None,
             leaving: Vec::new(),
         };
         Self {
@@ -176,17 +176,17 @@ impl RunChannel {
     }
 
     pub fn cancel(&self, reason: &str) {
-        self.wish(RunCommand::Cancel(reason.to_owned()));
+        self.send_command(RunCommand::Cancel(reason.to_owned()));
     }
 
     pub fn hurry(&self) {
-        self.wish(RunCommand::Hurry);
+        self.send_command(RunCommand::FinishEarly);
     }
 
     pub fn leave(&self, model: &str) {
         let mut state = self.state();
         let known = state.leaving.iter().any(|other| other == model);
-        if !known && state.leaving.len() < LEAVING {
+        if !known && state.leaving.len() < MAX_QUEUED_SKIPS {
             state.leaving.push(model.to_owned());
         }
         drop(state);
@@ -194,21 +194,21 @@ impl RunChannel {
     }
 
     pub fn checkpoint(&self) {
-        self.wish(RunCommand::Checkpoint);
+        self.send_command(RunCommand::Checkpoint);
     }
 
-    fn wish(&self, wish: RunCommand) {
+    fn send_command(&self, wish: RunCommand) {
         let mut state = self.state();
         // Finishing early can still be followed by cancel; nothing overrides cancel or checkpoint.
-        if matches!(state.wish, None | Some(RunCommand::Hurry)) {
-            state.wish = Some(wish);
+        if matches!(state.command, None | Some(RunCommand::FinishEarly)) {
+            state.command = Some(wish);
         }
         drop(state);
         self.wanted.notify_one();
     }
 
     /// Waits for the next command.
-    pub async fn wanted(&self) -> RunCommand {
+    pub async fn next_command(&self) -> RunCommand {
         loop {
             if let Some(wish) = self.wish_now() {
                 return wish;
@@ -219,12 +219,12 @@ impl RunChannel {
 
     fn wish_now(&self) -> Option<RunCommand> {
         let mut state = self.state();
-        let Some(wish) = state.wish.clone() else {
-            return state.leaving.pop().map(RunCommand::Leave);
+        let Some(wish) = state.command.clone() else {
+            return state.leaving.pop().map(RunCommand::SkipModel);
         };
         // The run continues after this command, so take it to make room for more.
-        if wish == RunCommand::Hurry {
-            state.wish = None;
+        if wish == RunCommand::FinishEarly {
+            state.command = None;
         }
         Some(wish)
     }

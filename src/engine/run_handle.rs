@@ -37,7 +37,7 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some(id) = &self.id {
             // A stopping server closes its connections: the client is not to blame.
-            let reason = if self.engine.shared.turns.is_closed() {
+            let reason = if self.engine.shared.run_slots.is_closed() {
                 "the server stopped while a client was waiting for this analysis"
             } else {
                 "the client closed the connection"

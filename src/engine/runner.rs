@@ -31,11 +31,11 @@ use crate::store::StoreError;
 
 /// Time events are batched before they are written and published: one write for many deltas, and still faster than
 /// people read.
-const PAUSE: Duration = Duration::from_millis(60);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(60);
 /// Call events buffered here before the call threads block.
 const WAITING_EVENTS: usize = 64;
 /// Time limit for bills of stopped calls; after it the run's end is written without them.
-const BILLS: Duration = Duration::from_secs(1);
+const BILLING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Waits for a slot, then drives the run. Returns `None` when the run is left for the next start.
 pub(super) async fn run(
@@ -60,14 +60,14 @@ pub(super) async fn run(
             break Some(None);
         }
         tokio::select! {
-            turn = shared.turns.acquire() => break Some(Some(turn.ok()?)),
-            wish = hub.wanted() => match wish {
+            turn = shared.run_slots.acquire() => break Some(Some(turn.ok()?)),
+            wish = hub.next_command() => match wish {
                 RunCommand::Checkpoint => return None,
                 // Driven without a slot: it makes no calls.
                 RunCommand::Cancel(_) => break None,
-                RunCommand::Hurry => hurried = true,
+                RunCommand::FinishEarly => hurried = true,
                 // No model has been called yet.
-                RunCommand::Leave(_) => {}
+                RunCommand::SkipModel(_) => {}
             },
         }
     };
@@ -82,7 +82,7 @@ pub(super) async fn run(
         hub: hub.clone(),
         journal,
         machine: run.machine,
-        purse: BudgetReservation::new(shared.book.clone(), run.user.clone(), &run.terms)
+        reservation: BudgetReservation::new(shared.reservations.clone(), run.user.clone(), &run.terms)
             .with_key(run.funds),
         user: run.user,
         cache: run.cache,
@@ -97,7 +97,7 @@ pub(super) async fn run(
         cancelled: turn.is_none(),
         watch: Stopwatch::start(),
     };
-    let over = driver.go().await;
+    let over = driver.drive().await;
     log_end(&id, is_relayed, &over);
     over.ok().flatten()
 }
@@ -138,7 +138,7 @@ struct Driver {
     pictures: Vec<Image>,
     known: Vec<(ModelRequest, Answer)>,
     terms: RunTerms,
-    purse: BudgetReservation,
+    reservation: BudgetReservation,
     ledger: CallLedger,
     events: mpsc::Sender<(u64, CallEvent)>,
     inbox: mpsc::Receiver<(u64, CallEvent)>,
@@ -150,9 +150,9 @@ struct Driver {
 }
 
 impl Driver {
-    async fn go(mut self) -> Result<Option<FinishedRun>, StoreError> {
+    async fn drive(mut self) -> Result<Option<FinishedRun>, StoreError> {
         if self.cancelled
-            && let RunCommand::Cancel(reason) = self.hub.wanted().await
+            && let RunCommand::Cancel(reason) = self.hub.next_command().await
         {
             self.machine
                 .handle(self.watch.now(), MachineInput::Cancelled(reason));
@@ -165,11 +165,11 @@ impl Driver {
                 NextStep::Over(mut outcome) => {
                     self.settle().await;
                     self.ledger.complete(&mut outcome.totals);
-                    self.journal.correct(&outcome.totals);
+                    self.journal.set_final_totals(&outcome.totals);
                     self.journal.finish(clock::now(), outcome.clone()).await?;
-                    return Ok(Some(self.over(outcome)));
+                    return Ok(Some(self.into_finished(outcome)));
                 }
-                NextStep::Wait(until) => until.map(|until| soon(until.since(self.watch.now()))),
+                NextStep::Wait(until) => until.map(|until| deadline_in(until.since(self.watch.now()))),
             };
             if self.journal.is_relayed() {
                 self.journal.pass_on();
@@ -177,16 +177,16 @@ impl Driver {
                 self.flush().await?;
                 flush_at = None;
             } else if flush_at.is_none() && !self.journal.is_empty() {
-                flush_at = Some(soon(PAUSE));
+                flush_at = Some(deadline_in(FLUSH_INTERVAL));
             }
             let has_room = self.hub.has_room();
             tokio::select! {
                 Some((call, request)) = self.following.next() => self.call(call, request).await,
-                event = self.inbox.recv(), if has_room => self.hear(event).await,
+                event = self.inbox.recv(), if has_room => self.handle_call_event(event).await,
                 () = self.hub.wait_for_room(), if !has_room => {}
-                wish = self.hub.wanted() => match wish {
-                    RunCommand::Hurry => self.machine.handle(self.watch.now(), MachineInput::Hurry),
-                    RunCommand::Leave(model) => self.machine.handle(self.watch.now(), MachineInput::Leave(model)),
+                wish = self.hub.next_command() => match wish {
+                    RunCommand::FinishEarly => self.machine.handle(self.watch.now(), MachineInput::Hurry),
+                    RunCommand::SkipModel(model) => self.machine.handle(self.watch.now(), MachineInput::Leave(model)),
                     RunCommand::Cancel(reason) => self.machine.handle(self.watch.now(), MachineInput::Cancelled(reason)),
                     RunCommand::Checkpoint if self.journal.is_relayed() => {
                         let reason = "the server stopped while a client was waiting for this call";
@@ -207,16 +207,16 @@ impl Driver {
         }
     }
 
-    fn over(self, outcome: PatternOutcome) -> FinishedRun {
+    fn into_finished(self, outcome: PatternOutcome) -> FinishedRun {
         let unstored = self.journal.unstored();
         let (mut rest, mut settled) = (None, None);
         if self.journal.is_relayed() {
-            settled = self.journal.into_settled(self.purse);
+            settled = self.journal.into_settled(self.reservation);
         } else if unstored.is_some() {
             rest = Some(PendingStore {
                 id: self.id,
                 journal: self.journal,
-                purse: self.purse,
+                purse: self.reservation,
             });
         }
         let (plan, answers) = self.machine.into_parts();
@@ -243,7 +243,7 @@ impl Driver {
                     self.following.stop(call);
                     self.ledger.stop(call);
                 }
-                MachineOutput::Emit(event) => self.journal.note(event),
+                MachineOutput::Emit(event) => self.journal.push(event),
                 MachineOutput::Keep(answer) => self.journal.keep(*answer),
                 MachineOutput::Wait(until) => return Ok(NextStep::Wait(until)),
                 MachineOutput::Done(outcome) => return Ok(NextStep::Over(*outcome)),
@@ -254,14 +254,14 @@ impl Driver {
     async fn flush(&mut self) -> Result<(), StoreError> {
         self.journal.flush(clock::now()).await?;
         if self.journal.is_stored() {
-            self.purse.stored();
+            self.reservation.stored();
         }
         Ok(())
     }
 
     async fn reserve(&mut self, calls: Vec<CallReservation>) -> Result<(), StoreError> {
         // What has ended then counts as spent, no longer as reserved.
-        if self.purse.is_waiting() {
+        if self.reservation.is_waiting() {
             self.flush().await?;
         }
         let own_key = |claim: CallReservation| {
@@ -269,7 +269,7 @@ impl Driver {
             (claim, own)
         };
         let calls: Vec<(CallReservation, bool)> = calls.into_iter().map(own_key).collect();
-        let input = match self.purse.reserve(&calls).await {
+        let input = match self.reservation.reserve(&calls).await {
             Ok(()) => MachineInput::Granted,
             Err(reason) => MachineInput::Denied(reason),
         };
@@ -292,7 +292,7 @@ impl Driver {
         }
     }
 
-    async fn hear(&mut self, event: Option<(u64, CallEvent)>) {
+    async fn handle_call_event(&mut self, event: Option<(u64, CallEvent)>) {
         let Some((number, event)) = event else { return };
         if let Some(more) = self.take_in(number, event) {
             self.extend(number, more).await;
@@ -339,8 +339,8 @@ impl Driver {
     // An answer without its own limit continues as long as its budgets have room.
     async fn extend(&mut self, number: u64, more: CallReservation) {
         let own = self.shared.llm.own_key(self.user.as_ref(), &more.model);
-        let output = more.output;
-        match self.purse.extend(more, own).await {
+        let output = more.output_tokens;
+        match self.reservation.extend(more, own).await {
             Ok(()) => self.ledger.extend(number, output),
             Err(_) => self.ledger.cut(number),
         }
@@ -349,7 +349,7 @@ impl Driver {
     /// Stops open calls and collects their bills, up to [`BILLS`].
     async fn settle(&mut self) {
         self.ledger.stop_all();
-        let until = soon(BILLS);
+        let until = deadline_in(BILLING_TIMEOUT);
         while !self.ledger.is_settled() {
             match tokio::time::timeout_at(until, self.inbox.recv()).await {
                 Ok(Some((number, event))) => drop(self.take_in(number, event)),
@@ -364,7 +364,7 @@ impl Driver {
         let charges = self.ledger.take();
         for charge in &charges {
             let cost = charge.cost().unwrap_or_default();
-            self.purse.close(charge.call, cost);
+            self.reservation.close(charge.call, cost);
         }
         self.journal.charge(charges);
     }
@@ -407,7 +407,7 @@ fn default_detail(kind: CallErrorKind) -> &'static str {
     }
 }
 
-fn soon(length: Duration) -> Instant {
+fn deadline_in(length: Duration) -> Instant {
     Instant::from_std(clock::instant() + length)
 }
 

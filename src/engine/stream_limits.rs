@@ -13,7 +13,7 @@ pub struct StreamLimits {
     /// In all.
     pub all: usize,
     /// Of one person.
-    pub of_one: usize,
+    pub per_user: usize,
 }
 
 /// The places of all relayed calls.
@@ -58,7 +58,7 @@ impl StreamPlaces {
             return Err(RunRefused::Full);
         }
         let own = open.of.get(user).copied().unwrap_or_default() + count;
-        if own > self.limits.of_one {
+        if own > self.limits.per_user {
             return Err(RunRefused::TooMany);
         }
         open.all += count;
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn places_are_limited_in_all_and_for_one_person_and_free_again() {
         let user = |number| UserId::new(Timestamp::default(), number);
-        let places = StreamPlaces::new(StreamLimits { all: 4, of_one: 3 });
+        let places = StreamPlaces::new(StreamLimits { all: 4, per_user: 3 });
         let two = places.take(&user(1), 2).unwrap();
         let refused = |number, count| places.take(&user(number), count).err();
         assert_eq!(refused(1, 2), Some(RunRefused::TooMany));

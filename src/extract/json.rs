@@ -4,7 +4,7 @@
 use serde::de::IgnoredAny;
 
 /// Whether the text is one JSON value, or lines of one value each (JSON Lines).
-pub fn looks_like(text: &str) -> bool {
+pub fn is_json(text: &str) -> bool {
     let text = text.trim();
     text.starts_with(['{', '[']) && (is_one_value(text) || is_lines(text))
 }
@@ -27,7 +27,7 @@ fn is_lines(text: &str) -> bool {
 /// Returns the text to show, and notes for the user.
 pub fn render(text: &str, max_text: usize, max_depth: usize) -> (String, Vec<String>) {
     let mut notes = Vec::new();
-    if !looks_like(text) {
+    if !is_json(text) {
         notes.push("the JSON is invalid; it is shown unchanged".to_owned());
         return (text.to_owned(), notes);
     }
@@ -157,7 +157,7 @@ mod tests {
             ("\"text\"", false),
             ("", false),
         ] {
-            assert_eq!(looks_like(text), expected, "{text}");
+            assert_eq!(is_json(text), expected, "{text}");
         }
     }
 

@@ -210,7 +210,7 @@ pub fn of(text: &str, file_name: &str) -> TextSort {
             TextSort::Plain("xml")
         };
     }
-    if json::looks_like(text) {
+    if json::is_json(text) {
         return match notebook::looks_like(text) {
             true => TextSort::Notebook,
             false => TextSort::Json,

@@ -39,7 +39,7 @@ use crate::domain::document::TextlessPage;
 
 pub use kind::{FileKind, KINDS};
 pub use output::{Full, Output};
-pub use pdf::{ScanPicture, picture as page_picture};
+pub use pdf::{ScannedImage, page_image as page_picture};
 pub use table_rows::records;
 
 /// Bounds on what reading one file may cost.

@@ -3,7 +3,7 @@
 
 /// A picture as its header describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PictureHeader {
+pub struct ImageHeader {
     /// Media type: `image/png`, `image/jpeg`, `image/gif`, or `image/webp`, which all providers accept.
     pub content_type: &'static str,
     /// Width in pixels.
@@ -31,7 +31,7 @@ pub fn content_type(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Parses the header; `None` for another format or an invalid header.
-pub fn look(bytes: &[u8]) -> Option<PictureHeader> {
+pub fn look(bytes: &[u8]) -> Option<ImageHeader> {
     let content_type = content_type(bytes)?;
     let (width, height) = match content_type {
         "image/png" => png(bytes),
@@ -39,7 +39,7 @@ pub fn look(bytes: &[u8]) -> Option<PictureHeader> {
         "image/gif" => Some((little(bytes, 6, 2)?, little(bytes, 8, 2)?)),
         _ => webp(bytes),
     }?;
-    (width > 0 && height > 0).then_some(PictureHeader {
+    (width > 0 && height > 0).then_some(ImageHeader {
         content_type,
         width,
         height,

@@ -127,7 +127,7 @@ impl<'a> Zip<'a> {
             crc: Crc::new(),
             given: 0,
             spent: &self.spent,
-            fault: None,
+            error: None,
         })
     }
 
@@ -164,12 +164,12 @@ impl<'a> Zip<'a> {
         };
         let mut bytes = Vec::new();
         let ended = (&mut stream).take(limit as u64).read_to_end(&mut bytes);
-        let fault = match (stream.fault, ended) {
+        let fault = match (stream.error, ended) {
             (Some(fault), _) => Some(fault),
             (None, Err(_)) => Some(ZipError::Damaged),
             (None, Ok(length)) if length == limit && more(&mut stream) => Some(ZipError::TooLarge),
             // Exactly at the limit the end may not have been reached, and with it the checksum.
-            (None, Ok(_)) => stream.fault,
+            (None, Ok(_)) => stream.error,
         };
         (bytes, fault)
     }
@@ -193,12 +193,12 @@ pub struct Inflated<'a> {
     given: u64,
     spent: &'a Cell<u64>,
     /// The first failure, if any.
-    pub fault: Option<ZipError>,
+    pub error: Option<ZipError>,
 }
 
 impl Inflated<'_> {
     fn fail(&mut self, fault: ZipError) -> io::Error {
-        self.fault = Some(fault);
+        self.error = Some(fault);
         io::Error::new(io::ErrorKind::InvalidData, fault.message())
     }
 }

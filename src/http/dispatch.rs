@@ -419,7 +419,7 @@ fn check_key_scope(key: &PresentedKey, route: &Route, cx: &RequestContext) -> Re
     // Routes for administrators need the admin scope whatever their path.
     let needed = match route.handler {
         RouteHandler::Admin(_) => &[KeyScope::Admin],
-        _ => KeyScope::of_path(route.path),
+        _ => KeyScope::for_path(route.path),
     };
     let Some(needed) = needed.iter().find(|scope| !key.opens(**scope)) else {
         return Ok(());
@@ -439,7 +439,7 @@ fn check_key_scope(key: &PresentedKey, route: &Route, cx: &RequestContext) -> Re
 /// # Errors
 /// `SignInNeeded` when the server is no longer an offline demo, `Forbidden` for a route that needs an account.
 fn check_guest(caller: &Caller, route: &Route, cx: &RequestContext) -> Result<(), ApiError> {
-    if caller.role != Role::Guest || (cx.app.allows_guests() && route.for_guests) {
+    if caller.role != Role::Guest || (cx.app.allows_guests() && route.allows_guests) {
         return Ok(());
     }
     if !cx.app.allows_guests() {

@@ -195,7 +195,7 @@ impl ApiError {
         let detail = if error.fields.is_empty() {
             Value::from(error.public.as_str())
         } else {
-            let field = |field: &crate::app::error::FieldError| json!({"loc": field.place, "msg": field.message, "type": field.kind});
+            let field = |field: &crate::app::error::FieldError| json!({"loc": field.location, "msg": field.message, "type": field.kind});
             error.fields.iter().map(field).collect()
         };
         let resolution = match error.resolution.as_str() {
@@ -272,7 +272,7 @@ impl ApiError {
             (None, App(Kind::Missing) | ErrorCause::UnknownPath) => "invalid_request_error",
             _ => kind,
         };
-        let param = error.fields.first().and_then(|field| field.place.last());
+        let param = error.fields.first().and_then(|field| field.location.last());
         json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
     }
 

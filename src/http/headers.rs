@@ -12,7 +12,7 @@ use super::reply::Reply;
 use crate::app::App;
 
 /// The content security policy of pages: no inline scripts or styles, no other origins, no framing.
-pub const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+pub const PAGE_CSP: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// The request id, chosen by the client or by the server.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

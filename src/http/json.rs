@@ -96,7 +96,7 @@ fn wrong_shape(text: &[u8], error: &serde_json::Error) -> Error {
     };
     location.extend(path.into_iter().map(|part| part.name));
     Error::fields(vec![FieldError {
-        place: location,
+        location: location,
         message,
         kind,
     }])
@@ -247,7 +247,7 @@ mod tests {
             assert_eq!(error.kind, Kind::BadInput, "{text}");
             let field = &error.fields[0];
             assert_eq!(
-                (field.place.join(".").as_str(), field.kind),
+                (field.location.join(".").as_str(), field.kind),
                 (location, kind),
                 "{text}: {error}"
             );

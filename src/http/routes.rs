@@ -81,7 +81,7 @@ pub struct Route {
     /// Whether responses have an entity tag.
     pub seldom_changes: bool,
     /// Whether guests may use it.
-    pub for_guests: bool,
+    pub allows_guests: bool,
 }
 
 /// The default body limit: 1 MiB.
@@ -100,7 +100,7 @@ const fn route(verb: Verb, path: &'static str, handler: RouteHandler) -> Route {
         rate_limited: true,
         error_format: ErrorFormat::Quire,
         seldom_changes: false,
-        for_guests: false,
+        allows_guests: false,
     }
 }
 
@@ -180,7 +180,7 @@ impl Route {
     }
     /// Opens the route to guests of the offline demo.
     const fn guests(mut self) -> Self {
-        self.for_guests = true;
+        self.allows_guests = true;
         self
     }
     /// Whether responses may hold private data, so that caches must not keep them.
@@ -263,7 +263,7 @@ pub static ROUTES: &[Route] = &[
     admin(Get,    "/api/admin/backups",                      h!(backups::list)),
     admin(Get,    "/api/admin/users",                        h!(admin::users)),
     admin(Post,   "/api/admin/users",                        h!(admin::create_user)).small(),
-    admin(Put,    "/api/admin/users/{id}",                   h!(admin::change_user)).small(),
+    admin(Put,    "/api/admin/users/{id}",                   h!(admin::update_user)).small(),
     admin(Delete, "/api/admin/users/{id}",                   h!(admin::delete_user)),
     admin(Post,   "/api/admin/users/{id}/reset-link",        h!(admin::reset_link)).small(),
     admin(Get,    "/api/admin/password-resets",              h!(admin::resets)),
@@ -366,7 +366,7 @@ pub static ROUTES: &[Route] = &[
     user( Post,   "/api/experiments/{id}/apply",             h!(experiments::apply)).small(),
     user( Post,   "/api/experiments/{id}/revert",            h!(experiments::revert)).small(),
     user( Get,    "/api/experiments/{id}/duel",              h!(experiments::duel)),
-    user( Post,   "/api/experiments/{id}/duel",              h!(experiments::decide)).small(),
+    user( Post,   "/api/experiments/{id}/duel",              h!(experiments::record_judgment)).small(),
     user( Post,   "/api/experiments/{id}/resume",            h!(experiments::resume)).small(),
 
     // Analyses.

@@ -140,7 +140,7 @@ fn ask_until(attempt: &CallAttempt, meter: &mut UsageMeter) -> Result<Answer, Ca
             return Err(failed.error);
         }
         let shows = |message: &Message| !message.images.is_empty();
-        if wire::shows_no_pictures(&failed.error) && attempt.request.messages.iter().any(shows) {
+        if wire::rejects_images(&failed.error) && attempt.request.messages.iter().any(shows) {
             attempt.entry.remember_refusal(attempt.name, PICTURES);
         }
         if let Some(field) = &failed.unwelcome

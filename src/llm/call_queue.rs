@@ -30,7 +30,7 @@ struct SharedQueue {
 }
 
 struct CallQueue {
-    most: usize,
+    max_concurrent: usize,
     busy: usize,
     started: u64,
     /// Number of running calls by lane; lanes without any are absent.
@@ -108,7 +108,7 @@ impl CallThreads {
     /// Creates a queue that runs at most this many calls at once.
     pub fn new(most: usize) -> Self {
         let queue = CallQueue {
-            most: most.max(1),
+            max_concurrent: most.max(1),
             busy: 0,
             started: 0,
             lanes: BTreeMap::new(),
@@ -249,7 +249,7 @@ impl CallThreads {
 impl CallQueue {
     fn has_room(&self, lane: ProviderLimiter) -> bool {
         let busy = self.lanes.get(&lane.id).copied().unwrap_or(0);
-        self.busy < self.most && busy < lane.most.max(1)
+        self.busy < self.max_concurrent && busy < lane.most.max(1)
     }
 
     fn take(&mut self, lane: ProviderLimiter) {

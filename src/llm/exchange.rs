@@ -82,7 +82,7 @@ pub(super) fn ask_once(
     drop((outgoing, parts));
     let reading = StreamSettings {
         model: attempt.name,
-        expects_close: attempt.entry.closes_only(attempt.name),
+        expects_close: attempt.entry.omits_opening_tag(attempt.name),
         keeps_shown: request.is_live,
     };
     let mut stream = AnswerDecoder::reading(kind, reading);
@@ -92,7 +92,7 @@ pub(super) fn ask_once(
         read_to_end(&mut reader, attempt.slot);
     }
     if stream.was_closed() {
-        attempt.entry.remember_closing(attempt.name);
+        attempt.entry.record_missing_opening_tag(attempt.name);
     }
     let (has_begun, ended) = (stream.has_begun(), stream.ended());
     let is_streamed = stream.is_streamed();

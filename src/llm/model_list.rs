@@ -227,7 +227,7 @@ impl RegisteredProvider {
             matches!(circuit, CircuitView::Open(_))
         };
         let status = match (
-            self.provider.availability(state.fault.is_some()),
+            self.provider.availability(state.last_error.is_some()),
             state.checked,
         ) {
             (Availability::Ready, _) if !held.is_empty() && held.iter().all(is_open) => {
@@ -247,7 +247,7 @@ impl RegisteredProvider {
             configured: self.provider.has_key(),
             models: known.models_of(&self.provider, &state).len(),
             checked: state.checked,
-            message: state.fault.clone().unwrap_or_default(),
+            message: state.last_error.clone().unwrap_or_default(),
             last_failure: state.last_failure.clone(),
             held,
         }

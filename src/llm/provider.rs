@@ -272,7 +272,7 @@ impl Provider {
             };
             headers.insert(name.to_owned(), value);
         }
-        headers.extend(self.extras.headers_of(model));
+        headers.extend(self.extras.headers_for(model));
         Ok(headers)
     }
 

@@ -29,7 +29,7 @@ const MAX_NOTE_BYTES: u64 = 16 * 1024 * 1024;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct MissingOriginals {
     /// Why the replica is incomplete: originals that it had are now in neither place.
-    pub lost: Option<String>,
+    pub incomplete_reason: Option<String>,
     /// Documents without an original in either place since this process started: an archive may be imported without
     /// them.
     pub absent: usize,
@@ -119,7 +119,7 @@ impl OriginalsSync {
     pub fn round(&mut self, store: &Store, removing: bool) -> Result<MissingOriginals> {
         if !self.is_due {
             return Ok(MissingOriginals {
-                lost: None,
+                incomplete_reason: None,
                 absent: self.absent,
             });
         }
@@ -150,7 +150,7 @@ impl OriginalsSync {
             )
         });
         let absent = self.absent;
-        Ok(MissingOriginals { lost, absent })
+        Ok(MissingOriginals { incomplete_reason: lost, absent })
     }
 
     fn read(&mut self, store: &Store) -> Result<()> {

@@ -23,7 +23,7 @@ pub struct EncryptedTarget {
 
 impl EncryptedTarget {
     /// Wraps a target; files are encrypted in `scratch` before they are sent.
-    pub fn over(inner: Box<dyn Target>, sealer: StreamCipher, scratch: PathBuf) -> Self {
+    pub fn new(inner: Box<dyn Target>, sealer: StreamCipher, scratch: PathBuf) -> Self {
         Self {
             inner,
             sealer,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::names::{ANSWERED, ASKED, HOLDER, RELEASED};
+use super::names::{ANSWERED, ASKED, OWNER, RELEASED};
 use super::target::{Result, Target, TargetError};
 
 /// Interval between two checks.
@@ -66,9 +66,9 @@ impl LeaseWatch {
     pub fn step(&mut self) -> Result<LeaseView> {
         let asks = self.steps.is_multiple_of(QUESTION_EVERY);
         self.steps += 1;
-        let Some(holder) = read(&*self.target, HOLDER)? else {
+        let Some(holder) = read(&*self.target, OWNER)? else {
             // Processes never replace another by removing its note: the target has lost it.
-            self.write(HOLDER, &self.id)?;
+            self.write(OWNER, &self.id)?;
             return Ok(LeaseView::Ours);
         };
         if holder != self.id {
@@ -232,8 +232,8 @@ mod tests {
         let (mut first, mut other) = (watch("first"), watch("other"));
         // A note that the target has lost is written again.
         assert_eq!(first.step(), Ok(LeaseView::Ours));
-        assert_eq!(read(&*target, HOLDER).unwrap().as_deref(), Some("first"));
-        note(HOLDER, "other");
+        assert_eq!(read(&*target, OWNER).unwrap().as_deref(), Some("first"));
+        note(OWNER, "other");
         for _ in 0..MAX_UNANSWERED * 3 {
             assert_eq!(first.step(), Ok(LeaseView::Replaced { is_gone: false }));
             assert_eq!(other.step(), Ok(LeaseView::Ours));
@@ -254,7 +254,7 @@ mod tests {
         // An orderly stop is noticed immediately.
         note(RELEASED, "other");
         assert_eq!(first.step(), Ok(LeaseView::Replaced { is_gone: true }));
-        note(HOLDER, "first");
+        note(OWNER, "first");
         assert_eq!(first.step(), Ok(LeaseView::Ours));
         fs::remove_dir_all(base).unwrap();
     }

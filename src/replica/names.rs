@@ -12,7 +12,7 @@ pub const SNAPSHOTS: &str = "ltx/9/";
 /// Folder of original documents.
 pub const DOCUMENTS: &str = "documents/";
 /// Note with the ID of the owner.
-pub const HOLDER: &str = "quire-holder";
+pub const OWNER: &str = "quire-holder";
 /// Note with the ID of the last owner that sent everything.
 pub const RELEASED: &str = "quire-released";
 /// Note with a liveness question to the owner, from a process that it has replaced.
@@ -67,7 +67,7 @@ impl Inventory {
     ///
     /// # Errors
     /// When the target cannot be listed.
-    pub fn of(target: &dyn Target) -> Result<Self> {
+    pub fn list(target: &dyn Target) -> Result<Self> {
         let list = |beginning: &str| {
             let mut found = Vec::new();
             target.list(beginning, &mut |entry| found.extend(last(&entry.name)))?;
@@ -130,7 +130,7 @@ mod tests {
                 "ltx/0/000000000000000a-000000000000000a.ltx.part".into(),
                 None,
             ),
-            (HOLDER.into(), None),
+            (OWNER.into(), None),
         ] {
             assert_eq!(last(&name), expected, "{name}");
         }

@@ -150,7 +150,7 @@ impl Originals {
     }
 
     /// Number of originals still to be fetched.
-    pub fn left(&self) -> usize {
+    pub fn remaining(&self) -> usize {
         self.state().queue.len()
     }
 

@@ -53,11 +53,11 @@ impl ReplicaLease {
         for left in fs::read_dir(&scratch).map_err(failed)?.flatten() {
             let _ = fs::remove_file(left.path());
         }
-        let before = lease::read(&*target, names::HOLDER)?;
+        let before = lease::read(&*target, names::OWNER)?;
         // Noted before it is true, so that after a crash in between the folder is still recognized.
         let own = before.as_deref().filter(|before| noted(data, before));
         note(data, &id, own).map_err(failed)?;
-        lease::write(&*target, &scratch, names::HOLDER, &id)?;
+        lease::write(&*target, &scratch, names::OWNER, &id)?;
         let watch = LeaseWatch::new(Arc::clone(&target), id.clone(), scratch);
         let holder = Self {
             target,
@@ -157,7 +157,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 /// # Errors
 /// When the target cannot be read.
 pub fn is_known(target: &dyn Target, data: &Path) -> Result<bool> {
-    let holder = lease::read(target, names::HOLDER)?;
+    let holder = lease::read(target, names::OWNER)?;
     Ok(holder.is_none_or(|holder| noted(data, &holder)))
 }
 

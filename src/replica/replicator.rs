@@ -71,8 +71,8 @@ impl Replicator {
         let state = self.shared.lock();
         let bytes = state.waiting.iter().map(|waiting| waiting.bytes).sum();
         status.waiting = (state.waiting.len(), bytes);
-        status.fault = status.fault.or_else(|| state.fault.clone());
-        status.originals_left = self.originals.left();
+        status.error = status.error.or_else(|| state.error.clone());
+        status.originals_left = self.originals.remaining();
         status.is_abandoned =
             status.superseded && self.lease.seen() == Ok(LeaseView::Replaced { is_gone: true });
         status
@@ -102,6 +102,6 @@ impl Replicator {
             let _ = thread.join();
         }
         self.originals.stop(within.saturating_sub(begun.elapsed()));
-        done && locked(&self.status).fault.is_none()
+        done && locked(&self.status).error.is_none()
     }
 }

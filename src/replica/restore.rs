@@ -31,7 +31,7 @@ pub struct RestoredFiles {
 /// # Errors
 /// `Refused` when the replica contains no readable database; otherwise when the target or the disk fails.
 pub fn restore(target: &dyn Target, to: &Path) -> Result<Option<RestoredFiles>> {
-    let inventory = Inventory::of(target)?;
+    let inventory = Inventory::list(target)?;
     let newest = inventory.newest();
     if newest == 0 {
         return Ok(None);

@@ -39,7 +39,7 @@ pub struct ReplicaStatus {
     /// Number and bytes of changes not sent yet.
     pub waiting: (usize, u64),
     /// Current error.
-    pub fault: Option<String>,
+    pub error: Option<String>,
     /// Another process has taken over: nothing is sent any more.
     pub superseded: bool,
     /// That process has ended too: nothing is being stored.

@@ -15,7 +15,7 @@ use crate::store::WalFollower;
 
 /// Maximum total size of the waiting files, in bytes (256 MiB). Above it, they are discarded, and a snapshot is
 /// made later.
-const ROOM: u64 = 256 * 1024 * 1024;
+const MAX_WAITING_BYTES: u64 = 256 * 1024 * 1024;
 
 /// A change waiting to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct SpoolState {
     /// Files and bytes since the last snapshot was started.
     pub since: (u32, u64),
     /// Why a change could not be spooled.
-    pub fault: Option<String>,
+    pub error: Option<String>,
 }
 
 /// State shared by the follower and the sending thread.
@@ -134,7 +134,7 @@ impl WalSpool {
             .iter()
             .map(|waiting| waiting.bytes)
             .sum::<u64>()
-            <= ROOM)
+            <= MAX_WAITING_BYTES)
     }
 }
 
@@ -145,7 +145,7 @@ impl WalFollower for WalSpool {
         }
         let outcome = self.collect(log, foreign);
         let mut state = self.shared.lock();
-        state.fault = outcome.as_ref().err().map(io::Error::to_string);
+        state.error = outcome.as_ref().err().map(io::Error::to_string);
         if !matches!(outcome, Ok(true)) {
             state.lost = true;
             let gone = state.newest + 1;
@@ -169,6 +169,6 @@ impl WalFollower for WalSpool {
         }
         state.held_at = state.newest;
         state.since = (0, 0);
-        state.fault = None;
+        state.error = None;
     }
 }

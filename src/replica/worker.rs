@@ -122,7 +122,7 @@ impl ReplicatorWorker {
             pause = match self.round(stop_by.is_some()) {
                 Ok(report) => {
                     locked(&self.status).absent = report.absent;
-                    match report.lost {
+                    match report.incomplete_reason {
                         None => self.well(begun),
                         Some(lost) => self.unwell(&TargetError::Failed(lost)),
                     }
@@ -137,7 +137,7 @@ impl ReplicatorWorker {
             };
             let Some(stop_by) = stop_by else { continue };
             let done =
-                self.shared.lock().waiting.is_empty() && locked(&self.status).fault.is_none();
+                self.shared.lock().waiting.is_empty() && locked(&self.status).error.is_none();
             let superseded = locked(&self.status).superseded;
             if done || superseded || clock::instant() + pause > stop_by {
                 if done && let Err(fault) = self.holder.release() {
@@ -172,7 +172,7 @@ impl ReplicatorWorker {
     }
 
     fn has_fault(&self) -> bool {
-        locked(&self.status).fault.is_some()
+        locked(&self.status).error.is_some()
     }
 
     /// Sends what the replica lacks, and verifies the rest. Succeeds only if everything stored before it started is
@@ -276,7 +276,7 @@ impl ReplicatorWorker {
         let sent = self.send_last();
         let mut status = locked(&self.status);
         status.superseded = true;
-        status.fault = Some(match sent {
+        status.error = Some(match sent {
             Ok(()) => "another Quire has taken over this replica".into(),
             Err(fault) => format!(
                 "another Quire has taken over this replica, and the last changes could not be sent: {fault}"
@@ -291,7 +291,7 @@ impl ReplicatorWorker {
             self.copy_and_send(true)?;
         }
         self.documents.refresh(&self.store)?;
-        match self.documents.round(&self.store, false)?.lost {
+        match self.documents.round(&self.store, false)?.incomplete_reason {
             None => self.holder.hand_over(),
             Some(lost) => Err(TargetError::Failed(lost)),
         }
@@ -401,7 +401,7 @@ impl ReplicatorWorker {
     }
 
     fn throw_away(&self) -> Result<()> {
-        let inventory = Inventory::of(&*self.settings.target)?;
+        let inventory = Inventory::list(&*self.settings.target)?;
         for name in inventory.dispensable(self.settings.keep) {
             self.settings.target.remove(&name)?;
         }
@@ -413,7 +413,7 @@ impl ReplicatorWorker {
         if status.superseded {
             return;
         }
-        if status.fault.take().is_some() {
+        if status.error.take().is_some() {
             log::info(
                 "the replica is up to date again",
                 &[("replica", &status.shown)],
@@ -431,13 +431,13 @@ impl ReplicatorWorker {
             TargetError::Taken => format!("{fault}: {}", ownership::TWO),
             other => other.to_string(),
         };
-        if status.fault.as_ref() != Some(&why) {
+        if status.error.as_ref() != Some(&why) {
             log::error(
                 "the replica cannot be updated",
                 &[("replica", &status.shown), ("why", &why)],
             );
         }
-        status.fault = Some(why);
+        status.error = Some(why);
     }
 }
 

@@ -133,8 +133,8 @@ pub fn insert(db: &Writer, analysis: &Analysis) -> Result<()> {
             follows.filter(|_| thread.is_some()).map_or("", AnalysisId::as_str),
         ],
     )?;
-    db.with(|db| turn_texts::write(db, analysis.id.as_str()))?;
-    db.with(|db| index::link(db, analysis.id.as_str(), &request, origin.is_empty()))
+    db.with_connection(|db| turn_texts::write(db, analysis.id.as_str()))?;
+    db.with_connection(|db| index::link(db, analysis.id.as_str(), &request, origin.is_empty()))
 }
 
 /// Finds an analysis of this user.
@@ -264,14 +264,14 @@ pub fn finish(db: &Writer, id: &AnalysisId, end: &AnalysisEnd<'_>, now: Timestam
             end.citations.map(to_json).transpose()?.unwrap_or_default(),
         ),
     )?;
-    db.with(|db| turn_texts::write(db, id.as_str()))
+    db.with_connection(|db| turn_texts::write(db, id.as_str()))
 }
 
 /// Lists this user's newest analyses of a document: ID, question, and time of creation.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn given(
+pub fn using_document(
     db: &Reader,
     user: &UserId,
     document: &DocumentId,

@@ -314,11 +314,11 @@ pub fn put_columns(
 // Writes what is derived from a row and not in the archive. When this fails, the row itself is unreadable.
 fn index(db: &Writer, table: &ArchiveTable, id: &str) -> Result<()> {
     match table.name {
-        "analyses" => db.with(|db| {
+        "analyses" => db.with_connection(|db| {
             analyses::index::write(db, id)?;
             turn_texts::adopt(db, id)
         }),
-        "comparisons" => db.with(|db| comparisons::fold_topic(db, id)),
+        "comparisons" => db.with_connection(|db| comparisons::fold_topic(db, id)),
         "threads" => threads::settle(db, id),
         "project_documents" => projects::drop_foreign_documents(db, id),
         _ => Ok(()),

@@ -68,7 +68,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub(super) fn one<T>(
+    pub(super) fn query_one<T>(
         &self,
         sql: &str,
         params: impl Params,
@@ -244,7 +244,7 @@ impl Writer {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub(super) fn with<T>(
+    pub(super) fn with_connection<T>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T> {

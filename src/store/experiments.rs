@@ -75,7 +75,7 @@ pub fn unfinished(db: &Reader) -> Result<Vec<Experiment>> {
 /// # Errors
 /// When the database cannot be read.
 pub fn running(db: &Reader, user: &UserId) -> Result<i64> {
-    db.one(
+    db.query_one(
         "SELECT count(*) FROM experiments WHERE user_id = ?1 AND finished = 0 AND status = 'running'",
         [user],
         |row| row.get(0),
@@ -153,7 +153,7 @@ pub fn evaluations_of(db: &Reader, id: &ExperimentId) -> Result<Vec<Evaluation>>
                 },
             };
             Ok(Evaluation {
-                cell: Trial {
+                trial: Trial {
                     arm: place(row, "arm")?,
                     case: place(row, "place")?,
                 },

@@ -56,14 +56,14 @@ impl StoreHealth {
     }
 
     /// Records that a commit was written to disk.
-    pub fn had_room(&self) {
+    pub fn record_successful_commit(&self) {
         if let Some(room) = self.room.get() {
             room.succeeded();
         }
     }
 
     /// Whether a commit has failed for lack of space, and none has been written since.
-    pub fn lacks_room(&self) -> bool {
+    pub fn is_out_of_space(&self) -> bool {
         self.room.get().is_some_and(DiskWatch::has_failed)
     }
 

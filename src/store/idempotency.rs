@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn an_answer_belongs_to_its_owner_until_it_expires() {
         with_writer(|db| {
-            users::insert_first_is_admin(db, &user(1))?;
+            users::insert_bootstrapping_admin(db, &user(1))?;
             users::insert(db, &user(2))?;
             let (owner, other) = (user(1).id, user(2).id);
             let kept = |number: u8| KeptAnswer {
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_claim_holds_until_answered_released_or_expired() {
         with_writer(|db| {
-            users::insert_first_is_admin(db, &user(1))?;
+            users::insert_bootstrapping_admin(db, &user(1))?;
             let owner = user(1).id;
             let ask = |request: u8, process: &str, since: i64| {
                 let times = (at(since), at(10));

@@ -283,10 +283,10 @@ impl Store {
         self.read(first_pages::read).await?;
         let writing = Self(Arc::clone(&self.0), WriteKind::Nothing);
         writing.write(|_| Ok(())).await?;
-        if health.lacks_room() {
+        if health.is_out_of_space() {
             let same = format!("PRAGMA user_version = {VERSION}");
             match writing.write(move |db| db.batch(&same)).await {
-                Ok(()) => health.had_room(),
+                Ok(()) => health.record_successful_commit(),
                 // Reported as a problem of the disk, not of the database.
                 Err(StoreError::Full) => {}
                 Err(error) => return Err(error),
@@ -309,7 +309,7 @@ impl Store {
 
     /// Reserves disk space from now on: below `floor` free bytes nothing large is accepted, and half as much is kept in
     /// reserve for [`Store::for_freeing`]. 0 reserves nothing. Blocks.
-    pub fn keep_room(&self, floor: u64) {
+    pub fn reserve_disk_space(&self, floor: u64) {
         if let Some(folder) = self.0.path.parent() {
             let _ = self
                 .0

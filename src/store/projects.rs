@@ -49,7 +49,7 @@ pub fn by_id(db: &Reader, user: &UserId, id: &ProjectId) -> Result<Option<Projec
 /// # Errors
 /// When the database cannot be read.
 pub fn count_of(db: &Reader, user: &UserId) -> Result<u64> {
-    db.one(
+    db.query_one(
         "SELECT count(*) AS count FROM projects WHERE user_id = ?1",
         [user],
         |row| count(row, "count"),

@@ -45,7 +45,7 @@ impl ManageConnection for Connect {
         Ok(Reader::open(&self.0)?)
     }
     fn is_valid(&self, db: &mut Reader) -> Result<()> {
-        db.one("SELECT 1", [], |_| Ok(()))
+        db.query_one("SELECT 1", [], |_| Ok(()))
     }
     fn has_broken(&self, db: &mut Reader) -> bool {
         db.is_broken()

@@ -175,7 +175,7 @@ fn a_commit_without_space_is_reported_until_one_succeeds() {
     for floor in [0, 1] {
         let folder = Folder::new();
         let store = folder.open();
-        store.keep_room(floor);
+        store.reserve_disk_space(floor);
         let is_full = |store: &Store| store.disk().is_some_and(|disk| disk.is_full);
         store.write_now(add(1)).expect("room");
         assert!(!is_full(&store));
@@ -204,7 +204,7 @@ fn a_commit_without_space_is_reported_until_one_succeeds() {
 fn a_probe_detects_free_space() {
     let folder = Folder::new();
     let store = folder.open();
-    store.keep_room(0);
+    store.reserve_disk_space(0);
     let failed = store.write_now(|_| Err::<(), _>(StoreError::Full));
     assert_eq!(failed, Err(StoreError::Full));
     assert!(store.disk().is_some_and(|disk| disk.is_full));
@@ -214,7 +214,7 @@ fn a_probe_detects_free_space() {
 }
 
 fn stored_version(store: &Store) -> u32 {
-    let ask = |db: &Reader| db.one("PRAGMA user_version", [], |row| row.get(0));
+    let ask = |db: &Reader| db.query_one("PRAGMA user_version", [], |row| row.get(0));
     store.read_now(ask).expect("a number")
 }
 
@@ -352,7 +352,7 @@ fn pages_are_reread_only_after_the_cache_is_freed() {
     let look = || {
         store.write_now(|db| {
             let before = reads();
-            db.one("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0))?;
+            db.query_one("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0))?;
             Ok(reads() - before)
         })
     };

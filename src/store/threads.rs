@@ -115,7 +115,7 @@ pub(super) fn enter(db: &Writer, analysis: &Analysis, is_listed: bool) -> Result
     };
     let context = &analysis.context;
     let Some(thread) = &context.thread else {
-        let thread = ThreadId::begun_by(&analysis.id);
+        let thread = ThreadId::from_first_analysis(&analysis.id);
         let title = title_of(&analysis.request.prompt);
         db.run(
             "INSERT INTO threads (id, user_id, project, title, title_folded, created, updated)
@@ -343,7 +343,7 @@ pub fn change(db: &Writer, user: &UserId, id: &ThreadId, change: &ThreadChange) 
 /// # Errors
 /// When the database cannot be written.
 pub(super) fn settle(db: &Writer, id: &str) -> Result<()> {
-    let title = db.one("SELECT title FROM threads WHERE id = ?1", [id], |row| {
+    let title = db.query_one("SELECT title FROM threads WHERE id = ?1", [id], |row| {
         row.get::<_, String>(0)
     })?;
     db.run_one(

@@ -76,7 +76,7 @@ pub(super) fn adopt(db: &Connection, id: &str) -> rusqlite::Result<()> {
         return Ok(());
     };
     if let (false, Some(analysis)) = (is_threaded, AnalysisId::parse(id)) {
-        let (thread, title) = (ThreadId::begun_by(&analysis), title_of(&question));
+        let (thread, title) = (ThreadId::from_first_analysis(&analysis), title_of(&question));
         let folded = fold_case(&title);
         db.prepare_cached(
             "INSERT INTO threads (id, user_id, title, title_folded, created, updated)

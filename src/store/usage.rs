@@ -150,7 +150,7 @@ pub fn days_of_all(db: &Reader, from_day: i64, to_day: i64) -> Result<Vec<DailyU
 /// When the database cannot be read.
 pub fn spent(db: &Reader, user: &UserId, today: i64) -> Result<UserSpending> {
     let since = |from: i64| {
-        db.one(
+        db.query_one(
             "SELECT coalesce(sum(cost - own_key), 0) AS cost,
                  coalesce(sum(input + output), 0) AS tokens
              FROM usage WHERE user_id = ?1 AND day BETWEEN ?2 AND ?3",

@@ -38,7 +38,7 @@ pub fn insert(db: &Writer, user: &User) -> Result<()> {
 ///
 /// # Errors
 /// As [`insert`].
-pub fn insert_first_is_admin(db: &Writer, user: &User) -> Result<Role> {
+pub fn insert_bootstrapping_admin(db: &Writer, user: &User) -> Result<Role> {
     let role = if count(db)? == 0 {
         Role::Admin
     } else {
@@ -59,7 +59,7 @@ pub fn insert_first_is_admin(db: &Writer, user: &User) -> Result<Role> {
 /// # Errors
 /// When the database cannot be read.
 pub fn has_admin(db: &Reader) -> Result<bool> {
-    db.one(
+    db.query_one(
         "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin')",
         [],
         |row| row.get(0),
@@ -100,7 +100,7 @@ pub fn by_email(db: &Reader, email: &str) -> Result<Option<User>> {
 /// # Errors
 /// When the database cannot be read.
 pub fn count(db: &Reader) -> Result<u64> {
-    db.one(
+    db.query_one(
         "SELECT count(*) AS n FROM users WHERE role <> 'guest'",
         [],
         |row| super::values::count(row, "n"),
@@ -112,7 +112,7 @@ pub fn count(db: &Reader) -> Result<u64> {
 /// # Errors
 /// When the database cannot be read.
 pub fn count_guests(db: &Reader) -> Result<u64> {
-    db.one(
+    db.query_one(
         "SELECT count(*) AS n FROM users WHERE role = 'guest'",
         [],
         |row| super::values::count(row, "n"),
@@ -259,8 +259,8 @@ mod tests {
     #[test]
     fn the_first_account_is_the_admin() {
         with_writer(|db| {
-            assert_eq!(insert_first_is_admin(db, &user(1)), Ok(Role::Admin));
-            assert_eq!(insert_first_is_admin(db, &user(2)), Ok(Role::User));
+            assert_eq!(insert_bootstrapping_admin(db, &user(1)), Ok(Role::Admin));
+            assert_eq!(insert_bootstrapping_admin(db, &user(2)), Ok(Role::User));
             assert_eq!(
                 by_id(db, &user(1).id)?.map(|user| user.role),
                 Some(Role::Admin)
@@ -276,8 +276,8 @@ mod tests {
     fn an_active_administrator_always_remains() {
         with_writer(|db| {
             let (first, second) = (user(1).id, user(2).id);
-            insert_first_is_admin(db, &user(1))?;
-            insert_first_is_admin(db, &user(2))?;
+            insert_bootstrapping_admin(db, &user(1))?;
+            insert_bootstrapping_admin(db, &user(2))?;
             let last = Err(StoreError::Conflict("last admin"));
             set_role(db, &second, Role::Admin)?;
             set_role(db, &first, Role::User)?;

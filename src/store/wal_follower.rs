@@ -103,7 +103,7 @@ impl WalLog {
     }
 
     fn empty(&mut self, db: &Writer) -> Result<()> {
-        if db.one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+        if db.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
             row.get::<_, bool>(0)
         })? {
             return Err(StoreError::Busy);
@@ -125,7 +125,7 @@ impl WalLog {
         let reader = Reader::open(&self.database)?;
         reader.batch("BEGIN")?;
         // With an empty log this reads from the file itself, which no checkpoint may then change.
-        let number = |sql| reader.one(sql, [], |row| row.get(0));
+        let number = |sql| reader.query_one(sql, [], |row| row.get(0));
         number("SELECT count(*) FROM sqlite_schema").map(|_: u32| ())?;
         let (page_size, pages) = (number("PRAGMA page_size")?, number("PRAGMA page_count")?);
         if std::fs::metadata(&self.path).is_ok_and(|data| data.len() > 0) {
@@ -152,5 +152,5 @@ impl WalLog {
 
 /// Changes whenever another connection has changed the database.
 fn version(db: &Writer) -> Result<i64> {
-    db.one("PRAGMA data_version", [], |row| row.get(0))
+    db.query_one("PRAGMA data_version", [], |row| row.get(0))
 }

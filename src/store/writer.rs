@@ -132,7 +132,7 @@ fn commit_group(db: &Writer, group: Vec<Work>, health: &StoreHealth, times: &Com
         if verdicts.iter().any(had_no_room) {
             health.wrote(&Err(StoreError::Full));
         } else if commit.is_ok() && db.rows_changed() != rows {
-            health.had_room();
+            health.record_successful_commit();
         }
         if db.is_damaged() {
             health.damaged();

@@ -20,7 +20,7 @@ impl LocalVerifier {
     ///
     /// # Errors
     /// When the TLS configuration or connection cannot be created.
-    pub fn over(socket: TcpStream, address: IpAddr) -> io::Result<Self> {
+    pub fn new(socket: TcpStream, address: IpAddr) -> io::Result<Self> {
         let provider = super::provider();
         let anyone = AcceptAny(provider.signature_verification_algorithms);
         let config = ClientConfig::builder_with_provider(provider)

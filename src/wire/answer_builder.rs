@@ -186,7 +186,7 @@ impl AnswerBuilder {
         if finish_reasons::is_none(reason) {
             return;
         }
-        match finish_reasons::of(reason) {
+        match finish_reasons::parse(reason) {
             Some(finish) => self.finish = Some(finish),
             None => self.cut = Some(clean(reason)),
         }

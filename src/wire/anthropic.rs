@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::answer_builder::AnswerBuilder;
-use super::prompt::{PromptTurn, budget, divide, effort, is_acting, is_signed_thought};
+use super::prompt::{PromptTurn, thinking_budget, divide, effort, is_acting, is_signed_thought};
 use super::sse::SseFrame;
 use super::tool_call_builder::ToolCallFragment;
 use super::usage_counts::{self, UsageCounts};
@@ -242,7 +242,7 @@ fn think(
         }
         return true;
     }
-    let wanted = budget(effort).max(MIN_THINKING_BUDGET);
+    let wanted = thinking_budget(effort).max(MIN_THINKING_BUDGET);
     if request.parameters.max_tokens.is_none() {
         // The budget counts against the limit, so the limit grows by it and the answer keeps its room.
         let known = Some(capabilities.max_output).filter(|most| *most > 0);

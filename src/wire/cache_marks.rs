@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use crate::domain::chat::{CacheMark, Message, MessageRole};
 use crate::domain::tools::Tools;
 
@@ -23,7 +23,7 @@ pub(super) fn of(block: &Value) -> Result<Option<Value>, RequestError> {
         mark @ Value::Object(_) if mark.to_string().len() <= MAX_MARK_BYTES => {
             Ok(Some(mark.clone()))
         }
-        _ => fault(
+        _ => invalid(
             "cache_control",
             "cache_control must be an object such as {\"type\": \"ephemeral\"}",
         ),

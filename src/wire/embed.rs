@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::serve::model;
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use super::{ApiFormat, passthrough};
 use crate::domain::chat::Passthrough;
 
@@ -35,7 +35,7 @@ pub struct EmbeddingRequest {
 /// When a field is missing, malformed, or too large; the error names it.
 pub fn read(body: &Value) -> Result<EmbeddingRequest, RequestError> {
     let Some(fields) = body.as_object() else {
-        return fault("body", "the body must be a JSON object");
+        return invalid("body", "the body must be a JSON object");
     };
     let texts: Option<Vec<String>> = match fields.get("input") {
         Some(Value::String(text)) => Some(vec![text.clone()]),
@@ -46,7 +46,7 @@ pub fn read(body: &Value) -> Result<EmbeddingRequest, RequestError> {
         _ => None,
     };
     let Some(texts) = texts else {
-        return fault(
+        return invalid(
             "input",
             "input must be a string or a list of strings; tokens are not accepted",
         );
@@ -54,21 +54,21 @@ pub fn read(body: &Value) -> Result<EmbeddingRequest, RequestError> {
     let bytes: usize = texts.iter().map(String::len).sum();
     if texts.is_empty() || texts.len() > MAX_TEXTS || bytes > MAX_BYTES {
         let why = format!("1 to {MAX_TEXTS} texts, {MAX_BYTES} bytes together at most");
-        return fault("input", why);
+        return invalid("input", why);
     }
     if texts.iter().any(String::is_empty) {
-        return fault("input", "a text is empty");
+        return invalid("input", "a text is empty");
     }
     let is_base64 = match fields.get("encoding_format").and_then(Value::as_str) {
         None | Some("float") => false,
         Some("base64") => true,
-        Some(_) => return fault("encoding_format", "encoding_format must be float or base64"),
+        Some(_) => return invalid("encoding_format", "encoding_format must be float or base64"),
     };
     let dimensions = match fields.get("dimensions") {
         None | Some(Value::Null) => None,
         Some(given) => match given.as_u64().and_then(|given| u32::try_from(given).ok()) {
             Some(given) if given > 0 => Some(given),
-            _ => return fault("dimensions", "dimensions must be a number above 0"),
+            _ => return invalid("dimensions", "dimensions must be a number above 0"),
         },
     };
     const KNOWN: &[&str] = &["model", "input", "encoding_format", "dimensions", "user"];
@@ -130,7 +130,7 @@ pub fn optional(body: &Value) -> Vec<String> {
 }
 
 /// Removes the fields that the model has refused from a request and returns their names in the client's API.
-pub fn leave_out(body: &mut Value, refused: &[String]) -> Vec<String> {
+pub fn remove_refused(body: &mut Value, refused: &[String]) -> Vec<String> {
     let names = optional(body);
     let left_out: Vec<String> = names
         .into_iter()
@@ -273,7 +273,7 @@ mod tests {
         ] {
             let (_, mut body) = request(kind, "m", &asked).expect("it has embeddings");
             let refused = [field.to_owned(), "model".to_owned(), "input".to_owned()];
-            assert_eq!(leave_out(&mut body, &refused), ["dimensions"], "{kind:?}");
+            assert_eq!(remove_refused(&mut body, &refused), ["dimensions"], "{kind:?}");
             assert!(!body.to_string().contains(field), "{body}");
             assert!(body.to_string().contains("\"a\""), "{body}");
         }

@@ -71,7 +71,7 @@ const PREFIXES: &[&str] = &[
 ];
 
 /// Maps a finish reason; `None` if no vendor documents it as a regular end.
-pub(super) fn of(reason: &str) -> Option<Finish> {
+pub(super) fn parse(reason: &str) -> Option<Finish> {
     let reason = reason.trim().trim_matches('"').to_ascii_lowercase();
     let reason = reason.replace(['-', ' '], "_");
     let bare = PREFIXES
@@ -134,7 +134,7 @@ mod tests {
             ("\"stop\"", Some(Finish::Stop)),
             ("stop: error", None),
         ] {
-            assert_eq!(of(reason), expected, "{reason}");
+            assert_eq!(parse(reason), expected, "{reason}");
         }
     }
 }

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::answer_builder::AnswerBuilder;
-use super::prompt::{PromptTurn, budget, called, divide, effort};
+use super::prompt::{PromptTurn, thinking_budget, called, divide, effort};
 use super::sse::SseFrame;
 use super::usage_counts::{self, UsageCounts};
 use super::{ModelCapabilities, refusal, schema_subset};
@@ -170,7 +170,7 @@ fn thinking(request: &ModelRequest, capabilities: &ModelCapabilities) -> Option<
     match (effort, capabilities.thinking) {
         (None, _) => {}
         (Some(effort), Thinking::Budget) => {
-            config["thinkingBudget"] = json!(budget(effort).min(24_576));
+            config["thinkingBudget"] = json!(thinking_budget(effort).min(24_576));
             if effort == "none" {
                 config["includeThoughts"] = json!(false);
             }

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 const SEAMS: &[&str] = &["}{", "}data:", "}\n", "} ", "}\r", "}[DONE]", "}\t"];
 
 /// Splits a text into its JSON texts; `None` if it is a single text, or not JSON.
-pub(super) fn divide(data: &str) -> Option<Vec<String>> {
+pub(super) fn split(data: &str) -> Option<Vec<String>> {
     let bare = without_mark(data);
     // Nearly all data is one object; this check avoids parsing it.
     let may_be_several = SEAMS.iter().any(|seam| bare.contains(seam));
@@ -70,7 +70,7 @@ mod tests {
         ] {
             let expected =
                 expected.map(|parts: Vec<&str>| { parts }.into_iter().map(str::to_owned).collect());
-            assert_eq!(divide(data), expected, "{data:?}");
+            assert_eq!(split(data), expected, "{data:?}");
         }
     }
 }

@@ -236,7 +236,7 @@ pub fn refused(fault: &McpError) -> Value {
 }
 
 /// Encodes a tool's result: text for the model, and structured content for programs.
-pub fn found(text: &str, structured: Value) -> Value {
+pub fn tool_result(text: &str, structured: Value) -> Value {
     json!({"content": [{"type": "text", "text": text}], "structuredContent": structured, "isError": false})
 }
 

@@ -53,7 +53,7 @@ use crate::domain::model::{Structured, Thinking};
 use answer_builder::AnswerBuilder;
 pub use model_lists::{ListedModel, models};
 pub use openai::ProviderQuirks;
-pub use refusal::{clean, error, shows_no_pictures, unwelcome, unwelcome_among};
+pub use refusal::{clean, error, rejects_images, unwelcome, unwelcome_among};
 use surrogates::PendingSurrogates;
 
 /// An API format.
@@ -279,7 +279,7 @@ impl AnswerDecoder {
                 &repaired
             }
         };
-        match joined_json::divide(&event.data) {
+        match joined_json::split(&event.data) {
             None => read(self.kind, builder, event),
             Some(parts) => {
                 for data in parts {
@@ -299,7 +299,7 @@ impl AnswerDecoder {
     /// Decodes a complete response: a server that does not stream sends one JSON object.
     pub fn push_whole(&mut self, body: &str) -> Vec<Delta> {
         // Some servers send the stream's chunks one after the other, without event framing.
-        if let Some(parts) = joined_json::divide(body.trim()) {
+        if let Some(parts) = joined_json::split(body.trim()) {
             let events = parts.into_iter().map(|data| sse::SseFrame {
                 data,
                 ..sse::SseFrame::default()

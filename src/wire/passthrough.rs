@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::refusal::NAME;
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use super::{ApiFormat, ModelCapabilities, cache_marks};
 use crate::domain::chat::{ModelRequest, Passthrough};
 use crate::domain::provider::FIXED_FIELDS;
@@ -144,7 +144,7 @@ pub(super) fn read(
             "at most {MAX_FIELDS} further fields of together {} KiB are passed on",
             MAX_BYTES / 1024
         );
-        return fault("body", why);
+        return invalid("body", why);
     }
     Ok(Passthrough {
         format: format.as_str().to_owned(),

@@ -128,7 +128,7 @@ pub(super) fn schema_instruction(request: &ModelRequest, shape: Structured) -> O
 const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 /// Thinking budget, in tokens, of an effort level, for vendors that require a number. The steps are Quire's own.
-pub(super) fn budget(effort: &str) -> u64 {
+pub(super) fn thinking_budget(effort: &str) -> u64 {
     match EFFORTS.iter().position(|known| *known == effort) {
         Some(0) => 0,
         Some(1) => 1_024,

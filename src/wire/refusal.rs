@@ -269,7 +269,7 @@ pub fn unwelcome_among(body: &str, names: &[String]) -> Option<String> {
 }
 
 /// Whether an error means that the model does not accept images.
-pub fn shows_no_pictures(error: &CallError) -> bool {
+pub fn rejects_images(error: &CallError) -> bool {
     error.kind == CallErrorKind::Rejected && error.detail.starts_with(BLIND)
 }
 
@@ -328,7 +328,7 @@ fn codes(error: &Value) -> String {
 }
 
 /// Names that various servers and proxies give the field with an error's message.
-const WORDS: &[&str] = &[
+const MESSAGE_FIELDS: &[&str] = &[
     "message",
     "detail",
     "msg",
@@ -372,7 +372,7 @@ fn said_in(error: &Value, depth: usize) -> Option<&str> {
         _ if depth > 3 => None,
         Value::Array(items) => said_in(items.first()?, depth + 1),
         Value::Object(_) => {
-            let mut fields = WORDS.iter().map(|name| &error[*name]);
+            let mut fields = MESSAGE_FIELDS.iter().map(|name| &error[*name]);
             fields.find_map(|field| said_in(field, depth + 1))
         }
         _ => None,

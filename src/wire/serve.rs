@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use super::serve_tools::OfferedTools;
 use crate::domain::chat::{Extras, Finish, Message, Passthrough, Usage};
 use crate::domain::parameters::Parameters;
@@ -68,7 +68,7 @@ const MAX_TURNS: usize = 2_000;
 pub(super) fn model(fields: &Map<String, Value>) -> Result<String, RequestError> {
     match fields.get("model").and_then(Value::as_str).map(str::trim) {
         Some(model) if !model.is_empty() && model.len() <= 200 => Ok(model.to_owned()),
-        _ => fault("model", "you must provide a model parameter"),
+        _ => invalid("model", "you must provide a model parameter"),
     }
 }
 
@@ -80,16 +80,16 @@ pub(super) fn model(fields: &Map<String, Value>) -> Result<String, RequestError>
 pub(super) fn check_turns(turns: &[Message]) -> Result<(), RequestError> {
     let characters: usize = turns.iter().map(|turn| turn.text.len()).sum();
     if turns.len() > MAX_TURNS || characters > MAX_TEXT {
-        return fault("messages", "the conversation is too long");
+        return invalid("messages", "the conversation is too long");
     }
     // Vendors accept a conversation that ends with the model's own turn (a prefill), or that has only instructions.
     let says = |turn: &Message| {
         !turn.text.trim().is_empty() || !turn.images.is_empty() || turn.result_of.is_some()
     };
     match turns.is_empty() {
-        true => fault("messages", "there is no message"),
+        true => invalid("messages", "there is no message"),
         false if turns.iter().any(says) => Ok(()),
-        false => fault("messages", "the messages contain neither text nor images"),
+        false => invalid("messages", "the messages contain neither text nor images"),
     }
 }
 

@@ -6,7 +6,7 @@ use super::prompt::is_signed_thought;
 use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, check_turns, model};
 use super::serve_call;
 use super::serve_content::{content, marked};
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use super::serve_parameters::{flag, parameters};
 use super::serve_tools::{self, ToolShape};
 use super::{ApiFormat, cache_marks, passthrough};
@@ -42,7 +42,7 @@ const UNREAD: &[&str] = &["metadata", "service_tier"];
 /// When a field is missing, malformed, or not supported; the error names it.
 pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
-        return fault("body", "the body must be a JSON object");
+        return invalid("body", "the body must be a JSON object");
     };
     let mut asked = ChatRequest {
         model: model(fields)?,
@@ -57,7 +57,7 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
     let format = fields.get("output_config").map(|config| &config["format"]);
     asked.format = format.and_then(wanted_format);
     if needs_limit && asked.parameters.max_tokens.is_none() {
-        return fault("max_tokens", "max_tokens is required");
+        return invalid("max_tokens", "max_tokens is required");
     }
     let system = marked(fields.get("system").unwrap_or(&Value::Null))?;
     if !system.text.is_empty() {
@@ -67,17 +67,17 @@ pub fn read(body: &Value, needs_limit: bool) -> Result<ChatRequest, RequestError
         });
     }
     let Some(messages) = fields.get("messages").and_then(Value::as_array) else {
-        return fault("messages", "messages must be a list");
+        return invalid("messages", "messages must be a list");
     };
     if messages.is_empty() {
-        return fault("messages", "at least one message is required");
+        return invalid("messages", "at least one message is required");
     }
     for message in messages {
         let role = match message["role"].as_str() {
             Some("user") => MessageRole::User,
             Some("assistant") => MessageRole::Assistant,
             Some("system") => MessageRole::System,
-            _ => return fault("messages", "each message needs a role: user or assistant"),
+            _ => return invalid("messages", "each message needs a role: user or assistant"),
         };
         add_message(&mut asked.turns, role, &message["content"])?;
     }
@@ -145,7 +145,7 @@ fn take_turn(
             thoughts.push(block.clone());
         } else if is(block, "tool_result") && role == MessageRole::User {
             let Some(id) = block["tool_use_id"].as_str() else {
-                return fault("messages", "a tool's result needs its tool_use_id");
+                return invalid("messages", "a tool's result needs its tool_use_id");
             };
             let (mut text, images) = content(&block["content"])?;
             if block["is_error"] == true {

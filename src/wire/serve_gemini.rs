@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer};
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use super::serve_openai as openai;
 use super::{ApiFormat, passthrough};
 use crate::domain::chat::{Finish, Usage};
@@ -46,11 +46,11 @@ const SETTINGS: &[(&str, &str)] = &[
 /// When a field is missing, malformed, or not supported; the error names it.
 pub fn read(model: &str, body: &Value, stream: bool) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
-        return fault("body", "the body must be a JSON object");
+        return invalid("body", "the body must be a JSON object");
     };
     let config = field(body, "generationConfig");
     if field(config, "candidateCount").as_u64() > Some(1) {
-        return fault(
+        return invalid(
             "candidateCount",
             "only one candidate is returned: leave candidateCount out",
         );
@@ -137,7 +137,7 @@ fn messages(body: &Value) -> Result<Value, RequestError> {
     for part in parts(system, "systemInstruction")? {
         match part["text"].as_str() {
             Some(text) => words.push(text.to_owned()),
-            None => return fault("systemInstruction", "each of its parts must be text"),
+            None => return invalid("systemInstruction", "each of its parts must be text"),
         }
     }
     if !words.is_empty() {
@@ -154,7 +154,7 @@ fn messages(body: &Value) -> Result<Value, RequestError> {
         match content["role"].as_str() {
             None | Some("user" | "function") => add_user_turn(&parts, &mut calls, &mut messages)?,
             Some("model") => messages.push(model_turn(&parts, &mut calls)?),
-            Some(_) => return fault("contents", "each content needs a role: user or model"),
+            Some(_) => return invalid("contents", "each content needs a role: user or model"),
         }
     }
     Ok(Value::Array(messages))
@@ -174,12 +174,12 @@ fn parts(content: &Value, field: &'static str) -> Result<Vec<Value>, RequestErro
         }
         // A part instead of a content, or a list of parts.
         Value::Object(_) | Value::Array(_) => content,
-        _ => return fault(field, why),
+        _ => return invalid(field, why),
     };
     let one = |part: &Value| match part {
         Value::String(words) => Ok(json!({ "text": words })),
         Value::Object(_) => Ok(part.clone()),
-        _ => fault(field, why),
+        _ => invalid(field, why),
     };
     match given {
         Value::Null => Ok(Vec::new()),
@@ -227,7 +227,7 @@ fn add_user_turn(
         let (result, data) = (field(part, "functionResponse"), field(part, "inlineData"));
         if result.is_object() {
             let Some(id) = calls.end(result) else {
-                return fault(
+                return invalid(
                     "contents",
                     "a functionResponse has no matching functionCall before it",
                 );
@@ -244,7 +244,7 @@ fn add_user_turn(
         } else if part["text"].is_string() {
             content.push(json!({ "type": "text", "text": part["text"] }));
         } else {
-            return fault(
+            return invalid(
                 "contents",
                 "a part must be text, inlineData, or a functionResponse",
             );
@@ -277,7 +277,7 @@ fn model_turn(parts: &[Value], calls: &mut Calls) -> Result<Value, RequestError>
             };
             place.push_str(words);
         } else {
-            return fault(
+            return invalid(
                 "contents",
                 "a part of the model's must be text or a functionCall",
             );

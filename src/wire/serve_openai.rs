@@ -8,7 +8,7 @@ pub use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, MAX_TEXT};
 use super::serve::{check_turns, model};
 use super::serve_content::marked;
 pub use super::serve_error::RequestError;
-use super::serve_error::fault;
+use super::serve_error::invalid;
 use super::serve_functions;
 use super::serve_parameters::{flag, parameters, whole};
 use super::serve_tools::{self, ToolShape};
@@ -23,7 +23,7 @@ use crate::domain::tools::ToolCall;
 /// When a field is missing, malformed, or not supported; the error names it.
 pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
-        return fault("body", "the body must be a JSON object");
+        return invalid("body", "the body must be a JSON object");
     };
     if !fields.contains_key("messages") && fields.contains_key("input") {
         return super::serve_responses::read(body);
@@ -40,7 +40,7 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
         ..ChatRequest::default()
     };
     let Some(messages) = fields.get("messages").and_then(Value::as_array) else {
-        return fault("messages", "messages must be a list");
+        return invalid("messages", "messages must be a list");
     };
     for message in messages {
         let turn = turn(message, &asked.turns)?;
@@ -79,7 +79,7 @@ pub(super) fn choices(fields: &Map<String, Value>) -> Result<u32, RequestError> 
     let n = whole(fields.get("n"), "n")?.unwrap_or(1);
     match u32::try_from(n) {
         Ok(n @ 1..=MAX_CHOICES) => Ok(n),
-        _ => fault("n", format!("n must be from 1 to {MAX_CHOICES}")),
+        _ => invalid("n", format!("n must be from 1 to {MAX_CHOICES}")),
     }
 }
 
@@ -137,7 +137,7 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
         Some("assistant") => MessageRole::Assistant,
         Some("tool" | "function") => MessageRole::User,
         _ => {
-            return fault(
+            return invalid(
                 "messages",
                 "each message needs a role: system, developer, user, assistant or tool",
             );
@@ -147,7 +147,7 @@ fn turn(message: &Value, earlier: &[Message]) -> Result<Message, RequestError> {
     let result_of = match message["role"].as_str() {
         Some("tool") => match message["tool_call_id"].as_str() {
             Some(id) => Some(id.to_owned()),
-            None => return fault("messages", "a tool's result needs its tool_call_id"),
+            None => return invalid("messages", "a tool's result needs its tool_call_id"),
         },
         Some("function") => Some(serve_functions::result_of(message, earlier)?),
         _ => None,
@@ -182,7 +182,7 @@ fn name(message: &Value) -> Result<Option<String>, RequestError> {
         Value::String(name) if name.len() <= MAX_NAME_BYTES => {
             Ok(Some(name.clone()).filter(|name| !name.is_empty()))
         }
-        _ => fault(
+        _ => invalid(
             "messages",
             format!("a name must be a text of at most {MAX_NAME_BYTES} bytes"),
         ),

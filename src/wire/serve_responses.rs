@@ -9,7 +9,7 @@ use super::prompt::is_signed_thought;
 use super::serve::{ChatRequest, ChunkFrame, CompleteAnswer, check_turns, model};
 use super::serve_call;
 use super::serve_content::content;
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use super::serve_parameters::{flag, parameters};
 use super::serve_settings::settings;
 use super::serve_tools::{self, ToolShape};
@@ -62,7 +62,7 @@ const UNREAD: &[&str] = &[
 /// When a field is missing, malformed, not supported, or refers to stored data; the error names it.
 pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     let Some(fields) = body.as_object() else {
-        return fault("body", "the body must be a JSON object");
+        return invalid("body", "the body must be a JSON object");
     };
     refuse_stored(fields)?;
     let mut asked = ChatRequest {
@@ -86,7 +86,7 @@ pub fn read(body: &Value) -> Result<ChatRequest, RequestError> {
                 add_item(&mut asked.turns, item).map_err(in_input)?;
             }
         }
-        _ => return fault("input", "input must be a string or a list of items"),
+        _ => return invalid("input", "input must be a string or a list of items"),
     }
     check_turns(&asked.turns).map_err(in_input)?;
     let offered = serve_tools::read(fields, ToolShape::Flat)?;
@@ -109,11 +109,11 @@ fn refuse_stored(fields: &Map<String, Value>) -> Result<(), RequestError> {
         ),
     ] {
         if is_given(name) {
-            return fault(name, why);
+            return invalid(name, why);
         }
     }
     match flag(fields, "background")? {
-        true => fault(
+        true => invalid(
             "background",
             "responses are not stored: leave out background",
         ),
@@ -179,7 +179,7 @@ fn add_item(turns: &mut Vec<Message>, item: &Value) -> Result<(), RequestError> 
         }
         _ if kind.ends_with("_call_output") => {
             let Some(id) = item["call_id"].as_str() else {
-                return fault("input", "a tool's result needs its call_id");
+                return invalid("input", "a tool's result needs its call_id");
             };
             let (text, images) = content(&item["output"])?;
             turns.push(Message {
@@ -241,7 +241,7 @@ fn turn(item: &Value) -> Result<Message, RequestError> {
     match item["type"].as_str() {
         None | Some("message") => {}
         Some(other) => {
-            return fault("input", format!("{other} is not accepted: send messages"));
+            return invalid("input", format!("{other} is not accepted: send messages"));
         }
     }
     let role = match item["role"].as_str() {
@@ -249,7 +249,7 @@ fn turn(item: &Value) -> Result<Message, RequestError> {
         Some("user") => MessageRole::User,
         Some("assistant") => MessageRole::Assistant,
         _ => {
-            return fault(
+            return invalid(
                 "input",
                 "each message needs a role: system, developer, user or assistant",
             );

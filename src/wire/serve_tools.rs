@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::cache_marks;
 use super::serve_call;
-use super::serve_error::{RequestError, fault};
+use super::serve_error::{RequestError, invalid};
 use super::serve_functions;
 use crate::domain::tools::{MAX_TOOLS, Tool, ToolCall, ToolChoice, Tools};
 
@@ -46,10 +46,10 @@ pub fn read(fields: &Map<String, Value>, shape: ToolShape) -> Result<OfferedTool
     let list = match fields.get("tools") {
         None | Some(Value::Null) => return Ok(OfferedTools::default()),
         Some(Value::Array(list)) => list,
-        Some(_) => return fault("tools", "tools must be a list"),
+        Some(_) => return invalid("tools", "tools must be a list"),
     };
     if list.len() > MAX_TOOLS {
-        return fault("tools", format!("at most {MAX_TOOLS} tools are passed on"));
+        return invalid("tools", format!("at most {MAX_TOOLS} tools are passed on"));
     }
     let (mut kept, mut left_out) = (Vec::new(), Vec::new());
     for given in list {
@@ -76,7 +76,7 @@ pub fn read(fields: &Map<String, Value>, shape: ToolShape) -> Result<OfferedTool
     if let ToolChoice::Named(name) = &choice
         && !kept.iter().any(|tool| tool.name == *name)
     {
-        return fault(
+        return invalid(
             "tool_choice",
             "tool_choice names a tool that is not in tools",
         );
@@ -126,7 +126,7 @@ fn tool(given: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
     let name = inner["name"].as_str().unwrap_or_default();
     let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
     if name.is_empty() || name.len() > 128 || !name.chars().all(sound) {
-        return fault(
+        return invalid(
             "tools",
             "a tool's name must be letters, digits, _ and -, 128 at most",
         );
@@ -134,13 +134,13 @@ fn tool(given: &Value, shape: ToolShape) -> Result<Tool, RequestError> {
     let description = inner["description"].as_str().unwrap_or_default();
     let parameters = inner[schema].clone();
     if !parameters.is_null() && !parameters.is_object() {
-        return fault(
+        return invalid(
             "tools",
             format!("the {schema} of {name} must be a JSON schema"),
         );
     }
     if description.len() + parameters.to_string().len() > MAX_TOOL_BYTES {
-        return fault("tools", format!("the description of {name} is too long"));
+        return invalid("tools", format!("the description of {name} is too long"));
     }
     Ok(Tool {
         name: name.to_owned(),
@@ -167,7 +167,7 @@ fn choice(given: &Value, shape: ToolShape) -> Result<ToolChoice, RequestError> {
         ("none", _) => Ok(ToolChoice::None),
         ("required", _) | ("any", _) => Ok(ToolChoice::Required),
         ("function" | "tool", Some(name)) => Ok(ToolChoice::Named(name.to_owned())),
-        _ => fault(
+        _ => invalid(
             "tool_choice",
             "tool_choice must be auto, none, required, or the name of one tool",
         ),

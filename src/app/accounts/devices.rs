@@ -39,7 +39,7 @@ impl Accounts {
         visit: &RequestOrigin,
     ) -> String {
         let (id, device) = (user.id.as_str(), device.as_str());
-        let mut cookie = self.devices.token(id, device, &user.password_hash);
+        let mut cookie = self.device_cookie.token(id, device, &user.password_hash);
         let others = self.tokens_in(&visit.devices);
         for other in others
             .filter(|token| token.user != id)
@@ -74,13 +74,13 @@ impl Accounts {
         };
         let mut tokens = self.tokens_in(&visit.devices);
         let known = tokens.find(|token| {
-            token.user == user.id.as_str() && self.devices.is_current(token, &user.password_hash)
+            token.user == user.id.as_str() && self.device_cookie.is_current(token, &user.password_hash)
         });
         Ok(known.and_then(|token| SessionId::parse(token.device)))
     }
 
     fn tokens_in<'a>(&'a self, cookie: &'a str) -> impl Iterator<Item = DeviceToken<'a>> {
         let texts = cookie.split(SEPARATOR).take(MAX_ACCOUNTS);
-        texts.filter_map(|text| self.devices.read(text))
+        texts.filter_map(|text| self.device_cookie.read(text))
     }
 }

@@ -232,7 +232,7 @@ pub(in crate::app) fn shut_out(
     sign_in_networks::forget_all(db, user)?;
     match keep_keys {
         true => Ok(0),
-        false => api_keys::delete_all_of(db, user),
+        false => api_keys::delete_all_for_user(db, user),
     }
 }
 

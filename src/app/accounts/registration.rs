@@ -129,7 +129,7 @@ fn insert(
     }
     let role = match (user.role, claim) {
         (Role::Guest, _) => users::insert(db, user).map(|()| Role::Guest)?,
-        (Role::User, AdminClaim::FirstCome) => users::insert_first_is_admin(db, user)?,
+        (Role::User, AdminClaim::FirstCome) => users::insert_bootstrapping_admin(db, user)?,
         (Role::User, AdminClaim::Ordinary | AdminClaim::FromElsewhere) => {
             users::insert(db, user).map(|()| Role::User)?
         }
@@ -153,7 +153,7 @@ fn checked(new: &NewAccount) -> Result<(Email, String)> {
     let email = Email::parse(&new.email);
     if email.is_none() {
         fields.push(FieldError {
-            place: vec!["body".into(), "email".into()],
+            location: vec!["body".into(), "email".into()],
             message: "not a valid e-mail address".into(),
             kind: "value_error",
         });

@@ -15,7 +15,7 @@ pub(super) fn checked_name(name: &str) -> std::result::Result<String, FieldError
         _ => return Ok(name.to_owned()),
     };
     Err(FieldError {
-        place: vec!["body".into(), "name".into()],
+        location: vec!["body".into(), "name".into()],
         message: wrong.into(),
         kind: "value_error",
     })

@@ -82,7 +82,7 @@ impl Analyses<'_> {
         check_prompt(&request.prompt, &mut faults);
         let mut notes = self.leave_out_missing(user, &mut request, &context.inherited)?;
         notes.extend(left_out);
-        self.confine(caller, &mut request).await?;
+        self.select_allowed_models(caller, &mut request).await?;
         let models = self.check_names(user, &mut request, &mut faults).await?;
         check_parameters(&mut request, context.passed_on, &mut faults);
         let documents = check_documents(&mut request, &mut faults);
@@ -175,7 +175,7 @@ impl Analyses<'_> {
     }
 
     // Selects the models that the request leaves open among those that the API key allows.
-    async fn confine(&self, caller: Option<&Caller>, request: &mut Request) -> Result<()> {
+    async fn select_allowed_models(&self, caller: Option<&Caller>, request: &mut Request) -> Result<()> {
         let Some(caller) = caller else { return Ok(()) };
         let limits = self.key_limits.of(caller).await?;
         if limits.models.is_empty() {

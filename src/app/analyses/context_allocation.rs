@@ -39,7 +39,7 @@ pub(super) struct PlannedPanel<'a> {
     /// Whether later stages read the members' earlier answers.
     pub reads_peers: bool,
     /// Tokens that each model has for a thread's earlier turns; empty outside threads.
-    pub rooms: &'a BTreeMap<String, u64>,
+    pub history_tokens: &'a BTreeMap<String, u64>,
 }
 
 impl Analyses<'_> {
@@ -47,7 +47,7 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// When the documents cannot be read, or no member has room for any of them.
-    pub(super) async fn provide(
+    pub(super) async fn allocate_context(
         &self,
         user: Option<&UserId>,
         new: &CheckedRequest,
@@ -62,7 +62,7 @@ impl Analyses<'_> {
         }
         if new.request.reading == ContextMode::Parts
             && new.request.passages.is_none()
-            && let Some(provision) = self.divide(user, new, volume, &panel).await?
+            && let Some(provision) = self.split_into_parts(user, new, volume, &panel).await?
         {
             return Ok(provision);
         }
@@ -72,10 +72,10 @@ impl Analyses<'_> {
             ContextMode::Parts => ContextMode::Whole,
             other => other,
         };
-        self.share_out(user, new, (wish, volume), panel).await
+        self.allocate_passages(user, new, (wish, volume), panel).await
     }
 
-    async fn share_out(
+    async fn allocate_passages(
         &self,
         user: &UserId,
         new: &CheckedRequest,
@@ -142,7 +142,7 @@ impl Analyses<'_> {
     }
 
     // None when one part would do.
-    async fn divide(
+    async fn split_into_parts(
         &self,
         user: &UserId,
         new: &CheckedRequest,
@@ -179,7 +179,7 @@ impl Analyses<'_> {
         let everybody = panel.members.iter().chain([&*panel.synthesizer]);
         for member in everybody.clone() {
             let seat = self.seat(user, new, member, panel, texts);
-            if seat.room().is_some_and(|room| room < notes) {
+            if seat.available_tokens().is_some_and(|room| room < notes) {
                 let why = format!(
                     "its context of {} tokens has no room for the notes on {} parts",
                     seat.window,
@@ -228,7 +228,7 @@ impl Analyses<'_> {
             (most, window) => most.min(ANSWER).min(window / 4),
         };
         let peers = if panel.reads_peers { texts } else { 0 };
-        let room = panel.rooms.get(&member.model);
+        let room = panel.history_tokens.get(&member.model);
         let earlier = room.map_or(0, |&room| thread::used(&new.context.turns, room));
         MemberNeeds {
             window: match model.context_window {

@@ -67,7 +67,7 @@ impl Analyses<'_> {
         let calls = calls.await?;
         let usage = self.usage;
         let standing = match user {
-            Some(user) => Some(usage.standing(user).await?),
+            Some(user) => Some(usage.budget_status(user).await?),
             None => None,
         };
         let refused = match usage.afford(user, &plan, &calls, clock::now()).await {

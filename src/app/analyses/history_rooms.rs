@@ -33,13 +33,13 @@ impl Analyses<'_> {
             members: &mut all,
             synthesizer: &mut writer,
             reads_peers,
-            rooms: &nothing,
+            history_tokens: &nothing,
         };
         let instructions = thread::own_tokens(&new.context.turns);
         let mut rooms = BTreeMap::new();
         for member in members.iter().chain([synthesizer]) {
             let seat = self.seat(user, new, member, &panel, texts);
-            let free = seat.room().map_or(UNKNOWN_ROOM, |room| {
+            let free = seat.available_tokens().map_or(UNKNOWN_ROOM, |room| {
                 let room = room.saturating_sub(instructions);
                 // The documents have the other half.
                 if new.documents.is_empty() {
@@ -67,7 +67,7 @@ pub(super) fn notes(turns: &[Message], rooms: &BTreeMap<String, u64>) -> Vec<Str
             format!(
                 "{model} did not see the whole conversation: {} of its earlier turns were left out and {} shortened, \
                  so that it fits the context window",
-                seen.left_out, seen.shortened
+                seen.omitted, seen.truncated
             )
         })
     };

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::Analyses;
 use super::check::CheckedRequest;
 use crate::app::{Error, Kind, Result};
-use crate::domain::analysis::{Plan, PlanPicture};
+use crate::domain::analysis::{Plan, PlanImage};
 use crate::domain::chat::Image;
 use crate::domain::id::UserId;
 use crate::domain::model::Model;
@@ -17,7 +17,7 @@ const MAX_PICTURES: usize = 4;
 /// What a plan is made of besides the question.
 #[derive(Debug, Default)]
 pub(super) struct Material {
-    pub pictures: Vec<PlanPicture>,
+    pub pictures: Vec<PlanImage>,
     /// Warnings about the documents, for the user before anything is spent.
     pub warnings: Vec<String>,
 }
@@ -55,7 +55,7 @@ impl Analyses<'_> {
             return Ok(Material::default());
         };
         let documents = self.documents;
-        let mut pictures = documents.pictures_among(user, &new.documents).await?;
+        let mut pictures = documents.images_among(user, &new.documents).await?;
         if pictures.len() > MAX_PICTURES {
             return Err(Error::field(
                 &["body", "document_ids"],
@@ -75,9 +75,9 @@ impl Analyses<'_> {
         Ok(Material { pictures, warnings })
     }
 
-    async fn scan(&self, user: &UserId, picture: &PlanPicture) -> Result<Image> {
+    async fn scan(&self, user: &UserId, picture: &PlanImage) -> Result<Image> {
         let documents = self.documents;
-        let found = documents.page_picture(user, &picture.document, picture.page);
+        let found = documents.page_image(user, &picture.document, picture.page);
         let (media_type, base64) = found.await?.ok_or_else(|| {
             Error::new(
                 Kind::UnsupportedType,
@@ -127,7 +127,7 @@ mod tests {
             vision,
             ..crate::llm::demo::models().remove(0)
         };
-        let picture = PlanPicture {
+        let picture = PlanImage {
             document: DocumentId::new(Timestamp::from_millis(1), 1),
             name: "plan.png".into(),
             content_type: "image/png".into(),

@@ -15,7 +15,7 @@ use crate::domain::ballot;
 use crate::domain::id::UserId;
 use crate::domain::model::{Availability, Model};
 use crate::domain::pattern::{arrange, reading};
-use crate::domain::plan::{EvidencePlan, PlanPicture};
+use crate::domain::plan::{EvidencePlan, PlanImage};
 use crate::domain::standing::{self, MemberStanding};
 use crate::domain::thread;
 use crate::domain::usage;
@@ -39,13 +39,13 @@ struct PlanParts {
     synthesizer: Member,
     /// Without the reading of documents in parts.
     stages: Vec<Stage>,
-    way: Arrangement,
+    arrangement: Arrangement,
     standings: Vec<MemberStanding>,
     rooms: BTreeMap<String, u64>,
     evidence: EvidencePlan,
     notes: Vec<String>,
-    given: ContextAllocation,
-    pictures: Vec<PlanPicture>,
+    context: ContextAllocation,
+    pictures: Vec<PlanImage>,
 }
 
 impl Analyses<'_> {
@@ -78,9 +78,9 @@ impl Analyses<'_> {
             members: &mut members,
             synthesizer: &mut synthesizer,
             reads_peers: stages.len() > 1,
-            rooms: &rooms,
+            history_tokens: &rooms,
         };
-        let mut given = self.provide(user, new, panel).await?;
+        let mut given = self.allocate_context(user, new, panel).await?;
         number(&mut members, new.context.sample);
         synthesizer.sample = new.context.sample;
         let mut notes = new.notes.clone();
@@ -98,11 +98,11 @@ impl Analyses<'_> {
             members,
             synthesizer,
             stages,
-            way,
+            arrangement: way,
             standings,
             rooms,
             notes,
-            given,
+            context: given,
         };
         Ok(self.assemble(user, new, parts))
     }
@@ -114,12 +114,12 @@ impl Analyses<'_> {
             members,
             synthesizer,
             stages,
-            way,
+            arrangement: way,
             standings,
             rooms,
             evidence,
             notes,
-            given,
+            context: given,
             pictures,
         } = parts;
         // The bare prompt is sent only if no document has to be introduced.
@@ -201,7 +201,7 @@ impl Analyses<'_> {
                 .get(&model.id)
                 .cloned()
                 .unwrap_or_default();
-            let parameters = own.over(&new.request.parameters);
+            let parameters = own.overlay(&new.request.parameters);
             let seat = |model: Model| Member {
                 price: usage::price_of(&model),
                 model: model.id,

@@ -40,7 +40,7 @@ impl Analyses<'_> {
     ///
     /// # Errors
     /// As `rerun`.
-    pub async fn foresee_rerun(
+    pub async fn estimate_rerun(
         &self,
         caller: &Caller,
         id: &AnalysisId,
@@ -69,7 +69,7 @@ impl Analyses<'_> {
     /// # Errors
     /// `Missing` when there is no such analysis of the caller; `Conflict` when no member has answered yet, or the run
     /// is not on this server.
-    pub async fn hurry(&self, caller: &Caller, id: &AnalysisId) -> Result<Status> {
+    pub async fn finish_early(&self, caller: &Caller, id: &AnalysisId) -> Result<Status> {
         let report = self.show(caller, id).await?;
         if report.analysis.status.is_over() {
             return Ok(report.analysis.status);
@@ -78,7 +78,7 @@ impl Analyses<'_> {
             let why = "no model has answered yet, so there is nothing to write an answer from";
             return Err(Error::new(Kind::Conflict, why).resolve("wait for the first answer"));
         }
-        if !self.engine.hurry(id) {
+        if !self.engine.finish_early(id) {
             let why = "this analysis is not running here";
             return Err(Error::new(Kind::Conflict, why));
         }
@@ -90,7 +90,7 @@ impl Analyses<'_> {
     /// # Errors
     /// `Missing` when there is no such analysis of the caller; `BadInput` when the model is not on its panel;
     /// `Conflict` when the run is not on this server.
-    pub async fn leave_out(&self, caller: &Caller, id: &AnalysisId, model: &str) -> Result<Status> {
+    pub async fn skip_model(&self, caller: &Caller, id: &AnalysisId, model: &str) -> Result<Status> {
         let report = self.show(caller, id).await?;
         let analysis = report.analysis;
         let mut panel = analysis.plan.members.iter().chain(&analysis.plan.readers);
@@ -100,7 +100,7 @@ impl Analyses<'_> {
             let why = "is not on the panel of this analysis";
             return Err(Error::field(&["body", "model"], "value_error", why));
         }
-        if !analysis.status.is_over() && !self.engine.leave(id, model) {
+        if !analysis.status.is_over() && !self.engine.skip_model(id, model) {
             let why = "this analysis is not running here";
             return Err(Error::new(Kind::Conflict, why));
         }

@@ -3,7 +3,7 @@
 use super::check::CheckedRequest;
 use super::conversation::check_conversation;
 use super::rerun::EarlierRun;
-use super::stopped::seat_drafts;
+use super::stopped::assign_drafts;
 use super::{Analyses, Begun, cache_age, entry};
 use crate::app::account_state::{check_active, check_active_in};
 use crate::app::key_limits::KeyReservation;
@@ -120,7 +120,7 @@ impl Analyses<'_> {
         let mut plan = self.plan(user.as_ref(), &new, material).await?;
         let drafts = match new.context.drafts.is_empty() {
             true => Vec::new(),
-            false => seat_drafts(&mut plan, &new.context.drafts),
+            false => assign_drafts(&mut plan, &new.context.drafts),
         };
         let pictures = self.pictures(user.as_ref(), &plan).await?;
         let calls = self.fit_evidence(user.as_ref(), &new, &mut plan, now);

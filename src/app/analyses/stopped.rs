@@ -120,7 +120,7 @@ fn chosen<'a>(answers: &'a [StageAnswer], model: Option<&str>) -> Option<&'a Sta
 
 /// Prepares a plan to begin with drafts: its members are those that wrote them, and only the synthesis is left. Returns
 /// the drafts in their places.
-pub(super) fn seat_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<StageAnswer> {
+pub(super) fn assign_drafts(plan: &mut Plan, drafts: &[StageAnswer]) -> Vec<StageAnswer> {
     let last = plan.stages.pop();
     plan.stages.truncate(1);
     plan.stages.extend(last);

@@ -179,7 +179,7 @@ impl<'a> HistoryImport<'a> {
         };
         let mut rows = ThreadRows::default();
         let begun = first.made.unwrap_or_default();
-        let thread_id = ThreadId::begun_by(&id(0, begun));
+        let thread_id = ThreadId::from_first_analysis(&id(0, begun));
         let mut before = String::new();
         let mut earliest = begun;
         for (turn, one) in thread.turns.iter().enumerate() {

@@ -62,7 +62,7 @@ pub(super) enum ChildExit {
 #[derive(Clone)]
 pub(super) struct ChildReader {
     pub program: PathBuf,
-    pub room: ReadBudget,
+    pub budget: ReadBudget,
     /// The running processes, so that they can be stopped.
     pub running: RunningChildren,
     /// The owner of the files, so that a user's processes can be stopped.
@@ -186,10 +186,10 @@ impl ChildReader {
     ) -> io::Result<ChildExit> {
         #[cfg(test)]
         if self.program.as_os_str().is_empty() {
-            return here(&self.room, path, (name, encoding), take);
+            return here(&self.budget, path, (name, encoding), take);
         }
-        let job = self.room.job(name, encoding);
-        self.run(path, &job, |out| listen(out, self.room.text, take))
+        let job = self.budget.job(name, encoding);
+        self.run(path, &job, |out| listen(out, self.budget.text, take))
     }
 
     /// The picture of a page that has no text: its media type and its bytes in base64. Blocks.
@@ -199,7 +199,7 @@ impl ChildReader {
     pub fn picture(&self, path: &Path, page: u32) -> io::Result<Option<(String, String)>> {
         let job = ReadRequest {
             picture: Some(page),
-            ..self.room.job("", None)
+            ..self.budget.job("", None)
         };
         let mut picture = None;
         self.run(path, &job, |out| {
@@ -250,14 +250,14 @@ impl ChildReader {
     }
 
     fn cut_short(&self, status: ExitStatus, complaint: &str) -> ChildExit {
-        let (memory, cpu) = (self.room.memory >> 20, self.room.cpu_s);
+        let (memory, cpu) = (self.budget.memory >> 20, self.budget.cpu_s);
         let why = match status.signal() {
             _ if complaint.contains("memory allocation") => {
                 format!("reading it takes more than {memory} MB of memory")
             }
-            Some(libc_signal::XCPU) => format!("reading it takes more than {cpu} seconds"),
-            Some(libc_signal::ALRM) => "reading it took too long".to_owned(),
-            Some(libc_signal::KILL) => "the process that read it was stopped".to_owned(),
+            Some(libc_signal::SIGXCPU) => format!("reading it takes more than {cpu} seconds"),
+            Some(libc_signal::SIGALRM) => "reading it took too long".to_owned(),
+            Some(libc_signal::SIGKILL) => "the process that read it was stopped".to_owned(),
             _ => "the document reader failed on this file".to_owned(),
         };
         crate::log::warn(
@@ -288,9 +288,9 @@ fn listen_aside(mut said: ChildStderr) -> io::Result<JoinHandle<String>> {
 
 mod libc_signal {
     //! Signal numbers on Linux.
-    pub const KILL: i32 = 9;
-    pub const ALRM: i32 = 14;
-    pub const XCPU: i32 = 24;
+    pub const SIGKILL: i32 = 9;
+    pub const SIGALRM: i32 = 14;
+    pub const SIGXCPU: i32 = 24;
 }
 
 // `None`: the process ended without an outcome. Our own reader keeps to its limits, so one that sends more
@@ -408,7 +408,7 @@ mod tests {
         fn reader(&self) -> ChildReader {
             ChildReader {
                 program: self.0.join("reader"),
-                room: ReadBudget {
+                budget: ReadBudget {
                     memory: 0,
                     cpu_s: 0,
                     text: 1 << 20,

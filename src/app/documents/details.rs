@@ -3,7 +3,7 @@
 use super::storing::queue_full;
 use super::{DocumentService, missing};
 use crate::app::{Error, Kind, Result};
-use crate::domain::analysis::PlanPicture;
+use crate::domain::analysis::PlanImage;
 use crate::domain::chunk::PageText;
 use crate::domain::document::{Document, DocumentStatus, InjectionFlag, TextlessPage};
 use crate::domain::id::{AnalysisId, DocumentId, UserId};
@@ -87,7 +87,7 @@ impl DocumentService {
         let (user, id) = (user.clone(), id.clone());
         let found = self.store.read(move |db| {
             Ok((
-                analyses::given(db, &user, &id, MAX_USES)?,
+                analyses::using_document(db, &user, &id, MAX_USES)?,
                 analyses::count_given(db, &user, &id)?,
             ))
         });
@@ -147,7 +147,7 @@ impl DocumentService {
             if reading_queue::count_waiting(db, &row.user)? >= MAX_WAITING {
                 return Ok(false);
             }
-            documents::settle(db, &row).map(|()| true)
+            documents::store_read_result(db, &row).map(|()| true)
         });
         match stored.await {
             Err(StoreError::Missing) => return Err(missing()),
@@ -162,7 +162,7 @@ impl DocumentService {
     /// # Errors
     /// `Missing` when the user has no such document; `Unavailable` when its file is damaged or cannot be
     /// fetched, or too many jobs wait; `TooFast` when too many jobs of the user wait.
-    pub async fn page_picture(
+    pub async fn page_image(
         &self,
         user: &UserId,
         id: &DocumentId,
@@ -172,7 +172,7 @@ impl DocumentService {
         let reader = self.reader.of(user);
         // One at a time because a picture may be large, and not on the thread that stores files because it
         // may take long.
-        let work = move || reader.picture(&path, page).map_err(super::upload::fault);
+        let work = move || reader.picture(&path, page).map_err(super::upload::from_io);
         self.pictures.hand_for(user, work).await
     }
 
@@ -204,7 +204,7 @@ impl DocumentService {
         user: &UserId,
         ids: &[DocumentId],
         most: usize,
-    ) -> Result<(Vec<PlanPicture>, usize)> {
+    ) -> Result<(Vec<PlanImage>, usize)> {
         let mut pictures = Vec::new();
         let mut more = 0;
         for id in ids {
@@ -214,7 +214,7 @@ impl DocumentService {
                     more += 1;
                     continue;
                 }
-                pictures.push(PlanPicture {
+                pictures.push(PlanImage {
                     document: document.id.clone(),
                     name: format!("{}, page {}", document.name, gap.page),
                     content_type: String::new(),

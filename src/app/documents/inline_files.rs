@@ -78,7 +78,7 @@ impl DocumentService {
         let turn = self.attached.everyone.clone().acquire_owned().await;
         let turn = turn.map_err(Error::internal)?;
         let mut reader = self.reader.of(user);
-        reader.room.text = reader.room.text.min(most.saturating_add(SLACK));
+        reader.budget.text = reader.budget.text.min(most.saturating_add(SLACK));
         let called = name.to_owned();
         let stop_on_drop = StopOnDrop(Arc::default());
         let is_dropped = stop_on_drop.0.clone();
@@ -131,7 +131,7 @@ fn stopped(error: std::io::Error) -> Error {
             Kind::Unavailable,
             "reading the document was stopped by the server",
         ),
-        _ => upload::fault(error),
+        _ => upload::from_io(error),
     }
 }
 

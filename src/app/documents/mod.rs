@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::domain::analysis::PlanPicture;
+use crate::domain::analysis::PlanImage;
 use crate::domain::chat::SourcePassage;
 use crate::domain::document::{Document, DocumentStatus};
 use crate::domain::id::{DocumentId, UserId};
@@ -40,7 +40,7 @@ pub use crate::extract::{FileKind as ReadableKind, KINDS};
 pub use child::ReadBudget;
 pub use details::{DocumentUse, PageView};
 pub use inline_files::too_much_text;
-pub use names::clean as clean_name;
+pub use names::sanitize_file_name as clean_name;
 pub(in crate::app) use originals::OriginalFiles;
 pub use search::PassageSearch;
 pub use upload::{IncomingFile, ReceivedFile, TemporaryFile, too_large};
@@ -75,7 +75,7 @@ pub struct DocumentSettings {
     /// The program started to read a document: this binary.
     pub program: PathBuf,
     /// Limits for reading one document; its `input` is the largest file accepted, in bytes.
-    pub room: ReadBudget,
+    pub budget: ReadBudget,
     /// Number of documents read concurrently.
     pub at_once: usize,
 }
@@ -92,7 +92,7 @@ pub(in crate::app) fn settings(config: &Config) -> Result<DocumentSettings> {
     let limits = &config.limits;
     Ok(DocumentSettings {
         program,
-        room: ReadBudget {
+        budget: ReadBudget {
             memory: limits.document_memory,
             cpu_s: limits.document_cpu.as_secs(),
             text: limits.document_text,
@@ -144,11 +144,11 @@ impl DocumentService {
             parts: data_dir.join("uploads"),
         };
         for folder in [&folders.kept, &folders.incoming, &folders.parts] {
-            upload::private_folder(folder).map_err(upload::fault)?;
+            upload::private_folder(folder).map_err(upload::from_io)?;
         }
         let reader = child::ChildReader {
             program: settings.program,
-            room: settings.room,
+            budget: settings.budget,
             running: RunningChildren::default(),
             user: None,
         };
@@ -161,7 +161,7 @@ impl DocumentService {
             reader,
             store,
             folders,
-            limit: settings.room.input,
+            limit: settings.budget.input,
             desk: BackgroundWorker::default(),
             pictures: BackgroundWorker::default(),
         })
@@ -238,7 +238,7 @@ impl DocumentService {
             store: self.store.clone(),
             folder: self.folders.kept.clone(),
             user: user.clone(),
-            name: names::clean(name),
+            name: names::sanitize_file_name(name),
             received,
             now,
             most,
@@ -380,11 +380,11 @@ impl DocumentService {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn pictures_among(
+    pub async fn images_among(
         &self,
         user: &UserId,
         ids: &[DocumentId],
-    ) -> Result<Vec<PlanPicture>> {
+    ) -> Result<Vec<PlanImage>> {
         let (user, ids) = (user.clone(), ids.to_vec());
         let found = self.store.read(move |db| {
             let mut pictures = Vec::new();
@@ -393,7 +393,7 @@ impl DocumentService {
                 let is_picture = |document: &Document| {
                     document.kind == PICTURE && document.status == DocumentStatus::Processed
                 };
-                pictures.extend(document.filter(is_picture).map(|document| PlanPicture {
+                pictures.extend(document.filter(is_picture).map(|document| PlanImage {
                     document: document.id,
                     name: document.name,
                     content_type: document.content_type,

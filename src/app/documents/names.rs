@@ -5,7 +5,7 @@ const MAX_CHARS: usize = 200;
 
 /// The last part of a path, without control characters and without the marks that reverse the writing
 /// direction (`invoice\u{202E}fdp.exe` shows as `invoiceexe.pdf`).
-pub fn clean(sent: &str) -> String {
+pub fn sanitize_file_name(sent: &str) -> String {
     let last = sent
         .rsplit(['/', '\\'])
         .find(|part| !part.trim().is_empty())
@@ -60,9 +60,9 @@ mod tests {
             (".hidden", "hidden"),
             ("  many   spaces .txt ", "many spaces .txt"),
         ] {
-            assert_eq!(clean(sent), expected, "{sent:?}");
+            assert_eq!(sanitize_file_name(sent), expected, "{sent:?}");
         }
-        let long = clean(&format!("{}.markdown", "ä".repeat(500)));
+        let long = sanitize_file_name(&format!("{}.markdown", "ä".repeat(500)));
         assert!(long.chars().count() == 200 && long.ends_with("ä.markdown"));
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::deletion;
-use super::upload::{self, fault};
+use super::upload::{self, from_io};
 use crate::app::{Error, Kind, Result};
 use crate::domain::id::{DocumentId, UploadId};
 use crate::domain::time::Timestamp;
@@ -19,12 +19,12 @@ use crate::store::{Store, documents, uploads};
 /// Name of the folder in the data folder; it holds a folder for each day on which something was moved.
 pub const FOLDER: &str = "orphans";
 /// Minimum retention of orphans, in days; after that, they stay until an administrator deletes them.
-pub const KEPT_DAYS: u64 = 30;
+pub const RETENTION_DAYS: u64 = 30;
 /// Minutes since the last change during which a file is left alone: another process may be about to store
 /// its row.
-pub const YOUNG_MINUTES: u64 = 10;
+pub const GRACE_MINUTES: u64 = 10;
 /// `YOUNG_MINUTES` as a duration.
-const YOUNG: Duration = Duration::from_secs(YOUNG_MINUTES * 60);
+const YOUNG: Duration = Duration::from_secs(GRACE_MINUTES * 60);
 
 /// What an orphan was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Orphan {
     /// The time at which it has been kept for [`KEPT_DAYS`].
     pub fn kept_until(&self) -> Option<Timestamp> {
         let since = Timestamp::parse(&format!("{}T00:00:00Z", self.since))?;
-        Some(since + Duration::from_secs((KEPT_DAYS + 1) * 86_400))
+        Some(since + Duration::from_secs((RETENTION_DAYS + 1) * 86_400))
     }
 }
 
@@ -123,7 +123,7 @@ pub fn list(data: &Path) -> io::Result<Vec<Orphan>> {
 /// # Errors
 /// When the store or a folder cannot be read.
 pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
-    let aside = list(data).map_err(fault)?;
+    let aside = list(data).map_err(from_io)?;
     let known = KnownFiles::read(store, data)?;
     let moved = |id: &String| {
         let is = |orphan: &Orphan| orphan.kin == OrphanKind::Document && orphan.name == *id;
@@ -152,13 +152,13 @@ pub fn compare(store: &Store, data: &Path) -> Result<FileComparison> {
 /// When the store or a folder cannot be read. A single file that cannot be moved stays and is only logged.
 pub(super) fn tidy(store: &Store, data: &Path, now: Timestamp) -> Result<(usize, usize)> {
     let known = KnownFiles::read(store, data)?;
-    let back = put_back(&known, data).map_err(fault)?;
-    deletion::finish_cut_short(&data.join("documents"), &known.documents).map_err(fault)?;
+    let back = put_back(&known, data).map_err(from_io)?;
+    deletion::finish_cut_short(&data.join("documents"), &known.documents).map_err(from_io)?;
     let mut aside = 0;
     for (kin, entry) in known.orphans() {
         let path = entry.path();
         if kin == OrphanKind::Upload && deletion::is_marked(&path) {
-            fs::remove_dir_all(&path).map_err(fault)?;
+            fs::remove_dir_all(&path).map_err(from_io)?;
         } else if path.exists() && !is_young(&path, now) {
             aside += usize::from(noted(move_aside(data, kin, &path, now), &path));
         }
@@ -189,7 +189,7 @@ pub(in crate::app) fn delete(
     (names, early): (&[&str], bool),
     now: Timestamp,
 ) -> Result<Vec<Orphan>> {
-    let all = list(data).map_err(fault)?;
+    let all = list(data).map_err(from_io)?;
     let known = KnownFiles::read(store, data)?;
     let mut doomed = Vec::new();
     for name in names {
@@ -211,7 +211,7 @@ pub(in crate::app) fn delete(
         .find(|orphan| !early && orphan.kept_until().is_none_or(|until| now < until))
     {
         let (name, since) = (&young.name, &young.since);
-        let text = format!("{name} was moved aside on {since}, and is kept for {KEPT_DAYS} days");
+        let text = format!("{name} was moved aside on {since}, and is kept for {RETENTION_DAYS} days");
         return Err(Error::new(Kind::Conflict, text)
             .resolve("add --early to delete it now; this cannot be undone"));
     }
@@ -220,7 +220,7 @@ pub(in crate::app) fn delete(
             true => fs::remove_dir_all(&orphan.path),
             false => fs::remove_file(&orphan.path),
         }
-        .map_err(fault)?;
+        .map_err(from_io)?;
         drop_if_empty(&orphan.path);
     }
     Ok(doomed)
@@ -238,7 +238,7 @@ impl KnownFiles {
         // Listed before the rows are read, so that a file stored in between is not in the list.
         let mut listed = Vec::new();
         for kin in [OrphanKind::Document, OrphanKind::Upload] {
-            let all = entries(&data.join(kin.folder())).map_err(fault)?;
+            let all = entries(&data.join(kin.folder())).map_err(from_io)?;
             listed.extend(all.into_iter().map(|entry| (kin, entry)));
         }
         // Only names in Quire's own form: other programs' files are left alone.

@@ -269,7 +269,7 @@ impl ReaderPoolShared {
         }
         let done = self
             .store
-            .write_now(move |db| documents::settle(db, &document));
+            .write_now(move |db| documents::store_read_result(db, &document));
         matches!(done, Ok(()) | Err(StoreError::Missing))
     }
 

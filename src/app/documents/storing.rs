@@ -12,7 +12,7 @@ use crate::domain::reading_queue::MAX_WAITING;
 use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError, documents, reading_queue};
 
-use super::upload::{ReceivedFile, TemporaryFile, fault};
+use super::upload::{ReceivedFile, TemporaryFile, from_io};
 
 /// A file to store.
 pub(super) struct KeepJob {
@@ -45,11 +45,11 @@ pub(super) fn keep(job: KeepJob) -> Result<(Document, bool)> {
     }
     let document = describe(&job)?;
     let blob = TemporaryFile::new(job.folder.join(document.id.as_str()));
-    std::fs::rename(job.received.path.path(), blob.path()).map_err(fault)?;
+    std::fs::rename(job.received.path.path(), blob.path()).map_err(from_io)?;
     // The directory entry must be as durable as the bytes before anything is acknowledged.
     std::fs::File::open(&job.folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(fault)?;
+        .map_err(from_io)?;
     let row = document.clone();
     let most = job.most;
     let written = job.store.write_now(move |db| {

@@ -69,7 +69,7 @@ impl House {
         // No program: library tests read in their own process.
         let settings = DocumentSettings {
             program: PathBuf::new(),
-            room,
+            budget: room,
             at_once: 2,
         };
         DocumentService::open(&self.path, self.store.clone(), settings).expect("documents")

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::child::{ChildExit, ChildReader};
-use super::upload::fault;
+use super::upload::from_io;
 use crate::app::Result;
 use crate::domain::chunk::{Cutter, PageText};
 use crate::domain::document::{Document, DocumentStatus, InjectionFlag, Passage};
@@ -41,7 +41,7 @@ pub(super) fn take(
         .read(path, (&document.name, wish.as_deref()), &mut |page| {
             intake.add(page)
         })
-        .map_err(fault)?;
+        .map_err(from_io)?;
     let (pages, flags, outcome) = intake.end()?;
     let refused = match (ended, outcome) {
         // The document was deleted in the meantime, or its account was locked: then it is read after the account is unlocked.
@@ -64,7 +64,7 @@ pub(super) fn take(
         begin(store, &document)?;
         document.pages = 0;
     }
-    match store.write_now(move |db| documents::settle(db, &document)) {
+    match store.write_now(move |db| documents::store_read_result(db, &document)) {
         Ok(()) | Err(StoreError::Missing) => Ok(refused),
         Err(other) => Err(other.into()),
     }

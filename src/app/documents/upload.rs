@@ -84,7 +84,7 @@ impl IncomingFile {
         let path = TemporaryFile::new(folder.join(name));
         // Opened without an await: if the caller were dropped during one, the file could appear after its
         // guard is gone.
-        let file = open_new(path.path()).map_err(fault)?;
+        let file = open_new(path.path()).map_err(from_io)?;
         Ok(Self {
             file: BufWriter::with_capacity(BUFFER, File::from_std(file)),
             path,
@@ -124,7 +124,7 @@ impl IncomingFile {
             return Err(too_large(self.limit));
         }
         self.hasher.update(bytes);
-        self.file.write_all(bytes).await.map_err(fault)
+        self.file.write_all(bytes).await.map_err(from_io)
     }
 
     /// Number of bytes received so far.
@@ -142,8 +142,8 @@ impl IncomingFile {
             return Err(Error::new(Kind::BadRequest, "the file is empty")
                 .resolve("choose a file that is not empty"));
         }
-        self.file.flush().await.map_err(fault)?;
-        self.file.get_ref().sync_all().await.map_err(fault)?;
+        self.file.flush().await.map_err(from_io)?;
+        self.file.get_ref().sync_all().await.map_err(from_io)?;
         Ok(ReceivedFile {
             path: self.path,
             sha256: hex(&self.hasher.finish()),
@@ -188,7 +188,7 @@ pub fn too_large(limit: u64) -> Error {
 }
 
 /// Translates an I/O error for the caller. The system's message may contain paths, so it is only logged.
-pub(super) fn fault(error: io::Error) -> Error {
+pub(super) fn from_io(error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             let mut full = Error::new(

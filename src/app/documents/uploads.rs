@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::store::uploads::{Upload, UploadPart};
 use crate::store::{Store, StoreError, uploads};
 
-use super::upload::{self, ReceivedFile, TemporaryFile, fault, too_large};
+use super::upload::{self, ReceivedFile, TemporaryFile, from_io, too_large};
 use super::{DocumentService, deletion, names};
 
 /// Lifetime of an unfinished upload.
@@ -69,7 +69,7 @@ impl DocumentService {
         let upload = Upload {
             id: UploadId::new(now, crypto::random_number()?),
             user: user.clone(),
-            file_name: names::clean(&announced.file_name),
+            file_name: names::sanitize_file_name(&announced.file_name),
             size: announced.size,
             chunk_size: announced.chunk_size,
             total_chunks: announced.total_chunks,
@@ -140,11 +140,11 @@ impl DocumentService {
         let (store, parts) = (self.store.clone(), self.folders.parts.clone());
         let work = move || {
             let folder = parts.join(upload.id.as_str());
-            upload::private_folder(&folder).map_err(fault)?;
-            std::fs::rename(received.path.path(), part_path(&folder, number)).map_err(fault)?;
+            upload::private_folder(&folder).map_err(from_io)?;
+            std::fs::rename(received.path.path(), part_path(&folder, number)).map_err(from_io)?;
             std::fs::File::open(&folder)
                 .and_then(|folder| folder.sync_all())
-                .map_err(fault)?;
+                .map_err(from_io)?;
             let (user, id) = (upload.user.clone(), upload.id.clone());
             let part = UploadPart {
                 number,
@@ -303,18 +303,18 @@ fn progress(upload: Upload, received: Vec<u32>) -> UploadProgress {
 }
 
 fn join(folder: &Path, parts: u32, size: u64, whole: TemporaryFile) -> Result<ReceivedFile> {
-    let mut file = upload::open_new(whole.path()).map_err(fault)?;
+    let mut file = upload::open_new(whole.path()).map_err(from_io)?;
     let (mut hasher, mut written) = (sha256::Hasher::new(), 0u64);
     let mut piece = vec![0; 256 * 1024];
     for number in 0..parts {
-        let mut part = std::fs::File::open(part_path(folder, number)).map_err(fault)?;
+        let mut part = std::fs::File::open(part_path(folder, number)).map_err(from_io)?;
         loop {
-            let count = part.read(&mut piece).map_err(fault)?;
+            let count = part.read(&mut piece).map_err(from_io)?;
             if count == 0 {
                 break;
             }
             hasher.update(&piece[..count]);
-            file.write_all(&piece[..count]).map_err(fault)?;
+            file.write_all(&piece[..count]).map_err(from_io)?;
             written += count as u64;
         }
     }
@@ -323,7 +323,7 @@ fn join(folder: &Path, parts: u32, size: u64, whole: TemporaryFile) -> Result<Re
             "parts of {size} bytes came to {written}"
         )));
     }
-    file.sync_all().map_err(fault)?;
+    file.sync_all().map_err(from_io)?;
     Ok(ReceivedFile {
         path: whole,
         sha256: hex(&hasher.finish()),
@@ -344,7 +344,7 @@ fn expire(store: &Store, parts: &Path, now: Timestamp) -> Result<()> {
 
 fn remove(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(fault(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(from_io(error)),
         _ => Ok(()),
     }
 }

@@ -143,7 +143,7 @@ impl Experiments<'_> {
     ) -> Result<(String, String)> {
         let analysis = |arm: usize| -> Result<AnalysisId> {
             let mut found = shown.evaluations.iter();
-            let found = found.find(|one| one.cell.case == pair.case && one.cell.arm == arm);
+            let found = found.find(|one| one.trial.case == pair.case && one.trial.arm == arm);
             Ok(found.ok_or_else(Error::missing)?.analysis.clone())
         };
         let (one, other) = (analysis(pair.first)?, analysis(pair.second)?);
@@ -178,7 +178,7 @@ fn pairs(shown: &ExperimentView) -> Vec<ConfigurationPair> {
     }
     let answered = |one: &&Evaluation| one.outcome.is_some() && one.error.is_none();
     let answered: BTreeSet<Trial> = (shown.evaluations.iter().filter(answered))
-        .map(|one| one.cell)
+        .map(|one| one.trial)
         .collect();
     let answered = |arm: usize, case: usize| answered.contains(&Trial { arm, case });
     let mut pairs = Vec::new();

@@ -104,28 +104,28 @@ impl Experiments<'_> {
     ///
     /// # Errors
     /// `BadInput` with the invalid field; store errors.
-    pub(super) async fn draft(
+    pub(super) async fn validate_and_price(
         &self,
         caller: &Caller,
-        wanted: ExperimentParams,
+        params: ExperimentParams,
     ) -> Result<ExperimentForecast> {
-        let cases = checked_cases(wanted.cases)?;
-        if let Some(name) = wanted.base.beyond_recipe() {
+        let cases = checked_cases(params.cases)?;
+        if let Some(name) = params.base.beyond_recipe() {
             let why = "an experiment cannot set this field";
             return Err(Error::field(&["body", "base", &name], "value_error", why));
         }
-        let name = checked_name(&wanted.name)?;
+        let name = checked_name(&params.name)?;
         let mut spec = ExperimentSpec {
             name,
-            space: wanted.space,
-            base: wanted.base,
-            current: wanted.current,
-            evaluator: wanted.evaluator,
-            objective: wanted.objective,
-            budget: wanted.budget,
-            indifference: within(wanted.indifference, 0.02, (0.0, 0.5), "indifference")?,
-            wrong: within(wanted.wrong, 0.1, (0.001, 0.5), "wrong")?,
-            seed: match wanted.seed {
+            space: params.space,
+            base: params.base,
+            current: params.current,
+            evaluator: params.evaluator,
+            objective: params.objective,
+            budget: params.budget,
+            indifference: within(params.indifference, 0.02, (0.0, 0.5), "indifference")?,
+            wrong: within(params.wrong, 0.1, (0.001, 0.5), "wrong")?,
+            seed: match params.seed {
                 Some(seed) => seed,
                 None => (crypto::random_number()? >> 80) as u64,
             },
@@ -296,7 +296,7 @@ impl Experiments<'_> {
         let Some(judge) = spec.evaluator.judge() else {
             return Ok(None);
         };
-        let asked = llm_judge::asked(cases);
+        let asked = llm_judge::max_input_tokens(cases);
         let fault = |why: String| Error::field(&["body", "evaluator", "model"], "value_error", why);
         let llm = &self.0.llm;
         let Some(model) = llm.find(Some(user), &judge.model) else {
@@ -306,7 +306,7 @@ impl Experiments<'_> {
             return Err(fault("a demo algorithm cannot judge".to_owned()));
         }
         if judge.same_family || model.family.is_empty() {
-            return Ok(Some(llm_judge::most(judge, usage::price_of(&model), asked)));
+            return Ok(Some(llm_judge::max_cost(judge, usage::price_of(&model), asked)));
         }
         for (place, arm) in arms.iter().enumerate() {
             let names = spec.body_of(arm).models;
@@ -321,7 +321,7 @@ impl Experiments<'_> {
                 )));
             }
         }
-        Ok(Some(llm_judge::most(judge, usage::price_of(&model), asked)))
+        Ok(Some(llm_judge::max_cost(judge, usage::price_of(&model), asked)))
     }
 }
 

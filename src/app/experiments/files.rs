@@ -21,9 +21,9 @@ pub fn read_cases(bytes: &[u8]) -> Result<ParsedCases> {
     })?;
     let first = text.trim_start_matches('\u{feff}').trim_start();
     let read = match first.starts_with(['{', '[']) {
-        true => cases::of_json(text),
+        true => cases::from_json(text),
         // Plus the header, and one more to notice too many.
-        false => cases::of_rows(&extract::records(text, MAX_CASES + 2).unwrap_or_default()),
+        false => cases::from_rows(&extract::records(text, MAX_CASES + 2).unwrap_or_default()),
     };
     read.map_err(|fault| Error::field(&["body", "cases"], "value_error", fault.to_string()))
 }

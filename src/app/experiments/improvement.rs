@@ -35,7 +35,7 @@ impl Experiments<'_> {
         if model.mock {
             return Err(fault("a demo algorithm cannot improve a prompt".to_owned()));
         }
-        let (bill, tokens) = prompt_writer::most(usage::price_of(&model), cases);
+        let (bill, tokens) = prompt_writer::max_cost(usage::price_of(&model), cases);
         if bill.is_none() && spec.budget.cost.is_some() {
             let why = "is unknown: set tokens or evaluations instead of a cost";
             return Err(fault(format!("the price of {} {why}", model.id)));

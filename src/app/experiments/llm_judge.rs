@@ -183,7 +183,7 @@ pub(super) fn nonce() -> Result<String> {
 
 /// Upper bound on a judge's input tokens: the longest question, its reference answer, two answers cut to their common
 /// length, in a script with as many tokens per character as the questions, and our own instructions.
-pub(super) fn asked(cases: &[Case]) -> u64 {
+pub(super) fn max_input_tokens(cases: &[Case]) -> u64 {
     let tokens = |case: &Case| {
         let question = estimate_tokens(&case.prompt);
         let letters = case.prompt.chars().count().max(1) as u64;
@@ -200,7 +200,7 @@ pub(super) fn asked(cases: &[Case]) -> u64 {
 }
 
 /// Upper bound on the cost of judging one answer, given the input tokens; `None` when the judge's price is unknown.
-pub(super) fn most(judge: &JudgeSpec, price: Option<Price>, asked: u64) -> Option<JudgeCost> {
+pub(super) fn max_cost(judge: &JudgeSpec, price: Option<Price>, asked: u64) -> Option<JudgeCost> {
     let usage = crate::domain::chat::Usage {
         input: asked,
         output: REPLY.into(),
@@ -240,7 +240,7 @@ mod tests {
                 ..Case::default()
             };
             let answer = word.repeat(9_000);
-            let most = asked(std::slice::from_ref(&case));
+            let most = max_input_tokens(std::slice::from_ref(&case));
             let text = judge_prompts::pairwise(&case, &answer, &answer, &nonce);
             let real = estimate_tokens(&text);
             assert!(
@@ -257,11 +257,11 @@ mod tests {
             output: 1e18,
             ..Price::default()
         };
-        let bill = super::most(&judge, Some(absurd), 1_000).expect("a price");
+        let bill = super::max_cost(&judge, Some(absurd), 1_000).expect("a price");
         assert_eq!(bill.cost, crate::domain::money::MicroDollars(i64::MAX));
     }
 
     fn most_of(judge: &JudgeSpec, asked: u64) -> JudgeCost {
-        super::most(judge, Some(Price::default()), asked).expect("a price")
+        super::max_cost(judge, Some(Price::default()), asked).expect("a price")
     }
 }

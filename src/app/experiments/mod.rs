@@ -103,7 +103,7 @@ impl Experiments<'_> {
         caller: &Caller,
         wanted: ExperimentParams,
     ) -> Result<ExperimentForecast> {
-        self.draft(caller, wanted).await
+        self.validate_and_price(caller, wanted).await
     }
 
     /// Checks, stores, and starts an experiment. Once returned, it is stored and continues after a crash.
@@ -123,7 +123,7 @@ impl Experiments<'_> {
                 .resolve("start it from the pages, or with an unrestricted key"));
         }
         disk_space::require(&self.0.store)?;
-        let draft = self.draft(caller, wanted).await?;
+        let draft = self.validate_and_price(caller, wanted).await?;
         let experiment = Experiment {
             id: ExperimentId::new(visit.now, chance()?),
             user: caller.user.clone(),
@@ -406,7 +406,7 @@ enum ResumeOutcome {
 
 /// Rebuilds the race from everything recorded.
 fn race_of(experiment: &Experiment, done: &[Evaluation]) -> SuccessiveHalving {
-    let results = done.iter().filter_map(|one| Some((one.cell, one.outcome?)));
+    let results = done.iter().filter_map(|one| Some((one.trial, one.outcome?)));
     let proposals = experiment.spec.steps();
     let race = SuccessiveHalving::replayed(experiment.design.clone(), results.clone(), proposals);
     match experiment.verdict {

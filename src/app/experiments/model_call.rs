@@ -54,7 +54,7 @@ impl ModelCall<'_> {
             key: None,
         };
         let id = loop {
-            self.waits.check()?;
+            self.waits.check_interrupt()?;
             let started =
                 self.analyses
                     .start_for(&caller, request.clone(), context.clone(), |_, _| Ok(()));
@@ -65,7 +65,7 @@ impl ModelCall<'_> {
                 Err(error) => return Ok((Err(error.public), JudgeCost::default())),
             }
         };
-        self.waits.over(&id).await?;
+        self.waits.wait_for_end(&id).await?;
         let (user, wanted) = (self.experiment.user.clone(), id);
         let read = self
             .store

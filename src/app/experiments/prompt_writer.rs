@@ -27,7 +27,7 @@ impl ExperimentRunner<'_> {
     /// # Errors
     /// [`Interrupt`] when the experiment stops, pauses, or fails.
     pub(super) async fn improve(&mut self, wanted: Reflection) -> Work<()> {
-        self.waits.room().await?;
+        self.waits.wait_for_slot().await?;
         let Some(search) = self.experiment.spec.space.improvement().cloned() else {
             return Err(
                 Error::internal("a race without a prompt search asked for a prompt").into(),
@@ -125,7 +125,7 @@ impl ExperimentRunner<'_> {
 }
 
 /// Upper bound of the usage of one proposal; its cost is `None` when the writer's price is unknown.
-pub(super) fn most(price: Option<Price>, cases: &[Case]) -> (Option<JudgeCost>, u64) {
+pub(super) fn max_cost(price: Option<Price>, cases: &[Case]) -> (Option<JudgeCost>, u64) {
     let shown =
         |text: &str| estimate_tokens(&text.chars().take(MAX_PROMPT_LENGTH).collect::<String>());
     let longest = cases.iter().map(|case| {

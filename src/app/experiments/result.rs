@@ -79,7 +79,7 @@ impl Experiments<'_> {
         shown: &ExperimentView,
         case: usize,
     ) -> Result<Vec<EvaluationView>> {
-        let of_case = shown.evaluations.iter().filter(|one| one.cell.case == case);
+        let of_case = shown.evaluations.iter().filter(|one| one.trial.case == case);
         let wanted: Vec<Evaluation> = of_case.cloned().collect();
         let user = shown.experiment.user.clone();
         let read = self.0.store.read(move |db| {
@@ -100,7 +100,7 @@ fn worked_out((mut experiment, cases, evaluations, judgments): StoredExperiment)
     // A prompt search adds configurations to those that are stored.
     experiment.design = race.design().clone();
     let failed = evaluations.iter().filter(|one| one.error.is_some());
-    let failed = failed.map(|one| one.cell).collect();
+    let failed = failed.map(|one| one.trial).collect();
     let space = &experiment.spec.space;
     let baseline = experiment.spec.baseline();
     let mut report = report::report(&race, space, &failed, &matches_of(&judgments), baseline);

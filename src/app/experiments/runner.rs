@@ -80,7 +80,7 @@ impl<'s> ExperimentRunner<'s> {
         seat: &'s RunningExperiment,
     ) -> Self {
         let answers = done.iter().filter(|one| one.outcome.is_some());
-        let answers = answers.map(|one| (one.cell, one.analysis.clone()));
+        let answers = answers.map(|one| (one.trial, one.analysis.clone()));
         Self {
             answers: answers.collect(),
             open: done
@@ -178,7 +178,7 @@ impl<'s> ExperimentRunner<'s> {
             place = self.waits.first_over(&self.begun), if !self.begun.is_empty() => {
                 place.map(NextAction::Over)
             }
-            room = self.waits.room(), if next.is_some() => {
+            room = self.waits.wait_for_slot(), if next.is_some() => {
                 room?;
                 let cell = next.ok_or_else(|| Error::internal("no cell"))?;
                 Ok(NextAction::Begin(cell))
@@ -209,7 +209,7 @@ impl<'s> ExperimentRunner<'s> {
 
     // Starts an evaluation, or adopts the one that an earlier run has started.
     async fn begin(&mut self, cell: Trial) -> Work<()> {
-        if let Some(place) = self.open.iter().position(|one| one.cell == cell) {
+        if let Some(place) = self.open.iter().position(|one| one.trial == cell) {
             let analysis = self.open.swap_remove(place).analysis;
             let status = self.status(&analysis).await?;
             // A run cancelled with the experiment has no result.
@@ -255,7 +255,7 @@ impl<'s> ExperimentRunner<'s> {
 
     // Scores and records a finished evaluation.
     async fn finish(&mut self, cell: Trial, analysis: AnalysisId) -> Work<()> {
-        let Some(brought) = self.brought(&analysis).await? else {
+        let Some(brought) = self.trial_answer(&analysis).await? else {
             return Err(Interrupt::Left);
         };
         if brought.error.is_some() && brought.passes {
@@ -266,7 +266,7 @@ impl<'s> ExperimentRunner<'s> {
             Ok(scored) => scored,
             Err((silent, taken)) => {
                 // The answer exists; only judging is retried.
-                self.open.push(begun_as(cell, analysis));
+                self.open.push(started_evaluation(cell, analysis));
                 let outcome = TrialOutcome {
                     judged: taken,
                     ..TrialOutcome::default()
@@ -324,7 +324,7 @@ impl<'s> ExperimentRunner<'s> {
         let read = (self.app.store).read(move |db| experiments::evaluations_of(db, &id));
         let read = read.await?;
         let failed = read.iter().filter(|one| one.error.is_some());
-        let failed = failed.map(|one| one.cell).collect();
+        let failed = failed.map(|one| one.trial).collect();
         Ok(MeasuredTrials::new(&self.race, &failed).verdict(verdict))
     }
 
@@ -341,7 +341,7 @@ impl<'s> ExperimentRunner<'s> {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(super) async fn brought(&self, analysis: &AnalysisId) -> Result<Option<TrialAnswer>> {
+    pub(super) async fn trial_answer(&self, analysis: &AnalysisId) -> Result<Option<TrialAnswer>> {
         let (user, id) = (self.experiment.user.clone(), analysis.clone());
         let read = self.app.store.read(move |db| {
             let found = analyses::by_id(db, Some(&user), &id)?;
@@ -360,9 +360,9 @@ impl<'s> ExperimentRunner<'s> {
 }
 
 /// An evaluation without a recorded outcome.
-pub(super) fn begun_as(cell: Trial, analysis: AnalysisId) -> Evaluation {
+pub(super) fn started_evaluation(cell: Trial, analysis: AnalysisId) -> Evaluation {
     Evaluation {
-        cell,
+        trial: cell,
         analysis,
         outcome: None,
         error: None,

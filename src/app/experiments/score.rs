@@ -1,9 +1,9 @@
 //! Scores an answer: by the experiment's rule, or by its judge, with marks or against the current configuration's
 //! answer to the same case. Also probes the judge for biases.
 
-use super::llm_judge::{JudgeError, JudgeOpinion, LlmJudge, asked, most};
+use super::llm_judge::{JudgeError, JudgeOpinion, LlmJudge, max_input_tokens, max_cost};
 use super::rules;
-use super::runner::{ExperimentRunner, ScoredTrial, TrialAnswer, begun_as};
+use super::runner::{ExperimentRunner, ScoredTrial, TrialAnswer, started_evaluation};
 use super::waits::{Interrupt, Work};
 use crate::domain::experiment::judge_prompts::{self, Probe};
 use crate::domain::experiment::pairwise::Preferred;
@@ -149,7 +149,7 @@ impl ExperimentRunner<'_> {
             arm: self.experiment.design.current,
             case,
         };
-        let open = self.open.iter().find(|one| one.cell == cell);
+        let open = self.open.iter().find(|one| one.trial == cell);
         let begun = self.begun.iter().find(|(other, _)| *other == cell);
         let known = self.answers.get(&cell).or(open.map(|one| &one.analysis));
         let known = known.or(begun.map(|(_, analysis)| analysis));
@@ -157,11 +157,11 @@ impl ExperimentRunner<'_> {
             Some(analysis) => (analysis.clone(), false),
             None => (self.asked_for(cell).await?, true),
         };
-        self.waits.over(&analysis).await?;
+        self.waits.wait_for_end(&analysis).await?;
         let mut bill = JudgeCost::default();
         if is_new {
-            self.open.push(begun_as(cell, analysis.clone()));
-            if let Some(brought) = self.brought(&analysis).await? {
+            self.open.push(started_evaluation(cell, analysis.clone()));
+            if let Some(brought) = self.trial_answer(&analysis).await? {
                 bill.cost = brought.outcome.cost;
                 bill.tokens = brought.outcome.tokens;
             }
@@ -177,7 +177,7 @@ impl ExperimentRunner<'_> {
     // Starts an evaluation outside the race. Waits while the queue is full.
     async fn asked_for(&self, cell: Trial) -> Work<AnalysisId> {
         loop {
-            self.waits.check()?;
+            self.waits.check_interrupt()?;
             match self.ask(cell).await {
                 Ok(analysis) => return Ok(analysis),
                 Err(error) => self.waits.refused(error).await?,
@@ -222,11 +222,11 @@ impl ExperimentRunner<'_> {
                 .read(move |db| analyses::synthesis_of(db, &user, &analysis));
             let Some(answer) = read.await? else { continue };
             for probe in judge_prompts::probes(&answer) {
-                let needed = most(&judge, price, asked(&self.cases)).map(|bill| bill.plus(bill));
+                let needed = max_cost(&judge, price, max_input_tokens(&self.cases)).map(|bill| bill.plus(bill));
                 if !self.affords(needed) {
                     return Ok(());
                 }
-                match self.waits.room().await {
+                match self.waits.wait_for_slot().await {
                     // The verdict is known: do not defer it to the next start.
                     Err(Interrupt::Left) => return Ok(()),
                     other => other?,

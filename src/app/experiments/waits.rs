@@ -61,7 +61,7 @@ impl ExperimentWaits {
     ///
     /// # Errors
     /// `Stopped` or `Left`, as every wait here.
-    pub fn check(&self) -> Work<()> {
+    pub fn check_interrupt(&self) -> Work<()> {
         match (*self.stop.borrow(), self.engine.is_closing()) {
             (true, _) => Err(Interrupt::Stopped),
             (false, true) => Err(Interrupt::Left),
@@ -77,7 +77,7 @@ impl ExperimentWaits {
         tokio::select! {
             biased;
             () = self.stopped() => Err(Interrupt::Stopped),
-            () = tokio::time::sleep(time) => self.check(),
+            () = tokio::time::sleep(time) => self.check_interrupt(),
         }
     }
 
@@ -85,11 +85,11 @@ impl ExperimentWaits {
     ///
     /// # Errors
     /// As [`ExperimentWaits::check`].
-    pub async fn room(&self) -> Work<()> {
+    pub async fn wait_for_slot(&self) -> Work<()> {
         tokio::select! {
             biased;
             () = self.stopped() => Err(Interrupt::Stopped),
-            free = self.engine.lull() => match free {
+            free = self.engine.wait_for_idle() => match free {
                 true => Ok(()),
                 false => Err(Interrupt::Left),
             },
@@ -100,7 +100,7 @@ impl ExperimentWaits {
     ///
     /// # Errors
     /// As [`ExperimentWaits::check`], or `Failed` when the store cannot be read.
-    pub async fn over(&self, analysis: &AnalysisId) -> Work<()> {
+    pub async fn wait_for_end(&self, analysis: &AnalysisId) -> Work<()> {
         tokio::select! {
             biased;
             over = self.ended(analysis) => over,
@@ -149,7 +149,7 @@ impl ExperimentWaits {
     /// # Errors
     /// `Paused` when a person must act, `Failed` on an internal error; otherwise as [`ExperimentWaits::check`].
     pub async fn refused(&self, error: Error) -> Work<()> {
-        self.check()?;
+        self.check_interrupt()?;
         match error.kind {
             Kind::Unavailable => self.pause(AGAIN).await,
             Kind::Internal => Err(error.into()),

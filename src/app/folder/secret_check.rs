@@ -105,8 +105,8 @@ fn lost_keys(config: &Config, store: &Store) -> Option<String> {
     let vault = Vault::new(&read(config).ok()?);
     let stored = store.read_now(providers::all).ok()?;
     let is_lost = |provider: &&StoredProvider| {
-        !provider.sealed_key.is_empty()
-            && vault.open(&provider.place(), &provider.sealed_key).is_err()
+        !provider.encrypted_key.is_empty()
+            && vault.open(&provider.place(), &provider.encrypted_key).is_err()
     };
     let lost: Vec<_> = stored.iter().filter(is_lost).collect();
     if lost.is_empty() {
@@ -203,7 +203,7 @@ fn compare(store: &Store, secret: &str) -> Result<Compared> {
         store.read_now(|db| Ok((settings::get(db, CHECK)?, providers::all(db)?)))?;
     let sealed: Vec<_> = stored
         .iter()
-        .filter(|provider| !provider.sealed_key.is_empty())
+        .filter(|provider| !provider.encrypted_key.is_empty())
         .collect();
     let keys = sealed.len();
     match noted {
@@ -214,7 +214,7 @@ fn compare(store: &Store, secret: &str) -> Result<Compared> {
             let vault = Vault::new(secret);
             let opens = sealed
                 .iter()
-                .any(|provider| vault.open(&provider.place(), &provider.sealed_key).is_ok());
+                .any(|provider| vault.open(&provider.place(), &provider.encrypted_key).is_ok());
             Ok(match keys == 0 || opens {
                 true => Compared::NotNoted,
                 false => Compared::Other { keys },

@@ -3,7 +3,7 @@
 use crate::app::usage::no_account;
 use crate::app::{Result, folder};
 use crate::config::Config;
-use crate::domain::usage::day_text;
+use crate::domain::usage::format_day;
 use crate::store::usage::{DailyUsage, UserUsage};
 use crate::store::{Store, usage, users};
 
@@ -35,7 +35,7 @@ impl OfflineUsage {
             None => Ok(None),
         });
         let rows = found.await?.ok_or_else(no_account)?;
-        let named = |row: DailyUsage| (format!("{}  {}", day_text(row.day), row.model), row);
+        let named = |row: DailyUsage| (format!("{}  {}", format_day(row.day), row.model), row);
         Ok(rows.into_iter().map(named).collect())
     }
 

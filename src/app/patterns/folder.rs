@@ -23,7 +23,7 @@ pub struct PatternProblem {
     pub line: Option<usize>,
     /// Path of the field, such as `stages.1.prompt`; empty when it concerns the whole text or the text
     /// cannot be parsed.
-    pub place: String,
+    pub location: String,
     /// The problem, in lowercase.
     pub message: String,
 }
@@ -33,8 +33,8 @@ impl fmt::Display for PatternProblem {
         if let Some(line) = self.line {
             write!(f, "line {line}: ")?;
         }
-        if !self.place.is_empty() {
-            write!(f, "{}: ", self.place)?;
+        if !self.location.is_empty() {
+            write!(f, "{}: ", self.location)?;
         }
         f.write_str(&self.message)
     }
@@ -44,7 +44,7 @@ impl From<PatternError> for PatternProblem {
     fn from(fault: PatternError) -> Self {
         Self {
             line: None,
-            place: fault.place,
+            location: fault.place,
             message: fault.message,
         }
     }
@@ -61,7 +61,7 @@ pub fn parse(text: &str) -> Result<Read, Vec<PatternProblem>> {
     let unreadable = |line, message: String| {
         vec![PatternProblem {
             line: Some(line),
-            place: String::new(),
+            location: String::new(),
             message,
         }]
     };
@@ -111,7 +111,7 @@ pub fn read(path: &Path) -> Result<Read, Vec<PatternProblem>> {
     let unreadable = |message: String| {
         vec![PatternProblem {
             line: None,
-            place: String::new(),
+            location: String::new(),
             message,
         }]
     };

@@ -25,7 +25,7 @@ impl ProviderDiscovery<'_> {
     /// # Errors
     /// When the database cannot be read.
     pub async fn notice(&self) -> Result<()> {
-        let mark = self.providers.store.read(providers::mark).await?;
+        let mark = self.providers.store.read(providers::version).await?;
         if self.mark.lock().is_ok_and(|known| *known == mark) {
             return Ok(());
         }

@@ -48,15 +48,15 @@ impl Providers<'_> {
     pub fn shown(&self, stored: &StoredProvider) -> (bool, Value) {
         let secrets = self.secrets(stored);
         // A key that can no longer be decrypted still exists.
-        let has_key = !stored.sealed_key.is_empty() && secrets.extras.is_empty();
+        let has_key = !stored.encrypted_key.is_empty() && secrets.extras.is_empty();
         (has_key || !secrets.key.is_empty(), secrets.extras.names())
     }
 
     pub(super) fn secrets(&self, stored: &StoredProvider) -> Secrets {
-        if stored.sealed_key.is_empty() {
+        if stored.encrypted_key.is_empty() {
             return Secrets::default();
         }
-        let opened = self.vault.open(&stored.place(), &stored.sealed_key);
+        let opened = self.vault.open(&stored.place(), &stored.encrypted_key);
         opened.map_or_else(
             |_| {
                 log::error(

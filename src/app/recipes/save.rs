@@ -164,7 +164,7 @@ impl RecipeEditor<'_> {
         }
         let kept = self
             .patterns
-            .kept(Some(&caller.user), new.request.pattern())
+            .find_stored(Some(&caller.user), new.request.pattern())
             .await?;
         if kept.is_some_and(|kept| kept.origin == PatternOrigin::Own) {
             let why = "a shared recipe needs a pattern that everyone has";

@@ -59,7 +59,7 @@ pub fn leading(text: &str, separators: Separators) -> Option<(Ratio, &str)> {
         (value, rest) = (value.to_the(power)?, after);
     }
     if let Some((below, after)) = denominator(rest, separators) {
-        return Some((value.over(below)?, after));
+        return Some((value.checked_div(below)?, after));
     }
     if value.is_whole()
         && let Some((part, after)) = mixed(rest)
@@ -249,7 +249,7 @@ fn mixed(rest: &str) -> Option<(Ratio, &str)> {
     let end = part.find(|c: char| !c.is_ascii_digit())?;
     let above: i128 = part[..end].parse().ok()?;
     let (below, after) = denominator(&part[end..], Separators::English)?;
-    let part = Ratio::new(above, 1)?.over(below)?;
+    let part = Ratio::new(above, 1)?.checked_div(below)?;
     part.is_proper_fraction().then_some((part, after))
 }
 

@@ -95,7 +95,7 @@ impl Quantity {
         let (label, rest) = label(rest);
         let label = label.trim();
         if PERCENT.contains(&label.to_lowercase().as_str()) {
-            let amount = number.over(Ratio::whole(100))?;
+            let amount = number.checked_div(Ratio::whole(100))?;
             let percent = Self {
                 is_percent: true,
                 ..Self::of(amount, ValueUnit::none(), number, label)
@@ -103,7 +103,7 @@ impl Quantity {
             return (currency.is_none()).then_some((percent, rest));
         }
         if label == "‰" {
-            let amount = number.over(Ratio::whole(1000))?;
+            let amount = number.checked_div(Ratio::whole(1000))?;
             return Some((Self::of(amount, ValueUnit::none(), number, label), rest));
         }
         let unit = unit(currency, label)?;

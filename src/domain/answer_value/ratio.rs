@@ -63,7 +63,7 @@ impl Ratio {
     }
 
     /// The quotient; none when `other` is 0.
-    pub fn over(self, other: Self) -> Option<Self> {
+    pub fn checked_div(self, other: Self) -> Option<Self> {
         self.times(Self::new(other.denominator, other.numerator)?)
     }
 
@@ -73,7 +73,7 @@ impl Ratio {
             return None;
         }
         let base = match exponent < 0 {
-            true => Self::whole(1).over(self)?,
+            true => Self::whole(1).checked_div(self)?,
             false => self,
         };
         (0..exponent.unsigned_abs()).try_fold(Self::whole(1), |power, _| power.times(base))
@@ -160,7 +160,7 @@ mod tests {
         let third = Ratio::new(1, 3).unwrap();
         assert_eq!(third.times(Ratio::whole(3)), Some(Ratio::whole(1)));
         assert_eq!(third.plus(third).unwrap().to_string(), "2/3");
-        assert_eq!(third.over(Ratio::whole(0)), None);
+        assert_eq!(third.checked_div(Ratio::whole(0)), None);
         assert_eq!(Ratio::ten_to(39), None);
         let large = Ratio::ten_to(38).unwrap();
         assert_eq!(large.times(large), None);

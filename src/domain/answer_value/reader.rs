@@ -111,7 +111,7 @@ impl AnswerReader {
     }
 
     /// The statement that `read` reads, without markup, in the answer's own spelling.
-    pub fn statement(answer: &str) -> Option<String> {
+    pub fn final_statement(answer: &str) -> Option<String> {
         let statement = markup::plain(&closing::of(answer)?.text);
         (!statement.is_empty()).then_some(statement)
     }

@@ -486,7 +486,7 @@ proptest! {
     fn no_text_panics(one in text(), other in text()) {
         let reader = AnswerReader::new(&other);
         reader.read(&one);
-        AnswerReader::statement(&one);
+        AnswerReader::final_statement(&one);
         numbers_in(&one);
         last_stated(&one);
         number(&one);

@@ -126,7 +126,7 @@ impl ValueUnit {
     pub fn per(&self, below: &Self) -> Option<Self> {
         Some(Self {
             base: format!("{}/{}", self.base, below.base),
-            factor: self.factor.over(below.factor)?,
+            factor: self.factor.checked_div(below.factor)?,
             is_money: false,
         })
     }

@@ -97,7 +97,7 @@ pub fn choice(question: &str, answer: &str) -> Option<String> {
 fn shown(value: &AnswerValue, answer: &str) -> String {
     match value {
         AnswerValue::Choice(_) | AnswerValue::YesNo(_) => value.to_string(),
-        _ => AnswerReader::statement(answer).unwrap_or_else(|| value.to_string()),
+        _ => AnswerReader::final_statement(answer).unwrap_or_else(|| value.to_string()),
     }
 }
 

@@ -33,7 +33,7 @@ pub fn closed(question: &str, wording: &str, text: &str) -> String {
         ClosingForm::Boxed => last.contains("\\boxed{"),
         ClosingForm::Bare | ClosingForm::Json => false,
     };
-    let Some(stated) = AnswerReader::statement(text).filter(|_| !fits) else {
+    let Some(stated) = AnswerReader::final_statement(text).filter(|_| !fits) else {
         return text.to_owned();
     };
     let value = AnswerReader::new(question).read(text);
@@ -87,7 +87,7 @@ pub fn object(
     let (name, schema) = property(format)?;
     let reader = AnswerReader::new(question);
     let value = reader.read(text)?;
-    let stated = AnswerReader::statement(text)?;
+    let stated = AnswerReader::final_statement(text)?;
     let as_text = match &value {
         AnswerValue::Choice(_) | AnswerValue::YesNo(_) => value.to_string(),
         _ if schema["format"] == "date" => whole_date(&value)?,

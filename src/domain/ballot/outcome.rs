@@ -61,7 +61,7 @@ pub struct Ballots<'a> {
     /// Answers by member.
     pub answers: &'a [(usize, &'a str)],
     /// The members' records.
-    pub standings: &'a [MemberStanding],
+    pub records: &'a [MemberStanding],
     /// Seed of a draw.
     pub seed: u64,
     /// The synthesizer's answer to the tie, if it was asked.
@@ -76,7 +76,7 @@ pub fn decide(ballots: Ballots<'_>) -> Option<VoteOutcome> {
         1 => (0, VoteDecision::Votes),
         _ => broken(ballots, tied),
     };
-    let speaker = standing::best_member(ballots.standings, &count.choices[winner].voters)?;
+    let speaker = standing::best_member(ballots.records, &count.choices[winner].voters)?;
     Some(VoteOutcome {
         count,
         winner,
@@ -87,7 +87,7 @@ pub fn decide(ballots: Ballots<'_>) -> Option<VoteOutcome> {
 
 fn broken(ballots: Ballots<'_>, tied: &[VoteChoice]) -> (usize, VoteDecision) {
     let voters: Vec<Vec<usize>> = tied.iter().map(|choice| choice.voters.clone()).collect();
-    if let Some((winner, basis)) = standing::best_group(ballots.standings, &voters) {
+    if let Some((winner, basis)) = standing::best_group(ballots.records, &voters) {
         let decision = match basis {
             StandingBasis::Experiments => VoteDecision::Experiments,
             StandingBasis::Votes => VoteDecision::BlindVotes,
@@ -201,7 +201,7 @@ mod tests {
                 (1, "Answer: 6"),
                 (2, "It is hard to say how many there are"),
             ],
-            standings,
+            records: standings,
             seed: 7,
             tie_answer,
         })
@@ -296,7 +296,7 @@ mod tests {
         let plain = decide(Ballots {
             question: "How many?",
             answers: &[(0, "Answer: 5"), (1, "Answer: 5"), (2, "Answer: 6")],
-            standings: &[],
+            records: &[],
             seed: 1,
             tie_answer: None,
         });

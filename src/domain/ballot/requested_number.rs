@@ -96,7 +96,7 @@ impl RequestedNumber {
             return self.without_unit(number, values);
         }
         self.with_unit(question, number)?
-            .over(self.scale.unwrap_or(Ratio::whole(1)))
+            .checked_div(self.scale.unwrap_or(Ratio::whole(1)))
     }
 
     fn without_unit(&self, number: &NumberValue, values: &[AnswerValue]) -> Option<Ratio> {
@@ -121,7 +121,7 @@ impl RequestedNumber {
             return quantity.written;
         }
         match self.scale {
-            Some(scale) if quantity.is_scaled => quantity.amount.over(scale),
+            Some(scale) if quantity.is_scaled => quantity.amount.checked_div(scale),
             // "5,000,000" in a field of millions: five of them, or five million millions?
             Some(scale) if quantity.amount.to_f64().abs() >= scale.to_f64() => None,
             _ => Some(quantity.amount),
@@ -141,7 +141,7 @@ impl RequestedNumber {
         let mut factors = self.units.iter().filter(of_base).map(|unit| unit.factor);
         if let Some(factor) = factors.next() {
             let is_one = factors.all(|other| other == factor);
-            return quantity.amount.over(factor).filter(|_| is_one);
+            return quantity.amount.checked_div(factor).filter(|_| is_one);
         }
         if self.is_fixed {
             return None;
@@ -150,7 +150,7 @@ impl RequestedNumber {
             return quantity.written;
         }
         match question.named_factor(base) {
-            Some(factor) => quantity.amount.over(factor),
+            Some(factor) => quantity.amount.checked_div(factor),
             // Named in several words: "blue apples".
             None => quantity
                 .written

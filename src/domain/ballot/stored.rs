@@ -95,7 +95,7 @@ impl<'a> Ballots<'a> {
         Self {
             question: &plan.question,
             answers,
-            standings: &plan.standings,
+            records: &plan.standings,
             seed: plan.seed,
             tie_answer: None,
         }

@@ -102,7 +102,7 @@ impl CatalogSheet {
             match class.transpose() {
                 Ok(class) => sheet
                     .rows
-                    .push(row.over(class.unwrap_or(&CatalogRow::default()))),
+                    .push(row.overlay(class.unwrap_or(&CatalogRow::default()))),
                 Err(fault) => faults.push(fault),
             }
         }
@@ -220,7 +220,7 @@ impl Catalog {
         let bare = bare.and_then(|bare| self.places.get(&format!("{provider}/{bare}")));
         let mut known = CatalogRow::default();
         let (fresh, rest) = seen.into_rows();
-        let mut add = |row: &CatalogRow| known = std::mem::take(&mut known).over(row);
+        let mut add = |row: &CatalogRow| known = std::mem::take(&mut known).overlay(row);
         for place in [place, bare].into_iter().flatten() {
             if let Some(row) = place.1.and_then(|at| self.own.rows.get(at)) {
                 add(row);

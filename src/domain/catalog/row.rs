@@ -43,7 +43,7 @@ pub struct ListedFacts {
 
 impl CatalogRow {
     /// Fills missing fields from `base`.
-    pub(super) fn over(self, base: &CatalogRow) -> CatalogRow {
+    pub(super) fn overlay(self, base: &CatalogRow) -> CatalogRow {
         let (price, price_of) = match self.price {
             // A price without a date has none: the base's date belongs to another price.
             Some(_) => (self.price, self.price_of),

@@ -287,8 +287,8 @@ impl Tolerance {
             && one.plain.starts_with(&first.plain)
             && one.plain.ends_with(&second.plain)
             && !one.plain.contains(|c: char| c.is_ascii_digit())
-            && !first.is_sign
-            && !second.is_sign;
+            && !first.is_symbol
+            && !second.is_symbol;
         if !is_same || one.hyphen == Some(first.plain.len()) {
             return is_same;
         }

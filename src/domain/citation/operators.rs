@@ -2,7 +2,7 @@
 //! `C#`, `|-3|`, `!ready`, `~p`, `~~struck out~~`. Pictographs count too. Elsewhere the same characters are noise.
 
 use super::figures::digit;
-use super::signs::Sign;
+use super::signs::Symbol;
 
 /// How far back the quotation mark is searched that a mark behind a figure closes, in characters.
 const MAX_QUOTED: usize = 200;
@@ -10,7 +10,7 @@ const MAX_QUOTED: usize = 200;
 const MAX_BARRED: usize = 12;
 
 /// Reads the operator at position `at`, if the character there is one.
-pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Sign> {
+pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
     let place = OperatorPlace { chars, at };
     let c = place.get(0)?;
     let (length, plain) = match c {
@@ -23,7 +23,7 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Sign> {
         _ if is_pictograph(c) && !place.is_ornament(c) => return Some(place.pictograph(c)),
         _ => return None,
     };
-    Some(Sign {
+    Some(Symbol {
         length,
         plain: plain.to_owned(),
     })
@@ -176,9 +176,9 @@ impl OperatorPlace<'_> {
         is_first && matches!(c, '\u{2700}'..='\u{27BF}')
     }
 
-    fn pictograph(&self, c: char) -> Sign {
+    fn pictograph(&self, c: char) -> Symbol {
         let is_modifier = |c: &char| matches!(c, '\u{1F3FB}'..='\u{1F3FF}');
-        Sign {
+        Symbol {
             length: 1 + usize::from(self.get(1).as_ref().is_some_and(is_modifier)),
             plain: c.to_string(),
         }

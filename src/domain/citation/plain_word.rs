@@ -16,7 +16,7 @@ pub struct PlainWord {
     /// End offset in bytes.
     pub end: usize,
     /// Whether it is a sign such as `%` or `→`.
-    pub is_sign: bool,
+    pub is_symbol: bool,
     /// Whether it is the number of a footnote or of a reference, which a quotation may omit.
     pub(super) is_reference: bool,
     /// Whether a quotation must not begin with it or end before it, because it is one figure or one word with

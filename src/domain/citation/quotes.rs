@@ -56,7 +56,7 @@ pub fn find(text: &str, cites: &[MarkGroup]) -> Vec<Quote> {
             is_number(&cites[cite]) && start <= cites[cite].start && cites[cite].end <= end;
         let stop = if is_own { cites[cite].start } else { end };
         let quoted = text[start..stop].trim().to_owned();
-        let count = words(&quoted).iter().filter(|word| !word.is_sign).count();
+        let count = words(&quoted).iter().filter(|word| !word.is_symbol).count();
         (count >= MIN_WORDS).then_some(Quote {
             text: quoted,
             cite,

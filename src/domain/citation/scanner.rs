@@ -141,7 +141,7 @@ impl<'a> Scanner<'a> {
         if word.plain.is_empty() {
             return;
         }
-        word.is_reference |= self.is_in_reference(word.start) && !word.is_sign;
+        word.is_reference |= self.is_in_reference(word.start) && !word.is_symbol;
         self.words.push(word);
     }
 
@@ -175,7 +175,7 @@ impl<'a> Scanner<'a> {
         true
     }
 
-    fn push_sign(&mut self, sign: signs::Sign, offset: usize) {
+    fn push_sign(&mut self, sign: signs::Symbol, offset: usize) {
         self.close();
         self.at += sign.length;
         self.push(PlainWord {
@@ -185,7 +185,7 @@ impl<'a> Scanner<'a> {
                 .chars
                 .get(self.at)
                 .map_or(self.text.len(), |&(at, _)| at),
-            is_sign: true,
+            is_symbol: true,
             ..PlainWord::default()
         });
     }
@@ -218,7 +218,7 @@ impl<'a> Scanner<'a> {
                 plain: part.clone(),
                 start: offset,
                 end: offset + length,
-                is_sign: !part.starts_with(char::is_alphanumeric),
+                is_symbol: !part.starts_with(char::is_alphanumeric),
                 is_bound: index > 0,
                 is_reference: is_enclosed(self.text[offset..].chars().next()),
                 ..PlainWord::default()

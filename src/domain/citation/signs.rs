@@ -6,7 +6,7 @@ use super::figures::digit;
 
 /// A symbol at a position in a text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Sign {
+pub(super) struct Symbol {
     /// Number of characters.
     pub length: usize,
     /// The symbol in normalized form: `->` and `→` are both `→`.
@@ -45,7 +45,7 @@ pub(super) fn is_bound(plain: &str) -> bool {
 }
 
 /// The symbol at position `at`, if there is one.
-pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Sign> {
+pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Symbol> {
     let place = SignPlace::of(chars, at)?;
     if let Some(sign) = place.spelled() {
         return Some(sign);
@@ -76,7 +76,7 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Sign> {
     };
     let is_crossed = place.next == Some('\u{338}');
     Some(
-        Sign {
+        Symbol {
             length: 1 + usize::from(is_crossed),
             plain: match is_crossed {
                 true => format!("{plain}\u{338}"),
@@ -87,7 +87,7 @@ pub(super) fn read(chars: &[(usize, char)], at: usize) -> Option<Sign> {
     )
 }
 
-impl Sign {
+impl Symbol {
     // `=` with a stroke through it is `≠`.
     fn composed(self) -> Self {
         use unicode_normalization::UnicodeNormalization;
@@ -157,13 +157,13 @@ impl<'a> SignPlace<'a> {
         })
     }
 
-    fn spelled(&self) -> Option<Sign> {
+    fn spelled(&self) -> Option<Symbol> {
         let (spelled, plain) = SPELLED.iter().find(|(spelled, _)| self.begins(spelled))?;
         let length = spelled.chars().count();
         // `x <-5` compares with a negative number.
         let behind = self.rest.get(length - 1).map(|&(_, c)| c);
         let is_comparison = *spelled == "<-" && behind.is_some_and(|c| digit(c).is_some());
-        (!is_comparison && !self.is_bullet).then(|| Sign {
+        (!is_comparison && !self.is_bullet).then(|| Symbol {
             length,
             plain: (*plain).to_owned(),
         })

@@ -126,7 +126,7 @@ const MAX_STRUCK: usize = 200;
 
 // Struck text is quoted with its signs or not at all.
 fn bind_struck(words: &mut [PlainWord]) {
-    let is_sign = |word: &PlainWord| word.is_sign && word.plain == "~~";
+    let is_sign = |word: &PlainWord| word.is_symbol && word.plain == "~~";
     let signs: Vec<usize> = (0..words.len()).filter(|&at| is_sign(&words[at])).collect();
     for pair in signs.chunks_exact(2) {
         if pair[1] - pair[0] <= MAX_STRUCK {
@@ -142,14 +142,14 @@ fn is_one(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
         return false;
     }
     const PREFIXES: &[&str] = &["¬", "~", "∀", "∃", "∄", "√"];
-    let is_plain = |one: &PlainWord| !one.is_sign && !one.is_ideograph;
+    let is_plain = |one: &PlainWord| !one.is_symbol && !one.is_ideograph;
     if PREFIXES.contains(&before.plain.as_str()) {
         return true;
     }
     if before.is_figure() || word.is_figure() {
         // In French, a colon between spaces ends a clause.
         let is_sign = |one: &PlainWord| {
-            one.is_sign && signs::is_bound(&one.plain) && (one.plain != ":" || gap.is_empty())
+            one.is_symbol && signs::is_bound(&one.plain) && (one.plain != ":" || gap.is_empty())
         };
         return gap.trim().is_empty()
             && (is_sign(before)
@@ -162,7 +162,7 @@ fn is_one(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
     match gap {
         "-" | "‐" | "‑" => is_plain(before) && is_plain(word),
         "'" | "’" => word.plain == "t" || before.plain == "n",
-        "" if word.is_sign => {
+        "" if word.is_symbol => {
             matches!(word.plain.as_str(), "+" | "-" | "#" | "♯" | "♭" | "!" | "|")
                 || is_negative_currency(before, word)
         }
@@ -173,12 +173,12 @@ fn is_one(before: &PlainWord, word: &PlainWord, gap: &str) -> bool {
 }
 
 fn is_bar(word: &PlainWord) -> bool {
-    word.is_sign && word.plain == "|"
+    word.is_symbol && word.plain == "|"
 }
 
 // The minus of -£5.
 fn is_negative_currency(before: &PlainWord, word: &PlainWord) -> bool {
-    before.is_sign && before.plain == "-" && word.is_sign && signs::is_bound(&word.plain)
+    before.is_symbol && before.plain == "-" && word.is_symbol && signs::is_bound(&word.plain)
 }
 
 // A digit of a number, or the unit that follows it without a space.

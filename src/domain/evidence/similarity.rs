@@ -11,7 +11,7 @@ pub fn similarity(texts: &[&str]) -> Option<f64> {
         .iter()
         .map(|text| {
             let text = ComparableText::of(text);
-            let words = text.words().iter().filter(|word| !word.is_sign);
+            let words = text.words().iter().filter(|word| !word.is_symbol);
             words.map(|word| word.plain.clone()).collect()
         })
         .filter(|bag: &BTreeSet<String>| !bag.is_empty())

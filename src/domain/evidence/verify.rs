@@ -86,7 +86,7 @@ impl FoundQuote<'_> {
 
 fn is_telling(quote: &str) -> bool {
     let quote = ComparableText::of(quote);
-    let words = || quote.words().iter().filter(|word| !word.is_sign);
+    let words = || quote.words().iter().filter(|word| !word.is_symbol);
     words().count() >= MIN_WORDS || words().any(|word| word.is_figure())
 }
 

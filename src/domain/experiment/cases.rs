@@ -52,7 +52,7 @@ pub struct ParsedCases {
 /// # Errors
 /// Fails when the table is empty, no column holds questions, a row has no question or one that is too long,
 /// there are more than `MAX_CASES` rows, or there are none.
-pub fn of_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesError> {
+pub fn from_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesError> {
     let Some(((_, header), rows)) = rows.split_first() else {
         return Err(whole("the file is empty"));
     };
@@ -109,7 +109,7 @@ pub fn of_rows(rows: &[(usize, Vec<String>)]) -> Result<ParsedCases, CasesError>
 /// # Errors
 /// Fails when the text is not JSON, an entry is not an object, a question is missing or too long, there are
 /// more than `MAX_CASES` cases, or there are none.
-pub fn of_json(text: &str) -> Result<ParsedCases, CasesError> {
+pub fn from_json(text: &str) -> Result<ParsedCases, CasesError> {
     let mut read = ParsedCases::default();
     let trimmed = text.trim_start_matches('\u{feff}').trim();
     if trimmed.starts_with('[') || is_one(trimmed) {
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn tables_with_the_names_that_people_use() {
-        let read = of_rows(&rows(&[
+        let read = from_rows(&rows(&[
             &["Question", "Answer", "Category", "id"],
             &["What is 1+1?", "2", "sums", "7"],
             &["", "", "", ""],
@@ -283,7 +283,7 @@ mod tests {
                 "line 2: the question is missing",
             ),
         ] {
-            let fault = of_rows(&table).expect_err("refused").to_string();
+            let fault = from_rows(&table).expect_err("refused").to_string();
             assert!(fault.contains(words), "{fault}");
         }
     }
@@ -305,7 +305,7 @@ mod tests {
                 None,
             ),
         ] {
-            let read = of_json(text).expect(text);
+            let read = from_json(text).expect(text);
             assert_eq!(read.cases[0].prompt, prompt, "{text}");
             assert_eq!(read.cases[0].expected.as_deref(), expected, "{text}");
         }
@@ -319,7 +319,7 @@ mod tests {
             ("[7]", "case 1: expected an object"),
             ("[{\"prompt\":\"a\"},{}]", "case 2: the question is missing"),
         ] {
-            let fault = of_json(text).expect_err("refused").to_string();
+            let fault = from_json(text).expect_err("refused").to_string();
             assert!(fault.contains(words), "{text}: {fault}");
         }
     }
@@ -327,8 +327,8 @@ mod tests {
     #[test]
     fn more_than_can_be_handled_is_refused() {
         let line = "{\"prompt\":\"a\"}\n";
-        assert!(of_json(&line.repeat(MAX_CASES)).is_ok());
-        let fault = of_json(&line.repeat(MAX_CASES + 1)).expect_err("refused");
+        assert!(from_json(&line.repeat(MAX_CASES)).is_ok());
+        let fault = from_json(&line.repeat(MAX_CASES + 1)).expect_err("refused");
         assert_eq!(fault.line, Some(MAX_CASES + 1));
     }
 }

@@ -33,13 +33,13 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
     ]);
     let mut out = head.join(",") + "\r\n";
     for one in evaluations {
-        let (Some(outcome), Some(case)) = (one.outcome, cases.get(one.cell.case)) else {
+        let (Some(outcome), Some(case)) = (one.outcome, cases.get(one.trial.case)) else {
             continue;
         };
-        let Some(arm) = experiment.design.arms.get(one.cell.arm) else {
+        let Some(arm) = experiment.design.arms.get(one.trial.arm) else {
             continue;
         };
-        let mut row = vec![one.cell.arm.to_string()];
+        let mut row = vec![one.trial.arm.to_string()];
         let space = &experiment.spec.space;
         row.extend(dials.iter().map(|&dial| match space.value(arm, dial) {
             None => String::new(),
@@ -47,7 +47,7 @@ pub fn csv(experiment: &Experiment, cases: &[Case], evaluations: &[Evaluation]) 
             Some(other) => other.to_string(),
         }));
         row.extend([
-            one.cell.case.to_string(),
+            one.trial.case.to_string(),
             case.prompt.clone(),
             case.expected.clone().unwrap_or_default(),
             case.label.clone().unwrap_or_default(),

@@ -27,7 +27,7 @@ pub(super) fn mean_of(seen: &Observations, arm: usize, cases: usize) -> f64 {
 
 /// Ranks configurations evaluated on the same cases. The probability that the best one is eliminated is at
 /// most the design's `wrong` over all looks, split evenly over the `comparisons` (Bonferroni).
-pub(super) fn stand(
+pub(super) fn rank(
     seen: &Observations,
     arms: &[usize],
     cases: usize,

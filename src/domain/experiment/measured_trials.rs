@@ -84,7 +84,7 @@ impl<'a> MeasuredTrials<'a> {
 
     /// Numbers of answers that were judged, and that were given to the judge: not those of the configuration with
     /// which a pairwise judge compares the others.
-    pub(super) fn judged(self) -> (usize, usize) {
+    pub(super) fn judged_counts(self) -> (usize, usize) {
         let current = self.race.design().current;
         let has_current = self.failed.iter().any(|cell| cell.arm == current);
         let given = self.race.results().keys().filter(|cell| {

@@ -101,7 +101,7 @@ pub struct ExperimentSummary {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// Configuration and case.
-    pub cell: Trial,
+    pub trial: Trial,
     /// The analysis that produced the answer.
     pub analysis: AnalysisId,
     /// Outcome; none while in progress.

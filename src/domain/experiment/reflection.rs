@@ -8,7 +8,7 @@ use crate::domain::recipe::QUESTION;
 /// Maximum number of characters shown of a question, an expected answer, or an answer.
 const MAX_SHOWN: usize = 2_000;
 /// Delimiters around the proposed prompt.
-const MARKS: (&str, &str) = ("<prompt>", "</prompt>");
+const DELIMITERS: (&str, &str) = ("<prompt>", "</prompt>");
 
 /// A failure to learn from.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ pub fn request(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
     text += &format!(
         "Reply with your reasoning, then the whole new prompt between {} and {}. It must contain {QUESTION} where \
          the question goes, and at most {MAX_PROMPT_LENGTH} characters.",
-        MARKS.0, MARKS.1
+        DELIMITERS.0, DELIMITERS.1
     );
     text
 }
@@ -57,10 +57,10 @@ pub fn request(prompt: &str, failures: &[Failure<'_>], nonce: &str) -> String {
 /// the question.
 pub fn proposed(reply: &str) -> Result<String, &'static str> {
     let (_, rest) = reply
-        .rsplit_once(MARKS.0)
+        .rsplit_once(DELIMITERS.0)
         .ok_or("the reply contains no prompt")?;
     let (prompt, _) = rest
-        .split_once(MARKS.1)
+        .split_once(DELIMITERS.1)
         .ok_or("the reply contains no end of the prompt")?;
     let prompt = prompt.trim();
     if prompt.matches(QUESTION).count() != 1 {

@@ -181,7 +181,7 @@ pub fn report(
     });
     ExperimentReport {
         sentence: RaceResult {
-            race,
+            halving: race,
             measured,
             space,
             failed,

@@ -374,7 +374,7 @@ impl SuccessiveHalving {
             return;
         }
         let looks = self.comparisons();
-        let standing = judge::stand(&self.seen, &comparable, depth, looks);
+        let standing = judge::rank(&self.seen, &comparable, depth, looks);
         for (arm, elimination) in &standing.beaten {
             self.seen.fates[*arm] = ConfigurationState::Beaten(*elimination);
         }

@@ -44,7 +44,7 @@ impl Baseline {
 /// A race and what its sentence depends on.
 #[derive(Clone, Copy)]
 pub(super) struct RaceResult<'a> {
-    pub race: &'a SuccessiveHalving,
+    pub halving: &'a SuccessiveHalving,
     pub measured: MeasuredTrials<'a>,
     pub space: &'a SearchSpace,
     /// Trials with an error.
@@ -57,7 +57,7 @@ pub(super) struct RaceResult<'a> {
 impl RaceResult<'_> {
     /// The sentence.
     pub fn sentence(&self) -> String {
-        let made = self.race.results().len();
+        let made = self.halving.results().len();
         let unjudged = self.measured.unjudged();
         let failed = self.failed.len().saturating_sub(unjudged);
         let running = match self.verdict {
@@ -72,13 +72,13 @@ impl RaceResult<'_> {
             return format!("Nothing was measured: {evaluations} failed.{running}");
         }
         if self.measured.is_none() {
-            let (judged, given) = self.measured.judged();
+            let (judged, given) = self.measured.judged_counts();
             return format!(
                 "Nothing was compared: the judge's verdict could be read for {judged} of {given} answers.{running}"
             );
         }
         if let ([only], None) = (&self.measured.arms()[..], self.verdict)
-            && self.race.fates().len() > 1
+            && self.halving.fates().len() > 1
         {
             return format!(
                 "Nothing was compared so far: only {} was evaluated, on {}.{running}",
@@ -103,7 +103,7 @@ impl RaceResult<'_> {
         let judged = match unjudged {
             0 => String::new(),
             _ => {
-                let (judged, given) = self.measured.judged();
+                let (judged, given) = self.measured.judged_counts();
                 format!(
                     " The judge's verdict could be read for {judged} of {given} answers; the others are not counted."
                 )
@@ -151,7 +151,7 @@ impl RaceResult<'_> {
     fn baseline_stays(&self, leader: usize, stop: StopReason) -> String {
         let (baseline, own) = (self.baseline.capital(), self.values(leader));
         let shared = |other: usize| plural(self.measured.differences(leader, other).len());
-        let arms = 0..self.race.fates().len();
+        let arms = 0..self.halving.fates().len();
         let others: Vec<usize> = arms
             .filter(|&arm| arm != leader && !self.values(arm).is_empty())
             .collect();
@@ -193,20 +193,20 @@ impl RaceResult<'_> {
     }
 
     fn name(&self, arm: usize) -> String {
-        label(self.space, &self.race.design().arms[arm])
+        label(self.space, &self.halving.design().arms[arm])
     }
     fn values(&self, arm: usize) -> Vec<f64> {
         self.measured.values(arm)
     }
     /// Other settings with the same mean on the same cases.
     fn tied_with(&self, leader: usize) -> Vec<usize> {
-        let made = |arm: usize| self.race.values(arm, self.race.cases().0.len()).len();
+        let made = |arm: usize| self.halving.values(arm, self.halving.cases().0.len()).len();
         let is_tied = |arm: &usize| {
             let apart = self.measured.differences(leader, *arm);
             let is_same = !apart.is_empty() && paired::mean(&apart).abs() <= SAME;
             *arm != leader && is_same && made(*arm) == made(leader)
         };
-        (0..self.race.fates().len()).filter(is_tied).collect()
+        (0..self.halving.fates().len()).filter(is_tied).collect()
     }
 }
 

@@ -53,8 +53,8 @@ pub fn claim(call: CallId, request: &ModelRequest, member: &Member) -> CallReser
     CallReservation {
         call,
         model: request.model.clone(),
-        input,
-        output,
+        input_tokens: input,
+        output_tokens: output,
         cost: cost(member, input, output),
     }
 }

@@ -91,7 +91,7 @@ pub fn read(value: &Value) -> Result<Pattern, Vec<PatternError>> {
     }
     pattern.stages = stages(tree, arrangement, &mut faults);
     if faults.is_empty() {
-        faults = pattern.faults();
+        faults = pattern.errors();
     }
     if faults.is_empty() {
         Ok(pattern)
@@ -137,7 +137,7 @@ pub fn warnings(pattern: &Pattern) -> Vec<PatternError> {
 
 impl Pattern {
     /// Returns the errors that prevent a run, with their locations.
-    pub fn faults(&self) -> Vec<PatternError> {
+    pub fn errors(&self) -> Vec<PatternError> {
         let mut faults = Vec::new();
         if self.stages.is_empty() {
             return vec![fault("stages", "there are no stages")];

@@ -67,7 +67,7 @@ impl Pattern {
     /// # Errors
     /// Returns the first error as a sentence with its location.
     pub fn check(&self) -> Result<(), String> {
-        match self.faults().first() {
+        match self.errors().first() {
             None => Ok(()),
             Some(fault) => Err(format!(
                 "pattern {}, {}: {}",
@@ -105,9 +105,9 @@ pub struct CallReservation {
     /// Full model id.
     pub model: String,
     /// Input tokens.
-    pub input: u64,
+    pub input_tokens: u64,
     /// Output tokens.
-    pub output: u64,
+    pub output_tokens: u64,
     /// Cost; none when the price is unknown.
     pub cost: Option<MicroDollars>,
 }

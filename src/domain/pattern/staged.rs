@@ -200,7 +200,7 @@ impl StagedRun {
             }
             MachineInput::Denied(reason) => self.denied(now, reason),
             MachineInput::Hurry => self.synthesize_now(now),
-            MachineInput::Leave(model) => self.leave_out(now, &model),
+            MachineInput::Leave(model) => self.skip_model(now, &model),
             // The answer is there: only what would follow it is stopped.
             MachineInput::Cancelled(reason) if self.evidence.is_final() => {
                 self.skip_evidence(now, &reason);
@@ -267,7 +267,7 @@ impl StagedRun {
             let waiting = self.next_voters(waiting);
             let is_late = stage > self.board.plan.first() && self.time_left(now).is_zero();
             if !waiting.is_empty() && is_late {
-                return self.hurry(now);
+                return self.skip_to_last_stage(now);
             }
             if !waiting.is_empty() {
                 self.emit_stage_started();
@@ -402,7 +402,7 @@ impl StagedRun {
                     CallErrorKind::Cancelled => open.text,
                     _ => obeyed,
                 };
-                kept.error = Some(self.board.told(error));
+                kept.error = Some(self.board.error_for_client(error));
             }
         }
         self.board.results.insert(call, kept.clone());

@@ -23,13 +23,13 @@ pub fn normal_quantile(probability: f64) -> f64 {
 }
 
 /// Two-sided tail probability of Student's t with `freedom` degrees of freedom.
-pub fn student_tails(t: f64, freedom: f64) -> f64 {
+pub fn student_t_tail_probability(t: f64, freedom: f64) -> f64 {
     beta(freedom / 2.0, 0.5, freedom / (freedom + t * t))
 }
 
 /// Two-sided quantile of Student's t: the |t| exceeded with probability `tail_probability`.
-pub fn student_quantile(tails: f64, freedom: f64) -> f64 {
-    halve(0.0, 1e6, |t| student_tails(t, freedom) > tails)
+pub fn student_t_quantile(tails: f64, freedom: f64) -> f64 {
+    halve(0.0, 1e6, |t| student_t_tail_probability(t, freedom) > tails)
 }
 
 /// Bisects for the boundary of a condition that holds below it and fails above.

@@ -3,7 +3,7 @@
 //! Angelopoulos et al., "Prediction-powered inference" (2023), and "PPI++" (2023) for the weight of the
 //! predictions, which makes the interval no wider than that of the labels alone where they predict nothing.
 
-use super::beta::student_quantile;
+use super::beta::student_t_quantile;
 use super::paired::{deviation, mean, student};
 
 /// Smallest number of labels for an interval.
@@ -54,7 +54,7 @@ pub fn sharpened(labeled: &[(f64, f64)], others: &[f64], confidence: f64) -> Opt
             weight: 0.0,
         });
     }
-    let half = student_quantile(1.0 - confidence, n - 2.0) * error;
+    let half = student_t_quantile(1.0 - confidence, n - 2.0) * error;
     Some(SharpenedMean {
         mean: middle,
         interval: (middle - half, middle + half),

@@ -28,7 +28,7 @@ pub enum CacheMiss {
 impl CanonicalFields {
     /// Collects the fields of a call to an endpoint. Destructures the whole request, so that the compiler flags any
     /// new field that is not considered here.
-    pub fn of(endpoint: &str, request: &ModelRequest) -> Self {
+    pub fn from_request(endpoint: &str, request: &ModelRequest) -> Self {
         let ModelRequest {
             model,
             messages,
@@ -282,7 +282,7 @@ mod tests {
             let mut two = one.clone();
             let (name, change) = CHANGES[which];
             change(&mut two, n);
-            let (one, two) = (CanonicalFields::of("e", &one), CanonicalFields::of("e", &two));
+            let (one, two) = (CanonicalFields::from_request("e", &one), CanonicalFields::from_request("e", &two));
             prop_assert_ne!(one.canonical(), two.canonical());
             prop_assert_eq!(two.differing(&one.hashes()), [name.to_owned()]);
         }
@@ -290,15 +290,15 @@ mod tests {
 
     #[test]
     fn what_cannot_change_an_answer_does_not_change_the_key() {
-        let one = CanonicalFields::of("e", &request());
+        let one = CanonicalFields::from_request("e", &request());
         let mut other = request();
         other.deadline = Duration::from_secs(9);
         other.is_reread = true;
         other.parameters.timeout_s = Some(9);
-        assert_eq!(one, CanonicalFields::of("e", &other));
-        assert_ne!(one, CanonicalFields::of("f", &other), "another address");
+        assert_eq!(one, CanonicalFields::from_request("e", &other));
+        assert_ne!(one, CanonicalFields::from_request("f", &other), "another address");
         assert_eq!(
-            CanonicalFields::of("f", &other).differing(&one.hashes()),
+            CanonicalFields::from_request("f", &other).differing(&one.hashes()),
             ["provider"]
         );
     }

@@ -58,8 +58,8 @@ fn claim(member: usize, tokens: u64) -> (CallReservation, bool) {
     let claim = CallReservation {
         call,
         model: "p/m".into(),
-        input: tokens,
-        output: 0,
+        input_tokens: tokens,
+        output_tokens: 0,
         cost: Some(MicroDollars(tokens as i64)),
     };
     (claim, false)

@@ -12,7 +12,7 @@ use crate::store::{StoreError, analyses};
 
 impl Journal {
     // The map is announced before the event that ends the run.
-    pub(super) fn announce(&mut self, evidence: &EvidenceMap) {
+    pub(super) fn push_evidence_ready(&mut self, evidence: &EvidenceMap) {
         let is_made = matches!(
             evidence.status,
             EvidenceStatus::Judged | EvidenceStatus::Failed
@@ -26,7 +26,7 @@ impl Journal {
     }
 
     // Runs on a reader thread: comparing long answers takes longer than an event may wait.
-    pub(super) async fn found(
+    pub(super) async fn compute_findings(
         &self,
         outcome: &PatternOutcome,
     ) -> Option<(Findings, Option<Citations>)> {

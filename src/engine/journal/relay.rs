@@ -14,7 +14,7 @@ impl Journal {
     pub fn relayed(self, audience: Option<RelayAudience>) -> Self {
         Self {
             // There is no analysis to mark as started.
-            begun: audience.is_some(),
+            is_started: audience.is_some(),
             relay: audience,
             ..self
         }

@@ -59,7 +59,7 @@ impl FollowedCalls {
 impl Driver {
     pub(super) async fn call(&mut self, call: CallId, mut request: ModelRequest) {
         if let Some(answer) = self.take_known(&request) {
-            return self.given(call, answer);
+            return self.answer_without_call(call, answer);
         }
         // Used again when the leader of an identical call has ended.
         let is_cached = self.cache == CacheUse::On && !self.shared.cache.limits.ttl.is_zero();
@@ -69,7 +69,7 @@ impl Driver {
         let mut seat = None;
         if let (Some(key), Some(plain)) = (&key, plain) {
             if let Some(kept) = answer_cache::find(&self.shared, &key.whole, self.cache_age).await {
-                return self.recalled(call, key, kept);
+                return self.answer_from_cache(call, key, kept);
             }
             match self.shared.cache.flights.join(&key.whole) {
                 FlightRole::Leads(taken) => {
@@ -77,7 +77,7 @@ impl Driver {
                     if let Some(kept) =
                         answer_cache::find(&self.shared, &key.whole, self.cache_age).await
                     {
-                        return self.recalled(call, key, kept);
+                        return self.answer_from_cache(call, key, kept);
                     }
                     seat = Some(taken);
                 }
@@ -100,15 +100,15 @@ impl Driver {
         key: Option<CacheKey>,
         seat: Option<LeaderGuard>,
     ) {
-        let (llm, user, number) = (&self.shared.llm, self.user.as_ref(), self.ledger.number());
+        let (llm, user, number) = (&self.shared.llm, self.user.as_ref(), self.ledger.next_number());
         let own_key = llm.own_key(user, &request.model);
         let price = self.terms.price(&request.model);
         let limit = request.parameters.max_tokens;
         let open = OpenCall::new(call, &request, self.watch.now());
         let running = llm.start(number, user, request, self.events.clone());
         let open = open.running(running);
-        let mut open = open.paid(price, own_key).kept(key, seat);
-        if let Some(reserved) = self.purse.reserved_output(call) {
+        let mut open = open.paid(price, own_key).with_cache_key(key, seat);
+        if let Some(reserved) = self.reservation.reserved_output(call) {
             // An answer with the caller's own limit is cut off there; any other once no budget has room for more.
             match limit {
                 Some(_) => open.limit(usage::with_margin(reserved)),
@@ -118,14 +118,14 @@ impl Driver {
         self.ledger.open(number, open);
     }
 
-    fn recalled(&mut self, call: CallId, key: &CacheKey, kept: CachedAnswer) {
+    fn answer_from_cache(&mut self, call: CallId, key: &CacheKey, kept: CachedAnswer) {
         self.journal.hit(key.whole.clone(), &kept);
-        self.given(call, kept.answer);
+        self.answer_without_call(call, kept.answer);
     }
 
     // No provider was called, so the cost is zero.
-    fn given(&mut self, call: CallId, answer: Answer) {
-        self.purse.close(call, MicroDollars(0));
+    fn answer_without_call(&mut self, call: CallId, answer: Answer) {
+        self.reservation.close(call, MicroDollars(0));
         let input = MachineInput::Answered {
             call,
             answer,

@@ -41,7 +41,7 @@ use layers::Layers;
 use layout::LayoutLine;
 use writer::PdfPageWriter;
 
-pub use scan::{ScanPicture, picture};
+pub use scan::{ScannedImage, page_image};
 
 /// The character of a code in the font Symbol.
 pub fn symbol(code: u8) -> Option<char> {
@@ -223,6 +223,6 @@ impl Reason {
         } else {
             return None;
         };
-        Some(Self { why, picture })
+        Some(Self { why, page_image })
     }
 }

@@ -19,7 +19,7 @@ const MAX_PIXELS: u64 = 400_000_000;
 
 /// An image file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScanPicture {
+pub struct ScannedImage {
     /// Media type: `image/jpeg` or `image/png`.
     pub media_type: &'static str,
     /// The file's bytes.
@@ -27,7 +27,7 @@ pub struct ScanPicture {
 }
 
 /// The largest picture of page `page`, counted from 1.
-pub fn picture(bytes: &[u8], page: u32) -> Option<ScanPicture> {
+pub fn page_image(bytes: &[u8], page: u32) -> Option<ScannedImage> {
     let pdf = super::open(bytes).ok()?;
     let page = pdf.pages().get(page.checked_sub(1)? as usize)?;
     let (layers, mut files) = (Layers::read(&pdf), Attachments::default());
@@ -55,8 +55,8 @@ pub fn is_shown(stream: &Stream<'_>) -> bool {
 }
 
 /// Returns a JPEG unchanged, except CMYK ones, which would be shown in wrong colors.
-fn photograph(stream: &Stream<'_>, image: &ScanImage) -> Option<ScanPicture> {
-    passes(stream, image).then(|| ScanPicture {
+fn photograph(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
+    passes(stream, image).then(|| ScannedImage {
         media_type: "image/jpeg",
         bytes: stream.raw_data().into_owned(),
     })
@@ -127,7 +127,7 @@ impl ScanImage {
     }
 
     /// Encodes a PNG row by row; of a picture that is too large, every `step`th row and column.
-    fn png(&self, samples: &[u8]) -> Option<ScanPicture> {
+    fn png(&self, samples: &[u8]) -> Option<ScannedImage> {
         let stride = (self.width as usize * self.parts() * self.bits as usize).div_ceil(8);
         // A truncated picture is white from there on, as a scanner would leave it.
         let rows = (samples.len() / stride).min(self.height as usize);
@@ -142,7 +142,7 @@ impl ScanImage {
         while step < 64 {
             let bytes = self.written(samples, rows, stride, step)?;
             if bytes.len() <= MAX_PICTURE_BYTES {
-                return Some(ScanPicture {
+                return Some(ScannedImage {
                     media_type: "image/png",
                     bytes,
                 });
@@ -270,7 +270,7 @@ fn colors(space: Object<'_>, depth: usize) -> Option<Colors> {
 }
 
 /// Decodes a black-and-white page in fax compression.
-fn fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScanPicture> {
+fn fax(stream: &Stream<'_>, image: &ScanImage) -> Option<ScannedImage> {
     if stream.filters().len() != 1 {
         return None;
     }

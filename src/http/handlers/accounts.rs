@@ -312,14 +312,14 @@ fn refresh_token(cx: &RequestContext, body: RefreshBody) -> Option<String> {
 fn token_response(cx: &RequestContext, signed_in: &SignedIn) -> Reply {
     let body = json!({
         "status": "success",
-        "access_token": signed_in.access,
+        "access_token": signed_in.access_token,
         "refresh_token": signed_in.refresh,
         "token_type": "bearer",
         "expires_in": ACCESS_LENGTH.as_secs(),
         "user": user_json(&signed_in.user),
     });
     let (access_age, refresh_age) = (ACCESS_LENGTH.as_secs(), REFRESH_LENGTH.as_secs());
-    let access = set_cookie(cx, AuthCookie::Access, &signed_in.access, access_age);
+    let access = set_cookie(cx, AuthCookie::Access, &signed_in.access_token, access_age);
     let refresh = set_cookie(cx, AuthCookie::Refresh, &signed_in.refresh, refresh_age);
     no_store(Reply::json(&body))
         .cookie(&access)

@@ -94,7 +94,7 @@ pub async fn create_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, 
 /// # Errors
 /// `BadInput` for an invalid body, `Missing` when there is no such account, `Conflict` when it is the last
 /// administrator.
-pub async fn change_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
+pub async fn update_user(mut cx: RequestContext, admin: Admin) -> Result<Reply, ApiError> {
     let body: ChangeUserBody = cx.json().await?;
     let change = UserChange {
         role: body.role,

@@ -77,7 +77,7 @@ async fn run(
     if streamed {
         let watch = analyses.watch(caller.as_ref(), &id, 0).await?;
         let place = match &caller {
-            Some(caller) => analyses.place(caller, &id).await?,
+            Some(caller) => analyses.turn_position(caller, &id).await?,
             None => None,
         };
         let reply = stream_events(&cx, watch, guard.take());
@@ -148,7 +148,7 @@ async fn accepted(
         "analysis_id": id, "status": "running", "events_url": format!("{url}/events"), "results_url": url,
     });
     let place = match caller {
-        Some(caller) => cx.app.analyses().place(caller, id).await?,
+        Some(caller) => cx.app.analyses().turn_position(caller, id).await?,
         None => None,
     };
     shape::add_place(&mut body, place.as_ref());
@@ -294,7 +294,7 @@ pub async fn cancel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiErro
 /// process.
 pub async fn synthesize(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let id = id(&cx)?;
-    let status = cx.app.analyses().hurry(&caller, &id).await?;
+    let status = cx.app.analyses().finish_early(&caller, &id).await?;
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
@@ -314,7 +314,7 @@ pub async fn leave_out(mut cx: RequestContext, caller: Caller) -> Result<Reply, 
     let body: SkipModelBody = cx.json().await?;
     let id = id(&cx)?;
     let analyses = cx.app.analyses();
-    let status = analyses.leave_out(&caller, &id, &body.model).await?;
+    let status = analyses.skip_model(&caller, &id, &body.model).await?;
     Ok(Reply::json(&json!({ "analysis_id": id, "status": status })))
 }
 
@@ -342,7 +342,7 @@ pub async fn rerun(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiE
         ..request
     };
     if is_dry_run {
-        let forecast = analyses.foresee_rerun(&caller, &id, request).await?;
+        let forecast = analyses.estimate_rerun(&caller, &id, request).await?;
         return Ok(Reply::json(&shape::rerun_forecast(&forecast)));
     }
     let begun = analyses.rerun(&caller, &id, request, clock::now()).await?;

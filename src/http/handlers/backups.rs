@@ -108,7 +108,7 @@ fn folder_json(app: &App, folder: Option<&BackupFolder>) -> Value {
         "keep": config.keep,
         "copies": copies.collect::<Vec<_>>(),
         "last": last,
-        "error": folder.fault,
+        "error": folder.error,
     })
 }
 

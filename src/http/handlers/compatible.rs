@@ -186,7 +186,7 @@ async fn run_one(
     frame.id = id_of(api, &analysis);
     // A single model's answer is in no thread.
     let place = match started.is_panel {
-        true => cx.app.analyses().place(&caller, &analysis).await?,
+        true => cx.app.analyses().turn_position(&caller, &analysis).await?,
         false => None,
     };
     let with_headers = |reply: Reply, ignored: &[String]| {

@@ -390,7 +390,7 @@ pub async fn duel(cx: RequestContext, caller: Caller) -> Result<Reply, ApiError>
 /// # Errors
 /// `Missing` when the caller has no such experiment, `BadRequest` or `BadInput` for an invalid body or an unknown
 /// pair.
-pub async fn decide(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
+pub async fn record_judgment(mut cx: RequestContext, caller: Caller) -> Result<Reply, ApiError> {
     let body: JudgmentBody = cx.json().await?;
     let (id, experiments) = (id(&cx)?, cx.app.experiments());
     let choice = match body.preferred {

@@ -77,7 +77,7 @@ fn condition(
         return ("error", Some(error.to_owned()));
     }
     let replica_warns =
-        replica.is_some_and(|replica| replica.fault.is_some() || replica.absent > 0);
+        replica.is_some_and(|replica| replica.error.is_some() || replica.absent > 0);
     let message = match disk {
         Some(disk) if disk.is_full => {
             "the disk is full: reading, signing in and deleting work, nothing else is stored"
@@ -100,11 +100,11 @@ fn condition(
 
 fn body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
     let mut database = app.health().database();
-    if probe_failed && database.fault.is_none() {
-        database.fault = Some("it does not answer".into());
+    if probe_failed && database.error.is_none() {
+        database.error = Some("it does not answer".into());
     }
-    let works = database.fault.is_none();
-    let fault = database.fault.as_ref();
+    let works = database.error.is_none();
+    let fault = database.error.as_ref();
     let fault = fault.map(|fault| format!("the database does not work: {fault}"));
     let (replica, disk) = (app.health().replica(), app.health().disk());
     let (status, message) = condition(app, fault.as_deref(), replica.as_ref(), disk.as_ref());
@@ -159,7 +159,7 @@ fn body(app: &App, probe_failed: bool) -> (StatusCode, Bytes) {
 
 /// The state of the replica, without its address and its error, which only administrators see.
 fn replica(status: &ReplicaStatus) -> Value {
-    let state = match (&status.fault, status.absent) {
+    let state = match (&status.error, status.absent) {
         (Some(_), _) => "error",
         (None, 0) => "ok",
         (None, _) => "warning",

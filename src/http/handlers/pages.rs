@@ -8,7 +8,7 @@ use crate::app::accounts::FirstAdminRule;
 use crate::http::assets::{self, CachePolicy};
 use crate::http::auth::{self, AuthCookie};
 use crate::http::header::{ACCEPT, CONTENT_SECURITY_POLICY, LINK};
-use crate::http::headers::PAGE_POLICY;
+use crate::http::headers::PAGE_CSP;
 use crate::http::{ApiError, LinkToken, Reply, RequestContext, preload};
 
 /// `GET /`: the start page, or the JSON index for API clients.
@@ -32,7 +32,7 @@ pub async fn home(cx: RequestContext) -> Result<Reply, ApiError> {
 /// `Internal` when the embedded page is damaged.
 pub async fn page(cx: RequestContext) -> Result<Reply, ApiError> {
     let reply = assets::reply("index.html", CachePolicy::Revalidate, &cx.request.headers)?;
-    let reply = reply.header(CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    let reply = reply.header(CONTENT_SECURITY_POLICY, PAGE_CSP);
     let secure = auth::is_secure(&cx.app, cx.https);
     // The device cookie, because access tokens are short-lived. After sign-out, a wrong guess only preloads a few
     // cacheable files.
@@ -68,7 +68,7 @@ pub fn not_found_page(request: &Parts) -> Option<Reply> {
         StatusCode::OK => reply.status(StatusCode::NOT_FOUND),
         _ => reply,
     };
-    Some(reply.header(CONTENT_SECURITY_POLICY, PAGE_POLICY))
+    Some(reply.header(CONTENT_SECURITY_POLICY, PAGE_CSP))
 }
 
 /// `GET /assets/index.js`: the entry script under a stable URL.

@@ -149,7 +149,7 @@ pub async fn set_every(mut cx: RequestContext, caller: Caller) -> Result<Reply, 
         return Err(Error::field(&["body", "compare_every"], "out_of_range", message).into());
     }
     let worth = cx.app.worth();
-    worth.set_every(&caller, compare_every).await?;
+    worth.set_compare_interval(&caller, compare_every).await?;
     let (every, own) = worth.every(&caller).await?;
     Ok(no_store(Reply::json(&json!({
         "status": "success", "compare_every": every, "compare_every_own": own,

@@ -132,7 +132,7 @@ fn an_analysis_ends_exactly_once() {
         users::insert(db, &user(1))?;
         let (owner, mut new) = (user(1).id, analysis(1, Some(1), "why?"));
         insert(db, &new)?;
-        new.context.thread = Some(ThreadId::begun_by(&new.id));
+        new.context.thread = Some(ThreadId::from_first_analysis(&new.id));
         assert_eq!(by_id(db, Some(&owner), &new.id), Ok(Some(new.clone())));
         assert_eq!(unfinished(db), Ok(vec![new.id.clone()]));
         assert_eq!(to_resume(db, &new.id), Ok(Some(new.clone())));
@@ -319,7 +319,7 @@ fn answers_and_events_are_ordered_and_deleted_with_their_analysis() {
             answer(0, 0, "old"),
             answer(0, 0, "a"),
         ] {
-            put_answer(db, &it.id, &given)?;
+            put_answer(db, &it.id, &using_document)?;
         }
         let all = vec![answer(0, 0, "a"), failed, answer(1, 0, "c")];
         assert_eq!(answers_of(db, &it.id), Ok(all));

@@ -15,7 +15,7 @@ fn stored(db: &Writer, n: u32, owner: u32, topic: &str) -> Result<()> {
          VALUES (?1, ?2, '{}', '{}', ?3, ?4, 'gut')",
         (id(n), user(owner).id, at(1), topic),
     )?;
-    db.with(|db| analyses::index::write(db, id(n).as_str()))
+    db.with_connection(|db| analyses::index::write(db, id(n).as_str()))
 }
 
 fn comparison(n: u32, owner: u32, topic: &str, costs: (i64, i64)) -> Comparison {

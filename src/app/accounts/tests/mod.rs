@@ -279,11 +279,11 @@ fn logout_takes_effect_immediately() {
             .login("a@b.co", PASSWORD, &visit(0))
             .await
             .expect("again");
-        let who = caller(accounts, &one.access, 1).await.expect("let in");
+        let who = caller(accounts, &one.access_token, 1).await.expect("let in");
         assert_eq!(who.session.as_ref(), Some(&one.session));
         accounts.logout(&who, &visit(1)).await.expect("signed out");
         assert_eq!(
-            kind(caller(accounts, &one.access, 1).await),
+            kind(caller(accounts, &one.access_token, 1).await),
             Some(Kind::SignInNeeded)
         );
         assert_eq!(
@@ -291,14 +291,14 @@ fn logout_takes_effect_immediately() {
             Some(Kind::SignInNeeded)
         );
         assert!(
-            caller(accounts, &two.access, 1).await.is_ok(),
+            caller(accounts, &two.access_token, 1).await.is_ok(),
             "another session goes on"
         );
         accounts
             .logout_by_refresh(&two.refresh, &visit(1))
             .await
             .expect("signed out");
-        assert!(caller(accounts, &two.access, 1).await.is_err());
+        assert!(caller(accounts, &two.access_token, 1).await.is_err());
     });
 }
 
@@ -308,14 +308,14 @@ fn a_session_ended_by_another_process_ends_soon() {
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
-        caller(accounts, &one.access, 1).await.expect("let in");
+        caller(accounts, &one.access_token, 1).await.expect("let in");
         let (id, now) = (one.session.clone(), visit(1).now);
         accounts
             .store
             .write(move |db| sessions::revoke(db, &id, now))
             .await
             .expect("ended behind its back");
-        assert!(caller(accounts, &one.access, 4).await.is_err());
+        assert!(caller(accounts, &one.access_token, 4).await.is_err());
     });
 }
 
@@ -342,13 +342,13 @@ fn refresh_rotates_with_a_grace_period_and_detects_reuse() {
             .refresh(&one.refresh, &visit(131))
             .await
             .expect("renewed");
-        assert!(caller(accounts, &two.access, 131).await.is_ok());
+        assert!(caller(accounts, &two.access_token, 131).await.is_ok());
         assert_eq!(
             kind(accounts.refresh(&one.refresh, &visit(162)).await),
             Some(Kind::SignInNeeded)
         );
         assert!(
-            caller(accounts, &two.access, 162).await.is_err(),
+            caller(accounts, &two.access_token, 162).await.is_err(),
             "reuse ends the session"
         );
         assert!(accounts.refresh(&two.refresh, &visit(162)).await.is_err());
@@ -373,7 +373,7 @@ fn an_old_refresh_token_counts_as_reuse() {
             accounts.refresh(&zero.refresh, &visit(3)).await.is_err(),
             "not even within seconds"
         );
-        assert!(caller(accounts, &two.access, 3).await.is_err());
+        assert!(caller(accounts, &two.access_token, 3).await.is_err());
     });
 }
 
@@ -383,7 +383,7 @@ fn an_invalid_refresh_token_changes_nothing() {
     run(async {
         let accounts = &house.accounts;
         let zero = signed_in(accounts, "a@b.co").await;
-        for bad in ["", "x", &zero.access, &format!("{}.0.AAAA", zero.session)] {
+        for bad in ["", "x", &zero.access_token, &format!("{}.0.AAAA", zero.session)] {
             assert_eq!(
                 kind(accounts.refresh(bad, &visit(1)).await),
                 Some(Kind::SignInNeeded),
@@ -410,9 +410,9 @@ fn access_tokens_expire_and_foreign_ones_are_rejected() {
     run(async {
         let accounts = &house.accounts;
         let one = signed_in(accounts, "a@b.co").await;
-        assert!(caller(accounts, &one.access, 899).await.is_ok());
+        assert!(caller(accounts, &one.access_token, 899).await.is_ok());
         for (token, seconds) in [
-            (one.access.as_str(), 900),
+            (one.access_token.as_str(), 900),
             ("", 0),
             ("a.b.c", 0),
             (one.refresh.as_str(), 0),
@@ -423,7 +423,7 @@ fn access_tokens_expire_and_foreign_ones_are_rejected() {
                 "{token}"
             );
         }
-        let cookie = Credential::Cookie(one.access.clone());
+        let cookie = Credential::Cookie(one.access_token.clone());
         assert!(accounts.authenticate(cookie, visit(1).now).await.is_ok());
     });
 }

@@ -13,7 +13,7 @@ use crate::domain::schema;
 
 pub(super) async fn check_format(
     wanted: Option<&Value>,
-    faults: &mut Vec<FieldError>,
+    errors: &mut Vec<FieldError>,
 ) -> Option<Format> {
     let wanted = wanted?;
     let place = &["body", "response_format"];
@@ -29,14 +29,14 @@ pub(super) async fn check_format(
         }
         _ => {
             let why = "its type must be text, json_object or json_schema";
-            faults.push(field(place, "value_error", why));
+            errors.push(field(place, "value_error", why));
             return None;
         }
     };
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_name) {
         let why = "a name has 1 to 64 letters, digits, _ and -";
-        faults.push(field(place, "value_error", why));
+        errors.push(field(place, "value_error", why));
     }
     let format = Format {
         name: name.to_owned(),
@@ -46,7 +46,7 @@ pub(super) async fn check_format(
         ..Format::default()
     };
     if let Err(why) = compiled(&format).await {
-        faults.push(field(place, "value_error", &why));
+        errors.push(field(place, "value_error", &why));
     }
     Some(format)
 }
@@ -123,18 +123,18 @@ pub(super) fn check_prompt(prompt: &str, faults: &mut Vec<FieldError>) {
 /// Checks the ranges of the parameters and merges the preset into them.
 pub(super) fn check_parameters(
     request: &mut Request,
-    passed_on: bool,
+    is_passthrough: bool,
     faults: &mut Vec<FieldError>,
 ) {
     // The provider validates what is passed through to a single model.
-    if !passed_on {
+    if !is_passthrough {
         check_ranges(&request.parameters, &["body", "parameters"], faults);
     }
     let Some(name) = request.preset.take() else {
         return;
     };
     match Parameters::preset(&name) {
-        Some(preset) => request.parameters = request.parameters.over(&preset),
+        Some(preset) => request.parameters = request.parameters.overlay(&preset),
         None => faults.push(field(
             &["body", "preset"],
             "value_error",
@@ -196,7 +196,7 @@ pub(super) fn check_documents(
 
 pub(super) fn field(place: &[&str], kind: &'static str, message: &str) -> FieldError {
     FieldError {
-        place: place.iter().map(|&part| part.to_owned()).collect(),
+        location: place.iter().map(|&part| part.to_owned()).collect(),
         message: message.to_owned(),
         kind,
     }

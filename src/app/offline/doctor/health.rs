@@ -67,7 +67,7 @@ pub(super) fn ask_at(address: SocketAddr, sealed: bool) -> Said {
     socket.set_write_timeout(Some(PATIENCE)).map_err(unheard)?;
     let bytes = match sealed {
         true => {
-            LocalVerifier::over(socket, address.ip()).and_then(|socket| response(socket, address))
+            LocalVerifier::new(socket, address.ip()).and_then(|socket| response(socket, address))
         }
         false => response(socket, address),
     };

@@ -42,7 +42,7 @@ impl StagedRun {
     }
 
     /// Skips to the last stage for lack of time.
-    pub(super) fn hurry(&mut self, now: Timestamp) {
+    pub(super) fn skip_to_last_stage(&mut self, now: Timestamp) {
         let reason = format!(
             "stage {} was skipped: the analysis had nearly reached its time limit",
             self.board.name()

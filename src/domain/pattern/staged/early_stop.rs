@@ -92,7 +92,7 @@ impl StagedRun {
         match self.board.plan.arrangement {
             Arrangement::Cascade => {
                 let best = self.board.best_answer();
-                best.is_some_and(|best| self.board.shaped(&best.text).is_some())
+                best.is_some_and(|best| self.board.to_requested_format(&best.text).is_some())
             }
             _ => stages > first + 2,
         }
@@ -138,7 +138,7 @@ impl StagedRun {
             let error = format!("there is no answer: {reason}");
             return self.finish(now, Status::Failed, None, Some(error));
         };
-        let Some(text) = self.board.shaped(&best.text) else {
+        let Some(text) = self.board.to_requested_format(&best.text) else {
             let error = format!("there is no answer in the requested format: {reason}");
             return self.finish(now, Status::Failed, None, Some(error));
         };
@@ -158,7 +158,7 @@ impl StagedRun {
         let Some(best) = self.board.best_answer() else {
             return self.nobody_answered(now);
         };
-        let Some(text) = self.board.shaped(&best.text) else {
+        let Some(text) = self.board.to_requested_format(&best.text) else {
             return self.nobody_answered(now);
         };
         let (letter, model) = (prompt::letter(best.member), &best.model);
@@ -202,7 +202,7 @@ impl StagedRun {
 
     /// Skips a model's open call in the current stage. The synthesizer is never skipped, because there would
     /// be no answer.
-    pub(super) fn leave_out(&mut self, now: Timestamp, model: &str) {
+    pub(super) fn skip_model(&mut self, now: Timestamp, model: &str) {
         if self.board.is_last() {
             return;
         }

@@ -332,7 +332,7 @@ impl RunState {
 
     /// Converts a text to the final answer: unchanged, or the JSON in it if a format is requested; none if it
     /// does not conform.
-    pub fn shaped(&self, text: &str) -> Option<String> {
+    pub fn to_requested_format(&self, text: &str) -> Option<String> {
         match &self.plan.format {
             None => Some(text.to_owned()),
             Some(format) => format.fitting(text).ok().map(str::to_owned),
@@ -381,7 +381,7 @@ impl RunState {
     }
 
     /// A failed call's error as this plan's client sees it: with the upstream's words if it named the model itself.
-    pub fn told(&self, error: CallError) -> CallError {
+    pub fn error_for_client(&self, error: CallError) -> CallError {
         match self.plan.bare {
             true => error.in_its_words(),
             false => error,
@@ -402,7 +402,7 @@ impl RunState {
     }
 
     /// Rebuilds the requests of all successful calls.
-    pub fn asked(&mut self) -> Vec<(StageAnswer, ModelRequest)> {
+    pub fn rebuild_requests(&mut self) -> Vec<(StageAnswer, ModelRequest)> {
         let results: Vec<StageAnswer> = self.results.values().cloned().collect();
         // A fallback reader was called in the planned reader's name.
         let is_itself = |result: &StageAnswer| {

@@ -522,7 +522,7 @@ fn a_run_without_money_ends_with_the_best_it_has() {
     assert!(
         claims
             .iter()
-            .all(|claim| claim.input > 0 && claim.cost.is_some())
+            .all(|claim| claim.input_tokens > 0 && claim.cost.is_some())
     );
     assert_eq!(told(&mut poor, 1, denied()), ["failed None"]);
 
